@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 
-Fields = Iterable[tuple[str, str]]
+Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 def sign(auth_token: str, url: str, fields: Fields = ()) -> str:

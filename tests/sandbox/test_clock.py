@@ -1,14 +1,16 @@
 import asyncio
 import time
+from functools import partial
 
 from sandbox.clock import Agenda
 from sandbox.loopclock import LoopClock
 
 
 def test_what_is_due_happens_in_order_each_at_its_own_instant() -> None:
-    agenda, seen = Agenda(10.0), []
+    agenda = Agenda(10.0)
+    seen: list[tuple[str, float]] = []
     for name, when in (("late", 12.0), ("first", 11.0), ("second", 11.0), ("past", 3.0)):
-        agenda.at(when, lambda name=name: seen.append((name, agenda.now)))
+        agenda.at(when, partial(lambda name: seen.append((name, agenda.now)), name))
     agenda.advance(11.5)
     assert seen == [("past", 10.0), ("first", 11.0), ("second", 11.0)]
     assert (agenda.now, agenda.next_at()) == (11.5, 12.0)
@@ -18,7 +20,8 @@ def test_what_is_due_happens_in_order_each_at_its_own_instant() -> None:
 
 
 def test_what_happens_may_put_down_more() -> None:
-    agenda, seen = Agenda(), []
+    agenda = Agenda()
+    seen: list[float] = []
 
     def again() -> None:
         seen.append(agenda.now)
@@ -30,12 +33,13 @@ def test_what_happens_may_put_down_more() -> None:
 
 
 async def test_the_loops_clock_keeps_its_times_until_it_is_stopped() -> None:
-    clock, seen = LoopClock(), []
+    clock = LoopClock()
+    seen: list[float] = []
     began = clock.now
     clock.at(began + 0.02, lambda: seen.append(time.monotonic()))
     while not seen:
         await asyncio.sleep(0.005)
-    clock.at(clock.now, lambda: seen.append("never"))
+    clock.at(clock.now, lambda: seen.append(-1))
     clock.stop()  # before the loop can run it
     await asyncio.sleep(0.05)
     assert len(seen) == 1

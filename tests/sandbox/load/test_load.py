@@ -6,14 +6,17 @@ import base64
 import contextlib
 import json
 import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
 from random import Random
 
 import pytest
 import uvicorn
 import websockets
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from websockets.asyncio.server import ServerConnection
 
 from sandbox.load import options
 from sandbox.load.figures import Limits, Lived, percentiles, table
@@ -26,7 +29,7 @@ ACCOUNT, TOKEN, TO = "AC" + "a" * 32, "12345", "+13175550100"
 LOUD = b"\x10" * 160
 
 
-def stream(*audio_at_ms, spans=(), clears=()):
+def stream(*audio_at_ms: int, spans: Iterable[tuple[int, int]] = (), clears: Iterable[int] = ()) -> Stream:
     """A stream whose agent was heard for 400 ms at each of these instants, except for what was cleared."""
     made = Stream("ws://x", {}, call_sid="CA", account_sid=ACCOUNT, path=Path(), journal=Journal())
     happenings = sorted([(at, False) for at in audio_at_ms] + [(at, True) for at in clears])
@@ -40,7 +43,7 @@ def stream(*audio_at_ms, spans=(), clears=()):
     return made
 
 
-def lived(*streams):
+def lived(*streams: Stream) -> Lived:
     figures = Lived()
     for each in streams:
         figures._stream(each)
@@ -79,7 +82,7 @@ def test_percentiles_of_nothing_are_none() -> None:
 
 
 def test_callers_interrupt_as_often_as_they_are_told() -> None:
-    def waits(interrupt):
+    def waits(interrupt: float) -> list[str]:
         steps = script([LOUD], 200, interrupt, Random(2))
         return [step["do"] for step in steps if step["do"] != "say"]
 
@@ -89,15 +92,15 @@ def test_callers_interrupt_as_often_as_they_are_told() -> None:
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
-    def capture_signals(self):
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
 @pytest.fixture
-async def agent():
+async def agent() -> AsyncIterator[str]:
     """A gateway and an agent that greets, and clears whatever is said to it."""
 
-    async def talk(connection) -> None:
+    async def talk(connection: ServerConnection) -> None:
         async for text in connection:
             message = json.loads(text)
             if message["event"] == "start":
@@ -110,7 +113,7 @@ async def agent():
     async with websockets.serve(talk, "127.0.0.1", 0) as media:
         port = media.sockets[0].getsockname()[1]
 
-        async def answer(_):
+        async def answer(_: Request) -> Response:
             twiml = f'<Response><Connect><Stream url="ws://127.0.0.1:{port}/"/></Connect></Response>'
             return Response(twiml, media_type="text/xml")
 
@@ -123,7 +126,7 @@ async def agent():
         await serving
 
 
-async def test_calls_are_placed_followed_and_counted(agent) -> None:
+async def test_calls_are_placed_followed_and_counted(agent: str) -> None:
     load = Load(agent, ACCOUNT, TOKEN, TO, "+13175550199", calls=3, seconds=1.5, interrupt=0.0)
     summary = (await run(load, [LOUD * 10])).summary()
     assert (summary["calls"], summary["errors"], summary["gaps"]) == (3, 0, 0)
@@ -133,7 +136,9 @@ async def test_calls_are_placed_followed_and_counted(agent) -> None:
 @pytest.mark.parametrize(
     ("options_given", "status"), [([], 0), (["--max-first-audio-ms", "0"], 1), (["--wav", "no"], 2)]
 )
-async def test_the_command_line_decides_the_status(agent, capsys, options_given, status) -> None:
+async def test_the_command_line_decides_the_status(
+    agent: str, capsys: pytest.CaptureFixture[str], options_given: list[str], status: int
+) -> None:
     parser = argparse.ArgumentParser()
     options.add_arguments(parser)
     common = ["--to", TO, "--calls", "1", "--seconds", "0.4", "--json"]

@@ -65,7 +65,7 @@ class Client:
             await self.send("input_audio_buffer.append", audio=base64.b64encode(each).decode())
 
     async def next(self) -> Event:
-        event = json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
+        event: Event = json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
         self.seen.append(event)
         return event
 
@@ -77,13 +77,15 @@ class Client:
                 return event
 
     async def error(self) -> Event:
-        return (await self.until("error"))["error"]
+        error: Event = (await self.until("error"))["error"]
+        return error
 
     async def configure(self, **audio_input: Any) -> Event:
-        session = json.loads(json.dumps(PCMU_SESSION))
+        session: Event = json.loads(json.dumps(PCMU_SESSION))
         session["audio"]["input"] |= audio_input
         await self.send("session.update", session=session)
-        return (await self.until("session.updated"))["session"]
+        updated: Event = (await self.until("session.updated"))["session"]
+        return updated
 
     async def closed(self) -> int:
         """Read until the server closes; return its code."""
@@ -123,8 +125,11 @@ class House:
         return self.model.sessions[-1]
 
 
+OpenHouse = Callable[..., contextlib.AbstractAsyncContextManager[House]]
+
+
 @pytest.fixture
-def house() -> Callable[..., contextlib.AbstractAsyncContextManager[House]]:
+def house() -> OpenHouse:
     @contextlib.asynccontextmanager
     async def open_house(
         script: dict[str, Any] | None = None, faults: dict[str, Any] | None = None, **settings: Any

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from sandbox.speech import sound
-from tests.sandbox.openai.conftest import dominant_hz, silence, speech
+from tests.sandbox.openai.conftest import OpenHouse, dominant_hz, silence, speech
 
 SPOKEN_ORDER = [
     "response.created",
@@ -25,7 +25,7 @@ SPOKEN_ORDER = [
 ]
 
 
-async def test_a_spoken_answer_comes_in_the_order_of_the_api(house) -> None:
+async def test_a_spoken_answer_comes_in_the_order_of_the_api(house: OpenHouse) -> None:
     async with house({"turns": [{"say": "We open at nine."}]}) as h, h.call() as client:
         await client.configure()
         del client.seen[:]
@@ -43,7 +43,7 @@ async def test_a_spoken_answer_comes_in_the_order_of_the_api(house) -> None:
         assert len(set(ids)) == len(ids)
 
 
-async def test_a_words_text_is_never_later_than_its_sound(house) -> None:
+async def test_a_words_text_is_never_later_than_its_sound(house: OpenHouse) -> None:
     text = "one two three four five six seven eight"
     spoken = sound.tones(text, 8_000)
     async with house({"turns": [{"say": text}]}) as h, h.call() as client:
@@ -61,14 +61,14 @@ async def test_a_words_text_is_never_later_than_its_sound(house) -> None:
         assert len(client.of("response.output_audio.delta")) > words / 2, "the words came with their sound"
 
 
-async def test_pcm_at_24_khz_is_the_default_format(house) -> None:
+async def test_pcm_at_24_khz_is_the_default_format(house: OpenHouse) -> None:
     async with house({"turns": [{"tone": {"hz": 440, "ms": 500}}]}) as h, h.call() as client:
         await client.send("response.create")
         await client.until("response.done")
         assert len(client.audio()) == 500 * 48
 
 
-async def test_a_tone_is_pure_and_as_long_as_asked(house) -> None:
+async def test_a_tone_is_pure_and_as_long_as_asked(house: OpenHouse) -> None:
     async with house({"turns": [{"tone": {"hz": 440, "ms": 1_000}}]}) as h, h.call() as client:
         await client.configure()
         await client.send("response.create")
@@ -77,7 +77,7 @@ async def test_a_tone_is_pure_and_as_long_as_asked(house) -> None:
         assert dominant_hz(client.audio()) == 440
 
 
-async def test_audio_comes_at_the_set_multiple_of_real_time_after_the_latency(house) -> None:
+async def test_audio_comes_at_the_set_multiple_of_real_time_after_the_latency(house: OpenHouse) -> None:
     async with house({"turns": [{"tone": {"hz": 440, "ms": 1_000}}]}, speed=4, latency_ms=80) as h, h.call() as client:
         await client.configure()
         began = time.monotonic()
@@ -93,7 +93,7 @@ async def test_audio_comes_at_the_set_multiple_of_real_time_after_the_latency(ho
         assert all(later >= earlier for earlier, later in pairwise(ats))
 
 
-async def test_only_one_response_at_a_time(house) -> None:
+async def test_only_one_response_at_a_time(house: OpenHouse) -> None:
     async with house({"turns": [{"tone": {"hz": 440, "ms": 60_000}}]}, speed=1) as h, h.call() as client:
         await client.send("response.create")
         running = (await client.until("response.created"))["response"]["id"]
@@ -105,7 +105,7 @@ async def test_only_one_response_at_a_time(house) -> None:
         assert running in error["message"]
 
 
-async def test_a_cancelled_response_says_so_and_makes_room(house) -> None:
+async def test_a_cancelled_response_says_so_and_makes_room(house: OpenHouse) -> None:
     script = {"turns": [{"tone": {"hz": 440, "ms": 60_000}}, {"say": "Yes?"}]}
     async with house(script, speed=10) as h, h.call() as client:
         await client.configure()
@@ -121,7 +121,7 @@ async def test_a_cancelled_response_says_so_and_makes_room(house) -> None:
         assert [each.id for each in h.truth.cancels] == [done["id"]]
 
 
-async def test_cancelling_nothing_is_an_error(house) -> None:
+async def test_cancelling_nothing_is_an_error(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         await client.send("response.cancel")
         assert (await client.error())["code"] == "response_cancel_not_active"
@@ -131,7 +131,7 @@ async def test_cancelling_nothing_is_an_error(house) -> None:
         assert (await client.error())["code"] == "response_cancel_not_active"
 
 
-async def test_a_function_is_called_and_its_output_leads_to_the_next_answer(house) -> None:
+async def test_a_function_is_called_and_its_output_leads_to_the_next_answer(house: OpenHouse) -> None:
     rule = {"when": "table", "say": "Let me look.", "call": {"name": "book", "arguments": {"people": 4}}}
     async with house({"rules": [rule]}) as h, h.call() as client:
         await client.configure()
@@ -151,7 +151,7 @@ async def test_a_function_is_called_and_its_output_leads_to_the_next_answer(hous
         assert [each["type"] for each in after["output"]] == ["message"], "the rule does not call forever"
 
 
-async def test_output_for_a_call_that_never_was_is_refused(house) -> None:
+async def test_output_for_a_call_that_never_was_is_refused(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         item = {"type": "function_call_output", "call_id": "call_x", "output": "{}"}
         await client.send("conversation.item.create", item=item)
@@ -162,14 +162,14 @@ async def test_output_for_a_call_that_never_was_is_refused(house) -> None:
     "instruction",
     ["Say exactly: We are closed today.", "Say exactly the following, word for word:\nWe are closed today."],
 )
-async def test_what_is_to_be_said_exactly_is_said_exactly(house, instruction) -> None:
+async def test_what_is_to_be_said_exactly_is_said_exactly(house: OpenHouse, instruction: str) -> None:
     async with house({"turns": [{"say": "Not this."}]}) as h, h.call() as client:
         await client.send("response.create", response={"instructions": instruction})
         await client.until("response.done")
         assert h.truth.spoken() == "We are closed today."
 
 
-async def test_out_of_band_answers_stay_out_of_the_conversation(house) -> None:
+async def test_out_of_band_answers_stay_out_of_the_conversation(house: OpenHouse) -> None:
     async with house({"turns": [{"tone": {"hz": 440, "ms": 60_000}}]}, speed=1) as h, h.call() as client:
         await client.send("response.create")
         await client.until("response.created")
@@ -186,14 +186,14 @@ async def test_out_of_band_answers_stay_out_of_the_conversation(house) -> None:
         assert done["output"][0]["id"] not in own
 
 
-async def test_an_unknown_field_of_a_response_is_named(house) -> None:
+async def test_an_unknown_field_of_a_response_is_named(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         await client.send("response.create", response={"modalities": ["audio"]})
         error = await client.error()
         assert (error["code"], error["param"]) == ("unknown_parameter", "response.modalities")
 
 
-async def test_the_receptionist_hangs_up_when_the_caller_is_done(house) -> None:
+async def test_the_receptionist_hangs_up_when_the_caller_is_done(house: OpenHouse) -> None:
     tools = [{"type": "function", "name": "end_call", "parameters": {"type": "object", "properties": {}}}]
     async with house({"heard": ["That is all, goodbye."]}) as h, h.call() as client:
         await client.configure()

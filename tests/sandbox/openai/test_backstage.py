@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import httpx
 
-from tests.sandbox.openai.conftest import KEY, silence, speech
+from tests.sandbox.openai.conftest import KEY, OpenHouse, silence, speech
 
 
-async def test_the_truth_is_told_as_json(house) -> None:
+async def test_the_truth_is_told_as_json(house: OpenHouse) -> None:
     async with house({"turns": [{"say": "Hello."}]}) as h, httpx.AsyncClient(base_url=h.model.url[:-3]) as http:
         async with h.call() as client:
             await client.configure()
@@ -35,7 +36,7 @@ async def test_the_truth_is_told_as_json(house) -> None:
         assert (await http.get("/sandbox/sessions/nobody")).status_code == 404
 
 
-async def test_script_and_faults_change_while_it_runs(house) -> None:
+async def test_script_and_faults_change_while_it_runs(house: OpenHouse) -> None:
     async with house() as h, httpx.AsyncClient(base_url=h.model.url[:-3]) as http:
         assert "stand-in" in (await http.get("/")).json()["about"]
         assert (await http.put("/sandbox/script", json={"turns": [{"say": "New."}]})).status_code == 204
@@ -50,7 +51,7 @@ async def test_script_and_faults_change_while_it_runs(house) -> None:
             assert await client.closed() == 1011
 
 
-async def test_it_runs_alone_and_ends_in_good_order(tmp_path) -> None:
+async def test_it_runs_alone_and_ends_in_good_order(tmp_path: Path) -> None:
     script = tmp_path / "script.json"
     script.write_text('{"texts": [{"say": "Alone."}]}')
     process = await asyncio.create_subprocess_exec(

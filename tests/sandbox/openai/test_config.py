@@ -1,6 +1,7 @@
 """What session.update may contain.  Pure."""
 
 import copy
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ DEFAULT = config.default_session("sess_1", "gpt-realtime", 0)
         ({"type": "realtime", "model": "another"}, "invalid_value", "session.model"),
     ],
 )
-def test_a_bad_field_is_named(session, code, param) -> None:
+def test_a_bad_field_is_named(session: dict[str, Any], code: str, param: str) -> None:
     before = copy.deepcopy(DEFAULT)
     with pytest.raises(Refusal) as refused:
         config.update(DEFAULT, session, has_spoken=False)

@@ -1,9 +1,9 @@
 """The input buffer over a real socket: turns, transcription, interruption."""
 
-from tests.sandbox.openai.conftest import silence, speech
+from tests.sandbox.openai.conftest import OpenHouse, silence, speech
 
 
-async def test_a_turn_is_detected_committed_and_transcribed(house) -> None:
+async def test_a_turn_is_detected_committed_and_transcribed(house: OpenHouse) -> None:
     async with house({"heard": ["I need a plumber."]}) as h, h.call() as client:
         await client.configure()
         await client.say(silence(500), speech(1_000), silence(400))
@@ -26,7 +26,7 @@ async def test_a_turn_is_detected_committed_and_transcribed(house) -> None:
         assert h.truth.understood == {committed["item_id"]: "I need a plumber."}
 
 
-async def test_eagerness_is_how_long_it_waits(house) -> None:
+async def test_eagerness_is_how_long_it_waits(house: OpenHouse) -> None:
     async with house() as h:
         for eagerness, silence_ms in (("high", 300), ("medium", 600), ("low", 1_200), ("auto", 600)):
             async with h.call() as client:
@@ -35,7 +35,7 @@ async def test_eagerness_is_how_long_it_waits(house) -> None:
                 assert (await client.until("input_audio_buffer.speech_stopped"))["audio_end_ms"] == 400 + silence_ms
 
 
-async def test_server_vad_has_its_own_times_and_answers_by_itself(house) -> None:
+async def test_server_vad_has_its_own_times_and_answers_by_itself(house: OpenHouse) -> None:
     detection = {"type": "server_vad", "silence_duration_ms": 200, "prefix_padding_ms": 100}
     async with house({"heard": ["Hello?"]}) as h, h.call() as client:
         session = await client.configure(turn_detection=detection)
@@ -47,7 +47,7 @@ async def test_server_vad_has_its_own_times_and_answers_by_itself(house) -> None
         assert h.truth.spoken().startswith("I heard: Hello.")
 
 
-async def test_the_callers_speech_interrupts_when_it_may(house) -> None:
+async def test_the_callers_speech_interrupts_when_it_may(house: OpenHouse) -> None:
     script = {"turns": [{"tone": {"hz": 440, "ms": 60_000}}]}
     async with house(script, speed=10) as h, h.call() as client:
         await client.configure(turn_detection={"type": "server_vad"})
@@ -58,7 +58,7 @@ async def test_the_callers_speech_interrupts_when_it_may(house) -> None:
         assert done["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
 
 
-async def test_without_interruption_the_automatic_answer_is_lost(house) -> None:
+async def test_without_interruption_the_automatic_answer_is_lost(house: OpenHouse) -> None:
     script = {"turns": [{"tone": {"hz": 440, "ms": 60_000}}]}
     async with house(script, speed=10) as h, h.call() as client:
         await client.configure(turn_detection={"type": "server_vad", "interrupt_response": False})
@@ -73,7 +73,7 @@ async def test_without_interruption_the_automatic_answer_is_lost(house) -> None:
         assert len(client.of("response.created")) == 1
 
 
-async def test_without_detection_the_client_commits(house) -> None:
+async def test_without_detection_the_client_commits(house: OpenHouse) -> None:
     async with house({"heard": ["Yes."]}) as h, h.call() as client:
         await client.configure(turn_detection=None)
         await client.say(speech(80))
@@ -89,7 +89,7 @@ async def test_without_detection_the_client_commits(house) -> None:
         assert "input_audio_buffer.speech_started" not in client.types()
 
 
-async def test_cleared_audio_is_gone(house) -> None:
+async def test_cleared_audio_is_gone(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         await client.configure(turn_detection=None)
         await client.say(speech(500))
@@ -99,7 +99,7 @@ async def test_cleared_audio_is_gone(house) -> None:
         assert (await client.error())["code"] == "input_audio_buffer_commit_empty"
 
 
-async def test_nobody_transcribes_unless_asked_to(house) -> None:
+async def test_nobody_transcribes_unless_asked_to(house: OpenHouse) -> None:
     async with house({"heard": ["Hello."]}) as h, h.call() as client:
         await client.configure(transcription=None)
         await client.say(speech(400), silence(400))
@@ -110,7 +110,7 @@ async def test_nobody_transcribes_unless_asked_to(house) -> None:
         assert h.truth.spoken().startswith("I heard: Hello."), "but the model has heard it"
 
 
-async def test_transcription_may_fail(house) -> None:
+async def test_transcription_may_fail(house: OpenHouse) -> None:
     async with house(faults={"fail_transcription": True}) as h, h.call() as client:
         await client.configure()
         await client.say(speech(400), silence(400))
@@ -120,7 +120,7 @@ async def test_transcription_may_fail(house) -> None:
         assert failed["error"]["message"]
 
 
-async def test_audio_that_is_not_base64_is_refused(house) -> None:
+async def test_audio_that_is_not_base64_is_refused(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         await client.send("input_audio_buffer.append", audio="***")
         assert (await client.error())["param"] == "audio"
@@ -128,7 +128,7 @@ async def test_audio_that_is_not_base64_is_refused(house) -> None:
         assert (await client.error())["code"] == "missing_required_parameter"
 
 
-async def test_pcm_is_heard_as_well(house) -> None:
+async def test_pcm_is_heard_as_well(house: OpenHouse) -> None:
     from sandbox.speech import sound
 
     loud = sound.sine(300, 400, 24_000).astype("<i2").tobytes()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.sandbox.openai.conftest import Client
+from tests.sandbox.openai.conftest import Client, OpenHouse
 
 
 def message(role: str, text: str, **more: Any) -> dict[str, Any]:
@@ -18,7 +18,7 @@ async def spoken(client: Client) -> str:
     return str(done["response"]["output"][0]["id"])
 
 
-async def test_items_stand_in_the_order_they_were_put_in(house) -> None:
+async def test_items_stand_in_the_order_they_were_put_in(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         await client.send("conversation.item.create", item=message("user", "b", id="b"))
         assert (await client.until("conversation.item.added"))["previous_item_id"] is None
@@ -37,7 +37,7 @@ async def test_items_stand_in_the_order_they_were_put_in(house) -> None:
         assert (await client.until("conversation.item.retrieved"))["item"]["content"][0]["text"] == "c"
 
 
-async def test_content_must_fit_its_role(house) -> None:
+async def test_content_must_fit_its_role(house: OpenHouse) -> None:
     wrong = {"type": "message", "role": "assistant", "content": [{"type": "input_text", "text": "x"}]}
     async with house() as h, h.call() as client:
         await client.send("conversation.item.create", item=wrong)
@@ -45,7 +45,7 @@ async def test_content_must_fit_its_role(house) -> None:
         assert (error["code"], error["param"]) == ("invalid_value", "item.content[0].type")
 
 
-async def test_truncation_cuts_the_words_that_nobody_heard(house) -> None:
+async def test_truncation_cuts_the_words_that_nobody_heard(house: OpenHouse) -> None:
     # Without a speech engine a word lasts 80 ms plus 30 ms per letter, with a gap of 60 ms between two words.
     async with house({"turns": [{"say": "one two three"}]}) as h, h.call() as client:
         item_id = await spoken(client)
@@ -62,7 +62,7 @@ async def test_truncation_cuts_the_words_that_nobody_heard(house) -> None:
         assert (await client.error())["message"] == "Audio content of 400ms is already shorter than 401ms"
 
 
-async def test_truncation_beyond_what_was_generated_is_an_error(house) -> None:
+async def test_truncation_beyond_what_was_generated_is_an_error(house: OpenHouse) -> None:
     async with house({"turns": [{"tone": {"hz": 440, "ms": 1_000}}]}) as h, h.call() as client:
         item_id = await spoken(client)
         truncate = {"item_id": item_id, "content_index": 0}
@@ -77,7 +77,7 @@ async def test_truncation_beyond_what_was_generated_is_an_error(house) -> None:
         await client.until("conversation.item.truncated")
 
 
-async def test_while_it_is_generated_its_length_is_what_was_sent(house) -> None:
+async def test_while_it_is_generated_its_length_is_what_was_sent(house: OpenHouse) -> None:
     async with house({"turns": [{"tone": {"hz": 440, "ms": 60_000}}]}, speed=0.01) as h, h.call() as client:
         await client.configure()
         await client.send("response.create")
@@ -86,7 +86,7 @@ async def test_while_it_is_generated_its_length_is_what_was_sent(house) -> None:
         assert "content of 100ms" in (await client.error())["message"]
 
 
-async def test_only_what_the_model_said_can_be_truncated(house) -> None:
+async def test_only_what_the_model_said_can_be_truncated(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         await client.send("conversation.item.create", item=message("assistant", "Hello.", id="typed"))
         await client.send("conversation.item.truncate", item_id="typed", content_index=0, audio_end_ms=10)
@@ -97,7 +97,7 @@ async def test_only_what_the_model_said_can_be_truncated(house) -> None:
         assert (await client.error())["param"] == "audio_end_ms"
 
 
-async def test_a_deleted_item_is_gone(house) -> None:
+async def test_a_deleted_item_is_gone(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         item_id = await spoken(client)
         await client.send("conversation.item.delete", item_id=item_id)
@@ -109,7 +109,7 @@ async def test_a_deleted_item_is_gone(house) -> None:
         assert [each.id for each in h.truth.deletions] == [item_id]
 
 
-async def test_an_item_may_be_deleted_while_it_is_said(house) -> None:
+async def test_an_item_may_be_deleted_while_it_is_said(house: OpenHouse) -> None:
     async with house({"turns": [{"tone": {"hz": 440, "ms": 60_000}}]}, speed=10) as h, h.call() as client:
         await client.configure()
         await client.send("response.create")

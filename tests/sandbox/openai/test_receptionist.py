@@ -1,6 +1,7 @@
 """The answers without a script, and the script's own form."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,7 +149,7 @@ def test_rules_match_in_order_and_once_means_once() -> None:
         ({"heard": [1]}, "Expected `str`"),
     ],
 )
-def test_a_bad_script_says_where(script, sentence, tmp_path: Path) -> None:
+def test_a_bad_script_says_where(script: dict[str, Any], sentence: str, tmp_path: Path) -> None:
     with pytest.raises(BadScript, match=sentence):
         Script.of(script)
 

@@ -1,22 +1,40 @@
 """The REST API, through the official SDK."""
 
 import json
+from typing import Any, cast
 
 import numpy as np
 import openai
 import pytest
+from openai.types.responses import (
+    FunctionToolParam,
+    ResponseFormatTextJSONSchemaConfigParam,
+    ResponseFunctionToolCall,
+    ResponseInputItemParam,
+    ResponseTextConfigParam,
+)
 
 from sandbox.speech import sound
-from tests.sandbox.openai.conftest import KEY
+from tests.sandbox.openai.conftest import KEY, House, OpenHouse
 
-TOOL = {"type": "function", "name": "lookup", "parameters": {"type": "object", "properties": {}}, "strict": False}
+TOOL: FunctionToolParam = {
+    "type": "function",
+    "name": "lookup",
+    "parameters": {"type": "object", "properties": {}},
+    "strict": False,
+}
 
 
-def client(h, key: str = KEY) -> openai.AsyncOpenAI:
+def client(h: House, key: str = KEY) -> openai.AsyncOpenAI:
     return openai.AsyncOpenAI(base_url=h.model.url, api_key=key, max_retries=0)
 
 
-async def test_a_text_is_answered_by_the_script(house) -> None:
+def function_call(item: object) -> ResponseFunctionToolCall:
+    assert isinstance(item, ResponseFunctionToolCall)
+    return item
+
+
+async def test_a_text_is_answered_by_the_script(house: OpenHouse) -> None:
     script = {
         "texts": [{"say": "First."}],
         "rules": [{"when": "hours", "say": "Nine to five."}],
@@ -29,7 +47,7 @@ async def test_a_text_is_answered_by_the_script(house) -> None:
             assert answer.status == "completed"
 
 
-async def test_texts_with_the_same_words_have_near_embeddings(house) -> None:
+async def test_texts_with_the_same_words_have_near_embeddings(house: OpenHouse) -> None:
     texts = [
         "How do I return a parcel?",
         "Returns: send the parcel back within 30 days.",
@@ -59,14 +77,14 @@ async def test_texts_with_the_same_words_have_near_embeddings(house) -> None:
         ({"model": "text-embedding-ada-002", "dimensions": 10}, "dimensions"),
     ],
 )
-async def test_embeddings_refuse_what_the_api_refuses(house, wrong, param) -> None:
+async def test_embeddings_refuse_what_the_api_refuses(house: OpenHouse, wrong: dict[str, Any], param: str) -> None:
     async with house({}) as h, client(h) as api:
         with pytest.raises(openai.BadRequestError) as error:
             await api.embeddings.create(**{"model": "text-embedding-3-small", "input": "x", **wrong})
         assert error.value.param == param
 
 
-async def test_the_strict_stream_of_the_sdk_takes_it(house) -> None:
+async def test_the_strict_stream_of_the_sdk_takes_it(house: OpenHouse) -> None:
     script = {"texts": [{"say": "One moment, please.", "call": {"name": "lookup", "arguments": {"q": "leak"}}}]}
     async with (
         house(script) as h,
@@ -77,34 +95,37 @@ async def test_the_strict_stream_of_the_sdk_takes_it(house) -> None:
         final = await stream.get_final_response()
     assert "".join(deltas) == final.output_text == "One moment, please."
     assert len(deltas) == 3
-    assert final.output[1].arguments == '{"q": "leak"}'
+    assert function_call(final.output[1]).arguments == '{"q": "leak"}'
 
 
-async def test_tools_are_used_in_sequence(house) -> None:
+async def test_tools_are_used_in_sequence(house: OpenHouse) -> None:
     script = {"rules": [{"when": "leak", "call": {"name": "lookup"}}]}
     async with house(script) as h, client(h) as api:
-        items = [{"role": "user", "content": [{"type": "input_text", "text": "I have a leak."}]}]
+        items: list[ResponseInputItemParam] = [
+            {"role": "user", "content": [{"type": "input_text", "text": "I have a leak."}]}
+        ]
         first = await api.responses.create(model="m", input=items, tools=[TOOL])
-        (call,) = first.output
+        (call,) = map(function_call, first.output)
         assert (call.type, call.name) == ("function_call", "lookup")
-        items += [call.to_dict(), {"type": "function_call_output", "call_id": call.call_id, "output": "{}"}]
+        output: Any = {"type": "function_call_output", "call_id": call.call_id, "output": "{}"}
+        items += [cast("ResponseInputItemParam", call.to_dict()), output]
         second = await api.responses.create(model="m", input=items, tools=[TOOL])
         assert second.output_text.startswith("That is done.")
 
 
-async def test_several_tools_are_called_at_once_unless_that_is_forbidden(house) -> None:
+async def test_several_tools_are_called_at_once_unless_that_is_forbidden(house: OpenHouse) -> None:
     both = {"call": {"name": "lookup", "arguments": {"q": "a"}}, "more_calls": [{"name": "lookup"}]}
     async with house({"texts": [both, both]}) as h, client(h) as api:
         many = await api.responses.create(model="m", input="Hello", tools=[TOOL])
-        assert [each.name for each in many.output] == ["lookup", "lookup"]
+        assert [function_call(each).name for each in many.output] == ["lookup", "lookup"]
         one = await api.responses.create(model="m", input="Hello", tools=[TOOL], parallel_tool_calls=False)
-        assert [each.arguments for each in one.output] == ['{"q": "a"}']
+        assert [function_call(each).arguments for each in one.output] == ['{"q": "a"}']
 
 
-async def test_calls_and_outputs_come_in_pairs(house) -> None:
-    call = {"type": "function_call", "call_id": "c", "name": "lookup", "arguments": "{}"}
-    output = {"type": "function_call_output", "call_id": "c", "output": "{}"}
-    hello = {"role": "user", "content": "Hello"}
+async def test_calls_and_outputs_come_in_pairs(house: OpenHouse) -> None:
+    call: ResponseInputItemParam = {"type": "function_call", "call_id": "c", "name": "lookup", "arguments": "{}"}
+    output: ResponseInputItemParam = {"type": "function_call_output", "call_id": "c", "output": "{}"}
+    hello: ResponseInputItemParam = {"role": "user", "content": "Hello"}
     async with house({"otherwise": "Hi."}) as h, client(h) as api:
         assert (await api.responses.create(model="m", input=[hello, call, output])).output_text
         with pytest.raises(openai.BadRequestError, match="No tool output found for function call c"):
@@ -113,21 +134,30 @@ async def test_calls_and_outputs_come_in_pairs(house) -> None:
             await api.responses.create(model="m", input=[hello, output])
 
 
-async def test_an_object_is_made_by_its_schema(house) -> None:
-    schema = {"type": "object", "properties": {"key_points": {"type": "array", "items": {"type": "string"}}}}
-    wanted = {"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": False}}
+async def test_an_object_is_made_by_its_schema(house: OpenHouse) -> None:
+    schema: dict[str, object] = {
+        "type": "object",
+        "properties": {"key_points": {"type": "array", "items": {"type": "string"}}},
+    }
+    answered: ResponseFormatTextJSONSchemaConfigParam = {
+        "type": "json_schema",
+        "name": "answer",
+        "schema": schema,
+        "strict": False,
+    }
+    wanted: ResponseTextConfigParam = {"format": answered}
     async with house({"otherwise": "never"}) as h, client(h) as api:
         text = "agent: Hello!\ncaller: I have a leak."
         answer = await api.responses.create(model="m", instructions="Summarize.", input=text, text=wanted)
         assert json.loads(answer.output_text) == {"key_points": ["I have a leak."]}
-        wanted["format"]["schema"] = {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}}
+        answered["schema"] = {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}}
         with pytest.raises(openai.BadRequestError, match="Invalid schema"):
             await api.responses.create(model="m", input=text, text=wanted)
 
 
-async def test_sentences_become_pcm_and_wav(house) -> None:
+async def test_sentences_become_pcm_and_wav(house: OpenHouse) -> None:
     expected = sound.tones("Good morning.", 24_000).samples
-    wish = {"model": "gpt-4o-mini-tts", "voice": "marin", "input": "Good morning."}
+    wish: dict[str, Any] = {"model": "gpt-4o-mini-tts", "voice": "marin", "input": "Good morning."}
     async with house() as h, client(h) as api:
         pcm = await (await api.audio.speech.create(**wish, response_format="pcm")).aread()
         assert np.array_equal(np.frombuffer(pcm, "<i2"), expected)
@@ -139,7 +169,7 @@ async def test_sentences_become_pcm_and_wav(house) -> None:
                 await api.audio.speech.create(**(wish | bad))
 
 
-async def test_a_recording_is_transcribed_by_the_script(house) -> None:
+async def test_a_recording_is_transcribed_by_the_script(house: OpenHouse) -> None:
     wav = sound.write_wav(sound.sine(300, 500, 8_000), 8_000)
     async with house({"heard": ["It drips."]}) as h, client(h) as api:
         for said in ("It drips.", "Speech of 500 ms."):
@@ -149,7 +179,7 @@ async def test_a_recording_is_transcribed_by_the_script(house) -> None:
             await api.audio.transcriptions.create(model="gpt-4o-transcribe", file=("a.mp3", b"nonsense"))
 
 
-async def test_strangers_and_bad_days(house) -> None:
+async def test_strangers_and_bad_days(house: OpenHouse) -> None:
     async with house(faults={"rest_status": 429, "rest_times": 1}) as h, client(h) as api:
         async with client(h, "wrong") as stranger:
             with pytest.raises(openai.AuthenticationError):
@@ -160,10 +190,11 @@ async def test_strangers_and_bad_days(house) -> None:
         assert (await api.models.retrieve("gpt-realtime")).id == "gpt-realtime"
 
 
-async def test_bodies_that_are_refused(house) -> None:
+async def test_bodies_that_are_refused(house: OpenHouse) -> None:
     stored = {"model": "m", "input": "x", "previous_response_id": "resp_1"}
     async with house() as h, client(h) as api:
         for body in ({}, {"model": "m"}, {"model": "m", "input": 1}, stored):
             with pytest.raises(openai.BadRequestError) as refused:
                 await api.post("/responses", body=body, cast_to=object)
+            assert isinstance(refused.value.body, dict)
             assert refused.value.body["message"]

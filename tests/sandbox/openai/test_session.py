@@ -4,15 +4,16 @@ import asyncio
 import json
 import time
 from contextlib import suppress
+from typing import Any
 
 import openai
 import pytest
 import websockets
 
-from tests.sandbox.openai.conftest import KEY, silence, speech
+from tests.sandbox.openai.conftest import KEY, House, OpenHouse, silence, speech
 
 
-async def test_a_session_is_updated_deeply(house) -> None:
+async def test_a_session_is_updated_deeply(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         created = client.of("session.created")[0]["session"]
         assert created["model"] == "gpt-realtime"
@@ -36,7 +37,7 @@ async def test_a_session_is_updated_deeply(house) -> None:
         }
 
 
-async def test_a_bad_update_is_answered_with_its_event_id_and_changes_nothing(house) -> None:
+async def test_a_bad_update_is_answered_with_its_event_id_and_changes_nothing(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         await client.send("session.update", event_id="u1", session={"type": "realtime", "voice": "alloy"})
         assert await client.error() == {
@@ -49,7 +50,7 @@ async def test_a_bad_update_is_answered_with_its_event_id_and_changes_nothing(ho
         assert h.truth.session == client.of("session.created")[0]["session"]
 
 
-async def test_the_voice_stays_once_it_was_heard(house) -> None:
+async def test_the_voice_stays_once_it_was_heard(house: OpenHouse) -> None:
     wish = {"type": "realtime", "audio": {"output": {"voice": "marin"}}}
     other = {"type": "realtime", "audio": {"output": {"voice": "cedar"}}}
     async with house() as h, h.call() as client:
@@ -63,7 +64,7 @@ async def test_the_voice_stays_once_it_was_heard(house) -> None:
         await client.until("session.updated")
 
 
-async def test_nonsense_is_answered_and_forgiven(house) -> None:
+async def test_nonsense_is_answered_and_forgiven(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         for nonsense, code in (
             ("{", "invalid_json"),
@@ -87,7 +88,9 @@ async def test_nonsense_is_answered_and_forgiven(house) -> None:
         ({"query": ""}, {}, 400),
     ],
 )
-async def test_the_upgrade_may_be_refused(house, call, faults, status) -> None:
+async def test_the_upgrade_may_be_refused(
+    house: OpenHouse, call: dict[str, Any], faults: dict[str, Any], status: int
+) -> None:
     async with house(faults=faults) as h:
         with pytest.raises(websockets.InvalidStatus) as refused:
             async with h.call(**call):
@@ -97,7 +100,7 @@ async def test_the_upgrade_may_be_refused(house, call, faults, status) -> None:
         assert h.model.sessions == []
 
 
-async def test_faults_may_be_for_the_first_connections_only(house) -> None:
+async def test_faults_may_be_for_the_first_connections_only(house: OpenHouse) -> None:
     async with house(faults={"refuse_status": 503, "times": 1}) as h:
         with pytest.raises(websockets.InvalidStatus):
             async with h.call():
@@ -106,7 +109,7 @@ async def test_faults_may_be_for_the_first_connections_only(house) -> None:
             await client.configure()
 
 
-async def test_a_session_has_a_limit(house) -> None:
+async def test_a_session_has_a_limit(house: OpenHouse) -> None:
     async with house(session_limit_s=0.05) as h, h.call() as client:
         assert (await client.error())["code"] == "session_expired"
         assert await client.closed() == 1001
@@ -114,13 +117,13 @@ async def test_a_session_has_a_limit(house) -> None:
         assert h.truth.close_code == 1001
 
 
-async def _closed(h) -> None:
+async def _closed(h: House) -> None:
     async for _ in h.truth.journal.follow():
         pass
 
 
 @pytest.mark.parametrize("faults", [{"close_after_events": 3}, {"close_after_ms": 30}])
-async def test_the_connection_may_break(house, faults) -> None:
+async def test_the_connection_may_break(house: OpenHouse, faults: dict[str, int]) -> None:
     async with house(faults=faults) as h, h.call() as client:
         with suppress(websockets.ConnectionClosed):  # it may have broken already
             await client.send("response.create")
@@ -130,7 +133,7 @@ async def test_the_connection_may_break(house, faults) -> None:
 
 
 @pytest.mark.parametrize("chunks", [0, 2])
-async def test_the_connection_may_break_within_an_answer(house, chunks) -> None:
+async def test_the_connection_may_break_within_an_answer(house: OpenHouse, chunks: int) -> None:
     faults = {"close_after_chunks": chunks, "close_code": 1000}
     async with house({"turns": [{"tone": {"hz": 440, "ms": 2_000}}]}, faults) as h, h.call() as client:
         await client.send("response.create")
@@ -138,14 +141,14 @@ async def test_the_connection_may_break_within_an_answer(house, chunks) -> None:
         assert len(client.of("response.output_audio.delta")) == chunks
 
 
-async def test_the_upgrade_may_take_its_time(house) -> None:
+async def test_the_upgrade_may_take_its_time(house: OpenHouse) -> None:
     async with house(faults={"accept_after_ms": 300, "times": 1}) as h:
         began = asyncio.get_running_loop().time()
         async with h.call():
             assert asyncio.get_running_loop().time() - began >= 0.3
 
 
-async def test_it_may_go_silent(house) -> None:
+async def test_it_may_go_silent(house: OpenHouse) -> None:
     async with house(faults={"silent_after_events": 1}) as h, h.call() as client:
         await client.send("response.create")
         await h.truth.until_received("response.create")
@@ -154,7 +157,7 @@ async def test_it_may_go_silent(house) -> None:
             await asyncio.wait_for(client.socket.recv(), 0.05)  # meant to run out
 
 
-async def test_it_may_never_transcribe(house) -> None:
+async def test_it_may_never_transcribe(house: OpenHouse) -> None:
     async with house(faults={"never_transcribe": True}) as h, h.call() as client:
         await client.configure()
         await client.say(speech(400), silence(400))
@@ -164,7 +167,7 @@ async def test_it_may_never_transcribe(house) -> None:
         assert not any("transcription" in each for each in client.types())
 
 
-async def test_the_first_delta_may_be_slow(house) -> None:
+async def test_the_first_delta_may_be_slow(house: OpenHouse) -> None:
     async with house(faults={"first_delta_ms": 60}) as h, h.call() as client:
         asked = time.monotonic()  # not when it was noted that the answer was created: that may be late
         await client.send("response.create")
@@ -172,7 +175,7 @@ async def test_the_first_delta_may_be_slow(house) -> None:
         assert h.truth.journal.of("response.output_audio.delta")[0]["at_monotonic"] - asked >= 0.06
 
 
-async def test_a_session_may_be_dropped(house) -> None:
+async def test_a_session_may_be_dropped(house: OpenHouse) -> None:
     async with house() as h, h.call() as client:
         h.model.drop(h.truth.id)
         assert await client.closed() == 1011
@@ -180,7 +183,7 @@ async def test_a_session_may_be_dropped(house) -> None:
             h.model.drop("sess_nobody")
 
 
-async def test_each_session_begins_the_script_unless_it_is_shared(house) -> None:
+async def test_each_session_begins_the_script_unless_it_is_shared(house: OpenHouse) -> None:
     for shared, said in ((False, ["one", "one"]), (True, ["one", "two"])):
         async with house({"turns": [{"say": "one"}, {"say": "two"}], "shared": shared}) as h:
             for _ in range(2):
@@ -190,7 +193,7 @@ async def test_each_session_begins_the_script_unless_it_is_shared(house) -> None
             assert [each.spoken() for each in h.model.sessions] == said
 
 
-async def test_the_official_sdk_holds_a_conversation(house) -> None:
+async def test_the_official_sdk_holds_a_conversation(house: OpenHouse) -> None:
     async with house({"turns": [{"say": "Hello there."}]}) as h:
         client = openai.AsyncOpenAI(base_url=h.model.url, api_key=KEY)
         async with client, client.realtime.connect(model="gpt-realtime") as connection:
@@ -205,4 +208,5 @@ async def test_the_official_sdk_holds_a_conversation(house) -> None:
                 if event.type == "response.done":
                     break
             assert words == "Hello there."
+            assert event.type == "response.done"
             assert event.response.status == "completed"

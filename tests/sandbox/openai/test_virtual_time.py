@@ -2,12 +2,14 @@
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from sandbox.clock import Agenda
 from sandbox.openai import Call, Faults, Script, Settings, Turn
+from sandbox.openai.codec import Codec
 from sandbox.openai.conversation import Conversation
 from sandbox.openai.ids import counted
 from sandbox.openai.record import Record
@@ -42,14 +44,14 @@ CALL = [
 
 
 class Voice(Tones):
-    def utter(self, text, voice, codec, then):
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[..., Any]) -> None:
         then(recital(AUDIO, codec))
 
 
 class Late(Voice):
     """Transcribes when the test says so."""
 
-    def hear(self, codec, audio, then):
+    def hear(self, codec: Codec, audio: bytes, then: Callable[..., Any]) -> None:
         self.then = then
 
 
@@ -57,7 +59,8 @@ class Room:
     """A session in virtual time; `sent` is (when, event)."""
 
     def __init__(self, *turns: Turn, faults: Faults | None = None, voice: type[Voice] = Voice) -> None:
-        self.agenda, self.sent = Agenda(100.0), []
+        self.agenda = Agenda(100.0)
+        self.sent: list[tuple[float, dict[str, Any]]] = []
         player = Player(Script(turns=list(turns), heard=["Hello."]))
         self.voice = voice(player)
         self.record = Record("sess_1", "m")
@@ -155,7 +158,7 @@ def test_several_functions_in_one_answer_and_before_its_words() -> None:
 
 
 @pytest.mark.parametrize(("chunks", "ats"), [(0, [1.2, 1.25, 1.3, 1.35, 1.4]), (3, [0.2, 0.25, 0.3, 1.35, 1.4])])
-def test_an_answer_that_stalls(chunks, ats) -> None:
+def test_an_answer_that_stalls(chunks: int, ats: list[float]) -> None:
     room = Room(Turn(say="anything"), faults=Faults(stall_after_chunks=chunks, stall_ms=1_000))
     room.tell("response.create")
     room.after(3)
@@ -196,6 +199,7 @@ def test_an_answer_waits_until_the_turn_is_understood() -> None:
     room.session.speech_stopped(Stopped("item_x", 400, b""))
     room.after(2)
     assert room.types()[-1] == "response.created"
+    assert isinstance(room.voice, Late)
     room.voice.then("So late.")
     room.after(2)
     assert room.record.understood == {"item_x": "So late."}
@@ -208,6 +212,7 @@ def test_ears_that_fail_fail_the_answer() -> None:
     room = Room(voice=Late)
     room.session.speech_started(Started("item_x", 40))
     room.session.speech_stopped(Stopped("item_x", 400, b""))
+    assert isinstance(room.voice, Late)
     room.voice.then(ValueError("no ears"))
     room.after(2)
     response = room.sent[-1][1]["response"]

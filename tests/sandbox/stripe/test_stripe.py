@@ -183,9 +183,8 @@ async def test_meters_count_an_identifier_once_for_a_day(account: Stripe, sdk: s
 
     async def tell(value: int, identifier: str, **more: Any) -> None:
         payload = {"stripe_customer_id": customer, "value": str(value)}
-        await sdk.v1.billing.meter_events.create_async(
-            {"event_name": "hum_minutes", "payload": payload, "identifier": identifier, **more}
-        )
+        event: Any = {"event_name": "hum_minutes", "payload": payload, "identifier": identifier, **more}
+        await sdk.v1.billing.meter_events.create_async(event)
 
     await tell(3, "a")
     with pytest.raises(stripe.InvalidRequestError, match="already exists with identifier a"):
@@ -223,7 +222,7 @@ async def test_events_are_signed_and_sent_until_they_are_taken(account: Stripe, 
         await account.deliver()
         await account.deliver()
     assert len(taken) == 3 and len(set(taken)) == 1
-    event = stripe.Webhook.construct_event(taken[0], account.signature(taken[0]), SECRET)  # type: ignore[no-untyped-call]
+    event = stripe.Webhook.construct_event(taken[0], account.signature(taken[0]), SECRET)
     assert event.type == "customer.created"
 
 
@@ -231,7 +230,9 @@ async def test_nobody_else_may_ask(account: Stripe) -> None:
     stranger = stripe.StripeClient("sk_test_2", base_addresses={"api": account.url}, http_client=stripe.AIOHTTPClient())
     with pytest.raises(stripe.AuthenticationError):
         await stranger.v1.customers.create_async({})
-    await stranger._requestor._client.close_async()
+    client = stranger._requestor._client
+    assert client is not None
+    await client.close_async()  # type: ignore[no-untyped-call]
 
 
 def test_parameters() -> None:

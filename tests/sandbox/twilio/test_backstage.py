@@ -9,13 +9,14 @@ import wave
 
 import httpx
 
-from sandbox.twilio import say
+from sandbox.twilio import Carrier, say
+from tests.sandbox.twilio.conftest import Customer
 
 ACCOUNT, TOKEN, NUMBER, PERSON = "AC" + "a" * 32, "12345", "+13175550100", "+14155550123"
 SPEECH = bytes([0x00, 0x80]) * 400  # 100 ms
 
 
-async def test_a_call_is_followed_live_and_its_truth_is_told(carrier, customer) -> None:
+async def test_a_call_is_followed_live_and_its_truth_is_told(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
     async with httpx.AsyncClient(base_url=carrier.url) as http:
         began = await http.post("/sandbox/calls", json={"to": NUMBER, "from": PERSON, "steps": [say(SPEECH)]})
@@ -37,7 +38,7 @@ async def test_a_call_is_followed_live_and_its_truth_is_told(carrier, customer) 
         assert requests[0]["attempts"][0]["status"] == 200
 
 
-async def test_refusals_are_sentences(carrier) -> None:
+async def test_refusals_are_sentences(carrier: Carrier) -> None:
     async with httpx.AsyncClient(base_url=carrier.url) as http:
         stranger = await http.post("/sandbox/calls", json={"to": "+13175550111", "from": PERSON})
         nonsense = await http.post("/sandbox/calls", json={"to": NUMBER, "from": PERSON, "steps": [{"do": "sing"}]})
@@ -49,7 +50,7 @@ async def test_refusals_are_sentences(carrier) -> None:
     assert (lost.status_code, lost.json()) == (404, {"error": "no call CA0"})
 
 
-async def test_people_are_introduced(carrier) -> None:
+async def test_people_are_introduced(carrier: Carrier) -> None:
     async with httpx.AsyncClient(base_url=carrier.url) as http:
         fine = await http.put(f"/sandbox/people/{PERSON}", json={"answers": "busy", "ring_ms": 10})
         wrong = await http.put(f"/sandbox/people/{PERSON}", json={"answers": "maybe"})
@@ -79,7 +80,7 @@ async def test_it_runs_alone_and_ends_in_good_order() -> None:
     assert (process.returncode, complaints) == (0, b"")
 
 
-async def test_far_ends_faults_and_limits_are_set_from_outside(carrier) -> None:
+async def test_far_ends_faults_and_limits_are_set_from_outside(carrier: Carrier) -> None:
     async with httpx.AsyncClient(base_url=carrier.url, auth=(ACCOUNT, TOKEN)) as http:
         people = await http.put(f"/sandbox/people/{PERSON}", json=[{"kind": "busy"}, {"kind": "machine"}])
         unknown = await http.put(f"/sandbox/people/{PERSON}", json={"kind": "robot"})

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from sandbox.twilio import BadStep, Caller, say, tones
@@ -107,6 +109,6 @@ def test_silence_is_told_only_after_200_ms() -> None:
         {"do": "wait_for_agent_to_talk", "or": "cry"},
     ],
 )
-def test_a_step_that_cannot_be_is_refused_at_once(step) -> None:
+def test_a_step_that_cannot_be_is_refused_at_once(step: dict[str, Any]) -> None:
     with pytest.raises(BadStep):
         Caller([step])

@@ -48,7 +48,7 @@ def heard(call: Call) -> list[str]:
 
 def test_two_parties_hear_each_other_and_the_action_hears_how_it_went() -> None:
     desk = Desk(voice=dial(), dialled=HANGUP)
-    speech = [{"do": "wait", "ms": 3_000}, {"do": "say", "text": "Is anybody there?"}]
+    speech: list[dict[str, Any]] = [{"do": "wait", "ms": 3_000}, {"do": "say", "text": "Is anybody there?"}]
     answerer = farend.human("Front desk.", ring_ms=2_000, then=[{"do": "wait", "ms": 3_000}, {"do": "hang_up"}])
     call, house = called(desk, [*speech, {"do": "wait", "ms": 60_000}], answerer)
     outcome, child = desk.fields("dialled"), child_of(house)
@@ -77,7 +77,7 @@ def test_the_caller_hears_the_ringback_that_was_asked_for() -> None:
         (farend.fails(), "failed"),
     ],
 )
-def test_nobody_answers_and_the_caller_is_not_cut(person, status) -> None:
+def test_nobody_answers_and_the_caller_is_not_cut(person: farend.Person, status: str) -> None:
     desk = Desk(voice=dial('timeout="5"'), dialled="<Response><Say>Sorry</Say></Response>")
     call, house = called(desk, None, person)
     outcome = desk.fields("dialled")
@@ -118,7 +118,7 @@ def test_a_mailbox_never_accepts_the_whisper() -> None:
 
 
 @pytest.mark.parametrize(("on_bridge", "during_whisper"), [("true", "ringing"), ("false", "silence")])
-def test_what_the_caller_hears_during_the_whisper(on_bridge, during_whisper) -> None:
+def test_what_the_caller_hears_during_the_whisper(on_bridge: str, during_whisper: str) -> None:
     whisper = "<Response><Pause length='2'/></Response>"
     desk = Desk(voice=dial(f'answerOnBridge="{on_bridge}"', 'url="/whisper"'), whisper=whisper, dialled=HANGUP)
     call, _ = called(desk, [{"do": "wait", "ms": 5_000}, {"do": "hang_up"}], farend.silent(ring_ms=1_000))
@@ -126,13 +126,18 @@ def test_what_the_caller_hears_during_the_whisper(on_bridge, during_whisper) -> 
     assert any(what == during_whisper and start <= 2_000 < (end or 1e9) for what, start, end in spans)
     bridged = call.journal.of("bridged")[0]["at_monotonic"]
     assert bridged == pytest.approx(3, abs=0.1)
+    assert call.answered_at is not None
     answered_s = (call.answered_at - call.created_at).total_seconds()
     assert answered_s == pytest.approx(3 if on_bridge == "true" else 0, abs=0.1)
 
 
 def test_star_gives_the_caller_back() -> None:
     desk = Desk(voice=dial('hangupOnStar="true"'), dialled="<Response><Say>Back</Say></Response>")
-    steps = [{"do": "wait", "ms": 4_000}, {"do": "press", "digits": "*"}, {"do": "wait", "ms": 60_000}]
+    steps: list[dict[str, Any]] = [
+        {"do": "wait", "ms": 4_000},
+        {"do": "press", "digits": "*"},
+        {"do": "wait", "ms": 60_000},
+    ]
     call, house = called(desk, steps, farend.human())
     assert (call.sentences, child_of(house).hung_up_by) == (["Back"], "other")
     assert desk.fields("dialled")["DialBridged"] == "true"
@@ -156,7 +161,7 @@ def test_the_first_that_is_bridged_wins_and_the_others_stop_ringing() -> None:
     ("attributes", "to", "code"),
     [('callerId="+15005550000"', DESK, 13214), ("", "12", 13223), ("", "+882161234567", 13227)],
 )
-def test_what_cannot_be_dialled_fails_with_twilios_code(attributes, to, code) -> None:
+def test_what_cannot_be_dialled_fails_with_twilios_code(attributes: str, to: str, code: int) -> None:
     desk = Desk(voice=dial(attributes, to=to), dialled="<Response><Say>Sorry</Say></Response>")
     made: list[Call] = []
 

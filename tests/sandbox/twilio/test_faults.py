@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import httpx
 import pytest
@@ -10,15 +11,16 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
+from twilio.rest.api.v2010.account.call import CallInstance
 
-from sandbox.twilio import Fault, farend
+from sandbox.twilio import Carrier, Fault, farend
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "a" * 32, "12345", "+13175550100"
 PERSON, OTHER = "+14155550123", "+14155550124"
 
 
 @pytest.fixture
-def sdk(carrier):
+def sdk(carrier: Carrier) -> Client:
     # Meant to run out, where an answer is dropped.
     client = Client(ACCOUNT, TOKEN, http_client=TwilioHttpClient(timeout=1.0, max_retries=0))
     client.api.base_url = carrier.url
@@ -26,12 +28,14 @@ def sdk(carrier):
     return client
 
 
-async def create(sdk, to: str = PERSON):
+async def create(sdk: Client, to: str = PERSON) -> CallInstance:
     return await asyncio.to_thread(sdk.calls.create, to=to, from_=NUMBER, twiml="<Response/>")
 
 
 @pytest.mark.parametrize("do", ["cut", "hang"])
-async def test_a_call_whose_response_is_lost_was_made_and_can_be_found(carrier, sdk, do) -> None:
+async def test_a_call_whose_response_is_lost_was_made_and_can_be_found(
+    carrier: Carrier, sdk: Client, do: Literal["cut", "hang"]
+) -> None:
     carrier.go_wrong(Fault("create", do))
     before = datetime.now(UTC) - timedelta(seconds=5)
     with pytest.raises((RequestsConnectionError, OSError)):
@@ -45,20 +49,21 @@ async def test_a_call_whose_response_is_lost_was_made_and_can_be_found(carrier, 
     assert len(carrier.calls_to(PERSON)) == 2, "the fault happens once"
 
 
-async def test_an_error_before_creates_nothing_and_one_after_has_created(carrier, sdk) -> None:
-    for stage, made in (("before", 0), ("after", 1)):
+async def test_an_error_before_creates_nothing_and_one_after_has_created(carrier: Carrier, sdk: Client) -> None:
+    stages: tuple[tuple[Literal["before", "after"], int], ...] = (("before", 0), ("after", 1))
+    for stage, made in stages:
         carrier.go_wrong(Fault("create", "error", stage=stage))
         with pytest.raises(TwilioRestException) as error:
             await create(sdk)
         assert (error.value.status, len(carrier.calls_to(PERSON))) == (503, made)
 
 
-async def test_a_late_response_still_comes(carrier, sdk) -> None:
+async def test_a_late_response_still_comes(carrier: Carrier, sdk: Client) -> None:
     carrier.go_wrong(Fault("create", "late", ms=200))
     assert (await create(sdk)).sid == carrier.calls_to(PERSON)[0].sid
 
 
-async def test_a_fault_waits_for_its_number(carrier, sdk) -> None:
+async def test_a_fault_waits_for_its_number(carrier: Carrier, sdk: Client) -> None:
     carrier.introduce(OTHER, farend.no_answer())
     carrier.go_wrong(Fault("create", "busy", stage="before", to=OTHER))
     await create(sdk)
@@ -67,7 +72,7 @@ async def test_a_fault_waits_for_its_number(carrier, sdk) -> None:
     assert (error.value.status, error.value.code, carrier.calls_to(OTHER)) == (429, 20429, [])
 
 
-async def test_too_many_requests_at_a_time_are_refused_unprocessed(carrier) -> None:
+async def test_too_many_requests_at_a_time_are_refused_unprocessed(carrier: Carrier) -> None:
     carrier.rest.door.most_at_a_time = 1
     carrier.go_wrong(Fault("list", "hang"))
     url = f"{carrier.url}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
@@ -86,7 +91,7 @@ async def test_too_many_requests_at_a_time_are_refused_unprocessed(carrier) -> N
     assert carrier.calls_to(PERSON) == []
 
 
-async def test_a_queued_call_has_no_start_time_yet(carrier, sdk) -> None:
+async def test_a_queued_call_has_no_start_time_yet(carrier: Carrier, sdk: Client) -> None:
     carrier.exchange.pacer.calls_per_second = 0.01
     first, second = await create(sdk), await create(sdk)
     await carrier.call(first.sid).journal.find("call.status", status="ringing")
@@ -99,7 +104,7 @@ async def test_a_queued_call_has_no_start_time_yet(carrier, sdk) -> None:
     assert carrier.call(second.sid).status == "canceled"
 
 
-async def test_calls_are_listed_page_by_page_newest_first(carrier, sdk) -> None:
+async def test_calls_are_listed_page_by_page_newest_first(carrier: Carrier, sdk: Client) -> None:
     sids = [(await create(sdk)).sid for _ in range(5)]
     listed = await asyncio.to_thread(sdk.calls.list, page_size=2)
     assert [each.sid for each in listed] == sids[::-1]
@@ -117,7 +122,9 @@ async def test_calls_are_listed_page_by_page_newest_first(carrier, sdk) -> None:
         ({"MachineDetection": "Enable", "MachineDetectionSpeechThreshold": "10"}, 20001),
     ],
 )
-async def test_what_cannot_be_placed_is_refused_with_twilios_code(carrier, fields, code) -> None:
+async def test_what_cannot_be_placed_is_refused_with_twilios_code(
+    carrier: Carrier, fields: dict[str, str], code: int
+) -> None:
     carrier.exchange.forbidden_prefixes = {"+882"}
     url = f"{carrier.url}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
     form = {"To": PERSON, "From": NUMBER, "Twiml": "<Response/>"} | fields

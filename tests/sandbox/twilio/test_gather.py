@@ -1,8 +1,11 @@
 """<Gather>, <Play> and <Redirect>, in virtual time; and the collector of keys alone."""
 
+from typing import Any
+
 import pytest
 
 from sandbox.twilio import tones
+from sandbox.twilio.call import Call
 from sandbox.twilio.gather import Keys
 from sandbox.twilio.twiml import BadTwiml, Verb, parse
 from tests.sandbox.twilio.virtual import NUMBER, PERSON, Desk, House, virtually
@@ -27,11 +30,11 @@ def collected(pressed: str, **attributes: str) -> tuple[str, bool]:
         ("1", {"numDigits": "nonsense"}, "1", False),
     ],
 )
-def test_keys(pressed, attributes, digits, over) -> None:
+def test_keys(pressed: str, attributes: dict[str, Any], digits: str, over: bool) -> None:
     assert collected(pressed, **attributes) == (digits, over)
 
 
-def call_of(desk: Desk, steps: list[dict]):
+def call_of(desk: Desk, steps: list[dict[str, Any]]) -> Call:
     calls = []
 
     async def main() -> None:
@@ -75,7 +78,7 @@ def test_played_keys_are_heard_as_tones() -> None:
     assert call.hearing.of("play")[:800] == tones.key("1")
 
 
-def test_a_played_file_is_heard(wav) -> None:
+def test_a_played_file_is_heard(wav: bytes) -> None:
     call = call_of(Desk(voice="<Response><Play>/hold.wav</Play></Response>", **{"hold.wav": wav}), [])
     assert tones.pitch_hz(call.hearing.of("play")[800:960]) == pytest.approx(1_000, abs=30)
 

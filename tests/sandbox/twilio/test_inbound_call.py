@@ -4,13 +4,15 @@ import asyncio
 import base64
 import itertools
 import json
+from typing import Any
 
 import pytest
 import websockets
 from starlette.responses import Response
 from twilio.request_validator import RequestValidator
 
-from sandbox.twilio import NoSuchLine, Path, Person, say, simulate_call
+from sandbox.twilio import Carrier, NoSuchLine, Path, Person, say, simulate_call
+from tests.sandbox.twilio.conftest import Customer, Line
 from tests.support.waits import patience
 
 ACCOUNT, TOKEN, NUMBER, PERSON = "AC" + "a" * 32, "12345", "+13175550100", "+14155550123"
@@ -23,11 +25,11 @@ def loud(ms: int) -> bytes:
     return LOUD * (ms * 4)
 
 
-async def test_a_whole_call(carrier, customer) -> None:
+async def test_a_whole_call(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
     customer.answer("/next", HANGUP)
 
-    async def agent(line) -> None:
+    async def agent(line: Line) -> None:
         await line.play(loud(300))
         await line.mark("greeted")
         await line.until("mark")
@@ -86,7 +88,7 @@ async def test_a_whole_call(carrier, customer) -> None:
     assert call.truth.wav().startswith(b"RIFF")
 
 
-async def test_every_request_is_signed(carrier, customer) -> None:
+async def test_every_request_is_signed(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
     call = await carrier.ring(NUMBER, PERSON, [{"do": "wait", "ms": 40}])
     await call.ended()
@@ -98,7 +100,9 @@ async def test_every_request_is_signed(carrier, customer) -> None:
     assert validator.validate(f"{customer.ws}/media", {}, headers["X-Twilio-Signature"])
 
 
-async def test_the_action_is_asked_when_the_agent_closes_and_its_answer_is_executed(carrier, customer) -> None:
+async def test_the_action_is_asked_when_the_agent_closes_and_its_answer_is_executed(
+    carrier: Carrier, customer: Customer
+) -> None:
     customer.answer("/voice", customer.connect(rest="<Say>never</Say>"))
     customer.answer("/next", "<Response><Say>Goodbye</Say></Response>")
     customer.agent = lambda line: line.play(loud(40))
@@ -108,7 +112,7 @@ async def test_the_action_is_asked_when_the_agent_closes_and_its_answer_is_execu
     assert (call.sentences, call.hung_up_by, call.stream.closed_by) == (["Goodbye"], "agent", "agent")
 
 
-async def test_without_an_action_the_next_verb_follows(carrier, customer) -> None:
+async def test_without_an_action_the_next_verb_follows(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect(rest="<Say>after</Say>").replace(' action="/next"', ""))
     customer.agent = lambda line: line.play(loud(20))
     call = await carrier.ring(NUMBER, PERSON, stay=True)
@@ -116,10 +120,10 @@ async def test_without_an_action_the_next_verb_follows(carrier, customer) -> Non
     assert call.sentences == ["after"]
 
 
-async def test_clear_drops_the_queue_and_flushes_its_marks(carrier, customer) -> None:
+async def test_clear_drops_the_queue_and_flushes_its_marks(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
 
-    async def agent(line) -> None:
+    async def agent(line: Line) -> None:
         await line.play(loud(60))
         await line.mark("heard")
         await line.play(loud(5000))
@@ -140,12 +144,12 @@ async def test_clear_drops_the_queue_and_flushes_its_marks(carrier, customer) ->
     assert [each["mark"]["name"] for each in customer.lines[0].got if each["event"] == "mark"] == ["heard", "unheard"]
 
 
-async def test_a_delayed_path_delays_the_mark_by_both_ways(carrier, customer) -> None:
+async def test_a_delayed_path_delays_the_mark_by_both_ways(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
     loop = asyncio.get_running_loop()
     trips: list[float] = []
 
-    async def agent(line) -> None:
+    async def agent(line: Line) -> None:
         began = loop.time()
         await line.play(loud(40))
         await line.mark("m")
@@ -159,10 +163,10 @@ async def test_a_delayed_path_delays_the_mark_by_both_ways(carrier, customer) ->
     assert call.stream.playout.segments[0].start_ms >= 80
 
 
-async def test_a_caller_interrupts_at_the_stated_moment(carrier, customer) -> None:
+async def test_a_caller_interrupts_at_the_stated_moment(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
 
-    async def agent(line) -> None:
+    async def agent(line: Line) -> None:
         await line.play(loud(3000))
         await line.until("stop")
 
@@ -182,7 +186,9 @@ async def test_a_caller_interrupts_at_the_stated_moment(carrier, customer) -> No
         (Response("{}", media_type="application/json"), 12300),
     ],
 )
-async def test_a_bad_answer_goes_to_the_fallback(carrier, customer, answer, code) -> None:
+async def test_a_bad_answer_goes_to_the_fallback(
+    carrier: Carrier, customer: Customer, answer: Response | str, code: int
+) -> None:
     customer.answer("/voice", answer)
     customer.answer("/fallback", "<Response><Say>Sorry</Say></Response>")
     call = await carrier.ring(NUMBER, PERSON, stay=True)
@@ -193,7 +199,7 @@ async def test_a_bad_answer_goes_to_the_fallback(carrier, customer, answer, code
     assert customer.paths().count("/voice") == (3 if code == 11200 else 1)
 
 
-async def test_when_the_fallback_fails_too_the_caller_hears_an_apology(carrier, customer) -> None:
+async def test_when_the_fallback_fails_too_the_caller_hears_an_apology(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", "<Response>")
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
@@ -203,7 +209,9 @@ async def test_when_the_fallback_fails_too_the_caller_hears_an_apology(carrier, 
 
 
 @pytest.mark.parametrize(("reason", "status"), [("busy", "busy"), ("rejected", "no-answer")])
-async def test_a_rejected_call_is_never_answered(carrier, customer, reason, status) -> None:
+async def test_a_rejected_call_is_never_answered(
+    carrier: Carrier, customer: Customer, reason: str, status: str
+) -> None:
     customer.answer("/voice", f'<Response><Reject reason="{reason}"/></Response>')
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
@@ -211,7 +219,7 @@ async def test_a_rejected_call_is_never_answered(carrier, customer, reason, stat
     assert customer.fields("/status")["CallStatus"] == status
 
 
-async def test_a_redirect_is_followed_relative_to_the_document(carrier, customer) -> None:
+async def test_a_redirect_is_followed_relative_to_the_document(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", "<Response><Redirect>else</Redirect></Response>")
     customer.answer("/else", "<Response><Say>here</Say></Response>")
     call = await carrier.ring(NUMBER, PERSON, stay=True)
@@ -219,7 +227,9 @@ async def test_a_redirect_is_followed_relative_to_the_document(carrier, customer
     assert call.sentences == ["here"]
 
 
-async def test_a_dialled_party_hears_the_whisper_and_the_action_hears_the_outcome(carrier, customer) -> None:
+async def test_a_dialled_party_hears_the_whisper_and_the_action_hears_the_outcome(
+    carrier: Carrier, customer: Customer
+) -> None:
     customer.answer(
         "/voice", '<Response><Dial action="/dialled"><Number url="/whisper">+13175550199</Number></Dial></Response>'
     )
@@ -238,7 +248,7 @@ async def test_a_dialled_party_hears_the_whisper_and_the_action_hears_the_outcom
     )
 
 
-async def test_a_busy_party(carrier, customer) -> None:
+async def test_a_busy_party(carrier: Carrier, customer: Customer) -> None:
     carrier.introduce("+13175550199", Person(answers="busy"))
     customer.answer("/voice", '<Response><Dial action="/dialled">+13175550199</Dial></Response>')
     customer.answer("/dialled", "<Response><Say>Busy</Say></Response>")
@@ -247,11 +257,11 @@ async def test_a_busy_party(carrier, customer) -> None:
     assert (customer.fields("/dialled")["DialCallStatus"], call.sentences) == ("busy", ["Busy"])
 
 
-async def test_nonsense_on_the_stream_is_reported_once_and_ignored(carrier, customer) -> None:
+async def test_nonsense_on_the_stream_is_reported_once_and_ignored(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
     customer.answer("/next", HANGUP)
 
-    async def agent(line) -> None:
+    async def agent(line: Line) -> None:
         await line.socket.send(b"\x00\x01")
         await line.socket.send("nonsense")
         await line.mark("still alive")
@@ -264,7 +274,7 @@ async def test_nonsense_on_the_stream_is_reported_once_and_ignored(carrier, cust
     assert call.stream.invalid_messages == 2
 
 
-async def test_nobody_at_the_stream_url(carrier, customer, unused_port) -> None:
+async def test_nobody_at_the_stream_url(carrier: Carrier, customer: Customer, unused_port: int) -> None:
     customer.ws = f"ws://127.0.0.1:{unused_port}"
     customer.answer("/voice", customer.connect())
     customer.answer("/next", "<Response><Say>Sorry</Say></Response>")
@@ -273,7 +283,7 @@ async def test_nobody_at_the_stream_url(carrier, customer, unused_port) -> None:
     assert ([each[0] for each in call.errors], call.sentences) == ([31902], ["Sorry"])
 
 
-async def test_a_handshake_that_is_refused(carrier, customer) -> None:
+async def test_a_handshake_that_is_refused(carrier: Carrier, customer: Customer) -> None:
     customer.ws = customer.url.replace("http", "ws")
     customer.answer("/voice", customer.connect())
     call = await carrier.ring(NUMBER, PERSON, stay=True)
@@ -281,12 +291,12 @@ async def test_a_handshake_that_is_refused(carrier, customer) -> None:
     assert call.errors[0][0] == 31920
 
 
-async def test_a_carrier_that_vanishes_says_no_stop_and_the_call_goes_on(carrier, customer) -> None:
+async def test_a_carrier_that_vanishes_says_no_stop_and_the_call_goes_on(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
     customer.answer("/next", HANGUP)
-    closed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+    closed: asyncio.Future[websockets.ConnectionClosed] = asyncio.get_running_loop().create_future()
 
-    async def agent(line) -> None:
+    async def agent(line: Line) -> None:
         try:
             await line.until("stop")
         except websockets.ConnectionClosed as error:
@@ -300,12 +310,12 @@ async def test_a_carrier_that_vanishes_says_no_stop_and_the_call_goes_on(carrier
     assert customer.fields("/next")["CallStatus"] == "in-progress"
 
 
-async def test_a_frozen_carrier_neither_reads_nor_writes(carrier, customer) -> None:
+async def test_a_frozen_carrier_neither_reads_nor_writes(carrier: Carrier, customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
     frozen, gone = asyncio.Event(), asyncio.Event()
-    after: list = []
+    after: list[Any] = []
 
-    async def agent(line) -> None:
+    async def agent(line: Line) -> None:
         await line.play(loud(40))
         await frozen.wait()
         await line.play(loud(100))
@@ -334,7 +344,7 @@ async def test_a_frozen_carrier_neither_reads_nor_writes(carrier, customer) -> N
     assert call.stream.spoken.start_ms + len(call.stream.spoken.track) / 8 > frozen_ms + 60  # the person went on
 
 
-async def test_a_number_that_is_not_held_cannot_be_rung(carrier) -> None:
+async def test_a_number_that_is_not_held_cannot_be_rung(carrier: Carrier) -> None:
     with pytest.raises(NoSuchLine, match="not held"):
         await carrier.ring("+13175550111", PERSON)
     carrier.number(NUMBER).configure({"voice_url": ""})
@@ -342,7 +352,7 @@ async def test_a_number_that_is_not_held_cannot_be_rung(carrier) -> None:
         await carrier.ring(NUMBER, PERSON)
 
 
-async def test_one_call_without_a_carrier(customer) -> None:
+async def test_one_call_without_a_carrier(customer: Customer) -> None:
     customer.answer("/voice", customer.connect())
     call = await simulate_call(
         f"{customer.url}/voice",

@@ -14,7 +14,7 @@ def test_a_message_arrives_after_the_delay_and_not_before() -> None:
 
 
 @given(st.lists(st.floats(0, 30), max_size=50), st.integers(0, 9))
-def test_jitter_never_reorders_and_stays_in_its_bounds(pauses, seed) -> None:
+def test_jitter_never_reorders_and_stays_in_its_bounds(pauses: list[float], seed: int) -> None:
     line: Line[int] = Line(delay_ms=50, jitter_ms=40, seed=seed)
     sent, now = [], 0.0
     for number, pause in enumerate(pauses):

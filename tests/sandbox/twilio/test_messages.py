@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -11,8 +13,10 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
+from twilio.rest.api.v2010.account.message import MessageInstance
 
-from sandbox.twilio import Fault, Receiver, Service
+from sandbox.twilio import Carrier, Fault, Receiver, Service
+from tests.sandbox.twilio.conftest import Customer
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "a" * 32, "12345", "+13175550100"
 PERSON, OTHER = "+14155550123", "+14155550124"
@@ -21,7 +25,7 @@ MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT}/Messages"
 
 
 @pytest.fixture
-def sdk(carrier):
+def sdk(carrier: Carrier) -> Client:
     # Meant to run out, where an answer is dropped.
     client = Client(ACCOUNT, TOKEN, http_client=TwilioHttpClient(timeout=2.0, max_retries=0))
     client.api.base_url = carrier.url
@@ -29,16 +33,16 @@ def sdk(carrier):
 
 
 @pytest.fixture
-async def http(carrier):
+async def http(carrier: Carrier) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=carrier.url, auth=(ACCOUNT, TOKEN)) as client:
         yield client
 
 
-async def send(sdk, body: str = "hello", to: str = PERSON, **more):
+async def send(sdk: Client, body: str = "hello", to: str = PERSON, **more: Any) -> MessageInstance:
     return await asyncio.to_thread(sdk.messages.create, to=to, from_=NUMBER, body=body, **more)
 
 
-async def test_a_message_is_created_followed_and_fetched(carrier, customer, sdk) -> None:
+async def test_a_message_is_created_followed_and_fetched(carrier: Carrier, customer: Customer, sdk: Client) -> None:
     callback = f"{customer.url}/told/attempt-1#rc=2&rp=all"
     sent = await send(sdk, "héllo €", status_callback=callback)
     assert (sent.status, sent.direction, sent.from_, sent.to) == ("queued", "outbound-api", NUMBER, PERSON)
@@ -58,7 +62,9 @@ async def test_a_message_is_created_followed_and_fetched(carrier, customer, sdk)
     assert (unknown.value.status, unknown.value.code) == (404, 20404)
 
 
-async def test_a_callback_is_retried_with_one_token_until_it_is_heard(carrier, customer, sdk) -> None:
+async def test_a_callback_is_retried_with_one_token_until_it_is_heard(
+    carrier: Carrier, customer: Customer, sdk: Client
+) -> None:
     customer.answer("/told", Response(status_code=503), Response(status_code=204))
     await send(sdk, status_callback=f"{customer.url}/told#rc=3&rp=5xx")
     await carrier.texts_settled()
@@ -67,7 +73,9 @@ async def test_a_callback_is_retried_with_one_token_until_it_is_heard(carrier, c
     assert tokens[0] == tokens[1] != tokens[2]
 
 
-async def test_with_a_messaging_service_a_number_is_chosen_later(carrier, customer, sdk) -> None:
+async def test_with_a_messaging_service_a_number_is_chosen_later(
+    carrier: Carrier, customer: Customer, sdk: Client
+) -> None:
     carrier.texting.services[SERVICE] = Service([NUMBER])
     sent = await asyncio.to_thread(
         sdk.messages.create,
@@ -102,14 +110,16 @@ async def test_with_a_messaging_service_a_number_is_chosen_later(carrier, custom
         ({"From": "", "MessagingServiceSid": "MG0"}, 21701),
     ],
 )
-async def test_what_cannot_be_sent_is_refused_with_twilios_code(carrier, http, fields, code) -> None:
+async def test_what_cannot_be_sent_is_refused_with_twilios_code(
+    carrier: Carrier, http: httpx.AsyncClient, fields: dict[str, Any], code: int
+) -> None:
     carrier.exchange.forbidden_prefixes = {"+882"}
     form = {"To": PERSON, "From": NUMBER, "Body": "hello"} | fields
     refused = await http.post(f"{MESSAGES}.json", data=form)
     assert (refused.status_code, refused.json()["code"], list(carrier.texting.book)) == (400, code, [])
 
 
-async def test_a_receiver_that_refuses_does_so_at_once(carrier, sdk) -> None:
+async def test_a_receiver_that_refuses_does_so_at_once(carrier: Carrier, sdk: Client) -> None:
     carrier.texting.receivers[PERSON] = Receiver(refuses=21614)
     with pytest.raises(TwilioRestException) as refused:
         await send(sdk)
@@ -120,7 +130,9 @@ async def test_a_receiver_that_refuses_does_so_at_once(carrier, sdk) -> None:
 @pytest.mark.parametrize(
     ("fault", "made"), [(Fault("message", "cut"), 1), (Fault("message", "cut", stage="before"), 0)]
 )
-async def test_a_reply_is_dropped_after_or_before_the_message_is_taken(carrier, sdk, fault, made) -> None:
+async def test_a_reply_is_dropped_after_or_before_the_message_is_taken(
+    carrier: Carrier, sdk: Client, fault: Fault, made: int
+) -> None:
     carrier.go_wrong(fault)
     with pytest.raises(OSError):
         await send(sdk)
@@ -129,7 +141,9 @@ async def test_a_reply_is_dropped_after_or_before_the_message_is_taken(carrier, 
     assert (await send(sdk)).status == "queued", "it happens once"
 
 
-async def test_messages_are_listed_newest_first_and_pages_do_not_move(carrier, http, sdk) -> None:
+async def test_messages_are_listed_newest_first_and_pages_do_not_move(
+    carrier: Carrier, http: httpx.AsyncClient, sdk: Client
+) -> None:
     sids = [(await send(sdk, str(n))).sid for n in range(5)]
     await send(sdk, "elsewhere", to=OTHER)
     await carrier.texts_settled()
@@ -143,7 +157,9 @@ async def test_messages_are_listed_newest_first_and_pages_do_not_move(carrier, h
     assert ([each["sid"] for each in page["messages"]], page["next_page_uri"]) == ([sids[0]], None)
 
 
-async def test_the_list_is_filtered_by_when_they_were_sent_and_shows_received_ones(carrier, sdk) -> None:
+async def test_the_list_is_filtered_by_when_they_were_sent_and_shows_received_ones(
+    carrier: Carrier, sdk: Client
+) -> None:
     before = datetime.now(UTC) - timedelta(seconds=5)
     carrier.texting.pace.segments_per_second = 0.001
     sent, _ = await send(sdk, "first"), await send(sdk, "waits")
@@ -156,7 +172,9 @@ async def test_the_list_is_filtered_by_when_they_were_sent_and_shows_received_on
     assert [each.body for each in await asyncio.to_thread(sdk.messages.list, to=NUMBER)] == ["from outside"]
 
 
-async def test_files_need_credentials_and_are_elsewhere(carrier, customer, sdk, http) -> None:
+async def test_files_need_credentials_and_are_elsewhere(
+    carrier: Carrier, customer: Customer, sdk: Client, http: httpx.AsyncClient
+) -> None:
     carrier.number(NUMBER).configure({"sms_url": f"{customer.url}/sms"})
     got = carrier.text(NUMBER, PERSON, "look", ("image/png", b"\x89PNG"), ("text/vcard", b"BEGIN"))
     await carrier.texts_settled()
@@ -178,7 +196,7 @@ async def test_files_need_credentials_and_are_elsewhere(carrier, customer, sdk, 
     assert (await http.get(f"{MESSAGES}/{got.sid}/Media/ME{'0' * 32}")).status_code == 404
 
 
-async def test_a_received_text_is_retried_and_then_told_to_the_fallback(carrier, customer) -> None:
+async def test_a_received_text_is_retried_and_then_told_to_the_fallback(carrier: Carrier, customer: Customer) -> None:
     carrier.number(NUMBER).configure(
         {"sms_url": f"{customer.url}/sms#rc=2&rp=all", "sms_fallback_url": f"{customer.url}/spool"}
     )
@@ -195,14 +213,16 @@ async def test_a_received_text_is_retried_and_then_told_to_the_fallback(carrier,
     assert [each.http_status for each in got.notices] == [500, 204]
 
 
-async def test_an_application_has_no_url_here(carrier, customer) -> None:
+async def test_an_application_has_no_url_here(carrier: Carrier, customer: Customer) -> None:
     carrier.number(NUMBER).configure({"sms_url": f"{customer.url}/sms", "sms_application_sid": "AP0"})
     carrier.text(NUMBER, PERSON, "hello")
     await carrier.texts_settled()
     assert customer.asked == []
 
 
-async def test_everything_is_set_and_told_over_http(carrier, customer, http) -> None:
+async def test_everything_is_set_and_told_over_http(
+    carrier: Carrier, customer: Customer, http: httpx.AsyncClient
+) -> None:
     carrier.number(NUMBER).configure({"sms_url": f"{customer.url}/sms"})
     file = {"content_type": "image/gif", "base64": base64.b64encode(b"GIF").decode()}
     got = await http.post("/sandbox/texts", json={"to": NUMBER, "from": PERSON, "body": "hi", "media": [file]})

@@ -48,7 +48,7 @@ def statuses(desk: Desk) -> list[str]:
         (farend.fails(), ["initiated", "failed"], "404"),
     ],
 )
-def test_every_fate_is_told_in_order(person, told, sip) -> None:
+def test_every_fate_is_told_in_order(person: farend.Person, told: list[str], sip: str) -> None:
     desk = Desk(out=LISTEN)
     call = placed(desk, person)
     assert statuses(desk) == told
@@ -79,7 +79,7 @@ def test_it_rings_five_seconds_longer_than_asked() -> None:
         ("screening", "machine_start", "machine_end_silence"),
     ],
 )
-def test_machine_detection_tells_who_answered(kind, enable, at_the_end) -> None:
+def test_machine_detection_tells_who_answered(kind: str, enable: str, at_the_end: str) -> None:
     for amd, expected in ((Amd(), enable), (Amd(until_end=True), at_the_end)):
         desk = Desk(out=LISTEN)
         call = placed(desk, farend.KINDS[kind](), amd=amd, amd_callback=Callback("http://h/amd"))
@@ -132,7 +132,7 @@ def test_a_machine_records_what_is_said_after_its_beep() -> None:
 
 
 @pytest.mark.parametrize(("kind", "said"), [("screening", 2), ("screening_refuses", 2)])
-def test_a_screening_phone_listens_and_then_decides(kind, said) -> None:
+def test_a_screening_phone_listens_and_then_decides(kind: str, said: int) -> None:
     answer = "<Response><Pause length='6'/><Say>Dana from the clinic</Say><Pause length='9'/></Response>"
     call = placed(Desk(out=answer), farend.KINDS[kind]())
     spoken = [each for each in call.journal.of("caller.said") if each["phase"] == "begin"]
@@ -140,7 +140,7 @@ def test_a_screening_phone_listens_and_then_decides(kind, said) -> None:
 
 
 @pytest.mark.parametrize(("digits", "spoken"), [("w1", 2), ("2", 1)])
-def test_a_menu_knows_the_keys_that_it_hears(digits, spoken) -> None:
+def test_a_menu_knows_the_keys_that_it_hears(digits: str, spoken: int) -> None:
     out = f'<Response><Pause length="5"/><Play digits="{digits}"/><Pause length="20"/></Response>'
     call = placed(Desk(out=out), farend.menu("1"))
     assert [each["key"] for each in call.journal.of("caller.heard_key")] == [digits[-1]]
@@ -154,7 +154,8 @@ def test_a_screening_phone_that_hears_nothing_hangs_up() -> None:
 
 
 def test_calls_beyond_the_pace_wait_in_the_queue_and_can_be_canceled_there() -> None:
-    desk, calls = Desk(out=LISTEN), []
+    desk = Desk(out=LISTEN)
+    calls: list[Call] = []
 
     async def main() -> None:
         house = House(desk, calls_per_second=1)
@@ -213,7 +214,7 @@ def test_a_star_is_who_answers_elsewhere() -> None:
         (Fault("callback", "never", times=4), []),
     ],
 )
-def test_callbacks_go_wrong_as_asked(fault, told) -> None:
+def test_callbacks_go_wrong_as_asked(fault: Fault, told: list[str]) -> None:
     desk = Desk(out=LISTEN)
 
     async def main() -> None:

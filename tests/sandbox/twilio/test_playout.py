@@ -1,14 +1,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.twilio.playout import Gap, Playout
+from sandbox.twilio.playout import Echo, Gap, Playout
 
 
 def ms(count: float) -> bytes:
     return bytes(round(count * 8))
 
 
-def names(echoes) -> list[tuple[str, float, str]]:
+def names(echoes: list[Echo]) -> list[tuple[str, float, str]]:
     return [(each.name, each.at_ms, each.reason) for each in echoes]
 
 
@@ -131,7 +131,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_nothing_is_lost_made_up_or_played_early(steps) -> None:
+def test_nothing_is_lost_made_up_or_played_early(steps: list[tuple[str, int, float]]) -> None:
     playout, now, sent, echoed = Playout(max_queued_bytes=2000), 0.0, [], []
     for number, (what, size, pause_ms) in enumerate(steps):
         now += pause_ms

@@ -1,34 +1,37 @@
 """The official SDK is the client."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, Literal
 
 import httpx
 import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from sandbox.twilio import Person, farend
+from sandbox.twilio import Carrier, Person, farend
 from sandbox.twilio.call import Callback, Fetch
 from sandbox.twilio.placed import Order
+from tests.sandbox.twilio.conftest import Customer
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "a" * 32, "12345", "+13175550100"
 PERSON = "+14155550123"
 
 
 @pytest.fixture
-def sdk(carrier):
+def sdk(carrier: Carrier) -> Client:
     client = Client(ACCOUNT, TOKEN)
     client.api.base_url = carrier.url
     return client
 
 
-async def refused(act, *args, **kwargs) -> tuple[int, int]:
+async def refused(act: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[int, int]:
     with pytest.raises(TwilioRestException) as error:
         await asyncio.to_thread(act, *args, **kwargs)
     return error.value.status, error.value.code
 
 
-async def test_a_call_is_placed_answered_and_told(carrier, customer, sdk) -> None:
+async def test_a_call_is_placed_answered_and_told(carrier: Carrier, customer: Customer, sdk: Client) -> None:
     customer.answer("/out", "<Response><Say>Hello</Say></Response>")
     carrier.introduce(PERSON, Person(ring_ms=20, stay=True, answered_by="human"))
     placed = await asyncio.to_thread(
@@ -57,7 +60,9 @@ async def test_a_call_is_placed_answered_and_told(carrier, customer, sdk) -> Non
 
 
 @pytest.mark.parametrize(("answers", "status"), [("busy", "busy"), ("failed", "failed"), ("no_answer", "no-answer")])
-async def test_nobody_answers(carrier, customer, sdk, answers, status) -> None:
+async def test_nobody_answers(
+    carrier: Carrier, customer: Customer, sdk: Client, answers: Literal["busy", "failed", "no_answer"], status: str
+) -> None:
     carrier.introduce(PERSON, Person(answers=answers))
     placed = carrier.exchange.place(order(customer, timeout_s=-5 + 0.02))
     await placed.ended()
@@ -66,11 +71,11 @@ async def test_nobody_answers(carrier, customer, sdk, answers, status) -> None:
     assert "/out" not in customer.paths()
 
 
-def order(customer, **more) -> Order:
+def order(customer: Customer, **more: Any) -> Order:
     return Order(PERSON, NUMBER, Fetch(f"{customer.url}/out"), Callback(f"{customer.url}/progress"), **more)
 
 
-async def test_a_ringing_call_is_canceled(carrier, customer, sdk) -> None:
+async def test_a_ringing_call_is_canceled(carrier: Carrier, customer: Customer, sdk: Client) -> None:
     carrier.introduce(PERSON, Person(ring_ms=30_000))
     placed = await asyncio.to_thread(sdk.calls.create, to=PERSON, from_=NUMBER, url=f"{customer.url}/out")
     assert await refused(sdk.calls(placed.sid).update, twiml="<Response/>") == (400, 21220)
@@ -79,7 +84,7 @@ async def test_a_ringing_call_is_canceled(carrier, customer, sdk) -> None:
     assert carrier.call(placed.sid).status == "canceled"
 
 
-async def test_a_live_call_is_redirected_and_then_completed(carrier, customer, sdk) -> None:
+async def test_a_live_call_is_redirected_and_then_completed(carrier: Carrier, customer: Customer, sdk: Client) -> None:
     carrier.introduce(PERSON, Person(stay=True))
     placed = await asyncio.to_thread(
         sdk.calls.create, to=PERSON, from_=NUMBER, twiml='<Response><Pause length="60"/></Response>'
@@ -96,7 +101,7 @@ async def test_a_live_call_is_redirected_and_then_completed(carrier, customer, s
     assert await refused(sdk.calls(placed.sid).update, status="completed") == (400, 21220)
 
 
-async def test_an_update_takes_a_call_off_its_stream(carrier, customer, sdk) -> None:
+async def test_an_update_takes_a_call_off_its_stream(carrier: Carrier, customer: Customer, sdk: Client) -> None:
     customer.answer("/out", customer.connect())
     carrier.introduce(PERSON, farend.human(ring_ms=0))
     placed = await asyncio.to_thread(sdk.calls.create, to=PERSON, from_=NUMBER, url=f"{customer.url}/out")
@@ -109,7 +114,7 @@ async def test_an_update_takes_a_call_off_its_stream(carrier, customer, sdk) -> 
     assert [each["what"] for each in call.truth.heard()][:2] == ["stream", "silence"]
 
 
-async def test_refusals(carrier, sdk) -> None:
+async def test_refusals(carrier: Carrier, sdk: Client) -> None:
     create = sdk.calls.create
     assert await refused(create, to="12", from_=NUMBER, url="http://h") == (400, 21211)
     assert await refused(create, to=PERSON, from_="+15005550000", url="http://h") == (400, 21210)
@@ -120,7 +125,7 @@ async def test_refusals(carrier, sdk) -> None:
     assert await refused(stranger.calls("CA" + "0" * 32).fetch) == (401, 20003)
 
 
-async def test_the_error_body_is_twilios(carrier) -> None:
+async def test_the_error_body_is_twilios(carrier: Carrier) -> None:
     async with httpx.AsyncClient() as http:
         answer = await http.get(f"{carrier.url}/2010-04-01/Accounts/{ACCOUNT}/Calls/CA0.json", auth=(ACCOUNT, TOKEN))
     assert answer.json() == {
@@ -131,13 +136,13 @@ async def test_the_error_body_is_twilios(carrier) -> None:
     }
 
 
-async def test_an_api_key_opens_the_same_door(carrier) -> None:
+async def test_an_api_key_opens_the_same_door(carrier: Carrier) -> None:
     client = Client("SKtest", "secret", ACCOUNT)
     client.api.base_url = carrier.url
     assert await asyncio.to_thread(client.calls.list) == []
 
 
-async def test_a_number_is_found_bought_configured_and_released(carrier, sdk) -> None:
+async def test_a_number_is_found_bought_configured_and_released(carrier: Carrier, sdk: Client) -> None:
     on_sale = await asyncio.to_thread(sdk.available_phone_numbers("US").local.list, area_code=415, limit=3)
     assert [(each.locality, each.region, each.capabilities["SMS"]) for each in on_sale] == [
         ("San Francisco", "CA", True)
@@ -162,7 +167,7 @@ async def test_a_number_is_found_bought_configured_and_released(carrier, sdk) ->
     assert await refused(sdk.incoming_phone_numbers(bought.sid).fetch) == (404, 20404)
 
 
-async def test_lists_are_read_page_by_page(carrier, sdk) -> None:
+async def test_lists_are_read_page_by_page(carrier: Carrier, sdk: Client) -> None:
     everything = await asyncio.to_thread(sdk.available_phone_numbers("US").local.list, area_code=212, page_size=30)
     assert len({each.phone_number for each in everything}) == 100
     first = await asyncio.to_thread(sdk.incoming_phone_numbers.page, page_size=1)
@@ -170,7 +175,7 @@ async def test_lists_are_read_page_by_page(carrier, sdk) -> None:
     assert first.next_page_url is None
 
 
-async def test_numbers_on_sale_can_be_narrowed(carrier) -> None:
+async def test_numbers_on_sale_can_be_narrowed(carrier: Carrier) -> None:
     book = carrier.exchange.numbers
     assert NUMBER not in book.on_sale("317")
     assert book.on_sale(contains="512*5*019*", region="tx") == [f"+1512555019{last}" for last in range(10)]

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from sandbox.twilio.signature import sign
+from sandbox.twilio.signature import Fields, sign
 
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
 FIELDS = {
@@ -26,7 +26,7 @@ HASHED = URL + "&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf1963
         (HASHED, (), "a9nBmqA0ju/hNViExpshrM61xv4="),
     ],
 )
-def test_published_vectors(url, fields, expected) -> None:
+def test_published_vectors(url: str, fields: Fields, expected: str) -> None:
     assert sign("12345", url, fields) == expected
 
 
@@ -35,7 +35,7 @@ def test_the_fragment_is_not_signed() -> None:
 
 
 @given(st.dictionaries(st.text("AZaz09", min_size=1), st.text(st.characters(codec="utf-8"), max_size=20)))
-def test_the_official_validator_agrees(fields) -> None:
+def test_the_official_validator_agrees(fields: dict[str, str]) -> None:
     assert RequestValidator("12345").validate(
         "https://h.example/p", fields, sign("12345", "https://h.example/p", fields)
     )

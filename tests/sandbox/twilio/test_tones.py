@@ -13,7 +13,7 @@ def frames(audio: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("hz", [350, 425, 1_000, 1_100, 1_400, 2_100, 2_400])
-def test_every_frame_of_a_tone_has_its_pitch(hz) -> None:
+def test_every_frame_of_a_tone_has_its_pitch(hz: int) -> None:
     assert all(tones.pitch_hz(each) == pytest.approx(hz, abs=30) for each in frames(tones.tone([hz], 300)))
 
 
@@ -23,7 +23,7 @@ def test_a_voice_has_no_pitch_of_its_own_and_neither_have_keys_and_silence() -> 
 
 
 @pytest.mark.parametrize("key", tones.KEYS)
-def test_every_key_is_known_by_its_sound(key) -> None:
+def test_every_key_is_known_by_its_sound(key: str) -> None:
     assert {tones.key_of(each) for each in frames(tones.key(key))} == {key}
 
 

@@ -32,7 +32,7 @@ def test_an_empty_response_has_no_verbs() -> None:
         ("<Response/>", "application/json", 12300),
     ],
 )
-def test_what_cannot_be_executed(document, content_type, code) -> None:
+def test_what_cannot_be_executed(document: str, content_type: str, code: int) -> None:
     with pytest.raises(BadTwiml) as bad:
         parse(document, content_type)
     assert bad.value.code == code

@@ -47,7 +47,7 @@ def verdict(person: farend.Person, amd: Amd) -> Verdict:
         ("screening", "machine_start", "machine_end_silence"),
     ],
 )
-def test_words_are_judged_as_voices_are(kind, enable, at_the_end) -> None:
+def test_words_are_judged_as_voices_are(kind: str, enable: str, at_the_end: str) -> None:
     assert verdict(farend.KINDS[kind](), Amd()).answered_by == enable
     assert verdict(farend.KINDS[kind](), Amd(until_end=True)).answered_by == at_the_end
 

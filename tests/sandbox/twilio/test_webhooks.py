@@ -1,12 +1,15 @@
+from collections.abc import AsyncIterator
+
 import pytest
 from starlette.responses import Response
 from twilio.request_validator import RequestValidator
 
 from sandbox.twilio.webhooks import Courier, Overrides, split_overrides
+from tests.sandbox.twilio.conftest import Customer
 
 
 @pytest.fixture
-async def courier():
+async def courier() -> AsyncIterator[Courier]:
     made = Courier("12345")
     yield made
     await made.close()
@@ -25,7 +28,7 @@ def test_defaults_and_limits() -> None:
     )
 
 
-async def test_it_is_signed_as_sent_and_retried_with_the_same_token(customer, courier) -> None:
+async def test_it_is_signed_as_sent_and_retried_with_the_same_token(customer: Customer, courier: Courier) -> None:
     customer.answer("/hook", Response(status_code=503), Response(status_code=500), Response("fine"))
     webhook = await courier.send("status", f"{customer.url}/hook?q=1#rc=5&rp=5xx", {"Body": "a b+c", "Empty": ""})
     assert [each.status for each in webhook.attempts] == [503, 500, 200]
@@ -36,13 +39,13 @@ async def test_it_is_signed_as_sent_and_retried_with_the_same_token(customer, co
         assert RequestValidator("12345").validate(f"{customer.url}/hook?q=1", fields, headers["x-twilio-signature"])
 
 
-async def test_by_default_an_error_answer_is_not_retried(customer, courier) -> None:
+async def test_by_default_an_error_answer_is_not_retried(customer: Customer, courier: Courier) -> None:
     customer.answer("/hook", Response(status_code=500))
     webhook = await courier.send("status", f"{customer.url}/hook", {})
     assert (len(webhook.attempts), webhook.error_code) == (1, 11200)
 
 
-async def test_a_get_carries_its_parameters_in_the_signed_query(customer, courier) -> None:
+async def test_a_get_carries_its_parameters_in_the_signed_query(customer: Customer, courier: Courier) -> None:
     webhook = await courier.send("voice", f"{customer.url}/hook?q=1", {"From": "+1 5"}, "GET")
     assert webhook.url == f"{customer.url}/hook?q=1&From=%2B1+5"
     (_, fields, headers) = customer.asked[0]
@@ -50,13 +53,13 @@ async def test_a_get_carries_its_parameters_in_the_signed_query(customer, courie
     assert RequestValidator("12345").validate(webhook.url, {}, headers["x-twilio-signature"])
 
 
-async def test_nobody_there(courier, unused_port) -> None:
+async def test_nobody_there(courier: Courier, unused_port: int) -> None:
     webhook = await courier.send("voice", f"http://127.0.0.1:{unused_port}/#rc=2", {})
     assert [each.error for each in webhook.attempts] == ["ct", "ct", "ct"]
     assert webhook.error_code == 11205
 
 
-async def test_redirects_are_not_followed(customer, courier) -> None:
+async def test_redirects_are_not_followed(customer: Customer, courier: Courier) -> None:
     customer.answer("/hook", Response(status_code=302, headers={"Location": "/else"}))
     assert (await courier.send("voice", f"{customer.url}/hook", {})).error_code == 11200
     assert customer.paths() == ["/hook"]

@@ -77,6 +77,6 @@ def test_what_the_agent_may_say() -> None:
         '{"event":"mark","streamSid":"MZ1","mark":{}}',
     ],
 )
-def test_what_it_may_not(message) -> None:
+def test_what_it_may_not(message: bytes | str) -> None:
     with pytest.raises(BadMessage):
         read(message, "MZ1")

@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Desk(Courier):
     """The customer's URLs: path → TwiML, or a function of the fields; `asked` are the requests, with their times."""
 
-    def __init__(self, **answers: str | Callable[[dict[str, str]], str]) -> None:
+    def __init__(self, **answers: str | bytes | Callable[[dict[str, str]], str]) -> None:
         super().__init__("token")
         self.answers: dict[str, Any] = answers
         self.asked: list[tuple[float, str, dict[str, str]]] = []
