@@ -5,7 +5,7 @@ that somebody might call.  Each question names a document and words of it: the p
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def questions() -> list[Question]:
     return [Question(*each) for each in json.loads((FOLDER / "questions.json").read_text())]
 
 
-def unanswerable(passages: dict[str, Sequence[Passage]]) -> list[str]:
+def unanswerable(passages: Mapping[str, Sequence[Passage]]) -> list[str]:
     """Questions whose words are in no passage: the set is wrong, or the cutting tore them apart."""
     return [
         each.text

@@ -8,14 +8,16 @@ from sandbox.speech import Speech
 
 
 @pytest.mark.skipif(not Speech.available(), reason="the sandbox has no voice")
-def test_the_agent_does_not_speak_into_a_spoken_sentence():
+def test_the_agent_does_not_speak_into_a_spoken_sentence() -> None:
     found = collisions.measure(20, collisions.spoken(), Silero.load())
     assert found.turns == 20
     assert found.at_once + found.resumed, "callers and agent did meet"
     assert found.failed() == 0, found
 
 
-def test_without_a_voice_it_says_what_is_missing(monkeypatch, capsys):
+def test_without_a_voice_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(Speech, "available", staticmethod(lambda: False))
     assert collisions.main(["--turns", "1"]) == 1
     assert "speech" in capsys.readouterr().err

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -7,7 +8,7 @@ from bench import growth, inbox, reads
 
 @pytest.mark.bench
 @pytest.mark.timeout(120)
-def test_it_measures(tmp_path, capsys):
+def test_it_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "growth.json"
     assert growth.main(["--sizes", "400", "2000", "--times", "3", "--json", str(out)]) == 0
     told = {each["question"]: each for each in json.loads(out.read_text())}
@@ -21,14 +22,14 @@ def test_it_measures(tmp_path, capsys):
 
 @pytest.mark.bench
 @pytest.mark.timeout(60)
-def test_reads(capsys):
+def test_reads(capsys: pytest.CaptureFixture[str]) -> None:
     assert reads.main(["--times", "20"]) == 0
     assert capsys.readouterr().out.count("|\n") == 8
 
 
 @pytest.mark.bench
 @pytest.mark.timeout(120)
-def test_the_inbox(tmp_path, capsys):
+def test_the_inbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "inbox.json"
     assert inbox.main(["--sizes", "400", "2000", "--times", "3", "--memory", "256MB", "--json", str(out)]) == 0
     told = {each["question"]: each for each in json.loads(out.read_text())}

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.mark.bench
-def test_both_sides_carry_the_same_callers(tmp_path, capsys) -> None:
+def test_both_sides_carry_the_same_callers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "figures.json"
     main(["--calls", "3", "--seconds", "2", "--warm-up", "1", "--json", str(file)])
     measured = json.loads(file.read_text())
@@ -71,7 +72,7 @@ def test_no_figure_is_printed_of_a_process_that_spins() -> None:
 
 
 @pytest.mark.bench
-def test_two_workers_carry_twice_the_calls(tmp_path, capsys) -> None:
+def test_two_workers_carry_twice_the_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "figures.json"
     scaling.main(["--calls", "2", "--seconds", "2", "--warm-up", "1", "--rounds", "1", "--json", str(file)])
     measured = json.loads(file.read_text())
@@ -80,7 +81,7 @@ def test_two_workers_carry_twice_the_calls(tmp_path, capsys) -> None:
 
 
 @pytest.mark.bench
-def test_the_model_may_be_reached_by_tls(tmp_path) -> None:
+def test_the_model_may_be_reached_by_tls(tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
     main(["--tls", "--calls", "2", "--seconds", "2", "--warm-up", "1", "--json", str(file)])
     measured = json.loads(file.read_text())
@@ -89,7 +90,7 @@ def test_the_model_may_be_reached_by_tls(tmp_path) -> None:
 
 
 @pytest.mark.bench
-def test_a_worker_that_is_held_turns_callers_away_and_keeps_the_others(capsys) -> None:
+def test_a_worker_that_is_held_turns_callers_away_and_keeps_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         overload.main(["--share", "0.1", "--calls", "120", "--calls-per-second", "15", "--seconds", "2"])
     except (PermissionError, FileNotFoundError):
@@ -102,7 +103,7 @@ def test_a_worker_that_is_held_turns_callers_away_and_keeps_the_others(capsys) -
 
 @pytest.mark.bench
 @pytest.mark.timeout(180)
-def test_a_process_does_not_grow_while_calls_last(tmp_path) -> None:
+def test_a_process_does_not_grow_while_calls_last(tmp_path: Path) -> None:
     """For an hour of it: python -m bench.media --alone --calls 100 --seconds 3600."""
     file = tmp_path / "figures.json"
     main(["--alone", "--calls", "20", "--seconds", "45", "--warm-up", "15", "--json", str(file)])

@@ -1,6 +1,7 @@
 """The benchmark runs; its figures are not asserted, except for sounds that must never stop the agent."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from media.io.silero import Silero
 
 
 @pytest.fixture(scope="module")
-def silero():
+def silero() -> Silero:
     return Silero.load()
 
 
-def test_it_says_how_to_get_the_recordings(monkeypatch, tmp_path, capsys):
+def test_it_says_how_to_get_the_recordings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(sounds, "SOUNDS", tmp_path / "none")
     assert vad.main(["--seconds", "1"]) == 1
     assert "apt-get install" in capsys.readouterr().err
@@ -23,7 +26,7 @@ def test_it_says_how_to_get_the_recordings(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.bench
 @pytest.mark.skipif(not (sounds.SOUNDS.is_dir() and sounds.MUSIC.is_dir()), reason="the recordings are not installed")
-def test_it_measures(tmp_path, capsys):
+def test_it_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert vad.main(["--seconds", "1", "--prompts", "2", "--json", str(tmp_path / "vad.json")]) == 0
     told = json.loads((tmp_path / "vad.json").read_text())
     assert set(told) == set(vad.TITLES)
@@ -32,7 +35,7 @@ def test_it_measures(tmp_path, capsys):
 
 
 @pytest.mark.bench
-def test_whoever_speaks_for_a_second_stops_the_agent(silero):
+def test_whoever_speaks_for_a_second_stops_the_agent(silero: Silero) -> None:
     """Held-out sentences in each language that is installed, or else in the sandbox's voice."""
     voices = {name: spoken[:12] for name, spoken in sounds.other_voices().items()}
     if not voices:
@@ -43,19 +46,19 @@ def test_whoever_speaks_for_a_second_stops_the_agent(silero):
     assert [each for each in told if not each.trials == each.cleared == each.cut] == []
 
 
-def test_dtmf_alarms_the_peer_and_not_us(silero):
+def test_dtmf_alarms_the_peer_and_not_us(silero: Silero) -> None:
     told = {each.detector: each for each in vad.alarms("DTMF", sounds.dtmf(5, -20), silero)}
     assert told["hearing"].onsets == 0
     assert told["webrtcvad"].taken_percent > 50
 
 
-def test_a_tone_is_no_voice_whether_it_stands_still_or_glides(silero):
+def test_a_tone_is_no_voice_whether_it_stands_still_or_glides(silero: Silero) -> None:
     still, gliding = (vad.alarms("", wave, silero)[0] for wave in (sounds.beeps(20, -20), sounds.glides(20, -20)))
     assert still.onsets == 0
     assert gliding.onsets <= 2
 
 
-def test_the_agents_echo_and_tones_stop_nobody(silero):
+def test_the_agents_echo_and_tones_stop_nobody(silero: Silero) -> None:
     says = sounds.ulaw(sounds.dtmf(2, -20))
     line = vad_calls.Line(says, silero.detector())
     line.play(sounds.frames(sounds.ringback(2, -20)))
@@ -64,7 +67,7 @@ def test_the_agents_echo_and_tones_stop_nobody(silero):
     assert (told.cleared, told.cut, told.stuck, told.seconds) == (0, 0, 0, 4)
 
 
-def test_a_prompt_begins_where_it_is_heard_to():
+def test_a_prompt_begins_where_it_is_heard_to() -> None:
     samples = sounds.silence(0.5)
     samples[1_000:3_000] = sounds.white(0.25, -20)
     prompt = sounds.spoken("x", samples, -22)

@@ -30,13 +30,14 @@ PAGE = (Path(__file__).parents[2] / "docs/backup.md").read_text()
 #: Whom a campaign texts that runs at the time of the backup: some before, some after it, and some only once it is restored.
 RECIPIENTS = [f"+1317555{4000 + n}" for n in range(60)]
 LISTENS = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 30_000}
-STAYS = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 60]
+STAYS: list[dict[str, Any]] = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 60]
 
 
 def commands(heading: str, place: int = 0) -> str:
     """The commands of a part of the page: the first ones, or those in that place."""
     part = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return re.findall(r"^```sh\n(.*?)^```", part, re.DOTALL | re.MULTILINE)[place]
+    found: list[str] = re.findall(r"^```sh\n(.*?)^```", part, re.DOTALL | re.MULTILINE)
+    return found[place]
 
 
 def run(script: str, **variables: str) -> None:

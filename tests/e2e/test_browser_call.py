@@ -144,7 +144,7 @@ def said(role: str) -> str:
 def decoded(webm: bytes) -> np.ndarray[Any, Any]:
     """Mono, 8 kHz."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=HZ)
-    with av.open(io.BytesIO(webm)) as file:
+    with av.open(io.BytesIO(webm), "r") as file:
         frames = [each for frame in file.decode(audio=0) for each in resampler.resample(frame)]
     return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(float)
 

@@ -26,6 +26,7 @@ from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_setti
 from tests.hum.test_private import open_to_others
 from tests.media.browsers import Caller
 from tests.support import patient
+from tests.support.present import present
 from tests.support.relay import relayed
 from tests.support.waits import patience
 
@@ -209,7 +210,7 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         await platform.start()
         worker = next(each for each in platform.programs.all if each.name == "worker")
         async with patience():
-            while "worker is running" not in worker.command.log.read_text():
+            while "worker is running" not in present(worker.command.log).read_text():
                 await asyncio.sleep(0.1)
         running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
         pid_file = open_home / "postgres/data/postmaster.pid"
@@ -235,7 +236,9 @@ async def test_a_database_that_is_killed_comes_back_where_it_was(
         now_running = {each.name: each.process.pid for each in platform.programs.all if each.process is not None}
         assert open_to_others(open_home) == [], "whatever this process's umask is"
         ended = [each for each in platform.programs.all if running[each.name] != now_running[each.name]]
-        assert [each.name for each in ended] == ["postgres"], "\n".join(each.command.log.read_text() for each in ended)
+        assert [each.name for each in ended] == ["postgres"], "\n".join(
+            present(each.command.log).read_text() for each in ended
+        )
     finally:
         await platform.stop()
 
@@ -362,12 +365,13 @@ async def test_a_call_whose_media_process_dies_goes_on_where_it_was(
     assert [turn["start_ms"] for turn in record["transcript"]] == sorted(t["start_ms"] for t in record["transcript"])
 
     first, *_, second = [stream for stream in call.streams if stream.started_at is not None]
-    assert first.ended_ms is not None
-    gap_seconds = second.started_at - first.started_at - first.ended_ms / 1000
+    began, ended_s = present(first.started_at), present(first.ended_ms) / 1000
+    again = present(second.started_at)
+    gap_seconds = again - began - ended_s
     # Between these it depends on how much of the sentence was reported before it broke off.
     assert not back if gap_seconds < 0.9 else back or gap_seconds < 2, f"a gap of {gap_seconds:.2f} s"
     heard_ms = first.playout.segments[-1].end_ms
     assert heard_ms - broke_off["end_ms"] <= 1_300, "of which 300 lay at the carrier"
-    silent = second.started_at + second.playout.segments[0].start_ms / 1000 - first.started_at - first.ended_ms / 1000
+    silent = again + second.playout.segments[0].start_ms / 1000 - began - ended_s
     print(f"{media_workers} processes: heard again after {silent:.2f} s")  # noqa: T201 - the figure of docs/operations.md
     assert silent <= SILENT_SECONDS[media_workers]

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import aiohttp.connector
@@ -33,7 +34,7 @@ from tests.support.waits import patience, until
 pytestmark = pytest.mark.nodes
 PROXIES = Path(__file__).parents[2] / "deploy/proxies"
 LISTENS = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 30_000}
-STAYS = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 60]
+STAYS: list[dict[str, Any]] = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 60]
 BURST = 5
 UNKNOWN = {"Authorization": f"Bearer {API_KEY_PREFIX}{'0' * API_KEY_CHARS}"}
 NAMES = {"nginx": "nginx.conf", "caddy": "Caddyfile", "haproxy": "haproxy.cfg"}

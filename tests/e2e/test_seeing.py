@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -82,10 +83,11 @@ async def prometheus(targets: list[str], home: Path) -> AsyncIterator[httpx.Asyn
         await process.wait()
 
 
-async def answered(http: httpx.AsyncClient, path: str, **parameters: str) -> dict:
+async def answered(http: httpx.AsyncClient, path: str, **parameters: str) -> dict[str, Any]:
     answer = await http.get(path, params=parameters)
     assert answer.status_code == 200, (parameters, answer.text)
-    return answer.json()["data"]
+    data: dict[str, Any] = answer.json()["data"]
+    return data
 
 
 async def call_once(platform: Platform, carrier: Carrier, database_url: str) -> None:

@@ -37,7 +37,7 @@ UNITS = sorted((ROOT / "deploy/systemd").iterdir())
 HUM = "/opt/hum/.venv/bin/hum"
 MANAGER = Path("/usr/lib/systemd/systemd")
 LISTENS = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 60_000}
-STAYS = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 200]
+STAYS: list[dict[str, Any]] = [LISTENS, *({"do": "wait", "ms": 2_000}, {"do": "press", "digits": "1"}) * 200]
 #: What takes a system's manager, or mounts that a container does not have.
 NOT_A_USERS = """
 [Service]

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import pytest
@@ -42,17 +43,23 @@ class Receiver(collector_grpc.TraceServiceServicer):
 
     spans: list[tuple[str, Span]] = field(default_factory=list)
 
-    async def Export(self, request, context):
+    async def Export(
+        self, request: collector.ExportTraceServiceRequest, context: object
+    ) -> collector.ExportTraceServiceResponse:
         for resource in request.resource_spans:
             facts = {each.key: each.value.string_value for each in resource.resource.attributes}
             self.spans += [(facts["service.name"], span) for scope in resource.scope_spans for span in scope.spans]
         return collector.ExportTraceServiceResponse()
 
 
+#: With its URL.
+Collector = tuple[Receiver, str]
+
+
 @pytest.fixture
-async def receiver() -> AsyncIterator[tuple[Receiver, str]]:
+async def receiver() -> AsyncIterator[Collector]:
     server, made = aio.server(), Receiver()
-    collector_grpc.add_TraceServiceServicer_to_server(made, server)
+    collector_grpc.add_TraceServiceServicer_to_server(made, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     yield made, f"http://127.0.0.1:{port}"
@@ -60,7 +67,9 @@ async def receiver() -> AsyncIterator[tuple[Receiver, str]]:
 
 
 @pytest.fixture
-async def platform(monkeypatch, database_url, open_home, receiver) -> AsyncIterator[tuple[Platform, Carrier]]:
+async def platform(
+    monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path, receiver: Collector
+) -> AsyncIterator[tuple[Platform, Carrier]]:
     async with (
         Model.serve(api_key=KEY, script=Script.of(SCRIPT)) as model,
         Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER]) as carrier,
@@ -84,7 +93,9 @@ async def platform(monkeypatch, database_url, open_home, receiver) -> AsyncItera
 
 
 @pytest.mark.speech
-async def test_a_call_is_one_trace(platform, receiver, database_url: str, speech: Speech) -> None:
+async def test_a_call_is_one_trace(
+    platform: tuple[Platform, Carrier], receiver: Collector, database_url: str, speech: Speech
+) -> None:
     (running, carrier), (received, _) = platform, receiver
     db = await Db.open(database_url, size=2)
     org = await identity.create_organization(db, "Clinic", "o@clinic.example")
@@ -155,7 +166,7 @@ async def test_a_call_is_one_trace(platform, receiver, database_url: str, speech
 QUESTION = "When do you open tomorrow?"
 
 
-async def test_a_text_is_one_trace(platform, receiver, database_url: str) -> None:
+async def test_a_text_is_one_trace(platform: tuple[Platform, Carrier], receiver: Collector, database_url: str) -> None:
     """One that came in, with the turn of the agent that answered it; and the answer, up to the carrier's last word."""
     (running, carrier), (received, _) = platform, receiver
     db = await Db.open(database_url, size=2)

@@ -62,7 +62,7 @@ async def samples(house: House, voicemail: dict[str, Any]) -> bytes:
     content = (await house.http.get(voicemail["audio_url"])).raise_for_status().content
     with wave.open(io.BytesIO(content)) as wav:
         assert (wav.getnchannels(), wav.getframerate(), wav.getsampwidth()) == (1, 8000, 2)
-        sound = wav.readframes(wav.getnframes())
+        sound: bytes = wav.readframes(wav.getnframes())
     assert len(sound) == len(content) - 44
     assert abs(len(sound) / 16 - voicemail["duration_ms"]) < 1
     return sound

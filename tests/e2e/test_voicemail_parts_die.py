@@ -49,7 +49,8 @@ async def message(town: Town) -> bytes:
     (only,) = found
     content = (await town.http.get(only["audio_url"])).content
     with wave.open(io.BytesIO(content)) as wav:
-        return wav.readframes(wav.getnframes())
+        samples: bytes = wav.readframes(wav.getnframes())
+    return samples
 
 
 async def test_a_media_process_that_dies_loses_half_a_second_of_the_message(town: Town) -> None:

@@ -5,7 +5,7 @@ as protobuf's own JSON is, up to the differences that are listed here, and are r
 import json
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf import json_format, message_factory
@@ -20,6 +20,7 @@ from hum.jsonvalues import FLOATS, INTEGERS, Unsupported
 from hum.services import files
 from tests.hum.everything import KIND, SCALARS, Everything, add, add_map, build, file
 from tests.support.examples import ALL, examples, sample
+from tests.support.present import present
 
 
 def types(descriptors: Any) -> list[Descriptor]:
@@ -95,7 +96,7 @@ def fill(draw: Callable[[Any], Any], into: Any, depth: int = 0) -> None:
     for field in fields:
         held = getattr(into, field.name)
         if jsonnames.is_map(field):
-            entry = field.message_type.fields_by_name
+            entry = present(field.message_type).fields_by_name
             for key in draw(st.lists(scalars(entry["key"]), max_size=2)):
                 if entry["value"].message_type is not None:
                     fill(draw, held[key], depth + 1)
@@ -136,7 +137,7 @@ def as_protobuf_writes(message: Message) -> Any:
     6. a `(hum.v1.raw_json)` string is the JSON that it holds, null when empty;
     7. a mask has proto names; json_format writes lowerCamelCase.
     """
-    descriptor = message.DESCRIPTOR
+    descriptor = cast("Descriptor", message.DESCRIPTOR)
     if (known := well_known(message)) is not None:
         return known[0]
     written = json_format.MessageToDict(
@@ -148,7 +149,7 @@ def as_protobuf_writes(message: Message) -> Any:
 def member(message: Any, field: FieldDescriptor, written: Any) -> Any:
     held = getattr(message, field.name)
     if jsonnames.is_map(field):
-        value = field.message_type.fields_by_name["value"]
+        value = present(field.message_type).fields_by_name["value"]
         return {
             (str(key).lower() if isinstance(key, bool) else str(key)): one(
                 value, held[key], written[key_of(written, key)]
@@ -200,7 +201,7 @@ def forget(message: Any) -> None:
         if jsonnames.is_read_only(field):
             message.ClearField(field.name)
         elif jsonnames.is_map(field):
-            value = field.message_type.fields_by_name["value"]
+            value = present(field.message_type).fields_by_name["value"]
             for key in [key for key in held if null(value, held[key])]:
                 del held[key]
             if value.message_type is not None:
@@ -263,7 +264,7 @@ def test_messages_are_written_as_protobuf_writes_them_and_read_back(descriptor: 
 
 def without_read_only(message: Message) -> bytes:
     """A message's JSON as a client sends it: without the members that only HUM writes."""
-    return json.dumps(trim(message.DESCRIPTOR, json.loads(jsonwire.write(message)))).encode()
+    return json.dumps(trim(cast("Descriptor", message.DESCRIPTOR), json.loads(jsonwire.write(message)))).encode()
 
 
 def trim(descriptor: Descriptor, written: Any) -> Any:
@@ -420,7 +421,7 @@ def refusal(name: str, **fields: str) -> str:
         add(bad, field, type)
     outer = made.message_type.add(name="Outer")
     add_map(outer, "held", "string", f".{made.package}.Bad", made.package)
-    found = build(made, "Outer").DESCRIPTOR
+    found = cast("Descriptor", build(made, "Outer").DESCRIPTOR)
     with pytest.raises(Unsupported) as error:
         jsonwire.require_supported([found])
     return str(error.value)
@@ -441,12 +442,12 @@ def test_two_fields_of_one_name_and_raw_json_that_is_no_text_are_refused() -> No
     add(bad, "from", "string")
     add(bad, "from_e164", "string").options.Extensions[options_pb2.rest_name] = "from"
     with pytest.raises(Unsupported, match=r"hum\.test\.three\.Bad\.from_e164 has the same name in JSON as from"):
-        jsonwire.require_supported([build(made, "Bad").DESCRIPTOR])
+        jsonwire.require_supported([cast("Descriptor", build(made, "Bad").DESCRIPTOR)])
     made = file("tests/four.proto", "hum.test.four")
     bad = made.message_type.add(name="Bad")
     add(bad, "data_json", "bytes").options.Extensions[options_pb2.raw_json] = True
     with pytest.raises(Unsupported, match=r"hum\.test\.four\.Bad\.data_json is raw_json but not a string"):
-        jsonwire.require_supported([build(made, "Bad").DESCRIPTOR])
+        jsonwire.require_supported([cast("Descriptor", build(made, "Bad").DESCRIPTOR)])
 
 
 @pytest.mark.parametrize("name", ["one_itself", "many_itself", "map_string", "one_struct", "one_value"])

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,11 +30,11 @@ print(os.environ.get("PYTHONMALLOC"), os.environ.get("GLIBC_TUNABLES"), sys.argv
         ({"PYTHONMALLOC": "debug"}, None),
     ],
 )
-def test_what_is_asked_for(own, wanted):
+def test_what_is_asked_for(own: dict[str, str], wanted: dict[str, str] | None) -> None:
     assert hugepages.with_huge_pages(own) == wanted
 
 
-def test_whoever_starts_a_program_may_ask_for_it(tmp_path):
+def test_whoever_starts_a_program_may_ask_for_it(tmp_path: Path) -> None:
     kernel = tmp_path / "enabled"
     assert hugepages.preferring({"A": "b"}, kernel) == {"A": "b"}
     kernel.write_text("always [madvise] never\n")
@@ -41,7 +42,7 @@ def test_whoever_starts_a_program_may_ask_for_it(tmp_path):
     assert hugepages.preferring(ASKS, kernel) == ASKS
 
 
-def run(tmp_path, kernel):
+def run(tmp_path: Path, kernel: str) -> list[str]:
     (tmp_path / "enabled").write_text(kernel)
     plain = {name: value for name, value in os.environ.items() if name not in ASKS}
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "enabled"), "--x", "y z"]
@@ -49,7 +50,7 @@ def run(tmp_path, kernel):
 
 
 @pytest.mark.chaos
-def test_a_program_begins_again_once_as_the_same_process(tmp_path):
+def test_a_program_begins_again_once_as_the_same_process(tmp_path: Path) -> None:
     first, second, then = run(tmp_path, "always [madvise] never\n")
     assert first == second
     assert then == "malloc glibc.malloc.hugetlb=1 ['--x', 'y z']"
@@ -57,6 +58,6 @@ def test_a_program_begins_again_once_as_the_same_process(tmp_path):
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("kernel", ["always madvise [never]\n", "[always] madvise never\n", ""])
-def test_where_it_would_change_nothing_a_program_goes_on(tmp_path, kernel):
+def test_where_it_would_change_nothing_a_program_goes_on(tmp_path: Path, kernel: str) -> None:
     _, then = run(tmp_path, kernel)
     assert then == "None None ['--x', 'y z']"

@@ -22,7 +22,7 @@ from tests.support.children import is_wrapper
 
 NOWHERE = "127.0.0.1:1"
 #: gRPC's core talks of all that it does, and spans go nowhere.
-LOUD = {"GRPC_VERBOSITY": "DEBUG", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{NOWHERE}"}
+LOUD: dict[str, Any] = {"GRPC_VERBOSITY": "DEBUG", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{NOWHERE}"}
 
 
 def start(*arguments: str, home: Path, stdin: int | None = None, **settings: str) -> "subprocess.Popen[bytes]":
@@ -85,7 +85,7 @@ def test_a_port_that_is_taken(plane: str, variable: str, tmp_path: Path) -> None
     listen = Listen("127.0.0.1", free_port("127.0.0.1"))
     with bound(listen, shared=False) as taken:
         taken.listen()
-        program = start("-m", *PROGRAMS[plane], home=tmp_path, **{variable: str(listen)}, **LOUD)
+        program = start("-m", *PROGRAMS[plane], home=tmp_path, **dict[str, Any]({variable: str(listen)}), **LOUD)
         log = log_of(program)
     assert program.returncode == 2
     assert log[-1]["message"].startswith(f"can't listen on {listen} ({variable}): Address already in use")
@@ -96,7 +96,7 @@ def test_a_port_that_control_finds_taken(tmp_path: Path, database_url: str) -> N
     listen = Listen("127.0.0.1", free_port("127.0.0.1"))
     with bound(listen, shared=False) as taken:
         taken.listen()
-        settings = {"HUM_CONTROL_LISTEN": str(listen), "HUM_DATABASE_URL": database_url}
+        settings: dict[str, Any] = {"HUM_CONTROL_LISTEN": str(listen), "HUM_DATABASE_URL": database_url}
         program = start("-m", *PROGRAMS["control"], home=tmp_path, **settings)
         log = log_of(program)
     assert program.returncode == 2
@@ -107,7 +107,12 @@ def test_a_port_that_control_finds_taken(tmp_path: Path, database_url: str) -> N
 @pytest.mark.chaos
 @pytest.mark.parametrize(("plane", "sign"), [("gateway", "gateway is serving"), ("media", "link to control failed")])
 def test_a_control_that_is_not_there(plane: str, sign: str, tmp_path: Path) -> None:
-    settings = {"HUM_CONTROL_ADDRESS": NOWHERE, "HUM_GATEWAY_WORKERS": "1", "HUM_LINGER_SECONDS": "0", **listens()}
+    settings: dict[str, Any] = {
+        "HUM_CONTROL_ADDRESS": NOWHERE,
+        "HUM_GATEWAY_WORKERS": "1",
+        "HUM_LINGER_SECONDS": "0",
+        **listens(),
+    }
     program = start("-m", *PROGRAMS[plane], home=tmp_path, **settings, **LOUD)
     seen = b""
     assert program.stderr is not None

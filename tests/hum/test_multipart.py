@@ -12,6 +12,7 @@ from hum.objects import multipart
 from hum.objects.bucket import StoreFault
 from hum.objects.multipart import Request, Upload, Uploads, _parsed, signed
 from hum.settings import RecordingSettings
+from tests.support.present import present
 
 LISTED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <ListMultipartUploadsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>calls</Bucket>
@@ -79,7 +80,7 @@ async def answering(*pieces: bytes) -> AsyncIterator[Uploads]:
             s3_access_key_id="key",
             s3_secret_access_key="secret",
         )
-        yield Uploads(settings, settings.bucket)
+        yield Uploads(settings, present(settings.bucket))
     finally:
         await runner.cleanup()
 

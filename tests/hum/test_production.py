@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_node_keys(key: str, is_good: bool) -> None:
 
 def test_development_may_be_anything() -> None:
     assert production.complaints(ControlSettings(node_key="x", secret_keys="garbage")) == []
-    named = {"public_url": URLS["HUM_PUBLIC_URL"], "media_url": URLS["HUM_MEDIA_URL"]}
+    named: dict[str, Any] = {"public_url": URLS["HUM_PUBLIC_URL"], "media_url": URLS["HUM_MEDIA_URL"]}
     assert (
         production.complaints(MediaSettings(env="production", node_key=production.make_keys()["HUM_NODE_KEY"], **named))
         == []

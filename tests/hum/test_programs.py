@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +17,7 @@ from hum.descriptors import free
 from hum.processes import Command, Known, Process
 from hum.programs import DidNotStart, Program, Programs
 from hum.settings import UpSettings, environment
+from tests.support.present import present
 from tests.support.waits import until
 
 #: Serves until it has to leave, then takes as long as it is told to; notes in a file what it does.
@@ -54,10 +56,11 @@ class House:
     """Programs, and what they noted."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.said = folder, []
+        self.folder = folder
+        self.said: list[str] = []
         self.programs = Programs(self.said.append)
 
-    def plane(self, leaves_seconds=0.0, code=PLANE, **settings: str) -> Program:
+    def plane(self, leaves_seconds: float = 0.0, code: str = PLANE, **settings: str) -> Program:
         arguments = ("-c", code, str(self.folder / "notes"), str(leaves_seconds))
         return Program("plane", Command(arguments, environment() | settings, self.folder / "plane.log"))
 
@@ -79,10 +82,10 @@ async def test_a_successor_serves_before_a_process_leaves(house: House) -> None:
     plane = house.plane()
     await house.programs.start(plane)
     await until(lambda: house.programs.calls == 2)
-    first = plane.process.pid
+    first = present(plane.process).pid
     os.kill(first, signal.SIGTERM)
-    await until(lambda: plane.process.pid != first and len(plane.processes) == 1)
-    second = plane.process.pid
+    await until(lambda: present(plane.process).pid != first and len(plane.processes) == 1)
+    second = present(plane.process).pid
     assert house.notes() == [(first, "begins"), (second, "begins"), (first, "leaves")]
     assert house.said == [], "nothing died"
 
@@ -91,7 +94,7 @@ async def test_a_successor_serves_before_a_process_leaves(house: House) -> None:
 async def test_one_that_gets_no_successor_serves_on_and_leaves_after_a_while(house: House) -> None:
     plane = house.plane(HUM_SUCCESSOR_SECONDS="8")
     await house.programs.start(plane)
-    first = plane.process.pid
+    first = present(plane.process).pid
     plane.command = Command(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")
     os.kill(first, signal.SIGTERM)
     await until(lambda: any("a bug" in sentence for sentence in house.said))
@@ -103,7 +106,7 @@ async def test_one_that_gets_no_successor_serves_on_and_leaves_after_a_while(hou
 async def test_a_second_signal_ends_a_process_at_once(house: House) -> None:
     plane = house.plane(leaves_seconds=60)
     await house.programs.start(plane)
-    first = plane.process.pid
+    first = present(plane.process).pid
     os.kill(first, signal.SIGTERM)
     await until(lambda: (first, "leaves") in house.notes())
     plane.processes[0].leave()  # asked again to leave, it takes its time
@@ -129,9 +132,11 @@ async def test_a_hurry_ends_all_that_are_left_together() -> None:
             await all_stop.wait()  # it ends only if all of them are being ended
             ended.append(self.name)
 
-    began, ended, all_stop, hurry = [], [], asyncio.Barrier(3), asyncio.Event()
+    began: list[str] = []
+    ended: list[str] = []
+    all_stop, hurry = asyncio.Barrier(3), asyncio.Event()
     several = Programs(lambda _: None)
-    several.all += [Slow(name, order) for order, name in enumerate("abc")]
+    several.all += [cast("Program", Slow(name, order)) for order, name in enumerate("abc")]
     stopping = asyncio.create_task(several.stop(hurry))
     await until(lambda: began)
     for _ in range(20):
@@ -145,9 +150,9 @@ async def test_a_hurry_ends_all_that_are_left_together() -> None:
 async def test_one_that_is_killed_is_restarted(house: House) -> None:
     plane = house.plane()
     await house.programs.start(plane)
-    first = plane.process.pid
+    first = present(plane.process).pid
     os.kill(first, signal.SIGKILL)
-    await until(lambda: plane.process.pid != first and plane.process.is_ready)
+    await until(lambda: present(plane.process).pid != first and present(plane.process).is_ready)
     assert house.said == ["plane exited with status -9; restarting it"]
 
 
@@ -159,7 +164,7 @@ async def test_one_that_is_killed_before_it_serves_ends_nobody(house: House) -> 
     )
     plane = house.plane(code=killed_twice)
     await house.programs.start(plane)
-    assert plane.process.is_ready and len(house.notes()) == 3
+    assert present(plane.process).is_ready and len(house.notes()) == 3
     assert len(house.said) == 2 and all("starting it again" in sentence for sentence in house.said)
 
 
@@ -178,29 +183,29 @@ async def test_one_that_keeps_dying_waits_and_ends_nobody(house: House, monkeypa
     plane, other = house.plane(), house.plane()
     other.name = "other"
     await house.programs.start(plane, other)
-    first, pid, works = plane.process.pid, other.process.pid, plane.command
+    first, pid, works = present(plane.process).pid, present(other.process).pid, plane.command
     plane.command = Command(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")
     os.kill(first, signal.SIGKILL)
     await until(lambda: sum("keeps exiting" in sentence for sentence in house.said) >= 6)
     waits = [sentence.rpartition(" in ")[2] for sentence in house.said if "keeps exiting" in sentence]
     assert waits[:3] == ["0.2 s", "0.4 s", "0.4 s"] and "a bug" in house.said[-1]
     plane.command = works
-    await until(lambda: plane.process.is_ready and plane.process.lives())
-    assert other.process.pid == pid and other.process.lives()
+    await until(lambda: present(plane.process).is_ready and present(plane.process).lives())
+    assert present(other.process).pid == pid and present(other.process).lives()
 
 
 @pytest.mark.chaos
 async def test_one_that_the_system_has_no_room_for_is_tried_again(house: House) -> None:
     plane = house.plane()
     await house.programs.start(plane)
-    first, startable = plane.process.pid, plane.command
+    first, startable = present(plane.process).pid, plane.command
     blocked = house.folder / "blocked"
     blocked.touch()
     plane.command = replace(startable, log=blocked / "plane.log")
     os.kill(first, signal.SIGKILL)
     await until(lambda: any("could not be started" in sentence for sentence in house.said))
     plane.command = startable
-    await until(lambda: plane.process.pid != first and plane.process.is_ready)
+    await until(lambda: present(plane.process).pid != first and present(plane.process).is_ready)
 
 
 @pytest.mark.chaos
@@ -208,25 +213,27 @@ async def test_a_system_without_room_is_waited_for(house: House, monkeypatch: py
     monkeypatch.setattr(programs, "LONGEST_WAIT_SECONDS", 0.1)
     plane = house.plane()
     await house.programs.start(plane)
-    first, startable = plane.process.pid, plane.command
+    first, startable = present(plane.process).pid, plane.command
     plane.command = replace(startable, log=Path("/dev/null/plane.log"))
     os.kill(first, signal.SIGKILL)
     await until(lambda: sum("could not be started" in sentence for sentence in house.said) >= 10)
     plane.command = startable
-    await until(lambda: plane.process.pid != first and plane.process.is_ready)
+    await until(lambda: present(plane.process).pid != first and present(plane.process).is_ready)
 
 
 @pytest.mark.chaos
-async def test_a_note_that_can_not_be_written_keeps_nobody_from_restarting(house: House, capsys) -> None:
+async def test_a_note_that_can_not_be_written_keeps_nobody_from_restarting(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As on a full disk."""
     sockets = dict.fromkeys(LISTENS.values(), "127.0.0.1:1")
     platform = Platform(UpSettings(home=house.folder / "home"), environment=environment() | sockets)
     house.programs, plane = platform.programs, house.plane()
     await house.programs.start(plane)
-    first = plane.process.pid
+    first = present(plane.process).pid
     (house.folder / "home" / "programs.json.new").mkdir()
     os.kill(first, signal.SIGKILL)
-    await until(lambda: plane.process.pid != first and plane.process.is_ready)
+    await until(lambda: present(plane.process).pid != first and present(plane.process).is_ready)
     assert "programs.json is out of date" in capsys.readouterr().err
 
 
@@ -257,10 +264,10 @@ async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_p
     same = Program("carrier", stand_in.command)
     await house.programs.start(same, plane)
     await house.programs.end_unclaimed()
-    assert same.process.pid == stand_in.process.pid
-    assert unwanted.process.status is not None
+    assert present(same.process).pid == present(stand_in.process).pid
+    assert present(unwanted.process).status is not None
     await until(lambda: len(plane.processes) == 1)
-    old, new = left.process.pid, plane.process.pid
+    old, new = present(left.process).pid, present(plane.process).pid
     assert house.notes() == [(old, "begins"), (new, "begins"), (old, "leaves")]
 
 
@@ -274,8 +281,8 @@ async def test_a_successor_that_can_not_start_leaves_what_runs(house: House) -> 
     broken = house.plane(code="import sys; sys.exit('a bug')")
     with pytest.raises(DidNotStart, match="a bug"):
         await house.programs.start(broken)
-    assert left.process.lives()
-    assert house.notes() == [(left.process.pid, "begins")]
+    assert present(left.process).lives()
+    assert house.notes() == [(present(left.process).pid, "begins")]
     later = Programs(print)
     later.adopt(house.programs.known())
     assert later.adopted, "the next one finds it still"
@@ -296,7 +303,7 @@ async def test_those_of_one_order_leave_together_and_each_is_told(house: House) 
     first.name, first.stop_order = "first", 1
     second.name, second.stop_order = "second", 1
     await house.programs.start(first, second, last)
-    last_pid = last.process.pid
+    last_pid = present(last.process).pid
     await house.programs.stop()
     notes = house.notes()
     assert [word for _, word in notes[:5]] == ["begins", "begins", "begins", "leaves", "leaves"]
@@ -317,20 +324,20 @@ async def test_what_is_not_written_by_a_program_is_no_harm(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ['{"programs": [', "[]", "\0"])
-def test_a_damaged_note_is_as_none(tmp_path: Path, capsys, text: str) -> None:
+def test_a_damaged_note_is_as_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     (tmp_path / "programs.json").write_text(text)
     assert home.read_facts(tmp_path, "programs.json") == {}
     assert "programs.json is damaged" in capsys.readouterr().err
 
 
 async def test_addresses_that_can_not_be_written_keep_nobody_from_starting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def nothing(_: Platform) -> None: ...
 
     monkeypatch.setattr(Platform, "_start_outside", nothing)
     monkeypatch.setattr(Platform, "_start_planes", nothing)
-    sockets = {f"{plane}_listen": "127.0.0.1:0" for plane in LISTENS}
+    sockets: dict[str, Any] = {f"{plane}_listen": "127.0.0.1:0" for plane in LISTENS}
     platform = Platform(UpSettings(home=tmp_path, **sockets), environment=environment())
     (tmp_path / "run.json.new").mkdir()
     await platform.start()
@@ -338,7 +345,9 @@ async def test_addresses_that_can_not_be_written_keep_nobody_from_starting(
     await platform.stop()
 
 
-async def test_a_home_that_can_not_be_written_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
+async def test_a_home_that_can_not_be_written_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "up.lock").mkdir()
     monkeypatch.setenv("HUM_HOME", str(tmp_path))
     assert await up.run() == 1

@@ -2,6 +2,7 @@
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -80,7 +81,7 @@ def test_what_is_neither_is_refused(url: str) -> None:
         ({"s3_endpoint": "minio:9000"}, "not a URL"),
     ],
 )
-def test_half_a_bucket_is_refused(more: dict[str, str], wrong: str) -> None:
+def test_half_a_bucket_is_refused(more: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ValidationError, match=wrong):
         MediaSettings(recordings_url="s3://calls", **more)
 

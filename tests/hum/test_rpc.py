@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from grpc import aio
-from grpc._cython import cygrpc
+from grpc._cython import cygrpc  # type: ignore[attr-defined]
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
@@ -15,6 +16,8 @@ from hum import rpc
 from hum.settings import Common
 
 QUIET_SECONDS = 3.0
+#: Its types know no method.
+health_stub: Any = health_pb2_grpc.HealthStub
 
 
 def common(port: int = 1, keepalive_seconds: float = 0.05) -> Common:
@@ -33,9 +36,9 @@ async def test_quiet_channels_and_streams_stay() -> None:
     await server.start()
     await health.set("", health_pb2.HealthCheckResponse.SERVING)
     async with rpc.channel(common(port)) as idle, rpc.channel(common(port)) as streaming:
-        await health_pb2_grpc.HealthStub(idle).Check(health_pb2.HealthCheckRequest(), timeout=60)
+        await health_stub(idle).Check(health_pb2.HealthCheckRequest(), timeout=60)
         assert idle.get_state() is grpc.ChannelConnectivity.READY
-        watching = health_pb2_grpc.HealthStub(streaming).Watch(health_pb2.HealthCheckRequest())
+        watching = health_stub(streaming).Watch(health_pb2.HealthCheckRequest())
         assert isinstance(await watching.read(), health_pb2.HealthCheckResponse)
 
         changed = asyncio.create_task(idle.wait_for_state_change(grpc.ChannelConnectivity.READY))
@@ -59,7 +62,7 @@ async def test_a_server_that_does_not_agree_is_noticed() -> None:
     await server.start()
     async with rpc.channel(common(port)) as idle:
         with pytest.raises(aio.AioRpcError):  # connects, and finds that nobody knows this service
-            await health_pb2_grpc.HealthStub(idle).Check(health_pb2.HealthCheckRequest(service="x"), timeout=60)
+            await health_stub(idle).Check(health_pb2.HealthCheckRequest(service="x"), timeout=60)
         await asyncio.wait_for(idle.wait_for_state_change(grpc.ChannelConnectivity.READY), 60)
     await server.stop(None)
 

@@ -19,7 +19,7 @@ HEAD_BYTES = 8
 
 
 def open_spool(path: Path, **options: int) -> Spool:
-    return Spool(path, fsync=False, **options)  # type: ignore[arg-type]
+    return Spool(path, fsync=False, **options)
 
 
 def test_records_come_back_after_a_restart_until_they_are_done(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ async def test_nobody_waits_in_the_queue_of_workers_that_are_still_starting(
             "media", "worker_that_is_slow", "HUM_MEDIA_LISTEN", f"fd:{os.dup(opened.fileno())}", drain_seconds=0.0
         )
         supervising = asyncio.create_task(supervise(Common(home=tmp_path), shared, 2))
-        waited_ms = []
+        waited_ms: list[float] = []
         async with patience():
             while not waited_ms:
                 await asyncio.sleep(0.02)

@@ -49,7 +49,12 @@ def known() -> plans.Plans:
 @asynccontextmanager
 async def client(stripe: Stripe, **settings: Any) -> AsyncIterator[Client]:
     """The SDK in front of the stand-in; it repeats nothing by itself, unless a test says so."""
-    usual = {"stripe_api_key": KEY, "stripe_api_base": stripe.url, "stripe_retries": 0, "stripe_seconds": 5.0}
+    usual: dict[str, Any] = {
+        "stripe_api_key": KEY,
+        "stripe_api_base": stripe.url,
+        "stripe_retries": 0,
+        "stripe_seconds": 5.0,
+    }
     opened = Client.open(BillingSettings(**(usual | settings)))
     try:
         yield opened

@@ -144,7 +144,8 @@ async def blocked(connection: Any) -> int:
 
 def introspect_once() -> None:
     """Have this process ask a server only once what a built-in type is: asyncpg has each connection ask anew, for 5 ms each time."""
-    asks, answers = asyncpg.Connection._introspect_types, dict[frozenset[int], Any]()
+    connection: Any = asyncpg.Connection
+    asks, answers = connection._introspect_types, dict[frozenset[int], Any]()
 
     async def introspect(self: "Connection", oids: Collection[int], timeout: float) -> Any:
         if max(oids) >= FIRST_OWN_OID:
@@ -153,7 +154,7 @@ def introspect_once() -> None:
             answers[asked] = await asks(self, oids, timeout)
         return answers[asked]
 
-    asyncpg.Connection._introspect_types = introspect
+    connection._introspect_types = introspect
 
 
 async def new(base: str, template: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -16,7 +16,11 @@ def patience() -> asyncio.Timeout:
     return asyncio.timeout(PATIENCE_S)
 
 
-async def until(met: Callable[[], T | Awaitable[T]], every_s: float = 0.01, within_s: float = PATIENCE_S) -> T:
+@overload
+async def until(met: Callable[[], Awaitable[T | None]], every_s: float = ..., within_s: float = ...) -> T: ...
+@overload
+async def until(met: Callable[[], T | None], every_s: float = ..., within_s: float = ...) -> T: ...
+async def until(met: Callable[[], Any], every_s: float = 0.01, within_s: float = PATIENCE_S) -> Any:
     """Return the first true value of `met()`, asking again and again.  Raises TimeoutError after the deadline."""
     async with asyncio.timeout(within_s):
         while True:
