@@ -26,6 +26,7 @@ from storage.migrate import migrate
 from tests.support import parked, ports, quick
 from tests.support.databases import LENT_PREFIX, Databases, drop, introspect_once, new, open_schema
 from tests.support.examples import ALL, USUAL, examples
+from tests.support.present import present
 from tests.support.stalls import Stalls
 from tests.topics import TOPICS
 
@@ -106,9 +107,10 @@ quick.compile_paths_once()
 os.environ.setdefault("PGSSLMODE", "disable")
 #: On a machine that others keep busy, a hundred requests at once take longer than the 5 s for which httpx waits.
 for _client in (httpx.Client, httpx.AsyncClient):
-    _client.__init__.__kwdefaults__["timeout"] = httpx.Timeout(60)
+    _defaults = present(_client.__init__.__kwdefaults__)
+    _defaults["timeout"] = httpx.Timeout(60)
     #: Each client would read the machine's certificates, which takes longer than most requests; here nobody speaks TLS.
-    _client.__init__.__kwdefaults__["verify"] = False
+    _defaults["verify"] = False
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.chaos.net import ROOT, Network
 from tests.support.natsservers import Cluster
+from tests.support.present import present
 from tests.support.stalls import Stalls
 
 pytestmark = pytest.mark.nodes
@@ -32,7 +33,7 @@ class Process:
         """When it first heard this name after that time.  Raises TimeoutError."""
         async with asyncio.timeout(60):
             while True:
-                match (await asyncio.to_thread(self._process.stdout.readline)).split():
+                match (await asyncio.to_thread(present(self._process.stdout).readline)).split():
                     case ["heard", at, heard] if heard == name and float(at) > after:
                         return float(at)
                     case []:

@@ -15,6 +15,7 @@ import pytest
 from tests.chaos.net import ROOT, Network
 from tests.chaos.reporters import Seen
 from tests.chaos.servers import Postgres, pair, url
+from tests.support.present import present
 
 pytestmark = pytest.mark.nodes
 #: Whatever decides about the standby takes so long.
@@ -30,7 +31,7 @@ class Reporters:
         self._process = network.start("c", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
     async def until_ready(self) -> None:
-        assert await asyncio.to_thread(self._process.stdout.readline) == "ready\n"
+        assert await asyncio.to_thread(present(self._process.stdout).readline) == "ready\n"
         await asyncio.sleep(1)
 
     async def end(self) -> Seen:

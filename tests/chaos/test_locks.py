@@ -11,6 +11,7 @@ import pytest
 
 from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import Postgres, url
+from tests.support.present import present
 from tests.support.stalls import Stalls
 from tests.support.waits import patience
 
@@ -30,7 +31,7 @@ async def test_the_locks_of_a_machine_that_vanishes_are_free_soon(
     await asyncio.to_thread(server.sql, *roles, "CREATE DATABASE hum OWNER hum_owner")
     command = [sys.executable, "-m", "tests.chaos.holder", url(server)]
     holder = machines.start("a", command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    assert await asyncio.to_thread(holder.stdout.readline) == "held\n"
+    assert await asyncio.to_thread(present(holder.stdout).readline) == "held\n"
     assert await asyncio.to_thread(server.sql, TRY, database="hum") == "f"
     machines.cut("a")
     began = time.monotonic()

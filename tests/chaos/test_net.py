@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tests.chaos.net import Network
+from tests.support.present import present
 
 pytestmark = pytest.mark.nodes
 PONG = """
@@ -47,7 +48,7 @@ def test_machines_are_far_apart_cut_off_and_healed(machines: Network) -> None:
     network = machines
     for name in "ab":
         echo = network.start(name, ["python3", "-c", ECHO], stdout=subprocess.PIPE)
-        assert echo.stdout.readline() == b"ready\n"
+        assert present(echo.stdout).readline() == b"ready\n"
     near_ms = round_trip_ms(network, "c", "a")
     network.slow(delay_ms=50)
     assert 100 <= round_trip_ms(network, "c", "a") < 100 + 20 * near_ms + 100

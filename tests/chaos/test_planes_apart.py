@@ -16,6 +16,7 @@ import trustme
 
 from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import Postgres, url
+from tests.support.present import present
 from tests.support.stalls import Stalls
 
 pytestmark = pytest.mark.nodes
@@ -38,7 +39,7 @@ class Probe:
         since = dict[int, float]()
         async with asyncio.timeout(seconds):
             while len(since) < len(wanted):
-                at, number, status = (await asyncio.to_thread(self._process.stdout.readline)).split()
+                at, number, status = (await asyncio.to_thread(present(self._process.stdout).readline)).split()
                 if int(status) == wanted[int(number)]:
                     since.setdefault(int(number), float(at))
         return [since[number] for number in range(len(wanted))]

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -71,7 +72,8 @@ class Pooled:
         program = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
         assert program, "pgbouncer is missing: install it"
         self._listen = free_port("127.0.0.1")
-        users = {**dict.fromkeys(self.logins.values(), "secret"), self._parts.username: self._parts.password}
+        users: dict[str | None, str | None] = {login: "secret" for login in self.logins.values()}
+        users[self._parts.username] = self._parts.password
         (self._home / "users").write_text("".join(f'"{name}" "{password}"\n' for name, password in users.items()))
         config = CONFIG.format(
             host=self._parts.hostname, port=self._parts.port, listen=self._listen, home=self._home, more=more
@@ -145,7 +147,7 @@ async def test_organizations_are_kept_apart_through_a_pooler(pooled: Pooled) -> 
             assert await tx.fetchval("SELECT current_setting('statement_timeout')") == "15s"
         async with db.queue_pool.acquire() as connection:
             port = await connection.fetchval("SELECT inet_server_port()")
-            assert connection._con._addr[1] == port, "the queue listens, so it passes the pooler by"
+            assert cast("Any", connection)._con._addr[1] == port, "the queue listens, so it passes the pooler by"
         await db.close()
 
 

@@ -25,6 +25,7 @@ from hum import authorization, home, ids, rpc, secrets
 from hum.authorization import Caller
 from hum.clock import now
 from hum.ids import Kind
+from hum.services import services
 from hum.v1 import identity_pb2, options_pb2
 from hum.v1 import identity_pb2_grpc as identity_grpc
 from storage import approvals, event_runs, mcp, sessions, voicemails
@@ -44,7 +45,7 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 def methods() -> list[MethodDescriptor]:
-    return [method for service in authorization.services() for method in service.methods]
+    return [method for service in services() for method in service.methods]
 
 
 def test_the_page_is_what_the_contract_says() -> None:
@@ -110,7 +111,7 @@ async def ask(channel: aio.Channel, method: MethodDescriptor, metadata: Metadata
     path = f"/{method.containing_service.full_name}/{method.name}"
     request = message_factory.GetMessageClass(method.input_type)
     answer = message_factory.GetMessageClass(method.output_type)
-    kinds = {
+    kinds: dict[tuple[bool, bool], Callable[..., Any]] = {
         (False, False): channel.unary_unary,
         (False, True): channel.unary_stream,
         (True, True): channel.stream_stream,

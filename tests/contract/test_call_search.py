@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 
@@ -53,10 +54,10 @@ async def ten_calls(edge: Edge) -> tuple[httpx.AsyncClient, list[str]]:
             label = "resolved" if n % 4 == 0 else None
             await call_records.set_summary(tx, id, {"text": f"Summary {n}"}, None, label)
     async with edge.plane.control.db.tenant(org) as tx:
-        for id in made:
-            await call_records.index(tx, ids.require(Kind.CALL, id))
-    for id in made[:4]:
-        await http.post(f"/api/calls/{id}/tags", json={"tag": "vip"})
+        for shown in made:
+            await call_records.index(tx, ids.require(Kind.CALL, shown))
+    for shown in made[:4]:
+        await http.post(f"/api/calls/{shown}/tags", json={"tag": "vip"})
     return http, made
 
 
@@ -66,14 +67,14 @@ async def test_every_filter(edge: Edge) -> None:
     number = (await http.get("/api/numbers")).json()["numbers"][0]["id"]
     contact = (await http.get("/api/contacts", params={"q": "ann"})).json()["contacts"][0]["id"]
 
-    async def found(**query: object) -> list[int]:
+    async def found(**query: Any) -> list[int]:
         answer = await http.get("/api/calls", params=query)
         assert answer.status_code == 200, answer.text
         return [made.index(each["id"]) for each in answer.json()["calls"]]
 
     every = list(range(9, -1, -1))
     ann, zoe = [n for n in every if n % 2 == 0], [n for n in every if n % 2]
-    filters: dict[str, tuple[dict[str, object], list[int]]] = {
+    filters: dict[str, tuple[dict[str, Any], list[int]]] = {
         "none": ({}, every),
         "direction": ({"direction": "outbound"}, [n for n in every if n % 3 == 0]),
         "status": ({"status": "failed"}, [9, 8]),
@@ -86,7 +87,7 @@ async def test_every_filter(edge: Edge) -> None:
         "from": ({"from": "2026-03-01T12:00:00Z"}, every[:7]),
         "to": ({"to": "2026-03-01T12:00:00Z"}, every[7:]),
     }
-    words: dict[str, tuple[dict[str, object], list[int]]] = {
+    words: dict[str, tuple[dict[str, Any], list[int]]] = {
         "transcript": ({"q": "plumber"}, zoe),
         "phrase": ({"q": '"rohr in der" kuche'}, ann),
         "without": ({"q": "plumber -case"}, []),
@@ -112,16 +113,17 @@ async def test_every_filter(edge: Edge) -> None:
     together |= {"contact": contact, "tag": "vip", "from": "2026-03-01T09:00:00Z", "to": "2026-03-01T12:00:00Z"}
     assert await found(**together) == [2]
     assert await found(**together, outcome="resolved") == []
-    other = await edge.client("Other")
+    stranger = await edge.client("Other")
     for query, _ in {**filters, **words}.values():
-        assert (await other.get("/api/calls", params=query)).json()["calls"] == []
+        assert (await stranger.get("/api/calls", params=query)).json()["calls"] == []
 
 
 async def test_pages_hold_each_call_once(edge: Edge) -> None:
     http, _ = await ten_calls(edge)
     for query in ({}, {"q": "summary"}, {"q": "+1317", "direction": "inbound"}, {"tag": "vip"}):
         whole = (await http.get("/api/calls", params=query)).json()["calls"]
-        paged, cursor = [], {}
+        paged: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
         while True:
             page = (await http.get("/api/calls", params={**query, "limit": "3", **cursor})).json()
             paged += page["calls"]

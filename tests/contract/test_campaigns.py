@@ -111,7 +111,8 @@ async def test_recipients_are_added_by_page_and_by_tag_and_listed_in_pages(edge:
     page = [{"contact_e164": f"+1317555{n:04d}", "variables": {"n": str(n)}} for n in range(901, 906)]
     assert (await http.post(path, json={"recipients": page})).json() == {"added": 5, "duplicates": 0, "invalid": 0}
     assert (await http.post(path, json={"tag": "vip"})).json() == {"added": 1, "duplicates": 1, "invalid": 0}
-    seen, cursor = list[str](), ""
+    seen = list[str]()
+    cursor: str | None = ""
     while cursor is not None:
         answer = (await http.get(path, params={"limit": 2, "cursor": cursor, "status": "pending"})).json()
         seen += [each["contact_e164"] for each in answer["recipients"]]

@@ -1,6 +1,7 @@
 """The carrier's webhooks over real HTTP: signed, idempotent, answered in TwiML, whatever they hold."""
 
 import xml.etree.ElementTree as ET
+from typing import Any
 
 import httpx
 import pytest
@@ -109,9 +110,9 @@ async def test_a_repeated_question_makes_no_second_call(edge: Edge, form: dict[s
         ("/twilio/voice?x=1", {}),
     ],
 )
-async def test_a_bad_signature_changes_nothing(edge: Edge, path: str, how: dict[str, str]) -> None:
+async def test_a_bad_signature_changes_nothing(edge: Edge, path: str, how: dict[str, Any]) -> None:
     http = await flow_with_number(edge)
-    answer = await post(edge, path, CALL, **how)  # type: ignore[arg-type]
+    answer = await post(edge, path, CALL, **how)
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
     assert (await http.get("/api/calls")).json()["calls"] == []
 

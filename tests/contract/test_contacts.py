@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -41,7 +42,7 @@ async def made(http: httpx.AsyncClient, **fields: object) -> dict[str, object]:
     return found
 
 
-async def names(http: httpx.AsyncClient, **query: object) -> list[str]:
+async def names(http: httpx.AsyncClient, **query: Any) -> list[str]:
     answer = await http.get("/api/contacts", params=query)
     assert answer.status_code == 200, answer.text
     return [each["name"] for each in answer.json()["contacts"]]

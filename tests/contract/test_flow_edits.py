@@ -1,6 +1,7 @@
 """Flows as several people edit and list them."""
 
 import asyncio
+from typing import Any
 
 from tests.contract.conftest import Edge
 
@@ -32,7 +33,7 @@ async def test_a_list_has_the_fields_that_are_wanted(edge: Edge) -> None:
         await http.post("/api/flows", json={"name": "G"})
         answer = await http.get("/api/flows", params={"fields": "name", "limit": 1})
         assert answer.json()["flows"][0]["name"] == "G"
-        params = {"fields": ["name", "business_hours_json"], "limit": 1}
+        params: dict[str, Any] = {"fields": ["name", "business_hours_json"], "limit": 1}
         refused = await http.get("/api/flows", params={**params, "cursor": answer.json()["next_cursor"]})
         assert refused.json()["error"]["code"] == "invalid_cursor", "a page goes on with the same fields"
         first = (await http.get("/api/flows", params=params)).json()

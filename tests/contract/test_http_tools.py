@@ -216,9 +216,9 @@ async def test_a_secret_is_written_and_never_read(edge: Edge) -> None:
         test = f"/api/tools/{tool['id']}/test"
         answer = await http.post(test, json={"arguments_json": {"order_id": "7/8"}})
         found = answer.json()
-        method, path_qs, body, headers = shop.asked[0]
+        method, path_qs, sent, headers = shop.asked[0]
         assert (method, path_qs.split("?")[0], headers["X-Key"]) == ("POST", "/orders/7%2F8", value)
-        assert json.loads(body) == {"key": value, "id": "7/8"}
+        assert json.loads(sent) == {"key": value, "id": "7/8"}
         assert value not in answer.text and "s3cret" not in answer.text, "the server echoed it"
         assert (found["ok"], found["response"]["status"], found["attempts"]) == (True, 200, 1)
         assert found["request"]["headers_json"]["X-Key"] == "[secret key]"
@@ -226,8 +226,8 @@ async def test_a_secret_is_written_and_never_read(edge: Edge) -> None:
         (row,) = await executions(http, tool="look_up_order")
         assert (row["purpose"], row["status"], row["kind"], row["tool_version"]) == ("test", "ok", "http", 1)
         assert "s3cret" not in json.dumps(row) and "s3cret" not in (await http.get("/api/audit-log")).text
-        wrong = await http.post(test, json={"arguments_json": {"order_id": 7}})
-        assert wrong.json()["error"]["details"][0]["field"] == "arguments_json" and len(shop.asked) == 1
+        refused = await http.post(test, json={"arguments_json": {"order_id": 7}})
+        assert refused.json()["error"]["details"][0]["field"] == "arguments_json" and len(shop.asked) == 1
         dots = (await http.post(test, json={"arguments_json": {"order_id": ".."}})).json()
         assert (dots["ok"], dots["request"], len(shop.asked)) == (False, None, 1)
 
@@ -557,8 +557,8 @@ async def test_a_tool_that_a_person_must_approve_is_no_hook(edge: Edge) -> None:
         pinned = await http.post(tools, json={"tool_id": id, "mode": "pre_call", "version": 1})
         assert pinned.status_code == 400, "that version needs it"
         bound = await made(http, tools, {"tool_id": id, "mode": "pre_call"})
-        wrong = await http.patch(f"{tools}/{bound['id']}", json={"requires_approval": True})
-        assert wrong.status_code == 400
+        refused = await http.patch(f"{tools}/{bound['id']}", json={"requires_approval": True})
+        assert refused.status_code == 400
         (await http.patch(f"/api/tools/{id}", json={"requires_approval": True})).raise_for_status()
         await post(edge, "/twilio/voice", CALL)
         (row,) = await rows_when(http, 1)

@@ -15,7 +15,7 @@ from tests.control.knowledge.test_jobs import serving
 
 __all__ = ["limits"]
 PAGE = (Path(__file__).parents[2] / "docs/knowledge.md").read_text()
-BLOCKS = re.findall(r"^```(sh)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(sh)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 
 async def hours(_: web.Request) -> web.Response:

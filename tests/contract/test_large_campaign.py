@@ -46,7 +46,8 @@ async def test_a_hundred_thousand_recipients(edge: Edge) -> None:
     launched = (await http.post(f"{path}/launch")).json()
     assert (launched["status"], launched["counts"]["pending"]) == ("queued", RECIPIENTS)
     await Dispatcher(edge.plane.control.db, LIMITS).dispatch()
-    seen, cursor, sending = 0, "", 0
+    seen, sending = 0, 0
+    cursor: str | None = ""
     while cursor is not None:
         found = (await http.get(f"{path}/recipients", params={"limit": 200, "cursor": cursor})).json()
         seen, cursor = seen + len(found["recipients"]), found["next_cursor"]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from storage.db import AWAY
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.support.endings import ends_are_told
+from tests.support.present import present
 from tests.support.waits import patience
 
 __all__ = ["ends_are_told"]
@@ -33,7 +34,7 @@ class Sent:
     id: int | None
 
 
-async def events(http: httpx.AsyncClient, call_id: str, last: int | None = None) -> AsyncIterator[Sent | str]:
+async def events(http: httpx.AsyncClient, call_id: str, last: int | None = None) -> AsyncGenerator[Sent | str, None]:
     """The events of a stream; comments come as text."""
     headers = {"Last-Event-ID": str(last)} if last is not None else {}
     async with http.stream("GET", f"/api/calls/{call_id}/stream", headers=headers, timeout=60) as answer:
@@ -180,7 +181,7 @@ async def test_reports_are_stored_once_however_often_they_come(edge: Edge) -> No
 
 async def test_what_a_call_leaves_behind(edge: Edge) -> None:
     http, media, call_id = await in_progress(edge)
-    why = {"onset": "hiss", "reason": "kept_speaking", "decided_ms": 900, "spoken_ms": 360}
+    why: dict[str, Any] = {"onset": "hiss", "reason": "kept_speaking", "decided_ms": 900, "spoken_ms": 360}
     media.report(interruption=calls_pb2.Interruption(at_ms=500, heard_ms=300, reaction_ms=60, verdict="cut", **why))
     for ms in (400, 800):
         media.report(
@@ -335,7 +336,7 @@ async def test_a_report_that_can_not_be_stored_stops_none_behind_it(edge: Edge) 
     call = (await http.get(f"/api/calls/{call_id}")).json()
     assert [each["text"] for each in call["transcript"]] == ["a\ufffdb", "good"]
     async with edge.plane.control.db.system() as tx:
-        aside = await tx.fetchrow("SELECT node, reason, report FROM reports_set_aside")
+        aside = present(await tx.fetchrow("SELECT node, reason, report FROM reports_set_aside"))
     assert aside["node"] == "m1" and "CheckViolation" in aside["reason"]
     assert runtime_pb2.Report.FromString(aside["report"]).turn.text == "bad"
 

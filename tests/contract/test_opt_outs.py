@@ -68,7 +68,8 @@ async def test_pages_of_opt_outs_and_the_carriers_block(edge: Edge) -> None:
             "SELECT org_id, '+131755502' || lpad(n::text, 2, '0'), true, 'api', now() - interval '1 day' * (n / 2) "
             "FROM organizations, generate_series(10, 19) n"
         )
-    seen, cursor = list[str](), ""
+    seen = list[str]()
+    cursor: str | None = ""
     while cursor is not None:
         page = (await http.get(OUT, params={"limit": 3, **({"cursor": cursor} if cursor else {})})).json()
         seen += [each["contact_e164"] for each in page["opt_outs"]]

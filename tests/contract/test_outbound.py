@@ -61,7 +61,8 @@ async def test_the_list_pages_and_filters(edge: Edge) -> None:
     http, flow = await clinic(edge)
     calls = [(await http.post(CALLS, json=order(flow, to=f"+1317555020{n}"))).json()["id"] for n in range(5)]
     await http.delete(f"{CALLS}/{calls[0]}")
-    seen, cursor = list[str](), ""
+    seen = list[str]()
+    cursor: str | None = ""
     while cursor is not None:
         page = (await http.get(CALLS, params={"limit": 2, "cursor": cursor})).json()
         seen += [each["id"] for each in page["calls"]]

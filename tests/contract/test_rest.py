@@ -209,9 +209,9 @@ async def test_an_idempotency_key_has_one_effect(edge: Edge) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\x7f", "\u00e9"])
 async def test_an_idempotency_key_is_plain(edge: Edge, key: str) -> None:
     async with await edge.client() as http:
-        answer = await http.post("/api/flows", json={"name": "F"}, headers={"Idempotency-Key": key.encode()})
+        answer = await http.post("/api/flows", json={"name": "F"}, headers={b"Idempotency-Key": key.encode()})
         assert (answer.status_code, answer.json()["error"]["details"][0]["field"]) == (400, "Idempotency-Key")
-        odd = await http.get("/api/flows", headers={"Authorization": b"Bearer \x7f\xe9"})
+        odd = await http.get("/api/flows", headers={b"Authorization": b"Bearer \x7f\xe9"})
         assert odd.status_code == 401
 
 

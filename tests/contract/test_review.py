@@ -1,5 +1,7 @@
 """Tags, notes and the blocklist over REST."""
 
+from typing import Any
+
 import httpx
 
 from hum import ids
@@ -117,7 +119,7 @@ async def test_voicemails(edge: Edge) -> None:
     assert (heard["heard"], heard["heard_by"]) == (True, "test")
     assert (await http.patch(path, json={"heard": True})).json() == heard, "twice is once"
 
-    async def listed(**query: object) -> list[str]:
+    async def listed(**query: Any) -> list[str]:
         answer = (await http.get("/api/voicemails", params=query)).json()
         return [each["id"] for each in answer["voicemails"]]
 

@@ -4,7 +4,7 @@ import json
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -208,8 +208,9 @@ async def test_after_hours_a_running_call_is_offered_what_the_hour_allows(
         link = media.Link(metadata=desk.edge.plane.node())
         await link.write(runtime_pb2.LinkUp(hello=runtime_pb2.LinkHello()))
         await link.write(runtime_pb2.LinkUp(tool=request))
-        while (down := await link.read()).WhichOneof("down") != "tool_result":
-            pass
+        down = runtime_pb2.LinkDown()
+        while down.WhichOneof("down") != "tool_result":
+            down = cast("runtime_pb2.LinkDown", await link.read())
         link.cancel()
         return str(down.tool_result.status)
 

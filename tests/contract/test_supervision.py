@@ -185,7 +185,7 @@ async def test_another_control_process_carries_it_out(edge: Edge) -> None:
             sounding = await connected(edge, media)
             assert (await reading).data == wave.header(wave.ENDLESS)
             sounding.send(0, pcm(100, 5))
-            assert (await hearing.read()).data == pcm(100, 5)
+            assert (await _unary(hearing.read())).data == pcm(100, 5)
             hearing.cancel()
             await sounding.close()
 

@@ -153,7 +153,8 @@ async def test_two_admins_who_demote_each_other_at_once_leave_one(edge: Edge) ->
 
 async def test_members_come_in_pages(edge: Edge) -> None:
     owner = (await team(edge, *((f"p{n}@example.com", "viewer") for n in range(4))))[0]
-    seen, cursor = [], ""
+    seen = list[str]()
+    cursor: str | None = ""
     while cursor is not None:
         page = (await owner.get("/api/team", params={"limit": 2, **({"cursor": cursor} if cursor else {})})).json()
         seen += [each["email"] for each in page["members"]]

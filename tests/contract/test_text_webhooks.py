@@ -67,7 +67,7 @@ async def test_a_text_is_a_row_and_an_event(edge: Edge) -> None:
     assert [row["type"] for row in told] == ["conversation.started", "sms.received"]
 
 
-FORGED: tuple[dict[str, str], ...] = (
+FORGED: tuple[dict[str, Any], ...] = (
     {"token": "other"},
     {"public": "https://evil.example"},
     {"Host": "evil.example", "public": "https://evil.example"},
@@ -79,7 +79,7 @@ async def test_a_bad_signature_changes_nothing(edge: Edge) -> None:
     await set_up(edge)
     for path in ("/twilio/sms", "/twilio/sms/fallback", "/twilio/sms/status/send_x"):
         for how in FORGED:
-            answer = await post(edge, TEXT, path, **how)  # type: ignore[arg-type]
+            answer = await post(edge, TEXT, path, **how)
             assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden"), (path, how)
     assert await messages(edge) == []
 

@@ -14,7 +14,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_events import seen
 
 PAGE = (Path(__file__).parents[2] / "docs/triggers.md").read_text()
-BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+BLOCKS: list[tuple[str, str]] = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 RUN = {"sh": ("bash", "-ec"), "python": (sys.executable, "-c")}
 
 

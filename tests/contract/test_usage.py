@@ -1,6 +1,7 @@
 """`GET /api/usage`: by day in the organization's time zone, by flow and by number; each organization's own."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -27,10 +28,10 @@ async def use(
         await usecases.count(tx, PRICES, [event])
 
 
-def days(answer: dict[str, object]) -> dict[str, int]:
+def days(answer: dict[str, Any]) -> dict[str, int]:
     return {
         each["date"]: each["figures"]["messages_sent"] for each in answer["groups"] if each["figures"]["messages_sent"]
-    }  # type: ignore[attr-defined]
+    }
 
 
 async def test_usage_is_told_by_day_flow_and_number(edge: Edge) -> None:

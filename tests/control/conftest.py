@@ -264,11 +264,12 @@ async def plane(
     monkeypatch.setattr(app, "migrate", _as_always)
     monkeypatch.setattr(app, "check_walls", _as_always)
     monkeypatch.setattr(app, "CALLS_IDLE", 0)  # most tests have no call: whichever has one opens the connections
+    short: dict[str, Any] = {"settle_seconds": 0.2, "room_seconds": 0.2, "recheck_seconds": 0.5, **limits}
     settings = ControlSettings(
         home=tmp_path,
         control_listen="127.0.0.1:0",
         drain_seconds=0.2,
-        **{"settle_seconds": 0.2, "room_seconds": 0.2, "recheck_seconds": 0.5, **limits},
+        **short,
     )
     carrier = FakeCarrier()
     async with build(settings, database_url, outside(carrier, payments)) as control:

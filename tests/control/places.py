@@ -11,7 +11,7 @@ from storage.db import Db
 class NoBus:
     """Tells nobody anything."""
 
-    def subscribe(self, channel: Any, listener: Callable[[Any], None]) -> Callable[[], None]:
+    def subscribe(self, channel: Any, listener: Callable[[Any], None], key: str = "") -> Callable[[], None]:
         return lambda: None
 
     async def publish(self, channel: Any, message: Any) -> bool:

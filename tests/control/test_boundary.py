@@ -185,9 +185,11 @@ async def test_bytes_that_are_no_message_are_the_clients_mistake(plane: Plane) -
         ("/hum.v1.NumbersService/BuyNumber", me),
         ("/hum.v1.IngressService/RouteCall", node),
     ):
-        error = await refused(plane.channel.unary_unary(method)(GARBAGE, metadata=metadata))
+        raw: aio.UnaryUnaryMultiCallable[bytes, bytes] = plane.channel.unary_unary(method)
+        error = await refused(raw(GARBAGE, metadata=metadata))
         assert (error.code().name, "wire format" in str(error.details())) == ("INVALID_ARGUMENT", True), method
-    error = await refused(plane.channel.unary_unary(LIST)(GARBAGE))
+    raw = plane.channel.unary_unary(LIST)
+    error = await refused(raw(GARBAGE))
     assert error.code().name == "UNAUTHENTICATED", "who isn't known learns nothing of the message"
     for method, metadata in ((STREAM, me), ("/hum.v1.MediaService/Link", plane.node())):
         open_call: Any = plane.channel.unary_stream if method == STREAM else plane.channel.stream_stream

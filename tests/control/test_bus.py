@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -27,14 +28,14 @@ async def bus(database_url: str) -> AsyncIterator[PostgresBus]:
 
 class Ear:
     def __init__(self) -> None:
-        self.heard: list[runtime_pb2.NodeCommand | None] = []
+        self.heard: list[Any] = []
         self.woken = asyncio.Event()
 
-    def __call__(self, message: runtime_pb2.NodeCommand | None) -> None:
+    def __call__(self, message: Any) -> None:
         self.heard.append(message)
         self.woken.set()
 
-    async def wait(self, count: int) -> list[runtime_pb2.NodeCommand | None]:
+    async def wait(self, count: int) -> list[Any]:
         async with patience():
             while len(self.heard) < count:
                 self.woken.clear()

@@ -12,6 +12,7 @@ from control.clients.twilio_media import API_HOST
 from hum.errors import CarrierError
 from hum.settings import ControlSettings
 from sandbox.twilio import Carrier, Fault
+from tests.support.present import present
 
 ACCOUNT, TOKEN, NUMBER, PERSON = "AC" + "2" * 32, "token", "+13175550100", "+14155550123"
 FILE = f"/2010-04-01/Accounts/{ACCOUNT}/Messages/MM{'1' * 32}/Media/ME{'1' * 32}"
@@ -185,7 +186,7 @@ async def test_the_content_server_is_reached_over_the_guarded_client(monkeypatch
         return ["10.0.0.1"]
 
     looked_up = list[str]()
-    monkeypatch.setitem(http.Guarded.__init__.__kwdefaults__, "lookup", nowhere)  # type: ignore[index]
+    monkeypatch.setitem(present(http.Guarded.__init__.__kwdefaults__), "lookup", nowhere)
     for place in ("https://mms.twiliocdn.com/a/b?c=d", "https://s3-external-1.amazonaws.com/media.twiliocdn.com/a/b"):
         async with server(redirect(place)) as (url, _):
             twilio = client(url)

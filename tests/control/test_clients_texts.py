@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,8 @@ async def carrier() -> AsyncIterator[Carrier]:
         yield running
 
 
-def settings(url: str, **more: float) -> ControlSettings:
-    return ControlSettings(twilio_account_sid=ACCOUNT, twilio_auth_token=TOKEN, twilio_api_base_url=url, **more)  # type: ignore[arg-type]
+def settings(url: str, **more: Any) -> ControlSettings:
+    return ControlSettings(twilio_account_sid=ACCOUNT, twilio_auth_token=TOKEN, twilio_api_base_url=url, **more)
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ async def twilio(carrier: Carrier) -> AsyncIterator[Twilio]:
     await client.close()
 
 
-def text(body: str = "hello", **more: object) -> Text:
-    return Text("", NUMBER, PERSON, body, (), "http://127.0.0.1:9/status", 600, **more)  # type: ignore[arg-type]
+def text(body: str = "hello", **more: Any) -> Text:
+    return Text("", NUMBER, PERSON, body, (), "http://127.0.0.1:9/status", 600, **more)
 
 
 async def refused(twilio: Twilio, wish: Text) -> CarrierError:

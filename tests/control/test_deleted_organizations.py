@@ -16,7 +16,7 @@ from hum import ids
 from hum.clock import now
 from hum.ids import Kind
 from hum.objects.files import Files
-from hum.v1 import identity_pb2, identity_pb2_grpc, runtime_pb2, runtime_pb2_grpc
+from hum.v1 import identity_pb2, identity_pb2_grpc, options_pb2, runtime_pb2, runtime_pb2_grpc
 from storage.db import Db
 from tests.control.conftest import Plane
 from tests.control.numbers.desk import Desk
@@ -72,11 +72,11 @@ async def fill(connection: Any, org: UUID) -> set[str]:
     """A row of the organization in every table that has one; the names of these tables."""
     tables: dict[str, dict[str, object]] = {}
     for row in await connection.fetch(COLUMNS):
-        table = tables.setdefault(row["table"], {})
+        found = tables.setdefault(row["table"], {})
         if row["column"] == "org_id":
-            table["org_id"] = org
+            found["org_id"] = org
         elif not row["optional"]:
-            table[row["column"]] = made_up(org, row["table"], row["column"], row["type"])
+            found[row["column"]] = made_up(org, row["table"], row["column"], row["type"])
     for table, values in tables.items():
         names = ", ".join(f'"{name}"' for name in values)
         places = ", ".join(f"${n}" for n in range(1, len(values) + 1))
@@ -108,8 +108,8 @@ async def test_no_row_is_left_in_any_table_and_no_neighbours_row_is_gone(plane: 
         assert len(before) > 90 and all(before.values()), (
             f"empty: {[name for name, count in before.items() if not count]}"
         )
-        row = await organizations.delete(plane.control.db, Files.of(plane.settings), mine, "Mine", 60)
-        assert row.is_done
+        deleted = await organizations.delete(plane.control.db, Files.of(plane.settings), mine, "Mine", 60)
+        assert deleted.is_done
         assert {name: count for name, count in (await counted(connection, tables, mine)).items() if count} == {}
         left = await counted(connection, tables, yours)
         # Files that a neighbour owed were deleted, which the sweep would have done.
@@ -183,7 +183,7 @@ async def test_what_is_being_deleted_gets_no_key_and_no_number(plane: Plane) -> 
     org = await organization(plane, "Mine")
     shown, who = ids.show(Kind.ORGANIZATION, org), plane.node("admin")
     assert not (await organizations.delete(plane.control.db, Files.of(plane.settings), org, "Mine", 0)).is_done
-    key = runtime_pb2.IssueApiKeyRequest(organization_id=shown, role=1)
+    key = runtime_pb2.IssueApiKeyRequest(organization_id=shown, role=options_pb2.ROLE_VIEWER)
     number = runtime_pb2.AssignNumberRequest(organization_id=shown, e164="+13175550100")
     for ask in (admin.IssueApiKey(key, metadata=who), admin.AssignNumber(number, metadata=who)):
         with pytest.raises(aio.AioRpcError) as refused:

@@ -57,7 +57,7 @@ def open_walls(stored: dict[str, object], wall: datetime) -> bool:
 def test_it_is_open_exactly_in_its_spans(
     zone: str, weekly: dict[str, list[list[str]]], holidays: list[str], moment: datetime
 ) -> None:
-    stored = {"time_zone": zone, "weekly": weekly, "holidays": holidays}
+    stored: dict[str, object] = {"time_zone": zone, "weekly": weekly, "holidays": holidays}
     parsed = hours.parse(json.dumps(stored), "UTC")
     wall = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     assert hours.is_open(parsed, moment) is open_walls(stored, wall)

@@ -64,7 +64,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 class House:
     """Control with the sandbox's carrier, over HTTP."""
 
-    stub: numbers_pb2_grpc.NumbersServiceStub
+    stub: "numbers_pb2_grpc.NumbersServiceAsyncStub"
     who: Metadata
     gate: Gate
 

@@ -23,6 +23,7 @@ from storage.call_records import CallRow
 from storage.media_links import NodeState
 from tests.control.conftest import Plane
 from tests.support.endings import ends_are_told
+from tests.support.present import present
 from tests.support.waits import until
 
 __all__ = ["ends_are_told"]
@@ -339,7 +340,7 @@ async def test_a_call_that_another_process_has_taken_over_is_that_ones(desk: Des
     for _ in range(2):  # whoever asks again changes nothing
         await takeover.take(desk.db, "media-1", "media-2", calls)
         async with desk.db.system() as tx:
-            row = await tx.fetchrow("SELECT node, lost_at, looked_at FROM calls WHERE id = $1", desk.call)
+            row = present(await tx.fetchrow("SELECT node, lost_at, looked_at FROM calls WHERE id = $1", desk.call))
         assert dict(row) == {"node": "media-2", "lost_at": None, "looked_at": None}
     await takeover.take(desk.db, "media-1", "media-3", calls)  # which is not where it is any more
     async with desk.db.system() as tx:
@@ -408,11 +409,11 @@ async def test_control_or_its_database_away_for_20_s_closes_no_call(desk: Desk) 
     for id in made[1::2]:
         turn = runtime_pb2.Report(call_id=ids.show(Kind.CALL, id), stream_number=1, seq=1)
         turn.turn.CopyFrom(calls_pb2.Turn(seq=1, role=calls_pb2.SPEAKER_CALLER, text="Goodbye."))
-        over = runtime_pb2.Report(call_id=ids.show(Kind.CALL, id), stream_number=1, seq=2)
-        over.ended.reason = "caller"
-        for each in (turn, over):
+        end = runtime_pb2.Report(call_id=ids.show(Kind.CALL, id), stream_number=1, seq=2)
+        end.ended.reason = "caller"
+        for each in (turn, end):
             each.at.GetCurrentTime()
-        reports += [turn, over]
+        reports += [turn, end]
     await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=1, reports=reports))
     assert await standings(desk, made) == [("in_progress", None), ("completed", "caller")] * 4
     async with desk.db.system() as tx:

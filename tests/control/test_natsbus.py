@@ -60,7 +60,7 @@ async def heard(ear: Ear, text: str, send: Callable[[], object], seconds: float 
     """Send until it is heard: a hint may be lost."""
     async with asyncio.timeout(seconds):
         while word(text) not in ear.heard:
-            await send()  # type: ignore[misc]
+            await send()
             await asyncio.sleep(0.05)
 
 
@@ -74,7 +74,7 @@ async def listen(bus: NatsBus, *ears: Ear) -> None:
 
 def news(ear: Ear) -> list[pb.CommandAnswer]:
     """What came since, without the last words that made sure of it."""
-    return [each for each in ear.heard if each not in (None, word("ready"))]  # type: ignore[misc]
+    return [each for each in ear.heard if each not in (None, word("ready"))]
 
 
 async def until(ear: Ear, message: object) -> None:

@@ -13,7 +13,6 @@ from hum import ids, peaks
 from hum.clock import now
 from hum.errors import NotFound
 from hum.objects.files import Files
-from media import recorder
 from media.recorder import MessageRecorder, Recorder
 from storage.erasures import FilesRow
 from storage.recordings import RecordingRow
@@ -131,7 +130,7 @@ def test_a_full_disk_costs_the_peaks_and_not_the_recording(tmp_path: Path, monke
     def full(_: Path) -> Path:
         return tmp_path / "no/such/folder"
 
-    monkeypatch.setattr(recorder.peaks, "beside", full)
+    monkeypatch.setattr(peaks, "beside", full)
     path = recorded(tmp_path)
     assert [each.name for each in (tmp_path / "o").iterdir()] == [Path(path).name]
 

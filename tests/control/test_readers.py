@@ -14,6 +14,7 @@ from hum.v1 import events_pb2
 from storage import event_backlogs, events, identity
 from storage.db import Db, Tx
 from storage.events import Event, Start
+from tests.support.present import present
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Counting:
     async def handle(self, tx: Tx, found: Sequence[Event]) -> None:
         self.calls.append(len(found))
         for event in found:
-            number = event.data["created"]
+            number = present(event.data)["created"]
             await tx.execute("INSERT INTO event_cursors (reader, xid, id) VALUES ($1, '0', 0)", f"read {number}")
             if number in self.bad:
                 raise ValueError(f"event {number} is bad")
@@ -109,7 +110,7 @@ class Noting:
     batches: list[list[tuple[UUID, int]]] = field(default_factory=list)
 
     async def handle(self, _: Tx, found: Sequence[Event]) -> None:
-        self.batches.append([(event.org_id, event.data["created"]) for event in found if event.data])
+        self.batches.append([(event.org_id, present(event.data)["created"]) for event in found if event.data])
 
     def of(self, org: UUID) -> list[int]:
         return [number for batch in self.batches for each, number in batch if each == org]

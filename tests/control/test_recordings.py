@@ -10,7 +10,7 @@ import pytest
 from control.calls import recordings
 from control.calls.recordings import Piece, RangeNotSatisfiable
 from hum.errors import NotFound
-from hum.objects.files import Files
+from hum.objects.files import CHUNK_BYTES, Files
 from hum.wave import BLOCK, BYTES_PER_MS, HEADER, header
 from storage.recordings import RecordingRow
 
@@ -100,7 +100,7 @@ async def test_a_long_silence_is_not_held_in_memory_and_a_file_that_shrinks_move
     pieces = await recordings.joined(Files(tmp_path), streams)
     (tmp_path / "c.wav").write_bytes(header(0) + b"\1" * 40 * BYTES_PER_MS)
     chunks = await read(tmp_path, pieces, "")
-    assert max(map(len, chunks)) <= recordings.CHUNK_BYTES
+    assert max(map(len, chunks)) <= CHUNK_BYTES
     assert runs(b"".join(chunks)) == [(1, 40), (0, 59_960), (2, 100)]
     (tmp_path / "c.2.wav").unlink()
     with pytest.raises(NotFound):

@@ -4,7 +4,7 @@ from control import resealing
 from control.webhooks import usecases
 from control.webhooks.sealing import Sealer
 from hum.secrets import Keyring
-from storage import webhooks
+from storage import sealed, webhooks
 from tests.control.webhooks.conftest import LOCAL, Hooked, hooked
 
 __all__ = ["hooked"]
@@ -49,5 +49,5 @@ async def test_every_column_that_is_sealed_is_listed(hooked: Hooked) -> None:
             "SELECT table_name, column_name FROM information_schema.columns"
             " WHERE table_schema = 'public' AND data_type = 'bytea' AND column_name ~ '^sealed|secret' AND column_name !~ 'hash'"
         )
-    listed = {(column.table, column.name) for column in resealing.sealed.COLUMNS}
+    listed = {(column.table, column.name) for column in sealed.COLUMNS}
     assert {(row["table_name"], row["column_name"]) for row in columns} == listed

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from grpc import aio
@@ -38,7 +38,7 @@ class Node:
     async def link(self) -> None:
         self._call = self._stub.Link(metadata=self._metadata)
         await self._call.write(pb.LinkUp(hello=pb.LinkHello(state=self._state)))
-        assert (await self._call.read()).WhichOneof("down") == "acknowledged_seq"
+        assert cast("pb.LinkDown", await self._call.read()).WhichOneof("down") == "acknowledged_seq"
 
     async def say(self, refuses: str) -> None:
         await self.tell(pb.NodeState(refuses=refuses))

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import grpc
@@ -13,7 +13,15 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from control.app import build, composed
 from hum.settings import ControlSettings
-from hum.v1 import flows_pb2, flows_pb2_grpc, identity_pb2, identity_pb2_grpc, runtime_pb2, runtime_pb2_grpc
+from hum.v1 import (
+    flows_pb2,
+    flows_pb2_grpc,
+    identity_pb2,
+    identity_pb2_grpc,
+    options_pb2,
+    runtime_pb2,
+    runtime_pb2_grpc,
+)
 from tests.control.conftest import FakeCarrier, Plane, bearer, outside
 from tests.control.test_flows import reason
 from tests.support.databases import blocked
@@ -21,11 +29,11 @@ from tests.support.waits import patience, until
 
 
 async def test_health_and_reflection(plane: Plane) -> None:
-    health = health_pb2_grpc.HealthStub(plane.channel)
+    health: Any = health_pb2_grpc.HealthStub(plane.channel)
     for service in ("", "hum.v1.CallsService", "hum.v1.MediaService"):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    stub = reflection_pb2_grpc.ServerReflectionStub(plane.channel)
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(cast("Any", plane.channel))
     asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
     async for answer in stub.ServerReflectionInfo(asked):
         names = {service.name for service in answer.list_services_response.service}
@@ -46,12 +54,13 @@ async def test_planes_and_tenants_have_different_doors(plane: Plane) -> None:
     )
     for bad in (
         runtime_pb2.IssueApiKeyRequest(organization_id=made.id),
-        runtime_pb2.IssueApiKeyRequest(organization_id="org_x", role=3),
+        runtime_pb2.IssueApiKeyRequest(organization_id="org_x", role=options_pb2.ROLE_ADMIN),
     ):
         with pytest.raises(aio.AioRpcError):
             await admin.IssueApiKey(bad, metadata=plane.node("admin"))
     key = await admin.IssueApiKey(
-        runtime_pb2.IssueApiKeyRequest(organization_id=made.id, role=1), metadata=plane.node("admin")
+        runtime_pb2.IssueApiKeyRequest(organization_id=made.id, role=options_pb2.ROLE_VIEWER),
+        metadata=plane.node("admin"),
     )
     who = await identity_pb2_grpc.IdentityServiceStub(plane.channel).GetMe(
         identity_pb2.GetMeRequest(), metadata=bearer(key.key)
@@ -138,7 +147,7 @@ async def test_a_drain_does_not_wait_for_a_media_link(database_url: str, tmp_pat
             plane = Plane(control, FakeCarrier(), settings, channel)
             link = runtime_pb2_grpc.MediaServiceStub(channel).Link(metadata=plane.node())
             await link.write(runtime_pb2.LinkUp(hello=runtime_pb2.LinkHello()))
-            assert (await link.read()).WhichOneof("down") == "acknowledged_seq"
+            assert cast("runtime_pb2.LinkDown", await link.read()).WhichOneof("down") == "acknowledged_seq"
         assert await link.read() is aio.EOF, "the media process is released, and links to another"
         await channel.close()
 

@@ -30,6 +30,7 @@ from storage.events import Event, Start
 from tests.control.conftest import FakeCarrier, Plane, outside
 from tests.control.numbers.desk import Desk
 from tests.control.test_hang_up import ringing
+from tests.support.present import present
 from tests.support.waits import until
 
 
@@ -60,7 +61,7 @@ class Reading:
     async def handle(self, _: Tx, found: Sequence[Event]) -> None:
         if not self.is_mended:
             raise ValueError("a bug")
-        self.handled += [event.data["created"] for event in found]
+        self.handled += [present(event.data)["created"] for event in found]
 
     def reader(self) -> Reader:
         return Reader("test", Start.BEGINNING, frozenset({"contacts.imported"}), self.handle, 1.0)
@@ -233,7 +234,7 @@ async def test_it_is_the_operators_alone(plane: Plane, operator: Operator) -> No
 )
 def test_a_model_that_is_busy_is_asked_again_when_it_says(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after_seconds(headers) == seconds
-    answer = httpx.Response(429, headers=headers, request=httpx.Request("POST", "http://model.example"))
+    answer: Any = httpx.Response(429, headers=headers, request=httpx.Request("POST", "http://model.example"))
     with pytest.raises(ModelError) as refused, _errors():
         raise openai.RateLimitError("busy", response=answer, body=None)
     assert refused.value.retry_after_seconds == seconds

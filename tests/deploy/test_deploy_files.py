@@ -27,20 +27,22 @@ def run(program: str, *arguments: str | Path, **more: Any) -> str:
         pytest.fail(
             f"{program} is not installed: `make .venv-deploy/.ready`, or what `python tests/topics.py packages nodes` names"
         )
-    done = subprocess.run([found, *arguments], capture_output=True, text=True, check=False, **more)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [found, *arguments], capture_output=True, text=True, check=False, **more
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-def kubernetes() -> list[dict]:
+def kubernetes() -> list[dict[str, Any]]:
     return [each for file in KUBERNETES.glob("*.yaml") for each in yaml.safe_load_all(file.read_text())]
 
 
-def pods() -> dict[str, dict]:
+def pods() -> dict[str, dict[str, Any]]:
     return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in kubernetes() if _has_pods(each)}
 
 
-def _has_pods(resource: dict) -> bool:
+def _has_pods(resource: dict[str, Any]) -> bool:
     return "template" in resource.get("spec", {})
 
 

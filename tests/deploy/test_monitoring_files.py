@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -25,13 +26,14 @@ HISTOGRAMS = ("_bucket", "_count", "_sum")
 SCRAPED = frozenset({"instance", "job", "le"})
 
 
-def rules() -> list[dict[str, str]]:
+def rules() -> list[dict[str, Any]]:
     groups = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
-def panels() -> list[dict]:
-    return json.loads((FOLDER / "hum-dashboard.json").read_text())["panels"]
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((FOLDER / "hum-dashboard.json").read_text())["panels"]
+    return found
 
 
 def expressions() -> list[str]:

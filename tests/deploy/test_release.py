@@ -80,7 +80,7 @@ def test_the_bill_of_materials_is_the_lock(tmp_path: Path) -> None:
 @pytest.mark.timeout(1200)
 def test_two_builds_of_a_commit_are_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At other places, with other names in the environment and other permissions; npm's packages are taken once."""
-    wheels = []
+    wheels: list[Path] = []
     for name, zone in (("here", "UTC"), ("somewhere/else", "Asia/Tokyo")):
         source, dist = tmp_path / name / "source", tmp_path / name / "dist"
         source.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -109,7 +110,7 @@ async def test_no_greeting_waits_for_a_hook_or_a_crm(
                 (await house.http.patch(path, json={"enabled": with_them})).raise_for_status()
             asked.clear()
             call = await house.ring(LISTEN, {"do": "hang_up"})
-            await until(lambda call=call: call.streams and call.streams[0].playout.segments)
+            await until(partial(lambda call: call.streams and call.streams[0].playout.segments, call))
             if with_them:
                 await until(lambda: asked == silent)
             await call.ended()

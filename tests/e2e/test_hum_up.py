@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,7 @@ async def test_a_plane_that_is_asked_to_stop_is_followed_by_another_and_no_calle
             await asyncio.sleep(1.0)
             os.kill(pid, signal.SIGTERM)
             calls += await ringing
-            await until(lambda plane=plane, pid=pid: up.pids(plane)[-1] != pid)
+            await until(partial(lambda plane, pid: up.pids(plane)[-1] != pid, plane, pid))
         await asyncio.gather(*(call.ended(60) for call in calls))
         assert {n: wrong for n, call in enumerate(calls) if (wrong := was_served(call))} == {}
         assert not any(call.is_over for call in steady), "who talks with the one that leaves goes on talking"

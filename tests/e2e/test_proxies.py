@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -407,8 +408,10 @@ async def test_reloads_under_many_sockets_cut_none_and_refuse_nobody(plain: Plai
         for _ in range(RELOADS):
             before, sent = {each.pid for each in master.children()}, streams.sent
             plain.proxy.reload(name)
-            await until(lambda before=before: {each.pid for each in master.children()} - before)
-            await until(lambda sent=sent: streams.sent > sent + 20 or talking.done())  # beside the old workers
+            await until(partial(lambda before: {each.pid for each in master.children()} - before, before))
+            await until(
+                partial(lambda sent: streams.sent > sent + 20 or talking.done(), sent)
+            )  # beside the old workers
         stop.set()
         await talking
         async with patience():

@@ -43,7 +43,12 @@ class Town:
 
     @asynccontextmanager
     async def control(self, **fields: Any) -> AsyncIterator[control.Control]:
-        own = {"home": self.home, "control_listen": self.address, "drain_seconds": 0.1, "room_seconds": 0.1}
+        own: dict[str, Any] = {
+            "home": self.home,
+            "control_listen": self.address,
+            "drain_seconds": 0.1,
+            "room_seconds": 0.1,
+        }
         settings = ControlSettings(**own, **fields)
         async with control.build(settings, self.database_url, outside(FakeCarrier())) as made:
             yield made

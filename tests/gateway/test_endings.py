@@ -75,7 +75,7 @@ async def run(endpoint: Any, *, leaves: bool = False, body: list[dict[str, Any]]
 
     with capture_logs() as logs:
         try:
-            await asyncio.wait_for(app(scope, receive, send), 60)  # type: ignore[arg-type]
+            await asyncio.wait_for(app(scope, receive, send), 60)
         except RuntimeError:
             pass
     (line,) = [each for each in logs if each["event"] == "http"]
@@ -145,7 +145,7 @@ class SlowFile(Call):
     async def read(self) -> Any:
         await asyncio.sleep(self._seconds)
         if self._deadline is not None and time.monotonic() > self._deadline:
-            raise AioRpcError(StatusCode.DEADLINE_EXCEEDED, Metadata(), Metadata(), "too late")  # type: ignore[arg-type]
+            raise AioRpcError(StatusCode.DEADLINE_EXCEEDED, Metadata(), Metadata(), "too late")
         return await super().read()
 
 
@@ -195,7 +195,10 @@ async def test_half_a_body_is_no_request() -> None:
         raise ClientDisconnect
 
     before = heads(499)
-    body = [{"type": "http.request", "body": b'{"a"', "more_body": True}, {"type": "http.disconnect"}]
+    body: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b'{"a"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
     assert (await run(endpoint, body=body))["status"] == 499
     assert heads(499) - before == 1
 

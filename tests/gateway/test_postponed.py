@@ -19,7 +19,8 @@ class Control:
 
     def __init__(self, fails: int, how: Callable[[], Exception]) -> None:
         self._fails, self._how = fails, how
-        self.tries, self.told = 0, []
+        self.tries = 0
+        self.told: list[str] = []
 
     async def tell(self, webhook: Webhook) -> None:
         if webhook.path == "/first":

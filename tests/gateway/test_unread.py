@@ -66,7 +66,7 @@ async def strangers(
     those = list[socket.socket]()
     for number in range(1, count + 1):
         those.append(await asked(port, path, times))
-        await until(lambda number=number: len(unread) == number)
+        await until(partial(lambda number: len(unread) == number, number))
     return those
 
 

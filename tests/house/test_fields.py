@@ -38,12 +38,12 @@ def stored(target: ast.expr) -> Iterator[str]:
 
 def fields(cls: ast.ClassDef) -> set[str]:
     """A dataclass's fields, `__slots__`, and whatever its methods set on `self`."""
-    found = set()
+    found = set[str]()
     for node in cls.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             found.add(node.target.id)
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__":
-            found |= {each.value for each in ast.walk(node.value) if isinstance(each, ast.Constant)}
+            found |= {str(each.value) for each in ast.walk(node.value) if isinstance(each, ast.Constant)}
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for inner in ast.walk(node):
                 targets = inner.targets if isinstance(inner, ast.Assign) else []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor
 
+from hum.services import services
 from tests.house.sources import tree
 
 ROOT = Path(__file__).parents[2]
@@ -166,7 +167,7 @@ def test_every_rpc_says_who_may_call_it() -> None:
     from hum import authorization
     from hum.v1 import options_pb2
 
-    for service in authorization.services():
+    for service in services():
         for method in service.methods:
             access = authorization.access_of(method)
             assert method.GetOptions().HasExtension(options_pb2.access), method.full_name
@@ -190,7 +191,7 @@ def test_answers_with_secrets_are_marked() -> None:
     from hum import authorization
 
     found = set()
-    for service in authorization.services():
+    for service in services():
         for method in service.methods:
             verb = method.GetOptions().Extensions[annotations_pb2.http].WhichOneof("pattern")
             if verb == "post" and holds(method.output_type, "secret"):

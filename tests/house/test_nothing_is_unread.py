@@ -179,7 +179,7 @@ def files() -> Iterator[FileDescriptor]:
 
 def contract_names() -> dict[str, str]:
     """Every message, field (`Message.field`), enum and value of the contract, and its comment."""
-    names = {}
+    names: dict[str, str] = {}
     for file in files():
         for message in file.message_types_by_name.values():
             names |= dict(message_names(message))

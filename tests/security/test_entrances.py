@@ -17,6 +17,7 @@ from tests.contract.test_http_tools import Shop, serving
 from tests.contract.test_knowledge import convert
 from tests.control.test_egress import BLOCKED
 from tests.support.examples import sample
+from tests.support.present import present
 
 #: Spellings that hide where they lead, other schemes and ports, and names that lead inside; `BLOCKED` has the addresses.
 ODD = """
@@ -55,7 +56,7 @@ def limits() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def names(monkeypatch: pytest.MonkeyPatch) -> None:
     """These are the names that there are, for every guarded client."""
-    monkeypatch.setitem(Guarded.__init__.__kwdefaults__, "lookup", look_up)
+    monkeypatch.setitem(present(Guarded.__init__.__kwdefaults__), "lookup", look_up)
 
 
 Ask = Callable[[Edge, httpx.AsyncClient, str], Awaitable[str]]

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
@@ -32,9 +33,10 @@ async def code_of(plane: Plane, method: str, metadata: tuple[tuple[str, str], ..
     """How a request is answered whose message never comes."""
     async with patience():
         if method == STREAM:
-            return await plane.channel.stream_stream(method)(never(), metadata=metadata).code()  # type: ignore[no-any-return]
-        call = plane.channel.stream_unary(method)(never(), metadata=metadata)
-        return await call.code()  # type: ignore[no-any-return]
+            both: aio.StreamStreamMultiCallable[bytes, bytes] = plane.channel.stream_stream(method)
+            return await both(never(), metadata=metadata).code()
+        one: aio.StreamUnaryMultiCallable[bytes, bytes] = plane.channel.stream_unary(method)
+        return await one(never(), metadata=metadata).code()
 
 
 @pytest.mark.parametrize("method", [UNARY, STREAM])
@@ -56,11 +58,12 @@ async def test_made_up_node_tokens_are_refused_before_their_message(plane: Plane
 
 async def test_no_message_is_no_request(plane: Plane) -> None:
     async def nothing() -> AsyncIterator[bytes]:
-        for each in ():
+        for each in tuple[bytes, ...]():
             yield each
 
     async with patience():
-        code = await plane.channel.stream_unary(UNARY)(nothing(), metadata=await plane.tenant()).code()
+        unary: aio.StreamUnaryMultiCallable[bytes, bytes] = plane.channel.stream_unary(UNARY)
+        code = await unary(nothing(), metadata=await plane.tenant()).code()
     assert code is grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -72,7 +75,7 @@ async def test_half_a_message_of_a_tenant_ends_soon(plane: Plane, method: str, m
 
 
 async def test_health_is_asked_and_not_watched(plane: Plane) -> None:
-    stub = health_pb2_grpc.HealthStub(plane.channel)
+    stub: Any = health_pb2_grpc.HealthStub(plane.channel)
     answer = await stub.Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
     with pytest.raises(aio.AioRpcError) as refused:

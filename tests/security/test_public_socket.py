@@ -277,8 +277,8 @@ class TestCrowd:
             filling = await stack.enter_async_context(wire(edge.url))
             await filling.send(head("POST", "/api/flows", headers) + " " * 31_990)
             assert await carrier_is_answered(edge.url)
-            for each in waiting:
-                each.cancel()
+            for task in waiting:
+                task.cancel()
 
     async def test_bodies_of_one_address_take_nothing_from_others(self, edge: Edge) -> None:
         http = await edge.client()
@@ -297,8 +297,8 @@ class TestCrowd:
             named = {**headers, "X-Forwarded-For": "203.0.113.8"}
             await neighbour.send(head("POST", "/api/flows", named) + flow + " " * (60_000 - len(flow)))
             assert (await neighbour.answer())[0] == 201
-            for each in waiting:
-                each.cancel()
+            for task in waiting:
+                task.cancel()
 
 
 # --- an address without a proxy ------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from hum.v1 import events_pb2
 from storage import events
 from storage.events import Start
 from tests.storage.conftest import Two
+from tests.support.present import present
 
 
 def tick(n: int) -> events_pb2.ContactsImportedEvent:
@@ -16,7 +17,9 @@ def tick(n: int) -> events_pb2.ContactsImportedEvent:
 
 async def read(two: Two, reader: str = "r") -> list[int]:
     async with two.db.system() as tx:
-        return [event.data["created"] for event in await events.read_behind_horizon(tx, reader, Start.BEGINNING)]
+        return [
+            present(event.data)["created"] for event in await events.read_behind_horizon(tx, reader, Start.BEGINNING)
+        ]
 
 
 async def test_a_late_commit_is_read(two: Two) -> None:
@@ -49,8 +52,8 @@ async def test_of_two_processes_one_reads(two: Two) -> None:
     async with two.db.tenant(two.mine) as tx:
         for n in range(100):
             await events.append(tx, two.mine, ids.new(), tick(n))
-    got = await asyncio.gather(read(two), read(two))
-    assert sorted(len(each) for each in got) == [0, 100]
+    halves = await asyncio.gather(read(two), read(two))
+    assert sorted(len(each) for each in halves) == [0, 100]
 
 
 async def test_a_rolled_back_reader_reads_again(two: Two) -> None:
@@ -78,7 +81,8 @@ async def test_the_order_is_that_of_transactions_not_of_their_spelling(two: Two)
     for _ in range(4):
         async with two.db.system() as tx:
             seen += [
-                event.data["created"] for event in await events.read_behind_horizon(tx, "r", Start.BEGINNING, limit=1)
+                present(event.data)["created"]
+                for event in await events.read_behind_horizon(tx, "r", Start.BEGINNING, limit=1)
             ]
     assert seen == [9, 10, 99, 100]
 
@@ -89,7 +93,7 @@ async def test_a_new_reader_starts_where_it_says(two: Two) -> None:
 
     async def from_now() -> list[int]:
         async with two.db.system() as tx:
-            return [event.data["created"] for event in await events.read_behind_horizon(tx, "now", Start.NOW)]
+            return [present(event.data)["created"] for event in await events.read_behind_horizon(tx, "now", Start.NOW)]
 
     assert await from_now() == []
     async with two.db.tenant(two.mine) as tx:

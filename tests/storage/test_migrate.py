@@ -205,10 +205,10 @@ async def test_keys_and_answers_from_before_keep_no_power_that_nobody_has(
         await connection.execute("INSERT INTO users (id, email) VALUES ($1, $2)", ids.new(), email)
     await connection.close()
     db = await Db.open(empty_database, size=1)
-    for id, maker, scopes in ((kept, ada, ("*",)), (operators, None, ("*",))):
+    for id, maker in ((kept, ada), (operators, None)):
         async with db.as_credential(id.bytes) as (_, who):
             assert who is not None
-            assert (who.role, who.user_id, who.scopes, who.site_admin) == ("admin", maker, scopes, False)
+            assert (who.role, who.user_id, who.scopes, who.site_admin) == ("admin", maker, ("*",), False)
     async with db.as_credential(revoked.bytes) as (_, who):
         assert who is None
     await db.close()

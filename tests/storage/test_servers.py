@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from typing import Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -124,7 +125,7 @@ async def test_every_connection_has_a_limit_of_silence(database_url: str) -> Non
     listening = await db.listen()
     async with db._app.acquire() as app, db._system.acquire() as system, db.queue_pool.acquire() as queue:
         for connection in (app, system, queue, listening):
-            sock = connection._transport.get_extra_info("socket")
+            sock = cast("Any", connection)._transport.get_extra_info("socket")
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 3000
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
             assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 1

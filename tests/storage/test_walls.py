@@ -1,6 +1,7 @@
 """A process that would see what it must not does not run."""
 
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -22,7 +23,8 @@ async def test_the_walls_stand(database_url: str) -> None:
 
 @pytest.mark.parametrize("names", [("app",), ("system",), ("app", "system")])
 async def test_a_login_without_its_role_is_refused(database_url: str, names: tuple[str, ...]) -> None:
-    db = await Db.open(Addresses(database_url, **dict.fromkeys(names, database_url)), size=2)
+    urls: dict[str, Any] = dict.fromkeys(names, database_url)
+    db = await Db.open(Addresses(database_url, **urls), size=2)
     with pytest.raises(NotWalled, match=f"HUM_DATABASE_{names[0].upper()}_URL.*role hum, which passes all policies by"):
         await check_walls(db)
     await db.close()
@@ -72,5 +74,7 @@ async def test_a_policy_that_lets_everything_through_is_found(database_url: str)
 @pytest.mark.parametrize("variable", ["HUM_DATABASE_APP_URL", "HUM_DATABASE_SYSTEM_URL"])
 async def test_a_pooler_alone_is_not_enough(variable: str, tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="HUM_DATABASE_URL is not set; beside a pooler"):
-        async with database(ControlSettings(HUM_HOME=tmp_path, **{variable: "postgresql://pooler:6432/hum"})):
+        async with database(
+            ControlSettings(**dict[str, Any](HUM_HOME=tmp_path, **{variable: "postgresql://pooler:6432/hum"}))
+        ):
             pass

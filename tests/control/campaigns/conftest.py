@@ -20,6 +20,7 @@ from storage import campaigns, identity, numbers
 from storage.campaigns import CampaignRow
 from storage.db import Db
 from storage.numbers import NumberRow
+from tests.support.present import present
 
 NUMBER = "+12125550100"
 LIMITS = Limits(window=100, recipients=1000, filtered_share=0.1, filtered_least=3)
@@ -98,7 +99,7 @@ class Campaigning:
         """The campaign; its counts are those of its recipients."""
         async with self.db.tenant(self.org) as tx:
             row = await campaigns.get(tx, id)
-            counted = await tx.fetchrow(RECOUNT, id)  # in one snapshot
+            counted = present(await tx.fetchrow(RECOUNT, id))  # in one snapshot
         assert all(value == 0 for value in counted.values()), dict(counted)
         return row
 

@@ -12,6 +12,7 @@ from hum.ids import Kind
 from hum.v1 import campaigns_pb2 as pb
 from storage import flows, text_erasures
 from tests.control.campaigns.conftest import Campaigning, contact
+from tests.support.present import present
 
 
 async def test_everybody_is_texted_once(campaigning: Campaigning) -> None:
@@ -111,7 +112,7 @@ async def test_a_closed_thread_is_opened_and_gets_the_flow(campaigning: Campaign
     second = await campaigning.launched(1, flow=ids.show(Kind.FLOW, flow))
     await campaigning.run(second)
     async with campaigning.db.tenant(campaigning.org) as tx:
-        assert tuple(await tx.fetchrow("SELECT status, flow_id FROM conversations")) == ("open", flow)
+        assert tuple(present(await tx.fetchrow("SELECT status, flow_id FROM conversations"))) == ("open", flow)
         assert await tx.fetchval("SELECT data FROM events WHERE type = 'conversation.reopened'")
 
 

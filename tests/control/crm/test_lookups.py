@@ -82,7 +82,7 @@ async def test_a_persons_word_counts_more_and_a_vanished_contact_is_forgotten(wo
         (answers({"found": True, "contact": {"name": "x" * 10_000_000}}), "failed", "too_large"),
         (answers("", 302, Location="http://169.254.169.254/"), "failed", "redirect"),
         (answers("no", 500), "failed", "http_status"),
-        (answers("{}", **{"Content-Encoding": "br"}), "failed", "protocol"),
+        (answers("{}", **dict[str, Any]({"Content-Encoding": "br"})), "failed", "protocol"),
         (drips, "failed", "timeout"),
         (hangs, "failed", "timeout"),
     ],

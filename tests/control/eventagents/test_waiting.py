@@ -19,7 +19,7 @@ from hum.ids import Kind
 from storage import approvals, erasures
 from storage.approvals import ApprovalRow
 from tests.control.eventagents.conftest import SETTINGS, Floor
-from tests.control.eventagents.test_runs import call
+from tests.control.textagent.conftest import call
 from tests.support.waits import patience
 
 WAITS = "waiting_for_approval"

@@ -140,7 +140,7 @@ def test_what_a_tool_may_not_be(fields: dict[str, Any], field: str) -> None:
 
 def test_a_tool_names_its_secrets_and_its_host() -> None:
     assert rules.checked(tool(headers_json={"A": "{{ secrets.a }}"}, query_json={"b": "{{ secrets.b }}"})) == (
-        {"a", "b"},
+        frozenset({"a", "b"}),
         "api.example.com",
     )
 

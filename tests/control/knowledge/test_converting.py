@@ -3,7 +3,7 @@
 import io
 import subprocess
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import psutil
@@ -93,7 +93,7 @@ LAUGHS = '<!DOCTYPE lolz [<!ENTITY a0 "ha">' + "".join(
 
 #: Each is small: a page of 300 MB of operators, a document of 1 300 000 paragraphs, one that unpacks to 80 MB, entities of entities,
 #: and a page that is nested 300 000 deep.
-BOMBS = {
+BOMBS: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "operators": (
         "pdf",
         lambda: pdf("x", content=zlib.compress(b"BT (x) Tj ET " * (24 * MIB), 9)),

@@ -164,7 +164,8 @@ async def test_a_user_who_gives_up_takes_nobodys_connection(web: Guarded, closab
         del closable.faults["tools/call"]
         assert await side.call(endpoint, n=2) == "order 2", "new users get another"
         assert _text(await connection.call("find", {"n": 3})) == "order 3"
-        assert not connection.is_closed
+        was_closed = connection.is_closed
+    assert not was_closed
     assert connection.is_closed, "its last user has left"
     assert closable.methods().count("initialize") == 2 and len(side.pool) == 1
 
@@ -291,7 +292,7 @@ async def test_nothing_goes_where_the_guard_does_not_let_it(server: McpServer) -
 async def test_a_name_that_leads_inside_is_not_connected_to(address: str, transport: str) -> None:
     asked = list[str]()
 
-    def look_up(host: str, _: int) -> list[str]:
+    def look_up(host: str, port: int) -> list[str]:
         asked.append(host)
         return ["1.1.1.1", address]
 

@@ -15,6 +15,7 @@ from control.notifications.letters import Letter
 from hum import ids
 from hum.ids import Kind
 from storage.notifications import InvitationRow, NoticeRow, ReaderRow
+from tests.support.present import present
 
 AT = datetime(2026, 3, 5, 14, 30, tzinfo=UTC)
 URL = "https://hum.example"
@@ -93,7 +94,7 @@ def test_webhooks_and_limits_are_told_to_admins_alone() -> None:
 def test_names_bring_neither_headers_nor_links(evil: str) -> None:
     row = InvitationRow(f"Prize {evil} now", evil, "viewer", AT)
     head, text, html = written(letters.invitation(row, URL))
-    assert "Bcc" not in head and "\n" not in head["Subject"] and len(head.get_all("To")) == 1
+    assert "Bcc" not in head and "\n" not in head["Subject"] and len(present(head.get_all("To"))) == 1
     assert "evil.example" not in head["Subject"] + text + html
     reader = ReaderRow(evil, "UTC", notify_transcripts=False, role="admin")
     facts = {"url": evil, "reason": evil}

@@ -213,7 +213,7 @@ async def test_a_number_that_is_being_given_back_is_given_to_nobody(
     from hum.errors import AlreadyExists
 
     other, released = Desk(desk.plane, await desk.plane.tenant("Other")), desk.carrier.release_number
-    assigned = []
+    assigned = list[str]()
 
     async def taken(*_: Any) -> None:
         raise AlreadyExists
@@ -266,7 +266,7 @@ async def test_giving_back_is_tried_until_it_is_done(desk: Desk, monkeypatch: py
     monkeypatch.setattr("storage.numbers.create", taken)
     released = desk.carrier.release_number
 
-    async def away(_: str) -> None:
+    async def away(sid: str) -> None:
         raise SILENCE
 
     desk.carrier.release_number = away  # type: ignore[method-assign]

@@ -99,13 +99,13 @@ class Desk:
         return self.carrier.placed[sid].url.partition("#")[0].rpartition("/")[2]
 
     async def says(self, sid: str, status: str, **fields: str) -> None:
-        told = {"attempt_id": self.attempt(sid), "to_e164": self.carrier.placed[sid].to_e164, **fields}
+        told: dict[str, Any] = {"attempt_id": self.attempt(sid), "to_e164": self.carrier.placed[sid].to_e164, **fields}
         await self.webhooks.ReportPlacedCall(
             runtime_pb2.ReportPlacedCallRequest(call_sid=sid, carrier_status=status, **told), metadata=self.gateway
         )
 
     async def answers(self, sid: str, **fields: str) -> runtime_pb2.CarrierStep:
-        told = {"attempt_id": self.attempt(sid), "to_e164": self.carrier.placed[sid].to_e164, **fields}
+        told: dict[str, Any] = {"attempt_id": self.attempt(sid), "to_e164": self.carrier.placed[sid].to_e164, **fields}
         request = runtime_pb2.AnswerPlacedCallRequest(call_sid=sid, **told)
         return (await self.webhooks.AnswerPlacedCall(request, metadata=self.gateway)).step
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def thread(*bodies: str, apart_seconds: float = 20) -> list[Said]:
         ({"attempts": 4}, HandOver("model_failed", falls_back=True)),
     ],
 )
-def test_before_the_model_is_asked(changes, decision) -> None:
+def test_before_the_model_is_asked(changes: dict[str, Any], decision: rules.Decision) -> None:
     assert rules.before(replace(FACTS, **changes), LIMITS) == decision
 
 
@@ -90,7 +91,7 @@ NOW = Meanwhile(
         ({"newer_text": True, "dropped_before": True}, None),
     ],
 )
-def test_before_the_answer_is_sent(changes, reason) -> None:
+def test_before_the_answer_is_sent(changes: dict[str, Any], reason: str | None) -> None:
     assert rules.after(replace(NOW, **changes)) == reason
 
 

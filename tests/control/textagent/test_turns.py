@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -84,7 +85,9 @@ OFF = "UPDATE numbers SET sms_enabled = false WHERE org_id = $1 AND e164 <> $2"
         (lambda desk: _write(desk, OFF), "number_off"),
     ],
 )
-async def test_what_happens_while_the_model_thinks_stops_its_answer_and_its_tools(desk: Desk, happens, reason) -> None:
+async def test_what_happens_while_the_model_thinks_stops_its_answer_and_its_tools(
+    desk: Desk, happens: Callable[[Desk], Awaitable[None]], reason: str
+) -> None:
     await desk.hear("Can you call me tomorrow?")
     desk.model.answers = [[call("assign_to_human", reason="wants a call")], "Somebody will."]
     desk.model.meanwhile = lambda: happens(desk)

@@ -119,7 +119,7 @@ def test_next_open_over_some_clock_changes() -> None:
 @pytest.mark.fuzz
 @pytest.mark.timeout(1200)
 def test_next_open_over_every_clock_change() -> None:
-    behaviors = {}
+    behaviors: dict[tuple[datetime, tuple[timedelta | None, ...]], ZoneInfo] = {}
     for zone in map(ZoneInfo, ZONES):
         for day in changes(zone, 2026):
             behaviors.setdefault(

@@ -17,6 +17,7 @@ from storage import contacts
 from tests.control.conftest import FakeCarrier
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting
 from tests.control.texts.desk import TextDesk, paced
+from tests.support.present import present
 from tests.support.waits import patience
 
 
@@ -253,7 +254,7 @@ async def test_a_number_that_was_too_fast_is_slower_for_a_while(desk: TextDesk) 
     await desk.later(6)
     await desk.send()
     async with desk.db.system() as tx:
-        next_at, setbacks = await tx.fetchrow("SELECT next_at, setbacks FROM text_paces")
+        next_at, setbacks = present(await tx.fetchrow("SELECT next_at, setbacks FROM text_paces"))
     _, begun = await desk.attempts()
     assert desk.bodies == ["Hello"] and setbacks == 1
     assert (next_at - begun["started_at"]).total_seconds() >= 0.2, "a segment takes twice as long"

@@ -9,6 +9,7 @@ from control.texts.writing import Draft
 from hum.clock import now
 from hum.errors import ConversationClosed, InvalidState
 from tests.control.texts.conftest import CONTACT, Texting
+from tests.support.present import present
 
 
 async def test_a_text_is_queued_and_is_the_threads_latest(texting: Texting) -> None:
@@ -19,7 +20,7 @@ async def test_a_text_is_queued_and_is_the_threads_latest(texting: Texting) -> N
         shown = await tx.fetchrow("SELECT last_message_preview, unread_count FROM conversations")
         (started,) = await tx.fetch("SELECT data FROM events WHERE type = 'conversation.started'")
     assert (written.status, written.due_at, written.segments, written.lane) == ("queued", at, 1, 0)
-    assert tuple(shown) == ("Hello", 0)
+    assert tuple(present(shown)) == ("Hello", 0)
     assert CONTACT in started["data"]
 
 

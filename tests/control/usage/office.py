@@ -184,7 +184,7 @@ class Office:
             key = row["org_id"], quarter, row["flow_id"], row["number_id"], row["meter"], row["item"], basis, currency
             quantity, costs = sums.get(key, (0, Decimal(0)))
             sums[key] = quantity + row["quantity"], costs + cost
-        return [(*key, *sums[key]) for key in sorted(sums)]  # type: ignore[type-var]
+        return [(*key, *sums[key]) for key in sorted(sums)]
 
     async def sums(self) -> dict[tuple[str, str], int]:
         """What the roll-ups hold by meter and item."""

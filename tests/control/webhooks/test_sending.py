@@ -20,6 +20,7 @@ from sandbox.receiver import Fault, Heard, Reply
 from storage import identity, webhook_deliveries
 from storage.db import AWAY, Db
 from tests.control.webhooks.conftest import Hooked, received
+from tests.support.present import present
 from tests.support.waits import patience
 
 
@@ -251,7 +252,7 @@ async def test_one_that_failed_long_ago_and_again_is_warned_of_before_it_is_disa
         await usecases.judge(hooked.db, (1.0, 3.0), 5.0)
     async with hooked.db.system() as tx:
         events = await tx.fetch("SELECT type, data FROM events WHERE type LIKE 'webhook.%'")
-        since, warnings = await tx.fetchrow("SELECT now() - failing_since, warnings FROM webhook_queues")
+        since, warnings = present(await tx.fetchrow("SELECT now() - failing_since, warnings FROM webhook_queues"))
     assert [row["type"] for row in events] == ["webhook.failing"] and warnings == 1
     assert timedelta(days=1) <= since < timedelta(days=1, minutes=1), "two days before the next warning"
     told = json.loads(events[0]["data"])
