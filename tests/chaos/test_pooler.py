@@ -72,7 +72,7 @@ class Pooled:
         program = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
         assert program, "pgbouncer is missing: install it"
         self._listen = free_port("127.0.0.1")
-        users: dict[str | None, str | None] = {login: "secret" for login in self.logins.values()}
+        users: dict[str | None, str | None] = dict.fromkeys(self.logins.values(), "secret")
         users[self._parts.username] = self._parts.password
         (self._home / "users").write_text("".join(f'"{name}" "{password}"\n' for name, password in users.items()))
         config = CONFIG.format(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +56,7 @@ def word(text: str) -> pb.CommandAnswer:
     return pb.CommandAnswer(command_id=text)
 
 
-async def heard(ear: Ear, text: str, send: Callable[[], object], seconds: float = 15) -> None:
+async def heard(ear: Ear, text: str, send: Callable[[], Awaitable[object]], seconds: float = 15) -> None:
     """Send until it is heard: a hint may be lost."""
     async with asyncio.timeout(seconds):
         while word(text) not in ear.heard:

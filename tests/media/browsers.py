@@ -3,23 +3,28 @@
 import asyncio
 import fractions
 import time
+from typing import cast
 
 import numpy as np
 from aiortc import MediaStreamTrack, RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from av import AudioFrame
+from numpy.typing import NDArray
 
 from hum.v1 import runtime_pb2 as pb
+
+Samples = NDArray[np.int16]
 
 HZ = 48_000
 FRAME = HZ // 50
 
 
-def wide_tone(ms, hz, peak=8_000):
+def wide_tone(ms: int, hz: float, peak: int = 8_000) -> Samples:
     return (peak * np.sin(2 * np.pi * hz * np.arange(HZ * ms // 1000) / HZ)).astype(np.int16)
 
 
-def wide_voice(ms, seed=3, peak=9_000):
+def wide_voice(ms: int, seed: int = 3, peak: int = 9_000) -> Samples:
     """Noise that the detector takes for speech, as a narrow line carries it."""
     noise = np.random.default_rng(seed).normal(0, peak / 2, HZ * ms // 1000 // 6)
     return np.clip(np.repeat(noise, 6), -30_000, 30_000).astype(np.int16)
@@ -30,15 +35,16 @@ class Microphone(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._said = np.zeros(0, np.int16)
-        self._began, self._count = None, 0
+        self._began: float | None = None
+        self._count = 0
 
-    def say(self, samples):
+    def say(self, samples: Samples) -> None:
         self._said = np.concatenate([self._said, samples])
 
-    async def recv(self):
+    async def recv(self) -> AudioFrame:
         if self.readyState != "live":
             raise MediaStreamError
         self._began = self._began or time.monotonic()
@@ -54,48 +60,48 @@ class Microphone(MediaStreamTrack):
 class Caller:
     """A browser that calls; what it hears is in `heard`, mono at 8 kHz."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.microphone = Microphone()
         self.connection.addTrack(self.microphone)
-        self.frames = []
-        self._listening = None
+        self.frames: list[Samples] = []
+        self._listening: asyncio.Task[None] | None = None
         self.connection.on("track", self._track)
 
-    def _track(self, track):
+    def _track(self, track: RemoteStreamTrack) -> None:
         self._listening = asyncio.create_task(self._listen(track))
 
-    async def _listen(self, track):
+    async def _listen(self, track: RemoteStreamTrack) -> None:
         try:
             while True:
-                frame = await track.recv()
+                frame = cast("AudioFrame", await track.recv())
                 samples = frame.to_ndarray().reshape(-1, len(frame.layout.channels))[:, 0]
-                self.frames.append(samples[::6].copy())
+                self.frames.append(samples[::6].astype(np.int16))
         except MediaStreamError:
             pass
 
     @property
-    def heard(self):
+    def heard(self) -> Samples:
         return np.concatenate(self.frames) if self.frames else np.zeros(0, np.int16)
 
-    async def offer(self):
+    async def offer(self) -> str:
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return self.connection.localDescription.sdp
 
-    async def take(self, answer):
+    async def take(self, answer: str) -> None:
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
-    async def close(self):
+    async def close(self) -> None:
         await self.connection.close()
         if self._listening is not None:
             await self._listening
 
 
-def offer_of(call_id, sdp, token):
+def offer_of(call_id: str, sdp: str, token: str) -> pb.LinkDown:
     return pb.LinkDown(browser=pb.BrowserOffer(call_id=call_id, token=token, sdp=sdp))
 
 
-def loudest_hz(samples, rate=8_000):
+def loudest_hz(samples: NDArray[np.int16], rate: int = 8_000) -> np.float64:
     """The frequency that dominates."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
     return spectrum.argmax() * rate / len(samples)

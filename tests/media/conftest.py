@@ -7,16 +7,24 @@ import json
 import math
 import os
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import uvicorn
 import uvloop
 import websockets
-from grpc import StatusCode
+from grpc import StatusCode, aio
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request as Handshake
+from websockets.http11 import Response as Refusal
 
 from hum import rpc
 from hum.settings import MediaSettings
@@ -26,18 +34,22 @@ from hum.v1 import runtime_pb2_grpc
 from media import app
 from media.core.audio import from_linear
 from sandbox.loopclock import LoopClock
-from sandbox.openai import Call, Faults, Settings, Turn
+from sandbox.openai import Call as ToolCall
+from sandbox.openai import Faults, Settings, Turn
 from sandbox.openai import Script as Play
+from sandbox.openai.codec import Codec
 from sandbox.openai.conversation import Conversation as Items
 from sandbox.openai.ids import new_id
 from sandbox.openai.record import Record
 from sandbox.openai.script import Player
 from sandbox.openai.session import Session
-from sandbox.openai.stage import Stage
+from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
-from sandbox.twilio import sign, simulate_call
+from sandbox.twilio import Call, sign, simulate_call
 from sandbox.twilio.mediastream import MediaStream
 from tests.support import patient
+from tests.support.present import present
+from tests.support.stalls import Stalls
 
 ACCOUNT, TOKEN, NODE_KEY = "AC" + "a" * 32, "12345", "node key of these tests which is long enough"
 NUMBER, PERSON = "+13175550100", "+14155550123"
@@ -45,75 +57,84 @@ CALL_SID, STREAM_SID = "CA" + "1" * 32, "MZ" + "2" * 32
 QUIET = b"\xff" * 160
 
 
-def pytest_asyncio_loop_factories():
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"uvloop": uvloop.new_event_loop}
 
 
-def heard(call):
+def heard(call: Call) -> bytes:
     """The agent's audio that the caller heard, without the breaks that a busy machine puts into it."""
     return b"".join(bytes(each.payload) for each in call.stream.playout.segments)
 
 
-def nearly_all(clip, stalls):
+def nearly_all(clip: bytes, stalls: Stalls) -> bytes:
     """As much of a clip as the caller certainly hears: the ledger is accurate to 20 ms (docs/benchmarks/ledger.md)
     and to what this process was late."""
     return clip[: max(len(clip) // 2, len(clip) - 160 - int(stalls.longest_ms * 8))]
 
 
-def tone(ms, hz=440, peak=8_000):
+def tone(ms: int, hz: int = 440, peak: int = 8_000) -> bytes:
     samples = (int(peak * math.sin(2 * math.pi * hz * n / 8000)) for n in range(ms * 8))
     return from_linear(b"".join(each.to_bytes(2, "little", signed=True) for each in samples)).replace(b"\xff", b"\xfe")
 
 
-def voice(ms, seed=3, peak=9_000):
+def voice(ms: int, seed: int = 3, peak: int = 9_000) -> bytes:
     """Noise that the detector takes for speech."""
     random = Random(seed)
     samples = (max(-30_000, min(30_000, int(random.gauss(0, peak / 2)))) for _ in range(ms * 8))
     return from_linear(b"".join(each.to_bytes(2, "little", signed=True) for each in samples)).replace(b"\xff", b"\xfe")
 
 
+Downs = asyncio.Queue[pb.LinkDown]
+Context = aio.ServicerContext[Any, Any]
+
+
 class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
     """Opens sessions, stores batches once and in order, acknowledges; can be killed and restarted with its state."""
 
-    def __init__(self):
-        self.sessions = {}
-        self.opened = []
+    def __init__(self) -> None:
+        self.sessions: dict[str, tuple[str | None, pb.OpenSessionResponse]] = {}
+        self.opened: list[pb.OpenSessionRequest] = []
         self.opens = asyncio.Event()  # while it is not set, sessions are slow to open
         self.opens.set()
-        self.batches = []
-        self.deltas = []
-        self.tool_requests = []
-        self.answers = {}
-        self.heard = {}  # by token: pieces
+        self.batches: list[tuple[str, pb.ReportBatch]] = []
+        self.deltas: list[pb.CallDelta] = []
+        self.tool_requests: list[pb.RunTool] = []
+        self.answers: dict[str, str] = {}
+        self.heard: dict[str, list[pb.Sound]] = {}  # by token: pieces
         self.overhears = asyncio.Event()  # while it is not set, nothing more is read
         self.overhears.set()
         self.leaves = asyncio.Event()  # the listeners do
-        self.nodes = set()
-        self.hellos = []
-        self.states = []
-        self.replies = []
-        self.stored = {}
-        self.taken = []
-        self.links = {}  # by node
-        self.downs = None  # of the latest link
+        self.nodes = set[str]()
+        self.hellos: list[pb.LinkHello] = []
+        self.states: list[str] = []
+        self.replies: list[pb.BrowserReply] = []
+        self.stored: dict[str, int] = {}
+        self.taken: list[tuple[str, str, list[str]]] = []
+        self.links: dict[str, Downs] = {}  # by node
+        self.downs: Downs | None = None  # of the latest link
         self.acknowledges = True
         self.port = 0
-        self._server = None
+        self._server: aio.Server | None = None
 
-    async def start(self):
-        settings = MediaSettings(HUM_NODE_KEY=NODE_KEY, HUM_KEEPALIVE_SECONDS=0.05, HUM_KEEPALIVE_TIMEOUT_SECONDS=20)
+    async def start(self) -> None:
+        settings = MediaSettings(node_key=NODE_KEY, keepalive_seconds=0.05, keepalive_timeout_seconds=20)
         self._server, self.port = rpc.server(settings, f"127.0.0.1:{self.port}")
         runtime_pb2_grpc.add_MediaServiceServicer_to_server(self, self._server)
         await self._server.start()
 
-    async def stop(self):
-        await self._server.stop(0)
+    async def stop(self) -> None:
+        await present(self._server).stop(0)
 
-    def offer(self, token, call_sid=None, **session):
-        facts = {"call_id": f"call_{token}", "organization_id": "org_1", "instructions": "Be brief.", "model": "m"}
+    def offer(self, token: str, call_sid: str | None = None, **session: Any) -> None:
+        facts: dict[str, Any] = {
+            "call_id": f"call_{token}",
+            "organization_id": "org_1",
+            "instructions": "Be brief.",
+            "model": "m",
+        }
         self.sessions[token] = call_sid, pb.OpenSessionResponse(**(facts | session))
 
-    async def OpenSession(self, request, context):
+    async def OpenSession(self, request: pb.OpenSessionRequest, context: Context) -> pb.OpenSessionResponse:
         await self._node(context)
         call_sid, session = self.sessions.pop(request.token, (None, None))
         if session is None or call_sid not in (None, request.call_sid):
@@ -122,7 +143,7 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
         await self.opens.wait()
         return session
 
-    async def Link(self, ups, context):
+    async def Link(self, ups: AsyncIterator[pb.LinkUp], context: Context) -> AsyncIterator[pb.LinkDown]:
         node = await self._node(context)
         downs = self.downs = self.links[node] = asyncio.Queue()
         reader = asyncio.create_task(self._read(ups, node, downs))
@@ -132,7 +153,7 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
         finally:
             reader.cancel()
 
-    async def _read(self, ups, node, downs):
+    async def _read(self, ups: AsyncIterator[pb.LinkUp], node: str, downs: Downs) -> None:
         async for up in ups:
             if up.WhichOneof("up") == "hello":
                 self.hellos.append(up.hello)
@@ -158,15 +179,17 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
             if self.acknowledges:
                 downs.put_nowait(pb.LinkDown(acknowledged_seq=up.batch.seq))
 
-    async def TakeCalls(self, request, context):
+    async def TakeCalls(self, request: pb.TakeCallsRequest, context: Context) -> pb.TakeCallsResponse:
         self.taken.append((request.from_node, await self._node(context), list(request.call_ids)))
         return pb.TakeCallsResponse()
 
-    async def Overhear(self, requests, context):
+    async def Overhear(
+        self, requests: AsyncIterator[pb.OverhearRequest], context: Context
+    ) -> AsyncIterator[pb.OverhearResponse]:
         await self._node(context)
         pieces = None
 
-        async def read():
+        async def read() -> None:
             nonlocal pieces
             async for request in requests:
                 if pieces is None:
@@ -181,43 +204,43 @@ class FakeControl(runtime_pb2_grpc.MediaServiceServicer):
         for task in tasks:
             task.cancel()
 
-    def listen(self, call_id, token):
+    def listen(self, call_id: str, token: str) -> None:
         ear = pb.OpenEar(address=f"127.0.0.1:{self.port}", token=token)
         self.command(call_id, listen=ear, command_id=token)
 
-    async def _node(self, context):
-        metadata = dict(context.invocation_metadata())
-        node = rpc.verify_node(NODE_KEY.encode(), metadata[rpc.CREDENTIAL].removeprefix(rpc.NODE_SCHEME))
+    async def _node(self, context: Context) -> str:
+        metadata = dict(present(context.invocation_metadata()))
+        node = rpc.verify_node(NODE_KEY.encode(), str(metadata[rpc.CREDENTIAL]).removeprefix(rpc.NODE_SCHEME))
         assert node is not None
         assert node.plane == "media"
         self.nodes.add(node.name)
         return node.name
 
-    def reports(self, call_id=None):
+    def reports(self, call_id: str | None = None) -> list[pb.Report]:
         return [
             each for _, batch in self.batches for each in batch.reports if (call_id is None or each.call_id == call_id)
         ]
 
-    def kinds(self, call_id=None):
+    def kinds(self, call_id: str | None = None) -> list[str | None]:
         return [each.WhichOneof("report") for each in self.reports(call_id)]
 
-    def ended(self, call_id=None):
+    def ended(self, call_id: str | None = None) -> pb.StreamEnded | None:
         return next((each.ended for each in self.reports(call_id) if each.WhichOneof("report") == "ended"), None)
 
-    def answer(self, request, output_json, status="ok"):
+    def answer(self, request: pb.RunTool, output_json: str, status: str = "ok") -> None:
         result = pb.ToolResult(
             call_id=request.call_id, tool_call_id=request.tool_call_id, output_json=output_json, status=status
         )
-        self.downs.put_nowait(pb.LinkDown(tool_result=result))
+        present(self.downs).put_nowait(pb.LinkDown(tool_result=result))
 
-    def command(self, call_id, node=None, **command):
-        downs = self.downs if node is None else self.links[node]
+    def command(self, call_id: str, node: str | None = None, **command: Any) -> None:
+        downs = present(self.downs) if node is None else self.links[node]
         downs.put_nowait(pb.LinkDown(command=pb.CallCommand(call_id=call_id, **command)))
 
 
 @pytest.fixture
-async def control():
-    fake = FakeControl()
+async def control() -> AsyncIterator[FakeControl]:
+    fake = FakeControl()  # type: ignore[abstract]  # what it does not answer is UNIMPLEMENTED
     await fake.start()
     yield fake
     await fake.stop()
@@ -226,42 +249,42 @@ async def control():
 class Script(Player):
     """Calls the functions that the test names, one per answer; then it speaks."""
 
-    def __init__(self, model):
+    def __init__(self, model: "FakeModel") -> None:
         super().__init__(Play())
         self.model = model
 
-    def next_turn(self):
+    def next_turn(self) -> Turn:
         tools = self.model.tools
-        return Turn(call=Call(tools.pop(0))) if tools else Turn(say="words")
+        return Turn(call=ToolCall(tools.pop(0))) if tools else Turn(say="words")
 
 
 class Voice(Tones):
     """Says the model's `answer`, whatever the words, and always hears the same."""
 
-    def __init__(self, model):
+    def __init__(self, model: "FakeModel") -> None:
         super().__init__(Script(model))
         self.model = model
 
-    def utter(self, text, voice, codec, then):
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:
         then(recital(self.model.answer, codec))
 
-    def hear(self, codec, audio, then):
+    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:
         then("hello there")
 
 
 class FakeModel:
     """The sandbox's sessions on a socket that tests can break: each answer is `answer`, at once, at twice real time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.url = ""
         self.answer = tone(1_000)
-        self.status = None  # the status with which the handshake is refused
-        self.dials = []
-        self.received = []
-        self.sockets = []
-        self.tools = []
+        self.status: int | None = None  # with which the handshake is refused
+        self.dials: list[Handshake] = []
+        self.received: list[dict[str, Any]] = []
+        self.sockets: list[ServerConnection] = []
+        self.tools: list[str] = []
         self.fragments = False
-        self.dies_after = None  # number of deltas after which the connection is cut
+        self.dies_after: int | None = None  # number of deltas after which the connection is cut
         self.settings = Settings(
             latency_ms=0,
             transcription_delay_ms=0,
@@ -271,20 +294,20 @@ class FakeModel:
             padded_turns=False,
         )
 
-    def types(self):
+    def types(self) -> list[str]:
         return [each["type"] for each in self.received if each["type"] != "input_audio_buffer.append"]
 
-    def heard(self):
+    def heard(self) -> bytes:
         appended = (each for each in self.received if each["type"] == "input_audio_buffer.append")
         return b"".join(base64.b64decode(each["audio"]) for each in appended)
 
-    def request(self, connection, request):
+    def request(self, connection: ServerConnection, request: Handshake) -> Refusal | None:
         self.dials.append(request)
         return connection.respond(self.status, "no\n") if self.status else None
 
-    async def serve(self, socket):
+    async def serve(self, socket: ServerConnection) -> None:
         self.sockets.append(socket)
-        clock, voice, outbox = LoopClock(), Voice(self), asyncio.Queue()
+        clock, voice, outbox = LoopClock(), Voice(self), asyncio.Queue[dict[str, Any]]()
         record = Record(new_id("sess"), "m")
         stage = Stage(outbox.put_nowait, Items(), record, Script(self), voice, self.settings, Faults(), clock, new_id)
         session = Session(stage, 0)
@@ -301,7 +324,7 @@ class FakeModel:
             clock.stop()
             writer.cancel()
 
-    async def write(self, socket, outbox):
+    async def write(self, socket: ServerConnection, outbox: asyncio.Queue[dict[str, Any]]) -> None:
         deltas = 0
         with contextlib.suppress(websockets.ConnectionClosed):
             while True:
@@ -317,7 +340,7 @@ class FakeModel:
 
 
 @pytest.fixture
-async def model():
+async def model() -> AsyncIterator[FakeModel]:
     fake = FakeModel()
     async with websockets.serve(
         fake.serve, "127.0.0.1", 0, process_request=fake.request, ping_interval=None, max_size=None, close_timeout=0.2
@@ -326,13 +349,17 @@ async def model():
         yield fake
 
 
+#: Its arguments are fields by the names of their variables.
+MakeSettings = Callable[..., MediaSettings]
+
+
 @pytest.fixture
-def settings(control, model, tmp_path):
+def settings(control: FakeControl, model: FakeModel, tmp_path: Path) -> MakeSettings:
     """Makes the plane's settings; arguments are fields by the names of their variables."""
 
-    def make(**changed):
+    def make(**changed: Any) -> MediaSettings:
         port = free_port("127.0.0.1")
-        facts = {
+        facts: dict[str, Any] = {
             "HUM_HOME": tmp_path,
             "HUM_NODE_KEY": NODE_KEY,
             "HUM_VAD_CONFIRM": False,  # callers here are noise
@@ -355,7 +382,7 @@ def settings(control, model, tmp_path):
     return make
 
 
-def program_environment(given, model, home):
+def program_environment(given: MediaSettings, model: FakeModel, home: Path) -> dict[str, str]:
     """The environment of a media plane in a process of its own."""
     return {
         **os.environ,
@@ -377,13 +404,13 @@ def program_environment(given, model, home):
 class Plane:
     """A running media plane, and how to reach it from outside."""
 
-    def __init__(self, given, media):
+    def __init__(self, given: MediaSettings, media: app.Media) -> None:
         self.given, self.media = given, media
         self.url = f"{given.media_url}/media/twilio"
         self.http = given.media_url.replace("ws:", "http:")
 
     @contextlib.asynccontextmanager
-    async def line(self, signature=None, url=None):
+    async def line(self, signature: str | None = None, url: str | None = None) -> AsyncIterator["Line"]:
         headers = {"X-Twilio-Signature": sign(TOKEN, self.url) if signature is None else signature}
         async with websockets.connect(
             url or self.url, additional_headers=headers, ping_interval=None, compression=None, close_timeout=0.3
@@ -391,7 +418,7 @@ class Plane:
             yield Line(connection)
 
     @contextlib.asynccontextmanager
-    async def joined(self, token="t1"):
+    async def joined(self, token: str = "t1") -> AsyncIterator["Line"]:
         """Open a stream and start it."""
         async with self.line() as line:
             await line.start(token=token)
@@ -401,24 +428,24 @@ class Plane:
 class Line:
     """The carrier's side, by hand."""
 
-    def __init__(self, connection):
+    def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self.stream = MediaStream(STREAM_SID, call_sid=CALL_SID, account_sid=ACCOUNT)
         self.frames = 0
 
-    async def say(self, event, **body):
+    async def say(self, event: str, **body: Any) -> None:
         await self.connection.send(json.dumps({"event": event, "streamSid": STREAM_SID, **body}))
 
-    async def start(self, call_sid=CALL_SID, **parameters):
+    async def start(self, call_sid: str = CALL_SID, **parameters: Any) -> None:
         self.stream = MediaStream(STREAM_SID, call_sid=call_sid, account_sid=ACCOUNT)
         for message in self.stream.opening(parameters):
             await self.connection.send(message)
 
-    async def media(self, ulaw=QUIET):
+    async def media(self, ulaw: bytes = QUIET) -> None:
         await self.connection.send(self.stream.writer.media(self.frames * 20, ulaw))
         self.frames += 1
 
-    async def closed(self, seconds=30.0):
+    async def closed(self, seconds: float = 30.0) -> int | None:
         """Read until the other side closes; return the code."""
         async with asyncio.timeout(seconds):
             with contextlib.suppress(websockets.ConnectionClosed):
@@ -427,12 +454,16 @@ class Line:
         return self.connection.close_code
 
 
+#: Its arguments are the plane's settings.
+StartPlane = Callable[..., Awaitable[Plane]]
+
+
 @pytest.fixture
-async def plane(settings):
+async def plane(settings: MakeSettings) -> AsyncIterator[StartPlane]:
     """Starts planes; each is drained at the end."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(**changed):
+        async def start(**changed: Any) -> Plane:
             given = settings(**changed)
             media = await stack.enter_async_context(app.build(given))
             return Plane(given, media)
@@ -442,16 +473,20 @@ async def plane(settings):
 
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
-    def capture_signals(self):
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-async def ring():
-    """Calls through the carrier's stand-in: a call whose voice URL connects it to a plane."""
-    twiml = {}
+#: Its arguments: the plane, the caller's steps, the stream's token, and what else `simulate_call` takes.
+Ring = Callable[..., Awaitable[Call]]
 
-    async def voice_url(request):
+
+@pytest.fixture
+async def ring() -> AsyncIterator[Ring]:
+    """Calls through the carrier's stand-in: a call whose voice URL connects it to a plane."""
+    twiml: dict[str, str] = {}
+
+    async def voice_url(request: Request) -> Response:
         return Response(twiml.pop("next", "<Response><Hangup/></Response>"), media_type="text/xml")
 
     listening = socket.create_server(("127.0.0.1", 0))
@@ -460,7 +495,7 @@ async def ring():
     server = _Server(uvicorn.Config(Starlette(routes=routes), lifespan="off", ws="none", log_config=None))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
 
-    async def call(plane, steps, token="t1", **more):
+    async def call(plane: Plane, steps: list[dict[str, Any]], token: str = "t1", **more: Any) -> Call:
         parameter = f'<Parameter name="token" value="{token}"/>'
         twiml["next"] = (
             f'<Response><Connect action="{url}next"><Stream url="{plane.url}">{parameter}</Stream></Connect></Response>'

@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 import websockets
+from websockets.asyncio.client import ClientConnection
 
-from bench.programs import running
+from bench.programs import Program, running
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, Line, program_environment
+from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment
 from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.realtime
@@ -25,7 +28,7 @@ BUSY = "while True: pass"
 
 
 @pytest.fixture
-async def program(settings, model, tmp_path):
+async def program(settings: MakeSettings, model: FakeModel, tmp_path: Path) -> AsyncIterator[tuple[Program, str]]:
     """A media process of its own, and its URL; its log is in the test's folder."""
     given = settings()
     environment = program_environment(given, model, tmp_path) | DIAL
@@ -39,14 +42,14 @@ async def program(settings, model, tmp_path):
             yield process, f"{given.media_url}/media/twilio"
 
 
-async def is_ready(http, url) -> bool:
+async def is_ready(http: httpx.AsyncClient, url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return (await http.get(f"{url}/readyz")).status_code == 200
     return False
 
 
 @contextlib.contextmanager
-def neighbours(count):
+def neighbours(count: int) -> Iterator[None]:
     """Busy programs, all of them ended: asyncio's own, in uvloop, runs Python in the child and may crash it there."""
     with contextlib.ExitStack() as stack:
         for _ in range(count):
@@ -55,7 +58,7 @@ def neighbours(count):
         yield
 
 
-async def refused(control, url) -> int:
+async def refused(control: FakeControl, url: str) -> int:
     """How many of the calls that come now, one as soon as the one before has begun, are refused."""
     headers = {"X-Twilio-Signature": sign(TOKEN, url)}
     refusals = 0
@@ -77,18 +80,20 @@ async def refused(control, url) -> int:
     return refusals
 
 
-async def begun(control, token, connection) -> None:
+async def begun(control: FakeControl, token: str, connection: ClientConnection) -> None:
     """Wait until the call's session is open; a stream that the process closes instead fails the test with its code."""
     await until(lambda: (control.opened and control.opened[-1].token == token) or connection.close_code is not None)
     assert connection.close_code is None, f"closed with {connection.close_code} {connection.close_reason}"
 
 
-async def test_the_first_calls_after_it_is_ready_are_taken(program, control) -> None:
+async def test_the_first_calls_after_it_is_ready_are_taken(program: tuple[Program, str], control: FakeControl) -> None:
     assert await refused(control, program[1]) == 0
 
 
 @pytest.mark.parametrize("stall_s", [0.2, 1.0])
-async def test_calls_after_a_stall_are_taken(program, control, stall_s) -> None:
+async def test_calls_after_a_stall_are_taken(
+    program: tuple[Program, str], control: FakeControl, stall_s: float
+) -> None:
     process, url = program
     os.kill(process.pid, signal.SIGSTOP)
     await asyncio.sleep(stall_s)
@@ -96,6 +101,6 @@ async def test_calls_after_a_stall_are_taken(program, control, stall_s) -> None:
     assert await refused(control, url) == 0
 
 
-async def test_calls_beside_busy_programs_are_taken(program, control) -> None:
+async def test_calls_beside_busy_programs_are_taken(program: tuple[Program, str], control: FakeControl) -> None:
     with neighbours(NEIGHBOURS):
         assert await refused(control, program[1]) == 0

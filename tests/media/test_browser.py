@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import re
 import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
@@ -14,14 +17,15 @@ from media import app
 from media.core.audio import to_linear
 from media.legs.peer import Ice, ice_servers, shown
 from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
-from tests.media.conftest import tone
+from tests.media.conftest import FakeControl, FakeModel, MakeSettings, tone
+from tests.support.present import present
 from tests.support.waits import until
 
 LOOPBACK = "127.0.0.1"
 
 
 @contextlib.asynccontextmanager
-async def plane(settings, control, **changed):
+async def plane(settings: MakeSettings, control: FakeControl, **changed: Any) -> AsyncIterator[app.Media]:
     given = settings(HUM_ICE_HOST=LOOPBACK, **changed)
     async with app.build(given, browser=True) as media:
         linked = asyncio.create_task(until(lambda: media.link.up))
@@ -29,16 +33,16 @@ async def plane(settings, control, **changed):
         yield media
 
 
-async def answered(control, call_id="call_1"):
+async def answered(control: FakeControl, call_id: str = "call_1") -> pb.BrowserReply:
     return await until(lambda: next((each for each in control.replies if each.call_id == call_id), None))
 
 
 @contextlib.asynccontextmanager
-async def calling(control, call_id="call_1", **session):
+async def calling(control: FakeControl, call_id: str = "call_1", **session: Any) -> AsyncIterator[Caller]:
     """A browser whose call has begun."""
     caller = Caller()
     control.offer("token", None, call_id=call_id, **session)
-    control.downs.put_nowait(offer_of(call_id, await caller.offer(), "token"))
+    present(control.downs).put_nowait(offer_of(call_id, await caller.offer(), "token"))
     reply = await answered(control, call_id)
     assert reply.WhichOneof("reply") == "answer", reply
     await caller.take(reply.answer)
@@ -49,20 +53,22 @@ async def calling(control, call_id="call_1", **session):
         await caller.close()
 
 
-def sounds(caller, least=400):
+def sounds(caller: Caller, least: int = 400) -> NDArray[np.int16]:
     """What was heard that is louder than silence."""
     heard = caller.heard
     return heard[np.abs(heard) > least]
 
 
-async def placed(control, caller, call_id="call_1", sdp=None):
+async def placed(
+    control: FakeControl, caller: Caller, call_id: str = "call_1", sdp: str | None = None
+) -> pb.BrowserReply:
     """Offer a call; what the process replied."""
     control.offer("token", None, call_id=call_id)
-    control.downs.put_nowait(offer_of(call_id, sdp or await caller.offer(), "token"))
+    present(control.downs).put_nowait(offer_of(call_id, sdp or await caller.offer(), "token"))
     return await answered(control, call_id)
 
 
-def longest_ms(samples, hz):
+def longest_ms(samples: NDArray[np.int16], hz: int) -> int:
     """How long the longest stretch of this tone is; what is lost or made up within 60 ms is part of it."""
     frames = samples[: len(samples) // 80 * 80].reshape(-1, 80).astype(float)
     power = np.abs(frames @ np.exp(-2j * np.pi * hz / 8_000 * np.arange(80))) / 40
@@ -75,7 +81,7 @@ def longest_ms(samples, hz):
     return 10 * longest
 
 
-async def test_both_hear_each_other(control, model, settings) -> None:
+async def test_both_hear_each_other(control: FakeControl, model: FakeModel, settings: MakeSettings) -> None:
     model.answer = tone(1_500, hz=700)
     async with plane(settings, control), calling(control) as caller:
         await until(lambda: "session.update" in model.types())
@@ -92,13 +98,15 @@ async def test_both_hear_each_other(control, model, settings) -> None:
 
 
 @pytest.mark.parametrize("exact", [False, pytest.param(True, marks=pytest.mark.realtime)])
-async def test_heard_is_what_the_browser_received(control, model, settings, exact) -> None:
+async def test_heard_is_what_the_browser_received(
+    control: FakeControl, model: FakeModel, settings: MakeSettings, exact: bool
+) -> None:
     """The caller speaks over the agent: what the ledger says was heard, and the model is told, is what came, to a frame."""
     model.answer = tone(12_000, hz=700)
     async with plane(settings, control), calling(control) as caller:
         await until(lambda: "session.update" in model.types())
         caller.microphone.say(wide_voice(600))
-        await until(lambda: longest_ms(caller.heard, within_s=700) > 800)
+        await until(lambda: longest_ms(caller.heard, hz=700) > 800)
         caller.microphone.say(wide_voice(900, seed=5))
         await until(lambda: "conversation.item.truncate" in model.types())
         heard_ms = next(each for each in model.received if each["type"] == "conversation.item.truncate")["audio_end_ms"]
@@ -108,7 +116,9 @@ async def test_heard_is_what_the_browser_received(control, model, settings, exac
         assert longest_ms(caller.heard, 700) == pytest.approx(heard_ms, abs=50 if exact else 500)
 
 
-async def test_control_ends_a_call_and_its_connection_with_it(control, model, settings) -> None:
+async def test_control_ends_a_call_and_its_connection_with_it(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
     async with plane(settings, control) as media, calling(control) as caller:
         control.command("call_1", hang_up=pb.HangUpNow())
         ended = await until(lambda: control.ended("call_1"))
@@ -117,7 +127,9 @@ async def test_control_ends_a_call_and_its_connection_with_it(control, model, se
         await until(lambda: len(media.server) == 0)
 
 
-async def test_a_connection_that_never_stands_is_released(control, model, settings) -> None:
+async def test_a_connection_that_never_stands_is_released(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
     async with plane(settings, control, HUM_BROWSER_CONNECT_SECONDS=0.5) as media:
         caller = Caller()
         assert (await placed(control, caller)).WhichOneof("reply") == "answer"
@@ -129,7 +141,9 @@ async def test_a_connection_that_never_stands_is_released(control, model, settin
         await caller.close()
 
 
-async def test_a_browser_that_vanishes_is_noticed(control, model, settings) -> None:
+async def test_a_browser_that_vanishes_is_noticed(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
     async with plane(settings, control, HUM_BROWSER_LOST_SECONDS=3), calling(control) as caller:
         for transceiver in caller.connection.getTransceivers():  # no goodbye
             await transceiver.sender.transport.transport._connection.close()
@@ -137,7 +151,9 @@ async def test_a_browser_that_vanishes_is_noticed(control, model, settings) -> N
         assert ended.reason == "connection_lost"
 
 
-async def test_so_many_connect_at_once_and_no_more(control, model, settings) -> None:
+async def test_so_many_connect_at_once_and_no_more(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
     async with plane(settings, control, HUM_BROWSER_WAITING=2):
         callers = [Caller() for _ in range(3)]
         replies = [await placed(control, caller, f"call_{n}") for n, caller in enumerate(callers)]
@@ -146,7 +162,7 @@ async def test_so_many_connect_at_once_and_no_more(control, model, settings) -> 
             await caller.close()
 
 
-async def test_a_process_that_is_full_says_so(control, model, settings) -> None:
+async def test_a_process_that_is_full_says_so(control: FakeControl, model: FakeModel, settings: MakeSettings) -> None:
     async with plane(settings, control, HUM_BROWSER_CALLS=1, HUM_LINK_BEAT_MS=40), calling(control):
         await until(lambda: "full" in control.states)
         other = Caller()
@@ -169,7 +185,9 @@ async def test_a_process_that_is_full_says_so(control, model, settings) -> None:
         lambda sdp: sdp.replace("a=rtpmap:", "a=rtpmap:x"),
     ],
 )
-async def test_an_offer_that_is_no_call_ends_nothing_but_itself(control, model, settings, change) -> None:
+async def test_an_offer_that_is_no_call_ends_nothing_but_itself(
+    control: FakeControl, model: FakeModel, settings: MakeSettings, change: Callable[..., Any]
+) -> None:
     async with plane(settings, control, HUM_BROWSER_CONNECT_SECONDS=0.5) as media:
         caller = Caller()
         reply = await placed(control, caller, sdp=change(await caller.offer()))
@@ -181,7 +199,9 @@ async def test_an_offer_that_is_no_call_ends_nothing_but_itself(control, model, 
         await caller.close()
 
 
-async def test_addresses_in_an_offer_get_no_packet(control, model, settings) -> None:
+async def test_addresses_in_an_offer_get_no_packet(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
     """Whoever may place a call must not make this machine send to an address of their choice."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
         victim.bind((LOOPBACK, 0))
@@ -215,7 +235,7 @@ def test_the_answer_tells_one_address() -> None:
 @pytest.mark.parametrize(
     "text", ["stun:", "turn:relay.example:3478", "stun:a:b@c:1", "http://x", "turn:u:p@h?transport=sctp"]
 )
-def test_ice_servers_that_are_none(text) -> None:
+def test_ice_servers_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="HUM_ICE_SERVERS"):
         ice_servers(text)
 
@@ -226,7 +246,9 @@ def test_ice_servers() -> None:
     assert (found[1].username, found[1].credential) == ("ada", "s3cret")
 
 
-async def test_the_agent_hangs_up_and_its_last_words_are_heard(control, model, settings) -> None:
+async def test_the_agent_hangs_up_and_its_last_words_are_heard(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
     """There is no carrier: `end_call` closes the connection, after what the browser was sent last has been played."""
     model.answer, model.tools = tone(1_000, hz=700), ["end_call"]
     goodbye = pb.Clip(kind="goodbye", text="Goodbye.", audio_ulaw=tone(600, hz=900))

@@ -1,6 +1,7 @@
 """The leg in virtual time: what the call gets of it, in which order, and what a line is sent."""
 
 from types import SimpleNamespace
+from typing import Any, cast
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -20,38 +21,40 @@ WORDS = [voice(20, seed=n) for n in range(60)]
 
 
 class Line:
-    def __init__(self):
-        self.packets, self.is_up = [], True
+    def __init__(self) -> None:
+        self.packets: list[tuple[int, bytes]] = []
+        self.is_up = True
 
-    def send(self, packet, stamp):
+    def send(self, packet: bytes, stamp: int) -> None:
         assert self.is_up
         self.packets.append((stamp, packet))
 
-    def hang_up(self):
+    def hang_up(self) -> None:
         self.is_up = False
 
 
 class Shell:
     """Records what a call is told."""
 
-    def __init__(self):
-        self.events, self.gone = [], 0
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+        self.gone = 0
 
-    def from_leg(self, event):
+    def from_leg(self, event: Any) -> None:
         self.events.append(event)
 
-    def leg_gone(self, fault=""):
+    def leg_gone(self, fault: str = "") -> None:
         self.gone += 1
 
-    def take(self):
+    def take(self) -> list[Any]:
         events, self.events = self.events, []
         return events
 
 
-def begun(now_ms=1_000.0):
+def begun(now_ms: float = 1_000.0) -> tuple[Line, Shell, BrowserLeg]:
     line, shell = Line(), Shell()
-    leg = BrowserLeg(line, MediaSettings(HUM_BROWSER_TAIL_MS=100), now_ms)
-    leg.begin(shell, "call_1", "browser:1", "token")
+    leg = BrowserLeg(line, MediaSettings(browser_tail_ms=100), now_ms)
+    leg.begin(cast("Any", shell), "call_1", "browser:1", "token")
     return line, shell, leg
 
 
@@ -95,9 +98,9 @@ def test_it_is_closed_once_the_browser_has_played_what_it_was_sent() -> None:
     leg.tick(1_000.0)
     leg.close(Closing.NORMAL)
     leg.tick(1_100.0)
-    assert line.is_up and shell.gone == 0
+    assert (line.is_up, shell.gone) == (True, 0)
     leg.tick(1_140.0)
-    assert not line.is_up and shell.gone == 1
+    assert (line.is_up, shell.gone) == (False, 1)
     sent = len(line.packets)
     leg.tick(1_200.0)
     leg.gone(by_itself=True)
@@ -117,7 +120,7 @@ class Counted(Sending):
 
     sent = 0
 
-    def frame(self):
+    def frame(self) -> tuple[list[Any], bytes]:
         marks, sound = super().frame()
         self.sent += len(sound.rstrip(b"\xff"))
         return marks, sound
@@ -125,36 +128,38 @@ class Counted(Sending):
 
 @settings(max_examples=10, deadline=None, phases=[Phase.generate])
 @given(st.integers(0, 19), st.integers(60, 200), st.lists(st.floats(0, 12), min_size=20, max_size=20))
-def test_the_ledger_knows_to_the_frame_what_was_sent_when_the_caller_interrupts(phase, begins, lateness) -> None:
+def test_the_ledger_knows_to_the_frame_what_was_sent_when_the_caller_interrupts(
+    phase: int, begins: int, lateness: list[float]
+) -> None:
     """The real call and the real leg in virtual time, on a process whose ticks are late: when the caller takes the floor, what
     the ledger says was heard is what the network was handed.
     """
     plan = CallPlan("", "v", "m", "t", clips={ClipKind.GREETING: Clip("Hello.", GREETING)})
     talk, now_ms = Conversation(plan), 1_000.0 + phase
-    cuts = []
+    cuts: list[tuple[BargedIn, int]] = []
 
     class Caller:
-        def from_leg(self, event):
+        def from_leg(self, event: Audio | Mark | Started) -> None:
             for action in talk.from_leg(event, now_ms):
                 self.carry(action)
 
-        def carry(self, action):
+        def carry(self, action: Any) -> None:
             if isinstance(action, Play | Mark | Clear):
                 leg.send([action])
             elif isinstance(action, Report) and isinstance(action.event, BargedIn):
-                cuts.append((action.event, leg._sending.sent))
+                cuts.append((action.event, sending.sent))
 
-        def leg_gone(self, fault=""):
+        def leg_gone(self, fault: str = "") -> None:
             pass
 
     leg, caller = BrowserLeg(Line(), MediaSettings(), now_ms), Caller()
     frames = iter([b"\xff" * FRAME_BYTES] * begins + WORDS)
-    leg._jitter = SimpleNamespace(next=lambda now_ms: next(frames, b"\xff" * FRAME_BYTES))
-    leg._sending, leg._encoder = Counted(), SimpleNamespace(encode=bytes)
-    returned = []
-    send = leg._sending.take
-    leg.send = lambda actions: returned.extend(send(actions))
-    leg.begin(caller, "call_1", "browser:1", "token")
+    sending, returned = Counted(), list[Mark]()
+    parts: Any = leg
+    parts._jitter = SimpleNamespace(next=lambda now_ms: next(frames, b"\xff" * FRAME_BYTES))
+    parts._sending, parts._encoder = sending, SimpleNamespace(encode=bytes)
+    parts.send = lambda actions: returned.extend(sending.take(actions))
+    leg.begin(cast("Any", caller), "call_1", "browser:1", "token")
     for n in range(begins + 120):
         now_ms = 1_000.0 + phase + 20 * n + lateness[n % 20]
         leg.tick(now_ms)

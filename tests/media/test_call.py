@@ -4,27 +4,34 @@ import base64
 import os
 import threading
 import wave
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import say
-from tests.media.conftest import heard, nearly_all, tone, voice
+from tests.media.conftest import FakeControl, FakeModel, Ring, StartPlane, heard, nearly_all, tone, voice
+from tests.support.present import present
+from tests.support.stalls import Stalls
 from tests.support.waits import until
 
 
-def pitch_hz(samples) -> float:
+def pitch_hz(samples: NDArray[np.int16]) -> float:
     spectrum = np.abs(np.fft.rfft(samples.astype(float)))
     return float(np.argmax(spectrum)) * 8000 / len(samples)
 
 
-def longest_gap_ms(stream) -> float:
+def longest_gap_ms(stream: dict[str, Any]) -> float:
     return max((gap["end_ms"] - gap["start_ms"] for gap in stream["gaps"]), default=0.0)
 
 
-async def test_a_call_is_answered_heard_reported_and_recorded(plane, control, model, ring, stalls) -> None:
+async def test_a_call_is_answered_heard_reported_and_recorded(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring, stalls: Stalls
+) -> None:
     media = await plane()
     greeting = tone(400, hz=1000)
     control.offer(
@@ -88,7 +95,7 @@ async def test_a_call_is_answered_heard_reported_and_recorded(plane, control, mo
 
 @pytest.mark.parametrize("exact", [False, pytest.param(True, marks=pytest.mark.realtime)])
 async def test_an_interruption_is_cut_where_the_caller_stopped_hearing(
-    plane, control, model, ring, stalls, exact
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring, stalls: Stalls, exact: bool
 ) -> None:
     model.answer = tone(6_000)
     control.offer("t1")
@@ -121,7 +128,9 @@ async def test_an_interruption_is_cut_where_the_caller_stopped_hearing(
         assert longest_gap_ms(truth.as_json()["streams"][0]) <= stalls.longest_ms
 
 
-async def test_events_in_pieces_are_joined(plane, control, model, ring) -> None:
+async def test_events_in_pieces_are_joined(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
+) -> None:
     model.fragments, model.answer = True, tone(300)
     control.offer("t1")
     media = await plane()
@@ -130,7 +139,9 @@ async def test_events_in_pieces_are_joined(plane, control, model, ring) -> None:
     assert heard(call) == model.answer
 
 
-async def test_deltas_are_sent_only_while_somebody_reads_along(plane, control, model, ring) -> None:
+async def test_deltas_are_sent_only_while_somebody_reads_along(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
+) -> None:
     model.answer = tone(300)
     control.offer("t1")
     media = await plane()
@@ -148,7 +159,9 @@ async def test_deltas_are_sent_only_while_somebody_reads_along(plane, control, m
     assert seqs == list(range(1, len(seqs) + 1))
 
 
-async def test_control_hangs_up_and_knows_before_the_carrier_asks(plane, control, model) -> None:
+async def test_control_hangs_up_and_knows_before_the_carrier_asks(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     control.offer("t1")
     media = await plane(HUM_END_ACK_SECONDS=30)
     async with media.joined() as line:
@@ -159,12 +172,14 @@ async def test_control_hangs_up_and_knows_before_the_carrier_asks(plane, control
         assert ended.reason == "hang_up"
         assert len(media.media.server) == 1
         assert line.connection.close_code is None
-        control.downs.put_nowait(pb.LinkDown(acknowledged_seq=control.batches[-1][1].seq))
+        present(control.downs).put_nowait(pb.LinkDown(acknowledged_seq=control.batches[-1][1].seq))
         assert await line.closed() == 1000
     await until(lambda: len(media.media.server) == 0)
 
 
-async def test_a_control_that_does_not_acknowledge_holds_the_carrier_only_so_long(plane, control, model) -> None:
+async def test_a_control_that_does_not_acknowledge_holds_the_carrier_only_so_long(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     control.offer("t1")
     media = await plane(HUM_END_ACK_SECONDS=0.1)
     async with media.joined() as line:
@@ -174,7 +189,9 @@ async def test_a_control_that_does_not_acknowledge_holds_the_carrier_only_so_lon
         assert await line.closed() == 1000
 
 
-async def test_a_command_that_overtakes_its_session_is_kept(plane, control, model) -> None:
+async def test_a_command_that_overtakes_its_session_is_kept(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     media = await plane()
     await until(lambda: control.downs)
     control.offer("t1")
@@ -184,7 +201,7 @@ async def test_a_command_that_overtakes_its_session_is_kept(plane, control, mode
         media.media.server.command(pb.CallCommand(call_id="call_t1", hang_up=pb.HangUpNow()))
         await line.start(token="t1")
         assert await line.closed() == 1000
-    assert control.ended("call_t1").reason == "hang_up"
+    assert present(control.ended("call_t1")).reason == "hang_up"
 
 
 TOOLS = [
@@ -194,12 +211,12 @@ TOOLS = [
 ]
 
 
-def outputs(model):
+def outputs(model: FakeModel) -> list[str]:
     items = (each["item"] for each in model.received if each["type"] == "conversation.item.create")
     return [each["output"] for each in items if each["type"] == "function_call_output"]
 
 
-async def test_a_tool_is_run_by_control(plane, control, model, ring) -> None:
+async def test_a_tool_is_run_by_control(plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring) -> None:
     model.tools, model.answer = ["look_up"], tone(300)
     control.offer("t1", tools=TOOLS)
     media = await plane()
@@ -219,7 +236,9 @@ async def test_a_tool_is_run_by_control(plane, control, model, ring) -> None:
     assert not media.media.link._tools
 
 
-async def test_a_tool_that_is_late_is_given_up(plane, control, model, ring) -> None:
+async def test_a_tool_that_is_late_is_given_up(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
+) -> None:
     model.tools, model.answer = ["hurry"], tone(300)
     control.offer("t1", tools=TOOLS)
     media = await plane()
@@ -232,7 +251,9 @@ async def test_a_tool_that_is_late_is_given_up(plane, control, model, ring) -> N
     await call.ended()
 
 
-async def test_a_bug_in_a_call_leaves_no_tool_running(plane, control, model, ring, monkeypatch) -> None:
+async def test_a_bug_in_a_call_leaves_no_tool_running(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model.tools = ["look_up"]
     control.offer("t1", tools=TOOLS)
     media = await plane()
@@ -246,13 +267,15 @@ async def test_a_bug_in_a_call_leaves_no_tool_running(plane, control, model, rin
     assert not media.media.link._tools
 
 
-async def test_the_agent_ends_the_call(plane, control, model, ring) -> None:
+async def test_the_agent_ends_the_call(plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring) -> None:
     model.tools = ["end_call"]
     control.offer("t1", tools=TOOLS, clips=[pb.Clip(kind="goodbye", text="Goodbye.", audio_ulaw=tone(300))])
     media = await plane()
     call = await ring(media, [say(voice(300))], stay=True)
     truth = await call.ended()
-    assert control.ended("call_t1").reason == "agent"  # no wait is needed: control knew before the carrier asked
+    assert (
+        present(control.ended("call_t1")).reason == "agent"
+    )  # no wait is needed: control knew before the carrier asked
     assert truth.as_json()["streams"][0]["closed_by"] == "agent"
     assert call.stream.playout.played_bytes == 2_400
 
@@ -260,19 +283,30 @@ async def test_the_agent_ends_the_call(plane, control, model, ring) -> None:
 @pytest.mark.parametrize(
     ("status", "reason", "dials"), [(401, "model_refused", 1), (404, "model_refused", 1), (503, "model_lost", 4)]
 )
-async def test_a_model_that_does_not_open(plane, control, model, ring, status, reason, dials, stalls) -> None:
+async def test_a_model_that_does_not_open(
+    plane: StartPlane,
+    control: FakeControl,
+    model: FakeModel,
+    ring: Ring,
+    status: int,
+    reason: str,
+    dials: int,
+    stalls: Stalls,
+) -> None:
     model.status = status
     apology = tone(200)
     control.offer("t1", clips=[pb.Clip(kind="apology", text="Sorry.", audio_ulaw=apology)])
     media = await plane(HUM_MODEL_PATIENCE_SECONDS=1)
     call = await ring(media, [], stay=True)
     await call.ended()
-    assert control.ended("call_t1").reason == reason
+    assert present(control.ended("call_t1")).reason == reason
     assert nearly_all(apology, stalls) in heard(call)
     assert min(len(model.dials), 4) == dials, "tried again and again, where that may help"
 
 
-async def test_a_model_that_dies_in_mid_answer_is_dialled_again_and_answers(plane, control, model, ring) -> None:
+async def test_a_model_that_dies_in_mid_answer_is_dialled_again_and_answers(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
+) -> None:
     model.answer, model.dies_after = tone(500), 3
     control.offer("t1")
     media = await plane()
@@ -285,7 +319,9 @@ async def test_a_model_that_dies_in_mid_answer_is_dialled_again_and_answers(plan
     assert ended.reason == "caller"
 
 
-async def test_a_call_joined_twice_keeps_both_recordings(plane, control, model) -> None:
+async def test_a_call_joined_twice_keeps_both_recordings(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     media = await plane()
     for token in ("t1", "t2"):
         control.offer(token, call_id="call_x", recording_enabled=True)
@@ -301,7 +337,9 @@ async def test_a_call_joined_twice_keeps_both_recordings(plane, control, model) 
     assert all((media.given.recordings_dir / path).exists() for path in paths)
 
 
-async def test_of_the_time_before_the_announcement_was_heard_it_alone_is_recorded(plane, control, model, ring) -> None:
+async def test_of_the_time_before_the_announcement_was_heard_it_alone_is_recorded(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
+) -> None:
     control.offer(
         "t1",
         recording_enabled=True,
@@ -323,11 +361,11 @@ async def test_of_the_time_before_the_announcement_was_heard_it_alone_is_recorde
 
 
 @pytest.fixture
-def hanging_disk(monkeypatch):
+def hanging_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Lets nothing be written to recordings until it is set."""
     answers, write = threading.Event(), os.pwrite
 
-    def hang(*args):
+    def hang(*args: Any) -> int:
         answers.wait()
         return write(*args)
 
@@ -337,7 +375,7 @@ def hanging_disk(monkeypatch):
 
 
 async def test_a_disk_that_hangs_holds_up_no_call_and_loses_no_recording(
-    plane, control, model, ring, hanging_disk
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring, hanging_disk: threading.Event
 ) -> None:
     greeting = tone(200)
     control.offer("t1", recording_enabled=True, clips=[pb.Clip(kind="greeting", text="Hi.", audio_ulaw=greeting)])

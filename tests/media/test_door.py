@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+from typing import cast
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from hum.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
 from media.door import Room, room
 from sandbox.twilio import sign
-from tests.media.conftest import CALL_SID, TOKEN
+from tests.media.conftest import CALL_SID, TOKEN, FakeControl, FakeModel, Plane, StartPlane
 from tests.support.waits import patience, until
 
 DEEP = "[" * 30_000
@@ -26,11 +27,11 @@ DEEP = "[" * 30_000
 MUCH_BYTES = 64 << 20
 
 
-async def connection(media):
+async def connection(media: Plane) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection("127.0.0.1", media.media.port, limit=1 << 10)
 
 
-async def ends(reader, seconds=30.0) -> bool:
+async def ends(reader: asyncio.StreamReader, seconds: float = 30.0) -> bool:
     async with asyncio.timeout(seconds):
         with contextlib.suppress(ConnectionError):
             while await reader.read(4096):
@@ -38,7 +39,7 @@ async def ends(reader, seconds=30.0) -> bool:
     return True
 
 
-def upgrade(media, path="/media/twilio") -> bytes:
+def upgrade(media: Plane, path: str = "/media/twilio") -> bytes:
     lines = (
         f"GET {path} HTTP/1.1",
         f"Host: 127.0.0.1:{media.media.port}",
@@ -56,12 +57,12 @@ def masked(opcode: int, payload: bytes) -> bytes:
     return struct.pack(">BBI", 0x80 | opcode, 0x80 | len(payload), 0) + payload
 
 
-async def sends_and_never_reads(media, frames: bytes) -> int:
+async def sends_and_never_reads(media: Plane, frames: bytes) -> int:
     """How many bytes a stream takes from somebody who reads nothing, until it is closed; MUCH_BYTES: for ever."""
     reader, writer = await connection(media)
     writer.write(upgrade(media))
     assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
-    writer.transport.pause_reading()
+    cast("asyncio.Transport", writer.transport).pause_reading()
     sent = 0
     try:
         async with patience():
@@ -79,14 +80,16 @@ async def sends_and_never_reads(media, frames: bytes) -> int:
     return sent
 
 
-async def test_pongs_that_nobody_reads_close_the_socket(plane, control) -> None:
+async def test_pongs_that_nobody_reads_close_the_socket(plane: StartPlane, control: FakeControl) -> None:
     media = await plane(HUM_STREAM_START_SECONDS=60)
     pings = masked(0x9, b"p" * 125) * 100
     assert await sends_and_never_reads(media, pings) < MUCH_BYTES
     await until(lambda: len(media.media.server) == 0)
 
 
-async def test_a_call_that_does_not_read_is_a_protocol_error(plane, control, model) -> None:
+async def test_a_call_that_does_not_read_is_a_protocol_error(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     control.offer("t1")
     media = await plane()
     reader, writer = await connection(media)
@@ -97,7 +100,7 @@ async def test_a_call_that_does_not_read_is_a_protocol_error(plane, control, mod
     text = json.dumps({"event": "start", "start": start}).encode()
     writer.write(struct.pack(">BBHI", 0x81, 0x80 | 126, len(text), 0) + text)
     await until(lambda: "started" in control.kinds())
-    writer.transport.pause_reading()
+    cast("asyncio.Transport", writer.transport).pause_reading()
     pings = masked(0x9, b"p" * 125) * 100
     with contextlib.suppress(ConnectionError):
         for _ in range(MUCH_BYTES // len(pings)):
@@ -111,7 +114,9 @@ async def test_a_call_that_does_not_read_is_a_protocol_error(plane, control, mod
     writer.transport.abort()
 
 
-async def test_streams_without_a_start_are_few_and_the_oldest_goes_first(plane, control, model) -> None:
+async def test_streams_without_a_start_are_few_and_the_oldest_goes_first(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     control.offer("t1")
     media = await plane(HUM_MAX_WAITING_STREAMS=3, HUM_MAX_CALLS=1, HUM_STREAM_START_SECONDS=60)
     async with contextlib.AsyncExitStack() as stack:
@@ -127,7 +132,9 @@ async def test_streams_without_a_start_are_few_and_the_oldest_goes_first(plane, 
         assert media.media.server.streams.calls == 1
 
 
-async def test_a_hundred_streams_that_never_start_leave_the_next_caller_a_place(plane, control, model) -> None:
+async def test_a_hundred_streams_that_never_start_leave_the_next_caller_a_place(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     control.offer("t1")
     media = await plane(HUM_MAX_WAITING_STREAMS=4, HUM_MAX_CALLS=2, HUM_STREAM_START_SECONDS=60)
     async with contextlib.AsyncExitStack() as stack:
@@ -138,7 +145,7 @@ async def test_a_hundred_streams_that_never_start_leave_the_next_caller_a_place(
             await until(lambda: "started" in control.kinds())
 
 
-async def test_connections_without_a_request_are_few_and_the_oldest_goes_first(plane) -> None:
+async def test_connections_without_a_request_are_few_and_the_oldest_goes_first(plane: StartPlane) -> None:
     media = await plane(HUM_MAX_WAITING_STREAMS=3, HUM_STREAM_START_SECONDS=60)
     opened = [await connection(media) for _ in range(5)]
     for reader, _ in opened[:2]:
@@ -152,21 +159,24 @@ async def test_connections_without_a_request_are_few_and_the_oldest_goes_first(p
         writer.close()
 
 
-async def test_a_request_that_does_not_come_or_not_wholly_has_a_deadline(plane) -> None:
+async def test_a_request_that_does_not_come_or_not_wholly_has_a_deadline(plane: StartPlane) -> None:
     media = await plane(HUM_STREAM_START_SECONDS=0.3)
     (idle, first), (half, second) = [await connection(media) for _ in range(2)]
     second.write(upgrade(media)[:-10])
     async with media.line() as line:  # the other deadline: a request has come, its stream does not start
         assert await line.closed() == 1008
     assert await ends(idle, 4) and await ends(half, 4)
-    first.close(), second.close()
+    first.close()
+    second.close()
 
 
 @pytest.mark.parametrize(
     "text", [DEEP, '{"x":' + DEEP, '{"event":"start","start":' + DEEP, '{"event":"media","media":{"a":' + DEEP]
 )
 @pytest.mark.parametrize("talks", [False, True])
-async def test_json_that_is_too_deep_is_a_protocol_error(plane, control, model, text, talks) -> None:
+async def test_json_that_is_too_deep_is_a_protocol_error(
+    plane: StartPlane, control: FakeControl, model: FakeModel, text: str, talks: bool
+) -> None:
     control.offer("t1")
     media = await plane()
     async with media.line() as line:
@@ -181,7 +191,7 @@ async def test_json_that_is_too_deep_is_a_protocol_error(plane, control, model, 
 
 
 def settings_of(max_calls: int, max_waiting: int) -> MediaSettings:
-    return MediaSettings(HUM_MAX_CALLS=max_calls, HUM_MAX_WAITING_STREAMS=max_waiting)
+    return MediaSettings(max_calls=max_calls, max_waiting=max_waiting)
 
 
 def test_room_is_what_the_settings_say_and_what_descriptors_allow() -> None:

@@ -13,18 +13,22 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 import websockets
 
+from bench.programs import Program as TheProgram
 from bench.programs import running
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import sign
 from tests.hum.test_private import open_to_others
-from tests.media.conftest import TOKEN, Line, program_environment, tone, voice
+from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment, tone, voice
+from tests.support.present import present
 from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(180)]
@@ -35,17 +39,17 @@ GREETING = pb.Clip(kind="greeting", text="Hello there.", audio_ulaw=tone(800))
 class Program:
     """A media plane as a program, its log in a file."""
 
-    def __init__(self, process, media_url, log):
+    def __init__(self, process: TheProgram, media_url: str, log: Path) -> None:
         self.process, self.log = process, log
         self.url = f"{media_url}/media/twilio"
         self.http = httpx.AsyncClient(base_url=media_url.replace("ws:", "http:"), timeout=60)
 
-    def limit(self, which, most):
+    def limit(self, which: int, most: int | None) -> None:
         _, hard = resource.prlimit(self.process.pid, which)
         resource.prlimit(self.process.pid, which, (hard if most is None else most, hard))
 
     @contextlib.asynccontextmanager
-    async def line(self):
+    async def line(self) -> AsyncIterator[Line]:
         async with websockets.connect(
             self.url,
             additional_headers={"X-Twilio-Signature": sign(TOKEN, self.url)},
@@ -55,17 +59,17 @@ class Program:
         ) as connection:
             yield Line(connection)
 
-    async def refused(self):
+    async def refused(self) -> int | None:
         try:
             async with self.line():
                 return None
         except websockets.InvalidStatus as refusal:
             return refusal.response.status_code
 
-    async def is_ready(self):
+    async def is_ready(self) -> bool:
         return (await self.http.get("/readyz")).status_code == 200
 
-    async def becomes(self, ready, seconds=10.0):
+    async def becomes(self, ready: bool, seconds: float = 10.0) -> float:
         """Wait until `/readyz` says so; how long it took."""
         began = time.monotonic()
         async with asyncio.timeout(seconds):
@@ -75,11 +79,13 @@ class Program:
 
 
 @pytest.fixture
-async def program(settings, control, model, tmp_path):
+async def program(
+    settings: MakeSettings, control: FakeControl, model: FakeModel, tmp_path: Path
+) -> AsyncIterator[Callable[..., Any]]:
     """Starts it, with a limit of descriptors if one is named."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(descriptors=None, root=tmp_path):
+        async def start(descriptors: int | None = None, root: Path = tmp_path) -> Program:
             given = settings()
             limit = f"ulimit -n {descriptors};" if descriptors else ""
             log = stack.enter_context((root / "media.log").open("ab"))
@@ -96,7 +102,7 @@ async def program(settings, control, model, tmp_path):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a few MB, where this is allowed."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -107,7 +113,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", disk], check=True)
 
 
-def fill(disk):
+def fill(disk: Path) -> Path:
     """Take all space that is left; the file that has it."""
     taken = disk / "taken"
     with taken.open("wb", buffering=0) as file, contextlib.suppress(OSError):
@@ -119,11 +125,13 @@ def fill(disk):
 class Caller:
     """One call, whose caller keeps talking and listens."""
 
-    def __init__(self, program, control, token):
+    def __init__(self, program: Program, control: FakeControl, token: str) -> None:
         self.program, self.control, self.token = program, control, token
-        self.heard, self.line, self._tasks = 0, None, []
+        self.heard = 0
+        self.line: Line | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
-    async def ring(self, stack):
+    async def ring(self, stack: contextlib.AsyncExitStack) -> "Caller":
         self.control.offer(self.token, recording_enabled=True, clips=[GREETING])
         self.line = await stack.enter_async_context(self.program.line())
         await self.line.start(token=self.token)
@@ -132,38 +140,40 @@ class Caller:
         await until(lambda: "started" in self.control.kinds(f"call_{self.token}"))
         return self
 
-    async def _talk(self):
+    async def _talk(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):
             while True:
-                await self.line.media(voice(20, seed=self.line.frames % 50))
+                await present(self.line).media(voice(20, seed=present(self.line).frames % 50))
                 await asyncio.sleep(0.02)
 
-    async def _listen(self):
+    async def _listen(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):
-            async for text in self.line.connection:
+            async for text in present(self.line).connection:
                 self.heard += json.loads(text)["event"] == "media"
 
     @property
-    def is_connected(self):
-        return self.line.connection.state is websockets.State.OPEN
+    def is_connected(self) -> bool:
+        return present(self.line).connection.state is websockets.State.OPEN
 
-    async def press(self, digits):
+    async def press(self, digits: str) -> None:
         for digit in digits:
-            await self.line.say("dtmf", dtmf={"digit": digit})
+            await present(self.line).say("dtmf", dtmf={"digit": digit})
 
-    def digits(self):
+    def digits(self) -> list[str]:
         found = (each.digits.digits for each in self.control.reports(f"call_{self.token}"))
         return [each for each in found if each]
 
-    async def hang_up(self):
-        await self.line.say("stop")
+    async def hang_up(self) -> pb.StreamEnded:
+        await present(self.line).say("stop")
         return await until(lambda: self.control.ended(f"call_{self.token}"))
 
-    def recording(self):
+    def recording(self) -> pb.RecordingStored:
         return next(each.recording for each in self.control.reports(f"call_{self.token}") if each.HasField("recording"))
 
 
-async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(program, control, model, tmp_path) -> None:
+async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(
+    program: Callable[..., Any], control: FakeControl, model: FakeModel, tmp_path: Path
+) -> None:
     media = await program()
     async with contextlib.AsyncExitStack() as stack:
         stays, leaves = [await Caller(media, control, token).ring(stack) for token in ("t1", "t2")]
@@ -199,7 +209,9 @@ async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(progr
     assert open_to_others(tmp_path / "home") == []
 
 
-async def test_a_disk_that_fills_up_and_is_emptied(program, control, model, small_disk) -> None:
+async def test_a_disk_that_fills_up_and_is_emptied(
+    program: Callable[..., Any], control: FakeControl, model: FakeModel, small_disk: Path
+) -> None:
     media = await program(root=small_disk)
     async with contextlib.AsyncExitStack() as stack:
         stays, leaves = [await Caller(media, control, token).ring(stack) for token in ("t1", "t2")]
@@ -227,7 +239,9 @@ async def test_a_disk_that_fills_up_and_is_emptied(program, control, model, smal
         assert [each.seq for each in reports] == list(range(1, len(reports) + 1))
 
 
-async def test_a_full_disk_while_control_is_away_too_loses_no_report(program, control, model) -> None:
+async def test_a_full_disk_while_control_is_away_too_loses_no_report(
+    program: Callable[..., Any], control: FakeControl, model: FakeModel
+) -> None:
     media = await program()
     async with contextlib.AsyncExitStack() as stack:
         caller = await Caller(media, control, "t1").ring(stack)
@@ -246,11 +260,13 @@ async def test_a_full_disk_while_control_is_away_too_loses_no_report(program, co
     assert [each.seq for each in reports] == list(range(1, len(reports) + 1))
 
 
-async def test_few_descriptors_are_few_calls_and_no_harm(program, control, model) -> None:
+async def test_few_descriptors_are_few_calls_and_no_harm(
+    program: Callable[..., Any], control: FakeControl, model: FakeModel
+) -> None:
     media = await program(descriptors=128)
     watched = psutil.Process(media.process.pid)
     async with contextlib.AsyncExitStack() as stack:
-        callers = []
+        callers: list[Caller] = []
         while (status := await media.refused()) is None:
             assert len(callers) < 60, "the door closes before descriptors run out"
             callers.append(await Caller(media, control, f"t{len(callers)}").ring(stack))
@@ -288,7 +304,9 @@ async def test_few_descriptors_are_few_calls_and_no_harm(program, control, model
     assert b"Traceback" not in media.log.read_bytes()
 
 
-async def test_a_process_whose_loop_is_stuck_ends_by_itself(settings, control, model, tmp_path) -> None:
+async def test_a_process_whose_loop_is_stuck_ends_by_itself(
+    settings: MakeSettings, control: FakeControl, model: FakeModel, tmp_path: Path
+) -> None:
     given = settings()
     code = (
         "import threading, time, media.app as app\n"
@@ -309,7 +327,9 @@ async def test_a_process_whose_loop_is_stuck_ends_by_itself(settings, control, m
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-async def test_a_log_that_takes_nothing_is_no_reason_to_end_a_call(settings, control, model, tmp_path) -> None:
+async def test_a_log_that_takes_nothing_is_no_reason_to_end_a_call(
+    settings: MakeSettings, control: FakeControl, model: FakeModel, tmp_path: Path
+) -> None:
     given = settings()
     full = os.open("/dev/full", os.O_WRONLY)
     environment = program_environment(given, model, tmp_path)

@@ -1,5 +1,8 @@
 """The jitter buffer in virtual time, and the codec behind it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,11 +16,11 @@ from tests.support.examples import examples
 TWENTY_MS = 0b01001 << 3  # the first byte of a packet: one frame of 20 ms
 
 
-def packet(number):
+def packet(number: int) -> bytes:
     return bytes([TWENTY_MS]) + number.to_bytes(4, "big")
 
 
-def decode(data):
+def decode(data: bytes) -> bytes:
     """Frames that can be told apart: the packet's number, again and again."""
     return data[1:] * (FRAME_BYTES // 4)
 
@@ -25,11 +28,12 @@ def decode(data):
 class Line:
     """Packets with a delay each, and a player who takes a frame every 20 ms."""
 
-    def __init__(self, **limits):
+    def __init__(self, **limits: Any) -> None:
         self.jitter = Jitter(decode, **limits)
-        self.played, self._known = [], {}
+        self.played: list[bytes | None] = []
+        self._known: dict[bytes, int] = {}
 
-    def run(self, arrivals, until_ms, drift=1.0):
+    def run(self, arrivals: list[tuple[float, int]], until_ms: int, drift: float = 1.0) -> "Line":
         """`arrivals`: (ms, number); the numbers are the packets'."""
         waiting = sorted(arrivals)
         now_ms = 0.0
@@ -43,12 +47,12 @@ class Line:
         return self
 
     @property
-    def numbers(self):
+    def numbers(self) -> list[int]:
         """Which packets were played, without what was made up."""
         return [self._known[each] for each in self.played if each in self._known]
 
 
-def evenly(count, first=1, delay=lambda n: 0.0):
+def evenly(count: int, first: int = 1, delay: Callable[[int], float] = lambda n: 0.0) -> list[tuple[float, int]]:
     return [(n * 20.0 + delay(n), first + n) for n in range(count)]
 
 
@@ -60,7 +64,7 @@ def test_an_even_stream_is_played_whole_and_in_order_after_its_delay() -> None:
 
 
 @pytest.mark.parametrize("first", [0xFFFE, 0, 0x12345])
-def test_numbers_and_clocks_wrap(first) -> None:
+def test_numbers_and_clocks_wrap(first: int) -> None:
     assert Line().run(evenly(20, first), 600).numbers[:20] == list(range(first, first + 20))
 
 
@@ -97,7 +101,7 @@ def test_a_sender_that_pauses_is_not_a_network_that_is_late() -> None:
 
 
 @pytest.mark.parametrize("drift", [0.998, 1.002])
-def test_clocks_that_differ_never_pile_up_audio(drift) -> None:
+def test_clocks_that_differ_never_pile_up_audio(drift: float) -> None:
     line = Line(min_ms=40)
     line.jitter.decode = lambda data: QUIET  # of pauses frames are left out
     line.run(evenly(6_000), 119_000, drift)
@@ -128,7 +132,7 @@ def test_another_stream_begins_anew() -> None:
     )
 )
 @settings(max_examples=examples(60), deadline=None)
-def test_whatever_comes_20_ms_leave_every_20_ms(packets) -> None:
+def test_whatever_comes_20_ms_leave_every_20_ms(packets: list[tuple[float, int, int, bytes]]) -> None:
     jitter = Jitter(Decoder().decode)
     waiting = sorted(packets, key=lambda each: each[0])
     for tick in range(170):
@@ -140,7 +144,7 @@ def test_whatever_comes_20_ms_leave_every_20_ms(packets) -> None:
 
 @given(st.integers(0, 2**32), st.floats(0, 80), st.floats(0, 0.05))
 @settings(max_examples=examples(40), deadline=None)
-def test_on_any_network_frames_stay_in_order_and_none_is_played_twice(seed, jitter_ms, loss) -> None:
+def test_on_any_network_frames_stay_in_order_and_none_is_played_twice(seed: int, jitter_ms: float, loss: float) -> None:
     random = np.random.default_rng(seed)
     delays = random.uniform(0, jitter_ms, 300)
     kept = random.random(300) >= loss
@@ -155,7 +159,7 @@ def test_on_any_network_frames_stay_in_order_and_none_is_played_twice(seed, jitt
 
 
 @pytest.mark.parametrize("hz", [300, 1_000, 3_000])
-def test_a_tone_survives_both_ways(hz) -> None:
+def test_a_tone_survives_both_ways(hz: int) -> None:
     """At its level, within what mu-law and Opus do to it; and narrowing takes each sixth sample of 48 kHz, no more."""
     wide = (8_000 * np.sin(2 * np.pi * hz * np.arange(48_000) / 48_000)).astype(np.int16).tobytes()
     narrow = Narrower()
@@ -172,7 +176,7 @@ def test_a_tone_survives_both_ways(hz) -> None:
 
 
 @pytest.mark.parametrize("hz", [5_000, 7_000, 12_000, 20_000])
-def test_what_8_khz_can_t_carry_does_not_come_back_as_something_else(hz) -> None:
+def test_what_8_khz_can_t_carry_does_not_come_back_as_something_else(hz: int) -> None:
     wide = (16_000 * np.sin(2 * np.pi * hz * np.arange(24_000) / 48_000)).astype(np.int16).tobytes()
     narrowed = np.frombuffer(Narrower().narrow(wide), np.int16)[100:].astype(float)
     assert np.sqrt((narrowed**2).mean()) < 16_000 / np.sqrt(2) * 10 ** (-45 / 20)
@@ -180,7 +184,7 @@ def test_what_8_khz_can_t_carry_does_not_come_back_as_something_else(hz) -> None
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(0, 2**32))
 @settings(max_examples=examples(30), deadline=None)
-def test_narrowing_in_pieces_is_narrowing_at_once(sizes, seed) -> None:
+def test_narrowing_in_pieces_is_narrowing_at_once(sizes: list[int], seed: int) -> None:
     random = np.random.default_rng(seed)
     wide = random.integers(-20_000, 20_000, 6 * sum(sizes), dtype=np.int16).tobytes()
     pieces, narrow, at = [], Narrower(), 0
@@ -197,7 +201,7 @@ def test_narrowing_in_pieces_is_narrowing_at_once(sizes, seed) -> None:
 
 @given(st.binary(max_size=60))
 @settings(max_examples=examples(200), deadline=None)
-def test_no_packet_makes_more_sound_than_it_says(data) -> None:
+def test_no_packet_makes_more_sound_than_it_says(data: bytes) -> None:
     try:
         ticks = ticks_of(data)
     except BadPacket:

@@ -5,13 +5,15 @@ import contextlib
 import gc
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 import websockets
 
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from tests.media.conftest import TOKEN, voice
+from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, Plane, StartPlane, voice
+from tests.support.present import present
 from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(600)]
@@ -25,7 +27,7 @@ KINDS = frozenset(
 GREETING = pb.Clip(kind="greeting", text="Hello there.", audio_ulaw=voice(800))
 
 
-def held() -> dict[str, object]:
+def held() -> dict[str, Any]:
     """File descriptors, tasks, gauges, and a call's live objects."""
     gc.collect()
     ours = (each for each in gc.get_objects() if type(each).__name__ in KINDS)
@@ -41,14 +43,14 @@ def held() -> dict[str, object]:
     }
 
 
-async def started(control, line, token) -> None:
+async def started(control: FakeControl, line: Line, token: str) -> None:
     await line.start(token=token)
     await until(lambda: control.kinds(f"call_{token}"))
     for _ in range(5):
         await line.media(voice(20))
 
 
-async def alive_until_it_ends(control, line, token) -> None:
+async def alive_until_it_ends(control: FakeControl, line: Line, token: str) -> None:
     with contextlib.suppress(websockets.ConnectionClosed):
         while not control.ended(f"call_{token}"):
             await line.media()
@@ -56,90 +58,90 @@ async def alive_until_it_ends(control, line, token) -> None:
     await until(lambda: control.ended(f"call_{token}"))
 
 
-async def hangs_up(media, control, model, token) -> None:
+async def hangs_up(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await started(control, line, token)
         await line.say("stop")
         assert await line.closed() == 1000
 
 
-async def vanishes(media, control, model, token) -> None:
+async def vanishes(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await started(control, line, token)
         line.connection.transport.abort()
         await until(lambda: control.ended(f"call_{token}"))
 
 
-async def vanishes_before_the_session(media, control, model, token) -> None:
+async def vanishes_before_the_session(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await line.start(token=token)
         line.connection.transport.abort()
 
 
-async def falls_silent(media, control, model, token) -> None:
+async def falls_silent(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await started(control, line, token)
         await until(lambda: control.ended(f"call_{token}"))
-        assert control.ended(f"call_{token}").reason == "carrier_lost"
+        assert present(control.ended(f"call_{token}")).reason == "carrier_lost"
 
 
-async def sends_too_much(media, control, model, token) -> None:
+async def sends_too_much(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await started(control, line, token)
         await line.connection.send("x" * 70_000)
         assert await line.closed() == 1009
 
 
-async def talks_nonsense(media, control, model, token) -> None:
+async def talks_nonsense(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await started(control, line, token)
         await line.connection.send("what")
         assert await line.closed() == 1002
 
 
-async def has_the_wrong_token(media, control, model, token) -> None:
+async def has_the_wrong_token(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await line.start(token=f"not {token}")
         assert await line.closed() == 1008
 
 
-async def is_not_signed(media, control, model, token) -> None:
+async def is_not_signed(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     with pytest.raises(websockets.InvalidStatus):
         async with media.line(signature=""):
             pass
 
 
-async def never_starts(media, control, model, token) -> None:
+async def never_starts(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         assert await line.closed() == 1008
 
 
-async def loses_its_model(media, control, model, token) -> None:
+async def loses_its_model(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await started(control, line, token)
         model.status = 503
         for socket in model.sockets:
             socket.transport.abort()
         await alive_until_it_ends(control, line, token)
-        assert control.ended(f"call_{token}").reason == "model_lost"
+        assert present(control.ended(f"call_{token}")).reason == "model_lost"
 
 
-async def is_refused_by_the_model(media, control, model, token) -> None:
+async def is_refused_by_the_model(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     model.status = 401
     async with media.line() as line:
         await line.start(token=token)
         await alive_until_it_ends(control, line, token)
-        assert control.ended(f"call_{token}").reason == "model_refused"
+        assert present(control.ended(f"call_{token}")).reason == "model_refused"
 
 
-async def is_hung_up_by_control(media, control, model, token) -> None:
+async def is_hung_up_by_control(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         await started(control, line, token)
         control.command(f"call_{token}", hang_up=pb.HangUpNow())
         assert await line.closed() == 1000
 
 
-async def is_drained(media, control, model, token) -> None:
+async def is_drained(media: Plane, control: FakeControl, model: FakeModel, token: str) -> None:
     async with media.line() as line:
         with contextlib.suppress(websockets.ConnectionClosed):  # another may begin the drain while this one speaks
             await started(control, line, token)
@@ -165,7 +167,7 @@ ENDINGS = (
 )
 
 
-async def every_ending(media, control, model, name) -> None:
+async def every_ending(media: Plane, control: FakeControl, model: FakeModel, name: str) -> None:
     for ending in ENDINGS:
         tokens = [f"{name}-{ending.__name__}-{number}" for number in range(AT_ONCE)]
         for token in tokens:
@@ -177,7 +179,9 @@ async def every_ending(media, control, model, name) -> None:
         model.sockets.clear()
 
 
-async def test_what_is_counted_is_there_while_a_call_lasts(plane, control, model) -> None:
+async def test_what_is_counted_is_there_while_a_call_lasts(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     media = await plane()
     before = held()
     control.offer("t1", clips=[GREETING])
@@ -191,7 +195,9 @@ async def test_what_is_counted_is_there_while_a_call_lasts(plane, control, model
             assert during["objects"][kind] > before["objects"][kind], kind
 
 
-async def test_nothing_is_left_of_a_call_whatever_its_end(plane, control, model) -> None:
+async def test_nothing_is_left_of_a_call_whatever_its_end(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     media = await plane(
         HUM_CARRIER_SILENT_SECONDS=5,  # longer than a busy machine lets the test's own lines wait
         HUM_STREAM_START_SECONDS=0.5,

@@ -5,6 +5,8 @@ import base64
 import contextlib
 import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import websockets
@@ -15,22 +17,22 @@ from media.legs.twilio import TwilioLeg
 from sandbox.openai.session import Session
 from sandbox.openai.stage import Stage
 from sandbox.twilio import say
-from tests.media.conftest import QUIET, tone, voice
+from tests.media.conftest import QUIET, FakeControl, FakeModel, Line, Ring, StartPlane, tone, voice
 from tests.support.waits import until
 
 pytestmark = pytest.mark.realtime
 LATE_MS = 80  # how long the process is blocked
 
 
-def ms():
+def ms() -> float:
     return time.monotonic() * 1000
 
 
-def late(send, of):
+def late(send: Callable[..., Any], of: Callable[..., Any]) -> Callable[..., Any]:
     """The same, but the process is blocked before it sends the first `of` this kind."""
     busy = [LATE_MS]
 
-    def wrapped(self, sent):
+    def wrapped(self: Any, sent: Any) -> Any:
         if busy and of(sent):
             time.sleep(busy.pop() / 1000)
         return send(self, sent)
@@ -38,11 +40,13 @@ def late(send, of):
     return wrapped
 
 
-def reported(control, kind):
+def reported(control: FakeControl, kind: str) -> list[Any]:
     return [getattr(each, kind) for each in control.reports() if each.WhichOneof("report") == kind]
 
 
-async def test_a_reaction_is_what_the_carrier_saw(plane, control, model, ring) -> None:
+async def test_a_reaction_is_what_the_carrier_saw(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
+) -> None:
     model.answer = tone(5_000)
     control.offer("t1")
     media = await plane()
@@ -66,20 +70,20 @@ async def test_a_reaction_is_what_the_carrier_saw(plane, control, model, ring) -
 class Caller:
     """A line that sends in real time, and when each voiced frame was due: a carrier's clock is not late when this process is."""
 
-    def __init__(self, line):
+    def __init__(self, line: Line) -> None:
         self.line = line
-        self.voiced_ms = []
-        self.got = {}
+        self.voiced_ms: list[float] = []
+        self.got: dict[str, list[float]] = {}
         self._reader = asyncio.create_task(self._read())
         self._began_ms = ms()
 
-    async def _read(self):
+    async def _read(self) -> None:
         with contextlib.suppress(websockets.ConnectionClosed):
             async for text in self.line.connection:
                 event = json.loads(text)["event"]
                 self.got.setdefault(event, []).append(ms())
 
-    async def send(self, *frames):
+    async def send(self, *frames: bytes) -> None:
         for frame in frames:
             due_ms = self._began_ms + self.line.frames * 20
             await asyncio.sleep(max(0.0, due_ms - ms()) / 1000)
@@ -87,21 +91,23 @@ class Caller:
                 self.voiced_ms.append(due_ms)
             await self.line.media(frame)
 
-    async def until(self, true):
+    async def until(self, true: Callable[[], object]) -> None:
         while not true():
             await self.send(QUIET)
 
-    async def hang_up(self):
+    async def hang_up(self) -> None:
         await self.line.say("stop")
         await self._reader
 
 
-def frames(ulaw):
+def frames(ulaw: bytes) -> list[bytes]:
     return [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
 
 
 @pytest.mark.parametrize("where", ["nowhere", "before it is read", "before it is written"])
-async def test_lateness_of_ours_is_in_a_reaction(plane, control, model, monkeypatch, where) -> None:
+async def test_lateness_of_ours_is_in_a_reaction(
+    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
     model.answer = tone(5_000)
     control.offer("t1")
     media = await plane()
@@ -130,18 +136,18 @@ async def test_lateness_of_ours_is_in_a_reaction(plane, control, model, monkeypa
 
 
 @pytest.fixture
-def seen(monkeypatch):
+def seen(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[float]]:
     """When the model received and sent its events, by type; for caller audio, only voiced frames."""
-    times = {}
+    times: dict[str, list[float]] = {}
     handle, emit = Session.handle, Stage.emit
 
-    def handling(self, message):
+    def handling(self: Session, message: str) -> None:
         event = json.loads(message)
         if event["type"] != "input_audio_buffer.append" or base64.b64decode(event["audio"]).strip(QUIET[:1]):
             times.setdefault(event["type"], []).append(ms())
         handle(self, message)
 
-    def emitting(self, type, fields):
+    def emitting(self: Stage, type: str, fields: dict[str, Any]) -> None:
         times.setdefault(type, []).append(ms())
         emit(self, type, fields)
 
@@ -152,7 +158,12 @@ def seen(monkeypatch):
 
 @pytest.mark.parametrize("where", ["nowhere", "before it is read", "before the model is asked", "before it is written"])
 async def test_lateness_of_ours_is_in_our_share_and_not_in_the_models(
-    plane, control, model, monkeypatch, seen, where
+    plane: StartPlane,
+    control: FakeControl,
+    model: FakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+    seen: dict[str, list[float]],
+    where: str,
 ) -> None:
     model.answer = tone(500)
     control.offer("t1")

@@ -1,12 +1,16 @@
 """The model's faults over real sockets, and what the caller hears and the record says of each; times are shrunken."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
 import pytest
 
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from sandbox.openai import Faults, Model, Script, Settings
-from sandbox.twilio import say
-from tests.media.conftest import heard, nearly_all, tone, voice
+from sandbox.twilio import Call, say
+from tests.media.conftest import FakeControl, Ring, StartPlane, heard, nearly_all, tone, voice
+from tests.support.stalls import Stalls
 from tests.support.waits import until
 
 GREETING, HOLD, SORRY = tone(300, hz=600), tone(250, hz=900), tone(250, hz=1300)
@@ -27,16 +31,19 @@ ASK = [{"do": "wait", "ms": 600}, say(voice(500))]
 
 
 @pytest.fixture
-async def stand_in():
+async def stand_in() -> AsyncIterator[Model]:
     async with Model.serve(api_key="sk-secret", settings=FAST) as model:
         yield model
 
 
+Place = Callable[..., Awaitable[tuple[Call, pb.StreamEnded]]]
+
+
 @pytest.fixture
-async def place(plane, control, ring, stand_in):
+async def place(plane: StartPlane, control: FakeControl, ring: Ring, stand_in: Model) -> Place:
     """Places a call whose model has these faults; its carrier's side, and how it ended."""
 
-    async def call(faults, steps=(), **changed):
+    async def call(faults: Faults, steps: Iterable[dict[str, Any]] = (), **changed: Any) -> tuple[Call, pb.StreamEnded]:
         stand_in.faults = faults
         control.offer("t1", clips=CLIPS)
         media = await plane(OPENAI_BASE_URL=stand_in.url, **SHORT, **changed)
@@ -47,8 +54,8 @@ async def place(plane, control, ring, stand_in):
     return call
 
 
-def lost(reason):
-    return metrics.MODEL_LOSSES.labels(reason)._value.get()
+def lost(reason: str) -> float:
+    return float(metrics.MODEL_LOSSES.labels(reason)._value.get())
 
 
 @pytest.mark.parametrize(
@@ -62,7 +69,7 @@ def lost(reason):
     ids=["refused", "hangs", "silent", "closed"],
 )
 async def test_without_a_model_the_caller_hears_hold_phrases_and_an_apology(
-    place, stand_in, faults, reason, stalls
+    place: Place, stand_in: Model, faults: Faults, reason: str, stalls: Stalls
 ) -> None:
     before = lost(reason)
     call, ended = await place(faults, ASK)
@@ -73,7 +80,7 @@ async def test_without_a_model_the_caller_hears_hold_phrases_and_an_apology(
     assert 2 <= lost(reason) - before <= 12
 
 
-async def test_a_model_that_comes_back_in_time_answers(place, control, stand_in) -> None:
+async def test_a_model_that_comes_back_in_time_answers(place: Place, control: FakeControl, stand_in: Model) -> None:
     stand_in.play(Script.of({"heard": ["Is it you?"] * 3, "turns": [{"say": "It is me again."}]}))
     faults = Faults(refuse_status=503, times=4)
     listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 700}
@@ -85,7 +92,9 @@ async def test_a_model_that_comes_back_in_time_answers(place, control, stand_in)
 
 
 @pytest.mark.parametrize("chunks", [0, 3])
-async def test_a_model_that_dies_in_each_answer_is_given_up(place, stand_in, chunks, stalls) -> None:
+async def test_a_model_that_dies_in_each_answer_is_given_up(
+    place: Place, stand_in: Model, chunks: int, stalls: Stalls
+) -> None:
     stand_in.play(Script.of({"turns": [{"tone": {"hz": 440, "ms": 4_000}}] * 9}))
     call, ended = await place(Faults(close_after_chunks=chunks), ASK)
     assert (ended.reason, ended.detail) == (
@@ -96,7 +105,9 @@ async def test_a_model_that_dies_in_each_answer_is_given_up(place, stand_in, chu
     assert nearly_all(SORRY, stalls) in heard(call)
 
 
-async def test_an_answer_that_never_begins_is_a_lost_model_though_the_caller_talks(place, stand_in) -> None:
+async def test_an_answer_that_never_begins_is_a_lost_model_though_the_caller_talks(
+    place: Place, stand_in: Model
+) -> None:
     before = lost("stalled")
     stand_in.play(Script.of({"heard": ["Hello?"] * 50}))
     talk = [each for _ in range(30) for each in (say(voice(300)), {"do": "wait", "ms": 300})]
@@ -106,7 +117,9 @@ async def test_an_answer_that_never_begins_is_a_lost_model_though_the_caller_tal
 
 
 @pytest.mark.strain
-async def test_ten_megabytes_at_once_are_a_lost_model(place, stand_in, caplog, stalls) -> None:
+async def test_ten_megabytes_at_once_are_a_lost_model(
+    place: Place, stand_in: Model, caplog: pytest.LogCaptureFixture, stalls: Stalls
+) -> None:
     stand_in.settings = Settings(latency_ms=50, chunk_ms=1_300_000)
     stand_in.play(Script.of({"turns": [{"tone": {"hz": 440, "ms": 1_300_000}}] * 9}))
     call, ended = await place(Faults(), ASK, HUM_MODEL_LOSSES_PER_MINUTE=1)

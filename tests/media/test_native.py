@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,19 +32,19 @@ COMPILES = pytest.mark.skipif(compiler.lacking() is not None, reason="no C compi
 
 
 @COMPILES
-def test_where_there_is_a_compiler_the_core_is_machine_code():
+def test_where_there_is_a_compiler_the_core_is_machine_code() -> None:
     build = native.build_of_these_sources()
     assert build.exists(), "these sources are not compiled: run `python -m media.compile`"
     assert origin(HUM_MEDIA_INTERPRETED="") == str(build / "media" / "core" / f"conversation{native.SUFFIX}")
 
 
 @pytest.mark.interpreted
-def test_a_setting_interprets_it():
+def test_a_setting_interprets_it() -> None:
     assert origin(HUM_MEDIA_INTERPRETED="1") == str(native.MEDIA / "core" / "conversation.py")
 
 
 @pytest.mark.parametrize("changed", ["core/vad.py", "shell.py", "io/control.py"])
-def test_a_changed_source_has_no_build(tmp_path, monkeypatch, changed):
+def test_a_changed_source_has_no_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str) -> None:
     before = native.build_of_these_sources()
     shutil.copytree(native.MEDIA, tmp_path / "media", ignore=shutil.ignore_patterns("_native", "__pycache__"))
     monkeypatch.setattr(native, "MEDIA", tmp_path / "media")
@@ -55,7 +56,7 @@ def test_a_changed_source_has_no_build(tmp_path, monkeypatch, changed):
 
 
 @COMPILES
-def test_what_is_missing_is_named(tmp_path, monkeypatch):
+def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert compiler.lacking() == "a C compiler"
     monkeypatch.undo()
@@ -64,7 +65,7 @@ def test_what_is_missing_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.interpreted
-def test_without_a_compiler_it_says_so_and_goes_on(tmp_path):
+def test_without_a_compiler_it_says_so_and_goes_on(tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "media.compile"],
         capture_output=True,
@@ -80,7 +81,7 @@ def test_without_a_compiler_it_says_so_and_goes_on(tmp_path):
 
 
 @COMPILES
-def test_what_every_frame_passes_is_compiled():
+def test_what_every_frame_passes_is_compiled() -> None:
     build = native.build_of_these_sources()
     built = {
         str(path.relative_to(build / "media")).removesuffix(native.SUFFIX) for path in build.rglob("media/**/*.so")

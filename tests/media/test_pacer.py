@@ -12,15 +12,15 @@ from tests.support.waits import patience
 class Hand:
     """A clock that is set by hand, in ms."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.at = 1_000.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.at
 
 
-def paced(hand, period=20.0):
-    ticks = []
+def paced(hand: Hand, period: float = 20.0) -> tuple[Pacer, list[float]]:
+    ticks: list[float] = []
     return Pacer(period, hand, ticks.append), ticks
 
 
@@ -55,7 +55,7 @@ def test_missed_ticks_are_skipped_and_not_made_up() -> None:
 def test_a_sweep_that_takes_longer_than_a_tick_does_not_starve_the_loop() -> None:
     hand = Hand()
 
-    def slow(_):
+    def slow(_: float) -> None:
         hand.at += 50.0
 
     pacer = Pacer(20.0, hand, slow)
@@ -90,7 +90,7 @@ def test_what_is_usual_is_no_hiccup_and_counts_the_ticks_that_never_came() -> No
     hand = Hand()
     pacer, _ = paced(hand)
 
-    def pass_ms(ms, late_ms):
+    def pass_ms(ms: int, late_ms: float) -> None:
         until = hand.at + ms
         while hand.at < until:
             hand.at += pacer.beat() + late_ms
@@ -109,7 +109,7 @@ def test_what_is_usual_is_no_hiccup_and_counts_the_ticks_that_never_came() -> No
 def test_a_sweep_that_raises_ends_neither_its_tick_nor_the_pacer() -> None:
     hand, ticks = Hand(), []
 
-    def sweep(now_ms):
+    def sweep(now_ms: float) -> None:
         ticks.append(now_ms)
         if len(ticks) < 4:
             raise OSError(28, "No space left on device")
@@ -128,7 +128,7 @@ async def test_a_sweep_that_raises_is_followed_by_the_next_on_the_loop() -> None
     ticks = []
     loop = asyncio.get_running_loop()
 
-    def sweep(_):
+    def sweep(_: float) -> None:
         ticks.append(loop.time())
         raise ZeroDivisionError
 

@@ -2,15 +2,22 @@
 
 import asyncio
 import wave
+from pathlib import Path
 
-from tests.media.conftest import voice
+from tests.media.conftest import FakeControl, FakeModel, StartPlane, voice
 from tests.support.waits import until
 
 KEYS = "41115"
 RULES = '{"pause_on":{"keys":true}}'
 
 
-async def test_what_is_pressed_and_said_in_a_pause_is_on_no_disk(plane, control, model, tmp_path) -> None:
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_what_is_pressed_and_said_in_a_pause_is_on_no_disk(
+    plane: StartPlane, control: FakeControl, model: FakeModel, tmp_path: Path
+) -> None:
     control.acknowledges = False  # so that the spool keeps all of its reports
     control.offer("t1", recording_enabled=True, recording_rules_json=RULES)
     media = await plane(HUM_UNDER_WAY_MS=20, HUM_PAUSE_KEYS_SECONDS=3_600, HUM_PAUSE_SECONDS=3_600)
@@ -32,7 +39,7 @@ async def test_what_is_pressed_and_said_in_a_pause_is_on_no_disk(plane, control,
         (file,) = media.given.recordings_dir.rglob("*.wav")
         await until(lambda: file.stat().st_size > 44 + 4 * 8 * 4_000)
         # The process may die now: this is all that is on disk.
-        kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+        kept = files(tmp_path)
         assert any("spool" in str(path) for path in kept)
         for path in kept:
             written = path.read_bytes()

@@ -1,5 +1,7 @@
 """Control's session for a call as a conversation's plan."""
 
+from typing import Any
+
 import pytest
 
 from hum.settings import MediaSettings
@@ -8,7 +10,7 @@ from media.core.leg import HangUp
 from media.core.types import Clip, ClipKind, Tool
 from media.plan import plan_of
 
-GIVEN = MediaSettings(HUM_VOICE="marin", HUM_REALTIME_MODEL="rt", HUM_TRANSCRIBE_MODEL="ears")
+GIVEN = MediaSettings(default_voice="marin", realtime_model="rt", transcribe_model="ears")
 
 
 def test_what_is_not_said_has_defaults() -> None:
@@ -77,7 +79,7 @@ def test_all_that_is_said_arrives() -> None:
         ("{}", 9, (9_000,)),
     ],
 )
-def test_a_silent_call_ends_when_it_is_told_to(prompts, end_seconds, gaps_ms) -> None:
+def test_a_silent_call_ends_when_it_is_told_to(prompts: str, end_seconds: int, gaps_ms: tuple[Any, ...]) -> None:
     plan = plan_of(pb.OpenSessionResponse(idle_prompts_json=prompts, idle_end_seconds=end_seconds), GIVEN)
     assert (plan.idle_gaps_ms, plan.idle_prompts) == (gaps_ms, len(gaps_ms) - 1)
 
@@ -104,6 +106,6 @@ def test_a_short_calls_warning_comes_in_its_second_half() -> None:
         {"idle_prompts_json": "[]"},
     ],
 )
-def test_what_is_not_the_contract_is_an_error_that_the_shell_expects(facts) -> None:
+def test_what_is_not_the_contract_is_an_error_that_the_shell_expects(facts: dict[str, Any]) -> None:
     with pytest.raises((ValueError, TypeError, AttributeError)):
         plan_of(pb.OpenSessionResponse(**facts), GIVEN)

@@ -7,10 +7,12 @@ import stat
 import subprocess
 import sys
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hum.wave import header as wave_header
 from media import recorder
 from media.core.audio import SILENCE_BYTE, to_linear
 from media.recorder import Recorder
@@ -21,7 +23,7 @@ from tests.support.recordings import closed
 QUIET_MS = SILENCE_BYTE * 8
 
 
-def channels(source) -> tuple[np.ndarray, np.ndarray]:
+def channels(source: str) -> tuple[np.ndarray, np.ndarray]:
     with wave.open(source) as file:
         assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (2, 8000, 2)
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
@@ -33,7 +35,7 @@ def linear(ulaw: bytes) -> np.ndarray:
     return np.frombuffer(to_linear(ulaw), "<i2")
 
 
-def test_both_sides_lie_where_the_calls_clock_says(tmp_path) -> None:
+def test_both_sides_lie_where_the_calls_clock_says(tmp_path: Path) -> None:
     made = Recorder(tmp_path, "org_1", "call_1")
     caller, agent = tone(40), tone(60, hz=900)
     made.caller(caller[:160], 100)
@@ -47,7 +49,7 @@ def test_both_sides_lie_where_the_calls_clock_says(tmp_path) -> None:
     assert (right == linear(QUIET_MS * 50 + agent + QUIET_MS * 30)).all()
 
 
-def test_rounded_stamps_make_neither_gap_nor_overlap(tmp_path) -> None:
+def test_rounded_stamps_make_neither_gap_nor_overlap(tmp_path: Path) -> None:
     made, said = Recorder(tmp_path, "o", "c"), tone(100)
     for number, at_ms in enumerate((0, 21, 39, 61, 80)):
         made.caller(said[160 * number : 160 * (number + 1)], at_ms)
@@ -55,7 +57,7 @@ def test_rounded_stamps_make_neither_gap_nor_overlap(tmp_path) -> None:
     assert (left == linear(said)).all()
 
 
-def test_a_lost_frame_is_silence_and_a_repeated_one_is_not_heard_twice(tmp_path) -> None:
+def test_a_lost_frame_is_silence_and_a_repeated_one_is_not_heard_twice(tmp_path: Path) -> None:
     made, said = Recorder(tmp_path, "o", "c"), tone(80)
     made.caller(said[:320], 0)
     made.caller(said[480:], 60)
@@ -64,7 +66,7 @@ def test_a_lost_frame_is_silence_and_a_repeated_one_is_not_heard_twice(tmp_path)
     assert (left == linear(said[:320] + QUIET_MS * 20 + said[480:])).all()
 
 
-def test_stamps_that_nobody_can_believe_are_not_recorded(tmp_path) -> None:
+def test_stamps_that_nobody_can_believe_are_not_recorded(tmp_path: Path) -> None:
     made = Recorder(tmp_path, "o", "c")
     made.caller(tone(20), 0)
     made.caller(tone(20), 999_999_999_999)
@@ -72,7 +74,7 @@ def test_stamps_that_nobody_can_believe_are_not_recorded(tmp_path) -> None:
     assert closed(made).duration_ms == 40
 
 
-def test_memory_does_not_grow_with_the_call(tmp_path) -> None:
+def test_memory_does_not_grow_with_the_call(tmp_path: Path) -> None:
     made, frame = Recorder(tmp_path, "o", "c"), tone(20)
     most = 0
     for number in range(3_000):  # a minute
@@ -84,7 +86,7 @@ def test_memory_does_not_grow_with_the_call(tmp_path) -> None:
     assert closed(made).duration_ms == 60_000
 
 
-def test_a_caller_who_sends_nothing_more_does_not_hold_the_agent_in_memory(tmp_path) -> None:
+def test_a_caller_who_sends_nothing_more_does_not_hold_the_agent_in_memory(tmp_path: Path) -> None:
     made = Recorder(tmp_path, "o", "c")
     for number in range(1_500):
         made.agent(tone(20), 20 * number)
@@ -104,7 +106,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_killed_process_leaves_a_file_that_plays(tmp_path) -> None:
+def test_a_killed_process_leaves_a_file_that_plays(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
     assert ended.returncode == -signal.SIGKILL
     left, right = channels(str(tmp_path / "org_1/call_1.wav"))
@@ -113,7 +115,7 @@ def test_a_killed_process_leaves_a_file_that_plays(tmp_path) -> None:
     assert (right == linear(b"\x90")[0]).all()
 
 
-def test_the_header_is_true_after_every_write(tmp_path) -> None:
+def test_the_header_is_true_after_every_write(tmp_path: Path) -> None:
     made = Recorder(tmp_path, "o", "c")
     path = tmp_path / "o/c.wav"
     for number in range(400):
@@ -123,7 +125,7 @@ def test_the_header_is_true_after_every_write(tmp_path) -> None:
     closed(made)
 
 
-def test_a_call_that_was_joined_before_keeps_what_it_had(tmp_path) -> None:
+def test_a_call_that_was_joined_before_keeps_what_it_had(tmp_path: Path) -> None:
     paths = []
     for _ in range(3):
         made = Recorder(tmp_path, "o", "c")
@@ -132,10 +134,12 @@ def test_a_call_that_was_joined_before_keeps_what_it_had(tmp_path) -> None:
     assert paths == ["o/c.wav", "o/c.2.wav", "o/c.3.wav"]
 
 
-def test_a_disk_that_fails_ends_the_recording_and_keeps_what_it_had(tmp_path, monkeypatch) -> None:
+def test_a_disk_that_fails_ends_the_recording_and_keeps_what_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write, room = os.pwrite, [200_000]
 
-    def nearly_full(file, data, at):
+    def nearly_full(file: int, data: bytes, at: int) -> int:
         if at + len(data) <= room[0]:
             return write(file, data, at)
         if at < room[0]:
@@ -155,8 +159,8 @@ def test_a_disk_that_fails_ends_the_recording_and_keeps_what_it_had(tmp_path, mo
     assert len(made._left.audio) == len(made._right.audio) == 0, "what will never be written is not gathered"
 
 
-def test_a_recording_of_nothing_is_no_file_but_has_a_reason(tmp_path, monkeypatch) -> None:
-    def full(*_):
+def test_a_recording_of_nothing_is_no_file_but_has_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "pwrite", full)
@@ -166,12 +170,12 @@ def test_a_recording_of_nothing_is_no_file_but_has_a_reason(tmp_path, monkeypatc
     assert list((tmp_path / "o").iterdir()) == []
 
 
-def test_a_folder_that_can_not_be_made_is_a_reason_too(tmp_path) -> None:
+def test_a_folder_that_can_not_be_made_is_a_reason_too(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert closed(Recorder(tmp_path / "file", "o", "c")).fault == "File exists"
 
 
-def test_a_recording_is_its_owners_alone(tmp_path) -> None:
+def test_a_recording_is_its_owners_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         made = Recorder(tmp_path / "recordings", "o", "c")
@@ -184,6 +188,6 @@ def test_a_recording_is_its_owners_alone(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 4, 32_000])
-def test_the_header_is_riffs(size) -> None:
-    with wave.open(io.BytesIO(recorder.header(size) + bytes(size))) as file:
+def test_the_header_is_riffs(size: int) -> None:
+    with wave.open(io.BytesIO(wave_header(size) + bytes(size))) as file:
         assert file.getnframes() == size // 4

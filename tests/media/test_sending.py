@@ -1,6 +1,7 @@
 """The queue of what the agent says: marks on the RTP clock, exactly where the audio is."""
 
 from itertools import count
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,14 +14,14 @@ SOUND = st.integers(1, 900).map(lambda size: Play(b"\x01" * size))
 STEPS = st.lists(st.one_of(st.just("tick"), SOUND, st.just("mark"), st.just("clear")), max_size=60)
 
 
-def tick(sending):
+def tick(sending: Sending) -> tuple[Any, ...]:
     """One tick as the leg does it: marks before its frame, those that were discarded, those at its head, and the frame."""
     played, flushed = sending.played(), sending.flushed()
     heads, frame = sending.frame()
     return played, flushed, heads, frame
 
 
-def numbers(marks):
+def numbers(marks: list[Mark]) -> list[int]:
     return [each.number for each in marks]
 
 
@@ -52,7 +53,7 @@ def test_a_clear_discards_what_was_not_handed_to_the_network_and_nothing_else() 
 
 
 @given(STEPS)
-def test_every_mark_is_back_once_and_in_order_and_no_byte_is_sent_twice(steps) -> None:
+def test_every_mark_is_back_once_and_in_order_and_no_byte_is_sent_twice(steps: list[Any]) -> None:
     sending, ids = Sending(), count(1)
     queued, sent, dropped, back, made = 0, 0, 0, [], 0
     for step in [*steps, *["tick"] * 200]:

@@ -2,27 +2,43 @@
 
 import asyncio
 import json
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import httpx
 import pytest
 import websockets
+from grpc.aio import ServicerContext
 
+from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.modelline import ModelLine
 from media.pacer import Load
 from sandbox.twilio import sign
-from tests.media.conftest import CALL_SID, TOKEN, tone
+from tests.media.conftest import (
+    CALL_SID,
+    TOKEN,
+    FakeControl,
+    FakeModel,
+    Line,
+    MakeSettings,
+    Plane,
+    Ring,
+    StartPlane,
+    tone,
+)
+from tests.support.present import present
 from tests.support.waits import until
 
 
-async def refused(line) -> int:
+async def refused(line: AbstractAsyncContextManager[Line]) -> int:
     with pytest.raises(websockets.InvalidStatus) as refusal:
         async with line:
             pass
     return refusal.value.response.status_code
 
 
-async def test_a_signature_opens_the_door(plane) -> None:
+async def test_a_signature_opens_the_door(plane: StartPlane) -> None:
     media = await plane()
     assert await refused(media.line(signature="")) == 403
     assert await refused(media.line(signature=sign("another token", media.url))) == 403
@@ -34,7 +50,7 @@ async def test_a_signature_opens_the_door(plane) -> None:
     await until(lambda: len(media.media.server) == 0)
 
 
-async def test_the_url_is_the_public_one_with_or_without_its_standard_port(plane) -> None:
+async def test_the_url_is_the_public_one_with_or_without_its_standard_port(plane: StartPlane) -> None:
     media = await plane(HUM_MEDIA_URL="wss://media.example.com")
     local = f"ws://127.0.0.1:{media.media.port}/media/twilio"
     for public in ("wss://media.example.com/media/twilio", "wss://media.example.com:443/media/twilio"):
@@ -43,7 +59,7 @@ async def test_the_url_is_the_public_one_with_or_without_its_standard_port(plane
     assert await refused(media.line(signature=sign(TOKEN, local), url=local)) == 403
 
 
-async def test_there_is_one_path_and_what_operators_ask(plane, control) -> None:
+async def test_there_is_one_path_and_what_operators_ask(plane: StartPlane, control: FakeControl) -> None:
     media = await plane(HUM_READY_CACHE_SECONDS=0)
     assert await refused(media.line(url=media.url + "/other")) == 404
     await until(lambda: media.media.link.up)
@@ -77,7 +93,7 @@ async def asked(port: int, *pieces: bytes) -> bytes:
     return answer
 
 
-async def test_health_checks_may_come_in_http_1_0(plane, control) -> None:
+async def test_health_checks_may_come_in_http_1_0(plane: StartPlane, control: FakeControl) -> None:
     media = await plane()
     port = media.media.port
     await until(lambda: media.media.link.up)
@@ -96,14 +112,14 @@ async def test_health_checks_may_come_in_http_1_0(plane, control) -> None:
     assert (await asked(port, b"GET /readyz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 503 ")
 
 
-async def test_a_line_without_an_end_waits_no_longer_than_a_request(plane) -> None:
+async def test_a_line_without_an_end_waits_no_longer_than_a_request(plane: StartPlane) -> None:
     media = await plane(HUM_STREAM_START_SECONDS=0.2)
     assert await asked(media.media.port, b"GET /ready") == b""
     flood = await asked(media.media.port, b"G" * 100_000)
     assert flood == b"", "as picows ends a head that is too long"
 
 
-async def test_a_full_house_takes_no_more(plane, control) -> None:
+async def test_a_full_house_takes_no_more(plane: StartPlane, control: FakeControl) -> None:
     for token in ("t1", "t2", "t3"):
         control.offer(token)
     media = await plane(HUM_MAX_CALLS=1)
@@ -124,7 +140,7 @@ async def test_a_full_house_takes_no_more(plane, control) -> None:
     assert [each.token for each in control.opened] == ["t1", "t3"]
 
 
-async def test_a_process_that_lags_takes_no_more(plane, monkeypatch) -> None:
+async def test_a_process_that_lags_takes_no_more(plane: StartPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     media = await plane(HUM_MAX_LAG_MS=30, HUM_LOADED_SHARE=0)
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
@@ -141,7 +157,9 @@ async def test_a_process_that_lags_takes_no_more(plane, monkeypatch) -> None:
     ],
     ids=["others are to blame", "it is late by itself", "it is busy and on time"],
 )
-async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatch, load: Load, takes: bool) -> None:
+async def test_lateness_counts_when_the_process_itself_is_busy(
+    plane: StartPlane, monkeypatch: pytest.MonkeyPatch, load: Load, takes: bool
+) -> None:
     media = await plane(HUM_MAX_LAG_MS=120, HUM_MAX_LATE_MS=3)
     monkeypatch.setattr(media.media.server, "_load", lambda: load)
     await until(lambda: media.media.link.up)
@@ -154,7 +172,9 @@ async def test_lateness_counts_when_the_process_itself_is_busy(plane, monkeypatc
         assert await refused(media.line()) == 503
 
 
-async def test_lateness_counts_when_many_calls_are_carried(plane, control, monkeypatch) -> None:
+async def test_lateness_counts_when_many_calls_are_carried(
+    plane: StartPlane, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     control.offer("t1")
     control.offer("t2")
     media = await plane(HUM_MAX_CALLS=4, HUM_MAX_LATE_MS=3)
@@ -164,7 +184,7 @@ async def test_lateness_counts_when_many_calls_are_carried(plane, control, monke
         assert await refused(media.line()) == 503
 
 
-async def test_a_process_that_is_usually_late_takes_no_more(plane, monkeypatch) -> None:
+async def test_a_process_that_is_usually_late_takes_no_more(plane: StartPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     media = await plane(HUM_MAX_LATE_MS=3)
     monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.6))
     assert await refused(media.line()) == 503
@@ -173,7 +193,9 @@ async def test_a_process_that_is_usually_late_takes_no_more(plane, monkeypatch) 
         await until(lambda: len(media.media.server) == 1)
 
 
-async def closed_with(media, control, model, *, token=None, call_sid=CALL_SID) -> int:
+async def closed_with(
+    media: Plane, control: FakeControl, model: FakeModel, *, token: str | None = None, call_sid: str = CALL_SID
+) -> int | None:
     async with media.line() as line:
         await line.start(call_sid, **({"token": token} if token else {}))
         code = await line.closed()
@@ -183,7 +205,9 @@ async def closed_with(media, control, model, *, token=None, call_sid=CALL_SID) -
     return code
 
 
-async def test_only_the_calls_own_token_opens_its_stream(plane, control, model) -> None:
+async def test_only_the_calls_own_token_opens_its_stream(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     media = await plane()
     control.offer("t1", call_sid="CA" + "9" * 32)
     assert await closed_with(media, control, model) == 1008
@@ -192,7 +216,9 @@ async def test_only_the_calls_own_token_opens_its_stream(plane, control, model) 
     assert await closed_with(media, control, model, token="t1", call_sid="CA" + "9" * 32) == 1008
 
 
-async def test_a_stream_that_does_not_start_is_closed(plane, control, model) -> None:
+async def test_a_stream_that_does_not_start_is_closed(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     media = await plane(HUM_STREAM_START_SECONDS=0.1)
     async with media.line() as line:
         await line.say("connected")
@@ -200,7 +226,7 @@ async def test_a_stream_that_does_not_start_is_closed(plane, control, model) -> 
     assert model.dials == []
 
 
-async def test_a_stream_without_control_is_closed(plane, control, model) -> None:
+async def test_a_stream_without_control_is_closed(plane: StartPlane, control: FakeControl, model: FakeModel) -> None:
     media = await plane(HUM_SESSION_SECONDS=0.2)
     await control.stop()
     async with media.line() as line:
@@ -213,7 +239,9 @@ async def test_a_stream_without_control_is_closed(plane, control, model) -> None
 @pytest.mark.parametrize(
     "first", ['{"event":"media","media":{"payload":"/w==","timestamp":"0"}}', "what", '{"event":"mark"}']
 )
-async def test_a_stream_begins_with_start(plane, control, model, first) -> None:
+async def test_a_stream_begins_with_start(
+    plane: StartPlane, control: FakeControl, model: FakeModel, first: str
+) -> None:
     media = await plane()
     async with media.line() as line:
         await line.connection.send(first)
@@ -230,28 +258,35 @@ async def test_a_stream_begins_with_start(plane, control, model, first) -> None:
         ('{"event":"dtmf","dtmf":{"digit":"x"}}', "dtmf.digit"),
     ],
 )
-async def test_nonsense_ends_the_call_and_is_recorded(plane, control, model, said, detail) -> None:
+async def test_nonsense_ends_the_call_and_is_recorded(
+    plane: StartPlane, control: FakeControl, model: FakeModel, said: str, detail: str
+) -> None:
     control.offer("t1")
     media = await plane()
     async with media.joined() as line:
         await line.connection.send(said)
         assert await line.closed() == 1002
-    ended = control.ended("call_t1")
+    ended = present(control.ended("call_t1"))
     assert ended.reason == "carrier_protocol"
     assert detail in ended.detail
 
 
-async def test_a_second_start_ends_the_call(plane, control, model) -> None:
+async def test_a_second_start_ends_the_call(plane: StartPlane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1")
     media = await plane()
     async with media.joined() as line:
         await line.start(token="t1")
         assert await line.closed() == 1002
-    assert (control.ended("call_t1").reason, control.ended("call_t1").detail) == ("carrier_protocol", "a second start")
+    assert (present(control.ended("call_t1")).reason, present(control.ended("call_t1")).detail) == (
+        "carrier_protocol",
+        "a second start",
+    )
 
 
 @pytest.mark.parametrize("pieces", [False, True])
-async def test_a_frame_that_is_too_big_ends_the_stream(plane, control, model, pieces) -> None:
+async def test_a_frame_that_is_too_big_ends_the_stream(
+    plane: StartPlane, control: FakeControl, model: FakeModel, pieces: bool
+) -> None:
     control.offer("t1")
     media = await plane(HUM_MAX_FRAME_BYTES=2_048)
     async with media.joined() as line:
@@ -263,7 +298,7 @@ async def test_a_frame_that_is_too_big_ends_the_stream(plane, control, model, pi
     assert (ended.reason, ended.detail) == ("carrier_protocol", "a message is too big")
 
 
-async def test_a_message_in_pieces_is_joined(plane, control, model) -> None:
+async def test_a_message_in_pieces_is_joined(plane: StartPlane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1")
     media = await plane()
     async with media.joined() as line:
@@ -272,7 +307,9 @@ async def test_a_message_in_pieces_is_joined(plane, control, model) -> None:
         assert report.digits.digits == "#"
 
 
-async def test_a_socket_that_vanishes_is_a_lost_carrier(plane, control, model, ring) -> None:
+async def test_a_socket_that_vanishes_is_a_lost_carrier(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
+) -> None:
     control.offer("t1")
     media = await plane()
     call = await ring(media, [{"do": "wait", "ms": 300}, {"do": "vanish"}])
@@ -283,7 +320,9 @@ async def test_a_socket_that_vanishes_is_a_lost_carrier(plane, control, model, r
     assert model.dials
 
 
-async def test_a_half_open_socket_is_noticed_by_its_silence(plane, control, model, ring) -> None:
+async def test_a_half_open_socket_is_noticed_by_its_silence(
+    plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
+) -> None:
     control.offer("t1")
     media = await plane(HUM_CARRIER_SILENT_SECONDS=0.3)
     call = await ring(media, [{"do": "wait", "ms": 200}, {"do": "freeze"}], stay=True)
@@ -294,10 +333,12 @@ async def test_a_half_open_socket_is_noticed_by_its_silence(plane, control, mode
     await call.ended()
 
 
-async def test_frames_that_come_before_the_session_are_kept_in_order(plane, control, model, monkeypatch) -> None:
+async def test_frames_that_come_before_the_session_are_kept_in_order(
+    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opening, go = control.OpenSession, asyncio.Event()
 
-    async def slow(request, context):
+    async def slow(request: pb.OpenSessionRequest, context: ServicerContext[Any, Any]) -> pb.OpenSessionResponse:
         await go.wait()
         return await opening(request, context)
 
@@ -315,10 +356,12 @@ async def test_frames_that_come_before_the_session_are_kept_in_order(plane, cont
         await until(lambda: model.heard() == b"".join(frames))
 
 
-async def test_a_carrier_that_is_gone_before_the_session_opens_is_recorded(plane, control, model, monkeypatch) -> None:
+async def test_a_carrier_that_is_gone_before_the_session_opens_is_recorded(
+    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opening, go = control.OpenSession, asyncio.Event()
 
-    async def slow(request, context):
+    async def slow(request: pb.OpenSessionRequest, context: ServicerContext[Any, Any]) -> pb.OpenSessionResponse:
         await go.wait()
         return await opening(request, context)
 
@@ -335,16 +378,18 @@ async def test_a_carrier_that_is_gone_before_the_session_opens_is_recorded(plane
     assert model.dials == []
 
 
-async def test_a_flow_that_can_not_be_read_is_told(plane, control, model) -> None:
+async def test_a_flow_that_can_not_be_read_is_told(plane: StartPlane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1", turn_config_json='{"no_such_setting": 1}')
     media = await plane()
     async with media.joined() as line:
         assert await line.closed() == 1011
-    assert "is not valid" in control.ended("call_t1").detail
+    assert "is not valid" in present(control.ended("call_t1")).detail
     assert model.dials == []
 
 
-async def test_a_bug_in_one_call_ends_that_call_alone(plane, control, model, monkeypatch) -> None:
+async def test_a_bug_in_one_call_ends_that_call_alone(
+    plane: StartPlane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     media = await plane()
     for token in ("t1", "t2"):
         control.offer(token)
@@ -354,23 +399,25 @@ async def test_a_bug_in_one_call_ends_that_call_alone(plane, control, model, mon
 
         class Broken(ModelLine):
             @property
-            def socket(self):
+            def socket(self) -> Any:  # type: ignore[override]
                 raise ZeroDivisionError
 
-            def drop(self):
+            def drop(self) -> None:
                 pass
 
         monkeypatch.setattr(sick, "_line", object.__new__(Broken))
         for _ in range(10):  # quiet frames go to the model in groups
             await one.media()
         assert await one.closed() == 1011
-        assert control.ended("call_t1").detail == "internal error"
+        assert present(control.ended("call_t1")).detail == "internal error"
         assert control.ended("call_t2") is None
         await other.say("stop")
         assert await other.closed() == 1000
 
 
-async def test_a_drain_waits_for_calls_then_ends_them(plane, control, model, settings) -> None:
+async def test_a_drain_waits_for_calls_then_ends_them(
+    plane: StartPlane, control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
     control.offer("t1")
     media = await plane(HUM_DRAIN_SECONDS=0.3)
     async with media.joined() as line:
@@ -381,10 +428,10 @@ async def test_a_drain_waits_for_calls_then_ends_them(plane, control, model, set
         assert control.ended("call_t1") is None
         assert await line.closed() == 1000
         await draining
-    assert control.ended("call_t1").reason == "drained"
+    assert present(control.ended("call_t1")).reason == "drained"
 
 
-async def test_a_call_that_is_ended_while_its_session_opens_ends_then(plane, control) -> None:
+async def test_a_call_that_is_ended_while_its_session_opens_ends_then(plane: StartPlane, control: FakeControl) -> None:
     control.offer("t1")
     control.opens.clear()
     media = await plane()
@@ -395,10 +442,10 @@ async def test_a_call_that_is_ended_while_its_session_opens_ends_then(plane, con
         shell.end("drained")
         control.opens.set()
         assert await line.closed() == 1000
-    assert control.ended("call_t1").reason == "drained"
+    assert present(control.ended("call_t1")).reason == "drained"
 
 
-async def test_a_drain_ends_with_the_last_call(plane, control, model) -> None:
+async def test_a_drain_ends_with_the_last_call(plane: StartPlane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1")
     media = await plane()
     async with media.joined() as line:
@@ -406,4 +453,4 @@ async def test_a_drain_ends_with_the_last_call(plane, control, model) -> None:
         draining = asyncio.create_task(media.media.server.drain(60, 5.0))
         await line.say("stop")
         await draining
-    assert control.ended("call_t1").reason == "caller"
+    assert present(control.ended("call_t1")).reason == "caller"

@@ -1,5 +1,6 @@
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from media.core.leg import Audio, Broken, Clear, Digit, Mark, Play, Started, Sto
 from media.legs import twiliowire
 
 
-def wire(event, **body):
+def wire(event: str, **body: Any) -> bytes:
     return json.dumps({"event": event, "streamSid": "MZ1", **body}).encode()
 
 
@@ -38,11 +39,11 @@ START = {
         (wire("weather", weather={}), None),
     ],
 )
-def test_what_the_carrier_says(payload, message):
+def test_what_the_carrier_says(payload: bytes, message: Any) -> None:
     assert twiliowire.decode(payload) == message
 
 
-def test_a_frame_is_read_straight_into_the_event():
+def test_a_frame_is_read_straight_into_the_event() -> None:
     frame = twiliowire.decode(
         wire("media", media={"track": "inbound", "chunk": "1", "timestamp": "20", "payload": "//8="})
     )
@@ -69,23 +70,23 @@ def test_a_frame_is_read_straight_into_the_event():
         wire("media", media={"timestamp": "20", "payload": "?"}),
     ],
 )
-def test_what_it_must_not_say(payload):
+def test_what_it_must_not_say(payload: bytes) -> None:
     broken = twiliowire.decode(payload)
     assert isinstance(broken, Broken)
     assert broken.detail
 
 
-def test_json_of_any_depth_is_answered():
+def test_json_of_any_depth_is_answered() -> None:
     assert isinstance(twiliowire.decode(b'{"event":"x","y":' + b"[" * 100_000), Broken)
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_an_event_or_nothing_or_broken(payload):
+def test_any_bytes_are_an_event_or_nothing_or_broken(payload: bytes) -> None:
     event = twiliowire.decode(payload)
     assert event is None or isinstance(event, Started | Audio | Digit | Mark | Stopped | Broken)
 
 
-def test_what_we_say():
+def test_what_we_say() -> None:
     encoder = twiliowire.Encoder('MZ"1')
     assert [json.loads(each) for each in encoder.encode([Play(b"\x00\xff"), Mark(314), Clear()])] == [
         {"event": "media", "streamSid": 'MZ"1', "media": {"payload": base64.b64encode(b"\x00\xff").decode()}},
@@ -94,6 +95,6 @@ def test_what_we_say():
     ]
 
 
-def test_a_mark_that_was_sent_comes_back_as_itself():
+def test_a_mark_that_was_sent_comes_back_as_itself() -> None:
     (frame,) = twiliowire.Encoder("MZ").encode([Mark(7)])
     assert twiliowire.decode(frame) == Mark(7)

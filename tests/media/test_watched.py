@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from media.core.types import Delta, Event, TurnEnded
 from media.reports import Reports
 from tests.media.core.test_conversation import BARE, PLAN
 from tests.support.examples import examples
+from tests.support.present import present
 from tests.support.transcript import Transcript
 
 AT = datetime(2026, 3, 8, tzinfo=UTC)
@@ -22,12 +24,14 @@ TOLD_MS = 1_000
 said = st.lists(st.tuples(st.integers(200, 4_000), st.integers(100, 2_500)), min_size=1, max_size=5)
 
 
-def shown(reports: Reports, event: Event) -> tuple[str, dict[str, object]] | None:
+def shown(reports: Reports, event: Event) -> tuple[str, dict[str, Any]] | None:
     """An event as the stream has it; None for what it does not show."""
     if isinstance(event, Delta):
         return "transcript.delta", json.loads(jsonwire.write(reports.delta(event, AT).delta))
     report = reports.of(event, AT)
-    return ("transcript.turn", json.loads(jsonwire.write(report.turn))) if isinstance(event, TurnEnded) else None
+    if not isinstance(event, TurnEnded):
+        return None
+    return "transcript.turn", json.loads(jsonwire.write(present(report).turn))
 
 
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
@@ -45,7 +49,7 @@ def test_the_transcript_of_a_watcher_is_the_calls(
     phone.carrier.stop()
     phone.after(2_000)
     reports, client, ended = Reports("call_1", 2), Transcript(), set[object]()
-    turns = [shown(reports, each)[1] for each in phone.told(TurnEnded)]
+    turns = [present(shown(reports, each))[1] for each in phone.told(TurnEnded)]
     began = {each["item_id"]: each for each in turns if each["role"] == "caller"}
     assert turns, "something was said"
     reports = Reports("call_1", 2)

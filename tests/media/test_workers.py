@@ -5,15 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import websockets
 
-from bench.programs import running
+from bench.programs import Program, running
 from hum.cli import _parser
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, Line, program_environment
+from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment
 from tests.support.children import children
 from tests.support.waits import until
 
@@ -21,7 +23,7 @@ TWO = (sys.executable, "-m", "media.app", "--workers", "2")
 
 
 @pytest.fixture
-async def supervised(settings, model, tmp_path):
+async def supervised(settings: MakeSettings, model: FakeModel, tmp_path: Path) -> AsyncIterator[tuple[Program, str]]:
     """Two workers and their supervisor."""
     given = settings()
     environment = program_environment(given, model, tmp_path) | {"HUM_SUCCESSOR_SECONDS": "3"}
@@ -29,7 +31,7 @@ async def supervised(settings, model, tmp_path):
         yield process, f"{given.media_url}/media/twilio"
 
 
-async def calls(stack, control, url, count):
+async def calls(stack: contextlib.AsyncExitStack, control: FakeControl, url: str, count: int) -> list[Line]:
     """Open `count` calls."""
     lines = []
     for _ in range(count):
@@ -40,12 +42,14 @@ async def calls(stack, control, url, count):
         )
         lines.append(Line(connection))
         await lines[-1].start(token=token)
-        await until(lambda token=token: control.opened and control.opened[-1].token == token)
+        await until(partial(lambda token: control.opened and control.opened[-1].token == token, token))
     return lines
 
 
 @pytest.mark.chaos
-async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, control, model) -> None:
+async def test_two_answer_on_one_port_one_comes_back_and_both_drain(
+    supervised: tuple[Program, str], control: FakeControl, model: FakeModel
+) -> None:
     process, url = supervised
     await until(lambda: len(control.hellos) == 2)
     async with contextlib.AsyncExitStack() as stack:
@@ -67,7 +71,9 @@ async def test_two_answer_on_one_port_one_comes_back_and_both_drain(supervised, 
 
 
 @pytest.mark.chaos
-async def test_workers_without_a_supervisor_take_calls_for_a_while(supervised, control, model) -> None:
+async def test_workers_without_a_supervisor_take_calls_for_a_while(
+    supervised: tuple[Program, str], control: FakeControl, model: FakeModel
+) -> None:
     process, url = supervised
     await until(lambda: len(control.hellos) == 2)
     left = children(process.pid)
@@ -79,7 +85,7 @@ async def test_workers_without_a_supervisor_take_calls_for_a_while(supervised, c
 
 
 @pytest.mark.chaos
-async def test_settings_that_no_worker_can_use_end_it_at_once(settings, tmp_path) -> None:
+async def test_settings_that_no_worker_can_use_end_it_at_once(settings: MakeSettings, tmp_path: Path) -> None:
     environment = {**os.environ, "HUM_HOME": str(tmp_path), "HUM_MAX_CALLS": "none"}
     async with running(*TWO, env=environment, stderr=subprocess.PIPE) as process:
         _, said = await process.outputs()

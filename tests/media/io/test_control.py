@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -18,16 +20,17 @@ from media.io import toolrequests
 from media.io.control import Beat, ControlLink
 from media.io.filework import result
 from media.io.live import MAX_DELTAS
-from tests.media.conftest import NODE_KEY
+from tests.media.conftest import NODE_KEY, FakeControl, FakeModel, MakeSettings, StartPlane
+from tests.support.present import present
 from tests.support.waits import until
 
 
-def digits(call_id, seq):
+def digits(call_id: str, seq: int) -> pb.Report:
     return pb.Report(call_id=call_id, seq=seq, digits=pb.DigitsPressed(digits="1"))
 
 
 @pytest.fixture
-async def link(settings):
+async def link(settings: MakeSettings) -> AsyncIterator[ControlLink]:
     given = settings()
     channel = rpc.channel(given)
     made = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
@@ -39,7 +42,7 @@ async def link(settings):
     await channel.close(None)
 
 
-async def test_one_tick_is_one_batch(link, control) -> None:
+async def test_one_tick_is_one_batch(link: ControlLink, control: FakeControl) -> None:
     await until(lambda: link.up)
     for seq in (1, 2, 3):
         link.outbox.report(digits("call_a", seq))
@@ -55,7 +58,7 @@ async def test_one_tick_is_one_batch(link, control) -> None:
     assert len(control.batches) == 2
 
 
-async def test_what_was_acknowledged_is_forgotten_a_minute_later(link, control) -> None:
+async def test_what_was_acknowledged_is_forgotten_a_minute_later(link: ControlLink, control: FakeControl) -> None:
     await until(lambda: link.up)
     for seq in range(1, 6):
         link.outbox.report(digits("call_a", seq))
@@ -68,7 +71,7 @@ async def test_what_was_acknowledged_is_forgotten_a_minute_later(link, control) 
     await asyncio.wait_for(link.stored(), 30)  # at once: there is nothing to wait for
 
 
-async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link, control) -> None:
+async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link: ControlLink, control: FakeControl) -> None:
     await until(lambda: link.up)
     link.outbox.report(digits("call_a", 1))
     link.flush(0)
@@ -91,7 +94,9 @@ async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link, contr
     assert control.nodes == {link.node}
 
 
-async def test_what_a_process_left_is_sent_by_one_that_serves(link, control, settings, monkeypatch) -> None:
+async def test_what_a_process_left_is_sent_by_one_that_serves(
+    link: ControlLink, control: FakeControl, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It left while control was away, and its successor had begun before that: none may start again soon."""
     monkeypatch.setattr("media.io.control.LEFT_AT_ONCE", 2)
     other = take_spool(settings().spool_dir, fsync=False)
@@ -114,7 +119,9 @@ async def test_what_a_process_left_is_sent_by_one_that_serves(link, control, set
     assert not len(Spool(other.directory))
 
 
-async def test_the_event_loop_closes_no_spool_that_a_process_left(link, control, settings, monkeypatch) -> None:
+async def test_the_event_loop_closes_no_spool_that_a_process_left(
+    link: ControlLink, control: FakeControl, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A disk that hangs while that is closed would hold up all calls."""
     closed = []
 
@@ -136,7 +143,7 @@ async def test_the_event_loop_closes_no_spool_that_a_process_left(link, control,
     assert closed == [("finish", "reports"), ("close", "reports")]
 
 
-async def test_a_database_that_lost_what_it_had_stored_gets_it_again(link, control) -> None:
+async def test_a_database_that_lost_what_it_had_stored_gets_it_again(link: ControlLink, control: FakeControl) -> None:
     await until(lambda: link.up)
     for seq in range(1, 6):
         link.outbox.report(digits("call_a", seq))
@@ -155,7 +162,7 @@ async def test_a_database_that_lost_what_it_had_stored_gets_it_again(link, contr
     assert [batch.seq for _, batch in control.batches] == list(range(1, 7))
 
 
-async def test_deltas_leave_together_and_are_never_on_disk(link, control) -> None:
+async def test_deltas_leave_together_and_are_never_on_disk(link: ControlLink, control: FakeControl) -> None:
     await until(lambda: link.up)
     for name in ("call_a", "call_b"):
         link.delta(pb.CallDelta(call_id=name))
@@ -165,7 +172,9 @@ async def test_deltas_leave_together_and_are_never_on_disk(link, control) -> Non
     assert control.batches == [] and link.outbox._keeping._store.last == 0
 
 
-async def test_deltas_that_control_does_not_take_are_dropped_and_not_gathered(link, control) -> None:
+async def test_deltas_that_control_does_not_take_are_dropped_and_not_gathered(
+    link: ControlLink, control: FakeControl
+) -> None:
     await until(lambda: link.up)
     for _ in range(MAX_DELTAS + 100):
         link.delta(pb.CallDelta(call_id="call_a"))
@@ -174,13 +183,13 @@ async def test_deltas_that_control_does_not_take_are_dropped_and_not_gathered(li
     assert len(control.deltas) == MAX_DELTAS
 
 
-def asked(control):
+def asked(control: FakeControl) -> list[str]:
     return [each.tool_call_id for each in control.tool_requests]
 
 
-async def test_a_tool_is_run_at_control_and_answered_once(link, control) -> None:
+async def test_a_tool_is_run_at_control_and_answered_once(link: ControlLink, control: FakeControl) -> None:
     await until(lambda: link.up)
-    answers = []
+    answers: list[pb.ToolResult] = []
     assert link.run_tool(pb.RunTool(call_id="call_a", tool_call_id="1", name="price"), answers.append)
     await until(lambda: control.tool_requests)
     (request,) = control.tool_requests
@@ -188,14 +197,16 @@ async def test_a_tool_is_run_at_control_and_answered_once(link, control) -> None
     for _ in range(2):
         control.answer(request, '{"price": 3}')
     control.answer(pb.RunTool(call_id="call_gone", tool_call_id="1"), "{}")
-    await until(lambda: answers and control.downs.empty())
+    await until(lambda: answers and present(control.downs).empty())
     await asyncio.sleep(0.05)
     assert [each.output_json for each in answers] == ['{"price": 3}']
 
 
-async def test_what_is_not_answered_is_asked_again_on_the_next_link_and_what_is_given_up_is_not(link, control) -> None:
+async def test_what_is_not_answered_is_asked_again_on_the_next_link_and_what_is_given_up_is_not(
+    link: ControlLink, control: FakeControl
+) -> None:
     await until(lambda: link.up)
-    answers = []
+    answers: list[pb.ToolResult] = []
     for number in "123":
         link.run_tool(pb.RunTool(call_id="call_a", tool_call_id=number), answers.append)
     await until(lambda: len(control.tool_requests) == 3)
@@ -210,7 +221,9 @@ async def test_what_is_not_answered_is_asked_again_on_the_next_link_and_what_is_
     assert asked(control) == ["1", "2", "3", "3", "4"]
 
 
-async def test_more_requests_than_are_kept_are_refused(link, control, monkeypatch) -> None:
+async def test_more_requests_than_are_kept_are_refused(
+    link: ControlLink, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(toolrequests, "MAX_OPEN", 2)
     results = [link.run_tool(pb.RunTool(call_id="call_a", tool_call_id=str(n)), lambda _: None) for n in range(3)]
     assert results == [True, True, False]
@@ -218,11 +231,13 @@ async def test_more_requests_than_are_kept_are_refused(link, control, monkeypatc
     assert link.run_tool(pb.RunTool(call_id="call_a", tool_call_id="3"), lambda _: None)
 
 
-async def test_a_full_disk_is_no_reason_not_to_tell_control(link, control, monkeypatch) -> None:
+async def test_a_full_disk_is_no_reason_not_to_tell_control(
+    link: ControlLink, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await until(lambda: link.up)
     spool = link.outbox._keeping._store._spool
 
-    def full(*_):
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -244,23 +259,27 @@ async def test_a_full_disk_is_no_reason_not_to_tell_control(link, control, monke
     assert [each.seq for each in control.reports()] == [1, 2, 3]
 
 
-async def test_a_bug_in_what_comes_down_costs_one_link_and_not_the_last(link, control) -> None:
-    def fail(_):
+async def test_a_bug_in_what_comes_down_costs_one_link_and_not_the_last(
+    link: ControlLink, control: FakeControl
+) -> None:
+    def fail(_: pb.CallCommand) -> None:
         raise ZeroDivisionError
 
     await until(lambda: link.up)
     link.on_command = fail
     control.command("call_a", watch=pb.WatchCall(for_ms=1_000))
     await until(lambda: len(control.hellos) == 2)
-    heard = []
+    heard: list[pb.CallCommand] = []
     link.on_command = heard.append
     await until(lambda: link.up)
     control.command("call_a", watch=pb.WatchCall(for_ms=1_000))
     await until(lambda: heard)
 
 
-async def test_a_bug_in_what_goes_up_costs_one_link_and_not_the_last(link, control, monkeypatch) -> None:
-    def fail(_):
+async def test_a_bug_in_what_goes_up_costs_one_link_and_not_the_last(
+    link: ControlLink, control: FakeControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
         raise ZeroDivisionError
 
     await until(lambda: link.up)
@@ -273,8 +292,8 @@ async def test_a_bug_in_what_goes_up_costs_one_link_and_not_the_last(link, contr
     assert [each.seq for each in control.reports()] == [1]
 
 
-async def test_commands_come_down(link, control) -> None:
-    heard = []
+async def test_commands_come_down(link: ControlLink, control: FakeControl) -> None:
+    heard: list[pb.CallCommand] = []
     link.on_command = heard.append
     await until(lambda: control.downs)
     control.command("call_a", watch=pb.WatchCall(for_ms=1_000))
@@ -282,7 +301,7 @@ async def test_commands_come_down(link, control) -> None:
     assert heard[0].watch.for_ms == 1_000
 
 
-async def test_a_quiet_link_stays_up(settings, control) -> None:
+async def test_a_quiet_link_stays_up(settings: MakeSettings, control: FakeControl) -> None:
     """Forty keepalives without a word from either side."""
     given = settings(HUM_KEEPALIVE_SECONDS=0.05, HUM_KEEPALIVE_TIMEOUT_SECONDS=20)
     channel = rpc.channel(given)
@@ -297,7 +316,7 @@ async def test_a_quiet_link_stays_up(settings, control) -> None:
     await channel.close(None)
 
 
-async def test_control_learns_whether_calls_are_taken(settings, control) -> None:
+async def test_control_learns_whether_calls_are_taken(settings: MakeSettings, control: FakeControl) -> None:
     given = settings(HUM_LINK_BEAT_MS=200)
     channel = rpc.channel(given)
     link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
@@ -317,12 +336,12 @@ async def test_control_learns_whether_calls_are_taken(settings, control) -> None
 
 
 def test_a_beat_comes_in_time_and_soon_after_a_change() -> None:
-    beat = Beat(MediaSettings(HUM_LINK_BEAT_MS=800, HUM_MEDIA_URL="wss://one.example", HUM_ZONE="east"))
+    beat = Beat(MediaSettings(link_beat_ms=800, media_url="wss://one.example", zone="east"))
     beat.places = 50
 
-    def told(refuses, now_ms):
+    def told(refuses: str, now_ms: int) -> str | None:
         beat.refuses = lambda: refuses or None
-        return beat.take().refuses if beat.is_due(now_ms) else None
+        return present(beat.take()).refuses if beat.is_due(now_ms) else None
 
     assert told("", 0) == ""
     assert told("", 799) is None
@@ -350,11 +369,13 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def killed(root, call_id):
+def killed(root: Path, call_id: str) -> None:
     subprocess.run([sys.executable, "-c", KILLED, str(root), call_id], check=False)
 
 
-async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, control) -> None:
+async def test_what_killed_processes_left_is_taken_over_and_arrives(
+    settings: MakeSettings, control: FakeControl
+) -> None:
     given = settings()
     living = take_spool(given.spool_dir, fsync=False)  # so that the process that is killed gets another folder
     killed(given.spool_dir, "call_a")
@@ -375,12 +396,14 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(settings, co
     assert [len(Spool(given.spool_dir / name)) for name in ("0", "1")] == [0, 0]
 
 
-def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(tmp_path, monkeypatch) -> None:
+def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     living = take_spool(tmp_path, fsync=False)
     killed(tmp_path, "call_a")
     living.close()
 
-    def full(*_):
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -391,7 +414,7 @@ def test_a_full_disk_leaves_what_killed_processes_left_where_it_is(tmp_path, mon
     mine.close()
 
 
-def test_a_living_process_keeps_its_spool(tmp_path) -> None:
+def test_a_living_process_keeps_its_spool(tmp_path: Path) -> None:
     other = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(tmp_path), "call_a", "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -407,7 +430,9 @@ def test_a_living_process_keeps_its_spool(tmp_path) -> None:
         other.communicate()
 
 
-async def test_reports_of_a_call_arrive_after_control_was_away(plane, control, model) -> None:
+async def test_reports_of_a_call_arrive_after_control_was_away(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     control.offer("t1")
     media = await plane(HUM_END_ACK_SECONDS=0.1)
     async with media.joined() as line:

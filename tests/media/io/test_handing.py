@@ -3,10 +3,12 @@
 import asyncio
 import os
 import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
+from typing import Any, cast
 
 import pytest
-from picows import WSListener, WSMsgType, ws_connect, ws_create_server
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect, ws_create_server
 
 from media.io import handing
 from tests.support.waits import patience
@@ -14,27 +16,30 @@ from tests.support.waits import patience
 TEXT = WSMsgType.TEXT
 
 
-def test_these_are_the_versions_that_were_looked_into():
+def test_these_are_the_versions_that_were_looked_into() -> None:
     """If not: read media/io/handing.py, see that the tests below hold, and then change this line."""
     assert (version("picows"), version("aiofastnet")) == ("2.3.1", "1.2.0")
 
 
 class End(WSListener):
-    def __init__(self):
-        self.got, self.lost, self.transport, self.more = [], False, None, asyncio.Event()
+    transport: WSTransport
 
-    def on_ws_connected(self, transport):
+    def __init__(self) -> None:
+        self.got: list[bytes] = []
+        self.lost, self.more = False, asyncio.Event()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
 
-    def on_ws_frame(self, transport, frame):
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self.got.append(frame.get_payload_as_bytes())
         self.more.set()
 
-    def on_ws_disconnected(self, transport):
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.lost = True
         self.more.set()
 
-    async def until(self, count):
+    async def until(self, count: int) -> None:
         async with patience():
             while len(self.got) < count:
                 self.more.clear()
@@ -42,19 +47,20 @@ class End(WSListener):
 
 
 @pytest.fixture
-async def pair():
+async def pair() -> AsyncIterator[tuple[End, End]]:
     """A connection: (server's end, client's end)."""
     served = End()
     server = await ws_create_server(lambda _: served, "127.0.0.1", 0, read_buffer_init_size=handing.SERVER_BUFFER_BYTES)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        _, client = await ws_connect(End, f"ws://127.0.0.1:{port}/")
+        _, listener = await ws_connect(End, f"ws://127.0.0.1:{port}/")
+        client = cast("End", listener)
         yield served, client
         for end in (served, client):
             end.transport.disconnect(graceful=False)
 
 
-async def moved(end, adopt, **more):
+async def moved(end: End, adopt: Callable[..., Awaitable[WSTransport]], **more: Any) -> End:
     """The end's connection with another listener, as if in another process."""
     assert handing.is_idle(end.transport)
     descriptor = os.dup(handing.hold(end.transport))
@@ -65,7 +71,7 @@ async def moved(end, adopt, **more):
 
 
 @pytest.mark.parametrize("size", [1, 125, 200, 8_000, 40_000, 200_000])
-async def test_both_ends_move_and_neither_notices(pair, size):
+async def test_both_ends_move_and_neither_notices(pair: tuple[End, End], size: int) -> None:
     served, client = pair
     for round in range(3):
         new_served = await moved(served, handing.adopt_server)
@@ -94,7 +100,7 @@ async def test_both_ends_move_and_neither_notices(pair, size):
             await asyncio.sleep(0.005)
 
 
-async def test_a_connection_with_half_a_frame_is_not_idle(pair):
+async def test_a_connection_with_half_a_frame_is_not_idle(pair: tuple[End, End]) -> None:
     served, client = pair
     frame = bytes([0x81, 0x80 | 126]) + (300).to_bytes(2, "big") + bytes(4) + b"x" * 300
     for cut in (1, 3, 7, 100, 307):
@@ -107,7 +113,7 @@ async def test_a_connection_with_half_a_frame_is_not_idle(pair):
         assert handing.is_idle(served.transport)
 
 
-async def test_a_connection_with_unsent_bytes_is_not_idle(pair):
+async def test_a_connection_with_unsent_bytes_is_not_idle(pair: tuple[End, End]) -> None:
     served, client = pair
     client.transport.underlying_transport.pause_reading()
     while not served.transport.underlying_transport.get_write_buffer_size():
@@ -117,6 +123,6 @@ async def test_a_connection_with_unsent_bytes_is_not_idle(pair):
     assert not handing.is_idle(served.transport)
 
 
-async def test_a_socket_without_a_peer_is_not_adopted():
+async def test_a_socket_without_a_peer_is_not_adopted() -> None:
     with pytest.raises(OSError, match="not connected"):
         await handing.adopt_server(socket.socket().detach(), End(), max_frame_bytes=1_000)

@@ -6,18 +6,20 @@ import socket
 import pytest
 
 from media.core.realtime import MAX_EVENT_BYTES
-from media.io.openai import Dialler, Refused, Unreachable, realtime_url
+from media.io.openai import Dialler, ModelSocket, Refused, Unreachable, realtime_url
+from tests.media.conftest import FakeModel, MakeSettings
 from tests.support.waits import until
 
 
 class Ear:
-    def __init__(self):
-        self.events, self.gone = [], []
+    def __init__(self) -> None:
+        self.events: list[bytes] = []
+        self.gone: list[str] = []
 
-    def from_model(self, socket, payload):
+    def from_model(self, socket: ModelSocket, payload: bytes) -> None:
         self.events.append(bytes(payload))
 
-    def model_gone(self, socket, reason):
+    def model_gone(self, socket: ModelSocket, reason: str) -> None:
         self.gone.append(reason)
 
 
@@ -28,7 +30,7 @@ def test_the_socket_is_where_the_api_is() -> None:
     assert realtime_url("http://127.0.0.1:9/v1/", "a&b") == "ws://127.0.0.1:9/v1/realtime?model=a%26b"
 
 
-async def test_events_come_and_messages_go(settings, model) -> None:
+async def test_events_come_and_messages_go(settings: MakeSettings, model: FakeModel) -> None:
     ear = Ear()
     opened = await Dialler(settings())("m", ear)
     opened.listen()
@@ -41,7 +43,7 @@ async def test_events_come_and_messages_go(settings, model) -> None:
     assert ear.gone == []
 
 
-async def test_a_closed_socket_says_so_once(settings, model) -> None:
+async def test_a_closed_socket_says_so_once(settings: MakeSettings, model: FakeModel) -> None:
     ear = Ear()
     (await Dialler(settings())("m", ear)).listen()
     await until(lambda: model.sockets)
@@ -50,7 +52,7 @@ async def test_a_closed_socket_says_so_once(settings, model) -> None:
     assert ear.gone == ["closed 4000"]
 
 
-async def test_a_cut_connection_is_lost(settings, model) -> None:
+async def test_a_cut_connection_is_lost(settings: MakeSettings, model: FakeModel) -> None:
     ear = Ear()
     (await Dialler(settings())("m", ear)).listen()
     await until(lambda: model.sockets)
@@ -59,7 +61,7 @@ async def test_a_cut_connection_is_lost(settings, model) -> None:
     assert ear.gone == ["disconnected"]
 
 
-async def test_a_server_that_is_gone_without_a_word_is_lost(settings, model) -> None:
+async def test_a_server_that_is_gone_without_a_word_is_lost(settings: MakeSettings, model: FakeModel) -> None:
     ear = Ear()
     (await Dialler(settings(HUM_MODEL_PING_SECONDS=0.2))("m", ear)).listen()
     await until(lambda: ear.events)
@@ -70,7 +72,7 @@ async def test_a_server_that_is_gone_without_a_word_is_lost(settings, model) -> 
     assert ear.gone == ["disconnected"]
 
 
-async def test_a_server_that_takes_nothing_is_lost(settings, model) -> None:
+async def test_a_server_that_takes_nothing_is_lost(settings: MakeSettings, model: FakeModel) -> None:
     ear = Ear()
     opened = await Dialler(settings())("m", ear)
     opened.listen()
@@ -82,7 +84,7 @@ async def test_a_server_that_takes_nothing_is_lost(settings, model) -> None:
     assert ear.gone == ["congested"]
 
 
-async def test_what_comes_before_somebody_listens_is_kept(settings, model) -> None:
+async def test_what_comes_before_somebody_listens_is_kept(settings: MakeSettings, model: FakeModel) -> None:
     ear = Ear()
     opened = await Dialler(settings())("m", ear)
     await until(lambda: model.sockets)
@@ -94,7 +96,7 @@ async def test_what_comes_before_somebody_listens_is_kept(settings, model) -> No
     assert ear.gone == ["closed 1000"]
 
 
-async def test_an_event_in_pieces_that_is_too_long_is_the_last(settings, model) -> None:
+async def test_an_event_in_pieces_that_is_too_long_is_the_last(settings: MakeSettings, model: FakeModel) -> None:
     ear = Ear()
     (await Dialler(settings())("m", ear)).listen()
     await until(lambda: ear.events)
@@ -107,14 +109,16 @@ async def test_an_event_in_pieces_that_is_too_long_is_the_last(settings, model) 
 @pytest.mark.parametrize(
     ("status", "error"), [(401, Refused), (403, Refused), (404, Refused), (429, Unreachable), (503, Unreachable)]
 )
-async def test_a_refusal_is_told_from_a_bad_day(settings, model, status, error) -> None:
+async def test_a_refusal_is_told_from_a_bad_day(
+    settings: MakeSettings, model: FakeModel, status: int, error: type[Refused | Unreachable]
+) -> None:
     model.status = status
     with pytest.raises(error, match=str(status)) as raised:
         await Dialler(settings())("m", Ear())
     assert "sk-secret" not in str(raised.value)
 
 
-async def test_nobody_there_and_nobody_answering_are_unreachable(settings) -> None:
+async def test_nobody_there_and_nobody_answering_are_unreachable(settings: MakeSettings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
         with pytest.raises(Unreachable, match="TimeoutError"):

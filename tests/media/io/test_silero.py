@@ -2,6 +2,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bench import sounds
 from bench.simulation import Phone, World
@@ -16,15 +17,15 @@ FRAME = 160
 
 
 @pytest.fixture(scope="module")
-def silero():
+def silero() -> Silero:
     return Silero.load()
 
 
-def noise(frames, seed=1):
+def noise(frames: int, seed: int = 1) -> list[bytes]:
     return [np.random.default_rng([seed, n]).integers(0x60, 0xFF, FRAME, np.uint8).tobytes() for n in range(frames)]
 
 
-def windows(network, samples):
+def windows(network: Network, samples: NDArray[np.float32]) -> float:
     """The probability at the end of `samples`, computed in whole windows, each with its context."""
     state, told = State(), 0.0
     padded = np.concatenate((np.zeros(CONTEXT, np.float32), samples))
@@ -36,12 +37,12 @@ def windows(network, samples):
     return told
 
 
-def dithered(frames):
+def dithered(frames: list[bytes]) -> NDArray[np.float32]:
     codes = np.frombuffer(b"".join(frames), np.uint8)
     return _LINEAR[codes] + _DITHER[: len(codes)]
 
 
-def test_it_computes_what_the_model_says(silero):
+def test_it_computes_what_the_model_says(silero: Silero) -> None:
     """Compare with the same file run by onnxruntime."""
     onnxruntime = pytest.importorskip("onnxruntime")
     options = onnxruntime.SessionOptions()
@@ -63,7 +64,7 @@ def test_it_computes_what_the_model_says(silero):
     assert max(theirs) - min(theirs) > 0.01
 
 
-def test_history_is_judged_up_to_its_newest_sample(silero):
+def test_history_is_judged_up_to_its_newest_sample(silero: Silero) -> None:
     frames = noise(16)
     told = silero.detector()(b"".join(frames), True)
     assert told == pytest.approx(windows(silero.network, dithered(frames)), abs=1e-4)
@@ -71,13 +72,13 @@ def test_history_is_judged_up_to_its_newest_sample(silero):
     assert silero.detector()(b"".join(changed), True) != pytest.approx(told, abs=1e-6)
 
 
-def test_short_history_drops_its_oldest_samples(silero):
+def test_short_history_drops_its_oldest_samples(silero: Silero) -> None:
     frames = noise(4)
     codes = b"".join(frames)
     assert silero.detector()(codes, True) == silero.detector()(codes[len(codes) % WINDOW :], True)
 
 
-def test_state_is_carried_by_whole_windows_and_what_is_left_leaves_no_trace(silero):
+def test_state_is_carried_by_whole_windows_and_what_is_left_leaves_no_trace(silero: Silero) -> None:
     frames = noise(24, seed=2)
     detector = silero.detector()
     told = [detector(frames[0] + frames[1][:96], True)]  # one window
@@ -92,7 +93,7 @@ def test_state_is_carried_by_whole_windows_and_what_is_left_leaves_no_trace(sile
     assert sum((WINDOW + count * FRAME) % WINDOW == 0 for count in range(len(told))) >= 3
 
 
-def test_frames_that_come_together_are_judged_as_if_they_had_come_one_by_one(silero):
+def test_frames_that_come_together_are_judged_as_if_they_had_come_one_by_one(silero: Silero) -> None:
     frames = noise(12, seed=3)
     apart, together = silero.detector(), silero.detector()
     for detector in (apart, together):
@@ -102,7 +103,7 @@ def test_frames_that_come_together_are_judged_as_if_they_had_come_one_by_one(sil
     assert together(b"", False) == pytest.approx(told[-1], abs=1e-4)
 
 
-def test_a_fresh_candidate_knows_nothing_of_the_last_one_nor_of_other_calls(silero):
+def test_a_fresh_candidate_knows_nothing_of_the_last_one_nor_of_other_calls(silero: Silero) -> None:
     frames, other = b"".join(noise(16)), b"".join(noise(16, seed=9))
     first, second = silero.detector(), silero.detector()
     told = first(frames, True)
@@ -112,7 +113,7 @@ def test_a_fresh_candidate_knows_nothing_of_the_last_one_nor_of_other_calls(sile
     assert first(b"", True) == 0.0
 
 
-def test_a_file_that_is_no_model_is_refused():
+def test_a_file_that_is_no_model_is_refused() -> None:
     for broken in (b"\x3a\xff\xff\xff\x7f", b"\x3b", b"\x80" * 12):
         with pytest.raises(ValueError, match="not an ONNX model"):
             weights(broken)
@@ -121,7 +122,7 @@ def test_a_file_that_is_no_model_is_refused():
         Network({})
 
 
-def loudest(silero, samples):
+def loudest(silero: Silero, samples: NDArray[np.float64]) -> float:
     detector = silero.detector()
     return max(detector(frame, False) for frame in sounds.frames(samples))
 
@@ -137,7 +138,7 @@ NOISES = {
 
 
 @pytest.fixture(scope="module")
-def sentence():
+def sentence() -> bytes:
     if not Speech.available():
         pytest.skip("needs the extra `speech`")
     speech = Speech()
@@ -148,7 +149,7 @@ def sentence():
 
 
 @pytest.mark.speech
-def test_speech_is_confirmed(silero, sentence):
+def test_speech_is_confirmed(silero: Silero, sentence: bytes) -> None:
     detector = silero.detector()
     told = [detector(sentence[at : at + FRAME], False) for at in range(0, len(sentence) - FRAME, FRAME)]
     assert max(told) > 0.95
@@ -156,11 +157,11 @@ def test_speech_is_confirmed(silero, sentence):
 
 
 @pytest.mark.parametrize("name", NOISES)
-def test_what_is_no_speech_is_not_confirmed(silero, name):
+def test_what_is_no_speech_is_not_confirmed(silero: Silero, name: str) -> None:
     assert loudest(silero, NOISES[name]) < VOICED
 
 
-def talking(silero, frames, ms):
+def talking(silero: Silero, frames: list[bytes], ms: int) -> Phone:
     """A call in which the agent talks continuously, with this sound on the caller's line."""
     plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe")
     phone = Phone(World(), plan, confirm=silero.detector(), answer_ms=ms + 2_000)
@@ -173,12 +174,12 @@ def talking(silero, frames, ms):
     return phone
 
 
-def clears(phone):
+def clears(phone: Phone) -> int:
     return sum(isinstance(action, Clear) for _, action in phone.actions)
 
 
 @pytest.mark.parametrize("name", NOISES)
-def test_the_agent_talks_on_over_what_is_no_speech(silero, name):
+def test_the_agent_talks_on_over_what_is_no_speech(silero: Silero, name: str) -> None:
     phone = talking(silero, sounds.frames(NOISES[name]), 11_000)
     assert clears(phone) == 0
     assert phone.told(BargedIn) == []
@@ -186,7 +187,7 @@ def test_the_agent_talks_on_over_what_is_no_speech(silero, name):
 
 
 @pytest.mark.speech
-def test_a_sentence_takes_the_floor(silero, sentence):
+def test_a_sentence_takes_the_floor(silero: Silero, sentence: bytes) -> None:
     frames = [sentence[at : at + FRAME] for at in range(0, len(sentence) - FRAME, FRAME)]
     phone = talking(silero, frames, 4_000)
     (overlap,) = phone.told(BargedIn)

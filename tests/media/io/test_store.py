@@ -5,8 +5,11 @@ import errno
 import os
 import resource
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -22,16 +25,16 @@ from media.io.store import SAVE_BYTES, Store
 LOOK_MS = 100.0
 
 
-def store(path, **changed) -> Store:
+def store(path: Path, **changed: Any) -> Store:
     return Store(Spool(path, fsync=False), settings(**({"HUM_MAX_UNSAVED_BYTES": 1_000} | changed)))
 
 
-def settings(**changed) -> MediaSettings:
+def settings(**changed: Any) -> MediaSettings:
     return MediaSettings(**({"HUM_MIN_FREE_BYTES": 0, "HUM_DISK_CHECK_SECONDS": LOOK_MS / 1000} | changed))
 
 
 @contextmanager
-def full_disk():
+def full_disk() -> Iterator[None]:
     """No file grows or is written any more, as the system says."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
@@ -42,7 +45,7 @@ def full_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def kept(path) -> list[bytes]:
+def kept(path: Path) -> list[bytes]:
     """What the next process finds."""
     spool = Spool(path, fsync=False)
     try:
@@ -51,7 +54,7 @@ def kept(path) -> list[bytes]:
         spool.close()
 
 
-def test_what_the_disk_does_not_take_waits_in_memory_and_is_written_later(tmp_path) -> None:
+def test_what_the_disk_does_not_take_waits_in_memory_and_is_written_later(tmp_path: Path) -> None:
     made = store(tmp_path)
     made.keep(b"one")
     with full_disk():
@@ -68,7 +71,7 @@ def test_what_the_disk_does_not_take_waits_in_memory_and_is_written_later(tmp_pa
     assert kept(tmp_path) == [b"one", b"two", b"three", b"four"]
 
 
-def test_what_waits_is_written_in_pieces_and_in_order(tmp_path) -> None:
+def test_what_waits_is_written_in_pieces_and_in_order(tmp_path: Path) -> None:
     """All of it at once, up to 64 MiB, would keep every call waiting."""
     payloads = [bytes([number]) * (SAVE_BYTES // 2) for number in range(10)]
     made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES)
@@ -91,7 +94,7 @@ def test_what_waits_is_written_in_pieces_and_in_order(tmp_path) -> None:
     assert kept(tmp_path) == payloads
 
 
-def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path) -> None:
+def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path: Path) -> None:
     outbox = Outbox(store(tmp_path), settings(HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES))
     with full_disk():
         for tick in range(4):
@@ -105,7 +108,7 @@ def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path) -> 
     outbox.close()
 
 
-def test_what_control_has_meanwhile_is_never_written(tmp_path) -> None:
+def test_what_control_has_meanwhile_is_never_written(tmp_path: Path) -> None:
     made = store(tmp_path)
     made.keep(b"one")
     with full_disk():
@@ -121,7 +124,7 @@ def test_what_control_has_meanwhile_is_never_written(tmp_path) -> None:
     assert kept(tmp_path) == [b"four", b"five"]
 
 
-def test_all_that_control_has_is_forgotten_though_the_disk_is_full(tmp_path) -> None:
+def test_all_that_control_has_is_forgotten_though_the_disk_is_full(tmp_path: Path) -> None:
     made = store(tmp_path)
     with full_disk():
         made.keep(b"one")
@@ -138,7 +141,7 @@ def test_all_that_control_has_is_forgotten_though_the_disk_is_full(tmp_path) -> 
     assert kept(tmp_path) == [b"three"]
 
 
-def test_little_space_is_told_before_there_is_none(tmp_path) -> None:
+def test_little_space_is_told_before_there_is_none(tmp_path: Path) -> None:
     made = store(tmp_path, HUM_MIN_FREE_BYTES=1 << 60)
     made.look()
     assert "HUM_MIN_FREE_BYTES" in made.fault
@@ -146,7 +149,9 @@ def test_little_space_is_told_before_there_is_none(tmp_path) -> None:
     assert made.settled_bytes == 3, "what there is, is used"
 
 
-def test_a_directory_that_is_gone_or_without_descriptors_is_a_fault_and_no_exception(tmp_path, monkeypatch) -> None:
+def test_a_directory_that_is_gone_or_without_descriptors_is_a_fault_and_no_exception(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = store(tmp_path / "spool")
 
     def none(*_: object, **__: object) -> int:
@@ -160,19 +165,19 @@ def test_a_directory_that_is_gone_or_without_descriptors_is_a_fault_and_no_excep
     assert not made.fault
 
 
-def digits(seq) -> pb.Report:
+def digits(seq: int) -> pb.Report:
     return pb.Report(call_id="call_a", seq=seq, digits=pb.DigitsPressed(digits="1"))
 
 
-def test_an_outbox_goes_on_through_a_full_disk_and_says_so(tmp_path) -> None:
+def test_an_outbox_goes_on_through_a_full_disk_and_says_so(tmp_path: Path) -> None:
     outbox = Outbox(store(tmp_path), settings())
     outbox.flush(0)
-    assert outbox.storing
-    stored = []
+    stored, storing = [], [outbox.storing]
     with full_disk():
         outbox.report(digits(1))
         assert outbox.flush(20)
-        assert not outbox.storing
+        storing.append(outbox.storing)
+        assert storing == [True, False]
         outbox.when_stored(lambda: stored.append(1))
         assert [batch.seq for batch in outbox.pending(0)] == [1]
         outbox.acknowledge(1)
@@ -188,7 +193,7 @@ def test_an_outbox_goes_on_through_a_full_disk_and_says_so(tmp_path) -> None:
     assert len(kept(tmp_path)) == 1
 
 
-def test_reports_beyond_the_cap_are_counted_and_nobody_waits_for_ever(tmp_path) -> None:
+def test_reports_beyond_the_cap_are_counted_and_nobody_waits_for_ever(tmp_path: Path) -> None:
     batch_bytes = len(pb.ReportBatch(reports=[digits(1)]).SerializeToString())
     outbox = Outbox(store(tmp_path), settings(HUM_MAX_UNSAVED_BYTES=batch_bytes))
     before, stored = metrics.REPORTS_LOST._value.get(), []
@@ -207,10 +212,10 @@ def test_reports_beyond_the_cap_are_counted_and_nobody_waits_for_ever(tmp_path) 
     assert len(kept(tmp_path)) == 1
 
 
-def test_a_batch_that_cannot_be_read_does_not_hold_up_those_after_it(tmp_path) -> None:
+def test_a_batch_that_cannot_be_read_does_not_hold_up_those_after_it(tmp_path: Path) -> None:
     spool = Spool(tmp_path, fsync=False)
     spool.append(b"\xff\xff")
-    outbox = Outbox(Store(spool, MediaSettings(HUM_MIN_FREE_BYTES=0)), settings())
+    outbox = Outbox(Store(spool, MediaSettings(min_free_bytes=0)), settings())
     outbox.report(digits(1))
     outbox.flush(0)
     assert [(batch.seq, len(batch.reports)) for batch in outbox.pending(0)] == [(1, 0), (2, 1)]
@@ -218,7 +223,7 @@ def test_a_batch_that_cannot_be_read_does_not_hold_up_those_after_it(tmp_path) -
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_a_spool_notes_what_is_done_when_the_disk_takes_it_again(tmp_path, number) -> None:
+def test_a_spool_notes_what_is_done_when_the_disk_takes_it_again(tmp_path: Path, number: int) -> None:
     spool = Spool(tmp_path, fsync=False)
     for payload in (b"one", b"two", b"three"):
         spool.append(payload)
@@ -231,7 +236,7 @@ def test_a_spool_notes_what_is_done_when_the_disk_takes_it_again(tmp_path, numbe
     assert len(kept(tmp_path)) == 3 - number
 
 
-def acknowledged(path, count: int, **changed) -> Outbox:
+def acknowledged(path: Path, count: int, **changed: Any) -> Outbox:
     """An outbox whose batches control has, acknowledged at 0 ms; each about 1 KB."""
     outbox = Outbox(Store(Spool(path, fsync=False), settings(**changed)), settings(**changed))
     for number in range(count):
@@ -241,20 +246,20 @@ def acknowledged(path, count: int, **changed) -> Outbox:
     return outbox
 
 
-def test_no_more_is_kept_than_may_be(tmp_path) -> None:
+def test_no_more_is_kept_than_may_be(tmp_path: Path) -> None:
     outbox = acknowledged(tmp_path, 10, HUM_KEEP_ACKNOWLEDGED_BYTES=4_500)
     outbox.flush(1_000)
     assert on_disk(outbox) == [7, 8, 9, 10]
     resume(outbox, 3)
     assert outbox.acknowledged == 6, "what is forgotten can't be sent again"
-    assert outbox.report(pb.Report(call_id="d", seq=11)) is None
+    outbox.report(pb.Report(call_id="d", seq=11))
     outbox.flush(2_000)
     assert [batch.seq for batch in outbox.pending(outbox.acknowledged)] == [7, 8, 9, 10, 11]
     outbox.flush(100_000)
     assert len(outbox._keeping._store) == 5, "control does not have them"
 
 
-def test_what_control_lost_is_kept_until_it_has_it_again_for_a_minute(tmp_path) -> None:
+def test_what_control_lost_is_kept_until_it_has_it_again_for_a_minute(tmp_path: Path) -> None:
     outbox = acknowledged(tmp_path, 4)
     outbox.flush(1_000)
     resume(outbox, 2)
@@ -269,14 +274,14 @@ def test_what_control_lost_is_kept_until_it_has_it_again_for_a_minute(tmp_path) 
     assert not on_disk(outbox)
 
 
-def test_a_process_that_ends_leaves_only_what_control_lacks(tmp_path) -> None:
+def test_a_process_that_ends_leaves_only_what_control_lacks(tmp_path: Path) -> None:
     outbox = acknowledged(tmp_path, 3)
     outbox.report(pb.Report(call_id="d", seq=4))
     outbox.close()
     assert len(kept(tmp_path)) == 1
 
 
-def test_a_full_disk_keeps_nothing_that_control_has(tmp_path) -> None:
+def test_a_full_disk_keeps_nothing_that_control_has(tmp_path: Path) -> None:
     outbox = acknowledged(tmp_path, 3)
     with full_disk():
         outbox.report(pb.Report(call_id="d", seq=4))
@@ -295,7 +300,7 @@ def resume(outbox: Outbox, number: int) -> None:
     asyncio.run(outbox.resume(number))
 
 
-def test_what_control_has_takes_no_memory(tmp_path) -> None:
+def test_what_control_has_takes_no_memory(tmp_path: Path) -> None:
     outbox = acknowledged(tmp_path, 4)
     outbox.flush(1_000)
     spool = outbox._keeping._store._spool
@@ -304,7 +309,7 @@ def test_what_control_has_takes_no_memory(tmp_path) -> None:
     assert [batch.seq for batch in outbox.pending(0)] == [2, 3, 4], "it is on disk"
 
 
-def test_what_control_lost_and_the_disk_does_not_give_back_is_no_exception(tmp_path) -> None:
+def test_what_control_lost_and_the_disk_does_not_give_back_is_no_exception(tmp_path: Path) -> None:
     outbox = acknowledged(tmp_path, 4)
     outbox.flush(1_000)
     for path in outbox._keeping._store._spool.directory.glob("*.seg"):
@@ -329,7 +334,7 @@ class Hanging:
         self._let.set()
 
 
-def test_while_the_disk_hangs_reports_go_to_control_and_are_written_later(tmp_path) -> None:
+def test_while_the_disk_hangs_reports_go_to_control_and_are_written_later(tmp_path: Path) -> None:
     disk, stored = Hanging(), []
     outbox = Outbox(store(tmp_path), settings(), disk)
     for seq in (1, 2, 3):
@@ -346,5 +351,5 @@ def test_while_the_disk_hangs_reports_go_to_control_and_are_written_later(tmp_pa
     outbox.flush(5_000)
     disk.let()
     outbox.close()
-    assert outbox.storing and not outbox._keeping.unsaved_bytes
+    assert (outbox.storing, outbox._keeping.unsaved_bytes) == (True, 0)
     assert len(kept(tmp_path)) == 1, "what control lacks"

@@ -1,8 +1,10 @@
 """A call that was moved goes on exactly as the one that was not."""
 
 import gc
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +22,7 @@ from media.recorder import AT_ONCE
 from media.takeover import codec
 from media.takeover.codec import NotMovable, pack, unpack
 
-CLIPS = {
+CLIPS: dict[ClipKind, Clip | tuple[Clip, ...]] = {
     ClipKind.GREETING: Clip("Good morning, how may I help?", b"\x21" * 8_000),
     ClipKind.FILLER: (Clip("One moment.", b"\x22" * 4_000),),
     ClipKind.HOLD: Clip("Please hold.", b"\x23" * 6_000),
@@ -30,30 +32,30 @@ TOOL = Tool("stock", "Look something up.", '{"type":"object"}', 2_000)
 SILERO = Silero.load()
 
 
-def plan(**changes):
+def plan(**changes: Any) -> CallPlan:
     clips = {kind: clip for kind, clip in CLIPS.items() if not isinstance(clip, tuple)}
     rules = PauseRules(on_keys=True, phrases=("card number",))
     bare = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", clips=clips, tools=(TOOL,), recording=True)
     return replace(bare, pauses=rules, **changes)
 
 
-def renewed(phone):
+def renewed(phone: Phone) -> None:
     """What does not travel: the first detector's noise model begins anew."""
     phone.talk._floor._vad._webrtc = webrtcvad.Vad(2)
 
 
-def moved(phone):
+def moved(phone: Phone) -> None:
     phone.talk = unpack(pack(phone.talk), SILERO.network, AT_ONCE)
 
 
-def script(phone, seed):
+def script(phone: Phone, seed: int) -> None:
     """A call in which something of everything happens."""
     world, at = phone.world, phone.world.now
 
-    def do(ms, act):
+    def do(ms: int, act: Callable[..., Any]) -> None:
         world.at(at + ms, act)
 
-    def command(each):
+    def command(each: Any) -> None:
         phone.carry(phone.talk.command(each, world.now))
 
     do(50, lambda: command(Watch(60_000)))
@@ -72,11 +74,11 @@ def script(phone, seed):
     do(19_000, lambda: phone.speak(600, seed))
 
 
-def _running(phone):
+def _running(phone: Phone) -> str:
     return next(iter(phone.talk._model.tools._tools._running), "none")
 
 
-def run(cuts, act, seed, until=22_000.0):
+def run(cuts: list[int] | range, act: Callable[..., Any], seed: int, until: float = 22_000.0) -> Phone:
     phone = Phone(World(), plan(), 40, 8, seed, SILERO.detector())
     script(phone, seed)
     begun = phone.world.now
@@ -89,15 +91,15 @@ def run(cuts, act, seed, until=22_000.0):
 
 @pytest.mark.fuzz
 @given(st.lists(st.integers(0, 21_900), min_size=1, max_size=4), st.integers(1, 9))
-def test_a_moved_call_acts_as_the_one_that_stayed(cuts, seed):
+def test_a_moved_call_acts_as_the_one_that_stayed(cuts: list[int], seed: int) -> None:
     same(cuts, seed)
 
 
-def test_a_call_that_moves_often_acts_as_the_one_that_stayed():
+def test_a_call_that_moves_often_acts_as_the_one_that_stayed() -> None:
     same(range(100, 21_900, 700), 3)
 
 
-def same(cuts, seed):
+def same(cuts: list[int] | range, seed: int) -> None:
     stayed, left = run(cuts, renewed, seed), run(cuts, moved, seed)
     assert len(stayed.actions) > 500
     assert msgspec.json.encode([repr(each) for each in left.actions]) == msgspec.json.encode(
@@ -106,7 +108,7 @@ def same(cuts, seed):
     assert left.model.received == stayed.model.received
 
 
-def test_a_state_is_small_and_holds_each_object_once():
+def test_a_state_is_small_and_holds_each_object_once() -> None:
     phone = run([], renewed, 3, until=12_000)
     state = pack(phone.talk)
     assert len(state) < 200_000
@@ -116,10 +118,12 @@ def test_a_state_is_small_and_holds_each_object_once():
     assert back._floor._vad._hearing._sound._confirm._network is SILERO.network
 
 
-def test_a_mailbox_moves_as_well():
+def test_a_mailbox_moves_as_well() -> None:
     box = Mailbox(MailboxPlan(openings=(Clip("Leave a message.", b"\x21" * 800),)))
     twin = unpack(pack(box), None, AT_ONCE)
-    for each, now_ms in ((Started("MZ1", "CA1"), 1.0), *((Audio(b"\xff" * 160, n * 20), 20.0 * n) for n in range(80))):
+    heard: list[tuple[Started | Audio, float]] = [(Started("MZ1", "CA1"), 1.0)]
+    heard += [(Audio(b"\xff" * 160, n * 20), 20.0 * n) for n in range(80)]
+    for each, now_ms in heard:
         assert box.from_leg(each, now_ms) == twin.from_leg(each, now_ms)
         assert box.tick(now_ms) == twin.tick(now_ms)
         twin = unpack(pack(twin), None, AT_ONCE)
@@ -128,19 +132,19 @@ def test_a_mailbox_moves_as_well():
     assert box.leg_gone(1_900.0, HangUp("caller")) == twin.leg_gone(1_900.0, HangUp("caller"))
 
 
-def test_a_path_has_the_same_name_for_each_python():
+def test_a_path_has_the_same_name_for_each_python() -> None:
     state = pack({"file": Path("/a/b")})
     assert b"pathlib" not in state  # whose parts have other names from 3.13 on
     assert unpack(state, None, AT_ONCE) == {"file": Path("/a/b")}
 
 
 @pytest.mark.parametrize("foreign", [memoryview(b""), lambda: None, gc.collect, codec.pack], ids=range(4))
-def test_what_is_no_state_does_not_travel(foreign):
+def test_what_is_no_state_does_not_travel(foreign: Callable[..., Any] | memoryview) -> None:
     with pytest.raises(NotMovable):
         unpack(pack({"state": foreign}), None, AT_ONCE)
 
 
-def test_a_state_of_other_code_is_not_understood():
+def test_a_state_of_other_code_is_not_understood() -> None:
     state = pack(Mailbox(MailboxPlan()))
     with pytest.raises(NotMovable):
         unpack(state.replace(b"Mailbox", b"Postbox"), None, AT_ONCE)

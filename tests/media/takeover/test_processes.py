@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ CALLS = 40
 LONGEST_SILENCE_MS = 5_000  # other tests have the cores, too; `python -m bench.takeover` measures it
 
 
-def test_what_is_missing_is_seen():
+def test_what_is_missing_is_seen() -> None:
     counted = Counted()
     sound = b"\x21" * 160
     whole = b"".join(frame(number, sound) for number in (0, 1, 2, 5, 6, 4))
@@ -27,7 +28,7 @@ def test_what_is_missing_is_seen():
     assert number_of(sound) is None
 
 
-async def test_calls_move_three_times_and_nobody_notices():
+async def test_calls_move_three_times_and_nobody_notices() -> None:
     async with benched() as bench:
         await bench.ring(CALLS)
         await asyncio.sleep(2)
@@ -49,7 +50,7 @@ async def test_calls_move_three_times_and_nobody_notices():
             assert numbers == list(range(len(numbers)))
 
 
-async def test_a_successor_that_is_killed_takes_only_what_it_had():
+async def test_a_successor_that_is_killed_takes_only_what_it_had() -> None:
     async with benched(HUM_TAKEOVER_CALLS="1") as bench:
         load, control = bench.load, bench.control
         await bench.ring(CALLS)
@@ -85,7 +86,7 @@ CONNECTS += "sys.argv[2] == 'closes' and s.close(); time.sleep(60)"
 
 
 @pytest.mark.parametrize("closes", [True, False])
-async def test_a_process_that_is_dead_is_told_from_one_that_closes_its_connection(tmp_path, closes):
+async def test_a_process_that_is_dead_is_told_from_one_that_closes_its_connection(tmp_path: Path, closes: bool) -> None:
     waiting = channel.waiting_at(tmp_path / "socket")
     command = (sys.executable, "-c", CONNECTS, str(tmp_path / "socket"), "closes" if closes else "stays")
     async with running(*command) as process:

@@ -5,6 +5,9 @@ import contextlib
 import json
 import shutil
 import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
@@ -19,21 +22,24 @@ from media.io import handing
 from media.takeover import channel as wire
 from media.takeover import codec
 from media.takeover.channel import Channel, Gone
+from media.takeover.giving import Giving, _Way
 from media.takeover.taking import Predecessor
-from tests.media.conftest import Plane, voice
+from tests.media.conftest import FakeControl, FakeModel, Line, Plane, StartPlane, voice
+from tests.support.present import present
 from tests.support.waits import patience, until
 
 
 class Caller:
     """Sends a frame every 20 ms, answers marks at once, and keeps what it hears."""
 
-    def __init__(self, line):
-        self.line, self.heard, self.at = line, bytearray(), []
-        self.saying = []
+    def __init__(self, line: Line) -> None:
+        self.line, self.heard = line, bytearray()
+        self.at: list[float] = []
+        self.saying: list[bytes] = []
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._speak())]
         self.is_closed = False
 
-    async def _read(self):
+    async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         async for text in self.line.connection:
             message = json.loads(text)
@@ -43,7 +49,7 @@ class Caller:
                 await self.line.say("mark", mark=message["mark"])
         self.is_closed = True
 
-    async def _speak(self):
+    async def _speak(self) -> None:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
@@ -51,11 +57,11 @@ class Caller:
             due += 0.02
             await asyncio.sleep(max(0.0, due - loop.time()))
 
-    def speak(self, ms, seed=3):
+    def speak(self, ms: int, seed: int = 3) -> None:
         ulaw = voice(ms, seed)
         self.saying += [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
 
-    async def speak_until(self, met):
+    async def speak_until(self, met: Callable[..., Any]) -> None:
         """Say a word again and again until it is answered: frames that come late and at once may make no turn."""
         async with patience():
             while not met():
@@ -63,14 +69,14 @@ class Caller:
                 for _ in range(60):
                     await asyncio.sleep(0 if met() else 0.05)
 
-    async def stop(self):
+    async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
-async def calling(plane, token="t1"):
+async def calling(plane: Plane, token: str = "t1") -> AsyncIterator[Caller]:
     async with plane.joined(token) as line:
         caller = Caller(line)
         try:
@@ -80,14 +86,14 @@ async def calling(plane, token="t1"):
 
 
 @pytest.fixture
-async def first(plane):
+async def first(plane: StartPlane) -> Plane:
     started = await plane(HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
     await until(lambda: started.given.takeover_path.exists())
     return started
 
 
 @contextlib.asynccontextmanager
-async def successor(first):
+async def successor(first: Plane) -> AsyncIterator[Plane]:
     """The next plane, which takes over what the first one has."""
     predecessor = await Predecessor.at(first.given.takeover_path, 5)
     assert predecessor is not None
@@ -96,7 +102,7 @@ async def successor(first):
         yield Plane(first.given, media)
 
 
-def numbers(control, call_id):
+def numbers(control: FakeControl, call_id: str) -> list[int]:
     """The numbers of a call's reports, as control takes them: each once."""
     seen, last = [], 0
     for report in control.reports(call_id):
@@ -106,7 +112,7 @@ def numbers(control, call_id):
     return seen
 
 
-async def test_a_call_goes_on_in_the_next_process(first, control, model):
+async def test_a_call_goes_on_in_the_next_process(first: Plane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1", recording_enabled=True)
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
@@ -126,7 +132,7 @@ async def test_a_call_goes_on_in_the_next_process(first, control, model):
             assert not caller.is_closed
             control.command("call_t1", node=second.media.link.node, hang_up={})
             await until(lambda: control.ended("call_t1"))
-    assert control.ended("call_t1").reason == "hang_up"
+    assert present(control.ended("call_t1")).reason == "hang_up"
     assert numbers(control, "call_t1") == list(range(1, len(numbers(control, "call_t1")) + 1))
     kinds = control.kinds("call_t1")
     assert kinds.count("recording_started") == 1
@@ -136,18 +142,19 @@ async def test_a_call_goes_on_in_the_next_process(first, control, model):
     assert len(list(first.given.recordings_dir.rglob("*.wav"))) == 1
 
 
-async def raw(first, version=None):
+async def raw(first: Plane, version: int | None = None) -> Channel:
     """A successor by hand, which has said that it serves."""
-    channel = Channel(wire.connected_to(first.given.takeover_path))
+    channel = Channel(present(wire.connected_to(first.given.takeover_path)))
     channel.send(wire.Hello(codec.VERSION if version is None else version))
     listener, (descriptor,) = await channel.receive()
+    assert isinstance(listener, wire.Listener)
     assert listener.node == first.media.link.node
     wire.close_all([descriptor])
     channel.send(wire.Serving())
     return channel
 
 
-async def test_a_call_stays_if_the_successor_dies_with_it(first, control, model):
+async def test_a_call_stays_if_the_successor_dies_with_it(first: Plane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1")
     control.offer("t2")
     async with calling(first) as caller:
@@ -175,7 +182,9 @@ async def test_a_call_stays_if_the_successor_dies_with_it(first, control, model)
             assert len(model.sockets) == 2
 
 
-async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it(plane, control, model):
+async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it(
+    plane: StartPlane, control: FakeControl, model: FakeModel
+) -> None:
     first = await plane(HUM_TAKEOVER_ANSWER_MS=50, HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
     await until(lambda: first.given.takeover_path.exists())
     control.offer("t1")
@@ -184,12 +193,14 @@ async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it
         silent = await raw(first)
         call, descriptors = await silent.receive()
         wire.close_all(descriptors)
+        assert isinstance(call, wire.Call)
         assert await silent.receive() == (wire.Kept(call.number), [])
         with pytest.raises(Gone):
             await silent.receive()
         unwilling = await raw(first)
         call, descriptors = await unwilling.receive()
         wire.close_all(descriptors)
+        assert isinstance(call, wire.Call)
         unwilling.send(wire.Refused(call.number, "it is Tuesday"))
         assert await unwilling.receive() == (wire.Over(), [])
         await caller.speak_until(lambda: "response.create" in model.types())
@@ -198,7 +209,7 @@ async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it
         unwilling.close()
 
 
-async def test_a_state_of_another_version_drains(first, control, model):
+async def test_a_state_of_another_version_drains(first: Plane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1")
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
@@ -210,11 +221,13 @@ async def test_a_state_of_another_version_drains(first, control, model):
         later.close()
 
 
-async def test_the_successor_goes_on_if_the_predecessor_dies(first, control, model, monkeypatch):
+async def test_the_successor_goes_on_if_the_predecessor_dies(
+    first: Plane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between its answer and the last word: the call is whole in the successor."""
     control.offer("t1")
 
-    def die(giving, channel, way):
+    def die(giving: Giving, channel: Channel, way: _Way) -> None:
         channel.close()  # as the kernel does; our copies of the sockets go as well
         giving._server.held.calls.pop(way.shell)
         way.shell.let_go()
@@ -238,12 +251,14 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(first, control, mod
             assert len(model.sockets) == 1
 
 
-async def test_the_predecessor_goes_on_if_its_last_word_can_not_be_sent(first, control, model, monkeypatch):
+async def test_the_predecessor_goes_on_if_its_last_word_can_not_be_sent(
+    first: Plane, control: FakeControl, model: FakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A successor that stalls has a full socket; nothing more reaches it, and it must not take the end for a death."""
     control.offer("t1")
     real, refused = Channel.send, []
 
-    def send(self, message, descriptors=()):
+    def send(self: Channel, message: wire.Message, descriptors: Sequence[int] = ()) -> None:
         if isinstance(message, wire.Yours | wire.Kept):
             refused.append(message)
             raise Gone("it does not read")
@@ -260,7 +275,9 @@ async def test_the_predecessor_goes_on_if_its_last_word_can_not_be_sent(first, c
             assert not caller.is_closed
 
 
-async def test_who_is_listened_to_moves_when_nobody_listens(first, control, model):
+async def test_who_is_listened_to_moves_when_nobody_listens(
+    first: Plane, control: FakeControl, model: FakeModel
+) -> None:
     control.offer("t1")
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
@@ -275,7 +292,7 @@ async def test_who_is_listened_to_moves_when_nobody_listens(first, control, mode
             assert not caller.is_closed
 
 
-async def test_a_tool_that_runs_answers_the_next_process(first, control, model):
+async def test_a_tool_that_runs_answers_the_next_process(first: Plane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1", tools=[pb.Tool(name="stock", parameters_json="{}", timeout_ms=20_000)])
     model.tools = ["stock"]
     async with calling(first) as caller:
@@ -290,7 +307,9 @@ async def test_a_tool_that_runs_answers_the_next_process(first, control, model):
             await until(lambda: any('"left":3' in json.dumps(each).replace("\\", "") for each in model.received))
 
 
-async def test_reports_that_control_does_not_have_come_along(first, control, model):
+async def test_reports_that_control_does_not_have_come_along(
+    first: Plane, control: FakeControl, model: FakeModel
+) -> None:
     control.offer("t1")
     async with calling(first) as caller:
         await until(lambda: "started" in control.kinds())
@@ -315,7 +334,7 @@ async def test_reports_that_control_does_not_have_come_along(first, control, mod
     assert numbers(control, "call_t1") == list(range(1, len(numbers(control, "call_t1")) + 1))
 
 
-async def test_a_call_that_is_joining_moves_once_it_talks(first, control, model):
+async def test_a_call_that_is_joining_moves_once_it_talks(first: Plane, control: FakeControl, model: FakeModel) -> None:
     control.offer("t1")
     control.opens.clear()
     async with calling(first) as caller:
@@ -330,7 +349,7 @@ async def test_a_call_that_is_joining_moves_once_it_talks(first, control, model)
             assert not caller.is_closed
 
 
-async def test_nobody_there_is_no_predecessor(tmp_path):
+async def test_nobody_there_is_no_predecessor(tmp_path: Path) -> None:
     assert await Predecessor.at(tmp_path / "nothing", 1) is None
     stale = wire.waiting_at(tmp_path / "stale")
     assert (tmp_path / "stale").stat().st_mode & 0o777 == 0o600
@@ -340,7 +359,7 @@ async def test_nobody_there_is_no_predecessor(tmp_path):
         assert await Predecessor.at(tmp_path / "stale", 0.05) is None  # and one that says nothing is not waited for
 
 
-async def test_a_path_may_be_long(tmp_path):
+async def test_a_path_may_be_long(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
     with wire.waiting_at(folder / "takeover"):
@@ -349,14 +368,14 @@ async def test_a_path_may_be_long(tmp_path):
         connection.close()
 
 
-async def test_another_users_process_gets_nothing(first, monkeypatch):
+async def test_another_users_process_gets_nothing(first: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 12_345)
     assert await Predecessor.at(first.given.takeover_path, 1) is None
 
 
 async def test_an_encrypted_model_socket_is_dialled_anew_with_the_conversation(
-    plane, control, model, tmp_path, monkeypatch
-):
+    plane: StartPlane, control: FakeControl, model: FakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     certificate = self_signed(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -399,7 +418,9 @@ backend openai
 
 @pytest.mark.nodes
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="needs haproxy")
-async def test_an_encrypted_model_socket_moves_if_a_local_proxy_encrypts_it(plane, control, model, tmp_path):
+async def test_an_encrypted_model_socket_moves_if_a_local_proxy_encrypts_it(
+    plane: StartPlane, control: FakeControl, model: FakeModel, tmp_path: Path
+) -> None:
     certificate = self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
