@@ -13,16 +13,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 import websockets
 
-from bench.programs import Program as TheProgram
+from bench.programs import Program as Process
 from bench.programs import running
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import sign
@@ -39,7 +38,7 @@ GREETING = pb.Clip(kind="greeting", text="Hello there.", audio_ulaw=tone(800))
 class Program:
     """A media plane as a program, its log in a file."""
 
-    def __init__(self, process: TheProgram, media_url: str, log: Path) -> None:
+    def __init__(self, process: Process, media_url: str, log: Path) -> None:
         self.process, self.log = process, log
         self.url = f"{media_url}/media/twilio"
         self.http = httpx.AsyncClient(base_url=media_url.replace("ws:", "http:"), timeout=60)
@@ -78,10 +77,13 @@ class Program:
         return time.monotonic() - began
 
 
+StartProgram = Callable[..., Awaitable[Program]]
+
+
 @pytest.fixture
 async def program(
     settings: MakeSettings, control: FakeControl, model: FakeModel, tmp_path: Path
-) -> AsyncIterator[Callable[..., Any]]:
+) -> AsyncIterator[StartProgram]:
     """Starts it, with a limit of descriptors if one is named."""
     async with contextlib.AsyncExitStack() as stack:
 
@@ -172,7 +174,7 @@ class Caller:
 
 
 async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(
-    program: Callable[..., Any], control: FakeControl, model: FakeModel, tmp_path: Path
+    program: StartProgram, control: FakeControl, model: FakeModel, tmp_path: Path
 ) -> None:
     media = await program()
     async with contextlib.AsyncExitStack() as stack:
@@ -210,7 +212,7 @@ async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(
 
 
 async def test_a_disk_that_fills_up_and_is_emptied(
-    program: Callable[..., Any], control: FakeControl, model: FakeModel, small_disk: Path
+    program: StartProgram, control: FakeControl, model: FakeModel, small_disk: Path
 ) -> None:
     media = await program(root=small_disk)
     async with contextlib.AsyncExitStack() as stack:
@@ -240,7 +242,7 @@ async def test_a_disk_that_fills_up_and_is_emptied(
 
 
 async def test_a_full_disk_while_control_is_away_too_loses_no_report(
-    program: Callable[..., Any], control: FakeControl, model: FakeModel
+    program: StartProgram, control: FakeControl, model: FakeModel
 ) -> None:
     media = await program()
     async with contextlib.AsyncExitStack() as stack:
@@ -261,7 +263,7 @@ async def test_a_full_disk_while_control_is_away_too_loses_no_report(
 
 
 async def test_few_descriptors_are_few_calls_and_no_harm(
-    program: Callable[..., Any], control: FakeControl, model: FakeModel
+    program: StartProgram, control: FakeControl, model: FakeModel
 ) -> None:
     media = await program(descriptors=128)
     watched = psutil.Process(media.process.pid)

@@ -79,7 +79,7 @@ def test_all_that_is_said_arrives() -> None:
         ("{}", 9, (9_000,)),
     ],
 )
-def test_a_silent_call_ends_when_it_is_told_to(prompts: str, end_seconds: int, gaps_ms: tuple[Any, ...]) -> None:
+def test_a_silent_call_ends_when_it_is_told_to(prompts: str, end_seconds: int, gaps_ms: tuple[int, ...]) -> None:
     plan = plan_of(pb.OpenSessionResponse(idle_prompts_json=prompts, idle_end_seconds=end_seconds), GIVEN)
     assert (plan.idle_gaps_ms, plan.idle_prompts) == (gaps_ms, len(gaps_ms) - 1)
 

@@ -7,7 +7,6 @@ import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
@@ -61,7 +60,7 @@ class Caller:
         ulaw = voice(ms, seed)
         self.saying += [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
 
-    async def speak_until(self, met: Callable[..., Any]) -> None:
+    async def speak_until(self, met: Callable[[], object]) -> None:
         """Say a word again and again until it is answered: frames that come late and at once may make no turn."""
         async with patience():
             while not met():
