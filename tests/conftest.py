@@ -23,13 +23,13 @@ import uvloop
 
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
-from tests import parked, ports, quick
-from tests.databases import LENT_PREFIX, Databases, drop, introspect_once, new, open_schema
-from tests.examples import ALL, USUAL, examples
-from tests.stalls import Stalls
+from tests.support import parked, ports, quick
+from tests.support.databases import LENT_PREFIX, Databases, drop, introspect_once, new, open_schema
+from tests.support.examples import ALL, USUAL, examples
+from tests.support.stalls import Stalls
 from tests.topics import TOPICS
 
-pytest_plugins = ["tests.workers"]
+pytest_plugins = ["tests.support.workers"]
 
 #: Nothing here outlives its test; and an autovacuum would hold back readers behind the horizon.
 FAST = {

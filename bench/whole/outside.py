@@ -24,7 +24,7 @@ from sandbox.load.harness import script, words
 from sandbox.openai import Model, Script
 from sandbox.twilio import Call, Carrier
 from sandbox.twilio.message import Message
-from tests.stalls import Stalls
+from tests.support.stalls import Stalls
 
 ACCOUNT, TOKEN, KEY, NUMBER = "AC" + "7" * 32, "carrier-token", "sk-bench", "+13175550100"
 CARRIER_PORT, MODEL_PORT = 9001, 9002

@@ -27,7 +27,7 @@ from hum.v1 import runtime_pb2 as pb
 from storage import identity, media_links
 from storage.db import AWAY, BUSY, Db
 from storage.migrate import migrate
-from tests.stalls import Stalls
+from tests.support.stalls import Stalls
 
 REPORTERS = 8
 PAUSE_SECONDS = 0.01

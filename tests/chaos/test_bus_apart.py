@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.net import ROOT, Network
-from tests.natsservers import Cluster
-from tests.stalls import Stalls
+from tests.support.natsservers import Cluster
+from tests.support.stalls import Stalls
 
 pytestmark = pytest.mark.nodes
 #: How long news may be away when a server falls silent, and when the network is back.

@@ -11,8 +11,8 @@ import pytest
 
 from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import Postgres, url
-from tests.stalls import Stalls
-from tests.waits import patience
+from tests.support.stalls import Stalls
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.nodes
 #: HUM_DATABASE_SILENT_SECONDS is 3; an idle transaction would be ended after 60.

@@ -16,7 +16,7 @@ import trustme
 
 from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import Postgres, url
-from tests.stalls import Stalls
+from tests.support.stalls import Stalls
 
 pytestmark = pytest.mark.nodes
 #: A plane that nobody answers says so, and says when it is over.

@@ -24,7 +24,7 @@ from storage.migrate import ROLES, CannotMigrate, migrate
 from storage.walls import NotWalled, check_walls
 from tests.chaos.net import ROOT
 from tests.chaos.servers import AS_NOBODY
-from tests.waits import patience
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.nodes
 #: What many guides advise for clients that ask for more than a pooler knows.

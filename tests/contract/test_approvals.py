@@ -20,7 +20,7 @@ from tests.contract.test_mcp import ORDER, bound, on_call, shop
 from tests.contract.test_resumed import joined_again
 from tests.contract.test_tools import run
 from tests.control.conftest import FakeCarrier, outside
-from tests.waits import patience
+from tests.support.waits import patience
 
 __all__ = ["shop"]
 CARD = "4111 1111 1111 1111"

@@ -35,8 +35,8 @@ from storage.event_runs import NewRun
 from storage.mcp import Definition, ToolRow
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
-from tests.examples import sample
-from tests.waits import patience
+from tests.support.examples import sample
+from tests.support.waits import patience
 
 PAGE = Path(__file__).parents[2] / "docs/authorization.md"
 REFUSED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}

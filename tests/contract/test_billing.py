@@ -20,12 +20,12 @@ from hum.clock import now
 from hum.ids import Kind
 from sandbox.stripe import Fault, Stripe
 from storage import billing
-from tests import billing as stock
-from tests.billing import KEY, PLANS, SECRET
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.control.billing.test_metering import USE
 from tests.control.campaigns.conftest import LIMITS
+from tests.support import billing as stock
+from tests.support.billing import KEY, PLANS, SECRET
 
 NO_BILLING = "This deployment has no billing"
 

@@ -13,8 +13,8 @@ from control.calls import lost
 from hum.v1 import calls_pb2, runtime_pb2_grpc
 from hum.v1 import runtime_pb2 as pb
 from tests.contract.conftest import Edge
-from tests.endings import ends_are_told
-from tests.waits import patience
+from tests.support.endings import ends_are_told
+from tests.support.waits import patience
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")

@@ -9,7 +9,7 @@ from grpc import aio
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from sandbox.twilio import sign
 from tests.contract.conftest import ACCOUNT, PUBLIC, SUBACCOUNT, TOKEN, Edge
-from tests.endings import ends_are_told
+from tests.support.endings import ends_are_told
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")

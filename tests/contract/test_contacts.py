@@ -21,7 +21,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.control.contacts.test_phone import SPELLINGS
 from tests.control.contacts.test_sheets import cells
-from tests.examples import examples
+from tests.support.examples import examples
 
 ANN = {
     "phone_e164": "+13175551234",

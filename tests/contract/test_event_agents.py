@@ -30,7 +30,7 @@ from tests.contract.test_http_tools import serving
 from tests.contract.test_triggers_page import run as run_block
 from tests.control.conftest import FakeCarrier, Silent
 from tests.control.eventagents.conftest import LIMITS
-from tests.waits import patience
+from tests.support.waits import patience
 
 PAGE = (Path(__file__).parents[2] / "docs/event-agents.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

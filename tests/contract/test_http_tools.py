@@ -23,7 +23,7 @@ from tests.contract.test_browser_calls import linked, place
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_live_stream import Media, answered
 from tests.contract.test_tools import run
-from tests.waits import patience
+from tests.support.waits import patience
 
 CARD = "4111 1111 1111 1111"
 TOOL: dict[str, Any] = {

@@ -16,7 +16,7 @@ from gateway import app as gateway
 from hum.settings import GatewaySettings
 from tests.contract.conftest import PUBLIC, TOKEN, Browser
 from tests.control.conftest import Plane
-from tests.waits import patience
+from tests.support.waits import patience
 
 NANOIDP = Path(__file__).parents[2] / ".venv-oidc/bin/nanoidp"
 PERSON = {"username": "grace", "password": "hopper"}

@@ -26,7 +26,7 @@ from tests.contract.test_tools import joined, run
 from tests.control.conftest import FakeCarrier, outside
 from tests.control.knowledge.documents import docx, pdf
 from tests.control.knowledge.test_jobs import serving
-from tests.waits import patience
+from tests.support.waits import patience
 
 RULES = "# Returns\n\nSend the parcel back within thirty days.\n\n# Parking\n\nBehind the house."
 NEW = {"name": "House rules", "text": RULES, "format": "markdown"}

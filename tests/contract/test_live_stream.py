@@ -19,8 +19,8 @@ from hum.v1 import calls_pb2, runtime_pb2, runtime_pb2_grpc
 from storage.db import AWAY
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
-from tests.endings import ends_are_told
-from tests.waits import patience
+from tests.support.endings import ends_are_told
+from tests.support.waits import patience
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")

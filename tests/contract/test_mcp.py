@@ -13,7 +13,7 @@ from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import Media, answered
 from tests.contract.test_tools import run
 from tests.control.mcp.closable import Closable
-from tests.waits import patience
+from tests.support.waits import patience
 
 SERVER = {"name": "Shop", "url": "https://mcp.example/mcp"}
 ORDER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}

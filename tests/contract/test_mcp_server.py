@@ -19,7 +19,7 @@ from tests.contract.conftest import PUBLIC, Browser, Edge
 from tests.contract.test_power import key_of as key_of_person
 from tests.contract.test_power import set_role
 from tests.contract.test_team import GRACE, team
-from tests.waits import patience
+from tests.support.waits import patience
 
 CLIENT_SECONDS = 60
 GENERATIONS = ("legacy", "2026-07-28")

@@ -14,7 +14,7 @@ from storage import identity as people
 from tests.contract.conftest import Browser, Edge
 from tests.control.conftest import FakeCarrier, outside
 from tests.control.notifications.conftest import serving
-from tests.waits import patience
+from tests.support.waits import patience
 
 MINE, EMAILS = "/api/me/notifications", "/api/emails"
 

@@ -19,9 +19,9 @@ from gateway.reference.snippets import KEY
 from hum.settings import GatewaySettings
 from hum.sockets import free_port
 from sandbox.signin import Issuer
-from tests.browser import chromium
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_generated_clients import SOURCES, TOOLS, run
+from tests.support.browser import chromium
 
 SESSION = "__Host-hum_session"
 PHONE, DESK = 375, 1280

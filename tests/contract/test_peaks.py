@@ -11,7 +11,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_changes import with_key
 from tests.contract.test_live_stream import in_progress
 from tests.contract.test_sms import organization
-from tests.recordings import closed, closed_message
+from tests.support.recordings import closed, closed_message
 
 
 async def recorded(edge: Edge) -> tuple[httpx.AsyncClient, str]:

@@ -15,7 +15,7 @@ from storage import audit, revocations
 from tests.contract.conftest import Browser, Edge
 from tests.contract.test_power import key_of, set_role
 from tests.contract.test_team import ADA, GRACE, members, team
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from hum import ids
 from hum.ids import Kind
 from tests.contract.conftest import Edge
 from tests.contract.test_sms import BOB, numbered, organization, receive, started
-from tests.waits import patience
+from tests.support.waits import patience
 
 STREAM = "/api/sms/stream"
 NOW = {"honor_quiet_hours": False}

@@ -20,7 +20,7 @@ from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_live_stream import Media, event, events, in_progress, turn
 from tests.contract.test_resumed import joined_again
 from tests.control.conftest import outside
-from tests.waits import patience
+from tests.support.waits import patience
 
 TEXT = "Offer her a visit on Tuesday."
 

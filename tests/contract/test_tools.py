@@ -11,7 +11,7 @@ from hum.v1 import runtime_pb2
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_live_stream import Media, answered, in_progress
-from tests.waits import patience
+from tests.support.waits import patience
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

@@ -16,7 +16,7 @@ from hum.v1 import calls_pb2, runtime_pb2, runtime_pb2_grpc
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.lines import ASKED, CHILD, DESK, GONE, HEARD, LIVE, MOBILE, TAKEN, Dial, Line, tags
 from tests.contract.test_carrier_webhooks import CALL, post
-from tests.endings import ends_are_told
+from tests.support.endings import ends_are_told
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")

@@ -13,9 +13,9 @@ from hum.v1 import calls_pb2, runtime_pb2
 from tests.contract.conftest import Edge
 from tests.contract.test_live_stream import Media, Sent, event, events, in_progress
 from tests.contract.test_resumed import joined_again, transcript, under_way
-from tests.examples import sample
-from tests.transcript import Transcript
-from tests.waits import patience
+from tests.support.examples import sample
+from tests.support.transcript import Transcript
+from tests.support.waits import patience
 
 AGENT, CALLER = calls_pb2.SPEAKER_AGENT, calls_pb2.SPEAKER_CALLER
 

@@ -25,8 +25,8 @@ from control.boundary.status import status
 from hum.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
 from tests.control.conftest import Plane
-from tests.databases import blocked
-from tests.waits import until
+from tests.support.databases import blocked
+from tests.support.waits import until
 
 LIST, STREAM = "/hum.v1.FlowsService/ListFlows", "/hum.v1.CallsService/StreamCall"
 

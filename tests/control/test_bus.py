@@ -9,7 +9,7 @@ import pytest
 from control.bus import DROPPED, UP, PostgresBus, of_messages
 from hum.v1 import runtime_pb2
 from storage.db import Db, notify
-from tests.waits import patience
+from tests.support.waits import patience
 
 WORDS = of_messages("test_words", runtime_pb2.NodeCommand)
 OTHERS = of_messages("test_others", runtime_pb2.CallDeltas)

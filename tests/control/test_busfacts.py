@@ -16,7 +16,7 @@ from hum.cli.doctor import bus
 from hum.cli.doctor.bus import Bus
 from hum.settings.bus import BusSettings
 from hum.sockets import free_port
-from tests.natsservers import PASSWORD, STRANGER, USER, Cluster
+from tests.support.natsservers import PASSWORD, STRANGER, USER, Cluster
 
 pytestmark = pytest.mark.nodes
 

@@ -26,7 +26,7 @@ from hum.v1 import (
 from storage import audit, contacts
 from tests.control.conftest import Plane, bearer
 from tests.control.numbers.desk import Desk, principal_of
-from tests.waits import patience, until
+from tests.support.waits import patience, until
 
 PAGES, EXPORTS = 3, 12
 MANY_EXPORTS, MANY_SYNCS = 100, 24

@@ -21,7 +21,7 @@ from hum.settings import WorkerSettings
 from storage import identity
 from storage import jobs as queue
 from storage.db import Db
-from tests.waits import patience
+from tests.support.waits import patience
 
 SLOW = Job("slow", concurrency=6, per_organization=2, timeout_seconds=5)
 URGENT = Job("urgent", concurrency=6, per_organization=2, priority=100)

@@ -10,7 +10,7 @@ import pytest
 from control.calls.channels import DELTAS
 from control.calls.link import _Link
 from hum.v1 import runtime_pb2 as pb
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 class FakeBus:

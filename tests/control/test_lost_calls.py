@@ -22,8 +22,8 @@ from storage import call_records, calls, media_links
 from storage.call_records import CallRow
 from storage.media_links import NodeState
 from tests.control.conftest import Plane
-from tests.endings import ends_are_told
-from tests.waits import until
+from tests.support.endings import ends_are_told
+from tests.support.waits import until
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")

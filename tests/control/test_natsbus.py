@@ -18,8 +18,8 @@ from storage import media_links
 from storage.db import Db
 from storage.media_links import NodeState
 from tests.control.test_bus import Ear
-from tests.natsservers import PASSWORD, Cluster
-from tests.waits import patience
+from tests.support.natsservers import PASSWORD, Cluster
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.nodes
 WORDS = of_messages("hum_words", pb.CommandAnswer)

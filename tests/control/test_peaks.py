@@ -17,7 +17,7 @@ from media import recorder
 from media.recorder import MessageRecorder, Recorder
 from storage.erasures import FilesRow
 from storage.recordings import RecordingRow
-from tests.recordings import closed, closed_message
+from tests.support.recordings import closed, closed_message
 
 
 def of_wav(path: Path) -> np.ndarray:

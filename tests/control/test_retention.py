@@ -34,7 +34,7 @@ from storage import (
 )
 from storage.db import Db, Tx
 from tests.control.conftest import FakeCarrier, outside
-from tests.waits import patience
+from tests.support.waits import patience
 
 CALLER, OTHER = "+13175550142", "+13175550199"
 #: What hangs on a call.

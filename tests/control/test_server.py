@@ -16,8 +16,8 @@ from hum.settings import ControlSettings
 from hum.v1 import flows_pb2, flows_pb2_grpc, identity_pb2, identity_pb2_grpc, runtime_pb2, runtime_pb2_grpc
 from tests.control.conftest import FakeCarrier, Plane, bearer, outside
 from tests.control.test_flows import reason
-from tests.databases import blocked
-from tests.waits import patience, until
+from tests.support.databases import blocked
+from tests.support.waits import patience, until
 
 
 async def test_health_and_reflection(plane: Plane) -> None:

@@ -30,7 +30,7 @@ from storage.events import Event, Start
 from tests.control.conftest import FakeCarrier, Plane, outside
 from tests.control.numbers.desk import Desk
 from tests.control.test_hang_up import ringing
-from tests.waits import until
+from tests.support.waits import until
 
 
 @dataclass

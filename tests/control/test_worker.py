@@ -38,7 +38,7 @@ from storage.calls import NewCall, TurnRow
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, Silent
 from tests.control.places import rooms
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 @dataclass

@@ -20,9 +20,9 @@ from media import app as media
 from sandbox.openai import Model, Script, Settings
 from sandbox.speech import Speech
 from sandbox.twilio import Call, Carrier
-from tests import endings
-from tests.patient import PATIENT
-from tests.waits import patience
+from tests.support import endings
+from tests.support.patient import PATIENT
+from tests.support.waits import patience
 
 ACCOUNT, TOKEN, KEY = "AC" + "1" * 32, "carrier-token", "sk-test"
 NUMBER, CALLER = "+13175550100", "+13175550199"

@@ -17,7 +17,7 @@ from storage import approvals, mcp
 from storage.approvals import Subject, Wish
 from storage.db import Db
 from tests.e2e.test_parts_die import Town, town
-from tests.waits import patience
+from tests.support.waits import patience
 
 __all__ = ["town"]
 pytestmark = pytest.mark.chaos

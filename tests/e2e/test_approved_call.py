@@ -16,7 +16,7 @@ from tests.contract.test_http_tools import serving
 from tests.e2e.conftest import House
 from tests.e2e.test_http_tools_call import ORDER_ID, bound
 from tests.e2e.test_inbound_call import LISTEN
-from tests.waits import patience
+from tests.support.waits import patience
 
 FILLER = "Let me see."
 #: Time for a person to decide, and for the agent to say what came of it.

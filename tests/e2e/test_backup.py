@@ -23,7 +23,7 @@ from storage.embedded import EmbeddedPostgres, find_binaries
 from storage.migrate import CannotMigrate, migrate
 from tests.conftest import FAST as FAST_DATABASE
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
-from tests.waits import patience
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
 PAGE = (Path(__file__).parents[2] / "docs/backup.md").read_text()

@@ -23,10 +23,10 @@ from media import app as media
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio.audio import decode
-from tests.browser import Tab, chromium
 from tests.e2e.conftest import KEY, House
-from tests.patient import PATIENT
-from tests.waits import patience
+from tests.support.browser import Tab, chromium
+from tests.support.patient import PATIENT
+from tests.support.waits import patience
 
 HZ = 8_000
 LONG_HZ, SHORT_HZ = 1_000, 600

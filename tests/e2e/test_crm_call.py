@@ -22,11 +22,10 @@ from hum.sockets import free_port
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio import say
-from tests.children import kill_group
 from tests.e2e.conftest import CALLER, House
 from tests.e2e.test_inbound_call import LISTEN
-from tests.e2e.test_supervision import until
-from tests.waits import patience
+from tests.support.children import kill_group
+from tests.support.waits import patience, until
 
 PAGE = Path(__file__).parents[2] / "docs" / "crm-integration.md"
 
@@ -93,7 +92,7 @@ async def test_the_agent_says_the_name_that_the_crm_told_and_nobody_waited_for_i
         question = await speech.say("Do you know who I am?", "caller")
         # Asked twice, for a machine on which the answer of a CRM takes seconds.
         call = await house.ring(LISTEN, say(question), LISTEN, say(question), LISTEN, {"do": "wait", "ms": 1500})
-        await until(20, lambda: call.streams and call.streams[0].playout.segments)
+        await until(lambda: call.streams and call.streams[0].playout.segments)
         assert receiver.asked.is_set() and not receiver.may_answer.is_set()
         first_ms = call.streams[0].playout.segments[0].start_ms
         assert first_ms < 10_000, "the greeting began while the CRM was silent"
@@ -115,7 +114,7 @@ async def test_the_agent_says_the_name_that_the_crm_told_and_nobody_waited_for_i
             {"plan": "gold"},
         )
         calls = receiver.module["CALLS"]
-        await until(30, lambda: calls)
+        await until(lambda: calls)
         (told,) = calls
         assert (told["call_id"], told["contact_id"], told["from"]) == (record["id"], "4711", CALLER)
         assert told["summary"] == record["summary"]["text"] and told["outcome"] is None

@@ -13,7 +13,7 @@ import pytest
 
 from hum.settings import environment
 from sandbox.speech import Speech
-from tests.e2e.test_hum_up import until
+from tests.support.waits import until
 
 pytestmark = [
     pytest.mark.calls,
@@ -66,7 +66,7 @@ async def test_the_last_link_works_for_as_long_as_it_says(open_home: Path, tmp_p
 
     reading = asyncio.create_task(read(process.stdout))
     try:
-        await until(lambda: any("/docs" in line for line in lines) or process.returncode is not None, 150)
+        await until(lambda: any("/docs" in line for line in lines) or process.returncode is not None, within_s=150)
         assert process.returncode is None, lines
         assert "For 15 minutes, or until Ctrl-C, everything runs on:" in lines
         (link,) = [line.split()[-1] for line in lines if "/auth/login" in line]

@@ -18,7 +18,7 @@ from hum.sockets import free_port
 from sandbox.signin import Issuer
 from storage.facts import facts
 from tests.e2e.conftest import ACCOUNT, KEY, NUMBER, TOKEN, House
-from tests.waits import patience
+from tests.support.waits import patience
 
 WRONG = "a-secret-that-is-wrong"
 GOING_LIVE = Path(__file__).parents[2] / "docs" / "going-live.md"

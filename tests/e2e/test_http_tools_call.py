@@ -14,7 +14,7 @@ from sandbox.twilio import say
 from tests.contract.test_http_tools import Shop, serving
 from tests.e2e.conftest import CALLER, House
 from tests.e2e.test_inbound_call import LISTEN
-from tests.e2e.test_supervision import until
+from tests.support.waits import until
 
 FILLER = "Let me look that up."
 ORDER_ID = {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]}
@@ -109,9 +109,9 @@ async def test_no_greeting_waits_for_a_hook_or_a_crm(
                 (await house.http.patch(path, json={"enabled": with_them})).raise_for_status()
             asked.clear()
             call = await house.ring(LISTEN, {"do": "hang_up"})
-            await until(30, lambda call=call: call.streams and call.streams[0].playout.segments)
+            await until(lambda call=call: call.streams and call.streams[0].playout.segments)
             if with_them:
-                await until(30, lambda: asked == silent)
+                await until(lambda: asked == silent)
             await call.ended()
             first_ms[with_them].append(call.streams[0].playout.segments[0].start_ms)
     record_property("first audio of the greeting, ms: without and with three hooks and a CRM", first_ms)

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +25,10 @@ from sandbox.openai import Model
 from sandbox.signin import Issuer
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
-from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets
-from tests.waits import patience
+from tests.support import patient
+from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.chaos
 GREETING = "Hello and welcome to the clinic. We are glad that you call."
@@ -40,13 +40,6 @@ LISTENS = (
 #: A caller who is there until the test hangs up: a key now and then keeps the agent from asking.
 STAYS = (LISTENS[0], *({"do": "wait", "ms": 4_000}, {"do": "press", "digits": "1"}) * 100)
 CALLERS, STEADY = 16, 10
-
-
-async def until(true: Callable[[], Any], seconds: float = 30.0) -> Any:
-    async with asyncio.timeout(seconds):
-        while not (found := true()):
-            await asyncio.sleep(0.02)
-    return found
 
 
 @dataclass
@@ -83,7 +76,7 @@ class Up:
 
     async def is_up(self) -> dict[str, Any]:
         """What `run.json` says, once it is up."""
-        await until(lambda: "Stop with Ctrl-C." in self.lines or self.process.returncode is not None, 60)
+        await until(lambda: "Stop with Ctrl-C." in self.lines or self.process.returncode is not None)
         assert self.process.returncode is None, self.lines
         return home.read_run(self.home)
 
@@ -239,7 +232,7 @@ async def test_a_plane_that_is_asked_to_stop_is_followed_by_another_and_no_calle
 
         ringing = asyncio.create_task(house.ring_for(8.0))
         up.process.send_signal(signal.SIGHUP)
-        await until(lambda: up.says("every plane has a successor"), 60)
+        await until(lambda: up.says("every plane has a successor"))
         renewed = await ringing
         await asyncio.gather(*(call.ended(60) for call in renewed))
         assert {n: wrong for n, call in enumerate(renewed) if (wrong := was_served(call))} == {}
@@ -249,7 +242,7 @@ async def test_a_plane_that_is_asked_to_stop_is_followed_by_another_and_no_calle
             call.hang_up()
         await asyncio.gather(*(call.ended(30) for call in steady))
         assert [wrong for call in steady if (wrong := was_served(call))] == []
-        await until(lambda: not any(Known.of(pid) for pid in before.values()), 15)
+        await until(lambda: not any(Known.of(pid) for pid in before.values()))
         records = await house.all_over(len(calls) + len(steady))
         assert {each["status"] for each in records} == {"completed"}
         up.process.send_signal(signal.SIGTERM)
@@ -330,7 +323,7 @@ async def test_what_a_killed_hum_up_left_is_taken_over_and_no_call_is_cut(house:
             calls += await ringing
             await asyncio.gather(*(call.ended(60) for call in calls))
             assert {n: wrong for n, call in enumerate(calls) if (wrong := was_served(call))} == {}
-            await until(lambda: not any(Known.of(pid) for name, (pid,) in before.items() if name != "media"), 20)
+            await until(lambda: not any(Known.of(pid) for name, (pid,) in before.items() if name != "media"))
             assert not any(call.is_over for call in steady)
 
             ringing = asyncio.create_task(house.ring_for(10.0))
@@ -345,7 +338,7 @@ async def test_what_a_killed_hum_up_left_is_taken_over_and_no_call_is_cut(house:
                     call.hang_up()
                 await asyncio.gather(*(call.ended(30) for call in steady))
                 assert [wrong for call in steady if (wrong := was_served(call))] == []
-                await until(lambda: all(len(third.pids(plane)) == 1 for plane in before), 20)
+                await until(lambda: all(len(third.pids(plane)) == 1 for plane in before))
                 third.process.send_signal(signal.SIGTERM)
                 assert await third.exits(30) == 0, third.lines
 

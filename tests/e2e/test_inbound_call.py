@@ -16,9 +16,9 @@ from sandbox.speech import Speech
 from sandbox.twilio import say
 from tests.contract.test_live_stream import Sent, events
 from tests.e2e.conftest import House
-from tests.stalls import Stalls
-from tests.transcript import Transcript
-from tests.waits import patience
+from tests.support.stalls import Stalls
+from tests.support.transcript import Transcript
+from tests.support.waits import patience
 
 TONE_HZ, SECOND_HZ, RATE_HZ = 1000.0, 1800.0, 8000
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 60_000}

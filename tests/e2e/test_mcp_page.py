@@ -20,7 +20,7 @@ from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_mcp import on_call
 from tests.contract.test_tools import run
 from tests.control.conftest import payments, plane
-from tests.waits import patience
+from tests.support.waits import patience
 
 __all__ = ["edge", "issuer", "payments", "plane", "public_socket", "running_issuer"]
 PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text()

@@ -14,12 +14,12 @@ from hum.objects.bucket import Bucket, opened
 from hum.settings import ControlSettings
 from sandbox.openai import Script
 from sandbox.twilio import say
-from tests import objectstore
 from tests.e2e.conftest import House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_voicemail import BEEPED, HASH, MESSAGE, MORE, closed, item, samples
-from tests.objectstore import Store
-from tests.waits import patience
+from tests.support import objectstore
+from tests.support.objectstore import Store
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.nodes
 

@@ -9,7 +9,7 @@ from control.flows.phrases import called
 from sandbox.openai import Script
 from sandbox.twilio import Call, Fault, Person, farend
 from tests.e2e.conftest import NUMBER, House
-from tests.waits import patience
+from tests.support.waits import patience
 
 CALLEE = "+13175550188"
 GREETING = "Hello, this is the clinic."

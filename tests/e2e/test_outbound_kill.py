@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.twilio import Fault, farend
 from tests.e2e.test_parts_die import Town, town
-from tests.waits import patience
+from tests.support.waits import patience
 
 __all__ = ["town"]
 pytestmark = pytest.mark.chaos

@@ -19,10 +19,10 @@ from sandbox.openai import Model
 from sandbox.signin import Issuer
 from sandbox.twilio import Call, Carrier, Person, farend
 from storage.db import Db
-from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
-from tests.waits import patience
+from tests.support import patient
+from tests.support.waits import patience
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 DESK, DOCTOR = "+13175550142", "+13175550143"

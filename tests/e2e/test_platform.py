@@ -22,12 +22,12 @@ from sandbox.signin import Issuer
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
 from storage.db import AWAY, Db
-from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 from tests.hum.test_private import open_to_others
 from tests.media.browsers import Caller
-from tests.relay import relayed
-from tests.waits import patience
+from tests.support import patient
+from tests.support.relay import relayed
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.chaos
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 60_000}

@@ -28,7 +28,7 @@ from media import app as media
 from sandbox.openai import Model
 from sandbox.twilio import Carrier
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
-from tests.waits import patience, until
+from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.nodes
 PROXIES = Path(__file__).parents[2] / "deploy/proxies"

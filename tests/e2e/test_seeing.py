@@ -18,11 +18,11 @@ from hum.sockets import free_port
 from sandbox.openai import Model
 from sandbox.twilio import Carrier
 from storage.db import Db
-from tests import patient
 from tests.deploy.test_monitoring_files import FOLDER, HISTOGRAMS, expressions
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
-from tests.waits import patience
+from tests.support import patient
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 60_000}

@@ -13,7 +13,7 @@ from hum.sockets import free_port
 from media import app as media
 from sandbox.twilio import Call
 from tests.e2e.conftest import NUMBER, House
-from tests.waits import patience
+from tests.support.waits import patience
 
 PLACES = 3
 

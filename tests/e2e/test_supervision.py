@@ -20,6 +20,7 @@ from sandbox.twilio import Call, say
 from sandbox.twilio.truth import Truth
 from tests.e2e.conftest import House
 from tests.e2e.test_inbound_call import LISTEN, SECOND_HZ, TONE_HZ, channels, interrupted_after
+from tests.support.waits import until
 
 Samples = np.ndarray[Any, Any]
 WINDOW, NEAR = 800, 480  # 100 ms, and 60 ms: where a listener hears it may be off by so much
@@ -68,12 +69,6 @@ class Listener:
         return [at - (started + (began + samples) / 8_000) for at, samples in self.came if samples > 8_000]
 
 
-async def until(seconds: float, is_true: Any) -> None:
-    async with asyncio.timeout(seconds):
-        while not is_true():
-            await asyncio.sleep(0.01)
-
-
 def windows(call: Call) -> list[tuple[int, bytes]]:
     """What the caller heard of the agent, in pieces of 100 ms: where each begins, and its samples."""
     _, agent = truth(call)
@@ -108,12 +103,12 @@ async def test_a_call_is_followed(house: House, speech: Speech) -> None:
     live = await house.call_that_is("in_progress")
     listener, leaver = Listener(), Listener()
     listening, leaving = [asyncio.create_task(each.listen(house, live["id"])) for each in (listener, leaver)]
-    await until(20, lambda: house.model.sessions and len(house.model.sessions[0].sent("response.created")) == 1)
+    await until(lambda: house.model.sessions and len(house.model.sessions[0].sent("response.created")) == 1)
     session = house.model.sessions[0]
     told = await house.http.post(f"/api/calls/{live['id']}/instruct", json={"text": HINT})
     assert told.status_code == 200, told.text
     leaving.cancel()
-    await until(30, lambda: len(session.sent("response.created")) == 2)
+    await until(lambda: len(session.sent("response.created")) == 2)
     dictated = await house.http.post(f"/api/calls/{live['id']}/say", json={"text": SENTENCE})
     assert dictated.status_code == 200, dictated.text
     await call.ended()
@@ -183,7 +178,7 @@ async def test_a_stream_that_is_lost_is_followed_by_the_next(house: House) -> No
         pieces = [each[at : at + WINDOW] for each in said for at in range(0, len(each) - WINDOW, WINDOW)]
         return any(to_linear(piece) in agent for piece in pieces if len(set(piece)) > 20)
 
-    await until(40, hears_the_next)
+    await until(hears_the_next)
     call.hang_up()
     await call.ended()
     await asyncio.wait_for(listening, 60)
@@ -197,7 +192,7 @@ async def test_a_hang_up_ends_who_listens_too(house: House) -> None:
     live = await house.call_that_is("in_progress")
     listener = Listener()
     listening = asyncio.create_task(listener.listen(house, live["id"]))
-    await until(10, lambda: listener.samples > 4_000)
+    await until(lambda: listener.samples > 4_000)
     over = (await house.http.post(f"/api/calls/{live['id']}/hangup")).json()
     assert (over["status"], over["end_reason"]) == ("completed", "hang_up"), "the answer says how it ended"
     await asyncio.wait_for(listening, 60)

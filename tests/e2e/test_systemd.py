@@ -24,9 +24,9 @@ from hum.sockets import free_port
 from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
-from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
-from tests.waits import patience
+from tests.support import patient
+from tests.support.waits import patience
 
 pytestmark = [
     pytest.mark.nodes,

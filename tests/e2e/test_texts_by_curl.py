@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from tests import smspage
 from tests.e2e.conftest import NUMBER, House
-from tests.waits import patience
+from tests.support import smspage
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
 ANN, BOB = "+13175551234", "+13175555678"

@@ -11,7 +11,7 @@ from sandbox.speech import Speech
 from sandbox.twilio import say
 from tests.e2e.conftest import House
 from tests.e2e.test_inbound_call import LISTEN
-from tests.waits import patience
+from tests.support.waits import patience
 
 SCHEMA = {
     "type": "object",

@@ -19,11 +19,11 @@ from sandbox.openai import Model, Script
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say
 from storage.db import Db
-from tests import patient
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
 from tests.e2e.test_tools import SCHEMA
-from tests.waits import patience
+from tests.support import patient
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
 LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 60_000}

@@ -12,7 +12,7 @@ from sandbox.twilio import Call, Person, farend, say
 from tests.e2e.conftest import NUMBER, House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_tools import sse
-from tests.waits import patience
+from tests.support.waits import patience
 
 DESK, ADA = "+13175550142", "+13175550143"
 MAP = {"front desk": DESK, "Dr Ada": {"to": ADA, "accept_key": True, "timeout_seconds": 5}}

@@ -15,7 +15,7 @@ from sandbox.twilio import Call, say
 from tests.e2e.conftest import CALLER, House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_tools import sse
-from tests.waits import patience
+from tests.support.waits import patience
 
 MESSAGE = b"".join(voice(1_600, seed=11))
 MORE = b"".join(voice(1_200, seed=12))

@@ -13,7 +13,7 @@ from media.core.beep import BEEP_HZ
 from sandbox.twilio import Call, say
 from tests.e2e.conftest import CALLER, NUMBER
 from tests.e2e.test_parts_die import Town, more, town
-from tests.waits import patience
+from tests.support.waits import patience
 
 __all__ = ["more", "town"]
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]

@@ -24,8 +24,8 @@ from hum.spool import Spool
 from sandbox.twilio import sign
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, outside
-from tests.endings import ends_are_told
-from tests.waits import patience
+from tests.support.endings import ends_are_told
+from tests.support.waits import patience
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")

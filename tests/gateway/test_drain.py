@@ -8,7 +8,7 @@ import pytest
 from gateway import app
 from hum.settings import GatewaySettings
 from hum.sockets import free_port
-from tests.waits import patience
+from tests.support.waits import patience
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: hum\r\n\r\n"
 

@@ -11,7 +11,7 @@ from gateway.held import Away
 from gateway.postponed import MOST_TRIES, TAKEN_AT_ONCE, Postponed, Webhook
 from hum.settings import GatewaySettings
 from hum.spool import Spool
-from tests.waits import patience, until
+from tests.support.waits import patience, until
 
 
 class Control:

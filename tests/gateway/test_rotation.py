@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.twilio import sign
 from tests.gateway.test_control_away import ACCOUNT, CALLER, NUMBER, PUBLIC, TOKEN, Carrier, Town, ready, town
-from tests.waits import patience
+from tests.support.waits import patience
 
 __all__ = ["town"]
 OLD, NEW = "0123456789abcdef" * 2, "fedcba9876543210" * 2

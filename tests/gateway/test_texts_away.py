@@ -12,7 +12,7 @@ import pytest
 
 from sandbox.twilio import sign
 from tests.gateway.test_control_away import ACCOUNT, CALLER, NUMBER, PUBLIC, TOKEN, Carrier, Town
-from tests.waits import patience
+from tests.support.waits import patience
 
 SMS, FALLBACK, STATUS = "/twilio/sms", "/twilio/sms/fallback", "/twilio/sms/status/send_01HVN3Z9X0C4T7W8A5B6D7E8F9"
 EVERYTHING = """

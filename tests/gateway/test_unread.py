@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from gateway.connections import Connection, Patience, Unread
 from gateway.room import Room
 from gateway.turnstile import Turnstile
-from tests.waits import patience, until
+from tests.support.waits import patience, until
 
 #: More than what lies between two programs on one machine.
 LARGE_BYTES, PIECE = 16 << 20, b"x" * (1 << 20)

@@ -16,8 +16,8 @@ from hum.cli import _parser
 from hum.processes import Known
 from hum.settings import environment
 from hum.sockets import free_port
-from tests.children import children
-from tests.waits import patience, until
+from tests.support.children import children
+from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.chaos
 

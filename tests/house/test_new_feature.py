@@ -133,7 +133,7 @@ from control.app import build_worker
 from tests.contract.conftest import *
 from tests.contract.conftest import Edge
 from tests.control.conftest import FakeCarrier, outside
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 async def test_a_parrot_speaks(edge: Edge) -> None:

@@ -47,7 +47,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "-m",
         "pytest",
         "-p",
-        "tests.workers",
+        "tests.support.workers",
         "-p",
         "no:schemathesis",
         "--workers",

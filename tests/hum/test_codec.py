@@ -18,8 +18,8 @@ from hum import jsonnames, jsonvalues, jsonwire
 from hum.errors import FieldError
 from hum.jsonvalues import FLOATS, INTEGERS, Unsupported
 from hum.services import files
-from tests.examples import ALL, examples, sample
 from tests.hum.everything import KIND, SCALARS, Everything, add, add_map, build, file
+from tests.support.examples import ALL, examples, sample
 
 
 def types(descriptors: Any) -> list[Descriptor]:

@@ -17,8 +17,8 @@ from hum import lines
 from hum.network import Listen
 from hum.settings import environment
 from hum.sockets import bound, free_port
-from tests.children import is_wrapper
 from tests.hum.test_production import PROGRAMS
+from tests.support.children import is_wrapper
 
 NOWHERE = "127.0.0.1:1"
 #: gRPC's core talks of all that it does, and spans go nowhere.

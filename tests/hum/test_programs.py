@@ -16,6 +16,7 @@ from hum.descriptors import free
 from hum.processes import Command, Known, Process
 from hum.programs import DidNotStart, Program, Programs
 from hum.settings import UpSettings, environment
+from tests.support.waits import until
 
 #: Serves until it has to leave, then takes as long as it is told to; notes in a file what it does.
 PLANE = """
@@ -47,13 +48,6 @@ import json, signal, sys
 print(json.dumps({"url": "http://127.0.0.1:1"}), flush=True)
 signal.sigwait([signal.SIGTERM])
 """
-
-
-async def until(true, seconds=60.0):
-    async with asyncio.timeout(seconds):
-        while not (found := true()):
-            await asyncio.sleep(0.01)
-    return found
 
 
 class House:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hum.spool import Spool
-from tests.examples import examples
+from tests.support.examples import examples
 
 HEAD_BYTES = 8
 

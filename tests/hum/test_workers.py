@@ -15,7 +15,7 @@ from hum.network import Listen
 from hum.settings import Common
 from hum.sockets import bound
 from hum.workers import Shared, supervise
-from tests.waits import patience, until
+from tests.support.waits import patience, until
 
 #: Serves for a moment, each time.
 DIES = "from hum.lifetime import Lifetime\nfrom hum.settings import Common, load\nimport asyncio, sys\n"

@@ -37,7 +37,7 @@ from sandbox.openai.stage import Stage
 from sandbox.openai.tones import Tones, recital
 from sandbox.twilio import sign, simulate_call
 from sandbox.twilio.mediastream import MediaStream
-from tests import patient
+from tests.support import patient
 
 ACCOUNT, TOKEN, NODE_KEY = "AC" + "a" * 32, "12345", "node key of these tests which is long enough"
 NUMBER, PERSON = "+13175550100", "+14155550123"
@@ -47,14 +47,6 @@ QUIET = b"\xff" * 160
 
 def pytest_asyncio_loop_factories():
     return {"uvloop": uvloop.new_event_loop}
-
-
-async def until(true, seconds=60.0):
-    """Wait for a condition, polling every few ms."""
-    async with asyncio.timeout(seconds):
-        while not (found := true()):
-            await asyncio.sleep(0.005)
-    return found
 
 
 def heard(call):

@@ -13,8 +13,8 @@ import websockets
 
 from bench.programs import running
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, Line, program_environment, until
-from tests.waits import patience
+from tests.media.conftest import TOKEN, Line, program_environment
+from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.realtime
 CALLS = 60
@@ -79,7 +79,7 @@ async def refused(control, url) -> int:
 
 async def begun(control, token, connection) -> None:
     """Wait until the call's session is open; a stream that the process closes instead fails the test with its code."""
-    await until(lambda: (control.opened and control.opened[-1].token == token) or connection.close_code is not None, 60)
+    await until(lambda: (control.opened and control.opened[-1].token == token) or connection.close_code is not None)
     assert connection.close_code is None, f"closed with {connection.close_code} {connection.close_reason}"
 
 

@@ -10,7 +10,8 @@ import websockets
 
 from bench.programs import running
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, Line, program_environment, until
+from tests.media.conftest import TOKEN, Line, program_environment
+from tests.support.waits import until
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from media import app
 from media.core.audio import to_linear
 from media.legs.peer import Ice, ice_servers, shown
 from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
-from tests.media.conftest import tone, until
+from tests.media.conftest import tone
+from tests.support.waits import until
 
 LOOPBACK = "127.0.0.1"
 
@@ -97,7 +98,7 @@ async def test_heard_is_what_the_browser_received(control, model, settings, exac
     async with plane(settings, control), calling(control) as caller:
         await until(lambda: "session.update" in model.types())
         caller.microphone.say(wide_voice(600))
-        await until(lambda: longest_ms(caller.heard, 700) > 800)
+        await until(lambda: longest_ms(caller.heard, within_s=700) > 800)
         caller.microphone.say(wide_voice(900, seed=5))
         await until(lambda: "conversation.item.truncate" in model.types())
         heard_ms = next(each for each in model.received if each["type"] == "conversation.item.truncate")["audio_end_ms"]

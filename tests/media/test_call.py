@@ -11,7 +11,8 @@ import pytest
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import say
-from tests.media.conftest import heard, nearly_all, tone, until, voice
+from tests.media.conftest import heard, nearly_all, tone, voice
+from tests.support.waits import until
 
 
 def pitch_hz(samples) -> float:

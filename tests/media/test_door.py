@@ -18,8 +18,8 @@ from hum.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
 from media.door import Room, room
 from sandbox.twilio import sign
-from tests.media.conftest import CALL_SID, TOKEN, until
-from tests.waits import patience
+from tests.media.conftest import CALL_SID, TOKEN
+from tests.support.waits import patience, until
 
 DEEP = "[" * 30_000
 #: Far more than the buffers of both systems hold.

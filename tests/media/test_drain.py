@@ -10,7 +10,8 @@ import pytest
 from hum.signals import Signals
 from media import app
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, Plane, until
+from tests.media.conftest import TOKEN, Plane
+from tests.support.waits import until
 
 
 def upgrade(media) -> bytes:

@@ -24,7 +24,8 @@ from bench.programs import running
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import sign
 from tests.hum.test_private import open_to_others
-from tests.media.conftest import TOKEN, Line, program_environment, tone, until, voice
+from tests.media.conftest import TOKEN, Line, program_environment, tone, voice
+from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(180)]
 BACK_SECONDS = 2.0
@@ -87,7 +88,7 @@ async def program(settings, control, model, tmp_path):
             process = await stack.enter_async_context(running(*command, env=environment, stderr=log))
             made = Program(process, given.media_url, Path(log.name))
             stack.push_async_callback(made.http.aclose)
-            await until(lambda: control.hellos, 30)
+            await until(lambda: control.hellos)
             await made.becomes(ready=True, seconds=30)
             return made
 
@@ -128,7 +129,7 @@ class Caller:
         await self.line.start(token=self.token)
         self._tasks = [asyncio.create_task(each) for each in (self._talk(), self._listen())]
         stack.callback(lambda: [task.cancel() for task in self._tasks])
-        await until(lambda: "started" in self.control.kinds(f"call_{self.token}"), 20)
+        await until(lambda: "started" in self.control.kinds(f"call_{self.token}"))
         return self
 
     async def _talk(self):
@@ -156,7 +157,7 @@ class Caller:
 
     async def hang_up(self):
         await self.line.say("stop")
-        return await until(lambda: self.control.ended(f"call_{self.token}"), 20)
+        return await until(lambda: self.control.ended(f"call_{self.token}"))
 
     def recording(self):
         return next(each.recording for each in self.control.reports(f"call_{self.token}") if each.HasField("recording"))
@@ -166,14 +167,14 @@ async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(progr
     media = await program()
     async with contextlib.AsyncExitStack() as stack:
         stays, leaves = [await Caller(media, control, token).ring(stack) for token in ("t1", "t2")]
-        await until(lambda: stays.heard and leaves.heard, 20)
+        await until(lambda: stays.heard and leaves.heard)
         await asyncio.sleep(5)  # some of the recordings is on disk
 
         media.limit(resource.RLIMIT_FSIZE, 0)
         assert await media.becomes(ready=False) < BACK_SECONDS
         assert await media.refused() == 503
         await stays.press("12#")
-        await until(lambda: stays.digits() == ["12#"], 10)
+        await until(lambda: stays.digits() == ["12#"])
         ended = await leaves.hang_up()
         assert ended.reason == "caller"
         await asyncio.sleep(3)  # the rest of a recording would be written
@@ -184,7 +185,7 @@ async def test_a_full_disk_costs_recordings_and_new_calls_and_nothing_else(progr
         media.limit(resource.RLIMIT_FSIZE, None)
         assert await media.becomes(ready=True) < BACK_SECONDS
         fresh = await Caller(media, control, "t3").ring(stack)
-        await until(lambda: fresh.heard, 20)
+        await until(lambda: fresh.heard)
         for caller in (fresh, stays):
             assert (await caller.hang_up()).reason == "caller"
     for caller in (leaves, stays):
@@ -202,7 +203,7 @@ async def test_a_disk_that_fills_up_and_is_emptied(program, control, model, smal
     media = await program(root=small_disk)
     async with contextlib.AsyncExitStack() as stack:
         stays, leaves = [await Caller(media, control, token).ring(stack) for token in ("t1", "t2")]
-        await until(lambda: stays.heard and leaves.heard, 20)
+        await until(lambda: stays.heard and leaves.heard)
         await asyncio.sleep(5)
 
         taken = fill(small_disk)
@@ -210,7 +211,7 @@ async def test_a_disk_that_fills_up_and_is_emptied(program, control, model, smal
         assert await media.refused() == 503
         await stays.press("12#")
         assert (await leaves.hang_up()).reason == "caller"
-        await until(lambda: stays.digits() == ["12#"], 10)
+        await until(lambda: stays.digits() == ["12#"])
         await asyncio.sleep(3)
         assert stays.is_connected and media.process.poll() is None
 
@@ -237,7 +238,7 @@ async def test_a_full_disk_while_control_is_away_too_loses_no_report(program, co
         await asyncio.sleep(1)
         assert caller.is_connected
         await control.start()
-        await until(lambda: caller.digits() == ["1#"], 20)
+        await until(lambda: caller.digits() == ["1#"])
         media.limit(resource.RLIMIT_FSIZE, None)
         assert await media.becomes(ready=True) < BACK_SECONDS + 5, "the link's longest wait, and the disk's"
         assert (await caller.hang_up()).reason == "caller"
@@ -273,7 +274,7 @@ async def test_few_descriptors_are_few_calls_and_no_harm(program, control, model
         assert spent < 2.5, f"{spent:.1f} s of processor time in 3 s"
         for caller in callers:
             await caller.press("7#")
-        await until(lambda: all(caller.digits() == ["7#"] for caller in callers), 20)
+        await until(lambda: all(caller.digits() == ["7#"] for caller in callers))
         for stranger in strangers:
             stranger.close()
 
@@ -282,7 +283,7 @@ async def test_few_descriptors_are_few_calls_and_no_harm(program, control, model
             assert not caller.recording().HasField("fault")
         assert await media.becomes(ready=True) < BACK_SECONDS
         again = await Caller(media, control, "again").ring(stack)
-        await until(lambda: again.heard, 20)
+        await until(lambda: again.heard)
         await again.hang_up()
     assert b"Traceback" not in media.log.read_bytes()
 
@@ -315,10 +316,10 @@ async def test_a_log_that_takes_nothing_is_no_reason_to_end_a_call(settings, con
     async with running(sys.executable, "-m", "media.app", env=environment, stderr=full) as process:
         os.close(full)
         media = Program(process, given.media_url, tmp_path)
-        await until(lambda: control.hellos, 30)
+        await until(lambda: control.hellos)
         assert await media.refused() is None
         async with contextlib.AsyncExitStack() as stack:
             caller = await Caller(media, control, "t1").ring(stack)
-            await until(lambda: caller.heard, 20)
+            await until(lambda: caller.heard)
             assert (await caller.hang_up()).reason == "caller"
         await media.http.aclose()

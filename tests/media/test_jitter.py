@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, from_linear, to_linear
 from media.legs.jitter import MAX_PACKETS, QUIET, Jitter
 from media.legs.opus import FRAME_TICKS, BadPacket, Decoder, Encoder, Narrower, ticks_of
-from tests.examples import examples
+from tests.support.examples import examples
 
 TWENTY_MS = 0b01001 << 3  # the first byte of a packet: one frame of 20 ms
 

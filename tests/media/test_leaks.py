@@ -11,7 +11,8 @@ import websockets
 
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from tests.media.conftest import TOKEN, until, voice
+from tests.media.conftest import TOKEN, voice
+from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(600)]
 AT_ONCE, ROUNDS = 8, 9  # with the warm-up, a thousand calls

@@ -11,7 +11,8 @@ from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, to_linear
 from media.core.types import RecordAgent, RecordCaller
 from media.io.overhearing import MOST_PIECES, Ear
 from media.tap import Tap
-from tests.media.conftest import QUIET, tone, until
+from tests.media.conftest import QUIET, tone
+from tests.support.waits import until
 
 
 class Collected:

@@ -15,7 +15,8 @@ from media.legs.twilio import TwilioLeg
 from sandbox.openai.session import Session
 from sandbox.openai.stage import Stage
 from sandbox.twilio import say
-from tests.media.conftest import QUIET, tone, until, voice
+from tests.media.conftest import QUIET, tone, voice
+from tests.support.waits import until
 
 pytestmark = pytest.mark.realtime
 LATE_MS = 80  # how long the process is blocked

@@ -6,7 +6,8 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from sandbox.openai import Faults, Model, Script, Settings
 from sandbox.twilio import say
-from tests.media.conftest import heard, nearly_all, tone, until, voice
+from tests.media.conftest import heard, nearly_all, tone, voice
+from tests.support.waits import until
 
 GREETING, HOLD, SORRY = tone(300, hz=600), tone(250, hz=900), tone(250, hz=1300)
 CLIPS = [

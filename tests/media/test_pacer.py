@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from media import metrics
 from media.pacer import Lag, Pacer
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 class Hand:

@@ -3,7 +3,8 @@
 import asyncio
 import wave
 
-from tests.media.conftest import until, voice
+from tests.media.conftest import voice
+from tests.support.waits import until
 
 KEYS = "41115"
 RULES = '{"pause_on":{"keys":true}}'

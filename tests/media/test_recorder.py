@@ -16,7 +16,7 @@ from media.core.audio import SILENCE_BYTE, to_linear
 from media.recorder import Recorder
 from media.reports import Recording
 from tests.media.conftest import tone
-from tests.recordings import closed
+from tests.support.recordings import closed
 
 QUIET_MS = SILENCE_BYTE * 8
 

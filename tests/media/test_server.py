@@ -11,7 +11,8 @@ from media import metrics
 from media.modelline import ModelLine
 from media.pacer import Load
 from sandbox.twilio import sign
-from tests.media.conftest import CALL_SID, TOKEN, tone, until
+from tests.media.conftest import CALL_SID, TOKEN, tone
+from tests.support.waits import until
 
 
 async def refused(line) -> int:

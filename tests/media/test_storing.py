@@ -23,9 +23,9 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.io import storing
 from media.io.storing import Storing
-from tests import objectstore
-from tests.objectstore import Store, Trouble
-from tests.waits import patience
+from tests.support import objectstore
+from tests.support.objectstore import Store, Trouble
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.nodes
 MB = 1 << 20
@@ -165,7 +165,7 @@ KILLED = """
 import asyncio, sys
 from pathlib import Path
 import tests.media.test_storing as t
-from tests.objectstore import Store
+from tests.support.objectstore import Store
 settings = t.media(Path(sys.argv[1]), Store(int(sys.argv[2])), store_bytes_per_second=4 << 20)
 asyncio.run(t.stores(settings)[0].run())
 """

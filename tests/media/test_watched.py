@@ -11,9 +11,9 @@ from hum import jsonwire
 from media.core.commands import Watch
 from media.core.types import Delta, Event, TurnEnded
 from media.reports import Reports
-from tests.examples import examples
 from tests.media.core.test_conversation import BARE, PLAN
-from tests.transcript import Transcript
+from tests.support.examples import examples
+from tests.support.transcript import Transcript
 
 AT = datetime(2026, 3, 8, tzinfo=UTC)
 #: After what it ends at, a turn is known by now: the network and the model's detection.

@@ -13,8 +13,9 @@ import websockets
 from bench.programs import running
 from hum.cli import _parser
 from sandbox.twilio import sign
-from tests.children import children
-from tests.media.conftest import TOKEN, Line, program_environment, until
+from tests.media.conftest import TOKEN, Line, program_environment
+from tests.support.children import children
+from tests.support.waits import until
 
 TWO = (sys.executable, "-m", "media.app", "--workers", "2")
 

@@ -16,7 +16,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_http_tools import Shop, serving
 from tests.contract.test_knowledge import convert
 from tests.control.test_egress import BLOCKED
-from tests.examples import sample
+from tests.support.examples import sample
 
 #: Spellings that hide where they lead, other schemes and ports, and names that lead inside; `BLOCKED` has the addresses.
 ODD = """

@@ -20,7 +20,7 @@ from hum import descriptors, secrets
 from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN
 from tests.control.conftest import Plane
 from tests.security.conftest import Wire, carrier_is_answered, dial, head, wire
-from tests.waits import patience
+from tests.support.waits import patience
 
 pytestmark = pytest.mark.strain
 STRANGERS = 1_100

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from control.boundary import boundary
 from hum import rpc, secrets
 from tests.control.conftest import Plane
-from tests.waits import patience
+from tests.support.waits import patience
 
 UNARY, STREAM, NODES = (
     "/hum.v1.FlowsService/CreateFlow",

@@ -22,7 +22,7 @@ from hum import ids
 from hum.cli.platform import free_port
 from sandbox.twilio import sign
 from storage.db import Db
-from tests.waits import patience
+from tests.support.waits import patience
 
 TOKEN, ACCOUNT = "carrier-token", "AC" + "1" * 32
 NUMBER = "+13175550100"

@@ -14,7 +14,7 @@ from gateway import app as gateway
 from hum import secrets
 from hum.settings import GatewaySettings
 from tests.security.conftest import Edge, Wire, carrier_is_answered, dial, head, wire
-from tests.waits import patience
+from tests.support.waits import patience
 
 FRESH_KEY = {"Authorization": f"Bearer {secrets.new_api_key()}"}
 

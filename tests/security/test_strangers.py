@@ -14,7 +14,7 @@ from hum import home, rpc, secrets
 from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.contract.conftest import Edge
 from tests.security.conftest import carrier_is_answered, head, wire
-from tests.waits import patience
+from tests.support.waits import patience
 
 BURST = 6
 

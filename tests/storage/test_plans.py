@@ -20,8 +20,8 @@ from hum.clock import now
 from storage import call_events, call_records, contacts, erasures, events, outbound, sends, text_attempts
 from storage.call_records import Filter, Query
 from storage.db import Tx
-from tests.databases import Databases, drop, new
 from tests.storage.conftest import two_organizations
+from tests.support.databases import Databases, drop, new
 
 ROWS = 8_000
 BIG = ("calls", "call_search", "contacts", "contact_search", "events")

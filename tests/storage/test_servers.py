@@ -11,7 +11,7 @@ import pytest
 from hum.network import Listen, database_hosts
 from storage.db import AWAY, Db, notify
 from storage.servers import Patience, Server
-from tests.waits import patience
+from tests.support.waits import patience
 
 PATIENCE = Patience(connect_seconds=20, next_host_seconds=0.05, silent_seconds=3)
 

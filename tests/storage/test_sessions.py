@@ -5,7 +5,7 @@ import asyncio
 from hum import ids
 from storage import identity, sessions
 from tests.storage.conftest import Two
-from tests.waits import patience
+from tests.support.waits import patience
 
 NEW = "ada@new.example"
 

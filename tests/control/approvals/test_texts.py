@@ -13,7 +13,7 @@ from hum.errors import InvalidState
 from hum.settings import ControlSettings
 from tests.control.approvals.conftest import Office, age
 from tests.control.textagent.conftest import call
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 def developer(question: Question) -> list[str]:

@@ -19,8 +19,8 @@ from sandbox.stripe.shapes import Json
 from storage import billing
 from storage.billing import AccountRow
 from storage.db import Db
-from tests import billing as stock
-from tests.billing import KEY, SECRET, Time
+from tests.support import billing as stock
+from tests.support.billing import KEY, SECRET, Time
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from sandbox.stripe import Book, Fault
 from sandbox.stripe.shapes import Json
 from storage import billing
 from storage.billing import AccountRow
-from tests import billing as stock
 from tests.control.billing.conftest import Desks
-from tests.examples import sample
+from tests.support import billing as stock
+from tests.support.examples import sample
 
 Step = Callable[[Book, str], None]
 CUSTOMERS = "POST /v1/customers"

@@ -19,8 +19,8 @@ from hum.errors import PaymentError, PaymentRefused
 from sandbox.stripe import Fault
 from storage import billing
 from storage.db import Db
-from tests import billing as stock
 from tests.control.billing.conftest import Desks
+from tests.support import billing as stock
 
 EVENTS = "POST /v1/billing/meter_events"
 USE = """
@@ -249,7 +249,7 @@ from control.billing import metering
 from storage import billing
 from storage.db import Db
 from hum.settings import BillingSettings
-from tests import billing as stock
+from tests.support import billing as stock
 from control.clients.stripe import Stripe
 
 url, api, step, number = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])

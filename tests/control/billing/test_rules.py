@@ -10,7 +10,7 @@ from control.base.subscriptions import Contract, Item
 from control.billing import rules
 from control.billing.rules import FOREVER, Period
 from hum.errors import InvalidRequest
-from tests.billing import known
+from tests.support.billing import known
 
 PLANS = known()
 START, END = datetime(2026, 11, 10, 9, 30, tzinfo=UTC), datetime(2026, 12, 10, 9, 30, tzinfo=UTC)

@@ -13,7 +13,7 @@ from control.campaigns.dispatching import Dispatcher
 from hum.errors import InvalidState
 from storage.db import BUSY
 from tests.control.campaigns.conftest import Campaigning, contact
-from tests.waits import patience
+from tests.support.waits import patience
 
 RECIPIENTS = 60
 #: Each function that a dispatcher calls between two of its steps, as `module:name`.

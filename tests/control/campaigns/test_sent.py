@@ -19,7 +19,7 @@ from storage.opt_outs import Change
 from tests.control.campaigns.conftest import Campaigning, contact
 from tests.control.texts.conftest import Texting
 from tests.control.texts.desk import TextDesk
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 def desk_of(campaigning: Campaigning) -> TextDesk:

@@ -19,7 +19,7 @@ from storage import contact_imports, contacts, identity
 from storage.contact_imports import ImportRow
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, outside
-from tests.waits import patience
+from tests.support.waits import patience
 
 ROWS = 2_000
 FILE = sheets.write([("phone", "name"), *((f"+131755{n:05d}" if n % 20 else "12", f"N {n}") for n in range(ROWS))])

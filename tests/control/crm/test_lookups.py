@@ -15,7 +15,7 @@ from control.crm.lookups import Lookups
 from hum.clock import now
 from storage import contacts, crm
 from tests.control.crm.conftest import ADA, CALLER, Answer, World, answers
-from tests.waits import patience
+from tests.support.waits import patience
 
 FOUND = answers({"found": True, "contact": ADA})
 UNKNOWN = answers({"found": False})

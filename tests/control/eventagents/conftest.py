@@ -25,7 +25,7 @@ from storage import events, flows, identity
 from storage.db import Db, Tx
 from storage.events import Start
 from tests.control.textagent.conftest import Fake
-from tests.waits import patience
+from tests.support.waits import patience
 
 LIMITS = Limits(runs_per_flow=60, window=timedelta(minutes=10), depth=3, tool_calls=4, attempts=3, seconds=20)
 ARGUMENTS = {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]}

@@ -20,7 +20,7 @@ from storage import approvals, erasures
 from storage.approvals import ApprovalRow
 from tests.control.eventagents.conftest import SETTINGS, Floor
 from tests.control.eventagents.test_runs import call
-from tests.waits import patience
+from tests.support.waits import patience
 
 WAITS = "waiting_for_approval"
 

@@ -1,7 +1,7 @@
 """A process's connections to MCP servers that work in every generation, and to those that misbehave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from hum.network import parse_networks
 from hum.settings import ControlSettings
 from sandbox.mcp import Fault, McpServer, Tool
 from tests.control.mcp.closable import Closable
-from tests.waits import patience
+from tests.support.waits import patience, until
 
 
 class Side:
@@ -108,12 +108,6 @@ async def test_a_session_that_the_server_has_forgotten_is_told_apart(web: Guarde
         with pytest.raises(Lost):
             await connection.call("find", {})
     assert await side.call(endpoint, n=2) == "order 2", "the next use makes another"
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with patience():
-        while not true():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

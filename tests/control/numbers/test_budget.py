@@ -14,7 +14,7 @@ from hum import ids
 from hum.errors import RateLimited
 from hum.v1 import numbers_pb2 as pb
 from tests.control.numbers.desk import Desk
-from tests.waits import patience, until
+from tests.support.waits import patience, until
 
 ASKED = 100
 

@@ -18,8 +18,8 @@ from storage import call_events
 from storage.migrate import migrate
 from tests.control.conftest import Plane
 from tests.control.outbound.desk import CALLEE, Desk, at, call_id
-from tests.endings import ends_are_told
-from tests.waits import patience
+from tests.support.endings import ends_are_told
+from tests.support.waits import patience
 
 __all__ = ["ends_are_told"]
 pytestmark = pytest.mark.usefixtures("ends_are_told")

@@ -18,7 +18,7 @@ from sandbox.openai import Model, Script
 from tests.control.conftest import FakeCarrier, Silent
 from tests.control.textagent.conftest import Desk
 from tests.control.texts.conftest import CONTACT, NUMBER
-from tests.waits import patience
+from tests.support.waits import patience
 
 SCRIPT: dict[str, Any] = {
     "rules": [

@@ -21,8 +21,8 @@ from storage.db import Db
 from storage.numbers import NumberRow
 from tests.control.texts.conftest import NUMBER, Texting
 from tests.control.texts.test_receiving import LIMITS, TEXT, one
-from tests.examples import sample
-from tests.waits import patience
+from tests.support.examples import sample
+from tests.support.waits import patience
 
 OTHER_NUMBER = "+12125550101"
 BLOCKED, OUT, UNTEXTABLE, CLOSED, PAUSED = (f"+1317555{n:04}" for n in range(5))

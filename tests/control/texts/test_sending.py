@@ -17,7 +17,7 @@ from storage import contacts
 from tests.control.conftest import FakeCarrier
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting
 from tests.control.texts.desk import TextDesk, paced
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 class Killed(BaseException):

@@ -10,7 +10,7 @@ from hum import ids
 from storage import sends
 from tests.control.texts.conftest import NUMBER, Texting
 from tests.control.texts.desk import TextDesk
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hum.settings import ControlSettings
 from tests.control.conftest import FakeCarrier, outside
 from tests.control.texts.conftest import Texting
 from tests.control.texts.desk import TextDesk
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 async def test_a_text_leaves_when_it_is_written(texting: Texting, tmp_path: Path) -> None:

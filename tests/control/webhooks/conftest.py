@@ -36,7 +36,7 @@ from storage.events import Start
 from storage.webhook_deliveries import DeliveryRow
 from storage.webhook_queues import Dead
 from storage.webhooks import WebhookRow
-from tests.waits import patience
+from tests.support.waits import patience
 
 LOCAL = Policy(parse_networks("127.0.0.0/8"))
 MEANS = Means(

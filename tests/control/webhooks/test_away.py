@@ -10,8 +10,8 @@ import pytest
 from sandbox.receiver import Reply
 from storage.db import AWAY, BUSY, Db
 from tests.control.webhooks.conftest import Hooked, received
-from tests.relay import relayed
-from tests.waits import patience
+from tests.support.relay import relayed
+from tests.support.waits import patience
 
 DELIVERIES = 60
 LEASE_SECONDS, AWAY_SECONDS = 1.5, 4.0

@@ -16,9 +16,9 @@ from jsonschema import Draft202012Validator
 from gateway import contract, openapi, payloads, schemas
 from hum import jsonwire
 from sandbox.receiver import Heard
-from tests.children import kill_group
 from tests.control.webhooks.conftest import Hooked, received
 from tests.gateway.test_openapi import schema_of
+from tests.support.children import kill_group
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "webhooks.md").read_text()

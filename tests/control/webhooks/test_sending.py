@@ -20,7 +20,7 @@ from sandbox.receiver import Fault, Heard, Reply
 from storage import identity, webhook_deliveries
 from storage.db import AWAY, Db
 from tests.control.webhooks.conftest import Hooked, received
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 def sequences(heard: Sequence[Heard]) -> list[int]:

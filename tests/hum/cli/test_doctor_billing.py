@@ -9,7 +9,7 @@ from hum.cli.doctor import billing, probes
 from hum.cli.doctor.probes import Web
 from hum.settings import UpSettings
 from sandbox.stripe import Stripe
-from tests.billing import KEY, PLANS, SECRET, stock
+from tests.support.billing import KEY, PLANS, SECRET, stock
 
 AT = "https://hum.example.com"
 

@@ -11,7 +11,7 @@ from media.core.conversation import Conversation
 from media.core.leg import HangUp, Leave, Mark
 from media.core.types import CallPlan, Clip, ClipKind, Report, Stamp, ToModel, Tool, ToolCalled, ToolFinished
 from media.legs import twiliowire
-from tests.examples import examples
+from tests.support.examples import examples
 
 PLAN = CallPlan("", "v", "m", "t",
     clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},

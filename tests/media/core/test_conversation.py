@@ -27,7 +27,7 @@ from media.core.types import (
     ToolCalled,
     TurnEnded,
 )
-from tests.examples import sample
+from tests.support.examples import sample
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 ANNOUNCEMENT = bytes(range(2, 252)) * 32  # 1 s

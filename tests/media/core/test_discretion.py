@@ -32,8 +32,8 @@ from media.core.types import (
 )
 from media.recorder import Recorder
 from sandbox.openai import Call, Turn
-from tests.examples import examples
-from tests.recordings import closed
+from tests.support.examples import examples
+from tests.support.recordings import closed
 
 SECRET = "4111 1111"
 LONGEST_MS = 60_000

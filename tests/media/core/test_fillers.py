@@ -22,7 +22,7 @@ from media.core.types import (
     TurnEnded,
 )
 from sandbox.openai import Call, Turn
-from tests.examples import sample
+from tests.support.examples import sample
 
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))

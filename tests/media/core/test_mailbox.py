@@ -25,7 +25,7 @@ from media.core.types import (
     TurnEnded,
 )
 from media.legs import twiliowire
-from tests.examples import examples
+from tests.support.examples import examples
 
 RANDOM = Random(5)
 GREETING = Clip("Please leave a message", RANDOM.randbytes(8_000))

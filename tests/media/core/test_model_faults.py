@@ -14,7 +14,7 @@ from media.core.losses import Losses
 from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
 from media.core.session import BROKE_OFF
 from media.core.types import CallPlan, Clip, ClipKind, DialModel, ModelLost, TurnEnded
-from tests.examples import sample
+from tests.support.examples import sample
 
 HOLD, SORRY = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 GREETING = bytes(range(1, 251)) * 32  # 1 s

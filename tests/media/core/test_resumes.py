@@ -9,7 +9,7 @@ from bench import collisions
 from media.core.types import BargedIn, CallPlan, Clip, ClipKind
 from media.io.silero import Silero
 from sandbox.speech import Speech
-from tests.examples import sample
+from tests.support.examples import sample
 
 SECONDS = 40
 GREETING = Random(1).randbytes(8_000 * SECONDS)

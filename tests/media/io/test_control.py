@@ -18,7 +18,8 @@ from media.io import toolrequests
 from media.io.control import Beat, ControlLink
 from media.io.filework import result
 from media.io.live import MAX_DELTAS
-from tests.media.conftest import NODE_KEY, until
+from tests.media.conftest import NODE_KEY
+from tests.support.waits import until
 
 
 def digits(call_id, seq):

@@ -9,7 +9,7 @@ import pytest
 from picows import WSListener, WSMsgType, ws_connect, ws_create_server
 
 from media.io import handing
-from tests.waits import patience
+from tests.support.waits import patience
 
 TEXT = WSMsgType.TEXT
 

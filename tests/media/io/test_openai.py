@@ -7,7 +7,7 @@ import pytest
 
 from media.core.realtime import MAX_EVENT_BYTES
 from media.io.openai import Dialler, Refused, Unreachable, realtime_url
-from tests.media.conftest import until
+from tests.support.waits import until
 
 
 class Ear:

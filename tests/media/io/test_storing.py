@@ -19,7 +19,7 @@ from media.io.control import Away
 from media.io.folder import LOCK, Folder
 from media.io.storing import Pace, Storing
 from media.recorder import Recorder
-from tests.recordings import closed
+from tests.support.recordings import closed
 
 ORG = ids.show(Kind.ORGANIZATION, ids.new())
 

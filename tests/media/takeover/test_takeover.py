@@ -20,8 +20,8 @@ from media.takeover import channel as wire
 from media.takeover import codec
 from media.takeover.channel import Channel, Gone
 from media.takeover.taking import Predecessor
-from tests.media.conftest import Plane, until, voice
-from tests.waits import patience
+from tests.media.conftest import Plane, voice
+from tests.support.waits import patience, until
 
 
 class Caller:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.openai import schema
-from tests.examples import examples
+from tests.support.examples import examples
 
 TRANSCRIPT = """\
 agent: Hello, how can I help you?

@@ -20,7 +20,7 @@ from sandbox.serving import serving
 from sandbox.stripe import Fault, Stripe
 from sandbox.stripe.forms import nested
 from sandbox.stripe.shapes import Json
-from tests.billing import KEY, SECRET, Time, stock
+from tests.support.billing import KEY, SECRET, Time, stock
 
 SHAPES = json.loads((Path(__file__).parent / "shapes.json").read_text())
 #: Fields that are no longer there: an invoice's subscription is in its `parent`.

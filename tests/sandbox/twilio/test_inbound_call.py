@@ -11,7 +11,7 @@ from starlette.responses import Response
 from twilio.request_validator import RequestValidator
 
 from sandbox.twilio import NoSuchLine, Path, Person, say, simulate_call
-from tests.waits import patience
+from tests.support.waits import patience
 
 ACCOUNT, TOKEN, NUMBER, PERSON = "AC" + "a" * 32, "12345", "+13175550100", "+14155550123"
 LOUD = bytes([0x00, 0x80])

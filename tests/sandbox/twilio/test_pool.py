@@ -3,7 +3,7 @@
 import asyncio
 
 from sandbox.twilio.pool import Pool
-from tests.waits import patience
+from tests.support.waits import patience
 
 
 async def test_each_keys_work_is_done_in_order_and_a_bounded_number_at_a_time() -> None:

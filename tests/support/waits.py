@@ -16,9 +16,9 @@ def patience() -> asyncio.Timeout:
     return asyncio.timeout(PATIENCE_S)
 
 
-async def until(met: Callable[[], T | Awaitable[T]], every_s: float = 0.01) -> T:
+async def until(met: Callable[[], T | Awaitable[T]], every_s: float = 0.01, within_s: float = PATIENCE_S) -> T:
     """Return the first true value of `met()`, asking again and again.  Raises TimeoutError after the deadline."""
-    async with patience():
+    async with asyncio.timeout(within_s):
         while True:
             value = met()
             if inspect.isawaitable(value):

@@ -23,7 +23,7 @@ MOST_COMPUTING, MOST_WAITING = 10, 2
 END_SECONDS = 60.0
 #: Of a test's name.
 MOST_BYTES = 4096
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 #: Folders of tests that mostly wait, but for the core's.
 WAITING = (("e2e",), ("media",))
 #: What stands for the number of chunks that are taken, when nobody is to begin another test.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 
-from tests.parked import Parked
+from tests.support.parked import Parked
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-PAGE = Path(__file__).parents[1] / "docs/sms-api.md"
+PAGE = Path(__file__).parents[2] / "docs/sms-api.md"
 BLOCK = re.compile(r"^```(bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A time on the page that is meant to be ahead.
 AHEAD = "2027-01-15T15:00:00Z"
