@@ -228,9 +228,11 @@ def database_url(databases: Databases) -> Iterator[str]:
 
 @pytest.fixture
 def short_sessions(database_url: str) -> Iterator[None]:
-    """For a test that changes what the database's sessions begin with: none of them outlives it."""
+    """For a test that changes what the database's sessions begin with: none of others goes on in it, and none outlives it."""
+    name = database_url.rpartition("/")[2]
+    PARKED.forget(name)
     yield
-    PARKED.forget(database_url.rpartition("/")[2])
+    PARKED.forget(name)
 
 
 @pytest.fixture
