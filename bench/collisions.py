@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from random import Random
+from typing import Any
 
 from bench.simulation import Phone, World
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
@@ -150,7 +151,7 @@ class Caller:
         return len(heard.replace(b"\xff", b"")) > UNAWARE_MS * BYTES_PER_MS
 
 
-def _fields(plan: CallPlan) -> dict[str, object]:
+def _fields(plan: CallPlan) -> dict[str, Any]:
     return {name: getattr(plan, name) for name in plan.__dataclass_fields__}
 
 

@@ -45,7 +45,9 @@ VARIANTS: dict[str, tuple[CallPlan, Callable[[int, int], Sequel | None] | None]]
     "transferred at the end": (BARE, lambda turn, of: MoveOn("transfer") if turn == of - 1 else None),
     "all of it": (
         replace(BARE, recording=True),
-        lambda turn, of: {of // 2: SwitchFlow(BARE, "flow_b", 1), of - 1: MoveOn("transfer")}.get(turn),
+        lambda turn, of: dict[int, Sequel]({of // 2: SwitchFlow(BARE, "flow_b", 1), of - 1: MoveOn("transfer")}).get(
+            turn
+        ),
     ),
 }
 EVERY_TURN = ("a tool in every turn", "all of it")

@@ -21,8 +21,13 @@ from media.io.silero import Silero
 
 AGENT_DB = -20.0
 LEVELS_DB = (-12, -18, -24, -30, -36)
-NOISES = (("quiet", None, 0), ("white 20", sounds.white, 20), ("white 10", sounds.white, 10))
-NOISES += (("pink 20", sounds.pink, 20), ("pink 10", sounds.pink, 10))
+NOISES = (
+    ("quiet", None, 0),
+    ("white 20", sounds.white, 20),
+    ("white 10", sounds.white, 10),
+    ("pink 20", sounds.pink, 20),
+    ("pink 10", sounds.pink, 10),
+)
 RELATIVE_DB = (5, 0, -5, -10, -15, -20)
 ECHOES_DB = (None, 40, 32, 26, 20, 14)
 LATE_MS = (50, 150, 400)

@@ -53,7 +53,8 @@ def room(direct_db: float) -> Wave:
     at = np.arange(ROOM_FRAMES * FRAME)
     late = np.random.default_rng(1).standard_normal(len(at)) * np.exp(-6.9 * at / len(at))
     late[0] = 10 ** (direct_db / 20) * np.sqrt((late[1:] ** 2).sum())
-    return late / np.sqrt((late**2).sum())
+    answer: Wave = late / np.sqrt((late**2).sum())
+    return answer
 
 
 @dataclass(slots=True)

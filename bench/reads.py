@@ -90,7 +90,12 @@ async def _compare(db: Db, org: UUID, what: str, sql: str, arguments: Sequence[A
             took[name] += [(time.perf_counter() - began) * 1000] if n >= WARM else []
     least = float(np.median(next(iter(took.values()))))
     return [
-        Reads(f"{what}, {name}", *(float(each) for each in np.percentile(ms, (50, 99))), float(np.median(ms)) / least)
+        Reads(
+            f"{what}, {name}",
+            float(np.percentile(ms, 50)),
+            float(np.percentile(ms, 99)),
+            float(np.median(ms)) / least,
+        )
         for name, ms in took.items()
     ]
 

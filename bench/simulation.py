@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
 from media.core.hearing import Confirm
-from media.core.leg import Clear, HangUp, Leave, Mark, Play
+from media.core.leg import Clear, HangUp, Leave, Mark, MoveOn, Play
 from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel
 from media.legs import twiliowire
 from sandbox.clock import Agenda, Do
@@ -347,7 +347,7 @@ class Phone:
         self.fate: Fate = ""
         self.dies_after = self._deltas = 0
         self._mute = False
-        self.hung_up: HangUp | None = None
+        self.hung_up: HangUp | MoveOn | None = None
         self.carrier.start(token="t")
         world.every(20, self._frame, world.now + 5)
         world.every(20, lambda: self.carry(self.talk.tick(world.now)), world.now + 9)

@@ -149,7 +149,8 @@ def _decoded(path: Path) -> Wave:
     size = len(samples) * RATE_HZ // rate_hz
     kept = spectrum[: size // 2 + 1].copy()
     kept[np.arange(len(kept)) * rate_hz / len(samples) > 3_400] = 0
-    return np.fft.irfft(kept, size) * size / len(samples)
+    resampled: Wave = np.fft.irfft(kept, size) * size / len(samples)
+    return resampled
 
 
 def telephone(samples: Wave) -> Wave:
@@ -228,7 +229,8 @@ def glides(seconds: float, level_db: float, seed: int = 1) -> Wave:
     """
 
     def glide(random: np.random.Generator) -> Wave:
-        hertz = np.linspace(*random.uniform(100, 300, 2), int(random.uniform(0.2, 0.6) * RATE_HZ))
+        begins, ends = random.uniform(100, 300, 2)
+        hertz = np.linspace(begins, ends, int(random.uniform(0.2, 0.6) * RATE_HZ))
         return at_level(np.sin(2 * np.pi * np.cumsum(hertz) / RATE_HZ), level_db)
 
     return _train(seconds, seed, glide, (1.0, 2.0))

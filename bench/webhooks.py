@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import uvloop
@@ -40,8 +41,8 @@ SETTINGS = {"HUM_EGRESS_ALLOW": "127.0.0.0/8"}
 def samples() -> Mapping[str, Message]:
     """Ten types, each with what it usually has."""
     thread, call = ids.show(Kind.CONVERSATION, ids.new()), ids.show(Kind.CALL, ids.new())
-    pair = {"conversation_id": thread, "message_id": ids.show(Kind.MESSAGE, ids.new())}
-    line = {"from_e164": CONTACT, "to_e164": NUMBER}
+    pair: dict[str, Any] = {"conversation_id": thread, "message_id": ids.show(Kind.MESSAGE, ids.new())}
+    line: dict[str, Any] = {"from_e164": CONTACT, "to_e164": NUMBER}
     return {
         "sms.received": events_pb2.SmsReceivedEvent(**pair, **line, body=TEXT),
         "sms.sent": events_pb2.SmsSentEvent(**pair, **line, body=TEXT, segments=1),

@@ -204,7 +204,7 @@ async def benched(**changed: str) -> AsyncIterator[Bench]:
     """With a first media process, and no calls."""
     async with AsyncExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
-        load, control = Load(), Control()
+        load, control = Load(), Control()  # type: ignore[abstract]  # the rest is not asked
         served = await load.serve()
         server, control_port = rpc.server(MediaSettings(node_key=NODE_KEY), "127.0.0.1:0")
         runtime_pb2_grpc.add_MediaServiceServicer_to_server(control, server)

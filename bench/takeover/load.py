@@ -66,7 +66,8 @@ class Caller(WSListener):
     def __init__(self, number: int) -> None:
         self.speaks, self.sent, self.closed = number % 2 == 0, 0, False
         self.end, self.dry_ms, self.media = End(), 0.0, 0
-        self._number, self._transport = number, None
+        self._number = number
+        self._transport: WSTransport | None = None
         self._loop, self._ends = asyncio.get_running_loop(), 0.0
         self._sid = f"MZ{number:032x}"
 
@@ -131,7 +132,9 @@ class Model(WSListener):
     """One session."""
 
     def __init__(self, load: "Load") -> None:
-        self._load, self._transport, self._speaking = load, None, None
+        self._load = load
+        self._transport: WSTransport | None = None
+        self._speaking: asyncio.Task[None] | None = None
         self.end, self.closed, self.said = End(), False, 0
 
     def on_ws_connected(self, transport: WSTransport) -> None:
