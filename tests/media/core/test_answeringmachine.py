@@ -1,9 +1,11 @@
 """A machine that answers our call gets the message, whole and alone, or nobody at all."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from bench.simulation import Phone
 from media.core.commands import EndCall, Machine
 from media.core.leg import HangUp
 from media.core.types import BargedIn, CallPlan, Clip, ClipKind, TurnEnded
@@ -25,16 +27,16 @@ PLAN = CallPlan(
 LEAVE = Machine("machine", message=True)
 
 
-def told(phone, command):
+def told(phone: Phone, command: EndCall | Machine) -> None:
     phone.carry(phone.talk.command(command, phone.world.now))
 
 
-def said(phone):
+def said(phone: Phone) -> list[tuple[str, str, bool]]:
     return [(turn.text, turn.heard_text, turn.interrupted) for turn in phone.told(TurnEnded) if turn.role == "agent"]
 
 
 @pytest.mark.parametrize("speaking_ms", [500, 3_500])
-def test_the_message_is_left_whole_and_alone(make_phone, speaking_ms):
+def test_the_message_is_left_whole_and_alone(make_phone: Callable[..., Phone], speaking_ms: int) -> None:
     """Whether the agent was speaking when it came to the beep, or silent."""
     phone = make_phone(PLAN)
     phone.after(speaking_ms)
@@ -51,7 +53,7 @@ def test_the_message_is_left_whole_and_alone(make_phone, speaking_ms):
     assert start_ms < asked_ms + 700
 
 
-def test_what_the_machine_says_does_not_interrupt_it(make_phone):
+def test_what_the_machine_says_does_not_interrupt_it(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.after(3_000)
     told(phone, LEAVE)
@@ -62,7 +64,7 @@ def test_what_the_machine_says_does_not_interrupt_it(make_phone):
     assert phone.carrier.heard(phone.world.now).endswith(MESSAGE)
 
 
-def test_it_comes_in_the_middle_of_an_overlap(make_phone):
+def test_it_comes_in_the_middle_of_an_overlap(make_phone: Callable[..., Phone]) -> None:
     """The machine was talking over the greeting, which had been stopped for it."""
     phone = make_phone(PLAN)
     phone.after(600)
@@ -73,7 +75,7 @@ def test_it_comes_in_the_middle_of_an_overlap(make_phone):
     assert phone.carrier.heard(phone.world.now).endswith(MESSAGE)
 
 
-def test_a_long_message_is_not_cut(make_phone):
+def test_a_long_message_is_not_cut(make_phone: Callable[..., Phone]) -> None:
     long = MESSAGE * 6  # 30 s; an ordinary close is cut after 15
     phone = make_phone(replace(PLAN, clips={**PLAN.clips, ClipKind.MACHINE: Clip("Long", long)}))
     phone.after(2_500)
@@ -83,7 +85,7 @@ def test_a_long_message_is_not_cut(make_phone):
     assert phone.carrier.heard(phone.world.now).endswith(long)
 
 
-def test_a_message_that_is_not_rendered_is_spoken_by_the_model(make_phone):
+def test_a_message_that_is_not_rendered_is_spoken_by_the_model(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, clips={**PLAN.clips, ClipKind.MACHINE: Clip("Please call the shop back")}))
     phone.after(3_000)
     told(phone, LEAVE)
@@ -92,8 +94,8 @@ def test_a_message_that_is_not_rendered_is_spoken_by_the_model(make_phone):
     assert len(said(phone)) == 2
 
 
-def test_without_a_text_the_model_says_what_it_called_for(make_phone):
-    clips = {kind: clip for kind, clip in PLAN.clips.items() if kind is not ClipKind.MACHINE}
+def test_without_a_text_the_model_says_what_it_called_for(make_phone: Callable[..., Phone]) -> None:
+    clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in PLAN.clips.items() if kind is not ClipKind.MACHINE}
     phone = make_phone(replace(PLAN, clips=clips))
     phone.after(3_000)
     told(phone, LEAVE)
@@ -102,7 +104,7 @@ def test_without_a_text_the_model_says_what_it_called_for(make_phone):
     assert len(said(phone)) == 2
 
 
-def test_a_machine_is_hung_up_on_at_once(make_phone):
+def test_a_machine_is_hung_up_on_at_once(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.after(700)
     told(phone, Machine("fax"))
@@ -111,7 +113,7 @@ def test_a_machine_is_hung_up_on_at_once(make_phone):
     assert len(phone.carrier.heard(phone.world.now)) < len(GREETING)
 
 
-def test_a_call_that_closes_already_closes_as_it_does(make_phone):
+def test_a_call_that_closes_already_closes_as_it_does(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.after(2_500)
     told(phone, EndCall("operator", spoken=True))
@@ -120,7 +122,7 @@ def test_a_call_that_closes_already_closes_as_it_does(make_phone):
     assert phone.hung_up == HangUp("operator")
 
 
-def test_a_machine_after_the_end_changes_nothing(make_phone):
+def test_a_machine_after_the_end_changes_nothing(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.after(700)
     told(phone, EndCall("operator"))
@@ -130,13 +132,13 @@ def test_a_machine_after_the_end_changes_nothing(make_phone):
     assert phone.hung_up == HangUp("operator")
 
 
-def test_who_has_called_speaks_first_also_without_a_greeting(make_phone):
+def test_who_has_called_speaks_first_also_without_a_greeting(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, clips={}))
     phone.after(3_000)
     assert said(phone) or phone.carrier.heard(phone.world.now).strip(b"\xff")
 
 
-def test_who_is_called_waits_for_the_caller(make_phone):
+def test_who_is_called_waits_for_the_caller(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, clips={}, opens=False))
     phone.after(3_000)
     assert not phone.carrier.heard(phone.world.now).strip(b"\xff")

@@ -2,7 +2,7 @@ from media.core.answers import REFUSALS, Answers
 from media.core.caller import Caller
 
 
-def story(*events, answers=None, audible=False):
+def story(*events: str, answers: Answers | None = None, audible: bool = False) -> list[bool]:
     """For each event, whether a response.create is due after it."""
     answers = answers or Answers(Caller(1_000, 9_000, 250))
     created = []
@@ -31,48 +31,48 @@ def story(*events, answers=None, audible=False):
     return created
 
 
-def count(*events):
+def count(*events: str) -> int:
     return sum(story(*events))
 
 
-def test_a_turn_in_silence_is_answered_at_once():
+def test_a_turn_in_silence_is_answered_at_once() -> None:
     assert story("freely", "commit") == [False, True]
 
 
-def test_never_a_second_while_one_is_active():
+def test_never_a_second_while_one_is_active() -> None:
     assert story("commit", "commit", "created", "commit", "done") == [True, False, False, False, True]
 
 
-def test_a_turn_over_the_agent_waits_for_silence():
+def test_a_turn_over_the_agent_waits_for_silence() -> None:
     assert story("loud", "commit", "silent") == [False, False, True]
 
 
-def test_a_cut_is_answered_when_the_cut_response_is_done():
+def test_a_cut_is_answered_when_the_cut_response_is_done() -> None:
     assert story("commit", "created", "loud", "overlap", "cut", "silent", "commit", "done")[-2:] == [False, True]
 
 
-def test_a_nod_owes_nothing():
+def test_a_nod_owes_nothing() -> None:
     assert count("loud", "overlap", "taken back", "commit", "silent") == 0
 
 
-def test_a_nod_in_the_last_second_is_a_reply():
+def test_a_nod_in_the_last_second_is_a_reply() -> None:
     assert count("loud", "late overlap", "taken back", "commit", "silent") == 1
 
 
-def test_a_turn_that_ends_before_the_verdict_waits_for_it():
+def test_a_turn_that_ends_before_the_verdict_waits_for_it() -> None:
     assert count("loud", "overlap", "commit", "taken back", "silent") == 0
     assert count("loud", "overlap", "commit", "cut", "silent") == 1
 
 
-def test_speaking_on_after_the_agent_ended_is_a_turn():
+def test_speaking_on_after_the_agent_ended_is_a_turn() -> None:
     assert count("loud", "overlap", "taken back", "silent", "freely", "commit") == 1
 
 
-def test_the_turn_after_a_nod_is_answered():
+def test_the_turn_after_a_nod_is_answered() -> None:
     assert count("loud", "overlap", "taken back", "commit", "silent", "freely", "commit") == 1
 
 
-def test_a_refusal_is_tried_again_a_few_times():
+def test_a_refusal_is_tried_again_a_few_times() -> None:
     answers = Answers(Caller(1_000, 9_000, 250))
     answers.owe()
     for n in range(1, REFUSALS + 1):
@@ -84,7 +84,7 @@ def test_a_refusal_is_tried_again_a_few_times():
     assert answers.failing
 
 
-def test_a_failed_answer_is_tried_again_a_few_times():
+def test_a_failed_answer_is_tried_again_a_few_times() -> None:
     answers = Answers(Caller(1_000, 9_000, 250))
     answers.owe()
     for _ in range(REFUSALS):
@@ -95,7 +95,7 @@ def test_a_failed_answer_is_tried_again_a_few_times():
     assert answers.failing
 
 
-def test_another_session_owes_the_answer_and_has_tries_of_its_own():
+def test_another_session_owes_the_answer_and_has_tries_of_its_own() -> None:
     answers = Answers(Caller(1_000, 9_000, 250))
     answers.owe()
     for n in range(1, REFUSALS + 1):
@@ -106,5 +106,5 @@ def test_another_session_owes_the_answer_and_has_tries_of_its_own():
     assert answers.create(False)
 
 
-def test_an_answer_that_was_being_made_is_owed_by_the_next_session():
+def test_an_answer_that_was_being_made_is_owed_by_the_next_session() -> None:
     assert story("commit", "created", "lost") == [True, False, True]

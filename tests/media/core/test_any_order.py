@@ -2,14 +2,16 @@
 
 import base64
 import json
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.core.commands import EndCall, Machine, Watch
 from media.core.conversation import Conversation
+from media.core.inflight import Item
 from media.core.leg import HangUp, Leave, Mark
-from media.core.types import CallPlan, Clip, ClipKind, Report, Stamp, ToModel, Tool, ToolCalled, ToolFinished
+from media.core.types import Action, CallPlan, Clip, ClipKind, Report, Stamp, ToModel, Tool, ToolCalled, ToolFinished
 from media.legs import twiliowire
 from tests.support.examples import examples
 
@@ -30,19 +32,19 @@ START = {
 }
 
 
-def carrier(event, **body):
+def carrier(event: str, **body: Any) -> tuple[str, bytes]:
     return ("carrier", json.dumps({"event": event, event: body}).encode())
 
 
-def model(type, **body):
+def model(type: str, **body: Any) -> tuple[str, bytes]:
     return ("model", json.dumps({"type": type, **body}).encode())
 
 
-def response(type):
+def response(type: str) -> st.SearchStrategy[Any]:
     return st.builds(lambda r: model(type, response={"id": r, "status": "completed"}), responses)
 
 
-def item(type):
+def item(type: str) -> st.SearchStrategy[Any]:
     return st.builds(
         lambda r, i, t: model(type, response_id=r, item={"id": i, "type": t}),
         responses, ids, st.sampled_from(["message", "function_call"]),
@@ -77,13 +79,15 @@ rare = st.sampled_from([carrier("start", **START), ("carrier", b"{"), carrier("s
 class Guard:
     """Feeds one conversation and checks its actions against the rules."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.talk, self.now, self.frames = Conversation(PLAN), 1_000.0, 0
-        self.marks, self.epoch_of_proof, self.active, self.over = [], 0, False, False
-        self.heard, self.received = {}, {}
-        self.tools = set()
+        self.marks: list[int] = []
+        self.epoch_of_proof, self.active, self.over = 0, False, False
+        self.heard: dict[int, tuple[Item, int]] = {}
+        self.received: dict[str, int] = {}
+        self.tools = set[str]()
 
-    def feed(self, kind, value):
+    def feed(self, kind: str, value: Any) -> None:
         talk, self.now = self.talk, self.now + 3
         match kind:
             case "carrier":
@@ -117,19 +121,19 @@ class Guard:
             case "gone":
                 self.check(talk.leg_gone(self.now, HangUp("gone")))
 
-    def leg(self, payload):
+    def leg(self, payload: bytes) -> None:
         event = twiliowire.decode(payload)
         if event is not None:
             self.check(self.talk.from_leg(event, self.now))
 
-    def watch(self, event):
+    def watch(self, event: dict[str, Any]) -> None:
         match event:
             case {"type": "response.done", "response": _} | {"type": "error"}:
                 self.active = False
             case {"type": "response.output_audio.delta", "item_id": id}:
                 self.received[id] = self.received.get(id, 0) + 1_600
 
-    def check(self, actions):
+    def check(self, actions: list[Action]) -> None:
         assert not (self.over and actions)
         for action in actions:
             assert not self.over
@@ -152,7 +156,7 @@ class Guard:
             assert item.heard >= self.heard.get(id(item), (item, 0))[1]
             self.heard[id(item)] = item, item.heard
 
-    def to_model(self, message):
+    def to_model(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "response.create":
                 assert self.talk._model.answers.active
@@ -162,7 +166,7 @@ class Guard:
 
 @settings(max_examples=examples(300), deadline=None)
 @given(st.lists(steps, min_size=15, max_size=60), st.lists(rare, max_size=1), st.booleans())
-def test_any_order(first, then, begins):
+def test_any_order(first: list[tuple[str, bytes]], then: list[tuple[str, Any]], begins: bool) -> None:
     guard = Guard()
     if begins:
         guard.feed(*carrier("start", **START))

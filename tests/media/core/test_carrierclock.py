@@ -5,7 +5,7 @@ import pytest
 from media.core.carrierclock import WINDOW_MS, CarrierClock, WindowedMin
 
 
-def test_a_window_forgets_what_is_old():
+def test_a_window_forgets_what_is_old() -> None:
     least = WindowedMin()
     least.add(1.0, 0)
     least.add(5.0, WINDOW_MS + 1)
@@ -15,7 +15,7 @@ def test_a_window_forgets_what_is_old():
 
 
 @pytest.mark.parametrize("count", [20, 200])
-def test_the_delay_is_told_from_the_jitter(count):
+def test_the_delay_is_told_from_the_jitter(count: int) -> None:
     errors = []
     for seed in range(50):
         random, clock = Random(seed), CarrierClock(40.0)
@@ -26,7 +26,7 @@ def test_the_delay_is_told_from_the_jitter(count):
     assert max(map(abs, errors)) < 12.0  # with round trips that are 0 to 80 ms late
 
 
-def test_the_clock_learns_delay_from_marks_and_the_call_clock_from_frames():
+def test_the_clock_learns_delay_from_marks_and_the_call_clock_from_frames() -> None:
     clock = CarrierClock(40.0)
     assert clock.call_ms(123.0) == 0
     for now in range(1_000, 2_000, 100):

@@ -1,11 +1,12 @@
 """The agent does not speak into the caller: what they say meanwhile is heard first, and what was begun is as if unsaid."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from bench import collisions
-from bench.simulation import calls
+from bench.simulation import Phone, calls
 from media.core.caller import Caller
 from media.core.leg import HangUp
 from media.core.types import BargedIn, CallPlan, Clip, ClipKind, RunTool, Tool, TurnEnded
@@ -16,19 +17,19 @@ GREETING = bytes(range(1, 251)) * 64  # 2 s
 DELAY_MS = 40
 
 
-def asked(phone):
+def asked(phone: Phone) -> int:
     return phone.model.types().count("response.create")
 
 
-def agent(phone):
+def agent(phone: Phone) -> list[TurnEnded]:
     return [turn for turn in phone.told(TurnEnded) if turn.role == "agent"]
 
 
-def answers_in(phone, ms, count=4):
+def answers_in(phone: Phone, ms: int, count: int = 4) -> None:
     phone.model.player.turns = [Turn(say="words", latency_ms=ms) for _ in range(count)]
 
 
-def hears_one_answer(phone):
+def hears_one_answer(phone: Phone) -> None:
     """Nothing of a collision is left: one answer was heard, whole, after the caller's last words."""
     assert phone.told(BargedIn) == []
     assert [turn.role for turn in phone.told(TurnEnded)][-1] == "agent"
@@ -41,7 +42,9 @@ def hears_one_answer(phone):
 
 @pytest.mark.parametrize("pause_ms", [400, 600, 800, 1_000, 1_150])
 @pytest.mark.parametrize("more_ms", [260, 700, 3_000])
-def test_a_caller_who_goes_on_before_the_answer_is_answered_once(make_phone, pause_ms, more_ms):
+def test_a_caller_who_goes_on_before_the_answer_is_answered_once(
+    make_phone: Callable[..., Phone], pause_ms: int, more_ms: int
+) -> None:
     phone = make_phone(BARE, DELAY_MS)
     answers_in(phone, 800)
     phone.after(1_000)
@@ -55,7 +58,7 @@ def test_a_caller_who_goes_on_before_the_answer_is_answered_once(make_phone, pau
     assert asked(phone) == 2 and len(phone.told(TurnEnded)) == 3
 
 
-def test_nothing_is_asked_of_the_model_while_the_caller_speaks(make_phone):
+def test_nothing_is_asked_of_the_model_while_the_caller_speaks(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, false_hear_ms=5_000), DELAY_MS, deaf=True)
     phone.after(1_000)
     phone.speak(1_700)
@@ -69,7 +72,7 @@ def test_nothing_is_asked_of_the_model_while_the_caller_speaks(make_phone):
 
 
 @pytest.mark.parametrize("spoke_ms", [-60, 0, 60, 120, 180])
-def test_an_answer_that_had_just_begun_is_taken_back(make_phone, spoke_ms):
+def test_an_answer_that_had_just_begun_is_taken_back(make_phone: Callable[..., Phone], spoke_ms: int) -> None:
     phone = make_phone(BARE, DELAY_MS, answer_ms=3_000)
     answers_in(phone, 500)
     phone.after(1_000)
@@ -85,7 +88,7 @@ def test_an_answer_that_had_just_begun_is_taken_back(make_phone, spoke_ms):
     assert asked(phone) == 2
 
 
-def test_who_has_heard_an_answer_begin_interrupts_it(make_phone):
+def test_who_has_heard_an_answer_begin_interrupts_it(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, DELAY_MS, answer_ms=6_000)
     phone.after(1_000)
     phone.speak(600)
@@ -98,7 +101,9 @@ def test_who_has_heard_an_answer_begin_interrupts_it(make_phone):
     assert [turn.interrupted for turn in agent(phone)] == [True, False]
 
 
-def test_a_short_word_at_the_very_beginning_is_answered_and_the_old_answer_is_not_given(make_phone):
+def test_a_short_word_at_the_very_beginning_is_answered_and_the_old_answer_is_not_given(
+    make_phone: Callable[..., Phone],
+) -> None:
     phone = make_phone(BARE, DELAY_MS, answer_ms=4_000)
     phone.after(1_000)
     phone.speak(600)
@@ -109,7 +114,7 @@ def test_a_short_word_at_the_very_beginning_is_answered_and_the_old_answer_is_no
     hears_one_answer(phone)
 
 
-def test_a_blip_that_nobody_else_hears_delays_an_answer_and_no_more(make_phone):
+def test_a_blip_that_nobody_else_hears_delays_an_answer_and_no_more(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, DELAY_MS, deaf=True)
     phone.after(1_000)
     phone.speak(5_000)
@@ -121,7 +126,7 @@ def test_a_blip_that_nobody_else_hears_delays_an_answer_and_no_more(make_phone):
     assert phone.world.now - began <= BARE.false_hear_ms + 500
 
 
-def test_a_turn_that_the_model_never_ends_delays_an_answer_and_no_more(make_phone):
+def test_a_turn_that_the_model_never_ends_delays_an_answer_and_no_more(make_phone: Callable[..., Phone]) -> None:
     plan = replace(BARE, open_turn_ms=2_000)
     phone = make_phone(plan, DELAY_MS, deaf=True)
     phone.after(1_000)
@@ -133,7 +138,7 @@ def test_a_turn_that_the_model_never_ends_delays_an_answer_and_no_more(make_phon
     assert 1_900 <= phone.world.now - began <= 2_600
 
 
-def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone):
+def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, tools=(Tool("look_up", "", "{}", 20_000),)), DELAY_MS)
     phone.model.player.turns = [calls("look_up")]
     phone.after(1_000)
@@ -149,7 +154,7 @@ def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone):
     assert asked(phone) == 2 and len(agent(phone)) == 1 and phone.told(BargedIn) == []
 
 
-def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone):
+def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone: Callable[..., Phone]) -> None:
     clips = {ClipKind.IDLE: Clip("Are you there", bytes(1_600))}
     phone = make_phone(replace(BARE, clips=clips, idle_after_ms=2_000, false_hear_ms=5_000), DELAY_MS, deaf=True)
     phone.after(1_000)
@@ -160,7 +165,7 @@ def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone):
     assert agent(phone)[0].text == "Are you there"
 
 
-def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phone):
+def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, clips={ClipKind.GREETING: Clip("Hello and welcome", GREETING)}), DELAY_MS)
     phone.speak(900)
     phone.after(9_000)
@@ -169,7 +174,7 @@ def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phon
     assert [turn.role for turn in phone.told(TurnEnded)] == ["caller", "agent"]
 
 
-def test_a_close_waits_for_nobody(make_phone):
+def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
     plan = replace(BARE, clips={ClipKind.GOODBYE: Clip("Goodbye", bytes(1_600))}, max_call_ms=3_000)
     phone = make_phone(plan, DELAY_MS)
     phone.after(1_000)
@@ -179,7 +184,7 @@ def test_a_close_waits_for_nobody(make_phone):
     assert [turn.text for turn in agent(phone)] == ["Goodbye"]
 
 
-def test_each_detector_alone_is_believed_for_so_long():
+def test_each_detector_alone_is_believed_for_so_long() -> None:
     caller = Caller(1_000, 9_000, 250)
     assert not caller.speaks(0)
     assert caller.heard(True, 100) and not caller.heard(True, 200)
@@ -193,7 +198,9 @@ def test_each_detector_alone_is_believed_for_so_long():
 
 
 @pytest.mark.parametrize("latency_ms", [(150, 900), (0, 200)])
-def test_a_caller_whose_pauses_vary_is_never_spoken_into(make_voice, monkeypatch, latency_ms):
+def test_a_caller_whose_pauses_vary_is_never_spoken_into(
+    make_voice: Callable[..., list[bytes]], monkeypatch: pytest.MonkeyPatch, latency_ms: tuple[int, int]
+) -> None:
     monkeypatch.setattr(collisions, "LATENCY_MS", latency_ms)
     found = collisions.measure(40, [make_voice(ms, seed=ms) for ms in (420, 900, 1_500)], None)
     assert found.turns == 40

@@ -1,10 +1,12 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
-from bench.simulation import calls
+from bench.simulation import Phone, World, calls
 from media.core.commands import EndCall, Watch
 from media.core.leg import Audio, Broken, Digit, HangUp, Leave, Mark
 from media.core.types import (
@@ -50,11 +52,11 @@ BARE = replace(PLAN, clips={}, fillers=())
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
 
 
-def texts(phone):
+def texts(phone: Phone) -> list[tuple[str, str]]:
     return [(turn.role, turn.heard_text) for turn in phone.told(TurnEnded)]
 
 
-def test_the_greeting_plays_while_the_model_is_dialled(make_phone):
+def test_the_greeting_plays_while_the_model_is_dialled(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.after(3_000)
     assert phone.told(CallStarted) == [CallStarted(phone.carrier.SID)]
@@ -67,7 +69,7 @@ def test_the_greeting_plays_while_the_model_is_dialled(make_phone):
     assert session["audio"]["input"]["turn_detection"]["create_response"] is False
 
 
-def test_a_question_is_answered_in_the_order_of_speech(make_phone):
+def test_a_question_is_answered_in_the_order_of_speech(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, transcribe_ms=2_500)
     phone.after(1_000)
     phone.speak(1_000)
@@ -88,7 +90,9 @@ def test_a_question_is_answered_in_the_order_of_speech(make_phone):
 
 
 @pytest.mark.parametrize("delay", [0, 40, 150])
-def test_a_sentence_over_the_agent_cuts_it_where_the_caller_stopped_hearing(make_phone, delay):
+def test_a_sentence_over_the_agent_cuts_it_where_the_caller_stopped_hearing(
+    make_phone: Callable[..., Phone], delay: int
+) -> None:
     phone = make_phone(BARE, delay=delay, answer_ms=8_000)
     phone.after(1_000)
     phone.speak(600)
@@ -113,7 +117,7 @@ def test_a_sentence_over_the_agent_cuts_it_where_the_caller_stopped_hearing(make
     assert phone.model.violations == []
 
 
-def test_a_noise_before_the_voice_is_in_no_reaction(make_phone):
+def test_a_noise_before_the_voice_is_in_no_reaction(make_phone: Callable[..., Phone]) -> None:
     probability = [0.0]
     phone = make_phone(BARE, answer_ms=8_000, confirm=lambda *_: probability[0])
     phone.after(1_000)
@@ -128,7 +132,7 @@ def test_a_noise_before_the_voice_is_in_no_reaction(make_phone):
 
 
 @pytest.mark.parametrize("delay", [0, 40, 150])
-def test_a_nod_is_taken_back_and_no_word_is_lost(make_phone, delay):
+def test_a_nod_is_taken_back_and_no_word_is_lost(make_phone: Callable[..., Phone], delay: int) -> None:
     phone = make_phone(BARE, delay=delay, answer_ms=5_000)
     phone.after(1_000)
     phone.speak(600)
@@ -147,7 +151,7 @@ def test_a_nod_is_taken_back_and_no_word_is_lost(make_phone, delay):
     assert phone.model.violations == []
 
 
-def test_a_nod_in_the_last_second_is_a_reply(make_phone):
+def test_a_nod_in_the_last_second_is_a_reply(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, delay=20, answer_ms=3_000)
     phone.after(1_000)
     phone.speak(600)
@@ -159,7 +163,7 @@ def test_a_nod_in_the_last_second_is_a_reply(make_phone):
     assert phone.model.violations == []
 
 
-def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_phone):
+def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, recording=True, announce_recording=True), delay=30)
     phone.after(300)
     phone.speak(500)
@@ -169,7 +173,9 @@ def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_ph
     kinds = [type(action) for _, action in phone.actions]
     begin = kinds.index(StartRecording)
     assert RecordCaller not in kinds[:begin] and RecordAgent not in kinds[:begin]
-    announced = phone.actions[begin][1].announced
+    starts = phone.actions[begin][1]
+    assert isinstance(starts, StartRecording)
+    announced = starts.announced
     heard = b"".join(span.payload for span in announced)
     assert heard == PLAN.clips[ClipKind.ANNOUNCEMENT].audio and 0 <= announced[0].at_ms <= 100
     spans = [*announced, *(action for _, action in phone.actions if isinstance(action, RecordAgent))]
@@ -178,7 +184,7 @@ def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_ph
     assert all(begun >= ended for begun, ended in zip((s.at_ms for s in spans[1:]), ends, strict=False))
 
 
-def test_without_audio_the_model_says_the_clips_in_order(make_phone):
+def test_without_audio_the_model_says_the_clips_in_order(make_phone: Callable[..., Phone]) -> None:
     clips = {ClipKind.ANNOUNCEMENT: Clip("Recorded."), ClipKind.GREETING: Clip("Hello.", GREETING)}
     phone = make_phone(replace(PLAN, clips=clips, recording=True, announce_recording=True), answer_ms=800)
     phone.after(5_000)
@@ -188,7 +194,7 @@ def test_without_audio_the_model_says_the_clips_in_order(make_phone):
     assert phone.model.violations == []
 
 
-def test_a_lost_model_is_dialled_again_and_told_what_was_said(make_phone):
+def test_a_lost_model_is_dialled_again_and_told_what_was_said(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN, answer_ms=6_000)
     phone.after(3_000)
     phone.speak(600)
@@ -206,7 +212,7 @@ def test_a_lost_model_is_dialled_again_and_told_what_was_said(make_phone):
     assert phone.model.violations == []
 
 
-def test_the_agent_hangs_up_after_its_last_words(make_phone):
+def test_the_agent_hangs_up_after_its_last_words(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, tools=TOOLS))
     phone.after(500)
     phone.model.player.turns = [calls("end_call")]
@@ -216,7 +222,7 @@ def test_the_agent_hangs_up_after_its_last_words(make_phone):
     assert isinstance(phone.reports[-1], CallEnded)
 
 
-def test_a_spoken_close_is_heard_before_the_hang_up(make_phone):
+def test_a_spoken_close_is_heard_before_the_hang_up(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.after(500)
     phone.carry(phone.talk.command(EndCall("operator", spoken=True), phone.world.now))
@@ -230,7 +236,7 @@ def test_a_spoken_close_is_heard_before_the_hang_up(make_phone):
     assert phone.carrier.heard(phone.world.now) == GREETING + bytes(800)
 
 
-def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone):
+def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, tools=TOOLS))
     phone.after(2_500)
     phone.model.player.turns = [calls("look_up")]
@@ -249,7 +255,7 @@ def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone):
     assert phone.model.violations == []
 
 
-def test_digits_are_reported_and_told_to_the_model(make_phone):
+def test_digits_are_reported_and_told_to_the_model(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     for digit in "12#":
@@ -262,7 +268,9 @@ def test_digits_are_reported_and_told_to_the_model(make_phone):
 
 
 @pytest.mark.parametrize("lost_first", [False, True])
-def test_every_later_session_knows_what_was_entered_in_its_place(make_phone, lost_first):
+def test_every_later_session_knows_what_was_entered_in_its_place(
+    make_phone: Callable[..., Phone], lost_first: bool
+) -> None:
     """An account number that was entered once is not asked for again because a socket broke."""
     phone = make_phone(BARE)
     phone.after(1_000)
@@ -294,7 +302,7 @@ def test_every_later_session_knows_what_was_entered_in_its_place(make_phone, los
     assert [turn.seq for turn in phone.told(TurnEnded)] == list(range(1, len(phone.told(TurnEnded)) + 1))
 
 
-def test_keys_are_not_lost_when_the_call_ends_in_their_pause(make_phone):
+def test_keys_are_not_lost_when_the_call_ends_in_their_pause(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(500)
     phone.carrier.dtmf("4")
@@ -305,14 +313,14 @@ def test_keys_are_not_lost_when_the_call_ends_in_their_pause(make_phone):
     assert phone.told(Digits)[0].digits == "42"
 
 
-def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone):
+def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, idle_after_ms=2_000))
     phone.after(12_000)
     assert [text for _, text in texts(phone)][1:] == ["Are you there", "Are you there", "Goodbye then"]
     assert phone.hung_up == HangUp("idle")
 
 
-def test_each_idle_prompt_is_said_in_its_own_words(make_phone):
+def test_each_idle_prompt_is_said_in_its_own_words(make_phone: Callable[..., Phone]) -> None:
     texts, gaps = ("Are you there", "Shall I call back later", "Goodbye then"), (2_000, 4_000, 2_000)
     prompts = (Clip(texts[0], bytes(800)), Clip(texts[1]), Clip(texts[2]))
     phone = make_phone(replace(PLAN, idle_after_ms=2_000, idle_prompts=3, idle_clips=prompts, idle_gaps_ms=gaps))
@@ -327,7 +335,7 @@ def test_each_idle_prompt_is_said_in_its_own_words(make_phone):
     assert phone.hung_up == HangUp("idle")
 
 
-def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_phone):
+def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, idle_after_ms=2_000))
     phone.after(3_000)
     phone.speak(6_000)
@@ -335,13 +343,13 @@ def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_ph
     assert len(texts(phone)) == 1
 
 
-def test_the_longest_call_ends(make_phone):
+def test_the_longest_call_ends(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, max_call_ms=3_000))
     phone.after(5_000)
     assert phone.hung_up == HangUp("max_duration")
 
 
-def test_deltas_are_reported_only_while_watched(make_phone):
+def test_deltas_are_reported_only_while_watched(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(500)
     phone.speak(400)
@@ -357,14 +365,14 @@ def test_deltas_are_reported_only_while_watched(make_phone):
     assert phone.told(TurnEnded)[-1].role == "agent" and len(phone.told(Delta)) == before, "the lease has expired"
 
 
-def test_frames_that_stop_coming_release_the_floor(make_phone):
+def test_frames_that_stop_coming_release_the_floor(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=8_000)
     phone.after(1_000)
     phone.speak(600)
     phone.after(3_000)
     phone.speak(160)
     phone.after(200)
-    phone.carrier.frame = lambda *_: None
+    phone.carrier.frame = lambda *_: None  # type: ignore[method-assign]
     phone.after(7_000)  # reported when the answer is over
     assert [b.verdict for b in phone.told(BargedIn)] == ["resumed"]
 
@@ -378,7 +386,7 @@ def test_frames_that_stop_coming_release_the_floor(make_phone):
         (Digit("1"), "not before start"),
     ],
 )
-def test_a_carrier_that_breaks_its_protocol_ends_the_call(world, sent, detail):
+def test_a_carrier_that_breaks_its_protocol_ends_the_call(world: World, sent: Any, detail: str) -> None:
     from media.core.conversation import Conversation
 
     talk = Conversation(BARE)
@@ -386,7 +394,7 @@ def test_a_carrier_that_breaks_its_protocol_ends_the_call(world, sent, detail):
     assert talk.tick(world.now) == talk.from_leg(sent, world.now) == talk.leg_gone(world.now, HangUp("x")) == []
 
 
-def test_a_second_start_ends_the_call(make_phone):
+def test_a_second_start_ends_the_call(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(500)
     phone.carrier.start()
@@ -394,7 +402,7 @@ def test_a_second_start_ends_the_call(make_phone):
     assert phone.hung_up == HangUp("carrier_protocol", "a second start")
 
 
-def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone):
+def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     bad = json.dumps({"type": "response.done"}).encode()
@@ -406,7 +414,7 @@ def test_three_malformed_model_events_in_a_row_lose_the_model(make_phone):
     assert len(phone.told(ModelLost)) == 1
 
 
-def test_the_caller_hangs_up_mid_sentence(make_phone):
+def test_the_caller_hangs_up_mid_sentence(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.after(1_000)
     phone.carrier.stop()
@@ -418,7 +426,7 @@ def test_the_caller_hangs_up_mid_sentence(make_phone):
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("seed", sample(range(12), 4))
-def test_a_lively_call_over_a_bad_line_keeps_its_books(make_phone, seed):
+def test_a_lively_call_over_a_bad_line_keeps_its_books(make_phone: Callable[..., Phone], seed: int) -> None:
     """Random nods and sentences over the agent; no protocol violation, and the recording is what was heard."""
     random = Random(seed)
     plan = replace(PLAN, recording=True)
@@ -446,7 +454,9 @@ def test_a_lively_call_over_a_bad_line_keeps_its_books(make_phone, seed):
     ("speech_ms", "after_ms", "verdict"),
     [(1_000, 60, "cut"), (1_000, 450, "cut"), (180, 450, "resumed")],  # no verdict yet; not settled, either way
 )
-def test_an_interruption_just_before_the_hang_up_is_reported(make_phone, speech_ms, after_ms, verdict):
+def test_an_interruption_just_before_the_hang_up_is_reported(
+    make_phone: Callable[..., Phone], speech_ms: int, after_ms: int, verdict: str
+) -> None:
     phone = make_phone(BARE, delay=60, answer_ms=8_000)
     phone.after(1_000)
     phone.speak(600)
@@ -481,7 +491,9 @@ def test_an_interruption_just_before_the_hang_up_is_reported(make_phone, speech_
         {"type": "of a later release", "x": [1]},
     ],
 )
-def test_events_that_the_core_has_no_use_for_never_end_a_session(make_phone, event):
+def test_events_that_the_core_has_no_use_for_never_end_a_session(
+    make_phone: Callable[..., Phone], event: dict[str, Any]
+) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     for _ in range(10):
@@ -489,7 +501,7 @@ def test_events_that_the_core_has_no_use_for_never_end_a_session(make_phone, eve
     assert phone.told(ModelLost) == []
 
 
-def test_a_long_answer_is_kept_only_until_it_was_heard(make_phone):
+def test_a_long_answer_is_kept_only_until_it_was_heard(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=20_000)
     phone.after(1_000)
     phone.speak(600)

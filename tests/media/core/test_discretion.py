@@ -2,17 +2,22 @@
 
 import wave
 from array import array
+from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
+from typing import Literal, TypeVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.simulation import Phone
 from media.core import realtime as rt
 from media.core.carrierclock import CarrierClock
 from media.core.commands import Watch
 from media.core.discretion import BY_TOOL, NOT_RECORDED, NOT_RECORDED_JSON, Discretion
 from media.core.types import (
+    Action,
     BargedIn,
     CallPlan,
     Delta,
@@ -22,6 +27,7 @@ from media.core.types import (
     RecordCaller,
     RecordingPaused,
     Report,
+    RunTool,
     StartRecording,
     Tool,
     ToolCalled,
@@ -33,7 +39,11 @@ from media.core.types import (
 from media.recorder import Recorder
 from sandbox.openai import Call, Turn
 from tests.support.examples import examples
+from tests.support.present import present
 from tests.support.recordings import closed
+
+Told = TypeVar("Told")
+Role = Literal["caller", "agent"]
 
 SECRET = "4111 1111"
 LONGEST_MS = 60_000
@@ -42,28 +52,28 @@ RULES = PauseRules(
 )
 
 
-def machine(rules=RULES):
+def machine(rules: PauseRules = RULES) -> tuple[Discretion, list[Action]]:
     """On a line without delay: the call's clock is the local one."""
-    clock, out = CarrierClock(0.0), []
+    clock, out = CarrierClock(0.0), list[Action]()
     clock.caller_frame(0, 0.0)
     return Discretion(rules, clock, out.append), out
 
 
-def told(out, kind):
+def told(out: list[Action], kind: type[Told]) -> list[Told]:
     return [action.event for action in out if isinstance(action, Report) and isinstance(action.event, kind)]
 
 
-def turn(role, start_ms, end_ms, text=SECRET, item_id="i"):
+def turn(role: Role, start_ms: int, end_ms: int, text: str = SECRET, item_id: str = "i") -> TurnEnded:
     return TurnEnded(1, role, text, text, start_ms, end_ms, False, item_id)
 
 
-def pauses(out):
+def pauses(out: list[Action]) -> list[tuple[int, int]]:
     return [(each.start_ms, each.end_ms) for each in told(out, RecordingPaused) if each.end_ms is not None]
 
 
-def test_without_a_pause_everything_passes_unchanged():
+def test_without_a_pause_everything_passes_unchanged() -> None:
     discretion, out = machine()
-    actions = [
+    actions: list[Action] = [
         RecordCaller(b"a" * 160, 0),
         Report(turn("caller", 0, 10)),
         Report(Delta("caller", "i", SECRET, 0)),
@@ -92,7 +102,7 @@ def test_without_a_pause_everything_passes_unchanged():
         ("agent", 9_000, 12_000, False),
     ],
 )
-def test_turns_that_touch_a_pause_have_no_words(role, start_ms, end_ms, hidden):
+def test_turns_that_touch_a_pause_have_no_words(role: Role, start_ms: int, end_ms: int, hidden: bool) -> None:
     discretion, out = machine()
     discretion.pause(BY_TOOL, 5_000)
     discretion.resume(9_000, 9_000)
@@ -104,12 +114,13 @@ def test_turns_that_touch_a_pause_have_no_words(role, start_ms, end_ms, hidden):
     assert pauses(out) == [(5_000, 9_000)]
 
 
-def test_a_turn_under_way_is_hidden_as_long_as_nobody_knows_its_end():
+def test_a_turn_under_way_is_hidden_as_long_as_nobody_knows_its_end() -> None:
     discretion, out = machine()
-    for now_ms, step in (
+    steps: tuple[tuple[int, Callable[[], None]], ...] = (
         (5_000, lambda: discretion.pause(BY_TOOL, 5_000)),
         (9_000, lambda: discretion.resume(9_000, 9_000)),
-    ):
+    )
+    for now_ms, step in steps:
         step()
         discretion.watch(now_ms)
         discretion.emit(
@@ -123,7 +134,7 @@ def test_a_turn_under_way_is_hidden_as_long_as_nobody_knows_its_end():
     ]
 
 
-def test_deltas_of_a_pause_are_dropped_also_when_they_come_late():
+def test_deltas_of_a_pause_are_dropped_also_when_they_come_late() -> None:
     discretion, out = machine()
     discretion.pause(BY_TOOL, 5_000)
     discretion.emit(Report(Delta("agent", "a", SECRET, 4_900)))
@@ -139,7 +150,7 @@ def test_deltas_of_a_pause_are_dropped_also_when_they_come_late():
     assert [each.text for each in told(out, Delta)] == ["", "bye"]
 
 
-def test_a_tool_that_runs_in_a_pause_leaves_neither_arguments_nor_a_result():
+def test_a_tool_that_runs_in_a_pause_leaves_neither_arguments_nor_a_result() -> None:
     discretion, out = machine(PauseRules())
     discretion.tool_called("before", "price", 1_000)
     discretion.emit(Report(ToolCalled("before", "price", '{"of":"tea"}')))
@@ -161,7 +172,7 @@ def test_a_tool_that_runs_in_a_pause_leaves_neither_arguments_nor_a_result():
     assert [each.output_json for each in told(out, ToolFinished)] == [NOT_RECORDED_JSON] * 2
 
 
-def test_one_of_the_flows_tools_pauses_until_it_has_finished():
+def test_one_of_the_flows_tools_pauses_until_it_has_finished() -> None:
     discretion, out = machine()
     discretion.tool_called("c", "pay", 5_000)
     discretion.emit(Report(ToolCalled("c", "pay", f'{{"card":"{SECRET}"}}')))
@@ -174,7 +185,7 @@ def test_one_of_the_flows_tools_pauses_until_it_has_finished():
     assert told(out, RecordingPaused)[0].cause == "run"  # whichever call of the tool it was
 
 
-def test_keys_pause_from_their_tone_on_and_a_while_after_the_last():
+def test_keys_pause_from_their_tone_on_and_a_while_after_the_last() -> None:
     discretion, out = machine()
     for now_ms in (5_000, 7_500):
         discretion.key(now_ms)
@@ -187,7 +198,7 @@ def test_keys_pause_from_their_tone_on_and_a_while_after_the_last():
     assert told(out, Digits)[-1].digits == "1"
 
 
-def test_without_the_rule_keys_pause_nothing_but_in_a_pause_they_have_no_digits():
+def test_without_the_rule_keys_pause_nothing_but_in_a_pause_they_have_no_digits() -> None:
     discretion, out = machine(PauseRules())
     discretion.key(1_000)
     discretion.emit(Report(Digits("1", 3_000)))
@@ -199,7 +210,7 @@ def test_without_the_rule_keys_pause_nothing_but_in_a_pause_they_have_no_digits(
     assert [each.digits for each in told(out, Digits)] == ["1", ""]
 
 
-def test_a_resume_waits_until_what_was_said_before_it_was_heard():
+def test_a_resume_waits_until_what_was_said_before_it_was_heard() -> None:
     discretion, out = machine()
     discretion.pause(BY_TOOL, 5_000)
     discretion.resume(8_000, 11_000)  # three seconds of "that is 4111 1111, right?" are on their way
@@ -209,22 +220,26 @@ def test_a_resume_waits_until_what_was_said_before_it_was_heard():
     assert pauses(out) == [(5_000, 11_000)]
 
 
-def test_a_forgotten_resume_is_bounded_and_the_next_pause_has_its_own_time():
+def test_a_forgotten_resume_is_bounded_and_the_next_pause_has_its_own_time() -> None:
     discretion, out = machine()
+
+    def paused() -> bool:
+        return discretion.paused
+
     discretion.pause(BY_TOOL, 5_000)
     for now_ms in range(5_000, 5_000 + LONGEST_MS, 1_000):
         discretion.watch(now_ms)
-        assert discretion.paused
+        assert paused()
     discretion.watch(5_000 + LONGEST_MS)
-    assert not discretion.paused
+    assert not paused()
     discretion.pause(BY_TOOL, 80_000)
     discretion.watch(80_000 + LONGEST_MS - 1)
-    assert discretion.paused
+    assert paused()
     discretion.watch(80_000 + LONGEST_MS)
     assert pauses(out) == [(5_000, 5_000 + LONGEST_MS), (80_000, 80_000 + LONGEST_MS)]
 
 
-def test_keys_pressed_for_ever_are_bounded_too():
+def test_keys_pressed_for_ever_are_bounded_too() -> None:
     discretion, out = machine()
     for now_ms in range(1_000, 1_000 + 2 * LONGEST_MS, 500):
         discretion.key(now_ms)
@@ -232,13 +247,13 @@ def test_keys_pressed_for_ever_are_bounded_too():
     assert len(pauses(out)) == 1, "it ends, and the next key begins another"
 
 
-def says(discretion, item_id, text, now_ms, start_ms):
+def says(discretion: Discretion, item_id: str, text: str, now_ms: int, start_ms: int) -> None:
     for piece in (text[at : at + 3] for at in range(0, len(text), 3)):
         discretion.agent_words(item_id, piece, now_ms)
     discretion.emit(Report(turn("agent", start_ms, start_ms + 1_000, text, item_id)))
 
 
-def test_a_phrase_pauses_until_the_agent_moves_on():
+def test_a_phrase_pauses_until_the_agent_moves_on() -> None:
     discretion, out = machine()
     says(discretion, "a", "May I have your Card\n number, please?", 5_000, 4_000)
     assert discretion.paused
@@ -253,7 +268,7 @@ def test_a_phrase_pauses_until_the_agent_moves_on():
     assert SECRET not in repr(out)
 
 
-def test_an_answer_before_the_caller_has_said_anything_ends_nothing():
+def test_an_answer_before_the_caller_has_said_anything_ends_nothing() -> None:
     discretion, _ = machine()
     says(discretion, "a", "Your card number, please.", 5_000, 5_000)
     says(discretion, "b", "Take your time.", 7_000, 7_000)
@@ -261,7 +276,7 @@ def test_an_answer_before_the_caller_has_said_anything_ends_nothing():
     assert discretion.paused
 
 
-def test_what_pauses_in_two_ways_goes_on_when_neither_does_any_more():
+def test_what_pauses_in_two_ways_goes_on_when_neither_does_any_more() -> None:
     discretion, out = machine()
     discretion.tool_called("c", "pay", 5_000)
     discretion.key(6_000)
@@ -277,13 +292,15 @@ def test_what_pauses_in_two_ways_goes_on_when_neither_does_any_more():
     ("start_ms", "silent"),
     [(4_960, range(0)), (4_990, range(80, 160)), (6_000, range(160)), (8_995, range(40)), (9_000, range(0))],
 )
-def test_audio_is_silent_to_the_sample(kind, start_ms, silent):
+def test_audio_is_silent_to_the_sample(kind: type[RecordCaller | RecordAgent], start_ms: int, silent: range) -> None:
     discretion, out = machine()
     discretion.pause(BY_TOOL, 5_000)
     discretion.resume(9_000, 9_000)
     discretion.watch(9_000)
     discretion.emit(kind(b"a" * 160, start_ms))
-    payload, at_ms = out[-1].payload, out[-1].at_ms
+    sound = out[-1]
+    assert isinstance(sound, RecordCaller | RecordAgent)
+    payload, at_ms = sound.payload, sound.at_ms
     assert (at_ms, [n for n, byte in enumerate(payload) if byte == 0xFF]) == (start_ms, list(silent))
 
 
@@ -298,7 +315,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 @settings(max_examples=examples(200), deadline=None)
-def test_whatever_the_order_nothing_secret_of_a_pause_leaves(steps):
+def test_whatever_the_order_nothing_secret_of_a_pause_leaves(steps: list[tuple[str, int]]) -> None:
     """A secret is said only while a pause is on, by whom and however it may."""
     discretion, out = machine()
     now_ms, running = 0.0, []
@@ -345,26 +362,26 @@ PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PAUSE, RESUME, CHARGE),
 CALLER, AGENT = b"\x90", b"\x20"  # neither is silence
 
 
-def recorded(phone, folder):
+def recorded(phone: Phone, folder: Path) -> "tuple[array[int], array[int]]":
     """Both channels, as samples, of what the call's actions make of a file."""
-    recorder = None
+    recorder: Recorder | None = None
     for _, action in phone.actions:
         match action:
             case StartRecording():
                 recorder = Recorder(folder, "org_1", "call_1")
             case RecordCaller(payload, at_ms):
-                recorder.caller(payload, at_ms)
+                present(recorder).caller(payload, at_ms)
             case RecordAgent(payload, at_ms):
-                recorder.agent(payload, at_ms)
+                present(recorder).agent(payload, at_ms)
             case Unrecord(from_ms) if recorder is not None:
                 recorder.unrecord(from_ms)
-    stored = closed(recorder)
+    stored = closed(present(recorder))
     with wave.open(str(folder / stored.path)) as file:
         samples = array("h", file.readframes(file.getnframes()))
     return samples[::2], samples[1::2]
 
 
-def silent_exactly(phone, folder):
+def silent_exactly(phone: Phone, folder: Path) -> tuple[list[tuple[int, int]], float]:
     """The caller makes a sound all the time: the recording is silent where it was paused, on both sides, and nowhere else."""
     left, right = recorded(phone, folder)
     spans = [(each.start_ms, each.end_ms) for each in phone.told(RecordingPaused) if each.end_ms is not None]
@@ -378,7 +395,7 @@ def silent_exactly(phone, folder):
 
 
 @pytest.mark.parametrize("jitter", [0.0, 60.0])
-def test_the_agent_pauses_and_resumes(make_phone, tmp_path, jitter):
+def test_the_agent_pauses_and_resumes(make_phone: Callable[..., Phone], tmp_path: Path, jitter: float) -> None:
     phone = make_phone(PLAN, jitter=jitter, says=AGENT, deaf=True, answer_ms=1_500)
     phone.frames = [CALLER * 160] * 1_000
     phone.after(2_000)
@@ -395,7 +412,7 @@ def test_the_agent_pauses_and_resumes(make_phone, tmp_path, jitter):
 
 
 @pytest.mark.parametrize("jitter", [0.0, 60.0])
-def test_keys_are_for_the_model_alone(make_phone, tmp_path, jitter):
+def test_keys_are_for_the_model_alone(make_phone: Callable[..., Phone], tmp_path: Path, jitter: float) -> None:
     plan = CallPlan("", "marin", "gpt-realtime", "t", recording=True, pauses=PauseRules(on_keys=True, keys_ms=2_000))
     phone = make_phone(plan, jitter=jitter, says=AGENT, deaf=True, answer_ms=500)
     phone.frames = [CALLER * 160] * 800
@@ -410,7 +427,7 @@ def test_keys_are_for_the_model_alone(make_phone, tmp_path, jitter):
     assert "4111" not in repr(phone.reports) and [each.digits for each in phone.told(Digits)] == [""]
 
 
-def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone):
+def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN, answer_ms=500)
     phone.after(1_500)
     phone.talk.command(Watch(60_000), phone.world.now)
@@ -420,7 +437,7 @@ def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone)
     phone.model.player.turns = [Turn(call=Call("charge", {"card": SECRET}))]
     phone.speak(600)
     phone.after(1_500)
-    run = next(action for _, action in phone.actions if type(action).__name__ == "RunTool")
+    run = next(action for _, action in phone.actions if isinstance(action, RunTool))
     assert SECRET in run.arguments_json and run.off_record, "control is told, and keeps nothing of it"
     phone.carry(phone.talk.tool_result(run.call_id, f'{{"charged":"{SECRET}"}}', "ok", phone.world.now))
     phone.model.player.turns = [Turn(say="words"), Turn(call=Call("resume_recording"))]
@@ -433,7 +450,9 @@ def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone)
     assert "text of user_2" not in repr(phone.reports), "no delta and no unfinished turn either"
 
 
-def test_a_call_whose_stream_was_lost_in_a_pause_goes_on_in_it(make_phone, tmp_path):
+def test_a_call_whose_stream_was_lost_in_a_pause_goes_on_in_it(
+    make_phone: Callable[..., Phone], tmp_path: Path
+) -> None:
     plan = CallPlan(
         "", "marin", "gpt-realtime", "t", recording=True, recording_paused=True, pauses=PauseRules(longest_ms=4_000)
     )
@@ -445,7 +464,7 @@ def test_a_call_whose_stream_was_lost_in_a_pause_goes_on_in_it(make_phone, tmp_p
     assert phone.told(RecordingPaused)[0].cause == "carried_over"
 
 
-def test_a_pause_that_the_caller_talks_into_is_made_all_the_same(make_phone):
+def test_a_pause_that_the_caller_talks_into_is_made_all_the_same(make_phone: Callable[..., Phone]) -> None:
     """The model called for it in a response that the caller interrupted; a resume would not be carried out."""
     phone = make_phone(PLAN)
     phone.after(1_500)
@@ -461,7 +480,7 @@ def test_a_pause_that_the_caller_talks_into_is_made_all_the_same(make_phone):
     assert not phone.talk._model.tools.discretion.paused
 
 
-def test_another_flows_rules_are_its_own(make_phone):
+def test_another_flows_rules_are_its_own(make_phone: Callable[..., Phone]) -> None:
     discretion, _ = machine()
     discretion.become(PauseRules(phrases=("password",)))
     says(discretion, "a", "Your card number, please.", 5_000, 5_000)
@@ -471,7 +490,7 @@ def test_another_flows_rules_are_its_own(make_phone):
     assert discretion.paused
 
 
-def test_interruptions_are_told_as_ever(make_phone):
+def test_interruptions_are_told_as_ever(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN, answer_ms=4_000)
     phone.after(1_500)
     phone.talk._model.tools.discretion.pause(BY_TOOL, phone.world.now)

@@ -1,7 +1,7 @@
 from media.core.dtmf import MAX_DIGITS, Keypad
 
 
-def test_keys_are_collected_until_a_pause_or_a_hash():
+def test_keys_are_collected_until_a_pause_or_a_hash() -> None:
     keypad = Keypad(pause_ms=100)
     assert keypad.due(0) is None
     keypad.press("1", 0)

@@ -1,7 +1,11 @@
 """The gate against the agent's echo: what it learns, and what it takes for a copy."""
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numpy as np
 
+from bench.simulation import Phone, World
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db, to_linear
 from media.core.backlog import Backlog
 from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
@@ -10,7 +14,7 @@ from media.core.types import BargedIn, CallPlan
 LATE_FRAMES = 8
 
 
-def speech(frames, db, seed=1):
+def speech(frames: int, db: float, seed: int = 1) -> list[bytes]:
     """A sound with a changing pitch and level, which is like no other seed's."""
     random = np.random.default_rng(seed)
     at = np.arange(frames * FRAME_BYTES)
@@ -28,28 +32,28 @@ def speech(frames, db, seed=1):
 class Agent:
     """Speaks on, as the ledger tells it."""
 
-    def __init__(self, db=-20.0):
+    def __init__(self, db: float = -20.0) -> None:
         self.frames = speech(4_000, db, seed=7)
         self.now = 0
 
-    def echo_level_db(self, now_ms):
+    def echo_level_db(self, now_ms: int) -> float:
         return max(
             (level_db(each) for each in self.frames[max(0, round(now_ms / 20) - 24) : round(now_ms / 20)]),
             default=SILENT_DB,
         )
 
-    def recent(self, now_ms, ms):
+    def recent(self, now_ms: int, ms: int) -> bytes:
         now = round(now_ms / 20)
         return b"".join(self.frames[max(0, now - 24 - round(ms / 20)) : now])
 
 
 class Call:
-    def __init__(self):
+    def __init__(self) -> None:
         self.agent, self.history = Agent(), Backlog()
-        self.gate = EchoGate(self.agent, self.history)
+        self.gate = EchoGate(cast("Any", self.agent), self.history)
         self.now = 100
 
-    def hears(self, frames, voiced=False):
+    def hears(self, frames: list[bytes], voiced: bool = False) -> bool:
         """The line sounds like this while the agent speaks; return what the gate says of the last frame as an onset."""
         passes = False
         for frame in frames:
@@ -59,13 +63,13 @@ class Call:
             passes = self.gate.passes(level_db(frame), 12, self.now * 20)
         return passes
 
-    def echo(self, count, loss_db):
+    def echo(self, count: int, loss_db: int) -> list[bytes]:
         """The agent's voice, softer and later."""
         pcm = [np.frombuffer(to_linear(each), np.int16) for each in self.agent.frames[self.now - LATE_FRAMES :][:count]]
         return [from_linear((each * 10 ** (-loss_db / 20)).astype(np.int16).tobytes()) for each in pcm]
 
 
-def in_a_room(frames):
+def in_a_room(frames: list[bytes]) -> list[bytes]:
     """The same sound with reverberation that is 6 dB louder than itself, for 0.3 s."""
     at = np.arange(2_400)
     answer = np.random.default_rng(2).standard_normal(len(at)) * np.exp(-6.9 * at / len(at))
@@ -80,14 +84,14 @@ SILENCE = SILENCE_BYTE * FRAME_BYTES
 HUSH = [bytes([0xFE, 0x7E] * 80)]
 
 
-def test_before_anything_is_known_a_poor_line_is_assumed():
+def test_before_anything_is_known_a_poor_line_is_assumed() -> None:
     call = Call()
     assert call.gate.coupling_db == UNKNOWN_DB
     assert not call.hears(speech(12, -40.0))
     assert call.hears(speech(12, -22.0))
 
 
-def test_on_a_line_without_an_echo_the_softest_caller_is_heard():
+def test_on_a_line_without_an_echo_the_softest_caller_is_heard() -> None:
     call = Call()
     call.hears(HUSH * 250)
     assert call.gate.coupling_db < -45
@@ -97,7 +101,7 @@ def test_on_a_line_without_an_echo_the_softest_caller_is_heard():
     assert call.hears(speech(12, -45.0))
 
 
-def test_an_echo_is_learnt_and_who_is_louder_is_heard():
+def test_an_echo_is_learnt_and_who_is_louder_is_heard() -> None:
     call = Call()
     call.hears(call.echo(300, 26), voiced=True)
     assert -28 < call.gate.coupling_db < -18
@@ -105,7 +109,7 @@ def test_an_echo_is_learnt_and_who_is_louder_is_heard():
     assert call.hears(speech(12, -28.0))
 
 
-def test_an_echo_that_sets_in_is_a_copy_from_its_first_frames_on():
+def test_an_echo_that_sets_in_is_a_copy_from_its_first_frames_on() -> None:
     call = Call()
     call.hears(HUSH * 250)
     told = []
@@ -115,7 +119,7 @@ def test_an_echo_that_sets_in_is_a_copy_from_its_first_frames_on():
     assert call.gate.coupling_db > -22, "and in the seconds after it is learnt"
 
 
-def test_a_caller_who_talks_through_several_seconds_is_not_learnt_as_an_echo():
+def test_a_caller_who_talks_through_several_seconds_is_not_learnt_as_an_echo() -> None:
     call = Call()
     call.hears(HUSH * 250)
     known = call.gate.coupling_db
@@ -125,7 +129,7 @@ def test_a_caller_who_talks_through_several_seconds_is_not_learnt_as_an_echo():
     assert call.gate.coupling_db > -20, "what never ends is an echo that resembles nothing"
 
 
-def test_one_loud_second_moves_nothing():
+def test_one_loud_second_moves_nothing() -> None:
     call = Call()
     call.hears(HUSH * 250)
     known = call.gate.coupling_db
@@ -133,14 +137,14 @@ def test_one_loud_second_moves_nothing():
     assert abs(call.gate.coupling_db - known) < 1
 
 
-def test_however_loud_the_echo_a_caller_as_loud_as_the_agent_is_heard():
+def test_however_loud_the_echo_a_caller_as_loud_as_the_agent_is_heard() -> None:
     call = Call()
     call.hears(call.echo(300, 2), voiced=True)
     assert call.gate.coupling_db == MOST_DB
     assert call.hears(speech(12, -18.0))
 
 
-def test_where_the_echo_is_a_copy_a_caller_need_not_be_so_much_louder():
+def test_where_the_echo_is_a_copy_a_caller_need_not_be_so_much_louder() -> None:
     faithful, distorted = Call(), Call()
     faithful.hears(faithful.echo(300, 20), voiced=True)
     distorted.hears(speech(50 * (FOREIGN_SECONDS + 6), -40.0, seed=5), voiced=True)
@@ -152,7 +156,7 @@ def test_where_the_echo_is_a_copy_a_caller_need_not_be_so_much_louder():
         assert call.gate.passes(threshold_db + 4.5, 12, call.now * 20) is passes
 
 
-def test_what_was_taken_back_three_times_in_a_row_is_the_agents_own_voice():
+def test_what_was_taken_back_three_times_in_a_row_is_the_agents_own_voice() -> None:
     call = Call()
     call.hears(HUSH * 250)
     assert call.hears(speech(12, -36.0, seed=3))
@@ -166,7 +170,7 @@ def test_what_was_taken_back_three_times_in_a_row_is_the_agents_own_voice():
     assert call.hears(speech(12, -36.0, seed=7)), "it is over"
 
 
-def test_an_echo_from_a_room_is_known_once_it_has_stopped_the_agent():
+def test_an_echo_from_a_room_is_known_once_it_has_stopped_the_agent() -> None:
     call = Call()
     call.hears(HUSH * 250)
     echo = in_a_room(call.echo(STOPPED_FRAMES, 20))
@@ -177,7 +181,7 @@ def test_an_echo_from_a_room_is_known_once_it_has_stopped_the_agent():
     assert not call.hears(in_a_room(call.echo(STOPPED_FRAMES, 20)))
 
 
-def test_a_caller_who_has_stopped_the_agent_is_not_the_agent():
+def test_a_caller_who_has_stopped_the_agent_is_not_the_agent() -> None:
     call = Call()
     call.hears(HUSH * 250)
     known = call.gate.coupling_db
@@ -186,14 +190,14 @@ def test_a_caller_who_has_stopped_the_agent_is_not_the_agent():
     assert call.gate.coupling_db == known
 
 
-def test_the_known_echo_beneath_a_caller_does_not_count():
+def test_the_known_echo_beneath_a_caller_does_not_count() -> None:
     call = Call()
     call.hears(call.echo(300, 20), voiced=True)
     assert call.hears([*call.echo(STOPPED_FRAMES - 12, 20), *speech(12, -28.0, seed=3)])
     assert not call.gate.was_itself(call.now * 20)
 
 
-def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone, world):
+def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone: Callable[..., Phone], world: World) -> None:
     """The loudspeaker is turned on in mid-call: however long the echo lasts, it never has the floor, and it stops the agent once."""
     plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
     says = b"".join(speech(1_500, -20.0, seed=7))
@@ -213,14 +217,14 @@ def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone, world):
     assert len(overlaps) <= 2
 
 
-def test_while_the_agent_pauses_nothing_is_learnt():
+def test_while_the_agent_pauses_nothing_is_learnt() -> None:
     call = Call()
     call.agent.frames = [SILENCE] * 2_000
     call.hears(speech(300, -30.0))
     assert call.gate.coupling_db == UNKNOWN_DB
 
 
-def test_a_copy_resembles_its_original_and_another_voice_does_not():
+def test_a_copy_resembles_its_original_and_another_voice_does_not() -> None:
     agent, other = b"".join(speech(60, -20.0, seed=1)), b"".join(speech(60, -20.0, seed=2))
     softer = from_linear((np.frombuffer(to_linear(agent), np.int16) // 10).astype(np.int16).tobytes())
     assert min(likeness(softer[20 * 160 : 32 * 160], agent, (12, 4, 2))) > 0.9

@@ -1,10 +1,12 @@
 """An end that the agent asks for is bound to its last words: whoever talks into them goes on talking."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from bench.simulation import Phone
 from media.core.commands import LeaveStream
 from media.core.leg import HangUp, MoveOn
 from media.core.tools import GOES_ON
@@ -18,10 +20,10 @@ GOODBYE = Turn(say="Thank you for calling, and goodbye.", call=Call("end_call"))
 
 
 @pytest.fixture
-def saying_goodbye(make_phone):
+def saying_goodbye(make_phone: Callable[..., Phone]) -> Callable[..., Phone]:
     """The agent is in its last words, which go on for more than a second; all of them have been generated."""
 
-    def begun(plan=PLAN, then=ANSWER):
+    def begun(plan: CallPlan = PLAN, then: Turn = ANSWER) -> Phone:
         phone = make_phone(plan, answer_ms=3_000)
         phone.after(500)
         phone.model.player.turns = [GOODBYE, then]
@@ -37,16 +39,16 @@ def saying_goodbye(make_phone):
     return begun
 
 
-def ends(phone):
+def ends(phone: Phone) -> list[tuple[str, bool]]:
     return [(each.status, "error" in each.output_json) for each in phone.told(ToolFinished)]
 
 
-def outputs(phone):
+def outputs(phone: Phone) -> list[dict[str, str]]:
     items = [each["item"] for each in phone.model.received if each["type"] == "conversation.item.create"]
     return [json.loads(item["output"]) for item in items if item["type"] == "function_call_output"]
 
 
-def test_it_is_heard_to_its_end_first(saying_goodbye):
+def test_it_is_heard_to_its_end_first(saying_goodbye: Callable[..., Phone]) -> None:
     phone = saying_goodbye()
     assert ends(phone) == [], "nothing is done yet"
     phone.after(4_000)
@@ -56,7 +58,7 @@ def test_it_is_heard_to_its_end_first(saying_goodbye):
     assert outputs(phone) == []
 
 
-def test_a_caller_who_talks_into_it_is_answered(saying_goodbye):
+def test_a_caller_who_talks_into_it_is_answered(saying_goodbye: Callable[..., Phone]) -> None:
     phone = saying_goodbye()
     phone.speak(900)
     phone.after(2_500)
@@ -70,7 +72,7 @@ def test_a_caller_who_talks_into_it_is_answered(saying_goodbye):
     assert phone.model.violations == []
 
 
-def test_the_agent_may_end_it_then(saying_goodbye):
+def test_the_agent_may_end_it_then(saying_goodbye: Callable[..., Phone]) -> None:
     phone = saying_goodbye(then=GOODBYE)
     phone.speak(900)
     phone.after(8_000)
@@ -79,7 +81,7 @@ def test_the_agent_may_end_it_then(saying_goodbye):
 
 
 @pytest.mark.parametrize("after_ms", [0, 600])
-def test_a_nod_or_a_short_goodbye_changes_nothing(saying_goodbye, after_ms):
+def test_a_nod_or_a_short_goodbye_changes_nothing(saying_goodbye: Callable[..., Phone], after_ms: int) -> None:
     phone = saying_goodbye()
     phone.after(after_ms)
     phone.speak(160)
@@ -90,14 +92,14 @@ def test_a_nod_or_a_short_goodbye_changes_nothing(saying_goodbye, after_ms):
     assert phone.model.types().count("response.create") == 1, "nothing follows the last words"
 
 
-def test_who_can_not_interrupt_does_not_here_either(saying_goodbye):
+def test_who_can_not_interrupt_does_not_here_either(saying_goodbye: Callable[..., Phone]) -> None:
     phone = saying_goodbye(replace(PLAN, interruptible=False))
     phone.speak(900)
     phone.after(5_000)
     assert (phone.hung_up, ends(phone)) == (HangUp("agent"), [("ok", False)])
 
 
-def test_the_caller_hangs_up_in_it(saying_goodbye):
+def test_the_caller_hangs_up_in_it(saying_goodbye: Callable[..., Phone]) -> None:
     phone = saying_goodbye()
     phone.carrier.stop()
     phone.after(200)
@@ -105,14 +107,14 @@ def test_the_caller_hangs_up_in_it(saying_goodbye):
     assert phone.told(CallEnded)[-1].reason == "caller"
 
 
-def test_a_model_that_is_lost_meanwhile_can_be_told_nothing(saying_goodbye):
+def test_a_model_that_is_lost_meanwhile_can_be_told_nothing(saying_goodbye: Callable[..., Phone]) -> None:
     phone = saying_goodbye()
     phone.lose()
     phone.after(5_000)
     assert (phone.hung_up, ends(phone)) == (HangUp("agent"), [("ok", False)])
 
 
-def test_a_person_still_moves_the_call(saying_goodbye):
+def test_a_person_still_moves_the_call(saying_goodbye: Callable[..., Phone]) -> None:
     phone = saying_goodbye()
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
     phone.after(5_000)
@@ -121,7 +123,7 @@ def test_a_person_still_moves_the_call(saying_goodbye):
     assert ends(phone) == [("ok", False)]
 
 
-def test_an_end_without_a_word_says_goodbye(make_phone):
+def test_an_end_without_a_word_says_goodbye(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}))
     phone.after(500)
     phone.model.player.turns = [Turn(call=Call("end_call"))]

@@ -1,12 +1,14 @@
 """A caller who waits hears one filler and then the answer: dialogues in virtual time."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 import pytest
 
-from bench.simulation import calls
+from bench.simulation import Phone, calls
 from media.core.fillers import Fillers
 from media.core.leg import HangUp, Play
 from media.core.types import (
@@ -31,10 +33,10 @@ PLAN = replace(BARE, fillers=(Clip("Let me look that up", LOOK), Clip("One secon
 
 
 @pytest.fixture
-def make_slow(make_phone):
+def make_slow(make_phone: Callable[..., Phone]) -> Callable[..., Phone]:
     """A phone whose model opens the answer's item at once, but says nothing for `slow_ms` after the request."""
 
-    def make(plan=PLAN, slow_ms=2_000, **model):
+    def make(plan: CallPlan = PLAN, slow_ms: int = 2_000, **model: Any) -> Phone:
         phone = make_phone(plan, **model)
         phone.model.faults.stall_after_chunks, phone.model.faults.stall_ms = 0, slow_ms
         phone.after(1_000)
@@ -43,15 +45,15 @@ def make_slow(make_phone):
     return make
 
 
-def turns(phone):
+def turns(phone: Phone) -> list[tuple[str, str]]:
     return [(turn.role, turn.heard_text) for turn in phone.told(TurnEnded)]
 
 
-def heard(phone):
+def heard(phone: Phone) -> bytes:
     return phone.carrier.heard(phone.world.now)
 
 
-def begins(phone):
+def begins(phone: Phone) -> list[float]:
     """When the caller begins to hear something after silence, counted from the end of the first turn."""
     starts, ends = [], 0.0
     for begun, audio in phone.carrier.played:
@@ -61,11 +63,11 @@ def begins(phone):
     return starts
 
 
-def answers(phone):
+def answers(phone: Phone) -> bytes:
     return b"".join(phone.model.items.values())
 
 
-def test_a_slow_answer_follows_a_filler(make_slow):
+def test_a_slow_answer_follows_a_filler(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow()
     phone.speak(600)
     ended = phone.world.now + 600
@@ -83,7 +85,7 @@ def test_a_slow_answer_follows_a_filler(make_slow):
     assert phone.model.violations == []
 
 
-def test_the_model_is_told_where_the_filler_was_said(make_slow):
+def test_the_model_is_told_where_the_filler_was_said(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow()
     phone.speak(600)
     phone.after(9_000)
@@ -92,7 +94,7 @@ def test_the_model_is_told_where_the_filler_was_said(make_slow):
     assert told["item"]["content"][0]["text"] == "Let me look that up"
 
 
-def test_an_answer_that_comes_during_the_filler_follows_it_without_a_gap(make_slow):
+def test_an_answer_that_comes_during_the_filler_follows_it_without_a_gap(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=700)
     phone.speak(600)
     phone.after(7_000)
@@ -104,7 +106,7 @@ def test_an_answer_that_comes_during_the_filler_follows_it_without_a_gap(make_sl
 
 
 @pytest.mark.parametrize("plan", [PLAN, BARE])
-def test_a_quick_answer_and_a_flow_without_fillers_have_none(make_slow, plan):
+def test_a_quick_answer_and_a_flow_without_fillers_have_none(make_slow: Callable[..., Phone], plan: CallPlan) -> None:
     phone = make_slow(plan, slow_ms=0 if plan.fillers else 3_000)
     phone.speak(600)
     phone.after(9_000)
@@ -112,7 +114,7 @@ def test_a_quick_answer_and_a_flow_without_fillers_have_none(make_slow, plan):
     assert [role for role, _ in turns(phone)] == ["caller", "agent"]
 
 
-def test_an_answer_that_falters_is_not_filled(make_slow):
+def test_an_answer_that_falters_is_not_filled(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=0)
     phone.model.faults.stall_after_chunks, phone.model.faults.stall_ms = 5, 3_000
     phone.model.voice.answer_ms = 2_000
@@ -122,7 +124,7 @@ def test_an_answer_that_falters_is_not_filled(make_slow):
     assert len(begins(phone)) == 2
 
 
-def test_turns_have_different_fillers_and_each_only_one(make_slow):
+def test_turns_have_different_fillers_and_each_only_one(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=4_000, answer_ms=500)
     for seed in range(3):
         phone.speak(600, seed=seed)
@@ -132,7 +134,7 @@ def test_turns_have_different_fillers_and_each_only_one(make_slow):
     assert phone.model.violations == []
 
 
-def test_who_speaks_on_is_not_spoken_over(make_slow):
+def test_who_speaks_on_is_not_spoken_over(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=10_000)
     phone.speak(600)
     phone.after(900)  # the turn was taken, and they go on
@@ -143,7 +145,7 @@ def test_who_speaks_on_is_not_spoken_over(make_slow):
     assert heard(phone) == LOOK
 
 
-def test_a_sentence_over_a_filler_takes_the_floor(make_slow):
+def test_a_sentence_over_a_filler_takes_the_floor(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=5_000)
     phone.speak(600)
     phone.after(600 + 1_200)
@@ -163,7 +165,7 @@ def test_a_sentence_over_a_filler_takes_the_floor(make_slow):
 
 
 @pytest.mark.parametrize("tool", [False, True])
-def test_a_nod_over_a_filler_is_taken_back(make_slow, tool):
+def test_a_nod_over_a_filler_is_taken_back(make_slow: Callable[..., Phone], tool: bool) -> None:
     phone = make_slow(slow_ms=2_500)
     phone.model.player.turns = [calls("look_up")] if tool else []
     phone.speak(600)
@@ -182,7 +184,7 @@ def test_a_nod_over_a_filler_is_taken_back(make_slow, tool):
     assert phone.model.violations == []
 
 
-def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow):
+def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=0)
     phone.model.player.turns = [calls("look_up")]
     phone.speak(600)
@@ -194,7 +196,7 @@ def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow):
     assert len(begins(phone)) == 1
 
 
-def test_a_tool_after_some_words_is_waited_for_from_their_end(make_slow):
+def test_a_tool_after_some_words_is_waited_for_from_their_end(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=0, answer_ms=2_000)
     phone.model.player.turns = [Turn(say="words", call=Call("look_up"))]
     phone.speak(600)
@@ -205,7 +207,7 @@ def test_a_tool_after_some_words_is_waited_for_from_their_end(make_slow):
     assert filler - words == pytest.approx(2_000 + 750 + 40, abs=60)
 
 
-def test_the_tick_is_wanted_when_the_filler_is_due(make_slow):
+def test_the_tick_is_wanted_when_the_filler_is_due(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=5_000)
     phone.speak(600)
     phone.after(600 + 700)
@@ -215,7 +217,7 @@ def test_the_tick_is_wanted_when_the_filler_is_due(make_slow):
     assert due_ms <= begun < due_ms + 20, "it began with the tick at which it was due"
 
 
-def test_keys_are_waited_for_like_words(make_slow):
+def test_keys_are_waited_for_like_words(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow()
     phone.speak(600)
     phone.after(8_000)
@@ -227,7 +229,7 @@ def test_keys_are_waited_for_like_words(make_slow):
     assert heard(phone) == before + WAIT + list(phone.model.items.values())[-1]
 
 
-def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow):
+def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}))
     phone.model.player.turns = [calls("end_call", latency_ms=950)]
     phone.speak(600)
@@ -238,7 +240,7 @@ def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow):
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("seed", sample(range(8), 4))
-def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow, seed):
+def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow: Callable[..., Phone], seed: int) -> None:
     """No protocol violation, nothing is said twice or out of turn, and the recording is what was heard."""
     random = Random(seed)
     line = {"delay": random.uniform(0, 150), "jitter": random.uniform(0, 40), "seed": seed}
@@ -262,7 +264,7 @@ def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow, seed):
     assert phone.model.types().count("response.create") >= len(said) - len(fillers)
 
 
-def test_silence_is_counted_from_what_was_heard_last():
+def test_silence_is_counted_from_what_was_heard_last() -> None:
     fillers = Fillers(700, 2_000)
     assert fillers.waiting(0, 100) == float("inf")
     assert fillers.waiting(1, 1_000) == 1_700
@@ -274,7 +276,7 @@ def test_silence_is_counted_from_what_was_heard_last():
     assert fillers.waiting(2, 5_000) == 5_700
 
 
-def test_the_hold_phrase_comes_later_the_second_time():
+def test_the_hold_phrase_comes_later_the_second_time() -> None:
     fillers = Fillers(float("inf"), 2_000)
     assert fillers.holding(1_000) == 3_000
     fillers.held()

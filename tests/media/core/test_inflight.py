@@ -2,15 +2,15 @@ from media.core.carrierclock import CarrierClock
 from media.core.inflight import InFlight, Item, Sound
 
 
-def flight(one_way_ms=50.0, size=8 * 1_000):
+def flight(one_way_ms: float = 50.0, size: int = 8 * 1_000) -> tuple[InFlight, Item]:
     return InFlight(CarrierClock(one_way_ms)), Item("item", audio=Sound(bytes(size)), complete=True)
 
 
-def send(model, seq, item, size, now_ms):
+def send(model: InFlight, seq: int, item: Item, size: int, now_ms: float) -> None:
     model.sent(seq, item, item.audio.piece(item.sent, item.sent + size), now_ms)
 
 
-def test_audio_plays_from_when_it_arrives_without_a_gap():
+def test_audio_plays_from_when_it_arrives_without_a_gap() -> None:
     model, item = flight()
     send(model, 1, item, 800, 0.0)
     send(model, 2, item, 800, 10.0)
@@ -20,14 +20,14 @@ def test_audio_plays_from_when_it_arrives_without_a_gap():
     assert item.heard == 1_000 and item.ended_ms == 175.0
 
 
-def test_after_running_dry_it_begins_anew():
+def test_after_running_dry_it_begins_anew() -> None:
     model, item = flight()
     send(model, 1, item, 800, 0.0)
     send(model, 2, item, 800, 300.0)
     assert [s.at_ms for s in model.hear(400.0)] == [50.0, 350.0]
 
 
-def test_a_mark_proves_and_moves_what_follows():
+def test_a_mark_proves_and_moves_what_follows() -> None:
     model, item = flight()
     for seq in (1, 2, 3):
         send(model, seq, item, 800, 0.0)
@@ -37,7 +37,7 @@ def test_a_mark_proves_and_moves_what_follows():
     assert [s.at_ms for s in model.hear(1_000.0)] == [140.0, 240.0]
 
 
-def test_a_mark_for_all_makes_up_for_the_others():
+def test_a_mark_for_all_makes_up_for_the_others() -> None:
     model, item = flight()
     for seq in (1, 2, 3):
         send(model, seq, item, 800, 0.0)
@@ -46,7 +46,7 @@ def test_a_mark_for_all_makes_up_for_the_others():
     assert item.proven == item.heard == 2_400
 
 
-def test_heard_never_falls_though_a_mark_comes_late():
+def test_heard_never_falls_though_a_mark_comes_late() -> None:
     model, item = flight()
     send(model, 1, item, 800, 0.0)
     send(model, 2, item, 800, 0.0)
@@ -60,7 +60,7 @@ def test_heard_never_falls_though_a_mark_comes_late():
     assert model.hear(420.0) and item.heard > 1_200
 
 
-def test_a_cut_leaves_what_was_heard_and_no_more():
+def test_a_cut_leaves_what_was_heard_and_no_more() -> None:
     model, item = flight()
     send(model, 1, item, 1_600, 0.0)
     model.cut(125.5)
@@ -68,14 +68,14 @@ def test_a_cut_leaves_what_was_heard_and_no_more():
     assert model.hear(1_000.0) == []
 
 
-def test_a_mark_too_early_was_flushed():
+def test_a_mark_too_early_was_flushed() -> None:
     model, item = flight()
     send(model, 1, item, 800, 0.0)  # ends at 150, its mark is due at 200
     assert model.too_early(1, 160.0)
     assert not model.too_early(1, 180.0) and not model.too_early(2, 0.0)
 
 
-def test_levels_are_those_of_what_plays_now():
+def test_levels_are_those_of_what_plays_now() -> None:
     model, item = flight()
     item.audio.kept[800:1_600] = b"\xff" * 800
     send(model, 1, item, 800, 0.0)
@@ -85,7 +85,7 @@ def test_levels_are_those_of_what_plays_now():
     assert model.level_db(240.0, 160.0) == -96.0
 
 
-def test_what_was_sent_before_the_carriers_clock_was_known_ends_when_it_did():
+def test_what_was_sent_before_the_carriers_clock_was_known_ends_when_it_did() -> None:
     model, item = flight()
     send(model, 1, item, 800, 10_000.0)
     assert model.ends_ms == 10_150.0
@@ -96,7 +96,7 @@ def test_what_was_sent_before_the_carriers_clock_was_known_ends_when_it_did():
     assert model.ends_ms == 10_150.0
 
 
-def test_what_was_heard_of_an_answer_is_dropped_and_offsets_stay():
+def test_what_was_heard_of_an_answer_is_dropped_and_offsets_stay() -> None:
     whole = bytes(range(256)) * 64
     item = Item("item", audio=Sound(whole), complete=True)
     item.audio.forget(8_000 - 1)

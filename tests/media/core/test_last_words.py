@@ -1,12 +1,14 @@
 """The last words of ours are heard, once, whoever is speaking when the call is to end."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from bench.simulation import Phone
 from media.core.commands import EndCall, LeaveStream
 from media.core.leg import HangUp, MoveOn
-from media.core.types import BargedIn, Clip, ClipKind
+from media.core.types import BargedIn, CallPlan, Clip, ClipKind
 from tests.media.core.test_model_faults import PLAN, SORRY
 
 GOODBYE = bytes(range(50, 150)) * 40  # 500 ms
@@ -14,15 +16,15 @@ CLIPS = {**PLAN.clips, ClipKind.GOODBYE: Clip("Goodbye", GOODBYE)}
 LEAVES = replace(PLAN, clips=CLIPS)
 
 
-def heard(phone):
+def heard(phone: Phone) -> bytes:
     return phone.carrier.heard(phone.world.now)
 
 
 @pytest.fixture
-def interrupting(make_phone):
+def interrupting(make_phone: Callable[..., Phone]) -> Callable[..., Phone]:
     """The caller has just begun to speak over the agent; or goes on, and it is settled that the agent stops (`cutting`)."""
 
-    def begun(plan=LEAVES, *, cutting=False, ms=1_200):
+    def begun(plan: CallPlan = LEAVES, *, cutting: bool = False, ms: int = 1_200) -> Phone:
         phone = make_phone(plan, answer_ms=6_000)
         phone.after(2_000)
         phone.speak(600)
@@ -40,7 +42,7 @@ def interrupting(make_phone):
 
 
 @pytest.mark.parametrize("cutting", [False, True])
-def test_a_goodbye_during_an_interruption_is_said_after_it(interrupting, cutting):
+def test_a_goodbye_during_an_interruption_is_said_after_it(interrupting: Callable[..., Phone], cutting: bool) -> None:
     phone = interrupting(cutting=cutting)
     phone.carry(phone.talk.command(EndCall("closed", spoken=True), phone.world.now))
     phone.after(5_000)
@@ -49,7 +51,7 @@ def test_a_goodbye_during_an_interruption_is_said_after_it(interrupting, cutting
     assert heard(phone).endswith(GOODBYE)
 
 
-def test_an_interruption_that_was_none_changes_nothing(interrupting):
+def test_an_interruption_that_was_none_changes_nothing(interrupting: Callable[..., Phone]) -> None:
     phone = interrupting(ms=160)
     phone.carry(phone.talk.command(EndCall("closed", spoken=True), phone.world.now))
     phone.after(9_000)
@@ -58,7 +60,7 @@ def test_an_interruption_that_was_none_changes_nothing(interrupting):
     assert heard(phone).endswith(list(phone.model.items.values())[-1] + GOODBYE), "both, whole and in order"
 
 
-def test_a_lost_model_is_apologized_for_after_an_interruption(interrupting):
+def test_a_lost_model_is_apologized_for_after_an_interruption(interrupting: Callable[..., Phone]) -> None:
     phone = interrupting()
     phone.lose("model_refused")
     phone.after(5_000)
@@ -66,7 +68,7 @@ def test_a_lost_model_is_apologized_for_after_an_interruption(interrupting):
     assert heard(phone).endswith(SORRY)
 
 
-def test_a_call_that_lasts_too_long_says_so_after_an_interruption(interrupting):
+def test_a_call_that_lasts_too_long_says_so_after_an_interruption(interrupting: Callable[..., Phone]) -> None:
     phone = interrupting(replace(LEAVES, max_call_ms=5_680))
     phone.after(150)
     assert phone.talk._ending.closing and not phone.talk._floor.settled
@@ -75,7 +77,7 @@ def test_a_call_that_lasts_too_long_says_so_after_an_interruption(interrupting):
     assert heard(phone).endswith(GOODBYE)
 
 
-def test_goodbye_is_said_once_however_often_the_call_is_to_end(make_phone):
+def test_goodbye_is_said_once_however_often_the_call_is_to_end(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(LEAVES)
     phone.after(3_000)
     before = len(heard(phone))

@@ -1,7 +1,8 @@
 from media.core.latency import Latency
+from tests.support.present import present
 
 
-def test_latency_is_measured_at_the_callers_edge_with_its_parts():
+def test_latency_is_measured_at_the_callers_edge_with_its_parts() -> None:
     latency = Latency()
     latency.turn_detected(5)  # nobody has spoken
     latency.caller_voiced(980, 1_030)
@@ -9,22 +10,22 @@ def test_latency_is_measured_at_the_callers_edge_with_its_parts():
     latency.caller_voiced(1_000, 1_050)
     latency.voice_left(1_060)  # 10 ms ours
     latency.turn_detected(1_400)  # 340 ms the model's
-    assert not latency.unsent
+    unsent = [latency.unsent]
     latency.asked(1_402)  # 2 ms ours
     latency.agent_heard("clip_1", False, 1_600)
     latency.first_delta(1_900)  # 498 ms the model's
     latency.first_delta(1_950)
-    assert latency.unsent
+    unsent.append(latency.unsent)
     latency.first_sent(1_903)  # 3 ms ours
-    assert not latency.unsent
+    assert [*unsent, latency.unsent] == [False, True, False]
     latency.agent_heard("item_1", True, 1_950)
-    measured = latency.measured("item_1")
+    measured = present(latency.measured("item_1"))
     assert (measured.total_ms, measured.first_sound_ms) == (950, 600)
     assert (measured.model_ms, measured.ours_ms) == (340 + 498, 10 + 2 + 3)
     assert latency.measured("item_1") is None
 
 
-def test_a_turn_that_is_detected_while_its_last_voice_is_still_here_owes_nothing_for_it():
+def test_a_turn_that_is_detected_while_its_last_voice_is_still_here_owes_nothing_for_it() -> None:
     latency = Latency()
     latency.caller_voiced(1_000, 1_050)
     latency.turn_detected(1_100)
@@ -32,5 +33,5 @@ def test_a_turn_that_is_detected_while_its_last_voice_is_still_here_owes_nothing
     latency.first_delta(1_200)
     latency.first_sent(1_200)
     latency.agent_heard("item", True, 1_300)
-    measured = latency.measured("item")
+    measured = present(latency.measured("item"))
     assert (measured.ours_ms, measured.model_ms) == (0, 50 + 100)

@@ -1,10 +1,12 @@
 """Silence and length: what ends a call that nobody ends, by the clock and not by what a detector hears."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from bench.simulation import Phone
 from media.core.audio import from_linear
 from media.core.dtmf import told
 from media.core.leg import HangUp
@@ -22,11 +24,11 @@ LIMITED = replace(
 )
 
 
-def agent(phone):
+def agent(phone: Phone) -> list[str]:
     return [turn.heard_text for turn in phone.told(TurnEnded) if turn.role == "agent"]
 
 
-def hiss(ms, peak):
+def hiss(ms: int, peak: int) -> list[bytes]:
     """Comfort noise, or a line that hums: noise of this amplitude."""
     random = Random(5)
     samples = (max(-peak, min(peak, int(random.gauss(0, peak / 2)))) for _ in range(ms * 8))
@@ -34,7 +36,7 @@ def hiss(ms, peak):
     return [ulaw[at : at + 160] for at in range(0, len(ulaw), 160)]
 
 
-def test_the_end_of_a_long_call_is_announced_once_and_the_goodbye_is_heard(make_phone):
+def test_the_end_of_a_long_call_is_announced_once_and_the_goodbye_is_heard(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(LIMITED)
     phone.after(26_000)
     assert agent(phone) == ["Hello and welcome to the shop", "We are almost out of time", "Goodbye then"]
@@ -45,7 +47,7 @@ def test_the_end_of_a_long_call_is_announced_once_and_the_goodbye_is_heard(make_
     assert WARNING.text in said, "the agent knows that it was said"
 
 
-def test_the_warning_interrupts_neither_the_agent_nor_the_caller(make_phone):
+def test_the_warning_interrupts_neither_the_agent_nor_the_caller(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(LIMITED, answer_ms=3_000)
     phone.after(9_500)
     phone.speak(4_000)  # over the time at which it is due
@@ -58,7 +60,7 @@ def test_the_warning_interrupts_neither_the_agent_nor_the_caller(make_phone):
     assert phone.hung_up == HangUp("max_duration")
 
 
-def test_a_warning_that_is_not_rendered_is_said_by_the_model(make_phone):
+def test_a_warning_that_is_not_rendered_is_said_by_the_model(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(LIMITED, clips={**PLAN.clips, ClipKind.LIMIT: Clip(WARNING.text)}))
     phone.after(26_000)
     asked = [m["response"]["instructions"] for m in phone.model.received if "instructions" in m.get("response", {})]
@@ -66,7 +68,7 @@ def test_a_warning_that_is_not_rendered_is_said_by_the_model(make_phone):
 
 
 @pytest.mark.parametrize("peak", [60, 250])
-def test_comfort_noise_keeps_no_call_open(make_phone, peak):
+def test_comfort_noise_keeps_no_call_open(make_phone: Callable[..., Phone], peak: int) -> None:
     phone = make_phone(replace(PLAN, idle_after_ms=3_000, fillers=()))
     phone.frames += hiss(40_000, peak)
     phone.after(25_000)
@@ -75,7 +77,7 @@ def test_comfort_noise_keeps_no_call_open(make_phone, peak):
     assert agent(phone)[-1] == "Goodbye then"
 
 
-def test_audio_that_stops_in_the_middle_of_a_word_freezes_no_call(make_phone):
+def test_audio_that_stops_in_the_middle_of_a_word_freezes_no_call(make_phone: Callable[..., Phone]) -> None:
     """The model has heard a turn begin and never hears it end."""
     phone = make_phone(replace(PLAN, idle_after_ms=3_000, open_turn_ms=4_000), deaf=True)
     phone.after(3_000)
@@ -85,7 +87,7 @@ def test_audio_that_stops_in_the_middle_of_a_word_freezes_no_call(make_phone):
     assert agent(phone)[-1] == "Goodbye then"
 
 
-def test_a_silence_that_has_its_own_end():
+def test_a_silence_that_has_its_own_end() -> None:
     silence = Silence(idle_after_ms=80, prompts=1, max_call_ms=10_000, gaps_ms=(80, 40))
     assert [(now, due) for now in range(0, 125, 10) if (due := silence.due(now))] == [
         (80, Due.PROMPT),
@@ -95,7 +97,7 @@ def test_a_silence_that_has_its_own_end():
     assert [(now, due) for now in range(0, 60, 10) if (due := mute.due(now))] == [(50, Due.CLOSE_IDLE)]
 
 
-def test_the_warning_waits_for_quiet_and_comes_once():
+def test_the_warning_waits_for_quiet_and_comes_once() -> None:
     silence = Silence(idle_after_ms=10_000, prompts=0, max_call_ms=100, warning_ms=40)
     assert [silence.due(now, quiet=now >= 80) for now in (50, 60, 70, 80, 90, 100)] == [
         None,
@@ -108,11 +110,11 @@ def test_the_warning_waits_for_quiet_and_comes_once():
 
 
 @pytest.mark.parametrize(("pressed", "heard"), [("12#", "12"), ("12", "12"), ("#", "#"), ("*9#", "*9"), ("1#2", "1#2")])
-def test_the_model_is_told_what_was_meant(pressed, heard):
+def test_the_model_is_told_what_was_meant(pressed: str, heard: str) -> None:
     assert told(pressed) == f"Caller entered {heard} on the keypad"
 
 
-def test_an_entry_is_complete_after_a_pause_that_the_plan_sets(make_phone):
+def test_an_entry_is_complete_after_a_pause_that_the_plan_sets(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, digits_pause_ms=400))
     phone.after(1_000)
     phone.carrier.dtmf("1")

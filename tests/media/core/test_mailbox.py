@@ -1,6 +1,8 @@
 """The mailbox in virtual time: a carrier that plays and a caller who speaks, judged by what the caller heard and what they sent."""
 
+from collections.abc import Callable
 from random import Random
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from media.core.commands import EndCall, LeaveStream
 from media.core.leg import Audio, Clear, Digit, HangUp, Leave, Mark, MoveOn, Play
 from media.core.mailbox import Mailbox
 from media.core.types import (
+    Action,
     Answered,
     CallEnded,
     Clip,
@@ -26,10 +29,13 @@ from media.core.types import (
 )
 from media.legs import twiliowire
 from tests.support.examples import examples
+from tests.support.present import present
 
 RANDOM = Random(5)
 GREETING = Clip("Please leave a message", RANDOM.randbytes(8_000))
 THANKS = Clip("Thank you", RANDOM.randbytes(4_000))
+Told = TypeVar("Told")
+
 GOODBYE = Clip("Goodbye", RANDOM.randbytes(3_200))
 PLAN = MailboxPlan(openings=(GREETING,), thanks=THANKS, goodbye=GOODBYE, apology=Clip("Sorry", RANDOM.randbytes(1_600)))
 QUIET = b"\xff" * 160
@@ -38,32 +44,36 @@ QUIET = b"\xff" * 160
 class Caller:
     """A stream into a mailbox: what was sent on it, frame by frame, and everything that the mailbox did."""
 
-    def __init__(self, plan=PLAN, delay=40.0, jitter=0.0, seed=0, disk_full=False):
+    def __init__(
+        self, plan: MailboxPlan = PLAN, delay: float = 40.0, jitter: float = 0.0, seed: int = 0, disk_full: bool = False
+    ) -> None:
         self.world = World()
         self.carrier = Carrier(self.world, self._from_carrier, delay, jitter, seed)
         self.talk = Mailbox(plan)
         self.encoder = twiliowire.Encoder(Carrier.SID)
-        self.actions, self.sent, self.frames = [], [], []
+        self.actions: list[tuple[float, Action]] = []
+        self.sent: list[bytes] = []
+        self.frames: list[bytes] = []
         self.disk_full, self.rests_on = disk_full, QUIET
         self.carrier.start(token="t")
         self.world.every(20, self._frame, self.world.now + 5)
         self.world.every(20, self._tick, self.world.now + 9)
 
-    def _tick(self):
+    def _tick(self) -> None:
         if self.talk.due_ms <= self.world.now:
             self.carry(self.talk.tick(self.world.now))
 
-    def _frame(self):
+    def _frame(self) -> None:
         frame = self.frames.pop(0) if self.frames else self.rests_on
         self.sent.append(frame)
         self.carrier.frame(frame)
 
-    def _from_carrier(self, payload):
+    def _from_carrier(self, payload: bytes) -> None:
         event = twiliowire.decode(payload)
         if event is not None:
             self.carry(self.talk.from_leg(event, self.world.now))
 
-    def carry(self, actions):
+    def carry(self, actions: list[Action]) -> None:
         for action in actions:
             self.actions.append((self.world.now, action))
             if isinstance(action, (Play, Mark, Clear)):
@@ -72,43 +82,43 @@ class Caller:
             if isinstance(action, StartMessage) and self.disk_full:
                 self.carry(self.talk.message_failed(self.world.now))
 
-    def after(self, ms):
+    def after(self, ms: int) -> None:
         self.world.run(self.world.now + ms)
 
-    def until(self, true, ms=60_000):
+    def until(self, true: Callable[[], object], ms: int = 60_000) -> None:
         """Wait for a condition of the call, for so long."""
         limit = self.world.now + ms
         while not true() and self.world.now < limit:
             self.after(20)
         assert true()
 
-    def press(self, digit):
+    def press(self, digit: str) -> None:
         self.carrier.dtmf(digit)
 
-    def of(self, kind):
+    def of(self, kind: type[Told]) -> list[Told]:
         return [action for _, action in self.actions if isinstance(action, kind)]
 
-    def reported(self, kind):
+    def reported(self, kind: type[Told]) -> list[Told]:
         return [each.event for each in self.of(Report) if isinstance(each.event, kind)]
 
     @property
-    def ended(self):
+    def ended(self) -> str | None:
         """The reason, once the call has left."""
         return next((each.outcome.reason for each in self.of(Leave)), None)
 
     @property
-    def recording(self):
+    def recording(self) -> bool:
         return bool(self.of(StartMessage))
 
     @property
-    def message(self):
+    def message(self) -> bytes:
         return b"".join(each.payload for each in self.of(RecordCaller))
 
-    def heard(self):
+    def heard(self) -> bytes:
         """Everything that the caller's earpiece played."""
         return b"".join(audio for _, audio in self.carrier.played)
 
-    def beeped_ms(self):
+    def beeped_ms(self) -> float:
         """When, on the carrier's clock, the first beep had been played to its end."""
         for start, audio in self.carrier.played:
             if (at := audio.find(beep())) >= 0:
@@ -116,22 +126,26 @@ class Caller:
         raise AssertionError("no beep was heard")
 
     @property
-    def world_begin(self):
+    def world_begin(self) -> float:
         return 1_000.0 + 5  # the carrier's first frame
 
 
-def at_the_beep(**options):
+def at_the_beep(**options: Any) -> Caller:
     caller = Caller(**options)
     caller.until(lambda: caller.recording)
     return caller
 
 
-def kept(caller):
+def audio_of(clip: Clip | None) -> bytes:
+    return present(present(clip).audio)
+
+
+def kept(caller: Caller) -> list[bool]:
     return [each.kept for each in caller.reported(MessageTaken)]
 
 
 @pytest.mark.parametrize("network", [{"delay": 0.0}, {"delay": 40.0}, {"delay": 150.0, "jitter": 40.0, "seed": 3}])
-def test_a_message_is_recorded_from_the_beep_on_sample_by_sample(network):
+def test_a_message_is_recorded_from_the_beep_on_sample_by_sample(network: dict[str, Any]) -> None:
     caller = Caller(**network)
     caller.frames = [RANDOM.randbytes(160) for _ in range(75)]  # speaks into the greeting
     caller.until(lambda: caller.recording)
@@ -141,7 +155,7 @@ def test_a_message_is_recorded_from_the_beep_on_sample_by_sample(network):
     caller.press("#")
     caller.until(lambda: caller.ended)
     assert (caller.ended, kept(caller)) == ("message_taken", [True])
-    assert caller.heard() == GREETING.audio + beep() + THANKS.audio
+    assert caller.heard() == audio_of(GREETING) + beep() + audio_of(THANKS)
     first = caller.of(StartMessage)[0].at_ms // 20
     assert abs(caller.beeped_ms() - 20 * first) <= 30, "from the frame in which the beep ended"
     count = len(caller.message) // 160
@@ -153,7 +167,7 @@ def test_a_message_is_recorded_from_the_beep_on_sample_by_sample(network):
     ]
 
 
-def test_whoever_speaks_into_the_beep_is_recorded_from_its_end():
+def test_whoever_speaks_into_the_beep_is_recorded_from_its_end() -> None:
     caller = Caller(delay=200.0)
     caller.frames = voice(6_000, seed=4)
     caller.until(lambda: caller.recording)
@@ -163,7 +177,7 @@ def test_whoever_speaks_into_the_beep_is_recorded_from_its_end():
     assert caller.message.startswith(caller.sent[first])
 
 
-def test_nothing_is_recorded_before_the_beep():
+def test_nothing_is_recorded_before_the_beep() -> None:
     caller = Caller()
     caller.frames = voice(1_000)
     caller.after(1_000 + BEEP_MS - 100)
@@ -176,7 +190,7 @@ def test_nothing_is_recorded_before_the_beep():
     ]
 
 
-def test_a_hang_up_in_the_greeting_leaves_nothing_but_the_words_that_were_heard():
+def test_a_hang_up_in_the_greeting_leaves_nothing_but_the_words_that_were_heard() -> None:
     caller = Caller()
     caller.after(600)
     caller.carrier.stop()
@@ -186,7 +200,7 @@ def test_a_hang_up_in_the_greeting_leaves_nothing_but_the_words_that_were_heard(
     assert 0 < len(turn.heard_text) < len(turn.text)
 
 
-def test_a_hang_up_in_the_message_keeps_what_there_is():
+def test_a_hang_up_in_the_message_keeps_what_there_is() -> None:
     caller = at_the_beep()
     caller.frames = voice(2_000)
     caller.after(1_500)
@@ -197,7 +211,7 @@ def test_a_hang_up_in_the_message_keeps_what_there_is():
 
 
 @pytest.mark.parametrize("lose", ["stream", "protocol"])
-def test_a_stream_that_is_lost_keeps_what_there_is(lose):
+def test_a_stream_that_is_lost_keeps_what_there_is(lose: str) -> None:
     caller = at_the_beep()
     caller.frames = voice(2_000)
     caller.after(1_000)
@@ -209,24 +223,24 @@ def test_a_stream_that_is_lost_keeps_what_there_is(lose):
     assert (caller.ended, kept(caller)) == ("carrier_lost" if lose == "stream" else "carrier_protocol", [True])
 
 
-def test_silence_ends_the_message():
+def test_silence_ends_the_message() -> None:
     caller = at_the_beep()
     caller.frames = voice(1_500)
     began = caller.world.now
     caller.until(lambda: caller.ended)
     assert caller.ended == "message_taken"
     assert 7_000 <= caller.world.now - began <= 9_500
-    assert caller.heard().endswith(THANKS.audio)
+    assert caller.heard().endswith(audio_of(THANKS))
 
 
-def test_whoever_says_nothing_leaves_nothing_and_is_told_goodbye():
+def test_whoever_says_nothing_leaves_nothing_and_is_told_goodbye() -> None:
     caller = at_the_beep()
     caller.until(lambda: caller.ended)
     assert (caller.ended, kept(caller)) == ("no_message", [False])
-    assert caller.heard() == GREETING.audio + beep() + GOODBYE.audio
+    assert caller.heard() == audio_of(GREETING) + beep() + audio_of(GOODBYE)
 
 
-def test_comfort_noise_is_silence_and_what_defeats_the_detector_ends_too():
+def test_comfort_noise_is_silence_and_what_defeats_the_detector_ends_too() -> None:
     random = Random(2)
     noise = from_linear(b"".join(int(random.gauss(0, 60)).to_bytes(2, "little", signed=True) for _ in range(160 * 50)))
     caller = Caller(MailboxPlan(openings=(GREETING,), thanks=THANKS, goodbye=GOODBYE))
@@ -243,18 +257,18 @@ def test_comfort_noise_is_silence_and_what_defeats_the_detector_ends_too():
     assert 8 * 19_900 <= len(caller.message) <= 8 * 20_200
 
 
-def test_a_line_that_sends_no_frames_any_more_ends_by_the_wall_clock():
+def test_a_line_that_sends_no_frames_any_more_ends_by_the_wall_clock() -> None:
     caller = at_the_beep()
     caller.frames = voice(1_000)
     caller.after(1_000)
-    caller._frame = lambda: None
-    caller.carrier.frame = lambda *_: None
+    caller._frame = lambda: None  # type: ignore[method-assign]
+    caller.carrier.frame = lambda *_: None  # type: ignore[method-assign]
     caller.until(lambda: caller.ended, 15_000)
     assert (caller.ended, kept(caller)) == ("message_taken", [True])
 
 
 @pytest.mark.parametrize("key", ["#", "*"])
-def test_a_key_skips_the_greeting(key):
+def test_a_key_skips_the_greeting(key: str) -> None:
     caller = Caller(MailboxPlan(openings=(Clip("A very long greeting", RANDOM.randbytes(80_000)),), thanks=THANKS))
     caller.after(700)
     caller.press(key)
@@ -268,7 +282,7 @@ def test_a_key_skips_the_greeting(key):
     assert caller.ended == "message_taken"
 
 
-def test_other_keys_belong_to_the_message_and_are_told_to_nobody():
+def test_other_keys_belong_to_the_message_and_are_told_to_nobody() -> None:
     caller = at_the_beep()
     caller.frames = voice(1_000)
     for digit in "0123456789":
@@ -278,7 +292,7 @@ def test_other_keys_belong_to_the_message_and_are_told_to_nobody():
     assert caller.reported(Digits) == [], "they may be a card's: a caller who was sent to the mailbox may go on typing"
 
 
-def test_a_carrier_that_returns_no_marks_loses_nobody_their_message():
+def test_a_carrier_that_returns_no_marks_loses_nobody_their_message() -> None:
     caller = Caller()
     caller.carrier.echoes_marks = False
     caller.frames = voice(20_000)
@@ -286,11 +300,11 @@ def test_a_carrier_that_returns_no_marks_loses_nobody_their_message():
     assert abs(caller.of(StartMessage)[0].at_ms - caller.beeped_ms()) <= 120
 
 
-def test_a_message_that_can_not_be_stored_is_no_thanks():
+def test_a_message_that_can_not_be_stored_is_no_thanks() -> None:
     caller = Caller(disk_full=True)
     caller.until(lambda: caller.ended)
     assert (caller.ended, kept(caller)) == ("message_failed", [])
-    assert caller.heard() == GREETING.audio + beep() + PLAN.apology.audio
+    assert caller.heard() == audio_of(GREETING) + beep() + audio_of(PLAN.apology)
 
 
 @pytest.mark.parametrize(
@@ -301,21 +315,21 @@ def test_a_message_that_can_not_be_stored_is_no_thanks():
         (LeaveStream(MoveOn("transfer"), "c1"), "transfer"),
     ],
 )
-def test_control_ends_it_and_what_was_said_is_kept(command, reason):
+def test_control_ends_it_and_what_was_said_is_kept(command: EndCall | LeaveStream, reason: str) -> None:
     caller = at_the_beep()
     caller.frames = voice(2_000)
     caller.after(1_000)
     caller.carry(caller.talk.command(command, caller.world.now))
     caller.until(lambda: caller.ended)
     assert (caller.ended, kept(caller)) == (reason, [True])
-    assert caller.heard().endswith(GOODBYE.audio) is (reason == "drained")
+    assert caller.heard().endswith(audio_of(GOODBYE)) is (reason == "drained")
     left = reason == "transfer"
     assert [each.outcome for each in caller.reported(Answered)] == (["done"] if left else [])
     late = caller.talk.command(LeaveStream(MoveOn("transfer"), "c2"), caller.world.now)
     assert late == [Report(Answered("c2", "done" if left else "over"))]
 
 
-def test_a_mailbox_without_a_word_beeps():
+def test_a_mailbox_without_a_word_beeps() -> None:
     """The carrier has said it all."""
     caller = Caller(MailboxPlan())
     caller.until(lambda: caller.recording)
@@ -326,7 +340,7 @@ def test_a_mailbox_without_a_word_beeps():
     assert (caller.ended, caller.heard()) == ("message_taken", beep())
 
 
-def test_a_stream_that_speaks_before_its_start_violates_the_protocol():
+def test_a_stream_that_speaks_before_its_start_violates_the_protocol() -> None:
     for event in (Mark(1), Digit("#"), Audio(QUIET, 0)):
         talk = Mailbox(PLAN)
         actions = talk.from_leg(event, 1.0)
@@ -349,7 +363,9 @@ ACTS = st.lists(
 @given(
     acts=ACTS, delay=st.sampled_from([0.0, 40.0, 200.0]), jitter=st.sampled_from([0.0, 30.0]), seed=st.integers(0, 99)
 )
-def test_whatever_a_caller_does_the_message_is_what_they_sent(acts, delay, jitter, seed):
+def test_whatever_a_caller_does_the_message_is_what_they_sent(
+    acts: list[tuple[str, Any]], delay: float, jitter: float, seed: int
+) -> None:
     caller = Caller(MailboxPlan(openings=(GREETING,), thanks=THANKS, longest_ms=9_000), delay, jitter, seed)
     for act, value in acts:
         match act:

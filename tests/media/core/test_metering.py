@@ -2,13 +2,16 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import fields, replace
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.simulation import Model, Phone
 from media.core import metering
 from media.core import realtime as rt
 from media.core.types import ModelUsed
@@ -17,11 +20,13 @@ from tests.media.core.test_conversation import BARE
 COUNTS = [each.name for each in fields(ModelUsed) if each.name != "model"]
 
 
-def read(usage, of=metering.of_response):
+def read(
+    usage: dict[str, Any] | int | str | None, of: Callable[..., ModelUsed | None] = metering.of_response
+) -> ModelUsed | None:
     return of("m", msgspec.Raw(json.dumps(usage).encode()))
 
 
-def test_cached_tokens_are_apart():
+def test_cached_tokens_are_apart() -> None:
     details = {
         "text_tokens": 120,
         "audio_tokens": 80,
@@ -36,7 +41,7 @@ def test_cached_tokens_are_apart():
     assert read(usage) == ModelUsed("m", 50, 0, 30, 120, 50, 7)
 
 
-def test_a_transcription_is_counted_in_tokens_or_time():
+def test_a_transcription_is_counted_in_tokens_or_time() -> None:
     assert read({"type": "duration", "seconds": 1.5}, metering.of_transcription) == ModelUsed("m", transcribed_ms=1500)
     tokens = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
     assert read(tokens, metering.of_transcription) == ModelUsed("m", audio_in=14, text_out=45)
@@ -49,23 +54,23 @@ def test_a_transcription_is_counted_in_tokens_or_time():
     [None, {}, 5, "many", {"input_token_details": 3}, {"output_token_details": {"audio_tokens": -5}},
      {"output_token_details": {"audio_tokens": 10**30}}, {"seconds": "x", "type": "duration"}],
 )  # fmt: skip
-def test_what_can_not_be_read_disturbs_nothing(usage):
+def test_what_can_not_be_read_disturbs_nothing(usage: dict[str, Any] | int | str | None) -> None:
     assert read(usage) is None
     wire = {"type": "response.done", "response": {"id": "r", "status": "completed", "usage": usage}}
     assert isinstance(rt.decode(json.dumps(wire).encode()), rt.ResponseDone)
 
 
 @given(st.dictionaries(st.sampled_from(["text_tokens", "audio_tokens", "cached_tokens"]), st.integers(0, 10**6)))
-def test_parts_add_up_to_the_whole(details):
+def test_parts_add_up_to_the_whole(details: dict[str, Any]) -> None:
     used = read({"input_token_details": details}) or ModelUsed("m")
     assert used.text_in + used.cached_text_in == details.get("text_tokens", 0)
     assert used.audio_in + used.cached_audio_in == details.get("audio_tokens", 0)
     assert min(used.text_in, used.audio_in) >= 0
 
 
-def charged(model) -> Counter:
+def charged(model: Model) -> Counter[tuple[str, str]]:
     """What the sandbox says that it charges, by model and kind, counted by hand."""
-    total = Counter()
+    total = Counter[tuple[str, str]]()
     for name, usage in model.charged:
         if usage.get("type") == "duration":
             total[name, "transcribed_ms"] += round(usage["seconds"] * 1000)
@@ -81,8 +86,8 @@ def charged(model) -> Counter:
     return +total
 
 
-def counted(phone) -> Counter:
-    total = Counter()
+def counted(phone: Phone) -> Counter[tuple[str, str]]:
+    total = Counter[tuple[str, str]]()
     for used in phone.told(ModelUsed):
         for name in COUNTS:
             total[used.model, name] += getattr(used, name)
@@ -90,7 +95,9 @@ def counted(phone) -> Counter:
 
 
 @pytest.mark.parametrize("transcription", ["whisper-1", "gpt-4o-transcribe"])
-def test_a_call_counts_what_the_model_charges_token_for_token(make_phone, transcription):
+def test_a_call_counts_what_the_model_charges_token_for_token(
+    make_phone: Callable[..., Phone], transcription: str
+) -> None:
     """With answers that are cut, and a session that is lost on the way."""
     phone = make_phone(replace(BARE, transcription_model=transcription), answer_ms=4_000)
     phone.after(1_000)

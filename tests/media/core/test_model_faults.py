@@ -2,12 +2,15 @@
 
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
+from typing import Any, Literal
 
 import pytest
 
+from bench.simulation import Phone
 from media.core.answers import REFUSALS
 from media.core.leg import HangUp
 from media.core.losses import Losses
@@ -33,19 +36,19 @@ PLAN = CallPlan(
 BARE = replace(PLAN, clips={})
 
 
-def losses(phone):
+def losses(phone: Phone) -> list[str]:
     return [each.reason for each in phone.told(ModelLost)]
 
 
-def dials(phone):
+def dials(phone: Phone) -> list[float]:
     return [when for when, action in phone.actions if isinstance(action, DialModel)]
 
 
-def heard(phone):
+def heard(phone: Phone) -> bytes:
     return phone.carrier.heard(phone.world.now)
 
 
-def until_hung_up(phone, most_ms):
+def until_hung_up(phone: Phone, most_ms: int) -> float:
     """How long it takes until the call ends."""
     began = phone.world.now
     while phone.hung_up is None:
@@ -54,7 +57,7 @@ def until_hung_up(phone, most_ms):
     return phone.world.now - began
 
 
-def silences(phone):
+def silences(phone: Phone) -> list[float]:
     """How long the caller heard nothing, each time, since the first sound."""
     ends, gaps = None, []
     for begun, audio in phone.carrier.played:
@@ -68,7 +71,7 @@ def silences(phone):
 
 
 @pytest.mark.parametrize("away_ms", [1_000, 5_000])
-def test_a_model_that_is_away_for_a_while_is_waited_for(make_phone, away_ms):
+def test_a_model_that_is_away_for_a_while_is_waited_for(make_phone: Callable[..., Phone], away_ms: int) -> None:
     phone = make_phone(PLAN)
     phone.fate = "refused"
     phone.after(away_ms)
@@ -81,11 +84,14 @@ def test_a_model_that_is_away_for_a_while_is_waited_for(make_phone, away_ms):
 
 
 @pytest.mark.parametrize("fate", ["refused", "hangs", "mute", "closes"])
-def test_a_model_that_stays_away_ends_the_call_with_hold_phrases_and_an_apology(make_phone, fate):
+def test_a_model_that_stays_away_ends_the_call_with_hold_phrases_and_an_apology(
+    make_phone: Callable[..., Phone], fate: Literal["refused", "hangs", "mute", "closes"]
+) -> None:
     phone = make_phone(PLAN)
     phone.fate = fate
     lasted = until_hung_up(phone, 12_000)
     assert lasted > PLAN.patience_ms
+    assert isinstance(phone.hung_up, HangUp)
     assert phone.hung_up.reason == "model_lost"
     assert phone.hung_up.detail.startswith("there was no model for 8 s")
     assert heard(phone).startswith(GREETING + HOLD)
@@ -95,7 +101,9 @@ def test_a_model_that_stays_away_ends_the_call_with_hold_phrases_and_an_apology(
     assert 2 <= len(dials(phone)) <= 20
 
 
-def test_a_caller_who_asks_while_the_model_is_away_hears_the_hold_phrase_and_then_the_answer(make_phone):
+def test_a_caller_who_asks_while_the_model_is_away_hears_the_hold_phrase_and_then_the_answer(
+    make_phone: Callable[..., Phone],
+) -> None:
     phone = make_phone(PLAN)
     phone.fate = "hangs"
     phone.after(1_500)
@@ -112,7 +120,7 @@ def test_a_caller_who_asks_while_the_model_is_away_hears_the_hold_phrase_and_the
     assert phone.model.violations == []
 
 
-def test_a_model_that_refuses_us_is_not_tried_again(make_phone):
+def test_a_model_that_refuses_us_is_not_tried_again(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.carry(phone.talk.model_lost(phone.world.now, "x"))  # not started: nothing to lose
     phone.after(200)
@@ -122,10 +130,11 @@ def test_a_model_that_refuses_us_is_not_tried_again(make_phone):
     assert heard(phone) == GREETING + SORRY
 
 
-def test_a_silent_caller_is_not_let_go_for_the_models_silence(make_phone):
+def test_a_silent_caller_is_not_let_go_for_the_models_silence(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, idle_after_ms=2_000, patience_ms=20_000))
     phone.fate = "mute"
     until_hung_up(phone, 30_000)
+    assert phone.hung_up is not None
     assert phone.hung_up.reason == "model_lost"
 
 
@@ -133,7 +142,7 @@ def test_a_silent_caller_is_not_let_go_for_the_models_silence(make_phone):
 
 
 @pytest.mark.parametrize("after", [0, 5])
-def test_a_model_that_dies_in_each_answer_is_given_up(make_phone, after):
+def test_a_model_that_dies_in_each_answer_is_given_up(make_phone: Callable[..., Phone], after: int) -> None:
     phone = make_phone(PLAN, delay=20)
     phone.after(2_000)
     phone.fate, phone.dies_after = "dies", after
@@ -145,7 +154,7 @@ def test_a_model_that_dies_in_each_answer_is_given_up(make_phone, after):
     assert heard(phone).endswith(SORRY)
 
 
-def test_now_and_then_a_loss_is_borne_but_not_for_ever(make_phone):
+def test_now_and_then_a_loss_is_borne_but_not_for_ever(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, losses_per_call=5, idle_after_ms=10**9), answer_ms=500)
     for lost in range(1, 7):
         assert phone.hung_up is None
@@ -158,7 +167,7 @@ def test_now_and_then_a_loss_is_borne_but_not_for_ever(make_phone):
     assert phone.hung_up == HangUp("model_lost", "the model was lost 6 times in this call: disconnected")
 
 
-def test_dials_come_ever_slower_and_fast_again_once_an_answer_was_complete():
+def test_dials_come_ever_slower_and_fast_again_once_an_answer_was_complete() -> None:
     losses = Losses(PLAN)
     assert losses.wait_ms == 0
     waits = []
@@ -178,7 +187,7 @@ def test_dials_come_ever_slower_and_fast_again_once_an_answer_was_complete():
 
 
 @pytest.mark.parametrize("talks", [False, True])
-def test_an_answer_that_does_not_begin_is_lost_by_its_own_clock(make_phone, talks):
+def test_an_answer_that_does_not_begin_is_lost_by_its_own_clock(make_phone: Callable[..., Phone], talks: bool) -> None:
     phone = make_phone(PLAN)
     phone.after(2_000)
     phone.model.faults.never_respond = True
@@ -196,7 +205,7 @@ def test_an_answer_that_does_not_begin_is_lost_by_its_own_clock(make_phone, talk
     assert phone.world.now - began > PLAN.answer_ms - 1_500
 
 
-def test_an_answer_that_stops_half_way_is_lost_too_and_goes_on(make_phone):
+def test_an_answer_that_stops_half_way_is_lost_too_and_goes_on(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=4_000)
     phone.after(1_000)
     phone.model.faults.stall_after_chunks, phone.model.faults.stall_ms = 10, 60_000
@@ -209,7 +218,7 @@ def test_an_answer_that_stops_half_way_is_lost_too_and_goes_on(make_phone):
     assert [len(turn.heard_text.split()) for turn in agent] == [10, 40]
 
 
-def test_the_caller_of_a_slow_answer_hears_that_somebody_is_there(make_phone):
+def test_the_caller_of_a_slow_answer_hears_that_somebody_is_there(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.model.faults.first_delta_ms = 4_500
     phone.after(2_000)
@@ -226,16 +235,17 @@ def test_the_caller_of_a_slow_answer_hears_that_somebody_is_there(make_phone):
 # Failing.
 
 
-def fails(phone):
+def fails(phone: Phone) -> None:
     """Each answer fails on the model's side."""
-    phone.model.voice.utter = lambda *given: given[-1](RuntimeError("overloaded"))
+    voice: Any = phone.model.voice
+    voice.utter = lambda *given: given[-1](RuntimeError("overloaded"))
 
 
-def refuses(phone):
+def refuses(phone: Phone) -> None:
     """The model answers each request for an answer with an error."""
     handle = phone.model.out.deliver
 
-    def deliver(payload):
+    def deliver(payload: bytes) -> None:
         message = json.loads(payload)
         if message["type"] != "response.create":
             handle(payload)
@@ -248,7 +258,9 @@ def refuses(phone):
 
 
 @pytest.mark.parametrize("fault", [fails, refuses])
-def test_a_model_that_fails_in_each_answer_is_given_up_with_an_apology(make_phone, fault):
+def test_a_model_that_fails_in_each_answer_is_given_up_with_an_apology(
+    make_phone: Callable[..., Phone], fault: Callable[[Phone], None]
+) -> None:
     phone = make_phone(PLAN)
     phone.after(2_000)
     fault(phone)
@@ -263,7 +275,7 @@ def test_a_model_that_fails_in_each_answer_is_given_up_with_an_apology(make_phon
     assert max(silences(phone)) <= 4_200
 
 
-def test_a_model_that_works_again_after_a_few_failures_answers(make_phone):
+def test_a_model_that_works_again_after_a_few_failures_answers(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     phone.after(2_000)
     utter = phone.model.voice.utter
@@ -272,7 +284,7 @@ def test_a_model_that_works_again_after_a_few_failures_answers(make_phone):
     while losses(phone) != ["failing"]:
         phone.after(20)
         assert phone.world.now < 15_000
-    phone.model.voice.utter = utter
+    phone.model.voice.utter = utter  # type: ignore[method-assign]
     phone.after(6_000)
     assert (losses(phone), phone.hung_up) == (["failing"], None)
     assert heard(phone).endswith(list(phone.model.items.values())[-1]), "the answer is still owed"
@@ -286,7 +298,7 @@ def test_a_model_that_works_again_after_a_few_failures_answers(make_phone):
 AUDIO = base64.b64encode(bytes(10 << 20)).decode()
 
 
-def event(type, **body):
+def event(type: str, **body: Any) -> bytes:
     return json.dumps({"type": type, "response_id": "r", "item_id": "i", **body}).encode()
 
 
@@ -303,7 +315,7 @@ def event(type, **body):
     ],
     ids=lambda payload: f"{len(payload)} {payload[10:60]!r}",
 )
-def test_one_event_of_too_much_is_a_lost_model(make_phone, payload):
+def test_one_event_of_too_much_is_a_lost_model(make_phone: Callable[..., Phone], payload: bytes) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     phone.carry(phone.talk.from_model(payload, phone.world.now))
@@ -312,7 +324,7 @@ def test_one_event_of_too_much_is_a_lost_model(make_phone, payload):
     assert phone.model.open
 
 
-def test_an_answer_without_an_end_is_a_lost_model(make_phone):
+def test_an_answer_without_an_end_is_a_lost_model(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     phone.speak(600)
@@ -326,7 +338,7 @@ def test_an_answer_without_an_end_is_a_lost_model(make_phone):
 # What the next session knows.
 
 
-def test_a_question_whose_words_never_came_is_heard_again(make_phone):
+def test_a_question_whose_words_never_came_is_heard_again(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, transcribe_ms=2_000)
     phone.after(1_000)
     phone.speak(600)
@@ -345,7 +357,7 @@ def test_a_question_whose_words_never_came_is_heard_again(make_phone):
     assert phone.model.violations == []
 
 
-def test_a_question_that_has_its_answer_is_not_heard_again(make_phone):
+def test_a_question_that_has_its_answer_is_not_heard_again(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, transcript_deadline_ms=1_000), answer_ms=800)
     phone.after(1_000)
     phone.model.faults.never_transcribe = True
@@ -357,7 +369,7 @@ def test_a_question_that_has_its_answer_is_not_heard_again(make_phone):
     assert [turn.role for turn in phone.told(TurnEnded)] == ["caller", "agent"]
 
 
-def test_an_answer_that_broke_off_is_gone_on_with(make_phone):
+def test_an_answer_that_broke_off_is_gone_on_with(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=6_000)
     phone.after(1_000)
     phone.speak(600)
@@ -377,7 +389,7 @@ def test_an_answer_that_broke_off_is_gone_on_with(make_phone):
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("seed", sample(range(25), 5))
-def test_turns_are_in_the_order_of_speech_whatever_is_lost(make_phone, seed):
+def test_turns_are_in_the_order_of_speech_whatever_is_lost(make_phone: Callable[..., Phone], seed: int) -> None:
     """A dialogue at random with losses at random: each sentence of the caller is there once, where it was said."""
     random = Random(seed)
     plan = replace(PLAN, losses_per_minute=100, losses_per_call=100, patience_ms=10**9, idle_after_ms=10**9)

@@ -1,11 +1,13 @@
+from collections.abc import Sequence
 from random import Random
 
 import pytest
 
+from bench.simulation import Carrier, World
 from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import Item, Sound
-from media.core.leg import Audio, Mark
+from media.core.inflight import Item, Sound, Span
+from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.types import ClipKind
 from media.legs.twiliowire import Encoder, decode
@@ -14,23 +16,31 @@ from media.legs.twiliowire import Encoder, decode
 class Desk:
     """A running ledger: pumped every 20 ms against a carrier in virtual time."""
 
-    def __init__(self, world, make_carrier, delay=0.0, jitter=0.0, seed=0, guess=40.0):
+    def __init__(
+        self,
+        world: World,
+        make_carrier: type[Carrier],
+        delay: float = 0.0,
+        jitter: float = 0.0,
+        seed: int = 0,
+        guess: float = 40.0,
+    ) -> None:
         self.world = world
         self.carrier = make_carrier(world, self.from_carrier, delay, jitter, seed)
         self.clock = CarrierClock(guess)
         self.ledger = Playout(self.clock, Caller(1_000, 9_000, 250))
         self.encoder = Encoder(self.carrier.SID)
-        self.spans = []
-        self.finished = []
+        self.spans: list[Span] = []
+        self.finished: list[Item] = []
         self.tick()
         world.every(20, self.carrier.frame)
         world.every(20, self.tick, world.now + 7)
 
-    def send(self, actions):
+    def send(self, actions: Sequence[ToLeg]) -> None:
         for payload in self.encoder.encode(actions):
             self.carrier.out.send(payload)
 
-    def from_carrier(self, payload):
+    def from_carrier(self, payload: bytes) -> None:
         match decode(payload):
             case Audio(_, timestamp):
                 self.clock.caller_frame(timestamp, self.world.now)
@@ -38,28 +48,30 @@ class Desk:
                 self.ledger.mark(number, self.world.now)
         self.check()
 
-    def tick(self):
+    def tick(self) -> None:
         spans, finished = self.ledger.advance(self.world.now)
         self.spans += spans
         self.finished += finished
         self.send(self.ledger.pump(self.world.now))
         self.check()
 
-    def check(self):
+    def check(self) -> None:
         for item in self.ledger.line:
             assert 0 <= item.heard <= item.sent <= item.generated
 
-    def say(self, size, name="item", seed=1):
+    def say(self, size: int, name: str = "item", seed: int = 1) -> Item:
         item = Item(name, audio=Sound(Random(seed).randbytes(size)), complete=True)
         self.ledger.line.append(item)
         self.tick()
         return item
 
-    def after(self, ms):
+    def after(self, ms: int) -> None:
         self.world.run(self.world.now + ms)
 
 
-def test_the_first_message_goes_at_once_and_the_lead_stays_between_its_bounds(world, make_carrier):
+def test_the_first_message_goes_at_once_and_the_lead_stays_between_its_bounds(
+    world: World, make_carrier: type[Carrier]
+) -> None:
     desk = Desk(world, make_carrier)
     item = desk.say(8 * 2_000)
     assert item.sent == 8 * 307
@@ -70,7 +82,7 @@ def test_the_first_message_goes_at_once_and_the_lead_stays_between_its_bounds(wo
     assert min(leads) >= 180 and max(leads) <= 307
 
 
-def test_small_pieces_go_as_they_come(world, make_carrier):
+def test_small_pieces_go_as_they_come(world: World, make_carrier: type[Carrier]) -> None:
     desk = Desk(world, make_carrier)
     item = Item("slow")
     desk.ledger.line.append(item)
@@ -80,7 +92,7 @@ def test_small_pieces_go_as_they_come(world, make_carrier):
     assert item.sent == 1_600
 
 
-def test_items_play_in_order_and_finish_when_heard(world, make_carrier):
+def test_items_play_in_order_and_finish_when_heard(world: World, make_carrier: type[Carrier]) -> None:
     desk = Desk(world, make_carrier, delay=50)
     first, second = desk.say(8 * 500, "a", 1), desk.say(8 * 300, "b", 2)
     desk.after(1_500)
@@ -92,7 +104,7 @@ def test_items_play_in_order_and_finish_when_heard(world, make_carrier):
     )
 
 
-def test_a_flushed_mark_never_counts(world, make_carrier):
+def test_a_flushed_mark_never_counts(world: World, make_carrier: type[Carrier]) -> None:
     desk = Desk(world, make_carrier, delay=80)
     desk.after(200)
     item = desk.say(8 * 2_000)
@@ -106,7 +118,7 @@ def test_a_flushed_mark_never_counts(world, make_carrier):
 
 
 @pytest.mark.parametrize("delay", [0, 30, 150])
-def test_a_resumed_tail_is_sample_exact_without_jitter(world, make_carrier, delay):
+def test_a_resumed_tail_is_sample_exact_without_jitter(world: World, make_carrier: type[Carrier], delay: int) -> None:
     desk = Desk(world, make_carrier, delay=delay)
     desk.after(400)
     item = desk.say(8 * 3_000)
@@ -122,7 +134,7 @@ def test_a_resumed_tail_is_sample_exact_without_jitter(world, make_carrier, dela
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_with_jitter_a_resume_loses_and_repeats_little(world, make_carrier, seed):
+def test_with_jitter_a_resume_loses_and_repeats_little(world: World, make_carrier: type[Carrier], seed: int) -> None:
     desk = Desk(world, make_carrier, delay=Random(seed).uniform(0, 150), jitter=40, seed=seed)
     desk.after(400)
     item = desk.say(8 * 3_000)
@@ -137,7 +149,7 @@ def test_with_jitter_a_resume_loses_and_repeats_little(world, make_carrier, seed
     assert desk.carrier.heard(world.now).endswith(bytes(item.audio.kept[sent_again:]))
 
 
-def test_a_dropped_tail_is_gone_and_the_next_answer_starts_at_once(world, make_carrier):
+def test_a_dropped_tail_is_gone_and_the_next_answer_starts_at_once(world: World, make_carrier: type[Carrier]) -> None:
     desk = Desk(world, make_carrier, delay=20)
     cut, unheard = desk.say(8 * 2_000, "cut", 1), desk.say(8 * 500, "unheard", 2)
     desk.after(400)
@@ -151,7 +163,7 @@ def test_a_dropped_tail_is_gone_and_the_next_answer_starts_at_once(world, make_c
     assert following.played
 
 
-def test_an_echo_that_never_comes_settles_by_time(world, make_carrier):
+def test_an_echo_that_never_comes_settles_by_time(world: World, make_carrier: type[Carrier]) -> None:
     desk = Desk(world, make_carrier)
     desk.say(8 * 1_000)
     desk.after(100)
@@ -160,7 +172,7 @@ def test_an_echo_that_never_comes_settles_by_time(world, make_carrier):
     assert desk.ledger.settled(world.now + 600)
 
 
-def test_nonsense_marks_change_nothing(world, make_carrier):
+def test_nonsense_marks_change_nothing(world: World, make_carrier: type[Carrier]) -> None:
     desk = Desk(world, make_carrier)
     item = desk.say(8 * 1_000)
     for number in (0, -1, 99, 10**14):
@@ -168,7 +180,7 @@ def test_nonsense_marks_change_nothing(world, make_carrier):
     assert item.heard == item.proven == 0
 
 
-def test_heard_is_within_a_frame_of_the_truth(make_world, make_carrier):
+def test_heard_is_within_a_frame_of_the_truth(make_world: type[World], make_carrier: type[Carrier]) -> None:
     """With delays up to 150 ms and jitter up to 40 ms, the error's p99 is at most 20 ms, at any time and at a clear."""
     running, at_clear = [], []
     for seed in range(120):
@@ -196,7 +208,9 @@ def test_heard_is_within_a_frame_of_the_truth(make_world, make_carrier):
 
 
 @pytest.mark.parametrize("keep", [False, True])
-def test_keys_behind_a_dropped_tail_are_sent_if_they_are_still_wanted(world, make_carrier, keep):
+def test_keys_behind_a_dropped_tail_are_sent_if_they_are_still_wanted(
+    world: World, make_carrier: type[Carrier], keep: bool
+) -> None:
     desk = Desk(world, make_carrier, delay=20)
     cut, keys = desk.say(8 * 200, "cut", 1), desk.say(8 * 300, "keys", 2)
     keys.clip = ClipKind.TONES

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from media.core.types import CallPlan, Tool
 PLAN = CallPlan("Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")
 
 
-def wire(type, **body):
+def wire(type: str, **body: Any) -> bytes:
     return json.dumps({"event_id": "e", "type": type, **body}).encode()
 
 
@@ -32,7 +33,7 @@ def wire(type, **body):
         (wire("response.content_part.added", part={}), rt.Unknown("response.content_part.added")),
     ],
 )  # fmt: skip
-def test_what_the_model_says(payload, event):
+def test_what_the_model_says(payload: bytes, event: Any) -> None:
     assert rt.decode(payload) == event
 
 
@@ -50,20 +51,20 @@ def test_what_the_model_says(payload, event):
         b'{"type":"unknown","a":' + b"[" * 30_000,
     ],
 )
-def test_what_it_must_not_say(payload):
+def test_what_it_must_not_say(payload: bytes) -> None:
     with pytest.raises(rt.WireError):
         rt.decode(payload)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_an_event_or_a_wire_error(payload):
+def test_any_bytes_are_an_event_or_a_wire_error(payload: bytes) -> None:
     try:
         rt.decode(payload)
     except rt.WireError as error:
         assert str(error)
 
 
-def test_every_type_we_know_is_one_that_the_published_api_has():
+def test_every_type_we_know_is_one_that_the_published_api_has() -> None:
     from openai.types.realtime import realtime_server_event  # takes a second
 
     published = {
@@ -92,14 +93,14 @@ def test_every_type_we_know_is_one_that_the_published_api_has():
         rt.function_output("c", "{}"),
     ],
 )
-def test_what_we_say_is_what_the_published_api_takes(payload):
+def test_what_we_say_is_what_the_published_api_takes(payload: bytes) -> None:
     from openai.types.realtime.realtime_client_event import RealtimeClientEvent
 
     sent = json.loads(payload)
     assert TypeAdapter(RealtimeClientEvent).validate_python(sent).type == sent["type"]
 
 
-def test_the_session_never_answers_by_itself():
+def test_the_session_never_answers_by_itself() -> None:
     session = json.loads(rt.session_update(PLAN))["session"]
     turns = session["audio"]["input"]["turn_detection"]
     assert turns == {"type": "semantic_vad", "eagerness": "high", "create_response": False, "interrupt_response": False}
@@ -119,8 +120,8 @@ def test_the_session_never_answers_by_itself():
         {"type": 5},
     ],
 )
-def test_an_event_is_the_same_wherever_its_type_stands(body):
-    def decoded(payload):
+def test_an_event_is_the_same_wherever_its_type_stands(body: dict[str, Any]) -> None:
+    def decoded(payload: bytes) -> type[rt.WireError] | tuple[Any, ...]:
         try:
             return type(rt.decode(payload)), rt.decode(payload)
         except rt.WireError:
@@ -130,12 +131,14 @@ def test_an_event_is_the_same_wherever_its_type_stands(body):
     later = json.dumps({"event_id": "e"} | body).encode()
     assert first.startswith(b'{"type":')
     found, other = decoded(first), decoded(later)
-    assert found == other or (isinstance(found, tuple) and found[0] is other[0] is rt.ResponseDone)
+    assert found == other or (
+        isinstance(found, tuple) and isinstance(other, tuple) and found[0] is other[0] is rt.ResponseDone
+    )
 
 
 @pytest.mark.parametrize(
     "payload", [b'{"type":"unused"', b'{"type":"', b'{"type":"unused","x":}', b'{"type":"unused"}x']
 )
-def test_what_is_no_json_is_no_event_though_its_type_is_unused(payload):
+def test_what_is_no_json_is_no_event_though_its_type_is_unused(payload: bytes) -> None:
     with pytest.raises(rt.WireError):
         rt.decode(payload)

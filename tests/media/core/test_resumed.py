@@ -1,20 +1,27 @@
 """A media process dies: what was being said is known, and the next stream's agent goes on with it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 
+from bench.simulation import Phone
 from media.core.session import BROKE_OFF
 from media.core.types import AnnouncementPlayed, Clip, ClipKind, TurnEnded, UnderWay
 from tests.media.core.test_model_faults import BARE, PLAN
 
 BACK = bytes(range(1, 251)) * 32  # 1 s
-SO_FAR = (("agent", "Hello and welcome"), ("caller", "When do you open?"), ("agent", "We open at"))
+SO_FAR: tuple[tuple[Literal["caller", "agent"], str], ...] = (
+    ("agent", "Hello and welcome"),
+    ("caller", "When do you open?"),
+    ("agent", "We open at"),
+)
 RESUMED = replace(PLAN, clips={**PLAN.clips, ClipKind.RESUMED: Clip("Sorry, I'm back", BACK)}, so_far=SO_FAR)
 
 
-def test_the_agent_goes_on_by_itself(make_phone):
+def test_the_agent_goes_on_by_itself(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(RESUMED, answer_ms=2_000)
     phone.after(6_000)
     (answer,) = phone.model.items.values()
@@ -30,7 +37,7 @@ def test_the_agent_goes_on_by_itself(make_phone):
     assert phone.model.violations == []
 
 
-def test_a_sentence_that_is_not_rendered_is_said_by_the_model(make_phone):
+def test_a_sentence_that_is_not_rendered_is_said_by_the_model(make_phone: Callable[..., Phone]) -> None:
     clips = {ClipKind.RESUMED: Clip("Sorry, I'm back")}
     phone = make_phone(replace(RESUMED, clips=clips), answer_ms=1_000)
     phone.after(6_000)
@@ -40,7 +47,7 @@ def test_a_sentence_that_is_not_rendered_is_said_by_the_model(make_phone):
     assert [text.split("\n")[-1] for text in asked] == ["Sorry, I'm back", ""]
 
 
-def test_who_speaks_first_is_answered(make_phone):
+def test_who_speaks_first_is_answered(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(RESUMED, answer_ms=2_000)
     phone.after(300)
     phone.speak(1_200)
@@ -50,7 +57,7 @@ def test_who_speaks_first_is_answered(make_phone):
     assert phone.model.violations == []
 
 
-def test_an_announcement_that_was_not_heard_is_made_first(make_phone):
+def test_an_announcement_that_was_not_heard_is_made_first(make_phone: Callable[..., Phone]) -> None:
     clips = {**RESUMED.clips, ClipKind.ANNOUNCEMENT: Clip("This call is recorded", bytes(800))}
     phone = make_phone(replace(RESUMED, clips=clips, announce_recording=True))
     phone.after(3_000)
@@ -58,7 +65,7 @@ def test_an_announcement_that_was_not_heard_is_made_first(make_phone):
     assert phone.told(AnnouncementPlayed)
 
 
-def test_of_a_sentence_no_more_than_half_a_second_is_unknown(make_phone):
+def test_of_a_sentence_no_more_than_half_a_second_is_unknown(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=6_000, delay=40)
     phone.after(1_000)
     phone.speak(600)
@@ -83,14 +90,14 @@ def test_of_a_sentence_no_more_than_half_a_second_is_unknown(make_phone):
     assert phone.told(UnderWay)[-1].turns == (), "nothing is left of turns that are final"
 
 
-def test_a_quiet_call_tells_nothing(make_phone):
+def test_a_quiet_call_tells_nothing(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(10_000)
     assert phone.told(UnderWay) == []
 
 
 @pytest.mark.parametrize("words", [True, False])
-def test_what_the_caller_has_said_so_far_is_known_too(make_phone, words):
+def test_what_the_caller_has_said_so_far_is_known_too(make_phone: Callable[..., Phone], words: bool) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     phone.model.faults.never_transcribe = True

@@ -1,11 +1,13 @@
 """An interruption that is taken back, over and over, on a line without jitter: not a sample is lost, none is heard twice."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
 import pytest
 
 from bench import collisions
+from bench.simulation import Phone
 from media.core.types import BargedIn, CallPlan, Clip, ClipKind
 from media.io.silero import Silero
 from sandbox.speech import Speech
@@ -18,7 +20,7 @@ PLAN = replace(CallPlan("", "v", "m", "t", idle_prompts=0), clips={ClipKind.GREE
 
 @pytest.mark.sampled
 @pytest.mark.parametrize("seed", sample(range(12), 4))
-def test_what_is_resumed_goes_on_at_the_very_sample(make_phone, seed):
+def test_what_is_resumed_goes_on_at_the_very_sample(make_phone: Callable[..., Phone], seed: int) -> None:
     random = Random(seed)
     phone = make_phone(PLAN, random.uniform(0, 150), 0.0, seed, deaf=True)
     for n in range(22):
@@ -33,7 +35,7 @@ def test_what_is_resumed_goes_on_at_the_very_sample(make_phone, seed):
 @pytest.mark.speech
 @pytest.mark.bench
 @pytest.mark.skipif(not Speech.available(), reason="needs the extra `speech`")
-def test_what_is_said_goes_on_at_the_very_sample_after_nods_that_are_spoken(make_phone):
+def test_what_is_said_goes_on_at_the_very_sample_after_nods_that_are_spoken(make_phone: Callable[..., Phone]) -> None:
     """The agent speaks with a voice, the caller nods with one, and the detector over the agent judges."""
     silero, lines = Silero.load(), collisions.spoken()
     said = b"".join(frame for _ in range(5) for line in lines for frame in (*line, *[b"\xff" * 160] * 10))

@@ -1,10 +1,13 @@
 """People who follow a call tell its agent what to do and what to say: once each, in order, whatever becomes of the model."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Literal, TypeVar
 
 import pytest
 
-from media.core.commands import EndCall, Inform, Instruct, Listen, News, Say
+from bench.simulation import Phone
+from media.core.commands import Command, EndCall, Inform, Instruct, Listen, News, Say
 from media.core.leg import Play
 from media.core.supervision import MOST, MOST_WAITING, hint
 from media.core.types import (
@@ -19,24 +22,26 @@ from media.core.types import (
 )
 from tests.media.core.test_model_faults import BARE, PLAN
 
+Told = TypeVar("Told")
 
-def tell(phone, command):
+
+def tell(phone: Phone, command: Command) -> None:
     phone.carry(phone.talk.command(command, phone.world.now))
 
 
-def instruct(phone, text, id="1"):
+def instruct(phone: Phone, text: str, id: str = "1") -> None:
     tell(phone, Instruct(id, text, "Ada"))
 
 
-def say(phone, text, id="1"):
+def say(phone: Phone, text: str, id: str = "1") -> None:
     tell(phone, Say(id, text, "Ada"))
 
 
-def outcomes(phone):
+def outcomes(phone: Phone) -> list[str]:
     return [each.outcome for each in phone.told(Answered)]
 
 
-def created(phone):
+def created(phone: Phone) -> list[tuple[str, str]]:
     """What each session was told besides the audio, in order: (role, text), and the text of each response that was asked for."""
     found = []
     for each in phone.model.received:
@@ -52,7 +57,7 @@ def created(phone):
 # What the agent is told.
 
 
-def test_a_hint_reaches_the_model_before_its_next_answer_and_cuts_nothing(make_phone):
+def test_a_hint_reaches_the_model_before_its_next_answer_and_cuts_nothing(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=3_000)
     phone.after(1_000)
     phone.speak(800)
@@ -79,7 +84,7 @@ def test_a_hint_reaches_the_model_before_its_next_answer_and_cuts_nothing(make_p
     assert phone.model.violations == []
 
 
-def test_a_hint_alone_makes_nobody_speak(make_phone):
+def test_a_hint_alone_makes_nobody_speak(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     instruct(phone, "Be brief")
@@ -88,7 +93,7 @@ def test_a_hint_alone_makes_nobody_speak(make_phone):
     assert phone.carrier.heard(phone.world.now) == b""
 
 
-def test_the_next_session_gets_each_hint_in_its_place(make_phone):
+def test_the_next_session_gets_each_hint_in_its_place(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=1_000)
     phone.after(1_000)
     instruct(phone, "first", "1")
@@ -113,15 +118,19 @@ def test_the_next_session_gets_each_hint_in_its_place(make_phone):
     assert [each.text for each in phone.told(Intervened)] == ["first", "second", "third", "fourth"]
 
 
-def test_a_call_that_goes_on_in_another_process_knows_its_hints(make_phone):
-    so_far = (("agent", "Hello"), ("system", hint("Be brief")), ("caller", "When do you open?"))
+def test_a_call_that_goes_on_in_another_process_knows_its_hints(make_phone: Callable[..., Phone]) -> None:
+    so_far: tuple[tuple[Literal["caller", "agent", "system"], str], ...] = (
+        ("agent", "Hello"),
+        ("system", hint("Be brief")),
+        ("caller", "When do you open?"),
+    )
     phone = make_phone(replace(PLAN, so_far=so_far))
     phone.after(2_000)
     texts = [each for each in created(phone) if each[0] in ("assistant", "user", "system")]
     assert texts[:3] == [("assistant", "Hello"), ("system", hint("Be brief")), ("user", "When do you open?")]
 
 
-def test_unfinished_turns_are_numbered_without_hints(make_phone):
+def test_unfinished_turns_are_numbered_without_hints(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=4_000)
     phone.after(1_000)
     phone.model.faults.never_transcribe = True
@@ -137,7 +146,7 @@ def test_unfinished_turns_are_numbered_without_hints(make_phone):
 # What the agent is to say.
 
 
-def test_what_a_person_dictates_is_said_after_what_is_being_said(make_phone):
+def test_what_a_person_dictates_is_said_after_what_is_being_said(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=2_000)
     phone.after(1_000)
     phone.speak(800)
@@ -157,7 +166,7 @@ def test_what_a_person_dictates_is_said_after_what_is_being_said(make_phone):
     assert phone.model.violations == []
 
 
-def test_it_waits_for_the_caller_and_the_caller_is_answered_then(make_phone):
+def test_it_waits_for_the_caller_and_the_caller_is_answered_then(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=1_000)
     phone.after(1_000)
     phone.speak(2_000)
@@ -170,7 +179,7 @@ def test_it_waits_for_the_caller_and_the_caller_is_answered_then(make_phone):
 
 
 @pytest.mark.parametrize("lost_after_ms", [150, 500, 1_500])
-def test_it_is_said_whatever_becomes_of_the_session(make_phone, lost_after_ms):
+def test_it_is_said_whatever_becomes_of_the_session(make_phone: Callable[..., Phone], lost_after_ms: int) -> None:
     phone = make_phone(BARE, answer_ms=2_000)
     phone.after(1_000)
     say(phone, "We close early today")
@@ -182,7 +191,7 @@ def test_it_is_said_whatever_becomes_of_the_session(make_phone, lost_after_ms):
     assert phone.told(TurnEnded)[-1].role == "agent"
 
 
-def test_a_caller_who_spoke_into_its_beginning_hears_it_again(make_phone):
+def test_a_caller_who_spoke_into_its_beginning_hears_it_again(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=3_000, delay=40)
     phone.after(1_000)
     say(phone, "We close early today")
@@ -197,7 +206,7 @@ def test_a_caller_who_spoke_into_its_beginning_hears_it_again(make_phone):
     assert phone.told(BargedIn) == []
 
 
-def test_a_caller_who_interrupts_it_has_heard_a_part_and_hears_no_more_of_it(make_phone):
+def test_a_caller_who_interrupts_it_has_heard_a_part_and_hears_no_more_of_it(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=4_000)
     phone.after(1_000)
     say(phone, "We close early today")
@@ -210,10 +219,11 @@ def test_a_caller_who_interrupts_it_has_heard_a_part_and_hears_no_more_of_it(mak
     assert cut.heard_text != cut.text
 
 
-def test_a_model_that_fails_is_asked_three_times_in_all(make_phone):
+def test_a_model_that_fails_is_asked_three_times_in_all(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=1_000)
     phone.after(1_000)
-    phone.model.voice.utter = lambda _text, _voice, _codec, then: then(RuntimeError("no voice"))
+    voice: Any = phone.model.voice
+    voice.utter = lambda _text, _voice, _codec, then: then(RuntimeError("no voice"))
     say(phone, "We close early today")
     phone.after(5_000)
     assert [text for kind, text in created(phone) if kind == "asked"].count("We close early today") == 3
@@ -222,7 +232,7 @@ def test_a_model_that_fails_is_asked_three_times_in_all(make_phone):
 # Limits, repetitions, the end.
 
 
-def test_the_same_again_is_done_once(make_phone):
+def test_the_same_again_is_done_once(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     for _ in range(3):
@@ -234,7 +244,7 @@ def test_the_same_again_is_done_once(make_phone):
     assert created(phone) == [("session", ""), ("system", hint("Be brief")), ("asked", "Hello")]
 
 
-def test_there_is_room_for_so_many(make_phone):
+def test_there_is_room_for_so_many(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=500)
     phone.after(100)  # there is no session yet
     for number in range(MOST_WAITING + 1):
@@ -249,7 +259,7 @@ def test_there_is_room_for_so_many(make_phone):
     assert outcomes(phone)[-1] == "full"
 
 
-def test_a_call_that_is_ending_takes_nothing_more(make_phone):
+def test_a_call_that_is_ending_takes_nothing_more(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN)
     tell(phone, Instruct("0", "too early", "Ada"))
     phone.after(3_000)
@@ -260,6 +270,7 @@ def test_a_call_that_is_ending_takes_nothing_more(make_phone):
     instruct(phone, "far too late", "3")
     assert outcomes(phone) == ["over", "done", "over", "over"]
     assert ("asked", "last words") in created(phone), "what was accepted is said before the call ends"
+    assert phone.hung_up is not None
     assert phone.hung_up.reason == "agent"
 
 
@@ -269,7 +280,9 @@ def test_a_call_that_is_ending_takes_nothing_more(make_phone):
 NEWS = "What became of your wish: it was done."
 
 
-def test_what_became_of_an_approval_is_told_to_the_caller_once_the_agent_has_the_floor(make_phone):
+def test_what_became_of_an_approval_is_told_to_the_caller_once_the_agent_has_the_floor(
+    make_phone: Callable[..., Phone],
+) -> None:
     phone = make_phone(BARE, answer_ms=1_000)
     phone.after(1_000)
     tell(phone, News("1", NEWS))
@@ -281,7 +294,7 @@ def test_what_became_of_an_approval_is_told_to_the_caller_once_the_agent_has_the
     assert (report.id, report.kind, report.text) == ("1", "news", NEWS)
 
 
-def test_an_agent_that_speaks_is_not_cut_off_by_news_and_tells_them_next(make_phone):
+def test_an_agent_that_speaks_is_not_cut_off_by_news_and_tells_them_next(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=3_000)
     phone.after(1_000)
     phone.speak(800)
@@ -294,7 +307,7 @@ def test_an_agent_that_speaks_is_not_cut_off_by_news_and_tells_them_next(make_ph
     assert phone.carrier.heard(phone.world.now) == first + second
 
 
-def test_news_that_come_while_the_model_is_away_are_told_by_the_next_session(make_phone):
+def test_news_that_come_while_the_model_is_away_are_told_by_the_next_session(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=1_000)
     phone.after(1_000)
     phone.lose()
@@ -307,11 +320,11 @@ def test_news_that_come_while_the_model_is_away_are_told_by_the_next_session(mak
 # Who listens.
 
 
-def sounds(phone, kind):
+def sounds(phone: Phone, kind: type[Told]) -> list[Told]:
     return [each for _, each in phone.actions if isinstance(each, kind)]
 
 
-def test_nothing_is_copied_for_a_call_to_which_nobody_listens(make_phone):
+def test_nothing_is_copied_for_a_call_to_which_nobody_listens(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, recording=False))
     phone.after(2_000)
     assert sounds(phone, RecordCaller) == []
@@ -324,7 +337,7 @@ def test_nothing_is_copied_for_a_call_to_which_nobody_listens(make_phone):
     assert sounds(phone, StartRecording) == []
 
 
-def test_listeners_hear_what_the_caller_hears_recorded_or_not(make_phone):
+def test_listeners_hear_what_the_caller_hears_recorded_or_not(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE, answer_ms=1_500)
     phone.after(500)
     tell(phone, Listen(True))
@@ -340,7 +353,7 @@ def test_listeners_hear_what_the_caller_hears_recorded_or_not(make_phone):
     assert len(sounds(phone, RecordAgent)) == before
 
 
-def test_a_recording_goes_on_when_nobody_listens_any_more(make_phone):
+def test_a_recording_goes_on_when_nobody_listens_any_more(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, recording=True))
     for on in (True, False, True, False):
         phone.after(1_000)
@@ -350,7 +363,7 @@ def test_a_recording_goes_on_when_nobody_listens_any_more(make_phone):
     assert frames == list(range(0, 20 * len(frames), 20)), "each once, without a gap"
 
 
-def test_what_is_paused_from_the_recording_is_silent_for_listeners(make_phone):
+def test_what_is_paused_from_the_recording_is_silent_for_listeners(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, recording=False))
     phone.after(500)
     tell(phone, Listen(True))
@@ -368,13 +381,13 @@ def test_what_is_paused_from_the_recording_is_silent_for_listeners(make_phone):
 # Who calls.
 
 
-def informed(phone):
+def informed(phone: Phone) -> list[Any]:
     """The instructions of each session update after the first, and where the model was asked to answer."""
     updates = [each for each in phone.model.received if each["type"] in {"session.update", "response.create"}]
     return [each["session"] if each["type"] == "session.update" else "asked" for each in updates[1:]]
 
 
-def test_who_calls_is_known_before_the_first_answer_if_it_comes_in_time(make_phone):
+def test_who_calls_is_known_before_the_first_answer_if_it_comes_in_time(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, instructions="Be brief.", caller_context="# Caller Context\n- phone: +1"))
     phone.after(500)
     tell(phone, Inform("1", "# Caller Context\n- name: Ada"))
@@ -386,7 +399,7 @@ def test_who_calls_is_known_before_the_first_answer_if_it_comes_in_time(make_pho
     assert outcomes(phone) == ["done"] and phone.model.violations == []
 
 
-def test_who_calls_is_known_to_the_next_session_too_and_told_once(make_phone):
+def test_who_calls_is_known_to_the_next_session_too_and_told_once(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(BARE, instructions="Be brief."))
     tell(phone, Inform("1", "# Caller Context\n- name: Ada"))  # the model is not there yet
     phone.after(1_000)
@@ -400,7 +413,7 @@ def test_who_calls_is_known_to_the_next_session_too_and_told_once(make_phone):
     assert outcomes(phone) == ["done", "done"]
 
 
-def test_nobody_is_told_when_the_call_is_over(make_phone):
+def test_nobody_is_told_when_the_call_is_over(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(500)
     tell(phone, EndCall("hang_up"))

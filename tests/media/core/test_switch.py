@@ -1,10 +1,12 @@
 """Another flow's agent takes a call over: its session, voice and tools follow, and the caller hears no gap."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from bench.simulation import calls
+from bench.simulation import Phone, calls
 from media.core.commands import SwitchFlow
 from media.core.leg import HangUp
 from media.core.session import TAKEN_OVER
@@ -26,7 +28,7 @@ SWITCH = SwitchFlow(BILLING, "flow_b", 3)
 
 
 @pytest.fixture
-def front_desk(make_phone):
+def front_desk(make_phone: Callable[..., Phone]) -> tuple[Phone, RunTool]:
     """A call whose agent has just called the tool; the request, and the call."""
     phone = make_phone(FRONT)
     phone.after(1_000)
@@ -37,20 +39,22 @@ def front_desk(make_phone):
     return phone, run
 
 
-def hand_over(phone, run):
+def hand_over(phone: Phone, run: RunTool) -> None:
     phone.carry(phone.talk.tool_result(run.call_id, '{"handed_over":true}', "ok", phone.world.now, SWITCH))
 
 
-def sessions(phone):
+def sessions(phone: Phone) -> list[dict[str, Any]]:
     return [each["session"] for each in phone.model.received if each["type"] == "session.update"]
 
 
-def texts(phone):
+def texts(phone: Phone) -> list[str]:
     items = [m["item"] for m in phone.model.received if m["type"] == "conversation.item.create"]
     return [item["content"][0]["text"] for item in items if item["type"] == "message"]
 
 
-def test_the_other_agent_has_its_own_prompt_voice_and_tools_and_knows_what_was_said(front_desk):
+def test_the_other_agent_has_its_own_prompt_voice_and_tools_and_knows_what_was_said(
+    front_desk: tuple[Phone, RunTool],
+) -> None:
     phone, run = front_desk
     hand_over(phone, run)
     phone.after(4_000)
@@ -63,7 +67,7 @@ def test_the_other_agent_has_its_own_prompt_voice_and_tools_and_knows_what_was_s
     assert phone.talk.plan is BILLING
 
 
-def test_it_speaks_first(front_desk):
+def test_it_speaks_first(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
     before = len(phone.told(TurnEnded))
     hand_over(phone, run)
@@ -72,7 +76,7 @@ def test_it_speaks_first(front_desk):
     assert spoken, "the new agent has said something, though the caller has not"
 
 
-def test_a_loss_of_no_session_is_counted(front_desk):
+def test_a_loss_of_no_session_is_counted(front_desk: tuple[Phone, RunTool]) -> None:
     """However often a call is handed over, it does not look like a model that fails."""
     phone, _ = front_desk
     for number in range(FRONT.losses_per_minute + 2):
@@ -82,7 +86,7 @@ def test_a_loss_of_no_session_is_counted(front_desk):
     assert len(sessions(phone)) > FRONT.losses_per_minute
 
 
-def test_a_caller_who_speaks_meanwhile_is_heard_by_the_other_agent(front_desk):
+def test_a_caller_who_speaks_meanwhile_is_heard_by_the_other_agent(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
     hand_over(phone, run)
     phone.speak(900)
@@ -91,7 +95,7 @@ def test_a_caller_who_speaks_meanwhile_is_heard_by_the_other_agent(front_desk):
     assert len(callers) == 2
 
 
-def test_the_agent_finishes_its_sentence_first(make_phone):
+def test_the_agent_finishes_its_sentence_first(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(FRONT)
     phone.after(1_000)
     phone.model.player.turns = [Turn(say="One moment, I will connect you with billing now.", latency_ms=300)]
@@ -105,7 +109,7 @@ def test_the_agent_finishes_its_sentence_first(make_phone):
     assert second.start_ms - first.end_ms < 1_000, "the other's session was dialled meanwhile"
 
 
-def test_a_call_that_is_closing_is_not_handed_over(front_desk):
+def test_a_call_that_is_closing_is_not_handed_over(front_desk: tuple[Phone, RunTool]) -> None:
     phone, _ = front_desk
     phone.carry(phone.talk.command(SWITCH, phone.world.now))
     phone.carrier.stop()
@@ -114,7 +118,7 @@ def test_a_call_that_is_closing_is_not_handed_over(front_desk):
     assert phone.talk.command(replace(SWITCH, id="c1"), phone.world.now) == [Report(Answered("c1", "over"))]
 
 
-def test_who_commands_it_learns_that_it_was_done(front_desk):
+def test_who_commands_it_learns_that_it_was_done(front_desk: tuple[Phone, RunTool]) -> None:
     phone, _ = front_desk
     phone.carry(phone.talk.command(replace(SWITCH, id="c1"), phone.world.now))
     assert phone.told(Answered) == [Answered("c1", "done")]
@@ -125,14 +129,14 @@ def test_who_commands_it_learns_that_it_was_done(front_desk):
     assert len(phone.told(FlowSwitched)) == 1, "it is carried out once"
 
 
-def test_its_patience_is_its_own(front_desk):
+def test_its_patience_is_its_own(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
     hand_over(phone, run)
     phone.after(20_000)
     assert phone.hung_up == HangUp("idle"), "billing gives no prompts and waits 5 s"
 
 
-def test_one_dial_for_one_hand_over(front_desk):
+def test_one_dial_for_one_hand_over(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
     dials = sum(isinstance(action, DialModel) for _, action in phone.actions)
     hand_over(phone, run)
@@ -140,7 +144,7 @@ def test_one_dial_for_one_hand_over(front_desk):
     assert sum(isinstance(action, DialModel) for _, action in phone.actions) == dials + 1
 
 
-def test_a_session_that_follows_one_that_broke_knows_of_the_hand_over_too(front_desk):
+def test_a_session_that_follows_one_that_broke_knows_of_the_hand_over_too(front_desk: tuple[Phone, RunTool]) -> None:
     phone, run = front_desk
     hand_over(phone, run)
     phone.fate = "closes"

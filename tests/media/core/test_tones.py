@@ -1,11 +1,12 @@
 """Keys pressed as tones: what a menu's receiver makes of them, and that nothing breaks into them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from bench.simulation import calls
+from bench.simulation import Phone, calls
 from media.core.audio import to_linear
 from media.core.commands import SendDigits
 from media.core.tones import GAP_MS, TONE_MS, WAIT_MS, dialled
@@ -18,7 +19,7 @@ PRESS = Tool("send_digits", "", '{"type":"object"}', 4_000)
 PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(PRESS,))
 
 
-def power(samples, hz):
+def power(samples: memoryview, hz: int) -> float:
     """Goertzel's sum for one frequency."""
     step = 2 * math.pi * hz / 8_000
     real = sum(each * math.cos(step * at) for at, each in enumerate(samples))
@@ -26,7 +27,7 @@ def power(samples, hz):
     return real * real + imaginary * imaginary
 
 
-def received(ulaw):
+def received(ulaw: bytes) -> str:
     """The keys in mu-law audio, as a receiver that knows nothing of how they were made."""
     samples, keys, before = memoryview(to_linear(ulaw)).cast("h"), "", ""
     for at in range(0, len(samples) - 159, 160):
@@ -42,11 +43,11 @@ def received(ulaw):
     return keys
 
 
-def test_every_key_is_understood():
+def test_every_key_is_understood() -> None:
     assert received(dialled("0123456789ABCD*#")) == "0123456789ABCD*#"
 
 
-def test_a_key_twice_is_two_keys_and_a_wait_is_silence():
+def test_a_key_twice_is_two_keys_and_a_wait_is_silence() -> None:
     assert received(dialled("11")) == "11"
     assert len(dialled("1w")) == 8 * (TONE_MS + GAP_MS + WAIT_MS)
     assert set(dialled("w")) == {0xFF}
@@ -54,7 +55,7 @@ def test_a_key_twice_is_two_keys_and_a_wait_is_silence():
 
 
 @pytest.fixture
-def pressing(make_phone):
+def pressing(make_phone: Callable[..., Phone]) -> tuple[Phone, RunTool]:
     """A call whose agent has just asked to press keys."""
     phone = make_phone(PLAN)
     phone.after(1_000)
@@ -65,11 +66,11 @@ def pressing(make_phone):
     return phone, run
 
 
-def press(phone, run, digits="4711#"):
+def press(phone: Phone, run: RunTool, digits: str = "4711#") -> None:
     phone.carry(phone.talk.tool_result(run.call_id, '{"pressed":"4711#"}', "ok", phone.world.now, SendDigits(digits)))
 
 
-def test_the_menu_hears_them_and_the_agent_listens(pressing):
+def test_the_menu_hears_them_and_the_agent_listens(pressing: tuple[Phone, RunTool]) -> None:
     phone, run = pressing
     asked = sum(m["type"] == "response.create" for m in phone.model.received)
     press(phone, run)
@@ -83,7 +84,7 @@ def test_the_menu_hears_them_and_the_agent_listens(pressing):
     assert sum(m["type"] == "response.create" for m in phone.model.received) == asked + 1, "it answers the menu"
 
 
-def test_a_menu_that_talks_on_does_not_break_into_them(pressing):
+def test_a_menu_that_talks_on_does_not_break_into_them(pressing: tuple[Phone, RunTool]) -> None:
     phone, run = pressing
     press(phone, run)
     phone.after(200)
@@ -95,7 +96,9 @@ def test_a_menu_that_talks_on_does_not_break_into_them(pressing):
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before the menu talks on", "while it does"])
-def test_a_menu_that_breaks_into_the_words_before_them_gets_them_all_the_same(make_phone, late):
+def test_a_menu_that_breaks_into_the_words_before_them_gets_them_all_the_same(
+    make_phone: Callable[..., Phone], late: bool
+) -> None:
     phone = make_phone(PLAN, answer_ms=3_000)
     phone.after(1_000)
     phone.model.player.turns = [Turn(say="words", call=Call("send_digits"), calls_first=True)]
@@ -117,7 +120,7 @@ def test_a_menu_that_breaks_into_the_words_before_them_gets_them_all_the_same(ma
     assert phone.model.violations == []
 
 
-def test_what_is_answered_twice_is_pressed_once(pressing):
+def test_what_is_answered_twice_is_pressed_once(pressing: tuple[Phone, RunTool]) -> None:
     phone, run = pressing
     press(phone, run)
     press(phone, run)
@@ -125,7 +128,7 @@ def test_what_is_answered_twice_is_pressed_once(pressing):
     assert received(phone.carrier.heard(phone.world.now)) == "4711#"
 
 
-def test_they_are_recorded_as_they_were_heard(make_phone):
+def test_they_are_recorded_as_they_were_heard(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, recording=True))
     phone.after(500)
     phone.carry(phone.talk.tool_result("unknown", "{}", "ok", phone.world.now, SendDigits("1")))

@@ -1,11 +1,13 @@
 """Tools that answer late, out of order, twice or never: the state machine alone, then dialogues in virtual time."""
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 
-from bench.simulation import calls
+from bench.simulation import Phone, calls
 from media.core import tools as machine
 from media.core.commands import EndCall, LeaveStream
 from media.core.leg import HangUp, MoveOn
@@ -69,11 +71,11 @@ def story(drawn: str, limit_ms: int = 1_000) -> list[str]:
         ("+a x !a -a", ["a:next_session"]),
     ],
 )
-def test_each_comes_to_one_end(drawn, came):
+def test_each_comes_to_one_end(drawn: str, came: list[str]) -> None:
     assert story(drawn) == came
 
 
-def test_what_is_not_run_and_why():
+def test_what_is_not_run_and_why() -> None:
     tools = Tools({"f": PRICE})
     assert tools.refusal("g", "{}") == machine.UNKNOWN_TOOL
     assert tools.refusal("f", "x" * (machine.MAX_ARGUMENTS + 1)) == machine.TOO_LONG
@@ -83,7 +85,7 @@ def test_what_is_not_run_and_why():
     assert tools.refusal("f", "{}") == machine.TOO_MANY
 
 
-def test_ids_are_remembered_but_not_for_ever():
+def test_ids_are_remembered_but_not_for_ever() -> None:
     tools = Tools({})
     assert not tools.known("a")
     assert tools.known("a")
@@ -96,8 +98,8 @@ def test_ids_are_remembered_but_not_for_ever():
 
 
 @pytest.fixture
-def make_call(make_phone):
-    def make(plan=PLAN, script=("price",), **model):
+def make_call(make_phone: Callable[..., Phone]) -> Callable[..., Phone]:
+    def make(plan: CallPlan = PLAN, script: Iterable[str] = ("price",), **model: Any) -> Phone:
         phone = make_phone(plan, **model)
         phone.after(1_000)
         phone.model.player.turns = [calls(name) for name in script]
@@ -108,24 +110,24 @@ def make_call(make_phone):
     return make
 
 
-def runs(phone):
+def runs(phone: Phone) -> list[RunTool]:
     return [action for _, action in phone.actions if isinstance(action, RunTool)]
 
 
-def answer(phone, run, output='{"price":3}', status="ok"):
+def answer(phone: Phone, run: RunTool, output: str = '{"price":3}', status: Literal["ok", "failed"] = "ok") -> None:
     phone.carry(phone.talk.tool_result(run.call_id, output, status, phone.world.now))
 
 
-def outputs(phone):
+def outputs(phone: Phone) -> list[str]:
     items = (m["item"] for m in phone.model.received if m["type"] == "conversation.item.create")
     return [item["output"] for item in items if item["type"] == "function_call_output"]
 
 
-def asked(phone):
+def asked(phone: Phone) -> int:
     return phone.model.types().count("response.create")
 
 
-def ends(phone):
+def ends(phone: Phone) -> list[str]:
     """How each tool that was reported as started ended, in the order of their ends."""
     called = [each.call_id for each in phone.told(ToolCalled)]
     finished = phone.told(ToolFinished)
@@ -133,7 +135,7 @@ def ends(phone):
     return [each.status for each in finished]
 
 
-def test_the_session_has_the_plans_tools(make_call):
+def test_the_session_has_the_plans_tools(make_call: Callable[..., Phone]) -> None:
     phone = make_call(script=())
     told = next(m for m in phone.model.received if m["type"] == "session.update")["session"]["tools"]
     assert told == [
@@ -142,7 +144,7 @@ def test_the_session_has_the_plans_tools(make_call):
     ]
 
 
-def test_a_result_is_spoken_of(make_call):
+def test_a_result_is_spoken_of(make_call: Callable[..., Phone]) -> None:
     phone = make_call()
     (run,) = runs(phone)
     assert (run.name, run.arguments_json, asked(phone)) == ("price", "{}", 1)
@@ -152,7 +154,7 @@ def test_a_result_is_spoken_of(make_call):
     assert phone.model.violations == []
 
 
-def test_a_tool_that_does_not_answer_is_not_waited_for_beyond_its_time(make_call):
+def test_a_tool_that_does_not_answer_is_not_waited_for_beyond_its_time(make_call: Callable[..., Phone]) -> None:
     phone = make_call()
     (run,) = runs(phone)
     phone.after(3_000)
@@ -166,7 +168,7 @@ def test_a_tool_that_does_not_answer_is_not_waited_for_beyond_its_time(make_call
     assert (asked(phone), ends(phone)) == (2, ["failed"])
 
 
-def test_a_result_that_comes_twice_is_told_once(make_call):
+def test_a_result_that_comes_twice_is_told_once(make_call: Callable[..., Phone]) -> None:
     phone = make_call()
     for _ in range(2):
         answer(phone, runs(phone)[0])
@@ -174,7 +176,7 @@ def test_a_result_that_comes_twice_is_told_once(make_call):
     assert (len(outputs(phone)), asked(phone), ends(phone)) == (1, 2, ["ok"])
 
 
-def test_results_in_any_order_are_spoken_of_once_all_are_there(make_call):
+def test_results_in_any_order_are_spoken_of_once_all_are_there(make_call: Callable[..., Phone]) -> None:
     phone = make_call(script=())
     phone.model.player.turns = [Turn(call=Call("price"), more_calls=[Call("stock")])]
     phone.speak(500)
@@ -190,7 +192,7 @@ def test_results_in_any_order_are_spoken_of_once_all_are_there(make_call):
     assert (asked(phone), ends(phone)) == (before + 1, ["ok", "ok"])
 
 
-def test_a_tool_that_nobody_knows_is_refused_at_once(make_call):
+def test_a_tool_that_nobody_knows_is_refused_at_once(make_call: Callable[..., Phone]) -> None:
     phone = make_call(script=["weather"])
     phone.after(3_000)
     assert runs(phone) == []
@@ -199,7 +201,7 @@ def test_a_tool_that_nobody_knows_is_refused_at_once(make_call):
     assert phone.told(TurnEnded)[-1].role == "agent"
 
 
-def test_the_same_call_twice_is_run_once(make_call):
+def test_the_same_call_twice_is_run_once(make_call: Callable[..., Phone]) -> None:
     phone = make_call()
     (run,) = runs(phone)
     event = {"response_id": "r", "item_id": "i", "call_id": run.call_id, "name": "price", "arguments": "{}"}
@@ -209,12 +211,14 @@ def test_the_same_call_twice_is_run_once(make_call):
     assert len(phone.told(ToolCalled)) == 1
 
 
-def speaks_and_calls(phone, name):
+def speaks_and_calls(phone: Phone, name: str) -> None:
     """The next response speaks for 2 s and calls a tool; run until both are done."""
     phone.model.player.turns = [Turn(say="words", call=Call(name), calls_first=True)]
 
 
-def test_who_interrupts_the_response_that_called_is_not_spoken_to_of_its_result(make_call):
+def test_who_interrupts_the_response_that_called_is_not_spoken_to_of_its_result(
+    make_call: Callable[..., Phone],
+) -> None:
     phone = make_call(script=(), answer_ms=6_000)
     phone.after(8_000)
     speaks_and_calls(phone, "price")
@@ -231,7 +235,7 @@ def test_who_interrupts_the_response_that_called_is_not_spoken_to_of_its_result(
     assert asked(phone) == before, "that result is no longer awaited"
 
 
-def test_its_output_still_makes_the_models_conversation_whole(make_call):
+def test_its_output_still_makes_the_models_conversation_whole(make_call: Callable[..., Phone]) -> None:
     phone = make_call(script=(), answer_ms=6_000)
     phone.after(8_000)
     speaks_and_calls(phone, "stock")
@@ -247,7 +251,9 @@ def test_its_output_still_makes_the_models_conversation_whole(make_call):
     assert phone.model.violations == []
 
 
-def test_a_call_that_arrives_after_its_response_was_cancelled_is_not_run(make_call):
+def test_a_call_that_arrives_after_its_response_was_cancelled_is_not_run(
+    make_call: Callable[..., Phone],
+) -> None:
     phone = make_call(script=(), answer_ms=6_000)
     phone.speak(900, seed=5)  # over the answer
     phone.after(700)
@@ -262,7 +268,7 @@ def test_a_call_that_arrives_after_its_response_was_cancelled_is_not_run(make_ca
     assert ends(phone) == ["failed"]
 
 
-def test_a_session_that_is_lost_meanwhile_hands_its_tool_on_in_words(make_call):
+def test_a_session_that_is_lost_meanwhile_hands_its_tool_on_in_words(make_call: Callable[..., Phone]) -> None:
     phone = make_call(PLAN)
     (run,) = runs(phone)
     phone.model.open = False
@@ -281,7 +287,9 @@ TOLD = 'The tool price, called before, has returned: {"price":3}'
 
 
 @pytest.mark.parametrize("stands", [False, True], ids=["never confirmed", "confirmed"])
-def test_each_session_after_the_one_that_called_is_told_the_result(make_call, stands):
+def test_each_session_after_the_one_that_called_is_told_the_result(
+    make_call: Callable[..., Phone], stands: bool
+) -> None:
     phone = make_call(PLAN)
     (run,) = runs(phone)
     phone.lose()
@@ -301,7 +309,7 @@ def test_each_session_after_the_one_that_called_is_told_the_result(make_call, st
     assert ends(phone) == ["ok"]
 
 
-def test_a_long_result_is_told_whole(make_call):
+def test_a_long_result_is_told_whole(make_call: Callable[..., Phone]) -> None:
     phone = make_call(PLAN)
     (run,) = runs(phone)
     phone.lose()
@@ -311,7 +319,7 @@ def test_a_long_result_is_told_whole(make_call):
     assert len(texts) == 1 and len(texts[0]) > 5_000 and texts[0].startswith("The tool price")
 
 
-def test_a_call_that_ends_first_ends_its_tools(make_call):
+def test_a_call_that_ends_first_ends_its_tools(make_call: Callable[..., Phone]) -> None:
     phone = make_call()
     (run,) = runs(phone)
     phone.carrier.stop()
@@ -320,7 +328,7 @@ def test_a_call_that_ends_first_ends_its_tools(make_call):
     assert phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now) == []
 
 
-def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call):
+def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call: Callable[..., Phone]) -> None:
     phone = make_call(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}), script=["end_call"])
     phone.after(2_000)
     assert phone.hung_up == HangUp("agent")
@@ -328,12 +336,15 @@ def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call):
     assert phone.carrier.heard(phone.world.now) == bytes(800)
 
 
-def test_a_result_with_an_outcome_moves_the_call_on_once_its_last_words_were_heard(make_call):
+def test_a_result_with_an_outcome_moves_the_call_on_once_its_last_words_were_heard(
+    make_call: Callable[..., Phone],
+) -> None:
     phone = make_call(replace(PLAN, clips={ClipKind.HOLD: Clip("One moment", bytes(800))}))
     (run,) = runs(phone)
     asked = sum(m["type"] == "response.create" for m in phone.model.received)
     phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
-    assert phone.hung_up is None, "nothing was heard yet"
+    not_yet = phone.hung_up
+    assert not_yet is None, "nothing was heard yet"
     phone.after(2_000)
     assert phone.hung_up == MoveOn("transfer")
     assert phone.told(CallEnded)[-1].reason == "transfer"
@@ -342,7 +353,7 @@ def test_a_result_with_an_outcome_moves_the_call_on_once_its_last_words_were_hea
     assert sum(m["type"] == "response.create" for m in phone.model.received) == asked, "the model is asked no more"
 
 
-def test_a_caller_who_speaks_does_not_undo_what_a_tool_has_arranged(make_call):
+def test_a_caller_who_speaks_does_not_undo_what_a_tool_has_arranged(make_call: Callable[..., Phone]) -> None:
     phone = make_call()
     (run,) = runs(phone)
     phone.speak(900)
@@ -351,12 +362,13 @@ def test_a_caller_who_speaks_does_not_undo_what_a_tool_has_arranged(make_call):
     assert phone.hung_up == MoveOn("transfer")
 
 
-def test_control_moves_the_call_on(make_phone):
+def test_control_moves_the_call_on(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, clips={ClipKind.HOLD: Clip("One moment", bytes(800))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
     assert phone.told(Answered) == [Answered("c1", "done")], "at once, though the last words are still to be heard"
-    assert phone.hung_up is None, "nothing was heard yet"
+    not_yet = phone.hung_up
+    assert not_yet is None, "nothing was heard yet"
     phone.after(1_000)
     assert phone.hung_up == MoveOn("transfer")
     assert phone.carrier.heard(phone.world.now) == bytes(800)
@@ -364,7 +376,7 @@ def test_control_moves_the_call_on(make_phone):
     assert phone.told(Answered)[-1] == Answered("c2", "done"), "it is left for whatever control has stored"
 
 
-def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone):
+def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(8_000))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(EndCall("drained", spoken=True), phone.world.now))
@@ -376,19 +388,19 @@ def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone):
     assert phone.hung_up == HangUp("drained")
 
 
-def test_a_filler_covers_the_wait(make_call):
+def test_a_filler_covers_the_wait(make_call: Callable[..., Phone]) -> None:
     phone = make_call(replace(PLAN, fillers=(Clip("Let me see", FILLER),)))
     phone.after(2_000)
     assert phone.carrier.heard(phone.world.now) == FILLER
 
 
 @pytest.mark.parametrize("parameters", ["", "[]", "{", "1"])
-def test_parameters_are_an_object(parameters):
+def test_parameters_are_an_object(parameters: str) -> None:
     with pytest.raises(ValueError):
         Tool("f", "", parameters, 1_000)
 
 
-def test_a_tool_that_is_run_elsewhere_has_a_time_limit_and_a_name_of_its_own():
+def test_a_tool_that_is_run_elsewhere_has_a_time_limit_and_a_name_of_its_own() -> None:
     with pytest.raises(ValueError):
         Tool("f", "", SCHEMA)
     with pytest.raises(ValueError):
