@@ -24,7 +24,9 @@ from media.core.types import (
     MessageTaken,
     ModelLost,
     ModelUsed,
+    OnsetsRefused,
     RecordingPaused,
+    RefusedOnset,
     Role,
     ToolCalled,
     ToolFinished,
@@ -67,6 +69,11 @@ class Reports:
                 return self._numbered(at, turn=self._turn(event))
             case BargedIn():
                 return self._numbered(at, interruption=_interruption(event))
+            case RefusedOnset(at_ms, until_ms, onset):
+                refused = calls_pb2.RefusedOnset(at_ms=_ms(at_ms), until_ms=_ms(until_ms), onset=onset, reason="echo")
+                return self._numbered(at, refused_onset=refused)
+            case OnsetsRefused(more):
+                return self._numbered(at, onsets_refused=pb.OnsetsRefused(more=more))
             case LatencyMeasured():
                 return self._numbered(at, latency=_latency(event))
             case ModelUsed():

@@ -35,7 +35,7 @@ from media.io.filework import AtOnce, FileThread, FileWork
 from media.io.silero import Network
 
 #: Raised by 1 with every change of what is carried, or of what it means (tests/media/takeover/test_shape.py fails first).
-VERSION = 6
+VERSION = 7
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {
