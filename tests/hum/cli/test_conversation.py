@@ -48,4 +48,7 @@ def test_an_event_of_a_later_release_is_not_shown() -> None:
 
 def test_what_did_not_stop_the_agent_is_told_with_its_reason() -> None:
     (line,) = conversation.lines("onset.refused", {"at_ms": 3200, "until_ms": 3340, "onset": "voice", "reason": "echo"})
-    assert line.strip() == "3.20 s          (not stopped for a voice: as loud as the agent's own echo, or a copy of it, 140 ms)"
+    assert (
+        line.strip()
+        == "3.20 s          (not stopped for a voice: as loud as the agent's own echo, or a copy of it, 140 ms)"
+    )

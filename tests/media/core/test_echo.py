@@ -4,7 +4,7 @@ import numpy as np
 
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db, to_linear
 from media.core.backlog import Backlog
-from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
+from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, SIZES, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
 from media.core.types import BargedIn, CallPlan, OnsetsRefused, RefusedOnset
 
 LATE_FRAMES = 8
@@ -229,6 +229,22 @@ def test_what_the_gate_refused_is_told(make_phone, world):
     refused = phone.told(RefusedOnset)
     assert phone.told(BargedIn) == [] and 4 <= len(refused) <= 8
     assert all(each.until_ms - each.at_ms <= 400 for each in refused) and phone.told(OnsetsRefused) == []
+
+
+def test_who_is_louder_than_the_agent_is_compared_with_nothing():
+    """No echo is louder than its voice; a comparison costs as much as the detector."""
+    call = Call()
+    call.hears([SILENCE] * 200)
+    asked = []
+    recent, call.agent.recent = call.agent.recent, lambda *of: asked.append(of) or recent(*of)
+    assert call.hears(speech(1, -8.0, seed=3)) and not call.gate.was_itself(call.now * 20)
+    assert asked == []
+    assert call.hears(speech(1, -30.0, seed=3)) and asked
+
+
+def test_transforms_have_lengths_of_small_factors():
+    for size in (6_879, 12_159, 25_000):
+        assert size <= min(each for each in SIZES if each >= size) <= 1.07 * size
 
 
 def test_while_the_agent_pauses_nothing_is_learnt():
