@@ -5,7 +5,7 @@ by how much the line's loudest frame was below the agent's loudest message.  Whe
 median of the last seconds counts: an echo is in all of them, a nod in one.  An onset must be louder than the agent plus coupling.
 
 An echo may set in during a call, when the caller turns on the loudspeaker, and for the first seconds nothing is known of it.  So an
-onset that is louder is also compared with what the agent said: a copy of it is an echo, and tells the coupling at once.  A voice that is
+onset that is louder, but no louder than the agent, is also compared with what the agent said: a copy of it is an echo, and tells the coupling at once.  A voice that is
 no copy is the caller's, and what they say over an agent that they can't stop, or too softly, is not learnt as an echo; unless it
 never ends, since a line may distort an echo until it resembles nothing.
 

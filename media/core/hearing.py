@@ -17,10 +17,12 @@ echo gate (`echo`) objects.  It is
 
     while it leaps far above the last half second: a voiced frame;
 
-    anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones.
+    anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones;
+
+    and where the line lately sounded otherwise than a voice, of music as a rule: three voiced frames, wherever it begins.
 
 A sound's first frame is half empty, and goes to the detector with the second.  A frame whose moving pitch makes it an onset is voiced, too.
-No frame of a tone is voiced or an onset: its pitch stands still, and that of a voice hardly does.
+No frame of a tone is voiced or an onset: its pitch stands still, or trembles by the noise around it, and that of a voice does more.
 
 Example, a word that begins with a k, 20 ms each (probability, verdict):  k (not judged), k 0.1, a pause, o 0.65 (breath before it: onset),
 o 0.95 (voiced: believed), o o o o o (judged together, 0.97: voiced), a pause of 400 ms (over).
