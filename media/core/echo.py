@@ -5,7 +5,7 @@ by how much the line's loudest frame was below the agent's loudest message.  Whe
 median of the last seconds counts: an echo is in all of them, a nod in one.  An onset must be louder than the agent plus coupling.
 
 An echo may set in during a call, when the caller turns on the loudspeaker, and for the first seconds nothing is known of it.  So an
-onset that is louder is also compared with what the agent said: a copy of it is an echo, and tells the coupling at once.  A voice that is
+onset that is louder, but no louder than the agent, is also compared with what the agent said: a copy of it is an echo, and tells the coupling at once.  A voice that is
 no copy is the caller's, and what they say over an agent that they can't stop, or too softly, is not learnt as an echo; unless it
 never ends, since a line may distort an echo until it resembles nothing.
 
@@ -59,12 +59,19 @@ SECOND_COPY: Final = 0.35
 STOPPED_FRAMES: Final = 48
 STOPPED_COPY: Final = 0.3
 STOPPED_DB: Final = 15.0
+#: No echo is louder than the voice that it is of: ITU-T G.168 assumes 6 dB less at the least.  Such a sound is compared with nothing.
+LOUDEST_DB: Final = 0.0
 #: A second that resembles the agent so much is a faithful echo: one that a copy will tell from a caller ("echoes").
 FAITHFUL: Final = 0.8
 #: Relative to the agent: callers are louder than a fainter echo, however it sounds.
 FAINT_DB: Final = -25.0
 #: Frames from one comparison to the next, while the same sound is taken for an echo: each takes 0.3 ms.
 AGAIN_FRAMES: Final = 2
+
+#: Lengths of transforms.  One of 6,880 samples, 43 times 160, takes a third longer than one of 6,912.
+SIZES: Final = sorted(
+    2**twos * 3**threes * 5**fives for twos in range(5, 15) for threes in range(4) for fives in range(4)
+)
 
 
 class Played(Protocol):
@@ -86,8 +93,8 @@ def likeness(line: bytes, played: bytes, frames: tuple[int, ...]) -> list[float]
     new, old = _differences(line), _differences(played)
     if len(old) < len(new) or not len(new):
         return [0.0] * len(frames)
-    # What wraps around falls on other lags than these.  Multiples of 160 are products of small primes.
-    size = -(-len(old) // FRAME_BYTES) * FRAME_BYTES
+    # What wraps around falls on other lags than these.
+    size = next((each for each in SIZES if each >= len(old)), len(old))
     spectrum = np.fft.rfft(old, size)
     energy = np.zeros(len(old) + 1)
     np.cumsum(old * old, out=energy[1:])
@@ -185,7 +192,9 @@ class EchoGate:
         if level_db < played_db + coupling_db + margin_db or self._copy_frames:
             return False
         self._passed = level_db - played_db, played_db
-        if played_db < AGENT_DB or not self._is_copy(COPIES if loud_frames > YOUNG_FRAMES else YOUNG_COPIES, now_ms):
+        if played_db < AGENT_DB or level_db >= played_db + LOUDEST_DB:
+            return True
+        if not self._is_copy(COPIES if loud_frames > YOUNG_FRAMES else YOUNG_COPIES, now_ms):
             return True
         self._copy_frames = AGAIN_FRAMES
         return False
@@ -196,7 +205,7 @@ class EchoGate:
         For when it is about to be decided what becomes of an agent that has stopped.
         """
         passed_db, over_db = self._passed
-        if over_db < AGENT_DB or passed_db < self.coupling_db + STOPPED_DB:
+        if over_db < AGENT_DB or not self.coupling_db + STOPPED_DB <= passed_db < LOUDEST_DB:
             return False
         (alike,) = self._alike((STOPPED_FRAMES,), now_ms)
         if alike < STOPPED_COPY:
