@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -80,7 +81,9 @@ def test_two_workers_carry_twice_the_calls(tmp_path, capsys) -> None:
 
 
 @pytest.mark.bench
-def test_one_process_two_and_the_bare_loop_carry_calls_at_the_same_time(tmp_path, capsys) -> None:
+def test_one_process_two_and_the_bare_loop_carry_calls_at_the_same_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "figures.json"
     beside.main(["--calls", "2", "--seconds", "2", "--warm-up", "1", "--json", str(file)])
     (sides,) = json.loads(file.read_text())
