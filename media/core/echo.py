@@ -14,6 +14,7 @@ a room or a clipped loudspeaker leave a likeness that no caller has: that is *th
 on.  What is distorted even more is learnt by being taken back, like a second, so that the third time in a row is the last.  Where the echo is *faithful*, a copy tells it from a caller, who need not be so much louder.
 """
 
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,6 +22,8 @@ import numpy.typing as npt
 
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENT_DB, level_db, to_linear
 from media.core.backlog import Backlog
+from media.core.refusals import Refusals
+from media.core.types import Emit
 
 Floats = npt.NDArray[np.float32]
 
@@ -114,29 +117,37 @@ def _differences(ulaw: bytes) -> Floats:
     return np.diff(np.frombuffer(to_linear(ulaw), np.int16).astype(np.float32))
 
 
+@dataclass(slots=True)
+class _Second:
+    """What the line was in a second, so far."""
+
+    loudest_ms: float
+    loudest_db: float = NOTHING_DB
+    frames: int = 0
+    has_voice: bool = False
+
+
 class EchoGate:
     """Learns one line's coupling, and judges onsets by it."""
 
     __slots__ = (
         "_copy_frames",
         "_foreign",
-        "_frames",
         "_history",
         "_is_faithful",
-        "_loudest",
         "_passed",
         "_played",
+        "_second",
         "_seconds",
-        "_voice",
+        "refusals",
     )
 
-    def __init__(self, played: Played, history: Backlog) -> None:
+    def __init__(self, played: Played, history: Backlog, emit: Emit) -> None:
         """`history` has the line's newest frames."""
         self._played, self._history = played, history
+        self.refusals = Refusals(emit)
+        self._second = _Second(0.0)
         self._seconds: list[float] = []  # the coupling in each of the last
-        self._frames = 0  # of this second
-        self._loudest = NOTHING_DB, 0.0  # level and time of this second's loudest frame
-        self._voice = False  # whether there was one in it
         self._foreign = 0  # seconds in a row with a voice that was not the agent's
         self._is_faithful = False  # whether a second of the agent's alone resembled it
         self._passed = (
@@ -155,24 +166,24 @@ class EchoGate:
 
     def frame(self, level_db: float, now_ms: float, *, voiced: bool) -> None:
         """Learn from 20 ms of the line while the agent is heard."""
-        if level_db > self._loudest[0]:
-            self._loudest = level_db, now_ms
-        self._voice |= voiced
+        second = self._second
+        if level_db > second.loudest_db:
+            second.loudest_db, second.loudest_ms = level_db, now_ms
+        second.has_voice |= voiced
         self._copy_frames = max(0, self._copy_frames - 1)
-        self._frames += 1
-        if self._frames >= SECOND_FRAMES:
+        second.frames += 1
+        if second.frames >= SECOND_FRAMES:
             self._learn(now_ms)
-            self._frames, self._voice = 0, False
-            self._loudest = NOTHING_DB, now_ms
+            self._second = _Second(now_ms)
 
     def _learn(self, now_ms: float) -> None:
-        loudest_db, loudest_ms = self._loudest
-        played_db = self._played.echo_level_db(loudest_ms)
+        second = self._second
+        played_db = self._played.echo_level_db(second.loudest_ms)
         if played_db < AGENT_DB:
             return
-        coupling_db = loudest_db - played_db
+        coupling_db = second.loudest_db - played_db
         is_foreign = False
-        if self._voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
+        if second.has_voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
             (alike,) = self._alike((COMPARED_FRAMES,), now_ms)
             self._is_faithful |= alike >= FAITHFUL
             is_foreign = coupling_db > self.coupling_db and alike < SECOND_COPY

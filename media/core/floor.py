@@ -19,7 +19,6 @@ from media.core.echo import EchoGate
 from media.core.hearing import Confirm
 from media.core.leg import Audio
 from media.core.modelside import ModelSide
-from media.core.refusals import Refusals
 from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason
 from media.core.vad import FIRST_STAGE_MS, Vad
 from media.core.voice import Voice
@@ -79,7 +78,6 @@ class Floor:
         "_model",
         "_overlap",
         "_phase",
-        "_refusals",
         "_vad",
         "_voice",
         "interruptible",
@@ -97,11 +95,10 @@ class Floor:
         self.interruptible = plan.interruptible  # whether the caller may take the floor
         self._clock, self._voice, self._model = clock, voice, model
         self._vad = Vad(confirm)
-        self._echo = EchoGate(voice, self._vad.history)
+        self._echo = EchoGate(voice, self._vad.history, emit)
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
         self._phase, self._overlap = Phase.FREE, _Overlap()
         self._arrivals = _Arrivals()
-        self._refusals = Refusals(emit)
 
     def become(self, plan: CallPlan) -> None:
         """Give another agent the floor.  What was learnt of the line stays: it is the same line."""
@@ -141,8 +138,8 @@ class Floor:
         if onset and not voice.sounds:
             model.answers.spoke_freely()
         news = model.answers.caller.heard(vad.speaking, now_ms)
-        if self._refusals.pending:
-            self._refusals.advance(self._clock.call_ms(now_ms))
+        if self._echo.refusals.pending:
+            self._echo.refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
             return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or news
         return news
@@ -189,9 +186,9 @@ class Floor:
     def _is_caller(self, now_ms: float) -> bool:
         """Return whether an onset is not the agent's echo."""
         if self._echo.passes(self._vad.level_db, self._vad.loud_frames, now_ms):
-            self._refusals.passed()
+            self._echo.refusals.passed()
             return True
-        self._refusals.refused(self._clock.call_ms(now_ms), self._vad.why)
+        self._echo.refusals.refused(self._clock.call_ms(now_ms), self._vad.why)
         return False
 
     def _take_back(self, reason: Reason, now_ms: float) -> None:
@@ -264,7 +261,7 @@ class Floor:
 
     def end(self, now_ms: float) -> None:
         """The call is over: a pending overlap is reported as it is.  The agent is not heard again after it."""
-        self._refusals.end()
+        self._echo.refusals.end()
         if self._phase is _FREE or self._phase is Phase.DROPPING:
             return
         if self._phase is _OVERLAP:

@@ -14,14 +14,14 @@ DOUBT_MS: Final = 100
 class Refusals:
     """Joins refused onsets to sounds, and tells of each sound once it is over."""
 
-    __slots__ = ("_emit", "_from_ms", "_more", "_onset", "_to_ms", "_told", "pending")
+    __slots__ = ("_emit", "_from_ms", "_listed", "_more", "_onset", "_to_ms", "pending")
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
         self.pending = False  # whether a sound is not over yet
         self._from_ms = self._to_ms = 0
         self._onset: Onset = "voice"
-        self._told = self._more = 0
+        self._listed = self._more = 0
 
     def refused(self, at_ms: int, onset: Onset) -> None:
         """Take an onset that was refused."""
@@ -50,8 +50,8 @@ class Refusals:
 
     def _tell(self) -> None:
         self.pending = False
-        if self._told == MOST:
+        if self._listed == MOST:
             self._more += 1
             return
-        self._told += 1
+        self._listed += 1
         self._emit(Report(RefusedOnset(self._from_ms, self._to_ms, self._onset)))

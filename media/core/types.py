@@ -352,9 +352,7 @@ class OnsetsRefused:
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """What one response, or the transcription of one of the caller's turns, used: tokens, without those from the cache and those from
-    it, or the time that was transcribed.
-    """
+    """What one response, or the transcription of a turn of the caller's, used: tokens, new and from the cache, or time."""
 
     model: str
     audio_in: int = 0

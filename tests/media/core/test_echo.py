@@ -46,7 +46,7 @@ class Agent:
 class Call:
     def __init__(self):
         self.agent, self.history = Agent(), Backlog()
-        self.gate = EchoGate(self.agent, self.history)
+        self.gate = EchoGate(self.agent, self.history, lambda _: None)
         self.now = 100
 
     def hears(self, frames, voiced=False):
