@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import sounds
-from bench.hearing_line import Echo, Line, Told, joined
+from bench.hearing_line import Echo, Line, Told, joined, room
 from bench.sounds import FRAME, RATE_HZ, Prompt, Wave
 from media.io.silero import Silero
 
@@ -32,6 +32,8 @@ RELATIVE_DB = (5, 0, -5, -10, -15, -20)
 ECHOES_DB = (None, 40, 32, 26, 20, 14)
 LATE_MS = (50, 150, 400)
 SYLLABLES_MS = (150, 200, 250, 300, 350)
+HUM_NOISES_DB = (40, 20, 10, 5)  # below -22 dBFS
+TELEVISIONS_DB = (-36, -42, -48)  # a caller at -22 dBFS is 14 to 26 dB louder
 HUMS_HZ = (50, 60, 75, 100, 120, 150, 180, 200, 240, 300, 400)
 LEAD_SECONDS, SAID_SECONDS, LONGEST_MS = 0.8, 1.5, 1_000.0
 WARM_SECONDS = 3.0
@@ -237,6 +239,38 @@ def alarms(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Alarms]:
         yield Alarms(sound, line.seconds, len(told.clears), len(told.cuts), len(told.clears) / hours)
 
 
+def hums_in_noise(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Alarms]:
+    """Hums of 0.3 to 1.5 s, -30 to -14 dBFS, that begin on a line with noise."""
+    random, count = np.random.default_rng(3), max(2, round(seconds / len(HUMS_HZ) / 2.5))
+    waves = []
+    for hz in HUMS_HZ:
+        for n in range(count):
+            length, level_db = random.uniform(0.3, 1.5), random.uniform(-30, -14)
+            waves.append(sounds.tones((hz,), length, level_db) if n % 2 else sounds.hum(length, level_db, hz))
+    clean = bursts(waves)
+    for name, make in (("white", sounds.white), ("pink", sounds.pink)):
+        for below_db in HUM_NOISES_DB:
+            line = Line(corpus.agent, silero)
+            told = warm(line, sounds.mix(clean, make(len(clean) / RATE_HZ + 0.01, -22.0 - below_db, 2)))
+            sound = f"{len(waves)} hums, {name} noise {below_db} dB below -22 dBFS"
+            yield Alarms(sound, line.seconds, len(told.clears), len(told.cuts), len(told.clears) * 3600 / line.seconds)
+
+
+def televisions(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Alarms]:
+    """Somebody else's voice without end, in a room with 0.3 s of reverberation."""
+    prompts = [each for voice in corpus.voices.values() for each in voice]
+    said = joined([each.wave for each in prompts], -22.0)[: round(seconds * RATE_HZ)]
+    heard = np.convolve(said, room(0.0))[: len(said)]
+    for level_db in TELEVISIONS_DB:
+        line = Line(corpus.agent, silero)
+        sound = sounds.at_level(heard, level_db)
+        told = warm(line, sounds.mix(sound, sounds.white(len(sound) / RATE_HZ + 0.01, -75.0)))
+        hours = line.seconds / 3600
+        yield Alarms(
+            f"a television, {level_db} dBFS", line.seconds, len(told.clears), len(told.cuts), len(told.clears) / hours
+        )
+
+
 def echoes(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Echoes]:
     """The agent's echo alone: from the beginning, from the middle of a call, and when another agent takes it over."""
     for loss_db in (*ECHOES_DB[1:], 10):
@@ -254,7 +288,7 @@ def echoes(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Echoes]:
             yield Echoes(f"{loss_db} dB, {name}", minutes, clears, cuts, clears / minutes)
 
 
-PARTS = ("sentences", "relative", "syllables", "alarms", "echoes")
+PARTS = ("sentences", "relative", "syllables", "alarms", "hums", "televisions", "echoes")
 
 
 def measure(
@@ -272,6 +306,10 @@ def measure(
                 yield part, [asdict(each) for each in syllables(corpus, silero)]
             case "alarms":
                 yield part, [asdict(each) for each in alarms(corpus, seconds, silero)]
+            case "hums":
+                yield part, [asdict(each) for each in hums_in_noise(corpus, seconds, silero)]
+            case "televisions":
+                yield part, [asdict(each) for each in televisions(corpus, seconds, silero)]
             case _:
                 yield part, [asdict(each) for each in echoes(corpus, min(seconds, 60.0), silero)]
 
@@ -281,6 +319,8 @@ TITLES = {
     "relative": "Callers louder or softer than the agent, and its echo",
     "syllables": "Syllables",
     "alarms": "What is no speech",
+    "hums": "Hums in noise",
+    "televisions": "A television: reported, not judged",
     "echoes": "The agent's echo alone",
 }
 

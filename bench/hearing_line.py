@@ -113,7 +113,7 @@ class Line:
     def __init__(self, says: Wave, silero: Silero, echo: Echo | None = None) -> None:
         self.agent, self._echo = Agent(says), echo
         self._vad, self._bargein = Vad(silero.detector()), BargeIn()
-        self._gate = EchoGate(self.agent, self._vad.history)
+        self._gate = EchoGate(self.agent, self._vad.history, lambda _: None)
         self._frames = 0
         self.told = Told()
 

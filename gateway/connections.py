@@ -27,8 +27,9 @@ CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway cl
 class Patience:
     """How long a connection waits for its client.
 
-    `head_seconds`: for a request's head, and for the rest of a body after its response.  `rest_bytes`: how much of such
-    a rest is read and dropped.  `send_seconds`: for a client that has stopped reading.
+    `head_seconds`: for a request's head, and for the rest of a body after its response, once the client has read what it
+    was sent before.  `rest_bytes`: how much of such a rest is read and dropped.  `send_seconds`: for a client to read
+    `PACE_BYTES` of an answer.
     """
 
     head_seconds: float
@@ -37,6 +38,8 @@ class Patience:
 
 
 MOST_HEAD_BYTES = 64 << 10
+#: What a client reads within `send_seconds`, or all that is left: as much as goes out between two pieces of a long answer.
+PACE_BYTES = 48 << 10
 #: A client's chunks, or packets, beyond which they must have `LEAST_CHUNK_BYTES` on average: each costs as much as a kilobyte.
 MOST_CHUNKS, LEAST_CHUNK_BYTES = 1_000, 256
 
@@ -113,6 +116,7 @@ class Connection(H11Protocol):
         self._rest_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
+        self._unsent_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -147,10 +151,11 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._note_phase()
+        self._await_last_bytes()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._send_timer = self.loop.call_later(self._patience.send_seconds, self.give_up, "unread")
+        self._await_reading()
         self._unread.add(self)
         self._room.wait(self)
 
@@ -159,6 +164,9 @@ class Connection(H11Protocol):
         self._is_read()
         if self._phase is Phase.NOTHING:
             self._room.complete(self)
+        elif self._timer is not None:
+            self._begin_waiting()
+        self._await_last_bytes()
 
     def give_up(self, reason: str) -> None:
         """Close it at once."""
@@ -180,16 +188,50 @@ class Connection(H11Protocol):
 
     def _wait_for(self, phase: Phase) -> None:
         self._phase, self._rest_bytes = phase, 0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._end_waiting()
         if phase is Phase.NOTHING:
             if self not in self._unread:
                 self._room.complete(self)
             return
         self._room.wait(self)
         if phase is not Phase.BODY:
-            self._timer = self.loop.call_later(self._patience.head_seconds, self.give_up, phase.value)
+            self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        self._end_waiting()
+        self._timer = self.loop.call_later(self._patience.head_seconds, self._is_late)
+
+    def _end_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _is_late(self) -> None:
+        """Nothing came of what the connection waits for: its client is left, unless it still has an answer to read."""
+        if not self.transport.get_write_buffer_size():
+            self.give_up(self._phase.value)
+            return
+        self._begin_waiting()
+        if self._send_timer is None:
+            self._await_reading()
+
+    def _await_last_bytes(self) -> None:
+        """A connection that closes when all is sent has nothing else to wait for."""
+        if self.transport.is_closing() and self._send_timer is None:
+            self._await_reading()
+
+    def _await_reading(self) -> None:
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self._send_timer = self.loop.call_later(self._patience.send_seconds, self._look_whether_it_reads)
+
+    def _look_whether_it_reads(self) -> None:
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes and self._unsent_bytes - unsent_bytes < PACE_BYTES:
+            self.give_up("unread")
+        elif unsent_bytes:
+            self._await_reading()
+        else:
+            self._send_timer = None
 
     def _is_read(self) -> None:
         self._unread.remove(self)

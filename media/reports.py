@@ -24,7 +24,9 @@ from media.core.types import (
     MessageTaken,
     ModelLost,
     ModelUsed,
+    OnsetsRefused,
     RecordingPaused,
+    RefusedOnset,
     Role,
     ToolCalled,
     ToolFinished,
@@ -65,8 +67,8 @@ class Reports:
                 return self._numbered(at, started=pb.StreamStarted(stream_sid=stream_id))
             case TurnEnded():
                 return self._numbered(at, turn=self._turn(event))
-            case BargedIn():
-                return self._numbered(at, interruption=_interruption(event))
+            case BargedIn() | RefusedOnset() | OnsetsRefused():
+                return self._numbered(at, **_over_the_agent(event))
             case LatencyMeasured():
                 return self._numbered(at, latency=_latency(event))
             case ModelUsed():
@@ -161,6 +163,18 @@ def _activity(called: ToolCalled, began: datetime, status: str) -> calls_pb2.Too
     )
     activity.started_at.FromDatetime(began)
     return activity
+
+
+def _over_the_agent(event: BargedIn | RefusedOnset | OnsetsRefused) -> dict[str, object]:
+    """A sound over the agent, or how many there were."""
+    match event:
+        case BargedIn():
+            return {"interruption": _interruption(event)}
+        case RefusedOnset(at_ms, until_ms, onset):
+            refused = calls_pb2.RefusedOnset(at_ms=_ms(at_ms), until_ms=_ms(until_ms), onset=onset, reason="echo")
+            return {"refused_onset": refused}
+        case OnsetsRefused(more):
+            return {"onsets_refused": pb.OnsetsRefused(more=more)}
 
 
 def _interruption(overlap: BargedIn) -> calls_pb2.Interruption:

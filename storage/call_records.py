@@ -102,7 +102,7 @@ SEARCH = f"""
 """
 DETAIL = f"""
     SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.interventions, c.latency, c.tool_activity,
-           c.flow_switches, c.event_seq,
+           c.flow_switches, c.event_seq, c.refused_onsets, c.more_refused_onsets,
            c.keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
       FROM calls c
@@ -143,8 +143,8 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class CallDetailRow:
-    """`interruptions`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and `recording_pauses` are JSON
-    objects, as reported.
+    """`interruptions`, `refused_onsets`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and
+    `recording_pauses` are JSON objects, as reported.
 
     `turns` are those that were asked for, and `has_earlier` whether there are others before them; `spoken_over` has begin and end, in
     ms, of the turns that were interrupted, by their sequence.  `event_seq` is the last event of the stream that is in all this.
@@ -158,6 +158,8 @@ class CallDetailRow:
     summary: dict[str, Any] | None
     outcome: str | None
     interruptions: list[str]
+    refused_onsets: list[str]
+    more_refused_onsets: int
     latency: list[str]
     tool_activity: list[str]
     keypad_entries: list[str]
@@ -290,6 +292,8 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         summary=json.loads(row["summary"]) if row["summary"] else None,
         outcome=row["outcome"],
         interruptions=_items(row["interruptions"]),
+        refused_onsets=_items(row["refused_onsets"]),
+        more_refused_onsets=row["more_refused_onsets"],
         latency=_items(row["latency"]),
         tool_activity=_items(row["tool_activity"]),
         keypad_entries=_items(row["keypad_entries"]),

@@ -27,6 +27,7 @@ BEGIN = """
 GET = "SELECT name, numbers, rows, ended_at IS NOT NULL AS is_done FROM deleted_organizations WHERE id = $1"
 LOCK_OPEN = "SELECT true FROM deleted_organizations WHERE id = $1 AND ended_at IS NULL FOR NO KEY UPDATE"
 OPEN = "SELECT id FROM deleted_organizations WHERE ended_at IS NULL ORDER BY begun_at"
+ENDED = "SELECT id FROM deleted_organizations WHERE id = ANY($1) AND ended_at IS NOT NULL"
 COUNT = "UPDATE deleted_organizations SET rows = rows + $2 WHERE id = $1"
 # A file that comes late opens a deletion again, which then carries on until that is gone, too.
 REOPEN = "UPDATE deleted_organizations SET ended_at = NULL WHERE id = $1"
@@ -129,6 +130,11 @@ async def lock_open(tx: Tx, org: UUID) -> bool:
 async def open_ones(tx: Tx) -> Sequence[UUID]:
     """The organizations whose deletion has begun and is not done."""
     return [row["id"] for row in await tx.fetch(OPEN)]
+
+
+async def ended(tx: Tx, orgs: Sequence[UUID]) -> Sequence[UUID]:
+    """Those of these organizations that were deleted, with nothing left to do."""
+    return [row["id"] for row in await tx.fetch(ENDED, list(orgs))]
 
 
 async def lock_calls(tx: Tx, limit: int) -> Sequence[UUID]:

@@ -29,6 +29,7 @@ from storage import (
     interventions,
     keypad,
     media_links,
+    onsets,
     pauses,
     recordings,
     set_aside,
@@ -146,7 +147,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
             await _started(tx, state, at)
         case "turn":
             await turns.add(tx, state.org_id, state.id, report.turn, at)
-        case "interruption" | "latency" | "intervention":
+        case "interruption" | "refused_onset" | "onsets_refused" | "latency" | "intervention":
             await _add(tx, state, report, at)
         case "tool_started" | "tool_finished" as kind:
             activity = await keeping.without_secrets(getattr(report, kind))
@@ -174,6 +175,11 @@ async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetim
         case "interruption":
             await calls.add_interruption(tx, state.id, stored(report.interruption))
             await tell(tx, state.id, at, barge_in=report.interruption)
+        case "refused_onset":
+            if await onsets.add(tx, state.id, stored(report.refused_onset), rules.MOST_REFUSED_ONSETS):
+                await tell(tx, state.id, at, refused_onset=report.refused_onset)
+        case "onsets_refused":
+            await onsets.add_more(tx, state.id, report.onsets_refused.more)
         case "latency":
             await calls.add_latency(tx, state.id, stored(report.latency))
         case "intervention":

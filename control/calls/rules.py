@@ -31,6 +31,8 @@ TURNS_OF_A_STREAM = 100_000
 MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
 #: How many entries on the keypad a call keeps, and how many keys of each.
 MOST_KEYPAD_ENTRIES, MOST_KEYS = 500, 64
+#: How many sounds a call keeps that did not stop its agent, as a media process tells of one stream (`media/core/refusals.py`).
+MOST_REFUSED_ONSETS = 50
 KEYS = frozenset("0123456789*#ABCD")
 #: How often a call may be handed to another flow's agent: agents that hand it back and forth come to an end.
 MAX_FLOW_SWITCHES = 5
@@ -269,6 +271,9 @@ def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: in
                 placed.interruption.decided_ms += offset_ms
             if placed.interruption.HasField("turn_seq"):
                 placed.interruption.turn_seq += turns
+        case "refused_onset":
+            placed.refused_onset.at_ms += offset_ms
+            placed.refused_onset.until_ms += offset_ms
         case "latency":
             placed.latency.turn_seq += turns
         case "recording_pause":

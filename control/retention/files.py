@@ -3,6 +3,7 @@ files have to go: so no row is without its file, and no file is forgotten, where
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from prometheus_client import Counter
@@ -11,7 +12,7 @@ from control.rows import each_row
 from hum import ids
 from hum.ids import Kind
 from hum.objects.files import Files
-from storage import dropped_recordings, erasures, text_erasures
+from storage import deleted_organizations, dropped_recordings, erasures, text_erasures
 from storage.db import Db
 from storage.dropped_recordings import DroppedRow
 from storage.erasures import FilesRow
@@ -75,6 +76,28 @@ async def sweep_media(db: Db, store: Files, most: int) -> int:
     return await each_row("files of deleted messages", left, delete)
 
 
+async def sweep_left(db: Db, store: Files, most: int) -> int:
+    """Delete files in the folders of deleted organizations: those of which no report told before, or ever.  Return how many.
+
+    A folder of an organization of which nothing is known stays: the database may be one restored from a backup.
+    """
+    folders = {
+        org: name for name in await store.organizations() if (org := ids.parse(Kind.ORGANIZATION, name)) is not None
+    }
+    async with db.system() as tx:
+        gone = await deleted_organizations.ended(tx, list(folders))
+    swept = 0
+
+    async def delete(name: str) -> bool:
+        nonlocal swept
+        swept += await _as_undeleted(partial(_remove_some, most=most - swept), store, name)
+        return True
+
+    await each_row("files of deleted organizations", [folders[org] for org in gone], delete)
+    DELETED.inc(swept)
+    return swept
+
+
 async def remove(store: Files, row: FilesRow) -> int:
     """Delete the files of a call; return how many.  Raises OSError, StoreUnavailable."""
     named = await store.of_call(ids.show(Kind.ORGANIZATION, row.org_id), ids.show(Kind.CALL, row.call_id))
@@ -85,6 +108,10 @@ async def remove(store: Files, row: FilesRow) -> int:
 
 async def _remove_one(store: Files, path: str) -> int:
     return await store.remove(path)
+
+
+async def _remove_some(store: Files, organization_id: str, most: int) -> int:
+    return await store.remove_some(organization_id, most)
 
 
 async def _as_undeleted(step: Callable[[Files, T], Awaitable[int]], store: Files, what: T) -> int:

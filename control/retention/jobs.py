@@ -55,8 +55,11 @@ async def owe(db: Db) -> None:
 
 
 async def sweep_files(db: Db, store: Files) -> int:
-    """Delete the files of deleted calls and messages, and those that calls have dropped; return of how many."""
+    """Delete the files of deleted calls and messages, those that calls have dropped, and what is left of deleted organizations;
+    return of how many.
+    """
     swept = await files.sweep_all(db, store, rules.FILES)
+    swept += await files.sweep_left(db, store, rules.FILES)
     async with db.system() as tx:
         FILES_WAIT.set(max(await erasures.files_wait_seconds(tx), await dropped_recordings.wait_seconds(tx)))
     return swept

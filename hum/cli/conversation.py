@@ -20,6 +20,7 @@ REASONS = {
     "no_audio": "no more audio came from the caller",
     "call_ended": "the call ended",
 }
+REFUSALS = {"echo": "as loud as the agent's own echo, or a copy of it"}
 OUTCOMES = {"cut": "cut", "resumed": "taken back, the agent goes on"}
 
 
@@ -32,6 +33,10 @@ def lines(name: str, event: Event) -> list[str]:
             return turn + ([f"{INDENT}the caller heard: {event['heard_text'] or ''}"] if cut else [])
         case "barge_in":
             return _overlap(event)
+        case "onset.refused":
+            onset, why = ONSETS.get(event["onset"], event["onset"]), REFUSALS.get(event["reason"], event["reason"])
+            lasted_ms = event["until_ms"] - event["at_ms"]
+            return [f"  {event['at_ms'] / 1000:6.2f} s          (not stopped for {onset}: {why}, {lasted_ms} ms)"]
         case "tool.finished":
             return [f"{'':10}         -- {event['name']}: {event['status']}"]
         case "call.state" | "call.ended":

@@ -127,6 +127,16 @@ class Files:
         named = await self._bucket.named(recordings.beginning(organization_id, call_id))
         return list(dict.fromkeys(path.removesuffix(recordings.PEAKS) for path in named))
 
+    # Whole organizations, in a directory; a bucket's owner deletes what no row names.
+
+    async def organizations(self) -> list[str]:
+        """Who has a folder here."""
+        return [] if self._bucket is not None else await asyncio.to_thread(_folders, self._directory)
+
+    async def remove_some(self, organization_id: str, most: int) -> int:
+        """Delete so many files of an organization at the most, and its folder with the last one; return how many."""
+        return await asyncio.to_thread(_remove_some, self._directory / organization_id, most)
+
     def _is_below(self, path: str) -> bool:
         return (self._directory / path).resolve().is_relative_to(self._directory.resolve())
 
@@ -181,3 +191,24 @@ def _found(directory: Path, names: Iterator[str]) -> list[str]:
         elif (holes := holes + 1) > MOST_HOLES:
             break
     return found
+
+
+def _folders(directory: Path) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return [each.name for each in entries if each.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def _remove_some(folder: Path, most: int) -> int:
+    removed = 0
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            if removed == most:
+                return removed
+            Path(place, name).unlink(missing_ok=True)
+            removed += 1
+        with suppress(OSError):  # another worker was first, or something was written once more
+            Path(place).rmdir()
+    return removed

@@ -675,6 +675,37 @@ class Interruption(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__turn_start_ms) -> _WhichOneofReturnType__turn_start_ms | None: ...
 
 @typing.final
+class RefusedOnset(message.Message):
+    """A sound like a voice over the agent that did not stop it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    AT_MS_FIELD_NUMBER: builtins.int
+    UNTIL_MS_FIELD_NUMBER: builtins.int
+    ONSET_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    at_ms: builtins.int
+    """When it was taken for a voice first, and last, ms since the stream began."""
+    until_ms: builtins.int
+    onset: builtins.str
+    """By what, as in an interruption."""
+    reason: builtins.str
+    """Why it did not stop the agent: `echo` (as loud as the agent's own voice may come back, or a copy of it)."""
+    def __init__(
+        self,
+        *,
+        at_ms: builtins.int = ...,
+        until_ms: builtins.int = ...,
+        onset: builtins.str = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at_ms", b"at_ms", "onset", b"onset", "reason", b"reason", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
 class Intervention(message.Message):
     """What a person who follows a call told its agent, or what became of something that the agent had asked approval for."""
 
@@ -837,6 +868,8 @@ class CallDetail(message.Message):
     SUMMARY_FIELD_NUMBER: builtins.int
     OUTCOME_FIELD_NUMBER: builtins.int
     INTERRUPTIONS_FIELD_NUMBER: builtins.int
+    REFUSED_ONSETS_FIELD_NUMBER: builtins.int
+    MORE_REFUSED_ONSETS_FIELD_NUMBER: builtins.int
     RECORDING_URL_FIELD_NUMBER: builtins.int
     PEAKS_URL_FIELD_NUMBER: builtins.int
     RECORDING_FAULT_FIELD_NUMBER: builtins.int
@@ -871,6 +904,8 @@ class CallDetail(message.Message):
     """The stream's last event that this record has in it: `GET /api/calls/{id}/stream?last_event_id=` goes on from here."""
     outcome: builtins.str
     """As defined by the flow's outcome schema."""
+    more_refused_onsets: builtins.int
+    """How many more there were."""
     recording_url: builtins.str
     """Null when the call has no recording."""
     peaks_url: builtins.str
@@ -901,6 +936,10 @@ class CallDetail(message.Message):
 
     @builtins.property
     def interruptions(self) -> containers.RepeatedCompositeFieldContainer[Interruption]: ...
+    @builtins.property
+    def refused_onsets(self) -> containers.RepeatedCompositeFieldContainer[RefusedOnset]:
+        """What did not stop the agent although it sounded like a voice, in order; at most 50."""
+
     @builtins.property
     def recording_pauses(self) -> containers.RepeatedCompositeFieldContainer[RecordingPause]:
         """Where the recording was paused, in order."""
@@ -965,6 +1004,8 @@ class CallDetail(message.Message):
         summary: Summary | None = ...,
         outcome: builtins.str | None = ...,
         interruptions: abc.Iterable[Interruption] | None = ...,
+        refused_onsets: abc.Iterable[RefusedOnset] | None = ...,
+        more_refused_onsets: builtins.int = ...,
         recording_url: builtins.str | None = ...,
         peaks_url: builtins.str | None = ...,
         recording_fault: builtins.str | None = ...,
@@ -981,7 +1022,7 @@ class CallDetail(message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "contact", b"contact", "created_at", b"created_at", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_version", b"flow_version", "latency", b"latency", "number_id", b"number_id", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_url", b"recording_url", "summary", b"summary", "summary_text", b"summary_text", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_switches", b"flow_switches", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "interventions", b"interventions", "keypad_entries", b"keypad_entries", "last_event_id", b"last_event_id", "latency", b"latency", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_pauses", b"recording_pauses", "recording_url", b"recording_url", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "transfers", b"transfers", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms", "_duration_seconds", b"_duration_seconds", "_earlier_turns_cursor", b"_earlier_turns_cursor", "_end_reason", b"_end_reason", "_flow_id", b"_flow_id", "_flow_version", b"_flow_version", "_number_id", b"_number_id", "_outcome", b"_outcome", "_outcome_label", b"_outcome_label", "_peaks_url", b"_peaks_url", "_recording_fault", b"_recording_fault", "_recording_url", b"_recording_url", "_summary_text", b"_summary_text", "announcement_played_ms", b"announcement_played_ms", "answered_at", b"answered_at", "answered_by", b"answered_by", "caller_verification", b"caller_verification", "contact", b"contact", "created_at", b"created_at", "direction", b"direction", "duration_seconds", b"duration_seconds", "earlier_turns_cursor", b"earlier_turns_cursor", "end_reason", b"end_reason", "ended_at", b"ended_at", "flow_id", b"flow_id", "flow_switches", b"flow_switches", "flow_version", b"flow_version", "from_e164", b"from_e164", "id", b"id", "interruptions", b"interruptions", "interventions", b"interventions", "keypad_entries", b"keypad_entries", "last_event_id", b"last_event_id", "latency", b"latency", "more_refused_onsets", b"more_refused_onsets", "notes", b"notes", "number_id", b"number_id", "origin", b"origin", "outcome", b"outcome", "outcome_label", b"outcome_label", "peaks_url", b"peaks_url", "recording_fault", b"recording_fault", "recording_pauses", b"recording_pauses", "recording_url", b"recording_url", "refused_onsets", b"refused_onsets", "status", b"status", "summary", b"summary", "summary_text", b"summary_text", "tags", b"tags", "to_e164", b"to_e164", "tool_activity", b"tool_activity", "transcript", b"transcript", "transfers", b"transfers", "usage", b"usage", "voicemail", b"voicemail"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__announcement_played_ms: _TypeAlias = typing.Literal["announcement_played_ms"]  # noqa: Y015
     _WhichOneofArgType__announcement_played_ms: _TypeAlias = typing.Literal["_announcement_played_ms", b"_announcement_played_ms"]  # noqa: Y015
@@ -1416,6 +1457,7 @@ class StreamCallResponse(message.Message):
     TOOL_STARTED_FIELD_NUMBER: builtins.int
     TOOL_FINISHED_FIELD_NUMBER: builtins.int
     BARGE_IN_FIELD_NUMBER: builtins.int
+    REFUSED_ONSET_FIELD_NUMBER: builtins.int
     ENDED_FIELD_NUMBER: builtins.int
     INTERVENTION_FIELD_NUMBER: builtins.int
     MESSAGE_BEGUN_FIELD_NUMBER: builtins.int
@@ -1441,6 +1483,8 @@ class StreamCallResponse(message.Message):
     def tool_finished(self) -> ToolActivity: ...
     @builtins.property
     def barge_in(self) -> Interruption: ...
+    @builtins.property
+    def refused_onset(self) -> RefusedOnset: ...
     @builtins.property
     def ended(self) -> CallEnded: ...
     @builtins.property
@@ -1470,6 +1514,7 @@ class StreamCallResponse(message.Message):
         tool_started: ToolActivity | None = ...,
         tool_finished: ToolActivity | None = ...,
         barge_in: Interruption | None = ...,
+        refused_onset: RefusedOnset | None = ...,
         ended: CallEnded | None = ...,
         intervention: Intervention | None = ...,
         message_begun: MessageBegun | None = ...,
@@ -1480,11 +1525,11 @@ class StreamCallResponse(message.Message):
         transfer_connected: Transfer | None = ...,
         transfer_ended: Transfer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["at", b"at", "barge_in", b"barge_in", "delta", b"delta", "ended", b"ended", "event", b"event", "flow_switched", b"flow_switched", "intervention", b"intervention", "keypad_entry", b"keypad_entry", "message_begun", b"message_begun", "message_over", b"message_over", "state", b"state", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "transfer_connected", b"transfer_connected", "transfer_ended", b"transfer_ended", "transfer_started", b"transfer_started", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["at", b"at", "barge_in", b"barge_in", "delta", b"delta", "ended", b"ended", "event", b"event", "flow_switched", b"flow_switched", "intervention", b"intervention", "keypad_entry", b"keypad_entry", "message_begun", b"message_begun", "message_over", b"message_over", "refused_onset", b"refused_onset", "state", b"state", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "transfer_connected", b"transfer_connected", "transfer_ended", b"transfer_ended", "transfer_started", b"transfer_started", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "barge_in", b"barge_in", "delta", b"delta", "ended", b"ended", "event", b"event", "flow_switched", b"flow_switched", "intervention", b"intervention", "keypad_entry", b"keypad_entry", "message_begun", b"message_begun", "message_over", b"message_over", "seq", b"seq", "state", b"state", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "transfer_connected", b"transfer_connected", "transfer_ended", b"transfer_ended", "transfer_started", b"transfer_started", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["at", b"at", "barge_in", b"barge_in", "delta", b"delta", "ended", b"ended", "event", b"event", "flow_switched", b"flow_switched", "intervention", b"intervention", "keypad_entry", b"keypad_entry", "message_begun", b"message_begun", "message_over", b"message_over", "refused_onset", b"refused_onset", "seq", b"seq", "state", b"state", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "transfer_connected", b"transfer_connected", "transfer_ended", b"transfer_ended", "transfer_started", b"transfer_started", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = typing.Literal["state", "delta", "turn", "tool_started", "tool_finished", "barge_in", "ended", "intervention", "message_begun", "message_over", "keypad_entry", "flow_switched", "transfer_started", "transfer_connected", "transfer_ended"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = typing.Literal["state", "delta", "turn", "tool_started", "tool_finished", "barge_in", "refused_onset", "ended", "intervention", "message_begun", "message_over", "keypad_entry", "flow_switched", "transfer_started", "transfer_connected", "transfer_ended"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

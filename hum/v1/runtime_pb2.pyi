@@ -1823,6 +1823,8 @@ class Report(message.Message):
     STARTED_FIELD_NUMBER: builtins.int
     TURN_FIELD_NUMBER: builtins.int
     INTERRUPTION_FIELD_NUMBER: builtins.int
+    REFUSED_ONSET_FIELD_NUMBER: builtins.int
+    ONSETS_REFUSED_FIELD_NUMBER: builtins.int
     LATENCY_FIELD_NUMBER: builtins.int
     TOOL_STARTED_FIELD_NUMBER: builtins.int
     TOOL_FINISHED_FIELD_NUMBER: builtins.int
@@ -1850,6 +1852,10 @@ class Report(message.Message):
     def turn(self) -> calls_pb2.Turn: ...
     @builtins.property
     def interruption(self) -> calls_pb2.Interruption: ...
+    @builtins.property
+    def refused_onset(self) -> calls_pb2.RefusedOnset: ...
+    @builtins.property
+    def onsets_refused(self) -> OnsetsRefused: ...
     @builtins.property
     def latency(self) -> calls_pb2.TurnLatency: ...
     @builtins.property
@@ -1890,6 +1896,8 @@ class Report(message.Message):
         started: StreamStarted | None = ...,
         turn: calls_pb2.Turn | None = ...,
         interruption: calls_pb2.Interruption | None = ...,
+        refused_onset: calls_pb2.RefusedOnset | None = ...,
+        onsets_refused: OnsetsRefused | None = ...,
         latency: calls_pb2.TurnLatency | None = ...,
         tool_started: calls_pb2.ToolActivity | None = ...,
         tool_finished: calls_pb2.ToolActivity | None = ...,
@@ -1905,11 +1913,11 @@ class Report(message.Message):
         recording_pause: calls_pb2.RecordingPause | None = ...,
         model_used: ModelUsed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "report", b"report", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "onsets_refused", b"onsets_refused", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "refused_onset", b"refused_onset", "report", b"report", "started", b"started", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "report", b"report", "seq", b"seq", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["announcement_played", b"announcement_played", "at", b"at", "call_id", b"call_id", "digits", b"digits", "ended", b"ended", "flow_took_over", b"flow_took_over", "interruption", b"interruption", "intervention", b"intervention", "latency", b"latency", "message_started", b"message_started", "message_stored", b"message_stored", "model_used", b"model_used", "onsets_refused", b"onsets_refused", "recording", b"recording", "recording_pause", b"recording_pause", "recording_started", b"recording_started", "refused_onset", b"refused_onset", "report", b"report", "seq", b"seq", "started", b"started", "stream_number", b"stream_number", "tool_finished", b"tool_finished", "tool_started", b"tool_started", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "interruption", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "recording_started", "ended", "intervention", "message_started", "message_stored", "flow_took_over", "recording_pause", "model_used"]  # noqa: Y015
+    _WhichOneofReturnType_report: _TypeAlias = typing.Literal["started", "turn", "interruption", "refused_onset", "onsets_refused", "latency", "tool_started", "tool_finished", "announcement_played", "digits", "recording", "recording_started", "ended", "intervention", "message_started", "message_stored", "flow_took_over", "recording_pause", "model_used"]  # noqa: Y015
     _WhichOneofArgType_report: _TypeAlias = typing.Literal["report", b"report"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_report) -> _WhichOneofReturnType_report | None: ...
 
@@ -1950,6 +1958,25 @@ class ModelUsed(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["audio_tokens_in", b"audio_tokens_in", "audio_tokens_out", b"audio_tokens_out", "cached_audio_tokens_in", b"cached_audio_tokens_in", "cached_text_tokens_in", b"cached_text_tokens_in", "model", b"model", "text_tokens_in", b"text_tokens_in", "text_tokens_out", b"text_tokens_out", "transcription_ms", b"transcription_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class OnsetsRefused(message.Message):
+    """How many onsets were refused beside those that were reported."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    MORE_FIELD_NUMBER: builtins.int
+    more: builtins.int
+    def __init__(
+        self,
+        *,
+        more: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["more", b"more"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -103,7 +103,7 @@ class Conversation(Talk):
         caller = Caller(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
         self._voice = Voice(plan, self._clock, session, minutes, caller, emit)
         self._model = ModelSide(plan, self._clock, session, self._voice, minutes, caller, discretion)
-        self._floor = Floor(plan, self._clock, self._voice, self._model, confirm)
+        self._floor = Floor(plan, self._clock, self._voice, self._model, confirm, emit)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
 

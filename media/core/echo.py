@@ -5,7 +5,7 @@ by how much the line's loudest frame was below the agent's loudest message.  Whe
 median of the last seconds counts: an echo is in all of them, a nod in one.  An onset must be louder than the agent plus coupling.
 
 An echo may set in during a call, when the caller turns on the loudspeaker, and for the first seconds nothing is known of it.  So an
-onset that is louder is also compared with what the agent said: a copy of it is an echo, and tells the coupling at once.  A voice that is
+onset that is louder, but no louder than the agent, is also compared with what the agent said: a copy of it is an echo, and tells the coupling at once.  A voice that is
 no copy is the caller's, and what they say over an agent that they can't stop, or too softly, is not learnt as an echo; unless it
 never ends, since a line may distort an echo until it resembles nothing.
 
@@ -14,6 +14,7 @@ a room or a clipped loudspeaker leave a likeness that no caller has: that is *th
 on.  What is distorted even more is learnt by being taken back, like a second, so that the third time in a row is the last.  Where the echo is *faithful*, a copy tells it from a caller, who need not be so much louder.
 """
 
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,6 +22,8 @@ import numpy.typing as npt
 
 from media.core.audio import FRAME_BYTES, FRAME_MS, SILENT_DB, level_db, to_linear
 from media.core.backlog import Backlog
+from media.core.refusals import Refusals
+from media.core.types import Emit
 
 Floats = npt.NDArray[np.float32]
 
@@ -59,12 +62,19 @@ SECOND_COPY: Final = 0.35
 STOPPED_FRAMES: Final = 48
 STOPPED_COPY: Final = 0.3
 STOPPED_DB: Final = 15.0
+#: No echo is louder than the voice that it is of: ITU-T G.168 assumes 6 dB less at the least.  Such a sound is compared with nothing.
+LOUDEST_DB: Final = 0.0
 #: A second that resembles the agent so much is a faithful echo: one that a copy will tell from a caller ("echoes").
 FAITHFUL: Final = 0.8
 #: Relative to the agent: callers are louder than a fainter echo, however it sounds.
 FAINT_DB: Final = -25.0
 #: Frames from one comparison to the next, while the same sound is taken for an echo: each takes 0.3 ms.
 AGAIN_FRAMES: Final = 2
+
+#: Lengths of transforms.  One of 6,880 samples, 43 times 160, takes a third longer than one of 6,912.
+SIZES: Final = sorted(
+    2**twos * 3**threes * 5**fives for twos in range(5, 15) for threes in range(4) for fives in range(4)
+)
 
 
 class Played(Protocol):
@@ -86,8 +96,8 @@ def likeness(line: bytes, played: bytes, frames: tuple[int, ...]) -> list[float]
     new, old = _differences(line), _differences(played)
     if len(old) < len(new) or not len(new):
         return [0.0] * len(frames)
-    # What wraps around falls on other lags than these.  Multiples of 160 are products of small primes.
-    size = -(-len(old) // FRAME_BYTES) * FRAME_BYTES
+    # What wraps around falls on other lags than these.
+    size = next((each for each in SIZES if each >= len(old)), len(old))
     spectrum = np.fft.rfft(old, size)
     energy = np.zeros(len(old) + 1)
     np.cumsum(old * old, out=energy[1:])
@@ -107,29 +117,37 @@ def _differences(ulaw: bytes) -> Floats:
     return np.diff(np.frombuffer(to_linear(ulaw), np.int16).astype(np.float32))
 
 
+@dataclass(slots=True)
+class _Second:
+    """What the line was in a second, so far."""
+
+    loudest_ms: float
+    loudest_db: float = NOTHING_DB
+    frames: int = 0
+    has_voice: bool = False
+
+
 class EchoGate:
     """Learns one line's coupling, and judges onsets by it."""
 
     __slots__ = (
         "_copy_frames",
         "_foreign",
-        "_frames",
         "_history",
         "_is_faithful",
-        "_loudest",
         "_passed",
         "_played",
+        "_second",
         "_seconds",
-        "_voice",
+        "refusals",
     )
 
-    def __init__(self, played: Played, history: Backlog) -> None:
+    def __init__(self, played: Played, history: Backlog, emit: Emit) -> None:
         """`history` has the line's newest frames."""
         self._played, self._history = played, history
+        self.refusals = Refusals(emit)
+        self._second = _Second(0.0)
         self._seconds: list[float] = []  # the coupling in each of the last
-        self._frames = 0  # of this second
-        self._loudest = NOTHING_DB, 0.0  # level and time of this second's loudest frame
-        self._voice = False  # whether there was one in it
         self._foreign = 0  # seconds in a row with a voice that was not the agent's
         self._is_faithful = False  # whether a second of the agent's alone resembled it
         self._passed = (
@@ -148,24 +166,24 @@ class EchoGate:
 
     def frame(self, level_db: float, now_ms: float, *, voiced: bool) -> None:
         """Learn from 20 ms of the line while the agent is heard."""
-        if level_db > self._loudest[0]:
-            self._loudest = level_db, now_ms
-        self._voice |= voiced
+        second = self._second
+        if level_db > second.loudest_db:
+            second.loudest_db, second.loudest_ms = level_db, now_ms
+        second.has_voice |= voiced
         self._copy_frames = max(0, self._copy_frames - 1)
-        self._frames += 1
-        if self._frames >= SECOND_FRAMES:
+        second.frames += 1
+        if second.frames >= SECOND_FRAMES:
             self._learn(now_ms)
-            self._frames, self._voice = 0, False
-            self._loudest = NOTHING_DB, now_ms
+            self._second = _Second(now_ms)
 
     def _learn(self, now_ms: float) -> None:
-        loudest_db, loudest_ms = self._loudest
-        played_db = self._played.echo_level_db(loudest_ms)
+        second = self._second
+        played_db = self._played.echo_level_db(second.loudest_ms)
         if played_db < AGENT_DB:
             return
-        coupling_db = loudest_db - played_db
+        coupling_db = second.loudest_db - played_db
         is_foreign = False
-        if self._voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
+        if second.has_voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
             (alike,) = self._alike((COMPARED_FRAMES,), now_ms)
             self._is_faithful |= alike >= FAITHFUL
             is_foreign = coupling_db > self.coupling_db and alike < SECOND_COPY
@@ -185,7 +203,9 @@ class EchoGate:
         if level_db < played_db + coupling_db + margin_db or self._copy_frames:
             return False
         self._passed = level_db - played_db, played_db
-        if played_db < AGENT_DB or not self._is_copy(COPIES if loud_frames > YOUNG_FRAMES else YOUNG_COPIES, now_ms):
+        if played_db < AGENT_DB or level_db >= played_db + LOUDEST_DB:
+            return True
+        if not self._is_copy(COPIES if loud_frames > YOUNG_FRAMES else YOUNG_COPIES, now_ms):
             return True
         self._copy_frames = AGAIN_FRAMES
         return False
@@ -196,7 +216,7 @@ class EchoGate:
         For when it is about to be decided what becomes of an agent that has stopped.
         """
         passed_db, over_db = self._passed
-        if over_db < AGENT_DB or passed_db < self.coupling_db + STOPPED_DB:
+        if over_db < AGENT_DB or not self.coupling_db + STOPPED_DB <= passed_db < LOUDEST_DB:
             return False
         (alike,) = self._alike((STOPPED_FRAMES,), now_ms)
         if alike < STOPPED_COPY:

@@ -19,7 +19,7 @@ from media.core.echo import EchoGate
 from media.core.hearing import Confirm
 from media.core.leg import Audio
 from media.core.modelside import ModelSide
-from media.core.types import BargedIn, CallPlan, Onset, Reason
+from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason
 from media.core.vad import FIRST_STAGE_MS, Vad
 from media.core.voice import Voice
 
@@ -84,12 +84,18 @@ class Floor:
     )
 
     def __init__(
-        self, plan: CallPlan, clock: CarrierClock, voice: Voice, model: ModelSide, confirm: Confirm | None
+        self,
+        plan: CallPlan,
+        clock: CarrierClock,
+        voice: Voice,
+        model: ModelSide,
+        confirm: Confirm | None,
+        emit: Emit,
     ) -> None:
         self.interruptible = plan.interruptible  # whether the caller may take the floor
         self._clock, self._voice, self._model = clock, voice, model
         self._vad = Vad(confirm)
-        self._echo = EchoGate(voice, self._vad.history)
+        self._echo = EchoGate(voice, self._vad.history, emit)
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
         self._phase, self._overlap = Phase.FREE, _Overlap()
         self._arrivals = _Arrivals()
@@ -132,6 +138,8 @@ class Floor:
         if onset and not voice.sounds:
             model.answers.spoke_freely()
         news = model.answers.caller.heard(vad.speaking, now_ms)
+        if self._echo.refusals.pending:
+            self._echo.refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
             return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or news
         return news
@@ -156,7 +164,7 @@ class Floor:
                 self._phase is not Phase.CUTTING
                 and self.interruptible
                 and not self._voice.protected(now_ms)
-                and self._echo.passes(self._vad.level_db, self._vad.loud_frames, now_ms)
+                and self._is_caller(now_ms)
             )
         match self._bargein.caller_frame(onset, voiced, audible, ms, now_ms):
             case None:
@@ -174,6 +182,14 @@ class Floor:
                 self._take_back("no_audio" if missing else "fell_silent", now_ms)
         self.settle(now_ms)
         return True
+
+    def _is_caller(self, now_ms: float) -> bool:
+        """Return whether an onset is not the agent's echo."""
+        if self._echo.passes(self._vad.level_db, self._vad.loud_frames, now_ms):
+            self._echo.refusals.passed()
+            return True
+        self._echo.refusals.refused(self._clock.call_ms(now_ms), self._vad.why)
+        return False
 
     def _take_back(self, reason: Reason, now_ms: float) -> None:
         self._phase = Phase.RESUMING
@@ -245,6 +261,7 @@ class Floor:
 
     def end(self, now_ms: float) -> None:
         """The call is over: a pending overlap is reported as it is.  The agent is not heard again after it."""
+        self._echo.refusals.end()
         if self._phase is _FREE or self._phase is Phase.DROPPING:
             return
         if self._phase is _OVERLAP:

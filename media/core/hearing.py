@@ -17,10 +17,12 @@ echo gate (`echo`) objects.  It is
 
     while it leaps far above the last half second: a voiced frame;
 
-    anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones.
+    anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones;
+
+    and where the line lately sounded otherwise than a voice, of music as a rule: three voiced frames, wherever it begins.
 
 A sound's first frame is half empty, and goes to the detector with the second.  A frame whose moving pitch makes it an onset is voiced, too.
-No frame of a tone is voiced or an onset: its pitch stands still, and that of a voice hardly does.
+No frame of a tone is voiced or an onset: its pitch stands still, or trembles by the noise around it, and that of a voice does more.
 
 Example, a word that begins with a k, 20 ms each (probability, verdict):  k (not judged), k 0.1, a pause, o 0.65 (breath before it: onset),
 o 0.95 (voiced: believed), o o o o o (judged together, 0.97: voiced), a pause of 400 ms (over).
@@ -88,6 +90,9 @@ MOVED: Final = 0.012
 OCTAVE: Final = 1.9
 #: Two periods that differ by less are those of a tone; a voice's seldom do.
 EXACT: Final = 0.002
+#: In noise that is not so much softer a step of the pitch up to NOISY_STILL may be the noise's (docs/benchmarks/vad.md, "Hums in noise").
+NOISY_DB: Final = 20.0
+NOISY_STILL: Final = 0.03
 #: Frames whose pitch is compared.
 PITCHES: Final = 4
 #: A voice's probability while its pitch moves in each of three steps: the detector is slow with nasals
@@ -100,6 +105,11 @@ PITCHLESS_FRAMES: Final = 3
 #: A tone stood still in two of their three steps, and in three times as many as it moved.
 STOOD: Final = 2
 TONE: Final = 3
+#: A line sounds *otherwise* where so much of the last seconds of the agent's speech was loud and no voice: music, as a rule.  There a voice
+#: takes so many frames in a row, wherever it begins (docs/benchmarks/vad.md, "Music").
+OTHERWISE: Final = 0.4
+OTHERWISE_FRAMES: Final = 250
+OTHERWISE_VOICED: Final = 3
 #: A detector that has heard nothing like a voice for a second does not hear the next one, either: it starts afresh when it grows louder.
 DEAF: Final = 0.1
 DEAF_FRAMES: Final = 50
@@ -121,17 +131,17 @@ def leaps(levels_db: list[float]) -> bool:
     return end >= STEADY_FRAMES and levels_db[-1] > max(QUIET_DB, *levels_db[end - STEADY_FRAMES : end]) + LEAP_DB
 
 
-def is_tone(periods: list[float]) -> bool:
+def is_tone(periods: list[float], *, noisy: bool = False) -> bool:
     """Return whether the pitch stood still from frame to frame, as that of a tone or a hum does, or may yet turn out to.
 
     The first frame with a pitch has nothing to compare it with, and the second one tells if it is exactly the same.
     """
     if not periods[-1]:
         return False
-    moved, stood = _steps(periods)
+    moved, stood = _steps(periods, NOISY_STILL, NOISY_STILL) if noisy else _steps(periods)
     if stood >= STOOD and stood >= TONE * moved:
         return True
-    return not moved and (not periods[-2] or abs(periods[-1] / periods[-2] - 1) <= EXACT)
+    return not moved and (not periods[-2] or abs(periods[-1] / periods[-2] - 1) <= (NOISY_STILL if noisy else EXACT))
 
 
 def glides(periods: list[float]) -> bool:
@@ -144,7 +154,7 @@ def has_moved(periods: list[float]) -> bool:
     return _steps(periods, MOVED)[0] > 0
 
 
-def _steps(periods: list[float], moves: float = STILL) -> tuple[int, int]:
+def _steps(periods: list[float], moves: float = STILL, still: float = STILL) -> tuple[int, int]:
     """Count the steps in which the pitch moved like a voice's, and in which it stood still; 0.0 is no pitch."""
     moved = stood = 0
     last = 0.0
@@ -154,7 +164,7 @@ def _steps(periods: list[float], moves: float = STILL) -> tuple[int, int]:
             # The tracker may take two periods for one, and the other way round.
             change = abs((ratio / 2 if ratio > OCTAVE else ratio * 2 if ratio < 1 / OCTAVE else ratio) - 1)
             moved += moves < change < JUMP
-            stood += change <= STILL
+            stood += change <= still
         last = newest
     return moved, stood
 
@@ -168,6 +178,7 @@ class Line:
         "_history",
         "_levels_db",
         "_loud_frames",
+        "_noise_db",
         "_periods",
         "_since_break",
         "_unpitched",
@@ -178,6 +189,7 @@ class Line:
         self._levels_db: list[float] = []  # compiled code reads a list faster than a deque
         self._since_break = BROKEN_FRAMES + 1
         self._loud_frames = 0  # in a row
+        self._noise_db = QUIET_DB  # what was broken last
         self._hissed = 0.0  # how much the last frames did, in a row
         self._breathed = 0  # frames of breath since the break
         self._periods: list[float] = []
@@ -196,6 +208,7 @@ class Line:
             self._hissed = 0.0
         elif self._since_break > BROKEN_FRAMES and breaks(levels, len(levels) - 1):
             self._since_break = self._breathed = 0
+            self._noise_db = max(levels[-1 - RISE_FRAMES - STEADY_FRAMES : -1 - RISE_FRAMES])
             self._hissed = 0.0
 
     @property
@@ -239,7 +252,7 @@ class Line:
         periods = self.periods()
         if self._loud_frames > PITCHLESS_FRAMES and not periods[-2] and (self.broke or self.leaps):
             return False
-        return is_tone(periods)
+        return is_tone(periods, noisy=self._levels_db[-1] - self._noise_db < NOISY_DB)
 
     def periods(self) -> list[float]:
         """Return the pitch of the last frames; 0.0 is none."""
@@ -294,14 +307,25 @@ class Sound:
 class Hearing:
     """Judges the sounds on one caller's line while the agent is audible."""
 
-    __slots__ = ("_believed_frames", "_first", "_line", "_quiet_ms", "_sound", "_sure", "_withheld", "why")
+    __slots__ = (
+        "_believed_frames",
+        "_first",
+        "_line",
+        "_otherwise",
+        "_quiet_ms",
+        "_sound",
+        "_sure_frames",
+        "_withheld",
+        "why",
+    )
 
     def __init__(self, confirm: Confirm, history: Backlog) -> None:
         """`history` has the line's newest frames, the one that is judged included."""
         self._line, self._sound = Line(history), Sound(confirm, history)
         self._quiet_ms = SOUND_GAP_MS
         self._first = False  # whether the newest frame begins a sound
-        self._sure = False  # whether the last judged frame was as likely as a voice
+        self._sure_frames = 0  # in a row that were as likely as a voice, of those that were judged
+        self._otherwise = 0.0  # the share of loud frames without a voice, lately
         self._withheld = False  # an onset, until the next frame tells whether it is a tone
         self._believed_frames = 0  # in a row
         self.why: Onset = "voice"  # the last onset was one
@@ -317,14 +341,19 @@ class Hearing:
     def over(self) -> None:
         """End the sound, or what is judged of it."""
         self._sound.over()
-        self._sure = self._withheld = False
-        self._believed_frames = 0
+        self._withheld = False
+        self._sure_frames = self._believed_frames = 0
 
     def judge(self, frame: bytes, *, loud: bool) -> tuple[bool, bool]:
         """Return (voiced, onset) for the frame that was last `heard`.
 
         A frame that is not loud needs no verdict, and goes to the detector with the next one that is.
         """
+        judged = self._judge(frame, loud=loud)
+        self._otherwise += ((loud and not judged[0]) - self._otherwise) / OTHERWISE_FRAMES
+        return judged
+
+    def _judge(self, frame: bytes, *, loud: bool) -> tuple[bool, bool]:
         unjudged = self._sound.add(frame)
         if not loud:
             return False, False
@@ -338,7 +367,7 @@ class Hearing:
             return False, False
         probability = self._sound.probability(swells=line.swells)
         voiced, onset = self._evidence(probability)
-        self._sure = voiced
+        self._sure_frames = self._sure_frames + 1 if voiced else 0
         onset = onset or (self._withheld and probability >= LIKELY)
         self._withheld = False
         # A voice that was believed for so long was looked at once more after its onset.
@@ -354,10 +383,12 @@ class Hearing:
             voiced = probability >= LASTING
             return voiced, voiced
         line, voiced = self._line, probability >= VOICED
-        if line.broke:
-            why: Onset | None = "voice" if voiced else line.begins(probability)
+        if self._otherwise >= OTHERWISE:
+            why: Onset | None = "voice" if voiced and self._sure_frames >= OTHERWISE_VOICED - 1 else None
+        elif line.broke:
+            why = "voice" if voiced else line.begins(probability)
         else:
-            why = "voice" if probability >= CERTAIN or (voiced and (self._sure or line.leaps)) else None
+            why = "voice" if probability >= CERTAIN or (voiced and (self._sure_frames or line.leaps)) else None
         if why is None:
             return voiced, False
         self.why = why

@@ -335,10 +335,24 @@ class BargedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedOnset:
+    """A sound like a voice over the agent that did not stop it: the echo gate took it for the agent's own, first and last at these times."""
+
+    at_ms: int
+    until_ms: int
+    onset: Onset
+
+
+@dataclass(frozen=True, slots=True)
+class OnsetsRefused:
+    """How many there were beside those that were told one by one."""
+
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """What one response, or the transcription of one of the caller's turns, used: tokens, without those from the cache and those from
-    it, or the time that was transcribed.
-    """
+    """What one response, or the transcription of a turn of the caller's, used: tokens, new and from the cache, or time."""
 
     model: str
     audio_in: int = 0
@@ -467,6 +481,8 @@ Event = (
     | TurnEnded
     | UnderWay
     | BargedIn
+    | RefusedOnset
+    | OnsetsRefused
     | LatencyMeasured
     | ModelUsed
     | Digits

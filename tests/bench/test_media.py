@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.media import overload, scaling, speech
+from bench.media import beside, overload, scaling, speech
 from bench.media.__main__ import main, refuse_idle_spinning
 from bench.media.callers import percentile
 from bench.media.processes import Threads
@@ -78,6 +78,18 @@ def test_two_workers_carry_twice_the_calls(tmp_path: Path, capsys: pytest.Captur
     measured = json.loads(file.read_text())
     assert all(figures["lost_calls"] == 0 and figures["agent_talks"] > 0.05 for (figures,) in measured.values())
     assert "times as many" in capsys.readouterr().out
+
+
+@pytest.mark.bench
+def test_one_process_two_and_the_bare_loop_carry_calls_at_the_same_time(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+    beside.main(["--calls", "2", "--seconds", "2", "--warm-up", "1", "--json", str(file)])
+    (sides,) = json.loads(file.read_text())
+    assert set(sides) == {beside.BARE, *beside.SIDES}
+    assert all(figures["lost_calls"] == 0 and figures["agent_talks"] > 0.05 for figures in sides.values())
+    assert f"| {beside.BARE} | 1.00 |" in capsys.readouterr().out
 
 
 @pytest.mark.bench

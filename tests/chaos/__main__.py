@@ -12,7 +12,7 @@ import pytest
 
 from tests.chaos.proofs import PROOFS, Collector, table
 
-OPTIONS = ("-m", "nodes", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+OPTIONS = ("-m", "nodes", "-p", "no:cacheprovider", "--workers", "2", "--whole-modules")
 
 
 def main(words: Sequence[str]) -> int:

@@ -223,6 +223,20 @@ async def test_what_a_call_leaves_behind(edge: Edge) -> None:
     assert (await http.get(f"/api/calls/{call_id}/recording")).status_code == 404
 
 
+async def test_what_did_not_stop_the_agent_is_kept_up_to_a_bound_and_counted_beyond(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge)
+    for n in range(52):
+        media.report(refused_onset=calls_pb2.RefusedOnset(at_ms=n, until_ms=n + 40, onset="voice", reason="echo"))
+    media.report(onsets_refused=runtime_pb2.OnsetsRefused(more=7))
+    await media.acknowledged(media.report(ended=runtime_pb2.StreamEnded(reason="caller", at_ms=9000)))
+    call = (await http.get(f"/api/calls/{call_id}")).json()
+    assert [each["at_ms"] for each in call["refused_onsets"]] == list(range(50)) and call["more_refused_onsets"] == 9
+    assert call["refused_onsets"][0] == {"at_ms": 0, "until_ms": 40, "onset": "voice", "reason": "echo"}
+    assert call["interruptions"] == []
+    told = [each async for each in events(http, call_id, last=0) if isinstance(each, Sent)]
+    assert [each.data["at_ms"] for each in told if each.event == "onset.refused"] == list(range(50))
+
+
 async def test_hang_up_reaches_the_media_process(edge: Edge) -> None:
     http, media, call_id = await in_progress(edge)
     await media.acknowledged(media.report(turn=turn(1, calls_pb2.SPEAKER_AGENT, "Hi")))

@@ -11,7 +11,7 @@ import pytest
 from grpc import aio
 
 from control.calls import kept, reports
-from control.retention import organizations
+from control.retention import files, organizations
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -223,3 +223,27 @@ async def test_a_recording_that_is_told_of_after_the_deletion_goes_too(plane: Pl
     async with db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM erased_calls") == 0
     assert await organizations.sweep(db, store, 60) == 0
+
+
+async def test_files_of_which_nobody_ever_tells_go_with_their_organization(plane: Plane) -> None:
+    """A media process died before its report, or wrote once more when the deletion was done."""
+    db, store, root = plane.control.db, Files.of(plane.settings), plane.settings.recordings_dir
+    mine, yours = await organization(plane, "Mine"), await organization(plane, "Yours")
+    # Of `unknown` the database has never heard: it may be one restored from an older backup.
+    unknown = ids.new()
+    for org in (mine, yours, unknown):
+        folder = root / ids.show(Kind.ORGANIZATION, org)
+        (folder / "texts").mkdir(parents=True)
+        call = ids.show(Kind.CALL, ids.new())
+        for name in (f"{call}.wav", f"{call}.wav.peaks", f"{call}.2.wav", "texts/a.0", "texts/a.0.part"):
+            (folder / name).write_bytes(b"RIFF")
+
+    def left(org: UUID) -> int:
+        return sum(path.is_file() for path in (root / ids.show(Kind.ORGANIZATION, org)).rglob("*"))
+
+    assert await files.sweep_left(db, store, 100) == 0
+    assert (await organizations.delete(db, store, mine, "Mine", 60)).is_done
+    assert left(mine) == 5
+    assert [await files.sweep_left(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert not (root / ids.show(Kind.ORGANIZATION, mine)).exists()
+    assert left(yours) == left(unknown) == 5

@@ -214,6 +214,9 @@ def test_a_later_stream_counts_on() -> None:
     placed = calls.placed_in_call(turn, 2, 60_000).turn
     assert (placed.seq, placed.start_ms, placed.end_ms) == (100_002, 60_100, 60_300)
     assert (turn.turn.seq, turn.turn.start_ms) == (2, 100), "the report itself is unchanged"
+    refused = runtime_pb2.Report(refused_onset=calls_pb2.RefusedOnset(at_ms=5, until_ms=25))
+    placed_refusal = calls.placed_in_call(refused, 2, 1000).refused_onset
+    assert (placed_refusal.at_ms, placed_refusal.until_ms) == (1005, 1025)
     cut = runtime_pb2.Report(interruption=calls_pb2.Interruption(at_ms=5, turn_seq=1, decided_ms=400))
     placed_cut = calls.placed_in_call(cut, 2, 1000).interruption
     assert (placed_cut.at_ms, placed_cut.turn_seq, placed_cut.decided_ms) == (1005, 100_001, 1400)

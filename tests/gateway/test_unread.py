@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 import uvicorn
@@ -18,29 +19,63 @@ from tests.support.waits import patience, until
 
 #: More than what lies between two programs on one machine.
 LARGE_BYTES, PIECE = 16 << 20, b"x" * (1 << 20)
-PIECES = {"/large": [PIECE] * (LARGE_BYTES // len(PIECE)), "/whole": [b"x" * LARGE_BYTES], "/small": [b"ok"]}
+PIECES = {
+    "/large": [PIECE] * (LARGE_BYTES // len(PIECE)),
+    "/whole": [b"x" * LARGE_BYTES],
+    "/small": [b"ok"],
+    "/short": [b"x" * 60_000],
+}
 REQUEST = b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n"
+HEAD_S, SEND_S = 601.0, 602.0
+
+
+class Timers:
+    """A loop whose timers run when the test says so."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[float, asyncio.TimerHandle, Callable[[], object]]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def call_later(self, seconds: float, call: Callable[..., object], *arguments: object) -> asyncio.TimerHandle:
+        timer = self._loop.call_later(3600, lambda: None)
+        self._waiting.append((seconds, timer, partial(call, *arguments)))
+        return timer
+
+    def pass_by(self, seconds: float) -> int:
+        """End the timers of this length that run; how many there were."""
+        due = [each for each in self._waiting if each[0] == seconds and not each[1].cancelled()]
+        self._waiting = [each for each in self._waiting if each[0] != seconds]
+        for _, timer, call in due:
+            timer.cancel()
+            call()
+        return len(due)
 
 
 async def answer(scope: Scope, _: Receive, send: Send) -> None:
     pieces = PIECES[scope["path"]]
     length = (b"content-length", str(sum(map(len, pieces))).encode())
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
-    for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body"})
+    for left, piece in reversed([*enumerate(reversed(pieces))]):
+        await send({"type": "http.response.body", "body": piece, "more_body": left > 0})
 
 
 @asynccontextmanager
-async def serving(room: Room[Connection], places: int) -> AsyncIterator[tuple[int, Unread]]:
+async def serving(
+    room: Room[Connection], places: int, timers: Timers | None = None, buffer_bytes: int = 1 << 18
+) -> AsyncIterator[tuple[int, Unread]]:
     """A port, and who does not read there; with room for so many requests at once."""
     unread = Unread()
     app = Turnstile(answer, most=places, most_of_address=100, proxies=(), give_way=unread.give_way)
     config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_config=None)
     config.load()
-    made = partial(Connection, room, unread, Patience(600, 600, 1000), ())
+    made = partial(Connection, room, unread, Patience(HEAD_S, SEND_S, 1000), (), _loop=timers)
+    mine = socket.create_server(("127.0.0.1", 0))
+    mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
     server = await asyncio.get_running_loop().create_server(
-        lambda: made(config=config, server_state=ServerState(), app_state={}), "127.0.0.1", 0
+        lambda: made(config=config, server_state=ServerState(), app_state={}), sock=mine
     )
     try:
         yield server.sockets[0].getsockname()[1], unread
@@ -48,14 +83,15 @@ async def serving(room: Room[Connection], places: int) -> AsyncIterator[tuple[in
         server.close()
 
 
-async def asked(port: int, path: bytes, times: int = 1) -> socket.socket:
-    """A connection that has sent its request, so often."""
+async def asked(port: int, path: bytes, times: int = 1, *, last: bool = False) -> socket.socket:
+    """A connection that has sent its request, so often; as the `last` one it tells to close."""
     mine = socket.socket()
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     mine.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(mine, ("127.0.0.1", port))
-    await loop.sock_sendall(mine, REQUEST % path * times)
+    request = REQUEST.replace(b"Host: x", b"Host: x\r\nConnection: close") if last else REQUEST
+    await loop.sock_sendall(mine, request % path * times)
     return mine
 
 
@@ -133,3 +169,41 @@ async def test_who_reads_on_is_answered_like_any_other() -> None:
         assert size >= LARGE_BYTES and await read(slow, 40) >= 40
         for each in (slow, *others):
             each.close()
+
+
+async def test_who_reads_an_answer_of_one_piece_is_waited_for_as_for_any_other() -> None:
+    timers = Timers()
+    async with serving(Room[Connection](2, 100), 100, timers) as (port, unread):
+        (slow,) = await strangers(port, unread, 1, b"whole")
+        assert timers.pass_by(HEAD_S) == 1, "its next request's deadline, which begins with the end of this answer"
+        size = 0
+        for _ in range(3):
+            size += await read(slow, 1 << 20)
+            assert timers.pass_by(SEND_S) == 1, "it reads, and has another while"
+        size += await read(slow, LARGE_BYTES - size)
+        assert size >= LARGE_BYTES
+        await until(lambda: not unread)
+        assert timers.pass_by(SEND_S) == 0
+        assert timers.pass_by(HEAD_S) == 1 and await read(slow, LARGE_BYTES) == 0, "and then it asks nothing"
+        slow.close()
+
+
+async def test_who_stops_within_an_answer_of_one_piece_is_left() -> None:
+    timers = Timers()
+    async with serving(Room[Connection](2, 100), 100, timers) as (port, unread):
+        (slow,) = await strangers(port, unread, 1, b"whole")
+        size = await read(slow, 1 << 20)
+        assert timers.pass_by(SEND_S) == 1 and timers.pass_by(SEND_S) == 1
+        await until(lambda: not unread)
+        assert size + await read(slow, LARGE_BYTES) < LARGE_BYTES
+        slow.close()
+
+
+async def test_who_reads_nothing_of_an_answer_for_which_no_connection_is_paused_is_left_too() -> None:
+    timers, room = Timers(), Room[Connection](2, 100)
+    async with serving(room, 100, timers, buffer_bytes=8192) as (port, unread):
+        slow = await asked(port, b"short", last=True)
+        await until(lambda: timers.pass_by(SEND_S))
+        await until(lambda: not len(room))
+        assert not unread
+        slow.close()

@@ -60,6 +60,13 @@ def test_an_interruption_keeps_why_the_agent_stopped_and_went_on() -> None:
     assert (said.onset, said.reason, said.decided_ms, said.spoken_ms) == ("hiss", "fell_silent", 460, 140)
 
 
+def test_what_did_not_stop_the_agent_has_its_reason() -> None:
+    told = Reports("c")
+    refused = present(told.of(types.RefusedOnset(100, 240, "pitch"), AT)).refused_onset
+    assert (refused.at_ms, refused.until_ms, refused.onset, refused.reason) == (100, 240, "pitch", "echo")
+    assert present(told.of(types.OnsetsRefused(12), AT)).onsets_refused.more == 12
+
+
 @pytest.mark.parametrize(
     ("output", "status", "result"),
     [

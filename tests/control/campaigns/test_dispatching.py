@@ -1,6 +1,7 @@
 """Campaigns from launch to end: who is texted, who is not, and why; stopped and carried on at every place."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -354,7 +355,7 @@ async def test_a_recipient_whose_text_cannot_be_written_stops_nobody_else(
 
     text = choosing.text
 
-    def poisoned(campaign, sender, due):  # type: ignore[no-untyped-def]  # as the original
+    def poisoned(campaign: Any, sender: Any, due: Any) -> Any:  # as the original
         if due.contact_e164 == contact(3):
             raise ValueError("poison")
         return text(campaign, sender, due)

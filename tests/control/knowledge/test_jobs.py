@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -281,7 +282,7 @@ async def test_vectors_of_passages_that_are_gone_are_not_stored(house: House) ->
     id = await house.ready(house.mine, "Hours", OLD)
 
     class Overtaken(StandIn):
-        async def embed(self, texts, seconds):  # type: ignore[no-untyped-def]
+        async def embed(self, texts: Any, seconds: Any) -> Any:
             async with house.db.tenant(house.mine) as tx:
                 await knowledge.request(tx, await knowledge.get(tx, id, lock=True), Content("markdown", NEW.encode()))
             await house.conversions().convert(house.mine, id)

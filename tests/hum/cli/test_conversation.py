@@ -44,3 +44,11 @@ def test_an_overlap_is_told_with_its_onset_and_its_verdict() -> None:
 
 def test_an_event_of_a_later_release_is_not_shown() -> None:
     assert conversation.lines("call.whispered", {}) == []
+
+
+def test_what_did_not_stop_the_agent_is_told_with_its_reason() -> None:
+    (line,) = conversation.lines("onset.refused", {"at_ms": 3200, "until_ms": 3340, "onset": "voice", "reason": "echo"})
+    assert (
+        line.strip()
+        == "3.20 s          (not stopped for a voice: as loud as the agent's own echo, or a copy of it, 140 ms)"
+    )

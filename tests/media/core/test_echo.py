@@ -8,8 +8,8 @@ import numpy as np
 from bench.simulation import Phone, World
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db, to_linear
 from media.core.backlog import Backlog
-from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
-from media.core.types import BargedIn, CallPlan
+from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, SIZES, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
+from media.core.types import BargedIn, CallPlan, OnsetsRefused, RefusedOnset
 
 LATE_FRAMES = 8
 
@@ -50,7 +50,7 @@ class Agent:
 class Call:
     def __init__(self) -> None:
         self.agent, self.history = Agent(), Backlog()
-        self.gate = EchoGate(cast("Any", self.agent), self.history)
+        self.gate = EchoGate(cast("Any", self.agent), self.history, lambda _: None)
         self.now = 100
 
     def hears(self, frames: list[bytes], voiced: bool = False) -> bool:
@@ -215,6 +215,46 @@ def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone: Callable[...
     overlaps = phone.told(BargedIn)
     assert {each.verdict for each in overlaps} == {"resumed"} and overlaps[0].reason == "echo"
     assert len(overlaps) <= 2
+
+
+def test_what_the_gate_refused_is_told(make_phone: Callable[..., Phone], world: World) -> None:
+    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+    says = b"".join(speech(1_500, -20.0, seed=7))
+    phone = make_phone(plan, answer_ms=25_000, says=says, deaf=True, confirm=lambda *_: 0.95)
+    phone.after(600)
+    phone.model.turn_taken()
+    phone.after(6_000)
+    for n in range(400):
+        heard = phone.carrier.heard_between(world.now - 170, world.now - 150) if n % 50 < 20 else b""
+        pcm = np.frombuffer(to_linear(heard.ljust(FRAME_BYTES, b"\xff")), np.int16)
+        phone.frames.append(from_linear((pcm * 0.1).astype(np.int16).tobytes()))
+        phone.after(20)
+    phone.after(1_000)
+    refused = phone.told(RefusedOnset)
+    assert phone.told(BargedIn) == [] and 4 <= len(refused) <= 8
+    assert all(each.until_ms - each.at_ms <= 400 for each in refused) and phone.told(OnsetsRefused) == []
+
+
+def test_who_is_louder_than_the_agent_is_compared_with_nothing() -> None:
+    """No echo is louder than its voice; a comparison costs as much as the detector."""
+    call = Call()
+    call.hears([SILENCE] * 200)
+    asked: list[tuple[int, int]] = []
+    recent = call.agent.recent
+
+    def asking(now_ms: int, ms: int) -> bytes:
+        asked.append((now_ms, ms))
+        return recent(now_ms, ms)
+
+    call.agent.recent = asking  # type: ignore[method-assign]
+    assert call.hears(speech(1, -8.0, seed=3)) and not call.gate.was_itself(call.now * 20)
+    assert asked == []
+    assert call.hears(speech(1, -30.0, seed=3)) and asked
+
+
+def test_transforms_have_lengths_of_small_factors() -> None:
+    for size in (6_879, 12_159, 25_000):
+        assert size <= min(each for each in SIZES if each >= size) <= 1.07 * size
 
 
 def test_while_the_agent_pauses_nothing_is_learnt() -> None:

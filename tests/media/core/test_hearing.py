@@ -6,10 +6,11 @@ from random import Random
 
 import pytest
 
-from media.core.audio import from_linear, silence
+from media.core.audio import from_linear, silence, to_linear
 from media.core.hearing import (
     BROKEN_FRAMES,
     DEAF_FRAMES,
+    OTHERWISE_FRAMES,
     RISE_FRAMES,
     STEADY_FRAMES,
     breaks,
@@ -255,6 +256,43 @@ def test_a_leap_is_far_above_the_last_half_second() -> None:
     assert leaps([*line, -30.0, -20.0, -10.0, -25.0]) and not leaps([*line, -30.0, -20.0, -10.0, -29.0])
     assert not leaps([*line, *[-20.0] * 5]), "it has lasted"
     assert not leaps([*line[6:], -30.0, -20.0, -10.0, -25.0]), "not known for so long"
+
+
+def test_over_music_a_voice_takes_three_frames_wherever_it_begins(make_voice: Callable[..., list[bytes]]) -> None:
+    """A chord that breaks quiet notes is as likely as a voice, once or twice."""
+    notes = list(noise(25, 1_000)) + list(noise(28, 20))  # loud for half a second, and steady for as long
+    line = notes * (3 * OTHERWISE_FRAMES // len(notes)) + list(noise(10, 20))
+    chord = sung(120, 180, 150, open_mouth=True)
+    assert "!" not in after(line, chord, 0.95, 0.95, 0.5, 0.5, 0.5)
+    assert after(line, chord, 0.95, 0.95, 0.95, 0.95, 0.95).index("!") == 3
+
+
+def test_who_spoke_for_long_is_no_music(make_voice: Callable[..., list[bytes]]) -> None:
+    line = make_voice(8_000) + QUIET
+    assert after(line[-100:], make_voice(100), 0.55, 0.95) == "..!!!"
+    detector = Detector(*[0.95] * 1_000)
+    vad = Vad(detector)
+    draw(vad, line)
+    detector.probabilities = [0.55, 0.95]
+    assert draw(vad, make_voice(100)) == "..!!!"
+
+
+def test_in_noise_a_pitch_that_trembles_by_it_stands_still() -> None:
+    trembling = [0.0, 66.3, 67.1, 65.9]  # a hum of 120 Hz, 10 dB over noise
+    assert not is_tone(trembling) and is_tone(trembling, noisy=True)
+    assert not is_tone([66.3, 63.0, 60.1, 57.2], noisy=True)  # a voice
+
+
+@pytest.mark.parametrize("hz", [120, 150, 180])
+def test_a_hum_in_noise_is_no_voice_however_sure_the_detector_is(hz: int) -> None:
+    hum, line = sung(300, hz, hz, peak=2_400), list(noise(400, 400, seed=2))
+    both = [mixed(a, b) for a, b in zip(hum, noise(len(hum), 400, seed=3), strict=True)]
+    assert "!" not in after(line, both, *[0.95] * len(hum))
+
+
+def mixed(one: bytes, other: bytes) -> bytes:
+    samples = [memoryview(to_linear(each)).cast("h") for each in (one, other)]
+    return from_linear(b"".join((a + b).to_bytes(2, "little", signed=True) for a, b in zip(*samples, strict=True)))
 
 
 def test_an_onset_has_its_reason(make_voice: Callable[..., list[bytes]]) -> None:

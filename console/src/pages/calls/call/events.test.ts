@@ -71,7 +71,7 @@ function turnOf(seq: number): Turn {
 /** The record of a call of `last` turns, with the latest three. */
 function record(last: number, cursor: string | null = "c"): CallDetail {
   const transcript = [last - 2, last - 1, last].map(turnOf);
-  const none = { tool_activity: [], interruptions: [], interventions: [], keypad_entries: [], flow_switches: [], transfers: [] };
+  const none = { tool_activity: [], interruptions: [], refused_onsets: [], interventions: [], keypad_entries: [], flow_switches: [], transfers: [] };
   return { answered_at: ANSWERED, ended_at: null, earlier_turns_cursor: cursor, transcript, ...none } as unknown as CallDetail;
 }
 

@@ -12,6 +12,7 @@ export const EVENT_NAMES = [
   "tool.started",
   "tool.finished",
   "barge_in",
+  "onset.refused",
   "call.ended",
   "call.intervention",
   "voicemail.begun",
@@ -54,6 +55,8 @@ export interface Known {
   items: ReadonlyMap<string, Item>;
   /** By the number of the turn that was spoken over; those without one have a name of their own. */
   interruptions: readonly Schemas["Interruption"][];
+  /** What did not stop the agent although it sounded like a voice. */
+  refused: readonly Schemas["RefusedOnset"][];
   /** What the stream told last of the call itself; the record has it too, a moment later. */
   status: Schemas["CallStatus"] | null;
   isOver: boolean;
@@ -63,7 +66,7 @@ export interface Known {
   fromMs: number;
 }
 
-export const NOTHING: Known = { items: new Map(), interruptions: [], status: null, isOver: false, earlier: null, fromMs: 0 };
+export const NOTHING: Known = { items: new Map(), interruptions: [], refused: [], status: null, isOver: false, earlier: null, fromMs: 0 };
 
 /** Milliseconds of the call's own clock for an instant; null before the call was answered. */
 export function callMs(at: string, answeredAt: string | null): number | null {
@@ -91,7 +94,11 @@ function takeOne(known: Draft, event: CallEvent, answeredAt: string | null): voi
     case "tool.finished":
       return addTool(known, event.data, answeredAt);
     case "barge_in":
-      return addInterruption(known, event.data);
+      known.interruptions = placed(known.interruptions, event.data);
+      return undefined;
+    case "onset.refused":
+      known.refused = placed(known.refused, event.data);
+      return undefined;
     case "call.intervention":
       return add(known, { kind: "told", key: `told ${event.data.id}`, atMs: event.data.at_ms ?? callMs(event.data.at, answeredAt) ?? 0, told: event.data });
     case "keypad.entry":
@@ -152,9 +159,9 @@ function addTool(known: Draft, tool: Schemas["ToolActivity"], answeredAt: string
   add(known, { kind: "tool", key, atMs: callMs(tool.started_at, answeredAt) ?? 0, tool });
 }
 
-function addInterruption(known: Draft, told: Schemas["Interruption"]): void {
-  const others = known.interruptions.filter((each) => each.at_ms !== told.at_ms);
-  known.interruptions = [...others, told].toSorted((a, b) => a.at_ms - b.at_ms);
+/** In order, and once each: what is told again replaces what was told. */
+function placed<T extends { at_ms: number }>(all: readonly T[], told: T): T[] {
+  return [...all.filter((each) => each.at_ms !== told.at_ms), told].toSorted((a, b) => a.at_ms - b.at_ms);
 }
 
 function lastMs(known: Draft): number {
@@ -169,6 +176,7 @@ export function eventsOf(call: CallDetail): CallEvent[] {
     ...call.transcript.map((data): CallEvent => ({ type: "transcript.turn", data })),
     ...call.tool_activity.map((data): CallEvent => ({ type: "tool.finished", data })),
     ...call.interruptions.map((data): CallEvent => ({ type: "barge_in", data })),
+    ...call.refused_onsets.map((data): CallEvent => ({ type: "onset.refused", data })),
     ...call.interventions.map((data): CallEvent => ({ type: "call.intervention", data })),
     ...call.keypad_entries.map((data): CallEvent => ({ type: "keypad.entry", data })),
     ...call.flow_switches.map((data): CallEvent => ({ type: "call.flow_switched", data })),

@@ -3,7 +3,7 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useMemo, useRef } from "react";
 import { useFlowName } from "@/api/flows";
 import { useTexts } from "@/i18n";
-import { clockTime, phone } from "@/lib/format";
+import { clockTime, count, phone } from "@/lib/format";
 import { Empty } from "@/ui/layout";
 import { Activity } from "lucide-react";
 import type { CallDetail } from "../queries";
@@ -98,11 +98,13 @@ function useMarks(call: CallDetail, followed: Followed, approvals: readonly Appr
     const rest: Mark[] = [
       ...followed.items.map((item) => markOf(item, t, name)),
       ...followed.known.interruptions.map((each): Mark => ({ key: `cut ${each.at_ms}`, atMs: each.at_ms, endMs: each.at_ms + each.reaction_ms, lane: "caller", text: each.verdict === "cut" ? t.spokeOver : t.spokeOverBack, detail: [t.ms(each.reaction_ms), whyText(t, each)].filter(Boolean).join(" · ") })),
+      ...followed.known.refused.map((each): Mark => ({ key: `refused ${each.at_ms}`, atMs: each.at_ms, endMs: each.until_ms, lane: "caller", text: t.marks.refused, detail: whyText(t, { onset: each.onset, refusal: each.reason }) })),
+      ...(call.more_refused_onsets ? [{ key: "more refused", atMs: followed.known.refused.at(-1)?.until_ms ?? 0, endMs: null, lane: "caller", text: t.moreRefused(count(call.more_refused_onsets)) } satisfies Mark] : []),
       ...approvals.map(({ approval, atMs, key }): Mark => ({ key, atMs, endMs: callMs(approval.decided_at ?? "", approval.decided_at ? call.answered_at : null), lane: "person", text: approval.summary, detail: states[approval.state] })),
       ...call.recording_pauses.map((each): Mark => ({ key: `pause ${each.start_ms}`, atMs: each.start_ms, endMs: each.end_ms, lane: "call", text: t.recordingPaused(each.cause) })),
     ];
     return [begin, ...rang, ...rest.toSorted((a, b) => a.atMs - b.atMs), ...end];
-  }, [call, followed.items, followed.known.interruptions, approvals, t, tc, states, name]);
+  }, [call, followed.items, followed.known.interruptions, followed.known.refused, approvals, t, tc, states, name]);
 }
 
 type CallTexts = ReturnType<typeof useTexts<"call">>;

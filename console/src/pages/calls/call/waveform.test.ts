@@ -36,3 +36,10 @@ it("marks what was cut off in a turn that isn't here", () => {
     ["unheard 2300", 2.3, 4],
   ]);
 });
+
+it("marks what did not stop the agent", () => {
+  const known = takeIn(NOTHING, [{ type: "onset.refused", data: { at_ms: 3000, until_ms: 3140, onset: "hiss", reason: "echo" } }], null);
+  const [mark] = marks({ recording_pauses: [] }, known);
+  expect([mark?.id, mark?.start, mark?.end, mark?.channel]).toEqual(["refused 3000", 3, 3.16, 0]);
+  expect(mark?.why && whyText(call, mark.why)).toBe("Not stopped for a hiss as of an s: as loud as the agent's own echo, or a copy of it");
+});

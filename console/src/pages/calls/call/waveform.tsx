@@ -8,9 +8,11 @@ import type { CallDetail } from "../queries";
 import type { Known, Said } from "./events";
 import type { Peaks } from "./peaks";
 import type { Playback } from "./playback";
-import { type Why, whyText } from "./why";
+import { type Refused, type Why, whyText } from "./why";
 
 const CHANNEL_PX = 44;
+/** The last time at which a sound was heard is that of a frame's beginning. */
+const FRAME_MS = 20;
 /** The caller's channel, where it is marked what was judged over the agent; and the agent's: what it was cut off in, and what was not heard. */
 const [CALLER, AGENT] = [0, 1];
 
@@ -92,7 +94,7 @@ function tint(name: string, share: number): string {
 }
 
 /** What is marked, and how. */
-const MARKS = { judged: tint("--color-caller", 26), over: tint("--color-warn", 40), unheard: tint("--color-bad", 32), resumed: tint("--color-info", 32), pause: tint("--color-line-strong", 35) } as const;
+const MARKS = { judged: tint("--color-caller", 26), refused: tint("--color-line-strong", 60), over: tint("--color-warn", 40), unheard: tint("--color-bad", 32), resumed: tint("--color-info", 32), pause: tint("--color-line-strong", 35) } as const;
 type MarkName = keyof typeof MARKS;
 
 interface Marked {
@@ -103,7 +105,7 @@ interface Marked {
   color: string;
   /** None for what concerns both. */
   channel: number | null;
-  why?: Why;
+  why?: Why | Refused;
 }
 
 /** A mark as a part of the picture: a click on it is one on the place under it. */
@@ -146,7 +148,7 @@ function Legend({ regions }: { regions: readonly Marked[] }) {
 export function marks(call: Pick<CallDetail, "recording_pauses">, known: Known): Marked[] {
   const turns = new Map([...known.items.values()].filter((item): item is Said => item.kind === "said" && item.seq !== null).map((said) => [said.seq, said]));
   const found: Marked[] = [];
-  const add = (name: MarkName, from: number, to: number, channel: number | null = null, why?: Why): void => {
+  const add = (name: MarkName, from: number, to: number, channel: number | null = null, why?: Why | Refused): void => {
     if (to > from) found.push({ id: `${name} ${from}`, start: from / 1000, end: to / 1000, color: MARKS[name], channel, ...(why && { why }) });
   };
   for (const each of known.interruptions) {
@@ -160,6 +162,7 @@ export function marks(call: Pick<CallDetail, "recording_pauses">, known: Known):
     add(each.verdict === "cut" ? "over" : "resumed", each.at_ms, overTo, AGENT);
     if (each.verdict === "cut") add("unheard", overTo, end ?? 0, AGENT);
   }
+  for (const { at_ms, until_ms, onset, reason } of known.refused) add("refused", at_ms, until_ms + FRAME_MS, CALLER, { onset, refusal: reason });
   for (const pause of call.recording_pauses) add("pause", pause.start_ms, pause.end_ms ?? pause.start_ms + 1000);
   return found;
 }

@@ -1,0 +1,259 @@
+"""`python -m bench.faults`: a running `hum up`, whose programs are killed in turn while callers talk and others ring.
+
+The carrier and the model are stand-ins in this process.  Some callers stay all the time and press a key now and then; others
+ring, hear the agent, and hang up.  One that hears no agent was refused; a fault is over when nobody is refused any more.
+In the end the record of each that stayed is compared with the keys that it has pressed.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvloop
+
+from bench import programs
+from hum import home
+from hum.settings import environment
+from hum.sockets import free_port
+from sandbox.openai import Model
+from sandbox.twilio import Call, Carrier
+
+ACCOUNT, TOKEN, KEY, NUMBER, CALLER = "AC" + "1" * 32, "carrier-token", "sk-test", "+13175550100", "+13175550199"
+UP_SECONDS, SETTLE_SECONDS, HEARD_SECONDS = 180.0, 5.0, 30.0
+KEY_SECONDS = 6
+HEARS: dict[str, Any] = {"do": "wait_for_agent_to_talk", "for_ms": 200, "timeout_ms": 20_000}
+RINGS = (HEARS, {"do": "wait", "ms": 1_000})
+STAYS = (
+    HEARS,
+    *(
+        step
+        for number in range(200)
+        for step in ({"do": "wait", "ms": KEY_SECONDS * 1000}, {"do": "press", "digits": str(number % 10)})
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What callers noticed of one fault.  `normal_seconds`: from the fault to the last ring that no agent answered."""
+
+    fault: str
+    rang: int
+    refused: int
+    cut: int
+    normal_seconds: float
+
+
+class Up:
+    """A running `hum up`, and the processes of its programs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def program(self, name: str) -> int:
+        """The supervisor, where a program has several processes."""
+        found = [each for each in home.read_facts(self._folder, "programs.json")["programs"] if each["name"] == name]
+        return int(max(found, key=lambda each: bool(each["serves"]))["pid"])
+
+    def worker(self, plane: str) -> int:
+        """One of the processes of a plane that has several."""
+        (path, *_) = sorted(self._folder.glob(f"workers-{plane}-*.json"), key=lambda path: -path.stat().st_mtime)
+        return int(home.read_facts(self._folder, path.name)["workers"][0]["pid"])
+
+    def postgres(self) -> int:
+        return int((self._folder / "postgres/data/postmaster.pid").read_text().split("\n")[0])
+
+
+FAULTS: dict[str, Callable[[Up], int]] = {
+    "worker": lambda up: up.program("worker"),
+    "control": lambda up: up.program("control"),
+    "media, one of two": lambda up: up.worker("media"),
+    "gateway, one of two": lambda up: up.worker("gateway"),
+    "supervisor of media": lambda up: up.program("media"),
+    "supervisor of gateway": lambda up: up.program("gateway"),
+    "PostgreSQL (embedded)": Up.postgres,
+}
+
+
+def served(call: Call) -> bool:
+    """Whether a caller who has hung up had heard an agent, and nothing but that."""
+    agent = {verb.name for verb in call.verbs} == {"Connect"} and any(each.playout.segments for each in call.streams)
+    return agent and call.hung_up_by == "caller" and not call.sentences
+
+
+async def measure(asked: argparse.Namespace) -> tuple[list[Row], dict[str, int]]:
+    """A row for each fault, and how the records of those that stayed compare with what they did."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults.")))
+        model = await stack.enter_async_context(Model.serve(api_key=KEY))
+        carrier = await stack.enter_async_context(
+            Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER], say_ms_per_char=0)
+        )
+        http = await stack.enter_async_context(_running(folder, carrier, model))
+        flow = {"name": "F", "greeting": "Hello and welcome to the clinic. We are glad that you call."}
+        made = (await http.post("/api/flows", json=flow)).raise_for_status().json()
+        (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": made["id"]})).raise_for_status()
+        steady = list[Call]()
+        for _ in range(asked.calls):
+            steady.append(await carrier.ring(NUMBER, _number(len(steady)), STAYS))
+            await asyncio.sleep(0.2)
+        for call in steady:
+            await asyncio.wait_for(call.journal.find("agent.audible"), HEARD_SECONDS)
+        up = Up(folder)
+        rows = [await _fault(name, up, carrier, steady, asked) for name in asked.only or FAULTS]
+        await asyncio.sleep(SETTLE_SECONDS)
+        pressed = {_number(at): _pressed(call) for at, call in enumerate(steady)}
+        for call in steady:
+            call.hang_up()
+        await asyncio.gather(*(call.ended() for call in steady))
+        return rows, await _compare(http, pressed)
+
+
+@asynccontextmanager
+async def _running(folder: Path, carrier: Carrier, model: Model) -> AsyncIterator[httpx.AsyncClient]:
+    """`hum up`, and a client of it that is an admin."""
+    gateway = f"127.0.0.1:{free_port('127.0.0.1')}"
+    settings = environment() | {
+        "HUM_HOME": str(folder),
+        "HUM_GATEWAY_LISTEN": gateway,
+        "HUM_CONTROL_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
+        "HUM_MEDIA_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
+        "HUM_MAX_CALLS_PER_CALLER": "1000",
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_API_BASE_URL": carrier.url,
+        "OPENAI_API_KEY": KEY,
+        "OPENAI_BASE_URL": model.url,
+    }
+    hum = [sys.executable, "-m", "hum.cli"]
+    log = (folder / "up.log").open("wb")
+    async with programs.running(*hum, "up", env=settings, stdout=log, stderr=log, patience_seconds=60) as process:
+        async with asyncio.timeout(UP_SECONDS):
+            while "Stop with Ctrl-C." not in (folder / "up.log").read_text():
+                if process.poll() is not None:
+                    raise SystemExit((folder / "up.log").read_text())
+                await asyncio.sleep(0.2)
+
+        async def admin(*arguments: str) -> dict[str, Any]:
+            done = await asyncio.to_thread(
+                subprocess.run, [*hum, "admin", *arguments], env=settings, check=True, capture_output=True
+            )
+            answer: dict[str, Any] = json.loads(done.stdout)
+            return answer
+
+        org = await admin("create-org", "--name", "Clinic", "--owner-email", "o@clinic.example")
+        key = await admin("create-api-key", "--org", org["id"], "--role", "admin")
+        headers = {"Authorization": f"Bearer {key['key']}"}
+        async with httpx.AsyncClient(
+            base_url=f"http://{gateway}", headers=headers, trust_env=False, timeout=60
+        ) as http:
+            yield http
+
+
+async def _fault(name: str, up: Up, carrier: Carrier, steady: list[Call], asked: argparse.Namespace) -> Row:
+    """Kill one, let others ring, and wait until they have left."""
+    rang = list[tuple[float, Call]]()
+    over = sum(call.is_over for call in steady)
+    begun = time.monotonic()
+    for number in range(int(asked.seconds * asked.rings_per_second)):
+        if number == int(asked.rings_per_second):
+            os.kill(FAULTS[name](up), signal.SIGKILL)
+            begun = time.monotonic()
+        rang.append((time.monotonic(), await carrier.ring(NUMBER, CALLER, RINGS)))
+        await asyncio.sleep(1 / asked.rings_per_second)
+    await asyncio.gather(*(call.ended(90) for _, call in rang))
+    refused = [at for at, call in rang if not served(call)]
+    await asyncio.sleep(SETTLE_SECONDS)
+    row = Row(
+        name, len(rang), len(refused), sum(call.is_over for call in steady) - over, max(refused, default=begun) - begun
+    )
+    print(f"| {row.fault} | {row.rang} | {row.refused} | {row.cut} | {row.normal_seconds:.1f} s |", flush=True)
+    return row
+
+
+def _number(at: int) -> str:
+    """The telephone of a caller who stays."""
+    return f"+1415555{at:04d}"
+
+
+def _pressed(call: Call) -> list[str]:
+    return [each["digit"] for each in call.journal.of("caller.pressed")]
+
+
+def unanswered(keys: Sequence[str], told: Sequence[str]) -> int:
+    """How many of these keys are missing in their order from what was told."""
+    left = list(told)
+    return sum(not (left and left[0] == key and left.pop(0)) for key in keys)
+
+
+async def _compare(http: httpx.AsyncClient, pressed: dict[str, list[str]]) -> dict[str, int]:
+    """What the records lack of the keys, each of which the agent repeats, but for the last, which it may not have got to; turns that are
+    there twice; and keys that it repeated once more, in another process, since it had been broken off.
+    """
+    found = {"calls": 0, "keys": 0, "unanswered": 0, "turns": 0, "doubles": 0, "said again": 0, "not completed": 0}
+    async with asyncio.timeout(60):
+        while True:
+            mine = [each for each in await _all(http, "/api/calls", "calls") if each["from"] in pressed]
+            if len(mine) == len(pressed) and all(each["ended_at"] for each in mine):
+                break
+            await asyncio.sleep(0.5)
+    for each in mine:
+        turns = await _all(http, f"/api/calls/{each['id']}/turns", "turns")
+        turns.sort(key=lambda turn: turn["seq"])
+        said = " ".join(turn["text"] for turn in turns if turn["role"] == "agent")
+        told = re.findall(r"entered (\d)", said)
+        once = [key for key, before in zip(told, ["", *told], strict=False) if key != before]
+        keys = pressed[each["from"]]
+        found["calls"] += 1
+        found["keys"] += len(keys)
+        found["unanswered"] += unanswered(keys[:-1], once)
+        found["said again"] += len(told) - len(once)
+        found["turns"] += len(turns)
+        found["doubles"] += len(turns) - len({turn["item_id"] for turn in turns})
+        found["not completed"] += each["status"] != "completed"
+    return found
+
+
+async def _all(http: httpx.AsyncClient, path: str, name: str) -> list[dict[str, Any]]:
+    """Every page of a list."""
+    found: list[dict[str, Any]] = []
+    params: dict[str, str] | None = {"limit": "100"}
+    while params is not None:
+        page = (await http.get(path, params=params)).raise_for_status().json()
+        found += page[name]
+        params = {"limit": "100", "cursor": page["next_cursor"]} if page["next_cursor"] else None
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.faults", description=__doc__)
+    parser.add_argument("--calls", type=int, default=50, help="callers who stay")
+    parser.add_argument(
+        "--seconds", type=float, default=12.0, help="for how long others ring, a second of it before the fault"
+    )
+    parser.add_argument("--rings-per-second", type=float, default=3.0)
+    parser.add_argument("--only", nargs="*", choices=FAULTS)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    asked = parser.parse_args(arguments)
+    print("| killed | rang | refused | of those that talked, cut | normal after |\n| --- | --- | --- | --- | --- |")
+    rows, found = uvloop.run(measure(asked))
+    print(f"\nrecords of those that stayed: {found}")
+    if asked.json is not None:
+        asked.json.write_text(json.dumps({"rows": [asdict(row) for row in rows], "records": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
