@@ -174,7 +174,7 @@ def spoken(name: str, samples: Wave, level_db: float) -> Prompt:
     samples = telephone(samples)
     size = len(samples) // FRAME * FRAME
     power = (samples[:size].reshape(-1, FRAME) ** 2).mean(axis=1)
-    loud = power > power.max() / 10**2.5
+    loud = power > np.max(power) / 10**2.5
     scaled = samples * (10 ** (level_db / 20) / np.sqrt(power[loud].mean()))
     # To the sample: the first one in that frame that is not more than 10 dB below the frame's mean.
     frame = int(np.argmax(loud))

@@ -101,7 +101,7 @@ def offer_of(call_id: str, sdp: str, token: str) -> pb.LinkDown:
     return pb.LinkDown(browser=pb.BrowserOffer(call_id=call_id, token=token, sdp=sdp))
 
 
-def loudest_hz(samples: NDArray[np.int16], rate: int = 8_000) -> np.float64:
+def loudest_hz(samples: NDArray[np.int16], rate: int = 8_000) -> float:
     """The frequency that dominates."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
-    return spectrum.argmax() * rate / len(samples)
+    return float(np.argmax(spectrum)) * rate / len(samples)
