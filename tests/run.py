@@ -14,7 +14,7 @@ from tests.topics import TOPICS, missing, quick
 
 PYTEST = [sys.executable, "-m", "pytest", "-rs"]
 #: Some of them wait for real time at any moment: two processors have enough to do with so many.
-WORKERS = 4
+WORKERS = 6
 
 
 def command(topic: str | None) -> tuple[list[str], dict[str, str]]:
