@@ -21,9 +21,10 @@ $(CORE): $(READY) $(wildcard media/*.py media/*/*.py)
 	@$(BIN)/python -m media.compile
 	@test ! -d media/_native || touch $@
 
-# The web console.  Without npm it says so, and `/` is a plain page.
+# The web console.  Without npm it says so, and `/` is a plain page.  In .ci/run it waits for the tools that are installed beside it.
 CONSOLE := gateway/static/index.html
-$(CONSOLE): console/package-lock.json console/index.html console/vite.config.ts console/build.py $(shell find console/src console/public -type f ! -name schema.d.ts) | $(READY)
+CONSOLE_TOOLS := console/node_modules/.ready
+$(CONSOLE): console/package-lock.json console/index.html console/vite.config.ts console/build.py $(shell find console/src console/public -type f ! -name schema.d.ts) | $(READY) $(if $(CI),$(CONSOLE_TOOLS))
 	@$(BIN)/python console/build.py
 
 # --- running ------------------------------------------------------------------------------------------------------
@@ -40,7 +41,6 @@ up: $(CORE) $(CONSOLE)
 console: $(CONSOLE) console/src/api/schema.d.ts
 
 NPM = cd console && PATH="$(CURDIR)/$(BIN):$$PATH" npm
-CONSOLE_TOOLS := console/node_modules/.ready
 $(CONSOLE_TOOLS): console/package-lock.json | $(READY)
 	$(NPM) ci --silent
 	@touch $@
@@ -121,16 +121,29 @@ peers: .venv-oidc/.ready .venv-clients/.ready .venv-deploy/.ready
 	cd .venv-clients/npm && PATH="$(CURDIR)/.venv-clients/bin:$$PATH" npm ci --silent
 	@touch $@
 
-static: $(READY) console-check
+# In parts, which a parallel make runs beside each other, the longest first.
+.PHONY: types lint contract-check
+static: types console-check lint contract-check
+
+types: $(READY)
+	$(BIN)/mypy
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
+
+contract-check: $(READY)
 	$(BIN)/python proto/contract.py check
 	$(BIN)/python proto/contract.py breaking
 	$(BIN)/python -m gateway.openapi | $(BIN)/openapi-spec-validator -
+
+# Read all tests, so that an error in one is known and their bytecode stands.
+.PHONY: tests-read
+tests-read: $(READY)
+	@$(BIN)/python -m pytest --collect-only -qq > /dev/null
 
 # Short versions; docs/benchmarks/ tells how the long ones are run.
 bench: $(CORE)
