@@ -179,6 +179,7 @@ docs: $(READY)
 	$(BIN)/python -m hum.authorization > docs/authorization.md
 	$(BIN)/python -m hum.eventtypes > docs/events.md
 	$(BIN)/python -m gateway.payloads docs/webhooks.md
+	$(BIN)/python -m storage.schema > storage/schema.sql
 
 # Makes proto/ the contract that later changes are compared with; add a line to CHANGELOG.md.
 release-contract: $(READY)

@@ -21,7 +21,7 @@ CLOSE = """
      WHERE closed_xid IS NULL AND ends_at < clock_timestamp() - $1::interval
 """
 OLDEST = """
-    SELECT month, CASE month WHEN 0 THEN 'earlier' ELSE to_char(hum.month_begins(month) AT TIME ZONE 'UTC', 'YYYY-MM') END AS name,
+    SELECT month, to_char(hum.month_begins(month) AT TIME ZONE 'UTC', 'YYYY-MM') AS name,
            coalesce(archived_id, hum.month_id(month) - 1) AS archived_id, archive_files, archived_at
       FROM event_months
      WHERE dropped_at IS NULL AND closed_xid IS NOT NULL AND ends_at < now() - make_interval(months => $1)
@@ -68,7 +68,7 @@ class MonthRow:
     """A month that is over, and how far it is archived; `month` counts from the year 0."""
 
     month: int
-    #: `2026-11`, or `earlier`: all that was there before there were months.
+    #: `2026-11`.
     name: str
     archived_id: int
     archive_files: int

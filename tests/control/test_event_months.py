@@ -114,22 +114,3 @@ async def test_a_month_that_a_reader_has_not_read_stays(
         assert len(await events.read_behind_horizon(tx, "slow", Start.BEGINNING)) == 1
     await months.sweep(two.db, Files(tmp_path), settings())
     assert not await is_there(root)
-
-
-async def test_what_was_there_before_months_is_dropped_as_they_are(
-    two: Two, root: "asyncpg.Connection[asyncpg.Record]", tmp_path: Path
-) -> None:
-    await root.execute(
-        "INSERT INTO events (id, public_id, org_id, type, subject_id, data) VALUES (7, $1, $2, 't', $1, '{}')",
-        ids.new(),
-        two.mine,
-    )
-    await months.sweep(two.db, Files(tmp_path), settings())
-    assert await root.fetchval("SELECT count(*) FROM events") == 1, "it is young"
-    await root.execute("UPDATE event_months SET ends_at = now() - interval '32 days' WHERE month = 0")
-    await months.sweep(two.db, Files(tmp_path), settings())
-    assert await root.fetchval("SELECT to_regclass('events_earlier') IS NULL")
-    assert len(lines(tmp_path / "events/earlier/000001.jsonl.gz")) == 1
-    async with two.db.tenant(two.mine) as tx:
-        await events.append(tx, two.mine, ids.new(), TICK, id=ids.new())
-    assert await root.fetchval("SELECT count(*) FROM events") == 1

@@ -95,6 +95,6 @@ def test_two_builds_of_a_commit_are_the_same_bytes(tmp_path: Path, monkeypatch: 
     assert wheels[0].read_bytes() == wheels[1].read_bytes()
     with zipfile.ZipFile(wheels[0]) as wheel:
         names = wheel.namelist()
-        assert "gateway/static/index.html" in names and "storage/migrations/0001_base.sql" in names
+        assert "gateway/static/index.html" in names and "storage/migrations/0001_tenants.sql" in names
         assert not [each for each in names if each.endswith((".so", ".pyc"))]
         assert {each.date_time[0] for each in wheel.infolist()} == {2023}, "the commit's time, not the builder's"

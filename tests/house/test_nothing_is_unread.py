@@ -211,6 +211,6 @@ def test_columns_in_the_page_exist() -> None:
     sql = "\n".join(path.read_text() for path in sorted((ROOT / "storage" / "migrations").glob("*.sql")))
     assert columns
     for table, column in columns:
-        created = re.search(rf"CREATE TABLE {table} \(.*?\n\);", sql, re.DOTALL)
+        created = re.search(rf"CREATE TABLE {table} \(.*?\n\)", sql, re.DOTALL)
         assert created, table
         assert re.search(rf"\b{column}\b", created[0]) or f"ADD COLUMN {column} " in sql, f"{table}.{column}"

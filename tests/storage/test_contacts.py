@@ -3,63 +3,14 @@
 import asyncio
 from uuid import UUID
 
-import asyncpg
-import pytest
-
 from hum import ids
 from hum.clock import now
-from storage import call_events, call_records, calls, contacts, voicemails
-from storage import migrate as module
-from storage.call_records import Filter, Query
+from storage import call_events, calls, contacts, voicemails
 from storage.calls import NewCall
 from storage.contacts import Imported
-from storage.db import Db
-from storage.migrate import migrate, migrations
 from tests.storage.conftest import Two
 
-BEFORE = """
-    INSERT INTO organizations (org_id, name) VALUES ('00000000-0000-0000-0000-000000000001', 'Clinic');
-    INSERT INTO contacts (id, org_id, phone_e164, name)
-    VALUES ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-000000000001', '+13175550199', 'Zoë Müller'),
-           ('00000000-0000-0000-0000-00000000000b', '00000000-0000-0000-0000-000000000001', '+13175550198', NULL);
-    INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, contact_id, created_at)
-    SELECT ('00000000-0000-0000-0000-00000000010' || n)::uuid, '00000000-0000-0000-0000-000000000001',
-           CASE n WHEN 1 THEN 'inbound' ELSE 'outbound' END, 'completed', '+13175550199', '+13175550100',
-           '00000000-0000-0000-0000-00000000000a', '2026-03-01'
-      FROM generate_series(1, 2) n;
-    INSERT INTO call_search (org_id, call_id, words)
-    VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000101', 'plumber');
-    INSERT INTO call_tags (org_id, call_id, tag)
-    VALUES ('00000000-0000-0000-0000-000000000001', '00000000-0000-0000-0000-000000000101', 'vip');
-"""
 ORG = UUID(int=1)
-
-
-async def test_rows_that_are_there_are_taken_along(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = migrations()
-    monkeypatch.setattr(module, "migrations", lambda: [each for each in whole if each.version < 5])
-    await migrate(empty_database)
-    connection = await asyncpg.connect(empty_database)
-    await connection.execute(BEFORE)
-    await connection.close()
-    monkeypatch.setattr(module, "migrations", lambda: whole)
-    await migrate(empty_database)
-    db = await Db.open(empty_database, size=2)
-    async with db.tenant(ORG) as tx:
-        found = await contacts.search(tx, "zoe mull", None, None, None, 5)
-        assert [(row.name, row.said_by_lookup) for row in found] == [
-            ("Zoë Müller", {"name": "Zoë Müller", "caller_name": "Zoë Müller"})
-        ]
-        assert [row.name for row in await contacts.page(tx, None, 5)] == [None, "Zoë Müller"]
-        assert [row.id.int & 0xF for row in await call_records.page(tx, Filter(tag="vip"), None, 5)] == [1]
-        everything = Filter()
-        assert len(await call_records.search(tx, Query("plumber"), everything, None, 5)) == 1, "what was said is kept"
-        number = Query("5550199", "5550199")
-        assert [row.id.int & 0xF for row in await call_records.search(tx, number, everything, None, 5)] == [2]
-        assert [row.direction for row in await call_records.page(tx, Filter(contact_e164="+13175550100"), None, 5)] == [
-            "outbound"
-        ]
-    await db.close()
 
 
 async def test_the_door_knows_one_organization(two: Two) -> None:

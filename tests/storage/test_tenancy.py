@@ -142,6 +142,16 @@ async def test_every_sql_constant_prepares(two: Two) -> None:
     await connection.close()
 
 
+async def test_addresses_that_differ_in_case_are_one_person(two: Two) -> None:
+    add = "INSERT INTO users (id, email) VALUES ($1, $2)"
+    async with two.db.system() as tx:
+        await tx.execute(add, ids.new(), "Mike@example.com")
+        await tx.execute(add, ids.new(), "mi\u212ae@example.com")  # KELVIN SIGN, which Unicode folds to k
+    with pytest.raises(asyncpg.UniqueViolationError):
+        async with two.db.system() as tx:
+            await tx.execute(add, ids.new(), "mIKE@EXAMPLE.com")
+
+
 def test_migrations_say_tenant_table_for_each_org_id() -> None:
     sql = "\n".join(each.sql for each in migrations())
     made = set(re.findall(r"CREATE TABLE (\w+) \(\s*(?:id uuid PRIMARY KEY,\s*)?org_id uuid", sql))
