@@ -287,7 +287,7 @@ def _limits(settings: ControlSettings) -> Limits:
             settings.unknown_rate_burst,
             "Too many sign-ins or unknown credentials from your address",
         ),
-        kept_kb=Rates(KEPT_KB_PER_SECOND, KEPT_KB_BURST, "Your organization has sent too much in too short a time"),
+        stored_kb=Rates(KEPT_KB_PER_SECOND, KEPT_KB_BURST, "Your organization has sent too much in too short a time"),
     )
 
 

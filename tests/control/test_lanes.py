@@ -66,7 +66,7 @@ async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_known_credentials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "MOST_KNOWN", 2)
+    monkeypatch.setattr(admission, "MAX_RECENT_CREDENTIALS", 2)
     limits = Limits(Rates(1, 1), Rates(1, 1), Rates(1, 1), Rates(1, 1))
     admitting = admission.Admission(None, [bytes(32)], limits, Lanes(1, 1), lambda: 0.0)  # type: ignore[arg-type]
     who = Principal(ONE, "admin", (), ids.new(), None, None, "k")
