@@ -293,13 +293,13 @@ async def test_a_link_ends_whose_reports_the_database_has_lost(desk: Desk) -> No
         assert down is not None and down.acknowledged_seq == len(links) - 1
         for seq in range(1, 4):
             await link._store(runtime_pb2.ReportBatch(seq=seq))
-        await link._seen(runtime_pb2.NodeState(beat_ms=2_000))
+        await link._store_state(runtime_pb2.NodeState(beat_ms=2_000))
         async with desk.db.system() as tx:  # a standby takes over that had one of them
             await tx.execute("UPDATE media_links SET batch_seq = 1")
         with pytest.raises(LostReports):
             await link._store(runtime_pb2.ReportBatch(seq=4))
         with pytest.raises(LostReports):  # also when nothing is reported any more
-            await link._seen(runtime_pb2.NodeState(beat_ms=2_000))
+            await link._store_state(runtime_pb2.NodeState(beat_ms=2_000))
     async with desk.db.system() as tx:  # or one that had not even the link
         await tx.execute("DELETE FROM media_links")
     with pytest.raises(LostReports):
