@@ -60,7 +60,7 @@ class Desk:
         self._mailboxes = Mailboxes(Choices.of(settings))
 
     def means(self, ctx: Call) -> Means:
-        """Return the means of an answer, whose wait for a place ends before the gateway's deadline.
+        """Return the means of an answer, with a wait for a place that ends before the gateway's deadline.
 
         So the caller hears our prompt for a full deployment, not the gateway's apology.
         """

@@ -122,9 +122,9 @@ def route(facts: Facts, now: datetime) -> Decision:
     flow = facts.definition
     language = flow.get("language") if flow else None
     if flow is None or not facts.number_active:
-        return Refuse(*sentence(Sentence.NOBODY, language), "failed", "no_flow")
+        return Refuse(*sentence(Sentence.UNAVAILABLE, language), "failed", "no_flow")
     if not facts.is_within_plan:
-        return Refuse(*sentence(Sentence.NOBODY, language), "failed", "plan_limit")
+        return Refuse(*sentence(Sentence.UNAVAILABLE, language), "failed", "plan_limit")
     return Connect() if is_open(facts.business_hours_json, facts.time_zone, now) else after_hours(flow)
 
 
@@ -312,7 +312,7 @@ def instructions(
     definition: Mapping[str, Any],
     organization: str,
     time_zone: str,
-    who: str,
+    caller_context: str,
     now: datetime,
     *,
     is_open: bool = True,
@@ -329,7 +329,7 @@ def instructions(
     parts.append(prompting.clock(now, time_zone))
     if not is_open:
         parts.append("The business is closed now. Offer no transfer to anybody, whatever was said above.")
-    parts += [task, who]
+    parts += [task, caller_context]
     return "\n\n".join(filter(None, parts))
 
 

@@ -75,9 +75,9 @@ def facts(**changes: Any) -> calls.Facts:
     [
         ({}, calls.Connect()),
         ({"blocked": True, "definition": None}, calls.Reject("blocked", "blocked")),
-        ({"definition": None}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
-        ({"number_active": False}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
-        ({"is_within_plan": False}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "plan_limit")),
+        ({"definition": None}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"number_active": False}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"is_within_plan": False}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "plan_limit")),
         ({"business_hours_json": SHUT}, calls.Refuse(*sentence(Sentence.CLOSED, None), "completed", "after_hours")),
         ({"business_hours_json": OFFICE}, calls.Connect()),
         (
