@@ -56,7 +56,7 @@ def test_never_more_than_burst_and_rate(gaps_ms: list[float]) -> None:
 
 
 def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "MOST_BUCKETS", 3)
+    monkeypatch.setattr(rates, "MAX_BUCKETS", 3)
     limited = Rates(1, 1)
     for key in (b"a", b"b", b"c", b"d"):
         limited.take(key, 0)
