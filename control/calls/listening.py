@@ -16,7 +16,7 @@ from control.calls.channels import CHANGED
 from control.calls.commands import DONE, FULL, Commands
 from control.calls.ears import ListenerStream, ListenerStreams
 from control.calls.timeline import Timeline
-from control.feature import Deps, Place
+from control.feature import Deps, OwnAddress
 from hum import ids, wave
 from hum.clock import monotonic_ms
 from hum.errors import RateLimited, Unavailable
@@ -48,7 +48,7 @@ class Listening:
     def __init__(self, deps: Deps, settings: CallsSettings, listeners: ListenerStreams) -> None:
         self._db: Db = deps.db
         self._bus: Bus = deps.bus
-        self._place: Place = deps.place
+        self._own_address: OwnAddress = deps.own_address
         self._stopping, self._settings, self._listeners = deps.stopping, settings, listeners
         self._commands = Commands(deps.db, deps.bus, settings)
 
@@ -115,7 +115,7 @@ class Listening:
         Raises RateLimited, and Unavailable if the media process does not reach this process.
         """
         assert state.node is not None, "a process has the call"
-        listen = runtime_pb2.OpenEar(address=self._place.address, token=sound.token)
+        listen = runtime_pb2.OpenEar(address=self._own_address.address, token=sound.token)
         command = runtime_pb2.CallCommand(call_id=ids.show(Kind.CALL, state.id), listen=listen)
         outcome = await self._commands.carry_out(state.node, command)
         if outcome == FULL:

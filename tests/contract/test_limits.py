@@ -79,8 +79,8 @@ def test_what_costs_more_takes_more() -> None:
 class TestKept:
     @pytest.fixture
     def limits(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-        monkeypatch.setattr(app, "KEPT_KB_BURST", 200)
-        monkeypatch.setattr(app, "KEPT_KB_PER_SECOND", 0.01)
+        monkeypatch.setattr(app, "STORED_KB_BURST", 200)
+        monkeypatch.setattr(app, "STORED_KB_PER_SECOND", 0.01)
         return {"rate_burst": 10_000, "organization_rate_burst": 10_000}
 
     async def test_an_organization_fills_the_database_only_so_fast(self, edge: Edge) -> None:
