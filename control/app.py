@@ -135,7 +135,7 @@ class Control:
 
 
 def addresses(settings: ControlSettings, url: str) -> Addresses:
-    """Return the database's addresses, with a pooler's if there is one; `url`: the operator's or the embedded database's."""
+    """Return the addresses of the database at `url`, which is the operator's or embedded, and of its pooler."""
     return Addresses(
         url,
         settings.database_app_url,

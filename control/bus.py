@@ -1,8 +1,8 @@
 """The bus: short messages between control's processes.
 
 A message is only a hint to read the database.  `Bus` is the interface for features; `PostgresBus` implements it over
-LISTEN/NOTIFY, `control.natsbus.NatsBus` over NATS.  Hints are sent after their transaction's commit, and a server that dies
-before sends none.  So all listeners are also woken periodically.
+LISTEN/NOTIFY, `control.natsbus.NatsBus` over NATS.  Hints are sent after their transaction's commit, and a server that
+dies before sends none.  So all listeners are also woken periodically.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Bus(Protocol):
     """The connection between all processes of control."""
 
     def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None], key: str = "") -> Callable[[], None]:
-        """Call `listener` with every message of a channel, or those with `key` if the channel has keys; return the unsubscribe.
+        """Call `listener` with a channel's messages, only those with `key` if it has keys; return the unsubscribe.
 
         The listener is called with None when a message may have been lost.
         """
@@ -111,7 +111,7 @@ class Listeners:
         return unsubscribe
 
     def addresses(self) -> set[tuple[str, str]]:
-        """Return all channels without keys, and for channels with keys those that have a listener, as (channel, key)."""
+        """Return the (channel, key) pairs to listen to: all channels without keys, and the keys that have listeners."""
         keyless = {(channel.name, "") for channel in self._channels.values() if channel.key is None}
         return keyless | self._listening.keys()
 

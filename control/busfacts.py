@@ -1,7 +1,8 @@
 """`python -m control.busfacts`: the state of the servers of HUM_BUS_URL, as a JSON object for `hum doctor`.
 
 It connects to each server as the bus does.  The first that works publishes a test message for all others, since servers
-outside the cluster would not forward hints.  It stores nothing, and waits at most HUM_BUS_SILENT_SECONDS for each answer.
+outside the cluster would not forward hints.  It stores nothing, and waits at most HUM_BUS_SILENT_SECONDS for each
+answer.
 """
 
 import asyncio
@@ -59,8 +60,8 @@ class Server:
     async def _look_for_an_alert(self) -> None:
         """Find out whether the server ended the connection with a TLS alert.
 
-        With TLS 1.3, a server refuses our certificate after the handshake is over for us.  A client that writes then only
-        notices a lost connection, so this one only reads.
+        With TLS 1.3, a server refuses our certificate after the handshake is over for us.  A client that writes then
+        only notices a lost connection, so this one only reads.
         """
         at = urlsplit(self.url)
         with suppress(*AWAY):

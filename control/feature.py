@@ -1,7 +1,7 @@
 """The parts of a feature.  Each feature declares them in its own `feature.py`, and `control/app.py` composes them.
 
-A feature is built in the same way in `hum control`, which serves its services, and in `hum worker`, which runs its jobs,
-sweeps and readers.
+A feature is built in the same way in `hum control`, which serves its services, and in `hum worker`, which runs its
+jobs, sweeps and readers.
 """
 
 import asyncio
@@ -46,8 +46,8 @@ class Sweep:
 class Reader:
     """A reader of the outbox with a cursor: it gets each event of these types once, in the order of commits.
 
-    `handle` gets a batch in the transaction that moves the cursor.  An event that it can't handle is quarantined with the
-    reason, and the reader continues with the next.
+    `handle` gets a batch in the transaction that moves the cursor.  An event that it can't handle is quarantined with
+    the reason, and the reader continues with the next.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Reader:
     every_seconds: float
     #: Whether it also gets events with a deleted payload; most readers need none of those.
     takes_emptied: bool = False
-    #: Whether an organization's backlog beyond its share of a batch is read behind a cursor of its own, so that it delays no
-    #: other organization.  The order of commits then only holds within an organization.
+    #: Whether an organization's backlog beyond its share of a batch is read behind a cursor of its own, so that it
+    #: delays no other organization.  The order of commits then only holds within an organization.
     shares: bool = False
 
 

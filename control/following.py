@@ -1,11 +1,12 @@
 """Streams of an organization's changes as they happen.
 
-A query several times a second wakes the listeners of the organizations that have changes.  Changes are read in the order of
-commits from a table that retains them for a while, so that a client that loses its connection misses none.  A change names
-a resource, and the client gets the resource's current state: of ten changes while it was disconnected, it gets the last.
+A query several times a second wakes the listeners of the organizations that have changes.  Changes are read in the
+order of commits from a table that retains them for a while, so that a client that loses its connection misses none.  A
+change names a resource, and the client gets the resource's current state: of ten changes while it was disconnected, it
+gets the last.
 
-A client's position is a transaction.  An event has the transaction as its id if all changes up to it were sent.  An event in
-the middle of a transaction has no id, and is sent again to a client that resumes from an earlier position.
+A client's position is a transaction.  An event has the transaction as its id if all changes up to it were sent.  An
+event in the middle of a transaction has no id, and is sent again to a client that resumes from an earlier position.
 """
 
 import asyncio
@@ -37,9 +38,9 @@ Event = TypeVar("Event", bound=Message)
 class Shown:
     """The presentation of a kind of resource in a stream.
 
-    `some`: returns the existing ones of these resources, as messages of the contract.  `made` and `changed`: the members of
-    the stream's oneof for a new resource and for any other.  `gone`: returns the members for a deleted one; None to send
-    nothing.
+    `some`: returns the existing ones of these resources, as messages of the contract.  `made` and `changed`: the
+    members of the stream's oneof for a new resource and for any other.  `gone`: returns the members for a deleted one;
+    None to send nothing.
     """
 
     some: Callable[[Tx, Sequence[UUID]], Awaitable[Mapping[UUID, Any]]]
@@ -69,8 +70,8 @@ class Source:
 class Following(Generic[Event]):
     """A client that follows an organization.
 
-    `event`: the stream's response, which has a oneof with a member `resync`.  `kinds`: the kinds of resources that this client gets, and
-    their presentation.
+    `event`: the stream's response, which has a oneof with a member `resync`.  `kinds`: the kinds of resources that this
+    client gets, and their presentation.
     """
 
     def __init__(self, source: Source, org: UUID, event: type[Event], kinds: Mapping[str, Shown]) -> None:

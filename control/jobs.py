@@ -1,6 +1,7 @@
 """Jobs, which are enqueued in the transaction of the change that requires them and run by `hum worker`.
 
-A job's payload is the organization and the id of a row.  Jobs are never deduplicated: a job with nothing to do does nothing.
+A job's payload is the organization and the id of a row.  Jobs are never deduplicated: a job with nothing to do does
+nothing.
 """
 
 import json
@@ -33,7 +34,7 @@ async def enqueue_all(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None
 
 
 async def admit(tx: Tx, job: Job, org: UUID, excluded: int | None = None) -> None:
-    """As the system: enqueue an organization's deferred jobs up to its share, not counting the job `excluded`."""
+    """Enqueue an organization's deferred jobs up to its share, not counting the job `excluded`.  As the system."""
     await _queue(tx, job, org, await jobs.unpark(tx, job.name, org, job.per_organization, excluded))
 
 
@@ -50,7 +51,7 @@ async def _queue(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
 
 
 def _notification() -> str:
-    """Return PgQueuer's own notification of a new row; it is the same within a second, so a transaction sends it once."""
+    """Return PgQueuer's own notification of a new row, constant for a second so that a transaction sends it once."""
     queue = db_settings()
     event = {"type": "table_changed_event", "operation": "insert", "table": queue.queue_table, "channel": queue.channel}
     return json.dumps(event | {"sent_at": now().isoformat(timespec="seconds")})

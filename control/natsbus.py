@@ -3,9 +3,9 @@
     hum.<channel>          a hint for every process
     hum.<channel>.<key>    a message for the listener of that key, such as a command for a media process's link
 
-Our own loop reconnects, to the next server, and not the client library: over TLS that waits for a close from a server that
-has vanished.  A server counts as lost when it has not answered for `silent_seconds`.  Messages sent in that time are lost
-with it, and all listeners are woken after the reconnect.
+Our own loop reconnects, to the next server, and not the client library: over TLS that waits for a close from a server
+that has vanished.  A server counts as lost when it has not answered for `silent_seconds`.  Messages sent in that time
+are lost with it, and all listeners are woken after the reconnect.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class Servers:
 
 
 class Encrypted(Client):
-    """A client that sends nothing, in particular no password, to a server that does not offer TLS, or to an attacker in between."""
+    """A client that sends nothing, in particular no password, to a server or an attacker that does not offer TLS."""
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if initial_connection and info.get("tls_required") is not True:

@@ -17,7 +17,7 @@ LOWEST = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """The numbers of secrets that were resealed with the newest key, could not be opened, and are left, those included."""
+    """The numbers of secrets that were resealed, that could not be opened, and that are left, the latter included."""
 
     resealed: int
     unsealable: int

@@ -68,7 +68,7 @@ class ControlServer:
         return self.port
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new requests, let those in flight finish within `seconds`, then stop.  Streams watch `Deps.stopping`."""
+        """Refuse new requests, finish those in flight within `seconds`, then stop.  Streams watch `Deps.stopping`."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(seconds)
 

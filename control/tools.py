@@ -1,7 +1,7 @@
 """The tools of agents, in one registry for calls, texts and events.
 
-Features declare tools.  A tool is offered where its channels and `parameters` allow.  Its arguments are validated before it
-runs, its time and its result are limited, and a failure becomes a sentence that the agent can say.
+Features declare tools.  A tool is offered where its channels and `parameters` allow.  Its arguments are validated
+before it runs, its time and its result are limited, and a failure becomes a sentence that the agent can say.
 """
 
 import asyncio
@@ -66,8 +66,8 @@ class FlowVersion:
 class Situation:
     """The facts that decide which tools an agent is offered, and with which arguments.
 
-    They are evaluated when a stream or a turn begins, and whenever a tool is run.  A conversation of texts has no carrier's
-    call, and is inbound.
+    They are evaluated when a stream or a turn begins, and whenever a tool is run.  A conversation of texts has no
+    carrier's call, and is inbound.
     """
 
     definition: Definition
@@ -125,15 +125,15 @@ class Result:
 
     output: Any
     ok: bool = True
-    #: The reason with which the call leaves its stream after the agent has finished speaking, for the step that the tool
-    #: has stored as owed.
+    #: The reason with which the call leaves its stream after the agent has finished speaking, for the step that the
+    #: tool has stored as owed.
     leaves: str | None = None
     #: The flow to which the call is handed over after the agent has finished speaking.
     switches_to: FlowVersion | None = None
     #: Keys to press as tones after the agent has finished speaking.
     digits: str | None = None
-    #: In texts and for events: an effect of the tool when the turn or run ends, in the transaction that stores its outcome.
-    #: A turn that fails has no effect, and a turn that is retried has it once.
+    #: In texts and for events: an effect of the tool when the turn or run ends, in the transaction that stores its
+    #: outcome.  A turn that fails has no effect, and a turn that is retried has it once.
     at_end: "AtEnd | None" = None
     #: In texts: the agent writes nothing more, not even a reply.
     silences: bool = False
@@ -164,10 +164,10 @@ BUILT_IN = Origin("built_in")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool.  `parameters` returns the JSON Schema (2020-12) of its arguments, or None if the situation does not allow it.
+    """A tool.  `parameters` returns the JSON Schema (2020-12) of its arguments, or None if it is not offered.
 
-    A tool without `run` is executed by the media process itself, even if control is unavailable: it pauses or resumes the
-    recording if `recording` is set, else it ends the call.  `fixed`: arguments that the agent can't choose.
+    A tool without `run` is executed by the media process itself, even if control is unavailable: it pauses or resumes
+    the recording if `recording` is set, else it ends the call.  `fixed`: arguments that the agent can't choose.
     """
 
     name: str
@@ -249,7 +249,7 @@ class Registry:
         return list(offered_tools.values())
 
     async def run(self, channel: ToolChannel, name: str, arguments_json: str, context: ToolContext) -> Result:
-        """Run a tool that the agent is offered within its time limit, or request approval; a failure is a result too."""
+        """Run a tool that the agent is offered within its time limit, or request approval; a failure is a result."""
         return await self._run(channel, name, arguments_json, context, is_approved=False)
 
     async def run_approved(self, channel: ToolChannel, name: str, arguments_json: str, context: ToolContext) -> Result:
@@ -300,7 +300,7 @@ class Registry:
 
 
 def approved(situation: Situation) -> Sequence[Tool]:
-    """Return the organization's own tools that a flow allows its agent: those in its `tools_json`, or all without it."""
+    """Return the organization's own tools that a flow allows: those in its `tools_json`, or all without it."""
     tools_json = situation.definition.get("tools_json")
     if tools_json is None:
         return situation.own_tools

@@ -184,7 +184,10 @@ class Worker:
     # The queue.
 
     async def _work(self) -> None:
-        """Run the queue until asked to stop, and restart it when it fails.  Raises AWAY, after every connection is lost."""
+        """Run the queue until asked to stop, and restart it when it fails.
+
+        Raises AWAY, after every connection is lost.
+        """
         failures = 0
         while not self._stop.is_set():
             began = asyncio.get_running_loop().time()

@@ -51,8 +51,8 @@ def midnight(day: date, time_zone: str) -> datetime:
 def percentile(bands: Iterable[tuple[int, int]], share: float, ratio: float) -> int | None:
     """Return the wait in ms that this share of turns did not exceed, as the middle of its band; None without turns.
 
-    `bands` are (band, turns), shortest first.  Each band is `ratio` times as wide as the one before: with 1.1, the error is
-    at most 5 %.
+    `bands` are (band, turns), shortest first.  Each band is `ratio` times as wide as the one before: with 1.1, the
+    error is at most 5 %.
     """
     band_counts = list(bands)
     threshold = share * sum(turns for _, turns in band_counts)

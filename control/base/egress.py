@@ -1,7 +1,7 @@
 """Pure rules for customers' URLs, without look-up and sockets (`control/clients/http.py` has those).
 
-A URL is checked twice.  `parse_url` checks its text, also when it is saved.  `Policy.refusal` checks every address of its
-host when connecting.  Addresses are compared as numbers: `::ffff:7f00:1` and `127.0.0.1` are the same.
+A URL is checked twice.  `parse_url` checks its text, also when it is saved.  `Policy.refusal` checks every address of
+its host when connecting.  Addresses are compared as numbers: `::ffff:7f00:1` and `127.0.0.1` are the same.
 
 Sources: IANA's special-purpose address registries; OWASP's SSRF cheat sheet; RFC 6052 (NAT64), RFC 3056 (6to4),
 RFC 4380 (Teredo); WHATWG URL on hosts that end in a number.
@@ -49,7 +49,7 @@ GLOBAL_V6 = IPv6Network("2000::/3")
 SPECIAL_V6 = tuple(
     IPv6Network(network)
     for network in (
-        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+        "2001::/23",  # Teredo, benchmarks, ORCHID
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4: an IPv4 address inside
         "3fff::/20",  # documentation
@@ -241,7 +241,7 @@ class Policy:
     allowed: tuple[Network, ...] = ()
 
     def refusal(self, scheme: str, port: int, addresses: Iterable[Address]) -> str | None:
-        """Return why a host with these addresses must not be connected to, or None.  One forbidden address is enough."""
+        """Return why a host with these addresses must not be connected to, or None.  One forbidden address suffices."""
         for address in addresses:
             if self._is_allowed(plain(address)):
                 continue

@@ -72,7 +72,7 @@ def next_open(hours: Hours, now: datetime) -> datetime | None:
 
 
 def _openings(hours: Hours, day: date) -> list[datetime]:
-    """Return the instants at which a day may open: each occurrence of a span's begin, and the clock change of the day."""
+    """Return the instants at which a day may open: each occurrence of a span's begin, and the day's clock change."""
     changes = _change(hours.zone, *(_instant(day + timedelta(days=days), time(), hours.zone) for days in (0, 1)))
     begins = {
         datetime.combine(day, opens, hours.zone).replace(fold=fold).astimezone(UTC)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class Job:
     """A kind of job.  Its payload is an organization and the id of a row.
 
-    `concurrency` is the limit over all workers, which PgQueuer counts in the database.  At most `per_organization` jobs of
-    an organization are ready or running.  Further jobs are deferred until one of those ends, so that an organization's
-    backlog never delays another's first job.  Higher priorities run first.
+    `concurrency` is the limit over all workers, which PgQueuer counts in the database.  At most `per_organization` jobs
+    of an organization are ready or running.  Further jobs are deferred until one of those ends, so that an
+    organization's backlog never delays another's first job.  Higher priorities run first.
     """
 
     name: str

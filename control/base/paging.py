@@ -64,7 +64,7 @@ class Cursors:
     def cut(
         self, request: ListRequest, rows: Sequence[RowT], sort_key: Callable[[RowT], tuple[Part, ...]]
     ) -> tuple[Sequence[RowT], str | None]:
-        """Cut up to `rows_to_fetch` rows to the page; return its rows and the cursor of the next page, if there is one."""
+        """Cut up to `rows_to_fetch` rows to the page; return them and the cursor of the next page, if there is one."""
         limit = limit_of(request)
         if len(rows) <= limit:
             return rows, None

@@ -98,7 +98,7 @@ def time_zones(e164: str) -> tuple[ZoneInfo, ...]:
 
 @lru_cache(maxsize=_CACHED_NUMBERS)
 def country(e164: str) -> str | None:
-    """Return the country (ISO 3166) of an E.164 number, also among countries that share a code; if unclear, `region`."""
+    """Return the country (ISO 3166) of an E.164 number, also if several share a country code; if unclear, `region`."""
     code: str | None = phonenumbers.region_code_for_number(_parse(e164))
     return code if code and code.isalpha() else region(e164)
 
@@ -132,7 +132,7 @@ def is_emergency(e164: str) -> bool:
 
 
 def costly_kind(e164: str) -> str | None:
-    """Return the kind of number, in words, if it costs the caller more than others; None if it does not or is unknown."""
+    """Return the kind of a number that costs the caller more than others, in words; None for others and if unknown."""
     return _COSTLY.get(phonenumbers.number_type(_parse(e164)))
 
 

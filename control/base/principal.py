@@ -39,7 +39,7 @@ def require(principal: Principal, access: options_pb2.Access) -> None:
 
 
 def permissions(principal: Principal) -> list[str]:
-    """Return the sorted scopes of the methods that the principal may call, without those for a person's own settings."""
+    """Return the sorted scopes of the methods that the principal may call, without those for personal settings."""
     return sorted({access.scope for access in scoped_accesses() if _may(principal, access)})
 
 

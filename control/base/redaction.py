@@ -1,7 +1,7 @@
 """Redaction of tools' inputs and outputs: card numbers, passwords and tokens.  Pure.
 
-A run of digits counts as a card number if its length and first digits are an issuer's, its Luhn checksum is valid, and its
-digits stand together or in groups.  Hardly any other long number, such as an order's, meets all of these.
+A run of digits counts as a card number if its length and first digits are an issuer's, its Luhn checksum is valid, and
+its digits stand together or in groups.  Hardly any other long number, such as an order's, meets all of these.
 """
 
 import base64
@@ -69,7 +69,7 @@ _FOR_HTML = {ord(char): f"\\u{ord(char):04x}" for char in "&<>"}
 
 
 def without_secrets(value: Any, secrets: Iterable[str] = ()) -> Any:
-    """Return JSON without card numbers, without members whose name is a secret's, and without these secrets."""
+    """Return JSON without card numbers, without members that are secrets by their names, and without these secrets."""
     return _clean(value, _spellings(secrets), 0)
 
 
@@ -221,8 +221,8 @@ def _ends(places: list[int], end: int) -> bool:
 def _sums(digits: str) -> tuple[list[int], list[int]]:
     """Return the prefix sums of these digits with every second one doubled as Luhn does (ISO/IEC 7812-1).
 
-    In the first list the first, third and further odd digits are doubled, in the second list the others.  The sum of any
-    part is then a difference of two prefix sums, so that many parts cost little.
+    In the first list the first, third and further odd digits are doubled, in the second list the others.  The sum of
+    any part is then a difference of two prefix sums, so that many parts cost little.
     """
     plain, doubled = [int(digit) for digit in digits], [_DOUBLED[int(digit)] for digit in digits]
     mixed = [

@@ -27,9 +27,7 @@ WELL_FORMED = {rpc.BEARER_SCHEME: secrets.looks_like_api_key, rpc.SESSION_SCHEME
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The rate limits of a recently valid credential, of its organization, of an address that sends an unknown credential,
-    and of the KB that an organization sends to be stored.
-    """
+    """Rate limits: of valid credentials, organizations, addresses with unknown credentials, and stored KB."""
 
     credential: Rates
     organization: Rates
@@ -39,7 +37,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _QuotaOwner:
-    """The owner of the concurrency limit that a request counts against: its organization, or the user or key without one."""
+    """The owner of a concurrency limit: a request's organization, or without one its user or key."""
 
     id: UUID
     organization: UUID | None
@@ -54,9 +52,9 @@ class _QuotaOwner:
 class Admission:
     """Authentication and authorization of requests, which become request contexts.
 
-    No transaction is opened for a request that exceeds a limit.  A credential that was recently valid counts against its own
-    limit and its organization's; any other counts against the client's address until the database has confirmed it.
-    Requests queue per organization before acquiring a database connection, so a queued request holds none.
+    No transaction is opened for a request that exceeds a limit.  A credential that was recently valid counts against
+    its own limit and its organization's; any other counts against the client's address until the database has confirmed
+    it.  Requests queue per organization before acquiring a database connection, so a queued request holds none.
     """
 
     def __init__(self, db: Db, node_keys: Sequence[bytes], limits: Limits, lanes: Lanes, clock: Clock) -> None:
@@ -96,7 +94,7 @@ class Admission:
             yield Call.of_tenant(passage, credential, who, tx)
 
     async def recognize(self, passage: Passage) -> tuple[bytes, str, "_QuotaOwner"]:
-        """Return a request's credential hash, scheme and quota owner, from memory if possible: enough to read its message.
+        """Return a request's credential hash, scheme and quota owner, which is enough to read its message.
 
         Raises SessionRequired, ApiKeyRequired, RateLimited.
         """
@@ -161,7 +159,7 @@ class Admission:
         passage.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
 
     def _address(self, passage: Passage) -> bytes:
-        """Return the client's address: the one in a gateway's metadata, or the peer's if no gateway sent the request."""
+        """Return the client's address: the one in a gateway's metadata, or without a gateway the peer's."""
         address = passage.metadata.get(rpc.CLIENT_ADDRESS, "")
         if address:
             node = self._node(passage.metadata.get(rpc.GATEWAY, ""))
@@ -188,8 +186,8 @@ def _scheme(who: Principal) -> str:
 def _matches_organization(who: Principal, organization_id: str) -> bool:
     """Tell whether a request names the organization in which its credential works.
 
-    All tabs of a browser share a session, and a tab that shows another organization must not write into this one.  A key
-    has one organization for ever.
+    All tabs of a browser share a session, and a tab that shows another organization must not write into this one.  A
+    key has one organization for ever.
     """
     if not organization_id or not who.session_id:
         return True

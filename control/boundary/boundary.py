@@ -82,8 +82,8 @@ class Boundary:
             else (grpc.stream_unary_rpc_method_handler, self._unary)
         )
 
-        # A partial, since grpc checks whether the handler is a coroutine function.  No deserializer, since grpc answers a
-        # malformed request with INTERNAL.
+        # A partial, since grpc checks whether the handler is a coroutine function.  No deserializer, since grpc answers
+        # a malformed request with INTERNAL.
         return make(
             partial(serve, method),
             request_deserializer=None,
@@ -177,7 +177,7 @@ class Boundary:
 
 
 async def _change(method: Method, request: Message, call: Call) -> Message:
-    """Run the servicer, and write a change in an organization or an audited read to its audit log, to commit together."""
+    """Run the servicer, and append a change in an organization or an audited read to its audit log."""
     answer: Message = await method.handler(request, call)
     if method.mutates and not method.personal:
         await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
@@ -210,7 +210,10 @@ async def _send(context: "aio.ServicerContext[Any, Any]", stream: AsyncGenerator
 
 
 async def _write(context: "aio.ServicerContext[Any, Any]", message: Message) -> None:
-    """Send a message of a stream.  Raises CancelledError if the client has disconnected, as grpc itself does between writes."""
+    """Send a message of a stream.
+
+    Raises CancelledError if the client has disconnected, as grpc itself does between writes.
+    """
     try:
         await context.write(message)
     except aio.InternalError as error:

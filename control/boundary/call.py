@@ -15,9 +15,9 @@ from storage.db import Tx
 class Call:
     """The context of an admitted request, from one of four constructors, one for each kind of method.
 
-    `tx` is the tenant's open transaction, and `who` the principal that sent the request.  A method for another plane has
-    `node` instead, and opens its own transactions.  So do streams and methods that act outside, since they must not hold
-    a transaction while they wait.
+    `tx` is the tenant's open transaction, and `who` the principal that sent the request.  A method for another plane
+    has `node` instead, and opens its own transactions.  So do streams and methods that act outside, since they must not
+    hold a transaction while they wait.
     """
 
     context: "aio.ServicerContext[Any, Any]"

@@ -19,7 +19,7 @@ class _Lane:
 
 
 class Lanes:
-    """The concurrency limit of each organization: `width` requests in flight, further ones queued up to `wait_seconds`."""
+    """The concurrency limit of organizations: `width` requests in flight, and others queued up to `wait_seconds`."""
 
     def __init__(self, width: int, wait_seconds: float) -> None:
         self._width, self._wait_seconds = width, wait_seconds

@@ -28,7 +28,10 @@ class Method:
 
     @classmethod
     def of(cls, descriptor: MethodDescriptor, servicer: object) -> "Method":
-        """Return a servicer's method.  Raises AssertionError or AttributeError without an access option or a handler: a bug."""
+        """Return a servicer's method.
+
+        Raises AssertionError or AttributeError without an access option or a handler: a bug.
+        """
         return cls(descriptor, *_options(descriptor), handler=getattr(servicer, descriptor.name))
 
     def read(self, message: bytes) -> Message:
@@ -61,7 +64,7 @@ class Method:
 
 @cache
 def _options(descriptor: MethodDescriptor) -> tuple[options_pb2.Access, bool, type[Message], type[Message]]:
-    """Return what the contract says of a method: its access, whether it mutates, and the types of request and response."""
+    """Return a method's access option, whether it mutates, and the types of its request and response."""
     options = descriptor.GetOptions()
     if not options.HasExtension(options_pb2.access):
         raise AssertionError(f"{descriptor.full_name} has no (hum.v1.access) option")

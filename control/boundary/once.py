@@ -55,9 +55,9 @@ class Idempotency:
     async def outside(self, passage: Passage, call: Call, act: Act) -> Message:
         """Act without a transaction, under a claim that is committed first.
 
-        A failure releases the key.  If the process dies or the request is cancelled, the claim remains and the effect is
-        unknown: until the lease expires, duplicates get IdempotencyInProgress; then one of them takes over the key.  So a
-        method that must not repeat its effect stores a row of its own under `call.key`, and looks up the outcome.
+        A failure releases the key.  If the process dies or the request is cancelled, the claim remains and the effect
+        is unknown: until the lease expires, duplicates get IdempotencyInProgress; then one of them takes over the key.
+        So a method that must not repeat its effect stores a row of its own under `call.key`, and looks up the outcome.
         """
         if call.key is None:
             return await act(call)

@@ -1,14 +1,15 @@
 """Open streams, which end when their credential no longer permits them.
 
-A stream is admitted when it begins, and may then last for hours.  A transaction that revokes rights (revokes a key, demotes
-or removes a person, closes a session) notifies the id of the key, person or session on the bus.  The streams of that id are
-then admitted again; a stream that a new request would not get ends with that request's refusal.  Messages are not checked.
+A stream is admitted when it begins, and may then last for hours.  A transaction that revokes rights (revokes a key,
+demotes or removes a person, closes a session) notifies the id of the key, person or session on the bus.  The streams of
+that id are then admitted again; a stream that a new request would not get ends with that request's refusal.  Messages
+are not checked.
 
 Notifications may be lost, and keys and sessions expire without one.  So all open streams are admitted again every
 `recheck_seconds`.  Streams of the same credential share the query.
 
-For example: a key with two streams is revoked.  Both streams become due, one query returns no principal, and both end with
-ApiKeyRequired.  If the database is unavailable, they stay due and open, and are tried again after `RETRY_SECONDS`.
+For example: a key with two streams is revoked.  Both streams become due, one query returns no principal, and both end
+with ApiKeyRequired.  If the database is unavailable, they stay due and open, and are tried again after `RETRY_SECONDS`.
 """
 
 import asyncio
@@ -132,7 +133,7 @@ class OpenStreams:
             self._task = None
 
     async def _admit_again(self) -> bool:
-        """Check the streams that are due, those of one credential together; return False if some must be tried again."""
+        """Check the streams that are due, those of a credential together; return False if some must be retried."""
         due: dict[bytes, list[tuple[OpenStream, Call]]] = defaultdict(list)
         for stream in self._streams:
             if stream.is_due and stream.call is not None:

@@ -27,7 +27,7 @@ def refusal(error: Exception) -> Refused | None:
 
 
 def status(refused: Refused | None, request_id: str) -> status_pb2.Status:
-    """Return the status of a refusal or, without one, of a bug: an ErrorInfo, and a BadRequest if fields are invalid."""
+    """Return the status of a refusal or, without one, of a bug: an ErrorInfo, and a BadRequest for invalid fields."""
     if refused is None:
         message = f"Internal error; please quote {request_id} when you report it."
         return status_pb2.Status(

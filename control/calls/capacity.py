@@ -58,7 +58,7 @@ class PlaceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The media URL that a call is sent to; empty: the gateway's, if no process is known.  `is_far`: in another zone."""
+    """The media URL that a call is sent to; empty without a known process.  `is_far`: it is in another zone."""
 
     url: str
     is_far: bool = False

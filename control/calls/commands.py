@@ -1,7 +1,7 @@
 """Commands to the media process that has a call, and their outcomes.
 
-The command goes over the bus to the control process that has the media process's link, and the answer comes back the same
-way.  Without an answer within `command_seconds`, it is unknown whether the command was carried out.
+The command goes over the bus to the control process that has the media process's link, and the answer comes back the
+same way.  Without an answer within `command_seconds`, it is unknown whether the command was carried out.
 """
 
 import asyncio

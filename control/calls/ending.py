@@ -21,7 +21,7 @@ from storage.db import Db, Tx
 
 
 async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
-    """Close a call whose row is locked, unless it is closed, and enqueue its after-call job."""
+    """Close a locked call, unless it is closed, and enqueue its after-call job."""
     if state.ended_at is not None:
         return
     await under_way.settle(tx, state.org_id, state.id, state.streams_opened, at)
@@ -38,7 +38,7 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
 
 
 async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
-    """Record that the carrier ended a call that had a stream, and close it unless a stream's end is still to be reported."""
+    """Record the carrier's end of a call that had a stream, and close it unless the stream's end is still due."""
     if state.owed_due and state.node is None:
         reason = await record.reason(tx, state.id)
         await finish(tx, state, "completed", at, reason)
@@ -69,7 +69,7 @@ async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
 
 
 async def sweep(db: Db, lost_seconds: float) -> int:
-    """Close the calls that the carrier ended `lost_seconds` ago and that lack the end of their stream; return how many."""
+    """Close calls that the carrier ended `lost_seconds` ago and that lack their stream's end; return how many."""
 
     async def close(id: UUID) -> bool:
         async with db.system() as tx:

@@ -61,7 +61,7 @@ class CombinedLookups:
 
 
 def callers(settings: ControlSettings, deps: Deps) -> Callers:
-    """Return the lookups of callers in CRMs and through the flow's hooks, which also update the agents of live calls."""
+    """Return the lookups of callers in CRMs and through the flow's hooks, which also update agents of live calls."""
     asking = Asking(deps.db, deps.web, deps.keyring, settings)
     inform = AgentInformer(deps.db, deps.bus, settings).inform
     requests = Requests(deps.db, deps.web, deps.keyring, settings)

@@ -26,7 +26,7 @@ async def check(db: Db, paths: Sequence[str]) -> tuple[list[str], list[str]]:
 def _is_unwanted(owner: Owner, row: KnownRow) -> bool:
     """Tell whether a file or its owner was deleted.
 
-    Deletions are recorded for `KEEP_ERASED`; an older owner without a row was deleted.  The file of a younger one without a
-    row is retained, since the database may have been restored from a backup.
+    Deletions are recorded for `KEEP_ERASED`; an older owner without a row was deleted.  The file of a younger one
+    without a row is retained, since the database may have been restored from a backup.
     """
     return row.dropped or (not row.there and owner.id < ids.first_at(now() - KEEP_ERASED))

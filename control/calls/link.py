@@ -73,7 +73,7 @@ class MediaServicer:
         return await self._sessions.open(request)
 
     async def Link(self, ups: AsyncIterator[pb.LinkUp], call: Call) -> AsyncIterator[pb.LinkDown]:
-        """Serve a media process until it leaves or this process shuts down; in that case it links to another process."""
+        """Serve a media process until it leaves or this process shuts down, after which it links to another."""
         link = _Link(self._db, self._bus, self._tools, call.node.name, self._offers)
         unsubscribe = self._bus.subscribe(COMMANDS, link.command, key=link.node)
         tasks = [
@@ -180,7 +180,10 @@ class _Link:
             self.downs.put_nowait(None)
 
     async def _store(self, batch: pb.ReportBatch) -> None:
-        """Store and acknowledge a batch.  Raises the error of the last attempt, after which the media process links again."""
+        """Store and acknowledge a batch.
+
+        Raises the error of the last attempt, after which the media process links again.
+        """
         for _ in range(STORE_ATTEMPTS - 1):
             try:
                 await reports.apply_batch(self._db, self.node, batch, self._stored.acknowledged)

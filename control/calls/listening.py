@@ -1,7 +1,8 @@
 """Listening to a live call across media processes and streams.
 
-The media process that has the call opens a stream of sound to this process's own address: the bus carries hints, and the
-sound of a listener would be a thousand times their volume.  While no media process has the call, the listener gets silence.
+The media process that has the call opens a stream of sound to this process's own address: the bus carries hints, and
+the sound of a listener would be a thousand times their volume.  While no media process has the call, the listener gets
+silence.
 """
 
 import asyncio

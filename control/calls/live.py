@@ -1,8 +1,8 @@
 """A call's events as they happen: stored events from the database, transcript deltas from the bus.
 
-For stored events, the bus only signals that there are new ones; they are read by the call's own sequence, so none is lost,
-duplicated or out of order even when the bus loses messages.  A delta may arrive after its turn, which comes from the
-database, and is dropped then.
+For stored events, the bus only signals that there are new ones; they are read by the call's own sequence, so none is
+lost, duplicated or out of order even when the bus loses messages.  A delta may arrive after its turn, which comes from
+the database, and is dropped then.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Orphaned calls: no media process has them, and the carrier never reported their end.
 
-The links show which calls are orphaned (`storage.media_links`), and the carrier knows whether they are still live.  If it
-can't be asked, a call is closed after `link_lost_seconds` unless a media process reports it again.
+The links show which calls are orphaned (`storage.media_links`), and the carrier knows whether they are still live.  If
+it can't be asked, a call is closed after `link_lost_seconds` unless a media process reports it again.
 """
 
 import asyncio
@@ -22,12 +22,13 @@ from storage.db import Db
 from storage.lost_calls import LostRow
 
 LOG = log(__name__)
-#: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while the
-#: carrier's API hangs, each takes HUM_CARRIER_SECONDS, and a sweep must not take longer the more calls there are.
+#: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
+#: the carrier's API hangs, each takes HUM_CARRIER_SECONDS, and a sweep must not take longer the more calls there are.
 MAX_CONCURRENT, MAX_UNANSWERED = 100, 10
 #: How often the carrier is asked about an orphaned call within `link_lost_seconds`.
 CHECKS = 2
-#: How many times less often the carrier is asked about a call in a dial, which no media process has for as long as it lasts.
+#: How many times less often the carrier is asked about a call in a dial, which no media process has for as long as it
+#: lasts.
 DIALLED_BACK_OFF = 8
 
 

@@ -1,10 +1,10 @@
 """The step that a call takes after its stream was left on purpose, in the column `calls.owed`.  Pure.
 
-An agent's tool, a person or routing stores the step with `calls.owe`.  It is due once the stream has ended with a reason in
-`LEAVES`.  If the stream dies before, an agent's step is dropped: the agent of the next stream decides anew.
+An agent's tool, a person or routing stores the step with `calls.owe`.  It is due once the stream has ended with a
+reason in `LEAVES`.  If the stream dies before, an agent's step is dropped: the agent of the next stream decides anew.
 
-For example: an agent calls the tool for a transfer, which stores a `Transfer` and leaves the stream with `transfer`.  The
-carrier requests the next step, the transfer is due, and the answer is its dial.
+For example: an agent calls the tool for a transfer, which stores a `Transfer` and leaves the stream with `transfer`.
+The carrier requests the next step, the transfer is due, and the answer is its dial.
 """
 
 from uuid import UUID
@@ -40,7 +40,8 @@ class Message(msgspec.Struct, frozen=True, tag="voicemail"):
 
     #: `agent`, `after_hours`, `unanswered`.
     why: str = "agent"
-    #: The carrier speaks the prompt before the beep of the last stream that it was offered, since not all clips are rendered.
+    #: The carrier speaks the prompt before the beep of the last stream that it was offered, since not all clips are
+    #: rendered.
     by_carrier: bool = False
 
 
@@ -68,7 +69,7 @@ def read(owed: str | None) -> Owed | None:
 def is_due(owed: Owed | None, *, marked: bool) -> bool:
     """Tell whether a call with a closed stream takes this step now; `marked`: it is recorded as due.
 
-    A person's transfer is due even if the stream died before it was left.  An agent's is not: the agent of the next stream
-    decides anew.
+    A person's transfer is due even if the stream died before it was left.  An agent's is not: the agent of the next
+    stream decides anew.
     """
     return owed is not None and (marked or (isinstance(owed, Transfer) and owed.asked_by != AGENT))

@@ -1,7 +1,7 @@
 """Downloads of recordings, whole or as a byte range (RFC 9110, 14.1.2: a single range of bytes).
 
-A call has a file for each of its streams.  They are sent as one, with each stream at its time in the call, so that a turn's
-`start_ms` is its position.  Where there was no stream, or a file is gone, there is silence.
+A call has a file for each of its streams.  They are sent as one, with each stream at its time in the call, so that a
+turn's `start_ms` is its position.  Where there was no stream, or a file is gone, there is silence.
 """
 
 import re
@@ -134,7 +134,7 @@ async def send(
 async def send_bytes(
     context: "aio.ServicerContext[Any, Any]", data: bytes, *, is_final: bool
 ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-    """Send a small file as the response of an RPC; `is_final`: it will not change, so browsers cache it for this credential."""
+    """Send a small file as the response of an RPC; `is_final`: it will not change, so browsers may cache it."""
     headers = {"status": "200", "content-length": str(len(data)), **(CACHED if is_final else {})}
     await context.send_initial_metadata(tuple((rpc.HTTP_PREFIX + name, value) for name, value in headers.items()))
     yield httpbody_pb2.HttpBody(content_type="application/octet-stream", data=data)
@@ -172,7 +172,7 @@ async def joined(files: Files, streams: Sequence[RecordingRow]) -> list[Piece]:
 
 
 async def sizes(files: Files, streams: Sequence[RecordingRow]) -> list[tuple[RecordingRow, int]]:
-    """Return the recordings whose files exist, with their sizes, in the order of their offsets.
+    """Return the recordings with existing files, and their sizes, in the order of their offsets.
 
     Raises NotFound if all are gone, NotStoredYet, StoreUnavailable.
     """

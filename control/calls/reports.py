@@ -48,7 +48,7 @@ SET_ASIDE = Counter("hum_reports_set_aside_total", "Reports of the media plane t
 
 
 class LostReports(Unavailable):
-    """The database lacks acknowledged reports: it was restored from a backup, or a standby without them was promoted."""
+    """The loss of acknowledged reports: the database was restored, or a standby without them was promoted."""
 
     def __init__(self) -> None:
         super().__init__("The database has lost reports that were acknowledged; link again, and send them again.")
@@ -57,8 +57,8 @@ class LostReports(Unavailable):
 async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowledged: int = 0) -> None:
     """Store a batch of reports once.  A report that can't be stored is quarantined, and those after it are stored.
 
-    `acknowledged`: the last batch that this process knows to be stored.  Raises LostReports if the database lacks it, and
-    AWAY, BUSY.
+    `acknowledged`: the last batch that this process knows to be stored.  Raises LostReports if the database lacks it,
+    and AWAY, BUSY.
     """
     try:
         await _apply_all(db, node, batch, acknowledged)
@@ -252,7 +252,7 @@ async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOve
 async def _end_stream(
     tx: Tx, state: CallState, stream: StreamState, ended: runtime_pb2.StreamEnded, at: datetime
 ) -> None:
-    """Close or continue a call whose stream has ended, by the reason and by what the carrier has reported."""
+    """Close or continue a call after its stream has ended, by the reason and by what the carrier has reported."""
     # All turns of the stream are final now.
     await under_way.forget(tx, state.id, stream.number)
     await usage.stream_ended(tx, state, stream.number, at)

@@ -1,8 +1,8 @@
 """Admission of calls: each gets a place at a media process, or is refused.
 
-Requests that arrive at the same time are served together, by one short transaction at a time in the whole deployment.  So
-no process is offered more calls than its capacity, no organization exceeds its concurrency limit, and the transaction holds
-no lock that other work waits for.
+Requests that arrive at the same time are served together, by one short transaction at a time in the whole deployment.
+So no process is offered more calls than its capacity, no organization exceeds its concurrency limit, and the
+transaction holds no lock that other work waits for.
 """
 
 import asyncio
@@ -53,8 +53,8 @@ class Offer:
 class _PendingCall:
     """A call that waits for its place.
 
-    `again`: the call gets one more stream, else the stream that it was offered before.  `accepts_unknown`: the call gets a place
-    even if no process is known.  `zone`: the zone of the gateway that received the carrier's request.
+    `again`: the call gets one more stream, else the stream that it was offered before.  `accepts_unknown`: the call
+    gets a place even if no process is known.  `zone`: the zone of the gateway that received the carrier's request.
     """
 
     call: UUID
@@ -111,7 +111,7 @@ class CallAdmission:
         """Serve the pending calls in batches until none is left."""
         while self._pending:
             batch, self._pending = self._pending[:MAX_BATCH], self._pending[MAX_BATCH:]
-            # Skip those whose request was cancelled.
+            # Skip calls with a cancelled request.
             batch = [pending for pending in batch if not pending.answer.done()]
             try:
                 answers = await self._assign(batch)

@@ -76,7 +76,8 @@ async def route_inbound(
 ) -> Step:
     """Route an inbound call and return the carrier's next step; idempotent.
 
-    A caller with a last lookup older than `lookup_keep` is looked up in the background; zero: no lookups.  Raises NotFound.
+    A caller with a last lookup older than `lookup_keep` is looked up in the background; zero: no lookups.  Raises
+    NotFound.
     """
     at = now()
     async with db.system() as tx:
@@ -97,8 +98,8 @@ async def route_inbound(
 async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.RouteRow | None:
     """Return the route of a called number, with the flow that answers this caller; None if the number is unknown.
 
-    A contact's tag may choose the flow, unless caller ID failed STIR/SHAKEN: the number may be spoofed.  A tag is ignored if
-    its flow is gone or no longer answers calls.
+    A contact's tag may choose the flow, unless caller ID failed STIR/SHAKEN: the number may be spoofed.  A tag is
+    ignored if its flow is gone or no longer answers calls.
     """
     route = await calls.route(tx, request.to_e164, request.from_e164, request.carrier_account)
     if route is None or not route.tags or request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED:
@@ -143,7 +144,7 @@ async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb
 
 
 async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: datetime) -> None:
-    """Record a call whose caller heard an apology at this time because control was unavailable; idempotent.
+    """Record a call that got an apology at this time because control was unavailable; idempotent.
 
     Raises NotFound.
     """
@@ -190,7 +191,7 @@ async def _create_call(
     at: datetime,
     lookup_keep: timedelta,
 ) -> CallState:
-    """Store the call, and close it at once if it was refused; return the one that a duplicate request stored, if any."""
+    """Store the call, and close it at once if it was refused; return the stored one for a duplicate request."""
     caller = await _upsert_caller(tx, route.org_id, request)
     call = NewCall(
         id=ids.new(),
@@ -249,7 +250,7 @@ def _hang_up() -> Step:
 
 
 async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) -> Step:
-    """Return the next step for a call whose stream has closed.  Raises NotFound."""
+    """Return the next step for a call with a closed stream.  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
         if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
@@ -263,7 +264,7 @@ async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) 
 
 
 async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
-    """Return the next step for a call whose dial is over; idempotent.  Raises NotFound."""
+    """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
     async with db.system() as tx:
         state = await dialing.ended(tx, request, now(), apologized=False)
         # A repeated request: the call is in its next stream already.
@@ -300,7 +301,7 @@ async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
 
 
 async def _closing_step(tx: Tx, means: Means, state: CallState, due: Owed | None) -> Step:
-    """Return the last step of a call that is over: hang up, after the mailbox's closing prompt if its stream could not play it."""
+    """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
     last = await means.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
     return Step(say=last) if last is not None else _hang_up()
 

@@ -19,10 +19,11 @@ AFTER_CALL = Job("after_call", concurrency=32, per_organization=8, priority=100,
 
 
 LIVE = ("queued", "ringing", "in_progress")
-#: How many streams a call may open within STREAMS_WITHIN before it is ended; streams that are lost minutes apart don't end it.
+#: How many streams a call may open within STREAMS_WITHIN before it is ended; streams that are lost minutes apart don't
+#: end it.
 MAX_STREAMS, STREAMS_WITHIN = 3, timedelta(minutes=1)
-#: How many offered streams may fail to open: where processes share a port, the kernel may choose a process that takes no
-#: more calls although another one does.
+#: How many offered streams may fail to open: where processes share a port, the kernel may choose a process that takes
+#: no more calls although another one does.
 MAX_OFFERS = 12
 #: More turns than any stream has.
 TURNS_OF_A_STREAM = 100_000
@@ -30,7 +31,8 @@ TURNS_OF_A_STREAM = 100_000
 MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
 #: How many keypad entries are stored of a call, and how many keys of each.
 MAX_KEYPAD_ENTRIES, MAX_KEYS = 500, 64
-#: How many refused onsets are stored of a call, as many as a media process reports of a stream (`media/core/refusals.py`).
+#: How many refused onsets are stored of a call, as many as a media process reports of a stream
+#: (`media/core/refusals.py`).
 MAX_REFUSED_ONSETS = 50
 KEYS = frozenset("0123456789*#ABCD")
 #: How often a call may be handed to another flow's agent, so that agents can't hand it back and forth for ever.
@@ -42,7 +44,8 @@ KEEP_LINKS = timedelta(days=7)
 #: How much of the conversation the agent of a call's next stream gets: turns, characters of each, characters in all.
 RECENT_TURNS, RECENT_TURN_CHARS, RECENT_CHARS = 100, 2_000, 20_000
 
-#: Reason of a stream's end -> the call's status.  `carrier_lost` is missing, since then the carrier decides what happens.
+#: Reason of a stream's end -> the call's status.  `carrier_lost` is missing, since then the carrier decides what
+#: happens.
 ENDINGS: Mapping[str, str] = {
     "caller": "completed",
     "connection_lost": "completed",
@@ -82,7 +85,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The decision to speak a prompt, in its language if known, and hang up, with the call's status and `end_reason`."""
+    """The decision to speak a prompt, in its language if known, and hang up, with the call's status and reason."""
 
     text: str
     language: str | None
@@ -190,7 +193,7 @@ class Streams:
 def after_stream(
     status: str, streams: Streams, language: str | None, due: Owed | None = None, *, full: bool = False
 ) -> Connect | Refuse | Owed | None:
-    """Decide what to do with a call whose stream has closed or was refused; None for a call that is over.
+    """Decide what to do with a call after its stream has closed or was refused; None for a call that is over.
 
     `due`: the step for which its last stream was left.  `full`: no media process takes another call.
     """
@@ -210,9 +213,9 @@ def orphan_ending(
 ) -> tuple[str, str] | None:
     """Return the final status and reason of an orphaned call, or None if it may still be live.
 
-    `was_answered`: the carrier returned the call's status, or (None) that it has no such call.  `is_long_lost`: enough time
-    has passed for a media process to report the call's end, even after an outage of control.  `dialled`: for a call in a
-    dial, which only the carrier has, perhaps for hours: the reason if it has ended.
+    `was_answered`: the carrier returned the call's status, or (None) that it has no such call.  `is_long_lost`: enough
+    time has passed for a media process to report the call's end, even after an outage of control.  `dialled`: for a
+    call in a dial, which only the carrier has, perhaps for hours: the reason if it has ended.
     """
     if dialled is not None:
         is_live = carrier_status is not None and carrier_status not in CARRIER_ENDINGS
@@ -318,7 +321,7 @@ def instructions(
     is_open: bool = True,
     task: str = "",
 ) -> str:
-    """Return the model's instructions: the flow's prompt, language, time, the task of an outbound call, the caller context."""
+    """Return the model's instructions: the flow's prompt, language, time, outbound task and caller context."""
     parts = [definition.get("system_prompt") or f"You answer the phone of {organization}. Be brief and helpful."]
     if language := definition.get("language"):
         parts.append(f"Speak {language} unless the caller speaks another language.")

@@ -31,13 +31,14 @@ MAX_CALL_SECONDS = 1800
 LIMIT_WARNING_SECONDS = 60
 #: The clips that are only played at the beginning of a call.
 OPENING = frozenset({"announcement", "greeting", "resumed"})
-#: The caller takes a shorter gap for a pause.  Unfinished turns may have been reported half a second before the gap began.
+#: The caller takes a shorter gap for a pause.  Unfinished turns may have been reported half a second before the gap
+#: began.
 NOTICEABLE_GAP = timedelta(seconds=1.5)
 
 
 @dataclass(frozen=True, slots=True)
 class _History:
-    """The turns (role, text) of the call's earlier streams, oldest first, and when the last stream was lost during a turn."""
+    """The turns (role, text) of earlier streams, oldest first, and when the last stream was lost during a turn."""
 
     turns: Sequence[tuple[str, str]] = ()
     interrupted_at: datetime | None = None
@@ -175,10 +176,10 @@ class Sessions:
 
 
 def _omitted_clips(turns: Sequence[tuple[str, str]], gap: timedelta | None) -> frozenset[str]:
-    """Return the opening clips that are not played: the greeting once the call has turns, and the apology in three cases.
+    """Return the opening clips to omit: the greeting once the call has turns, and in three cases the apology.
 
-    There is no apology at a call's beginning, after a gap that the caller did not notice, and after a system turn, since
-    the agent itself then says why the caller is back.
+    There is no apology at a call's beginning, after a gap that the caller did not notice, and after a system turn,
+    since the agent itself then says why the caller is back.
     """
     if not turns:
         return frozenset({"resumed"})

@@ -12,7 +12,8 @@ from storage.calls import SessionRow
 def situation_of(row: SessionRow, at: datetime, own_tools: tuple[Tool, ...]) -> Situation:
     """Return the situation of a call at this time.
 
-    The flow is the version with which the call began.  Without hours in the flow, the organization's current hours apply.
+    The flow is the version with which the call began.  Without hours in the flow, the organization's current hours
+    apply.
     """
     return Situation(
         usable(row.definition),

@@ -27,7 +27,7 @@ _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 async def tell(tx: Tx, call: UUID, at: datetime, **event: Any) -> None:
-    """Append an event, one member of the oneof, to the stream of a call whose row is locked."""
+    """Append an event, one member of the oneof, to the stream of a locked call."""
     ((name, message),) = event.items()
     await call_events.append(tx, call, _TYPES[name], stored(message), at)
 

@@ -1,7 +1,7 @@
 """Supervision of a live call by people: end it, instruct its agent, have the agent say something, hand it over, listen.
 
-The response says whether it was done.  While a media process or the carrier is asked, no transaction is open and the call's
-row is not locked.
+The response says whether it was done.  While a media process or the carrier is asked, no transaction is open and the
+call's row is not locked.
 """
 
 from uuid import UUID
@@ -127,7 +127,10 @@ class Supervision:
             )
 
     async def _record_action(self, call: Call, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
-        """Record an action on a live call in the audit log, and return the call's state.  Raises NotFound, InvalidState."""
+        """Record an action on a live call in the audit log, and return the call's state.
+
+        Raises NotFound, InvalidState.
+        """
         org = call.who.org_id
         async with self._db.tenant(org) as tx:
             state = await ending.require_live(tx, id)

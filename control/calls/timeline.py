@@ -14,7 +14,7 @@ class Timeline:
         self._at_ms: int | None = None
 
     def place(self, at_ms: int, pcm: bytes) -> bytes:
-        """Return the PCM to send for a piece that begins at `at_ms`: silence for a gap, without what was already sent."""
+        """Return the PCM to send for a piece that begins at `at_ms`: with silence for a gap, without what was sent."""
         gap_ms = 0 if self._at_ms is None else at_ms - self._at_ms
         if gap_ms < 0:
             pcm = pcm[-gap_ms * BYTES_PER_MS :]

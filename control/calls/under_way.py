@@ -1,7 +1,8 @@
 """Turns and tools in flight, for the case that their media process dies.
 
-A media process reports unfinished turns twice a second, and they are stored with the stream.  When the call's next stream
-opens, or the call ends, unfinished turns of earlier streams become part of the transcript, and their tools end as lost.
+A media process reports unfinished turns twice a second, and they are stored with the stream.  When the call's next
+stream opens, or the call ends, unfinished turns of earlier streams become part of the transcript, and their tools end
+as lost.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,10 @@ LOST = "lost"
 
 
 async def keep(db: Db, left: Sequence[pb.CallUnderWay]) -> None:
-    """Store the unfinished turns of calls.  While the database is unavailable they are skipped: the next report follows."""
+    """Store the unfinished turns of calls.
+
+    While the database is unavailable they are skipped: the next report follows.
+    """
     parsed = [(ids.parse(Kind.CALL, call.call_id), call) for call in left]
     streams = [
         (id, call.stream_number, call.SerializeToString())

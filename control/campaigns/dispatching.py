@@ -1,12 +1,13 @@
 """The dispatcher of campaigns, which writes their texts a little ahead of the sender.
 
 A dispatcher locks the campaign that has waited longest, does a piece of work for it, and commits: a batch of texts is
-written together with their recipients' new statuses.  Any number of processes may have a dispatcher; the lock serializes
-the work on a campaign.  The dispatcher calls no external system: the sender does (`control/texts`), and limits the rate.
+written together with their recipients' new statuses.  Any number of processes may have a dispatcher; the lock
+serializes the work on a campaign.  The dispatcher calls no external system: the sender does (`control/texts`), and
+limits the rate.
 
 States of a campaign: draft, queued, running, paused, completed, canceled, failed.  For example: a launch makes a draft
-queued.  The dispatcher makes it running and writes batches.  The carrier filters too many texts, so it is paused, and its
-texts are withdrawn from the sender.  A person launches it again, and it completes when all texts have left.
+queued.  The dispatcher makes it running and writes batches.  The carrier filters too many texts, so it is paused, and
+its texts are withdrawn from the sender.  A person launches it again, and it completes when all texts have left.
 """
 
 from collections.abc import Mapping, Sequence
@@ -77,7 +78,7 @@ class Dispatcher:
         return id is not None
 
     async def _write_one(self, id: UUID) -> None:
-        """After a failure, write the text of a single recipient; if that fails too, mark the recipient as failed."""
+        """Write a single recipient's text after a failure; if that fails too, mark the recipient as failed."""
         try:
             async with self._db.system() as tx:
                 await self._process(tx, await campaigns.get(tx, id, lock=True), 1)

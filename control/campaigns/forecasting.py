@@ -156,7 +156,7 @@ def _groups(row: CampaignRow, sender: SenderRow, areas: Sequence[Area]) -> list[
 
 
 def plan(groups: Sequence[Group], start: datetime, per_second: float) -> Course:
-    """Plan the texts to groups at this rate, each within its hours; in every hour, groups that open first come first."""
+    """Plan the texts to groups at this rate, within their hours; in every hour, groups that open first are first."""
     left = {index: group.count for index, group in enumerate(groups) if group.count}
     opens = {index: first_open(groups[index].hours, start) for index in left}
     deferred = sum(left[index] for index, at in opens.items() if at is None or at > start)

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from hum.errors import InvalidState
 
-#: The carrier's codes at which a campaign is paused at once: all further texts would fail, or make it worse.  The sender
-#: also pauses the number (`control.delivery.rules`).  Whether the campaign continues after that, a person decides.
+#: The carrier's codes at which a campaign is paused at once: all further texts would fail, or make it worse.  The
+#: sender also pauses the number (`control.delivery.rules`).  Whether the campaign continues after that, a person
+#: decides.
 GRAVE: Mapping[str, str] = {
     "20003": "account_suspended",
     "20404": "number_off",
@@ -119,8 +120,8 @@ def may_cancel(status: str) -> None:
 def halt(outcomes: Mapping[str | None, int], stopped_code: str | None, limits: Limits) -> str | None:
     """Return why a campaign must stop, or None.
 
-    `outcomes`: how many of its latest texts failed, by the carrier's code; None for texts that did not.  `stopped_code`: the
-    code for which the carrier has stopped its number.
+    `outcomes`: how many of its latest texts failed, by the carrier's code; None for texts that did not.
+    `stopped_code`: the code for which the carrier has stopped its number.
     """
     for code, reason in GRAVE.items():
         if outcomes.get(code) or code == stopped_code:
