@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from control import natsbus
-from control.natsbus import AWAY, Encrypted, shown, subject
+from control.natsbus import AWAY, Encrypted, subject, without_credentials
 from hum import settings as environment
 from hum.clock import monotonic_ms
 from hum.settings.bus import BusSettings
@@ -42,7 +42,12 @@ class Server:
 
     def as_json(self) -> dict[str, str]:
         """Return the facts about the server."""
-        return {"server": shown(self.url), "fault": self.fault, "detail": self.detail, "version": self.version}
+        return {
+            "server": without_credentials(self.url),
+            "fault": self.fault,
+            "detail": self.detail,
+            "version": self.version,
+        }
 
     async def connect(self, test_subject: str) -> None:
         """Connect and subscribe to this subject; record an error as the server's fault."""
@@ -176,7 +181,7 @@ async def _publish_to_all(servers: Sequence[Server], test_subject: str, seconds:
         await asyncio.sleep(PUBLISH_AGAIN_SECONDS)
     for server in servers:
         if server.is_missing() and not first.fault:
-            server.fault, server.detail = "apart", shown(first.url)
+            server.fault, server.detail = "apart", without_credentials(first.url)
 
 
 def main() -> None:

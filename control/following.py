@@ -112,8 +112,8 @@ class Following(Generic[Event]):
         if len(changes) == BATCH:
             return await self._present(tx, changes, is_all=False), (changes[-1].xid, changes[-1].id), 0
         more = await inbox_changes.is_more(tx, horizon.below)
-        rest = rests.look_seconds if more else rests.idle_seconds
-        return await self._present(tx, changes, is_all=True), (horizon.below - 1, _END_OF_TRANSACTION), rest
+        rest_seconds = rests.look_seconds if more else rests.idle_seconds
+        return await self._present(tx, changes, is_all=True), (horizon.below - 1, _END_OF_TRANSACTION), rest_seconds
 
     async def _present(self, tx: Tx, changes: Sequence[Change], *, is_all: bool) -> Sequence[Event]:
         """Return events with the current state of the changed resources.

@@ -29,8 +29,8 @@ async def enqueue_all(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None
         return
     free = max(0, job.per_organization - await jobs.active(tx, job.name, org))
     await _queue(tx, job, org, rows[:free])
-    if rest := rows[free:]:
-        await jobs.park(tx, job.name, org, rest)
+    if deferred := rows[free:]:
+        await jobs.park(tx, job.name, org, deferred)
 
 
 async def admit(tx: Tx, job: Job, org: UUID, excluded: int | None = None) -> None:

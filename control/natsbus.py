@@ -136,7 +136,9 @@ class NatsBus:
                 await self._serve(url)
             except AWAY as error:
                 LOG.warning(
-                    "the bus has lost its server, or can't reach it", server=shown(url), error=repr(error)[:200]
+                    "the bus has lost its server, or can't reach it",
+                    server=without_credentials(url),
+                    error=repr(error)[:200],
                 )
             except Exception:
                 # A bug must not end the bus, without which no listener is woken in time.
@@ -153,7 +155,7 @@ class NatsBus:
             await self._connect(client, url)
             self._client = client
             self._up.set(1)
-            LOG.info("the bus is connected", server=shown(url))
+            LOG.info("the bus is connected", server=without_credentials(url))
             subscriptions = asyncio.create_task(self._keep_subscribed(client), name="bus subscriptions")
             try:
                 await self._watch(client, subscriptions)
@@ -241,10 +243,10 @@ def _token(key: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", lambda match: f"={ord(match[0]):x}=", key)
 
 
-def shown(url: str) -> str:
+def without_credentials(url: str) -> str:
     """Return a server's URL without user and password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    scheme, _, authority = url.partition("://")
+    return f"{scheme}://{authority.rpartition('@')[2]}"
 
 
 async def _ignore(_: Exception) -> None:

@@ -357,7 +357,7 @@ def check(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:
 
 def bounded(result: Result) -> Result:
     """Return the result, with its output cut and marked if it is too long for the model and the record."""
-    whole = dumped(result.output).encode()
-    if len(whole) <= MAX_OUTPUT_BYTES:
+    encoded = dumped(result.output).encode()
+    if len(encoded) <= MAX_OUTPUT_BYTES:
         return result
-    return replace(result, output={"cut": True, "text": whole[:MAX_OUTPUT_BYTES].decode(errors="ignore")})
+    return replace(result, output={"cut": True, "text": encoded[:MAX_OUTPUT_BYTES].decode(errors="ignore")})

@@ -90,7 +90,7 @@ class Worker:
 
     def _steps(self) -> list[tuple[str, Callable[[], Awaitable[object]], float, asyncio.Event | None]]:
         sweeps: list[Sweep] = [sweep for feature in self._features for sweep in feature.sweeps]
-        own = (
+        own_sweeps = (
             Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds),
             Sweep("released events", self._read_released, self._settings.sweep_seconds),
             Sweep("measures", self._measure, self._settings.sweep_seconds),
@@ -98,7 +98,7 @@ class Worker:
             Sweep("certificates", self._look_at_certificates, self._settings.certificate_look_seconds),
         )
         return [
-            *((sweep.name, sweep.step, sweep.every_seconds, sweep.woken) for sweep in (*own, *sweeps)),
+            *((sweep.name, sweep.step, sweep.every_seconds, sweep.woken) for sweep in (*own_sweeps, *sweeps)),
             *(
                 (reader.name, partial(self._read, reader), reader.every_seconds, None)
                 for feature in self._features
@@ -168,9 +168,9 @@ class Worker:
                 FAILED.labels(name).inc()
                 LOG.exception("a step failed", step=name, failures=failures)
             FAILING.labels(name).set(failures)
-            await self._rest(every_seconds, failures, woken if not failures else None)
+            await self._pause(every_seconds, failures, woken if not failures else None)
 
-    async def _rest(self, seconds: float, failures: int, woken: asyncio.Event | None = None) -> None:
+    async def _pause(self, seconds: float, failures: int, woken: asyncio.Event | None = None) -> None:
         """Wait before the next attempt, or until woken, or asked to stop."""
         longest = max(seconds, self._settings.step_retry_seconds)
         waits = [asyncio.create_task(event.wait()) for event in (self._stop, woken) if event is not None]
@@ -196,11 +196,11 @@ class Worker:
             except AWAY:
                 raise
             except Exception:
-                lasted = asyncio.get_running_loop().time() - began
-                failures = 1 if lasted > self._settings.step_retry_seconds else failures + 1
+                lasted_seconds = asyncio.get_running_loop().time() - began
+                failures = 1 if lasted_seconds > self._settings.step_retry_seconds else failures + 1
                 FAILED.labels("queue").inc()
                 LOG.exception("the queue failed", failures=failures)
-                await self._rest(self._settings.database_retry_seconds, failures - 1)
+                await self._pause(self._settings.database_retry_seconds, failures - 1)
 
     async def _run_queue(self) -> None:
         pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool))

@@ -69,8 +69,8 @@ def digits(text: str) -> str | None:
     normalized = _normalize(text)
     if not _SPELLING.fullmatch(normalized):
         return None
-    whole = e164_or_none(normalized) if normalized.startswith("+") else None
-    number = whole[1:] if whole else re.sub(r"\D", "", normalized).lstrip("0")
+    international = e164_or_none(normalized) if normalized.startswith("+") else None
+    number = international[1:] if international else re.sub(r"\D", "", normalized).lstrip("0")
     return number if MIN_DIGITS <= len(number) <= MAX_DIGITS else None
 
 

@@ -127,10 +127,10 @@ class ConcurrentCalls:
 
     def __init__(self, calls: Iterable[tuple[UUID, str | None, int]], caps: Caps) -> None:
         self._caps = caps
-        self._of: Counter[UUID] = Counter()
+        self._of_organization: Counter[UUID] = Counter()
         self._of_caller: Counter[tuple[UUID, str | None]] = Counter()
         for org, caller, count in calls:
-            self._of[org] += count
+            self._of_organization[org] += count
             self._of_caller[org, caller] += count
 
     def excess(self, call: PlaceRequest) -> str | None:
@@ -139,11 +139,11 @@ class ConcurrentCalls:
             return None
         if self._of_caller[call.org, call.caller] >= self._caps.of(call.caller):
             return OF_CALLER
-        return OF_ORGANIZATION if self._of[call.org] >= self._caps.of_organization else None
+        return OF_ORGANIZATION if self._of_organization[call.org] >= self._caps.of_organization else None
 
     def add(self, call: PlaceRequest) -> None:
         if call.is_new:
-            self._of[call.org] += 1
+            self._of_organization[call.org] += 1
             self._of_caller[call.org, call.caller] += 1
 
 

@@ -49,16 +49,16 @@ class ListenerStreams:
 
     def __init__(self) -> None:
         #: By token, until the media process opens the stream.
-        self._waiting: dict[str, ListenerStream] = {}
+        self._pending: dict[str, ListenerStream] = {}
 
     @contextmanager
     def open(self) -> Iterator[ListenerStream]:
         stream = ListenerStream()
-        self._waiting[stream.token] = stream
+        self._pending[stream.token] = stream
         try:
             yield stream
         finally:
-            self._waiting.pop(stream.token, None)
+            self._pending.pop(stream.token, None)
             stream.closed.set()
 
     async def overhear(
@@ -66,7 +66,7 @@ class ListenerStreams:
     ) -> AsyncIterator[pb.OverhearResponse]:
         """Serve the stream of a media process.  Raises NotFound if its token is used or another process's."""
         first = await anext(requests, pb.OverhearRequest())
-        stream = self._waiting.pop(first.token, None)
+        stream = self._pending.pop(first.token, None)
         if stream is None:
             raise NotFound("No listener of this process waits for that.")
         stream.connected.set()

@@ -28,10 +28,12 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     await record.break_off(tx, state, at)
     await calls.finish(tx, state.id, status, at, reason, detail)
     await usage.ended(tx, state, at)
-    lasted = int((at - state.answered_at).total_seconds()) if state.answered_at else None
-    ended = calls_pb2.CallEnded(status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=lasted)
+    duration_seconds = int((at - state.answered_at).total_seconds()) if state.answered_at else None
+    ended = calls_pb2.CallEnded(
+        status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=duration_seconds
+    )
     await tell(tx, state.id, at, ended=ended)
-    await outbox.completed(tx, state, status, at, reason, lasted)
+    await outbox.completed(tx, state, status, at, reason, duration_seconds)
     if await voicemails.has_parts(tx, state.id):
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
     await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
@@ -63,8 +65,10 @@ async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
     async with db.system() as tx:
         state = await calls.lock(tx, state.id)
         if state.status in rules.LIVE:
-            placed = state.direction == "outbound"
-            status, reason = rules.hung_up(joined=state.streams_opened > 0, was_going_on=was_going_on, placed=placed)
+            is_outbound = state.direction == "outbound"
+            status, reason = rules.hung_up(
+                joined=state.streams_opened > 0, was_going_on=was_going_on, placed=is_outbound
+            )
             await finish(tx, state, status, now(), reason)
 
 

@@ -75,19 +75,19 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
         await recount_one(db, id)
     if call is None or call.summarized or is_awaited:
         return False
-    spoken = any(turn.role == "caller" and turn.text for turn in turns) or (message and message.transcript)
+    has_speech = any(turn.role == "caller" and turn.text for turn in turns) or (message and message.transcript)
     outcome_schema = None if call.judged else outcome_of(usable(call.definition))
     expected = schema(outcome_schema)
-    response = await writer.write(INSTRUCTIONS, transcript(turns, message), expected) if spoken else None
-    written = _validated(response.answer, expected) if response else None
+    response = await writer.write(INSTRUCTIONS, transcript(turns, message), expected) if has_speech else None
+    answer = _validated(response.answer, expected) if response else None
     async with db.tenant(org) as tx:
         state = await calls.lock(tx, id)
         if response is not None:
             await usage.answered(tx, state, "summary", response.spent)
-        if written is not None:
-            summary = {name: written[name] for name in ("text", "key_points", "next_actions")}
-            outcome = json.dumps(written["outcome"]) if "outcome" in written else None
-            label = str(written["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
+        if answer is not None:
+            summary = {name: answer[name] for name in ("text", "key_points", "next_actions")}
+            outcome = json.dumps(answer["outcome"]) if "outcome" in answer else None
+            label = str(answer["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
             reported = await call_records.set_summary(tx, id, summary, outcome, label)
             if reported is None:
                 return False  # another worker was first
@@ -95,19 +95,19 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
             await events.append(tx, org, id, events_pb2.CallSummaryEvent(call_id=call_id, label=label, **summary))
             # The agent may have reported an outcome while the model wrote.
             if outcome is not None and not reported:
-                judged = events_pb2.CallOutcomeEvent(call_id=call_id, outcome_json=outcome, source="summary")
-                await events.append(tx, org, id, judged)
+                outcome_event = events_pb2.CallOutcomeEvent(call_id=call_id, outcome_json=outcome, source="summary")
+                await events.append(tx, org, id, outcome_event)
         await call_records.index(tx, id)
     return True
 
 
-def _validated(written: dict[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
-    if errors := customerschemas.errors(expected, written):
+def _validated(answer: dict[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
+    if errors := customerschemas.errors(expected, answer):
         # A summary is worth having even if the outcome does not match the customer's schema.
-        without = {name: part for name, part in written.items() if name != "outcome"}
+        without = {name: part for name, part in answer.items() if name != "outcome"}
         problem = errors[0].message[:300]
         if customerschemas.errors(schema(None), without):
             raise ModelError(f"the model's summary does not match its schema: {problem}")
         LOG.warning("the model's outcome does not match the flow's schema", problem=problem)
         return without
-    return written
+    return answer

@@ -37,10 +37,10 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
 
     Raises AWAY, after all calls in flight are processed.
     """
-    long = timedelta(seconds=settings.link_lost_seconds)
+    lost_after = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
         rows = await lost_calls.claim(
-            tx, timedelta(seconds=settings.link_silent_seconds), long / CHECKS, long, DIALLED_BACK_OFF
+            tx, timedelta(seconds=settings.link_silent_seconds), lost_after / CHECKS, lost_after, DIALLED_BACK_OFF
         )
     concurrent, queries = asyncio.Semaphore(MAX_CONCURRENT), _CarrierQueries(carrier)
 

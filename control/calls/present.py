@@ -107,10 +107,10 @@ def turn(row: TurnRow) -> pb.Turn:
 
 def interruption(stored: str, spoken_over: Mapping[int, tuple[int, int]]) -> pb.Interruption:
     """Return an interruption, with the begin and end in ms of the turn that it names."""
-    shown = restore(stored, pb.Interruption())
-    if (span := spoken_over.get(shown.turn_seq)) is not None:
-        shown.turn_start_ms, shown.turn_end_ms = span
-    return shown
+    message = restore(stored, pb.Interruption())
+    if (span := spoken_over.get(message.turn_seq)) is not None:
+        message.turn_start_ms, message.turn_end_ms = span
+    return message
 
 
 def note(row: NoteRow) -> CallNote:

@@ -50,21 +50,21 @@ class Piece:
 
     async def read(self, files: Files) -> AsyncIterator[bytes]:
         """Yield the piece in chunks.  Raises NotFound if its file is gone."""
-        left = self.size
+        remaining = self.size
         if self.head:
             yield self.head
             return
         if self.path is not None:
             try:
                 async for chunk in files.read(self.path, self.first, self.size):
-                    left -= len(chunk)
+                    remaining -= len(chunk)
                     yield chunk
             except FileNotFoundError:
                 raise NotFound(GONE) from None
         # If the file was truncated, silence keeps the following pieces at their position.
-        while left > 0:
-            yield bytes(min(CHUNK_BYTES, left))
-            left -= CHUNK_BYTES
+        while remaining > 0:
+            yield bytes(min(CHUNK_BYTES, remaining))
+            remaining -= CHUNK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +116,19 @@ async def send(
     pieces: Sequence[Piece],
     byte_range: str,
     rechecks: Rechecks,
-    shown: Shown = WAV,
+    presentation: Shown = WAV,
 ) -> AsyncIterator[httpbody_pb2.HttpBody]:
     """Send the part that a `Range` header requests, as the response of an RPC.
 
     Raises RangeNotSatisfiable, and NotFound if the file is gone or `rechecks` ends the download.
     """
     part = part_of(pieces, byte_range)
-    more = ((rpc.HTTP_PREFIX + name, value) for name, value in shown.headers)
+    more = ((rpc.HTTP_PREFIX + name, value) for name, value in presentation.headers)
     await context.send_initial_metadata((*part.metadata(), *more))
     async for chunk in part.read(files):
         if not await rechecks.may_go_on():
             raise NotFound(GONE)
-        yield httpbody_pb2.HttpBody(content_type=shown.media_type, data=chunk)
+        yield httpbody_pb2.HttpBody(content_type=presentation.media_type, data=chunk)
 
 
 async def send_bytes(

@@ -90,14 +90,16 @@ class CallAdmission:
             while True:
                 # Before the request, so that no change in between is missed.
                 changed.clear()
-                left = (until_ms - monotonic_ms()) / 1000
-                result = await self._ask(_PendingCall(call, again, not again or left <= 0, zone or self._settings.zone))
-                if result != FULL or left <= 0:
+                left_seconds = (until_ms - monotonic_ms()) / 1000
+                result = await self._ask(
+                    _PendingCall(call, again, not again or left_seconds <= 0, zone or self._settings.zone)
+                )
+                if result != FULL or left_seconds <= 0:
                     if isinstance(result, Refusal):
                         REFUSED.labels(result.reason).inc()
                     return result
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left, self._settings.room_look_seconds))
+                    await asyncio.wait_for(changed.wait(), min(left_seconds, self._settings.room_look_seconds))
         finally:
             unsubscribe()
 
@@ -143,8 +145,8 @@ class CallAdmission:
             free = await self._capacity(tx, list(by_call))
             if free.is_empty:
                 requests = [call for call in requests if by_call[call.id].accepts_unknown]
-            counted = await places.going_on(tx, list({call.org for call in requests}))
-            verdicts = capacity.assign(requests, free, _concurrent(counted, self._caps))
+            live_rows = await places.going_on(tx, list({call.org for call in requests}))
+            verdicts = capacity.assign(requests, free, _concurrent(live_rows, self._caps))
             offers = {id: Offer(secrets.new_token(), to.url) for id, to in verdicts.items() if isinstance(to, Place)}
             if offers:
                 offered = {id: max(1, rows[id].streams_offered + by_call[id].again) for id in offers}
@@ -163,8 +165,8 @@ class CallAdmission:
         return Capacity(nodes, {row.url: row.calls for row in occupied if row.url is not None})
 
 
-def _concurrent(counted: Sequence[places.GoingOnRow], caps: Caps) -> ConcurrentCalls:
-    return ConcurrentCalls([(row.org_id, _caller(row.from_e164), row.calls) for row in counted], caps)
+def _concurrent(live_rows: Sequence[places.GoingOnRow], caps: Caps) -> ConcurrentCalls:
+    return ConcurrentCalls([(row.org_id, _caller(row.from_e164), row.calls) for row in live_rows], caps)
 
 
 def _caller(e164: str) -> str | None:

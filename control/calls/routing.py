@@ -64,9 +64,9 @@ class Desk:
 
         So the caller hears our prompt for a full deployment, not the gateway's apology.
         """
-        wait, left = self._settings.room_seconds, ctx.context.time_remaining()
-        if left is not None:
-            wait = max(0.0, min(wait, left - self._settings.room_reply_seconds))
+        wait, left_seconds = self._settings.room_seconds, ctx.context.time_remaining()
+        if left_seconds is not None:
+            wait = max(0.0, min(wait, left_seconds - self._settings.room_reply_seconds))
         until_ms = monotonic_ms() + wait * 1000
         return Means(self._admission, self._mailboxes, self._settings.transfer_ring_seconds, until_ms, ctx.zone)
 

@@ -297,11 +297,11 @@ def keys(pressed: str) -> str:
     return "".join(key for key in pressed if key in KEYS)[:MAX_KEYS]
 
 
-def recent_turns(heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+def recent_turns(turns_heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the latest turns (role, text), oldest first, for the agent of a call's next stream."""
     recent: list[tuple[str, str]] = []
     remaining_chars = RECENT_CHARS
-    for role, text in reversed(heard):
+    for role, text in reversed(turns_heard):
         # The end of a turn is the latest state of the conversation.
         text = text[-RECENT_TURN_CHARS:]
         remaining_chars -= len(text)
@@ -347,5 +347,5 @@ def seconds_left(longest: int, answered_at: datetime | None, at: datetime) -> in
 
     A call's limit counts from its answer, over all its streams.  At least 1, so that the goodbye begins.
     """
-    lasted = (at - answered_at).total_seconds() if answered_at else 0.0
-    return max(1, longest - max(0, int(lasted)))
+    lasted_seconds = (at - answered_at).total_seconds() if answered_at else 0.0
+    return max(1, longest - max(0, int(lasted_seconds)))

@@ -198,8 +198,8 @@ def _said(role: str, text: str) -> pb.Said:
 def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
     """Return the instructions, with the caller context at the end: only that may change during the call."""
     task = placed.task(row.task_context, row.organization) if row.direction == "outbound" else ""
-    who = prompting.caller_context(_contact(row), row.findings)
-    return rules.instructions(flow, row.organization, row.time_zone, who, now(), is_open=is_open, task=task)
+    caller_context = prompting.caller_context(_contact(row), row.findings)
+    return rules.instructions(flow, row.organization, row.time_zone, caller_context, now(), is_open=is_open, task=task)
 
 
 async def _load_history(tx: Tx, spent: SpentToken) -> _History:

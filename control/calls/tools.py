@@ -67,10 +67,10 @@ def report_outcome(db: Db, timeout_ms: int) -> Tool:
             await calls.lock(tx, context.call)
             outcome = dumped(arguments)
             await call_records.set_outcome(tx, context.call, outcome)
-            reported = events_pb2.CallOutcomeEvent(
+            event = events_pb2.CallOutcomeEvent(
                 call_id=ids.show(Kind.CALL, context.call), outcome_json=outcome, source="agent"
             )
-            await events.append(tx, context.organization, context.call, reported)
+            await events.append(tx, context.organization, context.call, event)
         return Result({"recorded": True})
 
     return Tool(

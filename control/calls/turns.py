@@ -11,9 +11,9 @@ from storage.calls import TurnRow
 from storage.db import Tx
 
 
-async def add(tx: Tx, org: UUID, call: UUID, reported: calls_pb2.Turn, at: datetime) -> None:
+async def add(tx: Tx, org: UUID, call: UUID, reported_turn: calls_pb2.Turn, at: datetime) -> None:
     """Store a final turn of a locked call, and replace its unfinished version."""
-    turn = _clean(reported)
+    turn = _clean(reported_turn)
     await calls.add_turn(tx, org, call, _row(turn))
     await tell(tx, call, at, turn=turn)
 
@@ -30,9 +30,9 @@ def without_nul(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def _clean(reported: calls_pb2.Turn) -> calls_pb2.Turn:
+def _clean(reported_turn: calls_pb2.Turn) -> calls_pb2.Turn:
     turn = calls_pb2.Turn()
-    turn.CopyFrom(reported)
+    turn.CopyFrom(reported_turn)
     turn.text = without_nul(turn.text)
     if turn.HasField("heard_text"):
         turn.heard_text = without_nul(turn.heard_text)

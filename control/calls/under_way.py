@@ -28,12 +28,12 @@ MAX_BYTES = 64 << 10
 LOST = "lost"
 
 
-async def keep(db: Db, left: Sequence[pb.CallUnderWay]) -> None:
+async def keep(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
     """Store the unfinished turns of calls.
 
     While the database is unavailable they are skipped: the next report follows.
     """
-    parsed = [(ids.parse(Kind.CALL, call.call_id), call) for call in left]
+    parsed = [(ids.parse(Kind.CALL, call.call_id), call) for call in unfinished]
     streams = [
         (id, call.stream_number, call.SerializeToString())
         for id, call in parsed

@@ -103,10 +103,10 @@ async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[
 async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow, left_out: LeftOut) -> Texts:
     """Return the cost of the texts: exact if all are alike or few differ, else extrapolated from the first ones."""
     template = choosing.parsed(row.body_template)
-    alike = SHARED.issuperset(template.names)
+    are_alike = SHARED.issuperset(template.names)
     first = await forecasts.texts(tx, row.id, SAMPLE_CANDIDATES, left_out, own_only=False)
     samples = [sample for sample in (_sample(row, sender, due) for due in first) if sample is not None][:SAMPLES]
-    differing = await forecasts.texts(tx, row.id, MAX_TEXTS, left_out, own_only=alike)
+    differing = await forecasts.texts(tx, row.id, MAX_TEXTS, left_out, own_only=are_alike)
     cost, unsendable = 0, 0
     for index, due in enumerate(differing):
         decision = choosing.text(row, sender, due)
@@ -114,12 +114,12 @@ async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow,
         unsendable += not isinstance(decision, Send)
         if index % YIELD_EVERY == YIELD_EVERY - 1:
             await asyncio.sleep(0)
-    differing_count = counts.texted - counts.templated if alike else counts.texted
+    differing_count = counts.texted - counts.templated if are_alike else counts.texted
     estimated = differing_count > len(differing)
     if estimated:
         cost = round(cost * differing_count / len(differing))
         unsendable = round(unsendable * differing_count / len(differing))
-    if alike and counts.templated:
+    if are_alike and counts.templated:
         shared = templates.render(template, {"org.name": sender.org_name, "number.phone": row.number_e164})
         cost += counts.templated * segments.count(shared.text)
     return Texts(cost, estimated, unsendable, tuple(samples))
@@ -157,13 +157,13 @@ def _groups(row: CampaignRow, sender: SenderRow, areas: Sequence[Area]) -> list[
 
 def plan(groups: Sequence[Group], start: datetime, per_second: float) -> Course:
     """Plan the texts to groups at this rate, within their hours; in every hour, groups that open first are first."""
-    left = {index: group.count for index, group in enumerate(groups) if group.count}
-    opens = {index: first_open(groups[index].hours, start) for index in left}
-    deferred = sum(left[index] for index, at in opens.items() if at is None or at > start)
+    left_counts = {index: group.count for index, group in enumerate(groups) if group.count}
+    opens = {index: first_open(groups[index].hours, start) for index in left_counts}
+    deferred = sum(left_counts[index] for index, at in opens.items() if at is None or at > start)
     by_hour = list[tuple[datetime, int]]()
     next_free: datetime = start
-    while left and len(by_hour) < MAX_HOURS:
-        opens = {index: first_open(groups[index].hours, next_free) for index in left}
+    while left_counts and len(by_hour) < MAX_HOURS:
+        opens = {index: first_open(groups[index].hours, next_free) for index in left_counts}
         openings = {index: at for index, at in opens.items() if at is not None}
         if not openings:
             break
@@ -174,10 +174,10 @@ def plan(groups: Sequence[Group], start: datetime, per_second: float) -> Course:
             if at >= ends or next_free >= ends:
                 continue
             next_free = max(next_free, at)
-            count = min(left[index], max(1, int((ends - next_free).total_seconds() * per_second)))
+            count = min(left_counts[index], max(1, int((ends - next_free).total_seconds() * per_second)))
             next_free += timedelta(seconds=count / per_second)
             texted += count
-            left[index] -= count
-        left = {index: count for index, count in left.items() if count}
+            left_counts[index] -= count
+        left_counts = {index: count for index, count in left_counts.items() if count}
         by_hour.append((begins, texted))
-    return Course(deferred, tuple(by_hour), None if left else next_free)
+    return Course(deferred, tuple(by_hour), None if left_counts else next_free)

@@ -23,14 +23,14 @@ from storage.db import Tx
 class ListedKind:
     """A kind of resource, and the scope with which a key may list it."""
 
-    shown: Shown
+    presentation: Shown
     scope: str
 
 
 def visible_to(principal: Principal) -> dict[str, Shown]:
     """Return the kinds that a principal may list: a person all of them, a key those of its scopes."""
     return {
-        name: kind.shown
+        name: kind.presentation
         for name, kind in KINDS.items()
         if principal.key_id is None or has_scope(principal.scopes, kind.scope)
     }
