@@ -1,1 +1,1 @@
-"""The control plane: who may do what, and what is true.  The only plane that knows the database."""
+"""The control plane: authorization and all state.  The only plane that uses the database."""

@@ -1,4 +1,4 @@
-"""`hum control` and `hum worker`: the only place in this plane that calls constructors."""
+"""`hum control` and `hum worker`: the composition of this plane."""
 
 import argparse
 import asyncio
@@ -36,7 +36,7 @@ from control.delivery.feature import feature as delivery
 from control.eventagents.feature import feature as eventagents
 from control.events.feature import feature as events
 from control.executions.feature import feature as executions
-from control.feature import Deps, Feature, Outside, Place
+from control.feature import Deps, Feature, Outside, OwnAddress
 from control.flows.feature import feature as flows
 from control.httptools.feature import feature as httptools
 from control.identity.feature import feature as identity
@@ -77,11 +77,11 @@ from storage.walls import NotWalled, check_walls
 
 LOG = telemetry.log(__name__)
 
-#: Connections that a control plane keeps open for calls, so that the next one waits for none.
+#: Idle connections that a control plane keeps open for calls, so that the next call needs no new one.
 CALLS_IDLE = 2
-#: What one organization may send to be kept, at once and then on average: 5.5 GB a day.
-KEPT_KB_BURST, KEPT_KB_PER_SECOND = 64_000, 64.0
-#: The features of this deployment.  Each declares in its own `feature.py` what it provides.
+#: How many KB an organization may send to be stored, at once and then on average: 5.5 GB a day.
+STORED_KB_BURST, STORED_KB_PER_SECOND = 64_000, 64.0
+#: The features of this deployment, each with a `feature.py` that declares what it provides.
 FEATURES = (
     identity,
     team,
@@ -135,7 +135,7 @@ class Control:
 
 
 def addresses(settings: ControlSettings, url: str) -> Addresses:
-    """Where the database is, with a pooler if there is one; `url` is the operator's, or the embedded one's."""
+    """Return the addresses of the database at `url`, which is the operator's or embedded, and of its pooler."""
     return Addresses(
         url,
         settings.database_app_url,
@@ -148,7 +148,7 @@ def addresses(settings: ControlSettings, url: str) -> Addresses:
 
 @asynccontextmanager
 async def database(settings: ControlSettings) -> AsyncIterator[str]:
-    """The URL of the database: the operator's, or an embedded one for as long as this lasts."""
+    """Yield the database's URL: the operator's, or that of an embedded one, which runs while the context is open."""
     if settings.database_url:
         await require(addresses(settings, settings.database_url))
         yield settings.database_url
@@ -166,10 +166,11 @@ async def database(settings: ControlSettings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _payments(settings: ControlSettings) -> AsyncIterator[Payments | None]:
-    """Stripe, where this deployment has it; its SDK takes a third of a start's time to import."""
+    """Yield the client of Stripe, or None if this deployment has none."""
     if not settings.stripe_api_key:
         yield None
         return
+    # Importing the SDK takes a third of the start's time.
     from control.clients.stripe import Stripe
 
     payments = Stripe.open(settings)
@@ -180,7 +181,7 @@ async def _payments(settings: ControlSettings) -> AsyncIterator[Payments | None]
 
 
 async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
-    """The systems that this deployment has, until the stack is closed."""
+    """Return the clients of external systems, which are closed with the stack."""
     model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
     stack.push_async_callback(model.close)
     stack.push_async_callback(twilio.close)
@@ -205,13 +206,15 @@ async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
 async def composed(
     settings: ControlSettings, database_url: str, outside: Outside | None = None, *, calls_idle: int = 0
 ) -> AsyncIterator[tuple[Deps, RunningBus, list[Feature]]]:
-    """All features on one database, ready for a server or a worker; `calls_idle` connections stay open for calls."""
-    where = addresses(settings, database_url)
+    """Yield all features, ready for a server or a worker; `calls_idle` idle connections stay open for calls."""
+    database_addresses = addresses(settings, database_url)
     try:
-        await migrate(database_url, patience=where.patience)
+        await migrate(database_url, patience=database_addresses.patience)
     except CannotMigrate as error:
         refuse(str(error))
-    opened = partial(Db.open, where, statement_seconds=settings.statement_seconds, lock_seconds=settings.lock_seconds)
+    opened = partial(
+        Db.open, database_addresses, statement_seconds=settings.statement_seconds, lock_seconds=settings.lock_seconds
+    )
     async with AsyncExitStack() as stack:
         db = await opened(size=settings.pool_size)
         stack.push_async_callback(db.close)
@@ -245,7 +248,7 @@ async def composed(
             keyring=Keyring.parse(home.secret_keys(settings)),
             tools=Registry(),
             stopping=asyncio.Event(),
-            place=Place(),
+            own_address=OwnAddress(),
             files=Files.of(settings),
         )
         features = [feature(settings, deps) for feature in FEATURES]
@@ -257,7 +260,7 @@ async def composed(
 
 
 def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
-    """The bus of HUM_BUS_URL; what transactions of these databases notify goes that way, too."""
+    """Return the bus of HUM_BUS_URL, which also carries the notifications of these databases' transactions."""
     if not settings.bus_urls:
         retry_seconds, look_seconds = settings.database_retry_seconds, settings.database_look_seconds
         return PostgresBus(databases[0], retry_seconds=retry_seconds, look_seconds=look_seconds)
@@ -287,7 +290,9 @@ def _limits(settings: ControlSettings) -> Limits:
             settings.unknown_rate_burst,
             "Too many sign-ins or unknown credentials from your address",
         ),
-        kept_kb=Rates(KEPT_KB_PER_SECOND, KEPT_KB_BURST, "Your organization has sent too much in too short a time"),
+        stored_kb=Rates(
+            STORED_KB_PER_SECOND, STORED_KB_BURST, "Your organization has sent too much in too short a time"
+        ),
     )
 
 
@@ -295,16 +300,16 @@ def _limits(settings: ControlSettings) -> Limits:
 async def build(
     settings: ControlSettings, database_url: str, outside: Outside | None = None, signals: Signals | None = None
 ) -> AsyncIterator[Control]:
-    """Everything of a control plane, started; drained and closed at the end, at once when a signal says so."""
+    """Start a control plane; at the end drain and close it, without draining if a signal says so."""
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
-    made = composed(settings, database_url, outside, calls_idle=CALLS_IDLE)
+    composition = composed(settings, database_url, outside, calls_idle=CALLS_IDLE)
     async with (
-        made as (deps, bus, features),
+        composition as (deps, bus, features),
         monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), leave) as metrics,
     ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
-        deps.place.address = server.own_address
+        deps.own_address.address = server.own_address
         try:
             await bus.start([channel for feature in features for channel in feature.channels])
             await server.start()
@@ -320,7 +325,7 @@ async def build(
 async def build_worker(
     settings: ControlSettings, database_url: str, outside: Outside | None = None
 ) -> AsyncIterator[Worker]:
-    """A worker, ready to run."""
+    """Yield a worker that is ready to run."""
     async with composed(settings, database_url, outside) as (deps, bus, features):
         wakes = {channel: wake for feature in features for channel, wake in feature.wakes.items()}
         bus.begin(list(wakes))
@@ -333,7 +338,7 @@ async def build_worker(
 
 
 async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
-    """What keeps control from answering."""
+    """Return why control is not ready; empty if it is."""
     if stopping.is_set():
         return ["it is shutting down"]
     try:
@@ -360,7 +365,8 @@ async def run_worker(settings: ControlSettings) -> None:
     working = asyncio.create_task(_work(settings, lifetime, stopping), name="work")
     leaving = asyncio.create_task(lifetime.over(), name="leave")
     leaving.add_done_callback(lambda _: stopping.set())
-    async with when(lifetime.signals.hurry, working.cancel):  # another worker begins its jobs anew
+    # Cancelled jobs are retried by another worker.
+    async with when(lifetime.signals.hurry, working.cancel):
         await asyncio.wait([working])
     leaving.cancel()
     if not working.cancelled():
@@ -380,17 +386,17 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
         monitoring.serving(settings, missing, lifetime.signals.leave),
         database(settings) as url,
     ):
-        began = False
+        is_running = False
         while not stopping.is_set():
             try:
                 async with build_worker(settings, url) as worker:
                     LOG.info("worker is running")
                     lifetime.ready()
-                    began = True
+                    is_running = True
                     working[:] = [worker]
                     await worker.run(stopping)
             except AWAY as error:
-                if not began:
+                if not is_running:
                     raise
                 LOG.warning("the database is unavailable; retrying", error=repr(error)[:200])
                 working.clear()
@@ -399,6 +405,7 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
 
 
 def main() -> None:
+    """Run the program that the command line names."""
     arguments = argparse.ArgumentParser(prog="python -m control.app", description=__doc__)
     arguments.add_argument("program", choices=("control", "worker"), nargs="?", default="control")
     plane = arguments.parse_args().program

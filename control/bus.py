@@ -1,8 +1,8 @@
 """The bus: short messages between control's processes.
 
-A message is only a hint: whoever gets it reads the database.  `Bus` is what features see; `PostgresBus` carries it over
-LISTEN/NOTIFY, `control.natsbus.NatsBus` over NATS.  Hints leave after their transaction's commit, and a server that dies in
-between sends none: all listeners are told to look, now and then, without one.
+A message is only a hint to read the database.  `Bus` is the interface for features; `PostgresBus` implements it over
+LISTEN/NOTIFY, `control.natsbus.NatsBus` over NATS.  Hints are sent after their transaction's commit, and a server that
+dies before sends none.  So all listeners are also woken periodically.
 """
 
 import asyncio
@@ -30,17 +30,17 @@ M = TypeVar("M", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Channel(Generic[T]):
-    """A name, and how its messages are encoded.  `decode` raises ValueError for a payload that it can't read."""
+    """A name and an encoding of messages.  `decode` raises ValueError for an invalid payload."""
 
     name: str
     decode: Callable[[str], T]
     encode: Callable[[T], str]
-    #: Whom a message is for.  Each listener of such a channel says who it is, and gets its own messages alone.
+    #: The key of a message, if the channel has keys.  A listener of such a channel subscribes to one key.
     key: Callable[[T], str] | None = None
 
 
 def of_messages(name: str, kind: type[M], key: Callable[[M], str] | None = None) -> Channel[M]:
-    """A channel of one type of message, as base64: NOTIFY carries text."""
+    """Return a channel for a type of protobuf message, encoded as base64 since NOTIFY carries text."""
 
     def decode(payload: str) -> M:
         try:
@@ -55,35 +55,36 @@ def of_messages(name: str, kind: type[M], key: Callable[[M], str] | None = None)
 
 
 class Bus(Protocol):
-    """Connects all processes of control."""
+    """The connection between all processes of control."""
 
     def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None], key: str = "") -> Callable[[], None]:
-        """Call `listener` with each message of a channel, or each that is for `key` if the channel's messages are for somebody, and
-        with None when one may have been lost; returns how to unsubscribe.
+        """Call `listener` with a channel's messages, only those with `key` if it has keys; return the unsubscribe.
+
+        The listener is called with None when a message may have been lost.
         """
         ...
 
     async def publish(self, channel: Channel[T], message: T) -> bool:
-        """Send to all processes, now; False for a message that is too large, which is dropped."""
+        """Send a message to all processes now; return False if it is too large, and drop it."""
         ...
 
 
 class RunningBus(Bus, Protocol):
-    """A bus, as the program that starts it sees it."""
+    """The interface of a bus for the program that starts it."""
 
     async def start(self, channels: Sequence[Channel[Any]]) -> None:
-        """Listen to these; return once messages arrive, or can't for now but will."""
+        """Listen to these channels; return once messages arrive, or after a limited wait for an unavailable server."""
         ...
 
     def begin(self, channels: Sequence[Channel[Any]]) -> None:
-        """Start without waiting until messages arrive: whoever subscribes now is told None then."""
+        """Listen to these channels without waiting until messages arrive; listeners get None at that time."""
         ...
 
     async def stop(self) -> None: ...
 
 
 class Listeners:
-    """Who listens to which channel, and for whom."""
+    """The listeners of this process, by channel and key."""
 
     def __init__(self, look_seconds: float) -> None:
         self._look_seconds = look_seconds
@@ -91,67 +92,70 @@ class Listeners:
         self._listening: dict[tuple[str, str], set[Callable[[Any], None]]] = {}
 
     def declare(self, channels: Sequence[Channel[Any]]) -> None:
+        """Set the channels that can be listened to."""
         self._channels = {channel.name: channel for channel in channels}
 
     def add(self, channel: Channel[T], listener: Callable[[T | None], None], key: str) -> Callable[[], None]:
+        """Add a listener, and return the function that removes it."""
         assert channel.name in self._channels, f"no feature declares the channel {channel.name}"
-        assert bool(key) == (channel.key is not None), f"listeners of {channel.name} say for whom, and no others"
-        place = (channel.name, key)
-        self._listening.setdefault(place, set()).add(listener)
+        assert bool(key) == (channel.key is not None), f"listeners of {channel.name} need a key if the channel has keys"
+        address = (channel.name, key)
+        self._listening.setdefault(address, set()).add(listener)
 
-        def leave() -> None:
-            there = self._listening.get(place, set())
-            there.discard(listener)
-            if not there:
-                self._listening.pop(place, None)
+        def unsubscribe() -> None:
+            listeners = self._listening.get(address, set())
+            listeners.discard(listener)
+            if not listeners:
+                self._listening.pop(address, None)
 
-        return leave
+        return unsubscribe
 
-    def places(self) -> set[tuple[str, str]]:
-        """All channels, or of one with keys, for whom somebody listens."""
-        whole = {(channel.name, "") for channel in self._channels.values() if channel.key is None}
-        return whole | self._listening.keys()
+    def addresses(self) -> set[tuple[str, str]]:
+        """Return the (channel, key) pairs to listen to: all channels without keys, and the keys that have listeners."""
+        keyless = {(channel.name, "") for channel in self._channels.values() if channel.key is None}
+        return keyless | self._listening.keys()
 
     def receive(self, name: str, payload: str) -> None:
-        """Pass a message on to its listeners; one that can't be read is logged and dropped."""
+        """Deliver a message to its listeners; log and drop one that can't be decoded."""
         channel = self._channels[name]
         try:
             message = channel.decode(payload)
         except ValueError as error:
             DROPPED.labels(name, "unknown").inc()
-            LOG.warning("a message on the bus can't be read", channel=name, error=str(error))
+            LOG.warning("could not decode a message on the bus; dropped it", channel=name, error=str(error))
             return
-        self._tell((name, channel.key(message) if channel.key else ""), message)
+        self._deliver((name, channel.key(message) if channel.key else ""), message)
 
-    def wake(self, places: Iterable[tuple[str, str]]) -> None:
-        """Tell those who listen there that something may have been lost."""
-        for place in places:
-            self._tell(place, None)
+    def wake(self, addresses: Iterable[tuple[str, str]]) -> None:
+        """Call the listeners of these channels and keys with None, since a message may have been lost."""
+        for address in addresses:
+            self._deliver(address, None)
 
-    async def look_besides(self) -> None:
-        """Tell each listener every `look_seconds` that a message may have been lost, one after another: each reads the database."""
+    async def wake_periodically(self) -> None:
+        """Call each listener with None every `look_seconds`, spread over that time, since each reads the database."""
         while True:
-            listeners = [(place, each) for place, those in self._listening.items() for each in those]
-            for place, listener in listeners:
+            listeners = [(address, listener) for address, group in self._listening.items() for listener in group]
+            for address, listener in listeners:
                 await asyncio.sleep(self._look_seconds / len(listeners))
-                if listener in self._listening.get(place, ()):
-                    self._call(place, listener, None)
+                if listener in self._listening.get(address, ()):
+                    self._call(address, listener, None)
             if not listeners:
                 await asyncio.sleep(self._look_seconds)
 
-    def _tell(self, place: tuple[str, str], message: object) -> None:
-        for listener in tuple(self._listening.get(place, ())):
-            self._call(place, listener, message)
+    def _deliver(self, address: tuple[str, str], message: object) -> None:
+        for listener in tuple(self._listening.get(address, ())):
+            self._call(address, listener, message)
 
-    def _call(self, place: tuple[str, str], listener: Callable[[Any], None], message: object) -> None:
+    def _call(self, address: tuple[str, str], listener: Callable[[Any], None], message: object) -> None:
         try:
             listener(message)
-        except Exception:  # the boundary of one listener: its bug must not affect the others
-            LOG.exception("a listener on the bus failed", channel=place[0])
+        except Exception:
+            # A bug in a listener must not affect the others.
+            LOG.exception("a listener on the bus failed", channel=address[0])
 
 
 def encoded(channel: Channel[T], message: T) -> str | None:
-    """A message as it travels; None, and counted, if it is too large for any bus."""
+    """Encode a message; return None and count it if it is too large for any bus."""
     payload = channel.encode(message)
     if len(payload.encode()) > MAX_PAYLOAD_BYTES:
         DROPPED.labels(channel.name, "too large").inc()
@@ -160,7 +164,7 @@ def encoded(channel: Channel[T], message: T) -> str | None:
 
 
 class PostgresBus:
-    """Listens on one connection to all channels."""
+    """A bus over LISTEN/NOTIFY, with one connection for all channels."""
 
     def __init__(self, db: Db, *, retry_seconds: float, look_seconds: float = 5.0) -> None:
         self._db, self._retry_seconds = db, retry_seconds
@@ -178,7 +182,7 @@ class PostgresBus:
         self._listeners.declare(channels)
         self._tasks = [
             asyncio.create_task(self._run(), name="bus"),
-            asyncio.create_task(self._listeners.look_besides(), name="bus look"),
+            asyncio.create_task(self._listeners.wake_periodically(), name="bus look"),
         ]
 
     async def stop(self) -> None:
@@ -197,26 +201,27 @@ class PostgresBus:
         return True
 
     async def _run(self) -> None:
-        """Listen until cancelled, whatever is raised."""
+        """Listen until cancelled, and connect again after every error."""
         while True:
             try:
                 await self._listen()
-                LOG.warning("bus lost its connection")
+                LOG.warning("the bus lost its connection; retrying")
                 continue
             except (*AWAY, asyncpg.PostgresError) as error:
                 LOG.warning("the bus can't listen; retrying", error=repr(error)[:200])
-            except Exception:  # the boundary of one connection: without the bus, nobody is woken
+            except Exception:
+                # A bug must not end the bus, without which no listener is woken in time.
                 LOG.exception("the bus failed: this is a bug")
             await asyncio.sleep(self._retry_seconds)
 
     async def _listen(self) -> None:
-        """Listen on one connection until it is lost."""
+        """Listen on a connection until it is lost."""
         connection, lost = await self._db.listen(), asyncio.Event()
         connection.add_termination_listener(lambda *_: lost.set())
         try:
             for channel in self._channels:
-                await connection.add_listener(channel.name, self._received)
-            self._listeners.wake(self._listeners.places())
+                await connection.add_listener(channel.name, self._receive)
+            self._listeners.wake(self._listeners.addresses())
             self._ready.set()
             self._up.set(1)
             await lost.wait()
@@ -225,5 +230,5 @@ class PostgresBus:
             with suppress(*AWAY, asyncpg.PostgresError):
                 await connection.close(timeout=1)
 
-    def _received(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
+    def _receive(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         self._listeners.receive(channel, str(payload))

@@ -1,7 +1,8 @@
-"""`python -m control.busfacts`: what `hum doctor` wants to know of the servers of HUM_BUS_URL, as one JSON object.
+"""`python -m control.busfacts`: the state of the servers of HUM_BUS_URL, as a JSON object for `hum doctor`.
 
-Each is connected to as the bus does it, and a message of its own goes from the first one that answers to all: servers that are no
-cluster keep hints to themselves.  Stores nothing, and waits for nothing longer than HUM_BUS_SILENT_SECONDS.
+It connects to each server as the bus does.  The first that works publishes a test message for all others, since servers
+outside the cluster would not forward hints.  It stores nothing, and waits at most HUM_BUS_SILENT_SECONDS for each
+answer.
 """
 
 import asyncio
@@ -19,72 +20,82 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from control import natsbus
-from control.natsbus import AWAY, Encrypted, shown, subject
+from control.natsbus import AWAY, Encrypted, subject, without_credentials
 from hum import settings as environment
 from hum.clock import monotonic_ms
 from hum.settings.bus import BusSettings
 
 PUBLISH_AGAIN_SECONDS = 0.05
-MOST_DETAIL_CHARS = 200
+MAX_DETAIL_CHARS = 200
 REFUSED, DENIED = "authorization violation", "permissions violation"
 
 
 class Server:
-    """One server, and what is wrong with it: `fault` is a word that `hum.cli.doctor.bus` knows; empty if it is well."""
+    """A server and its fault: a word that `hum.cli.doctor.bus` knows, empty without a fault."""
 
     def __init__(self, url: str, context: ssl.SSLContext, seconds: float) -> None:
         self.url, self.fault, self.detail, self.version = url, "", "", ""
         self._context, self._seconds = context, seconds
         self._client = Encrypted() if url.startswith("tls:") else Client()
         self._error = asyncio.get_running_loop().create_future()
-        self._heard = asyncio.Event()
+        self._received = asyncio.Event()
 
     def as_json(self) -> dict[str, str]:
-        return {"server": shown(self.url), "fault": self.fault, "detail": self.detail, "version": self.version}
+        """Return the facts about the server."""
+        return {
+            "server": without_credentials(self.url),
+            "fault": self.fault,
+            "detail": self.detail,
+            "version": self.version,
+        }
 
-    async def connect(self, place: str) -> None:
-        """Connect, and subscribe to this subject; what goes wrong is kept."""
+    async def connect(self, test_subject: str) -> None:
+        """Connect and subscribe to this subject; record an error as the server's fault."""
         try:
             async with asyncio.timeout(self._seconds):
                 await self._or_error(self._connect())
-                await self._client.subscribe(place, cb=self._receive)
+                await self._client.subscribe(test_subject, cb=self._receive)
                 await self._flush()
         except (*AWAY, ssl.SSLError) as error:
-            self._blame(error)
+            self._record(error)
             is_silent = isinstance(error, TimeoutError)
             if self.fault == "away" and self.url.startswith("tls:") and not is_silent:
                 await self._look_for_an_alert()
 
     async def _look_for_an_alert(self) -> None:
-        """Why it ended the connection.  TLS 1.3 refuses a certificate when we believe ourselves connected, and who writes then
-        learns of a lost connection alone; here nothing is written.
+        """Find out whether the server ended the connection with a TLS alert.
+
+        With TLS 1.3, a server refuses our certificate after the handshake is over for us.  A client that writes then
+        only notices a lost connection, so this one only reads.
         """
         at = urlsplit(self.url)
         with suppress(*AWAY):
             async with asyncio.timeout(self._seconds):
                 reader, writer = await asyncio.open_connection(at.hostname, at.port)
                 try:
-                    await reader.readline()  # what it says of itself, before TLS
+                    await reader.readline()  # the server's INFO, before TLS
                     await writer.start_tls(self._context, server_hostname=at.hostname)
                     await reader.read(1)
                 except ssl.SSLError as error:
-                    self._blame(error)
+                    self._record(error)
                 finally:
                     writer.close()
 
-    async def publish(self, place: str) -> None:
+    async def publish(self, test_subject: str) -> None:
+        """Publish the test message; record an error as the server's fault."""
         try:
             async with asyncio.timeout(self._seconds):
-                await self._client.publish(place, b"hum doctor")
+                await self._client.publish(test_subject, b"hum doctor")
                 await self._flush()
         except AWAY as error:
-            self._blame(error)
+            self._record(error)
 
-    def is_deaf(self) -> bool:
-        """Whether it works, and the message has not come."""
-        return not self.fault and not self._heard.is_set()
+    def is_missing(self) -> bool:
+        """Tell whether the server works but has not received the test message."""
+        return not self.fault and not self._received.is_set()
 
     async def close(self) -> None:
+        """Close the connection, with a time limit."""
         with suppress(*AWAY):
             async with asyncio.timeout(self._seconds):
                 await self._client.close()
@@ -98,18 +109,19 @@ class Server:
         self.version = f"{version.major}.{version.minor}.{version.patch}"
 
     async def _flush(self) -> None:
-        """What the server objects to has come before its answer."""
+        """Wait for the server's answer, and raise an error that it reported before."""
         await self._client.flush(timeout=max(1, round(self._seconds)))
         if self._error.done():
             self._error.result()
 
     async def _or_error(self, work: Any) -> None:
-        """The library tries a server that refuses it again and again; here the first error counts."""
+        """Wait for this work, and raise the server's first error, after which the library would retry for ever."""
         task = asyncio.ensure_future(work)
         try:
             await asyncio.wait({task, self._error}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            while not task.done():  # which it may swallow
+            # The library may swallow a cancellation.
+            while not task.done():
                 task.cancel()
                 await asyncio.wait({task}, timeout=natsbus.CANCEL_AGAIN_SECONDS)
         if self._error.done():
@@ -122,15 +134,15 @@ class Server:
             self._error.set_exception(error)
 
     async def _receive(self, _: Msg) -> None:
-        self._heard.set()
+        self._received.set()
 
-    def _blame(self, error: BaseException) -> None:
+    def _record(self, error: BaseException) -> None:
         self.fault = fault(error)
-        self.detail = str(error)[:MOST_DETAIL_CHARS]
+        self.detail = str(error)[:MAX_DETAIL_CHARS]
 
 
 def fault(error: BaseException) -> str:
-    """What an error of the connection is about."""
+    """Return the word for an error of the connection."""
     words = str(error).lower()
     if isinstance(error, ssl.SSLCertVerificationError):
         return "authority"
@@ -146,36 +158,40 @@ def fault(error: BaseException) -> str:
 
 
 async def facts(settings: BusSettings) -> dict[str, Any]:
-    """`servers`: of each `server` (its URL without a password), `fault`, `detail`, `version`."""
+    """Return `servers`, each with its `server` (the URL without a password), `fault`, `detail` and `version`."""
     context = natsbus.tls(settings.tls_ca, settings.tls_cert, settings.tls_key)
-    place = subject(f"doctor.{secrets.token_hex(8)}")
+    test_subject = subject(f"doctor.{secrets.token_hex(8)}")
     servers = [Server(url, context, settings.bus_silent_seconds) for url in settings.bus_urls]
-    await asyncio.gather(*(each.connect(place) for each in servers))
-    await _tell_all(servers, place, settings.bus_silent_seconds)
-    await asyncio.gather(*(each.close() for each in servers))
-    return {"servers": [each.as_json() for each in servers]}
+    await asyncio.gather(*(server.connect(test_subject) for server in servers))
+    await _publish_to_all(servers, test_subject, settings.bus_silent_seconds)
+    await asyncio.gather(*(server.close() for server in servers))
+    return {"servers": [server.as_json() for server in servers]}
 
 
-async def _tell_all(servers: Sequence[Server], place: str, seconds: float) -> None:
-    """The first server that works tells all others."""
-    first = next((each for each in servers if not each.fault), None)
+async def _publish_to_all(servers: Sequence[Server], test_subject: str, seconds: float) -> None:
+    """Publish the test message on the first server that works, and record the servers that don't receive it."""
+    first = next((server for server in servers if not server.fault), None)
     if first is None:
         return
-    until_ms = monotonic_ms() + seconds * 1000  # no `asyncio.timeout`: the client library swallows its one cancellation
-    while not first.fault and any(each.is_deaf() for each in servers) and monotonic_ms() < until_ms:
-        await first.publish(place)  # again, since one of them may not know of the others yet
+    # Not `asyncio.timeout`: the client library swallows its only cancellation.
+    until_ms = monotonic_ms() + seconds * 1000
+    while not first.fault and any(server.is_missing() for server in servers) and monotonic_ms() < until_ms:
+        # Repeatedly, since the servers may not know each other yet.
+        await first.publish(test_subject)
         await asyncio.sleep(PUBLISH_AGAIN_SECONDS)
-    for each in servers:
-        if each.is_deaf() and not first.fault:
-            each.fault, each.detail = "apart", shown(first.url)
+    for server in servers:
+        if server.is_missing() and not first.fault:
+            server.fault, server.detail = "apart", without_credentials(first.url)
 
 
 def main() -> None:
+    """Print the report."""
     try:
-        found = asyncio.run(facts(environment.load(BusSettings)))
-    except (OSError, ssl.SSLError) as error:  # of our own certificate
-        found = {"fault": str(error)[:MOST_DETAIL_CHARS]}
-    sys.stdout.write(json.dumps(found) + "\n")
+        report = asyncio.run(facts(environment.load(BusSettings)))
+    except (OSError, ssl.SSLError) as error:
+        # Our own certificate can't be loaded.
+        report = {"fault": str(error)[:MAX_DETAIL_CHARS]}
+    sys.stdout.write(json.dumps(report) + "\n")
 
 
 if __name__ == "__main__":

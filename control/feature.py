@@ -1,7 +1,7 @@
-"""What a feature provides.  Each noun of control declares it in its own `feature.py`; `control/app.py` composes them.
+"""The parts of a feature.  Each feature declares them in its own `feature.py`, and `control/app.py` composes them.
 
-A feature is built the same way in `hum control`, which serves its services, and in `hum worker`, which runs its jobs,
-sweeps and readers.
+A feature is built in the same way in `hum control`, which serves its services, and in `hum worker`, which runs its
+jobs, sweeps and readers.
 """
 
 import asyncio
@@ -28,26 +28,26 @@ from storage.db import Db, Tx
 from storage.events import Event, Start
 
 Handler = Callable[[UUID, UUID], Awaitable[object]]
-"""Runs a job, given its organization and row.  If it raises, it is retried, after the error's `retry_after_seconds`."""
+"""Runs a job, given its organization and row.  If it raises, the job is retried, after the error's `retry_after_seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A step that every worker repeats; safe to repeat, and to run concurrently."""
+    """A step that every worker repeats: idempotent, and safe to run concurrently."""
 
     name: str
     step: Callable[[], Awaitable[object]]
     every_seconds: float
-    #: Set when it should not wait for its time; the step clears it.
+    #: Set to run the step at once; the step clears it.
     woken: asyncio.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads the outbox with a cursor: each event of these types once, in the order of commits.
+    """A reader of the outbox with a cursor: it gets each event of these types once, in the order of commits.
 
-    `handle` gets a batch in the transaction that moves the cursor.  An event that it can't handle is set aside with the
-    reason, and the reader goes on with the next.
+    `handle` gets a batch in the transaction that moves the cursor.  An event that it can't handle is quarantined with
+    the reason, and the reader continues with the next.
     """
 
     name: str
@@ -55,16 +55,16 @@ class Reader:
     types: frozenset[str]
     handle: Callable[[Tx, Sequence[Event]], Awaitable[None]]
     every_seconds: float
-    #: Whether it also gets the events whose payload was deleted; most readers have nothing to do for those.
+    #: Whether it also gets events with a deleted payload; most readers need none of those.
     takes_emptied: bool = False
-    #: Whether what an organization has beyond its share of a batch is read apart, so that it delays nobody: each event once, in the
-    #: order of each organization's commits.
+    #: Whether an organization's backlog beyond its share of a batch is read behind a cursor of its own, so that it
+    #: delays no other organization.  The order of commits then only holds within an organization.
     shares: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """External systems, as features reach them."""
+    """The clients of external systems."""
 
     carrier: Carrier
     lookups: Lookups
@@ -79,18 +79,18 @@ class Outside:
 
 
 @dataclass(slots=True)
-class Place:
-    """Where media processes reach this process and no other; known once it serves, and nowhere for a worker."""
+class OwnAddress:
+    """The address at which media processes reach this process and no other; empty in a worker and before it serves."""
 
     address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What a feature may depend on."""
+    """The dependencies of features."""
 
     db: Db
-    #: The same database by connections of its own: the carrier's webhooks and calls don't wait behind requests.
+    #: The same database with a pool of its own, so that the carrier's webhooks and calls don't wait behind requests.
     calls_db: Db
     bus: Bus
     boundary: Boundary
@@ -98,30 +98,32 @@ class Deps:
     outside: Outside
     #: The only way to a customer's URL.
     web: Guarded
-    #: Seals what customers entrust to us and we must use again.
+    #: Seals customers' secrets that must be used again.
     keyring: Keyring
-    #: The tools of all features, complete once all of them are built.
+    #: The tools of all features, complete once all features are built.
     tools: Registry
     #: Set when this process is asked to stop: open streams must end.
     stopping: asyncio.Event
-    place: Place
+    own_address: OwnAddress
     #: Recordings, voicemails and files of texts.
     files: Files
 
 
 @dataclass(frozen=True, slots=True)
 class Feature:
+    """The parts of a feature."""
+
     services: Mapping[ServiceDescriptor, object] = field(default_factory=dict)
     jobs: Mapping[Job, Handler] = field(default_factory=dict)
     sweeps: Sequence[Sweep] = ()
     readers: Sequence[Reader] = ()
     channels: Sequence[Channel[Any]] = ()
-    #: What a worker does when it is told something on the bus, or None: that something may have been missed.
+    #: A worker's listeners on the bus; they get None when a message may have been lost.
     wakes: Mapping[Channel[Any], Callable[[Any], None]] = field(default_factory=dict)
     tools: Sequence[Tool] = ()
-    #: Where the tools come from that organizations made themselves.
+    #: The sources of organizations' own tools.
     tool_sources: Sequence[Source] = ()
-    #: Asks a person whether a tool may run; one feature does.
+    #: Asks a person whether a tool may run; only one feature has it.
     approver: Approver | None = None
-    #: What keeps a worker from doing this feature's work in time, a sentence each; part of its readiness.
+    #: Why a worker can't do this feature's work in time, a sentence each; part of its readiness.
     missing: Callable[[], Awaitable[Sequence[str]]] | None = None

@@ -1,11 +1,12 @@
-"""What changes in an organization, as it happens, for those who follow.
+"""Streams of an organization's changes as they happen.
 
-One look several times a second tells all listeners of a process in whose organization something is new; changes are read from a
-store that is kept for a while, in the order of commits, so that none is missed when a client loses its connection.  A change says of what, and
-the client gets that as it is now: of ten changes that came while it was away, it gets the last.
+A query several times a second wakes the listeners of the organizations that have changes.  Changes are read in the
+order of commits from a table that retains them for a while, so that a client that loses its connection misses none.  A
+change names a resource, and the client gets the resource's current state: of ten changes while it was disconnected, it
+gets the last.
 
-A client's place is a transaction.  An event carries it as its id if all changes up to there were told; one that stands in the
-middle of a transaction carries none, and is told again to whoever goes on from an older place.
+A client's position is a transaction.  An event has the transaction as its id if all changes up to it were sent.  An
+event in the middle of a transaction has no id, and is sent again to a client that resumes from an earlier position.
 """
 
 import asyncio
@@ -25,9 +26,9 @@ from storage.db import Db, Tx
 from storage.inbox_changes import Change
 
 BATCH = 200
-#: After every change of a transaction.
-_WHOLE = (1 << 63) - 1
-#: The member of each stream's oneof that says that lists are to be loaded.
+#: Greater than the id of every change, for a position after a whole transaction.
+_END_OF_TRANSACTION = (1 << 63) - 1
+#: The member of each stream's oneof with which the client reloads its lists.
 _RESYNC: Mapping[str, Any] = {"resync": {}}
 
 Event = TypeVar("Event", bound=Message)
@@ -35,10 +36,11 @@ Event = TypeVar("Event", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How the things of one kind are told.
+    """The presentation of a kind of resource in a stream.
 
-    `some`: those of these that there are, as messages of the contract.  `made` and `changed`: the members of the stream's oneof for a
-    new one, and for any other.  `gone`: makes the members for one that is no more; None if that is not told.
+    `some`: returns the existing ones of these resources, as messages of the contract.  `made` and `changed`: the
+    members of the stream's oneof for a new resource and for any other.  `gone`: returns the members for a deleted one;
+    None to send nothing.
     """
 
     some: Callable[[Tx, Sequence[UUID]], Awaitable[Mapping[UUID, Any]]]
@@ -49,7 +51,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Rests:
-    """Seconds that a stream waits without news until it looks again, and until an older transaction may be over."""
+    """Seconds until a stream reads again: without changes, and while an older transaction may be open."""
 
     idle_seconds: float
     look_seconds: float
@@ -57,7 +59,7 @@ class Rests:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where changes are read, and until when."""
+    """The dependencies of a stream of changes."""
 
     db: Db
     watch: Watch
@@ -66,8 +68,10 @@ class Source:
 
 
 class Following(Generic[Event]):
-    """One listener of an organization: `event` is the stream's response, whose oneof has a member `resync`; `kinds`: of what this
-    listener is told, and how.
+    """A client that follows an organization.
+
+    `event`: the stream's response, which has a oneof with a member `resync`.  `kinds`: the kinds of resources that this
+    client gets, and their presentation.
     """
 
     def __init__(self, source: Source, org: UUID, event: type[Event], kinds: Mapping[str, Shown]) -> None:
@@ -75,54 +79,60 @@ class Following(Generic[Event]):
         self._wake = asyncio.Event()
 
     async def events(self, last: int) -> AsyncGenerator[Event, None]:
-        """Yield what changed after the transaction `last` (0: from now on), until this process is asked to stop."""
+        """Yield the changes after the transaction `last` (0: from now on), until this process is asked to stop."""
         rests = self._source.rests
         unfollow = self._source.watch.follow(self._org, self._wake)
         stopping = asyncio.create_task(self._wake_on_stop())
         try:
-            place = last, _WHOLE
+            position = last, _END_OF_TRANSACTION
             while not self._source.stopping.is_set():
-                self._wake.clear()  # before looking, or a wake-up in between is lost
-                looked_ms = monotonic_ms()
+                # Before reading, so that no wake-up in between is lost.
+                self._wake.clear()
+                read_ms = monotonic_ms()
                 async with self._source.db.tenant(self._org) as tx:
-                    found, place, rest_seconds = await self._look(tx, place)
-                for event in found:
+                    events, position, rest_seconds = await self._read(tx, position)
+                for event in events:
                     yield event
                 if rest_seconds:
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), rest_seconds)
-                    # A campaign wakes all listeners with each of its texts: they look together for those of a while.
-                    await asyncio.sleep(rests.look_seconds - (monotonic_ms() - looked_ms) / 1000)
+                    # A campaign wakes all listeners with each of its texts: read those of a while together.
+                    await asyncio.sleep(rests.look_seconds - (monotonic_ms() - read_ms) / 1000)
         finally:
             stopping.cancel()
             unfollow()
 
-    async def _look(self, tx: Tx, place: tuple[int, int]) -> tuple[Sequence[Event], tuple[int, int], float]:
-        """What is new, the place after it, and how long to rest then."""
+    async def _read(self, tx: Tx, position: tuple[int, int]) -> tuple[Sequence[Event], tuple[int, int], float]:
+        """Return the new events, the position after them, and the seconds until the next read."""
         horizon, rests = await inbox_changes.horizon(tx), self._source.rests
-        if not max(horizon.floor, 1) <= place[0] < horizon.below:
-            known = horizon.below - 1
-            return [self._event(seq=known, **_RESYNC)], (known, _WHOLE), 0
-        changes = await inbox_changes.after(tx, place, horizon.below, BATCH)
+        if not max(horizon.floor, 1) <= position[0] < horizon.below:
+            last_xid = horizon.below - 1
+            return [self._event(seq=last_xid, **_RESYNC)], (last_xid, _END_OF_TRANSACTION), 0
+        changes = await inbox_changes.after(tx, position, horizon.below, BATCH)
         if len(changes) == BATCH:
-            return await self._told(tx, changes, is_all=False), (changes[-1].xid, changes[-1].id), 0
+            return await self._present(tx, changes, is_all=False), (changes[-1].xid, changes[-1].id), 0
         more = await inbox_changes.is_more(tx, horizon.below)
-        rest = rests.look_seconds if more else rests.idle_seconds
-        return await self._told(tx, changes, is_all=True), (horizon.below - 1, _WHOLE), rest
+        rest_seconds = rests.look_seconds if more else rests.idle_seconds
+        return await self._present(tx, changes, is_all=True), (horizon.below - 1, _END_OF_TRANSACTION), rest_seconds
 
-    async def _told(self, tx: Tx, changes: Sequence[Change], *, is_all: bool) -> Sequence[Event]:
-        """The things as they are now.  `is_all`: no further change of the last transaction follows."""
-        mine = latest(each for each in changes if each.kind in self._kinds)
-        there = dict[str, Mapping[UUID, Any]]()
-        for kind in {each.kind for each in mine}:
-            there[kind] = await self._kinds[kind].some(tx, [each.thing_id for each in mine if each.kind == kind])
+    async def _present(self, tx: Tx, changes: Sequence[Change], *, is_all: bool) -> Sequence[Event]:
+        """Return events with the current state of the changed resources.
+
+        `is_all`: no further change of the last transaction follows.
+        """
+        latest_changes = latest(change for change in changes if change.kind in self._kinds)
+        current = dict[str, Mapping[UUID, Any]]()
+        for kind in {change.kind for change in latest_changes}:
+            current[kind] = await self._kinds[kind].some(
+                tx, [change.thing_id for change in latest_changes if change.kind == kind]
+            )
         members = list[tuple[int, Mapping[str, Any]]]()
-        for each in mine:
-            shown = self._kinds[each.kind]
-            if (thing := there[each.kind].get(each.thing_id)) is not None:
-                members.append((each.xid, {shown.made if each.made else shown.changed: thing}))
-            elif shown.gone is not None:
-                members.append((each.xid, shown.gone(each.thing_id)))
+        for change in latest_changes:
+            presentation = self._kinds[change.kind]
+            if (resource := current[change.kind].get(change.thing_id)) is not None:
+                members.append((change.xid, {presentation.made if change.made else presentation.changed: resource}))
+            elif presentation.gone is not None:
+                members.append((change.xid, presentation.gone(change.thing_id)))
         ends = [xid != after for (xid, _), (after, _) in pairwise(members)]
         ends += [is_all or xid < changes[-1].xid for xid, _ in members[-1:]]
         return [
@@ -136,9 +146,9 @@ class Following(Generic[Event]):
 
 
 def latest(changes: Iterable[Change]) -> Sequence[Change]:
-    """The last change of each thing, in the order of these; new is what is new in any of its changes."""
-    found = dict[UUID, Change]()
-    for each in changes:
-        before = found.pop(each.thing_id, None)
-        found[each.thing_id] = replace(each, made=each.made or (before is not None and before.made))
-    return list(found.values())
+    """Return the last change of each resource, in order; one that was made in any of its changes counts as new."""
+    last = dict[UUID, Change]()
+    for change in changes:
+        before = last.pop(change.thing_id, None)
+        last[change.thing_id] = replace(change, made=change.made or (before is not None and before.made))
+    return list(last.values())

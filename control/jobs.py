@@ -1,6 +1,6 @@
-"""Jobs: enqueued in the transaction of the change that requires them, run by `hum worker`.
+"""Jobs, which are enqueued in the transaction of the change that requires them and run by `hum worker`.
 
-A job's payload is the organization and one row's id.  Jobs are never deduplicated: one that finds nothing to do does
+A job's payload is the organization and the id of a row.  Jobs are never deduplicated: a job with nothing to do does
 nothing.
 """
 
@@ -24,18 +24,18 @@ async def enqueue(tx: Tx, job: Job, org: UUID, row: UUID) -> None:
 
 
 async def enqueue_all(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
-    """Enqueue a job for each row, in this transaction.  Those beyond the organization's share are parked."""
+    """Enqueue a job for each row, in this transaction; defer those beyond the organization's share."""
     if not rows:
         return
-    room = max(0, job.per_organization - await jobs.active(tx, job.name, org))
-    await _queue(tx, job, org, rows[:room])
-    if rest := rows[room:]:
-        await jobs.park(tx, job.name, org, rest)
+    free = max(0, job.per_organization - await jobs.active(tx, job.name, org))
+    await _queue(tx, job, org, rows[:free])
+    if deferred := rows[free:]:
+        await jobs.park(tx, job.name, org, deferred)
 
 
-async def admit(tx: Tx, job: Job, org: UUID, besides: int | None = None) -> None:
-    """As the system: queue parked jobs of an organization that has room, not counting the job `besides`."""
-    await _queue(tx, job, org, await jobs.unpark(tx, job.name, org, job.per_organization, besides))
+async def admit(tx: Tx, job: Job, org: UUID, excluded: int | None = None) -> None:
+    """Enqueue an organization's deferred jobs up to its share, not counting the job `excluded`.  As the system."""
+    await _queue(tx, job, org, await jobs.unpark(tx, job.name, org, job.per_organization, excluded))
 
 
 async def _queue(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
@@ -47,21 +47,22 @@ async def _queue(tx: Tx, job: Job, org: UUID, rows: Sequence[UUID]) -> None:
             [job.priority] * count,
             headers=[{"organization": str(org)}] * count,
         )
-        await notify(tx, db_settings().channel, _enqueued())
+        await notify(tx, db_settings().channel, _notification())
 
 
-def _enqueued() -> str:
-    """The queue's own news of a new row, for its workers; the same within a second, so that a transaction sends it once."""
+def _notification() -> str:
+    """Return PgQueuer's own notification of a new row, constant for a second so that a transaction sends it once."""
     queue = db_settings()
     event = {"type": "table_changed_event", "operation": "insert", "table": queue.queue_table, "channel": queue.channel}
     return json.dumps(event | {"sent_at": now().isoformat(timespec="seconds")})
 
 
 def payload(org: UUID, row: UUID) -> bytes:
+    """Encode a job's payload."""
     return json.dumps({"org": str(org), "id": str(row)}).encode()
 
 
 def read_payload(blob: bytes | None) -> tuple[UUID, UUID]:
-    """The organization and the row."""
+    """Decode a job's payload to the organization and the row."""
     fields = json.loads(blob or b"{}")
     return UUID(fields["org"]), UUID(fields["id"])

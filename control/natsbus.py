@@ -1,11 +1,11 @@
-"""The bus over NATS, for several machines: core NATS, nothing stored.
+"""The bus over core NATS, for several machines; nothing is stored.
 
     hum.<channel>          a hint for every process
-    hum.<channel>.<key>    a message for whoever listens for that key, as a command for a media process's link
+    hum.<channel>.<key>    a message for the listener of that key, such as a command for a media process's link
 
-A connection is made anew by our own loop, to the next of the servers, and not by the client library: over TLS that waits for a
-goodbye from a server that has vanished.  A server is lost when it owes an answer for `silent_seconds`; what was sent meanwhile
-is lost with it, and all listeners are told to look.
+Our own loop reconnects, to the next server, and not the client library: over TLS that waits for a close from a server
+that has vanished.  A server counts as lost when it has not answered for `silent_seconds`.  Messages sent in that time
+are lost with it, and all listeners are woken after the reconnect.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from control.bus import DROPPED, UP, Channel, Listeners, encoded
 from hum.telemetry import log
 
 LOG = log(__name__)
-#: What the client raises for a server that is away, or that refuses us.
+#: The client's errors for a server that is unavailable or refuses us.
 AWAY = (OSError, nats.errors.Error, TimeoutError)
 PREFIX = "hum"
-#: Channels whose hints the database hands over (`storage.db.Hints`): all of ours, and not the job queue's own.
+#: Prefix of the channels that the database hands over to the bus (`storage.db.Hints`): not those of the job queue.
 OURS = "hum_"
 PENDING_BYTES = 1 << 20
 CANCEL_AGAIN_SECONDS = 0.1
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where NATS is, and how long a server that says nothing is waited for."""
+    """The servers of NATS, and the time limits for their answers."""
 
     urls: Sequence[str]
     tls: ssl.SSLContext
@@ -50,7 +50,7 @@ class Servers:
 
 
 class Encrypted(Client):
-    """Says nothing, least of all a password, to a server that does not speak TLS, or to whoever says so in its place."""
+    """A client that sends nothing, in particular no password, to a server or an attacker that does not offer TLS."""
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
         if initial_connection and info.get("tls_required") is not True:
@@ -59,11 +59,11 @@ class Encrypted(Client):
 
 
 class NatsBus:
-    """Listens on one connection, to whatever somebody here listens to."""
+    """A bus over NATS, with one connection and subscriptions for the listeners of this process."""
 
     def __init__(self, servers: Servers, *, look_seconds: float = 5.0) -> None:
         self._servers = servers
-        self._waiting = deque(servers.urls)
+        self._server_urls = deque(servers.urls)
         self._listeners = Listeners(look_seconds)
         self._client: Client | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -72,7 +72,7 @@ class NatsBus:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self, channels: Sequence[Channel[Any]]) -> None:
-        """Return once messages arrive, or after `silent_seconds`: calls are taken without the bus, too."""
+        """Return once messages arrive, or after `silent_seconds`, since calls can be taken without the bus."""
         self.begin(channels)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._ready.wait(), self._servers.silent_seconds)
@@ -81,12 +81,13 @@ class NatsBus:
         self._listeners.declare(channels)
         self._tasks = [
             asyncio.create_task(self._run(), name="bus"),
-            asyncio.create_task(self._listeners.look_besides(), name="bus look"),
+            asyncio.create_task(self._listeners.wake_periodically(), name="bus look"),
         ]
 
     async def stop(self) -> None:
         running = set(self._tasks)
-        while running:  # the client library swallows a cancellation that comes while it connects
+        # Repeatedly, since the client library swallows a cancellation while it connects.
+        while running:
             for task in running:
                 task.cancel()
             _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
@@ -95,11 +96,11 @@ class NatsBus:
             await asyncio.wait(self._closing, timeout=self._servers.silent_seconds)
 
     def subscribe(self, channel: Channel[T], listener: Callable[[T | None], None], key: str = "") -> Callable[[], None]:
-        leave = self._listeners.add(channel, listener, key)
+        remove = self._listeners.add(channel, listener, key)
         self._changed.set()
 
         def unsubscribe() -> None:
-            leave()
+            remove()
             self._changed.set()
 
         return unsubscribe
@@ -128,39 +129,43 @@ class NatsBus:
     # The connection.
 
     async def _run(self) -> None:
-        """Listen until cancelled, whatever is raised."""
+        """Listen until cancelled, and connect again after every error."""
         while True:
-            url = self._waiting[0]
+            url = self._server_urls[0]
             try:
                 await self._serve(url)
             except AWAY as error:
                 LOG.warning(
-                    "the bus has lost its server, or can't reach it", server=shown(url), error=repr(error)[:200]
+                    "the bus has lost its server, or can't reach it",
+                    server=without_credentials(url),
+                    error=repr(error)[:200],
                 )
-            except Exception:  # the boundary of one connection: without the bus, nobody is woken
+            except Exception:
+                # A bug must not end the bus, without which no listener is woken in time.
                 LOG.exception("the bus failed: this is a bug")
-            self._waiting.rotate(-1)  # another server may be there
-            if self._waiting[0] == self._servers.urls[0]:
+            # Try the next server, and rest after the last.
+            self._server_urls.rotate(-1)
+            if self._server_urls[0] == self._servers.urls[0]:
                 await asyncio.sleep(self._servers.retry_seconds)
 
     async def _serve(self, url: str) -> None:
-        """Connect, and listen until the server is lost.  Raises what AWAY lists."""
+        """Connect, and listen until the server is lost.  Raises AWAY."""
         client = Encrypted() if url.startswith("tls:") else Client()
         try:
             await self._connect(client, url)
             self._client = client
             self._up.set(1)
-            LOG.info("the bus is connected", server=shown(url))
-            kept = asyncio.create_task(self._keep_subscribed(client), name="bus subscriptions")
+            LOG.info("the bus is connected", server=without_credentials(url))
+            subscriptions = asyncio.create_task(self._keep_subscribed(client), name="bus subscriptions")
             try:
-                await self._watch(client, kept)
+                await self._watch(client, subscriptions)
             finally:
-                kept.cancel()
-                await asyncio.gather(kept, return_exceptions=True)
+                subscriptions.cancel()
+                await asyncio.gather(subscriptions, return_exceptions=True)
         finally:
             self._client = None
             self._up.set(0)
-            # It may wait for a server that has vanished.
+            # In a task, since it may wait for a server that has vanished.
             closing = asyncio.create_task(_close(client), name="bus close")
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
@@ -173,53 +178,54 @@ class NatsBus:
                 allow_reconnect=False,
                 error_cb=_ignore,
                 tls=settings.tls,
-                ping_interval=3600,  # ours says when it is lost
+                ping_interval=3600,  # `_watch` pings
                 pending_size=PENDING_BYTES,
                 name="hum",
             )
         _limit_silence(client, settings.silent_seconds)
 
-    async def _watch(self, client: Client, kept: "asyncio.Task[None]") -> None:
-        """Ask the server again and again whether it is there.  Raises what AWAY lists, and what ended the subscriptions."""
+    async def _watch(self, client: Client, subscriptions: "asyncio.Task[None]") -> None:
+        """Ping the server periodically.  Raises AWAY if it is lost, and the error that ended the subscriptions."""
         while True:
-            await asyncio.wait([kept], timeout=self._servers.ping_seconds)
-            if kept.done():
-                kept.result()
+            await asyncio.wait([subscriptions], timeout=self._servers.ping_seconds)
+            if subscriptions.done():
+                subscriptions.result()
             if client.is_closed:
                 raise nats.errors.ConnectionClosedError
             async with asyncio.timeout(self._servers.silent_seconds):
                 await client.flush(timeout=max(1, round(self._servers.silent_seconds)))
 
     async def _keep_subscribed(self, client: Client) -> None:
-        """Subscribe to what is listened to, as that changes; a new connection's listeners may have missed something."""
+        """Keep the subscriptions equal to the listened channels, and wake the listeners of new subscriptions."""
         subscribed: dict[tuple[str, str], Any] = {}
         while True:
             self._changed.clear()
-            wanted = self._listeners.places()
-            for place in subscribed.keys() - wanted:
-                await subscribed.pop(place).unsubscribe()
-            fresh = wanted - subscribed.keys()
-            for place in fresh:
-                subscribed[place] = await client.subscribe(subject(*place), cb=self._received(place[0]))
-            if fresh or not self._ready.is_set():
-                await client.flush()  # whoever is told to look now, and then waits, misses nothing
-                self._listeners.wake(fresh)
+            listened = self._listeners.addresses()
+            for address in subscribed.keys() - listened:
+                await subscribed.pop(address).unsubscribe()
+            added = listened - subscribed.keys()
+            for address in added:
+                subscribed[address] = await client.subscribe(subject(*address), cb=self._receiver(address[0]))
+            if added or not self._ready.is_set():
+                # Before waking, so that a listener misses nothing after it has read the database.
+                await client.flush()
+                self._listeners.wake(added)
                 self._ready.set()
             await self._changed.wait()
 
-    def _received(self, name: str) -> Callable[[Msg], Any]:
+    def _receiver(self, name: str) -> Callable[[Msg], Any]:
         async def receive(message: Msg) -> None:
             try:
                 payload = message.data.decode()
             except UnicodeDecodeError:
-                payload = "\0"  # no channel can read that
+                payload = "\0"  # no channel can decode that
             self._listeners.receive(name, payload)
 
         return receive
 
 
 def tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext:
-    """Trusts `ca`, or whom this machine trusts; shows `certificate` to a server that asks for one."""
+    """Return a context that trusts `ca`, or else this machine's authorities, and presents `certificate` on request."""
     context = ssl.create_default_context(cafile=ca)
     if certificate is not None:
         context.load_cert_chain(certificate, key)
@@ -227,24 +233,24 @@ def tls(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLC
 
 
 def subject(channel: str, key: str = "") -> str:
-    """Where a channel's messages go, those for one key if it has keys."""
-    place = f"{PREFIX}.{channel.removeprefix(OURS)}"
-    return f"{place}.{_token(key)}" if key else place
+    """Return the subject of a channel's messages, for a key if it has keys."""
+    address = f"{PREFIX}.{channel.removeprefix(OURS)}"
+    return f"{address}.{_token(key)}" if key else address
 
 
 def _token(key: str) -> str:
-    """Any text as one token of a subject: no dot, space or wildcard."""
-    return re.sub(r"[^A-Za-z0-9_-]", lambda found: f"={ord(found[0]):x}=", key)
+    """Encode a text as a token of a subject, without dots, spaces and wildcards."""
+    return re.sub(r"[^A-Za-z0-9_-]", lambda match: f"={ord(match[0]):x}=", key)
 
 
-def shown(url: str) -> str:
-    """A server's URL without user and password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+def without_credentials(url: str) -> str:
+    """Return a server's URL without user and password."""
+    scheme, _, authority = url.partition("://")
+    return f"{scheme}://{authority.rpartition('@')[2]}"
 
 
 async def _ignore(_: Exception) -> None:
-    """What is wrong with a connection is raised where it is used."""
+    """Ignore an error in the client's callback: it is raised where the connection is used."""
 
 
 async def _close(client: Client) -> None:
@@ -253,6 +259,7 @@ async def _close(client: Client) -> None:
 
 
 def _limit_silence(client: Client, seconds: float) -> None:
-    """Let the system give up a connection whose peer acknowledges nothing; the library gives no access to its socket."""
+    """Have the operating system give up a connection when its peer acknowledges nothing for so long."""
+    # The library gives no access to its socket.
     connected: socket.socket = client._transport._bare_io_writer.get_extra_info("socket")  # type: ignore[union-attr]  # noqa: SLF001
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -1,4 +1,4 @@
-"""Reads the outbox for a feature: each event once, in order, however many workers try."""
+"""Reads of the outbox for features: each event once, in order, however many workers run."""
 
 from collections import Counter as Tally
 from collections.abc import Sequence
@@ -17,42 +17,43 @@ from storage.events import Event
 LOG = log(__name__)
 SET_ASIDE = Counter("hum_events_set_aside_total", "Events that a reader could not handle", ["reader"])
 BATCH = 500
-#: Of a batch, one organization's where others wait.
+#: Most events of an organization in a batch while events of others are pending.
 SHARE = 100
-#: So many organizations have a backlog at once; the next one's events are read among everybody's.
-MOST_BACKLOGS = 100
-#: More failures in one batch mean a bad reader, not bad events: it raises, and its worker ends if that persists.
+#: Most organizations with a backlog of their own at once; further ones are read with all others.
+MAX_BACKLOGS = 100
+#: More failures in a batch mean a bad reader, not bad events: it raises, and its worker ends if that persists.
 MAX_SET_ASIDE = 20
 
 
 async def read(db: Db, reader: Reader, batch: int = BATCH) -> int:
-    """Handle the next events; return how many were read: also 0 while another process reads for this reader."""
+    """Handle the next events; return how many were read, which is 0 while another process reads for this reader."""
     async with db.system() as tx:
         if reader.shares:
-            found = await _shared(tx, reader, batch)
+            rows = await _read_shared(tx, reader, batch)
         else:
-            found = await events.read_behind_horizon(tx, reader.name, reader.start, batch)
-        bad = await _handle(tx, reader, [event for event in found if _is_wanted(reader, event)])
-    if bad:
-        SET_ASIDE.labels(reader.name).inc(bad)
-    return len(found)
+            rows = await events.read_behind_horizon(tx, reader.name, reader.start, batch)
+        failures = await _handle(tx, reader, [event for event in rows if _is_wanted(reader, event)])
+    if failures:
+        SET_ASIDE.labels(reader.name).inc(failures)
+    return len(rows)
 
 
 async def read_released(db: Db, reader: Reader) -> bool:
-    """Handle an event again that was set aside and that an operator has released; False if there is none.
+    """Handle a quarantined event that an operator has released; return False if there is none.
 
-    One that fails again is set aside again, with the new reason.
+    An event that fails again is quarantined again, with the new reason.
     """
     async with db.system() as tx:
-        if await events.place(tx, reader.name, reader.start) is None:  # another process reads for this reader
+        # Another process reads for this reader.
+        if await events.place(tx, reader.name, reader.start) is None:
             return False
         id = await set_aside.take_event(tx, reader.name)
         if id is None:
             return False
-        found = await events.find(tx, id)
-        bad = await _handle(tx, reader, [found]) if found is not None and _is_wanted(reader, found) else 0
-    if bad:
-        SET_ASIDE.labels(reader.name).inc(bad)
+        event = await events.find(tx, id)
+        failures = await _handle(tx, reader, [event]) if event is not None and _is_wanted(reader, event) else 0
+    if failures:
+        SET_ASIDE.labels(reader.name).inc(failures)
     return True
 
 
@@ -60,70 +61,72 @@ def _is_wanted(reader: Reader, event: Event) -> bool:
     return eventtypes.family(event.type) in reader.types and (reader.takes_emptied or event.data is not None)
 
 
-async def _shared(tx: Tx, reader: Reader, batch: int) -> list[Event]:
-    """The next events of everybody; of who has many more than the others, the first now, and the rest behind a cursor of its own.
+async def _read_shared(tx: Tx, reader: Reader, batch: int) -> list[Event]:
+    """Read the next events of all organizations, and begin a backlog for one with many more events than the others.
 
-    While others wait, a backlog costs a transaction no more than a share of a batch.
+    A backlog has a cursor of its own.  While other events are pending, it takes no more than a share of a batch.
     """
-    at = await events.place(tx, reader.name, reader.start)
-    if at is None:
+    position = await events.place(tx, reader.name, reader.start)
+    if position is None:
         return []
-    behind = await event_backlogs.find(tx, reader.name)
+    backlogs = await event_backlogs.find(tx, reader.name)
     while True:
-        read = await event_backlogs.others(tx, at, list(behind), batch)
+        read = await event_backlogs.others(tx, position, list(backlogs), batch)
         if read.events or read.is_all:
             break
-        at = read.end  # all of these have a backlog
-    found, last, counts = list[Event](), dict[UUID, Place](), Tally[UUID]()
+        position = read.end  # all these events are in backlogs
+    rows, last, counts = list[Event](), dict[UUID, Place](), Tally[UUID]()
     for event in read.events:
         org = event.org_id
         counts[org] += 1
-        if counts[org] <= SHARE or read.is_all or (org not in behind and len(behind) == MOST_BACKLOGS):
-            found.append(event)
+        if counts[org] <= SHARE or read.is_all or (org not in backlogs and len(backlogs) == MAX_BACKLOGS):
+            rows.append(event)
             last[org] = event.xid, event.id
         else:
-            behind.setdefault(org, last[org])
+            backlogs.setdefault(org, last[org])
     await events.move(tx, reader.name, *read.end)
-    room = max(SHARE, batch - len(found) if read.is_all else 0)
-    return found + await _backlogs(tx, reader, behind, read.end, room)
+    remaining = max(SHARE, batch - len(rows) if read.is_all else 0)
+    return rows + await _read_backlogs(tx, reader, backlogs, read.end, remaining)
 
 
-async def _backlogs(tx: Tx, reader: Reader, behind: dict[UUID, Place], end: Place, room: int) -> list[Event]:
-    """Some of each backlog, up to where everybody's cursor is; together about `room`."""
-    found, places, done = list[Event](), dict[UUID, Place](), list[UUID]()
-    each = max(1, room // len(behind)) if behind else 0
-    for org, place in behind.items():
-        more = await event_backlogs.of_organization(tx, org, place, end, each)
-        found += more
-        if len(more) < each:
-            done.append(org)
+async def _read_backlogs(
+    tx: Tx, reader: Reader, backlogs: dict[UUID, Place], end: Place, remaining: int
+) -> list[Event]:
+    """Read a part of each backlog, up to the cursor of all organizations at `end`; about `remaining` events in all."""
+    rows, places, finished = list[Event](), dict[UUID, Place](), list[UUID]()
+    per_backlog = max(1, remaining // len(backlogs)) if backlogs else 0
+    for org, place in backlogs.items():
+        backlog_events = await event_backlogs.of_organization(tx, org, place, end, per_backlog)
+        rows += backlog_events
+        if len(backlog_events) < per_backlog:
+            finished.append(org)
         else:
-            places[org] = more[-1].xid, more[-1].id
-    await event_backlogs.keep(tx, reader.name, places, done)
-    return found
+            places[org] = backlog_events[-1].xid, backlog_events[-1].id
+    await event_backlogs.keep(tx, reader.name, places, finished)
+    return rows
 
 
-async def _handle(tx: Tx, reader: Reader, found: Sequence[Event], bad: int = 0) -> int:
-    """Handle all of them at once; if that fails, each half separately, down to the one event that is set aside.
+async def _handle(tx: Tx, reader: Reader, rows: Sequence[Event], failures: int = 0) -> int:
+    """Handle these events at once; if that fails, each half separately, down to the single event that is quarantined.
 
-    Returns how many were set aside, including the `bad` before these.
+    Return how many events were quarantined, including the `failures` before these.
     """
-    if not found:
-        return bad
+    if not rows:
+        return failures
     await tx.execute("SAVEPOINT batch")
     try:
-        await reader.handle(tx, found)
+        await reader.handle(tx, rows)
     except events.LATER:
         raise
     except Exception as error:
         await tx.execute("ROLLBACK TO SAVEPOINT batch")
-        if len(found) > 1:
-            middle = len(found) // 2
-            return await _handle(tx, reader, found[middle:], await _handle(tx, reader, found[:middle], bad))
-        if bad >= MAX_SET_ASIDE:
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            return await _handle(tx, reader, rows[middle:], await _handle(tx, reader, rows[:middle], failures))
+        if failures >= MAX_SET_ASIDE:
             raise
-        LOG.exception("an event was set aside", reader=reader.name, event_id=found[0].id, type=found[0].type)
-        await set_aside.add_event(tx, reader.name, found[0].id, repr(error)[:500])
-        return bad + 1
+        LOG.exception("an event was quarantined", reader=reader.name, event_id=rows[0].id, type=rows[0].type)
+        await set_aside.add_event(tx, reader.name, rows[0].id, repr(error)[:500])
+        return failures + 1
     await tx.execute("RELEASE SAVEPOINT batch")
-    return bad
+    return failures

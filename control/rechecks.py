@@ -1,4 +1,4 @@
-"""Downloads of what may be deleted before they are over."""
+"""Downloads of files that may be deleted before the end."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,20 +6,20 @@ from hum.clock import monotonic_ms
 
 
 class Rechecks:
-    """Asks every so often, while a download lasts, whether its file is still there: calls and messages are deleted.
+    """Periodic checks, during a download, whether its file still exists: its call or message may be deleted.
 
-    Whether the credential still permits it is watched over by the boundary.
+    The boundary checks whether the credential still permits the download.
     """
 
-    def __init__(self, is_there: Callable[[], Awaitable[bool]], every_seconds: float) -> None:
-        self._is_there, self._every_ms = is_there, every_seconds * 1000
-        self._asked_ms = monotonic_ms()
+    def __init__(self, exists: Callable[[], Awaitable[bool]], every_seconds: float) -> None:
+        self._exists, self._every_ms = exists, every_seconds * 1000
+        self._checked_ms = monotonic_ms()
 
     async def may_go_on(self) -> bool:
-        """The answer, if it is due; True until then."""
-        if monotonic_ms() - self._asked_ms < self._every_ms:
+        """Tell whether the file still exists, as of the last check; check again if that is due."""
+        if monotonic_ms() - self._checked_ms < self._every_ms:
             return True
-        if not await self._is_there():
+        if not await self._exists():
             return False
-        self._asked_ms = monotonic_ms()
+        self._checked_ms = monotonic_ms()
         return True

@@ -1,4 +1,4 @@
-"""Sealing anew what an older key of HUM_SECRET_KEYS has sealed: a batch in each transaction, so it may be stopped at any time."""
+"""Resealing of secrets that an older key of HUM_SECRET_KEYS sealed, in batches, so it may be stopped at any time."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -17,7 +17,7 @@ LOWEST = UUID(int=0)
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """How many are sealed by the newest key now, how many could not be opened, and how many are left, those included."""
+    """The numbers of secrets that were resealed, that could not be opened, and that are left, the latter included."""
 
     resealed: int
     unsealable: int
@@ -25,7 +25,7 @@ class Resealed:
 
 
 async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -> Resealed:
-    """Seal anew, for about so many seconds."""
+    """Reseal secrets for about so many seconds."""
     until_ms = monotonic_ms() + seconds * 1000
     done = unsealable = 0
     for column in sealed.COLUMNS:
@@ -33,9 +33,11 @@ async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -
         while monotonic_ms() < until_ms:
             async with db.system() as tx:
                 rows = await sealed.not_newest(tx, column, keyring.newest, after, batch)
-                anew = [found for row in rows if (found := _resealed(keyring, column, row)) is not None]
-                await sealed.change(tx, column, anew)
-            done, unsealable = done + len(anew), unsealable + len(rows) - len(anew)
+                resealed_rows = [
+                    sealed_row for row in rows if (sealed_row := _reseal(keyring, column, row)) is not None
+                ]
+                await sealed.change(tx, column, resealed_rows)
+            done, unsealable = done + len(resealed_rows), unsealable + len(rows) - len(resealed_rows)
             if not rows:
                 break
             after = rows[-1].id
@@ -43,15 +45,15 @@ async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -
 
 
 async def left(db: Db, keyring: Keyring) -> int:
-    """How many secrets an older key has sealed."""
+    """Return how many secrets an older key has sealed."""
     async with db.system() as tx:
         return await sealed.count(tx, keyring.newest)
 
 
-def _resealed(keyring: Keyring, column: Column, row: SealedRow) -> SealedRow | None:
+def _reseal(keyring: Keyring, column: Column, row: SealedRow) -> SealedRow | None:
     place = Place(column.place, row.id, row.org_id)
     try:
         return replace(row, blob=keyring.seal(keyring.open(row.blob, place), place))
     except Unsealable as error:
-        LOG.warning("a secret can't be opened", table=column.table, column=column.name, id=row.id, error=str(error))
+        LOG.warning("could not open a secret", table=column.table, column=column.name, id=row.id, error=str(error))
         return None

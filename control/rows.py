@@ -1,4 +1,4 @@
-"""Rows that a sweep finishes, each on its own: one that fails does not stop the others."""
+"""Sweeps over rows, in which a row that fails does not stop the others."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def each_row(sweep: str, rows: Iterable[T], step: Callable[[T], Awaitable[bool]]) -> int:
-    """Take the step for each row; return for how many it did something.  Raises only AWAY."""
+    """Run the step for each row; return for how many it did something.  Raises only AWAY."""
     done = 0
     for row in rows:
         try:
@@ -24,5 +24,5 @@ async def each_row(sweep: str, rows: Iterable[T], step: Callable[[T], Awaitable[
             raise
         except Exception:
             FAILED.labels(sweep).inc()
-            LOG.exception("a row was not swept", sweep=sweep, row=str(row))
+            LOG.exception("could not sweep a row", sweep=sweep, row=str(row))
     return done

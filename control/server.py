@@ -20,15 +20,15 @@ WILDCARDS = ("0.0.0.0", "::")
 
 
 def _own_address(server: aio.Server, settings: ControlSettings) -> str:
-    """Let the server listen on a port that no other process shares; return where media processes reach that."""
+    """Have the server listen on a port of its own process; return the address at which media processes reach it."""
     host = parse_listen(settings.control_listen).host
     listen = settings.control_own_listen or f"{_bracketed(host)}:0"
     port = rpc.bind(server, settings, listen)
-    named = settings.control_own_address
-    if named.rpartition(":")[2].isdecimal() and not named.endswith("]"):
-        return named
+    configured = settings.control_own_address
+    if configured.rpartition(":")[2].isdecimal() and not configured.endswith("]"):
+        return configured
     host = parse_listen(listen).host
-    return f"{named or _bracketed(socket.gethostname() if host in WILDCARDS else host)}:{port}"
+    return f"{configured or _bracketed(socket.gethostname() if host in WILDCARDS else host)}:{port}"
 
 
 def _bracketed(host: str) -> str:
@@ -36,14 +36,14 @@ def _bracketed(host: str) -> str:
 
 
 class _Health(HealthServicer):
-    """Answers who asks; nobody may wait for news, for as long as they like and without a credential."""
+    """Health checks without `Watch`, which would let clients without a credential keep streams open for ever."""
 
     async def Watch(self, _: health_pb2.HealthCheckRequest, context: "aio.ServicerContext[Any, Any]") -> None:
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "Ask with Check.")
 
 
 class ControlServer:
-    """One server; `start` returns its port."""
+    """The gRPC server of a process; `start` returns its port."""
 
     def __init__(
         self, settings: ControlSettings, boundary: Boundary, services: Mapping[ServiceDescriptor, object]
@@ -54,8 +54,8 @@ class ControlServer:
         self._names = [service.full_name for service in services]
         self._server.add_generic_rpc_handlers(tuple(boundary.handlers(services)))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        shown = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(shown, self._server)
+        reflected = [*self._names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(reflected, self._server)
 
     @property
     def server(self) -> aio.Server:
@@ -68,10 +68,10 @@ class ControlServer:
         return self.port
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new requests, give running ones `seconds`, then stop.  Streams watch `Deps.stopping` themselves."""
+        """Refuse new requests, finish those in flight within `seconds`, then stop.  Streams watch `Deps.stopping`."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(seconds)
 
     async def cancel_all(self) -> None:
-        """End what `drain` waits for."""
+        """Cancel all requests in flight, for which `drain` waits."""
         await self._server.stop(None)

@@ -1,4 +1,4 @@
-"""What could not be handled: shown to an operator, and handled again when the operator says so (`hum admin jobs`)."""
+"""The quarantine: dead letters, events and reports that an operator can list and release (`hum admin jobs`)."""
 
 from collections.abc import Sequence
 
@@ -12,35 +12,35 @@ from storage import set_aside
 from storage.db import AWAY, BUSY, Db, Tx
 from storage.set_aside import SetAside
 
-#: How many fields name one of a kind.
+#: The number of fields in the key of each kind.
 KEYS = {"job": 1, "event": 2, "report": 3}
 
 
-def shown_id(found: SetAside) -> str:
-    """`job:17`, `event:usage:4711`, `report:media-1:30:2`."""
-    return ":".join((found.kind, *found.key))
+def shown_id(item: SetAside) -> str:
+    """Return an item's id, such as `job:17`, `event:usage:4711` or `report:media-1:30:2`."""
+    return ":".join((item.kind, *item.key))
 
 
-def parse_id(shown: str) -> tuple[str, list[str]]:
-    """The kind, and the fields that name one of it, of which the last are numbers.  Raises InvalidRequest."""
-    kind, *key = shown.split(":")
+def parse_id(text: str) -> tuple[str, list[str]]:
+    """Parse an id to its kind and the fields of its key, of which the last are numbers.  Raises InvalidRequest."""
+    kind, *key = text.split(":")
     numbers = key if kind == "job" else key[1:]
-    if len(key) != KEYS.get(kind) or not all(each.isascii() and each.isdecimal() for each in numbers):
-        raise InvalidRequest([FieldError("ids", f"{shown[:100]!r} is no id of what is set aside")])
+    if len(key) != KEYS.get(kind) or not all(number.isascii() and number.isdecimal() for number in numbers):
+        raise InvalidRequest([FieldError("ids", f"{text[:100]!r} is no id of what is set aside")])
     return kind, key
 
 
-async def release(db: Db, shown: Sequence[str]) -> int:
-    """Have these handled again: jobs and events by a worker, soon; reports at once.  How many there were.
+async def release(db: Db, id_texts: Sequence[str]) -> int:
+    """Release items: a worker retries jobs and events soon, and reports are stored at once; return how many existed.
 
-    Raises InvalidState for a report that still can't be stored; those before it are.
+    Raises InvalidRequest, and InvalidState for a report that still can't be stored; items before it are released.
     """
-    wanted, released = [parse_id(each) for each in shown], 0
+    keys_by_kind, released = [parse_id(text) for text in id_texts], 0
     async with db.system() as tx:
-        released += await _release_jobs(tx, [int(key[0]) for kind, key in wanted if kind == "job"])
-        for reader, event in [key for kind, key in wanted if kind == "event"]:
+        released += await _release_jobs(tx, [int(key[0]) for kind, key in keys_by_kind if kind == "job"])
+        for reader, event in [key for kind, key in keys_by_kind if kind == "event"]:
             released += await set_aside.release_event(tx, reader, int(event))
-    for node, batch_seq, place in [key for kind, key in wanted if kind == "report"]:
+    for node, batch_seq, place in [key for kind, key in keys_by_kind if kind == "report"]:
         try:
             async with db.system() as tx:
                 released += await reports.store_again(tx, node, int(batch_seq), int(place))
@@ -52,8 +52,8 @@ async def release(db: Db, shown: Sequence[str]) -> int:
 
 
 async def _release_jobs(tx: Tx, jobs: Sequence[int]) -> int:
-    """Held jobs begin anew, with as many attempts as new ones."""
-    held = await set_aside.lock_jobs(tx, jobs)
-    await set_aside.forget_attempts(tx, held)
-    await Queries(AsyncpgDriver(tx)).requeue_jobs([JobId(each) for each in held])  # type: ignore[arg-type]  # as in jobs.py
-    return len(held)
+    """Requeue dead letters, with as many attempts as new jobs."""
+    dead_letters = await set_aside.lock_jobs(tx, jobs)
+    await set_aside.forget_attempts(tx, dead_letters)
+    await Queries(AsyncpgDriver(tx)).requeue_jobs([JobId(id) for id in dead_letters])  # type: ignore[arg-type]  # as in jobs.py
+    return len(dead_letters)

@@ -1,7 +1,7 @@
-"""The tools of agents: one registry for calls, texts and events.
+"""The tools of agents, in one registry for calls, texts and events.
 
-A feature declares its tools; a tool is offered where its channels and its `parameters` allow; its arguments are checked
-before it runs, its time and its result are bounded, and a failure is a sentence that the agent can say.
+Features declare tools.  A tool is offered where its channels and `parameters` allow.  Its arguments are validated
+before it runs, its time and its result are limited, and a failure becomes a sentence that the agent can say.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from storage.db import AWAY, BUSY, Tx
 
 LOG = log(__name__)
 SECONDS = Histogram("hum_tool_seconds", "Seconds that a tool took", ["tool", "status"])
-OWN = "(own)"
+OWN_TOOLS = "(own)"
 MAX_ARGUMENTS_BYTES = 64 << 10
 MAX_OUTPUT_BYTES = 32 << 10
 
 Schema = Mapping[str, Any]
 Definition = Mapping[str, Any]
-"""A flow's own fields, as storage keeps them."""
+"""A flow's own fields, as stored."""
 
 
 class ToolChannel(Enum):
-    """Where an agent acts."""
+    """The channel on which an agent acts."""
 
     CALL = auto()
     TEXT = auto()
@@ -45,18 +45,18 @@ class ToolChannel(Enum):
 
 
 class Policy(Enum):
-    """Whether a tool may run without asking."""
+    """Whether a tool may run without a person's approval."""
 
     ALLOWED = auto()
-    #: It may anyway, for it changes nothing: not even in a trial.
+    #: Allowed, also in trials, since it only reads.
     READS = auto()
-    #: A person must approve each use (`control.approvals`); the agent goes on meanwhile, and is told what came of it.
+    #: A person must approve each use (`control.approvals`); the agent continues meanwhile, and gets the outcome later.
     APPROVAL = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class FlowVersion:
-    """A flow, as it was at one version."""
+    """A version of a flow."""
 
     id: UUID
     version: int
@@ -64,32 +64,35 @@ class FlowVersion:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What decides which tools an agent is offered, and with which arguments: evaluated when a stream or a turn begins, and
-    again whenever a tool is run.  A conversation of texts has no carrier's call, and is inbound.
+    """The facts that decide which tools an agent is offered, and with which arguments.
+
+    They are evaluated when a stream or a turn begins, and whenever a tool is run.  A conversation of texts has no
+    carrier's call, and is inbound.
     """
 
     definition: Definition
-    is_open: bool = True  # within the flow's business hours; false in a call that goes on after they end
+    #: Whether it is within the flow's business hours now, also during a call that lasts past their end.
+    is_open: bool = True
     direction: str = "inbound"
     origin: str = "phone"
-    #: A carrier has the call, which may be told what to do with it.
+    #: Whether a carrier has the call, and takes instructions for it.
     has_carrier: bool = True
-    from_e164: str = ""  # empty, or no number, if it is withheld
+    from_e164: str = ""  # empty or no number if withheld
     to_e164: str = ""
-    transfers: int = 0  # how often it was transferred
-    #: Whoever is on the line or writes, by a number that is theirs: empty if it is withheld, or may be forged.
+    transfers: int = 0  # of this call so far
+    #: The other party's number; empty if it is withheld or may be spoofed.
     contact_e164: str = ""
-    #: The call's number of ours can text.
+    #: Whether the organization's number of the call can send texts.
     can_text: bool = False
-    #: Whose definition it is.
+    #: The flow of the definition.
     flow: FlowVersion | None = None
-    #: What the organization itself lets this flow's agent use, besides what features provide for every agent.
+    #: The organization's own tools for this flow's agent, besides those of features.
     own_tools: "tuple[Tool, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """The call, the turn in a conversation of texts, or the run for an event, that a tool runs for."""
+    """The call, the turn in a conversation of texts, or the run for an event, for which a tool runs."""
 
     organization: UUID
     situation: Situation
@@ -97,7 +100,7 @@ class ToolContext:
     turn: "TextTurn | None" = None
     #: The run for an event.
     event_run: UUID | None = None
-    #: Of the row that this execution is kept in.
+    #: The row in which this execution is recorded.
     execution: UUID | None = None
 
     @property
@@ -109,7 +112,7 @@ class ToolContext:
 
 @dataclass(frozen=True, slots=True)
 class TextTurn:
-    """A turn in a conversation of texts, and the tools that did something in it so far."""
+    """A turn in a conversation of texts, and the tools that had an effect in it so far."""
 
     run: UUID
     conversation: UUID
@@ -118,21 +121,21 @@ class TextTurn:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A tool's result.  `output` becomes JSON for the model; the rest is what happens next."""
+    """A tool's result.  `output` becomes JSON for the model; the other fields are effects."""
 
     output: Any
     ok: bool = True
-    #: Set: once the agent's last words were heard, the call leaves its stream for what the tool has stored as owed; the
-    #: reason that the stream ends with.
+    #: The reason with which the call leaves its stream after the agent has finished speaking, for the step that the
+    #: tool has stored as owed.
     leaves: str | None = None
-    #: Set: once the agent's last words were heard, this flow's agent has the call.
+    #: The flow to which the call is handed over after the agent has finished speaking.
     switches_to: FlowVersion | None = None
-    #: Set: these keys are pressed as tones, after what the agent is saying.
+    #: Keys to press as tones after the agent has finished speaking.
     digits: str | None = None
-    #: Set, in texts and for events: what is done for the agent when its turn or run ends, in the one transaction that also writes
-    #: what it wrote.  A turn that comes to nothing does nothing of it, and a turn that is begun again does it once.
+    #: In texts and for events: an effect of the tool when the turn or run ends, in the transaction that stores its
+    #: outcome.  A turn that fails has no effect, and a turn that is retried has it once.
     at_end: "AtEnd | None" = None
-    #: Set, in texts: the agent says nothing more, not even an answer.
+    #: In texts: the agent writes nothing more, not even a reply.
     silences: bool = False
 
 
@@ -142,9 +145,9 @@ Run = Callable[[ToolContext, Mapping[str, Any]], Awaitable[Result]]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Whose tool it is, for the record: its kind as `tool_runs` has it, and the row and version that it was made from.
+    """The origin of a tool, for the record: its kind in `tool_runs`, and the row and version that define it.
 
-    `mark`: another one, if it would do something else.
+    `mark`: changes when the tool's effect does.
     """
 
     kind: str
@@ -161,10 +164,10 @@ BUILT_IN = Origin("built_in")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`parameters` makes the JSON Schema (2020-12) of the arguments; None: in this situation the tool is not offered.
+    """A tool.  `parameters` returns the JSON Schema (2020-12) of its arguments, or None if it is not offered.
 
-    A tool without `run` is the media process's own, whether or not control is reachable: it pauses or resumes the recording
-    if `recording` says so, else it ends the call.  `fixed`: arguments that are set, and not the agent's.
+    A tool without `run` is executed by the media process itself, even if control is unavailable: it pauses or resumes
+    the recording if `recording` is set, else it ends the call.  `fixed`: arguments that the agent can't choose.
     """
 
     name: str
@@ -181,7 +184,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an agent may not do alone: arguments that are valid by the schema."""
+    """A request for approval of a tool call, with valid arguments."""
 
     tool: Tool
     schema: Schema
@@ -190,14 +193,15 @@ class Asked:
 
 
 Approver = Callable[[Asked], Awaitable[Result]]
-"""Asks a person, and returns at once what the agent is told of that."""
+"""Asks a person for approval, and returns at once, with a result that tells the agent so."""
 Source = Callable[[Tx, UUID, UUID], Awaitable[Sequence[Tool]]]
-"""The tools that an organization made for a flow, given both.  The transaction may be the system's, which sees all tenants."""
+"""Returns an organization's own tools for a flow, given both.  The transaction may be the system's, which sees all tenants."""
 
 
 class Registry:
-    """All tools of all features, and where organizations' own come from.  What one name means on calls and in texts may be
-    carried out in two ways, by two tools.
+    """All tools of all features, and the sources of organizations' own tools.
+
+    A name may have two tools, for example one for calls and one for texts.
     """
 
     def __init__(self) -> None:
@@ -206,48 +210,50 @@ class Registry:
         self._approver: Approver | None = None
 
     def add(self, tools: Iterable[Tool]) -> None:
+        """Add the tools of a feature."""
         for tool in tools:
-            others = [each for each in self._tools if each.name == tool.name and each.channels & tool.channels]
-            assert not others, f"two tools are called {tool.name}"
+            duplicates = [other for other in self._tools if other.name == tool.name and other.channels & tool.channels]
+            assert not duplicates, f"two tools are called {tool.name}"
             self._tools.append(tool)
 
     def add_sources(self, sources: Iterable[Source]) -> None:
+        """Add sources of organizations' own tools."""
         self._sources += sources
 
     def ask_through(self, approver: Approver) -> None:
-        """Tools that need a person's approval get it there."""
+        """Set the approver for tools that need a person's approval."""
         assert self._approver is None, "two features ask for approval"
         self._approver = approver
 
     async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> tuple[Tool, ...]:
-        """For a situation's `own_tools`: what this organization lets this flow's agent use."""
+        """Return an organization's own tools for a flow's agent, for `Situation.own_tools`."""
         return tuple([tool for source in self._sources for tool in await source(tx, organization, flow)])
 
     def is_taken(self, name: str) -> bool:
-        """Whether one of ours is called so, on whatever channel."""
+        """Tell whether a feature's tool has this name, on any channel."""
         return any(tool.name == name for tool in self._tools)
 
     def origin(self, channel: ToolChannel, name: str, situation: Situation) -> Origin | None:
-        """Whose tool an agent means by a name there and then; None if it has none of that name."""
+        """Return the origin of the tool that an agent is offered by this name; None if there is none."""
         return next((tool.origin for tool, _ in self.offered(channel, situation) if tool.name == name), None)
 
     def offered(self, channel: ToolChannel, situation: Situation) -> list[tuple[Tool, Schema]]:
-        """The tools that an agent may use there and then, with the schemas of their arguments.
+        """Return the tools that an agent is offered in this situation, with the schemas of their arguments.
 
-        Of two with one name the first counts: nothing that an organization made takes the place of one of ours.
+        A feature's tool takes precedence over an organization's tool of the same name.
         """
-        able: dict[str, tuple[Tool, Schema]] = {}
+        offered_tools: dict[str, tuple[Tool, Schema]] = {}
         for tool in (*self._tools, *approved(situation)):
             if channel in tool.channels and (schema := tool.parameters(situation)) is not None:
-                able.setdefault(tool.name, (tool, schema))
-        return list(able.values())
+                offered_tools.setdefault(tool.name, (tool, schema))
+        return list(offered_tools.values())
 
     async def run(self, channel: ToolChannel, name: str, arguments_json: str, context: ToolContext) -> Result:
-        """Run a tool that the agent may use, within its time, or ask a person whether it may.  A failure is a result."""
+        """Run a tool that the agent is offered within its time limit, or request approval; a failure is a result."""
         return await self._run(channel, name, arguments_json, context, is_approved=False)
 
     async def run_approved(self, channel: ToolChannel, name: str, arguments_json: str, context: ToolContext) -> Result:
-        """As `run`, for what a person has approved."""
+        """Run a tool call that a person has approved, otherwise as `run`."""
         return await self._run(channel, name, arguments_json, context, is_approved=True)
 
     async def _run(
@@ -258,21 +264,22 @@ class Registry:
             return failed("There is no such tool.")
         tool, schema = offered[name]
         get_current_span().set_attribute("hum.tool", name)
-        asks = tool.policy is Policy.APPROVAL and not is_approved
-        if tool.run is None or (asks and self._approver is None):
+        needs_approval = tool.policy is Policy.APPROVAL and not is_approved
+        if tool.run is None or (needs_approval and self._approver is None):
             return failed("This needs a person's approval, and nobody can give it now.")
         arguments, problems = check(arguments_json, schema)
         if problems:
             return failed("The arguments are not valid. Correct them and call the tool again, once.", problems)
         began_ms = monotonic_ms()
-        run = partial(self._ask, tool, schema) if asks else tool.run
+        run = partial(self._ask, tool, schema) if needs_approval else tool.run
         result = await self._bounded(tool, run, context, arguments)
-        series = name if tool in self._tools else OWN  # organizations' names would be series without end
+        # The names of organizations' tools would be an unlimited number of series.
+        series = name if tool in self._tools else OWN_TOOLS
         SECONDS.labels(series, "ok" if result.ok else "failed").observe((monotonic_ms() - began_ms) / 1000)
         return result
 
     async def _ask(self, tool: Tool, schema: Schema, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
-        assert self._approver is not None, "somebody can be asked"
+        assert self._approver is not None, "there is an approver"
         return await self._approver(Asked(tool, schema, arguments, context))
 
     async def _bounded(self, tool: Tool, run: Run, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
@@ -286,32 +293,33 @@ class Registry:
             return failed(str(refusal))
         except (*AWAY, *BUSY):
             return failed("This can't be done at the moment.")
-        except Exception:  # a tool's bug ends neither the call nor its node's link
+        except Exception:
+            # A tool's bug must end neither the call nor the media process's link.
             LOG.exception("a tool failed", tool=tool.name)
             return failed("Something went wrong. It is not known whether it was done.")
 
 
 def approved(situation: Situation) -> Sequence[Tool]:
-    """Which of the organization's own tools a flow lets its agent have: all that are bound, or of these the ones that its
-    `tools_json` names.
-    """
-    listed = situation.definition.get("tools_json")
-    if listed is None:
+    """Return the organization's own tools that a flow allows: those in its `tools_json`, or all without it."""
+    tools_json = situation.definition.get("tools_json")
+    if tools_json is None:
         return situation.own_tools
-    names = {each["name"] for each in json.loads(listed)}
+    names = {tool["name"] for tool in json.loads(tools_json)}
     return [tool for tool in situation.own_tools if tool.name in names]
 
 
 def failed(sentence: str, problems: list[str] | None = None) -> Result:
-    """A failure as the agent reads it."""
+    """Return a failed result with a sentence for the agent."""
     return Result({"error": sentence} | ({"problems": problems} if problems else {}), ok=False)
 
 
 def dumped(output: Any) -> str:
-    """As the model and the record get it.  What PostgreSQL's JSON can't hold is replaced: NUL, half of a surrogate pair, a
-    number that is none.
+    """Encode an output as JSON for the model and the record.
+
+    Values that PostgreSQL's JSON can't store are replaced: NUL, half of a surrogate pair, NaN and infinity.
     """
-    with suppress(ValueError):  # which that is, also of the encoding
+    # Raised for NaN and infinity, and for half a surrogate pair as UnicodeEncodeError.
+    with suppress(ValueError):
         text = json.dumps(output, ensure_ascii=False, allow_nan=False)
         text.encode()
         if "\\u0000" not in text:
@@ -326,15 +334,15 @@ def _storable(value: Any) -> Any:
         case float() if not math.isfinite(value):
             return None
         case dict():
-            return {_storable(name): _storable(each) for name, each in value.items()}
+            return {_storable(name): _storable(member) for name, member in value.items()}
         case list() | tuple():
-            return [_storable(each) for each in value]
+            return [_storable(item) for item in value]
         case _:
             return value
 
 
 def check(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:
-    """Arguments, and what is wrong with them by the schema."""
+    """Parse and validate arguments; return them and the problems."""
     if len(text.encode()) > MAX_ARGUMENTS_BYTES:
         return {}, ["the arguments are too long"]
     try:
@@ -348,8 +356,8 @@ def check(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:
 
 
 def bounded(result: Result) -> Result:
-    """A result as the model and the record get it: cut, and marked, if it is too long."""
-    whole = dumped(result.output).encode()
-    if len(whole) <= MAX_OUTPUT_BYTES:
+    """Return the result, with its output cut and marked if it is too long for the model and the record."""
+    encoded = dumped(result.output).encode()
+    if len(encoded) <= MAX_OUTPUT_BYTES:
         return result
-    return replace(result, output={"cut": True, "text": whole[:MAX_OUTPUT_BYTES].decode(errors="ignore")})
+    return replace(result, output={"cut": True, "text": encoded[:MAX_OUTPUT_BYTES].decode(errors="ignore")})

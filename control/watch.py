@@ -1,4 +1,4 @@
-"""Whose inbox has changed: one look for all listeners of a process."""
+"""One query for the changed inboxes of all listeners in a process."""
 
 import asyncio
 from collections import defaultdict
@@ -13,7 +13,7 @@ LOG = log(__name__)
 
 
 class Watch:
-    """Wakes those who follow an organization's inbox when something in it has changed, and now and then when nothing has."""
+    """The wake-up of listeners when their organization's inbox has changed, and sometimes without a change."""
 
     def __init__(self, db: Db, look_seconds: float) -> None:
         self._db, self._look_seconds = db, look_seconds
@@ -22,13 +22,13 @@ class Watch:
         self._task: asyncio.Task[None] | None = None
 
     def follow(self, org: UUID, wake: asyncio.Event) -> Callable[[], None]:
-        """Set `wake` with each change from now on; returns how to follow no longer."""
+        """Set `wake` with each change from now on; return the function that ends this."""
         self._followers[org].add(wake)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="inbox watch")
-        return lambda: self._leave(org, wake)
+        return lambda: self._remove(org, wake)
 
-    def _leave(self, org: UUID, wake: asyncio.Event) -> None:
+    def _remove(self, org: UUID, wake: asyncio.Event) -> None:
         self._followers[org].discard(wake)
         if not self._followers[org]:
             del self._followers[org]
@@ -37,14 +37,15 @@ class Watch:
         try:
             while self._followers:
                 try:
-                    await self._look()
-                except (*AWAY, *BUSY) as error:  # nothing is missed: the next look asks since the same transaction
-                    LOG.warning("inboxes are not watched for a moment", error=repr(error)[:200])
+                    await self._read()
+                except (*AWAY, *BUSY) as error:
+                    # Nothing is missed, since the next query begins at the same transaction.
+                    LOG.warning("could not query changed inboxes; retrying", error=repr(error)[:200])
                 await asyncio.sleep(self._look_seconds)
         finally:
             self._task = None
 
-    async def _look(self) -> None:
+    async def _read(self) -> None:
         async with self._db.system() as tx:
             orgs, self._since = await inbox_changes.changed(tx, list(self._followers), self._since)
         for org in orgs:

@@ -1,4 +1,4 @@
-"""`hum worker`: runs queued jobs, periodic sweeps and outbox readers.  Any number of workers may run."""
+"""`hum worker`, which runs queued jobs, periodic sweeps and outbox readers.  Any number of workers may run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -50,37 +50,38 @@ LOG_BATCH = 5_000
 
 
 class Worker:
-    """Runs the jobs of all features on one queue, and their sweeps and readers."""
+    """The jobs of all features on one queue, their sweeps and their readers."""
 
     def __init__(self, db: Db, settings: WorkerSettings, features: Sequence[Feature]) -> None:
         self._db, self._settings, self._features = db, settings, features
-        self._jobs: dict[Job, Handler] = {job: handler for each in features for job, handler in each.jobs.items()}
+        self._jobs: dict[Job, Handler] = {job: handler for feature in features for job, handler in feature.jobs.items()}
         assert len({job.name for job in self._jobs}) == len(self._jobs), "two jobs have one name"
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def missing(self) -> list[str]:
-        """What keeps it from working, a sentence each."""
+        """Return why the worker can't work, a sentence each; empty if it can."""
         ended = [task.get_name() for task in self._tasks if task.done()]
         if ended or not self._tasks:
             return [f"{name} has ended" for name in ended] or ["it has not started yet"]
         try:
             await self._db.check()
-            return [each for feature in self._features if feature.missing for each in await feature.missing()]
+            return [reason for feature in self._features if feature.missing for reason in await feature.missing()]
         except (*AWAY, *BUSY) as error:
             return [f"the database doesn't answer: {error!r}"[:200]]
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until asked to stop; running jobs are finished."""
+        """Work until asked to stop, and finish running jobs."""
         self._stop = stop
-        tasks = [asyncio.create_task(self._forever(*each), name=each[0]) for each in self._steps()]
+        tasks = [asyncio.create_task(self._forever(*step), name=step[0]) for step in self._steps()]
         tasks.append(asyncio.create_task(self._work(), name="queue"))
         self._tasks = tasks
         stopping = asyncio.create_task(stop.wait())
         try:
             done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {stopping}:
-                task.result()  # only an unavailable database ends one of them
+                # Only an unavailable database ends one of them.
+                task.result()
             await tasks[-1]
         finally:
             for task in (stopping, *tasks):
@@ -89,7 +90,7 @@ class Worker:
 
     def _steps(self) -> list[tuple[str, Callable[[], Awaitable[object]], float, asyncio.Event | None]]:
         sweeps: list[Sweep] = [sweep for feature in self._features for sweep in feature.sweeps]
-        own = (
+        own_sweeps = (
             Sweep("jobs", self._sweep_jobs, self._settings.sweep_seconds),
             Sweep("released events", self._read_released, self._settings.sweep_seconds),
             Sweep("measures", self._measure, self._settings.sweep_seconds),
@@ -97,11 +98,11 @@ class Worker:
             Sweep("certificates", self._look_at_certificates, self._settings.certificate_look_seconds),
         )
         return [
-            *((each.name, each.step, each.every_seconds, each.woken) for each in (*own, *sweeps)),
+            *((sweep.name, sweep.step, sweep.every_seconds, sweep.woken) for sweep in (*own_sweeps, *sweeps)),
             *(
-                (each.name, partial(self._read, each), each.every_seconds, None)
+                (reader.name, partial(self._read, reader), reader.every_seconds, None)
                 for feature in self._features
-                for each in feature.readers
+                for reader in feature.readers
             ),
         ]
 
@@ -117,17 +118,18 @@ class Worker:
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
             await queue.forget(tx, KEEP_COUNTS)
-        forgotten = LOG_BATCH
-        while forgotten == LOG_BATCH:
+        purged = LOG_BATCH
+        while purged == LOG_BATCH:
             async with self._db.system() as tx:
-                forgotten = await queue.forget_log(tx, KEEP_COUNTS, LOG_BATCH)
-        for job in self._jobs:  # left parked by a worker that died, or by a race with whoever enqueued
+                purged = await queue.forget_log(tx, KEEP_COUNTS, LOG_BATCH)
+        # Jobs may stay deferred when a worker died, or after a race with a transaction that enqueued.
+        for job in self._jobs:
             async with self._db.system() as tx:
                 for org in await queue.parked(tx, job.name):
                     await jobs.admit(tx, job, org)
 
     async def _measure(self) -> None:
-        """What waits, for whoever watches: the same in every worker."""
+        """Measure the backlogs of jobs and readers; the figures are the same in every worker."""
         async with self._db.system() as tx:
             WAITING.set(await queue.waiting_seconds(tx))
             HELD.set(await queue.held(tx))
@@ -138,13 +140,13 @@ class Worker:
     async def _measure_database(self) -> None:
         async with self._db.system() as tx:
             before = now().timestamp()
-            theirs = await health.clock_seconds(tx)
-            CLOCK_OFFSET.set((before + now().timestamp()) / 2 - theirs)
+            database_seconds = await health.clock_seconds(tx)
+            CLOCK_OFFSET.set((before + now().timestamp()) / 2 - database_seconds)
             standbys = await health.standbys(tx)
         STANDBYS.set(len(standbys))
         REPLICATION_LAG.clear()  # of standbys that are gone
-        for each in standbys:
-            REPLICATION_LAG.labels(each.name).set(each.lag_bytes)
+        for standby in standbys:
+            REPLICATION_LAG.labels(standby.name).set(standby.lag_bytes)
 
     async def _look_at_certificates(self) -> None:
         urls = {"public_url": self._settings.public_url, "media_url": self._settings.media_url}
@@ -153,7 +155,7 @@ class Worker:
     async def _forever(
         self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float, woken: asyncio.Event | None
     ) -> None:
-        """Repeat a step.  A failing one is retried less and less often, and does not affect the others."""
+        """Repeat a step until asked to stop, with a back-off while it fails."""
         failures = 0
         while not self._stop.is_set():
             try:
@@ -166,12 +168,12 @@ class Worker:
                 FAILED.labels(name).inc()
                 LOG.exception("a step failed", step=name, failures=failures)
             FAILING.labels(name).set(failures)
-            await self._rest(every_seconds, failures, woken if not failures else None)
+            await self._pause(every_seconds, failures, woken if not failures else None)
 
-    async def _rest(self, seconds: float, failures: int, woken: asyncio.Event | None = None) -> None:
+    async def _pause(self, seconds: float, failures: int, woken: asyncio.Event | None = None) -> None:
         """Wait before the next attempt, or until woken, or asked to stop."""
         longest = max(seconds, self._settings.step_retry_seconds)
-        waits = [asyncio.create_task(each.wait()) for each in (self._stop, woken) if each is not None]
+        waits = [asyncio.create_task(event.wait()) for event in (self._stop, woken) if event is not None]
         try:
             timeout = min(seconds * 2 ** min(failures, MAX_DOUBLINGS), longest)
             await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -182,7 +184,10 @@ class Worker:
     # The queue.
 
     async def _work(self) -> None:
-        """Run the queue until asked to stop; restart it when it fails.  AWAY propagates: every connection is lost."""
+        """Run the queue until asked to stop, and restart it when it fails.
+
+        Raises AWAY, after every connection is lost.
+        """
         failures = 0
         while not self._stop.is_set():
             began = asyncio.get_running_loop().time()
@@ -191,11 +196,11 @@ class Worker:
             except AWAY:
                 raise
             except Exception:
-                lasted = asyncio.get_running_loop().time() - began
-                failures = 1 if lasted > self._settings.step_retry_seconds else failures + 1
+                lasted_seconds = asyncio.get_running_loop().time() - began
+                failures = 1 if lasted_seconds > self._settings.step_retry_seconds else failures + 1
                 FAILED.labels("queue").inc()
                 LOG.exception("the queue failed", failures=failures)
-                await self._rest(self._settings.database_retry_seconds, failures - 1)
+                await self._pause(self._settings.database_retry_seconds, failures - 1)
 
     async def _run_queue(self) -> None:
         pgqueuer = PgQueuer(AsyncpgPoolDriver(self._db.queue_pool))
@@ -215,7 +220,7 @@ class Worker:
             stopping.cancel()
 
     async def _attempt(self, job: Job, handler: Handler, queued: QueuedJob) -> None:
-        """One attempt.  A database failure around it is retried, and never holds the job."""
+        """Run a job once.  A failure of the database causes a retry, and never makes the job a dead letter."""
         org, row = jobs.read_payload(queued.payload)
         later = timedelta(seconds=self._settings.job_retry_seconds)
         try:
@@ -231,23 +236,23 @@ class Worker:
             await self._admit(job, org, queued.id)
 
     async def _admit(self, job: Job, org: UUID, ended: int) -> None:
-        """Let the organization's next job begin; if this fails, the sweep does it later."""
+        """Enqueue the organization's next deferred job; if this fails, the sweep does it later."""
         try:
             async with self._db.system() as tx:
-                await jobs.admit(tx, job, org, besides=ended)
+                await jobs.admit(tx, job, org, excluded=ended)
         except (*AWAY, *BUSY) as error:
-            LOG.warning("parked jobs were not admitted; the sweep will retry", job=job.name, error=repr(error)[:200])
+            LOG.warning("could not enqueue deferred jobs; the sweep will retry", job=job.name, error=repr(error)[:200])
 
     async def _do(self, job: Job, handler: Handler, id: int, attempt: int, org: UUID, row: UUID) -> None:
-        most = job.attempts or self._settings.job_attempts
-        if attempt > most:
+        max_attempts = job.attempts or self._settings.job_attempts
+        if attempt > max_attempts:
             DONE.labels(job.name, "held").inc()
             raise RuntimeError(f"job {id} was started {attempt - 1} times and never finished")
         try:
             async with asyncio.timeout(job.timeout_seconds):
                 await handler(org, row)
         except Exception as error:
-            if attempt >= most:
+            if attempt >= max_attempts:
                 LOG.exception("job held", job=job.name, id=id, attempt=attempt)
                 DONE.labels(job.name, "held").inc()
                 raise
@@ -259,6 +264,6 @@ class Worker:
         DONE.labels(job.name, "done").inc()
 
     def _delay(self, attempt: int, error: Exception) -> timedelta:
-        """Exponential back-off, and at least as long as the other side's `retry_after_seconds`."""
+        """Return the exponential back-off of an attempt, at least the error's `retry_after_seconds`."""
         retry_after_seconds = getattr(error, "retry_after_seconds", None) or 0.0
         return timedelta(seconds=max(retry_after_seconds, self._settings.job_retry_seconds * 2 ** (attempt - 1)))

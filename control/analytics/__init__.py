@@ -1,1 +1,1 @@
-"""Analytics: roll-ups of calls, kept by a reader of the events, and the figures computed from them."""
+"""Analytics: roll-ups of calls, maintained by a reader of the events, and the figures computed from them."""

@@ -1,4 +1,4 @@
-"""Analytics: roll-ups of calls, kept by a reader of their events."""
+"""Analytics: roll-ups of calls, maintained by a reader of their events."""
 
 from control.analytics.servicer import AnalyticsServicer
 from control.analytics.usecases import CHANGES, recount
@@ -10,6 +10,7 @@ from storage.events import Start
 
 
 def feature(settings: ControlSettings, _: Deps) -> Feature:
+    """Return the feature with its parts composed."""
     return Feature(
         services={analytics_pb2.DESCRIPTOR.services_by_name["AnalyticsService"]: AnalyticsServicer()},
         readers=[

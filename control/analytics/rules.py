@@ -6,18 +6,18 @@ from zoneinfo import ZoneInfo
 
 from hum.errors import FieldError, InvalidRequest
 
-MOST_DAYS, DEFAULT_DAYS = 366, 30
-#: Days that anybody can mean; beyond them calendars end.
+MAX_DAYS, DEFAULT_DAYS = 366, 30
+#: The range of valid days.
 EARLIEST, LATEST = date(1970, 1, 1), date(2999, 12, 31)
 
 
 def today(now: datetime, time_zone: str) -> date:
-    """The day in that zone."""
+    """Return the current day in a time zone."""
     return now.astimezone(ZoneInfo(time_zone)).date()
 
 
 def window(today: date, days: int | None = None, first: date | None = None, last: date | None = None) -> list[date]:
-    """The days that are asked for, oldest first: `days` up to the last one, or from the first one on; or first to last.
+    """Return the requested days, oldest first: `days` up to `last` or from `first` on, or all from `first` to `last`.
 
     Without `first` and `last` they end today.  Raises InvalidRequest.
     """
@@ -33,34 +33,32 @@ def window(today: date, days: int | None = None, first: date | None = None, last
         last = first + timedelta(days=days - 1) if days else today
     if first > last:
         raise InvalidRequest([FieldError("first_day", f"is after the last day, {last}")])
-    if (count := (last - first).days + 1) > MOST_DAYS:
-        raise InvalidRequest(
-            [FieldError("first_day", f"begins {count} days; at most {MOST_DAYS} are answered at once")]
-        )
+    if (count := (last - first).days + 1) > MAX_DAYS:
+        raise InvalidRequest([FieldError("first_day", f"begins {count} days; at most {MAX_DAYS} are answered at once")])
     return [first + timedelta(days=ahead) for ahead in range(count)]
 
 
 def midnight(day: date, time_zone: str) -> datetime:
-    """When a day begins in that zone: its first instant, also where midnight is skipped or comes twice."""
+    """Return the first instant of a day in a time zone, also if a clock change skips or repeats midnight."""
     zone = ZoneInfo(time_zone)
     first = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-    # Where clocks jump over midnight, the wall time that does not exist lands on the day before.
+    # If a clock change skips midnight, that wall time is an instant of the day before.
     while first.astimezone(zone).date() < day:
         first += timedelta(minutes=15)
     return first
 
 
 def percentile(bands: Iterable[tuple[int, int]], share: float, ratio: float) -> int | None:
-    """The wait in ms that this share of turns did not exceed; `bands` are (band, turns), shortest first,
-    and each is `ratio` times as wide as the one before.
+    """Return the wait in ms that this share of turns did not exceed, as the middle of its band; None without turns.
 
-    The answer is the middle of a band: with a ratio of 1.1, 5 % off at most.
+    `bands` are (band, turns), shortest first.  Each band is `ratio` times as wide as the one before: with 1.1, the
+    error is at most 5 %.
     """
-    counted = list(bands)
-    least = share * sum(turns for _, turns in counted)
-    seen = 0
-    for band, turns in counted:
-        seen += turns
-        if seen >= least:
+    band_counts = list(bands)
+    threshold = share * sum(turns for _, turns in band_counts)
+    turns_so_far = 0
+    for band, turns in band_counts:
+        turns_so_far += turns
+        if turns_so_far >= threshold:
             return round(float(ratio ** (band + 0.5)))
     return None

@@ -26,6 +26,8 @@ KeyT = TypeVar("KeyT")
 
 
 class AnalyticsServicer:
+    """The servicer of analytics."""
+
     async def GetAnalytics(self, request: pb.GetAnalyticsRequest, call: Call) -> pb.GetAnalyticsResponse:
         flow = ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None
         if flow is not None:
@@ -43,15 +45,15 @@ class AnalyticsServicer:
         time_zone = (await identity.organization(call.tx, call.who.org_id)).time_zone
         days = rules.window(rules.today(now(), time_zone), DASHBOARD_DAYS)
         week = await _analytics(call, days, time_zone, None)
-        stands = await analytics.now(call.tx)
+        current = await analytics.now(call.tx)
         recent = await call_records.page(call.tx, call_records.Filter(), None, RECENT_CALLS)
         return pb.GetDashboardResponse(
             time_zone=time_zone,
-            live_calls=stands.live_calls,
-            unheard_voicemails=stands.unheard_voicemails,
-            numbers=stands.numbers,
-            flows=stands.flows,
-            contacts=stands.contacts,
+            live_calls=current.live_calls,
+            unheard_voicemails=current.unheard_voicemails,
+            numbers=current.numbers,
+            flows=current.flows,
+            contacts=current.contacts,
             today=week.days[-1].figures,
             week=week.totals,
             days=week.days,
@@ -82,10 +84,12 @@ async def _analytics(call: Call, window: Sequence[date], time_zone: str, flow: U
         ],
         flows=[
             pb.FlowFigures(flow_id=ids.show(Kind.FLOW, id) if id.int else None, **_counts(row))
-            for id, row in _most(grouped.by_flow)
+            for id, row in _largest_first(grouped.by_flow)
         ],
-        outcomes=[pb.NamedFigures(name=name or None, **_counts(row)) for name, row in _most(grouped.by_outcome)],
-        statuses=[pb.NamedFigures(name=name, **_counts(row)) for name, row in _most(grouped.by_status)],
+        outcomes=[
+            pb.NamedFigures(name=name or None, **_counts(row)) for name, row in _largest_first(grouped.by_outcome)
+        ],
+        statuses=[pb.NamedFigures(name=name, **_counts(row)) for name, row in _largest_first(grouped.by_status)],
         hours=[
             pb.HourFigures(weekday=hour // DAY_HOURS + 1, hour=hour % DAY_HOURS, **_counts(row))
             for hour, row in sorted(grouped.by_hour.items())
@@ -94,11 +98,11 @@ async def _analytics(call: Call, window: Sequence[date], time_zone: str, flow: U
 
 
 def _by_day(rows: Sequence[BandRow]) -> "defaultdict[date | None, Bands]":
-    """Bands by measure, for each day and (None) over all."""
-    found: defaultdict[date | None, Bands] = defaultdict(lambda: defaultdict(list))
+    """Group bands by day, and None for all days, and by measure."""
+    bands_by_day: defaultdict[date | None, Bands] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        found[row.day][row.measure].append((row.band, row.turns))
-    return found
+        bands_by_day[row.day][row.measure].append((row.band, row.turns))
+    return bands_by_day
 
 
 def _figures(row: FiguresRow, waits: Bands) -> pb.CallFigures:
@@ -127,6 +131,6 @@ def _counts(row: FiguresRow) -> dict[str, int]:
     return {"calls": row.calls, "answered": row.answered, "talk_seconds": row.talk_seconds}
 
 
-def _most(groups: Mapping[KeyT, FiguresRow]) -> list[tuple[KeyT, FiguresRow]]:
-    """The largest first."""
+def _largest_first(groups: Mapping[KeyT, FiguresRow]) -> list[tuple[KeyT, FiguresRow]]:
+    """Return the groups, those with the most calls first."""
     return sorted(groups.items(), key=lambda group: (-group[1].calls, str(group[0])))

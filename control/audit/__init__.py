@@ -1,1 +1,1 @@
-"""The audit log: who changed what, sealed into a chain."""
+"""The audit log of changes, sealed into a hash chain."""

@@ -1,4 +1,4 @@
-"""The audit log: who changed what, sealed into a chain."""
+"""The audit log of changes, sealed into a hash chain."""
 
 from functools import partial
 
@@ -10,6 +10,7 @@ from hum.v1 import audit_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    """Return the feature with its parts composed."""
     return Feature(
         services={audit_pb2.DESCRIPTOR.services_by_name["AuditService"]: AuditServicer(deps)},
         sweeps=[Sweep("audit", partial(seal, deps.db), settings.sweep_seconds)],

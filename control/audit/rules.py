@@ -1,4 +1,4 @@
-"""A request as the audit log describes it, read from the request and its answer by the contract's own options."""
+"""The audit log's description of a request, from the request and its answer by the contract's own options."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ MASK = "update_mask"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An operation, the id of what it was done to, and the names of the fields that were set: never their values."""
+    """An operation, the id of its subject, and the names of the fields that were set, without their values."""
 
     action: str
     subject: str
@@ -19,18 +19,18 @@ class Change:
 
 
 def describe(method: MethodDescriptor, request: Message, answer: Message) -> Change:
-    """Return what a request did.  The subject is what the path names, else what the answer shows as created."""
+    """Describe a request.  The subject is the resource in the path, or else the created one in the answer."""
     rule = method.GetOptions().Extensions[annotations_pb2.http]
     path = getattr(rule, rule.WhichOneof("pattern") or "post")
-    named = [str(getattr(request, part[1:-1])) for part in path.split("/") if part.startswith("{")]
+    path_ids = [str(getattr(request, part[1:-1])) for part in path.split("/") if part.startswith("{")]
     return Change(
         action=method.name[0].lower() + method.name[1:],
-        subject="/".join(named) or _born(answer, rule.response_body),
+        subject="/".join(path_ids) or _created_id(answer, rule.response_body),
         fields=_fields(request, rule.body, {part[1:-1] for part in path.split("/") if part.startswith("{")}),
     )
 
 
-def _born(answer: Message, response_body: str) -> str:
+def _created_id(answer: Message, response_body: str) -> str:
     field = answer.DESCRIPTOR.fields_by_name.get(response_body)
     resource = getattr(answer, response_body) if field is not None and field.message_type else answer
     return str(getattr(resource, "id", ""))

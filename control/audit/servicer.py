@@ -19,26 +19,28 @@ NDJSON = "application/x-ndjson"
 
 
 class AuditServicer:
+    """The servicer of the audit log."""
+
     def __init__(self, deps: Deps) -> None:
-        self._db, self._cursors, self._lanes = deps.db, deps.cursors, deps.boundary.lanes
+        self._db, self._cursors, self._limits = deps.db, deps.cursors, deps.boundary.lanes
 
     async def ListAuditLog(self, request: pb.ListAuditLogRequest, call: Call) -> pb.ListAuditLogResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
-        found = await audit.page(call.tx, before, request.actor, request.action, request.subject, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
-        return pb.ListAuditLogResponse(entries=[present(row) for row in rows], next_cursor=more)
+        rows = await audit.page(call.tx, before, request.actor, request.action, request.subject, count)
+        page, more = self._cursors.cut(request, rows, lambda row: (row.id,))
+        return pb.ListAuditLogResponse(entries=[present(row) for row in page], next_cursor=more)
 
     async def ExportAuditLog(self, _: pb.ExportAuditLogRequest, call: Call) -> AsyncIterator[HttpBody]:
-        """Yield page by page, each in its own transaction, in the organization's lane."""
+        """Yield the log page by page, each in its own transaction and within the organization's concurrency limit."""
         disposition = (f"{rpc.HTTP_PREFIX}content-disposition", 'attachment; filename="audit-log.jsonl"')
         await call.context.send_initial_metadata((disposition,))
         seq = 0
         while True:
-            async with self._lanes.enter(call.who.org_id, patiently=True):
+            async with self._limits.enter(call.who.org_id, patiently=True):
                 async with self._db.tenant(call.who.org_id) as tx:
                     rows = await audit.sealed_after(tx, seq)
                 page = b"".join(_line(row) for row in rows)
-            if rows or not seq:  # an empty log is an empty file
+            if rows or not seq:  # also for an empty log
                 yield HttpBody(content_type=NDJSON, data=page)
             if len(rows) < audit.EXPORT_ROWS:
                 return
@@ -51,6 +53,7 @@ def _line(row: EntryRow) -> bytes:
 
 
 def present(row: EntryRow) -> pb.AuditEntry:
+    """Return an entry as a message of the contract."""
     return pb.AuditEntry(
         at=timestamp(row.at),
         actor=row.actor,

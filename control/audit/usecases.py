@@ -1,4 +1,4 @@
-"""Writing and sealing the audit log."""
+"""Appends to the audit log, and its sealing."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -19,14 +19,14 @@ OPERATOR = "operator"
 
 
 async def note(
-    tx: Tx, org: UUID, who: Principal, action: str, subject: str, fields: Sequence[str], request_id: str
+    tx: Tx, org: UUID, principal: Principal, action: str, subject: str, fields: Sequence[str], request_id: str
 ) -> None:
-    """Note what `who` did, in the transaction in which it was done."""
+    """Append a principal's action, in the transaction of the action."""
     await audit.append(
         tx,
         org,
-        actor=actor(who),
-        actor_name=who.name,
+        actor=actor(principal),
+        actor_name=principal.name,
         action=action,
         subject=subject,
         fields=fields,
@@ -35,23 +35,23 @@ async def note(
 
 
 async def note_request(
-    tx: Tx, who: Principal, method: MethodDescriptor, request: Message, answer: Message, request_id: str
+    tx: Tx, principal: Principal, method: MethodDescriptor, request: Message, answer: Message, request_id: str
 ) -> None:
-    """Note what a request changed in the principal's organization, in its transaction."""
+    """Append a request that changed something in the principal's organization, in its transaction."""
     change = describe(method, request, answer)
-    await note(tx, who.org_id, who, change.action, change.subject, change.fields, request_id)
+    await note(tx, principal.org_id, principal, change.action, change.subject, change.fields, request_id)
 
 
 async def note_read(
-    tx: Tx, who: Principal, method: MethodDescriptor, request: Message, answer: Message, request_id: str
+    tx: Tx, principal: Principal, method: MethodDescriptor, request: Message, answer: Message, request_id: str
 ) -> None:
-    """Note what a request read in the principal's organization; once within some minutes."""
+    """Append an audited read in the principal's organization, once within some minutes."""
     read = describe(method, request, answer)
     await audit.append_read(
         tx,
-        who.org_id,
-        actor=actor(who),
-        actor_name=who.name,
+        principal.org_id,
+        actor=actor(principal),
+        actor_name=principal.name,
         action=read.action,
         subject=read.subject,
         request_id=request_id,
@@ -59,20 +59,20 @@ async def note_read(
 
 
 async def note_operator(tx: Tx, org: UUID, action: str, subject: str, fields: Sequence[str] = ()) -> None:
-    """Note what an operator of the deployment did with `hum admin`."""
+    """Append an action of a deployment's operator with `hum admin`."""
     await audit.append(tx, org, actor=OPERATOR, actor_name=OPERATOR, action=action, subject=subject, fields=fields)
 
 
-def actor(who: Principal) -> str:
-    """The principal's name in the audit log."""
-    if who.key_id is not None:
-        return f"key:{ids.show(Kind.API_KEY, who.key_id)}"
-    assert who.user_id is not None, "a principal is a key or a person"
-    return f"user:{ids.show(Kind.USER, who.user_id)}"
+def actor(principal: Principal) -> str:
+    """Return the principal's name in the audit log."""
+    if principal.key_id is not None:
+        return f"key:{ids.show(Kind.API_KEY, principal.key_id)}"
+    assert principal.user_id is not None, "a principal is a key or a person"
+    return f"user:{ids.show(Kind.USER, principal.user_id)}"
 
 
 async def seal(db: Db) -> int:
-    """Seal the entries committed since the last run; return how many.  Any number of workers may try; one does it."""
+    """Seal the entries committed since the last run; return how many.  Of concurrent workers, one seals."""
     sealed = 0
     while True:
         async with db.system() as tx:
@@ -83,7 +83,7 @@ async def seal(db: Db) -> int:
 
 
 def entry(row: EntryRow) -> chain.Entry:
-    """The part of a row that is hashed and exported."""
+    """Return the part of a row that is hashed and exported."""
     return chain.Entry(
         organization=ids.show(Kind.ORGANIZATION, row.org_id),
         at=row.at,

@@ -1,1 +1,1 @@
-"""Small and pure: what several features need."""
+"""Small pure modules that several features use."""

@@ -1,6 +1,6 @@
-"""Which of a customer's URLs may be reached: pure rules, no look-up and no socket (`control/clients/http.py` has those).
+"""Pure rules for customers' URLs, without look-up and sockets (`control/clients/http.py` has those).
 
-A URL is checked twice.  `parse_url` checks its text, also when it is saved; `Policy.refusal` checks every address of
+A URL is checked twice.  `parse_url` checks its text, also when it is saved.  `Policy.refusal` checks every address of
 its host when connecting.  Addresses are compared as numbers: `::ffff:7f00:1` and `127.0.0.1` are the same.
 
 Sources: IANA's special-purpose address registries; OWASP's SSRF cheat sheet; RFC 6052 (NAT64), RFC 3056 (6to4),
@@ -23,10 +23,10 @@ LONGEST_URL = 2048
 PORTS = frozenset({443, 8443})
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
-#: Not the public internet.
+#: Networks outside the public internet.
 SPECIAL_V4 = tuple(
-    IPv4Network(each)
-    for each in (
+    IPv4Network(network)
+    for network in (
         "0.0.0.0/8",  # this host
         "10.0.0.0/8",
         "100.64.0.0/10",  # carrier-grade NAT
@@ -45,22 +45,22 @@ SPECIAL_V4 = tuple(
     )
 )
 GLOBAL_V6 = IPv6Network("2000::/3")
-#: In 2000::/3, but not the public internet either.
+#: Networks in 2000::/3 outside the public internet.
 SPECIAL_V6 = tuple(
-    IPv6Network(each)
-    for each in (
-        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # Teredo, benchmarks, ORCHID
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4: an IPv4 address inside
         "3fff::/20",  # documentation
     )
 )
 NAT64 = IPv6Network("64:ff9b::/96")
-#: What no operator can allow, not even as part of a larger network: services that hold the machine's own credentials,
-#: and unspecified, multicast and broadcast addresses.
+#: Networks that no operator can allow, not even as part of a larger network: metadata services with the machine's own
+#: credentials, and unspecified, multicast and broadcast addresses.
 NEVER = tuple(
-    ip_network(each)
-    for each in (
+    ip_network(network)
+    for network in (
         "0.0.0.0/8",
         "169.254.169.254/32",  # AWS, Google, Azure, DigitalOcean, ...
         "169.254.170.2/32",  # AWS: a container's credentials
@@ -76,7 +76,7 @@ NEVER = tuple(
         "ff00::/8",
     )
 )
-#: Headers that would change how a request is framed, or to whom it goes.
+#: Headers that would change the request's framing or destination.
 OWN_HEADERS = frozenset(
     {
         "host",
@@ -103,7 +103,7 @@ _PUBLIC = IPv4Address("1.1.1.1")
 
 
 class Reason(StrEnum):
-    """Why there is no answer.  Stable: they are stored with deliveries and shown to customers."""
+    """The reason why there is no answer.  Stable: reasons are stored with deliveries and shown to customers."""
 
     INVALID = "invalid_request"
     BLOCKED = "blocked_address"
@@ -115,8 +115,8 @@ class Reason(StrEnum):
     PROTOCOL = "protocol"
 
 
-class Outside(Exception):  # noqa: N818 - what the world did, not a fault of ours
-    """A customer's URL gave no answer."""
+class Outside(Exception):  # noqa: N818 - not an error of ours
+    """A failure to get an answer from a customer's URL."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -124,24 +124,24 @@ class Outside(Exception):  # noqa: N818 - what the world did, not a fault of our
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether the other side may have acted on the request although there is no answer."""
+        """Whether the receiver may have acted on the request although there is no answer."""
         return self.reason in {Reason.TIMEOUT, Reason.TOO_LARGE, Reason.PROTOCOL}
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that may be looked up: its host is a name, or an address written in its usual form."""
+    """A URL that may be looked up, with a name as its host or an address in its usual form."""
 
     url: URL
     scheme: str
     host: str
     port: int
-    #: The host, when it is an address and not a name.
+    #: The host, if it is an address.
     address: Address | None
 
 
 def parse_url(text: str) -> Target:
-    """Read a customer's URL; raises Outside for one that is never allowed, whatever its host resolves to."""
+    """Parse a customer's URL.  Raises Outside for one that is never allowed, whatever its host resolves to."""
     if len(text) > LONGEST_URL:
         raise _invalid(f"The URL is longer than {LONGEST_URL} characters.")
     if any(char <= " " or char in "\\\x7f" for char in text):
@@ -167,7 +167,7 @@ def parse_url(text: str) -> Target:
 
 
 def origin(text: str) -> tuple[str, str]:
-    """Which server a URL leads to, whatever its path; one that can't be read leads nowhere else."""
+    """Return the scheme and authority of a URL; for one that can't be parsed, its text as an origin of its own."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -180,7 +180,8 @@ def _invalid(message: str) -> Outside:
 
 
 def _literal(host: str) -> Address | None:
-    if "%" in host:  # a zone: an interface of this machine
+    # A zone is an interface of this machine.
+    if "%" in host:
         return None
     try:
         return ip_address(host)
@@ -199,7 +200,7 @@ def _is_name(host: str) -> bool:
 
 
 def parse_address(text: str) -> Address | None:
-    """An address as the resolver writes it, without its zone; None for anything else."""
+    """Parse an address as the resolver writes it, without its zone; return None for any other text."""
     try:
         return ip_address(text.partition("%")[0])
     except ValueError:
@@ -216,7 +217,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def plain(address: Address) -> Address:
-    """The address that a connection goes to: an IPv4-mapped IPv6 address is an IPv4 address."""
+    """Return the address of the actual connection: for an IPv4-mapped IPv6 address, the IPv4 address."""
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return address if mapped is None else mapped
 
@@ -235,12 +236,12 @@ def is_public(address: Address) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What else may be reached: the operator's networks (`HUM_EGRESS_ALLOW`), on any port and also by http."""
+    """The operator's allowed networks (`HUM_EGRESS_ALLOW`), on any port and also by http."""
 
     allowed: tuple[Network, ...] = ()
 
     def refusal(self, scheme: str, port: int, addresses: Iterable[Address]) -> str | None:
-        """Why a host with these addresses must not be connected to, or None.  One bad address is enough."""
+        """Return why a host with these addresses must not be connected to, or None.  One forbidden address suffices."""
         for address in addresses:
             if self._is_allowed(plain(address)):
                 continue
@@ -253,10 +254,10 @@ class Policy:
         return None
 
     def refusal_of_name(self, scheme: str, port: int) -> str | None:
-        """Why no host with a name could be asked by this scheme and port, whatever it resolves to; or None."""
+        """Return why no named host may be reached with this scheme and port, whatever it resolves to, or None."""
         if self.allowed:
             return None
         return self.refusal(scheme, port, [_PUBLIC])
 
     def _is_allowed(self, address: Address) -> bool:
-        return any(address in network for network in self.allowed) and not any(address in each for each in NEVER)
+        return any(address in network for network in self.allowed) and not any(address in network for network in NEVER)

@@ -1,7 +1,7 @@
-"""Business hours: local wall time in a named zone, over daylight saving, without I/O.
+"""Business hours in the local wall time of a named zone, with daylight saving.  Pure.
 
-A span may cross midnight. A wall time that a clock change skips opens at the change's end; one that happens twice is in
-its span both times, because only wall times are compared.
+A span may cross midnight.  A span that begins in a skipped hour opens at the end of the clock change.  A wall time that
+occurs twice is inside its span both times, because only wall times are compared.
 """
 
 import json
@@ -12,22 +12,24 @@ from zoneinfo import ZoneInfo
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MIDNIGHT = "24:00"
-#: Nobody is closed for longer.
-LONGEST_CLOSED_DAYS = 366
-#: Hours of several zones are tried together so often before they count as never open at once.
-MOST_TRIES = 50
+#: Longest time without an opening before hours count as never open.
+MAX_CLOSED_DAYS = 366
+#: Attempts to find a common opening of several schedules before they count as never open together.
+MAX_ATTEMPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
+    """Business hours of a week, and holidays."""
+
     zone: ZoneInfo
-    # For each weekday, Monday first: (opens, closes); closes at or before opens means the next day, None midnight.
+    #: For each weekday, Monday first: (opens, closes); closes at or before opens means the next day, None midnight.
     week: tuple[tuple[tuple[time, time | None], ...], ...]
     holidays: frozenset[date]
 
 
 def parse(text: str, default_zone: str) -> Hours:
-    """Read `business_hours_json`, which `hum.validation` has checked."""
+    """Parse `business_hours_json`, which `hum.validation` has checked."""
     stored = json.loads(text)
     weekly = stored.get("weekly", {})
     return Hours(
@@ -58,11 +60,11 @@ def _spans(hours: Hours, day: date) -> tuple[tuple[time, time | None], ...]:
 
 
 def next_open(hours: Hours, now: datetime) -> datetime | None:
-    """The first instant at or after `now` (aware) that is open; None if none is within a year."""
+    """Return the first open instant at or after `now` (aware); None if there is none within a year."""
     if is_open(hours, now):
         return now
     today = now.astimezone(hours.zone).date()
-    for ahead in range(LONGEST_CLOSED_DAYS):
+    for ahead in range(MAX_CLOSED_DAYS):
         openings = _openings(hours, today + timedelta(days=ahead))
         if (opens := next((at for at in openings if at >= now and is_open(hours, at)), None)) is not None:
             return opens
@@ -70,7 +72,7 @@ def next_open(hours: Hours, now: datetime) -> datetime | None:
 
 
 def _openings(hours: Hours, day: date) -> list[datetime]:
-    """When a day may open: where a span begins, each time that the clock shows it, and where the clock changes, perhaps into a span."""
+    """Return the instants at which a day may open: each occurrence of a span's begin, and the day's clock change."""
     changes = _change(hours.zone, *(_instant(day + timedelta(days=days), time(), hours.zone) for days in (0, 1)))
     begins = {
         datetime.combine(day, opens, hours.zone).replace(fold=fold).astimezone(UTC)
@@ -80,11 +82,11 @@ def _openings(hours: Hours, day: date) -> list[datetime]:
     return sorted({changes, *begins})
 
 
-def first_open(each: Sequence[Hours], now: datetime) -> datetime | None:
-    """The first instant from `now` on at which all of these are open; None if there is none."""
+def first_open(schedules: Sequence[Hours], now: datetime) -> datetime | None:
+    """Return the first instant at or after `now` at which all of these are open; None if there is none."""
     at = now
-    for _ in range(MOST_TRIES):
-        openings = [next_open(one, at) for one in each]
+    for _ in range(MAX_ATTEMPTS):
+        openings = [next_open(hours, at) for hours in schedules]
         if any(opens is None for opens in openings):
             return None
         latest = max((opens for opens in openings if opens is not None), default=at)
@@ -94,13 +96,13 @@ def first_open(each: Sequence[Hours], now: datetime) -> datetime | None:
     return None
 
 
-def open_until(each: Sequence[Hours], now: datetime, latest: datetime) -> datetime:
-    """How long all of these, which are open now, stay so: the first instant at which one is not, `latest` at most."""
-    return min((_closes(one, now, latest) for one in each), default=latest)
+def open_until(schedules: Sequence[Hours], now: datetime, latest: datetime) -> datetime:
+    """Return the first instant at which one of these, which are all open now, closes; at most `latest`."""
+    return min((_closes(hours, now, latest) for hours in schedules), default=latest)
 
 
 def spans(hours: Hours, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """When it is open between two instants, each time without a break: opens, closes."""
+    """Yield the open times between two instants, each as (opens, closes) without a break."""
     first, last = since.astimezone(hours.zone).date(), until.astimezone(hours.zone).date()
     bounds = {since}
     for ahead in range(-1, (last - first).days + 1):
@@ -118,13 +120,13 @@ def spans(hours: Hours, since: datetime, until: datetime) -> Iterator[tuple[date
 
 
 def days(hours: Hours, now: datetime, count: int) -> tuple[datetime, datetime]:
-    """The instants at which so many days begin and end, the first of which is that of `now`, by the zone's calendar."""
+    """Return when `count` days begin and end in the zone's calendar; the first is the day of `now`."""
     today = now.astimezone(hours.zone).date()
     return _instant(today, time(), hours.zone), _instant(today + timedelta(days=count), time(), hours.zone)
 
 
 def _closes(hours: Hours, now: datetime, latest: datetime) -> datetime:
-    """Only an end of a span, a midnight (of a holiday) or a clock change can close."""
+    """Return when open hours close; only a span's end, a midnight (of a holiday) or a clock change can close them."""
     first, last = now.astimezone(hours.zone).date(), latest.astimezone(hours.zone).date()
     candidates = {_change(hours.zone, now, latest)}
     for ahead in range(-1, (last - first).days + 1):
@@ -133,7 +135,7 @@ def _closes(hours: Hours, now: datetime, latest: datetime) -> datetime:
 
 
 def _closings(hours: Hours, day: date) -> set[datetime]:
-    """When the spans of a day may close: where they end, each time that the clock shows it, and at its midnight."""
+    """Return the instants at which a day's spans may close: each occurrence of their ends, and the day's midnight."""
     tomorrow = day + timedelta(days=1)
     ends = [(tomorrow, time())]
     ends += [(tomorrow if closes <= opens else day, closes) for opens, closes in _spans(hours, day) if closes]
@@ -141,7 +143,7 @@ def _closings(hours: Hours, day: date) -> set[datetime]:
 
 
 def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """The clock change between two instants, to the second; the latter if there is none."""
+    """Return the clock change between two instants, to the second; `after` if there is none."""
     offset = before.astimezone(zone).utcoffset()
     if after.astimezone(zone).utcoffset() == offset:
         return after
@@ -155,7 +157,7 @@ def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
 
 
 def _instant(day: date, clock: time, zone: ZoneInfo) -> datetime:
-    """A wall time as an instant, the first of two; one that a clock change skips is the end of the change."""
+    """Return the first instant of a wall time; for one that a clock change skips, the end of the change."""
     first, second = (datetime.combine(day, clock, zone).replace(fold=fold).astimezone(UTC) for fold in (0, 1))
     if second >= first:
         return first

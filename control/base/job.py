@@ -1,15 +1,15 @@
-"""A kind of job, for the code that enqueues it and the worker that runs it."""
+"""Kinds of jobs, for the code that enqueues them and the worker that runs them."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One kind of job.  Its payload is an organization and one row's id.
+    """A kind of job.  Its payload is an organization and the id of a row.
 
-    `concurrency` is counted over all workers, as PgQueuer does in the database.  At most `per_organization` jobs of one
-    organization are ready or running; more are parked until one of those ends, so one organization's backlog never
-    delays another's first job.  Higher priorities are taken first.
+    `concurrency` is the limit over all workers, which PgQueuer counts in the database.  At most `per_organization` jobs
+    of an organization are ready or running.  Further jobs are deferred until one of those ends, so that an
+    organization's backlog never delays another's first job.  Higher priorities run first.
     """
 
     name: str
@@ -17,7 +17,7 @@ class Job:
     per_organization: int
     priority: int = 0
     timeout_seconds: float = 120.0
-    #: Attempts before the job is held for a person; None: the worker's `HUM_JOB_ATTEMPTS`.
+    #: Attempts before the job becomes a dead letter; None: the worker's `HUM_JOB_ATTEMPTS`.
     attempts: int | None = None
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Partial updates: which fields of a resource a request changes (AIP-134)."""
+"""Partial updates of a resource by field masks (AIP-134)."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,15 @@ from google.protobuf.message import Message
 
 
 def masked(before: Message, change: Message, paths: Sequence[str]) -> Message:
-    """`before` with the fields named by `paths` taken from `change`; a field that is unset there is cleared.
+    """Return `before` with the fields in `paths` from `change`; a field that is unset there is cleared.
 
-    Without paths, the fields that are populated in `change`.
+    Without paths, use the fields that are populated in `change`.
     """
     after = type(before)()
     after.CopyFrom(before)
     for path in paths or [field.name for field, _ in change.ListFields()]:
-        field = before.DESCRIPTOR.fields_by_name[path]  # hum.validation has refused the others
+        # `hum.validation` has refused unknown paths.
+        field = before.DESCRIPTOR.fields_by_name[path]
         after.ClearField(path)
         value = getattr(change, path)
         if field.is_repeated:

@@ -1,4 +1,4 @@
-"""Cursors: where a list continues.  Opaque, tamper-proof, bound to the list and its filter; they grant no access."""
+"""Cursors of lists: opaque, tamper-proof, bound to the list and its filter.  They grant no access."""
 
 import base64
 import binascii
@@ -32,18 +32,18 @@ class ListRequest(Protocol):
 
 
 class Cursors:
-    """Makes and reads cursors with the deployment's key."""
+    """Cursors that are signed with the deployment's key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = sign(key, b"hum cursor")
 
-    def make(self, request: Message, *place: Part) -> str:
-        """A cursor for the row at `place`, the list's sort key."""
-        body = json.dumps([_pack(part) for part in place], separators=(",", ":")).encode()
+    def make(self, request: Message, *sort_key: Part) -> str:
+        """Return a cursor for the row with this sort key."""
+        body = json.dumps([_pack(part) for part in sort_key], separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(body + self._tag(request, body)).decode().rstrip("=")
 
     def read(self, request: Message) -> Sequence[Any] | None:
-        """The place that the request's cursor names; None without one.  Raises InvalidCursor."""
+        """Return the sort key in the request's cursor; None without a cursor.  Raises InvalidCursor."""
         text: str = getattr(request, "cursor", "")
         if not text:
             return None
@@ -57,35 +57,35 @@ class Cursors:
         return [_unpack(part) for part in json.loads(body)]
 
     def after(self, request: Message) -> Any:
-        """As `read`, for lists that are sorted by one column: its value, or None."""
-        place = self.read(request)
-        return place[0] if place else None
+        """Return the sort key in the cursor of a list that is sorted by one column, or None.  Raises InvalidCursor."""
+        sort_key = self.read(request)
+        return sort_key[0] if sort_key else None
 
     def cut(
-        self, request: ListRequest, found: Sequence[RowT], place: Callable[[RowT], tuple[Part, ...]]
+        self, request: ListRequest, rows: Sequence[RowT], sort_key: Callable[[RowT], tuple[Part, ...]]
     ) -> tuple[Sequence[RowT], str | None]:
-        """Of up to `rows_to_fetch` rows, those of this page, and the cursor of the next page, if there is one."""
+        """Cut up to `rows_to_fetch` rows to the page; return them and the cursor of the next page, if there is one."""
         limit = limit_of(request)
-        if len(found) <= limit:
-            return found, None
-        return found[:limit], self.make(cast("Message", request), *place(found[limit - 1]))
+        if len(rows) <= limit:
+            return rows, None
+        return rows[:limit], self.make(cast("Message", request), *sort_key(rows[limit - 1]))
 
     def _tag(self, request: Message, body: bytes) -> bytes:
         bare = type(request)()
         bare.CopyFrom(request)
         bare.ClearField("cursor")
-        bare.ClearField("limit")  # the page size may change between pages
-        about = hashlib.sha256(bare.SerializeToString(deterministic=True)).digest()
-        return sign(self._key, request.DESCRIPTOR.full_name.encode() + about + body)[:TAG_BYTES]
+        bare.ClearField("limit")  # it may change between pages
+        request_hash = hashlib.sha256(bare.SerializeToString(deterministic=True)).digest()
+        return sign(self._key, request.DESCRIPTOR.full_name.encode() + request_hash + body)[:TAG_BYTES]
 
 
 def limit_of(request: ListRequest) -> int:
-    """How many rows the client wants."""
+    """Return the requested number of rows, or the default."""
     return request.limit if request.HasField("limit") else DEFAULT_LIMIT
 
 
 def rows_to_fetch(request: ListRequest) -> int:
-    """One more than the page holds: it shows whether there is another page."""
+    """Return the number of rows to fetch: one more than the page, which shows whether there is another page."""
     return limit_of(request) + 1
 
 

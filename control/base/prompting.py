@@ -1,29 +1,28 @@
-"""What the instructions of every agent have in common, on calls and in texts."""
+"""The parts of a prompt that all agents share, on calls and in texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-#: At most this much of each of a contact's fields goes into the prompt.
+#: Most characters of a contact's field in the prompt.
 CONTEXT_CHARS = 2000
 
 
 def clock(now: datetime, time_zone: str) -> str:
-    """The time, as the organization's clock shows it."""
+    """Return the sentence with the organization's local time."""
     return f"It is {local(now, time_zone)} ({time_zone})."
 
 
 def local(at: datetime, time_zone: str) -> str:
-    """A time as people there write it."""
+    """Format a time in a time zone for a prompt."""
     return f"{at.astimezone(ZoneInfo(time_zone)):%A, %d %B %Y, %H:%M}"
 
 
 def caller_context(contact: Mapping[str, str | None], findings: Iterable[Sequence[str]] = ()) -> str:
-    """Who calls or writes, and what else was found out (a name and a text each), under `# Caller Context`; empty if nothing is
-    known.
+    """Return the contact's fields and the findings (name and text) under `# Caller Context`; empty if there are none.
 
-    Each on one line: a name that somebody registered for a number must not pass for part of the prompt.
+    Each is a single line, so that a name registered for a number can't pass for a part of the prompt.
     """
     facts = [*contact.items(), *((name, text) for name, text in findings)]
-    known = [f"- {name}: {' '.join(text.split())[:CONTEXT_CHARS]}" for name, text in facts if text]
-    return "# Caller Context\n" + "\n".join(known) if known else ""
+    lines = [f"- {name}: {' '.join(text.split())[:CONTEXT_CHARS]}" for name, text in facts if text]
+    return "# Caller Context\n" + "\n".join(lines) if lines else ""

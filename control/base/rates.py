@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from hum.errors import RateLimited
 
-#: Beyond this many buckets, the least recently used start full again.
-MOST_BUCKETS = 10_000
+#: Most buckets; the least recently used one is dropped, and starts full when it is used again.
+MAX_BUCKETS = 10_000
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class _Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left after a request.  `reset_seconds`: until the bucket is full again."""
+    """The remaining allowance after a request.  `reset_seconds`: until the bucket is full again."""
 
     limit: int
     remaining: int
@@ -26,7 +26,7 @@ class Allowance:
 
 
 class Rates:
-    """A bucket of `burst` requests for each key, refilled at `per_second`; time is an argument.
+    """Token buckets of `burst` requests for each key, refilled at `per_second`; time is an argument.
 
     `what` begins the message of a refusal.
     """
@@ -36,15 +36,15 @@ class Rates:
         self._buckets: OrderedDict[bytes, _Bucket] = OrderedDict()
 
     def take(self, key: bytes, now_ms: float, cost: float = 1.0) -> Allowance:
-        """Count a request, or as many as it costs.  Raises RateLimited, whose metadata say how long to wait.
+        """Count a request by its cost.  Raises RateLimited, with the seconds to wait in its metadata.
 
-        What costs more than `burst` needs a full bucket.
+        A request that costs more than `burst` needs a full bucket.
         """
         cost = min(cost, float(self._burst))
         bucket = self._buckets.get(key)
         if bucket is None:
             bucket = self._buckets[key] = _Bucket(float(self._burst), now_ms)
-            if len(self._buckets) > MOST_BUCKETS:
+            if len(self._buckets) > MAX_BUCKETS:
                 self._buckets.popitem(last=False)
         else:
             self._buckets.move_to_end(key)

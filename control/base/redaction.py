@@ -1,7 +1,7 @@
-"""What must not be kept of what goes in and out of tools: card numbers, passwords and tokens.  Pure.
+"""Redaction of tools' inputs and outputs: card numbers, passwords and tokens.  Pure.
 
-A card number is what a card's number can look like: its length and first digits are those of an issuer, Luhn's checksum is
-right, and its digits stand together or in groups.  Of other long numbers, like those of orders, nearly none is.
+A run of digits counts as a card number if its length and first digits are an issuer's, its Luhn checksum is valid, and
+its digits stand together or in groups.  Hardly any other long number, such as an order's, meets all of these.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 CARD, SECRET = "[card number]", "[secret]"
-#: A name with one of these words in it holds what opens something.
+#: A member or header with one of these words in its name contains a secret.
 _SECRET_WORDS = frozenset(
     {
         "authorization",
@@ -35,14 +35,14 @@ _SECRET_WORDS = frozenset(
 _SECRET_PAIRS = (("api", "key"), ("private", "key"), ("access", "key"), ("card", "number"), ("security", "code"))
 #: Parts of names in `snake_case`, `kebab-case` and `camelCase`.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+[0-9]*|[0-9]+")
-#: 12 digits or more, each apart from the next by nothing, a space, or one of the usual marks; no phone number in E.164.
+#: 12 digits or more with at most two spaces or usual marks between them; no phone number in E.164.
 _DIGITS = re.compile(
     r"(?<![0-9])(?!(?<=\+)[1-9][0-9]{7,14}(?![0-9]))"
     r"[0-9](?:[ \u00a0\u202f.\-\u2010-\u2015/_]{0,2}[0-9]){11,}+(?![0-9])"
 )
 _SCHEMES = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _KEYS = re.compile(r"\b(?:hum_live_|whsec_|crmsec_|sk[-_]|rk_|pk_live_|xox[abprs]-|gh[opsu]_)[A-Za-z0-9_-]{12,}")
-#: The first digits of cards by the very first, and how long their numbers are; the longest first.
+#: By first digit: issuers' prefixes, and the lengths of their card numbers, the longest first.
 _ISSUERS: Mapping[str, Sequence[tuple[re.Pattern[str], Sequence[int]]]] = {
     "2": ((re.compile(r"2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)"), (16,)),),
     "3": (
@@ -62,53 +62,57 @@ _ISSUERS: Mapping[str, Sequence[tuple[re.Pattern[str], Sequence[int]]]] = {
     ),
     "8": ((re.compile(r"81"), (19, 18, 17, 16)),),
 }
-#: What Luhn counts for a digit that is doubled.
+#: The Luhn value of each doubled digit.
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-MOST_DEPTH = 100
+MAX_DEPTH = 100
 _FOR_HTML = {ord(char): f"\\u{ord(char):04x}" for char in "&<>"}
 
 
 def without_secrets(value: Any, secrets: Iterable[str] = ()) -> Any:
-    """JSON without card numbers, without what stands under the name of a secret, and without these secrets."""
+    """Return JSON without card numbers, without members that are secrets by their names, and without these secrets."""
     return _clean(value, _spellings(secrets), 0)
 
 
 def text_without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """A text without card numbers, keys, and these secrets."""
+    """Return a text without card numbers, keys, and these secrets."""
     return _text(text, _spellings(secrets))
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
-    """A text without these secrets, however they are spelt, and otherwise as it is."""
-    return _hidden(text, _spellings(secrets))
+    """Return a text without these secrets in any encoding, and otherwise unchanged."""
+    return _hide(text, _spellings(secrets))
 
 
 def hidden_within(value: Any, secrets: Iterable[str]) -> Any:
-    """JSON without these secrets in its texts and names: in what was read of it, no way of writing it is another spelling."""
+    """Return parsed JSON without these secrets in its texts and names.
+
+    A text of JSON may encode a secret in ways that `hidden` does not know; parsed JSON does not.
+    """
     spellings = _spellings(secrets)
-    return _mapped(value, spellings, 0) if spellings else value
+    return _hide_within(value, spellings, 0) if spellings else value
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a member or header of this name holds a secret."""
-    words = [word for word in map(_bare, _WORD.findall(name)) if word]
+    """Tell whether a member or header of this name contains a secret."""
+    words = [word for word in map(_singular, _WORD.findall(name)) if word]
     return bool(_SECRET_WORDS.intersection(words)) or any(pair in pairwise(words) for pair in _SECRET_PAIRS)
 
 
-def _bare(word: str) -> str:
-    """A word without its number, in the singular: `password1` and `secrets` hold no less."""
-    bare = word.lower().rstrip("0123456789")
-    return bare if bare.endswith("ss") else bare.removesuffix("s")
+def _singular(word: str) -> str:
+    """Return a word in the singular and without a number, as in `password1` and `secrets`."""
+    singular = word.lower().rstrip("0123456789")
+    return singular if singular.endswith("ss") else singular.removesuffix("s")
 
 
 def _spellings(secrets: Iterable[str]) -> list[str]:
-    """These secrets, and how they are written in URLs, headers, pages and JSON; the longest first, since one may be part of
-    another.
+    """Return these secrets and their encodings in URLs, headers, HTML and JSON.
+
+    The longest come first, since one may be part of another.
     """
-    found = set[str]()
+    spellings = set[str]()
     for secret in secrets:
         encoded = base64.b64encode(secret.encode()).decode()
-        found |= {
+        spellings |= {
             secret,
             html.escape(secret),
             *_in_json(secret),
@@ -117,11 +121,11 @@ def _spellings(secrets: Iterable[str]) -> list[str]:
             encoded,
             encoded.rstrip("="),
         }
-    return sorted(filter(None, found), key=len, reverse=True)
+    return sorted(filter(None, spellings), key=len, reverse=True)
 
 
 def _in_json(secret: str) -> Iterator[str]:
-    """How encoders write a text: with all that isn't ASCII escaped or not, slashes as PHP does, and HTML's marks as Go does."""
+    """Yield a text as encoders write it: non-ASCII escaped or not, slashes escaped as in PHP, HTML's marks as in Go."""
     for is_ascii in (True, False):
         plain = json.dumps(secret, ensure_ascii=is_ascii)[1:-1]
         for text in (plain, plain.translate(_FOR_HTML)):
@@ -129,100 +133,107 @@ def _in_json(secret: str) -> Iterator[str]:
             yield text.replace("/", "\\/")
 
 
-def _hidden(text: str, spellings: list[str]) -> str:
-    for each in spellings:
-        text = text.replace(each, SECRET)
+def _hide(text: str, spellings: list[str]) -> str:
+    for spelling in spellings:
+        text = text.replace(spelling, SECRET)
     return text
 
 
-def _mapped(value: Any, spellings: list[str], depth: int) -> Any:
-    if depth > MOST_DEPTH:
+def _hide_within(value: Any, spellings: list[str], depth: int) -> Any:
+    if depth > MAX_DEPTH:
         return "[too deep]"
     match value:
         case str():
-            return _hidden(value, spellings)
+            return _hide(value, spellings)
         case dict():
-            return {_hidden(name, spellings): _mapped(each, spellings, depth + 1) for name, each in value.items()}
+            return {
+                _hide(name, spellings): _hide_within(member, spellings, depth + 1) for name, member in value.items()
+            }
         case list():
-            return [_mapped(each, spellings, depth + 1) for each in value]
+            return [_hide_within(item, spellings, depth + 1) for item in value]
         case _:
             return value
 
 
 def _clean(value: Any, secrets: list[str], depth: int) -> Any:
-    if depth > MOST_DEPTH:
+    if depth > MAX_DEPTH:
         return "[too deep]"
     match value:
         case str():
             return _text(value, secrets)
         case bool():
             return value
-        case int() if _DIGITS.sub(_masked, str(abs(value))) == CARD:
+        case int() if _DIGITS.sub(_mask_cards, str(abs(value))) == CARD:
             return CARD
         case dict():
             return {
                 _text(str(name), secrets): SECRET
-                if is_secret_name(str(name)) and each not in (None, "", True, False)
-                else _clean(each, secrets, depth + 1)
-                for name, each in value.items()
+                if is_secret_name(str(name)) and member not in (None, "", True, False)
+                else _clean(member, secrets, depth + 1)
+                for name, member in value.items()
             }
         case list() | tuple():
-            return [_clean(each, secrets, depth + 1) for each in value]
+            return [_clean(item, secrets, depth + 1) for item in value]
         case _:
             return value
 
 
 def _text(text: str, secrets: list[str]) -> str:
-    text = _hidden(text, secrets)
+    text = _hide(text, secrets)
     text = _SCHEMES.sub(rf"\1\2{SECRET}", text)
-    return _DIGITS.sub(_masked, _KEYS.sub(SECRET, text))
+    return _DIGITS.sub(_mask_cards, _KEYS.sub(SECRET, text))
 
 
-def _masked(found: re.Match[str]) -> str:
-    """A run of digits without the cards' numbers in it: one may follow another, or a date."""
-    text = found.group()
+def _mask_cards(match: re.Match[str]) -> str:
+    """Return a run of digits without its card numbers, which may follow one another or a date."""
+    text = match.group()
     places = [place for place, char in enumerate(text) if char.isdigit()]
     digits = "".join(text[place] for place in places)
     sums = _sums(digits)
-    parts, kept, first = list[str](), 0, 0
+    parts, copied, first = list[str](), 0, 0
     while first + 12 <= len(digits):
         size = 0
-        if first == 0 or places[first] - places[first - 1] > 1:  # no part of a group is a card
-            size = next((n for n in _sizes(digits, first) if _ends(places, first + n) and _adds_up(sums, first, n)), 0)
+        # A card number begins where a group begins.
+        if first == 0 or places[first] - places[first - 1] > 1:
+            size = next(
+                (n for n in _sizes(digits, first) if _ends(places, first + n) and _has_valid_checksum(sums, first, n)),
+                0,
+            )
         if size:
-            parts += [text[kept : places[first]], CARD]
-            kept = places[first + size - 1] + 1
+            parts += [text[copied : places[first]], CARD]
+            copied = places[first + size - 1] + 1
         first += size or 1
-    return "".join([*parts, text[kept:]])
+    return "".join([*parts, text[copied:]])
 
 
 def _sizes(digits: str, first: int) -> Iterable[int]:
-    """How long a card's number may be that begins there; the longest first."""
+    """Return the possible lengths of a card number that begins there, the longest first."""
     issuers = _ISSUERS.get(digits[first], ())
-    found = [sizes for pattern, sizes in issuers if pattern.match(digits, first)]
-    return found[0] if len(found) == 1 else sorted({size for sizes in found for size in sizes}, reverse=True)
+    matching = [sizes for pattern, sizes in issuers if pattern.match(digits, first)]
+    return matching[0] if len(matching) == 1 else sorted({size for sizes in matching for size in sizes}, reverse=True)
 
 
 def _ends(places: list[int], end: int) -> bool:
-    """Whether a group ends before this digit."""
+    """Tell whether a group ends before this digit."""
     return end == len(places) or (end < len(places) and places[end] - places[end - 1] > 1)
 
 
 def _sums(digits: str) -> tuple[list[int], list[int]]:
-    """Of all beginnings of these digits, the sums with each second digit doubled as Luhn does (ISO/IEC 7812-1): the first, the
-    third and so on, or the second, the fourth and so on.  Of any part of them the sum is then a difference, however many parts
-    one tries.
+    """Return the prefix sums of these digits with every second one doubled as Luhn does (ISO/IEC 7812-1).
+
+    In the first list the first, third and further odd digits are doubled, in the second list the others.  The sum of
+    any part is then a difference of two prefix sums, so that many parts cost little.
     """
     plain, doubled = [int(digit) for digit in digits], [_DOUBLED[int(digit)] for digit in digits]
     mixed = [
-        [each[place % 2] for place, each in enumerate(zip(even, odd, strict=True))]
+        [pair[place % 2] for place, pair in enumerate(zip(even, odd, strict=True))]
         for even, odd in ((doubled, plain), (plain, doubled))
     ]
     return list(accumulate(mixed[0], initial=0)), list(accumulate(mixed[1], initial=0))
 
 
-def _adds_up(sums: tuple[list[int], list[int]], first: int, size: int) -> bool:
-    """Whether these digits have a right checksum: the last one counts once, the one before it twice, and so on."""
+def _has_valid_checksum(sums: tuple[list[int], list[int]], first: int, size: int) -> bool:
+    """Tell whether these digits have a valid checksum, in which the last one is not doubled, the one before it is."""
     end = first + size
-    beginnings = sums[end % 2]
-    return (beginnings[end] - beginnings[first]) % 10 == 0
+    prefix_sums = sums[end % 2]
+    return (prefix_sums[end] - prefix_sums[first]) % 10 == 0

@@ -7,32 +7,33 @@ from uuid import UUID
 
 from hum.errors import RateLimited
 
-RETRY_SECONDS = 5  # streams end when their clients leave, at any time
+#: Streams end when their clients disconnect, at any time.
+RETRY_SECONDS = 5
 
 
 class Streams:
-    """The open streams."""
+    """The numbers of open streams."""
 
-    def __init__(self, most_of_credential: int, most_of_organization: int) -> None:
-        self._most_of_credential, self._most_of_organization = most_of_credential, most_of_organization
+    def __init__(self, per_credential: int, per_organization: int) -> None:
+        self._per_credential, self._per_organization = per_credential, per_organization
         self._open: Counter[bytes | UUID] = Counter()
 
     @contextmanager
     def one(self, credential: bytes, organization: UUID | None) -> Iterator[None]:
         """Count a stream while the context is open.  Raises RateLimited."""
-        if self._open[credential] >= self._most_of_credential:
-            raise _too_many(f"This credential has {self._most_of_credential} open streams")
-        if organization is not None and self._open[organization] >= self._most_of_organization:
-            raise _too_many(f"Your organization has {self._most_of_organization} open streams")
-        counted = [each for each in (credential, organization) if each is not None]
-        self._open.update(counted)
+        if self._open[credential] >= self._per_credential:
+            raise _too_many(f"This credential has {self._per_credential} open streams")
+        if organization is not None and self._open[organization] >= self._per_organization:
+            raise _too_many(f"Your organization has {self._per_organization} open streams")
+        keys = [key for key in (credential, organization) if key is not None]
+        self._open.update(keys)
         try:
             yield
         finally:
-            self._open.subtract(counted)
-            for each in counted:
-                if not self._open[each]:
-                    del self._open[each]
+            self._open.subtract(keys)
+            for key in keys:
+                if not self._open[key]:
+                    del self._open[key]
 
 
 def _too_many(what: str) -> RateLimited:

@@ -1,4 +1,4 @@
-"""Subscriptions and checkouts as the payment provider has them, and changes to them."""
+"""Subscriptions and checkouts at the payment provider, and changes to them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A line of a subscription; `quantity`: None for what is metered."""
+    """A line of a subscription; `quantity`: None for a metered price."""
 
     id: str
     price_id: str
@@ -18,7 +18,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A subscription as Stripe has it."""
+    """A subscription in Stripe."""
 
     id: str
     status: str
@@ -27,15 +27,15 @@ class Contract:
     period_starts_at: datetime | None
     period_ends_at: datetime | None
     cancel_at_period_end: bool
-    #: A day on which it ends, which is set apart from its period's end.
+    #: When it ends, if that was set independently of its period's end.
     cancel_at: datetime | None
-    #: The plan that it was made for.
+    #: The plan for which it was created.
     plan_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A checkout that is asked for.  `quantities`: of each price; None: it is metered."""
+    """The request for a checkout.  `quantities`: by price; None for a metered price."""
 
     key: str
     customer_id: str
@@ -56,20 +56,20 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of a subscription; None: that stays as it is."""
+    """The change of a subscription; None leaves a field unchanged."""
 
     plan_id: str | None = None
-    #: Items by id with their new price and quantity; ids that are not there yet are prices' own.
+    #: Items by id with their new price and quantity; new items have a price and no id.
     items: tuple[Mapping[str, Any], ...] | None = None
     cancel_at_period_end: bool | None = None
     clears_cancel_at: bool = False
 
 
 class Payments(Protocol):
-    """What billing asks of the payment provider.  Each raises PaymentError."""
+    """The payment provider's interface for billing.  Every method raises PaymentError."""
 
     async def find_customer(self, org: UUID) -> str | None:
-        """A customer that was made for this organization a while ago; the search lags by up to a minute."""
+        """Return the customer that was created for this organization; the search lags by up to a minute."""
 
     async def make_customer(self, org: UUID, name: str, key: str) -> str: ...
 
@@ -78,16 +78,16 @@ class Payments(Protocol):
     async def checkout(self, id: str) -> Page: ...
 
     async def expire_checkout(self, id: str) -> None:
-        """Close it.  Raises PaymentRefused if it is not open any more."""
+        """Close a checkout.  Raises PaymentRefused if it is no longer open."""
 
     async def open_portal(self, customer_id: str, return_url: str) -> str:
-        """The page's URL."""
+        """Create a session of the customer portal and return its URL."""
 
     async def contracts(self, customer_id: str) -> list[Contract]:
-        """All that the customer ever had."""
+        """Return all subscriptions that the customer has or had."""
 
     async def unpaid_since(self, subscription_id: str) -> datetime | None:
-        """When the oldest invoice was made that is not paid."""
+        """Return when the oldest unpaid invoice was created, or None."""
 
     async def change(self, subscription_id: str, change: Change) -> None: ...
 
@@ -95,4 +95,4 @@ class Payments(Protocol):
         """Add to a meter.  The same identifier counts once, for at least 24 hours."""
 
     async def meter_total(self, event: str, customer_id: str, hour_at: datetime) -> int:
-        """What a meter has of an hour.  Raises PaymentError, also when there is no such meter."""
+        """Return a meter's total of an hour.  Raises PaymentError, also if there is no such meter."""

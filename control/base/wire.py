@@ -1,4 +1,4 @@
-"""Between the contract's types and what the database keeps: enums are lower-case words, times are aware datetimes."""
+"""Conversion between the contract's types and the database's: enums are lower-case words, times are aware datetimes."""
 
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -7,41 +7,41 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 
 class Enum(Protocol):
-    """An enum of the contract, as protobuf makes it."""
+    """An enum of the contract, as protobuf generates it."""
 
     def Name(self, number: Any) -> str: ...
     def Value(self, name: str) -> Any: ...
 
 
 def word(enum: Enum, value: int) -> str | None:
-    """`CALL_STATUS_IN_PROGRESS` as `in_progress`; None for the unspecified."""
+    """Convert `CALL_STATUS_IN_PROGRESS` to `in_progress`, and the unspecified value to None."""
     return enum.Name(value).removeprefix(prefix(enum)).lower() if value else None
 
 
 def value(enum: Enum, word: str | None) -> Any:
-    """`in_progress` as `CALL_STATUS_IN_PROGRESS`; unspecified for None."""
+    """Convert `in_progress` to `CALL_STATUS_IN_PROGRESS`, and None to the unspecified value."""
     return enum.Value(prefix(enum) + word.upper()) if word else 0
 
 
 def prefix(enum: Enum) -> str:
-    """The common prefix of an enum's names."""
+    """Return the common prefix of an enum's names."""
     return enum.Name(0).removesuffix("UNSPECIFIED")
 
 
 def timestamp(at: datetime | None) -> Timestamp | None:
-    """A time as the contract sends it."""
+    """Convert a time to the contract's type."""
     if at is None:
         return None
-    sent = Timestamp()
-    sent.FromDatetime(at)
-    return sent
+    stamp = Timestamp()
+    stamp.FromDatetime(at)
+    return stamp
 
 
 def rfc3339(at: datetime, timespec: str = "auto") -> str:
-    """A time as JSON has it; `timespec` as of `datetime.isoformat`."""
+    """Format a time as in JSON; `timespec` as in `datetime.isoformat`."""
     return at.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
-def moment(sent: Timestamp) -> datetime:
-    """A time that the contract sent."""
-    return sent.ToDatetime(UTC)
+def moment(stamp: Timestamp) -> datetime:
+    """Convert a time from the contract's type to an aware datetime."""
+    return stamp.ToDatetime(UTC)

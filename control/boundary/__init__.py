@@ -1,9 +1,9 @@
-"""The boundary: every request passes here once, on its way in and on its way out.
+"""The boundary, through which every request and every response passes once.
 
-Who is it (credential to principal), may they (the method's access option), is the request well formed
-(`hum.validation`), was it answered before (idempotency key), then the servicer with the tenant's open transaction, then
-the commit, the status of an error, one log line and one measurement.  A stream is let in like that, and admitted again when rights are
-taken away (`openstreams`).
+In order: authentication (credential to principal), authorization (the method's access option), validation
+(`hum.validation`), replay of an earlier answer (idempotency key), the servicer in the tenant's transaction, commit, the
+status of an error, one log line and one measurement.  A stream is admitted in the same way, and again when rights are
+revoked (`openstreams`).
 """
 
 from control.boundary.admission import Limits

@@ -1,4 +1,4 @@
-"""Wraps servicers into gRPC handlers."""
+"""The gRPC handlers of servicers."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from control.boundary.admission import Admission, Limits
 from control.boundary.call import Call
 from control.boundary.lanes import Lanes
 from control.boundary.method import Method
-from control.boundary.once import Once, hash_of
+from control.boundary.once import Idempotency, hash_of
 from control.boundary.openstreams import OpenStreams
 from control.boundary.passage import Passage
 from control.boundary.status import refusal, status
@@ -31,12 +31,12 @@ from hum.telemetry import log
 from storage.db import Db
 
 LOG = log(__name__)
-#: How long a message may take whose sender is known; the gateway sends what it has whole.
+#: Seconds in which an admitted client must have sent its message; the gateway sends only complete messages.
 MESSAGE_SECONDS = 5.0
 
 
 class Boundary:
-    """Composes admission, idempotency, the servicers and the audit log."""
+    """Admission, idempotency, the servicers and the audit log, composed."""
 
     def __init__(
         self,
@@ -52,35 +52,41 @@ class Boundary:
         recheck_seconds: float,
         clock: Clock = monotonic_ms,
     ) -> None:
-        #: What is left to an address whose credentials, or whatever else it tries, are unknown.
+        #: The rate limits of addresses that send unknown credentials or tokens.
         self.unknown = limits.unknown
-        #: What an organization's requests wait in, for whatever goes on after a request was admitted.
+        #: The organizations' concurrency limits, for work that continues after admission.
         self.lanes = lanes
         self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
-        self._open = OpenStreams(self._admission, bus, recheck_seconds, clock)
-        self._db, self._once = db, Once(db, keep_keys, lease)
+        self._open_streams = OpenStreams(self._admission, bus, recheck_seconds, clock)
+        self._db, self._idempotency = db, Idempotency(db, keep_keys, lease)
         self._clock = clock
 
     def handlers(self, services: Mapping[ServiceDescriptor, object]) -> list[grpc.GenericRpcHandler]:
-        """The handlers of these servicers."""
+        """Return the handlers of these servicers."""
         return [
             grpc.method_handlers_generic_handler(
-                service.full_name, {each.name: self._handler(Method.of(each, servicer)) for each in service.methods}
+                service.full_name,
+                {method.name: self._handler(Method.of(method, servicer)) for method in service.methods},
             )
             for service, servicer in services.items()
         ]
 
     def _handler(self, method: Method) -> "grpc.RpcMethodHandler[Any, Any]":
-        """As if its client streamed, whatever it does: grpc would read a message whole before anybody is asked who sends it."""
+        """Return a handler that reads requests as a stream, also of unary methods.
+
+        For a unary request, grpc would read the whole message before the client is authenticated.
+        """
         make, serve = (
             (grpc.stream_stream_rpc_method_handler, self._stream)
             if method.descriptor.server_streaming
             else (grpc.stream_unary_rpc_method_handler, self._unary)
         )
 
+        # A partial, since grpc checks whether the handler is a coroutine function.  No deserializer, since grpc answers
+        # a malformed request with INTERNAL.
         return make(
-            partial(serve, method),  # grpc checks whether it is a coroutine function
-            request_deserializer=None,  # grpc itself answers garbage with INTERNAL
+            partial(serve, method),
+            request_deserializer=None,
             response_serializer=method.response_type.SerializeToString,
         )
 
@@ -93,16 +99,19 @@ class Boundary:
         try:
             answer = await self._answer(passage, sent)
         except asyncio.CancelledError:
-            passage.cut()
+            passage.end_cancelled()
             raise
-        except Exception as error:  # noqa: BLE001 - the one place where bugs become answers
+        except Exception as error:  # noqa: BLE001 - bugs become statuses here
             await _refuse(passage, error)
         context.set_trailing_metadata(tuple(passage.trailing.items()))
         passage.end("OK")
         return answer
 
     async def _stream(self, method: Method, sent: Any, context: "aio.ServicerContext[Any, Any]") -> None:
-        """Writes the messages itself: a generator that grpc abandons at a `yield` learns neither why nor when."""
+        """Write a stream's messages.
+
+        This is no generator: one that grpc abandons at a `yield` learns neither why nor when.
+        """
         passage = Passage.begin(method, context, self._clock)
         try:
             if method.for_nodes:
@@ -113,7 +122,7 @@ class Boundary:
             else:
                 await self._stream_to_tenant(passage, sent)
         except asyncio.CancelledError:
-            passage.cut()
+            passage.end_cancelled()
             raise
         except Exception as error:  # noqa: BLE001 - as above
             await _refuse(passage, error)
@@ -121,12 +130,12 @@ class Boundary:
         passage.end("OK")
 
     async def _stream_to_tenant(self, passage: Passage, sent: AsyncIterator[bytes]) -> None:
-        """Send the stream that a tenant asks for, for as long as the credential permits it."""
+        """Send the stream that a tenant requested, for as long as the credential permits it."""
         method = passage.method
-        async with self._open.one(method.access) as stream:
+        async with self._open_streams.one(method.access) as stream:
             async with self._admission.tenant(passage) as admitted:
                 call = Call.of_stream(passage, admitted.credential, admitted.who)
-            self._open.admit(stream, call)
+            self._open_streams.admit(stream, call)
             request = method.read(await _only(sent))
             validation.require_valid(request)
             with self._streams.one(call.credential, call.who.organization):
@@ -138,7 +147,7 @@ class Boundary:
     async def _audited(
         self, method: Method, request: Message, call: Call, messages: AsyncGenerator[Message, None]
     ) -> AsyncGenerator[Message, None]:
-        """Note a stream in the audit log before its first message is sent; a refused one has none."""
+        """Write a stream to the audit log before its first message; a refused stream has none and is not written."""
         is_noted = False
         async with aclosing(messages) as stream:
             async for message in stream:
@@ -162,13 +171,13 @@ class Boundary:
             request = method.read(message)
             validation.require_valid(request)
             if not method.access.acts_outside:
-                return await self._once.inside(passage, call, request, partial(_change, method, request))
+                return await self._idempotency.inside(passage, call, request, partial(_change, method, request))
         outside = Call.outside(passage, call.credential, call.who, passage.idempotency_key, hash_of(request))
-        return await self._once.outside(passage, outside, partial(method.handler, request))
+        return await self._idempotency.outside(passage, outside, partial(method.handler, request))
 
 
 async def _change(method: Method, request: Message, call: Call) -> Message:
-    """Let the servicer answer; a change in an organization, or an audited read, is in its audit log once it commits."""
+    """Run the servicer, and append a change in an organization or an audited read to its audit log."""
     answer: Message = await method.handler(request, call)
     if method.mutates and not method.personal:
         await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
@@ -178,7 +187,7 @@ async def _change(method: Method, request: Message, call: Call) -> Message:
 
 
 async def _only(sent: AsyncIterator[bytes]) -> bytes:
-    """The one message of a client that does not stream.  Raises InvalidRequest."""
+    """Return the only message of a unary request.  Raises InvalidRequest."""
     try:
         async with asyncio.timeout(MESSAGE_SECONDS):
             return await anext(sent)
@@ -194,17 +203,21 @@ async def _read_all(method: Method, messages: AsyncIterator[bytes]) -> AsyncIter
 
 
 async def _send(context: "aio.ServicerContext[Any, Any]", stream: AsyncGenerator[Message, None]) -> None:
-    """Send a stream's messages, and close it in any case."""
+    """Send a stream's messages, and close the stream also after an error."""
     async with aclosing(stream) as messages:
         async for message in messages:
             await _write(context, message)
 
 
 async def _write(context: "aio.ServicerContext[Any, Any]", message: Message) -> None:
-    """Send a message of a stream.  Raises CancelledError when the client is gone, as grpc itself does between writes."""
+    """Send a message of a stream.
+
+    Raises CancelledError if the client has disconnected, as grpc itself does between writes.
+    """
     try:
         await context.write(message)
-    except aio.InternalError as error:  # the client left while this message waited to be read
+    except aio.InternalError as error:
+        # The client disconnected before it had read this message.
         raise asyncio.CancelledError from error
 
 

@@ -1,4 +1,4 @@
-"""What a servicer receives in addition to its request."""
+"""The request context, which a servicer receives in addition to its request."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,11 @@ from storage.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that has been admitted.  Built by one of four constructors, one for each kind of method.
+    """The context of an admitted request, from one of four constructors, one for each kind of method.
 
-    `tx` is the tenant's open transaction, and `who` whose request it is.  A method of another plane has `node` instead,
-    and opens its own transactions; so do streams and methods that act outside: neither may hold one while it waits.
+    `tx` is the tenant's open transaction, and `who` the principal that sent the request.  A method for another plane
+    has `node` instead, and opens its own transactions.  So do streams and methods that act outside, since they must not
+    hold a transaction while they wait.
     """
 
     context: "aio.ServicerContext[Any, Any]"
@@ -33,24 +34,24 @@ class Call:
 
     @classmethod
     def of_node(cls, passage: Passage, node: rpc.Node) -> "Call":
-        """Another plane's request."""
+        """Return the context of another plane's request."""
         return cls(passage.context, passage.request_id, passage.trailing, plane=node)
 
     @classmethod
     def of_tenant(cls, passage: Passage, credential: bytes, who: Principal, tx: Tx) -> "Call":
-        """A request that is answered in the tenant's transaction."""
+        """Return the context of a request that is answered in the tenant's transaction."""
         return cls(
             passage.context, passage.request_id, passage.trailing, credential=credential, principal=who, transaction=tx
         )
 
     @classmethod
     def of_stream(cls, passage: Passage, credential: bytes, who: Principal) -> "Call":
-        """A request that is answered by a stream."""
+        """Return the context of a request that is answered by a stream."""
         return cls(passage.context, passage.request_id, passage.trailing, credential=credential, principal=who)
 
     @classmethod
     def outside(cls, passage: Passage, credential: bytes, who: Principal, key: str | None, body_hash: bytes) -> "Call":
-        """A request whose method acts outside the database."""
+        """Return the context of a request with a method that acts outside the database."""
         return cls(
             passage.context,
             passage.request_id,
@@ -63,7 +64,7 @@ class Call:
 
     @property
     def zone(self) -> str:
-        """Where the gateway is that asks (its `HUM_ZONE`); empty: it did not say."""
+        """The zone of the gateway that sent the request (its `HUM_ZONE`); empty if it sent none."""
         zones = (value for name, value in self.context.invocation_metadata() or () if name == rpc.ZONE)
         return str(next(zones, ""))[: rpc.MAX_ZONE_CHARS]
 

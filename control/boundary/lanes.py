@@ -1,4 +1,4 @@
-"""How many requests of one organization are answered at once, so that the others find a connection."""
+"""Concurrency limits of organizations, so that no organization takes all database connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,18 +8,18 @@ from uuid import UUID
 
 from hum.errors import RateLimited
 
-#: How many requests of one organization may wait for each that is being answered.
-WAITING = 50
+#: How many requests of an organization may be queued for each one in flight.
+QUEUED_PER_SLOT = 50
 
 
 @dataclass(slots=True)
 class _Lane:
-    room: asyncio.Semaphore
+    slots: asyncio.Semaphore
     users: int = field(default=0)
 
 
 class Lanes:
-    """`width` requests of each organization at once; those beyond wait `wait_seconds`, and are then refused."""
+    """The concurrency limit of organizations: `width` requests in flight, and others queued up to `wait_seconds`."""
 
     def __init__(self, width: int, wait_seconds: float) -> None:
         self._width, self._wait_seconds = width, wait_seconds
@@ -27,21 +27,24 @@ class Lanes:
 
     @asynccontextmanager
     async def enter(self, organization: UUID, *, patiently: bool = False) -> AsyncIterator[None]:
-        """Wait for a place, and keep it; `patiently`, for as long as that takes.  Raises RateLimited."""
+        """Wait for a slot and hold it while the context is open.
+
+        With `patiently`, the wait has no time limit.  Raises RateLimited after the time limit, or if the queue is full.
+        """
         lane = self._lanes.setdefault(organization, _Lane(asyncio.Semaphore(self._width)))
-        if lane.users >= self._width * (1 + WAITING):
+        if lane.users >= self._width * (1 + QUEUED_PER_SLOT):
             raise _too_many(self._width)
         lane.users += 1
         try:
             try:
                 async with asyncio.timeout(None if patiently else self._wait_seconds):
-                    await lane.room.acquire()
+                    await lane.slots.acquire()
             except TimeoutError:
                 raise _too_many(self._width) from None
             try:
                 yield
             finally:
-                lane.room.release()
+                lane.slots.release()
         finally:
             lane.users -= 1
             if not lane.users:

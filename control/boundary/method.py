@@ -1,4 +1,4 @@
-"""One RPC of the contract, and what its options say."""
+"""An RPC of the contract, with its options."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,11 +28,14 @@ class Method:
 
     @classmethod
     def of(cls, descriptor: MethodDescriptor, servicer: object) -> "Method":
-        """A method without an access option or without an implementation is a bug."""
-        return cls(descriptor, *_facts(descriptor), handler=getattr(servicer, descriptor.name))
+        """Return a servicer's method.
+
+        Raises AssertionError or AttributeError without an access option or a handler: a bug.
+        """
+        return cls(descriptor, *_options(descriptor), handler=getattr(servicer, descriptor.name))
 
     def read(self, message: bytes) -> Message:
-        """The request in the bytes that a client sent.  Raises InvalidRequest."""
+        """Parse a request from the bytes that a client sent.  Raises InvalidRequest."""
         try:
             return self.request_type.FromString(message)
         except DecodeError as error:
@@ -45,7 +48,7 @@ class Method:
 
     @property
     def for_nodes(self) -> bool:
-        """Called by other planes, never by tenants."""
+        """Whether other planes call this method, and tenants never do."""
         return self.access.audience == options_pb2.AUDIENCE_NODE
 
     @property
@@ -55,13 +58,13 @@ class Method:
 
     @property
     def personal(self) -> bool:
-        """The request is the person's own: it needs no organization."""
+        """Whether the method serves a signed-in person, who needs no organization for it."""
         return self.access.audience == options_pb2.AUDIENCE_SIGNED_IN
 
 
 @cache
-def _facts(descriptor: MethodDescriptor) -> tuple[options_pb2.Access, bool, type[Message], type[Message]]:
-    """What the contract says of it: access, whether it mutates, the types of request and response."""
+def _options(descriptor: MethodDescriptor) -> tuple[options_pb2.Access, bool, type[Message], type[Message]]:
+    """Return a method's access option, whether it mutates, and the types of its request and response."""
     options = descriptor.GetOptions()
     if not options.HasExtension(options_pb2.access):
         raise AssertionError(f"{descriptor.full_name} has no (hum.v1.access) option")

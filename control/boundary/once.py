@@ -1,7 +1,7 @@
-"""Idempotency: a request repeated under its key gets the same answer, and no two of them act at once.
+"""Idempotency: a request that is repeated with its key gets the same answer, and no two of them act at the same time.
 
-The answer is repeated only to the API key or person that made the request.  An answer that holds a secret is not
-stored: its key only records that the request was answered.
+An answer is replayed only to the API key or person that sent the request.  An answer with a secret is not stored: its
+row only records that the request was answered.
 """
 
 import asyncio
@@ -26,10 +26,10 @@ LOG = log(__name__)
 Act = Callable[[Call], Awaitable[Message]]
 
 
-class Once:
-    """Lets a servicer act, or repeats the answer that this idempotency key got before.
+class Idempotency:
+    """The execution of requests with idempotency keys: run the servicer, or replay the key's answer.
 
-    `keep`: how long a key is remembered.  `lease`: the longest that a keyed request may act outside; a key whose owner
+    `keep`: how long a key is stored.  `lease`: how long a request with a key may act outside; the key of a process that
     died is free after that.
     """
 
@@ -37,7 +37,7 @@ class Once:
         self._db, self._keep, self._lease = db, keep, lease
 
     async def inside(self, passage: Passage, call: Call, request: Message, act: Act) -> Message:
-        """Act in the tenant's transaction: the answer is kept if and only if its effect is."""
+        """Act in the tenant's transaction, so that the answer is stored if and only if its effect commits."""
         key = passage.idempotency_key
         if key is None:
             return await act(call)
@@ -46,22 +46,22 @@ class Once:
         if not await idempotency.try_lock(call.tx, key, personal=personal):
             raise IdempotencyInProgress
         row = await idempotency.find(call.tx, key, self._keep, personal=personal)
-        if (known := _known(passage, row, keyed)) is not None:
-            return known
+        if (replay := _replay(passage, row, keyed)) is not None:
+            return replay
         answer = await act(call)
-        await idempotency.store(call.tx, keyed, _kept(passage, answer), personal=personal)
+        await idempotency.store(call.tx, keyed, _stored_answer(passage, answer), personal=personal)
         return answer
 
     async def outside(self, passage: Passage, call: Call, act: Act) -> Message:
-        """Act without a transaction, under a claim that is committed before anything happens.
+        """Act without a transaction, under a claim that is committed first.
 
-        A failure releases the key.  A request that dies or is cancelled leaves its claim, and what it has done is
-        unknown: until its lease expires, duplicates get IdempotencyInProgress; then one of them takes the key over.  So
-        a method whose effect must not be repeated keeps a row of its own under `call.key` and looks up the outcome.
+        A failure releases the key.  If the process dies or the request is cancelled, the claim remains and the effect
+        is unknown: until the lease expires, duplicates get IdempotencyInProgress; then one of them takes over the key.
+        So a method that must not repeat its effect stores a row of its own under `call.key`, and looks up the outcome.
         """
         if call.key is None:
             return await act(call)
-        # It stops before its lease expires, so that no duplicate acts at the same time.
+        # Stop before the lease expires, so that no duplicate acts at the same time.
         deadline = asyncio.timeout(self._lease.total_seconds())
         try:
             async with deadline:
@@ -78,8 +78,8 @@ class Once:
             if not await idempotency.try_lock(tx, key):
                 raise IdempotencyInProgress
             row = await idempotency.find(tx, key, self._keep)
-            if (known := _known(passage, row, keyed)) is not None:
-                return known
+            if (replay := _replay(passage, row, keyed)) is not None:
+                return replay
             await idempotency.claim(tx, keyed, claim, passage.request_id, self._lease)
         try:
             answer = await act(call)
@@ -87,7 +87,7 @@ class Once:
             await self._release(org, key, claim)
             raise
         async with self._db.tenant(org) as tx:
-            await idempotency.answer(tx, key, claim, _kept(passage, answer))
+            await idempotency.answer(tx, key, claim, _stored_answer(passage, answer))
         return answer
 
     async def _release(self, org: UUID, key: str, claim: UUID) -> None:
@@ -95,21 +95,23 @@ class Once:
             async with self._db.tenant(org) as tx:
                 await idempotency.release(tx, key, claim)
         except AWAY as error:
-            LOG.warning("an idempotency key stays claimed until its lease ends", error=repr(error)[:200])
+            LOG.warning(
+                "could not release an idempotency key; it is free when its lease expires", error=repr(error)[:200]
+            )
 
 
 def hash_of(request: Message) -> bytes:
-    """Distinguishes one request under a key from another."""
+    """Return a hash that distinguishes a request from others with the same idempotency key."""
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def _kept(passage: Passage, answer: Message) -> bytes:
-    """The bytes to store for an answer; none if it holds a secret."""
+def _stored_answer(passage: Passage, answer: Message) -> bytes:
+    """Return the bytes to store for an answer; empty if it contains a secret."""
     return b"" if passage.method.access.answers_secret else answer.SerializeToString()
 
 
-def _known(passage: Passage, row: idempotency.KeyRow | None, keyed: Keyed) -> Message | None:
-    """The answer to repeat; None when the request may act.  Raises IdempotencyMismatch, IdempotencyInProgress."""
+def _replay(passage: Passage, row: idempotency.KeyRow | None, keyed: Keyed) -> Message | None:
+    """Return the answer to replay; None if the request may act.  Raises IdempotencyMismatch, IdempotencyInProgress."""
     if row is None:
         return None
     if row.actor != keyed.actor:

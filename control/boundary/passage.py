@@ -1,4 +1,4 @@
-"""One request's way through the boundary: what it brought, and how it ended."""
+"""A request on its way through the boundary, from its arrival to its log line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,7 +57,7 @@ class Passage:
             raise InvalidRequest([FieldError("Idempotency-Key", f"is longer than {MAX_IDEMPOTENCY_KEY} characters")])
         return key
 
-    def cut(self) -> None:
+    def end_cancelled(self) -> None:
         """Log and measure a request that was cancelled: by its client, by its deadline, or by the end of a drain."""
         left_seconds = self.context.time_remaining()
         # The client's clock for the deadline began earlier than ours, and gRPC rounds the timeout up by as much as 1 %.

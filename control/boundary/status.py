@@ -1,4 +1,4 @@
-"""Errors to statuses: what an exception means to the client, as google.rpc.Status."""
+"""The google.rpc.Status that a client gets for an exception."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,11 +14,11 @@ from storage.db import AWAY
 #: A status travels as trailing metadata, of which gRPC accepts 8 KiB in all: its message (percent-encoded), and the
 #: whole status again in base64.  These limits on the message and the field errors keep it below that.
 MAX_MESSAGE_BYTES, MAX_FIELDS_BYTES, MAX_REASON_CHARS = 600, 2_000, 300
-A_FIELDS_OWN_BYTES = 10
+FIELD_OVERHEAD_BYTES = 10
 
 
 def refusal(error: Exception) -> Refused | None:
-    """The refusal that an exception means; None for a bug."""
+    """Return the refusal that an exception means; None for a bug."""
     if isinstance(error, Refused):
         return error
     if isinstance(error, asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
@@ -27,7 +27,7 @@ def refusal(error: Exception) -> Refused | None:
 
 
 def status(refused: Refused | None, request_id: str) -> status_pb2.Status:
-    """The status of a refusal, or of a bug: one ErrorInfo, and BadRequest where fields are bad."""
+    """Return the status of a refusal or, without one, of a bug: an ErrorInfo, and a BadRequest for invalid fields."""
     if refused is None:
         message = f"Internal error; please quote {request_id} when you report it."
         return status_pb2.Status(
@@ -51,7 +51,7 @@ def _bad_request(fields: Sequence[FieldError]) -> any_pb2.Any:
     packed = any_pb2.Any()
     packed.Pack(
         error_details_pb2.BadRequest(
-            field_violations=[violation(field=each.field, description=each.reason) for each in _bounded(fields)]
+            field_violations=[violation(field=error.field, description=error.reason) for error in _bounded(fields)]
         )
     )
     return packed
@@ -62,13 +62,13 @@ def _cut(message: str) -> str:
 
 
 def _bounded(fields: Sequence[FieldError]) -> list[FieldError]:
-    """As many as fit, each with as much as it needs; the last says how many are left out."""
-    kept: list[FieldError] = []
+    """Return as many errors as fit, with long texts cut; the last one says how many are left out."""
+    fitting: list[FieldError] = []
     left_bytes = MAX_FIELDS_BYTES
     for place, (field, reason) in enumerate(fields):
         short = FieldError(field[:MAX_REASON_CHARS], reason[:MAX_REASON_CHARS])
-        left_bytes -= len(short.field.encode()) + len(short.reason.encode()) + A_FIELDS_OWN_BYTES
+        left_bytes -= len(short.field.encode()) + len(short.reason.encode()) + FIELD_OVERHEAD_BYTES
         if left_bytes < 0:
-            return [*kept, FieldError("", f"and {len(fields) - place} more")]
-        kept.append(short)
-    return kept
+            return [*fitting, FieldError("", f"and {len(fields) - place} more")]
+        fitting.append(short)
+    return fitting

@@ -1,10 +1,10 @@
-"""Calls from browsers: who may place them, which media process answers, and how offer and answer get to it and back.
+"""Calls from browsers: their limits, the media process that answers, and the way of offer and answer.
 
     place ─▶ call and offer stored ─▶ bus ─▶ the process with that link ─▶ offer and token ─▶ media process
       ▲                                                                                           │
       └──────────────── reply stored ◀────────────────── link ◀───────────────────────────────────┘
 
-The descriptions are in the database, since the bus carries only short messages, and may lose them.
+The session descriptions are in the database, since the bus carries only short messages, and may lose them.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ from storage.db import Db, Tx
 
 LOG = log(__name__)
 MAX_ANSWER_CHARS, MAX_DETAIL_CHARS = 64 << 10, 200
-NOBODY = "No media process takes calls from browsers; start one with `hum media --browser`."
+NO_BROWSER_PROCESS = "No media process takes calls from browsers; start one with `hum media --browser`."
 
 
 class BrowserCalls:
-    """Places calls for principals."""
+    """The placing of calls from browsers, for principals."""
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings, callers: Callers) -> None:
         self._db, self._bus, self._settings, self._callers = db, bus, settings, callers
@@ -47,15 +47,16 @@ class BrowserCalls:
     async def place(
         self, who: Principal, request: calls_pb2.PlaceBrowserCallRequest, request_id: str
     ) -> tuple[str, str]:
-        """The id of the new call, and the answer.  Raises InvalidRequest, NotFound, RateLimited, BillingRequired,
-        Unavailable.
+        """Place a call and return its id and the media process's SDP answer.
+
+        Raises InvalidRequest, NotFound, RateLimited, BillingRequired, Unavailable.
         """
         if (fault := sdp.fault(request.sdp)) is not None:
             raise InvalidRequest([FieldError("sdp", fault)])
         node = await self._node()
         id = ids.new()
         answered = asyncio.Event()
-        unsubscribe = self._bus.subscribe(BROWSERS, lambda of: answered.set() if of in {None, id} else None)
+        unsubscribe = self._bus.subscribe(BROWSERS, lambda call: answered.set() if call in {None, id} else None)
         try:
             async with self._db.tenant(who.org_id) as tx:
                 await self._create(tx, who, id, node, request)
@@ -73,14 +74,14 @@ class BrowserCalls:
 
     async def _node(self) -> str:
         async with self._db.system() as tx:
-            found = await browser_calls.node(
+            row = await browser_calls.node(
                 tx, timedelta(seconds=self._settings.link_silent_seconds), self._settings.zone
             )
-        if found is None:
-            raise Unavailable(NOBODY)
-        if found.refuses is not None:
-            raise Unavailable(f"The media processes that take calls from browsers take no more now: {found.refuses}.")
-        return found.node
+        if row is None:
+            raise Unavailable(NO_BROWSER_PROCESS)
+        if row.refuses is not None:
+            raise Unavailable(f"The media processes that take calls from browsers take no more now: {row.refuses}.")
+        return row.node
 
     async def _create(
         self, tx: Tx, who: Principal, id: UUID, node: str, request: calls_pb2.PlaceBrowserCallRequest
@@ -99,7 +100,7 @@ class BrowserCalls:
         await tell(tx, id, now(), state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
 
     async def _result(self, id: UUID, answered: asyncio.Event) -> ResultRow:
-        """What the media process replies in time; without an answer, the call is over."""
+        """Return the media process's reply, and end the call if none comes in time or if it is a refusal."""
         result = ResultRow(None, None, None)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.browser_answer_seconds):
@@ -116,13 +117,13 @@ class BrowserCalls:
 
 
 class Offers:
-    """The offers for the media processes whose links are here."""
+    """The offers for the media processes with links to this process."""
 
     def __init__(self, db: Db, token_seconds: int) -> None:
         self._db, self._token_seconds = db, token_seconds
 
     async def take(self, node: str, call_id: str) -> pb.BrowserOffer | None:
-        """The offer of a call for this media process, with the token of its stream; None if there is none any more."""
+        """Remove and return a call's offer for this media process, with its stream's token; None if it is gone."""
         id = ids.parse(Kind.CALL, call_id)
         if id is None:
             return None
@@ -136,7 +137,7 @@ class Offers:
         return pb.BrowserOffer(call_id=call_id, token=token, sdp=offer)
 
     async def reply(self, node: str, reply: pb.BrowserReply) -> None:
-        """What became of an offer: for whoever waits for the answer, or the end of a call that was never connected."""
+        """Store a media process's reply to an offer, and end the call if it could not be connected."""
         id, kind = ids.parse(Kind.CALL, reply.call_id), reply.WhichOneof("reply")
         if id is None or kind is None:
             return
@@ -147,13 +148,15 @@ class Offers:
             result = ResultRow(None, kind, text[:MAX_DETAIL_CHARS])
         async with self._db.system() as tx:
             if not await browser_calls.reply(tx, id, node, result):
-                LOG.warning("a reply to an offer that this media process does not have", node=node, call=reply.call_id)
+                LOG.warning(
+                    "ignored a reply to an offer that is not this media process's", node=node, call=reply.call_id
+                )
             elif kind == "failed":
                 await end_unjoined(tx, id, result)
 
 
 async def end_unjoined(tx: Tx, id: UUID, result: ResultRow) -> None:
-    """End a call that never had a stream."""
+    """End a call that never had a stream, if it is still live."""
     state = await calls.lock(tx, id)
     if state.status in rules.LIVE and not state.streams_opened:
         status, reason = rules.not_connected(result.refusal)

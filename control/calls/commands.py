@@ -1,7 +1,7 @@
-"""Commands to whichever media process has a call, and what became of them.
+"""Commands to the media process that has a call, and their outcomes.
 
-The command goes over the bus to the control process that has the media process's link, and the answer comes back the same
-way.  No answer within `command_seconds` means that it is not known whether the command was carried out.
+The command goes over the bus to the control process that has the media process's link, and the answer comes back the
+same way.  Without an answer within `command_seconds`, it is unknown whether the command was carried out.
 """
 
 import asyncio
@@ -29,20 +29,22 @@ KEYS = UUID("6f0e3d0e-2f0b-4b43-9d0e-0b1c52a3a5c1")
 
 
 def own_id(call: Call, kind: str) -> UUID:
-    """The id of what a request wants: the same for every request with its idempotency key."""
+    """Return the id of the command that a request causes: the same for every request with its idempotency key."""
     if call.key is None:
         return ids.new()
     return uuid5(KEYS, "\0".join((str(call.who.org_id), actor(call.who), kind, call.body_hash.hex(), call.key)))
 
 
 class Commands:
+    """The sending of commands to media processes."""
+
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings) -> None:
         self._db, self._bus = db, bus
         self._seconds = settings.command_seconds
         self._silent = timedelta(seconds=settings.link_silent_seconds)
 
     async def reaches(self, state: CallState) -> bool:
-        """Whether a media process that is there has the call."""
+        """Tell whether an available media process has the call."""
         if state.node is None:
             return False
         async with self._db.system() as tx:
@@ -70,9 +72,9 @@ class Commands:
             unsubscribe()
 
     async def until_over(self, org: UUID, id: UUID) -> None:
-        """Wait until the record says that the call is over, for no longer than an answer takes."""
+        """Wait until the call's record has its end, for at most `command_seconds`."""
         changed = asyncio.Event()
-        unsubscribe = self._bus.subscribe(CHANGED, lambda other: changed.set() if other in {None, id} else None)
+        unsubscribe = self._bus.subscribe(CHANGED, lambda call: changed.set() if call in {None, id} else None)
         try:
             async with asyncio.timeout(self._seconds):
                 while not await self._is_over(org, id):

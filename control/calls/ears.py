@@ -12,28 +12,29 @@ from hum.errors import NotFound
 from hum.v1 import runtime_pb2 as pb
 
 UNHEARD = Counter("hum_unheard_pieces_total", "Pieces of calls' sound that a listener was too slow for")
-MOST_PIECES = 50  # of 100 ms
+MAX_PIECES = 50  # of 100 ms
 
 
-class Ear:
-    """One listener's place for the sound of one stream of a call."""
+class ListenerStream:
+    """The buffer of a listener for the sound of one of a call's streams."""
 
     def __init__(self) -> None:
         self.token = secrets.token_urlsafe(32)
         self.connected, self.closed = asyncio.Event(), asyncio.Event()
-        self.over = False  # the call's stream is, or its media process is gone
+        #: The call's stream has ended, or its media process is gone.
+        self.over = False
         self.wake = asyncio.Event()
         self._pieces: deque[pb.Sound] = deque()
 
     def take(self) -> pb.Sound | None:
-        """The next piece, if one has come."""
+        """Remove and return the next piece of sound; None if there is none."""
         return self._pieces.popleft() if self._pieces else None
 
     async def read(self, requests: AsyncIterator[pb.OverhearRequest]) -> None:
-        """Until the media process sends no more."""
+        """Buffer the pieces that a media process sends, and drop the oldest when the listener is too slow."""
         try:
             async for request in requests:
-                if len(self._pieces) >= MOST_PIECES:
+                if len(self._pieces) >= MAX_PIECES:
                     UNHEARD.inc()
                     self._pieces.popleft()
                 self._pieces.append(request.sound)
@@ -43,34 +44,37 @@ class Ear:
             self.wake.set()
 
 
-class Ears:
+class ListenerStreams:
+    """The listeners of this process."""
+
     def __init__(self) -> None:
-        self._waiting: dict[str, Ear] = {}  # by token, until their streams come
+        #: By token, until the media process opens the stream.
+        self._pending: dict[str, ListenerStream] = {}
 
     @contextmanager
-    def open(self) -> Iterator[Ear]:
-        ear = Ear()
-        self._waiting[ear.token] = ear
+    def open(self) -> Iterator[ListenerStream]:
+        stream = ListenerStream()
+        self._pending[stream.token] = stream
         try:
-            yield ear
+            yield stream
         finally:
-            self._waiting.pop(ear.token, None)
-            ear.closed.set()
+            self._pending.pop(stream.token, None)
+            stream.closed.set()
 
     async def overhear(
         self, requests: AsyncIterator[pb.OverhearRequest], stopping: asyncio.Event
     ) -> AsyncIterator[pb.OverhearResponse]:
-        """Serve one stream.  Raises NotFound for a token that is used, or not of this process."""
+        """Serve the stream of a media process.  Raises NotFound if its token is used or another process's."""
         first = await anext(requests, pb.OverhearRequest())
-        ear = self._waiting.pop(first.token, None)
-        if ear is None:
+        stream = self._pending.pop(first.token, None)
+        if stream is None:
             raise NotFound("No listener of this process waits for that.")
-        ear.connected.set()
+        stream.connected.set()
         yield pb.OverhearResponse()
         tasks = {
-            asyncio.create_task(ear.read(requests), name="overhear"),
-            asyncio.create_task(_set(ear.closed), name="overhear closed"),
-            asyncio.create_task(_set(stopping), name="overhear stopping"),
+            asyncio.create_task(stream.read(requests), name="overhear"),
+            asyncio.create_task(_wait(stream.closed), name="overhear closed"),
+            asyncio.create_task(_wait(stopping), name="overhear stopping"),
         }
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -81,5 +85,5 @@ class Ears:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _set(event: asyncio.Event) -> None:
+async def _wait(event: asyncio.Event) -> None:
     await event.wait()

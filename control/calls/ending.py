@@ -1,4 +1,4 @@
-"""Ending calls: each ends once, by whoever reports it first."""
+"""The end of calls, which the first report of it determines."""
 
 from datetime import datetime
 from uuid import UUID
@@ -21,28 +21,31 @@ from storage.db import Db, Tx
 
 
 async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
-    """Close a call whose row is locked, once, and enqueue its after-call work."""
+    """Close a locked call, unless it is closed, and enqueue its after-call job."""
     if state.ended_at is not None:
         return
     await under_way.settle(tx, state.org_id, state.id, state.streams_opened, at)
     await record.break_off(tx, state, at)
     await calls.finish(tx, state.id, status, at, reason, detail)
     await usage.ended(tx, state, at)
-    lasted = int((at - state.answered_at).total_seconds()) if state.answered_at else None
-    ended = calls_pb2.CallEnded(status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=lasted)
+    duration_seconds = int((at - state.answered_at).total_seconds()) if state.answered_at else None
+    ended = calls_pb2.CallEnded(
+        status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=duration_seconds
+    )
     await tell(tx, state.id, at, ended=ended)
-    await outbox.completed(tx, state, status, at, reason, lasted)
+    await outbox.completed(tx, state, status, at, reason, duration_seconds)
     if await voicemails.has_parts(tx, state.id):
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
     await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
 
 
 async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
-    """The carrier says that a call which had a stream is over: so it is, unless the end of a stream is still to be reported."""
+    """Record the carrier's end of a call that had a stream, and close it unless the stream's end is still due."""
     if state.owed_due and state.node is None:
         reason = await record.reason(tx, state.id)
         await finish(tx, state, "completed", at, reason)
-    elif state.node is None and state.carrier_ended_at is not None:  # its stream was lost, which was reported
+    elif state.node is None and state.carrier_ended_at is not None:
+        # The media process reported that it lost the stream.
         await finish(tx, state, "completed", at, "stream_lost")
     else:
         await calls.carrier_ended(tx, state.id)
@@ -57,18 +60,20 @@ async def require_live(tx: Tx, id: UUID) -> CallState:
 
 
 async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
-    """End a call that no media process has: at the carrier, if that knows it already, and here.  Raises CarrierError."""
+    """End a call that no media process has: at the carrier, if it has an id there, and here.  Raises CarrierError."""
     was_going_on = state.call_sid is None or await carrier.end_call(state.call_sid, state.carrier_account)
     async with db.system() as tx:
         state = await calls.lock(tx, state.id)
         if state.status in rules.LIVE:
-            placed = state.direction == "outbound"
-            status, reason = rules.hung_up(joined=state.streams_opened > 0, was_going_on=was_going_on, placed=placed)
+            is_outbound = state.direction == "outbound"
+            status, reason = rules.hung_up(
+                joined=state.streams_opened > 0, was_going_on=was_going_on, placed=is_outbound
+            )
             await finish(tx, state, status, now(), reason)
 
 
 async def sweep(db: Db, lost_seconds: float) -> int:
-    """Close the calls that the carrier ended `lost_seconds` ago and whose stream reported no end; return how many."""
+    """Close calls that the carrier ended `lost_seconds` ago and that lack their stream's end; return how many."""
 
     async def close(id: UUID) -> bool:
         async with db.system() as tx:

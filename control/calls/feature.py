@@ -4,7 +4,7 @@ from functools import partial
 
 from control.calls import channels, ending, lost, rules
 from control.calls.browser import Offers
-from control.calls.ears import Ears
+from control.calls.ears import ListenerStreams
 from control.calls.informing import callers
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
@@ -21,31 +21,32 @@ from storage import media_links, set_aside
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    """Return the feature with its parts composed."""
     services = runtime_pb2.DESCRIPTOR.services_by_name
     offers = Offers(deps.calls_db, settings.token_seconds)
-    ears, who = Ears(), callers(settings, deps)
+    listeners, lookups = ListenerStreams(), callers(settings, deps)
     sessions = Sessions(deps.calls_db, settings, deps.tools)
     tools = CallTools(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
     tool_ms = round(settings.tool_seconds * 1000)
 
-    async def forget() -> None:
+    async def purge() -> None:
         async with deps.db.system() as tx:
             await set_aside.forget_reports(tx, rules.KEEP_SET_ASIDE)
             await media_links.forget(tx, rules.KEEP_LINKS)
 
     return Feature(
         services={
-            calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: CallsServicer(deps, settings, ears, who),
-            services["IngressService"]: IngressServicer(deps.calls_db, deps.bus, settings, who),
+            calls_pb2.DESCRIPTOR.services_by_name["CallsService"]: CallsServicer(deps, settings, listeners, lookups),
+            services["IngressService"]: IngressServicer(deps.calls_db, deps.bus, settings, lookups),
             services["MediaService"]: MediaServicer(
-                deps.calls_db, deps.bus, sessions, tools, ears, offers, deps.stopping
+                deps.calls_db, deps.bus, sessions, tools, listeners, offers, deps.stopping
             ),
         },
         jobs={rules.AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
         sweeps=[
             Sweep("calls", partial(ending.sweep, deps.db, settings.link_lost_seconds), settings.sweep_seconds),
             Sweep("lost_calls", partial(lost.sweep, deps.db, deps.outside.carrier, settings), settings.sweep_seconds),
-            Sweep("left_over_reports", forget, settings.sweep_seconds),
+            Sweep("left_over_reports", purge, settings.sweep_seconds),
         ],
         channels=channels.ALL,
         tools=[

@@ -1,4 +1,4 @@
-"""Tells the agent of a live call who calls, when that has become known better meanwhile."""
+"""Updates of the caller context for the agent of a live call."""
 
 import asyncio
 from uuid import UUID
@@ -23,13 +23,18 @@ from storage.db import Db
 LOG = log(__name__)
 
 
-class Informing:
+class AgentInformer:
+    """Sends commands to media processes to update their agents' caller context."""
+
     def __init__(self, db: Db, bus: Bus, settings: ControlSettings) -> None:
         self._db, self._commands = db, Commands(db, bus, settings)
         self._seconds, self._retry_seconds = settings.crm_inform_seconds, settings.crm_inform_retry_seconds
 
     async def inform(self, org: UUID, id: UUID) -> None:
-        """Have the process that has the call tell its agent.  A stream that opens later begins with that anyway."""
+        """Have the media process that has the call update its agent, with retries for a time.
+
+        A stream that opens later begins with the current context.
+        """
         until_ms = monotonic_ms() + self._seconds * 1000
         command = pb.CallCommand(call_id=ids.show(Kind.CALL, id), command_id=ids.new().hex, caller=pb.CallerContext())
         while monotonic_ms() < until_ms:
@@ -39,24 +44,27 @@ class Informing:
                 return
             if await self._commands.carry_out(state.node, command) == DONE:
                 return
-            await asyncio.sleep(self._retry_seconds)  # its session may be opening at this moment
-        LOG.info("an agent was not told who calls", call=command.call_id)
+            # The model's session may just be opening.
+            await asyncio.sleep(self._retry_seconds)
+        LOG.info("could not update an agent's caller context in time", call=command.call_id)
 
 
-class Both:
-    """Whatever finds out who calls, begun together."""
+class CombinedLookups:
+    """Several lookups of a caller, begun together."""
 
-    def __init__(self, *all: Callers) -> None:
-        self._all = all
+    def __init__(self, *lookups: Callers) -> None:
+        self._lookups = lookups
 
     def begin(self, call: UUID) -> None:
-        for each in self._all:
-            each.begin(call)
+        for lookup in self._lookups:
+            lookup.begin(call)
 
 
 def callers(settings: ControlSettings, deps: Deps) -> Callers:
-    """Who calls, as customers' systems know it: CRMs are asked, and the flow's hooks run, for the agents of live calls too."""
+    """Return the lookups of callers in CRMs and through the flow's hooks, which also update agents of live calls."""
     asking = Asking(deps.db, deps.web, deps.keyring, settings)
-    inform = Informing(deps.db, deps.bus, settings).inform
+    inform = AgentInformer(deps.db, deps.bus, settings).inform
     requests = Requests(deps.db, deps.web, deps.keyring, settings)
-    return Both(Lookups(deps.db, asking, settings, inform), Hooks(deps.db, requests, asking, settings, inform))
+    return CombinedLookups(
+        Lookups(deps.db, asking, settings, inform), Hooks(deps.db, requests, asking, settings, inform)
+    )

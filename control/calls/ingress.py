@@ -1,4 +1,4 @@
-"""IngressService (proto/hum/v1/runtime.proto): what the gateway asks when it receives a carrier's webhook."""
+"""IngressService (proto/hum/v1/runtime.proto), which the gateway calls for the carrier's webhooks."""
 
 import asyncio
 from datetime import timedelta
@@ -21,6 +21,8 @@ from storage.db import Db
 
 
 class IngressServicer:
+    """The servicer of the carrier's webhooks about calls."""
+
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings, callers: Callers) -> None:
         self._db, self._bus, self._settings, self._callers = db, bus, settings, callers
         self._desk = routing.Desk(db, bus, settings)
@@ -44,7 +46,7 @@ class IngressServicer:
         return pb.ReportCallStatusResponse()
 
     async def NextStep(self, request: pb.NextStepRequest, call: Call) -> pb.NextStepResponse:
-        await self._settled(ids.require(Kind.CALL, request.call_id))
+        await self._wait_for_report(ids.require(Kind.CALL, request.call_id))
         step = await routing.next_step(self._db, self._desk.means(call), request)
         return pb.NextStepResponse(step=step)
 
@@ -67,8 +69,8 @@ class IngressServicer:
         await self._db.check()
         return pb.CheckReadyResponse()
 
-    async def _settled(self, id: UUID) -> None:
-        """Wait briefly for the media plane's last report, if one can come: the carrier's webhook often overtakes it."""
+    async def _wait_for_report(self, id: UUID) -> None:
+        """Wait briefly for the media plane's last report if one is due: the carrier's webhook often overtakes it."""
         changed = asyncio.Event()
         unsubscribes = (
             self._bus.subscribe(CHANGED, lambda changed_id: changed.set() if changed_id in {None, id} else None),

@@ -1,4 +1,4 @@
-"""`after_call`: summarizes and judges an ended call, and indexes it for search.
+"""The job `after_call`, which summarizes and judges an ended call, and indexes it for search.
 
 It runs again when a call grew after its end: it was closed as lost, and its media process came back with the rest.
 """
@@ -35,7 +35,7 @@ appointment, wrong_number.\
 
 
 def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The JSON Schema of the model's answer."""
+    """Return the JSON Schema of the model's answer."""
     strings = {"type": "array", "items": {"type": "string"}, "maxItems": 20}
     properties: dict[str, Any] = {
         "text": {"type": "string"},
@@ -49,7 +49,7 @@ def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def transcript(turns: list[TurnRow], message: MessageRow | None = None) -> str:
-    """The turns as the model reads them, and the message that the caller left in the end."""
+    """Return the transcript for the model: the turns, and the message that the caller left in the end."""
     lines = []
     for turn in turns:
         heard = f" [interrupted; the caller heard: {turn.heard_text!r}]" if turn.interrupted else ""
@@ -60,7 +60,10 @@ def transcript(turns: list[TurnRow], message: MessageRow | None = None) -> str:
 
 
 async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
-    """Index a call, and summarize it, once; False when there was nothing to summarize.  Raises ModelError."""
+    """Index a call, and summarize it once.  Raises ModelError.
+
+    Return False if the call is gone, is summarized already, or awaits a message's transcript.
+    """
     async with db.tenant(org) as tx:
         call = await call_records.after_call(tx, id)
         turns, message = await call_records.turns(tx, id), await voicemails.message(tx, id)
@@ -72,38 +75,39 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
         await recount_one(db, id)
     if call is None or call.summarized or is_awaited:
         return False
-    spoken = any(turn.role == "caller" and turn.text for turn in turns) or (message and message.transcript)
+    has_speech = any(turn.role == "caller" and turn.text for turn in turns) or (message and message.transcript)
     outcome_schema = None if call.judged else outcome_of(usable(call.definition))
     expected = schema(outcome_schema)
-    summed_up = await writer.write(INSTRUCTIONS, transcript(turns, message), expected) if spoken else None
-    written = _checked(summed_up.answer, expected) if summed_up else None
+    response = await writer.write(INSTRUCTIONS, transcript(turns, message), expected) if has_speech else None
+    answer = _validated(response.answer, expected) if response else None
     async with db.tenant(org) as tx:
         state = await calls.lock(tx, id)
-        if summed_up is not None:
-            await usage.answered(tx, state, "summary", summed_up.spent)
-        if written is not None:
-            summary = {name: written[name] for name in ("text", "key_points", "next_actions")}
-            outcome = json.dumps(written["outcome"]) if "outcome" in written else None
-            label = str(written["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
+        if response is not None:
+            await usage.answered(tx, state, "summary", response.spent)
+        if answer is not None:
+            summary = {name: answer[name] for name in ("text", "key_points", "next_actions")}
+            outcome = json.dumps(answer["outcome"]) if "outcome" in answer else None
+            label = str(answer["label"]).strip().lower().replace(" ", "_")[:LABEL_CHARS] or None
             reported = await call_records.set_summary(tx, id, summary, outcome, label)
             if reported is None:
-                return False  # another worker was faster
+                return False  # another worker was first
             call_id = ids.show(Kind.CALL, id)
             await events.append(tx, org, id, events_pb2.CallSummaryEvent(call_id=call_id, label=label, **summary))
-            if outcome is not None and not reported:  # the agent may have reported one while the model wrote
-                judged = events_pb2.CallOutcomeEvent(call_id=call_id, outcome_json=outcome, source="summary")
-                await events.append(tx, org, id, judged)
+            # The agent may have reported an outcome while the model wrote.
+            if outcome is not None and not reported:
+                outcome_event = events_pb2.CallOutcomeEvent(call_id=call_id, outcome_json=outcome, source="summary")
+                await events.append(tx, org, id, outcome_event)
         await call_records.index(tx, id)
     return True
 
 
-def _checked(written: dict[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
-    if errors := customerschemas.errors(expected, written):
+def _validated(answer: dict[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
+    if errors := customerschemas.errors(expected, answer):
         # A summary is worth having even if the outcome does not match the customer's schema.
-        without = {name: part for name, part in written.items() if name != "outcome"}
+        without = {name: part for name, part in answer.items() if name != "outcome"}
         problem = errors[0].message[:300]
         if customerschemas.errors(schema(None), without):
             raise ModelError(f"the model's summary does not match its schema: {problem}")
         LOG.warning("the model's outcome does not match the flow's schema", problem=problem)
         return without
-    return written
+    return answer

@@ -1,4 +1,4 @@
-"""Which files of a media machine are still wanted: it asks before it brings one to the store, and again before it deletes its own."""
+"""The check of a media machine's files, before it uploads a file to the store and before it deletes its own copy."""
 
 from collections.abc import Sequence
 
@@ -12,22 +12,21 @@ from storage.dropped_recordings import KnownRow
 
 
 async def check(db: Db, paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Of these files, those that are wanted no more, and those of which nothing is known."""
+    """Return which of these files are unwanted, and which are unknown."""
     owners = {path: owner for path in paths if (owner := recordings.owner(path)) is not None}
     async with db.system() as tx:
-        known = await dropped_recordings.known(
-            tx, [(path.removesuffix(PEAKS), owner) for path, owner in owners.items()]
-        )
-    found = {path: (owner, known[path.removesuffix(PEAKS)]) for path, owner in owners.items()}
-    unwanted = [path for path, (owner, row) in found.items() if _is_unwanted(owner, row)]
-    unknown = [path for path in paths if path not in found]
-    unknown += [path for path, (_, row) in found.items() if not row.there and path not in unwanted]
+        rows = await dropped_recordings.known(tx, [(path.removesuffix(PEAKS), owner) for path, owner in owners.items()])
+    rows_by_path = {path: (owner, rows[path.removesuffix(PEAKS)]) for path, owner in owners.items()}
+    unwanted = [path for path, (owner, row) in rows_by_path.items() if _is_unwanted(owner, row)]
+    unknown = [path for path in paths if path not in rows_by_path]
+    unknown += [path for path, (_, row) in rows_by_path.items() if not row.there and path not in unwanted]
     return unwanted, unknown
 
 
 def _is_unwanted(owner: Owner, row: KnownRow) -> bool:
-    """Deletions are remembered for a time; what is older than that and not there was deleted.
+    """Tell whether a file or its owner was deleted.
 
-    What is younger, and of which nothing is known, is kept: it may be the database that is wrong, one restored from a backup.
+    Deletions are recorded for `KEEP_ERASED`; an older owner without a row was deleted.  The file of a younger one
+    without a row is retained, since the database may have been restored from a backup.
     """
     return row.dropped or (not row.there and owner.id < ids.first_at(now() - KEEP_ERASED))

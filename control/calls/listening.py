@@ -1,8 +1,8 @@
-"""Listening to a live call, whichever media process has it, from one of its streams to the next.
+"""Listening to a live call across media processes and streams.
 
-A media process that has the call opens a stream of sound to this process, by this process's own address: the bus is for
-hints, and a listener's sound would be a thousand times more than all else on it.  While no process has the call there is
-silence, as long as it takes.
+The media process that has the call opens a stream of sound to this process's own address: the bus carries hints, and
+the sound of a listener would be a thousand times their volume.  While no media process has the call, the listener gets
+silence.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from control.bus import Bus
 from control.calls import rules
 from control.calls.channels import CHANGED
 from control.calls.commands import DONE, FULL, Commands
-from control.calls.ears import Ear, Ears
+from control.calls.ears import ListenerStream, ListenerStreams
 from control.calls.timeline import Timeline
-from control.feature import Deps, Place
+from control.feature import Deps, OwnAddress
 from hum import ids, wave
 from hum.clock import monotonic_ms
 from hum.errors import RateLimited, Unavailable
@@ -30,35 +30,36 @@ from storage.calls import CallState
 from storage.db import Db
 
 LOG = log(__name__)
-NOT_REACHED = "The process that has the call does not reach the one that serves you; an operator finds why in its log."
-TOO_MANY = "Too many people listen to calls at the moment."
+UNREACHABLE = "The process that has the call does not reach the one that serves you; an operator finds why in its log."
+LISTENER_LIMIT = "Too many people listen to calls at the moment."
 
 
 @dataclass(slots=True)
 class _Attached:
-    """The stream that is heard, if one is."""
+    """The stream of sound that is open, if any."""
 
     stack: ExitStack = field(default_factory=ExitStack)
-    ear: Ear | None = None
+    sound: ListenerStream | None = None
     offset_ms: int = 0
 
 
 class Listening:
-    """Makes the sound of calls for listeners."""
+    """The sound of calls, for listeners."""
 
-    def __init__(self, deps: Deps, settings: CallsSettings, ears: Ears) -> None:
+    def __init__(self, deps: Deps, settings: CallsSettings, listeners: ListenerStreams) -> None:
         self._db: Db = deps.db
         self._bus: Bus = deps.bus
-        self._place: Place = deps.place
-        self._stopping, self._settings, self._ears = deps.stopping, settings, ears
+        self._own_address: OwnAddress = deps.own_address
+        self._stopping, self._settings, self._listeners = deps.stopping, settings, listeners
         self._commands = Commands(deps.db, deps.bus, settings)
 
     async def sound(self, org: UUID, id: UUID) -> AsyncGenerator[bytes, None]:
-        """Yield a WAV without an end, in pieces, until the call is over or this process is asked to stop.  Raises Unavailable and
-        RateLimited, before the first piece if the call has a media process.
+        """Yield an endless WAV in pieces, until the call is over or this process is asked to stop.
+
+        Raises Unavailable and RateLimited, before the first piece if the call has a media process.
         """
         wake, attached = asyncio.Event(), _Attached()
-        unsubscribe = self._bus.subscribe(CHANGED, lambda other: wake.set() if other in {None, id} else None)
+        unsubscribe = self._bus.subscribe(CHANGED, lambda call: wake.set() if call in {None, id} else None)
         ending = asyncio.create_task(self._wake_on_stop(wake))
         try:
             await self._attach(attached, org, id, wake)
@@ -77,12 +78,12 @@ class Listening:
         timeline, sent_ms = Timeline(), monotonic_ms()
         while not self._stopping.is_set():
             wake.clear()
-            if attached.ear is not None and (piece := attached.ear.take()) is not None:
+            if attached.sound is not None and (piece := attached.sound.take()) is not None:
                 if pcm := timeline.place(piece.at_ms + attached.offset_ms, piece.pcm):
                     yield pcm
                 sent_ms = monotonic_ms()
                 continue
-            is_attached = attached.ear is not None and not attached.ear.over
+            is_attached = attached.sound is not None and not attached.sound.over
             if not is_attached and not await self._attach(attached, org, id, wake):
                 return
             with suppress(TimeoutError):
@@ -93,9 +94,9 @@ class Listening:
                 sent_ms += quiet_ms
 
     async def _attach(self, attached: _Attached, org: UUID, id: UUID, wake: asyncio.Event) -> bool:
-        """Have the media process that has the call open a stream, if there is one; return whether the call is live."""
+        """Have the media process that has the call open a stream, if one does; return whether the call is live."""
         attached.stack.close()
-        attached.ear = None
+        attached.sound = None
         async with self._db.tenant(org) as tx:
             state = await calls.look(tx, id)
             stream = await calls.stream(tx, id, state.streams_opened)
@@ -103,28 +104,31 @@ class Listening:
             return False
         if not await self._commands.reaches(state):
             return True
-        ear = attached.stack.enter_context(self._ears.open())
-        ear.wake = wake
-        if await self._opened(state, ear):
-            attached.ear, attached.offset_ms = ear, stream.offset_ms if stream else 0
+        sound = attached.stack.enter_context(self._listeners.open())
+        sound.wake = wake
+        if await self._open(state, sound):
+            attached.sound, attached.offset_ms = sound, stream.offset_ms if stream else 0
         return True
 
-    async def _opened(self, state: CallState, ear: Ear) -> bool:
-        """Whether the stream is open; False if its process has the call no longer."""
+    async def _open(self, state: CallState, sound: ListenerStream) -> bool:
+        """Have the media process open the stream; return False if it no longer has the call.
+
+        Raises RateLimited, and Unavailable if the media process does not reach this process.
+        """
         assert state.node is not None, "a process has the call"
-        listen = runtime_pb2.OpenEar(address=self._place.address, token=ear.token)
+        listen = runtime_pb2.OpenEar(address=self._own_address.address, token=sound.token)
         command = runtime_pb2.CallCommand(call_id=ids.show(Kind.CALL, state.id), listen=listen)
         outcome = await self._commands.carry_out(state.node, command)
         if outcome == FULL:
-            raise RateLimited(TOO_MANY)
+            raise RateLimited(LISTENER_LIMIT)
         if outcome != DONE:
             return False
         try:
             async with asyncio.timeout(self._settings.command_seconds):
-                await ear.connected.wait()
+                await sound.connected.wait()
         except TimeoutError:
             LOG.warning("a media process does not reach this process: check HUM_CONTROL_OWN_ADDRESS", node=state.node)
-            raise Unavailable(NOT_REACHED) from None
+            raise Unavailable(UNREACHABLE) from None
         return True
 
     async def _wake_on_stop(self, wake: asyncio.Event) -> None:

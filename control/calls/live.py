@@ -1,8 +1,8 @@
-"""A call's events as they happen: the stored ones from the database, the transcript's deltas from the bus.
+"""A call's events as they happen: stored events from the database, transcript deltas from the bus.
 
-The bus only signals that there is something new; stored events are read by the call's own sequence, so none is lost,
-duplicated or out of order, even when the bus loses messages.  A delta that comes after its turn is dropped: bus and database
-are two ways.
+For stored events, the bus only signals that there are new ones; they are read by the call's own sequence, so none is
+lost, duplicated or out of order even when the bus loses messages.  A delta may arrive after its turn, which comes from
+the database, and is dropped then.
 """
 
 import asyncio
@@ -24,45 +24,49 @@ from storage import call_events, calls
 from storage.call_events import CallEventRow
 from storage.db import Db
 
-MAX_WAITING_DELTAS = 1000
-STORED = 500
+MAX_PENDING_DELTAS = 1000
+EVENTS_PER_READ = 500
 
 
 class LiveCall:
-    """One listener of one call."""
+    """A client that follows a call."""
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings, stopping: asyncio.Event, org: UUID, id: UUID) -> None:
         self._db, self._bus, self._settings, self._stopping = db, bus, settings, stopping
         self._org, self._id, self._public_id = org, id, ids.show(Kind.CALL, id)
         self._wake = asyncio.Event()
         self._deltas: list[runtime_pb2.CallDelta] = []
-        self._ended: set[str] = set()  # the utterances whose turns were sent
+        #: The items with final turns that were sent.
+        self._final_items: set[str] = set()
 
     async def events(self, after: int) -> AsyncGenerator[pb.StreamCallResponse, None]:
-        """Yield the events after the sequence `after`, until the call is over or this process is asked to stop: then the
-        client asks another process for the rest.
+        """Yield the events after the sequence `after`, until the call is over or this process is asked to stop.
+
+        In the second case, the client requests the rest from another process.
         """
-        unsubscribe = (self._bus.subscribe(CHANGED, self._changed), self._bus.subscribe(DELTAS, self._spoken))
+        unsubscribe = (self._bus.subscribe(CHANGED, self._notice), self._bus.subscribe(DELTAS, self._add_deltas))
         stopping = asyncio.create_task(self._wake_on_stop())
         try:
-            await self._recall(after)
+            await self._load_sent_items(after)
             watched_ms = float("-inf")
             while not self._stopping.is_set():
-                self._wake.clear()  # before looking, or a wake-up in between is lost
+                # Before reading, so that no wake-up in between is lost.
+                self._wake.clear()
                 stored = await self._stored(after)
                 for event in stored:
-                    yield self._told(event)
+                    yield self._present(event)
                     after = event.seq
                     if event.type == "call.ended":
                         return
+                    # Another media process may have the call now.
                     if event.type == "call.state":
-                        watched_ms = float("-inf")  # another media process may have it now
-                if len(stored) == STORED:
+                        watched_ms = float("-inf")
+                if len(stored) == EVENTS_PER_READ:
                     continue
                 if monotonic_ms() - watched_ms >= self._settings.watch_seconds * 500:
                     await self._watch()
                     watched_ms = monotonic_ms()
-                for delta in await self._spoken_since():
+                for delta in await self._drain_deltas():
                     yield delta
                 if not stored:
                     with suppress(TimeoutError):
@@ -72,47 +76,49 @@ class LiveCall:
             for end in unsubscribe:
                 end()
 
-    async def _recall(self, after: int) -> None:
-        """What a client that reconnects has had already."""
+    async def _load_sent_items(self, after: int) -> None:
+        """Load the items of the turns that a reconnecting client already has."""
         if after:
             async with self._db.tenant(self._org) as tx:
-                self._ended.update(await calls.items(tx, self._id))
+                self._final_items.update(await calls.items(tx, self._id))
 
     async def _stored(self, after: int) -> list[CallEventRow]:
         async with self._db.tenant(self._org) as tx:
-            return await call_events.after(tx, self._id, after, STORED)
+            return await call_events.after(tx, self._id, after, EVENTS_PER_READ)
 
-    def _told(self, event: CallEventRow) -> pb.StreamCallResponse:
-        shown = streamed(event)
-        if shown.WhichOneof("event") == "turn":
-            self._ended.add(shown.turn.item_id)
-        return shown
+    def _present(self, event: CallEventRow) -> pb.StreamCallResponse:
+        response = streamed(event)
+        if response.WhichOneof("event") == "turn":
+            self._final_items.add(response.turn.item_id)
+        return response
 
-    async def _spoken_since(self) -> list[pb.StreamCallResponse]:
-        """The deltas that have come, without those that come too late."""
-        waiting, self._deltas = self._deltas, []
-        kept = [each for each in waiting if each.delta.item_id not in self._ended]
-        placed = [pb.StreamCallResponse(at=each.at, delta=each.delta) for each in kept]  # copies: others get them too
-        offsets_ms = {number: await self._offset_ms(number) for number in {each.stream_number for each in kept}}
-        for each, shown in zip(kept, placed, strict=True):
-            shown.delta.start_ms += offsets_ms[each.stream_number]
-        return placed
+    async def _drain_deltas(self) -> list[pb.StreamCallResponse]:
+        """Return the deltas that have arrived, without those of final turns; empty the buffer."""
+        pending, self._deltas = self._deltas, []
+        current = [delta for delta in pending if delta.delta.item_id not in self._final_items]
+        # Copies, since other listeners get the same deltas.
+        responses = [pb.StreamCallResponse(at=delta.at, delta=delta.delta) for delta in current]
+        offsets_ms = {number: await self._offset_ms(number) for number in {delta.stream_number for delta in current}}
+        for delta, response in zip(current, responses, strict=True):
+            response.delta.start_ms += offsets_ms[delta.stream_number]
+        return responses
 
     async def _offset_ms(self, stream: int) -> int:
-        """When one of the call's streams began, since the first did: turns count from there too."""
+        """Return when one of the call's streams began, in ms since the first one did, as turns count."""
         if stream <= 1:
             return 0
         async with self._db.system() as tx:
-            known = await calls.stream(tx, self._id, stream)
-        return known.offset_ms if known else 0
+            row = await calls.stream(tx, self._id, stream)
+        return row.offset_ms if row else 0
 
     async def _wake_on_stop(self) -> None:
         await self._stopping.wait()
         self._wake.set()
 
     async def _watch(self) -> None:
-        """Ask the media process for the live transcript until the lease expires.  It is never cancelled: others may be
-        following the call too.
+        """Request the live transcript from the media process for the time of a lease.
+
+        The lease is never cancelled, since other clients may follow the call too.
         """
         async with self._db.system() as tx:
             state = await calls.look(tx, self._id)
@@ -121,12 +127,12 @@ class LiveCall:
             command = runtime_pb2.CallCommand(call_id=self._public_id, watch=watch)
             await self._bus.publish(COMMANDS, runtime_pb2.NodeCommand(node=state.node, command=command))
 
-    def _changed(self, id: UUID | None) -> None:
+    def _notice(self, id: UUID | None) -> None:
         if id in {None, self._id}:
             self._wake.set()
 
-    def _spoken(self, batch: runtime_pb2.CallDeltas | None) -> None:
-        for each in batch.deltas if batch else ():
-            if each.call_id == self._public_id and len(self._deltas) < MAX_WAITING_DELTAS:
-                self._deltas.append(each)
+    def _add_deltas(self, batch: runtime_pb2.CallDeltas | None) -> None:
+        for delta in batch.deltas if batch else ():
+            if delta.call_id == self._public_id and len(self._deltas) < MAX_PENDING_DELTAS:
+                self._deltas.append(delta)
                 self._wake.set()

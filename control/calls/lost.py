@@ -1,7 +1,7 @@
-"""Calls that no media process has: theirs is gone, or none took them, and the carrier never reported their end.
+"""Orphaned calls: no media process has them, and the carrier never reported their end.
 
-The links show which calls these are (`storage.media_links`), and the carrier knows whether they continue.  If it can't be
-asked, a call is closed after `link_lost_seconds` unless a media process reports it again.
+The links show which calls are orphaned (`storage.media_links`), and the carrier knows whether they are still live.  If
+it can't be asked, a call is closed after `link_lost_seconds` unless a media process reports it again.
 """
 
 import asyncio
@@ -22,73 +22,77 @@ from storage.db import Db
 from storage.lost_calls import LostRow
 
 LOG = log(__name__)
-#: Questions to the carrier at once.  While its API hangs, each takes HUM_CARRIER_SECONDS: after so many in a row without an answer,
-#: nothing more is asked in that sweep, and calls are closed in the same time however many they are.
-WIDTH, SILENCES = 100, 10
-#: How often the carrier is asked about a call within `link_lost_seconds`.
-LOOKS = 2
-#: Of a call that is connected to a person nobody hears for as long as they talk: it is asked about so many times more rarely.
-DIALLED = 8
+#: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
+#: the carrier's API hangs, each takes HUM_CARRIER_SECONDS, and a sweep must not take longer the more calls there are.
+MAX_CONCURRENT, MAX_UNANSWERED = 100, 10
+#: How often the carrier is asked about an orphaned call within `link_lost_seconds`.
+CHECKS = 2
+#: How many times less often the carrier is asked about a call in a dial, which no media process has for as long as it
+#: lasts.
+DIALLED_BACK_OFF = 8
 
 
 async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
-    """Close the calls that neither a media process nor the carrier has any more; return how many.  Raises AWAY, when none is
-    under way any more.
+    """Close the orphaned calls that the carrier no longer has either; return how many.
+
+    Raises AWAY, after all calls in flight are processed.
     """
-    long = timedelta(seconds=settings.link_lost_seconds)
+    lost_after = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
-        found = await lost_calls.claim(tx, timedelta(seconds=settings.link_silent_seconds), long / LOOKS, long, DIALLED)
-    width, asking = asyncio.Semaphore(WIDTH), _Asking(carrier)
+        rows = await lost_calls.claim(
+            tx, timedelta(seconds=settings.link_silent_seconds), lost_after / CHECKS, lost_after, DIALLED_BACK_OFF
+        )
+    concurrent, queries = asyncio.Semaphore(MAX_CONCURRENT), _CarrierQueries(carrier)
 
     async def close(row: LostRow) -> bool:
-        async with width:
-            return await _close(db, asking, row)
+        async with concurrent:
+            return await _close(db, queries, row)
 
-    closing = (each_row("lost calls", [row], close) for row in found)
+    closures = (each_row("lost calls", [row], close) for row in rows)
     closed = 0
-    for done in await asyncio.gather(*closing, return_exceptions=True):
-        if isinstance(done, BaseException):
-            raise done
-        closed += done
+    for result in await asyncio.gather(*closures, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
+        closed += result
     return closed
 
 
 @dataclass(slots=True)
-class _Asking:
-    """Asks the carrier for as long as it answers."""
+class _CarrierQueries:
+    """Requests to the carrier, until too many are unanswered."""
 
     carrier: Carrier
-    silences: int = 0  # in a row
+    unanswered: int = 0  # in a row
 
-    async def standing(self, row: LostRow) -> CarrierCall | None:
-        """How a call stands at the carrier.  Raises CarrierError."""
+    async def get_call(self, row: LostRow) -> CarrierCall | None:
+        """Return the carrier's record of a call; None if it has none.  Raises CarrierError."""
         if row.call_sid is None:
             return None
-        if self.silences >= SILENCES:
-            raise CarrierError("It did not answer about others, and is not asked.")
+        if self.unanswered >= MAX_UNANSWERED:
+            raise CarrierError("It did not answer about other calls, and is not asked about this one.")
         try:
-            standing = await self.carrier.find_call(row.call_sid, row.carrier_account)
+            carrier_call = await self.carrier.find_call(row.call_sid, row.carrier_account)
         except CarrierError as error:
-            self.silences += not is_refusal(error)
+            self.unanswered += not is_refusal(error)
             raise
-        self.silences = 0
-        return standing
+        self.unanswered = 0
+        return carrier_call
 
 
-async def _close(db: Db, asking: _Asking, row: LostRow) -> bool:
-    standing: CarrierCall | None = None
+async def _close(db: Db, queries: _CarrierQueries, row: LostRow) -> bool:
+    carrier_call: CarrierCall | None = None
     try:
-        standing = await asking.standing(row)
-        # A browser's call has no carrier who could know of it: once joined, it is lost only after a while.
+        carrier_call = await queries.get_call(row)
+        # No carrier knows a browser's call: once joined, it is closed only after `link_lost_seconds`.
         was_answered = row.call_sid is not None or not row.streams_opened
     except CarrierError as error:
-        LOG.warning("the carrier can't be asked about a call", error=str(error)[:200])
+        LOG.warning("could not ask the carrier about a call", error=str(error)[:200])
         was_answered = False
     async with db.system() as tx:
-        outcome = rules.lost(
+        outcome = rules.orphan_ending(
             joined=row.streams_opened > 0,
             was_answered=was_answered,
-            carrier_status=standing.status if standing else None,
+            carrier_status=carrier_call.status if carrier_call else None,
             is_long_lost=row.is_long_lost,
             dialled=await record.reason(tx, row.id) if row.is_dialled else None,
         )
@@ -96,7 +100,7 @@ async def _close(db: Db, asking: _Asking, row: LostRow) -> bool:
             return False
         state = await calls.lock(tx, row.id)
         if state.status not in rules.LIVE or state.streams_opened != row.streams_opened:
-            return False  # it ended, or was joined, meanwhile
-        ended_at = (standing.ended_at if standing else None) or row.seen_at or now()
+            return False  # it ended or was joined
+        ended_at = (carrier_call.ended_at if carrier_call else None) or row.seen_at or now()
         await finish(tx, state, outcome[0], max(ended_at, state.answered_at or state.created_at), outcome[1])
     return True

@@ -13,6 +13,7 @@ from storage.db import Tx
 
 
 async def started(tx: Tx, state: CallState, at: datetime) -> None:
+    """Append `call.started` to the outbox."""
     event = events_pb2.CallStartedEvent(**await _leg(tx, state), started_at=timestamp(at))
     await events.append(tx, state.org_id, state.id, event, at=at)
 
@@ -20,6 +21,7 @@ async def started(tx: Tx, state: CallState, at: datetime) -> None:
 async def completed(
     tx: Tx, state: CallState, status: str, at: datetime, reason: str, lasted_seconds: int | None
 ) -> None:
+    """Append `call.completed` to the outbox."""
     event = events_pb2.CallCompletedEvent(
         **await _leg(tx, state),
         status=value(calls_pb2.CallStatus, status),
@@ -32,6 +34,7 @@ async def completed(
 
 
 async def flow_switched(tx: Tx, state: CallState, switched: calls_pb2.FlowSwitched, at: datetime) -> None:
+    """Append `call.flow_switched` to the outbox."""
     event = events_pb2.CallFlowSwitchedEvent(
         call_id=ids.show(Kind.CALL, state.id), flow_id=switched.flow_id, flow_version=switched.flow_version
     )

@@ -1,7 +1,10 @@
-"""What a call does after its stream was left for it, as `calls.owed` stores it.  Pure.
+"""The step that a call takes after its stream was left on purpose, in the column `calls.owed`.  Pure.
 
-Whoever decides (an agent's tool, a person, routing) stores it with `calls.owe`; it is due once the stream has ended with
-one of the reasons `LEAVES`, so a stream that dies meanwhile loses nothing and does nothing: the agent is back, and decides.
+An agent's tool, a person or routing stores the step with `calls.owe`.  It is due once the stream has ended with a
+reason in `LEAVES`.  If the stream dies before, an agent's step is dropped: the agent of the next stream decides anew.
+
+For example: an agent calls the tool for a transfer, which stores a `Transfer` and leaves the stream with `transfer`.
+The carrier requests the next step, the transfer is due, and the answer is its dial.
 """
 
 from uuid import UUID
@@ -14,21 +17,21 @@ AGENT = "agent"
 class Transfer(msgspec.Struct, frozen=True, tag="transfer"):
     """Ring a person's telephone."""
 
-    #: Of the transfer that this becomes: one that is asked for twice is one.
+    #: The id of the transfer's row, so that a repeated request causes no second transfer.
     id: UUID
     to_e164: str
-    #: As the flow's transfer map names the target; empty: a number that a person gave.
+    #: The target's name in the flow's transfer map; empty: a number that a person gave.
     label: str = ""
-    #: What the person is told before they are connected.
+    #: Spoken to the person before they are connected.
     summary: str = ""
-    #: `agent`, or who asked for it as the audit log names them.
+    #: `agent`, or the actor's name in the audit log.
     asked_by: str = AGENT
-    #: Whoever answers hears something first, and must press a key.
+    #: Whether the person hears a whisper first, and whether they must press a key.
     whispers: bool = True
     needs_key: bool = False
-    #: How long it rings; 0: as long as the deployment says.
+    #: How long it rings; 0: the deployment's setting.
     ring_seconds: int = 0
-    #: Where the caller goes if nobody takes the call: `agent`, `voicemail`.
+    #: Where the caller goes if the person does not take the call: `agent`, `voicemail`.
     unanswered: str = AGENT
 
 
@@ -37,12 +40,13 @@ class Message(msgspec.Struct, frozen=True, tag="voicemail"):
 
     #: `agent`, `after_hours`, `unanswered`.
     why: str = "agent"
-    #: The carrier itself says what comes before the beep of the stream that it was offered last: not all of it is rendered.
+    #: The carrier speaks the prompt before the beep of the last stream that it was offered, since not all clips are
+    #: rendered.
     by_carrier: bool = False
 
 
 Owed = Transfer | Message
-#: The reasons with which a stream ends although its call goes on.
+#: The reasons with which a stream ends while its call continues.
 TRANSFER, VOICEMAIL = "transfer", "voicemail"
 LEAVES = frozenset({TRANSFER, VOICEMAIL})
 
@@ -50,12 +54,12 @@ _decoder: msgspec.json.Decoder[Owed] = msgspec.json.Decoder(Owed)
 
 
 def stored(owed: Owed) -> str:
-    """As storage keeps it."""
+    """Encode a step for storage."""
     return msgspec.json.encode(owed).decode()
 
 
 def read(owed: str | None) -> Owed | None:
-    """What storage keeps; None for what another release has stored and this one can't read."""
+    """Decode a stored step; return None for one that another release has stored and this one can't decode."""
     try:
         return None if owed is None else _decoder.decode(owed)
     except msgspec.DecodeError:
@@ -63,7 +67,9 @@ def read(owed: str | None) -> Owed | None:
 
 
 def is_due(owed: Owed | None, *, marked: bool) -> bool:
-    """Whether a call whose stream has closed does this now.  What a person has asked for is done even if the stream died
-    before it could be left; what an agent has asked for is not: another one is back, and decides.
+    """Tell whether a call with a closed stream takes this step now; `marked`: it is recorded as due.
+
+    A person's transfer is due even if the stream died before it was left.  An agent's is not: the agent of the next
+    stream decides anew.
     """
     return owed is not None and (marked or (isinstance(owed, Transfer) and owed.asked_by != AGENT))

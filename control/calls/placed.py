@@ -1,4 +1,4 @@
-"""What is different about a call that we have placed: what the agent is told of it, and what a machine that answers gets.  Pure."""
+"""Rules of outbound calls: the prompt's part about the task, and what happens when a machine answers.  Pure."""
 
 import json
 from collections.abc import Mapping
@@ -8,19 +8,19 @@ from control.base.wire import word
 from hum.v1 import flows_pb2
 from hum.v1 import runtime_pb2 as pb
 
-#: At most this much of each fact goes into the prompt.
+#: Most characters of a fact in the prompt.
 FACT_CHARS = 2000
 MACHINE, SCREENING = "machine", "screening"
-#: The carrier's word for a machine that waits for a message for sure.
+#: The carrier's word for a machine that certainly waits for a message.
 BEEP = "machine_end_beep"
 _ANSWERED_BY: Mapping[str, str] = {"human": "human", "fax": "fax"}
 
 
 def answered_by(carrier_word: str, heard: str) -> str:
-    """Who answered, by the carrier's word, and what was understood of the other party so far.
+    """Return who answered, by the carrier's word and the other party's transcript so far.
 
-    An assistant that asks who calls and why, for a person who decides then, waits for an answer; a carrier takes that for a
-    machine's silence.  It has no beep.
+    A screening assistant asks for the caller's name and reason and waits for the answer, which a carrier takes for a
+    machine's silence.  It plays no beep.
     """
     if carrier_word.startswith(MACHINE):
         return SCREENING if carrier_word != BEEP and is_screening(heard) else MACHINE
@@ -28,7 +28,7 @@ def answered_by(carrier_word: str, heard: str) -> str:
 
 
 def for_machine(definition: Mapping[str, Any], answered_by: str | None) -> pb.ForMachine | None:
-    """What a call does about who answered, by its flow; None: it goes on."""
+    """Return what a call does about who answered, by its flow; None to continue the conversation."""
     if answered_by == "fax":
         return pb.ForMachine(hang_up=pb.HangUpNow(), reason="fax")
     if answered_by != MACHINE:
@@ -42,8 +42,8 @@ def for_machine(definition: Mapping[str, Any], answered_by: str | None) -> pb.Fo
     return None
 
 
-#: What assistants that screen calls say, in parts that may stand in any order; and what only mailboxes say.
-_SCREENS = (
+#: Phrases of screening assistants, in any order, and phrases that only mailboxes use.
+_SCREENING_PHRASES = (
     ("reason for calling", "why you're calling", "why you are calling", "reason for your call", "who is calling"),
     ("grund für ihren anruf", "grund ihres anrufs", "warum sie anrufen", "wer anruft"),
     ("motif de votre appel", "raison de votre appel", "pourquoi vous appelez", "qui appelle"),
@@ -51,7 +51,7 @@ _SCREENS = (
     ("motivo della chiamata", "motivo della sua chiamata", "perché chiama", "chi chiama"),
     ("motivo da chamada", "motivo da ligação", "por que está ligando", "quem está ligando"),
 )
-_MAILBOXES = (
+_MAILBOX_PHRASES = (
     ("after the tone", "after the beep", "at the tone", "leave a message", "leave your message", "leave me a message"),
     ("nach dem signalton", "nach dem ton", "eine nachricht hinterlassen", "hinterlassen sie eine nachricht"),
     ("après le bip", "après le signal", "laissez un message", "laisser un message"),
@@ -62,15 +62,16 @@ _MAILBOXES = (
 
 
 def is_screening(heard: str) -> bool:
-    """Whether this was said by an assistant that asks who calls and why, and not by a mailbox."""
+    """Tell whether a screening assistant, and not a mailbox, said this."""
     text = " ".join(heard.lower().replace("\u2019", "'").split())
-    asks = any(phrase in text for phrases in _SCREENS for phrase in phrases)
-    return asks and not any(phrase in text for phrases in _MAILBOXES for phrase in phrases)
+    asks = any(phrase in text for phrases in _SCREENING_PHRASES for phrase in phrases)
+    return asks and not any(phrase in text for phrases in _MAILBOX_PHRASES for phrase in phrases)
 
 
 def task(context_json: str | None, organization: str) -> str:
-    """The prompt's part about the call that the agent has placed.  Each fact stands on one line, and JSON has no other: none
-    can pass for a part of the prompt.
+    """Return the prompt's part about a call that the agent has placed.
+
+    Each fact is a single line, so that none can pass for a part of the prompt.
     """
     about_call = (
         f"You have placed this call, for {organization}; whoever answers did not ask for it. Say at once who is calling and why. "
@@ -91,7 +92,7 @@ def task(context_json: str | None, organization: str) -> str:
 def _facts(context: Any) -> list[str]:
     if isinstance(context, dict):
         return [f"- {_line(name)}: {_line(value)}" for name, value in context.items()]
-    return [f"- {_line(each)}" for each in (context if isinstance(context, list) else [context])]
+    return [f"- {_line(item)}" for item in (context if isinstance(context, list) else [context])]
 
 
 def _line(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Calls as the contract shows them."""
+"""Messages of the contract for calls and their parts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,10 +21,11 @@ FIRST_SOUND, FIRST_ANSWER, OURS, MODEL = "first_sound_ms", "first_answer_ms", "o
 
 
 def listed(row: CallRow) -> pb.Call:
-    return pb.Call(**_facts(row))
+    """Return a call as lists show it."""
+    return pb.Call(**_fields(row))
 
 
-def _facts(row: CallRow) -> dict[str, Any]:
+def _fields(row: CallRow) -> dict[str, Any]:
     duration = (row.ended_at - row.answered_at).total_seconds() if row.ended_at and row.answered_at else None
     return {
         "id": ids.show(Kind.CALL, row.id),
@@ -62,31 +63,31 @@ def contact(row: CallRow) -> pb.CallContact | None:
 
 
 def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
-    """A call; `earlier` is the cursor of what was said before its turns."""
+    """Return a call with its details; `earlier` is the cursor of the turns before its transcript."""
     id = ids.show(Kind.CALL, row.call.id)
     return pb.CallDetail(
-        **_facts(row.call),
-        transcript=[turn(each) for each in row.turns],
+        **_fields(row.call),
+        transcript=[turn(turn_row) for turn_row in row.turns],
         earlier_turns_cursor=earlier,
         last_event_id=row.event_seq,
-        tool_activity=[restore(each, pb.ToolActivity()) for each in row.tool_activity],
-        flow_switches=[restore(each, pb.FlowSwitched()) for each in row.flow_switches],
+        tool_activity=[restore(activity, pb.ToolActivity()) for activity in row.tool_activity],
+        flow_switches=[restore(switch, pb.FlowSwitched()) for switch in row.flow_switches],
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,
-        keypad_entries=[restore(each, pb.KeypadEntry()) for each in row.keypad_entries],
-        interruptions=[interruption(each, row.spoken_over) for each in row.interruptions],
-        refused_onsets=[restore(each, pb.RefusedOnset()) for each in row.refused_onsets],
+        keypad_entries=[restore(entry, pb.KeypadEntry()) for entry in row.keypad_entries],
+        interruptions=[interruption(stored, row.spoken_over) for stored in row.interruptions],
+        refused_onsets=[restore(onset, pb.RefusedOnset()) for onset in row.refused_onsets],
         more_refused_onsets=row.more_refused_onsets,
         recording_url=f"/api/calls/{id}/recording" if row.has_recording else None,
         peaks_url=f"/api/calls/{id}/peaks" if row.has_recording else None,
         recording_fault=row.recording_fault,
-        recording_pauses=[restore(each, pb.RecordingPause()) for each in row.recording_pauses],
+        recording_pauses=[restore(pause, pb.RecordingPause()) for pause in row.recording_pauses],
         latency=latency(row.latency),
         announcement_played_ms=row.announcement_played_ms,
-        notes=[note(each) for each in row.notes],
+        notes=[note(note_row) for note_row in row.notes],
         voicemail=voicemail(row.voicemail) if row.voicemail else None,
-        interventions=[restore(each, pb.Intervention()) for each in row.interventions],
-        transfers=[record.shown(each) for each in row.transfers],
+        interventions=[restore(stored, pb.Intervention()) for stored in row.interventions],
+        transfers=[record.shown(transfer) for transfer in row.transfers],
         usage=usage(row.usage),
     )
 
@@ -105,11 +106,11 @@ def turn(row: TurnRow) -> pb.Turn:
 
 
 def interruption(stored: str, spoken_over: Mapping[int, tuple[int, int]]) -> pb.Interruption:
-    """An interruption, with begin and end in ms of the turn that it names."""
-    shown = restore(stored, pb.Interruption())
-    if (span := spoken_over.get(shown.turn_seq)) is not None:
-        shown.turn_start_ms, shown.turn_end_ms = span
-    return shown
+    """Return an interruption, with the begin and end in ms of the turn that it names."""
+    message = restore(stored, pb.Interruption())
+    if (span := spoken_over.get(message.turn_seq)) is not None:
+        message.turn_start_ms, message.turn_end_ms = span
+    return message
 
 
 def note(row: NoteRow) -> CallNote:
@@ -143,14 +144,14 @@ def voicemail(row: VoicemailRow) -> Voicemail:
 
 
 def latency(stored: list[str]) -> pb.CallLatency | None:
-    """Per turn and as percentiles; None when the agent answered nothing."""
+    """Return the latency of each turn and its percentiles; None if the agent answered nothing."""
     if not stored:
         return None
-    turns = [restore(each, pb.TurnLatency()) for each in stored]
+    turns = [restore(turn, pb.TurnLatency()) for turn in stored]
     return pb.CallLatency(
         turns=turns,
         **{
-            name: _percentiles([getattr(each, name) for each in turns])
+            name: _percentiles([getattr(turn, name) for turn in turns])
             for name in (FIRST_SOUND, FIRST_ANSWER, OURS, MODEL)
         },
     )

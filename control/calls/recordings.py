@@ -1,7 +1,7 @@
-"""Recordings as they are sent, whole or a byte range of them (RFC 9110, 14.1.2: one range of bytes).
+"""Downloads of recordings, whole or as a byte range (RFC 9110, 14.1.2: a single range of bytes).
 
-A call has a file for each of its streams.  It is heard as one: every stream where it was in the call, so that a turn's
-`start_ms` is its position, with silence where there was no stream, or where a file is gone.
+A call has a file for each of its streams.  They are sent as one, with each stream at its time in the call, so that a
+turn's `start_ms` is its position.  Where there was no stream, or a file is gone, there is silence.
 """
 
 import re
@@ -20,11 +20,11 @@ from hum.objects.files import CHUNK_BYTES, GONE, Files
 from hum.wave import BLOCK, BYTES_PER_MS, ENDLESS, HEADER, header
 from storage.recordings import RecordingRow
 
-#: For a year, by the browser alone, and for whoever is signed in now.
-KEPT = {"cache-control": "private, max-age=31536000, immutable", "vary": "Authorization, Cookie"}
-#: Of what was in the store before anybody knew of it.
+#: Cache for a year, only in the browser, and only for the credential of this request.
+CACHED = {"cache-control": "private, max-age=31536000, immutable", "vary": "Authorization, Cookie"}
+#: The time of files that were in the store before their row was written.
 LONG_AGO = datetime.fromtimestamp(0, UTC)
-#: Numbers of more digits are no place in a file, and cost more to read than they are worth.
+#: Bounded digits: longer numbers are beyond any file, and expensive to parse.
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
@@ -37,7 +37,7 @@ class RangeNotSatisfiable(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes of a sound: `head`, or those of a file from `first` on, or else silence."""
+    """Bytes of a download: `head`, or those of a file from `first` on, or silence without either."""
 
     size: int
     path: str | None = None
@@ -45,29 +45,31 @@ class Piece:
     head: bytes = b""
 
     def between(self, first: int, end: int) -> "Piece":
+        """Return the bytes from `first` up to `end` (not included) of this piece."""
         return Piece(end - first, self.path, self.first + first, self.head[first:end])
 
     async def read(self, files: Files) -> AsyncIterator[bytes]:
-        """Raises NotFound when the file is gone."""
-        left = self.size
+        """Yield the piece in chunks.  Raises NotFound if its file is gone."""
+        remaining = self.size
         if self.head:
             yield self.head
             return
         if self.path is not None:
             try:
                 async for chunk in files.read(self.path, self.first, self.size):
-                    left -= len(chunk)
+                    remaining -= len(chunk)
                     yield chunk
             except FileNotFoundError:
                 raise NotFound(GONE) from None
-        while left > 0:  # what follows stays in its place, though the file has lost its end
-            yield bytes(min(CHUNK_BYTES, left))
-            left -= CHUNK_BYTES
+        # If the file was truncated, silence keeps the following pieces at their position.
+        while remaining > 0:
+            yield bytes(min(CHUNK_BYTES, remaining))
+            remaining -= CHUNK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Bytes `first` to `last` (included) of a sound."""
+    """Bytes `first` to `last` (included) of a download."""
 
     pieces: Sequence[Piece]
     first: int
@@ -76,7 +78,7 @@ class Part:
     partial: bool
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """The HTTP status and headers that the gateway answers with."""
+        """Return the HTTP status and headers with which the gateway answers."""
         headers = {
             "status": "206" if self.partial else "200",
             "content-length": str(self.last - self.first + 1),
@@ -87,19 +89,19 @@ class Part:
         return tuple((rpc.HTTP_PREFIX + name, value) for name, value in headers.items())
 
     async def read(self, files: Files) -> AsyncIterator[bytes]:
-        """Raises NotFound when a file is gone."""
-        at = 0
+        """Yield the part in chunks.  Raises NotFound if a file is gone."""
+        position = 0
         for piece in self.pieces:
-            first, end = max(self.first - at, 0), min(self.last + 1 - at, piece.size)
+            first, end = max(self.first - position, 0), min(self.last + 1 - position, piece.size)
             if first < end:
                 async for chunk in piece.between(first, end).read(files):
                     yield chunk
-            at += piece.size
+            position += piece.size
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a client is told of a file besides its size."""
+    """The media type and the further headers of a download."""
 
     media_type: str = "audio/wav"
     headers: Sequence[tuple[str, str]] = ()
@@ -114,32 +116,34 @@ async def send(
     pieces: Sequence[Piece],
     byte_range: str,
     rechecks: Rechecks,
-    shown: Shown = WAV,
+    presentation: Shown = WAV,
 ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-    """The part of a file that a `Range` header asks for, as the answer of an RPC.  Raises as `part_of`, and NotFound when
-    the download may no longer go on.
+    """Send the part that a `Range` header requests, as the response of an RPC.
+
+    Raises RangeNotSatisfiable, and NotFound if the file is gone or `rechecks` ends the download.
     """
     part = part_of(pieces, byte_range)
-    more = ((rpc.HTTP_PREFIX + name, value) for name, value in shown.headers)
+    more = ((rpc.HTTP_PREFIX + name, value) for name, value in presentation.headers)
     await context.send_initial_metadata((*part.metadata(), *more))
     async for chunk in part.read(files):
         if not await rechecks.may_go_on():
             raise NotFound(GONE)
-        yield httpbody_pb2.HttpBody(content_type=shown.media_type, data=chunk)
+        yield httpbody_pb2.HttpBody(content_type=presentation.media_type, data=chunk)
 
 
 async def send_bytes(
     context: "aio.ServicerContext[Any, Any]", data: bytes, *, is_final: bool
 ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-    """A small file as the answer of an RPC.  `is_final`: it stays as it is, so that a browser keeps it, for this credential."""
-    headers = {"status": "200", "content-length": str(len(data)), **(KEPT if is_final else {})}
+    """Send a small file as the response of an RPC; `is_final`: it will not change, so browsers may cache it."""
+    headers = {"status": "200", "content-length": str(len(data)), **(CACHED if is_final else {})}
     await context.send_initial_metadata(tuple((rpc.HTTP_PREFIX + name, value) for name, value in headers.items()))
     yield httpbody_pb2.HttpBody(content_type="application/octet-stream", data=data)
 
 
 async def whole(files: Files, stored_path: str, since: datetime = LONG_AGO) -> list[Piece]:
-    """A file as it is; `since`: when it was written, unless it was stored at once.  Raises NotFound when it is gone, NotStoredYet,
-    StoreUnavailable.
+    """Return a whole file as a piece; `since`: when it was written, unless it was stored at once.
+
+    Raises NotFound if it is gone, NotStoredYet, StoreUnavailable.
     """
     size = await files.size(stored_path)
     if size is None:
@@ -148,50 +152,54 @@ async def whole(files: Files, stored_path: str, since: datetime = LONG_AGO) -> l
 
 
 async def joined(files: Files, streams: Sequence[RecordingRow]) -> list[Piece]:
-    """One WAV of a call's recordings.  A stream is heard until the next one begins.  Raises NotFound when all are gone, and
-    NotStoredYet, StoreUnavailable.
+    """Join a call's recordings into one WAV, in which each stream lasts until the next one begins.
+
+    Raises NotFound if all are gone, NotStoredYet, StoreUnavailable.
     """
-    found = await sizes(files, streams)
+    rows = await sizes(files, streams)
     sound: list[Piece] = []
-    at = 0
-    for n, (each, size) in enumerate(found):
-        start = each.offset_ms * BYTES_PER_MS
-        # By its size, not by its header: a process that was killed may have written one without the other.
+    position = 0
+    for n, (row, size) in enumerate(rows):
+        start = row.offset_ms * BYTES_PER_MS
+        # By the size, not by the header: a process that was killed may not have updated the header.
         end = start + max(0, size - HEADER.size) // BLOCK * BLOCK
-        if n + 1 < len(found):
-            end = min(end, found[n + 1][0].offset_ms * BYTES_PER_MS)
-        sound += [Piece(start - at), Piece(end - start, each.path, HEADER.size)]
-        at = end
-    head = header(min(at, ENDLESS))
+        if n + 1 < len(rows):
+            end = min(end, rows[n + 1][0].offset_ms * BYTES_PER_MS)
+        sound += [Piece(start - position), Piece(end - start, row.path, HEADER.size)]
+        position = end
+    head = header(min(position, ENDLESS))
     return [Piece(len(head), head=head), *sound]
 
 
 async def sizes(files: Files, streams: Sequence[RecordingRow]) -> list[tuple[RecordingRow, int]]:
-    """The recordings that there are, by when they begin, and their sizes.  Raises as `joined`."""
-    found = [(each, await files.size(each.path)) for each in streams]
-    for each in (each for each, size in found if size is None):
-        if isinstance(missing := files.missing(each.ended_at), NotStoredYet):
+    """Return the recordings with existing files, and their sizes, in the order of their offsets.
+
+    Raises NotFound if all are gone, NotStoredYet, StoreUnavailable.
+    """
+    rows = [(row, await files.size(row.path)) for row in streams]
+    for row in (row for row, size in rows if size is None):
+        if isinstance(missing := files.missing(row.ended_at), NotStoredYet):
             raise missing
-    there = [(each, size) for each, size in found if size is not None]
-    if not there:
+    existing = [(row, size) for row, size in rows if size is not None]
+    if not existing:
         raise NotFound(GONE)
-    return sorted(there, key=lambda each: each[0].offset_ms)
+    return sorted(existing, key=lambda pair: pair[0].offset_ms)
 
 
 def part_of(pieces: Sequence[Piece], byte_range: str) -> Part:
-    """The part that a `Range` header asks for; all of it without one, or for one that isn't understood.
+    """Return the part that a `Range` header requests, or everything if it is empty or not understood.
 
     Raises RangeNotSatisfiable.
     """
     total = sum(piece.size for piece in pieces)
-    found = _RANGE.fullmatch(byte_range.strip())
-    if found is None or found.group(1) == found.group(2) == "":
+    match = _RANGE.fullmatch(byte_range.strip())
+    if match is None or match.group(1) == match.group(2) == "":
         return Part(pieces, 0, total - 1, total, partial=False)
-    if not found.group(1):  # the last n bytes
-        first, last = max(0, total - int(found.group(2))), total - 1
+    if not match.group(1):  # the last n bytes
+        first, last = max(0, total - int(match.group(2))), total - 1
     else:
-        first = int(found.group(1))
-        last = min(int(found.group(2)) if found.group(2) else total - 1, total - 1)
+        first = int(match.group(1))
+        last = min(int(match.group(2)) if match.group(2) else total - 1, total - 1)
     if first > last:
         raise RangeNotSatisfiable(total=str(total))
     return Part(pieces, first, last, total, partial=True)

@@ -1,4 +1,4 @@
-"""The media plane's reports on calls, stored once and in order."""
+"""The media plane's reports on calls, which are stored once and in order."""
 
 from datetime import datetime
 from uuid import UUID
@@ -48,24 +48,24 @@ SET_ASIDE = Counter("hum_reports_set_aside_total", "Reports of the media plane t
 
 
 class LostReports(Unavailable):
-    """The database lacks what this process was told is stored: it was restored, or a standby took over that had not got it."""
+    """The loss of acknowledged reports: the database was restored, or a standby without them was promoted."""
 
     def __init__(self) -> None:
-        super().__init__("The database has lost reports that were stored; link again, and send what it lacks.")
+        super().__init__("The database has lost reports that were acknowledged; link again, and send them again.")
 
 
 async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowledged: int = 0) -> None:
-    """Store a batch of reports once.  A report that can't be stored is set aside; those after it are still stored.
+    """Store a batch of reports once.  A report that can't be stored is quarantined, and those after it are stored.
 
-    `acknowledged`: the last batch that this process was told is stored.  Raises LostReports when the database does not
-    have it.
+    `acknowledged`: the last batch that this process knows to be stored.  Raises LostReports if the database lacks it,
+    and AWAY, BUSY.
     """
     try:
         await _apply_all(db, node, batch, acknowledged)
     except (*AWAY, *BUSY, LostReports):
         raise
-    except Exception as error:  # noqa: BLE001 - storing them one by one shows which one failed
-        LOG.warning("a batch of reports can't be stored as a whole", node=node, seq=batch.seq, error=repr(error)[:300])
+    except Exception as error:  # noqa: BLE001 - storing each alone shows which failed
+        LOG.warning("could not store a batch of reports as a whole", node=node, seq=batch.seq, error=repr(error)[:300])
         await _apply_each(db, node, batch)
 
 
@@ -82,11 +82,11 @@ async def _apply_all(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowle
 
 
 async def store_again(tx: Tx, node: str, batch_seq: int, place: int) -> bool:
-    """Store a report that was set aside; False if there is none such.  Raises what kept it from being stored."""
-    kept = await set_aside.take_report(tx, node, batch_seq, place)
-    if kept is None:
+    """Store a quarantined report; return False if there is none.  Raises the error if it still can't be stored."""
+    serialized = await set_aside.take_report(tx, node, batch_seq, place)
+    if serialized is None:
         return False
-    await _apply(tx, runtime_pb2.Report.FromString(kept), is_new=False)
+    await _apply(tx, runtime_pb2.Report.FromString(serialized), is_new=False)
     return True
 
 
@@ -102,7 +102,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
                 raise
             except Exception as error:
                 kind = report.WhichOneof("report") or "none"
-                LOG.exception("a report was set aside", node=node, call=report.call_id, kind=kind)
+                LOG.exception("a report was quarantined", node=node, call=report.call_id, kind=kind)
                 SET_ASIDE.labels(kind).inc()
                 await tx.execute("ROLLBACK TO SAVEPOINT report")
                 reason = repr(error)[:500]
@@ -112,16 +112,20 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
 
 
 async def _apply(tx: Tx, report: runtime_pb2.Report, *, is_new: bool = True) -> None:
-    """Store a report of an opened stream, unless it already arrived over another link; or, not new, was set aside."""
+    """Store a report of an opened stream, unless it arrived over another link before.
+
+    `is_new`: False for a quarantined report, which is older than the stream's last one.
+    """
     id = ids.parse(Kind.CALL, report.call_id)
     try:
         state = await calls.lock(tx, id) if id else None
     except NotFound:
         state = None
     if state is None:
-        if id is not None and await _files_back(tx, id, report):
-            return  # the call was deleted, and whatever this report's stream has written meanwhile goes, too
-        LOG.warning("report of an unknown call", call=report.call_id)
+        # If the call was deleted, so are the files that its stream has written since.
+        if id is not None and await _owe_files_again(tx, id, report):
+            return
+        LOG.warning("ignored a report of an unknown call", call=report.call_id)
         return
     stream = await calls.stream(tx, state.id, report.stream_number)
     if stream is not None and (report.seq > stream.report_seq or not is_new):
@@ -130,8 +134,11 @@ async def _apply(tx: Tx, report: runtime_pb2.Report, *, is_new: bool = True) -> 
         await _store(tx, state, stream, placed, moment(report.at))
 
 
-async def _files_back(tx: Tx, id: UUID, report: runtime_pb2.Report) -> bool:
-    """Owe the files of a deleted call, or of one whose organization was deleted, anew; False if neither was."""
+async def _owe_files_again(tx: Tx, id: UUID, report: runtime_pb2.Report) -> bool:
+    """Schedule the deletion of a deleted call's files again, also after its organization was deleted.
+
+    Return False if neither was deleted.
+    """
     if await erasures.files_back(tx, id):
         return True
     kind = report.WhichOneof("report")
@@ -144,7 +151,7 @@ async def _files_back(tx: Tx, id: UUID, report: runtime_pb2.Report) -> bool:
 async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
     match report.WhichOneof("report"):
         case "started" if state.ended_at is None:
-            await _started(tx, state, at)
+            await _start(tx, state, at)
         case "turn":
             await turns.add(tx, state.org_id, state.id, report.turn, at)
         case "interruption" | "refused_onset" | "onsets_refused" | "latency" | "intervention":
@@ -154,29 +161,29 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
             await calls.put_tool(tx, state.id, activity.id, stored(activity))
             await tell(tx, state.id, at, **{kind: activity})
         case "digits":
-            await _entered(tx, state, report.digits, at)
+            await _add_keys(tx, state, report.digits, at)
         case "flow_took_over":
-            await _flow_took_over(tx, state, report.flow_took_over, at)
+            await _switch_flow(tx, state, report.flow_took_over, at)
         case "model_used":
             await usage.model_used(tx, state, stream.number, report.model_used)
         case "announcement_played":
             await calls.announced(tx, state.id, report.announcement_played.at_ms)
         case "recording_started" | "recording" | "recording_pause":
-            await _recorded(tx, state, stream, report)
+            await _set_recording(tx, state, stream, report)
         case "message_started" | "message_stored":
-            await _message(tx, state, stream, report, at)
+            await _set_message(tx, state, stream, report, at)
         case "ended":
-            await _stream_ended(tx, state, stream, report.ended, at)
+            await _end_stream(tx, state, stream, report.ended, at)
 
 
 async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetime) -> None:
-    """One more of what a call has lists of."""
+    """Store an item of one of the call's lists."""
     match report.WhichOneof("report"):
         case "interruption":
             await calls.add_interruption(tx, state.id, stored(report.interruption))
             await tell(tx, state.id, at, barge_in=report.interruption)
         case "refused_onset":
-            if await onsets.add(tx, state.id, stored(report.refused_onset), rules.MOST_REFUSED_ONSETS):
+            if await onsets.add(tx, state.id, stored(report.refused_onset), rules.MAX_REFUSED_ONSETS):
                 await tell(tx, state.id, at, refused_onset=report.refused_onset)
         case "onsets_refused":
             await onsets.add_more(tx, state.id, report.onsets_refused.more)
@@ -187,21 +194,21 @@ async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetim
             await tell(tx, state.id, at, intervention=report.intervention)
 
 
-async def _entered(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:
-    """The only place where keys are taken into a call's record."""
+async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:
+    """Store keys that were pressed; no other function writes keys to a call's record."""
     entry = calls_pb2.KeypadEntry(keys=rules.keys(pressed.digits), at_ms=pressed.at_ms)
-    if entry.keys and await keypad.add(tx, state.id, stored(entry), rules.MOST_KEYPAD_ENTRIES):
+    if entry.keys and await keypad.add(tx, state.id, stored(entry), rules.MAX_KEYPAD_ENTRIES):
         await tell(tx, state.id, at, keypad_entry=entry)
 
 
-async def _started(tx: Tx, state: CallState, at: datetime) -> None:
+async def _start(tx: Tx, state: CallState, at: datetime) -> None:
     await calls.answer(tx, state.id, at)
     await tell(tx, state.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_IN_PROGRESS))
     if state.answered_at is None:
         await outbox.started(tx, state, at)
 
 
-async def _recorded(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report) -> None:
+async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report) -> None:
     file = report.recording
     match report.WhichOneof("report"):
         case "recording_pause":
@@ -217,8 +224,8 @@ async def _recorded(tx: Tx, state: CallState, stream: StreamState, report: runti
         await recordings.fail(tx, state.id, file.fault[:MAX_FAULT_CHARS])
 
 
-async def _message(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
-    """A mailbox's file: its voicemail is made when the call has ended, or now if it has (the report comes late)."""
+async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
+    """Store the state of a mailbox's file; a late report of a call that has ended also enqueues the voicemail."""
     if report.WhichOneof("report") == "message_started":
         await voicemails.begin_part(tx, state.org_id, state.id, stream.number, report.message_started.path)
         await tell(tx, state.id, at, message_begun=calls_pb2.MessageBegun())
@@ -235,26 +242,31 @@ async def _message(tx: Tx, state: CallState, stream: StreamState, report: runtim
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
 
 
-async def _flow_took_over(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOver, at: datetime) -> None:
+async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOver, at: datetime) -> None:
     switched = calls_pb2.FlowSwitched(flow_id=report.flow_id, flow_version=report.flow_version, at_ms=report.at_ms)
     await flow_switches.add(tx, state.id, ids.require(Kind.FLOW, report.flow_id), report.flow_version, stored(switched))
     await tell(tx, state.id, at, flow_switched=switched)
     await outbox.flow_switched(tx, state, switched, at)
 
 
-async def _stream_ended(
+async def _end_stream(
     tx: Tx, state: CallState, stream: StreamState, ended: runtime_pb2.StreamEnded, at: datetime
 ) -> None:
-    await under_way.forget(tx, state.id, stream.number)  # all of its turns are final
+    """Close or continue a call after its stream has ended, by the reason and by what the carrier has reported."""
+    # All turns of the stream are final now.
+    await under_way.forget(tx, state.id, stream.number)
     await usage.stream_ended(tx, state, stream.number, at)
-    if state.ended_at is not None:  # it was closed as lost, without what this stream has reported since
+    # The call was closed as lost, without what this stream has reported since.
+    if state.ended_at is not None:
         await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
         return
+    # The call continues in another stream.
     if stream.number < state.streams_opened:
-        return  # the call continues in another stream
+        return
+    # A late report: the carrier has requested the next step already.
     if state.node is None and state.owed_due:
-        return  # the carrier has the call already: this comes late
-    if _goes_on(state, ended.reason):
+        return
+    if _continues(state, ended.reason):
         if state.carrier_ended_at is None:
             await calls.leave_stream(tx, state.id)
         else:
@@ -263,15 +275,17 @@ async def _stream_ended(
     detail = without_nul(ended.detail) if ended.HasField("detail") else None
     if (status := rules.ENDINGS.get(ended.reason)) is not None:
         await finish(tx, state, status, at, ended.reason, detail)
-    elif state.carrier_ended_at is not None:  # the carrier has said that the call is over, too
+    elif state.carrier_ended_at is not None:
         await finish(tx, state, "completed", at, "stream_lost")
-    else:  # the call lost its stream; the carrier asks for the next step, or reports that the call is over
+    else:
+        # The carrier requests the next step, or reports that the call is over.
         await calls.lose_stream(tx, state.id)
 
 
-def _goes_on(state: CallState, reason: str) -> bool:
-    """Whether the call goes on without the stream that has ended so: it was left for what is owed, or the carrier was told
-    to move the call away from it.
+def _continues(state: CallState, reason: str) -> bool:
+    """Tell whether a call continues without the stream that ended with this reason.
+
+    It does if the stream was left for an owed step, or if the carrier was told to redirect the call for a transfer.
     """
     owed = read(state.owed)
     if reason in LEAVES:

@@ -1,4 +1,4 @@
-"""Answers to the carrier about a call: when it rings, when its stream has closed, when its status changes."""
+"""The carrier's next steps for a call: when it rings, when its stream or dial is over, when its status changes."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from control.bus import Bus
 from control.calls import rules
 from control.calls.ending import finish, over_at_carrier
 from control.calls.owed import Message, Owed, Transfer, is_due, read, stored
-from control.calls.room import Offer, Rooms
+from control.calls.room import CallAdmission, Offer
 from control.calls.sentences import Sentence, sentence
 from control.calls.stream import tell
 from control.contacts.rules import LOOK_UP_CONTACT
@@ -41,76 +41,81 @@ Step = runtime_pb2.CarrierStep
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What an answer to the carrier may need."""
+    """The dependencies and limits of an answer to the carrier."""
 
-    rooms: Rooms
+    admission: CallAdmission
     mailboxes: Mailboxes
     ring_seconds: int
-    until_ms: float = 0  # how long the call may wait for a place, on the monotonic clock
-    zone: str = ""  # of the gateway that asks
+    #: Until when the call may wait for a place, on the monotonic clock.
+    until_ms: float = 0
+    #: The zone of the gateway that sent the request.
+    zone: str = ""
 
 
 class Desk:
-    """Where the carrier's questions are answered."""
+    """The composed dependencies of answers to the carrier."""
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings) -> None:
-        self._rooms, self._settings = Rooms(db, bus, settings), settings
+        self._admission, self._settings = CallAdmission(db, bus, settings), settings
         self._mailboxes = Mailboxes(Choices.of(settings))
 
-    def means(self, asked_by: Call) -> Means:
-        """A caller waits for a place only as long as the gateway does: a sentence of ours is better than its own."""
-        wait, left = self._settings.room_seconds, asked_by.context.time_remaining()
-        if left is not None:
-            wait = max(0.0, min(wait, left - self._settings.room_reply_seconds))
+    def means(self, ctx: Call) -> Means:
+        """Return the means of an answer, with a wait for a place that ends before the gateway's deadline.
+
+        So the caller hears our prompt for a full deployment, not the gateway's apology.
+        """
+        wait, left_seconds = self._settings.room_seconds, ctx.context.time_remaining()
+        if left_seconds is not None:
+            wait = max(0.0, min(wait, left_seconds - self._settings.room_reply_seconds))
         until_ms = monotonic_ms() + wait * 1000
-        return Means(self._rooms, self._mailboxes, self._settings.transfer_ring_seconds, until_ms, asked_by.zone)
+        return Means(self._admission, self._mailboxes, self._settings.transfer_ring_seconds, until_ms, ctx.zone)
 
 
 async def route_inbound(
     db: Db, means: Means, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
 ) -> Step:
-    """The carrier's next step for an inbound call; asked again, the answer is the same.
+    """Route an inbound call and return the carrier's next step; idempotent.
 
-    A caller whose last lookup is older than `lookup_keep` is looked up in the background; zero: no lookups.  Raises
+    A caller with a last lookup older than `lookup_keep` is looked up in the background; zero: no lookups.  Raises
     NotFound.
     """
     at = now()
     async with db.system() as tx:
-        known = await _known(tx, request.call_sid, request.to_e164)
-        found = await _find(tx, request)
-        if found is None:
+        state = await _lock_by_sid(tx, request.call_sid, request.to_e164)
+        route = await _find_route(tx, request)
+        if route is None:
             LOG.info("call to an unknown number")
-            return _say(*sentence(Sentence.NOT_IN_SERVICE, None))
-        decision = rules.route(await _facts(tx, found), at)
-        if known is None:
-            known = await _begin(tx, found, request, decision, at, lookup_keep)
-        if known.status not in rules.LIVE:
-            decision = rules.no_place(known.end_reason, found.definition.get("language")) or decision
-            return _hang_up() if isinstance(decision, rules.Connect | Message) else _refuse(decision)
-    return await offer(db, means, known.id)
+            return _say_and_hang_up(*sentence(Sentence.NOT_IN_SERVICE, None))
+        decision = rules.route(await _routing_facts(tx, route), at)
+        if state is None:
+            state = await _create_call(tx, route, request, decision, at, lookup_keep)
+        if state.status not in rules.LIVE:
+            decision = rules.no_place(state.end_reason, route.definition.get("language")) or decision
+            return _hang_up() if isinstance(decision, rules.Connect | Message) else _refusal_step(decision)
+    return await offer(db, means, state.id)
 
 
-async def _find(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.RouteRow | None:
-    """What is known of a called number, with the flow that answers this caller.
+async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.RouteRow | None:
+    """Return the route of a called number, with the flow that answers this caller; None if the number is unknown.
 
-    A caller's tags choose the flow, unless the phone network says that their number may be forged.  A tag's flow that is
-    gone, or answers no calls any more, chooses nothing.
+    A contact's tag may choose the flow, unless caller ID failed STIR/SHAKEN: the number may be spoofed.  A tag is
+    ignored if its flow is gone or no longer answers calls.
     """
-    found = await calls.route(tx, request.to_e164, request.from_e164, request.carrier_account)
-    if found is None or not found.tags or request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED:
-        return found
-    routed = found.definition.get("route_tags_json")
-    name = rules.route_tag(routed, found.tags) if routed and is_usable("route_tags_json", routed) else None
+    route = await calls.route(tx, request.to_e164, request.from_e164, request.carrier_account)
+    if route is None or not route.tags or request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED:
+        return route
+    route_tags = route.definition.get("route_tags_json")
+    name = rules.route_tag(route_tags, route.tags) if route_tags and is_usable("route_tags_json", route_tags) else None
     flow = ids.parse(Kind.FLOW, name) if name else None
-    return (await routes.tagged(tx, found, flow) if flow else None) or found
+    return (await routes.tagged(tx, route, flow) if flow else None) or route
 
 
 async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
-    """Have the carrier open a stream of a live call; or, when there is no place for it, end the call."""
-    placed = await means.rooms.place(id, means.until_ms, again=again, zone=means.zone)
-    if isinstance(placed, Offer):
-        connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=placed.token, media_url=placed.url)
-        first = await _say_first(db, means.mailboxes, id)
+    """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
+    result = await means.admission.place(id, means.until_ms, again=again, zone=means.zone)
+    if isinstance(result, Offer):
+        connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=result.token, media_url=result.url)
+        first = await _prepare_message(db, means.mailboxes, id)
         if first is not None:
             connect.say_first.CopyFrom(first)
         return Step(connect=connect)
@@ -119,17 +124,17 @@ async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
         if state.status not in rules.LIVE:
             return _hang_up()
         language = await calls.language(tx, id)
-        refusal = rules.no_place(placed.reason, language) or rules.no_room(language)
+        refusal = rules.no_place(result.reason, language) or rules.no_room(language)
         if again:
             after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
             refusal = after if isinstance(after, rules.Refuse) else refusal
         await finish(tx, state, refusal.status, now(), refusal.reason)
-    # Whoever was called is not asked to call again.
-    return _refuse(refusal) if state.direction == "inbound" else _hang_up()
+    # The prompt asks the caller to call again, which makes no sense to the party of an outbound call.
+    return _refusal_step(refusal) if state.direction == "inbound" else _hang_up()
 
 
-async def _say_first(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb2.SayFirst | None:
-    """What the carrier says before the stream that a call was offered; the stream's token waits for that."""
+async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb2.SayFirst | None:
+    """Return what the carrier says before the stream that was offered, and extend the stream's token by that time."""
     async with db.system() as tx:
         due = _due(await calls.lock(tx, id))
         first = await mailboxes.prepare(tx, id, due) if isinstance(due, Message) else None
@@ -139,64 +144,66 @@ async def _say_first(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb2.SayF
 
 
 async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: datetime) -> None:
-    """Record a call whose caller heard an apology at this time, because control was away.  Doing it twice changes
-    nothing.  Raises NotFound.
+    """Record a call that got an apology at this time because control was unavailable; idempotent.
+
+    Raises NotFound.
     """
     async with db.system() as tx:
-        known = await _known(tx, request.call_sid, request.to_e164)
-        if known is not None:
-            # Control took the call, and its answer came too late; unless the carrier has asked again since, and has an answer.
-            if not known.streams_opened and known.created_at <= at:
-                await finish(tx, known, "failed", at, rules.AWAY_REASON)
+        state = await _lock_by_sid(tx, request.call_sid, request.to_e164)
+        if state is not None:
+            # Control routed the call, but its answer came too late.  If the call has a stream, or was created after the
+            # apology, the carrier has requested again and got an answer.
+            if not state.streams_opened and state.created_at <= at:
+                await finish(tx, state, "failed", at, rules.AWAY_REASON)
             return
-        found = await _find(tx, request)
-        if found is not None:
+        route = await _find_route(tx, request)
+        if route is not None:
             apology = rules.Refuse("", None, "failed", rules.AWAY_REASON)
-            await _begin(tx, found, request, apology, at, timedelta(0))
+            await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
-async def _known(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
-    """Lock a call that was stored; its id with another number is nothing that a carrier says.  Raises NotFound."""
+async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
+    """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
     state = await calls.by_sid(tx, call_sid)
     if state is not None and state.to_e164 != to_e164:
-        LOG.warning("a call's id came with another number", call=ids.show(Kind.CALL, state.id))
+        LOG.warning("refused a call's id with another number", call=ids.show(Kind.CALL, state.id))
         raise NotFound("There is no such call to this number.")
     return state
 
 
-async def _facts(tx: Tx, found: calls.RouteRow) -> rules.Facts:
-    stored = found.business_hours_json
+async def _routing_facts(tx: Tx, route: calls.RouteRow) -> rules.Facts:
+    stored = route.business_hours_json
     return rules.Facts(
-        blocked=found.blocked,
-        number_active=found.status == "active",
-        definition=found.definition if found.flow_id else None,
+        blocked=route.blocked,
+        number_active=route.status == "active",
+        definition=route.definition if route.flow_id else None,
         business_hours_json=stored if stored and is_usable("business_hours_json", stored) else None,
-        time_zone=found.time_zone,
-        is_within_plan=await limits.has_room(tx, found.org_id, "minutes"),
+        time_zone=route.time_zone,
+        is_within_plan=await limits.has_room(tx, route.org_id, "minutes"),
     )
 
 
-async def _begin(
+async def _create_call(
     tx: Tx,
-    found: calls.RouteRow,
+    route: calls.RouteRow,
     request: runtime_pb2.RouteCallRequest,
     decision: rules.Decision,
     at: datetime,
     lookup_keep: timedelta,
 ) -> CallState:
-    """Store the call, which may be over at once; or find the one that a duplicate of this request stored."""
-    caller = await _meet(tx, found.org_id, request)
+    """Store the call, and close it at once if it was refused; return the stored one for a duplicate request."""
+    caller = await _upsert_caller(tx, route.org_id, request)
     call = NewCall(
         id=ids.new(),
-        org_id=found.org_id,
+        org_id=route.org_id,
         call_sid=request.call_sid,
         direction="inbound",
         status="ringing",
         from_e164=request.from_e164,
         to_e164=request.to_e164,
-        number_id=found.number_id,
-        flow_id=found.flow_id,
-        flow_version=found.flow_version,
+        number_id=route.number_id,
+        flow_id=route.flow_id,
+        flow_version=route.flow_version,
         contact_id=caller.id if caller else None,
         caller_verification=word(calls_pb2.CallerVerification, request.caller_verification),
         created_at=at,
@@ -209,7 +216,7 @@ async def _begin(
             and not isinstance(decision, rules.Reject)
             and rules.owes_lookup(caller.looked_up_at, at, lookup_keep)
         ):
-            await jobs.enqueue(tx, LOOK_UP_CONTACT, found.org_id, caller.id)
+            await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
             await calls.owe(tx, call.id, stored(decision), due=True)
         elif not isinstance(decision, rules.Connect):
@@ -220,21 +227,21 @@ async def _begin(
     return state
 
 
-async def _meet(tx: Tx, org: UUID, request: runtime_pb2.RouteCallRequest) -> Met | None:
-    """The caller's contact; a caller who withholds the number has none."""
+async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallRequest) -> Met | None:
+    """Create or update the caller's contact; return None if the number is withheld."""
     if bad_e164(request.from_e164):
         return None
     name = request.caller_name if request.HasField("caller_name") else None
     return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
 
 
-def _refuse(decision: rules.Refuse | rules.Reject) -> Step:
+def _refusal_step(decision: rules.Refuse | rules.Reject) -> Step:
     if isinstance(decision, rules.Reject):
         return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
-    return _say(decision.text, decision.language)
+    return _say_and_hang_up(decision.text, decision.language)
 
 
-def _say(text: str, language: str | None) -> Step:
+def _say_and_hang_up(text: str, language: str | None) -> Step:
     return Step(say=runtime_pb2.SayAndHangUp(text=text, language=language))
 
 
@@ -243,55 +250,58 @@ def _hang_up() -> Step:
 
 
 async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) -> Step:
-    """The next step for a call whose stream has closed.  Raises NotFound."""
+    """Return the next step for a call with a closed stream.  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
         if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
             raise NotFound("There is no such call.")
         if request.carrier_status in rules.CARRIER_ENDINGS and state.owed_due and state.status in rules.LIVE:
-            await finish(tx, state, "completed", now(), "caller")  # while the stream was left
+            # The caller hung up while the stream was left.
+            await finish(tx, state, "completed", now(), "caller")
             return _hang_up()
-        step = await _next(tx, means, state)
+        step = await _take_step(tx, means, state)
     return step or await offer(db, means, state.id, again=True)
 
 
 async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
-    """The next step for a call whose dial is over; asked again, it is the same.  Raises NotFound."""
+    """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
     async with db.system() as tx:
         state = await dialing.ended(tx, request, now(), apologized=False)
+        # A repeated request: the call is in its next stream already.
         if state.node is not None:
-            return _hang_up()  # the carrier has had its answer, and the call is in its next stream
-        step = await _next(tx, means, state)
+            return _hang_up()
+        step = await _take_step(tx, means, state)
     return step or await offer(db, means, state.id, again=True)
 
 
 async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
-    """Record the end of a dial that control was away for; doing it twice changes nothing.  Raises NotFound."""
+    """Record the end of a dial that ended while control was unavailable; idempotent.  Raises NotFound."""
     async with db.system() as tx:
         await dialing.ended(tx, request, at, apologized=True)
 
 
-async def _next(tx: Tx, means: Means, state: CallState) -> Step | None:
-    """What a locked call does next; None: it has another stream, if there is a place for it."""
+async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
+    """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in rules.LIVE:
         if (step := await dialing.dial(tx, state, due, means.ring_seconds)) is not None:
             return step
-        due = None  # it is over: nothing is owed
+        due = None  # the transfer is over
     match rules.after_stream(state.status, _streams(state), language, due):
         case Message():
             return None
-        case rules.Connect():  # its agent is back
+        case rules.Connect():
+            # The agent of the next stream decides anew.
             await record.forget_owed(tx, state, now())
             return None
         case rules.Refuse() as apology:
             await finish(tx, state, apology.status, now(), apology.reason)
-            return _refuse(apology) if state.direction == "inbound" else _hang_up()
-    return await _part(tx, means, state, due)
+            return _refusal_step(apology) if state.direction == "inbound" else _hang_up()
+    return await _closing_step(tx, means, state, due)
 
 
-async def _part(tx: Tx, means: Means, state: CallState, due: Owed | None) -> Step:
-    """A call that is over: hang up, after the mailbox's last words if it could not say them itself."""
+async def _closing_step(tx: Tx, means: Means, state: CallState, due: Owed | None) -> Step:
+    """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
     last = await means.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
     return Step(say=last) if last is not None else _hang_up()
 
@@ -302,21 +312,22 @@ def _streams(state: CallState) -> rules.Streams:
 
 
 def _due(state: CallState) -> Owed | None:
-    owed = read(state.owed)
-    return owed if is_due(owed, marked=state.owed_due) else None
+    step = read(state.owed)
+    return step if is_due(step, marked=state.owed_due) else None
 
 
 async def carrier_status(
     db: Db, call_sid: str, to_e164: str, carrier_status: str, lasted_seconds: int | None = None
 ) -> None:
-    """Take the carrier's status of a call.  It closes a call that never had a stream; any other is closed by the end of
-    its stream, or by the sweep when that is never reported.  Raises NotFound.
+    """Record the carrier's status of a call, and close the call if it ended without ever having a stream.
+
+    Any other call is closed by the end of its stream, or by the sweep if that is never reported.  Raises NotFound.
     """
     ended = rules.CARRIER_ENDINGS.get(carrier_status)
     if ended is None:
         return
     async with db.system() as tx:
-        state = await _known(tx, call_sid, to_e164)
+        state = await _lock_by_sid(tx, call_sid, to_e164)
         if state is not None and lasted_seconds is not None:
             await usage.lasted(tx, state, lasted_seconds)
         if state is None or state.status not in rules.LIVE:

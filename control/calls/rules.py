@@ -1,4 +1,4 @@
-"""What happens to calls.  Pure: facts in, decisions out."""
+"""Rules of calls: routing, next steps, endings, limits.  Pure: facts in, decisions out."""
 
 import json
 import math
@@ -14,36 +14,38 @@ from control.calls.owed import Message, Owed
 from control.calls.sentences import Sentence, sentence, spoken
 from hum.v1 import runtime_pb2
 
-#: An ended call is summarized, judged and indexed for search, before all other jobs.
+#: The job that summarizes, judges and indexes an ended call; its priority is above all other jobs.
 AFTER_CALL = Job("after_call", concurrency=32, per_organization=8, priority=100, timeout_seconds=180)
 
 
 LIVE = ("queued", "ringing", "in_progress")
-#: How many streams a call may open within STREAMS_WITHIN: streams lost minutes apart are no reason to end a call, streams
-#: lost one after the other are.
+#: How many streams a call may open within STREAMS_WITHIN before it is ended; streams that are lost minutes apart don't
+#: end it.
 MAX_STREAMS, STREAMS_WITHIN = 3, timedelta(minutes=1)
-#: How often the carrier is told in vain to open one: where processes share a port, it may come to one that takes no more
-#: calls although another would.
+#: How many offered streams may fail to open: where processes share a port, the kernel may choose a process that takes
+#: no more calls although another one does.
 MAX_OFFERS = 12
 #: More turns than any stream has.
 TURNS_OF_A_STREAM = 100_000
-#: How many tool runs a call may have, and how many failures of one tool: one correction, then no more.
+#: How many tool runs a call may have, and how many failures of one tool: the model may correct itself once.
 MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
-#: How many entries on the keypad a call keeps, and how many keys of each.
-MOST_KEYPAD_ENTRIES, MOST_KEYS = 500, 64
-#: How many sounds a call keeps that did not stop its agent, as a media process tells of one stream (`media/core/refusals.py`).
-MOST_REFUSED_ONSETS = 50
+#: How many keypad entries are stored of a call, and how many keys of each.
+MAX_KEYPAD_ENTRIES, MAX_KEYS = 500, 64
+#: How many refused onsets are stored of a call, as many as a media process reports of a stream
+#: (`media/core/refusals.py`).
+MAX_REFUSED_ONSETS = 50
 KEYS = frozenset("0123456789*#ABCD")
-#: How often a call may be handed to another flow's agent: agents that hand it back and forth come to an end.
+#: How often a call may be handed to another flow's agent, so that agents can't hand it back and forth for ever.
 MAX_FLOW_SWITCHES = 5
-#: How long a report that could not be stored is kept for investigation.
+#: How long a quarantined report is retained for investigation.
 KEEP_SET_ASIDE = timedelta(days=30)
-#: How long a media process that is gone is remembered: longer than any call.
+#: How long the row of a media process that is gone is retained: longer than any call.
 KEEP_LINKS = timedelta(days=7)
-#: How much of the conversation so far the agent of a call's next stream is given: turns, characters of each, and in all.
+#: How much of the conversation the agent of a call's next stream gets: turns, characters of each, characters in all.
 RECENT_TURNS, RECENT_TURN_CHARS, RECENT_CHARS = 100, 2_000, 20_000
 
-#: Why a stream ended -> the call's status.  `carrier_lost` is not here: then the carrier decides what happens.
+#: Reason of a stream's end -> the call's status.  `carrier_lost` is missing, since then the carrier decides what
+#: happens.
 ENDINGS: Mapping[str, str] = {
     "caller": "completed",
     "connection_lost": "completed",
@@ -62,7 +64,7 @@ ENDINGS: Mapping[str, str] = {
     "carrier_protocol": "failed",
 }
 STREAM_LOST = "carrier_lost"
-#: Why a call ended that nobody could answer, since control was away.
+#: The `end_reason` of a call that was not answered because control was unavailable.
 AWAY_REASON = "control_away"
 #: The carrier's status of a call that was answered.
 ANSWERED = "in-progress"
@@ -78,12 +80,12 @@ CARRIER_ENDINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Connect the caller to the agent."""
+    """The decision to connect the caller to the agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Say a sentence, in its language if that is known, and hang up; the call is recorded with this status and reason."""
+    """The decision to speak a prompt, in its language if known, and hang up, with the call's status and reason."""
 
     text: str
     language: str | None
@@ -93,7 +95,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Don't answer."""
+    """The decision not to answer, with the call's status and `end_reason`."""
 
     status: str
     reason: str
@@ -104,11 +106,12 @@ Decision = Connect | Message | Refuse | Reject
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What routing knows about an inbound call to one of our numbers."""
+    """The facts by which an inbound call to one of our numbers is routed."""
 
     blocked: bool
     number_active: bool
-    definition: Mapping[str, Any] | None  # of the number's voice flow, if it has one
+    #: The definition of the number's voice flow, if it has one.
+    definition: Mapping[str, Any] | None
     business_hours_json: str | None
     time_zone: str
     #: The organization's plan allows another minute.
@@ -116,41 +119,41 @@ class Facts:
 
 
 def route(facts: Facts, now: datetime) -> Decision:
-    """Decide what to do with an inbound call; whether there is a place for it is not known yet."""
+    """Decide what to do with an inbound call, before its admission to a media process."""
     if facts.blocked:
         return Reject("blocked", "blocked")
     flow = facts.definition
     language = flow.get("language") if flow else None
     if flow is None or not facts.number_active:
-        return Refuse(*sentence(Sentence.NOBODY, language), "failed", "no_flow")
+        return Refuse(*sentence(Sentence.UNAVAILABLE, language), "failed", "no_flow")
     if not facts.is_within_plan:
-        return Refuse(*sentence(Sentence.NOBODY, language), "failed", "plan_limit")
+        return Refuse(*sentence(Sentence.UNAVAILABLE, language), "failed", "plan_limit")
     return Connect() if is_open(facts.business_hours_json, facts.time_zone, now) else after_hours(flow)
 
 
 def is_open(business_hours_json: str | None, time_zone: str, now: datetime) -> bool:
-    """Whether calls are answered now; without hours they always are."""
+    """Tell whether calls are answered now; without hours they always are."""
     return not business_hours_json or hours.is_open(hours.parse(business_hours_json, time_zone), now)
 
 
 def after_hours(flow: Mapping[str, Any]) -> Decision:
-    """What a caller gets who calls outside the hours of the flow that would have answered."""
+    """Decide what to do with a call outside the business hours of its flow."""
     if flow.get("voicemail_enabled"):
         return Message("after_hours")
     language = flow.get("language")
-    if own := flow.get("after_hours_message"):
-        return Refuse(own, spoken(language) if language else None, "completed", "after_hours")
+    if message := flow.get("after_hours_message"):
+        return Refuse(message, spoken(language) if language else None, "completed", "after_hours")
     return Refuse(*sentence(Sentence.CLOSED, language), "completed", "after_hours")
 
 
 def route_tag(route_tags_json: str, tags: Sequence[str]) -> str | None:
-    """The flow that answers a contact with these tags, by the first member of the map that is one of them; None: no other."""
-    own = {tag.casefold() for tag in tags}
+    """Return the flow of the map's first entry that is one of the contact's tags, or None."""
+    contact_tags = {tag.casefold() for tag in tags}
     routes = json.loads(route_tags_json)
-    return next((str(flow) for tag, flow in routes.items() if tag.casefold() in own), None)
+    return next((str(flow) for tag, flow in routes.items() if tag.casefold() in contact_tags), None)
 
 
-#: Why a call gets no place -> its status.
+#: Reason of a refused admission -> the call's status.
 NO_PLACE: Mapping[str, str] = {
     capacity.NO_CAPACITY: "failed",
     capacity.OF_CALLER: "busy",
@@ -159,25 +162,25 @@ NO_PLACE: Mapping[str, str] = {
 
 
 def no_place(reason: str | None, language: str | None) -> Refuse | None:
-    """What the caller gets when there is no place for the call; None for any other reason."""
+    """Return the refusal of a call without a place; None for a reason that is not about places."""
     if reason is None or reason not in NO_PLACE:
         return None
     return Refuse(*sentence(Sentence.BUSY, language), NO_PLACE[reason], reason)
 
 
 def no_room(language: str | None) -> Refuse:
-    """No media process takes the call."""
+    """Return the refusal of a call that no media process takes."""
     return Refuse(*sentence(Sentence.BUSY, language), "failed", capacity.NO_CAPACITY)
 
 
 def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
-    """Whether a caller is due for a lookup at the carrier: the last one is older than `keep`.  Zero: never."""
+    """Tell whether a caller's last carrier lookup is older than `keep`, or missing.  With zero, return False."""
     return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """How often a call's stream was offered to the carrier and opened, without the streams that were left on purpose.
+    """The numbers of a call's streams that were offered and opened, without those that were left on purpose.
 
     `lately`: how many were opened within STREAMS_WITHIN.
     """
@@ -190,9 +193,9 @@ class Streams:
 def after_stream(
     status: str, streams: Streams, language: str | None, due: Owed | None = None, *, full: bool = False
 ) -> Connect | Refuse | Owed | None:
-    """What to do with a call whose stream has closed, or was refused; None for a call that is over.
+    """Decide what to do with a call after its stream has closed or was refused; None for a call that is over.
 
-    `due`: what its last stream was left for.  `full`: no media process takes another call.
+    `due`: the step for which its last stream was left.  `full`: no media process takes another call.
     """
     if status not in LIVE:
         return None
@@ -205,18 +208,18 @@ def after_stream(
     return Refuse(*sentence(Sentence.APOLOGY, language), "failed", "stream_lost")
 
 
-def lost(
+def orphan_ending(
     *, joined: bool, was_answered: bool, carrier_status: str | None, is_long_lost: bool, dialled: str | None = None
 ) -> tuple[str, str] | None:
-    """What became of a call that nobody has, as status and reason; None while it may go on.
+    """Return the final status and reason of an orphaned call, or None if it may still be live.
 
-    `was_answered`: the carrier told its status, or (None) that it knows no such call.  `is_long_lost`: a media process that
-    had it would have reported its end by now, as it does once control is back.  `dialled`: of a call in a dial, which only
-    the carrier has, and for hours perhaps: why it ended if it did.
+    `was_answered`: the carrier returned the call's status, or (None) that it has no such call.  `is_long_lost`: enough
+    time has passed for a media process to report the call's end, even after an outage of control.  `dialled`: for a
+    call in a dial, which only the carrier has, perhaps for hours: the reason if it has ended.
     """
     if dialled is not None:
-        goes_on = carrier_status is not None and carrier_status not in CARRIER_ENDINGS
-        return ("completed", dialled) if was_answered and not goes_on else None
+        is_live = carrier_status is not None and carrier_status not in CARRIER_ENDINGS
+        return ("completed", dialled) if was_answered and not is_live else None
     if not is_long_lost and (joined or not was_answered):
         return None
     if was_answered and carrier_status is not None:
@@ -228,8 +231,9 @@ def lost(
 
 
 def not_connected(refusal: str | None) -> tuple[str, str]:
-    """What becomes of a call from a browser that never had a stream, as status and reason; None: its media process has not
-    answered in time.
+    """Return the status and reason of a browser's call that never had a stream.
+
+    `refusal`: the kind of the media process's reply; None if none came in time.
     """
     match refusal:
         case None:
@@ -243,7 +247,10 @@ def not_connected(refusal: str | None) -> tuple[str, str]:
 
 
 def hung_up(*, joined: bool, was_going_on: bool, placed: bool = False) -> tuple[str, str]:
-    """What becomes of a call that somebody ends at the carrier, as status and reason.  `placed`: we called."""
+    """Return the status and reason of a call that a person ends at the carrier.
+
+    `was_going_on`: the carrier still had the call.  `placed`: the call is outbound.
+    """
     status = "completed" if joined else "canceled"
     if was_going_on or (placed and not joined):
         return status, "hang_up"
@@ -251,9 +258,9 @@ def hung_up(*, joined: bool, was_going_on: bool, placed: bool = False) -> tuple[
 
 
 def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: int) -> runtime_pb2.Report:
-    """A report of a later stream, moved from its stream's own count of turns and milliseconds to the call's.
+    """Return a stream's report with its turn numbers and milliseconds moved from the stream's count to the call's.
 
-    Turns of different streams never share a number, however late they come, and stay in the order of speech.
+    So turns of different streams never share a number, however late they arrive, and stay in the order of speech.
     """
     turns = (stream_number - 1) * TURNS_OF_A_STREAM
     if turns == offset_ms == 0:
@@ -286,34 +293,35 @@ def placed_in_call(report: runtime_pb2.Report, stream_number: int, offset_ms: in
 
 
 def keys(pressed: str) -> str:
-    """The keys among these characters, in their order; at most `MOST_KEYS`."""
-    return "".join(key for key in pressed if key in KEYS)[:MOST_KEYS]
+    """Return the keys among these characters, in their order, at most `MAX_KEYS`."""
+    return "".join(key for key in pressed if key in KEYS)[:MAX_KEYS]
 
 
-def recent_turns(heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The latest turns (role, text), oldest first, that the agent of a call's next stream is given."""
-    kept: list[tuple[str, str]] = []
-    room = RECENT_CHARS
-    for role, text in reversed(heard):
-        text = text[-RECENT_TURN_CHARS:]  # its end is where the conversation stands
-        room -= len(text)
-        if room < 0:
+def recent_turns(turns_heard: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the latest turns (role, text), oldest first, for the agent of a call's next stream."""
+    recent: list[tuple[str, str]] = []
+    remaining_chars = RECENT_CHARS
+    for role, text in reversed(turns_heard):
+        # The end of a turn is the latest state of the conversation.
+        text = text[-RECENT_TURN_CHARS:]
+        remaining_chars -= len(text)
+        if remaining_chars < 0:
             break
-        kept.append((role, text))
-    return kept[::-1]
+        recent.append((role, text))
+    return recent[::-1]
 
 
 def instructions(
     definition: Mapping[str, Any],
     organization: str,
     time_zone: str,
-    who: str,
+    caller_context: str,
     now: datetime,
     *,
     is_open: bool = True,
     task: str = "",
 ) -> str:
-    """The model's instructions: the flow's prompt, the language, the time, why it calls, and who is calling."""
+    """Return the model's instructions: the flow's prompt, language, time, outbound task and caller context."""
     parts = [definition.get("system_prompt") or f"You answer the phone of {organization}. Be brief and helpful."]
     if language := definition.get("language"):
         parts.append(f"Speak {language} unless the caller speaks another language.")
@@ -324,19 +332,20 @@ def instructions(
     parts.append(prompting.clock(now, time_zone))
     if not is_open:
         parts.append("The business is closed now. Offer no transfer to anybody, whatever was said above.")
-    parts += [task, who]
+    parts += [task, caller_context]
     return "\n\n".join(filter(None, parts))
 
 
 def percentile(values: Sequence[int], share: float) -> int:
-    """The nearest-rank percentile of a sequence that is not empty."""
+    """Return the nearest-rank percentile of a sequence that is not empty."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def seconds_left(longest: int, answered_at: datetime | None, at: datetime) -> int:
-    """How long a stream that begins now may last: a call's longest time is counted from its answer, over all its streams.  At
-    least a second, in which its goodbye begins.
+    """Return how many seconds a stream that begins now may last.
+
+    A call's limit counts from its answer, over all its streams.  At least 1, so that the goodbye begins.
     """
-    lasted = (at - answered_at).total_seconds() if answered_at else 0.0
-    return max(1, longest - max(0, int(lasted)))
+    lasted_seconds = (at - answered_at).total_seconds() if answered_at else 0.0
+    return max(1, longest - max(0, int(lasted_seconds)))

@@ -1,11 +1,11 @@
-"""What a browser's offer must be before a media process sees it.  Pure."""
+"""Checks of a browser's SDP offer before a media process gets it.  Pure."""
 
 MAX_LINES, MAX_LINE_CHARS, MAX_CANDIDATES = 400, 1_000, 50
-NEEDED = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:")
+REQUIRED_LINES = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:")
 
 
 def fault(sdp: str) -> str | None:
-    """What is wrong with an offer, as the end of a sentence; None if a media process may try it."""
+    """Return what is wrong with an offer, as the end of a sentence, or None."""
     lines = sdp.splitlines()
     if not lines or lines[0] != "v=0":
         return "must be an SDP offer, which begins with v=0"
@@ -18,7 +18,7 @@ def fault(sdp: str) -> str | None:
         return "must have exactly one section, of audio"
     if sum(line.startswith("a=candidate:") for line in lines) > MAX_CANDIDATES:
         return f"must have at most {MAX_CANDIDATES} candidates"
-    if missing := [each for each in NEEDED if not any(line.startswith(each) for line in lines)]:
+    if missing := [prefix for prefix in REQUIRED_LINES if not any(line.startswith(prefix) for line in lines)]:
         return f"must have {missing[0].rstrip(':')}"
     if not any(line.startswith("a=rtpmap:") and "opus/48000" in line.lower() for line in lines):
         return "must offer Opus"

@@ -1,4 +1,4 @@
-"""What a caller hears when no agent can speak, in the language of the flow.  Pure."""
+"""Prompts for callers when no agent can speak, in the language of the flow.  Pure."""
 
 from enum import Enum, auto
 
@@ -8,8 +8,10 @@ _REGIONS = {"en": "en-US", "es": "es-ES", "fr": "fr-FR", "de": "de-DE", "it": "i
 
 
 class Sentence(Enum):
+    """A prompt."""
+
     NOT_IN_SERVICE = auto()
-    NOBODY = auto()
+    UNAVAILABLE = auto()
     CLOSED = auto()
     APOLOGY = auto()
     BUSY = auto()
@@ -18,14 +20,14 @@ class Sentence(Enum):
 _TEXTS = {
     "en": {
         Sentence.NOT_IN_SERVICE: "We are sorry, this number is not in service. Goodbye.",
-        Sentence.NOBODY: "We are sorry, nobody can take your call at the moment. Goodbye.",
+        Sentence.UNAVAILABLE: "We are sorry, nobody can take your call at the moment. Goodbye.",
         Sentence.CLOSED: "Thank you for calling. We are closed at the moment. Please call again during our business "
         "hours. Goodbye.",
         Sentence.APOLOGY: "We are sorry, something went wrong on our side. Please call again in a little while. Goodbye.",
         Sentence.BUSY: "We are sorry, all our lines are busy at the moment. Please call again in a little while. Goodbye.",
     },
     "es": {
-        Sentence.NOBODY: "Lo sentimos, en este momento nadie puede atender su llamada. Adiós.",
+        Sentence.UNAVAILABLE: "Lo sentimos, en este momento nadie puede atender su llamada. Adiós.",
         Sentence.CLOSED: "Gracias por llamar. En este momento estamos cerrados. Por favor, vuelva a llamar en nuestro "
         "horario de atención. Adiós.",
         Sentence.APOLOGY: "Lo sentimos, ha habido un problema por nuestra parte. Por favor, vuelva a llamar en unos "
@@ -34,7 +36,7 @@ _TEXTS = {
         "unos minutos. Adiós.",
     },
     "fr": {
-        Sentence.NOBODY: "Nous sommes désolés, personne ne peut prendre votre appel pour le moment. Au revoir.",
+        Sentence.UNAVAILABLE: "Nous sommes désolés, personne ne peut prendre votre appel pour le moment. Au revoir.",
         Sentence.CLOSED: "Merci de votre appel. Nous sommes actuellement fermés. Veuillez rappeler pendant nos heures "
         "d'ouverture. Au revoir.",
         Sentence.APOLOGY: "Nous sommes désolés, un problème est survenu de notre côté. Veuillez rappeler dans quelques "
@@ -43,7 +45,7 @@ _TEXTS = {
         "instants. Au revoir.",
     },
     "de": {
-        Sentence.NOBODY: "Es tut uns leid, im Moment kann niemand Ihren Anruf entgegennehmen. Auf Wiederhören.",
+        Sentence.UNAVAILABLE: "Es tut uns leid, im Moment kann niemand Ihren Anruf entgegennehmen. Auf Wiederhören.",
         Sentence.CLOSED: "Vielen Dank für Ihren Anruf. Wir haben zurzeit geschlossen. Bitte rufen Sie während unserer "
         "Öffnungszeiten wieder an. Auf Wiederhören.",
         Sentence.APOLOGY: "Es tut uns leid, bei uns ist ein Fehler aufgetreten. Bitte rufen Sie gleich noch einmal an. "
@@ -52,7 +54,7 @@ _TEXTS = {
         "an. Auf Wiederhören.",
     },
     "it": {
-        Sentence.NOBODY: "Siamo spiacenti, al momento nessuno può rispondere alla Sua chiamata. Arrivederci.",
+        Sentence.UNAVAILABLE: "Siamo spiacenti, al momento nessuno può rispondere alla Sua chiamata. Arrivederci.",
         Sentence.CLOSED: "Grazie per aver chiamato. Al momento siamo chiusi. La preghiamo di richiamare durante l'orario "
         "di apertura. Arrivederci.",
         Sentence.APOLOGY: "Siamo spiacenti, si è verificato un problema da parte nostra. La preghiamo di richiamare tra "
@@ -61,7 +63,7 @@ _TEXTS = {
         "poco. Arrivederci.",
     },
     "pt": {
-        Sentence.NOBODY: "Lamentamos, neste momento ninguém pode atender a sua chamada. Adeus.",
+        Sentence.UNAVAILABLE: "Lamentamos, neste momento ninguém pode atender a sua chamada. Adeus.",
         Sentence.CLOSED: "Obrigado por ligar. Neste momento estamos fechados. Por favor, volte a ligar no nosso horário "
         "de atendimento. Adeus.",
         Sentence.APOLOGY: "Lamentamos, ocorreu um problema do nosso lado. Por favor, volte a ligar dentro de momentos. "
@@ -72,13 +74,13 @@ _TEXTS = {
 }
 
 
-def sentence(which: Sentence, language: str | None) -> tuple[str, str]:
-    """The text, and the language to say it in: the flow's (BCP 47) where we have the sentence in it, else English."""
+def sentence(prompt: Sentence, language: str | None) -> tuple[str, str]:
+    """Return a prompt's text and its language: the flow's (BCP 47) if the prompt exists in it, else English."""
     base = (language or FALLBACK).partition("-")[0].lower()
-    text = _TEXTS.get(base, {}).get(which)
-    return (_TEXTS[FALLBACK][which], _REGIONS[FALLBACK]) if text is None else (text, spoken(language or base))
+    text = _TEXTS.get(base, {}).get(prompt)
+    return (_TEXTS[FALLBACK][prompt], _REGIONS[FALLBACK]) if text is None else (text, spoken(language or base))
 
 
 def spoken(language: str) -> str:
-    """A language as the carrier's <Say> takes it; one without a region gets its usual one."""
+    """Return a language as the carrier's <Say> takes it, with the usual region if it has none."""
     return _REGIONS.get(language.lower(), language)

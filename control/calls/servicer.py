@@ -12,7 +12,7 @@ from control.base.wire import moment, word
 from control.boundary import Call
 from control.calls import present, recordings
 from control.calls.browser import BrowserCalls
-from control.calls.ears import Ears
+from control.calls.ears import ListenerStreams
 from control.calls.listening import Listening
 from control.calls.live import LiveCall
 from control.calls.peaks import PeaksReader
@@ -32,7 +32,7 @@ from storage import recordings as stored
 from storage.call_records import Filter, Query
 from storage.recordings import RecordingRow
 
-#: Of a file without an end: the gateway ends it when it drains, and nobody on the way may keep or collect it.
+#: Headers of an endless file: the gateway ends it when it drains, and proxies must not cache or buffer it.
 ENDLESS = (
     (rpc.STREAM, "open"),
     (f"{rpc.HTTP_PREFIX}cache-control", "no-store"),
@@ -41,28 +41,31 @@ ENDLESS = (
 
 
 class CallsServicer:
-    def __init__(self, deps: Deps, settings: CallsSettings, ears: Ears, callers: Callers) -> None:
+    """The servicer of calls."""
+
+    def __init__(self, deps: Deps, settings: CallsSettings, listeners: ListenerStreams, callers: Callers) -> None:
         self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
         self._live = partial(LiveCall, deps.db, deps.bus, settings, deps.stopping)
         self._transfers = Transfers(deps.db, deps.bus, deps.outside.carrier, settings)
-        self._listening = Listening(deps, settings, ears)
+        self._listening = Listening(deps, settings, listeners)
         self._supervision = Supervision(deps.db, deps.bus, deps.outside.carrier, settings)
         self._peaks = PeaksReader(deps.files)
         self._browsers = BrowserCalls(deps.db, deps.bus, settings, callers)
 
     async def ListCalls(self, request: pb.ListCallsRequest, call: Call) -> pb.ListCallsResponse:
-        place, count = self._cursors.read(request), paging.rows_to_fetch(request)
-        by, before = _filter(request), (place[0], place[1]) if place else None
+        cursor, count = self._cursors.read(request), paging.rows_to_fetch(request)
+        filters, before = _filter(request), (cursor[0], cursor[1]) if cursor else None
         if request.q:
-            found = await call_records.search(call.tx, Query(request.q, phone.digits(request.q)), by, before, count)
+            query = Query(request.q, phone.digits(request.q))
+            rows = await call_records.search(call.tx, query, filters, before, count)
         else:
-            found = await call_records.page(call.tx, by, before, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.created_at, row.id))
-        return pb.ListCallsResponse(calls=[present.listed(row) for row in rows], next_cursor=more)
+            rows = await call_records.page(call.tx, filters, before, count)
+        page, more = self._cursors.cut(request, rows, lambda row: (row.created_at, row.id))
+        return pb.ListCallsResponse(calls=[present.listed(row) for row in page], next_cursor=more)
 
     async def GetCall(self, request: pb.GetCallRequest, call: Call) -> pb.GetCallResponse:
-        most = request.turns if request.HasField("turns") else None
-        row = await call_records.detail(call.tx, ids.require(Kind.CALL, request.id), most)
+        max_turns = request.turns if request.HasField("turns") else None
+        row = await call_records.detail(call.tx, ids.require(Kind.CALL, request.id), max_turns)
         first = row.turns[0].seq if row.turns else None
         before = pb.ListCallTurnsRequest(call_id=request.id)
         earlier = self._cursors.make(before, first) if row.has_earlier and first is not None else None
@@ -70,11 +73,9 @@ class CallsServicer:
 
     async def ListCallTurns(self, request: pb.ListCallTurnsRequest, call: Call) -> pb.ListCallTurnsResponse:
         id = (await calls.look(call.tx, ids.require(Kind.CALL, request.call_id))).id
-        found = await call_records.latest_turns(
-            call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request)
-        )
-        rows, more = self._cursors.cut(request, found, lambda row: (row.seq,))
-        return pb.ListCallTurnsResponse(turns=[present.turn(row) for row in rows], next_cursor=more)
+        rows = await call_records.latest_turns(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        page, more = self._cursors.cut(request, rows, lambda row: (row.seq,))
+        return pb.ListCallTurnsResponse(turns=[present.turn(row) for row in page], next_cursor=more)
 
     async def PlaceBrowserCall(self, request: pb.PlaceBrowserCallRequest, call: Call) -> pb.PlaceBrowserCallResponse:
         id, answer = await self._browsers.place(call.who, request, call.request_id)
@@ -116,10 +117,10 @@ class CallsServicer:
 
     async def TransferCall(self, request: pb.TransferCallRequest, call: Call) -> pb.TransferCallResponse:
         if request.flow_id:
-            return pb.TransferCallResponse(call=await self._handed_over(request, call))
-        return pb.TransferCallResponse(call=await self._transferred(request, call, "transferCall"))
+            return pb.TransferCallResponse(call=await self._hand_over(request, call))
+        return pb.TransferCallResponse(call=await self._transfer(request, call, "transferCall"))
 
-    async def _handed_over(self, request: pb.TransferCallRequest, call: Call) -> pb.CallDetail:
+    async def _hand_over(self, request: pb.TransferCallRequest, call: Call) -> pb.CallDetail:
         if request.to_e164 or request.label:
             raise InvalidRequest([FieldError("flow_id", "give either this, to or label")])
         id = ids.require(Kind.CALL, request.id)
@@ -128,9 +129,9 @@ class CallsServicer:
             return present.detailed(await call_records.detail(tx, id))
 
     async def TakeOverCall(self, request: pb.TakeOverCallRequest, call: Call) -> pb.TakeOverCallResponse:
-        return pb.TakeOverCallResponse(call=await self._transferred(request, call, "takeOverCall"))
+        return pb.TakeOverCallResponse(call=await self._transfer(request, call, "takeOverCall"))
 
-    async def _transferred(
+    async def _transfer(
         self, request: pb.TransferCallRequest | pb.TakeOverCallRequest, call: Call, action: str
     ) -> pb.CallDetail:
         id = ids.require(Kind.CALL, request.id)
@@ -156,24 +157,24 @@ class CallsServicer:
             async with self._db.tenant(call.who.org_id) as tx:
                 return await stored.of_call(tx, id)
 
-        async def is_there() -> bool:
+        async def exists() -> bool:
             return bool(await streams())
 
-        found = await streams()
-        if not found:
+        rows = await streams()
+        if not rows:
             raise NotFound("The call has no recording.")
-        pieces = await recordings.joined(self._peaks.files, found)
-        rechecks = Rechecks(is_there, self._settings.recheck_seconds)
+        pieces = await recordings.joined(self._peaks.files, rows)
+        rechecks = Rechecks(exists, self._settings.recheck_seconds)
         async for body in recordings.send(call.context, self._peaks.files, pieces, request.range, rechecks):
             yield body
 
     async def GetCallPeaks(self, request: pb.GetCallPeaksRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.CALL, request.id)
         async with self._db.tenant(call.who.org_id) as tx:
-            found, is_final = await stored.of_call(tx, id), await stored.is_final(tx, id)
-        if not found:
+            rows, is_final = await stored.of_call(tx, id), await stored.is_final(tx, id)
+        if not rows:
             raise NotFound("The call has no recording.")
-        packed = await self._peaks.of_call(found)
+        packed = await self._peaks.of_call(rows)
         async for body in recordings.send_bytes(call.context, packed, is_final=is_final):
             yield body
 
@@ -195,7 +196,7 @@ def _filter(request: pb.ListCallsRequest) -> Filter:
 
 
 def _id(kind: Kind, text: str) -> UUID | None:
-    """An id to filter by; an invalid one matches nothing."""
+    """Return an id to filter by, None for an empty text; an invalid one matches nothing."""
     return (ids.parse(kind, text) or UUID(int=0)) if text else None
 
 

@@ -1,4 +1,4 @@
-"""Opens the session of a stream that presents its token: the agent's instructions, clips and tools."""
+"""The session of a stream that presents its token: the agent's instructions, clips and tools."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -29,22 +29,23 @@ from storage.db import Db, Tx
 
 MAX_CALL_SECONDS = 1800
 LIMIT_WARNING_SECONDS = 60
-#: The clips that only begin a call.
+#: The clips that are only played at the beginning of a call.
 OPENING = frozenset({"announcement", "greeting", "resumed"})
-#: A shorter gap in a call passes for a breath; of it, what was under way may have been reported half a second before it began.
-NOTICED = timedelta(seconds=1.5)
+#: The caller takes a shorter gap for a pause.  Unfinished turns may have been reported half a second before the gap
+#: began.
+NOTICEABLE_GAP = timedelta(seconds=1.5)
 
 
 @dataclass(frozen=True, slots=True)
-class _Earlier:
-    """What the call's earlier streams left: turns (role, text), oldest first; and when the last one broke off in a turn."""
+class _History:
+    """The turns (role, text) of earlier streams, oldest first, and when the last stream was lost during a turn."""
 
     turns: Sequence[tuple[str, str]] = ()
-    broke_off_at: datetime | None = None
+    interrupted_at: datetime | None = None
 
 
 class Sessions:
-    """Opens the sessions of calls."""
+    """The opening of calls' sessions."""
 
     def __init__(self, db: Db, settings: CallsSettings, tools: Registry) -> None:
         self._db, self._settings, self._tools = db, settings, tools
@@ -52,26 +53,29 @@ class Sessions:
         self._mailboxes = Mailboxes(self._choices)
 
     async def open(self, request: pb.OpenSessionRequest) -> pb.OpenSessionResponse:
-        """Spend the token.  Raises NotFound for one that is spent, expired, or another call's."""
+        """Spend a stream's token and return its session.
+
+        Raises NotFound for a token that is spent, expired, or another call's.
+        """
         async with self._db.system() as tx:
             token = secrets.token_hash(request.token)
-            # A call from a browser is known to no carrier, and goes by its own id.
+            # A browser's call has no carrier's id, and sends its own.
             call = ids.parse(Kind.CALL, request.call_sid)
             call_sid = str(call) if call else request.call_sid
             spent = await calls.spend_token(tx, token, call_sid, request.stream_sid, request.node)
             row = await calls.session(tx, spent.id) if spent else None
-            earlier = await _earlier(tx, spent) if spent else _Earlier()
+            history = await _load_history(tx, spent) if spent else _History()
             if spent:
                 await call_events.wake(tx, spent.id)
             due = read(spent.due) if spent else None
             if spent and row and isinstance(due, Message):
                 return await self._mailbox(tx, spent, row, due)
-            own = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else ()
+            own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else ()
         if spent is None or row is None:
             raise NotFound("The stream token is unknown, expired or already used.")
-        situation = situation_of(row, now(), own)
+        situation = situation_of(row, now(), own_tools)
         flow = situation.definition
-        session = await self._agent(row, situation, left_out=_left_out(earlier.turns, self._gap(spent, earlier)))
+        session = await self._agent(row, situation, omitted=_omitted_clips(history.turns, self._gap(spent, history)))
         session.call_id = ids.show(Kind.CALL, spent.id)
         session.organization_id = ids.show(Kind.ORGANIZATION, spent.org_id)
         session.max_call_seconds = rules.seconds_left(
@@ -82,18 +86,18 @@ class Sessions:
         session.recording_enabled = bool(flow.get("recording_enabled"))
         session.recording_paused = spent.stream_number > 1 and row.recording_paused
         session.stream_number = spent.stream_number
-        session.so_far.extend(_said(role, text) for role, text in earlier.turns)
+        session.so_far.extend(_said(role, text) for role, text in history.turns)
         session.placed = row.direction == "outbound"
         if (machine := placed.for_machine(flow, row.answered_by)) is not None:
             session.machine.CopyFrom(machine)
         return session
 
-    def _gap(self, spent: SpentToken, earlier: _Earlier) -> timedelta | None:
-        """How long the caller has had no stream; None: the carrier noticed late that it was lost, nobody knows how late."""
+    def _gap(self, spent: SpentToken, history: _History) -> timedelta | None:
+        """Return how long the caller had no stream; None if unknown, since the carrier noticed the loss late."""
         if spent.was_lost:
             return None
         offered_at = spent.expires_at - timedelta(seconds=self._settings.token_seconds)
-        return now() - (earlier.broke_off_at or offered_at)
+        return now() - (history.interrupted_at or offered_at)
 
     async def _mailbox(self, tx: Tx, spent: SpentToken, row: SessionRow, message: Message) -> pb.OpenSessionResponse:
         return pb.OpenSessionResponse(
@@ -105,28 +109,28 @@ class Sessions:
         )
 
     async def of_flow(self, id: UUID, flow: FlowVersion) -> pb.SwitchFlow:
-        """Another flow's agent, for a call that is going on.  Raises NotFound."""
+        """Return another flow's agent for a live call.  Raises NotFound."""
         async with self._db.system() as tx:
             row = await calls.session(tx, id, flow.id, flow.version)
             if row is None:
                 raise NotFound("There is no such flow.")
-            own = await self._tools.own_tools(tx, row.org_id, row.flow_id)
+            own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id)
         return pb.SwitchFlow(
             flow_id=ids.show(Kind.FLOW, flow.id),
             flow_version=flow.version,
-            session=await self._agent(row, situation_of(row, now(), own), left_out=OPENING),
+            session=await self._agent(row, situation_of(row, now(), own_tools), omitted=OPENING),
         )
 
     async def caller_context(self, id: UUID) -> str:
-        """What the agent of a call that is going on is told of the caller by now.  Raises NotFound."""
+        """Return the current caller context for the agent of a live call.  Raises NotFound."""
         async with self._db.system() as tx:
             row = await calls.session(tx, id)
         if row is None:
             raise NotFound("There is no such call.")
         return prompting.caller_context(_contact(row), row.findings)
 
-    async def _agent(self, row: SessionRow, situation: Situation, left_out: Collection[str]) -> pb.OpenSessionResponse:
-        """What makes an agent: the same for the first of a call and for one that takes it over."""
+    async def _agent(self, row: SessionRow, situation: Situation, omitted: Collection[str]) -> pb.OpenSessionResponse:
+        """Return an agent's configuration, for the first agent of a call and for one that takes it over."""
         flow = situation.definition
         voice = self._choices.voice(flow)
         return pb.OpenSessionResponse(
@@ -135,7 +139,7 @@ class Sessions:
             model=self._choices.model(flow),
             voice=voice,
             language=flow.get("language"),
-            clips=await self._clips(row.org_id, voice, flow, left_out),
+            clips=await self._clips(row.org_id, voice, flow, omitted),
             turn_config_json=flow.get("turn_config_json", ""),
             idle_prompts_json=flow_rules.idle_prompts_json(flow),
             idle_end_seconds=flow.get("idle_end_seconds", 0),
@@ -144,8 +148,8 @@ class Sessions:
             tools=self._offered(situation),
         )
 
-    async def _clips(self, org: UUID, voice: str, flow: Definition, left_out: Collection[str]) -> list[pb.Clip]:
-        texts = [(kind, text) for kind, text in flow_rules.clip_texts(flow) if kind not in left_out]
+    async def _clips(self, org: UUID, voice: str, flow: Definition, omitted: Collection[str]) -> list[pb.Clip]:
+        texts = [(kind, text) for kind, text in flow_rules.clip_texts(flow) if kind not in omitted]
         async with self._db.tenant(org) as tx:
             audio = await clips.find(tx, [clips.clip_hash(voice, text) for _, text in texts])
         return [
@@ -154,7 +158,10 @@ class Sessions:
         ]
 
     def _offered(self, situation: Situation) -> list[pb.Tool]:
-        """A tool without `run` is carried out by the media process itself, even when control is unreachable."""
+        """Return the tools of the situation.
+
+        A tool without `run` is executed by the media process itself, even if control is unavailable.
+        """
         return [
             pb.Tool(
                 name=tool.name,
@@ -168,14 +175,16 @@ class Sessions:
         ]
 
 
-def _left_out(turns: Sequence[tuple[str, str]], gap: timedelta | None) -> frozenset[str]:
-    """Which of the first sentences is not said: the greeting is for those who were not greeted yet, no apology is due for a
-    gap that nobody noticed, and the agent itself says why the caller is back from elsewhere.
+def _omitted_clips(turns: Sequence[tuple[str, str]], gap: timedelta | None) -> frozenset[str]:
+    """Return the opening clips to omit: the greeting once the call has turns, and in three cases the apology.
+
+    There is no apology at a call's beginning, after a gap that the caller did not notice, and after a system turn,
+    since the agent itself then says why the caller is back.
     """
     if not turns:
         return frozenset({"resumed"})
-    is_unnoticed = gap is not None and gap < NOTICED
-    return frozenset({"greeting", "resumed"} if is_unnoticed or turns[-1][0] == "system" else {"greeting"})
+    is_short = gap is not None and gap < NOTICEABLE_GAP
+    return frozenset({"greeting", "resumed"} if is_short or turns[-1][0] == "system" else {"greeting"})
 
 
 def _said(role: str, text: str) -> pb.Said:
@@ -187,21 +196,24 @@ def _said(role: str, text: str) -> pb.Said:
 
 
 def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
-    """Who calls comes last: that alone may change while the call goes on."""
+    """Return the instructions, with the caller context at the end: only that may change during the call."""
     task = placed.task(row.task_context, row.organization) if row.direction == "outbound" else ""
-    who = prompting.caller_context(_contact(row), row.findings)
-    return rules.instructions(flow, row.organization, row.time_zone, who, now(), is_open=is_open, task=task)
+    caller_context = prompting.caller_context(_contact(row), row.findings)
+    return rules.instructions(flow, row.organization, row.time_zone, caller_context, now(), is_open=is_open, task=task)
 
 
-async def _earlier(tx: Tx, spent: SpentToken) -> _Earlier:
+async def _load_history(tx: Tx, spent: SpentToken) -> _History:
     if spent.stream_number == 1:
-        return _Earlier()
-    broke_off_at = await under_way.settle(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
-    return _Earlier(rules.recent_turns(await calls.heard(tx, spent.id, rules.RECENT_TURNS)), broke_off_at)
+        return _History()
+    interrupted_at = await under_way.settle(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
+    return _History(rules.recent_turns(await calls.heard(tx, spent.id, rules.RECENT_TURNS)), interrupted_at)
 
 
 def _contact(row: SessionRow) -> dict[str, str | None]:
-    """The caller, as the prompt's `# Caller Context` shows it.  Whoever comes with another's number learns nothing of theirs."""
+    """Return the fields of the caller for the prompt's `# Caller Context`.
+
+    If caller ID failed STIR/SHAKEN, withhold the contact's details: the number may be spoofed.
+    """
     if row.caller_verification == "failed":
         return {
             "phone": row.contact_phone,

@@ -1,4 +1,4 @@
-"""What a call's agent is offered depends on: the flow that the call began with, and whether its hours are over by now."""
+"""The situation of a call, on which the tools of its agent depend."""
 
 from datetime import datetime
 
@@ -10,9 +10,10 @@ from storage.calls import SessionRow
 
 
 def situation_of(row: SessionRow, at: datetime, own_tools: tuple[Tool, ...]) -> Situation:
-    """The situation of a call at this time.
+    """Return the situation of a call at this time.
 
-    The flow is the version that the call began with; the organization's own hours, where the flow has none, are today's.
+    The flow is the version with which the call began.  Without hours in the flow, the organization's current hours
+    apply.
     """
     return Situation(
         usable(row.definition),
@@ -31,6 +32,6 @@ def situation_of(row: SessionRow, at: datetime, own_tools: tuple[Tool, ...]) -> 
 
 
 def _contact_e164(row: SessionRow) -> str:
-    """The number of whoever is on the line; empty if there is none, or the network does not vouch for it."""
+    """Return the other party's number; empty if there is none, or if caller ID failed STIR/SHAKEN."""
     e164 = row.to_e164 if row.direction == "outbound" else row.from_e164
     return "" if row.caller_verification == "failed" or bad_e164(e164) else e164

@@ -1,4 +1,4 @@
-"""A call's own stream: members of `StreamCallResponse`, stored as JSON and sent again unchanged."""
+"""A call's own stream of events: members of `StreamCallResponse`, stored as JSON and sent unchanged."""
 
 import json
 from datetime import datetime
@@ -27,13 +27,13 @@ _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 async def tell(tx: Tx, call: UUID, at: datetime, **event: Any) -> None:
-    """Append an event to the stream of a call whose row is locked: one member of the oneof."""
+    """Append an event, one member of the oneof, to the stream of a locked call."""
     ((name, message),) = event.items()
     await call_events.append(tx, call, _TYPES[name], stored(message), at)
 
 
 def streamed(row: CallEventRow) -> pb.StreamCallResponse:
-    """A stored event as the stream sends it; for a type of a later release, only its sequence."""
+    """Return a stored event as the stream sends it; for a type of a later release, only its sequence."""
     response = pb.StreamCallResponse(seq=row.seq)
     response.at.FromDatetime(row.at)
     if (name := _NAMES.get(row.type)) is not None:
@@ -42,21 +42,21 @@ def streamed(row: CallEventRow) -> pb.StreamCallResponse:
 
 
 def stored(message: Message) -> str:
-    """A message as a JSON column keeps it.  Invalid JSON from a model or a tool is kept as a string."""
+    """Encode a message for a JSON column.  Invalid JSON from a model or a tool becomes a string."""
     bad = [name for name in _raw_fields(message.DESCRIPTOR) if (text := getattr(message, name)) and bad_json(text)]
     if bad:
-        kept = type(message)()
-        kept.CopyFrom(message)
+        copy = type(message)()
+        copy.CopyFrom(message)
         for name in bad:
-            setattr(kept, name, json.dumps(getattr(message, name)))
-        message = kept
+            setattr(copy, name, json.dumps(getattr(message, name)))
+        message = copy
     return jsonwire.write(message).decode()
 
 
 def restore(text: str, into: M) -> M:
-    """The inverse of `stored`, into an empty message.  Members of a later release are ignored.
+    """Decode what `stored` encoded into an empty message, and return it.  Members of a later release are ignored.
 
-    Free-form JSON comes back unchanged, even a bare string or number.
+    Free-form JSON is unchanged, even a bare string or number.
     """
     into.SetInParent()
     jsonwire.read_body(text.encode(), into, [])
@@ -69,5 +69,5 @@ def restore(text: str, into: M) -> M:
 
 @cache
 def _raw_fields(descriptor: Descriptor) -> dict[str, str]:
-    """The fields that hold free-form JSON, and their names in JSON."""
+    """Return the fields with free-form JSON, and their names in JSON."""
     return {field.name: jsonnames.rest_name(field) for field in descriptor.fields if jsonnames.is_raw_json(field)}

@@ -1,7 +1,7 @@
-"""What people do with a live call: end it, tell its agent something, have it say something.
+"""Supervision of a live call by people: end it, instruct its agent, have the agent say something, hand it over, listen.
 
-Whoever asks learns whether it was done.  The call's row is not locked, and no transaction is open, while a media process or
-the carrier is asked.
+The response says whether it was done.  While a media process or the carrier is asked, no transaction is open and the
+call's row is not locked.
 """
 
 from uuid import UUID
@@ -27,22 +27,24 @@ from storage.calls import CallState
 from storage.db import AWAY, BUSY, Db
 
 LOG = log(__name__)
-MOST_NAME_CHARS = 100
+MAX_NAME_CHARS = 100
 NO_AGENT = "No agent is on the call at the moment."
-FULL_SENTENCE = (
+TEXTS_LIMIT = (
     "The agent has been told as much as a call may hold, or five texts wait to be said already; try again later."
 )
 
 
 class Supervision:
+    """The actions of people on live calls."""
+
     def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings) -> None:
         self._db, self._carrier = db, carrier
         self._commands = Commands(db, bus, settings)
 
     async def hang_up(self, call: Call, id: UUID) -> None:
-        """End a call, wherever it is.  Raises NotFound, InvalidState, CarrierError."""
+        """End a live call.  Raises NotFound, InvalidState, CarrierError."""
         org = call.who.org_id
-        state = await self._live(call, id, "hangUpCall", ())
+        state = await self._record_action(call, id, "hangUpCall", ())
         outcome = None
         if await self._commands.reaches(state):
             assert state.node is not None, "a process has the call"
@@ -50,35 +52,38 @@ class Supervision:
             outcome = await self._commands.carry_out(state.node, command)
         if outcome == DONE:
             await self._commands.until_over(org, id)
-        else:  # no media process has it, or the one that had it does not answer: the carrier can end any call
+        else:
+            # No media process has the call, or it does not answer: the carrier can end any call.
             await ending.hang_up(self._db, self._carrier, state)
 
     async def intervene(self, call: Call, id: UUID, kind: str, text: str) -> calls_pb2.Intervention:
-        """Tell the agent something (`instruct`), or have it say something (`say`).  Raises NotFound, InvalidState, RateLimited,
-        Unavailable.
+        """Instruct the agent (`instruct`), or have it say something (`say`).
+
+        Raises NotFound, InvalidState, RateLimited, Unavailable.
         """
         action = "instructAgent" if kind == "instruct" else "sayOnCall"
-        state = await self._live(call, id, action, ("text",))
+        state = await self._record_action(call, id, action, ("text",))
         name = ids.show(Kind.INTERVENTION, own_id(call, kind))
-        if (known := await self._known(call, id, name)) is not None:
-            return known  # by a request whose answer was lost
+        # A request with this idempotency key may have succeeded before.
+        if (earlier := await self._find_earlier(call, id, name)) is not None:
+            return earlier
         if not await self._commands.reaches(state):
             raise InvalidState(NO_AGENT)
         assert state.node is not None, "a process has the call"
-        dictation = pb.Dictation(text=text, by=call.who.name[:MOST_NAME_CHARS])
+        dictation = pb.Dictation(text=text, by=call.who.name[:MAX_NAME_CHARS])
         command = pb.CallCommand(call_id=ids.show(Kind.CALL, id), command_id=name)
         getattr(command, kind).CopyFrom(dictation)
         outcome = await self._commands.carry_out(state.node, command)
         if outcome == DONE:
             return calls_pb2.Intervention(id=name, kind=kind, text=text, by=dictation.by, at=timestamp(now()))
         if outcome == FULL:
-            raise RateLimited(FULL_SENTENCE)
+            raise RateLimited(TEXTS_LIMIT)
         if outcome is None:
             raise Unavailable(UNKNOWN)
         raise InvalidState(NO_AGENT)
 
     async def hand_over(self, call: Call, id: UUID, flow_id: str) -> None:
-        """Have another flow's agent take the call over.  Raises NotFound, InvalidState, InvalidRequest, Unavailable."""
+        """Hand the call over to another flow's agent.  Raises NotFound, InvalidState, InvalidRequest, Unavailable."""
         async with self._db.tenant(call.who.org_id) as tx:
             try:
                 flow = await flows.get(tx, ids.require(Kind.FLOW, flow_id))
@@ -88,7 +93,7 @@ class Supervision:
                 raise InvalidRequest([FieldError("flow_id", "is not a voice flow")])
             if await flow_switches.count(tx, id) >= rules.MAX_FLOW_SWITCHES:
                 raise InvalidState("The call was handed over too often.")
-        state = await self._live(call, id, "transferCall", ("flow_id",))
+        state = await self._record_action(call, id, "transferCall", ("flow_id",))
         if not await self._commands.reaches(state):
             raise InvalidState(NO_AGENT)
         assert state.node is not None, "a process has the call"
@@ -105,29 +110,34 @@ class Supervision:
             raise InvalidState(NO_AGENT)
 
     async def begin_listening(self, call: Call, id: UUID) -> None:
-        """Somebody wants to listen to a live call.  Raises NotFound, InvalidState."""
-        await self._live(call, id, "listenToCall", ())
+        """Record in the audit log that a person begins to listen to a live call.  Raises NotFound, InvalidState."""
+        await self._record_action(call, id, "listenToCall", ())
 
     async def end_listening(self, call: Call, id: UUID) -> None:
-        """They listen no longer, whatever the reason."""
+        """Record in the audit log that a person stopped listening."""
         org = call.who.org_id
         try:
             async with self._db.tenant(org) as tx:
                 await note(tx, org, call.who, "stopListeningToCall", ids.show(Kind.CALL, id), (), call.request_id)
         except (*AWAY, *BUSY) as error:
             LOG.warning(
-                "the end of listening is not in the audit log", call=ids.show(Kind.CALL, id), error=repr(error)[:200]
+                "could not record the end of listening in the audit log",
+                call=ids.show(Kind.CALL, id),
+                error=repr(error)[:200],
             )
 
-    async def _live(self, call: Call, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
-        """A live call of the organization; the audit log says who acts on it.  Raises NotFound, InvalidState."""
+    async def _record_action(self, call: Call, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
+        """Record an action on a live call in the audit log, and return the call's state.
+
+        Raises NotFound, InvalidState.
+        """
         org = call.who.org_id
         async with self._db.tenant(org) as tx:
             state = await ending.require_live(tx, id)
             await note(tx, org, call.who, action, ids.show(Kind.CALL, id), fields, call.request_id)
         return state
 
-    async def _known(self, call: Call, id: UUID, name: str) -> calls_pb2.Intervention | None:
+    async def _find_earlier(self, call: Call, id: UUID, name: str) -> calls_pb2.Intervention | None:
         if call.key is None:
             return None
         async with self._db.tenant(call.who.org_id) as tx:

@@ -1,4 +1,4 @@
-"""An agent hands its call to another flow's agent, on the same stream."""
+"""The tool with which an agent hands its call over to another flow's agent, on the same stream."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from storage.db import Db
 
 
 def transfer_to_flow(db: Db, timeout_ms: int) -> Tool:
-    """The agent hands the call to a colleague, another flow of the organization."""
+    """Return the tool that hands the call over to a colleague, another flow of the organization."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         async with db.tenant(context.organization) as tx:

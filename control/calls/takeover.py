@@ -1,4 +1,4 @@
-"""Calls that another media process of the same machine has now."""
+"""Hand-over of calls between media processes of the same machine."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,15 @@ LOG = log(__name__)
 
 
 async def take(db: Db, from_node: str, node: str, call_ids: Sequence[str]) -> None:
-    """Note it, so that commands go there.  What has left that process meanwhile stays as it is."""
-    taken = 0
-    for each in call_ids:
-        id = ids.parse(Kind.CALL, each)
+    """Record that a media process has taken over calls, so that commands go there.
+
+    A call that `from_node` no longer has is left unchanged.
+    """
+    count = 0
+    for call_id in call_ids:
+        id = ids.parse(Kind.CALL, call_id)
         if id is not None:
-            async with db.system() as tx:  # one row each: reports of the same calls come in any order
-                taken += await media_links.take(tx, id, from_node, node)
-    LOG.info("a media process has taken calls over", node=node, from_node=from_node, calls=taken)
+            # One transaction for each row: reports lock rows of the same calls in any order.
+            async with db.system() as tx:
+                count += await media_links.take(tx, id, from_node, node)
+    LOG.info("a media process has taken calls over", node=node, from_node=from_node, calls=count)

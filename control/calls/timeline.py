@@ -1,16 +1,20 @@
-"""A listener's sound on the call's clock: what is missing is silence, and nothing comes twice.  Pure."""
+"""A listener's sound on the call's clock, with silence for gaps and without duplicates.  Pure."""
 
 from hum.wave import BYTES_PER_MS
 
-MAX_GAP_MS = 60_000  # a piece that is further ahead is put at once
+#: A piece that is further ahead follows without silence.
+MAX_GAP_MS = 60_000
 
 
 class Timeline:
+    """The position of a listener in the sound of a call."""
+
     def __init__(self) -> None:
-        self._at_ms: int | None = None  # where the next sound belongs; None before the first
+        #: Where the next piece belongs; None before the first.
+        self._at_ms: int | None = None
 
     def place(self, at_ms: int, pcm: bytes) -> bytes:
-        """What to send for a piece that begins at `at_ms`: after the silence before it, without what was sent already."""
+        """Return the PCM to send for a piece that begins at `at_ms`: with silence for a gap, without what was sent."""
         gap_ms = 0 if self._at_ms is None else at_ms - self._at_ms
         if gap_ms < 0:
             pcm = pcm[-gap_ms * BYTES_PER_MS :]
@@ -20,7 +24,7 @@ class Timeline:
         return bytes(max(0, gap_ms) * BYTES_PER_MS if gap_ms <= MAX_GAP_MS else 0) + pcm
 
     def silence(self, ms: int) -> bytes:
-        """Silence for a time in which nothing came."""
+        """Return silence of this many ms, for a time without pieces."""
         if self._at_ms is not None:
             self._at_ms += ms
         return bytes(ms * BYTES_PER_MS)

@@ -1,4 +1,4 @@
-"""Running the tools that agents call, each tool call once."""
+"""Runs of the tools that agents call, each tool call once."""
 
 import asyncio
 import json
@@ -25,10 +25,10 @@ NO_SUCH_TOOL = "There is no such tool."
 
 
 class CallTools:
-    """Runs the tools of calls, each once: a repeated request gets the first run's result."""
+    """The tools of calls, with one run for each tool call: a repeated request gets the first run's result."""
 
-    def __init__(self, db: Db, registry: Registry, sessions: Sessions, patience_seconds: float) -> None:
-        self._db, self._registry, self._sessions, self._patience_seconds = db, registry, sessions, patience_seconds
+    def __init__(self, db: Db, registry: Registry, sessions: Sessions, wait_seconds: float) -> None:
+        self._db, self._registry, self._sessions, self._wait_seconds = db, registry, sessions, wait_seconds
         self._executions = Executions(db, registry)
 
     async def run(self, request: pb.RunTool) -> pb.ToolResult:
@@ -43,16 +43,16 @@ class CallTools:
         )
 
     async def successor(self, call_id: str, switch: pb.SwitchFlow) -> pb.SwitchFlow:
-        """The agent of a flow, named by its id and version.  Raises NotFound."""
+        """Return the agent of the flow that a hand-over names by id and version.  Raises NotFound."""
         flow = FlowVersion(ids.require(Kind.FLOW, switch.flow_id), switch.flow_version)
         return await self._sessions.of_flow(ids.require(Kind.CALL, call_id), flow)
 
     async def caller_context(self, call_id: str) -> str:
-        """Who calls, as the call's agent is told.  Raises NotFound."""
+        """Return the current caller context for a call's agent.  Raises NotFound."""
         return await self._sessions.caller_context(ids.require(Kind.CALL, call_id))
 
     async def news(self, call_id: str, approval_id: str) -> str:
-        """What became of an approval, as the call's agent is told.  Raises NotFound."""
+        """Return the outcome of an approval, as a text for the call's agent.  Raises NotFound."""
         async with self._db.system() as tx:
             row = await approvals.get(tx, ids.require(Kind.APPROVAL, approval_id))
         if row.subject.call_id != ids.require(Kind.CALL, call_id):
@@ -77,18 +77,20 @@ class CallTools:
             others = await tool_runs.count(tx, id, request.name, request.tool_call_id)
             if others.total >= rules.MAX_TOOL_RUNS or others.failed >= rules.MAX_TOOL_FAILURES:
                 return failed("Do not call this tool again in this conversation.")
-            own = await self._registry.own_tools(tx, row.org_id, row.flow_id)
-            context = ToolContext(row.org_id, situation_of(row, now(), own), call_id=id)
-            called = Called(request.tool_call_id, request.name, request.arguments_json, off_record=request.off_record)
-            begun = await self._executions.begin(tx, ToolChannel.CALL, called, context)
-        if begun is None:
-            return await self._of_other_run(request, id)
-        return await self._executions.carry_out(ToolChannel.CALL, called, begun)
+            own_tools = await self._registry.own_tools(tx, row.org_id, row.flow_id)
+            context = ToolContext(row.org_id, situation_of(row, now(), own_tools), call_id=id)
+            tool_call = Called(
+                request.tool_call_id, request.name, request.arguments_json, off_record=request.off_record
+            )
+            execution = await self._executions.begin(tx, ToolChannel.CALL, tool_call, context)
+        if execution is None:
+            return await self._await_other_run(request, id)
+        return await self._executions.carry_out(ToolChannel.CALL, tool_call, execution)
 
-    async def _of_other_run(self, request: pb.RunTool, id: UUID) -> Result:
-        """The result of the run that began before this request; waits at most `patience_seconds` for it."""
+    async def _await_other_run(self, request: pb.RunTool, id: UUID) -> Result:
+        """Return the result of the run that began before this request; wait at most `wait_seconds` for it."""
         try:
-            async with asyncio.timeout(self._patience_seconds):
+            async with asyncio.timeout(self._wait_seconds):
                 while True:
                     async with self._db.system() as tx:
                         run = await tool_runs.get(tx, id, request.tool_call_id)
@@ -100,6 +102,6 @@ class CallTools:
 
 
 def _result(run: RunRow) -> Result:
-    """The result of a run that is over."""
-    to = FlowVersion(run.switches_to, run.switches_to_version or 0) if run.switches_to else None
-    return Result(json.loads(run.output or "null"), run.status == "ok", run.leaves, to, run.digits)
+    """Return the result of a run that is over."""
+    flow = FlowVersion(run.switches_to, run.switches_to_version or 0) if run.switches_to else None
+    return Result(json.loads(run.output or "null"), run.status == "ok", run.leaves, flow, run.digits)

@@ -1,4 +1,4 @@
-"""The tools that every call's agent has."""
+"""The tools of calls' agents."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,15 +21,16 @@ END_CALL = Tool(
     channels=frozenset({ToolChannel.CALL}),
     timeout_ms=0,
 )
-#: What can be pressed; more than a menu asks for at once is none of its keys.
-KEYS, MOST_KEYS = frozenset("0123456789ABCD*#w"), 32
+#: The keys that can be pressed, and how many at once: no menu asks for more.
+KEYS, MAX_KEYS = frozenset("0123456789ABCD*#w"), 32
 DIGITS: Schema = {
     "type": "object",
-    "properties": {"digits": {"type": "string", "minLength": 1, "maxLength": MOST_KEYS}},
+    "properties": {"digits": {"type": "string", "minLength": 1, "maxLength": MAX_KEYS}},
     "required": ["digits"],
     "additionalProperties": False,
 }
-OUTBOUND = flows_pb2.FlowKind.Name(flows_pb2.FLOW_KIND_OUTBOUND)  # as storage keeps it
+#: As stored in a flow's definition.
+OUTBOUND = flows_pb2.FlowKind.Name(flows_pb2.FLOW_KIND_OUTBOUND)
 
 
 def _if_recorded(situation: Situation) -> Schema | None:
@@ -59,17 +60,17 @@ RESUME_RECORDING = Tool(
 
 
 def report_outcome(db: Db, timeout_ms: int) -> Tool:
-    """The agent reports the call's outcome, by the flow's own schema."""
+    """Return the tool with which the agent reports the call's outcome, by the flow's own schema."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         async with db.tenant(context.organization) as tx:
             await calls.lock(tx, context.call)
             outcome = dumped(arguments)
             await call_records.set_outcome(tx, context.call, outcome)
-            reported = events_pb2.CallOutcomeEvent(
+            event = events_pb2.CallOutcomeEvent(
                 call_id=ids.show(Kind.CALL, context.call), outcome_json=outcome, source="agent"
             )
-            await events.append(tx, context.organization, context.call, reported)
+            await events.append(tx, context.organization, context.call, event)
         return Result({"recorded": True})
 
     return Tool(
@@ -90,7 +91,7 @@ async def _press(_: ToolContext, arguments: Mapping[str, Any]) -> Result:
 
 
 def send_digits(timeout_ms: int) -> Tool:
-    """The agent of an outbound call presses keys, for whatever menu answers."""
+    """Return the tool with which the agent of an outbound call presses keys in a menu."""
     return Tool(
         name="send_digits",
         description="Press keys when a menu asks for them, for example 2 or 4711#; w waits half a second. Then listen, and "

@@ -1,4 +1,4 @@
-"""Turns of a call's transcript: stored, and appended to the call's own stream."""
+"""Turns of a call's transcript, which are stored and appended to the call's own stream."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,28 +11,28 @@ from storage.calls import TurnRow
 from storage.db import Tx
 
 
-async def add(tx: Tx, org: UUID, call: UUID, reported: calls_pb2.Turn, at: datetime) -> None:
-    """Store a final turn of a locked call, in place of what was known of it."""
-    turn = _clean(reported)
+async def add(tx: Tx, org: UUID, call: UUID, reported_turn: calls_pb2.Turn, at: datetime) -> None:
+    """Store a final turn of a locked call, and replace its unfinished version."""
+    turn = _clean(reported_turn)
     await calls.add_turn(tx, org, call, _row(turn))
     await tell(tx, call, at, turn=turn)
 
 
-async def add_missing(tx: Tx, org: UUID, call: UUID, known: calls_pb2.Turn, at: datetime) -> None:
-    """Store what is known of a turn whose end was never reported, unless it is there."""
-    turn = _clean(known)
+async def add_missing(tx: Tx, org: UUID, call: UUID, turn_so_far: calls_pb2.Turn, at: datetime) -> None:
+    """Store the unfinished version of a turn that was never reported as final, unless the turn is stored."""
+    turn = _clean(turn_so_far)
     if await calls.add_missing_turn(tx, org, call, _row(turn)):
         await tell(tx, call, at, turn=turn)
 
 
 def without_nul(text: str) -> str:
-    """A model's text as PostgreSQL can store it: it keeps no NUL."""
+    """Replace NUL characters in a model's text, which PostgreSQL can't store."""
     return text.replace("\0", "\ufffd")
 
 
-def _clean(reported: calls_pb2.Turn) -> calls_pb2.Turn:
+def _clean(reported_turn: calls_pb2.Turn) -> calls_pb2.Turn:
     turn = calls_pb2.Turn()
-    turn.CopyFrom(reported)
+    turn.CopyFrom(reported_turn)
     turn.text = without_nul(turn.text)
     if turn.HasField("heard_text"):
         turn.heard_text = without_nul(turn.heard_text)

@@ -1,7 +1,8 @@
-"""Turns and tools that a media process had not finished when it died: what was known of the turns goes into the
-transcript, and the tools are lost.
+"""Turns and tools in flight, for the case that their media process dies.
 
-They are reported twice a second and kept with the stream, until the call's next stream opens or the call ends.
+A media process reports unfinished turns twice a second, and they are stored with the stream.  When the call's next
+stream opens, or the call ends, unfinished turns of earlier streams become part of the transcript, and their tools end
+as lost.
 """
 
 from collections.abc import Sequence
@@ -21,18 +22,21 @@ from storage import calls, under_way
 from storage.db import AWAY, BUSY, Db, Tx
 
 LOG = log(__name__)
-#: Per call; nobody says more than this at once.
+#: Per call; a longer report is ignored.
 MAX_BYTES = 64 << 10
-#: The status of a tool whose result nobody will tell.
+#: The status of a tool without a result.
 LOST = "lost"
 
 
-async def keep(db: Db, left: Sequence[pb.CallUnderWay]) -> None:
-    """Keep the unfinished turns of calls; skipped while the database is away, since the next report follows at once."""
-    known = [(ids.parse(Kind.CALL, call.call_id), call) for call in left]
+async def keep(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
+    """Store the unfinished turns of calls.
+
+    While the database is unavailable they are skipped: the next report follows.
+    """
+    parsed = [(ids.parse(Kind.CALL, call.call_id), call) for call in unfinished]
     streams = [
         (id, call.stream_number, call.SerializeToString())
-        for id, call in known
+        for id, call in parsed
         if id is not None and call.ByteSize() <= MAX_BYTES
     ]
     if not streams:
@@ -41,11 +45,11 @@ async def keep(db: Db, left: Sequence[pb.CallUnderWay]) -> None:
         async with db.system() as tx:
             await under_way.keep(tx, streams)
     except (*AWAY, *BUSY) as error:
-        LOG.warning("unfinished turns are not kept", calls=len(streams), error=repr(error)[:200])
+        LOG.warning("could not store unfinished turns", calls=len(streams), error=repr(error)[:200])
 
 
 async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) -> datetime | None:
-    """Add what the streams of a locked call left unfinished, up to `last_stream`, to its transcript; and end their tools.
+    """Add the unfinished turns of a locked call's streams up to `last_stream` to its transcript, and end their tools.
 
     Return when the last stream's unfinished turns were reported; None if it had none.
     """

@@ -1,1 +1,1 @@
-"""Campaigns: one text to many contacts, at a pace, each of them once."""
+"""Campaigns: a text to many contacts, each once, at a limited rate."""

@@ -1,4 +1,4 @@
-"""What becomes of a recipient whose turn it is.  No I/O: rows in, decisions out."""
+"""Decisions about recipients that are due.  No I/O: rows in, decisions out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ MAX_BODY_CHARS = 1600
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """Text the recipient now."""
+class Send:
+    """The decision to text the recipient now."""
 
     body: str
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """Not before then."""
+class Defer:
+    """The decision to wait until a time."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Never:
-    """Don't text the recipient, who has this status from now on."""
+class Skip:
+    """The decision not to text the recipient, with the recipient's final status and reason."""
 
     status: str
     reason: str
@@ -42,10 +42,10 @@ class Never:
 
 def decide(
     campaign: CampaignRow, sender: SenderRow, due: DueRow, at: datetime, countries: frozenset[str]
-) -> Text | Later | Never:
-    """What to do about a recipient whose turn it is.  The number can send."""
+) -> Send | Defer | Skip:
+    """Decide about a recipient that is due, of a campaign with a number that can send."""
     if (reason := _bad_contact(campaign, due, countries)) is not None:
-        return Never("skipped", reason)
+        return Skip("skipped", reason)
     facts = writing.facts(
         texting(sender, due.contact_e164, opted_out=due.opted_out),
         "campaign",
@@ -55,16 +55,16 @@ def decide(
     )
     match gate.decide(facts, at):
         case Stop("opted_out", reason):
-            return Never("opted_out", reason)
+            return Skip("opted_out", reason)
         case Stop(_, reason):
-            return Never("skipped", reason)
+            return Skip("skipped", reason)
         case Wait(until, _):
-            return Later(until)
+            return Defer(until)
     return text(campaign, sender, due)
 
 
 def _bad_contact(campaign: CampaignRow, due: DueRow, countries: frozenset[str]) -> str | None:
-    """Why a contact is not texted, whatever the time."""
+    """Return why a contact is not texted, independently of the time, or None."""
     if due.blocked:
         return "blocked"
     if due.own:
@@ -87,15 +87,20 @@ def _takes_no_media(campaign: CampaignRow, contact_e164: str) -> bool:
     return bool(campaign.media_urls) and phone.country(contact_e164) not in MEDIA_COUNTRIES
 
 
-def left_out(campaign: CampaignRow, examples: Iterable[str], countries: frozenset[str]) -> LeftOut:
-    """Where nobody is texted, or nobody who has no conversation, by a number of each area."""
-    known = list(examples)
-    always = tuple(LeftOut.area(each) for each in known if _takes_no_media(campaign, each))
-    return LeftOut(always, tuple(LeftOut.area(each) for each in known if _is_foreign(campaign, each, countries)))
+def left_out(campaign: CampaignRow, example_numbers: Iterable[str], countries: frozenset[str]) -> LeftOut:
+    """Return the areas in which no contact is texted, and those in which only contacts with a conversation are.
+
+    `example_numbers`: a number of each area.
+    """
+    numbers = list(example_numbers)
+    always = tuple(LeftOut.area(number) for number in numbers if _takes_no_media(campaign, number))
+    return LeftOut(
+        always, tuple(LeftOut.area(number) for number in numbers if _is_foreign(campaign, number, countries))
+    )
 
 
 def texting(sender: SenderRow, contact_e164: str, *, opted_out: bool) -> RulesRow:
-    """What decides about a text to a contact in a conversation that will be open."""
+    """Return the facts that decide about a text to a contact, in a conversation that will be open."""
     return RulesRow(
         time_zone=sender.time_zone,
         business_hours_json=sender.business_hours_json,
@@ -111,9 +116,9 @@ def texting(sender: SenderRow, contact_e164: str, *, opted_out: bool) -> RulesRo
     )
 
 
-def text(campaign: CampaignRow, sender: SenderRow, due: DueRow) -> Text | Never:
-    """The text for a recipient."""
-    known = templates.values_of(
+def text(campaign: CampaignRow, sender: SenderRow, due: DueRow) -> Send | Skip:
+    """Render the text for a recipient, or decide to skip the recipient."""
+    contact_values = templates.values_of(
         name=due.contact_name,
         company=due.contact_company,
         email=due.contact_email,
@@ -121,28 +126,28 @@ def text(campaign: CampaignRow, sender: SenderRow, due: DueRow) -> Text | Never:
         organization=sender.org_name,
         number=campaign.number_e164 or "",
     )
-    values = {**due.variables, **{name: value for name, value in known.items() if value}}
+    values = {**due.variables, **{name: value for name, value in contact_values.items() if value}}
     rendered = templates.render(parsed(campaign.body_template if due.body is None else due.body), values)
     if rendered.missing:
-        return Never("skipped", "missing_variable")
+        return Skip("skipped", "missing_variable")
     if not rendered.text.strip() and not campaign.media_urls:
-        return Never("skipped", "empty")
+        return Skip("skipped", "empty")
     if len(rendered.text) > MAX_BODY_CHARS:
-        return Never("skipped", "too_long")
-    return Text(rendered.text)
+        return Skip("skipped", "too_long")
+    return Send(rendered.text)
 
 
 @lru_cache(maxsize=64)
 def parsed(body: str) -> Template:
-    """A text that was checked when it was given."""
+    """Parse a template that was validated when it was stored."""
     return templates.parse(body)
 
 
-def segments_of(decision: Text | Never) -> int:
-    """The segments that a text costs; one that is not sent costs none."""
-    return segments.count(decision.body) if isinstance(decision, Text) else 0
+def segments_of(decision: Send | Skip) -> int:
+    """Return the segments that a decision costs: 0 if the text is not sent."""
+    return segments.count(decision.body) if isinstance(decision, Send) else 0
 
 
 def can_send(sender: SenderRow) -> bool:
-    """Whether the campaign's number can send texts."""
+    """Tell whether the campaign's number can send texts."""
     return bool(sender.number_active and sender.sms_enabled and "sms" in (sender.capabilities or ()))

@@ -1,4 +1,4 @@
-"""Campaigns: one text to many contacts, at a pace, each of them once."""
+"""Campaigns: a text to many contacts, each once, at a limited rate."""
 
 from control.campaigns.dispatching import Dispatcher
 from control.campaigns.rules import Limits
@@ -10,6 +10,7 @@ from hum.v1 import campaigns_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    """Return the feature with its parts composed."""
     limits = Limits(
         window=settings.campaign_window,
         recipients=settings.campaign_recipients,

@@ -1,4 +1,4 @@
-"""Campaigns and their recipients as clients see them."""
+"""Messages of the contract for campaigns and their recipients."""
 
 from control.base.wire import timestamp, value
 from control.campaigns import rules
@@ -13,6 +13,7 @@ COUNTED = ("total", "pending", "sending", "sent", "delivered", "failed", "unknow
 
 
 def campaign(row: CampaignRow) -> pb.Campaign:
+    """Return a campaign as a message."""
     return pb.Campaign(
         id=ids.show(Kind.CAMPAIGN, row.id),
         name=row.name,
@@ -36,6 +37,7 @@ def campaign(row: CampaignRow) -> pb.Campaign:
 
 
 def recipient(row: RecipientRow) -> pb.CampaignRecipient:
+    """Return a recipient as a message."""
     waits = row.status == "pending" and row.reason is not None
     return pb.CampaignRecipient(
         id=ids.show(Kind.RECIPIENT, row.id),
@@ -52,5 +54,5 @@ def recipient(row: RecipientRow) -> pb.CampaignRecipient:
 
 
 def _sentence(reason: str | None) -> str | None:
-    """Ours, or what became of the text."""
+    """Return the sentence for a reason, the campaign's own or that of a text's error."""
     return (rules.SENTENCES.get(reason) or errors.sentence(reason)) if reason else None

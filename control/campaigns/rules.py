@@ -1,4 +1,4 @@
-"""What a campaign may do next, and when it must stop.  Pure: facts in, decisions out."""
+"""Transitions of campaigns, and when they must stop.  Pure: facts in, decisions out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from datetime import datetime
 
 from hum.errors import InvalidState
 
-#: The carrier's codes at which a campaign is paused at once: going on would fail for everybody, or make it worse.  The sender
-#: gives its number a rest as well (`control.delivery.rules`); whether the campaign goes on after that, a person decides.
+#: The carrier's codes at which a campaign is paused at once: all further texts would fail, or make it worse.  The
+#: sender also pauses the number (`control.delivery.rules`).  Whether the campaign continues after that, a person
+#: decides.
 GRAVE: Mapping[str, str] = {
     "20003": "account_suspended",
     "20404": "number_off",
@@ -47,25 +48,25 @@ SENTENCES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far ahead texts are written, and when a campaign stops by itself."""
+    """The limits of a campaign: texts written ahead, recipients, and filtered texts."""
 
-    #: Texts of a campaign that wait for the sender, at most.
+    #: Most texts of a campaign that wait for the sender.
     window: int
     recipients: int
-    #: The share of filtered texts among the latest at which a campaign is paused, and of how many at least.
+    #: The share of filtered texts among the latest at which a campaign is paused, and the least number of them.
     filtered_share: float
     filtered_least: int
-    #: Where contacts are texted that have no conversation yet, besides the number's own country; `*`: everywhere.
+    #: Countries in which contacts without a conversation are texted, besides the number's own; `*`: all.
     countries: frozenset[str] = frozenset()
 
 
-#: Texts that are written in one transaction.
+#: Texts that are written in a transaction.
 BATCH = 50
-#: Recipients whose texts are given up, and texts that are taken back, in one transaction.
+#: Recipients that are canceled, and texts that are withdrawn, in a transaction.
 BULK = 2000
-#: Outcomes that decide whether a campaign goes on.
+#: The number of latest outcomes that decide whether a campaign continues.
 LATEST = 500
-#: With a throttle, so many seconds' worth of texts is written ahead.
+#: With a throttle, the texts of so many seconds are written ahead.
 AHEAD_SECONDS = 10
 
 
@@ -73,14 +74,14 @@ AHEAD_SECONDS = 10
 
 
 def may_change(status: str) -> None:
-    """Raises InvalidState."""
+    """Raise InvalidState unless the campaign is a draft."""
     if status != "draft":
         raise InvalidState("The campaign was launched; only a draft can be changed.")
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What decides whether a campaign may be launched."""
+    """The facts that decide whether a campaign may be launched."""
 
     status: str
     has_text: bool
@@ -91,7 +92,7 @@ class Launch:
 
 
 def may_launch(facts: Launch, at: datetime) -> None:
-    """Raises InvalidState."""
+    """Raise InvalidState unless the campaign may be launched."""
     if facts.status not in {"draft", "paused"}:
         raise InvalidState(f"The campaign is {facts.status}; only a draft or a paused campaign can be launched.")
     if not facts.has_text:
@@ -105,20 +106,22 @@ def may_launch(facts: Launch, at: datetime) -> None:
 
 
 def may_pause(status: str) -> None:
-    """Raises InvalidState."""
+    """Raise InvalidState unless the campaign may be paused."""
     if status not in {"queued", "running"}:
         raise InvalidState(f"The campaign is {status}; only a queued or running campaign can be paused.")
 
 
 def may_cancel(status: str) -> None:
-    """Raises InvalidState."""
+    """Raise InvalidState unless the campaign may be canceled."""
     if status not in {"draft", "queued", "running", "paused"}:
         raise InvalidState(f"The campaign is {status} already.")
 
 
 def halt(outcomes: Mapping[str | None, int], stopped_code: str | None, limits: Limits) -> str | None:
-    """Why a campaign must not go on, by what became of its latest texts (how many failed for which reason; None: did not), and
-    the code for which the carrier lets its number send nothing.
+    """Return why a campaign must stop, or None.
+
+    `outcomes`: how many of its latest texts failed, by the carrier's code; None for texts that did not.
+    `stopped_code`: the code for which the carrier has stopped its number.
     """
     for code, reason in GRAVE.items():
         if outcomes.get(code) or code == stopped_code:
@@ -130,7 +133,7 @@ def halt(outcomes: Mapping[str | None, int], stopped_code: str | None, limits: L
 
 
 def window(limits: Limits, throttle_per_minute: int | None) -> int:
-    """How many texts of a campaign may wait for the sender."""
+    """Return how many texts of a campaign may wait for the sender."""
     if throttle_per_minute is None:
         return limits.window
     return min(limits.window, max(2, throttle_per_minute * AHEAD_SECONDS // 60))

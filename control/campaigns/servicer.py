@@ -9,7 +9,7 @@ from control.boundary import Call
 from control.campaigns import forecasting, present, usecases
 from control.campaigns.forecasting import Forecast
 from control.campaigns.rules import Limits
-from control.campaigns.usecases import Wish
+from control.campaigns.usecases import CampaignDraft
 from control.texts.paces import Paces
 from hum import ids
 from hum.clock import now
@@ -20,7 +20,7 @@ from storage.campaigns import CampaignRow
 
 
 class CampaignServicer:
-    """`segment_price`: what the carrier takes for a segment, if that is known."""
+    """The servicer of campaigns; `segment_price`: the carrier's price of a segment, if known."""
 
     def __init__(self, cursors: paging.Cursors, limits: Limits, paces: Paces, segment_price: Decimal | None) -> None:
         self._cursors, self._limits = cursors, limits
@@ -28,12 +28,12 @@ class CampaignServicer:
 
     async def ListCampaigns(self, request: pb.ListCampaignsRequest, call: Call) -> pb.ListCampaignsResponse:
         status = word(pb.CampaignStatus, request.status)
-        found = await campaigns.page(call.tx, status, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
-        return pb.ListCampaignsResponse(campaigns=[present.campaign(row) for row in rows], next_cursor=more)
+        rows = await campaigns.page(call.tx, status, self._cursors.after(request), paging.rows_to_fetch(request))
+        page, more = self._cursors.cut(request, rows, lambda row: (row.id,))
+        return pb.ListCampaignsResponse(campaigns=[present.campaign(row) for row in page], next_cursor=more)
 
     async def CreateCampaign(self, request: pb.CreateCampaignRequest, call: Call) -> pb.CreateCampaignResponse:
-        wish = Wish(
+        draft = CampaignDraft(
             name=request.name,
             number=request.twilio_number_id,
             flow=request.flow_id,
@@ -44,7 +44,7 @@ class CampaignServicer:
             expires_at=moment(request.expires_at) if request.HasField("expires_at") else None,
             honor_quiet_hours=request.honor_quiet_hours if request.HasField("honor_quiet_hours") else True,
         )
-        row = await usecases.create(call.tx, call.who, wish, request.recipients, self._limits)
+        row = await usecases.create(call.tx, call.who, draft, request.recipients, self._limits)
         return pb.CreateCampaignResponse(campaign=present.campaign(row))
 
     async def GetCampaign(self, request: pb.GetCampaignRequest, call: Call) -> pb.GetCampaignResponse:
@@ -54,8 +54,8 @@ class CampaignServicer:
         id = _id(request.id)
         before = present.campaign(await campaigns.get(call.tx, id, lock=True))
         after = masks.masked(before, request.campaign, list(request.update_mask.paths))
-        assert isinstance(after, pb.Campaign), "it is what it was made from"
-        return pb.UpdateCampaignResponse(campaign=present.campaign(await usecases.change(call.tx, id, _wish(after))))
+        assert isinstance(after, pb.Campaign), "`masked` returns the type of `before`"
+        return pb.UpdateCampaignResponse(campaign=present.campaign(await usecases.change(call.tx, id, _draft(after))))
 
     async def DeleteCampaign(self, request: pb.DeleteCampaignRequest, call: Call) -> pb.DeleteCampaignResponse:
         await usecases.delete(call.tx, _id(request.id))
@@ -73,19 +73,19 @@ class CampaignServicer:
     ) -> pb.ListCampaignRecipientsResponse:
         campaign = await campaigns.get(call.tx, _id(request.campaign_id))
         status, after = word(pb.RecipientStatus, request.status), self._cursors.after(request) or 0
-        found = await recipients.page(call.tx, campaign.id, status, after, paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.position,))
-        return pb.ListCampaignRecipientsResponse(recipients=[present.recipient(row) for row in rows], next_cursor=more)
+        rows = await recipients.page(call.tx, campaign.id, status, after, paging.rows_to_fetch(request))
+        page, more = self._cursors.cut(request, rows, lambda row: (row.position,))
+        return pb.ListCampaignRecipientsResponse(recipients=[present.recipient(row) for row in page], next_cursor=more)
 
     async def LaunchCampaign(self, request: pb.LaunchCampaignRequest, call: Call) -> pb.LaunchCampaignResponse:
         id = _id(request.id)
         if not request.validate_only:
             return pb.LaunchCampaignResponse(campaign=present.campaign(await usecases.launch(call.tx, call.who, id)))
         row = await usecases.launchable(call.tx, id)
-        found = await forecasting.forecast(call.tx, row, self._paces, self._limits.countries, now())
-        shown = present.campaign(row)
-        shown.forecast.CopyFrom(self._forecast(row, found))
-        return pb.LaunchCampaignResponse(campaign=shown)
+        forecast = await forecasting.forecast(call.tx, row, self._paces, self._limits.countries, now())
+        campaign = present.campaign(row)
+        campaign.forecast.CopyFrom(self._forecast(row, forecast))
+        return pb.LaunchCampaignResponse(campaign=campaign)
 
     async def PauseCampaign(self, request: pb.PauseCampaignRequest, call: Call) -> pb.PauseCampaignResponse:
         return pb.PauseCampaignResponse(
@@ -97,26 +97,26 @@ class CampaignServicer:
             campaign=present.campaign(await usecases.cancel(call.tx, call.who, _id(request.id)))
         )
 
-    def _forecast(self, row: CampaignRow, found: Forecast) -> pb.CampaignForecast:
-        price, texts, course = self._segment_price, found.texts, found.course
+    def _forecast(self, row: CampaignRow, forecast: Forecast) -> pb.CampaignForecast:
+        price, texts, course = self._segment_price, forecast.texts, forecast.course
         return pb.CampaignForecast(
-            recipients=found.recipients,
+            recipients=forecast.recipients,
             segments=texts.segments,
             segments_estimated=texts.estimated,
             cost=None if price is None else str(price * texts.segments),
-            opted_out=found.opted_out,
-            blocked=found.blocked,
-            invalid=found.invalid,
-            unreachable=found.unreachable,
+            opted_out=forecast.opted_out,
+            blocked=forecast.blocked,
+            invalid=forecast.invalid,
+            unreachable=forecast.unreachable,
             duplicates=row.duplicates,
-            landlines=found.landlines,
+            landlines=forecast.landlines,
             unsendable=texts.unsendable,
             deferred=course.deferred,
             hours=[pb.ForecastHour(at=timestamp(at), recipients=count) for at, count in course.hours],
             finishes_at=timestamp(course.finishes_at),
             samples=[
-                pb.SampleText(contact_e164=each.contact_e164, body=each.body, segments=each.segments)
-                for each in texts.samples
+                pb.SampleText(contact_e164=sample.contact_e164, body=sample.body, segments=sample.segments)
+                for sample in texts.samples
             ],
         )
 
@@ -125,9 +125,9 @@ def _id(text: str) -> UUID:
     return ids.require(Kind.CAMPAIGN, text)
 
 
-def _wish(campaign: pb.Campaign) -> Wish:
-    """What a draft says, with its changes."""
-    return Wish(
+def _draft(campaign: pb.Campaign) -> CampaignDraft:
+    """Return the draft of a campaign's message."""
+    return CampaignDraft(
         name=campaign.name,
         number=campaign.twilio_number_id,
         flow=campaign.flow_id,

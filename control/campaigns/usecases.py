@@ -1,4 +1,4 @@
-"""Making, launching, pausing and canceling campaigns: each a transition under the campaign's lock."""
+"""Transitions of campaigns, each under the campaign's lock: create, launch, pause, cancel."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -26,15 +26,15 @@ from storage.campaigns import CampaignRow, Plan, SenderRow
 from storage.db import Tx
 from storage.recipients import NewRecipient
 
-#: Numbers that are read before others get their turn.
-AT_ONCE = 200
-#: Bad texts that are told of at once.
-MOST_ERRORS = 100
+#: Numbers that are parsed before yielding to other tasks.
+YIELD_EVERY = 200
+#: Most invalid texts in an error.
+MAX_ERRORS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """A draft as it is asked for."""
+class CampaignDraft:
+    """The requested state of a draft."""
 
     name: str
     number: str
@@ -49,60 +49,64 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Added:
+    """The result of adding recipients."""
+
     added: int
     duplicates: int
     invalid: int
 
 
-async def create(tx: Tx, who: Principal, wish: Wish, people: Sequence[pb.NewRecipient], limits: Limits) -> CampaignRow:
-    """Raises InvalidRequest, PlanLimit."""
+async def create(
+    tx: Tx, principal: Principal, draft: CampaignDraft, new_recipients: Sequence[pb.NewRecipient], limits: Limits
+) -> CampaignRow:
+    """Create a draft with recipients.  Raises InvalidRequest, PlanLimit."""
     id = ids.new()
-    await campaigns.create(tx, id, who.org_id, await _plan(tx, wish))
-    if people:
-        await _add(tx, await campaigns.get(tx, id), people, limits)
+    await campaigns.create(tx, id, principal.org_id, await _plan(tx, draft))
+    if new_recipients:
+        await _add(tx, await campaigns.get(tx, id), new_recipients, limits)
     return await campaigns.get(tx, id)
 
 
-async def change(tx: Tx, id: UUID, wish: Wish) -> CampaignRow:
+async def change(tx: Tx, id: UUID, draft: CampaignDraft) -> CampaignRow:
     """Change a draft that is locked.  Raises InvalidRequest, InvalidState."""
     before = await campaigns.get(tx, id)
     rules.may_change(before.status)
-    await campaigns.update(tx, id, before.org_id, await _plan(tx, wish))
+    await campaigns.update(tx, id, before.org_id, await _plan(tx, draft))
     return await campaigns.get(tx, id)
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound, InvalidState."""
+    """Delete a draft.  Raises NotFound, InvalidState."""
     rules.may_change((await campaigns.get(tx, id, lock=True)).status)
     await campaigns.delete(tx, id)
 
 
-async def _plan(tx: Tx, wish: Wish) -> Plan:
-    """Raises InvalidRequest."""
-    if not wish.body_template.strip() and not wish.media_urls:
+async def _plan(tx: Tx, draft: CampaignDraft) -> Plan:
+    """Validate a draft and return its row's fields.  Raises InvalidRequest."""
+    if not draft.body_template.strip() and not draft.media_urls:
         raise InvalidRequest([FieldError("body_template", "must not be empty without media")])
-    if (reason := _bad_template(wish.body_template)) is not None:
+    if (reason := _bad_template(draft.body_template)) is not None:
         raise InvalidRequest([FieldError("body_template", reason)])
-    bad = [(index, bad_media_url(url)) for index, url in enumerate(wish.media_urls)]
+    bad = [(index, bad_media_url(url)) for index, url in enumerate(draft.media_urls)]
     if fields := [FieldError(f"media_urls[{index}]", reason) for index, reason in bad if reason is not None]:
         raise InvalidRequest(fields)
-    if wish.expires_at and wish.expires_at <= (wish.scheduled_start_at or now()):
+    if draft.expires_at and draft.expires_at <= (draft.scheduled_start_at or now()):
         raise InvalidRequest([FieldError("expires_at", "must be after the start")])
     return Plan(
-        name=wish.name,
-        number_id=await _own_number(tx, wish.number),
-        flow_id=await own_flow(tx, wish.flow, "flow_id", "sms"),
-        body_template=wish.body_template,
-        media_urls=wish.media_urls,
-        throttle_per_minute=wish.throttle_per_minute,
-        scheduled_start_at=wish.scheduled_start_at,
-        expires_at=wish.expires_at,
-        honor_quiet_hours=wish.honor_quiet_hours,
+        name=draft.name,
+        number_id=await _own_number(tx, draft.number),
+        flow_id=await own_flow(tx, draft.flow, "flow_id", "sms"),
+        body_template=draft.body_template,
+        media_urls=draft.media_urls,
+        throttle_per_minute=draft.throttle_per_minute,
+        scheduled_start_at=draft.scheduled_start_at,
+        expires_at=draft.expires_at,
+        honor_quiet_hours=draft.honor_quiet_hours,
     )
 
 
 def _bad_template(body: str) -> str | None:
-    """What is wrong with a text; None if nothing is.  A variable that is not known may be a recipient's own."""
+    """Return what is wrong with a template, or None.  An unknown variable may be a recipient's own."""
     try:
         templates.parse(body)
     except BadTemplate as error:
@@ -111,7 +115,7 @@ def _bad_template(body: str) -> str | None:
 
 
 async def _own_number(tx: Tx, name: str) -> UUID:
-    """Raises InvalidRequest."""
+    """Return the id of a number of the organization.  Raises InvalidRequest."""
     id = ids.parse(Kind.NUMBER, name)
     try:
         return (await numbers.get(tx, id or UUID(int=0))).id
@@ -122,54 +126,59 @@ async def _own_number(tx: Tx, name: str) -> UUID:
 # --- recipients ---------------------------------------------------------------------------------------------------
 
 
-async def add(tx: Tx, id: UUID, people: Sequence[pb.NewRecipient], tag: str, limits: Limits) -> Added:
-    """Add a page of recipients to a draft, or all contacts with a tag.  Raises what `Refused` lists."""
-    if bool(people) == bool(tag):
+async def add(tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: str, limits: Limits) -> Added:
+    """Add a page of recipients to a draft, or all contacts with a tag.
+
+    Raises InvalidRequest, NotFound, InvalidState, PlanLimit.
+    """
+    if bool(new_recipients) == bool(tag):
         raise InvalidRequest([FieldError("recipients", "either these or `tag` must be given")])
     row = await campaigns.get(tx, id, lock=True)
     rules.may_change(row.status)
-    if people:
-        return await _add(tx, row, people, limits)
-    wanted = await recipients.tagged(tx, row.org_id, tag)
-    _admit(row, wanted, limits)
+    if new_recipients:
+        return await _add(tx, row, new_recipients, limits)
+    count = await recipients.tagged(tx, row.org_id, tag)
+    _require_capacity(row, count, limits)
     added = await recipients.add_tagged(tx, row.org_id, id, tag)
-    return await _folded(tx, row, Added(added, wanted - added, 0))
+    return await _record_duplicates(tx, row, Added(added, count - added, 0))
 
 
-async def _add(tx: Tx, row: CampaignRow, people: Sequence[pb.NewRecipient], limits: Limits) -> Added:
-    _admit(row, len(people), limits)
+async def _add(tx: Tx, row: CampaignRow, new_recipients: Sequence[pb.NewRecipient], limits: Limits) -> Added:
+    _require_capacity(row, len(new_recipients), limits)
     bad = [
-        (index, _bad_template(each.body)) for index, each in enumerate(people) if "{" in each.body or "}" in each.body
+        (index, _bad_template(recipient.body))
+        for index, recipient in enumerate(new_recipients)
+        if "{" in recipient.body or "}" in recipient.body
     ]
     if fields := [FieldError(f"recipients[{index}].body", reason) for index, reason in bad if reason is not None]:
-        raise InvalidRequest(fields[:MOST_ERRORS])
+        raise InvalidRequest(fields[:MAX_ERRORS])
     region = phone.region(row.number_e164)
-    numbered = list[NewRecipient]()
-    for start in range(0, len(people), AT_ONCE):
-        numbered += _numbered(people[start : start + AT_ONCE], region)
-        await asyncio.sleep(0)  # others get their turn
-    added, invalid = await recipients.add(tx, row.org_id, row.id, numbered)
-    return await _folded(tx, row, Added(added, len(people) - added, invalid))
+    normalized = list[NewRecipient]()
+    for start in range(0, len(new_recipients), YIELD_EVERY):
+        normalized += _normalized(new_recipients[start : start + YIELD_EVERY], region)
+        await asyncio.sleep(0)
+    added, invalid = await recipients.add(tx, row.org_id, row.id, normalized)
+    return await _record_duplicates(tx, row, Added(added, len(new_recipients) - added, invalid))
 
 
-def _numbered(people: Iterable[pb.NewRecipient], region: str | None) -> Iterable[NewRecipient]:
-    for each in people:
-        contact, reason = each.contact_e164, None
+def _normalized(new_recipients: Iterable[pb.NewRecipient], region: str | None) -> Iterable[NewRecipient]:
+    for recipient in new_recipients:
+        contact, reason = recipient.contact_e164, None
         try:
             contact = phone.e164(contact, region)
         except phone.NotANumber:
             reason = "invalid_number"
-        body = each.body if each.HasField("body") else None
-        yield NewRecipient(ids.new(), contact, body, dict(each.variables), reason)
+        body = recipient.body if recipient.HasField("body") else None
+        yield NewRecipient(ids.new(), contact, body, dict(recipient.variables), reason)
 
 
-def _admit(row: CampaignRow, more: int, limits: Limits) -> None:
-    """Raises PlanLimit."""
-    if row.total + more > limits.recipients:
+def _require_capacity(row: CampaignRow, additional: int, limits: Limits) -> None:
+    """Raise PlanLimit if the campaign would get too many recipients."""
+    if row.total + additional > limits.recipients:
         raise PlanLimit(f"A campaign has at most {limits.recipients} recipients; this one has {row.total}.")
 
 
-async def _folded(tx: Tx, row: CampaignRow, added: Added) -> Added:
+async def _record_duplicates(tx: Tx, row: CampaignRow, added: Added) -> Added:
     if added.duplicates:
         await campaigns.fold(tx, row.id, added.duplicates)
     return added
@@ -179,19 +188,19 @@ async def _folded(tx: Tx, row: CampaignRow, added: Added) -> Added:
 
 
 async def launchable(tx: Tx, id: UUID) -> CampaignRow:
-    """A campaign that may be launched, locked.  Raises NotFound, InvalidState."""
+    """Lock and return a campaign that may be launched.  Raises NotFound, InvalidState."""
     row = await campaigns.get(tx, id, lock=True)
     rules.may_launch(_facts(row, await campaigns.sender(tx, id)), now())
     return row
 
 
-async def launch(tx: Tx, who: Principal, id: UUID) -> CampaignRow:
+async def launch(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
     """Queue a draft, or a paused campaign, for the dispatcher.  Raises NotFound, InvalidState, BillingRequired."""
     row = await launchable(tx, id)
     await limits.require(tx, row.org_id, "messages")
     await campaigns.launch(tx, id)
     event = events_pb2.CampaignLaunchedEvent(
-        campaign_id=ids.show(Kind.CAMPAIGN, id), by=who.name, resumed=row.status == "paused"
+        campaign_id=ids.show(Kind.CAMPAIGN, id), by=principal.name, resumed=row.status == "paused"
     )
     await events.append(tx, row.org_id, id, event)
     return await campaigns.get(tx, id)
@@ -208,37 +217,37 @@ def _facts(row: CampaignRow, sender: SenderRow) -> Launch:
     )
 
 
-async def pause(tx: Tx, who: Principal, id: UUID) -> CampaignRow:
-    """Raises NotFound, InvalidState."""
+async def pause(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
+    """Pause a campaign for a person.  Raises NotFound, InvalidState."""
     row = await campaigns.get(tx, id, lock=True)
     rules.may_pause(row.status)
-    await paused(tx, row, "person", who.name)
+    await paused(tx, row, "person", principal.name)
     return await campaigns.get(tx, id)
 
 
 async def paused(tx: Tx, row: CampaignRow, reason: str, by: str | None = None) -> None:
-    """Pause a campaign that is locked, and take its texts back from the sender."""
+    """Pause a campaign that is locked, and withdraw its texts from the sender."""
     await campaigns.stop(tx, row.id, "paused", reason)
     await recipients.withdraw(tx, row.id, "paused", rules.BULK)
     event = events_pb2.CampaignPausedEvent(campaign_id=ids.show(Kind.CAMPAIGN, row.id), by=by, reason=reason)
     await events.append(tx, row.org_id, row.id, event)
 
 
-async def cancel(tx: Tx, who: Principal, id: UUID) -> CampaignRow:
-    """Cancel for good; canceling a canceled one changes nothing.  Raises NotFound, InvalidState."""
+async def cancel(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
+    """Cancel a campaign for good; idempotent.  Raises NotFound, InvalidState."""
     row = await campaigns.get(tx, id, lock=True)
     if row.status == "canceled":
         return row
     rules.may_cancel(row.status)
     await campaigns.stop(tx, id, "canceled", None)
     await give_up(tx, id)
-    event = events_pb2.CampaignCanceledEvent(campaign_id=ids.show(Kind.CAMPAIGN, id), by=who.name)
+    event = events_pb2.CampaignCanceledEvent(campaign_id=ids.show(Kind.CAMPAIGN, id), by=principal.name)
     await events.append(tx, row.org_id, id, event)
     return await campaigns.get(tx, id)
 
 
 async def failed(tx: Tx, row: CampaignRow, reason: str) -> None:
-    """A campaign that is locked can't be carried on."""
+    """Mark a campaign that is locked as failed, and cancel its recipients."""
     await campaigns.stop(tx, row.id, "failed", reason)
     await give_up(tx, row.id)
     event = events_pb2.CampaignFailedEvent(campaign_id=ids.show(Kind.CAMPAIGN, row.id), reason=reason)
@@ -246,6 +255,6 @@ async def failed(tx: Tx, row: CampaignRow, reason: str) -> None:
 
 
 async def give_up(tx: Tx, id: UUID) -> int:
-    """Take texts back from the sender, and cancel who waits for one: a part of them at a time; return how many."""
+    """Withdraw texts from the sender and cancel pending recipients, at most `BULK` of each; return how many."""
     withdrawn = await recipients.withdraw(tx, id, "canceled", rules.BULK)
     return withdrawn + await recipients.end_pending(tx, id, "canceled", "canceled", rules.BULK)

@@ -1,1 +1,1 @@
-"""Changes: what happens in an organization, as it happens, for whoever shows it."""
+"""Changes of an organization's resources as they happen, for clients that show them."""

@@ -1,4 +1,4 @@
-"""Changes: what happens in an organization, for whoever shows it."""
+"""Changes of an organization's resources as they happen, for clients that show them."""
 
 from control.changes.servicer import ChangesServicer
 from control.feature import Deps, Feature
@@ -8,5 +8,6 @@ from hum.v1 import changes_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    """Return the feature with its parts composed."""
     rests = Rests(settings.recheck_seconds, settings.inbox_look_seconds)
     return Feature(services={changes_pb2.DESCRIPTOR.services_by_name["ChangesService"]: ChangesServicer(deps, rests)})

@@ -1,4 +1,4 @@
-"""What an organization's stream tells of, how, and to whom."""
+"""The kinds of resources in an organization's stream of changes, their presentation, and the scopes they need."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,28 +20,32 @@ from storage.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A kind of things, and what a key needs to list them."""
+class ListedKind:
+    """A kind of resource, and the scope with which a key may list it."""
 
-    shown: Shown
+    presentation: Shown
     scope: str
 
 
-def seen_by(who: Principal) -> dict[str, Shown]:
-    """The kinds that `who` may list: any of the organization's people all of them, a key those of its scopes."""
-    return {kind: each.shown for kind, each in KINDS.items() if who.key_id is None or has_scope(who.scopes, each.scope)}
+def visible_to(principal: Principal) -> dict[str, Shown]:
+    """Return the kinds that a principal may list: a person all of them, a key those of its scopes."""
+    return {
+        name: kind.presentation
+        for name, kind in KINDS.items()
+        if principal.key_id is None or has_scope(principal.scopes, kind.scope)
+    }
 
 
-async def _calls(tx: Tx, wanted: Sequence[UUID]) -> dict[UUID, calls_pb2.Call]:
-    return {row.id: present.listed(row) for row in await call_records.some(tx, wanted)}
+async def _calls(tx: Tx, ids_wanted: Sequence[UUID]) -> dict[UUID, calls_pb2.Call]:
+    return {row.id: present.listed(row) for row in await call_records.some(tx, ids_wanted)}
 
 
-async def _voicemails(tx: Tx, wanted: Sequence[UUID]) -> dict[UUID, review_pb2.Voicemail]:
-    return {row.id: present.voicemail(row) for row in await voicemails.some(tx, wanted)}
+async def _voicemails(tx: Tx, ids_wanted: Sequence[UUID]) -> dict[UUID, review_pb2.Voicemail]:
+    return {row.id: present.voicemail(row) for row in await voicemails.some(tx, ids_wanted)}
 
 
-async def _approvals(tx: Tx, wanted: Sequence[UUID]) -> dict[UUID, approvals_pb2.Approval]:
-    return {row.id: presented.approval(row, listed=True) for row in await approvals.some(tx, wanted)}
+async def _approvals(tx: Tx, ids_wanted: Sequence[UUID]) -> dict[UUID, approvals_pb2.Approval]:
+    return {row.id: presented.approval(row, listed=True) for row in await approvals.some(tx, ids_wanted)}
 
 
 def _resource(kind: pb.ResourceKind.ValueType, prefix: Kind, id: UUID) -> pb.ChangedResource:
@@ -53,38 +57,40 @@ def _gone(kind: pb.ResourceKind.ValueType, prefix: Kind) -> Callable[[UUID], Map
 
 
 def _setting(kind: pb.ResourceKind.ValueType, prefix: Kind) -> Shown:
-    """It is told which one has changed; whoever shows it loads it."""
+    """Return the presentation of a kind with only the id of a changed resource, which the client loads."""
 
-    async def named(_: Tx, wanted: Sequence[UUID]) -> dict[UUID, pb.ChangedResource]:
-        return {id: _resource(kind, prefix, id) for id in wanted}
+    async def changed(_: Tx, ids_wanted: Sequence[UUID]) -> dict[UUID, pb.ChangedResource]:
+        return {id: _resource(kind, prefix, id) for id in ids_wanted}
 
-    return Shown(named, "resource_changed", "resource_changed")
+    return Shown(changed, "resource_changed", "resource_changed")
 
 
 KINDS = {
-    "call": Listed(
+    "call": ListedKind(
         Shown(_calls, "call_created", "call_updated", _gone(pb.RESOURCE_KIND_CALL, Kind.CALL)),
         "calls:read",
     ),
-    "voicemail": Listed(
+    "voicemail": ListedKind(
         Shown(_voicemails, "voicemail_created", "voicemail_updated", _gone(pb.RESOURCE_KIND_VOICEMAIL, Kind.VOICEMAIL)),
         "calls:read",
     ),
-    "message": Listed(live.MESSAGE, "sms:read"),
-    "conversation": Listed(
+    "message": ListedKind(live.MESSAGE, "sms:read"),
+    "conversation": ListedKind(
         replace(live.CONVERSATION, gone=_gone(pb.RESOURCE_KIND_CONVERSATION, Kind.CONVERSATION)), "sms:read"
     ),
-    "campaign": Listed(replace(live.CAMPAIGN, gone=_gone(pb.RESOURCE_KIND_CAMPAIGN, Kind.CAMPAIGN)), "campaigns:read"),
-    "approval": Listed(
+    "campaign": ListedKind(
+        replace(live.CAMPAIGN, gone=_gone(pb.RESOURCE_KIND_CAMPAIGN, Kind.CAMPAIGN)), "campaigns:read"
+    ),
+    "approval": ListedKind(
         Shown(_approvals, "approval_updated", "approval_updated", _gone(pb.RESOURCE_KIND_APPROVAL, Kind.APPROVAL)),
         "approvals:read",
     ),
-    "flow": Listed(_setting(pb.RESOURCE_KIND_FLOW, Kind.FLOW), "flows:read"),
-    "number": Listed(_setting(pb.RESOURCE_KIND_NUMBER, Kind.NUMBER), "numbers:read"),
-    "webhook": Listed(_setting(pb.RESOURCE_KIND_WEBHOOK, Kind.WEBHOOK), "webhooks:read"),
-    "knowledge": Listed(_setting(pb.RESOURCE_KIND_KNOWLEDGE, Kind.KNOWLEDGE), "knowledge:read"),
-    "tool": Listed(_setting(pb.RESOURCE_KIND_TOOL, Kind.TOOL), "integrations:read"),
-    "mcp_server": Listed(_setting(pb.RESOURCE_KIND_MCP_SERVER, Kind.MCP_SERVER), "integrations:read"),
-    "contact": Listed(_setting(pb.RESOURCE_KIND_CONTACT, Kind.CONTACT), "contacts:read"),
-    "crm_connector": Listed(_setting(pb.RESOURCE_KIND_CRM_CONNECTOR, Kind.CRM_CONNECTOR), "integrations:read"),
+    "flow": ListedKind(_setting(pb.RESOURCE_KIND_FLOW, Kind.FLOW), "flows:read"),
+    "number": ListedKind(_setting(pb.RESOURCE_KIND_NUMBER, Kind.NUMBER), "numbers:read"),
+    "webhook": ListedKind(_setting(pb.RESOURCE_KIND_WEBHOOK, Kind.WEBHOOK), "webhooks:read"),
+    "knowledge": ListedKind(_setting(pb.RESOURCE_KIND_KNOWLEDGE, Kind.KNOWLEDGE), "knowledge:read"),
+    "tool": ListedKind(_setting(pb.RESOURCE_KIND_TOOL, Kind.TOOL), "integrations:read"),
+    "mcp_server": ListedKind(_setting(pb.RESOURCE_KIND_MCP_SERVER, Kind.MCP_SERVER), "integrations:read"),
+    "contact": ListedKind(_setting(pb.RESOURCE_KIND_CONTACT, Kind.CONTACT), "contacts:read"),
+    "crm_connector": ListedKind(_setting(pb.RESOURCE_KIND_CRM_CONNECTOR, Kind.CRM_CONNECTOR), "integrations:read"),
 }

@@ -13,6 +13,8 @@ from hum.v1 import changes_pb2 as pb
 
 
 class ChangesServicer:
+    """The servicer of changes."""
+
     def __init__(self, deps: Deps, rests: Rests) -> None:
         self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
 
@@ -20,7 +22,7 @@ class ChangesServicer:
         self, request: pb.StreamChangesRequest, call: Call
     ) -> AsyncIterator[pb.StreamChangesResponse]:
         await call.context.send_initial_metadata(((rpc.STREAM, "open"),))
-        following = Following(self._source, call.who.org_id, pb.StreamChangesResponse, kinds.seen_by(call.who))
+        following = Following(self._source, call.who.org_id, pb.StreamChangesResponse, kinds.visible_to(call.who))
         async with aclosing(following.events(request.last_event_id)) as events:
             async for event in events:
                 yield event

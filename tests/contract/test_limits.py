@@ -56,7 +56,7 @@ def test_never_more_than_burst_and_rate(gaps_ms: list[float]) -> None:
 
 
 def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rates, "MOST_BUCKETS", 3)
+    monkeypatch.setattr(rates, "MAX_BUCKETS", 3)
     limited = Rates(1, 1)
     for key in (b"a", b"b", b"c", b"d"):
         limited.take(key, 0)
@@ -79,8 +79,8 @@ def test_what_costs_more_takes_more() -> None:
 class TestKept:
     @pytest.fixture
     def limits(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-        monkeypatch.setattr(app, "KEPT_KB_BURST", 200)
-        monkeypatch.setattr(app, "KEPT_KB_PER_SECOND", 0.01)
+        monkeypatch.setattr(app, "STORED_KB_BURST", 200)
+        monkeypatch.setattr(app, "STORED_KB_PER_SECOND", 0.01)
         return {"rate_burst": 10_000, "organization_rate_burst": 10_000}
 
     async def test_an_organization_fills_the_database_only_so_fast(self, edge: Edge) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from control.calls.room import Rooms
+from control.calls.room import CallAdmission
 from hum.settings import ControlSettings
 from storage.db import Db
 
@@ -18,5 +18,5 @@ class NoBus:
         return True
 
 
-def rooms(db: Db) -> Rooms:
-    return Rooms(db, NoBus(), ControlSettings())
+def rooms(db: Db) -> CallAdmission:
+    return CallAdmission(db, NoBus(), ControlSettings())

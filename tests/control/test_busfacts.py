@@ -79,7 +79,7 @@ async def test_the_look_ends_although_the_library_swallows_a_cancellation() -> N
 
     servers = [Swallowing(f"nats://127.0.0.1:{port}", ssl.create_default_context(), 1.0) for port in (1, 2)]
     await servers[0]._receive(Msg(None))  # type: ignore[arg-type]  # it hears itself
-    await busfacts._tell_all(servers, "place", 0.3)
+    await busfacts._publish_to_all(servers, "place", 0.3)
     assert [each.fault for each in servers] == ["", "apart"]
 
 

@@ -10,14 +10,14 @@ from control.calls.capacity import (
     NO_CAPACITY,
     OF_CALLER,
     OF_ORGANIZATION,
-    Asking,
+    Capacity,
     Caps,
-    GoingOn,
-    House,
+    ConcurrentCalls,
     Node,
     Place,
-    Refused,
-    give,
+    PlaceRequest,
+    Refusal,
+    assign,
 )
 
 ORG, OTHER = UUID(int=1), UUID(int=2)
@@ -37,32 +37,34 @@ NODES = st.lists(
 CAPS = st.builds(Caps, st.integers(1, 12), st.integers(1, 6))
 
 
-def asking(number: int, org: UUID = ORG, caller: str | None = None, *, is_new: bool = True, zone: str = "") -> Asking:
-    return Asking(UUID(int=100 + number), org, caller, is_new, zone)
+def asking(
+    number: int, org: UUID = ORG, caller: str | None = None, *, is_new: bool = True, zone: str = ""
+) -> PlaceRequest:
+    return PlaceRequest(UUID(int=100 + number), org, caller, is_new, zone)
 
 
-def free(nodes: list[Node], on_their_way: dict[str, int]) -> Counter[str]:
+def free(nodes: list[Node], in_flight: dict[str, int]) -> Counter[str]:
     """What is free behind each URL, worked out anew."""
     left: Counter[str] = Counter()
     for node in nodes:
         if node.takes and node.places is not None:
             left[node.url] += max(0, node.places - node.calls)
-    return Counter({url: max(0, count - on_their_way.get(url, 0)) for url, count in left.items()})
+    return Counter({url: max(0, count - in_flight.get(url, 0)) for url, count in left.items()})
 
 
 @given(NODES, st.dictionaries(st.sampled_from(URLS), st.integers(0, 9)), st.integers(0, 40))
-def test_every_place_is_given_away_and_none_twice(nodes: list[Node], on_their_way: dict[str, int], calls: int) -> None:
-    uncapped = GoingOn((), Caps(1_000, 1_000))
-    given = give([asking(n) for n in range(calls)], House(nodes, on_their_way), uncapped)
+def test_every_place_is_given_away_and_none_twice(nodes: list[Node], in_flight: dict[str, int], calls: int) -> None:
+    uncapped = ConcurrentCalls((), Caps(1_000, 1_000))
+    given = assign([asking(n) for n in range(calls)], Capacity(nodes, in_flight), uncapped)
     taken = Counter(each.url for each in given.values() if isinstance(each, Place))
     if not nodes:
         assert taken == Counter({"": calls} if calls else {}), "where nobody is known, the carrier finds out"
         return
-    left = free(nodes, on_their_way)
+    left = free(nodes, in_flight)
     assert not any(isinstance(each, Place) and each.is_far for each in given.values()), "they came from no zone"
     assert all(taken[url] <= left[url] for url in taken)
     assert taken.total() == min(calls, left.total()), "nobody is refused while there is a place"
-    assert {each for each in given.values() if isinstance(each, Refused)} <= {Refused(NO_CAPACITY)}
+    assert {each for each in given.values() if isinstance(each, Refusal)} <= {Refusal(NO_CAPACITY)}
 
 
 @given(
@@ -71,12 +73,12 @@ def test_every_place_is_given_away_and_none_twice(nodes: list[Node], on_their_wa
     st.lists(st.sampled_from(["", "east", "west", "gone"])),
 )
 def test_a_call_stays_in_its_zone_while_that_has_room_and_is_refused_only_where_there_is_none(
-    nodes: list[Node], on_their_way: dict[str, int], zones: list[str]
+    nodes: list[Node], in_flight: dict[str, int], zones: list[str]
 ) -> None:
-    house, left = House(nodes, on_their_way), free(nodes, on_their_way)
+    capacity, left = Capacity(nodes, in_flight), free(nodes, in_flight)
     taking = [each for each in nodes if each.takes]
     for zone in zones:
-        place = house.take(zone)
+        place = capacity.take(zone)
         if place is None:
             assert not left.total(), "refused while there is a place"
             continue
@@ -93,46 +95,46 @@ def test_a_call_stays_in_its_zone_while_that_has_room_and_is_refused_only_where_
 @given(CAPS, st.lists(st.tuples(st.sampled_from([ORG, OTHER]), st.sampled_from(["a", "b", None]), st.booleans())))
 def test_caps_hold_for_calls_of_the_same_instant(caps: Caps, calls: list[tuple[UUID, str | None, bool]]) -> None:
     wanted = [asking(n, org, caller, is_new=is_new) for n, (org, caller, is_new) in enumerate(calls)]
-    going_on = [(each.org, each.caller, 1) for each in wanted if not each.is_new]
-    given = give(wanted, House([Node("wss://a", None, True, 0)], {}), GoingOn(going_on, caps))
+    concurrent = [(each.org, each.caller, 1) for each in wanted if not each.is_new]
+    given = assign(wanted, Capacity([Node("wss://a", None, True, 0)], {}), ConcurrentCalls(concurrent, caps))
     assert all(isinstance(given[each.id], Place) for each in wanted if not each.is_new), "a call keeps its place"
     for org in (ORG, OTHER):
-        before = sum(count for each, _, count in going_on if each == org)
+        before = sum(count for each, _, count in concurrent if each == org)
         begun = [each for each in wanted if each.org == org and each.is_new and isinstance(given[each.id], Place)]
         assert before + len(begun) <= max(before, caps.of_organization)
         for caller in ("a", "b", None):
-            earlier = sum(count for each, who, count in going_on if (each, who) == (org, caller))
+            earlier = sum(count for each, who, count in concurrent if (each, who) == (org, caller))
             assert earlier + sum(each.caller == caller for each in begun) <= max(earlier, caps.of(caller))
     for each in wanted:
         refused = given[each.id]
-        if isinstance(refused, Refused):
+        if isinstance(refused, Refusal):
             assert refused.reason in {OF_CALLER, OF_ORGANIZATION}
 
 
 def test_withheld_numbers_share_half_of_an_organizations_calls() -> None:
     caps = Caps(of_organization=20, of_caller=3)
     wanted = [asking(n, ORG, None, is_new=True) for n in range(25)]
-    given = give(wanted, House([Node("wss://a", None, True, 0)], {}), GoingOn([], caps))
-    assert [given[each.id] for each in wanted[10:]] == [Refused(OF_CALLER)] * 15
+    given = assign(wanted, Capacity([Node("wss://a", None, True, 0)], {}), ConcurrentCalls([], caps))
+    assert [given[each.id] for each in wanted[10:]] == [Refusal(OF_CALLER)] * 15
     assert all(isinstance(given[each.id], Place) for each in wanted[:10])
 
 
 def test_calls_are_spread_by_what_is_free() -> None:
-    house = House([Node("wss://big", 100, True, 0), Node("wss://small", 10, True, 0)], {})
-    assert Counter(taken(house) for _ in range(55)) == {"wss://big": 50, "wss://small": 5}, "by share of their own"
-    house = House([Node("wss://a", 50, True, 40), Node("wss://b", 50, True, 0)], {"wss://b": 10})
-    assert Counter(taken(house) for _ in range(30)) == {"wss://b": 30}, "the emptier one first"
-    assert Counter(taken(house) for _ in range(20)) == {"wss://a": 10, "wss://b": 10}
-    assert house.take() is None
+    capacity = Capacity([Node("wss://big", 100, True, 0), Node("wss://small", 10, True, 0)], {})
+    assert Counter(taken(capacity) for _ in range(55)) == {"wss://big": 50, "wss://small": 5}, "by share of their own"
+    capacity = Capacity([Node("wss://a", 50, True, 40), Node("wss://b", 50, True, 0)], {"wss://b": 10})
+    assert Counter(taken(capacity) for _ in range(30)) == {"wss://b": 30}, "the emptier one first"
+    assert Counter(taken(capacity) for _ in range(20)) == {"wss://a": 10, "wss://b": 10}
+    assert capacity.take() is None
 
 
 def test_processes_that_share_a_port_share_their_places() -> None:
-    house = House([Node("wss://a", 2, True, 2), Node("wss://a", 2, True, 1), Node("wss://a", 2, False, 0)], {})
-    assert [taken(house), taken(house)] == ["wss://a", None]
+    capacity = Capacity([Node("wss://a", 2, True, 2), Node("wss://a", 2, True, 1), Node("wss://a", 2, False, 0)], {})
+    assert [taken(capacity), taken(capacity)] == ["wss://a", None]
 
 
 def test_a_zone_is_filled_by_share_and_then_left() -> None:
-    house = House(
+    capacity = Capacity(
         [
             Node("wss://big", 8, True, 0, "east"),
             Node("wss://small", 4, True, 0, "east"),
@@ -140,20 +142,22 @@ def test_a_zone_is_filled_by_share_and_then_left() -> None:
         ],
         {},
     )
-    assert Counter(taken(house, "east") for _ in range(9)) == {"wss://big": 6, "wss://small": 3}
-    assert Counter(taken(house, "east") for _ in range(5)) == {"wss://big": 2, "wss://small": 1, "wss://far": 2}
-    assert house.take("east") == Place("wss://far", is_far=True)
-    assert house.take("west") == Place("wss://far") == house.take()
+    assert Counter(taken(capacity, "east") for _ in range(9)) == {"wss://big": 6, "wss://small": 3}
+    assert Counter(taken(capacity, "east") for _ in range(5)) == {"wss://big": 2, "wss://small": 1, "wss://far": 2}
+    assert capacity.take("east") == Place("wss://far", is_far=True)
+    assert capacity.take("west") == Place("wss://far") == capacity.take()
 
 
 def test_where_a_stream_did_not_come_about_others_go_first() -> None:
     doubted = Node("wss://dead", 100, True, 0, "east", is_doubted=True)
-    house = House([doubted, Node("wss://far", 2, True, 0, "west")], {})
-    assert [taken(house, "east") for _ in range(3)] == ["wss://far", "wss://far", "wss://dead"], "better than nowhere"
-    shared = House([doubted, Node("wss://dead", 1, True, 0, "east"), Node("wss://far", 2, True, 0)], {})
+    capacity = Capacity([doubted, Node("wss://far", 2, True, 0, "west")], {})
+    assert [taken(capacity, "east") for _ in range(3)] == ["wss://far", "wss://far", "wss://dead"], (
+        "better than nowhere"
+    )
+    shared = Capacity([doubted, Node("wss://dead", 1, True, 0, "east"), Node("wss://far", 2, True, 0)], {})
     assert taken(shared, "east") == "wss://dead", "one of those behind its URL was heard since"
 
 
-def taken(house: House, zone: str = "") -> str | None:
-    place = house.take(zone)
+def taken(capacity: Capacity, zone: str = "") -> str | None:
+    place = capacity.take(zone)
     return None if place is None else place.url

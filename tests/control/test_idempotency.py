@@ -17,7 +17,7 @@ from starlette.responses import Response
 from control.app import build
 from control.boundary.call import Call
 from control.boundary.method import Method
-from control.boundary.once import Once, hash_of
+from control.boundary.once import Idempotency, hash_of
 from control.boundary.passage import Passage
 from control.clients.twilio import Twilio
 from hum import ids, rpc
@@ -140,13 +140,13 @@ class Killed(BaseException):
 
 
 class Keyed:
-    """Requests under one key, through `Once` as the boundary calls it."""
+    """Requests under one key, through `Idempotency` as the boundary calls it."""
 
     def __init__(self, desk: Desk, who: Principal, name: str, request: Message, lease: timedelta = MINUTE) -> None:
         self.desk, self.who, self.request = desk, who, request
         descriptor = numbers_pb2.DESCRIPTOR.services_by_name["NumbersService"].methods_by_name[name]
         self.method = Method.of(descriptor, desk.stub)
-        self.once = Once(desk.plane.control.db, HOUR, lease)
+        self.once = Idempotency(desk.plane.control.db, HOUR, lease)
         self.acts = 0
 
     async def send(self, act: Any) -> Message:

@@ -55,7 +55,7 @@ async def test_who_waits_too_long_is_refused_and_leaves_nothing() -> None:
 
 
 async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "WAITING", 2)
+    monkeypatch.setattr(lanes, "QUEUED_PER_SLOT", 2)
     lane, release = Lanes(1, 30), asyncio.Event()
     tasks = [asyncio.create_task(hold(lane, ONE, release, [])) for _ in range(3)]
     await asyncio.sleep(0)
@@ -66,13 +66,13 @@ async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_known_credentials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "MOST_KNOWN", 2)
+    monkeypatch.setattr(admission, "MAX_RECENT_CREDENTIALS", 2)
     limits = Limits(Rates(1, 1), Rates(1, 1), Rates(1, 1), Rates(1, 1))
     admitting = admission.Admission(None, [bytes(32)], limits, Lanes(1, 1), lambda: 0.0)  # type: ignore[arg-type]
     who = Principal(ONE, "admin", (), ids.new(), None, None, "k")
     for name in (b"a", b"b", b"a", b"c"):
-        admitting._know(name, who)
-    assert list(admitting._known) == [b"a", b"c"]
+        admitting._remember(name, who)
+    assert list(admitting._recent) == [b"a", b"c"]
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ async def ups(*each: pb.LinkUp) -> AsyncIterator[pb.LinkUp]:
 async def test_deltas_go_on_after_a_bug(link: _Link) -> None:
     bus: Any = link._bus
     bus.failures = 1
-    passing = asyncio.create_task(link.pass_on_deltas())
+    passing = asyncio.create_task(link.publish_deltas())
     for call_id in ("call_a", "call_b"):
         await link.read(ups(pb.LinkUp(deltas=pb.CallDeltas(deltas=[pb.CallDelta(call_id=call_id)]))))
         async with patience():

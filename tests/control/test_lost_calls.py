@@ -293,17 +293,17 @@ async def test_a_link_ends_whose_reports_the_database_has_lost(desk: Desk) -> No
         assert down is not None and down.acknowledged_seq == len(links) - 1
         for seq in range(1, 4):
             await link._store(runtime_pb2.ReportBatch(seq=seq))
-        await link._seen(runtime_pb2.NodeState(beat_ms=2_000))
+        await link._store_state(runtime_pb2.NodeState(beat_ms=2_000))
         async with desk.db.system() as tx:  # a standby takes over that had one of them
             await tx.execute("UPDATE media_links SET batch_seq = 1")
         with pytest.raises(LostReports):
             await link._store(runtime_pb2.ReportBatch(seq=4))
         with pytest.raises(LostReports):  # also when nothing is reported any more
-            await link._seen(runtime_pb2.NodeState(beat_ms=2_000))
+            await link._store_state(runtime_pb2.NodeState(beat_ms=2_000))
     async with desk.db.system() as tx:  # or one that had not even the link
         await tx.execute("DELETE FROM media_links")
     with pytest.raises(LostReports):
-        await links[1]._seen(runtime_pb2.NodeState(beat_ms=2_000))
+        await links[1]._store_state(runtime_pb2.NodeState(beat_ms=2_000))
 
 
 async def test_reports_that_come_again_are_stored_once(desk: Desk) -> None:
@@ -361,15 +361,15 @@ async def test_while_the_carrier_hangs_many_are_closed_in_the_time_of_a_few(desk
         raise CarrierError("The carrier did not respond: TimeoutError.")
 
     desk.carrier.find_call = hanging  # type: ignore[method-assign]
-    many = 3 * lost.WIDTH
+    many = 3 * lost.MAX_CONCURRENT
     for n in range(many):
         desk.call = ids.new()
         await desk.call_of(None, f"CA{n}")
     assert await desk.sweep() == 0, "it may be away for a moment only"
-    assert asked <= lost.WIDTH + lost.SILENCES
+    assert asked <= lost.MAX_CONCURRENT + lost.MAX_UNANSWERED
     await desk.later(desk.settings.link_lost_seconds + 1)
     assert await desk.sweep() == many
-    assert asked <= 2 * (lost.WIDTH + lost.SILENCES)
+    assert asked <= 2 * (lost.MAX_CONCURRENT + lost.MAX_UNANSWERED)
 
 
 async def eight_calls(desk: Desk, node: str) -> list[UUID]:

@@ -66,7 +66,7 @@ async def test_without_peaks_they_are_computed_once(
     reader, streams = PeaksReader(Files(tmp_path)), [RecordingRow("o/c.wav", 0)]
     assert await reader.of_call(streams) == written
     assert beside.read_bytes() == written
-    monkeypatch.setattr(PeaksReader, "_computed", None)
+    monkeypatch.setattr(PeaksReader, "_compute", None)
     assert await reader.of_call(streams) == written
     assert sorted(each.name for each in (tmp_path / "o").iterdir()) == ["c.wav", "c.wav.peaks"]
 

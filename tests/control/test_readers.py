@@ -204,7 +204,7 @@ async def test_who_is_alone_or_has_few_events_gets_no_backlog(street: Street) ->
 async def test_so_many_backlogs_at_once_and_the_next_is_read_with_everybody(
     street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readers, "MOST_BACKLOGS", 1)
+    monkeypatch.setattr(readers, "MAX_BACKLOGS", 1)
     one, two, quiet, _ = street.orgs
     await street.happen(one, 600)
     await street.read()

@@ -75,9 +75,9 @@ def facts(**changes: Any) -> calls.Facts:
     [
         ({}, calls.Connect()),
         ({"blocked": True, "definition": None}, calls.Reject("blocked", "blocked")),
-        ({"definition": None}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
-        ({"number_active": False}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "no_flow")),
-        ({"is_within_plan": False}, calls.Refuse(*sentence(Sentence.NOBODY, None), "failed", "plan_limit")),
+        ({"definition": None}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"number_active": False}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"is_within_plan": False}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "plan_limit")),
         ({"business_hours_json": SHUT}, calls.Refuse(*sentence(Sentence.CLOSED, None), "completed", "after_hours")),
         ({"business_hours_json": OFFICE}, calls.Connect()),
         (
@@ -196,15 +196,16 @@ def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
 )
 def test_the_carrier_tells_what_became_of_a_lost_call(joined: bool, word: str | None, expected: object) -> None:
     at_once, later = (
-        calls.lost(joined=joined, was_answered=True, carrier_status=word, is_long_lost=long) for long in (False, True)
+        calls.orphan_ending(joined=joined, was_answered=True, carrier_status=word, is_long_lost=long)
+        for long in (False, True)
     )
     assert later == expected
     assert at_once == (None if joined else expected), "who had it may still report why it ended"
 
 
 def test_a_carrier_that_is_silent_is_waited_for_and_not_for_ever() -> None:
-    assert calls.lost(joined=True, was_answered=False, carrier_status=None, is_long_lost=False) is None
-    lost = calls.lost(joined=True, was_answered=False, carrier_status=None, is_long_lost=True)
+    assert calls.orphan_ending(joined=True, was_answered=False, carrier_status=None, is_long_lost=False) is None
+    lost = calls.orphan_ending(joined=True, was_answered=False, carrier_status=None, is_long_lost=True)
     assert lost == ("failed", "stream_lost")
 
 

@@ -48,7 +48,7 @@ async def test_a_number_without_a_flow(house: House) -> None:
     assert made.status_code == 201
     call = await house.ring()
     await call.ended()
-    text, language = sentence(Sentence.NOBODY, None)
+    text, language = sentence(Sentence.UNAVAILABLE, None)
     assert said(call) == ("Say", language, text)
     found = await record(house)
     assert (found["status"], found["end_reason"], found["flow_id"]) == ("failed", "no_flow", None)

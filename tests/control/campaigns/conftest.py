@@ -10,7 +10,7 @@ import pytest
 from control.campaigns import usecases
 from control.campaigns.dispatching import Dispatcher
 from control.campaigns.rules import Limits
-from control.campaigns.usecases import Wish
+from control.campaigns.usecases import CampaignDraft
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -61,7 +61,7 @@ class Campaigning:
             if isinstance(recipients, int)
             else recipients
         )
-        wish = Wish(
+        wish = CampaignDraft(
             **{
                 "name": "January refill reminder",
                 "number": ids.show(Kind.NUMBER, self.number),
