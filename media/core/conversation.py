@@ -1,4 +1,4 @@
-"""One call: timestamped events in, actions out.  Does no I/O, reads no clock, and never raises for a peer's bad input.
+"""A call's core: timestamped events in, actions out.  Does no I/O, reads no clock, and never raises for bad input.
 
     caller frame ─▶ floor ─▶ voice (ledger) ─▶ leg
                       └────▶ modelside ──────▶ model
@@ -67,8 +67,8 @@ from media.core.types import (
 )
 from media.core.voice import Voice
 
-PULSE_MS: Final = 100.0  # how often a tick is wanted when no sound depends on it
-REFUSED = "model_refused"  # the model is lost for good: it refuses our connection, and a retry would not help
+PULSE_MS: Final = 100.0  # between ticks without audio
+REFUSED = "model_refused"  # the model refuses us; no retry helps
 
 
 class Phase(Enum):
@@ -83,17 +83,17 @@ _ENDED: Final = Phase.ENDED
 _NEVER: Final = float("inf")
 
 
-class _OutOfOrder(Exception):  # noqa: N818 - it says what is wrong
+class _OutOfOrder(Exception):  # noqa: N818 - named for the fault
     """A leg's event came at a point where the protocol does not allow it."""
 
 
 class Conversation(Talk):
-    """The caller talks to the agent."""
+    """A call between a caller and an agent."""
 
     def __init__(self, plan: CallPlan, confirm: Confirm | None = None) -> None:
         self.plan = plan
         self.phase = Phase.WAITING
-        self.due_ms = 0.0  # a tick before then finds nothing to do
+        self.due_ms = 0.0  # earlier ticks find nothing to do
         self._actions: list[Action] = []
         self._clock = CarrierClock(plan.one_way_guess_ms)
         discretion = Discretion(plan.pauses, self._clock, self._actions.append)
@@ -116,13 +116,11 @@ class Conversation(Talk):
         return self.plan.model
 
     def abandon(self) -> None:
-        """Nothing follows.  It stays due with every tick, so that its owner can finish closing."""
         self.phase, self.due_ms = Phase.ENDED, 0.0
 
-    # Inputs.  Each returns what is to be done now.
+    # Inputs.  Each returns the actions to carry out now.
 
     def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
-        """One event from the caller's side."""
         if self.phase is _ENDED:
             return []
         try:
@@ -136,7 +134,6 @@ class Conversation(Talk):
         return self._take()
 
     def from_model(self, payload: bytes, now_ms: float) -> list[Action]:
-        """One text frame of the model's socket."""
         model = self._model
         if self.phase is not _TALKING or not model.session.ready:
             return []
@@ -151,13 +148,12 @@ class Conversation(Talk):
         return self._take()
 
     def model_ready(self, now_ms: float) -> list[Action]:
-        """The model's socket is open."""
         if self.phase is _TALKING:
             self._model.connected(now_ms)
         return self._take()
 
     def model_lost(self, now_ms: float, reason: str) -> list[Action]:
-        """The model's socket is closed, or could not be opened; anything more from it is ignored.
+        """Redial or close: the model's socket is closed or could not be opened.  Later frames from it are ignored.
 
         With REFUSED as the reason there is no further attempt.
         """
@@ -175,7 +171,6 @@ class Conversation(Talk):
         return self._take()
 
     def redial(self, now_ms: float) -> list[Action]:
-        """The model's socket is left behind, and nobody is to blame: open another session, with the conversation so far."""
         if self.phase is _TALKING:
             self._model.redial(now_ms)
             self._hasten()
@@ -184,8 +179,9 @@ class Conversation(Talk):
     def tool_result(
         self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
     ) -> list[Action]:
-        """The result of a RunTool, as JSON text; with a sequel, the call leaves its leg, or has another agent, once the
-        agent's last words were heard.  The result of a tool that is no longer running is ignored.
+        """Process the result of a RunTool, as JSON text; ignore it if the tool is no longer running.
+
+        With a sequel, the call leaves its leg or gets another agent once the agent has finished speaking.
         """
         if self.phase is _TALKING:
             self._model.tool_result(call_id, output_json, status, now_ms, sequel)
@@ -194,7 +190,6 @@ class Conversation(Talk):
         return self._take()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
-        """A command from control."""
         if self.phase is _ENDED:
             return answered_late(command, self._ending.outcome)
         match command:
@@ -223,7 +218,7 @@ class Conversation(Talk):
         return self._take()
 
     def _hand_over(self, switch: SwitchFlow, now_ms: float) -> None:
-        """A person has another agent take the call over: once for each id."""
+        """Let another agent take over the call, on a person's command: once for each id."""
         closing = self._ending.closing or self._model.tools.leaving is not None
         self._actions.append(Report(Answered(switch.id, "over" if closing else "done")))
         if not closing and self._model.supervision.is_new(switch.id):
@@ -241,11 +236,10 @@ class Conversation(Talk):
             self._actions.append(Report(Answered(wish.id, "over")))
 
     def tick(self, now_ms: float) -> list[Action]:
-        """Call it every 20 ms or so; it may be skipped until `due_ms`."""
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
-        if not model.session.stands or model.answers.active:  # else it owes us nothing
+        if not model.session.stands or model.answers.active:  # else nothing is expected of it
             lost = model.failing(now_ms)
             if lost:
                 return self.model_lost(now_ms, lost)
@@ -272,7 +266,7 @@ class Conversation(Talk):
         return self._take()
 
     def written(self, moment: Moment, now_ms: float) -> None:
-        """The actions before a Stamp have been written.  Only records the time."""
+        """Record that the actions before a Stamp were written."""
         match moment:
             case Moment.CLEARED:
                 self._floor.cleared(now_ms)
@@ -282,7 +276,6 @@ class Conversation(Talk):
                 self._voice.answered(now_ms)
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
-        """The leg is gone."""
         if self.phase is not _ENDED:
             self._end(outcome, now_ms)
         return self._take()
@@ -358,7 +351,7 @@ class Conversation(Talk):
 
     def _watch_silence(self, now_ms: float) -> None:
         silence = self._ending.silence
-        if self._model.ear.speaking and self._floor.caller_speaks:  # both: either alone may be stuck
+        if self._model.ear.speaking and self._floor.caller_speaks:  # either alone may be stuck
             silence.caller_acts(now_ms)
         works = self._voice.audible(now_ms) or self._model.busy
         if works:
@@ -387,7 +380,7 @@ class Conversation(Talk):
     # The end.
 
     def _close(self, outcome: Outcome, now_ms: float, last: ClipKind | None = None) -> None:
-        """End the call with this outcome once everything was heard, `last` included."""
+        """End the call with this outcome after everything was heard, `last` included."""
         self._model.replies.close()
         self._floor.interruptible = False
         patience_ms = self.plan.mailbox_ms if last is ClipKind.MACHINE else self.plan.close_deadline_ms
@@ -396,14 +389,14 @@ class Conversation(Talk):
         self._say_last()
 
     def _say_last(self) -> None:
-        """Say what the call ends with; after an overlap, which may drop what is queued in it."""
+        """Say the call's last prompt; after an overlap, which may drop what is queued in it."""
         last = self._ending.last
         if last is not None and self._floor.settled:
             self._ending.last = None
             self._say(last)
 
     def _machine(self, reason: str, now_ms: float, *, message: bool) -> None:
-        """A machine has answered our call."""
+        """Hang up on the machine that has answered our call, or leave it a message."""
         if not message:
             self._end(HangUp(reason), now_ms)
         elif not self._ending.closing and self._ending.machine.reached(reason):
@@ -418,7 +411,7 @@ class Conversation(Talk):
             self._close(outcome, now_ms, ClipKind.MACHINE)
 
     def _go_on(self, now_ms: float) -> None:
-        """A tool of the agent's may have asked to leave, or to hand the call to another agent."""
+        """Follow a tool that has ended the call or handed it to another agent."""
         outcome, successor = self._model.tools.leaving, self._model.tools.successor
         if self._ending.closing or self._ending.machine.is_reached:
             return
@@ -426,11 +419,14 @@ class Conversation(Talk):
             self._ending.goes_on()
         if outcome is not None:
             self._leave_with(outcome, now_ms)
-        elif successor is not None and not self._model.answers.active:  # all that this one says has come
+        elif successor is not None and not self._model.answers.active:  # its last response is complete
             self._switch(successor, now_ms)
 
     def _leave_with(self, outcome: Outcome, now_ms: float) -> None:
-        """Close, once that can no longer be undone: of an end that the agent has asked for, once its last words were heard."""
+        """Close with this outcome.
+
+        An end that the agent has asked for waits for its last words: the caller may revoke it by interrupting them.
+        """
         tools, ending, speaks = self._model.tools, self._ending, self._voice.speaks(now_ms)
         has_spoken = speaks
         if tools.revocable and self._floor.interruptible:
@@ -458,7 +454,7 @@ class Conversation(Talk):
         self._model.dial(now_ms)
 
     def _give_up(self, outcome: Outcome, now_ms: float) -> None:
-        """There is no model for this call: apologize and leave, unless the call is closing already."""
+        """Apologize and leave without a model, unless the call is closing already."""
         if not self._ending.closing:
             self._close(outcome, now_ms, ClipKind.APOLOGY)
 
@@ -480,7 +476,7 @@ class Conversation(Talk):
         self._actions.append(Leave(outcome))
 
     def _hasten(self) -> None:
-        """What just happened may need an earlier tick."""
+        """Bring the next tick forward if what just happened needs it."""
         if self.phase is _TALKING:
             self.due_ms = min(self.due_ms, self._voice.due_ms())
 
@@ -494,5 +490,5 @@ class Conversation(Talk):
 
 
 def _farewell(outcome: Outcome) -> ClipKind:
-    """What is said before the call leaves, if the agent says nothing."""
+    """Return the prompt that precedes leaving if the agent says nothing."""
     return ClipKind.HOLD if isinstance(outcome, MoveOn) else ClipKind.GOODBYE
