@@ -18,7 +18,7 @@ class Backlog:
         return b"".join(self._frames)
 
     def newest(self, count: int) -> bytes:
-        """The last `count` frames, or all if there are fewer."""
+        """Return the last `count` frames, or all if there are fewer."""
         return b"".join(self._frames[-count:])
 
     def take(self) -> bytes:

@@ -1,4 +1,4 @@
-"""A mailbox: sentences and a beep, then the caller's message, then thanks.  No model takes part.
+"""A mailbox: prompts and a beep, then the caller's message, then thanks.  No model takes part.
 
     greeting ── the beep was heard ──▶ recording ── #, *, silence, too long ──▶ closing ── heard ──▶ ended
 
@@ -48,16 +48,18 @@ from media.core.types import (
 
 PULSE_MS: Final = 100.0
 KEPT_FRAMES = (
-    100  # of the time before the beep's mark is back: whoever speaks at once is recorded from their first word
+    # Frames kept until the beep's mark is back, so that a caller who speaks at once is recorded from the first word.
+    100
 )
 TAKEN, NOTHING, FAILED = "message_taken", "no_message", "message_failed"  # reasons
-ENOUGH = ("#", "*")  # the keys that end a message, or skip the greeting
+#: Keys that end a message, or skip the greeting.
+ENOUGH = ("#", "*")
 
 
 class Phase(Enum):
     WAITING = auto()  # the leg has not started
     GREETING = auto()
-    SKIPPING = auto()  # the caller does not want to hear it to its end
+    SKIPPING = auto()  # the caller skips the greeting
     RECORDING = auto()
     CLOSING = auto()
     ENDED = auto()  # nothing follows
@@ -67,7 +69,7 @@ _RECORDING: Final = Phase.RECORDING
 
 
 class Mailbox(Talk):
-    """The caller leaves a message."""
+    """A call in which the caller leaves a message."""
 
     def __init__(self, plan: MailboxPlan) -> None:
         self.plan = plan
@@ -122,7 +124,7 @@ class Mailbox(Talk):
                 self._actions.append(Report(Answered(id, "done")))
                 self._end(outcome, now_ms)
             case _:
-                pass  # nobody's words are written down while they are spoken
+                pass  # there is no live transcript
         return self._take()
 
     def message_failed(self, now_ms: float) -> list[Action]:
@@ -204,13 +206,13 @@ class Mailbox(Talk):
     # The message.
 
     def _listen_after_beep(self, now_ms: float) -> None:
-        """The message begins where the beep ended, though that is known later."""
+        """Begin the message where the beep ended, though that is known later."""
         beeped_ms = self._speaker.beeped_ms(now_ms)
         if self.phase is not Phase.GREETING or beeped_ms is None:
             return
         self.phase, self.due_ms = Phase.RECORDING, 0.0
         at_ms = self._clock.call_ms(beeped_ms)
-        frames = [each for each in self._frames if each.at_ms + to_ms(len(each.payload)) > at_ms]
+        frames = [frame for frame in self._frames if frame.at_ms + to_ms(len(frame.payload)) > at_ms]
         self._frames.clear()
         self._actions.append(StartMessage(frames[0].at_ms if frames else at_ms))
         self._dictation.begin(now_ms)
@@ -227,7 +229,7 @@ class Mailbox(Talk):
     # The end.
 
     def _close(self, outcome: Outcome, now_ms: float, last: Clip | None) -> None:
-        """Leave with this outcome once everything was heard, `last` included.  The first one counts."""
+        """Leave with this outcome after everything was heard, `last` included.  Later calls are ignored."""
         if self.phase is Phase.CLOSING:
             return
         self._stop_recording()
@@ -257,7 +259,7 @@ class Mailbox(Talk):
 
 
 class Speaker:
-    """What a mailbox says: clips and the beep, each an item of the ledger, and as turns of the transcript."""
+    """The mailbox's voice: prompts and the beep, each an item of the ledger, and a turn if it has words."""
 
     __slots__ = ("_actions", "_beep", "_began_ms", "_clock", "_items", "_playout", "_proof_ms", "_turns")
 
@@ -266,7 +268,8 @@ class Speaker:
         self._proof_ms = plan.proof_ms
         self._playout = Playout(clock, Caller(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
         self._beep: Item | None = None
-        self._began_ms: dict[str, int] = {}  # when an item was first heard, on the call's clock
+        # When an item was first heard, on the call's clock.
+        self._began_ms: dict[str, int] = {}
         self._items = self._turns = 0
 
     def say(self, clip: Clip) -> None:
@@ -288,7 +291,7 @@ class Speaker:
         return not line or line[0] is self._beep
 
     def beeped_ms(self, now_ms: float) -> float | None:
-        """When the beep was heard to its end: once its mark proves that, or the mark is overdue."""
+        """Return when the beep was heard to its end, once its mark proves that or is overdue; else None."""
         item = self._beep
         if item is None or not (item.played or (item.finished and now_ms >= item.ended_ms + self._proof_ms)):
             return None
@@ -321,7 +324,7 @@ class Speaker:
         self._actions += self._playout.clear(now_ms)
 
     def silenced(self, now_ms: float) -> bool:
-        """Whether it is known by now how much was heard; then the rest is dropped."""
+        """Return whether the heard position is known by now; then discard the rest."""
         settled = self._playout.settled(now_ms)
         if settled:
             self._drop(now_ms)
@@ -335,7 +338,7 @@ class Speaker:
             self._drop(now_ms)
 
     def flush(self, now_ms: float) -> None:
-        """The call is over: what was heard is all that will be."""
+        """End the call: what was heard by now is all that will be."""
         self._playout.give_up()
         self._drop(now_ms)
 
