@@ -7,9 +7,9 @@ response owed after an overlap is never lost.
 Theory of operation.  A response is `owed` once a turn is committed, keys are entered, a tool returns, or a response
 is refused, fails or is lost with its session.  It is `active` from `response.create` until `response.done`.
 
-    idle ── turn_committed, owe ──▶ owed ── create: agent silent, no open overlap ──▶ active ── response_done ──▶ idle
-                                     ▲                                                  │
-                                     └──── failed, refused, model_lost ─────────────────┘
+    idle ── owe_turn, owe_response ──▶ owed ── create: agent silent, no overlap ──▶ active ── response_done ──▶ idle
+                                        ▲                                             │
+                                        └──── failed, refused, session_lost ──────────┘
 
 An overlap *holds* its turn: if the turn is committed before the verdict, it waits for it.  After "cut" the turn is
 owed a response.  After "resume" it is *excused*, unless it began in the agent's last second (`late`: it was meant as
@@ -78,20 +78,20 @@ class Answers:
         """Hold the caller's turn until the verdict; the agent has `remaining_ms` left to say."""
         self._turn.held, self._turn.late = True, remaining_ms <= LAST_WORDS_MS
 
-    def cut(self) -> None:
+    def overlap_cut(self) -> None:
         """Apply the verdict "cut": a turn committed meanwhile is owed a response."""
         if self._turn.verdict(excused=False):
-            self.turn_taken()
+            self.owe_turn()
 
-    def taken_back(self) -> bool:
+    def overlap_resumed(self) -> bool:
         """Apply the verdict "resume"; return whether a turn is owed a response nevertheless."""
         turn = self._turn
         taken = turn.verdict(excused=not (turn.late or turn.free))
         if taken:
-            self.turn_taken()
+            self.owe_turn()
         return taken
 
-    def spoke_freely(self) -> None:
+    def spoke_in_silence(self) -> None:
         """Note that the caller is speaking while the agent is silent."""
         self._turn.free, self._turn.excused = True, False
 
@@ -99,14 +99,14 @@ class Answers:
         """End the caller's turn; return whether it is owed a response, and neither excused nor held."""
         taken = self._turn.commit()
         if taken:
-            self.turn_taken()
+            self.owe_turn()
         return taken
 
-    def turn_taken(self) -> None:
+    def owe_turn(self) -> None:
         """Owe a response to something new from the caller: a turn or keys."""
         self.owed, self.turns = True, self.turns + 1
 
-    def owe(self) -> None:
+    def owe_response(self) -> None:
         """Owe a response: a tool returned, the rest of a response is missing, or nothing of one was heard."""
         self.owed = True
 
@@ -149,7 +149,7 @@ class Answers:
         """Whether the session has refused or failed so many responses in a row that it should be replaced."""
         return self._refusals >= REFUSALS
 
-    def model_lost(self) -> None:
+    def session_lost(self) -> None:
         """Owe an active response to the next session, whose count of refusals starts at zero."""
         self.owed |= self.active
         self._refusals = 0

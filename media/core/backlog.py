@@ -31,7 +31,7 @@ class Backlog:
         self._frames.clear()
         self.size = 0
 
-    def forget(self, kept: int) -> None:
+    def trim(self, kept: int) -> None:
         """Drop the oldest frames until at most `kept` bytes are left."""
         frames, size, gone = self._frames, self.size, 0
         while size > kept:

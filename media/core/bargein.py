@@ -55,13 +55,13 @@ class BargeIn:
                 self._speech_ms = self._stretches = 0
                 self._is_longer = False
             self.held, self._quiet_ms = True, 0
-            self._begin()
-            self._speak(self.onset_ms)
+            self._begin_stretch()
+            self._count_speech(self.onset_ms)
             return Verdict.CLEAR
         if voiced:
             if self._quiet_ms >= PAUSE_MS:
-                self._begin()
-            self._speak(ms)
+                self._begin_stretch()
+            self._count_speech(ms)
             self._quiet_ms = 0
         else:
             self._quiet_ms += ms
@@ -77,11 +77,11 @@ class BargeIn:
         """Milliseconds of voiced speech counted."""
         return self._speech_ms
 
-    def _begin(self) -> None:
+    def _begin_stretch(self) -> None:
         self._stretches += 1
         self._stretch_ms = 0
 
-    def _speak(self, ms: int) -> None:
+    def _count_speech(self, ms: int) -> None:
         self._speech_ms += ms
         self._stretch_ms += ms
         self._is_longer |= self._stretch_ms > NOD_MS

@@ -36,14 +36,14 @@ class Caller:
         # When either detector last changed.
         self._since_ms = -_NEVER
 
-    def heard(self, hears: bool, now_ms: float) -> bool:
+    def update_voice(self, hears: bool, now_ms: float) -> bool:
         """Record whether our detector hears the caller; return whether that changed."""
         if hears is self._ours:
             return False
         self._ours, self._since_ms = hears, now_ms
         return True
 
-    def turn(self, is_open: bool, now_ms: float) -> None:
+    def update_turn(self, is_open: bool, now_ms: float) -> None:
         """Record whether the server has an open turn."""
         if is_open is not self._theirs:
             self._theirs, self._since_ms = is_open, now_ms

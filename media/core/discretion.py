@@ -58,7 +58,7 @@ class _Phrases:
         self._longest = max((len(phrase) for phrase in self._phrases), default=0)
         self._item_id = self._tail = ""
 
-    def heard(self, item_id: str, words: str) -> bool:
+    def completed_by(self, item_id: str, words: str) -> bool:
         """Return whether these words complete a phrase."""
         if not self._longest:
             return False
@@ -68,11 +68,11 @@ class _Phrases:
         text = " ".join((tail + words.lower()).replace("\n", " ").split(" "))
         while "  " in text:
             text = text.replace("  ", " ")
-        found = self.are_in(text)
-        self._tail = "" if found else text[-self._longest :]
-        return found
+        is_complete = self.occur_in(text)
+        self._tail = "" if is_complete else text[-self._longest :]
+        return is_complete
 
-    def are_in(self, text: str) -> bool:
+    def occur_in(self, text: str) -> bool:
         """Return whether a phrase is in the text."""
         folded = " ".join(text.lower().split())
         return any(phrase in folded for phrase in self._phrases)
@@ -108,7 +108,7 @@ class Discretion:
         # Tool calls whose results are not for the record; "" stands for pressed keys.
         self._secret: set[str] = set()
 
-    def become(self, rules: PauseRules) -> None:
+    def follow(self, rules: PauseRules) -> None:
         """Follow another flow's rules from now on; a pause continues."""
         self._rules, self._phrases = rules, _Phrases(rules.phrases)
 
@@ -143,7 +143,7 @@ class Discretion:
 
     def agent_words(self, item_id: str, words: str, now_ms: float) -> None:
         """Pause if these words of the agent complete a phrase.  They are not spoken yet."""
-        if self._phrases.heard(item_id, words):
+        if self._phrases.completed_by(item_id, words):
             self._has_answered = False
             self.pause(BY_PHRASE, now_ms)
 
@@ -192,7 +192,7 @@ class Discretion:
         elif isinstance(action, RecordAgent):
             self._emit(RecordAgent(self._silenced(action.payload, action.at_ms), action.at_ms))
         elif isinstance(action, Report):
-            event = self._told(action.event)
+            event = self._filtered(action.event)
             if event is not None:
                 self._emit(Report(event))
         else:
@@ -224,10 +224,10 @@ class Discretion:
                 return True
         return False
 
-    def _told(self, event: Event) -> Event | None:
+    def _filtered(self, event: Event) -> Event | None:
         """Return the event without what is not for the record; None if nothing is left."""
         if isinstance(event, TurnEnded):
-            self._moved_on(event)
+            self._end_phrase_pause(event)
             return self._masked(event)
         if isinstance(event, UnderWay):
             return UnderWay(tuple([self._masked(turn, open_ended=True) for turn in event.turns]))
@@ -264,11 +264,11 @@ class Discretion:
         end_ms = delta.start_ms + 1 if delta.role == "agent" else _EVER
         return self._touches(delta.start_ms, end_ms)
 
-    def _moved_on(self, turn: TurnEnded) -> None:
+    def _end_phrase_pause(self, turn: TurnEnded) -> None:
         """End a phrase's pause if the agent has answered the caller without asking again."""
         if BY_PHRASE not in self._causes or turn.end_ms <= self._since_ms:
             return
         if turn.role == "caller":
             self._has_answered = True
-        elif self._has_answered and not self._phrases.are_in(turn.text):
+        elif self._has_answered and not self._phrases.occur_in(turn.text):
             self._causes[BY_PHRASE] = 0.0

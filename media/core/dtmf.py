@@ -6,7 +6,7 @@ from typing import Final
 MAX_DIGITS: Final = 64
 
 
-def told(digits: str) -> str:
+def entry_text(digits: str) -> str:
     """Return an entry's text for the model, without the '#' that only ended it."""
     return f"Caller entered {digits.removesuffix('#') or digits} on the keypad"
 

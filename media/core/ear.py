@@ -61,15 +61,15 @@ class Ear:
         if voiced:
             self._voiced = ready  # a wait for a session is no latency
             self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
-        self._session_clock.comes(len(payload), at_ms)
+        self._session_clock.add(len(payload), at_ms)
         if ready:
             self._unsent.add(payload)
-            if self._unsent.size >= self._enough(voiced=voiced, speaking=speaking):
+            if self._unsent.size >= self._batch_bytes(voiced=voiced, speaking=speaking):
                 self.flush(now_ms)
         needed = self.speaking or not self._session.stands or now_ms < self._catch_up_ms
         self._unheard.add(payload, at_ms, voiced=voiced, needed=needed)
 
-    def _enough(self, *, voiced: bool, speaking: bool) -> int:
+    def _batch_bytes(self, *, voiced: bool, speaking: bool) -> int:
         """Return how many bytes to gather before sending."""
         if self.speaking:
             return SPEECH_APPEND if voiced else 0
@@ -81,7 +81,7 @@ class Ear:
             self._session.send(append(self._unsent.take()))
             if self._voiced:
                 self._voiced = False
-                self._latency.voice_left(now_ms)
+                self._latency.voice_sent(now_ms)
 
     def call_ms(self, session_ms: int) -> int:
         """Return the call's clock when the server had heard `session_ms` of audio."""
@@ -91,33 +91,33 @@ class Ear:
 
     def turn_began(self) -> None:
         self.speaking = True
-        self._unheard.placed()
+        self._unheard.turn_detected()
 
     def turn_ended(self) -> None:
         self.speaking = False
 
-    def turn_taken(self, turn_id: str) -> None:
+    def turn_committed(self, turn_id: str) -> None:
         """End a turn that the server has committed: a response may follow."""
         self.speaking = False
         self._catch_up_ms = 0.0
-        self._unheard.taken(turn_id)
+        self._unheard.turn_committed(turn_id)
 
-    def turn_understood(self, turn_id: str) -> None:
+    def turn_transcribed(self, turn_id: str) -> None:
         """Release a turn whose transcript has come: later sessions get it as text."""
-        self._unheard.understood(turn_id)
+        self._unheard.release_turn(turn_id)
 
-    def answer_asked(self) -> None:
-        self._unheard.asked()
+    def response_requested(self) -> None:
+        self._unheard.response_requested()
 
-    def answer_complete(self) -> None:
+    def response_complete(self) -> None:
         """Release the audio of the turns that the response covered."""
-        self._unheard.answered()
+        self._unheard.response_complete()
 
     def catching_up(self, now_ms: float) -> bool:
         """Return whether a new session may still find a turn that the last one missed."""
         return now_ms < self._catch_up_ms
 
-    def unplaced_ms(self, now_ms: float) -> float:
+    def missed_turn_ms(self, now_ms: float) -> float:
         """Return the earliest instant on the call's clock at which a missed turn may yet be found; infinity if none."""
         if self._unheard.voice_ms == NO_VOICE or (self._session.stands and not self.catching_up(now_ms)):
             return _NEVER

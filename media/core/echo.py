@@ -106,16 +106,16 @@ def likeness(line: bytes, played: bytes, frames: tuple[int, ...]) -> list[float]
     spectrum = np.fft.rfft(old, size)
     energy = np.zeros(len(old) + 1)
     np.cumsum(old * old, out=energy[1:])
-    longest, alikes = len(new), []
+    longest, results = len(new), []
     for count in frames:
         new = new[max(0, len(new) - count * FRAME_BYTES + 1) :]
         # Fewer frames are compared with no older audio than more frames are.
         first, end = longest - len(new), len(old) - len(new) + 1
         alike = np.fft.irfft(spectrum * np.conj(np.fft.rfft(new, size)), size)[first:end]
         # A sample of noise in each keeps silence from resembling silence.
-        there = energy[len(new) + first :] - energy[first : -len(new)] + len(new)
-        alikes.append(float(np.abs(alike / np.sqrt(there * (float(new @ new) + len(new)))).max()))
-    return alikes
+        power = energy[len(new) + first :] - energy[first : -len(new)] + len(new)
+        results.append(float(np.abs(alike / np.sqrt(power * (float(new @ new) + len(new)))).max()))
+    return results
 
 
 def _differences(ulaw: bytes) -> Floats:
@@ -192,7 +192,7 @@ class EchoGate:
         coupling_db = second.loudest_db - played_db
         is_foreign = False
         if second.has_voice and (coupling_db > self.coupling_db or (coupling_db > FAINT_DB and not self._is_faithful)):
-            (alike,) = self._alike((COMPARED_FRAMES,), now_ms)
+            (alike,) = self._likeness((COMPARED_FRAMES,), now_ms)
             self._is_faithful |= alike >= FAITHFUL
             is_foreign = coupling_db > self.coupling_db and alike < SECOND_COPY
         self._foreign = self._foreign + 1 if is_foreign else 0
@@ -218,7 +218,7 @@ class EchoGate:
         self._copy_frames = AGAIN_FRAMES
         return False
 
-    def was_itself(self, now_ms: float) -> bool:
+    def was_agent(self, now_ms: float) -> bool:
         """Return whether the onset that passed last was the agent; learn its coupling if so.
 
         Called when the verdict on the overlap is due, when there is more of the sound.
@@ -226,7 +226,7 @@ class EchoGate:
         passed_db, over_db = self._passed
         if over_db < AGENT_DB or not self.coupling_db + STOPPED_DB <= passed_db < LOUDEST_DB:
             return False
-        (alike,) = self._alike((STOPPED_FRAMES,), now_ms)
+        (alike,) = self._likeness((STOPPED_FRAMES,), now_ms)
         if alike < STOPPED_COPY:
             return False
         heard = self._history.newest(STOPPED_FRAMES)
@@ -234,7 +234,7 @@ class EchoGate:
         self._seconds = [loudest_db - over_db] * SECONDS
         return True
 
-    def taken_back(self) -> None:
+    def overlap_resumed(self) -> None:
         """Learn from the verdict "resume" that the onset that passed last was no caller who takes the floor.
 
         An agent that hears itself is silenced, hears nothing any more, and resumes, again and again: three times in
@@ -245,8 +245,8 @@ class EchoGate:
 
     def _is_copy(self, copies: tuple[tuple[int, float], ...], now_ms: float) -> bool:
         """Return whether the newest frames are a copy of what was played, by any of these (frames, likeness)."""
-        alike = self._alike(tuple(frames for frames, _ in copies), now_ms)
+        alike = self._likeness(tuple(frames for frames, _ in copies), now_ms)
         return any(value >= least for value, (_, least) in zip(alike, copies, strict=True))
 
-    def _alike(self, frames: tuple[int, ...], now_ms: float) -> list[float]:
+    def _likeness(self, frames: tuple[int, ...], now_ms: float) -> list[float]:
         return likeness(self._history.newest(frames[0]), self._played.recent(now_ms, frames[0] * FRAME_MS), frames)

@@ -28,7 +28,7 @@ class Ending:
         if not self.closing:
             self.closing, self.outcome, self._deadline_ms, self.last = True, outcome, deadline_ms, last
 
-    def hears_out(self, by_ms: float, now_ms: float, *, speaks: bool, silent: bool) -> bool | None:
+    def is_hearing_last_words(self, by_ms: float, now_ms: float, *, speaks: bool, silent: bool) -> bool | None:
         """Return whether the caller is still hearing the agent's last words; None if there were none.
 
         They end at `by_ms` at the latest.
@@ -39,7 +39,7 @@ class Ending:
             self._last_words_by_ms = by_ms
         return not silent and now_ms < self._last_words_by_ms
 
-    def goes_on(self) -> None:
+    def revoke_last_words(self) -> None:
         """Revoke the last words: the call continues."""
         self._last_words_by_ms = None
 

@@ -22,30 +22,30 @@ class Fillers:
     _holds: int = 0  # hold messages during this wait
     _quiet_ms: float = 0.0  # when the silence began
 
-    def sound(self, at_ms: float) -> None:
+    def restart(self, at_ms: float) -> None:
         """Restart the wait: the agent was heard until then, or the caller pressed keys."""
         self._quiet_ms = max(self._quiet_ms, at_ms)
 
-    def waiting(self, turn: int, voiced_ms: float) -> float:
+    def filler_due_ms(self, turn: int, voiced_ms: float) -> float:
         """Return when a filler is due for this turn; infinity if never.  The caller's voice ended at `voiced_ms`."""
         if turn != self._turn:
             self._turn, self._pending = turn, True
             self._quiet_ms = max(self._quiet_ms, voiced_ms)
         return self._quiet_ms + self.after_ms if self._pending else _NEVER
 
-    def filled(self) -> None:
+    def filler_queued(self) -> None:
         """Record that a filler is queued."""
         self._pending = False
 
-    def holding(self, since_ms: float) -> float:
+    def hold_due_ms(self, since_ms: float) -> float:
         """Return when the hold message is due, the wait having begun at `since_ms`."""
         self._quiet_ms = max(self._quiet_ms, since_ms)
         return self._quiet_ms + (2 if self._holds else 1) * self.hold_after_ms
 
-    def held(self) -> None:
+    def hold_queued(self) -> None:
         """Record that the hold message is queued."""
         self._holds += 1
 
-    def over(self) -> None:
+    def end(self) -> None:
         """End the wait."""
         self._holds = 0

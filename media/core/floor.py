@@ -127,7 +127,7 @@ class Floor:
         self._phase, self._overlap = Phase.FREE, _Overlap()
         self._arrivals = _Arrivals()
 
-    def become(self, plan: CallPlan) -> None:
+    def follow(self, plan: CallPlan) -> None:
         """Follow another agent's plan.  The coupling learned from the line is kept, as the line is the same."""
         self.interruptible = plan.interruptible
         self._bargein.cut_after_ms, self._bargein.resume_after_ms = plan.cut_after_ms, plan.resume_after_ms
@@ -163,8 +163,8 @@ class Floor:
         else:
             self._arrivals.sound(self._clock.arrival(at_ms, now_ms))
         if onset and not voice.sounds:
-            model.answers.spoke_freely()
-        news = model.answers.caller.heard(vad.speaking, now_ms)
+            model.answers.spoke_in_silence()
+        news = model.answers.caller.update_voice(vad.speaking, now_ms)
         if self._echo.refusals.pending:
             self._echo.refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
@@ -178,7 +178,7 @@ class Floor:
             return
         self._arrivals.frame_ms = now_ms
         self._vad.quiet(missing_ms)
-        self._model.answers.caller.heard(self._vad.speaking, now_ms)
+        self._model.answers.caller.update_voice(self._vad.speaking, now_ms)
         self._model.ear.flush(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms, missing=True)
@@ -199,15 +199,15 @@ class Floor:
                 return False
             case Verdict.CLEAR:
                 self._clear(now_ms)
-            case _ if self._echo.was_itself(now_ms):
-                self._take_back("echo", now_ms)
+            case _ if self._echo.was_agent(now_ms):
+                self._resume("echo", now_ms)
             case Verdict.CUT:
                 self._phase = Phase.CUTTING
-                self._decided("kept_speaking", now_ms)
+                self._record_verdict("kept_speaking", now_ms)
                 self._model.cut()
             case Verdict.RESUME:
-                self._echo.taken_back()
-                self._take_back("no_audio" if missing else "fell_silent", now_ms)
+                self._echo.overlap_resumed()
+                self._resume("no_audio" if missing else "fell_silent", now_ms)
         self.settle(now_ms)
         return True
 
@@ -219,13 +219,13 @@ class Floor:
         self._echo.refusals.refused(self._clock.call_ms(now_ms), self._vad.why)
         return False
 
-    def _take_back(self, reason: Reason, now_ms: float) -> None:
+    def _resume(self, reason: Reason, now_ms: float) -> None:
         """Decide to resume, for this reason."""
         self._phase = Phase.RESUMING
-        self._decided(reason, now_ms)
-        self._model.taken_back(free=self._unsaid())
+        self._record_verdict(reason, now_ms)
+        self._model.overlap_resumed(free=self._is_unsaid())
 
-    def _decided(self, reason: Reason, now_ms: float) -> None:
+    def _record_verdict(self, reason: Reason, now_ms: float) -> None:
         """Record the verdict's reason and time."""
         overlap = self._overlap
         overlap.reason, overlap.decided_ms = reason, self._clock.call_ms(now_ms)
@@ -246,7 +246,7 @@ class Floor:
             voiced_ms = now_ms if first_ms is None else first_ms
             self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms, self._vad.why)
 
-    def cleared(self, now_ms: float) -> None:
+    def clear_written(self, now_ms: float) -> None:
         """Record that the `clear` was written."""
         # Of two, the first one is what the caller waited for.
         if not self._overlap.cleared_ms:
@@ -270,7 +270,7 @@ class Floor:
             self._voice.cut(now_ms, unsaid=False, keep_keys=False)
             self._model.settled(now_ms)
             return
-        voice, unsaid = self._voice, self._unsaid()
+        voice, unsaid = self._voice, self._is_unsaid()
         if unsaid and self._phase is Phase.RESUMING:
             # The unheard response does not cover what the caller has said since.
             if self._model.answers.owed:
@@ -279,19 +279,21 @@ class Floor:
             elif self._model.answers.caller.speaks(now_ms):
                 return
         cutting = self._phase is Phase.CUTTING
-        settled = self._barged_in("cut" if cutting else "resumed")
+        settled = self._finish_overlap("cut" if cutting else "resumed")
         if not cutting:
             voice.resume(now_ms)
         else:
-            self._model.unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True))
+            self._model.owe_unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True))
         if not unsaid:
             voice.barged_in(settled)
         self._model.settled(now_ms)
 
-    def _unsaid(self) -> bool:
+    def _is_unsaid(self) -> bool:
         """Return whether the caller spoke into the beginning of an utterance, before they could have heard it."""
         overlap = self._overlap
-        return not overlap.heard_ms or self._voice.unsaid(overlap.item_id, overlap.voiced_ms - self._clock.one_way_ms)
+        return not overlap.heard_ms or self._voice.counts_as_unsaid(
+            overlap.item_id, overlap.voiced_ms - self._clock.one_way_ms
+        )
 
     def end(self, now_ms: float) -> None:
         """End the call: report a pending overlap as it stands.  The agent is not heard again."""
@@ -299,13 +301,13 @@ class Floor:
         if self._phase is _FREE or self._phase is Phase.DROPPING:
             return
         if self._phase is _OVERLAP:
-            self._decided("call_ended", now_ms)
+            self._record_verdict("call_ended", now_ms)
         self._voice.give_up(now_ms)
-        unsaid, overlap = self._unsaid(), self._barged_in("resumed" if self._phase is Phase.RESUMING else "cut")
+        unsaid, overlap = self._is_unsaid(), self._finish_overlap("resumed" if self._phase is Phase.RESUMING else "cut")
         if not unsaid:
             self._voice.barged_in(overlap)
 
-    def _barged_in(self, verdict: Literal["cut", "resumed"]) -> BargedIn:
+    def _finish_overlap(self, verdict: Literal["cut", "resumed"]) -> BargedIn:
         """End the overlap and return its report."""
         overlap, self._phase = self._overlap, Phase.FREE
         heard_ms = self._voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)

@@ -21,7 +21,7 @@ NEARLY: Final = 1e-3
 #: Bounds that miss each other by more than this replace the older ones.
 UNEVEN_MS: Final = 5.0
 #: Heard audio of an item is dropped in pieces of this length.
-FORGET_BYTES: Final = 1_000 * BYTES_PER_MS
+DROP_BYTES: Final = 1_000 * BYTES_PER_MS
 _NEVER: Final = float("inf")
 
 
@@ -45,7 +45,7 @@ class Sound:
     def piece(self, start: int, end: int) -> bytes:
         return bytes(self.kept[start - self._dropped : end - self._dropped])
 
-    def forget(self, end: int, least: int = FORGET_BYTES) -> None:
+    def drop_before(self, end: int, least: int = DROP_BYTES) -> None:
         """Drop the audio before `end`, if it is at least `least` bytes."""
         size = end - self._dropped
         if size >= least:
@@ -198,7 +198,7 @@ class InFlight:
 
     def played(self, seq: int, now_ms: float) -> list[Span]:
         """Return the spans proven by a mark that was played: everything up to message `seq` was heard."""
-        segment = self._marked(seq)
+        segment = self._take_marked(seq)
         if segment is None:
             return []
         self.clock.round_trip(now_ms - segment.ready_ms, now_ms)
@@ -208,7 +208,7 @@ class InFlight:
         segment.plays_ms, segment.ends_ms = ends_ms - segment.size / BYTES_PER_MS, ends_ms
         spans: list[Span] = []
         while self.out and self.out[0].seq <= seq:
-            self._heard(self.out[0], self.out[0].end, spans)
+            self._count_heard(self.out[0], self.out[0].end, spans)
             self._past.append(self.out.pop(0))
         segment.item.proven = max(segment.item.proven, segment.end)
         for later in self._unmarked:
@@ -267,19 +267,19 @@ class InFlight:
         out, past, unmarked = self.out, self._past, self._unmarked
         while out and out[0].plays_ms < call_ms:
             segment = out[0]
-            self._heard(segment, segment.offset_at(call_ms), spans)
+            self._count_heard(segment, segment.offset_at(call_ms), spans)
             if segment.item.heard < segment.end:
                 break
             unmarked.append(segment)
             past.append(out.pop(0))
-        forgotten_ms = call_ms - KEPT_MS
-        while past and past[0].ends_ms < forgotten_ms:
+        expired_ms = call_ms - KEPT_MS
+        while past and past[0].ends_ms < expired_ms:
             past.pop(0)
-        while unmarked and unmarked[0].ends_ms < forgotten_ms:
+        while unmarked and unmarked[0].ends_ms < expired_ms:
             unmarked.pop(0)
         return spans
 
-    def _marked(self, seq: int) -> Segment | None:
+    def _take_marked(self, seq: int) -> Segment | None:
         """Return the message that this mark follows.  Marks come back in order: older ones are pending no longer."""
         unmarked = self._unmarked
         while unmarked and unmarked[0].seq < seq:
@@ -305,7 +305,7 @@ class InFlight:
         self._sooner_ms, self._later_ms = shift - low, high - shift
         return shift
 
-    def _heard(self, segment: Segment, offset: int, spans: list[Span]) -> None:
+    def _count_heard(self, segment: Segment, offset: int, spans: list[Span]) -> None:
         """Count the message as heard up to the offset, and add the new span."""
         item = segment.item
         start = max(item.heard, segment.start)

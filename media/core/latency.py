@@ -41,7 +41,7 @@ class Latency:
         """Record a voiced frame that ended at `at_ms` at the carrier and came here at `arrived_ms` at the earliest."""
         self.voiced_ms, self._arrived_ms = at_ms, arrived_ms
 
-    def voice_left(self, now_ms: float) -> None:
+    def voice_sent(self, now_ms: float) -> None:
         """Record that all voiced audio so far was sent to the model."""
         self._left_ms = now_ms
 
@@ -50,7 +50,7 @@ class Latency:
             left_ms = max(self._arrived_ms, self._left_ms)
             self._wait = _Wait(self.voiced_ms, left_ms - self._arrived_ms, now_ms, now_ms - left_ms)
 
-    def asked(self, now_ms: float) -> None:
+    def response_requested(self, now_ms: float) -> None:
         """Record that the request for a response was written."""
         if self._wait is not None and self._wait.asked_ms is None:
             self._wait.asked_ms = now_ms

@@ -29,21 +29,21 @@ class Losses:
         self._lost = 0  # sessions, in the whole call
         self._recent: deque[float] = deque(maxlen=plan.losses_per_minute + 1)
 
-    def away(self, now_ms: float) -> None:
+    def start_outage(self, now_ms: float) -> None:
         """Start the time without a session, unless there was none before."""
         self.away_ms = min(self.away_ms, now_ms)
 
-    def back(self) -> None:
+    def end_outage(self) -> None:
         """Stop the time without a session."""
         self.away_ms = _NEVER
 
-    def answered(self) -> None:
+    def response_complete(self) -> None:
         """Reset the back-off: a complete response proves that the model works."""
         self._failures = 0
 
     def lost(self, now_ms: float, *, stood: bool) -> None:
         """Record a connection that is lost or could not be made; `stood` if it had a session."""
-        self.away(now_ms)
+        self.start_outage(now_ms)
         self._failures += 1
         if stood:
             self._lost += 1
@@ -55,7 +55,7 @@ class Losses:
         doublings = min(self._failures - 1, MOST_DOUBLINGS)
         return min(LONGEST_WAIT_MS, self._plan.retry_ms * 2**doublings) if self._failures else 0.0
 
-    def enough(self, now_ms: float) -> str:
+    def exhausted(self, now_ms: float) -> str:
         """Return why the budget is exhausted, in words; "" if it is not."""
         plan, recent = self._plan, self._recent
         if self._lost > plan.losses_per_call:

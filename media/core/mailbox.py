@@ -51,9 +51,9 @@ KEPT_FRAMES = (
     # Frames kept until the beep's mark is back, so that a caller who speaks at once is recorded from the first word.
     100
 )
-TAKEN, NOTHING, FAILED = "message_taken", "no_message", "message_failed"  # reasons
+MESSAGE_TAKEN, NO_MESSAGE, MESSAGE_FAILED = "message_taken", "no_message", "message_failed"  # reasons
 #: Keys that end a message, or skip the greeting.
-ENOUGH = ("#", "*")
+END_KEYS = ("#", "*")
 
 
 class Phase(Enum):
@@ -102,12 +102,12 @@ class Mailbox(Talk):
         else:
             self._leg_event(event, now_ms)
             self.due_ms = min(self.due_ms, self._speaker.due_ms())
-        return self._take()
+        return self._drain()
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
         if self.phase is not Phase.ENDED:
             self._end(outcome, now_ms)
-        return self._take()
+        return self._drain()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
         if isinstance(command, (Instruct, Say, SwitchFlow)):
@@ -125,13 +125,13 @@ class Mailbox(Talk):
                 self._end(outcome, now_ms)
             case _:
                 pass  # there is no live transcript
-        return self._take()
+        return self._drain()
 
     def message_failed(self, now_ms: float) -> list[Action]:
         if self.phase is _RECORDING:
             self.phase = Phase.GREETING  # there is no message to end
-            self._close(HangUp(FAILED), now_ms, self.plan.apology)
-        return self._take()
+            self._close(HangUp(MESSAGE_FAILED), now_ms, self.plan.apology)
+        return self._drain()
 
     def tick(self, now_ms: float) -> list[Action]:
         if self.phase in (Phase.WAITING, Phase.ENDED):
@@ -148,12 +148,12 @@ class Mailbox(Talk):
                 self._message_over(now_ms)
             case Phase.CLOSING if not speaker.audible(now_ms) or now_ms >= self._deadline_ms:
                 self._end(self._outcome, now_ms)
-                return self._take()
+                return self._drain()
             case _:
                 pass
         speaker.pump(now_ms)
         self.due_ms = min(now_ms + PULSE_MS, speaker.due_ms())
-        return self._take()
+        return self._drain()
 
     # The leg.
 
@@ -194,7 +194,7 @@ class Mailbox(Talk):
                 pass  # audio is handled by `from_leg`
 
     def _key(self, digit: str, now_ms: float) -> None:
-        if digit not in ENOUGH:
+        if digit not in END_KEYS:
             return
         if self.phase is _RECORDING:
             self._message_over(now_ms)
@@ -222,9 +222,9 @@ class Mailbox(Talk):
 
     def _message_over(self, now_ms: float) -> None:
         if self._dictation.kept:
-            self._close(HangUp(TAKEN), now_ms, self.plan.thanks)
+            self._close(HangUp(MESSAGE_TAKEN), now_ms, self.plan.thanks)
         else:
-            self._close(HangUp(NOTHING), now_ms, self.plan.goodbye)
+            self._close(HangUp(NO_MESSAGE), now_ms, self.plan.goodbye)
 
     # The end.
 
@@ -252,7 +252,7 @@ class Mailbox(Talk):
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, self._clock.call_ms(now_ms))))
         self._actions.append(Leave(outcome))
 
-    def _take(self) -> list[Action]:
+    def _drain(self) -> list[Action]:
         taken = self._actions.copy()
         self._actions.clear()
         return taken
@@ -317,7 +317,7 @@ class Speaker:
             if span.start == 0:
                 self._began_ms[span.item.id] = self._clock.call_ms(span.at_ms)
         for item in finished:
-            self._heard(item, interrupted=False)
+            self._report_turn(item, interrupted=False)
 
     def silence(self, now_ms: float) -> None:
         """Stop at once; see `silenced`."""
@@ -345,9 +345,9 @@ class Speaker:
     def _drop(self, now_ms: float) -> None:
         self.advance(now_ms)
         for item in self._playout.drop():
-            self._heard(item, interrupted=True)
+            self._report_turn(item, interrupted=True)
 
-    def _heard(self, item: Item, *, interrupted: bool) -> None:
+    def _report_turn(self, item: Item, *, interrupted: bool) -> None:
         if not item.heard or not item.text:
             return
         self._turns += 1

@@ -49,22 +49,22 @@ class Minutes:
         """End a turn of the agent's.  `words`: the whole text, and the part that was heard."""
         self._turns.agent_ended(item_id, *words, at_ms, interrupted)
 
-    def unsaid(self, item_id: str) -> None:
+    def remove_unsaid(self, item_id: str) -> None:
         """Remove the agent's turn, which counts as unsaid."""
-        self._turns.forget(item_id)
+        self._turns.remove(item_id)
         self.latency.measured(item_id)
         self._overlaps = [overlap for overlap in self._overlaps if overlap.item_id != item_id]
 
     def barged_in(self, overlap: BargedIn) -> None:
         """Report an overlap after its turn; at once if the caller heard nothing of that turn."""
-        if self._turns.waits(overlap.item_id):
+        if self._turns.is_pending(overlap.item_id):
             self._overlaps.append(overlap)
         else:
             self._emit(Report(overlap))
 
-    def noted(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
+    def note(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
         """Add a note: what was not said but the agent knows, a person's hint or keypad input."""
-        self._turns.noted(id, author, text, at_ms)
+        self._turns.note(id, author, text, at_ms)
 
     def so_far(self) -> Sequence[tuple[Author, str]]:
         """Return what was said so far, including turns that are not reported yet, and the notes, each in its place."""

@@ -9,7 +9,7 @@ from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
 from media.core.discretion import Discretion
-from media.core.dtmf import told
+from media.core.dtmf import entry_text
 from media.core.ear import Ear
 from media.core.losses import Losses
 from media.core.minutes import Minutes
@@ -65,7 +65,7 @@ class ModelSide:
 
     def dial(self, now_ms: float) -> None:
         """Dial the model after the back-off."""
-        self.losses.away(now_ms)
+        self.losses.start_outage(now_ms)
         self._emit(DialModel(self.losses.wait_ms))
 
     def connected(self, now_ms: float) -> None:
@@ -74,51 +74,51 @@ class ModelSide:
         self.session.open(now_ms)
         self.ear.session_opened()
         self._minutes.session_opened(now_ms)
-        self._proceed(now_ms)
+        self._request_response(now_ms)
 
-    def _begun(self, now_ms: float) -> None:
+    def _confirm_session(self, now_ms: float) -> None:
         """Confirm the session, as the server does once or twice."""
         if not self.session.stands:
-            self.session.begun()
-            self.losses.back()
+            self.session.confirm()
+            self.losses.end_outage()
             self.ear.session_begun(now_ms)
 
     def lost(self, now_ms: float) -> str:
         """Record that the connection is lost or was never made; return why to end the call, or "" to redial."""
         self.losses.lost(now_ms, stood=self.session.stands)
-        self._without_session(now_ms)
-        return self.losses.enough(now_ms)
+        self._drop_session(now_ms)
+        return self.losses.exhausted(now_ms)
 
     def redial(self, now_ms: float) -> None:
         """Replace the session on purpose, which counts as no loss."""
-        self._without_session(now_ms)
+        self._drop_session(now_ms)
         self.dial(now_ms)
 
     def hand_over(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
         """Let another agent take over: its session knows what was said so far, and speaks first."""
-        self._without_session(now_ms)
-        self.session.become(plan)
-        self.tools.become(plan)
+        self._drop_session(now_ms)
+        self.session.follow(plan)
+        self.tools.follow(plan)
         self.session.note(f"taken_over_{at_ms}", "system", TAKEN_OVER, at_ms)
-        self.answers.owe()
+        self.answers.owe_response()
 
-    def _without_session(self, now_ms: float) -> None:
-        self.session.lose()
+    def _drop_session(self, now_ms: float) -> None:
+        self.session.discard()
         self.ear.session_lost()
-        self.answers.caller.turn(False, now_ms)
+        self.answers.caller.update_turn(False, now_ms)
         self._minutes.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
         self._voice.orphan_all()
 
-    def keyed(self, digits: str, at_ms: int) -> None:
+    def keypad_input(self, digits: str, at_ms: int) -> None:
         """Add keypad input to the conversation of this session and of every later one."""
-        self.session.note(f"keys_{at_ms}", "caller", told(digits), at_ms)
-        self.answers.turn_taken()
+        self.session.note(f"keys_{at_ms}", "caller", entry_text(digits), at_ms)
+        self.answers.owe_turn()
 
-    def failing(self, now_ms: float) -> str:
+    def failure(self, now_ms: float) -> str:
         """Return why the session counts as lost though its socket is open, in a word, or "" if it does not."""
-        if self.session.late(now_ms):
+        if self.session.is_overdue(now_ms):
             return "no_session"
         return "stalled" if self.replies.stalled(now_ms) else ""
 
@@ -146,60 +146,60 @@ class ModelSide:
 
     def cut(self) -> None:
         """Cancel the active response: the caller took the floor."""
-        self.tools.floor_taken()
-        self.answers.cut()
+        self.tools.revoke_end()
+        self.answers.overlap_cut()
         cancelled = self.replies.cancel()
         if cancelled is not None:
             self.tools.interrupted(cancelled)
 
-    def taken_back(self, *, free: bool) -> None:
+    def overlap_resumed(self, *, free: bool) -> None:
         """Apply the verdict "resume".
 
         If the caller could not hear the agent yet (`free`), they took a turn of their own; else it was a
         backchannel.
         """
         if free:
-            self.answers.spoke_freely()
-        if self.answers.taken_back():
-            self._overtaken()
+            self.answers.spoke_in_silence()
+        if self.answers.overlap_resumed():
+            self._withdraw_unheard()
 
-    def unsaid(self, kinds: Collection[ClipKind | None]) -> None:
+    def owe_unsaid(self, kinds: Collection[ClipKind | None]) -> None:
         """Owe again what was discarded unheard; `kinds` has None for a response."""
         if None in kinds:
-            self.answers.owe()
+            self.answers.owe_response()
         if ClipKind.DICTATED in kinds:
-            self.replies.say_again()
+            self.replies.retry_dictated()
 
-    def _overtaken(self) -> None:
+    def _withdraw_unheard(self) -> None:
         """Withdraw an unheard response: the caller kept talking, and the next one covers what they added."""
         if self.replies.saying is not None or self._voice.sounds:
             return
         cancelled = self.replies.cancel()
         if cancelled is not None:
             self.tools.interrupted(cancelled)
-        self.tools.floor_taken()
+        self.tools.revoke_end()
         self._voice.withdraw()
 
     def tool_result(
         self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
     ) -> None:
         """Process a tool's result."""
-        is_news = self.tools.result(call_id, output_json, status, now_ms, sequel)
-        if is_news and isinstance(sequel, SendDigits):
-            self._voice.dial(sequel.digits)
-        self._proceed(now_ms)
+        was_running = self.tools.result(call_id, output_json, status, now_ms, sequel)
+        if was_running and isinstance(sequel, SendDigits):
+            self._voice.press_keys(sequel.digits)
+        self._request_response(now_ms)
 
-    def asked(self, now_ms: float) -> None:
+    def response_requested(self, now_ms: float) -> None:
         """Record that the request for a response was written."""
-        self._minutes.latency.asked(now_ms)
-        self.ear.answer_asked()
+        self._minutes.latency.response_requested(now_ms)
+        self.ear.response_requested()
 
     def settled(self, now_ms: float) -> None:
         """Report turns that are final by now, and request the response that may begin."""
-        self._minutes.report(now_ms, self.ear.unplaced_ms(now_ms))
-        self._proceed(now_ms)
+        self._minutes.report(now_ms, self.ear.missed_turn_ms(now_ms))
+        self._request_response(now_ms)
 
-    def _proceed(self, now_ms: float) -> None:
+    def _request_response(self, now_ms: float) -> None:
         # What is said over the last words gets no response, unless it takes the floor from them.
         self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.ear.catching_up(now_ms))
 
@@ -216,17 +216,17 @@ class ModelSide:
         try:
             event = rt.decode(payload)
         except rt.WireError:
-            return "" if self.session.garbled() else PROTOCOL
-        self.session.read()
+            return "" if self.session.event_malformed() else PROTOCOL
+        self.session.event_decoded()
         if isinstance(event, rt.AudioDelta):  # the most frequent; ends no turn
             return "" if self._audio(event, now_ms) else TOO_MUCH
         match event:
             case rt.TranscriptDelta() | rt.TranscriptDone() | rt.InputTranscriptDelta():
                 return "" if self._text(event, now_ms, at_ms) else TOO_MUCH
             case _:
-                return self._other(event, now_ms, at_ms)
+                return self._control_event(event, now_ms, at_ms)
 
-    def _other(self, event: rt.ServerEvent, now_ms: float, at_ms: int) -> str:
+    def _control_event(self, event: rt.ServerEvent, now_ms: float, at_ms: int) -> str:
         match event:
             case rt.SpeechStarted() | rt.SpeechStopped() | rt.Committed():
                 self._caller_turn(event, now_ms, at_ms)
@@ -236,14 +236,14 @@ class ModelSide:
                 transcript = ""
                 if isinstance(event, rt.InputTranscriptCompleted):
                     transcript = event.transcript
-                    self._used(metering.of_transcription(self.session.plan.transcription_model, event.usage))
+                    self._report_usage(metering.of_transcription(self.session.plan.transcription_model, event.usage))
                 self._minutes.caller_text(event.item_id, transcript)
-                self.ear.turn_understood(event.item_id)
+                self.ear.turn_transcribed(event.item_id)
             case rt.FunctionArgumentsDone(response_id):
                 said_ms = now_ms + self._voice.remaining_ms(now_ms)
                 self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
             case rt.SessionCreated() | rt.SessionUpdated():
-                self._begun(now_ms)
+                self._confirm_session(now_ms)
             case rt.Error(error):
                 self.replies.refused(error.event_id)
             case _:
@@ -257,7 +257,7 @@ class ModelSide:
         """Queue audio; return False if the response has more than allowed."""
         if self.replies.cancelled(event.response_id):
             return True
-        if not self.replies.more(now_ms, audio_bytes=len(event.delta)):
+        if not self.replies.count(now_ms, audio_bytes=len(event.delta)):
             return False
         self._voice.open_item(event.item_id, self.replies.saying)
         self._voice.add_audio(event.item_id, event.delta, now_ms)
@@ -273,7 +273,7 @@ class ModelSide:
         role: Role = "caller"
         if isinstance(event, rt.TranscriptDelta):
             role = "agent"
-            if not self.replies.more(now_ms, chars=len(event.delta)):
+            if not self.replies.count(now_ms, chars=len(event.delta)):
                 return False
             self._voice.add_text(event.item_id, event.delta)
             self.tools.discretion.agent_words(event.item_id, event.delta, now_ms)
@@ -284,10 +284,10 @@ class ModelSide:
         began_ms = self._minutes.start_ms(event.item_id)
         # A caller's turn without a beginning was reported already, so it is final.
         if began_ms is not None or role == "agent":
-            self._show(role, event.item_id, event.delta, at_ms if began_ms is None else began_ms, now_ms)
+            self._report_delta(role, event.item_id, event.delta, at_ms if began_ms is None else began_ms, now_ms)
         return True
 
-    def _show(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
+    def _report_delta(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
         """Report these words, or that this turn has begun, while the call is watched."""
         if now_ms < self.supervision.watched_until_ms:
             self._emit(Report(Delta(role, item_id, text, start_ms)))
@@ -298,7 +298,7 @@ class ModelSide:
         began_ms = minutes.start_ms(item_id)
         # A caller's words are transcribed later than they are answered.
         if began_ms is not None and not is_known:
-            self._show("caller", item_id, "", began_ms, now_ms)
+            self._report_delta("caller", item_id, "", began_ms, now_ms)
 
     def _caller_turn(
         self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
@@ -308,31 +308,31 @@ class ModelSide:
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
                 ear.turn_began()
-                self.answers.caller.turn(True, now_ms)
+                self.answers.caller.update_turn(True, now_ms)
                 self._caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
                 if not self._voice.sounds:
-                    self.answers.spoke_freely()
+                    self.answers.spoke_in_silence()
             case rt.SpeechStopped(item_id, audio_end_ms):
                 ear.turn_ended()
                 minutes.caller_ended(item_id, ear.call_ms(audio_end_ms), now_ms)
             case rt.Committed(item_id):
-                ear.turn_taken(item_id)
-                self.session.caller_spoke(item_id)
+                ear.turn_committed(item_id)
+                self.session.turn_committed(item_id)
                 self._caller_began(item_id, at_ms, now_ms)
                 minutes.caller_ended(item_id, 0, now_ms)
                 minutes.latency.turn_detected(now_ms)
-                self.answers.caller.turn(False, now_ms)
+                self.answers.caller.update_turn(False, now_ms)
                 if self.answers.turn_committed():
-                    self._overtaken()
+                    self._withdraw_unheard()
 
-    def _used(self, used: ModelUsed | None) -> None:
+    def _report_usage(self, used: ModelUsed | None) -> None:
         if used is not None:
             self._emit(Report(used))
 
     def _response(self, event: rt.ServerEvent, now_ms: float) -> None:
         """Follow a response."""
         if not isinstance(event, rt.Unknown) or event.type.startswith("response."):
-            self.replies.more(now_ms)
+            self.replies.count(now_ms)
         match event:
             case rt.ResponseCreated(response):
                 self.replies.created(response.id)
@@ -342,13 +342,13 @@ class ModelSide:
                 else:
                     self._voice.open_item(item.id, self.replies.saying)
             case rt.OutputItemAdded(_, item) if item.type == "function_call":
-                self.tools.named(item.id, item.name)
+                self.tools.function_named(item.id, item.name)
             case rt.OutputItemDone(item):
                 self._voice.close_item(item.id)
             case rt.ResponseDone(response):
-                self._used(metering.of_response(self.session.plan.model, response.usage))
+                self._report_usage(metering.of_response(self.session.plan.model, response.usage))
                 if self.replies.done(response):
-                    self.losses.answered()
-                    self.ear.answer_complete()
+                    self.losses.response_complete()
+                    self.ear.response_complete()
             case _:
                 pass  # acknowledgements and unused events

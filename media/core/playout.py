@@ -79,7 +79,7 @@ class Playout:
         age = self._marks.age(number)
         if age is not _CURRENT:
             if age is Age.BEFORE_CLEAR:
-                self._from_before_clear(number, now_ms)
+                self._judge_fenced_mark(number, now_ms)
             return
         sent_ms = self._marks.pinged(number)
         if sent_ms is None:
@@ -87,9 +87,9 @@ class Playout:
             return
         self.clock.round_trip(now_ms - sent_ms, now_ms)
         if self._clearing is not None and self._clearing.fence == number:
-            self._emptied(now_ms)
+            self._settle_by_echo(now_ms)
 
-    def _from_before_clear(self, number: int, now_ms: float) -> None:
+    def _judge_fenced_mark(self, number: int, now_ms: float) -> None:
         """Judge a mark from before the pending clear: played, flushed, or impossible to tell."""
         clearing = self._clearing
         if clearing is None:
@@ -101,9 +101,9 @@ class Playout:
             self._spans += self._flight.played(number, now_ms)
         elif now_ms >= back_ms and early:
             # Its audio cannot have been played.
-            self._emptied(now_ms)
+            self._settle_by_echo(now_ms)
 
-    def _emptied(self, now_ms: float) -> None:
+    def _settle_by_echo(self, now_ms: float) -> None:
         """Settle the pending clear by an echo that the carrier emitted when it emptied its queue."""
         clearing = self._clearing
         if clearing is None:

@@ -32,23 +32,23 @@ class Refusals:
     def passed(self) -> None:
         """Add an onset that passed: a sound that was refused at first has silenced the agent."""
         if self.pending and self._to_ms - self._from_ms >= DOUBT_MS:
-            self._tell()
+            self._report()
         self.pending = False
 
     def advance(self, at_ms: int) -> None:
         """Report a sound that is over."""
         if self.pending and at_ms - self._to_ms >= SOUND_GAP_MS:
-            self._tell()
+            self._report()
 
     def end(self) -> None:
         """End the call: report the pending sound, and the number of those that were not reported one by one."""
         if self.pending:
-            self._tell()
+            self._report()
         if self._more:
             self._emit(Report(OnsetsRefused(self._more)))
             self._more = 0
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         self.pending = False
         if self._listed == MOST:
             self._more += 1

@@ -46,7 +46,7 @@ class _Sentences:
         self.waiting.appendleft(self._latest)
         self.saying = None
 
-    def again(self) -> None:
+    def retry(self) -> None:
         """Queue the latest prompt again if a person dictated it, since nothing of it was heard."""
         latest = self._latest
         if latest.kind is ClipKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self.waiting:
@@ -60,13 +60,13 @@ class _Coming:
 
     def __init__(self, patience_ms: int) -> None:
         self._patience_ms = patience_ms
-        self.asked(0.0)
+        self.restart(0.0)
 
-    def asked(self, now_ms: float) -> None:
+    def restart(self, now_ms: float) -> None:
         self._alive_ms = now_ms  # of its last event
         self.audio_bytes = self._chars = 0
 
-    def more(self, audio_bytes: int, chars: int, now_ms: float) -> bool:
+    def count(self, audio_bytes: int, chars: int, now_ms: float) -> bool:
         """Count what came; return False once that is more than a response may have."""
         self._alive_ms = now_ms
         self.audio_bytes += audio_bytes
@@ -111,9 +111,9 @@ class Replies:
         """Have the model say a prompt, or another text in its place."""
         self._sentences.waiting.append(_Sentence(kind, text or self._voice.text(kind) or ""))
 
-    def say_again(self) -> None:
+    def retry_dictated(self) -> None:
         """Have the model say the latest dictated text again: nothing of it was heard."""
-        self._sentences.again()
+        self._sentences.retry()
 
     @property
     def dictated(self) -> int:
@@ -124,7 +124,7 @@ class Replies:
         """Create no further responses; prompts are still said."""
         self.closed = self.answers.caller.ignored = True
 
-    def forget(self) -> None:
+    def clear_prompts(self) -> None:
         """Clear the queue of prompts."""
         self._sentences.waiting.clear()
 
@@ -145,10 +145,10 @@ class Replies:
             return False
         return not self._voice.answering
 
-    def go_on(self, note: str = BROKE_OFF) -> None:
+    def continue_with(self, note: str = BROKE_OFF) -> None:
         """Continue what a fault cut off, or as the note says, without waiting for the caller."""
         self._before = note
-        self.answers.owe()
+        self.answers.owe_response()
 
     def proceed(self, now_ms: float, *, catching_up: bool = False) -> None:
         """Create the response that is due, if any.
@@ -158,7 +158,7 @@ class Replies:
         answers = self.answers
         if not self._session.ready or answers.active or answers.caller.speaks(now_ms):
             return
-        self._coming.asked(now_ms)
+        self._coming.restart(now_ms)
         self._cancelled.discard(None)
         if self.waiting and not self._voice.audible(now_ms) and (event_id := answers.begin()):
             self._session.send(rt.response_create(event_id, self._sentences.begin()))
@@ -167,7 +167,7 @@ class Replies:
         elif event_id := answers.create(self._voice.speaks(now_ms)):
             self._sentences.saying = None
             if self._before is not None:
-                self._session.tell("system", self._before)
+                self._session.add_message("system", self._before)
                 self._before = None
             self._session.send(rt.response_create(event_id))
             self._emit(Stamp(Moment.ASKED))
@@ -181,9 +181,9 @@ class Replies:
         self._cancelled.add(response_id)
         if not self._coming.audio_bytes:
             if self.saying is None:
-                self.answers.owe()
+                self.answers.owe_response()
             else:
-                self._sentences.again()
+                self._sentences.retry()
         self._session.send(rt.response_cancel(response_id))
         return response_id
 
@@ -193,9 +193,9 @@ class Replies:
 
     # Life cycle of a response.
 
-    def more(self, now_ms: float, *, audio_bytes: int = 0, chars: int = 0) -> bool:
+    def count(self, now_ms: float, *, audio_bytes: int = 0, chars: int = 0) -> bool:
         """Count what came with an event of a response; return False once it is longer than allowed."""
-        return self._coming.more(audio_bytes, chars, now_ms)
+        return self._coming.count(audio_bytes, chars, now_ms)
 
     def stalled(self, now_ms: float) -> bool:
         """Return whether the active response has had no event for too long, whatever the caller does."""
@@ -213,7 +213,7 @@ class Replies:
         if response.id == self.answers.response_id:
             self._voice.close_all()
             if response.status == "failed" and not self._coming.audio_bytes:
-                self._sentences.again()
+                self._sentences.retry()
             self._sentences.saying = None
         self._cancelled.discard(response.id)
         self.answers.response_done(response.id, failed=response.status == "failed")
@@ -224,7 +224,7 @@ class Replies:
         was_active = self.answers.active
         self.answers.refused(event_id)
         if was_active and not self.answers.active and self.saying is not None:
-            self._sentences.again()
+            self._sentences.retry()
             self._sentences.saying = None
 
     def session_opened(self) -> None:
@@ -236,4 +236,4 @@ class Replies:
         if self.saying is not None and self.answers.active:
             self._sentences.put_back()
             self.answers.response_done(self.answers.response_id or "")  # a prompt is owed no response
-        self.answers.model_lost()
+        self.answers.session_lost()

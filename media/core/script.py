@@ -68,7 +68,7 @@ class Script:
             return item.text, heard_text(item.text, item.heard, item.generated)
         return transcript.text, transcript.heard(item.heard, item.generated)
 
-    def spend(self, item: Item) -> tuple[str, str]:
+    def take_words(self, item: Item) -> tuple[str, str]:
         """Return the same as `words`, once, and drop the transcript."""
         words = self.words(item)
         if item.id in self._transcripts:

@@ -45,7 +45,7 @@ class Session:
         if self.ready:
             self._emit(ToModel(payload))
 
-    def tell(self, author: Author, text: str) -> None:
+    def add_message(self, author: Author, text: str) -> None:
         """Add a text message to this session's conversation only."""
         self.send(rt.message_create(author, text))
 
@@ -54,15 +54,15 @@ class Session:
 
         This session gets it now, and every later one in its place in the transcript, as no session is sure to last.
         """
-        self._minutes.noted(id, author, text, at_ms)
-        self.tell(author, text)
+        self._minutes.note(id, author, text, at_ms)
+        self.add_message(author, text)
 
     @property
     def plan(self) -> CallPlan:
         """The plan that the sessions follow."""
         return self._plan
 
-    def become(self, plan: CallPlan) -> None:
+    def follow(self, plan: CallPlan) -> None:
         """Let sessions follow this plan from now on."""
         self._plan = plan
 
@@ -81,41 +81,41 @@ class Session:
         self._turn_id = ""
         self.send(rt.session_update(self._plan))
         for author, text in self._minutes.so_far():
-            self.tell(author, text)
+            self.add_message(author, text)
 
-    def lose(self) -> None:
+    def discard(self) -> None:
         """Discard the session and its socket."""
         self.ready = self.stands = False
         self._malformed = 0
 
-    def begun(self) -> None:
+    def confirm(self) -> None:
         """Record that the server has confirmed the session."""
         self.stands = True
 
-    def late(self, now_ms: float) -> bool:
+    def is_overdue(self, now_ms: float) -> bool:
         """Return whether the server accepted the connection and then failed to begin a session in time."""
         return self.ready and not self.stands and now_ms - self._opened_ms >= self._plan.session_ms
 
-    def read(self) -> None:
+    def event_decoded(self) -> None:
         """Record a readable event: malformed ones are counted in a row."""
         self._malformed = 0
 
-    def garbled(self) -> bool:
+    def event_malformed(self) -> bool:
         """Record a malformed event; return whether to keep the session."""
         self._malformed += 1
         return self._malformed < MALFORMED_IN_A_ROW
 
     # Updates of its conversation by what was heard.
 
-    def caller_spoke(self, turn_id: str) -> None:
+    def turn_committed(self, turn_id: str) -> None:
         """Record the id of the caller's last turn in this session."""
         self._turn_id = turn_id
 
-    def agent_said(self, text: str, *, filler: bool) -> None:
+    def add_agent_text(self, text: str, *, filler: bool) -> None:
         """Add what the caller heard from us but not from the model.  A filler goes before the response it precedes."""
         self.send(rt.message_create("agent", text, self._turn_id or None if filler else None))
 
-    def agent_cut(self, item_id: str, heard_ms: int) -> None:
+    def truncate_item(self, item_id: str, heard_ms: int) -> None:
         """Truncate one of this session's items to the `heard_ms` that were heard; delete it if that is 0."""
         # The server refuses 0 ms, and anything beyond the item's length.
         self.send(rt.item_truncate(item_id, heard_ms) if heard_ms else rt.item_delete(item_id))

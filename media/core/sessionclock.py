@@ -24,25 +24,25 @@ class SessionClock:
         # Of audio that had come before what the session hears.
         self._from_ms = 0
 
-    def comes(self, size: int, at_ms: int) -> None:
+    def add(self, size: int, at_ms: int) -> None:
         """Count `size` more bytes, which begin at `at_ms` on the call's clock."""
-        came_ms = self._size // BYTES_PER_MS
+        received_ms = self._size // BYTES_PER_MS
         # A carrier whose timestamps are uneven by less than a frame has lost none.
-        if not self._anchors or abs(at_ms - self._since(self._anchors[-1], came_ms)) > FRAME_MS:
-            self._anchors.append((came_ms, at_ms))
+        if not self._anchors or abs(at_ms - self._extrapolate(self._anchors[-1], received_ms)) > FRAME_MS:
+            self._anchors.append((received_ms, at_ms))
         self._size += size
 
-    def restart(self, again: int) -> None:
+    def restart(self, replayed: int) -> None:
         """Start another session, which hears the last `again` bytes first, and then whatever comes."""
-        self._from_ms = (self._size - again) // BYTES_PER_MS
+        self._from_ms = (self._size - replayed) // BYTES_PER_MS
 
     def call_ms(self, session_ms: int) -> int:
         """Return the call's clock when the session had heard `session_ms` of audio."""
-        anchors, came_ms = self._anchors, self._from_ms + session_ms
+        anchors, received_ms = self._anchors, self._from_ms + session_ms
         for anchor in reversed(anchors):
-            if anchor[0] <= came_ms:
-                return self._since(anchor, came_ms)
-        return self._since(anchors[0], came_ms) if anchors else session_ms
+            if anchor[0] <= received_ms:
+                return self._extrapolate(anchor, received_ms)
+        return self._extrapolate(anchors[0], received_ms) if anchors else session_ms
 
-    def _since(self, anchor: tuple[int, int], came_ms: int) -> int:
-        return max(0, anchor[1] + came_ms - anchor[0])
+    def _extrapolate(self, anchor: tuple[int, int], received_ms: int) -> int:
+        return max(0, anchor[1] + received_ms - anchor[0])

@@ -37,7 +37,7 @@ class Silence:
         """Start the call's clock."""
         self._started_ms = self._alive_ms = now_ms
 
-    def become(self, idle_after_ms: int, prompts: int, gaps_ms: tuple[int, ...]) -> None:
+    def follow(self, idle_after_ms: int, prompts: int, gaps_ms: tuple[int, ...]) -> None:
         """Follow another agent's idle times; the call's longest duration stays."""
         self.idle_after_ms, self.prompts, self.gaps_ms = idle_after_ms, prompts, gaps_ms
 

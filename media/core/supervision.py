@@ -46,7 +46,7 @@ class Supervision:
         self._done.add(id)
         return True
 
-    def take(self, command: Instruct | Say | News, at_ms: int) -> None:
+    def carry_out(self, command: Instruct | Say | News, at_ms: int) -> None:
         """Carry out a command, unless that was done, and report the reply."""
         self._emit(Report(Answered(command.id, self._outcome(command, at_ms))))
 
@@ -65,7 +65,7 @@ class Supervision:
             text = hint(command.text) if isinstance(command, Instruct) else command.text
             self._session.note(command.id, "system", text, at_ms)
         if isinstance(command, News):
-            self._replies.answers.owe()
+            self._replies.answers.owe_response()
         self._done.add(command.id)
         self._emit(Report(_intervened(command, at_ms)))
         return "done"

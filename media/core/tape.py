@@ -23,14 +23,14 @@ class Tape:
             self._recording = True
             self._emit(StartRecording(tuple(self._announced)))
             self._announced.clear()
-            self._turn()
+            self._update_running()
 
     def listen(self, on: bool) -> None:
         """Begin or end live listening."""
         self._listened = on
-        self._turn()
+        self._update_running()
 
-    def _turn(self) -> None:
+    def _update_running(self) -> None:
         self.running = self._recording or self._listened
 
     def caller(self, payload: bytes, at_ms: int) -> None:

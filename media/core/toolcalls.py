@@ -54,7 +54,7 @@ class ToolCalls:
         """Whether the caller waits for a tool."""
         return self._tools.awaited
 
-    def named(self, item_id: str, name: str) -> None:
+    def function_named(self, item_id: str, name: str) -> None:
         """Record the name of a function, which some servers send only with its output item."""
         self._names[item_id] = name
 
@@ -64,9 +64,9 @@ class ToolCalls:
         `cancelled`: the caller has interrupted its response.  What the model has said so far will have been heard at
         `said_ms`.
         """
-        named = self._names.pop(event.item_id, "")
-        name, tools = event.name or named, self._tools
-        if tools.known(event.call_id):
+        item_name = self._names.pop(event.item_id, "")
+        name, tools = event.name or item_name, self._tools
+        if tools.seen_before(event.call_id):
             return
         refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments)
         switch = tools.tools[name].recording if name in tools.tools else None
@@ -81,14 +81,14 @@ class ToolCalls:
             self.discretion.tool_finished(event.call_id)
             self._session.send(rt.function_output(event.call_id, output))
             if not cancelled:
-                self._answer_once_all_are_in()
+                self._owe_response_after_last()
             return
         if switch is not None:
             self._switch(switch, event.call_id, now_ms, said_ms)
             return
         outcome = tools.tools[name].outcome
         if outcome is not None:  # carried out by the call itself
-            self.leave_for_good()
+            self.confirm_end()
             self.leaving, self._ends_by = outcome, event.call_id
             return
         tools.run(event.call_id, name, event.response_id, now_ms)
@@ -104,7 +104,7 @@ class ToolCalls:
         self._emit(Report(ToolFinished(call_id, NOTHING_JSON, "ok")))
         self.discretion.tool_finished(call_id)
         self._session.send(rt.function_output(call_id, NOTHING_JSON))
-        self._answer_once_all_are_in()
+        self._owe_response_after_last()
 
     def result(
         self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
@@ -132,19 +132,19 @@ class ToolCalls:
         else:
             self._session.send(rt.function_output(call_id, output_json))
         if sequel is None and (audience is not Audience.MODEL or self._answered):
-            self._answer_once_all_are_in()
+            self._owe_response_after_last()
         return True
 
-    def _answer_once_all_are_in(self) -> None:
+    def _owe_response_after_last(self) -> None:
         """Owe a response once the caller waits for no other tool."""
         self._answered = self._tools.awaited
         if not self._answered:
-            self._answers.owe()
+            self._answers.owe_response()
 
     def watch(self, now_ms: float) -> None:
         """Fail the tools that have timed out, so that the model knows, and end a pause that is too long."""
         self.discretion.watch(now_ms)
-        for call_id in self._tools.late(now_ms):
+        for call_id in self._tools.timed_out(now_ms):
             self.result(call_id, error_json(TIMED_OUT), "failed", now_ms)
 
     @property
@@ -152,12 +152,12 @@ class ToolCalls:
         """Whether the end that the agent has asked for can still be revoked."""
         return bool(self._ends_by)
 
-    def leave_for_good(self) -> None:
+    def confirm_end(self) -> None:
         """Make the agent's end of the call final: its last words were heard, or its session is gone."""
         if self._ends_by:
             self._finish_ending("{}", "ok")
 
-    def floor_taken(self) -> None:
+    def revoke_end(self) -> None:
         """Revoke the agent's end of the call, as the caller interrupted its last words, and tell the model."""
         if self._ends_by:
             self._session.send(rt.function_output(self._ends_by, error_json(GOES_ON)))
@@ -173,18 +173,18 @@ class ToolCalls:
         """Record that the caller interrupted this response."""
         self._tools.interrupted(response_id)
 
-    def become(self, plan: CallPlan) -> None:
+    def follow(self, plan: CallPlan) -> None:
         """Offer another agent's tools from now on; running ones continue."""
         self._tools.tools = {tool.name: tool for tool in plan.tools}
-        self.discretion.become(plan.pauses)
+        self.discretion.follow(plan.pauses)
 
     def session_lost(self) -> None:
-        self.leave_for_good()
+        self.confirm_end()
         self._tools.session_lost()
 
     def end(self) -> None:
         """End the call, and with it the running tools."""
-        self.leave_for_good()
+        self.confirm_end()
         for call_id in self._tools.running():
             self._tools.finish(call_id)
             self._emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed")))

@@ -61,7 +61,7 @@ class Tools:
     _running: dict[str, _Running] = field(default_factory=dict)
     _known: dict[str, None] = field(default_factory=dict)  # in the order of the calls
 
-    def known(self, call_id: str) -> bool:
+    def seen_before(self, call_id: str) -> bool:
         """Return whether the model has used this call id before; remember it."""
         if call_id in self._known:
             return True
@@ -87,7 +87,7 @@ class Tools:
         running = self._running.pop(call_id, None)
         return None if running is None else (running.tool.name, running.audience)
 
-    def late(self, now_ms: float) -> Sequence[str]:
+    def timed_out(self, now_ms: float) -> Sequence[str]:
         """Return the ids of the tools that have timed out."""
         if not self._running:  # runs on every tick
             return ()
@@ -97,11 +97,11 @@ class Tools:
         """Record that the caller interrupted this response, and so does not wait for the tools that it called."""
         for call_id, running in self._running.items():
             if running.response_id == response_id and running.audience is Audience.CALLER:
-                self._running[call_id] = _retold(running, Audience.MODEL)
+                self._running[call_id] = _for_audience(running, Audience.MODEL)
 
     def session_lost(self) -> None:
         for call_id, running in self._running.items():
-            self._running[call_id] = _retold(running, Audience.NEXT_SESSION)
+            self._running[call_id] = _for_audience(running, Audience.NEXT_SESSION)
 
     def running(self) -> list[str]:
         return list(self._running)
@@ -120,5 +120,5 @@ class Tools:
         return False
 
 
-def _retold(running: _Running, audience: Audience) -> _Running:
+def _for_audience(running: _Running, audience: Audience) -> _Running:
     return _Running(running.tool, running.response_id, running.deadline_ms, audience)

@@ -15,11 +15,11 @@ from media.core.types import Author, Role, TurnEnded
 
 _NEVER: Final = float("inf")
 #: Most of a long call that a new session is sent: turns, and characters of each.
-TOLD_TURNS, TOLD_CHARS = 100, 2_000
+HISTORY_TURNS, HISTORY_CHARS = 100, 2_000
 #: Characters of a note, which may hold a tool's result.
-TOLD_NOTE_CHARS: Final = 40_000
+HISTORY_NOTE_CHARS: Final = 40_000
 #: A turn that is detected again may seem to begin this much later than the first time.
-FOUND_AGAIN_MS: Final = 1_500
+REDETECTED_MS: Final = 1_500
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ class Turns:
 
     def __init__(self, deadline_ms: int = 4_000, so_far: Sequence[tuple[Author, str]] = ()) -> None:
         self._deadline_ms = deadline_ms
-        self._spoken: deque[tuple[Author, str]] = deque(so_far, maxlen=TOLD_TURNS)
+        self._spoken: deque[tuple[Author, str]] = deque(so_far, maxlen=HISTORY_TURNS)
         self._waiting: list[_Turn] = []
         self._seq = 0
         self._reported_ms = 0  # where the last reported turn began
@@ -111,8 +111,8 @@ class Turns:
     def caller_began(self, id: str, start_ms: int, now_ms: float) -> None:
         if self._find(id) is not None:
             return
-        found = start_ms - FOUND_AGAIN_MS
-        self._waiting = [turn for turn in self._waiting if not turn.orphaned or turn.start_ms < found]
+        redetected_ms = start_ms - REDETECTED_MS
+        self._waiting = [turn for turn in self._waiting if not turn.orphaned or turn.start_ms < redetected_ms]
         for turn in self._waiting:
             if turn.role == "caller" and turn.deadline_ms == _NEVER:
                 turn.end_ms, turn.deadline_ms = max(turn.start_ms, start_ms), now_ms + self._deadline_ms
@@ -124,7 +124,7 @@ class Turns:
 
     def caller_words(self, id: str, delta: str) -> None:
         """Add a piece of the transcript, which stands if the rest never comes."""
-        if (turn := self._find(id)) is not None and not turn.done and len(turn.text) < TOLD_CHARS:
+        if (turn := self._find(id)) is not None and not turn.done and len(turn.text) < HISTORY_CHARS:
             turn.text += delta
 
     def caller_text(self, id: str, text: str) -> None:
@@ -141,11 +141,11 @@ class Turns:
             turn.text, turn.heard_text = text.strip(), heard_text.strip()
             turn.end_ms, turn.interrupted, turn.done = max(turn.start_ms, end_ms), interrupted, True
 
-    def noted(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
+    def note(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
         """Add a note: what was not said but the agent knows, a person's hint or keypad input."""
         insort(self._waiting, _Turn(at_ms, "keys" if author == "caller" else "system", id, text=text, done=True))
 
-    def forget(self, id: str) -> None:
+    def remove(self, id: str) -> None:
         """Remove a turn that counts as unsaid, before it is reported."""
         self._waiting = [turn for turn in self._waiting if turn.id != id]
 
@@ -170,7 +170,7 @@ class Turns:
             self._report(self._waiting.pop(0), ended)
         return ended
 
-    def waits(self, id: str) -> bool:
+    def is_pending(self, id: str) -> bool:
         """Return whether this turn has begun and is not reported yet."""
         return self._find(id) is not None
 
@@ -200,7 +200,7 @@ class Turns:
         """Return what a new session must know: what was said, including turns that are not reported yet, and the notes."""
         waiting = [(turn.author, turn.heard) for turn in self._waiting if turn.done and turn.heard]
         return [
-            (author, text[:TOLD_NOTE_CHARS] if author == "system" else text[-TOLD_CHARS:])  # the latest of it
+            (author, text[:HISTORY_NOTE_CHARS] if author == "system" else text[-HISTORY_CHARS:])  # the latest of it
             for author, text in (*self._spoken, *waiting)
         ]
 

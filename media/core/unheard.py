@@ -37,7 +37,7 @@ class Unheard:
         if voiced and self.voice_ms == NO_VOICE:
             self.voice_ms = at_ms
         if audio.size >= KEPT_OTHERWISE + SURPLUS:
-            audio.forget(KEPT_WHILE_SPEAKING if needed or self._taken else KEPT_OTHERWISE)
+            audio.trim(KEPT_WHILE_SPEAKING if needed or self._taken else KEPT_OTHERWISE)
             if self.voice_ms != NO_VOICE and self.voice_ms < self.begins_ms:
                 # If not needed, the voice was noise.
                 self.voice_ms = self.begins_ms if needed else NO_VOICE
@@ -47,32 +47,32 @@ class Unheard:
         """The call's clock at the beginning of the buffer."""
         return max(0, self._end_ms - self._audio.size // BYTES_PER_MS)
 
-    def placed(self) -> None:
+    def turn_detected(self) -> None:
         """Record that the server has detected the voice as a turn."""
         self.voice_ms = NO_VOICE
 
-    def taken(self, turn_id: str) -> None:
+    def turn_committed(self, turn_id: str) -> None:
         """Record a committed turn, the transcript of which is pending."""
         self.voice_ms = NO_VOICE
         self._taken.append((turn_id, self._end_ms))
 
-    def understood(self, turn_id: str) -> None:
+    def release_turn(self, turn_id: str) -> None:
         """Drop the audio up to the end of a turn that is transcribed or answered."""
-        for place, (taken_id, end_ms) in enumerate(self._taken):
-            if taken_id == turn_id:
-                for _ in range(place + 1):
+        for index, (committed_id, end_ms) in enumerate(self._taken):
+            if committed_id == turn_id:
+                for _ in range(index + 1):
                     self._taken.popleft()
                 # The carrier's clock may jump.
-                self._audio.forget(max(0, self._end_ms - end_ms) * BYTES_PER_MS)
+                self._audio.trim(max(0, self._end_ms - end_ms) * BYTES_PER_MS)
                 return
 
-    def asked(self) -> None:
+    def response_requested(self) -> None:
         """Record that a response to all committed turns was requested."""
         self._asked_id = self._taken[-1][0] if self._taken else ""
 
-    def answered(self) -> None:
+    def response_complete(self) -> None:
         """Drop the audio that the complete response covers."""
-        self.understood(self._asked_id)
+        self.release_turn(self._asked_id)
 
     def reopen(self, *, speaking: bool) -> None:
         """Return all turns to the buffer, with the open one if `speaking`: the next session detects them again."""

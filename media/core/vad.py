@@ -66,7 +66,7 @@ class Vad:
         history, hearing = self.history, self._hearing
         history.add(frame)
         if history.size >= 2 * HISTORY_BYTES:  # not with every frame
-            history.forget(HISTORY_BYTES)
+            history.trim(HISTORY_BYTES)
         loud = over_db > SOUND_DB
         self.loud_frames = self.loud_frames + 1 if loud else 0
         if hearing is not None:

@@ -71,7 +71,7 @@ class Voice:
         self._announcement = Announcement(plan.protect_announcement)
         self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
 
-    def become(self, plan: CallPlan) -> None:
+    def follow(self, plan: CallPlan) -> None:
         """Use another agent's prompts from now on; what is queued is still played."""
         self._clips.plan = plan
         self._fillers.after_ms = plan.filler_after_ms if plan.fillers else _NEVER
@@ -80,7 +80,7 @@ class Voice:
 
     def opening(self, now_ms: float) -> list[ClipKind]:
         """Return what the caller hears first, in order, and start the clock of the silence."""
-        self._fillers.sound(now_ms)
+        self._fillers.restart(now_ms)
         return self._clips.opening()
 
     def text(self, kind: ClipKind) -> str | None:
@@ -95,11 +95,11 @@ class Voice:
         self._queue(item)
         return True
 
-    def dial(self, digits: str) -> None:
+    def press_keys(self, digits: str) -> None:
         """Queue keys to be pressed, as tones."""
         self._queue(self._clips.tones(digits))
 
-    def prompt(self, number: int) -> None:
+    def choose_idle_prompt(self, number: int) -> None:
         """Choose the next idle prompt, counting from 0."""
         self._clips.idle_prompt = number
 
@@ -190,7 +190,7 @@ class Voice:
 
     # Waiting for an answer.
 
-    def cover(self, turn: int, since_ms: float, now_ms: float, *, answering: bool) -> float:
+    def break_silence(self, turn: int, since_ms: float, now_ms: float, *, answering: bool) -> float:
         """Break the silence if it is time to; return when the next filler or hold message is due, infinity if none is.
 
         The caller has been waiting since `since_ms` (infinity: is not waiting).  A filler is played only while the
@@ -198,28 +198,28 @@ class Voice:
         """
         fillers = self._fillers
         if self._playout.audible(now_ms):
-            fillers.sound(now_ms)
+            fillers.restart(now_ms)
             return _NEVER
         if since_ms == _NEVER:
-            fillers.over()
+            fillers.end()
             return _NEVER
-        filler_ms = fillers.waiting(turn, since_ms) if answering else _NEVER
-        hold_ms = fillers.holding(since_ms)
+        filler_ms = fillers.filler_due_ms(turn, since_ms) if answering else _NEVER
+        hold_ms = fillers.hold_due_ms(since_ms)
         if now_ms >= filler_ms:
-            fillers.filled()
-            self._fill(self._clips.filler())
+            fillers.filler_queued()
+            self._queue_filler(self._clips.filler())
         elif now_ms >= hold_ms:
-            fillers.held()
-            self._fill(self._clips.item(ClipKind.HOLD))
+            fillers.hold_queued()
+            self._queue_filler(self._clips.item(ClipKind.HOLD))
         else:
             return min(filler_ms, hold_ms)
         return _NEVER
 
-    def keys_pressed(self, now_ms: float) -> None:
+    def restart_wait(self, now_ms: float) -> None:
         """Restart the wait for a response now."""
-        self._fillers.sound(now_ms)
+        self._fillers.restart(now_ms)
 
-    def _fill(self, item: Item | None) -> None:
+    def _queue_filler(self, item: Item | None) -> None:
         """Queue the item, if there is one, before any items that the model has begun but that have no audio yet."""
         line = self._playout.line
         place = len(line)
@@ -242,7 +242,7 @@ class Voice:
         if sends and self._minutes.latency.unsent:
             self._emit(Stamp(Moment.ANSWERED))
 
-    def answered(self, now_ms: float) -> None:
+    def response_written(self, now_ms: float) -> None:
         """Record that the first audio of a response was written."""
         self._minutes.latency.first_sent(now_ms)
 
@@ -258,10 +258,10 @@ class Voice:
             self._heard(span)
         for item in finished:
             self._ended(item, interrupted=False)
-            item.audio.forget(item.heard, 0)
+            item.audio.drop_before(item.heard, 0)
         if spans:
             item = spans[-1].item
-            item.audio.forget(item.heard)
+            item.audio.drop_before(item.heard)
         proven_ms = self._announcement.proven_ms()
         if proven_ms is not None:
             self._emit(Report(AnnouncementPlayed(self._clock.call_ms(proven_ms))))
@@ -279,11 +279,11 @@ class Voice:
             self.tape.agent(item.audio.piece(span.start, span.end), at_ms)
 
     def _ended(self, item: Item, *, interrupted: bool) -> None:
-        words = self._script.spend(item)
+        words = self._script.take_words(item)
         if not item.heard:
             return
         if words[1] and not item.of_model:
-            self._session.agent_said(words[1], filler=item.clip in COVERS)
+            self._session.add_agent_text(words[1], filler=item.clip in COVERS)
         self._minutes.agent_ended(item.id, words, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
 
     def report_under_way(self, now_ms: float) -> None:
@@ -324,7 +324,7 @@ class Voice:
         line = self._playout.line
         return to_ms(line[0].heard) if line and line[0].id == item_id else otherwise
 
-    def unsaid(self, item_id: str, spoke_ms: float) -> bool:
+    def counts_as_unsaid(self, item_id: str, spoke_ms: float) -> bool:
         """Return whether the item that was stopped counts as unsaid.
 
         It does if no word of it was heard, or so little before the caller began, at `spoke_ms`, that they can't have
@@ -349,10 +349,10 @@ class Voice:
         for item in dropped:
             self._script.drop(item.id)
             if item.of_model:
-                self._session.agent_cut(item.id, 0 if unsaid else to_ms(item.heard))
+                self._session.truncate_item(item.id, 0 if unsaid else to_ms(item.heard))
             if unsaid:
-                self._script.spend(item)
-                self._minutes.unsaid(item.id)
+                self._script.take_words(item)
+                self._minutes.remove_unsaid(item.id)
             else:
                 self._ended(item, interrupted=True)
         self.pump(now_ms)
@@ -363,9 +363,9 @@ class Voice:
         """Withdraw the response, of which nothing was heard, here and at the model."""
         for item in self._playout.withdraw():
             self._script.drop(item.id)
-            self._script.spend(item)
+            self._script.take_words(item)
             if item.of_model:
-                self._session.agent_cut(item.id, 0)
+                self._session.truncate_item(item.id, 0)
 
     def resume(self, now_ms: float) -> None:
         """Send the tail again from the heard position.  Only once `settled`."""
