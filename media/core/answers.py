@@ -86,10 +86,10 @@ class Answers:
     def overlap_resumed(self) -> bool:
         """Apply the verdict "resume"; return whether a turn is owed a response nevertheless."""
         turn = self._turn
-        taken = turn.verdict(excused=not (turn.late or turn.free))
-        if taken:
+        is_owed = turn.verdict(excused=not (turn.late or turn.free))
+        if is_owed:
             self.owe_turn()
-        return taken
+        return is_owed
 
     def spoke_in_silence(self) -> None:
         """Note that the caller is speaking while the agent is silent."""
@@ -97,10 +97,10 @@ class Answers:
 
     def turn_committed(self) -> bool:
         """End the caller's turn; return whether it is owed a response, and neither excused nor held."""
-        taken = self._turn.commit()
-        if taken:
+        is_owed = self._turn.commit()
+        if is_owed:
             self.owe_turn()
-        return taken
+        return is_owed
 
     def owe_turn(self) -> None:
         """Owe a response to something new from the caller: a turn or keys."""
@@ -150,7 +150,7 @@ class Answers:
         return self._refusals >= REFUSALS
 
     def session_lost(self) -> None:
-        """Owe an active response to the next session, whose count of refusals starts at zero."""
+        """Owe an active response to the next session, and reset the count of refusals."""
         self.owed |= self.active
         self._refusals = 0
         self.active, self.response_id = False, None

@@ -83,7 +83,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class SwitchFlow:
-    """Hand the call to another flow's agent, whose plan the conversation follows from now on.
+    """Hand the call to another flow's agent: the conversation follows its plan from now on.
 
     What the caller has heard, the recording and the longest duration stay those of the call.
     """
@@ -104,5 +104,5 @@ class SendDigits:
     digits: str
 
 
-#: What a tool's result may make of the call.
+#: What may follow from a tool's result.
 Sequel = Outcome | SwitchFlow | SendDigits

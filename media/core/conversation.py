@@ -316,7 +316,7 @@ class Conversation(Talk):
         if not self.plan.announce_recording:
             voice.tape.start()
         for kind in voice.opening(now_ms):
-            # Once one clip has to wait for the model, those after it wait too: the order matters.
+            # Once one prompt needs the model, those after it queue behind it: the order matters.
             if replies.waiting or not voice.play(kind):
                 replies.say(kind)
         if self.plan.so_far:
@@ -443,7 +443,7 @@ class Conversation(Talk):
         return heard and self._ending.last is None
 
     def _switch(self, to: SwitchFlow, now_ms: float) -> None:
-        """Hand the call to another agent, whose session is dialled while the last words of this one are played."""
+        """Hand the call to another agent, and dial its session while the last words of this one are played."""
         self.plan, self._model.tools.successor = to.plan, None
         self._voice.follow(to.plan)
         self._floor.follow(to.plan)
@@ -484,9 +484,9 @@ class Conversation(Talk):
         actions = self._actions
         if not actions:
             return []
-        taken = actions.copy()
+        drained = actions.copy()
         actions.clear()
-        return taken
+        return drained
 
 
 def _farewell(outcome: Outcome) -> ClipKind:

@@ -116,7 +116,7 @@ class Discretion:
     def paused(self) -> bool:
         return self._since_ms >= 0
 
-    # What begins and ends a pause.
+    # Beginnings and ends of pauses.
 
     def pause(self, cause: str, now_ms: float, until_ms: float = _NEVER, back_ms: int = 0) -> None:
         """Pause from `back_ms` ago, for this cause, until then; extend a cause that exists."""
@@ -184,7 +184,7 @@ class Discretion:
     # Outputs of the call.
 
     def emit(self, action: Action) -> None:
-        """Pass an action on, without what is not for the record."""
+        """Pass on an action without what must not be recorded."""
         if not self._spans and self._since_ms < 0:
             self._emit(action)
         elif isinstance(action, RecordCaller):
@@ -225,7 +225,7 @@ class Discretion:
         return False
 
     def _filtered(self, event: Event) -> Event | None:
-        """Return the event without what is not for the record; None if nothing is left."""
+        """Return the event without what must not be recorded; None if nothing is left."""
         if isinstance(event, TurnEnded):
             self._end_phrase_pause(event)
             return self._masked(event)

@@ -103,7 +103,7 @@ class Ear:
         self._unheard.turn_committed(turn_id)
 
     def turn_transcribed(self, turn_id: str) -> None:
-        """Release a turn whose transcript has come: later sessions get it as text."""
+        """Release a transcribed turn: later sessions get it as text."""
         self._unheard.release_turn(turn_id)
 
     def response_requested(self) -> None:

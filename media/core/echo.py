@@ -48,7 +48,7 @@ FAITHFUL_MARGIN_DB: Final = 3.0
 SECOND_FRAMES: Final = 50
 NOTHING_DB: Final = SILENT_DB - 1.0
 SECONDS: Final = 5
-#: Messages of the agent below this are pauses, which tell nothing about the line.
+#: Messages of the agent below this are pauses: no evidence about the line.
 AGENT_DB: Final = -50.0
 #: Seconds of another voice in a row that are not learned: no caller talks for longer at an agent that does not stop.
 FOREIGN_SECONDS: Final = 5
@@ -72,7 +72,7 @@ LOUDEST_DB: Final = 0.0
 FAITHFUL: Final = 0.8
 #: Relative to the agent: callers are louder than a fainter echo, however it sounds.
 FAINT_DB: Final = -25.0
-#: Frames from one comparison to the next, while the same sound is taken for an echo: each takes 0.3 ms.
+#: Frames from one comparison to the next, while the same sound counts as an echo: each takes 0.3 ms.
 AGAIN_FRAMES: Final = 2
 
 #: Lengths of transforms.  One of 6,880 samples, 43 times 160, takes a third longer than one of 6,912.
@@ -85,10 +85,10 @@ class Played(Protocol):
     """The agent's audio, as it was played."""
 
     def echo_level_db(self, now_ms: float) -> float:
-        """Return the level of its loudest message of which an echo may be coming back now."""
+        """Return the level of its loudest message that may be echoing now."""
 
     def recent(self, now_ms: float, ms: float) -> bytes:
-        """Return the audio of which an echo may be coming back in these `ms` up to now."""
+        """Return the audio that may be echoing in these `ms` up to now."""
 
 
 def likeness(line: bytes, played: bytes, frames: tuple[int, ...]) -> list[float]:
@@ -148,7 +148,7 @@ class EchoGate:
     )
 
     def __init__(self, played: Played, history: Backlog, emit: Emit) -> None:
-        """Create the gate of a line whose newest frames are in `history`."""
+        """Create the gate of a line; `history` has the line's newest frames."""
         self._played, self._history = played, history
         self.refusals = Refusals(emit)
         self._second = _Second(0.0)
@@ -235,10 +235,10 @@ class EchoGate:
         return True
 
     def overlap_resumed(self) -> None:
-        """Learn from the verdict "resume" that the onset that passed last was no caller who takes the floor.
+        """Learn from the verdict "resume" that the onset that passed last did not take the floor.
 
-        An agent that hears itself is silenced, hears nothing any more, and resumes, again and again: three times in
-        a row are its echo, which may resemble nothing.  A backchannel in five seconds moves no median.
+        An agent that hears its echo is silenced, then hears no echo, and resumes, again and again: three times in a
+        row are its echo, even if it resembles nothing.  A backchannel in five seconds moves no median.
         """
         self._seconds.append(self._passed[0])
         del self._seconds[:-SECONDS]

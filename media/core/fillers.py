@@ -1,7 +1,7 @@
 """Fillers and hold messages: what breaks the silence while the caller waits.
 
-A filler is played once for each turn whose response takes too long, the hold message when the wait continues or the
-model is unavailable.  The wait is counted from the end of the last sound, the caller's turn or the agent.
+A filler is played once for each turn with a late response, the hold message when the wait continues or the model is
+unavailable.  The wait is counted from the end of the last sound, the caller's turn or the agent.
 """
 
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ Theory of operation.  `frame` brings 20 ms of caller audio, `missing` stands in 
     RESUMING  ── another onset before the tail is sent ──▶ OVERLAP
     RESUMING  ── the tail counts as unsaid, and the caller's turn is owed a response ──▶ CUTTING
     CUTTING   ── position known: truncate the item there ──▶ FREE
-    RESUMING  ── position known: send the unheard tail again ──▶ FREE
+    RESUMING  ── position known: send the tail again (an unsaid one once the caller is silent) ──▶ FREE
     any       ── drop() ──▶ DROPPING ── position known: discard the tail ──▶ FREE
 
 Example, with a cut after 350 ms of voice and a resume after 200 ms of silence:
@@ -151,7 +151,7 @@ class Floor:
         voice, vad, model = self._voice, self._vad, self._model
         payload, at_ms = audio.payload, audio.at_ms
         self._arrivals.frame_ms = now_ms
-        # A cleared tail counts as audible: a caller who speaks again before it is resumed still speaks over the agent.
+        # A cleared tail counts as audible: until it is resumed, the caller still speaks over the agent.
         audible = voice.audible(now_ms)
         # While a response is pending, only a voice may delay it and not noise: `hearing` judges then, too.
         voiced, onset = vad.caller_frame(payload, audible or model.answers.owed or model.answers.active)
@@ -164,12 +164,12 @@ class Floor:
             self._arrivals.sound(self._clock.arrival(at_ms, now_ms))
         if onset and not voice.sounds:
             model.answers.spoke_in_silence()
-        news = model.answers.caller.update_voice(vad.speaking, now_ms)
+        changed = model.answers.caller.update_voice(vad.speaking, now_ms)
         if self._echo.refusals.pending:
             self._echo.refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
-            return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or news
-        return news
+            return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or changed
+        return changed
 
     def missing(self, now_ms: float) -> None:
         """Treat the caller as silent if no frame has come for MISSING_MS.  Called on every tick."""
@@ -235,13 +235,13 @@ class Floor:
         """Silence the agent at an onset."""
         voice, answers = self._voice, self._model.answers
         # While a response is still being generated, its last second is unknown; and a filler needs no reply.
-        more = answers.active or not voice.speaks(now_ms)
-        answers.overlap_began(float("inf") if more else voice.remaining_ms(now_ms))
+        open_ended = answers.active or not voice.speaks(now_ms)
+        answers.overlap_began(float("inf") if open_ended else voice.remaining_ms(now_ms))
         item_id, heard_ms = voice.clear(now_ms)
-        # The caller spoke again before the tail was sent: it is still the same overlap.
-        again = self._phase is Phase.RESUMING
+        # The caller spoke again before the tail was sent.
+        same_overlap = self._phase is Phase.RESUMING
         self._phase = Phase.OVERLAP
-        if not again:
+        if not same_overlap:
             first_ms = self._arrivals.voiced_ms
             voiced_ms = now_ms if first_ms is None else first_ms
             self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms, self._vad.why)
@@ -289,7 +289,7 @@ class Floor:
         self._model.settled(now_ms)
 
     def _is_unsaid(self) -> bool:
-        """Return whether the caller spoke into the beginning of an utterance, before they could have heard it."""
+        """Return whether the caller spoke into the beginning of an utterance, before they could react to it."""
         overlap = self._overlap
         return not overlap.heard_ms or self._voice.counts_as_unsaid(
             overlap.item_id, overlap.voiced_ms - self._clock.one_way_ms

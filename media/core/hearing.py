@@ -49,7 +49,7 @@ Confirm = Callable[[bytes, bool], float]
 
 #: Over the noise floor.  While the agent is silent it is 9; at 6 the sentences at -36 dBFS are heard, and noise still is not.
 SOUND_DB: Final = 6.0
-#: Longer than the pauses within words and phrases, in which the detector keeps what it knows.
+#: Longer than the pauses within words and phrases, in which the detector keeps its state.
 SOUND_GAP_MS: Final = 400
 #: 640 ms.  With 320 the detector misses 0.14 % of sentences, with 640 none.
 HISTORY_FRAMES: Final = 32
@@ -96,14 +96,14 @@ EXACT: Final = 0.002
 #: In noise that is less than this much softer, a step of the pitch up to NOISY_STILL may be the noise's (docs/benchmarks/vad.md, "Hums in noise").
 NOISY_DB: Final = 20.0
 NOISY_STILL: Final = 0.03
-#: Frames whose pitch is compared.
+#: Frames in a comparison of pitches.
 PITCHES: Final = 4
 #: A voice's probability while its pitch moves in each of three steps: the detector is slow with nasals
 #: (docs/benchmarks/vad.md, "What the onset waits for").
 GLIDING: Final = 0.1
 #: Changes of sign in a period of a voice: its harmonics make them; a sine that glides has two.
 HARMONICS: Final = 3.0
-#: A tone has a pitch in its third frame at the latest: a sound whose pitch begins later is not a tone.
+#: A tone has a pitch in its third frame at the latest: a sound with a later pitch is not a tone.
 PITCHLESS_FRAMES: Final = 3
 #: A tone's pitch stood still in at least two of the three steps, and in three times as many as it moved.
 STOOD: Final = 2
@@ -324,7 +324,7 @@ class Hearing:
     )
 
     def __init__(self, confirm: Confirm, history: Backlog) -> None:
-        """Create a judge of the line whose newest frames are in `history`, the one being judged included."""
+        """Create the judge of a line; `history` has the line's newest frames, the one being judged included."""
         self._line, self._sound = Line(history), Sound(confirm, history)
         self._quiet_ms = SOUND_GAP_MS
         self._first = False  # whether the newest frame begins a sound

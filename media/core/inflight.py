@@ -26,7 +26,7 @@ _NEVER: Final = float("inf")
 
 
 class Sound:
-    """An item's audio, the heard beginning of which is dropped.  Offsets count from its true beginning."""
+    """An item's audio, less the part that was heard and dropped.  Offsets count from its true beginning."""
 
     __slots__ = ("_dropped", "kept")
 
@@ -160,7 +160,7 @@ class InFlight:
     # Short lists: compiled code reads their ends faster than a deque's.
     out: list[Segment] = field(default_factory=list)  # not heard to the end
     _past: list[Segment] = field(default_factory=list)
-    # Past segments whose mark has not come back.
+    # Past segments with a pending mark.
     _unmarked: list[Segment] = field(default_factory=list)
     _ends_ms: float = -_NEVER
     _ready_ms: float = 0.0

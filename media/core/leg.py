@@ -28,7 +28,7 @@ class MoveOn(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-#: How a call leaves its leg.
+#: The ways to leave a leg.
 Outcome = HangUp | MoveOn
 
 

@@ -253,9 +253,9 @@ class Mailbox(Talk):
         self._actions.append(Leave(outcome))
 
     def _drain(self) -> list[Action]:
-        taken = self._actions.copy()
+        drained = self._actions.copy()
         self._actions.clear()
-        return taken
+        return drained
 
 
 class Speaker:

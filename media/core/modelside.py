@@ -126,7 +126,7 @@ class ModelSide:
 
     @property
     def awaited(self) -> bool:
-        """Whether the caller waits for a response of which nothing has been said yet."""
+        """Whether the caller waits for a response that has not begun to be spoken."""
         answers = self.answers
         return self.replies.awaited and (answers.owed or answers.active or self.tools.awaited)
 

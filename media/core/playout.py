@@ -6,8 +6,8 @@ gap.
 Theory of operation.  `pump` keeps the carrier's queue a little filled, and follows each message with a mark.  What
 was heard comes from `inflight`'s model of the carrier's playout, which marks correct.  A flushed mark comes back
 exactly like a played one, so clears fence marks: a mark from before the last clear proves nothing.  Each `clear` is
-followed by a mark of its own, the fence, whose echo shows when the queue was emptied; until then the heard position
-is an estimate that is not acted upon.
+followed by a mark of its own, the fence.  The fence's echo shows when the queue was emptied; until then the heard
+position is an estimate that is not acted upon.
 
     SENDING ── clear() ──▶ CLEARING: `held`, the heard position is pending
     CLEARING ── the fence is back, an early flushed mark is back, SETTLE_MS passed, give_up() ──▶ SETTLED: `held`
@@ -220,7 +220,7 @@ class Playout:
         return dropped
 
     def withdraw(self) -> list[Item]:
-        """Discard the response, of which nothing was sent or heard; return its items."""
+        """Discard a response that was neither sent nor heard; return its items."""
         dropped = [item for item in self.line if item.clip is None]
         self.line = [item for item in self.line if item.clip is not None]
         return dropped
@@ -254,16 +254,16 @@ class Playout:
         return bool(self._flight.out) or any(item.heard for item in self.line)
 
     def remaining_ms(self, now_ms: float) -> float:
-        """Return how long the agent will go on speaking, counting the audio that has come."""
+        """Return how long the agent will keep speaking, counting the audio that has come."""
         if self.held:
             return sum([item.generated - item.heard for item in self.line]) / BYTES_PER_MS
         unsent = sum([item.generated - item.sent for item in self.line])
         return unsent / BYTES_PER_MS + max(0.0, self._flight.ends_ms - now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
-        """Return the level of the agent's loudest message of which an echo may be coming back now."""
+        """Return the level of the agent's loudest message that may be echoing now."""
         return self._flight.level_db(now_ms, now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms)
 
     def recent(self, now_ms: float, ms: float) -> bytes:
-        """Return the agent's audio of which an echo may be coming back in these `ms` up to now."""
+        """Return the agent's audio that may be echoing in these `ms` up to now."""
         return self._flight.audio(now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms - ms, now_ms)

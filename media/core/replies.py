@@ -12,7 +12,7 @@ from media.core.session import BROKE_OFF, Session
 from media.core.types import CallPlan, ClipKind, Emit, Moment, Stamp
 from media.core.voice import Voice
 
-#: How often the model is asked to say a dictated text, if nothing of it was heard.
+#: Attempts to have the model say a dictated text, if nothing of it was heard.
 DICTATIONS: Final = 3
 
 

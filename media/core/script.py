@@ -69,7 +69,7 @@ class Script:
         return transcript.text, transcript.heard(item.heard, item.generated)
 
     def take_words(self, item: Item) -> tuple[str, str]:
-        """Return the same as `words`, once, and drop the transcript."""
+        """Return the same as `words`, once; the transcript is dropped."""
         words = self.words(item)
         if item.id in self._transcripts:
             # The id stays known; a long call must not keep all transcripts.

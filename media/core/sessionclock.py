@@ -27,13 +27,13 @@ class SessionClock:
     def add(self, size: int, at_ms: int) -> None:
         """Count `size` more bytes, which begin at `at_ms` on the call's clock."""
         received_ms = self._size // BYTES_PER_MS
-        # A carrier whose timestamps are uneven by less than a frame has lost none.
+        # Timestamps that are uneven by less than a frame are no gap.
         if not self._anchors or abs(at_ms - self._extrapolate(self._anchors[-1], received_ms)) > FRAME_MS:
             self._anchors.append((received_ms, at_ms))
         self._size += size
 
     def restart(self, replayed: int) -> None:
-        """Start another session, which hears the last `again` bytes first, and then whatever comes."""
+        """Start another session, which hears the last `replayed` bytes first, and then whatever comes."""
         self._from_ms = (self._size - replayed) // BYTES_PER_MS
 
     def call_ms(self, session_ms: int) -> int:

@@ -86,8 +86,8 @@ class Talk:
         return []
 
 
-def answered_late(command: Command, left: Outcome) -> list[Action]:
-    """Return the reply to a person's command that comes after the leg was left with the outcome `left`.
+def answered_late(command: Command, outcome: Outcome) -> list[Action]:
+    """Return the reply to a person's command that comes after the leg was left with this outcome.
 
     A leg that is left for the call's next step follows whatever control has stored by then.
     """
@@ -95,7 +95,7 @@ def answered_late(command: Command, left: Outcome) -> list[Action]:
         case Instruct(id) | Say(id) | News(id) | Inform(id) | SwitchFlow(id=id):
             return [Report(Answered(id, "over"))]
         case LeaveStream(_, id):
-            return [Report(Answered(id, "done" if isinstance(left, MoveOn) else "over"))]
+            return [Report(Answered(id, "done" if isinstance(outcome, MoveOn) else "over"))]
     return []
 
 

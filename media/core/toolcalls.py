@@ -32,7 +32,7 @@ class ToolCalls:
 
     def __init__(self, plan: CallPlan, session: Session, answers: Answers, discretion: Discretion) -> None:
         self.discretion = discretion
-        # The outcome with which a tool has asked to end the call.
+        # The outcome that a tool has requested for the call.
         self.leaving: Outcome | None = None
         self.successor: SwitchFlow | None = None  # the next agent of the call
         self._session, self._answers = session, answers

@@ -150,7 +150,7 @@ class Turns:
         self._waiting = [turn for turn in self._waiting if turn.id != id]
 
     def orphan(self) -> None:
-        """Keep the caller's turns without a transcript for the next session to detect again: theirs is gone."""
+        """Keep the caller's turns without a transcript for the next session to detect again: their session is gone."""
         for turn in self._waiting:
             if turn.role == "caller" and not turn.done:
                 turn.orphaned, turn.deadline_ms = True, _NEVER

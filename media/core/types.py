@@ -370,13 +370,13 @@ class ModelUsed:
 
 @dataclass(frozen=True, slots=True)
 class LatencyMeasured:
-    """One answer, at the caller's edge; the parts do not add up, since the network's share is in `total_ms` alone.
+    """One response, at the caller's edge; the parts do not add up, since the network's share is in `total_ms` alone.
 
-    total_ms        caller's last voiced frame -> first frame of the answer heard
+    total_ms        caller's last voiced frame -> first frame of the response heard
     first_sound_ms  the same, to the first agent audio of any kind (a filler counts)
     model_ms        last voiced frame sent -> turn detected, plus response.create written -> first audio delta received
     ours_ms         last voiced frame received -> sent to the model, plus turn detected -> response.create written, plus
-                    first delta received -> first media written; the rest of a filler that the answer waits for is in
+                    first delta received -> first media written; the wait for the rest of a filler is in
                     `total_ms` alone
     """
 

@@ -52,7 +52,7 @@ class Unheard:
         self.voice_ms = NO_VOICE
 
     def turn_committed(self, turn_id: str) -> None:
-        """Record a committed turn, the transcript of which is pending."""
+        """Record a committed turn with a pending transcript."""
         self.voice_ms = NO_VOICE
         self._taken.append((turn_id, self._end_ms))
 

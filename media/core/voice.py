@@ -76,7 +76,7 @@ class Voice:
         self._clips.plan = plan
         self._fillers.after_ms = plan.filler_after_ms if plan.fillers else _NEVER
 
-    # What the agent is going to say.
+    # Items to be spoken.
 
     def opening(self, now_ms: float) -> list[ClipKind]:
         """Return what the caller hears first, in order, and start the clock of the silence."""
@@ -145,7 +145,7 @@ class Voice:
             self._announcement.queued(item)
         self._playout.line.append(item)
 
-    # What is heard.
+    # State of the playout.
 
     def audible(self, now_ms: float) -> bool:
         """Return whether the caller hears the agent or is about to; a cleared tail counts."""
@@ -177,18 +177,18 @@ class Voice:
         return self._announcement.protected(line[0] if line else None, now_ms)
 
     def remaining_ms(self, now_ms: float) -> float:
-        """Return how long the agent will go on speaking, counting the audio that has come."""
+        """Return how long the agent will keep speaking, counting the audio that has come."""
         return self._playout.remaining_ms(now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
-        """Return the level of the agent's loudest message of which an echo may be coming back now."""
+        """Return the level of the agent's loudest message that may be echoing now."""
         return self._playout.echo_level_db(now_ms)
 
     def recent(self, now_ms: float, ms: float) -> bytes:
-        """Return the agent's audio of which an echo may be coming back in these `ms` up to now."""
+        """Return the agent's audio that may be echoing in these `ms` up to now."""
         return self._playout.recent(now_ms, ms)
 
-    # Waiting for an answer.
+    # The caller's wait for a response.
 
     def break_silence(self, turn: int, since_ms: float, now_ms: float, *, answering: bool) -> float:
         """Break the silence if it is time to; return when the next filler or hold message is due, infinity if none is.
@@ -228,7 +228,7 @@ class Voice:
         if item is not None:
             line.insert(place, item)
 
-    # What is sent, and what was heard.
+    # Sending, and accounting for what was heard.
 
     def due_ms(self) -> float:
         """Return when `pump` or `advance` is due if nothing else happens."""
