@@ -1,7 +1,8 @@
 """A machine that has answered our call and waits for a message, with which the call ends.
 
-NONE ── a machine answered ──▶ STOPPING: the agent's speech is discarded ── the agent is silent ──▶ SPEAKING: the
-message
+    NONE ── a machine answered ──▶ STOPPING ── the agent is silent ──▶ SPEAKING
+
+STOPPING discards what the agent was saying; SPEAKING says the message.
 """
 
 from enum import Enum, auto

@@ -158,10 +158,7 @@ class EchoGate:
         # Whether a second of the agent's alone resembled it.
         self._is_faithful = False
         # The last onset that passed, relative to the agent, and the agent's level then.
-        self._passed = (
-            UNKNOWN_DB,
-            SILENT_DB,
-        )
+        self._passed = UNKNOWN_DB, SILENT_DB
         self._copy_frames = 0  # for which a sound still counts as a copy
 
     @property

@@ -16,7 +16,7 @@ class Fillers:
 
     after_ms: float  # infinity: never
     hold_after_ms: float
-    # The caller's turn that awaits its response, counted.
+    # Number of the caller's turn that awaits its response.
     _turn: int = 0
     _pending: bool = False  # that turn has had no filler yet
     _holds: int = 0  # hold messages during this wait

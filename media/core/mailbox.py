@@ -47,10 +47,8 @@ from media.core.types import (
 )
 
 PULSE_MS: Final = 100.0
-KEPT_FRAMES = (
-    # Frames kept until the beep's mark is back, so that a caller who speaks at once is recorded from the first word.
-    100
-)
+#: Frames kept until the beep's mark is back, so that a caller who speaks at once is recorded from the first word.
+KEPT_FRAMES = 100
 MESSAGE_TAKEN, NO_MESSAGE, MESSAGE_FAILED = "message_taken", "no_message", "message_failed"  # reasons
 #: Keys that end a message, or skip the greeting.
 END_KEYS = ("#", "*")
@@ -124,7 +122,7 @@ class Mailbox(Talk):
                 self._actions.append(Report(Answered(id, "done")))
                 self._end(outcome, now_ms)
             case _:
-                pass  # there is no live transcript
+                pass  # nothing for a mailbox to do
         return self._drain()
 
     def message_failed(self, now_ms: float) -> list[Action]:

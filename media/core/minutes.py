@@ -30,7 +30,7 @@ class Minutes:
         self._turns.caller_began(item_id, at_ms, now_ms)
 
     def start_ms(self, item_id: str) -> int | None:
-        """Return when a turn began that is not reported yet."""
+        """Return when a turn began; None if it is unknown or reported already."""
         return self._turns.start_ms(item_id)
 
     def caller_ended(self, item_id: str, at_ms: int, now_ms: float) -> None:

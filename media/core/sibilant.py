@@ -7,12 +7,9 @@ import numpy as np
 
 from media.core.audio import FRAME_BYTES, crossings
 
-CROSSED: Final = (
-    # Share of samples in noise of breath that change the sign, at least.  Nearly every voice changes it less often, and
-    # a cough too.
-    0.35
-)
-#: Of 50 Hz each: 2 kHz, the middle of the audible band.
+#: Least share of samples that change the sign in noise of breath.  Nearly every voice has fewer, and a cough too.
+CROSSED: Final = 0.35
+#: Of 50 Hz each: 2 kHz, the middle of the line's band.
 HIGH_BIN: Final = 40
 #: Share of the energy of white noise above that.
 EVEN: Final = 0.5
