@@ -138,8 +138,8 @@ class Mailbox(Talk):
         speaker.advance(now_ms)
         match self.phase:
             case Phase.GREETING:
-                self._listen_after_beep(now_ms)
-            case Phase.SKIPPING if speaker.silenced(now_ms):
+                self._begin_message(now_ms)
+            case Phase.SKIPPING if speaker.stopped(now_ms):
                 self.phase = Phase.GREETING
                 speaker.beep()
             case Phase.RECORDING if self._dictation.over(now_ms) is not None:
@@ -171,7 +171,7 @@ class Mailbox(Talk):
         match event:
             case Mark(number):
                 self._speaker.mark(number, now_ms)
-                self._listen_after_beep(now_ms)
+                self._begin_message(now_ms)
             case Stopped():
                 self._end(HangUp("caller"), now_ms)
             case Broken(detail):
@@ -198,13 +198,13 @@ class Mailbox(Talk):
             self._message_over(now_ms)
         elif self.phase is Phase.GREETING and not self._speaker.is_beeping:
             self.phase = Phase.SKIPPING
-            self._speaker.silence(now_ms)
+            self._speaker.begin_stop(now_ms)
         self.due_ms = 0.0
 
     # The message.
 
-    def _listen_after_beep(self, now_ms: float) -> None:
-        """Begin the message where the beep ended, though that is known later."""
+    def _begin_message(self, now_ms: float) -> None:
+        """Begin the message where the beep ended, once that is known."""
         beeped_ms = self._speaker.beeped_ms(now_ms)
         if self.phase is not Phase.GREETING or beeped_ms is None:
             return
@@ -230,20 +230,21 @@ class Mailbox(Talk):
         """Leave with this outcome after everything was heard, `last` included.  Later calls are ignored."""
         if self.phase is Phase.CLOSING:
             return
-        self._stop_recording()
+        self._finish_message()
         self.phase, self.due_ms = Phase.CLOSING, 0.0
         self._outcome, self._deadline_ms = outcome, now_ms + self.plan.close_deadline_ms
-        self._speaker.hush(now_ms)
+        self._speaker.stop(now_ms)
         if last is not None:
             self._speaker.say(last)
             self._speaker.pump(now_ms)
 
-    def _stop_recording(self) -> None:
+    def _finish_message(self) -> None:
+        """Report that the message is complete, if one was being recorded."""
         if self.phase is _RECORDING:
             self._actions.append(Report(MessageTaken(self._dictation.kept)))
 
     def _end(self, outcome: Outcome, now_ms: float) -> None:
-        self._stop_recording()
+        self._finish_message()
         self.abandon()
         self._outcome = outcome
         self._speaker.flush(now_ms)
@@ -317,21 +318,21 @@ class Speaker:
         for item in finished:
             self._report_turn(item, interrupted=False)
 
-    def silence(self, now_ms: float) -> None:
-        """Stop at once; see `silenced`."""
+    def begin_stop(self, now_ms: float) -> None:
+        """Stop at once; see `stopped`."""
         self._actions += self._playout.clear(now_ms)
 
-    def silenced(self, now_ms: float) -> bool:
+    def stopped(self, now_ms: float) -> bool:
         """Return whether the heard position is known by now; then discard the rest."""
         settled = self._playout.settled(now_ms)
         if settled:
             self._drop(now_ms)
         return settled
 
-    def hush(self, now_ms: float) -> None:
+    def stop(self, now_ms: float) -> None:
         """Stop at once, and be ready to say something else."""
         if self._playout.line or self._playout.held:
-            self.silence(now_ms)
+            self.begin_stop(now_ms)
             self._playout.give_up()
             self._drop(now_ms)
 
