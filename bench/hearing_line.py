@@ -135,10 +135,10 @@ class Line:
         match self._judge(sounds.ulaw(line)):
             case Verdict.CLEAR:
                 self.told.clears.append(self.seconds)
-            case Verdict.CUT if not self._gate.was_itself(self._frames * FRAME_MS):
+            case Verdict.CUT if not self._gate.was_agent(self._frames * FRAME_MS):
                 self.told.cuts.append(self.seconds)
-            case Verdict.RESUME if not self._gate.was_itself(self._frames * FRAME_MS):
-                self._gate.taken_back()
+            case Verdict.RESUME if not self._gate.was_agent(self._frames * FRAME_MS):
+                self._gate.overlap_resumed()
             case _:
                 pass
 

@@ -5,20 +5,26 @@ from typing import Final
 
 from media.core.inflight import Item
 
-PROOF_MS: Final = 1_000.0  # how long its last mark may take to come back
+#: How long the announcement's last mark may take to come back.
+PROOF_MS: Final = 1_000.0
 
 
 @dataclass(slots=True)
 class Announcement:
+    """The announcement of one call."""
+
     protect: bool
-    _item: Item | None = None  # set from when it is queued until it is proven
+    # Set from when it is queued until it is proven.
+    _item: Item | None = None
 
     def queued(self, item: Item) -> None:
+        """Protect this item from now on."""
         self._item = item
 
     def protected(self, speaking: Item | None, now_ms: float) -> bool:
-        """Whether the agent must not be interrupted now.  True until the announcement's mark is back, since a clear
-        before that would flush the proof.  `speaking` is the item being heard.
+        """Return whether the agent must not be interrupted now; `speaking` is the item being heard.
+
+        True until the announcement's mark is back, since a clear before that would flush the proof.
         """
         item = self._item
         if item is None or not self.protect:
@@ -26,7 +32,7 @@ class Announcement:
         return speaking is item if speaking is not None and not item.finished else now_ms < item.ended_ms + PROOF_MS
 
     def proven_ms(self) -> float | None:
-        """When it was heard to its end, once that is known; returned once."""
+        """Return when the announcement was heard to its end, once that is proven, and only once; else None."""
         item = self._item
         if item is None or not item.played:
             return None

@@ -1,7 +1,8 @@
-"""A machine that has answered our call and waits for a message: what the agent was saying is dropped, then the message is said,
-and the call ends.
+"""A machine that has answered our call and waits for a message, with which the call ends.
 
-NONE ── a machine answered ──▶ STOPPING ── the agent is silent ──▶ SPEAKING
+    NONE ── a machine answered ──▶ STOPPING ── the agent is silent ──▶ SPEAKING
+
+STOPPING discards what the agent was saying; SPEAKING says the message.
 """
 
 from enum import Enum, auto
@@ -16,7 +17,7 @@ class Phase(Enum):
 
 
 class AnsweringMachine:
-    """Of one call.  Control may tell of the machine more than once."""
+    """The machine of one call.  Control may report it more than once."""
 
     __slots__ = ("_phase", "_reason")
 
@@ -28,15 +29,16 @@ class AnsweringMachine:
         return self._phase is not Phase.NONE
 
     def reached(self, reason: str) -> bool:
-        """A machine waits for a message; False if that is known already.  The call will end for this reason."""
+        """Begin the message; return False if that was done already.  The call will end for this reason."""
         if self._phase is not Phase.NONE:
             return False
         self._phase, self._reason = Phase.STOPPING, reason
         return True
 
     def speak(self, *, silent: bool) -> HangUp | None:
-        """How the call ends once the message is said, which may begin now; None if it may not.  `silent`: what the agent was
-        saying is gone.
+        """Return how the call ends after the message, which may begin now; None if it may not.
+
+        `silent`: what the agent was saying was discarded.
         """
         if self._phase is not Phase.STOPPING or not silent:
             return None

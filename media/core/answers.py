@@ -1,8 +1,28 @@
-"""When to create a response: at most one at a time, none over the agent's own voice, none for a nod.
+"""Response scheduling: when to send `response.create`.
 
-The server only reports that a turn has ended; every response is created here, so that an answer owed after an overlap
-is never lost.  A turn spoken over the agent whose verdict was "resume" is owed no answer, unless it began in the
-agent's last second: that one was meant as a reply.
+One response is active at a time.  None is created over the agent's own voice or while an overlap is undecided, and a
+backchannel gets none.  The server only reports that a turn has ended; every response is created here, so that a
+response owed after an overlap is never lost.
+
+Theory of operation.  A response is `owed` once a turn is committed, keys are entered, a tool returns, or a response
+is refused, fails or is lost with its session.  It is `active` from `response.create` until `response.done`.
+
+    idle ── owe_turn, owe_response ──▶ owed ── create: agent silent, no overlap ──▶ active ── response_done ──▶ idle
+                                        ▲                                             │
+                                        └──── failed, refused, session_lost ──────────┘
+
+An overlap *holds* its turn: if the turn is committed before the verdict, it waits for it.  After "cut" the turn is
+owed a response.  After "resume" it is *excused*, unless it began in the agent's last second (`late`: it was meant as
+a reply) or part of it was spoken while the agent was silent (`free`).
+
+Example, "mhm" while the agent has 3 s of audio left:
+
+      0 ms  overlap_began(3000)      held
+    250 ms  turn_committed() ─▶ False  held, committed: no response yet
+    300 ms  overlap_resumed() ─▶ False  excused: no response
+
+With 800 ms left the turn is late: overlap_resumed() returns True, and create() sends the request once the agent has
+finished.
 """
 
 from dataclasses import dataclass, field
@@ -16,16 +36,17 @@ LAST_WORDS_MS: Final = 1_000.0
 
 @dataclass(slots=True)
 class _Turn:
-    """A turn of the caller and its overlap with the agent, which decide whether the turn is owed an answer."""
+    """A turn of the caller's and its overlap with the agent, which decide whether the turn is owed a response."""
 
-    held: bool = False  # the caller is speaking over the agent, and there is no verdict yet
-    committed: bool = False  # the turn ended before the verdict
-    late: bool = False  # it began in the agent's last second
-    free: bool = False  # part of it was spoken while the agent was silent
+    # An overlap is undecided: the caller is speaking over the agent.
+    held: bool = False
+    committed: bool = False  # ended before the verdict
+    late: bool = False  # began in the agent's last second
+    free: bool = False  # partly spoken while the agent was silent
     excused: bool = False
 
     def commit(self) -> bool:
-        """The turn has ended: whether it is owed an answer now."""
+        """End the turn; return whether it is owed a response now."""
         if self.held:
             self.committed = True
             return False
@@ -34,7 +55,7 @@ class _Turn:
         return wanted
 
     def verdict(self, *, excused: bool) -> bool:
-        """The same, for a turn that ended before the verdict."""
+        """Apply the overlap's verdict; return whether a turn that ended before it is owed a response now."""
         self.held, self.excused = False, excused
         ended, self.committed = self.committed, False
         return ended and self.commit()
@@ -42,51 +63,55 @@ class _Turn:
 
 @dataclass(slots=True)
 class Answers:
+    """The responses that are owed to the caller, and the one that is active."""
+
     caller: Caller
     owed: bool = False
-    turns: int = 0  # the caller's turns that were owed an answer
-    active: bool = False  # from response.create to response.done
+    turns: int = 0  # turns of the caller that were owed one
+    active: bool = False  # response.create to response.done
     response_id: str | None = None
     _turn: _Turn = field(default_factory=_Turn)
     _creates: int = 0
     _refusals: int = 0
 
     def overlap_began(self, remaining_ms: float) -> None:
+        """Hold the caller's turn until the verdict; the agent has `remaining_ms` left to say."""
         self._turn.held, self._turn.late = True, remaining_ms <= LAST_WORDS_MS
 
-    def cut(self) -> None:
+    def overlap_cut(self) -> None:
+        """Apply the verdict "cut": a turn committed meanwhile is owed a response."""
         if self._turn.verdict(excused=False):
-            self.turn_taken()
+            self.owe_turn()
 
-    def taken_back(self) -> bool:
-        """The verdict is "resume"; returns whether a turn was taken all the same."""
+    def overlap_resumed(self) -> bool:
+        """Apply the verdict "resume"; return whether a turn is owed a response nevertheless."""
         turn = self._turn
-        taken = turn.verdict(excused=not (turn.late or turn.free))
-        if taken:
-            self.turn_taken()
-        return taken
+        is_owed = turn.verdict(excused=not (turn.late or turn.free))
+        if is_owed:
+            self.owe_turn()
+        return is_owed
 
-    def spoke_freely(self) -> None:
-        """The caller is speaking and the agent is not."""
+    def spoke_in_silence(self) -> None:
+        """Note that the caller is speaking while the agent is silent."""
         self._turn.free, self._turn.excused = True, False
 
     def turn_committed(self) -> bool:
-        """Returns whether the turn was taken, and not excused or left for a verdict."""
-        taken = self._turn.commit()
-        if taken:
-            self.turn_taken()
-        return taken
+        """End the caller's turn; return whether it is owed a response, and neither excused nor held."""
+        is_owed = self._turn.commit()
+        if is_owed:
+            self.owe_turn()
+        return is_owed
 
-    def turn_taken(self) -> None:
-        """The caller has spoken or pressed keys, and is owed an answer."""
+    def owe_turn(self) -> None:
+        """Owe a response to something new from the caller: a turn or keys."""
         self.owed, self.turns = True, self.turns + 1
 
-    def owe(self) -> None:
-        """A tool's result needs an answer (the rest of one that has begun), or nothing of an answer was heard."""
+    def owe_response(self) -> None:
+        """Owe a response: a tool returned, the rest of a response is missing, or nothing of one was heard."""
         self.owed = True
 
     def create(self, agent_audible: bool) -> str | None:
-        """The event id of the response.create to send now, if one is due."""
+        """Return the event id of the response.create to send now, or None if no response is due."""
         if not self.owed or agent_audible or self._turn.held:
             return None
         event_id = self.begin()
@@ -94,7 +119,7 @@ class Answers:
         return event_id
 
     def begin(self) -> str | None:
-        """The event id for a response.create regardless of whether an answer is owed; None while one is active."""
+        """Return the event id of a response.create, whether or not a response is owed; None while one is active."""
         if self.active:
             return None
         self.active, self.response_id = True, None
@@ -102,16 +127,18 @@ class Answers:
         return f"create_{self._creates}"
 
     def response_created(self, response_id: str) -> None:
+        """Record the id of the active response."""
         self.active, self.response_id = True, response_id
 
     def response_done(self, response_id: str, failed: bool = False) -> None:
+        """End the active response; a failed one is owed again."""
         if self.active and self.response_id in (None, response_id):
             self.active, self.response_id = False, None
             self._refusals = self._refusals + 1 if failed else 0
             self.owed |= failed
 
     def refused(self, event_id: str | None) -> None:
-        """The server refused the response, which is still owed, since the caller is waiting."""
+        """Owe the response again that the server refused to create, since the caller still waits for it."""
         if self.active and self.response_id is None and event_id == f"create_{self._creates}":
             self.active = False
             self._refusals += 1
@@ -119,11 +146,11 @@ class Answers:
 
     @property
     def failing(self) -> bool:
-        """Whether this session has refused or failed so many responses in a row that another one is to be tried."""
+        """Whether the session has refused or failed so many responses in a row that it should be replaced."""
         return self._refusals >= REFUSALS
 
-    def model_lost(self) -> None:
-        """An answer that was in progress is owed by the next session, which has tries of its own."""
+    def session_lost(self) -> None:
+        """Owe an active response to the next session, and reset the count of refusals."""
         self.owed |= self.active
         self._refusals = 0
         self.active, self.response_id = False, None

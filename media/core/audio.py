@@ -24,33 +24,33 @@ _log10: Final = math.log10
 
 
 def to_linear(ulaw: bytes) -> bytes:
-    """mu-law to 16-bit native-endian PCM, two bytes per sample."""
+    """Convert mu-law to 16-bit native-endian PCM, two bytes per sample."""
     return _ulaw2lin(ulaw, 2)
 
 
 def from_linear(pcm: bytes) -> bytes:
-    """16-bit native-endian PCM to mu-law."""
+    """Convert 16-bit native-endian PCM to mu-law."""
     return audioop.lin2ulaw(pcm, 2)
 
 
 def pcm_level_db(pcm: bytes) -> float:
-    """The RMS level of 16-bit PCM in dBFS; SILENT_DB for digital silence and for empty input."""
+    """Return the RMS level of 16-bit PCM in dBFS; SILENT_DB for digital silence and for empty input."""
     rms = _rms(pcm, 2)
     return 20.0 * _log10(rms / _FULL_SCALE) if rms else SILENT_DB
 
 
 def crossings(pcm: bytes) -> int:
-    """How often 16-bit PCM changes its sign."""
+    """Count the changes of sign in 16-bit PCM."""
     return _cross(pcm, 2)
 
 
 def level_db(ulaw: bytes) -> float:
-    """The RMS level of mu-law audio in dBFS."""
+    """Return the RMS level of mu-law audio in dBFS."""
     return pcm_level_db(_ulaw2lin(ulaw, 2))
 
 
 def fade(ulaw: bytes, factor: float) -> bytes:
-    """The same sound, louder or softer by this factor."""
+    """Scale mu-law audio by this factor."""
     return audioop.lin2ulaw(audioop.mul(audioop.ulaw2lin(ulaw, 2), 2, factor), 2)
 
 
@@ -59,12 +59,12 @@ def silence(ms: int) -> bytes:
 
 
 def to_ms(size: int) -> int:
-    """Whole milliseconds in `size` bytes, rounded down."""
+    """Return the whole milliseconds in `size` bytes, rounded down."""
     return size // BYTES_PER_MS
 
 
 def interleave(left: bytes, right: bytes) -> bytes:
-    """Two mono mu-law channels as interleaved stereo; the shorter one is padded with silence."""
+    """Interleave two mono mu-law channels as stereo; the shorter one is padded with silence."""
     size = max(len(left), len(right))
     both = bytearray(2 * size)
     both[0::2] = left.ljust(size, SILENCE_BYTE)

@@ -18,25 +18,25 @@ class Backlog:
         return b"".join(self._frames)
 
     def newest(self, count: int) -> bytes:
-        """The last `count` frames, or all if there are fewer."""
+        """Return the last `count` frames, or all if there are fewer."""
         return b"".join(self._frames[-count:])
 
     def take(self) -> bytes:
         """Return everything and clear the backlog."""
-        taken = b"".join(self._frames)
+        content = b"".join(self._frames)
         self.clear()
-        return taken
+        return content
 
     def clear(self) -> None:
         self._frames.clear()
         self.size = 0
 
-    def forget(self, kept: int) -> None:
-        """Drop the oldest frames until at most `kept` bytes are left."""
-        frames, size, gone = self._frames, self.size, 0
-        while size > kept:
-            size -= len(frames[gone])
-            gone += 1
-        if gone:
-            del frames[:gone]
+    def trim(self, limit: int) -> None:
+        """Drop the oldest frames until at most `limit` bytes are left."""
+        frames, size, dropped = self._frames, self.size, 0
+        while size > limit:
+            size -= len(frames[dropped])
+            dropped += 1
+        if dropped:
+            del frames[:dropped]
             self.size = size

@@ -6,11 +6,12 @@ from typing import Final
 from media.core.audio import BYTES_PER_MS, from_linear
 
 BEEP_HZ, BEEP_MS, RAMP_MS = 1_000, 400, 10
-PEAK: Final = 8_000  # -12 dBFS: heard on any line, and no shock
+#: -12 dBFS: audible on any line, and not startling.
+PEAK: Final = 8_000
 
 
 def beep() -> bytes:
-    """A sine in mu-law, without a click at either end."""
+    """Return a sine in mu-law, without a click at either end."""
     size, ramp, rate_hz = BEEP_MS * BYTES_PER_MS, RAMP_MS * BYTES_PER_MS, BYTES_PER_MS * 1_000
     pcm = bytearray()
     for at in range(size):

@@ -1,7 +1,7 @@
-"""Whether the agent waits for the caller to finish before it begins to speak.
+"""The turn gate: whether the agent waits for the caller to finish before it begins to speak.
 
-Two detectors hear the caller: ours, at once, and the model's, which alone knows when a turn is over.  While both hear
-them, or the turn is open, nothing begins.  Either may be wrong or stuck, so the wait for one alone has an end.
+Two detectors hear the caller: ours, at once, and the server's, which alone performs endpointing.  While both hear
+the caller, no response begins.  Either may be wrong or stuck, so waiting for one alone has a limit.
 """
 
 from typing import Final
@@ -10,6 +10,8 @@ _NEVER: Final = float("inf")
 
 
 class Caller:
+    """The caller's turn as both detectors hear it."""
+
     __slots__ = (
         "_false_hear_ms",
         "_open_turn_ms",
@@ -21,29 +23,33 @@ class Caller:
     )
 
     def __init__(self, false_hear_ms: float, open_turn_ms: float, unaware_ms: float) -> None:
-        """How long our detector alone, or an open turn alone, keeps the agent from speaking, and how long it takes a caller to
-        become aware that it does.
+        """Create the gate.
+
+        `false_hear_ms` limits how long our detector alone delays the agent, `open_turn_ms` how long an open turn
+        alone does.  A caller takes `unaware_ms` to notice that the agent has begun to speak.
         """
         self.unaware_ms = unaware_ms
-        self.ignored = False  # the call is closing: nobody waits any more
+        # Set when the call is closing: the agent waits for the caller no longer.
+        self.ignored = False
         self._false_hear_ms, self._open_turn_ms = false_hear_ms, open_turn_ms
         self._ours = self._theirs = False
-        self._since_ms = -_NEVER  # when either changed last
+        # When either detector last changed.
+        self._since_ms = -_NEVER
 
-    def heard(self, hears: bool, now_ms: float) -> bool:
-        """Our detector hears the caller, or does not; returns whether that is news."""
+    def update_voice(self, hears: bool, now_ms: float) -> bool:
+        """Record whether our detector hears the caller; return whether that changed."""
         if hears is self._ours:
             return False
         self._ours, self._since_ms = hears, now_ms
         return True
 
-    def turn(self, is_open: bool, now_ms: float) -> None:
-        """The model has heard a turn begin, or has taken it."""
+    def update_turn(self, is_open: bool, now_ms: float) -> None:
+        """Record whether the server has an open turn."""
         if is_open is not self._theirs:
             self._theirs, self._since_ms = is_open, now_ms
 
     def speaks(self, now_ms: float) -> bool:
-        """Whether to wait for the caller."""
+        """Return whether the agent should wait for the caller."""
         if self.ignored or not (self._ours or self._theirs):
             return False
         if self._ours and self._theirs:

@@ -1,9 +1,9 @@
-"""What the carrier's echoes reveal about the network path: one-way delay, jitter, and when things happened there.
+"""The network path to the carrier, as its echoes reveal it: one-way delay, jitter, and when things happened there.
 
 Instants are local monotonic milliseconds.  A mark that the carrier emits on an empty queue, or at the end of audio
-whose length we know, comes back after twice the one-way delay plus two jitters; the minimum of many such round trips is
-free of jitter.  Frames of caller audio carry the carrier's own clock: the minimum of (arrival - timestamp) ties it to
-ours.  Delay is assumed to be the same both ways; a difference shifts every estimate by half of it.
+of known length, comes back after twice the one-way delay plus two jitters; the minimum of many such round trips is
+free of jitter.  Frames of caller audio carry the carrier's own clock: the minimum of (arrival - timestamp) ties it
+to ours.  Delay is assumed to be the same both ways; a difference shifts every estimate by half of it.
 """
 
 import math
@@ -16,12 +16,13 @@ WINDOW_MS: Final = 30_000.0
 # The minimum of n round trips still contains jitter.  If each direction's delay is uniform in 0 to j, its expectation
 # is j * sqrt(pi / 2n) (near zero the sum of two has a quadratic CDF, so the minimum follows Rayleigh); the mean is j.
 _LEAST = math.sqrt(math.pi / 2)
-MOST_RESIDUE: Final = 0.6  # of the spread, while there are few round trips
+MOST_RESIDUE: Final = 0.6  # of the spread, at few round trips
 ENOUGH_FRAMES: Final = 10
 ENOUGH_ROUND_TRIPS: Final = 16
 SMOOTHED_FRAMES: Final = 100
 MOST_LATE_MS: Final = 1_000.0
-MOST_JITTER: Final = 4  # times the mean of one direction: twice what an even spread allows
+#: Times the mean of one direction: twice what an even spread allows.
+MOST_JITTER: Final = 4
 SAMPLED: Final = 8  # later on, every eighth frame is enough
 _NEVER: Final = float("inf")
 
@@ -31,7 +32,7 @@ class WindowedMin:
     """The minimum of the last 30 to 60 s, so that a changed route is noticed eventually."""
 
     value: float = _NEVER
-    until_ms: float = -_NEVER  # when the previous window's minimum is forgotten
+    until_ms: float = -_NEVER  # expiry of the previous minimum
     _current: float = _NEVER
     _previous: float = _NEVER
     _count: int = 0
@@ -50,16 +51,20 @@ class WindowedMin:
 
     @property
     def count(self) -> int:
-        """How many values it is the minimum of."""
+        """The number of values it is the minimum of."""
         return self._counted + self._count
 
 
 @dataclass(slots=True)
 class CarrierClock:
+    """The carrier's clock and the delay to it."""
+
     one_way_ms: float  # a guess, until the first round trip
     jitter_ms: float = 0.0  # the mean of one direction
-    doubt_ms: float = 0.0  # estimated jitter left in the shortest round trip: the uncertainty of the delay
-    base_ms: float = 0.0  # the local instant at which the carrier's clock began; 0 until its first frame has come
+    # Estimated jitter left in the shortest round trip: the uncertainty of the delay.
+    doubt_ms: float = 0.0
+    # The local instant at which the carrier's clock began; 0 until its first frame has come.
+    base_ms: float = 0.0
     _round_trip: WindowedMin = field(default_factory=WindowedMin)
     _offset: WindowedMin = field(default_factory=WindowedMin)
     _timestamp_ms: int = -1
@@ -68,7 +73,7 @@ class CarrierClock:
     _late_ms: float = 0.0  # mean lateness of caller frames
 
     def round_trip(self, elapsed_ms: float, now_ms: float) -> None:
-        """A mark came back `elapsed_ms` later than it would have with no network delay."""
+        """Learn from a mark that came back `elapsed_ms` later than it would have with no network delay."""
         if elapsed_ms < 0:
             return
         self._round_trip.add(elapsed_ms, now_ms)
@@ -79,7 +84,7 @@ class CarrierClock:
         self._estimate()
 
     def caller_frame(self, timestamp_ms: int, now_ms: float) -> None:
-        """Frames are sent evenly, so their lateness is jitter: at fifty a second, they are the first to reveal it."""
+        """Learn jitter from a frame's lateness.  Frames are sent evenly, and fifty a second reveal jitter first."""
         self._timestamp_ms = timestamp_ms
         offset_ms, offset = now_ms - timestamp_ms, self._offset
         if offset_ms < offset.value or now_ms > offset.until_ms:
@@ -124,13 +129,14 @@ class CarrierClock:
         return self._round_trip.count >= ENOUGH_ROUND_TRIPS
 
     def arrives(self, sent_ms: float) -> float:
-        """When something sent at `sent_ms` probably reaches the carrier."""
+        """Return when something sent at `sent_ms` probably reaches the carrier."""
         return sent_ms + self.one_way_ms + self.jitter_ms
 
     def emitted_between(self, now_ms: float) -> tuple[float, float]:
-        """When, on its own clock, the carrier must have emitted what arrives now.  The bounds: after the last frame
-        that preceded it on the same socket, before the next frame, which did not, and at least the one-way delay ago;
-        on a line with little jitter, hardly longer ago than that.
+        """Return the bounds, on the carrier's clock, of when it must have emitted what arrives now.
+
+        That is after the last frame that preceded it on the same socket, before the next frame, and at least the
+        one-way delay ago; on a line with little jitter, hardly longer ago than that.
         """
         latest_ms = now_ms - self.one_way_ms - self.base_ms
         if self._timestamp_ms < 0:
@@ -142,15 +148,17 @@ class CarrierClock:
         return max(earliest_ms, latest_ms - MOST_JITTER * self.jitter_ms - 2 * self.doubt_ms), latest_ms
 
     def arrival(self, call_ms: float, now_ms: float) -> float:
-        """The earliest instant at which something that left at this reading of the carrier's clock, and is read now,
-        can have arrived: as fast as the fastest frame.  At most MOST_LATE_MS ago: no network path is slower than that.
+        """Return the earliest local instant at which something read now can have arrived.
+
+        It left at `call_ms` on the carrier's clock, and took as long as the fastest frame.  At most MOST_LATE_MS
+        ago: no network path is slower than that.
         """
         return max(call_ms + self._offset.value, now_ms - MOST_LATE_MS)
 
     def at(self, call_ms: float) -> float:
-        """The local instant for a reading of the carrier's clock."""
+        """Return the local instant for a reading of the carrier's clock."""
         return call_ms + self.base_ms
 
     def call_ms(self, instant_ms: float) -> int:
-        """The carrier's clock at a local instant; 0 before the first frame has come."""
+        """Return the carrier's clock at a local instant; 0 before the first frame has come."""
         return max(0, round(instant_ms - self.base_ms)) if self._timestamp_ms >= 0 else 0

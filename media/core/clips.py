@@ -1,4 +1,4 @@
-"""Fixed sentences, played through the ledger as items of their own; clips without audio are spoken by the model."""
+"""Prompts, played through the ledger as items of their own; prompts without audio are spoken by the model."""
 
 from dataclasses import dataclass
 
@@ -10,32 +10,34 @@ from media.core.types import CallPlan, Clip, ClipKind
 
 @dataclass(slots=True)
 class Clips:
+    """The prompts of one call."""
+
     plan: CallPlan
     idle_prompt: int = 0  # index of the next idle prompt
     _played: int = 0
     _filled: int = 0
 
     def opening(self) -> list[ClipKind]:
-        """What the caller hears first, in order."""
+        """Return what the caller hears first, in order."""
         announce = [ClipKind.ANNOUNCEMENT] if self.plan.announce_recording else []
         first = ClipKind.RESUMED if self.plan.so_far else ClipKind.GREETING
         return [kind for kind in (*announce, first) if kind in self.plan.clips]
 
     def item(self, kind: ClipKind) -> Item | None:
-        """The clip as an item of the ledger; None if it has not been rendered."""
+        """Return the prompt as an item of the ledger; None if it has not been rendered."""
         clip = self._clip(kind)
         if clip is None or not clip.audio:
             return None
         return self._item(kind, clip)
 
     def filler(self) -> Item:
-        """The next filler.  The plan must have at least one."""
+        """Return the next filler.  The plan must have at least one."""
         fillers = self.plan.fillers
         self._filled += 1
         return self._item(ClipKind.FILLER, fillers[(self._filled - 1) % len(fillers)])
 
     def tones(self, digits: str) -> Item:
-        """Keys to be pressed."""
+        """Return an item of keys to be pressed."""
         return self._item(ClipKind.TONES, Clip(f"[keys {digits}]", dialled(digits)))
 
     def text(self, kind: ClipKind) -> str | None:
@@ -54,13 +56,13 @@ class Clips:
 
 
 def heard_text(text: str, heard: int, generated: int) -> str:
-    """The words of a clip up to the word boundary at or before the last byte that was heard."""
+    """Return the words of a prompt up to the word boundary at or before the last byte that was heard."""
     if heard >= generated:
         return text
     return up_to_word(text, len(text) * heard // generated)
 
 
-#: For a clip without a text: what the model says in its place.
+#: Instructions to the model for a prompt without a text.
 IN_YOUR_WORDS = {
     ClipKind.MACHINE: "An answering machine has answered, and its tone has sounded: leave a message now. Say in at most three short "
     "sentences who is calling and why, and how to call back if you know it. Ask nothing, and say nothing else.",
@@ -68,7 +70,7 @@ IN_YOUR_WORDS = {
 
 
 def instruction(kind: ClipKind, text: str | None) -> str:
-    """Instructions for the model to speak a clip that has no audio."""
+    """Return instructions for the model to speak a prompt that has no audio."""
     if text is None and kind in IN_YOUR_WORDS:
         return IN_YOUR_WORDS[kind]
     return f"Say exactly the following to the caller, word for word, and nothing else:\n{text}"

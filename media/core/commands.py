@@ -1,4 +1,4 @@
-"""What control may ask of a running conversation, and what a tool's result may make of it."""
+"""Commands of control to a running conversation, and the sequels that a tool's result may have."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class EndCall:
 
 @dataclass(frozen=True, slots=True)
 class LeaveStream:
-    """Leave the leg with this outcome once what is being said has been heard.  Answered, if a person wants it."""
+    """Leave the leg with this outcome after the agent has finished speaking.  Answered, if a person asked for it."""
 
     outcome: Outcome
     id: str = ""  # of the command
@@ -24,7 +24,7 @@ class LeaveStream:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Somebody is watching the live transcript: report deltas for `for_ms` from now."""
+    """Report transcript deltas for `for_ms` from now: the live transcript is watched."""
 
     for_ms: int
 
@@ -49,8 +49,9 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What became of something that waited for a person: the agent tells it once it has the floor.  Answered, and carried out once
-    for each id.
+    """The result of something that a person had to decide: the agent reports it once it has the floor.
+
+    Answered, and carried out once for each id.
     """
 
     id: str
@@ -59,7 +60,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Inform:
-    """Who calls, as part of the agent's instructions instead of what it knew.  Answered."""
+    """Replace the caller's context in the agent's instructions.  Answered."""
 
     id: str
     caller_context: str
@@ -67,14 +68,14 @@ class Inform:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Whether anybody listens: then both sides come as sound, recorded or not."""
+    """Start or stop live listening: both sides leave the core as sound, recorded or not."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine has answered our call: hang up for `reason`; with `message`, after that was left.  Repeated, it is done once."""
+    """A machine has answered our call: hang up for `reason`; with `message`, after leaving one.  Repeats are ignored."""
 
     reason: str
     message: bool = False
@@ -82,14 +83,15 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class SwitchFlow:
-    """Another flow's agent takes the call over: from now on the conversation follows its plan.  What the caller has heard,
-    the recording and the longest time stay those of the call.
+    """Hand the call to another flow's agent: the conversation follows its plan from now on.
+
+    What the caller has heard, the recording and the longest duration stay those of the call.
     """
 
     plan: CallPlan
     flow_id: str
     flow_version: int
-    id: str = ""  # of the command, if a person wants it: then it is answered
+    id: str = ""  # of a person's command, to be answered
 
 
 Command = EndCall | LeaveStream | Machine | SwitchFlow | Watch | Instruct | Say | News | Inform | Listen
@@ -102,5 +104,5 @@ class SendDigits:
     digits: str
 
 
-#: What a tool's result may make of the call.
+#: What may follow from a tool's result.
 Sequel = Outcome | SwitchFlow | SendDigits

@@ -1,4 +1,4 @@
-"""One call: timestamped events in, actions out.  Does no I/O, reads no clock, and never raises for a peer's bad input.
+"""A call's core: timestamped events in, actions out.  Does no I/O, reads no clock, and never raises for bad input.
 
     caller frame ─▶ floor ─▶ voice (ledger) ─▶ leg
                       └────▶ modelside ──────▶ model
@@ -67,8 +67,8 @@ from media.core.types import (
 )
 from media.core.voice import Voice
 
-PULSE_MS: Final = 100.0  # how often a tick is wanted when no sound depends on it
-REFUSED = "model_refused"  # the model is lost for good: it refuses our connection, and a retry would not help
+PULSE_MS: Final = 100.0  # between ticks without audio
+REFUSED = "model_refused"  # the model refuses us; no retry helps
 
 
 class Phase(Enum):
@@ -83,17 +83,17 @@ _ENDED: Final = Phase.ENDED
 _NEVER: Final = float("inf")
 
 
-class _OutOfOrder(Exception):  # noqa: N818 - it says what is wrong
+class _OutOfOrder(Exception):  # noqa: N818 - named for the fault
     """A leg's event came at a point where the protocol does not allow it."""
 
 
 class Conversation(Talk):
-    """The caller talks to the agent."""
+    """A call between a caller and an agent."""
 
     def __init__(self, plan: CallPlan, confirm: Confirm | None = None) -> None:
         self.plan = plan
         self.phase = Phase.WAITING
-        self.due_ms = 0.0  # a tick before then finds nothing to do
+        self.due_ms = 0.0  # earlier ticks find nothing to do
         self._actions: list[Action] = []
         self._clock = CarrierClock(plan.one_way_guess_ms)
         discretion = Discretion(plan.pauses, self._clock, self._actions.append)
@@ -116,13 +116,11 @@ class Conversation(Talk):
         return self.plan.model
 
     def abandon(self) -> None:
-        """Nothing follows.  It stays due with every tick, so that its owner can finish closing."""
         self.phase, self.due_ms = Phase.ENDED, 0.0
 
-    # Inputs.  Each returns what is to be done now.
+    # Inputs.  Each returns the actions to carry out now.
 
     def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
-        """One event from the caller's side."""
         if self.phase is _ENDED:
             return []
         try:
@@ -130,13 +128,12 @@ class Conversation(Talk):
                 self._audio(event, now_ms)
             else:
                 self._leg_event(event, now_ms)
-                self._hasten()
+                self._advance_due()
         except _OutOfOrder as error:
             self._end(HangUp(CARRIER_PROTOCOL, str(error)), now_ms)
-        return self._take()
+        return self._drain()
 
     def from_model(self, payload: bytes, now_ms: float) -> list[Action]:
-        """One text frame of the model's socket."""
         model = self._model
         if self.phase is not _TALKING or not model.session.ready:
             return []
@@ -146,55 +143,53 @@ class Conversation(Talk):
             return self.model_lost(now_ms, lost)
         if speaking and not model.ear.speaking:
             self._ending.silence.caller_acts(now_ms)
-        self._go_on(now_ms)
-        self._hasten()
-        return self._take()
+        self._follow_tools(now_ms)
+        self._advance_due()
+        return self._drain()
 
     def model_ready(self, now_ms: float) -> list[Action]:
-        """The model's socket is open."""
         if self.phase is _TALKING:
             self._model.connected(now_ms)
-        return self._take()
+        return self._drain()
 
     def model_lost(self, now_ms: float, reason: str) -> list[Action]:
-        """The model's socket is closed, or could not be opened; anything more from it is ignored.
+        """Redial or close: the model's socket is closed or could not be opened.  Later frames from it are ignored.
 
         With REFUSED as the reason there is no further attempt.
         """
         if self.phase is not _TALKING:
             return []
-        enough = self._model.lost(now_ms)
+        exhausted = self._model.lost(now_ms)
         self._actions.append(Report(ModelLost(reason)))
         if reason == REFUSED:
-            self._give_up(HangUp(REFUSED), now_ms)
-        elif enough:
-            self._give_up(HangUp("model_lost", f"{enough}: {reason}"), now_ms)
+            self._apologize(HangUp(REFUSED), now_ms)
+        elif exhausted:
+            self._apologize(HangUp("model_lost", f"{exhausted}: {reason}"), now_ms)
         elif not self._ending.closing:
             self._model.dial(now_ms)
-        self._hasten()
-        return self._take()
+        self._advance_due()
+        return self._drain()
 
     def redial(self, now_ms: float) -> list[Action]:
-        """The model's socket is left behind, and nobody is to blame: open another session, with the conversation so far."""
         if self.phase is _TALKING:
             self._model.redial(now_ms)
-            self._hasten()
-        return self._take()
+            self._advance_due()
+        return self._drain()
 
     def tool_result(
         self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
     ) -> list[Action]:
-        """The result of a RunTool, as JSON text; with a sequel, the call leaves its leg, or has another agent, once the
-        agent's last words were heard.  The result of a tool that is no longer running is ignored.
+        """Process the result of a RunTool, as JSON text; ignore it if the tool is no longer running.
+
+        With a sequel, the call leaves its leg or gets another agent once the agent has finished speaking.
         """
         if self.phase is _TALKING:
             self._model.tool_result(call_id, output_json, status, now_ms, sequel)
-            self._go_on(now_ms)
-            self._hasten()
-        return self._take()
+            self._follow_tools(now_ms)
+            self._advance_due()
+        return self._drain()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
-        """A command from control."""
         if self.phase is _ENDED:
             return answered_late(command, self._ending.outcome)
         match command:
@@ -220,46 +215,45 @@ class Conversation(Talk):
                 self._voice.tape.listen(on)
             case Machine(reason, message):
                 self._machine(reason, now_ms, message=message)
-        return self._take()
+        return self._drain()
 
     def _hand_over(self, switch: SwitchFlow, now_ms: float) -> None:
-        """A person has another agent take the call over: once for each id."""
+        """Let another agent take over the call, on a person's command: once for each id."""
         closing = self._ending.closing or self._model.tools.leaving is not None
         self._actions.append(Report(Answered(switch.id, "over" if closing else "done")))
         if not closing and self._model.supervision.is_new(switch.id):
             self._model.tools.successor = switch
-            self._go_on(now_ms)
+            self._follow_tools(now_ms)
 
-    def _intervene(self, wish: Instruct | Say | News | Inform, now_ms: float) -> None:
-        if isinstance(wish, Inform):
-            self._model.session.inform(wish.caller_context)
-            self._actions.append(Report(Answered(wish.id, "done")))
+    def _intervene(self, command: Instruct | Say | News | Inform, now_ms: float) -> None:
+        if isinstance(command, Inform):
+            self._model.session.inform(command.caller_context)
+            self._actions.append(Report(Answered(command.id, "done")))
         elif self.phase is _TALKING:
-            self._model.supervision.take(wish, self._clock.call_ms(now_ms))
+            self._model.supervision.carry_out(command, self._clock.call_ms(now_ms))
             self.due_ms = 0.0
         else:
-            self._actions.append(Report(Answered(wish.id, "over")))
+            self._actions.append(Report(Answered(command.id, "over")))
 
     def tick(self, now_ms: float) -> list[Action]:
-        """Call it every 20 ms or so; it may be skipped until `due_ms`."""
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
-        if not model.session.stands or model.answers.active:  # else it owes us nothing
-            lost = model.failing(now_ms)
+        if not model.session.stands or model.answers.active:  # else nothing is expected of it
+            lost = model.failure(now_ms)
             if lost:
                 return self.model_lost(now_ms, lost)
-            enough = model.losses.enough(now_ms)
-            if enough:
-                self._give_up(HangUp("model_lost", enough), now_ms)
+            exhausted = model.losses.exhausted(now_ms)
+            if exhausted:
+                self._apologize(HangUp("model_lost", exhausted), now_ms)
         self._floor.missing(now_ms)
         voice.advance(now_ms)
         self._floor.settle(now_ms)
-        self._keys(now_ms)
-        self._go_on(now_ms)
+        self._finish_entry(now_ms)
+        self._follow_tools(now_ms)
         quiet = not (model.ear.speaking or self._floor.caller_speaks)
         since_ms = model.waited_since_ms() if quiet else _NEVER
-        filler_ms = voice.cover(model.answers.turns, since_ms, now_ms, answering=model.awaited)
+        filler_ms = voice.break_silence(model.answers.turns, since_ms, now_ms, answering=model.awaited)
         model.tools.watch(now_ms)
         self._watch_silence(now_ms)
         voice.pump(now_ms)
@@ -269,30 +263,29 @@ class Conversation(Talk):
         self._say_last()
         self._finish_closing(now_ms)
         self.due_ms = min(now_ms + PULSE_MS, voice.due_ms(), filler_ms)
-        return self._take()
+        return self._drain()
 
     def written(self, moment: Moment, now_ms: float) -> None:
-        """The actions before a Stamp have been written.  Only records the time."""
+        """Record that the actions before a Stamp were written."""
         match moment:
             case Moment.CLEARED:
-                self._floor.cleared(now_ms)
+                self._floor.clear_written(now_ms)
             case Moment.ASKED:
-                self._model.asked(now_ms)
+                self._model.response_requested(now_ms)
             case Moment.ANSWERED:
-                self._voice.answered(now_ms)
+                self._voice.response_written(now_ms)
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
-        """The leg is gone."""
         if self.phase is not _ENDED:
             self._end(outcome, now_ms)
-        return self._take()
+        return self._drain()
 
     # The leg.
 
     def _leg_event(self, event: LegEvent, now_ms: float) -> None:
         match event:
             case Mark(number):
-                self._must_have_started()
+                self._require_started()
                 self._voice.mark(number, now_ms)
                 self._floor.settle(now_ms)
             case Stopped(reason):
@@ -304,7 +297,7 @@ class Conversation(Talk):
                     raise _OutOfOrder("a second start")
                 self._start(event, now_ms)
             case Digit(digit):
-                self._must_have_started()
+                self._require_started()
                 self._model.tools.discretion.key(now_ms)
                 self._keypad.press(digit, now_ms)
                 self.due_ms = 0.0
@@ -323,13 +316,13 @@ class Conversation(Talk):
         if not self.plan.announce_recording:
             voice.tape.start()
         for kind in voice.opening(now_ms):
-            # Once one clip has to wait for the model, those after it wait too: the order matters.
+            # Once one prompt needs the model, those after it queue behind it: the order matters.
             if replies.waiting or not voice.play(kind):
                 replies.say(kind)
         if self.plan.so_far:
-            replies.go_on(RETURNED if self.plan.so_far[-1][0] == "system" else BROKE_OFF)
+            replies.continue_with(RETURNED if self.plan.so_far[-1][0] == "system" else BROKE_OFF)
         elif self.plan.opens and ClipKind.GREETING not in self.plan.clips:
-            self._model.answers.owe()
+            self._model.answers.owe_response()
         voice.pump(now_ms)
         self._model.dial(now_ms)
 
@@ -341,24 +334,24 @@ class Conversation(Talk):
         if self._floor.frame(audio, now_ms):
             self.due_ms = 0.0
 
-    def _must_have_started(self) -> None:
+    def _require_started(self) -> None:
         if self.phase is not _TALKING:
             raise _OutOfOrder("not before start")
 
     # Time passing.
 
-    def _keys(self, now_ms: float) -> None:
+    def _finish_entry(self, now_ms: float) -> None:
         digits = self._keypad.due(now_ms)
         if digits is None:
             return
         at_ms = self._clock.call_ms(now_ms)
         self._model.tools.discretion.emit(Report(Digits(digits, at_ms)))
-        self._model.keyed(digits, at_ms)
-        self._voice.keys_pressed(now_ms)
+        self._model.keypad_input(digits, at_ms)
+        self._voice.restart_wait(now_ms)
 
     def _watch_silence(self, now_ms: float) -> None:
         silence = self._ending.silence
-        if self._model.ear.speaking and self._floor.caller_speaks:  # both: either alone may be stuck
+        if self._model.ear.speaking and self._floor.caller_speaks:  # either alone may be stuck
             silence.caller_acts(now_ms)
         works = self._voice.audible(now_ms) or self._model.busy
         if works:
@@ -369,7 +362,7 @@ class Conversation(Talk):
         quiet = not (works or speaks or self._model.awaited or self._model.replies.waiting) and self._floor.settled
         match silence.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
-                self._voice.prompt(silence.prompted - 1)
+                self._voice.choose_idle_prompt(silence.prompted - 1)
                 self._say(ClipKind.IDLE)
             case Due.WARN:
                 self._say(ClipKind.LIMIT)
@@ -387,7 +380,7 @@ class Conversation(Talk):
     # The end.
 
     def _close(self, outcome: Outcome, now_ms: float, last: ClipKind | None = None) -> None:
-        """End the call with this outcome once everything was heard, `last` included."""
+        """End the call with this outcome after everything was heard, `last` included."""
         self._model.replies.close()
         self._floor.interruptible = False
         patience_ms = self.plan.mailbox_ms if last is ClipKind.MACHINE else self.plan.close_deadline_ms
@@ -396,19 +389,19 @@ class Conversation(Talk):
         self._say_last()
 
     def _say_last(self) -> None:
-        """Say what the call ends with; after an overlap, which may drop what is queued in it."""
+        """Say the call's last prompt; after an overlap, which may drop what is queued in it."""
         last = self._ending.last
         if last is not None and self._floor.settled:
             self._ending.last = None
             self._say(last)
 
     def _machine(self, reason: str, now_ms: float, *, message: bool) -> None:
-        """A machine has answered our call."""
+        """Hang up on the machine that has answered our call, or leave it a message."""
         if not message:
             self._end(HangUp(reason), now_ms)
         elif not self._ending.closing and self._ending.machine.reached(reason):
             self._model.replies.close()
-            self._model.replies.forget()
+            self._model.replies.clear_prompts()
             self._floor.drop(now_ms)
             self._leave_message(now_ms)
 
@@ -417,29 +410,32 @@ class Conversation(Talk):
         if outcome is not None:
             self._close(outcome, now_ms, ClipKind.MACHINE)
 
-    def _go_on(self, now_ms: float) -> None:
-        """A tool of the agent's may have asked to leave, or to hand the call to another agent."""
+    def _follow_tools(self, now_ms: float) -> None:
+        """Follow a tool that has ended the call or handed it to another agent."""
         outcome, successor = self._model.tools.leaving, self._model.tools.successor
         if self._ending.closing or self._ending.machine.is_reached:
             return
         if outcome is None:
-            self._ending.goes_on()
+            self._ending.revoke_last_words()
         if outcome is not None:
             self._leave_with(outcome, now_ms)
-        elif successor is not None and not self._model.answers.active:  # all that this one says has come
+        elif successor is not None and not self._model.answers.active:  # its last response is complete
             self._switch(successor, now_ms)
 
     def _leave_with(self, outcome: Outcome, now_ms: float) -> None:
-        """Close, once that can no longer be undone: of an end that the agent has asked for, once its last words were heard."""
+        """Close with this outcome.
+
+        An end that the agent has asked for waits for its last words: the caller may revoke it by interrupting them.
+        """
         tools, ending, speaks = self._model.tools, self._ending, self._voice.speaks(now_ms)
         has_spoken = speaks
         if tools.revocable and self._floor.interruptible:
             by_ms = now_ms + self.plan.close_deadline_ms
-            hearing = ending.hears_out(by_ms, now_ms, speaks=speaks, silent=self._all_heard(now_ms))
+            hearing = ending.is_hearing_last_words(by_ms, now_ms, speaks=speaks, silent=self._all_heard(now_ms))
             if hearing:
                 return
             has_spoken = hearing is not None
-        tools.leave_for_good()
+        tools.confirm_end()
         self._close(outcome, now_ms, None if has_spoken else _farewell(outcome))
 
     def _all_heard(self, now_ms: float) -> bool:
@@ -447,18 +443,18 @@ class Conversation(Talk):
         return heard and self._ending.last is None
 
     def _switch(self, to: SwitchFlow, now_ms: float) -> None:
-        """Hand the call to another agent, whose session is dialled while the last words of this one are played."""
+        """Hand the call to another agent, and dial its session while the last words of this one are played."""
         self.plan, self._model.tools.successor = to.plan, None
-        self._voice.become(to.plan)
-        self._floor.become(to.plan)
-        self._ending.silence.become(to.plan.idle_after_ms, to.plan.idle_prompts, to.plan.idle_gaps_ms)
+        self._voice.follow(to.plan)
+        self._floor.follow(to.plan)
+        self._ending.silence.follow(to.plan.idle_after_ms, to.plan.idle_prompts, to.plan.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
         self._model.hand_over(to.plan, at_ms, now_ms)
         self._model.dial(now_ms)
 
-    def _give_up(self, outcome: Outcome, now_ms: float) -> None:
-        """There is no model for this call: apologize and leave, unless the call is closing already."""
+    def _apologize(self, outcome: Outcome, now_ms: float) -> None:
+        """Apologize and leave without a model, unless the call is closing already."""
         if not self._ending.closing:
             self._close(outcome, now_ms, ClipKind.APOLOGY)
 
@@ -479,20 +475,20 @@ class Conversation(Talk):
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
         self._actions.append(Leave(outcome))
 
-    def _hasten(self) -> None:
-        """What just happened may need an earlier tick."""
+    def _advance_due(self) -> None:
+        """Bring the next tick forward if what just happened needs it."""
         if self.phase is _TALKING:
             self.due_ms = min(self.due_ms, self._voice.due_ms())
 
-    def _take(self) -> list[Action]:
+    def _drain(self) -> list[Action]:
         actions = self._actions
         if not actions:
             return []
-        taken = actions.copy()
+        drained = actions.copy()
         actions.clear()
-        return taken
+        return drained
 
 
 def _farewell(outcome: Outcome) -> ClipKind:
-    """What is said before the call leaves, if the agent says nothing."""
+    """Return the prompt that precedes leaving if the agent says nothing."""
     return ClipKind.HOLD if isinstance(outcome, MoveOn) else ClipKind.GOODBYE

@@ -1,7 +1,8 @@
-"""When a message is over, and whether it is one: by webrtcvad alone and by elapsed time.
+"""The end of a message, and whether it is one: by webrtcvad alone and by elapsed time.
 
-What the detector over the agent would object to counts as a voice here: a quiet caller must not be cut off, and no message may be
-lost for being hard to hear.  Noise therefore may pass for a message that nobody ends, so there is a longest one.
+Sounds that the detector over the agent would reject count as a voice here: a quiet caller must not be cut off, and
+no message may be lost for being hard to hear.  So noise may pass for a message without an end, and there is a
+longest one.
 """
 
 from enum import Enum, auto
@@ -11,11 +12,15 @@ from media.core.vad import Vad
 
 
 class Over(Enum):
+    """The reason that a message is over."""
+
     SILENT = auto()
     TOO_LONG = auto()
 
 
 class Dictation:
+    """One message of the caller's."""
+
     __slots__ = ("_alive_ms", "_began_ms", "_least_ms", "_longest_ms", "_silence_ms", "_vad", "_voiced_ms")
 
     def __init__(self, silence_ms: int, longest_ms: int, least_ms: int) -> None:
@@ -25,26 +30,26 @@ class Dictation:
         self._voiced_ms = 0
 
     def adapt(self, ulaw: bytes) -> None:
-        """Audio from before the message: the detector gets to know the line."""
+        """Adapt the detector to the line, with audio from before the message."""
         self._vad.caller_frame(ulaw, agent_audible=False)
 
     def begin(self, now_ms: float) -> None:
         self._began_ms = self._alive_ms = now_ms
 
     def frame(self, ulaw: bytes, now_ms: float) -> None:
-        """Audio of the message."""
+        """Process audio of the message."""
         voiced, _ = self._vad.caller_frame(ulaw, agent_audible=False)
         if voiced:
             self._alive_ms = now_ms
             self._voiced_ms += to_ms(len(ulaw))
 
     def over(self, now_ms: float) -> Over | None:
-        """Whether the message has ended by now."""
+        """Return why the message has ended by now; None if it has not."""
         if now_ms - self._began_ms >= self._longest_ms:
             return Over.TOO_LONG
         return Over.SILENT if now_ms - self._alive_ms >= self._silence_ms else None
 
     @property
     def kept(self) -> bool:
-        """Whether there was so much of a voice that it is a message."""
+        """Whether there was enough of a voice for a message."""
         return self._voiced_ms >= self._least_ms

@@ -1,12 +1,13 @@
-"""What must not be kept: while recording is paused, whatever leaves the call for the record leaves without its contents.
+"""Discretion: while recording is paused, what leaves the call for the record leaves without its contents.
 
-A pause is a span of the call's clock.  Audio in it becomes silence of the same length; the caller's turns that touch it and
-the agent's that begin in it lose their words, their deltas are dropped, keys lose their digits and tools their arguments.
-Everything that a call emits passes here, so nothing of it reaches a file, a spool or a watcher.  The model is told all.
+A pause is a span of the call's clock.  Audio in it becomes silence of the same length; the caller's turns that touch
+it and the agent's that begin in it lose their words, their deltas are dropped, keys lose their digits and tools
+their arguments.  Everything that a call emits passes here, so nothing of it reaches a file, a spool or a live
+transcript.  The model gets everything.
 
     begun by            ends
-    a tool              with the tool that resumes, when what was to be said before it has been heard
-    a phrase            with the agent's first answer without one, after the caller has said something
+    a tool              with the tool that resumes, when the caller has heard what the agent said before it
+    a phrase            with the agent's first response without one, after the caller has said something
     a key               a while after the last key
     one of the tools    when it has finished
     all of them         after the longest pause
@@ -41,13 +42,14 @@ NOT_RECORDED: Final = "[not recorded]"
 NOT_RECORDED_JSON: Final = '{"not_recorded":true}'
 NOTHING_JSON: Final = "{}"
 BY_TOOL, BY_PHRASE, BY_KEY, BY_RUN = "tool", "phrase", "keys", "run"
-CARRIED_OVER = "carried_over"  # the call's last stream was lost in a pause
+CARRIED_OVER = "carried_over"  # the last stream ended in a pause
 _NEVER: Final = float("inf")
-_EVER: Final = 1 << 40  # an end on the call's clock that is not known
+#: An unknown end, on the call's clock.
+_EVER: Final = 1 << 40
 
 
 class _Phrases:
-    """Watches for phrases in what the agent says, as its words come."""
+    """Detector of phrases in the agent's words, as they come."""
 
     __slots__ = ("_item_id", "_longest", "_phrases", "_tail")
 
@@ -56,8 +58,8 @@ class _Phrases:
         self._longest = max((len(phrase) for phrase in self._phrases), default=0)
         self._item_id = self._tail = ""
 
-    def heard(self, item_id: str, words: str) -> bool:
-        """Whether a phrase has just been completed."""
+    def completed_by(self, item_id: str, words: str) -> bool:
+        """Return whether these words complete a phrase."""
         if not self._longest:
             return False
         tail = self._tail if item_id == self._item_id else ""
@@ -66,16 +68,19 @@ class _Phrases:
         text = " ".join((tail + words.lower()).replace("\n", " ").split(" "))
         while "  " in text:
             text = text.replace("  ", " ")
-        found = self.are_in(text)
-        self._tail = "" if found else text[-self._longest :]
-        return found
+        is_complete = self.occur_in(text)
+        self._tail = "" if is_complete else text[-self._longest :]
+        return is_complete
 
-    def are_in(self, text: str) -> bool:
+    def occur_in(self, text: str) -> bool:
+        """Return whether a phrase is in the text."""
         folded = " ".join(text.lower().split())
         return any(phrase in folded for phrase in self._phrases)
 
 
 class Discretion:
+    """The pauses of one call's recording."""
+
     __slots__ = (
         "_causes",
         "_emit",
@@ -92,25 +97,29 @@ class Discretion:
     def __init__(self, rules: PauseRules, clock: CarrierClock, emit: Emit) -> None:
         self._rules, self.clock, self._emit = rules, clock, emit
         self._phrases = _Phrases(rules.phrases)
-        self._spans: list[tuple[int, int]] = []  # on the call's clock; the last one is open while recording is paused
+        # On the call's clock; the open pause is not among them.
+        self._spans: list[tuple[int, int]] = []
         self._since_ms = -1  # where the open one begins
-        self._over_ms = _NEVER  # when it ends in any case, on the local clock; so do the causes:
+        # When the pause ends in any case, on the local clock, as the causes' ends are.
+        self._over_ms = _NEVER
         self._causes: dict[str, float] = {}
-        self._has_answered = False  # the caller has, since the last phrase
-        self._secret: set[str] = set()  # tool calls whose result is not for the record, and pressed keys: ""
+        # The caller has answered since the last phrase.
+        self._has_answered = False
+        # Tool calls whose results are not for the record; "" stands for pressed keys.
+        self._secret: set[str] = set()
 
-    def become(self, rules: PauseRules) -> None:
-        """Another flow's rules from now on; a pause goes on."""
+    def follow(self, rules: PauseRules) -> None:
+        """Follow another flow's rules from now on; a pause continues."""
         self._rules, self._phrases = rules, _Phrases(rules.phrases)
 
     @property
     def paused(self) -> bool:
         return self._since_ms >= 0
 
-    # What begins and ends a pause.
+    # Beginnings and ends of pauses.
 
     def pause(self, cause: str, now_ms: float, until_ms: float = _NEVER, back_ms: int = 0) -> None:
-        """Pause, from `back_ms` ago on, for this cause until then; a cause that is there already is extended."""
+        """Pause from `back_ms` ago, for this cause, until then; extend a cause that exists."""
         self._causes[cause] = until_ms
         if self.paused:
             return
@@ -126,31 +135,31 @@ class Discretion:
             self._causes[cause] = min(self._causes[cause], max(now_ms, said_ms))
 
     def key(self, now_ms: float) -> None:
-        """The caller pressed a key; the tone came with the audio before."""
+        """Pause for a key of the caller's; its tone came with the audio before."""
         if self._rules.on_keys:
             self.pause(BY_KEY, now_ms, now_ms + self._rules.keys_ms, self._rules.tone_ms)
         if self.paused:
             self._secret.add("")
 
     def agent_words(self, item_id: str, words: str, now_ms: float) -> None:
-        """The agent is going to say these words."""
-        if self._phrases.heard(item_id, words):
+        """Pause if these words of the agent complete a phrase.  They are not spoken yet."""
+        if self._phrases.completed_by(item_id, words):
             self._has_answered = False
             self.pause(BY_PHRASE, now_ms)
 
     def tool_called(self, call_id: str, name: str, now_ms: float) -> None:
-        """The agent calls a tool, of which nothing was reported yet."""
+        """Pause for a tool call of the agent's that is not reported yet."""
         if name in self._rules.tools:
             self.pause(BY_RUN + call_id, now_ms)
         if self.paused:
             self._secret.add(call_id)
 
     def is_secret(self, call_id: str) -> bool:
-        """Whether nothing of this tool call may be kept."""
+        """Return whether nothing of this tool call may be kept."""
         return call_id in self._secret
 
     def tool_finished(self, call_id: str) -> None:
-        """It has a result, which was reported."""
+        """End a tool call, after its result was reported."""
         self._secret.discard(call_id)
         if BY_RUN + call_id in self._causes:
             self._causes[BY_RUN + call_id] = 0.0
@@ -172,10 +181,10 @@ class Discretion:
         self._since_ms = -1
         self._emit(Report(RecordingPaused(start_ms, end_ms, "")))
 
-    # What leaves the call.
+    # Outputs of the call.
 
     def emit(self, action: Action) -> None:
-        """Pass an action on, without what is not for the record."""
+        """Pass on an action without what must not be recorded."""
         if not self._spans and self._since_ms < 0:
             self._emit(action)
         elif isinstance(action, RecordCaller):
@@ -183,7 +192,7 @@ class Discretion:
         elif isinstance(action, RecordAgent):
             self._emit(RecordAgent(self._silenced(action.payload, action.at_ms), action.at_ms))
         elif isinstance(action, Report):
-            event = self._told(action.event)
+            event = self._filtered(action.event)
             if event is not None:
                 self._emit(Report(event))
         else:
@@ -205,7 +214,7 @@ class Discretion:
         return [*self._spans, (self._since_ms, _EVER)] if self.paused else self._spans
 
     def _touches(self, start_ms: int, end_ms: int) -> bool:
-        """Whether any of this span is in a pause; the latest pauses are asked first."""
+        """Return whether any of this span is in a pause.  The latest pauses are compared first."""
         if self._since_ms >= 0 and end_ms > self._since_ms:
             return True
         for first_ms, over_ms in reversed(self._spans):
@@ -215,9 +224,10 @@ class Discretion:
                 return True
         return False
 
-    def _told(self, event: Event) -> Event | None:
+    def _filtered(self, event: Event) -> Event | None:
+        """Return the event without what must not be recorded; None if nothing is left."""
         if isinstance(event, TurnEnded):
-            self._moved_on(event)
+            self._end_phrase_pause(event)
             return self._masked(event)
         if isinstance(event, UnderWay):
             return UnderWay(tuple([self._masked(turn, open_ended=True) for turn in event.turns]))
@@ -241,9 +251,10 @@ class Discretion:
         return replace(turn, text=NOT_RECORDED, heard_text=NOT_RECORDED if turn.heard_text else "")
 
     def _hides_turn(self, role: Role, start_ms: int, end_ms: int, *, open_ended: bool) -> bool:
-        if role == "agent":  # one that began before asks for what is not recorded
+        # A turn that began before the pause asks for what is not recorded.
+        if role == "agent":
             return self._touches(start_ms, start_ms + 1)
-        # How far a turn that is not final goes nobody knows yet.
+        # The end of a turn that is not final is unknown.
         return self._touches(start_ms, _EVER if open_ended else max(start_ms + 1, end_ms))
 
     def _hides_delta(self, delta: Delta) -> bool:
@@ -253,11 +264,11 @@ class Discretion:
         end_ms = delta.start_ms + 1 if delta.role == "agent" else _EVER
         return self._touches(delta.start_ms, end_ms)
 
-    def _moved_on(self, turn: TurnEnded) -> None:
-        """The agent goes on with something else, if it has answered the caller without asking again."""
+    def _end_phrase_pause(self, turn: TurnEnded) -> None:
+        """End a phrase's pause if the agent has answered the caller without asking again."""
         if BY_PHRASE not in self._causes or turn.end_ms <= self._since_ms:
             return
         if turn.role == "caller":
             self._has_answered = True
-        elif self._has_answered and not self._phrases.are_in(turn.text):
+        elif self._has_answered and not self._phrases.occur_in(turn.text):
             self._causes[BY_PHRASE] = 0.0

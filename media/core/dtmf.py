@@ -1,4 +1,4 @@
-"""Keys pressed one after another become one entry, ended by a pause or by '#'."""
+"""Keypad input: keys pressed one after another become one entry, ended by a pause or by '#'."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,13 +6,15 @@ from typing import Final
 MAX_DIGITS: Final = 64
 
 
-def told(digits: str) -> str:
-    """An entry as the model is told it: without the '#' that only ended it."""
+def entry_text(digits: str) -> str:
+    """Return an entry's text for the model, without the '#' that only ended it."""
     return f"Caller entered {digits.removesuffix('#') or digits} on the keypad"
 
 
 @dataclass(slots=True)
 class Keypad:
+    """The caller's keypad."""
+
     pause_ms: int = 1_500
     _digits: str = ""
     _pressed_ms: float = 0.0
@@ -22,7 +24,7 @@ class Keypad:
         self._pressed_ms = now_ms
 
     def due(self, now_ms: float) -> str | None:
-        """The entry, once it is complete."""
+        """Return the entry, once it is complete."""
         if not self._digits:
             return None
         ended = self._digits.endswith("#") or len(self._digits) >= MAX_DIGITS
@@ -31,6 +33,6 @@ class Keypad:
         return self.take()
 
     def take(self) -> str:
-        """What was pressed so far, complete or not."""
+        """Return the keys pressed so far, complete or not, and clear them."""
         digits, self._digits = self._digits, ""
         return digits

@@ -1,4 +1,4 @@
-"""The caller's audio on its way to the model, and the model's clock, which counts the audio that it was sent."""
+"""The input audio buffer: the caller's audio on its way to the model, and the model's clock, which counts that audio."""
 
 import binascii
 from typing import Final
@@ -10,7 +10,7 @@ from media.core.latency import Latency
 from media.core.session import Session
 from media.core.sessionclock import SessionClock
 from media.core.types import CallPlan
-from media.core.unheard import NOBODY, Unheard
+from media.core.unheard import NO_VOICE, Unheard
 
 _base64: Final = binascii.b2a_base64
 _APPEND: Final = b'{"type":"input_audio_buffer.append","audio":"'
@@ -19,11 +19,13 @@ _NEVER: Final = float("inf")
 
 
 def append(ulaw: bytes) -> bytes:
-    """The client event that carries the caller's audio; here and not in `realtime`, since it is compiled here."""
+    """Return the client event that carries the caller's audio.  Compiled here, unlike what `realtime` encodes."""
     return _APPEND + _base64(ulaw, newline=False) + b'"}'
 
 
 class Ear:
+    """The input audio buffer of one call, across its sessions."""
+
     __slots__ = (
         "_catch_up_ms",
         "_clock",
@@ -41,13 +43,15 @@ class Ear:
         self.speaking = False  # the caller, as the server hears it
         self._plan, self._session, self._clock, self._latency = plan, session, clock, latency
         self._unheard = Unheard()
-        self._unsent = Backlog()  # the newest of it, not yet sent
+        # The newest audio, not yet sent.
+        self._unsent = Backlog()
         self._voiced = False  # whether any of that is voiced
         self._session_clock = SessionClock()
-        self._catch_up_ms = 0.0  # how long a new session may take to find the turns that the last one missed
+        # Until when a new session may find the turns that the last one missed.
+        self._catch_up_ms = 0.0
 
     def frame(self, payload: bytes, at_ms: int, now_ms: float, *, voiced: bool, speaking: bool) -> None:
-        """A frame of the caller's: `voiced` or not, within speech or not.
+        """Add a frame of the caller's: `voiced` or not, within speech or not.
 
         It is sent at once where latency matters: from the first sign of a voice until the server hears the turn too,
         and in the pauses of a turn, any of which may be its end.  Otherwise it is batched with the next few frames,
@@ -55,74 +59,74 @@ class Ear:
         """
         ready = self._session.ready
         if voiced:
-            self._voiced = ready  # waiting for a session does not count as our latency
+            self._voiced = ready  # a wait for a session is no latency
             self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
-        self._session_clock.comes(len(payload), at_ms)
+        self._session_clock.add(len(payload), at_ms)
         if ready:
             self._unsent.add(payload)
-            if self._unsent.size >= self._enough(voiced=voiced, speaking=speaking):
+            if self._unsent.size >= self._batch_bytes(voiced=voiced, speaking=speaking):
                 self.flush(now_ms)
         needed = self.speaking or not self._session.stands or now_ms < self._catch_up_ms
         self._unheard.add(payload, at_ms, voiced=voiced, needed=needed)
 
-    def _enough(self, *, voiced: bool, speaking: bool) -> int:
-        """How many bytes to gather before sending."""
+    def _batch_bytes(self, *, voiced: bool, speaking: bool) -> int:
+        """Return how many bytes to gather before sending."""
         if self.speaking:
             return SPEECH_APPEND if voiced else 0
         return 0 if speaking else self._plan.quiet_append_ms * BYTES_PER_MS
 
     def flush(self, now_ms: float) -> None:
-        """Send the server what it does not have yet."""
+        """Send the audio gathered so far."""
         if self._unsent.size:
             self._session.send(append(self._unsent.take()))
             if self._voiced:
                 self._voiced = False
-                self._latency.voice_left(now_ms)
+                self._latency.voice_sent(now_ms)
 
     def call_ms(self, session_ms: int) -> int:
-        """The call's clock when the server had heard `session_ms` of audio."""
+        """Return the call's clock when the server had heard `session_ms` of audio."""
         return self._session_clock.call_ms(session_ms)
 
     # Turns, as the server detects them.
 
     def turn_began(self) -> None:
         self.speaking = True
-        self._unheard.placed()
+        self._unheard.turn_detected()
 
     def turn_ended(self) -> None:
         self.speaking = False
 
-    def turn_taken(self, turn_id: str) -> None:
-        """The server has committed the turn: an answer may follow."""
+    def turn_committed(self, turn_id: str) -> None:
+        """End a turn that the server has committed: a response may follow."""
         self.speaking = False
         self._catch_up_ms = 0.0
-        self._unheard.taken(turn_id)
+        self._unheard.turn_committed(turn_id)
 
-    def turn_understood(self, turn_id: str) -> None:
-        """Its transcript is here: a later session gets the turn as text."""
-        self._unheard.understood(turn_id)
+    def turn_transcribed(self, turn_id: str) -> None:
+        """Release a transcribed turn: later sessions get it as text."""
+        self._unheard.release_turn(turn_id)
 
-    def answer_asked(self) -> None:
-        self._unheard.asked()
+    def response_requested(self) -> None:
+        self._unheard.response_requested()
 
-    def answer_complete(self) -> None:
-        """What it answered need not be heard again."""
-        self._unheard.answered()
+    def response_complete(self) -> None:
+        """Release the audio of the turns that the response covered."""
+        self._unheard.response_complete()
 
     def catching_up(self, now_ms: float) -> bool:
-        """Whether a new session may still find a turn that the last one missed."""
+        """Return whether a new session may still find a turn that the last one missed."""
         return now_ms < self._catch_up_ms
 
-    def unplaced_ms(self, now_ms: float) -> float:
-        """The earliest instant on the call's clock at which a missed turn may still be found; infinity if none is expected."""
-        if self._unheard.voice_ms == NOBODY or (self._session.stands and not self.catching_up(now_ms)):
+    def missed_turn_ms(self, now_ms: float) -> float:
+        """Return the earliest instant on the call's clock at which a missed turn may yet be found; infinity if none."""
+        if self._unheard.voice_ms == NO_VOICE or (self._session.stands and not self.catching_up(now_ms)):
             return _NEVER
         return self._unheard.voice_ms
 
     # Sessions.
 
     def session_opened(self) -> None:
-        """A socket is open: send what the last session missed."""
+        """Replay to the new session what the last one missed."""
         unheard = self._unheard
         self._catch_up_ms = _NEVER if unheard.owed else 0.0
         audio = unheard.joined()
@@ -131,10 +135,11 @@ class Ear:
             self._session.send(append(audio))
 
     def session_begun(self, now_ms: float) -> None:
-        """From now on the server is expected to find it."""
+        """Start the time limit for the server to find the missed turns."""
         self._catch_up_ms = min(self._catch_up_ms, now_ms + self._plan.catch_up_ms)
 
     def session_lost(self) -> None:
+        """Keep what the session has not transcribed or answered, for the next one."""
         self._unheard.reopen(speaking=self.speaking)
         self.speaking = self._voiced = False
         self._unsent.clear()

@@ -1,4 +1,4 @@
-"""When a call ends, and how: a silent caller, a call that lasts too long, a close that waits for the last words."""
+"""The end of a call: a silent caller, a call that lasts too long, a close that waits for the last words."""
 
 from media.core.answeringmachine import AnsweringMachine
 from media.core.leg import HangUp, Outcome
@@ -7,14 +7,15 @@ from media.core.types import CallPlan, ClipKind
 
 
 class Ending:
-    """Tracks one close: the first that was begun."""
+    """The close of one call: the first that was begun."""
 
     __slots__ = ("_deadline_ms", "_last_words_by_ms", "closing", "last", "machine", "outcome", "silence")
 
     def __init__(self, plan: CallPlan) -> None:
-        self.closing = False  # the call ends once everything was heard
-        self.outcome: Outcome = HangUp("caller")  # how, once it is closing
-        self.last: ClipKind | None = None  # what is still to be said before that, when no overlap is pending any more
+        self.closing = False  # ends after everything was heard
+        self.outcome: Outcome = HangUp("caller")  # used once it is closing
+        # The prompt still to be said, once no overlap is pending.
+        self.last: ClipKind | None = None
         self.machine = AnsweringMachine()
         self.silence = Silence(
             plan.idle_after_ms, plan.idle_prompts, plan.max_call_ms, plan.idle_gaps_ms, plan.limit_warning_ms
@@ -23,22 +24,25 @@ class Ending:
         self._last_words_by_ms: float | None = None
 
     def begin(self, outcome: Outcome, deadline_ms: float, last: ClipKind | None) -> None:
-        """End the call with this outcome once everything was heard, `last` included, at the latest then."""
+        """End the call with this outcome after everything was heard, `last` included, or at the deadline."""
         if not self.closing:
             self.closing, self.outcome, self._deadline_ms, self.last = True, outcome, deadline_ms, last
 
-    def hears_out(self, by_ms: float, now_ms: float, *, speaks: bool, silent: bool) -> bool | None:
-        """Whether the caller is still hearing the agent's last words, which end at the latest at `by_ms`; None if there were none."""
+    def is_hearing_last_words(self, by_ms: float, now_ms: float, *, speaks: bool, silent: bool) -> bool | None:
+        """Return whether the caller is still hearing the agent's last words; None if there were none.
+
+        They end at `by_ms` at the latest.
+        """
         if self._last_words_by_ms is None:
             if not speaks:
                 return None
             self._last_words_by_ms = by_ms
         return not silent and now_ms < self._last_words_by_ms
 
-    def goes_on(self) -> None:
-        """Those were not the last words."""
+    def revoke_last_words(self) -> None:
+        """Revoke the last words: the call continues."""
         self._last_words_by_ms = None
 
     def due(self, now_ms: float, *, silent: bool) -> bool:
-        """Whether to leave now; `silent` if nothing is heard, and nothing is about to be."""
+        """Return whether to leave now; `silent` if nothing is heard, and nothing is about to be."""
         return self.closing and (silent or now_ms >= self._deadline_ms)

@@ -1,11 +1,31 @@
-"""Who has the floor: overlaps of the caller's voice with the agent's, from onset to outcome.
+"""The floor: who may speak, and the outcome of each overlap of the caller's voice with the agent's.
 
-FREE ── onset ──▶ OVERLAP ── it goes on ──▶ CUTTING ───┐  (the agent is silent from the onset on)
-                     ▲    ── it was a nod ──▶ RESUMING ─┤
-                     └───────── speaks again ───────────┤
-FREE ◀── it is known where the caller stopped hearing ──┘
+Theory of operation.  `frame` brings 20 ms of caller audio, `missing` stands in for frames that do not come, and
+`settle` is called whenever the position at which the caller stopped hearing may have become known.
 
-DROPPING, from any of them: what the agent was saying is of no use any more, whoever speaks.
+    FREE       no overlap
+    OVERLAP    the agent was silenced at the onset (`clear`); the verdict is pending
+    CUTTING    verdict "cut"; the heard position is pending
+    RESUMING   verdict "resume"; the heard position is pending
+    DROPPING   the agent was silenced for good; the heard position is pending
+
+    FREE      ── onset over an audible, interruptible agent; not its echo ──▶ OVERLAP
+    OVERLAP   ── the caller keeps speaking ──▶ CUTTING
+    OVERLAP   ── the caller falls silent, or it was the agent's echo ──▶ RESUMING
+    RESUMING  ── another onset before the tail is sent ──▶ OVERLAP
+    RESUMING  ── the tail counts as unsaid, and the caller's turn is owed a response ──▶ CUTTING
+    CUTTING   ── position known: truncate the item there ──▶ FREE
+    RESUMING  ── position known: send the tail again (an unsaid one once the caller is silent) ──▶ FREE
+    any       ── drop() ──▶ DROPPING ── position known: discard the tail ──▶ FREE
+
+Example, with a cut after 350 ms of voice and a resume after 200 ms of silence:
+
+        0 ms  OVERLAP   onset: `clear` and its mark are sent
+       80 ms            the mark is back: 1,240 ms of the item were heard
+      360 ms  CUTTING   the caller still speaks: the response is cancelled
+      360 ms  FREE      the item is truncated at 1,240 ms
+
+A cough until 100 ms instead: at 300 ms the verdict is "resume", and the audio from 1,240 ms on is sent again.
 """
 
 from dataclasses import dataclass
@@ -23,15 +43,17 @@ from media.core.types import BargedIn, CallPlan, Emit, Onset, Reason
 from media.core.vad import FIRST_STAGE_MS, Vad
 from media.core.voice import Voice
 
-MISSING_MS: Final = 5 * FRAME_MS  # without a frame for so long, the caller is taken to have stopped speaking
+#: Without a frame for this long, the caller counts as silent.
+MISSING_MS: Final = 5 * FRAME_MS
 
-LONGEST_ONSET_MS: Final = 1_000.0  # a candidate that is not confirmed within this time is noise
+#: A candidate onset that is not confirmed within this time is noise.
+LONGEST_ONSET_MS: Final = 1_000.0
 
 
 class Phase(Enum):
     FREE = auto()
     OVERLAP = auto()  # cleared; no verdict yet
-    CUTTING = auto()  # the verdict is known, but not yet where the caller stopped hearing
+    CUTTING = auto()  # heard position pending
     RESUMING = auto()
     DROPPING = auto()
 
@@ -43,12 +65,13 @@ _OVERLAP: Final = Phase.OVERLAP
 
 @dataclass(slots=True)
 class _Overlap:
-    """What is reported about an overlap."""
+    """One overlap, as it will be reported."""
 
     at_ms: int = 0
     item_id: str = ""
     heard_ms: int = 0
-    voiced_ms: float = 0.0  # when the first voiced frame can have arrived
+    # The earliest time at which the first voiced frame can have arrived.
+    voiced_ms: float = 0.0
     onset: Onset = "voice"
     cleared_ms: float = 0.0  # when the `clear` was written
     decided_ms: int = 0
@@ -58,18 +81,21 @@ class _Overlap:
 
 @dataclass(slots=True)
 class _Arrivals:
-    """When the caller's audio came."""
+    """Arrival times of the caller's audio."""
 
     frame_ms: float = 0.0  # the last frame
-    voiced_ms: float | None = None  # when the first voiced frame of a sound can have arrived
+    # The earliest time at which the first voiced frame of the current sound can have arrived.
+    voiced_ms: float | None = None
 
     def sound(self, arrived_ms: float) -> None:
-        """Note a frame of a sound."""
+        """Record a frame of a sound."""
         if self.voiced_ms is None or arrived_ms - self.voiced_ms > LONGEST_ONSET_MS:
             self.voiced_ms = arrived_ms
 
 
 class Floor:
+    """The floor of one call."""
+
     __slots__ = (
         "_arrivals",
         "_bargein",
@@ -92,7 +118,8 @@ class Floor:
         confirm: Confirm | None,
         emit: Emit,
     ) -> None:
-        self.interruptible = plan.interruptible  # whether the caller may take the floor
+        # Whether the caller may take the floor.
+        self.interruptible = plan.interruptible
         self._clock, self._voice, self._model = clock, voice, model
         self._vad = Vad(confirm)
         self._echo = EchoGate(voice, self._vad.history, emit)
@@ -100,13 +127,13 @@ class Floor:
         self._phase, self._overlap = Phase.FREE, _Overlap()
         self._arrivals = _Arrivals()
 
-    def become(self, plan: CallPlan) -> None:
-        """Give another agent the floor.  What was learnt of the line stays: it is the same line."""
+    def follow(self, plan: CallPlan) -> None:
+        """Follow another agent's plan.  The coupling learned from the line is kept, as the line is the same."""
         self.interruptible = plan.interruptible
         self._bargein.cut_after_ms, self._bargein.resume_after_ms = plan.cut_after_ms, plan.resume_after_ms
 
     def begin(self, now_ms: float) -> None:
-        """Frames are expected from now on."""
+        """Expect frames from now on."""
         self._arrivals.frame_ms = now_ms
 
     @property
@@ -120,13 +147,13 @@ class Floor:
         return self._phase is _FREE
 
     def frame(self, audio: Audio, now_ms: float) -> bool:
-        """Take 20 ms of caller audio; return whether something was decided."""
+        """Process 20 ms of caller audio; return whether the next tick should come at once."""
         voice, vad, model = self._voice, self._vad, self._model
         payload, at_ms = audio.payload, audio.at_ms
         self._arrivals.frame_ms = now_ms
-        # A held tail counts as audible: a caller who speaks again before it is resumed still speaks over the agent.
+        # A cleared tail counts as audible: until it is resumed, the caller still speaks over the agent.
         audible = voice.audible(now_ms)
-        # An answer that is awaited waits for a voice only: `hearing` judges then, too.
+        # While a response is pending, only a voice may delay it and not noise: `hearing` judges then, too.
         voiced, onset = vad.caller_frame(payload, audible or model.answers.owed or model.answers.active)
         if audible and self._phase is _FREE:
             self._echo.frame(vad.level_db, now_ms, voiced=voiced)
@@ -136,22 +163,22 @@ class Floor:
         else:
             self._arrivals.sound(self._clock.arrival(at_ms, now_ms))
         if onset and not voice.sounds:
-            model.answers.spoke_freely()
-        news = model.answers.caller.heard(vad.speaking, now_ms)
+            model.answers.spoke_in_silence()
+        changed = model.answers.caller.update_voice(vad.speaking, now_ms)
         if self._echo.refusals.pending:
             self._echo.refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
-            return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or news
-        return news
+            return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or changed
+        return changed
 
     def missing(self, now_ms: float) -> None:
-        """Called on every tick: if no frame has come for a while, the caller is taken to have stopped speaking."""
+        """Treat the caller as silent if no frame has come for MISSING_MS.  Called on every tick."""
         missing_ms = round(now_ms - self._arrivals.frame_ms)
         if missing_ms < MISSING_MS:
             return
         self._arrivals.frame_ms = now_ms
         self._vad.quiet(missing_ms)
-        self._model.answers.caller.heard(self._vad.speaking, now_ms)
+        self._model.answers.caller.update_voice(self._vad.speaking, now_ms)
         self._model.ear.flush(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms, missing=True)
@@ -159,6 +186,7 @@ class Floor:
     def _judge(
         self, onset: bool, voiced: bool, audible: bool, ms: int, now_ms: float, *, missing: bool = False
     ) -> bool:
+        """Advance the barge-in decision by `ms` of audio and act on its verdict; return whether there was one."""
         if onset and audible and self._phase is not _OVERLAP:
             onset = (
                 self._phase is not Phase.CUTTING
@@ -171,56 +199,61 @@ class Floor:
                 return False
             case Verdict.CLEAR:
                 self._clear(now_ms)
-            case _ if self._echo.was_itself(now_ms):
-                self._take_back("echo", now_ms)
+            case _ if self._echo.was_agent(now_ms):
+                self._resume("echo", now_ms)
             case Verdict.CUT:
                 self._phase = Phase.CUTTING
-                self._decided("kept_speaking", now_ms)
+                self._record_verdict("kept_speaking", now_ms)
                 self._model.cut()
             case Verdict.RESUME:
-                self._echo.taken_back()
-                self._take_back("no_audio" if missing else "fell_silent", now_ms)
+                self._echo.overlap_resumed()
+                self._resume("no_audio" if missing else "fell_silent", now_ms)
         self.settle(now_ms)
         return True
 
     def _is_caller(self, now_ms: float) -> bool:
-        """Return whether an onset is not the agent's echo."""
+        """Return whether an onset is the caller's voice and not the agent's echo."""
         if self._echo.passes(self._vad.level_db, self._vad.loud_frames, now_ms):
             self._echo.refusals.passed()
             return True
         self._echo.refusals.refused(self._clock.call_ms(now_ms), self._vad.why)
         return False
 
-    def _take_back(self, reason: Reason, now_ms: float) -> None:
+    def _resume(self, reason: Reason, now_ms: float) -> None:
+        """Decide to resume, for this reason."""
         self._phase = Phase.RESUMING
-        self._decided(reason, now_ms)
-        self._model.taken_back(free=self._unsaid())
+        self._record_verdict(reason, now_ms)
+        self._model.overlap_resumed(free=self._is_unsaid())
 
-    def _decided(self, reason: Reason, now_ms: float) -> None:
+    def _record_verdict(self, reason: Reason, now_ms: float) -> None:
+        """Record the verdict's reason and time."""
         overlap = self._overlap
         overlap.reason, overlap.decided_ms = reason, self._clock.call_ms(now_ms)
         overlap.spoken_ms = self._bargein.spoken_ms
 
     def _clear(self, now_ms: float) -> None:
+        """Silence the agent at an onset."""
         voice, answers = self._voice, self._model.answers
-        # While the model is still speaking, it is unknown which second will be its last; and a filler needs no reply.
-        more = answers.active or not voice.speaks(now_ms)
-        answers.overlap_began(float("inf") if more else voice.remaining_ms(now_ms))
+        # While a response is still being generated, its last second is unknown; and a filler needs no reply.
+        open_ended = answers.active or not voice.speaks(now_ms)
+        answers.overlap_began(float("inf") if open_ended else voice.remaining_ms(now_ms))
         item_id, heard_ms = voice.clear(now_ms)
-        again = self._phase is Phase.RESUMING  # spoke again before the tail was sent
+        # The caller spoke again before the tail was sent.
+        same_overlap = self._phase is Phase.RESUMING
         self._phase = Phase.OVERLAP
-        if not again:
+        if not same_overlap:
             first_ms = self._arrivals.voiced_ms
             voiced_ms = now_ms if first_ms is None else first_ms
             self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms, self._vad.why)
 
-    def cleared(self, now_ms: float) -> None:
-        """The `clear` is written."""
-        if not self._overlap.cleared_ms:  # of two, the first is what the caller waited for
+    def clear_written(self, now_ms: float) -> None:
+        """Record that the `clear` was written."""
+        # Of two, the first one is what the caller waited for.
+        if not self._overlap.cleared_ms:
             self._overlap.cleared_ms = now_ms
 
     def drop(self, now_ms: float) -> None:
-        """Stop the agent for good: what it was saying is gone, and the floor stays with it."""
+        """Silence the agent for good: discard what it was saying, and let no caller interrupt what follows."""
         self.interruptible = self._bargein.held = False
         self._model.cut()
         if self._phase is _FREE:
@@ -229,7 +262,7 @@ class Floor:
         self.settle(now_ms)
 
     def settle(self, now_ms: float) -> None:
-        """Carry out a verdict, once it is known where the caller stopped hearing."""
+        """Carry out the verdict once the position at which the caller stopped hearing is known."""
         if self._phase is _FREE or self._phase is _OVERLAP or not self._voice.settled(now_ms):
             return
         if self._phase is Phase.DROPPING:
@@ -237,42 +270,45 @@ class Floor:
             self._voice.cut(now_ms, unsaid=False, keep_keys=False)
             self._model.settled(now_ms)
             return
-        voice, unsaid = self._voice, self._unsaid()
+        voice, unsaid = self._voice, self._is_unsaid()
         if unsaid and self._phase is Phase.RESUMING:
-            if self._model.answers.owed:  # they have said something that it does not answer
+            # The unheard response does not cover what the caller has said since.
+            if self._model.answers.owed:
                 self._phase = Phase.CUTTING
                 self._model.cut()
             elif self._model.answers.caller.speaks(now_ms):
                 return
         cutting = self._phase is Phase.CUTTING
-        settled = self._barged_in("cut" if cutting else "resumed")
+        settled = self._finish_overlap("cut" if cutting else "resumed")
         if not cutting:
             voice.resume(now_ms)
         else:
-            self._model.unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True))
+            self._model.owe_unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True))
         if not unsaid:
             voice.barged_in(settled)
         self._model.settled(now_ms)
 
-    def _unsaid(self) -> bool:
-        """Whether the caller spoke into the beginning of what the agent said, and not over it."""
+    def _is_unsaid(self) -> bool:
+        """Return whether the caller spoke into the beginning of an utterance, before they could react to it."""
         overlap = self._overlap
-        return not overlap.heard_ms or self._voice.unsaid(overlap.item_id, overlap.voiced_ms - self._clock.one_way_ms)
+        return not overlap.heard_ms or self._voice.counts_as_unsaid(
+            overlap.item_id, overlap.voiced_ms - self._clock.one_way_ms
+        )
 
     def end(self, now_ms: float) -> None:
-        """The call is over: a pending overlap is reported as it is.  The agent is not heard again after it."""
+        """End the call: report a pending overlap as it stands.  The agent is not heard again."""
         self._echo.refusals.end()
         if self._phase is _FREE or self._phase is Phase.DROPPING:
             return
         if self._phase is _OVERLAP:
-            self._decided("call_ended", now_ms)
+            self._record_verdict("call_ended", now_ms)
         self._voice.give_up(now_ms)
-        unsaid, overlap = self._unsaid(), self._barged_in("resumed" if self._phase is Phase.RESUMING else "cut")
+        unsaid, overlap = self._is_unsaid(), self._finish_overlap("resumed" if self._phase is Phase.RESUMING else "cut")
         if not unsaid:
             self._voice.barged_in(overlap)
 
-    def _barged_in(self, verdict: Literal["cut", "resumed"]) -> BargedIn:
-        """The overlap is over."""
+    def _finish_overlap(self, verdict: Literal["cut", "resumed"]) -> BargedIn:
+        """End the overlap and return its report."""
         overlap, self._phase = self._overlap, Phase.FREE
         heard_ms = self._voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
         # The `clear` may not be written yet, if the call ends at the same moment.

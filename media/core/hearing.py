@@ -1,31 +1,34 @@
-"""Hearing a caller over the agent: which frames of a sound are a voice, and which of them is an onset.
+"""Voice activity over the agent: which frames of a sound are a voice, and which of them is an onset.
 
-A sound begins with a frame that is louder than the noise floor after SOUND_GAP_MS without one, and lasts until SOUND_GAP_MS after the
-last one.  With it the detector starts afresh, with HISTORY_FRAMES of what was there before, and hears all of it:
+A sound begins with a frame that is louder than the noise floor after SOUND_GAP_MS without one, and lasts until
+SOUND_GAP_MS after the last one.  Each sound restarts the detector, with HISTORY_FRAMES of look-back, and the
+detector hears all of it:
 
     no sound ── a loud frame ──▶ DOUBTED ── an onset ──▶ BELIEVED     DOUBTED: each loud frame is judged at once
         ▲                         ▲   │                  │   │        BELIEVED: loud frames are judged five at a time
         │                         └── │ ── no voice ─────┘   │
         └──────── 400 ms without ─────┴──────────────────────┘
 
-A loud frame is *voiced* at a probability of VOICED, and while the caller is believed at LASTING.  An *onset* stops the agent, unless the
-echo gate (`echo`) objects.  It is
+A loud frame is *voiced* at a probability of VOICED, and at LASTING while the caller is believed.  An *onset*
+silences the agent, unless the echo gate (`echo`) objects.  The evidence for one depends on where it comes:
 
-    in the 300 ms after a sound broke a steady level: a voiced frame; one at LIKELY, if the pitch moved, or at GLIDING,
-    if it moved in three steps and has harmonics; one at BREATHED after breath; and a hiss.  Many words begin with a sound without a voice, for which the
-    detector is not made, and nasals it hears late;
+    In the 300 ms after a sound broke a steady level: a voiced frame; one at LIKELY, if the pitch moved, or at
+    GLIDING, if it moved in three steps and has harmonics; one at BREATHED after breath; and a hiss.  Many words
+    begin with a sound without a voice, for which the detector is not made, and it is slow with nasals.
 
-    while it leaps far above the last half second: a voiced frame;
+    While a sound leaps far above the last half second: a voiced frame.
 
-    anywhere else two voiced frames, or one at CERTAIN, since music passes for speech in single ones;
+    Where the line lately sounded otherwise than a voice, of music as a rule: three voiced frames in a row.
 
-    and where the line lately sounded otherwise than a voice, of music as a rule: three voiced frames, wherever it begins.
+    Anywhere else: two voiced frames, or one at CERTAIN, since music passes for speech in single ones.
 
-A sound's first frame is half empty, and goes to the detector with the second.  A frame whose moving pitch makes it an onset is voiced, too.
-No frame of a tone is voiced or an onset: its pitch stands still, or trembles by the noise around it, and that of a voice does more.
+A sound's first frame is half empty, and goes to the detector with the second.  A frame whose moving pitch makes it
+an onset counts as voiced.  No frame of a tone is voiced or an onset: its pitch stands still, or trembles by the
+noise around it, and a voice's moves more.
 
-Example, a word that begins with a k, 20 ms each (probability, verdict):  k (not judged), k 0.1, a pause, o 0.65 (breath before it: onset),
-o 0.95 (voiced: believed), o o o o o (judged together, 0.97: voiced), a pause of 400 ms (over).
+Example, a word that begins with a k, 20 ms each (probability, verdict): k (not judged), k 0.1, a pause, o 0.65
+(breath before it: onset), o 0.95 (voiced: believed), o o o o o (judged together, 0.97: voiced), a pause of 400 ms
+(over).
 """
 
 from collections.abc import Callable
@@ -46,7 +49,7 @@ Confirm = Callable[[bytes, bool], float]
 
 #: Over the noise floor.  While the agent is silent it is 9; at 6 the sentences at -36 dBFS are heard, and noise still is not.
 SOUND_DB: Final = 6.0
-#: Longer than the pauses within words and phrases, in which the detector keeps what it knows.
+#: Longer than the pauses within words and phrases, in which the detector keeps its state.
 SOUND_GAP_MS: Final = 400
 #: 640 ms.  With 320 the detector misses 0.14 % of sentences, with 640 none.
 HISTORY_FRAMES: Final = 32
@@ -57,7 +60,7 @@ VOICED: Final = 0.9
 CERTAIN: Final = 0.98
 #: The same while it is believed: Silero's own hysteresis of 0.15.
 LASTING: Final = 0.75
-#: Judged together once believed: a cut may be 80 ms late, since the agent is silent by then.
+#: Frames judged together once believed: a cut may be 80 ms late, since the agent is silent by then.
 BELIEVED_FRAMES: Final = 5
 
 # A sound is steady if it stayed within 8 dB (or below -65 dBFS) for 500 ms.  It is broken by one that is 3 dB louder
@@ -69,54 +72,54 @@ BREAK_DB: Final = 3.0
 RISE_FRAMES: Final = 3
 BROKEN_FRAMES: Final = 15
 LEVELS: Final = STEADY_FRAMES + RISE_FRAMES + 1
-#: A sound that is so much louder than all of the 500 ms before, steady or not, begins like one that breaks it: a voice after a breath, or on
-#: a line whose noise has just set in.  With 8 it is music, too (docs/benchmarks/vad.md, "What the onset waits for").
+#: A sound this much louder than all of the 500 ms before, steady or not, begins like one that breaks it: a voice after a breath, or on a
+#: line whose noise has just set in.  At 8, music does too (docs/benchmarks/vad.md, "What the onset waits for").
 LEAP_DB: Final = 12.0
 
 #: A voice's probability in its first frame, if its pitch moves: Silero's own threshold.
 LIKELY: Final = 0.5
 #: Two frames of a sharp s, three or four of a soft one; white noise never reaches it (docs/benchmarks/vad.md, "The s").
 HISSED: Final = 0.6
-#: A voice's probability in its first frame after so many of breath (docs/benchmarks/vad.md, "The breath").
+#: A voice's probability in its first frame after BREATHED_FRAMES of breath (docs/benchmarks/vad.md, "The breath").
 BREATHED: Final = 0.6
 BREATHED_FRAMES: Final = 2
 
-#: Of a period: a smaller change is none, and a larger one than JUMP another note.  A voice moves by 1 to 12 % in 20 ms.
+#: Relative change of a period: a smaller one is none, and one larger than JUMP is another note.  A voice moves by 1 to 12 % in 20 ms.
 STILL: Final = 0.01
 JUMP: Final = 0.12
-#: The least change that seconds a voice: the first notes of a plucked string move by 1.1 %.
+#: The least change that is evidence of a voice: the first notes of a plucked string move by 1.1 %.
 MOVED: Final = 0.012
-#: Of two periods: beyond this one is taken for the double of the other.
+#: Ratio of two periods beyond which one counts as the double of the other.
 OCTAVE: Final = 1.9
 #: Two periods that differ by less are those of a tone; a voice's seldom do.
 EXACT: Final = 0.002
-#: In noise that is not so much softer a step of the pitch up to NOISY_STILL may be the noise's (docs/benchmarks/vad.md, "Hums in noise").
+#: In noise that is less than this much softer, a step of the pitch up to NOISY_STILL may be the noise's (docs/benchmarks/vad.md, "Hums in noise").
 NOISY_DB: Final = 20.0
 NOISY_STILL: Final = 0.03
-#: Frames whose pitch is compared.
+#: Frames in a comparison of pitches.
 PITCHES: Final = 4
 #: A voice's probability while its pitch moves in each of three steps: the detector is slow with nasals
 #: (docs/benchmarks/vad.md, "What the onset waits for").
 GLIDING: Final = 0.1
 #: Changes of sign in a period of a voice: its harmonics make them; a sine that glides has two.
 HARMONICS: Final = 3.0
-#: A tone has a pitch in its third frame at the latest: a sound whose pitch begins later is none.
+#: A tone has a pitch in its third frame at the latest: a sound with a later pitch is not a tone.
 PITCHLESS_FRAMES: Final = 3
-#: A tone stood still in two of their three steps, and in three times as many as it moved.
+#: A tone's pitch stood still in at least two of the three steps, and in three times as many as it moved.
 STOOD: Final = 2
 TONE: Final = 3
-#: A line sounds *otherwise* where so much of the last seconds of the agent's speech was loud and no voice: music, as a rule.  There a voice
-#: takes so many frames in a row, wherever it begins (docs/benchmarks/vad.md, "Music").
+#: A line sounds *otherwise* if at least this share of the last seconds over the agent was loud and no voice: music, as a rule.  There an
+#: onset takes OTHERWISE_VOICED frames in a row, wherever it begins (docs/benchmarks/vad.md, "Music").
 OTHERWISE: Final = 0.4
 OTHERWISE_FRAMES: Final = 250
 OTHERWISE_VOICED: Final = 3
-#: A detector that has heard nothing like a voice for a second does not hear the next one, either: it starts afresh when it grows louder.
+#: A detector that found no voice for a second misses the next one, too: it is restarted when the sound grows louder.
 DEAF: Final = 0.1
 DEAF_FRAMES: Final = 50
 
 
 def breaks(levels_db: list[float], at: int) -> bool:
-    """Return whether the frame `at`, judging by all levels, breaks a steady sound before it."""
+    """Return whether the frame `at` breaks a steady sound before it, by the levels of all frames."""
     end = at - RISE_FRAMES
     if end < STEADY_FRAMES or levels_db[at] <= max(QUIET_DB, levels_db[end - 1]) + BREAK_DB:
         return False
@@ -126,15 +129,15 @@ def breaks(levels_db: list[float], at: int) -> bool:
 
 
 def leaps(levels_db: list[float]) -> bool:
-    """Return whether the newest level is far above all that went before it, but for a rise of three frames."""
+    """Return whether the newest level is far above all before it, but for a rise of three frames."""
     end = len(levels_db) - 1 - RISE_FRAMES
     return end >= STEADY_FRAMES and levels_db[-1] > max(QUIET_DB, *levels_db[end - STEADY_FRAMES : end]) + LEAP_DB
 
 
 def is_tone(periods: list[float], *, noisy: bool = False) -> bool:
-    """Return whether the pitch stood still from frame to frame, as that of a tone or a hum does, or may yet turn out to.
+    """Return whether the pitch stood still from frame to frame like that of a tone or a hum, or may yet turn out to.
 
-    The first frame with a pitch has nothing to compare it with, and the second one tells if it is exactly the same.
+    The first frame with a pitch has nothing to compare it with; a second one decides only if it is exactly the same.
     """
     if not periods[-1]:
         return False
@@ -145,23 +148,23 @@ def is_tone(periods: list[float], *, noisy: bool = False) -> bool:
 
 
 def glides(periods: list[float]) -> bool:
-    """Return whether the pitch has moved as that of a voice does in each step."""
+    """Return whether the pitch moved like a voice's in each step."""
     return _steps(periods)[0] == PITCHES - 1
 
 
 def has_moved(periods: list[float]) -> bool:
-    """Return whether the pitch moved as that of a voice does."""
+    """Return whether the pitch moved like a voice's."""
     return _steps(periods, MOVED)[0] > 0
 
 
 def _steps(periods: list[float], moves: float = STILL, still: float = STILL) -> tuple[int, int]:
-    """Count the steps in which the pitch moved like a voice's, and in which it stood still; 0.0 is no pitch."""
+    """Count the steps in which the pitch moved like a voice's, and those in which it stood still; 0.0 is no pitch."""
     moved = stood = 0
     last = 0.0
     for newest in periods:
         if last and newest:
             ratio = newest / last
-            # The tracker may take two periods for one, and the other way round.
+            # The tracker may take two periods for one, or one for two.
             change = abs((ratio / 2 if ratio > OCTAVE else ratio * 2 if ratio < 1 / OCTAVE else ratio) - 1)
             moved += moves < change < JUMP
             stood += change <= still
@@ -170,7 +173,7 @@ def _steps(periods: list[float], moves: float = STILL, still: float = STILL) -> 
 
 
 class Line:
-    """What a line sounded like lately: its levels, its pitch, and what broke a steady sound."""
+    """Recent evidence about a line: its levels, its pitch, and what broke a steady sound."""
 
     __slots__ = (
         "_breathed",
@@ -186,14 +189,15 @@ class Line:
 
     def __init__(self, history: Backlog) -> None:
         self._history = history
-        self._levels_db: list[float] = []  # compiled code reads a list faster than a deque
+        # Compiled code reads a list faster than a deque.
+        self._levels_db: list[float] = []
         self._since_break = BROKEN_FRAMES + 1
         self._loud_frames = 0  # in a row
-        self._noise_db = QUIET_DB  # what was broken last
-        self._hissed = 0.0  # how much the last frames did, in a row
+        self._noise_db = QUIET_DB  # the steady sound that was broken last
+        self._hissed = 0.0  # hiss of the last frames in a row
         self._breathed = 0  # frames of breath since the break
         self._periods: list[float] = []
-        self._unpitched = PITCHES  # newest frames whose pitch is not known
+        self._unpitched = PITCHES  # newest frames without a pitch yet
 
     def frame(self, level_db: float, *, loud: bool) -> None:
         """Advance by one frame."""
@@ -228,9 +232,9 @@ class Line:
         return levels[-1] > max(levels[-STEADY_FRAMES:-1], default=QUIET_DB) + BREAK_DB
 
     def begins(self, probability: float) -> Onset | None:
-        """Return why a word begins here without a voice, or with one of which the detector is not sure yet; None if it does not.
+        """Return the evidence that a word begins here without a voice the detector is sure of; None if there is none.
 
-        Asked of each loud frame after a break.
+        Called for each loud frame after a break.
         """
         newest = to_linear(self._history.newest(1))
         breathing = breath(newest)
@@ -255,7 +259,7 @@ class Line:
         return is_tone(periods, noisy=self._levels_db[-1] - self._noise_db < NOISY_DB)
 
     def periods(self) -> list[float]:
-        """Return the pitch of the last frames; 0.0 is none."""
+        """Return the pitch periods of the last frames; 0.0 is none."""
         count = min(self._unpitched, PITCHES)
         if count:
             self._unpitched = 0
@@ -270,15 +274,15 @@ class Line:
 
 
 class Sound:
-    """The detector's side of one sound: what it has heard of it."""
+    """The detector's view of one sound."""
 
     __slots__ = ("_confirm", "_deaf_frames", "_fresh", "_history", "_unjudged")
 
     def __init__(self, confirm: Confirm, history: Backlog) -> None:
         self._confirm, self._history = confirm, history
-        self._fresh = True  # it has not heard this sound yet
-        self._unjudged: list[bytes] = []  # frames since it last ran
-        self._deaf_frames = 0  # in which it heard nothing like a voice
+        self._fresh = True  # nothing of this sound was judged
+        self._unjudged: list[bytes] = []  # frames since the detector last ran
+        self._deaf_frames = 0  # in a row without any voice
 
     def over(self) -> None:
         """End the sound."""
@@ -286,13 +290,13 @@ class Sound:
         self._unjudged.clear()
 
     def add(self, frame: bytes) -> int:
-        """Add a frame, and return how many the detector has not heard."""
+        """Add a frame; return how many were not judged yet."""
         if not self._fresh:
             self._unjudged.append(frame)
         return len(self._unjudged)
 
     def probability(self, *, swells: bool) -> float:
-        """Return the probability of speech at the end of what was added."""
+        """Return the probability of speech at the end of the frames added."""
         if self._fresh or (self._deaf_frames >= DEAF_FRAMES and swells):
             self._fresh = False
             probability = self._confirm(self._history.newest(HISTORY_FRAMES), True)
@@ -320,18 +324,20 @@ class Hearing:
     )
 
     def __init__(self, confirm: Confirm, history: Backlog) -> None:
-        """`history` has the line's newest frames, the one that is judged included."""
+        """Create the judge of a line; `history` has the line's newest frames, the one being judged included."""
         self._line, self._sound = Line(history), Sound(confirm, history)
         self._quiet_ms = SOUND_GAP_MS
         self._first = False  # whether the newest frame begins a sound
-        self._sure_frames = 0  # in a row that were as likely as a voice, of those that were judged
-        self._otherwise = 0.0  # the share of loud frames without a voice, lately
-        self._withheld = False  # an onset, until the next frame tells whether it is a tone
+        # Judged frames in a row that were voiced.
+        self._sure_frames = 0
+        self._otherwise = 0.0  # recent share of loud, voiceless frames
+        # An onset is withheld until the next frame tells whether it is a tone.
+        self._withheld = False
         self._believed_frames = 0  # in a row
-        self.why: Onset = "voice"  # the last onset was one
+        self.why: Onset = "voice"  # of the last onset
 
     def heard(self, level_db: float, *, loud: bool) -> None:
-        """Follow the line, whether or not the agent is audible; each frame is told here first."""
+        """Follow the line, whether or not the agent is audible.  Called first with each frame."""
         self._line.frame(level_db, loud=loud)
         self._first = loud and self._quiet_ms >= SOUND_GAP_MS
         self._quiet_ms = 0 if loud else self._quiet_ms + FRAME_MS
@@ -339,15 +345,15 @@ class Hearing:
             self.over()
 
     def over(self) -> None:
-        """End the sound, or what is judged of it."""
+        """End the sound, or its judgement."""
         self._sound.over()
         self._withheld = False
         self._sure_frames = self._believed_frames = 0
 
     def judge(self, frame: bytes, *, loud: bool) -> tuple[bool, bool]:
-        """Return (voiced, onset) for the frame that was last `heard`.
+        """Return (voiced, onset) for the frame last passed to `heard`.
 
-        A frame that is not loud needs no verdict, and goes to the detector with the next one that is.
+        A frame that is not loud needs no verdict, and goes to the detector with the next loud one.
         """
         judged = self._judge(frame, loud=loud)
         self._otherwise += ((loud and not judged[0]) - self._otherwise) / OTHERWISE_FRAMES
@@ -370,7 +376,7 @@ class Hearing:
         self._sure_frames = self._sure_frames + 1 if voiced else 0
         onset = onset or (self._withheld and probability >= LIKELY)
         self._withheld = False
-        # A voice that was believed for so long was looked at once more after its onset.
+        # A voice that is believed for this long was tested again after its onset.
         if onset and self._believed_frames <= BELIEVED_FRAMES and line.is_tone():
             self._withheld = not line.periods()[-2]
             voiced = onset = False
@@ -378,7 +384,7 @@ class Hearing:
         return voiced, onset
 
     def _evidence(self, probability: float) -> tuple[bool, bool]:
-        """Return (voiced, onset), judging by all but whether it is a tone."""
+        """Return (voiced, onset) by all evidence except whether it is a tone."""
         if self._believed_frames:
             voiced = probability >= LASTING
             return voiced, voiced

@@ -1,7 +1,7 @@
 """The carrier's playout position: audio plays in order, from when it arrives, without a gap while there is more.
 
-Knows nothing of items' life cycle or of clears: it takes messages sent, marks played and a cut, and returns what was
-heard.  Its interface uses local monotonic milliseconds; internally it uses the carrier's clock, on which both the
+Independent of items' life cycle and of clears: messages sent, marks played and cuts go in, and spans that were heard
+come out.  Its interface uses local monotonic milliseconds; internally it uses the carrier's clock, on which both the
 beginning of a run and its cut are independent of the network delay.
 """
 
@@ -13,16 +13,20 @@ from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, SILENT_DB, level_db
 from media.core.carrierclock import CarrierClock
 from media.core.types import ClipKind
 
-KEPT_MS: Final = 2_000.0  # heard audio is remembered for its mark and for the echo gate
+#: Audio that was heard is kept this long, for its mark and for the echo gate.
+KEPT_MS: Final = 2_000.0
 TOO_EARLY_MS: Final = 30.0  # more than our error
-NEARLY: Final = 1e-3  # of a sample: what floating-point numbers make of a whole one
-UNEVEN_MS: Final = 5.0  # how far bounds may miss each other before the older ones are discarded
-FORGET_BYTES: Final = 1_000 * BYTES_PER_MS  # an answer that is heard is dropped in pieces of this length
+#: Of a sample: the rounding error of a whole one in floating point.
+NEARLY: Final = 1e-3
+#: Bounds that miss each other by more than this replace the older ones.
+UNEVEN_MS: Final = 5.0
+#: Heard audio of an item is dropped in pieces of this length.
+DROP_BYTES: Final = 1_000 * BYTES_PER_MS
 _NEVER: Final = float("inf")
 
 
 class Sound:
-    """An item's audio, of which the beginning is dropped once it was heard.  Offsets count from its true beginning."""
+    """An item's audio, less the part that was heard and dropped.  Offsets count from its true beginning."""
 
     __slots__ = ("_dropped", "kept")
 
@@ -32,7 +36,7 @@ class Sound:
 
     @property
     def size(self) -> int:
-        """All of it, with what was dropped."""
+        """The number of bytes, including those dropped."""
         return self._dropped + len(self.kept)
 
     def add(self, ulaw: bytes) -> None:
@@ -41,8 +45,8 @@ class Sound:
     def piece(self, start: int, end: int) -> bytes:
         return bytes(self.kept[start - self._dropped : end - self._dropped])
 
-    def forget(self, end: int, least: int = FORGET_BYTES) -> None:
-        """Drop what comes before `end`, if it is so much: nobody asks for it again."""
+    def drop_before(self, end: int, least: int = DROP_BYTES) -> None:
+        """Drop the audio before `end`, if it is at least `least` bytes."""
         size = end - self._dropped
         if size >= least:
             del self.kept[:size]
@@ -51,7 +55,7 @@ class Sound:
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """One stretch of agent audio: a model's item if `of_model`, else a clip of ours.  Offsets count bytes."""
+    """One stretch of agent audio: a model's item if `of_model`, else a prompt of ours.  Offsets count bytes."""
 
     id: str
     clip: ClipKind | None = None
@@ -60,7 +64,8 @@ class Item:
     audio: Sound = field(default_factory=Sound)
     sent: int = 0
     heard: int = 0
-    proven: int = 0  # heard for certain: the mark behind it was played
+    # Heard for certain: the mark behind it was played.
+    proven: int = 0
     complete: bool = False  # no more audio will be generated
     ended_ms: float = 0.0  # when the last sound so far was heard
 
@@ -93,10 +98,10 @@ class Span:
 
 
 class Segment:
-    """One media message and its mark: under way, queued at the carrier, or heard.  Instants are on the carrier's clock.
+    """One media message and its mark: in flight, queued at the carrier, or heard.  Instants are on the carrier's clock.
 
-    `soonest_ms` is the earliest it can have arrived; `ready_ms`, local, is when it would have been played to its end if
-    there were no network delay.
+    `soonest_ms` is the earliest it can have arrived; `ready_ms`, local, is when it would have been played to its end
+    if there were no network delay.
     """
 
     __slots__ = ("ends_ms", "item", "level_db", "payload", "plays_ms", "ready_ms", "seq", "size", "soonest_ms", "start")
@@ -128,16 +133,17 @@ class Segment:
         return self.start + self.size
 
     def offset_at(self, instant_ms: float) -> int:
-        """Up to which byte it was played then.  A sample that was not played to its end was not heard: it is sent again."""
+        """Return the byte up to which it was played then.  A sample cut short was not heard: it is sent again."""
         return self.start + min(self.size, max(0, math.floor((instant_ms - self.plays_ms) * BYTES_PER_MS + NEARLY)))
 
     def follow(self, ends_ms: float) -> float:
-        """Schedule it after what is ahead, but not before it can have arrived; return when it ends."""
+        """Schedule the message after the audio ahead, but not before it can have arrived; return when it ends."""
         self.plays_ms = max(ends_ms, self.soonest_ms)
         self.ends_ms = self.plays_ms + self.size / BYTES_PER_MS
         return self.ends_ms
 
     def shift(self, ms: float) -> None:
+        """Move the message by this much on the clock."""
         self.soonest_ms, self.plays_ms, self.ends_ms = self.soonest_ms + ms, self.plays_ms + ms, self.ends_ms + ms
 
 
@@ -145,30 +151,33 @@ class Segment:
 class InFlight:
     """Runs of audio without a gap, one after another.  The instant at which a run began is never known exactly.
 
-    It lies between two bounds, which come from how long the network may take, and from every mark that is played, since
-    its echo shows between which two frames of the carrier it left.  As messages are no multiple of a frame, each mark's
-    bounds fall elsewhere on the run, and their intersection shrinks: after n marks to about 20/n ms.
+    It lies between two bounds, which come from how long the network may take, and from every mark that is played,
+    since its echo shows between which two frames of the carrier it left.  As messages are no multiple of a frame,
+    each mark's bounds fall elsewhere on the run, and their intersection shrinks: after n marks to about 20/n ms.
     """
 
     clock: CarrierClock
-    # Few of each: of short lists, compiled code reads the ends faster than of a deque.
+    # Short lists: compiled code reads their ends faster than a deque's.
     out: list[Segment] = field(default_factory=list)  # not heard to the end
     _past: list[Segment] = field(default_factory=list)
-    _unmarked: list[Segment] = field(default_factory=list)  # past segments whose mark is not back
+    # Past segments with a pending mark.
+    _unmarked: list[Segment] = field(default_factory=list)
     _ends_ms: float = -_NEVER
     _ready_ms: float = 0.0
-    _sooner_ms: float = 0.0  # how much earlier than estimated the run may have begun, at most
-    _later_ms: float = 0.0  # and how much later
+    # How much earlier than estimated the run may have begun, at most; and how much later.
+    _sooner_ms: float = 0.0
+    _later_ms: float = 0.0  # at most
     _tied: bool = False
 
     @property
     def ends_ms(self) -> float:
-        """When the queue at the carrier runs dry."""
-        base_ms = self._base()  # moves what was sent before the carrier's clock was known
+        """When the queue at the carrier runs dry, in local time."""
+        # Moves what was sent before the carrier's clock was known, so it comes first.
+        base_ms = self._base()
         return base_ms + self._ends_ms
 
     def sent(self, seq: int, item: Item, payload: bytes, now_ms: float) -> None:
-        """The next bytes of `item` were sent, followed by a mark; with an empty payload, the mark alone."""
+        """Add the next bytes of `item`, sent now and followed by a mark; with an empty payload, the mark alone."""
         arrives_ms = self.clock.arrives(now_ms) - self._base()
         size = len(payload)
         length_ms = size / BYTES_PER_MS
@@ -184,12 +193,12 @@ class InFlight:
         item.sent += size
 
     def hear(self, now_ms: float) -> list[Span]:
-        """Count as heard what the carrier has played by now."""
+        """Return the spans that the carrier has played by now, and count them as heard."""
         return self._hear(now_ms - self._base())
 
     def played(self, seq: int, now_ms: float) -> list[Span]:
-        """The mark behind message `seq` came back and was not flushed: everything up to it was heard."""
-        segment = self._marked(seq)
+        """Return the spans proven by a mark that was played: everything up to message `seq` was heard."""
+        segment = self._take_marked(seq)
         if segment is None:
             return []
         self.clock.round_trip(now_ms - segment.ready_ms, now_ms)
@@ -199,7 +208,7 @@ class InFlight:
         segment.plays_ms, segment.ends_ms = ends_ms - segment.size / BYTES_PER_MS, ends_ms
         spans: list[Span] = []
         while self.out and self.out[0].seq <= seq:
-            self._heard(self.out[0], self.out[0].end, spans)
+            self._count_heard(self.out[0], self.out[0].end, spans)
             self._past.append(self.out.pop(0))
         segment.item.proven = max(segment.item.proven, segment.end)
         for later in self._unmarked:
@@ -210,12 +219,12 @@ class InFlight:
         return spans
 
     def too_early(self, seq: int, now_ms: float) -> bool:
-        """Whether the mark behind message `seq` is back before its audio can have been played."""
+        """Return whether the mark behind message `seq` is back before its audio can have been played."""
         latest_ms = now_ms - self.clock.one_way_ms - self._base()
         return any(s.seq == seq and latest_ms < s.ends_ms - TOO_EARLY_MS for s in self.out)
 
     def cut(self, call_ms: float) -> list[Span]:
-        """The queue at the carrier was emptied at `call_ms` on its clock; what had not been played never will be."""
+        """Return the spans played before the carrier's queue was emptied, at `call_ms` on its clock; drop the rest."""
         spans = self._hear(call_ms)
         self.out.clear()
         self._unmarked.clear()
@@ -223,7 +232,7 @@ class InFlight:
         return spans
 
     def level_db(self, now_ms: float, since_ms: float) -> float:
-        """The loudest level heard between `since_ms` and now."""
+        """Return the loudest level heard between `since_ms` and now."""
         base_ms = self._base()
         now_ms, since_ms = now_ms - base_ms, since_ms - base_ms
         return max(
@@ -245,7 +254,7 @@ class InFlight:
         return bytes(heard)
 
     def _base(self) -> float:
-        """The carrier's 0 in local time.  What was sent before its clock was known is moved onto it once."""
+        """Return the carrier's 0 in local time.  What was sent before its clock was known is moved onto it once."""
         if not self._tied and self.clock.tied:
             self._tied = True
             for segment in {*self._past, *self.out}:
@@ -258,20 +267,20 @@ class InFlight:
         out, past, unmarked = self.out, self._past, self._unmarked
         while out and out[0].plays_ms < call_ms:
             segment = out[0]
-            self._heard(segment, segment.offset_at(call_ms), spans)
+            self._count_heard(segment, segment.offset_at(call_ms), spans)
             if segment.item.heard < segment.end:
                 break
             unmarked.append(segment)
             past.append(out.pop(0))
-        forgotten_ms = call_ms - KEPT_MS
-        while past and past[0].ends_ms < forgotten_ms:
+        expired_ms = call_ms - KEPT_MS
+        while past and past[0].ends_ms < expired_ms:
             past.pop(0)
-        while unmarked and unmarked[0].ends_ms < forgotten_ms:
+        while unmarked and unmarked[0].ends_ms < expired_ms:
             unmarked.pop(0)
         return spans
 
-    def _marked(self, seq: int) -> Segment | None:
-        """The message that this mark follows.  Marks come back in order: older ones will no longer come."""
+    def _take_marked(self, seq: int) -> Segment | None:
+        """Return the message that this mark follows.  Marks come back in order: older ones are pending no longer."""
         unmarked = self._unmarked
         while unmarked and unmarked[0].seq < seq:
             unmarked.pop(0)
@@ -283,18 +292,21 @@ class InFlight:
         return None
 
     def _narrow(self, low_ms: float, high_ms: float) -> float:
-        """The run began `low_ms` to `high_ms` later than estimated: tighten the bounds, return the correction."""
+        """Return how much later than estimated the run began, `low_ms` to `high_ms` by a mark, and tighten the bounds."""
         low, high = max(low_ms, -self._sooner_ms), min(high_ms, self._later_ms)
         if low > high:
-            if low - high > UNEVEN_MS and low_ms > -_NEVER:  # the carrier ran dry, or the delay was not known yet
+            # The carrier ran dry, or the delay was not known yet.
+            if low - high > UNEVEN_MS and low_ms > -_NEVER:
                 low, high = low_ms, high_ms
-            else:  # its frames are not perfectly even
+            # The carrier's frames are not perfectly even.
+            else:
                 low = high = low_ms if low_ms > self._later_ms else high_ms
         shift = (low + high) / 2
         self._sooner_ms, self._later_ms = shift - low, high - shift
         return shift
 
-    def _heard(self, segment: Segment, offset: int, spans: list[Span]) -> None:
+    def _count_heard(self, segment: Segment, offset: int, spans: list[Span]) -> None:
+        """Count the message as heard up to the offset, and add the new span."""
         item = segment.item
         start = max(item.heard, segment.start)
         if offset <= start:

@@ -1,9 +1,9 @@
-"""How long the caller waited for an answer, at the caller's edge, and how that divides between us, model and network.
+"""Response latency at the caller's edge, and how it divides between us, the model and the network.
 
-    voice ends ─▶ it has left for the model ─▶ turn detected ─▶ answer asked for ─▶ first audio ─▶ sent ─▶ heard
-               ours                       model             ours              model             ours    the network's
+    voice ends ─▶ it has left for the model ─▶ turn detected ─▶ response requested ─▶ first audio ─▶ sent ─▶ heard
+               ours                       model             ours               model             ours    the network's
 
-Instants are local milliseconds.  Our share runs from when something arrives until the response to it is written.
+Instants are local milliseconds.  Our share runs from when something arrives until our reaction to it is written.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +13,8 @@ from media.core.types import LatencyMeasured
 
 @dataclass(slots=True)
 class _Wait:
+    """The caller's wait for one response, so far."""
+
     voiced_ms: float  # the caller's voice ended at the carrier
     ours_ms: float  # our share so far
     detected_ms: float
@@ -25,18 +27,22 @@ class _Wait:
 
 @dataclass(slots=True)
 class Latency:
-    voiced_ms: float | None = None  # when the caller's voice was last heard at the carrier
+    """The latencies of one call."""
+
+    # When the caller's voice was last heard at the carrier.
+    voiced_ms: float | None = None
     _arrived_ms: float = 0.0  # when that arrived here
-    _left_ms: float = 0.0  # when it was sent to the model; an older frame's time until it is
+    # When the newest voice was sent to the model; until then, an older frame's time.
+    _left_ms: float = 0.0
     _wait: _Wait | None = None
     _measured: dict[str, LatencyMeasured] = field(default_factory=dict)
 
     def caller_voiced(self, at_ms: float, arrived_ms: float) -> None:
-        """A voiced frame that ended at `at_ms` at the carrier; `arrived_ms` is the earliest it can have come here."""
+        """Record a voiced frame that ended at `at_ms` at the carrier and came here at `arrived_ms` at the earliest."""
         self.voiced_ms, self._arrived_ms = at_ms, arrived_ms
 
-    def voice_left(self, now_ms: float) -> None:
-        """All voiced audio so far has been sent to the model."""
+    def voice_sent(self, now_ms: float) -> None:
+        """Record that all voiced audio so far was sent to the model."""
         self._left_ms = now_ms
 
     def turn_detected(self, now_ms: float) -> None:
@@ -44,8 +50,8 @@ class Latency:
             left_ms = max(self._arrived_ms, self._left_ms)
             self._wait = _Wait(self.voiced_ms, left_ms - self._arrived_ms, now_ms, now_ms - left_ms)
 
-    def asked(self, now_ms: float) -> None:
-        """The request for an answer is written."""
+    def response_requested(self, now_ms: float) -> None:
+        """Record that the request for a response was written."""
         if self._wait is not None and self._wait.asked_ms is None:
             self._wait.asked_ms = now_ms
 
@@ -55,16 +61,16 @@ class Latency:
 
     @property
     def unsent(self) -> bool:
-        """Whether the answer has begun to arrive and none of it is sent."""
+        """Whether the response has begun to arrive and none of it is sent."""
         return self._wait is not None and self._wait.delta_ms is not None and self._wait.sent_ms is None
 
     def first_sent(self, now_ms: float) -> None:
-        """The first of the answer's audio is written, or waits behind audio that is already playing."""
+        """Record that a response's first audio was written, or queues behind audio that is already playing."""
         if self._wait is not None and self.unsent:
             self._wait.sent_ms = now_ms
 
     def agent_heard(self, item_id: str, of_model: bool, at_ms: float) -> None:
-        """An item's first sound reached the caller."""
+        """Record that an item's first sound reached the caller."""
         wait = self._wait
         if wait is None or at_ms < wait.voiced_ms:
             return
@@ -82,5 +88,5 @@ class Latency:
         )
 
     def measured(self, item_id: str) -> LatencyMeasured | None:
-        """The latency of the answer that began with this item; whoever calls this fills in `turn_seq`."""
+        """Return the latency of the response that began with this item, once, without its `turn_seq`."""
         return self._measured.pop(item_id, None)

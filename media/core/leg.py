@@ -1,7 +1,7 @@
 """A call's leg, independent of the carrier: events from the caller's side, and actions towards it.
 
-An adapter (media/legs/) turns a carrier's wire format into these events, and these actions into its wire format.  Audio
-is headerless G.711 mu-law, 8 kHz, 8 bytes per ms.  Objects created for every message are msgspec structs, which take a
+An adapter (media/legs/) translates between a carrier's wire format and these events and actions.  Audio is
+headerless G.711 mu-law, 8 kHz, 8 bytes per ms.  Objects created for every message are msgspec structs, which take a
 third of the time of a frozen dataclass.
 """
 
@@ -10,24 +10,25 @@ from typing import final
 
 import msgspec
 
-CARRIER_PROTOCOL = "carrier_protocol"  # reason: the carrier violated its protocol
+#: Reason: the carrier violated its protocol.
+CARRIER_PROTOCOL = "carrier_protocol"
 
 
 class HangUp(msgspec.Struct, frozen=True):
-    """The call is over: the reason code (`StreamEnded.reason`), and in words what was wrong, if anything was."""
+    """The call is over: the reason code (`StreamEnded.reason`), and what was wrong, in words, if anything was."""
 
     reason: str
     detail: str = ""
 
 
 class MoveOn(msgspec.Struct, frozen=True):
-    """The call leaves this leg and goes on elsewhere, as control has stored; the reason code says what for."""
+    """The call leaves this leg and continues as control has stored; the reason code names the next step."""
 
     reason: str
     detail: str = ""
 
 
-#: How a call leaves its leg.
+#: The ways to leave a leg.
 Outcome = HangUp | MoveOn
 
 
@@ -68,7 +69,8 @@ class Broken(msgspec.Struct, frozen=True):
 class Mark(msgspec.Struct, frozen=True, gc=False):
     """A marker behind the audio that was sent before it.
 
-    It comes back when all of that has been played, or when a Clear has discarded it.  Numbers rise within a call.
+    It comes back when all of that audio has been played, or when a Clear has discarded it.  Numbers rise within a
+    call.
     """
 
     number: int

@@ -1,7 +1,7 @@
-"""How much of a failing model a call tolerates, and how soon it dials again.
+"""The reconnect budget: how much of a failing model a call tolerates, and the back-off before it dials again.
 
-Two budgets: time without a session (patience), and the number of sessions lost, since one that opens and breaks again and
-again never exhausts anybody's patience.
+There are two budgets: time without a session (patience), and the number of sessions lost, since one that opens and
+breaks again and again never exhausts the first.
 """
 
 from collections import deque
@@ -10,36 +10,40 @@ from typing import Final
 from media.core.types import CallPlan
 
 MINUTE_MS: Final = 60_000.0
-LONGEST_WAIT_MS: Final = 1_000.0  # before a dial, so that a model that is back is noticed soon
+#: Longest back-off, so that a model that is available again is noticed soon.
+LONGEST_WAIT_MS: Final = 1_000.0
 MOST_DOUBLINGS: Final = 10
 _NEVER: Final = float("inf")
 
 
 class Losses:
+    """The reconnect budget of one call."""
+
     __slots__ = ("_failures", "_lost", "_plan", "_recent", "away_ms")
 
     def __init__(self, plan: CallPlan) -> None:
-        self.away_ms = _NEVER  # since when there has been no session; infinity if there is one
+        # Since when there has been no session; infinity if there is one.
+        self.away_ms = _NEVER
         self._plan = plan
-        self._failures = 0  # since the last complete answer
+        self._failures = 0  # since the last complete response
         self._lost = 0  # sessions, in the whole call
         self._recent: deque[float] = deque(maxlen=plan.losses_per_minute + 1)
 
-    def away(self, now_ms: float) -> None:
-        """There is no session from now on, unless there was none before."""
+    def start_outage(self, now_ms: float) -> None:
+        """Start the time without a session, unless there was none before."""
         self.away_ms = min(self.away_ms, now_ms)
 
-    def back(self) -> None:
-        """There is a session again."""
+    def end_outage(self) -> None:
+        """Stop the time without a session."""
         self.away_ms = _NEVER
 
-    def answered(self) -> None:
-        """An answer is complete: the model works."""
+    def response_complete(self) -> None:
+        """Reset the back-off: a complete response proves that the model works."""
         self._failures = 0
 
     def lost(self, now_ms: float, *, stood: bool) -> None:
-        """A connection is lost or could not be made; `stood` if it had a session."""
-        self.away(now_ms)
+        """Record a connection that is lost or could not be made; `stood` if it had a session."""
+        self.start_outage(now_ms)
         self._failures += 1
         if stood:
             self._lost += 1
@@ -47,12 +51,12 @@ class Losses:
 
     @property
     def wait_ms(self) -> float:
-        """How long to wait before the next dial; doubles with each failure."""
+        """The back-off before the next dial; doubles with each failure."""
         doublings = min(self._failures - 1, MOST_DOUBLINGS)
         return min(LONGEST_WAIT_MS, self._plan.retry_ms * 2**doublings) if self._failures else 0.0
 
-    def enough(self, now_ms: float) -> str:
-        """Why the call is to be given up, in words; empty if it is to go on."""
+    def exhausted(self, now_ms: float) -> str:
+        """Return why the budget is exhausted, in words; "" if it is not."""
         plan, recent = self._plan, self._recent
         if self._lost > plan.losses_per_call:
             return f"the model was lost {self._lost} times in this call"

@@ -1,4 +1,4 @@
-"""A mailbox: sentences and a beep, then the caller's message, then thanks.  No model takes part.
+"""A mailbox: prompts and a beep, then the caller's message, then thanks.  No model takes part.
 
     greeting ── the beep was heard ──▶ recording ── #, *, silence, too long ──▶ closing ── heard ──▶ ended
 
@@ -47,17 +47,17 @@ from media.core.types import (
 )
 
 PULSE_MS: Final = 100.0
-KEPT_FRAMES = (
-    100  # of the time before the beep's mark is back: whoever speaks at once is recorded from their first word
-)
-TAKEN, NOTHING, FAILED = "message_taken", "no_message", "message_failed"  # reasons
-ENOUGH = ("#", "*")  # the keys that end a message, or skip the greeting
+#: Frames kept until the beep's mark is back, so that a caller who speaks at once is recorded from the first word.
+KEPT_FRAMES = 100
+MESSAGE_TAKEN, NO_MESSAGE, MESSAGE_FAILED = "message_taken", "no_message", "message_failed"  # reasons
+#: Keys that end a message, or skip the greeting.
+END_KEYS = ("#", "*")
 
 
 class Phase(Enum):
     WAITING = auto()  # the leg has not started
     GREETING = auto()
-    SKIPPING = auto()  # the caller does not want to hear it to its end
+    SKIPPING = auto()  # the caller skips the greeting
     RECORDING = auto()
     CLOSING = auto()
     ENDED = auto()  # nothing follows
@@ -67,7 +67,7 @@ _RECORDING: Final = Phase.RECORDING
 
 
 class Mailbox(Talk):
-    """The caller leaves a message."""
+    """A call in which the caller leaves a message."""
 
     def __init__(self, plan: MailboxPlan) -> None:
         self.plan = plan
@@ -100,12 +100,12 @@ class Mailbox(Talk):
         else:
             self._leg_event(event, now_ms)
             self.due_ms = min(self.due_ms, self._speaker.due_ms())
-        return self._take()
+        return self._drain()
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
         if self.phase is not Phase.ENDED:
             self._end(outcome, now_ms)
-        return self._take()
+        return self._drain()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
         if isinstance(command, (Instruct, Say, SwitchFlow)):
@@ -122,14 +122,14 @@ class Mailbox(Talk):
                 self._actions.append(Report(Answered(id, "done")))
                 self._end(outcome, now_ms)
             case _:
-                pass  # nobody's words are written down while they are spoken
-        return self._take()
+                pass  # nothing for a mailbox to do
+        return self._drain()
 
     def message_failed(self, now_ms: float) -> list[Action]:
         if self.phase is _RECORDING:
             self.phase = Phase.GREETING  # there is no message to end
-            self._close(HangUp(FAILED), now_ms, self.plan.apology)
-        return self._take()
+            self._close(HangUp(MESSAGE_FAILED), now_ms, self.plan.apology)
+        return self._drain()
 
     def tick(self, now_ms: float) -> list[Action]:
         if self.phase in (Phase.WAITING, Phase.ENDED):
@@ -138,20 +138,20 @@ class Mailbox(Talk):
         speaker.advance(now_ms)
         match self.phase:
             case Phase.GREETING:
-                self._listen_after_beep(now_ms)
-            case Phase.SKIPPING if speaker.silenced(now_ms):
+                self._begin_message(now_ms)
+            case Phase.SKIPPING if speaker.stopped(now_ms):
                 self.phase = Phase.GREETING
                 speaker.beep()
             case Phase.RECORDING if self._dictation.over(now_ms) is not None:
                 self._message_over(now_ms)
             case Phase.CLOSING if not speaker.audible(now_ms) or now_ms >= self._deadline_ms:
                 self._end(self._outcome, now_ms)
-                return self._take()
+                return self._drain()
             case _:
                 pass
         speaker.pump(now_ms)
         self.due_ms = min(now_ms + PULSE_MS, speaker.due_ms())
-        return self._take()
+        return self._drain()
 
     # The leg.
 
@@ -171,7 +171,7 @@ class Mailbox(Talk):
         match event:
             case Mark(number):
                 self._speaker.mark(number, now_ms)
-                self._listen_after_beep(now_ms)
+                self._begin_message(now_ms)
             case Stopped():
                 self._end(HangUp("caller"), now_ms)
             case Broken(detail):
@@ -192,25 +192,25 @@ class Mailbox(Talk):
                 pass  # audio is handled by `from_leg`
 
     def _key(self, digit: str, now_ms: float) -> None:
-        if digit not in ENOUGH:
+        if digit not in END_KEYS:
             return
         if self.phase is _RECORDING:
             self._message_over(now_ms)
         elif self.phase is Phase.GREETING and not self._speaker.is_beeping:
             self.phase = Phase.SKIPPING
-            self._speaker.silence(now_ms)
+            self._speaker.begin_stop(now_ms)
         self.due_ms = 0.0
 
     # The message.
 
-    def _listen_after_beep(self, now_ms: float) -> None:
-        """The message begins where the beep ended, though that is known later."""
+    def _begin_message(self, now_ms: float) -> None:
+        """Begin the message where the beep ended, once that is known."""
         beeped_ms = self._speaker.beeped_ms(now_ms)
         if self.phase is not Phase.GREETING or beeped_ms is None:
             return
         self.phase, self.due_ms = Phase.RECORDING, 0.0
         at_ms = self._clock.call_ms(beeped_ms)
-        frames = [each for each in self._frames if each.at_ms + to_ms(len(each.payload)) > at_ms]
+        frames = [frame for frame in self._frames if frame.at_ms + to_ms(len(frame.payload)) > at_ms]
         self._frames.clear()
         self._actions.append(StartMessage(frames[0].at_ms if frames else at_ms))
         self._dictation.begin(now_ms)
@@ -220,44 +220,45 @@ class Mailbox(Talk):
 
     def _message_over(self, now_ms: float) -> None:
         if self._dictation.kept:
-            self._close(HangUp(TAKEN), now_ms, self.plan.thanks)
+            self._close(HangUp(MESSAGE_TAKEN), now_ms, self.plan.thanks)
         else:
-            self._close(HangUp(NOTHING), now_ms, self.plan.goodbye)
+            self._close(HangUp(NO_MESSAGE), now_ms, self.plan.goodbye)
 
     # The end.
 
     def _close(self, outcome: Outcome, now_ms: float, last: Clip | None) -> None:
-        """Leave with this outcome once everything was heard, `last` included.  The first one counts."""
+        """Leave with this outcome after everything was heard, `last` included.  Later calls are ignored."""
         if self.phase is Phase.CLOSING:
             return
-        self._stop_recording()
+        self._finish_message()
         self.phase, self.due_ms = Phase.CLOSING, 0.0
         self._outcome, self._deadline_ms = outcome, now_ms + self.plan.close_deadline_ms
-        self._speaker.hush(now_ms)
+        self._speaker.stop(now_ms)
         if last is not None:
             self._speaker.say(last)
             self._speaker.pump(now_ms)
 
-    def _stop_recording(self) -> None:
+    def _finish_message(self) -> None:
+        """Report that the message is complete, if one was being recorded."""
         if self.phase is _RECORDING:
             self._actions.append(Report(MessageTaken(self._dictation.kept)))
 
     def _end(self, outcome: Outcome, now_ms: float) -> None:
-        self._stop_recording()
+        self._finish_message()
         self.abandon()
         self._outcome = outcome
         self._speaker.flush(now_ms)
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, self._clock.call_ms(now_ms))))
         self._actions.append(Leave(outcome))
 
-    def _take(self) -> list[Action]:
-        taken = self._actions.copy()
+    def _drain(self) -> list[Action]:
+        drained = self._actions.copy()
         self._actions.clear()
-        return taken
+        return drained
 
 
 class Speaker:
-    """What a mailbox says: clips and the beep, each an item of the ledger, and as turns of the transcript."""
+    """The mailbox's voice: prompts and the beep, each an item of the ledger, and a turn if it has words."""
 
     __slots__ = ("_actions", "_beep", "_began_ms", "_clock", "_items", "_playout", "_proof_ms", "_turns")
 
@@ -266,7 +267,8 @@ class Speaker:
         self._proof_ms = plan.proof_ms
         self._playout = Playout(clock, Caller(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
         self._beep: Item | None = None
-        self._began_ms: dict[str, int] = {}  # when an item was first heard, on the call's clock
+        # When an item was first heard, on the call's clock.
+        self._began_ms: dict[str, int] = {}
         self._items = self._turns = 0
 
     def say(self, clip: Clip) -> None:
@@ -288,7 +290,7 @@ class Speaker:
         return not line or line[0] is self._beep
 
     def beeped_ms(self, now_ms: float) -> float | None:
-        """When the beep was heard to its end: once its mark proves that, or the mark is overdue."""
+        """Return when the beep was heard to its end, once its mark proves that or is overdue; else None."""
         item = self._beep
         if item is None or not (item.played or (item.finished and now_ms >= item.ended_ms + self._proof_ms)):
             return None
@@ -314,37 +316,37 @@ class Speaker:
             if span.start == 0:
                 self._began_ms[span.item.id] = self._clock.call_ms(span.at_ms)
         for item in finished:
-            self._heard(item, interrupted=False)
+            self._report_turn(item, interrupted=False)
 
-    def silence(self, now_ms: float) -> None:
-        """Stop at once; see `silenced`."""
+    def begin_stop(self, now_ms: float) -> None:
+        """Stop at once; see `stopped`."""
         self._actions += self._playout.clear(now_ms)
 
-    def silenced(self, now_ms: float) -> bool:
-        """Whether it is known by now how much was heard; then the rest is dropped."""
+    def stopped(self, now_ms: float) -> bool:
+        """Return whether the heard position is known by now; then discard the rest."""
         settled = self._playout.settled(now_ms)
         if settled:
             self._drop(now_ms)
         return settled
 
-    def hush(self, now_ms: float) -> None:
+    def stop(self, now_ms: float) -> None:
         """Stop at once, and be ready to say something else."""
         if self._playout.line or self._playout.held:
-            self.silence(now_ms)
+            self.begin_stop(now_ms)
             self._playout.give_up()
             self._drop(now_ms)
 
     def flush(self, now_ms: float) -> None:
-        """The call is over: what was heard is all that will be."""
+        """End the call: what was heard by now is all that will be."""
         self._playout.give_up()
         self._drop(now_ms)
 
     def _drop(self, now_ms: float) -> None:
         self.advance(now_ms)
         for item in self._playout.drop():
-            self._heard(item, interrupted=True)
+            self._report_turn(item, interrupted=True)
 
-    def _heard(self, item: Item, *, interrupted: bool) -> None:
+    def _report_turn(self, item: Item, *, interrupted: bool) -> None:
         if not item.heard or not item.text:
             return
         self._turns += 1

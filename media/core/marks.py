@@ -3,24 +3,27 @@
 from enum import Enum, auto
 from typing import Final
 
-MAX_PINGS: Final = 16  # under way at once; a carrier that never echoes must not cost memory
-PING_MS: Final = 400.0  # how often the round trip to the carrier is measured while the agent is silent
+#: In flight at once; a carrier that never echoes must not cost memory.
+MAX_PINGS: Final = 16
+#: How often the round trip to the carrier is measured while the agent is silent.
+PING_MS: Final = 400.0
 FIRST_PING_MS: Final = 60.0  # the same, until it is well known
 
 
 class Age(Enum):
-    """When a mark was sent."""
+    """A mark's age, relative to the clears."""
 
     CURRENT = auto()  # after the last clear
-    BEFORE_CLEAR = auto()  # so it may have been played, or flushed
+    # Before the last clear: it may have been played, or flushed.
+    BEFORE_CLEAR = auto()
     FORGOTTEN = auto()  # before the clear before that
 
 
-_CURRENT: Final = Age.CURRENT  # asked of every mark
+_CURRENT: Final = Age.CURRENT  # looked up for every mark
 
 
 class Marks:
-    """Numbers rise from 1."""
+    """The marks of one call.  Numbers rise from 1."""
 
     __slots__ = ("_fence", "_fence_before", "_last", "_pinged_ms", "_pings")
 
@@ -34,7 +37,7 @@ class Marks:
         return self._last
 
     def ping(self, now_ms: float) -> int:
-        """A mark that comes straight back, for use while nothing is queued: it measures the round trip."""
+        """Return a mark to send while nothing is queued: it comes straight back, and measures the round trip."""
         number = self.next()
         self._pinged_ms = self._pings[number] = now_ms
         if len(self._pings) > MAX_PINGS:
@@ -42,7 +45,7 @@ class Marks:
         return number
 
     def fence(self, now_ms: float) -> int:
-        """The mark behind a clear."""
+        """Return the mark to send behind a clear."""
         self._pings.clear()
         self._fence_before, self._fence = self._fence, self.ping(now_ms)
         return self._fence
@@ -53,7 +56,7 @@ class Marks:
         return Age.BEFORE_CLEAR if number >= self._fence_before else Age.FORGOTTEN
 
     def pinged(self, number: int) -> float | None:
-        """When this ping was sent; returned once, None if the mark is no pending ping."""
+        """Return when this ping was sent, once; None if the mark is no pending ping."""
         return self._pings.pop(number, None)
 
     def ping_due_ms(self, *, well_known: bool) -> float:

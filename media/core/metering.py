@@ -1,4 +1,4 @@
-"""What the model says that it used, in its own count.  Whatever can't be read is left out: it never disturbs the call."""
+"""Usage as the model reports it, in its own units.  Unreadable reports are ignored: they never disturb the call."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import msgspec
 
 from media.core.types import ModelUsed
 
-#: No session reads or writes more; a larger count is a fault, and says nothing.
+#: No session reads or writes more; a larger count is a fault, and is ignored.
 MOST_TOKENS = 1 << 40
 MOST_SECONDS = 1e6
 
@@ -50,7 +50,7 @@ _transcription = msgspec.json.Decoder[_Transcription | None](_Transcription | No
 
 
 def of_response(model: str, usage: msgspec.Raw) -> ModelUsed | None:
-    """What a response used; None if it does not say."""
+    """Return what a response used; None if it does not say."""
     try:
         counted = _response(usage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -72,8 +72,9 @@ def of_response(model: str, usage: msgspec.Raw) -> ModelUsed | None:
 
 
 def _cached(read: _Input) -> tuple[int, int]:
-    """How many of the text and audio tokens came from the cache; of those without a kind, first text: the beginning is cached, which
-    is the instructions.
+    """Return how many of the text and audio tokens came from the cache.
+
+    Tokens without a kind count as text first: what is cached is the beginning, which is the instructions.
     """
     if read.cached_tokens_details is not None:
         text, audio = read.cached_tokens_details.text_tokens, read.cached_tokens_details.audio_tokens
@@ -84,7 +85,7 @@ def _cached(read: _Input) -> tuple[int, int]:
 
 
 def of_transcription(model: str, usage: msgspec.Raw) -> ModelUsed | None:
-    """What the transcription of a caller's turn used; None if it does not say."""
+    """Return what the transcription of a caller's turn used; None if it does not say."""
     try:
         counted = _transcription(usage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

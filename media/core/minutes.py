@@ -1,4 +1,4 @@
-"""The minutes of a call: turns in the order of speech, each followed by its latency and its interruptions."""
+"""The transcript of a call: turns in the order of speech, each followed by its latency and its interruptions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +12,8 @@ _NEVER: Final = float("inf")
 
 
 class Minutes:
+    """The transcript of one call, as it is reported."""
+
     __slots__ = ("_emit", "_overlaps", "_turns", "_under_way", "_under_way_ms", "latency", "under_way_due_ms")
 
     def __init__(self, plan: CallPlan, emit: Emit) -> None:
@@ -19,7 +21,8 @@ class Minutes:
         self.under_way_due_ms = 0.0
         self._emit = emit
         self._turns = Turns(plan.transcript_deadline_ms, plan.so_far)
-        self._overlaps: list[BargedIn] = []  # kept until the turns that were spoken over have their numbers
+        # Kept until the turns that were spoken over have their numbers.
+        self._overlaps: list[BargedIn] = []
         self._under_way: tuple[TurnEnded, ...] = ()  # as last reported
         self._under_way_ms = plan.under_way_ms
 
@@ -27,7 +30,7 @@ class Minutes:
         self._turns.caller_began(item_id, at_ms, now_ms)
 
     def start_ms(self, item_id: str) -> int | None:
-        """When a turn began that is not reported yet."""
+        """Return when a turn began; None if it is unknown or reported already."""
         return self._turns.start_ms(item_id)
 
     def caller_ended(self, item_id: str, at_ms: int, now_ms: float) -> None:
@@ -43,32 +46,32 @@ class Minutes:
         self._turns.agent_began(item_id, at_ms)
 
     def agent_ended(self, item_id: str, words: tuple[str, str], at_ms: int, *, interrupted: bool) -> None:
-        """`words`: the whole text, and the part that was heard."""
+        """End a turn of the agent's.  `words`: the whole text, and the part that was heard."""
         self._turns.agent_ended(item_id, *words, at_ms, interrupted)
 
-    def unsaid(self, item_id: str) -> None:
-        """What the agent had begun to say was taken back: there is no such turn."""
-        self._turns.forget(item_id)
+    def remove_unsaid(self, item_id: str) -> None:
+        """Remove the agent's turn, which counts as unsaid."""
+        self._turns.remove(item_id)
         self.latency.measured(item_id)
-        self._overlaps = [each for each in self._overlaps if each.item_id != item_id]
+        self._overlaps = [overlap for overlap in self._overlaps if overlap.item_id != item_id]
 
     def barged_in(self, overlap: BargedIn) -> None:
         """Report an overlap after its turn; at once if the caller heard nothing of that turn."""
-        if self._turns.waits(overlap.item_id):
+        if self._turns.is_pending(overlap.item_id):
             self._overlaps.append(overlap)
         else:
             self._emit(Report(overlap))
 
-    def noted(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
-        """The agent knows something that was not said: a person's hint, or keys."""
-        self._turns.noted(id, author, text, at_ms)
+    def note(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
+        """Add a note: what was not said but the agent knows, a person's hint or keypad input."""
+        self._turns.note(id, author, text, at_ms)
 
     def so_far(self) -> Sequence[tuple[Author, str]]:
-        """What was said so far, including turns that are not reported yet; and the notes, each in its place."""
+        """Return what was said so far, including turns that are not reported yet, and the notes, each in its place."""
         return self._turns.so_far()
 
     def session_lost(self) -> None:
-        """Caller turns without a transcript are left for the next session to find again."""
+        """Keep the caller's turns without a transcript for the next session to detect again."""
         self._turns.orphan()
 
     def session_opened(self, now_ms: float) -> None:
@@ -80,8 +83,9 @@ class Minutes:
             self._report(item_id, turn)
 
     def report_under_way(self, heard: Mapping[str, tuple[str, str, int]], now_ms: float) -> None:
-        """Report the turns that are not final, if they changed; `heard` maps an item to its text, the part that was heard,
-        and when that ended.
+        """Report the turns that are not final, if they changed.
+
+        `heard` maps an item to its text, the part that was heard, and when that ended.
         """
         self.under_way_due_ms = now_ms + self._under_way_ms
         turns = self._turns.under_way(heard)
@@ -90,7 +94,7 @@ class Minutes:
             self._emit(Report(UnderWay(turns)))
 
     def flush(self) -> None:
-        """The call is over: report all turns that are left."""
+        """Report all turns that are left: the call is over."""
         for item_id, turn in self._turns.flush():
             self._report(item_id, turn)
 
@@ -99,7 +103,7 @@ class Minutes:
         measured = self.latency.measured(item_id)
         if measured is not None:
             self._emit(Report(replace(measured, turn_seq=turn.seq)))
-        over = [each for each in self._overlaps if each.item_id == item_id]
-        for overlap in over:
+        overlaps = [overlap for overlap in self._overlaps if overlap.item_id == item_id]
+        for overlap in overlaps:
             self._overlaps.remove(overlap)
             self._emit(Report(replace(overlap, turn_seq=turn.seq)))

@@ -1,4 +1,4 @@
-"""The model's side of a call: its events, and whose turn it is to be answered."""
+"""The model's side of a call: its sessions, its events, and the responses and tool results that follow from them."""
 
 from collections.abc import Collection
 from typing import Final
@@ -9,7 +9,7 @@ from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
 from media.core.discretion import Discretion
-from media.core.dtmf import told
+from media.core.dtmf import entry_text
 from media.core.ear import Ear
 from media.core.losses import Losses
 from media.core.minutes import Minutes
@@ -20,13 +20,13 @@ from media.core.toolcalls import ToolCalls
 from media.core.types import CallPlan, ClipKind, Delta, DialModel, Emit, ModelUsed, Report, Role, ToolStatus
 from media.core.voice import Voice
 
-#: Why a session is given up: malformed events, oversized ones, or answers that all fail.
+#: Why a session is abandoned: malformed events, oversized ones, or responses that all fail.
 PROTOCOL, TOO_MUCH, FAILING = "protocol", "too_much", "failing"
 _NEVER: Final = float("inf")
 
 
 class ModelSide:
-    """Its parts `answers`, `ear`, `losses`, `replies`, `session`, `supervision` and `tools` may be used directly."""
+    """The model of one call; its public attributes are parts that may be used directly."""
 
     __slots__ = (
         "_emit",
@@ -64,73 +64,74 @@ class ModelSide:
     # The session.
 
     def dial(self, now_ms: float) -> None:
-        self.losses.away(now_ms)
+        """Dial the model after the back-off."""
+        self.losses.start_outage(now_ms)
         self._emit(DialModel(self.losses.wait_ms))
 
     def connected(self, now_ms: float) -> None:
-        """A socket is open."""
+        """Open a session on the new socket."""
         self.replies.session_opened()
         self.session.open(now_ms)
         self.ear.session_opened()
         self._minutes.session_opened(now_ms)
-        self._proceed(now_ms)
+        self._request_response(now_ms)
 
-    def _begun(self, now_ms: float) -> None:
-        """The server has a session on that socket, as it says once or twice."""
+    def _confirm_session(self, now_ms: float) -> None:
+        """Confirm the session, as the server does once or twice."""
         if not self.session.stands:
-            self.session.begun()
-            self.losses.back()
+            self.session.confirm()
+            self.losses.end_outage()
             self.ear.session_begun(now_ms)
 
     def lost(self, now_ms: float) -> str:
-        """The connection is lost or was never made.  Returns why the call is to be given up; empty if it is to dial again."""
+        """Record that the connection is lost or was never made; return why to end the call, or "" to redial."""
         self.losses.lost(now_ms, stood=self.session.stands)
-        self._without_session(now_ms)
-        return self.losses.enough(now_ms)
+        self._drop_session(now_ms)
+        return self.losses.exhausted(now_ms)
 
     def redial(self, now_ms: float) -> None:
-        """This session is left for another one, which is no loss."""
-        self._without_session(now_ms)
+        """Replace the session on purpose, which counts as no loss."""
+        self._drop_session(now_ms)
         self.dial(now_ms)
 
     def hand_over(self, plan: CallPlan, at_ms: int, now_ms: float) -> None:
-        """Another agent has the call: its session follows, knows what was said so far, and speaks first."""
-        self._without_session(now_ms)
-        self.session.become(plan)
-        self.tools.become(plan)
+        """Let another agent take over: its session knows what was said so far, and speaks first."""
+        self._drop_session(now_ms)
+        self.session.follow(plan)
+        self.tools.follow(plan)
         self.session.note(f"taken_over_{at_ms}", "system", TAKEN_OVER, at_ms)
-        self.answers.owe()
+        self.answers.owe_response()
 
-    def _without_session(self, now_ms: float) -> None:
-        self.session.lose()
+    def _drop_session(self, now_ms: float) -> None:
+        self.session.discard()
         self.ear.session_lost()
-        self.answers.caller.turn(False, now_ms)
+        self.answers.caller.update_turn(False, now_ms)
         self._minutes.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
         self._voice.orphan_all()
 
-    def keyed(self, digits: str, at_ms: int) -> None:
-        """The caller has entered something on the keypad: this session knows it, and so does every later one."""
-        self.session.note(f"keys_{at_ms}", "caller", told(digits), at_ms)
-        self.answers.turn_taken()
+    def keypad_input(self, digits: str, at_ms: int) -> None:
+        """Add keypad input to the conversation of this session and of every later one."""
+        self.session.note(f"keys_{at_ms}", "caller", entry_text(digits), at_ms)
+        self.answers.owe_turn()
 
-    def failing(self, now_ms: float) -> str:
-        """Why the session counts as lost though its socket is open, in a word; empty if it does not."""
-        if self.session.late(now_ms):
+    def failure(self, now_ms: float) -> str:
+        """Return why the session counts as lost though its socket is open, in a word, or "" if it does not."""
+        if self.session.is_overdue(now_ms):
             return "no_session"
         return "stalled" if self.replies.stalled(now_ms) else ""
 
-    # What the caller waits for.
+    # The caller's wait.
 
     @property
     def awaited(self) -> bool:
-        """Whether the caller waits for an answer of which nothing has been said yet."""
+        """Whether the caller waits for a response that has not begun to be spoken."""
         answers = self.answers
         return self.replies.awaited and (answers.owed or answers.active or self.tools.awaited)
 
     def waited_since_ms(self) -> float:
-        """Since when the caller has been waiting for an answer, or for the model to be back; infinity if for neither."""
+        """Return since when the caller has been waiting, for a response or the model's return; infinity if for neither."""
         voiced_ms, away_ms = self._minutes.latency.voiced_ms or 0.0, self.losses.away_ms
         if self.replies.closed:
             return _NEVER
@@ -144,83 +145,88 @@ class ModelSide:
         return self.answers.active or self.tools.busy or not self.session.stands
 
     def cut(self) -> None:
-        """The caller took the floor."""
-        self.tools.floor_taken()
-        self.answers.cut()
+        """Cancel the active response: the caller took the floor."""
+        self.tools.revoke_end()
+        self.answers.overlap_cut()
         cancelled = self.replies.cancel()
         if cancelled is not None:
             self.tools.interrupted(cancelled)
 
-    def taken_back(self, *, free: bool) -> None:
-        """What the caller said over the agent was short: a nod, or a turn of its own if they could not hear it yet (`free`)."""
+    def overlap_resumed(self, *, free: bool) -> None:
+        """Apply the verdict "resume".
+
+        If the caller could not hear the agent yet (`free`), they took a turn of their own; else it was a
+        backchannel.
+        """
         if free:
-            self.answers.spoke_freely()
-        if self.answers.taken_back():
-            self._overtaken()
+            self.answers.spoke_in_silence()
+        if self.answers.overlap_resumed():
+            self._withdraw_unheard()
 
-    def unsaid(self, kinds: Collection[ClipKind | None]) -> None:
-        """Nothing was said of these, None being an answer, and no more of them will be: they are owed."""
+    def owe_unsaid(self, kinds: Collection[ClipKind | None]) -> None:
+        """Owe again what was discarded unheard; `kinds` has None for a response."""
         if None in kinds:
-            self.answers.owe()
+            self.answers.owe_response()
         if ClipKind.DICTATED in kinds:
-            self.replies.say_again()
+            self.replies.retry_dictated()
 
-    def _overtaken(self) -> None:
-        """The caller has said more.  An answer of which nothing was heard is taken back, and asked for again with that."""
+    def _withdraw_unheard(self) -> None:
+        """Withdraw an unheard response: the caller kept talking, and the next one covers what they added."""
         if self.replies.saying is not None or self._voice.sounds:
             return
         cancelled = self.replies.cancel()
         if cancelled is not None:
             self.tools.interrupted(cancelled)
-        self.tools.floor_taken()
+        self.tools.revoke_end()
         self._voice.withdraw()
 
     def tool_result(
         self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
     ) -> None:
-        is_news = self.tools.result(call_id, output_json, status, now_ms, sequel)
-        if is_news and isinstance(sequel, SendDigits):
-            self._voice.dial(sequel.digits)
-        self._proceed(now_ms)
+        """Process a tool's result."""
+        was_running = self.tools.result(call_id, output_json, status, now_ms, sequel)
+        if was_running and isinstance(sequel, SendDigits):
+            self._voice.press_keys(sequel.digits)
+        self._request_response(now_ms)
 
-    def asked(self, now_ms: float) -> None:
-        """The request for an answer is written."""
-        self._minutes.latency.asked(now_ms)
-        self.ear.answer_asked()
+    def response_requested(self, now_ms: float) -> None:
+        """Record that the request for a response was written."""
+        self._minutes.latency.response_requested(now_ms)
+        self.ear.response_requested()
 
     def settled(self, now_ms: float) -> None:
-        """What was heard may have ended turns, and may let an answer begin."""
-        self._minutes.report(now_ms, self.ear.unplaced_ms(now_ms))
-        self._proceed(now_ms)
+        """Report turns that are final by now, and request the response that may begin."""
+        self._minutes.report(now_ms, self.ear.missed_turn_ms(now_ms))
+        self._request_response(now_ms)
 
-    def _proceed(self, now_ms: float) -> None:
-        # Nothing answers what is said over the last words, unless it takes the floor from them.
+    def _request_response(self, now_ms: float) -> None:
+        # What is said over the last words gets no response, unless it takes the floor from them.
         self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.ear.catching_up(now_ms))
 
     def flush(self) -> None:
-        """The call is over: so are all turns."""
+        """End the call: all turns are final."""
         self._minutes.flush()
 
     # Events from the server.
 
     def receive(self, payload: bytes, now_ms: float, at_ms: int) -> str:
-        """Handle one event.  Returns why the session is to be given up because of it, in a word; empty if it is not."""
+        """Handle one event; return why it makes the session unusable, in a word, or "" if it does not."""
         if len(payload) > rt.MAX_EVENT_BYTES:
             return TOO_MUCH
         try:
             event = rt.decode(payload)
         except rt.WireError:
-            return "" if self.session.garbled() else PROTOCOL
-        self.session.read()
-        if isinstance(event, rt.AudioDelta):  # most of them are, and no turn ends with one
+            return "" if self.session.event_malformed() else PROTOCOL
+        self.session.event_decoded()
+        if isinstance(event, rt.AudioDelta):  # the most frequent; ends no turn
             return "" if self._audio(event, now_ms) else TOO_MUCH
         match event:
             case rt.TranscriptDelta() | rt.TranscriptDone() | rt.InputTranscriptDelta():
                 return "" if self._text(event, now_ms, at_ms) else TOO_MUCH
             case _:
-                return self._other(event, now_ms, at_ms)
+                return self._control_event(event, now_ms, at_ms)
 
-    def _other(self, event: rt.ServerEvent, now_ms: float, at_ms: int) -> str:
+    def _control_event(self, event: rt.ServerEvent, now_ms: float, at_ms: int) -> str:
         match event:
             case rt.SpeechStarted() | rt.SpeechStopped() | rt.Committed():
                 self._caller_turn(event, now_ms, at_ms)
@@ -230,28 +236,28 @@ class ModelSide:
                 transcript = ""
                 if isinstance(event, rt.InputTranscriptCompleted):
                     transcript = event.transcript
-                    self._used(metering.of_transcription(self.session.plan.transcription_model, event.usage))
+                    self._report_usage(metering.of_transcription(self.session.plan.transcription_model, event.usage))
                 self._minutes.caller_text(event.item_id, transcript)
-                self.ear.turn_understood(event.item_id)
+                self.ear.turn_transcribed(event.item_id)
             case rt.FunctionArgumentsDone(response_id):
                 said_ms = now_ms + self._voice.remaining_ms(now_ms)
                 self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
             case rt.SessionCreated() | rt.SessionUpdated():
-                self._begun(now_ms)
+                self._confirm_session(now_ms)
             case rt.Error(error):
                 self.replies.refused(error.event_id)
             case _:
                 self._response(event, now_ms)
-        if self.answers.failing:  # before another one is asked for
+        if self.answers.failing:  # before another one is requested
             return FAILING
         self.settled(now_ms)
         return ""
 
     def _audio(self, event: rt.AudioDelta, now_ms: float) -> bool:
-        """Returns False if there is more of it than allowed."""
+        """Queue audio; return False if the response has more than allowed."""
         if self.replies.cancelled(event.response_id):
             return True
-        if not self.replies.more(now_ms, audio_bytes=len(event.delta)):
+        if not self.replies.count(now_ms, audio_bytes=len(event.delta)):
             return False
         self._voice.open_item(event.item_id, self.replies.saying)
         self._voice.add_audio(event.item_id, event.delta, now_ms)
@@ -260,14 +266,14 @@ class ModelSide:
     def _text(
         self, event: rt.TranscriptDelta | rt.TranscriptDone | rt.InputTranscriptDelta, now_ms: float, at_ms: int
     ) -> bool:
-        """Returns False if it is longer than allowed."""
+        """Add to a transcript; return False if it is longer than allowed."""
         if isinstance(event, rt.TranscriptDone):
             self._voice.final_text(event.item_id, event.transcript)
             return len(event.transcript) <= rt.MAX_TEXT_CHARS
         role: Role = "caller"
         if isinstance(event, rt.TranscriptDelta):
             role = "agent"
-            if not self.replies.more(now_ms, chars=len(event.delta)):
+            if not self.replies.count(now_ms, chars=len(event.delta)):
                 return False
             self._voice.add_text(event.item_id, event.delta)
             self.tools.discretion.agent_words(event.item_id, event.delta, now_ms)
@@ -276,12 +282,13 @@ class ModelSide:
         else:
             self._minutes.caller_words(event.item_id, event.delta)
         began_ms = self._minutes.start_ms(event.item_id)
-        if began_ms is not None or role == "agent":  # a caller's turn without one is reported, and so is final
-            self._show(role, event.item_id, event.delta, at_ms if began_ms is None else began_ms, now_ms)
+        # A caller's turn without a beginning was reported already, so it is final.
+        if began_ms is not None or role == "agent":
+            self._report_delta(role, event.item_id, event.delta, at_ms if began_ms is None else began_ms, now_ms)
         return True
 
-    def _show(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
-        """Whoever watches the call sees these words, or that this turn has begun."""
+    def _report_delta(self, role: Role, item_id: str, text: str, start_ms: int, now_ms: float) -> None:
+        """Report these words, or that this turn has begun, while the call is watched."""
         if now_ms < self.supervision.watched_until_ms:
             self._emit(Report(Delta(role, item_id, text, start_ms)))
 
@@ -289,40 +296,43 @@ class ModelSide:
         minutes, is_known = self._minutes, self._minutes.start_ms(item_id) is not None
         minutes.caller_began(item_id, start_ms, now_ms)
         began_ms = minutes.start_ms(item_id)
-        if began_ms is not None and not is_known:  # what the caller says is transcribed later than it is answered
-            self._show("caller", item_id, "", began_ms, now_ms)
+        # A caller's words are transcribed later than they are answered.
+        if began_ms is not None and not is_known:
+            self._report_delta("caller", item_id, "", began_ms, now_ms)
 
     def _caller_turn(
         self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
     ) -> None:
+        """Follow the caller's turn as the server detects it."""
         minutes, ear = self._minutes, self.ear
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
                 ear.turn_began()
-                self.answers.caller.turn(True, now_ms)
+                self.answers.caller.update_turn(True, now_ms)
                 self._caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
                 if not self._voice.sounds:
-                    self.answers.spoke_freely()
+                    self.answers.spoke_in_silence()
             case rt.SpeechStopped(item_id, audio_end_ms):
                 ear.turn_ended()
                 minutes.caller_ended(item_id, ear.call_ms(audio_end_ms), now_ms)
             case rt.Committed(item_id):
-                ear.turn_taken(item_id)
-                self.session.caller_spoke(item_id)
+                ear.turn_committed(item_id)
+                self.session.turn_committed(item_id)
                 self._caller_began(item_id, at_ms, now_ms)
                 minutes.caller_ended(item_id, 0, now_ms)
                 minutes.latency.turn_detected(now_ms)
-                self.answers.caller.turn(False, now_ms)
+                self.answers.caller.update_turn(False, now_ms)
                 if self.answers.turn_committed():
-                    self._overtaken()
+                    self._withdraw_unheard()
 
-    def _used(self, used: ModelUsed | None) -> None:
+    def _report_usage(self, used: ModelUsed | None) -> None:
         if used is not None:
             self._emit(Report(used))
 
     def _response(self, event: rt.ServerEvent, now_ms: float) -> None:
+        """Follow a response."""
         if not isinstance(event, rt.Unknown) or event.type.startswith("response."):
-            self.replies.more(now_ms)
+            self.replies.count(now_ms)
         match event:
             case rt.ResponseCreated(response):
                 self.replies.created(response.id)
@@ -332,13 +342,13 @@ class ModelSide:
                 else:
                     self._voice.open_item(item.id, self.replies.saying)
             case rt.OutputItemAdded(_, item) if item.type == "function_call":
-                self.tools.named(item.id, item.name)
+                self.tools.function_named(item.id, item.name)
             case rt.OutputItemDone(item):
                 self._voice.close_item(item.id)
             case rt.ResponseDone(response):
-                self._used(metering.of_response(self.session.plan.model, response.usage))
+                self._report_usage(metering.of_response(self.session.plan.model, response.usage))
                 if self.replies.done(response):
-                    self.losses.answered()
-                    self.ear.answer_complete()
+                    self.losses.response_complete()
+                    self.ear.response_complete()
             case _:
-                pass  # acknowledgements, and events that are not needed
+                pass  # acknowledgements and unused events

@@ -7,14 +7,17 @@ import numpy as np
 SHORTEST: Final = 20
 #: Samples at 8 kHz: 400 to 48 Hz.  No voice is so deep, but the mains hum at 50 and 60 Hz, and a hum is a tone.
 LONGEST: Final = 166
-PERIODIC: Final = 0.8  # correlation of two periods, 0 to 1: below this there is no pitch
-NEARLY: Final = 0.92  # of the best correlation: such a peak is at a multiple of the same period
+#: Correlation of two periods, 0 to 1: below this there is no pitch.
+PERIODIC: Final = 0.8
+#: Of the best correlation: a peak above this is at a multiple of the same period.
+NEARLY: Final = 0.92
 FRAME: Final = 160
-FRAMES: Final = 3  # the newest, and what lies a period before it
+FRAMES: Final = 3  # the newest, and a period before it
 _SIZE: Final = FRAMES * FRAME
 _NEWEST: Final = _SIZE - FRAME  # where the newest frame begins
 _FIRST: Final = _NEWEST - LONGEST - 1
-_LAST: Final = _NEWEST - SHORTEST + 1  # where the period before begins; one more on either side
+#: Where the period before begins; one more on either side.
+_LAST: Final = _NEWEST - SHORTEST + 1
 
 
 def period(pcm: bytes) -> float:
@@ -36,7 +39,8 @@ def period(pcm: bytes) -> float:
         return 0.0
     peaks = np.flatnonzero((inner >= NEARLY * best) & (inner >= alike[:-2]) & (inner >= alike[2:]))
     if not len(peaks):
-        return 0.0  # a frequency so low that there is no peak, only a slope
+        # A frequency so low that there is no peak, only a slope.
+        return 0.0
     at = 1 + int(peaks[-1])
     left, middle, right = float(alike[at - 1]), float(alike[at]), float(alike[at + 1])
     curve = left - 2 * middle + right

@@ -1,10 +1,26 @@
 """The ledger of agent audio: per item generated, sent and heard, in bytes of mu-law.
 
-What was heard comes from `inflight`'s model of the carrier's playout.  Marks are fenced by clears: a flushed mark comes
-back exactly like a played one, so a mark from before the last clear proves nothing.  A `clear` is followed by a mark of
-its own, whose echo shows when the queue was emptied; until then the position is an estimate that is not acted upon.
+Invariants: heard <= sent <= generated, heard never decreases, and the bytes of an item go out in order without a
+gap.
 
-Invariants: heard <= sent <= generated, heard never decreases, and the bytes of an item go out in order without a gap.
+Theory of operation.  `pump` keeps the carrier's queue a little filled, and follows each message with a mark.  What
+was heard comes from `inflight`'s model of the carrier's playout, which marks correct.  A flushed mark comes back
+exactly like a played one, so clears fence marks: a mark from before the last clear proves nothing.  Each `clear` is
+followed by a mark of its own, the fence.  The fence's echo shows when the queue was emptied; until then the heard
+position is an estimate that is not acted upon.
+
+    SENDING ── clear() ──▶ CLEARING: `held`, the heard position is pending
+    CLEARING ── the fence is back, an early flushed mark is back, SETTLE_MS passed, give_up() ──▶ SETTLED: `held`
+    SETTLED ── resume(): send again from the heard position ──▶ SENDING
+    SETTLED ── drop(): discard the unheard tail ──▶ SENDING
+
+Example, 40 ms each way, an item of 2 s:
+
+       0 ms  pump(): 307 ms of audio and a mark; then 107 ms and a mark each time that less than 200 ms are queued
+     387 ms  the first message's mark is back: 307 ms were heard
+     500 ms  clear(): `clear` and the fence
+     580 ms  the fence is back: the carrier emptied its queue at 540 ms, so 500 ms were heard
+     700 ms  resume(): audio from 500 ms on is sent again, or drop(): the item ends there
 """
 
 from dataclasses import dataclass, field
@@ -19,28 +35,37 @@ from media.core.leg import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
 from media.core.types import ClipKind
 
-SETTLE_MS: Final = 600.0  # how long a clear waits for the echo of its mark
-UNSURE_MS: Final = 5.0  # a mark must be earlier than a flushed one could be by more than this to count as played
+#: How long a clear waits for the echo of its mark.
+SETTLE_MS: Final = 600.0
+#: A mark from before a clear counts as played only if it is earlier than a flushed one could be by more than this.
+UNSURE_MS: Final = 5.0
 
 
-_CURRENT: Final = Age.CURRENT  # asked of every mark
-_PATIENT: Final = (None, ClipKind.DICTATED)  # an answer, and what a person wants said
+_CURRENT: Final = Age.CURRENT  # looked up for every mark
+#: Wait for the caller to finish: a response, and a text that a person dictated.
+_PATIENT: Final = (None, ClipKind.DICTATED)
 
 
 @dataclass(frozen=True, slots=True)
 class _Clearing:
+    """A clear with a pending heard position."""
+
     fence: int  # the mark behind the clear
     sent_ms: float
 
 
 @dataclass(slots=True)
 class Playout:
+    """The ledger of one call's agent audio."""
+
     clock: CarrierClock
     caller: Caller
     lead_low_ms: int = 200
     message_ms: int = 107
-    line: list[Item] = field(default_factory=list)  # items not yet heard to their end, in the order of speech
-    held: bool = False  # cleared: nothing goes out until resume or drop
+    # Items not yet heard to their end, in the order of speech.
+    line: list[Item] = field(default_factory=list)
+    # Cleared: nothing is sent until resume or drop.
+    held: bool = False
     _flight: InFlight = field(init=False)
     _marks: Marks = field(default_factory=Marks)
     _clearing: _Clearing | None = None
@@ -50,11 +75,11 @@ class Playout:
         self._flight = InFlight(self.clock)
 
     def mark(self, number: int, now_ms: float) -> None:
-        """A mark is back; unknown ones change nothing, flushed ones only show when they were flushed."""
+        """Process a mark that came back.  An unknown one changes nothing; a flushed one only shows when it was flushed."""
         age = self._marks.age(number)
         if age is not _CURRENT:
             if age is Age.BEFORE_CLEAR:
-                self._from_before_clear(number, now_ms)
+                self._judge_fenced_mark(number, now_ms)
             return
         sent_ms = self._marks.pinged(number)
         if sent_ms is None:
@@ -62,22 +87,24 @@ class Playout:
             return
         self.clock.round_trip(now_ms - sent_ms, now_ms)
         if self._clearing is not None and self._clearing.fence == number:
-            self._emptied(now_ms)
+            self._settle_by_echo(now_ms)
 
-    def _from_before_clear(self, number: int, now_ms: float) -> None:
-        """A mark from before the pending clear: played, flushed, or impossible to tell."""
+    def _judge_fenced_mark(self, number: int, now_ms: float) -> None:
+        """Judge a mark from before the pending clear: played, flushed, or impossible to tell."""
         clearing = self._clearing
         if clearing is None:
             return
-        back_ms = clearing.sent_ms + 2 * self.clock.one_way_ms  # a flushed mark cannot be back sooner
+        # A flushed mark cannot be back sooner.
+        back_ms = clearing.sent_ms + 2 * self.clock.one_way_ms
         early = self._flight.too_early(number, now_ms)
         if now_ms < back_ms - self.clock.doubt_ms - UNSURE_MS and not early:
             self._spans += self._flight.played(number, now_ms)
-        elif now_ms >= back_ms and early:  # its audio cannot have been played
-            self._emptied(now_ms)
+        elif now_ms >= back_ms and early:
+            # Its audio cannot have been played.
+            self._settle_by_echo(now_ms)
 
-    def _emptied(self, now_ms: float) -> None:
-        """An echo has arrived that the carrier emitted when it emptied its queue."""
+    def _settle_by_echo(self, now_ms: float) -> None:
+        """Settle the pending clear by an echo that the carrier emitted when it emptied its queue."""
         clearing = self._clearing
         if clearing is None:
             return
@@ -92,7 +119,7 @@ class Playout:
         self._settle((low_ms + high_ms) / 2 if low_ms < high_ms else min(max(usual_ms, earliest_ms), latest_ms))
 
     def pump(self, now_ms: float) -> list[ToLeg]:
-        """The messages to send now so that the carrier does not run dry, each followed by its mark."""
+        """Return the messages to send now so that the carrier does not run dry, each followed by its mark."""
         sends: list[ToLeg] = []
         if self.held or (self._flight.out and self.lead_ms(now_ms) >= self.lead_low_ms):
             return sends
@@ -100,11 +127,13 @@ class Playout:
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
             if item.clip in _PATIENT and not item.sent and self.caller.speaks(now_ms):
-                break  # an answer does not begin while the caller speaks
+                # A response does not begin while the caller speaks.
+                break
             if item.sent < item.generated and not self._flight.out:
-                sends.append(self._send_mark(item, b"", now_ms))  # shows when the audio behind it begins to play
+                # This mark shows when the audio behind it begins to play.
+                sends.append(self._send_mark(item, b"", now_ms))
             while item.sent < item.generated and (lead_ms := self.lead_ms(now_ms)) < self.lead_low_ms:
-                # An answer's first message is whatever has come, but no more than we ever want queued at the carrier.
+                # An item's first message is all audio that has come, up to the most to be queued at the carrier.
                 first_ms = self.lead_low_ms + self.message_ms - max(0.0, lead_ms)
                 wanted = int(self.message_ms if item.sent else first_ms) * BYTES_PER_MS
                 self._send(sends, item, min(wanted, item.generated - item.sent), now_ms)
@@ -123,7 +152,7 @@ class Playout:
         return Mark(number)
 
     def due_ms(self) -> float:
-        """When `pump` or `advance` is due if nothing else happens: the lead runs low, or the agent falls silent."""
+        """Return when `pump` or `advance` is due if nothing else happens: the lead runs low, or the agent falls silent."""
         if self.held:
             return float("inf")
         if not self._flight.out:
@@ -137,11 +166,11 @@ class Playout:
         return self._marks.ping_due_ms(well_known=self.clock.well_known)
 
     def lead_ms(self, now_ms: float) -> float:
-        """How much audio will be queued at the carrier when something sent now arrives there."""
+        """Return how much audio will be queued at the carrier when something sent now arrives there."""
         return self._flight.ends_ms - self.clock.arrives(now_ms)
 
     def clear(self, now_ms: float) -> list[ToLeg]:
-        """Stop at once; the unheard tail stays here until resume or drop."""
+        """Stop at once, and return the messages to send; the unheard tail is kept until resume or drop."""
         self._hear(now_ms)
         self.held = True
         if self._clearing is not None or not self._flight.out:
@@ -151,31 +180,31 @@ class Playout:
         return [Clear(), Mark(fence)]
 
     def settled(self, now_ms: float) -> bool:
-        """Whether the position at the last clear is as well known as it will be."""
+        """Return whether the position at the last clear is as well known as it will be."""
         if self._clearing is not None and now_ms >= self._clearing.sent_ms + SETTLE_MS:
             self.give_up()
         return self._clearing is None
 
     def give_up(self) -> None:
-        """The carrier will send nothing more: settle a pending clear at the most likely position."""
+        """Settle a pending clear at the most likely position: the carrier will send no more echoes."""
         if self._clearing is not None:
             self._settle(self.clock.arrives(self._clearing.sent_ms) - self.clock.base_ms)
 
     def _settle(self, cut_ms: float) -> None:
-        """The queue was emptied at `cut_ms` on the carrier's clock."""
+        """Settle the pending clear: the queue was emptied at `cut_ms` on the carrier's clock."""
         self._spans += self._flight.cut(cut_ms)
         self._clearing = None
 
     def resume(self) -> None:
-        """Send again from where the caller stopped hearing.  Only once `settled`."""
+        """Send again from the heard position.  Only once `settled`."""
         for item in self.line:
             item.sent = item.heard
         self.held = False
 
     def drop(self, *, keep_keys: bool = False) -> list[Item]:
-        """Drop the unheard tail; return the items that had one, in the order of speech.  Only once `settled`.
+        """Discard the unheard tail; return the items that had one, in the order of speech.  Only once `settled`.
 
-        With `keep_keys` the keys of which nothing was heard are still to be sent.
+        With `keep_keys`, keys of which nothing was heard stay queued.
         """
         line, self.line, self.held = self.line, [], False
         dropped: list[Item] = []
@@ -191,13 +220,13 @@ class Playout:
         return dropped
 
     def withdraw(self) -> list[Item]:
-        """Drop the answer, of which nothing was sent or heard; return its items."""
+        """Discard a response that was neither sent nor heard; return its items."""
         dropped = [item for item in self.line if item.clip is None]
         self.line = [item for item in self.line if item.clip is not None]
         return dropped
 
     def advance(self, now_ms: float) -> tuple[list[Span], list[Item]]:
-        """What was heard since the last call, and the items that were thereby heard to their end; both in order."""
+        """Return the spans heard since the last call, and the items thereby heard to their end; both in order."""
         self._hear(now_ms)
         spans, self._spans = self._spans, []
         finished: list[Item] = []
@@ -210,10 +239,11 @@ class Playout:
             self._spans += self._flight.hear(now_ms)
 
     def audible(self, now_ms: float) -> bool:
-        """Whether the caller hears the agent or is about to; a held tail counts."""
+        """Return whether the caller hears the agent or is about to; a cleared tail counts."""
         if not self.held and self._flight.ends_ms > now_ms:
             return True
-        for item in self.line:  # noqa: SIM110 - runs on every frame; a generator would be a third of the cost
+        # A generator would be a third of the cost, on every frame.
+        for item in self.line:  # noqa: SIM110
             if item.generated > (item.heard if self.held else item.sent):
                 return True
         return False
@@ -224,16 +254,16 @@ class Playout:
         return bool(self._flight.out) or any(item.heard for item in self.line)
 
     def remaining_ms(self, now_ms: float) -> float:
-        """How long the agent will go on speaking, counting the audio that has come."""
+        """Return how long the agent will keep speaking, counting the audio that has come."""
         if self.held:
             return sum([item.generated - item.heard for item in self.line]) / BYTES_PER_MS
         unsent = sum([item.generated - item.sent for item in self.line])
         return unsent / BYTES_PER_MS + max(0.0, self._flight.ends_ms - now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
-        """Return the level of the agent's loudest message of which an echo may be coming back now."""
+        """Return the level of the agent's loudest message that may be echoing now."""
         return self._flight.level_db(now_ms, now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms)
 
     def recent(self, now_ms: float, ms: float) -> bytes:
-        """Return the agent's audio of which an echo may be coming back in these `ms` up to now."""
+        """Return the agent's audio that may be echoing in these `ms` up to now."""
         return self._flight.audio(now_ms - ECHO_SPAN_MS - 2 * self.clock.one_way_ms - ms, now_ms)

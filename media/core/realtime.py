@@ -14,7 +14,7 @@ from media.core.types import Author, CallPlan
 
 #: A larger event counts as a fault.  Audio deltas have a few thousand bytes; the largest event echoes the instructions.
 MAX_EVENT_BYTES = 1 << 20
-#: So does a response of more audio (five minutes) or text, or a caller's turn of more text.
+#: A response of more audio (five minutes) or text counts as a fault too, and so does a caller's turn of more text.
 MAX_ANSWER_AUDIO_BYTES = 300 * 8_000
 MAX_TEXT_CHARS = 32_768
 MAX_CALL_ID = 200
@@ -38,7 +38,8 @@ class SessionUpdated(_Event, frozen=True, tag="session.updated"):
 
 class Response(msgspec.Struct, frozen=True):
     id: str
-    status: str = ""  # in_progress, completed, cancelled, failed, incomplete
+    # One of in_progress, completed, cancelled, failed, incomplete.
+    status: str = ""
     usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -52,7 +53,8 @@ class ResponseDone(_Event, frozen=True, tag="response.done"):
 
 class Item(msgspec.Struct, frozen=True):
     id: str = ""
-    type: str = ""  # message, function_call, or a type that is not used here
+    # One of message, function_call, or a type that is not used here.
+    type: str = ""
     name: str = ""  # of a function call
 
 
@@ -113,9 +115,9 @@ class InputTranscriptFailed(_Event, frozen=True, tag="conversation.item.input_au
 class FunctionArgumentsDone(_Event, frozen=True, tag="response.function_call_arguments.done"):
     response_id: str
     item_id: str
-    call_id: Annotated[str, msgspec.Meta(max_length=MAX_CALL_ID)]  # it is sent to control and stored
+    call_id: Annotated[str, msgspec.Meta(max_length=MAX_CALL_ID)]  # is sent to control and stored
     arguments: str
-    name: str = ""  # some servers name the function only in its output item
+    name: str = ""  # some servers: only in the output item
 
 
 class ErrorBody(msgspec.Struct, frozen=True):
@@ -153,16 +155,17 @@ ServerEvent = Known | Unknown
 
 _decode = msgspec.json.Decoder[Known](Known).decode
 _decode_type = msgspec.json.Decoder(Unknown).decode
-_KNOWN_TYPES = frozenset(each.__struct_config__.tag for each in Known.__args__)
-_KNOWN_BYTES = frozenset(each.encode() for each in _KNOWN_TYPES)
+_KNOWN_TYPES = frozenset(event.__struct_config__.tag for event in Known.__args__)
+_KNOWN_BYTES = frozenset(tag.encode() for tag in _KNOWN_TYPES)
 _TYPE_FIRST = b'{"type":"'  # how the API begins every event
 _encode = msgspec.json.encode
 
 
 def decode(payload: bytes) -> ServerEvent:
-    """One text frame from the model.  Raises WireError if it is not an event, or is a malformed known one."""
+    """Decode one text frame from the model.  Raises WireError if it is not an event, or is a malformed known one."""
     try:
-        if payload.startswith(_TYPE_FIRST):  # a third of them we do not use: finding that out by an error costs more
+        # A third of the events are unused: finding that out by an error costs more.
+        if payload.startswith(_TYPE_FIRST):
             begin = len(_TYPE_FIRST)
             if payload[begin : payload.find(b'"', begin)] not in _KNOWN_BYTES:
                 unused = _decode_type(payload)
@@ -185,7 +188,7 @@ def _unknown(payload: bytes, reason: str) -> Unknown:
 
 
 def session_update(plan: CallPlan) -> bytes:
-    """The whole session: we alone create and interrupt responses; the server only detects the ends of turns."""
+    """Encode the whole session: only we create and interrupt responses; the server only detects the ends of turns."""
     transcription = {"model": plan.transcription_model}
     if plan.language:
         transcription["language"] = plan.language
@@ -222,12 +225,12 @@ def session_update(plan: CallPlan) -> bytes:
 
 
 def instructions(plan: CallPlan) -> str:
-    """All that the agent is told to begin with."""
+    """Return the agent's instructions, including the caller's context."""
     return f"{plan.instructions}\n\n{plan.caller_context}" if plan.caller_context else plan.instructions
 
 
 def instructions_update(plan: CallPlan) -> bytes:
-    """Of a session that is open already.  Nothing else is sent again: a voice that has spoken can't be set."""
+    """Encode new instructions for an open session.  Nothing else is sent again: a voice that has spoken can't be set."""
     return _encode({"type": "session.update", "session": {"type": "realtime", "instructions": instructions(plan)}})
 
 
@@ -246,7 +249,7 @@ def response_cancel(response_id: str | None) -> bytes:
 
 
 def item_truncate(item_id: str, audio_end_ms: int) -> bytes:
-    """The server rejects an `audio_end_ms` beyond the item's audio, and also 0: delete the item then."""
+    """Encode that an item was heard up to `audio_end_ms`, which must be above 0 and within the item's audio."""
     return _encode(
         {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0, "audio_end_ms": audio_end_ms}
     )
@@ -257,7 +260,7 @@ def item_delete(item_id: str) -> bytes:
 
 
 def message_create(role: Author, text: str, after: str | None = None) -> bytes:
-    """A text item: what the agent said without the model, what the caller typed, what an earlier session heard.
+    """Encode a text item: what the agent said without the model, what the caller typed, what an earlier session heard.
 
     It is inserted after the item `after`, or at the end.
     """

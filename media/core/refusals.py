@@ -1,18 +1,18 @@
-"""What the echo gate refused over the agent: sounds like a voice that did not stop it, for whoever wonders why."""
+"""Refused onsets: sounds like a voice over the agent that the echo gate ignored, reported for diagnosis."""
 
 from typing import Final
 
 from media.core.hearing import SOUND_GAP_MS
 from media.core.types import Emit, Onset, OnsetsRefused, RefusedOnset, Report
 
-#: Told one by one; of a line with a loud echo, each word of the agent would be another.
+#: Reported one by one; on a line with a loud echo, each word of the agent would be another.
 MOST: Final = 50
-#: What passed after less than this was only doubted: its first frames tell little (`echo.YOUNG_FRAMES`).
+#: A sound that passed after less than this was only in doubt: its first frames are little evidence (`echo.YOUNG_FRAMES`).
 DOUBT_MS: Final = 100
 
 
 class Refusals:
-    """Joins refused onsets to sounds, and tells of each sound once it is over."""
+    """Refused onsets, joined to sounds, each of which is reported once it is over."""
 
     __slots__ = ("_emit", "_from_ms", "_listed", "_more", "_onset", "_to_ms", "pending")
 
@@ -24,31 +24,31 @@ class Refusals:
         self._listed = self._more = 0
 
     def refused(self, at_ms: int, onset: Onset) -> None:
-        """Take an onset that was refused."""
+        """Add an onset that was refused."""
         if not self.pending:
             self.pending, self._from_ms, self._onset = True, at_ms, onset
         self._to_ms = at_ms
 
     def passed(self) -> None:
-        """Take one that was not: a sound that was refused at first has stopped the agent."""
+        """Add an onset that passed: a sound that was refused at first has silenced the agent."""
         if self.pending and self._to_ms - self._from_ms >= DOUBT_MS:
-            self._tell()
+            self._report()
         self.pending = False
 
     def advance(self, at_ms: int) -> None:
-        """Tell of a sound that is over."""
+        """Report a sound that is over."""
         if self.pending and at_ms - self._to_ms >= SOUND_GAP_MS:
-            self._tell()
+            self._report()
 
     def end(self) -> None:
-        """The call is over: tell of what is left, and how many were not told one by one."""
+        """End the call: report the pending sound, and the number of those that were not reported one by one."""
         if self.pending:
-            self._tell()
+            self._report()
         if self._more:
             self._emit(Report(OnsetsRefused(self._more)))
             self._more = 0
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         self.pending = False
         if self._listed == MOST:
             self._more += 1

@@ -1,4 +1,4 @@
-"""What the model is asked to say: first clips without audio, then the answers that are owed; one response at a time."""
+"""The model's speech: first prompts without audio, then the responses that are owed; one response at a time."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -12,12 +12,13 @@ from media.core.session import BROKE_OFF, Session
 from media.core.types import CallPlan, ClipKind, Emit, Moment, Stamp
 from media.core.voice import Voice
 
-DICTATIONS: Final = 3  # how often the model is asked to say the same, if nothing of it was heard
+#: Attempts to have the model say a dictated text, if nothing of it was heard.
+DICTATIONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Sentence:
-    """Something that the model says word for word."""
+    """A prompt that the model says word for word."""
 
     kind: ClipKind
     text: str
@@ -25,7 +26,7 @@ class _Sentence:
 
 
 class _Sentences:
-    """Those that wait to be said, and the one that was begun last."""
+    """The queue of prompts for the model, and the prompt it began last."""
 
     __slots__ = ("_latest", "saying", "waiting")
 
@@ -35,38 +36,38 @@ class _Sentences:
         self._latest = _Sentence(ClipKind.GREETING, "")
 
     def begin(self) -> str:
-        """Begin the next one; return what the model is told."""
+        """Begin the next prompt; return the model's instructions."""
         self._latest = self.waiting.popleft()
         self.saying = self._latest.kind
         return instruction(self._latest.kind, self._latest.text or None)
 
     def put_back(self) -> None:
-        """The session that was speaking it is gone."""
+        """Queue the latest prompt again: its session was lost."""
         self.waiting.appendleft(self._latest)
         self.saying = None
 
-    def again(self) -> None:
-        """Nothing was heard of the latest one: what a person wants said is tried again."""
+    def retry(self) -> None:
+        """Queue the latest prompt again if a person dictated it, since nothing of it was heard."""
         latest = self._latest
         if latest.kind is ClipKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self.waiting:
             self.waiting.appendleft(_Sentence(latest.kind, latest.text, latest.failed + 1))
 
 
 class _Coming:
-    """What has arrived of the response that was requested last."""
+    """The amount and age of what has arrived of the latest response."""
 
     __slots__ = ("_alive_ms", "_chars", "_patience_ms", "audio_bytes")
 
     def __init__(self, patience_ms: int) -> None:
         self._patience_ms = patience_ms
-        self.asked(0.0)
+        self.restart(0.0)
 
-    def asked(self, now_ms: float) -> None:
-        self._alive_ms = now_ms  # when its last event came
+    def restart(self, now_ms: float) -> None:
+        self._alive_ms = now_ms  # of its last event
         self.audio_bytes = self._chars = 0
 
-    def more(self, audio_bytes: int, chars: int, now_ms: float) -> bool:
-        """Count what came.  Returns False once that is more than a response may have."""
+    def count(self, audio_bytes: int, chars: int, now_ms: float) -> bool:
+        """Count what came; return False once that is more than a response may have."""
         self._alive_ms = now_ms
         self.audio_bytes += audio_bytes
         self._chars += chars
@@ -77,6 +78,8 @@ class _Coming:
 
 
 class Replies:
+    """The requests for speech of one call."""
+
     __slots__ = (
         "_before",
         "_cancelled",
@@ -91,42 +94,43 @@ class Replies:
 
     def __init__(self, plan: CallPlan, session: Session, voice: Voice, caller: Caller, emit: Emit) -> None:
         self.answers = Answers(caller)
-        self.closed = False  # nothing is answered any more
+        self.closed = False  # no further responses
         self._session, self._voice, self._emit = session, voice, emit
         self._coming = _Coming(plan.answer_ms)
         self._sentences = _Sentences()
-        self._before: str | None = None  # what the model is told before the next answer: that it goes on with something
-        self._cancelled: set[str | None] = set()  # None: one whose id is not known yet
+        # Sent to the model before the next response: that it continues something.
+        self._before: str | None = None
+        self._cancelled: set[str | None] = set()  # None: a response without an id yet
 
     @property
     def saying(self) -> ClipKind | None:
-        """The clip that the model is speaking."""
+        """The prompt that the model is speaking."""
         return self._sentences.saying
 
     def say(self, kind: ClipKind, text: str = "") -> None:
-        """Have the model say a clip, or another text in its place."""
+        """Have the model say a prompt, or another text in its place."""
         self._sentences.waiting.append(_Sentence(kind, text or self._voice.text(kind) or ""))
 
-    def say_again(self) -> None:
-        """Nothing was heard of what a person wanted said."""
-        self._sentences.again()
+    def retry_dictated(self) -> None:
+        """Have the model say the latest dictated text again: nothing of it was heard."""
+        self._sentences.retry()
 
     @property
     def dictated(self) -> int:
-        """How many texts of people wait to be said."""
+        """The number of dictated texts in the queue."""
         return sum([sentence.kind is ClipKind.DICTATED for sentence in self._sentences.waiting])
 
     def close(self) -> None:
-        """Nothing is answered any more; clips are still said."""
+        """Create no further responses; prompts are still said."""
         self.closed = self.answers.caller.ignored = True
 
-    def forget(self) -> None:
-        """Clips that wait to be said are not."""
+    def clear_prompts(self) -> None:
+        """Clear the queue of prompts."""
         self._sentences.waiting.clear()
 
     @property
     def waiting(self) -> bool:
-        """Whether clips wait to be said."""
+        """Whether prompts are queued."""
         return bool(self._sentences.waiting)
 
     @property
@@ -136,24 +140,25 @@ class Replies:
 
     @property
     def awaited(self) -> bool:
-        """Whether an answer may still come, and none of it has been said yet."""
+        """Whether a response may still come, and none of it has been said yet."""
         if not self._session.ready or self.closed or self.waiting or self.saying is not None:
             return False
         return not self._voice.answering
 
-    def go_on(self, note: str = BROKE_OFF) -> None:
+    def continue_with(self, note: str = BROKE_OFF) -> None:
         """Continue what a fault cut off, or as the note says, without waiting for the caller."""
         self._before = note
-        self.answers.owe()
+        self.answers.owe_response()
 
     def proceed(self, now_ms: float, *, catching_up: bool = False) -> None:
-        """Create the response that is due, if one is; none while the caller speaks, no answer while the model is
-        `catching_up` with them.
+        """Create the response that is due, if any.
+
+        None while the caller speaks, and only prompts while the model is `catching_up` with the caller.
         """
         answers = self.answers
         if not self._session.ready or answers.active or answers.caller.speaks(now_ms):
             return
-        self._coming.asked(now_ms)
+        self._coming.restart(now_ms)
         self._cancelled.discard(None)
         if self.waiting and not self._voice.audible(now_ms) and (event_id := answers.begin()):
             self._session.send(rt.response_create(event_id, self._sentences.begin()))
@@ -162,13 +167,13 @@ class Replies:
         elif event_id := answers.create(self._voice.speaks(now_ms)):
             self._sentences.saying = None
             if self._before is not None:
-                self._session.tell("system", self._before)
+                self._session.add_message("system", self._before)
                 self._before = None
             self._session.send(rt.response_create(event_id))
             self._emit(Stamp(Moment.ASKED))
 
     def cancel(self) -> str | None:
-        """The caller took the floor: cancel the active response; return its id, if it is known."""
+        """Cancel the active response, as the caller took the floor; return its id, if it is known."""
         self._before = None
         if not self.answers.active:
             return None
@@ -176,23 +181,24 @@ class Replies:
         self._cancelled.add(response_id)
         if not self._coming.audio_bytes:
             if self.saying is None:
-                self.answers.owe()
+                self.answers.owe_response()
             else:
-                self._sentences.again()
+                self._sentences.retry()
         self._session.send(rt.response_cancel(response_id))
         return response_id
 
     def cancelled(self, response_id: str) -> bool:
+        """Return whether this response was cancelled."""
         return response_id in self._cancelled
 
-    # The life of a response.
+    # Life cycle of a response.
 
-    def more(self, now_ms: float, *, audio_bytes: int = 0, chars: int = 0) -> bool:
-        """An event of a response came.  Returns False once it is longer than allowed."""
-        return self._coming.more(audio_bytes, chars, now_ms)
+    def count(self, now_ms: float, *, audio_bytes: int = 0, chars: int = 0) -> bool:
+        """Count what came with an event of a response; return False once it is longer than allowed."""
+        return self._coming.count(audio_bytes, chars, now_ms)
 
     def stalled(self, now_ms: float) -> bool:
-        """Whether the active response has had no event for too long; what the caller does makes no difference."""
+        """Return whether the active response has had no event for too long, whatever the caller does."""
         return self.answers.active and self._coming.stalled(now_ms)
 
     def created(self, response_id: str) -> None:
@@ -202,23 +208,23 @@ class Replies:
             self._cancelled.add(response_id)
 
     def done(self, response: rt.Response) -> bool:
-        """A response is over.  Returns whether it was a complete spoken answer."""
+        """End a response; return whether it was a complete spoken one."""
         complete = response.status == "completed" and self.saying is None and self._coming.audio_bytes > 0
         if response.id == self.answers.response_id:
             self._voice.close_all()
             if response.status == "failed" and not self._coming.audio_bytes:
-                self._sentences.again()
+                self._sentences.retry()
             self._sentences.saying = None
         self._cancelled.discard(response.id)
         self.answers.response_done(response.id, failed=response.status == "failed")
         return complete
 
     def refused(self, event_id: str | None) -> None:
-        """The server refused something; if it was the response that was created last, it is tried again."""
+        """Retry the latest response if it is what the server refused."""
         was_active = self.answers.active
         self.answers.refused(event_id)
         if was_active and not self.answers.active and self.saying is not None:
-            self._sentences.again()
+            self._sentences.retry()
             self._sentences.saying = None
 
     def session_opened(self) -> None:
@@ -229,5 +235,5 @@ class Replies:
             self._before = BROKE_OFF
         if self.saying is not None and self.answers.active:
             self._sentences.put_back()
-            self.answers.response_done(self.answers.response_id or "")  # no answer is owed for it
-        self.answers.model_lost()
+            self.answers.response_done(self.answers.response_id or "")  # a prompt is owed no response
+        self.answers.session_lost()

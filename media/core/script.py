@@ -1,4 +1,4 @@
-"""The items that the model is generating: whether they are complete, and their transcripts."""
+"""Item texts: which items the model is generating, and their transcripts."""
 
 from media.core.clips import heard_text
 from media.core.inflight import Item
@@ -9,14 +9,17 @@ _SPENT = Transcript()
 
 
 class Script:
+    """The item texts of one call."""
+
     __slots__ = ("_open", "_transcripts")
 
     def __init__(self) -> None:
-        self._open: dict[str, Item] = {}  # the model is still generating these
+        # Items that the model is still generating.
+        self._open: dict[str, Item] = {}
         self._transcripts: dict[str, Transcript] = {}
 
     def begin(self, item_id: str, clip: ClipKind | None) -> Item | None:
-        """The model begins an item, in place of `clip` if one is given; None if it has begun it before."""
+        """Begin an item of the model's, in place of the prompt `clip` if given; return None if it has begun before."""
         if item_id in self._transcripts:
             return None
         self._transcripts[item_id] = Transcript()
@@ -24,7 +27,7 @@ class Script:
         return item
 
     def item(self, item_id: str) -> Item | None:
-        """The item, if it is open; anything more for another one is ignored, since its answer was cut."""
+        """Return the item, if it is open.  More of any other item is ignored, since its response was cut."""
         return self._open.get(item_id)
 
     def add_text(self, item_id: str, delta: str) -> None:
@@ -46,27 +49,29 @@ class Script:
             self.close(item_id)
 
     def drop(self, item_id: str) -> None:
-        """It was cut: whatever else comes for it is ignored."""
+        """Ignore what else comes for this item: it was cut."""
         self._open.pop(item_id, None)
 
     @property
     def audible(self) -> bool:
-        """Whether audio has come for what the model is saying."""
-        for item in self._open.values():  # noqa: SIM110 - runs on every tick; a generator would be a third of the cost
+        """Whether audio has come for an open item."""
+        # A generator would be a third of the cost, on every tick.
+        for item in self._open.values():  # noqa: SIM110
             if item.generated:
                 return True
         return False
 
     def words(self, item: Item) -> tuple[str, str]:
-        """An item's text so far, and the part of it that was heard.  For a clip, its own text."""
+        """Return an item's text so far, and the part of it that was heard.  For a prompt, its own text."""
         transcript = self._transcripts.get(item.id)
         if transcript is None:
             return item.text, heard_text(item.text, item.heard, item.generated)
         return transcript.text, transcript.heard(item.heard, item.generated)
 
-    def spend(self, item: Item) -> tuple[str, str]:
-        """The same, available once."""
+    def take_words(self, item: Item) -> tuple[str, str]:
+        """Return the same as `words`, once; the transcript is dropped."""
         words = self.words(item)
         if item.id in self._transcripts:
-            self._transcripts[item.id] = _SPENT  # its id stays known; a long call must not keep all transcripts
+            # The id stays known; a long call must not keep all transcripts.
+            self._transcripts[item.id] = _SPENT
         return words

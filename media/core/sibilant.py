@@ -1,4 +1,4 @@
-"""How many words begin before there is a voice in them: with a noise of breath, or with an s, which hisses."""
+"""Beginnings of words without a voice: with a noise of breath, or with an s, which hisses."""
 
 import math
 from typing import Final
@@ -7,11 +7,12 @@ import numpy as np
 
 from media.core.audio import FRAME_BYTES, crossings
 
-CROSSED: Final = (
-    0.35  # of the samples, at least, in noise of breath: nearly every voice changes its sign less often, and a cough
-)
-HIGH_BIN: Final = 40  # of 50 Hz each: 2 kHz, the middle of what we hear
-EVEN: Final = 0.5  # of the energy of white noise is above that
+#: Least share of samples that change the sign in noise of breath.  Nearly every voice has fewer, and a cough too.
+CROSSED: Final = 0.35
+#: Of 50 Hz each: 2 kHz, the middle of the line's band.
+HIGH_BIN: Final = 40
+#: Share of the energy of white noise above that.
+EVEN: Final = 0.5
 LEAST: Final = 0.55
 #: Geometric over arithmetic mean of the power above 2 kHz.  Of noise it is 0.3 to 0.7, of an s 0.1 to 0.5, of a sharp one, all of
 #: which is above 3 kHz, 0.06 to 0.1; of tones below 0.002, of three of them in noise that is 15 dB weaker about 0.04.
@@ -23,7 +24,7 @@ _WINDOW: Final = np.hanning(FRAME_BYTES)
 
 
 def breath(pcm: bytes) -> bool:
-    """Whether it may be breath, as in an s, an f, an h or after a t: most of it is above 1.4 kHz.  Much cheaper than `hiss`.
+    """Return whether most of the sound is above 1.4 kHz, like breath: an s, f or h, or after a t.  Cheaper than `hiss`.
 
     `pcm` is 20 ms of 16-bit PCM at 8 kHz.
     """
@@ -31,7 +32,7 @@ def breath(pcm: bytes) -> bool:
 
 
 def hiss(pcm: bytes) -> float:
-    """The share of its energy above 2 kHz beyond that of white noise, 0 to 0.5; 0.0 if it does not hiss.
+    """Return the share of its energy above 2 kHz beyond that of white noise, 0 to 0.5; 0.0 if it does not hiss.
 
     `pcm` is 20 ms of 16-bit PCM at 8 kHz.
     """

@@ -1,5 +1,7 @@
-"""Prompts for a silent caller, and the end of a call that has gone on too long: by elapsed time, since comfort noise
-defeats a detector.  A sign of life is a turn or a digit from the caller, or the agent's voice.
+"""Idle prompts for a silent caller, and the end of a call that has lasted too long.
+
+By elapsed time, since comfort noise defeats a detector.  A turn or a digit from the caller, and the agent's voice,
+restart the idle time.
 """
 
 from dataclasses import dataclass
@@ -7,6 +9,8 @@ from enum import Enum, auto
 
 
 class Due(Enum):
+    """What is due to a silent or long call."""
+
     PROMPT = auto()
     CLOSE_IDLE = auto()
     WARN = auto()
@@ -15,22 +19,26 @@ class Due(Enum):
 
 @dataclass(slots=True)
 class Silence:
+    """The idle time and the duration of one call."""
+
     idle_after_ms: int
     prompts: int
     max_call_ms: int
-    gaps_ms: tuple[int, ...] = ()  # before each of the first prompts and the close, in place of `idle_after_ms`
-    warning_ms: int = 0  # how long before the end of the longest call its end is announced; 0: never
+    # Before each of the first prompts and the close, in place of `idle_after_ms`.
+    gaps_ms: tuple[int, ...] = ()
+    # How long before the end of the longest call its end is announced; 0: never.
+    warning_ms: int = 0
     _started_ms: float = 0.0
     _alive_ms: float = 0.0
     _prompted: int = 0
     _warned: bool = False
 
     def begin(self, now_ms: float) -> None:
-        """The call has started."""
+        """Start the call's clock."""
         self._started_ms = self._alive_ms = now_ms
 
-    def become(self, idle_after_ms: int, prompts: int, gaps_ms: tuple[int, ...]) -> None:
-        """Another agent's patience; the call's longest time stays."""
+    def follow(self, idle_after_ms: int, prompts: int, gaps_ms: tuple[int, ...]) -> None:
+        """Follow another agent's idle times; the call's longest duration stays."""
         self.idle_after_ms, self.prompts, self.gaps_ms = idle_after_ms, prompts, gaps_ms
 
     def agent_speaks(self, now_ms: float) -> None:
@@ -41,13 +49,13 @@ class Silence:
 
     @property
     def prompted(self) -> int:
-        """How many prompts in a row were due."""
+        """The number of prompts in a row that were due."""
         return self._prompted
 
     def due(self, now_ms: float, *, caller_speaks: bool = False, quiet: bool = True) -> Due | None:
-        """What is due now; each is returned once.
+        """Return what is due now, each once; None if nothing is.
 
-        A prompt is not due while the caller speaks, nor the warning unless all is `quiet`: it interrupts nobody.
+        A prompt is not due while the caller speaks, nor the warning unless all is `quiet`: it interrupts no speech.
         """
         lasted_ms = now_ms - self._started_ms
         if lasted_ms >= self.max_call_ms:

@@ -1,8 +1,7 @@
-"""What people who follow the call tell its agent, what became of what waited for them, each thing once; and until when they read
-the live transcript.
+"""Supervision: what people who follow the call have its agent know or say, each command once; and live transcripts.
 
-A hint is part of the conversation from the moment it is given: a session of the model that is open gets it now, and every
-later one gets it in its place among the turns, so that the agent does not take for new what it has followed already.
+A hint is part of the conversation from the moment it is given: an open session of the model gets it at once, and
+every later one gets it in its place among the turns, so that the agent does not mistake it for a new one.
 """
 
 from typing import Final, Literal
@@ -13,7 +12,7 @@ from media.core.session import Session
 from media.core.types import Answered, ClipKind, Emit, Intervened, Report
 
 MOST: Final = 100  # in a call
-MOST_WAITING: Final = 5  # texts that wait to be said
+MOST_WAITING: Final = 5  # dictated texts in the queue
 
 HINT = (
     "A person of your organization who follows this call tells you the following. The caller does not hear it. Do as it says, "
@@ -22,56 +21,58 @@ HINT = (
 
 
 def hint(text: str) -> str:
-    """An instruction as the model reads it."""
+    """Return a person's instruction as the model reads it."""
     return HINT + text
 
 
 class Supervision:
+    """The commands of people to one call's agent."""
+
     __slots__ = ("_done", "_emit", "_replies", "_session", "watched_until_ms")
 
     def __init__(self, session: Session, replies: Replies, emit: Emit) -> None:
         self.watched_until_ms = 0.0
         self._session, self._replies, self._emit = session, replies, emit
-        self._done: set[str] = set()  # the ids of what was carried out
+        self._done: set[str] = set()  # ids of the commands carried out
 
     def watch(self, until_ms: float) -> None:
-        """The live transcript is read until then, or for longer if that was asked for before."""
+        """Report the live transcript until then, or longer if that was asked for before."""
         self.watched_until_ms = max(self.watched_until_ms, until_ms)
 
     def is_new(self, id: str) -> bool:
-        """Whether a command with this id was never carried out; it counts as carried out from now on."""
+        """Return whether no command with this id was carried out; count it as carried out from now on."""
         if id in self._done:
             return False
         self._done.add(id)
         return True
 
-    def take(self, wish: Instruct | Say | News, at_ms: int) -> None:
-        """Carry it out, unless that was done, and answer."""
-        self._emit(Report(Answered(wish.id, self._outcome(wish, at_ms))))
+    def carry_out(self, command: Instruct | Say | News, at_ms: int) -> None:
+        """Carry out a command, unless that was done, and report the reply."""
+        self._emit(Report(Answered(command.id, self._outcome(command, at_ms))))
 
-    def _outcome(self, wish: Instruct | Say | News, at_ms: int) -> Literal["done", "over", "full"]:
-        if wish.id in self._done:
+    def _outcome(self, command: Instruct | Say | News, at_ms: int) -> Literal["done", "over", "full"]:
+        if command.id in self._done:
             return "done"
         if self._replies.closed:
             return "over"
         if len(self._done) >= MOST:
             return "full"
-        if isinstance(wish, Say):
+        if isinstance(command, Say):
             if self._replies.dictated >= MOST_WAITING:
                 return "full"
-            self._replies.say(ClipKind.DICTATED, wish.text)
+            self._replies.say(ClipKind.DICTATED, command.text)
         else:
-            text = hint(wish.text) if isinstance(wish, Instruct) else wish.text
-            self._session.note(wish.id, "system", text, at_ms)
-        if isinstance(wish, News):
-            self._replies.answers.owe()
-        self._done.add(wish.id)
-        self._emit(Report(_intervened(wish, at_ms)))
+            text = hint(command.text) if isinstance(command, Instruct) else command.text
+            self._session.note(command.id, "system", text, at_ms)
+        if isinstance(command, News):
+            self._replies.answers.owe_response()
+        self._done.add(command.id)
+        self._emit(Report(_intervened(command, at_ms)))
         return "done"
 
 
-def _intervened(wish: Instruct | Say | News, at_ms: int) -> Intervened:
-    match wish:
+def _intervened(command: Instruct | Say | News, at_ms: int) -> Intervened:
+    match command:
         case News(id, text):
             return Intervened(id, "news", text, "", at_ms)
         case Say(id, text, by):

@@ -1,8 +1,7 @@
-"""What happens on a call's leg, whoever the caller talks to: the interface between a core and the shell around it.
+"""The interface between a core and the shell around it, for agents and mailboxes alike.
 
-Timestamped events in, actions out; a core does no I/O, reads no clock, and never raises for a peer's bad input.  It is a
-class and not a protocol, since what passes with every frame is called through it: of a class, compiled code knows where
-each method is.
+Timestamped events in, actions out; a core does no I/O, reads no clock, and never raises for a peer's bad input.  A
+class and not a protocol, since it is called with every frame: of a class, compiled code knows each method's address.
 """
 
 from typing import Any
@@ -13,12 +12,12 @@ from media.core.types import Action, Answered, Moment, Report, ToolStatus
 
 
 class Talk:
-    """Create one for each stream, feed it everything, and carry out what it returns, in order.
+    """A core: create one for each stream, feed it all events, and carry out the actions that it returns, in order.
 
-    Most events are the business of some cores only; to the others they are nothing.
+    A core ignores the events that do not concern it.
     """
 
-    due_ms: float  # a tick before then finds nothing to do
+    due_ms: float  # earlier ticks find nothing to do
 
     @property
     def ended(self) -> bool:
@@ -31,44 +30,44 @@ class Talk:
         return ""
 
     def abandon(self) -> None:
-        """Nothing follows.  It stays due with every tick, so that its owner can finish closing."""
+        """End without further actions.  Every tick stays due, so that the owner can finish closing."""
         raise NotImplementedError
 
-    # Inputs.  Each returns what is to be done now.
+    # Inputs.  Each returns the actions to carry out now.
 
     def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
-        """One event from the caller's side."""
+        """Process one event from the caller's side."""
         raise NotImplementedError
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
-        """The leg is gone."""
+        """End the call: the leg is gone."""
         raise NotImplementedError
 
     def tick(self, now_ms: float) -> list[Action]:
-        """Call it every 20 ms or so; it may be skipped until `due_ms`."""
+        """Advance the time.  Due every 20 ms or so; may be skipped until `due_ms`."""
         raise NotImplementedError
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
-        """A command from control."""
+        """Carry out a command from control."""
         raise NotImplementedError
 
     def written(self, moment: Moment, now_ms: float) -> None:
-        """The actions before a Stamp have been written."""
+        """Record that the actions before a Stamp were written."""
 
     def from_model(self, payload: bytes, now_ms: float) -> list[Action]:  # noqa: ARG002
-        """One text frame of the model's socket."""
+        """Process one text frame of the model's socket."""
         return []
 
     def model_ready(self, now_ms: float) -> list[Action]:  # noqa: ARG002
-        """The model's socket is open."""
+        """Begin a session: the model's socket is open."""
         return []
 
     def model_lost(self, now_ms: float, reason: str) -> list[Action]:  # noqa: ARG002
-        """The model's socket is closed, or could not be opened."""
+        """Redial or close: the model's socket is closed or could not be opened."""
         return []
 
     def redial(self, now_ms: float) -> list[Action]:  # noqa: ARG002
-        """The model's socket is left behind, and nobody is to blame: open another session, with the conversation so far."""
+        """Leave the model's socket without counting a loss, and open another session with the conversation so far."""
         return []
 
     def tool_result(
@@ -79,27 +78,27 @@ class Talk:
         now_ms: float,  # noqa: ARG002
         sequel: Sequel | None = None,  # noqa: ARG002
     ) -> list[Action]:
-        """The result of a RunTool."""
+        """Process the result of a RunTool."""
         return []
 
     def message_failed(self, now_ms: float) -> list[Action]:  # noqa: ARG002
-        """What a StartMessage asked for can't be stored."""
+        """Handle that the message of a StartMessage can't be stored."""
         return []
 
 
-def answered_late(command: Command, left: Outcome) -> list[Action]:
-    """The answer to a person's command that comes when the leg was left, with that outcome.
+def answered_late(command: Command, outcome: Outcome) -> list[Action]:
+    """Return the reply to a person's command that comes after the leg was left with this outcome.
 
-    A leg that is left for the call's next step is left for whatever control has stored by then.
+    A leg that is left for the call's next step follows whatever control has stored by then.
     """
     match command:
         case Instruct(id) | Say(id) | News(id) | Inform(id) | SwitchFlow(id=id):
             return [Report(Answered(id, "over"))]
         case LeaveStream(_, id):
-            return [Report(Answered(id, "done" if isinstance(left, MoveOn) else "over"))]
+            return [Report(Answered(id, "done" if isinstance(outcome, MoveOn) else "over"))]
     return []
 
 
 def due(talks: dict[Talk, Any], now_ms: float) -> list[Talk]:
-    """Those that need a tick now.  Checks all of them on every tick, so it lives in the compiled core."""
+    """Return the cores that need a tick now.  Checks all of them on every tick, so it lives in the compiled core."""
     return [talk for talk in talks if talk.due_ms <= now_ms]

@@ -1,7 +1,7 @@
 """Keys pressed for another system's menu, as audio: a media stream carries no digits to the caller.
 
-ITU-T Q.23: each key is two tones.  Q.24 asks receivers for 40 ms of tone and 40 ms of pause; ours are longer, since codecs
-and jitter take their share.
+ITU-T Q.23: each key is two tones.  Q.24 asks receivers for 40 ms of tone and 40 ms of pause; ours are longer, as
+codecs and jitter shorten them.
 """
 
 import math
@@ -22,7 +22,7 @@ _PAIRS = {
 
 
 def dialled(digits: str) -> bytes:
-    """mu-law for `digits`: 0-9, A-D, `*`, `#`, and `w`, which waits half a second; others are left out."""
+    """Return mu-law for `digits`: 0-9, A-D, `*`, `#`, and `w`, which waits half a second; others are left out."""
     return b"".join(_key(digit) for digit in digits)
 
 

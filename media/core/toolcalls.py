@@ -1,4 +1,4 @@
-"""The model's function calls, carried out: by control, by the call itself, or not at all."""
+"""The model's tool calls: run by control, carried out by the call itself, or refused."""
 
 from typing import Final
 
@@ -15,6 +15,8 @@ MAX_NAME: Final = 64  # characters of a function's name
 
 
 class ToolCalls:
+    """The tool calls of one call."""
+
     __slots__ = (
         "_answered",
         "_answers",
@@ -30,41 +32,47 @@ class ToolCalls:
 
     def __init__(self, plan: CallPlan, session: Session, answers: Answers, discretion: Discretion) -> None:
         self.discretion = discretion
-        self.leaving: Outcome | None = None  # how a tool of the agent's has asked to end the call
-        self.successor: SwitchFlow | None = None  # who is to have the call next
+        # The outcome that a tool has requested for the call.
+        self.leaving: Outcome | None = None
+        self.successor: SwitchFlow | None = None  # the next agent of the call
         self._session, self._answers = session, answers
         self._emit: Emit = discretion.emit
         self._tools = Tools({tool.name: tool for tool in plan.tools})
         self._names: dict[str, str] = {}  # of functions, by item id
-        self._ends_by = ""  # the tool call that is to end the call, until the agent's last words were heard
-        self._answered = False  # a result came but no answer was requested, since another tool is running
+        # The tool call that is to end the call, until the agent has finished speaking.
+        self._ends_by = ""
+        # A result has come but no response was requested, since another tool is running.
+        self._answered = False
 
     @property
     def busy(self) -> bool:
-        """Whether one is running."""
+        """Whether a tool is running."""
         return self._tools.busy
 
     @property
     def awaited(self) -> bool:
-        """Whether the caller waits for one."""
+        """Whether the caller waits for a tool."""
         return self._tools.awaited
 
-    def named(self, item_id: str, name: str) -> None:
-        """Some servers name the function only in its output item."""
+    def function_named(self, item_id: str, name: str) -> None:
+        """Record the name of a function, which some servers send only with its output item."""
         self._names[item_id] = name
 
     def called(self, event: rt.FunctionArgumentsDone, now_ms: float, said_ms: float, *, cancelled: bool) -> None:
-        """The model calls a tool; `cancelled` if the caller has interrupted the response that does.  What it has said so far
-        will have been heard at `said_ms`.
+        """Carry out a tool call of the model's.
+
+        `cancelled`: the caller has interrupted its response.  What the model has said so far will have been heard at
+        `said_ms`.
         """
-        named = self._names.pop(event.item_id, "")
-        name, tools = event.name or named, self._tools
-        if tools.known(event.call_id):
+        item_name = self._names.pop(event.item_id, "")
+        name, tools = event.name or item_name, self._tools
+        if tools.seen_before(event.call_id):
             return
         refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments)
         switch = tools.tools[name].recording if name in tools.tools else None
         if switch == "pause":
-            refusal = None  # who tells a secret while the agent still asks for it is not to be recorded either
+            # A caller who tells a secret while the agent still asks for it is not to be recorded either.
+            refusal = None
         self.discretion.tool_called(event.call_id, name, now_ms)
         self._emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS])))
         if refusal is not None:
@@ -73,14 +81,14 @@ class ToolCalls:
             self.discretion.tool_finished(event.call_id)
             self._session.send(rt.function_output(event.call_id, output))
             if not cancelled:
-                self._answer_once_all_are_in()
+                self._owe_response_after_last()
             return
         if switch is not None:
             self._switch(switch, event.call_id, now_ms, said_ms)
             return
         outcome = tools.tools[name].outcome
         if outcome is not None:  # carried out by the call itself
-            self.leave_for_good()
+            self.confirm_end()
             self.leaving, self._ends_by = outcome, event.call_id
             return
         tools.run(event.call_id, name, event.response_id, now_ms)
@@ -88,7 +96,7 @@ class ToolCalls:
         self._emit(RunTool(event.call_id, name, event.arguments, off_record))
 
     def _switch(self, switch: str, call_id: str, now_ms: float, said_ms: float) -> None:
-        """Pause or resume the recording; the model goes on at once."""
+        """Pause or resume the recording; the model continues at once."""
         if switch == "pause":
             self.discretion.pause(BY_TOOL, now_ms)
         else:
@@ -96,15 +104,15 @@ class ToolCalls:
         self._emit(Report(ToolFinished(call_id, NOTHING_JSON, "ok")))
         self.discretion.tool_finished(call_id)
         self._session.send(rt.function_output(call_id, NOTHING_JSON))
-        self._answer_once_all_are_in()
+        self._owe_response_after_last()
 
     def result(
         self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
     ) -> bool:
-        """A tool's result; ignored, and False, if that tool is not running.
+        """Process a tool's result; return False, and ignore it, if that tool is not running.
 
-        After a switch or an outcome the agent's part is over, even if the caller has spoken since: whatever the tool
-        arranged is on its way.  After keys were pressed the agent listens: no answer is owed.
+        A switch or an outcome ends the agent's part, even if the caller has spoken since: what the tool arranged is
+        already happening.  After keys were pressed the agent listens: no response is owed.
         """
         finished = self._tools.finish(call_id)
         if finished is None:
@@ -124,32 +132,33 @@ class ToolCalls:
         else:
             self._session.send(rt.function_output(call_id, output_json))
         if sequel is None and (audience is not Audience.MODEL or self._answered):
-            self._answer_once_all_are_in()
+            self._owe_response_after_last()
         return True
 
-    def _answer_once_all_are_in(self) -> None:
+    def _owe_response_after_last(self) -> None:
+        """Owe a response once the caller waits for no other tool."""
         self._answered = self._tools.awaited
         if not self._answered:
-            self._answers.owe()
+            self._answers.owe_response()
 
     def watch(self, now_ms: float) -> None:
-        """Fail the tools whose time is up, so that the model hears that there is no result; and end what has paused too long."""
+        """Fail the tools that have timed out, so that the model knows, and end a pause that is too long."""
         self.discretion.watch(now_ms)
-        for call_id in self._tools.late(now_ms):
+        for call_id in self._tools.timed_out(now_ms):
             self.result(call_id, error_json(TIMED_OUT), "failed", now_ms)
 
     @property
     def revocable(self) -> bool:
-        """Whether the end that the agent has asked for can still be dropped."""
+        """Whether the end that the agent has asked for can still be revoked."""
         return bool(self._ends_by)
 
-    def leave_for_good(self) -> None:
-        """The agent's last words were heard, or nobody is left who could be told otherwise."""
+    def confirm_end(self) -> None:
+        """Make the agent's end of the call final: its last words were heard, or its session is gone."""
         if self._ends_by:
             self._finish_ending("{}", "ok")
 
-    def floor_taken(self) -> None:
-        """The caller took the floor from the agent's last words: the call goes on, and the model is told."""
+    def revoke_end(self) -> None:
+        """Revoke the agent's end of the call, as the caller interrupted its last words, and tell the model."""
         if self._ends_by:
             self._session.send(rt.function_output(self._ends_by, error_json(GOES_ON)))
             self._finish_ending(error_json(GOES_ON), "failed")
@@ -161,21 +170,21 @@ class ToolCalls:
         self._ends_by = ""
 
     def interrupted(self, response_id: str) -> None:
-        """The caller took the floor from this response."""
+        """Record that the caller interrupted this response."""
         self._tools.interrupted(response_id)
 
-    def become(self, plan: CallPlan) -> None:
-        """Another agent's tools from now on; those that are running run on."""
+    def follow(self, plan: CallPlan) -> None:
+        """Offer another agent's tools from now on; running ones continue."""
         self._tools.tools = {tool.name: tool for tool in plan.tools}
-        self.discretion.become(plan.pauses)
+        self.discretion.follow(plan.pauses)
 
     def session_lost(self) -> None:
-        self.leave_for_good()
+        self.confirm_end()
         self._tools.session_lost()
 
     def end(self) -> None:
-        """The call is over, whatever is running."""
-        self.leave_for_good()
+        """End the call, and with it the running tools."""
+        self.confirm_end()
         for call_id in self._tools.running():
             self._tools.finish(call_id)
             self._emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed")))

@@ -1,7 +1,7 @@
 """The agent's tools: which exist, which are running, and their time limits.
 
-The model calls one; control runs it and may answer late, out of order, twice or never.  Every tool call of the model's
-ends exactly once, and any answer after that is ignored.
+The model calls a tool; control runs it and may reply late, out of order, twice or never.  Each tool call gets
+exactly one result; further replies are ignored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ import msgspec
 from media.core.types import Tool
 
 MAX_RUNNING: Final = 16  # at once, in one call
-MAX_KNOWN: Final = 256  # ids that are remembered, so that none is run twice
+#: Ids that are remembered, so that no tool call is run twice.
+MAX_KNOWN: Final = 256
 MAX_ARGUMENTS: Final = 32_768  # characters
 
 UNKNOWN_TOOL = "There is no tool of this name."
@@ -30,16 +31,18 @@ CALL_ENDED = "The call ended before the tool answered."
 
 
 def error_json(sentence: str) -> str:
-    """The output that the model gets for a tool without a result."""
+    """Return the output that the model gets for a tool without a result."""
     return msgspec.json.encode({"error": sentence}).decode()
 
 
 class Audience(Enum):
-    """Who a tool's result is for."""
+    """The recipient of a tool's result."""
 
-    CALLER = auto()  # the caller is waiting for an answer
-    MODEL = auto()  # the caller has interrupted; the model still needs the result for a complete conversation
-    NEXT_SESSION = auto()  # the session that called it is gone: its successor gets the result as text
+    CALLER = auto()  # the caller is waiting for a response
+    # The caller has interrupted; the model still needs the result for a complete conversation.
+    MODEL = auto()
+    # The session that called it is gone: its successor gets the result as text.
+    NEXT_SESSION = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,14 @@ class _Running:
 
 @dataclass(slots=True)
 class Tools:
+    """The tools of one call's agent, and those that are running."""
+
     tools: Mapping[str, Tool]
     _running: dict[str, _Running] = field(default_factory=dict)
-    _known: dict[str, None] = field(default_factory=dict)  # in the order in which they were called
+    _known: dict[str, None] = field(default_factory=dict)  # in the order of the calls
 
-    def known(self, call_id: str) -> bool:
-        """Whether the model has used this call id before; marks it as used."""
+    def seen_before(self, call_id: str) -> bool:
+        """Return whether the model has used this call id before; remember it."""
         if call_id in self._known:
             return True
         self._known[call_id] = None
@@ -66,7 +71,7 @@ class Tools:
         return False
 
     def refusal(self, name: str, arguments_json: str) -> str | None:
-        """Why this tool call is refused; None if it is not."""
+        """Return why this tool call is refused; None if it is not."""
         if name not in self.tools:
             return UNKNOWN_TOOL
         if len(arguments_json) > MAX_ARGUMENTS:
@@ -78,25 +83,25 @@ class Tools:
         self._running[call_id] = _Running(tool, response_id, now_ms + tool.timeout_ms)
 
     def finish(self, call_id: str) -> tuple[str, Audience] | None:
-        """The tool has ended: its name and the audience of its result.  None if it is not running."""
+        """End a running tool; return its name and the audience of its result, or None if it is not running."""
         running = self._running.pop(call_id, None)
         return None if running is None else (running.tool.name, running.audience)
 
-    def late(self, now_ms: float) -> Sequence[str]:
-        """Those whose time is up."""
+    def timed_out(self, now_ms: float) -> Sequence[str]:
+        """Return the ids of the tools that have timed out."""
         if not self._running:  # runs on every tick
             return ()
         return [call_id for call_id, running in self._running.items() if now_ms >= running.deadline_ms]
 
     def interrupted(self, response_id: str) -> None:
-        """The caller took the floor from this response, and no longer waits for the tools that it called."""
+        """Record that the caller interrupted this response, and so does not wait for the tools that it called."""
         for call_id, running in self._running.items():
             if running.response_id == response_id and running.audience is Audience.CALLER:
-                self._running[call_id] = _retold(running, Audience.MODEL)
+                self._running[call_id] = _for_audience(running, Audience.MODEL)
 
     def session_lost(self) -> None:
         for call_id, running in self._running.items():
-            self._running[call_id] = _retold(running, Audience.NEXT_SESSION)
+            self._running[call_id] = _for_audience(running, Audience.NEXT_SESSION)
 
     def running(self) -> list[str]:
         return list(self._running)
@@ -107,12 +112,13 @@ class Tools:
 
     @property
     def awaited(self) -> bool:
-        """Whether the caller waits for one."""
-        for running in self._running.values():  # noqa: SIM110 - runs on every tick; a generator is a third of the cost
+        """Whether the caller waits for a tool."""
+        # A generator would be a third of the cost, on every tick.
+        for running in self._running.values():  # noqa: SIM110
             if running.audience is not Audience.MODEL:
                 return True
         return False
 
 
-def _retold(running: _Running, audience: Audience) -> _Running:
+def _for_audience(running: _Running, audience: Audience) -> _Running:
     return _Running(running.tool, running.response_id, running.deadline_ms, audience)

@@ -1,8 +1,8 @@
-"""Transcript deltas become turns, in the order of speech.
+"""Turns, made of transcript deltas, in the order of speech.
 
-A caller's text may arrive after the answer to it, or never: a turn waits for it up to a deadline, and the turns after
-it wait too, so that `seq` is final when a turn is reported.  What a person told the agent, and what the caller entered on
-the keypad, has its place among the turns, and is none.
+A caller's text may arrive after the response to it, or never: a turn waits for it up to a deadline, and the turns
+after it wait too, so that `seq` is final when a turn is reported.  A person's hint to the agent, and the caller's
+keypad input, have their place among the turns without being turns.
 """
 
 from bisect import insort
@@ -14,12 +14,12 @@ from typing import Final, Literal
 from media.core.types import Author, Role, TurnEnded
 
 _NEVER: Final = float("inf")
-#: How much of a long call a new session is given: turns, and characters of each.
-TOLD_TURNS, TOLD_CHARS = 100, 2_000
-#: And of a note, which may hold what a tool returned.
-TOLD_NOTE_CHARS: Final = 40_000
+#: Most of a long call that a new session is sent: turns, and characters of each.
+HISTORY_TURNS, HISTORY_CHARS = 100, 2_000
+#: Characters of a note, which may hold a tool's result.
+HISTORY_NOTE_CHARS: Final = 40_000
 #: A turn that is detected again may seem to begin this much later than the first time.
-FOUND_AGAIN_MS: Final = 1_500
+REDETECTED_MS: Final = 1_500
 
 
 @dataclass(slots=True)
@@ -27,7 +27,8 @@ class Transcript:
     """An item's text, each piece anchored to the amount of audio that had come before it."""
 
     text: str = ""
-    _anchors: list[tuple[int, int]] = field(default_factory=list)  # (bytes of audio, characters of text), both before
+    # Bytes of audio and characters of text, both before a piece.
+    _anchors: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, delta: str, generated: int) -> None:
         if not self._anchors or self._anchors[-1][0] != generated:
@@ -35,11 +36,11 @@ class Transcript:
         self.text += delta
 
     def final(self, text: str) -> None:
-        """The whole text, in case a delta was missed."""
+        """Replace the text by the whole text, in case a delta was missed."""
         self.text = text or self.text
 
     def heard(self, heard: int, generated: int) -> str:
-        """The text up to the word boundary at or before `heard` of `generated` bytes; accurate to about a word."""
+        """Return the text up to the word boundary at or before `heard` of `generated` bytes; accurate to about a word."""
         if heard >= generated:
             return self.text
         start, done, end, upto = 0, 0, generated, len(self.text)
@@ -54,7 +55,7 @@ class Transcript:
 
 
 def up_to_word(text: str, position: int) -> str:
-    """`text` up to the last word boundary at or before `position`."""
+    """Return `text` up to the last word boundary at or before `position`."""
     if position >= len(text) or text[position : position + 1].isspace():
         return text[:position].rstrip()
     cut = max(text.rfind(space, 0, position) for space in " \n\t")
@@ -63,6 +64,8 @@ def up_to_word(text: str, position: int) -> str:
 
 @dataclass(slots=True, order=True)
 class _Turn:
+    """A turn or a note, from its beginning until its report."""
+
     start_ms: int
     role: Author | Literal["keys"] = field(compare=False)
     id: str = field(compare=False)
@@ -71,35 +74,36 @@ class _Turn:
     heard_text: str = field(compare=False, default="")
     interrupted: bool = field(compare=False, default=False)
     done: bool = field(compare=False, default=False)
-    orphaned: bool = field(compare=False, default=False)  # its session is gone, and never transcribed it
+    # Its session is gone, and never transcribed it.
+    orphaned: bool = field(compare=False, default=False)
     deadline_ms: float = field(compare=False, default=_NEVER)  # on the local clock
 
     @property
     def heard(self) -> str:
-        """Of the caller, all of it."""
+        """The words that were heard: of the caller, all of them."""
         return self.heard_text if self.role == "agent" else self.text
 
     @property
     def author(self) -> Author:
-        """Whose words they are for the model: what was pressed is the caller's."""
+        """The author for the model: keypad input is the caller's."""
         return "caller" if self.role == "keys" else self.role
 
     @property
     def speaker(self) -> Role | None:
-        """Who said it; None: it is a note."""
+        """The speaker; None for a note."""
         if self.role == "agent":
             return "agent"
         return "caller" if self.role == "caller" else None
 
 
 class Turns:
-    """`so_far` is what was said in earlier streams of the call."""
+    """The turns of one call; `so_far` is what was said in its earlier streams."""
 
     __slots__ = ("_deadline_ms", "_reported_ms", "_seq", "_spoken", "_waiting")
 
     def __init__(self, deadline_ms: int = 4_000, so_far: Sequence[tuple[Author, str]] = ()) -> None:
         self._deadline_ms = deadline_ms
-        self._spoken: deque[tuple[Author, str]] = deque(so_far, maxlen=TOLD_TURNS)
+        self._spoken: deque[tuple[Author, str]] = deque(so_far, maxlen=HISTORY_TURNS)
         self._waiting: list[_Turn] = []
         self._seq = 0
         self._reported_ms = 0  # where the last reported turn began
@@ -107,8 +111,8 @@ class Turns:
     def caller_began(self, id: str, start_ms: int, now_ms: float) -> None:
         if self._find(id) is not None:
             return
-        found = start_ms - FOUND_AGAIN_MS
-        self._waiting = [turn for turn in self._waiting if not turn.orphaned or turn.start_ms < found]
+        redetected_ms = start_ms - REDETECTED_MS
+        self._waiting = [turn for turn in self._waiting if not turn.orphaned or turn.start_ms < redetected_ms]
         for turn in self._waiting:
             if turn.role == "caller" and turn.deadline_ms == _NEVER:
                 turn.end_ms, turn.deadline_ms = max(turn.start_ms, start_ms), now_ms + self._deadline_ms
@@ -119,12 +123,12 @@ class Turns:
             turn.end_ms, turn.deadline_ms = max(turn.end_ms, end_ms), now_ms + self._deadline_ms
 
     def caller_words(self, id: str, delta: str) -> None:
-        """A piece of the transcript, which stands if the rest never comes."""
-        if (turn := self._find(id)) is not None and not turn.done and len(turn.text) < TOLD_CHARS:
+        """Add a piece of the transcript, which stands if the rest never comes."""
+        if (turn := self._find(id)) is not None and not turn.done and len(turn.text) < HISTORY_CHARS:
             turn.text += delta
 
     def caller_text(self, id: str, text: str) -> None:
-        """The transcript, final; empty if there is none."""
+        """Set the final transcript; empty if there is none."""
         if (turn := self._find(id)) is not None:
             turn.text = text.strip()
             turn.done = True
@@ -137,28 +141,28 @@ class Turns:
             turn.text, turn.heard_text = text.strip(), heard_text.strip()
             turn.end_ms, turn.interrupted, turn.done = max(turn.start_ms, end_ms), interrupted, True
 
-    def noted(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
-        """Something that was not said but that the agent knows: a person's hint, or keys."""
+    def note(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
+        """Add a note: what was not said but the agent knows, a person's hint or keypad input."""
         insort(self._waiting, _Turn(at_ms, "keys" if author == "caller" else "system", id, text=text, done=True))
 
-    def forget(self, id: str) -> None:
-        """It was taken back before it was reported."""
+    def remove(self, id: str) -> None:
+        """Remove a turn that counts as unsaid, before it is reported."""
         self._waiting = [turn for turn in self._waiting if turn.id != id]
 
     def orphan(self) -> None:
-        """The session is gone: caller turns without a transcript wait for the next session to detect them again."""
+        """Keep the caller's turns without a transcript for the next session to detect again: their session is gone."""
         for turn in self._waiting:
             if turn.role == "caller" and not turn.done:
                 turn.orphaned, turn.deadline_ms = True, _NEVER
 
     def adopt(self, now_ms: float) -> None:
-        """A new session is open: it detects them in time, or they are reported without a transcript."""
+        """Start the new session's time limit to detect orphaned turns; then they are reported without a transcript."""
         for turn in self._waiting:
             if turn.orphaned:
                 turn.deadline_ms = now_ms + self._deadline_ms
 
     def ready(self, now_ms: float, before_ms: float = _NEVER) -> list[tuple[str, TurnEnded]]:
-        """Turns that are final and began no later than `before_ms`, with their item ids, in the order of speech."""
+        """Return the final turns that began no later than `before_ms`, with their item ids, in the order of speech."""
         ended: list[tuple[str, TurnEnded]] = []
         while self._waiting and (self._waiting[0].done or now_ms >= self._waiting[0].deadline_ms):
             if self._waiting[0].start_ms > before_ms:
@@ -166,18 +170,19 @@ class Turns:
             self._report(self._waiting.pop(0), ended)
         return ended
 
-    def waits(self, id: str) -> bool:
-        """Whether this turn has begun and is not reported yet."""
+    def is_pending(self, id: str) -> bool:
+        """Return whether this turn has begun and is not reported yet."""
         return self._find(id) is not None
 
     def start_ms(self, id: str) -> int | None:
-        """When a turn began that is not reported yet, as its report will say."""
+        """Return when a turn began, as its report will say; None if it is unknown or reported already."""
         turn = self._find(id)
         return None if turn is None else max(turn.start_ms, self._reported_ms)
 
     def under_way(self, heard: Mapping[str, tuple[str, str, int]]) -> tuple[TurnEnded, ...]:
-        """Turns that are not final, as they stand; `heard` maps an item to its text, the part that was heard, and when that
-        ended.
+        """Return the turns that are not final, as they stand.
+
+        `heard` maps an item to its text, the part that was heard, and when that ended.
         """
         turns: list[TurnEnded] = []
         seq = self._seq
@@ -192,15 +197,15 @@ class Turns:
         return tuple(turns)
 
     def so_far(self) -> list[tuple[Author, str]]:
-        """What a new session must know: what was said, including turns that are not reported yet, and the notes."""
+        """Return what a new session must know: what was said, including turns that are not reported yet, and the notes."""
         waiting = [(turn.author, turn.heard) for turn in self._waiting if turn.done and turn.heard]
         return [
-            (author, text[:TOLD_NOTE_CHARS] if author == "system" else text[-TOLD_CHARS:])  # where it stands now
+            (author, text[:HISTORY_NOTE_CHARS] if author == "system" else text[-HISTORY_CHARS:])  # the latest of it
             for author, text in (*self._spoken, *waiting)
         ]
 
     def flush(self) -> list[tuple[str, TurnEnded]]:
-        """All turns that are left, at the end of the call."""
+        """Return all turns that are left, at the end of the call."""
         ended: list[tuple[str, TurnEnded]] = []
         for turn in self._waiting:
             self._report(turn, ended)
@@ -213,7 +218,7 @@ class Turns:
             self._spoken.append((turn.author, turn.text))
             return
         self._seq += 1
-        # A turn that is corrected or found late never goes before those that are reported already.
+        # A turn that is corrected or detected late never precedes those that are reported already.
         start_ms = self._reported_ms = max(turn.start_ms, self._reported_ms)
         end_ms = max(start_ms, turn.end_ms)
         if turn.heard:

@@ -1,7 +1,7 @@
 """What goes into a conversation (the plan, commands) and what comes out (actions, events).
 
-Times named `_ms` are milliseconds: `now_ms` on the process's monotonic clock, `at_ms`, `start_ms` and `end_ms` on the
-call's clock, which is the carrier's `media.timestamp` (0 at the start of the stream).  Audio is headerless G.711
+Times named `_ms` are milliseconds: `now_ms` on the process's monotonic clock, `at_ms`, `start_ms` and `end_ms` on
+the call's clock, which is the carrier's `media.timestamp` (0 at the start of the stream).  Audio is headerless G.711
 mu-law, 8 kHz, 8 bytes per ms.  Field names ending in `_json` hold JSON text.
 """
 
@@ -16,30 +16,30 @@ from media.core.leg import Leave, Outcome, ToLeg
 
 Eagerness = Literal["low", "medium", "high", "auto"]
 Role = Literal["caller", "agent"]
-Author = Role | Literal["system"]  # of what the model knows: also what happened to the call besides
+Author = Role | Literal["system"]  # system: what happened to the call
 ToolStatus = Literal["ok", "failed"]
 
 
 class ClipKind(StrEnum):
-    """The fixed sentences that a conversation plays by itself."""
+    """The prompts that a conversation plays by itself."""
 
     ANNOUNCEMENT = "announcement"  # this call is recorded
     GREETING = "greeting"
-    RESUMED = "resumed"  # instead of the greeting, when a call continues after its stream was lost
-    HOLD = "hold"  # the model is away, or an answer is very slow
-    FILLER = "filler"  # an answer is slow to come
+    RESUMED = "resumed"  # the greeting after a lost stream
+    HOLD = "hold"  # the model is unavailable or very slow
+    FILLER = "filler"  # a response is slow to come
     IDLE = "idle"  # are you still there
-    LIMIT = "limit"  # the call will end soon, since it has lasted too long
+    LIMIT = "limit"  # the longest call ends soon
     GOODBYE = "goodbye"
-    APOLOGY = "apology"  # the model cannot be reached
-    DICTATED = "dictated"  # not fixed: a person who follows the call wants it said
-    MACHINE = "machine"  # left with a machine that has answered our call
-    TONES = "tones"  # keys for another system's menu; not one of a flow's sentences
+    APOLOGY = "apology"  # no model can be reached
+    DICTATED = "dictated"  # a person's text, not a fixed prompt
+    MACHINE = "machine"  # a message for an answering machine
+    TONES = "tones"  # keys for another system's menu
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A fixed sentence; `audio` is None if it has not been rendered yet."""
+    """A prompt; `audio` is None if it has not been rendered yet."""
 
     text: str
     audio: bytes | None = None
@@ -54,21 +54,21 @@ class PauseRules:
     tools: frozenset[str] = frozenset()
     longest_ms: int = 120_000
     keys_ms: int = 5_000  # after the last key
-    tone_ms: int = 500  # of audio before a key is reported: its tone
+    tone_ms: int = 500  # audio before a key's report: its tone
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """What the agent may do.  ValueError unless `parameters_json` is an object and there is a timeout, an outcome or a
-    switch of the recording.
-    """
+    """A tool of the agent's.  ValueError if its parameters are no object, or it has no timeout, outcome or switch."""
 
     name: str
     description: str
     parameters_json: str  # a JSON Schema of an object
-    timeout_ms: int = 0  # how long the call waits for the result
-    outcome: Outcome | None = None  # if set, it is not run: the call ends so, once the agent's last words were heard
-    recording: Literal["pause", "resume"] | None = None  # if set, it is not run: the recording pauses or resumes
+    timeout_ms: int = 0  # for the result
+    # If set, the tool is not run: the call ends with this outcome after the agent has finished speaking.
+    outcome: Outcome | None = None
+    # If set, the tool is not run: the recording pauses or resumes.
+    recording: Literal["pause", "resume"] | None = None
 
     def __post_init__(self) -> None:
         msgspec.json.decode(self.parameters_json, type=dict[str, Any])
@@ -83,57 +83,58 @@ class CallPlan:
     ValueError if two tools have the same name.
     """
 
-    instructions: str  # without who calls
+    instructions: str  # without the caller's context
     voice: str
     model: str
     transcription_model: str
-    caller_context: str = ""  # the last part of the instructions: who calls
+    caller_context: str = ""  # appended to the instructions
     language: str | None = None
     clips: Mapping[ClipKind, Clip] = field(default_factory=dict)
-    fillers: tuple[Clip, ...] = ()  # rendered ones, played in turn
+    fillers: tuple[Clip, ...] = ()  # rendered, played in turn
     tools: tuple[Tool, ...] = ()
     recording: bool = False
     pauses: PauseRules = field(default_factory=PauseRules)
-    recording_paused: bool = False  # the call's last stream was lost in a pause
+    recording_paused: bool = False  # the last stream ended in a pause
     announce_recording: bool = False
     interruptible: bool = True
     protect_announcement: bool = True
     cut_after_ms: int = 350
     resume_after_ms: int = 200
-    false_hear_ms: int = 1_000  # how long an answer waits for a caller whom our detector hears and the model does not
-    open_turn_ms: int = 9_000  # and for a turn that the model does not end, though our detector hears nobody
-    unaware_ms: int = 250  # a caller who speaks so soon after an answer has begun did not hear it begin
+    false_hear_ms: int = 1_000  # most wait for our detector alone
+    open_turn_ms: int = 9_000  # most wait for an open turn alone
+    unaware_ms: int = 250  # until a caller notices the agent
     eagerness: Eagerness = "high"
     max_call_ms: int = 1_800_000
-    idle_after_ms: int = 12_000  # silence before each idle prompt, and before the close after the last one
+    idle_after_ms: int = 12_000  # silence before each prompt or close
     idle_prompts: int = 2
-    idle_gaps_ms: tuple[
-        int, ...
-    ] = ()  # before each prompt, and then the close, where that differs from `idle_after_ms`
-    idle_clips: tuple[Clip, ...] = ()  # each prompt, where they differ from the clip
-    limit_warning_ms: int = 0  # so long before the longest call ends, the clip for that is played; 0: never
-    filler_after_ms: int = 750  # silence before an answer, after which a filler is played
-    close_deadline_ms: int = 15_000  # a spoken close that takes longer is cut by the hang-up
-    mailbox_ms: int = 180_000  # the same for a message that is left with a machine
-    opens: bool = False  # the agent has called: it speaks first, also without a greeting
-    transcript_deadline_ms: int = 4_000  # how long a caller's turn waits for its text
+    # Before each prompt, and then the close, where that differs from `idle_after_ms`.
+    idle_gaps_ms: tuple[int, ...] = ()
+    idle_clips: tuple[Clip, ...] = ()  # the prompts, where they differ
+    limit_warning_ms: int = 0  # before the longest call ends; 0: never
+    filler_after_ms: int = 750  # silence before a filler is played
+    close_deadline_ms: int = 15_000  # most time for a spoken close
+    mailbox_ms: int = 180_000  # the same for a message to a machine
+    opens: bool = False  # our call: the agent speaks first
+    transcript_deadline_ms: int = 4_000  # how long a turn waits for its text
     digits_pause_ms: int = 1_500
     lead_low_ms: int = 200
-    message_ms: int = 107  # not a multiple of a frame: the ledger learns from where in a frame a message ends
-    quiet_append_ms: int = 100  # caller audio without a voice, while no turn is open, is sent in pieces this long
+    # Not a multiple of a frame: the ledger learns from where in a frame a message ends.
+    message_ms: int = 107
+    # Caller audio without a voice, while no turn is open, is sent in pieces of this length.
+    quiet_append_ms: int = 100
     one_way_guess_ms: int = 40  # until the first mark has come back
-    session_ms: int = 3_000  # how long the server may take to begin a session on an open socket
-    answer_ms: int = 6_000  # a response without any event for so long is lost, and its session with it
-    hold_after_ms: int = (
-        2_000  # silence before a waiting caller hears the hold phrase; twice as long before the next one
-    )
-    retry_ms: int = 100  # before the model is dialled again; doubles with each failure
-    patience_ms: int = 8_000  # how long the call goes on without a model
+    session_ms: int = 3_000  # for the server to begin a session
+    answer_ms: int = 6_000  # most time between a response's events
+    # Silence before a waiting caller hears the hold message; twice as long before the next one.
+    hold_after_ms: int = 2_000
+    retry_ms: int = 100  # first back-off; doubles per failure
+    patience_ms: int = 8_000  # longest time without a model
     losses_per_minute: int = 4  # sessions lost; one more ends the call
     losses_per_call: int = 12
-    catch_up_ms: int = 2_000  # how long a new session may take to detect a turn that the last one missed
+    catch_up_ms: int = 2_000  # for a new session to find missed turns
     under_way_ms: int = 500  # between reports of unfinished turns
-    so_far: tuple[tuple[Author, str], ...] = ()  # what was heard in the call's earlier streams, oldest first; and hints
+    # What was heard in the call's earlier streams, oldest first; and hints.
+    so_far: tuple[tuple[Author, str], ...] = ()
 
     def __post_init__(self) -> None:
         if len({tool.name for tool in self.tools}) < len(self.tools):
@@ -144,22 +145,21 @@ class CallPlan:
 class MailboxPlan:
     """Everything a mailbox must know before its first frame."""
 
-    openings: tuple[Clip, ...] = ()  # before the beep; rendered ones, as all of its clips are
+    openings: tuple[Clip, ...] = ()  # rendered, played before the beep
     thanks: Clip | None = None
     goodbye: Clip | None = None  # to a caller who said nothing
     apology: Clip | None = None
     silence_ms: int = 6_000  # after which a message is over
     longest_ms: int = 180_000
-    least_ms: int = 400  # less of a voice than this is no message
-    proof_ms: int = 1_000  # how long the beep's mark may take to come back
+    least_ms: int = 400  # less voice than this is no message
+    proof_ms: int = 1_000  # for the beep's mark to come back
     close_deadline_ms: int = 15_000
     lead_low_ms: int = 200
     message_ms: int = 107
     one_way_guess_ms: int = 40
 
 
-# Actions: what the shell has to do, in this order.  Those that come with every frame are msgspec structs, which take a
-# third of the time of a frozen dataclass.
+# Actions, for the shell to carry out in order.  Frequent ones are msgspec structs: a third of a frozen dataclass's time.
 
 
 @final
@@ -178,24 +178,24 @@ class DialModel:
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Run a tool; then call `tool_result`.  A ToolFinished with the same id means that the result is not needed."""
+    """Run a tool; then call `tool_result`.  A ToolFinished with the same id means that the result is no longer needed."""
 
     call_id: str  # the model's, of this function call
     name: str
     arguments_json: str
-    off_record: bool = False  # while recording is paused, or for a tool that may not be recorded
+    off_record: bool = False  # its contents are not recorded
 
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
-    """The announcement was heard (or none is due): it, and what follows, may be stored."""
+    """Store the announcement, if there was one, and what follows."""
 
     announced: "tuple[RecordAgent, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StartMessage:
-    """The caller's audio from `at_ms` on is a message; then call `message_failed` if it can't be stored."""
+    """Store the caller's audio from `at_ms` on as a message; call `message_failed` if that fails."""
 
     at_ms: int
 
@@ -216,17 +216,17 @@ class RecordAgent(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Unrecord:
-    """What was recorded from `from_ms` on becomes silence, as far as it is not on disk yet: at least the last two seconds."""
+    """Silence what was recorded from `from_ms` on, as far as it is not on disk yet: at least the last two seconds."""
 
     from_ms: int
 
 
 class Moment(Enum):
-    """Something whose instant counts when it is written, not when it is decided."""
+    """An event that is timed when it is written, not when it is decided."""
 
-    CLEARED = auto()  # the caller spoke over the agent, which was stopped
-    ASKED = auto()  # the model was asked for an answer
-    ANSWERED = auto()  # the first audio of an answer was sent
+    CLEARED = auto()  # a barge-in silenced the agent
+    ASKED = auto()  # a response was requested
+    ANSWERED = auto()  # a response's first audio was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,28 +298,27 @@ class TurnEnded:
 class UnderWay:
     """The turns that are not final: their ends, texts and even numbers may still change.
 
-    Reported every `under_way_ms`, if anything changed; replaces the report before it.
+    Reported every `under_way_ms` if anything changed; replaces the previous report.
     """
 
     turns: tuple[TurnEnded, ...]
 
 
-#: Why a sound was taken for a voice: the detector was sure of it; it was not, and the pitch moved, or there was breath before it; a
+#: The evidence for an onset: the detector was sure of a voice; it was not, and the pitch moved, or there was breath before it; a
 #: hiss; or webrtcvad alone, where the detector is turned off.
 Onset = Literal["voice", "pitch", "breath", "hiss", "webrtcvad"]
-#: Why an overlap ended as it did: the caller spoke for long enough, fell silent before, it was the agent's own echo, the caller sent no
-#: audio any more, or the call ended.
+#: The reason for an overlap's verdict: the caller spoke for long enough, fell silent before, it was the agent's own echo, no more audio
+#: came from the caller, or the call ended.
 Reason = Literal["kept_speaking", "fell_silent", "echo", "no_audio", "call_ended"]
 
 
 @dataclass(frozen=True, slots=True)
 class BargedIn:
-    """The caller spoke over the agent.
+    """The caller spoke over the agent.  Reported after the turn spoken over, `turn_seq`; None if none of it was heard.
 
     `clear_reaction_ms` counts from when the first voiced frame can have arrived, by the carrier's clock, until the
-    `clear` was written: it includes the time that frames lay unread while we were late.  Reported after the turn that
-    was spoken over, which `turn_seq` names; None if nothing of it was heard.  `decided_ms` is when the verdict was reached, on
-    the clock of `at_ms`, and `spoken_ms` the caller's voice that it counted.
+    `clear` was written: it includes the time that frames lay unread while we were late.  `decided_ms` is when the
+    verdict was reached, on the clock of `at_ms`, and `spoken_ms` the caller's voice that it counted.
     """
 
     at_ms: int
@@ -336,7 +335,7 @@ class BargedIn:
 
 @dataclass(frozen=True, slots=True)
 class RefusedOnset:
-    """A sound like a voice over the agent that did not stop it: the echo gate took it for the agent's own, first and last at these times."""
+    """A sound like a voice that the echo gate took for the agent's own; its first and last onset were at these times."""
 
     at_ms: int
     until_ms: int
@@ -345,14 +344,14 @@ class RefusedOnset:
 
 @dataclass(frozen=True, slots=True)
 class OnsetsRefused:
-    """How many there were beside those that were told one by one."""
+    """The number of refused onsets beyond those reported one by one."""
 
     more: int
 
 
 @dataclass(frozen=True, slots=True)
 class ModelUsed:
-    """What one response, or the transcription of a turn of the caller's, used: tokens, new and from the cache, or time."""
+    """The usage of one response, or of one transcription of a caller's turn: tokens, new and cached, or time."""
 
     model: str
     audio_in: int = 0
@@ -371,13 +370,13 @@ class ModelUsed:
 
 @dataclass(frozen=True, slots=True)
 class LatencyMeasured:
-    """One answer, at the caller's edge; the parts do not add up, since the network's share is in `total_ms` alone.
+    """One response, at the caller's edge; the parts do not add up, since the network's share is in `total_ms` alone.
 
-    total_ms        caller's last voiced frame -> first frame of the answer heard
+    total_ms        caller's last voiced frame -> first frame of the response heard
     first_sound_ms  the same, to the first agent audio of any kind (a filler counts)
     model_ms        last voiced frame sent -> turn detected, plus response.create written -> first audio delta received
     ours_ms         last voiced frame received -> sent to the model, plus turn detected -> response.create written, plus
-                    first delta received -> first media written; the rest of a filler that the answer waits for is in
+                    first delta received -> first media written; the wait for the rest of a filler is in
                     `total_ms` alone
     """
 
@@ -412,7 +411,7 @@ class AnnouncementPlayed:
 
 @dataclass(frozen=True, slots=True)
 class MessageTaken:
-    """The message that a StartMessage began is over; not `kept`: nothing was said."""
+    """The message that a StartMessage began is complete; it is not `kept` if nothing was said."""
 
     kept: bool
 
@@ -440,7 +439,7 @@ class ModelLost:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What became of a command: it was carried out, the call is over, or there is no room for more of it."""
+    """The reply to a command: done, too late because the call is over, or refused because there are too many."""
 
     id: str
     outcome: Literal["done", "over", "full"]
@@ -448,7 +447,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Intervened:
-    """A person told the agent something, or had it say something; or it learned what became of what waited for one."""
+    """A person instructed the agent or dictated a text, or the agent was told the result of a person's decision."""
 
     id: str
     kind: Literal["instruct", "say", "news"]
@@ -459,7 +458,7 @@ class Intervened:
 
 @dataclass(frozen=True, slots=True)
 class FlowSwitched:
-    """Another flow's agent has the call from now on."""
+    """Another flow's agent has taken over the call."""
 
     flow_id: str
     flow_version: int

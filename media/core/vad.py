@@ -1,8 +1,8 @@
-"""When the caller speaks: level over an adaptive noise floor, and webrtcvad, which takes 2 us for each frame.
+"""Voice activity: level over an adaptive noise floor, and webrtcvad, which takes 2 us for each frame.
 
-By itself webrtcvad takes white noise, DTMF and ringback for speech.  That is good enough while the agent is silent: at worst it waits
-a little, or sends audio to the model sooner.  Over the agent it would stop it, so there `hearing` judges instead, with a better detector,
-if there is one.
+By itself webrtcvad takes white noise, DTMF and ringback for speech.  That is good enough while the agent is silent:
+at worst the agent waits a little, or audio is sent to the model sooner.  Over the agent it would silence the agent,
+so there `hearing` judges instead, with a better detector, if there is one.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ from media.core.types import Onset
 
 OVER_FLOOR_DB: Final = 9.0
 HANGOVER_MS: Final = 200
-#: What an onset of its own implies: three voiced frames of the last four.
+#: Voice before an onset of webrtcvad's: three voiced frames of the last four.
 FIRST_STAGE_MS: Final = 60
 
 
@@ -40,7 +40,8 @@ class Vad:
         self.level_db = SILENT_DB  # of the newest frame
         self.loud_frames = 0  # in a row, over the noise floor
         self.history = Backlog()  # the newest frames
-        self.recent = 0  # whether each of the last four frames may have been a voice, one bit each, the newest lowest
+        # Whether each of the last four frames may have been a voice, one bit each, the newest lowest.
+        self.recent = 0
         self._floor_db = -60.0
         self._quiet_ms = 0
         self._hearing = None if confirm is None else Hearing(confirm, self.history)
@@ -48,11 +49,11 @@ class Vad:
 
     @property
     def why(self) -> Onset:
-        """Why the last onset over the agent was one."""
+        """The evidence for the last onset over the agent."""
         return "webrtcvad" if self._hearing is None else self._hearing.why
 
     def caller_frame(self, ulaw: bytes, agent_audible: bool) -> tuple[bool, bool]:
-        """Judge 20 ms (a frame of another length is padded or cut): (voiced, onset).
+        """Judge 20 ms (a frame of another length is padded or cut); return (voiced, onset).
 
         An onset is reported once per stretch of speech, and with each voiced frame while the agent is audible.
         """
@@ -65,7 +66,7 @@ class Vad:
         history, hearing = self.history, self._hearing
         history.add(frame)
         if history.size >= 2 * HISTORY_BYTES:  # not with every frame
-            history.forget(HISTORY_BYTES)
+            history.trim(HISTORY_BYTES)
         loud = over_db > SOUND_DB
         self.loud_frames = self.loud_frames + 1 if loud else 0
         if hearing is not None:

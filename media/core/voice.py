@@ -1,4 +1,25 @@
-"""The agent's voice: the model's audio and clips in one ledger, and the consequences of what was heard."""
+"""The agent's voice: the model's audio and prompts in one ledger, and the consequences of what was heard.
+
+Theory of operation.  An item of speech is opened by the model, or queued with all of its audio (a prompt, a filler,
+keys).  `playout` sends it and knows how much was heard; each transition updates the transcript, the model's
+conversation and the recording.
+
+    opened ── add_audio ──▶ sent ── played ──▶ heard ── complete and all heard ──▶ ended: a turn
+      │                                          │
+      │ withdraw: nothing was heard              │ clear: the caller spoke over it
+      ▼                                          ▼
+    deleted: no turn                          cleared ── resume ──▶ sent again from the heard position
+                                                 ├────── cut ──▶ truncated there: an interrupted turn
+                                                 └────── cut, unsaid ──▶ deleted: no turn
+
+Example, 40 ms to the carrier and back each:
+
+        0 ms  open_item, add_audio: 307 ms are sent at once, then 107 ms whenever less than 200 ms are queued
+       40 ms  the carrier begins to play it
+    1,300 ms  clear: the caller speaks over the agent
+    1,380 ms  settled: 1,300 ms were heard
+    1,660 ms  cut: the model's item is truncated at 1,300 ms; the turn has the words up to there
+"""
 
 from typing import Final
 
@@ -17,11 +38,15 @@ from media.core.tape import Tape
 from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Moment, Report, Stamp
 
 _NEVER: Final = float("inf")
-LONGEST_WORD_MS: Final = 1_000  # of a longer stretch something was heard, whatever its transcript says
-COVERS = (ClipKind.FILLER, ClipKind.HOLD)  # these only cover a silence: an answer need not wait for their end
+#: If more than this was heard, a word was heard, even if the transcript has none yet.
+LONGEST_WORD_MS: Final = 1_000
+#: These only cover a silence: a response need not wait for their end.
+COVERS = (ClipKind.FILLER, ClipKind.HOLD)
 
 
 class Voice:
+    """Everything that the caller hears from our side."""
+
     __slots__ = (
         "_announcement",
         "_clips",
@@ -46,53 +71,53 @@ class Voice:
         self._announcement = Announcement(plan.protect_announcement)
         self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
 
-    def become(self, plan: CallPlan) -> None:
-        """Another agent's sentences from now on; what is on its way is still played."""
+    def follow(self, plan: CallPlan) -> None:
+        """Use another agent's prompts from now on; what is queued is still played."""
         self._clips.plan = plan
         self._fillers.after_ms = plan.filler_after_ms if plan.fillers else _NEVER
 
-    # What the agent is going to say.
+    # Items to be spoken.
 
     def opening(self, now_ms: float) -> list[ClipKind]:
-        """What the caller hears first, in order, from now on."""
-        self._fillers.sound(now_ms)
+        """Return what the caller hears first, in order, and start the clock of the silence."""
+        self._fillers.restart(now_ms)
         return self._clips.opening()
 
     def text(self, kind: ClipKind) -> str | None:
-        """The words of a clip, if there is one."""
+        """Return a prompt's words, or None if there is no such prompt."""
         return self._clips.text(kind)
 
     def play(self, kind: ClipKind) -> bool:
-        """Queue a clip; False if it has no audio."""
+        """Queue a prompt; return False if it has no audio."""
         item = self._clips.item(kind)
         if item is None:
             return False
         self._queue(item)
         return True
 
-    def dial(self, digits: str) -> None:
+    def press_keys(self, digits: str) -> None:
         """Queue keys to be pressed, as tones."""
         self._queue(self._clips.tones(digits))
 
-    def prompt(self, number: int) -> None:
-        """Make this the next idle prompt, counting from 0."""
+    def choose_idle_prompt(self, number: int) -> None:
+        """Choose the next idle prompt, counting from 0."""
         self._clips.idle_prompt = number
 
     def open_item(self, item_id: str, clip: ClipKind | None) -> None:
-        """The model begins an item, in place of `clip` if one is given."""
+        """Begin an item of the model's, in place of the prompt `clip` if one is given."""
         item = self._script.begin(item_id, clip)
         if item is not None:
             self._queue(item)
 
     def add_audio(self, item_id: str, ulaw: bytes, now_ms: float) -> None:
-        """Audio of an open item; audio of any other item is ignored, since its answer was cut."""
+        """Add audio to an open item; ignore audio of any other item, which was cut."""
         item = self._script.item(item_id)
         if item is None:
             return
         if not item.generated:
             self._minutes.latency.first_delta(now_ms)
             if self._playout.audible(now_ms) or self._playout.caller.speaks(now_ms):
-                # It waits behind a filler, or for the caller; this is not our latency.
+                # It queues behind a filler, or waits for the caller: neither is our latency.
                 self._minutes.latency.first_sent(now_ms)
         item.audio.add(ulaw)
         self.pump(now_ms)
@@ -110,7 +135,7 @@ class Voice:
         self._script.close_all()
 
     def orphan_all(self) -> None:
-        """The session that made these items is gone; the next one knows only what it is sent."""
+        """Close the items of a session that is gone; the next session knows only what it is sent."""
         self._script.close_all()
         for item in self._playout.line:
             item.of_model = False
@@ -120,10 +145,10 @@ class Voice:
             self._announcement.queued(item)
         self._playout.line.append(item)
 
-    # What is heard.
+    # State of the playout.
 
     def audible(self, now_ms: float) -> bool:
-        """Whether the caller hears the agent or is about to; a held tail counts."""
+        """Return whether the caller hears the agent or is about to; a cleared tail counts."""
         return self._playout.audible(now_ms)
 
     @property
@@ -132,7 +157,7 @@ class Voice:
         return self._playout.sounds
 
     def speaks(self, now_ms: float) -> bool:
-        """Whether the agent is heard, or is about to be, with something other than a filler or the hold phrase."""
+        """Return whether the agent is heard, or is about to be, with something other than a filler or the hold message."""
         if not self._playout.audible(now_ms):
             return False
         clips = [item.clip for item in self._playout.line if item.generated]
@@ -140,58 +165,61 @@ class Voice:
 
     @property
     def answering(self) -> bool:
-        """Whether audio has come for what the model is saying."""
+        """Whether audio of the active response has come."""
         return self._script.audible
 
     def protected(self, now_ms: float) -> bool:
-        """Whether what is being played must not be interrupted: the announcement, or keys, of which a part is another key."""
+        """Return whether what is played must not be interrupted: the announcement, or keys."""
         line = self._playout.line
+        # Part of a key's tones is another key.
         if line and line[0].clip is ClipKind.TONES:
             return True
         return self._announcement.protected(line[0] if line else None, now_ms)
 
     def remaining_ms(self, now_ms: float) -> float:
-        """How long the agent will go on speaking, counting the audio that has come."""
+        """Return how long the agent will keep speaking, counting the audio that has come."""
         return self._playout.remaining_ms(now_ms)
 
     def echo_level_db(self, now_ms: float) -> float:
-        """Return the level of the agent's loudest message of which an echo may be coming back now."""
+        """Return the level of the agent's loudest message that may be echoing now."""
         return self._playout.echo_level_db(now_ms)
 
     def recent(self, now_ms: float, ms: float) -> bytes:
-        """Return the agent's audio of which an echo may be coming back in these `ms` up to now."""
+        """Return the agent's audio that may be echoing in these `ms` up to now."""
         return self._playout.recent(now_ms, ms)
 
-    # Waiting for an answer.
+    # The caller's wait for a response.
 
-    def cover(self, turn: int, since_ms: float, now_ms: float, *, answering: bool) -> float:
-        """Break the silence if the caller has been waiting since `since_ms` (infinity: is not waiting): with a filler only
-        while the model is `answering` this turn.  Returns when one is due, infinity if none is.
+    def break_silence(self, turn: int, since_ms: float, now_ms: float, *, answering: bool) -> float:
+        """Break the silence if it is time to; return when the next filler or hold message is due, infinity if none is.
+
+        The caller has been waiting since `since_ms` (infinity: is not waiting).  A filler is played only while the
+        model is `answering` this turn.
         """
         fillers = self._fillers
         if self._playout.audible(now_ms):
-            fillers.sound(now_ms)
+            fillers.restart(now_ms)
             return _NEVER
         if since_ms == _NEVER:
-            fillers.over()
+            fillers.end()
             return _NEVER
-        filler_ms = fillers.waiting(turn, since_ms) if answering else _NEVER
-        hold_ms = fillers.holding(since_ms)
+        filler_ms = fillers.filler_due_ms(turn, since_ms) if answering else _NEVER
+        hold_ms = fillers.hold_due_ms(since_ms)
         if now_ms >= filler_ms:
-            fillers.filled()
-            self._fill(self._clips.filler())
+            fillers.filler_queued()
+            self._queue_filler(self._clips.filler())
         elif now_ms >= hold_ms:
-            fillers.held()
-            self._fill(self._clips.item(ClipKind.HOLD))
+            fillers.hold_queued()
+            self._queue_filler(self._clips.item(ClipKind.HOLD))
         else:
             return min(filler_ms, hold_ms)
         return _NEVER
 
-    def keys_pressed(self, now_ms: float) -> None:
-        """The wait for an answer begins now."""
-        self._fillers.sound(now_ms)
+    def restart_wait(self, now_ms: float) -> None:
+        """Restart the wait for a response now."""
+        self._fillers.restart(now_ms)
 
-    def _fill(self, item: Item | None) -> None:
+    def _queue_filler(self, item: Item | None) -> None:
         """Queue the item, if there is one, before any items that the model has begun but that have no audio yet."""
         line = self._playout.line
         place = len(line)
@@ -200,25 +228,26 @@ class Voice:
         if item is not None:
             line.insert(place, item)
 
-    # What is sent, and what was heard.
+    # Sending, and accounting for what was heard.
 
     def due_ms(self) -> float:
-        """When `pump` or `advance` is due if nothing else happens."""
+        """Return when `pump` or `advance` is due if nothing else happens."""
         return self._playout.due_ms()
 
     def pump(self, now_ms: float) -> None:
+        """Send what the carrier needs now."""
         sends = self._playout.pump(now_ms)
         for action in sends:
             self._emit(action)
         if sends and self._minutes.latency.unsent:
             self._emit(Stamp(Moment.ANSWERED))
 
-    def answered(self, now_ms: float) -> None:
-        """The first audio of an answer is written."""
+    def response_written(self, now_ms: float) -> None:
+        """Record that the first audio of a response was written."""
         self._minutes.latency.first_sent(now_ms)
 
     def mark(self, number: int, now_ms: float) -> None:
-        """A mark is back."""
+        """Process a mark that came back."""
         self._playout.mark(number, now_ms)
         self.advance(now_ms)
 
@@ -229,10 +258,10 @@ class Voice:
             self._heard(span)
         for item in finished:
             self._ended(item, interrupted=False)
-            item.audio.forget(item.heard, 0)
+            item.audio.drop_before(item.heard, 0)
         if spans:
             item = spans[-1].item
-            item.audio.forget(item.heard)
+            item.audio.drop_before(item.heard)
         proven_ms = self._announcement.proven_ms()
         if proven_ms is not None:
             self._emit(Report(AnnouncementPlayed(self._clock.call_ms(proven_ms))))
@@ -250,11 +279,11 @@ class Voice:
             self.tape.agent(item.audio.piece(span.start, span.end), at_ms)
 
     def _ended(self, item: Item, *, interrupted: bool) -> None:
-        words = self._script.spend(item)
+        words = self._script.take_words(item)
         if not item.heard:
             return
         if words[1] and not item.of_model:
-            self._session.agent_said(words[1], filler=item.clip in COVERS)
+            self._session.add_agent_text(words[1], filler=item.clip in COVERS)
         self._minutes.agent_ended(item.id, words, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
 
     def report_under_way(self, now_ms: float) -> None:
@@ -270,7 +299,7 @@ class Voice:
     # Interruptions.
 
     def clear(self, now_ms: float) -> tuple[str, int]:
-        """Stop at once: the item that was being heard, and how much of it in ms."""
+        """Stop at once; return the id of the item that was being heard, and how much of it was heard, in ms."""
         for action in self._playout.clear(now_ms):
             self._emit(action)
         self._emit(Stamp(Moment.CLEARED))
@@ -279,49 +308,51 @@ class Voice:
         return (line[0].id, to_ms(line[0].heard)) if line else ("", 0)
 
     def settled(self, now_ms: float) -> bool:
-        """Whether the position where the caller stopped hearing is as well known as it will be."""
+        """Return whether the position at which the caller stopped hearing is as well known as it will be."""
         settled = self._playout.settled(now_ms)
         if settled:
             self.advance(now_ms)
         return settled
 
     def give_up(self, now_ms: float) -> None:
-        """The carrier will send nothing more: settle a pending clear with what is known."""
+        """Settle a pending clear with what is known: the carrier will send no more echoes."""
         self._playout.give_up()
         self.advance(now_ms)
 
     def heard_ms(self, item_id: str, otherwise: int) -> int:
-        """How much was heard of the item, if it is the one that was stopped; else `otherwise`."""
+        """Return how much of the item was heard, if it is the one that was stopped; else `otherwise`."""
         line = self._playout.line
         return to_ms(line[0].heard) if line and line[0].id == item_id else otherwise
 
-    def unsaid(self, item_id: str, spoke_ms: float) -> bool:
-        """Whether the item that was stopped counts as unsaid: no word of it was heard, or so little before the caller began,
-        at `spoke_ms`, that they can't have meant to interrupt it.
+    def counts_as_unsaid(self, item_id: str, spoke_ms: float) -> bool:
+        """Return whether the item that was stopped counts as unsaid.
+
+        It does if no word of it was heard, or so little before the caller began, at `spoke_ms`, that they can't have
+        meant to interrupt it.
         """
         line = self._playout.line
         if not line or line[0].id != item_id:
-            return False  # it was heard to its end
+            return False  # heard to its end
         item = line[0]
         before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
         unaware = before_ms < self._playout.caller.unaware_ms and item.clip not in COVERS
         return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._script.words(item)[1])
 
     def cut(self, now_ms: float, *, unsaid: bool, keep_keys: bool) -> set[ClipKind | None]:
-        """The unheard tail is gone, here and at the model.  Only once `settled`.
+        """Discard the unheard tail, here and at the model; return the kinds of which nothing was said.
 
-        If it is `unsaid`, so is what was heard of it.  With `keep_keys` the keys in it, which the model takes for pressed,
-        are pressed now.  Returns the kinds of which nothing was said; None is an answer.
+        None stands for a response.  Only once `settled`.  If the tail is `unsaid`, so is what was heard of it.  With
+        `keep_keys`, keys in the tail are pressed now, as the model takes them for pressed.
         """
         self.advance(now_ms)
         dropped = self._playout.drop(keep_keys=keep_keys)
         for item in dropped:
             self._script.drop(item.id)
             if item.of_model:
-                self._session.agent_cut(item.id, 0 if unsaid else to_ms(item.heard))
+                self._session.truncate_item(item.id, 0 if unsaid else to_ms(item.heard))
             if unsaid:
-                self._script.spend(item)
-                self._minutes.unsaid(item.id)
+                self._script.take_words(item)
+                self._minutes.remove_unsaid(item.id)
             else:
                 self._ended(item, interrupted=True)
         self.pump(now_ms)
@@ -329,15 +360,15 @@ class Voice:
         return kinds if unsaid else kinds - {item.clip for item in dropped if item.heard}
 
     def withdraw(self) -> None:
-        """The answer, of which nothing was heard, is taken back, here and at the model."""
+        """Withdraw the response, of which nothing was heard, here and at the model."""
         for item in self._playout.withdraw():
             self._script.drop(item.id)
-            self._script.spend(item)
+            self._script.take_words(item)
             if item.of_model:
-                self._session.agent_cut(item.id, 0)
+                self._session.truncate_item(item.id, 0)
 
     def resume(self, now_ms: float) -> None:
-        """Send the tail again, from where the caller stopped hearing.  Only once `settled`."""
+        """Send the tail again from the heard position.  Only once `settled`."""
         self._playout.resume()
         self.pump(now_ms)
 
@@ -345,7 +376,7 @@ class Voice:
         self._minutes.barged_in(overlap)
 
     def flush(self, now_ms: float) -> None:
-        """The call is over: what was heard is all that will be."""
+        """End the call: what was heard by now is all that will be."""
         self.advance(now_ms)
         for item in self._playout.drop():
             self._ended(item, interrupted=True)

@@ -15,17 +15,17 @@ def story(*events: str, answers: Answers | None = None, audible: bool = False) -
             case "overlap" | "late overlap":
                 answers.overlap_began(500 if "late" in event else 5_000)
             case "cut":
-                answers.cut()
+                answers.overlap_cut()
             case "taken back":
-                answers.taken_back()
+                answers.overlap_resumed()
             case "freely":
-                answers.spoke_freely()
+                answers.spoke_in_silence()
             case "done":
                 answers.response_done(answers.response_id or "r")
             case "created":
                 answers.response_created("r")
             case "lost":
-                answers.model_lost()
+                answers.session_lost()
         event_id = answers.create(audible)
         created.append(event_id is not None)
     return created
@@ -74,7 +74,7 @@ def test_the_turn_after_a_nod_is_answered() -> None:
 
 def test_a_refusal_is_tried_again_a_few_times() -> None:
     answers = Answers(Caller(1_000, 9_000, 250))
-    answers.owe()
+    answers.owe_response()
     for n in range(1, REFUSALS + 1):
         assert answers.create(False) == f"create_{n}"
         answers.refused("another")
@@ -86,7 +86,7 @@ def test_a_refusal_is_tried_again_a_few_times() -> None:
 
 def test_a_failed_answer_is_tried_again_a_few_times() -> None:
     answers = Answers(Caller(1_000, 9_000, 250))
-    answers.owe()
+    answers.owe_response()
     for _ in range(REFUSALS):
         assert not answers.failing
         assert answers.create(False)
@@ -97,11 +97,11 @@ def test_a_failed_answer_is_tried_again_a_few_times() -> None:
 
 def test_another_session_owes_the_answer_and_has_tries_of_its_own() -> None:
     answers = Answers(Caller(1_000, 9_000, 250))
-    answers.owe()
+    answers.owe_response()
     for n in range(1, REFUSALS + 1):
         answers.create(False)
         answers.refused(f"create_{n}")
-    answers.model_lost()
+    answers.session_lost()
     assert not answers.failing
     assert answers.create(False)
 

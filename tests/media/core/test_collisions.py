@@ -187,13 +187,13 @@ def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
 def test_each_detector_alone_is_believed_for_so_long() -> None:
     caller = Caller(1_000, 9_000, 250)
     assert not caller.speaks(0)
-    assert caller.heard(True, 100) and not caller.heard(True, 200)
+    assert caller.update_voice(True, 100) and not caller.update_voice(True, 200)
     assert caller.speaks(1_099) and not caller.speaks(1_100)
-    caller.turn(True, 2_000)
+    caller.update_turn(True, 2_000)
     assert caller.speaks(60_000)
-    assert caller.heard(False, 60_000)
+    assert caller.update_voice(False, 60_000)
     assert caller.speaks(68_999) and not caller.speaks(69_000)
-    caller.turn(False, 70_000)
+    caller.update_turn(False, 70_000)
     assert not caller.speaks(70_000)
 
 

@@ -482,7 +482,7 @@ def test_a_pause_that_the_caller_talks_into_is_made_all_the_same(make_phone: Cal
 
 def test_another_flows_rules_are_its_own(make_phone: Callable[..., Phone]) -> None:
     discretion, _ = machine()
-    discretion.become(PauseRules(phrases=("password",)))
+    discretion.follow(PauseRules(phrases=("password",)))
     says(discretion, "a", "Your card number, please.", 5_000, 5_000)
     discretion.key(5_500)
     assert not discretion.paused

@@ -160,11 +160,11 @@ def test_what_was_taken_back_three_times_in_a_row_is_the_agents_own_voice() -> N
     call = Call()
     call.hears(HUSH * 250)
     assert call.hears(speech(12, -36.0, seed=3))
-    call.gate.taken_back()
+    call.gate.overlap_resumed()
     assert call.hears(speech(12, -36.0, seed=4)), "a nod"
-    call.gate.taken_back()
+    call.gate.overlap_resumed()
     assert call.hears(speech(12, -36.0, seed=5))
-    call.gate.taken_back()
+    call.gate.overlap_resumed()
     assert not call.hears(speech(12, -36.0, seed=6))
     call.hears(HUSH * 250)
     assert call.hears(speech(12, -36.0, seed=7)), "it is over"
@@ -176,7 +176,7 @@ def test_an_echo_from_a_room_is_known_once_it_has_stopped_the_agent() -> None:
     echo = in_a_room(call.echo(STOPPED_FRAMES, 20))
     passed = [call.hears([frame]) for frame in echo]
     assert any(passed), "it is no copy"
-    assert call.gate.was_itself(call.now * 20)
+    assert call.gate.was_agent(call.now * 20)
     assert call.gate.coupling_db > -20, "learnt at once"
     assert not call.hears(in_a_room(call.echo(STOPPED_FRAMES, 20)))
 
@@ -186,7 +186,7 @@ def test_a_caller_who_has_stopped_the_agent_is_not_the_agent() -> None:
     call.hears(HUSH * 250)
     known = call.gate.coupling_db
     assert call.hears(speech(STOPPED_FRAMES, -25.0, seed=3))
-    assert not call.gate.was_itself(call.now * 20)
+    assert not call.gate.was_agent(call.now * 20)
     assert call.gate.coupling_db == known
 
 
@@ -194,7 +194,7 @@ def test_the_known_echo_beneath_a_caller_does_not_count() -> None:
     call = Call()
     call.hears(call.echo(300, 20), voiced=True)
     assert call.hears([*call.echo(STOPPED_FRAMES - 12, 20), *speech(12, -28.0, seed=3)])
-    assert not call.gate.was_itself(call.now * 20)
+    assert not call.gate.was_agent(call.now * 20)
 
 
 def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone: Callable[..., Phone], world: World) -> None:
@@ -247,7 +247,7 @@ def test_who_is_louder_than_the_agent_is_compared_with_nothing() -> None:
         return recent(now_ms, ms)
 
     call.agent.recent = asking  # type: ignore[method-assign]
-    assert call.hears(speech(1, -8.0, seed=3)) and not call.gate.was_itself(call.now * 20)
+    assert call.hears(speech(1, -8.0, seed=3)) and not call.gate.was_agent(call.now * 20)
     assert asked == []
     assert call.hears(speech(1, -30.0, seed=3)) and asked
 

@@ -266,21 +266,21 @@ def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow: Callable[..., 
 
 def test_silence_is_counted_from_what_was_heard_last() -> None:
     fillers = Fillers(700, 2_000)
-    assert fillers.waiting(0, 100) == float("inf")
-    assert fillers.waiting(1, 1_000) == 1_700
-    fillers.sound(1_500)
-    fillers.sound(1_400)
-    assert fillers.waiting(1, 1_000) == 2_200
-    fillers.filled()
-    assert fillers.waiting(1, 1_000) == float("inf")
-    assert fillers.waiting(2, 5_000) == 5_700
+    assert fillers.filler_due_ms(0, 100) == float("inf")
+    assert fillers.filler_due_ms(1, 1_000) == 1_700
+    fillers.restart(1_500)
+    fillers.restart(1_400)
+    assert fillers.filler_due_ms(1, 1_000) == 2_200
+    fillers.filler_queued()
+    assert fillers.filler_due_ms(1, 1_000) == float("inf")
+    assert fillers.filler_due_ms(2, 5_000) == 5_700
 
 
 def test_the_hold_phrase_comes_later_the_second_time() -> None:
     fillers = Fillers(float("inf"), 2_000)
-    assert fillers.holding(1_000) == 3_000
-    fillers.held()
-    fillers.sound(4_200)  # its end
-    assert fillers.holding(1_000) == 8_200
-    fillers.over()
-    assert fillers.holding(10_000) == 12_000
+    assert fillers.hold_due_ms(1_000) == 3_000
+    fillers.hold_queued()
+    fillers.restart(4_200)  # its end
+    assert fillers.hold_due_ms(1_000) == 8_200
+    fillers.end()
+    assert fillers.hold_due_ms(10_000) == 12_000

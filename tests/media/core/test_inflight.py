@@ -99,12 +99,12 @@ def test_what_was_sent_before_the_carriers_clock_was_known_ends_when_it_did() ->
 def test_what_was_heard_of_an_answer_is_dropped_and_offsets_stay() -> None:
     whole = bytes(range(256)) * 64
     item = Item("item", audio=Sound(whole), complete=True)
-    item.audio.forget(8_000 - 1)
+    item.audio.drop_before(8_000 - 1)
     assert len(item.audio.kept) == len(whole), "not for less than a second"
-    item.audio.forget(9_000)
+    item.audio.drop_before(9_000)
     assert len(item.audio.kept) == len(whole) - 9_000
     assert item.generated == len(whole) and not item.finished
     assert item.audio.piece(9_000, 9_500) == whole[9_000:9_500]
     item.heard = len(whole)
-    item.audio.forget(item.heard, 0)
+    item.audio.drop_before(item.heard, 0)
     assert not item.audio.kept and item.finished

@@ -8,7 +8,7 @@ import pytest
 
 from bench.simulation import Phone
 from media.core.audio import from_linear
-from media.core.dtmf import told
+from media.core.dtmf import entry_text
 from media.core.leg import HangUp
 from media.core.silence import Due, Silence
 from media.core.types import BargedIn, Clip, ClipKind, Digits, TurnEnded
@@ -111,7 +111,7 @@ def test_the_warning_waits_for_quiet_and_comes_once() -> None:
 
 @pytest.mark.parametrize(("pressed", "heard"), [("12#", "12"), ("12", "12"), ("#", "#"), ("*9#", "*9"), ("1#2", "1#2")])
 def test_the_model_is_told_what_was_meant(pressed: str, heard: str) -> None:
-    assert told(pressed) == f"Caller entered {heard} on the keypad"
+    assert entry_text(pressed) == f"Caller entered {heard} on the keypad"
 
 
 def test_an_entry_is_complete_after_a_pause_that_the_plan_sets(make_phone: Callable[..., Phone]) -> None:

@@ -175,12 +175,12 @@ def test_dials_come_ever_slower_and_fast_again_once_an_answer_was_complete() -> 
         losses.lost(n * 100.0, stood=False)
         waits.append(losses.wait_ms)
     assert waits == [100, 200, 400, 800, 1_000, 1_000, 1_000]
-    losses.back()
-    losses.answered()
+    losses.end_outage()
+    losses.response_complete()
     losses.lost(10_000, stood=True)
     assert losses.wait_ms == 100
-    assert losses.enough(10_000 + PLAN.patience_ms - 1) == ""
-    assert losses.enough(10_000 + PLAN.patience_ms) == "there was no model for 8 s"
+    assert losses.exhausted(10_000 + PLAN.patience_ms - 1) == ""
+    assert losses.exhausted(10_000 + PLAN.patience_ms) == "there was no model for 8 s"
 
 
 # Silent.

@@ -8,7 +8,7 @@ FRAME = 160
 def heard(*at_ms: int) -> SessionClock:
     clock = SessionClock()
     for each in at_ms:
-        clock.comes(FRAME, each)
+        clock.add(FRAME, each)
     return clock
 
 
@@ -34,7 +34,7 @@ def test_uneven_timestamps_are_no_gap_until_they_add_up() -> None:
     clock = heard(0, 25, 38, 60)
     assert clock.call_ms(70) == 70
     for at_ms in range(80, 800, 21):
-        clock.comes(FRAME, at_ms)
+        clock.add(FRAME, at_ms)
     assert abs(clock.call_ms(80 + 35 * 20) - (80 + 35 * 21)) <= 20
 
 
@@ -47,8 +47,8 @@ def test_of_very_many_gaps_the_latest_are_known() -> None:
 def test_another_session_hears_again_what_the_last_one_missed_gaps_included() -> None:
     clock = heard(0, 20, 5_000, 5_020)
     clock.restart(3 * FRAME)
-    clock.comes(FRAME, 9_000)
+    clock.add(FRAME, 9_000)
     assert [clock.call_ms(at) for at in (0, 19, 20, 59, 60, 70)] == [20, 39, 5_000, 5_039, 9_000, 9_010]
     clock.restart(0)
-    clock.comes(FRAME, 12_000)
+    clock.add(FRAME, 12_000)
     assert clock.call_ms(10) == 12_010

@@ -51,7 +51,7 @@ def story(drawn: str, limit_ms: int = 1_000) -> list[str]:
                 tools.session_lost()
             case ".":
                 now_ms += 500
-                came += [f"{each} late" for each in tools.late(now_ms) if tools.finish(each)]
+                came += [f"{each} late" for each in tools.timed_out(now_ms) if tools.finish(each)]
     return came
 
 
@@ -87,11 +87,11 @@ def test_what_is_not_run_and_why() -> None:
 
 def test_ids_are_remembered_but_not_for_ever() -> None:
     tools = Tools({})
-    assert not tools.known("a")
-    assert tools.known("a")
+    assert not tools.seen_before("a")
+    assert tools.seen_before("a")
     for number in range(machine.MAX_KNOWN):
-        tools.known(str(number))
-    assert not tools.known("a")
+        tools.seen_before(str(number))
+    assert not tools.seen_before("a")
 
 
 # Dialogues.
