@@ -1,4 +1,4 @@
-"""Sounds over the agent that were taken for a voice and did not stop it."""
+"""Refused onsets: sounds over the agent that passed for a voice and did not stop it."""
 
 from uuid import UUID
 
@@ -15,7 +15,7 @@ ADD_MORE = "UPDATE calls SET more_refused_onsets = more_refused_onsets + $2 WHER
 
 
 async def add(tx: Tx, id: UUID, onset: str, most: int) -> bool:
-    """Store a refused onset, a JSON object; False when the call has `most` of them, and this one was only counted."""
+    """Store a refused onset, a JSON object; beyond `most`, only count it and return False."""
     return bool(await tx.fetchval(ADD, id, f"[{onset}]", most))
 
 

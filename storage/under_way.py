@@ -1,4 +1,4 @@
-"""The unfinished turns of streams, kept in case their media process dies."""
+"""Unfinished turns of streams, stored in case their media process dies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,13 +34,13 @@ class LeftRow:
 
 
 async def keep(tx: Tx, streams: Sequence[tuple[UUID, int, bytes]]) -> None:
-    """Replace the unfinished turns of streams, each (call, number, serialized `CallUnderWay`).  As the system."""
+    """Replace the unfinished turns of streams, each (call, number, serialized `CallUnderWay`).  Runs as the system."""
     calls, numbers, under_way = zip(*streams, strict=True)
     await tx.execute(KEEP, list(calls), list(numbers), list(under_way))
 
 
 async def left(tx: Tx, call: UUID, last: int) -> list[LeftRow]:
-    """What the streams of a call left unfinished, up to stream `last`."""
+    """Return the unfinished turns of a call's streams, up to stream `last`."""
     return [LeftRow(**row) for row in await tx.fetch(LEFT, call, last)]
 
 
