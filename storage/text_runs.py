@@ -1,4 +1,4 @@
-"""Turns of the AI in conversations: which are owed, what each did, and how many there were."""
+"""Turns of the AI in conversations: which are scheduled, what each did, and how many there were."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -99,7 +99,7 @@ HISTORY = """
            EXISTS (SELECT FROM message_media a WHERE a.message_id = m.id) AS has_media
       FROM messages m WHERE m.conversation_id = $1 ORDER BY m.id DESC LIMIT $2
 """
-# As the system: whether an agent of this deployment may answer texts to the contact's number.
+# `is_our_own`: an agent of this deployment may answer texts to the contact's number.
 OF_RUN = """
     SELECT r.conversation_id,
            EXISTS (SELECT FROM numbers n WHERE n.e164 = c.contact_e164 AND n.status = 'active' AND n.sms_enabled
@@ -114,7 +114,7 @@ LATEST_INBOUND = """
 ORGANIZATION = """
     SELECT o.name, o.keyword_texts_json FROM conversations c JOIN organizations o ON o.org_id = c.org_id WHERE c.id = $1
 """
-# Those that are running are counted too: one of them asks.
+# Running tools count too: the calling one is among them.
 OF_CALL = "SELECT count(*) FROM tool_runs WHERE call_id = $1 AND name = $2 AND status IN ('running', 'ok')"
 NUMBER_OF_CALL = """
     SELECT n.id, n.e164, c.contact_id FROM calls c JOIN numbers n ON n.id = c.number_id
@@ -136,13 +136,13 @@ PAGE = """
      ORDER BY id DESC LIMIT $3
 """
 
-#: What a turn knows of the contact.
+#: A turn's facts about the contact.
 CONTACT = ("name", "phone", "company", "tags", "notes", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A turn that somebody works on; `attempts` tells it from a later attempt at the same."""
+    """An attempt at a turn; `attempts` tells it from a later attempt."""
 
     id: UUID
     org_id: UUID
@@ -167,7 +167,7 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many turns asked the model: of the thread in its window, and of the thread and the organization in a day."""
+    """How many turns called the model: of the thread in its window, and of the thread and the organization in a day."""
 
     in_window: int
     of_pair: int
@@ -176,7 +176,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class MaterialRow:
-    """What a turn is made from.  `flow_id` None: nobody answers texts here."""
+    """A turn's inputs.  `flow` None: no agent answers texts here."""
 
     generation: int
     organization: str
@@ -214,33 +214,33 @@ class Finish:
 
 
 async def config(tx: Tx, conversation: UUID) -> str | None:
-    """The `sms_config_json` of the flow that answers in a conversation; None if none does."""
-    found: str | None = await tx.fetchval(CONFIG, conversation)
-    return found
+    """Return the `sms_config_json` of the flow that answers in a conversation, or None if none does."""
+    json_text: str | None = await tx.fetchval(CONFIG, conversation)
+    return json_text
 
 
 async def owe(tx: Tx, conversation: UUID, at: datetime, debounce: timedelta, ceiling: timedelta) -> None:
-    """Owe a turn, once nobody has written for `debounce`, but not later than `ceiling` after the first wish."""
+    """Schedule a turn: `debounce` after the last message, but not later than `ceiling` after the turn was first scheduled."""
     await tx.execute(OWE, conversation, at, debounce, ceiling)
 
 
 async def configs(tx: Tx, threads: Sequence[UUID]) -> dict[UUID, str]:
-    """As `config`, of several conversations; those in which no flow answers are left out."""
+    """Return the config of several conversations, as `config` does; those in which no flow answers are left out."""
     return {row["id"]: row["config"] for row in await tx.fetch(CONFIGS, threads)}
 
 
 async def owe_all(tx: Tx, debounces: Mapping[UUID, timedelta], at: datetime, ceiling: timedelta) -> None:
-    """As `owe`, in several conversations, which are locked."""
+    """Schedule turns in several locked conversations, as `owe` does."""
     await tx.execute(OWE_ALL, list(debounces), list(debounces.values()), at, ceiling)
 
 
 async def postpone(tx: Tx, conversation: UUID, until: datetime) -> None:
-    """Owe a turn at that time, unless another is owed by now."""
+    """Schedule a turn at that time, unless one is scheduled already."""
     await tx.execute(POSTPONE, conversation, until)
 
 
 async def due(tx: Tx, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: take the conversations (id, organization) whose turn is due and which have none going on."""
+    """Claim the conversations (id, organization) whose turn is due and in which none is in progress.  Runs as the system."""
     rows = [(row["id"], row["org_id"]) for row in await tx.fetch(DUE, at, most)]
     if rows:
         await tx.execute(TAKE, [id for id, _ in rows])
@@ -248,37 +248,38 @@ async def due(tx: Tx, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
 
 
 async def create(tx: Tx, runs: Sequence[tuple[UUID, UUID, UUID]]) -> None:
-    """Write turns (id, organization, conversation) that wait for a worker."""
+    """Store turns (id, organization, conversation) that wait for a worker."""
     ids, orgs, threads = zip(*runs, strict=True)
     await tx.execute(CREATE, ids, orgs, threads)
 
 
 async def left(tx: Tx, before: datetime, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: the turns (id, organization) for which nothing was done since then; they count as touched now."""
+    """Return the turns (id, organization) that were not touched since `before`, and touch them.  Runs as the system."""
     return [(row["id"], row["org_id"]) for row in await tx.fetch(LEFT, before, most)]
 
 
 async def claim(tx: Tx, id: UUID) -> Claim | None:
-    """Begin an attempt at a turn; None if it is over."""
+    """Begin an attempt at a turn; return None if it is over."""
     row = await tx.fetchrow(CLAIM, id)
     return Claim(**row) if row else None
 
 
 async def of_run(tx: Tx, id: UUID) -> tuple[UUID, bool] | None:
-    """As the system: the conversation of a turn, and whether the contact is a number of this deployment at which an agent
-    answers; None if there is no such turn.
+    """Return a turn's conversation, and whether an agent of this deployment answers at the contact's number.
+
+    Returns None if there is no such turn.  Runs as the system.
     """
     row = await tx.fetchrow(OF_RUN, id)
     return (row["conversation_id"], row["is_our_own"]) if row else None
 
 
 async def hold(tx: Tx, claim: Claim) -> bool:
-    """Lock a turn; False if it is over, or a later attempt has it."""
+    """Lock a turn; return False if it is over, or a later attempt has it."""
     return bool(await tx.fetchval(HOLD, claim.id) == claim.attempts)
 
 
 async def asked(tx: Tx, id: UUID, flow: UUID, version: int, model: str) -> None:
-    """Note, before it happens, that the model is asked."""
+    """Record flow version and model, before the model is called."""
     await tx.execute(ASKED, id, flow, version, model)
 
 
@@ -320,51 +321,51 @@ async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: 
 
 
 async def history(tx: Tx, conversation: UUID, most: int) -> list[HistoryRow]:
-    """The latest messages of a thread, oldest first."""
+    """Return the latest messages of a thread, oldest first."""
     return [HistoryRow(**row) for row in await tx.fetch(HISTORY, conversation, most)][::-1]
 
 
 async def latest(tx: Tx, conversation: UUID) -> tuple[UUID, str, str | None] | None:
-    """The latest message of a thread: its id, its direction, and who wrote it."""
+    """Return the latest message of a thread: its id, its direction, and its author."""
     row = await tx.fetchrow(LATEST, conversation)
     return (row["id"], row["direction"], row["sent_by"]) if row else None
 
 
 async def latest_inbound(tx: Tx, conversation: UUID) -> UUID | None:
-    """The contact's latest message."""
-    found: UUID | None = await tx.fetchval(LATEST_INBOUND, conversation)
-    return found
+    """Return the contact's latest message."""
+    message: UUID | None = await tx.fetchval(LATEST_INBOUND, conversation)
+    return message
 
 
 async def organization(tx: Tx, conversation: UUID) -> tuple[str, str | None]:
-    """The organization's name, and what it answers to keywords in its own words, if it does."""
+    """Return the organization's name, and its own answers to keywords, if it has any."""
     row = await tx.fetchrow(ORGANIZATION, conversation)
     assert row is not None, "the conversation is locked"
     return row["name"], row["keyword_texts_json"]
 
 
 async def of_call(tx: Tx, call: UUID, tool: str) -> int:
-    """How often a call's agent has used a tool, or is using it."""
+    """Return how often a call's agent has used a tool, or is using it."""
     count: int = await tx.fetchval(OF_CALL, call, tool)
     return count
 
 
 async def number_of_call(tx: Tx, call: UUID) -> Number | None:
-    """Our number in a call; None if it can't text."""
+    """Return our number in a call, or None if it can't text."""
     row = await tx.fetchrow(NUMBER_OF_CALL, call)
     return Number(**row) if row else None
 
 
 async def pending(tx: Tx, conversation: UUID) -> int:
-    """How many of the AI's messages wait for their time."""
+    """Return how many of the AI's messages are scheduled."""
     count: int = await tx.fetchval(PENDING, conversation)
     return count
 
 
 async def time_zone(tx: Tx, conversation: UUID) -> str:
-    """The organization's."""
-    found: str = await tx.fetchval(TIME_ZONE, conversation)
-    return found
+    """Return the organization's time zone."""
+    zone: str = await tx.fetchval(TIME_ZONE, conversation)
+    return zone
 
 
 async def set_flow(tx: Tx, conversation: UUID, flow: UUID) -> None:
@@ -392,13 +393,13 @@ class RunRow:
 
 
 async def require_thread(tx: Tx, conversation: UUID) -> None:
-    """Raises NotFound."""
+    """Raise NotFound if there is no such conversation."""
     if await tx.fetchrow(THREAD, conversation) is None:
         raise NotFound
 
 
 async def page(tx: Tx, conversation: UUID, before: UUID | None, limit: int) -> list[RunRow]:
-    """The turns of a conversation, newest first, below `before`."""
+    """Return the turns of a conversation, newest first, below `before`."""
     return [_row(dict(row)) for row in await tx.fetch(PAGE, conversation, before, limit)]
 
 
