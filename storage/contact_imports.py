@@ -1,4 +1,4 @@
-"""Imports of contacts: their files, what was read of them and is not taken yet, and how far they are."""
+"""Imports of contacts: their files, the rows that are read and not yet imported, and their progress."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ BEGIN = f"""
 """
 OPEN = "SELECT count(*) FROM contact_imports WHERE ended_at IS NULL"
 FILE = "SELECT file FROM contact_imports WHERE id = $1"
-# Those that there were are counted as the statement found them.
+# Rows that existed are counted as of the statement's start.
 STAGE = """
     WITH n AS MATERIALIZED (
         SELECT * FROM json_to_recordset($2) AS n (phone_e164 text, fields jsonb, notes text, tags text[])),
@@ -75,7 +75,7 @@ FORGET = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """An import; `passed` rows of its file are read, empty ones too, and `rows_read` were not empty."""
+    """An import; `passed` rows of its file are read, including empty ones, and `rows_read` were not empty."""
 
     id: UUID
     made_by: str
@@ -98,7 +98,7 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What a batch of a file's rows came to, beside the entries that were staged.  `errors` are JSON objects."""
+    """The counts of a batch of a file's rows, beside the staged entries.  `errors` are JSON objects."""
 
     passed: int
     rows: int
@@ -118,13 +118,13 @@ async def create(
 
 
 async def count_open(tx: Tx) -> int:
-    """How many of the organization's imports have not ended."""
+    """Return how many of the organization's imports have not ended."""
     count: int = await tx.fetchval(OPEN)
     return count
 
 
 async def get(tx: Tx, id: UUID) -> ImportRow:
-    """Raises NotFound."""
+    """Return an import.  Raises NotFound."""
     row = await tx.fetchrow(GET, id)
     if row is None:
         raise NotFound("There is no such import.")
@@ -132,27 +132,25 @@ async def get(tx: Tx, id: UUID) -> ImportRow:
 
 
 async def lock_open(tx: Tx, id: UUID) -> ImportRow | None:
-    """Lock an import that has not ended, for whoever carries it on."""
+    """Lock an import that has not ended, to continue it."""
     row = await tx.fetchrow(LOCK_OPEN, id)
     return _row(row) if row else None
 
 
 async def begin(tx: Tx, id: UUID) -> ImportRow | None:
-    """Lock an import that has not ended, and note that a worker is at it: from now on it can get stuck."""
+    """Lock an import that has not ended, and record that a worker runs it: from now on it can get stuck."""
     row = await tx.fetchrow(BEGIN, id)
     return _row(row) if row else None
 
 
 async def file(tx: Tx, id: UUID) -> bytes | None:
-    """The file of an import; None when all of it has been read."""
-    found: bytes | None = await tx.fetchval(FILE, id)
-    return found
+    """Return the file of an import, or None if all of it has been read."""
+    contents: bytes | None = await tx.fetchval(FILE, id)
+    return contents
 
 
 async def stage(tx: Tx, id: UUID, rows: Sequence[Imported]) -> int:
-    """Keep rows of different numbers until they are taken, folded into what is kept of the same numbers; return how many
-    those were.
-    """
+    """Stage rows of different numbers, merged into staged rows of the same numbers; return how many were merged."""
     entries = [{"phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)} for r in rows]
     return int(await tx.fetchval(STAGE, id, json.dumps(entries)))
 
@@ -168,9 +166,9 @@ async def drop_file(tx: Tx, id: UUID) -> None:
 
 
 async def unstage(tx: Tx, id: UUID, limit: int) -> list[Imported]:
-    """Hand out the next rows to take, in the order of their numbers; each once."""
-    found = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
-    return [Imported(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in found]
+    """Remove and return the next staged rows, in the order of their numbers."""
+    rows = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
+    return [Imported(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in rows]
 
 
 async def count_taken(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:
@@ -178,16 +176,16 @@ async def count_taken(tx: Tx, id: UUID, created: int, updated: int, unchanged: i
 
 
 async def end(tx: Tx, id: UUID, status: str, failure: str | None = None) -> None:
-    """Close an import, once."""
+    """End an import, once."""
     await tx.execute(END, id, status, failure)
     await tx.execute(DROP_ROWS, id)
 
 
 async def stuck(tx: Tx, idle: timedelta) -> list[UUID]:
-    """As the system: imports that were begun and have not moved for so long."""
+    """Return running imports that have not moved for `idle`.  Runs as the system."""
     return [row["id"] for row in await tx.fetch(STUCK, idle)]
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """As the system: drop imports that ended so long ago."""
+    """Purge imports that ended longer than `keep` ago.  Runs as the system."""
     await tx.execute(FORGET, keep)

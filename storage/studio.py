@@ -1,10 +1,10 @@
-"""What an organization has tried today, and the sentences that it listened to."""
+"""An organization's uses of the studio by day, and rendered previews of voices."""
 
 from datetime import date, timedelta
 
 from storage.db import Tx
 
-# $3: how often at most; nothing comes back once that is reached.
+# $3: the limit; returns no row once it is reached.
 TAKE = """
     INSERT INTO studio_uses AS u (org_id, kind, day, used) SELECT hum.org_id(), $1, $2, 1 WHERE $3::integer > 0
     ON CONFLICT (org_id, kind) DO UPDATE
@@ -24,19 +24,19 @@ FORGET = """
 
 
 async def take(tx: Tx, kind: str, day: date, most: int) -> bool:
-    """Count one more use of a day; False if there were `most` of them already."""
+    """Count a use; return False if the day had `most` of them already."""
     return await tx.fetchval(TAKE, kind, day, most) is not None
 
 
 async def used(tx: Tx, day: date) -> dict[str, int]:
-    """How often each kind was used on a day; without those that were not."""
+    """Return how often each kind was used on a day, without unused kinds."""
     return {row["kind"]: row["used"] for row in await tx.fetch(USED, day)}
 
 
 async def preview(tx: Tx, hash: bytes) -> bytes | None:
-    """The audio (mu-law, 8 kHz) of a sentence that was rendered not long ago."""
-    found = await tx.fetchval(PREVIEW, hash)
-    return None if found is None else bytes(found)
+    """Return the audio (mu-law, 8 kHz) of a recently rendered sentence, or None."""
+    audio = await tx.fetchval(PREVIEW, hash)
+    return None if audio is None else bytes(audio)
 
 
 async def keep_preview(tx: Tx, hash: bytes, audio_ulaw: bytes) -> None:
@@ -44,5 +44,5 @@ async def keep_preview(tx: Tx, hash: bytes, audio_ulaw: bytes) -> None:
 
 
 async def forget_previews(tx: Tx, age: timedelta, most: int) -> None:
-    """As the system: delete those that are older."""
+    """Purge previews older than `age`.  Runs as the system."""
     await tx.execute(FORGET, age, most)
