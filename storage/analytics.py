@@ -22,12 +22,12 @@ EVERYTHING = """
     UNION SELECT org_id, quarter_at FROM erased_call_rollups
 """
 QUARTERS = "unnest($1::uuid[], $2::timestamptz[]) AS q(org_id, quarter_at)"
-OVER = f"""
+ENDED_CALLS = f"""
     {QUARTERS} JOIN calls c
         ON c.org_id = q.org_id AND c.created_at >= q.quarter_at AND c.created_at < q.quarter_at + interval '15 minutes'
        AND c.ended_at IS NOT NULL
 """
-GONE = "calls c WHERE c.id = ANY ($1::uuid[]) AND c.ended_at IS NOT NULL"
+DELETED_CALLS = "calls c WHERE c.id = ANY ($1::uuid[]) AND c.ended_at IS NOT NULL"
 NO_FLOW = "'00000000-0000-0000-0000-000000000000'::uuid"
 FORGET_CALLS = f"DELETE FROM call_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
 FORGET_LATENCIES = (
@@ -54,28 +54,28 @@ COUNT_CALLS = f"""
     INSERT INTO call_rollups
     SELECT org_id, quarter_at, flow_id, direction, status, outcome, sum(calls), sum(answered), sum(talk_seconds),
            sum(interruptions)
-      FROM (SELECT {CALLS} FROM {OVER} GROUP BY 1, 2, 3, 4, 5, 6
+      FROM (SELECT {CALLS} FROM {ENDED_CALLS} GROUP BY 1, 2, 3, 4, 5, 6
             UNION ALL SELECT e.* FROM {QUARTERS} JOIN erased_call_rollups e USING (org_id, quarter_at)) AS counted
      GROUP BY 1, 2, 3, 4, 5, 6
 """
 COUNT_LATENCIES = f"""
     INSERT INTO latency_rollups
     SELECT org_id, quarter_at, flow_id, measure, band, sum(turns)
-      FROM (SELECT {MEASURED} FROM {OVER} {TURNS} GROUP BY 1, 2, 3, 4, 5
+      FROM (SELECT {MEASURED} FROM {ENDED_CALLS} {TURNS} GROUP BY 1, 2, 3, 4, 5
             UNION ALL SELECT e.* FROM {QUARTERS} JOIN erased_latency_rollups e USING (org_id, quarter_at)) AS counted
      GROUP BY 1, 2, 3, 4, 5
 """
 # Always in this order, so that two deletions don't deadlock.
 KEEP_CALLS = f"""
     INSERT INTO erased_call_rollups AS e
-    SELECT {CALLS} FROM {GONE} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    SELECT {CALLS} FROM {DELETED_CALLS} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (org_id, quarter_at, flow_id, direction, status, outcome) DO UPDATE
        SET calls = e.calls + excluded.calls, answered = e.answered + excluded.answered,
            talk_seconds = e.talk_seconds + excluded.talk_seconds, interruptions = e.interruptions + excluded.interruptions
 """
 KEEP_LATENCIES = f"""
     INSERT INTO erased_latency_rollups AS e
-    SELECT {MEASURED} FROM (SELECT * FROM {GONE}) AS c {TURNS.replace("$3", "$2")} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    SELECT {MEASURED} FROM (SELECT * FROM {DELETED_CALLS}) AS c {TURNS.replace("$3", "$2")} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (org_id, quarter_at, flow_id, measure, band) DO UPDATE SET turns = e.turns + excluded.turns
 """
 # $1 and $2: from and to; $3: the time zone of the days; $4: one flow, or null for all.

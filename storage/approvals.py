@@ -25,7 +25,7 @@ PAGE = f"""
        AND ($4::uuid IS NULL OR a.conversation_id = $4)
      ORDER BY a.id DESC LIMIT $5
 """
-SOME = f"SELECT {COLUMNS} FROM approvals a WHERE a.id = ANY ($1)"
+BY_IDS = f"SELECT {COLUMNS} FROM approvals a WHERE a.id = ANY ($1)"
 # Serializes concurrent requests, so that each counts the others.
 COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('approvals ' || hum.org_id()::text, 0))"
 # All requests of an event's run count, decided or not, so that a run that is resumed and asks again comes to an end.
@@ -72,8 +72,8 @@ FINISH = """
      WHERE id = $1 AND state = 'approved'
     RETURNING org_id
 """
-TELL = "UPDATE approvals SET told_at = clock_timestamp() WHERE id = ANY ($1) AND told_at IS NULL RETURNING org_id"
-LEFT = """
+SET_TOLD = "UPDATE approvals SET told_at = clock_timestamp() WHERE id = ANY ($1) AND told_at IS NULL RETURNING org_id"
+TOUCH_STALE = """
     UPDATE approvals SET touched_at = clock_timestamp()
      WHERE id IN (SELECT a.id FROM approvals a
                    WHERE a.state IN ('approved', 'done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
@@ -94,7 +94,7 @@ RUN_NEWS = f"""
      ORDER BY a.id
 """
 IS_UNDECIDED = "SELECT EXISTS (SELECT FROM approvals WHERE event_run_id = $1 AND state IN ('pending', 'approved'))"
-FORGET = """
+PURGE = """
     DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE created_at < $1 AND state <> 'pending' LIMIT $2)
     RETURNING true
 """
@@ -196,7 +196,7 @@ async def page(
 
 async def some(tx: Tx, ids: Sequence[UUID]) -> list[ApprovalRow]:
     """Return those of these approvals that exist."""
-    return [_read(dict(row)) for row in await tx.fetch(SOME, ids)]
+    return [_read(dict(row)) for row in await tx.fetch(BY_IDS, ids)]
 
 
 async def pending(tx: Tx, subject: Subject, wish: Wish) -> Pending:
@@ -220,14 +220,14 @@ async def decide(
     return await _notify_listeners(tx, await tx.fetch(DECIDE, id, state, by, reason, arguments))
 
 
-async def expired(tx: Tx, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
+async def expired(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Lock and return expired pending approvals (organization, id).  Runs as the system."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(EXPIRED, at, most)]
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(EXPIRED, at, limit)]
 
 
-async def void(tx: Tx, most: int) -> list[tuple[UUID, UUID]]:
+async def void(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
     """Lock and return pending approvals (organization, id) of ended calls.  Runs as the system."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(VOID, most)]
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(VOID, limit)]
 
 
 async def begin(tx: Tx, id: UUID) -> bool:
@@ -242,20 +242,20 @@ async def finish(tx: Tx, id: UUID, state: str, result: str, arguments: str) -> b
 
 async def tell(tx: Tx, ids: Sequence[UUID]) -> None:
     """Record that the agent was told the results of these approvals."""
-    await _notify_listeners(tx, await tx.fetch(TELL, list(ids)))
+    await _notify_listeners(tx, await tx.fetch(SET_TOLD, list(ids)))
 
 
-async def left(tx: Tx, before: datetime, newest: timedelta, most: int) -> list[tuple[UUID, UUID]]:
+async def left(tx: Tx, before: datetime, newest: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
     """Return approvals (organization, id) that are to run, or whose result the call's agent lacks, untouched since `before`.
 
     Those decided more than `newest` before that are left out.  Runs as the system.
     """
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(LEFT, before, before - newest, most)]
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(TOUCH_STALE, before, before - newest, limit)]
 
 
-async def news(tx: Tx, conversation: UUID, most: int) -> list[ApprovalRow]:
+async def news(tx: Tx, conversation: UUID, limit: int) -> list[ApprovalRow]:
     """Return results that a conversation's agent was not told yet, oldest first."""
-    return [_read(dict(row)) for row in await tx.fetch(NEWS, conversation, most)]
+    return [_read(dict(row)) for row in await tx.fetch(NEWS, conversation, limit)]
 
 
 async def run_news(tx: Tx, event_run: UUID) -> list[ApprovalRow]:
@@ -268,9 +268,9 @@ async def is_undecided(tx: Tx, event_run: UUID) -> bool:
     return bool(await tx.fetchval(IS_UNDECIDED, event_run))
 
 
-async def forget(tx: Tx, before: datetime, most: int) -> int:
+async def forget(tx: Tx, before: datetime, limit: int) -> int:
     """Purge decided approvals from before then; return how many.  Runs as the system."""
-    return len(await tx.fetch(FORGET, before, most))
+    return len(await tx.fetch(PURGE, before, limit))
 
 
 async def horizon(tx: Tx) -> int:
@@ -278,9 +278,9 @@ async def horizon(tx: Tx) -> int:
     return int(await tx.fetchval(HORIZON))
 
 
-async def after(tx: Tx, place: tuple[int, UUID], below: int, most: int) -> list[tuple[int, ApprovalRow]]:
+async def after(tx: Tx, position: tuple[int, UUID], below: int, limit: int) -> list[tuple[int, ApprovalRow]]:
     """Return approvals that changed after a transaction and id, in transactions below `below`, each with its transaction."""
-    rows = await tx.fetch(AFTER, str(place[0]), place[1], str(below), most)
+    rows = await tx.fetch(AFTER, str(position[0]), position[1], str(below), limit)
     return [(int(row["xid"]), _read({name: row[name] for name in row.keys() if name != "xid"})) for row in rows]  # noqa: SIM118
 
 

@@ -32,7 +32,7 @@ APPEND_ALL = """
       FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE m.user_id = $1
 """
-APPEND_MINE = "SELECT hum.note_in_my_organizations($1, $2, $3, $4, $5)"
+APPEND_IN_MY_ORGANIZATIONS = "SELECT hum.note_in_my_organizations($1, $2, $3, $4, $5)"
 PAGE = """
     SELECT l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id,
            s.seq, s.previous_hash, s.hash
@@ -107,7 +107,7 @@ async def append_everywhere(tx: Tx, user: UUID, *, actor: str, action: str, subj
 
 async def append_mine(tx: Tx, *, actor: str, actor_name: str, action: str, subject: str, request_id: str) -> None:
     """Append the current person's action to the log of each of their organizations."""
-    await tx.execute(APPEND_MINE, actor, actor_name, action, subject, request_id)
+    await tx.execute(APPEND_IN_MY_ORGANIZATIONS, actor, actor_name, action, subject, request_id)
 
 
 async def append_read(

@@ -69,7 +69,7 @@ SET_CUSTOMER = """
 NAME = "SELECT name FROM organizations WHERE org_id = $1"
 OF_CUSTOMER = "SELECT org_id FROM billing_accounts WHERE customer_id = $1"
 ADD_EVENT = "INSERT INTO billing_events (id, org_id, type) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
-FORGET_EVENTS = "DELETE FROM billing_events WHERE received_at < now() - $1::interval"
+PURGE_EVENTS = "DELETE FROM billing_events WHERE received_at < now() - $1::interval"
 NOTICE = "UPDATE billing_accounts SET notices = notices + 1, fetch_at = now() WHERE org_id = $1"
 
 
@@ -122,7 +122,7 @@ METER_DUE = """
 """
 METERED = "UPDATE billing_accounts SET metered_until = greatest(metered_until, $2), meter_at = $3 WHERE org_id = $1"
 # $2: the meter's name in usage; $3: ours.  A roll-up's quarter lies within one hour.
-UNTOLD = """
+UNREPORTED = """
     SELECT u.hour_at, u.quantity - coalesce(h.quantity, 0) AS more, coalesce(h.quantity, 0) AS known
       FROM (SELECT date_trunc('hour', quarter_at, 'UTC') AS hour_at, sum(quantity)::bigint AS quantity
               FROM usage_rollups
@@ -133,8 +133,8 @@ UNTOLD = """
      ORDER BY u.hour_at
      LIMIT $6
 """
-# Does nothing if another process has begun or finished since `UNTOLD` was queried.
-BEGIN_TELLING = """
+# Does nothing if another process has begun or finished since `UNREPORTED` was queried.
+BEGIN_REPORT = """
     INSERT INTO billing_meter_hours AS h (org_id, resource, hour_at, sending, sending_at)
     VALUES ($1, $2, $3, $4, now())
     ON CONFLICT (org_id, resource, hour_at) DO UPDATE
@@ -142,11 +142,11 @@ BEGIN_TELLING = """
      WHERE h.sending IS NULL AND h.quantity = $5
     RETURNING sequence, sending_at
 """
-TOLD = """
+REPORTED = """
     UPDATE billing_meter_hours SET quantity = quantity + sending, sequence = sequence + 1, sending = NULL, sending_at = NULL
      WHERE org_id = $1 AND resource = $2 AND hour_at = $3 AND sequence = $4 AND sending IS NOT NULL
 """
-NOT_TOLD = """
+REPORT_REFUSED = """
     UPDATE billing_meter_hours SET sending = NULL, sending_at = NULL
      WHERE org_id = $1 AND resource = $2 AND hour_at = $3 AND sequence = $4 AND sending IS NOT NULL
 """
@@ -374,7 +374,7 @@ async def add_event(tx: Tx, id: str, org: UUID, type: str) -> bool:
 
 
 async def forget_events(tx: Tx, older: timedelta) -> None:
-    await tx.execute(FORGET_EVENTS, older)
+    await tx.execute(PURGE_EVENTS, older)
 
 
 async def notice(tx: Tx, org: UUID) -> None:
@@ -393,9 +393,9 @@ async def begin_fetch(tx: Tx, org: UUID, lease: timedelta) -> FetchRow | None:
     return FetchRow(**row) if row else None
 
 
-async def apply(tx: Tx, begun: FetchRow, values: Sequence[object], reconcile: timedelta) -> bool:
+async def apply(tx: Tx, row: FetchRow, values: Sequence[object], reconcile: timedelta) -> bool:
     """Store a fetch's result, in the order of the columns of `APPLY`; return False if a later one was stored first."""
-    return await tx.execute(APPLY, begun.org_id, begun.fetch, begun.notices, *values, reconcile) != "UPDATE 0"
+    return await tx.execute(APPLY, row.org_id, row.fetch, row.notices, *values, reconcile) != "UPDATE 0"
 
 
 # --- checkouts ----------------------------------------------------------------------------------------------------
@@ -438,25 +438,25 @@ async def untold(
     tx: Tx, org: UUID, meter: str, resource: str, since: datetime, until: datetime, limit: int
 ) -> list[UntoldRow]:
     """Return hours of which the meter has less than was used, except those in flight.  `meter`: its name in usage."""
-    return [UntoldRow(**row) for row in await tx.fetch(UNTOLD, org, meter, resource, since, until, limit)]
+    return [UntoldRow(**row) for row in await tx.fetch(UNREPORTED, org, meter, resource, since, until, limit)]
 
 
 async def begin_telling(
-    tx: Tx, org: UUID, resource: str, hour_at: datetime, quantity: int, known: int
+    tx: Tx, org: UUID, resource: str, hour_at: datetime, quantity: int, reported: int
 ) -> tuple[int, datetime] | None:
-    """Begin a report to a meter that has `known`; return its sequence within the hour and time, or None if another process began."""
-    row = await tx.fetchrow(BEGIN_TELLING, org, resource, hour_at, quantity, known)
+    """Begin a report to a meter that has `reported`; return its sequence within the hour and time, or None if another process began."""
+    row = await tx.fetchrow(BEGIN_REPORT, org, resource, hour_at, quantity, reported)
     return (row["sequence"], row["sending_at"]) if row else None
 
 
 async def told(tx: Tx, row: SendingRow) -> None:
     """Record that the meter has accepted a report."""
-    await tx.execute(TOLD, row.org_id, row.resource, row.hour_at, row.sequence)
+    await tx.execute(REPORTED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
 async def not_told(tx: Tx, row: SendingRow) -> None:
     """Record that the meter has refused a report."""
-    await tx.execute(NOT_TOLD, row.org_id, row.resource, row.hour_at, row.sequence)
+    await tx.execute(REPORT_REFUSED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
 async def sending(

@@ -92,7 +92,7 @@ TAGGED_PAGE = f"""
      ORDER BY g.called_at DESC, g.call_id DESC
      LIMIT $3
 """
-SOME = f"SELECT {LISTED} FROM calls c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
+BY_IDS = f"SELECT {LISTED} FROM calls c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
 SEARCH = f"""
     SELECT {LISTED}
       FROM hum.search_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS found (id)
@@ -224,12 +224,12 @@ async def latest_turns(tx: Tx, id: UUID, before: int | None, limit: int) -> list
     return [TurnRow(**row) for row in await tx.fetch(LATEST_TURNS, id, before, limit)]
 
 
-async def _detail_turns(tx: Tx, id: UUID, most: int | None) -> tuple[list[TurnRow], bool]:
-    """Return at most the `most` latest turns, in order, and whether there are earlier ones."""
-    if most is None:
+async def _detail_turns(tx: Tx, id: UUID, limit: int | None) -> tuple[list[TurnRow], bool]:
+    """Return at most the `limit` latest turns, in order, and whether there are earlier ones."""
+    if limit is None:
         return await turns(tx, id), False
-    latest = await latest_turns(tx, id, None, most + 1)
-    return latest[:most][::-1], len(latest) > most
+    latest = await latest_turns(tx, id, None, limit + 1)
+    return latest[:limit][::-1], len(latest) > limit
 
 
 async def set_summary(
@@ -264,7 +264,7 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
 
 async def some(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
     """Return those of these calls that exist."""
-    return [CallRow(**row) for row in await tx.fetch(SOME, ids)]
+    return [CallRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 
 
 async def search(tx: Tx, query: Query, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:

@@ -115,7 +115,7 @@ SESSION = """
      WHERE c.id = $1
 """
 # With keypad entries, what a person told the agent, and the results of its approvals.
-HEARD = """
+LATEST_UTTERANCES = """
     SELECT role, text FROM (
            SELECT role, coalesce(heard_text, text) AS text, start_ms, seq FROM call_turns
             WHERE call_id = $1 AND coalesce(heard_text, text) <> ''
@@ -135,7 +135,7 @@ ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answer
 FINISH = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
-OWE = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
+SET_OWED = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
 LEAVE_STREAM = """
     UPDATE calls SET owed_due = owed IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
 """
@@ -155,7 +155,7 @@ ADD_TURN = (
 """
 )
 ADD_MISSING_TURN = NEW_TURN + " ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq"
-ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
+SET_ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
 ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
 ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
 ITEMS = "SELECT item_id FROM call_turns WHERE call_id = $1 AND item_id <> ''"
@@ -402,7 +402,7 @@ async def heard(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str]]:
 
     What people told the agent is included as `hint`, results of approvals as `news`, keypad entries as the caller's.
     """
-    rows = await tx.fetch(HEARD, id, limit)
+    rows = await tx.fetch(LATEST_UTTERANCES, id, limit)
     return [(row["role"], row["text"]) for row in reversed(rows)]
 
 
@@ -427,9 +427,9 @@ async def finish(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detai
     await tx.execute(FINISH, id, status, at, reason, detail)
 
 
-async def owe(tx: Tx, id: UUID, owed: str | None, *, due: bool = False) -> None:
+async def owe(tx: Tx, id: UUID, step: str | None, *, due: bool = False) -> None:
     """Store the call's next step, JSON, due once its stream is left for it, or at once (`due`); None clears it."""
-    await tx.execute(OWE, id, owed, due)
+    await tx.execute(SET_OWED, id, step, due)
 
 
 async def leave_stream(tx: Tx, id: UUID) -> None:
@@ -468,7 +468,7 @@ async def add_missing_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> bool:
 
 
 async def announced(tx: Tx, id: UUID, at_ms: int) -> None:
-    await tx.execute(ANNOUNCED, id, at_ms)
+    await tx.execute(SET_ANNOUNCED, id, at_ms)
 
 
 async def add_latency(tx: Tx, id: UUID, turn: str) -> None:

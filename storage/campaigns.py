@@ -29,7 +29,7 @@ FROM = """
              FROM campaign_counts WHERE campaign_id = c.id) s
 """
 GET = f"SELECT {COLUMNS} {FROM} WHERE c.id = $1"
-SOME = f"SELECT {COLUMNS} {FROM} WHERE c.id = ANY ($1)"
+BY_IDS = f"SELECT {COLUMNS} {FROM} WHERE c.id = ANY ($1)"
 LOCK = "SELECT id FROM campaigns WHERE id = $1 FOR NO KEY UPDATE"
 PAGE = f"""
     SELECT {COLUMNS} {FROM}
@@ -76,8 +76,8 @@ NEXT = """
     SELECT id FROM campaigns WHERE look_at <= clock_timestamp() ORDER BY look_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """
 START = "UPDATE campaigns SET status = 'running', started_at = coalesce(started_at, clock_timestamp()) WHERE id = $1"
-LOOK_IN = "UPDATE campaigns SET look_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1"
-SETTLED = "UPDATE campaigns SET look_at = NULL WHERE id = $1"
+SCHEDULE_VISIT = "UPDATE campaigns SET look_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1"
+CANCEL_VISITS = "UPDATE campaigns SET look_at = NULL WHERE id = $1"
 COMPLETE = "UPDATE campaigns SET status = 'completed', look_at = NULL, ended_at = clock_timestamp() WHERE id = $1"
 SENDER = """
     SELECT o.name AS org_name, o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled,
@@ -94,7 +94,7 @@ STOPPED_CODE = """
      WHERE c.id = $1 AND p.stopped_at >= c.launched_at
 """
 #: A pace that is far in the future blocks all texts, and still tells when the last text left.
-STAND_STILL = """
+BLOCK_PACE = """
     UPDATE campaign_paces SET next_at = next_at + interval '1000 years'
      WHERE campaign_id = $1 AND next_at < now() + interval '500 years'
 """
@@ -105,7 +105,7 @@ PACE = """
            next_at = CASE WHEN p.next_at > now() + interval '500 years' THEN p.next_at - interval '1000 years'
                           ELSE p.next_at END
 """
-NO_PACE = "DELETE FROM campaign_paces WHERE campaign_id = $1"
+DELETE_PACE = "DELETE FROM campaign_paces WHERE campaign_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> CampaignRow:
 
 async def some(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, CampaignRow]:
     """Return those of these campaigns that exist, by id."""
-    rows = [CampaignRow(**row) for row in await tx.fetch(SOME, ids)]
+    rows = [CampaignRow(**row) for row in await tx.fetch(BY_IDS, ids)]
     return {row.id: row for row in rows}
 
 
@@ -257,12 +257,12 @@ async def start(tx: Tx, id: UUID) -> None:
 
 async def look_in(tx: Tx, id: UUID, seconds: float) -> None:
     """Schedule the dispatcher's next visit in `seconds`."""
-    await tx.execute(LOOK_IN, id, seconds)
+    await tx.execute(SCHEDULE_VISIT, id, seconds)
 
 
 async def settled(tx: Tx, id: UUID) -> None:
     """Cancel the dispatcher's visits: it has nothing more to do for the campaign."""
-    await tx.execute(SETTLED, id)
+    await tx.execute(CANCEL_VISITS, id)
 
 
 async def complete(tx: Tx, id: UUID) -> None:
@@ -285,13 +285,13 @@ async def stopped_code(tx: Tx, id: UUID) -> str | None:
 
 async def pace(tx: Tx, id: UUID, per_minute: int | None) -> None:
     """Let the sender send the campaign's texts at this pace; a blocked pace continues where it was."""
-    await (tx.execute(PACE, id, per_minute) if per_minute else tx.execute(NO_PACE, id))
+    await (tx.execute(PACE, id, per_minute) if per_minute else tx.execute(DELETE_PACE, id))
 
 
 async def stand_still(tx: Tx, id: UUID) -> None:
     """Block the campaign's texts in the sender."""
-    await tx.execute(STAND_STILL, id)
+    await tx.execute(BLOCK_PACE, id)
 
 
 async def no_pace(tx: Tx, id: UUID) -> None:
-    await tx.execute(NO_PACE, id)
+    await tx.execute(DELETE_PACE, id)

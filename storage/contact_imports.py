@@ -42,20 +42,20 @@ STAGE = """
                tags = CASE WHEN excluded.tags = '{}' THEN r.tags ELSE excluded.tags END)
     SELECT count(*) FROM n JOIN contact_import_rows k ON k.import_id = $1 AND k.phone_e164 = n.phone_e164
 """
-READ = """
+COUNT_READ = """
     UPDATE contact_imports
        SET passed = passed + $2, rows_read = rows_read + $3, bad_rows = bad_rows + $4,
            duplicates = duplicates + $5, errors = (errors::jsonb || $6::jsonb)::json, moved_at = now()
      WHERE id = $1
 """
-READ_ALL = "UPDATE contact_imports SET file = NULL WHERE id = $1"
+DROP_FILE = "UPDATE contact_imports SET file = NULL WHERE id = $1"
 UNSTAGE = """
     DELETE FROM contact_import_rows
      WHERE import_id = $1
        AND phone_e164 IN (SELECT phone_e164 FROM contact_import_rows WHERE import_id = $1 ORDER BY phone_e164 LIMIT $2)
     RETURNING phone_e164, fields, notes, tags
 """
-TAKEN = """
+COUNT_IMPORTED = """
     UPDATE contact_imports
        SET created = created + $2, updated = updated + $3, unchanged = unchanged + $4, moved_at = now()
      WHERE id = $1
@@ -70,7 +70,7 @@ STUCK = """
      LIMIT 100
 """
 DROP_ROWS = "DELETE FROM contact_import_rows WHERE import_id = $1"
-FORGET = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
+PURGE = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +158,11 @@ async def stage(tx: Tx, id: UUID, rows: Sequence[Imported]) -> int:
 async def move(tx: Tx, id: UUID, batch: Passed) -> None:
     """Count a batch of the file's rows as read."""
     errors = json.dumps(batch.errors)
-    await tx.execute(READ, id, batch.passed, batch.rows, batch.bad_rows, batch.duplicates, errors)
+    await tx.execute(COUNT_READ, id, batch.passed, batch.rows, batch.bad_rows, batch.duplicates, errors)
 
 
 async def drop_file(tx: Tx, id: UUID) -> None:
-    await tx.execute(READ_ALL, id)
+    await tx.execute(DROP_FILE, id)
 
 
 async def unstage(tx: Tx, id: UUID, limit: int) -> list[Imported]:
@@ -172,7 +172,7 @@ async def unstage(tx: Tx, id: UUID, limit: int) -> list[Imported]:
 
 
 async def count_taken(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:
-    await tx.execute(TAKEN, id, created, updated, unchanged)
+    await tx.execute(COUNT_IMPORTED, id, created, updated, unchanged)
 
 
 async def end(tx: Tx, id: UUID, status: str, failure: str | None = None) -> None:
@@ -188,4 +188,4 @@ async def stuck(tx: Tx, idle: timedelta) -> list[UUID]:
 
 async def forget(tx: Tx, keep: timedelta) -> None:
     """Purge imports that ended longer than `keep` ago.  Runs as the system."""
-    await tx.execute(FORGET, keep)
+    await tx.execute(PURGE, keep)

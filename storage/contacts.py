@@ -61,7 +61,7 @@ SEARCH = f"""
 BY_NUMBER = f"SELECT {COLUMNS} FROM contacts k WHERE k.phone_e164 > $1 ORDER BY k.phone_e164 LIMIT $2"
 # A file changes only those fields of a known contact that differ from their current value: importing an exported file takes no
 # field over from another source.
-TAKE = """
+IMPORT = """
     INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_user, notes, tags)
     SELECT r.id, hum.org_id(), r.phone_e164, r.fields, r.notes, r.tags
       FROM json_to_recordset($1) AS r (id uuid, phone_e164 text, fields jsonb, notes text, tags text[])
@@ -77,23 +77,23 @@ TAKE = """
         OR excluded.tags NOT IN ('{}', k.tags)
     RETURNING id
 """
-TRY = "SAVEPOINT dry_run"
-UNDO = "ROLLBACK TO SAVEPOINT dry_run"
+BEGIN_DRY_RUN = "SAVEPOINT dry_run"
+END_DRY_RUN = "ROLLBACK TO SAVEPOINT dry_run"
 OWN_NUMBER = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY id LIMIT 1"
 
 # --- data of the carrier and the CRM
-MET = """
+BY_CALLER = """
     SELECT id, said_by_lookup ->> 'caller_name' AS caller_name, looked_up_at, lookup_claimed_at
       FROM contacts
      WHERE org_id = $1 AND phone_e164 = $2
 """
-MEET = """
+UPSERT_CALLER = """
     INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_lookup) VALUES ($1, $2, $3, $4)
     ON CONFLICT (org_id, phone_e164) DO UPDATE SET said_by_lookup = k.said_by_lookup || excluded.said_by_lookup
     RETURNING id
 """
 # The same for many numbers, always locked in one order.
-MEET_THESE = """
+UPSERT_ALL = """
     INSERT INTO contacts AS k (id, org_id, phone_e164)
     SELECT id, $1, phone FROM unnest($2::uuid[], $3::text[]) AS r (id, phone) ORDER BY phone
     ON CONFLICT (org_id, phone_e164) DO UPDATE SET said_by_lookup = k.said_by_lookup
@@ -124,7 +124,7 @@ RECORD_LOOKUP = """
     UPDATE contacts SET said_by_lookup = said_by_lookup || $2, looked_up_at = now(), lookup_claimed_at = NULL
      WHERE id = $1
 """
-CRM_SAYS = "UPDATE contacts SET said_by_crm = jsonb_strip_nulls(said_by_crm || $2::jsonb) WHERE id = $1"
+SET_CRM_DATA = "UPDATE contacts SET said_by_crm = jsonb_strip_nulls(said_by_crm || $2::jsonb) WHERE id = $1"
 
 # --- calls of contacts
 CALLS_OF = """
@@ -154,7 +154,7 @@ CALLS_BELOW = """
      ORDER BY created_at DESC, id DESC
      LIMIT $3
 """
-MEET_ALL = """
+CREATE_MISSING = """
     INSERT INTO contacts (id, org_id, phone_e164)
     SELECT id, hum.org_id(), phone FROM unnest($1::uuid[], $2::text[]) AS r (id, phone) ORDER BY phone
     ON CONFLICT (org_id, phone_e164) DO NOTHING
@@ -312,11 +312,11 @@ async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID,
         for id, r in zip(new_ids, rows, strict=True)
     ]
     if dry_run:
-        await tx.execute(TRY)
+        await tx.execute(BEGIN_DRY_RUN)
     # An existing contact keeps its id.
-    imported = {row["id"]: row["id"] in set(new_ids) for row in await tx.fetch(TAKE, json.dumps(entries))}
+    imported = {row["id"]: row["id"] in set(new_ids) for row in await tx.fetch(IMPORT, json.dumps(entries))}
     if dry_run:
-        await tx.execute(UNDO)
+        await tx.execute(END_DRY_RUN)
     return imported
 
 
@@ -334,10 +334,10 @@ async def meet(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | 
 
     A contact to which the carrier adds nothing is only read.
     """
-    contact = await tx.fetchrow(MET, org, phone_e164)
+    contact = await tx.fetchrow(BY_CALLER, org, phone_e164)
     if contact is None or (caller_name and contact["caller_name"] != caller_name):
         fields = {"name": caller_name, "caller_name": caller_name} if caller_name else {}
-        id = await tx.fetchval(MEET, id, org, phone_e164, json.dumps(fields))
+        id = await tx.fetchval(UPSERT_CALLER, id, org, phone_e164, json.dumps(fields))
     return Met(contact["id"], contact["looked_up_at"]) if contact else Met(id, None)
 
 
@@ -345,7 +345,7 @@ async def meet_these(tx: Tx, org: UUID, phones: Sequence[str]) -> dict[str, UUID
     """Return the contacts with these numbers; create the missing ones, which are most.  Runs as the system."""
     if not phones:
         return {}
-    rows = await tx.fetch(MEET_THESE, org, [ids.new() for _ in phones], list(phones))
+    rows = await tx.fetch(UPSERT_ALL, org, [ids.new() for _ in phones], list(phones))
     return {row["phone_e164"]: row["id"] for row in rows}
 
 
@@ -360,15 +360,15 @@ async def flag_untextable(tx: Tx, org: UUID, phone_e164: str, code: str) -> None
     await tx.execute(FLAG_UNTEXTABLE, org, phone_e164, code)
 
 
-async def textable(tx: Tx, reached: Sequence[tuple[UUID, str]]) -> None:
+async def textable(tx: Tx, contacts: Sequence[tuple[UUID, str]]) -> None:
     """Clear that report for organizations' contacts that have sent or received a text.  Runs as the system."""
-    if reached:
-        await tx.execute(TEXTABLE, *(list(column) for column in zip(*sorted(set(reached)), strict=True)))
+    if contacts:
+        await tx.execute(TEXTABLE, *(list(column) for column in zip(*sorted(set(contacts)), strict=True)))
 
 
-async def count_lookup(tx: Tx, org: UUID, most: int) -> bool:
-    """Count a lookup; return False if `most` were made today."""
-    return bool(await tx.execute(COUNT_LOOKUP, org, most) == "INSERT 0 1")
+async def count_lookup(tx: Tx, org: UUID, limit: int) -> bool:
+    """Count a lookup; return False if `limit` were made today."""
+    return bool(await tx.execute(COUNT_LOOKUP, org, limit) == "INSERT 0 1")
 
 
 async def lookups_of_today(tx: Tx) -> int:
@@ -387,7 +387,7 @@ async def record_lookup(tx: Tx, id: UUID, fields: Mapping[str, str]) -> None:
 
 async def crm_says(tx: Tx, id: UUID, fields: Mapping[str, str | None]) -> None:
     """Set the data of the organization's CRM; None clears a field."""
-    await tx.execute(CRM_SAYS, id, json.dumps(fields))
+    await tx.execute(SET_CRM_DATA, id, json.dumps(fields))
 
 
 # --- calls of contacts --------------------------------------------------------------------------------------------
@@ -430,7 +430,7 @@ async def callers(tx: Tx, backfill: BackfillRow, limit: int) -> list[CallerRow]:
 
 async def meet_all(tx: Tx, phones: Mapping[str, UUID]) -> int:
     """Create the missing contacts of these numbers, with these ids; return how many were created."""
-    status = await tx.execute(MEET_ALL, list(phones.values()), list(phones))
+    status = await tx.execute(CREATE_MISSING, list(phones.values()), list(phones))
     return int(status.rpartition(" ")[2])
 
 
@@ -439,9 +439,9 @@ async def link_calls(tx: Tx, calls: Sequence[UUID]) -> int:
     return int((await tx.execute(LINK_CALLS, calls)).rpartition(" ")[2])
 
 
-async def move_backfill(tx: Tx, id: UUID, seen: Sequence[CallerRow], created: int, linked: int) -> None:
-    last = seen[-1]
-    await tx.execute(MOVE_BACKFILL, id, last.created_at, last.id, len(seen), created, linked)
+async def move_backfill(tx: Tx, id: UUID, calls: Sequence[CallerRow], created: int, linked: int) -> None:
+    last = calls[-1]
+    await tx.execute(MOVE_BACKFILL, id, last.created_at, last.id, len(calls), created, linked)
 
 
 async def never_looked_up(tx: Tx, after: UUID, limit: int) -> list[UUID]:
@@ -449,8 +449,8 @@ async def never_looked_up(tx: Tx, after: UUID, limit: int) -> list[UUID]:
     return [row["id"] for row in await tx.fetch(NEVER_LOOKED_UP, after, limit)]
 
 
-async def move_lookups(tx: Tx, id: UUID, owed: Sequence[UUID]) -> None:
-    await tx.execute(MOVE_LOOKUPS, id, owed[-1], len(owed))
+async def move_lookups(tx: Tx, id: UUID, contacts: Sequence[UUID]) -> None:
+    await tx.execute(MOVE_LOOKUPS, id, contacts[-1], len(contacts))
 
 
 async def end_backfill(tx: Tx, id: UUID) -> None:

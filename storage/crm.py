@@ -64,7 +64,7 @@ FAIL = """
      WHERE id = $1 AND (failures < $3 OR failures = $6)
 """
 # One request probes whether the connector has recovered; during `during`, no other one is made.
-TRY_AGAIN = "UPDATE crm_connectors SET rests_until = now() + $2::interval WHERE id = $1 AND rests_until <= now()"
+CLAIM_PROBE = "UPDATE crm_connectors SET rests_until = now() + $2::interval WHERE id = $1 AND rests_until <= now()"
 
 # --- the caller or texter
 OF_CALL = """
@@ -85,13 +85,13 @@ OF_TURN = """
                                                      WHERE l.contact_id = k.id AND l.connector_id = c.id
                                                        AND l.asked_at > now() - $2::interval))
 """
-KNOW = """
+SET_EXTERNAL_ID = """
     INSERT INTO crm_contacts (org_id, connector_id, contact_id, external_id, asked_at)
     SELECT hum.org_id(), c.id, k.id, $3, now() FROM crm_connectors c, contacts k WHERE c.id = $1 AND k.id = $2
     ON CONFLICT (contact_id, connector_id) DO UPDATE
        SET external_id = excluded.external_id, asked_at = excluded.asked_at
 """
-KNOWN = "SELECT external_id FROM crm_contacts WHERE contact_id = $1 AND connector_id = $2"
+EXTERNAL_ID = "SELECT external_id FROM crm_contacts WHERE contact_id = $1 AND connector_id = $2"
 NODE_OF = "SELECT node FROM calls WHERE id = $1 FOR NO KEY UPDATE"
 
 # --- the log
@@ -122,12 +122,12 @@ LOGS_OF_CALL = f"""
      ORDER BY id DESC
      LIMIT $3
 """
-FORGET_LOGS = """
+PURGE_LOGS = """
     DELETE FROM crm_logs WHERE id IN (SELECT id FROM crm_logs WHERE created_at < now() - $1::interval
                                        ORDER BY created_at LIMIT $2)
 """
 # The organization's retention time applies if it is shorter.
-FORGET_LOGS_OF = """
+PURGE_LOGS_BY_RETENTION = """
     DELETE FROM crm_logs WHERE id IN (
         SELECT l.id FROM organizations o
          CROSS JOIN LATERAL (SELECT id FROM crm_logs
@@ -291,14 +291,16 @@ async def recover(tx: Tx, id: UUID) -> None:
     await tx.execute(RECOVER, id)
 
 
-async def fail(tx: Tx, connector: ConnectorRow, failure: str, most: int, rest: timedelta, longest: timedelta) -> None:
-    """Count a failure of a connector, given as it was before the request; after `most` failures in a row it backs off."""
-    await tx.execute(FAIL, connector.id, failure, most, rest, longest, connector.failures)
+async def fail(
+    tx: Tx, connector: ConnectorRow, failure: str, threshold: int, rest: timedelta, longest: timedelta
+) -> None:
+    """Count a failure of a connector, given as it was before the request; after `threshold` failures in a row it backs off."""
+    await tx.execute(FAIL, connector.id, failure, threshold, rest, longest, connector.failures)
 
 
 async def try_again(tx: Tx, id: UUID, during: timedelta) -> bool:
     """Claim the one request that probes a connector after its back-off; return False if it is not due, or claimed."""
-    return await tx.execute(TRY_AGAIN, id, during) == "UPDATE 1"
+    return await tx.execute(CLAIM_PROBE, id, during) == "UPDATE 1"
 
 
 # --- the caller or texter -----------------------------------------------------------------------------------------
@@ -323,12 +325,12 @@ async def of_turn(tx: Tx, run: UUID, keep: timedelta) -> TexterRow | None:
 
 async def know(tx: Tx, connector: UUID, contact: UUID, external_id: str | None) -> None:
     """Store a connector's answer about a contact: its id there, None if it is unknown there."""
-    await tx.execute(KNOW, connector, contact, external_id)
+    await tx.execute(SET_EXTERNAL_ID, connector, contact, external_id)
 
 
 async def known(tx: Tx, connector: UUID, contact: UUID) -> tuple[str | None] | None:
     """Return a contact's id at a connector as a 1-tuple; None if the connector has not answered yet."""
-    row = await tx.fetchrow(KNOWN, contact, connector)
+    row = await tx.fetchrow(EXTERNAL_ID, contact, connector)
     return (row["external_id"],) if row else None
 
 
@@ -379,5 +381,5 @@ async def logs(tx: Tx, connector: UUID, before: UUID | None, limit: int, call: U
 
 async def forget_logs(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge expired log entries, at most `limit` of each kind; return how many.  Runs as the system."""
-    statuses = (await tx.execute(FORGET_LOGS, keep, limit), await tx.execute(FORGET_LOGS_OF, limit))
+    statuses = (await tx.execute(PURGE_LOGS, keep, limit), await tx.execute(PURGE_LOGS_BY_RETENTION, limit))
     return sum(int(status.rpartition(" ")[2]) for status in statuses)

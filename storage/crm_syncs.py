@@ -60,12 +60,12 @@ QUEUE = """
      WHERE s.id = ready.id AND s.state = 'owed' AND s.due_at <= $1
     RETURNING s.id, s.org_id
 """
-TAKE = """
+CLAIM = """
     UPDATE crm_syncs SET claim = $2, due_at = $3, attempts = attempts + 1
      WHERE id = $1 AND state = 'owed' AND queued AND claim IS NULL
     RETURNING id, org_id, connector_id, kind, contact_id, call_id, conversation_id, attempts, created_at
 """
-LATER = """
+DEFER = """
     UPDATE crm_syncs SET due_at = $3, queued = false, claim = NULL, attempts = attempts - CASE WHEN $4 THEN 0 ELSE 1 END
      WHERE id = $1 AND claim = $2
 """
@@ -83,7 +83,7 @@ GIVE_UP = """
      WHERE id IN (SELECT id FROM crm_syncs WHERE state = 'owed' AND created_at < now() - $1::interval LIMIT $2)
 """
 # A contact's row is kept as long as the contact, so that it is not created twice.
-FORGET = """
+PURGE = """
     DELETE FROM crm_syncs WHERE id IN (SELECT id FROM crm_syncs
                                         WHERE state <> 'owed' AND ended_at < now() - $1::interval AND kind <> 'contact'
                                         ORDER BY ended_at LIMIT $2)
@@ -162,13 +162,13 @@ async def queue(tx: Tx, at: datetime, lost_at: datetime, limit: int) -> list[tup
 
 async def take(tx: Tx, id: UUID, claim: UUID, lost_at: datetime) -> SyncRow | None:
     """Begin an attempt; return None if another worker did, or the sync is over."""
-    row = await tx.fetchrow(TAKE, id, claim, lost_at)
+    row = await tx.fetchrow(CLAIM, id, claim, lost_at)
     return SyncRow(**row) if row else None
 
 
 async def later(tx: Tx, id: UUID, claim: UUID, due_at: datetime, *, counts: bool) -> None:
     """Defer a sync until `due_at`; an attempt that made no request does not count."""
-    await tx.execute(LATER, id, claim, due_at, counts)
+    await tx.execute(DEFER, id, claim, due_at, counts)
 
 
 async def end(tx: Tx, id: UUID, claim: UUID, state: str) -> None:
@@ -188,7 +188,7 @@ async def give_up(tx: Tx, after: timedelta, limit: int) -> None:
 
 async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
     """Purge syncs that ended longer than `keep` ago.  Runs as the system."""
-    await tx.execute(FORGET, keep, limit)
+    await tx.execute(PURGE, keep, limit)
 
 
 async def call(tx: Tx, id: UUID) -> CallFacts | None:

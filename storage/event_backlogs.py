@@ -38,7 +38,7 @@ WINDOW_END = """
 """
 _COLUMNS = "id, xid::text AS xid, org_id, type, subject_id, data, created_at, public_id"
 # $6: organizations with a backlog.
-OTHERS = f"""
+WITHOUT_BACKLOG = f"""
     SELECT {_COLUMNS}
       FROM events
      WHERE (xid, id) > ($1::text::xid8, $2) AND (xid, id) <= ($3::text::xid8, $4) AND id >= $5 AND org_id <> ALL ($6::uuid[])
@@ -69,24 +69,24 @@ async def find(tx: Tx, reader: str) -> dict[UUID, Place]:
     return {row["org"]: (row["xid"], row["id"]) for row in await tx.fetch(FIND, reader)}
 
 
-async def keep(tx: Tx, reader: str, places: Mapping[UUID, Place], done: Sequence[UUID]) -> None:
-    """Store organizations' positions; those in `done` have no backlog any more."""
-    await tx.executemany(KEEP, [(f"{reader} {org}", *place) for org, place in places.items()])
-    await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in done])
+async def keep(tx: Tx, reader: str, positions: Mapping[UUID, Place], finished: Sequence[UUID]) -> None:
+    """Store organizations' positions; those in `finished` have no backlog any more."""
+    await tx.executemany(KEEP, [(f"{reader} {org}", *position) for org, position in positions.items()])
+    await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in finished])
 
 
 async def others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Read:
     """Return the next events of all organizations except those that are `behind`."""
     least = await tx.fetchval(events.UNREAD, at[0])
-    most = WINDOW if behind else limit
-    window = await tx.fetchrow(WINDOW_END, *at, least, most)
+    window_limit = WINDOW if behind else limit
+    window = await tx.fetchrow(WINDOW_END, *at, least, window_limit)
     end = (window["xid"], window["id"]) if window else at
-    rows = await tx.fetch(OTHERS, *at, *end, least, behind, limit) if window else []
+    rows = await tx.fetch(WITHOUT_BACKLOG, *at, *end, least, behind, limit) if window else []
     await tx.execute(events.PLAN_AS_EVER)
     rest = [events.of_row(row) for row in rows]
     if len(rest) == limit:
         end = rest[-1].xid, rest[-1].id
-    return Read(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < most))
+    return Read(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < window_limit))
 
 
 async def of_organization(tx: Tx, org: UUID, at: Place, end: Place, limit: int) -> list[Event]:
@@ -104,6 +104,8 @@ async def lag_seconds(tx: Tx, reader: str) -> float:
         return 0.0
     end = row["xid"], row["id"]
     oldest = [
-        event.created_at for org, place in behind.items() for event in await of_organization(tx, org, place, end, 1)
+        event.created_at
+        for org, position in behind.items()
+        for event in await of_organization(tx, org, position, end, 1)
     ]
     return (now() - min(oldest)).total_seconds() if oldest else 0.0

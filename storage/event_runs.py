@@ -38,7 +38,7 @@ CLAIM = """
     RETURNING id, org_id, flow_id, event_id, event_type, depth, attempts, resumed_at
 """
 WAIT = "UPDATE event_runs SET status = 'waiting' WHERE id = $1 AND status = 'running' AND attempts = $2"
-LEFT = """
+RESTART_STALE = """
     UPDATE event_runs SET status = 'waiting', touched_at = clock_timestamp()
      WHERE id IN (SELECT id FROM event_runs WHERE status = 'running' AND touched_at < $1
                    ORDER BY touched_at LIMIT $2 FOR UPDATE SKIP LOCKED)
@@ -56,7 +56,7 @@ RESUME = """
      WHERE id = $1 AND status = 'waiting_for_approval'
     RETURNING org_id
 """
-HOLD = "SELECT attempts, resumed_at FROM event_runs WHERE id = $1 AND status = 'running' FOR NO KEY UPDATE"
+LOCK_ATTEMPT = "SELECT attempts, resumed_at FROM event_runs WHERE id = $1 AND status = 'running' FOR NO KEY UPDATE"
 # HUM's own tools act for an event when its run ends; other tools have acted already.
 MATERIAL = """
     SELECT o.name AS organization, o.time_zone, f.id AS flow_id, f.version AS flow_version, v.definition,
@@ -69,7 +69,7 @@ MATERIAL = """
       LEFT JOIN events e ON e.public_id = r.event_id
      WHERE r.id = $1
 """
-ASKED = "UPDATE event_runs SET flow_version = $2, model = $3 WHERE id = $1"
+SET_MODEL = "UPDATE event_runs SET flow_version = $2, model = $3 WHERE id = $1"
 SET_OUTCOME = "UPDATE event_runs SET outcome = $2 WHERE id = $1"
 FINISH = """
     UPDATE event_runs
@@ -93,7 +93,7 @@ PAGE = f"""
 """
 GET = f"SELECT {COLUMNS} FROM event_runs WHERE id = $2 AND flow_id = $1"
 OF_EVENTS = "SELECT event_id, id, flow_id FROM event_runs WHERE event_id = ANY ($1::uuid[]) ORDER BY id"
-FORGET = """
+PURGE = """
     DELETE FROM event_runs
      WHERE id IN (SELECT id FROM event_runs WHERE created_at < now() - $1::interval AND finished_at IS NOT NULL
                    ORDER BY created_at LIMIT $2)
@@ -236,14 +236,14 @@ async def create(tx: Tx, runs: Sequence[NewRun]) -> list[tuple[UUID, UUID]]:
     return [(row["id"], row["org_id"]) for row in created if row["status"] == "waiting"]
 
 
-async def left(tx: Tx, before: datetime, most: int) -> list[tuple[UUID, UUID]]:
+async def left(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Return the runs (id, organization) whose workers have died, and let them wait for a worker again."""
-    return [(row["id"], row["org_id"]) for row in await tx.fetch(LEFT, before, most)]
+    return [(row["id"], row["org_id"]) for row in await tx.fetch(RESTART_STALE, before, limit)]
 
 
-async def forget(tx: Tx, keep: timedelta, most: int) -> None:
+async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
     """Purge finished runs older than `keep`."""
-    await tx.execute(FORGET, keep, most)
+    await tx.execute(PURGE, keep, limit)
 
 
 # --- as the tenant ------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ async def wait(tx: Tx, claim: Claim) -> None:
 
 async def hold(tx: Tx, claim: Claim) -> bool:
     """Lock a run; return False if it is over or gone, or a later attempt has it."""
-    row = await tx.fetchrow(HOLD, claim.id)
+    row = await tx.fetchrow(LOCK_ATTEMPT, claim.id)
     return row is not None and (row["attempts"], row["resumed_at"]) == (claim.attempts, claim.resumed_at)
 
 
@@ -274,7 +274,7 @@ async def material(tx: Tx, run: UUID) -> MaterialRow:
 
 async def asked(tx: Tx, run: UUID, version: int, model: str) -> None:
     """Record the flow version and model, before the model is called."""
-    await tx.execute(ASKED, run, version, model)
+    await tx.execute(SET_MODEL, run, version, model)
 
 
 async def lock(tx: Tx, run: UUID) -> None:
@@ -308,9 +308,9 @@ async def require_flow(tx: Tx, flow: UUID) -> None:
         raise NotFound("There is no such flow.")
 
 
-async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, wanted: Wanted) -> list[RunRow]:
+async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, filters: Wanted) -> list[RunRow]:
     """Return runs newest first, below `before`."""
-    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(wanted, name) for name in Wanted.__slots__))
+    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(filters, name) for name in Wanted.__slots__))
     return [RunRow(**row) for row in rows]
 
 

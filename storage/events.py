@@ -56,7 +56,7 @@ APPEND_ONCE = """
       FROM brought
      WHERE NOT once OR public_id IN (SELECT public_id FROM noted)
 """
-FORGET_IDS = """
+PURGE_IDS = """
     DELETE FROM event_ids
      WHERE (org_id, public_id) IN (SELECT org_id, public_id FROM event_ids WHERE noted_at < now() - $1::interval
                                     ORDER BY noted_at LIMIT $2)
@@ -183,10 +183,10 @@ class New:
     id: UUID | None = None
 
 
-async def append_all(tx: Tx, appended: Sequence[New]) -> None:
+async def append_all(tx: Tx, new_events: Sequence[New]) -> None:
     """Append several events, as `append` does."""
     first: dict[UUID, tuple[object, ...]] = {}
-    for new in appended:
+    for new in new_events:
         values = _values(new.org, new.subject, new.event, None, new.id)
         first.setdefault(values[0], (*values, new.id is not None))
     if any(row[-1] for row in first.values()):
@@ -217,7 +217,7 @@ async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
 
 async def forget_ids(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge idempotency ids older than `keep`: a later event with such an id counts as new.  Runs as the system."""
-    return int((await tx.execute(FORGET_IDS, keep, limit)).split()[-1])
+    return int((await tx.execute(PURGE_IDS, keep, limit)).split()[-1])
 
 
 async def page(

@@ -1,6 +1,6 @@
 """`python -m storage.facts`: facts about the database of HUM_DATABASE_URL for `hum doctor`, as one JSON object.
 
-It only reads, within `LOOK_SECONDS`.  If the database can't be used, the object has only `fault`.
+It only reads, within `TIMEOUT_SECONDS`.  If the database can't be used, the object has only `fault`.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from storage.db import AWAY, REFUSED
 from storage.migrate import APPLIED, MISSING_ROLES, migrations
 from storage.servers import Server
 
-LOOK_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 MOST_NUMBERS = 1000
 MEDIA_SILENT_SECONDS = 30.0
 NAMES = (
@@ -55,7 +55,7 @@ NUMBERS = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY e164 LIMIT 
 async def facts(url: str) -> dict[str, Any]:
     """Return the facts, in the shape of `hum.cli.doctor.facts.Database`."""
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             connection = await _connect(Server(url))
             try:
                 return await _facts(connection)
@@ -86,17 +86,17 @@ async def _facts(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, 
         "missing_roles": missing,
         "skew_seconds": skew_seconds,
     }
-    known = {file.version: file.name for file in migrations()}
+    names_by_version = {file.version: file.name for file in migrations()}
     applied: set[int] = set()
     if server["has_ledger"] and not missing:
         async with connection.transaction(readonly=True):
             await connection.execute("SET LOCAL ROLE hum_owner")
             applied = {row["version"] for row in await connection.fetch(APPLIED)}
     result |= {
-        "unapplied": [name for version, name in known.items() if version not in applied],
-        "is_newer": bool(applied - known.keys()),
+        "unapplied": [name for version, name in names_by_version.items() if version not in applied],
+        "is_newer": bool(applied - names_by_version.keys()),
     }
-    if applied == known.keys():
+    if applied == names_by_version.keys():
         async with connection.transaction(readonly=True):
             await connection.execute("SET LOCAL ROLE hum_system")
             result["numbers"] = [row["e164"] for row in await connection.fetch(NUMBERS, MOST_NUMBERS)]

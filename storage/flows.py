@@ -30,7 +30,7 @@ GET = """
       JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
      WHERE f.id = $1 AND f.deleted_at IS NULL
 """
-KNOWN = "SELECT id FROM flows WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL ORDER BY id FOR SHARE"
+LOCK_EXISTING = "SELECT id FROM flows WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL ORDER BY id FOR SHARE"
 NAMED_BY = """
     SELECT v.definition ->> 'name'
       FROM flows f
@@ -131,7 +131,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> FlowRow:
 
 async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     """Return those of these flows that exist; they are not deleted before the transaction ends."""
-    return {row["id"] for row in await tx.fetch(KNOWN, list(ids))}
+    return {row["id"] for row in await tx.fetch(LOCK_EXISTING, list(ids))}
 
 
 async def change(tx: Tx, before: FlowRow, channel: str, definition: dict[str, Any]) -> FlowRow:

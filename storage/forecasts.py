@@ -16,22 +16,22 @@ FROM = """
       LEFT JOIN (SELECT DISTINCT org_id, e164 FROM numbers) own ON own.org_id = r.org_id AND own.e164 = r.contact_e164
      WHERE r.campaign_id = $1
 """
-WANTED = "r.status = 'pending' AND NOT coalesce(x.opted_out, false) AND b.phone_e164 IS NULL"
+ELIGIBLE = "r.status = 'pending' AND NOT coalesce(x.opted_out, false) AND b.phone_e164 IS NULL"
 # The prefix tells time zone and country: in North America the area code, elsewhere the country and a digit or two.
 AREA = "left(r.contact_e164, 5)"
-REACHED = f"""
+REACHABLE = f"""
     (k.untextable_code IS NULL AND own.e164 IS NULL AND {AREA} <> ALL ($2::text[])
      AND ({AREA} <> ALL ($3::text[])
           OR EXISTS (SELECT FROM conversations c WHERE c.org_id = r.org_id AND c.contact_e164 = r.contact_e164)))
 """
-TEXTED = f"{WANTED} AND {REACHED}"
+TEXTED = f"{ELIGIBLE} AND {REACHABLE}"
 COUNTS = f"""
     SELECT count(*) FILTER (WHERE {TEXTED}) AS texted,
            count(*) FILTER (WHERE {TEXTED} AND r.body IS NULL) AS templated,
            count(*) FILTER (WHERE r.status = 'opted_out' OR r.status = 'pending' AND x.opted_out) AS opted_out,
            count(*) FILTER (WHERE r.status = 'pending' AND NOT coalesce(x.opted_out, false) AND b.phone_e164 IS NOT NULL) AS blocked,
            count(*) FILTER (WHERE r.status = 'skipped' AND r.reason = 'invalid_number') AS invalid,
-           count(*) FILTER (WHERE {WANTED} AND NOT {REACHED}) AS unreachable,
+           count(*) FILTER (WHERE {ELIGIBLE} AND NOT {REACHABLE}) AS unreachable,
            count(*) FILTER (WHERE {TEXTED} AND k.line_type = 'landline') AS landlines
     {FROM}
 """

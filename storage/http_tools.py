@@ -45,7 +45,7 @@ VERSIONS = (
 )
 VERSION = OF_TOOL + " AND v.version = $2"
 COUNT = "SELECT count(*) FROM http_tools"
-CALLED = "SELECT id FROM http_tools WHERE name = $1"
+BY_NAME = "SELECT id FROM http_tools WHERE name = $1"
 CREATE = "INSERT INTO http_tools (id, org_id, name, version) VALUES ($1, hum.org_id(), $2, 1)"
 ADD_VERSION = """
     INSERT INTO http_tool_versions (org_id, tool_id, version, definition, secrets)
@@ -264,7 +264,7 @@ async def count(tx: Tx) -> int:
 
 async def called(tx: Tx, name: str) -> UUID | None:
     """Return the tool with this name, or None."""
-    tool: UUID | None = await tx.fetchval(CALLED, name)
+    tool: UUID | None = await tx.fetchval(BY_NAME, name)
     return tool
 
 

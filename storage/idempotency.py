@@ -38,7 +38,7 @@ ANSWER = """
      WHERE key = $1 AND claim = $2
 """
 RELEASE = "DELETE FROM idempotency_keys WHERE key = $1 AND claim = $2"
-FORGET = "DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval"
+PURGE = "DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval"
 TRY_LOCK_PERSONAL = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.user_id()::text || $1, 0))"
 FIND_PERSONAL = """
     SELECT actor, method, body_hash, answer, false AS leased FROM personal_idempotency_keys
@@ -50,7 +50,7 @@ STORE_PERSONAL = """
     ON CONFLICT (user_id, key) DO UPDATE
        SET actor = excluded.actor, method = excluded.method, body_hash = excluded.body_hash, answer = excluded.answer, created_at = now()
 """
-FORGET_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now() - $1::interval"
+PURGE_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +108,5 @@ async def release(tx: Tx, key: str, claim: UUID) -> None:
 
 async def forget(tx: Tx, keep: timedelta) -> None:
     """Purge the keys of all organizations that are older than `keep`.  Runs as the system."""
-    await tx.execute(FORGET, keep)
-    await tx.execute(FORGET_PERSONAL, keep)
+    await tx.execute(PURGE, keep)
+    await tx.execute(PURGE_PERSONAL, keep)

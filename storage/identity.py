@@ -43,8 +43,8 @@ UPSERT_USER = """
 ADD_MEMBER = "INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, $3)"
 MY_ORGANIZATIONS = "SELECT id, name, time_zone, role FROM hum.my_organizations()"
 SWITCH = "SELECT hum.switch_organization($1, $2)"
-FOUND = "SELECT hum.found_organization($1, $2, $3, $4, $5)"
-FOUNDED = "SELECT hum.founded_organizations()"
+FOUND_ORGANIZATION = "SELECT hum.found_organization($1, $2, $3, $4, $5)"
+COUNT_FOUNDED = "SELECT hum.founded_organizations()"
 REQUEST_ORGANIZATION = """
     INSERT INTO organization_requests (id, user_id, name) VALUES ($1, hum.user_id(), $2) RETURNING created_at
 """
@@ -233,12 +233,12 @@ async def switch(tx: Tx, session: UUID, org: UUID) -> None:
 
 async def found(tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None) -> None:
     """Create an organization as this transaction's person, and switch the transaction to it."""
-    await tx.execute(FOUND, org, name, first_admin, plan, notes)
+    await tx.execute(FOUND_ORGANIZATION, org, name, first_admin, plan, notes)
 
 
 async def founded(tx: Tx) -> int:
     """Return how many organizations the person has created or requested; locked until the transaction ends."""
-    count: int = await tx.fetchval(FOUNDED)
+    count: int = await tx.fetchval(COUNT_FOUNDED)
     return count
 
 

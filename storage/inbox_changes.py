@@ -37,7 +37,7 @@ AFTER = """
 IS_MORE = "SELECT EXISTS (SELECT FROM inbox_changes WHERE org_id = (SELECT hum.org_id()) AND xid >= $1::text::xid8)"
 MESSAGES = f"SELECT {COLUMNS} FROM messages m WHERE m.id = ANY ($1)"
 THREADS = f"SELECT {SHOWN} FROM conversations c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
-FORGET = """
+PURGE = """
     WITH old AS (
         DELETE FROM inbox_changes
          WHERE id IN (SELECT id FROM inbox_changes WHERE changed_at < now() - $1::interval ORDER BY changed_at LIMIT $2)
@@ -47,7 +47,7 @@ FORGET = """
     SELECT count(*) FROM old
 """
 # Each count reads at most $1 + 1 entries of one index, however many wait.
-WAITING = """
+COUNT_UNREAD = """
     WITH RECURSIVE has AS (
         (SELECT assignee_id AS id FROM conversations
           WHERE org_id = (SELECT hum.org_id()) AND unread_count > 0 AND status = 'open' AND assignee_id IS NOT NULL
@@ -112,9 +112,9 @@ async def horizon(tx: Tx) -> Horizon:
     return Horizon(int(row["xmin"]), int(row["floor"]))
 
 
-async def after(tx: Tx, place: tuple[int, int], below: int, limit: int) -> Sequence[Change]:
+async def after(tx: Tx, position: tuple[int, int], below: int, limit: int) -> Sequence[Change]:
     """Return the organization's changes after a transaction and id, of transactions below `below`."""
-    rows = await tx.fetch(AFTER, str(place[0]), place[1], str(below), limit)
+    rows = await tx.fetch(AFTER, str(position[0]), position[1], str(below), limit)
     return [Change(**{**row, "xid": int(row["xid"])}) for row in rows]
 
 
@@ -147,13 +147,13 @@ async def threads(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, ThreadRow]:
 
 async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge at most `limit` changes that are older than `keep`; return how many.  Runs as the system."""
-    purged: int = await tx.fetchval(FORGET, keep, limit)
+    purged: int = await tx.fetchval(PURGE, keep, limit)
     return purged
 
 
-async def waiting(tx: Tx, most: int, members: int) -> Waiting:
-    """Count unread open conversations, each count up to `most` + 1, and for at most `members` members."""
-    rows = await tx.fetch(WAITING, most, members)
+async def waiting(tx: Tx, limit: int, members: int) -> Waiting:
+    """Count unread open conversations, each count up to `limit` + 1, and for at most `members` members."""
+    rows = await tx.fetch(COUNT_UNREAD, limit, members)
     by = {row["whose"]: row["unread"] for row in rows}
     return Waiting(
         by["all"], by["nobody"], {row["assignee_id"]: row["unread"] for row in rows if row["whose"] == "member"}

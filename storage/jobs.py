@@ -15,10 +15,10 @@ BEGIN = """
     ON CONFLICT (job_id) DO UPDATE SET attempts = job_attempts.attempts + 1, last_at = now()
     RETURNING attempts
 """
-DONE = "DELETE FROM job_attempts WHERE job_id = $1"
-FORGET = "DELETE FROM job_attempts WHERE last_at < now() - $1::interval"
+DELETE_ATTEMPTS = "DELETE FROM job_attempts WHERE job_id = $1"
+PURGE_ATTEMPTS = "DELETE FROM job_attempts WHERE last_at < now() - $1::interval"
 # The library logs each step of each job and deletes nothing.  The log of a dead-lettered job is kept: it has the reason.
-FORGET_LOG = """
+PURGE_LOG = """
     DELETE FROM pgqueuer_log
      WHERE id IN (SELECT l.id FROM pgqueuer_log l
                    WHERE l.created < now() - $1::interval
@@ -52,7 +52,7 @@ WAITING_SECONDS = """
                  WHERE status = 'queued' AND execute_after <= now()),
                (SELECT min(parked_at) FROM parked_jobs))), 0)::float8
 """
-HELD = "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"
+COUNT_DEAD_LETTERS = "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"
 IS_PARKED = "SELECT EXISTS (SELECT FROM parked_jobs WHERE job = $1 AND org_id = $2)"
 PARKED = "SELECT DISTINCT org_id FROM parked_jobs WHERE job = $1"
 
@@ -64,17 +64,17 @@ async def begin(tx: Tx, job: int) -> int:
 
 
 async def done(tx: Tx, job: int) -> None:
-    await tx.execute(DONE, job)
+    await tx.execute(DELETE_ATTEMPTS, job)
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
     """Purge the attempt counts of jobs whose last attempt is older than `keep`."""
-    await tx.execute(FORGET, keep)
+    await tx.execute(PURGE_ATTEMPTS, keep)
 
 
 async def forget_log(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge at most `limit` rows of the job log that are older than `keep`; return how many."""
-    return int((await tx.execute(FORGET_LOG, keep, limit)).removeprefix("DELETE "))
+    return int((await tx.execute(PURGE_LOG, keep, limit)).removeprefix("DELETE "))
 
 
 async def active(tx: Tx, kind: str, org: UUID) -> int:
@@ -114,7 +114,7 @@ async def waiting_seconds(tx: Tx) -> float:
 
 async def held(tx: Tx) -> int:
     """Return how many jobs are dead letters, which wait for an operator.  Runs as the system."""
-    count: int = await tx.fetchval(HELD)
+    count: int = await tx.fetchval(COUNT_DEAD_LETTERS)
     return count
 
 

@@ -58,7 +58,7 @@ NAMED_BY = """
      WHERE f.deleted_at IS NULL AND (v.definition -> 'knowledge_ids')::jsonb ? $1
      LIMIT 1
 """
-KNOWN = "SELECT id FROM knowledge_documents WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE"
+LOCK_EXISTING = "SELECT id FROM knowledge_documents WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE"
 PASSAGES = """
     SELECT position, heading, text FROM knowledge_passages
      WHERE document_id = $1 AND position > $2
@@ -256,7 +256,7 @@ async def named_by(tx: Tx, shown: str) -> str | None:
 
 async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     """Return those of these documents that the organization has; none of them is deleted before this transaction ends."""
-    return {row["id"] for row in await tx.fetch(KNOWN, list(ids))}
+    return {row["id"] for row in await tx.fetch(LOCK_EXISTING, list(ids))}
 
 
 async def passages(tx: Tx, id: UUID, after: int, limit: int) -> list[PassageRow]:
@@ -294,9 +294,9 @@ async def fail(tx: Tx, row: DocumentRow, failure: str) -> bool:
     return True
 
 
-async def take_due(tx: Tx, most: int) -> list[tuple[UUID, UUID]]:
+async def take_due(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
     """Claim documents (organization, id) that are due to be fetched again.  Runs as the system."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, most)]
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, limit)]
 
 
 async def fail_stuck(tx: Tx, after: timedelta) -> list[tuple[UUID, UUID]]:

@@ -41,7 +41,7 @@ BY_WORDS = f"""
      ORDER BY sum(m.weight * r.idf) DESC, m.document_id, m.position
      LIMIT $3
 """
-MADE = """
+VECTOR_VERSIONS = """
     SELECT v.document_id, v.made_at
       FROM knowledge_documents d
       JOIN knowledge_vectors v ON v.document_id = d.id
@@ -55,7 +55,7 @@ TEXTS = """
       JOIN knowledge_passages p USING (document_id, position)
       JOIN knowledge_documents d ON d.id = p.document_id
 """
-KEEP = """
+STORE_VECTORS = """
     INSERT INTO knowledge_vectors (org_id, document_id, made_at, embeddings)
     VALUES (hum.org_id(), $1, clock_timestamp(), $2)
     ON CONFLICT (document_id) DO UPDATE SET made_at = excluded.made_at, embeddings = excluded.embeddings
@@ -108,7 +108,7 @@ async def by_words(tx: Tx, documents: Sequence[UUID], question: str, limit: int)
 
 async def made(tx: Tx, documents: Sequence[UUID], model: str) -> list[Made]:
     """Return which of these documents have vectors of this model."""
-    return [Made(*row) for row in await tx.fetch(MADE, list(documents), model)]
+    return [Made(*row) for row in await tx.fetch(VECTOR_VERSIONS, list(documents), model)]
 
 
 async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[Made, bytes]:
@@ -123,10 +123,10 @@ async def texts(tx: Tx, places: Sequence[Place]) -> dict[Place, FoundRow]:
 
 async def embed(tx: Tx, document: UUID, model: str, embeddings: bytes) -> None:
     """Store the vectors of all passages of a locked document, in their order."""
-    await tx.execute(KEEP, document, embeddings)
+    await tx.execute(STORE_VECTORS, document, embeddings)
     await tx.execute(EMBEDDED, document, model)
 
 
-async def take_to_embed(tx: Tx, model: str, again_after: timedelta, most: int) -> list[tuple[UUID, UUID]]:
+async def take_to_embed(tx: Tx, model: str, again_after: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
     """Claim documents (organization, id) whose passages lack vectors of this model.  Runs as the system."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(TO_EMBED, model, again_after, most)]
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(TO_EMBED, model, again_after, limit)]

@@ -48,13 +48,13 @@ DUE = """
                    ORDER BY tried_at NULLS FIRST LIMIT $2 FOR UPDATE SKIP LOCKED)
     RETURNING id, org_id
 """
-READ = """
+SET_READ = """
     UPDATE mcp_servers
        SET tried_at = clock_timestamp(), refreshed_at = clock_timestamp(), failure = NULL, protocol_version = $2,
            trusts_next = false
      WHERE id = $1
 """
-FAILED = (
+SET_FAILURE = (
     "UPDATE mcp_servers SET tried_at = clock_timestamp(), failure = $2 WHERE id = $1 AND failure IS DISTINCT FROM $2"
 )
 TOOL_COLUMNS = """
@@ -78,7 +78,7 @@ PUT_TOOL = """
            now_schema = excluded.now_schema, now_hash = excluded.now_hash, reason = excluded.reason,
            accepted_by = excluded.accepted_by, accepted_at = excluded.accepted_at, changed_at = clock_timestamp()
 """
-FORGET_GONE = "DELETE FROM mcp_tools WHERE server_id = $1 AND state = 'gone' AND hash IS NULL"
+PURGE_GONE = "DELETE FROM mcp_tools WHERE server_id = $1 AND state = 'gone' AND hash IS NULL"
 FLOW = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL"
 FLOW_PAGE = f"""
     {SHOWN} JOIN mcp_flows f ON f.server_id = s.id
@@ -234,17 +234,17 @@ async def delete(tx: Tx, id: UUID) -> None:
         raise NotFound("There is no such MCP server.")
 
 
-async def due(tx: Tx, every: timedelta, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
+async def due(tx: Tx, every: timedelta, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Claim the servers (organization, id) whose tools are due to be read.  Runs as the system."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, at - every, most)]
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, at - every, limit)]
 
 
 async def was_read(tx: Tx, id: UUID, protocol_version: str) -> None:
-    await tx.execute(READ, id, protocol_version)
+    await tx.execute(SET_READ, id, protocol_version)
 
 
 async def has_failed(tx: Tx, id: UUID, failure: str) -> None:
-    await tx.execute(FAILED, id, failure)
+    await tx.execute(SET_FAILURE, id, failure)
 
 
 async def tools(tx: Tx, server: UUID) -> list[ToolRow]:
@@ -283,7 +283,7 @@ async def put_tool(tx: Tx, row: ToolRow) -> None:
 
 async def forget_gone(tx: Tx, server: UUID) -> None:
     """Purge tools that a server no longer has and that were never accepted: it may list new ones each time."""
-    await tx.execute(FORGET_GONE, server)
+    await tx.execute(PURGE_GONE, server)
 
 
 async def require_flow(tx: Tx, flow: UUID, *, lock: bool = False) -> None:
@@ -312,9 +312,9 @@ async def unbind(tx: Tx, flow: UUID, server: UUID) -> None:
         raise NotFound("The flow has no such MCP server.")
 
 
-async def of_flow(tx: Tx, org: UUID, flow: UUID, most: int) -> list[FlowTool]:
+async def of_flow(tx: Tx, org: UUID, flow: UUID, limit: int) -> list[FlowTool]:
     """Return the tools of a flow's agent."""
-    return [FlowTool(**row) for row in await tx.fetch(OF_FLOW, org, flow, most)]
+    return [FlowTool(**row) for row in await tx.fetch(OF_FLOW, org, flow, limit)]
 
 
 def _values(row: Access | Rights | Definition) -> list[object]:

@@ -27,22 +27,22 @@ OPEN = """
            beat = excluded.beat, zone = excluded.zone, version = excluded.version, seen_at = now()
 """
 SET_TAKES = "UPDATE media_links SET takes = $2 WHERE node = $1"
-FOUND_AGAIN = """
+REATTACH_CALLS = """
     UPDATE calls SET lost_at = NULL, looked_at = NULL
      WHERE node = $1 AND status IN ('ringing', 'in_progress') AND lost_at IS NOT NULL
 """
-TAKE = """
+MOVE_CALL = """
     UPDATE calls SET node = $3, lost_at = NULL, looked_at = NULL
      WHERE id = $1 AND node = $2 AND status IN ('ringing', 'in_progress')
     RETURNING true
 """
-SEEN = """
+HEARTBEAT = """
     UPDATE media_links SET refuses = $3, places = $4, url = $5, beat = $6, seen_at = now() WHERE node = $1 AND link = $2
     RETURNING batch_seq
 """
 CLOSE = "UPDATE media_links SET link = NULL, seen_at = now() WHERE node = $1 AND link = $2"
 IS_THERE = "SELECT link IS NOT NULL AND seen_at > now() - $2::interval FROM media_links WHERE node = $1"
-FORGET = "DELETE FROM media_links WHERE seen_at < now() - $1::interval"
+PURGE = "DELETE FROM media_links WHERE seen_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ async def open(tx: Tx, node: str, link: UUID, state: NodeState) -> None:
     """Open a link of a media process; its calls are no longer orphaned."""
     values = (state.refuses, state.places, state.url, state.beat, state.zone, state.version)
     await tx.execute(OPEN, node, link, *values)
-    await tx.execute(FOUND_AGAIN, node)
+    await tx.execute(REATTACH_CALLS, node)
     await notify(tx, CHANNEL, node)
 
 
@@ -85,7 +85,7 @@ async def set_takes(tx: Tx, node: str, origins: Sequence[str]) -> None:
 
 async def seen(tx: Tx, node: str, link: UUID, state: NodeState, *, changed: bool) -> int | None:
     """Record a heartbeat and state of a media process; return its last stored batch, or None if this link is not its current one."""
-    last: int | None = await tx.fetchval(SEEN, node, link, state.refuses, state.places, state.url, state.beat)
+    last: int | None = await tx.fetchval(HEARTBEAT, node, link, state.refuses, state.places, state.url, state.beat)
     if changed:
         await notify(tx, CHANNEL, node)
     return last
@@ -99,7 +99,7 @@ async def close(tx: Tx, node: str, link: UUID) -> None:
 
 async def take(tx: Tx, call: UUID, from_node: str, node: str) -> bool:
     """Move a live call from one media process to another; return False if it was not `from_node`'s."""
-    return bool(await tx.fetchval(TAKE, call, from_node, node))
+    return bool(await tx.fetchval(MOVE_CALL, call, from_node, node))
 
 
 async def is_there(tx: Tx, node: str, silent: timedelta) -> bool:
@@ -109,4 +109,4 @@ async def is_there(tx: Tx, node: str, silent: timedelta) -> bool:
 
 async def forget(tx: Tx, keep: timedelta) -> None:
     """Purge processes without a heartbeat for `keep`: process names are unique, so none of them returns."""
-    await tx.execute(FORGET, keep)
+    await tx.execute(PURGE, keep)

@@ -19,14 +19,14 @@ FETCHING = """
      ORDER BY a.index
 """
 # From now on, the deletion of the message schedules the file's deletion (hum.owe_media), stored or not.
-NAMED = """
+SET_PATH = """
     UPDATE message_media SET path = $3 WHERE message_id = $1 AND index = $2 AND status IN ('fetching', 'stored')
 """
-STORED = """
+SET_STORED = """
     UPDATE message_media SET status = 'stored', content_type = $3, path = $4, size_bytes = $5
      WHERE message_id = $1 AND index = $2 AND status IN ('fetching', 'stored')
 """
-FAILED = """
+SET_FAILED = """
     WITH owed AS (
         INSERT INTO erased_media (org_id, path)
         SELECT org_id, path FROM message_media
@@ -65,17 +65,17 @@ async def fetching(tx: Tx, message: UUID) -> list[FetchingRow]:
 
 async def named(tx: Tx, message: UUID, index: int, path: str) -> bool:
     """Record the path of a file before it is written; return False if the message is gone."""
-    return bool(await tx.execute(NAMED, message, index, path) == "UPDATE 1")
+    return bool(await tx.execute(SET_PATH, message, index, path) == "UPDATE 1")
 
 
 async def stored(tx: Tx, message: UUID, index: int, content_type: str, path: str, size_bytes: int) -> bool:
     """Record that a file is on disk; return False if the message is gone."""
-    return bool(await tx.execute(STORED, message, index, content_type, path, size_bytes) == "UPDATE 1")
+    return bool(await tx.execute(SET_STORED, message, index, content_type, path, size_bytes) == "UPDATE 1")
 
 
 async def failed(tx: Tx, message: UUID, index: int, status: str) -> None:
     """Record that a file is not kept: it is `refused` or `lost`; schedule the deletion of a partly written one."""
-    await tx.execute(FAILED, message, index, status)
+    await tx.execute(SET_FAILED, message, index, status)
 
 
 async def find(tx: Tx, message: UUID, index: int) -> FileRow:

@@ -167,11 +167,11 @@ async def write(tx: Tx, new: NewMessage, media_urls: Sequence[str]) -> MessageRo
     return await get(tx, new.id)
 
 
-async def write_all(tx: Tx, written: Sequence[tuple[NewMessage, Sequence[str]]]) -> None:
+async def write_all(tx: Tx, new_messages: Sequence[tuple[NewMessage, Sequence[str]]]) -> None:
     """Store outbound messages with their media's URLs, in locked conversations."""
-    columns = zip(*(_values(new) for new, _ in written), strict=True)
+    columns = zip(*(_values(new) for new, _ in new_messages), strict=True)
     await tx.execute(WRITE, *(list(column) for column in columns))
-    for new, media_urls in written:
+    for new, media_urls in new_messages:
         if media_urls:
             await tx.execute(ADD_MEDIA, new.id, new.org_id, media_urls, [""] * len(media_urls), "given")
 
@@ -221,8 +221,8 @@ async def receive(
     `media`: the carrier's URL and content type of each file; `at`: when the message arrived, if not now.
     """
     values = (id, org, conversation, number_e164, contact_e164, body, segments, carrier_sid, at)
-    written = await tx.execute(RECEIVE, *values)
-    if written == "INSERT 0 0":
+    status = await tx.execute(RECEIVE, *values)
+    if status == "INSERT 0 0":
         return False
     if media:
         urls, types = [url for url, _ in media], [type for _, type in media]

@@ -25,7 +25,7 @@ PAGE = """
 """
 
 # From here on, all runs as the system.  A member with `$9` pending notices gets no further ones.
-NOTE = """
+ADD_NOTICES = """
     INSERT INTO notices (id, org_id, user_id, kind, event_id, subject_id, facts, due_at)
     SELECT gen_random_uuid(), m.org_id, m.user_id, $2::text, $3, $4, $5, now() + $6::interval
       FROM memberships m
@@ -38,7 +38,7 @@ NOTE = """
     ON CONFLICT (event_id, user_id) DO NOTHING
 """
 WANTS_TRANSCRIPTS = "SELECT notify_transcripts FROM organizations WHERE org_id = $1"
-HURRY = (
+MAKE_DUE = (
     "UPDATE notices SET due_at = now() WHERE subject_id = $1 AND org_id = $2 AND email_id IS NULL AND due_at > now()"
 )
 # One row for each person and organization; the person is locked, so that no other worker counts the same hour.
@@ -57,7 +57,7 @@ SENT_THIS_HOUR = """
     SELECT count(*) FROM emails
      WHERE user_id = $1 AND kind <> 'invitation' AND created_at > now() - interval '1 hour'
 """
-TAKE = """
+DUE_NOTICES = """
     SELECT id, kind FROM notices
      WHERE org_id = $1 AND user_id = $2 AND email_id IS NULL AND due_at <= now()
      ORDER BY created_at, id
@@ -103,9 +103,9 @@ NOTICES = """
      WHERE n.email_id = $1
      ORDER BY n.created_at, n.id
 """
-POSTPONE = "UPDATE emails SET error = $2 WHERE id = $1 AND state = 'queued'"
+SET_ERROR = "UPDATE emails SET error = $2 WHERE id = $1 AND state = 'queued'"
 END = "UPDATE emails SET state = $2, error = $3, ended_at = now() WHERE id = $1 AND state = 'queued'"
-FORGET_NOTICES = "DELETE FROM notices WHERE email_id = $1"
+DELETE_NOTICES = "DELETE FROM notices WHERE email_id = $1"
 DELETE_STALE = """
     DELETE FROM notices
      WHERE id IN (SELECT id FROM notices WHERE email_id IS NULL AND due_at < now() - $1::interval LIMIT 1000)
@@ -252,7 +252,7 @@ async def note(
     most: int,
 ) -> None:
     """Store a notice for members with an `allowed` role who want it; without a preference, those with a `default` role."""
-    await tx.execute(NOTE, org, kind, event, subject, facts, wait, list(allowed), list(default), most)
+    await tx.execute(ADD_NOTICES, org, kind, event, subject, facts, wait, list(allowed), list(default), most)
 
 
 async def wants_transcripts(tx: Tx, org: UUID) -> bool:
@@ -261,12 +261,12 @@ async def wants_transcripts(tx: Tx, org: UUID) -> bool:
 
 async def hurry(tx: Tx, org: UUID, subject: UUID) -> None:
     """Make the notices about a subject due now."""
-    await tx.execute(HURRY, subject, org)
+    await tx.execute(MAKE_DUE, subject, org)
 
 
-async def due(tx: Tx, per_hour: int, bounce: timedelta, most: int) -> list[DueRow]:
+async def due(tx: Tx, per_hour: int, bounce: timedelta, limit: int) -> list[DueRow]:
     """Lock and return members with due notices, below `per_hour` e-mails and without a bounce within `bounce`."""
-    return [DueRow(**row) for row in await tx.fetch(DUE, per_hour, bounce, most)]
+    return [DueRow(**row) for row in await tx.fetch(DUE, per_hour, bounce, limit)]
 
 
 async def sent_this_hour(tx: Tx, user: UUID) -> int:
@@ -276,7 +276,7 @@ async def sent_this_hour(tx: Tx, user: UUID) -> int:
 
 async def waiting(tx: Tx, row: DueRow) -> list[tuple[UUID, str]]:
     """Return a member's due notices, each with its kind, oldest first."""
-    return [(notice["id"], notice["kind"]) for notice in await tx.fetch(TAKE, row.org_id, row.user_id)]
+    return [(notice["id"], notice["kind"]) for notice in await tx.fetch(DUE_NOTICES, row.org_id, row.user_id)]
 
 
 async def add(tx: Tx, new: NewEmail, notices: Sequence[UUID] = ()) -> None:
@@ -323,13 +323,13 @@ async def notices(tx: Tx, email: UUID) -> list[NoticeRow]:
 
 async def postpone(tx: Tx, id: UUID, error: str) -> None:
     """Store why an attempt failed."""
-    await tx.execute(POSTPONE, id, error)
+    await tx.execute(SET_ERROR, id, error)
 
 
 async def end(tx: Tx, id: UUID, state: str, error: str | None = None) -> None:
     """End an e-mail, and delete its notices."""
     await tx.execute(END, id, state, error)
-    await tx.execute(FORGET_NOTICES, id)
+    await tx.execute(DELETE_NOTICES, id)
 
 
 async def forget(tx: Tx, stale: timedelta, give_up: timedelta, keep: timedelta) -> None:

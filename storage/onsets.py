@@ -14,9 +14,9 @@ ADD = """
 ADD_MORE = "UPDATE calls SET more_refused_onsets = more_refused_onsets + $2 WHERE id = $1"
 
 
-async def add(tx: Tx, id: UUID, onset: str, most: int) -> bool:
-    """Store a refused onset, a JSON object; beyond `most`, only count it and return False."""
-    return bool(await tx.fetchval(ADD, id, f"[{onset}]", most))
+async def add(tx: Tx, id: UUID, onset: str, limit: int) -> bool:
+    """Store a refused onset, a JSON object; beyond `limit`, only count it and return False."""
+    return bool(await tx.fetchval(ADD, id, f"[{onset}]", limit))
 
 
 async def add_more(tx: Tx, id: UUID, count: int) -> None:

@@ -20,7 +20,7 @@ PAGE = f"""
      ORDER BY changed_at DESC, contact_e164
      LIMIT $3
 """
-ONE = f"SELECT {COLUMNS} FROM opt_outs WHERE org_id = hum.org_id() AND opted_out AND contact_e164 = $1"
+GET_OPTED_OUT = f"SELECT {COLUMNS} FROM opt_outs WHERE org_id = hum.org_id() AND opted_out AND contact_e164 = $1"
 OPT_OUT = """
     INSERT INTO opt_outs AS x (org_id, contact_e164, opted_out, source, keyword, message_id, carrier_blocked, changed_at)
     VALUES ($1, $2, true, $3, $4, $5, $6, coalesce($7, clock_timestamp()))
@@ -94,7 +94,7 @@ async def page(tx: Tx, after: tuple[datetime, str] | None, limit: int) -> list[O
 
 async def of_contact(tx: Tx, contact_e164: str) -> list[OptOutRow]:
     """Return the contact's opt-out, if it is opted out.  Runs as the tenant."""
-    return [OptOutRow(**row) for row in await tx.fetch(ONE, contact_e164)]
+    return [OptOutRow(**row) for row in await tx.fetch(GET_OPTED_OUT, contact_e164)]
 
 
 async def opt_out(tx: Tx, org: UUID, contact_e164: str, change: Change, *, carrier_blocks: bool) -> bool:

@@ -79,7 +79,7 @@ ACCOUNTS = """
           FROM found WHERE found.account IS NOT NULL)
     SELECT account FROM found WHERE account IS NOT NULL
 """
-KNOW_ACCOUNT = "INSERT INTO carrier_paces (account, next_at) VALUES ($1, now()) ON CONFLICT DO NOTHING"
+ADD_ACCOUNT = "INSERT INTO carrier_paces (account, next_at) VALUES ($1, now()) ON CONFLICT DO NOTHING"
 #: Seconds until the account accepts a request; no row while another process has the lock.
 LOCK_PACE = """
     SELECT greatest(0, extract(epoch FROM next_at - clock_timestamp()))::float8 FROM carrier_paces
@@ -133,12 +133,12 @@ DEFER = """
     UPDATE outbound_calls SET due_at = $2, waits_for = $3, wanted_at = CASE WHEN $4 THEN $2 ELSE wanted_at END
      WHERE call_id = $1
 """
-FORGET = "UPDATE outbound_calls SET due_at = NULL, waits_for = NULL WHERE call_id = $1"
-ORGANIZATION_WAITS = """
+CLEAR_DUE = "UPDATE outbound_calls SET due_at = NULL, waits_for = NULL WHERE call_id = $1"
+DELAY_ORGANIZATION = """
     INSERT INTO outbound_turns (org_id, waits_until) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
     ON CONFLICT (org_id) DO UPDATE SET waits_until = excluded.waits_until
 """
-TURN_TAKEN = """
+SET_PLACED_AT = """
     INSERT INTO outbound_turns (org_id, placed_at) VALUES ($1, clock_timestamp())
     ON CONFLICT (org_id) DO UPDATE SET placed_at = excluded.placed_at
 """
@@ -170,7 +170,7 @@ SET_SID = "UPDATE calls SET call_sid = $2 WHERE id = $1"
 SET_STATUS = "UPDATE calls SET status = $2 WHERE id = $1"
 END = f"UPDATE outbound_attempts SET status = $2, ended_at = $3, carrier_code = $4 WHERE id = $1 AND status IN {OPEN}"
 WITHDRAW = "DELETE FROM outbound_attempts WHERE id = $1 AND status = 'dialling' AND call_sid IS NULL"
-LOOKED = "UPDATE outbound_attempts SET looked_at = clock_timestamp() WHERE id = $1"
+SET_LOOKED_AT = "UPDATE outbound_attempts SET looked_at = clock_timestamp() WHERE id = $1"
 KNOWN_SIDS = "SELECT call_sid FROM outbound_attempts WHERE call_sid = ANY ($1::text[])"
 #: Attempts without an answer from the carrier, for a look-up there.
 UNKNOWN = f"""
@@ -179,7 +179,7 @@ UNKNOWN = f"""
      ORDER BY coalesce(a.looked_at, a.started_at) LIMIT 50
 """
 #: Attempts that should be over by now, without a stream, which the carrier has not reported.
-SILENT = f"""
+OVERDUE = f"""
     {ATTEMPT} JOIN calls c ON c.id = a.call_id
      WHERE a.status = 'under_way' AND c.streams_opened = 0
        AND a.started_at < clock_timestamp() - make_interval(secs => o.ring_seconds + $2)
@@ -199,7 +199,7 @@ UNANSWERED = f"""
      WHERE a.status IN {OPEN} AND c.streams_offered = 0 AND c.ended_at IS NULL
 """
 SET_ANSWERED_BY = "UPDATE calls SET answered_by = $2 WHERE id = $1 AND answered_by IS NULL RETURNING id"
-HEARD = """
+CALLER_TRANSCRIPT = """
     SELECT string_agg(text, ' ' ORDER BY seq) FROM call_turns WHERE call_id = $1 AND role = 'caller'
 """
 
@@ -379,7 +379,7 @@ async def accounts(tx: Tx) -> list[str]:
 
 async def lock_pace(tx: Tx, account: str) -> float | None:
     """Lock an account's pace; return the seconds until it accepts a request, or None if another process has the lock."""
-    await tx.execute(KNOW_ACCOUNT, account)
+    await tx.execute(ADD_ACCOUNT, account)
     seconds: float | None = await tx.fetchval(LOCK_PACE, account)
     return seconds
 
@@ -408,18 +408,18 @@ async def defer(tx: Tx, id: UUID, until: datetime, waits_for: str, *, wanted: bo
 
 async def forget(tx: Tx, id: UUID) -> None:
     """Record that no attempt is due."""
-    await tx.execute(FORGET, id)
+    await tx.execute(CLEAR_DUE, id)
 
 
 async def organization_waits(tx: Tx, org: UUID, seconds: float) -> None:
-    await tx.execute(ORGANIZATION_WAITS, org, seconds)
+    await tx.execute(DELAY_ORGANIZATION, org, seconds)
 
 
 async def begin(tx: Tx, id: UUID, call: UUID, org: UUID, flow_version: int) -> AttemptRow:
     """Begin an attempt: its call is no longer due, and its organization goes to the end of the queue."""
     await tx.fetchval(BEGIN, id, call)
-    await tx.execute(FORGET, call)
-    await tx.execute(TURN_TAKEN, org)
+    await tx.execute(CLEAR_DUE, call)
+    await tx.execute(SET_PLACED_AT, org)
     await tx.execute(SET_VERSION, call, flow_version)
     return await attempt(tx, id)
 
@@ -462,7 +462,7 @@ async def withdraw(tx: Tx, id: UUID) -> None:
 
 
 async def looked(tx: Tx, id: UUID) -> None:
-    await tx.execute(LOOKED, id)
+    await tx.execute(SET_LOOKED_AT, id)
 
 
 async def known_sids(tx: Tx, sids: Sequence[str]) -> set[str]:
@@ -477,7 +477,7 @@ async def unknown(tx: Tx, after: timedelta) -> list[AttemptRow]:
 
 async def silent(tx: Tx, after: timedelta, slack_seconds: float) -> list[AttemptRow]:
     """Return attempts that have rung for too long without a report."""
-    return [AttemptRow(**row) for row in await tx.fetch(SILENT, after, slack_seconds)]
+    return [AttemptRow(**row) for row in await tx.fetch(OVERDUE, after, slack_seconds)]
 
 
 async def close_ended(tx: Tx, after: timedelta) -> None:
@@ -497,4 +497,4 @@ async def set_answered_by(tx: Tx, call: UUID, word: str) -> bool:
 
 async def heard(tx: Tx, call: UUID) -> str:
     """Return the other party's transcript so far."""
-    return await tx.fetchval(HEARD, call) or ""
+    return await tx.fetchval(CALLER_TRANSCRIPT, call) or ""

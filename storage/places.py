@@ -19,7 +19,7 @@ NODES = """
       FROM media_links
      WHERE link IS NOT NULL AND seen_at > statement_timestamp() - $1::interval AND 'phone' = ANY (media_links.takes)
 """
-ASKING = """
+LOCK_ASKING = """
     SELECT id, org_id, CASE direction WHEN 'inbound' THEN from_e164 ELSE 'ours' END AS from_e164, streams_offered,
            CASE WHEN token_hash IS NOT NULL THEN media_url END AS not_opened_at
       FROM calls
@@ -33,7 +33,7 @@ DOUBT = """
                        FOR NO KEY UPDATE SKIP LOCKED)
 """
 # By the process that has the stream, or before that by the URL at which the stream was offered.
-HELD = """
+IN_USE = """
     SELECT CASE WHEN token_hash IS NULL THEN node END AS node, CASE WHEN token_hash IS NOT NULL THEN media_url END AS url,
            count(*) AS calls
       FROM calls
@@ -43,7 +43,7 @@ HELD = """
      GROUP BY 1, 2
 """
 # An orphaned call uses no capacity while the carrier is asked about it.
-GOING_ON = """
+LIVE_CALLS = """
     SELECT org_id, from_e164, count(*) AS calls FROM calls
      WHERE org_id = ANY ($1::uuid[]) AND status IN ('ringing', 'in_progress') AND streams_offered > 0 AND lost_at IS NULL
      GROUP BY 1, 2
@@ -122,7 +122,7 @@ async def nodes(tx: Tx, silent: timedelta) -> list[NodeRow]:
 
 async def asking(tx: Tx, ids: Sequence[UUID]) -> list[AskingRow]:
     """Lock and return those of these calls that are live, without calls locked elsewhere."""
-    return [AskingRow(**row) for row in await tx.fetch(ASKING, list(ids))]
+    return [AskingRow(**row) for row in await tx.fetch(LOCK_ASKING, list(ids))]
 
 
 async def doubt(tx: Tx, urls: Sequence[str]) -> None:
@@ -132,12 +132,12 @@ async def doubt(tx: Tx, urls: Sequence[str]) -> None:
 
 async def held(tx: Tx, but: Sequence[UUID]) -> list[HeldRow]:
     """Return the places in use, not counting these calls."""
-    return [HeldRow(**row) for row in await tx.fetch(HELD, list(but))]
+    return [HeldRow(**row) for row in await tx.fetch(IN_USE, list(but))]
 
 
 async def going_on(tx: Tx, orgs: Sequence[UUID]) -> list[GoingOnRow]:
     """Return the number of live calls of these organizations that were offered a stream, by caller."""
-    return [GoingOnRow(**row) for row in await tx.fetch(GOING_ON, list(orgs))]
+    return [GoingOnRow(**row) for row in await tx.fetch(LIVE_CALLS, list(orgs))]
 
 
 async def offer(tx: Tx, offers: Sequence[OfferRow], seconds: float) -> None:

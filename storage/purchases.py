@@ -21,7 +21,7 @@ BY_KEY = f"""
      WHERE idempotency_key = $1 AND status IN ('buying', 'bought') AND created_at > now() - $2::interval
 """
 #: A key may be used again after its retention.
-FORGET_KEY = """
+RELEASE_KEY = """
     UPDATE number_purchases SET idempotency_key = NULL
      WHERE idempotency_key = $1 AND created_at <= now() - $2::interval
 """
@@ -88,7 +88,7 @@ async def is_owned(tx: Tx, carrier_sid: str) -> bool:
 
 async def begin(tx: Tx, row: PurchaseRow, key: str | None) -> bool:
     """Record an attempt; return False while another for this number, or under this key, is in progress."""
-    begun = await tx.fetchval(
+    attempt = await tx.fetchval(
         BEGIN,
         row.id,
         row.e164,
@@ -100,12 +100,12 @@ async def begin(tx: Tx, row: PurchaseRow, key: str | None) -> bool:
         key,
         row.body_hash,
     )
-    return begun is not None
+    return attempt is not None
 
 
 async def by_key(tx: Tx, key: str, keep: timedelta) -> PurchaseRow | None:
     """Return the attempt made under an idempotency key."""
-    await tx.execute(FORGET_KEY, key, keep)
+    await tx.execute(RELEASE_KEY, key, keep)
     row = await tx.fetchrow(BY_KEY, key, keep)
     return PurchaseRow(**row) if row else None
 

@@ -100,7 +100,7 @@ LOCK_OF_MESSAGE = """
      WHERE r.id = (SELECT m.recipient_id FROM messages m WHERE m.id = $1) FOR NO KEY UPDATE
 """
 # A text that the sender has in hand is locked, or no longer due.
-TAKE_BACK = """
+WITHDRAW_ONE = """
     UPDATE messages SET status = 'canceled', error_code = 'superseded', due_at = NULL
      WHERE id IN (SELECT m.id FROM messages m
                    WHERE m.id = $1 AND m.due_at IS NOT NULL AND m.status IN ('queued', 'scheduled')
@@ -231,15 +231,15 @@ async def lock_pending(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     return {row["id"] for row in await tx.fetch(LOCK_PENDING, ids)}
 
 
-async def settle(tx: Tx, settled: Sequence[Settled]) -> None:
+async def settle(tx: Tx, results: Sequence[Settled]) -> None:
     """Store the results of pending recipients, in one statement, since it locks the counts."""
     await tx.execute(
         SETTLE,
-        [result.id for result in settled],
-        [result.status for result in settled],
-        [result.reason for result in settled],
-        [result.message_id for result in settled],
-        [result.due_at for result in settled],
+        [result.id for result in results],
+        [result.status for result in results],
+        [result.reason for result in results],
+        [result.message_id for result in results],
+        [result.due_at for result in results],
     )
 
 
@@ -282,8 +282,8 @@ async def reclaim(tx: Tx, message: UUID) -> bool:
     row = await tx.fetchrow(LOCK_OF_MESSAGE, message)
     if row is None or row["message_id"] == message:
         return True
-    other = row["message_id"]
-    if other is not None and not _count(await tx.execute(TAKE_BACK, other)):
+    replacement = row["message_id"]
+    if replacement is not None and not _count(await tx.execute(WITHDRAW_ONE, replacement)):
         await tx.execute(UNLINK, message)
         return False
     await tx.execute(RELINK, row["id"], message)

@@ -17,13 +17,13 @@ TAGGED = """
 """
 
 
-async def tagged(tx: Tx, found: RouteRow, flow: UUID) -> RouteRow | None:
+async def tagged(tx: Tx, route: RouteRow, flow: UUID) -> RouteRow | None:
     """Return the route with another voice flow of the organization, or None if there is no such flow.  Runs as the system."""
-    row = await tx.fetchrow(TAGGED, found.org_id, flow)
+    row = await tx.fetchrow(TAGGED, route.org_id, flow)
     if row is None:
         return None
     return replace(
-        found,
+        route,
         flow_id=row["id"],
         flow_version=row["version"],
         definition=json.loads(row["definition"]),

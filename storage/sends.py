@@ -19,7 +19,7 @@ NO_CAMPAIGN = UUID(int=0)
 _CAMPAIGN = "coalesce(m.campaign_id, '00000000-0000-0000-0000-000000000000')"
 
 # Each number is one index lookup, however many texts wait.
-_found = """
+_due_numbers = """
     WITH RECURSIVE found AS (
         (SELECT number_e164 FROM messages WHERE due_at IS NOT NULL ORDER BY number_e164 LIMIT 1)
         UNION ALL
@@ -27,7 +27,7 @@ _found = """
                  WHERE m.due_at IS NOT NULL AND m.number_e164 > found.number_e164 ORDER BY m.number_e164 LIMIT 1)
           FROM found WHERE found.number_e164 IS NOT NULL)"""
 # Numbers with due conversations first, then those that have sent nothing for longest.
-NUMBERS = f"""{_found},
+NUMBERS = f"""{_due_numbers},
     due AS (
         SELECT f.number_e164,
                coalesce((SELECT m.due_at FROM messages m
@@ -43,7 +43,7 @@ NUMBERS = f"""{_found},
      ORDER BY d.talks DESC, coalesce(p.next_at, '-infinity'), d.number_e164
      LIMIT $2
 """
-KNOW_NUMBER = "INSERT INTO text_paces (number_e164, next_at) VALUES ($1, '-infinity') ON CONFLICT DO NOTHING"
+ADD_NUMBER = "INSERT INTO text_paces (number_e164, next_at) VALUES ($1, '-infinity') ON CONFLICT DO NOTHING"
 #: No row while another process has the lock.
 LOCK_PACE = """
     SELECT extract(epoch FROM least(greatest(next_at, now()), now() + interval '1 day') - now())::float8 AS wait_seconds, setbacks,
@@ -73,7 +73,7 @@ STOP = """
 # A text that was scheduled in a thread closed since is not sent; a goodbye written before the close is.
 # A text that failed at its handset is due once more.  It is not sent again if its campaign has ended since; if the campaign is
 # paused, the text waits and blocks no others.
-_heads = """
+_next_texts = """
     SELECT m.id, m.org_id, m.conversation_id, m.number_e164, m.contact_e164 AS to_e164, m.body, m.status, m.segments,
            m.sent_by, m.expires_at, m.honors_hours, m.campaign_id, m.due_at,
            (SELECT least(m.created_at, k.created_at) FROM restorations r
@@ -102,8 +102,8 @@ _heads = """
        FOR NO KEY UPDATE OF m, c SKIP LOCKED
 """
 #: The next text of each thread, the one that has been due for longest first.
-TALKS = _heads % "0"
-OF_CAMPAIGN = (_heads % f"1 AND {_CAMPAIGN} = $3").replace("e.lane <= m.lane", "e.lane <= 1")
+TALKS = _next_texts % "0"
+OF_CAMPAIGN = (_next_texts % f"1 AND {_CAMPAIGN} = $3").replace("e.lane <= m.lane", "e.lane <= 1")
 # The campaigns with due texts from a number, and how long each must wait; first the one that could have sent for longest, by its
 # throttle and its first due text.  Texts added as others leave are due later, so no campaign stays first.
 CAMPAIGNS = f"""
@@ -151,7 +151,7 @@ DEFER = """
      WHERE id = $1
 """
 # Includes numbers that no worker has ever sent from.
-WAITING = f"""{_found}
+WAITING = f"""{_due_numbers}
     SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM (
         SELECT (SELECT min(m.due_at) FROM messages m WHERE m.number_e164 = f.number_e164 AND m.lane = 0 AND m.due_at <= now())
                AS due_at
@@ -221,7 +221,7 @@ async def lock_pace(tx: Tx, number_e164: str) -> PaceRow | None:
     """Lock a number's pace until the transaction ends; return None if another process has the lock."""
     row = await tx.fetchrow(LOCK_PACE, number_e164)
     if row is None:
-        await tx.execute(KNOW_NUMBER, number_e164)
+        await tx.execute(ADD_NUMBER, number_e164)
         row = await tx.fetchrow(LOCK_PACE, number_e164)
     return PaceRow(**row) if row else None
 

@@ -17,11 +17,11 @@ BEGIN = """
     INSERT INTO sign_ins (state_hash, nonce, code_verifier, return_to, links_user_id, expires_at)
     VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
 """
-TAKE = """
+TAKE_SIGN_IN = """
     DELETE FROM sign_ins WHERE state_hash = $1
     RETURNING nonce, code_verifier, return_to, links_user_id, expires_at > now() AS young
 """
-KNOWN = """
+BY_SUBJECT = """
     SELECT user_id FROM sign_in_subjects WHERE issuer = $1 AND subject = $2
 """
 SESSION_OWNER = """
@@ -33,16 +33,16 @@ SUBJECTS = "SELECT issuer, subject FROM sign_in_subjects WHERE user_id = $1"
 LINK = """
     INSERT INTO sign_in_subjects (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id
 """
-USED = "UPDATE sign_in_subjects SET used_at = now(), email = coalesce($3, email) WHERE issuer = $1 AND subject = $2"
-MINE = "SELECT id, issuer, email, linked_at, used_at FROM hum.my_sign_ins()"
+SET_USED = "UPDATE sign_in_subjects SET used_at = now(), email = coalesce($3, email) WHERE issuer = $1 AND subject = $2"
+MY_ACCOUNTS = "SELECT id, issuer, email, linked_at, used_at FROM hum.my_sign_ins()"
 REMOVE = "SELECT hum.remove_my_sign_in($1, $2)"
-SEEN = """
+SET_SIGNED_IN = """
     UPDATE users
        SET signed_in_at = now(), name = coalesce(nullif($2, ''), name)
      WHERE id = $1
 """
 # The email stays if another person has the new one, or if the user has several accounts, each with an email of its own.
-MOVED = """
+SET_EMAIL = """
     UPDATE users SET email = $2
      WHERE id = $1 AND 1 >= (SELECT count(*) FROM sign_in_subjects WHERE user_id = $1)
        AND NOT EXISTS (SELECT FROM users other
@@ -74,8 +74,8 @@ OPEN = """
 """
 CLOSE = "DELETE FROM sessions WHERE token_hash = $1 RETURNING id"
 CLOSE_ALL_OF = "DELETE FROM sessions WHERE user_id = $1"
-FORGET_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
-FORGET_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
+PURGE_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
+PURGE_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def begin(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timedelta) -> 
 
 async def take(tx: Tx, state_hash: bytes) -> SignInRow | None:
     """Remove and return a sign-in; None if it is unknown, used or expired."""
-    row = await tx.fetchrow(TAKE, state_hash)
+    row = await tx.fetchrow(TAKE_SIGN_IN, state_hash)
     if row is None or not row["young"]:
         return None
     return SignInRow(row["nonce"], row["code_verifier"], row["return_to"], row["links_user_id"])
@@ -118,7 +118,7 @@ async def whose(tx: Tx, token_hash: bytes, fresh: timedelta) -> tuple[UUID, bool
 
 async def person_of(tx: Tx, issuer: str, subject: str) -> UUID | None:
     """Return the user that this issuer has vouched for under this subject, or None."""
-    user: UUID | None = await tx.fetchval(KNOWN, issuer, subject)
+    user: UUID | None = await tx.fetchval(BY_SUBJECT, issuer, subject)
     return user
 
 
@@ -137,7 +137,7 @@ async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> tuple[UUID, UUI
 
 async def used(tx: Tx, issuer: str, subject: str, email: str | None) -> None:
     """Record a sign-in with this account, and the verified address that the issuer gives today."""
-    await tx.execute(USED, issuer, subject, email)
+    await tx.execute(SET_USED, issuer, subject, email)
 
 
 async def is_fresh(tx: Tx, session: UUID, fresh: timedelta) -> bool:
@@ -147,7 +147,7 @@ async def is_fresh(tx: Tx, session: UUID, fresh: timedelta) -> bool:
 
 async def mine(tx: Tx) -> list[AccountRow]:
     """Return the person's own linked accounts."""
-    return [AccountRow(**row) for row in await tx.fetch(MINE)]
+    return [AccountRow(**row) for row in await tx.fetch(MY_ACCOUNTS)]
 
 
 async def remove(tx: Tx, id: UUID, user: UUID, session: UUID) -> None:
@@ -162,11 +162,11 @@ async def remove(tx: Tx, id: UUID, user: UUID, session: UUID) -> None:
 
 async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:
     """Record a sign-in, with the name and the verified address that the issuer gives today."""
-    await tx.execute(SEEN, user, name)
+    await tx.execute(SET_SIGNED_IN, user, name)
     if email is not None:
         await tx.execute("SAVEPOINT moved")
         try:
-            await tx.execute(MOVED, user, email)
+            await tx.execute(SET_EMAIL, user, email)
         except asyncpg.UniqueViolationError:  # taken concurrently
             await tx.execute("ROLLBACK TO SAVEPOINT moved")
 
@@ -215,5 +215,5 @@ async def close_all_of(tx: Tx, user: UUID) -> None:
 
 async def forget(tx: Tx) -> None:
     """Purge expired sign-ins and sessions."""
-    await tx.execute(FORGET_SIGN_INS)
-    await tx.execute(FORGET_SESSIONS)
+    await tx.execute(PURGE_SIGN_INS)
+    await tx.execute(PURGE_SESSIONS)

@@ -27,8 +27,8 @@ LIST = """
      ORDER BY at, kind, key
      LIMIT $1
 """
-HELD_JOBS = "SELECT id FROM pgqueuer WHERE id = ANY ($1::bigint[]) AND status = 'failed' FOR NO KEY UPDATE"
-FORGET_ATTEMPTS = "DELETE FROM job_attempts WHERE job_id = ANY ($1::bigint[])"
+LOCK_DEAD_LETTERS = "SELECT id FROM pgqueuer WHERE id = ANY ($1::bigint[]) AND status = 'failed' FOR NO KEY UPDATE"
+DELETE_ATTEMPTS = "DELETE FROM job_attempts WHERE job_id = ANY ($1::bigint[])"
 
 ADD_EVENT = """
     INSERT INTO events_set_aside (reader, event_id, reason) VALUES ($1, $2, $3)
@@ -50,7 +50,7 @@ ADD_REPORT = """
     ON CONFLICT (node, batch_seq, place) DO NOTHING
 """
 TAKE_REPORT = "DELETE FROM reports_set_aside WHERE node = $1 AND batch_seq = $2 AND place = $3 RETURNING report"
-FORGET_REPORTS = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
+PURGE_REPORTS = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ async def page(tx: Tx, limit: int) -> list[SetAside]:
 
 async def lock_jobs(tx: Tx, jobs: Sequence[int]) -> list[int]:
     """Lock and return those of these jobs that are dead letters."""
-    return [row["id"] for row in await tx.fetch(HELD_JOBS, jobs)]
+    return [row["id"] for row in await tx.fetch(LOCK_DEAD_LETTERS, jobs)]
 
 
 async def forget_attempts(tx: Tx, jobs: Sequence[int]) -> None:
-    await tx.execute(FORGET_ATTEMPTS, jobs)
+    await tx.execute(DELETE_ATTEMPTS, jobs)
 
 
 async def add_event(tx: Tx, reader: str, event: int, reason: str) -> None:
@@ -109,4 +109,4 @@ async def take_report(tx: Tx, node: str, batch_seq: int, place: int) -> bytes | 
 
 
 async def forget_reports(tx: Tx, keep: timedelta) -> None:
-    await tx.execute(FORGET_REPORTS, keep)
+    await tx.execute(PURGE_REPORTS, keep)

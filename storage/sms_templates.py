@@ -29,7 +29,7 @@ VALUES = """
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
-TAKEN = "Another template has this name."
+NAME_TAKEN = "Another template has this name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ async def create(tx: Tx, id: UUID, name: str, body: str) -> TemplateRow:
     try:
         await tx.execute(CREATE, id, name, body)
     except asyncpg.UniqueViolationError as error:
-        raise AlreadyExists(TAKEN) from error
+        raise AlreadyExists(NAME_TAKEN) from error
     return await get(tx, id)
 
 
@@ -86,7 +86,7 @@ async def change(tx: Tx, id: UUID, name: str, body: str) -> TemplateRow:
     try:
         await tx.execute(CHANGE, id, name, body)
     except asyncpg.UniqueViolationError as error:
-        raise AlreadyExists(TAKEN) from error
+        raise AlreadyExists(NAME_TAKEN) from error
     return await get(tx, id)
 
 

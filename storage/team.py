@@ -127,9 +127,9 @@ async def revoke_keys_of(tx: Tx, user: UUID) -> None:
     await tx.execute(REVOKE_KEYS_OF, user)
 
 
-async def inherit_keys_of(tx: Tx, user: UUID, heir: UUID | None, most: str) -> None:
-    """Make `heir` the creator of a member's keys, with at most the role `most`; None: the keys have no creator."""
-    await tx.execute(INHERIT_KEYS_OF, user, heir, most)
+async def inherit_keys_of(tx: Tx, user: UUID, heir: UUID | None, highest_role: str) -> None:
+    """Make `heir` the creator of a member's keys, with at most the role `highest_role`; None: the keys have no creator."""
+    await tx.execute(INHERIT_KEYS_OF, user, heir, highest_role)
 
 
 async def delete_invites_of(tx: Tx, user: UUID) -> None:

@@ -23,25 +23,25 @@ LOCK_LATEST = f"""
     {ATTEMPT} WHERE m.id = $1 AND a.number = (SELECT max(b.number) FROM message_attempts b WHERE b.message_id = $1)
       FOR NO KEY UPDATE OF m, a
 """
-WORDS = """
+REPORTS = """
     SELECT carrier_status, error_code FROM message_statuses WHERE attempt_id = $1 ORDER BY id LIMIT $2
 """
-LATER = "SELECT EXISTS (SELECT FROM message_attempts WHERE message_id = $1 AND number > $2)"
+HAS_LATER = "SELECT EXISTS (SELECT FROM message_attempts WHERE message_id = $1 AND number > $2)"
 FAILED_BEFORE = "SELECT count(*) FROM message_attempts WHERE message_id = $1 AND number < $2 AND state = 'failed'"
-SAY = """
+ADD_REPORT = """
     INSERT INTO message_statuses (org_id, attempt_id, carrier_status, error_code, told_by) VALUES ($1, $2, $3, $4, $5)
 """
 # --- of many attempts; locked in the order of their messages, in every transaction
 LOCK_ALL = f"{ATTEMPT} WHERE a.id = ANY ($1::uuid[]) ORDER BY m.id, a.id FOR NO KEY UPDATE OF m, a"
-WORDS_OF = """
+REPORTS_OF = """
     SELECT attempt_id, carrier_status, error_code FROM message_statuses WHERE attempt_id = ANY ($1::uuid[]) ORDER BY id
 """
-LATER_OF = """
+SUPERSEDED = """
     SELECT a.id FROM message_attempts a
      WHERE a.id = ANY ($1::uuid[])
        AND EXISTS (SELECT FROM message_attempts b WHERE b.message_id = a.message_id AND b.number > a.number)
 """
-SAY_ALL = """
+ADD_REPORTS = """
     INSERT INTO message_statuses (org_id, attempt_id, carrier_status, error_code, told_by)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
 """
@@ -80,11 +80,11 @@ DUE_AGAIN = """
       FROM message_attempts a
      WHERE a.id = $1 AND m.id = a.message_id AND m.due_at IS NULL AND m.status IN ('queued', 'sent')
 """
-FORGET_WITHDRAWN = "DELETE FROM message_attempts WHERE message_id = $1 AND id <> $2 AND state = 'withdrawn'"
-LOOKED = """
+DELETE_WITHDRAWN = "DELETE FROM message_attempts WHERE message_id = $1 AND id <> $2 AND state = 'withdrawn'"
+SET_LOOKED_AT = """
     UPDATE message_attempts SET looked_at = clock_timestamp(), sought_at = coalesce(sought_at, clock_timestamp()) WHERE id = $1
 """
-SOUGHT = """
+SET_SOUGHT_AT = """
     UPDATE message_attempts SET sought_at = coalesce(sought_at, clock_timestamp()) WHERE id = $1
     RETURNING clock_timestamp() - sought_at
 """
@@ -183,13 +183,13 @@ def _attempt(row: object) -> AttemptRow:
     return AttemptRow(**row)  # type: ignore[arg-type]
 
 
-async def words(tx: Tx, id: UUID, most: int) -> list[tuple[str, str | None]]:
+async def words(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str | None]]:
     """Return what the carrier has reported on an attempt: statuses and codes."""
-    return [(row["carrier_status"], row["error_code"]) for row in await tx.fetch(WORDS, id, most)]
+    return [(row["carrier_status"], row["error_code"]) for row in await tx.fetch(REPORTS, id, limit)]
 
 
 async def say(tx: Tx, attempt: AttemptRow, carrier_status: str, error_code: str | None, told_by: str) -> None:
-    await tx.execute(SAY, attempt.org_id, attempt.id, carrier_status, error_code, told_by)
+    await tx.execute(ADD_REPORT, attempt.org_id, attempt.id, carrier_status, error_code, told_by)
 
 
 async def lock_all(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, AttemptRow]:
@@ -200,21 +200,21 @@ async def lock_all(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, AttemptRow]:
 async def words_of(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str | None]]]:
     """Return the reports on several locked attempts, as `words` does."""
     reports: dict[UUID, list[tuple[str, str | None]]] = {id: [] for id in ids}
-    for row in await tx.fetch(WORDS_OF, ids):
+    for row in await tx.fetch(REPORTS_OF, ids):
         reports[row["attempt_id"]].append((row["carrier_status"], row["error_code"]))
     return reports
 
 
 async def superseded(tx: Tx, ids: Sequence[UUID]) -> frozenset[UUID]:
     """Return those of these attempts that were followed by another one."""
-    return frozenset(row["id"] for row in await tx.fetch(LATER_OF, ids))
+    return frozenset(row["id"] for row in await tx.fetch(SUPERSEDED, ids))
 
 
 async def say_all(tx: Tx, words: Sequence[tuple[AttemptRow, str, str | None, str]]) -> None:
     """Store several reports, as `say` does: attempt, status, code, and source."""
     if words:
         columns = zip(*((attempt.org_id, attempt.id, *report) for attempt, *report in words), strict=True)
-        await tx.execute(SAY_ALL, *(list(column) for column in columns))
+        await tx.execute(ADD_REPORTS, *(list(column) for column in columns))
 
 
 async def accept_all(tx: Tx, accepted: Sequence[tuple[UUID, str, str]]) -> None:
@@ -224,17 +224,17 @@ async def accept_all(tx: Tx, accepted: Sequence[tuple[UUID, str, str]]) -> None:
 
 
 async def set_messages(
-    tx: Tx, taken: Sequence[tuple[UUID, str, str, int]]
+    tx: Tx, accepted: Sequence[tuple[UUID, str, str, int]]
 ) -> dict[UUID, tuple[datetime | None, datetime | None]]:
     """Set the status of messages that the carrier has: id, status, its SID, segments; return when each was sent and delivered."""
-    if not taken:
+    if not accepted:
         return {}
-    rows = await tx.fetch(SET_MESSAGES, *(list(column) for column in zip(*taken, strict=True)))
+    rows = await tx.fetch(SET_MESSAGES, *(list(column) for column in zip(*accepted, strict=True)))
     return {row["id"]: (row["sent_at"], row["delivered_at"]) for row in rows}
 
 
 async def is_latest(tx: Tx, attempt: AttemptRow) -> bool:
-    return not await tx.fetchval(LATER, attempt.message_id, attempt.number)
+    return not await tx.fetchval(HAS_LATER, attempt.message_id, attempt.number)
 
 
 async def failed_before(tx: Tx, attempt: AttemptRow) -> int:
@@ -279,16 +279,16 @@ async def due_again(tx: Tx, id: UUID) -> None:
 
 async def forget_withdrawn(tx: Tx, attempt: AttemptRow) -> None:
     """Delete all but the latest of the attempts that the carrier did not accept: there may be very many."""
-    await tx.execute(FORGET_WITHDRAWN, attempt.message_id, attempt.id)
+    await tx.execute(DELETE_WITHDRAWN, attempt.message_id, attempt.id)
 
 
 async def looked(tx: Tx, id: UUID) -> None:
-    await tx.execute(LOOKED, id)
+    await tx.execute(SET_LOOKED_AT, id)
 
 
 async def sought_for(tx: Tx, id: UUID) -> timedelta:
     """Return for how long the carrier has been searched for an attempt, even in vain."""
-    return await tx.fetchval(SOUGHT, id) or timedelta(0)
+    return await tx.fetchval(SET_SOUGHT_AT, id) or timedelta(0)
 
 
 async def known_sids(tx: Tx, sids: Sequence[str]) -> frozenset[str]:

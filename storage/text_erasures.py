@@ -19,7 +19,7 @@ OLD = f"""
      ORDER BY m.created_at, m.id
      LIMIT $2 FOR UPDATE OF m
 """
-WITH = """
+OF_CONTACT = """
     SELECT m.id, m.conversation_id, m.recipient_id
       FROM conversations c JOIN messages m ON m.conversation_id = c.id
      WHERE c.org_id = hum.org_id() AND c.contact_e164 = $1 AND m.created_at <= $2
@@ -35,11 +35,11 @@ IS_SENDING_TO = """
 DELETE = "DELETE FROM messages WHERE id = ANY ($1)"
 DELETE_RUNS = "DELETE FROM text_runs WHERE conversation_id = ANY ($1) AND finished_at < $2"
 #: The recipient stays as an anonymous count.  Not one whose text was withdrawn: it waits for another text, or has one.
-FORGET_RECIPIENTS = """
+ANONYMIZE_RECIPIENTS = """
     UPDATE campaign_recipients SET contact_e164 = 'deleted ' || id, body = NULL, variables = NULL
      WHERE id = ANY ($1) AND message_id = ANY ($2)
 """
-FORGET_RECIPIENT = """
+ANONYMIZE_CONTACT = """
     UPDATE campaign_recipients
        SET contact_e164 = 'deleted ' || id, body = NULL, variables = NULL,
            status = CASE status WHEN 'pending' THEN 'canceled' ELSE status END
@@ -99,7 +99,7 @@ async def old(tx: Tx, before: datetime, limit: int) -> list[FoundRow]:
 
 async def of_contact(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[FoundRow]:
     """Lock and return messages from and to a number up to a time, including unsent ones."""
-    return [FoundRow(**row) for row in await tx.fetch(WITH, phone_e164, until, limit)]
+    return [FoundRow(**row) for row in await tx.fetch(OF_CONTACT, phone_e164, until, limit)]
 
 
 async def is_sending_to(tx: Tx, phone_e164: str) -> bool:
@@ -107,12 +107,12 @@ async def is_sending_to(tx: Tx, phone_e164: str) -> bool:
     return bool(await tx.fetchval(IS_SENDING_TO, phone_e164))
 
 
-async def erase(tx: Tx, found: Sequence[FoundRow], runs_before: datetime) -> None:
+async def erase(tx: Tx, rows: Sequence[FoundRow], runs_before: datetime) -> None:
     """Delete locked messages, and the AI's turns in their conversations from before a time."""
-    messages = [row.id for row in found]
-    await tx.execute(FORGET_RECIPIENTS, [row.recipient_id for row in found if row.recipient_id], messages)
+    messages = [row.id for row in rows]
+    await tx.execute(ANONYMIZE_RECIPIENTS, [row.recipient_id for row in rows if row.recipient_id], messages)
     await tx.execute(DELETE, messages)
-    await tx.execute(DELETE_RUNS, list({row.conversation_id for row in found}), runs_before)
+    await tx.execute(DELETE_RUNS, list({row.conversation_id for row in rows}), runs_before)
 
 
 async def empty_old(tx: Tx, before: datetime, limit: int) -> list[UUID]:
@@ -126,7 +126,7 @@ async def end_of_contact(tx: Tx, phone_e164: str, until: datetime) -> list[UUID]
     threads = [row["id"] for row in await tx.fetch(THREADS_WITH, phone_e164)]
     await tx.execute(DELETE_RUNS, threads, until)
     await tx.execute(EMPTY_WITH, phone_e164, until)
-    await tx.execute(FORGET_RECIPIENT, phone_e164)
+    await tx.execute(ANONYMIZE_CONTACT, phone_e164)
     return threads
 
 

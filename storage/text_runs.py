@@ -23,13 +23,13 @@ _CONFIG = f"""
 """
 CONFIG = f"SELECT config FROM ({_CONFIG} AND c.id = $1) each"
 CONFIGS = f"{_CONFIG} AND c.id = ANY ($1)"
-OWE = """
+SCHEDULE = """
     UPDATE conversations
        SET turn_generation = turn_generation + 1, turn_owed_at = coalesce(turn_owed_at, $2),
            turn_due_at = least($2 + $3::interval, coalesce(turn_owed_at, $2) + $4::interval)
      WHERE id = $1
 """
-OWE_ALL = """
+SCHEDULE_ALL = """
     UPDATE conversations c
        SET turn_generation = c.turn_generation + 1, turn_owed_at = coalesce(c.turn_owed_at, $3),
            turn_due_at = least($3 + each.debounce, coalesce(c.turn_owed_at, $3) + $4::interval)
@@ -44,12 +44,12 @@ DUE = """
      ORDER BY c.turn_due_at LIMIT $2
        FOR NO KEY UPDATE SKIP LOCKED
 """
-TAKE = "UPDATE conversations SET turn_due_at = NULL, turn_owed_at = NULL WHERE id = ANY ($1::uuid[])"
+CLEAR_SCHEDULE = "UPDATE conversations SET turn_due_at = NULL, turn_owed_at = NULL WHERE id = ANY ($1::uuid[])"
 CREATE = """
     INSERT INTO text_runs (id, org_id, conversation_id, status)
     SELECT id, org, thread, 'waiting' FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS due (id, org, thread)
 """
-LEFT = """
+TOUCH_STALE = """
     UPDATE text_runs SET touched_at = clock_timestamp()
      WHERE id IN (SELECT id FROM text_runs WHERE finished_at IS NULL AND touched_at < $1
                    ORDER BY touched_at LIMIT $2 FOR UPDATE SKIP LOCKED)
@@ -60,17 +60,17 @@ CLAIM = """
      WHERE id = $1 AND finished_at IS NULL
     RETURNING id, org_id, conversation_id, attempts
 """
-HOLD = """
+LOCK_ATTEMPT = """
     SELECT attempts FROM text_runs WHERE id = $1 AND finished_at IS NULL FOR NO KEY UPDATE
 """
-ASKED = "UPDATE text_runs SET asked = true, flow_id = $2, flow_version = $3, model = $4 WHERE id = $1"
+SET_MODEL = "UPDATE text_runs SET asked = true, flow_id = $2, flow_version = $3, model = $4 WHERE id = $1"
 FINISH = """
     UPDATE text_runs
        SET status = $2, reason = $3, message_id = $4, input_tokens = $5, output_tokens = $6, tool_calls = $7,
            outcome = coalesce($8, outcome), finished_at = clock_timestamp()
      WHERE id = $1
 """
-FORGET = "DELETE FROM text_runs WHERE id = $1"
+DELETE = "DELETE FROM text_runs WHERE id = $1"
 MATERIAL = f"""
     SELECT c.turn_generation AS generation, o.name AS organization, o.time_zone, c.ai_paused_reason,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
@@ -221,7 +221,7 @@ async def config(tx: Tx, conversation: UUID) -> str | None:
 
 async def owe(tx: Tx, conversation: UUID, at: datetime, debounce: timedelta, ceiling: timedelta) -> None:
     """Schedule a turn: `debounce` after the last message, but not later than `ceiling` after the turn was first scheduled."""
-    await tx.execute(OWE, conversation, at, debounce, ceiling)
+    await tx.execute(SCHEDULE, conversation, at, debounce, ceiling)
 
 
 async def configs(tx: Tx, threads: Sequence[UUID]) -> dict[UUID, str]:
@@ -231,7 +231,7 @@ async def configs(tx: Tx, threads: Sequence[UUID]) -> dict[UUID, str]:
 
 async def owe_all(tx: Tx, debounces: Mapping[UUID, timedelta], at: datetime, ceiling: timedelta) -> None:
     """Schedule turns in several locked conversations, as `owe` does."""
-    await tx.execute(OWE_ALL, list(debounces), list(debounces.values()), at, ceiling)
+    await tx.execute(SCHEDULE_ALL, list(debounces), list(debounces.values()), at, ceiling)
 
 
 async def postpone(tx: Tx, conversation: UUID, until: datetime) -> None:
@@ -239,11 +239,11 @@ async def postpone(tx: Tx, conversation: UUID, until: datetime) -> None:
     await tx.execute(POSTPONE, conversation, until)
 
 
-async def due(tx: Tx, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
+async def due(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Claim the conversations (id, organization) whose turn is due and in which none is in progress.  Runs as the system."""
-    rows = [(row["id"], row["org_id"]) for row in await tx.fetch(DUE, at, most)]
+    rows = [(row["id"], row["org_id"]) for row in await tx.fetch(DUE, at, limit)]
     if rows:
-        await tx.execute(TAKE, [id for id, _ in rows])
+        await tx.execute(CLEAR_SCHEDULE, [id for id, _ in rows])
     return rows
 
 
@@ -253,9 +253,9 @@ async def create(tx: Tx, runs: Sequence[tuple[UUID, UUID, UUID]]) -> None:
     await tx.execute(CREATE, ids, orgs, threads)
 
 
-async def left(tx: Tx, before: datetime, most: int) -> list[tuple[UUID, UUID]]:
+async def left(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Return the turns (id, organization) that were not touched since `before`, and touch them.  Runs as the system."""
-    return [(row["id"], row["org_id"]) for row in await tx.fetch(LEFT, before, most)]
+    return [(row["id"], row["org_id"]) for row in await tx.fetch(TOUCH_STALE, before, limit)]
 
 
 async def claim(tx: Tx, id: UUID) -> Claim | None:
@@ -275,12 +275,12 @@ async def of_run(tx: Tx, id: UUID) -> tuple[UUID, bool] | None:
 
 async def hold(tx: Tx, claim: Claim) -> bool:
     """Lock a turn; return False if it is over, or a later attempt has it."""
-    return bool(await tx.fetchval(HOLD, claim.id) == claim.attempts)
+    return bool(await tx.fetchval(LOCK_ATTEMPT, claim.id) == claim.attempts)
 
 
 async def asked(tx: Tx, id: UUID, flow: UUID, version: int, model: str) -> None:
     """Record flow version and model, before the model is called."""
-    await tx.execute(ASKED, id, flow, version, model)
+    await tx.execute(SET_MODEL, id, flow, version, model)
 
 
 async def finish(tx: Tx, id: UUID, end: Finish) -> None:
@@ -299,7 +299,7 @@ async def finish(tx: Tx, id: UUID, end: Finish) -> None:
 
 async def forget(tx: Tx, id: UUID) -> None:
     """Delete a turn in which nothing happened."""
-    await tx.execute(FORGET, id)
+    await tx.execute(DELETE, id)
 
 
 async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: datetime) -> MaterialRow:
@@ -320,9 +320,9 @@ async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: 
     )
 
 
-async def history(tx: Tx, conversation: UUID, most: int) -> list[HistoryRow]:
+async def history(tx: Tx, conversation: UUID, limit: int) -> list[HistoryRow]:
     """Return the latest messages of a thread, oldest first."""
-    return [HistoryRow(**row) for row in await tx.fetch(HISTORY, conversation, most)][::-1]
+    return [HistoryRow(**row) for row in await tx.fetch(HISTORY, conversation, limit)][::-1]
 
 
 async def latest(tx: Tx, conversation: UUID) -> tuple[UUID, str, str | None] | None:

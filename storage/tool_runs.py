@@ -28,7 +28,7 @@ HAS_ACTED = """
     SELECT EXISTS (SELECT FROM tool_runs
                     WHERE run_id = $1 AND kind <> 'built_in' AND ($2::timestamptz IS NULL OR started_at >= $2))
 """
-TELL = "UPDATE tool_runs SET told = $2 WHERE id = $1"
+SET_TOLD = "UPDATE tool_runs SET told = $2 WHERE id = $1"
 GET = """
     SELECT status, output, leaves, switches_to, switches_to_version, digits
       FROM tool_runs WHERE call_id = $1 AND tool_call_id = $2
@@ -50,14 +50,14 @@ OF_RUN = """
     SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms, approval_id
       FROM tool_runs WHERE run_id = $1 ORDER BY id LIMIT $2
 """
-FORGET = """
+PURGE = """
     DELETE FROM tool_runs WHERE id IN (
         SELECT r.id FROM tool_runs r LEFT JOIN calls c ON c.id = r.call_id
          WHERE r.started_at < now() - $1::interval AND (c.id IS NULL OR c.ended_at IS NOT NULL)
          ORDER BY r.started_at LIMIT $2)
 """
 # The organization's retention time applies if it is shorter.
-FORGET_OF = """
+PURGE_BY_RETENTION = """
     DELETE FROM tool_runs WHERE id IN (
         SELECT l.id FROM organizations o
          CROSS JOIN LATERAL (SELECT r.id FROM tool_runs r LEFT JOIN calls c ON c.id = r.call_id
@@ -186,7 +186,7 @@ async def has_acted(tx: Tx, run: UUID, since: datetime | None = None) -> bool:
 
 async def tell(tx: Tx, id: UUID, text: str) -> None:
     """Store the text that the call's agent is told about a hook."""
-    await tx.execute(TELL, id, text)
+    await tx.execute(SET_TOLD, id, text)
 
 
 async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
@@ -197,9 +197,9 @@ async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
     return RunRow(**row)
 
 
-async def page(tx: Tx, before: UUID | None, limit: int, wanted: Wanted) -> list[ExecutionRow]:
+async def page(tx: Tx, before: UUID | None, limit: int, filters: Wanted) -> list[ExecutionRow]:
     """Return runs newest first, below `before`."""
-    rows = await tx.fetch(PAGE, before, limit, *(getattr(wanted, name) for name in Wanted.__slots__))
+    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Wanted.__slots__))
     return [ExecutionRow(**row) for row in rows]
 
 
@@ -210,5 +210,5 @@ async def of_run(tx: Tx, run: UUID, limit: int) -> list[ActivityRow]:
 
 async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge expired runs, at most `limit` of each kind, and none of live calls; return how many.  Runs as the system."""
-    statuses = (await tx.execute(FORGET, keep, limit), await tx.execute(FORGET_OF, limit))
+    statuses = (await tx.execute(PURGE, keep, limit), await tx.execute(PURGE_BY_RETENTION, limit))
     return sum(int(status.rpartition(" ")[2]) for status in statuses)

@@ -57,7 +57,7 @@ FIND = f"""
      WHERE (t.token_hash = $1 OR t.old_token_hash = $1 AND t.old_token_until > now())
        AND t.enabled AND t.deleted_at IS NULL
 """
-REFUSED = "UPDATE triggers SET last_refused_at = now(), last_refusal = $2 WHERE id = $1"
+SET_REFUSED = "UPDATE triggers SET last_refused_at = now(), last_refusal = $2 WHERE id = $1"
 
 ADD = """
     INSERT INTO trigger_deliveries (id, org_id, trigger_id, event_id, event, key_source, key, key_hash, media_type, body,
@@ -236,7 +236,7 @@ async def find(tx: Tx, token_hash: bytes) -> TriggerRow | None:
 
 async def note_refusal(tx: Tx, id: UUID, why: str) -> None:
     """Record that a request to a trigger was refused."""
-    await tx.execute(REFUSED, id, why)
+    await tx.execute(SET_REFUSED, id, why)
 
 
 async def receive(tx: Tx, trigger: TriggerRow, new: NewDelivery) -> UUID | None:
@@ -244,9 +244,9 @@ async def receive(tx: Tx, trigger: TriggerRow, new: NewDelivery) -> UUID | None:
 
     Of concurrent requests with one key, one is stored, and the others wait for it.
     """
-    done = await tx.execute(ADD, new.id, trigger.org_id, trigger.id, new.event_id, trigger.event, new.key_source, new.key,
+    status = await tx.execute(ADD, new.id, trigger.org_id, trigger.id, new.event_id, trigger.event, new.key_source, new.key,
                             new.key_hash, new.media_type, new.body, new.body_hash)  # fmt: skip
-    if done != "INSERT 0 0":
+    if status != "INSERT 0 0":
         return None
     if await tx.fetchval(SAME_ID, new.id, trigger.id):
         # The gateway retried; the sender has repeated nothing.
@@ -275,13 +275,13 @@ async def body(tx: Tx, trigger: UUID, delivery: UUID) -> tuple[str, bytes]:
     return row["media_type"], row["body"]
 
 
-async def forget(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, most: int) -> bool:
+async def forget(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, limit: int) -> bool:
     """Purge expired bodies and deliveries, and deleted triggers; return whether there may be more.  Runs as the system."""
     statuses = [
-        await tx.execute(EMPTY_OLD, keep_bodies, most),
-        await tx.execute(DELETE_OLD, keep_deliveries, most),
-        await tx.execute(DELETE_OF_DELETED, most),
+        await tx.execute(EMPTY_OLD, keep_bodies, limit),
+        await tx.execute(DELETE_OLD, keep_deliveries, limit),
+        await tx.execute(DELETE_OF_DELETED, limit),
     ]
     await tx.execute(DELETE_EMPTY)
     await tx.execute(DELETE_DAYS)
-    return any(status.endswith(f" {most}") for status in statuses)
+    return any(status.endswith(f" {limit}") for status in statuses)

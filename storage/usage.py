@@ -109,7 +109,7 @@ OF_EVENTS = f"""
      ORDER BY {KEY}
        FOR NO KEY UPDATE
 """
-COUNTED = f"""
+SET_COUNTED = f"""
     UPDATE usage_entries e
        SET estimate = w.estimate, estimate_currency = w.estimate_currency,
            counted_quantity = w.quantity, counted_cost = w.cost, counted_currency = w.currency, counted_basis = w.basis
@@ -441,14 +441,14 @@ async def of_events(tx: Tx, subjects: Sequence[tuple[UUID, UUID]]) -> list[Entry
 
 async def next_entries(tx: Tx, after: EntryRow | None, limit: int) -> list[EntryRow]:
     """Lock and return all entries, page by page."""
-    place = after.key if after else (NONE, NONE, "", "", "")
-    return [EntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *place, limit)]
+    after_key = after.key if after else (NONE, NONE, "", "", "")
+    return [EntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *after_key, limit)]
 
 
 async def set_counted(tx: Tx, rows: Sequence[CountedRow]) -> None:
     if rows:
         values = [(*row.key, *astuple(row)[1:]) for row in rows]
-        await tx.execute(COUNTED, *map(list, zip(*values, strict=True)))
+        await tx.execute(SET_COUNTED, *map(list, zip(*values, strict=True)))
 
 
 async def roll_up(tx: Tx, changes: Mapping[tuple[Place, str, str], tuple[int, Decimal]]) -> None:

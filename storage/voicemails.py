@@ -25,11 +25,11 @@ VOICEMAIL = """
 """
 GET = VOICEMAIL + " AND v.id = $1"
 OF_CALL = VOICEMAIL + " AND v.call_id = $1"
-SOME = VOICEMAIL + " AND v.id = ANY ($1)"
+BY_IDS = VOICEMAIL + " AND v.id = ANY ($1)"
 BELOW = "v.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY v.id DESC LIMIT $2"
 PAGE = f"{VOICEMAIL} AND {BELOW}"
-UNHEARD = f"{VOICEMAIL} AND v.heard_at IS NULL AND {BELOW}"
-HEARD = f"{VOICEMAIL} AND v.heard_at IS NOT NULL AND {BELOW}"
+PAGE_UNHEARD = f"{VOICEMAIL} AND v.heard_at IS NULL AND {BELOW}"
+PAGE_HEARD = f"{VOICEMAIL} AND v.heard_at IS NOT NULL AND {BELOW}"
 ADD = """
     INSERT INTO voicemails (id, org_id, call_id, audio_path, duration_ms) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (call_id) DO NOTHING
@@ -39,7 +39,7 @@ GROW = """
      WHERE call_id = $1 AND deleted_at IS NULL AND (audio_path, duration_ms) <> ($2, $3)
     RETURNING id
 """
-WRITE_DOWN = """
+SET_TRANSCRIPT = """
     UPDATE voicemails SET transcript = $2
      WHERE id = $1 AND audio_path = $3 AND transcript IS NULL AND deleted_at IS NULL
     RETURNING call_id
@@ -62,7 +62,7 @@ MARK_HEARD = """
 DELETE = (
     "UPDATE voicemails SET deleted_at = now(), transcript = NULL WHERE id = $1 AND deleted_at IS NULL RETURNING call_id"
 )
-FORGET = "DELETE FROM voicemails WHERE id = $1"
+DELETE_ROW = "DELETE FROM voicemails WHERE id = $1"
 
 # --- messages, as they are written
 BEGIN_PART = """
@@ -152,7 +152,7 @@ async def put(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration
 
 async def write_down(tx: Tx, org: UUID, id: UUID, audio_path: str, transcript: str) -> UUID | None:
     """Store the transcript of this audio, once, with its event; return the call, or None if it is no longer awaited."""
-    call: UUID | None = await tx.fetchval(WRITE_DOWN, id, transcript, audio_path)
+    call: UUID | None = await tx.fetchval(SET_TRANSCRIPT, id, transcript, audio_path)
     if call is not None:
         transcribed = events_pb2.VoicemailTranscribedEvent(
             voicemail_id=ids.show(Kind.VOICEMAIL, id), call_id=ids.show(Kind.CALL, call), transcript=transcript
@@ -175,13 +175,13 @@ async def audio(tx: Tx, id: UUID) -> AudioRow | None:
 
 async def page(tx: Tx, heard: bool | None, before: UUID | None, limit: int) -> list[VoicemailRow]:
     """Return voicemails newest first, below `before`: all (None), heard ones or unheard ones."""
-    statement = {None: PAGE, True: HEARD, False: UNHEARD}[heard]
+    statement = {None: PAGE, True: PAGE_HEARD, False: PAGE_UNHEARD}[heard]
     return [VoicemailRow(**row) for row in await tx.fetch(statement, before, limit)]
 
 
 async def some(tx: Tx, ids: Sequence[UUID]) -> list[VoicemailRow]:
     """Return those of these voicemails that exist."""
-    return [VoicemailRow(**row) for row in await tx.fetch(SOME, ids)]
+    return [VoicemailRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 
 
 async def get(tx: Tx, id: UUID) -> VoicemailRow:
@@ -215,7 +215,7 @@ async def delete(tx: Tx, id: UUID) -> UUID:
 async def forget(tx: Tx, id: UUID, call: UUID) -> None:
     """Delete the rows of a deleted voicemail whose files are gone."""
     await tx.execute(DROP_PARTS, call)
-    await tx.execute(FORGET, id)
+    await tx.execute(DELETE_ROW, id)
 
 
 # --- messages, as they are written --------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ ADVANCE = """
     RETURNING stream_id, sequence
 """
 # Locks the queues in the order that all transactions use.
-LOOK_SOON = """
+SCHEDULE_VISITS = """
     WITH locked AS (
         SELECT webhook_id FROM webhook_queues WHERE webhook_id = ANY ($1) ORDER BY webhook_id FOR NO KEY UPDATE)
     UPDATE webhook_queues q
@@ -79,7 +79,7 @@ INSERT_ONE = """
     INSERT INTO webhook_deliveries (id, org_id, webhook_id, event_id, event_type, state, due_at, retries)
     SELECT $1, e.org_id, $2, e.id, e.type, 'pending', now(), 0 FROM events e WHERE e.public_id = $3
 """
-LOOK_NOW = "UPDATE webhook_queues SET next_at = now(), held_until = NULL WHERE webhook_id = $1"
+VISIT_NOW = "UPDATE webhook_queues SET next_at = now(), held_until = NULL WHERE webhook_id = $1"
 # A delivery in flight is left alone.
 REDELIVER = """
     UPDATE webhook_deliveries
@@ -98,11 +98,11 @@ REPLAY = """
      WHERE d.id = a.id
 """
 # --- purged, as the system
-FORGET = """
+PURGE = """
     DELETE FROM webhook_deliveries
      WHERE id IN (SELECT id FROM webhook_deliveries WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2)
 """
-FORGET_STREAMS = """
+PURGE_STREAMS = """
     DELETE FROM webhook_streams
      WHERE stream_id IN (SELECT s.stream_id FROM webhook_streams s
                           WHERE s.touched_at < $1 AND NOT EXISTS (SELECT FROM conversations c WHERE c.id = s.stream_id)
@@ -193,17 +193,17 @@ async def advance(tx: Tx, more: dict[UUID, tuple[UUID, int]]) -> dict[UUID, int]
     return {row["stream_id"]: row["sequence"] for row in await tx.fetch(ADVANCE, list(more), orgs, counts)}
 
 
-async def create(tx: Tx, made: Sequence[NewDelivery], retries: int) -> None:
+async def create(tx: Tx, deliveries: Sequence[NewDelivery], retries: int) -> None:
     """Store deliveries that are due now, or missed if their webhook is disabled."""
-    await tx.execute(LOOK_SOON, list({delivery.webhook_id for delivery in made}))
+    await tx.execute(SCHEDULE_VISITS, list({delivery.webhook_id for delivery in deliveries}))
     await tx.execute(
         INSERT,
-        [ids.new() for _ in made],
-        [delivery.webhook_id for delivery in made],
-        [delivery.event_id for delivery in made],
-        [delivery.event_type for delivery in made],
-        [delivery.stream_id for delivery in made],
-        [delivery.sequence for delivery in made],
+        [ids.new() for _ in deliveries],
+        [delivery.webhook_id for delivery in deliveries],
+        [delivery.event_id for delivery in deliveries],
+        [delivery.event_type for delivery in deliveries],
+        [delivery.stream_id for delivery in deliveries],
+        [delivery.sequence for delivery in deliveries],
         retries,
     )
     await wake(tx)
@@ -242,30 +242,30 @@ async def content(tx: Tx, event_id: int) -> ContentRow:
 async def create_one(tx: Tx, id: UUID, webhook: UUID, event: UUID) -> None:
     """Store the delivery of an event of this transaction to one webhook, without retries."""
     await tx.execute(INSERT_ONE, id, webhook, event)
-    await _look_now(tx, webhook)
+    await _visit_now(tx, webhook)
 
 
 async def redeliver(tx: Tx, webhook: UUID, id: UUID) -> None:
     """Make a delivery due now, without further retries if it had ended; the caller has locked the webhook."""
     await tx.execute(REDELIVER, webhook, id)
-    await _look_now(tx, webhook)
+    await _visit_now(tx, webhook)
 
 
 async def replay(tx: Tx, webhook: UUID, since: datetime | None, states: Sequence[str], retries: int) -> int:
     """Make the oldest failed or missed deliveries due now; return how many, up to MOST_REPLAYED."""
     first = ids.first_at(since) if since else UUID(int=0)
     status = await tx.execute(REPLAY, webhook, first, states, MOST_REPLAYED, retries)
-    await _look_now(tx, webhook)
+    await _visit_now(tx, webhook)
     return int(status.removeprefix("UPDATE "))
 
 
-async def _look_now(tx: Tx, webhook: UUID) -> None:
-    await tx.execute(LOOK_NOW, webhook)
+async def _visit_now(tx: Tx, webhook: UUID) -> None:
+    await tx.execute(VISIT_NOW, webhook)
     await wake(tx)
 
 
 async def forget(tx: Tx, before: datetime, limit: int) -> int:
     """Purge some of the deliveries from before then; return how many.  Runs as the system."""
-    status = await tx.execute(FORGET, ids.first_at(before), limit)
-    await tx.execute(FORGET_STREAMS, before, limit)
+    status = await tx.execute(PURGE, ids.first_at(before), limit)
+    await tx.execute(PURGE_STREAMS, before, limit)
     return int(status.removeprefix("DELETE "))

@@ -13,7 +13,7 @@ from storage.db import Tx
 
 # $1, $2: webhooks and organizations without capacity; $3: failures from which a webhook counts as dead; $4: whether dead ones may be
 # tried.
-LOOK = """
+DUE = """
     SELECT webhook_id, org_id, failures
       FROM webhook_queues
      WHERE next_at <= now() AND webhook_id <> ALL ($1::uuid[]) AND org_id <> ALL ($2::uuid[])
@@ -38,7 +38,7 @@ MISS = """
       FROM missed m
      WHERE d.id = m.id
 """
-TAKE = """
+CLAIM = """
     WITH room AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS r (webhook_id, room)),
     chosen AS (
         SELECT d.id, d.claim_id AS lost_claim, d.due_at AS lease_until
@@ -78,7 +78,7 @@ TAKE = """
      ORDER BY e.xid, e.id
 """
 # $2: seconds before the webhook is visited again.
-LOOK_AGAIN = """
+SCHEDULE_VISITS = """
     UPDATE webhook_queues q
        SET next_at = CASE WHEN n.due_at IS NOT NULL THEN greatest(n.due_at, now() + make_interval(secs => p.seconds)) END
       FROM unnest($1::uuid[], $2::float8[]) AS p (webhook_id, seconds)
@@ -238,7 +238,7 @@ async def look(
     tx: Tx, full: Sequence[UUID], full_orgs: Sequence[UUID], dead: Dead, may_try_dead: bool, limit: int
 ) -> list[QueueRow]:
     """Lock and return webhooks with due deliveries, the longest waiting first, except those without capacity."""
-    rows = await tx.fetch(LOOK, full, full_orgs, dead.failures, may_try_dead, limit)
+    rows = await tx.fetch(DUE, full, full_orgs, dead.failures, may_try_dead, limit)
     return [QueueRow(**row) for row in rows]
 
 
@@ -248,13 +248,13 @@ async def take(
     """Claim and return the next deliveries of these webhooks, up to each one's capacity, until the lease ends."""
     webhooks = list(rooms)
     await tx.execute(MISS, webhooks, most_missed)
-    rows = await tx.fetch(TAKE, webhooks, list(rooms.values()), claim, lease_seconds)
+    rows = await tx.fetch(CLAIM, webhooks, list(rooms.values()), claim, lease_seconds)
     return [TakenRow(**row) for row in rows]
 
 
 async def look_again(tx: Tx, waits: dict[UUID, float]) -> None:
     """Schedule the next visit of these webhooks: when a delivery is due, and not within so many seconds."""
-    await tx.execute(LOOK_AGAIN, list(waits), list(waits.values()))
+    await tx.execute(SCHEDULE_VISITS, list(waits), list(waits.values()))
 
 
 async def lock(tx: Tx, webhooks: Sequence[UUID]) -> None:
@@ -285,15 +285,15 @@ async def follow(tx: Tx, after: Sequence[tuple[UUID, UUID, int, float]]) -> None
     await tx.execute(FOLLOW, *(list(column) for column in zip(*after, strict=True)))
 
 
-async def health(tx: Tx, found: Sequence[HealthRow], dead: Dead) -> None:
+async def health(tx: Tx, results: Sequence[HealthRow], dead: Dead) -> None:
     """Record the health of these webhooks, and schedule their next visits."""
     await tx.execute(
         HEALTH,
-        [row.webhook_id for row in found],
-        [row.delivered for row in found],
-        [row.failed for row in found],
-        [row.error for row in found],
-        [row.response_status for row in found],
+        [row.webhook_id for row in results],
+        [row.delivered for row in results],
+        [row.failed for row in results],
+        [row.error for row in results],
+        [row.response_status for row in results],
         dead.failures,
         dead.rest_seconds,
         dead.longest_seconds,

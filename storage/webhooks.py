@@ -41,12 +41,12 @@ UPDATE = """
 DISABLE = "UPDATE webhooks SET disabled_reason = $2, disabled_at = now(), updated_at = now() WHERE id = $1"
 ENABLE = "UPDATE webhooks SET disabled_reason = NULL, disabled_at = NULL, updated_at = now() WHERE id = $1"
 # A webhook that was enabled, or got another URL, starts without failures.
-FORGIVE = """
+RESET_FAILURES = """
     UPDATE webhook_queues
        SET failures = 0, failing_since = NULL, warnings = 0, held_until = NULL, next_at = now()
      WHERE webhook_id = $1
 """
-LOOK_NOW = "UPDATE webhook_queues SET next_at = now() WHERE webhook_id = $1"
+VISIT_NOW = "UPDATE webhook_queues SET next_at = now() WHERE webhook_id = $1"
 ROTATE = """
     UPDATE webhooks
        SET sealed_previous_secret = sealed_secret, previous_secret_expires_at = now() + make_interval(secs => $3),
@@ -173,7 +173,7 @@ async def change(tx: Tx, id: UUID, settings: Settings) -> None:
 async def disable(tx: Tx, id: UUID, reason: str) -> None:
     """Disable a webhook; its deliveries become `missed` when a sender next visits it, which is soon."""
     await tx.execute(DISABLE, id, reason)
-    await tx.execute(LOOK_NOW, id)
+    await tx.execute(VISIT_NOW, id)
 
 
 async def enable(tx: Tx, id: UUID) -> None:
@@ -183,7 +183,7 @@ async def enable(tx: Tx, id: UUID) -> None:
 
 async def forgive(tx: Tx, id: UUID) -> None:
     """Reset a webhook's failures."""
-    await tx.execute(FORGIVE, id)
+    await tx.execute(RESET_FAILURES, id)
 
 
 async def rotate(tx: Tx, id: UUID, sealed_secret: bytes, overlap_seconds: float) -> WebhookRow:
