@@ -110,7 +110,7 @@ NOW = """
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A window of time whose days are those of a time zone, for one flow or all."""
+    """A window of time with days in a time zone, for one flow or all."""
 
     since: datetime
     until: datetime
@@ -143,7 +143,7 @@ class Grouped:
 
 @dataclass(frozen=True, slots=True)
 class BandRow:
-    """The number of turns whose latency is in a band; `day` None: of the whole span."""
+    """The number of turns with a latency in a band; `day` None: of the whole span."""
 
     day: date | None
     measure: str

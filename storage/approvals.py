@@ -111,7 +111,7 @@ IS_MORE = """
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What the tool runs for: a call, a turn (`run_id`) in a conversation, or an event's run; and the flow whose agent asks."""
+    """The subject of a tool call: a call, a turn (`run_id`) in a conversation, or an event's run; and the asking agent's flow."""
 
     call_id: UUID | None
     conversation_id: UUID | None
@@ -246,7 +246,7 @@ async def tell(tx: Tx, ids: Sequence[UUID]) -> None:
 
 
 async def left(tx: Tx, before: datetime, newest: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
-    """Return approvals (organization, id) that are to run, or whose result the call's agent lacks, untouched since `before`.
+    """Return approvals (organization, id) that are to run, or with a result that the call's agent lacks, untouched since `before`.
 
     Those decided more than `newest` before that are left out.  Runs as the system.
     """

@@ -38,7 +38,7 @@ COUNT_NUMBERS = """
     SELECT (SELECT count(*) FROM numbers WHERE org_id = $1 AND status <> 'gone')
          + (SELECT count(*) FROM number_purchases WHERE org_id = $1 AND status = 'buying')
 """
-# $2: an address whose invitation is being replaced, and no longer counts.
+# $2: the address of an invitation that is being replaced, and no longer counts.
 COUNT_SEATS = """
     SELECT (SELECT count(*) FROM memberships WHERE org_id = $1)
          + (SELECT count(*) FROM invites
@@ -173,7 +173,7 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class AllowanceRow:
-    """What an organization may use; None: unlimited."""
+    """An organization's allowance; None: unlimited."""
 
     plan_id: str
     position: int
@@ -238,7 +238,7 @@ class CheckoutRow:
 
 @dataclass(frozen=True, slots=True)
 class MeteredRow:
-    """An organization whose usage is to be reported."""
+    """An organization with usage to report."""
 
     org_id: UUID
     customer_id: str
@@ -425,7 +425,7 @@ async def end_checkout(tx: Tx, id: UUID) -> None:
 
 
 async def meter_due(tx: Tx, lease: timedelta, limit: int) -> list[MeteredRow]:
-    """Claim the organizations whose usage is due for reporting.  Runs as the system."""
+    """Claim the organizations that are due for a report of their usage.  Runs as the system."""
     return [MeteredRow(**row) for row in await tx.fetch(METER_DUE, lease, limit)]
 
 

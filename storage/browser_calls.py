@@ -7,7 +7,7 @@ from uuid import UUID
 from storage.billing import lock_organization
 from storage.db import Tx, notify
 
-#: Notified with the id of a call whose media process has replied.
+#: Notified with a call's id when its media process has replied.
 CHANNEL = "hum_browser_calls"
 
 NODE = """

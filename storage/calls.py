@@ -84,7 +84,7 @@ SPEND_TOKEN = """
               CASE WHEN c.owed_due THEN c.owed END AS due, b.token_expires_at AS expires_at, b.lost_at IS NOT NULL AS was_lost
 """
 ADD_STREAM = "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, $3, $4, $5)"
-#: When stream `s` was opened, on the clock of the call, whose first stream is `f`.
+#: When stream `s` was opened, in ms since the call's first stream `f` was.
 OFFSET_MS = "coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms"
 STREAM = f"""
     SELECT s.number, s.report_seq, {OFFSET_MS}
@@ -259,11 +259,12 @@ class SpentToken:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """A stream of a call whose row is locked."""
+    """A stream of a locked call."""
 
     number: int
     report_seq: int
-    offset_ms: int  # since the call's first stream was opened
+    #: Since the call's first stream was opened.
+    offset_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,7 +377,7 @@ async def leg(tx: Tx, id: UUID) -> LegRow:
 
 
 async def language(tx: Tx, id: UUID) -> str | None:
-    """Return the language of the flow whose agent has the call (BCP 47)."""
+    """Return the language of the call's current flow (BCP 47)."""
     code: str | None = await tx.fetchval(LANGUAGE, id)
     return code
 

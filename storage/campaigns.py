@@ -164,7 +164,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class SenderRow:
-    """What decides when texts are sent, of the organization and the number."""
+    """The facts of the organization and the number that decide when texts are sent."""
 
     org_name: str
     time_zone: str

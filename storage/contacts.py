@@ -1,6 +1,6 @@
 """Contacts: each source's data about a number, their search, and the backfill's position.
 
-The precedence of the sources is in the schema (`0005_contacts`): `name` and the other sourced fields are generated from
+The precedence of the sources is in the schema (`0006_contacts`): `name` and the other sourced fields are generated from
 the data of the user, the CRM and the carrier's Lookup.
 """
 
@@ -113,7 +113,7 @@ LOOKUPS_OF_TODAY = "SELECT count FROM lookup_days WHERE org_id = hum.org_id() AN
 FLAG_UNTEXTABLE = """
     UPDATE contacts SET untextable_code = $3 WHERE org_id = $1 AND phone_e164 = $2
 """
-# Contacts whose numbers can be texted after all.
+# For contacts that can be texted after all.
 TEXTABLE = """
     UPDATE contacts k SET untextable_code = NULL
       FROM unnest($1::uuid[], $2::text[]) AS each (org_id, phone_e164)

@@ -21,7 +21,7 @@ OWE_CONTACT = """
            created_at = excluded.created_at, ended_at = NULL
      WHERE crm_syncs.state = 'failed'
 """
-# For each connector with `sync_calls`.  If somebody spoke, a summary will follow, which makes this due.
+# For each connector with `sync_calls`.  If the caller spoke or left a voicemail, a summary will follow, which makes this due.
 OWE_CALL = """
     INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, call_id, due_at)
     SELECT gen_random_uuid(), c.org_id, c.id, 'call', a.contact_id, a.id,

@@ -128,12 +128,12 @@ async def lock_open(tx: Tx, org: UUID) -> bool:
 
 
 async def open_ones(tx: Tx) -> Sequence[UUID]:
-    """Return the organizations whose deletion has begun and is not done."""
+    """Return the organizations with an unfinished deletion."""
     return [row["id"] for row in await tx.fetch(OPEN)]
 
 
 async def ended(tx: Tx, orgs: Sequence[UUID]) -> Sequence[UUID]:
-    """Return those of these organizations whose deletion is done."""
+    """Return those of these organizations that are deleted completely."""
     return [row["id"] for row in await tx.fetch(ENDED, list(orgs))]
 
 
@@ -146,7 +146,7 @@ async def tables(tx: Tx) -> Sequence[str]:
     """Return every table with organizations' rows: referring tables before the referred ones, and the lists of files last."""
     rows = await tx.fetch(TABLES)
     names = {row["name"] for row in rows}
-    # The lists of files refer to no table whose deletion would cascade to them before their files are gone.
+    # Safe, because no deletion from another table cascades to the lists of files.
     graph = TopologicalSorter({row["name"]: names.intersection(row["parents"]) for row in rows})
     ordered = [name for name in reversed(list(graph.static_order())) if name not in OWED]
     return [*ordered, *OWED]

@@ -137,7 +137,7 @@ class ErasureRow:
 
 @dataclass(frozen=True, slots=True)
 class FilesRow:
-    """A deleted call whose files may still exist; `paths` are those that are not named after it."""
+    """A deleted call with files that may still exist; `paths` are those that are not named after it."""
 
     org_id: UUID
     call_id: UUID
@@ -194,7 +194,7 @@ async def empty_old_events(tx: Tx, before: datetime, limit: int) -> int:
 
 
 async def claim_files(tx: Tx, limit: int) -> list[FilesRow]:
-    """Claim deleted calls whose files may still exist, those without an attempt first.  Runs as the system."""
+    """Claim deleted calls with files that may still exist, those without an attempt first.  Runs as the system."""
     return [FilesRow(**row) for row in await tx.fetch(CLAIM_FILES, limit)]
 
 

@@ -90,7 +90,7 @@ async def others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Read:
 
 
 async def of_organization(tx: Tx, org: UUID, at: Place, end: Place, limit: int) -> list[Event]:
-    """Return an organization's next events up to a position, without those whose payload was deleted."""
+    """Return an organization's next events up to a position, without deleted payloads."""
     least = await tx.fetchval(events.UNREAD, at[0])
     rows = await tx.fetch(OF_ORGANIZATION, *at, *end, least, org, limit)
     await tx.execute(events.PLAN_AS_EVER)

@@ -169,7 +169,7 @@ class MaterialRow:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a run ended."""
+    """The end of a run."""
 
     status: str
     reason: str | None = None
@@ -237,7 +237,7 @@ async def create(tx: Tx, runs: Sequence[NewRun]) -> list[tuple[UUID, UUID]]:
 
 
 async def left(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
-    """Return the runs (id, organization) whose workers have died, and let them wait for a worker again."""
+    """Return the runs (id, organization) of dead workers, and let them wait for a worker again."""
     return [(row["id"], row["org_id"]) for row in await tx.fetch(RESTART_STALE, before, limit)]
 
 

@@ -39,7 +39,7 @@ APPEND_ALL = """
     INSERT INTO events (public_id, org_id, type, version, subject_id, data)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::uuid[], $6::json[])
 """
-# $8: whether the event is idempotent.  Events older than `event_ids` are in the first partition.
+# $8: whether the event is idempotent.  Ids below month 1 belong to events from before `event_ids`.
 APPEND_ONCE = """
     WITH brought AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::uuid[], $6::json[], $7::timestamptz[], $8::bool[])

@@ -24,6 +24,6 @@ async def count(tx: Tx, id: UUID) -> int:
 
 
 async def current(tx: Tx, id: UUID) -> UUID | None:
-    """Return the flow whose agent has the call, or had it last."""
+    """Return the call's current flow, or its last one."""
     flow: UUID | None = await tx.fetchval(CURRENT, id)
     return flow

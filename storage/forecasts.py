@@ -78,7 +78,7 @@ class CountsRow:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Recipients whose numbers share a prefix."""
+    """Recipients with the same number prefix."""
 
     example: str
     count: int

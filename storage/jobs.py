@@ -68,7 +68,7 @@ async def done(tx: Tx, job: int) -> None:
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """Purge the attempt counts of jobs whose last attempt is older than `keep`."""
+    """Purge attempt counts with a last attempt longer than `keep` ago."""
     await tx.execute(PURGE_ATTEMPTS, keep)
 
 

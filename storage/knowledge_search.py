@@ -128,5 +128,5 @@ async def embed(tx: Tx, document: UUID, model: str, embeddings: bytes) -> None:
 
 
 async def take_to_embed(tx: Tx, model: str, again_after: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
-    """Claim documents (organization, id) whose passages lack vectors of this model.  Runs as the system."""
+    """Claim documents (organization, id) that lack vectors of this model.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(TO_EMBED, model, again_after, limit)]

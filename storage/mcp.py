@@ -104,7 +104,7 @@ OF_FLOW = """
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a server is reached; secrets are sealed."""
+    """A server's address and credentials; secrets are sealed."""
 
     transport: str
     url: str
@@ -118,7 +118,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What agents may do with a server's tools.  `allowed` None: all of them."""
+    """Agents' rights to a server's tools.  `allowed` None: all of them."""
 
     allowed: list[str] | None
     auto_approve: list[str]
@@ -235,7 +235,7 @@ async def delete(tx: Tx, id: UUID) -> None:
 
 
 async def due(tx: Tx, every: timedelta, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
-    """Claim the servers (organization, id) whose tools are due to be read.  Runs as the system."""
+    """Claim the servers (organization, id) that are due for a reading of their tools.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, at - every, limit)]
 
 

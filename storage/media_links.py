@@ -11,7 +11,7 @@ from uuid import UUID
 
 from storage.db import Tx, notify
 
-#: Notified with the name of a process whose link opened or closed, or that began or stopped accepting calls.
+#: Notified with a process's name when its link opens or closes, or when it begins or stops accepting calls.
 CHANNEL = "hum_links"
 
 SEQ = "SELECT batch_seq FROM media_links WHERE node = $1"

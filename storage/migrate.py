@@ -136,7 +136,7 @@ async def _refuse_foreign_positions(connection: "asyncpg.Connection[asyncpg.Reco
     """Raise CannotMigrate if readers' positions are beyond this server's transactions: they would wait for ever."""
     if await connection.fetchval(AHEAD):
         raise CannotMigrate(
-            "this database was dumped from another server, whose transaction numbers are higher than this one's; restore "
+            "this database was dumped from another server with higher transaction numbers than this one's; restore "
             "a physical backup instead (docs/backup.md)"
         )
 

@@ -186,7 +186,7 @@ OVERDUE = f"""
        AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
      ORDER BY coalesce(a.looked_at, a.started_at) LIMIT 50
 """
-#: Calls whose final status from the carrier may be lost.
+#: Ends attempts of ended calls, since the carrier's final status may be lost.
 CLOSE_ENDED = f"""
     UPDATE outbound_attempts a SET status = 'completed', ended_at = c.ended_at
       FROM calls c

@@ -26,7 +26,7 @@ LOCK_ASKING = """
      WHERE id = ANY ($1::uuid[]) AND status IN ('queued', 'ringing', 'in_progress')
        FOR NO KEY UPDATE SKIP LOCKED
 """
-# A process whose row is locked is just recording a heartbeat: it is alive.
+# A process with a locked row is just recording a heartbeat: it is alive.
 DOUBT = """
     UPDATE media_links SET doubted_at = statement_timestamp()
      WHERE node IN (SELECT node FROM media_links WHERE url = ANY ($1::text[]) AND link IS NOT NULL
@@ -126,7 +126,7 @@ async def asking(tx: Tx, ids: Sequence[UUID]) -> list[AskingRow]:
 
 
 async def doubt(tx: Tx, urls: Sequence[str]) -> None:
-    """Mark the processes at these URLs as doubted after a stream did not open there; others are preferred until their next heartbeat."""
+    """Mark the processes at these URLs as doubted, since a stream did not open there: others go first until their next heartbeat."""
     await tx.execute(DOUBT, list(urls))
 
 

@@ -1,4 +1,4 @@
-"""Recipients of campaigns.  Triggers keep their statuses in line with their texts', and the counts (0034_campaigns.sql).
+"""Recipients of campaigns.  Triggers keep their statuses in line with their texts', and the counts (0010_campaigns.sql).
 
 Locks are taken in one order: messages or conversations, then recipients, then counts.
 """
@@ -265,7 +265,7 @@ async def end_pending(tx: Tx, campaign: UUID, status: str, reason: str | None, l
 
 
 async def end_erased(tx: Tx, campaign: UUID) -> None:
-    """End recipients whose texts were deleted before they were sent."""
+    """End recipients after the deletion of their unsent texts."""
     await tx.execute(END_ERASED, campaign)
 
 

@@ -227,7 +227,7 @@ async def lock_pace(tx: Tx, number_e164: str) -> PaceRow | None:
 
 
 async def pace(tx: Tx, number_e164: str, seconds: float, setbacks: int) -> None:
-    """Let a number, whose pace is locked, send nothing for `seconds`.  `setbacks`: those that still count."""
+    """Let a number with a locked pace send nothing for `seconds`.  `setbacks`: those that still count."""
     await tx.execute(PACE, number_e164, seconds, setbacks)
 
 

@@ -307,7 +307,7 @@ async def quiet(tx: Tx, after: timedelta, age: timedelta, limit: int) -> list[At
 
 
 async def retries(tx: Tx, limit: int) -> list[UUID]:
-    """Return failed attempts whose messages are due for a retry."""
+    """Return failed attempts that are due for a retry."""
     return [row["id"] for row in await tx.fetch(RETRIES, limit)]
 
 

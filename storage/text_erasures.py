@@ -34,7 +34,7 @@ IS_SENDING_TO = """
 # Files, attempts, statuses and search words are deleted in cascade.
 DELETE = "DELETE FROM messages WHERE id = ANY ($1)"
 DELETE_RUNS = "DELETE FROM text_runs WHERE conversation_id = ANY ($1) AND finished_at < $2"
-#: The recipient stays as an anonymous count.  Not one whose text was withdrawn: it waits for another text, or has one.
+#: The recipient stays as an anonymous count.  Not one with a withdrawn text: it waits for another text, or has one.
 ANONYMIZE_RECIPIENTS = """
     UPDATE campaign_recipients SET contact_e164 = 'deleted ' || id, body = NULL, variables = NULL
      WHERE id = ANY ($1) AND message_id = ANY ($2)

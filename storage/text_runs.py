@@ -167,7 +167,7 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many turns called the model: of the thread in its window, and of the thread and the organization in a day."""
+    """Numbers of turns that called the model: of the thread in its window, and of the thread and the organization in a day."""
 
     in_window: int
     of_pair: int
@@ -201,7 +201,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a turn ended."""
+    """The end of a turn."""
 
     status: str
     reason: str | None = None
@@ -240,7 +240,7 @@ async def postpone(tx: Tx, conversation: UUID, until: datetime) -> None:
 
 
 async def due(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
-    """Claim the conversations (id, organization) whose turn is due and in which none is in progress.  Runs as the system."""
+    """Claim the conversations (id, organization) with a due turn and none in progress.  Runs as the system."""
     rows = [(row["id"], row["org_id"]) for row in await tx.fetch(DUE, at, limit)]
     if rows:
         await tx.execute(CLEAR_SCHEDULE, [id for id, _ in rows])

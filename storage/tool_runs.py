@@ -109,7 +109,7 @@ class RunRow:
     output: str | None
     #: The reason with which the call leaves its stream after this run.
     leaves: str | None = None
-    #: The flow, and its version, whose agent has the call after this run.
+    #: Flow and version of the agent that has the call after this run.
     switches_to: UUID | None = None
     switches_to_version: int | None = None
     #: The keys that are pressed after this run.

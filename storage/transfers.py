@@ -151,7 +151,7 @@ async def between_streams(tx: Tx, id: UUID, next_stream_seq: int, at: datetime) 
 
 
 async def definition(tx: Tx, id: UUID) -> dict[str, Any]:
-    """Return the flow whose agent has a call; empty if it has none."""
+    """Return the definition of a call's current flow; empty if it has none."""
     stored: dict[str, Any] = json.loads(await tx.fetchval(DEFINITION, id) or "{}")
     return stored
 

@@ -33,7 +33,7 @@ GROW = _entries("SET quantity = e.quantity + excluded.quantity")
 # Replaces the quantity by a better one; owner and time stay.
 BETTER = "SET quantity = excluded.quantity WHERE e.quantity <> excluded.quantity"
 PUT = _entries(BETTER)
-# With the number of the call that is the subject, or of the conversation whose turn is.
+# With the number of the subject: of a call, or of a turn's conversation.
 PUT_NUMBERED = _entries(
     BETTER,
     """
@@ -74,7 +74,7 @@ def _put_texts(texts: str) -> str:
 # A single text is the usual case, and its plan is cached; with arrays of one the planner would plan anew each time.
 PUT_TEXT = _put_texts("(VALUES ($1::uuid, $6::text, $7::text, $8::int))")
 PUT_TEXTS = _put_texts("unnest($1::uuid[], $6::text[], $7::text[], $8::int[])")
-# For a call that is over: dates all that it has used, including streams whose end was not reported.
+# Dates all usage of an ended call, including streams without a reported end.
 SETTLE = f"""
     UPDATE usage_entries e SET used_at = $2, flow_id = coalesce(c.flow_id, {NO_ID}), number_id = coalesce(c.number_id, {NO_ID})
       FROM calls c
@@ -338,7 +338,7 @@ async def totals(tx: Tx, org: UUID, since: datetime, until: datetime) -> Totals:
 
 
 async def grow(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
-    """Add to entries.  `at`: when it was used; None: by a live call, whose end dates it."""
+    """Add to entries.  `at`: when it was used; None: by a live call, at its end."""
     await _write(tx, GROW, owner, used, at)
 
 

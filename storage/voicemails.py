@@ -213,7 +213,7 @@ async def delete(tx: Tx, id: UUID) -> UUID:
 
 
 async def forget(tx: Tx, id: UUID, call: UUID) -> None:
-    """Delete the rows of a deleted voicemail whose files are gone."""
+    """Delete the rows of a deleted voicemail, after its files."""
     await tx.execute(DROP_PARTS, call)
     await tx.execute(DELETE_ROW, id)
 

@@ -14,7 +14,7 @@ SESSION = """
     SELECT current_user::text AS role, rolsuper OR rolbypassrls AS bypasses FROM pg_roles WHERE rolname = current_user
 """
 SEES_AN_ORGANIZATION = "SELECT EXISTS (SELECT FROM organizations)"
-#: Tables with an organization whose policies don't bind this session.
+#: Organizations' tables without policies that bind this session.
 UNBOUND = """
     SELECT relname::text AS name FROM pg_class c
      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT row_security_active(c.oid)
