@@ -361,7 +361,7 @@ async def flag_untextable(tx: Tx, org: UUID, phone_e164: str, code: str) -> None
 
 
 async def textable(tx: Tx, contacts: Sequence[tuple[UUID, str]]) -> None:
-    """Clear that report for organizations' contacts that have sent or received a text.  Runs as the system."""
+    """Record that these organizations' contacts can be texted: texts came from them or reached them.  Runs as the system."""
     if contacts:
         await tx.execute(TEXTABLE, *(list(column) for column in zip(*sorted(set(contacts)), strict=True)))
 

@@ -268,7 +268,7 @@ async def hold(tx: Tx, claim: Claim) -> bool:
 
 async def material(tx: Tx, run: UUID) -> MaterialRow:
     row = await tx.fetchrow(MATERIAL, run)
-    assert row is not None, "it was claimed in this transaction"
+    assert row is not None, "the run was claimed in this transaction"
     return MaterialRow(**row)
 
 

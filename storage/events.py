@@ -256,7 +256,7 @@ async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
     if cursor is None:
         await tx.execute(OPEN_NOW if start is Start.NOW else OPEN_AT_BEGINNING, reader)
         cursor = await tx.fetchrow(CURSOR, reader)
-        assert cursor is not None, "it was opened in this transaction"
+        assert cursor is not None, "the cursor was opened in this transaction"
     return cursor["xid"], cursor["id"]
 
 

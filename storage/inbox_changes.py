@@ -22,7 +22,7 @@ CHANGED = """
 HORIZON = """
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, (SELECT xid::text FROM inbox_floor) AS floor
 """
-# Rows of older releases tell their kind by the column that is set.
+# A row about texts tells its kind by the column that is set, any other row by `kind`.
 AFTER = """
     SELECT xid::text AS xid, id,
            coalesce(kind, CASE WHEN message_id IS NOT NULL THEN 'message'

@@ -247,7 +247,7 @@ async def stop(tx: Tx, number_e164: str, code: str) -> None:
 
 
 async def talks(tx: Tx, number_e164: str, limit: int) -> list[HeadRow]:
-    """Return the next texts of a number's conversations."""
+    """Lock and return the next texts of a number's conversations."""
     return [_head(row) for row in await tx.fetch(TALKS, number_e164, limit)]
 
 
@@ -266,7 +266,7 @@ async def pace_campaign(tx: Tx, id: UUID, seconds: float) -> None:
 
 
 async def of_campaign(tx: Tx, number_e164: str, campaign: UUID, limit: int) -> list[HeadRow]:
-    """Return the next texts of a campaign from a number."""
+    """Lock and return the next texts of a campaign from a number."""
     return [_head(row) for row in await tx.fetch(OF_CAMPAIGN, number_e164, limit, campaign)]
 
 

@@ -268,7 +268,7 @@ async def set_message(
 ) -> tuple[datetime | None, datetime | None]:
     """Set a message's status; return when it was sent and delivered.  `sent`: the carrier has, or had, it."""
     row = await tx.fetchrow(SET_MESSAGE, message, status, error_code, due_at, carrier_sid, segments, sent)
-    assert row is not None, "it is locked"
+    assert row is not None, "the message is locked"
     return row["sent_at"], row["delivered_at"]
 
 

@@ -50,7 +50,7 @@ DELETE = """
        SET deleted_at = now(), enabled = false, secret = NULL, old_secret = NULL, old_token_hash = NULL
      WHERE id = $1 AND deleted_at IS NULL
 """
-# Runs as the system, for the trigger's organization.
+# Runs as the system: the token tells the organization.
 FIND = f"""
     SELECT {COLUMNS}, NULL::timestamptz AS last_received_at
       FROM triggers t

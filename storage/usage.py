@@ -380,7 +380,7 @@ async def settle(tx: Tx, call: UUID, at: datetime) -> None:
 async def call(tx: Tx, id: UUID) -> CallFacts:
     """Return the facts by which the carrier's part of a locked call is metered."""
     row = await tx.fetchrow(CALL, id)
-    assert row is not None, "it is locked"
+    assert row is not None, "the call is locked"
     return CallFacts(**row)
 
 
