@@ -444,7 +444,7 @@ async def untold(
 async def begin_telling(
     tx: Tx, org: UUID, resource: str, hour_at: datetime, quantity: int, reported: int
 ) -> tuple[int, datetime] | None:
-    """Begin a report to a meter that has `reported`; return its sequence within the hour and time, or None if another process began."""
+    """Begin a report to a meter that has `reported`; return its sequence in the hour and time, or None if another began."""
     row = await tx.fetchrow(BEGIN_REPORT, org, resource, hour_at, quantity, reported)
     return (row["sequence"], row["sending_at"]) if row else None
 

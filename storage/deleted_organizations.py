@@ -105,7 +105,7 @@ async def hindrances(tx: Tx, org: UUID, ended_subscriptions: Sequence[str]) -> H
 
 
 async def begin(tx: Tx, org: UUID, actor: str) -> Sequence[UUID]:
-    """Begin a deletion: end numbers, keys, memberships, invitations and queued jobs; return the keys and people that lost access."""
+    """Begin a deletion: end numbers, keys, memberships, invitations, queued jobs; return the keys and people cut off."""
     await tx.execute(BEGIN, org, actor)
     await tx.execute(STOP_NUMBERS, org)
     ended = [row[0] for row in await tx.fetch(END_KEYS, org)]

@@ -143,7 +143,7 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
 async def search(
     tx: Tx, words: str, digits: str | None, by: Filter, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[ThreadRow]:
-    """Return conversations, as `page` does, with these words or digits in the contact's number, name or company, or in a message."""
+    """Return conversations, as `page` does, with these words or digits in the contact's data or in a message."""
     at, id = before or (None, None)
     rows = await tx.fetch(
         SEARCH, words, digits, at, id, limit, by.status, by.assignee_id, by.nobody, by.unread, by.snoozed, by.number_id

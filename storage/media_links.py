@@ -84,7 +84,7 @@ async def set_takes(tx: Tx, node: str, origins: Sequence[str]) -> None:
 
 
 async def seen(tx: Tx, node: str, link: UUID, state: NodeState, *, changed: bool) -> int | None:
-    """Record a heartbeat and state of a media process; return its last stored batch, or None if this link is not its current one."""
+    """Record a process's heartbeat and state; return its last stored batch, or None if this is not its current link."""
     last: int | None = await tx.fetchval(HEARTBEAT, node, link, state.refuses, state.places, state.url, state.beat)
     if changed:
         await notify(tx, CHANNEL, node)

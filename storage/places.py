@@ -126,7 +126,7 @@ async def asking(tx: Tx, ids: Sequence[UUID]) -> list[AskingRow]:
 
 
 async def doubt(tx: Tx, urls: Sequence[str]) -> None:
-    """Mark the processes at these URLs as doubted, since a stream did not open there: others go first until their next heartbeat."""
+    """Mark processes as doubted after a stream did not open at their URL: others go first until their next heartbeat."""
     await tx.execute(DOUBT, list(urls))
 
 

@@ -73,7 +73,7 @@ async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str, carrier_
 
 
 async def routes(tx: Tx, texts: Sequence[tuple[str, str, str, str]]) -> dict[int, RouteRow]:
-    """Return the routes of several texts (to, from, account, SID) by their index, as `route` does; texts without one are left out."""
+    """Return the routes of several texts (to, from, account, SID) by index, as `route` does, without unroutable ones."""
     by_index = dict[int, RouteRow]()
     for row in await tx.fetch(ROUTES, *map(list, zip(*texts, strict=True))):
         fields = dict(row)

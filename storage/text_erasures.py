@@ -122,7 +122,7 @@ async def empty_old(tx: Tx, before: datetime, limit: int) -> list[UUID]:
 
 
 async def end_of_contact(tx: Tx, phone_e164: str, until: datetime) -> list[UUID]:
-    """Delete the empty conversations with a number, and anonymize it in campaigns; return all conversations that there were with it."""
+    """Delete the empty conversations with a number, and anonymize it in campaigns; return all conversations with it."""
     threads = [row["id"] for row in await tx.fetch(THREADS_WITH, phone_e164)]
     await tx.execute(DELETE_RUNS, threads, until)
     await tx.execute(EMPTY_WITH, phone_e164, until)

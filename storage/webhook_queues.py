@@ -11,8 +11,8 @@ from uuid import UUID
 
 from storage.db import Tx
 
-# $1, $2: webhooks and organizations without capacity; $3: failures from which a webhook counts as dead; $4: whether dead ones may be
-# tried.
+# $1, $2: webhooks and organizations without capacity; $3: failures from which a webhook counts as dead;
+# $4: whether dead ones may be tried.
 DUE = """
     SELECT webhook_id, org_id, failures
       FROM webhook_queues
