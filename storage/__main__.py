@@ -1,5 +1,6 @@
-"""Storage's command line: `python -m storage postgres` runs the embedded server until SIGTERM,
-`python -m storage migrate` brings a database up to date.
+"""Storage's command line.
+
+`python -m storage postgres` runs the embedded server until SIGTERM; `python -m storage migrate` brings a database up to date.
 """
 
 import argparse
@@ -26,8 +27,8 @@ async def run_postgres(config: ControlSettings) -> None:
         url = await server.start()
         sys.stdout.write(json.dumps({"url": url}) + "\n")
         sys.stdout.flush()
-        stopping, gone = asyncio.create_task(stop.wait()), asyncio.create_task(server.ended())
-        await asyncio.wait({stopping, gone}, return_when=asyncio.FIRST_COMPLETED)
+        stopping, exited = asyncio.create_task(stop.wait()), asyncio.create_task(server.ended())
+        await asyncio.wait({stopping, exited}, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             raise CannotStart(f"PostgreSQL exited unexpectedly; see {server.log_path}")
     finally:
@@ -35,7 +36,7 @@ async def run_postgres(config: ControlSettings) -> None:
 
 
 async def run_migrate(config: ControlSettings, *, restored: bool) -> None:
-    """Migrate the database of HUM_DATABASE_URL; a restored embedded one is started for that.  Raises CannotMigrate, CannotStart."""
+    """Migrate the database of HUM_DATABASE_URL; start a restored embedded one for that.  Raises CannotMigrate, CannotStart."""
     if config.database_url:
         applied = await migrate(config.database_url, restored=restored)
     elif restored:

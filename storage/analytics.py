@@ -12,7 +12,7 @@ READER = "analytics"
 MEASURES = ("first_sound_ms", "first_answer_ms", "ours_ms", "model_ms")
 BAND_RATIO = 1.1
 
-# A deleted call is remembered for a while: its events may be read later.
+# Deleted calls are kept here for a while, because their events may be read later.
 TOUCHED = """
     SELECT org_id, hum.quarter(created_at) AS quarter_at FROM calls WHERE id = ANY ($1::uuid[])
     UNION SELECT org_id, hum.quarter(called_at) FROM erased_calls WHERE call_id = ANY ($1::uuid[])
@@ -22,12 +22,12 @@ EVERYTHING = """
     UNION SELECT org_id, quarter_at FROM erased_call_rollups
 """
 QUARTERS = "unnest($1::uuid[], $2::timestamptz[]) AS q(org_id, quarter_at)"
-OVER = f"""
+ENDED_CALLS = f"""
     {QUARTERS} JOIN calls c
         ON c.org_id = q.org_id AND c.created_at >= q.quarter_at AND c.created_at < q.quarter_at + interval '15 minutes'
        AND c.ended_at IS NOT NULL
 """
-GONE = "calls c WHERE c.id = ANY ($1::uuid[]) AND c.ended_at IS NOT NULL"
+DELETED_CALLS = "calls c WHERE c.id = ANY ($1::uuid[]) AND c.ended_at IS NOT NULL"
 NO_FLOW = "'00000000-0000-0000-0000-000000000000'::uuid"
 FORGET_CALLS = f"DELETE FROM call_rollups r USING {QUARTERS} WHERE (r.org_id, r.quarter_at) = (q.org_id, q.quarter_at)"
 FORGET_LATENCIES = (
@@ -43,42 +43,42 @@ MEASURED = f"""
     c.org_id, hum.quarter(c.created_at) AS quarter_at, coalesce(c.flow_id, {NO_FLOW}) AS flow_id, m.measure,
            floor(ln(greatest(m.ms, 1)) / ln({BAND_RATIO}))::integer AS band, count(*) AS turns
 """
-# For each turn of a call, what was measured of it; $3: the measures.
+# One row for each turn and measure of a call; $3: the measures.
 TURNS = """
      CROSS JOIN LATERAL json_array_elements(c.latency) AS turn
      CROSS JOIN LATERAL (SELECT key AS measure, value::text::double precision AS ms
                            FROM json_each(turn) WHERE key = ANY ($3::text[]) AND value::text <> 'null') AS m
 """
-# One statement, and so one moment: a call is there, or among the deleted ones.
+# One statement has one snapshot: a call is either stored or among the deleted ones.
 COUNT_CALLS = f"""
     INSERT INTO call_rollups
     SELECT org_id, quarter_at, flow_id, direction, status, outcome, sum(calls), sum(answered), sum(talk_seconds),
            sum(interruptions)
-      FROM (SELECT {CALLS} FROM {OVER} GROUP BY 1, 2, 3, 4, 5, 6
+      FROM (SELECT {CALLS} FROM {ENDED_CALLS} GROUP BY 1, 2, 3, 4, 5, 6
             UNION ALL SELECT e.* FROM {QUARTERS} JOIN erased_call_rollups e USING (org_id, quarter_at)) AS counted
      GROUP BY 1, 2, 3, 4, 5, 6
 """
 COUNT_LATENCIES = f"""
     INSERT INTO latency_rollups
     SELECT org_id, quarter_at, flow_id, measure, band, sum(turns)
-      FROM (SELECT {MEASURED} FROM {OVER} {TURNS} GROUP BY 1, 2, 3, 4, 5
+      FROM (SELECT {MEASURED} FROM {ENDED_CALLS} {TURNS} GROUP BY 1, 2, 3, 4, 5
             UNION ALL SELECT e.* FROM {QUARTERS} JOIN erased_latency_rollups e USING (org_id, quarter_at)) AS counted
      GROUP BY 1, 2, 3, 4, 5
 """
-# In one order, so that two deletions wait for each other and not in a circle.
+# Always in this order, so that two deletions don't deadlock.
 KEEP_CALLS = f"""
     INSERT INTO erased_call_rollups AS e
-    SELECT {CALLS} FROM {GONE} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+    SELECT {CALLS} FROM {DELETED_CALLS} GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
     ON CONFLICT (org_id, quarter_at, flow_id, direction, status, outcome) DO UPDATE
        SET calls = e.calls + excluded.calls, answered = e.answered + excluded.answered,
            talk_seconds = e.talk_seconds + excluded.talk_seconds, interruptions = e.interruptions + excluded.interruptions
 """
 KEEP_LATENCIES = f"""
     INSERT INTO erased_latency_rollups AS e
-    SELECT {MEASURED} FROM (SELECT * FROM {GONE}) AS c {TURNS.replace("$3", "$2")} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    SELECT {MEASURED} FROM (SELECT * FROM {DELETED_CALLS}) AS c {TURNS.replace("$3", "$2")} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
     ON CONFLICT (org_id, quarter_at, flow_id, measure, band) DO UPDATE SET turns = e.turns + excluded.turns
 """
-# $1 and $2: from and to; $3: the time zone whose days these are; $4: one flow, or null for all.
+# $1 and $2: from and to; $3: the time zone of the days; $4: one flow, or null for all.
 FIGURES = """
     SELECT grouping(day, hour, flow_id, outcome, status) AS kept, day, hour, flow_id, outcome, status,
            sum(calls)::bigint AS calls, coalesce(sum(calls) FILTER (WHERE direction = 'inbound'), 0)::bigint AS inbound,
@@ -110,7 +110,7 @@ NOW = """
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A window of time whose days are those of a time zone, for one flow or all."""
+    """A window of time with days in a time zone, for one flow or all."""
 
     since: datetime
     until: datetime
@@ -130,7 +130,7 @@ class FiguresRow:
 
 @dataclass(slots=True)
 class Grouped:
-    """The same calls added up in several ways."""
+    """Figures of the same calls, grouped in several ways."""
 
     total: FiguresRow
     by_day: dict[date, FiguresRow]
@@ -143,7 +143,7 @@ class Grouped:
 
 @dataclass(frozen=True, slots=True)
 class BandRow:
-    """Turns whose latency is in a band; `day` None: of the whole span."""
+    """The number of turns with a latency in a band; `day` None: of the whole span."""
 
     day: date | None
     measure: str
@@ -161,19 +161,19 @@ class NowRow:
 
 
 async def recount(tx: Tx, calls: Sequence[UUID]) -> None:
-    """As the system: recount the quarters of an hour that contain these calls."""
+    """Recount the quarters of an hour that contain these calls.  Runs as the system."""
     quarters = await tx.fetch(TOUCHED, calls)
     await _recount(tx, [row["org_id"] for row in quarters], [row["quarter_at"] for row in quarters])
 
 
 async def keep_counts(tx: Tx, calls: Sequence[UUID]) -> None:
-    """As the tenant: count calls among the deleted ones, in the transaction that deletes them."""
+    """Add calls to the counts of deleted calls, in the transaction that deletes them.  Runs as the tenant."""
     await tx.execute(KEEP_CALLS, calls)
     await tx.execute(KEEP_LATENCIES, calls, list(MEASURES))
 
 
 async def rebuild(tx: Tx) -> int:
-    """As the system: recount everything; return how many quarters of an hour hold calls."""
+    """Recount everything; return how many quarters of an hour contain calls.  Runs as the system."""
     await events.hold(tx, READER)
     await tx.execute("DELETE FROM call_rollups")
     await tx.execute("DELETE FROM latency_rollups")
@@ -190,34 +190,35 @@ async def _recount(tx: Tx, orgs: Sequence[UUID], quarters: Sequence[datetime]) -
 
 
 async def figures(tx: Tx, span: Span) -> Grouped:
-    """The figures of the tenant's calls in a span."""
+    """Return the figures of the tenant's calls in a span."""
     grouped = Grouped(FiguresRow(), {}, {}, {}, {}, {})
     for row in await tx.fetch(FIGURES, span.since, span.until, span.time_zone, span.flow):
-        found = FiguresRow(*(row[name] or 0 for name in FiguresRow.__slots__))
-        match row["kept"]:  # a bit for each column that was aggregated away: day, hour, flow, outcome, status
+        row_figures = FiguresRow(*(row[name] or 0 for name in FiguresRow.__slots__))
+        # A bit for each column that was aggregated away: day, hour, flow, outcome, status.
+        match row["kept"]:
             case 0b01111:
-                grouped.by_day[row["day"]] = found
+                grouped.by_day[row["day"]] = row_figures
             case 0b10111:
-                grouped.by_hour[row["hour"]] = found
+                grouped.by_hour[row["hour"]] = row_figures
             case 0b11011:
-                grouped.by_flow[row["flow_id"]] = found
+                grouped.by_flow[row["flow_id"]] = row_figures
             case 0b11101:
-                grouped.by_outcome[row["outcome"]] = found
+                grouped.by_outcome[row["outcome"]] = row_figures
             case 0b11110:
-                grouped.by_status[row["status"]] = found
+                grouped.by_status[row["status"]] = row_figures
             case _:
-                grouped.total = found
+                grouped.total = row_figures
     return grouped
 
 
 async def latencies(tx: Tx, span: Span) -> list[BandRow]:
-    """How long callers waited in a span, by band, shortest first; by day, and over all."""
+    """Return the latencies of turns in a span, as counts by band, shortest first; by day, and over all."""
     rows = await tx.fetch(LATENCIES, span.since, span.until, span.time_zone, span.flow)
     return [BandRow(**row) for row in rows]
 
 
 async def now(tx: Tx) -> NowRow:
-    """The organization's counts at this moment."""
+    """Return the organization's counts at this moment."""
     row = await tx.fetchrow(NOW)
     assert row is not None
     return NowRow(**row)

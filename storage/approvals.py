@@ -1,4 +1,4 @@
-"""What agents want to do and may not do alone."""
+"""Approvals: tool calls of agents that a person must decide on first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ PAGE = f"""
        AND ($4::uuid IS NULL OR a.conversation_id = $4)
      ORDER BY a.id DESC LIMIT $5
 """
-SOME = f"SELECT {COLUMNS} FROM approvals a WHERE a.id = ANY ($1)"
-# Two that are asked for at the same time are counted one after another.
+BY_IDS = f"SELECT {COLUMNS} FROM approvals a WHERE a.id = ANY ($1)"
+# Serializes concurrent requests, so that each counts the others.
 COUNT_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('approvals ' || hum.org_id()::text, 0))"
-# Of an event's run each counts, whatever became of it: so a run that goes on and asks again comes to an end.
+# All requests of an event's run count, decided or not, so that a run that is resumed and asks again comes to an end.
 PENDING = """
     SELECT (SELECT count(*) FROM approvals WHERE org_id = (SELECT hum.org_id()) AND state = 'pending') AS all_of_them,
            (SELECT count(*) FROM approvals
@@ -61,7 +61,7 @@ VOID = """
      ORDER BY a.id LIMIT $1
        FOR UPDATE OF a SKIP LOCKED
 """
-# Once: whoever comes second finds it begun.
+# Only once: a second caller finds `begun_at` set.
 BEGIN = """
     UPDATE approvals SET begun_at = clock_timestamp(), touched_at = clock_timestamp()
      WHERE id = $1 AND state = 'approved' AND begun_at IS NULL
@@ -72,8 +72,8 @@ FINISH = """
      WHERE id = $1 AND state = 'approved'
     RETURNING org_id
 """
-TELL = "UPDATE approvals SET told_at = clock_timestamp() WHERE id = ANY ($1) AND told_at IS NULL RETURNING org_id"
-LEFT = """
+SET_TOLD = "UPDATE approvals SET told_at = clock_timestamp() WHERE id = ANY ($1) AND told_at IS NULL RETURNING org_id"
+TOUCH_STALE = """
     UPDATE approvals SET touched_at = clock_timestamp()
      WHERE id IN (SELECT a.id FROM approvals a
                    WHERE a.state IN ('approved', 'done', 'failed', 'denied', 'expired') AND a.told_at IS NULL
@@ -94,7 +94,7 @@ RUN_NEWS = f"""
      ORDER BY a.id
 """
 IS_UNDECIDED = "SELECT EXISTS (SELECT FROM approvals WHERE event_run_id = $1 AND state IN ('pending', 'approved'))"
-FORGET = """
+PURGE = """
     DELETE FROM approvals WHERE id IN (SELECT id FROM approvals WHERE created_at < $1 AND state <> 'pending' LIMIT $2)
     RETURNING true
 """
@@ -111,7 +111,7 @@ IS_MORE = """
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """For whom the tool runs: a call, a turn (`run_id`) in a conversation, or the run for an event; and which flow's agent asks."""
+    """The subject of a tool call: a call, a turn (`run_id`) in a conversation, or an event's run; and the asking agent's flow."""
 
     call_id: UUID | None
     conversation_id: UUID | None
@@ -123,7 +123,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the agent wants to do; arguments and schema are JSON.  `origin`: what exactly the tool was then."""
+    """The tool call that the agent asks for; arguments and schema are JSON.  `origin`: the exact tool at that time."""
 
     tool: str
     summary: str
@@ -134,7 +134,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`by` and `at` None: nobody decided."""
+    """A person's decision; `by` and `at` are None without one."""
 
     edited: bool
     by: str | None
@@ -151,7 +151,7 @@ class ApprovalRow:
     state: str
     decision: Decision
     begun_at: datetime | None
-    #: JSON, once the tool ran.
+    #: JSON, once the tool has run.
     result: str | None
     times: tuple[datetime, datetime, datetime | None]
 
@@ -170,8 +170,8 @@ class ApprovalRow:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """How many wait: of the organization, of one call or conversation (of an event's run: how many it has asked for); and whether one
-    wants the same.
+    """Counts of pending approvals: `all` of the organization, and `each` of one call or conversation (of an event's run: all
+    requests); `same`: one asks for the same tool call.
     """
 
     all: int
@@ -180,7 +180,7 @@ class Pending:
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ApprovalRow:
-    """Raises NotFound."""
+    """Return an approval.  Raises NotFound."""
     row = await tx.fetchrow(LOCK if lock else GET, id)
     if row is None:
         raise NotFound("There is no such approval.")
@@ -190,17 +190,17 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ApprovalRow:
 async def page(
     tx: Tx, before: UUID | None, state: str | None, of: tuple[UUID | None, UUID | None], limit: int
 ) -> list[ApprovalRow]:
-    """Newest first, below `before`; those in a state, of a call, of a conversation, where these are set."""
+    """Return approvals newest first, below `before`, filtered by state, call and conversation where these are set."""
     return [_read(dict(row)) for row in await tx.fetch(PAGE, before, state, *of, limit)]
 
 
 async def some(tx: Tx, ids: Sequence[UUID]) -> list[ApprovalRow]:
-    """Those of these that there are."""
-    return [_read(dict(row)) for row in await tx.fetch(SOME, ids)]
+    """Return those of these approvals that exist."""
+    return [_read(dict(row)) for row in await tx.fetch(BY_IDS, ids)]
 
 
 async def pending(tx: Tx, subject: Subject, wish: Wish) -> Pending:
-    """What waits, until this transaction ends."""
+    """Return the counts of pending approvals, which no other transaction changes before this one ends."""
     await tx.execute(COUNT_LOCK)
     row = await tx.fetchrow(
         PENDING, subject.call_id, subject.conversation_id, subject.event_run_id, wish.tool, wish.arguments
@@ -210,86 +210,87 @@ async def pending(tx: Tx, subject: Subject, wish: Wish) -> Pending:
 
 
 async def create(tx: Tx, id: UUID, subject: Subject, wish: Wish, expires_at: datetime) -> None:
-    await _tell_listeners(tx, await tx.fetch(CREATE, id, *_values(subject), *_values(wish), expires_at))
+    await _notify_listeners(tx, await tx.fetch(CREATE, id, *_values(subject), *_values(wish), expires_at))
 
 
 async def decide(
     tx: Tx, id: UUID, state: str, by: str | None, reason: str | None = None, arguments: str | None = None
 ) -> bool:
-    """False if it was decided before."""
-    return await _tell_listeners(tx, await tx.fetch(DECIDE, id, state, by, reason, arguments))
+    """Decide an approval; return False if it was decided before."""
+    return await _notify_listeners(tx, await tx.fetch(DECIDE, id, state, by, reason, arguments))
 
 
-async def expired(tx: Tx, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: lock those (organization, id) whose time is over."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(EXPIRED, at, most)]
+async def expired(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Lock and return expired pending approvals (organization, id).  Runs as the system."""
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(EXPIRED, at, limit)]
 
 
-async def void(tx: Tx, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: lock those (organization, id) whose call is over."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(VOID, most)]
+async def void(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
+    """Lock and return pending approvals (organization, id) of ended calls.  Runs as the system."""
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(VOID, limit)]
 
 
 async def begin(tx: Tx, id: UUID) -> bool:
-    """False if the tool was begun before, or is not approved."""
+    """Claim the run of an approved tool; return False if it was begun before, or is not approved."""
     return bool(await tx.fetchval(BEGIN, id))
 
 
 async def finish(tx: Tx, id: UUID, state: str, result: str, arguments: str) -> bool:
-    """Record what the tool answered; from now on its arguments are kept as `arguments`."""
-    return await _tell_listeners(tx, await tx.fetch(FINISH, id, state, result, arguments))
+    """Record the tool's result, and replace its stored arguments by `arguments`."""
+    return await _notify_listeners(tx, await tx.fetch(FINISH, id, state, result, arguments))
 
 
 async def tell(tx: Tx, ids: Sequence[UUID]) -> None:
-    """The agent knows what became of these."""
-    await _tell_listeners(tx, await tx.fetch(TELL, list(ids)))
+    """Record that the agent was told the results of these approvals."""
+    await _notify_listeners(tx, await tx.fetch(SET_TOLD, list(ids)))
 
 
-async def left(tx: Tx, before: datetime, newest: timedelta, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: those (organization, id) that are to run, or whose call's agent does not know yet, and for which nothing was
-    done since then; those that were decided more than `newest` before are left.
+async def left(tx: Tx, before: datetime, newest: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
+    """Return approvals (organization, id) that are to run, or with a result that the call's agent lacks, untouched since `before`.
+
+    Those decided more than `newest` before that are left out.  Runs as the system.
     """
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(LEFT, before, before - newest, most)]
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(TOUCH_STALE, before, before - newest, limit)]
 
 
-async def news(tx: Tx, conversation: UUID, most: int) -> list[ApprovalRow]:
-    """What a conversation's agent does not know yet, oldest first."""
-    return [_read(dict(row)) for row in await tx.fetch(NEWS, conversation, most)]
+async def news(tx: Tx, conversation: UUID, limit: int) -> list[ApprovalRow]:
+    """Return results that a conversation's agent was not told yet, oldest first."""
+    return [_read(dict(row)) for row in await tx.fetch(NEWS, conversation, limit)]
 
 
 async def run_news(tx: Tx, event_run: UUID) -> list[ApprovalRow]:
-    """What the agent of an event's run does not know yet, oldest first."""
+    """Return results that the agent of an event's run was not told yet, oldest first."""
     return [_read(dict(row)) for row in await tx.fetch(RUN_NEWS, event_run)]
 
 
 async def is_undecided(tx: Tx, event_run: UUID) -> bool:
-    """Whether something that an event's run asked for is not decided, or not carried out."""
+    """Return whether a request of an event's run is undecided, or approved and not carried out."""
     return bool(await tx.fetchval(IS_UNDECIDED, event_run))
 
 
-async def forget(tx: Tx, before: datetime, most: int) -> int:
-    """As the system: delete decided ones from before then; return how many."""
-    return len(await tx.fetch(FORGET, before, most))
+async def forget(tx: Tx, before: datetime, limit: int) -> int:
+    """Purge decided approvals from before then; return how many.  Runs as the system."""
+    return len(await tx.fetch(PURGE, before, limit))
 
 
 async def horizon(tx: Tx) -> int:
-    """Transactions before this one are over."""
+    """Return the transaction horizon: all transactions before it have ended."""
     return int(await tx.fetchval(HORIZON))
 
 
-async def after(tx: Tx, place: tuple[int, UUID], below: int, most: int) -> list[tuple[int, ApprovalRow]]:
-    """Those that changed after a transaction and id, in transactions below `below`; each with the transaction."""
-    rows = await tx.fetch(AFTER, str(place[0]), place[1], str(below), most)
+async def after(tx: Tx, position: tuple[int, UUID], below: int, limit: int) -> list[tuple[int, ApprovalRow]]:
+    """Return approvals that changed after a transaction and id, in transactions below `below`, each with its transaction."""
+    rows = await tx.fetch(AFTER, str(position[0]), position[1], str(below), limit)
     return [(int(row["xid"]), _read({name: row[name] for name in row.keys() if name != "xid"})) for row in rows]  # noqa: SIM118
 
 
 async def is_more(tx: Tx, below: int) -> bool:
-    """Whether there are changes that can't be read before an older transaction is over."""
+    """Return whether there are changes that can't be read before an older transaction has ended."""
     return bool(await tx.fetchval(IS_MORE, str(below)))
 
 
-async def _tell_listeners(tx: Tx, changed: Sequence[asyncpg.Record]) -> bool:
-    """Wake whoever follows the approvals of these rows' organizations; False if there are no rows."""
+async def _notify_listeners(tx: Tx, changed: Sequence[asyncpg.Record]) -> bool:
+    """Notify the listeners of these rows' organizations; return False if there are no rows."""
     for org in {row["org_id"] for row in changed}:
         await notify(tx, CHANNEL, str(org))
     return bool(changed)
@@ -300,14 +301,15 @@ def _values(row: Subject | Wish) -> list[object]:
 
 
 def _read(row: dict[str, object]) -> ApprovalRow:
-    subject = Subject(**{name: row.pop(name) for name in Subject.__slots__})  # type: ignore[arg-type]  # as the columns are
+    # The types are those of the columns.
+    subject = Subject(**{name: row.pop(name) for name in Subject.__slots__})  # type: ignore[arg-type]
     wish = Wish(**{name: row.pop(name) for name in Wish.__slots__})  # type: ignore[arg-type]
-    decided = [row.pop(name) for name in ("edited", "decided_by", "decided_at", "reason")]
+    decision = [row.pop(name) for name in ("edited", "decided_by", "decided_at", "reason")]
     times = (row.pop("created_at"), row.pop("expires_at"), row.pop("told_at"))
     return ApprovalRow(
         subject=subject,
         wish=wish,
-        decision=Decision(*decided),  # type: ignore[arg-type]
+        decision=Decision(*decision),  # type: ignore[arg-type]
         times=times,  # type: ignore[arg-type]
         **row,  # type: ignore[arg-type]
     )

@@ -1,4 +1,4 @@
-"""The audit log: who changed what, appended in the transaction of the change, and who read what; sealed into a chain afterwards."""
+"""The audit log: changes, appended in their own transaction, and reads; sealed into a hash chain afterwards."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ APPEND = """
     INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id)
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
-# Repeated within five minutes it is one entry: of the same slot by the index, also for transactions that run at once; of the slot before
-# by its time.
+# A read repeated within five minutes is one entry: the index ensures that within a slot, even for concurrent transactions, and the
+# time condition across two slots.
 APPEND_READ = """
     WITH this AS (SELECT floor(extract(epoch FROM now()) / 300)::bigint AS slot)
     INSERT INTO audit_log (org_id, actor, actor_name, action, subject, fields, request_id, read_slot)
@@ -32,7 +32,7 @@ APPEND_ALL = """
       FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE m.user_id = $1
 """
-APPEND_MINE = "SELECT hum.note_in_my_organizations($1, $2, $3, $4, $5)"
+APPEND_IN_MY_ORGANIZATIONS = "SELECT hum.note_in_my_organizations($1, $2, $3, $4, $5)"
 PAGE = """
     SELECT l.id, l.org_id, l.at, l.actor, l.actor_name, l.action, l.subject, l.fields, l.request_id,
            s.seq, s.previous_hash, s.hash
@@ -96,41 +96,41 @@ async def append(
     fields: Sequence[str] = (),
     request_id: str = "",
 ) -> None:
-    """Note a change, in its own transaction."""
+    """Append a change, in the change's transaction."""
     await tx.execute(APPEND, org, actor, actor_name, action, subject, list(fields), request_id)
 
 
 async def append_everywhere(tx: Tx, user: UUID, *, actor: str, action: str, subject: str, request_id: str) -> None:
-    """As the system: note what a person did in each of that person's organizations."""
+    """Append a person's action to the log of each of their organizations.  Runs as the system."""
     await tx.execute(APPEND_ALL, user, actor, action, subject, request_id)
 
 
 async def append_mine(tx: Tx, *, actor: str, actor_name: str, action: str, subject: str, request_id: str) -> None:
-    """Note what the person at work did in each of their organizations."""
-    await tx.execute(APPEND_MINE, actor, actor_name, action, subject, request_id)
+    """Append the current person's action to the log of each of their organizations."""
+    await tx.execute(APPEND_IN_MY_ORGANIZATIONS, actor, actor_name, action, subject, request_id)
 
 
 async def append_read(
     tx: Tx, org: UUID, *, actor: str, actor_name: str, action: str, subject: str, request_id: str
 ) -> None:
-    """Note a read, unless the same actor's same read was noted within five minutes."""
+    """Append a read, unless the same actor's same read was logged within five minutes."""
     await tx.execute(APPEND_READ, org, actor, actor_name, action, subject, request_id)
 
 
 async def page(tx: Tx, before: int | None, actor: str, action: str, subject: str, limit: int) -> list[EntryRow]:
-    """Newest first, below `before`; an empty filter matches all."""
+    """Return entries newest first, below `before`; an empty filter matches all."""
     return [EntryRow(**row) for row in await tx.fetch(PAGE, before, actor, action, subject, limit)]
 
 
 async def sealed_after(tx: Tx, seq: int) -> list[EntryRow]:
-    """The next sealed entries of the tenant's chain."""
+    """Return the next sealed entries of the tenant's chain."""
     return [EntryRow(**row) for row in await tx.fetch(SEALED, seq, EXPORT_ROWS)]
 
 
 async def seal(tx: Tx, link: Callable[[bytes, int, EntryRow], bytes], limit: int = 1000) -> int:
-    """As the system: seal what was committed since; return how many.  `link` makes a hash from previous, seq, entry.
+    """Seal what was committed since; return how many entries.  Runs as the system.
 
-    The reader's row is locked, so one of several workers seals at a time.
+    `link` makes a hash from previous hash, sequence and entry.  The reader's row is locked, so one worker seals at a time.
     """
     at = await events.place(tx, READER, Start.BEGINNING)
     rows = await tx.fetch(UNSEALED, *at, limit) if at else []

@@ -1,4 +1,4 @@
-"""Plans, subscriptions, what is used of what a plan allows, and what Stripe's meters were told."""
+"""Plans, subscriptions, the counts that a plan limits, and what was reported to Stripe's meters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ADD_PLAN = """
     INSERT INTO billing_plans (id, position, numbers, minutes, messages, seats, for_sale, sells_seats)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
-# The subscription's plan while it is in force; else the organization's own; else the one that everybody has.
+# The subscription's plan while it is in force; else the organization's own; else the default plan.
 ALLOWANCE = """
     SELECT p.id AS plan_id, p.position, p.numbers, p.minutes, p.messages,
            p.seats + CASE WHEN f.in_force AND p.id = a.plan_id THEN a.extra_seats ELSE 0 END AS seats,
@@ -38,13 +38,13 @@ COUNT_NUMBERS = """
     SELECT (SELECT count(*) FROM numbers WHERE org_id = $1 AND status <> 'gone')
          + (SELECT count(*) FROM number_purchases WHERE org_id = $1 AND status = 'buying')
 """
-# $2: an address whose invitation is replaced, and counts no more.
+# $2: the address of an invitation that is being replaced, and no longer counts.
 COUNT_SEATS = """
     SELECT (SELECT count(*) FROM memberships WHERE org_id = $1)
          + (SELECT count(*) FROM invites
              WHERE org_id = $1 AND expires_at > now() AND lower(email COLLATE "C") IS DISTINCT FROM lower($2::text COLLATE "C"))
 """
-# Texts that wait will be sent: those that are due before the period ends.
+# Scheduled texts that are due before the period ends will be sent in it.
 COUNT_WAITING = "SELECT count(*) FROM messages WHERE org_id = $1 AND due_at < $2 AND status IN ('scheduled', 'queued')"
 ORGANIZATIONS = "SELECT org_id FROM organizations WHERE org_id > $1 ORDER BY org_id LIMIT $2"
 WARN = "INSERT INTO billing_warnings (org_id, resource, period_starts_at, percent) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
@@ -61,7 +61,7 @@ CUSTOMER_ASKED = """
     UPDATE billing_accounts SET customer_faults = customer_faults + 1, customer_asked_at = now()
      WHERE org_id = $1 AND customer_faults = $2 AND customer_id IS NULL
 """
-# The first one stays: a request that was repeated under one key has made one customer.
+# The first customer stays: repeated requests under one idempotency key have created one.
 SET_CUSTOMER = """
     UPDATE billing_accounts SET customer_id = $2, fetch_at = coalesce(fetch_at, now())
      WHERE org_id = $1 AND customer_id IS NULL
@@ -69,7 +69,7 @@ SET_CUSTOMER = """
 NAME = "SELECT name FROM organizations WHERE org_id = $1"
 OF_CUSTOMER = "SELECT org_id FROM billing_accounts WHERE customer_id = $1"
 ADD_EVENT = "INSERT INTO billing_events (id, org_id, type) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
-FORGET_EVENTS = "DELETE FROM billing_events WHERE received_at < now() - $1::interval"
+PURGE_EVENTS = "DELETE FROM billing_events WHERE received_at < now() - $1::interval"
 NOTICE = "UPDATE billing_accounts SET notices = notices + 1, fetch_at = now() WHERE org_id = $1"
 
 
@@ -88,7 +88,7 @@ BEGIN_DUE = _begin_fetch(
                          ORDER BY fetch_at LIMIT $2 FOR UPDATE SKIP LOCKED)""",
 )
 BEGIN_ONE = _begin_fetch("$2", "org_id = $1 AND customer_id IS NOT NULL")
-# Only what was fetched later than what is known.  If something changed since it began, there is another fetch at once.
+# Ignores results older than the stored ones.  If there was a notice since the fetch began, the next fetch is due at once.
 APPLY = """
     UPDATE billing_accounts
        SET subscription_id = $4, status = $5, plan_id = $6, extra_seats = $7, period_starts_at = $8, period_ends_at = $9,
@@ -121,8 +121,8 @@ METER_DUE = """
     RETURNING org_id, customer_id, metered_from, metered_until
 """
 METERED = "UPDATE billing_accounts SET metered_until = greatest(metered_until, $2), meter_at = $3 WHERE org_id = $1"
-# $2: usage's name of what is counted; $3: ours.  The roll-ups' quarters are within hours.
-UNTOLD = """
+# $2: the meter's name in usage; $3: ours.  A roll-up's quarter lies within one hour.
+UNREPORTED = """
     SELECT u.hour_at, u.quantity - coalesce(h.quantity, 0) AS more, coalesce(h.quantity, 0) AS known
       FROM (SELECT date_trunc('hour', quarter_at, 'UTC') AS hour_at, sum(quantity)::bigint AS quantity
               FROM usage_rollups
@@ -133,8 +133,8 @@ UNTOLD = """
      ORDER BY u.hour_at
      LIMIT $6
 """
-# Another process may have begun, or finished, since `UNTOLD` was asked: then nothing is begun.
-BEGIN_TELLING = """
+# Does nothing if another process has begun or finished since `UNREPORTED` was queried.
+BEGIN_REPORT = """
     INSERT INTO billing_meter_hours AS h (org_id, resource, hour_at, sending, sending_at)
     VALUES ($1, $2, $3, $4, now())
     ON CONFLICT (org_id, resource, hour_at) DO UPDATE
@@ -142,11 +142,11 @@ BEGIN_TELLING = """
      WHERE h.sending IS NULL AND h.quantity = $5
     RETURNING sequence, sending_at
 """
-TOLD = """
+REPORTED = """
     UPDATE billing_meter_hours SET quantity = quantity + sending, sequence = sequence + 1, sending = NULL, sending_at = NULL
      WHERE org_id = $1 AND resource = $2 AND hour_at = $3 AND sequence = $4 AND sending IS NOT NULL
 """
-NOT_TOLD = """
+REPORT_REFUSED = """
     UPDATE billing_meter_hours SET sending = NULL, sending_at = NULL
      WHERE org_id = $1 AND resource = $2 AND hour_at = $3 AND sequence = $4 AND sending IS NOT NULL
 """
@@ -173,7 +173,7 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True)
 class AllowanceRow:
-    """What an organization may use; None: as much as it likes."""
+    """An organization's allowance; None: unlimited."""
 
     plan_id: str
     position: int
@@ -238,7 +238,7 @@ class CheckoutRow:
 
 @dataclass(frozen=True, slots=True)
 class MeteredRow:
-    """An organization whose usage is looked at."""
+    """An organization with usage to report."""
 
     org_id: UUID
     customer_id: str
@@ -257,7 +257,7 @@ class UntoldRow:
 
 @dataclass(frozen=True, slots=True)
 class SendingRow:
-    """Usage of an hour that is on its way to a meter, which has `quantity` already."""
+    """Usage of an hour that is in flight to a meter, which has `quantity` already."""
 
     org_id: UUID
     resource: str
@@ -273,12 +273,12 @@ class SendingRow:
 
 
 async def plans(tx: Tx) -> list[PlanRow]:
-    """Smallest first; none: there is no billing."""
+    """Return the plans, smallest first; none: there is no billing."""
     return [PlanRow(**row) for row in await tx.fetch(PLANS)]
 
 
 async def set_plans(tx: Tx, rows: Sequence[PlanRow]) -> bool:
-    """As the system: these are the plans; False if they are already."""
+    """Replace the plans; return False if they are unchanged.  Runs as the system."""
     if await plans(tx) == list(rows):
         return False
     await tx.execute(LOCK_PLANS)
@@ -292,41 +292,41 @@ async def set_plans(tx: Tx, rows: Sequence[PlanRow]) -> bool:
 
 
 async def allowance(tx: Tx, org: UUID, otherwise: str) -> AllowanceRow | None:
-    """What an organization may use; None: there is no billing.  `otherwise`: the plan of one that has none."""
+    """Return what an organization may use, or None without billing.  `otherwise`: the plan of an organization without one."""
     row = await tx.fetchrow(ALLOWANCE, org, otherwise)
     return AllowanceRow(**row) if row else None
 
 
 async def lock_organization(tx: Tx, org: UUID) -> None:
-    """Nobody else counts what this organization has before this transaction ends."""
+    """Lock an organization, so that counts against its limits don't change before this transaction ends."""
     await tx.execute(LOCK_ORGANIZATION, org)
 
 
 async def count_numbers(tx: Tx, org: UUID) -> int:
-    """Numbers that it has or is buying."""
+    """Return how many numbers the organization has or is buying."""
     count: int = await tx.fetchval(COUNT_NUMBERS, org)
     return count
 
 
 async def count_seats(tx: Tx, org: UUID, besides: str | None = None) -> int:
-    """Members, and open invitations to others than this address."""
+    """Return the number of members and open invitations, not counting one to the address `besides`."""
     count: int = await tx.fetchval(COUNT_SEATS, org, besides)
     return count
 
 
 async def count_waiting(tx: Tx, org: UUID, until: datetime) -> int:
-    """Texts that are to be sent before then."""
+    """Return how many texts are to be sent before `until`."""
     count: int = await tx.fetchval(COUNT_WAITING, org, until)
     return count
 
 
 async def organizations(tx: Tx, after: UUID, limit: int) -> list[UUID]:
-    """As the system: in the order of ids."""
+    """Return organizations in the order of ids, above `after`.  Runs as the system."""
     return [row["org_id"] for row in await tx.fetch(ORGANIZATIONS, after, limit)]
 
 
 async def warn(tx: Tx, org: UUID, resource: str, period_starts_at: datetime, percent: int) -> bool:
-    """Note a warning; False if the organization has had it."""
+    """Record a warning; return False if it was recorded before."""
     return await tx.execute(WARN, org, resource, period_starts_at, percent) != "INSERT 0 0"
 
 
@@ -334,68 +334,68 @@ async def warn(tx: Tx, org: UUID, resource: str, period_starts_at: datetime, per
 
 
 async def account(tx: Tx, org: UUID, *, lock: bool = False) -> AccountRow | None:
-    """What is known of an organization at Stripe."""
+    """Return what is stored of an organization at Stripe."""
     row = await tx.fetchrow(LOCK_ACCOUNT if lock else ACCOUNT, org)
     return AccountRow(**row) if row else None
 
 
 async def open_account(tx: Tx, org: UUID) -> AccountRow:
-    """As `account`; it is made if need be."""
+    """Return an organization's account; create it if there is none."""
     await tx.execute(OPEN_ACCOUNT, org)
-    found = await account(tx, org)
-    assert found is not None, "it was made in this transaction"
-    return found
+    row = await account(tx, org)
+    assert row is not None, "it was created in this transaction"
+    return row
 
 
 async def customer_asked(tx: Tx, org: UUID, faults: int) -> None:
-    """A request for a customer failed, the one after so many others; it may have made one."""
+    """Record that a request for a customer failed, after `faults` others; it may have created one."""
     await tx.execute(CUSTOMER_ASKED, org, faults)
 
 
 async def set_customer(tx: Tx, org: UUID, customer_id: str) -> None:
-    """Its customer, unless it has one."""
+    """Store the organization's customer, unless it has one."""
     await tx.execute(SET_CUSTOMER, org, customer_id)
 
 
 async def name(tx: Tx, org: UUID) -> str:
-    found: str = await tx.fetchval(NAME, org)
-    return found
+    name: str = await tx.fetchval(NAME, org)
+    return name
 
 
 async def of_customer(tx: Tx, customer_id: str) -> UUID | None:
-    """As the system: whose customer it is."""
-    found: UUID | None = await tx.fetchval(OF_CUSTOMER, customer_id)
-    return found
+    """Return the organization of a customer, or None.  Runs as the system."""
+    org: UUID | None = await tx.fetchval(OF_CUSTOMER, customer_id)
+    return org
 
 
 async def add_event(tx: Tx, id: str, org: UUID, type: str) -> bool:
-    """Note an event of Stripe's; False if it is known."""
+    """Store an event of Stripe's; return False if it was stored before."""
     return await tx.execute(ADD_EVENT, id, org, type) != "INSERT 0 0"
 
 
 async def forget_events(tx: Tx, older: timedelta) -> None:
-    await tx.execute(FORGET_EVENTS, older)
+    await tx.execute(PURGE_EVENTS, older)
 
 
 async def notice(tx: Tx, org: UUID) -> None:
-    """Something has changed at Stripe: it is fetched as soon as this transaction has ended."""
+    """Record that something has changed at Stripe; a fetch is due when this transaction has committed."""
     await tx.execute(NOTICE, org)
 
 
 async def begin_due(tx: Tx, lease: timedelta, limit: int) -> list[FetchRow]:
-    """As the system: begin the fetches that are due; one that dies is begun again after the lease."""
+    """Begin the due fetches; one that dies is begun again after the lease.  Runs as the system."""
     return [FetchRow(**row) for row in await tx.fetch(BEGIN_DUE, lease, limit)]
 
 
 async def begin_fetch(tx: Tx, org: UUID, lease: timedelta) -> FetchRow | None:
-    """Begin a fetch; None without a customer."""
+    """Begin a fetch; return None without a customer."""
     row = await tx.fetchrow(BEGIN_ONE, org, lease)
     return FetchRow(**row) if row else None
 
 
-async def apply(tx: Tx, begun: FetchRow, values: Sequence[object], reconcile: timedelta) -> bool:
-    """Store what a fetch found, in the order of the columns of `APPLY`; False if a later one was faster."""
-    return await tx.execute(APPLY, begun.org_id, begun.fetch, begun.notices, *values, reconcile) != "UPDATE 0"
+async def apply(tx: Tx, row: FetchRow, values: Sequence[object], reconcile: timedelta) -> bool:
+    """Store a fetch's result, in the order of the columns of `APPLY`; return False if a later one was stored first."""
+    return await tx.execute(APPLY, row.org_id, row.fetch, row.notices, *values, reconcile) != "UPDATE 0"
 
 
 # --- checkouts ----------------------------------------------------------------------------------------------------
@@ -407,13 +407,13 @@ async def open_checkout(tx: Tx, org: UUID) -> CheckoutRow | None:
 
 
 async def begin_checkout(tx: Tx, org: UUID, row: CheckoutRow) -> bool:
-    """False while another is open."""
-    done = await tx.execute(BEGIN_CHECKOUT, row.id, org, row.plan_id, row.extra_seats, row.return_to)
-    return done != "INSERT 0 0"
+    """Begin a checkout; return False while another is open."""
+    status = await tx.execute(BEGIN_CHECKOUT, row.id, org, row.plan_id, row.extra_seats, row.return_to)
+    return status != "INSERT 0 0"
 
 
 async def checkout_made(tx: Tx, id: UUID, session_id: str, url: str | None, expires_at: datetime) -> bool:
-    """It has a page; False if it has ended meanwhile."""
+    """Store a checkout's session and page; return False if it has ended meanwhile."""
     return await tx.execute(CHECKOUT_MADE, id, session_id, url, expires_at) != "UPDATE 0"
 
 
@@ -425,43 +425,43 @@ async def end_checkout(tx: Tx, id: UUID) -> None:
 
 
 async def meter_due(tx: Tx, lease: timedelta, limit: int) -> list[MeteredRow]:
-    """As the system: the organizations whose usage is to be looked at."""
+    """Claim the organizations that are due for a report of their usage.  Runs as the system."""
     return [MeteredRow(**row) for row in await tx.fetch(METER_DUE, lease, limit)]
 
 
 async def metered(tx: Tx, org: UUID, until: datetime, again_at: datetime) -> None:
-    """All hours before `until` were told."""
+    """Record that all hours before `until` were reported."""
     await tx.execute(METERED, org, until, again_at)
 
 
 async def untold(
     tx: Tx, org: UUID, meter: str, resource: str, since: datetime, until: datetime, limit: int
 ) -> list[UntoldRow]:
-    """Hours of which the meter knows less than was used; not those that are on their way.  `meter`: usage's."""
-    return [UntoldRow(**row) for row in await tx.fetch(UNTOLD, org, meter, resource, since, until, limit)]
+    """Return hours of which the meter has less than was used, except those in flight.  `meter`: its name in usage."""
+    return [UntoldRow(**row) for row in await tx.fetch(UNREPORTED, org, meter, resource, since, until, limit)]
 
 
 async def begin_telling(
-    tx: Tx, org: UUID, resource: str, hour_at: datetime, quantity: int, known: int
+    tx: Tx, org: UUID, resource: str, hour_at: datetime, quantity: int, reported: int
 ) -> tuple[int, datetime] | None:
-    """Something goes to a meter that has `known`: its number among all of the hour; None if another process was faster."""
-    row = await tx.fetchrow(BEGIN_TELLING, org, resource, hour_at, quantity, known)
+    """Begin a report to a meter that has `reported`; return its sequence in the hour and time, or None if another began."""
+    row = await tx.fetchrow(BEGIN_REPORT, org, resource, hour_at, quantity, reported)
     return (row["sequence"], row["sending_at"]) if row else None
 
 
 async def told(tx: Tx, row: SendingRow) -> None:
-    """The meter has it."""
-    await tx.execute(TOLD, row.org_id, row.resource, row.hour_at, row.sequence)
+    """Record that the meter has accepted a report."""
+    await tx.execute(REPORTED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
 async def not_told(tx: Tx, row: SendingRow) -> None:
-    """The meter has refused it."""
-    await tx.execute(NOT_TOLD, row.org_id, row.resource, row.hour_at, row.sequence)
+    """Record that the meter has refused a report."""
+    await tx.execute(REPORT_REFUSED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
 async def sending(
     tx: Tx, older: timedelta, resources: Sequence[str], limit: int, last: SendingRow | None = None
 ) -> list[SendingRow]:
-    """As the system: what of these resources has been on its way for longer than that; what follows `last`, oldest first."""
-    place = (last.sending_at, last.org_id, last.resource, last.hour_at) if last else (None,) * 4
-    return [SendingRow(**row) for row in await tx.fetch(SENDING, older, resources, limit, *place)]
+    """Return reports in flight for longer than `older`, oldest first, after `last`.  Runs as the system."""
+    position = (last.sending_at, last.org_id, last.resource, last.hour_at) if last else (None,) * 4
+    return [SendingRow(**row) for row in await tx.fetch(SENDING, older, resources, limit, *position)]

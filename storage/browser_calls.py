@@ -1,4 +1,4 @@
-"""Calls from browsers, until their media process has them; then they are calls like others (`storage.calls`)."""
+"""Calls from browsers, until their media process has them; from then on they are like other calls (`storage.calls`)."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +7,7 @@ from uuid import UUID
 from storage.billing import lock_organization
 from storage.db import Tx, notify
 
-#: Notified with the id of a call whose media process has replied.
+#: Notified with a call's id when its media process has replied.
 CHANNEL = "hum_browser_calls"
 
 NODE = """
@@ -29,7 +29,7 @@ CREATE = """
     VALUES ($1, $2, 'inbound', 'browser', 'ringing', 'browser', '', $3, $4)
 """
 ADD = "INSERT INTO browser_calls (org_id, call_id, caller, node, offer) VALUES ($1, $2, $3, $4, $5)"
-TAKE = """
+TAKE_OFFER = """
     WITH taken AS (SELECT call_id, offer FROM browser_calls
                     WHERE call_id = $1 AND node = $2 AND offer IS NOT NULL FOR NO KEY UPDATE),
          emptied AS (UPDATE browser_calls b SET offer = NULL FROM taken WHERE b.call_id = taken.call_id)
@@ -46,12 +46,12 @@ REPLY = """
     RETURNING call_id
 """
 RESULT = "SELECT answer, refusal, detail FROM browser_calls WHERE call_id = $1"
-FORGET = "UPDATE browser_calls SET offer = NULL, answer = NULL WHERE call_id = $1"
+CLEAR = "UPDATE browser_calls SET offer = NULL, answer = NULL WHERE call_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """The media process that takes calls from browsers and has the fewest; why it takes no more, if none does."""
+    """The media process that accepts browser calls and has the fewest; `refuses`: why it accepts no more, if none does."""
 
     node: str
     refuses: str | None
@@ -59,7 +59,7 @@ class NodeRow:
 
 @dataclass(frozen=True, slots=True)
 class LiveRow:
-    """Live calls of an organization, and those that one caller placed from a browser."""
+    """An organization's live calls, and how many of them one caller placed from a browser."""
 
     calls: int
     of_caller: int
@@ -67,7 +67,7 @@ class LiveRow:
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """What a media process has replied; all None: nothing yet."""
+    """A media process's reply; all None: none yet."""
 
     answer: str | None
     refusal: str | None
@@ -75,13 +75,16 @@ class ResultRow:
 
 
 async def node(tx: Tx, silent: timedelta, zone: str) -> NodeRow | None:
-    """As the system.  A media process that said nothing for `silent` is not there; one of this zone comes first."""
+    """Return the media process for a new call, one of this zone first; one without a heartbeat for `silent` is not alive.
+
+    Runs as the system.
+    """
     row = await tx.fetchrow(NODE, silent, zone)
     return NodeRow(**row) if row else None
 
 
 async def live(tx: Tx, org: UUID, caller: str) -> LiveRow:
-    """The organization's live calls, and those of them from this browser's user; locked until the transaction ends."""
+    """Lock the organization; return its live calls, and those of this browser's user."""
     await lock_organization(tx, org)
     row = await tx.fetchrow(LIVE, caller)
     assert row is not None, "an aggregate has a row"
@@ -97,18 +100,18 @@ async def create(
 
 
 async def take(tx: Tx, id: UUID, node: str) -> str | None:
-    """The offer for this media process, once.  As the system."""
-    offer: str | None = await tx.fetchval(TAKE, id, node)
+    """Remove and return the offer for this media process.  Runs as the system."""
+    offer: str | None = await tx.fetchval(TAKE_OFFER, id, node)
     return offer
 
 
 async def offer_token(tx: Tx, id: UUID, hash: bytes, seconds: int) -> None:
-    """A stream that presents the token within `seconds` belongs to this call, whose row is locked.  As the system."""
+    """Store the token of the stream of a locked call, valid for `seconds`.  Runs as the system."""
     await tx.execute(OFFER_TOKEN, id, hash, seconds)
 
 
 async def reply(tx: Tx, id: UUID, node: str, result: ResultRow) -> bool:
-    """What a media process has replied; False if the call is not its own, or has failed already.  As the system."""
+    """Store a media process's reply; return False if the call is not its own, or has failed already.  Runs as the system."""
     if await tx.fetchval(REPLY, id, node, result.answer, result.refusal, result.detail) is None:
         return False
     await notify(tx, CHANNEL, str(id))
@@ -121,5 +124,5 @@ async def result(tx: Tx, id: UUID) -> ResultRow:
 
 
 async def forget(tx: Tx, id: UUID) -> None:
-    """Both descriptions have been delivered, or nobody waits for them any more."""
-    await tx.execute(FORGET, id)
+    """Delete offer and answer, which were delivered or are no longer needed."""
+    await tx.execute(CLEAR, id)

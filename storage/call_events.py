@@ -1,6 +1,6 @@
-"""A call's own stream: what clients see of it as it happens, numbered without a gap.
+"""A call's own event stream for clients, numbered without a gap.
 
-Not the outbox (`storage.events`): these are never read across calls.
+It is not the outbox (`storage.events`): these events are never read across calls.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from uuid import UUID
 
 from storage.db import Tx, notify
 
-CHANNEL = "hum_calls"  # NOTIFY carries the id of a call that has a new event
+#: NOTIFY carries the id of a call that has a new event.
+CHANNEL = "hum_calls"
 
 APPEND = """
     WITH call AS (UPDATE calls SET event_seq = event_seq + 1 WHERE id = $1 RETURNING org_id, event_seq)
@@ -24,7 +25,7 @@ AFTER = """
 
 @dataclass(frozen=True, slots=True)
 class CallEventRow:
-    """`data` is JSON."""
+    """An event of a call's stream; `data` is JSON."""
 
     seq: int
     type: str
@@ -33,7 +34,7 @@ class CallEventRow:
 
 
 async def append(tx: Tx, call: UUID, type: str, data: str, at: datetime | None = None) -> int:
-    """Append to the stream of a call whose row is locked, and wake its listeners; return the event's sequence."""
+    """Append to the stream of a locked call, and wake its listeners; return the event's sequence."""
     seq: int | None = await tx.fetchval(APPEND, call, type, data, at)
     assert seq is not None, "a call is locked before it is changed"
     await notify(tx, CHANNEL, str(call))
@@ -41,10 +42,10 @@ async def append(tx: Tx, call: UUID, type: str, data: str, at: datetime | None =
 
 
 async def wake(tx: Tx, call: UUID) -> None:
-    """Wake the listeners of a call that has no new event, since a media process has it now."""
+    """Wake the listeners of a call without a new event, because a media process has it now."""
     await notify(tx, CHANNEL, str(call))
 
 
 async def after(tx: Tx, call: UUID, seq: int, limit: int = 500) -> list[CallEventRow]:
-    """A call's events after a sequence, in order."""
+    """Return a call's events after a sequence, in order."""
     return [CallEventRow(**row) for row in await tx.fetch(AFTER, call, seq, limit)]

@@ -31,7 +31,7 @@ LATEST_TURNS = """
      ORDER BY seq DESC
      LIMIT $3
 """
-# Where the turns are that were spoken over.
+# Positions of the turns that were interrupted.
 SPOKEN_OVER = """
     SELECT seq, start_ms, end_ms
       FROM call_turns
@@ -92,7 +92,7 @@ TAGGED_PAGE = f"""
      ORDER BY g.called_at DESC, g.call_id DESC
      LIMIT $3
 """
-SOME = f"SELECT {LISTED} FROM calls c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
+BY_IDS = f"SELECT {LISTED} FROM calls c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
 SEARCH = f"""
     SELECT {LISTED}
       FROM hum.search_calls($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) AS found (id)
@@ -143,11 +143,12 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class CallDetailRow:
-    """`interruptions`, `refused_onsets`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and
-    `recording_pauses` are JSON objects, as reported.
+    """A call with its details.
 
-    `turns` are those that were asked for, and `has_earlier` whether there are others before them; `spoken_over` has begin and end, in
-    ms, of the turns that were interrupted, by their sequence.  `event_seq` is the last event of the stream that is in all this.
+    `interruptions`, `refused_onsets`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and
+    `recording_pauses` are JSON objects, as reported.
+    `turns` may be only the latest, and `has_earlier` tells whether there are others before them; `spoken_over` has start and end,
+    in ms, of interrupted turns, by sequence.  `event_seq` is the last event of the call's stream that this row includes.
     """
 
     call: CallRow
@@ -177,7 +178,7 @@ class CallDetailRow:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a search looks for: words, and the digits if the text may be a phone number."""
+    """A search query: words, and the digits if the text may be a phone number."""
 
     q: str
     digits: str | None = None
@@ -199,7 +200,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class AfterCallRow:
-    """`grew`: something of it was reported after its end."""
+    """A call for the after-call work; `grew`: reports arrived after its end."""
 
     status: str
     direction: str
@@ -219,23 +220,24 @@ async def turns(tx: Tx, id: UUID) -> list[TurnRow]:
 
 
 async def latest_turns(tx: Tx, id: UUID, before: int | None, limit: int) -> list[TurnRow]:
-    """Latest first, below the sequence `before`."""
+    """Return turns latest first, below the sequence `before`."""
     return [TurnRow(**row) for row in await tx.fetch(LATEST_TURNS, id, before, limit)]
 
 
-async def _of_detail(tx: Tx, id: UUID, most: int | None) -> tuple[list[TurnRow], bool]:
-    """A call's turns in order, at most so many of the latest, and whether there are others before them."""
-    if most is None:
+async def _detail_turns(tx: Tx, id: UUID, limit: int | None) -> tuple[list[TurnRow], bool]:
+    """Return at most the `limit` latest turns, in order, and whether there are earlier ones."""
+    if limit is None:
         return await turns(tx, id), False
-    found = await latest_turns(tx, id, None, most + 1)
-    return found[:most][::-1], len(found) > most
+    latest = await latest_turns(tx, id, None, limit + 1)
+    return latest[:limit][::-1], len(latest) > limit
 
 
 async def set_summary(
     tx: Tx, id: UUID, summary: Mapping[str, Any], outcome: str | None, label: str | None
 ) -> bool | None:
-    """Store the summary of a call that is locked; tell whether the agent had reported an outcome, which stays.  None when it has a
-    summary already.
+    """Store the summary of a locked call; return whether the agent had reported an outcome, which stays.
+
+    Returns None if the call has a summary already.
     """
     judged: bool | None = await tx.fetchval(SET_SUMMARY, id, json.dumps(summary), outcome, label)
     return judged
@@ -252,24 +254,24 @@ async def index(tx: Tx, id: UUID) -> None:
 
 
 async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
-    """Newest first, below `before`."""
+    """Return calls newest first, below `before`."""
     await tx.execute(PLAN_ANEW)
     *filters, tag = _filters(by)
-    place = (*(before or (None, None)), limit, *filters)
-    rows = await (tx.fetch(PAGE, *place) if tag is None else tx.fetch(TAGGED_PAGE, *place, tag))
+    position = (*(before or (None, None)), limit, *filters)
+    rows = await (tx.fetch(PAGE, *position) if tag is None else tx.fetch(TAGGED_PAGE, *position, tag))
     return [CallRow(**row) for row in rows]
 
 
 async def some(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
-    """Those of these calls that there are."""
-    return [CallRow(**row) for row in await tx.fetch(SOME, ids)]
+    """Return those of these calls that exist."""
+    return [CallRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 
 
 async def search(tx: Tx, query: Query, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[CallRow]:
-    """As `page`, for calls that match the query."""
+    """Return calls that match the query, as `page` does."""
     *filters, outcome, since, until, tag = _filters(by)
-    place = (*(before or (None, None)), limit)
-    rows = await tx.fetch(SEARCH, query.q, query.digits, *place, *filters, tag, outcome, since, until)
+    position = (*(before or (None, None)), limit)
+    rows = await tx.fetch(SEARCH, query.q, query.digits, *position, *filters, tag, outcome, since, until)
     return [CallRow(**row) for row in rows]
 
 
@@ -278,11 +280,11 @@ def _filters(by: Filter) -> list[Any]:
 
 
 async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailRow:
-    """A call with all its turns, or with the latest `most_turns`.  Raises NotFound."""
+    """Return a call with all its turns, or with the latest `most_turns`.  Raises NotFound."""
     row = await tx.fetchrow(DETAIL, id)
     if row is None:
         raise NotFound("There is no such call.")
-    latest, has_earlier = await _of_detail(tx, id, most_turns)
+    latest, has_earlier = await _detail_turns(tx, id, most_turns)
     return CallDetailRow(
         call=CallRow(**{name: row[name] for name in CallRow.__slots__}),
         event_seq=row["event_seq"],
@@ -315,7 +317,7 @@ async def _spoken_over(tx: Tx, id: UUID) -> dict[int, tuple[int, int]]:
 
 
 async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:
-    """Tell whether the call has ended and the event `last_seen` was its last.  Raises NotFound."""
+    """Return whether the call has ended and the event `last_seen` was its last.  Raises NotFound."""
     row = await tx.fetchrow(LAST_EVENT, id)
     if row is None:
         raise NotFound("There is no such call.")
@@ -327,5 +329,5 @@ async def has_ended(tx: Tx, id: UUID) -> bool:
 
 
 def _items(column: str) -> list[str]:
-    """The objects of a JSON array, each unchanged."""
+    """Return the objects of a JSON array as texts, unchanged."""
     return [bytes(item).decode() for item in msgspec.json.decode(column, type=list[msgspec.Raw])]

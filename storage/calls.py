@@ -1,7 +1,7 @@
 """Calls: created when the carrier rings, filled by the media plane's reports, closed once.
 
-Whoever changes a call locks its row first; each change that clients may see appends an event to the call's own stream
-(`storage.call_events`) in the same transaction.  What clients read of calls is in `storage.call_records`.
+A transaction that changes a call locks its row first; each change that clients may see appends an event to the call's own
+stream (`storage.call_events`) in the same transaction.  Clients read calls through `storage.call_records`.
 """
 
 import json
@@ -43,7 +43,8 @@ STATE = """
 """
 BY_SID = STATE + " WHERE call_sid = $1 FOR NO KEY UPDATE"
 BY_ID = STATE + " WHERE id = $1"
-LOCK_BY_ID = BY_ID + " FOR NO KEY UPDATE"  # rows that reference the call may be written meanwhile
+# Rows that reference the call may be written meanwhile.
+LOCK_BY_ID = BY_ID + " FOR NO KEY UPDATE"
 STALE = """
     SELECT id FROM calls
      WHERE status IN ('ringing', 'in_progress') AND carrier_ended_at < now() - $1::interval
@@ -56,7 +57,7 @@ LOCK_IF_STALE = (
        FOR NO KEY UPDATE SKIP LOCKED
 """
 )
-# The last report of the stream that has closed may still come: it did open, and its process is there.
+# The last report of the closed stream may still arrive: the stream was opened, and its media process is alive.
 IS_REPORT_DUE = """
     SELECT c.status IN ('queued', 'ringing', 'in_progress') AND c.carrier_ended_at IS NULL AND c.token_hash IS NULL
            AND m.link IS NOT NULL AND m.seen_at > now() - $2::interval
@@ -83,7 +84,7 @@ SPEND_TOKEN = """
               CASE WHEN c.owed_due THEN c.owed END AS due, b.token_expires_at AS expires_at, b.lost_at IS NOT NULL AS was_lost
 """
 ADD_STREAM = "INSERT INTO call_streams (org_id, call_id, number, stream_sid, node) VALUES ($1, $2, $3, $4, $5)"
-#: When stream `s` was opened, on the clock of the call, whose first stream is `f`.
+#: When stream `s` was opened, in ms since the call's first stream `f` was.
 OFFSET_MS = "coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms"
 STREAM = f"""
     SELECT s.number, s.report_seq, {OFFSET_MS}
@@ -113,8 +114,8 @@ SESSION = """
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
-# With what was entered on the keypad, what a person told the agent, and what became of its approvals.
-HEARD = """
+# With keypad entries, what a person told the agent, and the results of its approvals.
+LATEST_UTTERANCES = """
     SELECT role, text FROM (
            SELECT role, coalesce(heard_text, text) AS text, start_ms, seq FROM call_turns
             WHERE call_id = $1 AND coalesce(heard_text, text) <> ''
@@ -134,7 +135,7 @@ ANSWER = "UPDATE calls SET status = 'in_progress', answered_at = coalesce(answer
 FINISH = """
     UPDATE calls SET status = $2, ended_at = $3, end_reason = $4, end_detail = $5, token_hash = NULL WHERE id = $1
 """
-OWE = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
+SET_OWED = "UPDATE calls SET owed = $2, owed_due = $3 WHERE id = $1"
 LEAVE_STREAM = """
     UPDATE calls SET owed_due = owed IS NOT NULL, streams_left = streams_left + 1, node = NULL WHERE id = $1
 """
@@ -154,7 +155,7 @@ ADD_TURN = (
 """
 )
 ADD_MISSING_TURN = NEW_TURN + " ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq"
-ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
+SET_ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
 ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
 ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
 ITEMS = "SELECT item_id FROM call_turns WHERE call_id = $1 AND item_id <> ''"
@@ -176,7 +177,8 @@ class RouteRow:
     flow_version: int | None
     definition: dict[str, Any]
     blocked: bool
-    tags: list[str] | None  # the caller's, if they are a contact
+    #: The caller's, if they are a contact.
+    tags: list[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,13 +199,13 @@ class CallState:
     streams_offered: int
     streams_opened: int
     streams_left: int
-    #: How many were opened within the last minute.
+    #: Streams opened within the last minute.
     streams_lately: int
     node: str | None
-    #: What the call does next, JSON, and whether its stream was left for that.
+    #: The call's next step, JSON, and whether its stream was left for that.
     owed: str | None
     owed_due: bool
-    #: The carrier's account that holds it; empty: ours.
+    #: The carrier account that holds the call; empty: ours.
     carrier_account: str
 
 
@@ -224,7 +226,8 @@ class LegRow:
 class NewCall:
     id: UUID
     org_id: UUID
-    call_sid: str | None  # None: the carrier does not have it yet
+    #: None: the carrier does not have it yet.
+    call_sid: str | None
     direction: str
     status: str
     from_e164: str
@@ -248,19 +251,20 @@ class SpentToken:
     stream_number: int
     #: What the stream is for, JSON, if not for the agent.
     due: str | None
-    #: Until when the token could be spent.
+    #: When the token expires.
     expires_at: datetime
-    #: The process that had the call before was known to be gone, before the carrier said so.
+    #: The previous media process was known to be gone before the carrier reported its stream's end.
     was_lost: bool
 
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """A stream of a call whose row is locked."""
+    """A stream of a locked call."""
 
     number: int
     report_seq: int
-    offset_ms: int  # since the call's first stream was opened
+    #: Since the call's first stream was opened.
+    offset_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,12 +291,13 @@ class SessionRow:
     from_e164: str
     to_e164: str
     has_carrier: bool
-    can_text: bool  # from the number of ours that the call has
+    can_text: bool  # from our number on this call
     business_hours_json: str | None
-    recording_paused: bool  # the last pause of the recording has no end
-    #: How many there were.
+    #: The last pause of the recording has no end.
+    recording_paused: bool
+    #: Number of transfers so far.
     transfers: int
-    #: What hooks have found out, by name, in their order.
+    #: Results of hooks, (name, text), in their order.
     findings: list[list[str]]
 
 
@@ -313,7 +318,7 @@ class TurnRow:
 
 
 async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str) -> RouteRow | None:
-    """As the system: what is known about a called number; None when no organization has it at this account."""
+    """Return the route of a called number, or None if no organization has it at this account.  Runs as the system."""
     row = await tx.fetchrow(ROUTE, to_e164, from_e164, account_sid)
     if row is None:
         return None
@@ -321,24 +326,24 @@ async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str) -> Route
 
 
 async def create(tx: Tx, call: NewCall) -> bool:
-    """Store a new call; False when its call_sid is stored already."""
+    """Store a new call; return False if its call_sid is stored already."""
     values = [getattr(call, name) for name in NewCall.__slots__]
     return await tx.fetchval(CREATE, *values) is not None
 
 
 async def by_sid(tx: Tx, call_sid: str) -> CallState | None:
-    """Lock a call by the carrier's id."""
+    """Lock the call with the carrier's id, and return its state."""
     row = await tx.fetchrow(BY_SID, call_sid)
     return CallState(**row) if row else None
 
 
 async def lock(tx: Tx, id: UUID) -> CallState:
-    """Lock a call.  Raises NotFound."""
+    """Lock a call, and return its state.  Raises NotFound."""
     return _state(await tx.fetchrow(LOCK_BY_ID, id))
 
 
 async def look(tx: Tx, id: UUID) -> CallState:
-    """Read a call's state without locking it.  Raises NotFound."""
+    """Return a call's state without locking it.  Raises NotFound."""
     return _state(await tx.fetchrow(BY_ID, id))
 
 
@@ -349,36 +354,36 @@ def _state(row: asyncpg.Record | None) -> CallState:
 
 
 async def stale(tx: Tx, seconds: float) -> list[UUID]:
-    """As the system: live calls that the carrier ended so many seconds ago and whose media plane reported no end."""
+    """Return live calls that the carrier ended so many seconds ago without a final report.  Runs as the system."""
     return [row["id"] for row in await tx.fetch(STALE, timedelta(seconds=seconds))]
 
 
 async def lock_if_stale(tx: Tx, id: UUID, seconds: float) -> CallState | None:
-    """Lock such a call; None when it is no longer stale, or another transaction has locked it."""
+    """Lock a stale call; return None if it is no longer stale, or another transaction has locked it."""
     row = await tx.fetchrow(LOCK_IF_STALE, id, timedelta(seconds=seconds))
     return CallState(**row) if row else None
 
 
 async def is_report_due(tx: Tx, id: UUID, silent: timedelta) -> bool:
-    """Tell whether the last report of a call's stream may still come: the call goes on, and a media process has it."""
+    """Return whether the stream's last report may still arrive: the call is live, and a media process has it."""
     return bool(await tx.fetchval(IS_REPORT_DUE, id, silent))
 
 
 async def leg(tx: Tx, id: UUID) -> LegRow:
-    """The parties of a call that is locked."""
+    """Return the parties of a locked call."""
     row = await tx.fetchrow(LEG, id)
     assert row is not None, "a call is locked before an event is appended"
     return LegRow(**row)
 
 
 async def language(tx: Tx, id: UUID) -> str | None:
-    """The language of the flow whose agent has the call (BCP 47)."""
-    spoken: str | None = await tx.fetchval(LANGUAGE, id)
-    return spoken
+    """Return the language of the call's current flow (BCP 47)."""
+    code: str | None = await tx.fetchval(LANGUAGE, id)
+    return code
 
 
 async def spend_token(tx: Tx, hash: bytes, call_sid: str, stream_sid: str, node: str) -> SpentToken | None:
-    """Open the call's stream: once for each token, only for its call, and before it expires; else None."""
+    """Spend a token and open its call's stream; return None if it is unknown, spent, expired or another call's."""
     row = await tx.fetchrow(SPEND_TOKEN, hash, call_sid, node)
     if row is None:
         return None
@@ -388,28 +393,27 @@ async def spend_token(tx: Tx, hash: bytes, call_sid: str, stream_sid: str, node:
 
 
 async def stream(tx: Tx, id: UUID, number: int) -> StreamState | None:
-    """One of the streams of a call that is locked."""
+    """Return a stream of a locked call."""
     row = await tx.fetchrow(STREAM, id, number)
     return StreamState(**row) if row else None
 
 
 async def heard(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str]]:
-    """The last `limit` turns as (role, text), oldest first; of the agent, the part that was heard.  What people told the agent
-    is among them as `hint`, and what became of the call as `system`.
+    """Return the last `limit` turns as (role, text), oldest first; of an agent's turn, the part that was heard.
+
+    What people told the agent is included as `hint`, results of approvals as `news`, keypad entries as the caller's.
     """
-    rows = await tx.fetch(HEARD, id, limit)
+    rows = await tx.fetch(LATEST_UTTERANCES, id, limit)
     return [(row["role"], row["text"]) for row in reversed(rows)]
 
 
 async def session(tx: Tx, id: UUID, flow_id: UUID | None = None, flow_version: int | None = None) -> SessionRow | None:
-    """What a call's agent needs, or that of another flow: the flow, the caller, the organization.  None when the call has
-    no flow.
-    """
+    """Return what the call's agent needs, or the agent of the given flow: flow, caller, organization.  None if there is no flow."""
     row = await tx.fetchrow(SESSION, id, flow_id, flow_version)
     return SessionRow(**{**row, "definition": json.loads(row["definition"])}) if row else None
 
 
-# --- while it lives -----------------------------------------------------------------------------------------------
+# --- while the call is live ---------------------------------------------------------------------------------------
 
 
 async def set_report_seq(tx: Tx, id: UUID, stream: int, seq: int) -> None:
@@ -424,23 +428,23 @@ async def finish(tx: Tx, id: UUID, status: str, at: datetime, reason: str, detai
     await tx.execute(FINISH, id, status, at, reason, detail)
 
 
-async def owe(tx: Tx, id: UUID, owed: str | None, *, due: bool = False) -> None:
-    """What the call does, JSON, once its stream is left for that, or (`due`) at once; None: nothing."""
-    await tx.execute(OWE, id, owed, due)
+async def owe(tx: Tx, id: UUID, step: str | None, *, due: bool = False) -> None:
+    """Store the call's next step, JSON, due once its stream is left for it, or at once (`due`); None clears it."""
+    await tx.execute(SET_OWED, id, step, due)
 
 
 async def leave_stream(tx: Tx, id: UUID) -> None:
-    """The stream was left for what the call owes; no media process has the call now."""
+    """Record that the stream was left for the owed step, so that no media process has the call."""
     await tx.execute(LEAVE_STREAM, id)
 
 
 async def extend_token(tx: Tx, id: UUID, seconds: int) -> None:
-    """The stream that the call was offered is opened so much later."""
+    """Extend the time within which the offered stream may be opened."""
     await tx.execute(EXTEND_TOKEN, id, seconds)
 
 
 async def lose_stream(tx: Tx, id: UUID) -> None:
-    """Note that the call's stream ended without a reason: the carrier asks for the next step, or has ended the call."""
+    """Record that the call's stream ended without a reason: the carrier requests the next step, or has ended the call."""
     await tx.execute(LOSE_STREAM, id)
 
 
@@ -449,37 +453,37 @@ async def carrier_ended(tx: Tx, id: UUID) -> None:
 
 
 async def add_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> None:
-    """Store a final turn, in place of what was known of it."""
+    """Store a final turn, replacing an unfinished one."""
     await tx.execute(ADD_TURN, org, id, *[getattr(turn, name) for name in TurnRow.__slots__])
 
 
 async def items(tx: Tx, id: UUID) -> list[str]:
-    """The utterances of a call whose turns are stored."""
+    """Return the item ids of the call's stored turns."""
     return [row["item_id"] for row in await tx.fetch(ITEMS, id)]
 
 
 async def add_missing_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> bool:
-    """Store what is known of a turn; False if there is one with its number."""
+    """Store an unfinished turn; return False if a turn with its number exists."""
     values = [getattr(turn, name) for name in TurnRow.__slots__]
     return await tx.fetchval(ADD_MISSING_TURN, org, id, *values) is not None
 
 
 async def announced(tx: Tx, id: UUID, at_ms: int) -> None:
-    await tx.execute(ANNOUNCED, id, at_ms)
+    await tx.execute(SET_ANNOUNCED, id, at_ms)
 
 
 async def add_latency(tx: Tx, id: UUID, turn: str) -> None:
-    """Store the latency of a turn's answer; a JSON object."""
+    """Store the latency of one response, a JSON object."""
     await tx.execute(ADD_LATENCY, id, f"[{turn}]")
 
 
 async def add_interruption(tx: Tx, id: UUID, interruption: str) -> None:
-    """Store an interruption of the agent by the caller; a JSON object."""
+    """Store an interruption of the agent by the caller, a JSON object."""
     await tx.execute(ADD_INTERRUPTION, id, f"[{interruption}]")
 
 
 async def running_tools(tx: Tx, id: UUID) -> list[str]:
-    """The activities, JSON objects, of tools that have started and not finished."""
+    """Return the activities, JSON objects, of tools that have started and not finished."""
     tools: list[dict[str, Any]] = json.loads(await tx.fetchval(TOOLS, id))
     return [json.dumps(tool) for tool in tools if tool.get("status") == "running"]
 
@@ -488,9 +492,9 @@ async def put_tool(tx: Tx, id: UUID, tool_call_id: str, activity: str) -> None:
     """Store a tool's activity, a JSON object; it replaces an earlier one of the same tool call."""
     tools: list[dict[str, Any]] = json.loads(await tx.fetchval(TOOLS, id))
     tool = json.loads(activity)
-    same = next((n for n, each in enumerate(tools) if each.get("id") == tool_call_id), None)
-    if same is None:
+    index = next((n for n, stored in enumerate(tools) if stored.get("id") == tool_call_id), None)
+    if index is None:
         tools.append(tool)
     else:
-        tools[same] = tool
+        tools[index] = tool
     await tx.execute(SET_TOOLS, id, json.dumps(tools))

@@ -1,6 +1,6 @@
-"""Campaigns, and when the dispatcher has something to do for each.
+"""Campaigns, and when the dispatcher visits each.
 
-Whoever changes a campaign locks its row first; so does the dispatcher, for as long as it writes one batch of texts.
+A transaction that changes a campaign locks its row first; the dispatcher does so for each batch of texts.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ FROM = """
              FROM campaign_counts WHERE campaign_id = c.id) s
 """
 GET = f"SELECT {COLUMNS} {FROM} WHERE c.id = $1"
-SOME = f"SELECT {COLUMNS} {FROM} WHERE c.id = ANY ($1)"
+BY_IDS = f"SELECT {COLUMNS} {FROM} WHERE c.id = ANY ($1)"
 LOCK = "SELECT id FROM campaigns WHERE id = $1 FOR NO KEY UPDATE"
 PAGE = f"""
     SELECT {COLUMNS} {FROM}
@@ -62,7 +62,7 @@ LAUNCH = """
            look_at = greatest(clock_timestamp(), scheduled_start_at)
      WHERE id = $1
 """
-# The dispatcher takes back what waits for the sender, and of a campaign that is over who waits for a text.
+# The dispatcher then withdraws texts that wait for the sender, and ends a finished campaign's pending recipients.
 STOP = """
     UPDATE campaigns
        SET status = $2, reason = $3, look_at = clock_timestamp(),
@@ -71,13 +71,13 @@ STOP = """
 """
 
 # --- dispatching, as the system
-#: Two dispatchers never have the same one.
+#: Two dispatchers never have the same campaign.
 NEXT = """
     SELECT id FROM campaigns WHERE look_at <= clock_timestamp() ORDER BY look_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 """
 START = "UPDATE campaigns SET status = 'running', started_at = coalesce(started_at, clock_timestamp()) WHERE id = $1"
-LOOK_IN = "UPDATE campaigns SET look_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1"
-SETTLED = "UPDATE campaigns SET look_at = NULL WHERE id = $1"
+SCHEDULE_VISIT = "UPDATE campaigns SET look_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1"
+CANCEL_VISITS = "UPDATE campaigns SET look_at = NULL WHERE id = $1"
 COMPLETE = "UPDATE campaigns SET status = 'completed', look_at = NULL, ended_at = clock_timestamp() WHERE id = $1"
 SENDER = """
     SELECT o.name AS org_name, o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled,
@@ -87,14 +87,14 @@ SENDER = """
       LEFT JOIN numbers n ON n.id = c.number_id
      WHERE c.id = $1
 """
-#: Since the campaign was launched.
+#: If the number was stopped since the campaign's launch.
 STOPPED_CODE = """
     SELECT p.stopped_code
       FROM campaigns c JOIN numbers n ON n.id = c.number_id JOIN text_paces p ON p.number_e164 = n.e164
      WHERE c.id = $1 AND p.stopped_at >= c.launched_at
 """
-#: A pace that is far in the future lets nothing through, and still knows when the last text left.
-STAND_STILL = """
+#: A pace that is far in the future blocks all texts, and still tells when the last text left.
+BLOCK_PACE = """
     UPDATE campaign_paces SET next_at = next_at + interval '1000 years'
      WHERE campaign_id = $1 AND next_at < now() + interval '500 years'
 """
@@ -105,12 +105,12 @@ PACE = """
            next_at = CASE WHEN p.next_at > now() + interval '500 years' THEN p.next_at - interval '1000 years'
                           ELSE p.next_at END
 """
-NO_PACE = "DELETE FROM campaign_paces WHERE campaign_id = $1"
+DELETE_PACE = "DELETE FROM campaign_paces WHERE campaign_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignRow:
-    """A campaign, and how many of its recipients have which status."""
+    """A campaign, and its number of recipients by status."""
 
     id: UUID
     org_id: UUID
@@ -149,7 +149,7 @@ class CampaignRow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a draft says."""
+    """A draft's contents."""
 
     name: str
     number_id: UUID
@@ -164,25 +164,26 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class SenderRow:
-    """The organization and the number, as far as they decide when texts are sent."""
+    """The facts of the organization and the number that decide when texts are sent."""
 
     org_name: str
     time_zone: str
     business_hours_json: str | None
     quiet_hours_enabled: bool
     recipient_hours_enabled: bool
-    #: None: the organization has given the number up.
+    #: None: the organization no longer has the number.
     number_active: bool | None
     sms_enabled: bool | None
     capabilities: Sequence[str] | None
-    #: Of the carrier; empty: the deployment's own.
+    #: The carrier account; empty: ours.
     account: str
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> CampaignRow:
-    """Raises NotFound."""
+    """Return a campaign.  Raises NotFound."""
     if lock:
-        await tx.execute(LOCK, id)  # on its own: what is read with a lock is older than the lock
+        # A separate statement: rows read in the locking statement would be older than the lock.
+        await tx.execute(LOCK, id)
     row = await tx.fetchrow(GET, id)
     if row is None:
         raise NotFound("There is no such campaign.")
@@ -190,13 +191,13 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> CampaignRow:
 
 
 async def some(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, CampaignRow]:
-    """Those of these campaigns that there are."""
-    rows = [CampaignRow(**row) for row in await tx.fetch(SOME, ids)]
+    """Return those of these campaigns that exist, by id."""
+    rows = [CampaignRow(**row) for row in await tx.fetch(BY_IDS, ids)]
     return {row.id: row for row in rows}
 
 
 async def page(tx: Tx, status: str | None, before: UUID | None, limit: int) -> list[CampaignRow]:
-    """Newest first, below `before`."""
+    """Return campaigns newest first, below `before`."""
     rows = await (tx.fetch(PAGE_OF_STATUS, before, limit, status) if status else tx.fetch(PAGE, before, limit))
     return [CampaignRow(**row) for row in rows]
 
@@ -228,7 +229,7 @@ async def delete(tx: Tx, id: UUID) -> None:
 
 
 async def fold(tx: Tx, id: UUID, duplicates: int) -> None:
-    """So many recipients were given again."""
+    """Count recipients that were given again."""
     await tx.execute(FOLD, id, duplicates)
 
 
@@ -237,7 +238,7 @@ async def launch(tx: Tx, id: UUID) -> None:
 
 
 async def stop(tx: Tx, id: UUID, status: str, reason: str | None) -> None:
-    """`paused`, `canceled` or `failed`."""
+    """Set the status to `paused`, `canceled` or `failed`, with a reason."""
     await tx.execute(STOP, id, status, reason)
 
 
@@ -245,9 +246,9 @@ async def stop(tx: Tx, id: UUID, status: str, reason: str | None) -> None:
 
 
 async def next_to_look(tx: Tx) -> UUID | None:
-    """Lock the campaign that has waited longest for the dispatcher; None if none waits that no other dispatcher has."""
-    found: UUID | None = await tx.fetchval(NEXT)
-    return found
+    """Lock the campaign that has waited longest for the dispatcher; return None if none waits that is not locked."""
+    campaign: UUID | None = await tx.fetchval(NEXT)
+    return campaign
 
 
 async def start(tx: Tx, id: UUID) -> None:
@@ -255,13 +256,13 @@ async def start(tx: Tx, id: UUID) -> None:
 
 
 async def look_in(tx: Tx, id: UUID, seconds: float) -> None:
-    """The dispatcher has something to do for it then, at the earliest."""
-    await tx.execute(LOOK_IN, id, seconds)
+    """Schedule the dispatcher's next visit in `seconds`."""
+    await tx.execute(SCHEDULE_VISIT, id, seconds)
 
 
 async def settled(tx: Tx, id: UUID) -> None:
-    """The dispatcher has nothing to do for it any more."""
-    await tx.execute(SETTLED, id)
+    """Cancel the dispatcher's visits: it has nothing more to do for the campaign."""
+    await tx.execute(CANCEL_VISITS, id)
 
 
 async def complete(tx: Tx, id: UUID) -> None:
@@ -269,7 +270,7 @@ async def complete(tx: Tx, id: UUID) -> None:
 
 
 async def sender(tx: Tx, id: UUID) -> SenderRow:
-    """Raises NotFound."""
+    """Return the campaign's organization and number.  Raises NotFound."""
     row = await tx.fetchrow(SENDER, id)
     if row is None:
         raise NotFound
@@ -277,20 +278,20 @@ async def sender(tx: Tx, id: UUID) -> SenderRow:
 
 
 async def stopped_code(tx: Tx, id: UUID) -> str | None:
-    """The carrier's code for which its number sends nothing, if that was found since the launch."""
-    found: str | None = await tx.fetchval(STOPPED_CODE, id)
-    return found
+    """Return the carrier's code that stopped the campaign's number, if that happened since the launch."""
+    code: str | None = await tx.fetchval(STOPPED_CODE, id)
+    return code
 
 
 async def pace(tx: Tx, id: UUID, per_minute: int | None) -> None:
-    """Let the sender send its texts at this pace; it goes on from where it stood still."""
-    await (tx.execute(PACE, id, per_minute) if per_minute else tx.execute(NO_PACE, id))
+    """Let the sender send the campaign's texts at this pace; a blocked pace continues where it was."""
+    await (tx.execute(PACE, id, per_minute) if per_minute else tx.execute(DELETE_PACE, id))
 
 
 async def stand_still(tx: Tx, id: UUID) -> None:
-    """Let the sender send no text of it."""
-    await tx.execute(STAND_STILL, id)
+    """Block the campaign's texts in the sender."""
+    await tx.execute(BLOCK_PACE, id)
 
 
 async def no_pace(tx: Tx, id: UUID) -> None:
-    await tx.execute(NO_PACE, id)
+    await tx.execute(DELETE_PACE, id)

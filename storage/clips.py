@@ -1,4 +1,4 @@
-"""Clips: fixed sentences, rendered once for each voice, found by the hash of voice and text."""
+"""Clips: fixed prompts, rendered once for each voice, stored under the hash of voice and text."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ STORE = """
 
 
 def clip_hash(voice: str, text: str) -> bytes:
-    """SHA-256 over voice and text."""
+    """Return the SHA-256 over voice and text."""
     return hashlib.sha256(f"{voice}\0{text}".encode()).digest()
 
 
 async def find(tx: Tx, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
-    """The audio (mu-law, 8 kHz) of those that have been rendered, by hash."""
+    """Return the audio (mu-law, 8 kHz) of rendered clips, by hash."""
     return {bytes(row["hash"]): bytes(row["audio_ulaw"]) for row in await tx.fetch(FIND, hashes)}
 
 
 async def find_of(tx: Tx, org: UUID, hashes: Sequence[bytes]) -> dict[bytes, bytes]:
-    """As the system: the same, of an organization."""
+    """Return an organization's rendered clips, as `find` does.  Runs as the system."""
     return {bytes(row["hash"]): bytes(row["audio_ulaw"]) for row in await tx.fetch(FIND_OF, org, hashes)}
 
 

@@ -1,4 +1,4 @@
-"""Imports of contacts: their files, what was read of them and is not taken yet, and how far they are."""
+"""Imports of contacts: their files, the rows that are read and not yet imported, and their progress."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ BEGIN = f"""
 """
 OPEN = "SELECT count(*) FROM contact_imports WHERE ended_at IS NULL"
 FILE = "SELECT file FROM contact_imports WHERE id = $1"
-# Those that there were are counted as the statement found them.
+# Rows that existed are counted as of the statement's start.
 STAGE = """
     WITH n AS MATERIALIZED (
         SELECT * FROM json_to_recordset($2) AS n (phone_e164 text, fields jsonb, notes text, tags text[])),
@@ -42,20 +42,20 @@ STAGE = """
                tags = CASE WHEN excluded.tags = '{}' THEN r.tags ELSE excluded.tags END)
     SELECT count(*) FROM n JOIN contact_import_rows k ON k.import_id = $1 AND k.phone_e164 = n.phone_e164
 """
-READ = """
+COUNT_READ = """
     UPDATE contact_imports
        SET passed = passed + $2, rows_read = rows_read + $3, bad_rows = bad_rows + $4,
            duplicates = duplicates + $5, errors = (errors::jsonb || $6::jsonb)::json, moved_at = now()
      WHERE id = $1
 """
-READ_ALL = "UPDATE contact_imports SET file = NULL WHERE id = $1"
+DROP_FILE = "UPDATE contact_imports SET file = NULL WHERE id = $1"
 UNSTAGE = """
     DELETE FROM contact_import_rows
      WHERE import_id = $1
        AND phone_e164 IN (SELECT phone_e164 FROM contact_import_rows WHERE import_id = $1 ORDER BY phone_e164 LIMIT $2)
     RETURNING phone_e164, fields, notes, tags
 """
-TAKEN = """
+COUNT_IMPORTED = """
     UPDATE contact_imports
        SET created = created + $2, updated = updated + $3, unchanged = unchanged + $4, moved_at = now()
      WHERE id = $1
@@ -70,12 +70,12 @@ STUCK = """
      LIMIT 100
 """
 DROP_ROWS = "DELETE FROM contact_import_rows WHERE import_id = $1"
-FORGET = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
+PURGE = "DELETE FROM contact_imports WHERE ended_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """An import; `passed` rows of its file are read, empty ones too, and `rows_read` were not empty."""
+    """An import; `passed` rows of its file are read, including empty ones, and `rows_read` were not empty."""
 
     id: UUID
     made_by: str
@@ -98,7 +98,7 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """What a batch of a file's rows came to, beside the entries that were staged.  `errors` are JSON objects."""
+    """The counts of a batch of a file's rows, beside the staged entries.  `errors` are JSON objects."""
 
     passed: int
     rows: int
@@ -118,13 +118,13 @@ async def create(
 
 
 async def count_open(tx: Tx) -> int:
-    """How many of the organization's imports have not ended."""
+    """Return how many of the organization's imports have not ended."""
     count: int = await tx.fetchval(OPEN)
     return count
 
 
 async def get(tx: Tx, id: UUID) -> ImportRow:
-    """Raises NotFound."""
+    """Return an import.  Raises NotFound."""
     row = await tx.fetchrow(GET, id)
     if row is None:
         raise NotFound("There is no such import.")
@@ -132,27 +132,25 @@ async def get(tx: Tx, id: UUID) -> ImportRow:
 
 
 async def lock_open(tx: Tx, id: UUID) -> ImportRow | None:
-    """Lock an import that has not ended, for whoever carries it on."""
+    """Lock an import that has not ended, to continue it."""
     row = await tx.fetchrow(LOCK_OPEN, id)
     return _row(row) if row else None
 
 
 async def begin(tx: Tx, id: UUID) -> ImportRow | None:
-    """Lock an import that has not ended, and note that a worker is at it: from now on it can get stuck."""
+    """Lock an import that has not ended, and record that a worker runs it: from now on it can get stuck."""
     row = await tx.fetchrow(BEGIN, id)
     return _row(row) if row else None
 
 
 async def file(tx: Tx, id: UUID) -> bytes | None:
-    """The file of an import; None when all of it has been read."""
-    found: bytes | None = await tx.fetchval(FILE, id)
-    return found
+    """Return the file of an import, or None if all of it has been read."""
+    contents: bytes | None = await tx.fetchval(FILE, id)
+    return contents
 
 
 async def stage(tx: Tx, id: UUID, rows: Sequence[Imported]) -> int:
-    """Keep rows of different numbers until they are taken, folded into what is kept of the same numbers; return how many
-    those were.
-    """
+    """Stage rows of different numbers, merged into staged rows of the same numbers; return how many were merged."""
     entries = [{"phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)} for r in rows]
     return int(await tx.fetchval(STAGE, id, json.dumps(entries)))
 
@@ -160,34 +158,34 @@ async def stage(tx: Tx, id: UUID, rows: Sequence[Imported]) -> int:
 async def move(tx: Tx, id: UUID, batch: Passed) -> None:
     """Count a batch of the file's rows as read."""
     errors = json.dumps(batch.errors)
-    await tx.execute(READ, id, batch.passed, batch.rows, batch.bad_rows, batch.duplicates, errors)
+    await tx.execute(COUNT_READ, id, batch.passed, batch.rows, batch.bad_rows, batch.duplicates, errors)
 
 
 async def drop_file(tx: Tx, id: UUID) -> None:
-    await tx.execute(READ_ALL, id)
+    await tx.execute(DROP_FILE, id)
 
 
 async def unstage(tx: Tx, id: UUID, limit: int) -> list[Imported]:
-    """Hand out the next rows to take, in the order of their numbers; each once."""
-    found = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
-    return [Imported(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in found]
+    """Remove and return the next staged rows, in the order of their numbers."""
+    rows = sorted(await tx.fetch(UNSTAGE, id, limit), key=lambda row: str(row["phone_e164"]))
+    return [Imported(row["phone_e164"], json.loads(row["fields"]), row["notes"], row["tags"]) for row in rows]
 
 
 async def count_taken(tx: Tx, id: UUID, created: int, updated: int, unchanged: int) -> None:
-    await tx.execute(TAKEN, id, created, updated, unchanged)
+    await tx.execute(COUNT_IMPORTED, id, created, updated, unchanged)
 
 
 async def end(tx: Tx, id: UUID, status: str, failure: str | None = None) -> None:
-    """Close an import, once."""
+    """End an import, once."""
     await tx.execute(END, id, status, failure)
     await tx.execute(DROP_ROWS, id)
 
 
 async def stuck(tx: Tx, idle: timedelta) -> list[UUID]:
-    """As the system: imports that were begun and have not moved for so long."""
+    """Return running imports that have not moved for `idle`.  Runs as the system."""
     return [row["id"] for row in await tx.fetch(STUCK, idle)]
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """As the system: drop imports that ended so long ago."""
-    await tx.execute(FORGET, keep)
+    """Purge imports that ended longer than `keep` ago.  Runs as the system."""
+    await tx.execute(PURGE, keep)

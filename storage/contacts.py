@@ -1,7 +1,7 @@
-"""Contacts: what each source knows about a number, their search, and the backfill's position.
+"""Contacts: each source's data about a number, their search, and the backfill's position.
 
-The precedence of the sources is in the schema (`0005_contacts`): `name` and the other sourced fields are generated from
-what the user, the CRM and the carrier's Lookup know.
+The precedence of the sources is in the schema (`0006_contacts`): `name` and the other sourced fields are generated from
+the data of the user, the CRM and the carrier's Lookup.
 """
 
 import json
@@ -59,9 +59,9 @@ SEARCH = f"""
      ORDER BY k.id DESC
 """
 BY_NUMBER = f"SELECT {COLUMNS} FROM contacts k WHERE k.phone_e164 > $1 ORDER BY k.phone_e164 LIMIT $2"
-# A file changes only those fields of a known contact that differ from their current value: importing an exported file
-# takes no field over from another source.
-TAKE = """
+# A file changes only those fields of a known contact that differ from their current value: importing an exported file takes no
+# field over from another source.
+IMPORT = """
     INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_user, notes, tags)
     SELECT r.id, hum.org_id(), r.phone_e164, r.fields, r.notes, r.tags
       FROM json_to_recordset($1) AS r (id uuid, phone_e164 text, fields jsonb, notes text, tags text[])
@@ -77,23 +77,23 @@ TAKE = """
         OR excluded.tags NOT IN ('{}', k.tags)
     RETURNING id
 """
-TRY = "SAVEPOINT dry_run"
-UNDO = "ROLLBACK TO SAVEPOINT dry_run"
+BEGIN_DRY_RUN = "SAVEPOINT dry_run"
+END_DRY_RUN = "ROLLBACK TO SAVEPOINT dry_run"
 OWN_NUMBER = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY id LIMIT 1"
 
-# --- what the carrier and the CRM know
-MET = """
+# --- data of the carrier and the CRM
+BY_CALLER = """
     SELECT id, said_by_lookup ->> 'caller_name' AS caller_name, looked_up_at, lookup_claimed_at
       FROM contacts
      WHERE org_id = $1 AND phone_e164 = $2
 """
-MEET = """
+UPSERT_CALLER = """
     INSERT INTO contacts AS k (id, org_id, phone_e164, said_by_lookup) VALUES ($1, $2, $3, $4)
     ON CONFLICT (org_id, phone_e164) DO UPDATE SET said_by_lookup = k.said_by_lookup || excluded.said_by_lookup
     RETURNING id
 """
-# The same of many, locked in one order, whoever locks them.
-MEET_THESE = """
+# The same for many numbers, always locked in one order.
+UPSERT_ALL = """
     INSERT INTO contacts AS k (id, org_id, phone_e164)
     SELECT id, $1, phone FROM unnest($2::uuid[], $3::text[]) AS r (id, phone) ORDER BY phone
     ON CONFLICT (org_id, phone_e164) DO UPDATE SET said_by_lookup = k.said_by_lookup
@@ -113,7 +113,7 @@ LOOKUPS_OF_TODAY = "SELECT count FROM lookup_days WHERE org_id = hum.org_id() AN
 FLAG_UNTEXTABLE = """
     UPDATE contacts SET untextable_code = $3 WHERE org_id = $1 AND phone_e164 = $2
 """
-# Whose numbers can be texted after all.
+# For contacts that can be texted after all.
 TEXTABLE = """
     UPDATE contacts k SET untextable_code = NULL
       FROM unnest($1::uuid[], $2::text[]) AS each (org_id, phone_e164)
@@ -124,7 +124,7 @@ RECORD_LOOKUP = """
     UPDATE contacts SET said_by_lookup = said_by_lookup || $2, looked_up_at = now(), lookup_claimed_at = NULL
      WHERE id = $1
 """
-CRM_SAYS = "UPDATE contacts SET said_by_crm = jsonb_strip_nulls(said_by_crm || $2::jsonb) WHERE id = $1"
+SET_CRM_DATA = "UPDATE contacts SET said_by_crm = jsonb_strip_nulls(said_by_crm || $2::jsonb) WHERE id = $1"
 
 # --- calls of contacts
 CALLS_OF = """
@@ -154,7 +154,7 @@ CALLS_BELOW = """
      ORDER BY created_at DESC, id DESC
      LIMIT $3
 """
-MEET_ALL = """
+CREATE_MISSING = """
     INSERT INTO contacts (id, org_id, phone_e164)
     SELECT id, hum.org_id(), phone FROM unnest($1::uuid[], $2::text[]) AS r (id, phone) ORDER BY phone
     ON CONFLICT (org_id, phone_e164) DO NOTHING
@@ -177,7 +177,7 @@ END_BACKFILL = "UPDATE contact_backfills SET ended_at = now() WHERE id = $1"
 
 @dataclass(frozen=True, slots=True)
 class ContactRow:
-    """A contact; `said_by_*` hold what each source knows, the fields of `SOURCED` the result."""
+    """A contact; `said_by_*` hold each source's data, the fields of `SOURCED` the result."""
 
     id: UUID
     phone_e164: str
@@ -196,13 +196,13 @@ class ContactRow:
     looked_up_at: datetime | None
     created_at: datetime
     updated_at: datetime
-    #: The carrier's code, if it says that the number can't be texted.
+    #: The carrier's error code if it reported that the number can't be texted.
     untextable_code: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One contact of a file; what is unset here stays as it is."""
+    """A contact of an imported file; unset fields remain unchanged."""
 
     phone_e164: str
     fields: Mapping[str, str]
@@ -236,7 +236,7 @@ class BackfillRow:
 
 @dataclass(frozen=True, slots=True)
 class CallerRow:
-    """A call as a backfill sees it."""
+    """A call, for the backfill."""
 
     id: UUID
     created_at: datetime
@@ -249,21 +249,21 @@ def _row(row: asyncpg.Record) -> ContactRow:
     return ContactRow(**{**row, **sources})
 
 
-def _found(row: asyncpg.Record | None) -> ContactRow:
+def _require(row: asyncpg.Record | None) -> ContactRow:
     if row is None:
         raise NotFound("There is no such contact.")
     return _row(row)
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ContactRow:
-    """Raises NotFound."""
-    return _found(await tx.fetchrow(LOCK if lock else GET, id))
+    """Return a contact.  Raises NotFound."""
+    return _require(await tx.fetchrow(LOCK if lock else GET, id))
 
 
 async def create(
     tx: Tx, id: UUID, phone_e164: str, fields: Mapping[str, str], notes: str | None, tags: Sequence[str]
 ) -> ContactRow:
-    """A contact as a user describes it.  Raises AlreadyExists."""
+    """Create a contact with a user's data.  Raises AlreadyExists."""
     row = await tx.fetchrow(CREATE, id, phone_e164, json.dumps(fields), notes, list(tags))
     if row is None:
         raise AlreadyExists("A contact with this number already exists.")
@@ -273,18 +273,18 @@ async def create(
 async def change(
     tx: Tx, id: UUID, fields: Mapping[str, str | None], notes: str | None, tags: Sequence[str]
 ) -> ContactRow:
-    """Set what the user knows; None clears a field.  Raises NotFound."""
-    return _found(await tx.fetchrow(CHANGE, id, json.dumps(fields), notes, list(tags)))
+    """Set the user's data; None clears a field.  Raises NotFound."""
+    return _require(await tx.fetchrow(CHANGE, id, json.dumps(fields), notes, list(tags)))
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a contact.  Raises NotFound."""
     if await tx.execute(DELETE, id) == "DELETE 0":
         raise NotFound("There is no such contact.")
 
 
 async def page(tx: Tx, before: UUID | None, limit: int, tag: str | None = None) -> list[ContactRow]:
-    """Newest first, below `before`; with a tag, those that have it."""
+    """Return contacts newest first, below `before`; with `tag`, only those that have it."""
     rows = await (tx.fetch(PAGE, before, limit) if tag is None else tx.fetch(TAGGED_PAGE, before, limit, tag))
     return [_row(row) for row in rows]
 
@@ -292,12 +292,12 @@ async def page(tx: Tx, before: UUID | None, limit: int, tag: str | None = None) 
 async def search(
     tx: Tx, q: str, digits: str | None, tag: str | None, before: UUID | None, limit: int
 ) -> list[ContactRow]:
-    """As `page`, for those with words that begin like those of `q`, or `digits` in their number, and with the tag."""
+    """Return contacts, as `page` does, with words that begin like those of `q`, or `digits` in their number."""
     return [_row(row) for row in await tx.fetch(SEARCH, q, digits, tag, before, limit)]
 
 
 async def by_number(tx: Tx, after: str, limit: int) -> list[ContactRow]:
-    """In the order of their numbers, above `after`."""
+    """Return contacts in the order of their numbers, above `after`."""
     return [_row(row) for row in await tx.fetch(BY_NUMBER, after, limit)]
 
 
@@ -306,73 +306,73 @@ async def take(tx: Tx, rows: Sequence[Imported], *, dry_run: bool) -> dict[UUID,
 
     The numbers must be distinct.  A dry run returns the same and changes nothing.
     """
-    made = [ids.new() for _ in rows]
+    new_ids = [ids.new() for _ in rows]
     entries = [
         {"id": str(id), "phone_e164": r.phone_e164, "fields": r.fields, "notes": r.notes, "tags": list(r.tags)}
-        for id, r in zip(made, rows, strict=True)
+        for id, r in zip(new_ids, rows, strict=True)
     ]
     if dry_run:
-        await tx.execute(TRY)
-    # A contact that there was has kept its own id.
-    taken = {row["id"]: row["id"] in set(made) for row in await tx.fetch(TAKE, json.dumps(entries))}
+        await tx.execute(BEGIN_DRY_RUN)
+    # An existing contact keeps its id.
+    imported = {row["id"]: row["id"] in set(new_ids) for row in await tx.fetch(IMPORT, json.dumps(entries))}
     if dry_run:
-        await tx.execute(UNDO)
-    return taken
+        await tx.execute(END_DRY_RUN)
+    return imported
 
 
 async def own_number(tx: Tx) -> str | None:
-    """The organization's oldest active number."""
-    found: str | None = await tx.fetchval(OWN_NUMBER)
-    return found
+    """Return the organization's oldest active number, or None."""
+    number: str | None = await tx.fetchval(OWN_NUMBER)
+    return number
 
 
-# --- what the carrier and the CRM know -----------------------------------------------------------------------------
+# --- data of the carrier and the CRM -------------------------------------------------------------------------------
 
 
 async def meet(tx: Tx, id: UUID, org: UUID, phone_e164: str, caller_name: str | None) -> Met:
-    """As the system: the contact of a caller, created if there is none, with the carrier's name for the caller.
+    """Return a caller's contact; create it if there is none, with the carrier's name for the caller.  Runs as the system.
 
-    A known contact to which the carrier adds nothing is only read.
+    A contact to which the carrier adds nothing is only read.
     """
-    found = await tx.fetchrow(MET, org, phone_e164)
-    if found is None or (caller_name and found["caller_name"] != caller_name):
+    contact = await tx.fetchrow(BY_CALLER, org, phone_e164)
+    if contact is None or (caller_name and contact["caller_name"] != caller_name):
         fields = {"name": caller_name, "caller_name": caller_name} if caller_name else {}
-        id = await tx.fetchval(MEET, id, org, phone_e164, json.dumps(fields))
-    return Met(found["id"], found["looked_up_at"]) if found else Met(id, None)
+        id = await tx.fetchval(UPSERT_CALLER, id, org, phone_e164, json.dumps(fields))
+    return Met(contact["id"], contact["looked_up_at"]) if contact else Met(id, None)
 
 
 async def meet_these(tx: Tx, org: UUID, phones: Sequence[str]) -> dict[str, UUID]:
-    """As the system: the contacts with these numbers, of whom most are new."""
+    """Return the contacts with these numbers; create the missing ones, which are most.  Runs as the system."""
     if not phones:
         return {}
-    rows = await tx.fetch(MEET_THESE, org, [ids.new() for _ in phones], list(phones))
+    rows = await tx.fetch(UPSERT_ALL, org, [ids.new() for _ in phones], list(phones))
     return {row["phone_e164"]: row["id"] for row in rows}
 
 
 async def claim_lookup(tx: Tx, id: UUID, keep: timedelta, claim: timedelta) -> str | None:
-    """The number to look up; None when the last lookup is younger than `keep`, or another is under way."""
-    found: str | None = await tx.fetchval(CLAIM_LOOKUP, id, keep, claim)
-    return found
+    """Claim a lookup; return the number, or None if the last lookup is younger than `keep`, or another is in progress."""
+    number: str | None = await tx.fetchval(CLAIM_LOOKUP, id, keep, claim)
+    return number
 
 
 async def flag_untextable(tx: Tx, org: UUID, phone_e164: str, code: str) -> None:
-    """As the system: the carrier says that this contact's number can't be texted."""
+    """Record the carrier's report that this contact's number can't be texted.  Runs as the system."""
     await tx.execute(FLAG_UNTEXTABLE, org, phone_e164, code)
 
 
-async def textable(tx: Tx, reached: Sequence[tuple[UUID, str]]) -> None:
-    """As the system: texts have come from, or reached, these organizations' contacts."""
-    if reached:
-        await tx.execute(TEXTABLE, *(list(column) for column in zip(*sorted(set(reached)), strict=True)))
+async def textable(tx: Tx, contacts: Sequence[tuple[UUID, str]]) -> None:
+    """Record that these organizations' contacts can be texted: texts came from them or reached them.  Runs as the system."""
+    if contacts:
+        await tx.execute(TEXTABLE, *(list(column) for column in zip(*sorted(set(contacts)), strict=True)))
 
 
-async def count_lookup(tx: Tx, org: UUID, most: int) -> bool:
-    """Count a lookup; False if there were so many today."""
-    return bool(await tx.execute(COUNT_LOOKUP, org, most) == "INSERT 0 1")
+async def count_lookup(tx: Tx, org: UUID, limit: int) -> bool:
+    """Count a lookup; return False if `limit` were made today."""
+    return bool(await tx.execute(COUNT_LOOKUP, org, limit) == "INSERT 0 1")
 
 
 async def lookups_of_today(tx: Tx) -> int:
-    """How many lookups the organization has had today."""
+    """Return how many lookups the organization has made today."""
     return await tx.fetchval(LOOKUPS_OF_TODAY) or 0
 
 
@@ -386,8 +386,8 @@ async def record_lookup(tx: Tx, id: UUID, fields: Mapping[str, str]) -> None:
 
 
 async def crm_says(tx: Tx, id: UUID, fields: Mapping[str, str | None]) -> None:
-    """Set what the organization's CRM knows; None clears a field."""
-    await tx.execute(CRM_SAYS, id, json.dumps(fields))
+    """Set the data of the organization's CRM; None clears a field."""
+    await tx.execute(SET_CRM_DATA, id, json.dumps(fields))
 
 
 # --- calls of contacts --------------------------------------------------------------------------------------------
@@ -404,13 +404,13 @@ async def index_calls(tx: Tx, contact: UUID, before: tuple[datetime, UUID], limi
 
 
 async def begin_backfill(tx: Tx, id: UUID, *, lookup: bool) -> BackfillRow:
-    """Begin one, or find the one that runs."""
+    """Begin a backfill, unless one is running; return the running one."""
     await tx.execute(BEGIN_BACKFILL, id, lookup)
     return await latest_backfill(tx)
 
 
 async def latest_backfill(tx: Tx) -> BackfillRow:
-    """Raises NotFound."""
+    """Return the latest backfill.  Raises NotFound."""
     row = await tx.fetchrow(LATEST_BACKFILL)
     if row is None:
         raise NotFound("No backfill has been started.")
@@ -418,20 +418,20 @@ async def latest_backfill(tx: Tx) -> BackfillRow:
 
 
 async def lock_backfill(tx: Tx, id: UUID) -> BackfillRow | None:
-    """An unfinished backfill, locked; None when it has ended."""
+    """Lock an unfinished backfill; return None if it has ended."""
     row = await tx.fetchrow(LOCK_BACKFILL, id)
     return BackfillRow(**row) if row else None
 
 
 async def callers(tx: Tx, backfill: BackfillRow, limit: int) -> list[CallerRow]:
-    """The next calls for a backfill to look at, newest first."""
+    """Return the next calls of a backfill, newest first."""
     return [CallerRow(**row) for row in await tx.fetch(CALLS_BELOW, backfill.before_at, backfill.before_id, limit)]
 
 
 async def meet_all(tx: Tx, phones: Mapping[str, UUID]) -> int:
     """Create the missing contacts of these numbers, with these ids; return how many were created."""
-    done = await tx.execute(MEET_ALL, list(phones.values()), list(phones))
-    return int(done.rpartition(" ")[2])
+    status = await tx.execute(CREATE_MISSING, list(phones.values()), list(phones))
+    return int(status.rpartition(" ")[2])
 
 
 async def link_calls(tx: Tx, calls: Sequence[UUID]) -> int:
@@ -439,18 +439,18 @@ async def link_calls(tx: Tx, calls: Sequence[UUID]) -> int:
     return int((await tx.execute(LINK_CALLS, calls)).rpartition(" ")[2])
 
 
-async def move_backfill(tx: Tx, id: UUID, seen: Sequence[CallerRow], created: int, linked: int) -> None:
-    last = seen[-1]
-    await tx.execute(MOVE_BACKFILL, id, last.created_at, last.id, len(seen), created, linked)
+async def move_backfill(tx: Tx, id: UUID, calls: Sequence[CallerRow], created: int, linked: int) -> None:
+    last = calls[-1]
+    await tx.execute(MOVE_BACKFILL, id, last.created_at, last.id, len(calls), created, linked)
 
 
 async def never_looked_up(tx: Tx, after: UUID, limit: int) -> list[UUID]:
-    """Contacts that were never looked up, above `after`."""
+    """Return contacts that were never looked up, above `after`."""
     return [row["id"] for row in await tx.fetch(NEVER_LOOKED_UP, after, limit)]
 
 
-async def move_lookups(tx: Tx, id: UUID, owed: Sequence[UUID]) -> None:
-    await tx.execute(MOVE_LOOKUPS, id, owed[-1], len(owed))
+async def move_lookups(tx: Tx, id: UUID, contacts: Sequence[UUID]) -> None:
+    await tx.execute(MOVE_LOOKUPS, id, contacts[-1], len(contacts))
 
 
 async def end_backfill(tx: Tx, id: UUID) -> None:

@@ -15,7 +15,7 @@ COLUMNS = """
     c.ai_paused_reason, c.snoozed_until, c.flow_id, c.unread_count, c.last_message_at
 """
 LOCK = f"SELECT {COLUMNS} FROM conversations c WHERE c.id = $1 FOR NO KEY UPDATE"
-# The row is locked by this, whether it was there or not: of many that begin a thread at once, one does.
+# The upsert locks the row even if it exists: of many transactions that begin a thread at once, one creates it.
 FIND_OR_CREATE = f"""
     INSERT INTO conversations AS c (id, org_id, number_e164, contact_e164, number_id, contact_id)
     VALUES ($1, $2, $3, $4, $5, $6)
@@ -23,7 +23,7 @@ FIND_OR_CREATE = f"""
     DO UPDATE SET number_id = excluded.number_id, contact_id = coalesce(excluded.contact_id, c.contact_id)
     RETURNING {COLUMNS}, c.id = $1 AS created
 """
-# The same of many, locked in one order, whoever locks them.
+# The same for many contacts, always locked in the order of their numbers.
 FIND_OR_CREATE_ALL = f"""
     INSERT INTO conversations AS c (id, org_id, number_e164, contact_e164, number_id, contact_id)
     SELECT id, $1, $2, contact_e164, $3, contact_id
@@ -35,7 +35,7 @@ FIND_OR_CREATE_ALL = f"""
 """
 CLOSE = "UPDATE conversations SET status = 'closed' WHERE id = $1"
 OPEN = "UPDATE conversations SET status = 'open', snoozed_until = NULL WHERE id = $1"
-# One that came a while ago is not the latest because it is told now.
+# A message that arrived earlier than the latest does not replace it.
 TOUCH = """
     UPDATE conversations
        SET last_message_preview = CASE WHEN last_message_at > $2 THEN last_message_preview ELSE left($3, 160) END,
@@ -45,7 +45,7 @@ TOUCH = """
            status = CASE WHEN $5 THEN 'open' ELSE status END, snoozed_until = CASE WHEN $5 THEN NULL ELSE snoozed_until END
      WHERE id = $1
 """
-# The same of many.
+# The same for many threads.
 TOUCH_ALL = """
     UPDATE conversations c
        SET last_message_preview = CASE WHEN c.last_message_at > $3 THEN c.last_message_preview ELSE left(each.body, 160) END,
@@ -62,7 +62,7 @@ PAUSE_AI = "UPDATE conversations SET ai_paused_reason = $2, turn_due_at = NULL, 
 
 @dataclass(frozen=True, slots=True)
 class ConversationState:
-    """A conversation as whoever locked it needs it."""
+    """A locked conversation."""
 
     id: UUID
     org_id: UUID
@@ -80,7 +80,7 @@ class ConversationState:
 
 
 async def lock(tx: Tx, id: UUID) -> ConversationState:
-    """Lock a conversation's row; everything that is written in a thread is written under it.  Raises NotFound."""
+    """Lock a conversation; every write in its thread needs this lock.  Raises NotFound."""
     row = await tx.fetchrow(LOCK, id)
     if row is None:
         raise NotFound
@@ -90,7 +90,7 @@ async def lock(tx: Tx, id: UUID) -> ConversationState:
 async def find_or_create(
     tx: Tx, id: UUID, org: UUID, number_id: UUID, number_e164: str, contact_e164: str, contact_id: UUID | None
 ) -> tuple[ConversationState, bool]:
-    """Lock the conversation of a number with a contact, made with this id if there was none; and whether it was made."""
+    """Lock the conversation of a number with a contact, or create it with this id; return it, and whether it is new."""
     row = dict(await tx.fetchrow(FIND_OR_CREATE, id, org, number_e164, contact_e164, number_id, contact_id) or {})
     created = row.pop("created")
     return ConversationState(**row), created
@@ -99,10 +99,10 @@ async def find_or_create(
 async def find_or_create_all(
     tx: Tx, org: UUID, number_id: UUID, number_e164: str, contacts: Mapping[str, UUID | None]
 ) -> dict[str, ConversationState]:
-    """Lock the conversations of a number with these contacts, and make those that are missing; by the contact's number."""
-    made = [ids.new() for _ in contacts]
+    """Lock the conversations of a number with these contacts, and create the missing ones; return them by the contact's number."""
+    new_ids = [ids.new() for _ in contacts]
     rows = await tx.fetch(
-        FIND_OR_CREATE_ALL, org, number_e164, number_id, made, list(contacts), list(contacts.values())
+        FIND_OR_CREATE_ALL, org, number_e164, number_id, new_ids, list(contacts), list(contacts.values())
     )
     return {row["contact_e164"]: ConversationState(**row) for row in rows}
 
@@ -113,28 +113,28 @@ async def open(tx: Tx, id: UUID) -> None:
 
 
 async def close(tx: Tx, id: UUID) -> None:
-    """Close a conversation, and nothing besides."""
+    """Close a conversation, without other effects."""
     await tx.execute(CLOSE, id)
 
 
 async def touch(tx: Tx, id: UUID, at: datetime, body: str, direction: str, *, opens: bool = False) -> None:
-    """A message was written in the thread: it is the latest, unless it came before another.
+    """Update a thread for a message that was stored in it: it is the latest, unless it arrived before another.
 
-    `opens`: the thread is open and unread then, and nobody has put it off.
+    `opens`: the thread becomes open and unread, and its snooze ends.
     """
     await tx.execute(TOUCH, id, at, body, direction, opens)
 
 
 async def touch_all(tx: Tx, bodies: Mapping[UUID, str], at: datetime, direction: str, *, opens: bool = False) -> None:
-    """As `touch`, of several threads, which are locked."""
+    """Update several locked threads, as `touch` does."""
     await tx.execute(TOUCH_ALL, list(bodies), list(bodies.values()), at, direction, opens)
 
 
 async def pause_ai(tx: Tx, id: UUID, reason: str) -> None:
-    """Let no AI answer here until somebody lets it again; a turn that is owed is not."""
+    """Pause the AI in a conversation until a person resumes it; a scheduled turn is canceled."""
     await tx.execute(PAUSE_AI, id, reason)
 
 
 async def answer_with(tx: Tx, threads: Sequence[UUID], flow: UUID) -> None:
-    """Let this sms flow answer there, instead of the number's."""
+    """Let this SMS flow answer in these threads, instead of the number's."""
     await tx.execute(ANSWER_WITH, threads, flow)

@@ -1,4 +1,4 @@
-"""CRM connectors, what they know of contacts, and the log of what they were asked."""
+"""CRM connectors, their ids of contacts, and the log of requests to them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PAGE = f"""
      ORDER BY c.position, c.id
      LIMIT $3
 """
-# Whoever moves connectors about does so alone.
+# Serializes changes of the order.
 LOCK_ORDER = "SELECT pg_advisory_xact_lock(hashtextextended('crm connectors ' || hum.org_id()::text, 0))"
 ORDER = "SELECT id FROM crm_connectors ORDER BY position, id"
 REORDER = """
@@ -50,12 +50,12 @@ ROTATE = """
 """
 DELETE = "DELETE FROM crm_connectors WHERE id = $1"
 
-# --- whether it is asked
+# --- back-off of failing connectors
 RECOVER = """
     UPDATE crm_connectors SET failures = 0, failure = NULL, failing_since = NULL, rests_until = NULL
      WHERE id = $1 AND failures > 0
 """
-# $6: the failures before this request.  One that was under way already when the connector began to rest does not prolong that.
+# $6: the failures before this request.  A request that was in flight when the back-off began does not prolong it.
 FAIL = """
     UPDATE crm_connectors
        SET failures = failures + 1, failure = $2, failing_since = coalesce(failing_since, now()),
@@ -63,17 +63,17 @@ FAIL = """
                               ELSE now() + least($5::interval, $4::interval * 2 ^ least(failures + 1 - $3, 20)) END
      WHERE id = $1 AND (failures < $3 OR failures = $6)
 """
-# One request finds out whether it is well again, and as long as that takes nobody else asks.
-TRY_AGAIN = "UPDATE crm_connectors SET rests_until = now() + $2::interval WHERE id = $1 AND rests_until <= now()"
+# One request probes whether the connector has recovered; during `during`, no other one is made.
+CLAIM_PROBE = "UPDATE crm_connectors SET rests_until = now() + $2::interval WHERE id = $1 AND rests_until <= now()"
 
-# --- who calls
+# --- the caller or texter
 OF_CALL = """
     SELECT c.org_id, k.id AS contact_id, k.phone_e164, c.direction, c.caller_verification
       FROM calls c JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
 ENABLED = f"SELECT {COLUMNS} FROM crm_connectors c WHERE c.enabled ORDER BY c.position, c.id"
-# Of a text that the AI answers: the contact, if a connector was not asked about it lately.
+# The contact of a text that the AI answers, if an enabled connector was not asked about it lately.
 OF_TURN = """
     SELECT t.id AS conversation_id, k.id AS contact_id, k.phone_e164
       FROM text_runs r
@@ -85,17 +85,17 @@ OF_TURN = """
                                                      WHERE l.contact_id = k.id AND l.connector_id = c.id
                                                        AND l.asked_at > now() - $2::interval))
 """
-KNOW = """
+SET_EXTERNAL_ID = """
     INSERT INTO crm_contacts (org_id, connector_id, contact_id, external_id, asked_at)
     SELECT hum.org_id(), c.id, k.id, $3, now() FROM crm_connectors c, contacts k WHERE c.id = $1 AND k.id = $2
     ON CONFLICT (contact_id, connector_id) DO UPDATE
        SET external_id = excluded.external_id, asked_at = excluded.asked_at
 """
-KNOWN = "SELECT external_id FROM crm_contacts WHERE contact_id = $1 AND connector_id = $2"
+EXTERNAL_ID = "SELECT external_id FROM crm_contacts WHERE contact_id = $1 AND connector_id = $2"
 NODE_OF = "SELECT node FROM calls WHERE id = $1 FOR NO KEY UPDATE"
 
 # --- the log
-# Of what was deleted meanwhile nothing is kept.
+# Requests about deleted contacts, calls or conversations are not logged.
 LOG = """
     INSERT INTO crm_logs (id, org_id, connector_id, delivery_id, event, contact_id, call_id, conversation_id, outcome,
                           reason, message, old_secret, request_body, status, response_body, duration_ms, created_at)
@@ -122,12 +122,12 @@ LOGS_OF_CALL = f"""
      ORDER BY id DESC
      LIMIT $3
 """
-FORGET_LOGS = """
+PURGE_LOGS = """
     DELETE FROM crm_logs WHERE id IN (SELECT id FROM crm_logs WHERE created_at < now() - $1::interval
                                        ORDER BY created_at LIMIT $2)
 """
-# An organization that keeps its calls for a shorter time keeps these no longer.
-FORGET_LOGS_OF = """
+# The organization's retention time applies if it is shorter.
+PURGE_LOGS_BY_RETENTION = """
     DELETE FROM crm_logs WHERE id IN (
         SELECT l.id FROM organizations o
          CROSS JOIN LATERAL (SELECT id FROM crm_logs
@@ -164,7 +164,7 @@ class ConnectorRow:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A connector as a person wants it."""
+    """A connector's configuration."""
 
     name: str
     base_url: str
@@ -177,7 +177,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class CallerRow:
-    """Who is at the other end of a call."""
+    """A call's contact."""
 
     org_id: UUID
     contact_id: UUID
@@ -188,7 +188,7 @@ class CallerRow:
 
 @dataclass(frozen=True, slots=True)
 class TexterRow:
-    """Who has texted."""
+    """The contact of a text."""
 
     conversation_id: UUID
     contact_id: UUID
@@ -215,35 +215,35 @@ class LogRow:
     created_at: datetime
 
 
-def _found(row: asyncpg.Record | None) -> ConnectorRow:
+def _require(row: asyncpg.Record | None) -> ConnectorRow:
     if row is None:
         raise NotFound("There is no such CRM connector.")
     return ConnectorRow(**row)
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ConnectorRow:
-    """Raises NotFound."""
-    return _found(await tx.fetchrow(LOCK if lock else GET, id))
+    """Return a connector.  Raises NotFound."""
+    return _require(await tx.fetchrow(LOCK if lock else GET, id))
 
 
 async def page(tx: Tx, after: tuple[int, UUID] | None, limit: int) -> list[ConnectorRow]:
-    """In their order, behind `after`."""
+    """Return connectors in their order, behind `after`."""
     return [ConnectorRow(**row) for row in await tx.fetch(PAGE, *(after or (0, None)), limit)]
 
 
 async def order(tx: Tx) -> list[UUID]:
-    """The connectors in their order, which nobody else changes before this transaction ends."""
+    """Lock the order until this transaction ends; return the connectors in it."""
     await tx.execute(LOCK_ORDER)
     return [row["id"] for row in await tx.fetch(ORDER)]
 
 
 async def reorder(tx: Tx, ids: Sequence[UUID]) -> None:
-    """Number the connectors anew, from 1."""
+    """Renumber the connectors, from 1."""
     await tx.execute(REORDER, ids)
 
 
 async def create(tx: Tx, id: UUID, wanted: Wanted, secret: bytes) -> None:
-    """It has no place among the others yet: `reorder`."""
+    """Create a connector; `reorder` gives it a position."""
     await tx.execute(
         CREATE,
         id,
@@ -273,78 +273,81 @@ async def change(tx: Tx, id: UUID, wanted: Wanted) -> None:
 
 
 async def rotate(tx: Tx, id: UUID, secret: bytes, overlap: timedelta) -> None:
-    """Have another secret; the one that it had is the old one for `overlap`."""
+    """Replace a connector's secret; the previous one stays valid for `overlap`."""
     await tx.execute(ROTATE, id, secret, overlap)
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a connector.  Raises NotFound."""
     if await tx.execute(DELETE, id) == "DELETE 0":
         raise NotFound("There is no such CRM connector.")
 
 
-# --- whether it is asked ------------------------------------------------------------------------------------------
+# --- back-off of failing connectors -------------------------------------------------------------------------------
 
 
 async def recover(tx: Tx, id: UUID) -> None:
-    """It answers: forget its failures."""
+    """Clear a connector's failures, since it has answered."""
     await tx.execute(RECOVER, id)
 
 
-async def fail(tx: Tx, connector: ConnectorRow, failure: str, most: int, rest: timedelta, longest: timedelta) -> None:
-    """A connector, as it was before a request, gave nothing usable; after `most` failures in a row it rests."""
-    await tx.execute(FAIL, connector.id, failure, most, rest, longest, connector.failures)
+async def fail(
+    tx: Tx, connector: ConnectorRow, failure: str, threshold: int, rest: timedelta, longest: timedelta
+) -> None:
+    """Count a failure of a connector, given as it was before the request; after `threshold` failures in a row it backs off."""
+    await tx.execute(FAIL, connector.id, failure, threshold, rest, longest, connector.failures)
 
 
 async def try_again(tx: Tx, id: UUID, during: timedelta) -> bool:
-    """Whether a connector that has rested long enough is ours to try, which is one request's at a time."""
-    return await tx.execute(TRY_AGAIN, id, during) == "UPDATE 1"
+    """Claim the one request that probes a connector after its back-off; return False if it is not due, or claimed."""
+    return await tx.execute(CLAIM_PROBE, id, during) == "UPDATE 1"
 
 
-# --- who calls ----------------------------------------------------------------------------------------------------
+# --- the caller or texter -----------------------------------------------------------------------------------------
 
 
 async def enabled(tx: Tx) -> list[ConnectorRow]:
-    """The connectors that are asked, in their order."""
+    """Return the enabled connectors, in their order."""
     return [ConnectorRow(**row) for row in await tx.fetch(ENABLED)]
 
 
 async def of_call(tx: Tx, call: UUID) -> CallerRow | None:
-    """As the system; None for a caller who withholds the number."""
+    """Return a call's contact; None if the caller withholds the number.  Runs as the system."""
     row = await tx.fetchrow(OF_CALL, call)
     return CallerRow(**row) if row else None
 
 
 async def of_turn(tx: Tx, run: UUID, keep: timedelta) -> TexterRow | None:
-    """Whose text an AI's turn answers; None if each connector was asked about them within `keep`, or nobody answers."""
+    """Return the contact whose text a turn answers; None if each connector was asked within `keep`, or the AI is paused."""
     row = await tx.fetchrow(OF_TURN, run, keep)
     return TexterRow(**row) if row else None
 
 
 async def know(tx: Tx, connector: UUID, contact: UUID, external_id: str | None) -> None:
-    """A connector's answer about a contact: its id there, None if it does not know it."""
-    await tx.execute(KNOW, connector, contact, external_id)
+    """Store a connector's answer about a contact: its id there, None if it is unknown there."""
+    await tx.execute(SET_EXTERNAL_ID, connector, contact, external_id)
 
 
 async def known(tx: Tx, connector: UUID, contact: UUID) -> tuple[str | None] | None:
-    """A contact's id at a connector, as one value; None if that has not answered yet."""
-    row = await tx.fetchrow(KNOWN, contact, connector)
+    """Return a contact's id at a connector as a 1-tuple; None if the connector has not answered yet."""
+    row = await tx.fetchrow(EXTERNAL_ID, contact, connector)
     return (row["external_id"],) if row else None
 
 
 async def node_of(tx: Tx, call: UUID) -> str | None:
-    """The media process that has a call.  One that opens its session at this moment waits for the end of this transaction,
-    and sees what this has written.
+    """Return the media process that has a call, and lock the call.
+
+    A process that opens the call's session at this moment waits for this transaction, and sees what it has written.
     """
-    found: str | None = await tx.fetchval(NODE_OF, call)
-    return found
+    node: str | None = await tx.fetchval(NODE_OF, call)
+    return node
 
 
 # --- the log ------------------------------------------------------------------------------------------------------
 
 
 async def log(tx: Tx, row: LogRow) -> None:
-    """Keep a request and its answer, unless whom it is about was deleted meanwhile."""
+    """Log a request and its answer, unless its contact, call or conversation was deleted meanwhile."""
     await tx.execute(
         LOG,
         row.id,
@@ -367,16 +370,16 @@ async def log(tx: Tx, row: LogRow) -> None:
 
 
 async def logs(tx: Tx, connector: UUID, before: UUID | None, limit: int, call: UUID | None = None) -> list[LogRow]:
-    """Newest first, below `before`; of one call, if it is given."""
-    found = (
+    """Return log entries newest first, below `before`; only of `call`, if it is given."""
+    rows = (
         await tx.fetch(LOGS, connector, before, limit)
         if call is None
         else await tx.fetch(LOGS_OF_CALL, connector, before, limit, call)
     )
-    return [LogRow(**row) for row in found]
+    return [LogRow(**row) for row in rows]
 
 
 async def forget_logs(tx: Tx, keep: timedelta, limit: int) -> int:
-    """As the system: delete what is too old, at most `limit` of each kind; return how many."""
-    deleted = (await tx.execute(FORGET_LOGS, keep, limit), await tx.execute(FORGET_LOGS_OF, limit))
-    return sum(int(each.rpartition(" ")[2]) for each in deleted)
+    """Purge expired log entries, at most `limit` of each kind; return how many.  Runs as the system."""
+    statuses = (await tx.execute(PURGE_LOGS, keep, limit), await tx.execute(PURGE_LOGS_BY_RETENTION, limit))
+    return sum(int(status.rpartition(" ")[2]) for status in statuses)

@@ -1,6 +1,8 @@
-"""What CRM connectors are to be told: contacts, calls and conversations, each once.
+"""The queue of contacts, calls and conversations to report to CRM connectors, each once.
 
-owed ──▶ queued as a job ──▶ claimed by a worker ──▶ done, failed, or owed again for later
+States: owed ──▶ queued as a job ──▶ claimed by a worker ──▶ done, failed, or owed again for later.
+Example: a call ends at 10:00 and is owed until its summary is stored at 10:01; a job claims it, the connector times out, and it
+is owed again for 10:02.
 """
 
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ OWE_CONTACT = """
            created_at = excluded.created_at, ended_at = NULL
      WHERE crm_syncs.state = 'failed'
 """
-# As the system: for each connector that wants it.  If somebody spoke, there will be a summary, which makes this due.
+# For each connector with `sync_calls`.  If the caller spoke or left a voicemail, a summary will follow, which makes this due.
 OWE_CALL = """
     INSERT INTO crm_syncs (id, org_id, connector_id, kind, contact_id, call_id, due_at)
     SELECT gen_random_uuid(), c.org_id, c.id, 'call', a.contact_id, a.id,
@@ -58,12 +60,12 @@ QUEUE = """
      WHERE s.id = ready.id AND s.state = 'owed' AND s.due_at <= $1
     RETURNING s.id, s.org_id
 """
-TAKE = """
+CLAIM = """
     UPDATE crm_syncs SET claim = $2, due_at = $3, attempts = attempts + 1
      WHERE id = $1 AND state = 'owed' AND queued AND claim IS NULL
     RETURNING id, org_id, connector_id, kind, contact_id, call_id, conversation_id, attempts, created_at
 """
-LATER = """
+DEFER = """
     UPDATE crm_syncs SET due_at = $3, queued = false, claim = NULL, attempts = attempts - CASE WHEN $4 THEN 0 ELSE 1 END
      WHERE id = $1 AND claim = $2
 """
@@ -80,8 +82,8 @@ GIVE_UP = """
     UPDATE crm_syncs SET state = 'failed', queued = false, claim = NULL, ended_at = now()
      WHERE id IN (SELECT id FROM crm_syncs WHERE state = 'owed' AND created_at < now() - $1::interval LIMIT $2)
 """
-# The rows that keep a contact from being created twice stay with it.
-FORGET = """
+# A contact's row is kept as long as the contact, so that it is not created twice.
+PURGE = """
     DELETE FROM crm_syncs WHERE id IN (SELECT id FROM crm_syncs
                                         WHERE state <> 'owed' AND ended_at < now() - $1::interval AND kind <> 'contact'
                                         ORDER BY ended_at LIMIT $2)
@@ -101,7 +103,7 @@ CONVERSATION = """
 
 @dataclass(frozen=True, slots=True)
 class SyncRow:
-    """What a worker has taken to tell; its id is the delivery's."""
+    """A sync that a worker has claimed; its id is the delivery's."""
 
     id: UUID
     org_id: UUID
@@ -139,54 +141,54 @@ class ConversationFacts:
 
 
 async def owe_contact(tx: Tx, id: UUID, connector: UUID, contact: UUID) -> None:
-    """A connector is to create a contact; not again one that it has created, whatever it says of it by now."""
+    """Queue the creation of a contact at a connector, unless it was created there before."""
     await tx.execute(OWE_CONTACT, id, connector, contact)
 
 
 async def owe_call(tx: Tx, call: UUID, wait: timedelta) -> None:
-    """As the system: the organization's connectors are to be told of a call, once it has its summary, or after `wait`."""
+    """Queue the report of a call to the organization's connectors, due with its summary or after `wait`.  Runs as the system."""
     await tx.execute(OWE_CALL, call, wait)
 
 
 async def owe_conversation(tx: Tx, conversation: UUID, event: int) -> None:
-    """As the system: the organization's connectors are to be told that a conversation was closed, by that event."""
+    """Queue the report of a conversation that was closed by this event.  Runs as the system."""
     await tx.execute(OWE_CONVERSATION, conversation, event)
 
 
 async def queue(tx: Tx, at: datetime, lost_at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
-    """As the system: what is due, each as organization and id, for a job; if that is lost, it is due again at `lost_at`."""
+    """Return due syncs (organization, id) to enqueue as jobs; a lost job's is due again at `lost_at`.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(QUEUE, at, lost_at, AT_ONCE, limit)]
 
 
 async def take(tx: Tx, id: UUID, claim: UUID, lost_at: datetime) -> SyncRow | None:
-    """Begin an attempt; None if another worker did, or it is over."""
-    row = await tx.fetchrow(TAKE, id, claim, lost_at)
+    """Begin an attempt; return None if another worker did, or the sync is over."""
+    row = await tx.fetchrow(CLAIM, id, claim, lost_at)
     return SyncRow(**row) if row else None
 
 
 async def later(tx: Tx, id: UUID, claim: UUID, due_at: datetime, *, counts: bool) -> None:
-    """Try it again then; an attempt that asked nothing does not count."""
-    await tx.execute(LATER, id, claim, due_at, counts)
+    """Defer a sync until `due_at`; an attempt that made no request does not count."""
+    await tx.execute(DEFER, id, claim, due_at, counts)
 
 
 async def end(tx: Tx, id: UUID, claim: UUID, state: str) -> None:
-    """It is `done`, or `failed` for good."""
+    """End a sync as `done` or `failed`."""
     await tx.execute(END, id, claim, state)
 
 
 async def is_contact_owed(tx: Tx, connector: UUID, contact: UUID, within: timedelta) -> bool:
-    """Whether a connector is about to create a contact, and that since no longer than `within`."""
+    """Return whether a connector is about to create a contact, queued at most `within` ago."""
     return bool(await tx.fetchval(IS_CONTACT_OWED, contact, connector, within))
 
 
 async def give_up(tx: Tx, after: timedelta, limit: int) -> None:
-    """As the system: what could not be told for so long is not told any more."""
+    """End syncs that have been owed for longer than `after` as failed.  Runs as the system."""
     await tx.execute(GIVE_UP, after, limit)
 
 
 async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
-    """As the system: forget what was told so long ago."""
-    await tx.execute(FORGET, keep, limit)
+    """Purge syncs that ended longer than `keep` ago.  Runs as the system."""
+    await tx.execute(PURGE, keep, limit)
 
 
 async def call(tx: Tx, id: UUID) -> CallFacts | None:

@@ -1,7 +1,7 @@
-"""The database: pools of connections, one for each role, and two kinds of transaction.
+"""Connection pools, one for each database role, and transactions that belong to a tenant, a credential or the system.
 
-Every `Tx` belongs to an organization (`tenant`), a credential (`as_credential`), or the system (`system`); there is no
-other way to get one.  PostgreSQL's row level security is the second line of defence.
+A `Tx` comes from `Db.tenant`, `Db.as_credential` or `Db.system`, and from nowhere else.  PostgreSQL's row level security is
+the second line of defence.
 """
 
 import logging
@@ -27,55 +27,59 @@ else:
     Tx = asyncpg.pool.PoolConnectionProxy
     Pool = asyncpg.Pool
 
-#: Raised when the server is unavailable, shutting down or starting, or another one takes over: a retry will work later.
+#: Raised while the server is unavailable, starting, shutting down or failing over: a later retry can succeed.
 AWAY = (
     OSError,  # and TimeoutError
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # from a connection that broke between two of its steps
-    asyncpg.TargetServerAttributeNotMatched,  # none of its hosts is the primary at the moment
-    asyncpg.ReadOnlySQLTransactionError,  # it was the primary when we connected
+    # A connection broke in the middle of an operation.
+    asyncpg.InternalClientError,
+    # No host of the URL is the primary at the moment.
+    asyncpg.TargetServerAttributeNotMatched,
+    # The server was demoted after the connection was made.
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
-    asyncpg.InsufficientResourcesError,  # its disk or memory is full, or it has too many connections
+    # The server's disk or memory is full, or it has too many connections.
+    asyncpg.InsufficientResourcesError,
 )
-#: Raised when the URL is wrong: a retry will not help.
+#: Raised for a wrong URL or login: a retry will not help.
 REFUSED = (
     asyncpg.InvalidAuthorizationSpecificationError,  # and a wrong password
     asyncpg.InvalidCatalogNameError,
     asyncpg.ClientConfigurationError,
 )
-#: Raised when another transaction is in the way: a retry will work in a moment.
+#: Raised when another transaction is in the way: an immediate retry can succeed.
 BUSY = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.QueryCanceledError,
 )
-#: The sessions of each pool, where the login's own settings don't say it: see `storage.walls`.
+#: Role of each pool's sessions, set at connect unless the pooled login brings its own: see `storage.walls`.
 ROLES = ("hum_app", "hum_system")
 BEGIN_AS = "SELECT org_id, role, scopes, key_id, session_id, user_id, name, site_admin FROM hum.begin_as($1)"
 
 
 class Hints(Protocol):
-    """Carries notifications in PostgreSQL's place (`Db.carry_hints`)."""
+    """A carrier of notifications in place of PostgreSQL's NOTIFY (`Db.carry_hints`)."""
 
     def takes(self, channel: str) -> bool:
-        """Whether it carries those of this channel."""
+        """Return whether notifications of this channel go through this carrier."""
         ...
 
     async def send(self, channel: str, payload: str) -> None:
-        """Send one of a transaction that is committed, without waiting for anybody.  Raises nothing: it is only a hint."""
+        """Send a committed transaction's notification without waiting for a listener.  Raises nothing: it is only a hint."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the database is: `direct` reaches the server itself, for LISTEN, session locks and migrations.
+    """The database's URLs; `direct` reaches the server itself, for LISTEN, session locks and migrations.
 
-    `app` and `system`: for everything else, through a pooler that gives each transaction another of its connections.  Their logins
-    bring role and time limits with them.  Empty: `direct`, whose login takes the roles.
+    `app` and `system` are for everything else, through a pooler in transaction mode.  Their logins bring role and time limits
+    with them.  If empty, `direct` is used and its login sets the role.
     """
 
     direct: str
@@ -85,13 +89,13 @@ class Addresses:
 
 
 async def require(addresses: Addresses) -> None:
-    """End this process, with the reason, if the database can't be used."""
-    named = {
+    """Exit this process with the reason if the database can't be used."""
+    urls = {
         "HUM_DATABASE_URL": addresses.direct,
         "HUM_DATABASE_APP_URL": addresses.app,
         "HUM_DATABASE_SYSTEM_URL": addresses.system,
     }
-    for variable, url in named.items():
+    for variable, url in urls.items():
         if not url:
             continue
         try:
@@ -119,7 +123,10 @@ class Db:
         statement_seconds: float = 15.0,
         lock_seconds: float = 5.0,
     ) -> Self:
-        """Connect; the direct login is a member of hum_app and hum_system.  Each pool keeps `idle` connections."""
+        """Connect, with `idle` open connections in each pool.
+
+        The direct login must be a member of hum_app and hum_system.  Raises the errors of AWAY and REFUSED.
+        """
         addresses = Addresses(database) if isinstance(database, str) else database
         limits = {
             "statement_timeout": str(int(statement_seconds * 1000)),
@@ -139,14 +146,15 @@ class Db:
                 server_settings={"application_name": role} | ({} if pooled_url else {"role": role} | limits),
             )
 
-        async with AsyncExitStack() as made:
+        async with AsyncExitStack() as opened:
             pools = list[Pool]()
             for role, url in zip(ROLES, (addresses.app, addresses.system), strict=True):
                 pools.append(await pool(role, url))
-                made.callback(pools[-1].terminate)
-            if addresses.system:  # the queue listens, and a pooler's connections hear nothing
+                opened.callback(pools[-1].terminate)
+            # The queue listens, and NOTIFY does not reach a pooler's clients.
+            if addresses.system:
                 pools.append(await pool("hum_system", "", idle=0))
-            made.pop_all()
+            opened.pop_all()
         return cls(Server(addresses.direct, addresses.patience), pools[0], pools[1], pools[-1])
 
     async def close(self) -> None:
@@ -154,83 +162,83 @@ class Db:
             await pool.close()
 
     def carry_hints(self, hints: Hints) -> None:
-        """From now on, what transactions `notify` leaves through `hints`, as far as that takes it."""
+        """Send what later transactions `notify` through `hints`, for the channels that it takes."""
         self._hints = hints
 
     @property
     def queue_pool(self) -> Pool:
-        """For the job queue's own library, which works as the system and listens."""
+        """The pool of the job queue's library, which works as the system and listens."""
         return self._queue
 
     @asynccontextmanager
     async def tenant(self, org: UUID) -> AsyncIterator[Tx]:
-        """A transaction that can see and write one organization's rows, and no others."""
+        """Open a transaction that sees and writes the rows of one organization only."""
         async with self._app.acquire() as tx, self._within(tx, f"BEGIN; SET LOCAL hum.org_id = '{UUID(str(org))}'"):
             yield tx
 
     @asynccontextmanager
     async def as_credential(self, hash: bytes) -> AsyncIterator[tuple[Tx, Principal | None]]:
-        """A tenant's transaction for the principal whose credential has this SHA-256; with None it sees nothing."""
+        """Open a tenant's transaction for the credential with this SHA-256; without a principal it sees no rows."""
         async with self._app.acquire() as tx, self._within(tx, "BEGIN"):
             row = await tx.fetchrow(BEGIN_AS, hash)
             yield tx, _principal(row) if row else None
 
     @asynccontextmanager
     async def system(self) -> AsyncIterator[Tx]:
-        """A transaction across organizations: only for ingress, jobs, senders and migrations."""
+        """Open a transaction across organizations: only for ingress, jobs, senders and migrations."""
         async with self._system.acquire() as tx, self._within(tx, "BEGIN"):
             yield tx
 
     async def check(self) -> None:
-        """Return when the database answers.  Raises what AWAY and BUSY list."""
+        """Return when the database answers.  Raises the errors of AWAY and BUSY."""
         async with self.system() as tx:
             await tx.execute("SELECT 1")
 
     async def listen(self) -> "asyncpg.Connection[asyncpg.Record]":
-        """A connection of its own for LISTEN: it belongs to no pool and the caller closes it."""
+        """Open a connection for LISTEN outside the pools; the caller closes it."""
         return await self._direct.connect(server_settings={"role": "hum_system", "application_name": "hum_listen"})
 
     @asynccontextmanager
     async def _within(self, tx: Tx, begin: str) -> AsyncIterator[None]:
         await tx.execute(begin)
-        later = _LATER[id(tx)] = set()
+        pending = _PENDING[id(tx)] = set()
         try:
             yield
         except asyncpg.ReadOnlySQLTransactionError:
-            tx.terminate()  # this server is no longer the primary, and it may let its connections live
+            # The server was demoted, and may keep its connections open.
+            tx.terminate()
             raise
         except BaseException:
             if not tx.is_closed():
                 await tx.execute("ROLLBACK")
             raise
         finally:
-            del _LATER[id(tx)]
-        await self._commit(tx, later)
+            del _PENDING[id(tx)]
+        await self._commit(tx, pending)
 
-    async def _commit(self, tx: Tx, later: set[tuple[str, str]]) -> None:
+    async def _commit(self, tx: Tx, pending: set[tuple[str, str]]) -> None:
         hints = self._hints
-        carried = {each for each in later if hints.takes(each[0])} if hints else set()
-        await tx.execute(_commit(later - carried))
+        carried = {notification for notification in pending if hints.takes(notification[0])} if hints else set()
+        await tx.execute(_commit(pending - carried))
         for channel, payload in sorted(carried):
             assert hints is not None
             await hints.send(channel, payload)
 
 
 async def _nothing_to_reset(_: Any) -> None:
-    """Settings are LOCAL to their transaction, so there is nothing to reset and no round trip to pay."""
+    """Do nothing: settings are LOCAL to their transaction, so a connection needs no reset and no round trip for it."""
 
 
-#: What open transactions tell once they are committed: channels and payloads.
-_LATER: dict[int, set[tuple[str, str]]] = {}
+#: Notifications of open transactions, (channel, payload), sent after the commit.
+_PENDING: dict[int, set[tuple[str, str]]] = {}
 
 
-def _commit(later: Iterable[tuple[str, str]]) -> str:
-    """COMMIT, and the notifications after it, which PostgreSQL then sends in a transaction of their own.
+def _commit(notifications: Iterable[tuple[str, str]]) -> str:
+    """Return COMMIT followed by the notifications, which PostgreSQL then sends in a transaction of their own.
 
-    Where listeners have let PostgreSQL's queue of notifications fill up, nothing is added: an error now would speak of a transaction
-    that is committed.
+    Nothing is added while PostgreSQL's notification queue is nearly full: its error would report a committed transaction as failed.
     """
-    calls = [f"pg_notify({_quoted(channel)}, {_quoted(payload)})" for channel, payload in sorted(later)]
+    calls = [f"pg_notify({_quoted(channel)}, {_quoted(payload)})" for channel, payload in sorted(notifications)]
     return f"COMMIT; SELECT {', '.join(calls)} WHERE pg_notification_queue_usage() < 0.9" if calls else "COMMIT"
 
 
@@ -252,16 +260,16 @@ def _principal(row: asyncpg.Record) -> Principal:
 
 
 async def notify(tx: Tx, channel: str, payload: str) -> None:
-    """NOTIFY once this transaction is committed; the payload must be shorter than 8000 bytes.
+    """Schedule a NOTIFY for after the commit of this transaction; the payload must be shorter than 8000 bytes.
 
-    Transactions that notify before they commit do so one after another, for the whole database, each waiting for the disk and for the
-    standby; this one does not.  A server that dies in between has told nobody, so there must be a look besides.
+    PostgreSQL serializes the commits of transactions that notify, each waiting for disk and standby, so this one notifies after
+    its commit.  A server that dies in between loses the notification: listeners must also poll.
     """
-    _LATER[id(tx)].add((channel, payload))
+    _PENDING[id(tx)].add((channel, payload))
 
 
 class _OneLine(logging.Filter):
-    """While no primary answers, each pool tells of each attempt, and a traceback says nothing about it."""
+    """A log filter that replaces a pool's tracebacks with one line: while no primary answers, every attempt logs one."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(error := record.exc_info[1], AWAY):

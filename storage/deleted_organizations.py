@@ -1,4 +1,4 @@
-"""Organizations that are deleted, as the system: what is in the way, what ends at once, and then every row of theirs."""
+"""Deletion of organizations, as the system: obstacles, what ends at once, and then every row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from storage.db import Tx
 
-# Whatever begins meanwhile refers to the organization, and waits.
+# Any new row refers to the organization, and waits for this lock.
 LOCK = "SELECT name FROM organizations WHERE org_id = $1 FOR UPDATE"
 HINDRANCES = """
     SELECT (SELECT count(*) FROM calls WHERE org_id = $1 AND status IN ('ringing', 'in_progress'))
@@ -29,7 +29,7 @@ LOCK_OPEN = "SELECT true FROM deleted_organizations WHERE id = $1 AND ended_at I
 OPEN = "SELECT id FROM deleted_organizations WHERE ended_at IS NULL ORDER BY begun_at"
 ENDED = "SELECT id FROM deleted_organizations WHERE id = ANY($1) AND ended_at IS NOT NULL"
 COUNT = "UPDATE deleted_organizations SET rows = rows + $2 WHERE id = $1"
-# A file that comes late opens a deletion again, which then carries on until that is gone, too.
+# A file that arrives late reopens a deletion, which continues until that file is gone, too.
 REOPEN = "UPDATE deleted_organizations SET ended_at = NULL WHERE id = $1"
 OWE_FILES = """
     INSERT INTO erased_calls (org_id, call_id, called_at, paths) VALUES ($1, $2, now(), '{}')
@@ -37,7 +37,7 @@ OWE_FILES = """
 """
 END = "UPDATE deleted_organizations SET ended_at = now() WHERE id = $1"
 
-# Such a number answers nothing and sends nothing; its row goes after those that refer to it.
+# Such a number neither receives nor sends; its row is deleted after those that refer to it.
 STOP_NUMBERS = "UPDATE numbers SET status = 'gone', flow_id = NULL, sms_flow_id = NULL WHERE org_id = $1"
 END_KEYS = "DELETE FROM api_keys WHERE org_id = $1 RETURNING id"
 END_MEMBERSHIPS = "DELETE FROM memberships WHERE org_id = $1 RETURNING user_id"
@@ -51,7 +51,7 @@ FILES_LEFT = """
         OR EXISTS (SELECT FROM dropped_recordings WHERE org_id = $1 AND gone_at IS NULL)
         OR EXISTS (SELECT FROM erased_media WHERE org_id = $1)
 """
-#: A session is a person's, and belongs to an organization only while the person looks at it.
+#: A session is a person's; it belongs to an organization only while the person works in it.
 TABLES = """
     SELECT c.relname::text AS name,
            ARRAY(SELECT p.relname::text FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid
@@ -63,17 +63,17 @@ TABLES = """
      ORDER BY c.relname
 """
 DELETE_ROWS = "SELECT hum.delete_rows_of($1, $2::text::regclass, $3)"
-#: No more than with their organization, and by the owner alone.
+#: Deleted only with the organization, and by the owner role.
 AUDIT = ("audit_log", "audit_seals")
 DELETE_AUDIT = "SELECT hum.delete_audit_of($1, $2::text::regclass, $3)"
 DELETE_ORGANIZATION = "DELETE FROM organizations WHERE org_id = $1"
-#: What says which files have to go, and goes when they are gone.
+#: Tables that list the files to delete; they are deleted after the files.
 OWED = ("erased_calls", "dropped_recordings", "erased_media")
 
 
 @dataclass(frozen=True, slots=True)
 class HindrancesRow:
-    """What an organization still does, as counts."""
+    """An organization's activities that block its deletion, as counts."""
 
     calls: int
     texts: int
@@ -83,7 +83,7 @@ class HindrancesRow:
 
 @dataclass(frozen=True, slots=True)
 class DeletedRow:
-    """A deletion that is under way or done; `rows`: how many were deleted so far."""
+    """A deletion that is in progress or done; `rows`: how many were deleted so far."""
 
     name: str
     numbers: Sequence[str]
@@ -92,20 +92,20 @@ class DeletedRow:
 
 
 async def lock(tx: Tx, org: UUID) -> str | None:
-    """The organization's name; nothing of it begins before this transaction ends.  None if there is no such organization."""
+    """Lock an organization against new activities; return its name, or None if there is no such organization."""
     name: str | None = await tx.fetchval(LOCK, org)
     return name
 
 
 async def hindrances(tx: Tx, org: UUID, ended_subscriptions: Sequence[str]) -> HindrancesRow:
-    """Count what an organization still does; a subscription with one of these statuses is over."""
+    """Count the activities that block a deletion; a subscription with one of these statuses is over."""
     row = await tx.fetchrow(HINDRANCES, org, list(ended_subscriptions))
     assert row is not None, "counts have a row"
     return HindrancesRow(**row)
 
 
 async def begin(tx: Tx, org: UUID, actor: str) -> Sequence[UUID]:
-    """Begin a deletion: numbers, keys, memberships, invitations and queued jobs end.  Return the keys and people that were cut off."""
+    """Begin a deletion: end numbers, keys, memberships, invitations, queued jobs; return the keys and people cut off."""
     await tx.execute(BEGIN, org, actor)
     await tx.execute(STOP_NUMBERS, org)
     ended = [row[0] for row in await tx.fetch(END_KEYS, org)]
@@ -117,59 +117,59 @@ async def begin(tx: Tx, org: UUID, actor: str) -> Sequence[UUID]:
 
 
 async def get(tx: Tx, org: UUID) -> DeletedRow | None:
-    """A deletion that has begun, or None."""
+    """Return a deletion that has begun, or None."""
     row = await tx.fetchrow(GET, org)
     return DeletedRow(**row) if row else None
 
 
 async def lock_open(tx: Tx, org: UUID) -> bool:
-    """Lock a deletion; False if it is done."""
+    """Lock a deletion; return False if it is done."""
     return bool(await tx.fetchval(LOCK_OPEN, org))
 
 
 async def open_ones(tx: Tx) -> Sequence[UUID]:
-    """The organizations whose deletion has begun and is not done."""
+    """Return the organizations with an unfinished deletion."""
     return [row["id"] for row in await tx.fetch(OPEN)]
 
 
 async def ended(tx: Tx, orgs: Sequence[UUID]) -> Sequence[UUID]:
-    """Those of these organizations that were deleted, with nothing left to do."""
+    """Return those of these organizations that are deleted completely."""
     return [row["id"] for row in await tx.fetch(ENDED, list(orgs))]
 
 
 async def lock_calls(tx: Tx, limit: int) -> Sequence[UUID]:
-    """As the tenant: some calls, locked."""
+    """Lock and return some of the tenant's calls.  Runs as the tenant."""
     return [row["id"] for row in await tx.fetch(CALLS, limit)]
 
 
 async def tables(tx: Tx) -> Sequence[str]:
-    """Every table with organizations' rows, those that refer to others before these, and what says which files have to go last."""
+    """Return every table with organizations' rows: referring tables before the referred ones, and the lists of files last."""
     rows = await tx.fetch(TABLES)
     names = {row["name"] for row in rows}
-    # Those that are put last refer to nothing whose deletion would take them along before their files are gone.
+    # Safe, because no deletion from another table cascades to the lists of files.
     graph = TopologicalSorter({row["name"]: names.intersection(row["parents"]) for row in rows})
     ordered = [name for name in reversed(list(graph.static_order())) if name not in OWED]
     return [*ordered, *OWED]
 
 
-async def delete_rows(tx: Tx, org: UUID, table: str, most: int) -> int:
+async def delete_rows(tx: Tx, org: UUID, table: str, limit: int) -> int:
     """Delete some of an organization's rows of a table; return how many."""
-    deleted: int = await tx.fetchval(DELETE_AUDIT if table in AUDIT else DELETE_ROWS, org, table, most)
+    deleted: int = await tx.fetchval(DELETE_AUDIT if table in AUDIT else DELETE_ROWS, org, table, limit)
     return deleted
 
 
 async def count(tx: Tx, org: UUID, rows: int) -> None:
-    """Progress."""
+    """Count deleted rows."""
     await tx.execute(COUNT, org, rows)
 
 
 async def files_left(tx: Tx, org: UUID) -> bool:
-    """Whether files of the organization may still be there."""
+    """Return whether files of the organization may still exist."""
     return bool(await tx.fetchval(FILES_LEFT, org))
 
 
 async def files_back(tx: Tx, org: UUID, call: UUID) -> bool:
-    """A call of a deleted organization may have files again, which are to go; False if no such organization was deleted."""
+    """Schedule the deletion of a call's late files; return False if no such organization was deleted."""
     if await tx.execute(REOPEN, org) != "UPDATE 1":
         return False
     await tx.execute(OWE_FILES, org, call)

@@ -1,4 +1,4 @@
-"""Files of calls that go before their calls do, and which of a machine's files are not wanted any more."""
+"""Files of calls that are deleted before their calls, and the status of the files in a process's store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ DROP = """
      WHERE c.id = $1
     ON CONFLICT (call_id, path) DO NOTHING
 """
-# Those that could not be deleted go behind the others.
+# Files that could not be deleted go to the end of the queue.
 CLAIM = """
     UPDATE dropped_recordings SET tried_at = now()
      WHERE (call_id, path) IN (SELECT call_id, path FROM dropped_recordings
@@ -22,11 +22,11 @@ CLAIM = """
                                 LIMIT $1 FOR UPDATE SKIP LOCKED)
     RETURNING call_id, path
 """
-GONE = "UPDATE dropped_recordings SET gone_at = now() WHERE call_id = $1 AND path = $2"
+SET_GONE = "UPDATE dropped_recordings SET gone_at = now() WHERE call_id = $1 AND path = $2"
 WAIT_SECONDS = """
     SELECT coalesce(extract(epoch FROM now() - min(dropped_at)), 0)::float8 FROM dropped_recordings WHERE gone_at IS NULL
 """
-# Whether the owner of a file is there, was deleted, or nothing is known of it.
+# Whether the owner of a file exists, or the file or its owner was deleted; neither: the file is unknown.
 OF_CALLS = """
     SELECT f.n,
            EXISTS (SELECT FROM calls c WHERE c.id = f.id AND c.org_id = f.org_id) AS there,
@@ -56,40 +56,40 @@ class DroppedRow:
 
 @dataclass(frozen=True, slots=True)
 class KnownRow:
-    """What is known of a file."""
+    """A file's status: its owner exists, or it was deleted."""
 
     there: bool
     dropped: bool
 
 
 async def drop(tx: Tx, call: UUID, paths: Sequence[str]) -> None:
-    """These files of a call are to go."""
+    """Schedule the deletion of these files of a call."""
     await tx.execute(DROP, call, list(paths))
 
 
 async def claim(tx: Tx, limit: int) -> list[DroppedRow]:
-    """As the system: files that may still be in the store, first those that nobody has tried yet."""
+    """Claim files that may still be in the store, those without an attempt first.  Runs as the system."""
     return [DroppedRow(**row) for row in await tx.fetch(CLAIM, limit)]
 
 
 async def gone(tx: Tx, row: DroppedRow) -> None:
-    """As the system: a file is not in the store any more."""
-    await tx.execute(GONE, row.call_id, row.path)
+    """Record that a file is no longer in the store.  Runs as the system."""
+    await tx.execute(SET_GONE, row.call_id, row.path)
 
 
 async def wait_seconds(tx: Tx) -> float:
-    """As the system: for how long a file has waited that is to go; 0 when none does."""
+    """Return for how long the oldest file has waited for deletion; 0 if none waits.  Runs as the system."""
     seconds: float = await tx.fetchval(WAIT_SECONDS)
     return seconds
 
 
 async def known(tx: Tx, files: Sequence[tuple[str, Owner]]) -> dict[str, KnownRow]:
-    """As the system: what is known of each file, by its path without that of its peaks."""
-    found: dict[str, KnownRow] = {}
+    """Return each file's status, by its path.  Runs as the system."""
+    statuses: dict[str, KnownRow] = {}
     for kind, query in ((Kind.CALL, OF_CALLS), (Kind.MESSAGE, OF_MESSAGES)):
         of_kind = [(path, owner) for path, owner in files if owner.kind is kind]
         if of_kind:
             orgs, ids, paths = zip(*((owner.org_id, owner.id, path) for path, owner in of_kind), strict=True)
             rows = await tx.fetch(query, orgs, ids, paths)
-            found |= {path: KnownRow(row["there"], row["dropped"]) for path, row in zip(paths, rows, strict=True)}
-    return found
+            statuses |= {path: KnownRow(row["there"], row["dropped"]) for path, row in zip(paths, rows, strict=True)}
+    return statuses

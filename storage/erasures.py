@@ -1,7 +1,7 @@
-"""Deletion: calls with all that hangs on them, payloads of events, and what remains to be done about their files.
+"""Deletion of calls with all that belongs to them, of event payloads, and of their files afterwards.
 
-As the tenant.  What was counted of a call moves to the counts of deleted calls in the transaction that deletes it, so
-that the roll-ups stay as they are (`storage.analytics`).
+Runs as the tenant unless noted.  The transaction that deletes a call moves its counts to those of deleted calls, so that the
+roll-ups stay unchanged (`storage.analytics`).
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from storage.db import Tx
 
 OVER = "status NOT IN ('queued', 'ringing', 'in_progress')"
 
-#: Calls that we placed stay for a day, since they count for the limits of outbound calls; and as long as the carrier may still
-#: have an attempt.
+#: Outbound calls stay for a day, since they count for the limits of outbound calls, and as long as the carrier may still have an
+#: attempt.
 HELD_BACK = """(direction = 'outbound' AND (coalesce(ended_at, created_at) > now() - interval '1 day' OR EXISTS (
             SELECT FROM outbound_attempts a WHERE a.call_id = calls.id AND a.status IN ('dialling', 'under_way'))))"""
 
@@ -38,7 +38,7 @@ LIVE_WITH = f"""
                     WHERE org_id = hum.org_id() AND contact_e164 = $1 AND (NOT ({OVER}) OR {HELD_BACK}))
 """
 IS_HELD_BACK = f"SELECT {HELD_BACK} FROM calls WHERE id = $1"
-REMEMBER = """
+OWE_FILES = """
     INSERT INTO erased_calls (org_id, call_id, called_at, paths)
     SELECT c.org_id, c.id, c.created_at,
            array_remove(ARRAY[c.recording_path, v.audio_path] || ARRAY(
@@ -51,11 +51,12 @@ REMEMBER = """
 VOICEMAILS_OF = "SELECT id FROM voicemails WHERE call_id = ANY ($1)"
 EMPTY_EVENTS = "SELECT hum.empty_events($1)"
 EMPTY_OLD_EVENTS = "SELECT hum.empty_old_events($1, $2)"
-FORGET_REPORTS = "SELECT hum.forget_reports($1)"
-DELETE = "DELETE FROM calls WHERE id = ANY ($1)"  # tags, turns, notes, events, voicemails and the rest go with them
+DELETE_REPORTS = "SELECT hum.forget_reports($1)"
+# Tags, turns, notes, events, voicemails and the rest are deleted in cascade.
+DELETE = "DELETE FROM calls WHERE id = ANY ($1)"
 
 # --- their files
-# Those that could not be deleted go behind the others.
+# Files that could not be deleted go to the end of the queue.
 CLAIM_FILES = """
     UPDATE erased_calls SET tried_at = now()
      WHERE call_id IN (SELECT call_id FROM erased_calls
@@ -69,9 +70,9 @@ FILES_BACK = "UPDATE erased_calls SET files_gone_at = NULL WHERE call_id = $1"
 FILES_WAIT_SECONDS = """
     SELECT coalesce(extract(epoch FROM now() - min(erased_at)), 0)::float8 FROM erased_calls WHERE files_gone_at IS NULL
 """
-FORGET_CALLS = "DELETE FROM erased_calls WHERE erased_at < now() - $1::interval AND files_gone_at IS NOT NULL"
+PURGE_CALLS = "DELETE FROM erased_calls WHERE erased_at < now() - $1::interval AND files_gone_at IS NOT NULL"
 
-# --- deletions under way
+# --- deletions in progress
 COLUMNS = "id, org_id, kind, contact_id, phone_e164, calls, events, messages, created_at"
 BEGIN_RETENTION = """
     INSERT INTO erasures (id, org_id, kind) VALUES ($1, $2, 'retention')
@@ -85,9 +86,9 @@ LOCK_OPEN = f"SELECT {COLUMNS} FROM erasures WHERE id = $1 AND ended_at IS NULL 
 COUNT = "UPDATE erasures SET calls = calls + $2, events = events + $3, messages = messages + $4 WHERE id = $1"
 END = "UPDATE erasures SET ended_at = now(), phone_e164 = NULL WHERE id = $1"
 OPEN = "SELECT id, org_id FROM erasures WHERE ended_at IS NULL ORDER BY org_id, id"
-FORGET = "DELETE FROM erasures WHERE ended_at < now() - $1::interval"
-# Of each organization that keeps its calls and texts for a time: the oldest call and message that are over, and the oldest
-# event with a payload.
+PURGE = "DELETE FROM erasures WHERE ended_at < now() - $1::interval"
+# For each organization with a retention time: the oldest call and message that are over, and the oldest event with a
+# payload.
 OVERDUE = f"""
     SELECT o.org_id,
            extract(epoch FROM now() - make_interval(days => o.retention_days) - least(
@@ -121,7 +122,7 @@ CONTACT_AGAIN = """
 
 @dataclass(frozen=True, slots=True)
 class ErasureRow:
-    """A deletion that is under way; `phone_e164` is set for a contact's."""
+    """A deletion that is in progress; `phone_e164` is set for a contact's."""
 
     id: UUID
     org_id: UUID
@@ -136,7 +137,7 @@ class ErasureRow:
 
 @dataclass(frozen=True, slots=True)
 class FilesRow:
-    """A deleted call whose files may still be there; `paths` are those that are not named after it."""
+    """A deleted call with files that may still exist; `paths` are those that are not named after it."""
 
     org_id: UUID
     call_id: UUID
@@ -147,33 +148,33 @@ class FilesRow:
 
 
 async def old_calls(tx: Tx, before: datetime, limit: int) -> list[UUID]:
-    """The oldest calls from before a moment, locked; never a live one."""
+    """Lock and return the oldest calls from before a time; never a live one."""
     return [row["id"] for row in await tx.fetch(OLD_CALLS, before, limit)]
 
 
 async def calls_with(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[UUID]:
-    """Calls from or to a number up to a moment, locked; never a live one."""
+    """Lock and return calls from or to a number up to a time; never a live one."""
     return [row["id"] for row in await tx.fetch(CALLS_WITH, phone_e164, until, limit)]
 
 
 async def is_live_with(tx: Tx, phone_e164: str) -> bool:
-    """Tell whether there is a live call from or to a number."""
+    """Return whether there is a live call from or to a number, or one that must not be deleted yet."""
     return bool(await tx.fetchval(LIVE_WITH, phone_e164))
 
 
 async def erase(tx: Tx, calls: Sequence[UUID]) -> int:
-    """Delete calls that are locked, and empty their events; return how many events.  Their files are owed from then on."""
+    """Delete locked calls and the payloads of their events, and schedule the deletion of their files; return how many events."""
     voicemails = [row["id"] for row in await tx.fetch(VOICEMAILS_OF, calls)]
-    await tx.execute(REMEMBER, calls)
+    await tx.execute(OWE_FILES, calls)
     await analytics.keep_counts(tx, calls)
     emptied = await empty_events(tx, [*calls, *voicemails])
-    await tx.execute(FORGET_REPORTS, calls)
+    await tx.execute(DELETE_REPORTS, calls)
     await tx.execute(DELETE, calls)
     return emptied
 
 
 async def is_held_back(tx: Tx, id: UUID) -> bool:
-    """Whether a call must not be deleted yet, though it is over."""
+    """Return whether a call must not be deleted yet, though it is over."""
     return bool(await tx.fetchval(IS_HELD_BACK, id))
 
 
@@ -184,7 +185,7 @@ async def empty_events(tx: Tx, subjects: Sequence[UUID]) -> int:
 
 
 async def empty_old_events(tx: Tx, before: datetime, limit: int) -> int:
-    """Delete the payloads of the oldest events from before a moment; return of how many."""
+    """Delete the payloads of the oldest events from before a time; return of how many."""
     emptied: int = await tx.fetchval(EMPTY_OLD_EVENTS, before, limit)
     return emptied
 
@@ -193,86 +194,86 @@ async def empty_old_events(tx: Tx, before: datetime, limit: int) -> int:
 
 
 async def claim_files(tx: Tx, limit: int) -> list[FilesRow]:
-    """As the system: deleted calls whose files may still be there, first those that nobody has tried yet."""
+    """Claim deleted calls with files that may still exist, those without an attempt first.  Runs as the system."""
     return [FilesRow(**row) for row in await tx.fetch(CLAIM_FILES, limit)]
 
 
 async def files_gone(tx: Tx, call: UUID) -> None:
-    """As the system: a deleted call has no file any more."""
+    """Record that a deleted call has no files any more.  Runs as the system."""
     await tx.execute(FILES_GONE, call)
 
 
 async def files_back(tx: Tx, call: UUID) -> bool:
-    """As the system: a deleted call may have a file again; False if no such call was deleted lately."""
+    """Record that a deleted call may have a file again; return False if no such call was deleted lately.  Runs as the system."""
     return bool(await tx.execute(FILES_BACK, call) == "UPDATE 1")
 
 
 async def files_wait_seconds(tx: Tx) -> float:
-    """As the system: for how long the files of a deleted call have waited; 0 when none do."""
+    """Return for how long the oldest deleted call's files have waited; 0 if none wait.  Runs as the system."""
     seconds: float = await tx.fetchval(FILES_WAIT_SECONDS)
     return seconds
 
 
-# --- deletions under way ------------------------------------------------------------------------------------------
+# --- deletions in progress ----------------------------------------------------------------------------------------
 
 
 async def overdue(tx: Tx) -> list[tuple[UUID, float]]:
-    """As the system: organizations that have something older than they keep it, and by how many seconds."""
+    """Return organizations with data beyond their retention time, and by how many seconds.  Runs as the system."""
     rows = await tx.fetch(OVERDUE)
     return [(row["org_id"], row["seconds"]) for row in rows if row["seconds"] is not None and row["seconds"] > 0]
 
 
 async def begin_retention(tx: Tx, id: UUID, org: UUID) -> None:
-    """As the system: delete what the organization no longer keeps, unless that is under way."""
+    """Begin the deletion of an organization's expired data, unless one is in progress.  Runs as the system."""
     await tx.execute(BEGIN_RETENTION, id, org)
 
 
 async def begin_of_contact(tx: Tx, id: UUID, contact: UUID, phone_e164: str) -> ErasureRow:
-    """Delete all that there is of a contact up to now."""
+    """Begin the deletion of all data of a contact up to now."""
     row = await tx.fetchrow(BEGIN_OF_CONTACT, id, contact, phone_e164)
     assert row is not None
     return ErasureRow(**row)
 
 
 async def lock_open(tx: Tx, id: UUID) -> ErasureRow | None:
-    """A deletion, locked; None when it is done."""
+    """Lock a deletion; return None if it is done."""
     row = await tx.fetchrow(LOCK_OPEN, id)
     return ErasureRow(**row) if row else None
 
 
 async def count(tx: Tx, id: UUID, *, calls: int = 0, events: int = 0, messages: int = 0) -> None:
-    """Progress."""
+    """Count deleted calls, emptied events and deleted messages."""
     await tx.execute(COUNT, id, calls, events, messages)
 
 
 async def end(tx: Tx, id: UUID) -> None:
-    """A deletion is done; the number that it was for is forgotten, too."""
+    """End a deletion, and delete its contact's number."""
     await tx.execute(END, id)
 
 
 async def open_ones(tx: Tx) -> list[tuple[UUID, UUID]]:
-    """As the system: the deletions that are not done, each as organization and id."""
+    """Return the deletions that are not done, each as organization and id.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(OPEN)]
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """As the system: forget the deletions that were done so long ago, and the calls whose files went so long ago."""
-    await tx.execute(FORGET, keep)
-    await tx.execute(FORGET_CALLS, keep)
+    """Purge deletions that ended, and deleted calls without files, longer than `keep` ago.  Runs as the system."""
+    await tx.execute(PURGE, keep)
+    await tx.execute(PURGE_CALLS, keep)
 
 
 async def keep_days(tx: Tx) -> int | None:
-    """For how many days the organization keeps its calls; None: for ever."""
+    """Return for how many days the organization keeps its calls; None: for ever."""
     days: int | None = await tx.fetchval(KEEP_DAYS)
     return days
 
 
 async def unlink(tx: Tx) -> None:
-    """Whichever calls lose their contact in this transaction can't be found by a search any more: they are being deleted."""
+    """Remove calls that lose their contact in this transaction from the search: they are being deleted."""
     await tx.execute(UNLINK)
 
 
 async def contact_again(tx: Tx, phone_e164: str) -> UUID | None:
-    """Delete the contact that has this number though no call of it is left; its id."""
+    """Delete a contact that has this number again without a call or conversation; return its id, or None."""
     id: UUID | None = await tx.fetchval(CONTACT_AGAIN, phone_e164)
     return id

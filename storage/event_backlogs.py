@@ -1,7 +1,7 @@
-"""Readers' cursors for one organization: what is left of its events where the reader has gone on with everybody else's.
+"""Cursors of single organizations: a reader's backlog of an organization's events after the reader has moved on with all others.
 
-A row of `event_cursors` named after the reader and the organization.  Only who has the reader (`events.place`) touches it, and it
-is never ahead of the reader's own.
+A cursor is a row of `event_cursors` named after the reader and the organization.  Only the holder of the reader's lock
+(`events.place`) changes it, and it is never ahead of the reader's own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +13,9 @@ from storage import events
 from storage.db import Tx
 from storage.events import Event
 
-#: A transaction and an id.
+#: A transaction and an event id.
 Place = tuple[str, int]
-#: So many events of organizations with a backlog are passed over at once, at most.
+#: Events of organizations with a backlog that are skipped at once, at most.
 WINDOW = 20_000
 
 FIND = """
@@ -37,8 +37,8 @@ WINDOW_END = """
      LIMIT 1
 """
 _COLUMNS = "id, xid::text AS xid, org_id, type, subject_id, data, created_at, public_id"
-# $6: who has a backlog.
-OTHERS = f"""
+# $6: organizations with a backlog.
+WITHOUT_BACKLOG = f"""
     SELECT {_COLUMNS}
       FROM events
      WHERE (xid, id) > ($1::text::xid8, $2) AND (xid, id) <= ($3::text::xid8, $4) AND id >= $5 AND org_id <> ALL ($6::uuid[])
@@ -57,7 +57,7 @@ OF_ORGANIZATION = f"""
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The next events, how far one has read with them, and whether that is as far as one can."""
+    """The next events, the position after them, and whether that is the end."""
 
     events: Sequence[Event]
     end: Place
@@ -65,32 +65,32 @@ class Read:
 
 
 async def find(tx: Tx, reader: str) -> dict[UUID, Place]:
-    """Where each organization is that has a backlog with a reader."""
+    """Return the position of each organization that has a backlog with a reader."""
     return {row["org"]: (row["xid"], row["id"]) for row in await tx.fetch(FIND, reader)}
 
 
-async def keep(tx: Tx, reader: str, places: Mapping[UUID, Place], done: Sequence[UUID]) -> None:
-    """Note where organizations are; those that are `done` have no backlog any more."""
-    await tx.executemany(KEEP, [(f"{reader} {org}", *place) for org, place in places.items()])
-    await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in done])
+async def keep(tx: Tx, reader: str, positions: Mapping[UUID, Place], finished: Sequence[UUID]) -> None:
+    """Store organizations' positions; those in `finished` have no backlog any more."""
+    await tx.executemany(KEEP, [(f"{reader} {org}", *position) for org, position in positions.items()])
+    await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in finished])
 
 
 async def others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Read:
-    """The next events of everybody but those who are `behind`."""
+    """Return the next events of all organizations except those that are `behind`."""
     least = await tx.fetchval(events.UNREAD, at[0])
-    most = WINDOW if behind else limit
-    window = await tx.fetchrow(WINDOW_END, *at, least, most)
+    window_limit = WINDOW if behind else limit
+    window = await tx.fetchrow(WINDOW_END, *at, least, window_limit)
     end = (window["xid"], window["id"]) if window else at
-    rows = await tx.fetch(OTHERS, *at, *end, least, behind, limit) if window else []
+    rows = await tx.fetch(WITHOUT_BACKLOG, *at, *end, least, behind, limit) if window else []
     await tx.execute(events.PLAN_AS_EVER)
-    found = [events.of_row(row) for row in rows]
-    if len(found) == limit:
-        end = found[-1].xid, found[-1].id
-    return Read(found, end, is_all=len(found) < limit and (window is None or window["count"] < most))
+    rest = [events.of_row(row) for row in rows]
+    if len(rest) == limit:
+        end = rest[-1].xid, rest[-1].id
+    return Read(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < window_limit))
 
 
 async def of_organization(tx: Tx, org: UUID, at: Place, end: Place, limit: int) -> list[Event]:
-    """An organization's next events up to a place, but for those whose payload was deleted."""
+    """Return an organization's next events up to a position, without deleted payloads."""
     least = await tx.fetchval(events.UNREAD, at[0])
     rows = await tx.fetch(OF_ORGANIZATION, *at, *end, least, org, limit)
     await tx.execute(events.PLAN_AS_EVER)
@@ -98,12 +98,14 @@ async def of_organization(tx: Tx, org: UUID, at: Place, end: Place, limit: int) 
 
 
 async def lag_seconds(tx: Tx, reader: str) -> float:
-    """How old the oldest event is that a reader has not read for an organization with a backlog; 0 if none has one."""
+    """Return the age in seconds of the oldest unread event of organizations with a backlog; 0 if there is none."""
     behind = await find(tx, reader)
     if not behind or (row := await tx.fetchrow(events.CURSOR, reader)) is None:
         return 0.0
     end = row["xid"], row["id"]
     oldest = [
-        event.created_at for org, place in behind.items() for event in await of_organization(tx, org, place, end, 1)
+        event.created_at
+        for org, position in behind.items()
+        for event in await of_organization(tx, org, position, end, 1)
     ]
     return (now() - min(oldest)).total_seconds() if oldest else 0.0

@@ -1,6 +1,6 @@
-"""Months of events: each is a partition of `events`, made ahead, closed once it is over, archived and dropped when it is old.
+"""Months of events: each is a partition of `events`, created ahead, closed once it is over, archived and dropped when it is old.
 
-All of this is the system's.  Making and dropping lock `events` for a moment, and give up at once where somebody else has it.
+All functions run as the system.  Creating and dropping lock `events` for a moment, and fail at once if another process has a lock.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from uuid import UUID
 
 from storage.db import Tx
 
-#: The least lock_timeout that a server takes: 0 would be none.
+#: The smallest lock_timeout; 0 would disable it.
 LEAST_LOCK_MS = 1
 
 MAKE = "SELECT hum.make_event_months($1)"
 LIMIT_LOCKS = "SELECT set_config('lock_timeout', $1, true)"
-# Ids are of the server's clock when they are made; whoever made one in that month has its transaction by now.
+# Ids carry the server's clock at their creation; every transaction that created one in that month has its xid by now.
 CLOSE = """
     UPDATE event_months SET closed_xid = pg_snapshot_xmax(pg_current_snapshot())
      WHERE closed_xid IS NULL AND ends_at < clock_timestamp() - $1::interval
@@ -46,7 +46,7 @@ RUNS = """
     SELECT EXISTS (SELECT FROM event_runs r JOIN events e ON e.public_id = r.event_id
                     WHERE e.id >= hum.month_id($1) AND e.id < hum.month_id($1 + 1))
 """
-# $4: whether with their payloads.
+# $4: whether to include payloads.
 PART = """
     SELECT id, public_id, org_id, type, version, subject_id, created_at, CASE WHEN $4 THEN data END AS data
       FROM events
@@ -65,7 +65,7 @@ DROP = "SELECT hum.drop_event_month($1)"
 
 @dataclass(frozen=True, slots=True)
 class MonthRow:
-    """A month that is over, and how far it is archived; `month` counts from the year 0."""
+    """A month that is over, and its archiving progress; `month` counts from the year 0."""
 
     month: int
     #: `2026-11`.
@@ -90,50 +90,50 @@ class ArchivedRow:
 
 
 async def make(tx: Tx, ahead: int, lock_seconds: float) -> int:
-    """Make this month and those ahead; return how many events had no month, and have one now."""
+    """Create this month and those ahead; return how many events had no month before."""
     await _limit_locks(tx, lock_seconds)
     unplaced: int = await tx.fetchval(MAKE, ahead)
     return unplaced
 
 
 async def close(tx: Tx, wait: timedelta) -> None:
-    """Close the months that ended so long ago: no event comes into them any more."""
+    """Close the months that ended longer than `wait` ago: they get no more events."""
     await tx.execute(CLOSE, wait)
 
 
 async def oldest(tx: Tx, months: int) -> MonthRow | None:
-    """The oldest month, if it ended so many months ago."""
+    """Return the oldest month, if it ended so many months ago."""
     row = await tx.fetchrow(OLDEST, months)
     return MonthRow(**row) if row else None
 
 
 async def overdue_seconds(tx: Tx, months: int) -> float:
-    """For how long the oldest month has been older than so many months; negative: it is younger."""
+    """Return for how long the oldest month has been older than `months`; negative if it is younger."""
     seconds: float = await tx.fetchval(OVERDUE, months)
     return seconds
 
 
 async def needed_by(tx: Tx, month: int) -> list[str]:
-    """Who still needs a month's events: readers by their names, `deliveries of webhooks`, `runs of agents`."""
-    found = [f"the reader {row['reader']}" for row in await tx.fetch(READERS, month)]
-    found += ["deliveries of webhooks"] if await tx.fetchval(DELIVERIES, month) else []
-    return found + (["runs of agents"] if await tx.fetchval(RUNS, month) else [])
+    """Return what still needs a month's events: readers by name, `deliveries of webhooks`, `runs of agents`."""
+    needs = [f"the reader {row['reader']}" for row in await tx.fetch(READERS, month)]
+    needs += ["deliveries of webhooks"] if await tx.fetchval(DELIVERIES, month) else []
+    return needs + (["runs of agents"] if await tx.fetchval(RUNS, month) else [])
 
 
 async def part(tx: Tx, row: MonthRow, limit: int, *, with_payloads: bool) -> list[ArchivedRow]:
-    """The next events of a month that are to be archived."""
-    found: list[Any] = await tx.fetch(PART, row.month, row.archived_id, limit, with_payloads)
-    return [ArchivedRow(**each) for each in found]
+    """Return the next events of a month to archive."""
+    events: list[Any] = await tx.fetch(PART, row.month, row.archived_id, limit, with_payloads)
+    return [ArchivedRow(**event) for event in events]
 
 
 async def archived(tx: Tx, row: MonthRow, last: int, files: int, *, whole: bool) -> bool:
-    """Note how far a month is archived; False if another process was faster."""
+    """Record a month's archiving progress; return False if another process was faster."""
     status = await tx.execute(ARCHIVED, row.month, row.archive_files, last, files, whole)
     return bool(status == "UPDATE 1")
 
 
 async def drop(tx: Tx, month: int, lock_seconds: float) -> bool:
-    """Drop a month that is closed, with what was set aside of it; False if a delivery needs it after all."""
+    """Drop a closed month, with its events in quarantine; return False if a delivery still needs it."""
     await _limit_locks(tx, lock_seconds)
     await tx.execute(LOCK)
     if await tx.fetchval(DELIVERIES, month):

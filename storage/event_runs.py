@@ -1,4 +1,4 @@
-"""Runs of agents that events start: which flows wait for which events, and what each run did."""
+"""Runs of agents that events start: which flows listen for which events, and the result of each run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from uuid import UUID
 from hum.errors import NotFound
 from storage.db import Tx
 
-# As the system, of all organizations that a batch of events has.
+# Of all organizations in a batch of events.  Runs as the system.
 LISTENING = """
     SELECT id, org_id, trigger_events FROM flows
      WHERE org_id = ANY ($1::uuid[]) AND trigger_events IS NOT NULL AND deleted_at IS NULL
@@ -31,14 +31,14 @@ CREATE = """
     ON CONFLICT (flow_id, event_id) DO NOTHING
     RETURNING id, org_id, status
 """
-# Only a run that waits is taken up: one job that comes twice runs it once.
+# Only a waiting run is claimed: a job that is delivered twice runs it once.
 CLAIM = """
     UPDATE event_runs SET status = 'running', attempts = attempts + 1, touched_at = clock_timestamp()
      WHERE id = $1 AND status = 'waiting'
     RETURNING id, org_id, flow_id, event_id, event_type, depth, attempts, resumed_at
 """
 WAIT = "UPDATE event_runs SET status = 'waiting' WHERE id = $1 AND status = 'running' AND attempts = $2"
-LEFT = """
+RESTART_STALE = """
     UPDATE event_runs SET status = 'waiting', touched_at = clock_timestamp()
      WHERE id IN (SELECT id FROM event_runs WHERE status = 'running' AND touched_at < $1
                    ORDER BY touched_at LIMIT $2 FOR UPDATE SKIP LOCKED)
@@ -56,8 +56,8 @@ RESUME = """
      WHERE id = $1 AND status = 'waiting_for_approval'
     RETURNING org_id
 """
-HOLD = "SELECT attempts, resumed_at FROM event_runs WHERE id = $1 AND status = 'running' FOR NO KEY UPDATE"
-# What HUM's own tools do for an event happens when the run ends; what others did, has happened.
+LOCK_ATTEMPT = "SELECT attempts, resumed_at FROM event_runs WHERE id = $1 AND status = 'running' FOR NO KEY UPDATE"
+# HUM's own tools act for an event when its run ends; other tools have acted already.
 MATERIAL = """
     SELECT o.name AS organization, o.time_zone, f.id AS flow_id, f.version AS flow_version, v.definition,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
@@ -69,7 +69,7 @@ MATERIAL = """
       LEFT JOIN events e ON e.public_id = r.event_id
      WHERE r.id = $1
 """
-ASKED = "UPDATE event_runs SET flow_version = $2, model = $3 WHERE id = $1"
+SET_MODEL = "UPDATE event_runs SET flow_version = $2, model = $3 WHERE id = $1"
 SET_OUTCOME = "UPDATE event_runs SET outcome = $2 WHERE id = $1"
 FINISH = """
     UPDATE event_runs
@@ -93,7 +93,7 @@ PAGE = f"""
 """
 GET = f"SELECT {COLUMNS} FROM event_runs WHERE id = $2 AND flow_id = $1"
 OF_EVENTS = "SELECT event_id, id, flow_id FROM event_runs WHERE event_id = ANY ($1::uuid[]) ORDER BY id"
-FORGET = """
+PURGE = """
     DELETE FROM event_runs
      WHERE id IN (SELECT id FROM event_runs WHERE created_at < now() - $1::interval AND finished_at IS NOT NULL
                    ORDER BY created_at LIMIT $2)
@@ -121,7 +121,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """`reason`: why it is skipped; None: it waits for a worker."""
+    """A run to store; `reason`: why it is skipped, or None if it waits for a worker."""
 
     id: UUID
     org_id: UUID
@@ -135,9 +135,9 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run that somebody works on; `attempts` and `resumed_at` tell it from a later attempt at the same.
+    """An attempt at a run; `attempts` and `resumed_at` tell it from a later attempt.
 
-    `resumed_at`: when it went on, since what it had asked for was decided; None: it did not.
+    `resumed_at`: when the run was resumed after its approval was decided; None: it was not.
     """
 
     id: UUID
@@ -152,24 +152,24 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class MaterialRow:
-    """What a run is made from.  `definition` None: no event starts the flow any more; `data`: the event's payload was deleted."""
+    """A run's inputs.  `definition` is None once no event starts the flow; `data` is None once the event's payload was deleted."""
 
     organization: str
     time_zone: str
     flow_id: UUID | None
     flow_version: int | None
-    #: JSON, all of them.
+    #: JSON; so are the next two columns.
     definition: str | None
     business_hours_json: str | None
     data: str | None
     event_at: datetime | None
-    #: What its agent has written before it went on.
+    #: What the agent wrote before the run was resumed.
     result: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a run ended."""
+    """The end of a run."""
 
     status: str
     reason: str | None = None
@@ -203,7 +203,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which runs are listed; None: whatever it is."""
+    """The filters of a list of runs; None matches all."""
 
     status: str | None = None
     event_type: str | None = None
@@ -214,81 +214,81 @@ class Wanted:
 
 
 async def listening(tx: Tx, organizations: Sequence[UUID]) -> list[Listener]:
-    """The flows of these organizations that events start."""
+    """Return the flows of these organizations that events start."""
     return [Listener(**row) for row in await tx.fetch(LISTENING, organizations)]
 
 
 async def causes(tx: Tx, runs: Sequence[UUID]) -> dict[UUID, Cause]:
-    """Those of these runs that events started."""
+    """Return those of these runs that events started."""
     return {row["id"]: Cause(**row) for row in await tx.fetch(CAUSES, runs)}
 
 
 async def counts(tx: Tx, flows: Sequence[UUID], since: datetime) -> dict[UUID, tuple[int, int]]:
-    """How many runs of each flow were made since then, and how many were skipped."""
+    """Return how many runs of each flow were created, and how many skipped, since then."""
     rows = await tx.fetch(COUNTS, flows, since)
     return {row["flow_id"]: (row["made"], row["skipped"]) for row in rows}
 
 
 async def create(tx: Tx, runs: Sequence[NewRun]) -> list[tuple[UUID, UUID]]:
-    """Write runs, each flow's of one event once; return those (id, organization) that wait for a worker."""
+    """Store runs, one for each flow and event; return the new ones (id, organization) that wait for a worker."""
     columns = ([getattr(run, name) for run in runs] for name in NewRun.__slots__)
-    made = await tx.fetch(CREATE, *columns)
-    return [(row["id"], row["org_id"]) for row in made if row["status"] == "waiting"]
+    created = await tx.fetch(CREATE, *columns)
+    return [(row["id"], row["org_id"]) for row in created if row["status"] == "waiting"]
 
 
-async def left(tx: Tx, before: datetime, most: int) -> list[tuple[UUID, UUID]]:
-    """The runs (id, organization) whose workers have died; they wait again."""
-    return [(row["id"], row["org_id"]) for row in await tx.fetch(LEFT, before, most)]
+async def left(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Return the runs (id, organization) of dead workers, and let them wait for a worker again."""
+    return [(row["id"], row["org_id"]) for row in await tx.fetch(RESTART_STALE, before, limit)]
 
 
-async def forget(tx: Tx, keep: timedelta, most: int) -> None:
-    """Delete what is too old."""
-    await tx.execute(FORGET, keep, most)
+async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
+    """Purge finished runs older than `keep`."""
+    await tx.execute(PURGE, keep, limit)
 
 
 # --- as the tenant ------------------------------------------------------------------------------------------------
 
 
 async def claim(tx: Tx, id: UUID) -> Claim | None:
-    """Begin an attempt at a run; None if it is over, or somebody works on it."""
+    """Begin an attempt at a run; return None if it is over, or another worker has it."""
     row = await tx.fetchrow(CLAIM, id)
     return Claim(**row) if row else None
 
 
 async def wait(tx: Tx, claim: Claim) -> None:
-    """Let a later attempt begin."""
+    """End an attempt so that a later one can begin."""
     await tx.execute(WAIT, claim.id, claim.attempts)
 
 
 async def hold(tx: Tx, claim: Claim) -> bool:
-    """Lock a run; False if it is over or gone, or a later attempt has it."""
-    row = await tx.fetchrow(HOLD, claim.id)
+    """Lock a run; return False if it is over or gone, or a later attempt has it."""
+    row = await tx.fetchrow(LOCK_ATTEMPT, claim.id)
     return row is not None and (row["attempts"], row["resumed_at"]) == (claim.attempts, claim.resumed_at)
 
 
 async def material(tx: Tx, run: UUID) -> MaterialRow:
     row = await tx.fetchrow(MATERIAL, run)
-    assert row is not None, "it was claimed in this transaction"
+    assert row is not None, "the run was claimed in this transaction"
     return MaterialRow(**row)
 
 
 async def asked(tx: Tx, run: UUID, version: int, model: str) -> None:
-    """Note, before it happens, that the model is asked."""
-    await tx.execute(ASKED, run, version, model)
+    """Record the flow version and model, before the model is called."""
+    await tx.execute(SET_MODEL, run, version, model)
 
 
 async def lock(tx: Tx, run: UUID) -> None:
-    """Whatever else concerns this run waits until the transaction ends."""
+    """Lock a run until the transaction ends."""
     await tx.execute(LOCK, run)
 
 
 async def await_approval(tx: Tx, run: UUID, end: Finish) -> None:
-    """Let a run wait for what it has asked for; what its agent wrote so far is kept."""
+    """Let a run wait for approval; keep what its agent has written so far."""
     await tx.execute(AWAIT, run, end.result, end.input_tokens, end.output_tokens)
 
 
 async def resume(tx: Tx, run: UUID) -> bool:
-    """Let a run that waits for approval wait for a worker; False if it does not."""
+    """Let a run that waits for approval wait for a worker; return False if it was not waiting."""
     return bool(await tx.fetchval(RESUME, run))
 
 
@@ -297,25 +297,25 @@ async def set_outcome(tx: Tx, run: UUID, outcome_json: str) -> None:
 
 
 async def finish(tx: Tx, run: UUID, end: Finish) -> str | None:
-    """End a run; its outcome as JSON, if its agent has reported one."""
-    found: str | None = await tx.fetchval(FINISH, run, *(getattr(end, name) for name in Finish.__slots__))
-    return found
+    """End a run; return its outcome as JSON, if its agent has reported one."""
+    outcome: str | None = await tx.fetchval(FINISH, run, *(getattr(end, name) for name in Finish.__slots__))
+    return outcome
 
 
 async def require_flow(tx: Tx, flow: UUID) -> None:
-    """Raises NotFound."""
+    """Raise NotFound if there is no such flow."""
     if await tx.fetchrow(FLOW, flow) is None:
         raise NotFound("There is no such flow.")
 
 
-async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, wanted: Wanted) -> list[RunRow]:
-    """Newest first, below `before`."""
-    found = await tx.fetch(PAGE, flow, before, limit, *(getattr(wanted, name) for name in Wanted.__slots__))
-    return [RunRow(**row) for row in found]
+async def page(tx: Tx, flow: UUID, before: UUID | None, limit: int, filters: Wanted) -> list[RunRow]:
+    """Return runs newest first, below `before`."""
+    rows = await tx.fetch(PAGE, flow, before, limit, *(getattr(filters, name) for name in Wanted.__slots__))
+    return [RunRow(**row) for row in rows]
 
 
 async def get(tx: Tx, flow: UUID, id: UUID) -> RunRow:
-    """Raises NotFound."""
+    """Return a run.  Raises NotFound."""
     row = await tx.fetchrow(GET, flow, id)
     if row is None:
         raise NotFound("There is no such run.")
@@ -323,8 +323,8 @@ async def get(tx: Tx, flow: UUID, id: UUID) -> RunRow:
 
 
 async def of_events(tx: Tx, events: Sequence[UUID]) -> dict[UUID, list[tuple[UUID, UUID]]]:
-    """The runs (id, flow) that each of these events has started."""
-    found: dict[UUID, list[Any]] = {}
+    """Return the runs (id, flow) that each of these events has started."""
+    runs: dict[UUID, list[Any]] = {}
     for row in await tx.fetch(OF_EVENTS, events):
-        found.setdefault(row["event_id"], []).append((row["id"], row["flow_id"]))
-    return found
+        runs.setdefault(row["event_id"], []).append((row["id"], row["flow_id"]))
+    return runs

@@ -17,16 +17,16 @@ from google.protobuf.message import Message
 from hum import eventtypes, ids, jsonwire
 from storage.db import AWAY, BUSY, Tx
 
-#: An id is its month, counted from the year 0, before so many bits of a sequence.
+#: An event's id is its month, counted from the year 0, shifted by this many bits, plus a sequence.
 MONTH_BITS = 48
-#: Errors that are not the events' fault: a retry will work later.
+#: Errors that are not the event's fault: a later retry can succeed.
 LATER = (*AWAY, *BUSY)
 
 
 class Start(Enum):
-    """Where a new reader starts."""
+    """The position at which a new reader starts."""
 
-    #: At the current horizon; it may also see what transactions that are running at this moment wrote before.
+    #: At the current horizon; also sees earlier writes of transactions that are still running.
     NOW = auto()
     BEGINNING = auto()
 
@@ -39,7 +39,7 @@ APPEND_ALL = """
     INSERT INTO events (public_id, org_id, type, version, subject_id, data)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::uuid[], $6::json[])
 """
-# $8: whether it may be brought again.  What there was before `event_ids` is in the first partition.
+# $8: whether the event is idempotent.  Ids below month 1 belong to events from before `event_ids`.
 APPEND_ONCE = """
     WITH brought AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::uuid[], $6::json[], $7::timestamptz[], $8::bool[])
@@ -56,21 +56,21 @@ APPEND_ONCE = """
       FROM brought
      WHERE NOT once OR public_id IN (SELECT public_id FROM noted)
 """
-FORGET_IDS = """
+PURGE_IDS = """
     DELETE FROM event_ids
      WHERE (org_id, public_id) IN (SELECT org_id, public_id FROM event_ids WHERE noted_at < now() - $1::interval
                                     ORDER BY noted_at LIMIT $2)
 """
 PLACE_OF = "SELECT xid::text AS xid, id FROM events WHERE public_id = $1"
-# Most ids are of the time of their event, so they say in which month it is.
+# Most ids carry the time of their event, and so its month.
 PLACE_OF_IN = f"{PLACE_OF} AND id >= $2 AND id < $3"
-# What is not read yet by who has read to a transaction is from this id on: months in which all is before it are not looked into.  A query
-# of its own, so that it is a parameter of the next, which is planned once for a connection: a plan over all months is dearer than its run.
+# The first id that may be unread after a transaction; whole months before it are not scanned.  It is a query of its own, so that
+# the next one takes it as a parameter and is planned once for each connection: planning over all months costs more than running.
 UNREAD = """
     SELECT hum.unread_id($1::text::xid8) AS id, set_config('plan_cache_mode', 'force_generic_plan', true)
 """
 PLAN_AS_EVER = "SELECT set_config('plan_cache_mode', 'auto', true)"
-# The newest month that is closed: whatever has this transaction or a later one is from the id on.
+# The newest closed month: rows of its closing transaction or a later one have ids from this one on.
 LATELY = """
     SELECT hum.month_id(month + 1) AS id, closed_xid::text AS xid, set_config('plan_cache_mode', 'force_generic_plan', true)
       FROM event_months
@@ -78,7 +78,7 @@ LATELY = """
      ORDER BY month DESC
      LIMIT 1
 """
-# $1 and $2: the position of the last event that was seen; $3: types; $4: beginnings of types.
+# $1 and $2: the position of the last event seen; $3: types; $4: prefixes of types.
 
 
 def _page(beyond: Literal["<", ">"], order: Literal["ASC", "DESC"], within: str = "") -> str:
@@ -98,13 +98,13 @@ PAGE_NEWEST_FIRST = _page("<", "DESC")
 PAGE_LATELY = _page("<", "DESC", "AND id >= $6 AND xid >= $7::text::xid8")
 #: Beyond every position: the largest transaction (xid8) and the largest id (bigint).
 END = (str(2**64 - 1), 2**63 - 1)
-# Where a new reader starts: after all that is below the horizon now, or before everything.
+# A new reader starts after all that is below the horizon now, or before everything.
 OPEN_NOW = """
     INSERT INTO event_cursors (reader, xid, id)
     VALUES ($1, pg_snapshot_xmin(pg_current_snapshot()), 0)
 """
 OPEN_AT_BEGINNING = "INSERT INTO event_cursors (reader, xid, id) VALUES ($1, '0', 0)"
-# Held to the end of the transaction, also while the reader's first row is not committed yet.
+# Advisory locks, because a new reader's row is not committed yet.
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('event reader ' || $1, 0))"
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('event reader ' || $1, 0))"
 CURSOR = "SELECT xid::text AS xid, id FROM event_cursors WHERE reader = $1"
@@ -165,7 +165,7 @@ async def append(
 ) -> None:
     """Append an event, a message of proto/hum/v1/events.proto.  It becomes visible when the transaction commits.
 
-    `id`: of news that may be brought again; the second time nothing is appended.  `name`: of a type whose own name ends in `*`.
+    `id` makes the append idempotent: a second event with it is ignored.  `name`: the event's type, for types that end in `*`.
     """
     if id is None:
         await tx.execute(APPEND, *_values(org, subject, event, at, id, name))
@@ -175,7 +175,7 @@ async def append(
 
 @dataclass(frozen=True, slots=True)
 class New:
-    """An event that is appended with others; `id` as in `append`."""
+    """An event to append with others; `id` as in `append`."""
 
     org: UUID
     subject: UUID
@@ -183,12 +183,12 @@ class New:
     id: UUID | None = None
 
 
-async def append_all(tx: Tx, appended: Sequence[New]) -> None:
-    """As `append`, several at once."""
+async def append_all(tx: Tx, new_events: Sequence[New]) -> None:
+    """Append several events, as `append` does."""
     first: dict[UUID, tuple[object, ...]] = {}
-    for each in appended:
-        values = _values(each.org, each.subject, each.event, None, each.id)
-        first.setdefault(values[0], (*values, each.id is not None))
+    for new in new_events:
+        values = _values(new.org, new.subject, new.event, None, new.id)
+        first.setdefault(values[0], (*values, new.id is not None))
     if any(row[-1] for row in first.values()):
         await tx.execute(APPEND_ONCE, *(list(column) for column in zip(*first.values(), strict=True)))
     elif first:
@@ -198,7 +198,7 @@ async def append_all(tx: Tx, appended: Sequence[New]) -> None:
 def _values(
     org: UUID, subject: UUID, event: Message, at: datetime | None, id: UUID | None, name: str | None = None
 ) -> tuple[UUID, *tuple[object, ...]]:
-    """In the order of `APPEND`."""
+    """Return the values in the order of `APPEND`."""
     type = eventtypes.of_message(event.DESCRIPTOR)
     name = name or type.name
     assert eventtypes.family(name) == type.name and not name.endswith("*"), f"{name} is no name of a {type.name}"
@@ -206,7 +206,7 @@ def _values(
 
 
 async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
-    """The position of an event of the tenant; None when there is no such event."""
+    """Return the position of an event of the tenant, or None if there is no such event."""
     row = None
     if (at := ids.made_at(public_id)) is not None:
         month = at.year * 12 + at.month - 1
@@ -216,38 +216,39 @@ async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
 
 
 async def forget_ids(tx: Tx, keep: timedelta, limit: int) -> int:
-    """As the system: forget news that were brought so long ago; brought again, they would be new."""
-    return int((await tx.execute(FORGET_IDS, keep, limit)).split()[-1])
+    """Purge idempotency ids older than `keep`: a later event with such an id counts as new.  Runs as the system."""
+    return int((await tx.execute(PURGE_IDS, keep, limit)).split()[-1])
 
 
 async def page(
     tx: Tx, after: tuple[str, int], types: Sequence[str], limit: int, *, newest_first: bool = False
 ) -> list[EventRow]:
-    """The tenant's events of these types after a position, in the order of commits, as far as that order is final; without
-    those whose payload was deleted.  A type that ends in `*` stands for all that begin so.  `newest_first`: those before it.
+    """Return the tenant's events of these types after a position (`newest_first`: before it), in commit order below the horizon.
+
+    Events without payload are left out.  A type that ends in `*` matches every type with this prefix.
     """
-    beginnings = [each.removesuffix("*") for each in types if each.endswith("*")]
+    prefixes = [type.removesuffix("*") for type in types if type.endswith("*")]
     if newest_first:
-        rows = await _newest(tx, after, (types, beginnings, limit))
+        rows = await _newest(tx, after, (types, prefixes, limit))
     else:
-        rows = await tx.fetch(PAGE, *after, types, beginnings, limit, await tx.fetchval(UNREAD, after[0]))
+        rows = await tx.fetch(PAGE, *after, types, prefixes, limit, await tx.fetchval(UNREAD, after[0]))
     await tx.execute(PLAN_AS_EVER)
     return [EventRow(**row) for row in rows]
 
 
-async def _newest(tx: Tx, before: tuple[str, int], wanted: tuple[Sequence[str], Sequence[str], int]) -> Sequence[Any]:
-    """From the months that are not closed, if these have enough; else from all."""
+async def _newest(tx: Tx, before: tuple[str, int], filters: tuple[Sequence[str], Sequence[str], int]) -> Sequence[Any]:
+    """Return rows of the open months, if these have enough; else of all months."""
     if lately := await tx.fetchrow(LATELY):
-        rows = await tx.fetch(PAGE_LATELY, *before, *wanted, lately["id"], lately["xid"])
-        if len(rows) == wanted[-1]:
+        rows = await tx.fetch(PAGE_LATELY, *before, *filters, lately["id"], lately["xid"])
+        if len(rows) == filters[-1]:
             return rows
-    return await tx.fetch(PAGE_NEWEST_FIRST, *before, *wanted)
+    return await tx.fetch(PAGE_NEWEST_FIRST, *before, *filters)
 
 
 async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
-    """A reader's position: transaction and id.  No other process reads for it before this transaction ends.
+    """Lock a reader until the transaction ends; return its position as (xid, id), or None while another process has the lock.
 
-    None while another process reads for it.  A new reader starts at `start`.
+    A new reader starts at `start`.
     """
     if not await tx.fetchval(TRY_LOCK, reader):
         return None
@@ -255,24 +256,24 @@ async def place(tx: Tx, reader: str, start: Start) -> tuple[str, int] | None:
     if cursor is None:
         await tx.execute(OPEN_NOW if start is Start.NOW else OPEN_AT_BEGINNING, reader)
         cursor = await tx.fetchrow(CURSOR, reader)
-        assert cursor is not None, "it was opened in this transaction"
+        assert cursor is not None, "the cursor was opened in this transaction"
     return cursor["xid"], cursor["id"]
 
 
 async def hold(tx: Tx, reader: str) -> None:
-    """Let no process read for a reader before this transaction ends; wait for one that does."""
+    """Lock a reader until the transaction ends; wait for a process that has the lock."""
     await tx.execute(LOCK, reader)
 
 
 async def move(tx: Tx, reader: str, xid: str, id: int) -> None:
-    """The reader has done everything up to here, when this transaction commits."""
+    """Advance the reader to this position, in this transaction."""
     await tx.execute(MOVE, reader, xid, id)
 
 
 async def read_behind_horizon(tx: Tx, reader: str, start: Start, limit: int = 500) -> list[Event]:
-    """The next events for a reader, each exactly once; they are done when the transaction commits.
+    """Return the next events for a reader, each exactly once; the position advances when the transaction commits.
 
-    The reader is locked, so one of several processes works for a reader at a time; the others get nothing.
+    The reader is locked, so one process at a time works for it; the others get nothing.
     """
     at = await place(tx, reader, start)
     if at is None:
@@ -285,18 +286,18 @@ async def read_behind_horizon(tx: Tx, reader: str, start: Start, limit: int = 50
 
 
 def of_row(row: Any) -> Event:
-    """From the columns that `Event` has."""
+    """Return the event from a row with the columns of `Event`."""
     return Event(**{**row, "data": json.loads(row["data"]) if row["data"] else None})
 
 
 async def find(tx: Tx, id: int) -> Event | None:
-    """As the system: an event by its number; None if it is not kept any more."""
+    """Return an event by its number, or None if it is no longer kept.  Runs as the system."""
     row = await tx.fetchrow(FIND, id)
     return of_row(row) if row else None
 
 
 async def lag_seconds(tx: Tx, reader: str) -> float:
-    """How old the oldest event is that a reader has not read; 0 when it has read all, or never began."""
+    """Return the age in seconds of a reader's oldest unread event; 0 if it has read all, or never started."""
     at = await tx.fetchrow(CURSOR, reader)
     if at is None:
         return 0.0

@@ -1,6 +1,6 @@
-"""`python -m storage.facts`: what `hum doctor` wants to know of HUM_DATABASE_URL, as one JSON object.
+"""`python -m storage.facts`: facts about the database of HUM_DATABASE_URL for `hum doctor`, as one JSON object.
 
-Reads only, and waits for nothing longer than `LOOK_SECONDS`.  When it can't look, the object has only `fault`.
+It only reads, within `TIMEOUT_SECONDS`.  If the database can't be used, the object has only `fault`.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from storage.db import AWAY, REFUSED
 from storage.migrate import APPLIED, MISSING_ROLES, migrations
 from storage.servers import Server
 
-LOOK_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
 MOST_NUMBERS = 1000
 MEDIA_SILENT_SECONDS = 30.0
 NAMES = (
@@ -34,7 +34,7 @@ SERVER = """
     SELECT current_setting('server_version_num')::integer AS version, current_setting('server_encoding') AS encoding,
            pg_is_in_recovery() AS is_standby, clock_timestamp() AS at, to_regclass('hum_migrations') IS NOT NULL AS has_ledger
 """
-#: Which media processes are there; older ones have said nothing for so long that they are gone.
+#: Live media processes; those without a recent heartbeat are gone.
 MEDIA = """
     SELECT coalesce(refuses, '') AS refuses, zone, version, coalesce(places, 0) AS places FROM media_links
      WHERE link IS NOT NULL AND seen_at > now() - make_interval(secs => $1)
@@ -53,10 +53,10 @@ NUMBERS = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY e164 LIMIT 
 
 
 async def facts(url: str) -> dict[str, Any]:
-    """As `hum.cli.doctor.facts.Database` has them."""
+    """Return the facts, in the shape of `hum.cli.doctor.facts.Database`."""
     try:
-        async with asyncio.timeout(LOOK_SECONDS):
-            connection = await _connected(Server(url))
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            connection = await _connect(Server(url))
             try:
                 return await _facts(connection)
             finally:
@@ -65,8 +65,8 @@ async def facts(url: str) -> dict[str, Any]:
         return {"fault": f"can't use {shown_url(url)}: {error or type(error).__name__}"}
 
 
-async def _connected(server: Server) -> "asyncpg.Connection[asyncpg.Record]":
-    """To the primary, or to whatever is there."""
+async def _connect(server: Server) -> "asyncpg.Connection[asyncpg.Record]":
+    """Connect to the primary, or to any server if there is none."""
     try:
         return await server.connect()
     except asyncpg.TargetServerAttributeNotMatched:
@@ -78,7 +78,7 @@ async def _facts(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, 
     assert server is not None
     skew_seconds = (server["at"] - now()).total_seconds()
     missing = [row["name"] for row in await connection.fetch(MISSING_ROLES)]
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "version": server["version"],
         "encoding": server["encoding"],
         "is_standby": server["is_standby"],
@@ -86,25 +86,25 @@ async def _facts(connection: "asyncpg.Connection[asyncpg.Record]") -> dict[str, 
         "missing_roles": missing,
         "skew_seconds": skew_seconds,
     }
-    known = {each.version: each.name for each in migrations()}
+    names_by_version = {file.version: file.name for file in migrations()}
     applied: set[int] = set()
     if server["has_ledger"] and not missing:
         async with connection.transaction(readonly=True):
             await connection.execute("SET LOCAL ROLE hum_owner")
             applied = {row["version"] for row in await connection.fetch(APPLIED)}
-    found |= {
-        "unapplied": [name for version, name in known.items() if version not in applied],
-        "is_newer": bool(applied - known.keys()),
+    result |= {
+        "unapplied": [name for version, name in names_by_version.items() if version not in applied],
+        "is_newer": bool(applied - names_by_version.keys()),
     }
-    if applied == known.keys():
+    if applied == names_by_version.keys():
         async with connection.transaction(readonly=True):
             await connection.execute("SET LOCAL ROLE hum_system")
-            found["numbers"] = [row["e164"] for row in await connection.fetch(NUMBERS, MOST_NUMBERS)]
-            found["silent"] = [row["e164"] for row in await connection.fetch(SILENT, MOST_NUMBERS)]
-            found["media"] = [dict(row) for row in await connection.fetch(MEDIA, MEDIA_SILENT_SECONDS)]
+            result["numbers"] = [row["e164"] for row in await connection.fetch(NUMBERS, MOST_NUMBERS)]
+            result["silent"] = [row["e164"] for row in await connection.fetch(SILENT, MOST_NUMBERS)]
+            result["media"] = [dict(row) for row in await connection.fetch(MEDIA, MEDIA_SILENT_SECONDS)]
             call = await connection.fetchrow(LAST_CALL)
-            found["last_call"] = None if call is None else {**call, "seconds_ago": float(call["seconds_ago"])}
-    return found
+            result["last_call"] = None if call is None else {**call, "seconds_ago": float(call["seconds_ago"])}
+    return result
 
 
 def main() -> None:

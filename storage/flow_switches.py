@@ -1,4 +1,4 @@
-"""Calls that another flow's agent takes over."""
+"""Flow switches: another flow's agent takes over a call."""
 
 from uuid import UUID
 
@@ -14,16 +14,16 @@ COUNT = "SELECT json_array_length(flow_switches) FROM calls WHERE id = $1"
 
 
 async def add(tx: Tx, id: UUID, flow_id: UUID, flow_version: int, switched: str) -> None:
-    """Another flow's agent has the call; `switched` is that as a JSON object."""
+    """Give the call to another flow's agent; `switched` describes the switch, a JSON object."""
     await tx.execute(ADD, id, flow_id, flow_version, f"[{switched}]")
 
 
 async def count(tx: Tx, id: UUID) -> int:
-    """How often the call was handed to another flow's agent."""
+    """Return how often the call was handed to another flow's agent."""
     return int(await tx.fetchval(COUNT, id) or 0)
 
 
 async def current(tx: Tx, id: UUID) -> UUID | None:
-    """The flow whose agent has the call, or had it last."""
+    """Return the call's current flow, or its last one."""
     flow: UUID | None = await tx.fetchval(CURRENT, id)
     return flow

@@ -30,7 +30,7 @@ GET = """
       JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version
      WHERE f.id = $1 AND f.deleted_at IS NULL
 """
-KNOWN = "SELECT id FROM flows WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL ORDER BY id FOR SHARE"
+LOCK_EXISTING = "SELECT id FROM flows WHERE id = ANY ($1::uuid[]) AND deleted_at IS NULL ORDER BY id FOR SHARE"
 NAMED_BY = """
     SELECT v.definition ->> 'name'
       FROM flows f
@@ -48,7 +48,7 @@ PAGE = """
      ORDER BY f.id DESC
      LIMIT $2
 """
-# Documents of which only some members are wanted, $3.
+# The definitions reduced to the members named by $3.
 PAGE_OF_FIELDS = """
     SELECT f.id, f.channel, f.version, f.created_at, f.updated_at,
            (SELECT json_object_agg(key, value) FROM json_each(v.definition) WHERE key = ANY ($3::text[])) AS definition
@@ -88,7 +88,7 @@ USED_BY = "SELECT e164 FROM numbers WHERE flow_id = $1 OR sms_flow_id = $1 LIMIT
 
 @dataclass(frozen=True, slots=True)
 class FlowRow:
-    """A flow, or one of its versions.  In lists of versions, `changed` are the fields in which each differs from the one before."""
+    """A flow, or one of its versions.  In lists of versions, `changed` are the fields that differ from the previous version."""
 
     id: UUID
     channel: str
@@ -100,7 +100,7 @@ class FlowRow:
 
 
 def _starts(definition: dict[str, Any]) -> list[str] | None:
-    """The types of events that start a flow; None: none does, whatever it names."""
+    """Return the types of events that start a flow, or None if its trigger is not an event."""
     is_started = definition.get("trigger_type") == "TRIGGER_TYPE_EVENT"
     return list(definition.get("trigger_events", ())) if is_started else None
 
@@ -120,7 +120,7 @@ async def create(tx: Tx, id: UUID, channel: str, definition: dict[str, Any]) -> 
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> FlowRow:
-    """Raises NotFound."""
+    """Return a flow.  Raises NotFound."""
     if lock:
         await tx.execute(LOCK, id)
     row = await tx.fetchrow(GET, id)
@@ -130,12 +130,12 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> FlowRow:
 
 
 async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these flows there are; they are not deleted before the transaction ends."""
-    return {row["id"] for row in await tx.fetch(KNOWN, list(ids))}
+    """Return those of these flows that exist; they are not deleted before the transaction ends."""
+    return {row["id"] for row in await tx.fetch(LOCK_EXISTING, list(ids))}
 
 
 async def change(tx: Tx, before: FlowRow, channel: str, definition: dict[str, Any]) -> FlowRow:
-    """Make the next version of a flow that is locked."""
+    """Create the next version of a locked flow."""
     row = await tx.fetchrow(BUMP, before.id, channel, _starts(definition))
     assert row is not None
     changed = _changed(before.definition, definition)
@@ -144,13 +144,13 @@ async def change(tx: Tx, before: FlowRow, channel: str, definition: dict[str, An
 
 
 async def page(tx: Tx, before: UUID | None, limit: int, fields: Sequence[str] = ()) -> list[FlowRow]:
-    """Newest first, below `before`; of each definition those fields alone, or all of it."""
+    """Return flows newest first, below `before`; with `fields`, only these fields of each definition."""
     rows = await (tx.fetch(PAGE_OF_FIELDS, before, limit, fields) if fields else tx.fetch(PAGE, before, limit))
     return [_row(row) for row in rows]
 
 
 async def at_version(tx: Tx, id: UUID, version: int) -> FlowRow:
-    """A flow as it was; `updated_at` is when that version was made.  Raises NotFound."""
+    """Return a flow at a version; `updated_at` is when that version was created.  Raises NotFound."""
     row = await tx.fetchrow(AT_VERSION, id, version)
     if row is None:
         raise NotFound("There is no such flow, or it never had that version.")
@@ -158,11 +158,12 @@ async def at_version(tx: Tx, id: UUID, version: int) -> FlowRow:
 
 
 async def versions(tx: Tx, id: UUID, before: int | None, limit: int, fields: Sequence[str] = ()) -> list[FlowRow]:
-    """The versions of one flow, newest first, below `before`; `updated_at` is when each was created.  Of each definition `fields`
-    alone, or all of it.
+    """Return the versions of a flow, newest first, below `before`; with `fields`, only these fields of each definition.
+
+    `updated_at` is when each version was created.
     """
-    place = (id, before, limit)
-    rows = await (tx.fetch(VERSIONS_OF_FIELDS, *place, fields) if fields else tx.fetch(VERSIONS, *place))
+    position = (id, before, limit)
+    rows = await (tx.fetch(VERSIONS_OF_FIELDS, *position, fields) if fields else tx.fetch(VERSIONS, *position))
     return [_row(row) for row in rows]
 
 
@@ -171,18 +172,18 @@ async def delete(tx: Tx, id: UUID) -> None:
 
 
 async def used_by(tx: Tx, id: UUID) -> str | None:
-    """A number that answers with the flow, if there is one."""
-    found: str | None = await tx.fetchval(USED_BY, id)
-    return found
+    """Return a number that answers with the flow, or None."""
+    number: str | None = await tx.fetchval(USED_BY, id)
+    return number
 
 
 async def named_by(tx: Tx, id: UUID, shown: str) -> str | None:
-    """The name of another flow that names this one by its public id, if there is one."""
-    found: str | None = await tx.fetchval(NAMED_BY, id, shown)
-    return found
+    """Return the name of another flow that names this one by its public id, or None."""
+    name: str | None = await tx.fetchval(NAMED_BY, id, shown)
+    return name
 
 
 async def count_started(tx: Tx) -> int:
-    """How many flows of the organization events start."""
+    """Return how many of the organization's flows are started by events."""
     count: int = await tx.fetchval(COUNT_STARTED)
     return count

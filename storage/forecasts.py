@@ -1,4 +1,4 @@
-"""What a campaign's launch would do: counted by the database, and a bounded number of texts."""
+"""Forecasts of a campaign's launch: counts by the database, and a bounded number of its texts."""
 
 import json
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ FROM = """
       LEFT JOIN (SELECT DISTINCT org_id, e164 FROM numbers) own ON own.org_id = r.org_id AND own.e164 = r.contact_e164
      WHERE r.campaign_id = $1
 """
-WANTED = "r.status = 'pending' AND NOT coalesce(x.opted_out, false) AND b.phone_e164 IS NULL"
-# What tells the time zone and the country: the area code of a number in North America, and the country with a digit or two of others.
+ELIGIBLE = "r.status = 'pending' AND NOT coalesce(x.opted_out, false) AND b.phone_e164 IS NULL"
+# The prefix tells time zone and country: in North America the area code, elsewhere the country and a digit or two.
 AREA = "left(r.contact_e164, 5)"
-REACHED = f"""
+REACHABLE = f"""
     (k.untextable_code IS NULL AND own.e164 IS NULL AND {AREA} <> ALL ($2::text[])
      AND ({AREA} <> ALL ($3::text[])
           OR EXISTS (SELECT FROM conversations c WHERE c.org_id = r.org_id AND c.contact_e164 = r.contact_e164)))
 """
-TEXTED = f"{WANTED} AND {REACHED}"
+TEXTED = f"{ELIGIBLE} AND {REACHABLE}"
 COUNTS = f"""
     SELECT count(*) FILTER (WHERE {TEXTED}) AS texted,
            count(*) FILTER (WHERE {TEXTED} AND r.body IS NULL) AS templated,
            count(*) FILTER (WHERE r.status = 'opted_out' OR r.status = 'pending' AND x.opted_out) AS opted_out,
            count(*) FILTER (WHERE r.status = 'pending' AND NOT coalesce(x.opted_out, false) AND b.phone_e164 IS NOT NULL) AS blocked,
            count(*) FILTER (WHERE r.status = 'skipped' AND r.reason = 'invalid_number') AS invalid,
-           count(*) FILTER (WHERE {WANTED} AND NOT {REACHED}) AS unreachable,
+           count(*) FILTER (WHERE {ELIGIBLE} AND NOT {REACHABLE}) AS unreachable,
            count(*) FILTER (WHERE {TEXTED} AND k.line_type = 'landline') AS landlines
     {FROM}
 """
@@ -53,21 +53,21 @@ TEXTS = f"""
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Areas where nobody is texted, and those where only who has a conversation is: what their numbers begin with."""
+    """Number prefixes that are not texted: `always`, or for `strangers`, contacts without a conversation."""
 
     always: Sequence[str] = ()
     strangers: Sequence[str] = ()
 
     @staticmethod
     def area(e164: str) -> str:
-        """What numbers of an area begin with."""
+        """Return the prefix of a number's area."""
         return e164[:5]
 
 
 @dataclass(frozen=True, slots=True)
 class CountsRow:
     texted: int
-    #: Of those, how many get the campaign's text, and none of their own.
+    #: Those that get the campaign's text, without one of their own.
     templated: int
     opted_out: int
     blocked: int
@@ -78,7 +78,7 @@ class CountsRow:
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Recipients whose numbers begin alike."""
+    """Recipients with the same number prefix."""
 
     example: str
     count: int
@@ -91,11 +91,11 @@ async def counts(tx: Tx, campaign: UUID, left_out: LeftOut) -> CountsRow:
 
 
 async def areas(tx: Tx, campaign: UUID, limit: int, left_out: LeftOut) -> list[Area]:
-    """Who would be texted, by area; the largest areas first."""
+    """Return the recipients that would be texted, by area; the largest areas first."""
     return [Area(**row) for row in await tx.fetch(AREAS, campaign, left_out.always, left_out.strangers, limit)]
 
 
 async def texts(tx: Tx, campaign: UUID, limit: int, left_out: LeftOut, *, own_only: bool) -> Sequence[DueRow]:
-    """The first of those who would be texted; `own_only`: of those with a text of their own."""
+    """Return the first recipients that would be texted; `own_only`: only those with a text of their own."""
     rows = await tx.fetch(TEXTS, campaign, left_out.always, left_out.strangers, limit, own_only)
     return [DueRow(**{**row, "variables": json.loads(row["variables"] or "{}")}) for row in rows]

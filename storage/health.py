@@ -1,11 +1,11 @@
-"""What the database says of itself and its standbys, for whoever watches."""
+"""The database's own health: replication lag of its standbys, and its clock."""
 
 from dataclasses import dataclass
 
 from storage.db import Tx
 
-# Bytes, not time: a standby that has replayed everything has no lag however long nobody writes.  Programs that receive the log
-# without replaying it (backups, archives) are no standbys.  Rows are complete for members of pg_read_all_stats only.
+# Bytes, not time: a standby that has replayed everything has no lag however long nothing is written.  Clients that receive the
+# WAL without replaying it (backups, archives) are no standbys.  Only members of pg_read_all_stats see complete rows.
 STANDBYS = """
     SELECT coalesce(nullif(application_name, ''), client_addr::text, 'standby') AS name,
            max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn))::float8 AS lag_bytes
@@ -25,11 +25,11 @@ class StandbyRow:
 
 
 async def standbys(tx: Tx) -> list[StandbyRow]:
-    """As the system: the servers that replay this one's log, and how much of it they have not replayed yet."""
+    """Return the standbys and how many bytes of WAL each has not replayed yet.  Runs as the system."""
     return [StandbyRow(**row) for row in await tx.fetch(STANDBYS)]
 
 
 async def clock_seconds(tx: Tx) -> float:
-    """The database's clock, in Unix time."""
+    """Return the database's clock, in Unix time."""
     seconds: float = await tx.fetchval(CLOCK)
     return seconds

@@ -1,4 +1,4 @@
-"""HTTP tools and their versions, what flows bind, and the secrets of tools.  A definition is the tool's fields as a dict."""
+"""HTTP tools and their versions, flows' bindings, and the secrets of tools.  A definition is the tool's fields as a dict."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -12,7 +12,7 @@ import asyncpg
 from hum.errors import NotFound
 from storage.db import Tx
 
-# Names and numbers of tools are decided by one transaction of an organization after another.
+# Serializes an organization's changes, so that names and counts of tools stay valid.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('http tools ' || hum.org_id()::text, 0))"
 
 # --- tools
@@ -45,7 +45,7 @@ VERSIONS = (
 )
 VERSION = OF_TOOL + " AND v.version = $2"
 COUNT = "SELECT count(*) FROM http_tools"
-CALLED = "SELECT id FROM http_tools WHERE name = $1"
+BY_NAME = "SELECT id FROM http_tools WHERE name = $1"
 CREATE = "INSERT INTO http_tools (id, org_id, name, version) VALUES ($1, hum.org_id(), $2, 1)"
 ADD_VERSION = """
     INSERT INTO http_tool_versions (org_id, tool_id, version, definition, secrets)
@@ -77,7 +77,7 @@ BINDINGS = f"""
      LIMIT $4
 """
 COUNT_BINDINGS = "SELECT count(*) FROM flow_tools WHERE flow_id = $1"
-# What the agents of these flows call their tools.
+# The names by which the agents of these flows know their tools.
 NAMES = """
     SELECT b.id, b.flow_id, coalesce(b.name, t.name) AS name
       FROM flow_tools b JOIN http_tools t ON t.id = b.tool_id
@@ -103,7 +103,7 @@ COPY_BINDINGS = """
       FROM (SELECT *, row_number() OVER (ORDER BY id) AS nth FROM flow_tools WHERE flow_id = $1) b
       JOIN unnest($3::uuid[]) WITH ORDINALITY AS n (id, nth) ON n.nth = b.nth
 """
-# $1: also for the system, which sees all organizations.
+# $1: named because the system sees all organizations.
 IN_USE = f"""
     SELECT {BINDING}, coalesce(b.name, t.name, c.name) AS shown_name, coalesce(b.version, t.version) AS used_version,
            v.definition
@@ -131,7 +131,7 @@ CREATE_SECRET = """
 """
 CHANGE_SECRET = "UPDATE tool_secrets SET host = $2, secret = $3, updated_at = clock_timestamp() WHERE id = $1"
 DELETE_SECRET = "DELETE FROM tool_secrets WHERE id = $1"
-# Of the versions that may still run: the newest ones, and those that a flow pins.
+# Only versions that may still run: the newest ones, and those that a flow pins.
 WRITTEN_BY = """
     SELECT t.name
       FROM http_tools t JOIN http_tool_versions v ON v.tool_id = t.id
@@ -160,7 +160,7 @@ class ToolRow:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What may be changed of a binding; None: as the tool has it.  `arguments` is JSON."""
+    """The changeable part of a binding; None: the tool's own value.  `arguments` is JSON."""
 
     enabled: bool
     place: int
@@ -189,7 +189,7 @@ class BindingRow:
 
 @dataclass(frozen=True, slots=True)
 class UsedRow:
-    """A binding that is in force, with what it binds; no definition: a connector."""
+    """An enabled binding, with what it binds; without definition: a connector."""
 
     binding: BindingRow
     name: str
@@ -210,7 +210,7 @@ class SecretRow:
 
 @dataclass(frozen=True, slots=True)
 class CallerRow:
-    """A call that is going on, for its hooks."""
+    """A live call, for its hooks."""
 
     org_id: UUID
     flow_id: UUID
@@ -224,7 +224,7 @@ class CallerRow:
 
 
 async def lock(tx: Tx) -> None:
-    """Nobody else changes the organization's tools and bindings before this transaction ends."""
+    """Lock the organization's tools and bindings until this transaction ends."""
     await tx.execute(LOCK)
 
 
@@ -236,7 +236,7 @@ def _tool(row: asyncpg.Record) -> ToolRow:
 
 
 async def get(tx: Tx, id: UUID) -> ToolRow:
-    """Raises NotFound."""
+    """Return a tool.  Raises NotFound."""
     row = await tx.fetchrow(GET, id)
     if row is None:
         raise NotFound("There is no such tool.")
@@ -244,12 +244,12 @@ async def get(tx: Tx, id: UUID) -> ToolRow:
 
 
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[ToolRow]:
-    """Newest first, below `before`."""
+    """Return tools newest first, below `before`."""
     return [_tool(row) for row in await tx.fetch(PAGE, before, limit)]
 
 
 async def versions(tx: Tx, id: UUID, before: int | None, limit: int) -> list[ToolRow]:
-    """The versions of one tool, newest first, below `before`; `updated_at` is when each was made."""
+    """Return the versions of a tool, newest first, below `before`; `updated_at` is when each was created."""
     return [_tool(row) for row in await tx.fetch(VERSIONS, id, before, limit)]
 
 
@@ -263,9 +263,9 @@ async def count(tx: Tx) -> int:
 
 
 async def called(tx: Tx, name: str) -> UUID | None:
-    """The tool that has this name."""
-    found: UUID | None = await tx.fetchval(CALLED, name)
-    return found
+    """Return the tool with this name, or None."""
+    tool: UUID | None = await tx.fetchval(BY_NAME, name)
+    return tool
 
 
 async def create(tx: Tx, id: UUID, definition: dict[str, Any], secrets: Collection[str]) -> None:
@@ -274,7 +274,7 @@ async def create(tx: Tx, id: UUID, definition: dict[str, Any], secrets: Collecti
 
 
 async def change(tx: Tx, id: UUID, definition: dict[str, Any], secrets: Collection[str]) -> None:
-    """Make the next version."""
+    """Create the next version."""
     version = await tx.fetchval(BUMP, id, definition["name"])
     await tx.execute(ADD_VERSION, id, version, json.dumps(definition), sorted(secrets))
 
@@ -284,9 +284,9 @@ async def delete(tx: Tx, id: UUID) -> None:
 
 
 async def bound_by(tx: Tx, id: UUID) -> str | None:
-    """The name of a flow that binds this tool, or this CRM connector."""
-    found: str | None = await tx.fetchval(BOUND_BY, id)
-    return found
+    """Return the name of a flow that binds this tool, or this CRM connector; None if there is none."""
+    name: str | None = await tx.fetchval(BOUND_BY, id)
+    return name
 
 
 # --- bindings -----------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def _binding(row: asyncpg.Record) -> BindingRow:
 
 
 async def binding(tx: Tx, flow: UUID, id: UUID) -> BindingRow:
-    """Raises NotFound."""
+    """Return a binding.  Raises NotFound."""
     row = await tx.fetchrow(GET_BINDING, id, flow)
     if row is None:
         raise NotFound("The flow has no such tool.")
@@ -315,7 +315,7 @@ async def binding(tx: Tx, flow: UUID, id: UUID) -> BindingRow:
 
 
 async def bindings(tx: Tx, flow: UUID, after: tuple[int, UUID] | None, limit: int) -> list[BindingRow]:
-    """In their order, behind `after`."""
+    """Return bindings in their order, behind `after`."""
     return [_binding(row) for row in await tx.fetch(BINDINGS, flow, *(after or (0, None)), limit)]
 
 
@@ -324,14 +324,14 @@ async def count_bindings(tx: Tx, flow: UUID) -> int:
 
 
 async def names(tx: Tx, tool: UUID | None, flow: UUID | None) -> list[tuple[UUID, UUID, str]]:
-    """What the agents of a flow, and of those that bind a tool, call their tools: binding, flow and name."""
+    """Return the tool names of a flow, and of all flows that bind a tool: binding, flow and name."""
     return [(row["id"], row["flow_id"], row["name"]) for row in await tx.fetch(NAMES, tool, flow)]
 
 
 async def bind(
     tx: Tx, id: UUID, flow: UUID, kind: str, mode: str, bound: tuple[UUID | None, UUID | None], overrides: Overrides
 ) -> None:
-    """`bound`: the tool or the connector."""
+    """Bind a tool or a connector to a flow; `bound`: their ids, one of them None."""
     values = [getattr(overrides, name) for name in Overrides.__slots__]
     await tx.execute(CREATE_BINDING, id, flow, kind, mode, *bound, *values)
 
@@ -341,18 +341,18 @@ async def rebind(tx: Tx, id: UUID, overrides: Overrides) -> None:
 
 
 async def unbind(tx: Tx, flow: UUID, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a binding.  Raises NotFound."""
     if await tx.execute(DELETE_BINDING, id, flow) == "DELETE 0":
         raise NotFound("The flow has no such tool.")
 
 
 async def copy_bindings(tx: Tx, flow: UUID, to: UUID, new_ids: Sequence[UUID]) -> None:
-    """Bind to another flow what this one binds; an id for each."""
+    """Copy a flow's bindings to another flow, with a new id for each."""
     await tx.execute(COPY_BINDINGS, flow, to, new_ids)
 
 
 async def in_use(tx: Tx, organization: UUID, flow: UUID, mode: str) -> list[UsedRow]:
-    """What a flow's agent has, or what runs before it speaks, in order."""
+    """Return the enabled bindings of a flow for a mode, in order."""
     return [
         UsedRow(
             _binding(row),
@@ -368,7 +368,7 @@ async def in_use(tx: Tx, organization: UUID, flow: UUID, mode: str) -> list[Used
 
 
 async def secret(tx: Tx, id: UUID) -> SecretRow:
-    """Raises NotFound."""
+    """Return a secret.  Raises NotFound."""
     row = await tx.fetchrow(GET_SECRET, id)
     if row is None:
         raise NotFound("There is no such secret.")
@@ -376,7 +376,7 @@ async def secret(tx: Tx, id: UUID) -> SecretRow:
 
 
 async def secrets(tx: Tx, before: UUID | None, limit: int) -> list[SecretRow]:
-    """Newest first, below `before`."""
+    """Return secrets newest first, below `before`."""
     return [SecretRow(**row) for row in await tx.fetch(SECRETS, before, limit)]
 
 
@@ -401,15 +401,15 @@ async def delete_secret(tx: Tx, id: UUID) -> None:
 
 
 async def written_by(tx: Tx, name: str) -> str | None:
-    """The name of a tool that writes this secret into its requests."""
-    found: str | None = await tx.fetchval(WRITTEN_BY, name)
-    return found
+    """Return the name of a tool that writes this secret into its requests, or None."""
+    tool: str | None = await tx.fetchval(WRITTEN_BY, name)
+    return tool
 
 
 # --- hooks --------------------------------------------------------------------------------------------------------
 
 
 async def caller(tx: Tx, call: UUID) -> CallerRow | None:
-    """As the system; None for a call that is over, or has no flow."""
+    """Return a live call with a flow, else None.  Runs as the system."""
     row = await tx.fetchrow(CALLER, call)
     return CallerRow(**row) if row else None

@@ -1,8 +1,8 @@
-"""Idempotency keys: the first answer to a request, kept in the transaction of its effect.
+"""Idempotency keys: the first response to a request, committed in the transaction of its effect.
 
-A key belongs to an organization, or to a person where the request is the person's own and there is no organization yet.
-Its answer is only for the actor who made the request: a narrower key must not read an admin's answer.
-A request that acts outside the database has no such transaction: it claims its key first, and stores its answer later.
+A key belongs to an organization, or to a person for personal requests made before there is an organization.  Its response is
+replayed only to the actor who made the request: a narrower API key must not read an admin's response.
+A request that acts outside the database has no such transaction: it claims its key first, and stores its response later.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from uuid import UUID
 
 from storage.db import Tx
 
-# A duplicate that is running holds this lock until it commits; nothing waits for it.
+# A running duplicate holds this lock until it commits; no request waits for it.
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.org_id()::text || $1, 0))"
 FIND = """
     SELECT actor, method, body_hash, answer, coalesce(leased_until > now(), false) AS leased
@@ -38,7 +38,7 @@ ANSWER = """
      WHERE key = $1 AND claim = $2
 """
 RELEASE = "DELETE FROM idempotency_keys WHERE key = $1 AND claim = $2"
-FORGET = "DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval"
+PURGE = "DELETE FROM idempotency_keys WHERE created_at < now() - $1::interval"
 TRY_LOCK_PERSONAL = "SELECT pg_try_advisory_xact_lock(hashtextextended(hum.user_id()::text || $1, 0))"
 FIND_PERSONAL = """
     SELECT actor, method, body_hash, answer, false AS leased FROM personal_idempotency_keys
@@ -50,12 +50,12 @@ STORE_PERSONAL = """
     ON CONFLICT (user_id, key) DO UPDATE
        SET actor = excluded.actor, method = excluded.method, body_hash = excluded.body_hash, answer = excluded.answer, created_at = now()
 """
-FORGET_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now() - $1::interval"
+PURGE_PERSONAL = "DELETE FROM personal_idempotency_keys WHERE created_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """The request under a key.  Without an answer the key is claimed; `leased` while its owner may still be at work."""
+    """The request under a key.  Without an answer the key is claimed; `leased` while its claimant may still be running."""
 
     actor: str
     method: str
@@ -75,7 +75,7 @@ class Keyed:
 
 
 async def try_lock(tx: Tx, key: str, *, personal: bool = False) -> bool:
-    """Lock this key until the transaction ends; False if another request holds it."""
+    """Lock this key until the transaction ends; return False if another request holds it."""
     locked: bool = await tx.fetchval(TRY_LOCK_PERSONAL if personal else TRY_LOCK, key)
     return locked
 
@@ -86,27 +86,27 @@ async def find(tx: Tx, key: str, keep: timedelta, *, personal: bool = False) -> 
 
 
 async def store(tx: Tx, keyed: Keyed, answer: bytes, *, personal: bool = False) -> None:
-    """Keep an answer, in the transaction of its effect."""
+    """Store an answer, in the transaction of its effect."""
     statement = STORE_PERSONAL if personal else STORE
     await tx.execute(statement, keyed.key, keyed.actor, keyed.method, keyed.body_hash, answer)
 
 
 async def claim(tx: Tx, keyed: Keyed, claim: UUID, by: str, lease: timedelta) -> None:
-    """Claim a free key, under its lock."""
+    """Claim a free key; the caller holds its lock."""
     await tx.execute(CLAIM, keyed.key, keyed.actor, keyed.method, keyed.body_hash, claim, by, lease)
 
 
 async def answer(tx: Tx, key: str, claim: UUID, answer: bytes) -> bool:
-    """Keep the answer of a claim; False when another request has taken the key over."""
+    """Store the answer of a claim; return False if another request has taken the key over."""
     return await tx.execute(ANSWER, key, claim, answer) == "UPDATE 1"
 
 
 async def release(tx: Tx, key: str, claim: UUID) -> None:
-    """Give up a claim: the key may be used again."""
+    """Release a claim: the key may be used again."""
     await tx.execute(RELEASE, key, claim)
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """As the system: delete the keys of all organizations that are older than `keep`."""
-    await tx.execute(FORGET, keep)
-    await tx.execute(FORGET_PERSONAL, keep)
+    """Purge the keys of all organizations that are older than `keep`.  Runs as the system."""
+    await tx.execute(PURGE, keep)
+    await tx.execute(PURGE_PERSONAL, keep)

@@ -43,8 +43,8 @@ UPSERT_USER = """
 ADD_MEMBER = "INSERT INTO memberships (org_id, user_id, role) VALUES ($1, $2, $3)"
 MY_ORGANIZATIONS = "SELECT id, name, time_zone, role FROM hum.my_organizations()"
 SWITCH = "SELECT hum.switch_organization($1, $2)"
-FOUND = "SELECT hum.found_organization($1, $2, $3, $4, $5)"
-FOUNDED = "SELECT hum.founded_organizations()"
+FOUND_ORGANIZATION = "SELECT hum.found_organization($1, $2, $3, $4, $5)"
+COUNT_FOUNDED = "SELECT hum.founded_organizations()"
 REQUEST_ORGANIZATION = """
     INSERT INTO organization_requests (id, user_id, name) VALUES ($1, hum.user_id(), $2) RETURNING created_at
 """
@@ -136,7 +136,7 @@ class PendingRow:
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """A requested organization and who requested it."""
+    """A requested organization and the person who requested it."""
 
     id: UUID
     name: str
@@ -167,7 +167,7 @@ class ApiKeyRow:
 
 
 async def organization(tx: Tx, id: UUID) -> OrganizationRow:
-    """Raises NotFound."""
+    """Return an organization.  Raises NotFound."""
     row = await tx.fetchrow(ORGANIZATION, id)
     if row is None:
         raise NotFound("There is no such organization.")
@@ -175,7 +175,7 @@ async def organization(tx: Tx, id: UUID) -> OrganizationRow:
 
 
 async def page_organizations(tx: Tx, before: UUID | None, limit: int) -> list[ListedRow]:
-    """As the system: the deployment's organizations, newest first, below `before`."""
+    """Return the deployment's organizations, newest first, below `before`.  Runs as the system."""
     return [ListedRow(**row) for row in await tx.fetch(ORGANIZATIONS, before, limit)]
 
 
@@ -184,9 +184,9 @@ async def create_organization(tx: Tx, id: UUID, name: str) -> None:
 
 
 async def organization_named(tx: Tx, name: str) -> UUID | None:
-    """As the system: the oldest organization of this name, if there is one."""
-    found: UUID | None = await tx.fetchval(ORGANIZATION_NAMED, name)
-    return found
+    """Return the oldest organization of this name, or None.  Runs as the system."""
+    org: UUID | None = await tx.fetchval(ORGANIZATION_NAMED, name)
+    return org
 
 
 async def update_organization(tx: Tx, row: OrganizationRow) -> None:
@@ -207,13 +207,13 @@ async def update_organization(tx: Tx, row: OrganizationRow) -> None:
 
 
 async def upsert_user(tx: Tx, id: UUID, email: str) -> UUID:
-    """The id of the person with this e-mail address; created with `id` when there is none."""
-    found: UUID = await tx.fetchval(UPSERT_USER, id, email)
-    return found
+    """Return the id of the person with this e-mail address; create the person with `id` if there is none."""
+    user: UUID = await tx.fetchval(UPSERT_USER, id, email)
+    return user
 
 
 async def add_member(tx: Tx, org: UUID, user: UUID, role: str) -> None:
-    """Raises AlreadyExists."""
+    """Add a member.  Raises AlreadyExists."""
     try:
         await tx.execute(ADD_MEMBER, org, user, role)
     except asyncpg.UniqueViolationError as error:
@@ -221,7 +221,7 @@ async def add_member(tx: Tx, org: UUID, user: UUID, role: str) -> None:
 
 
 async def my_organizations(tx: Tx) -> list[MembershipRow]:
-    """The organizations of which this transaction's person is a member, by name."""
+    """Return the organizations of which this transaction's person is a member, by name."""
     return [MembershipRow(**row) for row in await tx.fetch(MY_ORGANIZATIONS)]
 
 
@@ -232,18 +232,18 @@ async def switch(tx: Tx, session: UUID, org: UUID) -> None:
 
 
 async def found(tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None) -> None:
-    """As a person: create an organization; this transaction works in it from now on."""
-    await tx.execute(FOUND, org, name, first_admin, plan, notes)
+    """Create an organization as this transaction's person, and switch the transaction to it."""
+    await tx.execute(FOUND_ORGANIZATION, org, name, first_admin, plan, notes)
 
 
 async def founded(tx: Tx) -> int:
-    """How many organizations the person has created or requested; locked until the transaction ends."""
-    count: int = await tx.fetchval(FOUNDED)
+    """Return how many organizations the person has created or requested; locked until the transaction ends."""
+    count: int = await tx.fetchval(COUNT_FOUNDED)
     return count
 
 
 async def request_organization(tx: Tx, id: UUID, name: str) -> datetime:
-    """As a person: request an organization, which will have this id; return the time."""
+    """Request an organization with this id as this transaction's person; return the time."""
     at: datetime = await tx.fetchval(REQUEST_ORGANIZATION, id, name)
     return at
 
@@ -253,12 +253,12 @@ async def my_requests(tx: Tx) -> list[PendingRow]:
 
 
 async def page_requests(tx: Tx, after: UUID | None, limit: int) -> list[RequestRow]:
-    """As a site admin: the requested organizations, oldest first, after `after`."""
+    """Return the requested organizations, oldest first, after `after`.  Only for a site admin."""
     return [RequestRow(**row) for row in await tx.fetch(REQUESTS, after, limit)]
 
 
 async def decide(tx: Tx, id: UUID, *, approved: bool) -> str:
-    """As a site admin: create a requested organization and make this its transaction, or drop the request.
+    """Create a requested organization and switch the transaction to it, or drop the request.  Only for a site admin.
 
     Returns the name.  Raises NotFound.
     """
@@ -269,17 +269,17 @@ async def decide(tx: Tx, id: UUID, *, approved: bool) -> str:
 
 
 async def my_invitations(tx: Tx) -> list[InvitationRow]:
-    """The invitations to the session's verified address, newest first."""
+    """Return the invitations to the session's verified address, newest first."""
     return [InvitationRow(**row) for row in await tx.fetch(MY_INVITATIONS)]
 
 
 async def accept(tx: Tx, session: UUID, invitation: UUID) -> UUID:
-    """Join the inviting organization; session and transaction switch to it.  Raises NotFound."""
+    """Join the inviting organization, and switch session and transaction to it.  Raises NotFound."""
     return _invited(await tx.fetchval(ACCEPT, session, invitation))
 
 
 async def decline(tx: Tx, invitation: UUID) -> UUID:
-    """Delete an invitation to the person; the transaction switches to its organization.  Raises NotFound."""
+    """Delete an invitation to the person, and switch the transaction to its organization.  Raises NotFound."""
     return _invited(await tx.fetchval(DECLINE, invitation))
 
 
@@ -290,7 +290,7 @@ def _invited(org: UUID | None) -> UUID:
 
 
 async def person_for_site_admin(tx: Tx, email: str) -> UUID:
-    """As a site admin: the person with this address.  Raises NotFound for one who never signed in."""
+    """Return the person with this address.  Raises NotFound for one who never signed in.  Only for a site admin."""
     person: UUID | None = await tx.fetchval(PERSON_FOR_SITE_ADMIN, email)
     if person is None:
         raise NotFound(f"Nobody with the address {email} has signed in yet.")
@@ -326,18 +326,18 @@ async def create_key(
 
 
 async def page_keys(tx: Tx, before: UUID | None, limit: int) -> list[ApiKeyRow]:
-    """Newest first, below `before`."""
+    """Return API keys newest first, below `before`."""
     return [ApiKeyRow(**row) for row in await tx.fetch(KEYS, before, limit)]
 
 
 async def revoke_key(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Revoke an API key.  Raises NotFound."""
     if await tx.execute(REVOKE_KEY, id) == "UPDATE 0":
         raise NotFound("There is no such API key.")
     await revocations.publish(tx, id)
 
 
 async def set_site_admin(tx: Tx, user: UUID, *, site_admin: bool) -> None:
-    """As the system: whether this person administers the whole deployment."""
+    """Set whether this person administers the whole deployment.  Runs as the system."""
     await tx.execute(SET_SITE_ADMIN, user, site_admin)
     await revocations.publish(tx, user)

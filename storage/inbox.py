@@ -60,7 +60,7 @@ SCHEDULED = f"""
      ORDER BY m.due_at, m.id
      LIMIT $3
 """
-# One that leaves at this moment is locked by whoever sends it, and is not scheduled any more afterwards.
+# A message that is being sent is locked by its sender, and no longer scheduled afterwards.
 CANCEL = """
     UPDATE messages SET status = 'canceled', error_code = $2, due_at = NULL
      WHERE id = $1 AND status = 'scheduled' AND due_at IS NOT NULL
@@ -86,7 +86,7 @@ WAKE = """
 
 @dataclass(frozen=True, slots=True)
 class ThreadRow:
-    """A conversation as it is shown; one whose snooze is over is not put off, woken or not."""
+    """A conversation as it is shown; an expired snooze counts as none, even before the sweep ends it."""
 
     id: UUID
     number_id: UUID | None
@@ -111,11 +111,11 @@ class ThreadRow:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Of which conversations a list is; None for any."""
+    """The filters of a list of conversations; None matches all."""
 
     status: str | None = None
     assignee_id: UUID | None = None
-    #: Only those that nobody has.
+    #: Only unassigned ones.
     nobody: bool = False
     unread: bool | None = None
     snoozed: bool | None = None
@@ -123,7 +123,7 @@ class Filter:
 
 
 async def get(tx: Tx, id: UUID) -> ThreadRow:
-    """Raises NotFound."""
+    """Return a conversation.  Raises NotFound."""
     row = await tx.fetchrow(GET, id)
     if row is None:
         raise NotFound
@@ -131,7 +131,7 @@ async def get(tx: Tx, id: UUID) -> ThreadRow:
 
 
 async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: int) -> list[ThreadRow]:
-    """Those with the latest messages first, below `before`."""
+    """Return conversations with the latest activity first, below `before`."""
     at, id = before or (None, None)
     await tx.execute(PLAN_ANEW)
     rows = await tx.fetch(
@@ -143,7 +143,7 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
 async def search(
     tx: Tx, words: str, digits: str | None, by: Filter, before: tuple[datetime, UUID] | None, limit: int
 ) -> list[ThreadRow]:
-    """As `page`, those in which a contact's number, name or company, or a message, has these words or digits."""
+    """Return conversations, as `page` does, with these words or digits in the contact's data or in a message."""
     at, id = before or (None, None)
     rows = await tx.fetch(
         SEARCH, words, digits, at, id, limit, by.status, by.assignee_id, by.nobody, by.unread, by.snoozed, by.number_id
@@ -152,7 +152,7 @@ async def search(
 
 
 async def messages_of(tx: Tx, id: UUID, before: UUID | None, limit: int) -> Sequence[MessageRow]:
-    """A conversation's messages, the newest first.  Raises NotFound."""
+    """Return a conversation's messages, newest first.  Raises NotFound."""
     await get(tx, id)
     return [read(row) for row in await tx.fetch(MESSAGES, id, before, limit)]
 
@@ -160,19 +160,19 @@ async def messages_of(tx: Tx, id: UUID, before: UUID | None, limit: int) -> Sequ
 async def scheduled(
     tx: Tx, thread: UUID | None, source: str | None, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[MessageRow]:
-    """Messages that wait for their time, the next one first."""
+    """Return scheduled messages, the next one first."""
     at, id = after or (None, None)
     await tx.execute(PLAN_ANEW)
     return [read(row) for row in await tx.fetch(SCHEDULED, at, id, limit, thread, source)]
 
 
 async def cancel(tx: Tx, id: UUID, reason: str | None = None) -> bool:
-    """Cancel a message that waits for its time; False if it does not."""
+    """Cancel a scheduled message; return False if it is not scheduled."""
     return await tx.fetchval(CANCEL, id, reason) is not None
 
 
 async def cancel_all(tx: Tx, thread: UUID, reason: str) -> None:
-    """Cancel what waits for its time in a conversation."""
+    """Cancel the scheduled messages of a conversation."""
     await tx.execute(CANCEL_ALL, thread, reason)
 
 
@@ -181,7 +181,7 @@ async def mark_read(tx: Tx, id: UUID) -> None:
 
 
 async def close(tx: Tx, id: UUID) -> None:
-    """Close a conversation that is locked; the AI owes it no turn."""
+    """Close a locked conversation, and cancel the AI's scheduled turn."""
     await tx.execute(CLOSE, id)
 
 
@@ -198,5 +198,5 @@ async def resume_ai(tx: Tx, id: UUID) -> None:
 
 
 async def wake(tx: Tx, limit: int) -> int:
-    """As the system: end the snoozes whose time has come; return how many."""
+    """End expired snoozes; return how many.  Runs as the system."""
     return int((await tx.execute(WAKE, limit)).rpartition(" ")[2])

@@ -1,7 +1,7 @@
-"""What has changed in an organization, in the order of commits, and how much waits in its inbox.
+"""An organization's changes in commit order, and the unread counts of its inbox.
 
-As for events (`storage.events`), a reader reads below the transaction horizon.  Its place is a transaction: all changes up to
-and with it were read.
+As for events (`storage.events`), a reader reads below the transaction horizon.  Its position is a transaction: all changes
+up to and including it were read.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from storage.db import Tx
 from storage.inbox import SHOWN, ThreadRow
 from storage.messages import COLUMNS, MessageRow, read
 
-# Whatever commits after this look belongs to a transaction that is not over now.
+# A transaction that commits after this query is at or above `below`.
 CHANGED = """
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS below,
            ARRAY(SELECT w.org_id FROM unnest($1::uuid[]) AS w (org_id)
@@ -22,7 +22,7 @@ CHANGED = """
 HORIZON = """
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, (SELECT xid::text FROM inbox_floor) AS floor
 """
-# A row of texts says of what by the column that is set; a later one by its kind.
+# A row about texts tells its kind by the column that is set, any other row by `kind`.
 AFTER = """
     SELECT xid::text AS xid, id,
            coalesce(kind, CASE WHEN message_id IS NOT NULL THEN 'message'
@@ -37,7 +37,7 @@ AFTER = """
 IS_MORE = "SELECT EXISTS (SELECT FROM inbox_changes WHERE org_id = (SELECT hum.org_id()) AND xid >= $1::text::xid8)"
 MESSAGES = f"SELECT {COLUMNS} FROM messages m WHERE m.id = ANY ($1)"
 THREADS = f"SELECT {SHOWN} FROM conversations c LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = ANY ($1)"
-FORGET = """
+PURGE = """
     WITH old AS (
         DELETE FROM inbox_changes
          WHERE id IN (SELECT id FROM inbox_changes WHERE changed_at < now() - $1::interval ORDER BY changed_at LIMIT $2)
@@ -46,8 +46,8 @@ FORGET = """
         UPDATE inbox_floor f SET xid = greatest(f.xid, o.xid) FROM (SELECT xid FROM old ORDER BY xid DESC LIMIT 1) o)
     SELECT count(*) FROM old
 """
-# Each count reads at most $2 + 1 entries of one index, however many wait.
-WAITING = """
+# Each count reads at most $1 + 1 entries of one index, however many wait.
+COUNT_UNREAD = """
     WITH RECURSIVE has AS (
         (SELECT assignee_id AS id FROM conversations
           WHERE org_id = (SELECT hum.org_id()) AND unread_count > 0 AND status = 'open' AND assignee_id IS NOT NULL
@@ -80,7 +80,7 @@ WAITING = """
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """`below`: transactions before this one are over.  `floor`: changes up to this one may be forgotten."""
+    """`below`: all transactions before this one have ended.  `floor`: changes up to this one may be purged."""
 
     below: int
     floor: int
@@ -88,7 +88,7 @@ class Horizon:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A thing of which something has changed: of a kind such as `message`; `made`: it is new."""
+    """A change of a thing; `kind`: such as `message`; `made`: the thing is new."""
 
     xid: int
     id: int
@@ -99,7 +99,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many open conversations are unread; at most one more than was asked for."""
+    """Numbers of unread open conversations; each count stops at one above its limit."""
 
     all: int
     nobody: int
@@ -112,15 +112,16 @@ async def horizon(tx: Tx) -> Horizon:
     return Horizon(int(row["xmin"]), int(row["floor"]))
 
 
-async def after(tx: Tx, place: tuple[int, int], below: int, limit: int) -> Sequence[Change]:
-    """The organization's changes after a transaction and id, of transactions below `below`."""
-    rows = await tx.fetch(AFTER, str(place[0]), place[1], str(below), limit)
+async def after(tx: Tx, position: tuple[int, int], below: int, limit: int) -> Sequence[Change]:
+    """Return the organization's changes after a transaction and id, of transactions below `below`."""
+    rows = await tx.fetch(AFTER, str(position[0]), position[1], str(below), limit)
     return [Change(**{**row, "xid": int(row["xid"])}) for row in rows]
 
 
 async def changed(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UUID], str]:
-    """As the system: those of these organizations with changes of a transaction `since`, or a later one; and since which to ask
-    next time.
+    """Return those of these organizations with changes of transaction `since` or later, and the `since` of the next query.
+
+    Runs as the system.
     """
     row = await tx.fetchrow(CHANGED, orgs, since)
     assert row is not None
@@ -128,31 +129,31 @@ async def changed(tx: Tx, orgs: Sequence[UUID], since: str) -> tuple[Sequence[UU
 
 
 async def is_more(tx: Tx, below: int) -> bool:
-    """Whether there are changes of the organization that can't be read before an older transaction is over."""
+    """Return whether the organization has changes that can't be read before an older transaction has ended."""
     return bool(await tx.fetchval(IS_MORE, str(below)))
 
 
 async def messages(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, MessageRow]:
-    """Those of these messages that there are."""
-    found = [read(row) for row in await tx.fetch(MESSAGES, ids)] if ids else []
-    return {row.id: row for row in found}
+    """Return those of these messages that exist."""
+    rows = [read(row) for row in await tx.fetch(MESSAGES, ids)] if ids else []
+    return {row.id: row for row in rows}
 
 
 async def threads(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, ThreadRow]:
-    """Those of these conversations that there are."""
-    found = [ThreadRow(**row) for row in await tx.fetch(THREADS, ids)] if ids else []
-    return {row.id: row for row in found}
+    """Return those of these conversations that exist."""
+    rows = [ThreadRow(**row) for row in await tx.fetch(THREADS, ids)] if ids else []
+    return {row.id: row for row in rows}
 
 
 async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
-    """As the system: forget some of the changes that are older than this; return how many."""
-    forgotten: int = await tx.fetchval(FORGET, keep, limit)
-    return forgotten
+    """Purge at most `limit` changes that are older than `keep`; return how many.  Runs as the system."""
+    purged: int = await tx.fetchval(PURGE, keep, limit)
+    return purged
 
 
-async def waiting(tx: Tx, most: int, members: int) -> Waiting:
-    """How many open conversations are unread: each count up to `most` and one more, and of so many members."""
-    rows = await tx.fetch(WAITING, most, members)
+async def waiting(tx: Tx, limit: int, members: int) -> Waiting:
+    """Count unread open conversations, each count up to `limit` + 1, and for at most `members` members."""
+    rows = await tx.fetch(COUNT_UNREAD, limit, members)
     by = {row["whose"]: row["unread"] for row in rows}
     return Waiting(
         by["all"], by["nobody"], {row["assignee_id"]: row["unread"] for row in rows if row["whose"] == "member"}

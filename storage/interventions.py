@@ -1,4 +1,4 @@
-"""What people told the agent of a call while it was live; JSON objects, in the call's row."""
+"""Interventions: what people told the agent of a live call; JSON objects in the call's row."""
 
 from uuid import UUID
 
@@ -11,10 +11,10 @@ FIND = """
 
 
 async def add(tx: Tx, call: UUID, intervention: str) -> None:
-    """Add to those of a call that is locked."""
+    """Append an intervention to a locked call."""
     await tx.execute(ADD, call, f"[{intervention}]")
 
 
 async def find(tx: Tx, call: UUID, id: str) -> str | None:
-    found: str | None = await tx.fetchval(FIND, call, id)
-    return found
+    intervention: str | None = await tx.fetchval(FIND, call, id)
+    return intervention

@@ -1,7 +1,7 @@
-"""What jobs need beyond the queue's own library: counts of attempts, and a fair share for each organization.
+"""Additions to the job queue's library: counts of attempts, and a fair share for each organization.
 
-The queue's own count of attempts restarts when a worker dies, and a job that kills its worker must not return for ever.
-An organization's jobs beyond its share are parked in a table of their own, where they don't slow the queue down.
+The library restarts its own count of attempts when a worker dies, but a job that kills its worker must not be retried for ever.
+An organization's jobs beyond its share are parked in a separate table, where they don't slow the queue down.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ BEGIN = """
     ON CONFLICT (job_id) DO UPDATE SET attempts = job_attempts.attempts + 1, last_at = now()
     RETURNING attempts
 """
-DONE = "DELETE FROM job_attempts WHERE job_id = $1"
-FORGET = "DELETE FROM job_attempts WHERE last_at < now() - $1::interval"
-# The library writes a row for each step of each job, and deletes none.  Of a job that is held, the reason stays.
-FORGET_LOG = """
+DELETE_ATTEMPTS = "DELETE FROM job_attempts WHERE job_id = $1"
+PURGE_ATTEMPTS = "DELETE FROM job_attempts WHERE last_at < now() - $1::interval"
+# The library logs each step of each job and deletes nothing.  The log of a dead-lettered job is kept: it has the reason.
+PURGE_LOG = """
     DELETE FROM pgqueuer_log
      WHERE id IN (SELECT l.id FROM pgqueuer_log l
                    WHERE l.created < now() - $1::interval
@@ -27,9 +27,9 @@ FORGET_LOG = """
                    LIMIT $2)
 """
 ACTIVE = "SELECT hum.active_jobs($1, $2)"
-# Who counts and begins is alone until it commits: two that were picked at once would not see each other.
+# Serializes count and start: two transactions with jobs picked at once would not see each other's.
 LOCK_RUNNING = "SELECT pg_advisory_xact_lock(hashtextextended('running ' || $1 || ' ' || $2, 0))"
-# Those that were only picked are about to ask the same question.
+# Jobs that are picked but not begun are excluded: they are about to ask the same question.
 RUNNING = """
     SELECT count(*)
       FROM pgqueuer q
@@ -52,7 +52,7 @@ WAITING_SECONDS = """
                  WHERE status = 'queued' AND execute_after <= now()),
                (SELECT min(parked_at) FROM parked_jobs))), 0)::float8
 """
-HELD = "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"
+COUNT_DEAD_LETTERS = "SELECT count(*) FROM pgqueuer WHERE status = 'failed'"
 IS_PARKED = "SELECT EXISTS (SELECT FROM parked_jobs WHERE job = $1 AND org_id = $2)"
 PARKED = "SELECT DISTINCT org_id FROM parked_jobs WHERE job = $1"
 
@@ -64,29 +64,29 @@ async def begin(tx: Tx, job: int) -> int:
 
 
 async def done(tx: Tx, job: int) -> None:
-    await tx.execute(DONE, job)
+    await tx.execute(DELETE_ATTEMPTS, job)
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """Delete the counts of jobs whose last attempt is older than `keep`."""
-    await tx.execute(FORGET, keep)
+    """Purge attempt counts with a last attempt longer than `keep` ago."""
+    await tx.execute(PURGE_ATTEMPTS, keep)
 
 
 async def forget_log(tx: Tx, keep: timedelta, limit: int) -> int:
-    """Delete rows of the log of jobs that are older than `keep`; how many, `limit` at most."""
-    return int((await tx.execute(FORGET_LOG, keep, limit)).removeprefix("DELETE "))
+    """Purge at most `limit` rows of the job log that are older than `keep`; return how many."""
+    return int((await tx.execute(PURGE_LOG, keep, limit)).removeprefix("DELETE "))
 
 
 async def active(tx: Tx, kind: str, org: UUID) -> int:
-    """How many jobs of a kind are ready or running for an organization."""
+    """Return how many jobs of a kind are ready or running for an organization."""
     count: int = await tx.fetchval(ACTIVE, kind, org)
     return count
 
 
 async def running(tx: Tx, kind: str, org: UUID) -> int:
-    """As the system: how many jobs of a kind an organization has begun and not ended.
+    """Return how many jobs of a kind an organization has begun and not ended.  Runs as the system.
 
-    No other transaction gets an answer before this one has ended, so it may begin one more.
+    Other transactions wait for this one's end, so the caller may begin one more job.
     """
     await tx.execute(LOCK_RUNNING, kind, str(org))
     count: int = await tx.fetchval(RUNNING, kind, str(org))
@@ -94,32 +94,35 @@ async def running(tx: Tx, kind: str, org: UUID) -> int:
 
 
 async def park(tx: Tx, kind: str, org: UUID, rows: Sequence[UUID]) -> None:
-    """Keep jobs of a kind until their organization has room."""
+    """Park jobs of a kind until their organization has capacity."""
     await tx.execute(PARK, org, kind, rows)
 
 
 async def unpark(tx: Tx, kind: str, org: UUID, room: int, besides: int | None = None) -> list[UUID]:
-    """As the system: take the jobs that fit until `room` are ready or running, not counting the job `besides`."""
+    """Remove and return parked jobs until `room` are ready or running, not counting the job `besides`.
+
+    Runs as the system.
+    """
     return [row["row_id"] for row in await tx.fetch(UNPARK, kind, org, room, besides)]
 
 
 async def waiting_seconds(tx: Tx) -> float:
-    """As the system: for how long the oldest job has waited that could run, or is parked; 0 when none waits."""
+    """Return the age in seconds of the oldest job that is ready or parked; 0 if there is none.  Runs as the system."""
     seconds: float = await tx.fetchval(WAITING_SECONDS)
     return seconds
 
 
 async def held(tx: Tx) -> int:
-    """As the system: how many jobs failed too often, and wait for an operator."""
-    count: int = await tx.fetchval(HELD)
+    """Return how many jobs are dead letters, which wait for an operator.  Runs as the system."""
+    count: int = await tx.fetchval(COUNT_DEAD_LETTERS)
     return count
 
 
 async def is_parked(tx: Tx, kind: str, org: UUID) -> bool:
-    """Tell whether a job of a kind is parked for an organization."""
+    """Return whether a job of a kind is parked for an organization."""
     return bool(await tx.fetchval(IS_PARKED, kind, org))
 
 
 async def parked(tx: Tx, kind: str) -> list[UUID]:
-    """As the system: the organizations that have parked jobs of a kind."""
+    """Return the organizations that have parked jobs of a kind.  Runs as the system."""
     return [row["org_id"] for row in await tx.fetch(PARKED, kind)]

@@ -1,4 +1,4 @@
-"""What callers enter on the keypad."""
+"""Callers' keypad entries."""
 
 from uuid import UUID
 
@@ -11,6 +11,6 @@ ADD = """
 """
 
 
-async def add(tx: Tx, id: UUID, entry: str, most: int) -> bool:
-    """Store what the caller entered, a JSON object; False when the call has `most` of them already."""
-    return bool(await tx.fetchval(ADD, id, f"[{entry}]", most))
+async def add(tx: Tx, id: UUID, entry: str, limit: int) -> bool:
+    """Store a keypad entry, a JSON object; return False if the call has `limit` of them already."""
+    return bool(await tx.fetchval(ADD, id, f"[{entry}]", limit))

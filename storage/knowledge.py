@@ -1,4 +1,4 @@
-"""Knowledge: documents, what was sent of them, and their passages.  `knowledge_search` finds passages."""
+"""Knowledge: documents, their uploaded contents, and their passages.  `knowledge_search` finds passages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ CREATE = f"""
     VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9)
     RETURNING {COLUMNS}
 """
-# Who creates is alone until it commits, so that an organization has no more than it may.
+# Serializes creations, so that an organization stays within its limit.
 COUNT = "SELECT count(*) FROM knowledge_documents"
 LOCK_CREATING = "SELECT pg_advisory_xact_lock(hashtextextended('knowledge ' || hum.org_id(), 0))"
 GET = f"SELECT {COLUMNS} FROM knowledge_documents WHERE id = $1"
@@ -36,7 +36,7 @@ CHANGE = f"""
      WHERE id = $1
     RETURNING {COLUMNS}
 """
-# Something new to convert.  The passages stay until it is.
+# There is new content to convert; the old passages stay until then.
 REQUEST = f"""
     UPDATE knowledge_documents
        SET status = 'pending', failure = NULL, revision = revision + 1, requested_at = now(), next_fetch_at = NULL,
@@ -58,7 +58,7 @@ NAMED_BY = """
      WHERE f.deleted_at IS NULL AND (v.definition -> 'knowledge_ids')::jsonb ? $1
      LIMIT 1
 """
-KNOWN = "SELECT id FROM knowledge_documents WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE"
+LOCK_EXISTING = "SELECT id FROM knowledge_documents WHERE id = ANY ($1::uuid[]) ORDER BY id FOR SHARE"
 PASSAGES = """
     SELECT position, heading, text FROM knowledge_passages
      WHERE document_id = $1 AND position > $2
@@ -82,7 +82,7 @@ INDEX_AGAIN = """
      WHERE document_id = $1
 """
 NEXT_FETCH = "CASE WHEN url IS NOT NULL AND refetch_hours > 0 THEN now() + refetch_hours * interval '1 hour' END"
-# Its language and name may have changed while it was converted.
+# Language and name may have changed during the conversion.
 READY = f"""
     UPDATE knowledge_documents
        SET status = 'ready', failure = NULL, converted_at = now(), format = $3, content_bytes = $4, content_hash = $5,
@@ -97,7 +97,7 @@ FAIL = f"""
        SET status = 'failed', failure = $3, next_fetch_at = {NEXT_FETCH}
      WHERE id = $1 AND revision = $2 AND status = 'pending'
 """
-# As the system.
+# Runs as the system.
 DUE = """
     UPDATE knowledge_documents
        SET status = 'pending', revision = revision + 1, requested_at = now(), next_fetch_at = NULL
@@ -150,7 +150,7 @@ class PassageRow:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A document's content, and what it is, if somebody said so."""
+    """A document's content, and its format, if it was given."""
 
     format: str | None
     body: bytes
@@ -170,7 +170,7 @@ class New:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of a document's content.  `passages`: headings and texts; None: the content is as it was."""
+    """A converted document.  `passages`: headings and texts; None: the content is unchanged."""
 
     format: str
     content_bytes: int
@@ -198,14 +198,14 @@ async def create(tx: Tx, id: UUID, new: New, content: Content | None) -> Documen
 
 
 async def count(tx: Tx) -> int:
-    """How many documents the organization has; nobody adds one before this transaction ends."""
+    """Return how many documents the organization has; none is added before this transaction ends."""
     await tx.execute(LOCK_CREATING)
     number: int = await tx.fetchval(COUNT)
     return number
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> DocumentRow:
-    """Raises NotFound."""
+    """Return a document.  Raises NotFound."""
     row = await tx.fetchrow(LOCK if lock else GET, id)
     if row is None:
         raise NotFound
@@ -213,12 +213,12 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> DocumentRow:
 
 
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[DocumentRow]:
-    """Newest first, below `before`."""
+    """Return documents newest first, below `before`."""
     return [DocumentRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
 async def change(tx: Tx, before: DocumentRow, new: New) -> DocumentRow:
-    """Change a document that is locked; its passages are found by its name and in its language from now on."""
+    """Change a locked document, and index its passages by the new name and language."""
     row = await tx.fetchrow(CHANGE, before.id, new.name, new.language, new.config, new.refetch_hours)
     assert row is not None
     if (before.name, before.config) != (new.name, new.config):
@@ -227,7 +227,7 @@ async def change(tx: Tx, before: DocumentRow, new: New) -> DocumentRow:
 
 
 async def request(tx: Tx, before: DocumentRow, content: Content | None) -> DocumentRow:
-    """Owe the conversion of new content, or, without any, of what the URL has."""
+    """Request the conversion of new content, or, without any, of what the URL has."""
     row = await tx.fetchrow(
         REQUEST, before.id, len(content.body) if content else None, content.format if content else before.format
     )
@@ -243,20 +243,20 @@ async def content(tx: Tx, id: UUID) -> Content | None:
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a document.  Raises NotFound."""
     if await tx.execute(DELETE, id) != "DELETE 1":
         raise NotFound
 
 
 async def named_by(tx: Tx, shown: str) -> str | None:
-    """The name of a flow that names a document by its public id, if there is one."""
-    found: str | None = await tx.fetchval(NAMED_BY, shown)
-    return found
+    """Return the name of a flow that names a document by its public id, or None."""
+    name: str | None = await tx.fetchval(NAMED_BY, shown)
+    return name
 
 
 async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
-    """Which of these documents the organization has; none of them is deleted before this transaction ends."""
-    return {row["id"] for row in await tx.fetch(KNOWN, list(ids))}
+    """Return those of these documents that the organization has; none of them is deleted before this transaction ends."""
+    return {row["id"] for row in await tx.fetch(LOCK_EXISTING, list(ids))}
 
 
 async def passages(tx: Tx, id: UUID, after: int, limit: int) -> list[PassageRow]:
@@ -264,44 +264,44 @@ async def passages(tx: Tx, id: UUID, after: int, limit: int) -> list[PassageRow]
 
 
 async def others_passages(tx: Tx, id: UUID) -> int:
-    """How many passages the organization's other documents have."""
+    """Return how many passages the organization's other documents have."""
     total: int = await tx.fetchval(TOTAL, id)
     return total
 
 
 async def store(tx: Tx, row: DocumentRow, new: Converted, embed_within: timedelta) -> bool:
-    """Make it the document's, unless it is no longer what was to be converted."""
+    """Store a conversion; return False if the document was changed meanwhile."""
     number = None if new.passages is None else len(new.passages)
-    named = await tx.fetchrow(
+    document = await tx.fetchrow(
         READY, row.id, row.revision, new.format, new.content_bytes, new.content_hash, number, embed_within
     )
-    if named is None:
+    if document is None:
         return False
     await tx.execute(DROP_CONTENT, row.id)
     if new.passages is not None:
         await tx.execute(DROP_VECTORS, row.id)
         await tx.execute(EMPTY, row.id)
-        headings, texts = [each[0] for each in new.passages], [each[1] for each in new.passages]
-        await tx.execute(ADD, row.id, named["config"], named["name"], headings, texts)
+        headings, texts = [heading for heading, _ in new.passages], [text for _, text in new.passages]
+        await tx.execute(ADD, row.id, document["config"], document["name"], headings, texts)
     return True
 
 
 async def fail(tx: Tx, row: DocumentRow, failure: str) -> bool:
-    """Record why it can't be converted, unless it is no longer what was to be converted."""
+    """Record why a conversion failed; return False if the document was changed meanwhile."""
     if await tx.execute(FAIL, row.id, row.revision, failure) != "UPDATE 1":
         return False
     await tx.execute(DROP_CONTENT, row.id)
     return True
 
 
-async def take_due(tx: Tx, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: the organizations and ids of documents that are fetched again now."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, most)]
+async def take_due(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
+    """Claim documents (organization, id) that are due to be fetched again.  Runs as the system."""
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, limit)]
 
 
 async def fail_stuck(tx: Tx, after: timedelta) -> list[tuple[UUID, UUID]]:
-    """As the system: give up what no worker has finished; whose these were."""
-    found = [(row["org_id"], row["id"]) for row in await tx.fetch(STUCK, after, STUCK_FAILURE)]
-    for _, id in found:
+    """End conversions that no worker has finished as failed; return them (organization, id).  Runs as the system."""
+    documents = [(row["org_id"], row["id"]) for row in await tx.fetch(STUCK, after, STUCK_FAILURE)]
+    for _, id in documents:
         await tx.execute(DROP_CONTENT, id)
-    return found
+    return documents

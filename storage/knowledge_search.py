@@ -1,4 +1,4 @@
-"""Finding passages: by their words, and by their vectors."""
+"""Search for passages: by their words, and by their vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from uuid import UUID
 
 from storage.db import Tx
 
-#: As many different words of a question count; it is rarely longer.
+#: Distinct words of a question that count; it rarely has more.
 MOST_WORDS = 40
 SCOPE = """
     SELECT id FROM knowledge_documents WHERE passages > 0 AND ($1::uuid[] IS NULL OR id = ANY ($1::uuid[]))
 """
-# Any word may match.  A word counts the more, the fewer passages of these documents have it (as in BM25), and the more, the
-# oftener a passage has it, up to a bound; in a heading it counts for more.
+# Any word may match.  A word weighs more if fewer passages of these documents have it (as in BM25), and if a passage has it more
+# often, up to a bound; it weighs more in a heading.
 BY_WORDS = f"""
     WITH scope AS MATERIALIZED (
         SELECT id, config, passages FROM knowledge_documents WHERE id = ANY ($1::uuid[])
@@ -41,7 +41,7 @@ BY_WORDS = f"""
      ORDER BY sum(m.weight * r.idf) DESC, m.document_id, m.position
      LIMIT $3
 """
-MADE = """
+VECTOR_VERSIONS = """
     SELECT v.document_id, v.made_at
       FROM knowledge_documents d
       JOIN knowledge_vectors v ON v.document_id = d.id
@@ -55,13 +55,13 @@ TEXTS = """
       JOIN knowledge_passages p USING (document_id, position)
       JOIN knowledge_documents d ON d.id = p.document_id
 """
-KEEP = """
+STORE_VECTORS = """
     INSERT INTO knowledge_vectors (org_id, document_id, made_at, embeddings)
     VALUES (hum.org_id(), $1, clock_timestamp(), $2)
     ON CONFLICT (document_id) DO UPDATE SET made_at = excluded.made_at, embeddings = excluded.embeddings
 """
 EMBEDDED = "UPDATE knowledge_documents SET embedded_by = $2 WHERE id = $1"
-# As the system.
+# Runs as the system.
 TO_EMBED = """
     UPDATE knowledge_documents
        SET embed_at = now() + $2::interval
@@ -75,14 +75,14 @@ TO_EMBED = """
 
 
 class Place(NamedTuple):
-    """Which passage."""
+    """A passage's position."""
 
     document: UUID
     position: int
 
 
 class Made(NamedTuple):
-    """Which vectors: those of a document, as they were made then."""
+    """A version of a document's vectors: when they were created."""
 
     document: UUID
     at: datetime
@@ -97,18 +97,18 @@ class FoundRow:
 
 
 async def scope(tx: Tx, documents: Sequence[UUID] | None) -> list[UUID]:
-    """Those of the documents that have passages; None: all that have."""
+    """Return those of the documents that have passages; None: all that have."""
     return [row["id"] for row in await tx.fetch(SCOPE, None if documents is None else list(documents))]
 
 
 async def by_words(tx: Tx, documents: Sequence[UUID], question: str, limit: int) -> list[Place]:
-    """Best first."""
+    """Return the positions of matching passages, best first."""
     return [Place(*row) for row in await tx.fetch(BY_WORDS, list(documents), question, limit)]
 
 
 async def made(tx: Tx, documents: Sequence[UUID], model: str) -> list[Made]:
-    """Which of these documents have this model's vectors."""
-    return [Made(*row) for row in await tx.fetch(MADE, list(documents), model)]
+    """Return which of these documents have vectors of this model."""
+    return [Made(*row) for row in await tx.fetch(VECTOR_VERSIONS, list(documents), model)]
 
 
 async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[Made, bytes]:
@@ -116,17 +116,17 @@ async def vectors(tx: Tx, documents: Sequence[UUID]) -> dict[Made, bytes]:
 
 
 async def texts(tx: Tx, places: Sequence[Place]) -> dict[Place, FoundRow]:
-    rows = await tx.fetch(TEXTS, [each.document for each in places], [each.position for each in places])
-    found = (FoundRow(Place(row[0], row[1]), row["name"], row["heading"], row["text"]) for row in rows)
-    return {row.place: row for row in found}
+    rows = await tx.fetch(TEXTS, [place.document for place in places], [place.position for place in places])
+    passages = (FoundRow(Place(row[0], row[1]), row["name"], row["heading"], row["text"]) for row in rows)
+    return {passage.place: passage for passage in passages}
 
 
 async def embed(tx: Tx, document: UUID, model: str, embeddings: bytes) -> None:
-    """Store the vectors of all passages of a document that is locked, in their order."""
-    await tx.execute(KEEP, document, embeddings)
+    """Store the vectors of all passages of a locked document, in their order."""
+    await tx.execute(STORE_VECTORS, document, embeddings)
     await tx.execute(EMBEDDED, document, model)
 
 
-async def take_to_embed(tx: Tx, model: str, again_after: timedelta, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: the organizations and ids of documents whose passages lack this model's vectors."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(TO_EMBED, model, again_after, most)]
+async def take_to_embed(tx: Tx, model: str, again_after: timedelta, limit: int) -> list[tuple[UUID, UUID]]:
+    """Claim documents (organization, id) that lack vectors of this model.  Runs as the system."""
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(TO_EMBED, model, again_after, limit)]

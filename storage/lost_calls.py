@@ -1,4 +1,4 @@
-"""Calls that go on though no media process has them."""
+"""Orphaned calls: live at the carrier, but on no media process."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,8 +6,8 @@ from uuid import UUID
 
 from storage.db import Tx
 
-# Calls that go on though no process of the media plane has them: it is gone, or there never was one.  An outbound call that
-# nobody has answered is its attempt's (`storage.outbound`).
+# The call's media process is gone, or there never was one.  An outbound call that was not answered belongs to its attempt
+# (`storage.outbound`).
 LOST = """
     UPDATE calls SET lost_at = coalesce(lost_at, now()), looked_at = now()
      WHERE id IN (SELECT c.id
@@ -31,22 +31,24 @@ LOST = """
 
 @dataclass(frozen=True, slots=True)
 class LostRow:
-    """A call that nobody has."""
+    """An orphaned call."""
 
     id: UUID
     call_sid: str | None
     carrier_account: str
     streams_opened: int
     is_long_lost: bool
-    is_dialled: bool  # the carrier alone has it: it is connected to a person, or somebody's telephone rings
-    seen_at: datetime | None  # when the media process that had it was last seen
+    #: Only the carrier has it: it is connected to a person, or a telephone rings.
+    is_dialled: bool
+    #: Last heartbeat of the media process that had it.
+    seen_at: datetime | None
 
 
 async def claim(tx: Tx, silent: timedelta, between: timedelta, long: timedelta, dialled: int) -> list[LostRow]:
-    """Claim the calls that nobody has, to ask the carrier about them.  As the system.
+    """Claim the orphaned calls, to ask the carrier about them.  Runs as the system.
 
-    A media process that said nothing for `silent` has no calls; a call is claimed again after `between`, and is lost for
-    long after `long`, unless its stream may still come.  Of a call that is in a dial nobody hears until that is over: it is
-    claimed `dialled` times more rarely.
+    A media process without a heartbeat for `silent` has no calls.  A call is claimed again after `between`; it is long lost after
+    `long`, unless its stream may still open.  A call in a dial reports nothing until the dial is over: it is claimed `dialled`
+    times more rarely.
     """
     return [LostRow(**row) for row in await tx.fetch(LOST, silent, between, long, dialled)]

@@ -1,4 +1,4 @@
-"""MCP servers, their tools as they were accepted and as they are, and which flows have them."""
+"""MCP servers, their tools as accepted and as currently offered, and the flows that use them."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ CREATE = """
                              require_approval, enabled, timeout_ms)
     VALUES ($1, hum.org_id(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 """
-# Another address, or other credentials: `tried_at` lets the next look read its tools again.
+# URL or credentials may be new: with `tried_at` cleared, the sweep reads the tools again.
 CHANGE = """
     UPDATE mcp_servers
        SET name = $2, slug = $3, transport = $4, url = $5, sealed_headers = $6, sealed_bearer = $7, oauth_token_url = $8,
@@ -48,13 +48,13 @@ DUE = """
                    ORDER BY tried_at NULLS FIRST LIMIT $2 FOR UPDATE SKIP LOCKED)
     RETURNING id, org_id
 """
-READ = """
+SET_READ = """
     UPDATE mcp_servers
        SET tried_at = clock_timestamp(), refreshed_at = clock_timestamp(), failure = NULL, protocol_version = $2,
            trusts_next = false
      WHERE id = $1
 """
-FAILED = (
+SET_FAILURE = (
     "UPDATE mcp_servers SET tried_at = clock_timestamp(), failure = $2 WHERE id = $1 AND failure IS DISTINCT FROM $2"
 )
 TOOL_COLUMNS = """
@@ -78,7 +78,7 @@ PUT_TOOL = """
            now_schema = excluded.now_schema, now_hash = excluded.now_hash, reason = excluded.reason,
            accepted_by = excluded.accepted_by, accepted_at = excluded.accepted_at, changed_at = clock_timestamp()
 """
-FORGET_GONE = "DELETE FROM mcp_tools WHERE server_id = $1 AND state = 'gone' AND hash IS NULL"
+PURGE_GONE = "DELETE FROM mcp_tools WHERE server_id = $1 AND state = 'gone' AND hash IS NULL"
 FLOW = "SELECT FROM flows WHERE id = $1 AND deleted_at IS NULL"
 FLOW_PAGE = f"""
     {SHOWN} JOIN mcp_flows f ON f.server_id = s.id
@@ -89,7 +89,7 @@ LOCK_FLOW = "SELECT id FROM flows WHERE id = $1 AND deleted_at IS NULL FOR NO KE
 COUNT_OF_FLOW = "SELECT count(*) FROM mcp_flows WHERE flow_id = $1 AND server_id <> $2"
 BIND = "INSERT INTO mcp_flows (org_id, flow_id, server_id) VALUES (hum.org_id(), $1, $2) ON CONFLICT DO NOTHING"
 UNBIND = "DELETE FROM mcp_flows WHERE flow_id = $1 AND server_id = $2 RETURNING true"
-# The transaction may be the system's: the organization is named.
+# Names the organization, because the transaction may be the system's.
 OF_FLOW = """
     SELECT t.id, t.server_id, t.name, t.model_name, t.description, t.schema, t.hash, s.name AS server, s.url, s.timeout_ms,
            s.require_approval AND NOT t.name = ANY (s.auto_approve_tools) AS needs_approval
@@ -104,7 +104,7 @@ OF_FLOW = """
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a server is reached; secrets sealed."""
+    """A server's address and credentials; secrets are sealed."""
 
     transport: str
     url: str
@@ -118,7 +118,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What agents may do with a server's tools.  `allowed` None: all of them."""
+    """Agents' rights to a server's tools.  `allowed` None: all of them."""
 
     allowed: list[str] | None
     auto_approve: list[str]
@@ -129,7 +129,7 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the last reading of a server's tools went."""
+    """The result of the last reading of a server's tools."""
 
     failure: str | None
     refreshed_at: datetime | None
@@ -154,8 +154,9 @@ class ServerRow:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What of a tool is pinned: description, JSON Schema as text, and the hash over these and its name.  `schema` None: it has none
-    that can be used.
+    """The pinned part of a tool: description, JSON Schema as text, and the hash over these and its name.
+
+    `schema` is None if the tool has no usable one.
     """
 
     description: str
@@ -179,7 +180,7 @@ class ToolRow:
 
 @dataclass(frozen=True, slots=True)
 class FlowTool:
-    """A tool that a flow's agent has."""
+    """A tool of a flow's agent."""
 
     id: UUID
     server_id: UUID
@@ -195,7 +196,7 @@ class FlowTool:
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ServerRow:
-    """Raises NotFound."""
+    """Return a server.  Raises NotFound."""
     if lock:
         await tx.execute(LOCK, id)
     row = await tx.fetchrow(GET, id)
@@ -205,17 +206,17 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> ServerRow:
 
 
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[ServerRow]:
-    """Newest first, below `before`."""
+    """Return servers newest first, below `before`."""
     return [_server(dict(row)) for row in await tx.fetch(PAGE, before, limit)]
 
 
 async def count(tx: Tx) -> int:
-    found: int = await tx.fetchval(COUNT)
-    return found
+    number: int = await tx.fetchval(COUNT)
+    return number
 
 
 async def is_taken(tx: Tx, slug: str, id: UUID) -> bool:
-    """Whether another server's tools' names begin with this."""
+    """Return whether another server has this slug, the prefix of its tools' names."""
     return bool(await tx.fetchval(SLUG_TAKEN, slug, id))
 
 
@@ -228,22 +229,22 @@ async def change(tx: Tx, id: UUID, name: str, slug: str, access: Access, rights:
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a server.  Raises NotFound."""
     if not await tx.fetchval(DELETE, id):
         raise NotFound("There is no such MCP server.")
 
 
-async def due(tx: Tx, every: timedelta, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: take the servers (organization, id) whose tools are to be read."""
-    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, at - every, most)]
+async def due(tx: Tx, every: timedelta, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Claim the servers (organization, id) that are due for a reading of their tools.  Runs as the system."""
+    return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, at - every, limit)]
 
 
 async def was_read(tx: Tx, id: UUID, protocol_version: str) -> None:
-    await tx.execute(READ, id, protocol_version)
+    await tx.execute(SET_READ, id, protocol_version)
 
 
 async def has_failed(tx: Tx, id: UUID, failure: str) -> None:
-    await tx.execute(FAILED, id, failure)
+    await tx.execute(SET_FAILURE, id, failure)
 
 
 async def tools(tx: Tx, server: UUID) -> list[ToolRow]:
@@ -251,13 +252,13 @@ async def tools(tx: Tx, server: UUID) -> list[ToolRow]:
 
 
 async def tools_page(tx: Tx, server: UUID, after: tuple[str, UUID] | None, limit: int) -> list[ToolRow]:
-    """By name, after one with its id."""
+    """Return tools by name, after one with its id."""
     name, id = after or (None, None)
     return [_tool(dict(row)) for row in await tx.fetch(TOOLS_PAGE, server, name, id, limit)]
 
 
 async def tool(tx: Tx, server: UUID, id: UUID) -> ToolRow:
-    """Lock one.  Raises NotFound."""
+    """Lock and return a tool.  Raises NotFound."""
     row = await tx.fetchrow(TOOL, server, id)
     if row is None:
         raise NotFound("There is no such tool.")
@@ -281,12 +282,12 @@ async def put_tool(tx: Tx, row: ToolRow) -> None:
 
 
 async def forget_gone(tx: Tx, server: UUID) -> None:
-    """Forget the tools that a server has no longer and that nobody accepted: it may list others each time."""
-    await tx.execute(FORGET_GONE, server)
+    """Purge tools that a server no longer has and that were never accepted: it may list new ones each time."""
+    await tx.execute(PURGE_GONE, server)
 
 
 async def require_flow(tx: Tx, flow: UUID, *, lock: bool = False) -> None:
-    """Raises NotFound."""
+    """Raise NotFound if there is no such flow."""
     if await tx.fetchrow(LOCK_FLOW if lock else FLOW, flow) is None:
         raise NotFound("There is no such flow.")
 
@@ -296,9 +297,9 @@ async def flow_page(tx: Tx, flow: UUID, before: UUID | None, limit: int) -> list
 
 
 async def others_of_flow(tx: Tx, flow: UUID, server: UUID) -> int:
-    """How many other servers' tools a flow's agent has."""
-    found: int = await tx.fetchval(COUNT_OF_FLOW, flow, server)
-    return found
+    """Return how many other servers a flow's agent uses."""
+    number: int = await tx.fetchval(COUNT_OF_FLOW, flow, server)
+    return number
 
 
 async def bind(tx: Tx, flow: UUID, server: UUID) -> None:
@@ -306,14 +307,14 @@ async def bind(tx: Tx, flow: UUID, server: UUID) -> None:
 
 
 async def unbind(tx: Tx, flow: UUID, server: UUID) -> None:
-    """Raises NotFound."""
+    """Unbind a server from a flow.  Raises NotFound."""
     if not await tx.fetchval(UNBIND, flow, server):
         raise NotFound("The flow has no such MCP server.")
 
 
-async def of_flow(tx: Tx, org: UUID, flow: UUID, most: int) -> list[FlowTool]:
-    """The tools that a flow's agent has."""
-    return [FlowTool(**row) for row in await tx.fetch(OF_FLOW, org, flow, most)]
+async def of_flow(tx: Tx, org: UUID, flow: UUID, limit: int) -> list[FlowTool]:
+    """Return the tools of a flow's agent."""
+    return [FlowTool(**row) for row in await tx.fetch(OF_FLOW, org, flow, limit)]
 
 
 def _values(row: Access | Rights | Definition) -> list[object]:
@@ -322,10 +323,11 @@ def _values(row: Access | Rights | Definition) -> list[object]:
 
 def _server(row: dict[str, object]) -> ServerRow:
     row["allowed"], row["auto_approve"] = row.pop("allowed_tools"), row.pop("auto_approve_tools")
-    parts = [{name: row.pop(name) for name in each.__slots__} for each in (Access, Rights, Health)]
+    parts = [{name: row.pop(name) for name in part.__slots__} for part in (Access, Rights, Health)]
     times = (row.pop("created_at"), row.pop("updated_at"))
+    # The types are those of the columns.
     return ServerRow(
-        access=Access(**parts[0]),  # type: ignore[arg-type]  # as the columns are
+        access=Access(**parts[0]),  # type: ignore[arg-type]
         rights=Rights(**parts[1]),  # type: ignore[arg-type]
         health=Health(**parts[2]),  # type: ignore[arg-type]
         times=times,  # type: ignore[arg-type]

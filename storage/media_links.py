@@ -1,6 +1,7 @@
-"""The media plane's links: how far each process's reports are stored, which processes are there, and which take calls.
+"""The media plane's links: the last stored batch of each process's reports, and which processes are alive and accept calls.
 
-As the system.  A process is there while its link is open, or was when control died, and it says so every few seconds.
+Functions run as the system.  A process is alive while its link is open, or was when control died, and its heartbeats arrive
+every few seconds.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from uuid import UUID
 
 from storage.db import Tx, notify
 
-#: Notified with the name of a process whose link opened or closed, or that takes calls now, or no longer does.
+#: Notified with a process's name when its link opens or closes, or when it begins or stops accepting calls.
 CHANNEL = "hum_links"
 
 SEQ = "SELECT batch_seq FROM media_links WHERE node = $1"
@@ -26,28 +27,30 @@ OPEN = """
            beat = excluded.beat, zone = excluded.zone, version = excluded.version, seen_at = now()
 """
 SET_TAKES = "UPDATE media_links SET takes = $2 WHERE node = $1"
-FOUND_AGAIN = """
+REATTACH_CALLS = """
     UPDATE calls SET lost_at = NULL, looked_at = NULL
      WHERE node = $1 AND status IN ('ringing', 'in_progress') AND lost_at IS NOT NULL
 """
-TAKE = """
+MOVE_CALL = """
     UPDATE calls SET node = $3, lost_at = NULL, looked_at = NULL
      WHERE id = $1 AND node = $2 AND status IN ('ringing', 'in_progress')
     RETURNING true
 """
-SEEN = """
+HEARTBEAT = """
     UPDATE media_links SET refuses = $3, places = $4, url = $5, beat = $6, seen_at = now() WHERE node = $1 AND link = $2
     RETURNING batch_seq
 """
 CLOSE = "UPDATE media_links SET link = NULL, seen_at = now() WHERE node = $1 AND link = $2"
 IS_THERE = "SELECT link IS NOT NULL AND seen_at > now() - $2::interval FROM media_links WHERE node = $1"
-FORGET = "DELETE FROM media_links WHERE seen_at < now() - $1::interval"
+PURGE = "DELETE FROM media_links WHERE seen_at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """How a media process is: why it takes no calls (None: it takes them), how many it carries at once (None: nothing is known
-    of that), its public URL, how often it says so, where it runs (empty: in no zone), and which release.
+    """A media process's state.
+
+    `refuses`: why it accepts no calls, None if it does; `places`: its capacity in calls, None if unknown; `beat`: the interval of
+    its heartbeats; `zone`: empty if in no zone; `version`: its release.
     """
 
     refuses: str | None = None
@@ -59,7 +62,7 @@ class NodeState:
 
 
 async def seq(tx: Tx, node: str) -> int:
-    """The last batch of a media process that is stored."""
+    """Return the last stored batch of a media process."""
     return await tx.fetchval(SEQ, node) or 0
 
 
@@ -68,42 +71,42 @@ async def set_seq(tx: Tx, node: str, seq: int) -> None:
 
 
 async def open(tx: Tx, node: str, link: UUID, state: NodeState) -> None:
-    """A media process has this link now, and its calls again."""
-    how = (state.refuses, state.places, state.url, state.beat, state.zone, state.version)
-    await tx.execute(OPEN, node, link, *how)
-    await tx.execute(FOUND_AGAIN, node)
+    """Open a link of a media process; its calls are no longer orphaned."""
+    values = (state.refuses, state.places, state.url, state.beat, state.zone, state.version)
+    await tx.execute(OPEN, node, link, *values)
+    await tx.execute(REATTACH_CALLS, node)
     await notify(tx, CHANNEL, node)
 
 
 async def set_takes(tx: Tx, node: str, origins: Sequence[str]) -> None:
-    """Where the calls come from that a media process takes."""
+    """Store the origins of the calls that a media process accepts."""
     await tx.execute(SET_TAKES, node, list(origins))
 
 
 async def seen(tx: Tx, node: str, link: UUID, state: NodeState, *, changed: bool) -> int | None:
-    """A media process says that it lives, and how it is; return its last batch that is stored, None if this link is not."""
-    last: int | None = await tx.fetchval(SEEN, node, link, state.refuses, state.places, state.url, state.beat)
+    """Record a process's heartbeat and state; return its last stored batch, or None if this is not its current link."""
+    last: int | None = await tx.fetchval(HEARTBEAT, node, link, state.refuses, state.places, state.url, state.beat)
     if changed:
         await notify(tx, CHANNEL, node)
     return last
 
 
 async def close(tx: Tx, node: str, link: UUID) -> None:
-    """This link is lost; nothing, when the process has another one by now."""
+    """Close a link; does nothing if the process has a newer one."""
     await tx.execute(CLOSE, node, link)
     await notify(tx, CHANNEL, node)
 
 
 async def take(tx: Tx, call: UUID, from_node: str, node: str) -> bool:
-    """A live call of one media process is another one's now; False if it was not that one's."""
-    return bool(await tx.fetchval(TAKE, call, from_node, node))
+    """Move a live call from one media process to another; return False if it was not `from_node`'s."""
+    return bool(await tx.fetchval(MOVE_CALL, call, from_node, node))
 
 
 async def is_there(tx: Tx, node: str, silent: timedelta) -> bool:
-    """Tell whether a media process is there; one that said nothing for `silent` is not."""
+    """Return whether a media process is alive; one without a heartbeat for `silent` is not."""
     return bool(await tx.fetchval(IS_THERE, node, silent))
 
 
 async def forget(tx: Tx, keep: timedelta) -> None:
-    """Drop the processes that were not seen for so long: each has a name of its own, so none of them comes back."""
-    await tx.execute(FORGET, keep)
+    """Purge processes without a heartbeat for `keep`: process names are unique, so none of them returns."""
+    await tx.execute(PURGE, keep)

@@ -1,4 +1,4 @@
-"""The files of texts that came in: which are still to be fetched, and what became of each."""
+"""Files of inbound texts: which are still to be fetched, and the result of each fetch."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,15 +18,15 @@ FETCHING = """
      WHERE a.message_id = $1 AND a.status = 'fetching'
      ORDER BY a.index
 """
-# Whoever deletes the message then owes the file (hum.owe_media), stored or not.
-NAMED = """
+# From now on, the deletion of the message schedules the file's deletion (hum.owe_media), stored or not.
+SET_PATH = """
     UPDATE message_media SET path = $3 WHERE message_id = $1 AND index = $2 AND status IN ('fetching', 'stored')
 """
-STORED = """
+SET_STORED = """
     UPDATE message_media SET status = 'stored', content_type = $3, path = $4, size_bytes = $5
      WHERE message_id = $1 AND index = $2 AND status IN ('fetching', 'stored')
 """
-FAILED = """
+SET_FAILED = """
     WITH owed AS (
         INSERT INTO erased_media (org_id, path)
         SELECT org_id, path FROM message_media
@@ -40,13 +40,13 @@ FIND = """
 
 @dataclass(frozen=True, slots=True)
 class FetchingRow:
-    """A file that is still at the carrier; `stored_bytes`: of the message's others."""
+    """A file that is still at the carrier; `stored_bytes`: size of the message's stored files."""
 
     index: int
     url: str
     content_type: str
     created_at: datetime
-    #: The carrier's account that holds it; empty: ours.
+    #: The carrier account that holds it; empty: ours.
     account: str
     stored_bytes: int
 
@@ -59,27 +59,27 @@ class FileRow:
 
 
 async def fetching(tx: Tx, message: UUID) -> list[FetchingRow]:
-    """As the tenant: a message's files that are still to be fetched."""
+    """Return a message's files that are still to be fetched.  Runs as the tenant."""
     return [FetchingRow(**row) for row in await tx.fetch(FETCHING, message)]
 
 
 async def named(tx: Tx, message: UUID, index: int, path: str) -> bool:
-    """A file is about to be written; False if the message is gone."""
-    return bool(await tx.execute(NAMED, message, index, path) == "UPDATE 1")
+    """Record the path of a file before it is written; return False if the message is gone."""
+    return bool(await tx.execute(SET_PATH, message, index, path) == "UPDATE 1")
 
 
 async def stored(tx: Tx, message: UUID, index: int, content_type: str, path: str, size_bytes: int) -> bool:
-    """A file is on disk; False if the message is gone."""
-    return bool(await tx.execute(STORED, message, index, content_type, path, size_bytes) == "UPDATE 1")
+    """Record that a file is on disk; return False if the message is gone."""
+    return bool(await tx.execute(SET_STORED, message, index, content_type, path, size_bytes) == "UPDATE 1")
 
 
 async def failed(tx: Tx, message: UUID, index: int, status: str) -> None:
-    """A file is not kept: it is `refused` or `lost`.  What an earlier attempt may have written of it is owed."""
-    await tx.execute(FAILED, message, index, status)
+    """Record that a file is not kept: it is `refused` or `lost`; schedule the deletion of a partly written one."""
+    await tx.execute(SET_FAILED, message, index, status)
 
 
 async def find(tx: Tx, message: UUID, index: int) -> FileRow:
-    """As the tenant: a stored file.  Raises NotFound."""
+    """Return a stored file.  Runs as the tenant.  Raises NotFound."""
     row = await tx.fetchrow(FIND, message, index)
     if row is None:
         raise NotFound("There is no such file, or it is not kept.")

@@ -1,4 +1,4 @@
-"""Messages of conversations, as they are written and shown.  How outbound ones reach the carrier is in `storage.sends`."""
+"""Messages of conversations, as they are stored and shown.  How outbound ones reach the carrier is in `storage.sends`."""
 
 import json
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ FIRST_OF = """
     SELECT id FROM unnest($1::uuid[]) AS given (id) WHERE NOT EXISTS (SELECT FROM messages WHERE conversation_id = given.id)
 """
 IS_FIRST = "SELECT NOT EXISTS (SELECT FROM messages WHERE conversation_id = $1)"
-# Whether and when a text may go to this contact from this number, as things are now.
+# The current facts that decide whether and when a text may go to this contact from this number.
 _RULES = """
     SELECT o.time_zone, o.business_hours_json, o.quiet_hours_enabled, o.recipient_hours_enabled, c.status = 'closed' AS closed,
            coalesce(x.opted_out, false) AS opted_out, n.status = 'active' AS number_active, n.sms_enabled,
@@ -104,7 +104,7 @@ class MessageRow:
 
 @dataclass(frozen=True, slots=True)
 class RulesRow:
-    """What the gate asks about: the organization, the thread, its number, its contact."""
+    """The facts that the sending rules check: of the organization, the thread, its number and its contact."""
 
     time_zone: str
     business_hours_json: str | None
@@ -112,11 +112,11 @@ class RulesRow:
     recipient_hours_enabled: bool
     closed: bool
     opted_out: bool
-    #: None: the organization has given the number up.
+    #: None: the organization no longer has the number.
     number_active: bool | None
     sms_enabled: bool | None
     capabilities: Sequence[str] | None
-    #: The carrier's account that holds the number; empty: ours.
+    #: The carrier account that holds the number; empty: ours.
     account: str
     contact_e164: str
 
@@ -149,7 +149,7 @@ class NewMessage:
 
 
 async def get(tx: Tx, id: UUID) -> MessageRow:
-    """Raises NotFound."""
+    """Return a message.  Raises NotFound."""
     row = await tx.fetchrow(GET, id)
     if row is None:
         raise NotFound
@@ -157,27 +157,27 @@ async def get(tx: Tx, id: UUID) -> MessageRow:
 
 
 def read(row: asyncpg.Record) -> MessageRow:
-    """A row of `COLUMNS`."""
+    """Return the message from a row of `COLUMNS`."""
     return MessageRow(**{**row, "media": json.loads(row["media"])})
 
 
 async def write(tx: Tx, new: NewMessage, media_urls: Sequence[str]) -> MessageRow:
-    """Write an outbound message in a conversation that is locked."""
+    """Store an outbound message in a locked conversation."""
     await write_all(tx, [(new, media_urls)])
     return await get(tx, new.id)
 
 
-async def write_all(tx: Tx, written: Sequence[tuple[NewMessage, Sequence[str]]]) -> None:
-    """Write outbound messages with their media's URLs, in conversations that are locked."""
-    columns = zip(*(_values(new) for new, _ in written), strict=True)
+async def write_all(tx: Tx, new_messages: Sequence[tuple[NewMessage, Sequence[str]]]) -> None:
+    """Store outbound messages with their media's URLs, in locked conversations."""
+    columns = zip(*(_values(new) for new, _ in new_messages), strict=True)
     await tx.execute(WRITE, *(list(column) for column in columns))
-    for new, media_urls in written:
+    for new, media_urls in new_messages:
         if media_urls:
             await tx.execute(ADD_MEDIA, new.id, new.org_id, media_urls, [""] * len(media_urls), "given")
 
 
 def _values(new: NewMessage) -> tuple[object, ...]:
-    """In the order of `WRITE`."""
+    """Return the values in the order of `WRITE`."""
     return (
         new.id,
         new.org_id,
@@ -216,12 +216,13 @@ async def receive(
     media: Sequence[tuple[str, str]],
     at: datetime | None = None,
 ) -> bool:
-    """Write an inbound message once; False if it was there.  `media`: the carrier's URL and content type of each file;
-    `at`: when it came, if that was a while ago.
+    """Store an inbound message, once; return False if it was stored before.
+
+    `media`: the carrier's URL and content type of each file; `at`: when the message arrived, if not now.
     """
     values = (id, org, conversation, number_e164, contact_e164, body, segments, carrier_sid, at)
-    written = await tx.execute(RECEIVE, *values)
-    if written == "INSERT 0 0":
+    status = await tx.execute(RECEIVE, *values)
+    if status == "INSERT 0 0":
         return False
     if media:
         urls, types = [url for url, _ in media], [type for _, type in media]
@@ -232,28 +233,28 @@ async def receive(
 async def receive_all(
     tx: Tx, org: UUID, number_e164: str, texts: Sequence[tuple[UUID, UUID, str, str, int, str]]
 ) -> set[UUID]:
-    """Write inbound messages (id, conversation, contact, body, segments, the carrier's SID) once; those that were not there."""
+    """Store inbound messages (id, conversation, contact, body, segments, carrier SID), once; return the ids of the new ones."""
     return {row["id"] for row in await tx.fetch(RECEIVE_ALL, org, number_e164, *map(list, zip(*texts, strict=True)))}
 
 
 async def is_first(tx: Tx, conversation: UUID) -> bool:
-    """Whether the thread has no message yet."""
+    """Return whether the thread has no message yet."""
     return bool(await tx.fetchval(IS_FIRST, conversation))
 
 
 async def first_of(tx: Tx, threads: Sequence[UUID]) -> set[UUID]:
-    """Those that have no message yet."""
+    """Return the threads that have no message yet."""
     return {row["id"] for row in await tx.fetch(FIRST_OF, threads)}
 
 
 async def rules_of(tx: Tx, threads: Sequence[UUID]) -> dict[UUID, RulesRow]:
-    """As `rules`, of several conversations."""
+    """Return the rules of several conversations, as `rules` does."""
     rows = [dict(row) for row in await tx.fetch(RULES_OF, threads)]
     return {row.pop("id"): RulesRow(**row) for row in rows}
 
 
 async def rules(tx: Tx, conversation: UUID) -> RulesRow:
-    """What decides whether and when a text may be sent in a conversation.  Raises NotFound."""
+    """Return what decides whether and when a text may be sent in a conversation.  Raises NotFound."""
     row = await tx.fetchrow(RULES, conversation)
     if row is None:
         raise NotFound

@@ -66,7 +66,7 @@ LOCK_TIMEOUT_MS = "SELECT setting::integer FROM pg_settings WHERE name = 'lock_t
 
 RESTORED = "INSERT INTO restorations DEFAULT VALUES"
 
-# Positions of readers that are beyond any transaction of this server.
+# Positions of readers beyond any transaction of this server.
 AHEAD = """
     SELECT EXISTS (SELECT FROM event_cursors WHERE xid > pg_snapshot_xmax(pg_current_snapshot()))
 """
@@ -83,11 +83,11 @@ class Migration(NamedTuple):
 
 
 class CannotMigrate(Exception):  # noqa: N818
-    """These migrations can't be applied to this database; the message says why."""
+    """Migrations can't be applied to this database; the message says why."""
 
 
 def migrations() -> list[Migration]:
-    """All migrations, in order."""
+    """Return all migrations, in order."""
     files = sorted(resources.files("storage").joinpath("migrations").iterdir(), key=lambda file: file.name)
     return [
         Migration(int(file.name[:4]), file.name[5:-4], file.read_text()) for file in files if file.name.endswith(".sql")
@@ -102,11 +102,11 @@ async def migrate(
     patience: Patience | None = None,
     restored: bool = False,
 ) -> list[str]:
-    """Bring the database up to date; return the names of what was applied.  Raises CannotMigrate.
+    """Bring the database up to date; return the names of the applied migrations.  Raises CannotMigrate.
 
-    `restored`: record that it was restored from a backup, so that nothing is sent again that was sent since the backup.
+    `restored`: record that the database was restored from a backup, so that nothing sent since the backup is sent again.
 
-    Several processes may call it at once: one works, the others wait and find nothing to do.
+    Processes may call this concurrently: one migrates, the others wait and find nothing to do.
     """
     limits = {"lock_timeout": f"{lock_seconds:.0f}s", "statement_timeout": f"{statement_seconds:.0f}s"}
     try:
@@ -115,7 +115,7 @@ async def migrate(
         raise CannotMigrate(POOLED.format(error)) from error
     try:
         if await connection.fetchval(LOCK_TIMEOUT_MS) != round(lock_seconds) * 1000:
-            raise CannotMigrate(POOLED.format("it drops what a session asks for"))
+            raise CannotMigrate(POOLED.format("it drops the settings that a session asks for"))
         if missing := [row["name"] for row in await connection.fetch(MISSING_ROLES)]:
             raise CannotMigrate(f"the login lacks the roles {', '.join(missing)}; see `hum migrate --print-roles`")
         await connection.execute("SELECT pg_advisory_lock($1)", LOCK_ID)
@@ -133,27 +133,27 @@ async def migrate(
 
 
 async def _refuse_foreign_positions(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Readers would wait for ever for events with a higher transaction number than those that they have seen."""
+    """Raise CannotMigrate if readers' positions are beyond this server's transactions: they would wait for ever."""
     if await connection.fetchval(AHEAD):
         raise CannotMigrate(
-            "this database was dumped from another server, whose transaction numbers are higher than this one's; restore "
+            "this database was dumped from another server with higher transaction numbers than this one's; restore "
             "a physical backup instead (docs/backup.md)"
         )
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", known: list[Migration]) -> list[str]:
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", files: list[Migration]) -> list[str]:
     applied = {row["version"]: row for row in await connection.fetch(APPLIED)}
-    if newer := sorted(applied.keys() - {each.version for each in known}):
+    if newer := sorted(applied.keys() - {file.version for file in files}):
         raise CannotMigrate(f"the database is newer than this program: it has migration {newer[-1]}; run that release")
-    done = []
-    for each in known:
-        if (before := applied.get(each.version)) is not None:
-            if bytes(before["sha256"]) != each.sha256:
-                raise CannotMigrate(f"migration {each.version} was changed after it was applied; restore its file")
+    names = []
+    for file in files:
+        if (row := applied.get(file.version)) is not None:
+            if bytes(row["sha256"]) != file.sha256:
+                raise CannotMigrate(f"migration {file.version} was changed after it was applied; restore its file")
             continue
         async with connection.transaction():
-            await connection.execute(each.sql)
+            await connection.execute(file.sql)
             await connection.execute("SET LOCAL ROLE hum_owner")
-            await connection.execute(APPLY, each.version, each.name, each.sha256)
-        done.append(f"{each.version:04d}_{each.name}")
-    return done
+            await connection.execute(APPLY, file.version, file.name, file.sha256)
+        names.append(f"{file.version:04d}_{file.name}")
+    return names

@@ -1,4 +1,4 @@
-"""What people are told by e-mail: their wishes, what is to be told, and the e-mails."""
+"""Notifications by e-mail: members' preferences, notices, and the e-mails that carry them."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -24,8 +24,8 @@ PAGE = """
      LIMIT $2
 """
 
-# As the system, all that follow.  Whoever has `$9` things waiting is told that there is more, not of each.
-NOTE = """
+# From here on, all runs as the system.  A member with `$9` pending notices gets no further ones.
+ADD_NOTICES = """
     INSERT INTO notices (id, org_id, user_id, kind, event_id, subject_id, facts, due_at)
     SELECT gen_random_uuid(), m.org_id, m.user_id, $2::text, $3, $4, $5, now() + $6::interval
       FROM memberships m
@@ -38,10 +38,10 @@ NOTE = """
     ON CONFLICT (event_id, user_id) DO NOTHING
 """
 WANTS_TRANSCRIPTS = "SELECT notify_transcripts FROM organizations WHERE org_id = $1"
-HURRY = (
+MAKE_DUE = (
     "UPDATE notices SET due_at = now() WHERE subject_id = $1 AND org_id = $2 AND email_id IS NULL AND due_at > now()"
 )
-# One row for each person and organization; a person is held, so that no other worker counts the same hour.
+# One row for each person and organization; the person is locked, so that no other worker counts the same hour.
 DUE = """
     SELECT d.org_id, d.user_id, u.email AS to_address
       FROM (SELECT DISTINCT org_id, user_id FROM notices WHERE email_id IS NULL AND due_at <= now()) d
@@ -57,7 +57,7 @@ SENT_THIS_HOUR = """
     SELECT count(*) FROM emails
      WHERE user_id = $1 AND kind <> 'invitation' AND created_at > now() - interval '1 hour'
 """
-TAKE = """
+DUE_NOTICES = """
     SELECT id, kind FROM notices
      WHERE org_id = $1 AND user_id = $2 AND email_id IS NULL AND due_at <= now()
      ORDER BY created_at, id
@@ -76,7 +76,7 @@ INVITED = """
       FROM invites i
      WHERE i.id = $1
 """
-# One after the other for an organization: so the limit counts all of them.
+# Serializes an organization's invitations, so that the limit counts all of them.
 LOCK_ORGANIZATION = "SELECT pg_advisory_xact_lock(hashtextextended('invitation e-mails ' || $1::text, 0))"
 BEGIN = """
     UPDATE emails SET attempts = attempts + 1
@@ -103,9 +103,9 @@ NOTICES = """
      WHERE n.email_id = $1
      ORDER BY n.created_at, n.id
 """
-POSTPONE = "UPDATE emails SET error = $2 WHERE id = $1 AND state = 'queued'"
+SET_ERROR = "UPDATE emails SET error = $2 WHERE id = $1 AND state = 'queued'"
 END = "UPDATE emails SET state = $2, error = $3, ended_at = now() WHERE id = $1 AND state = 'queued'"
-FORGET_NOTICES = "DELETE FROM notices WHERE email_id = $1"
+DELETE_NOTICES = "DELETE FROM notices WHERE email_id = $1"
 DELETE_STALE = """
     DELETE FROM notices
      WHERE id IN (SELECT id FROM notices WHERE email_id IS NULL AND due_at < now() - $1::interval LIMIT 1000)
@@ -122,7 +122,7 @@ DELETE_OLD = """
 
 @dataclass(frozen=True, slots=True)
 class WishesRow:
-    """What a member wants to be told; None: as the role has it."""
+    """A member's preferences; None: the role's default."""
 
     voicemails: bool | None
     webhooks: bool | None
@@ -152,7 +152,7 @@ class DueRow:
 
 @dataclass(frozen=True, slots=True)
 class NewEmail:
-    """`reason`: why it is not sent at all; None: it is."""
+    """An e-mail to store; `reason`: why it is dropped, or None if it is sent."""
 
     id: UUID
     org_id: UUID
@@ -166,7 +166,7 @@ class NewEmail:
 
 @dataclass(frozen=True, slots=True)
 class QueuedRow:
-    """An e-mail of which an attempt begins."""
+    """An e-mail at the start of an attempt."""
 
     id: UUID
     org_id: UUID
@@ -179,7 +179,7 @@ class QueuedRow:
 
 @dataclass(frozen=True, slots=True)
 class InvitedRow:
-    """Who is invited, and how many invitations were sent in a day: by the organization, and to the address."""
+    """An invited address, and the invitations sent within a day: by the organization, and to the address."""
 
     to_address: str
     of_organization: int
@@ -196,7 +196,7 @@ class InvitationRow:
 
 @dataclass(frozen=True, slots=True)
 class ReaderRow:
-    """Who reads an e-mail, as they stand now."""
+    """The reader of an e-mail, with their current role and settings."""
 
     organization: str
     time_zone: str
@@ -206,7 +206,7 @@ class ReaderRow:
 
 @dataclass(frozen=True, slots=True)
 class NoticeRow:
-    """Something to tell, with what is known of it now; a voicemail that was deleted has no id."""
+    """A notice with the current facts; a deleted voicemail has no id."""
 
     kind: str
     facts: Mapping[str, Any]
@@ -229,12 +229,12 @@ async def set_wishes(tx: Tx, user: UUID, row: WishesRow) -> None:
 
 
 async def address(tx: Tx, user: UUID) -> str:
-    found: str = await tx.fetchval(ADDRESS, user)
-    return found
+    email: str = await tx.fetchval(ADDRESS, user)
+    return email
 
 
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[EmailRow]:
-    """Newest first, below `before`."""
+    """Return e-mails newest first, below `before`."""
     return [EmailRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
@@ -251,8 +251,8 @@ async def note(
     default: Collection[str],
     most: int,
 ) -> None:
-    """Something is to be told to the members who want it: those with an `allowed` role, a `default` one unless they say."""
-    await tx.execute(NOTE, org, kind, event, subject, facts, wait, list(allowed), list(default), most)
+    """Store a notice for members with an `allowed` role who want it; without a preference, those with a `default` role."""
+    await tx.execute(ADD_NOTICES, org, kind, event, subject, facts, wait, list(allowed), list(default), most)
 
 
 async def wants_transcripts(tx: Tx, org: UUID) -> bool:
@@ -260,27 +260,27 @@ async def wants_transcripts(tx: Tx, org: UUID) -> bool:
 
 
 async def hurry(tx: Tx, org: UUID, subject: UUID) -> None:
-    """What waited is there."""
-    await tx.execute(HURRY, subject, org)
+    """Make the notices about a subject due now."""
+    await tx.execute(MAKE_DUE, subject, org)
 
 
-async def due(tx: Tx, per_hour: int, bounce: timedelta, most: int) -> list[DueRow]:
-    """Who is to be told something and may be, and is held until the transaction ends."""
-    return [DueRow(**row) for row in await tx.fetch(DUE, per_hour, bounce, most)]
+async def due(tx: Tx, per_hour: int, bounce: timedelta, limit: int) -> list[DueRow]:
+    """Lock and return members with due notices, below `per_hour` e-mails and without a bounce within `bounce`."""
+    return [DueRow(**row) for row in await tx.fetch(DUE, per_hour, bounce, limit)]
 
 
 async def sent_this_hour(tx: Tx, user: UUID) -> int:
-    found: int = await tx.fetchval(SENT_THIS_HOUR, user)
-    return found
+    number: int = await tx.fetchval(SENT_THIS_HOUR, user)
+    return number
 
 
 async def waiting(tx: Tx, row: DueRow) -> list[tuple[UUID, str]]:
-    """What is to be told to somebody, with its kind, oldest first."""
-    return [(each["id"], each["kind"]) for each in await tx.fetch(TAKE, row.org_id, row.user_id)]
+    """Return a member's due notices, each with its kind, oldest first."""
+    return [(notice["id"], notice["kind"]) for notice in await tx.fetch(DUE_NOTICES, row.org_id, row.user_id)]
 
 
 async def add(tx: Tx, new: NewEmail, notices: Sequence[UUID] = ()) -> None:
-    """Store an e-mail that is to be sent, with what it tells."""
+    """Store an e-mail, and assign its notices to it."""
     state = "queued" if new.reason is None else "dropped"
     values = (new.id, new.org_id, new.user_id, new.invite_id, new.to_address, new.kind, new.notices, state, new.reason)
     await tx.execute(ADD, *values)
@@ -289,32 +289,32 @@ async def add(tx: Tx, new: NewEmail, notices: Sequence[UUID] = ()) -> None:
 
 
 async def invited(tx: Tx, org: UUID, invite: UUID) -> InvitedRow | None:
-    """Who is invited; None if the invitation is gone.  Locks out other invitations of the organization."""
+    """Return an invitation's address and counts, or None if it is gone; locks the organization's invitations."""
     await tx.execute(LOCK_ORGANIZATION, str(org))
     row = await tx.fetchrow(INVITED, invite)
     return InvitedRow(**row) if row else None
 
 
 async def begin(tx: Tx, org: UUID, id: UUID) -> QueuedRow | None:
-    """Count an attempt; None if the e-mail has ended."""
+    """Count an attempt; return None if the e-mail has ended."""
     row = await tx.fetchrow(BEGIN, id, org)
     return QueuedRow(**row) if row else None
 
 
 async def invitation(tx: Tx, invite: UUID) -> InvitationRow | None:
-    """None if it was taken back, accepted, declined, or has expired."""
+    """Return an invitation; None if it was withdrawn, accepted, declined, or has expired."""
     row = await tx.fetchrow(INVITATION, invite)
     return InvitationRow(**row) if row else None
 
 
 async def reader(tx: Tx, org: UUID, user: UUID) -> ReaderRow | None:
-    """None if the person is no member any more."""
+    """Return the reader of an e-mail; None if the person is no longer a member."""
     row = await tx.fetchrow(READER, org, user)
     return ReaderRow(**row) if row else None
 
 
 async def notices(tx: Tx, email: UUID) -> list[NoticeRow]:
-    """What an e-mail tells, oldest first."""
+    """Return an e-mail's notices, oldest first."""
     return [
         NoticeRow(**{**row, "facts": json.loads(row["facts"]) if row["facts"] else {}})
         for row in await tx.fetch(NOTICES, email)
@@ -322,18 +322,18 @@ async def notices(tx: Tx, email: UUID) -> list[NoticeRow]:
 
 
 async def postpone(tx: Tx, id: UUID, error: str) -> None:
-    """Keep why an attempt failed."""
-    await tx.execute(POSTPONE, id, error)
+    """Store why an attempt failed."""
+    await tx.execute(SET_ERROR, id, error)
 
 
 async def end(tx: Tx, id: UUID, state: str, error: str | None = None) -> None:
-    """An e-mail has ended, with what it told."""
+    """End an e-mail, and delete its notices."""
     await tx.execute(END, id, state, error)
-    await tx.execute(FORGET_NOTICES, id)
+    await tx.execute(DELETE_NOTICES, id)
 
 
 async def forget(tx: Tx, stale: timedelta, give_up: timedelta, keep: timedelta) -> None:
-    """Delete what could not be told in time, and old e-mails; give up those that nobody sends any more."""
+    """Delete stale notices and old e-mails, and end unsent e-mails as failed after twice `give_up`."""
     await tx.execute(DELETE_STALE, stale)
     await tx.execute(GIVE_UP, give_up)
     await tx.execute(DELETE_OLD, keep)

@@ -1,4 +1,4 @@
-"""Numbers.  Each belongs to at most one organization of the deployment: a unique index over all tenants ensures it."""
+"""Phone numbers.  Each belongs to at most one organization: a unique index over all tenants ensures it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ ADOPT = """
 """
 REFRESH = "UPDATE numbers SET carrier_sid = $2, capabilities = $3, status = $4, account_sid = $5 WHERE id = $1"
 IS_ONLY = "SELECT hum.is_only_organization()"
-# A call that rings or goes on.
+# A ringing or answered call.
 IS_BUSY = """
     SELECT EXISTS (SELECT FROM calls
                     WHERE number_id = $1 AND status IN ('ringing', 'in_progress') AND ended_at IS NULL)
@@ -44,7 +44,7 @@ IS_BUSY = """
 BEGIN_RELEASE = "UPDATE numbers SET status = 'releasing', releasing_since = now() WHERE id = $1"
 KEEP = "UPDATE numbers SET status = 'active', releasing_since = NULL WHERE id = $1 AND status = 'releasing'"
 DELETE = "DELETE FROM numbers WHERE id = $1 AND status = 'releasing'"
-#: The index over all tenants decides between this and an assignment.
+#: The unique index over all tenants decides between a hold and a registration.
 HOLD = """
     WITH made AS (INSERT INTO numbers (id, org_id, e164, carrier_sid, capabilities, status, releasing_since)
                   VALUES ($1, hum.org_id(), $2, $3, '{}', 'releasing', now())
@@ -53,7 +53,7 @@ HOLD = """
     SELECT EXISTS (SELECT FROM made) OR EXISTS (SELECT FROM numbers WHERE carrier_sid = $3 AND status = 'releasing')
 """
 LET_GO = "DELETE FROM numbers WHERE carrier_sid = $1 AND status = 'releasing'"
-#: Numbers that a purchase gives back are that purchase's to release.
+#: Numbers that a purchase gives back are released by that purchase.
 UNRELEASED = """
     UPDATE numbers SET releasing_since = now()
      WHERE id IN (SELECT id FROM numbers
@@ -80,11 +80,12 @@ class NumberRow:
     capabilities: list[str]
     status: str
     created_at: datetime
-    account_sid: str | None = None  # the carrier's account that holds it, where that is known
+    #: The carrier account that holds it, if known.
+    account_sid: str | None = None
 
 
 async def create(tx: Tx, row: NumberRow) -> NumberRow:
-    """Raises AlreadyExists when any organization has the number."""
+    """Store a number.  Raises AlreadyExists if any organization has it."""
     try:
         created_at = await tx.fetchval(
             CREATE,
@@ -104,7 +105,7 @@ async def create(tx: Tx, row: NumberRow) -> NumberRow:
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> NumberRow:
-    """Raises NotFound."""
+    """Return a number.  Raises NotFound."""
     row = await tx.fetchrow(LOCK if lock else GET, id)
     if row is None:
         raise NotFound("There is no such number.")
@@ -112,7 +113,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> NumberRow:
 
 
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[NumberRow]:
-    """Newest first, below `before`."""
+    """Return numbers newest first, below `before`."""
     return [NumberRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
@@ -121,7 +122,7 @@ async def update(tx: Tx, row: NumberRow) -> None:
 
 
 async def all_locked(tx: Tx) -> list[NumberRow]:
-    """All numbers of the organization, locked until this transaction ends."""
+    """Lock and return all numbers of the organization."""
     return [NumberRow(**row) for row in await tx.fetch(PAGE_ALL)]
 
 
@@ -134,7 +135,7 @@ async def adopt(
     capabilities: list[str],
     account_sid: str | None,
 ) -> bool:
-    """Take a number that no organization has; False if one has it."""
+    """Register a number that no organization has; return False if one has it."""
     return await tx.fetchval(ADOPT, id, e164, carrier_sid, friendly_name, capabilities, account_sid) is not None
 
 
@@ -145,13 +146,13 @@ async def refresh(
 
 
 async def is_only_organization(tx: Tx) -> bool:
-    """Tell whether the deployment has no other organization."""
+    """Return whether the deployment has no other organization."""
     only: bool = await tx.fetchval(IS_ONLY)
     return only
 
 
 async def is_busy(tx: Tx, id: UUID) -> bool:
-    """Tell whether the number has a live call."""
+    """Return whether the number has a live call."""
     busy: bool = await tx.fetchval(IS_BUSY, id)
     return busy
 
@@ -161,21 +162,22 @@ async def begin_release(tx: Tx, id: UUID) -> None:
 
 
 async def keep(tx: Tx, id: UUID) -> None:
-    """Undo the beginning of a release."""
+    """Cancel a release that has begun."""
     await tx.execute(KEEP, id)
 
 
 async def delete(tx: Tx, id: UUID) -> bool:
-    """Delete a number that was given back; False if that was done already."""
+    """Delete a released number; return False if it was deleted before."""
     return await tx.execute(DELETE, id) == "DELETE 1"
 
 
 async def hold(tx: Tx, id: UUID, e164: str, carrier_sid: str) -> bool:
-    """Hold a number that is given back as soon as it was bought, so that no organization is given it meanwhile; holding it
-    again changes nothing.  False if an organization has it.
+    """Hold a number that is given back right after its purchase, so that no organization registers it meanwhile.
+
+    Holding it again changes nothing.  Returns False if an organization has it.
     """
-    held: bool = await tx.fetchval(HOLD, id, e164, carrier_sid)
-    return held
+    is_held: bool = await tx.fetchval(HOLD, id, e164, carrier_sid)
+    return is_held
 
 
 async def let_go(tx: Tx, carrier_sid: str) -> None:
@@ -192,5 +194,5 @@ class Releasing:
 
 
 async def unreleased(tx: Tx, older: timedelta) -> list[Releasing]:
-    """As the system: claim releases that have been idle for longer than `older`."""
+    """Claim releases that have been idle for longer than `older`.  Runs as the system."""
     return [Releasing(**row) for row in await tx.fetch(UNRELEASED, older)]

@@ -1,4 +1,4 @@
-"""Sounds over the agent that were taken for a voice and did not stop it."""
+"""Refused onsets: sounds over the agent that passed for a voice and did not stop it."""
 
 from uuid import UUID
 
@@ -14,9 +14,9 @@ ADD = """
 ADD_MORE = "UPDATE calls SET more_refused_onsets = more_refused_onsets + $2 WHERE id = $1"
 
 
-async def add(tx: Tx, id: UUID, onset: str, most: int) -> bool:
-    """Store a refused onset, a JSON object; False when the call has `most` of them, and this one was only counted."""
-    return bool(await tx.fetchval(ADD, id, f"[{onset}]", most))
+async def add(tx: Tx, id: UUID, onset: str, limit: int) -> bool:
+    """Store a refused onset, a JSON object; beyond `limit`, only count it and return False."""
+    return bool(await tx.fetchval(ADD, id, f"[{onset}]", limit))
 
 
 async def add_more(tx: Tx, id: UUID, count: int) -> None:

@@ -1,7 +1,7 @@
-"""Contacts that want no texts, as each organization knows them.  Whoever wants texts again keeps the row: it is the evidence.
+"""Opt-outs of contacts from texts, for each organization.  A contact that opts in again keeps the row: it is the evidence.
 
-Times are the database's, so that those of several processes compare; a change that was postponed brings its own, and does
-not undo what came after it.
+Times are the database's, so that those of several processes compare.  A change from the retry queue brings its own time, and
+does not undo a later one.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PAGE = f"""
      ORDER BY changed_at DESC, contact_e164
      LIMIT $3
 """
-ONE = f"SELECT {COLUMNS} FROM opt_outs WHERE org_id = hum.org_id() AND opted_out AND contact_e164 = $1"
+GET_OPTED_OUT = f"SELECT {COLUMNS} FROM opt_outs WHERE org_id = hum.org_id() AND opted_out AND contact_e164 = $1"
 OPT_OUT = """
     INSERT INTO opt_outs AS x (org_id, contact_e164, opted_out, source, keyword, message_id, carrier_blocked, changed_at)
     VALUES ($1, $2, true, $3, $4, $5, $6, coalesce($7, clock_timestamp()))
@@ -41,7 +41,7 @@ SET_BLOCKED = """
      WHERE org_id = $1 AND contact_e164 = $2 AND carrier_blocked <> $3
        AND ($4::timestamptz IS NULL OR changed_at <= $4)
 """
-# Those of the rules themselves are sent all the same.
+# Automatic answers of the rules are sent all the same.
 END_PENDING = """
     UPDATE messages SET status = 'opted_out', error_code = 'opted_out', due_at = NULL
      WHERE id = ANY (ARRAY(
@@ -65,7 +65,7 @@ class OptOutRow:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Who changed it, and the evidence; `at` is for one that was postponed."""
+    """A change's source and evidence; `at`: its time, for one from the retry queue."""
 
     source: str
     keyword: str | None = None
@@ -79,7 +79,7 @@ async def find(tx: Tx, org: UUID, contact_e164: str) -> OptOutRow | None:
 
 
 async def get(tx: Tx, org: UUID, contact_e164: str) -> OptOutRow:
-    """Raises NotFound for a contact that never opted out."""
+    """Return a contact's opt-out.  Raises NotFound for a contact that never opted out."""
     row = await find(tx, org, contact_e164)
     if row is None:
         raise NotFound("This contact has not opted out.")
@@ -87,33 +87,33 @@ async def get(tx: Tx, org: UUID, contact_e164: str) -> OptOutRow:
 
 
 async def page(tx: Tx, after: tuple[datetime, str] | None, limit: int) -> list[OptOutRow]:
-    """As the tenant: those who are opted out, the latest first."""
+    """Return the opted-out contacts, the latest first.  Runs as the tenant."""
     at, contact_e164 = after or (None, "")
     return [OptOutRow(**row) for row in await tx.fetch(PAGE, at, contact_e164, limit)]
 
 
 async def of_contact(tx: Tx, contact_e164: str) -> list[OptOutRow]:
-    """As the tenant: the contact's, if it is opted out."""
-    return [OptOutRow(**row) for row in await tx.fetch(ONE, contact_e164)]
+    """Return the contact's opt-out, if it is opted out.  Runs as the tenant."""
+    return [OptOutRow(**row) for row in await tx.fetch(GET_OPTED_OUT, contact_e164)]
 
 
 async def opt_out(tx: Tx, org: UUID, contact_e164: str, change: Change, *, carrier_blocks: bool) -> bool:
-    """False if the contact was opted out, or has opted in after the change."""
+    """Opt a contact out; return False if it was opted out, or has opted in after the change."""
     values = (change.source, change.keyword, change.message_id, carrier_blocks, change.at)
     return bool(await tx.execute(OPT_OUT, org, contact_e164, *values) != "INSERT 0 0")
 
 
 async def opt_in(tx: Tx, org: UUID, contact_e164: str, change: Change, *, carrier_lifts: bool) -> bool:
-    """False if the contact was not opted out, or has opted out after the change."""
+    """Opt a contact in; return False if it was not opted out, or has opted out after the change."""
     values = (change.source, change.keyword, change.message_id, carrier_lifts, change.at)
     return bool(await tx.execute(OPT_IN, org, contact_e164, *values) != "UPDATE 0")
 
 
 async def set_blocked(tx: Tx, org: UUID, contact_e164: str, *, blocked: bool, at: datetime | None = None) -> None:
-    """Whether the carrier refuses texts to a contact that is known here."""
+    """Set whether the carrier refuses texts to a contact with a row here."""
     await tx.execute(SET_BLOCKED, org, contact_e164, blocked, at)
 
 
 async def end_pending(tx: Tx, org: UUID, contact_e164: str) -> int:
-    """End what was still to be sent to a contact, in any conversation; return how many."""
+    """End the unsent messages to a contact, in all conversations; return how many."""
     return int((await tx.execute(END_PENDING, org, contact_e164)).rpartition(" ")[2])

@@ -1,7 +1,7 @@
-"""Outbound calls: orders, the attempts at them, and whose turn it is.
+"""Outbound calls: orders, their attempts, and the queue between them.
 
-An order is a row beside its call's.  Whoever changes either locks the call's row first, but for the claim of the next attempt,
-which locks the account's pace before it: attempts of one account begin one at a time, in whichever process.
+An order is a row beside its call's.  A transaction that changes either locks the call's row first; only the claim of the next
+attempt locks the account's pace before it: attempts of one account begin one at a time, across processes.
 """
 
 import json
@@ -69,7 +69,7 @@ PAGE = f"""
 GET = f"{LISTED} WHERE o.call_id = $1"
 
 # --- placing, as the system
-# Each account, and in CLAIM each organization, is found by its place in the index, however many calls wait.
+# Each account, and in NEXT each organization, is one index lookup, however many calls wait.
 ACCOUNTS = """
     WITH RECURSIVE found AS (
         (SELECT account FROM outbound_calls WHERE due_at IS NOT NULL ORDER BY account LIMIT 1)
@@ -79,8 +79,8 @@ ACCOUNTS = """
           FROM found WHERE found.account IS NOT NULL)
     SELECT account FROM found WHERE account IS NOT NULL
 """
-KNOW_ACCOUNT = "INSERT INTO carrier_paces (account, next_at) VALUES ($1, now()) ON CONFLICT DO NOTHING"
-#: Seconds until the account may be asked; no row while another process has it.
+ADD_ACCOUNT = "INSERT INTO carrier_paces (account, next_at) VALUES ($1, now()) ON CONFLICT DO NOTHING"
+#: Seconds until the account accepts a request; no row while another process has the lock.
 LOCK_PACE = """
     SELECT greatest(0, extract(epoch FROM next_at - clock_timestamp()))::float8 FROM carrier_paces
      WHERE account = $1 FOR UPDATE SKIP LOCKED
@@ -133,12 +133,12 @@ DEFER = """
     UPDATE outbound_calls SET due_at = $2, waits_for = $3, wanted_at = CASE WHEN $4 THEN $2 ELSE wanted_at END
      WHERE call_id = $1
 """
-FORGET = "UPDATE outbound_calls SET due_at = NULL, waits_for = NULL WHERE call_id = $1"
-ORGANIZATION_WAITS = """
+CLEAR_DUE = "UPDATE outbound_calls SET due_at = NULL, waits_for = NULL WHERE call_id = $1"
+DELAY_ORGANIZATION = """
     INSERT INTO outbound_turns (org_id, waits_until) VALUES ($1, clock_timestamp() + make_interval(secs => $2))
     ON CONFLICT (org_id) DO UPDATE SET waits_until = excluded.waits_until
 """
-TURN_TAKEN = """
+SET_PLACED_AT = """
     INSERT INTO outbound_turns (org_id, placed_at) VALUES ($1, clock_timestamp())
     ON CONFLICT (org_id) DO UPDATE SET placed_at = excluded.placed_at
 """
@@ -170,43 +170,43 @@ SET_SID = "UPDATE calls SET call_sid = $2 WHERE id = $1"
 SET_STATUS = "UPDATE calls SET status = $2 WHERE id = $1"
 END = f"UPDATE outbound_attempts SET status = $2, ended_at = $3, carrier_code = $4 WHERE id = $1 AND status IN {OPEN}"
 WITHDRAW = "DELETE FROM outbound_attempts WHERE id = $1 AND status = 'dialling' AND call_sid IS NULL"
-LOOKED = "UPDATE outbound_attempts SET looked_at = clock_timestamp() WHERE id = $1"
+SET_LOOKED_AT = "UPDATE outbound_attempts SET looked_at = clock_timestamp() WHERE id = $1"
 KNOWN_SIDS = "SELECT call_sid FROM outbound_attempts WHERE call_sid = ANY ($1::text[])"
-#: Attempts whose fate nobody has told, for a look at the carrier.
+#: Attempts without an answer from the carrier, for a look-up there.
 UNKNOWN = f"""
     {ATTEMPT}
      WHERE a.status = 'dialling' AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
      ORDER BY coalesce(a.looked_at, a.started_at) LIMIT 50
 """
 #: Attempts that should be over by now, without a stream, which the carrier has not reported.
-SILENT = f"""
+OVERDUE = f"""
     {ATTEMPT} JOIN calls c ON c.id = a.call_id
      WHERE a.status = 'under_way' AND c.streams_opened = 0
        AND a.started_at < clock_timestamp() - make_interval(secs => o.ring_seconds + $2)
        AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
      ORDER BY coalesce(a.looked_at, a.started_at) LIMIT 50
 """
-#: The carrier's last word on a call may be lost.
+#: Ends attempts of ended calls, since the carrier's final status may be lost.
 CLOSE_ENDED = f"""
     UPDATE outbound_attempts a SET status = 'completed', ended_at = c.ended_at
       FROM calls c
      WHERE a.status IN {OPEN} AND a.call_sid IS NOT NULL AND c.id = a.call_id AND c.streams_opened > 0
        AND c.ended_at < now() - $1::interval
 """
-#: Attempts that may still bring a call that needs a place.
+#: Attempts that may still become a call that needs capacity.
 UNANSWERED = f"""
     SELECT count(*) FROM outbound_attempts a JOIN calls c ON c.id = a.call_id
      WHERE a.status IN {OPEN} AND c.streams_offered = 0 AND c.ended_at IS NULL
 """
 SET_ANSWERED_BY = "UPDATE calls SET answered_by = $2 WHERE id = $1 AND answered_by IS NULL RETURNING id"
-HEARD = """
+CALLER_TRANSCRIPT = """
     SELECT string_agg(text, ' ' ORDER BY seq) FROM call_turns WHERE call_id = $1 AND role = 'caller'
 """
 
 
 @dataclass(frozen=True, slots=True)
 class CallerRow:
-    """The number that calls."""
+    """The organization's number that calls."""
 
     id: UUID
     e164: str
@@ -283,7 +283,7 @@ class HoursRow:
 
 @dataclass(frozen=True, slots=True)
 class FactsRow:
-    """All that decides whether a call that is due is placed."""
+    """All that decides whether a due call is placed."""
 
     from_e164: str
     to_e164: str
@@ -297,7 +297,7 @@ class FactsRow:
     wanted_at: datetime
     ring_seconds: int
     account: str
-    #: The database was restored from a backup since then: the call may have been placed already.
+    #: The database was restored from a later backup: the call may have been placed already.
     doubtful_since: datetime | None
     live_calls: int
     placed_in_a_day: int
@@ -316,13 +316,13 @@ class AttemptRow:
     call_sid: str | None
     started_at: datetime
     looked_at: datetime | None
-    made: int  # how often the number was called so far
+    made: int  # attempts so far, placed or open
     max_attempts: int
     retry_after_seconds: int
 
 
 async def counts(tx: Tx, to_e164: str) -> tuple[int, int]:
-    """The organization's orders within 24 hours, and those of them to this number; locked until the transaction ends."""
+    """Lock the organization; return its number of orders within 24 hours, and of those to this number."""
     await tx.execute(LOCK_ORGANIZATION)
     row = await tx.fetchrow(COUNT, to_e164)
     assert row is not None, "an aggregate has a row"
@@ -330,18 +330,18 @@ async def counts(tx: Tx, to_e164: str) -> tuple[int, int]:
 
 
 async def create(tx: Tx, order: NewOrder) -> None:
-    """Store the order of a call that is stored."""
+    """Store the order of a stored call."""
     await tx.execute(CREATE, *[getattr(order, name) for name in NewOrder.__slots__])
 
 
 async def caller(tx: Tx, id: UUID | None, flow: UUID) -> CallerRow | None:
-    """The organization's number with this id; without one, an active number: one that the flow answers, else the first."""
+    """Return the organization's number with this id; without one, an active number, preferably one that the flow answers."""
     row = await tx.fetchrow(CALLER, id, flow)
     return CallerRow(**row) if row else None
 
 
 async def is_own(tx: Tx, e164: str) -> bool:
-    """Tell whether the organization has this number."""
+    """Return whether the organization has this number."""
     return bool(await tx.fetchval(IS_OWN, e164))
 
 
@@ -356,13 +356,13 @@ async def hours(tx: Tx) -> HoursRow:
 
 
 async def page(tx: Tx, by: Filter, before: UUID | None, limit: int) -> list[OrderRow]:
-    """Newest first, below `before`."""
+    """Return outbound calls newest first, below `before`."""
     rows = await tx.fetch(PAGE, before, limit, by.status, by.flow_id, by.number_id, by.to_e164)
     return [OrderRow(**{**row, "attempts": json.loads(row["attempts"])}) for row in rows]
 
 
 async def get(tx: Tx, id: UUID) -> OrderRow:
-    """Raises NotFound."""
+    """Return an outbound call.  Raises NotFound."""
     row = await tx.fetchrow(GET, id)
     if row is None:
         raise NotFound("There is no such outbound call.")
@@ -373,26 +373,26 @@ async def get(tx: Tx, id: UUID) -> OrderRow:
 
 
 async def accounts(tx: Tx) -> list[str]:
-    """The carrier's accounts for which calls wait."""
+    """Return the carrier accounts for which calls wait."""
     return [row["account"] for row in await tx.fetch(ACCOUNTS)]
 
 
 async def lock_pace(tx: Tx, account: str) -> float | None:
-    """Seconds until the account may be asked for a call; locked until the transaction ends.  None: another process has it."""
-    await tx.execute(KNOW_ACCOUNT, account)
+    """Lock an account's pace; return the seconds until it accepts a request, or None if another process has the lock."""
+    await tx.execute(ADD_ACCOUNT, account)
     seconds: float | None = await tx.fetchval(LOCK_PACE, account)
     return seconds
 
 
 async def pace(tx: Tx, account: str, seconds: float) -> None:
-    """Ask the account for nothing until so many seconds have passed."""
+    """Block the account's next request for `seconds`."""
     await tx.execute(PACE, account, seconds)
 
 
 async def next_due(tx: Tx, account: str) -> UUID | None:
-    """The call whose turn it is."""
-    found: UUID | None = await tx.fetchval(NEXT, account)
-    return found
+    """Return the next call to place, or None."""
+    call: UUID | None = await tx.fetchval(NEXT, account)
+    return call
 
 
 async def facts(tx: Tx, id: UUID) -> FactsRow:
@@ -402,24 +402,24 @@ async def facts(tx: Tx, id: UUID) -> FactsRow:
 
 
 async def defer(tx: Tx, id: UUID, until: datetime, waits_for: str, *, wanted: bool) -> None:
-    """The call is due then.  `wanted`: it was not meant to be placed before."""
+    """Defer a call to a time.  `wanted`: it was not meant to be placed earlier."""
     await tx.execute(DEFER, id, until, waits_for, wanted)
 
 
 async def forget(tx: Tx, id: UUID) -> None:
-    """No attempt is due."""
-    await tx.execute(FORGET, id)
+    """Record that no attempt is due."""
+    await tx.execute(CLEAR_DUE, id)
 
 
 async def organization_waits(tx: Tx, org: UUID, seconds: float) -> None:
-    await tx.execute(ORGANIZATION_WAITS, org, seconds)
+    await tx.execute(DELAY_ORGANIZATION, org, seconds)
 
 
 async def begin(tx: Tx, id: UUID, call: UUID, org: UUID, flow_version: int) -> AttemptRow:
-    """Begin an attempt: its call is no longer due, and its organization has had its turn."""
+    """Begin an attempt: its call is no longer due, and its organization goes to the end of the queue."""
     await tx.fetchval(BEGIN, id, call)
-    await tx.execute(FORGET, call)
-    await tx.execute(TURN_TAKEN, org)
+    await tx.execute(CLEAR_DUE, call)
+    await tx.execute(SET_PLACED_AT, org)
     await tx.execute(SET_VERSION, call, flow_version)
     return await attempt(tx, id)
 
@@ -428,7 +428,7 @@ async def begin(tx: Tx, id: UUID, call: UUID, org: UUID, flow_version: int) -> A
 
 
 async def attempt(tx: Tx, id: UUID) -> AttemptRow:
-    """Raises NotFound."""
+    """Return an attempt.  Raises NotFound."""
     row = await tx.fetchrow(BY_ID, id)
     if row is None:
         raise NotFound("There is no such attempt.")
@@ -436,7 +436,7 @@ async def attempt(tx: Tx, id: UUID) -> AttemptRow:
 
 
 async def accept(tx: Tx, attempt: AttemptRow, call_sid: str) -> None:
-    """The carrier has the call under this id."""
+    """Record the carrier's id of an attempt's call."""
     await tx.execute(ACCEPT, attempt.id, call_sid)
     await tx.execute(SET_SID, attempt.call_id, call_sid)
 
@@ -446,38 +446,38 @@ async def set_status(tx: Tx, call: UUID, status: str) -> None:
 
 
 async def end(tx: Tx, id: UUID, status: str, at: datetime, carrier_code: str | None = None) -> None:
-    """An open attempt is over."""
+    """End an open attempt."""
     await tx.execute(END, id, status, at, carrier_code)
 
 
 async def queue_again(tx: Tx, call: UUID) -> None:
-    """The call waits for another attempt."""
+    """Queue the call for another attempt."""
     await tx.execute(SET_SID, call, None)
     await tx.execute(SET_STATUS, call, "queued")
 
 
 async def withdraw(tx: Tx, id: UUID) -> None:
-    """The carrier refused to take the call now: nothing has happened."""
+    """Delete an attempt that the carrier refused for now: no call was placed."""
     await tx.execute(WITHDRAW, id)
 
 
 async def looked(tx: Tx, id: UUID) -> None:
-    await tx.execute(LOOKED, id)
+    await tx.execute(SET_LOOKED_AT, id)
 
 
 async def known_sids(tx: Tx, sids: Sequence[str]) -> set[str]:
-    """Those of the carrier's calls that are some attempt's."""
+    """Return those of the carrier's calls that belong to an attempt."""
     return {row["call_sid"] for row in await tx.fetch(KNOWN_SIDS, list(sids))}
 
 
 async def unknown(tx: Tx, after: timedelta) -> list[AttemptRow]:
-    """Attempts that the carrier did not confirm, and of which it was last asked so long ago."""
+    """Return attempts that the carrier did not confirm, if it was last asked so long ago."""
     return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after)]
 
 
 async def silent(tx: Tx, after: timedelta, slack_seconds: float) -> list[AttemptRow]:
-    """Attempts that have rung for too long."""
-    return [AttemptRow(**row) for row in await tx.fetch(SILENT, after, slack_seconds)]
+    """Return attempts that have rung for too long without a report."""
+    return [AttemptRow(**row) for row in await tx.fetch(OVERDUE, after, slack_seconds)]
 
 
 async def close_ended(tx: Tx, after: timedelta) -> None:
@@ -486,15 +486,15 @@ async def close_ended(tx: Tx, after: timedelta) -> None:
 
 
 async def unanswered(tx: Tx) -> int:
-    """How many calls are being placed that nobody has answered yet."""
+    """Return how many open attempts have no answer yet."""
     return await tx.fetchval(UNANSWERED) or 0
 
 
 async def set_answered_by(tx: Tx, call: UUID, word: str) -> bool:
-    """Store who answered, once; False if it is known already."""
+    """Store what answered the call, once; return False if that is stored already."""
     return await tx.fetchval(SET_ANSWERED_BY, call, word) is not None
 
 
 async def heard(tx: Tx, call: UUID) -> str:
-    """What was understood of the other party so far."""
-    return await tx.fetchval(HEARD, call) or ""
+    """Return the other party's transcript so far."""
+    return await tx.fetchval(CALLER_TRANSCRIPT, call) or ""

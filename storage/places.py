@@ -1,7 +1,7 @@
-"""Places: what the media processes carry, what they hold, and what is given to the calls that ask.  As the system.
+"""Capacity of the media processes: how many calls they carry, places in use, and offers to calls that ask.  Runs as the system.
 
-Places are given away by one transaction at a time, which `lock` begins.  What is held is counted, never kept: a call holds
-a place from the offer of a stream until its token expires or its stream is over, whatever else happens to it.
+`lock` serializes the transactions that grant places.  Places in use are counted, not stored: a call uses a place from the
+offer of a stream until its token expires or its stream is over, whatever else happens to it.
 """
 
 from collections.abc import Sequence
@@ -12,28 +12,28 @@ from uuid import UUID
 from storage.db import Tx
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('media places', 0))"
-# A process that missed two of its signs of life in a row takes no calls, although it may still be there.
+# A process that missed two heartbeats in a row accepts no calls, although it may still be alive.
 NODES = """
     SELECT node, url, places, zone, coalesce(doubted_at >= seen_at, false) AS is_doubted,
            refuses IS NULL AND seen_at > statement_timestamp() - least($1::interval, beat * 2.5) AS takes
       FROM media_links
      WHERE link IS NOT NULL AND seen_at > statement_timestamp() - $1::interval AND 'phone' = ANY (media_links.takes)
 """
-ASKING = """
+LOCK_ASKING = """
     SELECT id, org_id, CASE direction WHEN 'inbound' THEN from_e164 ELSE 'ours' END AS from_e164, streams_offered,
            CASE WHEN token_hash IS NOT NULL THEN media_url END AS not_opened_at
       FROM calls
      WHERE id = ANY ($1::uuid[]) AND status IN ('queued', 'ringing', 'in_progress')
        FOR NO KEY UPDATE SKIP LOCKED
 """
-# Whoever has the row locked says by that that it lives.
+# A process with a locked row is just recording a heartbeat: it is alive.
 DOUBT = """
     UPDATE media_links SET doubted_at = statement_timestamp()
      WHERE node IN (SELECT node FROM media_links WHERE url = ANY ($1::text[]) AND link IS NOT NULL
                        FOR NO KEY UPDATE SKIP LOCKED)
 """
-# By the process that has the stream, or else by the URL at which the stream was offered.
-HELD = """
+# By the process that has the stream, or before that by the URL at which the stream was offered.
+IN_USE = """
     SELECT CASE WHEN token_hash IS NULL THEN node END AS node, CASE WHEN token_hash IS NOT NULL THEN media_url END AS url,
            count(*) AS calls
       FROM calls
@@ -42,8 +42,8 @@ HELD = """
                 ELSE token_expires_at > statement_timestamp() END
      GROUP BY 1, 2
 """
-# A call that nobody has any more takes no place from others while it is looked up.
-GOING_ON = """
+# An orphaned call uses no capacity while the carrier is asked about it.
+LIVE_CALLS = """
     SELECT org_id, from_e164, count(*) AS calls FROM calls
      WHERE org_id = ANY ($1::uuid[]) AND status IN ('ringing', 'in_progress') AND streams_offered > 0 AND lost_at IS NULL
      GROUP BY 1, 2
@@ -59,32 +59,32 @@ OFFER = """
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """A media process that is there."""
+    """A media process that is alive."""
 
     node: str
     url: str
     places: int | None
     zone: str
-    #: A stream did not come about there, and it has said nothing since.
+    #: A stream did not open there, and no heartbeat has arrived since.
     is_doubted: bool
     takes: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AskingRow:
-    """A call that wants a place; its row is locked."""
+    """A call that asks for a place; its row is locked."""
 
     id: UUID
     org_id: UUID
     from_e164: str
     streams_offered: int
-    #: Where the stream is that it was offered, and that did not open yet.
+    #: URL of an offered stream that has not opened yet.
     not_opened_at: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class HeldRow:
-    """How many calls a process has, or are on their way to a URL."""
+    """The number of calls that a process has, or that are on their way to a URL."""
 
     node: str | None
     url: str | None
@@ -93,7 +93,7 @@ class HeldRow:
 
 @dataclass(frozen=True, slots=True)
 class GoingOnRow:
-    """How many calls an organization has from one number."""
+    """The number of an organization's calls from one number."""
 
     org_id: UUID
     from_e164: str
@@ -111,36 +111,36 @@ class OfferRow:
 
 
 async def lock(tx: Tx) -> None:
-    """Wait until nobody else gives places away, and let nobody until this transaction ends."""
+    """Lock the capacity until this transaction ends."""
     await tx.execute(LOCK)
 
 
 async def nodes(tx: Tx, silent: timedelta) -> list[NodeRow]:
-    """The media processes that are there; one that said nothing for `silent` is not."""
+    """Return the media processes that are alive; one without a heartbeat for `silent` is not."""
     return [NodeRow(**row) for row in await tx.fetch(NODES, silent)]
 
 
 async def asking(tx: Tx, ids: Sequence[UUID]) -> list[AskingRow]:
-    """Lock those of these calls that go on; without those that somebody else has locked."""
-    return [AskingRow(**row) for row in await tx.fetch(ASKING, list(ids))]
+    """Lock and return those of these calls that are live, without calls locked elsewhere."""
+    return [AskingRow(**row) for row in await tx.fetch(LOCK_ASKING, list(ids))]
 
 
 async def doubt(tx: Tx, urls: Sequence[str]) -> None:
-    """A stream that the carrier was to open there did not come about: others go first until these processes are heard again."""
+    """Mark processes as doubted after a stream did not open at their URL: others go first until their next heartbeat."""
     await tx.execute(DOUBT, list(urls))
 
 
 async def held(tx: Tx, but: Sequence[UUID]) -> list[HeldRow]:
-    """The places that calls hold, without these calls."""
-    return [HeldRow(**row) for row in await tx.fetch(HELD, list(but))]
+    """Return the places in use, not counting these calls."""
+    return [HeldRow(**row) for row in await tx.fetch(IN_USE, list(but))]
 
 
 async def going_on(tx: Tx, orgs: Sequence[UUID]) -> list[GoingOnRow]:
-    """The calls of these organizations that were offered a stream, and go on."""
-    return [GoingOnRow(**row) for row in await tx.fetch(GOING_ON, list(orgs))]
+    """Return the number of live calls of these organizations that were offered a stream, by caller."""
+    return [GoingOnRow(**row) for row in await tx.fetch(LIVE_CALLS, list(orgs))]
 
 
 async def offer(tx: Tx, offers: Sequence[OfferRow], seconds: float) -> None:
-    """A stream that presents a call's token within `seconds` is this call's; an earlier token opens nothing any more."""
-    columns = zip(*((each.id, each.token_hash, each.url, each.offered) for each in offers), strict=True)
+    """Offer streams to calls: a stream that presents a call's token within `seconds` is this call's; earlier tokens are void."""
+    columns = zip(*((row.id, row.token_hash, row.url, row.offered) for row in offers), strict=True)
     await tx.execute(OFFER, *map(list, columns), seconds)

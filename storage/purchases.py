@@ -20,12 +20,12 @@ BY_KEY = f"""
     SELECT {COLUMNS} FROM number_purchases
      WHERE idempotency_key = $1 AND status IN ('buying', 'bought') AND created_at > now() - $2::interval
 """
-#: A key that was used long ago may be used again.
-FORGET_KEY = """
+#: A key may be used again after its retention.
+RELEASE_KEY = """
     UPDATE number_purchases SET idempotency_key = NULL
      WHERE idempotency_key = $1 AND created_at <= now() - $2::interval
 """
-#: Serializes the orders of one organization, so that each counts the others.
+#: Serializes the purchases of one organization, so that each counts the others.
 LOCK_QUOTA = "SELECT FROM organizations WHERE org_id = hum.org_id() FOR NO KEY UPDATE"
 COUNT = """
     SELECT (SELECT count(*) FROM numbers WHERE org_id = hum.org_id() AND status <> 'gone')
@@ -67,9 +67,7 @@ class PurchaseRow:
 
 
 async def counts(tx: Tx) -> tuple[int, int]:
-    """How many numbers the organization has or is buying, and how many it bought within 24 hours; locked until the
-    transaction ends.
-    """
+    """Lock the organization's quota; return how many numbers it has or is buying, and how many it bought within 24 hours."""
     await tx.execute(LOCK_QUOTA)
     row = await tx.fetchrow(COUNT)
     assert row is not None
@@ -77,20 +75,20 @@ async def counts(tx: Tx) -> tuple[int, int]:
 
 
 async def is_buying(tx: Tx, e164: str) -> bool:
-    """Tell whether this organization is buying or returning the number."""
+    """Return whether this organization is buying or returning the number."""
     busy: bool = await tx.fetchval(IS_BUYING, e164)
     return busy
 
 
 async def is_owned(tx: Tx, carrier_sid: str) -> bool:
-    """As the system: tell whether any organization has the number with this SID."""
+    """Return whether any organization has the number with this SID.  Runs as the system."""
     owned: bool = await tx.fetchval(IS_OWNED, carrier_sid)
     return owned
 
 
 async def begin(tx: Tx, row: PurchaseRow, key: str | None) -> bool:
-    """Record an attempt; False while another for this number, or under this key, is in progress."""
-    begun = await tx.fetchval(
+    """Record an attempt; return False while another for this number, or under this key, is in progress."""
+    attempt = await tx.fetchval(
         BEGIN,
         row.id,
         row.e164,
@@ -102,12 +100,12 @@ async def begin(tx: Tx, row: PurchaseRow, key: str | None) -> bool:
         key,
         row.body_hash,
     )
-    return begun is not None
+    return attempt is not None
 
 
 async def by_key(tx: Tx, key: str, keep: timedelta) -> PurchaseRow | None:
-    """The attempt made under an idempotency key."""
-    await tx.execute(FORGET_KEY, key, keep)
+    """Return the attempt made under an idempotency key."""
+    await tx.execute(RELEASE_KEY, key, keep)
     row = await tx.fetchrow(BY_KEY, key, keep)
     return PurchaseRow(**row) if row else None
 
@@ -124,5 +122,5 @@ async def end(tx: Tx, id: UUID, status: str, *, carrier_sid: str | None = None, 
 
 
 async def abandoned(tx: Tx, older: timedelta) -> list[PurchaseRow]:
-    """As the system: claim attempts that have been idle for longer than `older`."""
+    """Claim attempts that have been idle for longer than `older`.  Runs as the system."""
     return [PurchaseRow(**row) for row in await tx.fetch(ABANDONED, older)]

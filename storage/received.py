@@ -1,4 +1,4 @@
-"""Texts that come in: whose the number is, whether the text is known, and how often the rules themselves answered lately."""
+"""Inbound texts: the number's organization, whether a text was received before, and how often the rules answered lately."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def _route(to: str, sender: str, account: str, sid: str) -> str:
 
 
 ROUTE = _route("$1", "$2", "$3", "$4")
-# One by one, by their keys: of tables that are new the planner knows nothing, and would read them whole.
+# One key lookup for each text: the planner knows nothing of new tables, and would scan them.
 ROUTES = f"""
     SELECT each.place, r.*
       FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS each (to_e164, sender, account, sid, place)
@@ -40,49 +40,49 @@ REPLIES_SINCE = """
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """The number that a text came to, and what its organization knows of whoever sent it."""
+    """The number that a text arrived at, and what its organization knows of the sender."""
 
     number_id: UUID
     org_id: UUID
-    #: The number is the organization's, and its texts are on.
+    #: The number is the organization's, and its texts are enabled.
     answers: bool
     organization: str
     #: Who answers keywords: `carrier` or `hum`.
     keyword_replies: str
-    #: What HUM answers, where it does; None: its own texts.
+    #: The organization's own answers to keywords; None: HUM's default texts.
     keyword_texts_json: str | None
     blocked: bool
     opted_out: bool
     #: The number has a flow for texts; a conversation may have another.
     has_flow: bool
-    #: The contact, and when it was looked up; None: there is none, or it never was.
+    #: The contact, and when it was looked up; None: there is no contact, or no look-up.
     contact_id: UUID | None
     looked_up_at: datetime | None
-    #: The carrier said that it can't be texted.
+    #: The carrier reported that the contact can't be texted.
     untextable: bool
-    #: Senders that were looked up today for the organization.
+    #: The organization's look-ups of senders today.
     lookups: int
     #: The text was received before.
     known: bool
 
 
 async def route(tx: Tx, to_e164: str, from_e164: str, account_sid: str, carrier_sid: str) -> RouteRow | None:
-    """As the system: None for a number that nobody has, or that another account of the carrier holds."""
+    """Return a text's route; None if no organization has the number at this carrier account.  Runs as the system."""
     row = await tx.fetchrow(ROUTE, to_e164, from_e164, account_sid, carrier_sid)
     return RouteRow(**row) if row else None
 
 
 async def routes(tx: Tx, texts: Sequence[tuple[str, str, str, str]]) -> dict[int, RouteRow]:
-    """As `route`, of several (to, from, account, SID), by their places; those that are nobody's are left out."""
-    found = dict[int, RouteRow]()
+    """Return the routes of several texts (to, from, account, SID) by index, as `route` does, without unroutable ones."""
+    by_index = dict[int, RouteRow]()
     for row in await tx.fetch(ROUTES, *map(list, zip(*texts, strict=True))):
         fields = dict(row)
-        place = fields.pop("place") - 1
-        found[place] = RouteRow(**fields)
-    return found
+        index = fields.pop("place") - 1
+        by_index[index] = RouteRow(**fields)
+    return by_index
 
 
 async def replies_since(tx: Tx, conversation: UUID, since: datetime) -> int:
-    """How many texts of the rules themselves were written in a conversation."""
+    """Return how many automatic answers of the rules were stored in a conversation since then."""
     count: int = await tx.fetchval(REPLIES_SINCE, conversation, ids.first_at(since))
     return count

@@ -1,6 +1,6 @@
-"""Recipients of campaigns.  Their statuses follow their texts' by triggers (0034_campaigns.sql), and so do the counts.
+"""Recipients of campaigns.  Triggers keep their statuses in line with their texts', and the counts (0010_campaigns.sql).
 
-Locks are taken in one order: conversations, then recipients, then counts; messages come before recipients.
+Locks are taken in one order: messages or conversations, then recipients, then counts.
 """
 
 import json
@@ -46,7 +46,7 @@ PAGE_OF_STATUS = f"""
 """
 
 # --- dispatching, as the system
-#: Not locked: no other dispatcher has the campaign, and who locked a conversation may wait for its recipient.
+#: Without locks: no other dispatcher has the campaign, and a transaction with a locked conversation may wait for its recipient.
 DUE = """
     SELECT r.id, r.contact_e164, r.body, r.variables, k.id AS contact_id, k.name AS contact_name, k.company AS contact_company,
            k.email AS contact_email, k.untextable_code IS NOT NULL AS untextable,
@@ -78,7 +78,7 @@ NEXT_DUE_SECONDS = """
     SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8
       FROM campaign_recipients WHERE campaign_id = $1 AND status = 'pending'
 """
-# Those that the sender has in hand are locked, or not due any more: they are on their way.
+# Texts that the sender has in hand are locked, or no longer due: they are in flight.
 WITHDRAW = """
     UPDATE messages SET status = 'canceled', error_code = $2, due_at = NULL
      WHERE id IN (SELECT id FROM messages WHERE campaign_id = $1 AND due_at IS NOT NULL AND status IN ('queued', 'scheduled')
@@ -94,13 +94,13 @@ END_ERASED = """
     UPDATE campaign_recipients r SET status = 'canceled', reason = 'erased', changed_at = clock_timestamp()
      WHERE r.campaign_id = $1 AND r.status = 'sending' AND NOT EXISTS (SELECT FROM messages m WHERE m.id = r.message_id)
 """
-# --- a text that was taken back, and of which the carrier tells after all
+# --- a withdrawn text that the carrier reports as sent after all
 LOCK_OF_MESSAGE = """
     SELECT r.id, r.message_id FROM campaign_recipients r
      WHERE r.id = (SELECT m.recipient_id FROM messages m WHERE m.id = $1) FOR NO KEY UPDATE
 """
-# One that the sender has in hand is locked, or not due any more.
-TAKE_BACK = """
+# A text that the sender has in hand is locked, or no longer due.
+WITHDRAW_ONE = """
     UPDATE messages SET status = 'canceled', error_code = 'superseded', due_at = NULL
      WHERE id IN (SELECT m.id FROM messages m
                    WHERE m.id = $1 AND m.due_at IS NOT NULL AND m.status IN ('queued', 'scheduled')
@@ -122,7 +122,7 @@ OUTCOMES = """
 @dataclass(frozen=True, slots=True)
 class NewRecipient:
     id: UUID
-    #: E.164; what was given, if that is no number.
+    #: E.164, or the input if that is no number.
     contact_e164: str
     body: str | None
     variables: Mapping[str, str]
@@ -146,7 +146,7 @@ class RecipientRow:
 
 @dataclass(frozen=True, slots=True)
 class DueRow:
-    """A recipient whose turn it is, and what decides whether it is texted."""
+    """A due recipient, and what decides whether it is texted."""
 
     id: UUID
     contact_e164: str
@@ -159,7 +159,7 @@ class DueRow:
     opted_out: bool
     blocked: bool
     own: bool
-    #: The carrier said that its number can't be texted.
+    #: The carrier reported that its number can't be texted.
     untextable: bool
     #: There is a conversation with it.
     known: bool
@@ -167,7 +167,7 @@ class DueRow:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of a recipient whose turn it was."""
+    """The result of a due recipient."""
 
     id: UUID
     status: str
@@ -177,32 +177,32 @@ class Settled:
 
 
 async def add(tx: Tx, org: UUID, campaign: UUID, people: Sequence[NewRecipient]) -> tuple[int, int]:
-    """Add those who are no recipients yet; return how many that were, and how many of them are not texted."""
-    made = await tx.fetch(
+    """Add recipients that are not in the campaign yet; return how many were added, and how many of them are not texted."""
+    rows = await tx.fetch(
         ADD,
         org,
         campaign,
-        [each.id for each in people],
-        [each.contact_e164 for each in people],
-        [each.body for each in people],
-        [json.dumps(dict(each.variables)) if each.variables else None for each in people],
-        [each.reason for each in people],
+        [person.id for person in people],
+        [person.contact_e164 for person in people],
+        [person.body for person in people],
+        [json.dumps(dict(person.variables)) if person.variables else None for person in people],
+        [person.reason for person in people],
     )
-    return len(made), sum(row["bad"] for row in made)
+    return len(rows), sum(row["bad"] for row in rows)
 
 
 async def tagged(tx: Tx, org: UUID, tag: str) -> int:
-    """How many contacts have a tag."""
+    """Return how many contacts have a tag."""
     return int(await tx.fetchval(TAGGED, org, tag))
 
 
 async def add_tagged(tx: Tx, org: UUID, campaign: UUID, tag: str) -> int:
-    """Add the contacts that have a tag and are no recipients yet; return how many."""
+    """Add the contacts that have a tag and are not in the campaign yet; return how many."""
     return _count(await tx.execute(ADD_TAGGED, org, campaign, tag))
 
 
 async def page(tx: Tx, campaign: UUID, status: str | None, after: int, limit: int) -> list[RecipientRow]:
-    """In the order in which they were given, above `after`."""
+    """Return recipients in the order in which they were added, above `after`."""
     rows = await (
         tx.fetch(PAGE_OF_STATUS, campaign, after, limit, status) if status else tx.fetch(PAGE, campaign, after, limit)
     )
@@ -213,77 +213,77 @@ def _variables(stored: str | None) -> dict[str, str]:
     return dict(json.loads(stored)) if stored else {}
 
 
-def _count(done: str) -> int:
-    return int(done.rpartition(" ")[2])
+def _count(status: str) -> int:
+    return int(status.rpartition(" ")[2])
 
 
 # --- dispatching --------------------------------------------------------------------------------------------------
 
 
 async def due(tx: Tx, campaign: UUID, limit: int) -> list[DueRow]:
-    """Whose turn it is."""
+    """Return the next due recipients."""
     rows = await tx.fetch(DUE, campaign, limit)
     return [DueRow(**{**row, "variables": _variables(row["variables"])}) for row in rows]
 
 
 async def lock_pending(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
-    """Lock those that still wait for a text.  Whoever writes texts has locked their conversations before."""
+    """Lock and return those that are still pending; the caller has locked their conversations before."""
     return {row["id"] for row in await tx.fetch(LOCK_PENDING, ids)}
 
 
-async def settle(tx: Tx, settled: Sequence[Settled]) -> None:
-    """Record what became of pending recipients: in one statement, since it locks the counts."""
+async def settle(tx: Tx, results: Sequence[Settled]) -> None:
+    """Store the results of pending recipients, in one statement, since it locks the counts."""
     await tx.execute(
         SETTLE,
-        [each.id for each in settled],
-        [each.status for each in settled],
-        [each.reason for each in settled],
-        [each.message_id for each in settled],
-        [each.due_at for each in settled],
+        [result.id for result in results],
+        [result.status for result in results],
+        [result.reason for result in results],
+        [result.message_id for result in results],
+        [result.due_at for result in results],
     )
 
 
 async def waiting(tx: Tx, campaign: UUID) -> int:
-    """How many texts are written and wait for the sender; those that wait for their hours don't count."""
+    """Return how many texts wait for the sender; those that wait for their hours don't count."""
     return int(await tx.fetchval(WAITING, campaign))
 
 
 async def next_due_seconds(tx: Tx, campaign: UUID) -> float | None:
-    """In how many seconds the next recipient is due; None if none is pending."""
-    found: float | None = await tx.fetchval(NEXT_DUE_SECONDS, campaign)
-    return found
+    """Return the seconds until the next recipient is due, or None if none is pending."""
+    seconds: float | None = await tx.fetchval(NEXT_DUE_SECONDS, campaign)
+    return seconds
 
 
 async def withdraw(tx: Tx, campaign: UUID, error_code: str, limit: int) -> int:
-    """Take texts back that wait for the sender; return how many."""
+    """Withdraw texts that wait for the sender; return how many."""
     return _count(await tx.execute(WITHDRAW, campaign, error_code, limit))
 
 
 async def end_pending(tx: Tx, campaign: UUID, status: str, reason: str | None, limit: int) -> int:
-    """Give up on recipients that wait for a text; return how many."""
+    """End pending recipients; return how many."""
     return _count(await tx.execute(END_PENDING, campaign, status, reason, limit))
 
 
 async def end_erased(tx: Tx, campaign: UUID) -> None:
-    """Give up on recipients whose texts were deleted before they were sent."""
+    """End recipients after the deletion of their unsent texts."""
     await tx.execute(END_ERASED, campaign)
 
 
 async def outcomes(tx: Tx, campaign: UUID, since: datetime, limit: int) -> dict[str | None, int]:
-    """What became of the latest texts since then, at most `limit`: how many failed for which reason, None for those that did not."""
+    """Return the results of the latest texts since then, at most `limit`: counts by reason of failure, None for no failure."""
     return {row["reason"]: row["count"] for row in await tx.fetch(OUTCOMES, campaign, since, limit)}
 
 
 async def reclaim(tx: Tx, message: UUID) -> bool:
-    """A campaign's text that was taken back, and is locked, has left after all: its recipient has it, and gets no other.
+    """Restore the recipient of a locked, withdrawn text that was sent after all, and cancel the text that replaced it.
 
-    False if another one is on its way already: that is the recipient's, and this one is nobody's.
+    Returns False if the replacement is in flight already: then it stays the recipient's, and this text belongs to none.
     """
     row = await tx.fetchrow(LOCK_OF_MESSAGE, message)
     if row is None or row["message_id"] == message:
         return True
-    other = row["message_id"]
-    if other is not None and not _count(await tx.execute(TAKE_BACK, other)):
+    replacement = row["message_id"]
+    if replacement is not None and not _count(await tx.execute(WITHDRAW_ONE, replacement)):
         await tx.execute(UNLINK, message)
         return False
     await tx.execute(RELINK, row["id"], message)

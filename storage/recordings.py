@@ -1,4 +1,4 @@
-"""Recordings of calls: each stream of a call that is recorded has a file of its own."""
+"""Recordings of calls: each recorded stream of a call has a file of its own."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +7,9 @@ from uuid import UUID
 from storage.calls import OFFSET_MS
 from storage.db import Tx
 
-#: That of stream `s` is all there is: it was stored, or its process has lost the call.
+#: The recording of stream `s` is complete: it was stored, or its process has lost the call.
 DONE = "(s.recording_ms IS NOT NULL OR s.number < c.streams_opened OR c.ended_at IS NOT NULL)"
-#: Of the call `c`.
+#: Whether the call `c` has a recording.
 HAS_ANY = f"""
     (c.recording_path IS NOT NULL
      OR EXISTS (SELECT FROM call_streams s WHERE s.call_id = c.id AND s.recording_path IS NOT NULL AND {DONE}))
@@ -28,7 +28,7 @@ OF_CALL = f"""
             WHERE id = $1 AND recording_path IS NOT NULL AND NOT EXISTS (SELECT FROM recorded)) found
      ORDER BY number
 """
-# A stream whose recording was not stored may still be: its process is away, and its report waits.
+# A recording that was not stored may still be: its process may be unavailable, with its report in the spool.
 FINAL = """
     SELECT ended_at IS NOT NULL AND NOT EXISTS (
                SELECT FROM call_streams s WHERE s.call_id = c.id AND s.recording_path IS NOT NULL AND s.recording_ms IS NULL)
@@ -50,35 +50,35 @@ class RecordingRow:
 
     path: str
     offset_ms: int
-    #: When its call ended; None: it goes on.
+    #: When its call ended; None: the call is live.
     ended_at: datetime | None = None
 
 
 async def of_call(tx: Tx, call: UUID) -> list[RecordingRow]:
-    """The recordings of a call, in order; not that of a stream that goes on."""
+    """Return the recordings of a call, in order, without that of a live stream."""
     return [RecordingRow(**row) for row in await tx.fetch(OF_CALL, call)]
 
 
 async def is_final(tx: Tx, call: UUID) -> bool:
-    """Whether the recordings of a call stay as they are."""
+    """Return whether the recordings of a call no longer change."""
     return bool(await tx.fetchval(FINAL, call))
 
 
 async def begin(tx: Tx, call: UUID, stream_number: int, path: str) -> None:
-    """A stream's recording is being written."""
+    """Record that a stream's recording is being written."""
     await tx.execute(BEGIN, call, stream_number, path)
 
 
 async def store(tx: Tx, call: UUID, stream_number: int, path: str, duration_ms: int, size_bytes: int) -> None:
-    """A stream's recording is stored."""
+    """Record that a stream's recording is stored."""
     await tx.execute(STORE, call, stream_number, path, duration_ms, size_bytes)
 
 
 async def drop(tx: Tx, call: UUID, stream_number: int) -> None:
-    """Nothing was stored of a stream's recording that had begun."""
+    """Drop the path of a stream's recording of which nothing was stored."""
     await tx.execute(DROP, call, stream_number)
 
 
 async def fail(tx: Tx, call: UUID, fault: str) -> None:
-    """Why a stream's recording ends early, or is missing; what is stored stays."""
+    """Record why a stream's recording ends early or is missing; files remain."""
     await tx.execute(FAULT, call, fault)

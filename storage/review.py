@@ -68,18 +68,18 @@ async def tags(tx: Tx, call: UUID) -> list[str]:
 
 
 async def add_tag(tx: Tx, call: UUID, tag: str) -> bool:
-    """False when it was there already."""
+    """Add a tag; return False if the call had it."""
     return bool(await tx.execute(ADD_TAG, call, tag) == "INSERT 0 1")
 
 
 async def remove_tag(tx: Tx, call: UUID, tag: str) -> None:
-    """Raises NotFound."""
+    """Remove a tag.  Raises NotFound."""
     if await tx.execute(REMOVE_TAG, call, tag) == "DELETE 0":
         raise NotFound("The call has no such tag.")
 
 
 async def notes(tx: Tx, call: UUID, before: UUID | None, limit: int) -> list[NoteRow]:
-    """Newest first, below `before`."""
+    """Return notes newest first, below `before`."""
     return [NoteRow(**row) for row in await tx.fetch(NOTES, call, before, limit)]
 
 
@@ -88,12 +88,12 @@ async def add_note(tx: Tx, id: UUID, call: UUID, body: str, author: str) -> Note
 
 
 async def change_note(tx: Tx, call: UUID, id: UUID, body: str) -> NoteRow:
-    """Raises NotFound."""
+    """Change a note.  Raises NotFound."""
     return _note(await tx.fetchrow(CHANGE_NOTE, call, id, body))
 
 
 async def delete_note(tx: Tx, call: UUID, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a note.  Raises NotFound."""
     if await tx.execute(DELETE_NOTE, call, id) == "DELETE 0":
         raise NotFound("The call has no such note.")
 
@@ -105,7 +105,7 @@ def _note(row: asyncpg.Record | None) -> NoteRow:
 
 
 async def blocked(tx: Tx, before: tuple[datetime, str] | None, limit: int) -> list[BlockedRow]:
-    """Newest first, below `before`."""
+    """Return blocked numbers newest first, below `before`."""
     return [BlockedRow(**row) for row in await tx.fetch(BLOCKED, before and before[0], before and before[1], limit)]
 
 
@@ -116,6 +116,6 @@ async def block(tx: Tx, phone_e164: str, reason: str | None) -> BlockedRow:
 
 
 async def unblock(tx: Tx, phone_e164: str) -> None:
-    """Raises NotFound."""
+    """Unblock a number.  Raises NotFound."""
     if await tx.execute(UNBLOCK, phone_e164) == "DELETE 0":
         raise NotFound("This number is not blocked.")

@@ -1,4 +1,4 @@
-"""Notifications that a key, a person or a session may no longer do what it could do before."""
+"""Notifications that an API key, a person or a session has lost rights."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ CHANNEL = "hum_revocations"
 
 
 async def publish(tx: Tx, principal: UUID) -> None:
-    """Notify, once this transaction is committed, whoever serves this key, person or session.
+    """Notify the processes that serve this key, person or session, once this transaction is committed.
 
     Every change that takes rights away calls this in its own transaction.
     """

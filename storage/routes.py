@@ -1,4 +1,4 @@
-"""Which flow answers a call.  As the system."""
+"""The flow that answers a call, chosen by a contact's tag."""
 
 import json
 from dataclasses import replace
@@ -17,13 +17,13 @@ TAGGED = """
 """
 
 
-async def tagged(tx: Tx, found: RouteRow, flow: UUID) -> RouteRow | None:
-    """The same call with another voice flow of the organization; None when there is no such flow."""
-    row = await tx.fetchrow(TAGGED, found.org_id, flow)
+async def tagged(tx: Tx, route: RouteRow, flow: UUID) -> RouteRow | None:
+    """Return the route with another voice flow of the organization, or None if there is no such flow.  Runs as the system."""
+    row = await tx.fetchrow(TAGGED, route.org_id, flow)
     if row is None:
         return None
     return replace(
-        found,
+        route,
         flow_id=row["id"],
         flow_version=row["version"],
         definition=json.loads(row["definition"]),

@@ -1,6 +1,6 @@
-"""All columns that hold sealed secrets, so that a new key can take the place of an old one.
+"""All columns that hold sealed secrets, for their re-encryption under a new key.
 
-Whoever adds such a column adds it here: what is not listed keeps the old key in use.
+Add every new column of this kind here: a column that is not listed keeps the old key in use.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from storage.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, its table's key, and the table that its seals name (`hum.secrets.Place`)."""
+    """A column, its table's key, and the place that its seals name (`hum.secrets.Place`)."""
 
     table: str
     name: str
@@ -21,7 +21,7 @@ class Column:
 
     @property
     def not_newest(self) -> str:
-        """$1: the newest version; $2: the last key that was looked at."""
+        """SELECT of rows to re-seal; $1: the newest version; $2: the last key seen; $3: the limit."""
         return f"""
             SELECT {self.key} AS id, org_id, {self.name} AS blob
               FROM {self.table}
@@ -68,8 +68,9 @@ class SealedRow:
 
 
 async def not_newest(tx: Tx, column: Column, newest: bytes, after: UUID, limit: int) -> list[SealedRow]:
-    """As the system: the next rows of a column that another version than `newest` (its two bytes) sealed; locked, and without
-    those that somebody else has locked.
+    """Lock and return the column's next rows that are not sealed by version `newest` (two bytes), without rows locked elsewhere.
+
+    Runs as the system.
     """
     return [SealedRow(**row) for row in await tx.fetch(column.not_newest, newest, after, limit)]
 
@@ -79,5 +80,5 @@ async def change(tx: Tx, column: Column, rows: Sequence[SealedRow]) -> None:
 
 
 async def count(tx: Tx, newest: bytes) -> int:
-    """As the system: how many secrets are not sealed by the newest key."""
+    """Return how many secrets are not sealed by the newest key.  Runs as the system."""
     return sum([await tx.fetchval(column.count, newest) for column in COLUMNS])

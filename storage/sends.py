@@ -1,7 +1,7 @@
-"""Texts that are due: whose turn it is, and the attempts that begin with it.
+"""Due texts: the queue of each number, and the start of attempts.
 
-Whoever begins attempts holds the number's pace, so those of one number begin in one process at a time; a thread and its message
-are locked with SKIP LOCKED, so that this waits for nobody.  All times are the database's.
+Attempts begin under the lock of the number's pace, so those of one number begin in one process at a time; a thread and its
+message are locked with SKIP LOCKED, so a sender waits for no other transaction.  All times are the database's.
 """
 
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from uuid import UUID
 from storage.db import Tx, notify
 from storage.messages import RulesRow
 
-#: Somebody wrote a text of this number that is due at once.
+#: Notified with a number when a text of it is stored that is due at once.
 CHANNEL = "hum_texts_due"
-#: Texts of lane 1 that are no campaign's.
+#: Placeholder for texts of lane 1 without a campaign.
 NO_CAMPAIGN = UUID(int=0)
 _CAMPAIGN = "coalesce(m.campaign_id, '00000000-0000-0000-0000-000000000000')"
 
-# Each number is found by its place in the index, however many texts wait.
-_found = """
+# Each number is one index lookup, however many texts wait.
+_due_numbers = """
     WITH RECURSIVE found AS (
         (SELECT number_e164 FROM messages WHERE due_at IS NOT NULL ORDER BY number_e164 LIMIT 1)
         UNION ALL
         SELECT (SELECT m.number_e164 FROM messages m
                  WHERE m.due_at IS NOT NULL AND m.number_e164 > found.number_e164 ORDER BY m.number_e164 LIMIT 1)
           FROM found WHERE found.number_e164 IS NOT NULL)"""
-# Those with conversations first, then whichever has sent nothing for longest.
-NUMBERS = f"""{_found},
+# Numbers with due conversations first, then those that have sent nothing for longest.
+NUMBERS = f"""{_due_numbers},
     due AS (
         SELECT f.number_e164,
                coalesce((SELECT m.due_at FROM messages m
@@ -43,8 +43,8 @@ NUMBERS = f"""{_found},
      ORDER BY d.talks DESC, coalesce(p.next_at, '-infinity'), d.number_e164
      LIMIT $2
 """
-KNOW_NUMBER = "INSERT INTO text_paces (number_e164, next_at) VALUES ($1, '-infinity') ON CONFLICT DO NOTHING"
-#: No row while another process has it.
+ADD_NUMBER = "INSERT INTO text_paces (number_e164, next_at) VALUES ($1, '-infinity') ON CONFLICT DO NOTHING"
+#: No row while another process has the lock.
 LOCK_PACE = """
     SELECT extract(epoch FROM least(greatest(next_at, now()), now() + interval '1 day') - now())::float8 AS wait_seconds, setbacks,
            extract(epoch FROM now() - greatest(slowed_at, now() - interval '1 day'))::float8 AS slowed_ago_seconds,
@@ -52,7 +52,7 @@ LOCK_PACE = """
       FROM text_paces
      WHERE number_e164 = $1 FOR UPDATE SKIP LOCKED
 """
-# From the time at which the attempts began, not this transaction: else they could be closer than the pace says.
+# Counted from the end of the attempts' start, not of this transaction: else they could be closer than the pace allows.
 PACE = """
     UPDATE text_paces
        SET next_at = clock_timestamp() + make_interval(secs => $2), setbacks = $3,
@@ -62,7 +62,7 @@ PACE = """
 HOLD = """
     UPDATE text_paces SET next_at = greatest(next_at, clock_timestamp() + make_interval(secs => $2)) WHERE number_e164 = $1
 """
-# What was under way when it was slowed says nothing new.
+# Attempts that were in flight when the number was slowed don't count again.
 SLOW = """
     UPDATE text_paces SET setbacks = setbacks + 1, slowed_at = clock_timestamp() WHERE number_e164 = $1 AND slowed_at < $2
 """
@@ -70,10 +70,10 @@ STOP = """
     UPDATE text_paces SET stopped_code = $2, stopped_at = clock_timestamp() WHERE number_e164 = $1
 """
 
-# What was scheduled in a thread that is closed meanwhile is not sent; a goodbye that was written before it was closed is.
-# A text that failed at its handset is due once more; of a campaign that has ended meanwhile it is not sent again, and of one
-# that is paused it waits, and nothing of others waits for it.
-_heads = """
+# A text that was scheduled in a thread closed since is not sent; a goodbye written before the close is.
+# A text that failed at its handset is due once more.  It is not sent again if its campaign has ended since; if the campaign is
+# paused, the text waits and blocks no others.
+_next_texts = """
     SELECT m.id, m.org_id, m.conversation_id, m.number_e164, m.contact_e164 AS to_e164, m.body, m.status, m.segments,
            m.sent_by, m.expires_at, m.honors_hours, m.campaign_id, m.due_at,
            (SELECT least(m.created_at, k.created_at) FROM restorations r
@@ -102,10 +102,10 @@ _heads = """
        FOR NO KEY UPDATE OF m, c SKIP LOCKED
 """
 #: The next text of each thread, the one that has been due for longest first.
-TALKS = _heads % "0"
-OF_CAMPAIGN = (_heads % f"1 AND {_CAMPAIGN} = $3").replace("e.lane <= m.lane", "e.lane <= 1")
-# The campaigns that have texts due from a number, and how long each must wait; the one that waited longest first: its throttle
-# lets it, and its first text is due, since then.  Each adds texts as they leave, later ones, so that none is first for ever.
+TALKS = _next_texts % "0"
+OF_CAMPAIGN = (_next_texts % f"1 AND {_CAMPAIGN} = $3").replace("e.lane <= m.lane", "e.lane <= 1")
+# The campaigns with due texts from a number, and how long each must wait; first the one that could have sent for longest, by its
+# throttle and its first due text.  Texts added as others leave are due later, so no campaign stays first.
 CAMPAIGNS = f"""
     WITH RECURSIVE found AS (
         (SELECT {_CAMPAIGN} AS id FROM messages m
@@ -133,7 +133,7 @@ PACE_CAMPAIGN = """
     UPDATE campaign_paces SET next_at = clock_timestamp() + make_interval(secs => $2) WHERE campaign_id = $1
 """
 
-# What a statement changes, its own other parts don't see: `m.due_at` is the time that the message was due.
+# A statement does not see its own changes: `m.due_at` is the time that the message was due.
 BEGIN = """
     WITH given AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS each (id, message_id, account)),
@@ -150,8 +150,8 @@ DEFER = """
                         source = coalesce(source, 'quiet_hours')
      WHERE id = $1
 """
-# Also of numbers that no worker has ever sent from.
-WAITING = f"""{_found}
+# Includes numbers that no worker has ever sent from.
+WAITING = f"""{_due_numbers}
     SELECT coalesce(extract(epoch FROM now() - min(due_at)), 0)::float8 FROM (
         SELECT (SELECT min(m.due_at) FROM messages m WHERE m.number_e164 = f.number_e164 AND m.lane = 0 AND m.due_at <= now())
                AS due_at
@@ -161,7 +161,7 @@ WAITING = f"""{_found}
 
 @dataclass(frozen=True, slots=True)
 class PaceRow:
-    """A number's pace, locked.  `stopped_code`: the fault for which it sent nothing since; `at`: the time of this transaction."""
+    """A number's pace, locked.  `stopped_code`: the fault that stopped it; `at`: the time of this transaction."""
 
     wait_seconds: float
     setbacks: int
@@ -173,7 +173,7 @@ class PaceRow:
 
 @dataclass(frozen=True, slots=True)
 class HeadRow:
-    """A text whose turn it is in its thread, locked with the thread, and what decides about it."""
+    """A text that is next in its thread, locked with the thread, and what decides about it."""
 
     id: UUID
     org_id: UUID
@@ -188,7 +188,7 @@ class HeadRow:
     honors_hours: bool
     campaign_id: UUID | None
     due_at: datetime
-    #: The database was restored from a backup since then: the text may have been sent already.
+    #: The database was restored from a later backup: the text may have been sent already.
     doubtful_since: datetime | None
     media_urls: Sequence[str]
     rules: RulesRow
@@ -196,7 +196,7 @@ class HeadRow:
 
 @dataclass(frozen=True, slots=True)
 class CampaignRow:
-    """A campaign with texts due; `per_minute` None: without a throttle."""
+    """A campaign with due texts; `per_minute` None: no throttle."""
 
     id: UUID
     per_minute: int | None
@@ -208,46 +208,46 @@ _HEAD = tuple(field.name for field in fields(HeadRow) if field.name != "rules")
 
 
 async def wake(tx: Tx, number_e164: str) -> None:
-    """Tell the workers that a text of this number is due, once this transaction is committed."""
+    """Notify the workers that a text of this number is due, once this transaction is committed."""
     await notify(tx, CHANNEL, number_e164)
 
 
 async def numbers(tx: Tx, within_seconds: float, limit: int) -> list[str]:
-    """The numbers that have texts due, and may send within so many seconds."""
+    """Return the numbers that have due texts, and may send within so many seconds."""
     return [row["number_e164"] for row in await tx.fetch(NUMBERS, within_seconds, limit)]
 
 
 async def lock_pace(tx: Tx, number_e164: str) -> PaceRow | None:
-    """Lock a number's pace until the transaction ends; None: another process has it."""
+    """Lock a number's pace until the transaction ends; return None if another process has the lock."""
     row = await tx.fetchrow(LOCK_PACE, number_e164)
     if row is None:
-        await tx.execute(KNOW_NUMBER, number_e164)
+        await tx.execute(ADD_NUMBER, number_e164)
         row = await tx.fetchrow(LOCK_PACE, number_e164)
     return PaceRow(**row) if row else None
 
 
 async def pace(tx: Tx, number_e164: str, seconds: float, setbacks: int) -> None:
-    """The number sends nothing more for so long; its pace is locked.  `setbacks`: those that still count."""
+    """Let a number with a locked pace send nothing for `seconds`.  `setbacks`: those that still count."""
     await tx.execute(PACE, number_e164, seconds, setbacks)
 
 
 async def hold(tx: Tx, number_e164: str, seconds: float) -> None:
-    """The carrier wants nothing of this number for so long."""
+    """Let a number send nothing for `seconds`, because the carrier asked for it."""
     await tx.execute(HOLD, number_e164, seconds)
 
 
 async def slow(tx: Tx, number_e164: str, begun_at: datetime) -> None:
-    """The carrier found a number too fast, as an attempt that began then shows."""
+    """Slow a number down because the carrier rejected an attempt, begun at `begun_at`, as too fast."""
     await tx.execute(SLOW, number_e164, begun_at)
 
 
 async def stop(tx: Tx, number_e164: str, code: str) -> None:
-    """The carrier refuses whatever the number sends, until this fault is mended."""
+    """Record that the carrier refuses all texts of a number, until this fault is fixed."""
     await tx.execute(STOP, number_e164, code)
 
 
 async def talks(tx: Tx, number_e164: str, limit: int) -> list[HeadRow]:
-    """The next texts of a number's conversations."""
+    """Lock and return the next texts of a number's conversations."""
     return [_head(row) for row in await tx.fetch(TALKS, number_e164, limit)]
 
 
@@ -256,7 +256,7 @@ async def campaigns(tx: Tx, number_e164: str) -> list[CampaignRow]:
 
 
 async def lock_campaign(tx: Tx, id: UUID) -> float | None:
-    """Seconds until a campaign with a throttle may send; locked until the transaction ends.  None: another process has it."""
+    """Lock a campaign's throttle; return the seconds until it may send, or None if another process has the lock."""
     seconds: float | None = await tx.fetchval(LOCK_CAMPAIGN, id)
     return seconds
 
@@ -266,22 +266,22 @@ async def pace_campaign(tx: Tx, id: UUID, seconds: float) -> None:
 
 
 async def of_campaign(tx: Tx, number_e164: str, campaign: UUID, limit: int) -> list[HeadRow]:
-    """The next texts of a campaign from a number."""
+    """Lock and return the next texts of a campaign from a number."""
     return [_head(row) for row in await tx.fetch(OF_CAMPAIGN, number_e164, limit, campaign)]
 
 
 async def begin(tx: Tx, attempts: Sequence[UUID], messages: Sequence[UUID], accounts: Sequence[str]) -> None:
-    """Begin an attempt at each of these messages, which are locked: they are no longer due."""
+    """Begin an attempt at each of these locked messages: they are no longer due."""
     await tx.execute(BEGIN, attempts, messages, accounts)
 
 
 async def defer(tx: Tx, id: UUID, until: datetime, held_by: str | None) -> None:
-    """The message waits until then, for these hours."""
+    """Defer a message until then; `held_by`: the hours that it waits for."""
     await tx.execute(DEFER, id, until, held_by)
 
 
 async def waiting_seconds(tx: Tx) -> float:
-    """For how long the text of a conversation has waited that has been due for longest."""
+    """Return the age of the oldest due text of a conversation; 0 if none is due."""
     return await tx.fetchval(WAITING) or 0.0
 
 

@@ -1,4 +1,7 @@
-"""Sign-ins in progress, people as their issuers know them, and sessions.  As the system: there is no tenant yet."""
+"""Sign-ins in progress, people as their issuers know them, and sessions.
+
+There is no tenant yet: unless noted, functions run as the system.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,14 +17,14 @@ BEGIN = """
     INSERT INTO sign_ins (state_hash, nonce, code_verifier, return_to, links_user_id, expires_at)
     VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
 """
-TAKE = """
+TAKE_SIGN_IN = """
     DELETE FROM sign_ins WHERE state_hash = $1
     RETURNING nonce, code_verifier, return_to, links_user_id, expires_at > now() AS young
 """
-KNOWN = """
+BY_SUBJECT = """
     SELECT user_id FROM sign_in_subjects WHERE issuer = $1 AND subject = $2
 """
-WHOSE = """
+SESSION_OWNER = """
     SELECT user_id, created_at > now() - $2::interval AS young
       FROM sessions WHERE token_hash = $1 AND expires_at > now() AND last_seen_at > now() - idle
 """
@@ -30,16 +33,16 @@ SUBJECTS = "SELECT issuer, subject FROM sign_in_subjects WHERE user_id = $1"
 LINK = """
     INSERT INTO sign_in_subjects (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING id
 """
-USED = "UPDATE sign_in_subjects SET used_at = now(), email = coalesce($3, email) WHERE issuer = $1 AND subject = $2"
-MINE = "SELECT id, issuer, email, linked_at, used_at FROM hum.my_sign_ins()"
+SET_USED = "UPDATE sign_in_subjects SET used_at = now(), email = coalesce($3, email) WHERE issuer = $1 AND subject = $2"
+MY_ACCOUNTS = "SELECT id, issuer, email, linked_at, used_at FROM hum.my_sign_ins()"
 REMOVE = "SELECT hum.remove_my_sign_in($1, $2)"
-SEEN = """
+SET_SIGNED_IN = """
     UPDATE users
        SET signed_in_at = now(), name = coalesce(nullif($2, ''), name)
      WHERE id = $1
 """
-# Another person may hold the new address: then this one keeps the old.  So does who has several accounts: each has its own.
-MOVED = """
+# The email stays if another person has the new one, or if the user has several accounts, each with an email of its own.
+SET_EMAIL = """
     UPDATE users SET email = $2
      WHERE id = $1 AND 1 >= (SELECT count(*) FROM sign_in_subjects WHERE user_id = $1)
        AND NOT EXISTS (SELECT FROM users other
@@ -57,7 +60,7 @@ UNLINK_ISSUER = """
          ended AS (DELETE FROM sessions WHERE user_id IN (SELECT user_id FROM gone))
     SELECT user_id FROM gone
 """
-# Where the person worked last, else where the person joined first.
+# The organization of the person's latest session, else the one joined first.
 HOME = """
     SELECT m.org_id
       FROM memberships m LEFT JOIN sessions s ON s.org_id = m.org_id AND s.user_id = m.user_id
@@ -71,8 +74,8 @@ OPEN = """
 """
 CLOSE = "DELETE FROM sessions WHERE token_hash = $1 RETURNING id"
 CLOSE_ALL_OF = "DELETE FROM sessions WHERE user_id = $1"
-FORGET_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
-FORGET_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
+PURGE_SIGN_INS = "DELETE FROM sign_ins WHERE expires_at < now()"
+PURGE_SESSIONS = "DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - idle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class SignInRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account at an issuer; what is null was before it was kept."""
+    """An account at an issuer; columns are None for sign-ins from before they were stored."""
 
     id: UUID
     issuer: str
@@ -95,55 +98,56 @@ class AccountRow:
 
 
 async def begin(tx: Tx, state_hash: bytes, row: SignInRow, lasts: timedelta) -> None:
-    """Remember a sign-in that begins."""
+    """Store a sign-in that begins."""
     await tx.execute(BEGIN, state_hash, row.nonce, row.code_verifier, row.return_to, row.links_user, lasts)
 
 
 async def take(tx: Tx, state_hash: bytes) -> SignInRow | None:
-    """Return a sign-in, once; None when it is unknown, used or expired."""
-    row = await tx.fetchrow(TAKE, state_hash)
+    """Remove and return a sign-in; None if it is unknown, used or expired."""
+    row = await tx.fetchrow(TAKE_SIGN_IN, state_hash)
     if row is None or not row["young"]:
         return None
     return SignInRow(row["nonce"], row["code_verifier"], row["return_to"], row["links_user_id"])
 
 
 async def whose(tx: Tx, token_hash: bytes, fresh: timedelta) -> tuple[UUID, bool] | None:
-    """The person whose open session this is, and whether it was opened within `fresh`."""
-    row = await tx.fetchrow(WHOSE, token_hash, fresh)
+    """Return the person of an open session, and whether it was opened within `fresh`."""
+    row = await tx.fetchrow(SESSION_OWNER, token_hash, fresh)
     return (row["user_id"], row["young"]) if row else None
 
 
 async def person_of(tx: Tx, issuer: str, subject: str) -> UUID | None:
-    """The user that this issuer has vouched for before under this subject."""
-    found: UUID | None = await tx.fetchval(KNOWN, issuer, subject)
-    return found
+    """Return the user that this issuer has vouched for under this subject, or None."""
+    user: UUID | None = await tx.fetchval(BY_SUBJECT, issuer, subject)
+    return user
 
 
 async def subjects_of(tx: Tx, user: UUID) -> set[tuple[str, str]]:
-    """The person's linked accounts, as issuer and subject."""
+    """Return the person's linked accounts, as issuer and subject."""
     return {(row["issuer"], row["subject"]) for row in await tx.fetch(SUBJECTS, user)}
 
 
 async def link(tx: Tx, issuer: str, subject: str, user: UUID) -> tuple[UUID, UUID | None]:
-    """Make this account one of the person's, if it is nobody's yet; return whose it is, and its id if it is new."""
+    """Link this account to the person unless it is linked; return its owner, and its id if the link is new."""
     id: UUID | None = await tx.fetchval(LINK, issuer, subject, user)
     owner = user if id else await person_of(tx, issuer, subject)
-    return user if owner is None else owner, id  # None: it was unlinked in this moment
+    # None: the account was unlinked between the two statements.
+    return user if owner is None else owner, id
 
 
 async def used(tx: Tx, issuer: str, subject: str, email: str | None) -> None:
-    """Somebody signs in with this account, and with the verified address that the issuer gives today."""
-    await tx.execute(USED, issuer, subject, email)
+    """Record a sign-in with this account, and the verified address that the issuer gives today."""
+    await tx.execute(SET_USED, issuer, subject, email)
 
 
 async def is_fresh(tx: Tx, session: UUID, fresh: timedelta) -> bool:
-    """Whether the person's own session was opened within `fresh`."""
+    """Return whether the person's own session was opened within `fresh`."""
     return bool(await tx.fetchval(IS_FRESH, session, fresh))
 
 
 async def mine(tx: Tx) -> list[AccountRow]:
-    """The person's own linked accounts."""
-    return [AccountRow(**row) for row in await tx.fetch(MINE)]
+    """Return the person's own linked accounts."""
+    return [AccountRow(**row) for row in await tx.fetch(MY_ACCOUNTS)]
 
 
 async def remove(tx: Tx, id: UUID, user: UUID, session: UUID) -> None:
@@ -158,12 +162,12 @@ async def remove(tx: Tx, id: UUID, user: UUID, session: UUID) -> None:
 
 async def note_sign_in(tx: Tx, user: UUID, name: str, email: str | None) -> None:
     """Record a sign-in, with the name and the verified address that the issuer gives today."""
-    await tx.execute(SEEN, user, name)
+    await tx.execute(SET_SIGNED_IN, user, name)
     if email is not None:
         await tx.execute("SAVEPOINT moved")
         try:
-            await tx.execute(MOVED, user, email)
-        except asyncpg.UniqueViolationError:  # somebody else took it in this moment
+            await tx.execute(SET_EMAIL, user, email)
+        except asyncpg.UniqueViolationError:  # taken concurrently
             await tx.execute("ROLLBACK TO SAVEPOINT moved")
 
 
@@ -179,9 +183,9 @@ async def unlink(tx: Tx, *, email: str = "", issuer: str = "") -> int:
 
 
 async def home_of(tx: Tx, user: UUID) -> UUID | None:
-    """The organization in which a new session begins."""
-    found: UUID | None = await tx.fetchval(HOME, user)
-    return found
+    """Return the organization in which a new session begins, or None without a membership."""
+    org: UUID | None = await tx.fetchval(HOME, user)
+    return org
 
 
 async def open(
@@ -210,6 +214,6 @@ async def close_all_of(tx: Tx, user: UUID) -> None:
 
 
 async def forget(tx: Tx) -> None:
-    """Delete what has expired."""
-    await tx.execute(FORGET_SIGN_INS)
-    await tx.execute(FORGET_SESSIONS)
+    """Purge expired sign-ins and sessions."""
+    await tx.execute(PURGE_SIGN_INS)
+    await tx.execute(PURGE_SESSIONS)

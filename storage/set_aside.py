@@ -1,5 +1,6 @@
-"""What could not be handled and waits for an operator: jobs that failed too often, events that a reader could not handle, and
-reports of the media plane that could not be stored.  All of it as the system.
+"""The quarantine: failed jobs, events that a reader could not handle, and reports of the media plane that could not be stored.
+
+All wait for an operator; all functions run as the system.
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,8 @@ LIST = """
      ORDER BY at, kind, key
      LIMIT $1
 """
-HELD_JOBS = "SELECT id FROM pgqueuer WHERE id = ANY ($1::bigint[]) AND status = 'failed' FOR NO KEY UPDATE"
-FORGET_ATTEMPTS = "DELETE FROM job_attempts WHERE job_id = ANY ($1::bigint[])"
+LOCK_DEAD_LETTERS = "SELECT id FROM pgqueuer WHERE id = ANY ($1::bigint[]) AND status = 'failed' FOR NO KEY UPDATE"
+DELETE_ATTEMPTS = "DELETE FROM job_attempts WHERE job_id = ANY ($1::bigint[])"
 
 ADD_EVENT = """
     INSERT INTO events_set_aside (reader, event_id, reason) VALUES ($1, $2, $3)
@@ -49,12 +50,12 @@ ADD_REPORT = """
     ON CONFLICT (node, batch_seq, place) DO NOTHING
 """
 TAKE_REPORT = "DELETE FROM reports_set_aside WHERE node = $1 AND batch_seq = $2 AND place = $3 RETURNING report"
-FORGET_REPORTS = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
+PURGE_REPORTS = "DELETE FROM reports_set_aside WHERE at < now() - $1::interval"
 
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """`kind`: job, event or report; `key`: which one, among its kind."""
+    """An item in quarantine; `kind`: job, event or report; `key`: its key within its kind."""
 
     kind: str
     key: Sequence[str]
@@ -65,47 +66,47 @@ class SetAside:
 
 
 async def page(tx: Tx, limit: int) -> list[SetAside]:
-    """The oldest first."""
+    """Return the oldest items first."""
     return [SetAside(**row) for row in await tx.fetch(LIST, limit)]
 
 
 async def lock_jobs(tx: Tx, jobs: Sequence[int]) -> list[int]:
-    """Those of these jobs that are held."""
-    return [row["id"] for row in await tx.fetch(HELD_JOBS, jobs)]
+    """Lock and return those of these jobs that are dead letters."""
+    return [row["id"] for row in await tx.fetch(LOCK_DEAD_LETTERS, jobs)]
 
 
 async def forget_attempts(tx: Tx, jobs: Sequence[int]) -> None:
-    await tx.execute(FORGET_ATTEMPTS, jobs)
+    await tx.execute(DELETE_ATTEMPTS, jobs)
 
 
 async def add_event(tx: Tx, reader: str, event: int, reason: str) -> None:
-    """Record an event that a reader could not handle; the reader goes on with the next."""
+    """Quarantine an event that a reader could not handle; the reader goes on with the next."""
     await tx.execute(ADD_EVENT, reader, event, reason)
 
 
 async def release_event(tx: Tx, reader: str, event: int) -> bool:
-    """Have the reader handle it again; False if it is not set aside."""
+    """Let the reader handle an event again; return False if it is not in quarantine."""
     return bool(await tx.execute(RELEASE_EVENT, reader, event) == "UPDATE 1")
 
 
 async def take_event(tx: Tx, reader: str) -> int | None:
-    """Remove one that was released, if there is one that nobody else has."""
-    found: int | None = await tx.fetchval(TAKE_EVENT, reader)
-    return found
+    """Remove and return a released event that no other process has, or None."""
+    event: int | None = await tx.fetchval(TAKE_EVENT, reader)
+    return event
 
 
 async def add_report(
     tx: Tx, node: str, batch_seq: int, place: int, call: UUID | None, report: bytes, reason: str
 ) -> None:
-    """`call`: the call that the report names, if it names one."""
+    """Quarantine a report; `call`: the call that it names, if any."""
     await tx.execute(ADD_REPORT, node, batch_seq, place, call, report, reason)
 
 
 async def take_report(tx: Tx, node: str, batch_seq: int, place: int) -> bytes | None:
-    """Remove one, as it came; None if it is not set aside."""
-    found: bytes | None = await tx.fetchval(TAKE_REPORT, node, batch_seq, place)
-    return found
+    """Remove and return a report, unchanged; None if it is not in quarantine."""
+    report: bytes | None = await tx.fetchval(TAKE_REPORT, node, batch_seq, place)
+    return report
 
 
 async def forget_reports(tx: Tx, keep: timedelta) -> None:
-    await tx.execute(FORGET_REPORTS, keep)
+    await tx.execute(PURGE_REPORTS, keep)

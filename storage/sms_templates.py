@@ -1,4 +1,4 @@
-"""Templates of texts, and what their variables stand for."""
+"""Templates of texts, and the values of their variables."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ VALUES = """
       LEFT JOIN contacts k ON k.id = c.contact_id
      WHERE c.id = $1
 """
-TAKEN = "Another template has this name."
+NAME_TAKEN = "Another template has this name."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class TemplateRow:
 
 @dataclass(frozen=True, slots=True)
 class ValuesRow:
-    """What the variables stand for in a conversation."""
+    """The values of the variables in a conversation."""
 
     name: str | None
     company: str | None
@@ -54,22 +54,22 @@ class ValuesRow:
 
 
 async def create(tx: Tx, id: UUID, name: str, body: str) -> TemplateRow:
-    """Raises AlreadyExists."""
+    """Create a template.  Raises AlreadyExists."""
     try:
         await tx.execute(CREATE, id, name, body)
     except asyncpg.UniqueViolationError as error:
-        raise AlreadyExists(TAKEN) from error
+        raise AlreadyExists(NAME_TAKEN) from error
     return await get(tx, id)
 
 
 async def count(tx: Tx) -> int:
-    """How many the organization has; they are few."""
-    found: int = await tx.fetchval(COUNT)
-    return found
+    """Return how many templates the organization has; they are few."""
+    number: int = await tx.fetchval(COUNT)
+    return number
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> TemplateRow:
-    """Raises NotFound."""
+    """Return a template.  Raises NotFound."""
     row = await tx.fetchrow(LOCK if lock else GET, id)
     if row is None:
         raise NotFound
@@ -77,27 +77,27 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> TemplateRow:
 
 
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[TemplateRow]:
-    """Newest first, below `before`."""
+    """Return templates newest first, below `before`."""
     return [TemplateRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
 async def change(tx: Tx, id: UUID, name: str, body: str) -> TemplateRow:
-    """Raises AlreadyExists."""
+    """Change a template.  Raises AlreadyExists."""
     try:
         await tx.execute(CHANGE, id, name, body)
     except asyncpg.UniqueViolationError as error:
-        raise AlreadyExists(TAKEN) from error
+        raise AlreadyExists(NAME_TAKEN) from error
     return await get(tx, id)
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a template.  Raises NotFound."""
     if await tx.execute(DELETE, id) == "DELETE 0":
         raise NotFound
 
 
 async def values(tx: Tx, conversation: UUID) -> ValuesRow:
-    """Raises NotFound."""
+    """Return the values of the variables in a conversation.  Raises NotFound."""
     row = await tx.fetchrow(VALUES, conversation)
     if row is None:
         raise NotFound

@@ -22,14 +22,14 @@ MEMBER = """
       FROM memberships m JOIN users u ON u.id = m.user_id
      WHERE m.org_id = hum.org_id() AND m.user_id = $1
 """
-# Of two admins who demote each other at once, the second waits here, and then sees what the first did.
+# Of two admins who demote each other at once, the second waits here, and then sees the first one's change.
 LOCK_ADMINS = """
     SELECT user_id FROM memberships
      WHERE org_id = hum.org_id() AND role = 'admin'
      ORDER BY user_id
        FOR NO KEY UPDATE
 """
-# Waits for a transaction that demotes or removes this admin, and then finds none; later ones wait for this transaction.
+# Waits for a transaction that demotes or removes this admin, and then returns no row; later ones wait for this transaction.
 IS_STILL_ADMIN = """
     SELECT true FROM memberships
      WHERE org_id = hum.org_id() AND user_id = $1 AND role = 'admin'
@@ -38,8 +38,8 @@ IS_STILL_ADMIN = """
 SET_ROLE = "UPDATE memberships SET role = $2 WHERE org_id = hum.org_id() AND user_id = $1"
 REMOVE = "DELETE FROM memberships WHERE org_id = hum.org_id() AND user_id = $1"
 REVOKE_KEYS_OF = "UPDATE api_keys SET revoked_at = now() WHERE made_by = $1 AND revoked_at IS NULL"
-# A kept key needs a creator who is a member.  It loses the scope that only a site admin can grant, and keeps the lesser role: the new
-# creator's may be above the former one's, who still has the secret.
+# A retained key needs a creator who is a member.  It loses the scope that only a site admin can grant, and gets the lesser of both
+# roles: the new creator's may be above the former one's, who still has the secret.
 INHERIT_KEYS_OF = """
     UPDATE api_keys
        SET made_by = $2, scopes = array_remove(scopes, 'site:admin'),
@@ -89,13 +89,13 @@ class InviteRow:
 
 
 async def page_members(tx: Tx, after: tuple[datetime, UUID] | None, limit: int) -> list[MemberRow]:
-    """In the order in which they joined, after `after`."""
+    """Return members in the order in which they joined, after `after`."""
     joined_at, user = after or (None, None)
     return [MemberRow(**row) for row in await tx.fetch(MEMBERS, joined_at, user, limit)]
 
 
 async def member(tx: Tx, user: UUID) -> MemberRow:
-    """Raises NotFound."""
+    """Return a member.  Raises NotFound."""
     row = await tx.fetchrow(MEMBER, user)
     if row is None:
         raise NotFound("There is no such member.")
@@ -103,12 +103,12 @@ async def member(tx: Tx, user: UUID) -> MemberRow:
 
 
 async def lock_admins(tx: Tx) -> Sequence[UUID]:
-    """The admins, locked: none is removed or demoted before this transaction ends."""
+    """Lock and return the admins: none is removed or demoted before this transaction ends."""
     return [row["user_id"] for row in await tx.fetch(LOCK_ADMINS)]
 
 
 async def is_still_admin(tx: Tx, user: UUID) -> bool:
-    """Tell whether the person is an admin, who remains one until this transaction ends."""
+    """Return whether the person is an admin; if so, they remain one until this transaction ends."""
     return await tx.fetchval(IS_STILL_ADMIN, user) is not None
 
 
@@ -118,7 +118,7 @@ async def set_role(tx: Tx, user: UUID, role: str) -> None:
 
 
 async def remove(tx: Tx, user: UUID) -> None:
-    """End the membership; the person's sessions and keys see nothing of the organization from now on."""
+    """End the membership; the person's sessions and keys lose access to the organization."""
     await tx.execute(REMOVE, user)
     await revocations.publish(tx, user)
 
@@ -127,37 +127,37 @@ async def revoke_keys_of(tx: Tx, user: UUID) -> None:
     await tx.execute(REVOKE_KEYS_OF, user)
 
 
-async def inherit_keys_of(tx: Tx, user: UUID, heir: UUID | None, most: str) -> None:
-    """Make the heir the creator of a member's keys, with the role `most` at most; None: they have no creator."""
-    await tx.execute(INHERIT_KEYS_OF, user, heir, most)
+async def inherit_keys_of(tx: Tx, user: UUID, heir: UUID | None, highest_role: str) -> None:
+    """Make `heir` the creator of a member's keys, with at most the role `highest_role`; None: the keys have no creator."""
+    await tx.execute(INHERIT_KEYS_OF, user, heir, highest_role)
 
 
 async def delete_invites_of(tx: Tx, user: UUID) -> None:
-    """Delete the invitations that somebody sent."""
+    """Delete the invitations that a member sent."""
     await tx.execute(DELETE_INVITES_OF, user)
 
 
 async def has_address(tx: Tx, email: str) -> bool:
-    """Tell whether a member has this address."""
-    found: bool = await tx.fetchval(HAS_ADDRESS, email)
-    return found
+    """Return whether a member has this address."""
+    exists: bool = await tx.fetchval(HAS_ADDRESS, email)
+    return exists
 
 
 async def page_invites(tx: Tx, before: UUID | None, limit: int) -> list[InviteRow]:
-    """Those that are open, newest first, below `before`."""
+    """Return open invitations, newest first, below `before`."""
     return [InviteRow(**row) for row in await tx.fetch(INVITES, before, limit)]
 
 
 async def invite(
     tx: Tx, id: UUID, email: str, role: str, invited_by: str, made_by: UUID | None, lasts: timedelta
 ) -> InviteRow:
-    """Invite an address; an earlier invitation of it is replaced."""
+    """Invite an address; replace an earlier invitation of it."""
     row = await tx.fetchrow(INVITE, id, email, role, invited_by, made_by, lasts)
     assert row is not None
     return InviteRow(**row)
 
 
 async def delete_invite(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete an invitation.  Raises NotFound."""
     if await tx.execute(DELETE_INVITE, id) == "DELETE 0":
         raise NotFound("There is no such invitation.")

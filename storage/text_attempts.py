@@ -1,6 +1,6 @@
-"""Attempts at sending texts, and what the carrier said of each.
+"""Attempts at sending texts, and the carrier's status reports on each.
 
-Whoever changes an attempt has locked it, and its message with it.
+A transaction that changes an attempt locks it together with its message.
 """
 
 from collections.abc import Sequence
@@ -23,25 +23,25 @@ LOCK_LATEST = f"""
     {ATTEMPT} WHERE m.id = $1 AND a.number = (SELECT max(b.number) FROM message_attempts b WHERE b.message_id = $1)
       FOR NO KEY UPDATE OF m, a
 """
-WORDS = """
+REPORTS = """
     SELECT carrier_status, error_code FROM message_statuses WHERE attempt_id = $1 ORDER BY id LIMIT $2
 """
-LATER = "SELECT EXISTS (SELECT FROM message_attempts WHERE message_id = $1 AND number > $2)"
+HAS_LATER = "SELECT EXISTS (SELECT FROM message_attempts WHERE message_id = $1 AND number > $2)"
 FAILED_BEFORE = "SELECT count(*) FROM message_attempts WHERE message_id = $1 AND number < $2 AND state = 'failed'"
-SAY = """
+ADD_REPORT = """
     INSERT INTO message_statuses (org_id, attempt_id, carrier_status, error_code, told_by) VALUES ($1, $2, $3, $4, $5)
 """
-# --- of many attempts; locked in the order of their messages, whoever locks several
+# --- of many attempts; locked in the order of their messages, in every transaction
 LOCK_ALL = f"{ATTEMPT} WHERE a.id = ANY ($1::uuid[]) ORDER BY m.id, a.id FOR NO KEY UPDATE OF m, a"
-WORDS_OF = """
+REPORTS_OF = """
     SELECT attempt_id, carrier_status, error_code FROM message_statuses WHERE attempt_id = ANY ($1::uuid[]) ORDER BY id
 """
-LATER_OF = """
+SUPERSEDED = """
     SELECT a.id FROM message_attempts a
      WHERE a.id = ANY ($1::uuid[])
        AND EXISTS (SELECT FROM message_attempts b WHERE b.message_id = a.message_id AND b.number > a.number)
 """
-SAY_ALL = """
+ADD_REPORTS = """
     INSERT INTO message_statuses (org_id, attempt_id, carrier_status, error_code, told_by)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[])
 """
@@ -74,28 +74,28 @@ SET_MESSAGE = """
      WHERE id = $1
     RETURNING sent_at, delivered_at
 """
-#: It is due as before, unless it is over.
+#: Due as before, unless the message is final.
 DUE_AGAIN = """
     UPDATE messages m SET due_at = coalesce(a.due_at, now())
       FROM message_attempts a
      WHERE a.id = $1 AND m.id = a.message_id AND m.due_at IS NULL AND m.status IN ('queued', 'sent')
 """
-FORGET_WITHDRAWN = "DELETE FROM message_attempts WHERE message_id = $1 AND id <> $2 AND state = 'withdrawn'"
-LOOKED = """
+DELETE_WITHDRAWN = "DELETE FROM message_attempts WHERE message_id = $1 AND id <> $2 AND state = 'withdrawn'"
+SET_LOOKED_AT = """
     UPDATE message_attempts SET looked_at = clock_timestamp(), sought_at = coalesce(sought_at, clock_timestamp()) WHERE id = $1
 """
-SOUGHT = """
+SET_SOUGHT_AT = """
     UPDATE message_attempts SET sought_at = coalesce(sought_at, clock_timestamp()) WHERE id = $1
     RETURNING clock_timestamp() - sought_at
 """
 KNOWN_SIDS = "SELECT carrier_sid FROM message_attempts WHERE carrier_sid = ANY ($1::text[])"
-#: Attempts whose fate nobody has told, for a look at the carrier.
+#: Attempts without an answer from the carrier, for a look-up there.
 UNKNOWN = f"""
     {ATTEMPT}
      WHERE a.state = 'posting' AND coalesce(a.looked_at, a.started_at) < clock_timestamp() - $1::interval
      ORDER BY coalesce(a.looked_at, a.started_at) LIMIT $2
 """
-#: Attempts of which the carrier has told nothing new for so long.
+#: Attempts without a new status from the carrier for so long.
 QUIET = f"""
     {ATTEMPT}
      WHERE a.state = 'accepted' AND a.carrier_status IN ('accepted', 'scheduled', 'queued', 'sending', 'sent')
@@ -125,9 +125,7 @@ PAGE_UNKNOWN = """
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """An attempt with its message: `status`, `message_error_code`, `due_at`, `sent_at` and what stands before them are the
-    message's.
-    """
+    """An attempt with its message: the columns from `conversation_id` on are the message's, or its conversation's."""
 
     id: UUID
     org_id: UUID
@@ -142,7 +140,7 @@ class AttemptRow:
     error_code: str | None
     started_at: datetime
     looked_at: datetime | None
-    #: When it was first looked for.
+    #: When the carrier was first searched for it.
     sought_at: datetime | None
     retry_at: datetime | None
     conversation_id: UUID
@@ -160,7 +158,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class WordRow:
-    """One word of the carrier's on an attempt."""
+    """A status that the carrier reported on an attempt."""
 
     attempt_id: UUID
     carrier_status: str
@@ -185,62 +183,62 @@ def _attempt(row: object) -> AttemptRow:
     return AttemptRow(**row)  # type: ignore[arg-type]
 
 
-async def words(tx: Tx, id: UUID, most: int) -> list[tuple[str, str | None]]:
-    """What the carrier said of an attempt so far: statuses and codes."""
-    return [(row["carrier_status"], row["error_code"]) for row in await tx.fetch(WORDS, id, most)]
+async def words(tx: Tx, id: UUID, limit: int) -> list[tuple[str, str | None]]:
+    """Return what the carrier has reported on an attempt: statuses and codes."""
+    return [(row["carrier_status"], row["error_code"]) for row in await tx.fetch(REPORTS, id, limit)]
 
 
 async def say(tx: Tx, attempt: AttemptRow, carrier_status: str, error_code: str | None, told_by: str) -> None:
-    await tx.execute(SAY, attempt.org_id, attempt.id, carrier_status, error_code, told_by)
+    await tx.execute(ADD_REPORT, attempt.org_id, attempt.id, carrier_status, error_code, told_by)
 
 
 async def lock_all(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, AttemptRow]:
-    """Lock attempts and their messages; those that there are, by their ids."""
+    """Lock attempts and their messages; return the existing ones by id."""
     return {row["id"]: AttemptRow(**row) for row in await tx.fetch(LOCK_ALL, ids)}
 
 
 async def words_of(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, list[tuple[str, str | None]]]:
-    """As `words`, of several attempts that are locked."""
-    found: dict[UUID, list[tuple[str, str | None]]] = {id: [] for id in ids}
-    for row in await tx.fetch(WORDS_OF, ids):
-        found[row["attempt_id"]].append((row["carrier_status"], row["error_code"]))
-    return found
+    """Return the reports on several locked attempts, as `words` does."""
+    reports: dict[UUID, list[tuple[str, str | None]]] = {id: [] for id in ids}
+    for row in await tx.fetch(REPORTS_OF, ids):
+        reports[row["attempt_id"]].append((row["carrier_status"], row["error_code"]))
+    return reports
 
 
 async def superseded(tx: Tx, ids: Sequence[UUID]) -> frozenset[UUID]:
-    """Those of these attempts after which their messages had others."""
-    return frozenset(row["id"] for row in await tx.fetch(LATER_OF, ids))
+    """Return those of these attempts that were followed by another one."""
+    return frozenset(row["id"] for row in await tx.fetch(SUPERSEDED, ids))
 
 
 async def say_all(tx: Tx, words: Sequence[tuple[AttemptRow, str, str | None, str]]) -> None:
-    """As `say`, several words at once: of which attempt, status, code, and how we know."""
+    """Store several reports, as `say` does: attempt, status, code, and source."""
     if words:
-        columns = zip(*((each.org_id, each.id, *word) for each, *word in words), strict=True)
-        await tx.execute(SAY_ALL, *(list(column) for column in columns))
+        columns = zip(*((attempt.org_id, attempt.id, *report) for attempt, *report in words), strict=True)
+        await tx.execute(ADD_REPORTS, *(list(column) for column in columns))
 
 
 async def accept_all(tx: Tx, accepted: Sequence[tuple[UUID, str, str]]) -> None:
-    """The carrier has these attempts: their ids, its own, and its statuses."""
+    """Record that the carrier has accepted attempts: their ids, its ids, and its statuses."""
     if accepted:
         await tx.execute(ACCEPT_ALL, *(list(column) for column in zip(*accepted, strict=True)))
 
 
 async def set_messages(
-    tx: Tx, taken: Sequence[tuple[UUID, str, str, int]]
+    tx: Tx, accepted: Sequence[tuple[UUID, str, str, int]]
 ) -> dict[UUID, tuple[datetime | None, datetime | None]]:
-    """Set how messages stand that the carrier has: ids, statuses, its ids, segments; returns when each was sent and delivered."""
-    if not taken:
+    """Set the status of messages that the carrier has: id, status, its SID, segments; return when each was sent and delivered."""
+    if not accepted:
         return {}
-    rows = await tx.fetch(SET_MESSAGES, *(list(column) for column in zip(*taken, strict=True)))
+    rows = await tx.fetch(SET_MESSAGES, *(list(column) for column in zip(*accepted, strict=True)))
     return {row["id"]: (row["sent_at"], row["delivered_at"]) for row in rows}
 
 
 async def is_latest(tx: Tx, attempt: AttemptRow) -> bool:
-    return not await tx.fetchval(LATER, attempt.message_id, attempt.number)
+    return not await tx.fetchval(HAS_LATER, attempt.message_id, attempt.number)
 
 
 async def failed_before(tx: Tx, attempt: AttemptRow) -> int:
-    """How many earlier attempts at the message the carrier could not deliver."""
+    """Return how many earlier attempts at the message failed at the carrier."""
     return await tx.fetchval(FAILED_BEFORE, attempt.message_id, attempt.number) or 0
 
 
@@ -268,69 +266,69 @@ async def set_message(
     segments: int | None = None,
     sent: bool = False,
 ) -> tuple[datetime | None, datetime | None]:
-    """Set how a message stands; returns when it was sent and delivered.  `sent`: the carrier has, or had, it."""
+    """Set a message's status; return when it was sent and delivered.  `sent`: the carrier has, or had, it."""
     row = await tx.fetchrow(SET_MESSAGE, message, status, error_code, due_at, carrier_sid, segments, sent)
-    assert row is not None, "it is locked"
+    assert row is not None, "the message is locked"
     return row["sent_at"], row["delivered_at"]
 
 
 async def due_again(tx: Tx, id: UUID) -> None:
-    """The message of an attempt that came to nothing is due as before."""
+    """Make the message of an attempt that came to nothing due as before."""
     await tx.execute(DUE_AGAIN, id)
 
 
 async def forget_withdrawn(tx: Tx, attempt: AttemptRow) -> None:
-    """Keep the latest of the attempts that the carrier did not take: there may be very many."""
-    await tx.execute(FORGET_WITHDRAWN, attempt.message_id, attempt.id)
+    """Delete all but the latest of the attempts that the carrier did not accept: there may be very many."""
+    await tx.execute(DELETE_WITHDRAWN, attempt.message_id, attempt.id)
 
 
 async def looked(tx: Tx, id: UUID) -> None:
-    await tx.execute(LOOKED, id)
+    await tx.execute(SET_LOOKED_AT, id)
 
 
 async def sought_for(tx: Tx, id: UUID) -> timedelta:
-    """For how long an attempt has been looked for, if only in vain."""
-    return await tx.fetchval(SOUGHT, id) or timedelta(0)
+    """Return for how long the carrier has been searched for an attempt, even in vain."""
+    return await tx.fetchval(SET_SOUGHT_AT, id) or timedelta(0)
 
 
 async def known_sids(tx: Tx, sids: Sequence[str]) -> frozenset[str]:
-    """Those of the carrier's texts that are some attempt's."""
+    """Return those of the carrier's texts that belong to an attempt."""
     return frozenset(row["carrier_sid"] for row in await tx.fetch(KNOWN_SIDS, list(sids)))
 
 
 async def unknown(tx: Tx, after: timedelta, limit: int) -> list[AttemptRow]:
-    """Attempts that the carrier did not confirm, and of which it was last asked so long ago."""
+    """Return attempts that the carrier did not confirm, if it was last asked so long ago."""
     return [AttemptRow(**row) for row in await tx.fetch(UNKNOWN, after, limit)]
 
 
 async def quiet(tx: Tx, after: timedelta, age: timedelta, limit: int) -> list[AttemptRow]:
-    """Attempts of that age at most whose end the carrier has not told, and of which it was last asked so long ago."""
+    """Return attempts of at most this age without a final status, if the carrier was last asked so long ago."""
     return [AttemptRow(**row) for row in await tx.fetch(QUIET, after, age, limit)]
 
 
 async def retries(tx: Tx, limit: int) -> list[UUID]:
-    """Attempts that failed, whose messages are due once more."""
+    """Return failed attempts that are due for a retry."""
     return [row["id"] for row in await tx.fetch(RETRIES, limit)]
 
 
 async def retry(tx: Tx, attempt: AttemptRow) -> None:
-    """The message is due now."""
+    """Make the attempt's message due now."""
     await tx.execute(RETRY, attempt.id)
     await tx.execute(SET_DUE, attempt.message_id)
 
 
 async def send_again(tx: Tx, message: UUID, at: datetime, expires_at: datetime) -> None:
-    """A message that was given up is due then, and not sent later than that, or its own time."""
+    """Make a failed message due at `at` again; it expires at the later of `expires_at` and its own expiry."""
     await tx.execute(SEND_AGAIN, message, at, expires_at)
 
 
 async def of_message(tx: Tx, message: UUID, limit: int) -> list[AttemptRow]:
-    """The latest attempts at a message, the first of them first."""
+    """Return the latest attempts at a message, oldest first."""
     return [AttemptRow(**row) for row in reversed(await tx.fetch(OF_MESSAGE, message, limit))]
 
 
 async def ledger(tx: Tx, attempts: Sequence[UUID]) -> list[WordRow]:
-    """All that the carrier said of some attempts, in the order in which it came."""
+    """Return all reports of the carrier on these attempts, in the order of arrival."""
     return [WordRow(**row) for row in await tx.fetch(LEDGER, attempts)]
 
 
@@ -339,5 +337,5 @@ async def count_unknown(tx: Tx) -> int:
 
 
 async def page_unknown(tx: Tx, before: UUID | None, limit: int) -> list[UUID]:
-    """The tenant's messages whose fate nobody knows, newest first."""
+    """Return the tenant's messages with status `unknown`, newest first."""
     return [row["id"] for row in await tx.fetch(PAGE_UNKNOWN, before, limit)]

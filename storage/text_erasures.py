@@ -1,6 +1,6 @@
-"""Deletion of texts: messages with all that hangs on them, conversations that hold none any more, and what is owed of files.
+"""Deletion of texts: messages with all that belongs to them, empty conversations, and files that are to be deleted.
 
-As the tenant.  Opt-outs stay: the wish not to be texted outlives what was said.
+Runs as the tenant unless noted.  Opt-outs stay: the wish not to be texted outlives the conversation.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from storage.db import Tx
 
-#: Not one that is still to be sent, or on its way at this moment.
+#: Messages that are neither waiting to be sent nor being sent.
 OVER = """m.due_at IS NULL AND m.status NOT IN ('scheduled', 'queued')
        AND NOT EXISTS (SELECT FROM message_attempts a WHERE a.message_id = m.id AND a.state = 'posting')"""
 OLD = f"""
@@ -19,7 +19,7 @@ OLD = f"""
      ORDER BY m.created_at, m.id
      LIMIT $2 FOR UPDATE OF m
 """
-WITH = """
+OF_CONTACT = """
     SELECT m.id, m.conversation_id, m.recipient_id
       FROM conversations c JOIN messages m ON m.conversation_id = c.id
      WHERE c.org_id = hum.org_id() AND c.contact_e164 = $1 AND m.created_at <= $2
@@ -31,20 +31,21 @@ IS_SENDING_TO = """
                      JOIN conversations c ON c.id = m.conversation_id
                     WHERE c.org_id = hum.org_id() AND c.contact_e164 = $1 AND a.state = 'posting')
 """
-DELETE = "DELETE FROM messages WHERE id = ANY ($1)"  # files, attempts, statuses and words go with them
+# Files, attempts, statuses and search words are deleted in cascade.
+DELETE = "DELETE FROM messages WHERE id = ANY ($1)"
 DELETE_RUNS = "DELETE FROM text_runs WHERE conversation_id = ANY ($1) AND finished_at < $2"
-#: How many there were stays, and not who.  Not of one whose text was taken back: it waits for another, or has it.
-FORGET_RECIPIENTS = """
+#: The recipient stays as an anonymous count.  Not one with a withdrawn text: it waits for another text, or has one.
+ANONYMIZE_RECIPIENTS = """
     UPDATE campaign_recipients SET contact_e164 = 'deleted ' || id, body = NULL, variables = NULL
      WHERE id = ANY ($1) AND message_id = ANY ($2)
 """
-FORGET_RECIPIENT = """
+ANONYMIZE_CONTACT = """
     UPDATE campaign_recipients
        SET contact_e164 = 'deleted ' || id, body = NULL, variables = NULL,
            status = CASE status WHEN 'pending' THEN 'canceled' ELSE status END
      WHERE org_id = hum.org_id() AND contact_e164 = $1
 """
-# Locked first, and looked at again: a text that is written in one at this moment, and waits for its time, changes nothing else.
+# Locked and checked again, because a text that is being scheduled in one of them leaves `active_at` unchanged.
 LOCK_EMPTY_OLD = """
     SELECT c.id FROM conversations c
      WHERE c.org_id = hum.org_id() AND c.active_at < $1
@@ -63,7 +64,7 @@ EMPTY_WITH = """
     RETURNING c.id
 """
 THREADS_WITH = "SELECT id FROM conversations WHERE org_id = hum.org_id() AND contact_e164 = $1"
-# Those that could not be deleted go behind the others.
+# Files that could not be deleted go to the end of the queue.
 CLAIM_FILES = """
     UPDATE erased_media SET tried_at = now()
      WHERE id IN (SELECT id FROM erased_media ORDER BY tried_at NULLS FIRST LIMIT $1 FOR UPDATE SKIP LOCKED)
@@ -84,7 +85,7 @@ class FoundRow:
 
 @dataclass(frozen=True, slots=True)
 class MediaFileRow:
-    """A file of a message that was deleted."""
+    """A file of a deleted message."""
 
     id: int
     org_id: UUID
@@ -92,55 +93,53 @@ class MediaFileRow:
 
 
 async def old(tx: Tx, before: datetime, limit: int) -> list[FoundRow]:
-    """The oldest messages from before a moment."""
+    """Lock and return the oldest messages from before a time."""
     return [FoundRow(**row) for row in await tx.fetch(OLD, before, limit)]
 
 
 async def of_contact(tx: Tx, phone_e164: str, until: datetime, limit: int) -> list[FoundRow]:
-    """Messages from and to a number up to a moment, those that were still to be sent, too."""
-    return [FoundRow(**row) for row in await tx.fetch(WITH, phone_e164, until, limit)]
+    """Lock and return messages from and to a number up to a time, including unsent ones."""
+    return [FoundRow(**row) for row in await tx.fetch(OF_CONTACT, phone_e164, until, limit)]
 
 
 async def is_sending_to(tx: Tx, phone_e164: str) -> bool:
-    """Whether the carrier is being asked to send a text to a number."""
+    """Return whether a send to the number is in flight at the carrier."""
     return bool(await tx.fetchval(IS_SENDING_TO, phone_e164))
 
 
-async def erase(tx: Tx, found: Sequence[FoundRow], runs_before: datetime) -> None:
-    """Delete messages that are locked, and the AI's turns in their conversations from before a moment."""
-    messages = [row.id for row in found]
-    await tx.execute(FORGET_RECIPIENTS, [row.recipient_id for row in found if row.recipient_id], messages)
+async def erase(tx: Tx, rows: Sequence[FoundRow], runs_before: datetime) -> None:
+    """Delete locked messages, and the AI's turns in their conversations from before a time."""
+    messages = [row.id for row in rows]
+    await tx.execute(ANONYMIZE_RECIPIENTS, [row.recipient_id for row in rows if row.recipient_id], messages)
     await tx.execute(DELETE, messages)
-    await tx.execute(DELETE_RUNS, list({row.conversation_id for row in found}), runs_before)
+    await tx.execute(DELETE_RUNS, list({row.conversation_id for row in rows}), runs_before)
 
 
 async def empty_old(tx: Tx, before: datetime, limit: int) -> list[UUID]:
-    """Delete conversations that hold nothing, and held nothing since then; which."""
-    found = [row["id"] for row in await tx.fetch(LOCK_EMPTY_OLD, before, limit)]
-    return [row["id"] for row in await tx.fetch(DELETE_EMPTY, found)]
+    """Delete conversations without messages and without activity since `before`; return which."""
+    threads = [row["id"] for row in await tx.fetch(LOCK_EMPTY_OLD, before, limit)]
+    return [row["id"] for row in await tx.fetch(DELETE_EMPTY, threads)]
 
 
 async def end_of_contact(tx: Tx, phone_e164: str, until: datetime) -> list[UUID]:
-    """Delete the conversations with a number that hold nothing any more, and who it was in campaigns; all conversations with it
-    that there were.
-    """
+    """Delete the empty conversations with a number, and anonymize it in campaigns; return all conversations with it."""
     threads = [row["id"] for row in await tx.fetch(THREADS_WITH, phone_e164)]
     await tx.execute(DELETE_RUNS, threads, until)
     await tx.execute(EMPTY_WITH, phone_e164, until)
-    await tx.execute(FORGET_RECIPIENT, phone_e164)
+    await tx.execute(ANONYMIZE_CONTACT, phone_e164)
     return threads
 
 
 async def claim_files(tx: Tx, limit: int) -> list[MediaFileRow]:
-    """As the system: files of messages that were deleted."""
+    """Claim files of deleted messages.  Runs as the system."""
     return [MediaFileRow(**row) for row in await tx.fetch(CLAIM_FILES, limit)]
 
 
 async def owe_file(tx: Tx, org: UUID, path: str) -> None:
-    """As the system: a file is there that belongs to no message; it is to be deleted."""
+    """Schedule the deletion of a file that belongs to no message.  Runs as the system."""
     await tx.execute(OWE_FILE, org, path)
 
 
 async def file_gone(tx: Tx, id: int) -> None:
-    """As the system: a file is deleted."""
+    """Record that a file is deleted.  Runs as the system."""
     await tx.execute(FILE_GONE, id)

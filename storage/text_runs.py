@@ -1,4 +1,4 @@
-"""Turns of the AI in conversations: which are owed, what each did, and how many there were."""
+"""Turns of the AI in conversations: which are scheduled, what each did, and how many there were."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,13 @@ _CONFIG = f"""
 """
 CONFIG = f"SELECT config FROM ({_CONFIG} AND c.id = $1) each"
 CONFIGS = f"{_CONFIG} AND c.id = ANY ($1)"
-OWE = """
+SCHEDULE = """
     UPDATE conversations
        SET turn_generation = turn_generation + 1, turn_owed_at = coalesce(turn_owed_at, $2),
            turn_due_at = least($2 + $3::interval, coalesce(turn_owed_at, $2) + $4::interval)
      WHERE id = $1
 """
-OWE_ALL = """
+SCHEDULE_ALL = """
     UPDATE conversations c
        SET turn_generation = c.turn_generation + 1, turn_owed_at = coalesce(c.turn_owed_at, $3),
            turn_due_at = least($3 + each.debounce, coalesce(c.turn_owed_at, $3) + $4::interval)
@@ -44,12 +44,12 @@ DUE = """
      ORDER BY c.turn_due_at LIMIT $2
        FOR NO KEY UPDATE SKIP LOCKED
 """
-TAKE = "UPDATE conversations SET turn_due_at = NULL, turn_owed_at = NULL WHERE id = ANY ($1::uuid[])"
+CLEAR_SCHEDULE = "UPDATE conversations SET turn_due_at = NULL, turn_owed_at = NULL WHERE id = ANY ($1::uuid[])"
 CREATE = """
     INSERT INTO text_runs (id, org_id, conversation_id, status)
     SELECT id, org, thread, 'waiting' FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS due (id, org, thread)
 """
-LEFT = """
+TOUCH_STALE = """
     UPDATE text_runs SET touched_at = clock_timestamp()
      WHERE id IN (SELECT id FROM text_runs WHERE finished_at IS NULL AND touched_at < $1
                    ORDER BY touched_at LIMIT $2 FOR UPDATE SKIP LOCKED)
@@ -60,17 +60,17 @@ CLAIM = """
      WHERE id = $1 AND finished_at IS NULL
     RETURNING id, org_id, conversation_id, attempts
 """
-HOLD = """
+LOCK_ATTEMPT = """
     SELECT attempts FROM text_runs WHERE id = $1 AND finished_at IS NULL FOR NO KEY UPDATE
 """
-ASKED = "UPDATE text_runs SET asked = true, flow_id = $2, flow_version = $3, model = $4 WHERE id = $1"
+SET_MODEL = "UPDATE text_runs SET asked = true, flow_id = $2, flow_version = $3, model = $4 WHERE id = $1"
 FINISH = """
     UPDATE text_runs
        SET status = $2, reason = $3, message_id = $4, input_tokens = $5, output_tokens = $6, tool_calls = $7,
            outcome = coalesce($8, outcome), finished_at = clock_timestamp()
      WHERE id = $1
 """
-FORGET = "DELETE FROM text_runs WHERE id = $1"
+DELETE = "DELETE FROM text_runs WHERE id = $1"
 MATERIAL = f"""
     SELECT c.turn_generation AS generation, o.name AS organization, o.time_zone, c.ai_paused_reason,
            coalesce(v.definition ->> 'business_hours_json', o.business_hours_json) AS business_hours_json,
@@ -99,7 +99,7 @@ HISTORY = """
            EXISTS (SELECT FROM message_media a WHERE a.message_id = m.id) AS has_media
       FROM messages m WHERE m.conversation_id = $1 ORDER BY m.id DESC LIMIT $2
 """
-# As the system: whether an agent of this deployment may answer texts to the contact's number.
+# `is_our_own`: an agent of this deployment may answer texts to the contact's number.
 OF_RUN = """
     SELECT r.conversation_id,
            EXISTS (SELECT FROM numbers n WHERE n.e164 = c.contact_e164 AND n.status = 'active' AND n.sms_enabled
@@ -114,7 +114,7 @@ LATEST_INBOUND = """
 ORGANIZATION = """
     SELECT o.name, o.keyword_texts_json FROM conversations c JOIN organizations o ON o.org_id = c.org_id WHERE c.id = $1
 """
-# Those that are running are counted too: one of them asks.
+# Running tools count too: the calling one is among them.
 OF_CALL = "SELECT count(*) FROM tool_runs WHERE call_id = $1 AND name = $2 AND status IN ('running', 'ok')"
 NUMBER_OF_CALL = """
     SELECT n.id, n.e164, c.contact_id FROM calls c JOIN numbers n ON n.id = c.number_id
@@ -136,13 +136,13 @@ PAGE = """
      ORDER BY id DESC LIMIT $3
 """
 
-#: What a turn knows of the contact.
+#: A turn's facts about the contact.
 CONTACT = ("name", "phone", "company", "tags", "notes", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A turn that somebody works on; `attempts` tells it from a later attempt at the same."""
+    """An attempt at a turn; `attempts` tells it from a later attempt."""
 
     id: UUID
     org_id: UUID
@@ -167,7 +167,7 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many turns asked the model: of the thread in its window, and of the thread and the organization in a day."""
+    """Numbers of turns that called the model: of the thread in its window, and of the thread and the organization in a day."""
 
     in_window: int
     of_pair: int
@@ -176,7 +176,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class MaterialRow:
-    """What a turn is made from.  `flow_id` None: nobody answers texts here."""
+    """A turn's inputs.  `flow` None: no agent answers texts here."""
 
     generation: int
     organization: str
@@ -201,7 +201,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """How a turn ended."""
+    """The end of a turn."""
 
     status: str
     reason: str | None = None
@@ -214,72 +214,73 @@ class Finish:
 
 
 async def config(tx: Tx, conversation: UUID) -> str | None:
-    """The `sms_config_json` of the flow that answers in a conversation; None if none does."""
-    found: str | None = await tx.fetchval(CONFIG, conversation)
-    return found
+    """Return the `sms_config_json` of the flow that answers in a conversation, or None if none does."""
+    json_text: str | None = await tx.fetchval(CONFIG, conversation)
+    return json_text
 
 
 async def owe(tx: Tx, conversation: UUID, at: datetime, debounce: timedelta, ceiling: timedelta) -> None:
-    """Owe a turn, once nobody has written for `debounce`, but not later than `ceiling` after the first wish."""
-    await tx.execute(OWE, conversation, at, debounce, ceiling)
+    """Schedule a turn: `debounce` after the last message, but not later than `ceiling` after the turn was first scheduled."""
+    await tx.execute(SCHEDULE, conversation, at, debounce, ceiling)
 
 
 async def configs(tx: Tx, threads: Sequence[UUID]) -> dict[UUID, str]:
-    """As `config`, of several conversations; those in which no flow answers are left out."""
+    """Return the config of several conversations, as `config` does; those in which no flow answers are left out."""
     return {row["id"]: row["config"] for row in await tx.fetch(CONFIGS, threads)}
 
 
 async def owe_all(tx: Tx, debounces: Mapping[UUID, timedelta], at: datetime, ceiling: timedelta) -> None:
-    """As `owe`, in several conversations, which are locked."""
-    await tx.execute(OWE_ALL, list(debounces), list(debounces.values()), at, ceiling)
+    """Schedule turns in several locked conversations, as `owe` does."""
+    await tx.execute(SCHEDULE_ALL, list(debounces), list(debounces.values()), at, ceiling)
 
 
 async def postpone(tx: Tx, conversation: UUID, until: datetime) -> None:
-    """Owe a turn at that time, unless another is owed by now."""
+    """Schedule a turn at that time, unless one is scheduled already."""
     await tx.execute(POSTPONE, conversation, until)
 
 
-async def due(tx: Tx, at: datetime, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: take the conversations (id, organization) whose turn is due and which have none going on."""
-    rows = [(row["id"], row["org_id"]) for row in await tx.fetch(DUE, at, most)]
+async def due(tx: Tx, at: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Claim the conversations (id, organization) with a due turn and none in progress.  Runs as the system."""
+    rows = [(row["id"], row["org_id"]) for row in await tx.fetch(DUE, at, limit)]
     if rows:
-        await tx.execute(TAKE, [id for id, _ in rows])
+        await tx.execute(CLEAR_SCHEDULE, [id for id, _ in rows])
     return rows
 
 
 async def create(tx: Tx, runs: Sequence[tuple[UUID, UUID, UUID]]) -> None:
-    """Write turns (id, organization, conversation) that wait for a worker."""
+    """Store turns (id, organization, conversation) that wait for a worker."""
     ids, orgs, threads = zip(*runs, strict=True)
     await tx.execute(CREATE, ids, orgs, threads)
 
 
-async def left(tx: Tx, before: datetime, most: int) -> list[tuple[UUID, UUID]]:
-    """As the system: the turns (id, organization) for which nothing was done since then; they count as touched now."""
-    return [(row["id"], row["org_id"]) for row in await tx.fetch(LEFT, before, most)]
+async def left(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+    """Return the turns (id, organization) that were not touched since `before`, and touch them.  Runs as the system."""
+    return [(row["id"], row["org_id"]) for row in await tx.fetch(TOUCH_STALE, before, limit)]
 
 
 async def claim(tx: Tx, id: UUID) -> Claim | None:
-    """Begin an attempt at a turn; None if it is over."""
+    """Begin an attempt at a turn; return None if it is over."""
     row = await tx.fetchrow(CLAIM, id)
     return Claim(**row) if row else None
 
 
 async def of_run(tx: Tx, id: UUID) -> tuple[UUID, bool] | None:
-    """As the system: the conversation of a turn, and whether the contact is a number of this deployment at which an agent
-    answers; None if there is no such turn.
+    """Return a turn's conversation, and whether an agent of this deployment answers at the contact's number.
+
+    Returns None if there is no such turn.  Runs as the system.
     """
     row = await tx.fetchrow(OF_RUN, id)
     return (row["conversation_id"], row["is_our_own"]) if row else None
 
 
 async def hold(tx: Tx, claim: Claim) -> bool:
-    """Lock a turn; False if it is over, or a later attempt has it."""
-    return bool(await tx.fetchval(HOLD, claim.id) == claim.attempts)
+    """Lock a turn; return False if it is over, or a later attempt has it."""
+    return bool(await tx.fetchval(LOCK_ATTEMPT, claim.id) == claim.attempts)
 
 
 async def asked(tx: Tx, id: UUID, flow: UUID, version: int, model: str) -> None:
-    """Note, before it happens, that the model is asked."""
-    await tx.execute(ASKED, id, flow, version, model)
+    """Record flow version and model, before the model is called."""
+    await tx.execute(SET_MODEL, id, flow, version, model)
 
 
 async def finish(tx: Tx, id: UUID, end: Finish) -> None:
@@ -298,7 +299,7 @@ async def finish(tx: Tx, id: UUID, end: Finish) -> None:
 
 async def forget(tx: Tx, id: UUID) -> None:
     """Delete a turn in which nothing happened."""
-    await tx.execute(FORGET, id)
+    await tx.execute(DELETE, id)
 
 
 async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: datetime) -> MaterialRow:
@@ -319,52 +320,52 @@ async def material(tx: Tx, conversation: UUID, window_from: datetime, day_from: 
     )
 
 
-async def history(tx: Tx, conversation: UUID, most: int) -> list[HistoryRow]:
-    """The latest messages of a thread, oldest first."""
-    return [HistoryRow(**row) for row in await tx.fetch(HISTORY, conversation, most)][::-1]
+async def history(tx: Tx, conversation: UUID, limit: int) -> list[HistoryRow]:
+    """Return the latest messages of a thread, oldest first."""
+    return [HistoryRow(**row) for row in await tx.fetch(HISTORY, conversation, limit)][::-1]
 
 
 async def latest(tx: Tx, conversation: UUID) -> tuple[UUID, str, str | None] | None:
-    """The latest message of a thread: its id, its direction, and who wrote it."""
+    """Return the latest message of a thread: its id, its direction, and its author."""
     row = await tx.fetchrow(LATEST, conversation)
     return (row["id"], row["direction"], row["sent_by"]) if row else None
 
 
 async def latest_inbound(tx: Tx, conversation: UUID) -> UUID | None:
-    """The contact's latest message."""
-    found: UUID | None = await tx.fetchval(LATEST_INBOUND, conversation)
-    return found
+    """Return the contact's latest message."""
+    message: UUID | None = await tx.fetchval(LATEST_INBOUND, conversation)
+    return message
 
 
 async def organization(tx: Tx, conversation: UUID) -> tuple[str, str | None]:
-    """The organization's name, and what it answers to keywords in its own words, if it does."""
+    """Return the organization's name, and its own answers to keywords, if it has any."""
     row = await tx.fetchrow(ORGANIZATION, conversation)
     assert row is not None, "the conversation is locked"
     return row["name"], row["keyword_texts_json"]
 
 
 async def of_call(tx: Tx, call: UUID, tool: str) -> int:
-    """How often a call's agent has used a tool, or is using it."""
+    """Return how often a call's agent has used a tool, or is using it."""
     count: int = await tx.fetchval(OF_CALL, call, tool)
     return count
 
 
 async def number_of_call(tx: Tx, call: UUID) -> Number | None:
-    """Our number in a call; None if it can't text."""
+    """Return our number in a call, or None if it can't text."""
     row = await tx.fetchrow(NUMBER_OF_CALL, call)
     return Number(**row) if row else None
 
 
 async def pending(tx: Tx, conversation: UUID) -> int:
-    """How many of the AI's messages wait for their time."""
+    """Return how many of the AI's messages are scheduled."""
     count: int = await tx.fetchval(PENDING, conversation)
     return count
 
 
 async def time_zone(tx: Tx, conversation: UUID) -> str:
-    """The organization's."""
-    found: str = await tx.fetchval(TIME_ZONE, conversation)
-    return found
+    """Return the organization's time zone."""
+    zone: str = await tx.fetchval(TIME_ZONE, conversation)
+    return zone
 
 
 async def set_flow(tx: Tx, conversation: UUID, flow: UUID) -> None:
@@ -392,13 +393,13 @@ class RunRow:
 
 
 async def require_thread(tx: Tx, conversation: UUID) -> None:
-    """Raises NotFound."""
+    """Raise NotFound if there is no such conversation."""
     if await tx.fetchrow(THREAD, conversation) is None:
         raise NotFound
 
 
 async def page(tx: Tx, conversation: UUID, before: UUID | None, limit: int) -> list[RunRow]:
-    """The turns of a conversation, newest first, below `before`."""
+    """Return the turns of a conversation, newest first, below `before`."""
     return [_row(dict(row)) for row in await tx.fetch(PAGE, conversation, before, limit)]
 
 

@@ -1,4 +1,4 @@
-"""Runs of agents' tools: one row for each time that one ran; a call's model asks for none twice."""
+"""Runs of agents' tools: one row for each run; a tool call of a call's model runs once."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ HAS_ACTED = """
     SELECT EXISTS (SELECT FROM tool_runs
                     WHERE run_id = $1 AND kind <> 'built_in' AND ($2::timestamptz IS NULL OR started_at >= $2))
 """
-TELL = "UPDATE tool_runs SET told = $2 WHERE id = $1"
+SET_TOLD = "UPDATE tool_runs SET told = $2 WHERE id = $1"
 GET = """
     SELECT status, output, leaves, switches_to, switches_to_version, digits
       FROM tool_runs WHERE call_id = $1 AND tool_call_id = $2
@@ -37,7 +37,7 @@ COLUMNS = """
     id, name, kind, purpose, tool_id, tool_version, flow_id, flow_version, call_id, conversation_id, arguments, output,
     status, started_at, duration_ms, approval_id, run_id
 """
-# $1: below this id; each filter counts if it is not null.
+# $1: below this id; each filter applies if it is not null.
 PAGE = f"""
     SELECT {COLUMNS} FROM tool_runs
      WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
@@ -50,14 +50,14 @@ OF_RUN = """
     SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms, approval_id
       FROM tool_runs WHERE run_id = $1 ORDER BY id LIMIT $2
 """
-FORGET = """
+PURGE = """
     DELETE FROM tool_runs WHERE id IN (
         SELECT r.id FROM tool_runs r LEFT JOIN calls c ON c.id = r.call_id
          WHERE r.started_at < now() - $1::interval AND (c.id IS NULL OR c.ended_at IS NOT NULL)
          ORDER BY r.started_at LIMIT $2)
 """
-# An organization that keeps its calls for a shorter time keeps these no longer.
-FORGET_OF = """
+# The organization's retention time applies if it is shorter.
+PURGE_BY_RETENTION = """
     DELETE FROM tool_runs WHERE id IN (
         SELECT l.id FROM organizations o
          CROSS JOIN LATERAL (SELECT r.id FROM tool_runs r LEFT JOIN calls c ON c.id = r.call_id
@@ -70,7 +70,7 @@ FORGET_OF = """
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The other runs of a call: all, and those of one tool that failed."""
+    """The other runs of a call: all, and the failed ones of one tool."""
 
     total: int
     failed: int
@@ -86,7 +86,7 @@ class NewRun:
     purpose: str
     call_id: UUID | None
     conversation_id: UUID | None
-    #: Of what made the agent act, where that is no call.
+    #: The turn in texts or the event's run, if it is not a call.
     run_id: UUID | None
     flow_id: UUID | None
     flow_version: int | None
@@ -96,9 +96,9 @@ class NewRun:
     tool_id: UUID | None
     tool_version: int | None
     arguments: str
-    #: Of a hook: where it stands among the others.
+    #: A hook's position among the others.
     place: int | None = None
-    #: A person had to approve it.
+    #: The approval that it needed, if any.
     approval_id: UUID | None = None
 
 
@@ -109,7 +109,7 @@ class RunRow:
     output: str | None
     #: The reason with which the call leaves its stream after this run.
     leaves: str | None = None
-    #: The flow, and its version, whose agent has the call after this run.
+    #: Flow and version of the agent that has the call after this run.
     switches_to: UUID | None = None
     switches_to_version: int | None = None
     #: The keys that are pressed after this run.
@@ -141,7 +141,7 @@ class ExecutionRow:
 
 @dataclass(frozen=True, slots=True)
 class ActivityRow:
-    """A run of a tool, among those of what made the agent act."""
+    """A tool's run within a turn in texts or an event's run."""
 
     tool_call_id: str
     name: str
@@ -155,7 +155,7 @@ class ActivityRow:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which runs are listed; None: whatever it is."""
+    """The filters of a list of runs; None matches all."""
 
     flow: UUID | None = None
     name: str | None = None
@@ -171,7 +171,7 @@ async def count(tx: Tx, call: UUID, name: str, tool_call_id: str) -> Counts:
 
 
 async def begin(tx: Tx, run: NewRun) -> bool:
-    """False when this run of a call was begun before."""
+    """Begin a run; return False if this tool call was begun before."""
     return bool(await tx.fetchval(BEGIN, *(getattr(run, name) for name in NewRun.__slots__)))
 
 
@@ -180,35 +180,35 @@ async def finish(tx: Tx, id: UUID, run: RunRow, took_ms: int) -> None:
 
 
 async def has_acted(tx: Tx, run: UUID, since: datetime | None = None) -> bool:
-    """Whether a text's turn or an event's run has begun a tool that may have done something, since then if that is given."""
+    """Return whether a text's turn or an event's run has begun a tool with possible effects, since then if that is given."""
     return bool(await tx.fetchval(HAS_ACTED, run, since))
 
 
 async def tell(tx: Tx, id: UUID, text: str) -> None:
-    """A hook's text is what the call's agent is told."""
-    await tx.execute(TELL, id, text)
+    """Store the text that the call's agent is told about a hook."""
+    await tx.execute(SET_TOLD, id, text)
 
 
 async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
-    """Raises NotFound."""
+    """Return a run.  Raises NotFound."""
     row = await tx.fetchrow(GET, call, tool_call_id)
     if row is None:
         raise NotFound("There is no such tool run.")
     return RunRow(**row)
 
 
-async def page(tx: Tx, before: UUID | None, limit: int, wanted: Wanted) -> list[ExecutionRow]:
-    """Newest first, below `before`."""
-    found = await tx.fetch(PAGE, before, limit, *(getattr(wanted, name) for name in Wanted.__slots__))
-    return [ExecutionRow(**row) for row in found]
+async def page(tx: Tx, before: UUID | None, limit: int, filters: Wanted) -> list[ExecutionRow]:
+    """Return runs newest first, below `before`."""
+    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Wanted.__slots__))
+    return [ExecutionRow(**row) for row in rows]
 
 
 async def of_run(tx: Tx, run: UUID, limit: int) -> list[ActivityRow]:
-    """What an agent's tools did in a turn in texts, or in a run for an event, oldest first."""
+    """Return the runs of tools in a turn in texts, or in an event's run, oldest first."""
     return [ActivityRow(**row) for row in await tx.fetch(OF_RUN, run, limit)]
 
 
 async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
-    """As the system: delete what is too old, at most `limit` of each kind, and nothing of calls that go on; return how many."""
-    deleted = (await tx.execute(FORGET, keep, limit), await tx.execute(FORGET_OF, limit))
-    return sum(int(each.rpartition(" ")[2]) for each in deleted)
+    """Purge expired runs, at most `limit` of each kind, and none of live calls; return how many.  Runs as the system."""
+    statuses = (await tx.execute(PURGE, keep, limit), await tx.execute(PURGE_BY_RETENTION, limit))
+    return sum(int(status.rpartition(" ")[2]) for status in statuses)

@@ -1,4 +1,4 @@
-"""Transfers of calls to people's telephones, and what becomes of their calls.  Whoever changes one has locked its call."""
+"""Transfers of calls to people's telephones, and their effects on the calls; callers lock the call."""
 
 import json
 from dataclasses import dataclass
@@ -40,15 +40,15 @@ END = """
     RETURNING id
 """
 
-# No stream of the call is open, and none may open: whatever its media process reports about the last one comes too late.
+# No stream of the call is open, and none may open: reports of its media process about the last stream come too late.
 DIALLED = """
     UPDATE calls
        SET node = NULL, token_hash = NULL, token_expires_at = NULL, carrier_ended_at = NULL, lost_at = NULL,
            looked_at = NULL, owed_due = owed IS NOT NULL
      WHERE id = $1
 """
-# Turns of the system come after those of the stream, which may still be reported, and before those of the next one; none
-# begins before what was said.
+# The system's turns come after those of the previous stream, which may still be reported, and before those of the next one; none
+# begins before the end of a stored turn.
 BETWEEN_STREAMS = """
     SELECT greatest((SELECT max(seq) FROM call_turns WHERE call_id = $1 AND seq <= $2), $2 - 100) + 1 AS seq,
            greatest(extract(epoch FROM $3 - (SELECT opened_at FROM call_streams WHERE call_id = $1 AND number = 1)) * 1000,
@@ -100,7 +100,7 @@ class TransferRow:
 
 
 async def begin(tx: Tx, transfer: NewTransfer) -> None:
-    """The carrier is about to be told to ring; the call has no other transfer under way."""
+    """Store a transfer, before the carrier is told to ring; the call has no other active transfer."""
     await tx.execute(BEGIN, *[getattr(transfer, name) for name in NewTransfer.__slots__])
 
 
@@ -109,49 +109,49 @@ async def get(tx: Tx, id: UUID) -> TransferRow | None:
 
 
 async def active(tx: Tx, call: UUID) -> TransferRow | None:
-    """The transfer that a call is in."""
+    """Return a call's active transfer."""
     return _row(await tx.fetchrow(ACTIVE, call))
 
 
 async def of_call(tx: Tx, call: UUID, limit: int) -> list[TransferRow]:
-    """Oldest first."""
+    """Return a call's transfers, oldest first."""
     return [TransferRow(**row) for row in await tx.fetch(OF_CALL, call, limit)]
 
 
 async def count(tx: Tx, call: UUID) -> int:
-    found: int = await tx.fetchval(COUNT, call)
-    return found
+    number: int = await tx.fetchval(COUNT, call)
+    return number
 
 
 async def answered(tx: Tx, id: UUID, at: datetime) -> bool:
-    """Somebody has answered; False if that was known, or the transfer is over."""
+    """Record an answer; return False if it was recorded before, or the transfer is over."""
     return await tx.fetchval(ANSWERED, id, at) is not None
 
 
 async def connected(tx: Tx, id: UUID, at: datetime) -> bool:
-    """The caller and whoever answered are connected; False if that was known, or the transfer is over."""
+    """Record that both parties are connected; return False if it was recorded before, or the transfer is over."""
     return await tx.fetchval(CONNECTED, id, at) is not None
 
 
 async def end(tx: Tx, id: UUID, state: str, at: datetime) -> bool:
-    """The transfer is over; False if it was."""
+    """End a transfer; return False if it was over."""
     return await tx.fetchval(END, id, state, at) is not None
 
 
 async def dialled(tx: Tx, id: UUID) -> None:
-    """The carrier rings somebody else for the call; no media process has it now."""
+    """Record that the carrier dials for the call, so that no media process has it."""
     await tx.execute(DIALLED, id)
 
 
 async def between_streams(tx: Tx, id: UUID, next_stream_seq: int, at: datetime) -> tuple[int, int]:
-    """The number of the next turn before `next_stream_seq`, and when it is, in ms since the call's first stream began."""
+    """Return the number of the next turn before `next_stream_seq`, and its time in ms since the call's first stream began."""
     row = await tx.fetchrow(BETWEEN_STREAMS, id, next_stream_seq, at)
     assert row is not None
     return row["seq"], row["at_ms"]
 
 
 async def definition(tx: Tx, id: UUID) -> dict[str, Any]:
-    """The flow whose agent has a call; empty when it has none."""
+    """Return the definition of a call's current flow; empty if it has none."""
     stored: dict[str, Any] = json.loads(await tx.fetchval(DEFINITION, id) or "{}")
     return stored
 

@@ -1,4 +1,4 @@
-"""Triggers, and what they received."""
+"""Triggers, and the deliveries that they received."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,14 +50,14 @@ DELETE = """
        SET deleted_at = now(), enabled = false, secret = NULL, old_secret = NULL, old_token_hash = NULL
      WHERE id = $1 AND deleted_at IS NULL
 """
-# As the system: whose address it is.
+# Runs as the system: the token tells the organization.
 FIND = f"""
     SELECT {COLUMNS}, NULL::timestamptz AS last_received_at
       FROM triggers t
      WHERE (t.token_hash = $1 OR t.old_token_hash = $1 AND t.old_token_until > now())
        AND t.enabled AND t.deleted_at IS NULL
 """
-REFUSED = "UPDATE triggers SET last_refused_at = now(), last_refusal = $2 WHERE id = $1"
+SET_REFUSED = "UPDATE triggers SET last_refused_at = now(), last_refusal = $2 WHERE id = $1"
 
 ADD = """
     INSERT INTO trigger_deliveries (id, org_id, trigger_id, event_id, event, key_source, key, key_hash, media_type, body,
@@ -91,7 +91,7 @@ BODY = """
       FROM trigger_deliveries d JOIN triggers t ON t.id = d.trigger_id
      WHERE d.id = $2 AND d.trigger_id = $1 AND d.body IS NOT NULL AND t.deleted_at IS NULL
 """
-# Old bodies go by the organization's own rule where it has one, and by the deployment's otherwise.
+# The organization's retention time applies to bodies if it is shorter than the deployment's.
 EMPTY_OLD = """
     UPDATE trigger_deliveries SET body = NULL, key = NULL
      WHERE id IN (SELECT d.id
@@ -125,7 +125,7 @@ DELETE_DAYS = "DELETE FROM trigger_days WHERE day < (now() AT TIME ZONE 'UTC')::
 
 @dataclass(frozen=True, slots=True)
 class TriggerRow:
-    """`secret` and `old_secret` are sealed."""
+    """A trigger; `secret` and `old_secret` are sealed."""
 
     id: UUID
     org_id: UUID
@@ -145,7 +145,7 @@ class TriggerRow:
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """What a trigger received; `key` and what follows it are None if nothing tells it from others."""
+    """A received delivery; `key` and the fields with it are None if it can't be told from repeats."""
 
     id: UUID
     event_id: UUID
@@ -190,13 +190,13 @@ async def create(
 
 
 async def count(tx: Tx) -> int:
-    """How many the organization has; they are few."""
-    found: int = await tx.fetchval(COUNT)
-    return found
+    """Return how many triggers the organization has; they are few."""
+    number: int = await tx.fetchval(COUNT)
+    return number
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> TriggerRow:
-    """Raises NotFound."""
+    """Return a trigger.  Raises NotFound."""
     row = await tx.fetchrow(LOCK if lock else GET, id)
     if row is None:
         raise NotFound
@@ -204,7 +204,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> TriggerRow:
 
 
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[TriggerRow]:
-    """Newest first, below `before`."""
+    """Return triggers newest first, below `before`."""
     return [TriggerRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
@@ -213,74 +213,75 @@ async def change(tx: Tx, id: UUID, *, name: str, event: str, enabled: bool, id_f
 
 
 async def set_token(tx: Tx, id: UUID, hash: bytes, overlap: timedelta) -> None:
-    """Replace its address; the old one is good for `overlap` more."""
+    """Replace a trigger's token; the old one stays valid for `overlap`."""
     await tx.execute(SET_TOKEN, id, hash, overlap)
 
 
 async def set_secret(tx: Tx, id: UUID, sealed: bytes | None, overlap: timedelta) -> None:
-    """Replace its secret, or remove it; the old one is good for `overlap` more."""
+    """Replace or remove a trigger's secret; the old one stays valid for `overlap`."""
     await tx.execute(SET_SECRET, id, sealed, overlap)
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a trigger.  Raises NotFound."""
     if await tx.execute(DELETE, id) == "UPDATE 0":
         raise NotFound
 
 
 async def find(tx: Tx, token_hash: bytes) -> TriggerRow | None:
-    """As the system: the enabled trigger that has this address."""
+    """Return the enabled trigger with this token, or None.  Runs as the system."""
     row = await tx.fetchrow(FIND, token_hash)
     return TriggerRow(**row) if row else None
 
 
 async def note_refusal(tx: Tx, id: UUID, why: str) -> None:
-    """Keep that a request with its address was refused."""
-    await tx.execute(REFUSED, id, why)
+    """Record that a request to a trigger was refused."""
+    await tx.execute(SET_REFUSED, id, why)
 
 
 async def receive(tx: Tx, trigger: TriggerRow, new: NewDelivery) -> UUID | None:
-    """As the system: store what came; the id of the delivery that it repeats, if it is not new.
+    """Store a delivery; return None if it is new, else the id of the delivery that it repeats.  Runs as the system.
 
-    Of requests with one key that come at once, one is stored, and the others wait for it.
+    Of concurrent requests with one key, one is stored, and the others wait for it.
     """
-    done = await tx.execute(ADD, new.id, trigger.org_id, trigger.id, new.event_id, trigger.event, new.key_source, new.key,
+    status = await tx.execute(ADD, new.id, trigger.org_id, trigger.id, new.event_id, trigger.event, new.key_source, new.key,
                             new.key_hash, new.media_type, new.body, new.body_hash)  # fmt: skip
-    if done != "INSERT 0 0":
+    if status != "INSERT 0 0":
         return None
     if await tx.fetchval(SAME_ID, new.id, trigger.id):
-        return new.id  # the gateway asked again: the sender has repeated nothing
-    found: UUID | None = await tx.fetchval(REPEAT, trigger.id, new.key_hash, new.body_hash)
-    assert found is not None, "only its id or its key can be taken"
-    return found
+        # The gateway retried; the sender has repeated nothing.
+        return new.id
+    original: UUID | None = await tx.fetchval(REPEAT, trigger.id, new.key_hash, new.body_hash)
+    assert original is not None, "only its id or its key can conflict"
+    return original
 
 
 async def count_bytes(tx: Tx, org: UUID, body_bytes: int) -> int:
-    """Count what the organization's triggers received; return how much it was today."""
+    """Count the bytes that the organization's triggers received; return today's total."""
     total: int = await tx.fetchval(COUNT_BYTES, org, body_bytes)
     return total
 
 
 async def page_deliveries(tx: Tx, trigger: UUID, before: UUID | None, limit: int) -> list[DeliveryRow]:
-    """Newest first, below `before`."""
+    """Return deliveries newest first, below `before`."""
     return [DeliveryRow(**row) for row in await tx.fetch(DELIVERIES, trigger, before, limit)]
 
 
 async def body(tx: Tx, trigger: UUID, delivery: UUID) -> tuple[str, bytes]:
-    """What came, with its media type.  Raises NotFound, also when it was deleted."""
+    """Return a delivery's media type and body.  Raises NotFound, also if the body was deleted."""
     row = await tx.fetchrow(BODY, trigger, delivery)
     if row is None:
         raise NotFound
     return row["media_type"], row["body"]
 
 
-async def forget(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, most: int) -> bool:
-    """As the system: delete what is too old, and what deleted triggers left; tell whether there may be more."""
-    counts = [
-        await tx.execute(EMPTY_OLD, keep_bodies, most),
-        await tx.execute(DELETE_OLD, keep_deliveries, most),
-        await tx.execute(DELETE_OF_DELETED, most),
+async def forget(tx: Tx, keep_bodies: timedelta, keep_deliveries: timedelta, limit: int) -> bool:
+    """Purge expired bodies and deliveries, and deleted triggers; return whether there may be more.  Runs as the system."""
+    statuses = [
+        await tx.execute(EMPTY_OLD, keep_bodies, limit),
+        await tx.execute(DELETE_OLD, keep_deliveries, limit),
+        await tx.execute(DELETE_OF_DELETED, limit),
     ]
     await tx.execute(DELETE_EMPTY)
     await tx.execute(DELETE_DAYS)
-    return any(each.endswith(f" {most}") for each in counts)
+    return any(status.endswith(f" {limit}") for status in statuses)

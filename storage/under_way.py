@@ -1,4 +1,4 @@
-"""The unfinished turns of streams, kept in case their media process dies."""
+"""Unfinished turns of streams, stored in case their media process dies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from uuid import UUID
 
 from storage.db import Tx
 
-KEEP = """
+REPLACE = """
     UPDATE call_streams s SET under_way = k.under_way, under_way_at = clock_timestamp()
       FROM unnest($1::uuid[], $2::integer[], $3::bytea[]) AS k (call_id, number, under_way)
      WHERE s.call_id = k.call_id AND s.number = k.number
 """
-LEFT = """
+UNFINISHED = """
     SELECT s.number, coalesce(extract(epoch FROM s.opened_at - f.opened_at) * 1000, 0)::integer AS offset_ms, s.under_way,
            s.under_way_at
       FROM call_streams s
@@ -20,7 +20,7 @@ LEFT = """
      WHERE s.call_id = $1 AND s.number <= $2 AND s.under_way IS NOT NULL
      ORDER BY s.number
 """
-FORGET = "UPDATE call_streams SET under_way = NULL WHERE call_id = $1 AND number <= $2 AND under_way IS NOT NULL"
+CLEAR = "UPDATE call_streams SET under_way = NULL WHERE call_id = $1 AND number <= $2 AND under_way IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,15 @@ class LeftRow:
 
 
 async def keep(tx: Tx, streams: Sequence[tuple[UUID, int, bytes]]) -> None:
-    """Replace the unfinished turns of streams, each (call, number, serialized `CallUnderWay`).  As the system."""
+    """Replace the unfinished turns of streams, each (call, number, serialized `CallUnderWay`).  Runs as the system."""
     calls, numbers, under_way = zip(*streams, strict=True)
-    await tx.execute(KEEP, list(calls), list(numbers), list(under_way))
+    await tx.execute(REPLACE, list(calls), list(numbers), list(under_way))
 
 
 async def left(tx: Tx, call: UUID, last: int) -> list[LeftRow]:
-    """What the streams of a call left unfinished, up to stream `last`."""
-    return [LeftRow(**row) for row in await tx.fetch(LEFT, call, last)]
+    """Return the unfinished turns of a call's streams, up to stream `last`."""
+    return [LeftRow(**row) for row in await tx.fetch(UNFINISHED, call, last)]
 
 
 async def forget(tx: Tx, call: UUID, last: int) -> None:
-    await tx.execute(FORGET, call, last)
+    await tx.execute(CLEAR, call, last)

@@ -1,7 +1,7 @@
-"""What was used: entries, kept with what used them, and their sums by quarter of an hour.
+"""Usage: entries of what was used, and their sums by quarter of an hour.
 
-Whoever stores something that costs writes its entries in the same transaction.  The reader of the events (`control/usage`) estimates what
-they cost and moves into the roll-ups what these don't have yet, so the roll-ups always equal a sum over the entries.
+The transaction that stores something with a cost also writes its usage entries.  The reader of the events (`control/usage`)
+estimates their cost and adds to the roll-ups what these lack, so the roll-ups always equal a sum over the entries.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,21 +19,21 @@ NONE = UUID(int=0)
 NO_ID = f"'{NONE}'::uuid"
 
 
-def _entries(known: str, number: str = "$4") -> str:
-    """Write entries; of those that are there, `known` says what becomes.  `number`: under which one they are."""
+def _entries(on_conflict: str, number: str = "$4") -> str:
+    """Return the statement that writes entries; `on_conflict`: its update of existing ones; `number`: their number's id."""
     return f"""
     INSERT INTO usage_entries AS e (org_id, subject_id, flow_id, number_id, used_at, part, meter, item, quantity)
     SELECT $1, $2, $3, {number}, $5, u.* FROM unnest($6::text[], $7::text[], $8::text[], $9::bigint[]) AS u
-    ON CONFLICT (org_id, subject_id, part, meter, item) DO UPDATE {known}
+    ON CONFLICT (org_id, subject_id, part, meter, item) DO UPDATE {on_conflict}
 """
 
 
-# More of the same.
+# Adds to the quantity.
 GROW = _entries("SET quantity = e.quantity + excluded.quantity")
-# The same, known better; whose it is and when it was used stays.
+# Replaces the quantity by a better one; owner and time stay.
 BETTER = "SET quantity = excluded.quantity WHERE e.quantity <> excluded.quantity"
 PUT = _entries(BETTER)
-# Under the number of the call that is the subject, or of the conversation whose turn is.
+# With the number of the subject: of a call, or of a turn's conversation.
 PUT_NUMBERED = _entries(
     BETTER,
     """
@@ -41,14 +41,14 @@ PUT_NUMBERED = _entries(
                     (SELECT c.number_id FROM text_runs r JOIN conversations c ON c.id = r.conversation_id WHERE r.id = $2), $4)
     """.strip(),
 )
-# Unless something is known of it.
+# Leaves existing entries as they are.
 KEEP = _entries("SET quantity = e.quantity WHERE false")
 
 
 def _put_texts(texts: str) -> str:
-    """Keep texts: that each is one, and what it is for the carrier.
+    """Return the statement that writes texts' entries: one message each, and what the carrier bills.
 
-    They are found one by one, by their keys: of tables that are new the planner knows nothing, and would read them whole.
+    Each text is one key lookup: the planner knows nothing of new tables, and would scan them.
     """
     return f"""
     INSERT INTO usage_entries AS e (org_id, subject_id, flow_id, number_id, used_at, part, meter, item, quantity)
@@ -71,10 +71,10 @@ def _put_texts(texts: str) -> str:
 """
 
 
-# One is the usual, and its plan is kept; for arrays of one the planner would plan anew each time.
+# A single text is the usual case, and its plan is cached; with arrays of one the planner would plan anew each time.
 PUT_TEXT = _put_texts("(VALUES ($1::uuid, $6::text, $7::text, $8::int))")
 PUT_TEXTS = _put_texts("unnest($1::uuid[], $6::text[], $7::text[], $8::int[])")
-# Of a call that is over: all that it has used, and its streams of which nobody has reported the end.
+# Dates all usage of an ended call, including streams without a reported end.
 SETTLE = f"""
     UPDATE usage_entries e SET used_at = $2, flow_id = coalesce(c.flow_id, {NO_ID}), number_id = coalesce(c.number_id, {NO_ID})
       FROM calls c
@@ -109,7 +109,7 @@ OF_EVENTS = f"""
      ORDER BY {KEY}
        FOR NO KEY UPDATE
 """
-COUNTED = f"""
+SET_COUNTED = f"""
     UPDATE usage_entries e
        SET estimate = w.estimate, estimate_currency = w.estimate_currency,
            counted_quantity = w.quantity, counted_cost = w.cost, counted_currency = w.currency, counted_basis = w.basis
@@ -168,10 +168,10 @@ def _grouped(key: str) -> str:
 """
 
 
-# $1 and $2: from and to; $3: the time zone whose days these are.
+# $1 and $2: from and to; $3: the time zone of the days.
 BY_DAY, BY_FLOW, BY_NUMBER = _grouped("day"), _grouped("flow_id"), _grouped("number_id")
 UNREAD_SINCE = "SELECT hum.unread_since($1)"
-# As the system.
+# Runs as the system.
 TOTALS = """
     SELECT meter, sum(quantity)::bigint AS quantity FROM usage_rollups
      WHERE org_id = $1 AND quarter_at >= $2 AND quarter_at < $3
@@ -181,7 +181,7 @@ TOTALS = """
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """What used it, and under which flow and number that is shown."""
+    """The subject of usage entries, and the flow and number that they are shown under."""
 
     org_id: UUID
     subject_id: UUID
@@ -191,7 +191,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Used:
-    """So much of what a meter measures.  `part`: of the subject; empty: itself."""
+    """A quantity on a meter.  `part`: which part of the subject used it; empty: the subject itself."""
 
     part: str
     meter: str
@@ -201,7 +201,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class TextMeters:
-    """By which a text is counted, one way or the other."""
+    """The meters of texts in one direction."""
 
     messages: str
     segments: str
@@ -210,7 +210,7 @@ class TextMeters:
 
 @dataclass(frozen=True, slots=True)
 class TextRow:
-    """A text that the carrier has taken or brought; `part`: which attempt at it, if it was sent."""
+    """A text that the carrier has accepted or delivered to us; `part`: the attempt, if it was sent."""
 
     message_id: UUID
     part: str
@@ -220,7 +220,7 @@ class TextRow:
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """Of a call whose row is locked.  `judged`: the carrier has said who answered; `connected_at`: its first stream opened."""
+    """Facts about a locked call.  `judged`: the carrier has reported who answered; `connected_at`: its first stream opened."""
 
     is_browser: bool
     direction: str
@@ -235,7 +235,7 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """An entry that is to be counted, locked, and what is counted of it (None: nothing)."""
+    """A locked entry to count, with what is counted of it so far (None: nothing)."""
 
     org_id: UUID
     subject_id: UUID
@@ -245,7 +245,7 @@ class EntryRow:
     flow_id: UUID
     number_id: UUID
     quantity: int
-    #: Null only in `next_entries`: its call goes on.
+    #: None only in `next_entries`, while its call is live.
     used_at: datetime | None
     quarter_at: datetime | None
     price: Decimal | None
@@ -267,7 +267,7 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Under what an entry is counted."""
+    """The roll-up that an entry is counted in."""
 
     org_id: UUID
     quarter_at: datetime
@@ -292,11 +292,11 @@ class CountedRow:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What an organization used in a span, as plans count it."""
+    """An organization's usage in a span, as plans count it."""
 
     calls: int = 0
     call_seconds: int = 0
-    #: Each call's begun minutes.
+    #: Started minutes, for each call.
     call_minutes: int = 0
     messages_sent: int = 0
     messages_received: int = 0
@@ -306,7 +306,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class LineRow:
-    """Of one thing that was used, how much, and what it costs; `basis`: `none`, `estimate`, `carrier`."""
+    """The quantity and cost of one meter and item; `basis`: `none`, `estimate`, `carrier`."""
 
     meter: str
     item: str
@@ -318,17 +318,17 @@ class LineRow:
 
 @dataclass(frozen=True, slots=True)
 class Grouped:
-    """The same lines added up over all, and by day, flow or number (all zeros: none)."""
+    """The same lines summed in total, and by day, flow or number (all zeros: none)."""
 
     total: list[LineRow]
     groups: dict[date | UUID, list[LineRow]]
 
 
 async def totals(tx: Tx, org: UUID, since: datetime, until: datetime) -> Totals:
-    """What was used from `since` to `until`, which are full hours or quarters; cheap.
+    """Return the usage from `since` to `until`, which are full hours or quarters; cheap.
 
-    What is not read yet is missing (`events.lag_seconds(tx, usage.READER)`), and a quarter may still grow: late reports, or a text's
-    next attempt, count at the time of what they are of.  Whoever passes totals on compares them with what it has passed on before.
+    Unread events are missing (`events.lag_seconds(tx, usage.READER)`), and a quarter may still grow: late reports, and a text's next
+    attempt, count at the time of their subject.  A caller that passes totals on must compare them with what it passed on before.
     """
     rows = await tx.fetch(TOTALS, org, since, until)
     return Totals(**{row["meter"]: row["quantity"] for row in rows if row["meter"] in Totals.__slots__})
@@ -338,55 +338,54 @@ async def totals(tx: Tx, org: UUID, since: datetime, until: datetime) -> Totals:
 
 
 async def grow(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
-    """Add to what is kept of these.  `at`: when it was used; None: by a call that goes on, and is settled at its end."""
+    """Add to entries.  `at`: when it was used; None: by a live call, at its end."""
     await _write(tx, GROW, owner, used, at)
 
 
 async def put(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
-    """Keep these in place of what was kept of them."""
+    """Store entries, replacing existing quantities."""
     await _write(tx, PUT, owner, used, at)
 
 
 async def put_numbered(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime) -> None:
-    """As `put`, for a writer who does not know the number of the call, or of the turn's conversation; it locks neither."""
+    """Store entries, as `put` does, with the number of the call, or of the turn's conversation, looked up; it locks neither."""
     await _write(tx, PUT_NUMBERED, owner, used, at)
 
 
 async def keep(tx: Tx, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
-    """Keep these, except where something is known."""
+    """Store entries, except where there are some already."""
     await _write(tx, KEEP, owner, used, at)
 
 
 async def _write(tx: Tx, query: str, owner: Owner, used: Iterable[Used], at: datetime | None) -> None:
-    kept = sorted(
-        each for each in used if each.quantity > 0
-    )  # in one order, so that two writers don't wait in a circle
-    if kept:
+    # All writers use one order, so that two don't deadlock.
+    entries = sorted(entry for entry in used if entry.quantity > 0)
+    if entries:
         subject = owner.org_id, owner.subject_id, owner.flow_id or NONE, owner.number_id or NONE, at
-        await tx.execute(query, *subject, *map(list, zip(*(astuple(each) for each in kept), strict=True)))
+        await tx.execute(query, *subject, *map(list, zip(*(astuple(entry) for entry in entries), strict=True)))
 
 
 async def put_texts(tx: Tx, texts: Sequence[TextRow], meters: TextMeters, at: datetime) -> None:
-    """Keep texts, each once, and what they are for the carrier: segments, or one message with files."""
-    rows = [astuple(each) for each in texts]
+    """Store texts' entries: one message each, and what the carrier bills: segments, or one message with files."""
+    rows = [astuple(text) for text in texts]
     query, (id, *facts) = (PUT_TEXT, rows[0]) if len(rows) == 1 else (PUT_TEXTS, zip(*rows, strict=True))
     await tx.execute(query, id, at, meters.messages, meters.segments, meters.with_media, *facts)
 
 
 async def settle(tx: Tx, call: UUID, at: datetime) -> None:
-    """The call is over: all that it has used counts at that time, under its flow and number."""
+    """Date all usage of an ended call, and set its flow and number."""
     await tx.execute(SETTLE, call, at)
 
 
 async def call(tx: Tx, id: UUID) -> CallFacts:
-    """What the carrier's part in a call is counted by."""
+    """Return the facts by which the carrier's part of a locked call is metered."""
     row = await tx.fetchrow(CALL, id)
-    assert row is not None, "it is locked"
+    assert row is not None, "the call is locked"
     return CallFacts(**row)
 
 
 async def streams(tx: Tx, call: UUID, ended_at: datetime) -> dict[int, float]:
-    """For how many seconds each stream of a call that is over can have lasted."""
+    """Return how many seconds each stream of an ended call can have lasted at most."""
     rows = await tx.fetch(STREAMS, call, ended_at)
     return {row["number"]: (row["closed_at"] - row["opened_at"]).total_seconds() for row in rows}
 
@@ -397,26 +396,26 @@ async def stream_opened_at(tx: Tx, call: UUID, number: int) -> datetime | None:
 
 
 async def set_price(tx: Tx, owner: Owner, part: str, meters: Sequence[str], price: Decimal, currency: str) -> bool:
-    """What the carrier charges for a part; False if that is known, or there is no such entry."""
+    """Set the carrier's price of a part; return False if it is set already, or there is no such entry."""
     return bool(await tx.fetch(SET_PRICE, owner.org_id, owner.subject_id, part, meters, price, currency))
 
 
 async def announce(tx: Tx, owner: Owner) -> None:
-    """Have the entries counted that are written in this transaction, where no other event of their subject does that."""
+    """Append the event that has this transaction's entries counted, for subjects without another event."""
     await events.append(tx, owner.org_id, owner.subject_id, events_pb2.UsageRecordedEvent())
 
 
 async def of_subjects(tx: Tx, subjects: Sequence[UUID]) -> dict[UUID, list[LineRow]]:
-    """As the tenant: what each of these has used so far."""
-    found: dict[UUID, list[LineRow]] = {}
+    """Return what each of these has used so far.  Runs as the tenant."""
+    lines: dict[UUID, list[LineRow]] = {}
     for row in await tx.fetch(OF_SUBJECTS, subjects):
         subject, *line = row.values()
-        found.setdefault(subject, []).append(LineRow(*line))
-    return found
+        lines.setdefault(subject, []).append(LineRow(*line))
+    return lines
 
 
 async def grouped(tx: Tx, query: str, since: datetime, until: datetime, time_zone: str) -> Grouped:
-    """What the tenant used in a span; `query`: `BY_DAY`, `BY_FLOW` or `BY_NUMBER`."""
+    """Return the tenant's usage in a span; `query`: `BY_DAY`, `BY_FLOW` or `BY_NUMBER`."""
     total: list[LineRow] = []
     groups: dict[date | UUID, list[LineRow]] = {}
     for row in await tx.fetch(query, since, until, time_zone):
@@ -426,46 +425,46 @@ async def grouped(tx: Tx, query: str, since: datetime, until: datetime, time_zon
 
 
 async def unread_since(tx: Tx) -> datetime | None:
-    """Since when the tenant has events that are not counted yet; None: all are."""
+    """Return the time of the tenant's oldest event that is not counted yet, or None if all are."""
     since: datetime | None = await tx.fetchval(UNREAD_SINCE, READER)
     return since
 
 
-# --- counting, as the system: one process at a time, which holds the reader -------------------------------------------
+# --- counting, as the system: one process at a time, with the reader's lock ---------------------------------------
 
 
 async def of_events(tx: Tx, subjects: Sequence[tuple[UUID, UUID]]) -> list[EntryRow]:
-    """The entries of subjects (organization, id) that are to be counted, locked."""
+    """Lock and return the entries to count of these subjects (organization, id)."""
     orgs, ids = [org for org, _ in subjects], [id for _, id in subjects]
     return [EntryRow(**row) for row in await tx.fetch(OF_EVENTS, orgs, ids)]
 
 
 async def next_entries(tx: Tx, after: EntryRow | None, limit: int) -> list[EntryRow]:
-    """All entries, page by page, locked."""
-    place = after.key if after else (NONE, NONE, "", "", "")
-    return [EntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *place, limit)]
+    """Lock and return all entries, page by page."""
+    after_key = after.key if after else (NONE, NONE, "", "", "")
+    return [EntryRow(**row) for row in await tx.fetch(NEXT_ENTRIES, *after_key, limit)]
 
 
 async def set_counted(tx: Tx, rows: Sequence[CountedRow]) -> None:
     if rows:
         values = [(*row.key, *astuple(row)[1:]) for row in rows]
-        await tx.execute(COUNTED, *map(list, zip(*values, strict=True)))
+        await tx.execute(SET_COUNTED, *map(list, zip(*values, strict=True)))
 
 
 async def roll_up(tx: Tx, changes: Mapping[tuple[Place, str, str], tuple[int, Decimal]]) -> None:
-    """Add to roll-ups; each is of a place, a basis and a currency."""
+    """Add to roll-ups, each of a place, a basis and a currency."""
     if changes:
-        values = [(*astuple(place), basis, currency, *added) for (place, basis, currency), added in changes.items()]
+        values = [(*astuple(place), basis, currency, *amounts) for (place, basis, currency), amounts in changes.items()]
         await tx.execute(ROLL_UP, *map(list, zip(*values, strict=True)))
-        await tx.execute(DROP_EMPTY, [each[0] for each in values], [each[1] for each in values])
+        await tx.execute(DROP_EMPTY, [value[0] for value in values], [value[1] for value in values])
 
 
 async def rebuild(tx: Tx) -> None:
-    """Make the roll-ups anew from what is counted of the entries."""
+    """Rebuild the roll-ups from what is counted of the entries."""
     await tx.execute("DELETE FROM usage_rollups")
     await tx.execute(REBUILD)
 
 
 async def unlimited(tx: Tx) -> None:
-    """This transaction goes through all entries, however many there are."""
+    """Lift the transaction's statement timeout, for a pass over all entries."""
     await tx.execute(NO_LIMIT)

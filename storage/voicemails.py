@@ -1,5 +1,6 @@
-"""Voicemails: what callers left, and the files that mailboxes are writing.  A deleted one is not there for clients; its row
-goes with its files.
+"""Voicemails: callers' messages, and the files that mailboxes are writing.
+
+A deleted voicemail is hidden from clients; its row is deleted with its files.
 """
 
 from collections.abc import Sequence
@@ -24,11 +25,11 @@ VOICEMAIL = """
 """
 GET = VOICEMAIL + " AND v.id = $1"
 OF_CALL = VOICEMAIL + " AND v.call_id = $1"
-SOME = VOICEMAIL + " AND v.id = ANY ($1)"
+BY_IDS = VOICEMAIL + " AND v.id = ANY ($1)"
 BELOW = "v.id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY v.id DESC LIMIT $2"
 PAGE = f"{VOICEMAIL} AND {BELOW}"
-UNHEARD = f"{VOICEMAIL} AND v.heard_at IS NULL AND {BELOW}"
-HEARD = f"{VOICEMAIL} AND v.heard_at IS NOT NULL AND {BELOW}"
+PAGE_UNHEARD = f"{VOICEMAIL} AND v.heard_at IS NULL AND {BELOW}"
+PAGE_HEARD = f"{VOICEMAIL} AND v.heard_at IS NOT NULL AND {BELOW}"
 ADD = """
     INSERT INTO voicemails (id, org_id, call_id, audio_path, duration_ms) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (call_id) DO NOTHING
@@ -38,7 +39,7 @@ GROW = """
      WHERE call_id = $1 AND deleted_at IS NULL AND (audio_path, duration_ms) <> ($2, $3)
     RETURNING id
 """
-WRITE_DOWN = """
+SET_TRANSCRIPT = """
     UPDATE voicemails SET transcript = $2
      WHERE id = $1 AND audio_path = $3 AND transcript IS NULL AND deleted_at IS NULL
     RETURNING call_id
@@ -61,7 +62,7 @@ MARK_HEARD = """
 DELETE = (
     "UPDATE voicemails SET deleted_at = now(), transcript = NULL WHERE id = $1 AND deleted_at IS NULL RETURNING call_id"
 )
-FORGET = "DELETE FROM voicemails WHERE id = $1"
+DELETE_ROW = "DELETE FROM voicemails WHERE id = $1"
 
 # --- messages, as they are written
 BEGIN_PART = """
@@ -75,7 +76,7 @@ PARTS = """
 """
 HAS_PARTS = "SELECT EXISTS (SELECT FROM message_parts WHERE call_id = $1)"
 DROP_PARTS = "DELETE FROM message_parts WHERE call_id = $1"
-# A call's message as its summary needs it: one that is not stored or transcribed yet is waited for.
+# A call's message as its summary needs it: the summary waits for one that is not stored or transcribed yet.
 MESSAGE = """
     SELECT v.id IS NOT NULL AS stored, v.transcript, coalesce(v.transcription_failed, false) AS failed
       FROM calls c
@@ -87,7 +88,7 @@ MESSAGE = """
 
 @dataclass(frozen=True, slots=True)
 class VoicemailRow:
-    """What a caller left; `audio_path` is a WAV file in the recordings folder."""
+    """A caller's message; `audio_path` is a WAV file in the recordings folder."""
 
     id: UUID
     call_id: UUID
@@ -110,22 +111,22 @@ class AudioRow:
     created_at: datetime
     transcribed: bool
     deleted: bool
-    #: Of the call's flow, BCP 47.
+    #: The language of the call's flow, BCP 47.
     language: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PartRow:
     audio_path: str
-    #: Its stream has said that it is over.
+    #: Its stream has reported the end of the message.
     whole: bool
-    #: When its call ended; None: it goes on.
+    #: When its call ended; None: the call is live.
     ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class MessageRow:
-    """What is known of a call's message."""
+    """The state of a call's message."""
 
     stored: bool
     transcript: str | None
@@ -133,15 +134,15 @@ class MessageRow:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether its words are still to come, as far as anybody knows."""
+        """Whether its transcript is still expected."""
         return self.transcript is None and not self.failed
 
 
 async def put(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration_ms: int) -> UUID | None:
-    """Store a call's voicemail, with its event, or its longer audio; its id, or None if nothing has changed."""
+    """Store a call's voicemail, with its event, or its longer audio; return its id, or None if nothing has changed."""
     if await tx.execute(ADD, id, org, call, audio_path, duration_ms) == "INSERT 0 0":
-        grown: UUID | None = await tx.fetchval(GROW, call, audio_path, duration_ms)
-        return grown
+        changed: UUID | None = await tx.fetchval(GROW, call, audio_path, duration_ms)
+        return changed
     received = events_pb2.VoicemailReceivedEvent(
         voicemail_id=ids.show(Kind.VOICEMAIL, id), call_id=ids.show(Kind.CALL, call), duration_ms=duration_ms
     )
@@ -150,8 +151,8 @@ async def put(tx: Tx, id: UUID, org: UUID, call: UUID, audio_path: str, duration
 
 
 async def write_down(tx: Tx, org: UUID, id: UUID, audio_path: str, transcript: str) -> UUID | None:
-    """Store the transcript of this audio, once, with its event; the call, or None if it is not awaited any more."""
-    call: UUID | None = await tx.fetchval(WRITE_DOWN, id, transcript, audio_path)
+    """Store the transcript of this audio, once, with its event; return the call, or None if it is no longer awaited."""
+    call: UUID | None = await tx.fetchval(SET_TRANSCRIPT, id, transcript, audio_path)
     if call is not None:
         transcribed = events_pb2.VoicemailTranscribedEvent(
             voicemail_id=ids.show(Kind.VOICEMAIL, id), call_id=ids.show(Kind.CALL, call), transcript=transcript
@@ -161,30 +162,30 @@ async def write_down(tx: Tx, org: UUID, id: UUID, audio_path: str, transcript: s
 
 
 async def fail(tx: Tx, id: UUID) -> UUID | None:
-    """Its transcription has failed: the call, the first time."""
+    """Record that the transcription has failed; return the call, the first time only."""
     call: UUID | None = await tx.fetchval(FAIL, id)
     return call
 
 
 async def audio(tx: Tx, id: UUID) -> AudioRow | None:
-    """The audio of a voicemail, deleted or not."""
+    """Return the audio of a voicemail, deleted or not."""
     row = await tx.fetchrow(AUDIO, id)
     return AudioRow(**row) if row else None
 
 
 async def page(tx: Tx, heard: bool | None, before: UUID | None, limit: int) -> list[VoicemailRow]:
-    """Newest first, below `before`; all, or those that were heard, or those that were not."""
-    statement = {None: PAGE, True: HEARD, False: UNHEARD}[heard]
+    """Return voicemails newest first, below `before`: all (None), heard ones or unheard ones."""
+    statement = {None: PAGE, True: PAGE_HEARD, False: PAGE_UNHEARD}[heard]
     return [VoicemailRow(**row) for row in await tx.fetch(statement, before, limit)]
 
 
 async def some(tx: Tx, ids: Sequence[UUID]) -> list[VoicemailRow]:
-    """Those of these voicemails that there are."""
-    return [VoicemailRow(**row) for row in await tx.fetch(SOME, ids)]
+    """Return those of these voicemails that exist."""
+    return [VoicemailRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 
 
 async def get(tx: Tx, id: UUID) -> VoicemailRow:
-    """Raises NotFound."""
+    """Return a voicemail.  Raises NotFound."""
     row = await tx.fetchrow(GET, id)
     if row is None:
         raise NotFound("There is no such voicemail.")
@@ -192,19 +193,19 @@ async def get(tx: Tx, id: UUID) -> VoicemailRow:
 
 
 async def of_call(tx: Tx, call: UUID) -> VoicemailRow | None:
-    """The voicemail of a call, if there is one."""
+    """Return the voicemail of a call, or None."""
     row = await tx.fetchrow(OF_CALL, call)
     return VoicemailRow(**row) if row else None
 
 
 async def mark_heard(tx: Tx, id: UUID, by: str, *, heard: bool) -> VoicemailRow:
-    """Mark a voicemail as heard, or as not heard; the first to mark it as heard stays recorded.  Raises NotFound."""
+    """Mark a voicemail as heard or unheard; the first person to hear it stays recorded.  Raises NotFound."""
     await tx.execute(MARK_HEARD, id, heard, by)
     return await get(tx, id)
 
 
 async def delete(tx: Tx, id: UUID) -> UUID:
-    """Delete a voicemail for its organization; its files remain to be deleted.  The call.  Raises NotFound."""
+    """Delete a voicemail for its organization, but not its files yet; return the call.  Raises NotFound."""
     call: UUID | None = await tx.fetchval(DELETE, id)
     if call is None:
         raise NotFound("There is no such voicemail.")
@@ -212,31 +213,31 @@ async def delete(tx: Tx, id: UUID) -> UUID:
 
 
 async def forget(tx: Tx, id: UUID, call: UUID) -> None:
-    """A deleted voicemail has no files any more."""
+    """Delete the rows of a deleted voicemail, after its files."""
     await tx.execute(DROP_PARTS, call)
-    await tx.execute(FORGET, id)
+    await tx.execute(DELETE_ROW, id)
 
 
 # --- messages, as they are written --------------------------------------------------------------------------------
 
 
 async def begin_part(tx: Tx, org: UUID, call: UUID, stream_number: int, audio_path: str) -> None:
-    """A stream of the call writes a message to this file."""
+    """Record that a stream of the call writes a message to this file."""
     await tx.execute(BEGIN_PART, org, call, stream_number, audio_path)
 
 
 async def end_part(tx: Tx, call: UUID, stream_number: int) -> None:
-    """The file is complete."""
+    """Record that the file is complete."""
     await tx.execute(END_PART, call, stream_number)
 
 
 async def drop_part(tx: Tx, call: UUID, stream_number: int) -> None:
-    """There was no message, and there is no file."""
+    """Delete the row of a stream that wrote no message and no file."""
     await tx.execute(DROP_PART, call, stream_number)
 
 
 async def parts(tx: Tx, call: UUID) -> list[PartRow]:
-    """The files of a call's message, in order."""
+    """Return the files of a call's message, in order."""
     return [PartRow(**row) for row in await tx.fetch(PARTS, call)]
 
 
@@ -245,11 +246,11 @@ async def has_parts(tx: Tx, call: UUID) -> bool:
 
 
 async def drop_parts(tx: Tx, call: UUID) -> None:
-    """There is no message in these files."""
+    """Delete the rows of files without a message."""
     await tx.execute(DROP_PARTS, call)
 
 
 async def message(tx: Tx, call: UUID) -> MessageRow | None:
-    """A call's message, if there is one or will be."""
+    """Return a call's message, if there is one or will be."""
     row = await tx.fetchrow(MESSAGE, call)
     return MessageRow(**row) if row else None

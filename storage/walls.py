@@ -1,7 +1,7 @@
-"""Whether the walls between organizations stand, looked at as this process is connected.
+"""The check at start that row level security keeps organizations apart.
 
-Row level security holds only for sessions that have the right role.  A pooler that drops the role which a client asks for, as poolers
-are often set up to do, leaves them with the login's, and every query sees every organization without a word.
+Row level security binds only sessions with the right role.  Poolers often drop the role that a client asks for; such a session
+keeps its login's role, and every query silently sees every organization.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ SESSION = """
     SELECT current_user::text AS role, rolsuper OR rolbypassrls AS bypasses FROM pg_roles WHERE rolname = current_user
 """
 SEES_AN_ORGANIZATION = "SELECT EXISTS (SELECT FROM organizations)"
-#: Tables of organizations whose policies don't bind this session.
+#: Organizations' tables without policies that bind this session.
 UNBOUND = """
     SELECT relname::text AS name FROM pg_class c
      WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT row_security_active(c.oid)
@@ -27,20 +27,23 @@ UNLIMITED = """
      WHERE current_setting(name) = '0'
 """
 #: No credential has this hash.
-NOBODY = bytes(32)
+NO_CREDENTIAL = bytes(32)
 APP, SYSTEM = ROLES
 SETTINGS = {APP: "HUM_DATABASE_APP_URL", SYSTEM: "HUM_DATABASE_SYSTEM_URL"}
 SEE = "`hum migrate --print-roles` and docs/failover.md say how logins are set up"
 
 
 class NotWalled(Exception):  # noqa: N818
-    """This process could see what it must not; the message says why and what to do."""
+    """Sessions of this process could see other organizations' rows; the message says why and what to do."""
 
 
 async def check_walls(db: Db) -> None:
-    """Raises NotWalled if a query without an organization sees one, or a session has not the role or the limits that it needs."""
+    """Check every kind of session.
+
+    Raises NotWalled if a query without an organization sees one, or if a session lacks its role or its time limits.
+    """
     try:
-        async with db.as_credential(NOBODY) as (tx, _):
+        async with db.as_credential(NO_CREDENTIAL) as (tx, _):
             await _check_session(tx, APP)
             if unbound := _names(await tx.fetch(UNBOUND)):
                 raise NotWalled(f"the policies of {', '.join(unbound)} don't bind the role {APP}; {SEE}")
@@ -66,9 +69,9 @@ async def _check_session(tx: Tx, role: str) -> None:
     assert session is not None, "a session has a role"
     where = f"{SETTINGS[role]}, or HUM_DATABASE_URL where that is not set"
     if session["role"] != role or session["bypasses"]:
-        held = f"{session['role']}, which passes all policies by" if session["bypasses"] else session["role"]
+        role_name = f"{session['role']}, which bypasses all policies" if session["bypasses"] else session["role"]
         raise NotWalled(
-            f"{where}: a session has the role {held}, and needs {role}; organizations would not be kept apart; {SEE}"
+            f"{where}: a session has the role {role_name}, and needs {role}; organizations would not be kept apart; {SEE}"
         )
     if unlimited := _names(await tx.fetch(UNLIMITED)):
         raise NotWalled(f"{where}: the login has no {', '.join(unlimited)}; {SEE}")

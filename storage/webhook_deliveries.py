@@ -1,4 +1,4 @@
-"""Deliveries: made by the reader of events, sent by the sender (`webhook_queues`), looked at and sent again by people."""
+"""Webhook deliveries: created by the reader of events, sent by the sender (`webhook_queues`), shown to people and sent again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from hum import ids
 from hum.errors import NotFound
 from storage.db import Tx, notify
 
-#: Told by each transaction after which something is due.
+#: Notified by each transaction that makes a delivery due.
 CHANNEL = "hum_webhooks_due"
 LATEST_ATTEMPTS = 50
 MOST_REPLAYED = 10_000
 
-# --- made, as the system
+# --- created, as the system
 SUBSCRIBERS = "SELECT id, org_id, events, number_ids, flow_ids FROM webhooks WHERE org_id = ANY ($1)"
 CALLS = "SELECT id, number_id, flow_id FROM calls WHERE id = ANY ($1)"
 CONVERSATIONS = """
@@ -22,15 +22,15 @@ CONVERSATIONS = """
       FROM conversations c LEFT JOIN numbers n ON n.id = c.number_id
      WHERE c.id = ANY ($1)
 """
-# The last place of each; those of this batch come before it.
+# The last sequence of each stream; the deliveries of this batch precede it.
 ADVANCE = """
     INSERT INTO webhook_streams AS s (stream_id, org_id, sequence)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS more (stream_id, org_id, sequence) ORDER BY stream_id
     ON CONFLICT (stream_id) DO UPDATE SET sequence = s.sequence + excluded.sequence, touched_at = now()
     RETURNING stream_id, sequence
 """
-# Locks them, in an order that all keep.
-LOOK_SOON = """
+# Locks the queues in the order that all transactions use.
+SCHEDULE_VISITS = """
     WITH locked AS (
         SELECT webhook_id FROM webhook_queues WHERE webhook_id = ANY ($1) ORDER BY webhook_id FOR NO KEY UPDATE)
     UPDATE webhook_queues q
@@ -38,7 +38,7 @@ LOOK_SOON = """
       FROM locked l
      WHERE q.webhook_id = l.webhook_id
 """
-# One that was deleted meanwhile gets none; one that is disabled misses it.
+# A webhook that was deleted meanwhile gets no delivery; one that is disabled misses it.
 INSERT = """
     INSERT INTO webhook_deliveries (id, org_id, webhook_id, event_id, event_type, stream_id, sequence, state, due_at, retries)
     SELECT d.id, w.org_id, w.id, d.event_id, d.event_type, d.stream_id, d.sequence,
@@ -48,7 +48,7 @@ INSERT = """
            AS d (id, webhook_id, event_id, event_type, stream_id, sequence)
       JOIN webhooks w ON w.id = d.webhook_id
 """
-# --- looked at, as the tenant
+# --- shown, as the tenant
 COLUMNS = """
     d.id, d.webhook_id, d.event_id, e.public_id, d.event_type, d.state, d.sequence, d.attempts, d.due_at, d.claim_id,
     d.response_status, d.error, d.created_at, d.ended_at
@@ -79,8 +79,8 @@ INSERT_ONE = """
     INSERT INTO webhook_deliveries (id, org_id, webhook_id, event_id, event_type, state, due_at, retries)
     SELECT $1, e.org_id, $2, e.id, e.type, 'pending', now(), 0 FROM events e WHERE e.public_id = $3
 """
-LOOK_NOW = "UPDATE webhook_queues SET next_at = now(), held_until = NULL WHERE webhook_id = $1"
-# One that is under way stays so.
+VISIT_NOW = "UPDATE webhook_queues SET next_at = now(), held_until = NULL WHERE webhook_id = $1"
+# A delivery in flight is left alone.
 REDELIVER = """
     UPDATE webhook_deliveries
        SET state = 'pending', due_at = now(), retries = CASE state WHEN 'pending' THEN retries ELSE 0 END, ended_at = NULL
@@ -97,12 +97,12 @@ REPLAY = """
       FROM again a
      WHERE d.id = a.id
 """
-# --- forgotten, as the system
-FORGET = """
+# --- purged, as the system
+PURGE = """
     DELETE FROM webhook_deliveries
      WHERE id IN (SELECT id FROM webhook_deliveries WHERE id < $1 AND state <> 'pending' ORDER BY id LIMIT $2)
 """
-FORGET_STREAMS = """
+PURGE_STREAMS = """
     DELETE FROM webhook_streams
      WHERE stream_id IN (SELECT s.stream_id FROM webhook_streams s
                           WHERE s.touched_at < $1 AND NOT EXISTS (SELECT FROM conversations c WHERE c.id = s.stream_id)
@@ -113,7 +113,7 @@ FORGET_STREAMS = """
 
 @dataclass(frozen=True, slots=True)
 class SubscriberRow:
-    """A webhook, and which events it wants."""
+    """A webhook, and the events that it subscribes to."""
 
     id: UUID
     org_id: UUID
@@ -174,54 +174,54 @@ class ContentRow:
 
 
 async def subscribers(tx: Tx, orgs: Sequence[UUID]) -> list[SubscriberRow]:
-    """The webhooks of these organizations."""
+    """Return the webhooks of these organizations."""
     return [SubscriberRow(**row) for row in await tx.fetch(SUBSCRIBERS, orgs)]
 
 
 async def places(
     tx: Tx, calls: Sequence[UUID], conversations: Sequence[UUID]
 ) -> dict[UUID, tuple[UUID | None, UUID | None]]:
-    """The number and the flow of these calls and conversations."""
+    """Return the number and the flow of these calls and conversations."""
     rows = await tx.fetch(CALLS, calls) if calls else []
     rows += await tx.fetch(CONVERSATIONS, conversations) if conversations else []
     return {row["id"]: (row["number_id"], row["flow_id"]) for row in rows}
 
 
 async def advance(tx: Tx, more: dict[UUID, tuple[UUID, int]]) -> dict[UUID, int]:
-    """Count so many more events of each of these streams, of an organization each; return the last places."""
+    """Reserve sequence numbers: so many for each stream (organization, count); return each stream's last one."""
     orgs, counts = [org for org, _ in more.values()], [count for _, count in more.values()]
     return {row["stream_id"]: row["sequence"] for row in await tx.fetch(ADVANCE, list(more), orgs, counts)}
 
 
-async def create(tx: Tx, made: Sequence[NewDelivery], retries: int) -> None:
-    """These are due now; or missed, if their webhook is disabled."""
-    await tx.execute(LOOK_SOON, list({each.webhook_id for each in made}))
+async def create(tx: Tx, deliveries: Sequence[NewDelivery], retries: int) -> None:
+    """Store deliveries that are due now, or missed if their webhook is disabled."""
+    await tx.execute(SCHEDULE_VISITS, list({delivery.webhook_id for delivery in deliveries}))
     await tx.execute(
         INSERT,
-        [ids.new() for _ in made],
-        [each.webhook_id for each in made],
-        [each.event_id for each in made],
-        [each.event_type for each in made],
-        [each.stream_id for each in made],
-        [each.sequence for each in made],
+        [ids.new() for _ in deliveries],
+        [delivery.webhook_id for delivery in deliveries],
+        [delivery.event_id for delivery in deliveries],
+        [delivery.event_type for delivery in deliveries],
+        [delivery.stream_id for delivery in deliveries],
+        [delivery.sequence for delivery in deliveries],
         retries,
     )
     await wake(tx)
 
 
 async def wake(tx: Tx) -> None:
-    """Tell the senders, when this transaction commits, that something is due."""
+    """Notify the senders, when this transaction commits, that a delivery is due."""
     await notify(tx, CHANNEL, "")
 
 
 async def page(tx: Tx, webhook: UUID, state: str | None, before: UUID | None, limit: int) -> list[DeliveryRow]:
-    """Newest first, below `before`."""
-    by = (PAGE, ()) if state is None else (PAGE_OF_STATE, (state,))
-    return [DeliveryRow(**row) for row in await tx.fetch(by[0], webhook, before, limit, *by[1])]
+    """Return deliveries newest first, below `before`."""
+    query, arguments = (PAGE, ()) if state is None else (PAGE_OF_STATE, (state,))
+    return [DeliveryRow(**row) for row in await tx.fetch(query, webhook, before, limit, *arguments)]
 
 
 async def get(tx: Tx, webhook: UUID, id: UUID) -> DeliveryRow:
-    """Raises NotFound."""
+    """Return a delivery.  Raises NotFound."""
     row = await tx.fetchrow(GET, webhook, id)
     if row is None:
         raise NotFound
@@ -229,7 +229,7 @@ async def get(tx: Tx, webhook: UUID, id: UUID) -> DeliveryRow:
 
 
 async def attempts(tx: Tx, id: UUID) -> list[AttemptRow]:
-    """The latest, the first of them first."""
+    """Return the latest attempts, oldest first."""
     return [AttemptRow(**row) for row in await tx.fetch(ATTEMPTS, id, LATEST_ATTEMPTS)]
 
 
@@ -240,32 +240,32 @@ async def content(tx: Tx, event_id: int) -> ContentRow:
 
 
 async def create_one(tx: Tx, id: UUID, webhook: UUID, event: UUID) -> None:
-    """A delivery of an event of this transaction to one webhook, once."""
+    """Store the delivery of an event of this transaction to one webhook, without retries."""
     await tx.execute(INSERT_ONE, id, webhook, event)
-    await _look_now(tx, webhook)
+    await _visit_now(tx, webhook)
 
 
 async def redeliver(tx: Tx, webhook: UUID, id: UUID) -> None:
-    """It is due now, and once: whoever asks for it has locked the webhook."""
+    """Make a delivery due now, without further retries if it had ended; the caller has locked the webhook."""
     await tx.execute(REDELIVER, webhook, id)
-    await _look_now(tx, webhook)
+    await _visit_now(tx, webhook)
 
 
 async def replay(tx: Tx, webhook: UUID, since: datetime | None, states: Sequence[str], retries: int) -> int:
-    """The oldest of those that failed or were missed are due now; return how many, up to MOST_REPLAYED."""
+    """Make the oldest failed or missed deliveries due now; return how many, up to MOST_REPLAYED."""
     first = ids.first_at(since) if since else UUID(int=0)
-    done = await tx.execute(REPLAY, webhook, first, states, MOST_REPLAYED, retries)
-    await _look_now(tx, webhook)
-    return int(done.removeprefix("UPDATE "))
+    status = await tx.execute(REPLAY, webhook, first, states, MOST_REPLAYED, retries)
+    await _visit_now(tx, webhook)
+    return int(status.removeprefix("UPDATE "))
 
 
-async def _look_now(tx: Tx, webhook: UUID) -> None:
-    await tx.execute(LOOK_NOW, webhook)
+async def _visit_now(tx: Tx, webhook: UUID) -> None:
+    await tx.execute(VISIT_NOW, webhook)
     await wake(tx)
 
 
 async def forget(tx: Tx, before: datetime, limit: int) -> int:
-    """As the system: delete some of those from before; return how many."""
-    done = await tx.execute(FORGET, ids.first_at(before), limit)
-    await tx.execute(FORGET_STREAMS, before, limit)
-    return int(done.removeprefix("DELETE "))
+    """Purge some of the deliveries from before then; return how many.  Runs as the system."""
+    status = await tx.execute(PURGE, ids.first_at(before), limit)
+    await tx.execute(PURGE_STREAMS, before, limit)
+    return int(status.removeprefix("DELETE "))

@@ -1,7 +1,7 @@
-"""Sending deliveries: which are taken, and what became of them.  A batch of any size is a few statements.
+"""Sending of webhook deliveries: claiming them, and recording their outcomes.  A batch of any size is a few statements.
 
-A delivery that is taken is due again when its lease ends, so one whose sender died is taken again by whoever looks next; only the
-sender that has the claim may say what became of it.
+A claimed delivery is due again when its lease ends, so the next sender takes over from one that died; only the sender with the
+current claim may record an outcome.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from uuid import UUID
 
 from storage.db import Tx
 
-# $1, $2: webhooks and organizations that have no room; $3: failures from which a webhook is taken for dead, $4: whether those
-# may be tried.
-LOOK = """
+# $1, $2: webhooks and organizations without capacity; $3: failures from which a webhook counts as dead;
+# $4: whether dead ones may be tried.
+DUE = """
     SELECT webhook_id, org_id, failures
       FROM webhook_queues
      WHERE next_at <= now() AND webhook_id <> ALL ($1::uuid[]) AND org_id <> ALL ($2::uuid[])
@@ -22,7 +22,7 @@ LOOK = """
      LIMIT $5
        FOR NO KEY UPDATE SKIP LOCKED
 """
-# What is owed to a webhook that is disabled is missed; what is under way may still be delivered.
+# Pending deliveries of a disabled webhook are missed; those in flight may still be delivered.
 MISS = """
     WITH missed AS (
         SELECT d.id
@@ -38,7 +38,7 @@ MISS = """
       FROM missed m
      WHERE d.id = m.id
 """
-TAKE = """
+CLAIM = """
     WITH room AS (SELECT * FROM unnest($1::uuid[], $2::int[]) AS r (webhook_id, room)),
     chosen AS (
         SELECT d.id, d.claim_id AS lost_claim, d.due_at AS lease_until
@@ -77,8 +77,8 @@ TAKE = """
       JOIN events e ON e.id = t.event_id
      ORDER BY e.xid, e.id
 """
-# $2: the seconds for which nothing more of it is to be taken.
-LOOK_AGAIN = """
+# $2: seconds before the webhook is visited again.
+SCHEDULE_VISITS = """
     UPDATE webhook_queues q
        SET next_at = CASE WHEN n.due_at IS NOT NULL THEN greatest(n.due_at, now() + make_interval(secs => p.seconds)) END
       FROM unnest($1::uuid[], $2::float8[]) AS p (webhook_id, seconds)
@@ -115,7 +115,7 @@ RECORD = """
            AS a (id, started_at, duration_ms, message, response_body, response_type) ON a.id = r.id
     RETURNING delivery_id
 """
-# Of an ordered webhook: those after one that waits wait as long, and those after one that has ended do no more.
+# Of an ordered webhook: deliveries behind a waiting one wait as long; those behind an ended one wait no longer.
 FOLLOW = """
     UPDATE webhook_deliveries d
        SET due_at = now() + make_interval(secs => f.wait_seconds)
@@ -123,7 +123,7 @@ FOLLOW = """
      WHERE d.webhook_id = f.webhook_id AND d.stream_id = f.stream_id AND d.sequence > f.sequence AND d.due_at IS NOT NULL
        AND d.claim_id IS NULL AND d.attempts = 0
 """
-# $2: whether one was delivered, $3: how many failed; $6, $7, $8: from how many failures, and for how long, it is left alone.
+# $2: whether one was delivered; $3: how many failed; $6, $7, $8: the back-off's first failure, first delay and longest delay.
 HEALTH = """
     UPDATE webhook_queues q
        SET failures = CASE WHEN h.delivered THEN 0 ELSE q.failures + h.failed END,
@@ -165,7 +165,7 @@ OLDEST = """
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A webhook that may have something due; locked."""
+    """A webhook that may have due deliveries; locked."""
 
     webhook_id: UUID
     org_id: UUID
@@ -174,7 +174,7 @@ class QueueRow:
 
 @dataclass(frozen=True, slots=True)
 class TakenRow:
-    """A delivery that is to be sent now, to whom and with what; `data` is JSON, None if it was deleted this very moment."""
+    """A delivery to send now, with its destination and content; `data` is JSON, None if it was deleted at this moment."""
 
     id: UUID
     org_id: UUID
@@ -199,7 +199,7 @@ class TakenRow:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeRow:
-    """What an attempt came to; `state` is that of its delivery, which waits so long if it is `pending`."""
+    """An attempt's outcome; `state` is the delivery's, which waits `wait_seconds` if it is `pending`."""
 
     id: UUID
     claim_id: UUID
@@ -216,7 +216,7 @@ class OutcomeRow:
 
 @dataclass(frozen=True, slots=True)
 class HealthRow:
-    """What a batch of attempts says of a webhook."""
+    """The results of a batch of attempts at one webhook."""
 
     webhook_id: UUID
     delivered: bool
@@ -227,7 +227,7 @@ class HealthRow:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """From how many failures in a row a webhook is taken for dead, and for how long it is left alone, at first and at most."""
+    """The back-off of dead webhooks: the failures in a row from which it applies, and its first and longest delay."""
 
     failures: int
     rest_seconds: float
@@ -237,24 +237,24 @@ class Dead:
 async def look(
     tx: Tx, full: Sequence[UUID], full_orgs: Sequence[UUID], dead: Dead, may_try_dead: bool, limit: int
 ) -> list[QueueRow]:
-    """Webhooks with something due, those that wait longest first, besides these that have no room."""
-    rows = await tx.fetch(LOOK, full, full_orgs, dead.failures, may_try_dead, limit)
+    """Lock and return webhooks with due deliveries, the longest waiting first, except those without capacity."""
+    rows = await tx.fetch(DUE, full, full_orgs, dead.failures, may_try_dead, limit)
     return [QueueRow(**row) for row in rows]
 
 
 async def take(
     tx: Tx, rooms: dict[UUID, int], claim: UUID, lease_seconds: float, most_missed: int = 1000
 ) -> list[TakenRow]:
-    """The next deliveries of these webhooks, as many of each as it has room for; they are the claim's, until the lease ends."""
+    """Claim and return the next deliveries of these webhooks, up to each one's capacity, until the lease ends."""
     webhooks = list(rooms)
     await tx.execute(MISS, webhooks, most_missed)
-    rows = await tx.fetch(TAKE, webhooks, list(rooms.values()), claim, lease_seconds)
+    rows = await tx.fetch(CLAIM, webhooks, list(rooms.values()), claim, lease_seconds)
     return [TakenRow(**row) for row in rows]
 
 
 async def look_again(tx: Tx, waits: dict[UUID, float]) -> None:
-    """Each of these webhooks is looked at again when something is due, and not within so many seconds."""
-    await tx.execute(LOOK_AGAIN, list(waits), list(waits.values()))
+    """Schedule the next visit of these webhooks: when a delivery is due, and not within so many seconds."""
+    await tx.execute(SCHEDULE_VISITS, list(waits), list(waits.values()))
 
 
 async def lock(tx: Tx, webhooks: Sequence[UUID]) -> None:
@@ -262,38 +262,38 @@ async def lock(tx: Tx, webhooks: Sequence[UUID]) -> None:
 
 
 async def record(tx: Tx, outcomes: Sequence[OutcomeRow]) -> set[UUID]:
-    """Record attempts; return the deliveries that were still the claims'."""
+    """Record attempts; return the deliveries that were still under the attempts' claims."""
     rows = await tx.fetch(
         RECORD,
-        [each.id for each in outcomes],
-        [each.claim_id for each in outcomes],
-        [each.state for each in outcomes],
-        [each.wait_seconds for each in outcomes],
-        [each.response_status for each in outcomes],
-        [each.error for each in outcomes],
-        [each.started_at for each in outcomes],
-        [each.duration_ms for each in outcomes],
-        [each.message for each in outcomes],
-        [each.response_body for each in outcomes],
-        [each.response_type for each in outcomes],
+        [outcome.id for outcome in outcomes],
+        [outcome.claim_id for outcome in outcomes],
+        [outcome.state for outcome in outcomes],
+        [outcome.wait_seconds for outcome in outcomes],
+        [outcome.response_status for outcome in outcomes],
+        [outcome.error for outcome in outcomes],
+        [outcome.started_at for outcome in outcomes],
+        [outcome.duration_ms for outcome in outcomes],
+        [outcome.message for outcome in outcomes],
+        [outcome.response_body for outcome in outcomes],
+        [outcome.response_type for outcome in outcomes],
     )
     return {row["delivery_id"] for row in rows}
 
 
 async def follow(tx: Tx, after: Sequence[tuple[UUID, UUID, int, float]]) -> None:
-    """Of (webhook, stream, sequence, seconds) each: what follows there is due so many seconds from now."""
-    await tx.execute(FOLLOW, *(list(each) for each in zip(*after, strict=True)))
+    """Delay the deliveries behind each (webhook, stream, sequence) by so many seconds from now."""
+    await tx.execute(FOLLOW, *(list(column) for column in zip(*after, strict=True)))
 
 
-async def health(tx: Tx, found: Sequence[HealthRow], dead: Dead) -> None:
-    """Note how these webhooks do, and when to look for more of theirs."""
+async def health(tx: Tx, results: Sequence[HealthRow], dead: Dead) -> None:
+    """Record the health of these webhooks, and schedule their next visits."""
     await tx.execute(
         HEALTH,
-        [each.webhook_id for each in found],
-        [each.delivered for each in found],
-        [each.failed for each in found],
-        [each.error for each in found],
-        [each.response_status for each in found],
+        [row.webhook_id for row in results],
+        [row.delivered for row in results],
+        [row.failed for row in results],
+        [row.error for row in results],
+        [row.response_status for row in results],
         dead.failures,
         dead.rest_seconds,
         dead.longest_seconds,
@@ -301,10 +301,10 @@ async def health(tx: Tx, found: Sequence[HealthRow], dead: Dead) -> None:
 
 
 async def late_seconds(tx: Tx) -> float:
-    """For how long a webhook with something due has not been looked at: how late the senders are."""
+    """Return the longest time for which a webhook's visit has been overdue: how late the senders are."""
     return await tx.fetchval(LATE) or 0.0
 
 
 async def oldest_seconds(tx: Tx) -> float:
-    """For how long the oldest delivery has been due, whoever is to blame."""
+    """Return the age of the oldest due delivery, whether our senders or its receiver delay it."""
     return await tx.fetchval(OLDEST) or 0.0

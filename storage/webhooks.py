@@ -1,6 +1,6 @@
-"""Webhooks as people set them up, and how each is doing.
+"""Webhooks as people configure them, and the health of each.
 
-Whoever changes a webhook locks its queue first, and so does whoever takes its deliveries or records them.
+Every transaction that changes a webhook, or claims or records its deliveries, locks its queue first.
 """
 
 from collections.abc import Sequence
@@ -40,13 +40,13 @@ UPDATE = """
 """
 DISABLE = "UPDATE webhooks SET disabled_reason = $2, disabled_at = now(), updated_at = now() WHERE id = $1"
 ENABLE = "UPDATE webhooks SET disabled_reason = NULL, disabled_at = NULL, updated_at = now() WHERE id = $1"
-# A webhook that was enabled, or got another URL, begins anew.
-FORGIVE = """
+# A webhook that was enabled, or got another URL, starts without failures.
+RESET_FAILURES = """
     UPDATE webhook_queues
        SET failures = 0, failing_since = NULL, warnings = 0, held_until = NULL, next_at = now()
      WHERE webhook_id = $1
 """
-LOOK_NOW = "UPDATE webhook_queues SET next_at = now() WHERE webhook_id = $1"
+VISIT_NOW = "UPDATE webhook_queues SET next_at = now() WHERE webhook_id = $1"
 ROTATE = """
     UPDATE webhooks
        SET sealed_previous_secret = sealed_secret, previous_secret_expires_at = now() + make_interval(secs => $3),
@@ -56,7 +56,7 @@ ROTATE = """
 DELETE = "DELETE FROM webhooks WHERE id = $1"
 KNOWN_NUMBERS = "SELECT id FROM numbers WHERE id = ANY ($1)"
 KNOWN_FLOWS = "SELECT id FROM flows WHERE id = ANY ($1) AND deleted_at IS NULL"
-# Those whose failures have lasted long enough for the next warning, or the end.
+# Webhooks that have failed long enough for the next warning, or to be disabled.
 FAILING = """
     SELECT w.id, w.org_id, w.url, q.failing_since, q.last_failed_at, q.last_error, q.last_status, q.warnings
       FROM webhook_queues q JOIN webhooks w ON w.id = q.webhook_id
@@ -97,7 +97,7 @@ class WebhookRow:
 
 @dataclass(frozen=True, slots=True)
 class FailingRow:
-    """A webhook that fails for long."""
+    """A webhook that has failed for long."""
 
     id: UUID
     org_id: UUID
@@ -111,7 +111,7 @@ class FailingRow:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What people set."""
+    """A webhook's configuration."""
 
     url: str
     description: str
@@ -131,7 +131,7 @@ async def create(tx: Tx, id: UUID, settings: Settings, sealed_secret: bytes, dis
 
 
 def _values(settings: Settings) -> tuple[object, ...]:
-    """In the order of `CREATE` and `UPDATE`."""
+    """Return the values in the order of `CREATE` and `UPDATE`."""
     return (
         settings.url,
         settings.description,
@@ -146,13 +146,13 @@ def _values(settings: Settings) -> tuple[object, ...]:
 
 
 async def count(tx: Tx) -> int:
-    """How many the organization has; they are few."""
-    found: int = await tx.fetchval(COUNT)
-    return found
+    """Return how many webhooks the organization has; they are few."""
+    number: int = await tx.fetchval(COUNT)
+    return number
 
 
 async def get(tx: Tx, id: UUID, *, lock: bool = False) -> WebhookRow:
-    """Raises NotFound."""
+    """Return a webhook.  Raises NotFound."""
     if lock:
         await tx.execute(LOCK, id)
     row = await tx.fetchrow(GET, id)
@@ -162,7 +162,7 @@ async def get(tx: Tx, id: UUID, *, lock: bool = False) -> WebhookRow:
 
 
 async def page(tx: Tx, before: UUID | None, limit: int) -> list[WebhookRow]:
-    """Newest first, below `before`."""
+    """Return webhooks newest first, below `before`."""
     return [WebhookRow(**row) for row in await tx.fetch(PAGE, before, limit)]
 
 
@@ -171,9 +171,9 @@ async def change(tx: Tx, id: UUID, settings: Settings) -> None:
 
 
 async def disable(tx: Tx, id: UUID, reason: str) -> None:
-    """Its deliveries become `missed` when a sender looks, which is soon."""
+    """Disable a webhook; its deliveries become `missed` when a sender next visits it, which is soon."""
     await tx.execute(DISABLE, id, reason)
-    await tx.execute(LOOK_NOW, id)
+    await tx.execute(VISIT_NOW, id)
 
 
 async def enable(tx: Tx, id: UUID) -> None:
@@ -182,35 +182,35 @@ async def enable(tx: Tx, id: UUID) -> None:
 
 
 async def forgive(tx: Tx, id: UUID) -> None:
-    """Forget its failures."""
-    await tx.execute(FORGIVE, id)
+    """Reset a webhook's failures."""
+    await tx.execute(RESET_FAILURES, id)
 
 
 async def rotate(tx: Tx, id: UUID, sealed_secret: bytes, overlap_seconds: float) -> WebhookRow:
-    """Raises NotFound."""
+    """Replace a webhook's secret; the old one stays valid for `overlap_seconds`.  Raises NotFound."""
     await tx.execute(ROTATE, id, sealed_secret, overlap_seconds)
     return await get(tx, id)
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a webhook.  Raises NotFound."""
     await tx.execute(LOCK, id)
     if await tx.execute(DELETE, id) == "DELETE 0":
         raise NotFound
 
 
 async def unknown(tx: Tx, numbers: Sequence[UUID], flows: Sequence[UUID]) -> tuple[set[UUID], set[UUID]]:
-    """Which of these numbers and flows the organization does not have."""
+    """Return those of these numbers and flows that the organization does not have."""
     known_numbers = {row["id"] for row in await tx.fetch(KNOWN_NUMBERS, numbers)} if numbers else set()
     known_flows = {row["id"] for row in await tx.fetch(KNOWN_FLOWS, flows)} if flows else set()
     return set(numbers) - known_numbers, set(flows) - known_flows
 
 
 async def failing(tx: Tx, first_seconds: float, next_seconds: float, limit: int) -> list[FailingRow]:
-    """As the system: webhooks that have failed so long that a first warning is due, or a later one; locked."""
+    """Lock and return webhooks that have failed so long that a warning is due, the first or a later one.  Runs as the system."""
     return [FailingRow(**row) for row in await tx.fetch(FAILING, first_seconds, next_seconds, limit)]
 
 
 async def warn(tx: Tx, id: UUID, warnings: int, since: datetime) -> None:
-    """It was warned of so often, and counts as failing since then."""
+    """Record the number of warnings, and since when the webhook counts as failing."""
     await tx.execute(WARN, id, warnings, since)

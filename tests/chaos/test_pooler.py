@@ -187,7 +187,7 @@ async def test_a_pooler_that_drops_roles_is_refused(pooled: Pooled) -> None:
         with pytest.raises(NotWalled, match="organizations would not be kept apart"):
             await check_walls(careless)
         await careless.close()
-        with pytest.raises(CannotMigrate, match=r"leads to a pooler .it drops what a session asks for"):
+        with pytest.raises(CannotMigrate, match=r"leads to a pooler .it drops the settings that a session asks for"):
             await migrate(pooled.url())
         listening = await Db.open(Addresses(pooled.url(), pooled.url("app_login"), pooled.url("system_login")), size=2)
         with pytest.raises(NotWalled, match=r"HUM_DATABASE_URL: .* must reach the server itself, not a pooler"):
@@ -196,7 +196,8 @@ async def test_a_pooler_that_drops_roles_is_refused(pooled: Pooled) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "reason"), [("", b"unsupported startup parameter"), (CARELESS, b"it drops what a session asks for")]
+    ("more", "reason"),
+    [("", b"unsupported startup parameter"), (CARELESS, b"it drops the settings that a session asks for")],
 )
 async def test_control_does_not_start_behind_a_pooler_alone(
     pooled: Pooled, open_home: Path, more: str, reason: bytes

@@ -25,7 +25,7 @@ async def test_the_walls_stand(database_url: str) -> None:
 async def test_a_login_without_its_role_is_refused(database_url: str, names: tuple[str, ...]) -> None:
     urls: dict[str, Any] = dict.fromkeys(names, database_url)
     db = await Db.open(Addresses(database_url, **urls), size=2)
-    with pytest.raises(NotWalled, match=f"HUM_DATABASE_{names[0].upper()}_URL.*role hum, which passes all policies by"):
+    with pytest.raises(NotWalled, match=f"HUM_DATABASE_{names[0].upper()}_URL.*role hum, which bypasses all policies"):
         await check_walls(db)
     await db.close()
 
