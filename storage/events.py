@@ -46,8 +46,8 @@ APPEND_ONCE = """
                       AS b (public_id, org_id, type, version, subject_id, data, created_at, once)),
     noted AS (
         INSERT INTO event_ids (public_id, org_id)
-        SELECT public_id, org_id FROM brought b
-         WHERE once AND NOT EXISTS (SELECT FROM events e WHERE e.public_id = b.public_id AND e.id < hum.month_id(1))
+        SELECT public_id, org_id FROM brought
+         WHERE once
          ORDER BY public_id
         ON CONFLICT DO NOTHING
         RETURNING public_id)
