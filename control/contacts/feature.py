@@ -1,4 +1,4 @@
-"""Contacts: who calls, what is known about them, and from which source."""
+"""The feature `contacts`: its service, the jobs that look up, index, backfill and import, and a sweep of stuck imports."""
 
 from datetime import timedelta
 from functools import partial
