@@ -96,8 +96,8 @@ class Dialogue(Generic[WorkT]):
                 return words
 
     async def insisting(self, work: WorkT, answer: Callable[[WorkT], Awaitable[str]], attempts: int) -> str:
-        """Return the answer.  Raises ModelError: at once if no tool has acted, else after `attempts` failures, since work that
-        is restarted would repeat the tool's effect, while a retry here resumes after it.
+        """Return the answer; once a tool has acted, retry after a ModelError, up to `attempts` in all: a retry resumes after
+        the tool, while a restart of the work would repeat its effect.  Raises ModelError.
         """
         for retries in reversed(range(attempts)):
             try:

@@ -293,17 +293,15 @@ async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
         role=value(options_pb2.Role, current.role if current else None),
         permissions=permissions(principal),
         organizations=[
-            pb.Membership(
-                id=ids.show(Kind.ORGANIZATION, each.id), name=each.name, role=value(options_pb2.Role, each.role)
-            )
-            for each in memberships
+            pb.Membership(id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, role=value(options_pb2.Role, row.role))
+            for row in memberships
         ],
-        invitations=[present_invitation(each) for each in invitations],
+        invitations=[present_invitation(row) for row in invitations],
         pending_organizations=[
             pb.PendingOrganization(
-                id=ids.show(Kind.ORGANIZATION, each.id), name=each.name, created_at=timestamp(each.created_at)
+                id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, created_at=timestamp(row.created_at)
             )
-            for each in pending
+            for row in pending
         ],
     )
 
