@@ -122,7 +122,7 @@ async def test_a_denial_is_told_too(floor: Floor, end: str) -> None:
         await decide(floor, wish.id, approved=False)
     else:
         await floor.rows("UPDATE approvals SET expires_at = now() - interval '1 second' RETURNING id")
-        await usecases.close_over(floor.db)
+        await usecases.close_overdue(floor.db)
     assert await floor.take() == [None]
     (news,) = developer(floor.model.asked[-1])
     assert ("Too old." if end == "denied" else "nobody decided in time") in news and floor.refunded == []
