@@ -236,7 +236,7 @@ async def test_two_workers_tell_it_once(metered: Desks) -> None:
     async with metered.db.system() as tx:
         await tx.execute("UPDATE billing_accounts SET meter_at = now()")
         (row,) = await billing.meter_due(tx, timedelta(0), 10)
-    await asyncio.gather(*(meter(metered)._tell_organization(replace(row)) for _ in range(4)))
+    await asyncio.gather(*(meter(metered)._report_organization(replace(row)) for _ in range(4)))
     assert told(metered) == sum(range(2, 12))
     assert len(metered.stripe.book.meter_events) == 10
 
@@ -277,7 +277,7 @@ match step:
 async def main():
     settings = BillingSettings(stripe_api_key=stock.KEY, stripe_api_base=api)
     db = await Db.open(url)
-    await metering.Metering(db, Stripe.open(settings), stock.known(), settings).tell_due()
+    await metering.Metering(db, Stripe.open(settings), stock.known(), settings).report_due()
 
 asyncio.run(main())
 """
