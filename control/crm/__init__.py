@@ -1,1 +1,1 @@
-"""CRM connectors: customers' systems that know who calls, and that are told of what is over."""
+"""CRM connectors: customers' systems that identify callers, and to which finished calls and conversations are synced."""

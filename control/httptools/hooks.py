@@ -12,7 +12,7 @@ from uuid import UUID
 
 from control.base.redaction import without_secrets
 from control.calls.stream import stored, tell
-from control.crm.asking import About, Asking
+from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import Event, lookup_body
 from control.executions.keeping import run_row
 from control.httptools import rules
@@ -161,17 +161,17 @@ class Hooks:
         if self._asking.is_busy(connector.id) or not await self._asking.may_ask(connector):
             return await _without_answer(hook, "The connector rests, or is busy.")
         body = lookup_body(phone, who.direction, hook.values["call"]["id"])
-        about = About(Event.LOOKUP, body, hook.run.id, who.contact_id, hook.run.call_id)
+        about = ConnectorRequest(Event.LOOKUP, body, hook.run.id, who.contact_id, hook.run.call_id)
         reply = (await self._asking.ask(connector, about)).reply
         if reply.failed:
             return await _without_answer(hook, reply.message or "The connector gave no usable answer.")
-        if reply.found is None:
+        if reply.contact is None:
             return Outcome(True, None, None, {"found": False})
-        fields = {name: value for name, value in reply.found.fields.items() if name != "attributes_json"}
+        fields = {name: value for name, value in reply.contact.fields.items() if name != "attributes_json"}
         contact = {
-            "id": reply.found.id,
+            "id": reply.contact.id,
             **fields,
-            "attributes": json.loads(reply.found.fields.get("attributes_json", "{}")),
+            "attributes": json.loads(reply.contact.fields.get("attributes_json", "{}")),
         }
         definition = {
             "output_template": hook.used.binding.overrides.output_template or "{{ response.contact | tojson }}"
