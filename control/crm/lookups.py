@@ -129,7 +129,7 @@ class Lookups:
         try:
             return await self._ask(connector, caller)
         except (*AWAY, *BUSY) as error:
-            LOG.warning("could not store a CRM connector's answer", error=repr(error)[:200])
+            LOG.warning("could not ask a CRM connector: the database is unavailable or busy", error=repr(error)[:200])
         except Exception:
             LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
         return rules.failed("internal", "Something went wrong on our side.")

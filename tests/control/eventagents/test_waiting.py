@@ -196,7 +196,7 @@ async def test_a_worker_that_dies_while_it_goes_on_loses_nothing(floor: Floor) -
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     floor.stuck = timedelta()
-    assert await floor.runs.take_left() == 1
+    assert await floor.runs.requeue_stuck() == 1
     assert await floor.take() == [None]
     (run,) = await floor.all_runs()
     assert (run["status"], run["attempts"], len(floor.refunded)) == ("completed", 2, 1)
