@@ -101,7 +101,7 @@ class Tools:
         if self._registry.is_taken(name):
             raise AlreadyExists(f"One of HUM's own tools is called {name!r}.")
 
-    # --- bindings -----------------------------------------------------------------------------------------------------
+    # --- bindings ----------------------------------------------------------------------------------------------------
 
     async def bind(self, tx: Tx, who: Principal, flow: UUID, flow_tool: pb.FlowTool) -> BindingRow:
         """Bind a tool or a connector to a flow.  Raises NotFound, InvalidRequest, AlreadyExists, PlanLimit."""
