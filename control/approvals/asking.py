@@ -22,7 +22,7 @@ class Approver:
         self._db, self._settings = db, settings
 
     async def ask(self, question: Asked) -> Result:
-        """Request approval, on a call at once, else when the turn or run ends; return the tool's result for the agent."""
+        """Request approval, on a call at once, else when the turn or run ends; return the agent's result."""
         context, flow = question.context, question.context.situation.flow
         if flow is None or (context.call_id is None and context.turn is None and context.event_run is None):
             return failed(rules.NOWHERE)

@@ -1,8 +1,8 @@
 """The event stream of changed approvals.
 
-A client's cursor (`seq`) is a transaction id: all changes up to that transaction were sent, each approval in its present
-state.  Of a transaction with several approvals only the last event has a `seq`: a client that resumes from an older one gets
-the others again.
+A client's cursor (`seq`) is a transaction id: all changes up to that transaction were sent, each approval in its
+present state.  Of a transaction with several approvals only the last event has a `seq`: a client that resumes from an
+older one gets the others again.
 """
 
 import asyncio

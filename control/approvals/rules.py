@@ -41,8 +41,8 @@ _CARD = re.compile(r"(?<![0-9A-Za-z+])(?:[0-9][ -]?){12,18}[0-9](?![0-9A-Za-z])"
 
 
 def summary(agent: str, tool: str, description: str, fixed: Mapping[str, Any]) -> str:
-    """Summarize a tool call in plain words; the description may be another system's.  `fixed`: arguments that the binding
-    sets, which neither the agent nor a person can change.
+    """Summarize a tool call in plain words; the description may be another system's.  `fixed`: arguments that the
+    binding sets, which neither the agent nor a person can change.
     """
     line = " ".join(description.split())
     also = f" with {json.dumps(masked(fixed), ensure_ascii=False)}"[:MOST_FIXED_CHARS] if fixed else ""
@@ -50,8 +50,8 @@ def summary(agent: str, tool: str, description: str, fixed: Mapping[str, Any]) -
 
 
 def masked(value: Any) -> Any:
-    """Mask arguments or results for display and for storage after use: remove passwords and tokens, and all but the last
-    four digits of card numbers.
+    """Mask arguments or results for display and for storage after use: remove passwords and tokens, and all but the
+    last four digits of card numbers.
     """
     return redaction.without_secrets(_with_short_cards(value))
 

@@ -37,7 +37,7 @@ async def deny(tx: Tx, id: UUID, by: str, reason: str | None) -> ApprovalRow:
 async def decide(
     tx: Tx, id: UUID, state: str, by: str | None, reason: str | None = None, arguments: str | None = None
 ) -> ApprovalRow:
-    """Decide an approval that is locked and pending, and schedule what follows: its job, or the agent's next turn or run."""
+    """Decide a locked, pending approval, and schedule what follows: its job, or the agent's next turn or run."""
     # The tool will not run, so its arguments are stored masked.
     if state != "approved":
         arguments = rules.masked_json((await approvals.get(tx, id)).wish.arguments)
@@ -93,7 +93,7 @@ def _edited(before: ApprovalRow, arguments_json: str) -> str | None:
 
 
 async def close_overdue(db: Db) -> None:
-    """Expire approvals that were not decided in time, and void those whose call has ended."""
+    """Expire approvals that were not decided in time, and void those of ended calls."""
     async with db.system() as tx:
         overdue = [(org, id, "void") for org, id in await approvals.void(tx, BATCH)]
         overdue += [(org, id, "expired") for org, id in await approvals.expired(tx, now(), BATCH)]

@@ -52,7 +52,7 @@ class DecisionExecutor:
             await self._inform(row, row.subject.call_id)
 
     async def sweep(self) -> None:
-        """Close overdue approvals, and enqueue jobs for decided ones whose worker has died."""
+        """Close overdue approvals, and enqueue jobs again for decided ones that are stuck."""
         await usecases.close_overdue(self._db)
         async with self._db.system() as tx:
             before = now() - timedelta(seconds=self._settings.approval_stuck_seconds)

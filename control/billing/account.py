@@ -1,7 +1,7 @@
 """The organization's customer at Stripe, created once, and its subscription, fetched whenever it may have changed.
 
-Stripe's events come late, repeatedly and in any order, so their content is ignored: each causes a fetch.  A fetch is numbered
-when it begins; its result is stored unless a fetch that began later was faster.
+Stripe's events come late, repeatedly and in any order, so their content is ignored: each causes a fetch.  A fetch is
+numbered when it begins; its result is stored unless a fetch that began later was faster.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Accounts:
         return account.customer_id
 
     async def _lost_customer(self, account: AccountRow) -> str | None:
-        """Find a customer that an earlier request created, but whose answer was lost.  Raises PaymentError."""
+        """Find the customer of an earlier request that got no answer.  Raises PaymentError."""
         if account.customer_asked_at is None:
             return None
         if now() - account.customer_asked_at < timedelta(seconds=self._settings.stripe_look_seconds):
@@ -148,7 +148,7 @@ class Accounts:
 
 
 def _visible(row: AccountRow) -> tuple[str | None, str | None, bool]:
-    """Return the values whose change is an event."""
+    """Return the values that are compared for an event."""
     return row.plan_id, row.status, row.cancel_at_period_end
 
 

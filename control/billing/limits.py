@@ -1,7 +1,7 @@
 """The limits of plans, checked where a number, a seat, a call or a text is created.
 
-A limit is checked before the creation, in its transaction: nothing that exists is taken away, and no call is cut.  Without
-billing the database has no plans, and nothing is limited.
+A limit is checked before the creation, in its transaction: nothing that exists is taken away, and no call is cut.
+Without billing the database has no plans, and nothing is limited.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Quota:
 
 
 async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) -> Quota | None:
-    """Return the quota of a resource; None if it is unlimited.  `besides`: an address whose seat does not count.
+    """Return the quota of a resource; None if it is unlimited.  `besides`: an address that takes no seat.
 
     Counts of numbers and seats stay locked until the transaction ends.
     """

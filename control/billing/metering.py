@@ -1,8 +1,8 @@
 """Reports of usage to Stripe's meters: each hour of an organization once, in spite of crashes and long outages.
 
-A report has three steps: commit an hour's unreported usage as in flight; send it; record that Stripe has it.  An unconfirmed
-report is sent again under its identifier while Stripe is sure to remember that; after that time, Stripe's total is read
-first.
+A report has three steps: commit an hour's unreported usage as in flight; send it; record that Stripe has it.  An
+unconfirmed report is sent again under its identifier while Stripe is sure to remember that; after that time, Stripe's
+total is read first.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ class Metering:
         return True
 
     async def _report(self, row: MeteredRow, resource: str, event: str, hour: UntoldRow) -> bool:
-        """Report an hour; return False if Stripe refuses it.  Raises PaymentError, which leaves the report in flight."""
+        """Report an hour; return False if Stripe refuses it.  Raises PaymentError: the report stays in flight."""
         async with self._db.system() as tx:
             report = await billing.begin_telling(tx, row.org_id, resource, hour.hour_at, hour.more, hour.known)
         if report is not None:

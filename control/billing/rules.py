@@ -11,7 +11,7 @@ from hum.plans import Plan, Plans
 
 #: Statuses of a paid subscription.
 PAID = frozenset({"active", "trialing"})
-#: Statuses of a subscription whose payment fails.
+#: Statuses of a subscription with a failed payment.
 OWING = frozenset({"past_due", "unpaid"})
 #: Final statuses.  A subscription in any other may still become active, so no second one is begun.
 OVER = frozenset({"canceled", "incomplete_expired"})
@@ -74,7 +74,7 @@ def standing(contract: Contract, plans: Plans, unpaid_since: datetime | None, gr
 
 
 def plan_of(contract: Contract, plans: Plans) -> Plan | None:
-    """Return the plan whose price a subscription pays; with a price of no plan (a special agreement), the plan it was created for."""
+    """Return the plan by a subscription's prices; if these belong to no plan, the one that it was created for."""
     prices = {item.price_id for item in contract.items}
     by_price = next((plan for plan in plans.plans if plan.price_id in prices), None)
     return by_price or plans.get(contract.plan_id)
@@ -166,7 +166,7 @@ class Period:
 
 
 def period(starts_at: datetime | None, ends_at: datetime | None, now: datetime) -> Period:
-    """Return the subscription's period, or its successor if Stripe has not announced it yet; else the calendar month in UTC."""
+    """Return the subscription's present period, derived if Stripe has not sent it yet; else the calendar month in UTC."""
     if starts_at is None or ends_at is None or now < starts_at:
         first = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         return Period(first, (first + timedelta(days=32)).replace(day=1))
@@ -197,8 +197,8 @@ FURTHEST, GROWS = timedelta(days=33), timedelta(days=3)
 def hours_to_check(
     metered_from: datetime, metered_until: datetime | None, now: datetime, settle: timedelta
 ) -> tuple[datetime, datetime]:
-    """Return the first hour that may have unreported usage, and the one after the last: since the last sweep, and the days
-    in which late reports of calls still arrive.  `metered_from`: the start of the first subscription.
+    """Return the first hour that may have unreported usage, and the one after the last: since the last sweep, and the
+    days in which late reports of calls still arrive.  `metered_from`: the start of the first subscription.
     """
     until = full_hour(now - settle)
     since = max(full_hour(metered_from), full_hour(now - FURTHEST) + HOUR)

@@ -39,7 +39,7 @@ class Desk:
     async def check_out(
         self, accounts: Accounts, who: Principal, request: pb.CreateCheckoutRequest, request_id: str
     ) -> tuple[str, datetime]:
-        """Open a checkout; return its page's URL and expiry.  Raises InvalidRequest, InvalidState, Conflict, PaymentError."""
+        """Open a checkout; return its URL and expiry.  Raises InvalidRequest, InvalidState, Conflict, PaymentError."""
         plan = rules.plan_for_sale(self._plans, request.plan, request.extra_seats)
         return_url = self._return_url(request.return_to)
         customer_id = await accounts.customer(who.org_id)
@@ -96,7 +96,7 @@ class Desk:
         raise Conflict("Another request of your organization begins a checkout; try again.")
 
     async def _open(self, who: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> Page:
-        """Return the checkout's page.  End the checkout on failure: its URL is unknown, and Stripe would repeat the error."""
+        """Return the checkout's page, or end it on failure: its URL is unknown, and Stripe would repeat the error."""
         if row.session_id is not None:
             return await self._payments.checkout(row.session_id)
         try:
@@ -172,7 +172,7 @@ class Desk:
     def _plan_and_seats(
         self, contract: Contract, request: pb.UpdateSubscriptionRequest
     ) -> tuple[Plan | None, int | None]:
-        """Return the new plan and its extra seats, or None for both.  A new plan keeps the extra seats, if it sells any."""
+        """Return the new plan and extra seats, or None for both.  A new plan keeps the seats, if it sells any."""
         if not request.HasField("plan") and not request.HasField("extra_seats"):
             return None, None
         present = rules.plan_of(contract, self._plans)

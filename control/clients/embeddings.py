@@ -1,6 +1,6 @@
 """The client of embeddings: vectors of the meaning of texts, from `{OPENAI_BASE_URL}/embeddings`.
 
-It avoids OpenAI's SDK, whose import takes longer than a look-up may, in a process that serves calls.
+It avoids OpenAI's SDK: importing it takes longer than a look-up may, in a process that serves calls.
 """
 
 import base64
@@ -73,7 +73,7 @@ class Embeddings:
 
 
 def _spent(answer: Any, model: str) -> Spent:
-    """Return the usage; 0 from a server that does not report it.  Raises KeyError, TypeError, ValueError if malformed."""
+    """Return the usage, 0 if a server reports none.  Raises KeyError, TypeError, ValueError if malformed."""
     return Spent(model, text_in=int((answer.get("usage") or {}).get("prompt_tokens") or 0))
 
 

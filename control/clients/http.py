@@ -1,11 +1,11 @@
 """The HTTP client for customers' URLs: webhooks, CRM connectors, HTTP tools, MCP servers.  Nothing else may fetch them.
 
-It is guarded against SSRF by `control/base/egress.py`: it resolves a host once, checks every address, connects to one of
-those, and checks the address again when it creates the socket.  It follows no redirects and uses no proxies, cookies or
-netrc.  The bytes and seconds of an answer are bounded, and each organization has a share of the connections.
+It is guarded against SSRF by `control/base/egress.py`: it resolves a host once, checks every address, connects to one
+of those, and checks the address again when it creates the socket.  It follows no redirects and uses no proxies, cookies
+or netrc.  The bytes and seconds of an answer are bounded, and each organization has a share of the connections.
 
-Names are resolved in threads of their own: a customer's name server that never answers delays neither the database's nor
-the carrier's look-ups.
+Names are resolved in threads of their own: a customer's name server that never answers delays neither the database's
+nor the carrier's look-ups.
 """
 
 import asyncio
@@ -158,7 +158,7 @@ class Guarded:
         most_bytes: int = 1 << 20,
         total_seconds: float | None = None,
     ) -> "Streamed":
-        """Send a request for an organization and return the answer for streaming; the caller closes it.  Raises Outside.
+        """Send a request for an organization and return its answer as a stream, to be closed.  Raises Outside.
 
         The answer must begin within `seconds`, end within `total_seconds`, if set, and not exceed `most_bytes`.
         """
@@ -188,7 +188,9 @@ class Guarded:
         return Streamed(answer, most_bytes, until_ms, release)
 
     async def _acquire(self, org: UUID | None, target: Target) -> Callable[[], None]:
-        """Acquire the host's slot, then the organization's; return their release.  A wait for a slow host holds neither."""
+        """Acquire a slot of the host, then of the organization, so that a wait for a slow host holds none; return the
+        release.
+        """
         seconds = self._limits.connect_seconds
         with ExitStack() as slots:
             slots.callback(await self._host_shares.acquire((org, target.host, target.port), seconds))
@@ -243,7 +245,7 @@ class Guarded:
 
 
 class Streamed:
-    """An answer whose body is streamed, within its limits."""
+    """An answer with a streamed body, within its limits."""
 
     def __init__(
         self, answer: aiohttp.ClientResponse, most_bytes: int, until_ms: float | None, leave: Callable[[], None]
@@ -286,7 +288,7 @@ def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -
 
 
 class _Resolver(AbstractResolver):
-    """A resolver whose addresses have all been checked; aiohttp connects to one of them without resolving again."""
+    """A resolver that checks all addresses; aiohttp connects to one of them without resolving again."""
 
     def __init__(self, policy: Policy, scheme: str, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
         self._policy, self._scheme, self._lookup, self._threads = policy, scheme, lookup, threads

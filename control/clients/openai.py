@@ -1,4 +1,4 @@
-"""The client of the model's REST API, through OpenAI's SDK: speech, structured output, responses with tools, transcripts."""
+"""The client of the model's REST API, through OpenAI's SDK: speech, structured output, responses, transcripts."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ class ModelError(Exception):
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return the back-off of an answer: OpenAI's header in milliseconds, or `Retry-After` in seconds (RFC 9110, 10.2.3)."""
+    """Return an answer's back-off: OpenAI's header in milliseconds, or `Retry-After` in seconds (RFC 9110, 10.2.3)."""
     for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
         text = headers.get(name, "").strip()
         if text.isascii() and text.replace(".", "", 1).isdecimal():

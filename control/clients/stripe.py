@@ -23,7 +23,7 @@ from hum.settings import BillingSettings
 from hum.telemetry import log
 
 LOG = log(__name__)
-#: Metadata of customers and subscriptions, for operators in Stripe's dashboard, and to find a customer after a lost answer.
+#: Metadata of customers and subscriptions, for Stripe's dashboard and to find a customer after a lost answer.
 ORGANIZATION, PLAN = "hum_organization", "hum_plan"
 #: Subscriptions read per customer; more than a customer has.
 MOST_SUBSCRIPTIONS = 100

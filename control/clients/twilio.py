@@ -166,7 +166,7 @@ class Carrier(Protocol):
         ...
 
     async def redirect_call(self, call_sid: str, url: str, account: str = "") -> bool:
-        """Interrupt a live call and let it request its next step from `url`; return False if it has ended or is unknown."""
+        """Redirect a live call to `url` for its next step; return False if it has ended or is unknown."""
         ...
 
     async def find_call(self, call_sid: str, account: str = "") -> CarrierCall | None:
@@ -386,7 +386,7 @@ def _number(number: Any) -> CarrierNumber:
 
 
 def _webhook(url: str | None, method: str | None, application_sid: str | None = None) -> str:
-    """Return the URL that the carrier posts to; empty if it uses GET, or an application's URLs instead of the number's."""
+    """Return the URL that the carrier posts to; empty if it uses GET, or an application's URLs take precedence."""
     return url or "" if method != "GET" and not application_sid else ""
 
 

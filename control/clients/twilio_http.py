@@ -1,8 +1,8 @@
 """The transport of Twilio's REST API, and the outcomes of its requests.  Nothing is retried: calls and texts are not
 idempotent at Twilio.  Callers retry the requests that are.
 
-A request has one of four outcomes: done; refused for good (`is_refusal`); certainly without effect, but possible to retry
-(`was_not_sent`); else unknown.
+A request has one of four outcomes: done; refused for good (`is_refusal`); certainly without effect, but possible to
+retry (`was_not_sent`); else unknown.
 """
 
 import json
@@ -30,7 +30,7 @@ MAX_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS, QUEUE_FULL_SECONDS = 300.0, 1.0, 6
 
 
 class Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
-    """The SDK's transport: one session, a timeout per request, no redirects, no logging, since requests hold numbers."""
+    """The SDK's transport: one session, timeouts, no redirects, and no logging, since requests hold numbers."""
 
     def __init__(self, seconds: float, connect_seconds: float) -> None:
         super().__init__(logging.getLogger(__name__), is_async=True, timeout=seconds)
@@ -120,7 +120,7 @@ def _busy(retry_after: str, body: str) -> CarrierBusy:
 
 
 def _refused_page(error: Exception) -> CarrierError:
-    """Build the error of a refused list, of which the SDK passes the raw response as the exception's second argument."""
+    """Build the error of a refused list: the SDK passes the raw response as the exception's second argument."""
     answer = error.args[1] if len(error.args) > 1 else None
     try:
         body = json.loads(answer.text) if isinstance(answer, Response) else {}

@@ -34,7 +34,7 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: The carrier accepts no larger file (Twilio "Accepted content types for media").
 MOST_BYTES = 16 << 20
 READ_BYTES = 64 << 10
-#: Temporary refusals: wrong credentials, a timeout, too many requests, or a file that is announced before it is available.
+#: Temporary refusals: wrong credentials, a timeout, too many requests, or a file that is not available yet.
 TEMPORARY = frozenset({401, 403, 404, 408, 425, 429})
 
 

@@ -1,4 +1,4 @@
-"""The feature `contacts`: its service, the jobs that look up, index, backfill and import, and a sweep of stuck imports."""
+"""The feature `contacts`: its service, the jobs of look-ups, indexing, backfills and imports, and a sweep."""
 
 from datetime import timedelta
 from functools import partial

@@ -2,8 +2,8 @@
 
 file ──▶ rows in batches, checked ──▶ contact_import_rows, one of each number ──▶ contacts in batches
 
-Each batch commits with its progress in one short transaction.  An import that is killed resumes after its last batch; if
-two workers run the same import, only one of them commits each batch.
+Each batch commits with its progress in one short transaction.  An import that is killed resumes after its last batch;
+if two workers run the same import, only one of them commits each batch.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ RETRY_SECONDS = "60"
 
 
 async def begin(tx: Tx, who: Principal, request: pb.ImportContactsRequest, settings: ImportSettings) -> ImportRow:
-    """Store a file and enqueue its import.  Raises InvalidRequest for a text that is no list of contacts, RateLimited."""
+    """Store a file and enqueue its import.  Raises InvalidRequest for a file without contacts, RateLimited."""
     file = request.csv.encode()
     if len(file) > settings.import_bytes:
         raise InvalidRequest([FieldError("csv", f"is larger than {settings.import_bytes} bytes; import it in parts")])
@@ -141,9 +141,7 @@ async def _end(tx: Tx, org: UUID, row: ImportRow) -> None:
 
 
 async def sweep(db: Db, stuck_seconds: float) -> int:
-    """Close imports without progress for `stuck_seconds`, whose job has failed too often, and purge old ones; return how
-    many were closed.
-    """
+    """Close imports without progress for `stuck_seconds`, and purge old ones; return how many were closed."""
 
     async def close(id: UUID) -> bool:
         async with db.system() as tx:

@@ -26,8 +26,8 @@ NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=(1 << 128) - 1))
 
 
 async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, most_a_day: int, org: UUID, id: UUID) -> bool:
-    """Look a contact up at the carrier, unless its last lookup is younger than `keep` (zero: never look up); return False if
-    no lookup was stored.  An organization has at most `most_a_day`.
+    """Look a contact up at the carrier, unless its last lookup is younger than `keep` (zero: never look up); return
+    False if no lookup was stored.  An organization has at most `most_a_day`.
 
     A failed lookup is repeated when the contact next calls, not before: it is not urgent.  Raises CarrierBusy.
     """
@@ -45,7 +45,7 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, most_a_day:
         LOOKUPS.labels("busy").inc()
         async with db.tenant(org) as tx:
             await contacts.release_lookup(tx, id)
-        raise  # the worker retries after the carrier's delay
+        raise  # the worker retries later
     except CarrierError as error:
         LOOKUPS.labels("failed").inc()
         LOG.warning("could not look up a contact at the carrier", error=str(error)[:300])
@@ -64,7 +64,7 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, most_a_day:
 
 
 def from_lookup(answer: Lookup) -> dict[str, str]:
-    """Convert a lookup's answer to a contact's fields; its registered name is the name until a better source has one."""
+    """Convert a lookup's answer to a contact's fields; the registered name serves until a better source has one."""
     fields = {
         "name": answer.caller_name,
         "caller_name": answer.caller_name,
@@ -83,8 +83,8 @@ async def index_contact(db: Db, org: UUID, id: UUID) -> None:
 
 
 async def backfill_contacts(db: Db, org: UUID, id: UUID) -> None:
-    """Create contacts from past calls, then enqueue their lookups.  Each batch commits with its progress: a backfill that
-    is killed resumes after its last batch, and two jobs of the same backfill alternate.
+    """Create contacts from past calls, then enqueue their lookups.  Each batch commits with its progress: a backfill
+    that is killed resumes after its last batch, and two jobs of the same backfill alternate.
     """
     while await _next_batch(db, org, id):
         pass

@@ -69,8 +69,9 @@ class ContactsServicer:
     async def ExportContacts(
         self, request: pb.ExportContactsRequest, call: Call
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-        """Yield page by page, each read in its own transaction: a slow reader holds no transaction open, and one page is in
-        memory.  Each page queues in the organization's lane, so a hundred exports run no more at once than a few requests.
+        """Yield page by page, each read in its own transaction: a slow reader holds no transaction open, and one page
+        is in memory.  Each page queues in the organization's lane, so a hundred exports run no more at once than a few
+        requests.
         """
         dialect = DIALECTS[request.dialect or pb.EXPORT_DIALECT_SPREADSHEET]
         await call.context.send_initial_metadata(_export_headers(dialect.file))

@@ -1,8 +1,8 @@
 """Contacts as CSV: exports and imports.  Pure.
 
-An exported file runs nothing in a spreadsheet, whichever delimiter the spreadsheet splits it by: each possible beginning of
-a formula is escaped with an apostrophe, which importing removes.  An imported file may have any of three delimiters, quoted
-line ends, a byte order mark, and phone numbers in any spelling.
+An exported file runs nothing in a spreadsheet, whichever delimiter the spreadsheet splits it by: each possible
+beginning of a formula is escaped with an apostrophe, which importing removes.  An imported file may have any of three
+delimiters, quoted line ends, a byte order mark, and phone numbers in any spelling.
 """
 
 import csv
@@ -161,9 +161,9 @@ class Sheet:
         except NotANumber as error:
             problems.append(Problem(line, titles["phone_e164"], str(error)))
         contact = _contact({name: cell for name, cell in fields.items() if cell and name != "phone_e164"})
-        for error in validation.check(pb.UpdateContactRequest(contact=contact)):
-            name = re.split(r"[.\[]", error.field.removeprefix("contact."), maxsplit=1)[0]
-            problems.append(Problem(line, titles.get(name), error.reason[:REASON_CHARS]))
+        for complaint in validation.check(pb.UpdateContactRequest(contact=contact)):
+            name = re.split(r"[.\[]", complaint.field.removeprefix("contact."), maxsplit=1)[0]
+            problems.append(Problem(line, titles.get(name), complaint.reason[:REASON_CHARS]))
         if problems:
             _refuse(batch, problems)
         else:

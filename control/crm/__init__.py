@@ -1,1 +1,1 @@
-"""CRM connectors: customers' systems that identify callers, and to which finished calls and conversations are synced."""
+"""CRM connectors: customers' systems that identify callers and receive finished calls and conversations."""

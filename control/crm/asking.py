@@ -68,7 +68,7 @@ class Asking:
         self._running = Counter[UUID]()
 
     async def may_ask(self, connector: ConnectorRow) -> bool:
-        """Return whether a connector may be asked: it does not rest, or this caller has claimed the trial request after a rest."""
+        """Return whether to ask a connector: it does not rest, or this call has claimed the trial request after a rest."""
         if connector.failures < self._settings.crm_failures or connector.rests_until is None:
             return True
         if connector.rests_until > now():
@@ -82,7 +82,7 @@ class Asking:
         return self._running[connector] >= self._settings.crm_requests
 
     async def ask(self, connector: ConnectorRow, request: ConnectorRequest) -> Exchange:
-        """Send a request, and log it with its answer.  Retry with the old secret if the connector refuses the new one."""
+        """Send and log a request; send it again with the old secret if the connector refuses the new one."""
         async with self._counted(connector.id):
             exchange = await self._send(connector, request, connector.secret, is_old=False)
             old_secret, until = connector.old_secret, connector.old_secret_until

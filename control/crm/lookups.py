@@ -1,4 +1,4 @@
-"""Look-ups of callers and texters: all connectors are asked concurrently, in the background; the first to know them wins.
+"""Look-ups of callers and texters: all connectors are asked concurrently; the first that knows them wins.
 
 call stored ──▶ ask ──▶ the contact's CRM layer ──▶ the agent's context is updated
                  └────▶ not found: the contact is created there, if the connector wants that

@@ -71,7 +71,7 @@ class Syncing:
         return len(due)
 
     async def purge(self) -> None:
-        """End syncs whose retry period is over, and purge old rows and logs."""
+        """End syncs beyond their retry period, and purge old rows and logs."""
         keep = timedelta(days=self._settings.crm_log_days)
         retry_for = timedelta(hours=self._settings.crm_retry_hours)
         async with self._db.system() as tx:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-#: The carrier's statuses, ranked by progress.  An error outranks `delivered`: each segment of a text may end differently.
+#: The carrier's statuses, ranked by progress.  Errors outrank `delivered`: segments of a text may end differently.
 #: `read` outranks all, as it proves delivery.
 RANKS: Mapping[str, int] = {
     "accepted": 0,

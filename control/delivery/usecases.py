@@ -1,4 +1,4 @@
-"""A user's decision about a text whose outcome is unknown."""
+"""A user's decision about a text of unknown outcome."""
 
 from uuid import UUID
 

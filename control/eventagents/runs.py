@@ -1,10 +1,10 @@
 """The execution of runs, from the claim to the end.
 
-A run has two transactions with the model's dialogue between them, as a text's turn has; but the organization's own tools take
-effect at once.  So a run is restarted after a crash or a model failure only if none of them has started: each acts at most
-once.
+A run has two transactions with the model's dialogue between them, as a text's turn has; but the organization's own
+tools take effect at once.  So a run is restarted after a crash or a model failure only if none of them has started:
+each acts at most once.
 
-A run whose agent has requested approval ends its dialogue and waits.  Once all its requests are decided it resumes, with its
+A run that has requested approval ends its dialogue and waits.  Once all its requests are decided it resumes, with its
 earlier tool calls and the outcomes as input.  Example: the agent ships an order and requests a refund; the run waits; a
 person approves; the refund runs; the run resumes with both results and writes its summary.
 """
@@ -88,14 +88,14 @@ class Runs:
         self._limits, self._stuck = limits, stuck
 
     async def requeue_stuck(self) -> int:
-        """Enqueue a new job for each run whose worker has died; return how many."""
+        """Enqueue a new job for each run of a dead worker; return how many."""
         async with self._db.system() as tx:
             stuck_runs = await event_runs.left(tx, now() - self._stuck, BATCH)
             await starting.enqueue(tx, stuck_runs)
         return len(stuck_runs)
 
     async def run(self, org: UUID, run: UUID) -> str | None:
-        """Execute a run; return the reason if it was skipped or failed.  Raises ModelError, which leaves it to a later attempt."""
+        """Execute a run; return the reason if it was skipped or failed.  Raises ModelError if a later attempt may help."""
         attempt = await self._begin(org, run)
         if not isinstance(attempt, _Attempt):
             return attempt

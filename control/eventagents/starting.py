@@ -1,4 +1,4 @@
-"""The reader that turns events into runs: one for each flow that an event starts, read behind the transaction horizon."""
+"""The reader of events behind the transaction horizon, which creates a run for each flow that an event starts."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
         if reason is not None:
             SKIPPED.labels(reason).inc()
             if skips[flow.id] > rules.SHOWN_SKIPS:
-                continue  # a flood of events must not flood the table
+                continue  # keep a flood of events out of the table
         rows.append(
             NewRun(
                 ids.new(),

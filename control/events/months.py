@@ -1,4 +1,4 @@
-"""The sweep of the monthly partitions of events: creates, closes, archives and drops them (`storage/event_months.py`)."""
+"""The sweep that creates, closes, archives and drops the months of events (`storage/event_months.py`)."""
 
 import asyncio
 import gzip
@@ -28,7 +28,7 @@ FILE_EVENTS, PURGED_IDS = 5_000, 10_000
 
 
 class Unarchived(Exception):  # noqa: N818 - names the failure
-    """A month could not be archived, and is kept.  Not an OSError, which would mean that the database is unavailable."""
+    """A month could not be archived, and is kept.  Not an OSError, which means an unavailable database."""
 
 
 async def sweep(db: Db, files: Files, settings: ControlSettings) -> None:

@@ -1,4 +1,4 @@
-"""The dialogue of agents for texts and events: ask the model and run its tools, one after another, until it calls none."""
+"""The dialogue of agents for texts and events: ask the model and run its tools, until it calls none."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -96,8 +96,8 @@ class Dialogue(Generic[WorkT]):
                 return words
 
     async def insisting(self, work: WorkT, answer: Callable[[WorkT], Awaitable[str]], attempts: int) -> str:
-        """Return the answer; once a tool has acted, retry after a ModelError, up to `attempts` in all: a retry resumes after
-        the tool, while a restart of the work would repeat its effect.  Raises ModelError.
+        """Return the answer; once a tool has acted, retry after a ModelError, up to `attempts` in all: a retry resumes
+        after the tool, while a restart of the work would repeat its effect.  Raises ModelError.
         """
         for retries in reversed(range(attempts)):
             try:

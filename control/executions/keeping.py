@@ -79,7 +79,7 @@ class Executions:
         return replace(context, execution=id) if await tool_runs.begin(tx, run) else None
 
     async def carry_out(self, channel: ToolChannel, called: Called, context: ToolContext) -> Result:
-        """Run a tool whose start is recorded, and record its result."""
+        """Run a tool after `begin`, and record its result."""
         assert context.execution is not None, "`begin` was not called"
         began_ms = monotonic_ms()
         run = self._registry.run if called.approval is None else self._registry.run_approved

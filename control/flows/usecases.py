@@ -40,7 +40,7 @@ def flow_of(definition: dict[str, Any]) -> pb.Flow:
 
 
 async def create(tx: Tx, who: Principal, flow: pb.Flow, choices: Choices) -> FlowRow:
-    """Create a flow.  Raises InvalidRequest for an unknown flow, document, voice, model or event type, and a bad number."""
+    """Create a flow.  Raises InvalidRequest for unknown flows, documents, voices, models, event types, and bad numbers."""
     return await _create(tx, who, await as_created(tx, flow, choices))
 
 

@@ -89,7 +89,7 @@ def fixed_arguments(overrides: Overrides) -> Mapping[str, Any]:
 
 
 def values_of(context: ToolContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values for templates.  Only `args` is the model's; the caller's number is the network's and storage's."""
+    """Return the values for templates.  Only `args` is the model's; the caller's number comes from the carrier."""
     situation, turn = context.situation, context.turn
     call = {
         "id": ids.show(Kind.CALL, context.call_id) if context.call_id else None,

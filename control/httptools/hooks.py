@@ -1,6 +1,6 @@
 """Hooks: requests that run in the background before a call's agent speaks, while the greeting plays.
 
-call answered ──▶ all hooks at once, within a time limit ──▶ their texts, in their order ──▶ the agent's context is updated
+call answered ──▶ all hooks concurrently, with a timeout ──▶ their texts, in order ──▶ the agent's context is updated
 """
 
 import asyncio
@@ -153,7 +153,7 @@ class Hooks:
             return Outcome(True, text[: rules.MOST_TEXT_CHARS], None, outcome.output)
         return outcome
 
-    async def _look_up(self, caller: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - the connector's applies
+    async def _look_up(self, caller: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - like `_request`
         assert hook.used.binding.connector_id is not None, "a hook asks a tool or a connector"
         phone = hook.values["caller"]["phone_e164"]
         if phone is None:

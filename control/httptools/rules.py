@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result for an agent.  `text`: the rendered template, if there is one; `error`: why there is no usable answer."""
+    """The result for an agent.  `text`: the rendered template, if any; `error`: why there is no usable answer."""
 
     ok: bool
     text: str | None

@@ -1,8 +1,8 @@
 """Templates of HTTP tools: a small subset of Jinja2 with a budget of steps.  Pure.
 
-A template can show a value, choose, and repeat.  It can't assign, call, add or import, so values don't grow; only the output
-grows, by loops.  Each pass of a loop costs steps for its parts and text, each output and filter for its length, and all
-templates of a request share a fixed budget.
+A template can show a value, choose, and repeat.  It can't assign, call, add or import, so values don't grow; only the
+output grows, by loops.  Each pass of a loop costs steps for its parts and text, each output and filter for its length,
+and all templates of a request share a fixed budget.
 
     source ──▶ Jinja's parser ──▶ whitelist of nodes ──▶ costs added to loops ──▶ Jinja's compiler ──▶ run with a budget
 """
@@ -349,7 +349,7 @@ def _refusal(node: nodes.Node) -> str | None:
 
 
 def _insert_marks(tree: nodes.Template) -> set[str]:
-    """Replace each `{{ secrets.name }}` with a mark; return the names.  Raises BadTemplate for any other use of a secret."""
+    """Replace each `{{ secrets.name }}` with a mark; return the names.  Raises BadTemplate for other uses of secrets."""
     names = set[str]()
     for output in tree.find_all(nodes.Output):
         for place, expression in enumerate(output.nodes):

@@ -212,7 +212,7 @@ def _refuse_tool_fields(flow_tool: pb.FlowTool) -> None:
 
 
 def _problems_of_arguments(tool: ToolRow, overrides: Overrides, mode: str) -> list[FieldError]:
-    """Return errors in fixed arguments: each must exist in the tool, and before a call they must include all required ones."""
+    """Return errors in fixed arguments: they must exist in the tool, and before a call include all required ones."""
     arguments = json.loads(overrides.arguments) if overrides.arguments else {}
     if not isinstance(arguments, dict):
         return [FieldError("flow_tool.arguments_json", "must be an object")]

@@ -70,7 +70,7 @@ class SignInServicer:
         return pb.OpenWebSessionResponse(token=token, max_age_seconds=int(lasts.total_seconds()))
 
     async def _linking(self, tx: Tx, token: str) -> UUID:
-        """Return the user whose fresh session this token is.  Raises SessionRequired, Forbidden."""
+        """Return the user of a fresh session.  Raises SessionRequired, Forbidden."""
         session = await sessions.whose(tx, secrets.token_hash(token), timedelta(seconds=self._settings.linking_seconds))
         if session is None:
             raise SessionRequired("Sign in first; then link the other account.")
@@ -80,7 +80,7 @@ class SignInServicer:
         return user
 
     async def _link(self, tx: Tx, request: pb.OpenWebSessionRequest, request_id: str) -> UUID:
-        """Link the account to the signed-in user, who is returned.  Raises SessionRequired, Forbidden, AlreadyExists."""
+        """Link the account to the signed-in user; return the user.  Raises SessionRequired, Forbidden, AlreadyExists."""
         user = await self._linking(tx, request.previous_token)
         if ids.show(Kind.USER, user) != request.links_user_id:
             raise SessionRequired("Another person has signed in since; begin again.")
@@ -117,7 +117,7 @@ def _verified_email(request: pb.OpenWebSessionRequest, *, trust: bool) -> str | 
 async def _person(tx: Tx, issuer: str, subject: str, email: str | None) -> UUID:
     """Return the user of an issuer's subject; at the first sign-in, find or create the user by verified address.
 
-    Refuse an address whose user signs in with another account: addresses change hands.  Raises EmailUnverified,
+    Refuse an address of a user who signs in with another account: addresses change hands.  Raises EmailUnverified,
     AlreadyExists.
     """
     existing = await sessions.person_of(tx, issuer, subject)

@@ -22,10 +22,10 @@ PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
 
 
 async def create_organization(db: Db, name: str, owner_email: str, *, same_name: bool = True) -> UUID:
-    """Create an organization whose first admin signs in with this e-mail address.
+    """Create an organization with the person of this e-mail address as its first admin.
 
-    Raises InvalidRequest; without `same_name`, AlreadyExists if another organization has this name: a command repeated by
-    mistake would create a second one.
+    Raises InvalidRequest; without `same_name`, AlreadyExists if another has this name: a command repeated by mistake
+    would create a second one.
     """
     errors = [FieldError("name", "is required")] if not name.strip() else []
     if (complaint := validation.bad_account_email(owner_email.strip())) is not None:
@@ -59,8 +59,8 @@ async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
 
 
 async def onboard(tx: Tx, who: Principal, name: str, policy: Onboarding, request_id: str) -> UUID | PendingRow:
-    """Create an organization with the signed-in person as its first admin, and switch the session to it.  If a site admin
-    must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
+    """Create an organization with the signed-in person as its first admin, and switch the session to it; if a site
+    admin must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
     """
     assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
     if rules.needs_approval(who, policy, await identity.founded(tx)):
@@ -80,7 +80,7 @@ async def approve(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
 async def provision(
     tx: Tx, who: Principal, name: str, owner_email: str, plan: str, notes: str | None, request_id: str
 ) -> UUID:
-    """As a site admin: create an organization for a person who has signed in before.  Raises NotFound, InvalidRequest."""
+    """As a site admin: create an organization for a known person.  Raises NotFound, InvalidRequest."""
     plan_ids = [row.id for row in await billing.plans(tx)] or [FREE]
     if plan not in plan_ids:
         raise InvalidRequest([FieldError("plan", f"must be one of {', '.join(plan_ids)}")])

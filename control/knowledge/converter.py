@@ -1,8 +1,8 @@
 """The program that reads one document: bytes in, headings and paragraphs out.
 
 It runs as a process of its own, as `python -I converter.py`, with the limits in its arguments and an empty environment,
-because documents are untrusted: one that makes a parser hang or fill the memory ends this process and no other.  It imports
-nothing of ours.  Its output is one line of JSON: {"blocks": [[level, text], ...]} or {"failure": "..."}.
+because documents are untrusted: one that makes a parser hang or fill the memory ends this process and no other.  It
+imports nothing of ours.  Its output is one line of JSON: {"blocks": [[level, text], ...]} or {"failure": "..."}.
 """
 
 import csv
@@ -137,7 +137,7 @@ def of_html_text(html: str) -> Blocks:
 
 
 def walk(root: "LexborNode") -> "Iterator[tuple[LexborNode, bool]]":
-    """Yield each node as it is entered and left, in order; without recursion, since some pages are nested very deeply."""
+    """Yield each node as it is entered and left, in order; without recursion, since pages may be nested deeply."""
     stack = [(root, True)]
     while stack:
         node, is_entered = stack.pop()

@@ -46,7 +46,9 @@ class Converter:
         return await asyncio.to_thread(_read, answer)
 
     def _start(self, form: str) -> "subprocess.Popen[bytes]":
-        """Start the program, not with asyncio: under uvloop, Python would run in the forked child, with other threads' locks."""
+        """Start the program, without asyncio: under uvloop, the forked child would run Python while other threads hold
+        locks.
+        """
         limits = (
             self.settings.knowledge_memory_bytes,
             self.settings.knowledge_cpu_seconds,

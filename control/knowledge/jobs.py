@@ -1,9 +1,9 @@
 """The jobs of documents: conversion, embedding, and fetching again.
 
-document due ──▶ CONVERT: fetched, read in its own process, split, stored in one transaction ──▶ EMBED: passages get vectors
+document due ──▶ CONVERT: fetch, read in its own process, split, store in one transaction ──▶ EMBED: add vectors
 
-No transaction is open while a document is fetched, converted or embedded.  A conversion that newer content or another worker
-has overtaken stores nothing.
+No transaction is open while a document is fetched, converted or embedded.  A conversion that newer content or another
+worker has overtaken stores nothing.
 """
 
 import asyncio

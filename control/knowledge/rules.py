@@ -94,7 +94,7 @@ class Passage:
 
 
 def config(language: str) -> str:
-    """Return PostgreSQL's text search configuration for a language tag; `simple`, without stemming, for an unknown one."""
+    """Return PostgreSQL's text search configuration for a language tag; `simple` for an unknown one."""
     return CONFIGS.get(language.partition("-")[0].lower(), "simple")
 
 

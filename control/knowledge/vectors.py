@@ -23,7 +23,7 @@ def unpacked(embeddings: bytes, dimensions: int) -> Vectors:
 
 
 def nearest(documents: Sequence[tuple[UUID, Vectors]], vector: Vectors, limit: int) -> list[Place]:
-    """Return the `limit` passages whose vectors have the smallest angles to this one, best first."""
+    """Return the `limit` passages with the smallest angles between their vectors and this one, best first."""
     if not documents:
         return []
     scores = np.concatenate([rows @ vector for _, rows in documents])
@@ -37,7 +37,7 @@ def nearest(documents: Sequence[tuple[UUID, Vectors]], vector: Vectors, limit: i
 
 
 class Held:
-    """A least-recently-used cache of documents' vectors, up to `most_bytes`.  Callers have checked access to the document.
+    """An LRU cache of documents' vectors, up to `most_bytes`.  Callers have checked access to the document.
 
     It is thread-safe: several look-ups compare in threads concurrently.
     """
