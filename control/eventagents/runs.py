@@ -77,7 +77,7 @@ class _Attempt:
     own_tools: tuple[Tool, ...]
     #: For a resumed run: its earlier tool calls, and the outcomes of its requests for approval.
     before: list[ActivityRow]
-    news: list[ApprovalRow]
+    outcomes: list[ApprovalRow]
 
 
 class Runs:
@@ -134,8 +134,8 @@ class Runs:
             if claim.resumed_at is not None:
                 rows = await tool_runs.of_run(tx, run, MOST_BEFORE)
                 before = [row for row in rows if row.approval_id is None and row.started_at < claim.resumed_at]
-            news = await approvals.run_news(tx, run)
-            return _Attempt(claim, flow, usable(definition), material, own_tools, before, news)
+            outcomes = await approvals.run_news(tx, run)
+            return _Attempt(claim, flow, usable(definition), material, own_tools, before, outcomes)
 
     def _work(self, attempt: _Attempt) -> EventWork:
         claim, material, at = attempt.claim, attempt.material, now()
@@ -162,7 +162,7 @@ class Runs:
             items=[{"role": "user", "content": event}, *_earlier_items(attempt)],
             run=claim.id,
             limit=self._limits.tool_calls,
-            at_end=[partial(approvals.tell, ids=[row.id for row in attempt.news])] if attempt.news else [],
+            at_end=[partial(approvals.tell, ids=[row.id for row in attempt.outcomes])] if attempt.outcomes else [],
         )
 
     async def _fail(self, attempt: _Attempt, work: EventWork, reason: str, error: Exception) -> str | None:
@@ -206,7 +206,7 @@ def _earlier_items(attempt: _Attempt) -> list[dialogue.Item]:
         items += [call, {"type": "function_call_output", "call_id": row.tool_call_id, "output": output}]
     if attempt.claim.resumed_at is not None and attempt.material.result:
         items.append({"role": "assistant", "content": attempt.material.result})
-    return items + [{"role": "developer", "content": telling.news(row)} for row in attempt.news]
+    return items + [{"role": "developer", "content": telling.news(row)} for row in attempt.outcomes]
 
 
 async def _count(tx: Tx, attempt: _Attempt, work: EventWork) -> None:

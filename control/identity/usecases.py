@@ -48,10 +48,7 @@ async def create_organization(db: Db, name: str, owner_email: str, *, same_name:
 
 
 async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
-    """As an operator: note in the organization's audit log that a call's words will be read; return both ids.
-
-    Raises NotFound.
-    """
+    """Note in the organization's audit log that an operator follows a call; return both ids.  Raises NotFound."""
     async with db.system() as tx:
         org = (await calls.look(tx, id)).org_id
         await note_operator(tx, org, "followCall", ids.show(Kind.CALL, id))
@@ -72,7 +69,7 @@ async def onboard(tx: Tx, who: Principal, name: str, policy: Onboarding, request
 
 
 async def approve(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
-    """As a site admin: create a requested organization.  Raises NotFound."""
+    """Create a requested organization, as a site admin.  Raises NotFound."""
     name = await identity.decide(tx, id, approved=True)
     await _note_founding(tx, who, id, name, "approveOrganization", request_id)
 
@@ -80,7 +77,7 @@ async def approve(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
 async def provision(
     tx: Tx, who: Principal, name: str, owner_email: str, plan: str, notes: str | None, request_id: str
 ) -> UUID:
-    """As a site admin: create an organization for a known person.  Raises NotFound, InvalidRequest."""
+    """Create an organization for a known person, as a site admin.  Raises NotFound, InvalidRequest."""
     plan_ids = [row.id for row in await billing.plans(tx)] or [FREE]
     if plan not in plan_ids:
         raise InvalidRequest([FieldError("plan", f"must be one of {', '.join(plan_ids)}")])
@@ -128,7 +125,7 @@ async def decline_invitation(tx: Tx, who: Principal, id: UUID, request_id: str) 
 
 
 async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
-    """As an operator: unlink the accounts of a person, or all accounts of an issuer; return how many.
+    """Unlink the accounts of a person, or all accounts of an issuer, as an operator; return how many.
 
     Raises InvalidRequest, NotFound.
     """
@@ -158,7 +155,7 @@ async def remove_sign_in(tx: Tx, who: Principal, id: UUID, fresh: timedelta, req
 
 
 async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
-    """As an operator: grant or revoke a person's right to administer the deployment."""
+    """Grant or revoke a person's right to administer the deployment, as an operator.  Raises InvalidRequest."""
     if (complaint := validation.bad_account_email(email)) is not None:
         raise InvalidRequest([FieldError("email", complaint)])
     async with db.system() as tx:
@@ -178,7 +175,7 @@ async def create_key(
 
 
 async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) -> tuple[ApiKeyRow, str]:
-    """As an operator: create a key for any organization.  Raises NotFound, InvalidState if it is being deleted."""
+    """Create a key for any organization, as an operator.  Raises NotFound, InvalidState if it is being deleted."""
     async with db.system() as tx:
         row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
         # Checked after the insert, which waits for the organization's row: a deletion that began before is visible now.
