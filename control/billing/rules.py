@@ -181,7 +181,7 @@ def full_hour(at: datetime) -> datetime:
 
 
 def warnings(used: int, limit: int | None) -> tuple[int, ...]:
-    """Return the shares of a limit that are used up; none for a limit of 0."""
+    """Return the shares of `WARNINGS` that the use has reached; none without a limit, or for a limit of 0."""
     if not limit:
         return ()
     return tuple(percent for percent in WARNINGS if used * 100 >= limit * percent)

@@ -57,14 +57,14 @@ class Stripe:
 
     async def find_customer(self, org: UUID) -> str | None:
         query = f"metadata['{ORGANIZATION}']:'{ids.show(Kind.ORGANIZATION, org)}'"
-        async with _asked():
+        async with _converted_errors():
             customers = await self._api.customers.search_async({"query": query, "limit": 100})
         oldest = min(customers.data, key=lambda customer: (customer.created, customer.id), default=None)
         return oldest.id if oldest else None
 
     async def make_customer(self, org: UUID, name: str, key: str) -> str:
         metadata = {ORGANIZATION: ids.show(Kind.ORGANIZATION, org)}
-        async with _asked():
+        async with _converted_errors():
             customer = await self._api.customers.create_async(
                 {"name": name, "metadata": metadata}, {"idempotency_key": key}
             )
@@ -82,33 +82,33 @@ class Stripe:
             "cancel_url": wanted.return_url,
             "subscription_data": {"metadata": {PLAN: wanted.plan_id}},
         }
-        async with _asked():
+        async with _converted_errors():
             return _page(await self._api.checkout.sessions.create_async(params, {"idempotency_key": wanted.key}))
 
     async def checkout(self, id: str) -> Page:
-        async with _asked():
+        async with _converted_errors():
             return _page(await self._api.checkout.sessions.retrieve_async(id))
 
     async def expire_checkout(self, id: str) -> None:
-        async with _asked():
+        async with _converted_errors():
             await self._api.checkout.sessions.expire_async(id)
 
     async def open_portal(self, customer_id: str, return_url: str) -> str:
-        async with _asked():
+        async with _converted_errors():
             session = await self._api.billing_portal.sessions.create_async(
                 {"customer": customer_id, "return_url": return_url}
             )
         return session.url
 
     async def contracts(self, customer_id: str) -> list[Contract]:
-        async with _asked():
+        async with _converted_errors():
             subscriptions = await self._api.subscriptions.list_async(
                 {"customer": customer_id, "status": "all", "limit": MOST_SUBSCRIPTIONS}
             )
         return [_contract(subscription) for subscription in subscriptions.data]
 
     async def unpaid_since(self, subscription_id: str) -> datetime | None:
-        async with _asked():
+        async with _converted_errors():
             invoices = await self._api.invoices.list_async(
                 {"subscription": subscription_id, "status": "open", "limit": 100}
             )
@@ -126,11 +126,11 @@ class Stripe:
         if change.clears_cancel_at:
             del params["cancel_at_period_end"]  # Stripe accepts only one
             params["cancel_at"] = ""
-        async with _asked():
+        async with _converted_errors():
             await self._api.subscriptions.update_async(subscription_id, params)
 
     async def tell_meter(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
-        async with _asked():
+        async with _converted_errors():
             try:
                 await self._api.billing.meter_events.create_async(
                     {
@@ -145,7 +145,7 @@ class Stripe:
                     raise
 
     async def meter_total(self, event: str, customer_id: str, hour_at: datetime) -> int:
-        async with _asked():
+        async with _converted_errors():
             meters = await self._api.billing.meters.list_async({"status": "active", "limit": 100})
             meter_id = None
             async for meter in meters.auto_paging_iter():
@@ -163,7 +163,7 @@ class Stripe:
 
 
 @asynccontextmanager
-async def _asked() -> AsyncIterator[None]:
+async def _converted_errors() -> AsyncIterator[None]:
     """Convert Stripe's errors to ours.  Stripe's own text goes to the operator's log only: it may name prices, keys and
     accounts.
     """

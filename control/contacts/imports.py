@@ -35,7 +35,7 @@ RETRY_SECONDS = "60"
 
 
 async def begin(tx: Tx, who: Principal, request: pb.ImportContactsRequest, settings: ImportSettings) -> ImportRow:
-    """Store a file and enqueue its import.  Raises InvalidRequest for a file without contacts, RateLimited."""
+    """Store a file and enqueue its import.  Raises InvalidRequest for an unusable file, RateLimited."""
     file = request.csv.encode()
     if len(file) > settings.import_bytes:
         raise InvalidRequest([FieldError("csv", f"is larger than {settings.import_bytes} bytes; import it in parts")])

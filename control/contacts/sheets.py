@@ -89,7 +89,7 @@ class Batch:
 
 def write(rows: Iterable[Sequence[str]]) -> bytes:
     """Return rows as CSV in UTF-8, with possible formulas escaped."""
-    return plain([harmless(cell) for cell in row] for row in rows)
+    return plain([escaped(cell) for cell in row] for row in rows)
 
 
 def plain(rows: Iterable[Sequence[str]]) -> bytes:
@@ -99,13 +99,13 @@ def plain(rows: Iterable[Sequence[str]]) -> bytes:
     return text.getvalue().encode()
 
 
-def harmless(cell: str) -> str:
+def escaped(cell: str) -> str:
     """Escape a cell so that no part of it is a formula, whichever delimiter splits it."""
     return TO_GUARD.sub("'", cell)
 
 
-def meant(cell: str) -> str:
-    """Unescape a cell: the inverse of `harmless`."""
+def unescaped(cell: str) -> str:
+    """Unescape a cell: the inverse of `escaped`."""
     return GUARDED.sub("", cell)
 
 
@@ -216,8 +216,8 @@ def _columns(header: list[str]) -> dict[int, str]:
 
 def _cell(name: str, cell: str) -> str:
     if name == "phone_e164":
-        return meant(cell.strip()).lstrip("'")
-    return meant(cell if name == "notes" else cell.strip(SPACE))
+        return unescaped(cell.strip()).lstrip("'")
+    return unescaped(cell if name == "notes" else cell.strip(SPACE))
 
 
 def _contact(fields: Mapping[str, str]) -> pb.Contact:

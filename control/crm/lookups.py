@@ -32,7 +32,7 @@ Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
 
 
 class Callers(Protocol):
-    """Look-ups of the callers of calls."""
+    """The look-ups of calls' contacts."""
 
     def begin(self, call: UUID) -> None: ...
 

@@ -1,4 +1,4 @@
-"""Send attempts in the form that clients see."""
+"""Attempts at sending texts, in the form that clients see."""
 
 from collections.abc import Sequence
 

@@ -43,7 +43,7 @@ async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
         if reason is not None:
             SKIPPED.labels(reason).inc()
             if skips[flow.id] > rules.SHOWN_SKIPS:
-                continue  # keep a flood of events out of the table
+                continue  # a flood of events adds no rows
         rows.append(
             NewRun(
                 ids.new(),

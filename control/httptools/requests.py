@@ -42,8 +42,8 @@ class Exchange:
     duration_ms: int
 
 
-class _NoAnswer(Exception):  # noqa: N818 - names the event
-    """No request was sent; the message is for the agent."""
+class _NotSent(Exception):  # noqa: N818 - names the event
+    """The request was not sent; the message is for the agent."""
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Requests:
                 await self._attempt(org, definition, await asyncio.to_thread(rules.fill_secrets, request, secrets), at)
         except CannotRender as trouble:
             error = str(trouble)
-        except _NoAnswer as trouble:
+        except _NotSent as trouble:
             error = str(trouble)
         except Outside as trouble:
             error = trouble.message
@@ -108,7 +108,7 @@ class Requests:
     @asynccontextmanager
     async def _counted(self, org: UUID) -> AsyncIterator[None]:
         if _RUNNING[org] >= self._settings.http_tool_requests:
-            raise _NoAnswer("Too many requests of this organization's tools are under way.")
+            raise _NotSent("Too many requests of this organization's tools are under way.")
         _RUNNING[org] += 1
         try:
             yield
@@ -118,7 +118,7 @@ class Requests:
                 del _RUNNING[org]
 
     async def _secrets(self, org: UUID, request: Prepared) -> dict[str, str]:
-        """Return the secrets that a request's marks name.  Raises _NoAnswer if one is missing or for another host."""
+        """Return the secrets that a request's marks name.  Raises _NotSent if one is missing or for another host."""
         if not request.secrets:
             return {}
         async with self._db.tenant(org) as tx:
@@ -126,14 +126,14 @@ class Requests:
         host, secrets = egress.parse_url(request.url).host, dict[str, str]()
         for row in rows:
             if row.host != host:
-                raise _NoAnswer(f"The secret {row.name} is for another host.")
+                raise _NotSent(f"The secret {row.name} is for another host.")
             try:
                 secrets[row.name] = self._keyring.open(row.secret, Place(TABLE, row.id, org)).decode()
             except Unsealable as error:
                 LOG.exception("could not open a tool's secret; set it again", secret=str(row.id))
-                raise _NoAnswer(f"HUM can't open the secret {row.name} any more; set it again.") from error
+                raise _NotSent(f"HUM can't open the secret {row.name} any more; set it again.") from error
         if missing := sorted(request.secrets - secrets.keys()):
-            raise _NoAnswer(f"There is no secret {missing[0]}.")
+            raise _NotSent(f"There is no secret {missing[0]}.")
         return secrets
 
     async def _attempt(self, org: UUID, definition: Definition, request: Request, at: _Attempts) -> None:
