@@ -1,1 +1,1 @@
-"""Approvals: what an agent may not do alone waits for a person, while the agent goes on."""
+"""Approvals: tool calls that a person must approve, while the agent goes on."""

@@ -1,4 +1,4 @@
-"""Asking a person: a row that people see at once.  The agent does not wait for the answer."""
+"""Requests for approval: rows that people see at once.  The agent does not wait for the decision."""
 
 import json
 from datetime import timedelta
@@ -15,14 +15,14 @@ from storage.approvals import Subject, Wish
 from storage.db import Db, Tx
 
 
-class Asking:
-    """`ask` is the registry's approver."""
+class Approver:
+    """The registry's approver: `ask`."""
 
     def __init__(self, db: Db, settings: ApprovalSettings) -> None:
         self._db, self._settings = db, settings
 
     async def ask(self, question: Asked) -> Result:
-        """Ask, and return what the agent is told of that: on a call at once, otherwise when the turn or the run ends."""
+        """Request approval, on a call at once, else when the turn or run ends; return the agent's result."""
         context, flow = question.context, question.context.situation.flow
         if flow is None or (context.call_id is None and context.turn is None and context.event_run is None):
             return failed(rules.NOWHERE)
@@ -48,7 +48,7 @@ class Asking:
         if context.call_id is not None:
             return Result(rules.ON_CALL)
         return Result(
-            rules.IN_TEXT if turn else rules.FOR_EVENT, at_end=partial(self._create_if_it_may, org, id, subject, wish)
+            rules.IN_TEXT if turn else rules.FOR_EVENT, at_end=partial(self._create_deferred, org, id, subject, wish)
         )
 
     async def _complaint(self, tx: Tx, subject: Subject, wish: Wish) -> str | None:
@@ -59,8 +59,8 @@ class Asking:
         is_full = pending.all >= settings.approvals_pending or pending.each >= settings.approvals_pending_each
         return rules.FULL if is_full else None
 
-    async def _create_if_it_may(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
-        """As a turn or a run ends: by then it may have asked for the same already, or for too much."""
+    async def _create_deferred(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
+        """Create a request as a turn or run ends, unless it is a duplicate or beyond the limits by then."""
         if await self._complaint(tx, subject, wish) is None:
             await self._create(org, id, subject, wish, tx)
 

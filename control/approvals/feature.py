@@ -1,10 +1,10 @@
-"""Approvals: what an agent may not do alone."""
+"""The feature `approvals`: its service, the job and sweeps that execute decisions, and the registry's approver."""
 
 from control.approvals import rules
-from control.approvals.asking import Asking
-from control.approvals.live import CHANGED, Rests
+from control.approvals.asking import Approver
+from control.approvals.live import CHANGED, PollIntervals
 from control.approvals.servicer import ApprovalsServicer
-from control.approvals.working import Working
+from control.approvals.working import DecisionExecutor
 from control.calls.channels import ANSWERS
 from control.calls.commands import Commands
 from control.feature import Deps, Feature, Sweep
@@ -13,18 +13,19 @@ from hum.v1 import approvals_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    rests = Rests(settings.recheck_seconds, settings.approval_look_seconds)
-    working = Working(deps.db, deps.tools, Commands(deps.db, deps.bus, settings), settings)
+    intervals = PollIntervals(settings.recheck_seconds, settings.approval_look_seconds)
+    executor = DecisionExecutor(deps.db, deps.tools, Commands(deps.db, deps.bus, settings), settings)
     return Feature(
         services={
-            approvals_pb2.DESCRIPTOR.services_by_name["ApprovalsService"]: ApprovalsServicer(deps, rests),
+            approvals_pb2.DESCRIPTOR.services_by_name["ApprovalsService"]: ApprovalsServicer(deps, intervals),
         },
-        jobs={rules.WORK: working.work},
+        jobs={rules.WORK: executor.execute},
         sweeps=[
-            Sweep("approvals", working.look, settings.approval_look_seconds),
-            Sweep("approvals_old", working.forget, settings.sweep_seconds),
+            Sweep("approvals", executor.sweep, settings.approval_look_seconds),
+            Sweep("approvals_old", executor.purge, settings.sweep_seconds),
         ],
         channels=[CHANGED],
-        wakes={ANSWERS: lambda _: None},  # a worker tells agents of calls, and waits for what became of that
-        approver=Asking(deps.db, settings).ask,
+        # A worker sends commands to calls, and awaits their answers.
+        wakes={ANSWERS: lambda _: None},
+        approver=Approver(deps.db, settings).ask,
     )

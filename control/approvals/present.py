@@ -1,4 +1,4 @@
-"""Approvals as clients and events show them."""
+"""Approvals in the form that clients see."""
 
 from control.approvals import rules
 from control.approvals.telling import shown
@@ -10,7 +10,7 @@ from storage.approvals import ApprovalRow
 
 
 def approval(row: ApprovalRow, *, listed: bool = False) -> pb.Approval:
-    """`listed`: among many others."""
+    """Show an approval; `listed`: as in lists, without its schema and result."""
     return pb.Approval(
         id=ids.show(Kind.APPROVAL, row.id),
         state=value(pb.ApprovalState, row.state),

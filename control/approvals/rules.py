@@ -1,4 +1,4 @@
-"""What people are asked, what they are shown of it, and what the agent is told then: pure."""
+"""Texts for agents and summaries for people, masking of arguments, and the job of decisions: pure."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from typing import Any
 from control.base import redaction
 from control.base.job import Job
 
-#: Runs what was approved, and tells a call's agent what came of it.  Calls wait for these.
+#: Runs an approved tool, and sends the outcome to a call's agent.  Callers wait for these.
 WORK = Job("approval", concurrency=32, per_organization=8, priority=5, timeout_seconds=120)
-#: States in which something is to be told to the agent.
+#: States of which the agent must be informed.
 DECIDED = frozenset({"done", "failed", "denied", "expired"})
-#: After that an agent that was never told is told no more.
+#: The oldest decision of which an agent is still informed.
 NEWEST = timedelta(days=1)
 MOST_SUMMARY_CHARS, MOST_FIXED_CHARS, MOST_NEWS_CHARS, MOST_ARGUMENTS_BYTES = 400, 250, 8_000, 16 << 10
 UNKNOWN = {"error": "It is not known whether this was done."}
@@ -33,16 +33,16 @@ FOR_EVENT = {
     "is decided. Do not say that it is done.",
 }
 LONG = "The arguments are too long for a person to look at. Ask for less at once."
-SAME = "You have asked for this already, and nobody has decided yet. Go on, and wait."
+SAME = "You have asked for this already, and it is not decided yet. Go on, and wait."
 FULL = "Too much waits for approval already. It was not asked for."
 CHANGED = "The tool has changed since, so it was not done. Ask again, if it is still wanted."
-NOWHERE = "This needs a person's approval, and nobody can give it here."
+NOWHERE = "This needs a person's approval, which can't be requested here."
 _CARD = re.compile(r"(?<![0-9A-Za-z+])(?:[0-9][ -]?){12,18}[0-9](?![0-9A-Za-z])")
 
 
 def summary(agent: str, tool: str, description: str, fixed: Mapping[str, Any]) -> str:
-    """What an agent wants to do, in plain words; the description may be another system's.  `fixed`: arguments that are set already,
-    and that nobody can change.
+    """Summarize a tool call in plain words; the description may be another system's.  `fixed`: arguments that the
+    binding sets, which neither the agent nor a person can change.
     """
     line = " ".join(description.split())
     also = f" with {json.dumps(masked(fixed), ensure_ascii=False)}"[:MOST_FIXED_CHARS] if fixed else ""
@@ -50,23 +50,23 @@ def summary(agent: str, tool: str, description: str, fixed: Mapping[str, Any]) -
 
 
 def masked(value: Any) -> Any:
-    """Arguments and results as they are shown, and kept once nothing is to be done with them: without passwords and tokens, and of
-    card numbers the last four digits.
+    """Mask arguments or results for display and for storage after use: remove passwords and tokens, and all but the
+    last four digits of card numbers.
     """
-    return redaction.without_secrets(_shortened(value))
+    return redaction.without_secrets(_with_short_cards(value))
 
 
-def _shortened(value: Any) -> Any:
+def _with_short_cards(value: Any) -> Any:
     match value:
         case str():
-            return _CARD.sub(_short, value)
+            return _CARD.sub(_short_card, value)
         case int() if not isinstance(value, bool) and value >= 10**12:
-            short = _shortened(str(value))
+            short = _with_short_cards(str(value))
             return value if short == str(value) else short
         case dict():
-            return {name: _shortened(each) for name, each in value.items()}
+            return {name: _with_short_cards(member) for name, member in value.items()}
         case list():
-            return [_shortened(each) for each in value]
+            return [_with_short_cards(item) for item in value]
         case _:
             return value
 
@@ -76,28 +76,29 @@ def masked_json(text: str) -> str:
 
 
 def restored(edited: Any, before: Any) -> Any:
-    """What a person sent back, with what they were shown only in part in its place again."""
+    """Return edited arguments with the original values restored where the person left the masked ones unchanged."""
     return _restored(edited, before, masked(before))
 
 
-def _restored(edited: Any, before: Any, shown: Any) -> Any:
-    if edited == shown:
+def _restored(edited: Any, before: Any, mask: Any) -> Any:
+    if edited == mask:
         return before
-    if isinstance(edited, dict) and isinstance(before, dict) and isinstance(shown, dict) and len(shown) == len(before):
-        known = {name: (*own, each) for own, (name, each) in zip(before.items(), shown.items(), strict=True)}
-        there = {name: known.get(name, (name, each, each)) for name, each in edited.items()}
-        return {there[name][0]: _restored(each, *there[name][1:]) for name, each in edited.items()}
+    if isinstance(edited, dict) and isinstance(before, dict) and isinstance(mask, dict) and len(mask) == len(before):
+        # By masked name: the original name and value, and the masked value.
+        originals = {name: (*item, value) for item, (name, value) in zip(before.items(), mask.items(), strict=True)}
+        sources = {name: originals.get(name, (name, value, value)) for name, value in edited.items()}
+        return {sources[name][0]: _restored(value, *sources[name][1:]) for name, value in edited.items()}
     if isinstance(edited, list) and isinstance(before, list) and len(edited) == len(before):
-        return [_restored(*each) for each in zip(edited, before, shown, strict=True)]
+        return [_restored(*values) for values in zip(edited, before, mask, strict=True)]
     return edited
 
 
-def _short(match: re.Match[str]) -> str:
+def _short_card(match: re.Match[str]) -> str:
     digits = re.sub(r"[ -]", "", match[0])
     return f"[card ...{digits[-4:]}]" if _is_card(digits) else match[0]
 
 
 def _is_card(digits: str) -> bool:
-    """Luhn's check."""
-    doubled = [int(each) * (1 + place % 2) for place, each in enumerate(reversed(digits))]
-    return sum(each - 9 if each > 9 else each for each in doubled) % 10 == 0
+    """Return whether the digits pass Luhn's check."""
+    products = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
+    return sum(product - 9 if product > 9 else product for product in products) % 10 == 0

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from control.approvals import present, usecases
-from control.approvals.live import LiveApprovals, Rests
+from control.approvals.live import LiveApprovals, PollIntervals
 from control.base import paging
 from control.base.wire import word
 from control.boundary import Call
@@ -16,17 +16,19 @@ from storage import approvals
 
 
 class ApprovalsServicer:
-    def __init__(self, deps: Deps, rests: Rests) -> None:
-        self._deps, self._cursors, self._rests = deps, deps.cursors, rests
+    def __init__(self, deps: Deps, intervals: PollIntervals) -> None:
+        self._deps, self._cursors, self._intervals = deps, deps.cursors, intervals
 
     async def ListApprovals(self, request: pb.ListApprovalsRequest, call: Call) -> pb.ListApprovalsResponse:
-        of = (
+        subject = (
             ids.require(Kind.CALL, request.call_id) if request.call_id else None,
             ids.require(Kind.CONVERSATION, request.conversation_id) if request.conversation_id else None,
         )
         state = word(pb.ApprovalState, request.state)
-        found = await approvals.page(call.tx, self._cursors.after(request), state, of, paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await approvals.page(
+            call.tx, self._cursors.after(request), state, subject, paging.rows_to_fetch(request)
+        )
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListApprovalsResponse(
             approvals=[present.approval(row, listed=True) for row in rows], next_cursor=more
         )
@@ -36,7 +38,7 @@ class ApprovalsServicer:
     ) -> AsyncIterator[pb.StreamApprovalsResponse]:
         deps = self._deps
         await call.context.send_initial_metadata(((rpc.STREAM, "open"),))
-        live = LiveApprovals(deps.db, deps.bus, self._rests, deps.stopping, call.who.org_id)
+        live = LiveApprovals(deps.db, deps.bus, self._intervals, deps.stopping, call.who.org_id)
         async with aclosing(live.events(request.last_event_id)) as events:
             async for event in events:
                 yield event

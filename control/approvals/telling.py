@@ -1,4 +1,4 @@
-"""What an approval's events say, and what its agent is told."""
+"""The events of approvals, and the outcome as the agent reads it."""
 
 from uuid import UUID
 
@@ -28,7 +28,7 @@ def requested(row: ApprovalRow) -> events_pb2.ApprovalRequestedEvent:
 
 
 def decided(row: ApprovalRow) -> events_pb2.ApprovalDecidedEvent:
-    """Of one that was decided just now."""
+    """Build the event of an approval that was just decided."""
     return events_pb2.ApprovalDecidedEvent(
         approval_id=ids.show(Kind.APPROVAL, row.id),
         tool=row.wish.tool,
@@ -43,22 +43,23 @@ def decided(row: ApprovalRow) -> events_pb2.ApprovalDecidedEvent:
 
 
 def news(row: ApprovalRow) -> str:
-    """What became of it, as the agent reads it."""
+    """Describe an approval's outcome for the agent."""
     about = f"What became of your wish to use the tool {row.wish.tool} with {rules.masked_json(row.wish.arguments)[:1000]}: "
     match row.state:
         case "done":
-            how = " with these arguments, which the person has changed," if row.decision.edited else ""
-            tell = " Tell them what came of it." if row.subject.event_run_id is None else ""  # nobody listens there
-            text = f"a person approved it, and it was done{how}.{tell} {_result(row.result)}"
+            edits = " with these arguments, which the person has changed," if row.decision.edited else ""
+            # A run for an event has no caller or texter to inform.
+            tell = " Tell them what came of it." if row.subject.event_run_id is None else ""
+            text = f"a person approved it, and it was done{edits}.{tell} {_result(row.result)}"
         case "failed":
             text = f"a person approved it, but it did not succeed. Say so. {_result(row.result)}"
         case "denied":
-            why = f" They say: {row.decision.reason}" if row.decision.reason else ""
-            text = f"a person denied it, so it was not done, and you must not try it again. Say so.{why}"
+            reason = f" They say: {row.decision.reason}" if row.decision.reason else ""
+            text = f"a person denied it, so it was not done, and you must not try it again. Say so.{reason}"
         case "expired":
             text = "nobody decided in time, so it was not done. Say so, and offer what else you can do."
         case _:
-            text = "nobody has decided yet."
+            text = "it is not decided yet."
     return (about + text)[: rules.MOST_NEWS_CHARS]
 
 

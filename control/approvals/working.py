@@ -1,7 +1,7 @@
-"""What follows a decision: the tool runs, once, and the agent of a call is told what came of it, once.
+"""Execution of decisions: run the approved tool once, and inform a call's agent of the outcome once.
 
-A tool that was begun is never begun again: if its worker dies, nobody knows whether it was done, and that is what the agent is
-told.  A call's agent knows something when the call's record says so; until then it is told again under the same id, which its
+A tool that has started is never started again: if its worker dies, the outcome is unknown, and the agent is told so.  A
+call's agent is informed when the call's record says so; until then the command is repeated under the same id, which the
 media process carries out once.
 """
 
@@ -30,37 +30,37 @@ from storage.db import Db, Tx
 
 LOG = log(__name__)
 BATCH = 100
-GONE = "Whoever wanted it is gone. It was not done."
+GONE = "The call or flow that asked for it no longer exists. It was not done."
 
 
-class Working:
+class DecisionExecutor:
     def __init__(self, db: Db, registry: Registry, commands: Commands, settings: ApprovalSettings) -> None:
         self._db, self._registry, self._commands, self._settings = db, registry, commands, settings
         self._executions = Executions(db, registry)
 
-    async def work(self, org: UUID, id: UUID) -> None:
-        """Do what is left to be done for one that was decided; it may be called again at any time."""
+    async def execute(self, org: UUID, id: UUID) -> None:
+        """Run the tool of a decided approval, if it is approved, and inform a call's agent.  Idempotent."""
         async with self._db.tenant(org) as tx:
             try:
                 row = await approvals.get(tx, id)
             except NotFound:
                 return
-            begins = row.state == "approved" and await approvals.begin(tx, id)
+            is_ours = row.state == "approved" and await approvals.begin(tx, id)
         if row.state == "approved":
-            row = await self._carry_out(row, begins=begins)
+            row = await self._carry_out(row, is_ours=is_ours)
         if row.state in rules.DECIDED and row.told_at is None and row.subject.call_id is not None:
-            await self._tell(row, row.subject.call_id)
+            await self._inform(row, row.subject.call_id)
 
-    async def look(self) -> None:
-        """Jobs for those that nobody works on any more, and an end to those whose time is over."""
-        await usecases.close_over(self._db)
+    async def sweep(self) -> None:
+        """Close overdue approvals, and enqueue jobs again for decided ones that are stuck."""
+        await usecases.close_overdue(self._db)
         async with self._db.system() as tx:
             before = now() - timedelta(seconds=self._settings.approval_stuck_seconds)
             for org, id in await approvals.left(tx, before, rules.NEWEST, BATCH):
                 await jobs.enqueue(tx, rules.WORK, org, id)
 
-    async def forget(self) -> None:
-        """Delete old ones."""
+    async def purge(self) -> None:
+        """Delete old approvals."""
         before = now() - timedelta(days=self._settings.approval_days)
         while True:
             async with self._db.system() as tx:
@@ -69,13 +69,13 @@ class Working:
 
     # --- the tool -------------------------------------------------------------------------------------------------
 
-    async def _carry_out(self, row: ApprovalRow, *, begins: bool) -> ApprovalRow:
-        if begins:
+    async def _carry_out(self, row: ApprovalRow, *, is_ours: bool) -> ApprovalRow:
+        if is_ours:
             result = await self._run(row)
         elif row.begun_at and row.begun_at < now() - timedelta(seconds=self._settings.approval_stuck_seconds):
             result = Result(rules.UNKNOWN, ok=False)
         else:
-            return row  # another worker is at it
+            return row  # another worker is running it
         async with self._db.tenant(row.org_id) as tx:
             state = "done" if result.ok else "failed"
             output, arguments = dumped(rules.masked(result.output)), rules.masked_json(row.wish.arguments)
@@ -84,7 +84,7 @@ class Working:
                 await result.at_end(tx)
             row = await approvals.get(tx, row.id)
             if finished:
-                await usecases.go_on(tx, row)
+                await usecases.resume_agent(tx, row)
         return row
 
     async def _run(self, row: ApprovalRow) -> Result:
@@ -93,21 +93,21 @@ class Working:
         if context is None:
             return failed(GONE)
         channel = _channel(row.subject)
-        today = self._registry.origin(channel, row.wish.tool, context.situation)
-        if today is not None and str(today) != row.wish.origin:
+        origin = self._registry.origin(channel, row.wish.tool, context.situation)
+        if origin is not None and str(origin) != row.wish.origin:
             return failed(rules.CHANGED)
         called = Called(ids.show(Kind.APPROVAL, row.id), row.wish.tool, row.wish.arguments, approval=row.id)
         return await self._executions.run(channel, called, context)
 
     async def _context(self, tx: Tx, row: ApprovalRow) -> ToolContext | None:
-        """The call, the conversation or the event's run as it is now; the tools are those of the flow whose agent has asked."""
+        """Build the tool's context from the present state of its call, conversation or run; None if that is gone."""
         subject = row.subject
-        own = await self._registry.own_tools(tx, row.org_id, subject.flow_id)
+        own_tools = await self._registry.own_tools(tx, row.org_id, subject.flow_id)
         if subject.call_id is not None:
             session = await calls.session(tx, subject.call_id, subject.flow_id, subject.flow_version)
             if session is None:
                 return None
-            return ToolContext(row.org_id, situation_of(session, now(), own), call_id=subject.call_id)
+            return ToolContext(row.org_id, situation_of(session, now(), own_tools), call_id=subject.call_id)
         try:
             flow = await flows.get(tx, subject.flow_id)
         except NotFound:
@@ -118,10 +118,10 @@ class Working:
                 origin="event",
                 has_carrier=False,
                 flow=FlowVersion(flow.id, flow.version),
-                own_tools=own,
+                own_tools=own_tools,
             )
             return ToolContext(row.org_id, situation, event_run=subject.event_run_id)
-        assert subject.conversation_id is not None and subject.run_id is not None, "it is a conversation's"
+        assert subject.conversation_id is not None and subject.run_id is not None, "the subject is a conversation"
         thread = await conversations.lock(tx, subject.conversation_id)
         situation = Situation(
             usable(flow.definition),
@@ -131,22 +131,22 @@ class Working:
             to_e164=thread.number_e164,
             contact_e164=thread.contact_e164,
             flow=FlowVersion(flow.id, flow.version),
-            own_tools=own,
+            own_tools=own_tools,
         )
         return ToolContext(row.org_id, situation, turn=TextTurn(subject.run_id, subject.conversation_id))
 
     # --- a call's agent -------------------------------------------------------------------------------------------
 
-    async def _tell(self, row: ApprovalRow, call: UUID) -> None:
-        """Have the process that has the call tell its agent, until the call's record says that it knows."""
-        name = ids.show(Kind.INTERVENTION, row.id)
+    async def _inform(self, row: ApprovalRow, call: UUID) -> None:
+        """Send the outcome to the call's media process until the call's record confirms that its agent has it."""
+        command_id = ids.show(Kind.INTERVENTION, row.id)
         news = pb.ApprovalNews(approval_id=ids.show(Kind.APPROVAL, row.id))
-        command = pb.CallCommand(call_id=ids.show(Kind.CALL, call), command_id=name, news=news)
+        command = pb.CallCommand(call_id=ids.show(Kind.CALL, call), command_id=command_id, news=news)
         until_ms = monotonic_ms() + self._settings.approval_tell_seconds * 1000
         while monotonic_ms() < until_ms:
             async with self._db.tenant(row.org_id) as tx:
                 state = await calls.lock(tx, call)
-                if await interventions.find(tx, call, name) is not None:
+                if await interventions.find(tx, call, command_id) is not None:
                     await approvals.tell(tx, [row.id])
                     return
             if state.status not in call_rules.LIVE:
@@ -154,7 +154,9 @@ class Working:
             if state.node is not None:
                 await self._commands.carry_out(state.node, command)
             await asyncio.sleep(self._settings.approval_tell_retry_seconds)
-        LOG.info("an agent does not know yet what became of an approval", call=command.call_id)
+        LOG.info(
+            "could not inform a call's agent of an approval's outcome yet; the sweep retries", call=command.call_id
+        )
 
 
 def _channel(subject: Subject) -> ToolChannel:

@@ -1,1 +1,1 @@
-"""Billing: plans, the subscription that Stripe keeps, what plans limit, and usage for Stripe's meters."""
+"""Billing: plans, their limits, subscriptions at Stripe, and usage for Stripe's meters."""

@@ -1,7 +1,7 @@
-"""The organization's customer at Stripe, made once, and its subscription, fetched whenever something may have changed.
+"""The organization's customer at Stripe, created once, and its subscription, fetched whenever it may have changed.
 
-Events of Stripe's come late, twice, in any order; so what they say is not looked at.  Each means a fetch, which is numbered when it
-begins; what it finds is stored unless a fetch that began later was faster.
+Stripe's events come late, repeatedly and in any order, so their content is ignored: each causes a fetch.  A fetch is
+numbered when it begins; its result is stored unless a fetch that began later was faster.
 """
 
 from collections.abc import Sequence
@@ -28,16 +28,16 @@ from storage.billing import AccountRow, FetchRow
 from storage.db import Db, Tx
 
 LOG = log(__name__)
-NOTICES = Counter("hum_stripe_events_total", "Stripe's webhooks, by what they were", ["what"])
-FETCHES = Counter("hum_subscription_fetches_total", "Fetches of subscriptions, by what became of them", ["what"])
-#: Fetches of one step, at once.
-WIDTH = 8
-#: Stripe sends an event again for some days, and a person can for thirty.
+NOTICES = Counter("hum_stripe_events_total", "Stripe's webhooks, by outcome", ["what"])
+FETCHES = Counter("hum_subscription_fetches_total", "Fetches of subscriptions, by outcome", ["what"])
+#: Fetches per sweep step.
+BATCH = 8
+#: Stripe repeats an event for some days; a person can resend one for thirty.
 KEEP_EVENTS = timedelta(days=60)
 
 
 class Accounts:
-    """Organizations at Stripe."""
+    """The organizations' customers and subscriptions at Stripe."""
 
     def __init__(self, db: Db, payments: Payments, plans: Plans, settings: BillingSettings) -> None:
         self._db, self._payments, self._plans, self._settings = db, payments, plans, settings
@@ -46,28 +46,28 @@ class Accounts:
     # -- the customer
 
     async def customer(self, org: UUID) -> str:
-        """The organization's customer; made if there is none.  Raises PaymentError."""
+        """Return the organization's customer, created if there is none.  Raises PaymentError."""
         async with self._db.tenant(org) as tx:
             account, name = await billing.open_account(tx, org), await billing.name(tx, org)
         if account.customer_id is not None:
             return account.customer_id
-        made = await self._lost_customer(account) or await self._make(account, name)
+        customer_id = await self._lost_customer(account) or await self._create(account, name)
         async with self._db.tenant(org) as tx:
-            await billing.set_customer(tx, org, made)
+            await billing.set_customer(tx, org, customer_id)
             account = await billing.open_account(tx, org)
         assert account.customer_id is not None, "it was set in this transaction, or before"
         return account.customer_id
 
     async def _lost_customer(self, account: AccountRow) -> str | None:
-        """A customer that an earlier request made whose answer was lost."""
+        """Find the customer of an earlier request that got no answer.  Raises PaymentError."""
         if account.customer_asked_at is None:
             return None
         if now() - account.customer_asked_at < timedelta(seconds=self._settings.stripe_look_seconds):
             raise PaymentError("The payment provider did not confirm the account; try again in a minute.")
         return await self._payments.find_customer(account.org_id)
 
-    async def _make(self, account: AccountRow, name: str) -> str:
-        """Of several requests with one key, Stripe carries out one; a failure ends the use of the key, because Stripe repeats it."""
+    async def _create(self, account: AccountRow, name: str) -> str:
+        """Create a customer under an idempotency key, and retire the key on failure: Stripe would repeat the error."""
         org = ids.show(Kind.ORGANIZATION, account.org_id)
         try:
             return await self._payments.make_customer(account.org_id, name, f"hum-{org}-{account.customer_faults}")
@@ -81,85 +81,90 @@ class Accounts:
     # -- its subscription
 
     async def take_event(self, event_id: str, type: str, customer_id: str) -> None:
-        """Something changed about a customer, or about one that is not ours."""
+        """Schedule a fetch for the customer of an event; ignore customers that are not ours."""
         async with self._db.system() as tx:
             org = await billing.of_customer(tx, customer_id)
             if org is None:
                 NOTICES.labels("others").inc()
                 return
-            fresh = await billing.add_event(tx, event_id, org, type)
-            if fresh:
+            is_new = await billing.add_event(tx, event_id, org, type)
+            if is_new:
                 await billing.notice(tx, org)
-        NOTICES.labels("fresh" if fresh else "repeated").inc()
+        NOTICES.labels("fresh" if is_new else "repeated").inc()
 
     async def fetch_due(self) -> int:
         """Fetch the subscriptions that may have changed; return how many."""
         async with self._db.system() as tx:
-            due = {row.org_id: row for row in await billing.begin_due(tx, self._lease, WIDTH)}
+            rows = {row.org_id: row for row in await billing.begin_due(tx, self._lease, BATCH)}
 
         async def fetch(org: UUID) -> bool:
-            await self._fetch(due[org])
+            await self._fetch(rows[org])
             return True
 
-        return await each_row("subscriptions", due, fetch)
+        return await each_row("subscriptions", rows, fetch)
 
     async def contract(self, org: UUID) -> Contract | None:
-        """The subscription that counts, as it is now; None without one.  What is found is stored.  Raises PaymentError."""
+        """Fetch and store the effective subscription; return None without one.  Raises PaymentError."""
         async with self._db.tenant(org) as tx:
-            begun = await billing.begin_fetch(tx, org, self._lease)
-        return rules.counting(await self._fetch(begun)) if begun is not None else None
+            fetch = await billing.begin_fetch(tx, org, self._lease)
+        return rules.effective(await self._fetch(fetch)) if fetch is not None else None
 
-    async def _fetch(self, begun: FetchRow) -> Sequence[Contract]:
-        """What a customer has, which is stored.  Raises PaymentError."""
-        contracts = await self._payments.contracts(begun.customer_id)
-        counting, standing = rules.counting(contracts), None
-        if counting is not None:
-            owes = counting.status in rules.OWING
-            unpaid_since = await self._payments.unpaid_since(counting.id) if owes else None
+    async def _fetch(self, fetch: FetchRow) -> Sequence[Contract]:
+        """Fetch a customer's subscriptions and store the effective one; return all.  Raises PaymentError."""
+        contracts = await self._payments.contracts(fetch.customer_id)
+        effective, standing = rules.effective(contracts), None
+        if effective is not None:
+            owes = effective.status in rules.OWING
+            unpaid_since = await self._payments.unpaid_since(effective.id) if owes else None
             grace = timedelta(days=self._settings.grace_days)
-            standing = rules.standing(counting, self._plans, unpaid_since, grace)
+            standing = rules.standing(effective, self._plans, unpaid_since, grace)
             if standing.plan_id is None:
-                LOG.warning("a subscription has prices that are in no plan", subscription=counting.id)
-        alive = [each.id for each in contracts if each.status not in rules.OVER]
+                LOG.warning("a subscription has no price of a plan", subscription=effective.id)
+        alive = [contract.id for contract in contracts if contract.status not in rules.OVER]
         if len(alive) > 1:
             LOG.warning("a customer has several subscriptions; the one in force is", subscription=alive[0])
         async with self._db.system() as tx:
-            FETCHES.labels("applied" if await self._apply(tx, begun, standing) else "overtaken").inc()
+            FETCHES.labels("applied" if await self._apply(tx, fetch, standing) else "overtaken").inc()
         return contracts
 
-    async def _apply(self, tx: Tx, begun: FetchRow, found: Standing | None) -> bool:
-        before = await billing.account(tx, begun.org_id, lock=True)
-        assert before is not None, "accounts are never deleted, but with their organization"
+    async def _apply(self, tx: Tx, fetch: FetchRow, standing: Standing | None) -> bool:
+        before = await billing.account(tx, fetch.org_id, lock=True)
+        assert before is not None, "an account is deleted only with its organization"
         reconcile = timedelta(seconds=self._settings.billing_reconcile_seconds)
-        if not await billing.apply(tx, begun, _values(found), reconcile):
+        if not await billing.apply(tx, fetch, _values(standing), reconcile):
             return False
-        if found is not None and _shown(before) != (found.plan_id, found.status, found.cancel_at_period_end):
+        if standing is not None and _visible(before) != (
+            standing.plan_id,
+            standing.status,
+            standing.cancel_at_period_end,
+        ):
             event = events_pb2.SubscriptionChangedEvent(
-                plan_id=found.plan_id,
-                status=value(billing_pb2.SubscriptionStatus, found.status),
-                cancel_at_period_end=found.cancel_at_period_end,
+                plan_id=standing.plan_id,
+                status=value(billing_pb2.SubscriptionStatus, standing.status),
+                cancel_at_period_end=standing.cancel_at_period_end,
             )
-            await events.append(tx, begun.org_id, begun.org_id, event)
+            await events.append(tx, fetch.org_id, fetch.org_id, event)
         return True
 
 
-def _shown(row: AccountRow) -> tuple[str | None, str | None, bool]:
+def _visible(row: AccountRow) -> tuple[str | None, str | None, bool]:
+    """Return the values that are compared for an event."""
     return row.plan_id, row.status, row.cancel_at_period_end
 
 
-def _values(found: Standing | None) -> tuple[object, ...]:
-    """In the order of the columns that a fetch sets."""
-    if found is None:
+def _values(standing: Standing | None) -> tuple[object, ...]:
+    """Return values for the columns that a fetch sets, in their order."""
+    if standing is None:
         return None, None, None, 0, None, None, False, None, None, None
     return (
-        found.subscription_id,
-        found.status,
-        found.plan_id,
-        found.extra_seats,
-        found.period_starts_at,
-        found.period_ends_at,
-        found.cancel_at_period_end,
-        found.unpaid_since,
-        found.in_force_until,
-        found.began_at,
+        standing.subscription_id,
+        standing.status,
+        standing.plan_id,
+        standing.extra_seats,
+        standing.period_starts_at,
+        standing.period_ends_at,
+        standing.cancel_at_period_end,
+        standing.unpaid_since,
+        standing.in_force_until,
+        standing.began_at,
     )

@@ -1,4 +1,4 @@
-"""Billing: plans and their limits, subscriptions at Stripe, and usage for its meters."""
+"""The feature `billing`: its services, and the sweeps of plans, subscriptions, limits and meters."""
 
 from control.billing.account import Accounts
 from control.billing.ingress import BillingIngressServicer
@@ -23,18 +23,18 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             services={SERVICE: BillingServicer(deps.db, None), INGRESS: BillingIngressServicer(None)},
             sweeps=[Sweep("plans", writer.write, settings.billing_watch_seconds)],
         )
-    known = planfile.require(settings.plans_file)
-    accounts = Accounts(deps.db, payments, known, settings)
-    desk = Desk(deps.db, payments, known, settings.public_url)
+    plans = planfile.require(settings.plans_file)
+    accounts = Accounts(deps.db, payments, plans, settings)
+    desk = Desk(deps.db, payments, plans, settings.public_url)
     return Feature(
         services={
-            SERVICE: BillingServicer(deps.db, Billing(known, accounts, desk)),
+            SERVICE: BillingServicer(deps.db, Billing(plans, accounts, desk)),
             INGRESS: BillingIngressServicer(accounts),
         },
         sweeps=[
-            Sweep("plans", PlanWriter(deps.db, known).write, settings.billing_watch_seconds),
+            Sweep("plans", PlanWriter(deps.db, plans).write, settings.billing_watch_seconds),
             Sweep("subscriptions", accounts.fetch_due, settings.billing_sync_seconds),
             Sweep("plan_limits", Watch(deps.db).look, settings.billing_watch_seconds),
-            Sweep("meters", Metering(deps.db, payments, known, settings).tell_due, settings.meter_seconds),
+            Sweep("meters", Metering(deps.db, payments, plans, settings).report_due, settings.meter_seconds),
         ],
     )

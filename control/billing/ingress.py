@@ -1,4 +1,4 @@
-"""BillingIngressService (proto/hum/v1/runtime.proto): what the gateway tells of Stripe's webhooks."""
+"""BillingIngressService (proto/hum/v1/runtime.proto): Stripe's webhooks, as the gateway forwards them."""
 
 from control.billing.account import Accounts
 from control.boundary import Call
@@ -6,7 +6,7 @@ from hum.v1 import runtime_pb2 as pb
 
 
 class BillingIngressServicer:
-    """`accounts`: None in a deployment without billing, which has nothing to do with what Stripe tells."""
+    """The service for Stripe's events.  `accounts`: None in a deployment without billing, which ignores them."""
 
     def __init__(self, accounts: Accounts | None) -> None:
         self._accounts = accounts

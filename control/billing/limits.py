@@ -1,7 +1,7 @@
-"""What a plan still allows, asked where something is made: a number, a seat, a call, a text.
+"""The limits of plans, checked where a number, a seat, a call or a text is created.
 
-Nothing that exists is ever taken away, and no call is cut: a limit is looked at before a thing is made, in its transaction.  Without
-billing there are no plans in the database, and nothing is limited.
+A limit is checked before the creation, in its transaction: nothing that exists is taken away, and no call is cut.
+Without billing the database has no plans, and nothing is limited.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from storage import billing, usage
 from storage.billing import AllowanceRow
 from storage.db import Tx
 
-#: What is counted by period; the others by what there is.
+#: Resources that are counted per period; the others by the present number.
 BY_PERIOD = frozenset({"minutes", "messages"})
 WORDS = {"numbers": "numbers", "minutes": "minutes of calls", "messages": "messages", "seats": "seats"}
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """What an organization uses of something that its plan limits."""
+class Quota:
+    """An organization's use of a resource that its plan limits."""
 
     allowance: AllowanceRow
     period: Period
@@ -37,10 +37,10 @@ class Room:
         return max(0, self.limit - self.used)
 
 
-async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) -> Room | None:
-    """What there is of something; None: it is not limited.  `besides`: an address whose seat does not count.
+async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) -> Quota | None:
+    """Return the quota of a resource; None if it is unlimited.  `besides`: an address that takes no seat.
 
-    Numbers and seats stay as they are counted until the transaction ends.
+    Counts of numbers and seats stay locked until the transaction ends.
     """
     allowance = await billing.allowance(tx, org, FREE)
     if allowance is None or (limit := allowance.limit(resource)) is None:
@@ -48,11 +48,11 @@ async def find(tx: Tx, org: UUID, resource: str, *, besides: str | None = None) 
     if resource not in BY_PERIOD:
         await billing.lock_organization(tx, org)
     period = rules.period(allowance.period_starts_at, allowance.period_ends_at, now())
-    return Room(allowance, period, resource, await used(tx, org, resource, period, besides=besides), limit)
+    return Quota(allowance, period, resource, await used(tx, org, resource, period, besides=besides), limit)
 
 
 async def used(tx: Tx, org: UUID, resource: str, period: Period, *, besides: str | None = None) -> int:
-    """How much is used of something, in the period if it is counted so.  Texts that wait to be sent count."""
+    """Return the use of a resource, in the period if it is counted so.  Queued texts count."""
     match resource:
         case "numbers":
             return await billing.count_numbers(tx, org)
@@ -65,39 +65,39 @@ async def used(tx: Tx, org: UUID, resource: str, period: Period, *, besides: str
 
 
 async def require(tx: Tx, org: UUID, resource: str, more: int = 1, *, besides: str | None = None) -> None:
-    """Raises BillingRequired if the plan does not allow so many more."""
-    room = await find(tx, org, resource, besides=besides)
-    if room is not None and room.used + more > room.limit:
-        raise await refusal(tx, room)
+    """Check that the plan allows `more` of a resource.  Raises BillingRequired."""
+    quota = await find(tx, org, resource, besides=besides)
+    if quota is not None and quota.used + more > quota.limit:
+        raise await refusal(tx, quota)
 
 
 async def has_room(tx: Tx, org: UUID, resource: str) -> bool:
-    """Whether the plan allows one more."""
-    room = await find(tx, org, resource)
-    return room is None or room.left > 0
+    """Return whether the plan allows one more."""
+    quota = await find(tx, org, resource)
+    return quota is None or quota.left > 0
 
 
-async def refusal(tx: Tx, room: Room) -> BillingRequired:
-    """What is used up, and what would lift the limit."""
-    plan, word = room.allowance.plan_id, WORDS[room.resource]
-    facts = {"resource": room.resource, "plan": plan, "limit": str(room.limit), "used": str(room.used)}
-    sentence = f"The plan {plan} allows {room.limit} {word}; {room.used} are used."
+async def refusal(tx: Tx, quota: Quota) -> BillingRequired:
+    """Build the error of a used-up quota, with what would lift the limit."""
+    plan, word = quota.allowance.plan_id, WORDS[quota.resource]
+    facts = {"resource": quota.resource, "plan": plan, "limit": str(quota.limit), "used": str(quota.used)}
+    message = f"The plan {plan} allows {quota.limit} {word}; {quota.used} are used."
     ways = list[str]()
-    if room.resource in BY_PERIOD:
-        facts["resets_at"] = rfc3339(room.period.ends_at)
-        ways.append(f"the next period begins {room.period.ends_at:%Y-%m-%d}")
-    known = await billing.plans(tx)
-    own = next((row for row in known if row.id == plan), None)
-    if room.resource == "seats" and own is not None and own.sells_seats and room.allowance.by_subscription:
+    if quota.resource in BY_PERIOD:
+        facts["resets_at"] = rfc3339(quota.period.ends_at)
+        ways.append(f"the next period begins {quota.period.ends_at:%Y-%m-%d}")
+    plans = await billing.plans(tx)
+    present = next((row for row in plans if row.id == plan), None)
+    if quota.resource == "seats" and present is not None and present.sells_seats and quota.allowance.by_subscription:
         facts["lifted_by"] = "extra_seats"
         ways.append("further seats can be paid for")
     bigger = next(
         (
             row
-            for row in known
+            for row in plans
             if row.for_sale
-            and row.position > room.allowance.position
-            and _is_above(getattr(row, room.resource), room.used)
+            and row.position > quota.allowance.position
+            and _is_above(getattr(row, quota.resource), quota.used)
         ),
         None,
     )
@@ -106,8 +106,8 @@ async def refusal(tx: Tx, room: Room) -> BillingRequired:
         facts["upgrade_to"] = bigger.id
         ways.append(f"the plan {bigger.id} allows more")
     if ways:
-        sentence += f" {ways[0].capitalize() if len(ways) == 1 else '; '.join(ways).capitalize()}."
-    return BillingRequired(sentence, **facts)
+        message += f" {ways[0].capitalize() if len(ways) == 1 else '; '.join(ways).capitalize()}."
+    return BillingRequired(message, **facts)
 
 
 def _is_above(limit: int | None, used: int) -> bool:

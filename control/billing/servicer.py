@@ -15,7 +15,7 @@ from storage.db import Db
 
 @dataclass(frozen=True, slots=True)
 class Billing:
-    """What a deployment with billing has."""
+    """The parts of billing, in a deployment that has it."""
 
     plans: Plans
     accounts: Accounts
@@ -23,7 +23,7 @@ class Billing:
 
 
 class BillingServicer:
-    """`billing`: None in a deployment without."""
+    """The service for plans and subscriptions.  `billing`: None in a deployment without it."""
 
     def __init__(self, db: Db, billing: Billing | None) -> None:
         self._db, self._billing = db, billing

@@ -1,4 +1,4 @@
-"""What people do: pay for a plan, look after the payment, change the subscription, and see what is used."""
+"""Checkouts, the portal, changes of subscriptions, and the display of plan and use."""
 
 import re
 from datetime import datetime
@@ -29,7 +29,7 @@ LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,500}")
 
 
 class Desk:
-    """Where people's wishes become requests to Stripe."""
+    """Users' requests to Stripe."""
 
     def __init__(self, db: Db, payments: Payments, plans: Plans, public_url: str) -> None:
         self._db, self._payments, self._plans, self._public_url = db, payments, plans, public_url
@@ -39,12 +39,12 @@ class Desk:
     async def check_out(
         self, accounts: Accounts, who: Principal, request: pb.CreateCheckoutRequest, request_id: str
     ) -> tuple[str, datetime]:
-        """The page on which a plan is paid for, and until when.  Raises InvalidRequest, InvalidState, Conflict, PaymentError."""
-        plan = rules.sold(self._plans, request.plan, request.extra_seats)
+        """Open a checkout; return its URL and expiry.  Raises InvalidRequest, InvalidState, Conflict, PaymentError."""
+        plan = rules.plan_for_sale(self._plans, request.plan, request.extra_seats)
         return_url = self._return_url(request.return_to)
         customer_id = await accounts.customer(who.org_id)
         row = await self._claim(who, CheckoutRow(ids.new(), plan.id, request.extra_seats, return_url, None, None, None))
-        # Asked once no other checkout is open: whoever paid in one before has a subscription now.
+        # Fetched when no other checkout is open: a payment in an earlier one shows as a subscription now.
         contract = await accounts.contract(who.org_id)
         if contract is not None and contract.status not in rules.OVER:
             async with self._db.tenant(who.org_id) as tx:
@@ -52,53 +52,55 @@ class Desk:
             raise InvalidState(HAS_SUBSCRIPTION)
         page = await self._open(who, row, customer_id, plan)
         async with self._db.tenant(who.org_id) as tx:
-            ours = await billing.checkout_made(tx, row.id, page.id, page.url, page.expires_at)
+            is_current = await billing.checkout_made(tx, row.id, page.id, page.url, page.expires_at)
             fields = ("plan", "extra_seats") if row.extra_seats else ("plan",)
             await note(
                 tx, who.org_id, who, "createCheckout", ids.show(Kind.ORGANIZATION, who.org_id), fields, request_id
             )
-        if not ours:
+        if not is_current:
             await self._expire(page)
-        if not ours or page.url is None:
+        if not is_current or page.url is None:
             raise Conflict("Another request of your organization has begun another checkout.")
         return page.url, page.expires_at
 
-    async def _claim(self, who: Principal, wanted: CheckoutRow) -> CheckoutRow:
-        """The organization's open checkout, if it is for the same; one for something else is closed first.  Two are never open, so nobody
-        pays twice.
+    async def _claim(self, who: Principal, order: CheckoutRow) -> CheckoutRow:
+        """Return the organization's open checkout if it is for the same order, else close it and begin `order`.
+
+        Two are never open, so no customer pays twice.  Raises Conflict, InvalidState, PaymentError.
         """
         async with self._db.tenant(who.org_id) as tx:
-            if await billing.begin_checkout(tx, who.org_id, wanted):
-                return wanted
-            there = await billing.open_checkout(tx, who.org_id)
-        if there is None:
+            if await billing.begin_checkout(tx, who.org_id, order):
+                return order
+            current = await billing.open_checkout(tx, who.org_id)
+        if current is None:
             raise Conflict
-        same = (there.plan_id, there.extra_seats, there.return_to) == (
-            wanted.plan_id,
-            wanted.extra_seats,
-            wanted.return_to,
+        is_same = (current.plan_id, current.extra_seats, current.return_to) == (
+            order.plan_id,
+            order.extra_seats,
+            order.return_to,
         )
-        if there.session_id is None and same:
-            return there  # another request is asking, with the same key: Stripe makes one for both
-        if there.session_id is not None:
-            page = await self._payments.checkout(there.session_id)
-            if page.status == "open" and same:
-                return there
+        if current.session_id is None and is_same:
+            # Another request is opening it with the same key: Stripe creates one for both.
+            return current
+        if current.session_id is not None:
+            page = await self._payments.checkout(current.session_id)
+            if page.status == "open" and is_same:
+                return current
             if page.status == "open":
                 await self._expire(page)
         async with self._db.tenant(who.org_id) as tx:
-            # A request that is still asking for it finds it ended, and closes what it got.
-            await billing.end_checkout(tx, there.id)
-            if await billing.begin_checkout(tx, who.org_id, wanted):
-                return wanted
+            # A request that is still opening it finds it ended, and closes its page.
+            await billing.end_checkout(tx, current.id)
+            if await billing.begin_checkout(tx, who.org_id, order):
+                return order
         raise Conflict("Another request of your organization begins a checkout; try again.")
 
     async def _open(self, who: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> Page:
-        """The checkout's page.  One that could not be asked for is ended: nobody knows its URL, and Stripe would repeat the failure."""
+        """Return the checkout's page, or end it on failure: its URL is unknown, and Stripe would repeat the error."""
         if row.session_id is not None:
             return await self._payments.checkout(row.session_id)
         try:
-            return await self._payments.open_checkout(self._wanted(row, customer_id, plan))
+            return await self._payments.open_checkout(self._order(row, customer_id, plan))
         except PaymentError:
             async with self._db.tenant(who.org_id) as tx:
                 await billing.end_checkout(tx, row.id)
@@ -112,12 +114,12 @@ class Desk:
             if (await self._payments.checkout(page.id)).status == "complete":
                 raise InvalidState(HAS_SUBSCRIPTION) from error
 
-    def _wanted(self, row: CheckoutRow, customer_id: str, plan: Plan) -> Wanted:
+    def _order(self, row: CheckoutRow, customer_id: str, plan: Plan) -> Wanted:
         key = f"hum-checkout-{row.id.hex}"
         return Wanted(key, customer_id, plan.id, rules.quantities(plan, row.extra_seats), row.return_to)
 
     def _return_url(self, path: str) -> str:
-        """Raises InvalidRequest."""
+        """Return the URL of a path on this host.  Raises InvalidRequest."""
         if path and LOCAL_PATH.fullmatch(path) is None:
             raise InvalidRequest([FieldError("return_to", "must be a path on this host")])
         return urljoin(self._public_url, path or "/")
@@ -125,7 +127,7 @@ class Desk:
     # -- the portal
 
     async def open_portal(self, who: Principal, return_to: str, request_id: str) -> str:
-        """The page's URL.  Raises InvalidRequest, InvalidState, PaymentError."""
+        """Return the URL of the portal's page.  Raises InvalidRequest, InvalidState, PaymentError."""
         return_url = self._return_url(return_to)
         async with self._db.tenant(who.org_id) as tx:
             account = await billing.account(tx, who.org_id)
@@ -146,7 +148,7 @@ class Desk:
         request: pb.UpdateSubscriptionRequest,
         request_id: str,
     ) -> None:
-        """Change the subscription; absent fields stay.  Raises InvalidRequest, InvalidState, PaymentError."""
+        """Change the subscription; absent fields are unchanged.  Raises InvalidRequest, InvalidState, PaymentError."""
         contract = await accounts.contract(who.org_id)
         if contract is None or contract.status in rules.OVER:
             raise InvalidState(NO_SUBSCRIPTION)
@@ -156,25 +158,28 @@ class Desk:
         change = rules.change(
             contract,
             self._plans,
-            *self._wish(contract, request),
+            *self._plan_and_seats(contract, request),
             request.cancel_at_period_end if request.HasField("cancel_at_period_end") else None,
         )
-        async with self._db.tenant(who.org_id) as tx:  # what was ordered
+        # The log has the order, even if Stripe then refuses it.
+        async with self._db.tenant(who.org_id) as tx:
             subject = ids.show(Kind.ORGANIZATION, who.org_id)
             await note(tx, who.org_id, who, "updateSubscription", subject, fields, request_id)
-        # Without a key of ours: it is made from how the subscription is now, so made again it changes nothing.
+        # No idempotency key: the change is derived from the present state, so a repetition changes nothing.
         await self._payments.change(contract.id, change)
         await accounts.contract(who.org_id)
 
-    def _wish(self, contract: Contract, request: pb.UpdateSubscriptionRequest) -> tuple[Plan | None, int | None]:
-        """The plan and its further seats; None: neither changes.  A plan that is changed keeps the seats, if it sells any."""
+    def _plan_and_seats(
+        self, contract: Contract, request: pb.UpdateSubscriptionRequest
+    ) -> tuple[Plan | None, int | None]:
+        """Return the new plan and extra seats, or None for both.  A new plan keeps the seats, if it sells any."""
         if not request.HasField("plan") and not request.HasField("extra_seats"):
             return None, None
         present = rules.plan_of(contract, self._plans)
         name = request.plan if request.HasField("plan") else present.id if present is not None else ""
         if request.HasField("extra_seats"):
-            return rules.sold(self._plans, name, request.extra_seats), request.extra_seats
-        plan = rules.sold(self._plans, name, 0)
+            return rules.plan_for_sale(self._plans, name, request.extra_seats), request.extra_seats
+        plan = rules.plan_for_sale(self._plans, name, 0)
         return plan, rules.extra_seats(contract, present) if plan.seat_price_id is not None else 0
 
 
@@ -182,12 +187,12 @@ class Desk:
 
 
 async def show(tx: Tx, org: UUID, plans: Plans | None) -> pb.Billing:
-    """The organization's plan, subscription and use; without billing, what it uses by the calendar's months."""
+    """Show the organization's plan, subscription and use; without billing, its use in the calendar month."""
     allowance = await billing.allowance(tx, org, FREE) if plans is not None else None
     account = await billing.account(tx, org) if plans is not None else None
     starts_at, ends_at = (allowance.period_starts_at, allowance.period_ends_at) if allowance else (None, None)
     period = rules.period(starts_at, ends_at, now())
-    shown = pb.Billing(
+    response = pb.Billing(
         enabled=plans is not None,
         by_subscription=allowance is not None and allowance.by_subscription,
         resources=[_resource(name, await limits.used(tx, org, name, period), allowance) for name in rules.RESOURCES],
@@ -196,10 +201,10 @@ async def show(tx: Tx, org: UUID, plans: Plans | None) -> pb.Billing:
         plans=[present(plan) for plan in plans.plans] if plans is not None else [],
     )
     if plans is not None and allowance is not None and (plan := plans.get(allowance.plan_id)) is not None:
-        shown.plan.CopyFrom(present(plan))
+        response.plan.CopyFrom(present(plan))
     if account is not None and account.subscription_id is not None:
-        shown.subscription.CopyFrom(_subscription(account))
-    return shown
+        response.subscription.CopyFrom(_subscription(account))
+    return response
 
 
 def _resource(name: str, used: int, allowance: AllowanceRow | None) -> pb.ResourceUse:

@@ -1,4 +1,4 @@
-"""What workers look at: the plans in the database, organizations near a limit, and events that may be forgotten."""
+"""Sweeps of billing: write the plans to the database, warn organizations near a limit, purge Stripe's events."""
 
 from uuid import UUID
 
@@ -13,12 +13,12 @@ from storage import billing, events
 from storage.billing import PlanRow
 from storage.db import Db, Tx
 
-#: Organizations in one look.
+#: Organizations per sweep.
 BATCH = 200
 
 
 class PlanWriter:
-    """Writes the plans into the database, once for each process; None: there is no billing."""
+    """The sweep that writes the plans to the database, once per process.  `plans`: None without billing."""
 
     def __init__(self, db: Db, plans: Plans | None) -> None:
         self._db, self._plans, self._written = db, plans, False
@@ -48,28 +48,28 @@ def rows(plans: Plans) -> list[PlanRow]:
 
 
 class Watch:
-    """Goes round the organizations, some at a time, and tells those that are near a limit."""
+    """The sweep that warns organizations near a limit, `BATCH` of them at a time, in turn."""
 
     def __init__(self, db: Db) -> None:
         self._db, self._after = db, UUID(int=0)
 
     async def look(self) -> int:
-        """Look at the next organizations; return how many."""
+        """Check the next organizations; return how many."""
         async with self._db.system() as tx:
-            found = await billing.organizations(tx, self._after, BATCH)
+            organizations = await billing.organizations(tx, self._after, BATCH)
             await billing.forget_events(tx, KEEP_EVENTS)
-        self._after = found[-1] if len(found) == BATCH else UUID(int=0)
+        self._after = organizations[-1] if len(organizations) == BATCH else UUID(int=0)
 
-        async def tell(org: UUID) -> bool:
+        async def check(org: UUID) -> bool:
             async with self._db.system() as tx:
                 await warn(tx, org)
             return True
 
-        return await each_row("plan limits", found, tell)
+        return await each_row("plan limits", organizations, check)
 
 
 async def warn(tx: Tx, org: UUID) -> None:
-    """Append the warnings that an organization has not had in this period."""
+    """Append an event for each limit of which an organization was not warned yet in this period."""
     allowance = await billing.allowance(tx, org, FREE)
     if allowance is None:
         return
@@ -78,14 +78,15 @@ async def warn(tx: Tx, org: UUID) -> None:
         if not (limit := allowance.limit(resource)):
             continue
         used = await limits.used(tx, org, resource, period)
-        due = rules.warnings(used, limit)
-        fresh = [each for each in due if await billing.warn(tx, org, resource, period.starts_at, each)]
-        if fresh and fresh[-1] == due[-1]:  # who is over the limit needs no word of having been near it
+        reached = rules.warnings(used, limit)
+        new = [percent for percent in reached if await billing.warn(tx, org, resource, period.starts_at, percent)]
+        # Only the highest share: an organization over its limit needs no warning that it is near it.
+        if new and new[-1] == reached[-1]:
             event = events_pb2.LimitWarningEvent(
                 resource=value(billing_pb2.Resource, resource),
                 used=used,
                 limit=limit,
-                percent=due[-1],
+                percent=reached[-1],
                 plan_id=allowance.plan_id,
                 period_starts_at=timestamp(period.starts_at),
             )

@@ -1,1 +1,1 @@
-"""Clients of external systems: the carrier and the model.  Each is a Protocol, and one class that implements it."""
+"""Clients of external systems: the carrier, the model, Stripe, and customers' URLs."""

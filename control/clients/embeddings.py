@@ -1,6 +1,6 @@
-"""Embeddings: what texts mean, as vectors, from `{OPENAI_BASE_URL}/embeddings`.
+"""The client of embeddings: vectors of the meaning of texts, from `{OPENAI_BASE_URL}/embeddings`.
 
-Not through OpenAI's SDK: loading it takes longer than a look-up may, in a process that has calls.
+It avoids OpenAI's SDK: importing it takes longer than a look-up may, in a process that serves calls.
 """
 
 import base64
@@ -17,7 +17,7 @@ from control.clients.openai import ModelError, Spent, retry_after_seconds
 from hum.settings import Model as ModelSettings
 
 Vectors = NDArray[np.float32]
-"""A row for each text, each of length 1."""
+"""A row per text, each of length 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class Embedded:
 
 
 class Embedder(Protocol):
-    #: The model and how many numbers it makes; vectors of different ones can't be compared.
+    #: The model and its dimensions; only vectors of the same name can be compared.
     name: str
 
     async def embed(self, texts: Sequence[str], seconds: float) -> Embedded:
-        """Raises ModelError, also when it takes longer."""
+        """Return the texts' vectors.  Raises ModelError, also after `seconds`."""
         ...
 
 
 class Embeddings:
-    """One for each process; `close` it."""
+    """The client of one process; `close` it."""
 
     def __init__(self, settings: ModelSettings, model: str, dimensions: int) -> None:
         self.name = f"{model}/{dimensions}"
@@ -52,7 +52,7 @@ class Embeddings:
             self._session = aiohttp.ClientSession(
                 headers={"Authorization": f"Bearer {self._settings.openai_api_key or 'none'}"}
             )
-        wish = {
+        body = {
             "model": self._model,
             "input": list(texts),
             "dimensions": self._dimensions,
@@ -61,32 +61,32 @@ class Embeddings:
         url = f"{self._settings.openai_base_url.rstrip('/')}/embeddings"
         try:
             timeout = aiohttp.ClientTimeout(total=seconds)
-            async with self._session.post(url, json=wish, timeout=timeout, allow_redirects=False) as answer:
+            async with self._session.post(url, json=body, timeout=timeout, allow_redirects=False) as answer:
                 if answer.status != 200:
                     raise ModelError(
                         f"the embeddings endpoint answered {answer.status}", retry_after_seconds(answer.headers)
                     )
-                made = await answer.json()
-            return Embedded(_vectors(made, len(texts), self._dimensions), _spent(made, self._model))
+                result = await answer.json()
+            return Embedded(_vectors(result, len(texts), self._dimensions), _spent(result, self._model))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"no embeddings: {error!r}"[:300]) from error
 
 
 def _spent(answer: Any, model: str) -> Spent:
-    """Raises KeyError, TypeError, ValueError for an answer that is not one.  Servers that charge nothing count nothing."""
+    """Return the usage, 0 if a server reports none.  Raises KeyError, TypeError, ValueError if malformed."""
     return Spent(model, text_in=int((answer.get("usage") or {}).get("prompt_tokens") or 0))
 
 
 def _vectors(answer: Any, count: int, dimensions: int) -> Vectors:
-    """Raises ValueError, KeyError, TypeError for an answer that is not one."""
-    made = np.zeros((count, dimensions), dtype=np.float32)
+    """Decode the vectors.  Raises ValueError, KeyError, TypeError for a malformed answer."""
+    vectors = np.zeros((count, dimensions), dtype=np.float32)
     data = answer["data"]
-    if sorted(each["index"] for each in data) != list(range(count)):
+    if sorted(entry["index"] for entry in data) != list(range(count)):
         raise ValueError("the answer has not one embedding for each text")
-    for each in data:
-        numbers = each["embedding"]
+    for entry in data:
+        numbers = entry["embedding"]
         try:
-            # Some servers send numbers whatever they are asked for.
+            # Some servers send a list of numbers in spite of `encoding_format`.
             row = (
                 np.frombuffer(base64.b64decode(numbers), "<f4")
                 if isinstance(numbers, str)
@@ -96,6 +96,6 @@ def _vectors(answer: Any, count: int, dimensions: int) -> Vectors:
             raise ValueError(str(error)) from error
         if row.shape != (dimensions,) or not np.isfinite(row).all():
             raise ValueError(f"an embedding is not {dimensions} numbers")
-        made[each["index"]] = row
-    made /= np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12)
-    return made
+        vectors[entry["index"]] = row
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors

@@ -1,9 +1,8 @@
 """The HTTP client for customers' URLs: webhooks, CRM connectors, HTTP tools, MCP servers.  Nothing else may fetch them.
 
-Guarded against SSRF by `control/base/egress.py`: a host is resolved once, every address is checked, and the connection
-goes to one of those; the socket itself is checked again as it is made.  No redirect is followed, no proxy, cookie or
-netrc of the environment is used.  Whatever the other side does, the bytes and seconds of an answer are bounded.
-Whoever asks says for which organization: each has a share of the connections.
+It is guarded against SSRF by `control/base/egress.py`: it resolves a host once, checks every address, connects to one
+of those, and checks the address again when it creates the socket.  It follows no redirects and uses no proxies, cookies
+or netrc.  The bytes and seconds of an answer are bounded, and each organization has a share of the connections.
 
 Names are resolved in threads of their own: a customer's name server that never answers delays neither the database's
 nor the carrier's look-ups.
@@ -40,48 +39,51 @@ READ_BYTES = 16 << 10
 class Limits:
     """Limits of one answer, and of concurrent requests."""
 
-    total_seconds: float = 30.0  # from the look-up to the last byte; a request may ask for less
-    connect_seconds: float = 5.0  # waiting for a free connection, look-up, TCP and TLS
+    #: From the look-up to the last byte; a request may set less.
+    total_seconds: float = 30.0
+    #: Waiting for a free connection, look-up, TCP and TLS.
+    connect_seconds: float = 5.0
     response_bytes: int = 256 << 10  # of the body, decompressed
-    header_bytes: int = 8 << 10  # one header
+    header_bytes: int = 8 << 10  # of one header
     headers: int = 64
     connections: int = 100  # in all
-    organization_requests: int = 25  # of one organization
+    organization_requests: int = 25  # in flight
     host_requests: int = 8  # of these, to one host and port
-    lookups: int = 8  # at once; more wait
+    lookups: int = 8  # in flight; more are queued
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whatever its status."""
+    """An answer, of any status."""
 
     status: int
-    headers: Mapping[str, str]  # by lower-case name; the values of a repeated one are joined by ", "
+    #: By lower-case name; the values of a repeated header are joined by ", ".
+    headers: Mapping[str, str]
     body: bytes
     truncated: bool  # the body was longer
     elapsed_ms: float
 
 
 class Lookup(Protocol):
-    """Finds the addresses of a host; blocks, raises OSError."""
+    """A blocking look-up of a host's addresses.  Raises OSError."""
 
     def __call__(self, host: str, port: int) -> list[str]: ...
 
 
 def system_lookup(host: str, port: int) -> list[str]:
-    """Ask the system's resolver."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(each[4][0]) for each in found))
+    """Look a host up with the system's resolver."""
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 
 @cache
 def system_trust() -> ssl.SSLContext:
-    """TLS with the certificates that the system trusts: hundreds, read once."""
+    """Return a TLS context with the system's trusted certificates: hundreds, read once."""
     return ssl.create_default_context()
 
 
 class Guarded:
-    """The client.  One for each process, opened inside its loop; `close` it."""
+    """The client of one process, opened inside its event loop; `close` it."""
 
     def __init__(
         self,
@@ -124,21 +126,21 @@ class Guarded:
         response_bytes: int | None = None,
         truncate: bool = False,
     ) -> Answer:
-        """Send one request of an organization's, or of our own, and read its answer.  Raises Outside.
+        """Send a request for an organization, or for the deployment (`org` None), and read the answer.  Raises Outside.
 
-        A body beyond `response_bytes` is too large; with `truncate`, its beginning is returned instead.
+        A body beyond `response_bytes` is an error; with `truncate`, its beginning is returned.
         """
         target = self._checked(method, url, headers)
         limits, began_ms = self._limits, monotonic_ms()
         seconds = min(total_seconds, limits.total_seconds)
-        most = min(response_bytes or limits.response_bytes, limits.response_bytes)
+        limit = min(response_bytes or limits.response_bytes, limits.response_bytes)
         try:
             async with asyncio.timeout(seconds):
-                leave = await self._enter(org, target)
+                release = await self._acquire(org, target)
                 try:
-                    return await self._exchange(method, target, headers, body, _Body(most, truncate), began_ms)
+                    return await self._exchange(method, target, headers, body, _Body(limit, truncate), began_ms)
                 finally:
-                    leave()
+                    release()
         except Outside:
             raise
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -156,16 +158,16 @@ class Guarded:
         most_bytes: int = 1 << 20,
         total_seconds: float | None = None,
     ) -> "Streamed":
-        """Send one request of an organization's; its answer's body is read as it comes, and must be closed.  Raises Outside.
+        """Send a request for an organization and return its answer as a stream, to be closed.  Raises Outside.
 
-        The answer must begin within `seconds`, and end within `total_seconds`, if set; it may have `most_bytes`.
+        The answer must begin within `seconds`, end within `total_seconds`, if set, and not exceed `most_bytes`.
         """
         target = self._checked(method, url, headers)
         began_ms = monotonic_ms()
         try:
             async with asyncio.timeout(seconds):
-                with ExitStack() as held:
-                    held.callback(await self._enter(org, target))
+                with ExitStack() as slots:
+                    slots.callback(await self._acquire(org, target))
                     answer = await self._sessions[target.scheme].request(
                         method,
                         target.url,
@@ -173,7 +175,7 @@ class Guarded:
                         data=body or None,
                         allow_redirects=False,
                     )
-                    leave = held.pop_all().close
+                    release = slots.pop_all().close
         except Outside:
             raise
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
@@ -181,42 +183,44 @@ class Guarded:
         until_ms = None if total_seconds is None else began_ms + total_seconds * 1000
         if answer.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
             answer.close()
-            leave()
+            release()
             raise Outside(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
-        return Streamed(answer, most_bytes, until_ms, leave)
+        return Streamed(answer, most_bytes, until_ms, release)
 
-    async def _enter(self, org: UUID | None, target: Target) -> Callable[[], None]:
-        """A place among the organization's requests.  Whoever waits for a host keeps none of those for others."""
+    async def _acquire(self, org: UUID | None, target: Target) -> Callable[[], None]:
+        """Acquire a slot of the host, then of the organization, so that a wait for a slow host holds none; return the
+        release.
+        """
         seconds = self._limits.connect_seconds
-        with ExitStack() as held:
-            held.callback(await self._host_shares.enter((org, target.host, target.port), seconds))
+        with ExitStack() as slots:
+            slots.callback(await self._host_shares.acquire((org, target.host, target.port), seconds))
             if org is not None:
-                held.callback(await self._shares.enter(org, seconds))
-            return held.pop_all().close
+                slots.callback(await self._shares.acquire(org, seconds))
+            return slots.pop_all().close
 
     def _checked(self, method: str, url: str, headers: Mapping[str, str]) -> Target:
         if method not in METHODS:
             raise Outside(Reason.INVALID, f"The method {method[:20]} is not allowed.")
         target = egress.parse_url(url)
         egress.check_headers(headers)
-        if target.address is not None:  # aiohttp does not call the resolver for these
+        if target.address is not None:  # aiohttp does not resolve literals
             _require(self._policy, target.scheme, target.port, [target.address])
         return target
 
     async def _exchange(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes, read: "_Body", began_ms: float
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes, reader: "_Body", began_ms: float
     ) -> Answer:
         session = self._sessions[target.scheme]
         async with session.request(
             method, target.url, headers=headers, data=body or None, allow_redirects=False
         ) as answer:
-            found = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
-            read.begin(found.get("content-encoding", ""))
+            answer_headers = {name.lower(): ", ".join(answer.headers.getall(name)) for name in answer.headers}
+            reader.begin(answer_headers.get("content-encoding", ""))
             async for part in answer.content.iter_chunked(READ_BYTES):
-                if read.is_full(part):
-                    answer.close()  # the connection too: the rest of the body is on its way
+                if reader.is_full(part):
+                    answer.close()  # the connection too: its body is unread
                     break
-            return Answer(answer.status, found, read.end(), read.truncated, monotonic_ms() - began_ms)
+            return Answer(answer.status, answer_headers, reader.end(), reader.truncated, monotonic_ms() - began_ms)
 
     def _session(self, scheme: str, lookup: Lookup) -> aiohttp.ClientSession:
         limits = self._limits
@@ -241,7 +245,7 @@ class Guarded:
 
 
 class Streamed:
-    """An answer whose body is read as it comes, within its limits."""
+    """An answer with a streamed body, within its limits."""
 
     def __init__(
         self, answer: aiohttp.ClientResponse, most_bytes: int, until_ms: float | None, leave: Callable[[], None]
@@ -251,8 +255,8 @@ class Streamed:
         self._answer, self._most_bytes, self._until_ms, self._leave = answer, most_bytes, until_ms, leave
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """Raises Outside."""
-        left = self._most_bytes
+        """Yield the body in parts, as they arrive.  Raises Outside."""
+        remaining = self._most_bytes
         try:
             while True:
                 seconds = None if self._until_ms is None else max(0.0, (self._until_ms - monotonic_ms()) / 1000)
@@ -260,22 +264,22 @@ class Streamed:
                     part = await self._answer.content.readany()
                 if not part:
                     return
-                left -= len(part)
-                if left < 0:
+                remaining -= len(part)
+                if remaining < 0:
                     raise Outside(Reason.TOO_LARGE, f"The answer is larger than {self._most_bytes} bytes.")
                 yield part
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _outside(error) from error
 
     def close(self) -> None:
-        """The connection too: whatever is left of the body is on its way.  May be called again."""
+        """Close the connection and release the slot.  May be called again."""
         self._answer.close()
         self._leave()
         self._leave = _nothing
 
 
 def _nothing() -> None:
-    """There is no place to give back, or it has been given back."""
+    """Do nothing: the slot is released."""
 
 
 def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -> None:
@@ -284,7 +288,7 @@ def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -
 
 
 class _Resolver(AbstractResolver):
-    """Answers with addresses that were all checked; aiohttp connects to these and does not resolve again."""
+    """A resolver that checks all addresses; aiohttp connects to one of them without resolving again."""
 
     def __init__(self, policy: Policy, scheme: str, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
         self._policy, self._scheme, self._lookup, self._threads = policy, scheme, lookup, threads
@@ -307,21 +311,21 @@ class _Resolver(AbstractResolver):
         return [
             ResolveResult(
                 hostname=host,
-                host=str(each),
+                host=str(address),
                 port=port,
-                family=socket.AF_INET if each.version == 4 else socket.AF_INET6,
+                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
                 proto=0,
                 flags=socket.AI_NUMERICHOST,
             )
-            for each in map(egress.plain, addresses)
+            for address in map(egress.plain, addresses)
         ]
 
     async def close(self) -> None:
-        """Nothing is open: the threads are the client's."""
+        """Do nothing: the threads belong to the client."""
 
 
 class _SocketFactory:
-    """The last check, of the very address that is connected to, however aiohttp came by it."""
+    """The last check, of the address that the socket connects to, wherever aiohttp has it from."""
 
     def __init__(self, policy: Policy, scheme: str) -> None:
         self._policy, self._scheme = policy, scheme
@@ -336,7 +340,7 @@ class _SocketFactory:
 
 
 class _Body:
-    """Collects a body up to a limit, decompressing as it comes: a small file that unpacks to gigabytes stops there."""
+    """A body of limited size, decompressed in parts: a small file that unpacks to gigabytes stops at the limit."""
 
     def __init__(self, most_bytes: int, truncate: bool) -> None:
         self._most, self._truncate = most_bytes, truncate
@@ -352,14 +356,15 @@ class _Body:
             raise Outside(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
 
     def is_full(self, part: bytes) -> bool:
-        """Take a part; tell whether the body has reached its limit."""
+        """Append a part; return whether the body has reached its limit."""
         self._raw_bytes += len(part)
-        left = self._most - len(self._body) + 1  # one more than allowed shows that there is more
+        # One byte beyond the limit shows that the body is longer.
+        remaining = self._most - len(self._body) + 1
         try:
-            self._body += part[:left] if self._unpack is None else self._unpack.decompress(part, left)
+            self._body += part[:remaining] if self._unpack is None else self._unpack.decompress(part, remaining)
         except zlib.error as error:
             raise Outside(Reason.PROTOCOL, "The answer's gzip data is corrupt.") from error
-        # Compressed bytes that unpack to nothing are limited too.
+        # Limit compressed bytes too: they may unpack to nothing.
         if len(self._body) <= self._most and self._raw_bytes <= self._most + READ_BYTES:
             return False
         if not self._truncate:
@@ -374,7 +379,7 @@ class _Body:
 
 
 def _outside(error: Exception) -> Outside:
-    """Maps aiohttp's errors to our reasons."""
+    """Map aiohttp's errors to our reasons."""
     match error:
         case aiohttp.InvalidURL():
             return Outside(Reason.INVALID, "The URL is not valid.")

@@ -1,4 +1,4 @@
-"""The model's REST API, through OpenAI's SDK: renders sentences as audio, summarizes calls, answers texts, transcribes."""
+"""The client of the model's REST API, through OpenAI's SDK: speech, structured output, responses, transcripts."""
 
 import asyncio
 import json
@@ -24,14 +24,14 @@ SPEECH_RATE_HZ = 24_000
 CALL_RATE_HZ = 8_000
 
 
-#: A longer wait that the model asks for is cut: a job would be forgotten meanwhile.
+#: The longest `Retry-After` that is respected: a job would expire meanwhile.
 MAX_RETRY_AFTER_SECONDS = 3600.0
 
 
 class ModelError(Exception):
     """The model refused, did not answer, or gave an unusable answer; the work may be retried.
 
-    `retry_after_seconds`: not before, as the model asks; None if it did not say.
+    `retry_after_seconds`: the model's own back-off; None if it sent none.
     """
 
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
@@ -40,7 +40,7 @@ class ModelError(Exception):
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """How long an answer asks to wait, by its `Retry-After` in seconds (RFC 9110, 10.2.3), or OpenAI's in milliseconds."""
+    """Return an answer's back-off: OpenAI's header in milliseconds, or `Retry-After` in seconds (RFC 9110, 10.2.3)."""
     for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
         text = headers.get(name, "").strip()
         if text.isascii() and text.replace(".", "", 1).isdecimal():
@@ -50,9 +50,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What an answer used, as the model counts: tokens that it read, without those from its cache and those from it, and that it
-    wrote; or the time that it listened to.
-    """
+    """The usage of an answer, as the model reports it: tokens, with cached ones apart, or milliseconds of audio."""
 
     model: str
     text_in: int = 0
@@ -75,23 +73,23 @@ class Transcript:
 
 
 class Speech(Protocol):
-    #: The model that speaks.
+    #: The model that renders speech.
     speech_model: str
 
     async def say(self, voice: str, text: str) -> bytes:
-        """A sentence as mu-law at 8 kHz.  Raises ModelError."""
+        """Render a prompt as mu-law at 8 kHz.  Raises ModelError."""
         ...
 
 
 class Writer(Protocol):
     async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
-        """An object by the JSON Schema.  Raises ModelError."""
+        """Write an object that conforms to the JSON Schema.  Raises ModelError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A step of a turn: what the model is told, what was said and done so far, and the tools that it may call."""
+    """One request of a turn: instructions, the items so far, and the tools that the model may call."""
 
     instructions: str
     items: Sequence[Mapping[str, Any]]
@@ -109,7 +107,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model says, or the tools that it calls, in order; or both."""
+    """The model's text, the tools that it calls, in order, or both."""
 
     text: str
     calls: Sequence[ToolCall]
@@ -117,25 +115,24 @@ class Reply:
 
 
 class Responder(Protocol):
-    #: The model that answers.
+    #: The model that responds.
     text_model: str
 
     async def respond(self, question: Question) -> Reply:
-        """The model's next step.  Nothing is stored with it.  Raises ModelError."""
+        """Return the model's next reply; the provider stores nothing.  Raises ModelError."""
         ...
 
 
 class Transcriber(Protocol):
     async def transcribe(self, wav: bytes, language: str | None) -> Transcript:
-        """What is said in a WAV; the language (ISO 639-1) helps, if it is known.  Raises ModelError."""
+        """Transcribe a WAV; `language` (ISO 639-1) is an optional hint.  Raises ModelError."""
         ...
 
 
 class OpenAI:
     """The model, at `OPENAI_BASE_URL`.
 
-    Loading the SDK takes longer than starting a program without it, and control asks the model only in the studio: it is loaded for
-    the first request, beside the event loop.
+    The SDK is slow to import, and control uses it only in the studio: the first request imports it, in a thread.
     """
 
     def __init__(self, settings: ModelSettings, seconds: float) -> None:
@@ -168,12 +165,12 @@ class OpenAI:
                 store=False,
             )
         try:
-            written = json.loads(answer.output_text)
+            object_ = json.loads(answer.output_text)
         except ValueError as error:
             raise ModelError(str(error)) from error
-        if not isinstance(written, dict):
+        if not isinstance(object_, dict):
             raise ModelError("the model did not write an object")
-        return Written(written, _spent(answer))
+        return Written(object_, _spent(answer))
 
     async def respond(self, question: Question) -> Reply:
         client = await self._client()
@@ -203,7 +200,7 @@ class OpenAI:
                 language=language or omit,
                 response_format="json",
             )
-        return Transcript(answer.text, _listened(self._settings.transcribe_model, answer.usage))
+        return Transcript(answer.text, _transcription_usage(self._settings.transcribe_model, answer.usage))
 
     async def _client(self) -> "AsyncOpenAI":
         async with self._connecting:
@@ -224,7 +221,7 @@ class OpenAI:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """The SDK's errors as ModelError."""
+    """Convert the SDK's errors to ModelError."""
     from openai import APIStatusError, OpenAIError
 
     try:
@@ -237,11 +234,11 @@ def _errors() -> Iterator[None]:
 
 def _reply(answer: "Response") -> Reply:
     calls = [
-        ToolCall(each.call_id, each.name, each.arguments) for each in answer.output if each.type == "function_call"
+        ToolCall(item.call_id, item.name, item.arguments) for item in answer.output if item.type == "function_call"
     ]
     if answer.status != "completed":
-        why = answer.incomplete_details.reason if answer.incomplete_details else answer.status
-        raise ModelError(f"the model's answer is not whole: {why}")
+        reason = answer.incomplete_details.reason if answer.incomplete_details else answer.status
+        raise ModelError(f"the model's answer is incomplete: {reason}")
     return Reply(answer.output_text, calls, _spent(answer))
 
 
@@ -253,8 +250,8 @@ def _spent(answer: "Response") -> Spent:
     return Spent(answer.model, usage.input_tokens - cached, cached, usage.output_tokens)
 
 
-def _listened(model: str, usage: Any) -> Spent:
-    """What a transcription used: tokens or a time, as the model has it; None: it does not say."""
+def _transcription_usage(model: str, usage: Any) -> Spent:
+    """Return the usage of a transcription: tokens or milliseconds, or neither if the model reports none."""
     match getattr(usage, "type", None):
         case "duration":
             return Spent(model, heard_ms=round(usage.seconds * 1000))
@@ -267,7 +264,7 @@ def _listened(model: str, usage: Any) -> Spent:
 
 
 def to_ulaw(pcm: bytes) -> bytes:
-    """Signed 16 bit at 24 kHz as mu-law at 8 kHz (G.711)."""
+    """Convert signed 16 bit at 24 kHz to mu-law at 8 kHz (G.711)."""
     import numpy as np
     import soxr
 

@@ -1,7 +1,7 @@
 """Stripe, through its own SDK: customers, checkouts, subscriptions, meters.
 
-No card's data passes here: people pay on Stripe's pages.  Amounts, taxes and invoices are Stripe's too; what we read of a subscription is
-its prices, its status and its period.
+No card data passes here: people pay on Stripe's pages.  Amounts, taxes and invoices are Stripe's too; we read a
+subscription's prices, status and period.
 """
 
 from collections.abc import AsyncIterator
@@ -23,26 +23,26 @@ from hum.settings import BillingSettings
 from hum.telemetry import log
 
 LOG = log(__name__)
-#: What a customer and a subscription carry, for whoever looks at them at Stripe, and to find a customer whose answer was lost.
+#: Metadata of customers and subscriptions, for Stripe's dashboard and to find a customer after a lost answer.
 ORGANIZATION, PLAN = "hum_organization", "hum_plan"
-#: Of a customer; more subscriptions than anybody has.
+#: Subscriptions read per customer; more than a customer has.
 MOST_SUBSCRIPTIONS = 100
-#: How Stripe refuses a meter event whose identifier it has; the error has no code.
-ALREADY_TOLD = "already exists with identifier"
-#: Answers that say nothing about what became of the request.
+#: Stripe's text for a meter event with a known identifier; the error has no code.
+DUPLICATE = "already exists with identifier"
+#: Statuses after which the request's outcome is unknown.
 TRY_LATER = {409, 429}
 INTERNAL = 500
 
 
 class Stripe:
-    """`Payments` by Stripe's SDK."""
+    """`Payments`, implemented with Stripe's SDK."""
 
     def __init__(self, client: stripe.StripeClient, http: stripe.AIOHTTPClient) -> None:
         self._api, self._http = client.v1, http
 
     @classmethod
     def open(cls, settings: BillingSettings) -> Self:
-        """The first request connects."""
+        """Create a client; its first request connects."""
         http = stripe.AIOHTTPClient(timeout=aiohttp.ClientTimeout(total=settings.stripe_seconds))
         client = stripe.StripeClient(
             settings.stripe_api_key,
@@ -57,18 +57,18 @@ class Stripe:
 
     async def find_customer(self, org: UUID) -> str | None:
         query = f"metadata['{ORGANIZATION}']:'{ids.show(Kind.ORGANIZATION, org)}'"
-        async with _asked():
-            found = await self._api.customers.search_async({"query": query, "limit": 100})
-        oldest = min(found.data, key=lambda each: (each.created, each.id), default=None)
+        async with _converted_errors():
+            customers = await self._api.customers.search_async({"query": query, "limit": 100})
+        oldest = min(customers.data, key=lambda customer: (customer.created, customer.id), default=None)
         return oldest.id if oldest else None
 
     async def make_customer(self, org: UUID, name: str, key: str) -> str:
         metadata = {ORGANIZATION: ids.show(Kind.ORGANIZATION, org)}
-        async with _asked():
-            made = await self._api.customers.create_async(
+        async with _converted_errors():
+            customer = await self._api.customers.create_async(
                 {"name": name, "metadata": metadata}, {"idempotency_key": key}
             )
-        return made.id
+        return customer.id
 
     async def open_checkout(self, wanted: Wanted) -> Page:
         params: SessionCreateParams = {
@@ -82,55 +82,55 @@ class Stripe:
             "cancel_url": wanted.return_url,
             "subscription_data": {"metadata": {PLAN: wanted.plan_id}},
         }
-        async with _asked():
+        async with _converted_errors():
             return _page(await self._api.checkout.sessions.create_async(params, {"idempotency_key": wanted.key}))
 
     async def checkout(self, id: str) -> Page:
-        async with _asked():
+        async with _converted_errors():
             return _page(await self._api.checkout.sessions.retrieve_async(id))
 
     async def expire_checkout(self, id: str) -> None:
-        async with _asked():
+        async with _converted_errors():
             await self._api.checkout.sessions.expire_async(id)
 
     async def open_portal(self, customer_id: str, return_url: str) -> str:
-        async with _asked():
+        async with _converted_errors():
             session = await self._api.billing_portal.sessions.create_async(
                 {"customer": customer_id, "return_url": return_url}
             )
         return session.url
 
     async def contracts(self, customer_id: str) -> list[Contract]:
-        async with _asked():
-            found = await self._api.subscriptions.list_async(
+        async with _converted_errors():
+            subscriptions = await self._api.subscriptions.list_async(
                 {"customer": customer_id, "status": "all", "limit": MOST_SUBSCRIPTIONS}
             )
-        return [_contract(each) for each in found.data]
+        return [_contract(subscription) for subscription in subscriptions.data]
 
     async def unpaid_since(self, subscription_id: str) -> datetime | None:
-        async with _asked():
-            found = await self._api.invoices.list_async(
+        async with _converted_errors():
+            invoices = await self._api.invoices.list_async(
                 {"subscription": subscription_id, "status": "open", "limit": 100}
             )
-        return min((_time(each.created) for each in found.data), default=None)
+        return min((_time(invoice.created) for invoice in invoices.data), default=None)
 
     async def change(self, subscription_id: str, change: Change) -> None:
         params: SubscriptionUpdateParams = {}
         if change.plan_id is not None:
             params["metadata"] = {PLAN: change.plan_id}
         if change.items is not None:
-            params["items"] = list(change.items)  # type: ignore[arg-type]  # made by `rules`, of what Stripe takes
+            params["items"] = list(change.items)  # type: ignore[arg-type]  # built by `rules` in Stripe's form
             params["proration_behavior"] = "create_prorations"
         if change.cancel_at_period_end is not None:
             params["cancel_at_period_end"] = change.cancel_at_period_end
         if change.clears_cancel_at:
-            del params["cancel_at_period_end"]  # Stripe takes one of the two
+            del params["cancel_at_period_end"]  # Stripe accepts only one
             params["cancel_at"] = ""
-        async with _asked():
+        async with _converted_errors():
             await self._api.subscriptions.update_async(subscription_id, params)
 
     async def tell_meter(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
-        async with _asked():
+        async with _converted_errors():
             try:
                 await self._api.billing.meter_events.create_async(
                     {
@@ -141,42 +141,43 @@ class Stripe:
                     }
                 )
             except stripe.InvalidRequestError as error:
-                if ALREADY_TOLD not in str(error):
+                if DUPLICATE not in str(error):
                     raise
 
     async def meter_total(self, event: str, customer_id: str, hour_at: datetime) -> int:
-        async with _asked():
+        async with _converted_errors():
             meters = await self._api.billing.meters.list_async({"status": "active", "limit": 100})
-            found_id = None
+            meter_id = None
             async for meter in meters.auto_paging_iter():
                 if meter.event_name == event:
-                    found_id = meter.id
+                    meter_id = meter.id
                     break
-            if found_id is None:  # 0 would mean that it may be told again
+            # Not 0, which would mean that the usage may be reported again.
+            if meter_id is None:
                 raise PaymentError("The payment provider has no such meter that is active.")
             since = int(hour_at.timestamp())
-            found = await self._api.billing.meters.event_summaries.list_async(
-                found_id, {"customer": customer_id, "start_time": since, "end_time": since + 3600}
+            summaries = await self._api.billing.meters.event_summaries.list_async(
+                meter_id, {"customer": customer_id, "start_time": since, "end_time": since + 3600}
             )
-        return round(sum(each.aggregated_value for each in found.data))
+        return round(sum(summary.aggregated_value for summary in summaries.data))
 
 
 @asynccontextmanager
-async def _asked() -> AsyncIterator[None]:
-    """A request to Stripe, with its failures as ours.  What Stripe says of a refusal is for the operator's log, not for customers: it may
-    name prices, keys and accounts.
+async def _converted_errors() -> AsyncIterator[None]:
+    """Convert Stripe's errors to ours.  Stripe's own text goes to the operator's log only: it may name prices, keys and
+    accounts.
     """
     try:
         yield
     except stripe.StripeError as error:
         status = error.http_status
-        LOG.warning("Stripe did not do what was asked", status=status, code=error.code, request=error.request_id)
+        LOG.warning("a request to Stripe failed", status=status, code=error.code, request=error.request_id)
         if status is None or status >= INTERNAL or status in TRY_LATER:
             raise PaymentError("The payment provider does not answer; try again in a moment.") from error
         if isinstance(error, stripe.CardError):
             raise PaymentRefused("The payment was declined; change how it is paid in the portal.") from error
         raise PaymentRefused("The payment provider refused the request; the operator's log says why.") from error
-    except (aiohttp.ClientError, TimeoutError) as error:  # the connection broke in the middle of the answer
+    except (aiohttp.ClientError, TimeoutError) as error:  # the connection broke mid-answer
         raise PaymentError("The payment provider does not answer; try again in a moment.") from error
 
 
@@ -184,18 +185,18 @@ def _page(session: stripe.checkout.Session) -> Page:
     return Page(session.id, session.url, session.status or "open", _time(session.expires_at))
 
 
-def _contract(found: stripe.Subscription) -> Contract:
-    items = found["items"].data  # `items` is the method of a dict
+def _contract(subscription: stripe.Subscription) -> Contract:
+    items = subscription["items"].data  # `.items` is a dict's method
     return Contract(
-        id=found.id,
-        status=found.status,
-        created_at=_time(found.created),
-        items=tuple(Item(each.id, each.price.id, each.quantity if "quantity" in each else None) for each in items),
-        period_starts_at=max((_time(each.current_period_start) for each in items), default=None),
-        period_ends_at=min((_time(each.current_period_end) for each in items), default=None),
-        cancel_at_period_end=found.cancel_at_period_end,
-        cancel_at=_time(found.cancel_at) if found.cancel_at is not None else None,
-        plan_id=found.metadata[PLAN] if PLAN in found.metadata else None,  # noqa: SIM401 - no dict, and has no `get`
+        id=subscription.id,
+        status=subscription.status,
+        created_at=_time(subscription.created),
+        items=tuple(Item(item.id, item.price.id, item.quantity if "quantity" in item else None) for item in items),
+        period_starts_at=max((_time(item.current_period_start) for item in items), default=None),
+        period_ends_at=min((_time(item.current_period_end) for item in items), default=None),
+        cancel_at_period_end=subscription.cancel_at_period_end,
+        cancel_at=_time(subscription.cancel_at) if subscription.cancel_at is not None else None,
+        plan_id=subscription.metadata[PLAN] if PLAN in subscription.metadata else None,  # noqa: SIM401 - no dict, and has no `get`
     )
 
 

@@ -1,5 +1,6 @@
-"""The carrier's REST API, through Twilio's SDK on one aiohttp session.  Nothing is retried here: calls and texts are
-not idempotent at Twilio, and callers retry what is.
+"""The client of the carrier's REST API, through Twilio's SDK on one aiohttp session.
+
+It retries nothing: calls and texts are not idempotent at Twilio.  Callers retry the requests that are.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 from twilio.rest import Client
 
-from control.clients.twilio_http import Http, asked, carrier_code, is_refusal, was_not_sent
+from control.clients.twilio_http import Http, carrier_code, is_refusal, perform, was_not_sent
 from control.clients.twilio_media import File, Media, MediaRefused
 from control.clients.twilio_texts import CarrierText, Text, Texts
 from hum.carrier import OVERRIDES
@@ -40,9 +41,9 @@ NO_SUCH_RESOURCE = 20404
 NOT_ON_SALE = 21422
 MOST_NUMBERS = 10_000
 NOT_IN_PROGRESS = 21220
-#: A call's events of which we are told.
+#: The call events for which we request callbacks.
 CALL_EVENTS = ("initiated", "ringing", "answered", "completed")
-#: How many of the latest calls between two numbers are looked through.
+#: The latest calls between two numbers that are searched.
 MOST_CALLS = 50
 
 
@@ -60,7 +61,7 @@ class CarrierNumber:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A number on sale."""
+    """A number for sale."""
 
     e164: str
     friendly_name: str
@@ -72,7 +73,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Filters for numbers on sale; None or empty matches any."""
+    """Filters for numbers for sale; None or empty matches any."""
 
     country: str = "US"
     area_code: str | None = None
@@ -84,7 +85,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What the carrier knows about any number; None for what it doesn't know."""
+    """The carrier's data about a number; None for an unknown field."""
 
     caller_name: str | None
     carrier: str | None
@@ -112,7 +113,7 @@ class Webhooks:
 
 @dataclass(frozen=True, slots=True)
 class CarrierCall:
-    """How a call stands at the carrier."""
+    """A call's state at the carrier."""
 
     status: str
     ended_at: datetime | None
@@ -121,91 +122,87 @@ class CarrierCall:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A call to place: who calls whom, and where the carrier asks and tells of it."""
+    """A call to place: its numbers, the URLs that the carrier requests, and its limits."""
 
-    account: str  # that holds the number; empty: ours
+    account: str  # that owns the number; empty: ours
     from_e164: str
     to_e164: str
     url: str
     status_url: str
-    amd_url: str | None  # None: nobody asks whether a machine answered
+    amd_url: str | None  # None: no answering machine detection
     ring_seconds: int
     longest_seconds: int
 
 
 class Carrier(Protocol):
-    """What control asks of the carrier.  Every method raises CarrierError."""
+    """The carrier, as control uses it.  Every method raises CarrierError."""
 
     async def find_number(self, e164: str) -> CarrierNumber | None:
-        """The account's own number, or None."""
+        """Return the account's number, or None."""
         ...
 
     async def list_numbers(self) -> Sequence[CarrierNumber]:
-        """All numbers that the account holds."""
+        """Return all numbers of the account."""
         ...
 
     async def offers(self, wish: Wish, limit: int) -> Sequence[Offer]:
-        """Numbers on sale; none for a country in which the carrier sells none."""
+        """Return numbers for sale; empty for a country in which the carrier sells none."""
         ...
 
     async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
-        """Buy a number, its webhooks pointed here; None when it is not on sale (any more).  Costs money, and is not
-        idempotent.
-        """
+        """Buy a number with these webhooks; return None if it is not for sale.  Costs money, and is not idempotent."""
         ...
 
     async def release_number(self, sid: str) -> None:
-        """Give a number back; one that the account does not hold counts as given back."""
+        """Release a number; do nothing if the account does not have it."""
         ...
 
     async def point_number(self, sid: str, webhooks: Webhooks) -> None:
-        """Point the number's webhooks here."""
+        """Set the number's webhooks."""
         ...
 
     async def end_call(self, call_sid: str, account: str = "") -> bool:
-        """Hang up; False when the call was over already, or the carrier knows no such call."""
+        """Hang up; return False if the call has ended or is unknown to the carrier."""
         ...
 
     async def redirect_call(self, call_sid: str, url: str, account: str = "") -> bool:
-        """Let a live call leave whatever it is doing, and ask this URL for its next step; False when it was over already, or
-        the carrier knows no such call.
-        """
+        """Redirect a live call to `url` for its next step; return False if it has ended or is unknown."""
         ...
 
     async def find_call(self, call_sid: str, account: str = "") -> CarrierCall | None:
-        """How a call stands; None when the carrier knows no such call."""
+        """Return a call's state; None if the carrier does not know it."""
         ...
 
     async def place_call(self, placement: Placement) -> str:
-        """Call somebody; return the carrier's id of the call.  Costs money, and is not idempotent."""
+        """Place a call; return its `call_sid`.  Costs money, and is not idempotent."""
         ...
 
     async def placed_calls(self, account: str, from_e164: str, to_e164: str, since: datetime) -> Sequence[CarrierCall]:
-        """The calls between these numbers that the account has placed since then, newest first."""
+        """Return the calls that the account has placed from one number to the other since then, newest first."""
         ...
 
     async def send_text(self, text: Text) -> CarrierText:
-        """Ask the carrier to send a text.  Costs money, and is not idempotent."""
+        """Send a text.  Costs money, and is not idempotent."""
         ...
 
     async def sent_texts(self, account: str, from_e164: str, to_e164: str, since: datetime) -> Sequence[CarrierText]:
-        """The texts from one number to the other that the carrier was asked for since then, newest first."""
+        """Return the texts that the carrier accepted from one number to the other since then, newest first."""
         ...
 
     async def find_text(self, sid: str, account: str = "") -> CarrierText | None:
-        """How a text stands; None when the carrier knows no such text."""
+        """Return a text's state; None if the carrier does not know it."""
         ...
 
     async def fetch_media(self, url: str, account: str, most_bytes: int) -> File:
-        """A file that came with a text.  Raises MediaRefused for one that will never be had."""
+        """Fetch a file of an inbound text.  Raises MediaRefused if no retry can succeed."""
         ...
 
 
 class Lookups(Protocol):
-    """The carrier's directory of numbers."""
+    """The carrier's look-up of numbers."""
 
     async def look_up(self, e164: str) -> Lookup | None:
-        """What the carrier knows about a number, None for an unknown number.  Costs money.  Raises CarrierError."""
+        """Look a number up; return None for an unknown one.  Costs money.  Raises CarrierError."""
         ...
 
 
@@ -231,25 +228,27 @@ class Twilio:
         await self._http.close()
 
     async def find_number(self, e164: str) -> CarrierNumber | None:
-        found = await asked(self._client.incoming_phone_numbers.list_async(phone_number=e164, limit=2))
-        return next((_number(number) for number in found if number.phone_number == e164), None)
+        numbers = await perform(self._client.incoming_phone_numbers.list_async(phone_number=e164, limit=2))
+        return next((_number(number) for number in numbers if number.phone_number == e164), None)
 
     async def list_numbers(self) -> Sequence[CarrierNumber]:
-        found = await asked(self._client.incoming_phone_numbers.list_async(limit=MOST_NUMBERS, page_size=1000))
-        return [_number(number) for number in found]
+        numbers = await perform(self._client.incoming_phone_numbers.list_async(limit=MOST_NUMBERS, page_size=1000))
+        return [_number(number) for number in numbers]
 
     async def offers(self, wish: Wish, limit: int) -> Sequence[Offer]:
-        able = {f"{name}_enabled": True for name in wish.capabilities}
+        capabilities = {f"{name}_enabled": True for name in wish.capabilities}
         filters = {
             "area_code": wish.area_code,
             "in_locality": wish.locality,
             "in_region": wish.region,
             "contains": wish.contains,
         }
-        chosen = {name: value for name, value in filters.items() if value is not None}
+        criteria = {name: value for name, value in filters.items() if value is not None}
         try:
-            found = await asked(
-                self._client.available_phone_numbers(wish.country).local.list_async(**chosen, **able, limit=limit)
+            numbers = await perform(
+                self._client.available_phone_numbers(wish.country).local.list_async(
+                    **criteria, **capabilities, limit=limit
+                )
             )
         except CarrierError as error:
             if error.metadata.get("carrier_code") == str(NO_SUCH_RESOURCE):
@@ -257,20 +256,20 @@ class Twilio:
             raise
         return [
             Offer(
-                each.phone_number,
-                each.friendly_name or each.phone_number,
-                each.locality,
-                each.region,
-                each.iso_country or wish.country,
-                _able(each.capabilities),
+                number.phone_number,
+                number.friendly_name or number.phone_number,
+                number.locality,
+                number.region,
+                number.iso_country or wish.country,
+                _capabilities(number.capabilities),
             )
-            for each in found
+            for number in numbers
         ]
 
     async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
         try:
             return _number(
-                await asked(self._client.incoming_phone_numbers.create_async(phone_number=e164, **_pointing(webhooks)))
+                await perform(self._client.incoming_phone_numbers.create_async(phone_number=e164, **_fields(webhooks)))
             )
         except CarrierError as error:
             if error.metadata.get("carrier_code") == str(NOT_ON_SALE):
@@ -279,13 +278,13 @@ class Twilio:
 
     async def release_number(self, sid: str) -> None:
         try:
-            await asked(self._client.incoming_phone_numbers(sid).delete_async())
+            await perform(self._client.incoming_phone_numbers(sid).delete_async())
         except CarrierError as error:
             if error.metadata.get("carrier_code") != str(NO_SUCH_RESOURCE):
                 raise
 
     async def point_number(self, sid: str, webhooks: Webhooks) -> None:
-        await asked(self._client.incoming_phone_numbers(sid).update_async(**_pointing(webhooks)))
+        await perform(self._client.incoming_phone_numbers(sid).update_async(**_fields(webhooks)))
 
     async def end_call(self, call_sid: str, account: str = "") -> bool:
         return await self._update(call_sid, account, status="completed")
@@ -295,7 +294,7 @@ class Twilio:
 
     async def _update(self, call_sid: str, account: str, **changes: str) -> bool:
         try:
-            await asked(self._calls(account)(call_sid).update_async(**changes))
+            await perform(self._calls(account)(call_sid).update_async(**changes))
         except CarrierError as error:
             if error.metadata.get("carrier_code") not in {str(NO_SUCH_RESOURCE), str(NOT_IN_PROGRESS)}:
                 raise
@@ -304,18 +303,18 @@ class Twilio:
 
     async def find_call(self, call_sid: str, account: str = "") -> CarrierCall | None:
         try:
-            found = await asked(self._calls(account)(call_sid).fetch_async())
+            call = await perform(self._calls(account)(call_sid).fetch_async())
         except CarrierError as error:
             if error.metadata.get("carrier_code") != str(NO_SUCH_RESOURCE):
                 raise
             return None
-        return CarrierCall(found.status, found.end_time, call_sid)
+        return CarrierCall(call.status, call.end_time, call_sid)
 
     async def place_call(self, placement: Placement) -> str:
         detection = {"machine_detection": "DetectMessageEnd", "async_amd": "true"} if placement.amd_url else {}
         if placement.amd_url:
             detection |= {"async_amd_status_callback": placement.amd_url, "async_amd_status_callback_method": "POST"}
-        placed = await asked(
+        call = await perform(
             self._calls(placement.account).create_async(
                 to=placement.to_e164,
                 from_=placement.from_e164,
@@ -329,16 +328,16 @@ class Twilio:
                 **detection,
             )
         )
-        return str(placed.sid)
+        return str(call.sid)
 
     async def placed_calls(self, account: str, from_e164: str, to_e164: str, since: datetime) -> Sequence[CarrierCall]:
-        found = await asked(
+        calls = await perform(
             self._calls(account).list_async(to=to_e164, from_=from_e164, limit=MOST_CALLS, page_size=MOST_CALLS)
         )
         return [
-            CarrierCall(each.status, each.end_time, each.sid)
-            for each in found
-            if str(each.direction).startswith("outbound-api") and each.date_created and each.date_created >= since
+            CarrierCall(call.status, call.end_time, call.sid)
+            for call in calls
+            if str(call.direction).startswith("outbound-api") and call.date_created and call.date_created >= since
         ]
 
     async def send_text(self, text: Text) -> CarrierText:
@@ -358,45 +357,45 @@ class Twilio:
 
     async def look_up(self, e164: str) -> Lookup | None:
         try:
-            found = await asked(
+            number = await perform(
                 self._client.lookups.v2.phone_numbers(e164).fetch_async(fields="caller_name,line_type_intelligence")
             )
         except CarrierError as error:
             if error.metadata.get("carrier_code") == str(NO_SUCH_RESOURCE):
                 return None
             raise
-        name, line = found.caller_name or {}, found.line_type_intelligence or {}
+        name, line = number.caller_name or {}, number.line_type_intelligence or {}
         return Lookup(name.get("caller_name"), line.get("carrier_name"), line.get("type"))
 
 
 def _number(number: Any) -> CarrierNumber:
-    """A number of the account, from the SDK's object."""
+    """Convert the SDK's object to a number of the account."""
     return CarrierNumber(
         number.sid,
         number.phone_number,
         number.friendly_name or "",
-        _able(number.capabilities),
+        _capabilities(number.capabilities),
         Webhooks(
-            _asks(number.voice_url, number.voice_method, number.voice_application_sid),
-            _asks(number.status_callback, number.status_callback_method),
-            _asks(number.sms_url, number.sms_method, number.sms_application_sid),
-            _asks(number.sms_fallback_url, number.sms_fallback_method, number.sms_application_sid),
+            _webhook(number.voice_url, number.voice_method, number.voice_application_sid),
+            _webhook(number.status_callback, number.status_callback_method),
+            _webhook(number.sms_url, number.sms_method, number.sms_application_sid),
+            _webhook(number.sms_fallback_url, number.sms_fallback_method, number.sms_application_sid),
         ),
         number.account_sid or None,
     )
 
 
-def _asks(url: str | None, method: str | None, application_sid: str | None = None) -> str:
-    """The URL that the carrier posts to; empty if it asks otherwise: an application's URLs go before the number's own."""
+def _webhook(url: str | None, method: str | None, application_sid: str | None = None) -> str:
+    """Return the URL that the carrier posts to; empty if it uses GET, or an application's URLs take precedence."""
     return url or "" if method != "GET" and not application_sid else ""
 
 
-def _able(capabilities: Any) -> list[str]:
-    able = capabilities or {}
-    return [name for name in ("voice", "sms", "mms") if able.get(name) or able.get(name.upper())]
+def _capabilities(enabled: Any) -> list[str]:
+    flags = enabled or {}
+    return [name for name in ("voice", "sms", "mms") if flags.get(name) or flags.get(name.upper())]
 
 
-def _pointing(webhooks: Webhooks) -> dict[str, str]:
+def _fields(webhooks: Webhooks) -> dict[str, str]:
     return {
         "voice_application_sid": "",
         "voice_url": webhooks.voice_url,

@@ -1,8 +1,8 @@
-"""How Twilio's REST API is asked, and what its answers and silences mean.  Nothing is retried: calls and texts are not
-idempotent at Twilio, and callers retry what is.
+"""The transport of Twilio's REST API, and the outcomes of its requests.  Nothing is retried: calls and texts are not
+idempotent at Twilio.  Callers retry the requests that are.
 
-A request has one of four fates, which callers tell apart: done; `is_refusal` (never will be); `was_not_sent` (certainly
-not, but may be tried again); else nobody knows.
+A request has one of four outcomes: done; refused for good (`is_refusal`); certainly without effect, but possible to
+retry (`was_not_sent`); else unknown.
 """
 
 import json
@@ -21,20 +21,20 @@ T = TypeVar("T")
 
 TOO_MANY_REQUESTS = 429
 UNAUTHORIZED = "401"
-#: The carrier has too much to do: it takes no calls or texts at the moment, and has taken none.
+#: The carrier is overloaded: it has not accepted the call or text, and accepts none at the moment.
 TOO_BUSY = frozenset({"20429", "22005", "14107", "63018"})
-#: The number has more texts waiting at the carrier than it sends in hours; it takes no more of them.
+#: The number's queue at the carrier is full, with hours of texts.
 QUEUE_FULL = "21611"
-#: The longest wait that we accept from the carrier, and the waits when it gives none.
+#: The longest `Retry-After` that we respect, and the back-offs if the carrier sends none.
 MAX_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS, QUEUE_FULL_SECONDS = 300.0, 1.0, 60.0
 
 
 class Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
-    """The SDK's transport: one session, a timeout on every request, no redirects, no logging: requests hold numbers."""
+    """The SDK's transport: one session, timeouts, no redirects, and no logging, since requests hold numbers."""
 
     def __init__(self, seconds: float, connect_seconds: float) -> None:
         super().__init__(logging.getLogger(__name__), is_async=True, timeout=seconds)
-        # Waiting for a connection has a limit of its own: who reaches that one has certainly sent nothing.
+        # A separate limit for connecting: a request that times out there was certainly not sent.
         self.session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=seconds, connect=min(connect_seconds, seconds / 2)), trust_env=False
         )
@@ -47,12 +47,12 @@ class Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
         data: dict[str, str] | None = None,
         headers: dict[str, str] | None = None,
         auth: tuple[str, str] | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - the session has one for all
+        timeout: float | None = None,  # noqa: ARG002 - set on the session
         allow_redirects: bool = False,
     ) -> Response:
-        sent = dict(headers or {}) | ({"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {})
+        all_headers = dict(headers or {}) | ({"Authorization": aiohttp.encode_basic_auth(*auth)} if auth else {})
         async with self.session.request(
-            method, url, params=params, data=data, headers=sent, allow_redirects=allow_redirects
+            method, url, params=params, data=data, headers=all_headers, allow_redirects=allow_redirects
         ) as answer:
             if answer.status == TOO_MANY_REQUESTS:
                 raise _busy(answer.headers.get("Retry-After", ""), await answer.text())
@@ -63,24 +63,25 @@ class Http(AsyncHttpClient):  # type: ignore[misc]  # the SDK is untyped
 
 
 def is_refusal(error: CarrierError) -> bool:
-    """Tell whether the carrier refused; otherwise it is unknown what it did."""
+    """Return whether the carrier refused the request for good."""
     return error.metadata.get("carrier_status", "").startswith("4")
 
 
 def was_not_sent(error: CarrierError) -> bool:
-    """Tell whether the request certainly had no effect, though the carrier did not refuse it for good."""
+    """Return whether the request certainly had no effect, so that it may be retried."""
     if isinstance(error, CarrierBusy) or error.metadata.get("not_sent"):
         return True
-    return error.metadata.get("carrier_status") == UNAUTHORIZED  # an operator's mistake, and not this call's
+    # Wrong credentials are the operator's error: the same request succeeds once they are corrected.
+    return error.metadata.get("carrier_status") == UNAUTHORIZED
 
 
 def carrier_code(error: CarrierError) -> str:
-    """The carrier's own code for what it refused; empty if it gave none."""
+    """Return the carrier's own error code; empty if it sent none."""
     return error.metadata.get("carrier_code", "")
 
 
-async def asked(request: Awaitable[T]) -> T:
-    """The carrier's answer.  Raises CarrierError."""
+async def perform(request: Awaitable[T]) -> T:
+    """Await a request of the SDK and convert its errors.  Raises CarrierError."""
     try:
         return await request
     except TwilioRestException as error:
@@ -93,21 +94,21 @@ async def asked(request: Awaitable[T]) -> T:
         raise CarrierError(f"The carrier can't be reached: {type(error).__name__}.", not_sent="true") from error
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise CarrierError(f"The carrier did not respond: {type(error).__name__}.") from error
-    except (AttributeError, KeyError, TypeError) as error:  # the SDK reads fields that are not there
-        raise CarrierError(f"The carrier's answer is not one: {type(error).__name__}.") from error
+    except (AttributeError, KeyError, TypeError) as error:  # the SDK reads missing fields
+        raise CarrierError(f"The carrier's answer is malformed: {type(error).__name__}.") from error
 
 
 def _refused(message: str, code: int | None, status: int) -> CarrierError:
     if str(code) in TOO_BUSY or str(code) == QUEUE_FULL:
         return CarrierBusy(QUEUE_FULL_SECONDS if str(code) == QUEUE_FULL else RETRY_AFTER_SECONDS, str(code))
-    # Without a code of its own (the SDK repeats the status) it was not the carrier that refused, but something on the way.
+    # Without a code of its own (the SDK repeats the status), the answer came from a proxy on the way, not the carrier.
     if code is None or code == status:
-        return CarrierError(f"The carrier did not answer as it does: {message}", http_status=str(status))
+        return CarrierError(f"The carrier's API returned an unexpected error: {message}", http_status=str(status))
     return CarrierError(f"The carrier refused: {message}", carrier_code=str(code), carrier_status=str(status))
 
 
 def _busy(retry_after: str, body: str) -> CarrierBusy:
-    """Its header `Retry-After` is in seconds (RFC 9110, 10.2.3); a date is not read, Twilio sends none."""
+    """Build the error of a busy carrier from `Retry-After` in seconds (RFC 9110, 10.2.3); Twilio sends no dates."""
     try:
         code = str(json.loads(body)["code"])
     except (ValueError, KeyError, TypeError):
@@ -119,7 +120,7 @@ def _busy(retry_after: str, body: str) -> CarrierBusy:
 
 
 def _refused_page(error: Exception) -> CarrierError:
-    """A list that the carrier refused: the SDK passes the raw response as the exception's second argument."""
+    """Build the error of a refused list: the SDK passes the raw response as the exception's second argument."""
     answer = error.args[1] if len(error.args) > 1 else None
     try:
         body = json.loads(answer.text) if isinstance(answer, Response) else {}

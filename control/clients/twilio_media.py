@@ -1,8 +1,8 @@
-"""Files that came with a text, from the carrier's API and the servers to which it redirects.
+"""The client of inbound texts' files, at the carrier's API and the servers to which it redirects.
 
-The URL is told in a webhook, so it decides nothing: our credentials go to the API alone, and there only to a file of the
-account in question; each redirect leads to one of the carrier's hosts, over the guarded client; bytes and seconds are
-bounded, whatever the other side does.
+The URL comes from a webhook and is not trusted: our credentials go only to the API, and there only to a file of the
+text's account; each redirect must lead to one of the carrier's hosts, over the guarded client; bytes and seconds are
+bounded.
 """
 
 import asyncio
@@ -17,48 +17,47 @@ from yarl import URL
 from control.base import egress
 from control.base.egress import Outside, Policy, Reason
 from control.clients.http import Guarded, Limits
-from control.clients.twilio_http import asked
+from control.clients.twilio_http import perform
 from hum.errors import CarrierError
 from hum.settings import ControlSettings
 
-#: The API and its regions; a file's resource there.
+#: The API's hosts with their regions, and a file's path there.
 API_HOST = re.compile(r"api(\.[a-z0-9-]+){0,2}\.twilio\.com")
 FILE_PATH = re.compile(
     r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/Messages/[A-Z]{2}[0-9a-fA-F]{32}/Media/ME[0-9a-fA-F]{32}"
 )
-#: Where the API redirects to: its content servers, and the bucket behind them.
+#: The hosts to which the API redirects: its content servers, and the bucket behind them.
 CONTENT_HOST = re.compile(r"([a-z0-9-]+\.)*(twiliocdn|twilio)\.com")
 BUCKET_HOST, BUCKET_PATH = re.compile(r"s3[a-z0-9.-]*\.amazonaws\.com"), "/media.twiliocdn.com/"
 MOST_REDIRECTS = 3
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-#: The carrier takes no larger file (Twilio "Accepted content types for media"), whoever asks.
+#: The carrier accepts no larger file (Twilio "Accepted content types for media").
 MOST_BYTES = 16 << 20
 READ_BYTES = 64 << 10
-#: Refusals that say nothing of the file: an operator's mistake, a slow request, too many of them, and a file that is told of
-#: before it can be had.
-PASSING = frozenset({401, 403, 404, 408, 425, 429})
+#: Temporary refusals: wrong credentials, a timeout, too many requests, or a file that is not available yet.
+TEMPORARY = frozenset({401, 403, 404, 408, 425, 429})
 
 
 class File(NamedTuple):
-    """A file as it was fetched; its content type is what the server says."""
+    """A fetched file, with the server's content type."""
 
     content_type: str
     content: bytes
 
 
-class MediaRefused(CarrierError):  # noqa: N818 - named for what happened, like the others
-    """The file will never be had: it is not the carrier's, it is gone, or it is too large."""
+class MediaRefused(CarrierError):  # noqa: N818 - named for the event, like the others
+    """The file can never be fetched: it is not the carrier's, it is gone, or it is too large."""
 
 
 class _Page(NamedTuple):
-    """One answer: a file, or where to ask instead."""
+    """An answer: a file, or the location of a redirect."""
 
     file: File
     location: str | None
 
 
 class Media:
-    """Fetches files.  `session` is that of the API."""
+    """The client of files.  `session`: the API's."""
 
     def __init__(self, session: aiohttp.ClientSession, client: Client, settings: ControlSettings) -> None:
         self._session, self._client = session, client
@@ -71,8 +70,8 @@ class Media:
         await self._outside.close()
 
     async def fetch(self, url: str, account: str, most_bytes: int) -> File:
-        """Raises MediaRefused, CarrierError."""
-        return await asked(self._fetch(url, account or str(self._client.account_sid), min(most_bytes, MOST_BYTES)))
+        """Fetch a file, following redirects.  Raises MediaRefused, CarrierError."""
+        return await perform(self._fetch(url, account or str(self._client.account_sid), min(most_bytes, MOST_BYTES)))
 
     async def _fetch(self, url: str, account: str, most_bytes: int) -> File:
         file = _parsed(url)
@@ -90,10 +89,10 @@ class Media:
                 page = await self._ask(file, most_bytes, with_credentials=False)
         if page.location is None:
             return page.file
-        raise MediaRefused("The carrier redirects again and again.")
+        raise MediaRefused("The carrier redirects too many times.")
 
     def _is_ours(self, url: URL) -> bool:
-        """Whether it is where the operator says that the API is."""
+        """Return whether the URL is at the configured API."""
         return url.origin() == self._api.origin()
 
     async def _ask(self, url: URL, most_bytes: int, *, with_credentials: bool) -> _Page:
@@ -135,7 +134,7 @@ def _is_api(url: URL) -> bool:
 
 
 def _is_content(url: URL) -> bool:
-    """Whether it is a server of the carrier's files."""
+    """Return whether the URL is at one of the carrier's content servers."""
     host = url.host or ""
     in_bucket = BUCKET_HOST.fullmatch(host) is not None and url.raw_path.startswith(BUCKET_PATH)
     return url.scheme == "https" and url.port == 443 and (CONTENT_HOST.fullmatch(host) is not None or in_bucket)
@@ -146,12 +145,12 @@ def _page(status: int, location: str | None, content_type: str, content: bytes) 
         return _Page(File("", b""), location)
     if status == 200:
         return _Page(File(content_type.partition(";")[0].strip().lower(), content), None)
-    if 400 <= status < 500 and status not in PASSING:
+    if 400 <= status < 500 and status not in TEMPORARY:
         raise MediaRefused(f"The carrier has no such file (HTTP {status}).", carrier_status=str(status))
-    raise CarrierError(f"The carrier did not give the file (HTTP {status}).")
+    raise CarrierError(f"The carrier did not return the file (HTTP {status}).")
 
 
 def _refused(outside: Outside) -> CarrierError:
     if outside.reason in {Reason.TOO_LARGE, Reason.BLOCKED, Reason.INVALID}:
         return MediaRefused(outside.message)
-    return CarrierError(f"The carrier did not give the file: {outside.message}")
+    return CarrierError(f"The carrier did not return the file: {outside.message}")

@@ -1,1 +1,1 @@
-"""Contacts: who is behind a phone number, according to a person, a CRM, the carrier or a file."""
+"""Contacts: the person behind a phone number, as users, CRMs, the carrier and imported files describe them."""

@@ -1,4 +1,4 @@
-"""Contacts: who calls, what is known about them, and from which source."""
+"""The feature `contacts`: its service, the jobs of look-ups, indexing, backfills and imports, and a sweep."""
 
 from datetime import timedelta
 from functools import partial

@@ -1,9 +1,9 @@
-"""Imports: a file is stored when it is sent, and a worker makes contacts of it.
+"""Imports of contacts: a request stores the file, and a worker turns it into contacts.
 
 file ──▶ rows in batches, checked ──▶ contact_import_rows, one of each number ──▶ contacts in batches
 
-Each batch is one short transaction with its progress.  Killed anywhere, the import goes on from there; of two workers
-that carry on the same one, each batch is one's.
+Each batch commits with its progress in one short transaction.  An import that is killed resumes after its last batch;
+if two workers run the same import, only one of them commits each batch.
 """
 
 import asyncio
@@ -29,19 +29,19 @@ from storage.db import Db, Tx
 
 #: Rows of a file, and contacts, per transaction: some tens of milliseconds.
 ROWS, CONTACTS = 250, 50
-#: As many rows' errors are kept.
+#: The errors that are stored of one import.
 MOST_ERRORS = 1000
 RETRY_SECONDS = "60"
 
 
 async def begin(tx: Tx, who: Principal, request: pb.ImportContactsRequest, settings: ImportSettings) -> ImportRow:
-    """Store a file, and owe its import.  Raises InvalidRequest for a text that is no list of contacts, RateLimited."""
+    """Store a file and enqueue its import.  Raises InvalidRequest for an unusable file, RateLimited."""
     file = request.csv.encode()
     if len(file) > settings.import_bytes:
         raise InvalidRequest([FieldError("csv", f"is larger than {settings.import_bytes} bytes; import it in parts")])
     if await contact_imports.count_open(tx) >= settings.max_imports:
-        sentence = f"{settings.max_imports} imports of this organization are under way; try again when one has ended."
-        raise RateLimited(sentence, retry_after_seconds=RETRY_SECONDS)
+        message = f"{settings.max_imports} imports of this organization are in progress; try again when one has ended."
+        raise RateLimited(message, retry_after_seconds=RETRY_SECONDS)
     region = (
         request.default_region if request.HasField("default_region") else phone.region(await contacts.own_number(tx))
     )
@@ -55,18 +55,18 @@ async def begin(tx: Tx, who: Principal, request: pb.ImportContactsRequest, setti
 
 
 async def import_contacts(db: Db, rest: float, org: UUID, id: UUID) -> None:
-    """Carry an import on to its end.  One that has ended, or that another worker is carrying on, is left alone.
+    """Run an import to its end; do nothing if it has ended or another worker is running it.
 
-    After each batch it rests `rest` times as long as the batch took, so that calls find the database and the CPU free.
+    After each batch, sleep `rest` times as long as the batch took, which leaves the database and the CPU to calls.
     """
     pause = _Pause(rest)
     if await _read_file(db, pause, org, id):
-        while await _take_batch(db, org, id):
+        while await _import_batch(db, org, id):
             await pause()
 
 
 class _Pause:
-    """Called after each batch, sleeps in proportion to the time since the last one."""
+    """The sleep after each batch, in proportion to the time since the previous one."""
 
     def __init__(self, rest: float) -> None:
         self._rest, self._since_ms = rest, monotonic_ms()
@@ -77,7 +77,7 @@ class _Pause:
 
 
 async def _read_file(db: Db, pause: _Pause, org: UUID, id: UUID) -> bool:
-    """Read what is left of the file; False when somebody else does."""
+    """Stage the rest of the file's rows; return False if the import has ended or another worker is reading the file."""
     async with db.tenant(org) as tx:
         row = await contact_imports.begin(tx, id)
         file = await contact_imports.file(tx, id) if row else None
@@ -85,37 +85,37 @@ async def _read_file(db: Db, pause: _Pause, org: UUID, id: UUID) -> bool:
         return False
     if file is None:
         return True
-    # Parsing takes a thread, so that the jobs beside this one go on.
-    sheet, passed = await asyncio.to_thread(_opened, file, row)
+    # Parse in a thread: the event loop also runs other jobs.
+    sheet, position = await asyncio.to_thread(_resume_sheet, file, row)
     while (batch := await asyncio.to_thread(sheet.batch, ROWS)).passed:
         async with db.tenant(org) as tx:
             row = await contact_imports.lock_open(tx, id)
-            if row is None or row.passed != passed:
+            if row is None or row.passed != position:
                 return False
-            await _keep(tx, row, batch)
-        passed += batch.passed
+            await _stage_batch(tx, row, batch)
+        position += batch.passed
         await pause()
     async with db.tenant(org) as tx:
         await contact_imports.drop_file(tx, id)
     return True
 
 
-def _opened(file: bytes, row: ImportRow) -> tuple[Sheet, int]:
+def _resume_sheet(file: bytes, row: ImportRow) -> tuple[Sheet, int]:
     sheet = Sheet(file, row.region)
     sheet.skip(row.passed)
     return sheet, row.passed
 
 
-async def _keep(tx: Tx, row: ImportRow, batch: Batch) -> None:
+async def _stage_batch(tx: Tx, row: ImportRow, batch: Batch) -> None:
     rows = [Imported(e.phone_e164, e.fields, e.notes, e.tags) for e in batch.entries.values()]
-    known = await contact_imports.stage(tx, row.id, rows)
-    errors = [each._asdict() for each in batch.problems[: max(0, MOST_ERRORS - len(row.errors))]]
-    counts = Passed(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + known, errors)
+    restaged = await contact_imports.stage(tx, row.id, rows)
+    errors = [problem._asdict() for problem in batch.problems[: max(0, MOST_ERRORS - len(row.errors))]]
+    counts = Passed(batch.passed, batch.rows, batch.bad_rows, batch.duplicates + restaged, errors)
     await contact_imports.move(tx, row.id, counts)
 
 
-async def _take_batch(db: Db, org: UUID, id: UUID) -> bool:
-    """Make the next contacts, or change them; False at the end."""
+async def _import_batch(db: Db, org: UUID, id: UUID) -> bool:
+    """Create or update the next contacts; return False at the end."""
     async with db.tenant(org) as tx:
         row = await contact_imports.lock_open(tx, id)
         if row is None:
@@ -124,26 +124,24 @@ async def _take_batch(db: Db, org: UUID, id: UUID) -> bool:
         if not rows:
             await _end(tx, org, row)
             return False
-        taken = await contacts.take(tx, rows, dry_run=row.dry_run)
-        changed = [contact for contact, created in taken.items() if not created]
-        created = len(taken) - len(changed)
-        await contact_imports.count_taken(tx, id, created, len(changed), len(rows) - len(taken))
+        imported = await contacts.take(tx, rows, dry_run=row.dry_run)
+        updated = [contact for contact, created in imported.items() if not created]
+        created = len(imported) - len(updated)
+        await contact_imports.count_taken(tx, id, created, len(updated), len(rows) - len(imported))
         if not row.dry_run:
-            await jobs.enqueue_all(tx, rules.INDEX_CONTACT, org, changed)
+            await jobs.enqueue_all(tx, rules.INDEX_CONTACT, org, updated)
     return True
 
 
 async def _end(tx: Tx, org: UUID, row: ImportRow) -> None:
     await contact_imports.end(tx, row.id, "completed")
     if (row.created or row.updated) and not row.dry_run:
-        done = events_pb2.ContactsImportedEvent(by=row.made_by, created=row.created, updated=row.updated)
-        await events.append(tx, org, org, done)
+        event = events_pb2.ContactsImportedEvent(by=row.made_by, created=row.created, updated=row.updated)
+        await events.append(tx, org, org, event)
 
 
 async def sweep(db: Db, stuck_seconds: float) -> int:
-    """Close imports that have not moved for so long: their job failed too often.  Old ones are dropped; return how many
-    were closed.
-    """
+    """Close imports without progress for `stuck_seconds`, and purge old ones; return how many were closed."""
 
     async def close(id: UUID) -> bool:
         async with db.system() as tx:

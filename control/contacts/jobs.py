@@ -1,4 +1,4 @@
-"""Jobs on contacts: lookups at the carrier, indexing their calls under the current name, backfills from past calls."""
+"""Jobs on contacts: carrier lookups, indexing of their calls under the current name, backfills from past calls."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -18,16 +18,16 @@ from storage.db import Db
 
 LOG = log(__name__)
 LOOKUPS = Counter("hum_contact_lookups_total", "Contacts looked up at the carrier", ["how"])
-#: How long a worker holds the claim on a lookup; then another may take it.
+#: How long a worker's claim on a lookup lasts; then another worker may claim it.
 CLAIM = timedelta(minutes=1)
 BATCH = 500
-#: A position above all calls.
+#: A cursor above all calls.
 NEWEST = (datetime.max.replace(tzinfo=UTC), UUID(int=(1 << 128) - 1))
 
 
 async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, most_a_day: int, org: UUID, id: UUID) -> bool:
-    """Look a contact up at the carrier, unless that was done within `keep` (zero: never look up); False if nothing was due, or
-    the organization has had `most_a_day` today.
+    """Look a contact up at the carrier, unless its last lookup is younger than `keep` (zero: never look up); return
+    False if no lookup was stored.  An organization has at most `most_a_day`.
 
     A failed lookup is repeated when the contact next calls, not before: it is not urgent.  Raises CarrierBusy.
     """
@@ -45,10 +45,10 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, most_a_day:
         LOOKUPS.labels("busy").inc()
         async with db.tenant(org) as tx:
             await contacts.release_lookup(tx, id)
-        raise  # the worker tries again when the carrier says
+        raise  # the worker retries later
     except CarrierError as error:
         LOOKUPS.labels("failed").inc()
-        LOG.warning("a lookup at the carrier failed", error=str(error)[:300])
+        LOG.warning("could not look up a contact at the carrier", error=str(error)[:300])
         return False
     LOOKUPS.labels("answered" if answer else "unknown").inc()
     async with db.tenant(org) as tx:
@@ -64,7 +64,7 @@ async def look_up_contact(db: Db, carrier: Lookups, keep: timedelta, most_a_day:
 
 
 def from_lookup(answer: Lookup) -> dict[str, str]:
-    """A Lookup's answer as fields of a contact: the registered name serves as name until a better source has one."""
+    """Convert a lookup's answer to a contact's fields; the registered name serves until a better source has one."""
     fields = {
         "name": answer.caller_name,
         "caller_name": answer.caller_name,
@@ -76,22 +76,22 @@ def from_lookup(answer: Lookup) -> dict[str, str]:
 
 async def index_contact(db: Db, org: UUID, id: UUID) -> None:
     """Index all calls of a contact under its current name."""
-    place: tuple[datetime, UUID] | None = NEWEST
-    while place is not None:
+    cursor: tuple[datetime, UUID] | None = NEWEST
+    while cursor is not None:
         async with db.tenant(org) as tx:
-            place = await contacts.index_calls(tx, id, place, BATCH)
+            cursor = await contacts.index_calls(tx, id, cursor, BATCH)
 
 
 async def backfill_contacts(db: Db, org: UUID, id: UUID) -> None:
-    """Make contacts of past calls, then enqueue their lookups.  Each batch commits together with its progress: a
-    backfill that is killed resumes where it was, and two runs of one take turns.
+    """Create contacts from past calls, then enqueue their lookups.  Each batch commits with its progress: a backfill
+    that is killed resumes after its last batch, and two jobs of the same backfill alternate.
     """
     while await _next_batch(db, org, id):
         pass
 
 
 async def _next_batch(db: Db, org: UUID, id: UUID) -> bool:
-    """One batch; False at the end."""
+    """Run one batch; return False at the end."""
     async with db.tenant(org) as tx:
         backfill = await contacts.lock_backfill(tx, id)
         if backfill is None:
@@ -102,10 +102,10 @@ async def _next_batch(db: Db, org: UUID, id: UUID) -> bool:
             linked = await contacts.link_calls(tx, [call.id for call in open_calls])
             await contacts.move_backfill(tx, id, calls, created, linked)
             return True
-        owed = await contacts.never_looked_up(tx, backfill.after_contact, BATCH) if backfill.lookup else []
-        if not owed:
+        pending = await contacts.never_looked_up(tx, backfill.after_contact, BATCH) if backfill.lookup else []
+        if not pending:
             await contacts.end_backfill(tx, id)
             return False
-        await jobs.enqueue_all(tx, rules.LOOK_UP_CONTACT, org, owed)
-        await contacts.move_lookups(tx, id, owed)
+        await jobs.enqueue_all(tx, rules.LOOK_UP_CONTACT, org, pending)
+        await contacts.move_lookups(tx, id, pending)
         return True

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from control.base.job import Job
 
-#: Each costs money at the carrier, and none is urgent; so many a day for one organization, since anybody can call.
+#: A lookup costs money at the carrier and is not urgent; an organization has a daily limit, since anyone can call it.
 LOOK_UP_CONTACT = Job("look_up_contact", concurrency=8, per_organization=2, timeout_seconds=60)
-#: The same for whoever sends a text, so that a flood of texts doesn't delay it for callers.
+#: The same for senders of texts: a queue of their own, so that a flood of texts does not delay lookups of callers.
 LOOK_UP_SENDER = Job("look_up_sender", concurrency=8, per_organization=2, timeout_seconds=60)
 INDEX_CONTACT = Job("index_contact", concurrency=4, per_organization=1, priority=20, timeout_seconds=600)
 BACKFILL_CONTACTS = Job("backfill_contacts", concurrency=2, per_organization=1, priority=10, timeout_seconds=3600)
-#: One at a time per organization, at the lowest priority: whatever calls need comes first.
+#: One at a time per organization, at the lowest priority: jobs that calls need come first.
 IMPORT_CONTACTS = Job("import_contacts", concurrency=2, per_organization=1, timeout_seconds=3600)
 #: How long an import is kept after its end.
 KEEP_IMPORTS = timedelta(days=30)

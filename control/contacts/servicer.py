@@ -32,10 +32,10 @@ class ContactsServicer:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
         tag = request.tag or None
         if request.q:
-            found = await contacts.search(call.tx, request.q, phone.digits(request.q), tag, before, count)
+            fetched = await contacts.search(call.tx, request.q, phone.digits(request.q), tag, before, count)
         else:
-            found = await contacts.page(call.tx, before, count, tag)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+            fetched = await contacts.page(call.tx, before, count, tag)
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListContactsResponse(contacts=[present(row) for row in rows], next_cursor=more)
 
     async def CreateContact(self, request: pb.CreateContactRequest, call: Call) -> pb.CreateContactResponse:
@@ -69,8 +69,9 @@ class ContactsServicer:
     async def ExportContacts(
         self, request: pb.ExportContactsRequest, call: Call
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-        """Yield page by page, each in its own transaction: a slow reader holds none open, and only one page is in memory.  Each
-        waits in the organization's lane: a hundred exports are no more work at once than a few requests.
+        """Yield page by page, each read in its own transaction: a slow reader holds no transaction open, and one page
+        is in memory.  Each page queues in the organization's lane, so a hundred exports run no more at once than a few
+        requests.
         """
         dialect = DIALECTS[request.dialect or pb.EXPORT_DIALECT_SPREADSHEET]
         await call.context.send_initial_metadata(_export_headers(dialect.file))
@@ -115,14 +116,14 @@ def _source(row: ContactRow, name: str) -> str | None:
 
 
 def exported(row: ContactRow) -> list[str]:
-    """A contact as a row of `sheets.FIELDS`."""
+    """Return a contact's cells, in the order of `sheets.FIELDS`."""
     cells = (row.phone_e164, row.name, row.email, row.company, row.notes, ";".join(row.tags), row.attributes_json)
     return [cell or "" for cell in cells]
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How an export is written: what comes first, and then each page of contacts."""
+    """A format of exports: its head, and a function that writes a page of contacts."""
 
     media_type: str
     file: str
@@ -158,7 +159,7 @@ def present_import(row: ImportRow) -> pb.ContactImport:
         dry_run=row.dry_run,
         rows=row.rows_read,
         ignored_columns=row.ignored_columns,
-        errors=[pb.ImportError(**each) for each in row.errors],
+        errors=[pb.ImportError(**error) for error in row.errors],
         failure=row.failure,
         created_at=timestamp(row.created_at),
         ended_at=timestamp(row.ended_at),

@@ -1,8 +1,8 @@
-"""Contacts as CSV, out and in.  Pure.
+"""Contacts as CSV: exports and imports.  Pure.
 
-A file that is written opens in a spreadsheet without running anything, whichever delimiter the spreadsheet splits it by:
-whatever could begin a cell like a formula is prefixed with an apostrophe, which reading removes.  A file that is read may
-come from anywhere: any of three delimiters, quoted line ends, a byte order mark, phone numbers in any spelling.
+An exported file runs nothing in a spreadsheet, whichever delimiter the spreadsheet splits it by: each possible
+beginning of a formula is escaped with an apostrophe, which importing removes.  An imported file may have any of three
+delimiters, quoted line ends, a byte order mark, and phone numbers in any spelling.
 """
 
 import csv
@@ -18,14 +18,14 @@ from control.base.phone import NotANumber
 from hum import validation
 from hum.v1 import contacts_pb2 as pb
 
-#: The longest header.  It is read while the sender waits, beside calls; the rest of a file is read by a worker.
+#: The longest header.  The request reads it, in a process that serves calls; a worker reads the rest of the file.
 HEADER_BYTES = 10_000
 COLUMN_CHARS = 100
 MOST_IGNORED = 100
 REASON_CHARS = 200
 
 FIELDS = ("phone_e164", "name", "email", "company", "notes", "tags", "attributes_json")
-#: Other names of our columns; compared in lower case, with spaces between words.
+#: Accepted titles of our columns; compared in lower case, with spaces between words.
 NAMES: Mapping[str, str] = {
     **{name.replace("_", " "): name for name in FIELDS},
     **dict.fromkeys(("phone", "phone number", "telephone", "tel", "mobile", "cell", "number"), "phone_e164"),
@@ -38,22 +38,22 @@ NAMES: Mapping[str, str] = {
 }
 DELIMITERS = (",", ";", "\t")
 BOM = b"\xef\xbb\xbf"
-#: What the contract's patterns treat as white space.
+#: White space, as the contract's patterns define it.
 SPACE = " \t\n\f\r"
-#: What makes a spreadsheet treat a cell as a formula; and the apostrophe itself, so that reading undoes writing.
+#: What begins a formula in a spreadsheet; and the apostrophe itself, so that importing inverts exporting.
 RISKY = "=+\\-@\t\r\n＝＋－＠'"
-#: Where a cell may begin for a spreadsheet that expects another delimiter than ours, and so does not see our quotes.
+#: Where a cell may begin for a spreadsheet that splits by another delimiter, and so ignores our quotes.
 BEGINNING = r"(?:(?<![\s\S])|(?<=[,;|\t\r\n]))"
 TO_GUARD = re.compile(f'{BEGINNING}(?="*[{RISKY}])')
 GUARDED = re.compile(f"{BEGINNING}'(?=\"*[{RISKY}])")
 
 
 class BadSheet(ValueError):  # noqa: N818
-    """Why the file as a whole can't be imported."""
+    """The reason why a file as a whole can't be imported."""
 
 
 class Problem(NamedTuple):
-    """What is wrong with a row, or with one of its cells."""
+    """An error in a row, or in one of its cells."""
 
     line: int
     column: str | None
@@ -62,7 +62,7 @@ class Problem(NamedTuple):
 
 @dataclass(slots=True)
 class Entry:
-    """A row of a file; what is unset stays as it is."""
+    """A row of a file; unset fields leave the contact's values unchanged."""
 
     phone_e164: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -72,51 +72,51 @@ class Entry:
 
 @dataclass(slots=True)
 class Batch:
-    """Rows that were read: one entry for each number, in their order."""
+    """The rows of one read: one entry per number, in file order."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    #: Rows with anything in them.
+    #: Rows that are not empty.
     rows: int = 0
     bad_rows: int = 0
     duplicates: int = 0
-    #: Rows with those that are empty: as many are to be skipped to go on behind this batch.
+    #: All rows, empty ones too: skip as many to resume after this batch.
     passed: int = 0
 
 
-# --- out ----------------------------------------------------------------------------------------------------------
+# --- export -------------------------------------------------------------------------------------------------------
 
 
 def write(rows: Iterable[Sequence[str]]) -> bytes:
-    """Rows as CSV in UTF-8, each cell harmless."""
-    return plain([harmless(cell) for cell in row] for row in rows)
+    """Return rows as CSV in UTF-8, with possible formulas escaped."""
+    return plain([escaped(cell) for cell in row] for row in rows)
 
 
 def plain(rows: Iterable[Sequence[str]]) -> bytes:
-    """Rows as CSV (RFC 4180) in UTF-8, for programs."""
+    """Return rows as CSV (RFC 4180) in UTF-8, unescaped, for programs."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue().encode()
 
 
-def harmless(cell: str) -> str:
-    """A cell in which no part is a formula, whichever delimiter it is taken apart by."""
+def escaped(cell: str) -> str:
+    """Escape a cell so that no part of it is a formula, whichever delimiter splits it."""
     return TO_GUARD.sub("'", cell)
 
 
-def meant(cell: str) -> str:
-    """The inverse of `harmless`."""
+def unescaped(cell: str) -> str:
+    """Unescape a cell: the inverse of `escaped`."""
     return GUARDED.sub("", cell)
 
 
-# --- in -----------------------------------------------------------------------------------------------------------
+# --- import -------------------------------------------------------------------------------------------------------
 
 
 class Sheet:
-    """A file: its header is read at once, its rows in batches, each where the last one ended.  Raises BadSheet."""
+    """A file to import: the header is read at once, rows in consecutive batches.  Raises BadSheet."""
 
     def __init__(self, file: bytes, region: str | None) -> None:
-        """`file` is UTF-8; numbers in it without a country code are of `region`."""
+        """Read the header of `file`, which is UTF-8; numbers without a country code belong to `region`."""
         beginning = file[:HEADER_BYTES].removeprefix(BOM).decode(errors="ignore")
         delimiter = _delimiter(beginning)
         self._header = _header(beginning, delimiter, whole=len(file) <= HEADER_BYTES)
@@ -127,29 +127,29 @@ class Sheet:
 
     @property
     def ignored(self) -> list[str]:
-        """The columns that mean nothing to us."""
+        """The titles of columns that we don't know."""
         unknown = (title.strip() for place, title in enumerate(self._header) if place not in self._columns)
         return [title[:COLUMN_CHARS] for title in unknown if title][:MOST_IGNORED]
 
     def skip(self, rows: int) -> None:
-        """Pass over so many rows without looking at them."""
+        """Skip rows without checking them."""
         next(islice(self._rows, rows, rows), None)
 
-    def batch(self, most: int) -> Batch:
-        """The next rows, `most` of them; fewer at the end, and then none."""
+    def batch(self, limit: int) -> Batch:
+        """Read up to `limit` rows; fewer at the end, and then none."""
         batch = Batch()
-        for line, cells in islice(self._rows, most):
+        for line, cells in islice(self._rows, limit):
             batch.passed += 1
             if isinstance(cells, Problem):
                 _refuse(batch, [cells])
             elif any(cell.strip() for cell in cells):
-                self._take(batch, line, cells)
+                self._add(batch, line, cells)
             else:
                 continue
             batch.rows += 1
         return batch
 
-    def _take(self, batch: Batch, line: int, cells: list[str]) -> None:
+    def _add(self, batch: Batch, line: int, cells: list[str]) -> None:
         if len(cells) > len(self._header):
             _refuse(batch, [Problem(line, None, f"has {len(cells)} cells but the header has {len(self._header)}")])
             return
@@ -161,9 +161,9 @@ class Sheet:
         except NotANumber as error:
             problems.append(Problem(line, titles["phone_e164"], str(error)))
         contact = _contact({name: cell for name, cell in fields.items() if cell and name != "phone_e164"})
-        for each in validation.check(pb.UpdateContactRequest(contact=contact)):
-            name = re.split(r"[.\[]", each.field.removeprefix("contact."), maxsplit=1)[0]
-            problems.append(Problem(line, titles.get(name), each.reason[:REASON_CHARS]))
+        for complaint in validation.check(pb.UpdateContactRequest(contact=contact)):
+            name = re.split(r"[.\[]", complaint.field.removeprefix("contact."), maxsplit=1)[0]
+            problems.append(Problem(line, titles.get(name), complaint.reason[:REASON_CHARS]))
         if problems:
             _refuse(batch, problems)
         else:
@@ -171,7 +171,7 @@ class Sheet:
 
 
 def _rows(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, "list[str] | Problem"]]:
-    """Each row with the line on which it begins."""
+    """Yield each row with the number of its first line."""
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     while True:
         line = reader.line_num + 1
@@ -184,13 +184,13 @@ def _rows(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, "list[str]
 
 
 def _delimiter(text: str) -> str:
-    """The most frequent one in the header, outside quotes."""
+    """Return the most frequent delimiter in the header, outside quotes."""
     header = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").partition("\n")[0])
     return max(DELIMITERS, key=header.count)
 
 
 def _header(beginning: str, delimiter: str, *, whole: bool) -> list[str]:
-    """The first row of a file.  Raises BadSheet if it is not CSV, or does not end within the file's beginning."""
+    """Return the first row of a file.  Raises BadSheet if it is not CSV, or does not end within `beginning`."""
     rows = _rows(io.StringIO(beginning, newline=""), delimiter)
     _, header = next(rows, (0, []))
     if not whole and next(rows, None) is None:
@@ -201,7 +201,7 @@ def _header(beginning: str, delimiter: str, *, whole: bool) -> list[str]:
 
 
 def _columns(header: list[str]) -> dict[int, str]:
-    """Which field each column is.  Raises BadSheet."""
+    """Map the columns that we know to fields, by position.  Raises BadSheet."""
     columns: dict[int, str] = {}
     for place, title in enumerate(header):
         name = NAMES.get(re.sub(r"[\s_.\-]+", " ", title.strip().lower()))
@@ -216,8 +216,8 @@ def _columns(header: list[str]) -> dict[int, str]:
 
 def _cell(name: str, cell: str) -> str:
     if name == "phone_e164":
-        return meant(cell.strip()).lstrip("'")
-    return meant(cell if name == "notes" else cell.strip(SPACE))
+        return unescaped(cell.strip()).lstrip("'")
+    return unescaped(cell if name == "notes" else cell.strip(SPACE))
 
 
 def _contact(fields: Mapping[str, str]) -> pb.Contact:
@@ -233,7 +233,7 @@ def _refuse(batch: Batch, problems: list[Problem]) -> None:
 
 
 def _fold(batch: Batch, number: str, contact: pb.Contact) -> None:
-    """One entry for each number; the later of two values wins."""
+    """Merge a row into its number's entry; a later value overwrites an earlier one."""
     batch.duplicates += number in batch.entries
     entry = batch.entries.setdefault(number, Entry(number))
     for name in ("name", "email", "company", "attributes_json"):

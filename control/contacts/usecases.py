@@ -1,4 +1,4 @@
-"""Making, changing and backfilling contacts."""
+"""Creating, changing, deleting, erasing and backfilling contacts."""
 
 from typing import cast
 from uuid import UUID
@@ -17,7 +17,7 @@ from storage.db import Tx
 
 
 async def create(tx: Tx, who: Principal, contact: pb.Contact) -> ContactRow:
-    """Raises AlreadyExists."""
+    """Create a contact with a user's values.  Raises AlreadyExists."""
     fields = {name: value for name in contacts.SOURCED if (value := _value(contact, name)) is not None}
     row = await contacts.create(
         tx, ids.new(), contact.phone_e164, fields, _notes(contact), list(dict.fromkeys(contact.tags))
@@ -27,15 +27,15 @@ async def create(tx: Tx, who: Principal, contact: pb.Contact) -> ContactRow:
 
 
 async def change(tx: Tx, who: Principal, id: UUID, contact: pb.Contact, paths: list[str]) -> ContactRow:
-    """Set the fields in `paths` as a user; an unset one is cleared."""
+    """Set the fields in `paths` to a user's values; clear those that are unset in `contact`."""
     before = await contacts.get(tx, id, lock=True)
-    changed = paths or [field.name for field, _ in contact.ListFields()]
+    names = paths or [field.name for field, _ in contact.ListFields()]
     row = await contacts.change(
         tx,
         id,
-        {name: _value(contact, name) for name in contacts.SOURCED if name in changed},
-        _notes(contact) if "notes" in changed else before.notes,
-        list(contact.tags) if "tags" in changed else before.tags,
+        {name: _value(contact, name) for name in contacts.SOURCED if name in names},
+        _notes(contact) if "notes" in names else before.notes,
+        list(contact.tags) if "tags" in names else before.tags,
     )
     await events.append(tx, who.org_id, id, events_pb2.ContactUpdatedEvent(by=who.name))
     await index_if_renamed(tx, who.org_id, before, row)
@@ -54,15 +54,15 @@ async def delete(tx: Tx, who: Principal, id: UUID) -> None:
 
 
 async def erase(tx: Tx, who: Principal, id: UUID) -> None:
-    """Delete a contact and all that there is of it.  Raises NotFound, InvalidState."""
-    left = await erasing.begin_of_contact(tx, id)
+    """Delete a contact and everything stored about it.  Raises NotFound, InvalidState."""
+    erasure = await erasing.begin_of_contact(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.ContactDeletedEvent(by=who.name))
-    if left is not None:
-        await jobs.enqueue(tx, ERASE, who.org_id, left.id)
+    if erasure is not None:
+        await jobs.enqueue(tx, ERASE, who.org_id, erasure.id)
 
 
 async def begin_backfill(tx: Tx, who: Principal, *, lookup: bool) -> BackfillRow:
-    """Begin a backfill; if one is running, make sure that a job works on it, and return that one."""
+    """Begin a backfill, or return the one that is running; enqueue its job either way."""
     row = await contacts.begin_backfill(tx, ids.new(), lookup=lookup)
     await jobs.enqueue(tx, rules.BACKFILL_CONTACTS, who.org_id, row.id)
     return row

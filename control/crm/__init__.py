@@ -1,1 +1,1 @@
-"""CRM connectors: customers' systems that know who calls, and that are told of what is over."""
+"""CRM connectors: customers' systems that identify callers and receive finished calls and conversations."""

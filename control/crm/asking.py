@@ -1,4 +1,4 @@
-"""Requests to connectors: signed, bounded, logged, and none to a connector that rests."""
+"""Requests to connectors: signed, bounded, logged, and none while a connector rests after repeated failures."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -29,12 +29,12 @@ REQUESTS = Metric("hum_crm_requests_total", "Requests to CRM connectors", ["even
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What a request is about."""
+class ConnectorRequest:
+    """A request to a connector."""
 
     event: Event
     body: Mapping[str, Any]
-    #: The same at each attempt.
+    #: The same for each attempt.
     delivery: UUID
     contact: UUID | None = None
     call: UUID | None = None
@@ -43,16 +43,16 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What came of a request."""
+    """The result of a request."""
 
     reply: Reply
     log: LogRow
-    #: When the connector wants to be asked again, at the earliest.
+    #: The connector's `Retry-After`; 0.0 without one.
     retry_after_seconds: float = 0.0
 
 
 def place(id: UUID, org: UUID) -> Place:
-    """Where a connector's secrets are sealed for."""
+    """Return the place to which a connector's secrets are sealed."""
     return Place("crm_connectors", id, org)
 
 
@@ -61,14 +61,14 @@ def new_secret() -> str:
 
 
 class Asking:
-    """Asks connectors, from one process."""
+    """One process's client of connectors."""
 
     def __init__(self, db: Db, web: Guarded, keyring: Keyring, settings: CrmSettings) -> None:
         self._db, self._web, self._keyring, self._settings = db, web, keyring, settings
         self._running = Counter[UUID]()
 
     async def may_ask(self, connector: ConnectorRow) -> bool:
-        """Whether a connector does not rest, or has rested long enough; then whoever is told so asks it now."""
+        """Return whether to ask a connector: it does not rest, or this call has claimed the trial request after a rest."""
         if connector.failures < self._settings.crm_failures or connector.rests_until is None:
             return True
         if connector.rests_until > now():
@@ -78,19 +78,19 @@ class Asking:
             return await crm.try_again(tx, connector.id, during)
 
     def is_busy(self, connector: UUID) -> bool:
-        """Whether this process has as many requests under way there as it may."""
+        """Return whether this process has reached its limit of requests in flight to a connector."""
         return self._running[connector] >= self._settings.crm_requests
 
-    async def ask(self, connector: ConnectorRow, about: About) -> Exchange:
-        """Send a request, and keep it with its answer in the log."""
+    async def ask(self, connector: ConnectorRow, request: ConnectorRequest) -> Exchange:
+        """Send and log a request; send it again with the old secret if the connector refuses the new one."""
         async with self._counted(connector.id):
-            exchange = await self._ask(connector, about, connector.secret, is_old=False)
-            old, until = connector.old_secret, connector.old_secret_until
+            exchange = await self._send(connector, request, connector.secret, is_old=False)
+            old_secret, until = connector.old_secret, connector.old_secret_until
             refused = exchange.log.status in rules.UNAUTHORIZED
-            if refused and old is not None and until is not None and until > now():
-                # The other side does not know the new secret yet.
-                exchange = await self._ask(connector, about, old, is_old=True)
-        await self._judge(connector, exchange.reply)
+            if refused and old_secret is not None and until is not None and until > now():
+                # The connector does not have the new secret yet.
+                exchange = await self._send(connector, request, old_secret, is_old=True)
+        await self._count_failure(connector, exchange.reply)
         return exchange
 
     @asynccontextmanager
@@ -103,45 +103,47 @@ class Asking:
             if not self._running[connector]:
                 del self._running[connector]
 
-    async def _ask(self, connector: ConnectorRow, about: About, sealed: bytes, *, is_old: bool) -> Exchange:
-        body, began_ms = rules.written(about.body), monotonic_ms()
+    async def _send(
+        self, connector: ConnectorRow, request: ConnectorRequest, sealed: bytes, *, is_old: bool
+    ) -> Exchange:
+        body, began_ms = rules.encoded(request.body), monotonic_ms()
         answer: Answer | None = None
-        hidden = list[str]()
+        secrets = list[str]()
         try:
             secret = self._open(connector, sealed)
-            hidden = [self._open(connector, each) for each in (connector.secret, connector.old_secret) if each]
+            secrets = [self._open(connector, blob) for blob in (connector.secret, connector.old_secret) if blob]
             answer = await self._web.request(
                 "POST",
-                connector.base_url + rules.PATHS[about.event],
+                connector.base_url + rules.PATHS[request.event],
                 org=connector.org_id,
-                headers=_headers(about, secret, body),
+                headers=_headers(request, secret, body),
                 body=body,
                 total_seconds=connector.timeout_ms / 1000,
                 response_bytes=rules.ANSWER_BYTES,
                 truncate=True,
             )
-            reply = rules.read(about.event, answer.status, answer.body, truncated=answer.truncated)
+            reply = rules.interpret(request.event, answer.status, answer.body, truncated=answer.truncated)
         except Outside as error:
             reply = rules.failed(error.reason, error.message)
         except Unsealable:
-            LOG.exception("a CRM connector's secret can't be opened", connector=str(connector.id))
+            LOG.exception("could not open a CRM connector's secret; rotate it", connector=str(connector.id))
             reply = rules.failed("secret", "HUM can't open the connector's secret any more; rotate it.")
-        REQUESTS.labels(about.event, reply.outcome).inc()
+        REQUESTS.labels(request.event, reply.outcome).inc()
         row = LogRow(
             id=ids.new(),
             connector_id=connector.id,
-            delivery_id=about.delivery,
-            event=about.event,
-            contact_id=about.contact,
-            call_id=about.call,
-            conversation_id=about.conversation,
+            delivery_id=request.delivery,
+            event=request.event,
+            contact_id=request.contact,
+            call_id=request.call,
+            conversation_id=request.conversation,
             outcome=reply.outcome,
             reason=reply.reason,
             message=reply.message,
             old_secret=is_old,
-            request_body=rules.shown(body, hidden),
+            request_body=rules.redacted(body, secrets),
             status=answer.status if answer else None,
-            response_body=rules.shown(answer.body, hidden) if answer else None,
+            response_body=rules.redacted(answer.body, secrets) if answer else None,
             duration_ms=round(monotonic_ms() - began_ms),
             created_at=now(),
         )
@@ -153,7 +155,7 @@ class Asking:
     def _open(self, connector: ConnectorRow, sealed: bytes) -> str:
         return self._keyring.open(sealed, place(connector.id, connector.org_id)).decode()
 
-    async def _judge(self, connector: ConnectorRow, reply: Reply) -> None:
+    async def _count_failure(self, connector: ConnectorRow, reply: Reply) -> None:
         settings = self._settings
         if not reply.failed and not connector.failures:
             return
@@ -162,16 +164,16 @@ class Asking:
                 await crm.recover(tx, connector.id)
                 return
             rest, longest = timedelta(seconds=settings.crm_rest_seconds), settings.crm_longest_rest_seconds
-            why = reply.message or reply.reason or ""
-            await crm.fail(tx, connector, why, settings.crm_failures, rest, timedelta(seconds=longest))
+            failure = reply.message or reply.reason or ""
+            await crm.fail(tx, connector, failure, settings.crm_failures, rest, timedelta(seconds=longest))
 
 
-def _headers(about: About, secret: str, body: bytes) -> dict[str, str]:
+def _headers(request: ConnectorRequest, secret: str, body: bytes) -> dict[str, str]:
     return {
         "Authorization": f"Bearer {secret}",
         "Content-Type": "application/json",
         "User-Agent": rules.USER_AGENT,
         "X-HUM-Signature": f"sha256={sign(secret.encode(), body).hex()}",
-        "X-HUM-Event": about.event,
-        "X-HUM-Delivery": ids.show(Kind.CRM_DELIVERY, about.delivery),
+        "X-HUM-Event": request.event,
+        "X-HUM-Delivery": ids.show(Kind.CRM_DELIVERY, request.delivery),
     }

@@ -1,4 +1,4 @@
-"""CRM connectors: who they are, what they are told, and the log of that.  Calls and texts do their own look-ups."""
+"""The feature `crm`: connectors, their log, and the sync of what is over.  Calls and texts run the look-ups."""
 
 from control.crm import rules
 from control.crm.asking import Asking
@@ -17,10 +17,10 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     syncing = Syncing(deps.db, asking, settings, settings.public_url)
     return Feature(
         services={crm_pb2.DESCRIPTOR.services_by_name["CrmConnectorsService"]: servicer},
-        jobs={rules.SYNC: syncing.tell},
+        jobs={rules.SYNC: syncing.sync},
         sweeps=[
-            Sweep("crm_syncs", syncing.look, settings.crm_look_seconds),
-            Sweep("crm_old", syncing.forget, settings.sweep_seconds),
+            Sweep("crm_syncs", syncing.enqueue_due, settings.crm_look_seconds),
+            Sweep("crm_old", syncing.purge, settings.sweep_seconds),
         ],
-        readers=[Reader("crm", Start.NOW, TYPES, syncing.take_events, settings.crm_look_seconds, shares=True)],
+        readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, settings.crm_look_seconds, shares=True)],
     )

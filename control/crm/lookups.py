@@ -1,7 +1,7 @@
-"""Who calls or writes: all connectors are asked at once, beside whatever goes on, and the first that knows is believed.
+"""Look-ups of callers and texters: all connectors are asked concurrently; the first that knows them wins.
 
-call stored ──▶ ask ──▶ the contact's CRM layer ──▶ the call's agent is told
-                 └────▶ not known there: to be created, if the connector wants that
+call stored ──▶ ask ──▶ the contact's CRM layer ──▶ the agent's context is updated
+                 └────▶ not found: the contact is created there, if the connector wants that
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from uuid import UUID
 
 from control.contacts.usecases import index_if_renamed
 from control.crm import rules
-from control.crm.asking import About, Asking
-from control.crm.rules import Event, Found, Reply
+from control.crm.asking import Asking, ConnectorRequest
+from control.crm.rules import CrmContact, Event, Reply
 from hum import ids
 from hum.errors import NotFound
 from hum.ids import Kind
@@ -28,11 +28,11 @@ from storage.db import AWAY, BUSY, Db, Tx
 LOG = log(__name__)
 FORGED = "failed"
 Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
-"""Tell the agent of a live call, by organization and call, who calls."""
+"""Update the agent of a live call with the contact, by organization and call."""
 
 
 class Callers(Protocol):
-    """Finds out who calls."""
+    """The look-ups of calls' contacts."""
 
     def begin(self, call: UUID) -> None: ...
 
@@ -56,18 +56,18 @@ class Lookups:
         self._calls = set[UUID]()
 
     def begin(self, call: UUID) -> None:
-        """Find out who is at the other end of a call; nothing waits for it.  A call that is being looked up is left alone."""
+        """Start the look-up of a call's contact in the background, unless one is running for this call."""
         if call not in self._calls and (task := self._begin(self._of_call(call))) is not None:
             self._calls.add(call)
             task.add_done_callback(lambda _: self._calls.discard(call))
 
     async def of_turn(self, org: UUID, run: UUID) -> None:
-        """Find out who has sent the text that an AI's turn answers, unless that was asked lately; the turn waits for so long."""
+        """Look up the sender of a turn's text, unless that was done recently; wait for at most `crm_text_seconds`."""
         async with self._db.tenant(org) as tx:
-            who = await crm.of_turn(tx, run, timedelta(hours=self._settings.crm_known_hours))
-        if who is None:
+            texter = await crm.of_turn(tx, run, timedelta(hours=self._settings.crm_known_hours))
+        if texter is None:
             return
-        caller = _Caller(org, who.contact_id, who.phone_e164, conversation=who.conversation_id)
+        caller = _Caller(org, texter.contact_id, texter.phone_e164, conversation=texter.conversation_id)
         task = self._begin(self._ask_all(caller))
         if task is not None:
             await asyncio.wait({task}, timeout=self._settings.crm_text_seconds)
@@ -75,7 +75,7 @@ class Lookups:
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
         if len(self._running) >= self._settings.crm_lookups:
             work.close()
-            LOG.warning("a caller is not looked up: too many are being looked up")
+            LOG.warning("skipped the look-up of a caller: too many are in flight")
             return None
         task = asyncio.create_task(_guarded(work), name="crm look-up")
         self._running.add(task)
@@ -84,92 +84,94 @@ class Lookups:
 
     async def _of_call(self, call: UUID) -> None:
         async with self._db.system() as tx:
-            who = await crm.of_call(tx, call)
-        if who is None or who.caller_verification == FORGED:  # whoever uses another's number learns nothing of theirs
+            row = await crm.of_call(tx, call)
+        # If caller ID failed STIR/SHAKEN, withhold the contact's details: the number may be spoofed.
+        if row is None or row.caller_verification == FORGED:
             return
-        await self._ask_all(_Caller(who.org_id, who.contact_id, who.phone_e164, who.direction, call))
+        await self._ask_all(_Caller(row.org_id, row.contact_id, row.phone_e164, row.direction, call))
 
-    async def _ask_all(self, who: _Caller) -> None:
-        async with self._db.tenant(who.org) as tx:
+    async def _ask_all(self, caller: _Caller) -> None:
+        async with self._db.tenant(caller.org) as tx:
             connectors = await crm.enabled(tx)
         if not connectors:
             return
-        tasks = [asyncio.create_task(self._safely(each, who), name="crm connector") for each in connectors]
+        tasks = [asyncio.create_task(self._safely(row, caller), name="crm connector") for row in connectors]
         try:
-            await self._follow(who, connectors, tasks)
+            await self._choose(caller, connectors, tasks)
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _follow(
-        self, who: _Caller, connectors: Sequence[ConnectorRow], tasks: Sequence[asyncio.Task[Reply]]
+    async def _choose(
+        self, caller: _Caller, connectors: Sequence[ConnectorRow], tasks: Sequence[asyncio.Task[Reply]]
     ) -> None:
-        """Take the answers as they come; one that knows the caller waits shortly for those before it."""
-        loop, is_believed = asyncio.get_running_loop(), False
-        patience: float | None = None
+        """Apply the first answer that knows the caller, after a short wait for the connectors of higher precedence."""
+        loop, is_chosen = asyncio.get_running_loop(), False
+        deadline: float | None = None
         while pending := [task for task in tasks if not task.done()]:
-            left = None if patience is None or is_believed else max(0.0, patience - loop.time())
-            await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            seconds = None if deadline is None or is_chosen else max(0.0, deadline - loop.time())
+            await asyncio.wait(pending, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             replies = [task.result() if task.done() else None for task in tasks]
-            if patience is None and any(reply and reply.found for reply in replies):
-                patience = loop.time() + self._settings.crm_rivals_seconds
-            waited = patience is not None and loop.time() >= patience
-            index = None if is_believed else rules.believed(replies, waited=waited)
+            if deadline is None and any(reply and reply.contact for reply in replies):
+                deadline = loop.time() + self._settings.crm_rivals_seconds
+            waited = deadline is not None and loop.time() >= deadline
+            index = None if is_chosen else rules.winner(replies, waited=waited)
             if index is not None:
-                is_believed = True
+                is_chosen = True
                 reply = replies[index]
                 assert reply is not None
-                await self._believe(who, connectors[index].name, reply.found)
-        if not is_believed and all(task.result().outcome == "not_found" for task in tasks):
-            await self._believe(who, connectors[0].name, None)
+                await self._apply(caller, connectors[index].name, reply.contact)
+        if not is_chosen and all(task.result().outcome == "not_found" for task in tasks):
+            await self._apply(caller, connectors[0].name, None)
 
-    async def _safely(self, connector: ConnectorRow, who: _Caller) -> Reply:
-        """As `_ask`: what goes wrong with one connector is nothing to the others."""
+    async def _safely(self, connector: ConnectorRow, caller: _Caller) -> Reply:
+        """Call `_ask`, and contain any failure: it must not affect the other connectors."""
         try:
-            return await self._ask(connector, who)
+            return await self._ask(connector, caller)
         except (*AWAY, *BUSY) as error:
-            LOG.warning("a CRM connector's answer is lost", error=repr(error)[:200])
+            LOG.warning("could not ask a CRM connector: the database is unavailable or busy", error=repr(error)[:200])
         except Exception:
-            LOG.exception("a CRM connector could not be asked: this is a bug", connector=str(connector.id))
+            LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
         return rules.failed("internal", "Something went wrong on our side.")
 
-    async def _ask(self, connector: ConnectorRow, who: _Caller) -> Reply:
+    async def _ask(self, connector: ConnectorRow, caller: _Caller) -> Reply:
         if self._asking.is_busy(connector.id):
-            return rules.failed("busy", "Too many requests to the connector are under way.")
+            return rules.failed("busy", "Too many requests to the connector are in flight.")
         if not await self._asking.may_ask(connector):
             return rules.failed("resting", "The connector failed too often, and rests.")
-        call = ids.show(Kind.CALL, who.call) if who.call else None
-        body = rules.lookup_body(who.phone_e164, who.direction, call)
-        about = About(Event.LOOKUP, body, ids.new(), who.contact, who.call, who.conversation)
-        reply = (await self._asking.ask(connector, about)).reply
+        call = ids.show(Kind.CALL, caller.call) if caller.call else None
+        body = rules.lookup_body(caller.phone_e164, caller.direction, call)
+        request = ConnectorRequest(Event.LOOKUP, body, ids.new(), caller.contact, caller.call, caller.conversation)
+        reply = (await self._asking.ask(connector, request)).reply
         if not reply.failed:
-            async with self._db.tenant(who.org) as tx:
-                await remember(tx, connector, who.contact, reply)
+            async with self._db.tenant(caller.org) as tx:
+                await record_answer(tx, connector, caller.contact, reply)
         return reply
 
-    async def _believe(self, who: _Caller, connector: str, found: Found | None) -> None:
-        """What a connector knows is the contact's CRM layer, and the agent's context."""
-        async with self._db.tenant(who.org) as tx:
-            await apply(tx, who.org, who.contact, connector, found)
-            node = await crm.node_of(tx, who.call) if who.call is not None else None
-        if node is not None and who.call is not None and self._inform is not None and found is not None:
-            self._begin(self._inform(who.org, who.call))  # the other connectors' answers don't wait for that
+    async def _apply(self, caller: _Caller, connector: str, contact: CrmContact | None) -> None:
+        """Store a connector's contact as the CRM layer, and update the context of the call's agent."""
+        async with self._db.tenant(caller.org) as tx:
+            await apply(tx, caller.org, caller.contact, connector, contact)
+            node = await crm.node_of(tx, caller.call) if caller.call is not None else None
+        if node is not None and caller.call is not None and self._inform is not None and contact is not None:
+            # In the background: the other connectors' answers don't wait for it.
+            self._begin(self._inform(caller.org, caller.call))
 
 
-async def remember(tx: Tx, connector: ConnectorRow, contact: UUID, reply: Reply) -> None:
-    """A connector has answered a look-up: keep its id of the contact, or have the contact created there."""
-    await crm.know(tx, connector.id, contact, reply.found.id if reply.found else None)
-    if reply.found is None and connector.create_contacts:
+async def record_answer(tx: Tx, connector: ConnectorRow, contact: UUID, reply: Reply) -> None:
+    """Store a connector's id of the contact; if it does not know the contact, schedule its creation there."""
+    await crm.know(tx, connector.id, contact, reply.contact.id if reply.contact else None)
+    if reply.contact is None and connector.create_contacts:
         await crm_syncs.owe_contact(tx, ids.new(), connector.id, contact)
 
 
-async def apply(tx: Tx, org: UUID, contact: UUID, connector: str, found: Found | None) -> None:
-    """Make the contact's CRM layer what a connector knows: nothing, if it is not found any more."""
+async def apply(tx: Tx, org: UUID, contact: UUID, connector: str, crm_contact: CrmContact | None) -> None:
+    """Replace the contact's CRM layer with a connector's contact; clear it if there is none."""
     try:
         before = await contacts.get(tx, contact, lock=True)
     except NotFound:  # deleted meanwhile
         return
-    fields = found.fields if found else {}
+    fields = crm_contact.fields if crm_contact else {}
     if dict(fields) == before.said_by_crm:
         return
     await contacts.crm_says(tx, contact, {name: fields.get(name) for name in rules.FIELDS})
@@ -178,10 +180,10 @@ async def apply(tx: Tx, org: UUID, contact: UUID, connector: str, found: Found |
 
 
 async def _guarded(work: Coroutine[Any, Any, None]) -> None:
-    """Whatever goes wrong, the call goes on without it."""
+    """Run a look-up, and contain any failure: the call continues without it."""
     try:
         await work
     except (*AWAY, *BUSY) as error:
-        LOG.warning("a caller could not be looked up", error=repr(error)[:200])
+        LOG.warning("could not look up a caller", error=repr(error)[:200])
     except Exception:
         LOG.exception("a caller's look-up failed: this is a bug")

@@ -1,4 +1,4 @@
-"""What is sent to a connector, what its answer means, and when it is asked again: pure."""
+"""Bodies of requests to connectors, the meaning of their answers, precedence, and retries: pure."""
 
 import json
 import unicodedata
@@ -15,36 +15,36 @@ from control.base.job import Job
 from hum.errors import FieldError, InvalidRequest
 from hum.validation import bad_email
 
-#: A connector that answers slowly holds few workers: `storage.crm_syncs.AT_ONCE` of them, until it rests.
+#: A slow connector occupies at most `storage.crm_syncs.AT_ONCE` workers, until it rests.
 SYNC = Job("crm_sync", concurrency=48, per_organization=6, timeout_seconds=240)
-#: After that a job counts as lost.
+#: The age after which a job counts as lost.
 JOB_LOST = timedelta(minutes=5)
 USER_AGENT = "bluehive-hum-crm/1.0"
 SECRET_PREFIX = "crmsec_"  # noqa: S105 - no secret
 DEFAULT_TIMEOUT_MS = 4000
 ANSWER_BYTES = 64 << 10
-#: Of requests and answers, so much is kept in the log.
+#: Characters of a request or an answer that are logged.
 LOG_CHARS = 8_000
 MOST_NAME_CHARS, MOST_ID_CHARS, MOST_ATTRIBUTES_CHARS = 200, 200, 8_000
 MOST_ATTRIBUTES = 100
 HIDDEN = "[secret]"
-TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-#: What the CRM's layer of a contact holds.
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: The fields of a contact's CRM layer.
 FIELDS = ("name", "email", "company", "attributes_json")
-#: Seconds before the next attempts; then the last one again and again.
+#: Back-off before each further attempt; the last one repeats.
 DELAYS_SECONDS = (10, 60, 300, 900, 1800, 3600)
 MOST_RETRY_AFTER_SECONDS = 3600
-#: Answers that another attempt would get too.
+#: Statuses that make a retry pointless.
 REFUSALS = frozenset({400, 413, 415, 422})
-#: Answers of a connector that does not know the secret.
+#: Statuses of a connector that rejects the secret.
 UNAUTHORIZED = frozenset({401, 403})
-#: For so long a call waits for its contact to be created first.
+#: How long the sync of a call waits until its contact is created, and the interval of its checks.
 CONTACT_FIRST = timedelta(minutes=15)
 CONTACT_FIRST_SECONDS = 5
 
 
 class Event(StrEnum):
-    """What a request is about: its `X-HUM-Event`."""
+    """The event of a request: its `X-HUM-Event`."""
 
     LOOKUP = "contact.lookup"
     CREATE = "contact.create"
@@ -63,8 +63,8 @@ PATHS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A contact as a connector knows it; fields of `FIELDS`."""
+class CrmContact:
+    """A connector's contact: its id there, and values of `FIELDS`."""
 
     id: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -72,23 +72,23 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an answer means."""
+    """The meaning of an answer."""
 
-    outcome: str  # as the log has it: ok, not_found, failed
+    outcome: str  # ok, not_found or failed, as in the log
     reason: str | None = None
     message: str | None = None
-    found: Found | None = None
+    contact: CrmContact | None = None
 
     @property
     def failed(self) -> bool:
         return self.outcome == "failed"
 
 
-# --- what is sent -------------------------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------------------------
 
 
 def base_url(text: str) -> str:
-    """The base URL as it is stored.  Raises InvalidRequest."""
+    """Normalize a base URL.  Raises InvalidRequest."""
     try:
         egress.parse_url(text)
     except Outside as error:
@@ -116,25 +116,25 @@ def create_body(phone_e164: str, contact: Mapping[str, str | None]) -> dict[str,
     }
 
 
-def written(body: Mapping[str, Any]) -> bytes:
-    """A body as it is signed and sent."""
+def encoded(body: Mapping[str, Any]) -> bytes:
+    """Encode a body for signing and sending."""
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def parsed(outcome: str | None) -> Any:
-    """A call's outcome, as JSON."""
+def parsed_outcome(outcome: str | None) -> Any:
+    """Parse a call's outcome from JSON."""
     return json.loads(outcome) if outcome else None
 
 
-# --- what the answer means ----------------------------------------------------------------------------------------
+# --- answers ------------------------------------------------------------------------------------------------------
 
 
 def failed(reason: str, message: str) -> Reply:
     return Reply("failed", reason, message)
 
 
-def read(event: Event, status: int, body: bytes, *, truncated: bool) -> Reply:
-    """An answer to a request."""
+def interpret(event: Event, status: int, body: bytes, *, truncated: bool) -> Reply:
+    """Interpret a connector's answer."""
     if event is Event.LOOKUP and status == 404:
         return Reply("not_found")
     if 300 <= status < 400:
@@ -156,25 +156,25 @@ def read(event: Event, status: int, body: bytes, *, truncated: bool) -> Reply:
 
 def _object(body: bytes) -> dict[str, Any] | Reply:
     try:
-        found = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return failed("not_json", "The answer is not JSON.")
-    return found if isinstance(found, dict) else failed("invalid_answer", "The answer is not a JSON object.")
+    return value if isinstance(value, dict) else failed("invalid_answer", "The answer is not a JSON object.")
 
 
 def _looked_up(body: bytes) -> Reply:
     answer = _object(body)
     if isinstance(answer, Reply):
         return answer
-    found, contact = answer.get("found"), answer.get("contact")
-    if found is False:
+    is_found, contact = answer.get("found"), answer.get("contact")
+    if is_found is False:
         return Reply("not_found")
-    if found is not True:
+    if is_found is not True:
         return failed("invalid_answer", "`found` is neither true nor false.")
     if not isinstance(contact, dict):
         return failed("invalid_answer", "`contact` is not an object.")
-    known, problems = contact_of(contact)
-    return Reply("ok", message=_listed(problems), found=known)
+    crm_contact, problems = contact_of(contact)
+    return Reply("ok", message=_complaint(problems), contact=crm_contact)
 
 
 def _created(body: bytes) -> Reply:
@@ -185,25 +185,25 @@ def _created(body: bytes) -> Reply:
     id = _id(contact.get("id")) if isinstance(contact, dict) else None
     if id is None:
         return failed("invalid_answer", "`contact.id` is missing or not valid.")
-    return Reply("ok", found=Found(id))
+    return Reply("ok", contact=CrmContact(id))
 
 
-def contact_of(contact: Mapping[str, Any]) -> tuple[Found, list[str]]:
-    """A contact in an answer, and what in it is not used because it is not valid."""
+def contact_of(contact: Mapping[str, Any]) -> tuple[CrmContact, list[str]]:
+    """Read the contact of an answer; return it with the names of fields that are ignored as invalid."""
     fields, problems = dict[str, str](), list[str]()
     for name, reader in (("name", _line), ("email", _email), ("company", _line), ("attributes", _attributes)):
         value = contact.get(name)
         if value in (None, "", {}):
             continue
-        known = reader(value)
-        if known is None:
+        text = reader(value)
+        if text is None:
             problems.append(name)
         else:
-            fields["attributes_json" if name == "attributes" else name] = known
+            fields["attributes_json" if name == "attributes" else name] = text
     id = _id(contact.get("id"))
     if id is None and contact.get("id") is not None:
         problems.insert(0, "id")
-    return Found(id, fields), problems
+    return CrmContact(id, fields), problems
 
 
 def _id(value: object) -> str | None:
@@ -214,7 +214,7 @@ def _id(value: object) -> str | None:
 
 
 def _line(value: object) -> str | None:
-    """One line of text: runs of spaces become one."""
+    """Return a value as one line, with runs of spaces collapsed; None if it is not acceptable."""
     if not isinstance(value, str):
         return None
     line = " ".join(value.split())
@@ -236,64 +236,64 @@ def _attributes(value: object) -> str | None:
 
 
 def _is_text(text: str) -> bool:
-    """Whether a text has no control characters, no half of a surrogate pair, and nothing that turns its direction."""
-    return not any(unicodedata.category(char) in {"Cc", "Cs"} or char in TURNING for char in text)
+    """Return whether a text is free of control characters, lone surrogates and bidirectional controls."""
+    return not any(unicodedata.category(char) in {"Cc", "Cs"} or char in BIDI_CONTROLS for char in text)
 
 
 def _is_storable(text: str) -> bool:
     return not any(char == "\0" or 0xD800 <= ord(char) <= 0xDFFF for char in text)
 
 
-def _listed(problems: Sequence[str]) -> str | None:
+def _complaint(problems: Sequence[str]) -> str | None:
     return f"Not valid, and not used: {', '.join(problems)}." if problems else None
 
 
-def shown(body: bytes, secrets: Sequence[str]) -> str:
-    """The beginning of a body for the log, without the secrets that a connector may repeat."""
+def redacted(body: bytes, secrets: Sequence[str]) -> str:
+    """Return the beginning of a body for the log, without secrets that the connector may have echoed."""
     text = body.decode("utf-8", "replace")
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
     return text[:LOG_CHARS].replace("\0", "�")
 
 
-# --- who is believed ----------------------------------------------------------------------------------------------
+# --- precedence ---------------------------------------------------------------------------------------------------
 
 
-def believed(replies: Sequence[Reply | None], *, waited: bool) -> int | None:
-    """Which connector is believed, in their order: the first that knows the caller.
+def winner(replies: Sequence[Reply | None], *, waited: bool) -> int | None:
+    """Return the index of the first connector, in their order, that knows the caller.
 
-    None while one before it may still answer (`waited`: that was waited for), or if none knows the caller.
+    Return None if none does, or while one before it may still answer; `waited`: do not wait for those any more.
     """
     for index, reply in enumerate(replies):
         if reply is None:
             if not waited:
                 return None
-        elif reply.found is not None:
+        elif reply.contact is not None:
             return index
     return None
 
 
-# --- when it is asked again ---------------------------------------------------------------------------------------
+# --- retries ------------------------------------------------------------------------------------------------------
 
 
 def delay_seconds(attempts: int) -> float:
-    """How long to wait after so many attempts, from one."""
+    """Return the back-off after `attempts` attempts (at least 1)."""
     return DELAYS_SECONDS[min(attempts, len(DELAYS_SECONDS)) - 1]
 
 
 def next_attempt(
     attempts: int, began: datetime, at: datetime, retry_for: timedelta, after_seconds: float
 ) -> datetime | None:
-    """When to try again after so many attempts; None when the time for that is over."""
+    """Return the time of the next attempt; None if the retry period is over."""
     due = at + timedelta(seconds=max(delay_seconds(attempts), min(after_seconds, MOST_RETRY_AFTER_SECONDS)))
     return due if due < began + retry_for else None
 
 
 def is_refusal(status: int | None) -> bool:
-    """Whether another attempt would fare no better."""
+    """Return whether a retry is pointless."""
     return status in REFUSALS
 
 
 def retry_after_seconds(text: str | None) -> float:
-    """A `Retry-After` in seconds; 0 for a date, or nothing sensible."""
+    """Parse `Retry-After` in seconds; return 0.0 for a date or an invalid value."""
     return float(text) if text and text.isascii() and text.isdigit() and len(text) < 8 else 0.0

@@ -5,7 +5,7 @@ from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import Call
 from control.crm import usecases
-from control.crm.asking import About, Asking
+from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import Event
 from control.crm.usecases import Connectors
 from hum import ids
@@ -23,8 +23,8 @@ class CrmConnectorsServicer:
 
     async def ListCrmConnectors(self, request: pb.ListCrmConnectorsRequest, call: Call) -> pb.ListCrmConnectorsResponse:
         after = self._cursors.read(request)
-        found = await crm.page(call.tx, (after[0], after[1]) if after else None, paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.position, row.id))
+        fetched = await crm.page(call.tx, (after[0], after[1]) if after else None, paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.position, row.id))
         return pb.ListCrmConnectorsResponse(connectors=[present(row) for row in rows], next_cursor=more)
 
     async def CreateCrmConnector(
@@ -61,23 +61,23 @@ class CrmConnectorsServicer:
         async with self._db.tenant(org) as tx:
             row = await crm.get(tx, id)
             await note(tx, org, call.who, "pingCrmConnector", request.id, (), call.request_id)
-        about = About(Event.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
-        return pb.PingCrmConnectorResponse(log=present_log((await self._asking.ask(row, about)).log))
+        ping = ConnectorRequest(Event.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
+        return pb.PingCrmConnectorResponse(log=present_log((await self._asking.ask(row, ping)).log))
 
     async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, call: Call) -> pb.ListCrmLogsResponse:
         connector = await crm.get(call.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
-        about = ids.require(Kind.CALL, request.call_id) if request.call_id else None
+        call_id = ids.require(Kind.CALL, request.call_id) if request.call_id else None
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
-        found = await crm.logs(call.tx, connector.id, before, count, about)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await crm.logs(call.tx, connector.id, before, count, call_id)
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListCrmLogsResponse(logs=[present_log(row) for row in rows], next_cursor=more)
 
 
 def present(row: ConnectorRow, secret: str | None = None) -> pb.CrmConnector:
     at = now()
-    old = row.old_secret_until if row.old_secret_until and row.old_secret_until > at else None
-    rests = row.rests_until if row.rests_until and row.rests_until > at else None
-    status = "resting" if rests else "failing" if row.failures else "ok"
+    old_until = row.old_secret_until if row.old_secret_until and row.old_secret_until > at else None
+    rests_until = row.rests_until if row.rests_until and row.rests_until > at else None
+    status = "resting" if rests_until else "failing" if row.failures else "ok"
     return pb.CrmConnector(
         id=ids.show(Kind.CRM_CONNECTOR, row.id),
         name=row.name,
@@ -89,11 +89,11 @@ def present(row: ConnectorRow, secret: str | None = None) -> pb.CrmConnector:
         sync_calls=row.sync_calls,
         sync_conversations=row.sync_conversations,
         secret=secret,
-        old_secret_expires_at=timestamp(old),
+        old_secret_expires_at=timestamp(old_until),
         status=value(pb.CrmConnectorStatus, status),
         failure=row.failure,
         failing_since=timestamp(row.failing_since),
-        rests_until=timestamp(rests),
+        rests_until=timestamp(rests_until),
         created_at=timestamp(row.created_at),
         updated_at=timestamp(row.updated_at),
     )

@@ -1,6 +1,6 @@
-"""Tells connectors what is over: calls once they have their summary, conversations, and contacts that they don't know.
+"""The sync to connectors: finished calls once they have a summary, closed conversations, and contacts unknown there.
 
-event ──▶ a row for each connector ──▶ a job when it is due ──▶ done, or due again: for a day
+event ──▶ a row for each connector ──▶ a job when it is due ──▶ done, or a retry, for up to a day
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 from control import jobs
 from control.base.wire import rfc3339
 from control.crm import rules
-from control.crm.asking import About, Asking, Exchange
-from control.crm.lookups import remember
+from control.crm.asking import Asking, ConnectorRequest, Exchange
+from control.crm.lookups import record_answer
 from control.crm.rules import Event
 from hum import ids
 from hum.clock import now
@@ -28,9 +28,9 @@ from storage.db import Db, Tx
 from storage.events import Event as Stored
 
 LOG = log(__name__)
-#: Rows that one look takes up; of each kind that a sweep deletes.
-BATCH, FORGET = 100, 1000
-#: After so many look-ups that failed a call is told without its contact's id.
+#: Rows that one sweep enqueues; rows of each kind that one sweep purges.
+BATCH, PURGED_ROWS = 100, 1000
+#: Failed look-ups after which a call is synced without its contact's id.
 LOOK_UPS = 4
 CALL_TYPES, CONVERSATION_TYPES = frozenset({"call.completed", "call.summary"}), frozenset({"conversation.closed"})
 TYPES = CALL_TYPES | CONVERSATION_TYPES
@@ -38,31 +38,31 @@ TYPES = CALL_TYPES | CONVERSATION_TYPES
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of an attempt: it is over, or is to be tried again."""
+    """The result of an attempt: the sync is over, or is due again."""
 
     exchange: Exchange | None
-    #: Instead of an answer: something else comes first, and whether it failed.
+    #: Without an exchange: the delay until the sync is due again (0.0: it is over), and whether this attempt counts.
     later_seconds: float = 0.0
     counts: bool = False
 
 
 class Syncing:
-    """`public_url`: where transcripts are."""
+    """The sync's reader, sweeps and job.  `public_url`: the base of links to transcripts."""
 
     def __init__(self, db: Db, asking: Asking, settings: CrmSettings, public_url: str) -> None:
         self._db, self._asking, self._settings, self._public_url = db, asking, settings, public_url.rstrip("/")
 
-    async def take_events(self, tx: Tx, found: Sequence[Stored]) -> None:
-        """A reader's batch: owe the connectors what is over."""
+    async def schedule(self, tx: Tx, stored: Sequence[Stored]) -> None:
+        """Create sync rows for a reader's batch of events."""
         wait = timedelta(seconds=self._settings.crm_summary_seconds)
-        for event in found:
+        for event in stored:
             if event.type in CALL_TYPES:
                 await crm_syncs.owe_call(tx, event.subject_id, wait)
             else:
                 await crm_syncs.owe_conversation(tx, event.subject_id, event.id)
 
-    async def look(self) -> int:
-        """Make a job of what is due."""
+    async def enqueue_due(self) -> int:
+        """Enqueue jobs for the rows that are due; return how many."""
         at = now()
         async with self._db.system() as tx:
             due = await crm_syncs.queue(tx, at, at + rules.JOB_LOST, BATCH)
@@ -70,17 +70,17 @@ class Syncing:
                 await jobs.enqueue(tx, rules.SYNC, org, id)
         return len(due)
 
-    async def forget(self) -> None:
-        """Give up what could not be told for too long, and forget what is old."""
+    async def purge(self) -> None:
+        """End syncs beyond their retry period, and purge old rows and logs."""
         keep = timedelta(days=self._settings.crm_log_days)
         retry_for = timedelta(hours=self._settings.crm_retry_hours)
         async with self._db.system() as tx:
-            await crm_syncs.give_up(tx, retry_for + rules.JOB_LOST, FORGET)
-            await crm_syncs.forget(tx, keep, FORGET)
-            await crm.forget_logs(tx, keep, FORGET)
+            await crm_syncs.give_up(tx, retry_for + rules.JOB_LOST, PURGED_ROWS)
+            await crm_syncs.forget(tx, keep, PURGED_ROWS)
+            await crm.forget_logs(tx, keep, PURGED_ROWS)
 
-    async def tell(self, org: UUID, id: UUID) -> None:
-        """One attempt; what it did not achieve is due again later."""
+    async def sync(self, org: UUID, id: UUID) -> None:
+        """Make one attempt at a sync; a failed one is due again later."""
         claim, at = uuid4(), now()
         async with self._db.tenant(org) as tx:
             row = await crm_syncs.take(tx, id, claim, at + rules.JOB_LOST)
@@ -88,51 +88,52 @@ class Syncing:
         if row is None or connector is None:
             return
         if not connector.enabled or not await self._asking.may_ask(connector):
-            rests = connector.rests_until or at
+            rests_until = connector.rests_until or at
             async with self._db.tenant(org) as tx:
-                await crm_syncs.later(tx, id, claim, max(rests, at + timedelta(seconds=1)), counts=False)
+                await crm_syncs.later(tx, id, claim, max(rests_until, at + timedelta(seconds=1)), counts=False)
             return
-        attempt = await self._tell(connector, row)
+        attempt = await self._attempt(connector, row)
         async with self._db.tenant(org) as tx:
             await self._record(tx, connector, row, claim, attempt)
 
-    async def _tell(self, connector: ConnectorRow, row: SyncRow) -> Attempt:
+    async def _attempt(self, connector: ConnectorRow, row: SyncRow) -> Attempt:
         if row.kind == "contact":
             return await self._create(connector, row)
-        external: str | None = None
+        external_id: str | None = None
         if row.contact_id is not None:
             async with self._db.tenant(row.org_id) as tx:
                 if await crm_syncs.is_contact_owed(tx, connector.id, row.contact_id, rules.CONTACT_FIRST):
                     return Attempt(None, rules.CONTACT_FIRST_SECONDS)
-                known = await crm.known(tx, connector.id, row.contact_id)
-            if known is not None:
-                external = known[0]
-            elif row.attempts <= LOOK_UPS:  # nobody was there to ask when the call came, or there was no answer
+                answer = await crm.known(tx, connector.id, row.contact_id)
+            if answer is not None:
+                external_id = answer[0]
+            elif row.attempts <= LOOK_UPS:
+                # The connector was not asked during the call, or did not answer.
                 return await self._look_up(connector, row, row.contact_id)
-        body = await self._body(row, external)
+        body = await self._body(row, external_id)
         if body is None:
             return Attempt(None)
         event = Event.CALL if row.kind == "call" else Event.CONVERSATION
-        return Attempt(await self._asking.ask(connector, _about(event, body, row)))
+        return Attempt(await self._asking.ask(connector, _request(event, body, row)))
 
     async def _look_up(self, connector: ConnectorRow, row: SyncRow, contact: UUID) -> Attempt:
-        """Ask for a contact whom the connector was not asked about; then the row is due again."""
+        """Look a contact up that the connector has not answered about yet; the row is due again afterwards."""
         async with self._db.tenant(row.org_id) as tx:
-            found = await contacts.get(tx, contact)
+            contact_row = await contacts.get(tx, contact)
         direction = "inbound"
         if row.call_id is not None:
             async with self._db.tenant(row.org_id) as tx:
                 call = await crm_syncs.call(tx, row.call_id)
             direction = call.direction if call else direction
         body = rules.lookup_body(
-            found.phone_e164, direction, ids.show(Kind.CALL, row.call_id) if row.call_id is not None else None
+            contact_row.phone_e164, direction, ids.show(Kind.CALL, row.call_id) if row.call_id is not None else None
         )
-        about = About(Event.LOOKUP, body, ids.new(), contact, row.call_id, row.conversation_id)
-        exchange = await self._asking.ask(connector, about)
+        request = ConnectorRequest(Event.LOOKUP, body, ids.new(), contact, row.call_id, row.conversation_id)
+        exchange = await self._asking.ask(connector, request)
         if exchange.reply.failed:
             return Attempt(None, rules.delay_seconds(row.attempts), counts=True)
         async with self._db.tenant(row.org_id) as tx:
-            await remember(tx, connector, contact, exchange.reply)
+            await record_answer(tx, connector, contact, exchange.reply)
         return Attempt(None, 1.0)
 
     async def _create(self, connector: ConnectorRow, row: SyncRow) -> Attempt:
@@ -144,29 +145,30 @@ class Syncing:
                 return Attempt(None)
         fields = {name: getattr(contact, name) for name in rules.FIELDS}
         body = rules.create_body(contact.phone_e164, fields)
-        return Attempt(await self._asking.ask(connector, _about(Event.CREATE, body, row)))
+        return Attempt(await self._asking.ask(connector, _request(Event.CREATE, body, row)))
 
-    async def _body(self, row: SyncRow, external: str | None) -> dict[str, Any] | None:
+    async def _body(self, row: SyncRow, external_id: str | None) -> dict[str, Any] | None:
         async with self._db.tenant(row.org_id) as tx:
             if row.call_id is not None:
                 call = await crm_syncs.call(tx, row.call_id)
-                return call_body(call, external, self._public_url) if call else None
+                return call_body(call, external_id, self._public_url) if call else None
             assert row.conversation_id is not None
             thread = await crm_syncs.conversation(tx, row.conversation_id)
-            return conversation_body(thread, external, self._public_url) if thread else None
+            return conversation_body(thread, external_id, self._public_url) if thread else None
 
     async def _record(self, tx: Tx, connector: ConnectorRow, row: SyncRow, claim: UUID, attempt: Attempt) -> None:
         exchange, at = attempt.exchange, now()
         if exchange is None:
             if attempt.later_seconds:
-                due = at + timedelta(seconds=attempt.later_seconds)
-                await crm_syncs.later(tx, row.id, claim, due, counts=attempt.counts)
+                due_at = at + timedelta(seconds=attempt.later_seconds)
+                await crm_syncs.later(tx, row.id, claim, due_at, counts=attempt.counts)
             else:
-                await crm_syncs.end(tx, row.id, claim, "failed")  # what it was about is gone
+                # The call, conversation or contact is deleted.
+                await crm_syncs.end(tx, row.id, claim, "failed")
             return
         if not exchange.reply.failed:
-            if row.kind == "contact" and row.contact_id is not None and exchange.reply.found is not None:
-                await crm.know(tx, connector.id, row.contact_id, exchange.reply.found.id)
+            if row.kind == "contact" and row.contact_id is not None and exchange.reply.contact is not None:
+                await crm.know(tx, connector.id, row.contact_id, exchange.reply.contact.id)
             await crm_syncs.end(tx, row.id, claim, "done")
             return
         retry_for = timedelta(hours=self._settings.crm_retry_hours)
@@ -174,19 +176,23 @@ class Syncing:
         if not rules.is_refusal(exchange.log.status):
             next_at = rules.next_attempt(row.attempts, row.created_at, at, retry_for, exchange.retry_after_seconds)
         if next_at is None:
-            LOG.warning("a CRM connector was not told", connector=str(connector.id), sync=str(row.id))
+            LOG.warning(
+                "could not sync to a CRM connector: its answer was final, or the retry period is over",
+                connector=str(connector.id),
+                sync=str(row.id),
+            )
             await crm_syncs.end(tx, row.id, claim, "failed")
         else:
             await crm_syncs.later(tx, row.id, claim, next_at, counts=True)
 
 
-def _about(event: Event, body: dict[str, Any], row: SyncRow) -> About:
-    return About(event, body, row.id, row.contact_id, row.call_id, row.conversation_id)
+def _request(event: Event, body: dict[str, Any], row: SyncRow) -> ConnectorRequest:
+    return ConnectorRequest(event, body, row.id, row.contact_id, row.call_id, row.conversation_id)
 
 
 def call_body(call: CallFacts, contact: str | None, public_url: str) -> dict[str, Any]:
-    """A call, as the contract has it."""
-    began, ended = call.answered_at or call.created_at, call.ended_at or call.created_at
+    """Build the body of a call's sync, as the contract defines it."""
+    began_at, ended_at = call.answered_at or call.created_at, call.ended_at or call.created_at
     id = ids.show(Kind.CALL, call.id)
     return {
         "call_id": id,
@@ -194,11 +200,11 @@ def call_body(call: CallFacts, contact: str | None, public_url: str) -> dict[str
         "direction": call.direction,
         "from": call.from_e164,
         "to": call.to_e164,
-        "started_at": rfc3339(began, "seconds"),
-        "ended_at": rfc3339(ended, "seconds"),
-        "duration_seconds": max(0, round((ended - began).total_seconds())) if call.answered_at else 0,
+        "started_at": rfc3339(began_at, "seconds"),
+        "ended_at": rfc3339(ended_at, "seconds"),
+        "duration_seconds": max(0, round((ended_at - began_at).total_seconds())) if call.answered_at else 0,
         "summary": call.summary,
-        "outcome": rules.parsed(call.outcome),
+        "outcome": rules.parsed_outcome(call.outcome),
         "transcript_url": f"{public_url}/api/calls/{id}",
     }
 

@@ -1,4 +1,4 @@
-"""Making and changing connectors."""
+"""Creating, changing and deleting connectors, and rotating their secrets."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -21,8 +21,8 @@ class Connectors:
         self._keyring, self._settings = keyring, settings
 
     async def create(self, tx: Tx, org: UUID, connector: pb.CrmConnector) -> tuple[ConnectorRow, str]:
-        """The new connector and its secret.  Raises InvalidRequest, PlanLimit."""
-        wanted = Wanted(
+        """Create a connector; return it with its secret.  Raises InvalidRequest, PlanLimit."""
+        values = Wanted(
             name=connector.name,
             base_url=rules.base_url(connector.base_url),
             enabled=connector.enabled if connector.HasField("enabled") else True,
@@ -35,15 +35,15 @@ class Connectors:
         if len(order) >= self._settings.crm_connectors:
             raise PlanLimit(f"The organization has {len(order)} CRM connectors, which is the limit.")
         id, secret = ids.new(), new_secret()
-        await crm.create(tx, id, wanted, self._keyring.seal(secret.encode(), place(id, org)))
+        await crm.create(tx, id, values, self._keyring.seal(secret.encode(), place(id, org)))
         await _move(tx, order, id, connector.position if connector.HasField("position") else None)
         return await crm.get(tx, id), secret
 
     async def change(self, tx: Tx, id: UUID, connector: pb.CrmConnector, paths: set[str]) -> ConnectorRow:
-        """Set the fields in `paths`; one that is unset gets its default.  Raises NotFound, InvalidRequest."""
+        """Set the fields in `paths`, unset ones to their defaults.  Raises NotFound, InvalidRequest."""
         order = await crm.order(tx)
         before = await crm.get(tx, id, lock=True)
-        wanted = Wanted(
+        values = Wanted(
             name=connector.name if "name" in paths else before.name,
             base_url=rules.base_url(connector.base_url) if "base_url" in paths else before.base_url,
             enabled=_flag(connector, "enabled", paths, before.enabled, default=True),
@@ -54,18 +54,18 @@ class Connectors:
             sync_calls=_flag(connector, "sync_calls", paths, before.sync_calls, default=True),
             sync_conversations=_flag(connector, "sync_conversations", paths, before.sync_conversations, default=False),
         )
-        await crm.change(tx, id, wanted)
-        if egress.origin(wanted.base_url) != egress.origin(before.base_url):
-            # Another server is not shown what the one before trusts: it gets its secret from who rotates it.
+        await crm.change(tx, id, values)
+        if egress.origin(values.base_url) != egress.origin(before.base_url):
+            # Another server must not receive the secret that the previous one trusts: it needs one from a rotation.
             await crm.rotate(tx, id, self._keyring.seal(new_secret().encode(), place(id, before.org_id)), timedelta())
         if "position" in paths:
             await _move(tx, order, id, connector.position if connector.HasField("position") else None)
-        if wanted.base_url != before.base_url or (wanted.enabled and not before.enabled):
+        if values.base_url != before.base_url or (values.enabled and not before.enabled):
             await crm.recover(tx, id)
         return await crm.get(tx, id)
 
     async def rotate(self, tx: Tx, org: UUID, id: UUID) -> tuple[ConnectorRow, str]:
-        """A new secret.  Raises NotFound."""
+        """Create a new secret; the old one stays valid for a while.  Raises NotFound."""
         await crm.get(tx, id, lock=True)
         secret, overlap = new_secret(), timedelta(hours=self._settings.crm_overlap_hours)
         await crm.rotate(tx, id, self._keyring.seal(secret.encode(), place(id, org)), overlap)
@@ -73,12 +73,12 @@ class Connectors:
 
 
 async def delete(tx: Tx, id: UUID) -> None:
-    """Raises NotFound, InUse."""
+    """Delete a connector.  Raises NotFound, InUse."""
     order = await crm.order(tx)
     if (flow := await http_tools.bound_by(tx, id)) is not None:
         raise InUse(f"The flow {flow!r} asks this connector before its calls; remove it there first.")
     await crm.delete(tx, id)
-    await crm.reorder(tx, [each for each in order if each != id])
+    await crm.reorder(tx, [connector for connector in order if connector != id])
 
 
 def _flag(connector: pb.CrmConnector, name: str, paths: set[str], before: bool, *, default: bool) -> bool:
@@ -88,7 +88,7 @@ def _flag(connector: pb.CrmConnector, name: str, paths: set[str], before: bool, 
 
 
 async def _move(tx: Tx, order: list[UUID], id: UUID, position: int | None) -> None:
-    """Give a connector its place, from 1; None: the last."""
-    others = [each for each in order if each != id]
-    others.insert(len(others) if position is None else position - 1, id)
-    await crm.reorder(tx, others)
+    """Move a connector to a position, from 1; None: to the end."""
+    connectors = [connector for connector in order if connector != id]
+    connectors.insert(len(connectors) if position is None else position - 1, id)
+    await crm.reorder(tx, connectors)

@@ -1,1 +1,1 @@
-"""Delivery of texts: what the carrier made of each, and what a person decides where it does not tell."""
+"""Delivery of texts: the carrier's statuses and errors, and a user's decision if the outcome stays unknown."""

@@ -1,4 +1,4 @@
-"""Delivery of texts: sending them, learning what became of them, and asking a person where nobody knows."""
+"""The feature `delivery`: sending texts, retries, looking up lost outcomes, and resolving unknown ones."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ from hum.settings import ControlSettings
 from hum.v1 import sms_delivery_pb2
 from storage import sends
 
-#: A text of this number is due; told by the transaction that wrote it.
+#: A text of this number is due; notified by the transaction that wrote it.
 DUE = Channel(sends.CHANNEL, str, str)
 
 

@@ -1,4 +1,4 @@
-"""The events of what becomes of outbound texts: each once per message and state, whoever brings the news again."""
+"""Events of outbound texts, one per message and state, however often the carrier repeats a status."""
 
 import hashlib
 from datetime import datetime
@@ -19,7 +19,7 @@ from storage.text_attempts import AttemptRow
 
 
 async def sent(tx: Tx, attempt: AttemptRow, segments: int, at: datetime) -> None:
-    """The carrier has taken the message."""
+    """Append the event of a message that the carrier has accepted."""
     await events.append_all(tx, [sent_event(attempt, segments, at)])
 
 
@@ -45,7 +45,7 @@ def delivered_event(attempt: AttemptRow, at: datetime) -> New:
 
 
 async def failed(tx: Tx, attempt: AttemptRow, status: str, error_code: str | None) -> None:
-    """`status`: `failed` or `undelivered`."""
+    """Append the event of a message that ended as `failed` or `undelivered`."""
     event = events_pb2.SmsFailedEvent(
         status=value(sms_pb2.MessageStatus, status), error_code=error_code, **_common(attempt)
     )
@@ -53,7 +53,7 @@ async def failed(tx: Tx, attempt: AttemptRow, status: str, error_code: str | Non
 
 
 async def not_sent(tx: Tx, head: HeadRow, status: str, reason: str) -> None:
-    """No attempt was made."""
+    """Append the event of a message that fails without an attempt."""
     event = events_pb2.SmsFailedEvent(
         message_id=ids.show(Kind.MESSAGE, head.id),
         conversation_id=ids.show(Kind.CONVERSATION, head.conversation_id),
@@ -67,7 +67,7 @@ async def not_sent(tx: Tx, head: HeadRow, status: str, reason: str) -> None:
 
 
 async def region_refused(tx: Tx, attempt: AttemptRow, error_code: str, region: str | None, at: datetime) -> None:
-    """The carrier lets no texts through to a region: the organization is told once a day."""
+    """Append the event of a region to which the carrier blocks texts, at most once a day per organization."""
     event = events_pb2.SmsRegionRefusedEvent(
         region=region or "",
         error_code=error_code,
@@ -75,8 +75,8 @@ async def region_refused(tx: Tx, attempt: AttemptRow, error_code: str, region: s
         message_id=ids.show(Kind.MESSAGE, attempt.message_id),
         conversation_id=ids.show(Kind.CONVERSATION, attempt.conversation_id),
     )
-    once = event_id(attempt.org_id, f"{error_code} {region} {at.date()}")
-    await events.append(tx, attempt.org_id, attempt.conversation_id, event, id=once)
+    daily_id = event_id(attempt.org_id, f"{error_code} {region} {at.date()}")
+    await events.append(tx, attempt.org_id, attempt.conversation_id, event, id=daily_id)
 
 
 def _common(attempt: AttemptRow) -> dict[str, Any]:
@@ -94,5 +94,5 @@ def _new(attempt: AttemptRow, event: Message, state: str) -> New:
 
 
 def event_id(message: UUID, state: str) -> UUID:
-    """The same for the same news of a message; beginning with the message's own time, like every id."""
+    """Derive an event's id from a message and its state; it begins with the message's time, like every id."""
     return UUID(bytes=message.bytes[:6] + hashlib.sha256(message.bytes + state.encode()).digest()[:10])

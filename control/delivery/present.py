@@ -1,4 +1,4 @@
-"""Attempts at sending texts, as clients see them."""
+"""Attempts at sending texts, in the form that clients see."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from storage.text_attempts import AttemptRow, WordRow
 
 
 def attempt(row: AttemptRow, words: Sequence[WordRow]) -> pb.MessageAttempt:
-    """`words`: all that the carrier said of the message."""
+    """Show an attempt with its rows of `words`, the carrier's statuses of the message."""
     return pb.MessageAttempt(
         number=row.number,
         state=row.state,
@@ -19,12 +19,12 @@ def attempt(row: AttemptRow, words: Sequence[WordRow]) -> pb.MessageAttempt:
         retry_at=timestamp(row.retry_at),
         words=[
             pb.CarrierWord(
-                status=each.carrier_status,
-                error_code=each.error_code,
-                source=each.told_by,
-                received_at=timestamp(each.received_at),
+                status=word.carrier_status,
+                error_code=word.error_code,
+                source=word.told_by,
+                received_at=timestamp(word.received_at),
             )
-            for each in words
-            if each.attempt_id == row.id
+            for word in words
+            if word.attempt_id == row.id
         ],
     )

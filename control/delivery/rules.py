@@ -1,7 +1,6 @@
-"""What the carrier's words on a text mean, and how fast it is asked.  Pure.
+"""The meaning of the carrier's statuses and error codes, and the pace of sending.  Pure.
 
-An attempt's standing is the greatest of all that the carrier said of it, so the order in which its words come, and how often
-each does, changes nothing.
+An attempt's standing is the greatest of its statuses, so their order and repetitions do not matter.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-#: The carrier's statuses as far as they say how a text stands.  Of two different ends an error wins: a text of several
-#: segments has one for each.  Who has read it has it.
+#: The carrier's statuses, ranked by progress.  Errors outrank `delivered`: segments of a text may end differently.
+#: `read` outranks all, as it proves delivery.
 RANKS: Mapping[str, int] = {
     "accepted": 0,
     "scheduled": 0,
@@ -27,7 +26,7 @@ RANKS: Mapping[str, int] = {
 DELIVERED = frozenset({"delivered", "read"})
 ERRORS = frozenset({"canceled", "partially_delivered", "undelivered", "failed"})
 ENDS = DELIVERED | ERRORS
-#: What they are in the contract.
+#: The final statuses in the contract's terms.
 STATUSES: Mapping[str, str] = {
     "delivered": "delivered",
     "read": "delivered",
@@ -36,26 +35,26 @@ STATUSES: Mapping[str, str] = {
     "undelivered": "undelivered",
     "failed": "failed",
 }
-#: The most that is kept of what the carrier says of one attempt: it repeats itself.
+#: The most statuses that are stored per attempt: the carrier repeats them.
 MOST_WORDS = 50
 OPTED_OUT = "21610"
-#: The number's queue at the carrier is full: the text waits here instead.
+#: The number's queue at the carrier is full: the text stays in ours instead.
 QUEUE_FULL = "21611"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Word:
-    """What the carrier said once; the greatest counts."""
+    """One status from the carrier; the greatest of an attempt counts."""
 
     rank: int
-    #: Of several errors one that nothing cures counts.
+    #: The error permits no retry; it outranks errors that do.
     is_final: bool
     error_code: str
     status: str
 
 
 def word(status: str, error_code: str | None) -> Word | None:
-    """None for a status that says nothing about how a text stands."""
+    """Return the ranked status; None for a status without a rank."""
     rank = RANKS.get(status)
     if rank is None:
         return None
@@ -65,55 +64,55 @@ def word(status: str, error_code: str | None) -> Word | None:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an attempt stands at the carrier, by all that it said."""
+    """An attempt's state at the carrier, by all its statuses."""
 
     carrier_status: str
     error_code: str | None
     #: The message's status.
     status: str
-    #: Some handset has it, or a part of it: it is not sent again.
+    #: A handset has received it, at least in part: it must not be sent again.
     reached: bool
 
 
 def standing(words: Iterable[Word]) -> Standing | None:
-    """None if nothing was said yet."""
-    spoken = list(words)
-    if not spoken:
+    """Return the standing of an attempt; None without any status."""
+    statuses = list(words)
+    if not statuses:
         return None
-    greatest = max(spoken)
+    greatest = max(statuses)
     return Standing(
         carrier_status=greatest.status,
         error_code=greatest.error_code or None,
         status=status_of(greatest.status, greatest.error_code),
-        reached=any(each.status in DELIVERED or each.status == "partially_delivered" for each in spoken),
+        reached=any(word.status in DELIVERED or word.status == "partially_delivered" for word in statuses),
     )
 
 
 def status_of(carrier_status: str, error_code: str | None) -> str:
-    """The message's status: one that was refused because the contact has opted out is not just failed."""
+    """Return the message's status: `opted_out` if the carrier refused it for that, else by its own status."""
     return "opted_out" if error_code == OPTED_OUT else STATUSES.get(carrier_status, "sent")
 
 
-# --- what follows from an error
+# --- consequences of an error
 
 
 @dataclass(frozen=True, slots=True)
 class Cure:
-    """What is done about an error besides telling of it."""
+    """The consequences of an error, besides its event."""
 
-    #: The text may be sent again so often, the first time after so long; then twice as long.
+    #: Retries, and the delay of the first; it doubles with each.
     again: int = 0
     after: timedelta = timedelta()
-    #: Until the carrier's next day, or until the recipient's window opens.
+    #: Retry on the carrier's next day, or when the recipient's window opens.
     next_day: bool = False
     next_window: bool = False
-    #: The number sends too fast.
+    #: Slow the number down: it sends too fast.
     slows: bool = False
-    #: The number sends nothing for a while: the next texts would fail like this one.
+    #: Pause the number: its next texts would fail like this one.
     stops: bool = False
-    #: The contact's number can't be texted.
+    #: Flag the contact: its number can't receive texts.
     flags: bool = False
-    #: The organization has to do something about it at the carrier: to allow the region.
+    #: Alert the organization: it must allow the region at the carrier.
     alerts: bool = False
 
 
@@ -133,16 +132,16 @@ CURES: Mapping[str, Cure] = {
     "21614": Cure(flags=True),
     "30640": Cure(flags=True),
     "21408": Cure(alerts=True),
-    # The account's or the number's fault, and not this text's.
+    # Faults of the account or the number, not of the text.
     "20003": Cure(stops=True),
     "20404": Cure(stops=True),
     "30002": Cure(stops=True),
     "30032": Cure(stops=True),
     "30034": Cure(stops=True),
 }
-#: Refused at once for a fault of the account or the number: the text waits for it to be mended.
+#: Immediate refusals for a fault of the account or the number: the text waits until that is repaired.
 ACCOUNT_FAULTS = frozenset({"20003", "20404", "30002", "30032", "30034"})
-#: T-Mobile counts its days there.
+#: The time zone of T-Mobile's daily limits.
 CARRIER_ZONE = ZoneInfo("America/Los_Angeles")
 
 
@@ -151,19 +150,19 @@ def cure(code: str | None) -> Cure:
 
 
 def retry_at(code: str | None, failed_before: int, now: datetime, opens_at: datetime | None) -> datetime | None:
-    """When a text that failed so is sent once more; None: never.  `opens_at`: the recipient's next window."""
-    found = cure(code)
-    if failed_before >= found.again:
+    """Return when to retry a failed text; None for never.  `opens_at`: the recipient's next window."""
+    remedy = cure(code)
+    if failed_before >= remedy.again:
         return None
-    if found.next_day:
+    if remedy.next_day:
         return next_carrier_day(now)
-    if found.next_window:
+    if remedy.next_window:
         return opens_at
-    return now + found.after * (1 << failed_before)
+    return now + remedy.after * (1 << failed_before)
 
 
 def next_carrier_day(now: datetime) -> datetime:
-    """When the mobile carriers' daily counts begin anew."""
+    """Return when the mobile carriers' daily limits next reset."""
     tomorrow = now.astimezone(CARRIER_ZONE).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time(), CARRIER_ZONE)
 
@@ -172,37 +171,37 @@ def next_carrier_day(now: datetime) -> datetime:
 
 
 def setbacks(counted: int, ago_seconds: float, recover_seconds: float) -> int:
-    """Of the setbacks of a number, those that still count: each is forgiven after a while."""
+    """Return a number's setbacks that still count: one expires every `recover_seconds`."""
     return max(0, counted - int(ago_seconds / recover_seconds)) if counted else 0
 
 
 def stopped_seconds(code: str | None, stopped_at: datetime | None, now: datetime, stop_seconds: float) -> float:
-    """How long a number that was stopped for a fault still sends nothing."""
+    """Return the remaining seconds of a number's pause after a fault; 0.0 if it is not paused."""
     if code is None or stopped_at is None:
         return 0.0
     until = next_carrier_day(stopped_at) if cure(code).next_day else stopped_at + timedelta(seconds=stop_seconds)
     return max(0.0, (until - now).total_seconds())
 
 
-#: A number never becomes slower than this part of its pace, as a power of two.
+#: Setbacks beyond these slow a number no further: its slowest pace is 1/64.
 MOST_SETBACKS = 6
 
 
 def pace(segments_per_second: float, setbacks: int) -> float:
-    """Segments per second, as the carrier lets the number send: half as many for each setback."""
+    """Return a number's pace in segments per second, halved by each setback."""
     return segments_per_second / (1 << min(setbacks, MOST_SETBACKS))
 
 
 def backoff_seconds(first_seconds: float, setbacks: int, longest_seconds: float) -> float:
-    """How long a number waits after a carrier that is away or busy, the longer the more often in a row."""
+    """Return a number's exponential back-off after the carrier was unavailable or busy."""
     return min(first_seconds * (1 << min(setbacks, 30)), max(longest_seconds, first_seconds))
 
 
 def at_once(per_second: float, quantum_seconds: float) -> int:
-    """How many may leave together, so that a fast pace needs few transactions."""
+    """Return the size of a batch, so that a fast pace needs few transactions; at least 1."""
     return max(1, int(per_second * quantum_seconds))
 
 
 def campaign_step(per_minute: int, texts: int) -> float:
-    """Seconds between two steps of so many texts, so that in any minute no more leave than allowed."""
+    """Return the seconds between batches of `texts`, so that no minute exceeds `per_minute`."""
     return 60 / max(1, per_minute // texts)

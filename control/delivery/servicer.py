@@ -11,7 +11,7 @@ from hum.ids import Kind
 from hum.v1 import sms_delivery_pb2 as pb
 from storage import messages, text_attempts
 
-#: Attempts that are shown of one message.
+#: Attempts shown per message.
 MOST_ATTEMPTS = 20
 
 
@@ -23,21 +23,21 @@ class SmsDeliveryServicer:
         id = ids.require(Kind.MESSAGE, request.id)
         row = await messages.get(call.tx, id)
         attempts = await text_attempts.of_message(call.tx, id, MOST_ATTEMPTS)
-        words = await text_attempts.ledger(call.tx, [each.id for each in attempts])
+        words = await text_attempts.ledger(call.tx, [attempt.id for attempt in attempts])
         return pb.GetMessageResponse(
-            message=texts.message(row), attempts=[present.attempt(each, words) for each in attempts]
+            message=texts.message(row), attempts=[present.attempt(attempt, words) for attempt in attempts]
         )
 
     async def ResolveMessage(self, request: pb.ResolveMessageRequest, call: Call) -> pb.ResolveMessageResponse:
         resolution = word(pb.MessageResolution, getattr(request, "as"))
-        assert resolution is not None, "the boundary has checked it"
+        assert resolution is not None, "validated by the boundary"
         row = await usecases.resolve(call.tx, ids.require(Kind.MESSAGE, request.id), resolution)
         return pb.ResolveMessageResponse(message=texts.message(row))
 
     async def ListUnknownMessages(
         self, request: pb.ListUnknownMessagesRequest, call: Call
     ) -> pb.ListUnknownMessagesResponse:
-        found = await text_attempts.page_unknown(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda each: (each,))
-        shown = [texts.message(await messages.get(call.tx, id)) for id in rows]
-        return pb.ListUnknownMessagesResponse(messages=shown, next_cursor=more)
+        fetched = await text_attempts.page_unknown(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        unknown, more = self._cursors.cut(request, fetched, lambda message: (message,))
+        rows = [texts.message(await messages.get(call.tx, id)) for id in unknown]
+        return pb.ListUnknownMessagesResponse(messages=rows, next_cursor=more)

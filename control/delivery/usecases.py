@@ -1,4 +1,4 @@
-"""What a person decides about a text whose fate nobody knows."""
+"""A user's decision about a text of unknown outcome."""
 
 from uuid import UUID
 
@@ -9,14 +9,14 @@ from storage import messages, sends, text_attempts
 from storage.db import Tx
 from storage.messages import MessageRow
 
-#: The code of a text that a person has given up.
+#: The error code of a text that a user marked as failed.
 GIVEN_UP = "given_up"
 
 
 async def resolve(tx: Tx, id: UUID, resolution: str) -> MessageRow:
-    """Settle an unknown message as `sent` or `failed`, or let it be sent again (`send_again`).
+    """Finalize an unknown message as `sent` or `failed`, or send it again (`send_again`).
 
-    The attempt stays as it is: if the carrier tells of it after all, that counts.  Raises NotFound, InvalidState.
+    A later status from the carrier overrides the decision.  Raises NotFound, InvalidState.
     """
     try:
         attempt = await text_attempts.lock_latest(tx, id)

@@ -1,4 +1,4 @@
-"""Agents that events start: ours, and what other systems post to triggers."""
+"""The feature `eventagents`: the reader that starts runs, their job and sweeps, and the agents' own tool."""
 
 from datetime import timedelta
 from functools import partial
@@ -15,7 +15,7 @@ from hum.v1 import event_runs_pb2
 from storage import event_runs
 from storage.events import Start
 
-FORGET = 1000
+PURGED_ROWS = 1000
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -31,9 +31,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     dialogue = Dialogue(deps.db, responder, deps.tools, settings.event_run_tokens)
     runs = Runs(deps.db, responder, dialogue, limits, timedelta(seconds=settings.event_run_stuck_seconds))
 
-    async def forget() -> None:
+    async def purge() -> None:
         async with deps.db.system() as tx:
-            await event_runs.forget(tx, timedelta(days=settings.event_run_days), FORGET)
+            await event_runs.forget(tx, timedelta(days=settings.event_run_days), PURGED_ROWS)
 
     return Feature(
         services={event_runs_pb2.DESCRIPTOR.services_by_name["EventRunsService"]: EventRunsServicer(deps.cursors)},
@@ -49,8 +49,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             )
         ],
         sweeps=[
-            Sweep("event_runs_left", runs.take_left, settings.sweep_seconds),
-            Sweep("event_runs", forget, settings.retention_seconds),
+            Sweep("event_runs_left", runs.requeue_stuck, settings.sweep_seconds),
+            Sweep("event_runs", purge, settings.retention_seconds),
         ],
         tools=[report_outcome(round(settings.tool_seconds * 1000))],
     )

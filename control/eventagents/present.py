@@ -1,4 +1,4 @@
-"""Runs as clients see them."""
+"""Runs in the form that clients see."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ def run(row: RunRow, used: Sequence[LineRow] = ()) -> pb.EventRun:
 
 
 def activity(row: ActivityRow, *, is_over: bool) -> calls_pb2.ToolActivity:
-    """What a tool did; one that still ran when its run ended is lost."""
+    """Show a tool's execution; one that still ran when its run ended is `lost`."""
     return calls_pb2.ToolActivity(
         id=row.tool_call_id,
         name=row.name,

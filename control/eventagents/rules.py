@@ -1,4 +1,4 @@
-"""Which events start which agents, and what a run is made from.  Pure."""
+"""The events that start a flow, limits of runs, and the model's input.  Pure."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ from control.base import prompting
 from control.base.job import Job
 from hum import eventtypes
 
-#: A run: the model is asked, and what it wants is done.  Its own count of attempts is in its row, and smaller.
+#: Runs an agent.  The run's row has a lower limit of attempts of its own.
 RUN = Job("event_run", concurrency=16, per_organization=4, priority=40, timeout_seconds=180, attempts=12)
 
-#: What the agent reads of an event, and what is kept of what it writes.
+#: The longest event that the agent reads, and the longest result that is stored.
 EVENT_CHARS, RESULT_CHARS = 40_000, 20_000
 INTERRUPTED, MODEL_FAILED, TIMED_OUT = "interrupted", "model_failed", "timed_out"
 
@@ -27,11 +27,11 @@ asked for. At the end write in a few sentences what you did and what came of it:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of the deployment."""
+    """The deployment's limits of runs."""
 
     runs_per_flow: int
     window: timedelta
-    #: So many runs may lead to one another.
+    #: The longest chain of runs that cause one another.
     depth: int
     tool_calls: int
     attempts: int
@@ -39,16 +39,16 @@ class Limits:
 
 
 def listens(types: Sequence[str], type: str) -> bool:
-    """Whether a flow with these `trigger_events` is started by events of a type."""
+    """Return whether events of a type start a flow with these `trigger_events`."""
     return type in types or eventtypes.family(type) in types
 
 
-#: So many of a flow's runs in a window are listed as skipped; of those beyond, only their number is known.
+#: A flow's skipped runs per window that get a row; further ones are only counted.
 SHOWN_SKIPS = 20
 
 
 def skipped(depth: int, runs_in_window: int, limits: Limits) -> str | None:
-    """Why a run is not carried out; None: it is."""
+    """Return the reason why a run is skipped; None if it is not."""
     if depth >= limits.depth:
         return "depth"
     return "cap" if runs_in_window >= limits.runs_per_flow else None
@@ -57,7 +57,7 @@ def skipped(depth: int, runs_in_window: int, limits: Limits) -> str | None:
 def instructions(
     definition: Mapping[str, Any], organization: str, time_zone: str, now: datetime, *, is_open: bool
 ) -> str:
-    """The model's instructions for a run."""
+    """Build the model's instructions for a run."""
     parts = [definition.get("system_prompt") or f"You work for {organization}. Note what the event means for it."]
     if language := definition.get("language"):
         parts.append(f"Write {language}.")
@@ -68,14 +68,14 @@ def instructions(
     return "\n\n".join(parts)
 
 
-def shown(id: str, type: str, at: datetime, data: Any) -> str:
-    """An event, as the agent reads it: as `GET /api/events` has it."""
+def event_text(id: str, type: str, at: datetime, data: Any) -> str:
+    """Return an event as the agent reads it: in the form of `GET /api/events`, cut to the limit."""
     event = {"id": id, "type": type, "created_at": at.isoformat(), "data": data}
     text = json.dumps(event, ensure_ascii=False)
     return text if len(text) <= EVENT_CHARS else f"{text[:EVENT_CHARS]}\n[cut here: the event is longer]"
 
 
 def storable(text: str) -> str | None:
-    """What the agent wrote, as it is kept."""
+    """Clean and cut the agent's text for storage; None if nothing is left."""
     clean = text.replace("\0", "").encode("utf-8", "replace").decode().strip()
     return clean[:RESULT_CHARS] or None

@@ -1,10 +1,12 @@
-"""Runs, from the moment that one is taken up to its end.
+"""The execution of runs, from the claim to the end.
 
-Two transactions with the model between them, as for a text's turn; but what the organization's own tools do happens at once.
-So a run is begun again, after a crash or a failure of the model, only while none of them has begun: each acts at most once.
+A run has two transactions with the model's dialogue between them, as a text's turn has; but the organization's own
+tools take effect at once.  So a run is restarted after a crash or a model failure only if none of them has started:
+each acts at most once.
 
-A run whose agent has asked for approval ends like any other, and waits; once all that it asked for is decided, it goes on with what it
-did before and what became of it.
+A run that has requested approval ends its dialogue and waits.  Once all its requests are decided it resumes, with its
+earlier tool calls and the outcomes as input.  Example: the agent ships an order and requests a refund; the run waits; a
+person approves; the refund runs; the run resumes with both results and writes its summary.
 """
 
 import asyncio
@@ -39,15 +41,15 @@ from storage.tool_runs import ActivityRow
 from storage.usage import Owner
 
 LOG = log(__name__)
-#: Runs that one look takes up again.
+#: Stuck runs that one sweep requeues.
 BATCH = 100
-#: What its tools did, that a run which goes on is reminded of.
+#: The earlier tool calls that a resumed run gets as input.
 MOST_BEFORE = 100
 
 
 @dataclass(slots=True, kw_only=True)
 class EventWork(Work):
-    """What an agent does for an event."""
+    """The state of an agent's run for an event."""
 
     run: UUID
     limit: int
@@ -65,49 +67,49 @@ class Dialogue(dialogue.Dialogue[EventWork]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
-    """A run for which the model is asked."""
+class _Attempt:
+    """An attempt at a run, with what its dialogue needs."""
 
     claim: Claim
     flow: FlowVersion
     definition: dict[str, Any]
     material: MaterialRow
     own_tools: tuple[Tool, ...]
-    #: What its tools did before it went on, and what became of what it had asked for.
+    #: For a resumed run: its earlier tool calls, and the outcomes of its requests for approval.
     before: list[ActivityRow]
-    news: list[ApprovalRow]
+    outcomes: list[ApprovalRow]
 
 
 class Runs:
-    """Carries runs out.  `stuck`: longer than a run may take; whoever had it then is dead."""
+    """The executor of runs.  `stuck`: the age after which a run's worker must have died."""
 
     def __init__(self, db: Db, responder: Responder, dialogue: Dialogue, limits: Limits, stuck: timedelta) -> None:
         self._db, self._responder, self._dialogue = db, responder, dialogue
         self._limits, self._stuck = limits, stuck
 
-    async def take_left(self) -> int:
-        """Make a new job of each run whose worker has died."""
+    async def requeue_stuck(self) -> int:
+        """Enqueue a new job for each run of a dead worker; return how many."""
         async with self._db.system() as tx:
-            left = await event_runs.left(tx, now() - self._stuck, BATCH)
-            await starting.enqueue(tx, left)
-        return len(left)
+            stuck_runs = await event_runs.left(tx, now() - self._stuck, BATCH)
+            await starting.enqueue(tx, stuck_runs)
+        return len(stuck_runs)
 
     async def run(self, org: UUID, run: UUID) -> str | None:
-        """Take a run to its end; the reason for which it was skipped or failed.  Raises ModelError: then it waits again."""
-        begun = await self._begin(org, run)
-        if not isinstance(begun, _Begun):
-            return begun
-        work = self._prepared(begun)
+        """Execute a run; return the reason if it was skipped or failed.  Raises ModelError if a later attempt may help."""
+        attempt = await self._begin(org, run)
+        if not isinstance(attempt, _Attempt):
+            return attempt
+        work = self._work(attempt)
         try:
             async with asyncio.timeout(self._limits.seconds):
-                words = await self._dialogue.insisting(work, self._dialogue.words, self._limits.attempts)
+                text = await self._dialogue.insisting(work, self._dialogue.words, self._limits.attempts)
         except (ModelError, TimeoutError) as error:
             reason = rules.TIMED_OUT if isinstance(error, TimeoutError) else rules.MODEL_FAILED
-            return await self._fail(begun, work, reason, error)
-        await self._end(begun, work, "completed", result=rules.storable(words))
+            return await self._fail(attempt, work, reason, error)
+        await self._end(attempt, work, "completed", result=rules.storable(text))
         return None
 
-    async def _begin(self, org: UUID, run: UUID) -> _Begun | str | None:
+    async def _begin(self, org: UUID, run: UUID) -> _Attempt | str | None:
         async with self._db.tenant(org) as tx:
             claim = await event_runs.claim(tx, run)
             if claim is None:
@@ -130,58 +132,60 @@ class Runs:
             flow, definition = FlowVersion(material.flow_id, material.flow_version), json.loads(material.definition)
             before = list[ActivityRow]()
             if claim.resumed_at is not None:
-                done = await tool_runs.of_run(tx, run, MOST_BEFORE)
-                before = [row for row in done if row.approval_id is None and row.started_at < claim.resumed_at]
-            news = await approvals.run_news(tx, run)
-            return _Begun(claim, flow, usable(definition), material, own_tools, before, news)
+                rows = await tool_runs.of_run(tx, run, MOST_BEFORE)
+                before = [row for row in rows if row.approval_id is None and row.started_at < claim.resumed_at]
+            outcomes = await approvals.run_news(tx, run)
+            return _Attempt(claim, flow, usable(definition), material, own_tools, before, outcomes)
 
-    def _prepared(self, begun: _Begun) -> EventWork:
-        claim, material, at = begun.claim, begun.material, now()
+    def _work(self, attempt: _Attempt) -> EventWork:
+        claim, material, at = attempt.claim, attempt.material, now()
         assert material.data is not None and material.event_at is not None
         is_open = stored.is_open(material.business_hours_json, material.time_zone, at)
 
         def instruct(definition: Mapping[str, Any]) -> str:
             return rules.instructions(definition, material.organization, material.time_zone, at, is_open=is_open)
 
-        shown = rules.shown(
+        event = rules.event_text(
             ids.show(Kind.EVENT, claim.event_id), claim.event_type, material.event_at, json.loads(material.data)
         )
         return EventWork(
             organization=claim.org_id,
             situation=Situation(
-                begun.definition,
+                attempt.definition,
                 is_open,
                 origin="event",
                 has_carrier=False,
-                flow=begun.flow,
-                own_tools=begun.own_tools,
+                flow=attempt.flow,
+                own_tools=attempt.own_tools,
             ),
             instruct=instruct,
-            items=[{"role": "user", "content": shown}, *_so_far(begun)],
+            items=[{"role": "user", "content": event}, *_earlier_items(attempt)],
             run=claim.id,
             limit=self._limits.tool_calls,
-            at_end=[partial(approvals.tell, ids=[row.id for row in begun.news])] if begun.news else [],
+            at_end=[partial(approvals.tell, ids=[row.id for row in attempt.outcomes])] if attempt.outcomes else [],
         )
 
-    async def _fail(self, begun: _Begun, work: EventWork, reason: str, error: Exception) -> str | None:
-        claim = begun.claim
+    async def _fail(self, attempt: _Attempt, work: EventWork, reason: str, error: Exception) -> str | None:
+        claim = attempt.claim
         async with self._db.tenant(claim.org_id) as tx:
             is_last = claim.attempts >= self._limits.attempts or work.has_acted
             if not is_last:
-                await _count(tx, begun, work)
+                await _count(tx, attempt, work)
                 await event_runs.wait(tx, claim)
         if not is_last:
-            raise ModelError(f"the model did not deal with an event: {error!r}"[:300]) from error
-        LOG.warning("an agent did not deal with an event", run=str(claim.id), error=repr(error)[:300])
-        await self._end(begun, work, "failed", reason)
+            raise ModelError(f"the model failed on an event: {error!r}"[:300]) from error
+        LOG.warning(
+            "could not handle an event: the model failed, or took too long", run=str(claim.id), error=repr(error)[:300]
+        )
+        await self._end(attempt, work, "failed", reason)
         return reason
 
     async def _end(
-        self, begun: _Begun, work: EventWork, status: str, reason: str | None = None, result: str | None = None
+        self, attempt: _Attempt, work: EventWork, status: str, reason: str | None = None, result: str | None = None
     ) -> None:
-        claim = begun.claim
+        claim = attempt.claim
         async with self._db.tenant(claim.org_id) as tx:
-            await _count(tx, begun, work)
+            await _count(tx, attempt, work)
             if not await event_runs.hold(tx, claim):
                 return
             end = Finish(status, reason, result, *work.tokens)
@@ -190,25 +194,25 @@ class Runs:
                 if await approvals.is_undecided(tx, claim.id):
                     await event_runs.await_approval(tx, claim.id, end)
                     return
-            await _finish(tx, claim, begun.material, end)
+            await _finish(tx, claim, attempt.material, end)
 
 
-def _so_far(begun: _Begun) -> list[dialogue.Item]:
-    """What the agent did and wrote before it went on, and what became of what it asked for."""
+def _earlier_items(attempt: _Attempt) -> list[dialogue.Item]:
+    """Return a resumed run's earlier tool calls and text, and the outcomes of its requests."""
     items = list[dialogue.Item]()
-    for row in begun.before:
+    for row in attempt.before:
         call = {"type": "function_call", "call_id": row.tool_call_id, "name": row.name, "arguments": row.arguments}
         output = row.output or dumped({"error": "It is not known whether this was done."})
         items += [call, {"type": "function_call_output", "call_id": row.tool_call_id, "output": output}]
-    if begun.claim.resumed_at is not None and begun.material.result:
-        items.append({"role": "assistant", "content": begun.material.result})
-    return items + [{"role": "developer", "content": telling.news(row)} for row in begun.news]
+    if attempt.claim.resumed_at is not None and attempt.material.result:
+        items.append({"role": "assistant", "content": attempt.material.result})
+    return items + [{"role": "developer", "content": telling.news(row)} for row in attempt.outcomes]
 
 
-async def _count(tx: Tx, begun: _Begun, work: EventWork) -> None:
-    """What the model has used is used, whatever comes of it."""
-    owner = Owner(begun.claim.org_id, begun.claim.id, begun.flow.id)
-    await usage.turn_taken(tx, owner, begun.claim.attempts, work.spent)
+async def _count(tx: Tx, attempt: _Attempt, work: EventWork) -> None:
+    """Record the model's usage, whatever the result of the attempt."""
+    owner = Owner(attempt.claim.org_id, attempt.claim.id, attempt.flow.id)
+    await usage.turn_taken(tx, owner, attempt.claim.attempts, work.spent)
 
 
 async def _finish(tx: Tx, claim: Claim, material: MaterialRow, end: Finish) -> None:

@@ -11,7 +11,7 @@ from hum.v1 import event_runs_pb2 as pb
 from storage import event_runs, tool_runs, usage
 from storage.event_runs import Wanted
 
-#: More than a run may have.
+#: More tool calls than a run may have.
 MOST_ACTIVITY = 200
 
 
@@ -21,7 +21,7 @@ class EventRunsServicer:
 
     async def ListEventRuns(self, request: pb.ListEventRunsRequest, call: Call) -> pb.ListEventRunsResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
-        wanted = Wanted(
+        filters = Wanted(
             status=word(pb.EventRunStatus, request.status),
             event_type=request.type or None,
             event_id=ids.require(Kind.EVENT, request.event_id) if request.event_id else None,
@@ -29,7 +29,7 @@ class EventRunsServicer:
         await event_runs.require_flow(call.tx, flow)
         after, count = self._cursors.after(request), paging.rows_to_fetch(request)
         rows, more = self._cursors.cut(
-            request, await event_runs.page(call.tx, flow, after, count, wanted), lambda row: (row.id,)
+            request, await event_runs.page(call.tx, flow, after, count, filters), lambda row: (row.id,)
         )
         used = await usage.of_subjects(call.tx, [row.id for row in rows])
         return pb.ListEventRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)
@@ -41,5 +41,5 @@ class EventRunsServicer:
         run = present.run(row, (await usage.of_subjects(call.tx, [id])).get(id, ()))
         is_over = row.finished_at is not None
         activity = await tool_runs.of_run(call.tx, id, MOST_ACTIVITY)
-        run.tool_activity.extend(present.activity(each, is_over=is_over) for each in activity)
+        run.tool_activity.extend(present.activity(row, is_over=is_over) for row in activity)
         return pb.GetEventRunResponse(run=run)

@@ -1,4 +1,4 @@
-"""From events to runs: one reader behind the transaction horizon, which makes a run for each flow that an event starts."""
+"""The reader of events behind the transaction horizon, which creates a run for each flow that an event starts."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -18,35 +18,33 @@ from storage.event_runs import Cause, Listener, NewRun
 from storage.events import Event
 
 READER = "event_agents"
-SKIPPED = Metric(
-    "hum_event_runs_skipped_total", "Events that a flow's agent did not deal with, by the reason", ["reason"]
-)
+SKIPPED = Metric("hum_event_runs_skipped_total", "Events that a flow's agent did not handle, by reason", ["reason"])
 
 
-async def start(tx: Tx, found: Sequence[Event], *, limits: Limits) -> None:
-    """Make the runs of these events, in the transaction that moves the reader."""
-    listeners = await event_runs.listening(tx, list({event.org_id for event in found}))
-    wanted = list(_wanted(found, listeners))
-    if not wanted:
+async def start(tx: Tx, batch: Sequence[Event], *, limits: Limits) -> None:
+    """Create the runs of these events, in the transaction that moves the reader's cursor."""
+    listeners = await event_runs.listening(tx, list({event.org_id for event in batch}))
+    starts = list(_starts(batch, listeners))
+    if not starts:
         return
-    named = {event.id: run for event, _ in wanted if (run := _run_in(event)) is not None}
-    causes = await event_runs.causes(tx, list(set(named.values()))) if named else {}
-    counts = await event_runs.counts(tx, list({flow.id for _, flow in wanted}), now() - limits.window)
-    runs = Counter({flow: made for flow, (made, _) in counts.items()})
+    run_ids = {event.id: run for event, _ in starts if (run := _run_in(event)) is not None}
+    causes = await event_runs.causes(tx, list(set(run_ids.values()))) if run_ids else {}
+    counts = await event_runs.counts(tx, list({flow.id for _, flow in starts}), now() - limits.window)
+    runs = Counter({flow: created for flow, (created, _) in counts.items()})
     skips = Counter({flow: skipped for flow, (_, skipped) in counts.items()})
-    made = []
-    for event, flow in wanted:
-        cause = _own(causes.get(named.get(event.id, event.public_id)), event)
+    rows = []
+    for event, flow in starts:
+        cause = _own(causes.get(run_ids.get(event.id, event.public_id)), event)
         if cause is not None and cause.flow_id == flow.id:
-            continue  # it would start itself
+            continue  # a flow must not start itself
         depth = cause.depth + 1 if cause else 0
         reason = rules.skipped(depth, runs[flow.id], limits)
         (runs if reason is None else skips)[flow.id] += 1
         if reason is not None:
             SKIPPED.labels(reason).inc()
             if skips[flow.id] > rules.SHOWN_SKIPS:
-                continue  # a flood of events is no flood of rows
-        made.append(
+                continue  # a flood of events adds no rows
+        rows.append(
             NewRun(
                 ids.new(),
                 event.org_id,
@@ -58,33 +56,35 @@ async def start(tx: Tx, found: Sequence[Event], *, limits: Limits) -> None:
                 reason,
             )
         )
-    if made:
-        await enqueue(tx, await event_runs.create(tx, made))
+    if rows:
+        await enqueue(tx, await event_runs.create(tx, rows))
 
 
 async def enqueue(tx: Tx, runs: Sequence[tuple[UUID, UUID]]) -> None:
-    """A job for each of these runs (id, organization)."""
+    """Enqueue a job for each of these runs (id, organization)."""
     by_org: dict[UUID, list[UUID]] = {}
     for run, org in runs:
         by_org.setdefault(org, []).append(run)
-    for org in sorted(by_org):  # in one order, for each organization's jobs are counted under a lock
+    # Sorted against deadlocks: each organization's jobs are counted under a lock.
+    for org in sorted(by_org):
         await jobs.enqueue_all(tx, rules.RUN, org, by_org[org])
 
 
-def _wanted(found: Sequence[Event], listeners: Sequence[Listener]) -> Iterator[tuple[Event, Listener]]:
+def _starts(batch: Sequence[Event], listeners: Sequence[Listener]) -> Iterator[tuple[Event, Listener]]:
+    """Yield each event with each flow that it starts."""
     by_org: dict[UUID, list[Listener]] = {}
-    for each in listeners:
-        by_org.setdefault(each.org_id, []).append(each)
-    for event in found:
+    for listener in listeners:
+        by_org.setdefault(listener.org_id, []).append(listener)
+    for event in batch:
         for flow in by_org.get(event.org_id, ()):
             if rules.listens(flow.trigger_events, event.type):
                 yield event, flow
 
 
 def _run_in(event: Event) -> UUID | None:
-    """The run that an event names as what it comes from."""
-    named = (event.data or {}).get("run_id")
-    return ids.parse(Kind.RUN, named) if isinstance(named, str) else None
+    """Return the run that an event names as its cause."""
+    text = (event.data or {}).get("run_id")
+    return ids.parse(Kind.RUN, text) if isinstance(text, str) else None
 
 
 def _own(cause: Cause | None, event: Event) -> Cause | None:

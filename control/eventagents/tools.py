@@ -1,4 +1,4 @@
-"""What the agent of an event has besides its organization's own tools."""
+"""The built-in tool of agents for events."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from storage.db import Tx
 def report_outcome(timeout_ms: int) -> Tool:
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         event_run, outcome = context.event_run, dumped(arguments)
-        assert event_run is not None, "a tool of events ran elsewhere"
+        assert event_run is not None, "the tool is offered to runs for events only"
 
         async def report(tx: Tx) -> None:
             await event_runs.set_outcome(tx, event_run, outcome)

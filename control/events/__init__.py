@@ -1,1 +1,1 @@
-"""Events: what happened, for clients that catch up by polling."""
+"""Events, for clients that catch up by polling."""

@@ -1,4 +1,4 @@
-"""Events: what happened, for clients that catch up by polling; and the months that they are kept in."""
+"""The feature `events`: its service, and the sweep of the monthly partitions."""
 
 from functools import partial
 

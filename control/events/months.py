@@ -1,4 +1,4 @@
-"""The sweep of the months of events: made ahead, closed, archived and dropped (`storage/event_months.py`)."""
+"""The sweep that creates, closes, archives and drops the months of events (`storage/event_months.py`)."""
 
 import asyncio
 import gzip
@@ -19,43 +19,43 @@ from storage.db import Db
 from storage.event_months import ArchivedRow, MonthRow
 
 LOG = log(__name__)
-UNPLACED = Gauge("hum_events_unplaced", "Events for which no month had been made, at the last look")
+UNPLACED = Gauge("hum_events_unplaced", "Events without a month, at the last sweep")
 OVERDUE = Gauge("hum_events_overdue_seconds", "How much longer than HUM_EVENTS_MONTHS the oldest month was kept")
 ARCHIVED = Counter("hum_events_archived_total", "Events that were archived")
 DROPPED = Counter("hum_event_months_dropped_total", "Months of events that were dropped")
-#: Events of one file of an archive, and ids that are forgotten at once.
-FILE_EVENTS, FORGET = 5_000, 10_000
+#: Events per archive file, and event ids purged per sweep.
+FILE_EVENTS, PURGED_IDS = 5_000, 10_000
 
 
-class Unarchived(Exception):  # noqa: N818 - it says what is wrong
-    """A month could not be archived, and stays.  No OSError: that would mean that the database is away."""
+class Unarchived(Exception):  # noqa: N818 - names the failure
+    """A month could not be archived, and is kept.  Not an OSError, which means an unavailable database."""
 
 
 async def sweep(db: Db, files: Files, settings: ControlSettings) -> None:
-    """Prepare the next months, and archive and drop the oldest if it is old enough and nobody needs it."""
+    """Create the next months; archive and drop the oldest if it is old enough and no reader needs it."""
     try:
-        await _make(db, settings)
-        await _forget_ids(db, settings)
+        await _create_months(db, settings)
+        await _purge_ids(db, settings)
         if settings.events_months:
             await _drop_old(db, files, settings)
     except asyncpg.LockNotAvailableError:
-        LOG.info("the events are in use; their months are looked at again later")
+        LOG.info("could not lock the months of events; the next sweep retries")
 
 
-async def _make(db: Db, settings: ControlSettings) -> None:
+async def _create_months(db: Db, settings: ControlSettings) -> None:
     async with db.system() as tx:
         unplaced = await event_months.make(tx, settings.events_months_ahead, settings.events_lock_seconds)
         await event_months.close(tx, timedelta(hours=settings.events_close_hours))
     UNPLACED.set(unplaced)
     if unplaced:
         LOG.warning(
-            "events had no month: no worker has made it in time, or the database's clock is wrong", events=unplaced
+            "events had no month: no worker created it in time, or the database's clock is wrong", events=unplaced
         )
 
 
-async def _forget_ids(db: Db, settings: ControlSettings) -> None:
+async def _purge_ids(db: Db, settings: ControlSettings) -> None:
     async with db.system() as tx:
-        await events.forget_ids(tx, timedelta(days=settings.event_id_days), FORGET)
+        await events.forget_ids(tx, timedelta(days=settings.event_id_days), PURGED_IDS)
 
 
 async def _drop_old(db: Db, files: Files, settings: ControlSettings) -> None:
@@ -77,20 +77,20 @@ async def _drop_old(db: Db, files: Files, settings: ControlSettings) -> None:
 
 
 async def _archive(db: Db, files: Files, row: MonthRow, with_payloads: bool) -> bool:
-    """Write what is missing of a month's archive; False if another process does."""
+    """Write the rest of a month's archive; return False if another process is writing it."""
     while row.archived_at is None:
         async with db.system() as tx:
-            part = await event_months.part(tx, row, FILE_EVENTS, with_payloads=with_payloads)
-        if part:
-            await _write(files, f"events/{row.name}/{row.archive_files + 1:06d}.jsonl.gz", part)
-        last, is_whole = part[-1].id if part else row.archived_id, len(part) < FILE_EVENTS
+            batch = await event_months.part(tx, row, FILE_EVENTS, with_payloads=with_payloads)
+        if batch:
+            await _write(files, f"events/{row.name}/{row.archive_files + 1:06d}.jsonl.gz", batch)
+        last_id, is_whole = batch[-1].id if batch else row.archived_id, len(batch) < FILE_EVENTS
         async with db.system() as tx:
-            if not await event_months.archived(tx, row, last, 1 if part else 0, whole=is_whole):
+            if not await event_months.archived(tx, row, last_id, 1 if batch else 0, whole=is_whole):
                 return False
-            ARCHIVED.inc(len(part))
+            ARCHIVED.inc(len(batch))
         if is_whole:
             break
-        row = MonthRow(row.month, row.name, last, row.archive_files + 1, None)
+        row = MonthRow(row.month, row.name, last_id, row.archive_files + 1, None)
     return True
 
 
@@ -102,7 +102,7 @@ async def _write(files: Files, path: str, part: Sequence[ArchivedRow]) -> None:
 
 
 def packed(part: Sequence[ArchivedRow]) -> bytes:
-    """JSON lines, compressed; the same events are the same bytes."""
+    """Compress events as JSON lines, deterministically."""
     lines = (json.dumps(_line(row), ensure_ascii=False) for row in part)
     return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
 

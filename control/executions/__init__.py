@@ -1,1 +1,1 @@
-"""What agents' tools did: a row for each time that one ran, whoever ran it."""
+"""Executions of agents' tools: a row for each run, in calls, texts and events."""

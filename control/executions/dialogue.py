@@ -1,6 +1,4 @@
-"""What the agents of texts and of events do alike: the model is asked, its tools are run one after another, until it calls no
-more.
-"""
+"""The dialogue of agents for texts and events: ask the model and run its tools, until it calls none."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,7 +13,7 @@ from control.tools import BUILT_IN, AtEnd, Registry, Result, Situation, Tool, To
 from hum.clock import monotonic_ms, now
 from storage.db import Db, Tx
 
-#: A call's arguments and results are kept up to so many characters each.
+#: The longest arguments and result of a tool call that are recorded, in characters.
 KEPT_CHARS = 8_000
 TOO_MANY = "You have called enough tools. Answer now, with what you know."
 
@@ -24,18 +22,18 @@ Item = Mapping[str, Any]
 
 @dataclass(slots=True, kw_only=True)
 class Work(ABC):
-    """What an agent does in one go, as it goes on.  `instruct` makes the instructions for a flow's definition."""
+    """The state of one run of an agent.  `instruct` builds the instructions from a flow's definition."""
 
     organization: UUID
     situation: Situation
     instruct: Callable[[Mapping[str, Any]], str]
     items: list[Item]
-    #: For the record: what each tool was called with, and answered.
+    #: The tool calls to record, with arguments and results.
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     at_end: list[AtEnd] = field(default_factory=list)
-    #: What the model used, step by step.
+    #: The model's usage, per response.
     spent: list[Spent] = field(default_factory=list)
-    #: A tool was begun that acts at once, outside: what is begun anew would do it again.
+    #: A tool that acts on an outside system has started: a restarted run would repeat its effect.
     has_acted: bool = False
 
     @property
@@ -44,29 +42,29 @@ class Work(ABC):
 
     @abstractmethod
     def context(self) -> ToolContext:
-        """What a tool runs for now."""
+        """Return the context of the next tool call."""
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more may be written."""
+        """Whether the agent may write nothing more."""
         return False
 
     @property
     def tokens(self) -> tuple[int, int]:
-        """How many the model has read and written."""
-        return sum(each.text_in + each.cached_text_in for each in self.spent), sum(each.text_out for each in self.spent)
+        """Tokens that the model has read and written."""
+        return sum(step.text_in + step.cached_text_in for step in self.spent), sum(step.text_out for step in self.spent)
 
     async def act(self, tx: Tx) -> None:
-        """Do what the agent's tools have promised."""
-        for each in self.at_end:
-            await each(tx)
+        """Carry out the deferred effects of the agent's tools."""
+        for effect in self.at_end:
+            await effect(tx)
 
 
 WorkT = TypeVar("WorkT", bound=Work)
 
 
 class Dialogue(Generic[WorkT]):
-    """Asks the model, as often as it calls tools."""
+    """A loop of model responses and tool calls."""
 
     channel: ToolChannel
 
@@ -76,12 +74,13 @@ class Dialogue(Generic[WorkT]):
         self._most_tokens = most_tokens
 
     async def own_tools(self, tx: Tx, organization: UUID, flow: UUID) -> tuple[Tool, ...]:
-        """For a situation: what the organization itself lets this flow's agent use."""
+        """Return the organization's own tools that are bound to this flow."""
         return await self._registry.own_tools(tx, organization, flow)
 
     async def words(self, work: WorkT) -> str:
-        """What the model writes once it calls no more tools, or with its last call; may be empty.  Raises ModelError, after
-        which it can be asked again: it goes on from there.
+        """Ask the model and run its tools until it calls none; return its last text, which may be empty.
+
+        Raises ModelError; calling this again resumes from the items so far.
         """
         words = ""
         while True:
@@ -97,14 +96,14 @@ class Dialogue(Generic[WorkT]):
                 return words
 
     async def insisting(self, work: WorkT, answer: Callable[[WorkT], Awaitable[str]], attempts: int) -> str:
-        """What it answers.  Raises ModelError; once a tool has acted, only if the model fails again and again: it goes on from
-        there, while work that is begun anew would do it twice.
+        """Return the answer; once a tool has acted, retry after a ModelError, up to `attempts` in all: a retry resumes
+        after the tool, while a restart of the work would repeat its effect.  Raises ModelError.
         """
-        for left in reversed(range(attempts)):
+        for retries in reversed(range(attempts)):
             try:
                 return await answer(work)
             except ModelError:
-                if not left or not work.has_acted:
+                if not retries or not work.has_acted:
                     raise
         raise AssertionError("there is at least one attempt")
 
@@ -127,7 +126,7 @@ class Dialogue(Generic[WorkT]):
         )
         work.spent.append(reply.spent)
         if reply.calls and not may_call:
-            raise ModelError("the model goes on calling tools")
+            raise ModelError("the model keeps calling tools beyond its limit")
         return reply
 
     async def _run(self, work: WorkT, call: ToolCall) -> None:
@@ -144,19 +143,19 @@ class Dialogue(Generic[WorkT]):
             {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments_json}
         )
         work.items.append({"type": "function_call_output", "call_id": call.id, "output": output})
-        work.tool_calls.append(await _kept(call, output, result, began_at, round(monotonic_ms() - began_ms)))
+        work.tool_calls.append(await _record(call, output, result, began_at, round(monotonic_ms() - began_ms)))
 
     async def _result(self, work: WorkT, called: Called) -> Result:
-        """What the agent gets for a tool call."""
+        """Run a tool call and return the agent's result."""
         origin = self._registry.origin(self.channel, called.name, work.situation)
         work.has_acted = work.has_acted or origin not in {None, BUILT_IN}
         return await self._executions.run(self.channel, called, work.context())
 
     async def _follow(self, work: WorkT, name: str, result: Result) -> None:
-        """What else a tool's result changes for the rest of the work."""
+        """Apply a tool's result to the rest of the work."""
 
 
-async def _kept(call: ToolCall, output: str, result: Result, began_at: datetime, took_ms: int) -> dict[str, Any]:
+async def _record(call: ToolCall, output: str, result: Result, began_at: datetime, took_ms: int) -> dict[str, Any]:
     return {
         "id": call.id.replace("\0", "")[:200],
         "name": call.name.replace("\0", "")[:200],

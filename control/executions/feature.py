@@ -1,4 +1,4 @@
-"""Executions of tools: their list, and how long they are kept."""
+"""The feature `executions`: its service, and the sweep that purges old rows."""
 
 from datetime import timedelta
 
@@ -8,16 +8,17 @@ from hum.settings import ControlSettings
 from hum.v1 import tool_executions_pb2
 from storage import tool_runs
 
-FORGET = 1000
+#: Rows purged per sweep.
+PURGED_ROWS = 1000
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    async def forget() -> None:
+    async def purge() -> None:
         async with deps.db.system() as tx:
-            await tool_runs.forget(tx, timedelta(days=settings.tool_run_days), FORGET)
+            await tool_runs.forget(tx, timedelta(days=settings.tool_run_days), PURGED_ROWS)
 
     services = tool_executions_pb2.DESCRIPTOR.services_by_name
     return Feature(
         services={services["ToolExecutionsService"]: ToolExecutionsServicer(deps.cursors)},
-        sweeps=[Sweep("tool_runs", forget, settings.sweep_seconds)],
+        sweeps=[Sweep("tool_runs", purge, settings.sweep_seconds)],
     )

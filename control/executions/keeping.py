@@ -1,6 +1,6 @@
-"""Running the tools of agents, and keeping what came of it: the one way for calls, texts and events.
+"""Execution of agents' tools and its record, for calls, texts and events alike.
 
-Kept is what may be: arguments and results lose card numbers, passwords and tokens before they are written.
+Card numbers, passwords and tokens are removed from arguments and results before they are stored.
 """
 
 import asyncio
@@ -21,24 +21,24 @@ from storage.tool_runs import NewRun, RunRow
 
 NOT_RECORDED = '{"not_recorded": true}'
 MOST_NAME_CHARS = 200
-#: What is longer is cleaned in a thread: milliseconds are much for the loop that carries everybody's calls.
+#: Longer texts are redacted in a thread: a few milliseconds would delay the event loop of all calls.
 LONG_CHARS = 4000
 
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A tool call, as the model wrote it.  `off_record`: neither arguments nor result are kept."""
+    """A tool call as the model wrote it.  `off_record`: neither arguments nor result are stored."""
 
     id: str
     name: str
     arguments_json: str
     off_record: bool = False
-    #: A person has approved it: `id` is the approval's, and not the model's.
+    #: The approval of a call that a person approved; `id` is then the approval's, not the model's.
     approval: UUID | None = None
 
 
 class Executions:
-    """`is_test`: for a trial, and not for whoever calls or writes."""
+    """Runs of agents' tools, each recorded as a row.  `is_test`: they belong to a trial, not to a call or a text."""
 
     def __init__(self, db: Db, registry: Registry, *, is_test: bool = False) -> None:
         self._db, self._registry, self._is_test = db, registry, is_test
@@ -46,15 +46,14 @@ class Executions:
     async def run(self, channel: ToolChannel, called: Called, context: ToolContext) -> Result:
         """Run a tool, between two short transactions."""
         async with self._db.tenant(context.organization) as tx:
-            begun = await self.begin(tx, channel, called, context)
-        if begun is None:  # only a call can repeat its request, and asks `begin` itself
+            run_context = await self.begin(tx, channel, called, context)
+        # Only calls repeat requests, and they use `begin` themselves.
+        if run_context is None:
             raise ValueError(f"the tool call {called.id[:40]!r} was run before")
-        return await self.carry_out(channel, called, begun)
+        return await self.carry_out(channel, called, run_context)
 
     async def begin(self, tx: Tx, channel: ToolChannel, called: Called, context: ToolContext) -> ToolContext | None:
-        """Note that a tool runs from now on; the context that it runs with, or None if this tool call of the call was run
-        before.
-        """
+        """Record that a tool starts; return the context to run it with, or None if this tool call was run before."""
         id, turn, flow = ids.new(), context.turn, context.situation.flow
         origin = self._registry.origin(channel, called.name, context.situation)
         run = NewRun(
@@ -80,26 +79,26 @@ class Executions:
         return replace(context, execution=id) if await tool_runs.begin(tx, run) else None
 
     async def carry_out(self, channel: ToolChannel, called: Called, context: ToolContext) -> Result:
-        """Run a tool whose row is there already."""
-        assert context.execution is not None, "it was not begun"
+        """Run a tool after `begin`, and record its result."""
+        assert context.execution is not None, "`begin` was not called"
         began_ms = monotonic_ms()
         run = self._registry.run if called.approval is None else self._registry.run_approved
         result = await run(channel, called.name, called.arguments_json, context)
         took_ms = round(monotonic_ms() - began_ms)
-        kept = await run_row(result, off_record=called.off_record)
-        # As the system, which is who runs the tools of calls: a call of which everything is being deleted has no row any more.
+        row = await run_row(result, off_record=called.off_record)
+        # As the system, which runs the tools of calls: the row of a call that is being erased may be gone.
         async with self._db.system() as tx:
-            await tool_runs.finish(tx, context.execution, kept, took_ms)
+            await tool_runs.finish(tx, context.execution, row, took_ms)
         return result
 
 
-async def aside(clean: Callable[[str], str], text: str) -> str:
-    """Clean a text without holding up anybody."""
-    return clean(text) if len(text) <= LONG_CHARS else await asyncio.to_thread(clean, text)
+async def aside(redact: Callable[[str], str], text: str) -> str:
+    """Redact a text, a long one in a thread."""
+    return redact(text) if len(text) <= LONG_CHARS else await asyncio.to_thread(redact, text)
 
 
 async def run_row(result: Result, *, off_record: bool = False) -> RunRow:
-    """What is kept of a result, which is bounded; whoever repeats a request gets that."""
+    """Build the row of a result, which is also the answer to a repeated request."""
     to = result.switches_to
     return RunRow(
         status="ok" if result.ok else "failed",
@@ -112,17 +111,17 @@ async def run_row(result: Result, *, off_record: bool = False) -> RunRow:
 
 
 async def without_secrets(activity: calls_pb2.ToolActivity) -> calls_pb2.ToolActivity:
-    """A tool's activity, as it may be kept and shown."""
-    kept = calls_pb2.ToolActivity()
-    kept.CopyFrom(activity)
-    kept.arguments = await aside(json_without_secrets, activity.arguments)
+    """Return a copy of a tool's activity that may be stored and shown."""
+    redacted = calls_pb2.ToolActivity()
+    redacted.CopyFrom(activity)
+    redacted.arguments = await aside(json_without_secrets, activity.arguments)
     if activity.HasField("result"):
-        kept.result = await aside(json_without_secrets, activity.result)
-    return kept
+        redacted.result = await aside(json_without_secrets, activity.result)
+    return redacted
 
 
 def json_without_secrets(text: str) -> str:
-    """JSON as it is written, if there is nothing secret in it; what is no JSON is cleaned as a text."""
+    """Redact JSON; return it verbatim if it holds no secrets.  Text that is not JSON is redacted as text."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -132,7 +131,7 @@ def json_without_secrets(text: str) -> str:
 
 
 def arguments_without_secrets(text: str) -> str:
-    """Arguments for a JSON column: an object, or what the model wrote instead of one."""
+    """Redact arguments for a JSON column: an object, or an object with the text that the model wrote instead."""
     value: Any
     try:
         value = json.loads(text or "{}") if len(text) <= MAX_ARGUMENTS_BYTES else text[:1000]

@@ -17,15 +17,15 @@ class ToolExecutionsServicer:
     async def ListToolExecutions(
         self, request: pb.ListToolExecutionsRequest, call: Call
     ) -> pb.ListToolExecutionsResponse:
-        wanted = Wanted(
+        filters = Wanted(
             flow=ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None,
             name=request.tool or None,
             call=ids.require(Kind.CALL, request.call_id) if request.call_id else None,
             conversation=ids.require(Kind.CONVERSATION, request.conversation_id) if request.conversation_id else None,
             status=word(pb.ToolExecutionStatus, request.status),
         )
-        found = await tool_runs.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request), wanted)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await tool_runs.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request), filters)
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListToolExecutionsResponse(executions=[present(row) for row in rows], next_cursor=more)
 
 

@@ -1,1 +1,1 @@
-"""Flows: the agents, and their fixed sentences."""
+"""Flows: the definitions of agents, and their prompts."""

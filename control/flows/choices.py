@@ -1,4 +1,4 @@
-"""The voices and models that a flow may name.  Each is a setting, for a model's endpoint may have others."""
+"""The voices and models that a flow may name: settings, since each model endpoint has its own."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LOG = log(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """The first of each is what a flow without one gets."""
+    """The voices and models that the deployment offers; the first of each is the default."""
 
     voices: tuple[str, ...]
     models: tuple[str, ...]
@@ -26,28 +26,28 @@ class Choices:
         )
 
     def problems(self, flow: pb.Flow, before: pb.Flow) -> Iterator[FieldError]:
-        """What is wrong with the voice and the model, where they differ from what they were."""
+        """Yield errors in the voice and the model, if they changed."""
         if flow.voice != before.voice and flow.voice and flow.voice not in self.voices:
             yield FieldError("flow.voice", _must_be(self.voices))
         if flow.model != before.model and flow.model and flow.model not in self.models:
             yield FieldError("flow.model", _must_be(self.models))
 
     def voice(self, definition: Mapping[str, Any]) -> str:
-        """The voice of a stored flow."""
+        """Return the voice of a stored flow."""
         return _chosen("voice", self.voices, definition)
 
     def model(self, definition: Mapping[str, Any]) -> str:
-        """The realtime model of a stored flow."""
+        """Return the realtime model of a stored flow."""
         return _chosen("model", self.models, definition)
 
 
-def _chosen(field: str, known: tuple[str, ...], definition: Mapping[str, Any]) -> str:
-    wish = str(definition.get(field) or known[0])
-    if wish in known:
-        return wish
-    LOG.warning("a stored value is not used: it is no longer a choice", field=field, value=wish[:100])
-    return known[0]
+def _chosen(field: str, choices: tuple[str, ...], definition: Mapping[str, Any]) -> str:
+    value = str(definition.get(field) or choices[0])
+    if value in choices:
+        return value
+    LOG.warning("ignored a stored value that is no longer offered", field=field, value=value[:100])
+    return choices[0]
 
 
-def _must_be(known: tuple[str, ...]) -> str:
-    return f"must be one of {', '.join(dict.fromkeys(known))}"
+def _must_be(choices: tuple[str, ...]) -> str:
+    return f"must be one of {', '.join(dict.fromkeys(choices))}"

@@ -1,4 +1,4 @@
-"""Flows: the agents, and their fixed sentences."""
+"""The feature `flows`: its service, and the job that renders prompts."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""`render_clips`: renders the fixed sentences of a flow as audio, once for each voice and text."""
+"""The job `render_clips`: renders a flow's prompts as audio, once per voice and text."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -18,17 +18,17 @@ from storage.db import Db
 KIND = "clip"
 
 
-class NoMoreToday(Exception):  # noqa: N818 - it says what happened
-    """The organization has had so many sentences rendered today; the model speaks the others meanwhile."""
+class NoMoreToday(Exception):  # noqa: N818 - names the event
+    """The organization's daily limit of rendered prompts is reached; until it resets, the model speaks the others."""
 
     def __init__(self, most_a_day: int, at: datetime) -> None:
         super().__init__(f"{most_a_day} sentences were rendered for the organization today (HUM_CLIPS_PER_DAY)")
-        #: The worker tries again then.
+        #: The worker retries the job after this delay: when the next day begins.
         self.retry_after_seconds = float(days.seconds_left(at))
 
 
 async def render_clips(db: Db, speech: Speech, choices: Choices, most_a_day: int, org: UUID, flow: UUID) -> int:
-    """Render the missing clips; return how many.  A deleted flow has none.  Raises NoMoreToday."""
+    """Render a flow's missing clips; return how many: 0 for a deleted flow.  Raises NoMoreToday."""
     async with db.tenant(org) as tx:
         try:
             definition = usable((await flows.get(tx, flow)).definition)
@@ -38,7 +38,8 @@ async def render_clips(db: Db, speech: Speech, choices: Choices, most_a_day: int
         sentences = [*(text for _, text in rules.clip_texts(definition)), *mailbox.texts(definition)]
         texts = {clips.clip_hash(voice, text): text for text in sentences}
         rendered = await clips.find(tx, list(texts))
-    missing = [hash for hash in texts if hash not in rendered]  # in order: what a call begins with is needed first
+    # In order: a call needs those of its start first.
+    missing = [hash for hash in texts if hash not in rendered]
     for hash in missing:
         await _count(db, org, most_a_day)
         audio = await speech.say(voice, texts[hash])

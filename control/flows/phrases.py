@@ -1,4 +1,4 @@
-"""The sentences that HUM itself says in a call, in the flow's language.  Pure."""
+"""HUM's own prompts in a call, in the flow's language.  Pure."""
 
 from typing import NamedTuple
 
@@ -6,16 +6,16 @@ FALLBACK = "en"
 
 
 class Phrases(NamedTuple):
-    #: Said before anything is recorded, by flows that announce it.
+    #: Spoken before recording starts, if the flow announces it.
     announcement: str
-    #: Instead of the greeting when a call continues after its media process died.
+    #: Replaces the greeting when a call resumes after its media process died.
     resumed: str
     hold: str
     goodbye: str
     apology: str
-    #: Before the end of a call that has become too long.
+    #: Spoken before a call reaches its longest duration.
     limit: str
-    #: To a caller who is silent.
+    #: Spoken to a silent caller.
     idle: str
 
 
@@ -78,11 +78,11 @@ _PHRASES = {
 
 
 def phrases(language: str | None) -> Phrases:
-    """In this language (BCP 47) where we have them, else in English."""
+    """Return the prompts in this language (BCP 47) if we have them, else in English."""
     return _PHRASES.get((language or FALLBACK).partition("-")[0].lower(), _PHRASES[FALLBACK])
 
 
-#: The goodbye and the apology to people whom the agent has called.
+#: The goodbye and the apology of outbound calls.
 _CALLED = {
     "en": ("Thank you for your time. Goodbye.", "I'm sorry, something went wrong on our side. Goodbye."),
     "es": ("Gracias por su tiempo. Adiós.", "Lo siento, ha habido un problema por nuestra parte. Adiós."),
@@ -97,5 +97,5 @@ _CALLED = {
 
 
 def called(language: str | None) -> tuple[str, str]:
-    """The goodbye and the apology to somebody whom the agent has called, in this language (BCP 47) or English."""
+    """Return the goodbye and the apology of an outbound call, in this language (BCP 47) or English."""
     return _CALLED.get((language or FALLBACK).partition("-")[0].lower(), _CALLED[FALLBACK])

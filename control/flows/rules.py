@@ -1,4 +1,4 @@
-"""A flow's defaults, and its fixed sentences."""
+"""A flow's defaults, references, checks and prompts.  Pure."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -16,11 +16,11 @@ RENDER_CLIPS = Job("render_clips", concurrency=4, per_organization=2, priority=5
 FLOW_PREFIX = "flow_"
 NAME_CHARS = 120
 COPY_SUFFIX = " (copy)"
-#: Of an organization; each event is looked at for all of them.
+#: Per organization; each event is matched against all of them.
 MOST_STARTED_BY_EVENTS = 100
-#: After so much silence a flow without prompts of its own asks whether the caller is still there.
+#: Seconds of silence after which a flow without idle prompts of its own speaks ours.
 IDLE_SECONDS = ("12", "24")
-#: What every list of flows has of them.
+#: Fields that every list of flows includes.
 ALWAYS_LISTED = ("name", "kind", "channel", "trigger_type")
 _TRIGGERS = {
     pb.CHANNEL_VOICE: pb.TRIGGER_TYPE_CALL,
@@ -29,7 +29,7 @@ _TRIGGERS = {
 
 
 def complete(flow: pb.Flow) -> pb.Flow:
-    """The flow with its defaults filled in."""
+    """Return a copy of the flow with its defaults filled in."""
     full = pb.Flow()
     full.CopyFrom(flow)
     full.kind = full.kind or pb.FLOW_KIND_INBOUND
@@ -40,88 +40,88 @@ def complete(flow: pb.Flow) -> pb.Flow:
     return full
 
 
-def listed_fields(wanted: Collection[str]) -> list[str]:
-    """The fields that a list is to have, or none for all.  Raises InvalidRequest for one that flows don't have."""
-    if unknown := sorted({*wanted} - {*pb.Flow.DESCRIPTOR.fields_by_name}):
+def listed_fields(names: Collection[str]) -> list[str]:
+    """Return the fields that a list includes; empty for all.  Raises InvalidRequest for an unknown field."""
+    if unknown := sorted({*names} - {*pb.Flow.DESCRIPTOR.fields_by_name}):
         raise InvalidRequest([FieldError("fields", f"flows have no field {unknown[0]}")])
-    return sorted({*ALWAYS_LISTED, *wanted}) if wanted else []
+    return sorted({*ALWAYS_LISTED, *names}) if names else []
 
 
 def references(flow: pb.Flow, before: pb.Flow) -> dict[str, str]:
-    """The flows that a flow names in fields which differ from what they were: paths, and ids."""
-    found = {}
+    """Return the flows that the changed fields of a flow name: ids by path."""
+    ids_by_path = {}
     for name in ("transfer_map_json", "route_tags_json"):
         text = getattr(flow, name)
         if text != getattr(before, name):
-            named = json.loads(text or "{}").items()
-            paths = {f"{name}{jsonschemas.member(key)}": id for key, id in named if isinstance(id, str)}
-            found.update({path: id for path, id in paths.items() if id.startswith(FLOW_PREFIX)})
-    return found
+            entries = json.loads(text or "{}").items()
+            paths = {f"{name}{jsonschemas.member(key)}": id for key, id in entries if isinstance(id, str)}
+            ids_by_path.update({path: id for path, id in paths.items() if id.startswith(FLOW_PREFIX)})
+    return ids_by_path
 
 
-def bad_events(flow: pb.Flow, before: pb.Flow, known: Collection[str]) -> dict[str, str]:
-    """The types of events that a flow names anew and that there are not: paths, and what is wrong."""
+def bad_events(flow: pb.Flow, before: pb.Flow, known_types: Collection[str]) -> dict[str, str]:
+    """Return the unknown event types that a change adds to a flow: errors by path."""
     return {
         f"trigger_events[{n}]": "is neither a type of event nor external.<name>"
         for n, type in enumerate(flow.trigger_events)
-        if type not in before.trigger_events and eventtypes.family(type) not in known
+        if type not in before.trigger_events and eventtypes.family(type) not in known_types
     }
 
 
 def is_started_anew(flow: pb.Flow, before: pb.Flow) -> bool:
-    """Whether events start the flow, and did not before."""
+    """Return whether a change makes events start the flow."""
     return flow.trigger_type == pb.TRIGGER_TYPE_EVENT != before.trigger_type
 
 
 def bad_numbers(flow: pb.Flow, before: pb.Flow) -> dict[str, str]:
-    """The numbers to which a changed transfer map must not transfer: paths, and what is wrong."""
+    """Return the numbers that a changed transfer map must not contain: errors by path."""
     text = flow.transfer_map_json
     if text == before.transfer_map_json:
         return {}
-    found: dict[str, str] = {}
+    errors: dict[str, str] = {}
     for label, entry in json.loads(text or "{}").items():
         path = f"transfer_map_json{jsonschemas.member(label)}"
         e164, path = (entry, path) if isinstance(entry, str) else (entry["to"], f"{path}.to")
         complaint = bad_number(e164) if e164.startswith("+") else None
         if complaint is not None:
-            found[path] = complaint
-    return found
+            errors[path] = complaint
+    return errors
 
 
 def colleagues(definition: Mapping[str, Any]) -> dict[str, str]:
-    """The labels of the flow's transfer map that name a flow, with its public id."""
-    named = json.loads(definition.get("transfer_map_json") or "{}")
-    return {label: id for label, id in named.items() if isinstance(id, str) and id.startswith(FLOW_PREFIX)}
+    """Return the labels of the flow's transfer map that name another flow, with its public id."""
+    entries = json.loads(definition.get("transfer_map_json") or "{}")
+    return {label: id for label, id in entries.items() if isinstance(id, str) and id.startswith(FLOW_PREFIX)}
 
 
 def outcome_schema(definition: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The JSON Schema of what the agent reports; None if it reports nothing."""
+    """Return the JSON Schema of the outcome that the agent reports; None if it reports none."""
     stored = definition.get("outcome_schema_json")
     return dict(json.loads(stored)) if stored else None
 
 
 def copy_name(name: str) -> str:
-    """The name of a flow's copy."""
+    """Return the name of a flow's copy, shortened to the limit."""
     return name[: NAME_CHARS - len(COPY_SUFFIX)] + COPY_SUFFIX
 
 
 def clip_texts(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fixed sentences of a voice flow as (kind, text), first those of the call's start, in order.
+    """Return the prompts of a voice flow as (kind, text), those of the call's start first, in order.
 
-    There may be several of the kinds `filler` and `idle`, those of a kind all different.
+    There may be several distinct ones of the kinds `filler` and `idle`.
     """
-    calls = definition.get("kind") == pb.FlowKind.Name(pb.FLOW_KIND_OUTBOUND)
+    is_outbound = definition.get("kind") == pb.FlowKind.Name(pb.FLOW_KIND_OUTBOUND)
     leaves_message = definition.get("machine_action") == pb.MachineAction.Name(pb.MACHINE_ACTION_MESSAGE)
-    own, (goodbye, apology) = phrases(definition.get("language")), called(definition.get("language"))
+    defaults, (goodbye, apology) = phrases(definition.get("language")), called(definition.get("language"))
     sentences = [
-        ("announcement", own.announcement if definition.get("announce_recording") else ""),
+        ("announcement", defaults.announcement if definition.get("announce_recording") else ""),
         ("greeting", definition.get("greeting", "")),
-        ("resumed", own.resumed),
-        ("hold", definition.get("hold_phrase", own.hold)),
-        ("goodbye", definition.get("goodbye_message") or (goodbye if calls else own.goodbye)),
-        ("apology", apology if calls else own.apology),
+        ("resumed", defaults.resumed),
+        ("hold", definition.get("hold_phrase", defaults.hold)),
+        ("goodbye", definition.get("goodbye_message") or (goodbye if is_outbound else defaults.goodbye)),
+        ("apology", apology if is_outbound else defaults.apology),
         ("machine", definition.get("machine_message", "") if leaves_message else ""),
-        ("limit", definition.get("limit_warning_message") or own.limit),
+        ("limit", definition.get("limit_warning_message") or defaults.limit),
         *(("idle", text) for text in dict.fromkeys(map(str.strip, json.loads(idle_prompts_json(definition)).values()))),
         *(("filler", text) for text in dict.fromkeys(map(str.strip, definition.get("filler_phrases", ())))),
     ]
@@ -129,7 +129,7 @@ def clip_texts(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def idle_prompts_json(definition: Mapping[str, Any]) -> str:
-    """What is said after so many seconds of silence: the flow's own prompts, which may be none, or ours in its language."""
+    """Return the idle prompts by seconds of silence: the flow's own, which may be empty, or ours in its language."""
     stored = definition.get("idle_prompts_json")
     if stored is not None:
         return str(stored)

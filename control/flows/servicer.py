@@ -17,8 +17,8 @@ class FlowsServicer:
 
     async def ListFlows(self, request: pb.ListFlowsRequest, call: Call) -> pb.ListFlowsResponse:
         fields = rules.listed_fields(request.fields)
-        found = await flows.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request), fields)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await flows.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request), fields)
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListFlowsResponse(flows=[present(row) for row in rows], next_cursor=more)
 
     async def CreateFlow(self, request: pb.CreateFlowRequest, call: Call) -> pb.CreateFlowResponse:
@@ -34,8 +34,8 @@ class FlowsServicer:
 
     async def UpdateFlow(self, request: pb.UpdateFlowRequest, call: Call) -> pb.UpdateFlowResponse:
         if_version = request.if_version if request.HasField("if_version") else None
-        wanted = usecases.Change(request.flow, list(request.update_mask.paths), if_version)
-        row = await usecases.change(call.tx, call.who, ids.require(Kind.FLOW, request.id), wanted, self._choices)
+        change = usecases.Change(request.flow, list(request.update_mask.paths), if_version)
+        row = await usecases.change(call.tx, call.who, ids.require(Kind.FLOW, request.id), change, self._choices)
         return pb.UpdateFlowResponse(flow=present(row))
 
     async def DeleteFlow(self, request: pb.DeleteFlowRequest, call: Call) -> pb.DeleteFlowResponse:
@@ -49,8 +49,8 @@ class FlowsServicer:
     async def ListFlowVersions(self, request: pb.ListFlowVersionsRequest, call: Call) -> pb.ListFlowVersionsResponse:
         id = (await flows.get(call.tx, ids.require(Kind.FLOW, request.id))).id
         fields = rules.listed_fields(request.fields)
-        found = await flows.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request), fields)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.version,))
+        fetched = await flows.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request), fields)
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
         changes = [pb.FlowChange(version=row.version, fields=row.changed) for row in rows]
         return pb.ListFlowVersionsResponse(versions=[present(row) for row in rows], changes=changes, next_cursor=more)
 

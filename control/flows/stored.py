@@ -1,4 +1,4 @@
-"""Flows as they are stored, for whoever answers a call with one."""
+"""Stored flows, checked against the current schemas before a call or a text uses them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,21 +14,21 @@ SCHEMAS = jsonschemas.of_fields(flows_pb2.Flow.DESCRIPTOR)
 
 
 def usable(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """A flow's definition without what breaks its schema: an earlier release stored it, and a call does without it."""
+    """Return a flow's definition without the fields that violate their schema: an earlier release stored them."""
     bad = {name for name in SCHEMAS if name in definition and not is_usable(name, definition[name])}
     return {name: value for name, value in definition.items() if name not in bad}
 
 
 def is_usable(field: str, text: str) -> bool:
-    """Tell whether free-form JSON of a flow, or of its organization, is what its schema says; what is not, is logged."""
+    """Return whether free-form JSON of a flow or an organization conforms to its schema; log it if it does not."""
     problems = jsonschemas.problems(SCHEMAS[field], text)
     if problems:
-        LOG.warning("a stored value is not used: it breaks its schema", field=field, problem=str(problems[0])[:300])
+        LOG.warning("ignored a stored value that violates its schema", field=field, problem=str(problems[0])[:300])
     return not problems
 
 
 def is_open(business_hours_json: str | None, time_zone: str, at: datetime) -> bool:
-    """Whether it is open by hours as they are stored; without any that are usable it always is."""
+    """Return whether the stored business hours are open; without usable hours, always True."""
     if not business_hours_json or not is_usable("business_hours_json", business_hours_json):
         return True
     return hours.is_open(hours.parse(business_hours_json, time_zone), at)

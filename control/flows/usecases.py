@@ -1,4 +1,4 @@
-"""Making, changing and deleting flows."""
+"""Creating, changing, copying and deleting flows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ READ_ONLY = ("id", "version", "created_at", "updated_at")
 
 
 def definition_of(flow: pb.Flow) -> dict[str, Any]:
-    """A flow's own fields, as storage keeps them: proto names, enums by name, free-form JSON as text."""
+    """Convert a flow's own fields to their stored form: proto names, enums by name, free-form JSON as text."""
     bare = pb.Flow()
     bare.CopyFrom(flow)
     for name in READ_ONLY:
@@ -35,12 +35,12 @@ def definition_of(flow: pb.Flow) -> dict[str, Any]:
 
 
 def flow_of(definition: dict[str, Any]) -> pb.Flow:
-    """The inverse of `definition_of`.  Fields of a later release are ignored."""
+    """Convert a stored definition to a flow, ignoring fields of a later release."""
     return json_format.ParseDict(definition, pb.Flow(), ignore_unknown_fields=True)
 
 
 async def create(tx: Tx, who: Principal, flow: pb.Flow, choices: Choices) -> FlowRow:
-    """Raises InvalidRequest for a flow that names what is not there: a flow, knowledge, a voice, a model."""
+    """Create a flow.  Raises InvalidRequest for unknown flows, documents, voices, models, event types, and bad numbers."""
     return await _create(tx, who, await as_created(tx, flow, choices))
 
 
@@ -53,22 +53,22 @@ async def _create(tx: Tx, who: Principal, full: pb.Flow) -> FlowRow:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The fields `paths` of `flow`, for a flow of that version, or of any."""
+    """New values for the fields `paths`, taken from `flow`; `if_version`: the version that they apply to, or any."""
 
     flow: pb.Flow
     paths: Sequence[str]
     if_version: int | None = None
 
 
-async def change(tx: Tx, who: Principal, id: UUID, wanted: Change, choices: Choices) -> FlowRow:
-    """Make the next version; a change that changes nothing makes none.  Raises InvalidRequest as `create` does, and Conflict."""
+async def change(tx: Tx, who: Principal, id: UUID, edit: Change, choices: Choices) -> FlowRow:
+    """Store the next version, unless nothing changes.  Raises InvalidRequest as `create` does, Conflict, InUse."""
     before = await flows.get(tx, id, lock=True)
-    full = _changed(before, wanted.flow, wanted.paths)
+    full = _changed(before, edit.flow, edit.paths)
     if (definition := definition_of(full)) == before.definition:
         return before
-    if wanted.if_version not in (None, before.version):
+    if edit.if_version not in (None, before.version):
         raise Conflict(
-            f"The flow has version {before.version} by now, not {wanted.if_version}: somebody has changed it meanwhile.",
+            f"The flow has version {before.version} by now, not {edit.if_version}: it was changed meanwhile.",
             version=str(before.version),
         )
     if (channel := _channel(full)) != before.channel and (number := await flows.used_by(tx, id)):
@@ -81,21 +81,21 @@ async def change(tx: Tx, who: Principal, id: UUID, wanted: Change, choices: Choi
 
 
 def _changed(before: FlowRow, flow: pb.Flow, paths: Sequence[str]) -> pb.Flow:
-    changed = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
+    merged = cast("pb.Flow", masks.masked(flow_of(before.definition), flow, paths))
     if "channel" in paths and "trigger_type" not in paths:
-        changed.ClearField("trigger_type")  # it follows from the channel
-    return rules.complete(changed)
+        merged.ClearField("trigger_type")  # it follows from the channel
+    return rules.complete(merged)
 
 
 async def as_created(tx: Tx, flow: pb.Flow, choices: Choices) -> pb.Flow:
-    """A flow as `create` would make it.  Stores nothing; raises as `create` does."""
+    """Return a flow as `create` would store it, without storing it.  Raises as `create` does."""
     full = rules.complete(flow)
     await _require_known(tx, full, pb.Flow(), choices)
     return full
 
 
 async def as_changed(tx: Tx, before: FlowRow, flow: pb.Flow, paths: Sequence[str], choices: Choices) -> pb.Flow:
-    """A flow as `change` would make it.  Stores nothing; raises InvalidRequest as `change` does."""
+    """Return a flow as `change` would store it, without storing it.  Raises InvalidRequest as `change` does."""
     full = _changed(before, flow, paths)
     await _require_known(tx, full, flow_of(before.definition), choices)
     return full
@@ -105,7 +105,8 @@ async def duplicate(tx: Tx, who: Principal, id: UUID) -> FlowRow:
     flow = flow_of((await flows.get(tx, id)).definition)
     flow.name = rules.copy_name(flow.name)
     if flow.trigger_type == pb.TRIGGER_TYPE_EVENT:
-        flow.ClearField("trigger_type")  # an event that starts the one must not start both, until somebody says so
+        # An event that starts the original must not start the copy too, unless a user asks for it.
+        flow.ClearField("trigger_type")
     copy = await _create(tx, who, rules.complete(flow))
     ids_of_copies = [ids.new() for _ in range(await http_tools.count_bindings(tx, id))]
     await http_tools.copy_bindings(tx, id, copy.id, ids_of_copies)
@@ -116,21 +117,21 @@ async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await flows.get(tx, id, lock=True)
     if (number := await flows.used_by(tx, id)) is not None:
         raise InUse(f"The number {number} uses this flow; assign it another flow first.")
-    if (other := await flows.named_by(tx, id, ids.show(Kind.FLOW, id))) is not None:
-        raise InUse(f"The flow {other!r} transfers to this flow; change its transfer map or route tags first.")
+    if (other_name := await flows.named_by(tx, id, ids.show(Kind.FLOW, id))) is not None:
+        raise InUse(f"The flow {other_name!r} transfers to this flow; change its transfer map or route tags first.")
     await flows.delete(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.FlowDeletedEvent(by=who.name))
 
 
 async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choices) -> None:
-    """Raise InvalidRequest for everything that the flow names anew and is not there.  The flows that it names are locked:
-    none of them is deleted meanwhile.
+    """Check what a change adds to a flow.  Raises InvalidRequest for unknown flows, documents, voices, models and event
+    types, and for bad numbers.  The flows that it names stay locked, so that none is deleted before the commit.
     """
-    named = {path: ids.parse(Kind.FLOW, id) for path, id in rules.references(flow, before).items()}
-    known = await flows.known(tx, [id for id in named.values() if id is not None]) if named else set()
-    missing = [path for path, id in named.items() if id not in known]
+    ids_by_path = {path: ids.parse(Kind.FLOW, id) for path, id in rules.references(flow, before).items()}
+    existing = await flows.known(tx, [id for id in ids_by_path.values() if id is not None]) if ids_by_path else set()
+    missing = [path for path, id in ids_by_path.items() if id not in existing]
     problems = [FieldError(f"flow.{path}", "is not a flow of this organization") for path in missing]
-    problems += (FieldError(f"flow.{path}", why) for path, why in rules.bad_numbers(flow, before).items())
+    problems += (FieldError(f"flow.{path}", reason) for path, reason in rules.bad_numbers(flow, before).items())
     problems += choices.problems(flow, before)
     problems += await _bad_events(tx, flow, before)
     if flow.knowledge_ids != before.knowledge_ids:
@@ -141,21 +142,21 @@ async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choice
 
 async def _bad_events(tx: Tx, flow: pb.Flow, before: pb.Flow) -> list[FieldError]:
     bad = rules.bad_events(flow, before, eventtypes.visible())
-    problems = [FieldError(f"flow.{path}", why) for path, why in bad.items()]
-    most = rules.MOST_STARTED_BY_EVENTS
-    if rules.is_started_anew(flow, before) and await flows.count_started(tx) >= most:
-        problems.append(FieldError("flow.trigger_type", f"events start {most} flows already, and no more"))
+    problems = [FieldError(f"flow.{path}", reason) for path, reason in bad.items()]
+    limit = rules.MOST_STARTED_BY_EVENTS
+    if rules.is_started_anew(flow, before) and await flows.count_started(tx) >= limit:
+        problems.append(FieldError("flow.trigger_type", f"events start {limit} flows already, and no more"))
     return problems
 
 
 async def _unknown_knowledge(tx: Tx, flow: pb.Flow) -> list[FieldError]:
-    """What is wrong with the documents that the flow names.  The others are locked: none of them is deleted meanwhile."""
-    named = [ids.parse(Kind.KNOWLEDGE, each) for each in flow.knowledge_ids]
-    known = await knowledge.known(tx, [id for id in named if id is not None])
+    """Return errors for unknown documents that the flow names.  Known ones stay locked until the commit."""
+    documents = [ids.parse(Kind.KNOWLEDGE, text) for text in flow.knowledge_ids]
+    existing = await knowledge.known(tx, [id for id in documents if id is not None])
     return [
         FieldError(f"flow.knowledge_ids[{n}]", "is not knowledge of this organization")
-        for n, id in enumerate(named)
-        if id not in known
+        for n, id in enumerate(documents)
+        if id not in existing
     ]
 
 

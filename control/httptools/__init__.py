@@ -1,1 +1,1 @@
-"""HTTP tools: requests to customers' systems that an agent makes, or that are made before it speaks."""
+"""HTTP tools: requests to customers' systems, made by an agent or by hooks before it speaks."""

@@ -1,4 +1,4 @@
-"""HTTP tools as agents have them: what a flow binds, as tools of the registry."""
+"""HTTP tools for agents: a flow's bindings as tools of the registry."""
 
 import hashlib
 import json
@@ -17,18 +17,18 @@ from storage.db import Tx
 from storage.http_tools import Overrides, UsedRow
 
 EVERYWHERE = frozenset(ToolChannel)
-#: What a binding may have of its own, by the name of the tool's field.
+#: The tool's fields that a binding may override.
 OVERRIDDEN = ("name", "description", "output_template", "fallback_template", "timeout_ms", "requires_approval")
 
 
-class OwnTools:
+class BoundTools:
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
 
     async def of_flow(self, tx: Tx, organization: UUID, flow: UUID) -> list[Tool]:
-        """A registry's source."""
-        used = await http_tools.in_use(tx, organization, flow, "in_call")
-        return [self._tool(each) for each in used if each.definition is not None]
+        """Return the tools that a flow binds: a source of the registry."""
+        rows = await http_tools.in_use(tx, organization, flow, "in_call")
+        return [self._tool(row) for row in rows if row.definition is not None]
 
     def _tool(self, used: UsedRow) -> Tool:
         definition, fixed = bound(used), fixed_arguments(used.binding.overrides)
@@ -46,7 +46,7 @@ class OwnTools:
             channels=EVERYWHERE,
             timeout_ms=timeout_ms + rules.GRACE_MS,
             policy=_policy(definition),
-            origin=Origin("http", used.binding.tool_id, used.version, _mark(definition, fixed)),
+            origin=Origin("http", used.binding.tool_id, used.version, _fingerprint(definition, fixed)),
             fixed=fixed,
         )
 
@@ -70,12 +70,12 @@ def _policy(definition: Mapping[str, Any]) -> Policy:
     return Policy.READS if definition.get("method", "GET") in rules.SAFE else Policy.ALLOWED
 
 
-def _mark(*parts: Mapping[str, Any]) -> str:
+def _fingerprint(*parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def bound(used: UsedRow) -> dict[str, Any]:
-    """A tool's definition, as a flow binds it."""
+    """Return a tool's definition with its binding's overrides."""
     return merged(used.definition or {}, used.binding.overrides)
 
 
@@ -89,7 +89,7 @@ def fixed_arguments(overrides: Overrides) -> Mapping[str, Any]:
 
 
 def values_of(context: ToolContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What templates may show.  Who calls is what the network and storage say; only `args` is the model's."""
+    """Return the values for templates.  Only `args` is the model's; the caller's number comes from the carrier."""
     situation, turn = context.situation, context.turn
     call = {
         "id": ids.show(Kind.CALL, context.call_id) if context.call_id else None,

@@ -1,7 +1,7 @@
-"""HTTP tools: what organizations make, what their flows bind, and the secrets of both.  Calls run their hooks themselves."""
+"""The feature `httptools`: tools, their bindings and secrets, and the registry's source.  Calls run the hooks."""
 
 from control.feature import Deps, Feature
-from control.httptools.agents import OwnTools
+from control.httptools.agents import BoundTools
 from control.httptools.requests import Requests
 from control.httptools.servicer import ToolBindingsServicer, ToolSecretsServicer, ToolsServicer
 from control.httptools.usecases import Tools
@@ -19,5 +19,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             services["ToolBindingsService"]: ToolBindingsServicer(deps.cursors, tools),
             services["ToolSecretsService"]: ToolSecretsServicer(deps.cursors, deps.keyring, settings.tool_secrets),
         },
-        tool_sources=[OwnTools(requests).of_flow],
+        tool_sources=[BoundTools(requests).of_flow],
     )

@@ -1,6 +1,6 @@
-"""What runs before a call's agent speaks, while the greeting plays: nothing waits for it.
+"""Hooks: requests that run in the background before a call's agent speaks, while the greeting plays.
 
-call answered ──▶ all hooks at once, for so long and no longer ──▶ their texts, in their order ──▶ the call's agent is told
+call answered ──▶ all hooks concurrently, with a timeout ──▶ their texts, in order ──▶ the agent's context is updated
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from uuid import UUID
 
 from control.base.redaction import without_secrets
 from control.calls.stream import stored, tell
-from control.crm.asking import About, Asking
+from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import Event, lookup_body
 from control.executions.keeping import run_row
 from control.httptools import rules
@@ -33,15 +33,15 @@ from storage.tool_runs import NewRun
 
 LOG = log(__name__)
 LATE = "It did not answer in time."
-UNAPPROVED = "A person must approve each use of this tool, and nobody can before a call."
+UNAPPROVED = "A person must approve each use of this tool, which is not possible before a call."
 FORGED = "failed"
 Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
-"""Tell the agent of a live call what is known by now, by organization and call."""
+"""Update the context of a live call's agent, by organization and call."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Hook:
-    """A hook of a call: its binding, the row that it is kept in, and what its templates may show."""
+    """A hook of a call: its binding, its row, and the values for its templates."""
 
     used: UsedRow
     run: NewRun
@@ -57,54 +57,54 @@ class Hooks:
         self._running = set[asyncio.Task[None]]()
 
     def begin(self, call: UUID) -> None:
-        """Run a call's hooks, unless that was begun before; nothing waits for it."""
+        """Start a call's hooks in the background, unless they were started before."""
         if len(self._running) >= self._settings.hook_calls:
-            LOG.warning("a call's hooks are left out: those of too many calls run")
+            LOG.warning("skipped a call's hooks: those of too many calls are in flight")
             return
         task = asyncio.create_task(self._guarded(call), name="hooks")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
     async def _guarded(self, call: UUID) -> None:
-        """Whatever goes wrong, the call goes on without it."""
+        """Run the hooks, and contain any failure: the call continues without them."""
         try:
             await self._of_call(call)
         except (*AWAY, *BUSY) as error:
-            LOG.warning("a call's hooks could not run", error=repr(error)[:200])
+            LOG.warning("could not run a call's hooks", error=repr(error)[:200])
         except Exception:
             LOG.exception("a call's hooks failed: this is a bug")
 
     async def _of_call(self, call: UUID) -> None:
         until_ms = monotonic_ms() + self._settings.hooks_seconds * 1000
         async with self._db.system() as tx:
-            who = await http_tools.caller(tx, call)
-            used = await http_tools.in_use(tx, who.org_id, who.flow_id, "pre_call") if who else []
-        if who is None or not used:
+            caller = await http_tools.caller(tx, call)
+            rows = await http_tools.in_use(tx, caller.org_id, caller.flow_id, "pre_call") if caller else []
+        if caller is None or not rows:
             return
-        hooks = [_hook(each, place, call, who) for place, each in enumerate(used)]
-        async with self._db.tenant(who.org_id) as tx:
+        hooks = [_hook(row, place, call, caller) for place, row in enumerate(rows)]
+        async with self._db.tenant(caller.org_id) as tx:
             hooks = [hook for hook in hooks if await tool_runs.begin(tx, hook.run)]
-        if hooks and await self._run_all(call, who, hooks, until_ms):
-            await self._inform(who.org_id, call)
+        if hooks and await self._run_all(call, caller, hooks, until_ms):
+            await self._inform(caller.org_id, call)
 
-    async def _run_all(self, call: UUID, who: CallerRow, hooks: Sequence[_Hook], until_ms: float) -> bool:
-        """Run them at once, and keep what came of them; whether a media process has the call, and something to tell."""
+    async def _run_all(self, call: UUID, caller: CallerRow, hooks: Sequence[_Hook], until_ms: float) -> bool:
+        """Run the hooks concurrently and store their outcomes; return whether a media process must inform its agent."""
         began_at, began_ms = now(), monotonic_ms()
-        tasks = [asyncio.create_task(self._outcome(who, hook), name="hook") for hook in hooks]
+        tasks = [asyncio.create_task(self._outcome(caller, hook), name="hook") for hook in hooks]
         try:
             await asyncio.wait(tasks, timeout=max(0.0, (until_ms - monotonic_ms()) / 1000))
-            outcomes = [_come(task) for task in tasks]
+            finished = [_finished(task) for task in tasks]
         finally:
             for task in tasks:
                 task.cancel()
-        ended = [
-            (hook, found[0], found[1]) if found else (hook, await _late(hook), round(monotonic_ms() - began_ms))
-            for hook, found in zip(hooks, outcomes, strict=True)
+        results = [
+            (hook, result[0], result[1]) if result else (hook, await _timed_out(hook), round(monotonic_ms() - began_ms))
+            for hook, result in zip(hooks, finished, strict=True)
         ]
-        kept = [await run_row(bounded(Result(outcome.output, outcome.ok))) for _, outcome, __ in ended]
-        async with self._db.tenant(who.org_id) as tx:
+        rows = [await run_row(bounded(Result(outcome.output, outcome.ok))) for _, outcome, __ in results]
+        async with self._db.tenant(caller.org_id) as tx:
             await calls.lock(tx, call)
-            for (hook, outcome, took_ms), row in zip(ended, kept, strict=True):
+            for (hook, outcome, took_ms), row in zip(results, rows, strict=True):
                 await tool_runs.finish(tx, hook.run.id, row, took_ms)
                 if outcome.text:
                     await tool_runs.tell(tx, hook.run.id, without_secrets(outcome.text))
@@ -119,11 +119,11 @@ class Hooks:
                 activity.started_at.FromDatetime(began_at)
                 await calls.put_tool(tx, call, activity.id, stored(activity))
                 await tell(tx, call, now(), tool_finished=activity)
-            # A media process that opens its session at this moment waits for the end of this transaction, and sees all this.
+            # A media process that opens its session concurrently waits for this transaction, and sees the outcomes.
             node = await crm.node_of(tx, call)
-        return node is not None and any(outcome.text for _, outcome, __ in ended)
+        return node is not None and any(outcome.text for _, outcome, __ in results)
 
-    async def _outcome(self, who: CallerRow, hook: _Hook) -> tuple[Outcome, int]:
+    async def _outcome(self, caller: CallerRow, hook: _Hook) -> tuple[Outcome, int]:
         began_ms = monotonic_ms()
         ask = self._look_up if hook.used.definition is None else self._request
         limit_ms = round(self._settings.hook_seconds * 1000)
@@ -131,47 +131,49 @@ class Hooks:
             limit_ms = min(limit_ms, own_ms)
         try:
             async with asyncio.timeout(limit_ms / 1000):
-                outcome = await ask(who, hook, limit_ms)
+                outcome = await ask(caller, hook, limit_ms)
         except TimeoutError:
-            outcome = await _late(hook)
+            outcome = await _timed_out(hook)
         except (*AWAY, *BUSY):
-            outcome = await _without_answer(hook, "This can't be done at the moment.")
+            outcome = await _fallback(hook, "This can't be done at the moment.")
         return outcome, round(monotonic_ms() - began_ms)
 
-    async def _request(self, who: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:
+    async def _request(self, caller: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:
         definition = bound(hook.used)
-        if definition.get("requires_approval"):  # since it was bound: a binding that needs it is refused
-            return await _without_answer(hook, UNAPPROVED)
+        # The tool was changed after it was bound: a binding that requires approval is refused.
+        if definition.get("requires_approval"):
+            return await _fallback(hook, UNAPPROVED)
         key = ids.show(Kind.TOOL_EXECUTION, hook.run.id)
-        exchange = await self._requests.send(who.org_id, definition, hook.values, key, limit_ms)
+        exchange = await self._requests.send(caller.org_id, definition, hook.values, key, limit_ms)
         outcome = exchange.outcome
-        if outcome.ok and outcome.text is None:  # no template: the answer itself is what is told
+        # Without a template, the text is the answer itself.
+        if outcome.ok and outcome.text is None:
             body = outcome.output["result"]
             text = body if isinstance(body, str) else dumped(body)
             return Outcome(True, text[: rules.MOST_TEXT_CHARS], None, outcome.output)
         return outcome
 
-    async def _look_up(self, who: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - one limit is enough
+    async def _look_up(self, caller: CallerRow, hook: _Hook, limit_ms: int) -> Outcome:  # noqa: ARG002 - like `_request`
         assert hook.used.binding.connector_id is not None, "a hook asks a tool or a connector"
         phone = hook.values["caller"]["phone_e164"]
         if phone is None:
             return Outcome(True, None, None, {"found": False})
-        async with self._db.tenant(who.org_id) as tx:
+        async with self._db.tenant(caller.org_id) as tx:
             connector = await crm.get(tx, hook.used.binding.connector_id)
         if self._asking.is_busy(connector.id) or not await self._asking.may_ask(connector):
-            return await _without_answer(hook, "The connector rests, or is busy.")
-        body = lookup_body(phone, who.direction, hook.values["call"]["id"])
-        about = About(Event.LOOKUP, body, hook.run.id, who.contact_id, hook.run.call_id)
-        reply = (await self._asking.ask(connector, about)).reply
+            return await _fallback(hook, "The connector rests, or is busy.")
+        body = lookup_body(phone, caller.direction, hook.values["call"]["id"])
+        request = ConnectorRequest(Event.LOOKUP, body, hook.run.id, caller.contact_id, hook.run.call_id)
+        reply = (await self._asking.ask(connector, request)).reply
         if reply.failed:
-            return await _without_answer(hook, reply.message or "The connector gave no usable answer.")
-        if reply.found is None:
+            return await _fallback(hook, reply.message or "The connector gave no usable answer.")
+        if reply.contact is None:
             return Outcome(True, None, None, {"found": False})
-        fields = {name: value for name, value in reply.found.fields.items() if name != "attributes_json"}
+        fields = {name: value for name, value in reply.contact.fields.items() if name != "attributes_json"}
         contact = {
-            "id": reply.found.id,
+            "id": reply.contact.id,
             **fields,
-            "attributes": json.loads(reply.found.fields.get("attributes_json", "{}")),
+            "attributes": json.loads(reply.contact.fields.get("attributes_json", "{}")),
         }
         definition = {
             "output_template": hook.used.binding.overrides.output_template or "{{ response.contact | tojson }}"
@@ -181,18 +183,18 @@ class Hooks:
         )
 
 
-def _hook(used: UsedRow, place: int, call: UUID, who: CallerRow) -> _Hook:
+def _hook(used: UsedRow, place: int, call: UUID, caller: CallerRow) -> _Hook:
     arguments = fixed_arguments(used.binding.overrides)
     run = NewRun(
         id=ids.new(),
-        org_id=who.org_id,
+        org_id=caller.org_id,
         channel="call",
         purpose="hook",
         call_id=call,
         conversation_id=None,
         run_id=None,
-        flow_id=who.flow_id,
-        flow_version=who.flow_version,
+        flow_id=caller.flow_id,
+        flow_version=caller.flow_version,
         tool_call_id=f"hook_{used.binding.id.hex}",
         name=used.name,
         kind=used.binding.kind,
@@ -201,20 +203,20 @@ def _hook(used: UsedRow, place: int, call: UUID, who: CallerRow) -> _Hook:
         arguments=dumped(without_secrets(arguments)),
         place=place,
     )
-    # Whoever uses another's number learns nothing of theirs.
-    phone = who.phone_e164 if who.caller_verification != FORGED else None
+    # If caller ID failed STIR/SHAKEN, withhold the number from the tools: it may be spoofed.
+    phone = caller.phone_e164 if caller.caller_verification != FORGED else None
     facts = {
         "id": ids.show(Kind.CALL, call),
-        "direction": who.direction,
-        "from_e164": who.from_e164 if phone else "",
-        "to_e164": who.to_e164,
+        "direction": caller.direction,
+        "from_e164": caller.from_e164 if phone else "",
+        "to_e164": caller.to_e164,
     }
     values = {"args": arguments, "caller": {"phone_e164": phone}, "call": facts, "conversation": {}}
     return _Hook(used, run, values)
 
 
-def _come(task: "asyncio.Task[tuple[Outcome, int]]") -> tuple[Outcome, int] | None:
-    """A hook's outcome, if it has come; a bug of ours in one is nothing to the others."""
+def _finished(task: "asyncio.Task[tuple[Outcome, int]]") -> tuple[Outcome, int] | None:
+    """Return a hook's outcome and duration, or None if it is still running or failed by a bug of ours."""
     if not task.done():
         return None
     if (error := task.exception()) is not None:
@@ -223,12 +225,12 @@ def _come(task: "asyncio.Task[tuple[Outcome, int]]") -> tuple[Outcome, int] | No
     return task.result()
 
 
-async def _late(hook: _Hook) -> Outcome:
-    return await _without_answer(hook, LATE)
+async def _timed_out(hook: _Hook) -> Outcome:
+    return await _fallback(hook, LATE)
 
 
-async def _without_answer(hook: _Hook, why: str) -> Outcome:
-    """A fallback, or nothing; rendered beside the loop, as every template."""
+async def _fallback(hook: _Hook, error: str) -> Outcome:
+    """Render the fallback template, if there is one, in a thread like all templates."""
     definition = bound(hook.used) if hook.used.definition else {}
-    fallback = hook.used.binding.overrides.fallback_template or definition.get("fallback_template")
-    return await asyncio.to_thread(rules.outcome, {"fallback_template": fallback}, hook.values, None, why)
+    template = hook.used.binding.overrides.fallback_template or definition.get("fallback_template")
+    return await asyncio.to_thread(rules.outcome, {"fallback_template": template}, hook.values, None, error)

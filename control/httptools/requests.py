@@ -1,4 +1,4 @@
-"""Sending the requests of HTTP tools: bounded in time, size and number, with secrets that nothing shows afterwards."""
+"""Requests of HTTP tools: bounded in time, size and number, with secrets that are redacted from every record."""
 
 import asyncio
 from collections import Counter
@@ -31,7 +31,7 @@ TABLE = "tool_secrets"
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What came of a tool: the request as it may be shown, the answer without secrets, and what the agent gets."""
+    """A tool's execution: the redacted request, the answer without secrets, and the outcome for the agent."""
 
     request: Request | None
     status: int | None
@@ -42,27 +42,27 @@ class Exchange:
     duration_ms: int
 
 
-class _Failed(Exception):  # noqa: N818 - it says what it is
-    """There is no answer; why, as a sentence."""
+class _NotSent(Exception):  # noqa: N818 - names the event
+    """The request was not sent; the message is for the agent."""
 
 
 @dataclass(slots=True)
 class _Attempts:
-    """A tool's request as it goes on."""
+    """The progress of a tool's request through its attempts."""
 
     until_ms: float
     count: int = 0
-    shown: Request | None = None
+    redacted: Request | None = None
     answer: Answer | None = None
     secrets: Collection[str] = ()
 
 
-#: Requests of this process under way, by organization: whoever sends them.
+#: This process's requests in flight, by organization, across all instances of `Requests`.
 _RUNNING = Counter[UUID]()
 
 
 class Requests:
-    """Sends requests of tools."""
+    """The sender of tools' requests."""
 
     def __init__(self, db: Db, web: Guarded, keyring: Keyring, settings: HttpToolSettings) -> None:
         self._db, self._web, self._keyring, self._settings = db, web, keyring, settings
@@ -70,20 +70,20 @@ class Requests:
     async def send(
         self, org: UUID, definition: Definition, values: Mapping[str, Any], key: str, timeout_ms: int
     ) -> Exchange:
-        """Send a tool's request, again where that may help; `key` is the same for each attempt."""
+        """Send a tool's request, with retries on temporary failures.  `key`: the idempotency key of all attempts."""
         began_ms = monotonic_ms()
         at, error = _Attempts(began_ms + timeout_ms), None
         try:
             async with asyncio.timeout(timeout_ms / 1000), self._counted(org):
-                # Templates are bounded, but milliseconds are much for the loop that carries everybody's calls.
-                request = await asyncio.to_thread(rules.prepared, definition, values, key)
-                at.shown = await asyncio.to_thread(rules.shown, request)
+                # In threads: rendering is bounded, but its milliseconds would delay the event loop of all calls.
+                request = await asyncio.to_thread(rules.render_request, definition, values, key)
+                at.redacted = await asyncio.to_thread(rules.redacted, request)
                 secrets = await self._secrets(org, request)
                 at.secrets = secrets.values()
-                await self._attempt(org, definition, await asyncio.to_thread(rules.filled, request, secrets), at)
+                await self._attempt(org, definition, await asyncio.to_thread(rules.fill_secrets, request, secrets), at)
         except CannotRender as trouble:
             error = str(trouble)
-        except _Failed as trouble:
+        except _NotSent as trouble:
             error = str(trouble)
         except Outside as trouble:
             error = trouble.message
@@ -91,12 +91,12 @@ class Requests:
             error = "The server did not answer in time."
         body, response = "", None
         if at.answer is not None:
-            body, response, bad = await asyncio.to_thread(_read, at.answer, at.secrets)
-            error = error or bad
+            body, response, complaint = await asyncio.to_thread(_read, at.answer, at.secrets)
+            error = error or complaint
         outcome = await asyncio.to_thread(rules.outcome, definition, values, response, error)
         REQUESTS.labels("ok" if outcome.ok else "failed").inc()
         return Exchange(
-            at.shown,
+            at.redacted,
             at.answer.status if at.answer else None,
             body[: rules.SHOWN_CHARS],
             at.answer.truncated if at.answer else False,
@@ -108,7 +108,7 @@ class Requests:
     @asynccontextmanager
     async def _counted(self, org: UUID) -> AsyncIterator[None]:
         if _RUNNING[org] >= self._settings.http_tool_requests:
-            raise _Failed("Too many requests of this organization's tools are under way.")
+            raise _NotSent("Too many requests of this organization's tools are under way.")
         _RUNNING[org] += 1
         try:
             yield
@@ -118,27 +118,27 @@ class Requests:
                 del _RUNNING[org]
 
     async def _secrets(self, org: UUID, request: Prepared) -> dict[str, str]:
-        """The secrets that a request has marks for, each of which its host may get."""
+        """Return the secrets that a request's marks name.  Raises _NotSent if one is missing or for another host."""
         if not request.secrets:
             return {}
         async with self._db.tenant(org) as tx:
-            found = await http_tools.named_secrets(tx, request.secrets)
-        host, opened = egress.parse_url(request.url).host, dict[str, str]()
-        for row in found:
+            rows = await http_tools.named_secrets(tx, request.secrets)
+        host, secrets = egress.parse_url(request.url).host, dict[str, str]()
+        for row in rows:
             if row.host != host:
-                raise _Failed(f"The secret {row.name} is for another host.")
+                raise _NotSent(f"The secret {row.name} is for another host.")
             try:
-                opened[row.name] = self._keyring.open(row.secret, Place(TABLE, row.id, org)).decode()
+                secrets[row.name] = self._keyring.open(row.secret, Place(TABLE, row.id, org)).decode()
             except Unsealable as error:
-                LOG.exception("a tool's secret can't be opened", secret=str(row.id))
-                raise _Failed(f"HUM can't open the secret {row.name} any more; set it again.") from error
-        if missing := sorted(request.secrets - opened.keys()):
-            raise _Failed(f"There is no secret {missing[0]}.")
-        return opened
+                LOG.exception("could not open a tool's secret; set it again", secret=str(row.id))
+                raise _NotSent(f"HUM can't open the secret {row.name} any more; set it again.") from error
+        if missing := sorted(request.secrets - secrets.keys()):
+            raise _NotSent(f"There is no secret {missing[0]}.")
+        return secrets
 
     async def _attempt(self, org: UUID, definition: Definition, request: Request, at: _Attempts) -> None:
-        """Raises Outside."""
-        most, pause = 1 + definition.get("retries", 0), self._settings.http_tool_retry_seconds
+        """Send a request until it succeeds, fails for good, or attempts or time are used up.  Raises Outside."""
+        limit, pause = 1 + definition.get("retries", 0), self._settings.http_tool_retry_seconds
         while True:
             at.count += 1
             reason: Reason | None = None
@@ -156,10 +156,10 @@ class Requests:
             except Outside as error:
                 at.answer = None
                 reason = error.reason
-                if at.count >= most or not rules.may_pass(reason, None):
+                if at.count >= limit or not rules.is_temporary(reason, None):
                     raise
             else:
-                if at.count >= most or not rules.may_pass(None, at.answer.status):
+                if at.count >= limit or not rules.is_temporary(None, at.answer.status):
                     return
             seconds = pause * 2 ** (at.count - 1)
             if monotonic_ms() + seconds * 1000 >= at.until_ms:
@@ -170,10 +170,11 @@ class Requests:
 
 
 def _read(answer: Answer, secrets: Collection[str]) -> tuple[str, dict[str, Any], str | None]:
-    """An answer's body and the answer as templates see it, both without the request's secrets, and why it is no good one."""
+    """Return an answer's body, the answer for templates, both without the request's secrets, and its error, if any."""
     text = redaction.hidden(answer.body.decode("utf-8", "replace").replace("\0", ""), secrets)
-    response, bad = rules.read(answer.status, text, truncated=answer.truncated)
+    response, error = rules.interpret(answer.status, text, truncated=answer.truncated)
     body = redaction.hidden_within(response["body"], secrets)
-    if body != response["body"]:  # it was written in a way that only its reader knows
+    # JSON may escape a secret, which shows only once it is parsed.
+    if body != response["body"]:
         response["body"], text = body, body if isinstance(body, str) else dumped(body)
-    return text, response, bad
+    return text, response, error

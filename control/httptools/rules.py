@@ -1,7 +1,7 @@
-"""What an HTTP tool's request is, and what its answer means.  Pure.
+"""The request of an HTTP tool, and the meaning of its answer.  Pure.
 
-A definition is the tool's fields, as storage keeps them.  What is rendered has marks where secrets belong (`templates.MARK`),
-which only the templates' own text can make; `filled` puts the secrets there, once the request is about to be sent.
+A definition is the tool's fields in their stored form.  A rendered request has marks in the places of secrets
+(`templates.MARK`), which only the templates' own text can produce; `fill_secrets` fills them in just before sending.
 """
 
 import json
@@ -13,26 +13,26 @@ from urllib.parse import urlencode
 
 from control.base import egress
 from control.base.egress import Outside, Reason
-from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compiled
+from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compile_template
 from hum.errors import FieldError, InvalidRequest
 
 DEFAULT_TIMEOUT_MS = 8000
-#: So much later the registry gives a tool up: until then its fallback is its own.
+#: The registry's timeout exceeds the tool's by this, so that the tool's own fallback comes first.
 GRACE_MS = 500
 REQUEST_BYTES = 256 << 10
 ANSWER_BYTES = 128 << 10
 MOST_TEXT_CHARS, SHOWN_CHARS = 8_000, 8_000
-#: Of all templates of a tool together.
+#: All templates of a tool together.
 MOST_TEMPLATE_CHARS = 24_000
 FORM = "TOOL_BODY_TYPE_FORM"
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
-#: They ask, and change nothing (RFC 9110, 9.2.1).
+#: Methods that change nothing (RFC 9110, 9.2.1).
 SAFE = frozenset({"GET", "HEAD"})
 BODILESS = SAFE
-#: Failures that may pass.
-PASSING = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.PROTOCOL})
-PASSING_STATUSES = frozenset({429, 500, 502, 503, 504})
-#: A URL as far as it can't be a template: scheme and host.
+#: Temporary failures, after which a retry may succeed.
+TEMPORARY = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.PROTOCOL})
+TEMPORARY_STATUSES = frozenset({429, 500, 502, 503, 504})
+#: The part of a URL that must not be a template: scheme and host.
 _FIXED = re.compile(r"https?://[^/?#{}\\]+(?=[/?#]|$)", re.IGNORECASE)
 _OWN = frozenset({"idempotency-key"})
 
@@ -42,7 +42,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A request with marks in it."""
+    """A rendered request, with marks in the places of secrets."""
 
     method: str
     url: str
@@ -63,7 +63,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an agent gets: `text` is the rendered template, if there is one, and `error` why there is no good answer."""
+    """The result for an agent.  `text`: the rendered template, if any; `error`: why there is no usable answer."""
 
     ok: bool
     text: str | None
@@ -71,17 +71,17 @@ class Outcome:
     output: Any
 
 
-# --- what a tool may be -------------------------------------------------------------------------------------------
+# --- checks -------------------------------------------------------------------------------------------------------
 
 
-def checked(definition: Definition) -> tuple[frozenset[str], str]:
-    """The names of the secrets that a tool writes, and its host.  Raises InvalidRequest."""
+def check(definition: Definition) -> tuple[frozenset[str], str]:
+    """Check a definition; return the names of its secrets, and its host.  Raises InvalidRequest."""
     problems, secrets, host = list[FieldError](), set[str](), ""
     total = 0
     for path, text, into, may_have_secrets in _templates(definition):
         total += len(text)
         try:
-            template = compiled(text, into)
+            template = compile_template(text, into)
         except BadTemplate as error:
             problems.append(FieldError(f"tool.{path}", str(error)))
             continue
@@ -101,7 +101,7 @@ def checked(definition: Definition) -> tuple[frozenset[str], str]:
 
 
 def _templates(definition: Definition) -> Iterator[tuple[str, str, Into, bool]]:
-    """All templates of a tool: where, what, for what, and whether secrets may be in it."""
+    """Yield a tool's templates: path, source, purpose, and whether secrets are allowed."""
     yield "url", definition["url"], Into.URL, False
     for name in ("headers_json", "query_json"):
         for key, text in _texts(definition, name).items():
@@ -118,7 +118,7 @@ def _combinations(definition: Definition) -> Iterator[FieldError]:
     if body is not None and method in BODILESS:
         yield FieldError("tool.body_json", f"a {method} request has no body")
     if definition.get("body_type") == FORM and not (
-        isinstance(body, dict) and all(isinstance(each, str) for each in body.values())
+        isinstance(body, dict) and all(isinstance(member, str) for member in body.values())
     ):
         yield FieldError("tool.body_json", "must be an object of texts for a form")
     if definition.get("retries", 0) and method not in IDEMPOTENT and not definition.get("sends_idempotency_key"):
@@ -133,18 +133,18 @@ def _combinations(definition: Definition) -> Iterator[FieldError]:
 
 
 def check_output(path: str, source: str | None) -> Iterator[FieldError]:
-    """What is wrong with a template of a binding's."""
+    """Yield the errors of a binding's template."""
     if source is None:
         return
     try:
-        if compiled(source, Into.TEXT).secrets:
+        if compile_template(source, Into.TEXT).secrets:
             yield FieldError(path, "can't have a secret in it; headers, query and body can")
     except BadTemplate as error:
         yield FieldError(path, str(error))
 
 
 def parameters(definition: Definition, fixed: Iterable[str]) -> dict[str, Any]:
-    """The schema of what the agent writes: without the arguments that are fixed."""
+    """Return the schema of the agent's arguments: the tool's, without the fixed ones."""
     schema = _json(definition, "parameters_json")
     if not isinstance(schema, dict):
         return {"type": "object", "properties": {}, "additionalProperties": False}
@@ -152,40 +152,40 @@ def parameters(definition: Definition, fixed: Iterable[str]) -> dict[str, Any]:
     if not left_out:
         return schema
     properties = schema.get("properties")
-    kept = (
-        {name: each for name, each in properties.items() if name not in left_out}
+    remaining = (
+        {name: schema for name, schema in properties.items() if name not in left_out}
         if isinstance(properties, dict)
         else {}
     )
     required = [name for name in schema.get("required", []) if name not in left_out]
-    return schema | {"properties": kept, "required": required}
+    return schema | {"properties": remaining, "required": required}
 
 
 def merged(definition: Definition, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool as a flow binds it."""
+    """Return a definition with a binding's overrides."""
     return dict(definition) | {name: value for name, value in overrides.items() if value is not None}
 
 
 # --- the request --------------------------------------------------------------------------------------------------
 
 
-def prepared(definition: Definition, values: Values, key: str) -> Prepared:
-    """A request; `key` tells repetitions of it apart from others.  Raises CannotRender."""
+def render_request(definition: Definition, values: Values, key: str) -> Prepared:
+    """Render a request.  `key`: its idempotency key.  Raises CannotRender."""
     steps, secrets = Steps(), set[str]()
 
     def text(source: str) -> str:
-        template = compiled(source, Into.TEXT)
+        template = compile_template(source, Into.TEXT)
         secrets.update(template.secrets)
         return template.render(values, steps)
 
     def member(source: str) -> Any:
-        template = compiled(source, Into.TEXT)
+        template = compile_template(source, Into.TEXT)
         if template.shows_value and not template.secrets:
-            return json.loads(compiled(source, Into.JSON).render(values, steps))
+            return json.loads(compile_template(source, Into.JSON).render(values, steps))
         return text(source)
 
     try:
-        url = _url(definition["url"], compiled(definition["url"], Into.URL).render(values, steps))
+        url = _url(definition["url"], compile_template(definition["url"], Into.URL).render(values, steps))
         query = [(name, text(source)) for name, source in _texts(definition, "query_json").items()]
         headers = {name: text(source).strip() for name, source in _texts(definition, "headers_json").items()}
         body = _json(definition, "body_json")
@@ -211,15 +211,15 @@ def prepared(definition: Definition, values: Values, key: str) -> Prepared:
 
 
 def _fixed(source: str) -> str:
-    """The part of a URL that no value can change.  Raises Outside."""
-    found = _FIXED.match(source)
-    if found is None:
+    """Return the part of a URL that no value can change.  Raises Outside."""
+    match = _FIXED.match(source)
+    if match is None:
         raise Outside(Reason.INVALID, "must begin with https:// and a host, in which there is no template, and a path")
-    return found.group()
+    return match.group()
 
 
 def _url(source: str, rendered: str) -> str:
-    """A URL that leads where its template does, whatever the values."""
+    """Check that a rendered URL leads to its template's server and path.  Raises CannotRender."""
     if egress.origin(rendered) != egress.origin(_fixed(source)):
         raise CannotRender("The URL would lead to another server.")
     path = re.split(r"[?#]", rendered, maxsplit=1)[0]
@@ -228,15 +228,16 @@ def _url(source: str, rendered: str) -> str:
     return rendered
 
 
-def filled(request: Prepared, secrets: Mapping[str, str], *, is_shown: bool = False) -> Request:
-    """A request with secrets in the places of the marks.  Raises CannotRender."""
-    left = REQUEST_BYTES
+def fill_secrets(request: Prepared, secrets: Mapping[str, str], *, is_shown: bool = False) -> Request:
+    """Replace the marks of a request with secrets.  Raises CannotRender."""
+    remaining = REQUEST_BYTES
 
     def text(value: str) -> str:
-        nonlocal left
+        nonlocal remaining
         parts = [secrets[part] if place % 2 else part for place, part in enumerate(value.split(MARK))]
-        left -= sum(map(len, parts))  # a secret may be longer than its mark, and stand there often
-        _check_size(left)
+        # A secret may be longer than its mark, and occur often.
+        remaining -= sum(map(len, parts))
+        _check_size(remaining)
         return "".join(parts)
 
     url, headers, body = request.url, {name: text(value) for name, value in request.headers.items()}, b""
@@ -257,25 +258,25 @@ def filled(request: Prepared, secrets: Mapping[str, str], *, is_shown: bool = Fa
     return Request(request.method, url, headers, body)
 
 
-def shown(request: Prepared) -> Request:
-    """A request as it may be shown: with the names of its secrets.  Raises CannotRender."""
-    return filled(request, {name: f"[secret {name}]" for name in request.secrets}, is_shown=True)
+def redacted(request: Prepared) -> Request:
+    """Fill a request with the names of its secrets, for display.  Raises CannotRender."""
+    return fill_secrets(request, {name: f"[secret {name}]" for name in request.secrets}, is_shown=True)
 
 
-def _check_size(left_bytes: int) -> None:
-    if left_bytes < 0:
+def _check_size(remaining_bytes: int) -> None:
+    if remaining_bytes < 0:
         raise CannotRender(f"The request would be larger than {REQUEST_BYTES} bytes.")
 
 
 def _mapped(value: Any, change: Any) -> Any:
-    """JSON with each text in it changed."""
+    """Return JSON with `change` applied to each text in it."""
     match value:
         case str():
             return change(value)
         case dict():
-            return {name: _mapped(each, change) for name, each in value.items()}
+            return {name: _mapped(member, change) for name, member in value.items()}
         case list():
-            return [_mapped(each, change) for each in value]
+            return [_mapped(item, change) for item in value]
         case _:
             return value
 
@@ -285,11 +286,11 @@ def _leaves(value: Any) -> Iterator[str]:
         case str():
             yield value
         case dict():
-            for each in value.values():
-                yield from _leaves(each)
+            for member in value.values():
+                yield from _leaves(member)
         case list():
-            for each in value:
-                yield from _leaves(each)
+            for item in value:
+                yield from _leaves(item)
 
 
 def _json(definition: Definition, name: str) -> Any:
@@ -304,13 +305,13 @@ def _texts(definition: Definition, name: str) -> Mapping[str, str]:
 # --- the answer ---------------------------------------------------------------------------------------------------
 
 
-def may_pass(reason: Reason | None, status: int | None) -> bool:
-    """Whether another attempt may fare better."""
-    return status in PASSING_STATUSES if status is not None else reason in PASSING
+def is_temporary(reason: Reason | None, status: int | None) -> bool:
+    """Return whether a failure is temporary, so that a retry may succeed."""
+    return status in TEMPORARY_STATUSES if status is not None else reason in TEMPORARY
 
 
-def read(status: int, text: str, *, truncated: bool) -> tuple[dict[str, Any], str | None]:
-    """An answer as templates see it, and why it is no good one."""
+def interpret(status: int, text: str, *, truncated: bool) -> tuple[dict[str, Any], str | None]:
+    """Return an answer for templates, and its error; None if it is usable."""
     body: Any = text
     is_json = text.lstrip()[:1] in {"{", "[", '"'}
     if is_json and not truncated:
@@ -329,26 +330,26 @@ def read(status: int, text: str, *, truncated: bool) -> tuple[dict[str, Any], st
 
 
 def outcome(definition: Definition, values: Values, response: Mapping[str, Any] | None, error: str | None) -> Outcome:
-    """What an agent gets of an answer, or without one."""
-    seen = {**values, "response": response or {}, "error": error or ""}
+    """Build the outcome of an answer, or of an error: rendered output, or the fallback."""
+    context = {**values, "response": response or {}, "error": error or ""}
     if error is None:
         if not (source := definition.get("output_template")):
             body = (response or {}).get("body")
             return Outcome(True, None, None, {"result": body})
-        text, error = _rendered(source, seen)
+        text, error = _rendered(source, context)
         if error is None:
             return Outcome(True, text, None, {"result": text})
-        seen["error"] = error
+        context["error"] = error
     if not (source := definition.get("fallback_template")):
         return Outcome(False, None, error, {"error": error})
-    text, trouble = _rendered(source, seen)
-    if trouble is not None:
+    text, fallback_error = _rendered(source, context)
+    if fallback_error is not None:
         return Outcome(False, None, error, {"error": error})
     return Outcome(False, text, error, {"error": text})
 
 
 def _rendered(source: str, values: Values) -> tuple[str, str | None]:
     try:
-        return compiled(source, Into.TEXT).render(values, Steps()).strip()[:MOST_TEXT_CHARS], None
+        return compile_template(source, Into.TEXT).render(values, Steps()).strip()[:MOST_TEXT_CHARS], None
     except (BadTemplate, CannotRender) as error:
         return "", str(error)

@@ -27,8 +27,8 @@ class ToolsServicer:
         self._db, self._cursors, self._tools, self._requests = db, cursors, tools, requests
 
     async def ListTools(self, request: pb.ListToolsRequest, call: Call) -> pb.ListToolsResponse:
-        found = await http_tools.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await http_tools.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListToolsResponse(tools=[present_tool(row) for row in rows], next_cursor=more)
 
     async def CreateTool(self, request: pb.CreateToolRequest, call: Call) -> pb.CreateToolResponse:
@@ -48,8 +48,8 @@ class ToolsServicer:
 
     async def ListToolVersions(self, request: pb.ListToolVersionsRequest, call: Call) -> pb.ListToolVersionsResponse:
         id = (await http_tools.get(call.tx, ids.require(Kind.TOOL, request.id))).id
-        found = await http_tools.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.version,))
+        fetched = await http_tools.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
         return pb.ListToolVersionsResponse(versions=[present_tool(row) for row in rows], next_cursor=more)
 
     async def TestTool(self, request: pb.TestToolRequest, call: Call) -> pb.TestToolResponse:
@@ -57,9 +57,9 @@ class ToolsServicer:
         async with self._db.tenant(org) as tx:
             row = await http_tools.get(tx, ids.require(Kind.TOOL, request.id))
             arguments = _arguments(row, request.arguments_json if request.HasField("arguments_json") else "{}")
-            cleaned = await aside(arguments_without_secrets, dumped(arguments))
+            redacted = await aside(arguments_without_secrets, dumped(arguments))
             await note(tx, org, call.who, "testTool", request.id, (), call.request_id)
-            await tool_runs.begin(tx, _test(run, org, row, cleaned))
+            await tool_runs.begin(tx, _test_run(run, org, row, redacted))
         values = {
             "args": arguments,
             "caller": {"phone_e164": request.phone_e164 or None},
@@ -72,7 +72,7 @@ class ToolsServicer:
         row_of_run = await run_row(bounded(Result(exchange.outcome.output, exchange.outcome.ok)))
         async with self._db.tenant(org) as tx:
             await tool_runs.finish(tx, run, row_of_run, exchange.duration_ms)
-        return _tested(exchange)
+        return _test_response(exchange)
 
 
 class ToolBindingsServicer:
@@ -82,9 +82,9 @@ class ToolBindingsServicer:
     async def ListFlowTools(self, request: pb.ListFlowToolsRequest, call: Call) -> pb.ListFlowToolsResponse:
         flow = (await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))).id
         after = self._cursors.read(request)
-        place = (after[0], after[1]) if after else None
-        found = await http_tools.bindings(call.tx, flow, place, paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.overrides.place, row.id))
+        cursor = (after[0], after[1]) if after else None
+        fetched = await http_tools.bindings(call.tx, flow, cursor, paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.overrides.place, row.id))
         return pb.ListFlowToolsResponse(flow_tools=[present_binding(row) for row in rows], next_cursor=more)
 
     async def CreateFlowTool(self, request: pb.CreateFlowToolRequest, call: Call) -> pb.CreateFlowToolResponse:
@@ -110,16 +110,16 @@ class ToolBindingsServicer:
 
 
 class ToolSecretsServicer:
-    def __init__(self, cursors: paging.Cursors, keyring: Keyring, most: int) -> None:
-        self._cursors, self._keyring, self._most = cursors, keyring, most
+    def __init__(self, cursors: paging.Cursors, keyring: Keyring, limit: int) -> None:
+        self._cursors, self._keyring, self._limit = cursors, keyring, limit
 
     async def ListToolSecrets(self, request: pb.ListToolSecretsRequest, call: Call) -> pb.ListToolSecretsResponse:
-        found = await http_tools.secrets(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await http_tools.secrets(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListToolSecretsResponse(tool_secrets=[present_secret(row) for row in rows], next_cursor=more)
 
     async def CreateToolSecret(self, request: pb.CreateToolSecretRequest, call: Call) -> pb.CreateToolSecretResponse:
-        row = await usecases.create_secret(call.tx, call.who, self._keyring, request.tool_secret, self._most)
+        row = await usecases.create_secret(call.tx, call.who, self._keyring, request.tool_secret, self._limit)
         return pb.CreateToolSecretResponse(tool_secret=present_secret(row))
 
     async def UpdateToolSecret(self, request: pb.UpdateToolSecretRequest, call: Call) -> pb.UpdateToolSecretResponse:
@@ -133,19 +133,19 @@ class ToolSecretsServicer:
 
 
 def _arguments(row: ToolRow, text: str) -> dict[str, object]:
-    """Sample arguments.  Raises InvalidRequest."""
+    """Parse and check a test's arguments.  Raises InvalidRequest."""
     arguments = json.loads(text)
     if not isinstance(arguments, dict):
         raise InvalidRequest([FieldError("arguments_json", "must be an object")])
     errors = customerschemas.errors(rules.parameters(row.definition, ()), arguments)
     if errors:
         raise InvalidRequest(
-            [FieldError("arguments_json", f"{each.json_path}: {each.message}"[:300]) for each in errors]
+            [FieldError("arguments_json", f"{error.json_path}: {error.message}"[:300]) for error in errors]
         )
     return arguments
 
 
-def _test(id: UUID, org: UUID, row: ToolRow, arguments: str) -> NewRun:
+def _test_run(id: UUID, org: UUID, row: ToolRow, arguments: str) -> NewRun:
     return NewRun(
         id=id,
         org_id=org,
@@ -165,19 +165,19 @@ def _test(id: UUID, org: UUID, row: ToolRow, arguments: str) -> NewRun:
     )
 
 
-def _tested(exchange: Exchange) -> pb.TestToolResponse:
-    sent, outcome = exchange.request, exchange.outcome
+def _test_response(exchange: Exchange) -> pb.TestToolResponse:
+    request, outcome = exchange.request, exchange.outcome
     answer = None
     if exchange.status is not None:
         answer = pb.ToolAnswer(status=exchange.status, body=exchange.body, truncated=exchange.truncated)
     return pb.TestToolResponse(
         request=pb.ToolRequestSent(
-            method=sent.method,
-            url=sent.url,
-            headers_json=json.dumps(dict(sent.headers)),
-            body=sent.body.decode("utf-8", "replace")[: rules.SHOWN_CHARS],
+            method=request.method,
+            url=request.url,
+            headers_json=json.dumps(dict(request.headers)),
+            body=request.body.decode("utf-8", "replace")[: rules.SHOWN_CHARS],
         )
-        if sent
+        if request
         else None,
         response=answer,
         ok=outcome.ok,

@@ -1,10 +1,10 @@
-"""Templates of HTTP tools: a small part of Jinja2, in which whatever a template does is counted.  Pure.
+"""Templates of HTTP tools: a small subset of Jinja2 with a budget of steps.  Pure.
 
-A template can show a value, choose, and repeat.  It can't assign, call, add or import, so no value in it grows: what grows is
-the output, by loops.  Each pass of a loop costs as many steps as it has parts and text, each output and filter as many as it is
-long, and a template has so many steps and no more, whatever it is given.
+A template can show a value, choose, and repeat.  It can't assign, call, add or import, so values don't grow; only the
+output grows, by loops.  Each pass of a loop costs steps for its parts and text, each output and filter for its length,
+and all templates of a request share a fixed budget.
 
-    source ──▶ Jinja's parser ──▶ only what is allowed ──▶ loops made to count ──▶ Jinja's compiler ──▶ run with steps
+    source ──▶ Jinja's parser ──▶ whitelist of nodes ──▶ costs added to loops ──▶ Jinja's compiler ──▶ run with a budget
 """
 
 import json
@@ -21,12 +21,12 @@ from jinja2.sandbox import SandboxedEnvironment
 
 MOST_CHARS, MOST_NODES, DEEPEST, DEEPEST_LOOPS = 8_000, 600, 24, 3
 MOST_STEPS = 20_000
-#: So many characters of an output, or of what a filter reads, are one step.
+#: Characters of an output, or of a filter's input, per step.
 STEP_CHARS = 16
-#: A secret's place in what was rendered: its name between two of these, which no value contains.
+#: A secret's name in rendered text stands between two of these; values can't contain them.
 MARK: Final = "\0"
 SECRETS: Final = "secrets"
-_LEFT, _COUNTED = " steps", " counted"  # names that no template can write
+_STEPS, _CHARGED = " steps", " charged"  # names that no template can write
 _SHOWN_OF_LOOP = frozenset({"index", "index0", "first", "last", "length"})
 _NODES = (
     nodes.Template,
@@ -54,15 +54,15 @@ _TESTS = frozenset(
 
 
 class BadTemplate(ValueError):  # noqa: N818
-    """What is wrong with a template, as a sentence."""
+    """An error in a template; the message is for its author."""
 
 
 class CannotRender(Exception):  # noqa: N818
-    """A template could not be rendered with these values; why, as a sentence."""
+    """A template can't be rendered with these values; the message says why."""
 
 
 class Into(Enum):
-    """What a template is for; so a value in it is written."""
+    """The target of a template, which decides how values are written."""
 
     TEXT = auto()
     #: A part of a URL: no value can add another part.
@@ -73,7 +73,7 @@ class Into(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template that may be rendered.  `shows_value`: it is one expression and nothing else."""
+    """A checked template.  `shows_value`: it consists of a single expression."""
 
     render: "Callable[[Mapping[str, Any], Steps], str]"
     secrets: frozenset[str]
@@ -82,21 +82,21 @@ class Template:
 
 @dataclass(slots=True)
 class Steps:
-    """What the templates of one request may do, all together."""
+    """The budget of all templates of one request."""
 
-    left: int = MOST_STEPS
+    remaining: int = MOST_STEPS
 
     def spend(self, steps: int) -> None:
-        self.left -= 1 + steps
-        if self.left < 0:
+        self.remaining -= 1 + steps
+        if self.remaining < 0:
             raise CannotRender("The template is too much work for these values.")
 
 
-# --- what values are, and how they are written --------------------------------------------------------------------
+# --- values and their output --------------------------------------------------------------------------------------
 
 
 class _Environment(SandboxedEnvironment):
-    """Looks into JSON, and into nothing else of a value."""
+    """A sandbox that accesses members of JSON values and nothing else."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, LoopContext) and attribute in _SHOWN_OF_LOOP:
@@ -115,7 +115,7 @@ class _Environment(SandboxedEnvironment):
 
 
 def _spend(context: Context, value: Any) -> None:
-    steps: Steps = context[_LEFT]
+    steps: Steps = context[_STEPS]
     steps.spend(_size(value) // STEP_CHARS)
 
 
@@ -136,7 +136,7 @@ def _dumped(value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value as text: nothing for what is missing or null."""
+    """Return a value as text; empty if it is missing or null."""
     match value:
         case None | Undefined():
             return ""
@@ -176,29 +176,29 @@ def _without_marks(value: Any) -> Any:
         case str():
             return value.replace(MARK, "")
         case dict():
-            return {name.replace(MARK, ""): _without_marks(each) for name, each in value.items()}
+            return {name.replace(MARK, ""): _without_marks(member) for name, member in value.items()}
         case list():
-            return [_without_marks(each) for each in value]
+            return [_without_marks(item) for item in value]
         case _:
             return value
 
 
-# --- what templates may do with them ------------------------------------------------------------------------------
+# --- filters ------------------------------------------------------------------------------------------------------
 
 
 def _filter(body: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that pays for what it reads."""
+    """Wrap a filter so that it spends steps for its input."""
 
     @pass_context
-    def paid(context: Context, value: Any, *arguments: Any) -> Any:
-        for each in (value, *arguments):
-            _spend(context, each)
+    def charged(context: Context, value: Any, *arguments: Any) -> Any:
+        for operand in (value, *arguments):
+            _spend(context, operand)
         try:
             return body(value, *arguments)
         except (TypeError, ValueError, OverflowError) as error:
             raise CannotRender("A filter of the template can't be applied to this value.") from error
 
-    return paid
+    return charged
 
 
 def _joined(value: Any, between: Any = "") -> str:
@@ -207,9 +207,9 @@ def _joined(value: Any, between: Any = "") -> str:
     return _plain(between).join(map(_plain, value))
 
 
-def _cut(value: Any, most: Any = 200) -> str:
+def _cut(value: Any, limit: Any = 200) -> str:
     text = _plain(value)
-    return text if len(text) <= int(most) else text[: int(most)].rstrip() + "…"
+    return text if len(text) <= int(limit) else text[: int(limit)].rstrip() + "…"
 
 
 def _length(value: Any) -> int:
@@ -239,27 +239,27 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
 
 
 @pass_context
-def _counted(context: Context, value: Any, cost: int) -> list[Any]:
-    """What a loop passes through, paid for in advance."""
-    found: list[Any] = value if isinstance(value, list) else []
-    steps: Steps = context[_LEFT]
-    steps.spend(cost * len(found))
-    return found
+def _charged(context: Context, value: Any, cost: int) -> list[Any]:
+    """Return a loop's items; spend the steps of all its passes in advance."""
+    items: list[Any] = value if isinstance(value, list) else []
+    steps: Steps = context[_STEPS]
+    steps.spend(cost * len(items))
+    return items
 
 
 def _environment(finalize: Callable[..., str]) -> Environment:
-    made = _Environment(
+    environment = _Environment(
         undefined=ChainableUndefined,
         finalize=finalize,
         autoescape=False,
-        optimized=False,  # nothing is computed without being paid for
+        optimized=False,  # compute nothing outside the budget
         keep_trailing_newline=True,
         cache_size=0,
     )
-    made.filters = {name: _filter(body) for name, body in _FILTERS.items()} | {_COUNTED: _counted}
-    made.tests = {name: test for name, test in made.tests.items() if name in _TESTS}
-    made.globals = {}
-    return made
+    environment.filters = {name: _filter(body) for name, body in _FILTERS.items()} | {_CHARGED: _charged}
+    environment.tests = {name: test for name, test in environment.tests.items() if name in _TESTS}
+    environment.globals = {}
+    return environment
 
 
 _ENVIRONMENTS = {
@@ -273,8 +273,8 @@ _ENVIRONMENTS = {
 
 
 @lru_cache(maxsize=500)
-def compiled(source: str, into: Into) -> Template:
-    """A template that may be rendered.  Raises BadTemplate."""
+def compile_template(source: str, into: Into) -> Template:
+    """Check and compile a template.  Raises BadTemplate."""
     if len(source) > MOST_CHARS:
         raise BadTemplate(f"The template is longer than {MOST_CHARS} characters.")
     if MARK in source:
@@ -283,11 +283,11 @@ def compiled(source: str, into: Into) -> Template:
     try:
         tree = environment.parse(source)
         _check(tree)
-        shown = tree.body[0].nodes if len(tree.body) == 1 and isinstance(tree.body[0], nodes.Output) else []
-        secrets = _with_marks(tree)
-        shows_value = len(shown) == 1 and not isinstance(tree.body[0].nodes[0], nodes.TemplateData)  # type: ignore[attr-defined]
-        _make_loops_count(tree)
-        made = environment.from_string(tree)
+        outputs = tree.body[0].nodes if len(tree.body) == 1 and isinstance(tree.body[0], nodes.Output) else []
+        secrets = _insert_marks(tree)
+        shows_value = len(outputs) == 1 and not isinstance(tree.body[0].nodes[0], nodes.TemplateData)  # type: ignore[attr-defined]
+        _charge_loops(tree)
+        template = environment.from_string(tree)
     except BadTemplate:
         raise
     except TemplateError as error:
@@ -300,7 +300,7 @@ def compiled(source: str, into: Into) -> Template:
 
     def render(values: Mapping[str, Any], steps: Steps) -> str:
         try:
-            return "".join(made.generate({**values, _LEFT: steps}))
+            return "".join(template.generate({**values, _STEPS: steps}))
         except CannotRender:
             raise
         except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -310,11 +310,11 @@ def compiled(source: str, into: Into) -> Template:
 
 
 def _check(tree: nodes.Template) -> None:
-    """Raises BadTemplate for whatever a template may not have."""
+    """Check a template's nodes, its size and its depth.  Raises BadTemplate."""
     count = 0
-    left: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
-    while left:
-        node, depth, loops = left.pop()
+    stack: list[tuple[nodes.Node, int, int]] = [(tree, 0, 0)]
+    while stack:
+        node, depth, loops = stack.pop()
         count += 1
         loops += isinstance(node, nodes.For)
         if count > MOST_NODES or depth > DEEPEST or loops > DEEPEST_LOOPS:
@@ -322,7 +322,7 @@ def _check(tree: nodes.Template) -> None:
         if (complaint := _refusal(node)) is not None:
             line = getattr(node, "lineno", None)
             raise BadTemplate(f"{complaint}{f' (line {line})' if line else ''}.")
-        left += ((child, depth + 1, loops) for child in node.iter_child_nodes())
+        stack += ((child, depth + 1, loops) for child in node.iter_child_nodes())
 
 
 def _refusal(node: nodes.Node) -> str | None:
@@ -348,28 +348,28 @@ def _refusal(node: nodes.Node) -> str | None:
     return None
 
 
-def _with_marks(tree: nodes.Template) -> set[str]:
-    """Put a mark in the place of each `{{ secrets.name }}`; the names.  Raises BadTemplate for a secret anywhere else."""
-    found = set[str]()
+def _insert_marks(tree: nodes.Template) -> set[str]:
+    """Replace each `{{ secrets.name }}` with a mark; return the names.  Raises BadTemplate for other uses of secrets."""
+    names = set[str]()
     for output in tree.find_all(nodes.Output):
-        for place, shown in enumerate(output.nodes):
-            match shown:
+        for place, expression in enumerate(output.nodes):
+            match expression:
                 case nodes.Getattr(node=nodes.Name(name="secrets"), attr=name):
-                    found.add(name)
-                    output.nodes[place] = nodes.TemplateData(f"{MARK}{name}{MARK}", lineno=shown.lineno)
+                    names.add(name)
+                    output.nodes[place] = nodes.TemplateData(f"{MARK}{name}{MARK}", lineno=expression.lineno)
     if any(name.name == SECRETS for name in tree.find_all(nodes.Name)):
         raise BadTemplate("A secret can only be written by itself, as {{ secrets.name }}: nothing can be done with it.")
-    return found
+    return names
 
 
-def _make_loops_count(tree: nodes.Template) -> None:
+def _charge_loops(tree: nodes.Template) -> None:
     for loop in list(tree.find_all(nodes.For)):
-        cost = 1 + sum(_cost(part) for each in loop.body for part in _all(each))
-        loop.iter = nodes.Filter(loop.iter, _COUNTED, [nodes.Const(cost)], [], None, None, lineno=loop.lineno)
+        cost = 1 + sum(_cost(part) for node in loop.body for part in _all(node))
+        loop.iter = nodes.Filter(loop.iter, _CHARGED, [nodes.Const(cost)], [], None, None, lineno=loop.lineno)
 
 
 def _cost(part: nodes.Node) -> int:
-    """What a pass of a loop pays for a part of its body; text is written at each pass, however it got there."""
+    """Return the steps of a part of a loop's body per pass; text costs by its length, marks of secrets included."""
     return 1 + (len(part.data) // STEP_CHARS if isinstance(part, nodes.TemplateData) else 0)
 
 

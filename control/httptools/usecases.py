@@ -1,4 +1,4 @@
-"""Making, changing and deleting tools, what flows bind, and the secrets of tools."""
+"""Creating, changing and deleting tools, bindings and secrets."""
 
 import json
 from collections.abc import Sequence
@@ -28,14 +28,14 @@ from storage.http_tools import BindingRow, Overrides, SecretRow, ToolRow
 
 READ_ONLY = ("id", "version", "created_at", "updated_at")
 DEFAULT_POSITION = 100
-#: What a secret is shown as.
+#: The displayed value of a secret.
 MASK = "********"
-#: What a binding's connector can't have: there is no tool behind it.
+#: Fields that a binding of a connector can't have, as it has no tool.
 OF_TOOLS_ALONE = ("version", "description", "arguments_json", "requires_approval")
 
 
 class Tools:
-    """HTTP tools, and what flows bind."""
+    """HTTP tools and their bindings."""
 
     def __init__(self, registry: Registry, settings: HttpToolSettings) -> None:
         self._registry, self._settings = registry, settings
@@ -43,32 +43,32 @@ class Tools:
     # --- tools ----------------------------------------------------------------------------------------------------
 
     async def create(self, tx: Tx, who: Principal, tool: pb.HttpTool) -> ToolRow:
-        """Raises InvalidRequest, AlreadyExists, PlanLimit."""
+        """Create a tool.  Raises InvalidRequest, AlreadyExists, PlanLimit."""
         definition = definition_of(tool)
         await http_tools.lock(tx)
         if await http_tools.count(tx) >= self._settings.http_tools:
             raise PlanLimit(f"The organization has {self._settings.http_tools} tools, which is the limit.")
-        secrets = await self._checked(tx, None, definition)
+        secrets = await self._check_tool(tx, None, definition)
         id = ids.new()
         await http_tools.create(tx, id, definition, secrets)
         await events.append(tx, who.org_id, id, events_pb2.ToolCreatedEvent(by=who.name))
         return await http_tools.get(tx, id)
 
     async def change(self, tx: Tx, who: Principal, id: UUID, tool: pb.HttpTool, paths: Sequence[str]) -> ToolRow:
-        """Make the next version; a change that changes nothing makes none.  Raises as `create` does, and NotFound."""
+        """Store the next version, unless nothing changes.  Raises as `create` does, and NotFound."""
         await http_tools.lock(tx)
         before = await http_tools.get(tx, id)
         definition = definition_of(cast("pb.HttpTool", masks.masked(tool_of(before.definition), tool, paths)))
         if definition == before.definition:
             return before
-        secrets = await self._checked(tx, id, definition)
+        secrets = await self._check_tool(tx, id, definition)
         await http_tools.change(tx, id, definition, secrets)
         after = await http_tools.get(tx, id)
         await events.append(tx, who.org_id, id, events_pb2.ToolUpdatedEvent(by=who.name, tool_version=after.version))
         return after
 
     async def delete(self, tx: Tx, who: Principal, id: UUID) -> None:
-        """Raises NotFound, InUse."""
+        """Delete a tool.  Raises NotFound, InUse."""
         await http_tools.lock(tx)
         await http_tools.get(tx, id)
         if (flow := await http_tools.bound_by(tx, id)) is not None:
@@ -76,16 +76,16 @@ class Tools:
         await http_tools.delete(tx, id)
         await events.append(tx, who.org_id, id, events_pb2.ToolDeletedEvent(by=who.name))
 
-    async def _checked(self, tx: Tx, id: UUID | None, definition: dict[str, Any]) -> frozenset[str]:
-        """The secrets that a tool names, which are all there and for its host."""
-        names, host = rules.checked(definition)
-        known = {row.name: row for row in await http_tools.named_secrets(tx, names)}
+    async def _check_tool(self, tx: Tx, id: UUID | None, definition: dict[str, Any]) -> frozenset[str]:
+        """Check a tool's definition, secrets and name; return the secrets.  Raises InvalidRequest, AlreadyExists."""
+        names, host = rules.check(definition)
+        secrets = {row.name: row for row in await http_tools.named_secrets(tx, names)}
         problems = [
             FieldError("tool", f"there is no secret {name!r}")
-            if name not in known
-            else FieldError("tool", f"the secret {name!r} is for {known[name].host}, and not for {host}")
+            if name not in secrets
+            else FieldError("tool", f"the secret {name!r} is for {secrets[name].host}, and not for {host}")
             for name in sorted(names)
-            if name not in known or known[name].host != host
+            if name not in secrets or secrets[name].host != host
         ]
         if problems:
             raise InvalidRequest(problems)
@@ -101,17 +101,17 @@ class Tools:
         if self._registry.is_taken(name):
             raise AlreadyExists(f"One of HUM's own tools is called {name!r}.")
 
-    # --- what flows bind ------------------------------------------------------------------------------------------
+    # --- bindings ----------------------------------------------------------------------------------------------------
 
-    async def bind(self, tx: Tx, who: Principal, flow: UUID, wish: pb.FlowTool) -> BindingRow:
-        """Raises NotFound, InvalidRequest, AlreadyExists, PlanLimit."""
-        kind, mode = word(pb.FlowToolKind, wish.kind) or "http", word(pb.FlowToolMode, wish.mode) or "in_call"
+    async def bind(self, tx: Tx, who: Principal, flow: UUID, flow_tool: pb.FlowTool) -> BindingRow:
+        """Bind a tool or a connector to a flow.  Raises NotFound, InvalidRequest, AlreadyExists, PlanLimit."""
+        kind, mode = word(pb.FlowToolKind, flow_tool.kind) or "http", word(pb.FlowToolMode, flow_tool.mode) or "in_call"
         await http_tools.lock(tx)
         await flows.get(tx, flow)
         if await http_tools.count_bindings(tx, flow) >= self._settings.flow_tools:
             raise PlanLimit(f"The flow binds {self._settings.flow_tools} tools, which is the limit.")
-        tool, connector = await _bound(tx, kind, mode, wish)
-        overrides, id = _overrides(wish), ids.new()
+        tool, connector = await _bound(tx, kind, mode, flow_tool)
+        overrides, id = _overrides(flow_tool), ids.new()
         await self._check(tx, flow, id, mode, tool, overrides)
         bound = tool.id if tool else None, connector
         await http_tools.bind(tx, id, flow, kind, mode, bound, overrides)
@@ -119,21 +119,23 @@ class Tools:
         return await http_tools.binding(tx, flow, id)
 
     async def rebind(
-        self, tx: Tx, who: Principal, flow: UUID, id: UUID, wish: pb.FlowTool, paths: Sequence[str]
+        self, tx: Tx, who: Principal, flow: UUID, id: UUID, flow_tool: pb.FlowTool, paths: Sequence[str]
     ) -> BindingRow:
-        """Raises as `bind` does."""
+        """Change the fields in `paths` of a binding.  Raises as `bind` does."""
         await http_tools.lock(tx)
         before = await http_tools.binding(tx, flow, id)
-        shown = present_binding(before)
-        after = cast("pb.FlowTool", masks.masked(shown, wish, paths))
-        fixed = [
-            name for name in ("kind", "mode", "tool_id", "connector_id") if getattr(after, name) != getattr(shown, name)
+        present = present_binding(before)
+        after = cast("pb.FlowTool", masks.masked(present, flow_tool, paths))
+        unchangeable = [
+            name
+            for name in ("kind", "mode", "tool_id", "connector_id")
+            if getattr(after, name) != getattr(present, name)
         ]
-        if fixed:
-            raise InvalidRequest([FieldError(f"flow_tool.{name}", "can't be changed") for name in fixed])
+        if unchangeable:
+            raise InvalidRequest([FieldError(f"flow_tool.{name}", "can't be changed") for name in unchangeable])
         tool = await http_tools.get(tx, before.tool_id) if before.tool_id else None
         if tool is None:
-            _refuse_of_tools(after)
+            _refuse_tool_fields(after)
         overrides = _overrides(after)
         await self._check(tx, flow, id, before.mode, tool, overrides)
         await http_tools.rebind(tx, id, overrides)
@@ -141,13 +143,13 @@ class Tools:
         return await http_tools.binding(tx, flow, id)
 
     async def unbind(self, tx: Tx, who: Principal, flow: UUID, id: UUID) -> None:
-        """Raises NotFound."""
+        """Delete a binding.  Raises NotFound."""
         await flows.get(tx, flow)
         await http_tools.unbind(tx, flow, id)
         await events.append(tx, who.org_id, flow, events_pb2.FlowToolsChangedEvent(by=who.name))
 
     async def _check(self, tx: Tx, flow: UUID, id: UUID, mode: str, tool: ToolRow | None, overrides: Overrides) -> None:
-        """Whether a binding makes sense."""
+        """Check a binding.  Raises InvalidRequest, AlreadyExists."""
         problems = [
             *rules.check_output("flow_tool.output_template", overrides.output_template),
             *rules.check_output("flow_tool.fallback_template", overrides.fallback_template),
@@ -157,7 +159,9 @@ class Tools:
             if used is None:
                 problems.append(FieldError("flow_tool.version", "is not a version of this tool"))
             elif mode == "pre_call" and merged(used.definition, overrides).get("requires_approval"):
-                problems.append(FieldError("flow_tool.requires_approval", "can't be: nobody can approve before a call"))
+                problems.append(
+                    FieldError("flow_tool.requires_approval", "can't be: approval is not possible before a call")
+                )
             problems += _problems_of_arguments(tool, overrides, mode)
         if problems:
             raise InvalidRequest(problems)
@@ -165,28 +169,28 @@ class Tools:
             return
         name = overrides.name or tool.name
         self._require_free(name)
-        taken = [each for each in await http_tools.names(tx, None, flow) if each[1] == flow and each[0] != id]
-        if any(other == name for _, __, other in taken):
+        names = await http_tools.names(tx, None, flow)
+        if any(other == name for binding, of, other in names if of == flow and binding != id):
             raise AlreadyExists(f"The flow has a tool {name!r} already.")
 
 
 async def _require_apart(names: Sequence[tuple[UUID, UUID, str]], renamed: dict[UUID, str], tx: Tx, tool: UUID) -> None:
-    """Raise AlreadyExists if a tool's new name is another tool's in a flow that binds both."""
+    """Check that no flow binds another tool with this tool's new name.  Raises AlreadyExists."""
     for binding, flow, _ in names:
         row = await http_tools.binding(tx, flow, binding)
         if row.tool_id != tool or row.overrides.name is not None:
             continue
-        others = {other for each, of, other in names if of == flow and each != binding}
-        if renamed[tool] in others:
+        other_names = {name for other, of, name in names if of == flow and other != binding}
+        if renamed[tool] in other_names:
             raise AlreadyExists(f"A flow that binds this tool has another one that is called {renamed[tool]!r}.")
 
 
-async def _bound(tx: Tx, kind: str, mode: str, wish: pb.FlowTool) -> tuple[ToolRow | None, UUID | None]:
-    """The tool or the connector that is bound."""
-    wanted, other = ("tool_id", "connector_id") if kind == "http" else ("connector_id", "tool_id")
-    if wish.HasField(other):  # type: ignore[arg-type]  # one of its fields
-        raise InvalidRequest([FieldError(f"flow_tool.{other}", f"is not for the kind {kind}")])
-    id = ids.parse(Kind.TOOL if kind == "http" else Kind.CRM_CONNECTOR, getattr(wish, wanted))
+async def _bound(tx: Tx, kind: str, mode: str, flow_tool: pb.FlowTool) -> tuple[ToolRow | None, UUID | None]:
+    """Return the tool or the connector of a new binding.  Raises InvalidRequest."""
+    field, other_field = ("tool_id", "connector_id") if kind == "http" else ("connector_id", "tool_id")
+    if flow_tool.HasField(other_field):  # type: ignore[arg-type]  # one of its fields
+        raise InvalidRequest([FieldError(f"flow_tool.{other_field}", f"is not for the kind {kind}")])
+    id = ids.parse(Kind.TOOL if kind == "http" else Kind.CRM_CONNECTOR, getattr(flow_tool, field))
     try:
         if id is not None and kind == "http":
             return await http_tools.get(tx, id), None
@@ -194,21 +198,21 @@ async def _bound(tx: Tx, kind: str, mode: str, wish: pb.FlowTool) -> tuple[ToolR
             await crm.get(tx, id)
             if mode != "pre_call":
                 raise InvalidRequest([FieldError("flow_tool.mode", "must be pre_call for a CRM connector")])
-            _refuse_of_tools(wish)
+            _refuse_tool_fields(flow_tool)
             return None, id
     except NotFound:
         pass
-    raise InvalidRequest([FieldError(f"flow_tool.{wanted}", "is not one of this organization's")])
+    raise InvalidRequest([FieldError(f"flow_tool.{field}", "is not one of this organization's")])
 
 
-def _refuse_of_tools(wish: pb.FlowTool) -> None:
-    bad = [name for name in OF_TOOLS_ALONE if wish.HasField(name)]  # type: ignore[arg-type]  # its fields
+def _refuse_tool_fields(flow_tool: pb.FlowTool) -> None:
+    bad = [name for name in OF_TOOLS_ALONE if flow_tool.HasField(name)]  # type: ignore[arg-type]  # its fields
     if bad:
         raise InvalidRequest([FieldError(f"flow_tool.{name}", "is not for a CRM connector") for name in bad])
 
 
 def _problems_of_arguments(tool: ToolRow, overrides: Overrides, mode: str) -> list[FieldError]:
-    """Fixed arguments must be some of the tool's; before a call they are all there are."""
+    """Return errors in fixed arguments: they must exist in the tool, and before a call include all required ones."""
     arguments = json.loads(overrides.arguments) if overrides.arguments else {}
     if not isinstance(arguments, dict):
         return [FieldError("flow_tool.arguments_json", "must be an object")]
@@ -221,63 +225,63 @@ def _problems_of_arguments(tool: ToolRow, overrides: Overrides, mode: str) -> li
     if mode == "pre_call":
         missing = [name for name in schema.get("required", ()) if name not in arguments]
         problems += [
-            FieldError("flow_tool.arguments_json", f"must have {name[:60]!r}: nobody else gives it before a call")
+            FieldError("flow_tool.arguments_json", f"must have {name[:60]!r}: no agent sets it before a call")
             for name in missing
         ]
     return problems
 
 
-def _overrides(wish: pb.FlowTool) -> Overrides:
-    def own(name: str) -> Any:
-        return getattr(wish, name) if wish.HasField(name) else None  # type: ignore[arg-type]  # a field
+def _overrides(flow_tool: pb.FlowTool) -> Overrides:
+    def override(name: str) -> Any:
+        return getattr(flow_tool, name) if flow_tool.HasField(name) else None  # type: ignore[arg-type]  # a field
 
     return Overrides(
-        enabled=wish.enabled if wish.HasField("enabled") else True,
-        place=wish.position if wish.HasField("position") else DEFAULT_POSITION,
-        version=own("version"),
-        name=own("name"),
-        description=own("description"),
-        arguments=own("arguments_json"),
-        output_template=own("output_template"),
-        fallback_template=own("fallback_template"),
-        timeout_ms=own("timeout_ms"),
-        requires_approval=own("requires_approval"),
+        enabled=flow_tool.enabled if flow_tool.HasField("enabled") else True,
+        place=flow_tool.position if flow_tool.HasField("position") else DEFAULT_POSITION,
+        version=override("version"),
+        name=override("name"),
+        description=override("description"),
+        arguments=override("arguments_json"),
+        output_template=override("output_template"),
+        fallback_template=override("fallback_template"),
+        timeout_ms=override("timeout_ms"),
+        requires_approval=override("requires_approval"),
     )
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------
 
 
-async def create_secret(tx: Tx, who: Principal, keyring: Keyring, wish: pb.ToolSecret, most: int) -> SecretRow:
-    """Raises InvalidRequest, AlreadyExists, PlanLimit."""
-    host = _host(wish.host)
-    if wish.value == MASK:
+async def create_secret(tx: Tx, who: Principal, keyring: Keyring, secret: pb.ToolSecret, limit: int) -> SecretRow:
+    """Create a secret.  Raises InvalidRequest, AlreadyExists, PlanLimit."""
+    host = _host(secret.host)
+    if secret.value == MASK:
         raise InvalidRequest([FieldError("tool_secret.value", "is what stands for a value; give the value")])
     await http_tools.lock(tx)
-    if await http_tools.count_secrets(tx) >= most:
-        raise PlanLimit(f"The organization has {most} secrets of tools, which is the limit.")
-    if await http_tools.named_secrets(tx, [wish.name]):
-        raise AlreadyExists(f"There is a secret {wish.name!r} already.")
+    if await http_tools.count_secrets(tx) >= limit:
+        raise PlanLimit(f"The organization has {limit} secrets of tools, which is the limit.")
+    if await http_tools.named_secrets(tx, [secret.name]):
+        raise AlreadyExists(f"There is a secret {secret.name!r} already.")
     id = ids.new()
     await http_tools.create_secret(
-        tx, id, wish.name, host, keyring.seal(wish.value.encode(), Place(TABLE, id, who.org_id))
+        tx, id, secret.name, host, keyring.seal(secret.value.encode(), Place(TABLE, id, who.org_id))
     )
     return await http_tools.secret(tx, id)
 
 
 async def change_secret(
-    tx: Tx, who: Principal, keyring: Keyring, id: UUID, wish: pb.ToolSecret, paths: Sequence[str]
+    tx: Tx, who: Principal, keyring: Keyring, id: UUID, secret: pb.ToolSecret, paths: Sequence[str]
 ) -> SecretRow:
-    """Raises NotFound, InvalidRequest."""
+    """Set a secret's value, and its host if given.  Raises NotFound, InvalidRequest."""
     await http_tools.lock(tx)
     before = await http_tools.secret(tx, id)
-    after = cast("pb.ToolSecret", masks.masked(present_secret(before), wish, paths))
+    after = cast("pb.ToolSecret", masks.masked(present_secret(before), secret, paths))
     problems = []
     if after.name != before.name:
         problems.append(FieldError("tool_secret.name", "can't be changed: tools name it"))
     host = _host(after.host)
     if not after.HasField("value") or after.value == MASK:
-        # Whoever may change a host, but does not know the value, must not have it sent to a server of their own.
+        # Without this, a user who does not know the value could redirect it to a server of their own.
         problems.append(FieldError("tool_secret.value", "is needed: what was stored is never read back"))
     if problems:
         raise InvalidRequest(problems)
@@ -286,7 +290,7 @@ async def change_secret(
 
 
 async def delete_secret(tx: Tx, id: UUID) -> None:
-    """Raises NotFound, InUse."""
+    """Delete a secret.  Raises NotFound, InUse."""
     await http_tools.lock(tx)
     row = await http_tools.secret(tx, id)
     if (tool := await http_tools.written_by(tx, row.name)) is not None:
@@ -295,7 +299,7 @@ async def delete_secret(tx: Tx, id: UUID) -> None:
 
 
 def _host(text: str) -> str:
-    """A host as it is compared.  Raises InvalidRequest."""
+    """Normalize a host.  Raises InvalidRequest."""
     try:
         target = egress.parse_url(f"https://{text}/")
     except Outside as error:
@@ -311,7 +315,7 @@ def _host(text: str) -> str:
 
 
 def definition_of(tool: pb.HttpTool) -> dict[str, Any]:
-    """A tool's own fields, as storage keeps them: proto names, enums by name, free-form JSON as text."""
+    """Convert a tool's own fields to their stored form: proto names, enums by name, free-form JSON as text."""
     bare = pb.HttpTool()
     bare.CopyFrom(tool)
     for name in READ_ONLY:
@@ -320,7 +324,7 @@ def definition_of(tool: pb.HttpTool) -> dict[str, Any]:
 
 
 def tool_of(definition: dict[str, Any]) -> pb.HttpTool:
-    """The inverse of `definition_of`.  Fields of a later release are ignored."""
+    """Convert a stored definition to a tool, ignoring fields of a later release."""
     return json_format.ParseDict(definition, pb.HttpTool(), ignore_unknown_fields=True)
 
 
@@ -333,7 +337,7 @@ def present_tool(row: ToolRow) -> pb.HttpTool:
 
 
 def present_binding(row: BindingRow) -> pb.FlowTool:
-    own = row.overrides
+    overrides = row.overrides
     return pb.FlowTool(
         id=ids.show(Kind.FLOW_TOOL, row.id),
         flow_id=ids.show(Kind.FLOW, row.flow_id),
@@ -341,16 +345,16 @@ def present_binding(row: BindingRow) -> pb.FlowTool:
         mode=value(pb.FlowToolMode, row.mode),
         tool_id=ids.show(Kind.TOOL, row.tool_id) if row.tool_id else None,
         connector_id=ids.show(Kind.CRM_CONNECTOR, row.connector_id) if row.connector_id else None,
-        enabled=own.enabled,
-        position=own.place,
-        version=own.version,
-        name=own.name,
-        description=own.description,
-        arguments_json=own.arguments,
-        output_template=own.output_template,
-        fallback_template=own.fallback_template,
-        timeout_ms=own.timeout_ms,
-        requires_approval=own.requires_approval,
+        enabled=overrides.enabled,
+        position=overrides.place,
+        version=overrides.version,
+        name=overrides.name,
+        description=overrides.description,
+        arguments_json=overrides.arguments,
+        output_template=overrides.output_template,
+        fallback_template=overrides.fallback_template,
+        timeout_ms=overrides.timeout_ms,
+        requires_approval=overrides.requires_approval,
         created_at=timestamp(row.created_at),
         updated_at=timestamp(row.updated_at),
     )

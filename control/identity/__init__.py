@@ -1,1 +1,1 @@
-"""The signed-in person or key, the organization, and its API keys."""
+"""People and keys that sign in, organizations, and API keys."""

@@ -1,4 +1,4 @@
-"""Identity: people, organizations, keys, sessions, and what `hum admin` does."""
+"""The feature `identity`: people, organizations, keys, sessions, and the commands of `hum admin`."""
 
 from datetime import timedelta
 from functools import partial
@@ -31,7 +31,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         deps.files,
     )
 
-    async def forget() -> None:
+    async def purge() -> None:
         async with deps.db.system() as tx:
             await idempotency.forget(tx, timedelta(hours=settings.idempotency_hours))
             await sessions.forget(tx)
@@ -45,5 +45,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             services["AdminService"]: admin,
         },
         channels=[REVOKED],
-        sweeps=[Sweep("sessions", forget, settings.sweep_seconds)],
+        sweeps=[Sweep("sessions", purge, settings.sweep_seconds)],
     )

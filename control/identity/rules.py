@@ -1,4 +1,4 @@
-"""Which API keys a principal may create, and which organizations."""
+"""The API keys and organizations that a principal may create."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ OnboardingMode = Literal["open", "approval", "closed"]
 
 @dataclass(frozen=True, slots=True)
 class Onboarding:
-    """Who may create organizations, and how many per person, including requests that wait for approval."""
+    """The policy for new organizations.  The limit per person includes requests pending approval."""
 
     mode: OnboardingMode
     most_per_person: int
 
 
 def needs_approval(who: Principal, policy: Onboarding, founded: int) -> bool:
-    """Tell whether a person who has `founded` organizations needs approval for the next one; site admins never do.
+    """Return whether a person who has `founded` organizations needs approval for the next one; site admins never do.
 
-    Raises Forbidden if the deployment accepts none, PlanLimit beyond the limit.
+    Raises Forbidden if the deployment accepts no organizations, PlanLimit beyond the limit.
     """
     if who.site_admin:
         return False
@@ -36,19 +36,19 @@ def needs_approval(who: Principal, policy: Onboarding, founded: int) -> bool:
 
 
 def grantable(maker: Principal, role: str, scopes: Sequence[str]) -> list[str]:
-    """The scopes of a key that `maker` creates.
+    """Return the scopes of a key that `maker` creates.
 
     Raises Forbidden for a role above the maker's, InsufficientScope for a scope that the maker's key lacks.
     """
     if maker.role is None or rank(role) > rank(maker.role):
         raise Forbidden(f"A key can't have a role above yours ({maker.role or 'none'}).")
-    granted = list(scopes) or [EVERYTHING]
-    for scope in granted:
+    key_scopes = list(scopes) or [EVERYTHING]
+    for scope in key_scopes:
         if scope == SITE_ADMIN and not maker.site_admin:
             raise Forbidden(f"Only a site admin can create keys with the scope {SITE_ADMIN}.")
         if maker.key_id is not None and not _holds(maker.scopes, scope):
             raise InsufficientScope(f"Your key lacks the scope {scope}.")
-    return granted
+    return key_scopes
 
 
 def _holds(scopes: tuple[str, ...], scope: str) -> bool:

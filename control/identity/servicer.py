@@ -38,7 +38,7 @@ from storage.sessions import AccountRow
 
 
 class IdentityServicer:
-    """`fresh`: for how long after a sign-in the person may change with which accounts they sign in."""
+    """The service for people and keys.  `fresh`: how long after a sign-in a person may change their linked accounts."""
 
     def __init__(self, cursors: paging.Cursors, onboarding: Onboarding, fresh: timedelta) -> None:
         self._cursors, self._onboarding, self._fresh = cursors, onboarding, fresh
@@ -79,16 +79,16 @@ class IdentityServicer:
     async def OnboardOrganization(
         self, request: pb.OnboardOrganizationRequest, call: Call
     ) -> pb.OnboardOrganizationResponse:
-        made = await usecases.onboard(call.tx, call.who, request.name, self._onboarding, call.request_id)
-        if isinstance(made, PendingRow):
-            return pb.OnboardOrganizationResponse(organization=present_pending(made))
-        return pb.OnboardOrganizationResponse(organization=present(await identity.organization(call.tx, made)))
+        result = await usecases.onboard(call.tx, call.who, request.name, self._onboarding, call.request_id)
+        if isinstance(result, PendingRow):
+            return pb.OnboardOrganizationResponse(organization=present_pending(result))
+        return pb.OnboardOrganizationResponse(organization=present(await identity.organization(call.tx, result)))
 
     async def ListOrganizationRequests(
         self, request: pb.ListOrganizationRequestsRequest, call: Call
     ) -> pb.ListOrganizationRequestsResponse:
-        found = await identity.page_requests(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await identity.page_requests(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListOrganizationRequestsResponse(requests=[present_request(row) for row in rows], next_cursor=more)
 
     async def ApproveOrganization(
@@ -117,14 +117,14 @@ class IdentityServicer:
         self, request: pb.UpdateOrganizationRequest, call: Call
     ) -> pb.UpdateOrganizationResponse:
         before = await identity.organization(call.tx, call.who.org_id)
-        changed = masks.masked(present(before), request.organization, request.update_mask.paths)
-        after = _row(cast("pb.Organization", changed), before)
+        merged = masks.masked(present(before), request.organization, request.update_mask.paths)
+        after = _row(cast("pb.Organization", merged), before)
         await usecases.update_organization(call.tx, call.who, after)
         return pb.UpdateOrganizationResponse(organization=present(after))
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, call: Call) -> pb.ListApiKeysResponse:
-        found = await identity.page_keys(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await identity.page_keys(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListApiKeysResponse(api_keys=[present_key(row) for row in rows], next_cursor=more)
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, call: Call) -> pb.CreateApiKeyResponse:
@@ -140,12 +140,12 @@ class IdentityServicer:
         return pb.RevokeApiKeyResponse()
 
 
-#: Less than `hum admin` waits for an answer.
+#: Shorter than the timeout of `hum admin`.
 RESEAL_SECONDS = DELETE_SECONDS = 5.0
 
 
 class AdminServicer:
-    """`live`: the events of a call of an organization, given both ids; `prices`: the price table."""
+    """The service of `hum admin`.  `live(organization, call)`: a call's events; `prices()`: the price table."""
 
     def __init__(
         self,
@@ -167,15 +167,15 @@ class AdminServicer:
     ) -> runtime_pb2.ListOrganizationsResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
-            found = await identity.page_organizations(tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
-        listed = [
+            fetched = await identity.page_organizations(tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
+        results = [
             runtime_pb2.ListedOrganization(
                 id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, created_at=timestamp(row.created_at)
             )
             for row in rows
         ]
-        return runtime_pb2.ListOrganizationsResponse(organizations=listed, next_cursor=more)
+        return runtime_pb2.ListOrganizationsResponse(organizations=results, next_cursor=more)
 
     async def CreateOrganization(
         self, request: runtime_pb2.CreateOrganizationRequest, _: Call
@@ -210,8 +210,10 @@ class AdminServicer:
     ) -> runtime_pb2.ResealSecretsResponse:
         if request.dry_run:
             return runtime_pb2.ResealSecretsResponse(left=await resealing.left(self._db, self._keyring))
-        found = await resealing.reseal(self._db, self._keyring, RESEAL_SECONDS)
-        return runtime_pb2.ResealSecretsResponse(resealed=found.resealed, unsealable=found.unsealable, left=found.left)
+        counts = await resealing.reseal(self._db, self._keyring, RESEAL_SECONDS)
+        return runtime_pb2.ResealSecretsResponse(
+            resealed=counts.resealed, unsealable=counts.unsealable, left=counts.left
+        )
 
     async def RebuildUsage(self, _: runtime_pb2.RebuildUsageRequest, __: Call) -> runtime_pb2.RebuildUsageResponse:
         return runtime_pb2.RebuildUsageResponse(entries=await usage.rebuild(self._db, self._prices()))
@@ -219,17 +221,17 @@ class AdminServicer:
     async def ListSetAside(self, request: runtime_pb2.ListSetAsideRequest, _: Call) -> runtime_pb2.ListSetAsideResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
-            found = await set_aside.page(tx, request.limit)
+            rows = await set_aside.page(tx, request.limit)
         return runtime_pb2.ListSetAsideResponse(
             set_aside=[
                 runtime_pb2.SetAside(
-                    id=setaside.shown_id(each),
-                    about=each.about,
-                    organization_id=ids.show(Kind.ORGANIZATION, each.org_id) if each.org_id else "",
-                    at=timestamp(each.at),
-                    reason=each.reason or "",
+                    id=setaside.shown_id(row),
+                    about=row.about,
+                    organization_id=ids.show(Kind.ORGANIZATION, row.org_id) if row.org_id else "",
+                    at=timestamp(row.at),
+                    reason=row.reason or "",
                 )
-                for each in found
+                for row in rows
             ]
         )
 
@@ -274,34 +276,32 @@ def present_sign_in(row: AccountRow) -> pb.SignIn:
 
 
 async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
-    """The principal, as seen from `org`.  A key sees only its own organization, whoever created it."""
+    """Describe the principal as a member of `org`.  A key sees only its own organization, not those of its creator."""
     person = await identity.user(tx, who.user_id) if who.user_id else None
-    mine = await identity.my_organizations(tx) if who.session_id else [await _of_key(tx, who)]
+    memberships = await identity.my_organizations(tx) if who.session_id else [await _of_key(tx, who)]
     invitations = await identity.my_invitations(tx) if who.session_id else []
     pending = await identity.my_requests(tx) if who.session_id else []
-    here = next((each for each in mine if each.id == org), None)
-    now_here = replace(who, organization=here.id if here else None, role=here.role if here else None)
+    current = next((row for row in memberships if row.id == org), None)
+    principal = replace(who, organization=current.id if current else None, role=current.role if current else None)
     return pb.GetMeResponse(
         user=pb.User(id=ids.show(Kind.USER, person.id), email=person.email, name=person.name) if person else None,
         organization=pb.OrganizationRef(
-            id=ids.show(Kind.ORGANIZATION, here.id), name=here.name, time_zone=here.time_zone
+            id=ids.show(Kind.ORGANIZATION, current.id), name=current.name, time_zone=current.time_zone
         )
-        if here
+        if current
         else None,
-        role=value(options_pb2.Role, here.role if here else None),
-        permissions=permissions(now_here),
+        role=value(options_pb2.Role, current.role if current else None),
+        permissions=permissions(principal),
         organizations=[
-            pb.Membership(
-                id=ids.show(Kind.ORGANIZATION, each.id), name=each.name, role=value(options_pb2.Role, each.role)
-            )
-            for each in mine
+            pb.Membership(id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, role=value(options_pb2.Role, row.role))
+            for row in memberships
         ],
-        invitations=[present_invitation(each) for each in invitations],
+        invitations=[present_invitation(row) for row in invitations],
         pending_organizations=[
             pb.PendingOrganization(
-                id=ids.show(Kind.ORGANIZATION, each.id), name=each.name, created_at=timestamp(each.created_at)
+                id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, created_at=timestamp(row.created_at)
             )
-            for each in pending
+            for row in pending
         ],
     )
 
@@ -333,7 +333,7 @@ def present_request(row: RequestRow) -> pb.OrganizationRequest:
 
 
 def present_pending(row: PendingRow) -> pb.Organization:
-    """A requested organization: only its id, name, status and time are known."""
+    """Show a requested organization, of which only id, name, status and time exist."""
     return pb.Organization(
         id=ids.show(Kind.ORGANIZATION, row.id),
         name=row.name,

@@ -1,4 +1,4 @@
-"""SignInService (proto/hum/v1/runtime.proto): sign-ins in progress, and the sessions they end in."""
+"""SignInService (proto/hum/v1/runtime.proto): pending sign-ins, and the sessions that they open."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ from storage.db import Db, Tx
 from storage.sessions import SignInRow
 
 LOG = log(__name__)
-#: How many accounts at issuers one person may have linked.
+#: The linked accounts, at any issuers, that one person may have.
 MOST_ACCOUNTS = 10
 
 
@@ -49,7 +49,7 @@ class SignInServicer:
         email = _verified_email(request, trust=self._settings.trust_email)
         async with self._db.system() as tx:
             if request.links_user_id:
-                user = await self._linked(tx, request, call.request_id)
+                user = await self._link(tx, request, call.request_id)
             else:
                 user = await _person(tx, request.issuer, request.subject, email)
             await sessions.used(tx, request.issuer, request.subject, email)
@@ -70,34 +70,34 @@ class SignInServicer:
         return pb.OpenWebSessionResponse(token=token, max_age_seconds=int(lasts.total_seconds()))
 
     async def _linking(self, tx: Tx, token: str) -> UUID:
-        """Who links another account.  Raises SessionRequired, Forbidden."""
-        found = await sessions.whose(tx, secrets.token_hash(token), timedelta(seconds=self._settings.linking_seconds))
-        if found is None:
+        """Return the user of a fresh session.  Raises SessionRequired, Forbidden."""
+        session = await sessions.whose(tx, secrets.token_hash(token), timedelta(seconds=self._settings.linking_seconds))
+        if session is None:
             raise SessionRequired("Sign in first; then link the other account.")
-        user, is_fresh = found
+        user, is_fresh = session
         if not is_fresh:
             raise Forbidden("You signed in too long ago to link an account. Sign in again, then link it.")
         return user
 
-    async def _linked(self, tx: Tx, request: pb.OpenWebSessionRequest, request_id: str) -> UUID:
-        """The person to whom the account is linked.  Raises SessionRequired, Forbidden, AlreadyExists."""
+    async def _link(self, tx: Tx, request: pb.OpenWebSessionRequest, request_id: str) -> UUID:
+        """Link the account to the signed-in user; return the user.  Raises SessionRequired, Forbidden, AlreadyExists."""
         user = await self._linking(tx, request.previous_token)
         if ids.show(Kind.USER, user) != request.links_user_id:
-            raise SessionRequired("Somebody else has signed in since; begin again.")
+            raise SessionRequired("Another person has signed in since; begin again.")
         if len(await sessions.subjects_of(tx, user)) >= MOST_ACCOUNTS:
             raise Forbidden(
                 f"You have {MOST_ACCOUNTS} accounts already; remove those you don't use (DELETE /api/me/sign-ins/...)."
             )
-        owner, linked = await sessions.link(tx, request.issuer, request.subject, user)
+        owner, sign_in = await sessions.link(tx, request.issuer, request.subject, user)
         if owner != user:
-            raise AlreadyExists("This account is somebody else's: it was signed in with before.")
-        if linked is not None:
+            raise AlreadyExists("This account belongs to another person, who has signed in with it before.")
+        if sign_in is not None:
             await audit.append_everywhere(
                 tx,
                 user,
                 actor=f"user:{ids.show(Kind.USER, user)}",
                 action="linkSignIn",
-                subject=ids.show(Kind.SIGN_IN, linked),
+                subject=ids.show(Kind.SIGN_IN, sign_in),
                 request_id=request_id,
             )
         return user
@@ -109,30 +109,31 @@ class SignInServicer:
 
 
 def _verified_email(request: pb.OpenWebSessionRequest, *, trust: bool) -> str | None:
-    """The address that the issuer verified; None without one, or if it is not an acceptable account address."""
+    """Return the address that the issuer verified; None without one, or if it is not acceptable for an account."""
     verified = request.email_verified or trust
     return request.email if verified and validation.bad_account_email(request.email) is None else None
 
 
 async def _person(tx: Tx, issuer: str, subject: str, email: str | None) -> UUID:
-    """The user the issuer vouches for: by subject, or the first time by verified address.
+    """Return the user of an issuer's subject; at the first sign-in, find or create the user by verified address.
 
-    An address that already belongs to another account is refused: addresses change hands.  Raises EmailUnverified,
+    Refuse an address of a user who signs in with another account: addresses change hands.  Raises EmailUnverified,
     AlreadyExists.
     """
-    known = await sessions.person_of(tx, issuer, subject)
-    if known is not None:
-        return known
+    existing = await sessions.person_of(tx, issuer, subject)
+    if existing is not None:
+        return existing
     if email is None:
         raise EmailUnverified(
             "The identity provider must send a verified e-mail address in ASCII at the first sign-in."
         )
-    user = await identity.upsert_user(tx, ids.new(), email)  # locks the row, which serializes concurrent first sign-ins
+    # This locks the user's row, which serializes concurrent first sign-ins.
+    user = await identity.upsert_user(tx, ids.new(), email)
     accounts = await sessions.subjects_of(tx, user)
     if accounts and (issuer, subject) not in accounts:
         raise AlreadyExists(
-            f"The address {email} belongs to somebody who signs in with another account. Sign in with that account and "
+            f"The address {email} belongs to a person who signs in with another account. Sign in with that account and "
             "link this one, or ask the operator to unlink it (hum admin unlink-sign-in)."
         )
-    # Somebody may link the same account in this moment: then it is theirs.
+    # If another user links the same account concurrently, `link` returns that user.
     return user if accounts else (await sessions.link(tx, issuer, subject, user))[0]

@@ -1,4 +1,4 @@
-"""Organizations, keys, and who may administer the deployment."""
+"""Creating organizations and keys, invitations, linked accounts, and site admins."""
 
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -22,20 +22,23 @@ PREFIX_CHARS = len(secrets.API_KEY_PREFIX) + 6
 
 
 async def create_organization(db: Db, name: str, owner_email: str, *, same_name: bool = True) -> UUID:
-    """Create an organization whose first admin signs in with this e-mail address.
+    """Create an organization with the person of this e-mail address as its first admin.
 
-    Raises AlreadyExists without `same_name` if another has this name: typed twice, one of two is the wrong one from then on.
+    Raises InvalidRequest; without `same_name`, AlreadyExists if another has this name: a command repeated by mistake
+    would create a second one.
     """
-    wrong = [FieldError("name", "is required")] if not name.strip() else []
+    errors = [FieldError("name", "is required")] if not name.strip() else []
     if (complaint := validation.bad_account_email(owner_email.strip())) is not None:
-        wrong.append(FieldError("owner_email", complaint))
-    if wrong:
-        raise InvalidRequest(wrong)
+        errors.append(FieldError("owner_email", complaint))
+    if errors:
+        raise InvalidRequest(errors)
     org = ids.new()
     async with db.system() as tx:
-        if not same_name and (found := await identity.organization_named(tx, name.strip())) is not None:
-            shown = ids.show(Kind.ORGANIZATION, found)
-            raise AlreadyExists(f"{shown} has the name {name.strip()!r}; `--same-name` creates another of that name.")
+        if not same_name and (existing := await identity.organization_named(tx, name.strip())) is not None:
+            existing_id = ids.show(Kind.ORGANIZATION, existing)
+            raise AlreadyExists(
+                f"{existing_id} has the name {name.strip()!r}; `--same-name` creates another of that name."
+            )
         await identity.create_organization(tx, org, name.strip())
         user = await identity.upsert_user(tx, ids.new(), owner_email.strip())
         await identity.add_member(tx, org, user, "admin")
@@ -45,10 +48,7 @@ async def create_organization(db: Db, name: str, owner_email: str, *, same_name:
 
 
 async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
-    """As an operator: the organization and the id of a call whose words will be read, noted in its audit log.
-
-    Raises NotFound.
-    """
+    """Note in the organization's audit log that an operator follows a call; return both ids.  Raises NotFound."""
     async with db.system() as tx:
         org = (await calls.look(tx, id)).org_id
         await note_operator(tx, org, "followCall", ids.show(Kind.CALL, id))
@@ -56,20 +56,20 @@ async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
 
 
 async def onboard(tx: Tx, who: Principal, name: str, policy: Onboarding, request_id: str) -> UUID | PendingRow:
-    """Create an organization whose first admin is the signed-in person; the session switches to it.  Where a site admin
-    must approve it, only request it.  Raises Forbidden, PlanLimit.
+    """Create an organization with the signed-in person as its first admin, and switch the session to it; if a site
+    admin must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
     """
     assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
     if rules.needs_approval(who, policy, await identity.founded(tx)):
-        id, name = ids.new(), _named(name)
+        id, name = ids.new(), _stripped(name)
         return PendingRow(id, name, await identity.request_organization(tx, id, name))
-    org = await _found(tx, who, name, who.user_id, FREE, None, "onboardOrganization", request_id)
+    org = await _create(tx, who, name, who.user_id, FREE, None, "onboardOrganization", request_id)
     await identity.switch(tx, who.session_id, org)
     return org
 
 
 async def approve(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
-    """As a site admin: create a requested organization.  Raises NotFound."""
+    """Create a requested organization, as a site admin.  Raises NotFound."""
     name = await identity.decide(tx, id, approved=True)
     await _note_founding(tx, who, id, name, "approveOrganization", request_id)
 
@@ -77,18 +77,18 @@ async def approve(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
 async def provision(
     tx: Tx, who: Principal, name: str, owner_email: str, plan: str, notes: str | None, request_id: str
 ) -> UUID:
-    """As a site admin: create an organization for somebody who has signed in before.  Raises NotFound, InvalidRequest."""
-    known = [row.id for row in await billing.plans(tx)] or [FREE]
-    if plan not in known:
-        raise InvalidRequest([FieldError("plan", f"must be one of {', '.join(known)}")])
+    """Create an organization for a known person, as a site admin.  Raises NotFound, InvalidRequest."""
+    plan_ids = [row.id for row in await billing.plans(tx)] or [FREE]
+    if plan not in plan_ids:
+        raise InvalidRequest([FieldError("plan", f"must be one of {', '.join(plan_ids)}")])
     owner = await identity.person_for_site_admin(tx, owner_email)
-    return await _found(tx, who, name, owner, plan, notes, "provisionOrg", request_id)
+    return await _create(tx, who, name, owner, plan, notes, "provisionOrg", request_id)
 
 
-async def _found(
+async def _create(
     tx: Tx, who: Principal, name: str, admin: UUID, plan: str, notes: str | None, action: str, request_id: str
 ) -> UUID:
-    org, name = ids.new(), _named(name)
+    org, name = ids.new(), _stripped(name)
     await identity.found(tx, org, name, admin, plan, notes)
     await _note_founding(tx, who, org, name, action, request_id)
     return org
@@ -99,18 +99,19 @@ async def _note_founding(tx: Tx, who: Principal, org: UUID, name: str, action: s
     await note(tx, org, who, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
 
 
-def _named(name: str) -> str:
-    """The name, stripped.  Raises InvalidRequest if it is empty."""
+def _stripped(name: str) -> str:
+    """Strip a name.  Raises InvalidRequest if nothing is left."""
     if not name.strip():
         raise InvalidRequest([FieldError("name", "is empty")])
     return name.strip()
 
 
 async def accept_invitation(tx: Tx, who: Principal, id: UUID, request_id: str) -> UUID:
-    """Join the inviting organization; the session switches to it.  Raises NotFound, BillingRequired."""
+    """Join the inviting organization, and switch the session to it.  Raises NotFound, BillingRequired."""
     assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
     org = await identity.accept(tx, who.session_id, id)
-    await limits.require(tx, org, "seats", more=0)  # the seat is counted already; the plan may be a smaller one since
+    # An invitation already counts as a seat, but the organization may have moved to a smaller plan since.
+    await limits.require(tx, org, "seats", more=0)
     await events.append(tx, org, who.user_id, events_pb2.MemberJoinedEvent(email=who.name))
     await note(tx, org, who, "acceptInvitation", ids.show(Kind.INVITE, id), (), request_id)
     return org
@@ -124,7 +125,7 @@ async def decline_invitation(tx: Tx, who: Principal, id: UUID, request_id: str) 
 
 
 async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
-    """As an operator: unlink the accounts of a person, or all accounts of an issuer; return how many.
+    """Unlink the accounts of a person, or all accounts of an issuer, as an operator; return how many.
 
     Raises InvalidRequest, NotFound.
     """
@@ -138,7 +139,7 @@ async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
 
 
 async def remove_sign_in(tx: Tx, who: Principal, id: UUID, fresh: timedelta, request_id: str) -> None:
-    """Unlink one of the person's own accounts; never the only one.  Raises Forbidden, NotFound, InvalidState."""
+    """Unlink one of the person's own accounts, but never the last.  Raises Forbidden, NotFound, InvalidState."""
     assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
     if not await sessions.is_fresh(tx, who.session_id, fresh):
         raise Forbidden("You signed in too long ago to remove an account. Sign in again, then remove it.")
@@ -154,7 +155,7 @@ async def remove_sign_in(tx: Tx, who: Principal, id: UUID, fresh: timedelta, req
 
 
 async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
-    """As an operator: grant or revoke a person's right to administer the deployment."""
+    """Grant or revoke a person's right to administer the deployment, as an operator.  Raises InvalidRequest."""
     if (complaint := validation.bad_account_email(email)) is not None:
         raise InvalidRequest([FieldError("email", complaint)])
     async with db.system() as tx:
@@ -169,15 +170,16 @@ async def create_key(
     """Create a key with at most the creator's rights; return it with its secret, which is not stored."""
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
-    granted = rules.grantable(who, role, scopes)
-    return await _store_key(tx, who.org_id, who.user_id, name, role, granted, expires_at)
+    key_scopes = rules.grantable(who, role, scopes)
+    return await _store_key(tx, who.org_id, who.user_id, name, role, key_scopes, expires_at)
 
 
 async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) -> tuple[ApiKeyRow, str]:
-    """As an operator of the deployment: create a key for any organization.  Raises NotFound, InvalidState for one that is being deleted."""
+    """Create a key for any organization, as an operator.  Raises NotFound, InvalidState if it is being deleted."""
     async with db.system() as tx:
         row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
-        await require_kept(tx, org)  # by now, a deletion that had begun is there to be seen
+        # Checked after the insert, which waits for the organization's row: a deletion that began before is visible now.
+        await require_kept(tx, org)
         await note_operator(tx, org, "createApiKey", ids.show(Kind.API_KEY, row.id), ("name", "role", "scopes"))
     return row, secret
 

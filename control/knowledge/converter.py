@@ -1,8 +1,8 @@
 """The program that reads one document: bytes in, headings and paragraphs out.
 
-It runs as a process of its own, as `python -I converter.py`, with the limits that its arguments name and an empty
-environment, because documents come from anybody: what makes a parser hang or fill the memory ends this process and no other.
-It imports nothing of ours.  Out comes one JSON object in a line: {"blocks": [[level, text], ...]} or {"failure": "..."}.
+It runs as a process of its own, as `python -I converter.py`, with the limits in its arguments and an empty environment,
+because documents are untrusted: one that makes a parser hang or fill the memory ends this process and no other.  It
+imports nothing of ours.  Its output is one line of JSON: {"blocks": [[level, text], ...]} or {"failure": "..."}.
 """
 
 import csv
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from selectolax.lexbor import LexborNode
 
-#: What a small file may unpack to.
+#: The most bytes that a compressed file may unpack to.
 UNPACKED_BYTES = 64 << 20
 BLOCKS = frozenset(
     [
@@ -57,28 +57,28 @@ BLOCKS = frozenset(
         "option",
     ]
 )
-#: What nobody reads, or repeats on every page of a site.
+#: Elements without text for readers, or repeated on every page of a site.
 SKIPPED = frozenset(
     ["script", "style", "template", "noscript", "head", "svg", "iframe", "nav", "object", "canvas", "select", "button"]
 )
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_-]{1,40})", re.IGNORECASE)
-#: After a table's cell.
+#: The text after a table's cell.
 CELL = " | "
 TOO_LARGE = b'{"failure": "Converting the document takes too much memory."}'
 TOO_DEEP = b'{"failure": "The document is nested too deeply."}'
-#: What Word calls a title, beside the headings that mammoth knows.
+#: Word's title styles, besides the headings that mammoth knows.
 STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => h2:fresh"
 
 Blocks = Iterator[tuple[int, str]]
 
 
-class Unreadable(Exception):  # noqa: N818 - what a document is, no fault of ours
-    """A document can't be converted; the message is for whoever sent it."""
+class Unreadable(Exception):  # noqa: N818 - names the document's state
+    """A document can't be converted; the message is for its sender."""
 
 
 def text(body: bytes) -> str:
-    """Text whose encoding nobody names."""
+    """Decode text of an undeclared encoding."""
     if body.startswith((b"\xff\xfe", b"\xfe\xff")):
         return body.decode("utf-16", errors="replace")
     try:
@@ -100,10 +100,10 @@ def of_markdown(body: bytes) -> Blocks:
 
 
 def of_html(body: bytes) -> Blocks:
-    named = CHARSET.search(body[:2048])
-    if named is not None and not body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+    charset = CHARSET.search(body[:2048])
+    if charset is not None and not body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         try:
-            return of_html_text(body.decode(named[1].decode(), errors="replace"))
+            return of_html_text(body.decode(charset[1].decode(), errors="replace"))
         except LookupError:
             pass
     return of_html_text(text(body))
@@ -115,29 +115,29 @@ def of_html_text(html: str) -> Blocks:
     root = LexborHTMLParser(html).body
     if root is None:
         return
-    held, level, preformatted = list[str](), 0, 0
+    buffer, level, preformatted = list[str](), 0, 0
     for node, is_entered in walk(root):
         tag = node.tag or ""
         if tag == "-text":
             words = node.text_content or ""
-            held.append(words if preformatted else re.sub(r"\s+", " ", words))
+            buffer.append(words if preformatted else re.sub(r"\s+", " ", words))
             continue
         preformatted += (1 if is_entered else -1) * (tag == "pre")
         if tag in HEADINGS:
-            yield level, "".join(held)
-            held, level = [], HEADINGS[tag] if is_entered else 0
+            yield level, "".join(buffer)
+            buffer, level = [], HEADINGS[tag] if is_entered else 0
         elif tag in BLOCKS and not level:
-            yield 0, "".join(held).removesuffix(CELL)
-            held = ["- "] if tag == "li" and is_entered else []
+            yield 0, "".join(buffer).removesuffix(CELL)
+            buffer = ["- "] if tag == "li" and is_entered else []
         elif tag in {"td", "th"} and not is_entered:
-            held.append(CELL)
+            buffer.append(CELL)
         elif tag in BLOCKS:
-            held.append(" ")
-    yield level, "".join(held)
+            buffer.append(" ")
+    yield level, "".join(buffer)
 
 
 def walk(root: "LexborNode") -> "Iterator[tuple[LexborNode, bool]]":
-    """Each node as it is entered and left, in order; without recursion, for some pages are nested without end."""
+    """Yield each node as it is entered and left, in order; without recursion, since pages may be nested deeply."""
     stack = [(root, True)]
     while stack:
         node, is_entered = stack.pop()
@@ -179,21 +179,21 @@ def of_docx(body: bytes) -> Blocks:
 
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            if sum(each.file_size for each in archive.infolist()) > UNPACKED_BYTES:
+            if sum(entry.file_size for entry in archive.infolist()) > UNPACKED_BYTES:
                 raise Unreadable(f"The document unpacks to more than {UNPACKED_BYTES >> 20} MiB.")
             if "word/document.xml" not in archive.namelist():
                 raise Unreadable("The file is a ZIP archive, but no Word document.")
     except zipfile.BadZipFile as error:
         raise Unreadable("The Word document is damaged.") from error
     no_pictures = mammoth.images.img_element(lambda _: {"src": ""})
-    made = mammoth.convert_to_html(
+    result = mammoth.convert_to_html(
         io.BytesIO(body), convert_image=no_pictures, style_map=STYLES, external_file_access=False
     )
-    return of_html_text(made.value)
+    return of_html_text(result.value)
 
 
 def of_csv(body: bytes) -> Blocks:
-    """Each row with the names of its columns, so that a passage makes sense without the first row."""
+    """Yield each row with its columns' names, so that a passage makes sense without the header."""
     lines = text(body)
     try:
         dialect: Any = csv.Sniffer().sniff(lines[:8192], delimiters=",;\t|")
@@ -204,37 +204,37 @@ def of_csv(body: bytes) -> Blocks:
         names = [name.strip() for name in next(rows, [])]
         for row in rows:
             cells = [cell.strip() for cell in row]
-            named = [*names[: len(cells)], *[""] * (len(cells) - len(names))]
-            yield 0, "; ".join(f"{n}: {c}" if n else c for n, c in zip(named, cells, strict=True) if c)
+            titles = [*names[: len(cells)], *[""] * (len(cells) - len(names))]
+            yield 0, "; ".join(f"{n}: {c}" if n else c for n, c in zip(titles, cells, strict=True) if c)
     except csv.Error as error:
         raise Unreadable(f"The CSV can't be read: {error}.") from error
 
 
 def blocks(body: bytes, form: str, most_pages: int, most_chars: int) -> list[tuple[int, str]]:
-    """Raises Unreadable."""
+    """Read a document's blocks as (level, text); level 0 is a paragraph.  Raises Unreadable."""
     readers = {"text": of_text, "markdown": of_markdown, "html": of_html, "docx": of_docx, "csv": of_csv}
-    found, chars = list[tuple[int, str]](), 0
-    for level, each in of_pdf(body, most_pages) if form == "pdf" else readers[form](body):
-        if not (bare := each.strip()):
+    result, chars = list[tuple[int, str]](), 0
+    for level, block in of_pdf(body, most_pages) if form == "pdf" else readers[form](body):
+        if not (bare := block.strip()):
             continue
         chars += len(bare)
         if chars > most_chars:
             raise Unreadable(f"The document has more than {most_chars} characters of text.")
-        found.append((level, bare))
-    if not any(level == 0 for level, _ in found) and (form == "pdf" or not found):
+        result.append((level, bare))
+    if not any(level == 0 for level, _ in result) and (form == "pdf" or not result):
         raise Unreadable("There is no text in the document; pictures of text are not read.")
-    return found
+    return result
 
 
 def limit(memory_bytes: int, cpu_seconds: int) -> None:
-    for kind, most in (
+    for kind, value in (
         (resource.RLIMIT_AS, memory_bytes),
         (resource.RLIMIT_CPU, cpu_seconds),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 32),
     ):
-        resource.setrlimit(kind, (most, most))
+        resource.setrlimit(kind, (value, value))
 
 
 def main(form: str, memory_bytes: int, cpu_seconds: int, most_pages: int, most_chars: int) -> None:
@@ -245,7 +245,7 @@ def main(form: str, memory_bytes: int, cpu_seconds: int, most_pages: int, most_c
     except Unreadable as failure:
         line = json.dumps({"failure": str(failure)}).encode()
     except MemoryError:
-        line = TOO_LARGE  # there may be no memory to make it now
+        line = TOO_LARGE  # a constant: memory may be exhausted
     except RecursionError:
         line = TOO_DEEP
     while line:

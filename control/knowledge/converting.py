@@ -1,4 +1,4 @@
-"""Starts the program that reads documents (`converter.py`), and bounds what it may take and answer."""
+"""The client of the converter program (`converter.py`), which bounds its resources and its answer."""
 
 import asyncio
 import json
@@ -15,14 +15,14 @@ from control.knowledge.rules import Block
 from hum.settings.knowledge import KnowledgeSettings
 
 PROGRAM = Path(__file__).with_name("converter.py")
-#: JSON writes a character in at most 12 bytes, and around each block a few more.
+#: JSON needs at most 12 bytes per character, and a few per block.
 BYTES_PER_CHAR = 13
 NO_TIME = "Converting the document takes too long."
 NO_WAY = "The document can't be read; it may be damaged."
 
 
-class Unreadable(Exception):  # noqa: N818 - what a document is, no fault of ours
-    """A document can't be converted; the message is for whoever sent it."""
+class Unreadable(Exception):  # noqa: N818 - names the document's state
+    """A document can't be converted; the message is for its sender."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Converter:
     settings: KnowledgeSettings
 
     async def blocks(self, body: bytes, form: str) -> list[Block]:
-        """A document's headings and paragraphs.  Raises Unreadable."""
+        """Return a document's headings and paragraphs.  Raises Unreadable."""
         process = await asyncio.to_thread(self._start, form)
         most_bytes = self.settings.knowledge_chars * BYTES_PER_CHAR
         try:
@@ -41,12 +41,14 @@ class Converter:
         finally:
             process.kill()  # the thread then ends
         if status:
-            # Beyond its processor time the kernel kills it.
+            # A negative status is a signal: the kernel kills the program beyond its CPU time.
             raise Unreadable(NO_TIME if status < 0 else NO_WAY)
         return await asyncio.to_thread(_read, answer)
 
     def _start(self, form: str) -> "subprocess.Popen[bytes]":
-        """Not by asyncio: under uvloop, Python would run in the forked child, beside locks of this process's other threads."""
+        """Start the program, without asyncio: under uvloop, the forked child would run Python while other threads hold
+        locks.
+        """
         limits = (
             self.settings.knowledge_memory_bytes,
             self.settings.knowledge_cpu_seconds,
@@ -58,7 +60,7 @@ class Converter:
 
 
 def _exchange(process: "subprocess.Popen[bytes]", body: bytes, most_bytes: int) -> tuple[bytes, int]:
-    """What the program answers, and its status.  Raises Unreadable."""
+    """Send the document; return the program's answer and status.  Raises Unreadable."""
     assert process.stdin is not None and process.stdout is not None
     sending = Thread(target=_send, args=(process.stdin, body), daemon=True)
     sending.start()
@@ -76,7 +78,8 @@ def _exchange(process: "subprocess.Popen[bytes]", body: bytes, most_bytes: int) 
 
 
 def _send(stdin: BinaryIO, body: bytes) -> None:
-    with suppress(OSError):  # it has ended without reading all; its status says why
+    # An error means that the program ended without reading all; its status says why.
+    with suppress(OSError):
         stdin.write(body)
     with suppress(OSError):
         stdin.close()
@@ -84,10 +87,10 @@ def _send(stdin: BinaryIO, body: bytes) -> None:
 
 def _read(answer: bytes) -> list[Block]:
     try:
-        found = json.loads(answer)
+        result = json.loads(answer)
     except ValueError:
         raise Unreadable(NO_WAY) from None
-    if "failure" in found:
-        raise Unreadable(found["failure"])
-    # Half a character, which a broken font or page may have, is none in UTF-8.
-    return [Block(level, text.encode(errors="replace").decode()) for level, text in found["blocks"]]
+    if "failure" in result:
+        raise Unreadable(result["failure"])
+    # Replace lone surrogates, which a broken font or page may have: UTF-8 can't encode them.
+    return [Block(level, text.encode(errors="replace").decode()) for level, text in result["blocks"]]

@@ -1,4 +1,4 @@
-"""Knowledge: documents that agents look things up in."""
+"""The feature `knowledge`: its service, the jobs that convert and embed, their sweep, and the agents' tool."""
 
 from control.base.egress import Policy
 from control.feature import Deps, Feature, Sweep
@@ -16,20 +16,20 @@ from hum.v1 import knowledge_pb2
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     embedder = deps.outside.embedder
     conversions = Conversions(deps.db, deps.web, embedder, settings)
-    seconds, held = settings.embedding_query_seconds, Held(settings.knowledge_vector_bytes)
-    # An agent's caller waits: not behind other requests.
+    seconds, cache = settings.embedding_query_seconds, Held(settings.knowledge_vector_bytes)
+    # The pool of calls: an agent's caller waits, and must not queue behind other requests.
     tool = lookup_knowledge(
-        Lookups(deps.calls_db, embedder, seconds, held), round(settings.knowledge_lookup_seconds * 1000)
+        Lookups(deps.calls_db, embedder, seconds, cache), round(settings.knowledge_lookup_seconds * 1000)
     )
     servicer = KnowledgeServicer(
         deps.db,
         deps.cursors,
-        Lookups(deps.db, embedder, seconds, held),
+        Lookups(deps.db, embedder, seconds, cache),
         Bounds(settings, Policy(settings.egress_networks)),
     )
     return Feature(
         services={knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]: servicer},
         jobs={rules.CONVERT: conversions.convert, rules.EMBED: conversions.embed},
-        sweeps=[Sweep("knowledge", conversions.look, settings.sweep_seconds)],
+        sweeps=[Sweep("knowledge", conversions.sweep, settings.sweep_seconds)],
         tools=[tool],
     )

@@ -1,9 +1,9 @@
-"""Converting documents, and what comes after: vectors, fetching again.
+"""The jobs of documents: conversion, embedding, and fetching again.
 
-document due ──▶ CONVERT: fetched, read in a process of its own, cut, stored at once ──▶ EMBED: its passages get vectors
+document due ──▶ CONVERT: fetch, read in its own process, split, store in one transaction ──▶ EMBED: add vectors
 
-Nothing is open while a document is fetched, converted or embedded.  A conversion that was overtaken by newer content, or by
-another worker, stores nothing.
+No transaction is open while a document is fetched, converted or embedded.  A conversion that newer content or another
+worker has overtaken stores nothing.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from storage import events, knowledge, knowledge_search
 from storage.db import Db
 from storage.knowledge import Content, Converted, DocumentRow
 
-#: Passages of one request for embeddings, of a page that is read, and documents of one sweep.
+#: Passages per request for embeddings and per page that is read, and documents per sweep.
 BATCH, PAGE, MOST = 64, 500, 100
 ACCEPT = "text/html, text/markdown, text/plain, text/csv, application/pdf, */*;q=0.5"
 
@@ -45,14 +45,14 @@ class Fetched:
 
 
 class Conversions:
-    """`embedder`: None, if passages are found by their words only."""
+    """The jobs and the sweep.  `embedder`: None if passages are found by words only."""
 
     def __init__(self, db: Db, web: Guarded, embedder: Embedder | None, settings: KnowledgeSettings) -> None:
         self._db, self._web, self._embedder, self._settings = db, web, embedder, settings
         self._converter = Converter(settings)
 
     async def convert(self, org: UUID, id: UUID) -> None:
-        """Make passages of a document that is pending."""
+        """Convert a pending document to passages."""
         async with self._db.tenant(org) as tx:
             try:
                 row = await knowledge.get(tx, id)
@@ -62,14 +62,14 @@ class Conversions:
         if row.status != "pending":
             return
         try:
-            made = await self._made(row, content)
+            converted = await self._convert(row, content)
         except Unreadable as failure:
             await self._fail(row, str(failure))
             return
-        await self._store(row, made)
+        await self._store(row, converted)
 
     async def embed(self, org: UUID, id: UUID) -> None:
-        """Give a document's passages vectors.  Raises ModelError."""
+        """Embed a document's passages.  Raises ModelError."""
         if self._embedder is None:
             return
         async with self._db.tenant(org) as tx:
@@ -79,19 +79,19 @@ class Conversions:
                 return
         if row.status == "pending" or not row.passages or row.embedded_by == self._embedder.name:
             return
-        made = await self._vectors(self._embedder, row)
-        vectors = np.concatenate([each.vectors for each in made])
+        batches = await self._vectors(self._embedder, row)
+        vectors = np.concatenate([batch.vectors for batch in batches])
         async with self._db.tenant(org) as tx:
             try:
-                now = await knowledge.get(tx, id, lock=True)
+                current = await knowledge.get(tx, id, lock=True)
             except NotFound:
                 return
-            await other.embedded(tx, org, [each.spent for each in made])
-            if now.revision == row.revision and now.passages == len(vectors):
+            await other.embedded(tx, org, [batch.spent for batch in batches])
+            if current.revision == row.revision and current.passages == len(vectors):
                 await knowledge_search.embed(tx, id, self._embedder.name, packed(vectors))
 
-    async def look(self) -> None:
-        """Fetch again what is due, give up what is stuck, and embed what has no vectors of the present model."""
+    async def sweep(self) -> None:
+        """Enqueue documents that are due, fail stuck ones, and enqueue those without vectors of the present model."""
         settings = self._settings
         async with self._db.system() as tx:
             for org, id in await knowledge.take_due(tx, MOST):
@@ -105,14 +105,14 @@ class Conversions:
 
     # --- converting -----------------------------------------------------------------------------------------------
 
-    async def _made(self, row: DocumentRow, content: Content | None) -> Converted:
-        """Raises Unreadable."""
+    async def _convert(self, row: DocumentRow, content: Content | None) -> Converted:
+        """Fetch and convert a document; passages are None if its content is unchanged.  Raises Unreadable."""
         media_type, form = "", row.named_format if content is None else content.format
         if content is not None:
             body = content.body
         elif row.url is not None:
-            fetched = await self._fetch(row.org_id, row.url)
-            body, media_type = fetched.body, fetched.media_type
+            answer = await self._fetch(row.org_id, row.url)
+            body, media_type = answer.body, answer.media_type
         else:
             raise Unreadable("What was sent is no longer there; send it again.")
         form = form or rules.format_of(body, row.url or row.name, media_type)
@@ -123,10 +123,10 @@ class Conversions:
         passages = await asyncio.to_thread(rules.passages, blocks)
         if not passages:
             raise Unreadable("There is no text in the document.")
-        return Converted(form, len(body), hash, [(each.heading, each.text) for each in passages])
+        return Converted(form, len(body), hash, [(passage.heading, passage.text) for passage in passages])
 
     async def _fetch(self, org: UUID, url: str) -> Fetched:
-        """Raises Unreadable."""
+        """Fetch a document from its URL.  Raises Unreadable."""
         try:
             answer = await self._web.request(
                 "GET",
@@ -146,17 +146,17 @@ class Conversions:
             raise Unreadable("The server's answer is empty.")
         return Fetched(answer.body, answer.headers.get("content-type", ""))
 
-    async def _store(self, row: DocumentRow, made: Converted) -> None:
+    async def _store(self, row: DocumentRow, converted: Converted) -> None:
         async with self._db.tenant(row.org_id) as tx:
-            most = self._settings.knowledge_passages - await knowledge.others_passages(tx, row.id)
-            if made.passages is not None and len(made.passages) > most:
+            limit = self._settings.knowledge_passages - await knowledge.others_passages(tx, row.id)
+            if converted.passages is not None and len(converted.passages) > limit:
                 failure = f"The organization would have more than {self._settings.knowledge_passages} passages."
             else:
                 failure = ""
                 later = timedelta(seconds=self._settings.embedding_retry_seconds)
-                if await knowledge.store(tx, row, made, later) and made.passages is not None:
-                    shown = ids.show(Kind.KNOWLEDGE, row.id)
-                    event = events_pb2.KnowledgeReadyEvent(knowledge_id=shown, passages=len(made.passages))
+                if await knowledge.store(tx, row, converted, later) and converted.passages is not None:
+                    shown_id = ids.show(Kind.KNOWLEDGE, row.id)
+                    event = events_pb2.KnowledgeReadyEvent(knowledge_id=shown_id, passages=len(converted.passages))
                     await events.append(tx, row.org_id, row.id, event)
                     if self._embedder is not None:
                         await jobs.enqueue(tx, rules.EMBED, row.org_id, row.id)
@@ -171,7 +171,7 @@ class Conversions:
     # --- embedding ------------------------------------------------------------------------------------------------
 
     async def _vectors(self, embedder: Embedder, row: DocumentRow) -> list[Embedded]:
-        """Raises ModelError."""
+        """Embed all passages of a document.  Raises ModelError."""
         texts = await self._texts(row)
         return [
             await embedder.embed(texts[at : at + BATCH], self._settings.embedding_seconds)
@@ -183,7 +183,7 @@ class Conversions:
         while True:
             async with self._db.tenant(row.org_id) as tx:
                 rows = await knowledge.passages(tx, row.id, after, PAGE)
-            texts += (whole(row.name, Passage(each.heading, each.text)) for each in rows)
+            texts += (embedding_text(row.name, Passage(passage.heading, passage.text)) for passage in rows)
             if len(rows) < PAGE:
                 return texts
             after = rows[-1].position
@@ -193,6 +193,6 @@ def _failed(id: UUID, failure: str) -> events_pb2.KnowledgeFailedEvent:
     return events_pb2.KnowledgeFailedEvent(knowledge_id=ids.show(Kind.KNOWLEDGE, id), failure=failure)
 
 
-def whole(name: str, passage: Passage) -> str:
-    """A passage with what is above it, so that its meaning is that of its place too."""
-    return f"{rules.SEPARATOR.join(each for each in (name, passage.heading) if each)}\n{passage.text}"
+def embedding_text(name: str, passage: Passage) -> str:
+    """Return a passage with its document's name and headings, so that its vector reflects its context."""
+    return f"{rules.SEPARATOR.join(part for part in (name, passage.heading) if part)}\n{passage.text}"

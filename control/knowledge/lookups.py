@@ -1,4 +1,4 @@
-"""Looking things up: by words and, where there are embeddings, by meaning; both at once, and joined."""
+"""Hybrid search: by words and, with embeddings, by meaning; both run concurrently, and their rankings are fused."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -24,44 +24,44 @@ SECONDS = Histogram("hum_knowledge_lookup_seconds", "Seconds that a look-up in t
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Hit:
     row: FoundRow
-    #: Its place in each order, from 1; None: it is not in it.
+    #: The rank in each order, from 1; None if it is not in it.
     by_words: int | None
     by_meaning: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Best first."""
+    """The hits, best first."""
 
-    found: Sequence[Found]
+    found: Sequence[Hit]
     by_meaning: bool
 
 
 class Lookups:
-    """`seconds`: how long a look-up waits for the meaning of what is asked."""
+    """The search in documents.  `seconds`: the timeout of a question's embedding."""
 
-    def __init__(self, db: Db, embedder: Embedder | None, seconds: float, held: Held) -> None:
-        self._db, self._embedder, self._seconds, self._held = db, embedder, seconds, held
+    def __init__(self, db: Db, embedder: Embedder | None, seconds: float, cache: Held) -> None:
+        self._db, self._embedder, self._seconds, self._cache = db, embedder, seconds, cache
 
     async def find(
         self, org: UUID, documents: Sequence[UUID] | None, question: str, limit: int, owner: Owner | None = None
     ) -> Answer:
-        """The passages of these documents, or of all, that answer a question.
+        """Return the passages of these documents, or of all, that answer a question.
 
-        `owner`: whose use it is that the question's meaning was asked for; None: the organization's.
+        `owner`: the owner of the usage for the question's embedding; None: the organization.
         """
         question = question.replace("\0", " ").strip()
-        asking = asyncio.create_task(self._embedded(question))
+        embedding = asyncio.create_task(self._embed(question))
         try:
             scope, by_words = await self._by_words(org, documents, question)
-            embedded = await asking
+            embedded = await embedding
         finally:
-            asking.cancel()
+            embedding.cancel()
         if embedded is None:
             return await self._answer(org, scope, by_words, None, limit)
-        # Beside the answer, which waits for no more than it would alone.
+        # Concurrently, so that recording the usage does not delay the answer.
         answer, _ = await asyncio.gather(
             self._answer(org, scope, by_words, embedded.vectors[0], limit),
             self._count(owner or Owner(org, ids.new()), embedded.spent),
@@ -74,23 +74,23 @@ class Lookups:
         by_meaning = list[Place]()
         if scope and vector is not None:
             by_meaning = await self._by_meaning(org, scope, vector)
-        order = rules.fused([each for each in (by_words, by_meaning) if each])[:limit]
+        order = rules.fused([places for places in (by_words, by_meaning) if places])[:limit]
         async with self._db.tenant(org) as tx:
             texts = await knowledge_search.texts(tx, order)
-        found = [
-            Found(texts[place], _rank(by_words, place), _rank(by_meaning, place)) for place in order if place in texts
+        hits = [
+            Hit(texts[place], _rank(by_words, place), _rank(by_meaning, place)) for place in order if place in texts
         ]
-        return Answer(found, bool(by_meaning))
+        return Answer(hits, bool(by_meaning))
 
     async def _count(self, owner: Owner, spent: Spent) -> None:
         try:
             async with self._db.tenant(owner.org_id) as tx:
                 await other.asked(tx, owner, spent)
-        except (*AWAY, *BUSY) as error:  # whoever asks gets an answer all the same
-            LOG.warning("what a look-up used is not counted", error=repr(error)[:200])
+        except (*AWAY, *BUSY) as error:  # the answer is returned anyway
+            LOG.warning("could not record the usage of a look-up", error=repr(error)[:200])
 
-    async def _embedded(self, question: str) -> Embedded | None:
-        """What is asked, as a vector; None if there are no embeddings, or none in time."""
+    async def _embed(self, question: str) -> Embedded | None:
+        """Return a question's vector; None without embeddings, or if it is not ready in time."""
         if self._embedder is None or not question:
             return None
         try:
@@ -98,7 +98,7 @@ class Lookups:
                 async with asyncio.timeout(self._seconds):
                     return await self._embedder.embed([question], self._seconds)
         except (ModelError, TimeoutError) as error:
-            LOG.warning("a look-up goes by words only", error=repr(error)[:200])
+            LOG.warning("could not embed a question; the look-up uses words only", error=repr(error)[:200])
             return None
 
     async def _by_words(
@@ -115,21 +115,22 @@ class Lookups:
         assert self._embedder is not None
         with SECONDS.labels("meaning").time():
             async with self._db.tenant(org) as tx:
-                wanted = await knowledge_search.made(tx, scope, self._embedder.name)
-                missing = [each.document for each in wanted if self._held.get(each) is None]
-                read = await knowledge_search.vectors(tx, missing) if missing else {}
-            # Beside the event loop, which has calls.
-            return await asyncio.to_thread(self._nearest, wanted, read, vector)
+                keys = await knowledge_search.made(tx, scope, self._embedder.name)
+                missing = [key.document for key in keys if self._cache.get(key) is None]
+                stored = await knowledge_search.vectors(tx, missing) if missing else {}
+            # In a thread: the event loop serves calls.
+            return await asyncio.to_thread(self._nearest, keys, stored, vector)
 
-    def _nearest(self, wanted: Sequence[Made], read: Mapping[Made, bytes], vector: Vectors) -> list[Place]:
+    def _nearest(self, keys: Sequence[Made], stored: Mapping[Made, bytes], vector: Vectors) -> list[Place]:
         documents = list[tuple[UUID, Vectors]]()
-        for each in wanted:
-            rows = self._held.get(each)
-            if rows is None and each in read:
-                rows = unpacked(read[each], len(vector))
-                self._held.put(each, rows)
-            if rows is not None:  # else it was made anew, or fell out, a moment ago
-                documents.append((each.document, rows))
+        for key in keys:
+            rows = self._cache.get(key)
+            if rows is None and key in stored:
+                rows = unpacked(stored[key], len(vector))
+                self._cache.put(key, rows)
+            # None if the document was embedded anew, or evicted, a moment ago.
+            if rows is not None:
+                documents.append((key.document, rows))
         return nearest(documents, vector, rules.CANDIDATES)
 
 

@@ -1,4 +1,4 @@
-"""What a document is, how it is cut into passages, and how two ways of finding them are joined: pure."""
+"""Formats of documents, splitting into passages, and the fusion of rankings: pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,16 +10,16 @@ from control.base.job import Job
 CONVERT = Job("convert_knowledge", concurrency=4, per_organization=2, timeout_seconds=900.0)
 EMBED = Job("embed_knowledge", concurrency=4, per_organization=1, timeout_seconds=900.0)
 
-#: A passage: a few paragraphs, enough to answer from, and five of them little to read for a model that is on the phone.
+#: The size of a passage: a few paragraphs to answer from; five are little enough for a model on the phone to read.
 PASSAGE_CHARS = 1000
 MOST_HEADING_CHARS = 200
 SEPARATOR = " › "
-#: How fast a worse place counts less when two orders are joined (Cormack, Clarke and Büttcher, 2009).
+#: The constant of reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009).
 FUSION = 60
-#: How many passages each way of finding contributes.
+#: Passages that each ranking contributes.
 CANDIDATES = 50
 
-#: PostgreSQL's configurations, by the language's code in ISO 639-1.
+#: PostgreSQL's text search configurations by language (ISO 639-1).
 CONFIGS = {
     "ar": "arabic",
     "ca": "catalan",
@@ -73,7 +73,7 @@ _MEDIA_TYPES = {
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
     "text/csv": "csv",
 }
-#: Possessive: whoever sends many comments and no page after them must not have all ways tried of where each could end.
+#: Possessive quantifiers: a file of many comments without a page must not cause catastrophic backtracking.
 _HTML = re.compile(rb"\s*+(?:<!--(?:(?!-->).)*+-->\s*+)*+<(!doctype html|html)\b", re.IGNORECASE | re.DOTALL)
 _SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n")
 _PlaceT = TypeVar("_PlaceT")
@@ -94,18 +94,18 @@ class Passage:
 
 
 def config(language: str) -> str:
-    """PostgreSQL's text search configuration of a language tag; one that leaves words as they are if it has none."""
+    """Return PostgreSQL's text search configuration for a language tag; `simple` for an unknown one."""
     return CONFIGS.get(language.partition("-")[0].lower(), "simple")
 
 
 def format_of(body: bytes, name: str, media_type: str = "") -> str:
-    """What a document is that nobody named: by how it begins, by its media type, by its name."""
+    """Detect a document's format by its first bytes, its media type and its name."""
     head = body[:1024].lstrip(b"\xef\xbb\xbf")
     if head.lstrip().startswith(b"%PDF-"):
         return "pdf"
     if head.startswith(b"PK\x03\x04"):
         return "docx"
-    by_name = next((found for ending, found in _ENDINGS.items() if name.lower().endswith(ending)), None)
+    by_name = next((format for ending, format in _ENDINGS.items() if name.lower().endswith(ending)), None)
     by_type = _MEDIA_TYPES.get(media_type.partition(";")[0].strip().lower())
     if by_type and (by_type != "text" or by_name is None):
         return by_type
@@ -113,17 +113,17 @@ def format_of(body: bytes, name: str, media_type: str = "") -> str:
 
 
 def passages(blocks: Iterable[Block], most_chars: int = PASSAGE_CHARS) -> list[Passage]:
-    """Cut a document along its headings: each passage is of one section, and has at most `most_chars` characters.
+    """Split a document along its headings: each passage belongs to one section and has at most `most_chars` characters.
 
-    A heading that nothing follows is a passage itself, for it may say all there is.
+    A heading without text becomes a passage itself, for it may say all there is.
     """
-    made, path, texts = list[Passage](), list[tuple[int, str]](), list[str]()
+    result, path, texts = list[Passage](), list[tuple[int, str]](), list[str]()
     is_bare = False
 
     def end() -> None:
         if texts:
             heading = _heading([text for _, text in path])
-            made.extend(Passage(heading, text) for text in _packed(texts, most_chars))
+            result.extend(Passage(heading, text) for text in _packed(texts, most_chars))
             texts.clear()
 
     for block in blocks:
@@ -136,19 +136,19 @@ def passages(blocks: Iterable[Block], most_chars: int = PASSAGE_CHARS) -> list[P
             continue
         end()
         if is_bare and block.level <= path[-1][0]:
-            made.append(Passage(_heading([each for _, each in path]), path[-1][1][:most_chars]))
+            result.append(Passage(_heading([title for _, title in path]), path[-1][1][:most_chars]))
         while path and path[-1][0] >= block.level:
             path.pop()
         path.append((block.level, text.replace("\n", " ")))
         is_bare = True
     end()
     if is_bare:
-        made.append(Passage(_heading([each for _, each in path]), path[-1][1][:most_chars]))
-    return made
+        result.append(Passage(_heading([title for _, title in path]), path[-1][1][:most_chars]))
+    return result
 
 
 def fused(orders: Sequence[Sequence[_PlaceT]]) -> list[_PlaceT]:
-    """Join orders into one by reciprocal rank: what several have high up comes first."""
+    """Fuse rankings by reciprocal rank: places that rank high in several come first."""
     scores = dict[_PlaceT, float]()
     for order in orders:
         for rank, place in enumerate(order, 1):
@@ -162,42 +162,42 @@ def _clean(text: str) -> str:
 
 
 def _heading(path: list[str]) -> str:
-    """The headings above a passage; where they are too long, the outer ones give way."""
-    kept = path
-    while len(kept) > 1 and len(SEPARATOR.join(kept)) > MOST_HEADING_CHARS:
-        kept = kept[1:]
-    return SEPARATOR.join(kept)[:MOST_HEADING_CHARS]
+    """Join the headings above a passage; drop outer ones if they are too long together."""
+    headings = path
+    while len(headings) > 1 and len(SEPARATOR.join(headings)) > MOST_HEADING_CHARS:
+        headings = headings[1:]
+    return SEPARATOR.join(headings)[:MOST_HEADING_CHARS]
 
 
 def _packed(texts: list[str], most_chars: int) -> Iterator[str]:
-    """Paragraphs, as many together as fit."""
-    held = ""
+    """Pack paragraphs together, as many as fit."""
+    buffer = ""
     for text in texts:
         for part in _parts(text, most_chars):
-            if held and len(held) + 1 + len(part) > most_chars:
-                yield held
-                held = part
+            if buffer and len(buffer) + 1 + len(part) > most_chars:
+                yield buffer
+                buffer = part
             else:
-                held = f"{held}\n{part}" if held else part
-    if held:
-        yield held
+                buffer = f"{buffer}\n{part}" if buffer else part
+    if buffer:
+        yield buffer
 
 
 def _parts(text: str, most_chars: int) -> Iterator[str]:
-    """A paragraph that is too long, cut between sentences, else between words, else anywhere."""
+    """Split a paragraph that is too long: between sentences, else between words, else anywhere."""
     if len(text) <= most_chars:
         yield text
         return
-    held = ""
+    buffer = ""
     for sentence in _SENTENCE.split(text):
         for piece in _pieces(sentence, most_chars):
-            if held and len(held) + 1 + len(piece) > most_chars:
-                yield held
-                held = piece
+            if buffer and len(buffer) + 1 + len(piece) > most_chars:
+                yield buffer
+                buffer = piece
             else:
-                held = f"{held} {piece}" if held else piece
-    if held:
-        yield held
+                buffer = f"{buffer} {piece}" if buffer else piece
+    if buffer:
+        yield buffer
 
 
 def _pieces(sentence: str, most_chars: int) -> Iterator[str]:

@@ -4,9 +4,9 @@ from control.base import paging
 from control.base.wire import timestamp, value, word
 from control.boundary import Call
 from control.knowledge import rules, usecases
-from control.knowledge.lookups import Found, Lookups
+from control.knowledge.lookups import Hit, Lookups
 from control.knowledge.tools import PASSAGES
-from control.knowledge.usecases import Bounds, Sent, renamed
+from control.knowledge.usecases import Bounds, Source, with_changes
 from hum import ids
 from hum.errors import FieldError, InvalidRequest
 from hum.ids import Kind
@@ -21,14 +21,14 @@ class KnowledgeServicer:
         self._db, self._cursors, self._lookups, self._bounds = db, cursors, lookups, bounds
 
     async def ListKnowledge(self, request: pb.ListKnowledgeRequest, call: Call) -> pb.ListKnowledgeResponse:
-        found = await knowledge.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        fetched = await knowledge.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListKnowledgeResponse(documents=[present(row) for row in rows], next_cursor=more)
 
     async def CreateKnowledge(self, request: pb.CreateKnowledgeRequest, call: Call) -> pb.CreateKnowledgeResponse:
         language = request.language or rules.DEFAULT_LANGUAGE
         url = request.url if request.HasField("url") else None
-        new = New(
+        values = New(
             request.name,
             language,
             rules.config(language),
@@ -36,7 +36,7 @@ class KnowledgeServicer:
             request.refetch_hours,
             word(pb.KnowledgeFormat, request.format),
         )
-        row = await usecases.create(call.tx, call.who, new, _sent(request, url), self._bounds)
+        row = await usecases.create(call.tx, call.who, values, _source(request, url), self._bounds)
         return pb.CreateKnowledgeResponse(document=present(row))
 
     async def GetKnowledge(self, request: pb.GetKnowledgeRequest, call: Call) -> pb.GetKnowledgeResponse:
@@ -46,19 +46,19 @@ class KnowledgeServicer:
 
     async def UpdateKnowledge(self, request: pb.UpdateKnowledgeRequest, call: Call) -> pb.UpdateKnowledgeResponse:
         before = await knowledge.get(call.tx, ids.require(Kind.KNOWLEDGE, request.id), lock=True)
-        changed = set(request.update_mask.paths) or {field.name for field, _ in request.document.ListFields()}
-        new = request.document
-        after = renamed(
+        paths = set(request.update_mask.paths) or {field.name for field, _ in request.document.ListFields()}
+        document = request.document
+        after = with_changes(
             before,
-            name=new.name if "name" in changed else before.name,
-            language=(new.language or rules.DEFAULT_LANGUAGE) if "language" in changed else before.language,
-            refetch_hours=new.refetch_hours if "refetch_hours" in changed else before.refetch_hours,
+            name=document.name if "name" in paths else before.name,
+            language=(document.language or rules.DEFAULT_LANGUAGE) if "language" in paths else before.language,
+            refetch_hours=document.refetch_hours if "refetch_hours" in paths else before.refetch_hours,
         )
         return pb.UpdateKnowledgeResponse(document=present(await usecases.change(call.tx, call.who, before, after)))
 
     async def ReplaceKnowledge(self, request: pb.ReplaceKnowledgeRequest, call: Call) -> pb.ReplaceKnowledgeResponse:
         id = ids.require(Kind.KNOWLEDGE, request.id)
-        row = await usecases.replace_content(call.tx, call.who, id, _sent(request, None), self._bounds.settings)
+        row = await usecases.replace_content(call.tx, call.who, id, _source(request, None), self._bounds.settings)
         return pb.ReplaceKnowledgeResponse(document=present(row))
 
     async def DeleteKnowledge(self, request: pb.DeleteKnowledgeRequest, call: Call) -> pb.DeleteKnowledgeResponse:
@@ -74,18 +74,18 @@ class KnowledgeServicer:
     ) -> pb.ListKnowledgePassagesResponse:
         document = await knowledge.get(call.tx, ids.require(Kind.KNOWLEDGE, request.id))
         after, count = self._cursors.after(request) or 0, paging.rows_to_fetch(request)
-        found = await knowledge.passages(call.tx, document.id, after, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.position,))
-        shown = [pb.KnowledgePassage(heading=row.heading, text=row.text, position=row.position) for row in rows]
-        return pb.ListKnowledgePassagesResponse(passages=shown, next_cursor=more)
+        fetched = await knowledge.passages(call.tx, document.id, after, count)
+        rows, more = self._cursors.cut(request, fetched, lambda row: (row.position,))
+        passages = [pb.KnowledgePassage(heading=row.heading, text=row.text, position=row.position) for row in rows]
+        return pb.ListKnowledgePassagesResponse(passages=passages, next_cursor=more)
 
     async def SearchKnowledge(self, request: pb.SearchKnowledgeRequest, call: Call) -> pb.SearchKnowledgeResponse:
-        named = [ids.parse(Kind.KNOWLEDGE, each) for each in request.knowledge_ids]
-        documents = [id for id in named if id is not None] if named else None
+        parsed = [ids.parse(Kind.KNOWLEDGE, text) for text in request.knowledge_ids]
+        documents = [id for id in parsed if id is not None] if parsed else None
         if documents is not None:
             async with self._db.tenant(call.who.org_id) as tx:
-                known = await knowledge.known(tx, documents)
-            missing = [n for n, id in enumerate(named) if id not in known]
+                existing = await knowledge.known(tx, documents)
+            missing = [n for n, id in enumerate(parsed) if id not in existing]
             if missing:
                 raise InvalidRequest(
                     [FieldError(f"knowledge_ids[{n}]", "is not knowledge of this organization") for n in missing]
@@ -93,12 +93,12 @@ class KnowledgeServicer:
         limit = request.limit if request.HasField("limit") else PASSAGES
         answer = await self._lookups.find(call.who.org_id, documents, request.query, limit)
         return pb.SearchKnowledgeResponse(
-            passages=[present_found(each) for each in answer.found], by_meaning=answer.by_meaning
+            passages=[present_hit(hit) for hit in answer.found], by_meaning=answer.by_meaning
         )
 
 
-def _sent(request: pb.CreateKnowledgeRequest | pb.ReplaceKnowledgeRequest, url: str | None) -> Sent:
-    return Sent(
+def _source(request: pb.CreateKnowledgeRequest | pb.ReplaceKnowledgeRequest, url: str | None) -> Source:
+    return Source(
         content=request.content if request.HasField("content") else None,
         text=request.text if request.HasField("text") else None,
         url=url,
@@ -126,12 +126,12 @@ def present(row: DocumentRow) -> pb.KnowledgeDocument:
     )
 
 
-def present_found(found: Found) -> pb.FoundPassage:
+def present_hit(hit: Hit) -> pb.FoundPassage:
     return pb.FoundPassage(
-        document_id=ids.show(Kind.KNOWLEDGE, found.row.place.document),
-        source=found.row.name,
-        heading=found.row.heading,
-        text=found.row.text,
-        rank_by_words=found.by_words,
-        rank_by_meaning=found.by_meaning,
+        document_id=ids.show(Kind.KNOWLEDGE, hit.row.place.document),
+        source=hit.row.name,
+        heading=hit.row.heading,
+        text=hit.row.text,
+        rank_by_words=hit.by_words,
+        rank_by_meaning=hit.by_meaning,
     )

@@ -1,4 +1,4 @@
-"""`lookup_knowledge`, in calls and in texts."""
+"""The agents' tool `lookup_knowledge`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def _parameters(situation: Situation) -> Schema | None:
 
 
 def lookup_knowledge(lookups: Lookups, timeout_ms: int) -> Tool:
-    """The agent finds passages in the documents that its flow names, and in no others."""
+    """Build the tool that finds passages in the documents that the agent's flow names, and in no others."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         documents = _documents(context.situation.definition)
@@ -40,7 +40,7 @@ def lookup_knowledge(lookups: Lookups, timeout_ms: int) -> Tool:
         )
         if not answer.found:
             return Result({"passages": [], "note": NOTHING_FOUND})
-        rows = [each.row for each in answer.found]
+        rows = [hit.row for hit in answer.found]
         return Result({"passages": [{"source": row.name, "heading": row.heading, "text": row.text} for row in rows]})
 
     return Tool(
@@ -57,11 +57,11 @@ def lookup_knowledge(lookups: Lookups, timeout_ms: int) -> Tool:
 
 
 def _documents(definition: Definition) -> list[Any]:
-    named = (ids.parse(Kind.KNOWLEDGE, each) for each in definition.get("knowledge_ids", ()))
-    return [id for id in named if id is not None]
+    parsed = (ids.parse(Kind.KNOWLEDGE, text) for text in definition.get("knowledge_ids", ()))
+    return [id for id in parsed if id is not None]
 
 
 def _owner(context: ToolContext) -> Owner:
-    """Whose use a look-up is: a trial is nothing's that is kept."""
+    """Return the owner of a look-up's usage; for a trial, which has no row, a new id."""
     run, flow = context.turn.run if context.turn else context.event_run, context.situation.flow
     return Owner(context.organization, context.call_id or run or ids.new(), flow.id if flow else None)

@@ -1,4 +1,4 @@
-"""Adding, changing and deleting documents."""
+"""Creating, changing, fetching again and deleting documents."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -19,8 +19,8 @@ from storage.knowledge import Content, DocumentRow, New
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """What a request says that a document is: exactly one of these, and what it is, if it says so."""
+class Source:
+    """The source of a document: exactly one of content, text and URL; and its format, if the request names it."""
 
     content: bytes | None
     text: str | None
@@ -30,18 +30,18 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a document may be, and where it may be fetched."""
+    """Limits of documents, and the policy for their URLs."""
 
     settings: KnowledgeSettings
     policy: Policy
 
 
-async def create(tx: Tx, who: Principal, new: New, sent: Sent, bounds: Bounds) -> DocumentRow:
-    """Raises InvalidRequest, PlanLimit."""
+async def create(tx: Tx, who: Principal, new: New, source: Source, bounds: Bounds) -> DocumentRow:
+    """Create a document and enqueue its conversion.  Raises InvalidRequest, PlanLimit."""
     settings = bounds.settings
-    content = _content(sent, new.name, settings, may_be_url=True)
-    if sent.url is not None:
-        _check_url(sent.url, bounds.policy)
+    content = _content(source, new.name, settings, may_be_url=True)
+    if source.url is not None:
+        _check_url(source.url, bounds.policy)
     elif new.refetch_hours:
         raise InvalidRequest([FieldError("refetch_hours", "is only for a document with a url")])
     if await knowledge.count(tx) >= settings.knowledge_documents:
@@ -53,7 +53,7 @@ async def create(tx: Tx, who: Principal, new: New, sent: Sent, bounds: Bounds) -
 
 
 async def change(tx: Tx, who: Principal, before: DocumentRow, new: New) -> DocumentRow:
-    """Raises InvalidRequest."""
+    """Change a document's name, language and interval of fetching.  Raises InvalidRequest."""
     if new.refetch_hours and before.url is None:
         raise InvalidRequest([FieldError("document.refetch_hours", "is only for a document with a url")])
     row = await knowledge.change(tx, before, new)
@@ -61,12 +61,12 @@ async def change(tx: Tx, who: Principal, before: DocumentRow, new: New) -> Docum
     return row
 
 
-async def replace_content(tx: Tx, who: Principal, id: UUID, sent: Sent, settings: KnowledgeSettings) -> DocumentRow:
-    """Raises NotFound, InvalidRequest, InvalidState."""
+async def replace_content(tx: Tx, who: Principal, id: UUID, source: Source, settings: KnowledgeSettings) -> DocumentRow:
+    """Replace a document's content and enqueue its conversion.  Raises NotFound, InvalidRequest, InvalidState."""
     before = await knowledge.get(tx, id, lock=True)
     if before.url is not None:
         raise InvalidState("The document is fetched from its url; fetch it again, or add another document.")
-    content = _content(sent, before.name, settings, may_be_url=False)
+    content = _content(source, before.name, settings, may_be_url=False)
     row = await knowledge.request(tx, before, content)
     await events.append(tx, who.org_id, id, events_pb2.KnowledgeUpdatedEvent(by=who.name))
     await jobs.enqueue(tx, rules.CONVERT, who.org_id, id)
@@ -74,7 +74,7 @@ async def replace_content(tx: Tx, who: Principal, id: UUID, sent: Sent, settings
 
 
 async def refetch(tx: Tx, who: Principal, id: UUID) -> DocumentRow:
-    """Raises NotFound, InvalidState.  One that is pending will be fetched anyway."""
+    """Enqueue another fetch, unless one is pending.  Raises NotFound, InvalidState."""
     before = await knowledge.get(tx, id, lock=True)
     if before.url is None:
         raise InvalidState("The document was sent; it has no url to fetch it from.")
@@ -86,7 +86,7 @@ async def refetch(tx: Tx, who: Principal, id: UUID) -> DocumentRow:
 
 
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
-    """Raises NotFound, InUse."""
+    """Delete a document.  Raises NotFound, InUse."""
     await knowledge.get(tx, id, lock=True)
     if (flow := await knowledge.named_by(tx, ids.show(Kind.KNOWLEDGE, id))) is not None:
         raise InUse(f"The flow {flow!r} names this document; change its knowledge_ids first.")
@@ -94,24 +94,24 @@ async def delete(tx: Tx, who: Principal, id: UUID) -> None:
     await events.append(tx, who.org_id, id, events_pb2.KnowledgeDeletedEvent(by=who.name))
 
 
-def _content(sent: Sent, name: str, settings: KnowledgeSettings, *, may_be_url: bool) -> Content | None:
-    """What was sent; None: it is to be fetched.  Raises InvalidRequest."""
+def _content(source: Source, name: str, settings: KnowledgeSettings, *, may_be_url: bool) -> Content | None:
+    """Check a source and return its content; None if it must be fetched.  Raises InvalidRequest."""
     choices = ("content", "text", "url") if may_be_url else ("content", "text")
-    named = [each for each in choices if getattr(sent, each) is not None]
-    if len(named) != 1:
-        sentence = f"send exactly one of {', '.join(choices)}"
-        raise InvalidRequest([FieldError(each, sentence) for each in (named or choices[:1])])
-    if sent.url is not None:
+    fields = [name for name in choices if getattr(source, name) is not None]
+    if len(fields) != 1:
+        reason = f"send exactly one of {', '.join(choices)}"
+        raise InvalidRequest([FieldError(field, reason) for field in (fields or choices[:1])])
+    if source.url is not None:
         return None
-    is_text = sent.text is not None
-    body = (sent.text or "").encode() if is_text else sent.content or b""
+    is_text = source.text is not None
+    body = (source.text or "").encode() if is_text else source.content or b""
     if not body.strip():
-        raise InvalidRequest([FieldError(named[0], "is empty")])
+        raise InvalidRequest([FieldError(fields[0], "is empty")])
     if len(body) > settings.knowledge_bytes:
-        raise InvalidRequest([FieldError(named[0], f"is larger than {settings.knowledge_bytes} bytes")])
-    if is_text and sent.format in {"pdf", "docx"}:
+        raise InvalidRequest([FieldError(fields[0], f"is larger than {settings.knowledge_bytes} bytes")])
+    if is_text and source.format in {"pdf", "docx"}:
         raise InvalidRequest([FieldError("format", "is not a text; send the file as content")])
-    return Content(sent.format or rules.format_of(body, name), body)
+    return Content(source.format or rules.format_of(body, name), body)
 
 
 def _check_url(url: str, policy: Policy) -> None:
@@ -128,7 +128,7 @@ def _check_url(url: str, policy: Policy) -> None:
         raise InvalidRequest([FieldError("url", refusal)])
 
 
-def renamed(before: DocumentRow, *, name: str, language: str, refetch_hours: int) -> New:
-    """What a document becomes."""
-    was = New(before.name, before.language, before.config, before.url, before.refetch_hours)
-    return replace(was, name=name, language=language, config=rules.config(language), refetch_hours=refetch_hours)
+def with_changes(before: DocumentRow, *, name: str, language: str, refetch_hours: int) -> New:
+    """Return a document's values with a change applied."""
+    current = New(before.name, before.language, before.config, before.url, before.refetch_hours)
+    return replace(current, name=name, language=language, config=rules.config(language), refetch_hours=refetch_hours)

@@ -1,4 +1,4 @@
-"""Documents' vectors: as they are stored, kept in memory while they are used, and compared, all of them."""
+"""Documents' vectors: their stored form, a cache in memory, and exhaustive comparison."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from control.clients.embeddings import Vectors
 from storage.knowledge_search import Made, Place
 
-#: Half as many bytes as they are compared with; the angle changes by less than a thousandth.
+#: Half precision: half the bytes of the compared form, and angles change by less than a thousandth.
 STORED = "<f2"
 
 
@@ -22,24 +22,24 @@ def unpacked(embeddings: bytes, dimensions: int) -> Vectors:
     return np.frombuffer(embeddings, STORED).reshape(-1, dimensions).astype(np.float32)
 
 
-def nearest(documents: Sequence[tuple[UUID, Vectors]], vector: Vectors, most: int) -> list[Place]:
-    """The passages whose vectors have the smallest angles to this one, best first."""
+def nearest(documents: Sequence[tuple[UUID, Vectors]], vector: Vectors, limit: int) -> list[Place]:
+    """Return the `limit` passages with the smallest angles between their vectors and this one, best first."""
     if not documents:
         return []
     scores = np.concatenate([rows @ vector for _, rows in documents])
     starts = np.cumsum([0, *(len(rows) for _, rows in documents)])
-    best = np.argsort(-scores, kind="stable")[:most]
-    found = np.searchsorted(starts, best, side="right") - 1
+    best = np.argsort(-scores, kind="stable")[:limit]
+    documents_of_best = np.searchsorted(starts, best, side="right") - 1
     return [
         Place(documents[int(document)][0], int(at - starts[document]) + 1)
-        for at, document in zip(best, found, strict=True)
+        for at, document in zip(best, documents_of_best, strict=True)
     ]
 
 
 class Held:
-    """Vectors of documents that were looked at lately, up to `most_bytes`.  Whoever asks for them may see the document.
+    """An LRU cache of documents' vectors, up to `most_bytes`.  Callers have checked access to the document.
 
-    Look-ups compare in threads, several at once.
+    It is thread-safe: several look-ups compare in threads concurrently.
     """
 
     def __init__(self, most_bytes: int) -> None:
@@ -48,18 +48,18 @@ class Held:
         self._bytes = 0
         self._rows = OrderedDict[Made, Vectors]()
 
-    def get(self, made: Made) -> Vectors | None:
+    def get(self, key: Made) -> Vectors | None:
         with self._lock:
-            rows = self._rows.get(made)
+            rows = self._rows.get(key)
             if rows is not None:
-                self._rows.move_to_end(made)
+                self._rows.move_to_end(key)
             return rows
 
-    def put(self, made: Made, rows: Vectors) -> None:
+    def put(self, key: Made, rows: Vectors) -> None:
         with self._lock:
-            if made in self._rows or rows.nbytes > self._most_bytes:
+            if key in self._rows or rows.nbytes > self._most_bytes:
                 return
-            self._rows[made] = rows
+            self._rows[key] = rows
             self._bytes += rows.nbytes
             while self._bytes > self._most_bytes:
                 _, oldest = self._rows.popitem(last=False)

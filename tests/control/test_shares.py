@@ -7,7 +7,7 @@ import pytest
 
 from control.base.egress import Outside, Reason
 from control.clients.http import Limits
-from control.clients.shares import FULL, WAITING, Shares
+from control.clients.shares import FULL, QUEUE_FACTOR, Shares
 from hum import ids
 from tests.control.test_guarded_http import OK, ORG, client, says, server
 
@@ -78,11 +78,11 @@ async def test_a_stream_keeps_its_place_until_it_is_closed() -> None:
 
 async def test_who_waits_for_an_organizations_place_is_bounded_and_may_leave() -> None:
     shares = Shares[UUID](1)
-    leave = await shares.enter(ORG, 1)
-    waiting = [asyncio.create_task(shares.enter(ORG, 10)) for _ in range(WAITING)]
+    leave = await shares.acquire(ORG, 1)
+    waiting = [asyncio.create_task(shares.acquire(ORG, 10)) for _ in range(QUEUE_FACTOR)]
     await asyncio.sleep(0)
     with pytest.raises(Outside, match="Too many"):
-        await shares.enter(ORG, 10)
+        await shares.acquire(ORG, 10)
     for each in waiting[1:]:
         each.cancel()
     leave()

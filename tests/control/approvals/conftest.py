@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from control.approvals import usecases
-from control.approvals.asking import Asking
-from control.approvals.working import Working
+from control.approvals.asking import Approver
+from control.approvals.working import DecisionExecutor
 from control.bus import PostgresBus
 from control.calls.commands import Commands
 from control.tools import Policy, Registry, Result, Tool, ToolChannel, ToolContext
@@ -30,7 +30,7 @@ class Office:
     """`ran`: the arguments with which the tool ran; `gate`: it waits for that; `more`: what else it answers."""
 
     desk: Desk
-    working: Working
+    working: DecisionExecutor
     ran: list[Mapping[str, Any]] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     more: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Office:
             await usecases.deny(tx, id, "Ada", reason)
 
     async def work(self, id: UUID) -> None:
-        await self.working.work(self.desk.org, id)
+        await self.working.execute(self.desk.org, id)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def office(desk: Desk) -> AsyncIterator[Office]:
     registry: Registry = desk.turns._dialogue._registry
     settings = ControlSettings(approval_stuck_seconds=30)
     bus = PostgresBus(desk.db, retry_seconds=1)
-    made = Office(desk, Working(desk.db, registry, Commands(desk.db, bus, settings), settings))
+    made = Office(desk, DecisionExecutor(desk.db, registry, Commands(desk.db, bus, settings), settings))
     made.gate.set()
     tool = Tool(
         "refund",
@@ -77,7 +77,7 @@ async def office(desk: Desk) -> AsyncIterator[Office]:
         policy=Policy.APPROVAL,
     )
     registry.add([tool])
-    registry.ask_through(Asking(desk.db, settings).ask)
+    registry.ask_through(Approver(desk.db, settings).ask)
     yield made
 
 

@@ -61,7 +61,7 @@ async def test_a_denial_starts_a_turn_too(office: Office, decision: str, words: 
         await office.deny(row.id, "It is too old.")
     else:
         await desk.rows("UPDATE approvals SET expires_at = now() - interval '1 s' RETURNING id")
-        await usecases.close_over(desk.db)
+        await usecases.close_overdue(desk.db)
     assert await desk.take() == [None]
     assert words in developer(desk.model.asked[-1])[0] and office.ran == []
     assert (await office.only()).state == decision
@@ -122,7 +122,7 @@ async def test_a_worker_that_dies_while_the_tool_runs_leaves_what_nobody_knows_a
     await office.work(row.id)
     assert (await office.only()).state == "approved", "its worker may still be at it"
     await age(office, timedelta(minutes=1))
-    await office.working.look()
+    await office.working.sweep()
     await office.work(row.id)
     row = await office.only()
     assert row.state == "failed" and "not known whether" in (row.result or "") and len(office.ran) == 1
@@ -177,7 +177,7 @@ async def test_of_what_is_never_done_no_secret_is_kept(office: Office, decision:
         await office.deny(row.id)
     else:
         await office.desk.rows("UPDATE approvals SET expires_at = now() - interval '1 s' RETURNING id")
-        await usecases.close_over(office.desk.db)
+        await usecases.close_overdue(office.desk.db)
     row = await office.only()
     assert (row.state, row.wish.arguments, row.decision.edited) == (decision, '{"order": 7, "pin": "[secret]"}', False)
 

@@ -68,7 +68,7 @@ async def look(desks: Desks, again: float = 0.0) -> None:
         await tx.execute(
             "UPDATE billing_meter_hours SET sending_at = sending_at - $1::interval", timedelta(hours=again)
         )
-    await meter(desks).tell_due()
+    await meter(desks).report_due()
 
 
 def told(desks: Desks, event: str = "hum_minutes") -> int:
@@ -177,14 +177,14 @@ async def test_what_can_not_be_confirmed_holds_up_nothing_else(metered: Desks, m
         return await ask(event, customer_id, hour_at)
 
     monkeypatch.setattr(metered.client, "meter_total", refused)
-    monkeypatch.setattr(metering, "AGAIN", 2)
+    monkeypatch.setattr(metering, "RESENDS", 2)
     worker = meter(metered)
     for _ in range(3):
-        await worker.tell_due()
+        await worker.report_due()
     assert {hour_at for _, hour_at in await on_their_way(metered)} == set(hours[:2])
     monkeypatch.setattr(metered.client, "meter_total", ask)
     for _ in range(4):
-        await worker.tell_due()
+        await worker.report_due()
     assert await on_their_way(metered) == []
     assert (told(metered), told(metered, "hum_messages")) == (3, 3)
 
@@ -193,12 +193,12 @@ async def test_a_meter_that_is_not_in_the_file_any_more_holds_up_no_other(
     metered: Desks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await unconfirmed(metered, 6, 4)
-    monkeypatch.setattr(metering, "AGAIN", 1)
+    monkeypatch.setattr(metering, "RESENDS", 1)
     plans = stock.known()
     plans = plans.model_copy(update={"meters": {"messages": plans.meters["messages"]}})
     worker = Metering(metered.db, metered.client, plans, metered.settings)
     for _ in range(2):
-        await worker.tell_due()
+        await worker.report_due()
     assert {resource for resource, _ in await on_their_way(metered)} == {"minutes"}
 
 
@@ -236,7 +236,7 @@ async def test_two_workers_tell_it_once(metered: Desks) -> None:
     async with metered.db.system() as tx:
         await tx.execute("UPDATE billing_accounts SET meter_at = now()")
         (row,) = await billing.meter_due(tx, timedelta(0), 10)
-    await asyncio.gather(*(meter(metered)._tell_organization(replace(row)) for _ in range(4)))
+    await asyncio.gather(*(meter(metered)._report_organization(replace(row)) for _ in range(4)))
     assert told(metered) == sum(range(2, 12))
     assert len(metered.stripe.book.meter_events) == 10
 
@@ -277,7 +277,7 @@ match step:
 async def main():
     settings = BillingSettings(stripe_api_key=stock.KEY, stripe_api_base=api)
     db = await Db.open(url)
-    await metering.Metering(db, Stripe.open(settings), stock.known(), settings).tell_due()
+    await metering.Metering(db, Stripe.open(settings), stock.known(), settings).report_due()
 
 asyncio.run(main())
 """

@@ -65,11 +65,11 @@ def test_which_plan_it_is(items: tuple[Item, ...], metadata: str | None, plan: s
 
 def test_of_several_the_liveliest_counts_and_then_the_latest() -> None:
     old, new = contract(id="sub_old"), contract(id="sub_new", created_at=START + timedelta(days=1))
-    assert rules.counting([]) is None
-    assert rules.counting([new, replace(old, status="canceled")]) == new
-    assert rules.counting([replace(new, status="canceled"), old]) == old
-    assert rules.counting([old, new]) == rules.counting([new, old]) == new
-    assert rules.counting([replace(old, status="a word that Stripe makes up later")]) is None
+    assert rules.effective([]) is None
+    assert rules.effective([new, replace(old, status="canceled")]) == new
+    assert rules.effective([replace(new, status="canceled"), old]) == old
+    assert rules.effective([old, new]) == rules.effective([new, old]) == new
+    assert rules.effective([replace(old, status="a word that Stripe makes up later")]) is None
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_of_several_the_liveliest_counts_and_then_the_latest() -> None:
 def test_how_a_subscription_becomes_another(
     items: tuple[Item, ...], plan: str, seats: int, lines: tuple[dict[str, Any], ...]
 ) -> None:
-    change = rules.change(contract(items), PLANS, rules.sold(PLANS, plan, seats), seats, None)
+    change = rules.change(contract(items), PLANS, rules.plan_for_sale(PLANS, plan, seats), seats, None)
     assert (change.items, change.plan_id, change.cancel_at_period_end) == (lines, plan, None)
 
 
@@ -121,7 +121,7 @@ def test_it_goes_on_after_all() -> None:
 @pytest.mark.parametrize(("name", "seats"), [("free", 0), ("none", 0), ("", 0), ("business", 1)])
 def test_what_is_not_sold(name: str, seats: int) -> None:
     with pytest.raises(InvalidRequest):
-        rules.sold(PLANS, name, seats)
+        rules.plan_for_sale(PLANS, name, seats)
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_hours_to_look_at() -> None:
     now, settle = datetime(2026, 11, 26, 10, 5, tzinfo=UTC), timedelta(minutes=10)
     began = datetime(2026, 11, 20, 8, 40, tzinfo=UTC)
     nine = datetime(2026, 11, 26, 9, tzinfo=UTC)
-    assert rules.hours_to_look_at(began, None, now, settle) == (datetime(2026, 11, 20, 8, tzinfo=UTC), nine)
-    assert rules.hours_to_look_at(began, nine, now, settle) == (nine - rules.GROWS, nine)
+    assert rules.hours_to_check(began, None, now, settle) == (datetime(2026, 11, 20, 8, tzinfo=UTC), nine)
+    assert rules.hours_to_check(began, nine, now, settle) == (nine - rules.GROWS, nine)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
-    since, _ = rules.hours_to_look_at(long_ago, None, now, settle)
+    since, _ = rules.hours_to_check(long_ago, None, now, settle)
     assert now - timedelta(days=34) < since  # Stripe takes nothing older than 35 days
-    assert rules.hours_to_look_at(now, None, now, settle) == (now.replace(minute=0), now.replace(minute=0))
+    assert rules.hours_to_check(now, None, now, settle) == (now.replace(minute=0), now.replace(minute=0))

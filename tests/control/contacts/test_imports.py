@@ -175,7 +175,7 @@ async def test_an_import_whose_job_fails_at_once_is_closed_too(office: Office, m
     def fails(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(imports, "_opened", fails)
+    monkeypatch.setattr(imports, "_resume_sheet", fails)
     id = await office.send()
     with pytest.raises(RuntimeError):
         await imports.import_contacts(office.db, 0, office.org, id)

@@ -114,7 +114,7 @@ class World:
         self.lookups = Lookups(self.db, self.asking, self.settings, self._inform)
         self.syncing = Syncing(self.db, self.asking, self.settings, "https://hum.example")
         self.connectors = Connectors(self.keyring, self.settings)
-        self.reader = Reader("crm", Start.BEGINNING, TYPES, self.syncing.take_events, 1.0)
+        self.reader = Reader("crm", Start.BEGINNING, TYPES, self.syncing.schedule, 1.0)
 
     async def _inform(self, _: UUID, call: UUID) -> None:
         self.informed.append(call)
@@ -213,10 +213,10 @@ class World:
         done = 0
         for _ in range(times):
             await self.make_due()
-            if not await self.syncing.look():
+            if not await self.syncing.enqueue_due():
                 break
             for org, id in await self._jobs():
-                await self.syncing.tell(org, id)
+                await self.syncing.sync(org, id)
                 done += 1
         return done
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from control.crm import rules
-from control.crm.rules import Event, Found, Reply
+from control.crm.rules import CrmContact, Event, Reply
 from hum.errors import InvalidRequest
 
-KNOWN, NOBODY, FAILED = Reply("ok", found=Found("1")), Reply("not_found"), Reply("failed", "timeout")
+KNOWN, NOBODY, FAILED = Reply("ok", contact=CrmContact("1")), Reply("not_found"), Reply("failed", "timeout")
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 
@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
     ],
 )
 def test_the_first_that_knows_is_believed(replies: list[Reply | None], waited: bool, index: int | None) -> None:
-    assert rules.believed(replies, waited=waited) == index
+    assert rules.winner(replies, waited=waited) == index
 
 
 @pytest.mark.parametrize(
@@ -90,19 +90,19 @@ def test_an_id_is_text_or_a_whole_number(id: Any, known: str | None) -> None:
 
 
 def test_a_contact_that_is_created_must_have_an_id() -> None:
-    assert rules.read(Event.CREATE, 201, b'{"contact": {"id": 7}}', truncated=False).found == Found("7")
+    assert rules.interpret(Event.CREATE, 201, b'{"contact": {"id": 7}}', truncated=False).contact == CrmContact("7")
     for body in (b"", b"{}", b'{"contact": {"id": null}}', b'{"contact": []}'):
-        assert rules.read(Event.CREATE, 201, body, truncated=False).failed
+        assert rules.interpret(Event.CREATE, 201, body, truncated=False).failed
 
 
 def test_numbers_that_take_long_to_read_are_no_json() -> None:
     body = b'{"found": true, "contact": {"id": ' + b"1" * 60_000 + b"}}"
-    assert rules.read(Event.LOOKUP, 200, body, truncated=False).reason == "not_json"
+    assert rules.interpret(Event.LOOKUP, 200, body, truncated=False).reason == "not_json"
 
 
 def test_a_secret_is_hidden_before_the_log_cuts_the_text() -> None:
     secret = "crmsec_" + "s" * 43
-    shown = rules.shown(b"x" * (rules.LOG_CHARS - 10) + secret.encode(), [secret])
+    shown = rules.redacted(b"x" * (rules.LOG_CHARS - 10) + secret.encode(), [secret])
     assert "sss" not in shown and len(shown) <= rules.LOG_CHARS
 
 

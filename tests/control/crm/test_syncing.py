@@ -142,13 +142,13 @@ async def test_a_worker_that_dies_leaves_its_call_to_another(world: World) -> No
     await world.end(call)
     await world.read()
     await world.make_due()
-    assert await world.syncing.look() == 1
+    assert await world.syncing.enqueue_due() == 1
     ((_, id),) = await world._jobs()
     claim, lost_at = uuid4(), now() + rules.JOB_LOST
     async with world.db.tenant(world.org) as tx:
         assert await crm_syncs.take(tx, id, claim, lost_at) is not None
-    await world.syncing.tell(world.org, id)  # the job is delivered twice
-    assert not one.bodies(CALLS) and await world.syncing.look() == 0
+    await world.syncing.sync(world.org, id)  # the job is delivered twice
+    assert not one.bodies(CALLS) and await world.syncing.enqueue_due() == 0
     await world.work()  # the first worker is gone for too long
     async with world.db.tenant(world.org) as tx:
         await crm_syncs.end(tx, id, claim, "failed")  # and wakes up
@@ -195,7 +195,7 @@ async def test_after_a_day_it_is_given_up(world: World) -> None:
     async with world.db.system() as tx:
         await tx.execute("UPDATE crm_syncs SET state = 'owed', created_at = now() - interval '25 h'")
         await tx.execute("UPDATE crm_connectors SET enabled = false")
-    await world.syncing.forget()
+    await world.syncing.purge()
     assert await world.states() == [("call", "failed")]
 
 
@@ -231,11 +231,11 @@ async def test_logs_go_with_their_call_and_contact_and_with_time(world: World) -
     async with world.db.system() as tx:
         await tx.execute("UPDATE crm_logs SET created_at = now() - interval '8 days'")
         await tx.execute("UPDATE organizations SET retention_days = 9")
-    await world.syncing.forget()
+    await world.syncing.purge()
     assert len(await world.logs(id)) == 1
     async with world.db.system() as tx:
         await tx.execute("UPDATE organizations SET retention_days = 7")
-    await world.syncing.forget()
+    await world.syncing.purge()
     assert await world.logs(id) == []
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from control import readers
-from control.approvals.asking import Asking
+from control.approvals.asking import Approver
 from control.eventagents import starting
 from control.eventagents.rules import Limits
 from control.eventagents.runs import Dialogue, Runs
@@ -57,7 +57,7 @@ class Floor:
         registry = Registry()
         registry.add([report_outcome(5000)])
         registry.add_sources([self._own])
-        registry.ask_through(Asking(self.db, SETTINGS).ask)
+        registry.ask_through(Approver(self.db, SETTINGS).ask)
         return registry
 
     @property

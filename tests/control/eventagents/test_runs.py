@@ -76,9 +76,9 @@ async def test_a_worker_that_dies_before_a_tool_began_loses_nothing(floor: Floor
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     assert await floor.runs.run(floor.org, run) is None and len(floor.model.asked) == 1, "it may still be at work"
-    assert await floor.runs.take_left() == 0
+    assert await floor.runs.requeue_stuck() == 0
     floor.stuck = timedelta(0)
-    assert await floor.runs.take_left() == 1
+    assert await floor.runs.requeue_stuck() == 1
     floor.model.answers = [[call("ship", order=7)]]
     assert await floor.runs.run(floor.org, run) is None
     (row,) = await floor.all_runs()
@@ -102,7 +102,7 @@ async def test_a_worker_that_dies_after_a_tool_began_does_nothing_twice(floor: F
     await acting.wait()
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
-    assert await floor.runs.take_left() == 1
+    assert await floor.runs.requeue_stuck() == 1
     assert await floor.runs.run(floor.org, run) == "interrupted"
     (row,) = await floor.all_runs()
     assert (row["status"], row["reason"], len(floor.shipped)) == ("failed", "interrupted", 1)

@@ -143,7 +143,7 @@ def test_what_a_flow_listens_to() -> None:
     assert not rules.listens(["external.paid"], "external.paid_twice")
     assert rules.skipped(0, 0, LIMITS) is None
     assert rules.skipped(3, 0, LIMITS) == "depth" and rules.skipped(0, 60, LIMITS) == "cap"
-    long = rules.shown("evt_1", "external.paid", now(), {"x": "y" * 10_000_000})
+    long = rules.event_text("evt_1", "external.paid", now(), {"x": "y" * 10_000_000})
     assert len(long) < rules.EVENT_CHARS + 100 and "cut here" in long
     assert rules.storable("\0 a\ud800 ") == "a?" and rules.storable(" ") is None
 

@@ -10,7 +10,7 @@ import pytest
 
 from control.approvals import present, usecases
 from control.approvals import rules as approval_rules
-from control.approvals.working import Working
+from control.approvals.working import DecisionExecutor
 from control.bus import PostgresBus
 from control.calls.commands import Commands
 from control.eventagents import rules
@@ -36,14 +36,14 @@ async def decide(floor: Floor, id: UUID, approved: bool = True) -> None:
         await (usecases.approve(tx, id, "Ada", None) if approved else usecases.deny(tx, id, "Ada", "Too old."))
 
 
-def working(floor: Floor) -> Working:
+def working(floor: Floor) -> DecisionExecutor:
     commands = Commands(floor.db, PostgresBus(floor.db, retry_seconds=1), SETTINGS)
-    return Working(floor.db, floor.registry, commands, SETTINGS)
+    return DecisionExecutor(floor.db, floor.registry, commands, SETTINGS)
 
 
 async def work(floor: Floor, id: UUID) -> None:
     """What a worker does once it is decided."""
-    await working(floor).work(floor.org, id)
+    await working(floor).execute(floor.org, id)
 
 
 async def asked(floor: Floor, *orders: int) -> list[ApprovalRow]:
@@ -122,7 +122,7 @@ async def test_a_denial_is_told_too(floor: Floor, end: str) -> None:
         await decide(floor, wish.id, approved=False)
     else:
         await floor.rows("UPDATE approvals SET expires_at = now() - interval '1 second' RETURNING id")
-        await usecases.close_over(floor.db)
+        await usecases.close_overdue(floor.db)
     assert await floor.take() == [None]
     (news,) = developer(floor.model.asked[-1])
     assert ("Too old." if end == "denied" else "nobody decided in time") in news and floor.refunded == []
@@ -196,7 +196,7 @@ async def test_a_worker_that_dies_while_it_goes_on_loses_nothing(floor: Floor) -
     dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
     floor.stuck = timedelta()
-    assert await floor.runs.take_left() == 1
+    assert await floor.runs.requeue_stuck() == 1
     assert await floor.take() == [None]
     (run,) = await floor.all_runs()
     assert (run["status"], run["attempts"], len(floor.refunded)) == ("completed", 2, 1)
@@ -211,7 +211,7 @@ async def test_what_was_approved_after_a_day_and_whose_worker_died_is_taken_up(f
         assert await approvals.begin(tx, wish.id)
     ago = "interval '2 minutes'"
     await floor.rows(f"UPDATE approvals SET begun_at = begun_at - {ago}, touched_at = touched_at - {ago} RETURNING id")
-    await working(floor).look()
+    await working(floor).sweep()
     async with floor.db.system() as tx:
         jobs = await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", approval_rules.WORK.name)
     assert jobs == 2, "of the decision, and of the look"

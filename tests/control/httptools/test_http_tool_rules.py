@@ -23,7 +23,7 @@ def values(**args: Any) -> dict[str, Any]:
 
 
 def sent(definition: dict[str, Any], secrets: dict[str, str] | None = None, **args: Any) -> rules.Request:
-    return rules.filled(rules.prepared(definition, values(**args), "key-1"), secrets or {})
+    return rules.fill_secrets(rules.render_request(definition, values(**args), "key-1"), secrets or {})
 
 
 def test_a_request_of_each_part() -> None:
@@ -134,12 +134,12 @@ def test_a_header_has_no_line_end(value: str) -> None:
 )
 def test_what_a_tool_may_not_be(fields: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        rules.checked(tool(**fields))
+        rules.check(tool(**fields))
     assert f"tool.{field}".rstrip(".") in [each.field for each in refused.value.fields]
 
 
 def test_a_tool_names_its_secrets_and_its_host() -> None:
-    assert rules.checked(tool(headers_json={"A": "{{ secrets.a }}"}, query_json={"b": "{{ secrets.b }}"})) == (
+    assert rules.check(tool(headers_json={"A": "{{ secrets.a }}"}, query_json={"b": "{{ secrets.b }}"})) == (
         frozenset({"a", "b"}),
         "api.example.com",
     )
@@ -169,7 +169,7 @@ def test_fixed_arguments_are_not_offered() -> None:
     ids=range(8),
 )
 def test_answers(status: int, text: str, truncated: bool, body: Any, is_good: bool) -> None:
-    response, error = rules.read(status, text, truncated=truncated)
+    response, error = rules.interpret(status, text, truncated=truncated)
     assert (response["body"], error is None) == (body, is_good)
 
 
@@ -190,9 +190,9 @@ def test_what_an_agent_gets() -> None:
 
 
 def test_only_what_may_pass_is_tried_again() -> None:
-    assert rules.may_pass(Reason.TIMEOUT, None) and rules.may_pass(None, 503) and rules.may_pass(None, 429)
+    assert rules.is_temporary(Reason.TIMEOUT, None) and rules.is_temporary(None, 503) and rules.is_temporary(None, 429)
     assert (
-        not rules.may_pass(Reason.BLOCKED, None)
-        and not rules.may_pass(None, 404)
-        and not rules.may_pass(Reason.INVALID, None)
+        not rules.is_temporary(Reason.BLOCKED, None)
+        and not rules.is_temporary(None, 404)
+        and not rules.is_temporary(Reason.INVALID, None)
     )

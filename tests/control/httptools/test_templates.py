@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compiled
+from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compile_template
 from hum.clock import monotonic_ms
 
 #: Of bombs; on a machine that others keep busy.
@@ -15,7 +15,7 @@ MOST_MS = 2_000
 
 
 def rendered(source: str, into: Into = Into.TEXT, **values: Any) -> str:
-    return compiled(source, into).render(values, Steps())
+    return compile_template(source, into).render(values, Steps())
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_templates_show_choose_and_repeat(source: str, values: dict[str, Any], t
 def test_what_a_template_may_not_have(source: str) -> None:
     began_seconds = thread_time()
     with pytest.raises(BadTemplate):
-        compiled(source, Into.TEXT)
+        compile_template(source, Into.TEXT)
     assert (thread_time() - began_seconds) * 1000 < MOST_MS
 
 
@@ -147,7 +147,7 @@ async def test_a_bomb_ends_soon_and_the_loop_goes_on_meanwhile(source: str, valu
 
 
 def test_a_request_has_one_budget_for_all_its_templates() -> None:
-    steps, template = Steps(), compiled("{% for i in a %}x{% endfor %}", Into.TEXT)
+    steps, template = Steps(), compile_template("{% for i in a %}x{% endfor %}", Into.TEXT)
     with pytest.raises(CannotRender):
         for _ in range(100):
             template.render({"a": [0] * 500}, steps)
@@ -169,13 +169,13 @@ def test_a_value_in_a_url_is_not_empty(value: str | None) -> None:
 
 @pytest.mark.parametrize("value", [1, 1.5, True, None, "x", 'a "b" \\u0000 \\', [1, {"a": "b"}], {}])
 def test_a_lone_expression_keeps_its_value(value: Any) -> None:
-    template = compiled("{{ v }}", Into.JSON)
+    template = compile_template("{{ v }}", Into.JSON)
     assert template.shows_value and json.loads(template.render({"v": value}, Steps())) == value
-    assert not compiled("a{{ v }}", Into.TEXT).shows_value
+    assert not compile_template("a{{ v }}", Into.TEXT).shows_value
 
 
 def test_secrets_leave_a_mark_which_no_value_can_make() -> None:
-    template = compiled("Bearer {{ secrets.key }}{{ v }}", Into.TEXT)
+    template = compile_template("Bearer {{ secrets.key }}{{ v }}", Into.TEXT)
     assert template.secrets == {"key"}
     assert template.render({"v": "\0other\0", "secrets": {"key": "x"}}, Steps()) == f"Bearer {MARK}key{MARK}other"
     assert json.loads(rendered("{{ v }}", Into.JSON, v={"a\0": ["\0key\0"]})) == {"a": ["key"]}
@@ -196,4 +196,4 @@ def test_secrets_leave_a_mark_which_no_value_can_make() -> None:
 )
 def test_nothing_can_be_done_with_a_secret(source: str) -> None:
     with pytest.raises(BadTemplate, match="by itself"):
-        compiled(source, Into.TEXT)
+        compile_template(source, Into.TEXT)
