@@ -1,4 +1,4 @@
-"""TextsIngressService (proto/hum/v1/runtime.proto): what the gateway tells of the carrier's webhooks of texts."""
+"""TextsIngressService (proto/hum/v1/runtime.proto): the carrier's webhooks of texts, forwarded by the gateway."""
 
 from datetime import timedelta
 
@@ -34,12 +34,12 @@ class TextsIngressServicer:
             sender=request.from_e164 or receiving.ANONYMOUS,
             to_e164=request.to_e164,
             body=request.body,
-            media=[(each.url, each.content_type) for each in request.media],
+            media=[(file.url, file.content_type) for file in request.media],
             carrier_type=request.opt_out_type,
             is_group=request.is_group,
             at=moment(request.received_at) if request.HasField("received_at") else None,
         )
-        await self._arrivals.take(text)
+        await self._arrivals.receive(text)
         return pb.ReceiveTextResponse()
 
     async def ReportText(self, request: pb.ReportTextRequest, _: Call) -> pb.ReportTextResponse:

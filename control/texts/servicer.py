@@ -16,7 +16,7 @@ from storage.inbox import Filter
 
 
 class SmsServicer:
-    """`countries`: to which may be texted besides the number's own."""
+    """The service of conversations and messages.  `countries`: where texts may go besides the number's own country."""
 
     def __init__(self, cursors: paging.Cursors, countries: frozenset[str]) -> None:
         self._cursors, self._countries = cursors, countries
@@ -26,10 +26,10 @@ class SmsServicer:
         before = (place[0], place[1]) if place else None
         by = _filter(request, call.who)
         if request.q:
-            found = await inbox.search(call.tx, request.q, phone.digits(request.q), by, before, count)
+            page = await inbox.search(call.tx, request.q, phone.digits(request.q), by, before, count)
         else:
-            found = await inbox.page(call.tx, by, before, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.active_at, row.id))
+            page = await inbox.page(call.tx, by, before, count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.active_at, row.id))
         return pb.ListConversationsResponse(conversations=[present.conversation(row) for row in rows], next_cursor=more)
 
     async def StartConversation(self, request: pb.StartConversationRequest, call: Call) -> pb.StartConversationResponse:
@@ -51,8 +51,8 @@ class SmsServicer:
 
     async def ListMessages(self, request: pb.ListMessagesRequest, call: Call) -> pb.ListMessagesResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
-        found = await inbox.messages_of(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await inbox.messages_of(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         used = await usage.of_subjects(call.tx, [row.id for row in rows])
         shown = [present.message(row, used.get(row.id, ())) for row in rows]
         return pb.ListMessagesResponse(messages=shown, next_cursor=more)
@@ -87,8 +87,8 @@ class SmsServicer:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         after = (place[0], place[1]) if place else None
         thread, source = _id(Kind.CONVERSATION, request.conversation_id), word(pb.MessageSource, request.source)
-        found = await inbox.scheduled(call.tx, thread, source, after, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.due_at or row.created_at, row.id))
+        page = await inbox.scheduled(call.tx, thread, source, after, count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.due_at or row.created_at, row.id))
         return pb.ListScheduledMessagesResponse(messages=[present.message(row) for row in rows], next_cursor=more)
 
     async def CancelScheduledMessage(
@@ -114,7 +114,7 @@ def _filter(request: pb.ListConversationsRequest, who: Principal) -> Filter:
 
 
 def _assignee(name: str, who: Principal) -> UUID | None:
-    """Whose conversations are wanted; a key has none of its own."""
+    """Return the assignee to filter by; `me` matches nothing for a key."""
     if name in ("", "none"):
         return None
     if name == "me":
@@ -123,7 +123,7 @@ def _assignee(name: str, who: Principal) -> UUID | None:
 
 
 def _id(kind: Kind, text: str) -> UUID | None:
-    """An id to filter by; an invalid one matches nothing."""
+    """Parse an id to filter by; an invalid one matches nothing."""
     return (ids.parse(kind, text) or UUID(int=0)) if text else None
 
 

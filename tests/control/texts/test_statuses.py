@@ -69,7 +69,7 @@ async def results(
             async with desk.db.system() as tx:
                 await tx.execute("SAVEPOINT before")
                 for batch in batches:
-                    left = await bulk.take_all(tx, batch) if len(batch) > 1 else {0}
+                    left = await bulk.record_plain(tx, batch) if len(batch) > 1 else {0}
                     for place in sorted(left):
                         await statuses.report(tx, batch[place].attempt, batch[place].news, batch[place].to_e164)
                 found.add(await final(tx))
