@@ -1,4 +1,4 @@
-"""Receivers that many have, and how a webhook to each is filled in.  Pure."""
+"""Presets of webhooks for common receivers.  Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FOR_PEOPLE: Final = (
 class Preset:
     title: str
     instructions: str
-    #: What its URLs begin with; none: they differ.
+    #: The prefixes of its URLs; empty: any URL.
     url_prefixes: Sequence[str] = ()
     #: None: all.
     events: Sequence[str] = ()
