@@ -298,7 +298,7 @@ async def test_late_is_what_nobody_has_looked_at_and_not_what_a_receiver_delays(
     assert await lateness.missing(hooked.db, 60.0) == []
     async with hooked.db.system() as tx:
         await tx.execute("UPDATE webhook_queues SET next_at = now() - interval '61 seconds'")
-    assert "no worker has looked" in (await lateness.missing(hooked.db, 60.0))[0]
+    assert "no worker has polled" in (await lateness.missing(hooked.db, 60.0))[0]
     hooked.receiver.always("/hook", Reply(500))
     sender = hooked.sender(schedule=Schedule((3600.0,), 0, 0))
     await sender.send_due()
