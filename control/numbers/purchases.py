@@ -46,10 +46,10 @@ class Quota:
     in_all: int
     a_day: int
 
-    def require(self, held: int, bought_in_a_day: int) -> None:
+    def require(self, owned: int, bought_in_a_day: int) -> None:
         """Check that one more stays within the limits.  Raises PlanLimit."""
-        if held >= self.in_all:
-            raise PlanLimit(f"The organization has {held} numbers; the limit is {self.in_all}.")
+        if owned >= self.in_all:
+            raise PlanLimit(f"The organization has {owned} numbers; the limit is {self.in_all}.")
         if bought_in_a_day >= self.a_day:
             raise PlanLimit(
                 f"The organization bought {bought_in_a_day} numbers in 24 hours; the limit is {self.a_day}."
