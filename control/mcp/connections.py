@@ -37,7 +37,7 @@ ENDED = "The connection to the MCP server ended before it answered."
 CLOSED = "Connection closed"
 
 
-class Unusable(Exception):  # noqa: N818 - an external failure, not a bug
+class Unusable(Exception):  # noqa: N818 - an external failure
     """The failure of an MCP server to give a usable answer; its text is a sentence."""
 
 
@@ -173,8 +173,8 @@ class Connection:
 
         def http(
             headers: dict[str, str] | None = None,
-            timeout: httpx2.Timeout | None = None,  # noqa: ARG001 - the transport has its own limits
-            auth: httpx2.Auth | None = None,  # noqa: ARG001 - the transport has the tokens
+            timeout: httpx2.Timeout | None = None,  # noqa: ARG001 - the transport has its own
+            auth: httpx2.Auth | None = None,  # noqa: ARG001 - the transport has it
         ) -> httpx2.AsyncClient:
             return httpx2.AsyncClient(
                 transport=self._transport,

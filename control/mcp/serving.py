@@ -78,14 +78,14 @@ class Serving:
         row = await mcp.get(tx, before.id, lock=True)
         if row.revision != before.revision:  # it may be another server now
             return row
-        shown = ids.show(Kind.MCP_SERVER, row.id)
+        public_id = ids.show(Kind.MCP_SERVER, row.id)
         new_ids = [ids.new() for _ in listed]
         for tool in pinning.changes(row, await mcp.tools(tx, row.id), listed, new_ids):
             if tool.state == "accepted" and tool.by[1] is None:
                 tool = pinning.first(tool, now())
             await mcp.put_tool(tx, tool)
             if tool.state == "changed":
-                suspended = events_pb2.McpToolSuspendedEvent(server_id=shown, tool=tool.name, name=row.name)
+                suspended = events_pb2.McpToolSuspendedEvent(server_id=public_id, tool=tool.name, name=row.name)
                 await events.append(tx, row.org_id, row.id, suspended)
         await mcp.forget_gone(tx, row.id)
         await mcp.was_read(tx, row.id, version)

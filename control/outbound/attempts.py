@@ -76,7 +76,7 @@ async def ended(
         case rules.Again(due):
             await outbound.queue_again(tx, call.id)
             await outbound.defer(tx, call.id, due, "retry", wanted=True)
-            again = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)
-            await tell(tx, call.id, at, state=again)
+            requeued = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)
+            await tell(tx, call.id, at, state=requeued)
         case rules.End(status, reason):
             await finish(tx, call, status, at, reason, carrier_code)

@@ -222,7 +222,7 @@ class Dialler:
         return placed is None
 
     async def _placed_since(self, attempt: AttemptRow, since: datetime) -> CarrierCall | None:
-        """Return a call between the attempt's numbers whose SID no attempt has, or None.  Raises CarrierError."""
+        """Return a call between the attempt's numbers with a SID that no attempt has, or None.  Raises CarrierError."""
         listed = await self._carrier.placed_calls(
             attempt.account, attempt.from_e164, attempt.to_e164, since - CLOCK_SLACK
         )
@@ -275,7 +275,7 @@ class Dialler:
     # -- reconciling unknown outcomes
 
     async def sweep(self) -> int:
-        """Look up the calls of attempts whose outcome is unknown; return how many."""
+        """Look up the calls of attempts with unknown outcomes; return how many."""
         look = max(self._pace.look, timedelta(seconds=self._pace.request_seconds))
         async with self._db.system() as tx:
             await outbound.close_ended(tx, look)

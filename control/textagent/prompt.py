@@ -67,7 +67,7 @@ def items(history: Sequence[HistoryRow]) -> list[Item]:
     return messages[::-1]
 
 
-def news(texts: Sequence[str]) -> list[Item]:
+def approval_results(texts: Sequence[str]) -> list[Item]:
     """Convert the results of approvals that the agent had requested."""
     return [{"role": "developer", "content": text} for text in texts]
 

@@ -203,7 +203,7 @@ def is_loop(history: Sequence[ThreadMessage]) -> bool:
 
 
 def _words(body: str) -> str:
-    """Normalize a message to its words; empty for pictures and emojis, whose repetition proves nothing."""
+    """Normalize a message to its words; empty for pictures and emojis, as their repetition proves nothing."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", body).casefold()))
 
 

@@ -179,7 +179,7 @@ class TextTools:
             thread = await conversations.lock(tx, turn.conversation)
             draft = Draft(body, "ai", scheduled_at=at, source="ai_followup", run_id=turn.run)
             if not await limits.has_room(tx, context.organization, "messages"):
-                return  # the reply was the last that the plan allows
+                return  # the reply has used up the plan
             try:
                 await writing.write(tx, thread, draft, now())
             # The state has changed since the check.  The turn's other actions stand.

@@ -43,7 +43,7 @@ LOG = log(__name__)
 #: Due turns started per sweep.
 BATCH = 100
 #: Results of approvals shown in one turn; the rest is left to the next.
-MOST_NEWS = 5
+MOST_RESULTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class _ActiveTurn:
     history: list[HistoryRow]
     config: rules.Config
     own_tools: tuple[Tool, ...]
-    #: Results of approvals that the agent does not know yet.
-    news: list[ApprovalRow]
+    #: Approvals with results that the agent does not know yet.
+    approvals: list[ApprovalRow]
 
     @property
     def last_seen(self) -> UUID:
@@ -174,8 +174,8 @@ class Turns:
                     assert config is not None and material.flow is not None
                     await text_runs.asked(tx, run, *material.flow[:2], self._responder.text_model)
                     own_tools = await self._dialogue.own_tools(tx, org, material.flow[0])
-                    news = await approvals.news(tx, thread.id, MOST_NEWS)
-                    return _ActiveTurn(claim, thread, material, history, config, own_tools, news)
+                    decided = await approvals.news(tx, thread.id, MOST_RESULTS)
+                    return _ActiveTurn(claim, thread, material, history, config, own_tools, decided)
 
     def _prepare(self, active: _ActiveTurn) -> Turn:
         material, thread, at = active.material, active.thread, now()
@@ -201,8 +201,11 @@ class Turns:
                 own_tools=active.own_tools,
             ),
             instruct=instruct,
-            items=[*prompt.items(active.history), *prompt.news([telling.news(row) for row in active.news])],
-            at_end=[partial(approvals.tell, ids=[row.id for row in active.news])] if active.news else [],
+            items=[
+                *prompt.items(active.history),
+                *prompt.approval_results([telling.news(row) for row in active.approvals]),
+            ],
+            at_end=[partial(approvals.tell, ids=[row.id for row in active.approvals])] if active.approvals else [],
         )
 
     # --- after the model ------------------------------------------------------------------------------------------

@@ -112,9 +112,11 @@ async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: 
     """Store texts to one number, each from a different contact."""
     route, to_e164 = group[0].route, group[0].text.to_e164
     contact_ids = {arrival.text.sender: arrival.route.contact_id for arrival in group}
-    met = await contacts.meet_these(tx, route.org_id, [sender for sender, id in contact_ids.items() if id is None])
-    people = {sender: id or met[sender] for sender, id in contact_ids.items()}
-    threads = await conversations.find_or_create_all(tx, route.org_id, route.number_id, to_e164, people)
+    new_contacts = await contacts.meet_these(
+        tx, route.org_id, [sender for sender, id in contact_ids.items() if id is None]
+    )
+    contact_of = {sender: id or new_contacts[sender] for sender, id in contact_ids.items()}
+    threads = await conversations.find_or_create_all(tx, route.org_id, route.number_id, to_e164, contact_of)
     empty = [thread.id for thread in threads.values() if thread.last_message_at is None]
     first = await messages.first_of(tx, empty) if empty else set()
     written = await messages.receive_all(tx, route.org_id, to_e164, [_row(arrival, threads) for arrival in group])
@@ -129,7 +131,7 @@ async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: 
     await events.append_all(tx, [event for arrival in stored for event in _events(arrival, threads, first, at)])
     answered = [(arrival.route, threads[arrival.text.sender]) for arrival in stored if not arrival.route.opted_out]
     await turns.owe_all(tx, [thread for route, thread in answered if receiving.may_answer(route, thread)], at)
-    strangers = [people[arrival.text.sender] for arrival in stored if receiving.owes(arrival.route, limits, at)]
+    strangers = [contact_of[arrival.text.sender] for arrival in stored if receiving.owes(arrival.route, limits, at)]
     await jobs.enqueue_all(tx, LOOK_UP_SENDER, route.org_id, strangers)
     RECEIVED.labels("stored").inc(len(stored))
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from control.delivery import outbox, rules
 from control.delivery.rules import Standing
 from control.texts import statuses
-from control.texts.statuses import News
+from control.texts.statuses import CarrierReport
 from control.texts.together import Batcher
 from control.usage import other as usage
 from hum.clock import now
@@ -26,11 +26,11 @@ MOST = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
-    """A status of an attempt from the carrier.  `to_e164`: the recipient, if the carrier names it."""
+class AttemptReport:
+    """A report of the carrier about an attempt.  `to_e164`: the recipient, if the carrier names it."""
 
     attempt: UUID
-    news: News
+    report: CarrierReport
     to_e164: str | None = None
 
 
@@ -41,17 +41,17 @@ class Recorder:
         self._db = db
         self._batcher = Batcher(self._several, self._one, MOST)
 
-    async def record(self, saying: Saying) -> None:
+    async def record(self, entry: AttemptReport) -> None:
         """Return once the status is committed.  Raises NotFound if the attempt does not exist or does not match."""
-        await self._batcher.do(saying)
+        await self._batcher.do(entry)
 
-    async def _several(self, sayings: Sequence[Saying]) -> frozenset[int]:
+    async def _several(self, entries: Sequence[AttemptReport]) -> frozenset[int]:
         async with self._db.system() as tx:
-            return await record_plain(tx, sayings)
+            return await record_plain(tx, entries)
 
-    async def _one(self, saying: Saying) -> None:
+    async def _one(self, entry: AttemptReport) -> None:
         async with self._db.system() as tx:
-            await statuses.report(tx, saying.attempt, saying.news, saying.to_e164)
+            await statuses.lock_and_record(tx, entry.attempt, entry.report, entry.to_e164)
 
 
 @dataclass(slots=True)
@@ -66,9 +66,9 @@ class _Candidate:
     segments: int = 0
 
 
-async def record_plain(tx: Tx, sayings: Sequence[Saying]) -> frozenset[int]:
+async def record_plain(tx: Tx, entries: Sequence[AttemptReport]) -> frozenset[int]:
     """Record the plain successes; return the indexes of those left to `statuses`, of which nothing is recorded."""
-    ids = list(dict.fromkeys(saying.attempt for saying in sayings))
+    ids = list(dict.fromkeys(entry.attempt for entry in entries))
     attempts = await text_attempts.lock_all(tx, ids)
     histories = await text_attempts.words_of(tx, list(attempts))
     superseded = await text_attempts.superseded(tx, list(attempts))
@@ -77,51 +77,51 @@ async def record_plain(tx: Tx, sayings: Sequence[Saying]) -> frozenset[int]:
         for id, row in attempts.items()
         if id not in superseded and row.status != "canceled"
     }
-    for index, saying in enumerate(sayings):
-        if (candidate := candidates.get(saying.attempt)) is not None:
+    for index, entry in enumerate(entries):
+        if (candidate := candidates.get(entry.attempt)) is not None:
             candidate.indexes.append(index)
-    good = [candidate for candidate in candidates.values() if _is_good(candidate, sayings)]
+    good = [candidate for candidate in candidates.values() if _is_good(candidate, entries)]
     if not good:
-        return frozenset(range(len(sayings)))
+        return frozenset(range(len(entries)))
     await text_attempts.say_all(
-        tx, [_status(candidate.attempt, sayings[index]) for candidate in good for index in candidate.indexes]
+        tx, [_status(candidate.attempt, entries[index]) for candidate in good for index in candidate.indexes]
     )
     accepted = [(candidate, candidate.standing) for candidate in good if candidate.standing is not None]
     await text_attempts.accept_all(
         tx,
-        [(candidate.attempt.id, _sid(candidate, sayings), standing.carrier_status) for candidate, standing in accepted],
+        [(candidate.attempt.id, _sid(candidate, entries), standing.carrier_status) for candidate, standing in accepted],
     )
     await _count(tx, good)
-    await _set_messages(tx, accepted, sayings)
+    await _set_messages(tx, accepted, entries)
     recorded = {index for candidate in good for index in candidate.indexes}
-    return frozenset(index for index in range(len(sayings)) if index not in recorded)
+    return frozenset(index for index in range(len(entries)) if index not in recorded)
 
 
-def _is_good(candidate: _Candidate, sayings: Sequence[Saying]) -> bool:
+def _is_good(candidate: _Candidate, entries: Sequence[AttemptReport]) -> bool:
     """Return whether the attempt is sent or delivered after its new statuses; set its `standing` and `segments`."""
-    added = [sayings[index] for index in candidate.indexes]
+    added = [entries[index] for index in candidate.indexes]
     matches = all(
-        candidate.attempt.carrier_sid in {None, saying.news.sid} and saying.to_e164 in {None, candidate.attempt.to_e164}
-        for saying in added
+        candidate.attempt.carrier_sid in {None, entry.report.sid} and entry.to_e164 in {None, candidate.attempt.to_e164}
+        for entry in added
     )
-    same_sid = len({saying.news.sid for saying in added}) == 1
-    if not (matches and same_sid) or any(saying.news.error_code or saying.news.price for saying in added):
+    same_sid = len({entry.report.sid for entry in added}) == 1
+    if not (matches and same_sid) or any(entry.report.error_code or entry.report.price for entry in added):
         return False
     if len(candidate.history) + len(added) > rules.MOST_WORDS:
         return False
-    candidate.standing = statuses.standing([*candidate.history, *((saying.news.status, None) for saying in added)])
+    candidate.standing = statuses.standing([*candidate.history, *((entry.report.status, None) for entry in added)])
     candidate.segments = (
-        next((saying.news.segments for saying in added if saying.news.segments), 0) or candidate.attempt.segments
+        next((entry.report.segments for entry in added if entry.report.segments), 0) or candidate.attempt.segments
     )
     return candidate.standing is not None and candidate.standing.status in {"sent", "delivered"}
 
 
-def _sid(candidate: _Candidate, sayings: Sequence[Saying]) -> str:
-    return sayings[candidate.indexes[0]].news.sid
+def _sid(candidate: _Candidate, entries: Sequence[AttemptReport]) -> str:
+    return entries[candidate.indexes[0]].report.sid
 
 
-def _status(attempt: AttemptRow, saying: Saying) -> tuple[AttemptRow, str, str | None, str]:
-    return attempt, saying.news.status, saying.news.error_code, saying.news.by
+def _status(attempt: AttemptRow, entry: AttemptReport) -> tuple[AttemptRow, str, str | None, str]:
+    return attempt, entry.report.status, entry.report.error_code, entry.report.by
 
 
 async def _count(tx: Tx, good: Sequence[_Candidate]) -> None:
@@ -135,13 +135,15 @@ async def _count(tx: Tx, good: Sequence[_Candidate]) -> None:
     )
 
 
-async def _set_messages(tx: Tx, accepted: Sequence[tuple[_Candidate, Standing]], sayings: Sequence[Saying]) -> None:
+async def _set_messages(
+    tx: Tx, accepted: Sequence[tuple[_Candidate, Standing]], entries: Sequence[AttemptReport]
+) -> None:
     """Give the messages the statuses of their attempts, and append one event per change."""
     changed = [(candidate, standing) for candidate, standing in accepted if _changes(candidate, standing)]
     times = await text_attempts.set_messages(
         tx,
         [
-            (candidate.attempt.message_id, standing.status, _sid(candidate, sayings), candidate.segments)
+            (candidate.attempt.message_id, standing.status, _sid(candidate, entries), candidate.segments)
             for candidate, standing in changed
         ],
     )

@@ -11,9 +11,9 @@ from control.base.hours import Hours, first_open, is_open
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Hours that a text must honor.  `whose`: `organization_hours` or `recipient_hours`."""
+    """Hours that a text must honor, and their name: `organization_hours` or `recipient_hours`."""
 
-    whose: str
+    name: str
     hours: Hours
 
 
@@ -78,15 +78,15 @@ def decide(facts: Facts, now: datetime) -> Decision:
         return Stop("failed", PLAN_LIMIT)
     if facts.expires_at is not None and now >= facts.expires_at:
         return Stop("expired", "expired")
-    wanted = facts.wanted_at if facts.wanted_at is not None and facts.wanted_at > now else now
-    opens = first_open([rule.hours for rule in facts.kept], wanted) if not facts.is_system else wanted
-    if opens is None:
+    requested_at = facts.wanted_at if facts.wanted_at is not None and facts.wanted_at > now else now
+    opens_at = first_open([rule.hours for rule in facts.kept], requested_at) if not facts.is_system else requested_at
+    if opens_at is None:
         return Stop("expired", "never_open")
-    if facts.expires_at is not None and opens >= facts.expires_at and opens > now:
+    if facts.expires_at is not None and opens_at >= facts.expires_at and opens_at > now:
         return Stop("expired", "expired")
-    if opens > wanted:
-        return Wait(opens, next(rule.whose for rule in facts.kept if not is_open(rule.hours, wanted)))
-    return SEND if wanted <= now else Wait(wanted, None)
+    if opens_at > requested_at:
+        return Wait(opens_at, next(rule.name for rule in facts.kept if not is_open(rule.hours, requested_at)))
+    return SEND if requested_at <= now else Wait(requested_at, None)
 
 
 def minute(at: datetime) -> datetime:

@@ -6,9 +6,9 @@ from control.base.wire import moment
 from control.boundary import Call
 from control.texts import receiving
 from control.texts.arriving import Arrivals
-from control.texts.bulk import Recorder, Saying
+from control.texts.bulk import AttemptReport, Recorder
 from control.texts.receiving import Limits, Received
-from control.texts.statuses import News
+from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.ids import Kind
 from hum.settings import ControlSettings
@@ -43,7 +43,7 @@ class TextsIngressServicer:
         return pb.ReceiveTextResponse()
 
     async def ReportText(self, request: pb.ReportTextRequest, _: Call) -> pb.ReportTextResponse:
-        news = News(request.message_sid, request.carrier_status, request.error_code or None, "callback")
+        report = CarrierReport(request.message_sid, request.carrier_status, request.error_code or None, "callback")
         attempt = ids.require(Kind.SEND, request.attempt_id)
-        await self._recorder.record(Saying(attempt, news, request.to_e164 or None))
+        await self._recorder.record(AttemptReport(attempt, report, request.to_e164 or None))
         return pb.ReportTextResponse()

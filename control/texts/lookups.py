@@ -1,4 +1,4 @@
-"""Reconciliation with the carrier: look up texts whose outcome is unknown, and never send one again on a guess."""
+"""Reconciliation with the carrier: look up texts with unknown outcomes, and never send one again on a guess."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from prometheus_client import Counter, Gauge
 from control.clients.twilio import Carrier, CarrierText
 from control.rows import each_row
 from control.texts import statuses
-from control.texts.statuses import News
+from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.errors import CarrierError
 from hum.ids import Kind
@@ -101,7 +101,7 @@ class Lookups:
                 ],
             )
             if text is not None:
-                await statuses.record(tx, locked, _news(text))
+                await statuses.record(tx, locked, _report(text))
             elif attempt.looked_at is None:
                 await text_attempts.looked(tx, attempt.id)
             else:
@@ -129,11 +129,11 @@ class Lookups:
                 return True  # a callback has settled it
             text = _ours(locked, [candidate for candidate in listed if candidate.sid not in known_sids])
             if text is not None:
-                await statuses.record(tx, locked, _news(text))
+                await statuses.record(tx, locked, _report(text))
         return text is not None
 
     async def retry_due(self) -> int:
-        """Make the texts due whose back-off is over; return how many."""
+        """Make the failed texts due after their back-off; return how many."""
         async with self._db.system() as tx:
             attempt_ids = await text_attempts.retries(tx, MOST_RETRIES)
         for id in attempt_ids:
@@ -165,12 +165,12 @@ class Lookups:
                 )
             elif text.status != locked.carrier_status:
                 DRIFT.labels("status").inc()
-                await statuses.record(tx, locked, _news(text))
+                await statuses.record(tx, locked, _report(text))
         return True
 
 
-def _news(text: CarrierText) -> News:
-    return News(text.sid, text.status, text.error_code, "list", text.segments, text.price)
+def _report(text: CarrierText) -> CarrierReport:
+    return CarrierReport(text.sid, text.status, text.error_code, "list", text.segments, text.price)
 
 
 def _ours(attempt: AttemptRow, listed: Sequence[CarrierText]) -> CarrierText | None:

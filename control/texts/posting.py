@@ -9,10 +9,10 @@ from prometheus_client import Counter
 from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
 from control.delivery import rules
 from control.texts import statuses
-from control.texts.bulk import Recorder, Saying
+from control.texts.bulk import AttemptReport, Recorder
 from control.texts.claims import Claimed, Means
 from control.texts.lookups import Lookups
-from control.texts.statuses import News
+from control.texts.statuses import CarrierReport
 from hum import ids, tracing
 from hum.carrier import OVERRIDES
 from hum.clock import monotonic_ms
@@ -68,8 +68,8 @@ class Poster:
         self._setbacks.pop(claimed.head.number_e164, None)
         ASKED.labels("taken").inc()
         await self.at_step("posted")
-        news = News(text.sid, text.status, text.error_code, "answer", text.segments, text.price)
-        await self._recorder.record(Saying(claimed.attempt, news))
+        report = CarrierReport(text.sid, text.status, text.error_code, "answer", text.segments, text.price)
+        await self._recorder.record(AttemptReport(claimed.attempt, report))
         await self.at_step("recorded")
 
     async def _is_new(self, claimed: Claimed, since: datetime) -> bool:

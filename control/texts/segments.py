@@ -29,9 +29,9 @@ def _split(costs: list[int], single: int, concatenated: int) -> int:
     """Count the segments of characters with these costs; no character is divided between two segments."""
     if sum(costs) <= single:
         return 1
-    segments, left = 1, concatenated
+    segments, remaining = 1, concatenated
     for cost in costs:
-        if cost > left:
-            segments, left = segments + 1, concatenated
-        left -= cost
+        if cost > remaining:
+            segments, remaining = segments + 1, concatenated
+        remaining -= cost
     return segments

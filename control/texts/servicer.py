@@ -54,8 +54,8 @@ class SmsServicer:
         page = await inbox.messages_of(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         used = await usage.of_subjects(call.tx, [row.id for row in rows])
-        shown = [present.message(row, used.get(row.id, ())) for row in rows]
-        return pb.ListMessagesResponse(messages=shown, next_cursor=more)
+        messages = [present.message(row, used.get(row.id, ())) for row in rows]
+        return pb.ListMessagesResponse(messages=messages, next_cursor=more)
 
     async def SendMessage(self, request: pb.SendMessageRequest, call: Call) -> pb.SendMessageResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)

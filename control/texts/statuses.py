@@ -38,8 +38,8 @@ FAILED = Counter("hum_texts_failed_total", "Undelivered texts, by the carrier's 
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """A status from the carrier.  `by`: its source, `answer`, `callback` or `list`; `segments` 0: not reported."""
+class CarrierReport:
+    """A status of a text from the carrier.  `by`: its source, `answer`, `callback` or `list`; `segments` 0: not reported."""
 
     sid: str
     status: str
@@ -50,42 +50,42 @@ class News:
     price: tuple[Decimal, str] | None = None
 
 
-async def report(tx: Tx, id: UUID, news: News, to_e164: str | None) -> None:
+async def lock_and_record(tx: Tx, id: UUID, report: CarrierReport, to_e164: str | None) -> None:
     """Record a status.  Raises NotFound if the attempt does not exist or does not match: the carrier did not send that."""
     attempt = await text_attempts.lock(tx, id)
-    if attempt.carrier_sid not in {None, news.sid} or to_e164 not in {None, attempt.to_e164}:
+    if attempt.carrier_sid not in {None, report.sid} or to_e164 not in {None, attempt.to_e164}:
         LOG.warning("a callback does not match its attempt", attempt=ids.show(Kind.SEND, id))
         raise NotFound("There is no such attempt.")
-    await record(tx, attempt, news)
+    await record(tx, attempt, report)
 
 
-async def record(tx: Tx, attempt: AttemptRow, news: News) -> None:
+async def record(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
     """Record a status of a locked attempt, and what follows from it."""
-    await _count(tx, attempt, news)
+    await _count(tx, attempt, report)
     words = await text_attempts.words(tx, attempt.id, rules.MOST_WORDS)
     if len(words) < rules.MOST_WORDS:
-        await text_attempts.say(tx, attempt, news.status, news.error_code, news.by)
+        await text_attempts.say(tx, attempt, report.status, report.error_code, report.by)
     history = [(attempt.carrier_status or "", attempt.error_code), *words]
-    new_standing = standing([*history, (news.status, news.error_code)])
+    new_standing = standing([*history, (report.status, report.error_code)])
     if new_standing is None:
         return  # an unknown status
-    if news.error_code and news.status in rules.ERRORS and news.error_code not in {code for _, code in history}:
-        await apply_error(tx, attempt, news.error_code)
+    if report.error_code and report.status in rules.ERRORS and report.error_code not in {code for _, code in history}:
+        await apply_error(tx, attempt, report.error_code)
     if await text_attempts.is_latest(tx, attempt):
-        await _project(tx, attempt, news, new_standing)
+        await _project(tx, attempt, report, new_standing)
     else:
-        await _record_superseded(tx, attempt, news, new_standing)
+        await _record_superseded(tx, attempt, report, new_standing)
 
 
-async def _count(tx: Tx, attempt: AttemptRow, news: News) -> None:
+async def _count(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
     """Record the usage of a text that the carrier has accepted: it charges for undelivered texts too."""
-    if (text := counted(attempt, news.segments)) is not None:
+    if (text := counted(attempt, report.segments)) is not None:
         await usage.texts_sent(tx, [text], now())
         # Otherwise the `sms.sent` event that follows makes the usage's reader read it.
         if attempt.sent_at is not None:
             await usages.announce(tx, Owner(attempt.org_id, attempt.message_id))
-    if news.price is not None:
-        await usage.text_priced(tx, attempt.org_id, attempt.message_id, attempt.number, news.price)
+    if report.price is not None:
+        await usage.text_priced(tx, attempt.org_id, attempt.message_id, attempt.number, report.price)
 
 
 def counted(attempt: AttemptRow, segments: int) -> TextRow | None:
@@ -101,7 +101,7 @@ def standing(pairs: Sequence[tuple[str, str | None]]) -> Standing | None:
     return rules.standing(word for word in words if word is not None)
 
 
-async def _project(tx: Tx, attempt: AttemptRow, news: News, standing: Standing) -> None:
+async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: Standing) -> None:
     """Give the message the standing of its latest attempt, which replaces what a look-up had assumed."""
     if attempt.status == "canceled" and not await recipients.reclaim(tx, attempt.message_id):
         DOUBLED.inc()
@@ -120,7 +120,7 @@ async def _project(tx: Tx, attempt: AttemptRow, news: News, standing: Standing) 
         tx,
         attempt.id,
         "failed" if retries else "accepted",
-        carrier_sid=news.sid,
+        carrier_sid=report.sid,
         carrier_status=standing.carrier_status,
         error_code=standing.error_code,
         retry_at=retry_at if retries else None,
@@ -131,7 +131,7 @@ async def _project(tx: Tx, attempt: AttemptRow, news: News, standing: Standing) 
         "sent" if retries else standing.status,
         None if retries else standing.error_code,
         due_at=attempt.due_at if retries and is_pending else None,
-        news=news,
+        report=report,
     )
 
 
@@ -157,22 +157,22 @@ async def settle(
     error_code: str | None,
     *,
     due_at: datetime | None = None,
-    news: News | None = None,
+    report: CarrierReport | None = None,
 ) -> None:
     """Set the status of a locked attempt's message, and append one event per change.
 
-    `news`: the carrier's status; None if it never had the text, or that is unknown.
+    `report`: the carrier's; None if it never had the text, or that is unknown.
     """
-    segments = (news.segments if news else 0) or attempt.segments
+    segments = (report.segments if report else 0) or attempt.segments
     sent_at, delivered_at = await text_attempts.set_message(
         tx,
         attempt.message_id,
         status,
         error_code=error_code,
         due_at=due_at,
-        carrier_sid=news.sid if news else None,
+        carrier_sid=report.sid if report else None,
         segments=segments,
-        sent=news is not None or status in {"sent", "delivered"},
+        sent=report is not None or status in {"sent", "delivered"},
     )
     if attempt.sent_at is None and sent_at is not None:
         await outbox.sent(tx, attempt, segments, sent_at)
@@ -185,7 +185,7 @@ async def settle(
         await outbox.failed(tx, attempt, status, error_code)
 
 
-async def _record_superseded(tx: Tx, attempt: AttemptRow, news: News, standing: Standing) -> None:
+async def _record_superseded(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: Standing) -> None:
     """Record a status of a superseded attempt, which does not affect the message."""
     if attempt.carrier_sid is None and attempt.state in {"absent", "withdrawn"}:
         DOUBLED.inc()
@@ -198,7 +198,7 @@ async def _record_superseded(tx: Tx, attempt: AttemptRow, news: News, standing: 
         tx,
         attempt.id,
         attempt.state,
-        carrier_sid=news.sid,
+        carrier_sid=report.sid,
         carrier_status=standing.carrier_status,
         error_code=standing.error_code,
     )

@@ -51,7 +51,7 @@ class Batcher(Generic[T]):
         remaining: Collection[int] = range(len(batch))
         try:
             remaining = await self._all([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - the item at fault raises it again below
+        except Exception as error:  # noqa: BLE001 - its item raises it again
             if len(batch) > 1:
                 LOG.warning(
                     "a batch failed; its items are processed one by one", count=len(batch), error=repr(error)[:200]

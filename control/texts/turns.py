@@ -29,7 +29,7 @@ async def owe_all(tx: Tx, threads: Sequence[ConversationState], at: datetime) ->
 
 
 async def owe(tx: Tx, thread: ConversationState, at: datetime) -> None:
-    """Schedule a turn in a locked conversation whose contact has written, if an AI answers there.
+    """Schedule a turn for a text in a locked conversation, if an AI answers there.
 
     The turn is due once the contact has been silent for the flow's `debounce_ms`, at the latest `CEILING` after its first text.
     """

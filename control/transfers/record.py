@@ -82,7 +82,7 @@ async def forget_owed(tx: Tx, state: CallState, at: datetime) -> None:
 
 
 async def add_system_turn(tx: Tx, state: CallState, text: str, at: datetime) -> None:
-    """Add a turn of the system to the transcript, between the last stream and the next, whose agent reads it."""
+    """Add a turn of the system to the transcript, between the last stream and the next; the next agent reads it."""
     seq, at_ms = await transfers.between_streams(tx, state.id, state.streams_opened * TURNS_OF_A_STREAM, at)
     turn = calls_pb2.Turn(
         seq=seq,

@@ -59,7 +59,7 @@ class Transfers:
         async with self._db.tenant(call.who.org_id) as tx:
             state = await calls.lock(tx, id)
             if await transfers.get(tx, own) is not None:
-                return  # a replay of a request whose response was lost
+                return  # a retry after a lost response
             transfer = await self._transfer(tx, state, own, wish, actor(call.who))
             has_stream = await self._commands.reaches(state)
             await calls.owe(tx, id, stored(transfer), due=not has_stream)

@@ -88,8 +88,8 @@ class HooksIngressServicer:
                 HOOKS.labels(bad.what).inc()
                 raise _refusal(bad) from bad
         HOOKS.labels("new" if id is None else "repeated").inc()
-        shown = ids.show(Kind.TRIGGER_DELIVERY, proposed if id is None else id)
-        return pb.ReceiveHookResponse(id=shown, is_repetition=id is not None and id != proposed)
+        public_id = ids.show(Kind.TRIGGER_DELIVERY, proposed if id is None else id)
+        return pb.ReceiveHookResponse(id=public_id, is_repetition=id is not None and id != proposed)
 
     async def _shared_look_up(self, request: pb.ReceiveHookRequest) -> tuple[UUID, UUID]:
         """Return the trigger and organization of an address, with one look-up for all concurrent requests.
@@ -111,7 +111,7 @@ class HooksIngressServicer:
         try:
             async with self._db.system() as tx:
                 row = await self._find(tx, request.token_hash)
-        except (*AWAY, *BUSY):  # an outage must not use up the client's limit
+        except (*AWAY, *BUSY):  # an outage costs the client nothing
             self._bounds.unknown.give_back(address)
             raise
         self._bounds.unknown.give_back(address)

@@ -20,7 +20,7 @@ def stream_part(number: int) -> str:
 
 
 async def model_used(tx: Tx, state: CallState, stream: int, used: runtime_pb2.ModelUsed) -> None:
-    """Record the usage of a response or transcription, whose report is stored only once."""
+    """Record the usage of a response or transcription.  Its report is stored only once, so it counts once."""
     quantities = {
         rules.AUDIO_IN: used.audio_tokens_in,
         rules.TEXT_IN: used.text_tokens_in,
@@ -48,7 +48,7 @@ async def stream_ended(tx: Tx, state: CallState, stream: int, at: datetime) -> N
 
 
 async def ended(tx: Tx, state: CallState, at: datetime) -> None:
-    """Record the end of a call, whose usage counts from now on.
+    """Record the end of a call; its usage counts from now on.
 
     The carrier's usage is estimated from the row where the carrier has not reported it.
     """

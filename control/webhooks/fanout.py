@@ -44,18 +44,18 @@ async def fan_out(tx: Tx, batch: Sequence[Event], *, retries: int) -> None:
         (event, row) for event in subscribed for row in by_org[event.org_id] if rules.wants(row.events, event.type)
     ]
     places = await _places(tx, matches, streams)
-    made = []
+    deliveries = []
     for event, row in matches:
         stream = streams.get(event.id)
         if rules.concerns(row.number_ids, row.flow_ids, places.get(stream.id) if stream else None):
             stream_id = stream.id if stream else None
-            made.append(NewDelivery(row.id, event.id, event.type, stream_id, sequences.get(event.id)))
-    if made:
-        await webhook_deliveries.create(tx, made, retries)
+            deliveries.append(NewDelivery(row.id, event.id, event.type, stream_id, sequences.get(event.id)))
+    if deliveries:
+        await webhook_deliveries.create(tx, deliveries, retries)
 
 
 async def _sequences(tx: Tx, batch: Sequence[Event], streams: dict[int, Stream]) -> dict[int, int]:
-    """Number the events per stream, including those that no webhook matches."""
+    """Return the sequence number of each event in its stream; events that no webhook matches count too."""
     counts = Counter(streams[event.id].id for event in batch if event.id in streams)
     if not counts:
         return {}

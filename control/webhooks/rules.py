@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from uuid import UUID
 
-#: The prefix of triggers' events, whose names organizations choose.
+#: The prefix of triggers' events.  Organizations choose their names.
 EXTERNAL = "external."
 GONE = 410
 
@@ -47,16 +47,16 @@ def share(free: int, free_of: Mapping[UUID, int], demands: Sequence[Demand]) -> 
     Each may have at most half of the slots that are still free, and at least one.  So there is always a slot for a demand that
     comes later, as with dynamic thresholds in a switch's buffer (Choudhury and Hahne, 1998).
     """
-    shares, left = [0] * len(demands), dict(free_of)
+    shares, remaining = [0] * len(demands), dict(free_of)
     active = [index for index, demand in enumerate(demands) if demand.wanted > 0]
     while active and free > 0:
         unsatisfied = []
         for index in active:
-            demand, capacity = demands[index], min(free, left[demands[index].group])
+            demand, capacity = demands[index], min(free, remaining[demands[index].group])
             if capacity > 0 and shares[index] + demand.in_flight < max(1, capacity // 2):
                 shares[index] += 1
                 free -= 1
-                left[demand.group] -= 1
+                remaining[demand.group] -= 1
                 if shares[index] < demand.wanted:
                     unsatisfied.append(index)
         active = unsatisfied

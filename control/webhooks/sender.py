@@ -196,7 +196,7 @@ class Sender:
             outcome = await self._poster.send(claimed)
             self._traffic.widen(row.webhook_id, means.endpoint_width, outcome.row.state == "delivered")
             self._recorder.put(outcome)
-        except Exception:  # once the lease has ended, another attempt is made
+        except Exception:  # retried when the lease ends
             LOG.exception("could not make an attempt at a webhook's delivery", delivery=str(row.id))
         finally:
             self._traffic.end(row, is_dead)

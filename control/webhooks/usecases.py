@@ -213,10 +213,10 @@ async def disable(tx: Tx, org: UUID, id: UUID, url: str, reason: str) -> None:
     if row.disabled_reason is not None:
         return
     await webhooks.disable(tx, id, reason)
-    shown = ids.show(Kind.WEBHOOK, id)
-    event = events_pb2.WebhookDisabledEvent(webhook_id=shown, url=url, reason=reason)
+    public_id = ids.show(Kind.WEBHOOK, id)
+    event = events_pb2.WebhookDisabledEvent(webhook_id=public_id, url=url, reason=reason)
     await events.append(tx, org, id, event)
-    await _note(tx, org, shown, "disabledWebhook", reason)
+    await _note(tx, org, public_id, "disabledWebhook", reason)
 
 
 async def check_failing(db: Db, warn_days: Sequence[float], disable_days: float) -> None:
@@ -238,9 +238,9 @@ async def check_failing(db: Db, warn_days: Sequence[float], disable_days: float)
 
 
 async def _warn(tx: Tx, row: FailingRow, since: datetime, disable_days: float) -> None:
-    shown = ids.show(Kind.WEBHOOK, row.id)
+    public_id = ids.show(Kind.WEBHOOK, row.id)
     event = events_pb2.WebhookFailingEvent(
-        webhook_id=shown,
+        webhook_id=public_id,
         url=row.url,
         failing_since=timestamp(since),
         disables_at=timestamp(since + timedelta(days=disable_days)),
@@ -248,7 +248,7 @@ async def _warn(tx: Tx, row: FailingRow, since: datetime, disable_days: float) -
         response_status=row.last_status,
     )
     await events.append(tx, row.org_id, row.id, event)
-    await _note(tx, row.org_id, shown, "warnedOfWebhook", row.last_error or "")
+    await _note(tx, row.org_id, public_id, "warnedOfWebhook", row.last_error or "")
 
 
 async def _note(tx: Tx, org: UUID, subject: str, action: str, why: str) -> None:
