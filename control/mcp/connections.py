@@ -20,7 +20,7 @@ from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implem
 
 from control.base.egress import Outside
 from control.clients.http import Guarded
-from control.mcp.pinning import Listed, is_name, visible
+from control.mcp.pinning import ListedTool, is_name, visible
 from control.mcp.transport import OUTCOME, GuardedTransport, Limits, OAuthClient, Outcome, Tokens
 from hum.clock import monotonic_ms
 from hum.settings.mcp import McpSettings
@@ -74,12 +74,12 @@ class Connection:
         )
         tokens = Tokens(web, endpoint.org, endpoint.oauth, settings.mcp_connect_seconds) if endpoint.oauth else None
         self._transport = GuardedTransport(web, endpoint.org, limits, tokens, streams=endpoint.transport == "sse")
-        self._listing: tuple[float, Sequence[Listed]] | None = None
+        self._listing: tuple[float, Sequence[ListedTool]] | None = None
         self._closing = asyncio.Event()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         # Retrieve the exception, as there may be no user to await it.
         self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
-        self._task = asyncio.create_task(self._live(), name="mcp connection")
+        self._task = asyncio.create_task(self._run(), name="mcp connection")
 
     @property
     def is_over(self) -> bool:
@@ -116,18 +116,18 @@ class Connection:
     async def protocol_version(self) -> str:
         return (await self._client()).protocol_version
 
-    async def listed(self, within_seconds: float) -> Sequence[Listed]:
+    async def listed(self, within_seconds: float) -> Sequence[ListedTool]:
         """Return the server's tools, as listed at most `within_seconds` ago.  Raises Unusable, NotExecuted."""
         if self._listing is not None and monotonic_ms() - self._listing[0] <= within_seconds * 1000:
             return self._listing[1]
         client, began_ms = await self._client(), monotonic_ms()
-        tools, cursor = dict[str, Listed](), None
-        with self._failing(only_reads=True):
+        tools, cursor = dict[str, ListedTool](), None
+        with self._convert_errors(only_reads=True):
             for _ in range(MOST_PAGES):
                 page = await client.list_tools(cursor=cursor)
                 for tool in page.tools:
                     if is_name(tool.name) and len(tools) < self._settings.mcp_tools:
-                        tools.setdefault(tool.name, Listed(tool.name, tool.description or "", tool.input_schema))
+                        tools.setdefault(tool.name, ListedTool(tool.name, tool.description or "", tool.input_schema))
                 cursor = page.next_cursor
                 if cursor is None or len(tools) >= self._settings.mcp_tools:
                     break
@@ -139,7 +139,7 @@ class Connection:
         client = await self._client()
         if self._transport.is_ended:
             raise NotExecuted(ENDED)
-        with self._failing(only_reads=False):
+        with self._convert_errors(only_reads=False):
             return await client.call_tool(tool, dict(arguments))
         raise AssertionError("unreachable")
 
@@ -148,13 +148,13 @@ class Connection:
     async def _client(self) -> Client:
         return await asyncio.shield(self._ready)
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(self._settings.mcp_connect_seconds):
-                    client = await stack.enter_async_context(await stack.enter_async_context(self._opened()))
+                    client = await stack.enter_async_context(await stack.enter_async_context(self._open_client()))
                 # The SDK would validate results against the server's schema, which may take arbitrarily long.
-                client.session.validate_tool_result = _unchecked  # type: ignore[method-assign, assignment]
+                client.session.validate_tool_result = _accept_any  # type: ignore[method-assign, assignment]
                 self._transport.begin()
                 self._ready.set_result(client)
                 await self._closing.wait()
@@ -167,7 +167,7 @@ class Connection:
             self._closing.set()
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Client]:
+    async def _open_client(self) -> AsyncIterator[Client]:
         """Yield the SDK's client, not yet entered, over an HTTP client with the guarded transport."""
         endpoint = self.endpoint
 
@@ -192,22 +192,22 @@ class Connection:
                 mode="legacy",
                 client_info=info,
                 cache=None,
-                message_handler=self._notified,
+                message_handler=self._on_message,
                 read_timeout_seconds=seconds,
             )
             return
         async with http() as http_client:
             transport = streamable_http_client(endpoint.url, http_client=http_client)
             yield Client(
-                transport, client_info=info, cache=None, message_handler=self._notified, read_timeout_seconds=seconds
+                transport, client_info=info, cache=None, message_handler=self._on_message, read_timeout_seconds=seconds
             )
 
-    async def _notified(self, message: Any) -> None:
+    async def _on_message(self, message: Any) -> None:
         if isinstance(message, ToolListChangedNotification):
             self._listing = None
 
     @contextmanager
-    def _failing(self, *, only_reads: bool) -> Iterator[None]:
+    def _convert_errors(self, *, only_reads: bool) -> Iterator[None]:
         """Convert the SDK's errors to Unusable, and retire the connection, also if the user is canceled."""
         outcome = Outcome()
         token = OUTCOME.set(outcome)
@@ -246,7 +246,7 @@ def _is_closed(error: MCPError) -> bool:
     return error.code == CONNECTION_CLOSED and error.error.message == CLOSED
 
 
-async def _unchecked(*_: object) -> None:
+async def _accept_any(*_: object) -> None:
     """Accept any result: it is data for the agent."""
 
 

@@ -31,7 +31,7 @@ _JOINING = frozenset("\u200c\u200d\ufe0f")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedTool:
     """A tool as a server lists it."""
 
     name: str
@@ -72,7 +72,7 @@ def model_name(slug: str, tool: str) -> str:
     return f"{full[: MOST_MODEL_NAME_CHARS - 13]}-{digest}"
 
 
-def definition(tool: Listed) -> tuple[Definition, str | None]:
+def definition(tool: ListedTool) -> tuple[Definition, str | None]:
     """Return a tool's definition to pin, and why the tool can't be used, or None."""
     exact = json.dumps([tool.name, tool.description, tool.schema], sort_keys=True, separators=(",", ":"))
     hash = hashlib.sha256(exact.encode("utf-8", "replace")).hexdigest()
@@ -82,7 +82,7 @@ def definition(tool: Listed) -> tuple[Definition, str | None]:
     return Definition(tool.description, json.dumps(tool.schema, ensure_ascii=False), hash), None
 
 
-def _unusable(tool: Listed) -> str | None:
+def _unusable(tool: ListedTool) -> str | None:
     if len(tool.description) > MOST_DESCRIPTION_CHARS:
         return f"Its description is longer than {MOST_DESCRIPTION_CHARS} characters."
     if _has_invisible(tool.description.replace("\n", "").replace("\t", "").replace("\r", "")):
@@ -103,7 +103,7 @@ def is_name(name: str) -> bool:
 
 
 def changes(
-    server: ServerRow, known: Sequence[ToolRow], listed: Sequence[Listed], new_id: Sequence[UUID]
+    server: ServerRow, known: Sequence[ToolRow], listed: Sequence[ListedTool], new_id: Sequence[UUID]
 ) -> list[ToolRow]:
     """Return the rows of tools that have changed.  `new_id`: an id per listed tool."""
     before, after = {row.name: row for row in known}, list[ToolRow]()

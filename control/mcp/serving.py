@@ -14,7 +14,7 @@ from mcp_types import CallToolResult
 
 from control.mcp import pinning
 from control.mcp.connections import SILENT, Connection, Connections, Endpoint, NotExecuted, Unusable
-from control.mcp.pinning import Listed
+from control.mcp.pinning import ListedTool
 from control.mcp.sealing import Sealer
 from control.mcp.transport import OAuthClient
 from control.tools import Result, Tool, ToolChannel, ToolContext, failed
@@ -73,7 +73,7 @@ class Serving:
         async with self._db.tenant(org) as tx:
             return await self._apply(tx, row, listed, version)
 
-    async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[Listed], version: str) -> ServerRow:
+    async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[ListedTool], version: str) -> ServerRow:
         """Store a server's tools, and suspend those that have changed; return its row."""
         row = await mcp.get(tx, before.id, lock=True)
         if row.revision != before.revision:  # it may be another server now

@@ -39,7 +39,7 @@ async def opt_out(
             await opt_outs.set_blocked(tx, org, contact_e164, blocked=True, at=evidence.at)
         return False
     await opt_outs.end_pending(tx, org, contact_e164)  # a trigger updates campaigns
-    event = events_pb2.SmsOptOutEvent(contact_e164=contact_e164, source=source, **_shown(evidence))
+    event = events_pb2.SmsOptOutEvent(contact_e164=contact_e164, source=source, **_event_ids(evidence))
     await events.append(tx, org, evidence.conversation_id or org, event)
     return True
 
@@ -57,7 +57,7 @@ async def opt_in(
         if carrier_lifts:
             await opt_outs.set_blocked(tx, org, contact_e164, blocked=False, at=evidence.at)
         return False
-    event = events_pb2.SmsOptInEvent(contact_e164=contact_e164, source=source, **_shown(evidence))
+    event = events_pb2.SmsOptInEvent(contact_e164=contact_e164, source=source, **_event_ids(evidence))
     await events.append(tx, org, evidence.conversation_id or org, event)
     return True
 
@@ -79,7 +79,7 @@ async def carrier_says_blocked(
     return await opt_out(tx, org, contact_e164, "carrier", evidence, carrier_blocks=True)
 
 
-def _shown(evidence: Evidence) -> dict[str, str | None]:
+def _event_ids(evidence: Evidence) -> dict[str, str | None]:
     conversation, message = evidence.conversation_id, evidence.message_id
     return {
         "conversation_id": ids.show(Kind.CONVERSATION, conversation) if conversation else None,

@@ -48,7 +48,7 @@ class Orders:
     def __init__(self, limits: Limits, countries: frozenset[str]) -> None:
         self._limits, self._countries = limits, countries
 
-    async def take(self, tx: Tx, who: Principal, order: Order) -> OrderRow:
+    async def create(self, tx: Tx, who: Principal, order: Order) -> OrderRow:
         """Store a call and its order.  Raises InvalidRequest, InvalidState, PlanLimit, BillingRequired."""
         at = now()
         if order.scheduled_at and order.scheduled_at > at + rules.FURTHEST:

@@ -36,13 +36,13 @@ class OutboundServicer:
             ring_seconds=request.ring_seconds if request.HasField("ring_seconds") else None,
             honor_quiet_hours=request.honor_quiet_hours if request.HasField("honor_quiet_hours") else True,
         )
-        return pb.PlaceCallResponse(call=present(await self._orders.take(call.tx, call.who, order)))
+        return pb.PlaceCallResponse(call=present(await self._orders.create(call.tx, call.who, order)))
 
     async def TestCall(self, request: pb.TestCallRequest, call: Call) -> pb.TestCallResponse:
         order = Order(request.flow_id, request.to, request.task_context or None, honor_quiet_hours=False, test=True)
         # Raises NotFound for another organization's flow.
         await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))
-        return pb.TestCallResponse(call=present(await self._orders.take(call.tx, call.who, order)))
+        return pb.TestCallResponse(call=present(await self._orders.create(call.tx, call.who, order)))
 
     async def ListOutboundCalls(self, request: pb.ListOutboundCallsRequest, call: Call) -> pb.ListOutboundCallsResponse:
         by = Filter(

@@ -41,7 +41,7 @@ class ConcurrencyLimit:
                 del self._busy[org]
 
 
-async def take(tx: Tx, kind: str, most: int) -> None:
+async def count_request(tx: Tx, kind: str, most: int) -> None:
     """Count a request against today's limit.  Raises RateLimited."""
     at = now().astimezone(UTC)
     if not await studio.take(tx, kind, at.date(), most):

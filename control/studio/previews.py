@@ -62,7 +62,7 @@ class Voices:
             async with self._db.tenant(org) as tx:
                 audio_ulaw = (await clips.find(tx, [hash])).get(hash) or await studio.preview(tx, hash)
                 if audio_ulaw is None:
-                    await limits.take(tx, limits.PREVIEW, self._settings.studio_previews_per_day)
+                    await limits.count_request(tx, limits.PREVIEW, self._settings.studio_previews_per_day)
             if audio_ulaw is None:
                 audio_ulaw = await self._render(org, voice, text, hash)
         pcm = audioop.ulaw2lin(audio_ulaw, wave.SAMPLE_BYTES)

@@ -62,7 +62,7 @@ class Proposals:
         """Propose a flow.  Raises InvalidRequest, RateLimited, Unavailable."""
         with self._concurrency.one(org):
             async with self._db.tenant(org) as tx:
-                await limits.take(tx, limits.PROPOSAL, self._settings.studio_proposals_per_day)
+                await limits.count_request(tx, limits.PROPOSAL, self._settings.studio_proposals_per_day)
             spent = list[Spent]()
             try:
                 async with asyncio.timeout(self._settings.studio_seconds):

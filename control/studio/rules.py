@@ -51,7 +51,7 @@ def bad_turns(turns: Sequence[pb.TrialTurn]) -> list[FieldError]:
 
 # --- proposals ----------------------------------------------------------------------------------------------------
 
-#: Tells the stand-in for the model what is requested.
+#: Names the request for the sandbox's model.
 TITLE = "flow_proposal"
 MOST_TRANSFERS, MOST_LABEL_CHARS, MOST_PROMPT_CHARS, MOST_RATIONALE_CHARS = 5, 60, 12_000, 2_000
 #: The texts of a flow that a proposal may have, with their limits.

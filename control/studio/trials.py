@@ -84,7 +84,7 @@ class Rehearsal(dialogue.Dialogue):
             return words
         if self.ended_by == rules.SILENCES:
             return ""
-        return await self._fitting(turn, text_rules.plain(words)) if words else ""
+        return await self._fit(turn, text_rules.plain(words)) if words else ""
 
     async def _result(self, work: Turn, called: Called) -> Result:
         offered = {tool.name: (tool, schema) for tool, schema in self._registry.offered(self.channel, work.situation)}
@@ -145,7 +145,7 @@ class Trials:
             async with self._db.tenant(org) as tx:
                 trial = await self._begin(tx, org, flow, request)
                 if (greeting := _greeting(trial, request)) is None:
-                    await limits.take(tx, limits.TRIAL, self._settings.studio_trials_per_day)
+                    await limits.count_request(tx, limits.TRIAL, self._settings.studio_trials_per_day)
             if greeting is not None:
                 return pb.TryFlowResponse(text=greeting)
             return await self._answer(org, trial, request)

@@ -58,7 +58,7 @@ class Dialogue(dialogue.Dialogue[Turn]):
             return ""
         if not words and not MAY_BE_ALL.intersection(turn.text.done):
             raise ModelError("the model wrote nothing")
-        return await self._fitting(turn, rules.plain(words))
+        return await self._fit(turn, rules.plain(words))
 
     async def _follow(self, work: Turn, name: str, result: Result) -> None:
         if result.ok:
@@ -76,7 +76,7 @@ class Dialogue(dialogue.Dialogue[Turn]):
                 own_tools=own,
             )
 
-    async def _fitting(self, turn: Turn, text: str) -> str:
+    async def _fit(self, turn: Turn, text: str) -> str:
         """Return the text, shortened by the model if it is too long, and cut if that fails."""
         most = turn.config.max_reply_chars
         if rules.fits(text, most, self._reply_segments):

@@ -97,14 +97,14 @@ async def _has_agreed(db: Db, context: ToolContext, quote: str, patience_seconds
     try:
         async with asyncio.timeout(patience_seconds):
             while True:
-                if consent.is_found(quote, await _said(db, context.organization, context.call)):
+                if consent.is_found(quote, await _caller_turns(db, context.organization, context.call)):
                     return True
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         return False
 
 
-async def _said(db: Db, org: UUID, call: UUID) -> Sequence[str]:
+async def _caller_turns(db: Db, org: UUID, call: UUID) -> Sequence[str]:
     """Return the caller's turns so far, including unfinished ones."""
     async with db.tenant(org) as tx:
         turns = [turn.text for turn in await call_records.turns(tx, call) if turn.role == "caller"]

@@ -66,7 +66,7 @@ class Lookups:
         return await each_row("text attempts", attempts, self._look_or_give_up)
 
     async def _look_or_give_up(self, attempt: AttemptRow) -> bool:
-        """Look up an attempt's text, or mark it unknown after too many failures.  Raises AWAY."""
+        """Look up an attempt's text, or mark it unknown after failing for too long.  Raises AWAY."""
         try:
             await self.look(attempt)
         except CarrierError as error:
@@ -92,7 +92,7 @@ class Lookups:
             locked = await text_attempts.lock(tx, attempt.id)
             if locked.state != "posting":
                 return  # a callback has settled it
-            text = _ours(
+            text = _match(
                 locked,
                 [
                     candidate
@@ -127,7 +127,7 @@ class Lookups:
             locked = await text_attempts.lock(tx, id)
             if locked.state != "posting":
                 return True  # a callback has settled it
-            text = _ours(locked, [candidate for candidate in listed if candidate.sid not in known_sids])
+            text = _match(locked, [candidate for candidate in listed if candidate.sid not in known_sids])
             if text is not None:
                 await statuses.record(tx, locked, _report(text))
         return text is not None
@@ -173,7 +173,7 @@ def _report(text: CarrierText) -> CarrierReport:
     return CarrierReport(text.sid, text.status, text.error_code, "list", text.segments, text.price)
 
 
-def _ours(attempt: AttemptRow, listed: Sequence[CarrierText]) -> CarrierText | None:
+def _match(attempt: AttemptRow, listed: Sequence[CarrierText]) -> CarrierText | None:
     """Return the carrier's text that the attempt created: the one with its body that is closest in time, or None."""
     body = attempt.body.strip()
 

@@ -40,7 +40,7 @@ class SmsServicer:
         return pb.StartConversationResponse(conversation=present.conversation(row), created=created)
 
     async def GetConversation(self, request: pb.GetConversationRequest, call: Call) -> pb.GetConversationResponse:
-        return pb.GetConversationResponse(conversation=await _shown(call, request.id))
+        return pb.GetConversationResponse(conversation=await _present(call, request.id))
 
     async def UpdateConversation(
         self, request: pb.UpdateConversationRequest, call: Call
@@ -67,19 +67,19 @@ class SmsServicer:
         self, request: pb.MarkConversationReadRequest, call: Call
     ) -> pb.MarkConversationReadResponse:
         await inbox.mark_read(call.tx, ids.require(Kind.CONVERSATION, request.id))
-        return pb.MarkConversationReadResponse(conversation=await _shown(call, request.id))
+        return pb.MarkConversationReadResponse(conversation=await _present(call, request.id))
 
     async def CloseConversation(self, request: pb.CloseConversationRequest, call: Call) -> pb.CloseConversationResponse:
         thread = await conversations.lock(call.tx, ids.require(Kind.CONVERSATION, request.id))
         await threads.close(call.tx, thread, threads.by(call.who))
-        return pb.CloseConversationResponse(conversation=await _shown(call, request.id))
+        return pb.CloseConversationResponse(conversation=await _present(call, request.id))
 
     async def ReopenConversation(
         self, request: pb.ReopenConversationRequest, call: Call
     ) -> pb.ReopenConversationResponse:
         thread = await conversations.lock(call.tx, ids.require(Kind.CONVERSATION, request.id))
         await threads.reopen(call.tx, thread, threads.by(call.who))
-        return pb.ReopenConversationResponse(conversation=await _shown(call, request.id))
+        return pb.ReopenConversationResponse(conversation=await _present(call, request.id))
 
     async def ListScheduledMessages(
         self, request: pb.ListScheduledMessagesRequest, call: Call
@@ -98,7 +98,7 @@ class SmsServicer:
         return pb.CancelScheduledMessageResponse()
 
 
-async def _shown(call: Call, id: str) -> pb.Conversation:
+async def _present(call: Call, id: str) -> pb.Conversation:
     return present.conversation(await inbox.get(call.tx, ids.require(Kind.CONVERSATION, id)))
 
 

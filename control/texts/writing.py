@@ -89,7 +89,7 @@ def _new(
 ) -> NewMessage:
     """Return the row of a text by the gate's decision.  Raises ConversationClosed, InvalidState, BillingRequired."""
     gate_facts = facts(row, draft.sent_by, draft.honors_hours, draft.scheduled_at, draft.expires_at, is_within_plan)
-    place = _place(gate.decide(gate_facts, at), draft.source, at)
+    initial = _initial(gate.decide(gate_facts, at), draft.source, at)
     return NewMessage(
         id=ids.new(),
         org_id=thread.org_id,
@@ -97,18 +97,18 @@ def _new(
         number_e164=thread.number_e164,
         contact_e164=thread.contact_e164,
         body=draft.body,
-        status=place.status,
-        error_code=place.reason,
+        status=initial.status,
+        error_code=initial.reason,
         segments=segments.count(draft.body),
         sent_by=draft.sent_by,
-        source=place.source,
+        source=initial.source,
         author_id=draft.author_id,
         scheduled_at=draft.scheduled_at,
-        expires_at=draft.expires_at or (place.due_at or at) + KEEPS,
+        expires_at=draft.expires_at or (initial.due_at or at) + KEEPS,
         honors_hours=draft.honors_hours,
-        held_by=place.held_by,
+        held_by=initial.held_by,
         lane=CAMPAIGN_LANE if draft.sent_by == "campaign" else CONVERSATION_LANE,
-        due_at=place.due_at,
+        due_at=initial.due_at,
         run_id=draft.run_id,
         campaign_id=draft.campaign_id,
         recipient_id=draft.recipient_id,
@@ -138,7 +138,7 @@ def facts(
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Initial:
     """The initial status of a message."""
 
     status: str
@@ -148,18 +148,18 @@ class _Place:
     reason: str | None = None
 
 
-def _place(decision: Decision, source: str, at: datetime) -> _Place:
+def _initial(decision: Decision, source: str, at: datetime) -> _Initial:
     """Return the initial status by the gate's decision.
 
     Raises the refusals that the writer learns at once.  An opt-out is none: the request was valid.
     """
     match decision:
         case Send():
-            return _Place("queued", due_at=at)
+            return _Initial("queued", due_at=at)
         case Wait(until, None):
-            return _Place("scheduled", due_at=gate.minute(until), source=source)
+            return _Initial("scheduled", due_at=gate.minute(until), source=source)
         case Wait(until, held_by):
-            return _Place("scheduled", due_at=until, source="quiet_hours", held_by=held_by)
+            return _Initial("scheduled", due_at=until, source="quiet_hours", held_by=held_by)
         case Stop(_, "closed"):
             raise ConversationClosed
         case Stop(_, gate.PLAN_LIMIT):
@@ -173,4 +173,4 @@ def _place(decision: Decision, source: str, at: datetime) -> _Place:
         case Stop("expired", _):
             raise InvalidState("The message would expire before it may be sent.")
         case Stop(status, reason):
-            return _Place(status, reason=reason)
+            return _Initial(status, reason=reason)

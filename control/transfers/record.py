@@ -73,7 +73,7 @@ async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *,
 
 
 async def forget_owed(tx: Tx, state: CallState, at: datetime) -> None:
-    """Discard the step that a call owes, and tell the next stream's agent: the last stream died before it was left for the step."""
+    """Discard a call's owed step, as the last stream died before it was left for it; inform the next stream's agent."""
     if state.owed is None:
         return
     await calls.owe(tx, state.id, None)

@@ -132,7 +132,7 @@ class HooksIngressServicer:
     async def _receive(self, tx: Tx, request: pb.ReceiveHookRequest, proposed: UUID, at: datetime) -> UUID | None:
         """Store a post, once; return the id of the delivery that it repeats, or None if it is new.  Raises BadHook, RateLimited."""
         row = await self._find(tx, request.token_hash)
-        signed = _signed(request)
+        signed = _signature(request)
         if row.secret is not None:
             rules.require_signed(self._keys(row), signed, request.body, at.timestamp(), self._bounds.tolerance_seconds)
         payload = rules.payload(request.content_type, request.body)
@@ -172,7 +172,7 @@ class HooksIngressServicer:
         return [self._keyring.open(secret, place) for secret in sealed if secret is not None]
 
 
-def _signed(request: pb.ReceiveHookRequest) -> Signed | None:
+def _signature(request: pb.ReceiveHookRequest) -> Signed | None:
     if not (request.webhook_id and request.webhook_timestamp and request.webhook_signature):
         return None
     return Signed(request.webhook_id, request.webhook_timestamp, request.webhook_signature)

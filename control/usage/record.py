@@ -44,7 +44,7 @@ async def stream_ended(tx: Tx, state: CallState, stream: int, at: datetime) -> N
     opened_at = await usage.stream_opened_at(tx, state.id, stream)
     facts = await usage.call(tx, state.id)
     if opened_at is not None and not facts.is_browser:
-        await _put(tx, state, [_streamed(stream, (at - opened_at).total_seconds())])
+        await _put(tx, state, [_stream_entry(stream, (at - opened_at).total_seconds())])
 
 
 async def ended(tx: Tx, state: CallState, at: datetime) -> None:
@@ -63,11 +63,11 @@ async def ended(tx: Tx, state: CallState, at: datetime) -> None:
     estimates = list[Used]()
     if not facts.is_browser:
         if facts.connected_at is not None:
-            estimates.append(_leg(facts, _seconds((at - facts.connected_at).total_seconds())))
+            estimates.append(_leg_entry(facts, _seconds((at - facts.connected_at).total_seconds())))
         if facts.judged:
             estimates.append(Used(LEG, rules.MACHINE_DETECTIONS, rules.ANYTHING, 1))
         streams = await usage.streams(tx, state.id, at)
-        estimates += [_streamed(number, seconds) for number, seconds in streams.items()]
+        estimates += [_stream_entry(number, seconds) for number, seconds in streams.items()]
     await usage.put(tx, owner, counts, at)
     await usage.keep(tx, owner, estimates, at)
     await usage.settle(tx, state.id, at)
@@ -75,31 +75,33 @@ async def ended(tx: Tx, state: CallState, at: datetime) -> None:
 
 async def lasted(tx: Tx, state: CallState, seconds: int) -> None:
     """Record the carrier's duration of the call."""
-    await _put(tx, state, [_leg(await usage.call(tx, state.id), seconds)])
+    await _put(tx, state, [_leg_entry(await usage.call(tx, state.id), seconds)])
 
 
 async def transferred(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: float) -> None:
     """Record our estimate of a transfer's duration."""
-    await usage.keep(tx, await _owner(tx, state), [_dialled(transfer, to_e164, _seconds(seconds))], state.ended_at)
+    await usage.keep(
+        tx, await _owner(tx, state), [_transfer_entry(transfer, to_e164, _seconds(seconds))], state.ended_at
+    )
     await _announce(tx, state)
 
 
 async def dial_lasted(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: int) -> None:
     """Record the carrier's duration of a transfer."""
-    await _put(tx, state, [_dialled(transfer, to_e164, seconds)])
+    await _put(tx, state, [_transfer_entry(transfer, to_e164, seconds)])
 
 
-def _dialled(transfer: UUID, to_e164: str, seconds: int) -> Used:
+def _transfer_entry(transfer: UUID, to_e164: str, seconds: int) -> Used:
     return Used(f"transfer {transfer}", rules.TRANSFER_SECONDS, rules.country(to_e164), seconds)
 
 
-def _leg(facts: usage.CallFacts, seconds: int) -> Used:
+def _leg_entry(facts: usage.CallFacts, seconds: int) -> Used:
     if facts.direction == "outbound":
         return Used(LEG, rules.OUTBOUND_SECONDS, rules.country(facts.to_e164), seconds)
     return Used(LEG, rules.INBOUND_SECONDS, rules.country(facts.to_e164), seconds)
 
 
-def _streamed(stream: int, seconds: float) -> Used:
+def _stream_entry(stream: int, seconds: float) -> Used:
     return Used(stream_part(stream), rules.STREAM_SECONDS, rules.ANYTHING, _seconds(seconds))
 
 

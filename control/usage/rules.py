@@ -170,7 +170,7 @@ def _by_item(prices: Sequence[Price]) -> dict[tuple[str, str], list[Price]]:
 
 
 def _names(item: str) -> Iterable[str]:
-    """Yield the names under which an item may be priced, closest first: a model's snapshot as the model, a number's kind as its country."""
+    """Yield the names under which an item may be priced, closest first: a snapshot's model, the country of a kind of number."""
     yield item
     if (model := _SNAPSHOT.sub("", item)) != item:
         yield model

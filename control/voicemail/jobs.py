@@ -19,7 +19,7 @@ from storage import call_records, calls, dropped_recordings, voicemails
 from storage.db import Db
 
 LOG = log(__name__)
-LANGUAGE_CHARS = 2  # ISO 639-1, which is what the model takes
+LANGUAGE_CHARS = 2  # ISO 639-1, as the model requires
 
 
 async def keep(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> bool:

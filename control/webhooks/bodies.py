@@ -13,7 +13,7 @@ from hum.ids import Kind
 #: The longest message for Discord.
 LONGEST_LINE: Final = 1900
 #: The fields of an event that a line shows, in this order.
-TELLING: Final = (
+SHOWN_FIELDS: Final = (
     "from",
     "to",
     "contact_e164",
@@ -45,12 +45,12 @@ def body(content: Content, format: str) -> bytes:
     """Return the body for a receiver's format."""
     match format:
         case "slack":
-            return _dumped({"text": line(content)})
+            return _dumps({"text": line(content)})
         case "discord":
             # Untrusted texts must not mention members of the channel.
-            return _dumped({"content": line(content), "allowed_mentions": {"parse": []}})
+            return _dumps({"content": line(content), "allowed_mentions": {"parse": []}})
         case "teams":
-            return _dumped(_card(line(content)))
+            return _dumps(_card(line(content)))
         case _:
             return event(content)
 
@@ -65,13 +65,13 @@ def event(content: Content) -> bytes:
         "organization_id": ids.show(Kind.ORGANIZATION, content.organization),
         "sequence": content.sequence,
     }
-    return _dumped(head)[:-1] + b',"data":' + content.data.encode() + b"}"
+    return _dumps(head)[:-1] + b',"data":' + content.data.encode() + b"}"
 
 
 def line(content: Content) -> str:
     """Return a line about an event, for people."""
     data = json.loads(content.data)
-    words = [f"{name}: {_word(data[name])}" for name in TELLING if data.get(name) not in (None, "", [], {})]
+    words = [f"{name}: {_word(data[name])}" for name in SHOWN_FIELDS if data.get(name) not in (None, "", [], {})]
     return " · ".join((content.type, *words))[:LONGEST_LINE]
 
 
@@ -94,5 +94,5 @@ def _card(text: str) -> dict[str, Any]:
     }
 
 
-def _dumped(value: Any) -> bytes:
+def _dumps(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

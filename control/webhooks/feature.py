@@ -52,7 +52,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             Sweep("webhook_health", check, settings.sweep_seconds),
             Sweep("webhook_deliveries", partial(prune, deps.db, keep), settings.retention_seconds),
         ],
-        wakes={DUE: sender.tell},
+        wakes={DUE: sender.wake},
         missing=partial(lateness.missing, deps.db, settings.webhook_late_seconds),
     )
 

@@ -95,7 +95,7 @@ class Sender:
         self.woken = asyncio.Event()
         recorder.then = self.woken.set
 
-    def tell(self, _: object) -> None:
+    def wake(self, _: object) -> None:
         """Wake the sender: a delivery is due."""
         self.woken.set()
 
