@@ -117,7 +117,7 @@ class Turns:
                 async with self._db.tenant(org) as tx:
                     await _count(tx, active, turn)
                 raise ModelError(f"the model did not answer a text: {error!r}"[:300]) from error
-            LOG.warning("could not answer a text; a person gets it", run=str(run), error=repr(error)[:300])
+            LOG.warning("could not answer a text; giving up", run=str(run), error=repr(error)[:300])
             return await self._give_up(active, turn)
         return await self._end(active, turn, reply)
 
@@ -127,10 +127,10 @@ class Turns:
         """Claim a turn and decide on it; return it if the model is to be asked, else why it is silent, None if it is finished."""
         at = now()
         async with self._db.system() as tx:
-            run_row = await text_runs.of_run(tx, run)
-        if run_row is None:
+            run_thread = await text_runs.of_run(tx, run)
+        if run_thread is None:
             return None
-        conversation, is_our_own = run_row
+        conversation, is_our_own = run_thread
         async with self._db.tenant(org) as tx:
             thread = await conversations.lock(tx, conversation)
             claim = await text_runs.claim(tx, run)

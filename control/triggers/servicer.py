@@ -72,8 +72,8 @@ class TriggersServicer:
         self, request: pb.RotateTriggerSecretRequest, call: Call
     ) -> pb.RotateTriggerSecretResponse:
         id, overlap = ids.require(Kind.TRIGGER, request.id), timedelta(seconds=request.overlap_seconds)
-        given = request.secret if request.HasField("secret") else None
-        issued = await usecases.rotate_secret(call.tx, call.who, self._keyring, id, overlap, given)
+        own_secret = request.secret if request.HasField("secret") else None
+        issued = await usecases.rotate_secret(call.tx, call.who, self._keyring, id, overlap, own_secret)
         return pb.RotateTriggerSecretResponse(trigger=self._present(issued))
 
     async def RemoveTriggerSecret(

@@ -73,13 +73,13 @@ async def rotate_token(tx: Tx, who: Principal, id: UUID, overlap: timedelta) -> 
 
 
 async def rotate_secret(
-    tx: Tx, who: Principal, keyring: Keyring, id: UUID, overlap: timedelta, given: str | None
+    tx: Tx, who: Principal, keyring: Keyring, id: UUID, overlap: timedelta, own_secret: str | None
 ) -> Issued:
-    """Give a trigger a new secret; the old one stays valid during the overlap.  `given`: the sender's; None: generate one.
+    """Give a trigger a new secret; the old one stays valid during the overlap.  `own_secret`: the sender's; None: generate one.
 
     Raises NotFound, InvalidRequest.
     """
-    key = standardwebhooks.key(given) if given is not None else standardwebhooks.new_key()
+    key = standardwebhooks.key(own_secret) if own_secret is not None else standardwebhooks.new_key()
     if key is None:
         raise InvalidRequest([FieldError("secret", "must be `whsec_` and 24 to 64 bytes in base64")])
     row = await triggers.get(tx, id, lock=True)
