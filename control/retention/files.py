@@ -30,14 +30,14 @@ class Undeleted(Exception):  # noqa: N818 - the name says what is wrong
 
 
 async def sweep_all(db: Db, store: Files, most: int) -> int:
-    """Do all owed deletions of files; return of how many calls and messages."""
+    """Do all owed deletions of files; return the number of calls, dropped files and messages."""
     swept = await sweep(db, store, most)
     swept += await sweep_dropped(db, store, most)
     return swept + await sweep_media(db, store, most)
 
 
 async def sweep(db: Db, store: Files, most: int) -> int:
-    """Delete the files of deleted calls; return of how many calls.  Failures are retried."""
+    """Delete the files of deleted calls; return the number of calls.  Failures are retried."""
 
     async def delete(row: FilesRow) -> bool:
         DELETED.inc(await _as_undeleted(remove, store, row))

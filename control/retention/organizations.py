@@ -1,4 +1,4 @@
-"""The deletion of an organization: it is disabled at once, and its rows and files are deleted in steps that any process may continue."""
+"""The deletion of an organization: access ends at once; any process may continue the deletion of its rows and files, in steps."""
 
 from dataclasses import asdict
 from uuid import UUID
