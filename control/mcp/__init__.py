@@ -1,1 +1,1 @@
-"""MCP servers: other systems' tools for agents, pinned as somebody accepted them."""
+"""MCP servers: other systems' tools for agents, pinned to the version that a person accepted."""

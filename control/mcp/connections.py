@@ -1,8 +1,7 @@
-"""Connections to MCP servers, kept by a process and shared by all that it runs: one for each server, closed when idle.
+"""A process's pool of connections to MCP servers: one per server, shared, and closed when idle.
 
-The SDK's client lives in a task of its own, which opens and closes it; whoever uses it waits no longer than their own limit.  After
-a failure nobody new gets the connection: the next use makes another, and those who still wait for an answer over it lose nothing by
-another's failure.
+The SDK's client lives in a task of its own, which opens and closes it; each user waits no longer than its own timeout.  After a
+failure the connection is retired: the next use opens another, and users still waiting for an answer over the old one may get it.
 """
 
 import asyncio
@@ -21,34 +20,34 @@ from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implem
 
 from control.base.egress import Outside
 from control.clients.http import Guarded
-from control.mcp.pinning import Listed, is_name, visible
+from control.mcp.pinning import ListedTool, is_name, visible
 from control.mcp.transport import OUTCOME, GuardedTransport, Limits, OAuthClient, Outcome, Tokens
 from hum.clock import monotonic_ms
 from hum.settings.mcp import McpSettings
 
-#: They log what servers send.
+#: These libraries log what servers send.
 for _name in ("mcp", "httpx2"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 MOST_PAGES = 20
 SILENT = "The MCP server did not answer in time."
 BUSY = "Too many of the MCP server's tools run at the moment."
-NO_ROOM = "Too many MCP servers are in use at the moment."
+AT_CAPACITY = "Too many MCP servers are in use at the moment."
 ENDED = "The connection to the MCP server ended before it answered."
-#: The SDK's own words, with a code that servers use for other things too.
+#: The SDK's message; servers use its code for other errors too.
 CLOSED = "Connection closed"
 
 
-class Unusable(Exception):  # noqa: N818 - what the world did, not a fault of ours
-    """An MCP server gave no usable answer; a sentence."""
+class Unusable(Exception):  # noqa: N818 - an external failure
+    """The failure of an MCP server to give a usable answer; its text is a sentence."""
 
 
-class Lost(Unusable):
-    """The server surely did nothing of it: the connection ended before, or it no longer knows the session.  Ask over another."""
+class NotExecuted(Unusable):
+    """A failure that surely had no effect: the connection had ended, or the session was unknown.  Retry over a new connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server, and all that a request to it needs; other settings are another revision."""
+    """A server with all that a request to it needs; each change of its settings is a new revision."""
 
     org: UUID
     server: UUID
@@ -61,7 +60,7 @@ class Endpoint:
 
 
 class Connection:
-    """One server's."""
+    """The connection to one server."""
 
     def __init__(self, web: Guarded, endpoint: Endpoint, settings: McpSettings) -> None:
         self.endpoint, self.users, self.used_ms = endpoint, 0, monotonic_ms()
@@ -75,15 +74,16 @@ class Connection:
         )
         tokens = Tokens(web, endpoint.org, endpoint.oauth, settings.mcp_connect_seconds) if endpoint.oauth else None
         self._transport = GuardedTransport(web, endpoint.org, limits, tokens, streams=endpoint.transport == "sse")
-        self._listing: tuple[float, Sequence[Listed]] | None = None
+        self._listing: tuple[float, Sequence[ListedTool]] | None = None
         self._closing = asyncio.Event()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
-        self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())  # nobody may be waiting
-        self._task = asyncio.create_task(self._live(), name="mcp connection")
+        # Retrieve the exception, as there may be no user to await it.
+        self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
+        self._task = asyncio.create_task(self._run(), name="mcp connection")
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody new gets it."""
+        """Whether it takes no new users."""
         return self.retired_ms is not None or self._transport.is_ended or self.is_closed
 
     @property
@@ -91,90 +91,90 @@ class Connection:
         return self._closing.is_set() or self._task.done()
 
     def close(self) -> None:
-        """Whoever still waits for an answer over it gets none."""
+        """Close the connection; users still waiting for an answer fail."""
         self._closing.set()
 
     def retire(self) -> None:
-        """Let those who use it finish, and nobody else begin."""
+        """Take no new users, and close the connection once the present ones have finished."""
         if self.retired_ms is None:
             self.retired_ms = monotonic_ms()
         if not self.users:
             self.close()
 
-    def leave(self) -> None:
-        """One of its users has finished."""
+    def release(self) -> None:
+        """Count a user out, and close a retired connection after the last."""
         self.users, self.used_ms = self.users - 1, monotonic_ms()
         if self.is_over:
             self.retire()
 
     @property
     def is_overdue(self) -> bool:
-        """Whether its users have had the time that each of them may take since nobody new gets it."""
+        """Whether the longest time that a user may take has passed since it was retired."""
         most_ms = (self.endpoint.answer_seconds + self._settings.mcp_refresh_limit_seconds) * 1000
         return self.retired_ms is not None and monotonic_ms() - self.retired_ms >= most_ms
 
     async def protocol_version(self) -> str:
         return (await self._client()).protocol_version
 
-    async def listed(self, within_seconds: float) -> Sequence[Listed]:
-        """The server's tools, as they were at most so long ago.  Raises Unusable, Lost."""
+    async def listed(self, within_seconds: float) -> Sequence[ListedTool]:
+        """Return the server's tools, as listed at most `within_seconds` ago.  Raises Unusable, NotExecuted."""
         if self._listing is not None and monotonic_ms() - self._listing[0] <= within_seconds * 1000:
             return self._listing[1]
         client, began_ms = await self._client(), monotonic_ms()
-        found, cursor = dict[str, Listed](), None
-        with self._failing(only_reads=True):
+        tools, cursor = dict[str, ListedTool](), None
+        with self._convert_errors(only_reads=True):
             for _ in range(MOST_PAGES):
                 page = await client.list_tools(cursor=cursor)
                 for tool in page.tools:
-                    if is_name(tool.name) and len(found) < self._settings.mcp_tools:
-                        found.setdefault(tool.name, Listed(tool.name, tool.description or "", tool.input_schema))
+                    if is_name(tool.name) and len(tools) < self._settings.mcp_tools:
+                        tools.setdefault(tool.name, ListedTool(tool.name, tool.description or "", tool.input_schema))
                 cursor = page.next_cursor
-                if cursor is None or len(found) >= self._settings.mcp_tools:
+                if cursor is None or len(tools) >= self._settings.mcp_tools:
                     break
-        self._listing = (began_ms, list(found.values()))
+        self._listing = (began_ms, list(tools.values()))
         return self._listing[1]
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallToolResult:
-        """Raises Unusable, Lost."""
+        """Call a tool.  Raises Unusable, NotExecuted."""
         client = await self._client()
         if self._transport.is_ended:
-            raise Lost(ENDED)
-        with self._failing(only_reads=False):
+            raise NotExecuted(ENDED)
+        with self._convert_errors(only_reads=False):
             return await client.call_tool(tool, dict(arguments))
         raise AssertionError("unreachable")
 
-    # --- its life -------------------------------------------------------------------------------------------------
+    # --- life cycle -----------------------------------------------------------------------------------------------
 
     async def _client(self) -> Client:
         return await asyncio.shield(self._ready)
 
-    async def _live(self) -> None:
+    async def _run(self) -> None:
         try:
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(self._settings.mcp_connect_seconds):
-                    client = await stack.enter_async_context(await stack.enter_async_context(self._opened()))
-                # The SDK would hold a result against a schema that the server makes, however long that takes.
-                client.session.validate_tool_result = _unchecked  # type: ignore[method-assign, assignment]
+                    client = await stack.enter_async_context(await stack.enter_async_context(self._open_client()))
+                # The SDK would validate results against the server's schema, which may take arbitrarily long.
+                client.session.validate_tool_result = _accept_any  # type: ignore[method-assign, assignment]
                 self._transport.begin()
                 self._ready.set_result(client)
                 await self._closing.wait()
         except BaseException as error:
             if not self._ready.done():
-                self._ready.set_exception(Unusable(_sentence(error, self._transport.alone.failure)))
+                self._ready.set_exception(Unusable(_sentence(error, self._transport.background.failure)))
             if not isinstance(error, Exception):
                 raise
         finally:
             self._closing.set()
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Client]:
-        """The SDK's client, not entered yet, and the HTTP client below it."""
+    async def _open_client(self) -> AsyncIterator[Client]:
+        """Yield the SDK's client, not yet entered, over an HTTP client with the guarded transport."""
         endpoint = self.endpoint
 
         def http(
             headers: dict[str, str] | None = None,
-            timeout: httpx2.Timeout | None = None,  # noqa: ARG001 - the transport has its own limits
-            auth: httpx2.Auth | None = None,  # noqa: ARG001 - the transport has the tokens
+            timeout: httpx2.Timeout | None = None,  # noqa: ARG001 - the transport has its own
+            auth: httpx2.Auth | None = None,  # noqa: ARG001 - the transport has it
         ) -> httpx2.AsyncClient:
             return httpx2.AsyncClient(
                 transport=self._transport,
@@ -192,23 +192,23 @@ class Connection:
                 mode="legacy",
                 client_info=info,
                 cache=None,
-                message_handler=self._notified,
+                message_handler=self._on_message,
                 read_timeout_seconds=seconds,
             )
             return
-        async with http() as below:
-            transport = streamable_http_client(endpoint.url, http_client=below)
+        async with http() as http_client:
+            transport = streamable_http_client(endpoint.url, http_client=http_client)
             yield Client(
-                transport, client_info=info, cache=None, message_handler=self._notified, read_timeout_seconds=seconds
+                transport, client_info=info, cache=None, message_handler=self._on_message, read_timeout_seconds=seconds
             )
 
-    async def _notified(self, message: Any) -> None:
+    async def _on_message(self, message: Any) -> None:
         if isinstance(message, ToolListChangedNotification):
             self._listing = None
 
     @contextmanager
-    def _failing(self, *, only_reads: bool) -> Iterator[None]:
-        """What goes wrong with the SDK is Unusable, and nobody new gets the connection: also if somebody waits no longer."""
+    def _convert_errors(self, *, only_reads: bool) -> Iterator[None]:
+        """Convert the SDK's errors to Unusable, and retire the connection, also if the user is canceled."""
         outcome = Outcome()
         token = OUTCOME.set(outcome)
         try:
@@ -216,10 +216,10 @@ class Connection:
         except MCPError as error:
             is_closed, is_silent = _is_closed(error), error.code == REQUEST_TIMEOUT
             if outcome.failure is not None or is_closed or is_silent:
-                self.retire()  # else it is an answer like any other
-            did_nothing = (is_closed and only_reads) or (outcome.is_forgotten and not is_silent)
-            failure = outcome.failure or (self._transport.alone.failure if is_closed else None)
-            raise (Lost if did_nothing else Unusable)(_sentence(error, failure)) from error
+                self.retire()  # otherwise a regular error response
+            had_no_effect = (is_closed and only_reads) or (outcome.session_unknown and not is_silent)
+            failure = outcome.failure or (self._transport.background.failure if is_closed else None)
+            raise (NotExecuted if had_no_effect else Unusable)(_sentence(error, failure)) from error
         except BaseException as error:
             self.retire()
             if not isinstance(error, Exception):
@@ -230,7 +230,7 @@ class Connection:
 
 
 def _sentence(error: BaseException, failure: Outside | None) -> str:
-    """Why there is no answer."""
+    """Return why there is no answer, as a sentence."""
     if failure is not None:
         return failure.message
     if isinstance(error, Outside):
@@ -246,76 +246,80 @@ def _is_closed(error: MCPError) -> bool:
     return error.code == CONNECTION_CLOSED and error.error.message == CLOSED
 
 
-async def _unchecked(*_: object) -> None:
-    """A result is data, whatever its form."""
+async def _accept_any(*_: object) -> None:
+    """Accept any result: it is data for the agent."""
 
 
 class Connections:
-    """A process's."""
+    """The pool of a process."""
 
     def __init__(self, web: Guarded, settings: McpSettings, stopping: asyncio.Event) -> None:
         self._web, self._settings, self._stopping = web, settings, stopping
         self._open: dict[UUID, Connection] = {}
-        #: Those that nobody new gets, and that somebody still uses.
-        self._left: list[Connection] = []
+        #: Retired connections that still have users.
+        self._retired: list[Connection] = []
         self._tidying: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        return len([each for each in self._open.values() if not each.is_over])
+        return len([connection for connection in self._open.values() if not connection.is_over])
 
     @asynccontextmanager
     async def use(self, endpoint: Endpoint) -> AsyncIterator[Connection]:
-        """The connection to a server.  Raises Unusable."""
-        every = (*self._open.values(), *self._left)
-        if sum(each.users for each in every if each.endpoint.server == endpoint.server) >= self._settings.mcp_calls:
+        """Use the connection to a server, opened if there is none.  Raises Unusable."""
+        pool = (*self._open.values(), *self._retired)
+        if (
+            sum(connection.users for connection in pool if connection.endpoint.server == endpoint.server)
+            >= self._settings.mcp_calls
+        ):
             raise Unusable(BUSY)
         connection = self._connection(endpoint)
         connection.users += 1
         try:
             yield connection
         finally:
-            connection.leave()
+            connection.release()
 
     def _connection(self, endpoint: Endpoint) -> Connection:
-        known = self._open.get(endpoint.server)
-        if known is not None and known.endpoint.revision != endpoint.revision:
-            known.retire()
-        self._set_aside()
-        if (known := self._open.get(endpoint.server)) is not None:
-            return known
-        self._make_room(but=endpoint.server)
-        self._open[endpoint.server] = made = Connection(self._web, endpoint, self._settings)
+        connection = self._open.get(endpoint.server)
+        if connection is not None and connection.endpoint.revision != endpoint.revision:
+            connection.retire()
+        self._remove_retired()
+        if (connection := self._open.get(endpoint.server)) is not None:
+            return connection
+        self._evict_idle(but=endpoint.server)
+        self._open[endpoint.server] = opened = Connection(self._web, endpoint, self._settings)
         if self._tidying is None or self._tidying.done():
             self._tidying = asyncio.create_task(self._tidy(), name="mcp connections")
-        return made
+        return opened
 
-    def _set_aside(self) -> None:
-        """What is over makes place for another connection to its server."""
-        for server, each in list(self._open.items()):
-            if each.is_over:
-                each.retire()
+    def _remove_retired(self) -> None:
+        """Move retired connections out of the open ones, so that another one to their server can be opened."""
+        for server, connection in list(self._open.items()):
+            if connection.is_over:
+                connection.retire()
                 del self._open[server]
-                self._left.append(each)
-        self._left = [each for each in self._left if not each.is_closed]
+                self._retired.append(connection)
+        self._retired = [connection for connection in self._retired if not connection.is_closed]
 
-    def _make_room(self, but: UUID) -> None:
-        servers = {*self._open, *(each.endpoint.server for each in self._left)}
+    def _evict_idle(self, but: UUID) -> None:
+        """Close the connection that has been idle longest if the pool is full.  Raises Unusable."""
+        servers = {*self._open, *(connection.endpoint.server for connection in self._retired)}
         if len(servers - {but}) < self._settings.mcp_connections:
             return
-        idle = [(each.used_ms, server) for server, each in self._open.items() if not each.users]
+        idle = [(connection.used_ms, server) for server, connection in self._open.items() if not connection.users]
         if not idle:
-            raise Unusable(NO_ROOM)
+            raise Unusable(AT_CAPACITY)
         self._open.pop(min(idle)[1]).close()
 
     async def _tidy(self) -> None:
-        """Close what is idle, and what should have been left long ago; ends with the last connection."""
+        """Close idle and overdue connections; end with the last connection."""
         idle_ms = self._settings.mcp_idle_seconds * 1000
-        while self._open or self._left:
+        while self._open or self._retired:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(self._settings.mcp_idle_seconds, 5.0)):
                     await self._stopping.wait()
-            for each in (*self._open.values(), *self._left):
-                is_idle = not each.users and monotonic_ms() - each.used_ms >= idle_ms
-                if is_idle or each.is_overdue or self._stopping.is_set():
-                    each.close()
-            self._set_aside()
+            for connection in (*self._open.values(), *self._retired):
+                is_idle = not connection.users and monotonic_ms() - connection.used_ms >= idle_ms
+                if is_idle or connection.is_overdue or self._stopping.is_set():
+                    connection.close()
+            self._remove_retired()

@@ -1,4 +1,4 @@
-"""MCP servers: other systems' tools for agents."""
+"""The feature of MCP servers: other systems' tools for agents."""
 
 from control.base.egress import Policy
 from control.feature import Deps, Feature, Sweep

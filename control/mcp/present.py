@@ -62,5 +62,7 @@ def tool(row: ToolRow, of: ServerRow) -> pb.McpTool:
     )
 
 
-def _definition(found: Definition) -> pb.McpToolDefinition:
-    return pb.McpToolDefinition(description=found.description, input_schema_json=found.schema, hash=found.hash)
+def _definition(definition: Definition) -> pb.McpToolDefinition:
+    return pb.McpToolDefinition(
+        description=definition.description, input_schema_json=definition.schema, hash=definition.hash
+    )

@@ -1,4 +1,4 @@
-"""A server's secrets, as the database keeps them and as they are used."""
+"""The sealed and the clear form of a server's secrets."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ HEADERS, BEARER, OAUTH = "mcp_servers.headers", "mcp_servers.bearer", "mcp_serve
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """In the clear."""
+    """A server's secrets in clear text."""
 
     headers: Mapping[str, str]
     bearer: str | None
@@ -24,13 +24,13 @@ NONE = Secrets({}, None, None)
 
 
 class Sealer:
-    """Seals and opens them; opening raises Unsealable."""
+    """The sealer of secrets; opening raises Unsealable."""
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
 
     def seal(self, secrets: Secrets, id: UUID, org: UUID) -> tuple[bytes | None, bytes | None, bytes | None]:
-        """Headers, bearer token, OAuth client's secret; None for those that there are not."""
+        """Seal the headers, the bearer token and the OAuth client's secret; None for missing ones."""
         headers = json.dumps(dict(secrets.headers)) if secrets.headers else None
         return (
             self._seal(headers, HEADERS, id, org),

@@ -22,8 +22,8 @@ class McpServersServicer:
         self._db, self._cursors, self._sealer, self._serving, self._limits = db, cursors, sealer, serving, limits
 
     async def ListMcpServers(self, request: pb.ListMcpServersRequest, call: Call) -> pb.ListMcpServersResponse:
-        found = await mcp.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await mcp.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
 
     async def CreateMcpServer(self, request: pb.CreateMcpServerRequest, call: Call) -> pb.CreateMcpServerResponse:
@@ -53,10 +53,10 @@ class McpServersServicer:
 
     async def ListMcpTools(self, request: pb.ListMcpToolsRequest, call: Call) -> pb.ListMcpToolsResponse:
         server, after = await mcp.get(call.tx, _id(request.id)), self._cursors.read(request)
-        found = await mcp.tools_page(
+        page = await mcp.tools_page(
             call.tx, server.id, (after[0], after[1]) if after else None, paging.rows_to_fetch(request)
         )
-        rows, more = self._cursors.cut(request, found, lambda row: (row.name, row.id))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.name, row.id))
         return pb.ListMcpToolsResponse(tools=[present.tool(row, server) for row in rows], next_cursor=more)
 
     async def AcceptMcpTool(self, request: pb.AcceptMcpToolRequest, call: Call) -> pb.AcceptMcpToolResponse:
@@ -70,8 +70,8 @@ class McpServersServicer:
     ) -> pb.ListFlowMcpServersResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
         await mcp.require_flow(call.tx, flow)
-        found = await mcp.flow_page(call.tx, flow, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await mcp.flow_page(call.tx, flow, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListFlowMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
 
     async def AddFlowMcpServer(self, request: pb.AddFlowMcpServerRequest, call: Call) -> pb.AddFlowMcpServerResponse:

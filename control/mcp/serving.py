@@ -1,6 +1,6 @@
-"""What is asked of MCP servers: which tools they have, and that one of them runs.
+"""Requests to MCP servers: their lists of tools, and tool calls.
 
-A tool runs as it was accepted, or not at all: the server's own list is compared first, unless that was done a moment ago.
+A tool runs only as it was accepted: its definition in the server's current list, at most a moment old, must match the pinned one.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from uuid import UUID
 from mcp_types import CallToolResult
 
 from control.mcp import pinning
-from control.mcp.connections import SILENT, Connection, Connections, Endpoint, Lost, Unusable
-from control.mcp.pinning import Listed
+from control.mcp.connections import SILENT, Connection, Connections, Endpoint, NotExecuted, Unusable
+from control.mcp.pinning import ListedTool
 from control.mcp.sealing import Sealer
 from control.mcp.transport import OAuthClient
 from control.tools import Result, Tool, ToolChannel, ToolContext, failed
@@ -30,7 +30,7 @@ from storage.db import Db, Tx
 from storage.mcp import FlowTool, ServerRow
 
 LOG = log(__name__)
-#: Servers whose tools one look reads.
+#: Servers read per sweep.
 BATCH = 20
 CHANNELS = frozenset(ToolChannel)
 CHANGED = "This tool has changed, and a person has to accept that first. It was not used. Go on without it."
@@ -44,7 +44,7 @@ class Serving:
     # --- reading a server's tools ---------------------------------------------------------------------------------
 
     async def refresh_due(self) -> None:
-        """Read the tools of those servers whose turn it is."""
+        """Read the tools of the servers that are due."""
         async with self._db.system() as tx:
             due = await mcp.due(tx, timedelta(seconds=self._settings.mcp_refresh_seconds), now(), BATCH)
         await asyncio.gather(*(self._refresh_quietly(org, id) for org, id in due))
@@ -54,11 +54,11 @@ class Serving:
             await self.refresh(org, id)
         except NotFound:
             pass
-        except Exception:  # one server's fault does not keep the others from being read
-            LOG.exception("an MCP server's tools can't be read", server=str(id))
+        except Exception:  # go on with the other servers
+            LOG.exception("could not read an MCP server's tools", server=str(id))
 
     async def refresh(self, org: UUID, id: UUID) -> ServerRow:
-        """Read a server's tools now; whatever goes wrong is noted in its row.  Raises NotFound."""
+        """Read a server's tools now; record a failure in its row.  Return the row.  Raises NotFound."""
         async with self._db.tenant(org) as tx:
             row = await mcp.get(tx, id)
         try:
@@ -73,19 +73,19 @@ class Serving:
         async with self._db.tenant(org) as tx:
             return await self._apply(tx, row, listed, version)
 
-    async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[Listed], version: str) -> ServerRow:
-        """Note what a server's tools are; what has changed is suspended."""
+    async def _apply(self, tx: Tx, before: ServerRow, listed: Sequence[ListedTool], version: str) -> ServerRow:
+        """Store a server's tools, and suspend those that have changed; return its row."""
         row = await mcp.get(tx, before.id, lock=True)
-        if row.revision != before.revision:  # it is another server's by now, perhaps
+        if row.revision != before.revision:  # it may be another server now
             return row
-        shown = ids.show(Kind.MCP_SERVER, row.id)
+        public_id = ids.show(Kind.MCP_SERVER, row.id)
         new_ids = [ids.new() for _ in listed]
         for tool in pinning.changes(row, await mcp.tools(tx, row.id), listed, new_ids):
             if tool.state == "accepted" and tool.by[1] is None:
                 tool = pinning.first(tool, now())
             await mcp.put_tool(tx, tool)
             if tool.state == "changed":
-                suspended = events_pb2.McpToolSuspendedEvent(server_id=shown, tool=tool.name, name=row.name)
+                suspended = events_pb2.McpToolSuspendedEvent(server_id=public_id, tool=tool.name, name=row.name)
                 await events.append(tx, row.org_id, row.id, suspended)
         await mcp.forget_gone(tx, row.id)
         await mcp.was_read(tx, row.id, version)
@@ -94,9 +94,9 @@ class Serving:
     # --- agents' tools --------------------------------------------------------------------------------------------
 
     async def tools(self, tx: Tx, organization: UUID, flow: UUID) -> Sequence[Tool]:
-        """What a flow's agent has, as the database knows it: no server is asked when a call begins."""
-        found = await mcp.of_flow(tx, organization, flow, self._settings.mcp_tools)
-        return [pinning.tool(each, CHANNELS, partial(self._run, each)) for each in found]
+        """Return the tools of a flow's agent from the database; no server is asked when a call begins."""
+        rows = await mcp.of_flow(tx, organization, flow, self._settings.mcp_tools)
+        return [pinning.tool(row, CHANNELS, partial(self._run, row)) for row in rows]
 
     async def _run(self, tool: FlowTool, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         async with self._db.tenant(context.organization) as tx:
@@ -112,7 +112,7 @@ class Serving:
                         if not await self._is_as_accepted(row, tool, connection):
                             return failed(CHANGED)
                         return _result(await connection.call(tool.name, arguments))
-                    except Lost:
+                    except NotExecuted:
                         if is_last:
                             raise
                         connection.retire()
@@ -122,7 +122,7 @@ class Serving:
 
     async def _is_as_accepted(self, row: ServerRow, tool: FlowTool, connection: Connection) -> bool:
         listed = await connection.listed(self._settings.mcp_check_seconds)
-        hashes = {each.name: pinning.definition(each)[0].hash for each in listed if each.name == tool.name}
+        hashes = {entry.name: pinning.definition(entry)[0].hash for entry in listed if entry.name == tool.name}
         if hashes.get(tool.name) == tool.hash:
             return True
         async with self._db.tenant(row.org_id) as tx:
@@ -152,6 +152,6 @@ class Serving:
 
 
 def _result(answer: CallToolResult) -> Result:
-    parts = [(each.type, each.text if each.type == "text" else "") for each in answer.content]
+    parts = [(part.type, part.text if part.type == "text" else "") for part in answer.content]
     is_error = bool(answer.is_error)
     return Result(pinning.output(parts, answer.structured_content, is_error=is_error), ok=not is_error)

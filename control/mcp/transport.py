@@ -1,7 +1,7 @@
-"""The SDK's way to an MCP server: every byte goes through the guarded client, and all that comes is bounded.
+"""The SDK's transport to an MCP server: all traffic goes through the guarded client, and responses are bounded.
 
-The SDK would open streams of its own accord, open them again for as long as the server wants, and follow redirects.  Over streamable
-HTTP it gets nothing but answers to its posts; a redirect leads nowhere.
+On its own the SDK would open streams, reopen them for as long as the server wants, and follow redirects.  Over streamable HTTP it
+gets only responses to its posts, and no redirects.
 """
 
 import base64
@@ -19,19 +19,19 @@ from control.clients.http import Guarded, Streamed
 from hum.clock import monotonic_ms
 
 SESSION = "mcp-session-id"
-#: What the SDK gets as the status of an answer that did not come.
+#: The status that the SDK gets for a missing response.
 NO_ANSWER = 502
-#: What the SDK's client adds, and the guarded one sets itself.
+#: Headers that the SDK's client adds and the guarded client sets itself.
 DROPPED = OWN_HEADERS | {"user-agent"}
 TOKEN_BYTES = 64 << 10
-#: A token is fetched anew so long before its end.
+#: A token is refreshed this long before it expires.
 MARGIN_SECONDS = 30.0
 LONGEST_TOKEN_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one request and its answer.  `stream_bytes`: of a stream that has no end of its own."""
+    """The limits of a request and its response.  `stream_bytes`: of an endless stream."""
 
     begin_seconds: float
     answer_seconds: float
@@ -41,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """The client credentials grant (RFC 6749, 4.4), for the resource (RFC 8707)."""
+    """A client of the client credentials grant (RFC 6749, 4.4), for a resource (RFC 8707)."""
 
     token_url: str
     id: str
@@ -51,18 +51,18 @@ class OAuthClient:
 
 
 class Tokens:
-    """The token of the moment; fetched when there is none."""
+    """The cache of an access token, which is fetched on demand."""
 
     def __init__(self, web: Guarded, org: UUID, client: OAuthClient, seconds: float) -> None:
         self._web, self._org, self._client, self._seconds = web, org, client, seconds
         self._token, self._until_ms = "", 0.0
 
-    def forget(self) -> None:
-        """The server does not take it."""
+    def discard(self) -> None:
+        """Discard a token that the server has refused."""
         self._until_ms = 0.0
 
     async def get(self) -> str:
-        """Raises Outside."""
+        """Return a valid token, fetched if necessary.  Raises Outside."""
         if monotonic_ms() < self._until_ms:
             return self._token
         client = self._client
@@ -90,8 +90,8 @@ class Tokens:
 
 def _token(body: bytes) -> tuple[str, float]:
     try:
-        found = json.loads(body)
-        token, seconds = found["access_token"], found.get("expires_in", 300)
+        response = json.loads(body)
+        token, seconds = response["access_token"], response.get("expires_in", 300)
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         token, seconds = None, 0
     if not isinstance(token, str) or not token or isinstance(seconds, bool) or not isinstance(seconds, int | float):
@@ -101,34 +101,34 @@ def _token(body: bytes) -> tuple[str, float]:
 
 @dataclass(slots=True)
 class Outcome:
-    """What went wrong with the requests of one use of a connection.  `is_forgotten`: the server no longer knows the session."""
+    """The failure of the requests of one use of a connection.  `session_unknown`: the server no longer knows the session."""
 
     failure: Outside | None = None
-    is_forgotten: bool = False
+    session_unknown: bool = False
 
 
-#: The SDK's tasks have it from whoever asks.
+#: The SDK's tasks inherit it from the user of the connection.
 OUTCOME: ContextVar[Outcome] = ContextVar("outcome")
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
-    """One connection's requests.  `streams`: the server may keep a stream open, as the transport from before needs it."""
+    """The transport of one connection.  `streams`: the server may keep a stream open, as the older SSE transport requires."""
 
     def __init__(self, web: Guarded, org: UUID, limits: Limits, tokens: Tokens | None, *, streams: bool) -> None:
         self._web, self._org, self._limits, self._tokens, self._streams = web, org, limits, tokens, streams
-        #: What is nobody's: of the setting up, then of the server's stream.
-        self.alone = Outcome()
+        #: The outcome of requests without a user: of the set-up, then of the server's stream.
+        self.background = Outcome()
         self.is_set_up = False
-        #: The server's stream is over, or the SDK sends nothing more.
+        #: The server's stream has ended, or the SDK sends nothing more.
         self.is_ended = False
 
     def begin(self) -> None:
-        """From now on, one request's failure is no other's."""
-        self.alone, self.is_set_up = Outcome(), True
+        """End the set-up: from now on a failure concerns only its own request."""
+        self.background, self.is_set_up = Outcome(), True
 
     @property
     def outcome(self) -> Outcome:
-        return OUTCOME.get(self.alone)
+        return OUTCOME.get(self.background)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "GET" and not self._streams:
@@ -137,22 +137,23 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             streamed = await self._send(request, await request.aread())
         except Outside as error:
             self._note(request, error)
-            if self.is_set_up and not self._streams:  # of an exception the SDK's other requests would die
+            # An exception would end the SDK's other requests too.
+            if self.is_set_up and not self._streams:
                 return httpx2.Response(NO_ANSWER, request=request)
             raise httpx2.ConnectError(error.message, request=request) from error
         if streamed.status == 404 and SESSION in request.headers:
-            self.outcome.is_forgotten = True
+            self.outcome.session_unknown = True
         if streamed.status >= 400:
             self._note(request, Outside(Reason.PROTOCOL, f"The server answered {streamed.status}."))
         if streamed.status == 401 and self._tokens is not None:
-            self._tokens.forget()
+            self._tokens.discard()
         headers = [(name, value) for name, value in streamed.headers if name.lower() != "location"]
         return httpx2.Response(streamed.status, headers=headers, stream=_Body(self, request, streamed), request=request)
 
     def _note(self, request: httpx2.Request, failure: Outside) -> None:
         self.outcome.failure = failure
         if self._streams and request.method == "POST":
-            self.is_ended = True  # after this the SDK sends nothing
+            self.is_ended = True  # the SDK sends nothing after this
 
     async def _send(self, request: httpx2.Request, body: bytes) -> Streamed:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in DROPPED}
@@ -183,7 +184,8 @@ class _Body(httpx2.AsyncByteStream):
         except Outside as error:
             self._transport.outcome.failure = error
             self._note_end()
-            if self._transport.is_set_up:  # the one kind that ends only the request that it is of
+            # The only exception that ends just this one of the SDK's requests.
+            if self._transport.is_set_up:
                 raise httpx2.StreamError(error.message) from error
             raise httpx2.ReadError(error.message, request=self._request) from error
         self._note_end()

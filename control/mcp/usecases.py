@@ -1,4 +1,4 @@
-"""Making and changing MCP servers, and accepting their tools."""
+"""The use cases of MCP servers: create, change, bind to flows, accept tools."""
 
 import json
 import re
@@ -21,9 +21,9 @@ from storage import events, mcp
 from storage.db import Tx
 from storage.mcp import Access, Rights, ServerRow, ToolRow
 
-#: Stands for a secret that is kept.
+#: Stands for a stored secret.
 MASK = "********"
-#: Headers that the protocol's client sets.
+#: Headers that the MCP client sets.
 RESERVED = frozenset({"accept", "content-type", "user-agent", "last-event-id"})
 PRINTABLE, SCOPES = re.compile(r"[\x21-\x7e]+"), re.compile(r"[\x20-\x7e]*")
 NOT_KEPT = "has no value that could be kept: a URL that leads elsewhere needs it again"
@@ -37,7 +37,7 @@ class Limits:
 
 
 async def create(tx: Tx, org: UUID, server: pb.McpServer, sealer: Sealer, limits: Limits) -> ServerRow:
-    """Raises InvalidRequest, PlanLimit, AlreadyExists."""
+    """Create a server.  Raises InvalidRequest, PlanLimit, AlreadyExists."""
     id = ids.new()
     access = _access(server, None, NONE, limits.policy, sealer, (id, org))
     if await mcp.count(tx) >= limits.servers:
@@ -48,22 +48,23 @@ async def create(tx: Tx, org: UUID, server: pb.McpServer, sealer: Sealer, limits
 
 
 async def change(tx: Tx, before: ServerRow, server: pb.McpServer, sealer: Sealer, limits: Limits) -> ServerRow:
-    """Change one that is locked.  Raises InvalidRequest, AlreadyExists."""
+    """Change a locked server.  Raises InvalidRequest, AlreadyExists."""
     access = _access(server, before, sealer.open(before), limits.policy, sealer, (before.id, before.org_id))
     slug = await _slug(tx, server.name, before.id)
     await mcp.change(tx, before.id, server.name, slug, access, _rights(server))
-    is_elsewhere = egress.origin(access.url) != egress.origin(before.access.url)
-    for row in await mcp.tools(tx, before.id) if is_elsewhere or slug != before.slug else ():
-        named = replace(row, model_name=pinning.model_name(slug, row.name))
-        if is_elsewhere:  # whoever accepted them accepted another server's
+    is_other_origin = egress.origin(access.url) != egress.origin(before.access.url)
+    for row in await mcp.tools(tx, before.id) if is_other_origin or slug != before.slug else ():
+        renamed = replace(row, model_name=pinning.model_name(slug, row.name))
+        # Tools were accepted for the old origin, not for this one.
+        if is_other_origin:
             state = "new" if row.state in {"accepted", "changed"} else row.state
-            named = replace(named, accepted=None, by=(None, None), state=state)
-        await mcp.put_tool(tx, named)
+            renamed = replace(renamed, accepted=None, by=(None, None), state=state)
+        await mcp.put_tool(tx, renamed)
     return await mcp.get(tx, before.id)
 
 
 async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str) -> ToolRow:
-    """Accept a tool as it is.  Raises NotFound, InvalidState, Conflict."""
+    """Accept a tool's current definition.  Raises NotFound, InvalidState, Conflict."""
     row = await mcp.tool(tx, server, tool)
     if row.state in {"gone", "invalid"}:
         raise InvalidState(row.reason or "The server has it no longer.")
@@ -76,7 +77,7 @@ async def accept(tx: Tx, org: UUID, server: UUID, tool: UUID, hash: str, by: str
 
 
 async def bind(tx: Tx, flow: UUID, server: str, limits: Limits) -> ServerRow:
-    """Let a flow's agent have a server's tools.  Raises NotFound, InvalidRequest, PlanLimit."""
+    """Give a flow's agent a server's tools.  Raises NotFound, InvalidRequest, PlanLimit."""
     await mcp.require_flow(tx, flow, lock=True)
     try:
         row = await mcp.get(tx, ids.require(Kind.MCP_SERVER, server))
@@ -108,40 +109,42 @@ def _rights(server: pb.McpServer) -> Rights:
 def _access(
     server: pb.McpServer,
     before: ServerRow | None,
-    kept: Secrets,
+    stored: Secrets,
     policy: Policy,
     sealer: Sealer,
     place: tuple[UUID, UUID],
 ) -> Access:
-    """How the server is reached.  What one server was trusted with is not shown to another.  Raises InvalidRequest."""
-    bad = list[FieldError]()
-    _check_url("server.url", server.url, policy, bad)
-    stays = before is not None and egress.origin(server.url) == egress.origin(before.access.url)
+    """Return how a server is accessed.  Stored secrets never go to another origin.  Raises InvalidRequest."""
+    errors = list[FieldError]()
+    _check_url("server.url", server.url, policy, errors)
+    same_origin = before is not None and egress.origin(server.url) == egress.origin(before.access.url)
     token_url = server.oauth_token_url or None
-    # Its client's tokens go to the server: with another server, or another place to get them, the secret is given again.
-    stays_oauth = stays and before is not None and _is_same_place(token_url, before.access.oauth_token_url)
-    headers = _headers(server, kept.headers if stays else {}, bad)
-    bearer = _secret("bearer_token", server.bearer_token, kept.bearer if stays else None, bad)
-    secret = _secret("oauth_client_secret", server.oauth_client_secret, kept.oauth_secret if stays_oauth else None, bad)
+    # The client's tokens go to the server, so another server or another token URL requires the secret again.
+    same_oauth = same_origin and before is not None and _is_same_origin(token_url, before.access.oauth_token_url)
+    headers = _headers(server, stored.headers if same_origin else {}, errors)
+    bearer = _secret("bearer_token", server.bearer_token, stored.bearer if same_origin else None, errors)
+    secret = _secret(
+        "oauth_client_secret", server.oauth_client_secret, stored.oauth_secret if same_oauth else None, errors
+    )
     printable = {"bearer_token": bearer, "oauth_client_id": server.oauth_client_id, "oauth_client_secret": secret}
-    bad += [
+    errors += [
         FieldError(f"server.{name}", "must be printable ASCII, without spaces")
         for name, text in printable.items()
         if text and not PRINTABLE.fullmatch(text)
     ]
     if not SCOPES.fullmatch(server.oauth_scope):
-        bad.append(FieldError("server.oauth_scope", "must be words of printable ASCII, with spaces between them"))
-    if len({bool(each) for each in (token_url, server.oauth_client_id, secret)}) > 1 and not bad:
-        bad.append(
+        errors.append(FieldError("server.oauth_scope", "must be words of printable ASCII, with spaces between them"))
+    if len({bool(value) for value in (token_url, server.oauth_client_id, secret)}) > 1 and not errors:
+        errors.append(
             FieldError("server.oauth_token_url", "goes with oauth_client_id and oauth_client_secret: all or none")
         )
     if token_url is not None:
-        _check_url("server.oauth_token_url", token_url, policy, bad)
+        _check_url("server.oauth_token_url", token_url, policy, errors)
     has_header = any(name.lower() == "authorization" for name in headers)
     if sum((has_header, bool(bearer), bool(token_url))) > 1:
-        bad.append(FieldError("server.bearer_token", "is one of two ways to authenticate; use one"))
-    if bad:
-        raise InvalidRequest(bad)
+        errors.append(FieldError("server.bearer_token", "is one of two ways to authenticate; use one"))
+    if errors:
+        raise InvalidRequest(errors)
     sealed = sealer.seal(Secrets(headers, bearer, secret), *place)
     return Access(
         transport=word(pb.McpTransport, server.transport) or "streamable_http",
@@ -155,48 +158,48 @@ def _access(
     )
 
 
-def _is_same_place(url: str | None, before: str | None) -> bool:
+def _is_same_origin(url: str | None, before: str | None) -> bool:
     return egress.origin(url or "") == egress.origin(before or "")
 
 
-def _secret(field: str, wished: str, kept: str | None, bad: list[FieldError]) -> str | None:
-    if wished != MASK:
-        return wished or None
-    if kept is None:
-        bad.append(FieldError(f"server.{field}", NOT_KEPT))
-    return kept
+def _secret(field: str, requested: str, stored: str | None, errors: list[FieldError]) -> str | None:
+    if requested != MASK:
+        return requested or None
+    if stored is None:
+        errors.append(FieldError(f"server.{field}", NOT_KEPT))
+    return stored
 
 
-def _headers(server: pb.McpServer, kept: Mapping[str, str], bad: list[FieldError]) -> dict[str, str]:
-    wished: dict[str, str] = json.loads(server.headers_json) if server.headers_json else {}
-    found = dict[str, str]()
-    for name, value in wished.items():
+def _headers(server: pb.McpServer, stored: Mapping[str, str], errors: list[FieldError]) -> dict[str, str]:
+    requested: dict[str, str] = json.loads(server.headers_json) if server.headers_json else {}
+    headers = dict[str, str]()
+    for name, value in requested.items():
         field = f'server.headers_json["{name}"]'
-        if value == MASK and name not in kept:
-            bad.append(FieldError(field, NOT_KEPT))
+        if value == MASK and name not in stored:
+            errors.append(FieldError(field, NOT_KEPT))
             continue
-        found[name] = kept[name] if value == MASK else value
+        headers[name] = stored[name] if value == MASK else value
         try:
-            egress.check_headers({name: found[name]})
+            egress.check_headers({name: headers[name]})
         except Outside as error:
-            bad.append(FieldError(field, error.message))
+            errors.append(FieldError(field, error.message))
         if name.lower() in RESERVED or name.lower().startswith("mcp-"):
-            bad.append(FieldError(field, "is set by HUM"))
-    if len({name.lower() for name in found}) < len(found):
-        bad.append(FieldError("server.headers_json", "has the same header twice"))
-    return found
+            errors.append(FieldError(field, "is set by HUM"))
+    if len({name.lower() for name in headers}) < len(headers):
+        errors.append(FieldError("server.headers_json", "has the same header twice"))
+    return headers
 
 
-def _check_url(field: str, text: str, policy: Policy, bad: list[FieldError]) -> None:
-    """Whether it may be asked at all: what its host resolves to is checked whenever it is."""
+def _check_url(field: str, text: str, policy: Policy, errors: list[FieldError]) -> None:
+    """Check that a URL may be called at all.  Each request checks what its host resolves to."""
     try:
         target = egress.parse_url(text)
     except Outside as error:
-        bad.append(FieldError(field, error.message))
+        errors.append(FieldError(field, error.message))
         return
     if target.address is not None:
         refusal = policy.refusal(target.scheme, target.port, [target.address])
     else:
         refusal = policy.refusal_of_name(target.scheme, target.port)
     if refusal is not None:
-        bad.append(FieldError(field, refusal))
+        errors.append(FieldError(field, refusal))

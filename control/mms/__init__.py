@@ -1,1 +1,1 @@
-"""Files in texts that came in: fetched from the carrier, kept beside the recordings, and shown."""
+"""Files of inbound texts: fetched from the carrier, stored beside the recordings, and served."""

@@ -1,4 +1,4 @@
-"""Files in texts that came in."""
+"""The feature of files in inbound texts."""
 
 from functools import partial
 

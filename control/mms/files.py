@@ -1,4 +1,4 @@
-"""What files of texts are called.  Their names follow from the message, so whoever deletes one knows them."""
+"""The names of texts' files.  They follow from the message's id, so its deletion knows them."""
 
 from uuid import UUID
 
@@ -11,5 +11,5 @@ def name_of(message: UUID, index: int) -> str:
 
 
 def path_of(org: UUID, message: UUID, index: int) -> str:
-    """Where a file is kept, below the root of recordings."""
+    """Return a file's path below the root of recordings."""
     return f"{ids.show(Kind.ORGANIZATION, org)}/texts/{name_of(message, index)}"

@@ -1,4 +1,4 @@
-"""Fetching the files of a text.  It may run twice: what is stored stays, and what is left is fetched."""
+"""The job that fetches a text's files.  It may run twice: it fetches only the files that are not stored."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -20,30 +20,30 @@ from storage.db import Db
 from storage.message_media import FetchingRow
 
 LOG = log(__name__)
-#: Of files that are owed, so many are deleted at once; a sweep deletes the rest.
+#: Owed deletions of files done at once; a sweep does the rest.
 OWED = 10
-FILES = Counter("hum_text_files_total", "Files of texts that came in, by what became of them", ["how"])
+FILES = Counter("hum_text_files_total", "Files of inbound texts, by outcome", ["how"])
 
 
 async def fetch(db: Db, carrier: Carrier, store: Files, keeping: Keeping, org: UUID, message: UUID) -> int:
-    """Fetch a message's files; return how many were stored.  Raises CarrierError while the carrier gives one not, or not yet."""
+    """Fetch a message's files; return how many were stored.  Raises CarrierError if one could not be fetched yet."""
     async with db.tenant(org) as tx:
-        owed = await message_media.fetching(tx, message)
-    left_bytes = keeping.message_bytes - (owed[0].stored_bytes if owed else 0)
-    stored, later = 0, list[CarrierError]()
-    for row in owed:
+        pending = await message_media.fetching(tx, message)
+    left_bytes = keeping.message_bytes - (pending[0].stored_bytes if pending else 0)
+    stored, errors = 0, list[CarrierError]()
+    for row in pending:
         try:
             size_bytes = await _fetch_one(db, carrier, store, keeping, org, message, row, left_bytes)
         except CarrierError as error:
             if now() - row.created_at < timedelta(hours=keeping.hours):
-                later.append(error)  # the others may be had
+                errors.append(error)  # try the others first
             else:
                 await _give_up(db, org, message, row, "lost", str(error))
             continue
         left_bytes -= size_bytes
         stored += size_bytes > 0
-    if later:
-        raise later[0]
+    if errors:
+        raise errors[0]
     return stored
 
 
@@ -57,7 +57,7 @@ async def _fetch_one(
     row: FetchingRow,
     left_bytes: int,
 ) -> int:
-    """Its size; 0 if it is not kept.  Raises CarrierError, OSError."""
+    """Fetch and store a file; return its size in bytes, 0 if it is not stored.  Raises CarrierError, OSError."""
     most_bytes = min(keeping.file_bytes, left_bytes)
     if most_bytes <= 0:
         return await _give_up(db, org, message, row, "refused", "the message's files are too large together")
@@ -70,14 +70,16 @@ async def _fetch_one(
     if not content or len(content) > most_bytes or not rules.is_kept(media_type):
         return await _give_up(db, org, message, row, "refused", f"{len(content)} bytes of {media_type or 'no type'}")
     path = files.path_of(org, message, row.index)
-    async with db.tenant(org) as tx:  # first: whoever dies before the file is stored has left its name
-        is_there = await message_media.named(tx, message, row.index, path)
-    if not is_there:
+    # Name the file before storing it, so a crash in between leaves no file without a row.
+    async with db.tenant(org) as tx:
+        exists = await message_media.named(tx, message, row.index, path)
+    if not exists:
         return 0
     await store.put(path, content)
     async with db.tenant(org) as tx:
-        is_there = await message_media.stored(tx, message, row.index, media_type, path, len(content))
-    if not is_there:  # the message was deleted meanwhile, and with it whoever would have named the file
+        exists = await message_media.stored(tx, message, row.index, media_type, path, len(content))
+    # The message was deleted meanwhile, with the row that names the file: owe the file's deletion.
+    if not exists:
         async with db.system() as tx:
             await text_erasures.owe_file(tx, org, path)
         await sweep_media(db, store, OWED)
@@ -87,7 +89,7 @@ async def _fetch_one(
 
 
 async def _give_up(db: Db, org: UUID, message: UUID, row: FetchingRow, status: str, why: str) -> int:
-    LOG.warning("a text's file is not kept", message=ids.show(Kind.MESSAGE, message), status=status, why=why[:200])
+    LOG.warning("could not keep a text's file", message=ids.show(Kind.MESSAGE, message), status=status, why=why[:200])
     FILES.labels(status).inc()
     async with db.tenant(org) as tx:
         await message_media.failed(tx, message, row.index, status)

@@ -16,7 +16,7 @@ from hum.settings import CallsSettings
 from hum.v1 import sms_media_pb2 as pb
 from storage import message_media
 
-#: More than any message has.
+#: Digits of an index, more than any message has.
 MOST_DIGITS = 3
 
 
@@ -29,9 +29,9 @@ class SmsMediaServicer:
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id, index = ids.require(Kind.MESSAGE, request.message_id), _index(request.index)
 
-        async def is_there() -> bool:
+        async def exists() -> bool:
             async with self._db.tenant(call.who.org_id) as tx:
-                await message_media.find(tx, id, index)  # NotFound ends the download, too
+                await message_media.find(tx, id, index)  # NotFound ends the download
             return True
 
         async with self._db.tenant(call.who.org_id) as tx:
@@ -41,7 +41,7 @@ class SmsMediaServicer:
             self._files,
             await recordings.whole(self._files, file.path),
             request.range,
-            Rechecks(is_there, self._settings.recheck_seconds),
+            Rechecks(exists, self._settings.recheck_seconds),
             recordings.Shown(file.content_type, rules.headers(file.content_type, files.name_of(id, index))),
         )
         async for body in sending:
@@ -49,7 +49,7 @@ class SmsMediaServicer:
 
 
 def _index(text: str) -> int:
-    """Raises NotFound."""
+    """Parse the index of a file.  Raises NotFound."""
     if not (text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS):
         raise NotFound("There is no such file.")
     return int(text)

@@ -1,1 +1,1 @@
-"""Notifications: e-mails to the members of an organization."""
+"""Notifications: e-mails to members and invited people."""

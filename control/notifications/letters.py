@@ -1,4 +1,4 @@
-"""What an e-mail says, from what is known when it is sent; how it looks is for `rendering`."""
+"""The content of e-mails, from the data at the time of sending; `rendering` gives it its form."""
 
 import re
 import unicodedata
@@ -14,10 +14,11 @@ from hum.ids import Kind
 from storage.notifications import InvitationRow, NoticeRow, ReaderRow
 
 NAME_CHARS, TRANSCRIPT_CHARS = 60, 2000
-#: What makes a word one that mail programs turn into a link.
+#: An inviter that is an address, or the API key of one.
 INVITER = re.compile(r"(API key of )?[\w.+-]{1,64}@[\w.-]{1,100}")
+#: Words that mail programs turn into links.
 LINK = re.compile(r"://|www\.|\w\.\w", re.IGNORECASE)
-#: Pages of the console: what an e-mail leads to is for people, who get JSON from the API, and 401 where they aren't signed in.
+#: Pages of the console, which people can open; the API's URLs give them JSON, or 401 without a session.
 MY_EMAILS, VOICEMAIL_PAGE = "/me", "/voicemails?id="
 PLURALS = {
     VOICEMAIL: "new voicemails",
@@ -29,7 +30,7 @@ PLURALS = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that an e-mail tells."""
+    """An entry of an e-mail."""
 
     title: str
     detail: str = ""
@@ -39,7 +40,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What an e-mail says, whatever it looks like."""
+    """The content of an e-mail, independent of its form."""
 
     subject: str
     intro: str
@@ -47,16 +48,17 @@ class Letter:
     footer: str
 
 
-def named(text: str) -> str:
-    """A name that somebody chose, as it may stand in an e-mail to a stranger: one short line without links."""
+def safe_name(text: str) -> str:
+    """Reduce an untrusted name to one short line without links, for an e-mail to a stranger."""
     visible = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
     words = " ".join(word for word in visible.split() if LINK.search(word) is None)
     return words[:NAME_CHARS].strip() or "-"
 
 
 def invitation(row: InvitationRow, public_url: str) -> Letter:
-    organization, by = named(row.organization), named(row.invited_by)
-    # An inviter, or whose key it is, is known by their address, which is no link here.
+    """Return the content of an invitation."""
+    organization, by = safe_name(row.organization), safe_name(row.invited_by)
+    # The inviter's address, which `safe_name` would drop as a link, identifies them or their key.
     by = row.invited_by if INVITER.fullmatch(row.invited_by) else by
     return Letter(
         f"Invitation to {organization}",
@@ -74,20 +76,18 @@ def invitation(row: InvitationRow, public_url: str) -> Letter:
 
 
 def letter(reader: ReaderRow, notices: Sequence[NoticeRow], public_url: str) -> Letter | None:
-    """What a member is told; None if there is nothing left to say.
-
-    What the member's role may not know any more is left out, and so is what was deleted.
-    """
+    """Return the content of a member's e-mail, without what was deleted or is no longer allowed for their role; None if empty."""
     zone = ZoneInfo(reader.time_zone)
-    known = [
+    entries = [
         (notice.kind, _item(notice, zone, public_url, with_transcript=reader.notify_transcripts))
         for notice in notices
         if reader.role in ALLOWED[notice.kind] and not (notice.kind == VOICEMAIL and notice.voicemail_id is None)
     ]
-    if not known:
+    if not entries:
         return None
-    items = [item for _, item in known]
-    kind, count, organization = kind_of([kind for kind, _ in known]), len(known), named(reader.organization)
+    items = [item for _, item in entries]
+    kind, count = kind_of([kind for kind, _ in entries]), len(entries)
+    organization = safe_name(reader.organization)
     subject = items[0].title if count == 1 else f"{count} {PLURALS[kind]}"
     shown = items[:MOST_SHOWN]
     if more := count - len(shown):
@@ -111,8 +111,8 @@ def _item(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript
 
 
 def _voicemail(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript: bool) -> Item:
-    assert notice.voicemail_id is not None and notice.duration_ms is not None, "those that are gone are left out"
-    caller = named(notice.contact_name) if notice.contact_name else notice.from_e164 or "an unknown number"
+    assert notice.voicemail_id is not None and notice.duration_ms is not None, "deleted voicemails are left out"
+    caller = safe_name(notice.contact_name) if notice.contact_name else notice.from_e164 or "an unknown number"
     minutes, seconds = divmod(round(notice.duration_ms / 1000), 60)
     detail = f"{_when(notice.created_at, zone)}, {minutes}:{seconds:02d}"
     if with_transcript and notice.transcript:
@@ -144,10 +144,10 @@ def _when(at: datetime, zone: ZoneInfo) -> str:
 
 
 def _line(value: object) -> str:
-    """A value of an event's data, on one line."""
+    """Convert a value of an event's data to one line."""
     return " ".join(str(value if value is not None else "-").split())[:500]
 
 
 def _lines(text: str) -> str:
-    kept = "".join(char for char in text if char == "\n" or char.isprintable())
-    return kept[:TRANSCRIPT_CHARS] + ("..." if len(kept) > TRANSCRIPT_CHARS else "")
+    printable = "".join(char for char in text if char == "\n" or char.isprintable())
+    return printable[:TRANSCRIPT_CHARS] + ("..." if len(printable) > TRANSCRIPT_CHARS else "")

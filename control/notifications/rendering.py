@@ -1,4 +1,4 @@
-"""An e-mail as it leaves: plain text and HTML of the same letter.  Pure."""
+"""The form of e-mails: plain text and HTML of the same content.  Pure."""
 
 from datetime import datetime
 from email.headerregistry import Address
@@ -44,21 +44,21 @@ TEMPLATES = Environment(
 
 
 def message(letter: Letter, id: UUID, sender: str, to_address: str, at: datetime) -> EmailMessage:
-    """The e-mail.  Its Message-ID is its own at each attempt, so a mailbox that gets it twice shows it once.
+    """Return the e-mail.  Its Message-ID is the same in each attempt, so a mailbox can show a duplicate once.
 
-    Raises ValueError for an address that is none.
+    Raises ValueError for an invalid address.
     """
     if "@" not in to_address:
         raise ValueError(f"{to_address!r} is no address")
     name, from_address = parseaddr(sender)
-    built = EmailMessage(policy=SMTP)
-    built["From"] = Address(name, addr_spec=from_address)
-    built["To"] = Address(addr_spec=to_address)
-    built["Subject"] = " ".join(letter.subject.split())[:SUBJECT_CHARS]
-    built["Date"] = format_datetime(at)
-    built["Message-ID"] = f"<{ids.show(Kind.EMAIL, id)}@{from_address.rpartition('@')[2]}>"
-    built["Auto-Submitted"] = "auto-generated"
-    built["X-Auto-Response-Suppress"] = "All"
-    built.set_content(TEMPLATES.get_template("email.txt").render(letter=letter))
-    built.add_alternative(TEMPLATES.get_template("email.html").render(letter=letter), subtype="html")
-    return built
+    email = EmailMessage(policy=SMTP)
+    email["From"] = Address(name, addr_spec=from_address)
+    email["To"] = Address(addr_spec=to_address)
+    email["Subject"] = " ".join(letter.subject.split())[:SUBJECT_CHARS]
+    email["Date"] = format_datetime(at)
+    email["Message-ID"] = f"<{ids.show(Kind.EMAIL, id)}@{from_address.rpartition('@')[2]}>"
+    email["Auto-Submitted"] = "auto-generated"
+    email["X-Auto-Response-Suppress"] = "All"
+    email.set_content(TEMPLATES.get_template("email.txt").render(letter=letter))
+    email.add_alternative(TEMPLATES.get_template("email.html").render(letter=letter), subtype="html")
+    return email

@@ -1,7 +1,7 @@
-"""The job that sends an e-mail: rendered from what is known now, handed over with nothing open, recorded.
+"""The job that sends an e-mail: rendered from current data, sent with no transaction open, recorded.
 
-It runs again until the server has answered.  A process that dies between the server's answer and the record sends it once more, with
-the same Message-ID.
+It runs again until the server has answered.  If the process dies between the server's answer and the record, the e-mail is sent
+again with the same Message-ID.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,14 +20,14 @@ from storage import notifications
 from storage.db import Db, Tx
 from storage.notifications import QueuedRow
 
-EMAILS = Counter("hum_emails_total", "Attempts at sending e-mails, by what became of them", ["how"])
+EMAILS = Counter("hum_emails_total", "Attempts at sending e-mails, by outcome", ["how"])
 
 Send = Callable[[EmailMessage], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Postman:
-    """`send` raises what `hum.smtp.send` does; None: this deployment sends no e-mails."""
+class Mailer:
+    """The sender of e-mails.  `send` raises as `hum.smtp.send`; None: this deployment sends no e-mails."""
 
     db: Db
     send: Send | None
@@ -37,7 +37,7 @@ class Postman:
     clock: Callable[[], datetime] = now
 
     async def deliver(self, org: UUID, id: UUID) -> None:
-        """Send an e-mail that waits.  Raises NotSent, to be run again, for as long as its patience lasts."""
+        """Send a pending e-mail.  Raises NotSent, to be retried, until its time limit."""
         async with self.db.system() as tx:
             row = await notifications.begin(tx, org, id)
             letter = await self._letter(tx, row) if row else None

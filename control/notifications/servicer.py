@@ -15,12 +15,12 @@ from storage import notifications
 from storage.db import Tx
 from storage.notifications import EmailRow, WishesRow
 
-#: The fields of a person's wishes, and what each is about.
+#: The fields of a person's settings, and their kinds of notices.
 FIELDS = {"voicemails": rules.VOICEMAIL, "webhooks": rules.WEBHOOK, "limits": rules.LIMIT}
 
 
 class NotificationsServicer:
-    """`is_on`: whether this deployment sends e-mails."""
+    """The service of notifications.  `is_on`: whether this deployment sends e-mails."""
 
     def __init__(self, cursors: paging.Cursors, *, is_on: bool) -> None:
         self._cursors, self._is_on = cursors, is_on
@@ -43,8 +43,8 @@ class NotificationsServicer:
         return pb.UpdateMyNotificationsResponse(notifications=await self._present(call.tx, call.who, after))
 
     async def ListEmails(self, request: pb.ListEmailsRequest, call: Call) -> pb.ListEmailsResponse:
-        found = await notifications.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await notifications.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListEmailsResponse(emails=[present_email(row) for row in rows], next_cursor=more)
 
     async def _present(self, tx: Tx, who: Principal, wishes: WishesRow) -> pb.Notifications:
@@ -67,7 +67,7 @@ def _wish(sent: pb.Notifications, name: str) -> bool | None:
 
 
 def _effective(who: Principal, wish: bool | None, kind: str) -> bool:
-    """What the person gets."""
+    """Return whether the person gets notices of a kind."""
     role = who.role or ""
     return role in rules.ALLOWED[kind] and (rules.is_default(kind, role) if wish is None else wish)
 

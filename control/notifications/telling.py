@@ -1,6 +1,6 @@
-"""From what happened to e-mails that wait: a reader of the outbox notes whom to tell, and a sweep makes e-mails of that.
+"""From events to queued e-mails: a reader of the outbox adds notices, and a sweep composes e-mails of them.
 
-A person gets so many e-mails in an hour; what happens beyond that waits, and goes together in the next one.
+A person gets a limited number of e-mails per hour; further notices wait, and go together in the next one.
 """
 
 import json
@@ -17,33 +17,33 @@ from storage.db import Db, Tx
 from storage.events import Event
 from storage.notifications import DueRow, NewEmail
 
-#: People of one transaction.
+#: People per transaction.
 MOST_PEOPLE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
-    """How much is told, and for how long it is news."""
+class Policy:
+    """The limits of e-mails, and the ages of events and bounces that count."""
 
     per_hour: int
     bounce: timedelta
-    news: timedelta
+    max_age: timedelta
     transcript: timedelta
     invitations: int
     invitations_per_address: int
 
 
-class Teller:
-    """`is_on`: whether this deployment sends e-mails."""
+class Notifier:
+    """The reader of events and composer of e-mails.  `is_on`: whether this deployment sends e-mails."""
 
-    def __init__(self, db: Db, manners: Manners, *, is_on: bool) -> None:
-        self._db, self._manners, self._is_on = db, manners, is_on
+    def __init__(self, db: Db, policy: Policy, *, is_on: bool) -> None:
+        self._db, self._policy, self._is_on = db, policy, is_on
 
     async def read(self, tx: Tx, events: Sequence[Event]) -> None:
-        """Note whom to tell of these events; of what is old, nobody: e-mails were off, or nothing worked for hours."""
+        """Add notices of events.  Old events get none: e-mails were off, or the reader was down for hours."""
         if not self._is_on:
             return
-        oldest = now() - self._manners.news
+        oldest = now() - self._policy.max_age
         for event in events:
             if event.created_at < oldest or event.data is None:
                 continue
@@ -64,7 +64,7 @@ class Teller:
             event.id,
             event.subject_id,
             None if kind == rules.VOICEMAIL else json.dumps(event.data),
-            wait=self._manners.transcript if waits else timedelta(),
+            wait=self._policy.transcript if waits else timedelta(),
             allowed=rules.ALLOWED[kind],
             default=rules.DEFAULT[kind],
             most=rules.MOST_WAITING,
@@ -76,8 +76,8 @@ class Teller:
             return
         reason = rules.over_limit(
             (invited.of_organization, invited.of_address),
-            self._manners.invitations,
-            self._manners.invitations_per_address,
+            self._policy.invitations,
+            self._policy.invitations_per_address,
         )
         new = NewEmail(
             id=ids.new(),
@@ -93,22 +93,22 @@ class Teller:
             await jobs.enqueue(tx, rules.SEND, event.org_id, new.id)
 
     async def compose(self) -> None:
-        """Make e-mails of what is due, and enqueue them, for a few people at a time."""
+        """Compose e-mails of the due notices, and enqueue them, for a few people at a time."""
         if not self._is_on:
             return
         while True:
             async with self._db.system() as tx:
-                due = await notifications.due(tx, self._manners.per_hour, self._manners.bounce, MOST_PEOPLE)
-                made = [await self._compose(tx, row) for row in due]
-            if not any(made):
+                due = await notifications.due(tx, self._policy.per_hour, self._policy.bounce, MOST_PEOPLE)
+                composed = [await self._compose(tx, row) for row in due]
+            if not any(composed):
                 return
 
     async def _compose(self, tx: Tx, row: DueRow) -> bool:
-        # Once more, now that nobody else counts: also for a person whom two organizations tell something.
-        if await notifications.sent_this_hour(tx, row.user_id) >= self._manners.per_hour:
+        # Check again under the lock: two organizations may notify the same person.
+        if await notifications.sent_this_hour(tx, row.user_id) >= self._policy.per_hour:
             return False
-        waiting = await notifications.waiting(tx, row)
-        if not waiting:  # another worker was faster
+        notices = await notifications.waiting(tx, row)
+        if not notices:  # another worker was first
             return False
         new = NewEmail(
             id=ids.new(),
@@ -116,9 +116,9 @@ class Teller:
             user_id=row.user_id,
             invite_id=None,
             to_address=row.to_address,
-            kind=rules.kind_of([kind for _, kind in waiting]),
-            notices=len(waiting),
+            kind=rules.kind_of([kind for _, kind in notices]),
+            notices=len(notices),
         )
-        await notifications.add(tx, new, [id for id, _ in waiting])
+        await notifications.add(tx, new, [id for id, _ in notices])
         await jobs.enqueue(tx, rules.SEND, row.org_id, new.id)
         return True

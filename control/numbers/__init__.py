@@ -1,1 +1,1 @@
-"""Numbers, and their configuration at the carrier."""
+"""Numbers and their configuration at the carrier."""

@@ -1,6 +1,4 @@
-"""How much of the carrier one organization takes: its account, and what that may be asked in a second, are all organizations',
-and their calls'.
-"""
+"""The budget of carrier requests per organization: all organizations and their calls share the carrier account's rate limit."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,14 +8,14 @@ from control.base.rates import Rates
 from control.boundary.lanes import Lanes
 from hum.clock import Clock, monotonic_ms
 
-#: Requests about numbers that one organization may make at once, and so many more each second.
+#: The rate limit of an organization's requests about numbers.
 BURST, PER_SECOND = 60, 0.5
-#: Of these, how many are under way at a time.
+#: An organization's requests in flight.
 AT_ONCE = 2
 
 
 class Budget:
-    """The budgets of this process; whoever waits for a place waits `wait_seconds`."""
+    """The budgets of this process.  `wait_seconds`: how long a request may queue for its concurrency limit."""
 
     def __init__(self, wait_seconds: float, clock: Clock = monotonic_ms) -> None:
         self._rates = Rates(PER_SECOND, BURST, "Too many requests about numbers at the carrier from your organization")
@@ -25,7 +23,7 @@ class Budget:
 
     @asynccontextmanager
     async def one(self, org: UUID) -> AsyncIterator[None]:
-        """Count a request, and keep a place for it.  Raises RateLimited."""
+        """Count a request, and admit it within the concurrency limit.  Raises RateLimited."""
         self._rates.take(org.bytes, self._clock())
         async with self._lanes.enter(org):
             yield

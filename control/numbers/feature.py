@@ -1,4 +1,4 @@
-"""Numbers: those of the carrier account, which flow answers them, buying and giving back."""
+"""The feature of numbers: registration, purchase, configuration, release."""
 
 from datetime import timedelta
 from functools import partial

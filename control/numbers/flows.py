@@ -10,16 +10,16 @@ from storage.db import Tx
 
 
 async def own_flow(tx: Tx, name: str, field: str, channel: str) -> UUID | None:
-    """The flow named by a request's field, which must be of that channel; None for no name.  Raises InvalidRequest."""
+    """Return the id of the flow in a request's field, which must be of that channel; None if empty.  Raises InvalidRequest."""
     if not name:
         return None
     id = ids.parse(Kind.FLOW, name)
     try:
-        found = await flows.get(tx, id) if id else None
+        flow = await flows.get(tx, id) if id else None
     except NotFound:
-        found = None
-    if found is None:
+        flow = None
+    if flow is None:
         raise InvalidRequest([FieldError(field, "does not exist")])
-    if found.channel != channel:
+    if flow.channel != channel:
         raise InvalidRequest([FieldError(field, f"must be a flow of the channel {channel}")])
     return id

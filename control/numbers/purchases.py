@@ -1,8 +1,8 @@
-"""Buying a number in three steps, so that a crash at any point neither loses a number nor pays for one twice.
+"""The purchase of a number in three steps, so that a crash at any point neither loses a number nor pays for one twice.
 
-A number that the account already holds can't be bought. An attempt is committed; the carrier is asked, with no
-transaction open; the number is recorded. The sweep looks an unfinished attempt up at the carrier. A number that was
-bought and can't be recorded is given back.
+An attempt is committed; the carrier is asked, with no transaction open; the number is recorded.  The sweep looks up unfinished
+attempts at the carrier.  A number that was bought but can't be recorded is released.  For the look-up to be conclusive, a number
+that the account already holds can't be bought.
 """
 
 from dataclasses import dataclass
@@ -41,15 +41,15 @@ NOT_FOR_SALE = "The number is not for sale."
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How many numbers an organization may have, and how many it may buy within 24 hours."""
+    """The limits of an organization's numbers: in all, and bought within 24 hours."""
 
     in_all: int
     a_day: int
 
-    def require(self, held: int, bought_in_a_day: int) -> None:
-        """Raises PlanLimit if one more would exceed the limits."""
-        if held >= self.in_all:
-            raise PlanLimit(f"The organization has {held} numbers; the limit is {self.in_all}.")
+    def require(self, owned: int, bought_in_a_day: int) -> None:
+        """Check that one more stays within the limits.  Raises PlanLimit."""
+        if owned >= self.in_all:
+            raise PlanLimit(f"The organization has {owned} numbers; the limit is {self.in_all}.")
         if bought_in_a_day >= self.a_day:
             raise PlanLimit(
                 f"The organization bought {bought_in_a_day} numbers in 24 hours; the limit is {self.a_day}."
@@ -57,7 +57,7 @@ class Quota:
 
 
 class Purchases:
-    """Buys at one carrier."""
+    """The purchases at a carrier."""
 
     def __init__(self, db: Db, carrier: Carrier, webhooks: Webhooks, keep_keys: timedelta, quota: Quota) -> None:
         self._db, self._carrier, self._webhooks, self._keep_keys = db, carrier, webhooks, keep_keys
@@ -70,9 +70,9 @@ class Purchases:
         CarrierError.
         """
         async with self._db.tenant(who.org_id) as tx:
-            if key is not None and (known := await purchases.by_key(tx, key, self._keep_keys)) is not None:
-                return await _known(tx, known, actor(who), body_hash)
-            # Before the carrier is asked: otherwise a request that buys nothing in any case tells whether the account holds the number.
+            if key is not None and (previous := await purchases.by_key(tx, key, self._keep_keys)) is not None:
+                return await _replayed(tx, previous, actor(who), body_hash)
+            # Checked before the carrier is asked: a request that is refused anyway must not reveal whether the account holds the number.
             await self._require_allowed(tx, who, request)
         # A lost order is looked up in the account, so a number that is already there must never be ordered.
         if await self._carrier.find_number(request.e164) is not None:
@@ -99,7 +99,7 @@ class Purchases:
                 if await purchases.is_buying(tx, request.e164):
                     raise Conflict("Another request of your organization is buying this number.")
                 raise Conflict(NOT_FOR_SALE)
-        return await self._finish(attempt, await self._bought(attempt))
+        return await self._finish(attempt, await self._order(attempt))
 
     async def _require_allowed(
         self, tx: Tx, who: Principal, request: pb.BuyNumberRequest
@@ -124,56 +124,59 @@ class Purchases:
 
     async def _resume(self, attempt: PurchaseRow) -> None:
         if attempt.status == "returning":
-            await self._give_back(attempt, attempt.carrier_sid or "")
+            await self._release(attempt, attempt.carrier_sid or "")
             return
-        held = await self._carrier.find_number(attempt.e164)
-        if held is None:
+        at_carrier = await self._carrier.find_number(attempt.e164)
+        if at_carrier is None:
             await self._end(attempt, "failed")
         else:
-            await self._finish(attempt, held)
+            await self._finish(attempt, at_carrier)
 
-    async def _bought(self, attempt: PurchaseRow) -> CarrierNumber:
-        """Ask the carrier.  If no answer comes, look the number up: once here, and later in the sweep."""
+    async def _order(self, attempt: PurchaseRow) -> CarrierNumber:
+        """Buy a number from the carrier.  If the answer is lost, look the number up: once here, and later in the sweep.
+
+        Raises Conflict, CarrierError.
+        """
         try:
             bought = await self._carrier.buy_number(attempt.e164, self._webhooks)
         except CarrierError as error:
             if is_refusal(error):
                 await self._end(attempt, "failed")
                 raise
-            held = await self._carrier.find_number(attempt.e164)
-            if held is None:
+            at_carrier = await self._carrier.find_number(attempt.e164)
+            if at_carrier is None:
                 raise CarrierError(
                     "The carrier did not confirm the order; HUM checks again within a minute."
                 ) from error
-            return held
+            return at_carrier
         if bought is None:
             await self._end(attempt, "failed")
             raise Conflict(NOT_FOR_SALE)
         return bought
 
     async def _finish(self, attempt: PurchaseRow, bought: CarrierNumber) -> NumberRow:
-        """Record the number, or give it back when that can't be done."""
+        """Record the number, or release it if that is refused."""
         try:
             async with self._db.tenant(attempt.org_id) as tx:
                 latest = await purchases.lock(tx, attempt.id)
                 if latest.number_id is not None:  # another process finished it
                     return await numbers.get(tx, latest.number_id)
-                return await _write_down(tx, attempt, bought)
+                return await _record(tx, attempt, bought)
         except Refused as error:
             await self._end(attempt, "returning", bought.sid)
-            await self._give_back(attempt, bought.sid)
+            await self._release(attempt, bought.sid)
             if isinstance(error, AlreadyExists):
                 raise Conflict(NOT_FOR_SALE) from error
             raise
 
-    async def _give_back(self, attempt: PurchaseRow, sid: str) -> None:
+    async def _release(self, attempt: PurchaseRow, sid: str) -> None:
         """Release a bought number, unless an operator has assigned it to an organization meanwhile.
 
-        It is the buyer's until it is released, so that nobody is given it while the carrier is asked.
+        The buyer holds it until then, so it can't be assigned during the carrier's request.
         """
         async with self._db.tenant(attempt.org_id) as tx:
-            held = await numbers.hold(tx, ids.new(), attempt.e164, sid)
-        if not held and await self._is_owned(sid):
+            is_held = await numbers.hold(tx, ids.new(), attempt.e164, sid)
+        if not is_held and await self._is_owned(sid):
             await self._end(attempt, "failed")
             return
         await self._carrier.release_number(sid)
@@ -182,7 +185,7 @@ class Purchases:
             await purchases.end(tx, attempt.id, "returned")
 
     async def _is_owned(self, sid: str) -> bool:
-        """Tell whether an organization has it; one may also have the same number under an older SID, gone since."""
+        """Return whether an organization has this SID.  The same number under an older SID, gone since, does not count."""
         async with self._db.system() as tx:
             return await purchases.is_owned(tx, sid)
 
@@ -191,8 +194,11 @@ class Purchases:
             await purchases.end(tx, attempt.id, status, carrier_sid=carrier_sid)
 
 
-async def _known(tx: Tx, attempt: PurchaseRow, by: str, body_hash: bytes) -> NumberRow:
-    """The result of an attempt under the same key."""
+async def _replayed(tx: Tx, attempt: PurchaseRow, by: str, body_hash: bytes) -> NumberRow:
+    """Return the result of an attempt with the same idempotency key.
+
+    Raises IdempotencyMismatch, IdempotencyInProgress, NotFound.
+    """
     if (attempt.actor, attempt.body_hash) != (by, body_hash):
         raise IdempotencyMismatch
     if attempt.status == "buying":
@@ -202,14 +208,14 @@ async def _known(tx: Tx, attempt: PurchaseRow, by: str, body_hash: bytes) -> Num
     return await numbers.get(tx, attempt.number_id)
 
 
-async def _write_down(tx: Tx, attempt: PurchaseRow, bought: CarrierNumber) -> NumberRow:
+async def _record(tx: Tx, attempt: PurchaseRow, bought: CarrierNumber) -> NumberRow:
     row = NumberRow(
         id=ids.new(),
         e164=attempt.e164,
         carrier_sid=bought.sid,
         friendly_name=bought.friendly_name,
-        flow_id=await _still(tx, attempt.flow_id),
-        sms_flow_id=await _still(tx, attempt.sms_flow_id),
+        flow_id=await _existing(tx, attempt.flow_id),
+        sms_flow_id=await _existing(tx, attempt.sms_flow_id),
         sms_enabled=attempt.sms_flow_id is not None,
         capabilities=list(bought.capabilities),
         status="active",
@@ -232,8 +238,8 @@ async def _write_down(tx: Tx, attempt: PurchaseRow, bought: CarrierNumber) -> Nu
     return row
 
 
-async def _still(tx: Tx, flow: UUID | None) -> UUID | None:
-    """The flow, unless it was deleted during the carrier's request."""
+async def _existing(tx: Tx, flow: UUID | None) -> UUID | None:
+    """Return the flow's id, or None if it was deleted during the carrier's request."""
     try:
         return flow and (await flows.get(tx, flow)).id
     except NotFound:

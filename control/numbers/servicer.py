@@ -31,8 +31,8 @@ class NumbersServicer:
         self._webhooks, self._purchases, self._budget = webhooks, purchases, budget
 
     async def ListNumbers(self, request: pb.ListNumbersRequest, call: Call) -> pb.ListNumbersResponse:
-        found = await numbers.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await numbers.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListNumbersResponse(numbers=[present(row) for row in rows], next_cursor=more)
 
     async def RegisterNumber(self, request: pb.RegisterNumberRequest, call: Call) -> pb.RegisterNumberResponse:
@@ -51,8 +51,8 @@ class NumbersServicer:
         filters = {field.name: value for field, value in request.ListFields() if field.name != "limit"}
         limit = request.limit if request.HasField("limit") else DEFAULT_OFFERS
         async with self._budget.one(call.who.org_id):
-            found = await self._carrier.offers(Wish(**filters), limit)
-        return pb.ListAvailableNumbersResponse(numbers=[present_offer(each) for each in found])
+            offers = await self._carrier.offers(Wish(**filters), limit)
+        return pb.ListAvailableNumbersResponse(numbers=[present_offer(offer) for offer in offers])
 
     async def BuyNumber(self, request: pb.BuyNumberRequest, call: Call) -> pb.BuyNumberResponse:
         async with self._budget.one(call.who.org_id):

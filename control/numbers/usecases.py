@@ -1,4 +1,4 @@
-"""Registering, changing, synchronizing and releasing numbers."""
+"""The use cases of numbers: register, assign, change, synchronize, release."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,9 +28,10 @@ from storage.numbers import NumberRow
 async def register(
     db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, number: pb.Number, request_id: str
 ) -> NumberRow:
-    """Register a number that the carrier account holds.  With several organizations only site admins may, and others
-    learn nothing about the number.  Raises Forbidden, NotAtCarrier, AlreadyExists, InvalidRequest, BillingRequired,
-    CarrierError.
+    """Register a number that the carrier account holds.
+
+    With several organizations only site admins may, and the refusal reveals nothing about the number.  Raises Forbidden,
+    NotAtCarrier, AlreadyExists, InvalidRequest, BillingRequired, CarrierError.
     """
     async with db.tenant(who.org_id) as tx:
         if not who.site_admin and not await numbers.is_only_organization(tx):
@@ -38,58 +39,61 @@ async def register(
                 "This deployment has several organizations, so its operator assigns the numbers of the carrier account "
                 "(hum admin assign-number); buy a number, or ask the operator for one."
             )
-        await _flows(tx, number)  # a bad request must change nothing, not even at the carrier
+        await _flows(tx, number)  # refuse before the carrier is changed
         await limits.require(tx, who.org_id, "numbers")
-    held = await _pointed(carrier, webhooks, number.e164)
+    at_carrier = await _point(carrier, webhooks, number.e164)
     async with db.tenant(who.org_id) as tx:
         await limits.require(tx, who.org_id, "numbers")
-        row = await _take(tx, who.org_id, who.name, number, held)
+        row = await _record(tx, who.org_id, who.name, number, at_carrier)
         fields = [field.name for field, _ in number.ListFields()]
         await note(tx, who.org_id, who, "registerNumber", ids.show(Kind.NUMBER, row.id), fields, request_id)
     return row
 
 
 async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: str) -> UUID:
-    """As an operator: give a number of the carrier account to an organization.  Raises NotFound, InvalidState for one
-    that is being deleted, NotAtCarrier, AlreadyExists, CarrierError.
+    """Assign a number of the carrier account to an organization, as an operator; return its id.
+
+    Raises NotFound, InvalidState for an organization that is being deleted, NotAtCarrier, AlreadyExists, CarrierError.
     """
     async with db.system() as tx:
         await require_kept(tx, org)
     async with db.tenant(org) as tx:
         await identity.organization(tx, org)
-    held = await _pointed(carrier, webhooks, e164)
+    at_carrier = await _point(carrier, webhooks, e164)
     async with db.tenant(org) as tx:
-        row = await _take(tx, org, OPERATOR, pb.Number(e164=e164), held)
+        row = await _record(tx, org, OPERATOR, pb.Number(e164=e164), at_carrier)
         await note_operator(tx, org, "assignNumber", ids.show(Kind.NUMBER, row.id), ["e164"])
     return row.id
 
 
-async def _pointed(carrier: Carrier, webhooks: Webhooks, e164: str) -> CarrierNumber:
-    """Point a number of the carrier account here, before it has an owner: the URLs don't depend on the owner, so two
-    concurrent requests set the same ones, and the unique index decides afterwards who gets the number.
+async def _point(carrier: Carrier, webhooks: Webhooks, e164: str) -> CarrierNumber:
+    """Set the webhooks of a number of the carrier account; return the number.  Raises NotAtCarrier.
+
+    The URLs don't depend on the organization.  So concurrent requests set the same ones, and the unique index decides afterwards
+    which organization gets the number.
     """
-    held = await carrier.find_number(e164)
-    if held is None:
+    at_carrier = await carrier.find_number(e164)
+    if at_carrier is None:
         raise NotAtCarrier
-    if held.webhooks != webhooks:
-        await carrier.point_number(held.sid, webhooks)
-    return held
+    if at_carrier.webhooks != webhooks:
+        await carrier.point_number(at_carrier.sid, webhooks)
+    return at_carrier
 
 
-async def _take(tx: Tx, org: UUID, by: str, number: pb.Number, held: CarrierNumber) -> NumberRow:
+async def _record(tx: Tx, org: UUID, by: str, number: pb.Number, at_carrier: CarrierNumber) -> NumberRow:
     flow_id, sms_flow_id = await _flows(tx, number)
     row = NumberRow(
         id=ids.new(),
         e164=number.e164,
-        carrier_sid=held.sid,
-        friendly_name=number.friendly_name if number.HasField("friendly_name") else held.friendly_name,
+        carrier_sid=at_carrier.sid,
+        friendly_name=number.friendly_name if number.HasField("friendly_name") else at_carrier.friendly_name,
         flow_id=flow_id,
         sms_flow_id=sms_flow_id,
         sms_enabled=number.sms_enabled,
-        capabilities=list(held.capabilities),
+        capabilities=list(at_carrier.capabilities),
         status="active",
         created_at=now(),
-        account_sid=held.account_sid,
+        account_sid=at_carrier.account_sid,
     )
     row = await numbers.create(tx, row)
     await events.append(tx, org, row.id, events_pb2.NumberRegisteredEvent(by=by))
@@ -97,7 +101,7 @@ async def _take(tx: Tx, org: UUID, by: str, number: pb.Number, held: CarrierNumb
 
 
 async def _flows(tx: Tx, number: pb.Number) -> tuple[UUID | None, UUID | None]:
-    """The flows that a new number answers with.  Raises InvalidRequest."""
+    """Return the flows that a new number answers with.  Raises InvalidRequest."""
     return (
         await own_flow(tx, number.flow_id, "number.flow_id", "voice"),
         await own_flow(tx, number.sms_flow_id, "number.sms_flow_id", "sms"),
@@ -124,12 +128,12 @@ async def change(tx: Tx, who: Principal, id: UUID, number: pb.Number, paths: lis
     return after
 
 
-# --- what the carrier holds ---------------------------------------------------------------------------------------
+# --- synchronizing with the carrier -------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Synced:
-    """The result of a comparison with the carrier."""
+    """The counts of a synchronization with the carrier."""
 
     added: int = 0
     updated: int = 0
@@ -137,32 +141,34 @@ class Synced:
 
 
 async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, request_id: str) -> Synced:
-    """Bring the organization's numbers in line with what the carrier account holds; doing it again changes nothing."""
-    held = {number.e164: number for number in await carrier.list_numbers()}
+    """Synchronize the organization's numbers with the carrier account.  A repetition changes nothing."""
+    at_carrier = {number.e164: number for number in await carrier.list_numbers()}
     async with db.tenant(who.org_id) as tx:
         own = await numbers.all_locked(tx)
-        synced, changed = await _refresh(tx, own, held)
+        synced, changed = await _refresh(tx, own, at_carrier)
         if await numbers.is_only_organization(tx):
-            room = await limits.find(tx, who.org_id, "numbers")
-            unowned = sorted(held.keys() - {row.e164 for row in own})
-            adopted = await _adopt(tx, unowned if room is None else unowned[: room.left], held)
+            allowance = await limits.find(tx, who.org_id, "numbers")
+            unowned = sorted(at_carrier.keys() - {row.e164 for row in own})
+            adopted = await _adopt(tx, unowned if allowance is None else unowned[: allowance.left], at_carrier)
             synced.added = len(adopted)
             changed |= set(adopted)
         await note(tx, who.org_id, who, "syncNumbers", "", (), request_id)
         if changed:
             await events.append(tx, who.org_id, who.org_id, events_pb2.NumbersSyncedEvent(by=who.name))
-    for e164 in changed | {row.e164 for row in own if row.status != "releasing"} & held.keys():
-        if held[e164].webhooks != webhooks:
-            await carrier.point_number(held[e164].sid, webhooks)
+    for e164 in changed | {row.e164 for row in own if row.status != "releasing"} & at_carrier.keys():
+        if at_carrier[e164].webhooks != webhooks:
+            await carrier.point_number(at_carrier[e164].sid, webhooks)
             synced.updated += e164 not in changed
     return synced
 
 
-async def _refresh(tx: Tx, own: Sequence[NumberRow], held: dict[str, CarrierNumber]) -> tuple[Synced, set[str]]:
-    """Store what changed at the carrier; return the counts, and the changed numbers that the account holds."""
+async def _refresh(
+    tx: Tx, own: Sequence[NumberRow], carrier_numbers: dict[str, CarrierNumber]
+) -> tuple[Synced, set[str]]:
+    """Store the changes at the carrier; return the counts, and the changed numbers that the account holds."""
     synced, changed = Synced(), set[str]()
     for row in own:
-        at_carrier = held.get(row.e164)
+        at_carrier = carrier_numbers.get(row.e164)
         if row.status == "releasing":
             continue
         if at_carrier is None:
@@ -183,7 +189,7 @@ async def _refresh(tx: Tx, own: Sequence[NumberRow], held: dict[str, CarrierNumb
     return synced, changed
 
 
-async def _adopt(tx: Tx, unowned: Sequence[str], held: dict[str, CarrierNumber]) -> list[str]:
+async def _adopt(tx: Tx, unowned: Sequence[str], carrier_numbers: dict[str, CarrierNumber]) -> list[str]:
     return [
         e164
         for e164 in unowned
@@ -191,20 +197,21 @@ async def _adopt(tx: Tx, unowned: Sequence[str], held: dict[str, CarrierNumber])
             tx,
             ids.new(),
             e164,
-            held[e164].sid,
-            held[e164].friendly_name,
-            list(held[e164].capabilities),
-            held[e164].account_sid,
+            carrier_numbers[e164].sid,
+            carrier_numbers[e164].friendly_name,
+            list(carrier_numbers[e164].capabilities),
+            carrier_numbers[e164].account_sid,
         )
     ]
 
 
-# --- giving back --------------------------------------------------------------------------------------------------
+# --- releasing ----------------------------------------------------------------------------------------------------
 
 
 async def release(db: Db, carrier: Carrier, who: Principal, id: UUID, request_id: str) -> None:
-    """Release a number for good.  From the first commit on it answers no calls; the rest happens at the carrier, and
-    the sweep finishes it if need be.  Raises NotFound, InvalidState, CarrierError.
+    """Release a number for good.  Raises NotFound, InvalidState, CarrierError.
+
+    From the first commit on it answers no calls.  If the carrier does not answer, the sweep finishes the release.
     """
     async with db.tenant(who.org_id) as tx:
         row = await numbers.get(tx, id, lock=True)
@@ -213,7 +220,7 @@ async def release(db: Db, carrier: Carrier, who: Principal, id: UUID, request_id
         await numbers.begin_release(tx, id)
         await note(tx, who.org_id, who, "releaseNumber", ids.show(Kind.NUMBER, id), (), request_id)
     try:
-        await _give_back(db, carrier, who.org_id, id, row.carrier_sid)
+        await _finish_release(db, carrier, who.org_id, id, row.carrier_sid)
     except CarrierError as error:
         if is_refusal(error):
             async with db.tenant(who.org_id) as tx:
@@ -221,7 +228,7 @@ async def release(db: Db, carrier: Carrier, who: Principal, id: UUID, request_id
         raise
 
 
-async def _give_back(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: str) -> None:
+async def _finish_release(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: str) -> None:
     await carrier.release_number(sid)
     async with db.tenant(org) as tx:
         if await numbers.delete(tx, id):
@@ -229,13 +236,13 @@ async def _give_back(db: Db, carrier: Carrier, org: UUID, id: UUID, sid: str) ->
 
 
 async def sweep_releases(db: Db, carrier: Carrier, older: timedelta) -> int:
-    """Finish the releases that have been idle for longer than `older`; return how many numbers were given back."""
+    """Finish the releases that have been idle for longer than `older`; return how many."""
     async with db.system() as tx:
         unreleased = {row.id: row for row in await numbers.unreleased(tx, older)}
 
-    async def give_back(id: UUID) -> bool:
+    async def finish(id: UUID) -> bool:
         row = unreleased[id]
-        await _give_back(db, carrier, row.org_id, row.id, row.carrier_sid)
+        await _finish_release(db, carrier, row.org_id, row.id, row.carrier_sid)
         return True
 
-    return await each_row("releases", unreleased, give_back)
+    return await each_row("releases", unreleased, finish)

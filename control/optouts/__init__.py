@@ -1,1 +1,1 @@
-"""Contacts that want no texts: who said so, and what it ends."""
+"""Opt-outs of contacts: their source, and their effects."""

@@ -1,4 +1,4 @@
-"""Opt-outs: contacts that want no texts."""
+"""The feature of opt-outs: contacts that want no texts."""
 
 from control.feature import Deps, Feature
 from control.optouts.servicer import OptOutServicer

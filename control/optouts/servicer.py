@@ -23,8 +23,8 @@ class OptOutServicer:
                 opt_outs=[present(row) for row in await opt_outs.of_contact(call.tx, request.contact_e164)]
             )
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
-        found = await opt_outs.page(call.tx, (place[0], place[1]) if place else None, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.changed_at, row.contact_e164))
+        page = await opt_outs.page(call.tx, (place[0], place[1]) if place else None, count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.changed_at, row.contact_e164))
         return pb.ListOptOutsResponse(opt_outs=[present(row) for row in rows], next_cursor=more)
 
     async def AddOptOut(self, request: pb.AddOptOutRequest, call: Call) -> pb.AddOptOutResponse:

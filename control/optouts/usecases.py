@@ -1,4 +1,4 @@
-"""Opting out and in.  A repetition changes nothing, and nobody is told of it."""
+"""Opt-outs and opt-ins.  A repetition changes nothing and appends no event."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from storage.opt_outs import Change
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How we know: the word, the message, and its conversation; `at` is for a message that control learns of later."""
+    """The evidence: keyword, message and conversation; `at`: when, for a message that control learns of later."""
 
     keyword: str | None = None
     message_id: UUID | None = None
@@ -28,7 +28,7 @@ NONE = Evidence()
 async def opt_out(
     tx: Tx, org: UUID, contact_e164: str, source: str, evidence: Evidence = NONE, *, carrier_blocks: bool = False
 ) -> bool:
-    """The contact wants no more texts: what waits is not sent either.  False if that was known.
+    """Opt the contact out, and cancel its pending texts.  Return False if it was opted out already.
 
     `source`: `keyword`, `carrier`, `api`, `human`, `agent`; `carrier_blocks`: the carrier refuses texts to it from now on.
     """
@@ -38,8 +38,8 @@ async def opt_out(
         if carrier_blocks:
             await opt_outs.set_blocked(tx, org, contact_e164, blocked=True, at=evidence.at)
         return False
-    await opt_outs.end_pending(tx, org, contact_e164)  # campaigns follow by a trigger
-    event = events_pb2.SmsOptOutEvent(contact_e164=contact_e164, source=source, **_shown(evidence))
+    await opt_outs.end_pending(tx, org, contact_e164)  # a trigger updates campaigns
+    event = events_pb2.SmsOptOutEvent(contact_e164=contact_e164, source=source, **_event_ids(evidence))
     await events.append(tx, org, evidence.conversation_id or org, event)
     return True
 
@@ -47,9 +47,9 @@ async def opt_out(
 async def opt_in(
     tx: Tx, org: UUID, contact_e164: str, source: str, evidence: Evidence = NONE, *, carrier_lifts: bool = False
 ) -> bool:
-    """The contact wants texts again; False if it was not opted out.
+    """Opt the contact in; return False if it was not opted out.
 
-    `carrier_lifts`: the carrier lets texts through again, which it does when the handset says so and never for us.
+    `carrier_lifts`: the carrier has lifted its block, which only a keyword from the handset makes it do.
     """
     change = Change(source, evidence.keyword, evidence.message_id, evidence.at)
     changed = await opt_outs.opt_in(tx, org, contact_e164, change, carrier_lifts=carrier_lifts)
@@ -57,7 +57,7 @@ async def opt_in(
         if carrier_lifts:
             await opt_outs.set_blocked(tx, org, contact_e164, blocked=False, at=evidence.at)
         return False
-    event = events_pb2.SmsOptInEvent(contact_e164=contact_e164, source=source, **_shown(evidence))
+    event = events_pb2.SmsOptInEvent(contact_e164=contact_e164, source=source, **_event_ids(evidence))
     await events.append(tx, org, evidence.conversation_id or org, event)
     return True
 
@@ -71,15 +71,15 @@ async def carrier_says_blocked(
     *,
     at: datetime | None = None,
 ) -> bool:
-    """The carrier refused a text (21610), at once or later, because the contact had replied STOP: it is opted out here too.
+    """Opt the contact out because the carrier refused a text (21610): the contact had replied STOP.
 
-    `at`: when the text was sent; a contact that has wanted texts again since then is left alone.  False if it was known.
+    `at`: when the text was sent; a later opt-in stays.  Return False if nothing changed.
     """
     evidence = Evidence(message_id=message_id, conversation_id=conversation_id, at=at)
     return await opt_out(tx, org, contact_e164, "carrier", evidence, carrier_blocks=True)
 
 
-def _shown(evidence: Evidence) -> dict[str, str | None]:
+def _event_ids(evidence: Evidence) -> dict[str, str | None]:
     conversation, message = evidence.conversation_id, evidence.message_id
     return {
         "conversation_id": ids.show(Kind.CONVERSATION, conversation) if conversation else None,

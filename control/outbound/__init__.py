@@ -1,1 +1,1 @@
-"""Outbound calls: ordering, placing, and what becomes of each attempt."""
+"""Outbound calls: orders, attempts, and their outcomes."""

@@ -1,6 +1,6 @@
-"""What becomes of an attempt: the carrier's words on it, whoever brings them, in whichever order, once or more.
+"""The progress of an attempt: the carrier's statuses, from any source, in any order, once or more.
 
-Its webhooks name the attempt, so that its call at the carrier is known even if the answer to the request was lost.
+Webhooks name the attempt, so its `call_sid` is known even if the answer to the request was lost.
 """
 
 from datetime import datetime
@@ -23,25 +23,26 @@ LOG = log(__name__)
 
 
 async def lock(tx: Tx, id: UUID) -> tuple[CallState, AttemptRow]:
-    """Lock an attempt, which is to lock its call.  Raises NotFound."""
+    """Lock an attempt by locking its call.  Raises NotFound."""
     call = await calls.lock(tx, (await outbound.attempt(tx, id)).call_id)
     return call, await outbound.attempt(tx, id)
 
 
 async def of_webhook(tx: Tx, name: str, call_sid: str, to_e164: str | None) -> tuple[CallState, AttemptRow]:
-    """Lock the attempt of a webhook, and keep the carrier's id of its call.  A webhook whose other facts don't fit it is nothing
-    that the carrier says.  Raises NotFound.
+    """Lock the attempt of a webhook, and store its `call_sid`.
+
+    Raises NotFound, also if the webhook does not match the attempt: then the carrier did not send it.
     """
     call, attempt = await lock(tx, ids.require(Kind.ATTEMPT, name))
     if attempt.call_sid not in {None, call_sid} or to_e164 not in {None, attempt.to_e164}:
-        LOG.warning("a webhook does not fit its attempt", call=ids.show(Kind.CALL, call.id), attempt=name)
+        LOG.warning("a webhook does not match its attempt", call=ids.show(Kind.CALL, call.id), attempt=name)
         raise NotFound("There is no such attempt.")
     await accepted(tx, call, attempt, call_sid)
     return await lock(tx, attempt.id)
 
 
 async def accepted(tx: Tx, call: CallState, attempt: AttemptRow, call_sid: str) -> None:
-    """The carrier has the call; no-op for an attempt that is over, or of which that is known."""
+    """Record that the carrier has the call; no-op if that is recorded, or the attempt is over."""
     if attempt.status == "dialling":
         await outbound.accept(tx, attempt, call_sid)
         if attempt.call_sid is None:
@@ -51,9 +52,9 @@ async def accepted(tx: Tx, call: CallState, attempt: AttemptRow, call_sid: str) 
 async def progressed(
     tx: Tx, call: CallState, attempt: AttemptRow, carrier_status: str, at: datetime, carrier_code: str | None = None
 ) -> None:
-    """Take the carrier's status of an attempt that is locked."""
+    """Apply the carrier's status to a locked attempt."""
     if attempt.status != "under_way":
-        return  # it is over: this came late, or twice
+        return  # it is over: a late or repeated status
     if carrier_status == "ringing" and call.status == "queued":
         await outbound.set_status(tx, call.id, "ringing")
         await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
@@ -64,7 +65,7 @@ async def progressed(
 async def ended(
     tx: Tx, call: CallState, attempt: AttemptRow, result: str, at: datetime, carrier_code: str | None = None
 ) -> None:
-    """An open attempt ended so.  A call that had a stream is closed by the end of that."""
+    """End an open attempt, and retry or finish its call.  A call that had a stream ends with its stream."""
     await outbound.end(tx, attempt.id, result, at, carrier_code)
     if call.ended_at is not None:
         return
@@ -75,7 +76,7 @@ async def ended(
         case rules.Again(due):
             await outbound.queue_again(tx, call.id)
             await outbound.defer(tx, call.id, due, "retry", wanted=True)
-            again = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)
-            await tell(tx, call.id, at, state=again)
+            requeued = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)
+            await tell(tx, call.id, at, state=requeued)
         case rules.End(status, reason):
             await finish(tx, call, status, at, reason, carrier_code)

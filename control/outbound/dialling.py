@@ -1,8 +1,8 @@
-"""Placing calls, at each account's pace, the organizations in turn.
+"""The dialler: places due calls at each carrier account's pace, round-robin over the organizations.
 
-Three moments: an attempt is committed; the carrier is asked, with no transaction open; the outcome is recorded.  If that is
-unknown (no answer came, the process died), the carrier is looked at, twice, the last time `look` after the first; only if it
-has no such call both times is the number called again.
+An attempt takes three steps: it is committed; the carrier is asked, with no transaction open; the outcome is recorded.  If the
+outcome is unknown (no answer, the process died), the call is looked up at the carrier twice, `look` apart; only if neither
+look-up finds it is the number called again.
 """
 
 import asyncio
@@ -33,15 +33,15 @@ from storage.outbound import AttemptRow, FactsRow
 LOG = log(__name__)
 PLACED = Counter("hum_outbound_attempts_total", "Attempts at outbound calls, by what the carrier answered", ["how"])
 MAX_CALL_SECONDS, CLOSE_SECONDS = 1800, 60
-#: The carrier's clock may be behind ours by so much.
+#: Tolerated lag of the carrier's clock behind ours.
 CLOCK_SLACK = timedelta(seconds=120)
-#: Calls that are not placed, in one transaction.
+#: Calls decided per transaction, while none of them is placed.
 MOST_DECISIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast and how patiently the carrier is asked."""
+    """Paces, concurrency limit, timeouts and back-off of requests to the carrier."""
 
     calls_per_second: float
     of_accounts: Mapping[str, float]
@@ -49,11 +49,11 @@ class Pace:
     width: int
     pause_seconds: float
     retry_seconds: float
-    #: How long one request to the carrier may take.
+    #: Timeout of a request to the carrier.
     request_seconds: float
     look: timedelta
     ring_slack_seconds: float
-    #: A media process that said nothing for so long is gone.
+    #: A media process that has been silent for longer counts as gone.
     silent: timedelta
 
     def of(self, account: str) -> float:
@@ -62,26 +62,26 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An attempt that is committed, and the request that makes it."""
+    """A committed attempt, and its request to the carrier."""
 
     attempt: AttemptRow
     placement: Placement
     began_ms: float
-    #: The database was restored from a backup since then: the call may have been placed already.
+    #: When the call was created, if the database was restored after that: the call may have been placed before the restore.
     doubtful_since: datetime | None = None
 
 
 class Dialler:
-    """Places the calls that are due; any number of processes may have one."""
+    """The dialler of due calls; any number of processes may run one."""
 
     def __init__(self, db: Db, carrier: Carrier, public_url: str, pace: Pace, limits: Limits) -> None:
         self._db, self._carrier, self._public_url = db, carrier, public_url
         self._pace, self._limits = pace, limits
 
-    # -- which
+    # -- claiming attempts
 
     async def place_due(self) -> int:
-        """Place all calls whose turn it is, and those whose turn is soon; return how many."""
+        """Place the calls that are due now or soon; return how many."""
         placed = 0
         dialling = set[asyncio.Task[None]]()
         try:
@@ -99,17 +99,17 @@ class Dialler:
                 else:
                     await asyncio.sleep(pause_seconds)
         finally:
-            # An answer that comes is recorded, also while this process is asked to stop.
+            # Also during a shutdown, the answers to requests in flight are recorded.
             if dialling:
                 await asyncio.wait(dialling)
 
-    async def _begin_due(self, room: int) -> tuple[set[asyncio.Task[None]], list[float]]:
-        """Begin an attempt with each account whose turn has come, at most `room`; and the seconds until others' will."""
+    async def _begin_due(self, capacity: int) -> tuple[set[asyncio.Task[None]], list[float]]:
+        """Begin an attempt per due account, at most `capacity`; return their tasks, and the seconds until the other accounts are due."""
         async with self._db.system() as tx:
-            waiting = await outbound.accounts(tx)
+            accounts = await outbound.accounts(tx)
         begun, waits = set[asyncio.Task[None]](), list[float]()
-        for account in waiting:
-            if len(begun) >= room:
+        for account in accounts:
+            if len(begun) >= capacity:
                 break
             wait_seconds, claimed = await self._claim(account)
             if claimed is not None:
@@ -119,10 +119,10 @@ class Dialler:
         return begun, waits
 
     async def _claim(self, account: str) -> tuple[float | None, Claimed | None]:
-        """Begin the next attempt with an account, if one may begin now; and the seconds until the next may, None if none waits."""
+        """Begin the account's next attempt, if one may begin now; return the seconds until the next may (None: no backlog), and it."""
         async with self._db.system() as tx:
             wait_seconds = await outbound.lock_pace(tx, account)
-            if wait_seconds is None or not await self._has_room(tx):
+            if wait_seconds is None or not await self._has_capacity(tx):
                 return None, None
             if wait_seconds > 0:
                 return wait_seconds, None
@@ -134,19 +134,20 @@ class Dialler:
                     return 1 / self._pace.of(account), claimed
         return 0.0, None
 
-    async def _has_room(self, tx: Tx) -> bool:
-        """Whether the media processes have a place for one more call, if everybody answers whose telephone rings: nobody shall
-        answer to hear nothing.
+    async def _has_capacity(self, tx: Tx) -> bool:
+        """Return whether the media processes could take one more call if all ringing calls were answered.
+
+        Otherwise a callee might answer to silence.
         """
-        taking = [node for node in await places.nodes(tx, self._pace.silent) if node.takes]
-        if any(node.places is None for node in taking):
+        open_nodes = [node for node in await places.nodes(tx, self._pace.silent) if node.takes]
+        if any(node.places is None for node in open_nodes):
             return True
-        nodes, urls = {node.node for node in taking}, {node.url for node in taking}
-        held = sum(row.calls for row in await places.held(tx, []) if row.node in nodes or row.url in urls)
-        return sum(node.places or 0 for node in taking) > held + await outbound.unanswered(tx)
+        nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}
+        live = sum(row.calls for row in await places.held(tx, []) if row.node in nodes or row.url in urls)
+        return sum(node.places or 0 for node in open_nodes) > live + await outbound.unanswered(tx)
 
     async def _decide(self, tx: Tx, id: UUID) -> Claimed | None:
-        """Begin an attempt at a call that is due, or settle why there is none."""
+        """Begin an attempt at a due call; if it may not be placed now, defer or finish it and return None."""
         call, at = await calls.lock(tx, id), now()
         if call.status != "queued":
             await outbound.forget(tx, id)  # it was canceled
@@ -189,16 +190,17 @@ class Dialler:
     async def _dial(self, claimed: Claimed) -> None:
         try:
             await self.dial(claimed)
-        except Exception:  # whatever it was, the sweep finds out what became of the call
-            LOG.exception("an attempt's outcome is not recorded", attempt=str(claimed.attempt.id))
+        except Exception:  # the sweep looks up the call
+            LOG.exception("could not record the outcome of an attempt", attempt=str(claimed.attempt.id))
 
     async def dial(self, claimed: Claimed) -> None:
         """Ask the carrier for a call, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
         attempt = claimed.attempt
         if claimed.doubtful_since is not None and not await self._is_new(attempt, claimed.doubtful_since):
             return
+        # If this process was suspended, another may already have looked up the call and ended the attempt.
         if monotonic_ms() - claimed.began_ms > self._pace.request_seconds * 1000:
-            return  # this process stood still for so long that others may have looked for the call already
+            return
         try:
             call_sid = await self._carrier.place_call(claimed.placement)
         except CarrierError as error:
@@ -208,25 +210,25 @@ class Dialler:
             await self._record(attempt, CarrierCall("queued", None, call_sid))
 
     async def _is_new(self, attempt: AttemptRow, since: datetime) -> bool:
-        """Whether a call that the database had before it was restored is still to be placed.  If that can't be told, it waits."""
+        """Return whether a call from before a restore of the database is still unplaced; if that is unclear, put it back."""
         try:
-            ours = await self._placed_since(attempt, since)
+            placed = await self._placed_since(attempt, since)
         except CarrierError as error:
-            LOG.warning("the carrier can't be asked about a call", error=str(error)[:200])
+            LOG.warning("could not look up a call at the carrier", error=str(error)[:200])
             await self._put_back(attempt, self._pace.retry_seconds)
             return False
-        if ours is not None:
-            await self._record(attempt, ours)
-        return ours is None
+        if placed is not None:
+            await self._record(attempt, placed)
+        return placed is None
 
     async def _placed_since(self, attempt: AttemptRow, since: datetime) -> CarrierCall | None:
-        """Return a call between the attempt's numbers that no attempt is known to have placed.  Raises CarrierError."""
-        found = await self._carrier.placed_calls(
+        """Return a call between the attempt's numbers with a SID that no attempt has, or None.  Raises CarrierError."""
+        listed = await self._carrier.placed_calls(
             attempt.account, attempt.from_e164, attempt.to_e164, since - CLOCK_SLACK
         )
         async with self._db.system() as tx:
-            known = await outbound.known_sids(tx, [each.sid for each in found])
-        return next((each for each in found if each.sid not in known), None)
+            known_sids = await outbound.known_sids(tx, [call.sid for call in listed])
+        return next((call for call in listed if call.sid not in known_sids), None)
 
     async def _failed(self, attempt: AttemptRow, error: CarrierError) -> None:
         LOG.warning("the carrier did not place a call", error=str(error)[:200], attempt=attempt.number)
@@ -241,21 +243,21 @@ class Dialler:
             PLACED.labels("unknown").inc()
             try:
                 await self._look_for(attempt)
-            except CarrierError as away:  # the sweep looks later
-                LOG.warning("the carrier can't be asked about a call", error=str(away)[:200])
+            except CarrierError as look_error:  # the sweep looks again
+                LOG.warning("could not look up a call at the carrier", error=str(look_error)[:200])
 
-    async def _record(self, attempt: AttemptRow, found: CarrierCall) -> None:
-        """The carrier has the call.  One that was canceled meanwhile is ended there."""
+    async def _record(self, attempt: AttemptRow, placed: CarrierCall) -> None:
+        """Record the carrier's call for an attempt.  A call that was canceled meanwhile is ended at the carrier."""
         async with self._db.system() as tx:
             call, latest = await attempts.lock(tx, attempt.id)
-            await attempts.accepted(tx, call, latest, found.sid)
+            await attempts.accepted(tx, call, latest, placed.sid)
             call, latest = await attempts.lock(tx, attempt.id)
-            await attempts.progressed(tx, call, latest, found.status, found.ended_at or now())
-        if call.ended_at is not None and latest.status == "under_way" and found.status not in rules.ENDINGS:
-            await self._carrier.end_call(found.sid, attempt.account)
+            await attempts.progressed(tx, call, latest, placed.status, placed.ended_at or now())
+        if call.ended_at is not None and latest.status == "under_way" and placed.status not in rules.ENDINGS:
+            await self._carrier.end_call(placed.sid, attempt.account)
 
     async def _put_back(self, attempt: AttemptRow, wait_seconds: float) -> None:
-        """The carrier has not taken the call: it is asked again later, and for no other of this account before."""
+        """Put back a call that the carrier did not accept, and back off its account."""
         async with self._db.system() as tx:
             await outbound.pace(tx, attempt.account, wait_seconds)
         async with self._db.system() as tx:
@@ -270,10 +272,10 @@ class Dialler:
             if latest.status in {"dialling", "under_way"}:
                 await attempts.ended(tx, call, latest, result, now(), carrier_code)
 
-    # -- what the carrier has not told
+    # -- reconciling unknown outcomes
 
     async def sweep(self) -> int:
-        """Look for the calls of attempts whose fate nobody has told; return how many looks it took."""
+        """Look up the calls of attempts with unknown outcomes; return how many."""
         look = max(self._pace.look, timedelta(seconds=self._pace.request_seconds))
         async with self._db.system() as tx:
             await outbound.close_ended(tx, look)
@@ -283,15 +285,15 @@ class Dialler:
         return looked + await each_row("silent attempts", silent, self._ask_about)
 
     async def _look_for(self, attempt: AttemptRow) -> bool:
-        """Look for a call that may have been placed.  At the second look that finds none, there is none.  Raises CarrierError."""
-        ours = await self._placed_since(attempt, attempt.started_at)
-        if ours is not None:
-            await self._record(attempt, ours)
+        """Look up a call that may have been placed; the second look-up without result proves that it was not.  Raises CarrierError."""
+        placed = await self._placed_since(attempt, attempt.started_at)
+        if placed is not None:
+            await self._record(attempt, placed)
             return True
         async with self._db.system() as tx:
             call, latest = await attempts.lock(tx, attempt.id)
             if latest.status != "dialling":
-                return True  # a webhook has told
+                return True  # a webhook was first
             if attempt.looked_at is None:
                 await outbound.looked(tx, attempt.id)
                 return True
@@ -301,14 +303,14 @@ class Dialler:
         return True
 
     async def _ask_about(self, attempt: AttemptRow) -> bool:
-        """Ask the carrier about a call that should be over.  Raises CarrierError."""
+        """Query the status of a call that should be over.  Raises CarrierError."""
         assert attempt.call_sid is not None, "the carrier has it"
-        found = await self._carrier.find_call(attempt.call_sid, attempt.account)
+        carrier_call = await self._carrier.find_call(attempt.call_sid, attempt.account)
         async with self._db.system() as tx:
             await outbound.looked(tx, attempt.id)
             call, latest = await attempts.lock(tx, attempt.id)
-            ended_at: datetime = (found.ended_at if found else None) or now()
-            await attempts.progressed(tx, call, latest, found.status if found else "failed", ended_at)
+            ended_at: datetime = (carrier_call.ended_at if carrier_call else None) or now()
+            await attempts.progressed(tx, call, latest, carrier_call.status if carrier_call else "failed", ended_at)
         return True
 
 

@@ -1,4 +1,4 @@
-"""Outbound calls: an agent calls somebody, now or at a time, with what the call is about."""
+"""The feature of outbound calls: an agent calls a number, now or at a time, with a task."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""PlacedCallsService (proto/hum/v1/runtime.proto): what the gateway asks on the carrier's webhooks of placed calls."""
+"""PlacedCallsService (proto/hum/v1/runtime.proto): the carrier's webhooks of placed calls, forwarded by the gateway."""
 
 from uuid import UUID
 
@@ -35,10 +35,10 @@ class PlacedCallsServicer:
     async def AnswerPlacedCall(
         self, request: pb.AnswerPlacedCallRequest, asked_by: Call
     ) -> pb.AnswerPlacedCallResponse:
-        """Somebody has answered: connect the agent, unless the call was canceled, or no media process takes it any more."""
+        """Connect the agent to an answered call, unless the call was canceled, or no media process has capacity."""
         async with self._db.system() as tx:
             call, attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, request.to_e164)
-            await attempts.progressed(tx, call, attempt, "ringing", now())  # it has, whatever was told
+            await attempts.progressed(tx, call, attempt, "ringing", now())  # its webhook may be late or lost
         if attempt.status != "under_way" or call.ended_at is not None:
             return pb.AnswerPlacedCallResponse(step=HANG_UP)
         self._callers.begin(call.id)
@@ -58,26 +58,26 @@ class PlacedCallsServicer:
         return pb.ReportPlacedCallResponse()
 
     async def _end(self, call_sid: str, account: str) -> None:
-        """A call that is over for us rings on at the carrier.  If it can't be ended, whoever answers it is hung up on."""
+        """End a canceled call that still rings at the carrier.  If that fails, the call is hung up when it is answered."""
         try:
             await self._carrier.end_call(call_sid, account)
         except CarrierError as error:
-            LOG.warning("a call that was canceled rings on", error=str(error)[:200])
+            LOG.warning("could not end a canceled call at the carrier; it rings on", error=str(error)[:200])
 
     async def ReportAnsweredBy(self, request: pb.ReportAnsweredByRequest, _: Call) -> pb.ReportAnsweredByResponse:
         async with self._db.system() as tx:
             call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)
-            word = placed.answered_by(request.answered_by, await outbound.heard(tx, call.id))
-            if not await outbound.set_answered_by(tx, call.id, word):
-                return pb.ReportAnsweredByResponse()  # it is known, and done
+            answered_by = placed.answered_by(request.answered_by, await outbound.heard(tx, call.id))
+            if not await outbound.set_answered_by(tx, call.id, answered_by):
+                return pb.ReportAnsweredByResponse()  # recorded and handled before
             session = await calls.session(tx, call.id)
-        command = placed.for_machine(usable(session.definition), word) if session else None
+        command = placed.for_machine(usable(session.definition), answered_by) if session else None
         if command is not None and call.ended_at is None and call.streams_opened:
-            await self._tell(call.id, command)
+            await self._command(call.id, command)
         return pb.ReportAnsweredByResponse()
 
-    async def _tell(self, id: UUID, command: pb.ForMachine) -> None:
-        """Tell the media process that has the call; it keeps the command if the session is only being opened."""
+    async def _command(self, id: UUID, command: pb.ForMachine) -> None:
+        """Send a command to the call's media process, which keeps it if the session is still being opened."""
         async with self._db.system() as tx:
             call = await calls.look(tx, id)
         if call.node is not None and call.ended_at is None:

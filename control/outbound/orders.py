@@ -1,5 +1,6 @@
-"""Ordering calls: each is stored with its order in the request's own transaction, so that its idempotency key is too.  Nothing
-outside happens here; a worker places the call (`dialling.py`).
+"""Orders of calls: a call and its order are stored in the request's transaction, together with the idempotency key.
+
+A worker places the call later (`dialling.py`); nothing here reaches the carrier.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from storage.outbound import CallerRow, NewOrder, OrderRow
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A call as it is asked for; None for what is not said."""
+    """A requested call; None: not specified."""
 
     flow_id: str
     to_e164: str
@@ -42,13 +43,13 @@ class Order:
 
 
 class Orders:
-    """Takes orders.  `countries`: which are called besides the calling number's own."""
+    """The admission of orders.  `countries`: those that may be called besides the calling number's own."""
 
     def __init__(self, limits: Limits, countries: frozenset[str]) -> None:
         self._limits, self._countries = limits, countries
 
-    async def take(self, tx: Tx, who: Principal, order: Order) -> OrderRow:
-        """Store a call.  Raises InvalidRequest, InvalidState, PlanLimit, BillingRequired."""
+    async def create(self, tx: Tx, who: Principal, order: Order) -> OrderRow:
+        """Store a call and its order.  Raises InvalidRequest, InvalidState, PlanLimit, BillingRequired."""
         at = now()
         if order.scheduled_at and order.scheduled_at > at + rules.FURTHEST:
             raise InvalidRequest([FieldError("scheduled_at", "must be within a year")])
@@ -58,7 +59,7 @@ class Orders:
         await self._admit(tx, order.to_e164, caller)
         await limits.require(tx, who.org_id, "minutes")
         flow = await flows.get(tx, flow_id)
-        met = await contacts.meet(tx, ids.new(), who.org_id, order.to_e164, None)
+        contact = await contacts.meet(tx, ids.new(), who.org_id, order.to_e164, None)
         call = NewCall(
             id=ids.new(),
             org_id=who.org_id,
@@ -70,7 +71,7 @@ class Orders:
             number_id=caller.id,
             flow_id=flow_id,
             flow_version=flow.version,
-            contact_id=met.id,
+            contact_id=contact.id,
             created_at=at,
             carrier_account=caller.account,
         )
@@ -80,7 +81,7 @@ class Orders:
         return await outbound.get(tx, call.id)
 
     async def _admit(self, tx: Tx, to_e164: str, caller: CallerRow) -> None:
-        """Raises InvalidRequest, InvalidState, PlanLimit."""
+        """Check the called number and the organization's limits.  Raises InvalidRequest, InvalidState, PlanLimit."""
         if (bad := phone.bad_callee(to_e164, caller.e164, self._countries)) is not None:
             raise InvalidRequest([FieldError("to", bad)])
         if await outbound.is_own(tx, to_e164):
@@ -99,14 +100,14 @@ class Orders:
             )
 
     async def _due(self, tx: Tx, call: UUID, order: Order, caller: CallerRow, at: datetime) -> NewOrder:
-        """The order, with when it is due: as it was asked for, or when the hours that it keeps begin."""
+        """Return the row of an order, due at the requested time or when its quiet hours end.  Raises InvalidState."""
         due, waits_for = at, "turn"
         if order.scheduled_at and order.scheduled_at > at:
             due, waits_for = order.scheduled_at, "schedule"
         hours = await outbound.hours(tx)
         if order.honor_quiet_hours and hours.voice_quiet_hours_enabled:
-            kept = rules.quiet_hours(hours.business_hours_json, hours.time_zone, order.to_e164)
-            opens = first_open(kept, due)
+            callable_hours = rules.quiet_hours(hours.business_hours_json, hours.time_zone, order.to_e164)
+            opens = first_open(callable_hours, due)
             if opens is None:
                 raise InvalidState("The organization's hours are never open where this number is.")
             if opens > due:
@@ -129,15 +130,15 @@ class Orders:
 
 
 async def _caller(tx: Tx, name: str, flow: UUID) -> CallerRow:
-    """The number that calls.  Raises InvalidRequest, InvalidState."""
+    """Return the number to call from.  Raises InvalidRequest, InvalidState."""
     id = ids.parse(Kind.NUMBER, name) if name else None
     if name and id is None:
         raise InvalidRequest([FieldError("from_number_id", "does not exist")])
-    found = await outbound.caller(tx, id, flow)
-    if name and found is None:
+    caller = await outbound.caller(tx, id, flow)
+    if name and caller is None:
         raise InvalidRequest([FieldError("from_number_id", "does not exist")])
-    if found is None:
+    if caller is None:
         raise InvalidState("The organization has no active number to call from.")
-    if found.status != "active" or "voice" not in found.capabilities:
+    if caller.status != "active" or "voice" not in caller.capabilities:
         raise InvalidRequest([FieldError("from_number_id", "is not an active voice number")])
-    return found
+    return caller

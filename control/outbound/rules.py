@@ -1,4 +1,4 @@
-"""When a call is placed, by whose number, and what follows from each attempt.  Pure: facts in, decisions out."""
+"""The rules of outbound calls: when a call is placed, and what follows from each attempt.  Pure: facts in, decisions out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,14 +8,14 @@ from control.base import hours, phone
 from control.base.hours import Hours, first_open
 
 MAX_ATTEMPTS, RETRY_AFTER_SECONDS, RING_SECONDS = 1, 300, 30
-#: A call is ordered at most so far ahead.
+#: The limit of a call's scheduled time.
 FURTHEST = timedelta(days=366)
-#: Calls to people when an organization has no business hours of its own.
+#: The hours for calls of an organization without business hours.
 DECENT_HOURS = (time(8), time(21))
-#: A number that may be in more time zones than this is in none that we know.
+#: A number that may be in more time zones than this counts as one of unknown time zone.
 MOST_ZONES = 4
 
-#: The carrier's status -> how an attempt ended.
+#: The carrier's final statuses -> the result of an attempt.
 ENDINGS: Mapping[str, str] = {
     "completed": "completed",
     "busy": "busy",
@@ -23,32 +23,32 @@ ENDINGS: Mapping[str, str] = {
     "failed": "failed",
     "canceled": "canceled",
 }
-#: How an attempt ended that may be made again.
+#: Results after which an attempt may be repeated.
 RETRIED = frozenset({"busy", "no_answer"})
-#: Why a call ended that nobody spoke in, by how its last attempt did.
+#: The end reason of an unanswered call, by the result of its last attempt.
 REASONS: Mapping[str, str] = {"completed": "caller", "failed": "carrier", "canceled": "hang_up"}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one organization may do, and how long a call may wait for its turn."""
+    """The limits of one organization, and how long a due call may wait."""
 
     live_calls: int
     a_day: int
     a_day_to_one: int
     patience: timedelta
-    #: How long an organization at one of its limits is passed over.
+    #: How long an organization at one of its limits is skipped.
     pause_seconds: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known about a call that is due."""
+    """The facts about a due call."""
 
     blocked: bool
     has_flow: bool
     number_active: bool
-    #: The hours that it keeps; empty: none.
+    #: The hours that it honors; empty: none.
     hours: tuple[Hours, ...]
     wanted_at: datetime
     live_calls: int
@@ -59,12 +59,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Place it now."""
+    """The decision to place the call now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Not before then; so it is not late then either."""
+    """The decision to wait until then.  Its lateness counts from then, too."""
 
     until: datetime
     waits_for: str
@@ -72,14 +72,14 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Its organization is at a limit: others first."""
+    """The decision to skip the organization, which is at a limit."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """It is never placed."""
+    """The decision never to place the call."""
 
     status: str
     reason: str
@@ -89,7 +89,7 @@ Decision = Dial | Defer | Pass | End
 
 
 def decide(facts: Facts, now: datetime, limits: Limits) -> Decision:
-    """What to do with a call that is due."""
+    """Decide what to do with a due call."""
     if facts.blocked:
         return End("blocked", "blocked")
     if not facts.has_flow:
@@ -112,13 +112,13 @@ def decide(facts: Facts, now: datetime, limits: Limits) -> Decision:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Call the number again then."""
+    """The decision to call the number again then."""
 
     at: datetime
 
 
 def after_attempt(result: str, made: int, max_attempts: int, wait_seconds: int, now: datetime) -> Again | End:
-    """What follows from an attempt that ended without a conversation; it was the `made`th."""
+    """Decide what follows from the `made`th attempt, which ended without a conversation."""
     if result in RETRIED and made < max_attempts:
         return Again(now + timedelta(seconds=wait_seconds))
     return End(result, REASONS.get(result, result))
@@ -128,8 +128,9 @@ def after_attempt(result: str, made: int, max_attempts: int, wait_seconds: int, 
 
 
 def quiet_hours(business_hours_json: str | None, organization_zone: str, to_e164: str) -> tuple[Hours, ...]:
-    """When this number may be called: in the organization's hours, or from 08:00 to 21:00, by the clock of the called number
-    where its time zone is known.  A number in one of several zones is called when all of them are open.
+    """Return the hours in which a number may be called; all of them must be open.
+
+    They are the organization's hours, or 08:00 to 21:00, in each time zone that the number may be in, else in the organization's.
     """
     if business_hours_json:
         own = hours.parse(business_hours_json, organization_zone)

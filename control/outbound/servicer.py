@@ -36,12 +36,13 @@ class OutboundServicer:
             ring_seconds=request.ring_seconds if request.HasField("ring_seconds") else None,
             honor_quiet_hours=request.honor_quiet_hours if request.HasField("honor_quiet_hours") else True,
         )
-        return pb.PlaceCallResponse(call=present(await self._orders.take(call.tx, call.who, order)))
+        return pb.PlaceCallResponse(call=present(await self._orders.create(call.tx, call.who, order)))
 
     async def TestCall(self, request: pb.TestCallRequest, call: Call) -> pb.TestCallResponse:
         order = Order(request.flow_id, request.to, request.task_context or None, honor_quiet_hours=False, test=True)
-        await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))  # another's flow is none
-        return pb.TestCallResponse(call=present(await self._orders.take(call.tx, call.who, order)))
+        # Raises NotFound for another organization's flow.
+        await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))
+        return pb.TestCallResponse(call=present(await self._orders.create(call.tx, call.who, order)))
 
     async def ListOutboundCalls(self, request: pb.ListOutboundCallsRequest, call: Call) -> pb.ListOutboundCallsResponse:
         by = Filter(
@@ -50,8 +51,8 @@ class OutboundServicer:
             number_id=_id(Kind.NUMBER, request.number_id),
             to_e164=_number(request.to_e164),
         )
-        found = await outbound.page(call.tx, by, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await outbound.page(call.tx, by, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListOutboundCallsResponse(calls=[present(row) for row in rows], next_cursor=more)
 
     async def GetOutboundCall(self, request: pb.GetOutboundCallRequest, call: Call) -> pb.GetOutboundCallResponse:
@@ -60,10 +61,10 @@ class OutboundServicer:
     async def CancelOutboundCall(
         self, request: pb.CancelOutboundCallRequest, call: Call
     ) -> pb.CancelOutboundCallResponse:
-        """Cancels a call.  No transaction is open during the carrier's request: its webhooks need the call's row."""
+        """Cancel a call.  No transaction is open during the carrier's request: its webhooks need the call's row."""
         id = ids.require(Kind.CALL, request.id)
         async with self._db.tenant(call.who.org_id) as tx:
-            await outbound.get(tx, id)  # an inbound call is none of these
+            await outbound.get(tx, id)  # raises NotFound for an inbound call
             state = await ending.require_live(tx, id)
             if state.streams_opened:
                 raise InvalidState("The call was answered; hang it up.")
@@ -73,13 +74,13 @@ class OutboundServicer:
 
 
 def _number(text: str) -> str | None:
-    """A number to filter by, in any spelling: a `+` in a query is a space."""
+    """Parse a number to filter by, in any spelling: a `+` in a query is a space."""
     digits = phone.digits(text)
     return f"+{digits}" if digits else (text or None)
 
 
 def _id(kind: Kind, text: str) -> UUID | None:
-    """An id to filter by; an invalid one matches nothing."""
+    """Parse an id to filter by; an invalid one matches nothing."""
     return (ids.parse(kind, text) or UUID(int=0)) if text else None
 
 
@@ -110,7 +111,7 @@ def present(row: OrderRow) -> pb.OutboundCall:
         ring_seconds=row.ring_seconds,
         honor_quiet_hours=row.honor_quiet_hours,
         test=row.test,
-        attempts=[_attempt(each) for each in row.attempts],
+        attempts=[_attempt(attempt) for attempt in row.attempts],
     )
 
 
@@ -126,8 +127,8 @@ def _contact(row: OrderRow) -> calls_pb2.CallContact | None:
 
 
 def _attempt(stored: dict[str, Any]) -> pb.OutboundAttempt:
-    shown = pb.OutboundAttempt(number=stored["number"], status=stored["status"], carrier_code=stored["carrier_code"])
-    shown.started_at.FromJsonString(stored["started_at"])
+    attempt = pb.OutboundAttempt(number=stored["number"], status=stored["status"], carrier_code=stored["carrier_code"])
+    attempt.started_at.FromJsonString(stored["started_at"])
     if stored["ended_at"]:
-        shown.ended_at.FromJsonString(stored["ended_at"])
-    return shown
+        attempt.ended_at.FromJsonString(stored["ended_at"])
+    return attempt

@@ -1,1 +1,1 @@
-"""Deletion: of what an organization no longer keeps, and of a call or a person on request."""
+"""Deletion: by age, and of calls, people and organizations on request."""

@@ -1,4 +1,4 @@
-"""Deletion: by age, as each organization has set it, and what is left to do after a request."""
+"""The feature of deletion: by age, as each organization has set it, and the steps left after a request."""
 
 from functools import partial
 

@@ -1,5 +1,7 @@
-"""The files of deleted calls and messages, and those that calls have dropped.  A row goes first, and leaves a row that says that its
-files have to go: so no row is without its file, and no file is forgotten, wherever a process dies and however long the store is away.
+"""The deletion of files: of deleted calls and messages, and those that calls have dropped.
+
+A row is deleted before its files, and leaves a row that owes their deletion.  So no row lacks its file and no file is orphaned,
+wherever a process crashes and however long the store is unavailable.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,19 +25,19 @@ DELETED = Counter("hum_deleted_files_total", "Files of deleted calls and message
 T = TypeVar("T")
 
 
-class Undeleted(Exception):  # noqa: N818 - it says what is wrong
-    """The files of a call could not be deleted.  No OSError: that would mean that the database is away."""
+class Undeleted(Exception):  # noqa: N818 - the name says what is wrong
+    """A failure to delete files.  It is no OSError, which would mean that the database is unavailable."""
 
 
 async def sweep_all(db: Db, store: Files, most: int) -> int:
-    """Delete files of all kinds that are owed; return of how many calls and messages."""
+    """Do all owed deletions of files; return the number of calls, dropped files and messages."""
     swept = await sweep(db, store, most)
     swept += await sweep_dropped(db, store, most)
     return swept + await sweep_media(db, store, most)
 
 
 async def sweep(db: Db, store: Files, most: int) -> int:
-    """Delete the files of calls that were deleted; return of how many calls.  A file that can't be deleted is tried again."""
+    """Delete the files of deleted calls; return the number of calls.  Failures are retried."""
 
     async def delete(row: FilesRow) -> bool:
         DELETED.inc(await _as_undeleted(remove, store, row))
@@ -44,12 +46,12 @@ async def sweep(db: Db, store: Files, most: int) -> int:
         return True
 
     async with db.system() as tx:
-        left = await erasures.claim_files(tx, most)
-    return await each_row("files of deleted calls", left, delete)
+        owed = await erasures.claim_files(tx, most)
+    return await each_row("files of deleted calls", owed, delete)
 
 
 async def sweep_dropped(db: Db, store: Files, most: int) -> int:
-    """Delete the files that calls have dropped; return how many.  As `sweep` otherwise."""
+    """Delete the files that calls have dropped; return how many.  Failures are retried."""
 
     async def delete(row: DroppedRow) -> bool:
         DELETED.inc(await _as_undeleted(_remove_one, store, row.path))
@@ -58,12 +60,12 @@ async def sweep_dropped(db: Db, store: Files, most: int) -> int:
         return True
 
     async with db.system() as tx:
-        left = await dropped_recordings.claim(tx, most)
-    return await each_row("files that calls have dropped", left, delete)
+        owed = await dropped_recordings.claim(tx, most)
+    return await each_row("files that calls have dropped", owed, delete)
 
 
 async def sweep_media(db: Db, store: Files, most: int) -> int:
-    """Delete the files of messages that were deleted; return how many.  As `sweep` otherwise."""
+    """Delete the files of deleted messages; return how many.  Failures are retried."""
 
     async def delete(row: MediaFileRow) -> bool:
         DELETED.inc(await _as_undeleted(_remove_one, store, row.path))
@@ -72,20 +74,20 @@ async def sweep_media(db: Db, store: Files, most: int) -> int:
         return True
 
     async with db.system() as tx:
-        left = await text_erasures.claim_files(tx, most)
-    return await each_row("files of deleted messages", left, delete)
+        owed = await text_erasures.claim_files(tx, most)
+    return await each_row("files of deleted messages", owed, delete)
 
 
 async def sweep_left(db: Db, store: Files, most: int) -> int:
-    """Delete files in the folders of deleted organizations: those of which no report told before, or ever.  Return how many.
+    """Delete the remaining files of deleted organizations, such as those never reported; return how many.
 
-    A folder of an organization of which nothing is known stays: the database may be one restored from a backup.
+    The folder of an unknown organization is kept: the database may have been restored from a backup.
     """
     folders = {
         org: name for name in await store.organizations() if (org := ids.parse(Kind.ORGANIZATION, name)) is not None
     }
     async with db.system() as tx:
-        gone = await deleted_organizations.ended(tx, list(folders))
+        deleted = await deleted_organizations.ended(tx, list(folders))
     swept = 0
 
     async def delete(name: str) -> bool:
@@ -93,7 +95,7 @@ async def sweep_left(db: Db, store: Files, most: int) -> int:
         swept += await _as_undeleted(partial(_remove_some, most=most - swept), store, name)
         return True
 
-    await each_row("files of deleted organizations", [folders[org] for org in gone], delete)
+    await each_row("files of deleted organizations", [folders[org] for org in deleted], delete)
     DELETED.inc(swept)
     return swept
 
@@ -101,7 +103,7 @@ async def sweep_left(db: Db, store: Files, most: int) -> int:
 async def remove(store: Files, row: FilesRow) -> int:
     """Delete the files of a call; return how many.  Raises OSError, StoreUnavailable."""
     named = await store.of_call(ids.show(Kind.ORGANIZATION, row.org_id), ids.show(Kind.CALL, row.call_id))
-    # The last one first: whoever goes on after a crash still finds those before it.
+    # From the last to the first, so that a retry after a crash still finds the earlier ones.
     paths = reversed(list(dict.fromkeys([*named, *row.paths])))
     return sum([await store.remove(path) for path in paths])
 
@@ -114,9 +116,9 @@ async def _remove_some(store: Files, organization_id: str, most: int) -> int:
     return await store.remove_some(organization_id, most)
 
 
-async def _as_undeleted(step: Callable[[Files, T], Awaitable[int]], store: Files, what: T) -> int:
-    """Raises Undeleted."""
+async def _as_undeleted(step: Callable[[Files, T], Awaitable[int]], store: Files, subject: T) -> int:
+    """Run a step, with OSError converted.  Raises Undeleted."""
     try:
-        return await step(store, what)
+        return await step(store, subject)
     except OSError as error:
         raise Undeleted(str(error)) from error

@@ -1,4 +1,4 @@
-"""The job that carries a deletion on, and the sweep that owes one to each organization with something to delete."""
+"""The job that continues a deletion, and the sweep that starts due deletions."""
 
 import asyncio
 from uuid import UUID
@@ -15,14 +15,14 @@ from storage import dropped_recordings, erasures
 from storage import jobs as queue
 from storage.db import Db
 
-OVERDUE = Gauge("hum_retention_overdue_seconds", "How much longer than it should be the oldest call or event was kept")
-FILES_WAIT = Gauge("hum_deleted_files_waiting_seconds", "For how long the files of a deleted call have waited")
+OVERDUE = Gauge("hum_retention_overdue_seconds", "How long the oldest call or event has outlived its retention")
+FILES_WAIT = Gauge("hum_deleted_files_waiting_seconds", "Age of the oldest owed deletion of files")
 
 
 async def erase(db: Db, store: Files, settings: ControlSettings, org: UUID, id: UUID) -> None:
-    """Carry a deletion on, a batch in each transaction; after some of them, behind the other organizations' jobs.
+    """Continue a deletion, a batch per transaction; after `STEPS` batches, enqueue it behind other organizations' jobs.
 
-    After each batch it rests as long as `erase_rest` says, so that calls find the database free.
+    It pauses after each batch (`erase_rest`), so that calls find the database free.
     """
     for _ in range(rules.STEPS):
         began_ms = monotonic_ms()
@@ -38,15 +38,15 @@ async def erase(db: Db, store: Files, settings: ControlSettings, org: UUID, id: 
 
 
 async def owe(db: Db) -> None:
-    """Begin what is due, and enqueue the jobs of deletions that none works on: of those that were held, too."""
+    """Begin the due deletions, and enqueue jobs for open deletions without one, also after a job was quarantined."""
     async with db.system() as tx:
         overdue = await erasures.overdue(tx)
         OVERDUE.set(max((seconds for _, seconds in overdue), default=0))
         for org, _ in overdue:
             await erasures.begin_retention(tx, ids.new(), org)
         await erasures.forget(tx, rules.KEEP_ERASED)
-        waiting = await erasures.open_ones(tx)
-    for org, id in waiting:
+        open_erasures = await erasures.open_ones(tx)
+    for org, id in open_erasures:
         async with db.system() as tx:
             if not await queue.active(tx, rules.ERASE.name, org) and not await queue.is_parked(
                 tx, rules.ERASE.name, org
@@ -55,9 +55,7 @@ async def owe(db: Db) -> None:
 
 
 async def sweep_files(db: Db, store: Files) -> int:
-    """Delete the files of deleted calls and messages, those that calls have dropped, and what is left of deleted organizations;
-    return of how many.
-    """
+    """Do all owed deletions of files, and delete the remaining files of deleted organizations; return how many."""
     swept = await files.sweep_all(db, store, rules.FILES)
     swept += await files.sweep_left(db, store, rules.FILES)
     async with db.system() as tx:

@@ -1,4 +1,4 @@
-"""Deleting an organization with everything of it: it ends at once, and its rows and files go in steps that anybody may carry on."""
+"""The deletion of an organization: access ends at once; any process may continue the deletion of its rows and files, in steps."""
 
 from dataclasses import asdict
 from uuid import UUID
@@ -20,8 +20,9 @@ LOG = log(__name__)
 
 
 async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> DeletedRow:
-    """As an operator: delete an organization, whose name is given once more; asked again, go on.  Return how far that is after
-    some seconds.  Raises NotFound, InvalidRequest for another name, InvalidState while it has live calls or owes something.
+    """Delete an organization, as an operator; a repetition continues the deletion.  Return its progress after `seconds`.
+
+    `name` confirms the deletion.  Raises NotFound, InvalidRequest for another name, InvalidState while something hinders it.
     """
     async with db.system() as tx:
         if await deleted_organizations.get(tx, org) is None:
@@ -30,15 +31,16 @@ async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> 
 
 
 async def sweep(db: Db, store: Files, seconds: float) -> int:
-    """Carry on each deletion that is not done; return how many are now."""
+    """Continue the open deletions; return how many have finished."""
     async with db.system() as tx:
-        waiting = await deleted_organizations.open_ones(tx)
-    return sum([(await carry_on(db, store, org, seconds)).is_done for org in waiting])
+        open_deletions = await deleted_organizations.open_ones(tx)
+    return sum([(await carry_on(db, store, org, seconds)).is_done for org in open_deletions])
 
 
 async def carry_on(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRow:
-    """Delete rows and files, a batch in each transaction, until it is done, only files are left that can't be deleted at the moment,
-    or the time is over.
+    """Continue a deletion, a batch per transaction; return its progress.
+
+    It returns when it is finished, when only files are left that can't be deleted now, or after `seconds`.
     """
     began_ms = monotonic_ms()
     while monotonic_ms() - began_ms < seconds * 1000:
@@ -53,40 +55,40 @@ async def carry_on(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRo
 
 
 async def require_kept(tx: Tx, org: UUID) -> None:
-    """As the system: nothing is given to an organization that is being deleted.  Raises InvalidState."""
+    """Check, as the system, that an organization is not being deleted.  Raises InvalidState."""
     row = await deleted_organizations.get(tx, org)
     if row is not None and not row.is_done:
         raise InvalidState("The organization is being deleted.")
 
 
 async def _begin(tx: Tx, org: UUID, name: str) -> None:
-    if (real := await deleted_organizations.lock(tx, org)) is None:
+    if (actual_name := await deleted_organizations.lock(tx, org)) is None:
         raise NotFound("There is no such organization.")
-    if name != real:
+    if name != actual_name:
         raise InvalidRequest([FieldError("name", "is not the organization's name")])
-    found = await deleted_organizations.hindrances(tx, org, sorted(OVER))
-    if (reason := rules.hindrance(**asdict(found))) is not None:
+    facts = await deleted_organizations.hindrances(tx, org, sorted(OVER))
+    if (reason := rules.hindrance(**asdict(facts))) is not None:
         raise InvalidState(reason)
     for principal in await deleted_organizations.begin(tx, org, OPERATOR):
         await revocations.publish(tx, principal)
-    shown = ids.show(Kind.ORGANIZATION, org)
-    await note_operator(tx, org, "deleteOrganization", shown)
-    LOG.warning("an operator deletes an organization", organization_id=shown)
+    public_id = ids.show(Kind.ORGANIZATION, org)
+    await note_operator(tx, org, "deleteOrganization", public_id)
+    LOG.warning("an operator deletes an organization", organization_id=public_id)
 
 
 async def _erase_calls(db: Db, org: UUID) -> int:
-    """Delete some calls; what says which files they had stays."""
+    """Delete a batch of calls, which owe their files' deletion; return how many."""
     async with db.tenant(org) as tx:
-        found = await deleted_organizations.lock_calls(tx, rules.CALLS)
-        if found:
-            await usecases.erase(tx, found)
+        call_ids = await deleted_organizations.lock_calls(tx, rules.CALLS)
+        if call_ids:
+            await usecases.erase(tx, call_ids)
     async with db.system() as tx:
-        await deleted_organizations.count(tx, org, len(found))
-    return len(found)
+        await deleted_organizations.count(tx, org, len(call_ids))
+    return len(call_ids)
 
 
 async def _delete_rows(db: Db, org: UUID) -> int:
-    """Delete some rows, of the first tables that have any."""
+    """Delete a batch of rows from the first tables that have any; return how many."""
     deleted = 0
     async with db.system() as tx:
         if not await deleted_organizations.lock_open(tx, org):

@@ -1,40 +1,40 @@
-"""What is deleted in one go, and how the audit log describes it.  Pure."""
+"""The rules of deletion: the sizes of batches, hindrances, and audit entries.  Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from control.base.job import Job
 
-#: One of an organization at a time, and behind whatever calls need.
+#: One at a time per organization, after all jobs for calls.
 ERASE = Job("erase", concurrency=2, per_organization=1, timeout_seconds=3600)
-#: Calls of one transaction: some tens of milliseconds.
+#: Calls per transaction: some tens of milliseconds.
 CALLS = 50
-#: Messages of one transaction.
+#: Messages per transaction.
 MESSAGES = 200
-#: Events of one transaction.
+#: Events per transaction.
 EVENTS = 500
-#: Rows of one transaction, when an organization is deleted.
+#: Rows per transaction, when an organization is deleted.
 ROWS = 1000
-#: For how long one sweep carries on the deletion of an organization.
+#: The time that a sweep spends on the deletion of an organization.
 SWEEP_SECONDS = 20.0
-#: Transactions of one job; then the next organization has its turn.
+#: Transactions per job; then the next organization has its turn.
 STEPS = 200
-#: Deleted calls whose files one step of the sweep looks for.
+#: Owed deletions of files per step.
 FILES = 200
-#: How long it is remembered that a call was deleted: longer than a media process keeps a report that it can't send.
+#: How long a deleted call is remembered: longer than a media process retains an unsent report.
 KEEP_ERASED = timedelta(days=30)
 
-#: Who the audit log says it was.
+#: The actor in the audit log.
 ACTOR = "system"
 
 
 def cutoff(now: datetime, keep_days: int) -> datetime:
-    """What is older than this is not kept."""
+    """Return the time before which everything is deleted."""
     return now - timedelta(days=keep_days)
 
 
 def hindrance(*, calls: int, texts: int, orders: int, subscriptions: int) -> str | None:
-    """Why an organization that still does so much can't be deleted now; None if it can."""
+    """Return why an organization with such activity can't be deleted now, or None."""
     if calls:
         return f"The organization has {calls} live calls; delete it when they have ended."
     if texts:
@@ -47,5 +47,5 @@ def hindrance(*, calls: int, texts: int, orders: int, subscriptions: int) -> str
 
 
 def counted(*, calls: int, events: int, messages: int) -> Sequence[str]:
-    """How much was deleted, as an audit entry's fields."""
+    """Return the counts of a deletion as an audit entry's fields."""
     return (f"calls={calls}", f"events={events}", *((f"messages={messages}",) if messages else ()))

@@ -1,4 +1,4 @@
-"""Deleting calls, texts and people: at once if there is little of them, else by a job that goes on where the last one stopped."""
+"""The deletion of calls, texts and people: at once if there is little data, else in a job that continues where the last one stopped."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from storage.db import Tx
 from storage.erasures import ErasureRow
 from storage.text_erasures import FoundRow
 
-ERASED = Counter("hum_erased_total", "What was deleted, by retention or on request", ["what"])
+ERASED = Counter("hum_erased_total", "Rows deleted by retention or on request", ["what"])
 NOT_OVER = "The call is not over yet."
 HELD_BACK = (
     "A call that was placed can be deleted a day after its end: until then it counts for the limits of outbound calls."
@@ -27,7 +27,7 @@ IMPORTING = "An import of contacts is under way, and may hold this one; try agai
 
 
 async def erase_call(tx: Tx, id: UUID) -> None:
-    """Delete a call and everything of it.  Its files go with the next sweep.  Raises NotFound, InvalidState for a live one."""
+    """Delete a call with all its data; the next sweep deletes its files.  Raises NotFound, InvalidState for a live call."""
     state = await calls.lock(tx, id)
     if state.status in LIVE:
         raise InvalidState(NOT_OVER)
@@ -37,7 +37,7 @@ async def erase_call(tx: Tx, id: UUID) -> None:
 
 
 async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
-    """Delete a contact and all that there is of it; what is left for a job.  Raises NotFound, InvalidState."""
+    """Delete a contact with all its data; return the erasure if a job must finish it, else None.  Raises NotFound, InvalidState."""
     contact = await contacts.get(tx, id, lock=True)
     if await erasures.is_live_with(tx, contact.phone_e164):
         raise InvalidState(LIVE_WITH)
@@ -46,7 +46,7 @@ async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
     if await contact_imports.count_open(tx):
         raise InvalidState(IMPORTING)
     row = await erasures.begin_of_contact(tx, ids.new(), id, contact.phone_e164)
-    # Whoever has few calls and texts is gone when the request is answered.
+    # A contact with few calls and texts is deleted within the request.
     more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
     await erasures.unlink(tx)
     await contacts.delete(tx, id)
@@ -59,16 +59,16 @@ async def begin_of_contact(tx: Tx, id: UUID) -> ErasureRow | None:
 
 
 async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
-    """Delete a part of what an erasure is for, with its progress; tell whether that was the last one."""
+    """Delete a batch of an erasure and record the progress; return whether it was the last."""
     if row.kind == "contact":
         more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
         return not more and await _end_of_contact(tx, row)
     days = await erasures.keep_days(tx)
-    if days is None:  # the organization has changed its mind
+    if days is None:  # retention was switched off meanwhile
         return await _end(tx, row)
     before = rules.cutoff(at, days)
-    if found := await erasures.old_calls(tx, before, rules.CALLS):
-        await erasures.count(tx, row.id, calls=len(found), events=await erase(tx, found))
+    if call_ids := await erasures.old_calls(tx, before, rules.CALLS):
+        await erasures.count(tx, row.id, calls=len(call_ids), events=await erase(tx, call_ids))
         return False
     if texts := await text_erasures.old(tx, before, rules.MESSAGES):
         await _erase_texts(tx, row, texts, before)
@@ -83,31 +83,31 @@ async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
 
 
 async def _erase_calls_of(tx: Tx, row: ErasureRow) -> bool:
-    """Delete some of a contact's calls; tell whether there may be more."""
+    """Delete a batch of a contact's calls; return whether there may be more."""
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
-    found = await erasures.calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
-    if found:
-        await erasures.count(tx, row.id, calls=len(found), events=await erase(tx, found))
-    return len(found) == rules.CALLS
+    call_ids = await erasures.calls_with(tx, row.phone_e164, row.created_at, rules.CALLS)
+    if call_ids:
+        await erasures.count(tx, row.id, calls=len(call_ids), events=await erase(tx, call_ids))
+    return len(call_ids) == rules.CALLS
 
 
 async def _erase_texts_of(tx: Tx, row: ErasureRow) -> bool:
-    """Delete some of a contact's texts; tell whether there may be more."""
+    """Delete a batch of a contact's texts; return whether there may be more."""
     assert row.phone_e164 is not None, "a contact's erasure has its number until it is done"
-    found = await text_erasures.of_contact(tx, row.phone_e164, row.created_at, rules.MESSAGES)
-    if found:
-        await _erase_texts(tx, row, found, row.created_at)
-    return len(found) == rules.MESSAGES
+    texts = await text_erasures.of_contact(tx, row.phone_e164, row.created_at, rules.MESSAGES)
+    if texts:
+        await _erase_texts(tx, row, texts, row.created_at)
+    return len(texts) == rules.MESSAGES
 
 
-async def _erase_texts(tx: Tx, row: ErasureRow, found: Sequence[FoundRow], runs_before: datetime) -> None:
-    await text_erasures.erase(tx, found, runs_before)
-    ERASED.labels("messages").inc(len(found))
-    await erasures.count(tx, row.id, messages=len(found))
+async def _erase_texts(tx: Tx, row: ErasureRow, texts: Sequence[FoundRow], runs_before: datetime) -> None:
+    await text_erasures.erase(tx, texts, runs_before)
+    ERASED.labels("messages").inc(len(texts))
+    await erasures.count(tx, row.id, messages=len(texts))
 
 
 async def _end_of_texts(tx: Tx, row: ErasureRow) -> None:
-    """No text is left; what was told of them is emptied."""
+    """Empty the events of a contact's conversations, after its last text was deleted."""
     assert row.phone_e164 is not None, "as above"
     threads = await text_erasures.end_of_contact(tx, row.phone_e164, row.created_at)
     emptied = await erasures.empty_events(tx, threads)
@@ -117,23 +117,23 @@ async def _end_of_texts(tx: Tx, row: ErasureRow) -> None:
 
 async def _end_of_contact(tx: Tx, row: ErasureRow) -> bool:
     await _end_of_texts(tx, row)
-    # A backfill may have made the contact anew of calls that were still there.
-    if row.phone_e164 and (again := await erasures.contact_again(tx, row.phone_e164)) is not None:
-        await erasures.empty_events(tx, [again])
+    # A backfill may have recreated the contact from calls that were left.
+    if row.phone_e164 and (recreated := await erasures.contact_again(tx, row.phone_e164)) is not None:
+        await erasures.empty_events(tx, [recreated])
     return await _end(tx, row)
 
 
-async def erase(tx: Tx, found: Sequence[UUID]) -> int:
-    """Delete calls that are locked; return how many events were emptied.  Their files are owed from then on."""
-    emptied = await erasures.erase(tx, found)
-    ERASED.labels("calls").inc(len(found))
+async def erase(tx: Tx, call_ids: Sequence[UUID]) -> int:
+    """Delete locked calls, and owe the deletion of their files; return how many events were emptied."""
+    emptied = await erasures.erase(tx, call_ids)
+    ERASED.labels("calls").inc(len(call_ids))
     ERASED.labels("events").inc(emptied)
     return emptied
 
 
 async def _end(tx: Tx, row: ErasureRow) -> bool:
-    """The erasure is done; the audit log says once how much it was."""
-    done = await erasures.lock_open(tx, row.id)  # with the counts of this transaction
+    """Finish an erasure, and append its counts to the audit log, once."""
+    done = await erasures.lock_open(tx, row.id)  # including this transaction's counts
     assert done is not None, "it is locked"
     await erasures.end(tx, row.id)
     if done.kind == "contact" or done.calls or done.events or done.messages:

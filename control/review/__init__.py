@@ -1,1 +1,1 @@
-"""Review: what people add to calls afterwards, and which numbers the organization blocks."""
+"""Review: tags, notes and voicemails of calls, and the organization's blocklist."""

@@ -1,4 +1,4 @@
-"""Review: tags and notes on calls, voicemails, the blocklist."""
+"""The feature of review: tags and notes on calls, voicemails, the blocklist."""
 
 from control.feature import Deps, Feature
 from control.review.servicer import ReviewServicer

@@ -46,8 +46,8 @@ class ReviewServicer:
 
     async def ListCallNotes(self, request: pb.ListCallNotesRequest, call: Call) -> pb.ListCallNotesResponse:
         id = await _call(call, request.call_id)
-        found = await review.notes(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await review.notes(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListCallNotesResponse(notes=[present.note(row) for row in rows], next_cursor=more)
 
     async def AddCallNote(self, request: pb.AddCallNoteRequest, call: Call) -> pb.AddCallNoteResponse:
@@ -72,8 +72,8 @@ class ReviewServicer:
         self, request: pb.ListBlockedNumbersRequest, call: Call
     ) -> pb.ListBlockedNumbersResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
-        found = await review.blocked(call.tx, (place[0], place[1]) if place else None, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.created_at, row.phone_e164))
+        page = await review.blocked(call.tx, (place[0], place[1]) if place else None, count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.created_at, row.phone_e164))
         return pb.ListBlockedNumbersResponse(blocklist=[present_blocked(row) for row in rows], next_cursor=more)
 
     async def BlockNumber(self, request: pb.BlockNumberRequest, call: Call) -> pb.BlockNumberResponse:
@@ -92,8 +92,8 @@ class ReviewServicer:
     async def ListVoicemails(self, request: pb.ListVoicemailsRequest, call: Call) -> pb.ListVoicemailsResponse:
         heard = request.heard if request.HasField("heard") else None
         count = paging.rows_to_fetch(request)
-        found = await voicemails.page(call.tx, heard, self._cursors.after(request), count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await voicemails.page(call.tx, heard, self._cursors.after(request), count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListVoicemailsResponse(voicemails=[present.voicemail(row) for row in rows], next_cursor=more)
 
     async def GetVoicemail(self, request: pb.GetVoicemailRequest, call: Call) -> pb.GetVoicemailResponse:
@@ -104,7 +104,7 @@ class ReviewServicer:
         id = ids.require(Kind.VOICEMAIL, request.id)
         of_call = await voicemails.delete(call.tx, id)
         await call_records.index(call.tx, of_call)
-        await erasures.empty_events(call.tx, [id])  # what was said is in one of them
+        await erasures.empty_events(call.tx, [id])  # one contains the transcript
         await _append(call, id, events_pb2.VoicemailDeletedEvent(by=call.who.name))
         await jobs.enqueue(call.tx, ERASE, call.who.org_id, id)
         return pb.DeleteVoicemailResponse()
@@ -124,7 +124,7 @@ class ReviewServicer:
 
         async def is_there() -> bool:
             async with self._db.tenant(call.who.org_id) as tx:
-                return (await voicemails.get(tx, id)).audio_path == path  # NotFound ends the download, too
+                return (await voicemails.get(tx, id)).audio_path == path  # NotFound ends the download
 
         async with self._db.tenant(call.who.org_id) as tx:
             row = await voicemails.get(tx, id)
@@ -140,13 +140,13 @@ class ReviewServicer:
         async with self._db.tenant(call.who.org_id) as tx:
             row = await voicemails.get(tx, ids.require(Kind.VOICEMAIL, request.id))
         packed = await self._peaks.of_message(row.audio_path, row.created_at)
-        # A message may still be joined with another one: it is never final.
+        # A message may still be merged with another one, so its peaks are never final.
         async for body in recordings.send_bytes(call.context, packed, is_final=False):
             yield body
 
 
 async def _call(call: Call, id: str) -> UUID:
-    """The call that a request names.  Raises NotFound."""
+    """Return the id of the call in a request.  Raises NotFound."""
     return (await calls.look(call.tx, ids.require(Kind.CALL, id))).id
 
 

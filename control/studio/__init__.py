@@ -1,1 +1,1 @@
-"""Trying out: flows tried by text, proposed and heard; nothing of it is stored."""
+"""The studio: trials, proposals and previews of flows, of which nothing is stored."""

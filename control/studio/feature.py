@@ -1,10 +1,10 @@
-"""The studio: flows tried by text, proposed and heard, before anybody calls them."""
+"""The feature of the studio: trials by text, proposals and previews of flows, before they take calls."""
 
 from functools import partial
 
 from control.feature import Deps, Feature, Sweep
 from control.flows.choices import Choices
-from control.studio.limits import Desk
+from control.studio.limits import ConcurrencyLimit
 from control.studio.previews import Voices
 from control.studio.proposals import Proposals
 from control.studio.servicer import StudioServicer
@@ -15,16 +15,16 @@ from hum.v1 import studio_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    choices, desk, outside = Choices.of(settings), Desk(settings.studio_concurrency), deps.outside
-    voices = Voices(deps.db, outside.speech, choices, desk, settings)
+    choices, concurrency, outside = Choices.of(settings), ConcurrencyLimit(settings.studio_concurrency), deps.outside
+    voices = Voices(deps.db, outside.speech, choices, concurrency, settings)
     servicer = StudioServicer(
         deps.db,
-        Trials(deps.db, outside.responder, deps.tools, choices, desk, settings),
-        Proposals(deps.db, deps.web, outside.writer, choices, desk, settings),
+        Trials(deps.db, outside.responder, deps.tools, choices, concurrency, settings),
+        Proposals(deps.db, deps.web, outside.writer, choices, concurrency, settings),
         voices,
         partial(load, settings.prices),
     )
     return Feature(
         services={studio_pb2.DESCRIPTOR.services_by_name["StudioService"]: servicer},
-        sweeps=[Sweep("voice_previews", voices.forget, settings.sweep_seconds)],
+        sweeps=[Sweep("voice_previews", voices.prune, settings.sweep_seconds)],
     )

@@ -1,4 +1,4 @@
-"""How much an organization tries: at once in this process, and in a day."""
+"""An organization's limits in the studio: requests in flight in this process, and requests per day."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from hum.errors import RateLimited
 from storage import studio
 from storage.db import Tx
 
-#: Whoever is asked for an answer is asked for some seconds.
+#: The typical duration of a request.
 RETRY_SECONDS = 5
 TRIAL, PROPOSAL, PREVIEW = "trial", "proposal", "preview"
 WORDS = {TRIAL: "turns of trials", PROPOSAL: "proposals", PREVIEW: "previews of voices"}
 
 
-class Desk:
-    """What is under way, by organization."""
+class ConcurrencyLimit:
+    """The requests in flight, by organization."""
 
     def __init__(self, most: int) -> None:
         self._most, self._busy = most, Counter[UUID]()
 
     @contextmanager
     def one(self, org: UUID) -> Iterator[None]:
-        """Count one while the context is open.  Raises RateLimited."""
+        """Count a request while the context is open.  Raises RateLimited."""
         if self._busy[org] >= self._most:
             raise RateLimited(
                 f"{self._most} trials, proposals and previews of your organization are under way, which is the limit.",
@@ -41,8 +41,8 @@ class Desk:
                 del self._busy[org]
 
 
-async def take(tx: Tx, kind: str, most: int) -> None:
-    """Count one of today's.  Raises RateLimited."""
+async def count_request(tx: Tx, kind: str, most: int) -> None:
+    """Count a request against today's limit.  Raises RateLimited."""
     at = now().astimezone(UTC)
     if not await studio.take(tx, kind, at.date(), most):
         raise RateLimited(

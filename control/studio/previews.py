@@ -1,4 +1,4 @@
-"""Previews: a sentence as a caller would hear it, hours as instants, and a text as the carrier bills it."""
+"""Previews: a sentence in a voice, business hours as instants, and a text as the carrier bills it."""
 
 import asyncio
 import warnings
@@ -12,7 +12,7 @@ from control.base.wire import moment, timestamp
 from control.clients.openai import ModelError, Speech
 from control.flows.choices import Choices
 from control.studio import limits
-from control.studio.limits import Desk
+from control.studio.limits import ConcurrencyLimit
 from control.texts import segments, templates
 from control.texts.templates import BadTemplate
 from control.usage import other as usage
@@ -35,31 +35,34 @@ with warnings.catch_warnings():
 
 LOG = log(__name__)
 SILENT = "The speech endpoint did not answer in time, or not usably. Try again."
-#: Previews that one look forgets.
+#: Previews pruned per sweep.
 BATCH = 1000
 LONGEST_CHARS = 1600
 
 
 class Voices:
-    def __init__(self, db: Db, speech: Speech, choices: Choices, desk: Desk, settings: ControlSettings) -> None:
-        self._db, self._speech, self._choices, self._desk, self._settings = db, speech, choices, desk, settings
+    def __init__(
+        self, db: Db, speech: Speech, choices: Choices, concurrency: ConcurrencyLimit, settings: ControlSettings
+    ) -> None:
+        self._db, self._speech, self._choices = db, speech, choices
+        self._concurrency, self._settings = concurrency, settings
 
     def all(self) -> list[pb.Voice]:
         names = dict.fromkeys(self._choices.voices)
         return [pb.Voice(name=name, is_default=name == self._choices.voices[0]) for name in names]
 
     async def say(self, org: UUID, voice: str, text: str) -> bytes:
-        """A sentence as a WAV.  Raises InvalidRequest, RateLimited, Unavailable."""
+        """Render a sentence as a WAV.  Raises InvalidRequest, RateLimited, Unavailable."""
         voice, text = voice or self._choices.voices[0], text.strip()
         if voice not in self._choices.voices:
-            known = ", ".join(dict.fromkeys(self._choices.voices))
-            raise InvalidRequest([FieldError("voice", f"must be one of {known}")])
+            names = ", ".join(dict.fromkeys(self._choices.voices))
+            raise InvalidRequest([FieldError("voice", f"must be one of {names}")])
         hash = clips.clip_hash(voice, text)
-        with self._desk.one(org):
+        with self._concurrency.one(org):
             async with self._db.tenant(org) as tx:
                 audio_ulaw = (await clips.find(tx, [hash])).get(hash) or await studio.preview(tx, hash)
                 if audio_ulaw is None:
-                    await limits.take(tx, limits.PREVIEW, self._settings.studio_previews_per_day)
+                    await limits.count_request(tx, limits.PREVIEW, self._settings.studio_previews_per_day)
             if audio_ulaw is None:
                 audio_ulaw = await self._render(org, voice, text, hash)
         pcm = audioop.ulaw2lin(audio_ulaw, wave.SAMPLE_BYTES)
@@ -70,15 +73,15 @@ class Voices:
             async with asyncio.timeout(self._settings.studio_seconds):
                 audio_ulaw = await self._speech.say(voice, text)
         except (ModelError, TimeoutError) as error:
-            LOG.warning("a voice is not heard", error=repr(error)[:300])
+            LOG.warning("could not render a preview of a voice", error=repr(error)[:300])
             raise Unavailable(SILENT) from error
         async with self._db.tenant(org) as tx:
             await studio.keep_preview(tx, hash, audio_ulaw)
             await usage.spoken(tx, org, None, self._speech.speech_model, len(audio_ulaw))
         return audio_ulaw
 
-    async def forget(self) -> None:
-        """Delete what was rendered long ago."""
+    async def prune(self) -> None:
+        """Delete old previews."""
         async with self._db.system() as tx:
             await studio.forget_previews(tx, timedelta(hours=self._settings.studio_preview_hours), BATCH)
 
@@ -86,22 +89,22 @@ class Voices:
 # --- hours --------------------------------------------------------------------------------------------------------
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-#: How far ahead a change is looked for.
+#: The limit of the search for the next change.
 AHEAD = timedelta(days=30)
 DAYS = 7
 
 
 async def hours(tx: Tx, org: UUID, request: pb.PreviewHoursRequest) -> pb.PreviewHoursResponse:
-    """Raises InvalidRequest."""
+    """Preview business hours.  Raises InvalidRequest."""
     at = moment(request.at) if request.HasField("at") else now()
     if not FIRST <= at < LAST:
         raise InvalidRequest([FieldError("at", "is not between 2000 and 2100")])
     zone = (await identity.organization(tx, org)).time_zone
-    return await asyncio.to_thread(_previewed, opening.parse(request.business_hours_json, zone), at)
+    # In a thread, as hours may have 48 spans a day: too many to compute in an event loop that serves calls.
+    return await asyncio.to_thread(_preview_hours, opening.parse(request.business_hours_json, zone), at)
 
 
-def _previewed(week: opening.Hours, at: datetime) -> pb.PreviewHoursResponse:
-    """Up to 48 spans a day are more than a loop should reckon with that carries calls."""
+def _preview_hours(week: opening.Hours, at: datetime) -> pb.PreviewHoursResponse:
     is_open, until = opening.is_open(week, at), at + AHEAD
     change = opening.open_until([week], at, until) if is_open else opening.next_open(week, at)
     first, last = opening.days(week, at, DAYS)
@@ -125,12 +128,12 @@ def _previewed(week: opening.Hours, at: datetime) -> pb.PreviewHoursResponse:
 
 
 async def sms(tx: Tx, request: pb.PreviewSmsRequest, prices: Prices) -> pb.PreviewSmsResponse:
-    """Raises InvalidRequest, NotFound for a conversation that there is not."""
+    """Preview a text or a template.  Raises InvalidRequest, and NotFound for the conversation."""
     values: Mapping[str, str | None] = {}
     to_e164 = request.to_e164
     if request.HasField("conversation_id"):
-        known = await sms_templates.values(tx, ids.require(Kind.CONVERSATION, request.conversation_id))
-        values, to_e164 = templates.values_of(**asdict(known)), to_e164 or known.phone
+        row = await sms_templates.values(tx, ids.require(Kind.CONVERSATION, request.conversation_id))
+        values, to_e164 = templates.values_of(**asdict(row)), to_e164 or row.phone
     body, missing = request.body, list[str]()
     if request.is_template:
         try:

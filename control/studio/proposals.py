@@ -1,4 +1,4 @@
-"""Proposals: a flow from a description and a page, by the model, checked as if somebody made it."""
+"""Proposals: the model writes a flow from a description and a page; it is validated as if a person had created it."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from control.flows.choices import Choices
 from control.knowledge import rules as knowledge_rules
 from control.knowledge.converting import Converter, Unreadable
 from control.studio import limits, rules
-from control.studio.limits import Desk
+from control.studio.limits import ConcurrencyLimit
 from control.studio.rules import Draft, Wish
 from control.usage import other as usage
 from hum import validation
@@ -28,7 +28,7 @@ from storage.db import Db
 
 LOG = log(__name__)
 ACCEPT = "text/html, text/markdown, text/plain;q=0.9, */*;q=0.1"
-#: What a model proposes that can't be used, it may correct once.
+#: The model may correct an invalid proposal once.
 ATTEMPTS = 2
 SILENT = "The model did not answer in time, or not usably. Try again."
 NOT_VALID = (
@@ -38,7 +38,7 @@ NOT_VALID = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The text of a page, as far as it is read."""
+    """The text of a page, up to a limit."""
 
     text: str
     is_cut: bool
@@ -46,29 +46,35 @@ class Page:
 
 class Proposals:
     def __init__(
-        self, db: Db, web: Guarded, writer: Writer, choices: Choices, desk: Desk, settings: ControlSettings
+        self,
+        db: Db,
+        web: Guarded,
+        writer: Writer,
+        choices: Choices,
+        concurrency: ConcurrencyLimit,
+        settings: ControlSettings,
     ) -> None:
         self._db, self._web, self._writer = db, web, writer
-        self._choices, self._desk, self._settings = choices, desk, settings
+        self._choices, self._concurrency, self._settings = choices, concurrency, settings
         self._converter, self._converting = Converter(settings), asyncio.Semaphore(settings.studio_concurrency)
 
     async def propose(self, org: UUID, request: pb.ProposeFlowRequest) -> pb.ProposeFlowResponse:
-        """Raises InvalidRequest, RateLimited, Unavailable."""
-        with self._desk.one(org):
+        """Propose a flow.  Raises InvalidRequest, RateLimited, Unavailable."""
+        with self._concurrency.one(org):
             async with self._db.tenant(org) as tx:
-                await limits.take(tx, limits.PROPOSAL, self._settings.studio_proposals_per_day)
+                await limits.count_request(tx, limits.PROPOSAL, self._settings.studio_proposals_per_day)
             spent = list[Spent]()
             try:
                 async with asyncio.timeout(self._settings.studio_seconds):
-                    return await self._proposed(org, request, spent)
+                    return await self._propose(org, request, spent)
             except (ModelError, TimeoutError) as error:
-                LOG.warning("no flow is proposed", error=repr(error)[:300])
+                LOG.warning("could not propose a flow", error=repr(error)[:300])
                 raise Unavailable(SILENT) from error
-            finally:  # also of a request that was given up
+            finally:  # also if the request is canceled
                 async with self._db.tenant(org) as tx:
                     await usage.tried(tx, org, None, spent)
 
-    async def _proposed(self, org: UUID, request: pb.ProposeFlowRequest, spent: list[Spent]) -> pb.ProposeFlowResponse:
+    async def _propose(self, org: UUID, request: pb.ProposeFlowRequest, spent: list[Spent]) -> pb.ProposeFlowResponse:
         page = await self._read(org, request.url) if request.HasField("url") else None
         wish = Wish(
             description=request.description,
@@ -77,7 +83,7 @@ class Proposals:
             language=request.language,
             channel=request.channel or flows_pb2.CHANNEL_VOICE,
         )
-        draft = await self._drafted(org, wish, spent)
+        draft = await self._draft(org, wish, spent)
         return pb.ProposeFlowResponse(
             flow=draft.flow,
             rationale=draft.rationale,
@@ -85,8 +91,8 @@ class Proposals:
             left_out=draft.left_out,
         )
 
-    async def _drafted(self, org: UUID, wish: Wish, spent: list[Spent]) -> Draft:
-        """What the model proposes, complete and valid.  Raises ModelError, Unavailable."""
+    async def _draft(self, org: UUID, wish: Wish, spent: list[Spent]) -> Draft:
+        """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
         question: dict[str, Any] = {"description": wish.description, "page": wish.page or None}
         schema = rules.schema(wish.channel, self._choices.voices)
         problems: Sequence[FieldError] = ()
@@ -94,7 +100,7 @@ class Proposals:
             text = json.dumps(question, ensure_ascii=False)
             written = await self._writer.write(rules.instructions(wish.channel, wish.language), text, schema)
             spent.append(written.spent)
-            draft = rules.drafted(written.answer, wish, self._choices.voices)
+            draft = rules.to_draft(written.answer, wish, self._choices.voices)
             problems = draft.problems or validation.check(flows_pb2.CreateFlowRequest(flow=draft.flow))
             if not problems:
                 try:
@@ -104,15 +110,17 @@ class Proposals:
                 except InvalidRequest as error:
                     problems = error.fields
             question["your_proposal"] = written.answer
-            question["correct_these"] = [f"{each.field.removeprefix('flow.')}: {each.reason}" for each in problems]
+            question["correct_these"] = [
+                f"{problem.field.removeprefix('flow.')}: {problem.reason}" for problem in problems
+            ]
         raise Unavailable(NOT_VALID.format(problems="; ".join(question["correct_these"])[:500]))
 
     async def _read(self, org: UUID, url: str) -> Page:
-        """The text of a page, read once.  Raises InvalidRequest."""
+        """Fetch the text of a page.  Raises InvalidRequest."""
         try:
             body, media_type = await self._fetch(org, url)
             form = knowledge_rules.format_of(body, url, media_type)
-            async with self._converting:  # each takes a process, and memory
+            async with self._converting:  # a conversion takes a process
                 blocks = await self._converter.blocks(body, form)
         except Unreadable as error:
             raise InvalidRequest([FieldError("url", f"can't be read: {error}")]) from error
@@ -123,7 +131,7 @@ class Proposals:
         return Page(text[:most], len(text) > most)
 
     async def _fetch(self, org: UUID, url: str) -> tuple[bytes, str]:
-        """Raises Unreadable."""
+        """Fetch a page; return its body and content type.  Raises Unreadable."""
         try:
             answer = await self._web.request(
                 "GET",

@@ -1,4 +1,4 @@
-"""What a trial may be, and what becomes of a proposal.  Pure."""
+"""The rules of trials and proposals.  Pure."""
 
 import json
 import re
@@ -15,30 +15,30 @@ from hum.v1 import studio_pb2 as pb
 
 # --- trials -------------------------------------------------------------------------------------------------------
 
-#: Of all turns of a trial together.
+#: The limit of all turns of a trial together.
 MOST_CHARS = 40_000
 NOT_RUN = "This is a trial: {name} was not run, and nothing was done. Go on as if it had been done."
 WAITS = (
     "This is a trial: {name} was not run. Outside of a trial a person would be asked whether it may; go on meanwhile."
 )
 BEGINS = "The call has begun, and nobody has said anything yet. Greet the caller."
-#: What ends an agent's part in a call and in a thread.
+#: The tools that end an agent's part in a call, and in a thread.
 ENDS_CALLS = frozenset({"end_call", "transfer_to_number", "transfer_to_flow", "take_voicemail"})
 ENDS_TEXTS = frozenset({"transfer_sms_to_flow", "stop_texting"})
-#: After that nothing is said, not even an answer.
+#: The tool after which there is no reply.
 SILENCES = "stop_texting"
 
 
 def bad_turns(turns: Sequence[pb.TrialTurn]) -> list[FieldError]:
-    """What is wrong with the dialogue so far."""
+    """Return the errors in the dialogue so far."""
     problems = list[FieldError]()
     chars = 0
     for n, turn in enumerate(turns):
-        made = turn.tool_calls
-        chars += len(turn.text) + sum(len(each.arguments) + len(each.result) for each in made)
-        if turn.speaker == pb.TRIAL_SPEAKER_CALLER and made:
+        calls = turn.tool_calls
+        chars += len(turn.text) + sum(len(call.arguments) + len(call.result) for call in calls)
+        if turn.speaker == pb.TRIAL_SPEAKER_CALLER and calls:
             problems.append(FieldError(f"turns[{n}].tool_calls", "are an agent's"))
-        if not turn.text.strip() and not made:
+        if not turn.text.strip() and not calls:
             problems.append(FieldError(f"turns[{n}].text", "is empty"))
     if chars > MOST_CHARS:
         problems.append(FieldError("turns", f"have {chars} characters together; {MOST_CHARS} are the limit"))
@@ -51,10 +51,10 @@ def bad_turns(turns: Sequence[pb.TrialTurn]) -> list[FieldError]:
 
 # --- proposals ----------------------------------------------------------------------------------------------------
 
-#: The stand-in for the model knows by it what it is asked for.
+#: Names the request for the sandbox's model.
 TITLE = "flow_proposal"
 MOST_TRANSFERS, MOST_LABEL_CHARS, MOST_PROMPT_CHARS, MOST_RATIONALE_CHARS = 5, 60, 12_000, 2_000
-#: The texts of a flow that a proposal may have, with their longest.
+#: The texts of a flow that a proposal may have, with their limits.
 TEXTS: Mapping[int, Mapping[str, int]] = {
     flows_pb2.CHANNEL_VOICE: {
         "name": 120,
@@ -84,13 +84,13 @@ LEAST_DIGITS = 7
 
 
 def instructions(channel: int, language: str) -> str:
-    """What the model that proposes is told."""
+    """Return the model's instructions for a proposal."""
     does = "answers the texts (SMS)" if channel == flows_pb2.CHANNEL_SMS else "answers the telephone"
     return INSTRUCTIONS.format(does=does, language=language or "the language of the description")
 
 
 def schema(channel: int, voices: Sequence[str]) -> dict[str, Any]:
-    """The JSON Schema of what the model writes."""
+    """Return the JSON Schema of the model's answer."""
     texts = {name: {"type": "string", "maxLength": most} for name, most in TEXTS[channel].items()}
     spans = {"type": "array", "items": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}}
     hours = {
@@ -124,7 +124,7 @@ def schema(channel: int, voices: Sequence[str]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody wants a proposal for; `page`: the text of theirs, empty if there is none."""
+    """A request for a proposal; `page`: the page's text, or empty."""
 
     description: str
     page: str
@@ -135,7 +135,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a model wrote, as a flow: nothing is in it but what a proposal may have."""
+    """A model's answer as a flow, reduced to the fields that a proposal may have."""
 
     flow: flows_pb2.Flow
     rationale: str
@@ -143,8 +143,8 @@ class Draft:
     problems: Sequence[FieldError]
 
 
-def drafted(written: Mapping[str, Any], wish: Wish, voices: Collection[str]) -> Draft:
-    """A flow of what the model wrote."""
+def to_draft(written: Mapping[str, Any], wish: Wish, voices: Collection[str]) -> Draft:
+    """Convert the model's answer to a draft."""
     channel = flows_pb2.Channel.Name(wish.channel)  # type: ignore[arg-type]  # one of them
     fields: dict[str, Any] = {name: _text(written, name) for name in TEXTS[wish.channel]}
     fields = {name: text for name, text in fields.items() if text} | {"channel": channel}
@@ -172,7 +172,7 @@ def _text(written: Mapping[str, Any], name: str) -> str:
 
 
 def _hours(written: Any) -> str:
-    """`business_hours_json`, which is checked with the flow; empty if there are none."""
+    """Return `business_hours_json`, which is validated with the flow; empty if there are none."""
     weekly = written.get("weekly") if isinstance(written, dict) else None
     if not isinstance(weekly, dict):
         return ""
@@ -181,45 +181,45 @@ def _hours(written: Any) -> str:
 
 
 def _transfers(written: Any, description: str) -> tuple[dict[str, str], list[str]]:
-    """The transfer map: numbers that the description names and no others; and what is left out, in words.
+    """Return the transfer map, with numbers of the description only, and sentences about what is left out.
 
-    A page is anybody's, and a business's own number there is mostly the very one that its agent will answer.
+    Numbers of the page are not used: its content is untrusted, and its number is mostly the one that the agent will answer.
     """
-    found, left_out = dict[str, str](), list[str]()
-    known = _numbers(description)
-    for each in written[:MOST_TRANSFERS] if isinstance(written, list) else ():
-        if not isinstance(each, dict):
+    transfers, left_out = dict[str, str](), list[str]()
+    numbers = _numbers(description)
+    for entry in written[:MOST_TRANSFERS] if isinstance(written, list) else ():
+        if not isinstance(entry, dict):
             continue
-        label, e164 = _text(each, "label")[:MOST_LABEL_CHARS], _text(each, "phone_e164")
-        if label and e164.startswith("+") and _is_among(e164, known):
-            found[label] = e164
+        label, e164 = _text(entry, "label")[:MOST_LABEL_CHARS], _text(entry, "phone_e164")
+        if label and e164.startswith("+") and _is_among(e164, numbers):
+            transfers[label] = e164
         elif e164:
             left_out.append(f"A transfer to {e164[:40]}: the description does not name that number.")
-    return found, left_out
+    return transfers, left_out
 
 
 def _numbers(text: str) -> set[str]:
-    """The digits of what may be telephone numbers."""
-    spelled = (re.sub(r"\D", "", each) for each in _PHONE.findall(_DATE.sub(" ", text)))
+    """Return the digits of possible phone numbers in a text."""
+    spelled = (re.sub(r"\D", "", match) for match in _PHONE.findall(_DATE.sub(" ", text)))
     return {digits for digits in spelled if len(digits) >= LEAST_DIGITS}
 
 
-def _is_among(e164: str, known: Collection[str]) -> bool:
-    """Whether one of these is the number, with or without its country's code."""
+def _is_among(e164: str, numbers: Collection[str]) -> bool:
+    """Return whether a number is among others, with or without its country code."""
     digits = re.sub(r"\D", "", e164)
-    return any(digits.endswith(each.lstrip("0")) or each.endswith(digits) for each in known)
+    return any(digits.endswith(number.lstrip("0")) or number.endswith(digits) for number in numbers)
 
 
 def _ungrounded(fields: Mapping[str, str], wish: Wish) -> Iterator[FieldError]:
-    """Addresses and numbers that come from nowhere: a model makes some up, and a page may have it name others."""
+    """Yield errors for addresses and numbers without a source: a model may invent some, and a page may inject others."""
     source = f"{wish.description}\n{wish.page}\n{wish.url}"
     numbers, lower = _numbers(source), source.lower()
     for name, text in fields.items():
-        made_up = [each for each in sorted(_numbers(text)) if not _is_among(each, numbers)]
-        made_up += [each for each in _EMAIL.findall(text) if each.lower() not in lower]
-        made_up += [each for each in _HOST.findall(text) if not _has_host(lower, each)]
+        made_up = [number for number in sorted(_numbers(text)) if not _is_among(number, numbers)]
+        made_up += [email for email in _EMAIL.findall(text) if email.lower() not in lower]
+        made_up += [url for url in _HOST.findall(text) if not _has_host(lower, url)]
         if made_up:
-            listed = ", ".join(each[:60] for each in made_up[:5])
+            listed = ", ".join(item[:60] for item in made_up[:5])
             yield FieldError(f"flow.{name}", f"names what neither the description nor the page has: {listed}")
 
 

@@ -23,7 +23,7 @@ class StudioServicer:
         self._db, self._trials, self._proposals, self._voices, self._prices = db, trials, proposals, voices, prices
 
     async def TryFlow(self, request: pb.TryFlowRequest, call: Call) -> pb.TryFlowResponse:
-        return await self._trials.take(call.who.org_id, ids.require(Kind.FLOW, request.id), request)
+        return await self._trials.run(call.who.org_id, ids.require(Kind.FLOW, request.id), request)
 
     async def ProposeFlow(self, request: pb.ProposeFlowRequest, call: Call) -> pb.ProposeFlowResponse:
         return await self._proposals.propose(call.who.org_id, request)

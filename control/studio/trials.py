@@ -1,7 +1,7 @@
-"""A turn of an agent that is tried: its own instructions, its own tools, the model that answers texts; and nothing is done.
+"""A trial turn of an agent: its own instructions and tools, with the model that answers texts, and without effects.
 
-What only reads runs; of anything else the agent gets a result that says so.  Nothing of the dialogue is kept: whoever tries sends
-the turns so far, and what the agent answers is theirs.
+Tools that only read are run; any other returns a result that says it was not run.  The dialogue is not stored: the client sends all
+turns so far, and gets the agent's answer.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.flows.stored import usable
 from control.studio import limits, rules
-from control.studio.limits import Desk
+from control.studio.limits import ConcurrencyLimit
 from control.textagent import dialogue, prompt
 from control.textagent import rules as text_rules
 from control.textagent.dialogue import Turn
@@ -64,7 +64,7 @@ SILENT = "The model did not answer in time, or not usably. Try again."
 
 
 class Rehearsal(dialogue.Dialogue):
-    """The dialogue with the model of one trial."""
+    """The dialogue with the model in one trial."""
 
     def __init__(
         self, db: Db, responder: Responder, registry: Registry, settings: ControlSettings, channel: ToolChannel
@@ -73,18 +73,18 @@ class Rehearsal(dialogue.Dialogue):
         self._executions = Executions(db, registry, is_test=True)
         self.channel = channel
         self.runs_tools = False
-        #: Which of the tool calls were run, by their place.
+        #: The indexes of tool calls that were run.
         self.run = set[int]()
         self.ended_by: str | None = None
 
     async def answer(self, turn: Turn) -> str:
-        """What the agent says; empty if it has nothing to say.  Raises ModelError."""
+        """Return what the agent says; may be empty.  Raises ModelError."""
         words = await self.words(turn)
         if self.channel is not ToolChannel.TEXT:
             return words
         if self.ended_by == rules.SILENCES:
             return ""
-        return await self._fitting(turn, text_rules.plain(words)) if words else ""
+        return await self._fit(turn, text_rules.plain(words)) if words else ""
 
     async def _result(self, work: Turn, called: Called) -> Result:
         offered = {tool.name: (tool, schema) for tool, schema in self._registry.offered(self.channel, work.situation)}
@@ -105,13 +105,13 @@ class Rehearsal(dialogue.Dialogue):
         return Result({"trial": rules.NOT_RUN.format(name=tool.name)}, silences=ends)
 
     def _may_run(self, tool: Tool) -> bool:
-        """Whether it only reads: what is ours, or, if whoever tries wants that, at the organization's own systems."""
+        """Return whether a tool only reads: from HUM, or, if the client allows it, from the organization's systems."""
         return tool.policy is Policy.READS and tool.run is not None and (tool.origin == BUILT_IN or self.runs_tools)
 
 
 @dataclass(frozen=True, slots=True)
-class _Begun:
-    """What a trial is made from."""
+class _Trial:
+    """The data of a trial."""
 
     flow: FlowRow
     definition: Definition
@@ -126,25 +126,32 @@ class _Begun:
 
 class Trials:
     def __init__(
-        self, db: Db, responder: Responder, registry: Registry, choices: Choices, desk: Desk, settings: ControlSettings
+        self,
+        db: Db,
+        responder: Responder,
+        registry: Registry,
+        choices: Choices,
+        concurrency: ConcurrencyLimit,
+        settings: ControlSettings,
     ) -> None:
         self._db, self._responder, self._registry = db, responder, registry
-        self._choices, self._desk, self._settings = choices, desk, settings
+        self._choices, self._concurrency, self._settings = choices, concurrency, settings
 
-    async def take(self, org: UUID, flow: UUID, request: pb.TryFlowRequest) -> pb.TryFlowResponse:
-        """Raises NotFound, InvalidRequest, RateLimited, Unavailable."""
+    async def run(self, org: UUID, flow: UUID, request: pb.TryFlowRequest) -> pb.TryFlowResponse:
+        """Run a trial turn of a flow.  Raises NotFound, InvalidRequest, RateLimited, Unavailable."""
         if problems := rules.bad_turns(request.turns):
             raise InvalidRequest(problems)
-        with self._desk.one(org):
+        with self._concurrency.one(org):
             async with self._db.tenant(org) as tx:
-                begun = await self._begin(tx, org, flow, request)
-                if (greeting := _greeting(begun, request)) is None:
-                    await limits.take(tx, limits.TRIAL, self._settings.studio_trials_per_day)
+                trial = await self._begin(tx, org, flow, request)
+                if (greeting := _greeting(trial, request)) is None:
+                    await limits.count_request(tx, limits.TRIAL, self._settings.studio_trials_per_day)
             if greeting is not None:
                 return pb.TryFlowResponse(text=greeting)
-            return await self._answered(org, begun, request)
+            return await self._answer(org, trial, request)
 
-    async def _begin(self, tx: Tx, org: UUID, id: UUID, request: pb.TryFlowRequest) -> _Begun:
+    async def _begin(self, tx: Tx, org: UUID, id: UUID, request: pb.TryFlowRequest) -> _Trial:
+        """Load a flow with the request's changes.  Raises NotFound, InvalidRequest."""
         row = await flows.get(tx, id)
         flow = flow_usecases.flow_of(row.definition)
         if request.HasField("changes_json"):
@@ -155,66 +162,68 @@ class Trials:
                 raise InvalidRequest(_renamed(error.fields)) from error
         definition = usable(flow_usecases.definition_of(flow))
         own_tools = await self._registry.own_tools(tx, org, row.id)
-        return _Begun(row, definition, await identity.organization(tx, org), own_tools)
+        return _Trial(row, definition, await identity.organization(tx, org), own_tools)
 
-    async def _answered(self, org: UUID, begun: _Begun, request: pb.TryFlowRequest) -> pb.TryFlowResponse:
-        turn = _turn(org, begun, request, now())
-        rehearsal = Rehearsal(self._db, self._responder, self._registry, self._settings, begun.channel)
+    async def _answer(self, org: UUID, trial: _Trial, request: pb.TryFlowRequest) -> pb.TryFlowResponse:
+        turn = _turn(org, trial, request, now())
+        rehearsal = Rehearsal(self._db, self._responder, self._registry, self._settings, trial.channel)
         rehearsal.runs_tools = request.run_tools
         try:
             async with asyncio.timeout(self._settings.studio_seconds):
                 text = await rehearsal.answer(turn)
         except (ModelError, TimeoutError) as error:
-            LOG.warning("a trial is not answered", flow=str(begun.flow.id), error=repr(error)[:300])
+            LOG.warning("could not answer a trial", flow=str(trial.flow.id), error=repr(error)[:300])
             raise Unavailable(SILENT) from error
-        finally:  # also of a request that was given up
+        finally:  # also if the request is canceled
             async with self._db.tenant(org) as tx:
-                await usage.tried(tx, org, begun.flow.id, turn.spent)
+                await usage.tried(tx, org, trial.flow.id, turn.spent)
         return pb.TryFlowResponse(
             text=text,
-            tool_calls=[_shown(each, was_run=n in rehearsal.run) for n, each in enumerate(turn.tool_calls)],
+            tool_calls=[_tool_call(record, was_run=n in rehearsal.run) for n, record in enumerate(turn.tool_calls)],
             ended_by=rehearsal.ended_by,
             instructions=turn.instruct(turn.situation.definition),
-            tools=[tool.name for tool, _ in self._registry.offered(begun.channel, turn.situation)],
+            tools=[tool.name for tool, _ in self._registry.offered(trial.channel, turn.situation)],
         )
 
 
 def _changes(text: str) -> tuple[flows_pb2.Flow, list[str]]:
-    """A flow's fields as a PATCH has them, and their names.  Raises InvalidRequest."""
+    """Parse a flow's fields as in a PATCH; return them and their names.  Raises InvalidRequest."""
     change, problems = flows_pb2.Flow(), list[FieldError]()
     try:
         paths = jsonwire.read_body(text.encode(), change, problems)
     except NotJson as error:
         raise InvalidRequest([FieldError("changes_json", str(error))]) from error
     as_update = flows_pb2.UpdateFlowRequest(flow=change, update_mask=FieldMask(paths=paths))
-    found = [FieldError(f"flow.{each.field}", each.reason) for each in problems] or validation.check(as_update)
-    if found:
-        raise InvalidRequest(_renamed(found))
+    errors = [FieldError(f"flow.{problem.field}", problem.reason) for problem in problems] or validation.check(
+        as_update
+    )
+    if errors:
+        raise InvalidRequest(_renamed(errors))
     return change, paths
 
 
 def _renamed(fields: Sequence[FieldError]) -> list[FieldError]:
-    """What is wrong with a flow, under the name that it has here."""
-    return [FieldError(f"changes_json.{each.field.removeprefix('flow.')}", each.reason) for each in fields]
+    """Rename the fields of a flow's errors to those of the request."""
+    return [FieldError(f"changes_json.{error.field.removeprefix('flow.')}", error.reason) for error in fields]
 
 
-def _greeting(begun: _Begun, request: pb.TryFlowRequest) -> str | None:
-    """What is said before the model is asked.  Raises InvalidRequest where nobody begins."""
+def _greeting(trial: _Trial, request: pb.TryFlowRequest) -> str | None:
+    """Return the fixed greeting if the call begins with it, else None.  Raises InvalidRequest for a text flow without turns."""
     if request.turns:
         return None
-    if begun.channel is ToolChannel.TEXT:
+    if trial.channel is ToolChannel.TEXT:
         raise InvalidRequest([FieldError("turns", "are missing: in texts the contact writes first")])
-    return begun.definition.get("greeting", "").strip() or None
+    return trial.definition.get("greeting", "").strip() or None
 
 
-def _turn(org: UUID, begun: _Begun, request: pb.TryFlowRequest, at: datetime) -> Turn:
-    definition, organization = begun.definition, begun.organization
-    own_hours = definition.get("business_hours_json") or organization.business_hours_json
-    is_open = stored.is_open(own_hours, organization.time_zone, at)
+def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) -> Turn:
+    definition, organization = trial.definition, trial.organization
+    hours_json = definition.get("business_hours_json") or organization.business_hours_json
+    is_open = stored.is_open(hours_json, organization.time_zone, at)
     caller = _caller(request.caller)
 
     def instruct(definition: Mapping[str, Any]) -> str:
-        if begun.channel is ToolChannel.TEXT:
+        if trial.channel is ToolChannel.TEXT:
             config = text_rules.config(definition.get("sms_config_json"))
             return prompt.instructions(definition, config, _material(organization, caller), (), at, is_open=is_open)
         who = prompting.caller_context(caller)
@@ -228,16 +237,16 @@ def _turn(org: UUID, begun: _Begun, request: pb.TryFlowRequest, at: datetime) ->
             definition,
             is_open,
             direction="outbound" if definition.get("kind") == OUTBOUND else "inbound",
-            origin="text" if begun.channel is ToolChannel.TEXT else "phone",
-            has_carrier=begun.channel is ToolChannel.CALL,
+            origin="text" if trial.channel is ToolChannel.TEXT else "phone",
+            has_carrier=trial.channel is ToolChannel.CALL,
             from_e164=e164,
             contact_e164=e164,
             can_text=bool(e164),
-            flow=FlowVersion(begun.flow.id, begun.flow.version),
-            own_tools=begun.own_tools,
+            flow=FlowVersion(trial.flow.id, trial.flow.version),
+            own_tools=trial.own_tools,
         ),
         instruct=instruct,
-        items=_items(request.turns, begun.channel),
+        items=_items(request.turns, trial.channel),
     )
 
 
@@ -268,7 +277,7 @@ def _material(organization: OrganizationRow, caller: Mapping[str, Any]) -> Mater
 
 
 def _items(turns: Sequence[pb.TrialTurn], channel: ToolChannel) -> list[Item]:
-    """The dialogue as the model's input.  Whoever answers texts reads the thread alone."""
+    """Convert the dialogue to the model's input.  A text agent sees no earlier tool calls."""
     if not turns:
         return [{"role": "developer", "content": rules.BEGINS}]
     items = list[Item]()
@@ -276,21 +285,26 @@ def _items(turns: Sequence[pb.TrialTurn], channel: ToolChannel) -> list[Item]:
         if turn.speaker == pb.TRIAL_SPEAKER_CALLER:
             items.append({"role": "user", "content": turn.text})
             continue
-        for m, made in enumerate(turn.tool_calls if channel is ToolChannel.CALL else ()):
+        for m, tool_call in enumerate(turn.tool_calls if channel is ToolChannel.CALL else ()):
             id = f"call_{n}_{m}"
-            call = {"type": "function_call", "call_id": id, "name": made.name, "arguments": made.arguments or "{}"}
-            items += [call, {"type": "function_call_output", "call_id": id, "output": made.result}]
+            call = {
+                "type": "function_call",
+                "call_id": id,
+                "name": tool_call.name,
+                "arguments": tool_call.arguments or "{}",
+            }
+            items += [call, {"type": "function_call_output", "call_id": id, "output": tool_call.result}]
         if turn.text.strip():
             items.append({"role": "assistant", "content": turn.text})
     return items
 
 
-def _shown(kept: Mapping[str, Any], *, was_run: bool) -> pb.TrialToolCall:
+def _tool_call(record: Mapping[str, Any], *, was_run: bool) -> pb.TrialToolCall:
     return pb.TrialToolCall(
-        name=kept["name"],
-        arguments=kept["arguments_json"],
-        result=kept["result_json"],
+        name=record["name"],
+        arguments=record["arguments_json"],
+        result=record["result_json"],
         was_run=was_run,
-        ok=kept["status"] == "ok",
-        duration_ms=kept["duration_ms"],
+        ok=record["status"] == "ok",
+        duration_ms=record["duration_ms"],
     )

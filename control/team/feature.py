@@ -1,4 +1,4 @@
-"""Teams: members, their roles, invitations."""
+"""The feature of teams: members, their roles, invitations."""
 
 from datetime import timedelta
 

@@ -20,15 +20,15 @@ class TeamServicer:
 
     async def ListMembers(self, request: pb.ListMembersRequest, call: Call) -> pb.ListMembersResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
-        found = await team.page_members(call.tx, (place[0], place[1]) if place else None, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.joined_at, row.user_id))
+        page = await team.page_members(call.tx, (place[0], place[1]) if place else None, count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.joined_at, row.user_id))
         return pb.ListMembersResponse(members=[present(row) for row in rows], next_cursor=more)
 
     async def UpdateMember(self, request: pb.UpdateMemberRequest, call: Call) -> pb.UpdateMemberResponse:
         user, role = ids.require(Kind.USER, request.user_id), word(options_pb2.Role, request.member.role)
         row = (
             await usecases.change_role(call.tx, call.who, user, role)
-            if role is not None  # an empty change changes nothing
+            if role is not None
             else await team.member(call.tx, user)
         )
         return pb.UpdateMemberResponse(member=present(row))
@@ -39,8 +39,8 @@ class TeamServicer:
         return pb.RemoveMemberResponse()
 
     async def ListInvites(self, request: pb.ListInvitesRequest, call: Call) -> pb.ListInvitesResponse:
-        found = await team.page_invites(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await team.page_invites(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListInvitesResponse(invites=[present_invite(row) for row in rows], next_cursor=more)
 
     async def CreateInvite(self, request: pb.CreateInviteRequest, call: Call) -> pb.CreateInviteResponse:

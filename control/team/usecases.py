@@ -17,8 +17,9 @@ ADMIN, VIEWER = "admin", "viewer"
 
 
 async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRow:
-    """Also limits the member's keys, and deletes the invitations of a former admin.  Raises NotFound, and InvalidState for
-    the last admin.
+    """Change a member's role, which bounds their keys' roles too.  Invitations by a former admin are deleted.
+
+    Raises NotFound, and InvalidState for the last admin.
     """
     admins = await team.lock_admins(tx)
     before = await team.member(tx, user)
@@ -33,8 +34,10 @@ async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRo
 
 
 async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None:
-    """Remove a member.  Keys that are kept become the remover's, and have at most the role that the member had; a viewer's if an
-    operator's key removes the member, since nobody answers for them then.  Raises NotFound, and InvalidState for the last admin.
+    """Remove a member, and revoke their keys, or with `keep_keys` give them to the remover.
+
+    Kept keys have at most the member's role.  If an operator's key removes the member, they get the viewer's, since no person
+    answers for them.  Raises NotFound, and InvalidState for the last admin.
     """
     admins = await team.lock_admins(tx)
     role = (await team.member(tx, user)).role
@@ -54,9 +57,10 @@ def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
 
 
 async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
-    """Raises AlreadyExists for a member's address, InvalidRequest for an address that is not ASCII, Forbidden for an admin
-    who has been demoted or removed since this request was admitted: whoever did that has deleted the invitations.  And
-    BillingRequired.
+    """Invite a person by e-mail address.
+
+    Raises AlreadyExists for a member's address, InvalidRequest for an invalid address, BillingRequired, and Forbidden for an admin
+    demoted or removed since this request was admitted: the demotion has deleted that admin's invitations.
     """
     if (complaint := validation.bad_account_email(email)) is not None:
         raise InvalidRequest([FieldError("invite.email", complaint)])
@@ -71,7 +75,7 @@ async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta
 
 
 async def _inviter(tx: Tx, who: Principal) -> str:
-    """Return the inviter as the invited person reads it.  A key's name is left out: it could be anybody's."""
+    """Return the inviter's name as shown to the invited person.  A key's name is left out: it may impersonate a person."""
     if who.key_id is None:
         return who.name
     maker = await identity.user(tx, who.user_id) if who.user_id is not None else None

@@ -1,1 +1,1 @@
-"""The AI's turns in conversations: when one is owed, what it is made from, and what comes of it."""
+"""The AI in text conversations: its turns, prompt, tools and limits."""

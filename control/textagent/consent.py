@@ -1,4 +1,4 @@
-"""Whether a caller has said what the agent says they agreed with.  Pure."""
+"""The check of a caller's consent: the agent's quote must be in the transcript.  Pure."""
 
 import re
 import unicodedata
@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 _WORD = re.compile(r"\w+")
-#: The agent hears the caller, the transcript is another one's hearing: so many of the words must be in both.
+#: The share of words that must match: the agent and the transcription hear the caller independently.
 ENOUGH = 0.6
 
 
 def is_found(quote: str, turns: Iterable[str]) -> bool:
-    """Whether these words are, as nearly as two hearings agree, in one of the caller's turns."""
+    """Return whether one of the caller's turns has enough of the quote's words."""
     quoted = _words(quote)
     return bool(quoted) and any((quoted & _words(turn)).total() >= ENOUGH * quoted.total() for turn in turns)
 

@@ -1,4 +1,4 @@
-"""One turn with the model, until it has written a text that may be sent."""
+"""The dialogue with the model in one turn, until it has written a text that may be sent."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -13,16 +13,16 @@ from control.tools import FlowVersion, Registry, Result, TextTurn, ToolChannel, 
 from storage import flows
 from storage.db import Db
 
-#: What an agent may do without a word; after anything else the contact waits for one.
+#: The tools after which no reply is needed; after any other the contact waits for one.
 MAY_BE_ALL = frozenset({"assign_to_human", "close_conversation", "schedule_followup_sms"})
 
 
 @dataclass(slots=True, kw_only=True)
 class Turn(Work):
-    """A turn as it goes on."""
+    """The state of a turn in progress."""
 
     text: TextTurn
-    #: Another flow answers from now on.
+    #: The flow that answers from now on, if a tool has switched it.
     flow_id: UUID | None = None
     is_silenced: bool = False
 
@@ -43,7 +43,7 @@ class Turn(Work):
 
 
 class Dialogue(dialogue.Dialogue[Turn]):
-    """Asks the model until it has written a text that may be sent."""
+    """The dialogue with the model, until it has written a text that may be sent."""
 
     channel = ToolChannel.TEXT
 
@@ -52,13 +52,13 @@ class Dialogue(dialogue.Dialogue[Turn]):
         self._reply_segments = reply_segments
 
     async def answer(self, turn: Turn) -> str:
-        """The reply; empty if the agent did something and has nothing to say.  Raises ModelError."""
+        """Return the reply; empty if the agent's tools need none.  Raises ModelError."""
         words = await self.words(turn)
         if turn.is_silenced:
             return ""
         if not words and not MAY_BE_ALL.intersection(turn.text.done):
             raise ModelError("the model wrote nothing")
-        return await self._fitting(turn, rules.plain(words))
+        return await self._fit(turn, rules.plain(words))
 
     async def _follow(self, work: Turn, name: str, result: Result) -> None:
         if result.ok:
@@ -76,8 +76,8 @@ class Dialogue(dialogue.Dialogue[Turn]):
                 own_tools=own,
             )
 
-    async def _fitting(self, turn: Turn, text: str) -> str:
-        """The text, shortened by the model if it is too long, and else by us."""
+    async def _fit(self, turn: Turn, text: str) -> str:
+        """Return the text, shortened by the model if it is too long, and cut if that fails."""
         most = turn.config.max_reply_chars
         if rules.fits(text, most, self._reply_segments):
             return text

@@ -1,4 +1,4 @@
-"""The AI in texts: its turns, its tools, and the text that the agent of a call sends."""
+"""The feature of the AI in texts: its turns, its tools, and the text that the agent of a call sends."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={text_runs_pb2.DESCRIPTOR.services_by_name["TextRunsService"]: TextRunsServicer(deps.cursors)},
         jobs={rules.TURN: turns.turn},
-        sweeps=[Sweep("text_turns", turns.take_due, settings.text_turn_look_seconds)],
+        sweeps=[Sweep("text_turns", turns.start_due, settings.text_turn_look_seconds)],
         tools=[
             *TextTools(deps.db, tool_ms, settings.text_reply_segments).all(),
             *stop_texting(deps.db, tool_ms),

@@ -1,4 +1,4 @@
-"""The AI gives a conversation to people, and says why."""
+"""The hand-over of a conversation from the AI to people."""
 
 from control.texts import outbox, threads
 from storage import conversations
@@ -7,9 +7,9 @@ from storage.db import Tx
 
 
 async def hand_over(tx: Tx, thread: ConversationState, reason: str, explanation: str | None = None) -> None:
-    """Pause the AI in a conversation that is locked, and tell whoever watches.  `explanation`: the agent's own words for why.
+    """Pause the AI in a locked conversation, and append an event with the reason.  `explanation`: the agent's own words for it.
 
-    Whoever works on it goes on; if nobody does, whoever is free takes it.
+    The assignee keeps the conversation; without one it stays unassigned.
     """
     await conversations.pause_ai(tx, thread.id, reason)
     await outbox.assigned(tx, thread, thread.assignee_id, threads.AI, explanation or reason)

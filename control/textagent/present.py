@@ -28,7 +28,7 @@ def run(row: RunRow, used: Sequence[LineRow] = ()) -> pb.TextRun:
         attempts=row.attempts,
         input_tokens=end.input_tokens,
         output_tokens=end.output_tokens,
-        tool_activity=[_tool(each) for each in json.loads(end.tool_calls)],
+        tool_activity=[_tool(call) for call in json.loads(end.tool_calls)],
         outcome=end.outcome,
         message_id=ids.show(Kind.MESSAGE, end.message_id) if end.message_id else None,
         created_at=timestamp(row.created_at),
@@ -37,13 +37,13 @@ def run(row: RunRow, used: Sequence[LineRow] = ()) -> pb.TextRun:
     )
 
 
-def _tool(kept: dict[str, Any]) -> calls_pb2.ToolActivity:
+def _tool(stored: dict[str, Any]) -> calls_pb2.ToolActivity:
     return calls_pb2.ToolActivity(
-        id=kept["id"],
-        name=kept["name"],
-        arguments=kept["arguments_json"],
-        result=kept["result_json"],
-        status=kept["status"],
-        started_at=timestamp(datetime.fromisoformat(kept["started_at"])),
-        duration_ms=kept["duration_ms"],
+        id=stored["id"],
+        name=stored["name"],
+        arguments=stored["arguments_json"],
+        result=stored["result_json"],
+        status=stored["status"],
+        started_at=timestamp(datetime.fromisoformat(stored["started_at"])),
+        duration_ms=stored["duration_ms"],
     )

@@ -1,4 +1,4 @@
-"""What the model is told and shown: the flow's prompt, the rules of texting, and the thread.  Pure."""
+"""The model's input for a turn: the flow's prompt, the rules of texting, and the thread.  Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ that you will write later, unless schedule_followup_sms has confirmed it. If the
 call stop_texting.\
 """
 TOO_LONG = "Your text has {chars} characters ({segments} segments). Write it again with at most {most} characters."
-#: Outbound messages that the contact has, or will have in a moment.
+#: The statuses of outbound messages that the contact has, or gets in a moment.
 SEEN = frozenset({"queued", "sent", "delivered", "unknown"})
 
 
@@ -33,7 +33,7 @@ def instructions(
     *,
     is_open: bool,
 ) -> str:
-    """The model's instructions for a turn."""
+    """Return the model's instructions for a turn."""
     parts = [
         definition.get("system_prompt") or f"You answer the texts of {material.organization}. Be brief and helpful."
     ]
@@ -44,36 +44,36 @@ def instructions(
     if not is_open:
         parts.append("The business is closed now; a person may answer only once it is open again.")
     parts.append(waiting(history, material))
-    known = dict(material.contact)
-    known["tags"] = ", ".join(known["tags"] or ())
-    parts.append(prompting.caller_context(known))
+    contact = dict(material.contact)
+    contact["tags"] = ", ".join(contact["tags"] or ())
+    parts.append(prompting.caller_context(contact))
     return "\n\n".join(filter(None, parts))
 
 
 def items(history: Sequence[HistoryRow]) -> list[Item]:
-    """The thread as the model's input, oldest first; what was never sent, or not yet, is not part of it."""
-    kept = list[Item]()
-    room = rules.HISTORY_CHARS
+    """Convert the thread to the model's input, oldest first, without messages that were not sent."""
+    messages = list[Item]()
+    left_chars = rules.HISTORY_CHARS
     for row in reversed(history):
         if row.direction == "outbound" and row.status not in SEEN:
             continue
         text = row.body[: rules.HISTORY_MESSAGE_CHARS]
         if row.has_media:
             text = f"{text}\n[with a picture or file, which you can't see]".strip()
-        room -= len(text)
-        if room < 0:
+        left_chars -= len(text)
+        if left_chars < 0:
             break
-        kept.append({"role": "user" if row.direction == "inbound" else "assistant", "content": text})
-    return kept[::-1]
+        messages.append({"role": "user" if row.direction == "inbound" else "assistant", "content": text})
+    return messages[::-1]
 
 
-def news(texts: Sequence[str]) -> list[Item]:
-    """What became of what the agent had asked approval for."""
+def approval_results(texts: Sequence[str]) -> list[Item]:
+    """Convert the results of approvals that the agent had requested."""
     return [{"role": "developer", "content": text} for text in texts]
 
 
 def waiting(history: Sequence[HistoryRow], material: MaterialRow) -> str:
-    """The agent's own messages that wait for their time, so that it does not promise them again."""
+    """List the agent's scheduled messages, so that it does not promise them again."""
     due = [row for row in history if row.status == "scheduled" and row.sent_by == "ai" and row.due_at]
     lines = [f"- {prompting.local(row.due_at, material.time_zone)}: {row.body[:200]}" for row in due if row.due_at]
     return "These texts of yours are scheduled:\n" + "\n".join(lines) if lines else ""

@@ -1,4 +1,4 @@
-"""Whether the AI answers a text, and what its answer may be.  Pure."""
+"""The rules of the AI's turns: whether a text is answered, loops and limits, and the form of a reply.  Pure."""
 
 import json
 import re
@@ -12,22 +12,22 @@ from control.base.job import Job
 from control.texts import gate, segments
 from control.texts.gate import Wait
 
-#: A turn: the model is asked, and what it wants is done.  Its own count of attempts is in its row, and smaller.
+#: Runs a turn: asks the model and runs its tools.  The turn's own, lower limit of attempts is counted in its row.
 TURN = Job("text_turn", concurrency=32, per_organization=8, priority=90, timeout_seconds=180, attempts=12)
 
-#: However long somebody goes on writing, an answer is begun so long after the first text.
+#: The longest debounce: a turn begins this long after the first text, even if the contact goes on writing.
 CEILING = timedelta(seconds=10)
 WINDOW, DAY = timedelta(minutes=10), timedelta(days=1)
-#: What the agent reads of a thread: messages, characters of each, and in all.
+#: The limits of a thread's history for the agent: messages, characters per message, characters in all.
 HISTORY_MESSAGES, HISTORY_MESSAGE_CHARS, HISTORY_CHARS = 60, 2_000, 20_000
-#: So often a turn may be dropped, one after another, because somebody wrote meanwhile; then they get the answer.
-#: Somebody who writes faster than the model answers is answered too.
+#: The reason of a turn dropped because of a newer text.  The next turn is not dropped for it again, so that a contact who writes
+#: faster than the model answers gets an answer too.
 SUPERSEDED = "newer_text"
-#: So many texts in a row with the same words, or each within a moment of our answer, come from a machine.
+#: Thresholds for a machine: consecutive texts with the same words, or consecutive replies within a moment of ours.
 SAME_WORDS, AT_ONCE, MOMENT = 3, 6, timedelta(seconds=3)
-#: So many turns in a window are enough with a number at which another agent of this deployment answers.
+#: The limit of turns in a window with a number that another agent of this deployment answers.
 TURNS_WITH_OUR_OWN = 6
-#: A text of these statuses says nothing to the contact, or does so later.
+#: The statuses of texts that the contact does not get, or gets later.
 UNSAID = frozenset({"scheduled", "canceled", "failed"})
 ELLIPSIS = "\u2026"
 
@@ -46,15 +46,15 @@ class Config:
 
 
 def config(text: str | None) -> Config:
-    """A flow's configuration.  What is in it was checked when it was stored."""
+    """Parse a flow's configuration, which was validated when it was stored."""
     stored = json.loads(text or "{}")
-    known = {each.name for each in fields(Config)}
-    return Config(**{name: value for name, value in stored.items() if name in known})
+    names = {field.name for field in fields(Config)}
+    return Config(**{name: value for name, value in stored.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of the deployment."""
+    """The limits of the deployment."""
 
     turns_per_pair: int
     turns_per_organization: int
@@ -65,7 +65,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many turns asked the model: of the thread in its window, and of the thread and the organization in a day."""
+    """The turns that asked the model: of the thread in its window, of the thread and the organization in a day."""
 
     in_window: int
     of_pair: int
@@ -73,7 +73,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ThreadMessage:
     """A message of the thread."""
 
     direction: str
@@ -84,43 +84,43 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What decides whether the model is asked."""
+    """The facts that decide whether the model is asked."""
 
     is_paused: bool
     is_blocked: bool
-    #: Whether the contact's number is answered by an agent of this deployment.
+    #: An agent of this deployment answers the contact's number.
     is_our_own: bool
-    #: What would become of a text now.
+    #: The gate's decision on a text now.
     gate: gate.Decision
     #: None: no flow answers here.
     config: Config | None
     counts: Counts
-    history: Sequence[Said]
+    history: Sequence[ThreadMessage]
     attempts: int
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """Ask the model."""
+    """The decision to ask the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """Answer nothing."""
+    """The decision not to answer."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Answer then: in these hours nobody is texted."""
+    """The decision to answer then, when the quiet hours end."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """A person has to answer; `falls_back`: the flow's fallback message is sent first."""
+    """The decision that a person must answer; `falls_back`: the flow's fallback message is sent first."""
 
     reason: str
     falls_back: bool = False
@@ -129,8 +129,8 @@ class HandOver:
 Decision = Go | Silent | Later | HandOver
 
 
-def before(facts: Facts, limits: Limits) -> Decision:
-    """What to do with a turn that is due."""
+def decide(facts: Facts, limits: Limits) -> Decision:
+    """Decide what to do with a due turn."""
     if facts.config is None:
         return Silent("no_flow")
     if facts.is_paused:
@@ -139,22 +139,22 @@ def before(facts: Facts, limits: Limits) -> Decision:
         return Silent("blocked")
     if isinstance(facts.gate, gate.Stop):
         return Silent(facts.gate.reason)
-    theirs = [each for each in facts.history if each.direction == "inbound"]
-    if not theirs or facts.history[-1].sent_by in ("human", "api"):
+    inbound = [message for message in facts.history if message.direction == "inbound"]
+    if not inbound or facts.history[-1].sent_by in ("human", "api"):
         return Silent("answered")
-    if is_auto_reply(theirs[-1].body):
+    if is_auto_reply(inbound[-1].body):
         return Silent("auto_reply")
     if isinstance(facts.gate, Wait):
         return Later(facts.gate.until)
-    if loops(facts.history):
+    if is_loop(facts.history):
         return HandOver("loop")
-    if reason := over(facts.counts, facts.config, limits, is_our_own=facts.is_our_own):
+    if reason := exceeded_limit(facts.counts, facts.config, limits, is_our_own=facts.is_our_own):
         return HandOver(reason)
     return HandOver("model_failed", falls_back=True) if facts.attempts > limits.attempts else Go()
 
 
-def over(counts: Counts, config: Config, limits: Limits, *, is_our_own: bool) -> str | None:
-    """The limit that is reached, as the reason for which a person gets the conversation."""
+def exceeded_limit(counts: Counts, config: Config, limits: Limits, *, is_our_own: bool) -> str | None:
+    """Return the limit that is reached, as the reason of a hand-over, or None."""
     most = min(config.max_turns_per_window, TURNS_WITH_OUR_OWN) if is_our_own else config.max_turns_per_window
     if counts.in_window >= most:
         return "loop" if is_our_own else "turn_cap"
@@ -170,7 +170,7 @@ _AUTO = re.compile(
     r"|\bauto[- ]submitted\b",
     re.IGNORECASE,
 )
-# A person may say these, too: only as the whole of what is said, or with the promises of a telephone behind it.
+# A person may write these, too.  They count only as a whole message, or when followed by a phone's stock promises.
 _AWAY = re.compile(
     r"\W*(?:sorry\W+|hi\W+|hello\W+)?i(?:['\u2019]m| am) "
     r"(?:driving|currently out of (?:the )?office|away from my phone)(?: with [\w ]{1,40} turned on| right now| at the moment| now)?"
@@ -178,21 +178,21 @@ _AWAY = re.compile(
     r"(?:\W*|\W+(?:and )?(?:(?:i(?:['\u2019]ll| will)|will) (?:get back|see|read|reply|respond|answer|call|text|talk)|sent from)\b.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_NOBODY_READS = re.compile(r"\bdo not reply to this (?:message|text|number)\b", re.IGNORECASE)
+_UNREAD = re.compile(r"\bdo not reply to this (?:message|text|number)\b", re.IGNORECASE)
 
 
 def is_auto_reply(body: str) -> bool:
-    """Whether a machine says that its owner is away, or that nobody reads answers."""
+    """Return whether a text is an automatic reply: its sender is away, or does not read answers."""
     if _AUTO.search(body) is not None:
         return True
-    return "?" not in body and (_AWAY.fullmatch(body) or _NOBODY_READS.search(body)) is not None
+    return "?" not in body and (_AWAY.fullmatch(body) or _UNREAD.search(body)) is not None
 
 
-def loops(history: Sequence[Said]) -> bool:
-    """Whether whoever writes is a machine that answers for ever: it repeats itself, or answers each text within a moment."""
-    theirs = [_words(each.body) for each in history if each.direction == "inbound"][-SAME_WORDS:]
-    ours = [each for each in history if each.direction == "outbound"]
-    if len(theirs) == SAME_WORDS and theirs[0] and len(set(theirs)) == 1 and len(ours) >= SAME_WORDS - 1:
+def is_loop(history: Sequence[ThreadMessage]) -> bool:
+    """Return whether the contact seems to be an auto-responder: it repeats itself, or answers each text within a moment."""
+    inbound = [_words(message.body) for message in history if message.direction == "inbound"][-SAME_WORDS:]
+    outbound = [message for message in history if message.direction == "outbound"]
+    if len(inbound) == SAME_WORDS and inbound[0] and len(set(inbound)) == 1 and len(outbound) >= SAME_WORDS - 1:
         return True
     answers = [
         later.at - earlier.at
@@ -203,29 +203,29 @@ def loops(history: Sequence[Said]) -> bool:
 
 
 def _words(body: str) -> str:
-    """Its words alone; empty for pictures and emojis, which may all differ."""
+    """Normalize a message to its words; empty for pictures and emojis, as their repetition proves nothing."""
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", body).casefold()))
 
 
 @dataclass(frozen=True, slots=True)
-class Meanwhile:
-    """What has become of the conversation while the model was asked."""
+class Recheck:
+    """The state of the conversation after the model has answered."""
 
     is_paused: bool
     is_blocked: bool
     gate: gate.Decision
-    #: Somebody of the team has written.
+    #: A member of the team has written.
     human_wrote: bool
     #: The contact has written.
     newer_text: bool
-    #: The turn before this one was dropped for that.
+    #: The previous turn was dropped because of a newer text.
     dropped_before: bool
-    #: One of this turn's tools has done something: the next turn must read that it is done.
+    #: One of this turn's tools has acted: its result must not be lost, so the turn is not dropped for a newer text.
     has_acted: bool
 
 
-def after(now: Meanwhile) -> str | None:
-    """Why the agent's answer is not sent; None: it is."""
+def drop_reason(now: Recheck) -> str | None:
+    """Return why the agent's answer is not sent, or None if it is."""
     if now.human_wrote:
         return "human_replied"
     if now.is_paused:
@@ -258,7 +258,7 @@ _HEADING = re.compile(r"^#{1,6} +", re.MULTILINE)
 
 
 def plain(text: str) -> str:
-    """A reply as a telephone shows it: without markup, and with typewriter quotes, which cost less than half."""
+    """Convert a reply to plain text: without markup, and with typewriter quotes, which keep a text in the GSM alphabet."""
     text = _LINK.sub(lambda match: match[2] if match[1] == match[2] else f"{match[1]}: {match[2]}", text)
     text = _HEADING.sub("", _STRONG.sub(r"\2", text)).translate(_PLAIN)
     return "".join(char for char in text if char == "\n" or unicodedata.category(char) != "Cc").strip()
@@ -269,17 +269,19 @@ def fits(text: str, max_chars: int, max_segments: int) -> bool:
 
 
 def cut(text: str, max_chars: int, max_segments: int) -> str:
-    """The beginning of a reply that is too long, up to the end of a sentence, or else of a word; it is never two texts."""
+    """Cut a reply that is too long, at the end of a sentence or else of a word; the rest is not sent."""
     if fits(text, max_chars, max_segments):
         return text
     least, most = 0, min(len(text), max_chars)
     while least < most:  # the longest beginning that fits
         middle = (least + most + 1) // 2
         least, most = (middle, most) if segments.count(text[:middle]) <= max_segments else (least, middle - 1)
-    kept = text[:least]
-    sentences = [match.end() for match in re.finditer(r"[.!?\u3002](?=\s|$)", kept)]
+    beginning = text[:least]
+    sentences = [match.end() for match in re.finditer(r"[.!?\u3002](?=\s|$)", beginning)]
     if sentences and sentences[-1] >= least // 2:
-        return kept[: sentences[-1]]
+        return beginning[: sentences[-1]]
     return (
-        (kept[:-3].rsplit(None, 1)[0] if " " in kept[:-3] else kept[:-3]).rstrip(" ,;:") + "..." if least > 3 else kept
+        (beginning[:-3].rsplit(None, 1)[0] if " " in beginning[:-3] else beginning[:-3]).rstrip(" ,;:") + "..."
+        if least > 3
+        else beginning
     )

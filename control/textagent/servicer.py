@@ -17,7 +17,7 @@ class TextRunsServicer:
     async def ListTextRuns(self, request: pb.ListTextRunsRequest, call: Call) -> pb.ListTextRunsResponse:
         conversation = ids.require(Kind.CONVERSATION, request.conversation_id)
         await text_runs.require_thread(call.tx, conversation)
-        found = await text_runs.page(call.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await text_runs.page(call.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         used = await usage.of_subjects(call.tx, [row.id for row in rows])
         return pb.ListTextRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)

@@ -1,4 +1,4 @@
-"""`stop_texting`: somebody says, in a text or on a call, that they want no more texts."""
+"""The tool `stop_texting`: opts a contact out who says, in a text or on a call, that they want no more texts."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -34,7 +34,7 @@ ARGUMENTS: Schema = {
 
 
 def stop_texting(db: Db, timeout_ms: int) -> list[Tool]:
-    """The tool, for texts and for calls."""
+    """Return the tool for texts and the one for calls."""
 
     async def in_text(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         turn = context.turn
@@ -55,27 +55,32 @@ def stop_texting(db: Db, timeout_ms: int) -> list[Tool]:
             await opt_out(tx, context.organization, context.situation.contact_e164, SOURCE, evidence)
         return Result({"stopped": "They get no more texts from us. They can text START to get them again."})
 
-    def known(situation: Situation) -> Schema | None:
+    def call_parameters(situation: Situation) -> Schema | None:
         return ARGUMENTS if situation.contact_e164 and situation.can_text else None
 
-    wanted = "if they say, in whatever words, that they want no more texts from us"
+    condition = "if they say, in whatever words, that they want no more texts from us"
     return [
         Tool(
             NAME,
-            f"End all texts to them, {wanted}. They are told so; you say nothing more.",
+            f"End all texts to them, {condition}. They are told so; you say nothing more.",
             lambda _: ARGUMENTS,
             in_text,
             frozenset({ToolChannel.TEXT}),
             timeout_ms,
         ),
         Tool(
-            NAME, f"End all texts to the caller, {wanted}.", known, on_call, frozenset({ToolChannel.CALL}), timeout_ms
+            NAME,
+            f"End all texts to the caller, {condition}.",
+            call_parameters,
+            on_call,
+            frozenset({ToolChannel.CALL}),
+            timeout_ms,
         ),
     ]
 
 
 async def _confirm(tx: Tx, thread: ConversationState, at: datetime) -> None:
-    """The one text that may still be sent."""
+    """Send the confirmation of an opt-out, the one text that may still be sent."""
     body = replies.reply(Keyword.STOP, *await text_runs.organization(tx, thread.id))
     try:
         await writing.write(tx, thread, Draft(body, "system", honors_hours=False), at)

@@ -1,4 +1,4 @@
-"""`send_text`: the agent of a call texts whoever is on the line, who has asked for it."""
+"""The tool `send_text`: the agent of a call texts the caller, who has asked for it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ from storage import call_records, calls, conversations, text_runs, under_way
 from storage.db import Db
 
 NAME = "send_text"
-#: A number that no stream of a call reaches.
+#: Higher than the number of any stream of a call.
 LAST_STREAM = 1 << 30
 MAX_CHARS, MAX_CONSENT_CHARS = 1000, 300
-#: The transcript comes a moment after the voice: it is waited for, during this part of the tool's time.
+#: The transcript lags behind the voice: wait for it during this part of the tool's timeout, polling at this interval.
 PATIENCE, POLL_SECONDS = 0.5, 0.2
 NOT_AGREED = "They have not said that they want a text. Ask them; once they agree, call this again with their words."
 ARGUMENTS: Schema = {
@@ -48,7 +48,7 @@ OPTED_OUT = "They want no texts from us, so nothing was sent. They can text STAR
 
 
 def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -> Tool:
-    """It goes to the number of whoever is on the line and no other, from the call's; whoever asks for it, gets it at any hour."""
+    """Return the tool.  It texts the caller's number only, from the call's number, at any hour, as the caller asked for it."""
 
     async def run(context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         body = rules.plain(arguments["text"])
@@ -60,20 +60,26 @@ def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -
             await calls.lock(tx, context.call)  # one text after another
             if await text_runs.of_call(tx, context.call, NAME) > most_per_call:
                 return failed(f"{most_per_call} texts were sent in this call already; there can't be more.")
-            ours = await text_runs.number_of_call(tx, context.call)
-            if ours is None:
+            number = await text_runs.number_of_call(tx, context.call)
+            if number is None:
                 return failed("This number can't send texts any more.")
             thread, _ = await conversations.find_or_create(
-                tx, ids.new(), context.organization, ours.id, ours.e164, context.situation.contact_e164, ours.contact_id
+                tx,
+                ids.new(),
+                context.organization,
+                number.id,
+                number.e164,
+                context.situation.contact_e164,
+                number.contact_id,
             )
             await threads.reopen(tx, thread, threads.AI)
             written = await writing.write(tx, thread, Draft(body, "ai", honors_hours=False), now())
-        place = {
+        sent = {
             "message_id": ids.show(Kind.MESSAGE, written.id),
             "conversation_id": ids.show(Kind.CONVERSATION, thread.id),
             "status": written.status,
         }
-        return Result(place) if written.status == "queued" else Result(place | {"error": OPTED_OUT}, ok=False)
+        return Result(sent) if written.status == "queued" else Result(sent | {"error": OPTED_OUT}, ok=False)
 
     return Tool(
         NAME,
@@ -87,19 +93,19 @@ def send_text(db: Db, timeout_ms: int, most_per_call: int, most_segments: int) -
 
 
 async def _has_agreed(db: Db, context: ToolContext, quote: str, patience_seconds: float) -> bool:
-    """Whether the caller's words are in the call's transcript, which is waited for."""
+    """Return whether the caller's words are in the transcript, or appear there in time."""
     try:
         async with asyncio.timeout(patience_seconds):
             while True:
-                if consent.is_found(quote, await _said(db, context.organization, context.call)):
+                if consent.is_found(quote, await _caller_turns(db, context.organization, context.call)):
                     return True
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         return False
 
 
-async def _said(db: Db, org: UUID, call: UUID) -> Sequence[str]:
-    """What the caller has said so far, also in a turn that is under way."""
+async def _caller_turns(db: Db, org: UUID, call: UUID) -> Sequence[str]:
+    """Return the caller's turns so far, including unfinished ones."""
     async with db.tenant(org) as tx:
         turns = [turn.text for turn in await call_records.turns(tx, call) if turn.role == "caller"]
         rows = await under_way.left(tx, call, LAST_STREAM)

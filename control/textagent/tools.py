@@ -1,7 +1,7 @@
-"""What the agent of a conversation of texts may do.
+"""The tools of a text agent.
 
-Each tool looks whether it can be done, and returns what is then done when the turn ends, together with the reply: an answer
-that is not sent, because a person has written meanwhile, has done nothing either.
+A tool checks whether its action is possible, and returns the action, which is committed with the reply when the turn ends.  So a
+reply that is dropped, because a person has written meanwhile, has no effects either.
 """
 
 from collections.abc import Mapping
@@ -43,8 +43,9 @@ LOG = log(__name__)
 
 TEXT = frozenset({ToolChannel.TEXT})
 FOLLOW_UP, CLOSE = "schedule_followup_sms", "close_conversation"
-#: How far ahead a follow-up may be; and how often one turn may change the agent.
+#: The limit of a follow-up's time.
 FARTHEST = timedelta(days=30)
+#: The limit of transfers between flows in a turn.
 MAX_TRANSFERS = 2
 
 
@@ -67,7 +68,7 @@ def _turn(context: ToolContext) -> TextTurn:
 
 
 class TextTools:
-    """The tools that every text agent has."""
+    """The tools of every text agent."""
 
     def __init__(self, db: Db, timeout_ms: int, most_segments: int) -> None:
         self._db, self._timeout_ms, self._most_segments = db, timeout_ms, most_segments
@@ -178,11 +179,12 @@ class TextTools:
             thread = await conversations.lock(tx, turn.conversation)
             draft = Draft(body, "ai", scheduled_at=at, source="ai_followup", run_id=turn.run)
             if not await limits.has_room(tx, context.organization, "messages"):
-                return  # the answer was the last
+                return  # the reply has used up the plan
             try:
                 await writing.write(tx, thread, draft, now())
-            except (ConversationClosed, InvalidState) as error:  # since a moment; what else the turn does stands
-                LOG.warning("a text is not scheduled", conversation=str(thread.id), error=str(error))
+            # The state has changed since the check.  The turn's other actions stand.
+            except (ConversationClosed, InvalidState) as error:
+                LOG.warning("could not schedule a follow-up", conversation=str(thread.id), error=str(error))
 
         return Result(
             {"scheduled_for": f"{prompting.local(at, zone)} ({zone}), or when the hours allow"}, at_end=schedule
@@ -209,13 +211,13 @@ def _follow_up(definition: Definition) -> Schema | None:
 
 
 def when(text: str, time_zone: str, at: datetime) -> tuple[datetime | None, str]:
-    """The time that the agent names, by the organization's clock; or None, and what is wrong with it."""
+    """Parse a time by the organization's clock; return it, or None and the complaint for the agent."""
     try:
-        wanted = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(time_zone)).astimezone(ZoneInfo("UTC"))
+        time = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(time_zone)).astimezone(ZoneInfo("UTC"))
     except (ValueError, OverflowError):
         return None, "There is no such time."
-    if wanted <= at:
+    if time <= at:
         return None, f"That is past: it is {prompting.local(at, time_zone)}."
-    if wanted > at + FARTHEST:
+    if time > at + FARTHEST:
         return None, f"That is more than {FARTHEST.days} days ahead."
-    return wanted, ""
+    return time, ""

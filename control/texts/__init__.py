@@ -1,1 +1,1 @@
-"""Texts: conversations, the one way that every outbound text takes, and what the carrier says of it."""
+"""Texts: conversations, the one path of every outbound text, and the carrier's statuses."""

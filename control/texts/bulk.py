@@ -1,7 +1,7 @@
-"""What the carrier says of many texts, in one transaction: the good news, which most of it is.
+"""Delivery statuses recorded in batches: one transaction for the plain successes, which most statuses are.
 
-The rules are those of `statuses`.  Whatever needs more than its words to be decided, an error, a price, an attempt after which there were
-others, a text that was taken back, is left to that, one by one.
+The rules are those of `statuses`.  A status that needs more than itself to be decided (an error, a price, a superseded attempt, a
+canceled text) is left to `statuses`, one by one.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from uuid import UUID
 from control.delivery import outbox, rules
 from control.delivery.rules import Standing
 from control.texts import statuses
-from control.texts.statuses import News
-from control.texts.together import Together
+from control.texts.statuses import CarrierReport
+from control.texts.together import Batcher
 from control.usage import other as usage
 from hum.clock import now
 from hum.v1.events_pb2 import UsageRecordedEvent
@@ -21,136 +21,150 @@ from storage.db import Db, Tx
 from storage.events import New
 from storage.text_attempts import AttemptRow
 
-#: Words that one transaction records; the rows of their texts are locked for as long.
+#: Statuses per transaction, which locks the rows of their texts.
 MOST = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Saying:
-    """What the carrier says of an attempt.  `to_e164`: to whom the text went, if it says so."""
+class AttemptReport:
+    """A report of the carrier about an attempt.  `to_e164`: the recipient, if the carrier names it."""
 
     attempt: UUID
-    news: News
+    report: CarrierReport
     to_e164: str | None = None
 
 
 class Recorder:
-    """Records what the carrier says, with whatever else it says meanwhile."""
+    """The recorder of the carrier's statuses, in batches of those that arrive together."""
 
     def __init__(self, db: Db) -> None:
         self._db = db
-        self._together = Together(self._several, self._one, MOST)
+        self._batcher = Batcher(self._several, self._one, MOST)
 
-    async def record(self, saying: Saying) -> None:
-        """Return once it is committed.  Raises NotFound for an attempt that there is not, or that other facts don't fit."""
-        await self._together.do(saying)
+    async def record(self, entry: AttemptReport) -> None:
+        """Return once the status is committed.  Raises NotFound if the attempt does not exist or does not match."""
+        await self._batcher.do(entry)
 
-    async def _several(self, sayings: Sequence[Saying]) -> frozenset[int]:
+    async def _several(self, entries: Sequence[AttemptReport]) -> frozenset[int]:
         async with self._db.system() as tx:
-            return await take_all(tx, sayings)
+            return await record_plain(tx, entries)
 
-    async def _one(self, saying: Saying) -> None:
+    async def _one(self, entry: AttemptReport) -> None:
         async with self._db.system() as tx:
-            await statuses.report(tx, saying.attempt, saying.news, saying.to_e164)
+            await statuses.lock_and_record(tx, entry.attempt, entry.report, entry.to_e164)
 
 
 @dataclass(slots=True)
-class _Taken:
-    """An attempt, and what is said of it now."""
+class _Candidate:
+    """An attempt, and the indexes of its new statuses."""
 
     attempt: AttemptRow
-    known: list[tuple[str, str | None]]
+    #: Its statuses so far, with their error codes.
+    history: list[tuple[str, str | None]]
     standing: Standing | None = None
-    places: list[int] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
     segments: int = 0
 
 
-async def take_all(tx: Tx, sayings: Sequence[Saying]) -> frozenset[int]:
-    """Record these; return the places of those that are left to `statuses`, of which nothing is recorded."""
-    ids = list(dict.fromkeys(each.attempt for each in sayings))
+async def record_plain(tx: Tx, entries: Sequence[AttemptReport]) -> frozenset[int]:
+    """Record the plain successes; return the indexes of those left to `statuses`, of which nothing is recorded."""
+    ids = list(dict.fromkeys(entry.attempt for entry in entries))
     attempts = await text_attempts.lock_all(tx, ids)
-    words = await text_attempts.words_of(tx, list(attempts))
+    histories = await text_attempts.words_of(tx, list(attempts))
     superseded = await text_attempts.superseded(tx, list(attempts))
-    taken = {
-        id: _Taken(row, [(row.carrier_status or "", row.error_code), *words[id]])
+    candidates = {
+        id: _Candidate(row, [(row.carrier_status or "", row.error_code), *histories[id]])
         for id, row in attempts.items()
         if id not in superseded and row.status != "canceled"
     }
-    for place, saying in enumerate(sayings):
-        if (each := taken.get(saying.attempt)) is not None:
-            each.places.append(place)
-    good = [each for each in taken.values() if _is_good(each, sayings)]
+    for index, entry in enumerate(entries):
+        if (candidate := candidates.get(entry.attempt)) is not None:
+            candidate.indexes.append(index)
+    good = [candidate for candidate in candidates.values() if _is_good(candidate, entries)]
     if not good:
-        return frozenset(range(len(sayings)))
-    await text_attempts.say_all(tx, [_word(each.attempt, sayings[place]) for each in good for place in each.places])
-    accepted = [(each, each.standing) for each in good if each.standing is not None]
+        return frozenset(range(len(entries)))
+    await text_attempts.say_all(
+        tx, [_status(candidate.attempt, entries[index]) for candidate in good for index in candidate.indexes]
+    )
+    accepted = [(candidate, candidate.standing) for candidate in good if candidate.standing is not None]
     await text_attempts.accept_all(
-        tx, [(each.attempt.id, _sid(each, sayings), standing.carrier_status) for each, standing in accepted]
+        tx,
+        [(candidate.attempt.id, _sid(candidate, entries), standing.carrier_status) for candidate, standing in accepted],
     )
     await _count(tx, good)
-    await _set_messages(tx, accepted, sayings)
-    recorded = {place for each in good for place in each.places}
-    return frozenset(place for place in range(len(sayings)) if place not in recorded)
+    await _set_messages(tx, accepted, entries)
+    recorded = {index for candidate in good for index in candidate.indexes}
+    return frozenset(index for index in range(len(entries)) if index not in recorded)
 
 
-def _is_good(each: _Taken, sayings: Sequence[Saying]) -> bool:
-    """Whether an attempt stands well after what is said of it; then `standing` is how."""
-    words = [sayings[place] for place in each.places]
-    fits = all(
-        each.attempt.carrier_sid in {None, saying.news.sid} and saying.to_e164 in {None, each.attempt.to_e164}
-        for saying in words
+def _is_good(candidate: _Candidate, entries: Sequence[AttemptReport]) -> bool:
+    """Return whether the attempt is sent or delivered after its new statuses; set its `standing` and `segments`."""
+    added = [entries[index] for index in candidate.indexes]
+    matches = all(
+        candidate.attempt.carrier_sid in {None, entry.report.sid} and entry.to_e164 in {None, candidate.attempt.to_e164}
+        for entry in added
     )
-    is_one = len({saying.news.sid for saying in words}) == 1
-    if not (fits and is_one) or any(saying.news.error_code or saying.news.price for saying in words):
+    same_sid = len({entry.report.sid for entry in added}) == 1
+    if not (matches and same_sid) or any(entry.report.error_code or entry.report.price for entry in added):
         return False
-    if len(each.known) + len(words) > rules.MOST_WORDS:
+    if len(candidate.history) + len(added) > rules.MOST_WORDS:
         return False
-    each.standing = statuses.standing([*each.known, *((saying.news.status, None) for saying in words)])
-    each.segments = next((saying.news.segments for saying in words if saying.news.segments), 0) or each.attempt.segments
-    return each.standing is not None and each.standing.status in {"sent", "delivered"}
+    candidate.standing = statuses.standing([*candidate.history, *((entry.report.status, None) for entry in added)])
+    candidate.segments = (
+        next((entry.report.segments for entry in added if entry.report.segments), 0) or candidate.attempt.segments
+    )
+    return candidate.standing is not None and candidate.standing.status in {"sent", "delivered"}
 
 
-def _sid(each: _Taken, sayings: Sequence[Saying]) -> str:
-    return sayings[each.places[0]].news.sid
+def _sid(candidate: _Candidate, entries: Sequence[AttemptReport]) -> str:
+    return entries[candidate.indexes[0]].report.sid
 
 
-def _word(attempt: AttemptRow, saying: Saying) -> tuple[AttemptRow, str, str | None, str]:
-    return attempt, saying.news.status, saying.news.error_code, saying.news.by
+def _status(attempt: AttemptRow, entry: AttemptReport) -> tuple[AttemptRow, str, str | None, str]:
+    return attempt, entry.report.status, entry.report.error_code, entry.report.by
 
 
-async def _count(tx: Tx, good: Sequence[_Taken]) -> None:
-    """The carrier has these texts, and charges for them."""
-    texts = [(each.attempt, statuses.counted(each.attempt, each.segments)) for each in good]
+async def _count(tx: Tx, good: Sequence[_Candidate]) -> None:
+    """Record the usage of texts that the carrier has accepted and charges for."""
+    texts = [(candidate.attempt, statuses.counted(candidate.attempt, candidate.segments)) for candidate in good]
     await usage.texts_sent(tx, [text for _, text in texts if text is not None], now())
-    # Of the others, that they are sent will be read.
+    # The others get a `sms.sent` event, from which the usage is read as well.
     late = [attempt for attempt, text in texts if text is not None and attempt.sent_at is not None]
-    await events.append_all(tx, [New(each.org_id, each.message_id, UsageRecordedEvent()) for each in late])
+    await events.append_all(
+        tx, [New(candidate.org_id, candidate.message_id, UsageRecordedEvent()) for candidate in late]
+    )
 
 
-async def _set_messages(tx: Tx, accepted: Sequence[tuple[_Taken, Standing]], sayings: Sequence[Saying]) -> None:
-    """The messages stand as their attempts do; each change is told of once."""
-    changed = [(each, standing) for each, standing in accepted if _changes(each, standing)]
+async def _set_messages(
+    tx: Tx, accepted: Sequence[tuple[_Candidate, Standing]], entries: Sequence[AttemptReport]
+) -> None:
+    """Give the messages the statuses of their attempts, and append one event per change."""
+    changed = [(candidate, standing) for candidate, standing in accepted if _changes(candidate, standing)]
     times = await text_attempts.set_messages(
         tx,
-        [(each.attempt.message_id, standing.status, _sid(each, sayings), each.segments) for each, standing in changed],
+        [
+            (candidate.attempt.message_id, standing.status, _sid(candidate, entries), candidate.segments)
+            for candidate, standing in changed
+        ],
     )
-    news = list[New]()
-    for each, standing in changed:
-        attempt = each.attempt
+    new_events = list[New]()
+    for candidate, standing in changed:
+        attempt = candidate.attempt
         sent_at, delivered_at = times[attempt.message_id]
         if attempt.sent_at is None and sent_at is not None:
-            news.append(outbox.sent_event(attempt, each.segments, sent_at))
+            new_events.append(outbox.sent_event(attempt, candidate.segments, sent_at))
         if standing.status == "delivered" and attempt.status != "delivered" and delivered_at is not None:
-            news.append(outbox.delivered_event(attempt, delivered_at))
-    await events.append_all(tx, news)
-    arrived = [each.attempt for each, standing in changed if standing.status == "delivered"]
+            new_events.append(outbox.delivered_event(attempt, delivered_at))
+    await events.append_all(tx, new_events)
+    arrived = [candidate.attempt for candidate, standing in changed if standing.status == "delivered"]
     await contacts.textable(tx, [(attempt.org_id, attempt.to_e164) for attempt in arrived])
 
 
-def _changes(each: _Taken, standing: Standing) -> bool:
-    attempt = each.attempt
-    is_known = attempt.carrier_sid is not None and attempt.sent_at is not None and attempt.due_at is None
+def _changes(candidate: _Candidate, standing: Standing) -> bool:
+    attempt = candidate.attempt
+    is_accepted = attempt.carrier_sid is not None and attempt.sent_at is not None and attempt.due_at is None
     return not (
-        is_known
-        and (attempt.status, attempt.message_error_code, attempt.segments) == (standing.status, None, each.segments)
+        is_accepted
+        and (attempt.status, attempt.message_error_code, attempt.segments)
+        == (standing.status, None, candidate.segments)
     )

@@ -1,5 +1,7 @@
-"""Beginning attempts: which of a number's texts leave now.  Conversations before campaigns, each at its pace, a thread's texts one
-after another; the gate is asked once more, in the transaction that begins the attempt.
+"""Claims of due texts: which of a number's texts are attempted now.
+
+Conversations go before campaigns, each campaign at its own pace, a thread's texts one after another.  The gate decides once more,
+in the transaction that begins the attempt.
 """
 
 from dataclasses import dataclass
@@ -25,21 +27,21 @@ LAG = Histogram(
     ["lane"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300),
 )
-#: The longest that the carrier keeps a text which it can't send at once (Twilio "Message", ValidityPeriod).
+#: The longest time that the carrier queues a text (Twilio "Message", ValidityPeriod).
 LONGEST_VALIDITY = timedelta(seconds=36_000)
 CONVERSATIONS, CAMPAIGNS = writing.CONVERSATION_LANE, writing.CAMPAIGN_LANE
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How fast and how patiently the carrier is asked."""
+    """Paces, concurrency limits, timeouts and back-off of requests to the carrier."""
 
     paces: Paces
-    #: Of one worker: requests at once, those of campaigns among them, those of one number.
+    #: Requests in flight per worker: all, those of campaigns, those of one number.
     width: int
     campaign_width: int
     number_width: int
-    #: Seconds: what leaves together at a fast pace, between looks for texts, of one request.
+    #: The time slice whose texts leave together at a fast pace, the polling interval, the request timeout.
     quantum_seconds: float
     look_seconds: float
     request_seconds: float
@@ -48,8 +50,8 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Seconds: before a carrier that is away is asked again, at first and at most; before a number that was too fast is faster
-    again; before one whose texts were refused altogether tries again.
+    """Back-off in seconds: first and longest while the carrier is unavailable, until a slowed number speeds up again, and until a
+    number whose texts were all refused tries again.
     """
 
     retry_seconds: float
@@ -60,7 +62,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An attempt that is committed, and the text that it sends."""
+    """A committed attempt, and the text that it sends."""
 
     attempt: UUID
     head: HeadRow
@@ -71,7 +73,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Attempts that begin now, and the seconds until the number may have more to send; None: nothing is due."""
+    """Attempts that begin now, and the seconds until the number may send more; None: nothing is due."""
 
     begun: list[Claimed]
     wait_seconds: float | None
@@ -89,46 +91,46 @@ class Throttle:
 
 
 class Claims:
-    """Begins attempts; those of one number in one process at a time."""
+    """The claims of attempts; a lock gives each number to one process at a time."""
 
     def __init__(self, db: Db, means: Means) -> None:
         self._db, self._means = db, means
 
-    async def claim(self, number_e164: str, room: int, campaign_room: int) -> Claim:
-        """Begin the number's next attempts, if it may send."""
+    async def claim(self, number_e164: str, capacity: int, campaign_capacity: int) -> Claim:
+        """Begin the number's next attempts, if it may send now."""
         async with self._db.system() as tx:
             pace = await sends.lock_pace(tx, number_e164)
             if pace is None:
-                return Claim([], self._means.quantum_seconds)  # another process is at it
+                return Claim([], self._means.quantum_seconds)  # another process has the lock
             recovery = self._means.recovery
             stopped = rules.stopped_seconds(pace.stopped_code, pace.stopped_at, pace.at, recovery.stop_seconds)
             if (wait_seconds := max(pace.wait_seconds, stopped)) > 0:
                 return Claim([], wait_seconds)
-            lane, heads = CONVERSATIONS, await sends.talks(tx, number_e164, room)
+            lane, heads = CONVERSATIONS, await sends.talks(tx, number_e164, capacity)
             campaign_wait, throttle = None, None
-            if not heads and campaign_room > 0:
+            if not heads and campaign_capacity > 0:
                 lane = CAMPAIGNS
-                heads, campaign_wait, throttle = await self._of_campaigns(tx, number_e164, campaign_room)
+                heads, campaign_wait, throttle = await self._of_campaigns(tx, number_e164, campaign_capacity)
             if not heads:
                 return Claim([], campaign_wait)
             setbacks = rules.setbacks(pace.setbacks, pace.slowed_ago_seconds, recovery.recover_seconds)
             per_second = rules.pace(self._means.paces.of(number_e164, heads[0].rules.account), setbacks)
             begun = await self._begin(tx, heads, lane, rules.at_once(per_second, self._means.quantum_seconds), pace.at)
             if begun:
-                segments = sum(each.head.segments for each in begun)
+                segments = sum(claimed.head.segments for claimed in begun)
                 await sends.pace(tx, number_e164, segments / per_second, setbacks)
                 if throttle is not None:
                     await sends.pace_campaign(tx, throttle.id, throttle.step_seconds(len(begun)))
         return Claim(begun, 0.0)
 
     async def _of_campaigns(
-        self, tx: Tx, number_e164: str, room: int
+        self, tx: Tx, number_e164: str, capacity: int
     ) -> tuple[list[HeadRow], float | None, "Throttle | None"]:
-        """The next texts of the campaign whose turn it is, with its throttle; else the seconds until some campaign's turn."""
+        """Return the next campaign's texts and throttle; if none may send yet, the seconds until one may."""
         waits = list[float]()
         for campaign in await sends.campaigns(tx, number_e164):
             if campaign.per_minute is None:
-                if heads := await sends.of_campaign(tx, number_e164, campaign.id, room):
+                if heads := await sends.of_campaign(tx, number_e164, campaign.id, capacity):
                     return heads, None, None
                 continue
             wait_seconds = campaign.wait_seconds
@@ -138,24 +140,24 @@ class Claims:
             if wait_seconds > 0:
                 waits.append(wait_seconds)
                 continue
-            texts = min(room, rules.at_once(campaign.per_minute / 60, self._means.quantum_seconds))
+            texts = min(capacity, rules.at_once(campaign.per_minute / 60, self._means.quantum_seconds))
             if heads := await sends.of_campaign(tx, number_e164, campaign.id, texts):
                 return heads, None, Throttle(campaign.id, campaign.per_minute)
         return [], min(waits, default=None), None
 
     async def _begin(self, tx: Tx, heads: list[HeadRow], lane: int, most_segments: int, at: datetime) -> list[Claimed]:
-        """Begin an attempt at each of these that may leave now, up to so many segments; settle what becomes of the others."""
+        """Begin attempts at the texts that may leave now, up to `most_segments`; defer or stop the others."""
         begun, segments, began_ms = list[Claimed](), 0, monotonic_ms()
         for head in heads:
             if begun and segments + head.segments > most_segments:
                 break
-            known = writing.facts(head.rules, head.sent_by, head.honors_hours, None, head.expires_at)
-            match gate.decide(known, at):
+            facts = writing.facts(head.rules, head.sent_by, head.honors_hours, None, head.expires_at)
+            match gate.decide(facts, at):
                 case Send():
                     latest = at + LONGEST_VALIDITY
                     latest = min(latest, head.expires_at or latest)
-                    if not known.is_system:
-                        latest = opening.open_until([each.hours for each in known.kept], at, latest)
+                    if not facts.is_system:
+                        latest = opening.open_until([rule.hours for rule in facts.kept], at, latest)
                     validity_seconds = max(1, int((latest - at).total_seconds()))
                     begun.append(Claimed(ids.new(), head, lane, validity_seconds, began_ms))
                     segments += head.segments
@@ -167,17 +169,17 @@ class Claims:
         if begun:
             await sends.begin(
                 tx,
-                [each.attempt for each in begun],
-                [each.head.id for each in begun],
-                [each.head.rules.account for each in begun],
+                [claimed.attempt for claimed in begun],
+                [claimed.head.id for claimed in begun],
+                [claimed.head.rules.account for claimed in begun],
             )
-        for each in begun:
-            if each.head.status == "scheduled":
-                await conversations.touch(tx, each.head.conversation_id, at, each.head.body, "outbound")
+        for claimed in begun:
+            if claimed.head.status == "scheduled":
+                await conversations.touch(tx, claimed.head.conversation_id, at, claimed.head.body, "outbound")
         return begun
 
     async def _stop(self, tx: Tx, head: HeadRow, status: str, reason: str) -> None:
-        """It is never sent.  One that the carrier had once and could not deliver stays so."""
+        """Finalize a text that is not attempted again: if the carrier had it, with the status of its last attempt."""
         if head.status == "sent":
             attempt = await text_attempts.lock_latest(tx, head.id)
             failed = rules.status_of(attempt.carrier_status or "failed", attempt.error_code)

@@ -1,4 +1,4 @@
-"""Why a text did not arrive, as a sentence.  Codes of digits are the carrier's (Twilio "Error and Warning Dictionary")."""
+"""Delivery error codes as sentences.  Numeric codes are the carrier's (Twilio "Error and Warning Dictionary")."""
 
 from collections.abc import Mapping
 
@@ -34,5 +34,5 @@ SENTENCES: Mapping[str, str] = {
 
 
 def sentence(code: str) -> str:
-    """What the code means; an unknown one is the carrier's."""
+    """Return the sentence for an error code; an unlisted one is shown as the carrier's."""
     return SENTENCES.get(code, f"The carrier's error {code}.")

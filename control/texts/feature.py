@@ -1,4 +1,4 @@
-"""Texts: the inbox, what the carrier tells us of texts, and the work that is done on them by the clock."""
+"""The feature of texts: the inbox, the carrier's webhooks, and the periodic work."""
 
 from datetime import timedelta
 from functools import partial

@@ -1,4 +1,7 @@
-"""Whether and when an outbound text may be sent.  Pure: asked when it is written, and again just before the carrier is."""
+"""The gate of outbound texts: whether and when one may be sent.  Pure.
+
+It decides when a text is written, and again just before the request to the carrier.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,39 +11,41 @@ from control.base.hours import Hours, first_open, is_open
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Hours that a text keeps, and whose they are: `organization_hours` or `recipient_hours`."""
+    """Hours that a text must honor, and their name: `organization_hours` or `recipient_hours`."""
 
-    whose: str
+    name: str
     hours: Hours
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
+    """The facts that the gate decides by."""
+
     closed: bool
     opted_out: bool
-    #: The number is the organization's, at the carrier, able to text, and texts are on.
+    #: The organization has the number, the number can text, and its texts are on.
     can_send: bool
-    #: Of all of them, the text leaves only when each is open; none for a text that honors no hours.
+    #: The text leaves only while all of these are open; none for a text that honors no hours.
     kept: tuple[Kept, ...]
-    #: A reply that the rules of texting themselves ask for: it goes to opted-out contacts, at any hour.
+    #: A mandatory reply (to STOP, HELP): sent to opted-out contacts too, at any hour.
     is_system: bool
-    #: As somebody wished it; None: at once.
+    #: The requested time; None: at once.
     wanted_at: datetime | None
     expires_at: datetime | None
-    #: The contact is a phone number: texts of names and short codes can't be answered.
+    #: The contact is a phone number: alphanumeric senders and short codes can't be texted.
     is_reachable: bool = True
-    #: The organization's plan allows another text.  Asked where one is written: what is written, the plan has allowed.
+    #: The organization's plan allows another text.  Checked when a text is written, not when it is sent.
     is_within_plan: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Ask the carrier now."""
+    """The decision to send now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Ask it then; `held_by`: whose hours it waits for, None: it is the time that was wished for."""
+    """The decision to send at `until`.  `held_by`: the hours that it waits for; None: the requested time."""
 
     until: datetime
     held_by: str | None
@@ -48,7 +53,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Never ask it; the message's status, and the reason."""
+    """The decision never to send, with the message's status and the reason."""
 
     status: str
     reason: str
@@ -60,7 +65,7 @@ SEND = Send()
 
 
 def decide(facts: Facts, now: datetime) -> Decision:
-    """In the contract's order: closed, opted out, its plan, its time, quiet hours."""
+    """Return the decision, in the contract's order: closed, opted out, plan, expiry, quiet hours."""
     if facts.closed and not facts.is_system:
         return Stop("canceled", "closed")
     if not facts.is_reachable:
@@ -73,18 +78,18 @@ def decide(facts: Facts, now: datetime) -> Decision:
         return Stop("failed", PLAN_LIMIT)
     if facts.expires_at is not None and now >= facts.expires_at:
         return Stop("expired", "expired")
-    wanted = facts.wanted_at if facts.wanted_at is not None and facts.wanted_at > now else now
-    opens = first_open([each.hours for each in facts.kept], wanted) if not facts.is_system else wanted
-    if opens is None:
+    requested_at = facts.wanted_at if facts.wanted_at is not None and facts.wanted_at > now else now
+    opens_at = first_open([rule.hours for rule in facts.kept], requested_at) if not facts.is_system else requested_at
+    if opens_at is None:
         return Stop("expired", "never_open")
-    if facts.expires_at is not None and opens >= facts.expires_at and opens > now:
+    if facts.expires_at is not None and opens_at >= facts.expires_at and opens_at > now:
         return Stop("expired", "expired")
-    if opens > wanted:
-        return Wait(opens, next(each.whose for each in facts.kept if not is_open(each.hours, wanted)))
-    return SEND if wanted <= now else Wait(wanted, None)
+    if opens_at > requested_at:
+        return Wait(opens_at, next(rule.name for rule in facts.kept if not is_open(rule.hours, requested_at)))
+    return SEND if requested_at <= now else Wait(requested_at, None)
 
 
 def minute(at: datetime) -> datetime:
-    """The first full minute from then on: texts that were scheduled leave at full minutes."""
+    """Round up to a full minute: scheduled texts leave at full minutes."""
     whole = at.replace(second=0, microsecond=0)
     return whole if whole == at else whole + timedelta(minutes=1)

@@ -1,7 +1,7 @@
-"""The hours that texts keep: the organization's, and by its wish those in which people where the contact lives may be texted.
+"""The hours that texts honor: the organization's, and if it chooses so, the legal texting hours where the contact lives.
 
-Where that is, only the number tells, and numbers move with people: so of several time zones all must be open, and a state's
-tighter hours are kept for its area codes.  What the law says is the organization's to know; this is what HUM keeps for it.
+Only the number tells where that is, and people take their numbers along when they move.  So all of a number's time zones must be
+open, and a state's tighter hours apply to its area codes.  The organization remains responsible for knowing the law.
 """
 
 from collections.abc import Mapping
@@ -50,12 +50,12 @@ _AREA_CHARS = len("+1203")
 
 
 def week_of(contact_e164: str) -> Week:
-    """The hours in which people with a number like this may be texted, by their clock."""
+    """Return the local hours in which a number with this area code may be texted."""
     return _OF_AREA.get(contact_e164[:_AREA_CHARS], FEDERAL)
 
 
 def of_recipient(row: RulesRow) -> list[Hours]:
-    """When people where the contact lives may be texted: in each zone where it may be."""
+    """Return the texting hours of the contact, one per time zone that its number may be in."""
     always = hours.parse("{}", row.time_zone)
     week = tuple((span,) for span in week_of(row.contact_e164))
     zones = phone.time_zones(row.contact_e164) or (always.zone,)
@@ -63,10 +63,10 @@ def of_recipient(row: RulesRow) -> list[Hours]:
 
 
 def kept(row: RulesRow) -> tuple[Kept, ...]:
-    """The hours that a text which honors them keeps."""
-    found = list[Kept]()
+    """Return the hours that apply to a conversation's texts, for a text that honors hours."""
+    rules = list[Kept]()
     if row.quiet_hours_enabled and row.business_hours_json:
-        found.append(Kept("organization_hours", hours.parse(row.business_hours_json, row.time_zone)))
+        rules.append(Kept("organization_hours", hours.parse(row.business_hours_json, row.time_zone)))
     if row.recipient_hours_enabled:
-        found += [Kept("recipient_hours", each) for each in of_recipient(row)]
-    return tuple(found)
+        rules += [Kept("recipient_hours", zone_hours) for zone_hours in of_recipient(row)]
+    return tuple(rules)

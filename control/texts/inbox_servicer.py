@@ -14,9 +14,9 @@ from hum.ids import Kind
 from hum.v1 import sms_inbox_pb2 as pb
 from storage import inbox_changes
 
-#: What a key needs to be told of campaigns as well.
+#: The scope that a key needs to receive campaigns as well.
 CAMPAIGNS = "campaigns:read"
-#: Up to how many conversations are counted, and of how many members.
+#: Limits of the counts: conversations, and members.
 MOST, MEMBERS = 1000, 200
 
 
@@ -48,5 +48,5 @@ class SmsInboxServicer:
                 yield event
 
 
-def _count(found: int) -> pb.UnreadCount:
-    return pb.UnreadCount(conversations=min(found, MOST), more=found > MOST)
+def _count(unread: int) -> pb.UnreadCount:
+    return pb.UnreadCount(conversations=min(unread, MOST), more=unread > MOST)

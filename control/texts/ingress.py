@@ -1,4 +1,4 @@
-"""TextsIngressService (proto/hum/v1/runtime.proto): what the gateway tells of the carrier's webhooks of texts."""
+"""TextsIngressService (proto/hum/v1/runtime.proto): the carrier's webhooks of texts, forwarded by the gateway."""
 
 from datetime import timedelta
 
@@ -6,9 +6,9 @@ from control.base.wire import moment
 from control.boundary import Call
 from control.texts import receiving
 from control.texts.arriving import Arrivals
-from control.texts.bulk import Recorder, Saying
+from control.texts.bulk import AttemptReport, Recorder
 from control.texts.receiving import Limits, Received
-from control.texts.statuses import News
+from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.ids import Kind
 from hum.settings import ControlSettings
@@ -34,16 +34,16 @@ class TextsIngressServicer:
             sender=request.from_e164 or receiving.ANONYMOUS,
             to_e164=request.to_e164,
             body=request.body,
-            media=[(each.url, each.content_type) for each in request.media],
+            media=[(file.url, file.content_type) for file in request.media],
             carrier_type=request.opt_out_type,
             is_group=request.is_group,
             at=moment(request.received_at) if request.HasField("received_at") else None,
         )
-        await self._arrivals.take(text)
+        await self._arrivals.receive(text)
         return pb.ReceiveTextResponse()
 
     async def ReportText(self, request: pb.ReportTextRequest, _: Call) -> pb.ReportTextResponse:
-        news = News(request.message_sid, request.carrier_status, request.error_code or None, "callback")
+        report = CarrierReport(request.message_sid, request.carrier_status, request.error_code or None, "callback")
         attempt = ids.require(Kind.SEND, request.attempt_id)
-        await self._recorder.record(Saying(attempt, news, request.to_e164 or None))
+        await self._recorder.record(AttemptReport(attempt, report, request.to_e164 or None))
         return pb.ReportTextResponse()

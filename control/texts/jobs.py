@@ -1,4 +1,4 @@
-"""What is done about conversations by the clock."""
+"""Periodic work on conversations: snoozes that end, and changes that are pruned."""
 
 from datetime import timedelta
 
@@ -8,22 +8,22 @@ from storage.db import Db
 
 
 async def wake(db: Db) -> int:
-    """End the snoozes whose time has come, however long ago; return how many."""
+    """End the snoozes that are over; return how many."""
     woken = 0
     while True:
         async with db.system() as tx:
-            found = await inbox.wake(tx, rules.WAKES)
-        woken += found
-        if found < rules.WAKES:
+            count = await inbox.wake(tx, rules.WAKES)
+        woken += count
+        if count < rules.WAKES:
             return woken
 
 
 async def forget_changes(db: Db, keep: timedelta) -> int:
-    """Forget what changed in inboxes so long ago; return how many changes."""
-    forgotten = 0
+    """Prune the changes of inboxes that are older than `keep`; return how many."""
+    pruned = 0
     while True:
         async with db.system() as tx:
-            found = await inbox_changes.forget(tx, keep, rules.FORGETS)
-        forgotten += found
-        if found < rules.FORGETS:
-            return forgotten
+            count = await inbox_changes.forget(tx, keep, rules.FORGETS)
+        pruned += count
+        if count < rules.FORGETS:
+            return pruned

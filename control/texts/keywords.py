@@ -1,7 +1,7 @@
-"""The words by which a contact ends texts, wants them again, or asks who writes.  Pure.
+"""Keywords: the words by which a contact opts out, opts in, or asks for help.  Pure.
 
-A keyword is the whole message: "please stop by at five" is none.  A longer sentence that means the same is for whoever reads
-what is meant.
+A keyword is the whole message: "please stop by at five" is none.  Sentences that mean the same are left to `revocation` and the
+agent.
 """
 
 import unicodedata
@@ -15,7 +15,7 @@ class Keyword(Enum):
     HELP = "HELP"
 
 
-#: The contract's words, and those that 47 CFR 64.1200(a)(10) names.
+#: The contract's keywords, and those of 47 CFR 64.1200(a)(10).
 WORDS: Mapping[str, Keyword] = {
     **dict.fromkeys(
         (
@@ -36,16 +36,16 @@ WORDS: Mapping[str, Keyword] = {
     **dict.fromkeys(("start", "yes", "unstop"), Keyword.START),
     **dict.fromkeys(("help", "info"), Keyword.HELP),
 }
-#: No keyword is longer, whatever is around it: the rest of a long message is not looked at.
+#: A longer message is no keyword.
 MOST_CHARS = 64
-#: Besides white space and punctuation: symbols, marks (an emoji's), and what is not seen at all.
+#: Unicode categories stripped around a keyword: punctuation, symbols, separators, control characters, marks (an emoji's).
 _AROUND = ("P", "S", "Z", "C", "M")
 
 
 def read(body: str, carrier_type: str = "") -> Keyword | None:
-    """The keyword that a message is; `carrier_type`: `STOP`, `START` or `HELP`, if the carrier has taken it for one.
+    """Return the keyword that a message is, or None.  `carrier_type`: the carrier's reading (`STOP`, `START`, `HELP`), if any.
 
-    Who says STOP by either is out: that can be undone, and a text that was not wanted can't.
+    STOP by either reading wins: an opt-out can be undone, an unwanted text can't.
     """
     own = WORDS.get(_bare(body)) if len(body) <= MOST_CHARS else None
     carriers = Keyword(carrier_type) if carrier_type in Keyword.__members__ else None
@@ -53,7 +53,7 @@ def read(body: str, carrier_type: str = "") -> Keyword | None:
 
 
 def _bare(body: str) -> str:
-    """The message without case, look-alike forms, and all that is around its words."""
+    """Normalize a message: casefold, NFKC, and strip the characters around its words."""
     text = unicodedata.normalize("NFKC", body).casefold()
     begin, end = 0, len(text)
     while begin < end and _is_around(text[begin]):

@@ -1,4 +1,4 @@
-"""How conversations, messages and campaigns are told to those who follow an organization."""
+"""The live stream's forms of conversations, messages and campaigns."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -23,7 +23,7 @@ async def _campaigns(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, campaigns_pb2.Ca
     return {id: campaign(row) for id, row in (await campaigns.some(tx, ids)).items()}
 
 
-#: Of a message that is deleted nobody is told: it goes with its conversation, or by age.
+#: A deleted message is not announced: it goes with its conversation, or by age.
 MESSAGE = Shown(_messages, "message_created", "message_updated")
 CONVERSATION = Shown(_conversations, "conversation_updated", "conversation_updated")
 CAMPAIGN = Shown(_campaigns, "campaign_updated", "campaign_updated")

@@ -15,12 +15,12 @@ from storage.events import New
 
 
 async def started(tx: Tx, thread: ConversationState, direction: str) -> None:
-    """The thread's first message was written."""
+    """Append that the thread's first message was written."""
     await events.append(tx, thread.org_id, thread.id, _started(thread, direction))
 
 
 async def started_all(tx: Tx, org: UUID, threads: Iterable[ConversationState], direction: str) -> None:
-    """As `started`, of several threads of an organization."""
+    """Do as `started`, for several threads of an organization."""
     await events.append_all(tx, [New(org, thread.id, _started(thread, direction)) for thread in threads])
 
 
@@ -36,15 +36,15 @@ def _started(thread: ConversationState, direction: str) -> events_pb2.Conversati
 
 
 async def begun(tx: Tx, thread: ConversationState, *, is_first: bool, reopened: bool) -> None:
-    """A contact's text has begun the thread, or opened it again."""
+    """Append that a contact's text has begun the thread, or reopened it."""
     await events.append_all(tx, _begun(thread, is_first=is_first, reopened=reopened))
 
 
 def _begun(thread: ConversationState, *, is_first: bool, reopened: bool) -> list[New]:
     started = [_started(thread, "inbound")] if is_first else []
     return [
-        New(thread.org_id, thread.id, each)
-        for each in (*started, *([_reopened(thread, "contact")] if reopened else []))
+        New(thread.org_id, thread.id, event)
+        for event in (*started, *([_reopened(thread, "contact")] if reopened else []))
     ]
 
 
@@ -59,7 +59,7 @@ async def received(
     is_first: bool,
     reopened: bool,
 ) -> None:
-    """A contact has written; before that, as `begun`."""
+    """Append that a contact's text was received, after what `begun` appends."""
     new = received_events(thread, message, body, media_count, at, is_first=is_first, reopened=reopened)
     await events.append_all(tx, new)
 

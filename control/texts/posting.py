@@ -1,4 +1,4 @@
-"""Asking the carrier to send a text, once, and recording what it answers."""
+"""The request to the carrier that sends a text, made once, and the record of its answer."""
 
 from collections import Counter as Counts
 from collections.abc import Awaitable, Callable
@@ -9,10 +9,10 @@ from prometheus_client import Counter
 from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
 from control.delivery import rules
 from control.texts import statuses
-from control.texts.bulk import Recorder, Saying
+from control.texts.bulk import AttemptReport, Recorder
 from control.texts.claims import Claimed, Means
 from control.texts.lookups import Lookups
-from control.texts.statuses import News
+from control.texts.statuses import CarrierReport
 from hum import ids, tracing
 from hum.carrier import OVERRIDES
 from hum.clock import monotonic_ms
@@ -24,17 +24,17 @@ from storage.db import Db
 
 LOG = log(__name__)
 ASKED = Counter("hum_text_attempts_total", "Attempts at texts, by what the carrier answered", ["how"])
-#: The steps of an attempt, in their order; a test may let the process die at each.
+#: The steps of an attempt, in order; tests kill the process at each.
 STEPS = ("claimed", "posting", "posted", "recorded")
 AtStep = Callable[[str], Awaitable[None]]
 
 
 async def _go_on(_: str) -> None:
-    """Nothing happens at a step."""
+    """Do nothing at a step."""
 
 
 class Poster:
-    """Makes the attempts that are committed."""
+    """The sender of committed attempts to the carrier."""
 
     def __init__(
         self, db: Db, carrier: Carrier, lookups: Lookups, public_url: str, means: Means, at_step: AtStep = _go_on
@@ -42,36 +42,38 @@ class Poster:
         self._db, self._carrier, self._lookups = db, carrier, lookups
         self._status_url = f"{public_url}/twilio/sms/status/{{}}{OVERRIDES}"
         self._means, self.at_step, self._recorder = means, at_step, Recorder(db)
-        #: How often in a row the carrier took none of a number's texts.
+        #: By number, consecutive attempts that the carrier did not accept.
         self._setbacks = Counts[str]()
 
     async def send(self, claimed: Claimed) -> None:
-        """Ask the carrier to send a text, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
-        attempt = ids.show(Kind.SEND, claimed.attempt)  # the carrier repeats it with each status
+        """Send a text through the carrier, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
+        # The carrier returns the id with each status.
+        attempt = ids.show(Kind.SEND, claimed.attempt)
         with tracing.text_step(attempt, "text.send", first=True) as span:
             span.set_attributes({"hum.text": ids.show(Kind.MESSAGE, claimed.head.id), "hum.lane": claimed.lane})
             await self._send(claimed)
 
     async def _send(self, claimed: Claimed) -> None:
         await self.at_step("posting")
+        # If this process was suspended, another may already have looked up the text and made it due again.
         if self._is_late(claimed):
-            return  # this process stood still for so long that others may have looked for the text already
+            return
         if claimed.head.doubtful_since is not None and not await self._is_new(claimed, claimed.head.doubtful_since):
             return
         try:
-            found = await self._carrier.send_text(self._text(claimed))
+            text = await self._carrier.send_text(self._text(claimed))
         except CarrierError as error:
             await self._failed(claimed, error)
             return
         self._setbacks.pop(claimed.head.number_e164, None)
         ASKED.labels("taken").inc()
         await self.at_step("posted")
-        news = News(found.sid, found.status, found.error_code, "answer", found.segments, found.price)
-        await self._recorder.record(Saying(claimed.attempt, news))
+        report = CarrierReport(text.sid, text.status, text.error_code, "answer", text.segments, text.price)
+        await self._recorder.record(AttemptReport(claimed.attempt, report))
         await self.at_step("recorded")
 
     async def _is_new(self, claimed: Claimed, since: datetime) -> bool:
-        """Whether a text that the database had before it was restored is still to be sent.  If that can't be told, it waits."""
+        """Return whether a text from before a restore of the database is still unsent; if that is unclear, withdraw it."""
         try:
             if await self._lookups.sent_before(claimed.attempt, since):
                 ASKED.labels("found").inc()
@@ -101,7 +103,7 @@ class Poster:
 
     async def _failed(self, claimed: Claimed, error: CarrierError) -> None:
         code = error.metadata.get("carrier_code") or None
-        LOG.warning("the carrier did not take a text", error=str(error)[:200], code=code)
+        LOG.warning("the carrier did not accept a text", error=str(error)[:200], code=code)
         fault = code in rules.ACCOUNT_FAULTS or code == rules.QUEUE_FULL
         if was_not_sent(error) or (is_refusal(error) and fault):
             ASKED.labels("busy" if isinstance(error, CarrierBusy) or fault else "away").inc()
@@ -116,11 +118,11 @@ class Poster:
                 attempt = await text_attempts.lock(tx, claimed.attempt)
             try:
                 await self._lookups.look(attempt)
-            except CarrierError as away:  # the sweep looks later
-                LOG.warning("the carrier can't be asked about a text", error=str(away)[:200])
+            except CarrierError as look_error:  # the sweep looks again
+                LOG.warning("could not look up a text at the carrier", error=str(look_error)[:200])
 
     async def _withdraw(self, claimed: Claimed, error: CarrierError, code: str | None) -> None:
-        """The carrier has not taken the text: it is due as before, and the number waits."""
+        """Make a text due again that the carrier did not accept, and back off the number."""
         recovery, number = self._means.recovery, claimed.head.number_e164
         wait_seconds = rules.backoff_seconds(recovery.retry_seconds, self._setbacks[number], recovery.longest_seconds)
         self._setbacks[number] += 1

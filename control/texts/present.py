@@ -15,7 +15,7 @@ from storage.usage import LineRow
 
 
 def conversation(row: ThreadRow) -> pb.Conversation:
-    """A conversation, in a list or alone."""
+    """Convert a conversation."""
     return pb.Conversation(
         id=ids.show(Kind.CONVERSATION, row.id),
         twilio_number_id=ids.show(Kind.NUMBER, row.number_id) if row.number_id else None,
@@ -46,13 +46,13 @@ def _contact(row: ThreadRow) -> pb.ConversationContact | None:
 
 
 def message(row: MessageRow, used: Sequence[LineRow] = ()) -> pb.Message:
-    """A message; who may see it may see all of it."""
+    """Convert a message with its usage.  All its fields have the same audience."""
     return pb.Message(
         id=ids.show(Kind.MESSAGE, row.id),
         conversation_id=ids.show(Kind.CONVERSATION, row.conversation_id),
         direction=value(pb.MessageDirection, row.direction),
         body=row.body,
-        media=[_media(row, each) for each in row.media],
+        media=[_media(row, file) for file in row.media],
         status=value(pb.MessageStatus, row.status),
         error_code=row.error_code,
         error=errors.sentence(row.error_code) if row.error_code else None,
@@ -74,13 +74,13 @@ def message(row: MessageRow, used: Sequence[LineRow] = ()) -> pb.Message:
 
 
 def _media(row: MessageRow, stored: dict[str, Any]) -> pb.MessageMedia:
-    """The carrier's own URL of an inbound file is nobody's business: it is fetched from us."""
+    """Convert a file of a message.  An inbound file has our URL, never the carrier's."""
     own = f"/api/sms/messages/{ids.show(Kind.MESSAGE, row.id)}/media/{stored['index']}"
-    kept = own if stored["status"] == "stored" else None
+    inbound_url = own if stored["status"] == "stored" else None
     return pb.MessageMedia(
         index=stored["index"],
         content_type=stored["content_type"],
         size_bytes=stored["size_bytes"],
         status=stored["status"],
-        url=stored["url"] if row.direction == "outbound" else kept,
+        url=stored["url"] if row.direction == "outbound" else inbound_url,
     )

@@ -1,6 +1,6 @@
-"""A text that came in, in the contract's order: the thread, the message once, keywords, the event, the AI's turn.
+"""One inbound text, in the contract's order: the thread, the message once, keywords, the event, the AI's turn.
 
-All of it in one transaction: told again, at whatever point the first time ended, it changes nothing.
+One transaction does all of it, so a repeated webhook changes nothing, wherever the first one failed.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ from storage.db import Tx
 from storage.received import RouteRow
 
 LOG = log(__name__)
-#: Whoever sends a text without saying who they are.
+#: The sender of a text without a sender's number.
 ANONYMOUS = "anonymous"
-RECEIVED = Counter("hum_texts_received_total", "Texts that came in, by what became of them", ["how"])
+RECEIVED = Counter("hum_texts_received_total", "Inbound texts, by outcome", ["how"])
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a contact's lookup lasts, how many there are a day, and how often we answer keywords in one conversation."""
+    """The lifetime of a contact's lookup, the lookups per day, and the keyword replies per conversation within a time."""
 
     lookup: timedelta
     lookups: int
@@ -47,7 +47,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A text as the carrier told of it."""
+    """A text as the carrier reports it."""
 
     sid: str
     account: str
@@ -55,19 +55,19 @@ class Received:
     to_e164: str
     body: str
     media: Sequence[tuple[str, str]]
-    #: `STOP`, `START` or `HELP`, if the carrier has taken it for one.
+    #: `STOP`, `START` or `HELP`, if the carrier reads the text as one.
     carrier_type: str
     is_group: bool
-    #: When it came, if that was a while ago.
+    #: When it arrived, if the gateway had to keep it first.
     at: datetime | None
 
 
 async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool:
-    """As the system: take a text; False if it was known.  Raises NotFound for a number that is nobody's."""
+    """Store a text as the system; return False if it is stored already.  Raises NotFound if no organization has the number."""
     route = await received.route(tx, text.to_e164, text.sender, text.account, text.sid)
     if route is None:
         RECEIVED.labels("nobodys").inc()
-        raise NotFound("This number is nobody's.")
+        raise NotFound("No organization has this number.")
     if route.known:
         return False
     at, is_person = text.at or now, bad_e164(text.sender) is None
@@ -90,7 +90,7 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
         text.media,
         text.at,
     ):
-        return False  # its twin came first
+        return False  # a concurrent duplicate was first
     await usage.texts_received(tx, {message: segments.count(text.body)}, text.to_e164, at)
     if is_new and route.blocked:
         await conversations.close(tx, thread.id)
@@ -102,7 +102,8 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
     word = keywords.read(text.body, text.carrier_type) if is_person else None
     evidence = Evidence(None, message, thread.id, text.at)
     reopened = thread.status == "closed" and not route.blocked
-    if word is not None or (is_person and revocation.revokes(text.body) is not None):  # what follows has events, too
+    # The keyword or revocation appends events of its own, which come after the thread's beginning.
+    if word is not None or (is_person and revocation.revokes(text.body) is not None):
         await outbox.begun(tx, thread, is_first=is_first, reopened=reopened)
         is_first = reopened = False
     silent = await _keyword(tx, route, thread, word, evidence, text.body if is_person else "", limits, now)
@@ -116,19 +117,19 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
 
 
 async def _meet(tx: Tx, route: RouteRow, sender: str) -> UUID:
-    """The contact of whoever sends, made if there is none."""
+    """Return the sender's contact, created if there is none."""
     if route.contact_id is not None:
         return route.contact_id
     return (await contacts.meet(tx, ids.new(), route.org_id, sender, None)).id
 
 
 def may_answer(route: RouteRow, thread: ConversationState) -> bool:
-    """Whether some flow may have an AI answer: the thread's or the number's."""
+    """Return whether the thread's or the number's flow may have an AI answer."""
     return route.answers and (route.has_flow or thread.flow_id is not None)
 
 
 def owes(route: RouteRow, limits: Limits, now: datetime) -> bool:
-    """Whether the carrier is to be asked who the sender is."""
+    """Return whether a carrier lookup of the sender is due."""
     return route.lookups < limits.lookups and owes_lookup(route.looked_up_at, now, limits.lookup)
 
 
@@ -142,7 +143,7 @@ async def _keyword(
     limits: Limits,
     now: datetime,
 ) -> bool:
-    """Do what a keyword asks for; tell whether the AI has nothing to answer, as with any text of a contact who is out."""
+    """Apply a keyword or a revocation; return whether the AI stays silent, as it does for any opted-out contact."""
     evidence = Evidence(word.value if word else None, evidence.message_id, evidence.conversation_id, evidence.at)
     by_carrier = route.keyword_replies == "carrier"
     org, contact_e164 = thread.org_id, thread.contact_e164
@@ -163,22 +164,23 @@ async def _keyword(
 async def _revoked(
     tx: Tx, route: RouteRow, thread: ConversationState, evidence: Evidence, body: str, limits: Limits, now: datetime
 ) -> bool:
-    """Whether a contact says in words of their own that they want no more texts; then they get none but this one."""
+    """Opt the contact out if the text is a revocation in their own words; return whether it is."""
     sentence = revocation.revokes(body)
     if sentence is None or evidence.message_id is None:
         return False
-    how = Evidence(sentence, evidence.message_id, evidence.conversation_id, evidence.at)
-    await optouts.opt_out(tx, thread.org_id, thread.contact_e164, "keyword", how)
-    if route.answers and not route.blocked:  # no carrier answers a sentence
+    proof = Evidence(sentence, evidence.message_id, evidence.conversation_id, evidence.at)
+    await optouts.opt_out(tx, thread.org_id, thread.contact_e164, "keyword", proof)
+    # The carrier confirms keywords only, never a sentence.
+    if route.answers and not route.blocked:
         await _reply(tx, thread, replies.reply(Keyword.STOP, route.organization, route.keyword_texts_json), limits, now)
     return True
 
 
 async def _reply(tx: Tx, thread: ConversationState, body: str, limits: Limits, now: datetime) -> None:
-    """Answer a keyword, but not whoever does nothing else than asking."""
+    """Answer a keyword, unless the conversation has had its limit of keyword replies."""
     if await received.replies_since(tx, thread.id, now - limits.replies_within) >= limits.replies:
         return
     try:
         await writing.write(tx, thread, Draft(body, "system", honors_hours=False), now)
     except InvalidState as error:  # its number can't send
-        LOG.warning("a keyword was not answered", why=str(error))
+        LOG.warning("could not answer a keyword", why=str(error))

@@ -1,18 +1,18 @@
-"""What we answer to keywords, where the carrier does not.  Pure."""
+"""Our replies to keywords, where the carrier sends none.  Pure."""
 
 import json
 
 from control.texts import keywords
 from control.texts.keywords import Keyword
 
-#: So many characters of the organization's name: each reply is one segment, or two.
+#: The limit of the organization's name, which keeps a reply within two segments.
 NAME_CHARS = 60
 
 
 def reply(keyword: Keyword, organization: str, texts_json: str | None = None) -> str:
-    """The answer to a keyword: the organization's own, or ours in its name."""
+    """Return the reply to a keyword: the organization's own text, or ours with its name."""
     own = json.loads(texts_json or "{}").get(keyword.value.lower(), "").strip()
-    # One that is a keyword itself would be answered by whoever answers keywords, without end.
+    # A reply that is itself a keyword could start an endless exchange with another auto-responder.
     return own if own and keywords.read(own) is None else _ours(keyword, organization.strip()[:NAME_CHARS])
 
 

@@ -1,16 +1,16 @@
-"""Sentences by which people say, in words of their own, that they want no more texts.  Pure.
+"""Revocations of consent in a contact's own words.  Pure.
 
-Any reasonable wording counts (47 CFR 64.1200(a)(10)).  Here are those that can mean nothing else, so that no model has to be
-asked, or be there; what takes understanding is the agent's, which has a tool for it.  A whole sentence has to say it: "don't text me after nine"
-and "I never said stop texting me" are for the agent.
+Any reasonable wording counts (47 CFR 64.1200(a)(10)).  These patterns match the unambiguous ones without a model; the agent has a
+tool for the rest.  A pattern must match a whole sentence: "don't text me after nine" and "I never said stop texting me" are left
+to the agent.
 """
 
 import re
 import unicodedata
 
-#: A longer message tells more than that.
+#: A longer message is left to the agent.
 MOST_CHARS = 300
-# Strangers write what these are matched with: in whatever is repeated no alternative may be made of others, or one text takes hours.
+# The input is untrusted: in a repeated group no alternative may be a sequence of others, or one text backtracks for hours.
 _ME = r"(?: (?:me|us|this (?:number|phone)|my (?:number|phone|cell)))"
 _END = r"(?: (?:now|please|thanks|thank you|again|any|more|anymore|ever|right now|immediately|ok|okay))*"
 _WHAT = r"(?: (?:any|these|those|your|the|more|all))*(?: (?:text|sms|spam))?(?: (?:texts|messages|msgs|sms|txts|spam))"
@@ -32,12 +32,12 @@ _SAYS = (
     r"leave me alone",
 )
 _SENTENCE = re.compile(rf"{_BEFORE}(?:{'|'.join(_SAYS)}){_END}")
-#: Words in them that stand for nothing by themselves.
+#: Fragments that the patterns match but that revoke nothing by themselves.
 _BARE = re.compile(r"opt|opt (?:me|us)|unsubscribe (?:me|us) out")
 
 
 def revokes(body: str) -> str | None:
-    """The sentence by which a message says so; None if it does not."""
+    """Return the sentence of a message that revokes consent, or None."""
     if len(body) > MOST_CHARS:
         return None
     text = unicodedata.normalize("NFKC", body).casefold().replace("\u2019", "'").replace("\u2018", "'")

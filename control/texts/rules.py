@@ -1,4 +1,4 @@
-"""What a person or a key may ask of the inbox.  Pure."""
+"""The rules of requests to the inbox.  Pure."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -6,20 +6,20 @@ from datetime import datetime, timedelta
 from control.base import egress, phone
 from hum.errors import FieldError
 
-#: How far ahead a text may be scheduled, and a conversation put off; and how long after its time a text may be sent.
+#: The limit of a text's scheduled time, of a snooze, and of a text's expiry after its time.
 FURTHEST = timedelta(days=366)
-#: Where the carrier takes media (Twilio, "Messages resource": MediaUrl).
+#: Where the carrier delivers media (Twilio, "Messages resource": MediaUrl).
 MEDIA_COUNTRIES = frozenset({"US", "CA", "AU"})
-#: Conversations that one step of the sweep wakes.
+#: Conversations woken per step of the sweep.
 WAKES = 500
-#: Changes of the inbox that are forgotten in one transaction.
+#: Inbox changes pruned per transaction.
 FORGETS = 5000
 
 
 def bad_contact(contact_e164: str, number_e164: str, countries: frozenset[str]) -> str | None:
-    """Why a number must not be texted first, as the end of a sentence that begins with its name; None if it may be.
+    """Return why a conversation with a number can't be started, as the predicate of a sentence; None if it can.
 
-    Whoever writes to us is answered, wherever they are.  `countries`: as of `phone.bad_callee`.
+    Replies to inbound texts are allowed to any country.  `countries`: as in `phone.bad_callee`.
     """
     if contact_e164 == number_e164:
         return "is the number itself"
@@ -34,7 +34,7 @@ def bad_message(
     contact_e164: str,
     now: datetime,
 ) -> Iterator[FieldError]:
-    """What is wrong with a text that somebody wants to send."""
+    """Yield the errors of a requested text."""
     if not body.strip() and not media_urls:
         yield FieldError("body", "must hold something, if there is no media")
     if media_urls and phone.country(contact_e164) not in MEDIA_COUNTRIES:
@@ -54,7 +54,7 @@ def bad_message(
 
 
 def bad_media_url(url: str) -> str | None:
-    """Why the carrier must not be asked to fetch from a URL; None if it may be.  Nothing is looked up: it fetches, not we."""
+    """Return why the carrier must not fetch from a URL, or None.  No name is resolved: the carrier fetches, not HUM."""
     try:
         target = egress.parse_url(url)
     except egress.Outside as error:
@@ -69,7 +69,7 @@ def bad_media_url(url: str) -> str | None:
 
 
 def bad_snooze(until: datetime, now: datetime) -> str | None:
-    """Why a conversation can't be put off until then; None if it can."""
+    """Return why a conversation can't be snoozed until then, or None."""
     if until <= now:
         return "must be in the future"
     return "must be within a year" if until > now + FURTHEST else None

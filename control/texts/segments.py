@@ -1,7 +1,7 @@
-"""How many segments a text is, as carriers bill them.  Pure.
+"""The segments of a text, as carriers bill them.  Pure.
 
-GSM 03.38: septets of a basic alphabet, and of an extension table whose characters cost two; else UCS-2.  A text of several
-segments loses six bytes of each to the header that joins them.
+GSM 03.38: septets of a basic alphabet, and of an extension table whose characters cost two; else UCS-2.  Each segment of a
+concatenated text loses six bytes to its header.
 """
 
 BASIC = frozenset(
@@ -14,24 +14,24 @@ UCS2_ONE, UCS2_EACH = 70, 67
 
 
 def is_gsm(body: str) -> bool:
-    """Whether each character is of the carriers' own alphabet; one that is not more than doubles the price of all."""
+    """Return whether all characters are in the GSM alphabet; a single other one more than doubles the segments."""
     return all(char in BASIC or char in EXTENSION for char in body)
 
 
 def count(body: str) -> int:
-    """The segments of a text; an empty one (with media) counts as one."""
+    """Count the segments of a text; an empty one (with media) is one."""
     if is_gsm(body):
         return _split([2 if char in EXTENSION else 1 for char in body], GSM_ONE, GSM_EACH)
     return _split([2 if ord(char) > 0xFFFF else 1 for char in body], UCS2_ONE, UCS2_EACH)
 
 
-def _split(costs: list[int], one: int, each: int) -> int:
-    """What one character costs is never divided between two segments."""
-    if sum(costs) <= one:
+def _split(costs: list[int], single: int, concatenated: int) -> int:
+    """Count the segments of characters with these costs; no character is divided between two segments."""
+    if sum(costs) <= single:
         return 1
-    segments, left = 1, each
+    segments, remaining = 1, concatenated
     for cost in costs:
-        if cost > left:
-            segments, left = segments + 1, each
-        left -= cost
+        if cost > remaining:
+            segments, remaining = segments + 1, concatenated
+        remaining -= cost
     return segments

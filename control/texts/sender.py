@@ -1,7 +1,7 @@
-"""Sending texts that are due: each number at its own pace, none waiting for another.
+"""The sender of due texts: each number has a line of its own, at its own pace.
 
-Three moments, as with calls: an attempt is committed (`claims`); the carrier is asked, with no transaction open (`posting`); its
-answer is recorded.  What becomes of an attempt whose answer is not known, `lookups` finds out.
+A text takes three steps, as a call does: an attempt is committed (`claims`); the carrier is asked, with no transaction open
+(`posting`); its answer is recorded.  If the answer is lost, `lookups` finds the outcome.
 """
 
 import asyncio
@@ -16,42 +16,42 @@ from storage import sends
 from storage.db import AWAY, BUSY, Db
 
 LOG = log(__name__)
-#: Numbers whose texts are looked for together.
+#: Numbers per poll of due texts.
 MOST_NUMBERS = 500
 
 
 @dataclass(eq=False, slots=True)
 class Line:
-    """A number that sends."""
+    """A number that sends, with its requests in flight."""
 
     number_e164: str
     woken: asyncio.Event = field(default_factory=asyncio.Event)
-    posting: set[asyncio.Task[None]] = field(default_factory=set)
+    in_flight: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Sender:
-    """Sends what is due; any number of processes may have one."""
+    """The sender of due texts; any number of processes may run one."""
 
     def __init__(self, db: Db, claims: Claims, poster: Poster, means: Means) -> None:
         self._db, self._claims, self._poster, self._means = db, claims, poster, means
         self._lines: dict[str, tuple[Line, asyncio.Task[None]]] = {}
-        #: Requests under way, of each lane.
-        self._posting: dict[int, set[asyncio.Task[None]]] = {CONVERSATIONS: set(), CAMPAIGNS: set()}
+        #: Requests in flight, by lane.
+        self._in_flight: dict[int, set[asyncio.Task[None]]] = {CONVERSATIONS: set(), CAMPAIGNS: set()}
         self._notified = set[str]()
-        self._leaving = False
-        #: Numbers that found no room, the first of them first.
-        self._crowded: dict[str, Line] = {}
-        #: Somebody told of a text, or a line has come to its end.
+        self._draining = False
+        #: Lines that wait for capacity, oldest first.
+        self._blocked: dict[str, Line] = {}
+        #: Set when a text is due, or a line has ended.
         self.woken = asyncio.Event()
 
     def tell(self, number_e164: str | None) -> None:
-        """A text of this number is due; None: of some number, perhaps."""
+        """Wake the sender: a text of this number is due; None: perhaps of any number."""
         if number_e164 is not None:
             self._notified.add(number_e164)
         self.woken.set()
 
     async def send_due(self) -> None:
-        """Send everything that is due, and what becomes due meanwhile."""
+        """Send the due texts, and those that become due meanwhile."""
         looked_ms: float | None = None
         try:
             while True:
@@ -68,18 +68,18 @@ class Sender:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.woken.wait(), self._means.look_seconds)
         finally:
-            await self._leave()
+            await self._drain()
 
-    async def _leave(self) -> None:
-        """Begin nothing more; an answer that comes is recorded, also while this process is asked to stop."""
-        self._leaving = True
+    async def _drain(self) -> None:
+        """Begin no new attempts, and wait until the answers to those in flight are recorded."""
+        self._draining = True
         for line, _ in self._lines.values():
             line.woken.set()
         if self._lines:
             await asyncio.wait([task for _, task in self._lines.values()])
-        if posting := self._posting[CONVERSATIONS] | self._posting[CAMPAIGNS]:
-            await asyncio.wait(posting)
-        self._leaving = False
+        if in_flight := self._in_flight[CONVERSATIONS] | self._in_flight[CAMPAIGNS]:
+            await asyncio.wait(in_flight)
+        self._draining = False
 
     def _begin_line(self, number_e164: str) -> None:
         if number_e164 in self._lines:
@@ -94,55 +94,57 @@ class Sender:
         _, task = self._lines.pop(number_e164)
         self.woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
-            known = isinstance(error, (*AWAY, *BUSY))
-            LOG.warning("a number's texts wait", error=repr(error)[:200], exc_info=None if known else error)
+            is_expected = isinstance(error, (*AWAY, *BUSY))
+            LOG.warning(
+                "a number's texts are delayed", error=repr(error)[:200], exc_info=None if is_expected else error
+            )
 
     # -- one number
 
     async def _run(self, line: Line) -> None:
-        """Send a number's texts until none is due soon, and none is on its way."""
-        while not self._leaving:
+        """Send a number's texts until none is due soon, and none is in flight."""
+        while not self._draining:
             line.woken.clear()
-            room, campaign_room = self._room(line, CONVERSATIONS), self._room(line, CAMPAIGNS)
-            crowded = campaign_room <= 0 and not line.posting
-            if crowded:
-                self._crowded.setdefault(line.number_e164, line)
+            capacity, campaign_capacity = self._capacity(line, CONVERSATIONS), self._capacity(line, CAMPAIGNS)
+            is_blocked = campaign_capacity <= 0 and not line.in_flight
+            if is_blocked:
+                self._blocked.setdefault(line.number_e164, line)
             wait_seconds: float | None = self._means.look_seconds
-            if room > 0:
-                claim = await self._claims.claim(line.number_e164, room, campaign_room)
+            if capacity > 0:
+                claim = await self._claims.claim(line.number_e164, capacity, campaign_capacity)
                 await self._post(line, claim)
-                wait_seconds = self._means.look_seconds if crowded else claim.wait_seconds
+                wait_seconds = self._means.look_seconds if is_blocked else claim.wait_seconds
                 soon = wait_seconds is not None and wait_seconds <= self._means.look_seconds
-                if not (soon or line.posting or line.woken.is_set()):
+                if not (soon or line.in_flight or line.woken.is_set()):
                     return
             with suppress(TimeoutError):
                 await asyncio.wait_for(line.woken.wait(), wait_seconds)
 
-    def _room(self, line: Line, lane: int) -> int:
-        """How many more requests of a lane this number may make now.  Campaigns leave some of the width to conversations."""
-        campaigns = len(self._posting[CAMPAIGNS])
-        room = self._means.width - len(self._posting[CONVERSATIONS]) - campaigns
-        room = min(room, self._means.number_width - len(line.posting))
-        return room if lane == CONVERSATIONS else min(room, self._means.campaign_width - campaigns)
+    def _capacity(self, line: Line, lane: int) -> int:
+        """Return how many more requests a number may make in a lane.  Campaigns leave some of the width to conversations."""
+        campaigns = len(self._in_flight[CAMPAIGNS])
+        capacity = self._means.width - len(self._in_flight[CONVERSATIONS]) - campaigns
+        capacity = min(capacity, self._means.number_width - len(line.in_flight))
+        return capacity if lane == CONVERSATIONS else min(capacity, self._means.campaign_width - campaigns)
 
     async def _post(self, line: Line, claim: Claim) -> None:
         if claim.begun:
             await self._poster.at_step("claimed")
         for claimed in claim.begun:
             task = asyncio.create_task(self._send(claimed), name="text")
-            for tasks in (line.posting, self._posting[claimed.lane]):
+            for tasks in (line.in_flight, self._in_flight[claimed.lane]):
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
             task.add_done_callback(lambda _: self._posted(line))
 
     def _posted(self, line: Line) -> None:
-        """There is room again, for this one and for one that found none."""
+        """Wake the line, and the oldest one that waits for capacity."""
         line.woken.set()
-        if self._crowded:
-            self._crowded.pop(next(iter(self._crowded))).woken.set()
+        if self._blocked:
+            self._blocked.pop(next(iter(self._blocked))).woken.set()
 
     async def _send(self, claimed: Claimed) -> None:
         try:
             await self._poster.send(claimed)
-        except Exception:  # whatever it was, a sweep finds out what became of the text
-            LOG.exception("an attempt's outcome is not recorded", attempt=str(claimed.attempt))
+        except Exception:  # a sweep looks up the outcome
+            LOG.exception("could not record the outcome of an attempt", attempt=str(claimed.attempt))

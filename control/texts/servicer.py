@@ -16,7 +16,7 @@ from storage.inbox import Filter
 
 
 class SmsServicer:
-    """`countries`: to which may be texted besides the number's own."""
+    """The service of conversations and messages.  `countries`: where texts may go besides the number's own country."""
 
     def __init__(self, cursors: paging.Cursors, countries: frozenset[str]) -> None:
         self._cursors, self._countries = cursors, countries
@@ -26,10 +26,10 @@ class SmsServicer:
         before = (place[0], place[1]) if place else None
         by = _filter(request, call.who)
         if request.q:
-            found = await inbox.search(call.tx, request.q, phone.digits(request.q), by, before, count)
+            page = await inbox.search(call.tx, request.q, phone.digits(request.q), by, before, count)
         else:
-            found = await inbox.page(call.tx, by, before, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.active_at, row.id))
+            page = await inbox.page(call.tx, by, before, count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.active_at, row.id))
         return pb.ListConversationsResponse(conversations=[present.conversation(row) for row in rows], next_cursor=more)
 
     async def StartConversation(self, request: pb.StartConversationRequest, call: Call) -> pb.StartConversationResponse:
@@ -40,7 +40,7 @@ class SmsServicer:
         return pb.StartConversationResponse(conversation=present.conversation(row), created=created)
 
     async def GetConversation(self, request: pb.GetConversationRequest, call: Call) -> pb.GetConversationResponse:
-        return pb.GetConversationResponse(conversation=await _shown(call, request.id))
+        return pb.GetConversationResponse(conversation=await _present(call, request.id))
 
     async def UpdateConversation(
         self, request: pb.UpdateConversationRequest, call: Call
@@ -51,11 +51,11 @@ class SmsServicer:
 
     async def ListMessages(self, request: pb.ListMessagesRequest, call: Call) -> pb.ListMessagesResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
-        found = await inbox.messages_of(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await inbox.messages_of(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         used = await usage.of_subjects(call.tx, [row.id for row in rows])
-        shown = [present.message(row, used.get(row.id, ())) for row in rows]
-        return pb.ListMessagesResponse(messages=shown, next_cursor=more)
+        messages = [present.message(row, used.get(row.id, ())) for row in rows]
+        return pb.ListMessagesResponse(messages=messages, next_cursor=more)
 
     async def SendMessage(self, request: pb.SendMessageRequest, call: Call) -> pb.SendMessageResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
@@ -67,19 +67,19 @@ class SmsServicer:
         self, request: pb.MarkConversationReadRequest, call: Call
     ) -> pb.MarkConversationReadResponse:
         await inbox.mark_read(call.tx, ids.require(Kind.CONVERSATION, request.id))
-        return pb.MarkConversationReadResponse(conversation=await _shown(call, request.id))
+        return pb.MarkConversationReadResponse(conversation=await _present(call, request.id))
 
     async def CloseConversation(self, request: pb.CloseConversationRequest, call: Call) -> pb.CloseConversationResponse:
         thread = await conversations.lock(call.tx, ids.require(Kind.CONVERSATION, request.id))
         await threads.close(call.tx, thread, threads.by(call.who))
-        return pb.CloseConversationResponse(conversation=await _shown(call, request.id))
+        return pb.CloseConversationResponse(conversation=await _present(call, request.id))
 
     async def ReopenConversation(
         self, request: pb.ReopenConversationRequest, call: Call
     ) -> pb.ReopenConversationResponse:
         thread = await conversations.lock(call.tx, ids.require(Kind.CONVERSATION, request.id))
         await threads.reopen(call.tx, thread, threads.by(call.who))
-        return pb.ReopenConversationResponse(conversation=await _shown(call, request.id))
+        return pb.ReopenConversationResponse(conversation=await _present(call, request.id))
 
     async def ListScheduledMessages(
         self, request: pb.ListScheduledMessagesRequest, call: Call
@@ -87,8 +87,8 @@ class SmsServicer:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         after = (place[0], place[1]) if place else None
         thread, source = _id(Kind.CONVERSATION, request.conversation_id), word(pb.MessageSource, request.source)
-        found = await inbox.scheduled(call.tx, thread, source, after, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.due_at or row.created_at, row.id))
+        page = await inbox.scheduled(call.tx, thread, source, after, count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.due_at or row.created_at, row.id))
         return pb.ListScheduledMessagesResponse(messages=[present.message(row) for row in rows], next_cursor=more)
 
     async def CancelScheduledMessage(
@@ -98,7 +98,7 @@ class SmsServicer:
         return pb.CancelScheduledMessageResponse()
 
 
-async def _shown(call: Call, id: str) -> pb.Conversation:
+async def _present(call: Call, id: str) -> pb.Conversation:
     return present.conversation(await inbox.get(call.tx, ids.require(Kind.CONVERSATION, id)))
 
 
@@ -114,7 +114,7 @@ def _filter(request: pb.ListConversationsRequest, who: Principal) -> Filter:
 
 
 def _assignee(name: str, who: Principal) -> UUID | None:
-    """Whose conversations are wanted; a key has none of its own."""
+    """Return the assignee to filter by; `me` matches nothing for a key."""
     if name in ("", "none"):
         return None
     if name == "me":
@@ -123,7 +123,7 @@ def _assignee(name: str, who: Principal) -> UUID | None:
 
 
 def _id(kind: Kind, text: str) -> UUID | None:
-    """An id to filter by; an invalid one matches nothing."""
+    """Parse an id to filter by; an invalid one matches nothing."""
     return (ids.parse(kind, text) or UUID(int=0)) if text else None
 
 

@@ -1,7 +1,7 @@
-"""What the carrier says of a text, whoever brings it: the answer to our request, its callbacks, its list.
+"""Delivery statuses from the carrier, from each source: the answer to our request, callbacks, the list of texts.
 
-Each word is kept.  An attempt's standing follows from all of them together (`control.delivery.rules`), and the message's from
-that of its latest attempt; so words may come late, twice, and in any order.
+Every status is stored.  An attempt's standing follows from all of them together (`control.delivery.rules`), and the message's
+status from its latest attempt; so statuses may come late, twice, and in any order.
 """
 
 from collections.abc import Sequence
@@ -32,113 +32,112 @@ from storage.text_attempts import AttemptRow
 from storage.usage import Owner, TextRow
 
 LOG = log(__name__)
-DOUBLED = Counter("hum_texts_doubled_total", "Texts that the carrier sent after it had said twice that it has none")
-STOPPED = Counter("hum_text_numbers_stopped_total", "Numbers that the carrier lets send nothing, by its code", ["code"])
-FAILED = Counter("hum_texts_failed_total", "Texts that were not delivered, by the carrier's code", ["code"])
+DOUBLED = Counter("hum_texts_doubled_total", "Texts that the carrier sent although two look-ups had found none")
+STOPPED = Counter("hum_text_numbers_stopped_total", "Numbers whose texts the carrier refuses, by its code", ["code"])
+FAILED = Counter("hum_texts_failed_total", "Undelivered texts, by the carrier's code", ["code"])
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What the carrier says.  `by`: `answer`, `callback` or `list`; `segments` 0: it does not say."""
+class CarrierReport:
+    """A status of a text from the carrier.  `by`: its source, `answer`, `callback` or `list`; `segments` 0: not reported."""
 
     sid: str
     status: str
     error_code: str | None
     by: str
     segments: int = 0
-    #: What it charges, if it has told that yet.
+    #: The price with its currency, once the carrier has set it.
     price: tuple[Decimal, str] | None = None
 
 
-async def report(tx: Tx, id: UUID, news: News, to_e164: str | None) -> None:
-    """Take what is said of an attempt.  Raises NotFound for one that there is not, or whose other facts don't fit: that is nothing
-    that the carrier says.
-    """
+async def lock_and_record(tx: Tx, id: UUID, report: CarrierReport, to_e164: str | None) -> None:
+    """Record a status.  Raises NotFound if the attempt does not exist or does not match: the carrier did not send that."""
     attempt = await text_attempts.lock(tx, id)
-    if attempt.carrier_sid not in {None, news.sid} or to_e164 not in {None, attempt.to_e164}:
-        LOG.warning("a callback does not fit its attempt", attempt=ids.show(Kind.SEND, id))
+    if attempt.carrier_sid not in {None, report.sid} or to_e164 not in {None, attempt.to_e164}:
+        LOG.warning("a callback does not match its attempt", attempt=ids.show(Kind.SEND, id))
         raise NotFound("There is no such attempt.")
-    await take(tx, attempt, news)
+    await record(tx, attempt, report)
 
 
-async def take(tx: Tx, attempt: AttemptRow, news: News) -> None:
-    """Take what the carrier says of an attempt that is locked."""
-    await _count(tx, attempt, news)
+async def record(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
+    """Record a status of a locked attempt, and what follows from it."""
+    await _count(tx, attempt, report)
     words = await text_attempts.words(tx, attempt.id, rules.MOST_WORDS)
     if len(words) < rules.MOST_WORDS:
-        await text_attempts.say(tx, attempt, news.status, news.error_code, news.by)
-    known = [(attempt.carrier_status or "", attempt.error_code), *words]
-    stands = standing([*known, (news.status, news.error_code)])
-    if stands is None:
-        return  # a word that says nothing of how it stands
-    if news.error_code and news.status in rules.ERRORS and news.error_code not in {code for _, code in known}:
-        await heed(tx, attempt, news.error_code)
+        await text_attempts.say(tx, attempt, report.status, report.error_code, report.by)
+    history = [(attempt.carrier_status or "", attempt.error_code), *words]
+    new_standing = standing([*history, (report.status, report.error_code)])
+    if new_standing is None:
+        return  # an unknown status
+    if report.error_code and report.status in rules.ERRORS and report.error_code not in {code for _, code in history}:
+        await apply_error(tx, attempt, report.error_code)
     if await text_attempts.is_latest(tx, attempt):
-        await _project(tx, attempt, news, stands)
+        await _project(tx, attempt, report, new_standing)
     else:
-        await _too_late(tx, attempt, news, stands)
+        await _record_superseded(tx, attempt, report, new_standing)
 
 
-async def _count(tx: Tx, attempt: AttemptRow, news: News) -> None:
-    """The carrier has the text: it charges for that, also if it is not delivered."""
-    if (text := counted(attempt, news.segments)) is not None:
+async def _count(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
+    """Record the usage of a text that the carrier has accepted: it charges for undelivered texts too."""
+    if (text := counted(attempt, report.segments)) is not None:
         await usage.texts_sent(tx, [text], now())
-        if attempt.sent_at is not None:  # else that the message is sent will be read
+        # Otherwise the `sms.sent` event that follows makes the usage's reader read it.
+        if attempt.sent_at is not None:
             await usages.announce(tx, Owner(attempt.org_id, attempt.message_id))
-    if news.price is not None:
-        await usage.text_priced(tx, attempt.org_id, attempt.message_id, attempt.number, news.price)
+    if report.price is not None:
+        await usage.text_priced(tx, attempt.org_id, attempt.message_id, attempt.number, report.price)
 
 
 def counted(attempt: AttemptRow, segments: int) -> TextRow | None:
-    """What is used, if the carrier has this text only now, or only now says how many segments it is (0: it does not)."""
+    """Return the usage of a text that the carrier has newly accepted or newly counted, else None; `segments` 0: not reported."""
     if attempt.carrier_sid is not None and segments in {0, attempt.segments}:
         return None
     return usage.sent_text(attempt.message_id, attempt.number, attempt.to_e164, segments or attempt.segments)
 
 
 def standing(pairs: Sequence[tuple[str, str | None]]) -> Standing | None:
-    """How an attempt stands by these statuses and codes; None: they say nothing of that."""
+    """Return the standing that follows from statuses with their codes; None if all are unknown."""
     words = (rules.word(status, code) for status, code in pairs)
-    return rules.standing(each for each in words if each is not None)
+    return rules.standing(word for word in words if word is not None)
 
 
-async def _project(tx: Tx, attempt: AttemptRow, news: News, standing: Standing) -> None:
-    """The message stands as its latest attempt does; what we had guessed of it is forgotten."""
+async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: Standing) -> None:
+    """Give the message the standing of its latest attempt, which replaces what a look-up had assumed."""
     if attempt.status == "canceled" and not await recipients.reclaim(tx, attempt.message_id):
         DOUBLED.inc()
         LOG.error(
-            "a recipient has two texts: one was taken back, and has left",
+            "a recipient got two texts: a canceled one was sent after all",
             message=ids.show(Kind.MESSAGE, attempt.message_id),
         )
     failed = standing.status not in {"sent", "delivered"}
-    again = failed and not standing.reached and await _may_retry(tx, attempt, standing)
-    waits = attempt.state == "failed" and (attempt.retry_at is not None or attempt.due_at is not None)
+    retries = failed and not standing.reached and await _may_retry(tx, attempt, standing)
+    is_pending = attempt.state == "failed" and (attempt.retry_at is not None or attempt.due_at is not None)
     retry_at = attempt.retry_at
-    if again and not waits:
+    if retries and not is_pending:
         retry_at = await _retry_at(tx, attempt, standing)
-    again = again and (retry_at is not None or waits)
+    retries = retries and (retry_at is not None or is_pending)
     await text_attempts.set(
         tx,
         attempt.id,
-        "failed" if again else "accepted",
-        carrier_sid=news.sid,
+        "failed" if retries else "accepted",
+        carrier_sid=report.sid,
         carrier_status=standing.carrier_status,
         error_code=standing.error_code,
-        retry_at=retry_at if again else None,
+        retry_at=retry_at if retries else None,
     )
     await settle(
         tx,
         attempt,
-        "sent" if again else standing.status,
-        None if again else standing.error_code,
-        due_at=attempt.due_at if again and waits else None,
-        news=news,
+        "sent" if retries else standing.status,
+        None if retries else standing.error_code,
+        due_at=attempt.due_at if retries and is_pending else None,
+        report=report,
     )
 
 
 async def _may_retry(tx: Tx, attempt: AttemptRow, standing: Standing) -> bool:
     if attempt.state == "failed" and attempt.retry_at is None and attempt.due_at is None:
-        return False  # it had its other chance, which was withdrawn
+        return False  # its retry was begun, and withdrawn
     return await text_attempts.failed_before(tx, attempt) < rules.cure(standing.error_code).again
 
 
@@ -146,7 +145,8 @@ async def _retry_at(tx: Tx, attempt: AttemptRow, standing: Standing) -> datetime
     at, opens_at = now(), None
     if rules.cure(standing.error_code).next_window:
         opens_at = opening.first_open(hours.of_recipient(await messages.rules(tx, attempt.conversation_id)), at)
-        opens_at = opens_at if opens_at != at else None  # we take it for open, and the carrier does not
+        # The carrier found the window closed, so one that we compute as open right now is no answer.
+        opens_at = opens_at if opens_at != at else None
     return rules.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
 
 
@@ -157,22 +157,22 @@ async def settle(
     error_code: str | None,
     *,
     due_at: datetime | None = None,
-    news: News | None = None,
+    report: CarrierReport | None = None,
 ) -> None:
-    """Set how the message of an attempt that is locked stands, and tell of each change once.
+    """Set the status of a locked attempt's message, and append one event per change.
 
-    `news`: what the carrier says of it, None: it never had it, or nobody knows.
+    `report`: the carrier's; None if it never had the text, or that is unknown.
     """
-    segments = (news.segments if news else 0) or attempt.segments
+    segments = (report.segments if report else 0) or attempt.segments
     sent_at, delivered_at = await text_attempts.set_message(
         tx,
         attempt.message_id,
         status,
         error_code=error_code,
         due_at=due_at,
-        carrier_sid=news.sid if news else None,
+        carrier_sid=report.sid if report else None,
         segments=segments,
-        sent=news is not None or status in {"sent", "delivered"},
+        sent=report is not None or status in {"sent", "delivered"},
     )
     if attempt.sent_at is None and sent_at is not None:
         await outbox.sent(tx, attempt, segments, sent_at)
@@ -185,12 +185,12 @@ async def settle(
         await outbox.failed(tx, attempt, status, error_code)
 
 
-async def _too_late(tx: Tx, attempt: AttemptRow, news: News, standing: Standing) -> None:
-    """An earlier attempt: another one has taken its place, and the message stands as that one does."""
+async def _record_superseded(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: Standing) -> None:
+    """Record a status of a superseded attempt, which does not affect the message."""
     if attempt.carrier_sid is None and attempt.state in {"absent", "withdrawn"}:
         DOUBLED.inc()
         LOG.error(
-            "the carrier sent a text that it had said it does not have",
+            "the carrier sent a text that two look-ups had not found",
             message=ids.show(Kind.MESSAGE, attempt.message_id),
             attempt=attempt.number,
         )
@@ -198,14 +198,14 @@ async def _too_late(tx: Tx, attempt: AttemptRow, news: News, standing: Standing)
         tx,
         attempt.id,
         attempt.state,
-        carrier_sid=news.sid,
+        carrier_sid=report.sid,
         carrier_status=standing.carrier_status,
         error_code=standing.error_code,
     )
 
 
-async def heed(tx: Tx, attempt: AttemptRow, error_code: str) -> None:
-    """What an error means for the contact, and for the number's next texts."""
+async def apply_error(tx: Tx, attempt: AttemptRow, error_code: str) -> None:
+    """Apply an error to the contact, and to the number's next texts."""
     if error_code == rules.OPTED_OUT:
         await optouts.carrier_says_blocked(
             tx,
@@ -228,45 +228,45 @@ async def heed(tx: Tx, attempt: AttemptRow, error_code: str) -> None:
         await sends.stop(tx, attempt.from_e164, error_code)
 
 
-# --- what the carrier does not say, or says it never had
+# --- outcomes without a status from the carrier
 
 
 async def refused(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
-    """The carrier will not have the text.  No-op if a callback has told otherwise."""
+    """Record that the carrier refused the text.  No-op if a callback was first."""
     if attempt.state != "posting":
         return
     await text_attempts.set(tx, attempt.id, "rejected", error_code=error_code)
     if error_code is not None:
-        await heed(tx, attempt, error_code)
+        await apply_error(tx, attempt, error_code)
     await settle(tx, attempt, rules.status_of("failed", error_code), error_code or "refused")
 
 
 async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
-    """The carrier did not take the text, for the moment."""
+    """Record that the carrier did not accept the text for now, and make it due again."""
     if attempt.state != "posting":
         return
     await text_attempts.set(tx, attempt.id, "withdrawn", error_code=error_code)
     await text_attempts.forget_withdrawn(tx, attempt)
     await text_attempts.due_again(tx, attempt.id)
     if rules.cure(error_code).stops and error_code is not None:
-        await heed(tx, attempt, error_code)
+        await apply_error(tx, attempt, error_code)
 
 
 async def absent(tx: Tx, attempt: AttemptRow) -> None:
-    """The carrier has said twice that it has no such text: it is due as before."""
+    """Make the text due again, after two look-ups have not found it at the carrier."""
     await text_attempts.set(tx, attempt.id, "absent")
     await text_attempts.due_again(tx, attempt.id)
 
 
 async def unknown(tx: Tx, attempt: AttemptRow) -> None:
-    """Nobody can tell whether the carrier has the text: a person decides, or a callback that comes after all."""
+    """Mark the outcome as unknown until a person or a late callback settles it."""
     if attempt.state == "posting":
         await text_attempts.set(tx, attempt.id, "unknown")
         await settle(tx, attempt, "unknown", None)
 
 
 async def stop(tx: Tx, head: HeadRow, status: str, reason: str) -> None:
-    """A text that no attempt was made at is not sent."""
+    """Finalize a text without an attempt: it is not sent."""
     await text_attempts.set_message(tx, head.id, status, error_code=reason)
     if status == "failed":
         FAILED.labels(reason).inc()

@@ -18,14 +18,14 @@ LONGEST_CHARS = 1600
 
 
 class SmsTemplatesServicer:
-    """`most`: how many an organization may have."""
+    """The service of templates.  `most`: the limit per organization."""
 
     def __init__(self, cursors: paging.Cursors, most: int) -> None:
         self._cursors, self._most = cursors, most
 
     async def ListSmsTemplates(self, request: pb.ListSmsTemplatesRequest, call: Call) -> pb.ListSmsTemplatesResponse:
-        found = await sms_templates.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await sms_templates.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListSmsTemplatesResponse(templates=[present(row) for row in rows], next_cursor=more)
 
     async def CreateSmsTemplate(self, request: pb.CreateSmsTemplateRequest, call: Call) -> pb.CreateSmsTemplateResponse:
@@ -62,7 +62,7 @@ class SmsTemplatesServicer:
 
 
 def _check(body: str) -> None:
-    """Raises InvalidRequest."""
+    """Check a template's body.  Raises InvalidRequest."""
     try:
         templates.check(body)
     except BadTemplate as error:

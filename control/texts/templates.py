@@ -1,14 +1,14 @@
-"""Templates of texts: plain substitution, without logic.  Pure; of people's templates and of campaigns alike.
+"""Templates of texts: plain substitution, without logic, for people's templates and campaigns.  Pure.
 
-`{{contact.name}}` is a variable, `{{contact.name|there}}` one with another word for when it is not known.  What is put in is
-text and is not looked at again, so that no contact's name can be a template; it is one line of bounded length.
+`{{contact.name}}` is a variable, `{{contact.name|there}}` one with a default.  A value is one line of bounded length, and is not
+parsed, so a contact's name can't act as a template.
 """
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-#: What every template may name; a campaign's recipients may have variables of their own.
+#: The variables of every template; a campaign's recipients may have more.
 KNOWN = frozenset(
     {
         "contact.name",
@@ -27,13 +27,13 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
 
 class BadTemplate(ValueError):  # noqa: N818
-    """What is wrong with a template, as the end of a sentence that begins with the field's name."""
+    """An error in a template; its text is the predicate of a sentence about the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
     name: str
-    #: What stands there if it is not known; None: nothing, and that is told.
+    #: The default; None: no text, and the variable is reported as missing.
     otherwise: str | None
 
 
@@ -43,32 +43,32 @@ class Template:
 
     @property
     def names(self) -> Sequence[str]:
-        """The variables, each once, in the order of the text."""
+        """The distinct variables, in the order of the text."""
         return tuple(dict.fromkeys(part.name for part in self.parts if isinstance(part, Variable)))
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
     text: str
-    #: The variables that are not known and have no other word.
+    #: The variables without a value and a default.
     missing: Sequence[str]
 
 
 def check(text: str, more: Collection[str] = ()) -> Template:
-    """As `parse`, for a text that is to be kept; `more`: variables that it may name besides `KNOWN`.  Raises BadTemplate."""
-    template, known = parse(text), {*KNOWN, *more}
+    """Parse a text that will be stored; `more`: variables allowed besides `KNOWN`.  Raises BadTemplate."""
+    template, allowed = parse(text), {*KNOWN, *more}
     for name in template.names:
-        if name not in known:
-            raise BadTemplate(f"names {name}, which is unknown; known are {', '.join(sorted(known))}")
+        if name not in allowed:
+            raise BadTemplate(f"names {name}, which is unknown; known are {', '.join(sorted(allowed))}")
     return template
 
 
 def parse(text: str) -> Template:
-    """A template.  Raises BadTemplate."""
+    """Parse a template.  Raises BadTemplate."""
     parts, end = list[str | Variable](), 0
-    for place in _PLACE.finditer(text):
-        parts += [_plain(text[end : place.start()]), _variable(place[1])]
-        end = place.end()
+    for match in _PLACE.finditer(text):
+        parts += [_plain(text[end : match.start()]), _variable(match[1])]
+        end = match.end()
     parts.append(_plain(text[end:]))
     return Template(tuple(part for part in parts if part))
 
@@ -88,13 +88,13 @@ def _variable(inside: str) -> Variable:
 
 
 def render(template: Template, values: Mapping[str, str | None]) -> Rendered:
-    """The text with what is known; an empty value is not known."""
+    """Substitute the values; an empty value counts as missing."""
     text, missing = list[str](), dict[str, None]()
     for part in template.parts:
         if isinstance(part, str):
             text.append(part)
-        elif known := clean(values.get(part.name) or ""):
-            text.append(known)
+        elif value := clean(values.get(part.name) or ""):
+            text.append(value)
         elif part.otherwise is not None:
             text.append(part.otherwise)
         else:
@@ -103,14 +103,14 @@ def render(template: Template, values: Mapping[str, str | None]) -> Rendered:
 
 
 def clean(value: str) -> str:
-    """A value as it is put in: on one line, and not too long."""
+    """Reduce a value to one line of bounded length."""
     return _CONTROL.sub(" ", value).strip()[:LONGEST_VALUE].strip()
 
 
 def values_of(
     *, name: str | None, company: str | None, email: str | None, phone: str, organization: str, number: str
 ) -> Mapping[str, str | None]:
-    """What the variables of `KNOWN` stand for."""
+    """Return the values of the variables in `KNOWN`."""
     words = (name or "").split()
     return {
         "contact.name": name,

@@ -1,6 +1,6 @@
-"""What happens to a conversation, whoever has it happen: each of these changes a row that is locked, with its event, once.
+"""State changes of conversations: each changes a locked row and appends one event.
 
-What is so already changes nothing, and nobody is told.
+A change to the present state is a no-op without an event.
 """
 
 from uuid import UUID
@@ -13,17 +13,17 @@ from storage import conversations, inbox
 from storage.conversations import ConversationState
 from storage.db import Tx
 
-#: Who did it, in events, if it was no member of the team.
+#: The actor in events, if it is not a member of the team.
 API, AI = "api", "ai"
 
 
 def by(who: Principal) -> str:
-    """The principal's name in events: a member's id, or `api`."""
+    """Return the principal's name in events: a member's id, or `api`."""
     return ids.show(Kind.USER, who.user_id) if who.session_id is not None and who.user_id is not None else API
 
 
 async def close(tx: Tx, thread: ConversationState, by: str, reason: str | None = None) -> None:
-    """Nothing waits in it any more, and the AI owes it nothing."""
+    """Close the conversation: cancel its scheduled texts and the AI's pending turn."""
     if thread.status == "closed":
         return
     await inbox.close(tx, thread.id)
@@ -32,7 +32,7 @@ async def close(tx: Tx, thread: ConversationState, by: str, reason: str | None =
 
 
 async def reopen(tx: Tx, thread: ConversationState, by: str) -> None:
-    """It is open, and not put off."""
+    """Open the conversation, and end its snooze."""
     if thread.status == "open" and thread.snoozed_until is None:
         return
     await conversations.open(tx, thread.id)
@@ -41,7 +41,7 @@ async def reopen(tx: Tx, thread: ConversationState, by: str) -> None:
 
 
 async def assign(tx: Tx, thread: ConversationState, assignee: UUID | None, by: str, reason: str | None = None) -> None:
-    """Give it to a member of the team, or to nobody: whoever is free takes it."""
+    """Assign the conversation to a member of the team; None: unassign it."""
     if thread.assignee_id == assignee:
         return
     await inbox.assign(tx, thread.id, assignee)

@@ -1,4 +1,4 @@
-"""Doing at once what many ask for at the same moment: while one batch is under way, the next one gathers."""
+"""Batches of concurrent requests: while one batch is in flight, the next one gathers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -10,11 +10,11 @@ LOG = log(__name__)
 T = TypeVar("T")
 
 
-class Together(Generic[T]):
-    """`do` returns when its item is done, and raises what came of it.
+class Batcher(Generic[T]):
+    """A queue of items that are processed in batches; `do` returns when its item is done, or raises the item's error.
 
-    `all` does several, and returns the places of those that it left, or does none and raises.  Those are done one by one, so that
-    no item fails for another one's fault.  An item whose asker is gone is done all the same.
+    `all` processes a batch and returns the indexes of items that it skipped, or raises and processes none.  Skipped items are
+    processed one by one, so no item fails because of another.  An item is processed even if its caller is canceled.
     """
 
     def __init__(
@@ -24,12 +24,13 @@ class Together(Generic[T]):
         most: int,
     ) -> None:
         self._all, self._one, self._most = all, one, most
-        self._waiting: list[tuple[T, asyncio.Future[None]]] = []
+        self._queue: list[tuple[T, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def do(self, item: T) -> None:
+        """Process an item in the next batch.  Raises the item's error."""
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, done))
+        self._queue.append((item, done))
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="together")
         await done
@@ -37,30 +38,33 @@ class Together(Generic[T]):
     async def _run(self) -> None:
         batch: list[tuple[T, asyncio.Future[None]]] = []
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
-                await self._take(batch)
+            while self._queue:
+                batch, self._queue = self._queue[: self._most], self._queue[self._most :]
+                await self._process(batch)
         finally:
-            for _, done in (*batch, *self._waiting):  # only a loop that ends leaves any
+            # Items remain only if the event loop is ending.
+            for _, done in (*batch, *self._queue):
                 done.cancel()
-            self._waiting, self._task = [], None
+            self._queue, self._task = [], None
 
-    async def _take(self, batch: Sequence[tuple[T, asyncio.Future[None]]]) -> None:
-        left: Collection[int] = range(len(batch))
+    async def _process(self, batch: Sequence[tuple[T, asyncio.Future[None]]]) -> None:
+        remaining: Collection[int] = range(len(batch))
         try:
-            left = await self._all([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - one of them may be the reason: then it is raised there
+            remaining = await self._all([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - its item raises it again
             if len(batch) > 1:
-                LOG.warning("a batch is done one by one", count=len(batch), error=repr(error)[:200])
-        for place, (item, done) in enumerate(batch):
+                LOG.warning(
+                    "a batch failed; its items are processed one by one", count=len(batch), error=repr(error)[:200]
+                )
+        for index, (item, done) in enumerate(batch):
             failed: Exception | None = None
-            if place in left:
+            if index in remaining:
                 try:
                     await self._one(item)
-                except Exception as error:  # noqa: BLE001 - raised where the item came from
+                except Exception as error:  # noqa: BLE001 - raised in `do`
                     failed = error
             if done.done():
-                continue  # who asked is gone
+                continue  # the caller was canceled
             if failed is None:
                 done.set_result(None)
             else:

@@ -1,4 +1,4 @@
-"""The AI's turns, as they are owed.  `control.textagent` takes them."""
+"""The AI's pending turns in conversations, which `control.textagent` runs."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,26 +10,28 @@ from storage.db import Tx
 
 
 async def owe_at_once(tx: Tx, thread: ConversationState, at: datetime) -> None:
-    """Something has become of what the AI asked for, in a conversation that is locked."""
+    """Schedule a turn at once in a locked conversation, for the result of something that the AI requested."""
     if thread.ai_paused_reason is None and await text_runs.config(tx, thread.id) is not None:
         await text_runs.owe(tx, thread.id, at, timedelta(), rules.CEILING)
 
 
 async def owe_all(tx: Tx, threads: Sequence[ConversationState], at: datetime) -> None:
-    """As `owe`, in several conversations, which are locked."""
+    """Do as `owe`, in several locked conversations."""
     ids = [thread.id for thread in threads if thread.ai_paused_reason is None]
     if not ids:
         return
     configs = await text_runs.configs(tx, ids)
-    debounces = {id: timedelta(milliseconds=rules.config(stored).debounce_ms) for id, stored in configs.items()}
+    debounces = {
+        id: timedelta(milliseconds=rules.config(config_json).debounce_ms) for id, config_json in configs.items()
+    }
     if debounces:
         await text_runs.owe_all(tx, debounces, at, rules.CEILING)
 
 
 async def owe(tx: Tx, thread: ConversationState, at: datetime) -> None:
-    """The contact has written in a conversation that is locked: if an AI answers there, it owes a turn.
+    """Schedule a turn for a text in a locked conversation, if an AI answers there.
 
-    It is due once nobody has written for the flow's `debounce_ms`, but not later than the ceiling after the first text.
+    The turn is due once the contact has been silent for the flow's `debounce_ms`, at the latest `CEILING` after its first text.
     """
     if thread.ai_paused_reason is not None:
         return

@@ -1,4 +1,4 @@
-"""What people and keys do in the inbox: start, send, change, close."""
+"""The use cases of the inbox: start, send, change, cancel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ HUMAN = "human"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A text as it is asked for; None for what is not said."""
+    """A requested text; None: not specified."""
 
     body: str
     media_urls: Sequence[str]
@@ -38,15 +38,15 @@ class Wish:
 async def start(
     tx: Tx, who: Principal, number: str, contact_e164: str, wish: Wish | None, countries: frozenset[str]
 ) -> tuple[ThreadRow, bool]:
-    """The conversation of a number with a contact, open; whether it was made.  Raises InvalidRequest, InvalidState."""
-    ours = await _number(tx, number)
-    if (bad := rules.bad_contact(contact_e164, ours.e164, countries)) is not None:
+    """Open the conversation of a number with a contact; return it, and whether it is new.  Raises InvalidRequest, InvalidState."""
+    number_row = await _number(tx, number)
+    if (bad := rules.bad_contact(contact_e164, number_row.e164, countries)) is not None:
         raise InvalidRequest([FieldError("contact_e164", bad)])
     if wish is not None:
         _check(wish, contact_e164, "initial_message.")
-    met = await contacts.meet(tx, ids.new(), who.org_id, contact_e164, None)
+    contact = await contacts.meet(tx, ids.new(), who.org_id, contact_e164, None)
     thread, is_new = await conversations.find_or_create(
-        tx, ids.new(), who.org_id, ours.id, ours.e164, contact_e164, met.id
+        tx, ids.new(), who.org_id, number_row.id, number_row.e164, contact_e164, contact.id
     )
     await threads.reopen(tx, thread, threads.by(who))
     if wish is not None:
@@ -55,34 +55,34 @@ async def start(
 
 
 async def _number(tx: Tx, name: str) -> NumberRow:
-    """One of the organization's numbers, which can text.  Raises InvalidRequest, InvalidState."""
+    """Get one of the organization's numbers that can text.  Raises InvalidRequest, InvalidState."""
     id = ids.parse(Kind.NUMBER, name)
     try:
-        found = await numbers.get(tx, id or UUID(int=0))
+        row = await numbers.get(tx, id or UUID(int=0))
     except NotFound as error:
         raise InvalidRequest([FieldError("twilio_number_id", "does not exist")]) from error
-    if found.status != "active" or "sms" not in found.capabilities:
+    if row.status != "active" or "sms" not in row.capabilities:
         raise InvalidRequest([FieldError("twilio_number_id", "is not an active number that can text")])
-    if not found.sms_enabled:
+    if not row.sms_enabled:
         raise InvalidState("The number's texts are off.")
-    return found
+    return row
 
 
 async def send(tx: Tx, who: Principal, id: UUID, wish: Wish) -> MessageRow:
-    """Raises NotFound, InvalidRequest, ConversationClosed, InvalidState."""
+    """Write a text in a conversation.  Raises NotFound, InvalidRequest, ConversationClosed, InvalidState."""
     thread = await conversations.lock(tx, id)
     _check(wish, thread.contact_e164, "")
     return await _write(tx, who, thread, wish)
 
 
 def _check(wish: Wish, contact_e164: str, prefix: str) -> None:
-    bad = rules.bad_message(wish.body, wish.media_urls, wish.scheduled_at, wish.expires_at, contact_e164, now())
-    if fields := [FieldError(prefix + each.field, each.reason) for each in bad]:
+    errors = rules.bad_message(wish.body, wish.media_urls, wish.scheduled_at, wish.expires_at, contact_e164, now())
+    if fields := [FieldError(prefix + error.field, error.reason) for error in errors]:
         raise InvalidRequest(fields)
 
 
 async def _write(tx: Tx, who: Principal, thread: ConversationState, wish: Wish) -> MessageRow:
-    """A person's text silences the AI here until a person lets it answer again; a key's does not."""
+    """Write a text.  A person's text pauses the AI in the conversation until a person resumes it; a key's does not."""
     is_person = who.session_id is not None
     draft = Draft(
         body=wish.body,
@@ -100,7 +100,7 @@ async def _write(tx: Tx, who: Principal, thread: ConversationState, wish: Wish) 
 
 
 async def change(tx: Tx, who: Principal, id: UUID, to: pb.Conversation, paths: Sequence[str]) -> ThreadRow:
-    """Set the fields in `paths`; an unset one is cleared.  Raises NotFound, InvalidRequest, InvalidState."""
+    """Set the fields in `paths`; clear those without a value.  Raises NotFound, InvalidRequest, InvalidState."""
     thread = await conversations.lock(tx, id)
     changed = set(paths or [field.name for field, _ in to.ListFields()])
     if "status" in changed:
@@ -110,7 +110,7 @@ async def change(tx: Tx, who: Principal, id: UUID, to: pb.Conversation, paths: S
     if "ai_paused" in changed and to.ai_paused != (thread.ai_paused_reason is not None):
         await (conversations.pause_ai(tx, id, HUMAN) if to.ai_paused else inbox.resume_ai(tx, id))
     if "snoozed_until" in changed:
-        await _snooze(tx, await conversations.lock(tx, id), to)  # as it stands with the new status
+        await _snooze(tx, await conversations.lock(tx, id), to)  # with the new status
     return await inbox.get(tx, id)
 
 
@@ -118,14 +118,15 @@ async def _set_status(tx: Tx, who: Principal, thread: ConversationState, to: pb.
     match to.status:
         case pb.CONVERSATION_STATUS_CLOSED:
             await threads.close(tx, thread, threads.by(who))
-        case pb.CONVERSATION_STATUS_OPEN if thread.status == "closed":  # an open one keeps its snooze
+        # Only if it is closed: an open conversation keeps its snooze.
+        case pb.CONVERSATION_STATUS_OPEN if thread.status == "closed":
             await threads.reopen(tx, thread, threads.by(who))
         case pb.CONVERSATION_STATUS_UNSPECIFIED:
             raise InvalidRequest([FieldError("conversation.status", "can't be cleared")])
 
 
 async def _assignee(tx: Tx, who: Principal, to: pb.Conversation) -> UUID | None:
-    """The member that is named; `me` is who asks.  Raises InvalidRequest."""
+    """Return the named member; `me` is the person who asks.  Raises InvalidRequest."""
     if not to.HasField("assignee_id"):
         return None
     id = who.user_id if to.assignee_id == "me" and who.session_id else ids.parse(Kind.USER, to.assignee_id)
@@ -148,8 +149,8 @@ async def _snooze(tx: Tx, thread: ConversationState, to: pb.Conversation) -> Non
 
 
 async def cancel(tx: Tx, id: UUID) -> None:
-    """Raises NotFound, and InvalidState for a message that does not wait for its time (any more)."""
+    """Cancel a scheduled message.  Raises NotFound, and InvalidState if it is not scheduled (any more)."""
     if await inbox.cancel(tx, id):
         return
-    found = await messages.get(tx, id)
-    raise InvalidState(f"The message is {found.status}; only a scheduled one can be canceled.")
+    message = await messages.get(tx, id)
+    raise InvalidState(f"The message is {message.status}; only a scheduled one can be canceled.")

@@ -1,4 +1,4 @@
-"""Writing outbound texts: the one way in, whoever writes, a person, a key, the AI, a campaign or the rules themselves."""
+"""The one entry of outbound texts, for people, keys, the AI, campaigns and mandatory replies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from storage.conversations import ConversationState
 from storage.db import Tx
 from storage.messages import MessageRow, NewMessage, RulesRow
 
-#: A text that could not be sent by then is sent no more, unless its writer says otherwise.
+#: The default expiry of a text, after the time at which it is due.
 KEEPS = timedelta(days=1)
 CONVERSATION_LANE, CAMPAIGN_LANE = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A text that somebody wants to send."""
+    """A text to write."""
 
     body: str
     sent_by: str
@@ -31,7 +31,7 @@ class Draft:
     honors_hours: bool = True
     scheduled_at: datetime | None = None
     expires_at: datetime | None = None
-    #: Why it is scheduled, if it is not for the hours.
+    #: Why it is scheduled, unless the hours delay it.
     source: str = "manual"
     author_id: UUID | None = None
     run_id: UUID | None = None
@@ -40,16 +40,16 @@ class Draft:
 
 
 async def write(tx: Tx, thread: ConversationState, draft: Draft, at: datetime) -> MessageRow:
-    """Write a text in a conversation that is locked: it leaves at once, waits, or is kept as `opted_out`.
+    """Write a text in a locked conversation: queued, scheduled, or stored as `opted_out`.
 
-    Raises ConversationClosed; InvalidState if the number can't send texts, or its time never comes; BillingRequired.
+    Raises ConversationClosed, BillingRequired, and InvalidState if the number can't send texts, or no open hours ever come.
     """
-    room = await limits.find(tx, thread.org_id, "messages") if draft.sent_by != "system" else None
-    within_plan = room is None or room.left > 0
+    allowance = await limits.find(tx, thread.org_id, "messages") if draft.sent_by != "system" else None
+    within_plan = allowance is None or allowance.left > 0
     try:
         new = _new(thread, draft, await messages.rules(tx, thread.id), at, within_plan)
     except BillingRequired as error:
-        raise (await limits.refusal(tx, room) if room is not None else error) from None
+        raise (await limits.refusal(tx, allowance) if allowance is not None else error) from None
     first = await messages.is_first(tx, thread.id)
     written = await messages.write(tx, new, draft.media_urls)
     if new.status != "scheduled":
@@ -64,29 +64,32 @@ async def write(tx: Tx, thread: ConversationState, draft: Draft, at: datetime) -
 async def write_all(
     tx: Tx, org: UUID, drafts: Sequence[tuple[ConversationState, Draft]], at: datetime
 ) -> list[NewMessage]:
-    """As `write`, a text in each of several conversations of an organization: with as few questions as for one.  Whether its plan
-    allows so many has been asked.
+    """Do as `write`, a text in each of several conversations of an organization, with as few queries as for one.
+
+    The caller has checked that the plan allows so many.
     """
     threads = {thread.id: thread for thread, _ in drafts}
-    known = await messages.rules_of(tx, list(threads))
+    rules = await messages.rules_of(tx, list(threads))
     first = await messages.first_of(tx, list(threads))
-    made = [_new(thread, draft, known[thread.id], at) for thread, draft in drafts]
-    await messages.write_all(tx, [(new, draft.media_urls) for new, (_, draft) in zip(made, drafts, strict=True)])
+    new_messages = [_new(thread, draft, rules[thread.id], at) for thread, draft in drafts]
+    await messages.write_all(
+        tx, [(new, draft.media_urls) for new, (_, draft) in zip(new_messages, drafts, strict=True)]
+    )
     await conversations.touch_all(
-        tx, {new.conversation_id: new.body for new in made if new.status != "scheduled"}, at, "outbound"
+        tx, {new.conversation_id: new.body for new in new_messages if new.status != "scheduled"}, at, "outbound"
     )
     await outbox.started_all(tx, org, (threads[id] for id in threads if id in first), "outbound")
-    for number in {new.number_e164 for new in made if new.status == "queued"}:
+    for number in {new.number_e164 for new in new_messages if new.status == "queued"}:
         await sends.wake(tx, number)
-    return made
+    return new_messages
 
 
 def _new(
     thread: ConversationState, draft: Draft, row: RulesRow, at: datetime, is_within_plan: bool = True
 ) -> NewMessage:
-    """A text as it is stored, by what the gate decides.  Raises ConversationClosed, InvalidState, BillingRequired."""
-    known = facts(row, draft.sent_by, draft.honors_hours, draft.scheduled_at, draft.expires_at, is_within_plan)
-    place = _place(gate.decide(known, at), draft.source, at)
+    """Return the row of a text by the gate's decision.  Raises ConversationClosed, InvalidState, BillingRequired."""
+    gate_facts = facts(row, draft.sent_by, draft.honors_hours, draft.scheduled_at, draft.expires_at, is_within_plan)
+    initial = _initial(gate.decide(gate_facts, at), draft.source, at)
     return NewMessage(
         id=ids.new(),
         org_id=thread.org_id,
@@ -94,18 +97,18 @@ def _new(
         number_e164=thread.number_e164,
         contact_e164=thread.contact_e164,
         body=draft.body,
-        status=place.status,
-        error_code=place.reason,
+        status=initial.status,
+        error_code=initial.reason,
         segments=segments.count(draft.body),
         sent_by=draft.sent_by,
-        source=place.source,
+        source=initial.source,
         author_id=draft.author_id,
         scheduled_at=draft.scheduled_at,
-        expires_at=draft.expires_at or (place.due_at or at) + KEEPS,
+        expires_at=draft.expires_at or (initial.due_at or at) + KEEPS,
         honors_hours=draft.honors_hours,
-        held_by=place.held_by,
+        held_by=initial.held_by,
         lane=CAMPAIGN_LANE if draft.sent_by == "campaign" else CONVERSATION_LANE,
-        due_at=place.due_at,
+        due_at=initial.due_at,
         run_id=draft.run_id,
         campaign_id=draft.campaign_id,
         recipient_id=draft.recipient_id,
@@ -120,7 +123,7 @@ def facts(
     expires_at: datetime | None,
     is_within_plan: bool = True,
 ) -> Facts:
-    """What the gate decides by."""
+    """Return the facts for the gate."""
     return Facts(
         closed=row.closed,
         opted_out=row.opted_out,
@@ -135,8 +138,8 @@ def facts(
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a new message stands."""
+class _Initial:
+    """The initial status of a message."""
 
     status: str
     due_at: datetime | None = None
@@ -145,17 +148,18 @@ class _Place:
     reason: str | None = None
 
 
-def _place(decision: Decision, source: str, at: datetime) -> _Place:
-    """What the gate's decision makes of a new message.  Raises what its writer learns at once; that the contact has opted
-    out is no fault of the request.
+def _initial(decision: Decision, source: str, at: datetime) -> _Initial:
+    """Return the initial status by the gate's decision.
+
+    Raises the refusals that the writer learns at once.  An opt-out is none: the request was valid.
     """
     match decision:
         case Send():
-            return _Place("queued", due_at=at)
+            return _Initial("queued", due_at=at)
         case Wait(until, None):
-            return _Place("scheduled", due_at=gate.minute(until), source=source)
-        case Wait(until, whose):
-            return _Place("scheduled", due_at=until, source="quiet_hours", held_by=whose)
+            return _Initial("scheduled", due_at=gate.minute(until), source=source)
+        case Wait(until, held_by):
+            return _Initial("scheduled", due_at=until, source="quiet_hours", held_by=held_by)
         case Stop(_, "closed"):
             raise ConversationClosed
         case Stop(_, gate.PLAN_LIMIT):
@@ -169,4 +173,4 @@ def _place(decision: Decision, source: str, at: datetime) -> _Place:
         case Stop("expired", _):
             raise InvalidState("The message would expire before it may be sent.")
         case Stop(status, reason):
-            return _Place(status, reason=reason)
+            return _Initial(status, reason=reason)

@@ -1,1 +1,1 @@
-"""Transfers of calls to people's telephones."""
+"""Transfers of calls to telephones."""

@@ -1,5 +1,6 @@
-"""The dial of a transfer, from the carrier's ringing to its end.  Every step may be asked for twice and in any order; what
-is true is in the database, so that any process may answer the next one.
+"""The dial of a transfer, from the ringing to its end.
+
+The carrier may request every step twice and in any order.  The state is in the database, so any process may answer the next step.
 """
 
 from datetime import datetime
@@ -24,11 +25,11 @@ from storage.transfers import NewTransfer, TransferRow
 
 
 async def dial(tx: Tx, state: CallState, transfer: Transfer, ring_seconds: int) -> pb.CarrierStep | None:
-    """Ring for a locked call; asked again, the answer is the same.  None for a transfer that is over."""
+    """Return the step that rings for a locked call, the same for a repeated request; None if the transfer is over."""
     row = await transfers.get(tx, transfer.id)
     if row is None:
         at = now()
-        await record.break_off(tx, state, at)  # the call was moved away from it
+        await record.break_off(tx, state, at)  # of an earlier transfer
         await transfers.dialled(tx, state.id)
         leg = await calls.leg(tx, state.id)
         new = NewTransfer(
@@ -37,7 +38,7 @@ async def dial(tx: Tx, state: CallState, transfer: Transfer, ring_seconds: int) 
             call_id=state.id,
             label=transfer.label or None,
             to_e164=transfer.to_e164,
-            caller_id_e164=rules.Parties.of(leg.direction, leg.from_e164, leg.to_e164).ours_e164,
+            caller_id_e164=rules.Parties.of(leg.direction, leg.from_e164, leg.to_e164).number_e164,
             asked_by=transfer.asked_by,
             summary=transfer.summary,
             ring_seconds=transfer.ring_seconds or ring_seconds,
@@ -54,7 +55,7 @@ async def dial(tx: Tx, state: CallState, transfer: Transfer, ring_seconds: int) 
 
 
 async def hear(db: Db, request: pb.WhisperRequest, key_seconds: int) -> pb.WhisperResponse:
-    """What whoever answered hears, or what the key means that they pressed.  Raises NotFound."""
+    """Return the whisper for the person who answered, or the effect of the key that they pressed.  Raises NotFound."""
     async with db.system() as tx:
         state, row = await _dialled(tx, request.transfer_id, request.parent_call_sid, request.to_e164)
         if state.status not in calls_rules.LIVE or row.ended_at is not None:
@@ -68,19 +69,20 @@ async def hear(db: Db, request: pb.WhisperRequest, key_seconds: int) -> pb.Whisp
             return pb.WhisperResponse(connect=pb.ConnectCaller())
         if not row.needs_key:
             await record.connected(tx, row.id, at)
-        return pb.WhisperResponse(say=await _said(tx, state.id, row, key_seconds))
+        return pb.WhisperResponse(say=await _whisper(tx, state.id, row, key_seconds))
 
 
-async def _said(tx: Tx, call: UUID, row: TransferRow, key_seconds: int) -> pb.SayToAnswerer:
+async def _whisper(tx: Tx, call: UUID, row: TransferRow, key_seconds: int) -> pb.SayToAnswerer:
     session, leg = await calls.session(tx, call), await calls.leg(tx, call)
     flow = usable(session.definition) if session else {}
-    vouched = session is not None and session.caller_verification != "failed"
+    # If caller ID failed STIR/SHAKEN, withhold the contact's name: the number may be spoofed.
+    is_trusted = session is not None and session.caller_verification != "failed"
     parties = rules.Parties.of(leg.direction, leg.from_e164, leg.to_e164)
     words = whisper(
         flow.get("language"),
         flow.get("whisper_text"),
-        session.contact_name if session and vouched else None,
-        parties.theirs_e164,
+        session.contact_name if session and is_trusted else None,
+        parties.peer_e164,
         row.summary,
     )
     return pb.SayToAnswerer(
@@ -92,7 +94,7 @@ async def _said(tx: Tx, call: UUID, row: TransferRow, key_seconds: int) -> pb.Sa
 
 
 async def report(db: Db, request: pb.ReportDialRequest, at: datetime) -> None:
-    """Take the carrier's status of whoever was dialled: when they answered.  Raises NotFound."""
+    """Record the carrier's status of the dialled leg: its answer and its duration.  Raises NotFound."""
     async with db.system() as tx:
         state, row = await _dialled(tx, request.transfer_id, request.parent_call_sid, request.to_e164)
         if request.HasField("lasted_seconds"):
@@ -104,37 +106,38 @@ async def report(db: Db, request: pb.ReportDialRequest, at: datetime) -> None:
 
 
 async def ended(tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
-    """Take the end of a dial, once; return the call, locked.  `apologized`: its caller heard an apology, unless they were
-    connected.  Raises NotFound.
+    """Record the end of a dial, once; return the locked call.  Raises NotFound.
+
+    `apologized`: the caller hears an apology, unless they were connected.
     """
     state, row = await _of_transfer(tx, request.transfer_id)
     if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
         raise NotFound("There is no such call.")
     if row.ended_at is not None:
         return state
-    is_gone = request.carrier_status in calls_rules.CARRIER_ENDINGS
+    caller_left = request.carrier_status in calls_rules.CARRIER_ENDINGS
     ended_as = rules.ended(
         request.dial_status,
         bridged=request.bridged if request.HasField("bridged") else None,
         needs_key=row.needs_key,
         connected=row.connected_at is not None,
     )
-    if is_gone and ended_as != "completed":
+    if caller_left and ended_as != "completed":
         ended_as = "canceled"
     row = await record.end(tx, state, row.id, ended_as, at)
     if state.status in calls_rules.LIVE:
-        if ended_as == "completed" or is_gone:
+        if ended_as == "completed" or caller_left:
             await finish(tx, state, "completed", at, rules.TRANSFERRED if ended_as == "completed" else rules.CALLER)
         elif apologized:
             await finish(tx, state, "failed", at, calls_rules.AWAY_REASON)
         else:
             has_voicemail = bool((await transfers.definition(tx, state.id)).get("voicemail_enabled"))
-            await record.not_taken(tx, state, row, at, has_voicemail=has_voicemail)
+            await record.fall_back(tx, state, row, at, has_voicemail=has_voicemail)
     return await calls.lock(tx, state.id)
 
 
 async def _dialled(tx: Tx, transfer_id: str, parent_call_sid: str, to_e164: str) -> tuple[CallState, TransferRow]:
-    """The transfer that dialled this number for this call.  Raises NotFound."""
+    """Get the transfer that dialled this number for this call, which is locked.  Raises NotFound."""
     state, row = await _of_transfer(tx, transfer_id)
     if (state.call_sid, row.to_e164) != (parent_call_sid, to_e164):
         raise NotFound("There is no such transfer.")
@@ -142,12 +145,12 @@ async def _dialled(tx: Tx, transfer_id: str, parent_call_sid: str, to_e164: str)
 
 
 async def _of_transfer(tx: Tx, transfer_id: str) -> tuple[CallState, TransferRow]:
-    """A transfer and its call, which is locked.  Raises NotFound."""
+    """Get a transfer and its call, which is locked.  Raises NotFound."""
     id = ids.require(Kind.TRANSFER, transfer_id)
-    found = await transfers.get(tx, id)
-    if found is None:
+    unlocked = await transfers.get(tx, id)
+    if unlocked is None:
         raise NotFound("There is no such transfer.")
-    state = await calls.lock(tx, found.call_id)
-    row = await transfers.get(tx, id)  # as it is now
+    state = await calls.lock(tx, unlocked.call_id)
+    row = await transfers.get(tx, id)  # under the lock
     assert row is not None, "its call is locked"
     return state, row

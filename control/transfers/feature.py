@@ -1,4 +1,4 @@
-"""Transfers of calls to people's telephones: the agent's tool.  What a person does is in `control.calls.servicer`."""
+"""The feature of transfers: the agent's tool.  The commands of people are in `control.calls.servicer`."""
 
 from control.feature import Deps, Feature
 from control.transfers.tool import transfer_to_number

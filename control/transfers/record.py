@@ -1,4 +1,4 @@
-"""The record of transfers: their rows, the call's own stream, the outbox, and what the agent is told."""
+"""The record of transfers: their rows, the call's stream, the outbox, and messages to the agent."""
 
 from datetime import datetime
 from uuid import UUID
@@ -20,7 +20,7 @@ from storage.transfers import NewTransfer, TransferRow
 
 
 async def begin(tx: Tx, new: NewTransfer) -> TransferRow:
-    """The carrier is about to be told to ring."""
+    """Record a transfer that is about to ring."""
     await transfers.begin(tx, new)
     row = await _row(tx, new.id)
     await tell(tx, row.call_id, new.started_at, transfer_started=shown(row))
@@ -28,19 +28,19 @@ async def begin(tx: Tx, new: NewTransfer) -> TransferRow:
 
 
 async def answered(tx: Tx, id: UUID, at: datetime) -> None:
-    """Somebody has answered."""
+    """Record that the dialled number has answered."""
     await transfers.answered(tx, id, at)
 
 
 async def connected(tx: Tx, id: UUID, at: datetime) -> None:
-    """The caller and whoever answered are connected, or are about to be."""
+    """Record that the caller is connected to the answering person, or about to be."""
     if await transfers.connected(tx, id, at):
         row = await _row(tx, id)
         await tell(tx, row.call_id, at, transfer_connected=shown(row))
 
 
 async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -> TransferRow:
-    """A transfer is over, once."""
+    """Record the end of a transfer, once; return its row."""
     if await transfers.end(tx, id, ended_as, at):
         row = await _row(tx, id)
         await tell(tx, state.id, at, transfer_ended=shown(row))
@@ -52,20 +52,20 @@ async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -
 
 
 async def break_off(tx: Tx, state: CallState, at: datetime) -> None:
-    """The call is over, or goes elsewhere, and with it the transfer that it is in."""
+    """End the active transfer of a call that is over, or goes elsewhere."""
     if (row := await transfers.active(tx, state.id)) is not None:
         await end(tx, state, row.id, rules.broken_off(row.state), at)
 
 
 async def reason(tx: Tx, call: UUID) -> str:
-    """Why a call ended that nobody had but the carrier: the caller hung up, or had been connected to a person."""
+    """Return the end reason of a call without a stream: the caller hung up, or had been transferred."""
     row = await transfers.active(tx, call)
     return rules.CALLER if row is None else rules.reason(row.state)
 
 
-async def not_taken(tx: Tx, state: CallState, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
-    """Nobody took the call: the agent is told, or the caller leaves a message.  What was owed since then stays owed."""
-    await tell_agent(tx, state, rules.told(row.label, row.to_e164, row.state), at)
+async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
+    """Return the call to its agent, or to the mailbox, after an unanswered transfer.  A newer owed step is kept."""
+    await add_system_turn(tx, state, rules.outcome_text(row.label, row.to_e164, row.state), at)
     owed = read(state.owed)
     if owed is None or (isinstance(owed, Transfer) and owed.id == row.id):
         to_mailbox = row.unanswered != AGENT and has_voicemail
@@ -73,16 +73,16 @@ async def not_taken(tx: Tx, state: CallState, row: TransferRow, at: datetime, *,
 
 
 async def forget_owed(tx: Tx, state: CallState, at: datetime) -> None:
-    """The agent of the next stream decides anew: what the last one arranged, its stream died before it was left for that."""
+    """Discard a call's owed step, as the last stream died before it was left for it; inform the next stream's agent."""
     if state.owed is None:
         return
     await calls.owe(tx, state.id, None)
     if isinstance(owed := read(state.owed), Transfer):
-        await tell_agent(tx, state, rules.told_of_fault(owed.label, owed.to_e164), at)
+        await add_system_turn(tx, state, rules.fault_text(owed.label, owed.to_e164), at)
 
 
-async def tell_agent(tx: Tx, state: CallState, text: str, at: datetime) -> None:
-    """A turn of the system's, between the stream that is over and the next."""
+async def add_system_turn(tx: Tx, state: CallState, text: str, at: datetime) -> None:
+    """Add a turn of the system to the transcript, between the last stream and the next; the next agent reads it."""
     seq, at_ms = await transfers.between_streams(tx, state.id, state.streams_opened * TURNS_OF_A_STREAM, at)
     turn = calls_pb2.Turn(
         seq=seq,
@@ -96,7 +96,7 @@ async def tell_agent(tx: Tx, state: CallState, text: str, at: datetime) -> None:
 
 
 def shown(row: TransferRow) -> calls_pb2.Transfer:
-    """A transfer as clients see it."""
+    """Convert a transfer to the form for clients."""
     talked = row.ended_at - row.connected_at if row.ended_at and row.connected_at else None
     return calls_pb2.Transfer(
         id=ids.show(Kind.TRANSFER, row.id),

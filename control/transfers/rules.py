@@ -1,4 +1,4 @@
-"""To whom a call may be transferred, and what becomes of the caller.  Pure."""
+"""The rules of transfers: the allowed targets, and the outcomes of a dial.  Pure."""
 
 import json
 from collections.abc import Mapping
@@ -11,24 +11,24 @@ from control.base import phone
 from control.calls.owed import AGENT
 from hum.v1 import runtime_pb2
 
-#: How many transfers the agent of a call may ask for, and how many the call may have in all.
+#: Limits of transfers per call: those that its agent requests, and all.
 MAX_OF_AGENT, MAX_OF_CALL = 5, 20
 SUMMARY_CHARS = 500
-#: The key that takes a call.
+#: The key that accepts a call.
 ACCEPT_KEY = "1"
 
 ACTIVE = ("ringing", "answered", "connected")
 TRANSFERRED, CALLER = "transferred", "caller"
-#: The carrier's status of a dial that nobody took -> the transfer's state; any other is a failure.
-_UNTAKEN: Mapping[str, str] = {"busy": "busy", "no-answer": "no_answer", "canceled": "canceled"}
+#: The carrier's status of an unanswered dial -> the transfer's state; any other status is a failure.
+_UNANSWERED: Mapping[str, str] = {"busy": "busy", "no-answer": "no_answer", "canceled": "canceled"}
 _PICKED_UP = frozenset({"completed", "answered"})
-#: An admin's map may name any country; what an operator gives for one call, only those that may be called.
+#: An admin's transfer map may name any country; a number given by an operator for one call only the callable ones.
 EVERYWHERE = frozenset({"*"})
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A number of a transfer map, and how it is rung."""
+    """A number of a transfer map, with its options."""
 
     to_e164: str
     needs_key: bool = False
@@ -37,10 +37,12 @@ class Target:
 
 
 def targets(definition: Mapping[str, Any]) -> dict[str, Target]:
-    """The labels of a flow's transfer map that are numbers which may be called; `usable` has checked the map."""
+    """Return the callable numbers of a flow's transfer map, by label; `usable` has checked the map."""
     stored: dict[str, Any] = json.loads(definition.get("transfer_map_json") or "{}")
-    found = {label: _target(entry) for label, entry in stored.items()}
-    return {label: each for label, each in found.items() if each is not None and bad_number(each.to_e164) is None}
+    parsed = {label: _target(entry) for label, entry in stored.items()}
+    return {
+        label: target for label, target in parsed.items() if target is not None and bad_number(target.to_e164) is None
+    }
 
 
 def _target(entry: Any) -> Target | None:
@@ -55,9 +57,9 @@ def _target(entry: Any) -> Target | None:
 
 
 def bad_number(e164: str) -> str | None:
-    """Why nobody may be called at this number, as the end of a sentence; None if they may.
+    """Return why a number of a transfer map can't be called, as the predicate of a sentence, or None.
 
-    The numbers of a map are an admin's and need only be possible: the carrier knows better which exist.
+    The map is an admin's, so its numbers need only be possible: the carrier knows better which exist.
     """
     try:
         return phone.bad_callee(e164, e164, EVERYWHERE)
@@ -66,7 +68,7 @@ def bad_number(e164: str) -> str | None:
 
 
 def bad_given_number(e164: str) -> str | None:
-    """As `bad_number`, for a number that somebody gives for one call: it must be valid in its country's numbering plan."""
+    """Check as `bad_number`, for a number given for one call, which must be valid in its country's numbering plan."""
     if (complaint := bad_number(e164)) is not None:
         return complaint
     return None if phonenumbers.is_valid_number(phonenumbers.parse(e164)) else "is not in its country's numbering plan"
@@ -74,43 +76,43 @@ def bad_given_number(e164: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Parties:
-    """The numbers of a call: whose number it is, and who is on the line."""
+    """The parties of a call: the organization's number, and the other party's."""
 
-    ours_e164: str
-    theirs_e164: str
+    number_e164: str
+    peer_e164: str
 
     @classmethod
     def of(cls, direction: str, from_e164: str, to_e164: str) -> "Parties":
         return cls(from_e164, to_e164) if direction == "outbound" else cls(to_e164, from_e164)
 
     def bad_target(self, e164: str) -> str | None:
-        """Why this call can't be transferred there, as the end of a sentence; None if it can."""
-        if e164 == self.theirs_e164:
+        """Return why this call can't be transferred to a number, as the predicate of a sentence, or None."""
+        if e164 == self.peer_e164:
             return "is the caller's own number"
-        if e164 == self.ours_e164:
+        if e164 == self.number_e164:
             return "is the number that was called"
         return None
 
 
 def ended(dial_status: str, *, bridged: bool | None, needs_key: bool, connected: bool) -> str:
-    """The state of a transfer whose dial is over.  `connected`: as far as we know."""
+    """Return the final state of a transfer.  `bridged`: by the carrier, if it says; `connected`: by our record."""
     if dial_status in _PICKED_UP:
-        taken = (connected or not needs_key) if bridged is None else bridged
-        return "completed" if taken else "not_accepted"
-    return _UNTAKEN.get(dial_status, "failed")
+        accepted = (connected or not needs_key) if bridged is None else bridged
+        return "completed" if accepted else "not_accepted"
+    return _UNANSWERED.get(dial_status, "failed")
 
 
 def broken_off(state: str) -> str:
-    """The state of an active transfer whose call is over, or goes elsewhere."""
+    """Return the final state of an active transfer whose call is over, or goes elsewhere."""
     return "completed" if state == "connected" else "canceled"
 
 
 def reason(state: str) -> str:
-    """Why a call ended that ended in this state of its transfer."""
+    """Return the end reason of a call that ended in this state of its transfer."""
     return TRANSFERRED if state in {"connected", "completed"} else CALLER
 
 
-_TOLD: Mapping[str, str] = {
+_OUTCOMES: Mapping[str, str] = {
     "busy": "the line is busy",
     "no_answer": "nobody answered",
     "not_accepted": "nobody took the call there",
@@ -119,13 +121,13 @@ _TOLD: Mapping[str, str] = {
 }
 
 
-def told(label: str | None, to_e164: str, state: str) -> str:
-    """What the transcript says, and the agent is told, of a transfer that nobody took."""
-    return f"The transfer to {label or to_e164} did not come about: {_TOLD[state]}."
+def outcome_text(label: str | None, to_e164: str, state: str) -> str:
+    """Return the message to the agent about an unanswered transfer, also for the transcript."""
+    return f"The transfer to {label or to_e164} did not come about: {_OUTCOMES[state]}."
 
 
-def told_of_fault(label: str, to_e164: str) -> str:
-    """What the agent is told of a transfer that was asked for and never made."""
+def fault_text(label: str, to_e164: str) -> str:
+    """Return the message to the agent about a requested transfer that was never dialled."""
     return (
         f"The transfer to {label or to_e164} was not made, because of a technical fault. The caller is still with you. "
         "If they still want it, ask for it again."
@@ -133,7 +135,7 @@ def told_of_fault(label: str, to_e164: str) -> str:
 
 
 def dial(id: str, to_e164: str, caller_id_e164: str, ring_seconds: int, *, whispers: bool) -> runtime_pb2.CarrierStep:
-    """The carrier's step that rings."""
+    """Return the carrier's step that rings."""
     return runtime_pb2.CarrierStep(
         dial=runtime_pb2.DialPerson(
             transfer_id=id,

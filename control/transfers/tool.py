@@ -1,4 +1,4 @@
-"""The agent's tool: transfer the caller to somebody whom the flow names."""
+"""The agent's tool `transfer_to_number`: transfers the caller to a number of the flow's transfer map."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -20,7 +20,7 @@ DESCRIPTION = (
 
 
 def transfer_to_number(db: Db, timeout_ms: int) -> Tool:
-    """The agent names a label, never a number."""
+    """Return the tool; the agent names a label, never a number."""
     return Tool(
         name="transfer_to_number",
         description=DESCRIPTION,
@@ -32,16 +32,17 @@ def transfer_to_number(db: Db, timeout_ms: int) -> Tool:
 
 
 def offered(situation: Situation) -> dict[str, Target]:
-    """The targets that the agent of a call is offered: by telephone only, within the business hours, not too often, and
-    neither the caller nor the number that they have called.
+    """Return the targets that the agent of a call is offered, by label.
+
+    There are none on browser calls, outside the business hours, or after too many transfers; never the call's own numbers.
     """
     if situation.origin != "phone" or not situation.has_carrier or not situation.is_open:
         return {}
     if situation.transfers >= rules.MAX_OF_AGENT:
         return {}
     parties = Parties.of(situation.direction, situation.from_e164, situation.to_e164)
-    found = rules.targets(situation.definition)
-    return {label: each for label, each in found.items() if parties.bad_target(each.to_e164) is None}
+    targets = rules.targets(situation.definition)
+    return {label: target for label, target in targets.items() if parties.bad_target(target.to_e164) is None}
 
 
 def _parameters(situation: Situation) -> Schema | None:
@@ -64,9 +65,9 @@ def _parameters(situation: Situation) -> Schema | None:
 
 
 async def _run(db: Db, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
-    """The call owes the transfer; it is due once the stream was left for it."""
+    """Store the transfer as the call's owed step; it is due once the stream is left for it."""
     label = arguments["target"]
-    target = offered(context.situation)[label]  # the registry has checked the arguments
+    target = offered(context.situation)[label]  # the registry has validated the label
     transfer = Transfer(
         id=ids.new(),
         to_e164=target.to_e164,

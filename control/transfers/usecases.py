@@ -1,4 +1,4 @@
-"""A person transfers a live call, or takes it over, on whichever node it lives."""
+"""The commands of people that transfer or take over a live call, on any node."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -28,7 +28,7 @@ IN_PROGRESS = "in_progress"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a person wants: a number, or a label of the flow's transfer map."""
+    """A requested transfer: to a number, or a label of the flow's transfer map."""
 
     to_e164: str = ""
     label: str = ""
@@ -44,34 +44,36 @@ class Wish:
 
 
 class Transfers:
-    """The commands of people."""
+    """The commands of people that transfer calls."""
 
     def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings) -> None:
         self._db, self._carrier, self._settings = db, carrier, settings
         self._commands = Commands(db, bus, settings)
 
     async def command(self, call: Call, action: str, id: UUID, wish: Wish) -> None:
-        """Let the call go to a person's telephone.  What it owes is committed before anybody is told, so that whoever asks next
-        carries it out.  Raises NotFound, InvalidState, InvalidRequest, CarrierError, Unavailable.
+        """Transfer a call.  Raises NotFound, InvalidState, InvalidRequest, CarrierError, Unavailable.
+
+        The owed transfer is committed before the media process or the carrier is asked, so the carrier's next request dials it.
         """
         own = own_id(call, action)
         async with self._db.tenant(call.who.org_id) as tx:
             state = await calls.lock(tx, id)
             if await transfers.get(tx, own) is not None:
-                return  # by a request whose answer was lost
-            transfer = await self._wanted(tx, state, own, wish, actor(call.who))
+                return  # a retry after a lost response
+            transfer = await self._transfer(tx, state, own, wish, actor(call.who))
             has_stream = await self._commands.reaches(state)
             await calls.owe(tx, id, stored(transfer), due=not has_stream)
             fields = [name for name in Wish.__slots__ if getattr(wish, name) and name != "whispers"]
             await note(tx, call.who.org_id, call.who, action, ids.show(Kind.CALL, id), fields, call.request_id)
         if has_stream:
-            await self._leave(state, transfer)
+            await self._leave_stream(state, transfer)
         else:
             await self._redirect(state, transfer)
 
-    async def _leave(self, state: CallState, transfer: Transfer) -> None:
-        """Have the media process that has the call leave its stream.  If that is unknown, the transfer stays owed, and is made
-        when the stream ends, unless the call does.
+    async def _leave_stream(self, state: CallState, transfer: Transfer) -> None:
+        """Have the call's media process leave its stream.  Raises Unavailable, InvalidState.
+
+        If the outcome is unknown, the transfer stays owed, and is dialled when the stream ends, unless the call ends with it.
         """
         assert state.node is not None, "a process has the call"
         command = runtime_pb2.CallCommand(
@@ -86,12 +88,14 @@ class Transfers:
             return
         async with self._db.tenant(state.org_id) as tx:
             now = await calls.lock(tx, state.id)
-            if await _is_made(tx, now, transfer.id):
-                return  # the stream was left meanwhile, for what the agent wanted, and this came first
-        await self._take_back(state, transfer)
+            # The agent left the stream meanwhile for a step of its own, and the carrier was given this transfer.
+            if await _is_begun(tx, now, transfer.id):
+                return
+        await self._restore_owed(state, transfer)
         raise InvalidState("The call is ending.")
 
-    async def _wanted(self, tx: Tx, state: CallState, id: UUID, wish: Wish, asked_by: str) -> Transfer:
+    async def _transfer(self, tx: Tx, state: CallState, id: UUID, wish: Wish, asked_by: str) -> Transfer:
+        """Return the transfer of a locked call to the requested target.  Raises InvalidState, InvalidRequest."""
         if state.status != IN_PROGRESS or state.call_sid is None:
             raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
         if await transfers.count(tx, state.id) >= rules.MAX_OF_CALL:
@@ -101,7 +105,7 @@ class Transfers:
         parties = Parties.of(leg.direction, leg.from_e164, leg.to_e164)
         complaint = parties.bad_target(target.to_e164)
         if complaint is None and not wish.label:
-            complaint = phone.bad_callee(target.to_e164, parties.ours_e164, self._settings.countries)
+            complaint = phone.bad_callee(target.to_e164, parties.number_e164, self._settings.countries)
         if complaint is not None:
             raise InvalidRequest([FieldError("label" if wish.label else "to", complaint)])
         return Transfer(
@@ -129,30 +133,33 @@ class Transfers:
         return target
 
     async def _redirect(self, state: CallState, transfer: Transfer) -> None:
-        """No media process has the call: the carrier moves it.  If the carrier refuses, nothing is owed; if it is unknown what
-        the carrier did, the transfer stays owed, and is made when the carrier asks for the next step.
+        """Redirect a call without a media process through the carrier.  Raises CarrierError, InvalidState.
+
+        If the carrier refuses, the earlier owed step is restored.  If the outcome is unknown, the transfer stays owed, and is
+        dialled when the carrier requests the next step.
         """
         assert state.call_sid is not None, "it was checked"
         url = f"{self._settings.public_url}/twilio/voice/next/{ids.show(Kind.CALL, state.id)}{OVERRIDES}"
         try:
-            goes_on = await self._carrier.redirect_call(state.call_sid, url, state.carrier_account)
+            is_live = await self._carrier.redirect_call(state.call_sid, url, state.carrier_account)
         except CarrierError as error:
             if is_refusal(error):
-                await self._take_back(state, transfer)
+                await self._restore_owed(state, transfer)
             raise
-        if not goes_on:
-            await self._take_back(state, transfer)
+        if not is_live:
+            await self._restore_owed(state, transfer)
             raise InvalidState("The call is over.")
 
-    async def _take_back(self, state: CallState, transfer: Transfer) -> None:
+    async def _restore_owed(self, state: CallState, transfer: Transfer) -> None:
+        """Restore the step that the call owed before the transfer, unless another has replaced it."""
         async with self._db.tenant(state.org_id) as tx:
             now = await calls.lock(tx, state.id)
             if read(now.owed) == transfer:
                 await calls.owe(tx, state.id, state.owed, due=state.owed_due)
 
 
-async def _is_made(tx: Tx, state: CallState, id: UUID) -> bool:
-    """Whether a transfer has begun, or begins with the next step of this locked call."""
+async def _is_begun(tx: Tx, state: CallState, id: UUID) -> bool:
+    """Return whether a transfer has begun, or begins with the next step of this locked call."""
     owed = read(state.owed)
     is_due = state.owed_due and isinstance(owed, Transfer) and owed.id == id
     return is_due or await transfers.get(tx, id) is not None

@@ -1,4 +1,4 @@
-"""What a person hears who answers a transferred call, before the caller does: in the language of the flow.  Pure."""
+"""The whisper: what the person who answers a transferred call hears before the caller is connected.  Pure."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -8,7 +8,7 @@ from phonenumbers import PhoneNumberFormat
 
 from control.calls.sentences import FALLBACK, spoken
 
-#: Of a name: somebody may have registered a novel for their number.
+#: The limit of a caller's name, which may come from an untrusted registration.
 NAME_CHARS = 100
 
 
@@ -54,7 +54,7 @@ _PHRASES = {
 
 @dataclass(frozen=True, slots=True)
 class Whisper:
-    """What is said, in which language, and how the call is taken."""
+    """The text of a whisper, its language, and the prompt to accept the call."""
 
     text: str
     language: str
@@ -62,17 +62,19 @@ class Whisper:
 
 
 def whisper(language: str | None, own_text: str | None, caller: str | None, e164: str, summary: str) -> Whisper:
-    """`own_text`: the flow's; `caller`: the name of whoever calls, if it is known and nobody forges it."""
+    """Compose a whisper in the flow's language.  `own_text`: the flow's; `caller`: the caller's name, if known and verified."""
     base = (language or FALLBACK).partition("-")[0].lower()
     phrases = _PHRASES.get(base, _PHRASES[FALLBACK])
-    said_in = spoken(language) if language and base in _PHRASES else spoken(base if base in _PHRASES else FALLBACK)
-    who = _one_line(caller or "")[:NAME_CHARS] or digits(e164) or phrases[_Phrase.UNKNOWN]
-    parts = [_one_line(own_text or ""), phrases[_Phrase.CALLER].format(who), _one_line(summary)]
-    return Whisper(" ".join(part for part in parts if part), said_in, phrases[_Phrase.PROMPT])
+    voice_language = (
+        spoken(language) if language and base in _PHRASES else spoken(base if base in _PHRASES else FALLBACK)
+    )
+    name = _one_line(caller or "")[:NAME_CHARS] or digits(e164) or phrases[_Phrase.UNKNOWN]
+    parts = [_one_line(own_text or ""), phrases[_Phrase.CALLER].format(name), _one_line(summary)]
+    return Whisper(" ".join(part for part in parts if part), voice_language, phrases[_Phrase.PROMPT])
 
 
 def digits(e164: str) -> str | None:
-    """A number as it is said, digit by digit, in its country's notation; None if it is withheld."""
+    """Return a number as it is read out, digit by digit, in its country's groups; None if it is withheld."""
     try:
         number = phonenumbers.parse(e164)
     except phonenumbers.NumberParseException:

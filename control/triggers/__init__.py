@@ -1,1 +1,1 @@
-"""Triggers: what other systems post becomes events."""
+"""Triggers: other systems' posts that become events."""

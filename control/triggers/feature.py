@@ -1,4 +1,4 @@
-"""Triggers: addresses at which other systems post what happened there."""
+"""The feature of triggers: addresses to which other systems post their events."""
 
 from datetime import timedelta
 from functools import partial

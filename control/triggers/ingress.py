@@ -1,7 +1,7 @@
-"""HooksIngressService (proto/hum/v1/runtime.proto): what other systems post to triggers, as the gateway hands it on.
+"""HooksIngressService (proto/hum/v1/runtime.proto): other systems' posts to triggers, forwarded by the gateway.
 
-The body is stored as it came, and appended to the outbox, in one transaction; whatever it starts reads it from there.  A
-stranger is told nothing, and costs the share of its address; no transaction is opened beyond that.
+The body is stored unchanged, and appended to the outbox, in one transaction; flows that it starts read it from there.  An unknown
+address learns nothing, and look-ups count against the client's rate limit, beyond which no transaction is opened.
 """
 
 import asyncio
@@ -30,31 +30,31 @@ from storage import events, triggers
 from storage.db import AWAY, BUSY, Db, Tx
 from storage.triggers import NewDelivery, TriggerRow
 
-HOOKS = Counter("hum_hooks_total", "What other systems posted to triggers, by what became of it", ["how"])
-#: Beyond this many addresses, the least recently used count as unknown again.
+HOOKS = Counter("hum_hooks_total", "Posts of other systems to triggers, by outcome", ["how"])
+#: The size of the cache of addresses, with LRU eviction.
 MOST_KNOWN = 10_000
-#: Later the same day some other sender's patience may be over, or the limit raised.
+#: The limit may be raised, and be enough, later the same day.
 DAY_RETRY_SECONDS = "3600"
-#: One sentence, whether an address never was, is replaced, disabled or deleted.
+#: The same sentence for an address that never existed, or was replaced, disabled or deleted.
 NO_SUCH = "There is no such address."
 
 
 class BadSignature(Refused):
-    """The signature is missing or wrong."""
+    """The refusal of a missing or wrong signature."""
 
-    # Not PERMISSION_DENIED, which says that this gateway may not ask, and is worth repeating.
+    # Not PERMISSION_DENIED, which means that this gateway lacks permission, and is retried.
     code, reason = "INVALID_ARGUMENT", "FORBIDDEN"
 
 
 class UnsupportedMediaType(Refused):
-    """The body has a media type that is not taken."""
+    """The refusal of a body's media type."""
 
     code, reason = "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE"
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`trigger`: of each trigger; `organization`: of all of one organization's; `unknown`: of an address that tries."""
+    """The limits of posts.  Rates: per trigger, per organization, and `unknown`: per client address that tries unknown tokens."""
 
     trigger: Rates
     organization: Rates
@@ -67,14 +67,14 @@ class Bounds:
 class HooksIngressServicer:
     def __init__(self, db: Db, keyring: Keyring, lanes: Lanes, bounds: Bounds, clock: Clock = monotonic_ms) -> None:
         self._db, self._keyring, self._lanes, self._bounds, self._clock = db, keyring, lanes, bounds, clock
-        #: Trigger and organization of addresses that were good here: only whether one is known, never a verdict.
+        #: The trigger and organization of recent addresses; a hit only skips the limit of unknown ones, and proves nothing.
         self._known: OrderedDict[bytes, tuple[UUID, UUID]] = OrderedDict()
-        #: Look-ups in flight: requests that come at once for one address share one, and count once as an attempt.
-        self._looking: dict[bytes, asyncio.Task[tuple[UUID, UUID]]] = {}
+        #: Look-ups in flight: concurrent requests for an address share one, which counts as one attempt.
+        self._lookups: dict[bytes, asyncio.Task[tuple[UUID, UUID]]] = {}
 
     async def ReceiveHook(self, request: pb.ReceiveHookRequest, _: Call) -> pb.ReceiveHookResponse:
         proposed = ids.require(Kind.TRIGGER_DELIVERY, request.delivery_id)  # the gateway's
-        trigger, org = self._known.get(request.token_hash) or await self._looked_up(request)
+        trigger, org = self._known.get(request.token_hash) or await self._shared_look_up(request)
         now_ms = self._clock()
         self._bounds.trigger.take(trigger.bytes, now_ms)
         self._bounds.organization.take(org.bytes, now_ms)
@@ -88,30 +88,30 @@ class HooksIngressServicer:
                 HOOKS.labels(bad.what).inc()
                 raise _refusal(bad) from bad
         HOOKS.labels("new" if id is None else "repeated").inc()
-        shown = ids.show(Kind.TRIGGER_DELIVERY, proposed if id is None else id)
-        return pb.ReceiveHookResponse(id=shown, is_repetition=id is not None and id != proposed)
+        public_id = ids.show(Kind.TRIGGER_DELIVERY, proposed if id is None else id)
+        return pb.ReceiveHookResponse(id=public_id, is_repetition=id is not None and id != proposed)
 
-    async def _looked_up(self, request: pb.ReceiveHookRequest) -> tuple[UUID, UUID]:
-        """Return the trigger and organization of an address, with one look-up for all that ask meanwhile.
+    async def _shared_look_up(self, request: pb.ReceiveHookRequest) -> tuple[UUID, UUID]:
+        """Return the trigger and organization of an address, with one look-up for all concurrent requests.
 
         Raises NotFound, RateLimited.
         """
-        task = self._looking.get(request.token_hash)
+        task = self._lookups.get(request.token_hash)
         if task is None:
-            task = self._looking[request.token_hash] = asyncio.create_task(
+            task = self._lookups[request.token_hash] = asyncio.create_task(
                 self._look_up(request), name="look up a hook"
             )
-            task.add_done_callback(lambda _: self._looking.pop(request.token_hash))
+            task.add_done_callback(lambda _: self._lookups.pop(request.token_hash))
         return await asyncio.shield(task)
 
     async def _look_up(self, request: pb.ReceiveHookRequest) -> tuple[UUID, UUID]:
-        """Whose an address is that is new here, within the limit of whoever tries it.  Raises NotFound, RateLimited."""
+        """Look up an uncached address, within the client's rate limit.  Raises NotFound, RateLimited."""
         address = request.client_address.encode()
         self._bounds.unknown.take(address, self._clock())
         try:
             async with self._db.system() as tx:
                 row = await self._find(tx, request.token_hash)
-        except (*AWAY, *BUSY):  # an outage must not use up what the address has
+        except (*AWAY, *BUSY):  # an outage costs the client nothing
             self._bounds.unknown.give_back(address)
             raise
         self._bounds.unknown.give_back(address)
@@ -130,9 +130,9 @@ class HooksIngressServicer:
         return row
 
     async def _receive(self, tx: Tx, request: pb.ReceiveHookRequest, proposed: UUID, at: datetime) -> UUID | None:
-        """Store it, once; the id of the delivery that it repeats, if it is not new.  Raises BadHook, RateLimited."""
+        """Store a post, once; return the id of the delivery that it repeats, or None if it is new.  Raises BadHook, RateLimited."""
         row = await self._find(tx, request.token_hash)
-        signed = _signed(request)
+        signed = _signature(request)
         if row.secret is not None:
             rules.require_signed(self._keys(row), signed, request.body, at.timestamp(), self._bounds.tolerance_seconds)
         payload = rules.payload(request.content_type, request.body)
@@ -158,7 +158,7 @@ class HooksIngressServicer:
         if len(payload.encode()) <= self._bounds.event_bytes:
             event.payload_json = payload
         await events.append(tx, row.org_id, row.id, event, id=new.event_id, name=row.event)
-        # The last statement: it holds the organization's row of the day until the commit.
+        # The last statement, as it locks the organization's row of the day until the commit.
         if await triggers.count_bytes(tx, row.org_id, len(request.body)) > self._bounds.day_bytes:
             raise RateLimited(
                 f"The organization's triggers received {self._bounds.day_bytes} bytes today, which is the limit.",
@@ -169,10 +169,10 @@ class HooksIngressServicer:
     def _keys(self, row: TriggerRow) -> list[bytes]:
         place = Place(TABLE, row.id, row.org_id)
         sealed = [row.secret, row.old_secret if row.is_old_secret_good else None]
-        return [self._keyring.open(each, place) for each in sealed if each is not None]
+        return [self._keyring.open(secret, place) for secret in sealed if secret is not None]
 
 
-def _signed(request: pb.ReceiveHookRequest) -> Signed | None:
+def _signature(request: pb.ReceiveHookRequest) -> Signed | None:
     if not (request.webhook_id and request.webhook_timestamp and request.webhook_signature):
         return None
     return Signed(request.webhook_id, request.webhook_timestamp, request.webhook_signature)

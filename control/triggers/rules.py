@@ -1,4 +1,4 @@
-"""What a posted body says, what tells it from others, and whether it is signed.  Pure."""
+"""The rules of posts to triggers: payload, idempotency key, signature.  Pure."""
 
 import hashlib
 import math
@@ -13,16 +13,16 @@ from control.base import standardwebhooks
 from hum import secrets
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-#: Of what is shown of a key.
+#: The shown part of a key.
 KEY_CHARS = 255
 MOST_FIELDS = 1000
 DEEPEST = 64
-#: Of one request; more would only cost.
+#: The signatures checked per request, to bound the cost.
 MOST_SIGNATURES = 10
 
 
 class BadHook(Exception):  # noqa: N818 - about a request
-    """A request that is refused; `what` is for the trigger's owner, the message for the sender."""
+    """The refusal of a request; `what` is for the trigger's owner, the message for the sender."""
 
     def __init__(self, what: str, message: str) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What tells an occurrence from others, and where it stood."""
+    """An idempotency key, and where it was in the request."""
 
     source: str
     text: str
@@ -55,19 +55,19 @@ class Key:
 
 
 def media_type(content_type: str) -> str:
-    """The media type, without parameters."""
+    """Return the media type without parameters."""
     return content_type.partition(";")[0].strip().lower()[:KEY_CHARS]
 
 
 def payload(content_type: str, body: bytes) -> str:
-    """The body as JSON text: a form becomes an object, an empty body an empty one.  Raises BadHook."""
+    """Convert the body to JSON text: a form becomes an object, an empty body an empty object.  Raises BadHook."""
     type = media_type(content_type)
     if not body.strip():
         return "{}"
     if type == JSON or type.endswith("+json") or not type:
         return _json(body)
     if type == FORM:
-        # `curl -d '{"a": 1}'` says that it is a form.
+        # `curl -d '{"a": 1}'` labels JSON as a form.
         return _json(body) if body.lstrip()[:1] in (b"{", b"[") else _form(body)
     raise BadHook("media_type", f"The body must be {JSON} or {FORM}.")
 
@@ -84,11 +84,11 @@ def _json(body: bytes) -> str:
 
 
 def _is_deep(value: Any) -> bool:
-    """Whether JSON is nested deeper than our parsers, and our customers', can be relied on to read."""
+    """Return whether JSON is nested deeper than all parsers, ours and our customers', reliably read."""
     level = [value]
     for _ in range(DEEPEST):
-        level = [inner for each in level for inner in _inside(each)]
-    return any(isinstance(each, dict | list) for each in level)
+        level = [inner for outer in level for inner in _inside(outer)]
+    return any(isinstance(inner, dict | list) for inner in level)
 
 
 def _inside(value: Any) -> Iterable[Any]:
@@ -98,7 +98,7 @@ def _inside(value: Any) -> Iterable[Any]:
 
 
 def _form(body: bytes) -> str:
-    """An object of the form's fields; a field that comes more than once becomes a list."""
+    """Convert a form to an object of its fields; a repeated field becomes a list."""
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="replace")
     except (ValueError, UnicodeDecodeError) as error:
@@ -106,13 +106,15 @@ def _form(body: bytes) -> str:
     fields: dict[str, list[str]] = {}
     for name, value in pairs:
         fields.setdefault(name, []).append(value)
-    return msgspec.json.encode({name: one[0] if len(one) == 1 else one for name, one in fields.items()}).decode()
+    return msgspec.json.encode(
+        {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
+    ).decode()
 
 
 def key_of(idempotency_key: str, webhook_id: str, payload: str, id_field: str, *, is_signed: bool) -> Key | None:
-    """What tells this request from others; None if nothing does.
+    """Return the idempotency key of a request, or None.
 
-    Of a signed request only what is signed counts, the id before all: or whoever has recorded one could repeat it.
+    The key of a signed request must be signed too.  Otherwise a recorded request could be replayed under another key.
     """
     if is_signed:
         return Key("webhook-id", webhook_id)
@@ -120,33 +122,33 @@ def key_of(idempotency_key: str, webhook_id: str, payload: str, id_field: str, *
         return Key("idempotency-key", idempotency_key)
     if webhook_id:
         return Key("webhook-id", webhook_id)
-    if id_field and (found := _member(payload, id_field)):
-        return Key("id_field", found)
+    if id_field and (member := _member(payload, id_field)):
+        return Key("id_field", member)
     return None
 
 
 def _member(payload: str, name: str) -> str:
-    """A text or number that is a member of an object; empty if there is none."""
+    """Return a member of an object that is a text or number, as text; empty if there is none."""
     value: Any = msgspec.json.decode(payload)
-    found = value.get(name) if isinstance(value, Mapping) else None
-    if isinstance(found, bool) or not isinstance(found, str | int | float):
+    member = value.get(name) if isinstance(value, Mapping) else None
+    if isinstance(member, bool) or not isinstance(member, str | int | float):
         return ""
-    return str(found)
+    return str(member)
 
 
 def require_signed(
     keys: Sequence[bytes], signed: Signed | None, body: bytes, now_seconds: float, tolerance_seconds: float
 ) -> None:
-    """Raises BadHook unless one of the keys has signed the body, with its id and time, and lately."""
+    """Check that one of the keys has signed the body with its id and a recent time.  Raises BadHook."""
     if signed is None:
         raise BadHook("signature", "The headers webhook-id, webhook-timestamp and webhook-signature are required.")
     if not math.fabs(now_seconds - _seconds(signed.timestamp)) <= tolerance_seconds:
         raise BadHook("signature", "webhook-timestamp is too far from now.")
-    sent = [standardwebhooks.decoded(each[3:]) for each in signed.signature.split(" ") if each.startswith("v1,")][
+    sent = [standardwebhooks.decoded(part[3:]) for part in signed.signature.split(" ") if part.startswith("v1,")][
         :MOST_SIGNATURES
     ]
-    ours = [standardwebhooks.signature(key, signed.id, signed.timestamp, body) for key in keys]
-    if not any(secrets.same(one, each) for one in ours for each in sent):
+    expected = [standardwebhooks.signature(key, signed.id, signed.timestamp, body) for key in keys]
+    if not any(secrets.same(one, other) for one in expected for other in sent):
         raise BadHook("signature", "webhook-signature is not a signature of this body.")
 
 

@@ -8,7 +8,7 @@ from control.base import paging
 from control.base.wire import timestamp
 from control.boundary import Call
 from control.triggers import usecases
-from control.triggers.usecases import Fields, Shown
+from control.triggers.usecases import Fields, Issued
 from hum import ids
 from hum.ids import Kind
 from hum.secrets import Keyring
@@ -20,14 +20,14 @@ HOOKS = "/hooks/"
 
 
 class TriggersServicer:
-    """`most`: how many triggers an organization may have."""
+    """The service of triggers.  `most`: the limit per organization."""
 
     def __init__(self, cursors: paging.Cursors, keyring: Keyring, public_url: str, most: int) -> None:
         self._cursors, self._keyring, self._public_url, self._most = cursors, keyring, public_url, most
 
     async def ListTriggers(self, request: pb.ListTriggersRequest, call: Call) -> pb.ListTriggersResponse:
-        found = await triggers.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await triggers.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListTriggersResponse(triggers=[present(row) for row in rows], next_cursor=more)
 
     async def CreateTrigger(self, request: pb.CreateTriggerRequest, call: Call) -> pb.CreateTriggerResponse:
@@ -38,8 +38,8 @@ class TriggersServicer:
             enabled=new.enabled if new.HasField("enabled") else True,
             id_field=new.id_field if new.HasField("id_field") else "id",
         )
-        shown = await usecases.create(call.tx, call.who, self._keyring, fields, self._most, signed=new.signed)
-        return pb.CreateTriggerResponse(trigger=self._present(shown))
+        issued = await usecases.create(call.tx, call.who, self._keyring, fields, self._most, signed=new.signed)
+        return pb.CreateTriggerResponse(trigger=self._present(issued))
 
     async def GetTrigger(self, request: pb.GetTriggerRequest, call: Call) -> pb.GetTriggerResponse:
         row = await triggers.get(call.tx, ids.require(Kind.TRIGGER, request.id))
@@ -65,16 +65,16 @@ class TriggersServicer:
         self, request: pb.RotateTriggerTokenRequest, call: Call
     ) -> pb.RotateTriggerTokenResponse:
         id, overlap = ids.require(Kind.TRIGGER, request.id), timedelta(seconds=request.overlap_seconds)
-        shown = await usecases.rotate_token(call.tx, call.who, id, overlap)
-        return pb.RotateTriggerTokenResponse(trigger=self._present(shown))
+        issued = await usecases.rotate_token(call.tx, call.who, id, overlap)
+        return pb.RotateTriggerTokenResponse(trigger=self._present(issued))
 
     async def RotateTriggerSecret(
         self, request: pb.RotateTriggerSecretRequest, call: Call
     ) -> pb.RotateTriggerSecretResponse:
         id, overlap = ids.require(Kind.TRIGGER, request.id), timedelta(seconds=request.overlap_seconds)
-        theirs = request.secret if request.HasField("secret") else None
-        shown = await usecases.rotate_secret(call.tx, call.who, self._keyring, id, overlap, theirs)
-        return pb.RotateTriggerSecretResponse(trigger=self._present(shown))
+        own_secret = request.secret if request.HasField("secret") else None
+        issued = await usecases.rotate_secret(call.tx, call.who, self._keyring, id, overlap, own_secret)
+        return pb.RotateTriggerSecretResponse(trigger=self._present(issued))
 
     async def RemoveTriggerSecret(
         self, request: pb.RemoveTriggerSecretRequest, call: Call
@@ -87,8 +87,8 @@ class TriggersServicer:
     ) -> pb.ListTriggerDeliveriesResponse:
         trigger = await triggers.get(call.tx, ids.require(Kind.TRIGGER, request.id))
         after, count = self._cursors.after(request), paging.rows_to_fetch(request)
-        found = await triggers.page_deliveries(call.tx, trigger.id, after, count)
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await triggers.page_deliveries(call.tx, trigger.id, after, count)
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         started = await event_runs.of_events(call.tx, [row.event_id for row in rows])
         deliveries = [present_delivery(row, started.get(row.event_id, ())) for row in rows]
         return pb.ListTriggerDeliveriesResponse(deliveries=deliveries, next_cursor=more)
@@ -98,17 +98,17 @@ class TriggersServicer:
         delivery = ids.require(Kind.TRIGGER_DELIVERY, request.delivery_id)
         media_type, body = await triggers.body(call.tx, trigger, delivery)
         try:
-            shown = pb.TriggerBody(media_type=media_type, text=body.decode())
+            message = pb.TriggerBody(media_type=media_type, text=body.decode())
         except UnicodeDecodeError:
-            shown = pb.TriggerBody(media_type=media_type, base64=body)
-        return pb.GetTriggerBodyResponse(body=shown)
+            message = pb.TriggerBody(media_type=media_type, base64=body)
+        return pb.GetTriggerBodyResponse(body=message)
 
-    def _present(self, shown: Shown) -> pb.Trigger:
-        trigger = present(shown.row)
-        if shown.token:
-            trigger.token, trigger.url = shown.token, f"{self._public_url}{HOOKS}{shown.token}"
-        if shown.secret:
-            trigger.secret = shown.secret
+    def _present(self, issued: Issued) -> pb.Trigger:
+        trigger = present(issued.row)
+        if issued.token:
+            trigger.token, trigger.url = issued.token, f"{self._public_url}{HOOKS}{issued.token}"
+        if issued.secret:
+            trigger.secret = issued.secret
         return trigger
 
 
@@ -129,7 +129,7 @@ def present(row: TriggerRow) -> pb.Trigger:
 
 
 def present_delivery(row: DeliveryRow, started: Sequence[tuple[UUID, UUID]]) -> pb.TriggerDelivery:
-    """`started`: the runs, with their flows, that its event has started."""
+    """Convert a delivery.  `started`: the runs that its event has started, with their flows."""
     return pb.TriggerDelivery(
         id=ids.show(Kind.TRIGGER_DELIVERY, row.id),
         event_id=ids.show(Kind.EVENT, row.event_id),

@@ -1,4 +1,4 @@
-"""Triggers: made, changed, given new addresses and secrets."""
+"""The use cases of triggers: create, change, delete, rotate tokens and secrets."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ TABLE = "triggers"
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """What a person sets of a trigger."""
+    """The fields of a trigger that a person sets."""
 
     name: str
     event: str
@@ -28,16 +28,16 @@ class Fields:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A trigger with what is shown once; empty: nothing new."""
+class Issued:
+    """A trigger with newly issued credentials, which are shown once; empty: not issued."""
 
     row: TriggerRow
     token: str = ""
     secret: str = ""
 
 
-async def create(tx: Tx, who: Principal, keyring: Keyring, fields: Fields, most: int, *, signed: bool) -> Shown:
-    """Raises PlanLimit."""
+async def create(tx: Tx, who: Principal, keyring: Keyring, fields: Fields, most: int, *, signed: bool) -> Issued:
+    """Create a trigger.  Raises PlanLimit."""
     if await triggers.count(tx) >= most:
         raise PlanLimit(f"The organization has {most} triggers, which is the limit.")
     id, token, key = ids.new(), secrets.new_token(), standardwebhooks.new_key()
@@ -54,7 +54,7 @@ async def create(tx: Tx, who: Principal, keyring: Keyring, fields: Fields, most:
         secret=sealed,
     )
     await events.append(tx, who.org_id, id, events_pb2.TriggerCreatedEvent(by=who.name, event=fields.event))
-    return Shown(row, token, standardwebhooks.secret(key) if signed else "")
+    return Issued(row, token, standardwebhooks.secret(key) if signed else "")
 
 
 async def change(tx: Tx, who: Principal, id: UUID, after: Fields) -> TriggerRow:
@@ -63,30 +63,33 @@ async def change(tx: Tx, who: Principal, id: UUID, after: Fields) -> TriggerRow:
     return await triggers.get(tx, id)
 
 
-async def rotate_token(tx: Tx, who: Principal, id: UUID, overlap: timedelta) -> Shown:
-    """Raises NotFound."""
+async def rotate_token(tx: Tx, who: Principal, id: UUID, overlap: timedelta) -> Issued:
+    """Give a trigger a new token; the old one stays valid during the overlap.  Raises NotFound."""
     await triggers.get(tx, id, lock=True)
     token = secrets.new_token()
     await triggers.set_token(tx, id, secrets.token_hash(token), overlap)
     await _note_change(tx, who, id)
-    return Shown(await triggers.get(tx, id), token)
+    return Issued(await triggers.get(tx, id), token)
 
 
 async def rotate_secret(
-    tx: Tx, who: Principal, keyring: Keyring, id: UUID, overlap: timedelta, theirs: str | None
-) -> Shown:
-    """`theirs`: a secret of the sender's; None: a new one.  Raises NotFound, InvalidRequest."""
-    key = standardwebhooks.key(theirs) if theirs is not None else standardwebhooks.new_key()
+    tx: Tx, who: Principal, keyring: Keyring, id: UUID, overlap: timedelta, own_secret: str | None
+) -> Issued:
+    """Give a trigger a new secret; the old one stays valid during the overlap.  `own_secret`: the sender's; None: generate one.
+
+    Raises NotFound, InvalidRequest.
+    """
+    key = standardwebhooks.key(own_secret) if own_secret is not None else standardwebhooks.new_key()
     if key is None:
         raise InvalidRequest([FieldError("secret", "must be `whsec_` and 24 to 64 bytes in base64")])
     row = await triggers.get(tx, id, lock=True)
     await triggers.set_secret(tx, id, keyring.seal(key, Place(TABLE, id, row.org_id)), overlap)
     await _note_change(tx, who, id)
-    return Shown(await triggers.get(tx, id), secret=standardwebhooks.secret(key))
+    return Issued(await triggers.get(tx, id), secret=standardwebhooks.secret(key))
 
 
 async def remove_secret(tx: Tx, who: Principal, id: UUID) -> None:
-    """Raises NotFound."""
+    """Remove a trigger's secret, so that posts need no signature.  Raises NotFound."""
     row = await triggers.get(tx, id, lock=True)
     if row.secret is not None:
         await triggers.set_secret(tx, id, None, timedelta())
@@ -94,7 +97,7 @@ async def remove_secret(tx: Tx, who: Principal, id: UUID) -> None:
 
 
 async def delete(tx: Tx, who: Principal, id: UUID) -> None:
-    """Raises NotFound."""
+    """Delete a trigger.  Raises NotFound."""
     await triggers.delete(tx, id)
     await events.append(tx, who.org_id, id, events_pb2.TriggerDeletedEvent(by=who.name))
 

@@ -1,1 +1,1 @@
-"""Usage: what calls, texts and the model used, what that costs, and its roll-ups, kept by a reader of the events."""
+"""Usage of calls, texts and the model: entries, their costs, and roll-ups."""

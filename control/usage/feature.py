@@ -1,4 +1,4 @@
-"""Usage: entries of what calls, texts and the model used, their cost, and their roll-ups, kept by a reader of the events."""
+"""The feature of usage: entries, their costs, and roll-ups that a reader of the events keeps."""
 
 from control.feature import Deps, Feature, Reader
 from control.usage.prices import load

@@ -1,4 +1,4 @@
-"""What texts, look-ups, clips and the AI's turns use, written down in the transaction in which it becomes known."""
+"""The usage of texts, look-ups, clips and the AI's turns, recorded in the transaction that learns of it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,11 +15,11 @@ from storage.usage import Owner, TextMeters, TextRow, Used
 
 SENT = TextMeters(rules.MESSAGES_SENT, rules.SEGMENTS_SENT, rules.MEDIA_SENT)
 RECEIVED = TextMeters(rules.MESSAGES_RECEIVED, rules.SEGMENTS_RECEIVED, rules.MEDIA_RECEIVED)
-#: Audio of a call: mu-law at 8 kHz.
+#: Call audio: mu-law at 8 kHz.
 BYTES_PER_MS = 8
-#: The part of what is used without a call or a text.
+#: The part of usage by trials and proposals.
 TRIAL = "trial"
-#: What the carrier is asked about a number, each for a price of its own.
+#: The data of a look-up, each priced separately.
 LOOKED_UP = ("caller_name", "line_type_intelligence")
 
 
@@ -43,67 +43,67 @@ def sent_text(message: UUID, attempt: int, to_e164: str, segments: int) -> TextR
 
 
 async def texts_sent(tx: Tx, texts: Sequence[TextRow], at: datetime) -> None:
-    """The carrier has taken these, or says how many segments they are."""
+    """Record texts that the carrier has accepted, or newly counted the segments of."""
     if texts:
         await usage.put_texts(tx, texts, SENT, at)
 
 
 async def texts_received(tx: Tx, segments: Mapping[UUID, int], number_e164: str, at: datetime) -> None:
-    """These messages came to a number of ours, each with so many segments."""
+    """Record inbound messages with their segments."""
     country = rules.country(number_e164)
     texts = [TextRow(message, "", country, count) for message, count in segments.items()]
     await usage.put_texts(tx, texts, RECEIVED, at)
 
 
 async def text_priced(tx: Tx, org: UUID, message: UUID, attempt: int, price: tuple[Decimal, str]) -> None:
-    """The carrier says what it charges for a text."""
+    """Record the carrier's price of a text."""
     owner, meters = Owner(org, message), [rules.SEGMENTS_SENT, rules.MEDIA_SENT]
     if await usage.set_price(tx, owner, attempt_part(attempt), meters, *price):
         await usage.announce(tx, owner)
 
 
 async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[Spent]) -> None:
-    """What the model used in one attempt at a turn, step by step."""
-    for each in spent:
-        await usage.grow(tx, owner, of_model(attempt_part(attempt), each), now())
+    """Record the model's usage in an attempt at a turn, step by step."""
+    for step in spent:
+        await usage.grow(tx, owner, of_model(attempt_part(attempt), step), now())
     if spent:
         await usage.announce(tx, owner)
 
 
 async def looked_up(tx: Tx, org: UUID) -> None:
-    """The carrier has answered about a number, which is not kept with that."""
+    """Record a look-up at the carrier, without its number."""
     owner = Owner(org, ids.new())
-    await usage.put(tx, owner, [Used("", rules.LOOKUPS, each, 1) for each in LOOKED_UP], now())
+    await usage.put(tx, owner, [Used("", rules.LOOKUPS, item, 1) for item in LOOKED_UP], now())
     await usage.announce(tx, owner)
 
 
 async def embedded(tx: Tx, org: UUID, spent: Sequence[Spent]) -> None:
-    """A document's passages have vectors."""
+    """Record the embedding of a document's passages."""
     owner = Owner(org, ids.new())
-    for each in spent:
-        await usage.grow(tx, owner, of_model("", each), now())
+    for step in spent:
+        await usage.grow(tx, owner, of_model("", step), now())
     await usage.announce(tx, owner)
 
 
 async def asked(tx: Tx, owner: Owner, spent: Spent) -> None:
-    """A question to the knowledge has its vector.  A call that asks may go on: this counts at once, and waits for no lock."""
+    """Record the embedding of a question to the knowledge, without a lock, as the call that asks goes on meanwhile."""
     used = of_model(f"question {ids.new()}", spent)
-    if any(each.quantity for each in used):
+    if any(entry.quantity for entry in used):
         await usage.put_numbered(tx, owner, used, now())
         await usage.announce(tx, owner)
 
 
 async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[Spent]) -> None:
-    """What the model used to try a flow, or to propose one."""
+    """Record the model's usage in a trial or a proposal of a flow."""
     owner = Owner(org, ids.new(), flow)
-    for each in spent:
-        await usage.grow(tx, owner, of_model(TRIAL, each), now())
+    for step in spent:
+        await usage.grow(tx, owner, of_model(TRIAL, step), now())
     if spent:
         await usage.announce(tx, owner)
 
 
 async def spoken(tx: Tx, org: UUID, flow: UUID | None, model: str, audio_bytes: int) -> None:
-    """A sentence was rendered; of a flow, unless somebody tries a voice."""
+    """Record a rendered sentence: of a flow, or a preview of a voice."""
     owner, length_ms = Owner(org, ids.new(), flow), -(-audio_bytes // BYTES_PER_MS)
     await usage.put(tx, owner, [Used("", rules.SPEECH_MS, model[: rules.MOST_ITEM_CHARS], length_ms)], now())
     await usage.announce(tx, owner)

@@ -1,4 +1,4 @@
-"""What was used as clients see it."""
+"""Usage as clients see it."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -10,7 +10,7 @@ from storage.usage import LineRow
 
 
 def usage(rows: Iterable[LineRow]) -> pb.Usage:
-    """Lines of one meter, item and basis are one."""
+    """Convert usage, with the rows of one meter, item, basis and currency merged."""
     lines: dict[tuple[str, str, str, str], tuple[int, Decimal]] = {}
     for row in rows:
         if row.meter not in rules.COUNTS:

@@ -1,4 +1,4 @@
-"""The price tables: the package's, and the operator's."""
+"""The price tables of the package and of the operator."""
 
 from functools import cache
 from importlib.resources import files
@@ -10,7 +10,7 @@ from control.usage.rules import BadPrices, Prices
 
 @cache
 def load(path: str) -> Prices:
-    """The prices; `path`: of the operator's table, empty: there is none.  Raises BadPrices."""
+    """Load the prices; `path`: the operator's table, or empty.  Raises BadPrices."""
     package = rules.read(files("control.usage").joinpath("prices.toml").read_text("utf-8"))
     if not path:
         return Prices(package)

@@ -1,4 +1,4 @@
-"""What calls use, written down where it becomes known; each in the transaction of what it is of, whose call is locked."""
+"""The usage of calls, recorded in the transaction that learns of it, under the call's lock."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from storage.calls import CallState
 from storage.db import Tx
 from storage.usage import Owner, Used
 
-#: The call's own leg.
+#: The part of the call's own leg.
 LEG = "leg"
 
 
@@ -20,7 +20,7 @@ def stream_part(number: int) -> str:
 
 
 async def model_used(tx: Tx, state: CallState, stream: int, used: runtime_pb2.ModelUsed) -> None:
-    """What one answer or transcription used; its report is stored once."""
+    """Record the usage of a response or transcription.  Its report is stored only once, so it counts once."""
     quantities = {
         rules.AUDIO_IN: used.audio_tokens_in,
         rules.TEXT_IN: used.text_tokens_in,
@@ -35,73 +35,78 @@ async def model_used(tx: Tx, state: CallState, stream: int, used: runtime_pb2.Mo
 
 
 async def answered(tx: Tx, state: CallState, part: str, spent: Spent) -> None:
-    """What the model used after the call, each time that it was asked: `summary`, `voicemail`."""
+    """Record the model's usage after the call, once per request.  `part`: `summary`, `voicemail`."""
     await _grow(tx, state, other.of_model(part, spent))
 
 
 async def stream_ended(tx: Tx, state: CallState, stream: int, at: datetime) -> None:
-    """The carrier's stream is closed."""
+    """Record the duration of a closed stream of the carrier."""
     opened_at = await usage.stream_opened_at(tx, state.id, stream)
     facts = await usage.call(tx, state.id)
     if opened_at is not None and not facts.is_browser:
-        await _put(tx, state, [_streamed(stream, (at - opened_at).total_seconds())])
+        await _put(tx, state, [_stream_entry(stream, (at - opened_at).total_seconds())])
 
 
 async def ended(tx: Tx, state: CallState, at: datetime) -> None:
-    """The call is over, as its row says: the carrier's part of it, as far as nobody has told better; all of it counts now."""
+    """Record the end of a call; its usage counts from now on.
+
+    The carrier's usage is estimated from the row where the carrier has not reported it.
+    """
     facts = await usage.call(tx, state.id)
     owner = Owner(state.org_id, state.id, facts.flow_id, facts.number_id)
-    lasted = max(0, int((at - facts.answered_at).total_seconds())) if facts.answered_at else 0
+    seconds_lasted = max(0, int((at - facts.answered_at).total_seconds())) if facts.answered_at else 0
     counts = [
         Used("", rules.CALLS, "", 1),
-        Used("", rules.CALL_SECONDS, "", lasted),
-        Used("", rules.CALL_MINUTES, "", rules.minutes(lasted)),
+        Used("", rules.CALL_SECONDS, "", seconds_lasted),
+        Used("", rules.CALL_MINUTES, "", rules.minutes(seconds_lasted)),
     ]
-    guessed = list[Used]()
+    estimates = list[Used]()
     if not facts.is_browser:
         if facts.connected_at is not None:
-            guessed.append(_leg(facts, _seconds((at - facts.connected_at).total_seconds())))
+            estimates.append(_leg_entry(facts, _seconds((at - facts.connected_at).total_seconds())))
         if facts.judged:
-            guessed.append(Used(LEG, rules.MACHINE_DETECTIONS, rules.ANYTHING, 1))
+            estimates.append(Used(LEG, rules.MACHINE_DETECTIONS, rules.ANYTHING, 1))
         streams = await usage.streams(tx, state.id, at)
-        guessed += [_streamed(number, seconds) for number, seconds in streams.items()]
+        estimates += [_stream_entry(number, seconds) for number, seconds in streams.items()]
     await usage.put(tx, owner, counts, at)
-    await usage.keep(tx, owner, guessed, at)
+    await usage.keep(tx, owner, estimates, at)
     await usage.settle(tx, state.id, at)
 
 
 async def lasted(tx: Tx, state: CallState, seconds: int) -> None:
-    """The carrier says for how long it had the call."""
-    await _put(tx, state, [_leg(await usage.call(tx, state.id), seconds)])
+    """Record the carrier's duration of the call."""
+    await _put(tx, state, [_leg_entry(await usage.call(tx, state.id), seconds)])
 
 
 async def transferred(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: float) -> None:
-    """For how long whoever was dialled was on the telephone, as we know it."""
-    await usage.keep(tx, await _owner(tx, state), [_dialled(transfer, to_e164, _seconds(seconds))], state.ended_at)
+    """Record our estimate of a transfer's duration."""
+    await usage.keep(
+        tx, await _owner(tx, state), [_transfer_entry(transfer, to_e164, _seconds(seconds))], state.ended_at
+    )
     await _announce(tx, state)
 
 
 async def dial_lasted(tx: Tx, state: CallState, transfer: UUID, to_e164: str, seconds: int) -> None:
-    """The carrier says for how long it had whoever was dialled."""
-    await _put(tx, state, [_dialled(transfer, to_e164, seconds)])
+    """Record the carrier's duration of a transfer."""
+    await _put(tx, state, [_transfer_entry(transfer, to_e164, seconds)])
 
 
-def _dialled(transfer: UUID, to_e164: str, seconds: int) -> Used:
+def _transfer_entry(transfer: UUID, to_e164: str, seconds: int) -> Used:
     return Used(f"transfer {transfer}", rules.TRANSFER_SECONDS, rules.country(to_e164), seconds)
 
 
-def _leg(facts: usage.CallFacts, seconds: int) -> Used:
+def _leg_entry(facts: usage.CallFacts, seconds: int) -> Used:
     if facts.direction == "outbound":
         return Used(LEG, rules.OUTBOUND_SECONDS, rules.country(facts.to_e164), seconds)
     return Used(LEG, rules.INBOUND_SECONDS, rules.country(facts.to_e164), seconds)
 
 
-def _streamed(stream: int, seconds: float) -> Used:
+def _stream_entry(stream: int, seconds: float) -> Used:
     return Used(stream_part(stream), rules.STREAM_SECONDS, rules.ANYTHING, _seconds(seconds))
 
 
 def _seconds(lasted: float) -> int:
-    """Whole ones, the last of which has begun; the clocks of two machines may disagree a little."""
+    """Round up to whole seconds, at least 0, as the clocks of two machines may differ a little."""
     return max(0, -int(-lasted // 1))
 
 
@@ -117,11 +122,12 @@ async def _put(tx: Tx, state: CallState, used: list[Used]) -> None:
 
 async def _owner(tx: Tx, state: CallState) -> Owner:
     if state.ended_at is None:
-        return Owner(state.org_id, state.id)  # the end sets the rest
+        return Owner(state.org_id, state.id)  # the call's end sets the rest
     facts = await usage.call(tx, state.id)
     return Owner(state.org_id, state.id, facts.flow_id, facts.number_id)
 
 
 async def _announce(tx: Tx, state: CallState) -> None:
-    if state.ended_at is not None:  # else the end of the call will be read
+    # Otherwise the event of the call's end makes the reader count it.
+    if state.ended_at is not None:
         await usage.announce(tx, Owner(state.org_id, state.id))

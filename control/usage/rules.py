@@ -1,4 +1,4 @@
-"""What is measured, what it costs by the price table, and how roll-ups follow from entries."""
+"""The rules of usage: the meters, the price table, and the changes of roll-ups.  Pure."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ from hum.v1 import usage_pb2 as pb
 
 KeyT = TypeVar("KeyT")
 
-#: Plain counts, which cost nothing themselves: calls, their seconds and begun minutes, messages.
+#: Counts without a price: calls, their seconds and begun minutes, messages.
 CALLS, CALL_SECONDS, CALL_MINUTES = "calls", "call_seconds", "call_minutes"
 MESSAGES_SENT, MESSAGES_RECEIVED = "messages_sent", "messages_received"
 SIZED = frozenset({CALL_MINUTES, MESSAGES_SENT, MESSAGES_RECEIVED})
@@ -31,17 +31,17 @@ CACHED_AUDIO_IN, CACHED_TEXT_IN = "cached_audio_tokens_in", "cached_text_tokens_
 TRANSCRIPTION_MS, SPEECH_MS = "transcription_ms", "speech_ms"
 
 MINUTE_S, MINUTE_MS, MILLION = 60, 60_000, 1_000_000
-#: What a price is for: so much of the meter.  Everything else is priced one by one.
+#: The quantity of a meter that a price is for; 1 for the others.
 PER = {
     **dict.fromkeys((INBOUND_SECONDS, OUTBOUND_SECONDS, TRANSFER_SECONDS, STREAM_SECONDS), MINUTE_S),
     **dict.fromkeys((AUDIO_IN, TEXT_IN, AUDIO_OUT, TEXT_OUT, CACHED_AUDIO_IN, CACHED_TEXT_IN), MILLION),
     **dict.fromkeys((TRANSCRIPTION_MS, SPEECH_MS), MINUTE_MS),
 }
-#: The carrier charges for minutes that have begun.
+#: Meters that the carrier charges by begun minutes.
 BEGUN = frozenset({INBOUND_SECONDS, OUTBOUND_SECONDS, TRANSFER_SECONDS, STREAM_SECONDS})
 METERS = frozenset(name.removeprefix("USAGE_METER_").lower() for name in pb.UsageMeter.keys()[1:])
 
-#: Of whatever has no price of its own.
+#: The item of a price for all items without their own.
 ANYTHING = "*"
 UNKNOWN = "unknown"
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -53,20 +53,20 @@ _KINDS = {
     PhoneNumberType.VOIP: "voip",
 }
 MOST_DECIMALS = 12
-#: An entry is estimated to that: sums of them are exact, whatever their order.
+#: The precision of an estimate, which makes sums exact in any order.
 FINEST = Decimal(1).scaleb(-MOST_DECIMALS)
 MOST_ITEM_CHARS = 100
 
 
 def minutes(seconds: int) -> int:
-    """Begun minutes."""
+    """Round up to begun minutes."""
     return -(-seconds // MINUTE_S)
 
 
 def country(e164: str) -> str:
-    """What the carrier's price of a number depends on: its country, and its kind where that is told apart.
+    """Return what a number's price depends on: its country, and its kind where prices differ by it.
 
-    It is kept when the number is long forgotten, so it says no more.
+    It identifies no person, as it outlives the number.
     """
     try:
         number = phonenumbers.parse(e164)
@@ -85,7 +85,7 @@ def country(e164: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one unit of a meter costs from a day on."""
+    """The price of a meter's unit from a day on."""
 
     meter: str
     item: str
@@ -95,11 +95,11 @@ class Price:
 
 
 class BadPrices(ValueError):  # noqa: N818
-    """What is wrong with a price table."""
+    """An error in a price table."""
 
 
 def read(text: str) -> list[Price]:
-    """The prices of a table (docs/usage.md).  Raises BadPrices."""
+    """Parse a price table (docs/usage.md).  Raises BadPrices."""
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -113,7 +113,7 @@ def read(text: str) -> list[Price]:
 def _row(number: int, row: dict[str, Any]) -> Iterable[Price]:
     where = f"[[prices]] number {number}"
     item, since, currency = row.pop("of", None), row.pop("from", None), row.pop("currency", None)
-    row.pop("source", None)  # for people: where the price was found
+    row.pop("source", None)  # for readers of the table
     if not isinstance(item, str) or not item:
         raise BadPrices(f"{where}: `of` must name a model, a country or a kind of look-up")
     if not isinstance(since, date) or isinstance(since, datetime):
@@ -128,22 +128,22 @@ def _row(number: int, row: dict[str, Any]) -> Iterable[Price]:
 
 def _amount(where: str, amount: object) -> Decimal:
     try:
-        read = Decimal(amount) if isinstance(amount, str) else None
+        parsed = Decimal(amount) if isinstance(amount, str) else None
     except InvalidOperation:
-        read = None
-    if read is None or not read.is_finite() or read < 0 or -int(read.as_tuple().exponent) > MOST_DECIMALS:
+        parsed = None
+    if parsed is None or not parsed.is_finite() or parsed < 0 or -int(parsed.as_tuple().exponent) > MOST_DECIMALS:
         raise BadPrices(f'{where} must be an amount in quotes, as in "0.0085"')
-    return read
+    return parsed
 
 
 class Prices:
-    """The operator's prices, and where they have none the package's."""
+    """The prices in effect: the operator's, else the package's."""
 
     def __init__(self, package: Sequence[Price], operator: Sequence[Price] = ()) -> None:
         self._tables = [_by_item(operator), _by_item(package)]
 
     def of(self, meter: str, item: str, day: date) -> Price | None:
-        """The price of a meter on a day; None if none is known."""
+        """Return the price of a meter on a day, or None."""
         for name in _names(item):
             for table in self._tables:
                 for price in table.get((meter, name), ()):
@@ -152,7 +152,7 @@ class Prices:
         return None
 
     def estimate(self, meter: str, item: str, quantity: int, day: date) -> tuple[Decimal, str] | None:
-        """What one entry costs, and in which currency; None if no price is known."""
+        """Return the cost of an entry with its currency; None without a price."""
         price = self.of(meter, item, day)
         if price is None:
             return None
@@ -162,15 +162,15 @@ class Prices:
 
 
 def _by_item(prices: Sequence[Price]) -> dict[tuple[str, str], list[Price]]:
-    """The latest first."""
-    found: dict[tuple[str, str], list[Price]] = {}
+    """Group prices by meter and item, latest first."""
+    groups: dict[tuple[str, str], list[Price]] = {}
     for price in sorted(prices, key=lambda price: price.since, reverse=True):
-        found.setdefault((price.meter, price.item), []).append(price)
-    return found
+        groups.setdefault((price.meter, price.item), []).append(price)
+    return groups
 
 
 def _names(item: str) -> Iterable[str]:
-    """By which an item may be priced, the closest first: a snapshot of a model as that model, a kind of number as its country."""
+    """Yield the names under which an item may be priced, closest first: a snapshot's model, the country of a kind of number."""
     yield item
     if (model := _SNAPSHOT.sub("", item)) != item:
         yield model
@@ -180,7 +180,7 @@ def _names(item: str) -> Iterable[str]:
 
 
 def size(used: Iterable[tuple[str, int]]) -> int:
-    """What a list of flows or numbers is sorted by: minutes of calls, and messages."""
+    """Return the sort key of flows and numbers: minutes of calls plus messages."""
     return sum(quantity for meter, quantity in used if meter in SIZED)
 
 
@@ -189,7 +189,7 @@ def size(used: Iterable[tuple[str, int]]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What is counted of an entry; `basis`: `none`, `estimate`, `carrier`."""
+    """The counted quantity and cost of an entry; `basis`: `none`, `estimate`, `carrier`."""
 
     quantity: int
     cost: Decimal
@@ -198,7 +198,7 @@ class Worth:
 
 
 def worth(quantity: int, price: tuple[Decimal, str] | None, estimate: tuple[Decimal, str] | None) -> Worth:
-    """`price`: the carrier's own; `estimate`: by the table."""
+    """Return what to count of an entry.  `price`: the carrier's, which is preferred; `estimate`: by the price table."""
     if price is not None:
         return Worth(quantity, *price, "carrier")
     if estimate is not None:
@@ -207,15 +207,13 @@ def worth(quantity: int, price: tuple[Decimal, str] | None, estimate: tuple[Deci
 
 
 def changes(counted: Iterable[tuple[KeyT, Worth | None, Worth]]) -> dict[tuple[KeyT, str, str], tuple[int, Decimal]]:
-    """What is to be added to which roll-up (of key, basis and currency), so that entries count as the second worth and no longer as
-    the first.
-    """
+    """Return the changes of roll-ups, by key, basis and currency, that replace the first worth of entries by the second."""
     quantities: Counter[tuple[KeyT, str, str]] = Counter()
     costs: dict[tuple[KeyT, str, str], Decimal] = {}
     for key, before, after in counted:
-        for each, sign in ((before, -1), (after, 1)):
-            if each is not None:
-                place = (key, each.basis, each.currency)
-                quantities[place] += sign * each.quantity
-                costs[place] = costs.get(place, Decimal(0)) + sign * each.cost
-    return {place: (quantities[place], cost) for place, cost in costs.items() if quantities[place] or cost}
+        for value, sign in ((before, -1), (after, 1)):
+            if value is not None:
+                roll_up = (key, value.basis, value.currency)
+                quantities[roll_up] += sign * value.quantity
+                costs[roll_up] = costs.get(roll_up, Decimal(0)) + sign * value.cost
+    return {roll_up: (quantities[roll_up], cost) for roll_up, cost in costs.items() if quantities[roll_up] or cost}

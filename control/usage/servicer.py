@@ -17,7 +17,7 @@ from storage.db import Tx
 from storage.usage import Grouped
 
 ONE_DAY = timedelta(days=1)
-#: So many flows or numbers are told apart: those that used most.
+#: The limit of groups by flow or number: those that used most.
 MOST_GROUPS = 200
 QUERIES = {
     pb.USAGE_GROUPING_UNSPECIFIED: usage.BY_DAY,
@@ -27,7 +27,7 @@ QUERIES = {
 }
 
 
-#: The studio's counts, by their names in its table.
+#: The studio's counters by their names in its table.
 OF_STUDIO = {
     "clip": pb.USAGE_QUOTA_KIND_CLIPS,
     "trial": pb.USAGE_QUOTA_KIND_TRIALS,
@@ -37,7 +37,7 @@ OF_STUDIO = {
 
 
 class UsageServicer:
-    """`limits`: of each kind, how many an organization may have in a day."""
+    """The service of usage.  `limits`: an organization's daily limit, by kind."""
 
     def __init__(self, limits: Mapping[pb.UsageQuotaKind.ValueType, int]) -> None:
         self._limits = limits
@@ -52,11 +52,11 @@ class UsageServicer:
         )
         since, until = midnight(days[0], time_zone), midnight(days[-1] + ONE_DAY, time_zone)
         unread_since = await usage.unread_since(call.tx)
-        found = await usage.grouped(call.tx, QUERIES[request.group_by], since, until, time_zone)
+        grouped = await usage.grouped(call.tx, QUERIES[request.group_by], since, until, time_zone)
         return pb.GetUsageResponse(
             time_zone=time_zone,
-            totals=present.figures(found.total),
-            groups=_groups(request.group_by, found, days),
+            totals=present.figures(grouped.total),
+            groups=_groups(request.group_by, grouped, days),
             counted_until=timestamp(min(unread_since or at, at)),
             quotas=await self._quotas(call.tx, at.astimezone(UTC).date()),
         )
@@ -67,11 +67,13 @@ class UsageServicer:
         return [pb.UsageQuota(kind=kind, used=used.get(kind, 0), limit=limit) for kind, limit in self._limits.items()]
 
 
-def _groups(by: pb.UsageGrouping.ValueType, found: Grouped, days: Sequence[date]) -> list[pb.UsageGroup]:
+def _groups(by: pb.UsageGrouping.ValueType, grouped: Grouped, days: Sequence[date]) -> list[pb.UsageGroup]:
     if by in {pb.USAGE_GROUPING_UNSPECIFIED, pb.USAGE_GROUPING_DAY}:
-        return [pb.UsageGroup(date=day.isoformat(), figures=present.figures(found.groups.get(day, []))) for day in days]
+        return [
+            pb.UsageGroup(date=day.isoformat(), figures=present.figures(grouped.groups.get(day, []))) for day in days
+        ]
     kind, field = (Kind.FLOW, "flow_id") if by == pb.USAGE_GROUPING_FLOW else (Kind.NUMBER, "number_id")
-    sized = [(id, rows) for id, rows in found.groups.items() if isinstance(id, UUID)]
+    sized = [(id, rows) for id, rows in grouped.groups.items() if isinstance(id, UUID)]
     sized.sort(key=lambda group: (-rules.size((row.meter, row.quantity) for row in group[1]), str(group[0])))
     return [
         pb.UsageGroup(figures=present.figures(rows), **({field: ids.show(kind, id)} if id.int else {}))

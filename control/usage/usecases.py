@@ -1,4 +1,4 @@
-"""Counting what was used into the roll-ups."""
+"""The use cases of roll-ups: count new entries, rebuild everything."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -10,19 +10,19 @@ from storage.db import Db, Tx
 from storage.events import Event
 from storage.usage import CountedRow, EntryRow
 
-#: Events whose subject has used something, or something more.
+#: Events whose subject may have new entries.
 CHANGES = frozenset({"call.completed", "call.summary", "sms.received", "sms.sent", "usage.recorded"})
 PAGE = 2000
 
 
 async def count(tx: Tx, prices: Prices, changed: Sequence[Event]) -> None:
-    """Count what the subjects of these events have used and is not counted yet."""
+    """Count the uncounted entries of the events' subjects."""
     subjects = {(event.org_id, event.subject_id) for event in changed}
     await _count(tx, prices, await usage.of_events(tx, sorted(subjects)))
 
 
 async def rebuild(db: Db, prices: Prices) -> int:
-    """Estimate everything anew, by the price table as it is, and make the roll-ups from that; return of how many entries."""
+    """Estimate all entries anew by the current price table, and rebuild the roll-ups; return the number of entries."""
     counted, last = 0, None
     async with db.system() as tx:
         await events.hold(tx, usage.READER)
@@ -37,8 +37,8 @@ async def rebuild(db: Db, prices: Prices) -> int:
 async def _count(tx: Tx, prices: Prices, rows: Sequence[EntryRow]) -> None:
     counted = [_counted(row, prices) for row in rows]
     await usage.set_counted(tx, counted)
-    both = [(row.place, _before(row), _after(now)) for row, now in zip(rows, counted, strict=True)]
-    await usage.roll_up(tx, rules.changes(both))
+    replacements = [(row.place, _before(row), _after(after)) for row, after in zip(rows, counted, strict=True)]
+    await usage.roll_up(tx, rules.changes(replacements))
 
 
 def _counted(row: EntryRow, prices: Prices) -> CountedRow:

@@ -1,1 +1,1 @@
-"""Voicemail: what a mailbox says, and what becomes of the messages that it takes."""
+"""Voicemail: a mailbox's prompts, and the processing of its messages."""

@@ -1,4 +1,4 @@
-"""Voicemail: messages that callers leave (their routes are the review's)."""
+"""The feature of voicemail: messages that callers leave.  Its RPCs are in `control.review`."""
 
 from functools import partial
 

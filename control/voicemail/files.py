@@ -1,4 +1,4 @@
-"""The sound of messages."""
+"""The audio files of messages."""
 
 import io
 import wave
@@ -11,7 +11,7 @@ from storage.voicemails import PartRow
 
 
 async def duration_ms(files: Files, part: PartRow) -> int | None:
-    """How long a message is; None if its file is gone.  Raises NotStoredYet, StoreUnavailable."""
+    """Return the duration of a message's file, or None if the file is gone.  Raises NotStoredYet, StoreUnavailable."""
     size = await files.size(part.audio_path)
     if size is None and isinstance(missing := files.missing(part.ended_at), NotStoredYet):
         raise missing
@@ -19,12 +19,12 @@ async def duration_ms(files: Files, part: PartRow) -> int | None:
 
 
 async def join(files: Files, stored_paths: Sequence[str], organization_id: str, call_id: str) -> str:
-    """One file of several, in order, with a name as the call's other recordings have; its path.  Raises OSError, StoreUnavailable."""
+    """Concatenate files into a new recording of the call; return its path.  Raises OSError, StoreUnavailable."""
     sound = io.BytesIO()
     with wave.open(sound, "wb") as joined:
         joined.setparams((1, 2, 8_000, 0, "NONE", "not compressed"))
         for path in stored_paths:
-            # By its size, not by its header: a process that was killed may have written one without the other.
+            # By the file's size, not its header: a killed process may not have updated the header.
             pcm = (await files.load(path))[rules.HEADER_BYTES :]
             joined.writeframes(pcm[: len(pcm) // 2 * 2])
     return await files.add(organization_id, call_id, sound.getvalue())

@@ -1,4 +1,4 @@
-"""What becomes of a message: it is kept, transcribed, and one day erased.  Each job may run twice, and finds nothing to do then."""
+"""The jobs of voicemail: keep, transcribe, erase.  Each is idempotent."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -19,32 +19,36 @@ from storage import call_records, calls, dropped_recordings, voicemails
 from storage.db import Db
 
 LOG = log(__name__)
-LANGUAGE_CHARS = 2  # ISO 639-1, which is what the model takes
+LANGUAGE_CHARS = 2  # ISO 639-1, as the model requires
 
 
 async def keep(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> bool:
-    """Make a voicemail of the files that a call's mailbox has written; False if there is nothing to keep.
+    """Create a voicemail from the files of a call's mailbox; return False if there is nothing to keep.
 
-    Those of a media process that died count as far as they were written.
+    A file of a crashed media process counts as far as it was written.
     """
     async with db.tenant(org) as tx:
         parts = await voicemails.parts(tx, call)
     if not parts:
         return False
-    lasting = [(part.whole, await files.duration_ms(store, part)) for part in parts]
-    worth = rules.worth_keeping([(whole, duration or 0) for whole, duration in lasting], least_ms)
-    paths = [part.audio_path for part, is_kept in zip(parts, worth, strict=True) if is_kept]
-    kept_ms = sum(duration or 0 for (_, duration), is_kept in zip(lasting, worth, strict=True) if is_kept)
-    path = await _one_file(db, store, org, call, paths, kept_ms) if paths else None
+    durations = [(part.whole, await files.duration_ms(store, part)) for part in parts]
+    keeps = rules.worth_keeping([(whole, duration or 0) for whole, duration in durations], least_ms)
+    paths = [part.audio_path for part, is_kept in zip(parts, keeps, strict=True) if is_kept]
+    kept_ms = sum(duration or 0 for (_, duration), is_kept in zip(durations, keeps, strict=True) if is_kept)
+    path = await _merge(db, store, org, call, paths, kept_ms) if paths else None
     lasts_ms = rules.duration_ms(await store.size(path) or 0) if path else 0
     async with db.tenant(org) as tx:
         await calls.lock(tx, call)
         if path is None:
-            # Not those that are gone: if they are found again, nobody has judged them.
-            there = [part.audio_path for part, (_, lasts) in zip(parts, lasting, strict=True) if lasts is not None]
-            await dropped_recordings.drop(tx, call, there)
+            # Files that are gone are not dropped: if they reappear, they have not been judged.
+            present = [
+                part.audio_path
+                for part, (_, duration_ms) in zip(parts, durations, strict=True)
+                if duration_ms is not None
+            ]
+            await dropped_recordings.drop(tx, call, present)
             await voicemails.drop_parts(tx, call)
-            await jobs.enqueue(tx, AFTER_CALL, org, call)  # its summary has waited
+            await jobs.enqueue(tx, AFTER_CALL, org, call)  # the summary waits for it
         else:
             id = await voicemails.put(tx, ids.new(), org, call, path, lasts_ms)
             if id is not None:
@@ -54,21 +58,22 @@ async def keep(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> bo
     return path is not None
 
 
-async def _one_file(db: Db, store: Files, org: UUID, call: UUID, paths: Sequence[str], total_ms: int) -> str:
+async def _merge(db: Db, store: Files, org: UUID, call: UUID, paths: Sequence[str], total_ms: int) -> str:
     if len(paths) == 1:
         return paths[0]
     async with db.tenant(org) as tx:
         before = await voicemails.of_call(tx, call)
     is_joined = before is not None and before.audio_path not in paths
-    if before is not None and is_joined and abs(before.duration_ms - total_ms) < len(paths):  # rounded down
+    # The sum of the parts' durations, each rounded down, may be less than the whole.
+    if before is not None and is_joined and abs(before.duration_ms - total_ms) < len(paths):
         return before.audio_path  # joined by an earlier run
     return await files.join(store, paths, ids.show(Kind.ORGANIZATION, org), ids.show(Kind.CALL, call))
 
 
 async def transcribe(db: Db, transcriber: Transcriber, store: Files, org: UUID, id: UUID) -> bool:
-    """Write down what a voicemail says, once; False if that is not awaited.  Raises ModelError.
+    """Transcribe a voicemail, once; return False if it is transcribed, deleted or gone.  Raises ModelError.
 
-    However often this fails, the voicemail is there; the call's summary waits for the first attempt only.
+    The voicemail exists even if this fails.  The call's summary waits for the first attempt only.
     """
     async with db.tenant(org) as tx:
         audio = await voicemails.audio(tx, id)
@@ -84,14 +89,14 @@ async def transcribe(db: Db, transcriber: Transcriber, store: Files, org: UUID, 
         return False
     language = (audio.language or "").partition("-")[0].lower()
     try:
-        heard = await transcriber.transcribe(sound, language if len(language) == LANGUAGE_CHARS else None)
+        transcript = await transcriber.transcribe(sound, language if len(language) == LANGUAGE_CHARS else None)
     except ModelError:
         await _failed(db, org, id)
         raise
     async with db.tenant(org) as tx:
         state = await calls.lock(tx, audio.call_id)
-        await usage.answered(tx, state, "voicemail", heard.spent)
-        call = await voicemails.write_down(tx, org, id, audio.audio_path, without_nul(heard.text).strip())
+        await usage.answered(tx, state, "voicemail", transcript.spent)
+        call = await voicemails.write_down(tx, org, id, audio.audio_path, without_nul(transcript.text).strip())
         if call is not None:
             await call_records.index(tx, call)
             await jobs.enqueue(tx, AFTER_CALL, org, call)
@@ -106,9 +111,9 @@ async def _failed(db: Db, org: UUID, id: UUID) -> None:
 
 
 async def erase(db: Db, store: Files, org: UUID, id: UUID) -> bool:
-    """Delete the row of a voicemail that was deleted, and then its files; False if that is done.
+    """Delete the row of a deleted voicemail, and then its files; return False if that is done already.
 
-    The files are owed from then on: a sweep deletes those that can't be deleted now.
+    The files' deletion is owed from then on: a sweep retries failures.
     """
     async with db.tenant(org) as tx:
         audio = await voicemails.audio(tx, id)

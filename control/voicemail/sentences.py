@@ -1,4 +1,4 @@
-"""What a mailbox says, by its flow.  Pure."""
+"""The prompts of a mailbox, by its flow.  Pure."""
 
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
@@ -8,10 +8,13 @@ FALLBACK = "en"
 
 
 class Line(Enum):
+    """A prompt of our own."""
+
     CLOSED = auto()  # outside the business hours
-    NOBODY = auto()  # somebody was rung, and did not answer
+    UNANSWERED = auto()  # after an unanswered transfer
     ASK = auto()
-    AGAIN = auto()  # instead of all of these, to a caller whose stream was lost in the message
+    # Replaces the openings if the stream was lost during the message.
+    AGAIN = auto()
     THANKS = auto()
     GOODBYE = auto()  # to a caller who said nothing
     APOLOGY = auto()
@@ -20,7 +23,7 @@ class Line(Enum):
 _LINES = {
     "en": {
         Line.CLOSED: "Thank you for calling. We are closed at the moment.",
-        Line.NOBODY: "We are sorry, nobody can take your call at the moment.",
+        Line.UNANSWERED: "We are sorry, nobody can take your call at the moment.",
         Line.ASK: "Please leave your name, your number and a message after the tone.",
         Line.AGAIN: "Sorry, we lost the connection. Please go on with your message after the tone.",
         Line.THANKS: "Thank you. We have recorded your message. Goodbye.",
@@ -29,7 +32,7 @@ _LINES = {
     },
     "es": {
         Line.CLOSED: "Gracias por llamar. En este momento estamos cerrados.",
-        Line.NOBODY: "Lo sentimos, en este momento nadie puede atender su llamada.",
+        Line.UNANSWERED: "Lo sentimos, en este momento nadie puede atender su llamada.",
         Line.ASK: "Por favor, deje su nombre, su número y un mensaje después de la señal.",
         Line.AGAIN: "Disculpe, se ha cortado la conexión. Por favor, continúe con su mensaje después de la señal.",
         Line.THANKS: "Gracias. Hemos grabado su mensaje. Adiós.",
@@ -38,7 +41,7 @@ _LINES = {
     },
     "fr": {
         Line.CLOSED: "Merci de votre appel. Nous sommes actuellement fermés.",
-        Line.NOBODY: "Nous sommes désolés, personne ne peut prendre votre appel pour le moment.",
+        Line.UNANSWERED: "Nous sommes désolés, personne ne peut prendre votre appel pour le moment.",
         Line.ASK: "Veuillez laisser votre nom, votre numéro et un message après le signal sonore.",
         Line.AGAIN: "Excusez-nous, la communication a été coupée. Veuillez poursuivre votre message après le signal sonore.",
         Line.THANKS: "Merci. Votre message a été enregistré. Au revoir.",
@@ -48,7 +51,7 @@ _LINES = {
     },
     "de": {
         Line.CLOSED: "Vielen Dank für Ihren Anruf. Wir haben zurzeit geschlossen.",
-        Line.NOBODY: "Es tut uns leid, im Moment kann niemand Ihren Anruf entgegennehmen.",
+        Line.UNANSWERED: "Es tut uns leid, im Moment kann niemand Ihren Anruf entgegennehmen.",
         Line.ASK: "Bitte hinterlassen Sie nach dem Signalton Ihren Namen, Ihre Nummer und eine Nachricht.",
         Line.AGAIN: "Entschuldigung, die Verbindung war unterbrochen. Bitte sprechen Sie nach dem Signalton weiter.",
         Line.THANKS: "Vielen Dank. Wir haben Ihre Nachricht aufgenommen. Auf Wiederhören.",
@@ -58,7 +61,7 @@ _LINES = {
     },
     "it": {
         Line.CLOSED: "Grazie per aver chiamato. Al momento siamo chiusi.",
-        Line.NOBODY: "Siamo spiacenti, al momento nessuno può rispondere alla Sua chiamata.",
+        Line.UNANSWERED: "Siamo spiacenti, al momento nessuno può rispondere alla Sua chiamata.",
         Line.ASK: "La preghiamo di lasciare nome, numero e un messaggio dopo il segnale acustico.",
         Line.AGAIN: "Ci scusi, la comunicazione si è interrotta. La preghiamo di continuare dopo il segnale acustico.",
         Line.THANKS: "Grazie. Abbiamo registrato il Suo messaggio. Arrivederci.",
@@ -68,7 +71,7 @@ _LINES = {
     },
     "pt": {
         Line.CLOSED: "Obrigado por ligar. Neste momento estamos fechados.",
-        Line.NOBODY: "Lamentamos, neste momento ninguém pode atender a sua chamada.",
+        Line.UNANSWERED: "Lamentamos, neste momento ninguém pode atender a sua chamada.",
         Line.ASK: "Por favor, deixe o seu nome, o seu número e uma mensagem depois do sinal.",
         Line.AGAIN: "Pedimos desculpa, a ligação caiu. Por favor, continue a sua mensagem depois do sinal.",
         Line.THANKS: "Obrigado. A sua mensagem foi gravada. Adeus.",
@@ -76,12 +79,12 @@ _LINES = {
         Line.APOLOGY: "Lamentamos, a sua mensagem não pode ser gravada. Por favor, volte a ligar dentro de momentos. Adeus.",
     },
 }
-#: Why a message is taken -> what is said of that, if the flow has no greeting of its own.
-_REASONS = {"after_hours": Line.CLOSED, "unanswered": Line.NOBODY}
+#: The reason of a message -> its prompt, if the flow has no greeting of its own.
+_REASONS = {"after_hours": Line.CLOSED, "unanswered": Line.UNANSWERED}
 
 
 def language(definition: Mapping[str, Any]) -> str:
-    """The language of our own sentences for this flow."""
+    """Return the language of our own prompts for a flow."""
     base = str(definition.get("language") or FALLBACK).partition("-")[0].lower()
     return base if base in _LINES else FALLBACK
 
@@ -91,7 +94,7 @@ def line(which: Line, definition: Mapping[str, Any]) -> str:
 
 
 def openings(definition: Mapping[str, Any], why: str, *, again: bool = False) -> list[str]:
-    """What is said before the beep, in order.  `again`: the caller's message had begun, and their stream was lost."""
+    """Return the prompts before the beep, in order.  `again`: the stream was lost during the caller's message."""
     if again:
         return [line(Line.AGAIN, definition)]
     closed, own = (_own(definition, name) for name in ("after_hours_message", "voicemail_greeting"))
@@ -102,18 +105,18 @@ def openings(definition: Mapping[str, Any], why: str, *, again: bool = False) ->
 
 
 def language_of(texts: Sequence[str], definition: Mapping[str, Any]) -> str:
-    """The language that sentences of this mailbox are in: the customer's own are in the flow's, which ours may not be."""
-    ours = set(_LINES[language(definition)].values())
-    return language(definition) if ours.issuperset(texts) else str(definition.get("language") or FALLBACK)
+    """Return the language of a mailbox's prompts: the customer's are in the flow's language, ours may be in another."""
+    own_prompts = set(_LINES[language(definition)].values())
+    return language(definition) if own_prompts.issuperset(texts) else str(definition.get("language") or FALLBACK)
 
 
 def texts(definition: Mapping[str, Any]) -> list[str]:
-    """Everything that the mailbox of a flow may say; nothing if the flow has none."""
+    """Return all prompts of a flow's mailbox; empty if it has none."""
     if not definition.get("voicemail_enabled"):
         return []
     opened = [text for why in ("agent", *_REASONS) for text in openings(definition, why)]
-    ours = [line(which, definition) for which in (Line.AGAIN, Line.THANKS, Line.GOODBYE, Line.APOLOGY)]
-    return list(dict.fromkeys((*opened, *ours)))
+    others = [line(which, definition) for which in (Line.AGAIN, Line.THANKS, Line.GOODBYE, Line.APOLOGY)]
+    return list(dict.fromkeys((*opened, *others)))
 
 
 def _own(definition: Mapping[str, Any], name: str) -> str | None:

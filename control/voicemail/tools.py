@@ -1,4 +1,4 @@
-"""The agent's tool that takes a message."""
+"""The agent's tool `take_voicemail`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ NOTHING: Schema = {"type": "object", "properties": {}, "additionalProperties": F
 
 
 def take_voicemail(db: Db, timeout_ms: int) -> Tool:
-    """The call goes on in the mailbox once the agent's last words were heard."""
+    """Return the tool; the call continues in the mailbox after the agent has finished speaking."""
 
     async def run(context: ToolContext, _: Mapping[str, Any]) -> Result:
         async with db.tenant(context.organization) as tx:

@@ -1,4 +1,4 @@
-"""What a call's mailbox says, and who says it: the media plane, or the carrier where not all of it is rendered yet."""
+"""The prompts of a call's mailbox: played by the media plane, or spoken by the carrier while not all are rendered."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -16,29 +16,30 @@ from hum.v1 import runtime_pb2 as pb
 from storage import calls, clips, flow_switches, voicemails
 from storage.db import Tx
 
-#: Clips besides the openings -> what they say.
+#: The clips besides the openings -> their prompts.
 _ENDINGS = {"thanks": Line.THANKS, "goodbye": Line.GOODBYE, "apology": Line.APOLOGY}
-#: Why a mailbox's stream ended -> which of them is heard.
+#: The end reason of a mailbox's stream -> its clip.
 _LAST = {"message_taken": "thanks", "no_message": "goodbye", "message_failed": "apology"}
 
 
 class Mailboxes:
-    """As the system, since the carrier and the media plane ask."""
+    """The mailboxes of calls, as the system, on behalf of the carrier and the media plane."""
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
 
     async def prepare(self, tx: Tx, call: UUID, message: Message) -> pb.SayFirst | None:
-        """Before a call's stream is offered for a message: what the carrier must say first, since not all that the
-        mailbox says is rendered yet.  It is, for later calls.
+        """Prepare a call for a mailbox stream; return what the carrier must say first, or None if all prompts are rendered.
+
+        Missing prompts are rendered for later calls.
         """
         row = await calls.session(tx, call)
         if row is None:
             return None
         definition = usable(row.definition)
         texts = sentences.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
-        whole = {*texts, *_endings(definition).values()}
-        by_carrier = len(await self._rendered(tx, row.org_id, definition, whole)) < len(whole)
+        all_texts = {*texts, *_endings(definition).values()}
+        by_carrier = len(await self._rendered(tx, row.org_id, definition, all_texts)) < len(all_texts)
         await calls.owe(tx, call, stored(Message(message.why, by_carrier)), due=True)
         if not by_carrier:
             return None
@@ -49,7 +50,7 @@ class Mailboxes:
     async def clips(
         self, tx: Tx, org: UUID, call: UUID, definition: Mapping[str, Any], message: Message
     ) -> list[pb.Clip]:
-        """What the stream of a mailbox plays: the openings in order, unless the carrier has said them; then the endings."""
+        """Return the clips of a mailbox's stream: the openings in order, then the endings; none if the carrier speaks."""
         if message.by_carrier:
             return []
         openings = sentences.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
@@ -58,7 +59,7 @@ class Mailboxes:
         return [pb.Clip(kind=kind, text=text, audio_ulaw=audio[text]) for kind, text in kinds if text in audio]
 
     async def parting(self, tx: Tx, call: UUID, message: Message, end_reason: str | None) -> pb.SayAndHangUp | None:
-        """What the carrier says after the stream of a mailbox that had nothing to say it with."""
+        """Return what the carrier says after the stream of a mailbox that had no clips, or None."""
         kind = _LAST.get(end_reason or "")
         row = await calls.session(tx, call) if kind and message.by_carrier else None
         if row is None or kind is None:
@@ -72,8 +73,8 @@ class Mailboxes:
     ) -> dict[str, bytes]:
         voice = self._choices.voice(definition)
         hashes = {clips.clip_hash(voice, text): text for text in texts}
-        found = await clips.find_of(tx, org, list(hashes))
-        return {hashes[hash]: audio for hash, audio in found.items()}
+        rendered = await clips.find_of(tx, org, list(hashes))
+        return {hashes[hash]: audio for hash, audio in rendered.items()}
 
 
 def _endings(definition: Mapping[str, Any]) -> dict[str, str]:

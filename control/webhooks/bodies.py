@@ -1,4 +1,4 @@
-"""What is sent: the event, or a line about it for people.  The same event gives the same bytes, at each attempt.  Pure."""
+"""The bodies of deliveries: the event, or a line about it for people.  All attempts of an event have the same bytes.  Pure."""
 
 import json
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from control.base.wire import rfc3339
 from hum import ids
 from hum.ids import Kind
 
-#: What Discord takes of a message.
+#: The longest message for Discord.
 LONGEST_LINE: Final = 1900
-#: What says most about an event, in this order.
-TELLING: Final = (
+#: The fields of an event that a line shows, in this order.
+SHOWN_FIELDS: Final = (
     "from",
     "to",
     "contact_e164",
@@ -30,7 +30,7 @@ TELLING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """An event, as it is delivered; `data` is JSON."""
+    """The content of a delivery: an event; `data` is JSON."""
 
     id: UUID
     organization: UUID
@@ -42,21 +42,21 @@ class Content:
 
 
 def body(content: Content, format: str) -> bytes:
-    """What is sent of an event."""
+    """Return the body for a receiver's format."""
     match format:
         case "slack":
-            return _dumped({"text": line(content)})
+            return _dumps({"text": line(content)})
         case "discord":
-            # Nobody is called by a text that a stranger wrote.
-            return _dumped({"content": line(content), "allowed_mentions": {"parse": []}})
+            # Untrusted texts must not mention members of the channel.
+            return _dumps({"content": line(content), "allowed_mentions": {"parse": []}})
         case "teams":
-            return _dumped(_card(line(content)))
+            return _dumps(_card(line(content)))
         case _:
             return event(content)
 
 
 def event(content: Content) -> bytes:
-    """The event as JSON; its data are the very words of the outbox."""
+    """Return the event as JSON, with the outbox's bytes as its data."""
     head = {
         "id": ids.show(Kind.EVENT, content.id),
         "type": content.type,
@@ -65,19 +65,19 @@ def event(content: Content) -> bytes:
         "organization_id": ids.show(Kind.ORGANIZATION, content.organization),
         "sequence": content.sequence,
     }
-    return _dumped(head)[:-1] + b',"data":' + content.data.encode() + b"}"
+    return _dumps(head)[:-1] + b',"data":' + content.data.encode() + b"}"
 
 
 def line(content: Content) -> str:
-    """A line about an event, for people."""
+    """Return a line about an event, for people."""
     data = json.loads(content.data)
-    words = [f"{name}: {_word(data[name])}" for name in TELLING if data.get(name) not in (None, "", [], {})]
+    words = [f"{name}: {_word(data[name])}" for name in SHOWN_FIELDS if data.get(name) not in (None, "", [], {})]
     return " · ".join((content.type, *words))[:LONGEST_LINE]
 
 
 def _word(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    # Slack reads these as mentions and links.
+    # Slack parses these characters as mentions and links.
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -94,5 +94,5 @@ def _card(text: str) -> dict[str, Any]:
     }
 
 
-def _dumped(value: Any) -> bytes:
+def _dumps(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

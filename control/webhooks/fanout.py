@@ -1,4 +1,4 @@
-"""From events to deliveries: one reader behind the transaction horizon, which makes a row for each webhook that wants an event."""
+"""The fan-out of events: a reader behind the transaction horizon creates a delivery per event and subscribed webhook."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ from storage.webhook_deliveries import NewDelivery, SubscriberRow
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The call or the conversation that an event is about."""
+    """The stream of an event: its call or conversation."""
 
     id: UUID
     is_call: bool
 
 
 def stream_of(data: Mapping[str, Any]) -> Stream | None:
-    """What an event is about, by its data."""
+    """Return the stream that an event's data names, or None."""
     for name, kind in (("conversation_id", Kind.CONVERSATION), ("call_id", Kind.CALL)):
         text = data.get(name)
         if isinstance(text, str) and (id := ids.parse(kind, text)) is not None:
@@ -32,35 +32,37 @@ def stream_of(data: Mapping[str, Any]) -> Stream | None:
     return None
 
 
-async def fan_out(tx: Tx, found: Sequence[Event], *, retries: int) -> None:
-    """Make the deliveries of these events, in the transaction that moves the reader; each event is numbered in its stream."""
+async def fan_out(tx: Tx, batch: Sequence[Event], *, retries: int) -> None:
+    """Create the deliveries of events, numbered per stream, in the transaction that moves the reader."""
     by_org: dict[UUID, list[SubscriberRow]] = {}
-    for row in await webhook_deliveries.subscribers(tx, list({event.org_id for event in found})):
+    for row in await webhook_deliveries.subscribers(tx, list({event.org_id for event in batch})):
         by_org.setdefault(row.org_id, []).append(row)
-    known = [event for event in found if event.org_id in by_org]
-    streams = {event.id: stream for event in known if (stream := stream_of(event.data or {})) is not None}
-    sequences = await _sequences(tx, known, streams)
-    wanted = [(event, row) for event in known for row in by_org[event.org_id] if rules.wants(row.events, event.type)]
-    places = await _places(tx, wanted, streams)
-    made = []
-    for event, row in wanted:
+    subscribed = [event for event in batch if event.org_id in by_org]
+    streams = {event.id: stream for event in subscribed if (stream := stream_of(event.data or {})) is not None}
+    sequences = await _sequences(tx, subscribed, streams)
+    matches = [
+        (event, row) for event in subscribed for row in by_org[event.org_id] if rules.wants(row.events, event.type)
+    ]
+    places = await _places(tx, matches, streams)
+    deliveries = []
+    for event, row in matches:
         stream = streams.get(event.id)
         if rules.concerns(row.number_ids, row.flow_ids, places.get(stream.id) if stream else None):
             stream_id = stream.id if stream else None
-            made.append(NewDelivery(row.id, event.id, event.type, stream_id, sequences.get(event.id)))
-    if made:
-        await webhook_deliveries.create(tx, made, retries)
+            deliveries.append(NewDelivery(row.id, event.id, event.type, stream_id, sequences.get(event.id)))
+    if deliveries:
+        await webhook_deliveries.create(tx, deliveries, retries)
 
 
-async def _sequences(tx: Tx, known: Sequence[Event], streams: dict[int, Stream]) -> dict[int, int]:
-    """The place of each event in its stream: those that no webhook wants are counted too."""
-    counts = Counter(streams[event.id].id for event in known if event.id in streams)
+async def _sequences(tx: Tx, batch: Sequence[Event], streams: dict[int, Stream]) -> dict[int, int]:
+    """Return the sequence number of each event in its stream; events that no webhook matches count too."""
+    counts = Counter(streams[event.id].id for event in batch if event.id in streams)
     if not counts:
         return {}
-    orgs = {streams[event.id].id: event.org_id for event in known if event.id in streams}
+    orgs = {streams[event.id].id: event.org_id for event in batch if event.id in streams}
     last = await webhook_deliveries.advance(tx, {id: (orgs[id], count) for id, count in counts.items()})
     sequences = dict[int, int]()
-    for event in reversed(known):
+    for event in reversed(batch):
         if (stream := streams.get(event.id)) is not None:
             sequences[event.id] = last[stream.id]
             last[stream.id] -= 1
@@ -68,11 +70,9 @@ async def _sequences(tx: Tx, known: Sequence[Event], streams: dict[int, Stream])
 
 
 async def _places(
-    tx: Tx, wanted: Sequence[tuple[Event, SubscriberRow]], streams: dict[int, Stream]
+    tx: Tx, matches: Sequence[tuple[Event, SubscriberRow]], streams: dict[int, Stream]
 ) -> dict[UUID, tuple[UUID | None, UUID | None]]:
-    """The number and flow of each stream that is asked for."""
-    streams_wanted = {
-        streams[event.id] for event, row in wanted if (row.number_ids or row.flow_ids) and event.id in streams
-    }
-    calls = [each.id for each in streams_wanted if each.is_call]
-    return await webhook_deliveries.places(tx, calls, [each.id for each in streams_wanted if not each.is_call])
+    """Return the number and flow of each stream that a webhook filters by them."""
+    filtered = {streams[event.id] for event, row in matches if (row.number_ids or row.flow_ids) and event.id in streams}
+    calls = [stream.id for stream in filtered if stream.is_call]
+    return await webhook_deliveries.places(tx, calls, [stream.id for stream in filtered if not stream.is_call])

@@ -1,4 +1,4 @@
-"""Webhooks: events leave for customers' servers."""
+"""The feature of webhooks: deliveries of events to customers' servers."""
 
 from datetime import timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from control.webhooks.rules import Schedule
 from control.webhooks.sealing import Sealer
 from control.webhooks.sender import Means, Sender
 from control.webhooks.servicer import WebhooksServicer
-from control.webhooks.usecases import Limits, forget, judge
+from control.webhooks.usecases import Limits, check_failing, prune
 from hum import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import webhooks_pb2
@@ -22,7 +22,7 @@ from storage import webhook_deliveries
 from storage.events import Start
 from storage.webhook_queues import Dead
 
-#: Something is due; told by the transaction after which it is.
+#: Notified by the transaction that makes a delivery due.
 DUE = Channel(webhook_deliveries.CHANNEL, str, str)
 
 
@@ -33,7 +33,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     retries = schedule_of(settings).retries
     servicer = WebhooksServicer(deps.cursors, sealer, limits, settings.webhook_disable_days, retries)
     keep = timedelta(days=settings.webhook_keep_days)
-    judging = partial(judge, deps.db, settings.webhook_warnings, settings.webhook_disable_days)
+    check = partial(check_failing, deps.db, settings.webhook_warnings, settings.webhook_disable_days)
     return Feature(
         services={webhooks_pb2.DESCRIPTOR.services_by_name["WebhooksService"]: servicer},
         readers=[
@@ -49,10 +49,10 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         sweeps=[
             Sweep("webhooks", sender.send_due, settings.webhook_look_seconds, sender.woken),
             Sweep("webhook_measures", partial(lateness.measure, deps.db), settings.sweep_seconds),
-            Sweep("webhook_health", judging, settings.sweep_seconds),
-            Sweep("webhook_deliveries", partial(forget, deps.db, keep), settings.retention_seconds),
+            Sweep("webhook_health", check, settings.sweep_seconds),
+            Sweep("webhook_deliveries", partial(prune, deps.db, keep), settings.retention_seconds),
         ],
-        wakes={DUE: sender.tell},
+        wakes={DUE: sender.wake},
         missing=partial(lateness.missing, deps.db, settings.webhook_late_seconds),
     )
 

@@ -18,7 +18,7 @@ from storage.webhooks import WebhookRow
 
 
 def webhook(row: WebhookRow, header_names: Iterable[str], disable_days: float, secret: str | None = None) -> pb.Webhook:
-    """`secret`: in the answers that make one."""
+    """Convert a webhook.  `secret`: only in the responses that create one."""
     status = "disabled" if row.disabled_reason else "failing" if row.failing_since else "ok"
     disables_at = (
         row.failing_since + timedelta(days=disable_days) if status == "failing" and row.failing_since else None
@@ -28,8 +28,8 @@ def webhook(row: WebhookRow, header_names: Iterable[str], disable_days: float, s
         url=row.url,
         description=row.description,
         events=row.events,
-        number_ids=[ids.show(Kind.NUMBER, each) for each in row.number_ids],
-        flow_ids=[ids.show(Kind.FLOW, each) for each in row.flow_ids],
+        number_ids=[ids.show(Kind.NUMBER, id) for id in row.number_ids],
+        flow_ids=[ids.show(Kind.FLOW, id) for id in row.flow_ids],
         headers_json=json.dumps(dict.fromkeys(header_names, MASK)),
         enabled=row.disabled_reason is None,
         ordered=row.ordered,
@@ -66,12 +66,12 @@ def delivery(row: DeliveryRow) -> pb.WebhookDelivery:
 
 
 def detailed(row: DeliveryRow, content: ContentRow, format: str, attempts: Iterable[AttemptRow]) -> pb.WebhookDelivery:
-    """With its body and its attempts."""
-    shown = delivery(row)
+    """Convert a delivery with its body and its attempts."""
+    message = delivery(row)
     if content.data is not None:
-        shown.body = bodies.body(_content(row, content, content.data), format).decode()
-    shown.attempts.extend(attempt(each) for each in attempts)
-    return shown
+        message.body = bodies.body(_content(row, content, content.data), format).decode()
+    message.attempts.extend(attempt(row) for row in attempts)
+    return message
 
 
 def _content(row: DeliveryRow, content: ContentRow, data: str) -> Content:
@@ -97,17 +97,17 @@ def presets() -> list[pb.WebhookPreset]:
     return [
         pb.WebhookPreset(
             name=name,
-            title=each.title,
-            url_prefixes=each.url_prefixes,
-            events=each.events,
-            format=value(pb.WebhookFormat, each.format),
-            ordered=each.ordered,
-            instructions=each.instructions,
+            title=preset.title,
+            url_prefixes=preset.url_prefixes,
+            events=preset.events,
+            format=value(pb.WebhookFormat, preset.format),
+            ordered=preset.ordered,
+            instructions=preset.instructions,
         )
-        for name, each in PRESETS.items()
+        for name, preset in PRESETS.items()
     ]
 
 
 def webhook_id(text: str) -> UUID:
-    """Raises NotFound."""
+    """Parse a webhook's id.  Raises NotFound."""
     return ids.require(Kind.WEBHOOK, text)

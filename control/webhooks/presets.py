@@ -1,4 +1,4 @@
-"""Receivers that many have, and how a webhook to each is filled in.  Pure."""
+"""Presets of webhooks for common receivers.  Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FOR_PEOPLE: Final = (
 class Preset:
     title: str
     instructions: str
-    #: What its URLs begin with; none: they differ.
+    #: The prefixes of its URLs; empty: any URL.
     url_prefixes: Sequence[str] = ()
     #: None: all.
     events: Sequence[str] = ()
@@ -26,7 +26,7 @@ class Preset:
     ordered: bool = False
 
 
-def _signed(what: str) -> str:
+def _with_signature_note(what: str) -> str:
     return f"{what} It gets the event as JSON; verify the signature before you trust it (docs/webhooks.md)."
 
 
@@ -55,16 +55,19 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
         ),
         "zapier": Preset(
             "Zapier",
-            _signed("Begin a Zap with Webhooks by Zapier, Catch Raw Hook, and take its URL."),
+            _with_signature_note("Begin a Zap with Webhooks by Zapier, Catch Raw Hook, and take its URL."),
             ("https://hooks.zapier.com/",),
         ),
-        "make": Preset("Make", _signed("Begin a scenario with a custom webhook and take its URL.")),
+        "make": Preset("Make", _with_signature_note("Begin a scenario with a custom webhook and take its URL.")),
         "n8n": Preset(
-            "n8n", _signed("Begin a workflow with a Webhook node, method POST, and take its production URL.")
+            "n8n",
+            _with_signature_note("Begin a workflow with a Webhook node, method POST, and take its production URL."),
         ),
         "crm": Preset(
             "A system of records",
-            _signed("Any server of yours that keeps calls and conversations; each one's events come in order."),
+            _with_signature_note(
+                "Any server of yours that keeps calls and conversations; each one's events come in order."
+            ),
             (),
             ("call.*", "conversation.*", "sms.*", "voicemail.*"),
             "event",

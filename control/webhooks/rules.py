@@ -1,4 +1,4 @@
-"""Who gets which event, when it is tried again, and what an answer means.  Pure."""
+"""The rules of deliveries: which webhook gets an event, fair shares of requests, retries, and failing receivers.  Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,71 +6,71 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from uuid import UUID
 
-#: Events of triggers, whose names their organizations choose.
+#: The prefix of triggers' events.  Organizations choose their names.
 EXTERNAL = "external."
 GONE = 410
 
 
 def is_type(pattern: str, types: Iterable[str]) -> bool:
-    """Whether a pattern stands for some of these types of events."""
+    """Return whether a pattern matches any of these types of events."""
     if pattern.startswith(EXTERNAL):
         return True
-    return any(wants([pattern], each) for each in types)
+    return any(wants([pattern], type) for type in types)
 
 
 def wants(patterns: Sequence[str], type: str) -> bool:
-    """Whether one of these patterns (`sms.received`, `sms.*`, `*`) stands for a type; none stand for all."""
+    """Return whether a pattern (`sms.received`, `sms.*`, `*`) matches a type; no patterns match all types."""
     if not patterns:
         return True
     kind = f"{type.partition('.')[0]}.*"
-    return any(each in {"*", type, kind} for each in patterns)
+    return any(pattern in {"*", type, kind} for pattern in patterns)
 
 
 def concerns(numbers: Sequence[UUID], flows: Sequence[UUID], place: tuple[UUID | None, UUID | None] | None) -> bool:
-    """Whether an event of this number and flow passes a webhook's filters."""
+    """Return whether an event of this number and flow passes a webhook's filters."""
     number, flow = place or (None, None)
     return (not numbers or number in numbers) and (not flows or flow in flows)
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Whose requests may leave: how many it wants to send, and how many it has under way."""
+class Demand:
+    """The demand of a webhook: requests that it wants to send, and requests in flight.  `group`: its organization."""
 
     group: UUID
-    wish: int
-    held: int
+    wanted: int
+    in_flight: int
 
 
-def share(free: int, free_of: Mapping[UUID, int], asks: Sequence[Ask]) -> list[int]:
-    """How many of `free` places each gets, and of those that are free in its group; one after another in turn.
+def share(free: int, free_of: Mapping[UUID, int], demands: Sequence[Demand]) -> list[int]:
+    """Divide `free` slots among demands, round-robin, within the free slots of their groups; return the share of each.
 
-    Nobody holds more than half of what is still free (but one), so there is always a place for somebody who comes later: as
-    buffers are shared among the ports of a switch (Choudhury and Hahne, 1998).
+    Each may have at most half of the slots that are still free, and at least one.  So there is always a slot for a demand that
+    comes later, as with dynamic thresholds in a switch's buffer (Choudhury and Hahne, 1998).
     """
-    shares, left = [0] * len(asks), dict(free_of)
-    waiting = [place for place, ask in enumerate(asks) if ask.wish > 0]
-    while waiting and free > 0:
-        still = []
-        for place in waiting:
-            ask, room = asks[place], min(free, left[asks[place].group])
-            if room > 0 and shares[place] + ask.held < max(1, room // 2):
-                shares[place] += 1
+    shares, remaining = [0] * len(demands), dict(free_of)
+    active = [index for index, demand in enumerate(demands) if demand.wanted > 0]
+    while active and free > 0:
+        unsatisfied = []
+        for index in active:
+            demand, capacity = demands[index], min(free, remaining[demands[index].group])
+            if capacity > 0 and shares[index] + demand.in_flight < max(1, capacity // 2):
+                shares[index] += 1
                 free -= 1
-                left[ask.group] -= 1
-                if shares[place] < ask.wish:
-                    still.append(place)
-        waiting = still
+                remaining[demand.group] -= 1
+                if shares[index] < demand.wanted:
+                    unsatisfied.append(index)
+        active = unsatisfied
     return shares
 
 
 def widened(window: int, widest: int, succeeded: bool) -> int:
-    """How many requests of an endpoint may be under way after one has ended: one more, or half as many."""
+    """Return an endpoint's window after a request has ended: one more on success, else half (AIMD)."""
     return min(widest, window + 1) if succeeded else max(1, window // 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Seconds before each further attempt; `jitter`, the part by which they differ; the longest `Retry-After`."""
+    """The schedule of retries: seconds before each; `jitter`, their relative spread; the longest honored `Retry-After`."""
 
     seconds: Sequence[float]
     jitter: float
@@ -81,9 +81,9 @@ class Schedule:
         return len(self.seconds)
 
     def wait_seconds(self, retries: int, chance: float, retry_after_seconds: float | None) -> float | None:
-        """Before the next attempt, if so many retries are left; None: there is none.  `chance`: from 0 to 1.
+        """Return the seconds before the next attempt, with so many retries left; None: there is none.  `chance`: from 0 to 1.
 
-        A receiver's wish is followed as far as it is later than ours and not too late.
+        A receiver's `Retry-After` is honored, up to the limit, if it is later than the schedule.
         """
         if retries <= 0 or not self.seconds:
             return None
@@ -93,7 +93,7 @@ class Schedule:
 
 
 def retry_after_seconds(header: str | None, at: datetime) -> float | None:
-    """`Retry-After` as seconds from `at`; None if there is none that can be read (RFC 9110, 10.2.3)."""
+    """Parse `Retry-After` as seconds from `at`; return None if it is missing or invalid (RFC 9110, 10.2.3)."""
     if header is None:
         return None
     text = header.strip()
@@ -112,20 +112,20 @@ DAY_SECONDS = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is due about a receiver that fails: a warning, or, as the last step, its end."""
+    """The step due about a failing receiver: a warning, or as the last step its deactivation."""
 
     is_last: bool
-    #: The receiver counts as failing for so long, though it may have failed before: no step is left out after a pause.
+    #: How long the receiver counts as failing.  It may be less than the truth, so that no step is skipped after a pause.
     failing_seconds: float
 
 
 def step_due(failing_seconds: float, warnings: int, warn_days: Sequence[float], disable_days: float) -> Step | None:
-    """The next step, after so many warnings; None: not yet."""
-    bounds = [days * DAY_SECONDS for days in (*(each for each in warn_days if each < disable_days), disable_days)]
-    place = min(warnings, len(bounds) - 1)
-    if failing_seconds < bounds[place]:
+    """Return the next step, after so many warnings; None: not yet."""
+    bounds = [days * DAY_SECONDS for days in (*(day for day in warn_days if day < disable_days), disable_days)]
+    index = min(warnings, len(bounds) - 1)
+    if failing_seconds < bounds[index]:
         return None
-    if place == len(bounds) - 1:
+    if index == len(bounds) - 1:
         return Step(is_last=True, failing_seconds=failing_seconds)
-    skips = failing_seconds >= bounds[place + 1]
-    return Step(is_last=False, failing_seconds=bounds[place] if skips else failing_seconds)
+    skips = failing_seconds >= bounds[index + 1]
+    return Step(is_last=False, failing_seconds=bounds[index] if skips else failing_seconds)

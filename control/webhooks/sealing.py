@@ -1,4 +1,4 @@
-"""A webhook's secrets and headers, as the database keeps them."""
+"""The sealed form of a webhook's secrets and headers, for the database."""
 
 import json
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from uuid import UUID
 
 from hum.secrets import Keyring, Place
 
-#: A secret's place is the same for the newest and the previous one: a rotation moves it.
+#: The newest and the previous secret have the same place, as a rotation moves the one to the other.
 SECRET, HEADERS = "webhooks.secret", "webhooks.headers"
 
 
 class Sealer:
-    """Seals and opens them; opening raises Unsealable."""
+    """The sealer of secrets and headers; opening raises Unsealable."""
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring

@@ -1,8 +1,8 @@
-"""Sending deliveries that are due: many receivers side by side, none waiting for another.
+"""The sender of due deliveries: many receivers in parallel, none delayed by another.
 
-Three moments, as with texts: deliveries are taken, a batch in one transaction; their receivers are asked with nothing open
-(`posting`); what came of it is recorded, a batch in one transaction (`recording`).  A receiver that is slow or dead has as many
-requests under way as its window lets it, which shrinks with each failure; one that keeps failing is tried once in a while.
+A delivery takes three steps, as a text does: it is claimed, in a batch per transaction; its receiver is called, with no
+transaction open (`posting`); the outcome is recorded, in a batch per transaction (`recording`).  A window limits the requests in
+flight to each receiver, and shrinks with each failure; a receiver that keeps failing counts as dead and is probed rarely.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from uuid import UUID
 from prometheus_client import Histogram
 
 from control.webhooks import rules
-from control.webhooks.posting import Poster, Taken
+from control.webhooks.posting import Claimed, Poster
 from control.webhooks.recording import Recorder
-from control.webhooks.rules import Ask
+from control.webhooks.rules import Demand
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.telemetry import log
@@ -30,14 +30,14 @@ LAG = Histogram(
     "From an event until its first attempt at a webhook began",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 30, 300, 3600),
 )
-#: Webhooks whose windows are remembered though nothing is under way.
+#: Webhooks whose windows are remembered.
 MOST_WINDOWS = 10_000
 FIRST_WINDOW = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How many requests at once, in all and of one; the rest in seconds."""
+    """Concurrency limits (all requests, of an organization, an endpoint, dead endpoints), and durations in seconds."""
 
     width: int
     organization_width: int
@@ -52,11 +52,11 @@ class Means:
 
 @dataclass(slots=True)
 class Traffic:
-    """Requests under way, and how many more there may be."""
+    """The requests in flight, and the windows of webhooks."""
 
     by_webhook: Counts[UUID] = field(default_factory=Counts)
     by_organization: Counts[UUID] = field(default_factory=Counts)
-    #: Those of webhooks that were taken for dead.
+    #: Requests to webhooks that count as dead.
     dead: int = 0
     windows: dict[UUID, int] = field(default_factory=dict)
 
@@ -80,39 +80,41 @@ class Traffic:
     def window(self, webhook: UUID) -> int:
         return self.windows.get(webhook, FIRST_WINDOW)
 
-    def room(self, webhook: UUID, widest: int) -> int:
+    def capacity(self, webhook: UUID, widest: int) -> int:
+        """Return how many more requests to a webhook may be in flight."""
         return min(widest, self.window(webhook)) - self.by_webhook[webhook]
 
 
 class Sender:
-    """Sends what is due; any number of processes may have one."""
+    """The sender of due deliveries; any number of processes may run one."""
 
     def __init__(self, db: Db, poster: Poster, recorder: Recorder, means: Means) -> None:
         self._db, self._poster, self._recorder, self._means = db, poster, recorder, means
         self._traffic, self._tasks = Traffic(), set[asyncio.Task[None]]()
-        #: Somebody told of a delivery, or there is room again.
+        #: Set when a delivery is due, or capacity is free again.
         self.woken = asyncio.Event()
         recorder.then = self.woken.set
 
-    def tell(self, _: object) -> None:
-        """Something is due."""
+    def wake(self, _: object) -> None:
+        """Wake the sender: a delivery is due."""
         self.woken.set()
 
     async def send_due(self) -> None:
-        """Send everything that is due, and what becomes due meanwhile."""
+        """Send the due deliveries, and those that become due meanwhile."""
         try:
             while True:
                 self.woken.clear()
                 began_ms = monotonic_ms()
-                taken = await self._take()
-                if taken:
+                batch = await self._claim()
+                if batch:
                     await self._poster.at_step("claimed")
-                for each, is_dead in taken:
-                    task = asyncio.create_task(self._send(each, is_dead), name="webhook")
+                for claimed, is_dead in batch:
+                    task = asyncio.create_task(self._send(claimed, is_dead), name="webhook")
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
-                if not taken and not self._tasks:
-                    await self._recorder.rest()  # it locks what it records, so this look may have passed some by
+                if not batch and not self._tasks:
+                    # The claim skips webhooks that the recorder has locked.
+                    await self._recorder.rest()
                     if not self.woken.is_set():
                         return
                 with suppress(TimeoutError):
@@ -123,73 +125,79 @@ class Sender:
                 await asyncio.wait(self._tasks)
             await self._recorder.rest()
 
-    async def _take(self) -> list[tuple[Taken, bool]]:
-        """Take what there is room for."""
+    async def _claim(self) -> list[tuple[Claimed, bool]]:
+        """Claim as many due deliveries as there is capacity for; return them, and whether their webhooks count as dead."""
         means, traffic = self._means, self._traffic
-        room = means.width - len(self._tasks)
-        if room <= 0:
+        capacity = means.width - len(self._tasks)
+        if capacity <= 0:
             return []
-        full = [id for id in traffic.by_webhook if traffic.room(id, means.endpoint_width) <= 0]
+        full = [id for id in traffic.by_webhook if traffic.capacity(id, means.endpoint_width) <= 0]
         full_orgs = [id for id, count in traffic.by_organization.items() if count >= means.organization_width]
-        dead_room = means.dead_width - traffic.dead
+        dead_capacity = means.dead_width - traffic.dead
         began_ms = monotonic_ms()
         async with self._db.system() as tx:
-            found = await webhook_queues.look(tx, full, full_orgs, means.dead, dead_room > 0, room)
-            if not found:
+            queues = await webhook_queues.look(tx, full, full_orgs, means.dead, dead_capacity > 0, capacity)
+            if not queues:
                 return []
-            rooms = self._rooms(found, room, dead_room)
+            shares = self._shares(queues, capacity, dead_capacity)
             claim = ids.new()
-            rows = await webhook_queues.take(tx, rooms, claim, means.lease_seconds) if rooms else []
-            await webhook_queues.look_again(tx, self._waits(found, rooms, rows))
-        at, taken = now(), list[tuple[Taken, bool]]()
-        dead = {each.webhook_id for each in found if each.failures >= means.dead.failures}
+            rows = await webhook_queues.take(tx, shares, claim, means.lease_seconds) if shares else []
+            await webhook_queues.look_again(tx, self._waits(queues, shares, rows))
+        at, claimed = now(), list[tuple[Claimed, bool]]()
+        dead = {queue.webhook_id for queue in queues if queue.failures >= means.dead.failures}
         for row in rows:
             if row.attempts == 1:
                 LAG.observe(max(0.0, (at - row.created_at).total_seconds()))
             is_dead = row.webhook_id in dead
             traffic.begin(row, is_dead)
-            taken.append((Taken(row, claim, began_ms), is_dead))
-        return taken
+            claimed.append((Claimed(row, claim, began_ms), is_dead))
+        return claimed
 
-    def _rooms(self, found: list[QueueRow], room: int, dead_room: int) -> dict[UUID, int]:
-        """How many deliveries of each are taken: one of a dead one, none of an organization that has enough."""
-        means, traffic, asks = self._means, self._traffic, list[Ask]()
-        for each in found:
-            held, wish = traffic.by_webhook[each.webhook_id], traffic.room(each.webhook_id, means.endpoint_width)
-            if each.failures >= means.dead.failures:
-                wish = min(1 - held, dead_room)
-                dead_room -= max(0, wish)
-            asks.append(Ask(each.org_id, wish, held))
-        left = {org: means.organization_width - traffic.by_organization[org] for org in {each.org_id for each in found}}
-        shares = rules.share(room, left, asks)
-        return {each.webhook_id: count for each, count in zip(found, shares, strict=True) if count}
+    def _shares(self, queues: list[QueueRow], capacity: int, dead_capacity: int) -> dict[UUID, int]:
+        """Return how many deliveries to claim per webhook: one of a dead webhook, none of an organization at its limit."""
+        means, traffic, demands = self._means, self._traffic, list[Demand]()
+        for queue in queues:
+            in_flight, wanted = (
+                traffic.by_webhook[queue.webhook_id],
+                traffic.capacity(queue.webhook_id, means.endpoint_width),
+            )
+            if queue.failures >= means.dead.failures:
+                wanted = min(1 - in_flight, dead_capacity)
+                dead_capacity -= max(0, wanted)
+            demands.append(Demand(queue.org_id, wanted, in_flight))
+        left = {
+            org: means.organization_width - traffic.by_organization[org] for org in {queue.org_id for queue in queues}
+        }
+        shares = rules.share(capacity, left, demands)
+        return {queue.webhook_id: count for queue, count in zip(queues, shares, strict=True) if count}
 
-    def _waits(self, found: list[QueueRow], rooms: dict[UUID, int], rows: list[TakenRow]) -> dict[UUID, float]:
-        """For how many seconds nobody needs to look at each again.
+    def _waits(self, queues: list[QueueRow], shares: dict[UUID, int], rows: list[TakenRow]) -> dict[UUID, float]:
+        """Return the seconds until each webhook is polled again.
 
-        One that filled its room may have more; one that did not has no more, or only what waits for what is under way.
+        A webhook that used its whole share may have more due.  Any other has nothing due, or only what waits for requests in flight.
         """
         counts, waits = Counts(row.webhook_id for row in rows), dict[UUID, float]()
-        for each in found:
-            if each.failures >= self._means.dead.failures:
-                waits[each.webhook_id] = (
-                    self._means.lease_seconds if counts[each.webhook_id] else self._means.look_seconds
+        for queue in queues:
+            if queue.failures >= self._means.dead.failures:
+                waits[queue.webhook_id] = (
+                    self._means.lease_seconds if counts[queue.webhook_id] else self._means.look_seconds
                 )
             else:
-                is_full = counts[each.webhook_id] >= rooms.get(each.webhook_id, 0)
-                waits[each.webhook_id] = 0.0 if is_full else self._means.look_seconds
+                is_full = counts[queue.webhook_id] >= shares.get(queue.webhook_id, 0)
+                waits[queue.webhook_id] = 0.0 if is_full else self._means.look_seconds
         return waits
 
-    async def _send(self, taken: Taken, is_dead: bool) -> None:
-        means, row = self._means, taken.row
+    async def _send(self, claimed: Claimed, is_dead: bool) -> None:
+        means, row = self._means, claimed.row
         try:
-            if monotonic_ms() - taken.began_ms > (means.lease_seconds - means.request_seconds) * 1000:
-                return  # this process stood still for so long that others may have it soon
-            outcome = await self._poster.send(taken)
+            # If this process was suspended, the lease may end during the request, and another may claim the delivery.
+            if monotonic_ms() - claimed.began_ms > (means.lease_seconds - means.request_seconds) * 1000:
+                return
+            outcome = await self._poster.send(claimed)
             self._traffic.widen(row.webhook_id, means.endpoint_width, outcome.row.state == "delivered")
             self._recorder.put(outcome)
-        except Exception:  # whatever it was, the lease ends and another attempt is made
-            LOG.exception("an attempt at a webhook failed", delivery=str(row.id))
+        except Exception:  # retried when the lease ends
+            LOG.exception("could not make an attempt at a webhook's delivery", delivery=str(row.id))
         finally:
             self._traffic.end(row, is_dead)
             self.woken.set()

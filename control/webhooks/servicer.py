@@ -20,7 +20,7 @@ from storage.webhooks import WebhookRow
 
 
 class WebhooksServicer:
-    """`retries`: what a delivery that is replayed gets besides its first attempt."""
+    """The service of webhooks.  `retries`: those of a replayed delivery."""
 
     def __init__(
         self, cursors: paging.Cursors, sealer: Sealer, limits: Limits, disable_days: float, retries: int
@@ -29,8 +29,8 @@ class WebhooksServicer:
         self._disable_days, self._retries = disable_days, retries
 
     async def ListWebhooks(self, request: pb.ListWebhooksRequest, call: Call) -> pb.ListWebhooksResponse:
-        found = await webhooks.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        page = await webhooks.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListWebhooksResponse(webhooks=[self._present(row) for row in rows], next_cursor=more)
 
     async def CreateWebhook(self, request: pb.CreateWebhookRequest, call: Call) -> pb.CreateWebhookResponse:
@@ -66,20 +66,20 @@ class WebhooksServicer:
         self, request: pb.ListWebhookDeliveriesRequest, call: Call
     ) -> pb.ListWebhookDeliveriesResponse:
         row, state = await self._row(call.tx, request.id), word(pb.WebhookDeliveryState, request.state)
-        found = await webhook_deliveries.page(
+        page = await webhook_deliveries.page(
             call.tx, row.id, state, self._cursors.after(request), paging.rows_to_fetch(request)
         )
-        rows, more = self._cursors.cut(request, found, lambda row: (row.id,))
+        rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListWebhookDeliveriesResponse(deliveries=[present.delivery(row) for row in rows], next_cursor=more)
 
     async def GetWebhookDelivery(
         self, request: pb.GetWebhookDeliveryRequest, call: Call
     ) -> pb.GetWebhookDeliveryResponse:
         row = await self._row(call.tx, request.id)
-        found = await webhook_deliveries.get(call.tx, row.id, ids.require(Kind.DELIVERY, request.delivery_id))
-        content = await webhook_deliveries.content(call.tx, found.event_id)
-        attempts = await webhook_deliveries.attempts(call.tx, found.id)
-        return pb.GetWebhookDeliveryResponse(delivery=present.detailed(found, content, row.format, attempts))
+        delivery = await webhook_deliveries.get(call.tx, row.id, ids.require(Kind.DELIVERY, request.delivery_id))
+        content = await webhook_deliveries.content(call.tx, delivery.event_id)
+        attempts = await webhook_deliveries.attempts(call.tx, delivery.id)
+        return pb.GetWebhookDeliveryResponse(delivery=present.detailed(delivery, content, row.format, attempts))
 
     async def RedeliverWebhookDelivery(
         self, request: pb.RedeliverWebhookDeliveryRequest, call: Call
@@ -102,7 +102,7 @@ class WebhooksServicer:
     async def ListWebhookPresets(
         self,
         request: pb.ListWebhookPresetsRequest,  # noqa: ARG002 - it has no fields
-        call: Call,  # noqa: ARG002 - the same for everybody
+        call: Call,  # noqa: ARG002 - presets are global
     ) -> pb.ListWebhookPresetsResponse:
         return pb.ListWebhookPresetsResponse(presets=present.presets())
 

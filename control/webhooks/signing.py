@@ -1,7 +1,7 @@
 """The headers of a delivery: HUM's own, and those of Standard Webhooks (https://www.standardwebhooks.com).  Pure.
 
-Both sign with the bytes behind `whsec_`.  HUM's signature is over the body, by the newest secret; the standard's is over id, time
-and body, by each secret that is valid, so a receiver may change to the new one at any time while both are.
+Both sign with the bytes behind `whsec_`.  HUM's signature covers the body, with the newest secret.  The standard's covers id, time
+and body, once per valid secret, so a receiver may switch to the new secret at any time while both are valid.
 """
 
 import base64
@@ -12,7 +12,7 @@ from control.base import standardwebhooks
 from hum.secrets import sign
 
 USER_AGENT: Final = "bluehive-hum-webhooks/1.0"
-#: What a customer's own headers may not be named, besides those that frame a request (`egress.OWN_HEADERS`).
+#: Names that a customer's headers may not have, besides those that frame a request (`egress.OWN_HEADERS`).
 RESERVED: Final = frozenset({"content-type", "content-encoding", "user-agent", "date"})
 RESERVED_PREFIXES: Final = ("x-hum-", "webhook-")
 
@@ -24,11 +24,11 @@ def new_secret() -> str:
 def headers(
     *, secrets: Sequence[str], event_id: str, event_type: str, delivery_id: str, timestamp: int, body: bytes
 ) -> dict[str, str]:
-    """The headers of an attempt at `timestamp` (Unix seconds), signed by these secrets, the newest first.  Raises ValueError."""
-    keys = [key for each in secrets if (key := standardwebhooks.key(each)) is not None]
+    """Return the headers of an attempt at `timestamp` (Unix seconds), signed with secrets, newest first.  Raises ValueError."""
+    keys = [key for secret in secrets if (key := standardwebhooks.key(secret)) is not None]
     if len(keys) < len(secrets):
         raise ValueError("a webhook's secret is not whsec_ and base64")
-    signatures = [standardwebhooks.signature(each, event_id, str(timestamp), body) for each in keys]
+    signatures = [standardwebhooks.signature(key, event_id, str(timestamp), body) for key in keys]
     return {
         "Content-Type": "application/json",
         "User-Agent": USER_AGENT,
@@ -37,11 +37,11 @@ def headers(
         "X-HUM-Signature": f"sha256={sign(keys[0], body).hex()}",
         "webhook-id": event_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(f"v1,{base64.b64encode(each).decode()}" for each in signatures),
+        "webhook-signature": " ".join(f"v1,{base64.b64encode(signature).decode()}" for signature in signatures),
     }
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a header is HUM's to set."""
+    """Return whether only HUM may set a header."""
     lower = name.lower()
     return lower in RESERVED or lower.startswith(RESERVED_PREFIXES)

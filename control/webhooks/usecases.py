@@ -1,4 +1,4 @@
-"""Webhooks as people change them, and as they change by themselves."""
+"""The use cases of webhooks: changes by people, and automatic ones."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ from storage import audit, events, webhook_deliveries, webhooks
 from storage.db import Db, Tx
 from storage.webhooks import FailingRow, Settings, WebhookRow
 
-#: Stands for a header's value that is kept.
+#: Stands for the stored value of a header.
 MASK = "********"
-#: Who the audit log says it was.
+#: The actor of automatic changes in the audit log.
 ACTOR = "system"
 FAILING_AT_ONCE = 100
 NOT_ENABLED = "The webhook is not enabled."
@@ -32,7 +32,7 @@ DELETED = "The event was deleted, so it can't be sent again."
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a webhook is to be; None: as its preset says."""
+    """The requested settings of a webhook; None: the preset's."""
 
     url: str
     description: str
@@ -54,7 +54,7 @@ class Limits:
 
 
 async def create(tx: Tx, who: Principal, wish: Wish, sealer: Sealer, limits: Limits) -> tuple[WebhookRow, str]:
-    """Make a webhook; return it with its secret.  Raises InvalidRequest, PlanLimit."""
+    """Create a webhook; return it with its secret.  Raises InvalidRequest, PlanLimit."""
     id, org = ids.new(), who.organization
     assert org is not None, "a webhook is a tenant's"
     settings = await _settings(tx, wish, limits, sealer.seal_headers(_headers(wish.headers, {}), id, org))
@@ -66,11 +66,11 @@ async def create(tx: Tx, who: Principal, wish: Wish, sealer: Sealer, limits: Lim
 
 
 async def change(tx: Tx, before: WebhookRow, wish: Wish, sealer: Sealer, limits: Limits) -> WebhookRow:
-    """Change a webhook that is locked.  Raises InvalidRequest."""
-    # What one server was trusted with is not shown to another, which whoever may change the URL might have.
-    stays = egress.origin(wish.url) == egress.origin(before.url)
-    kept = sealer.headers(before.sealed_headers, before.id, before.org_id) if stays else {}
-    headers = sealer.seal_headers(_headers(wish.headers, kept), before.id, before.org_id)
+    """Change a locked webhook.  Raises InvalidRequest."""
+    # Stored header values never go to another origin: a person who may change the URL could read them there.
+    same_origin = egress.origin(wish.url) == egress.origin(before.url)
+    stored = sealer.headers(before.sealed_headers, before.id, before.org_id) if same_origin else {}
+    headers = sealer.seal_headers(_headers(wish.headers, stored), before.id, before.org_id)
     await webhooks.change(tx, before.id, await _settings(tx, wish, limits, headers))
     was_enabled = before.disabled_reason is None
     if wish.enabled and not was_enabled:
@@ -86,32 +86,32 @@ async def change(tx: Tx, before: WebhookRow, wish: Wish, sealer: Sealer, limits:
 
 
 async def _settings(tx: Tx, wish: Wish, limits: Limits, sealed_headers: bytes | None) -> Settings:
-    """Raises InvalidRequest, with all that is wrong."""
-    bad = list[FieldError]()
+    """Check the requested settings; return the row's.  Raises InvalidRequest with all errors."""
+    errors = list[FieldError]()
     preset = PRESETS.get(wish.preset) if wish.preset else None
     if wish.preset and preset is None:
-        bad.append(FieldError("webhook.preset", f"must be one of {', '.join(PRESETS)}"))
-    url = _url(wish.url, limits.policy, bad)
+        errors.append(FieldError("webhook.preset", f"must be one of {', '.join(PRESETS)}"))
+    url = _url(wish.url, limits.policy, errors)
     if preset is not None and preset.url_prefixes and not url.startswith(tuple(preset.url_prefixes)):
-        bad.append(FieldError("webhook.url", f"must begin with {' or '.join(preset.url_prefixes)}"))
-    wanted = list(dict.fromkeys(wish.events or (preset.events if preset else ())))
+        errors.append(FieldError("webhook.url", f"must begin with {' or '.join(preset.url_prefixes)}"))
+    patterns = list(dict.fromkeys(wish.events or (preset.events if preset else ())))
     types = eventtypes.visible()
-    bad += [
+    errors += [
         FieldError(f"webhook.events[{place}]", f"must be *, a kind such as sms.*, or one of {', '.join(types)}")
-        for place, each in enumerate(wanted)
-        if not rules.is_type(each, types)
+        for place, pattern in enumerate(patterns)
+        if not rules.is_type(pattern, types)
     ]
-    numbers = _ids(Kind.NUMBER, "number_ids", wish.numbers, bad)
-    flows = _ids(Kind.FLOW, "flow_ids", wish.flows, bad)
+    numbers = _ids(Kind.NUMBER, "number_ids", wish.numbers, errors)
+    flows = _ids(Kind.FLOW, "flow_ids", wish.flows, errors)
     unknown_numbers, unknown_flows = await webhooks.unknown(tx, list(numbers), list(flows))
-    bad += [FieldError(f"webhook.number_ids[{numbers[id]}]", "is not a number of yours") for id in unknown_numbers]
-    bad += [FieldError(f"webhook.flow_ids[{flows[id]}]", "is not a flow of yours") for id in unknown_flows]
-    if bad:
-        raise InvalidRequest(bad)
+    errors += [FieldError(f"webhook.number_ids[{numbers[id]}]", "is not a number of yours") for id in unknown_numbers]
+    errors += [FieldError(f"webhook.flow_ids[{flows[id]}]", "is not a flow of yours") for id in unknown_flows]
+    if errors:
+        raise InvalidRequest(errors)
     return Settings(
         url=url,
         description=wish.description,
-        events=wanted,
+        events=patterns,
         number_ids=list(numbers),
         flow_ids=list(flows),
         sealed_headers=sealed_headers,
@@ -121,68 +121,68 @@ async def _settings(tx: Tx, wish: Wish, limits: Limits, sealed_headers: bytes | 
     )
 
 
-def _url(text: str, policy: Policy, bad: list[FieldError]) -> str:
-    """The URL, if it may be asked at all: what its host resolves to is checked whenever it is."""
+def _url(text: str, policy: Policy, errors: list[FieldError]) -> str:
+    """Check that a URL may be called at all.  Each request checks what its host resolves to."""
     try:
         target = egress.parse_url(text)
     except Outside as error:
-        bad.append(FieldError("webhook.url", error.message))
+        errors.append(FieldError("webhook.url", error.message))
         return text
     if target.address is not None:
         refusal = policy.refusal(target.scheme, target.port, [target.address])
     else:
         refusal = policy.refusal_of_name(target.scheme, target.port)
     if refusal is not None:
-        bad.append(FieldError("webhook.url", refusal))
+        errors.append(FieldError("webhook.url", refusal))
     return text
 
 
-def _ids(kind: Kind, field: str, texts: Sequence[str], bad: list[FieldError]) -> dict[UUID, int]:
-    """The ids with their places."""
-    found = dict[UUID, int]()
-    for place, text in enumerate(texts):
+def _ids(kind: Kind, field: str, texts: Sequence[str], errors: list[FieldError]) -> dict[UUID, int]:
+    """Parse ids; return them with their indexes."""
+    indexes = dict[UUID, int]()
+    for index, text in enumerate(texts):
         if (id := ids.parse(kind, text)) is None:
-            bad.append(FieldError(f"webhook.{field}[{place}]", f"is not the id of a {kind.name.lower()}"))
+            errors.append(FieldError(f"webhook.{field}[{index}]", f"is not the id of a {kind.name.lower()}"))
         else:
-            found.setdefault(id, place)
-    return found
+            indexes.setdefault(id, index)
+    return indexes
 
 
-def _headers(wished: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, str]:
-    """The headers, the kept values in the place of masks.  Raises InvalidRequest."""
-    bad, found = list[FieldError](), dict[str, str]()
-    for name, value in wished.items():
+def _headers(requested: Mapping[str, str], stored: Mapping[str, str]) -> dict[str, str]:
+    """Replace masks by stored values, and check the headers.  Raises InvalidRequest."""
+    errors, headers = list[FieldError](), dict[str, str]()
+    for name, value in requested.items():
         field = f'webhook.headers_json["{name}"]'
-        if value == MASK and name not in kept:
-            bad.append(
+        if value == MASK and name not in stored:
+            errors.append(
                 FieldError(
                     field, "has no value that could be kept: a new header, or a URL that leads elsewhere, needs it"
                 )
             )
             continue
-        found[name] = kept[name] if value == MASK else value
+        headers[name] = stored[name] if value == MASK else value
         try:
-            egress.check_headers({name: found[name]})
+            egress.check_headers({name: headers[name]})
         except Outside as error:
-            bad.append(FieldError(field, error.message))
+            errors.append(FieldError(field, error.message))
         if signing.is_reserved(name):
-            bad.append(FieldError(field, "is set by HUM"))
-    if len({name.lower() for name in found}) < len(found):
-        bad.append(FieldError("webhook.headers_json", "has the same header twice"))
-    if bad:
-        raise InvalidRequest(bad)
-    return found
+            errors.append(FieldError(field, "is set by HUM"))
+    if len({name.lower() for name in headers}) < len(headers):
+        errors.append(FieldError("webhook.headers_json", "has the same header twice"))
+    if errors:
+        raise InvalidRequest(errors)
+    return headers
 
 
 async def rotate(tx: Tx, id: UUID, sealer: Sealer, limits: Limits) -> tuple[WebhookRow, str]:
-    """Give a webhook another secret; return it with that.  Raises NotFound."""
+    """Rotate a webhook's secret; return the webhook with the new one.  Raises NotFound."""
     before, secret = await webhooks.get(tx, id, lock=True), signing.new_secret()
     sealed = sealer.seal_secret(secret, id, before.org_id)
     return await webhooks.rotate(tx, id, sealed, limits.overlap_seconds), secret
 
 
 async def test(tx: Tx, who: Principal, id: UUID) -> UUID:
-    """Send an event to this webhook alone; return its delivery.  Raises NotFound, InvalidState."""
+    """Send a test event to this webhook only; return the delivery's id.  Raises NotFound, InvalidState."""
     row = await webhooks.get(tx, id, lock=True)
     if row.disabled_reason is not None:
         raise InvalidState(NOT_ENABLED)
@@ -194,32 +194,32 @@ async def test(tx: Tx, who: Principal, id: UUID) -> UUID:
 
 
 async def redeliver(tx: Tx, webhook: UUID, delivery: UUID) -> None:
-    """Raises NotFound, InvalidState."""
+    """Send a delivery again.  Raises NotFound, InvalidState."""
     row = await webhooks.get(tx, webhook, lock=True)
     if row.disabled_reason is not None:
         raise InvalidState(NOT_ENABLED)
-    found = await webhook_deliveries.get(tx, webhook, delivery)
-    if (await webhook_deliveries.content(tx, found.event_id)).data is None:
+    delivery_row = await webhook_deliveries.get(tx, webhook, delivery)
+    if (await webhook_deliveries.content(tx, delivery_row.event_id)).data is None:
         raise InvalidState(DELETED)
     await webhook_deliveries.redeliver(tx, webhook, delivery)
 
 
-# --- what happens by itself, as the system
+# --- automatic changes, as the system
 
 
 async def disable(tx: Tx, org: UUID, id: UUID, url: str, reason: str) -> None:
-    """A receiver wants no more, or none of ours reaches it."""
+    """Disable a webhook whose receiver has unsubscribed (`gone`) or has failed for too long (`failing`)."""
     row = await webhooks.get(tx, id)
     if row.disabled_reason is not None:
         return
     await webhooks.disable(tx, id, reason)
-    shown = ids.show(Kind.WEBHOOK, id)
-    event = events_pb2.WebhookDisabledEvent(webhook_id=shown, url=url, reason=reason)
+    public_id = ids.show(Kind.WEBHOOK, id)
+    event = events_pb2.WebhookDisabledEvent(webhook_id=public_id, url=url, reason=reason)
     await events.append(tx, org, id, event)
-    await _note(tx, org, shown, "disabledWebhook", reason)
+    await _note(tx, org, public_id, "disabledWebhook", reason)
 
 
-async def judge(db: Db, warn_days: Sequence[float], disable_days: float) -> None:
+async def check_failing(db: Db, warn_days: Sequence[float], disable_days: float) -> None:
     """Warn of webhooks that have failed for long, and disable those that have failed for too long."""
     async with db.system() as tx:
         first = min((*warn_days, disable_days)) * 86_400
@@ -238,9 +238,9 @@ async def judge(db: Db, warn_days: Sequence[float], disable_days: float) -> None
 
 
 async def _warn(tx: Tx, row: FailingRow, since: datetime, disable_days: float) -> None:
-    shown = ids.show(Kind.WEBHOOK, row.id)
+    public_id = ids.show(Kind.WEBHOOK, row.id)
     event = events_pb2.WebhookFailingEvent(
-        webhook_id=shown,
+        webhook_id=public_id,
         url=row.url,
         failing_since=timestamp(since),
         disables_at=timestamp(since + timedelta(days=disable_days)),
@@ -248,15 +248,15 @@ async def _warn(tx: Tx, row: FailingRow, since: datetime, disable_days: float) -
         response_status=row.last_status,
     )
     await events.append(tx, row.org_id, row.id, event)
-    await _note(tx, row.org_id, shown, "warnedOfWebhook", row.last_error or "")
+    await _note(tx, row.org_id, public_id, "warnedOfWebhook", row.last_error or "")
 
 
 async def _note(tx: Tx, org: UUID, subject: str, action: str, why: str) -> None:
     await audit.append(tx, org, actor=ACTOR, actor_name=ACTOR, action=action, subject=subject, fields=[why])
 
 
-async def forget(db: Db, keep: timedelta, batch: int = 2000) -> None:
-    """Delete deliveries that are older than they are kept."""
+async def prune(db: Db, keep: timedelta, batch: int = 2000) -> None:
+    """Delete the deliveries that are older than `keep`."""
     while True:
         async with db.system() as tx:
             if await webhook_deliveries.forget(tx, now() - keep, batch) < batch:

@@ -9,7 +9,7 @@ import pytest
 
 from control.base.egress import Policy
 from control.clients.http import Guarded
-from control.mcp.connections import Connection, Connections, Endpoint, Lost, Unusable
+from control.mcp.connections import Connection, Connections, Endpoint, NotExecuted, Unusable
 from control.mcp.transport import OAuthClient
 from hum import ids
 from hum.network import parse_networks
@@ -105,7 +105,7 @@ async def test_a_session_that_the_server_has_forgotten_is_told_apart(web: Guarde
     await side.call(endpoint)
     server.forget()
     async with side.pool.use(endpoint) as connection:
-        with pytest.raises(Lost):
+        with pytest.raises(NotExecuted):
             await connection.call("find", {})
     assert await side.call(endpoint, n=2) == "order 2", "the next use makes another"
 
@@ -135,17 +135,17 @@ async def test_what_was_surely_not_asked_over_a_closed_stream_is_told_apart(web:
         await connection.listed(0)
         closable.close_streams()
         await until(lambda: connection.is_over)
-        with pytest.raises(Lost):
+        with pytest.raises(NotExecuted):
             await connection.call("find", {})
     assert "tools/call" not in closable.methods()
     async with side.pool.use(endpoint) as connection:
         closable.closes_at = "tools/call"
         with pytest.raises(Unusable, match="ended before it answered") as error:
             await connection.call("find", {"n": 1})
-        assert not isinstance(error.value, Lost), "it may have been done"
+        assert not isinstance(error.value, NotExecuted), "it may have been done"
     async with side.pool.use(endpoint) as connection:
         closable.closes_at = "tools/list"
-        with pytest.raises(Lost):
+        with pytest.raises(NotExecuted):
             await connection.listed(0)
     assert await side.call(endpoint, n=2) == "order 2" and closable.calls == [("find", {"n": 1}), ("find", {"n": 2})]
 
@@ -203,11 +203,11 @@ async def test_each_is_told_what_became_of_their_own_request(web: Guarded, serve
             await connection.call("none", {})
         assert not connection.is_over, "an answer like any other"
         server.forget()
-        with pytest.raises(Lost, match="404"):
+        with pytest.raises(NotExecuted, match="404"):
             await connection.call("find", {})
         with pytest.raises(Unusable, match="in time") as error:
             await hung
-        assert not isinstance(error.value, Lost)
+        assert not isinstance(error.value, NotExecuted)
 
 
 async def test_other_settings_end_nobodys_tool(web: Guarded, server: McpServer) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.mcp import pinning
-from control.mcp.pinning import Listed
+from control.mcp.pinning import ListedTool
 from hum import ids
 from storage.mcp import Access, Health, Rights, ServerRow, ToolRow
 
@@ -27,7 +27,7 @@ def server(*, trusts: bool) -> ServerRow:
     return ServerRow(ids.new(), ids.new(), "Shop", "shop", ACCESS, rights, 1, trusts, health, (AT, AT))
 
 
-def read(of: ServerRow, known: list[ToolRow], *listed: Listed) -> list[ToolRow]:
+def read(of: ServerRow, known: list[ToolRow], *listed: ListedTool) -> list[ToolRow]:
     """All tools, after they were read."""
     changed = {row.name: row for row in pinning.changes(of, known, listed, [ids.new() for _ in listed])}
     return [*(changed.pop(row.name, row) for row in known), *changed.values()]
@@ -50,21 +50,21 @@ def test_a_slug_has_no_two_underscores_in_a_row(name: str, slug: str) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        Listed("t", "Another.", OBJECT),
-        Listed("t", "A tool.", {"type": "object", "properties": {"a": {}}}),
-        Listed("T", "A tool.", OBJECT),
+        ListedTool("t", "Another.", OBJECT),
+        ListedTool("t", "A tool.", {"type": "object", "properties": {"a": {}}}),
+        ListedTool("T", "A tool.", OBJECT),
     ],
 )
-def test_the_hash_covers_name_description_and_schema(other: Listed) -> None:
-    first = Listed("t", "A tool.", OBJECT)
+def test_the_hash_covers_name_description_and_schema(other: ListedTool) -> None:
+    first = ListedTool("t", "A tool.", OBJECT)
     assert pinning.definition(first)[0].hash != pinning.definition(other)[0].hash
-    turned = Listed("t", "A tool.", {"b": 1, "type": "object"})
-    same = Listed("t", "A tool.", {"type": "object", "b": 1})
+    turned = ListedTool("t", "A tool.", {"b": 1, "type": "object"})
+    same = ListedTool("t", "A tool.", {"type": "object", "b": 1})
     assert pinning.definition(turned)[0].hash == pinning.definition(same)[0].hash
 
 
 def test_the_first_are_accepted_and_what_comes_or_changes_later_waits() -> None:
-    a, b, other = Listed("a", "A.", OBJECT), Listed("b", "B.", OBJECT), Listed("a", "Another.", OBJECT)
+    a, b, other = ListedTool("a", "A.", OBJECT), ListedTool("b", "B.", OBJECT), ListedTool("a", "Another.", OBJECT)
     first = read(server(trusts=True), [], a)
     assert [(row.name, row.state) for row in first] == [("a", "accepted")]
     later = read(server(trusts=False), first, other, b)
@@ -79,9 +79,9 @@ def test_the_first_are_accepted_and_what_comes_or_changes_later_waits() -> None:
 
 
 def test_a_tool_that_is_named_like_anothers_short_form_is_left_out() -> None:
-    long = Listed("x" * 100, "Long.", OBJECT)
+    long = ListedTool("x" * 100, "Long.", OBJECT)
     (known,) = read(server(trusts=True), [], long)
-    imitation = Listed(known.model_name.removeprefix("shop__"), "Looks the same.", OBJECT)
+    imitation = ListedTool(known.model_name.removeprefix("shop__"), "Looks the same.", OBJECT)
     assert pinning.changes(server(trusts=False), [known], [long, imitation], [ids.new(), ids.new()]) == []
     assert replace(known, state="accepted") == known
 
@@ -110,12 +110,12 @@ def _tags(text: str) -> str:
     ids=ascii,
 )
 def test_what_people_cant_see_makes_a_tool_unusable(hidden: str) -> None:
-    pinned, reason = pinning.definition(Listed("t", f"Finds.{hidden}", OBJECT))
+    pinned, reason = pinning.definition(ListedTool("t", f"Finds.{hidden}", OBJECT))
     assert pinned.schema is None and reason and "can't see" in reason
     assert hidden not in pinned.description
     schema = {"type": "object", "properties": {"a": {"description": f"An order.{hidden}"}}}
     for bad in (schema, {"type": "object", "properties": {f"a{hidden}": {}}}):
-        _, reason = pinning.definition(Listed("t", "Finds.", bad))
+        _, reason = pinning.definition(ListedTool("t", "Finds.", bad))
         assert reason and "can't see" in reason, ascii(reason)
     assert not pinning.is_name(f"find{hidden}")
 
@@ -131,12 +131,12 @@ def test_what_people_cant_see_makes_a_tool_unusable(hidden: str) -> None:
     ids=ascii,
 )
 def test_what_people_can_see_is_a_description(text: str) -> None:
-    assert pinning.definition(Listed("t", text, OBJECT))[1] is None
+    assert pinning.definition(ListedTool("t", text, OBJECT))[1] is None
 
 
 def test_a_tool_that_was_accepted_is_not_usable_once_it_is_known_to_hide_something() -> None:
-    bad = Listed("a", f"Finds.{_tags('x')}", OBJECT)
-    (row,) = read(server(trusts=True), [], Listed("a", "Finds.", OBJECT))
+    bad = ListedTool("a", f"Finds.{_tags('x')}", OBJECT)
+    (row,) = read(server(trusts=True), [], ListedTool("a", "Finds.", OBJECT))
     before = replace(row.now, hash=pinning.definition(bad)[0].hash)
     (again,) = read(server(trusts=False), [replace(row, now=before, accepted=before)], bad)
     assert again.state == "invalid"

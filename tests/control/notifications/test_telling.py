@@ -13,8 +13,8 @@ import pytest
 from control import readers
 from control.feature import Reader
 from control.notifications import rules
-from control.notifications.sending import Postman
-from control.notifications.telling import Manners, Teller
+from control.notifications.sending import Mailer
+from control.notifications.telling import Notifier, Policy
 from control.team import usecases as team
 from hum import ids
 from hum.clock import now
@@ -27,7 +27,7 @@ from storage.events import Start
 from storage.notifications import WishesRow
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-MANNERS = Manners(per_hour=2, bounce=DAY, news=HOUR, transcript=timedelta(), invitations=3, invitations_per_address=2)
+POLICY = Policy(per_hour=2, bounce=DAY, max_age=HOUR, transcript=timedelta(), invitations=3, invitations_per_address=2)
 
 
 @dataclass
@@ -39,25 +39,25 @@ class World:
     people: dict[str, UUID]
     sent: list[EmailMessage] = field(default_factory=list)
     fail: Exception | None = None
-    manners: Manners = MANNERS
+    policy: Policy = POLICY
 
     async def take(self, message: EmailMessage) -> None:
         if self.fail:
             raise self.fail
         self.sent.append(message)
 
-    def postman(self) -> Postman:
-        return Postman(self.db, self.take, "HUM <hum@example.com>", "https://hum.example", DAY)
+    def mailer(self) -> Mailer:
+        return Mailer(self.db, self.take, "HUM <hum@example.com>", "https://hum.example", DAY)
 
-    def teller(self) -> Teller:
-        return Teller(self.db, self.manners, is_on=True)
+    def notifier(self) -> Notifier:
+        return Notifier(self.db, self.policy, is_on=True)
 
     async def read(self) -> None:
-        teller = self.teller()
-        reader = Reader("notifications", Start.BEGINNING, rules.EVENTS, teller.read, 1.0)
+        notifier = self.notifier()
+        reader = Reader("notifications", Start.BEGINNING, rules.EVENTS, notifier.read, 1.0)
         while await readers.read(self.db, reader):
             pass
-        await teller.compose()
+        await notifier.compose()
 
     async def queued(self) -> list[UUID]:
         async with self.db.system() as tx:
@@ -68,7 +68,7 @@ class World:
         await self.read()
         before = len(self.sent)
         for id in await self.queued():
-            await self.postman().deliver(self.org, id)
+            await self.mailer().deliver(self.org, id)
         return sorted(f"{message['To']}: {message['Subject']}" for message in self.sent[before:])
 
     async def emails(self) -> list[dict[str, Any]]:
@@ -173,7 +173,7 @@ async def test_who_may_not_know_it_any_more_is_told_nothing(world: World) -> Non
 
 
 async def test_words_are_waited_for_where_they_are_told(world: World) -> None:
-    world.manners = Manners(10, DAY, HOUR, timedelta(minutes=5), 3, 2)
+    world.policy = Policy(10, DAY, HOUR, timedelta(minutes=5), 3, 2)
     await wish(world, "operator", voicemails=False)
     await world.voicemail("Call me back")
     await world.work()
@@ -211,16 +211,16 @@ async def test_a_server_that_is_away_is_tried_again_with_the_same_id(world: Worl
     (id,) = await world.queued()
     for _ in range(2):
         with pytest.raises(NotSent):
-            await world.postman().deliver(world.org, id)
+            await world.mailer().deliver(world.org, id)
     world.fail = None
     # A process dies after the server's answer: its e-mail is sent once more, and has the same id.
-    postman = world.postman()
-    await postman.deliver(world.org, id)
+    mailer = world.mailer()
+    await mailer.deliver(world.org, id)
     async with world.db.system() as tx:
         await tx.execute("UPDATE emails SET state = 'queued', ended_at = NULL")
-    await postman.deliver(world.org, id)
+    await mailer.deliver(world.org, id)
     assert len({message["Message-ID"] for message in world.sent}) == 1 and len(world.sent) == 2
-    await postman.deliver(world.org, id)
+    await mailer.deliver(world.org, id)
     assert len(world.sent) == 2, "an e-mail that has ended is not sent"
     (row,) = await world.emails()
     assert (row["state"], row["attempts"], row["error"], row["to_address"]) == ("sent", 4, None, "new@example.com")
@@ -272,10 +272,10 @@ async def test_old_news_is_no_news(world: World) -> None:
 
 async def test_two_workers_make_one_email(world: World) -> None:
     await world.voicemail()
-    teller = world.teller()
-    reader = Reader("notifications", Start.BEGINNING, rules.EVENTS, teller.read, 1.0)
+    notifier = world.notifier()
+    reader = Reader("notifications", Start.BEGINNING, rules.EVENTS, notifier.read, 1.0)
     await readers.read(world.db, reader)
-    await asyncio.gather(*(world.teller().compose() for _ in range(5)))
+    await asyncio.gather(*(world.notifier().compose() for _ in range(5)))
     assert len(await world.queued()) == 2
 
 

@@ -22,7 +22,7 @@ WRITTEN = {"name": "Pipes", "system_prompt": "You answer.", "language": "en", "r
 
 
 def drafted(wish: Wish = WISH, **written: Any) -> rules.Draft:
-    return rules.drafted(WRITTEN | written, wish, ("alloy", "ash"))
+    return rules.to_draft(WRITTEN | written, wish, ("alloy", "ash"))
 
 
 def test_nothing_but_texts_hours_voice_and_named_numbers_gets_in() -> None:

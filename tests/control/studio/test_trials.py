@@ -8,7 +8,7 @@ import pytest
 
 from control.clients.openai import Question, Reply, Spent, ToolCall
 from control.flows.choices import Choices
-from control.studio.limits import Desk
+from control.studio.limits import ConcurrencyLimit
 from control.studio.trials import Trials
 from control.tools import Registry
 from hum import ids
@@ -45,7 +45,7 @@ async def studio(db: Db, model: Slow, **settings: Any) -> tuple[Trials, UUID, UU
     async with db.tenant(org) as tx:
         await flows.create(tx, flow, "voice", {"name": "Desk", "channel": "CHANNEL_VOICE"})
     made = ControlSettings(**settings)
-    trials = Trials(db, model, Registry(), Choices.of(made), Desk(made.studio_concurrency), made)
+    trials = Trials(db, model, Registry(), Choices.of(made), ConcurrencyLimit(made.studio_concurrency), made)
     return trials, org, flow
 
 
@@ -67,15 +67,15 @@ async def db(database_url: str) -> Any:
 async def test_an_organization_has_so_many_at_once_and_no_other_waits(db: Db) -> None:
     model = Slow()
     trials, org, flow = await studio(db, model, studio_concurrency=1)
-    first = asyncio.create_task(trials.take(org, flow, REQUEST))
+    first = asyncio.create_task(trials.run(org, flow, REQUEST))
     while len(model.asked) < 2:
         await asyncio.sleep(0.01)
     with pytest.raises(RateLimited, match="under way"):
-        await trials.take(org, flow, REQUEST)
+        await trials.run(org, flow, REQUEST)
     model.may.set()
     answer = await first
     assert answer.text == "Good morning." and [each.name for each in answer.tool_calls] == ["nothing"]
-    assert (await trials.take(org, flow, REQUEST)).text == "Good morning."
+    assert (await trials.run(org, flow, REQUEST)).text == "Good morning."
     assert await used(db) == 400
 
 
@@ -83,7 +83,7 @@ async def test_an_organization_has_so_many_at_once_and_no_other_waits(db: Db) ->
 async def test_one_that_is_given_up_ends_and_what_it_used_counts(db: Db, is_late: bool) -> None:
     model = Slow()
     trials, org, flow = await studio(db, model, studio_concurrency=1, studio_seconds=0.3 if is_late else 30)
-    taken = asyncio.create_task(trials.take(org, flow, REQUEST))
+    taken = asyncio.create_task(trials.run(org, flow, REQUEST))
     while len(model.asked) < 2:
         await asyncio.sleep(0.01)
     if not is_late:
@@ -92,12 +92,12 @@ async def test_one_that_is_given_up_ends_and_what_it_used_counts(db: Db, is_late
         await taken
     assert await used(db) == 100
     model.may.set()
-    assert (await trials.take(org, flow, REQUEST)).text == "Good morning."
+    assert (await trials.run(org, flow, REQUEST)).text == "Good morning."
 
 
 async def test_a_limit_of_none_is_none(db: Db) -> None:
     model = Slow()
     trials, org, flow = await studio(db, model, studio_trials_per_day=0)
     with pytest.raises(RateLimited, match="0 turns of trials today"):
-        await trials.take(org, flow, REQUEST)
+        await trials.run(org, flow, REQUEST)
     assert not model.asked

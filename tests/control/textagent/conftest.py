@@ -104,7 +104,7 @@ class Desk:
 
     async def take(self) -> list[str | None]:
         """Take up what is due, and do its jobs, each once."""
-        await self.turns.take_due()
+        await self.turns.start_due()
         return [await self.turns.turn(self.org, run) for run in await self.open_runs()]
 
     async def open_runs(self) -> list[UUID]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from control.textagent import rules
-from control.textagent.rules import Config, Counts, Facts, Go, HandOver, Later, Limits, Meanwhile, Said, Silent
+from control.textagent.rules import Config, Counts, Facts, Go, HandOver, Later, Limits, Recheck, Silent, ThreadMessage
 from control.texts import gate, segments
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -19,15 +19,15 @@ FACTS = Facts(
     gate=gate.SEND,
     config=Config(),
     counts=Counts(0, 0, 0),
-    history=[Said("inbound", "Hello?", AT)],
+    history=[ThreadMessage("inbound", "Hello?", AT)],
     attempts=1,
 )
 
 
-def thread(*bodies: str, apart_seconds: float = 20) -> list[Said]:
+def thread(*bodies: str, apart_seconds: float = 20) -> list[ThreadMessage]:
     """They write first, and then in turn with us; each is `apart_seconds` after the one before."""
     return [
-        Said(
+        ThreadMessage(
             ("inbound", "outbound")[place % 2],
             body,
             AT + timedelta(seconds=place * apart_seconds),
@@ -48,10 +48,10 @@ def thread(*bodies: str, apart_seconds: float = 20) -> list[Said]:
         ({"gate": gate.Stop("canceled", "closed")}, Silent("closed")),
         ({"gate": gate.Wait(AT, "organization_hours")}, Later(AT)),
         ({"history": []}, Silent("answered")),
-        ({"history": [*FACTS.history, Said("outbound", "Hi", AT, "human")]}, Silent("answered")),
-        ({"history": [*FACTS.history, Said("outbound", "Hi", AT, "api")]}, Silent("answered")),
-        ({"history": [*FACTS.history, Said("outbound", "Sale!", AT, "campaign")]}, Go()),
-        ({"history": [Said("inbound", "Automatic reply: I am away until Monday", AT)]}, Silent("auto_reply")),
+        ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "human")]}, Silent("answered")),
+        ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "api")]}, Silent("answered")),
+        ({"history": [*FACTS.history, ThreadMessage("outbound", "Sale!", AT, "campaign")]}, Go()),
+        ({"history": [ThreadMessage("inbound", "Automatic reply: I am away until Monday", AT)]}, Silent("auto_reply")),
         ({"counts": Counts(29, 29, 29)}, Go()),
         ({"counts": Counts(30, 30, 30)}, HandOver("turn_cap")),
         ({"counts": Counts(0, 200, 200)}, HandOver("pair_cap")),
@@ -64,10 +64,10 @@ def thread(*bodies: str, apart_seconds: float = 20) -> list[Said]:
     ],
 )
 def test_before_the_model_is_asked(changes: dict[str, Any], decision: rules.Decision) -> None:
-    assert rules.before(replace(FACTS, **changes), LIMITS) == decision
+    assert rules.decide(replace(FACTS, **changes), LIMITS) == decision
 
 
-NOW = Meanwhile(
+NOW = Recheck(
     is_paused=False,
     is_blocked=False,
     gate=gate.SEND,
@@ -92,7 +92,7 @@ NOW = Meanwhile(
     ],
 )
 def test_before_the_answer_is_sent(changes: dict[str, Any], reason: str | None) -> None:
-    assert rules.after(replace(NOW, **changes)) == reason
+    assert rules.drop_reason(replace(NOW, **changes)) == reason
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_machines_that_say_that_nobody_is_there(body: str, is_one: bool) -> None
 
 
 def test_who_repeats_themselves_is_a_machine() -> None:
-    assert rules.loops(thread("Press 1", "Hi?", "press 1.", "Hello?", "PRESS 1"))
-    assert not rules.loops(thread("Press 1", "Hi?", "Press 1", "Hello?", "Press 2"))
-    assert not rules.loops([Said("inbound", "Hello?", AT)] * 3), "somebody who waits for an answer"
-    assert not rules.loops(thread("", "Nice!", "", "What a view.", "")), "pictures"
-    assert not rules.loops(thread("\U0001f44d", "Great.", "\U0001f64f", "You're welcome.", "\U0001f600"))
+    assert rules.is_loop(thread("Press 1", "Hi?", "press 1.", "Hello?", "PRESS 1"))
+    assert not rules.is_loop(thread("Press 1", "Hi?", "Press 1", "Hello?", "Press 2"))
+    assert not rules.is_loop([ThreadMessage("inbound", "Hello?", AT)] * 3), "somebody who waits for an answer"
+    assert not rules.is_loop(thread("", "Nice!", "", "What a view.", "")), "pictures"
+    assert not rules.is_loop(thread("\U0001f44d", "Great.", "\U0001f64f", "You're welcome.", "\U0001f600"))
 
 
 def test_who_answers_at_once_for_ever_is_a_machine() -> None:
     talk = [f"text {place}" for place in range(13)]
-    assert rules.loops(thread(*talk, apart_seconds=1))
-    assert not rules.loops(thread(*talk[:11], apart_seconds=1)), "not yet"
-    assert not rules.loops(thread(*talk, apart_seconds=4)), "a fast person"
+    assert rules.is_loop(thread(*talk, apart_seconds=1))
+    assert not rules.is_loop(thread(*talk[:11], apart_seconds=1)), "not yet"
+    assert not rules.is_loop(thread(*talk, apart_seconds=4)), "a fast person"
 
 
 @pytest.mark.parametrize(

@@ -122,13 +122,13 @@ async def test_a_text_that_comes_during_a_turn_gets_its_own(desk: Desk) -> None:
 
 async def test_a_worker_that_dies_between_the_model_and_the_end_sends_nothing_twice(desk: Desk) -> None:
     await desk.hear("Hello?")
-    await desk.turns.take_due()
+    await desk.turns.start_due()
     (run,) = await desk.open_runs()
     desk.model.answers = [[call("assign_to_human", reason="r")], asyncio.CancelledError(), "Hi.", "Never."]
     with pytest.raises(asyncio.CancelledError):
         await desk.turns.turn(desk.org, run)
     assert await desk.sent() == [] and (await desk.run())["attempts"] == 1
-    assert await desk.turns.take_due() == 0, "the thread has a turn going on"
+    assert await desk.turns.start_due() == 0, "the thread has a turn going on"
     await asyncio.gather(*(desk.turns.turn(desk.org, run) for _ in range(2)))
     assert len(sent := await desk.sent()) == 1 and sent[0] in {"Hi.", "Never."}, "whoever was first at the end"
     assert await desk.rows("SELECT FROM events WHERE type = 'conversation.assigned'") == []
@@ -136,11 +136,11 @@ async def test_a_worker_that_dies_between_the_model_and_the_end_sends_nothing_tw
 
 async def test_a_run_whose_job_is_lost_is_begun_again(desk: Desk) -> None:
     await desk.hear("Hello?")
-    await desk.turns.take_due()
+    await desk.turns.start_due()
     async with desk.db.system() as tx:
         await tx.execute("DELETE FROM pgqueuer")
         await tx.execute("UPDATE text_runs SET touched_at = now() - interval '1 hour'")
-    assert await desk.turns.take_due() == 1
+    assert await desk.turns.start_due() == 1
     async with desk.db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM pgqueuer") == 1
 
@@ -149,7 +149,7 @@ async def test_a_model_that_fails_is_asked_again_and_then_a_person_answers(desk:
     await desk.configure(sms_config_json='{"fallback_message": "We will get back to you."}')
     await desk.hear("Hello?")
     desk.model.answers = [ModelError("503")] * 3
-    await desk.turns.take_due()
+    await desk.turns.start_due()
     (run,) = await desk.open_runs()
     for _ in range(2):
         with pytest.raises(ModelError):
@@ -168,7 +168,7 @@ async def test_a_model_that_fails_is_asked_again_and_then_a_person_answers(desk:
 
 async def test_a_worker_that_dies_each_time_ends_with_a_person_too(desk: Desk) -> None:
     await desk.hear("Hello?")
-    await desk.turns.take_due()
+    await desk.turns.start_due()
     (run,) = await desk.open_runs()
     desk.model.answers = [asyncio.CancelledError()] * 9
     for _ in range(3):
@@ -248,7 +248,7 @@ async def test_another_flow_answers_in_the_same_turn_and_from_then_on(desk: Desk
 async def test_several_workers_take_a_turn_once(desk: Desk) -> None:
     for number in range(10):
         await desk.hear("Hello?", f"+131755512{number:02d}")
-    await asyncio.gather(*(desk.turns.take_due() for _ in range(4)))
+    await asyncio.gather(*(desk.turns.start_due() for _ in range(4)))
     assert len(await desk.open_runs()) == 10
     async with desk.db.system() as tx:
         assert (

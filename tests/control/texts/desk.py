@@ -6,13 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from control.texts import writing
-from control.texts.bulk import Recorder, Saying
+from control.texts.bulk import AttemptReport, Recorder
 from control.texts.claims import Claim, Claims, Means, Recovery
 from control.texts.lookups import Lookups, Patience
 from control.texts.paces import Paces
 from control.texts.posting import AtStep, Poster, _go_on
 from control.texts.sender import Sender
-from control.texts.statuses import News
+from control.texts.statuses import CarrierReport
 from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now
@@ -117,8 +117,8 @@ class TextDesk:
     async def says(self, sid: str, status: str, code: str | None = None, **fields: Any) -> None:
         name = fields.get("name", self.attempt(sid) if sid in self.carrier.texted else "")
         to_e164 = fields["to_e164"] if "to_e164" in fields else self.carrier.texted[sid].to_e164
-        news = News(sid, status, code, "callback")
-        await Recorder(self.db).record(Saying(ids.require(Kind.SEND, name), news, to_e164))
+        report = CarrierReport(sid, status, code, "callback")
+        await Recorder(self.db).record(AttemptReport(ids.require(Kind.SEND, name), report, to_e164))
 
     # -- time
 

@@ -121,7 +121,7 @@ async def test_together_they_are_what_they_are_one_by_one(database_url: str, see
         for begin in range(0, len(texts), 12):
             batch = [replace(text, sid=f"B{text.sid}", to_e164=OTHER_NUMBER) for text in texts[begin : begin + 12]]
             async with db.system() as tx:
-                left = await arriving.take_all(tx, batch, LIMITS, now())
+                left = await arriving.receive_plain(tx, batch, LIMITS, now())
             plain += len(batch) - len(left)
             for place in sorted(left):
                 async with db.system() as tx:
@@ -137,16 +137,16 @@ async def test_whatever_comes_at_once_is_there_once(texting: Texting) -> None:
     arrivals = Arrivals(texting.db, LIMITS)
     texts = [replace(TEXT, sid=f"SM{n}", sender=f"+131755510{n % 20:02}", body=str(n)) for n in range(60)]
     nobodys = [replace(TEXT, sid=f"SN{n}", to_e164="+12125550999") for n in range(3)]
-    taken = await asyncio.gather(*map(arrivals.take, [*texts, *nobodys, *texts]), return_exceptions=True)
+    taken = await asyncio.gather(*map(arrivals.receive, [*texts, *nobodys, *texts]), return_exceptions=True)
     assert Counter(type(each) for each in taken) == {type(None): 120, NotFound: 3}
     assert await one(texting, "SELECT count(*), count(DISTINCT body) FROM messages") == (60, 60)
     assert await one(texting, "SELECT count(*), sum(unread_count) FROM conversations") == (20, 60)
     order = "SELECT conversation_id, array_agg(body::int ORDER BY id) AS bodies FROM messages GROUP BY 1"
     async with texting.db.tenant(texting.org) as tx:
         assert all(row["bodies"] == sorted(row["bodies"]) for row in await tx.fetch(order))
-    taken.clear()  # what was raised holds on to the lane where it was raised
+    taken.clear()  # the exceptions refer to the batcher that raised them
     gc.collect()
-    assert not arrivals._lanes, "nothing is kept of numbers that nobody texts"
+    assert not arrivals._batchers, "batchers of idle numbers are released"
 
 
 async def test_a_locked_conversation_delays_no_other_number(texting: Texting) -> None:
@@ -157,12 +157,12 @@ async def test_a_locked_conversation_delays_no_other_number(texting: Texting) ->
         await texting.thread(tx)
     async with texting.db.tenant(texting.org) as holder:
         await texting.thread(holder)  # locks it
-        waiting = asyncio.create_task(arrivals.take(TEXT))
+        waiting = asyncio.create_task(arrivals.receive(TEXT))
         await asyncio.sleep(0.05)
         async with patience():
             await asyncio.gather(
                 *(
-                    arrivals.take(replace(TEXT, sid=f"SM{n}", to_e164=OTHER_NUMBER, sender=f"+131755510{n:02}"))
+                    arrivals.receive(replace(TEXT, sid=f"SM{n}", to_e164=OTHER_NUMBER, sender=f"+131755510{n:02}"))
                     for n in range(9)
                 )
             )

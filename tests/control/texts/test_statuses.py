@@ -9,9 +9,9 @@ import pytest
 
 from control.delivery import usecases
 from control.texts import bulk, statuses
-from control.texts.bulk import Saying
+from control.texts.bulk import AttemptReport
 from control.texts.lookups import DRIFT
-from control.texts.statuses import News
+from control.texts.statuses import CarrierReport
 from hum import ids
 from hum.errors import CarrierError, InvalidState, NotFound
 from storage import identity
@@ -61,7 +61,7 @@ async def results(
     found = set()
     for order in orders:
         told = [
-            Saying(attempt["id"], News("SM" + "1" * 32, status, code, "callback"), attempt["to_e164"])
+            AttemptReport(attempt["id"], CarrierReport("SM" + "1" * 32, status, code, "callback"), attempt["to_e164"])
             for status, code in (*order, order[0])
         ]
         ways = [[[each] for each in told], [told], [told[:1], told[1:]]]
@@ -69,9 +69,11 @@ async def results(
             async with desk.db.system() as tx:
                 await tx.execute("SAVEPOINT before")
                 for batch in batches:
-                    left = await bulk.take_all(tx, batch) if len(batch) > 1 else {0}
+                    left = await bulk.record_plain(tx, batch) if len(batch) > 1 else {0}
                     for place in sorted(left):
-                        await statuses.report(tx, batch[place].attempt, batch[place].news, batch[place].to_e164)
+                        await statuses.lock_and_record(
+                            tx, batch[place].attempt, batch[place].report, batch[place].to_e164
+                        )
                 found.add(await final(tx))
                 await tx.execute("ROLLBACK TO before")
     return found

@@ -67,8 +67,8 @@ def test_which_number_may_be_given(number: str, why: str | None) -> None:
 
 
 def test_whose_number_the_person_sees() -> None:
-    assert Parties.of("inbound", CALLER, OURS) == Parties(ours_e164=OURS, theirs_e164=CALLER)
-    assert Parties.of("outbound", OURS, CALLER) == Parties(ours_e164=OURS, theirs_e164=CALLER)
+    assert Parties.of("inbound", CALLER, OURS) == Parties(number_e164=OURS, peer_e164=CALLER)
+    assert Parties.of("outbound", OURS, CALLER) == Parties(number_e164=OURS, peer_e164=CALLER)
 
 
 @pytest.mark.parametrize(

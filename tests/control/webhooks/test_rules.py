@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from control.webhooks import bodies, rules, signing
 from control.webhooks.bodies import Content
-from control.webhooks.rules import Ask, Schedule
+from control.webhooks.rules import Demand, Schedule
 from hum import ids
 
 AT = datetime(2026, 3, 5, 15, 4, 5, 678000, tzinfo=UTC)
@@ -40,31 +40,31 @@ GROUPS = [ids.new(), ids.new()]
 @given(
     some.integers(0, 300),
     some.tuples(some.integers(0, 100), some.integers(0, 100)),
-    some.lists(some.builds(Ask, some.sampled_from(GROUPS), some.integers(0, 40), some.integers(0, 40)), max_size=40),
+    some.lists(some.builds(Demand, some.sampled_from(GROUPS), some.integers(0, 40), some.integers(0, 40)), max_size=40),
 )
-def test_shares_leave_room_in_all_and_in_each_group(free: int, own: tuple[int, int], asks: list[Ask]) -> None:
+def test_shares_leave_room_in_all_and_in_each_group(free: int, own: tuple[int, int], demands: list[Demand]) -> None:
     free_of = dict(zip(GROUPS, own, strict=True))
-    shares = rules.share(free, free_of, asks)
+    shares = rules.share(free, free_of, demands)
     rest = free - sum(shares)
     left = {
-        id: free_of[id] - sum(share for share, ask in zip(shares, asks, strict=True) if ask.group == id)
+        id: free_of[id] - sum(share for share, demand in zip(shares, demands, strict=True) if demand.group == id)
         for id in GROUPS
     }
     assert min(rest, *left.values()) >= 0
-    for share, ask in zip(shares, asks, strict=True):
-        assert share <= ask.wish
-        room = min(rest, left[ask.group])
-        if share < ask.wish:  # it has its part of what is left, or there is nothing
-            assert room == 0 or share + ask.held >= max(1, room // 2)
-        assert share <= 1 or share + ask.held <= min(free, free_of[ask.group]) // 2
+    for share, demand in zip(shares, demands, strict=True):
+        assert share <= demand.wanted
+        room = min(rest, left[demand.group])
+        if share < demand.wanted:  # it has its part of what is left, or there is nothing
+            assert room == 0 or share + demand.in_flight >= max(1, room // 2)
+        assert share <= 1 or share + demand.in_flight <= min(free, free_of[demand.group]) // 2
 
 
 def test_hogs_leave_a_place() -> None:
     (group,) = GROUPS[:1]
-    shares = rules.share(256, {group: 40}, [Ask(group, 8, 0)] * 7)
+    shares = rules.share(256, {group: 40}, [Demand(group, 8, 0)] * 7)
     assert max(shares) - min(shares) <= 1
     left = 40 - sum(shares)
-    assert rules.share(256, {group: left}, [Ask(group, 8, 0)])[0] >= 2
+    assert rules.share(256, {group: left}, [Demand(group, 8, 0)])[0] >= 2
 
 
 @pytest.mark.parametrize(

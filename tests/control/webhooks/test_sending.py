@@ -228,7 +228,7 @@ async def test_warnings_come_once_each_and_after_five_days_it_is_disabled(hooked
     found = list[list[str]]()
     for days in (0.5, 1.1, 1.2, 3.1, 3.2, 5.1, 5.2):
         await failing_for(hooked, webhook, days)
-        await usecases.judge(hooked.db, (1.0, 3.0), 5.0)
+        await usecases.check_failing(hooked.db, (1.0, 3.0), 5.0)
         async with hooked.db.system() as tx:
             found.append(
                 [
@@ -249,7 +249,7 @@ async def test_one_that_failed_long_ago_and_again_is_warned_of_before_it_is_disa
     webhook = await hooked.webhook()
     await failing_for(hooked, webhook, 6.0)
     for _ in range(3):
-        await usecases.judge(hooked.db, (1.0, 3.0), 5.0)
+        await usecases.check_failing(hooked.db, (1.0, 3.0), 5.0)
     async with hooked.db.system() as tx:
         events = await tx.fetch("SELECT type, data FROM events WHERE type LIKE 'webhook.%'")
         since, warnings = present(await tx.fetchrow("SELECT now() - failing_since, warnings FROM webhook_queues"))
@@ -298,7 +298,7 @@ async def test_late_is_what_nobody_has_looked_at_and_not_what_a_receiver_delays(
     assert await lateness.missing(hooked.db, 60.0) == []
     async with hooked.db.system() as tx:
         await tx.execute("UPDATE webhook_queues SET next_at = now() - interval '61 seconds'")
-    assert "no worker has looked" in (await lateness.missing(hooked.db, 60.0))[0]
+    assert "no worker has polled" in (await lateness.missing(hooked.db, 60.0))[0]
     hooked.receiver.always("/hook", Reply(500))
     sender = hooked.sender(schedule=Schedule((3600.0,), 0, 0))
     await sender.send_due()
@@ -331,9 +331,9 @@ async def test_old_deliveries_are_forgotten_with_their_attempts_and_pending_ones
     hooked.receiver.always("/hook", Reply(500))
     await hooked.happen(received(2))
     await hooked.sender(schedule=Schedule((3600.0,), 0, 0)).send_due()
-    await usecases.forget(hooked.db, timedelta(days=1))
+    await usecases.prune(hooked.db, timedelta(days=1))
     assert len(await hooked.deliveries(webhook)) == 2
-    await usecases.forget(hooked.db, -timedelta(seconds=5))
+    await usecases.prune(hooked.db, -timedelta(seconds=5))
     assert [each.state for each in await hooked.deliveries(webhook)] == ["pending"]
     async with hooked.db.system() as tx:
         assert await tx.fetchval("SELECT count(*) FROM webhook_attempts") == 1
