@@ -27,7 +27,7 @@ from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
 from sandbox.openai.vad import Started, Stopped
 from sandbox.twilio.audio import FRAME_MS, lay
-from sandbox.twilio.mediastream import Happening, MediaStream
+from sandbox.twilio.mediastream import Effect, MediaStream
 from sandbox.twilio.playout import Echo
 
 Told = TypeVar("Told")
@@ -167,7 +167,7 @@ class Carrier:
     def _advance(self) -> None:
         self._happened(self._playout.advance(self.world.now * self._pace))
 
-    def _happened(self, happenings: list[Happening] | list[Echo]) -> None:
+    def _happened(self, happenings: list[Effect] | list[Echo]) -> None:
         for each in happenings:
             if isinstance(each, Echo) and self.echoes_marks:
                 self.back.send(self._stream.writer.mark(each.name).encode())
