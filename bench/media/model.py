@@ -129,7 +129,7 @@ class Listener(Session):
 
     def _commit(self, _: dict[str, Any]) -> None:
         item_id, self._turn = self._turn or new_id("item"), None
-        self._take_turn(item_id, b"")
+        self._add_turn(item_id, b"")
 
 
 class Line(WSListener):
