@@ -34,7 +34,7 @@ STAMP_B64 = 32  # base64 characters that hold the stamp
 
 @dataclass(slots=True)
 class Seen:
-    """What all callers observed since the measurement began."""
+    """Observations of all callers since the measurement began."""
 
     clears_ms: list[float] = field(default_factory=list)
     unanswered: int = 0  # speech over the agent without a `clear`
@@ -57,7 +57,8 @@ class Caller(WSListener):
         self._sent = 0
         self._stamped = False
         self._cleared = True
-        self._spoke_at: float | None = None  # when it spoke over the agent, while no clear has come
+        # The start of speech over the agent, until its clear arrives.
+        self._spoke_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None  # of the next mark
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
@@ -99,12 +100,12 @@ class Caller(WSListener):
             return
         text, now = frame.get_payload_as_bytes(), time.monotonic()
         ended_ms = self._stream.playout.ends_ms
-        for each in self._stream.receive(self._ms(now), text.decode()):
-            match each:
+        for effect in self._stream.receive(self._ms(now), text.decode()):
+            match effect:
                 case Audio(size):
-                    self._queued(text, size, self._ms(now) - ended_ms)
+                    self._record_audio(text, size, self._ms(now) - ended_ms)
                 case Echo():
-                    self._echo(each)
+                    self._echo(effect)
                 case Clear():
                     self._cleared = True
                     if self._spoke_at is not None:
@@ -112,8 +113,8 @@ class Caller(WSListener):
                         self._spoke_at = None
         self._await_mark(now)
 
-    def _queued(self, text: bytes, size: int, dry_ms: float) -> None:
-        """Agent audio has come, `dry_ms` after the queue had run dry."""
+    def _record_audio(self, text: bytes, size: int, dry_ms: float) -> None:
+        """Record agent audio that arrived `dry_ms` after the queue had run dry."""
         begin = text.index(b'"', text.index(b'"payload"') + len(b'"payload"')) + 1
         stamp = binascii.a2b_base64(text[begin : begin + STAMP_B64])
         first = stamp.startswith(MAGIC)
@@ -137,8 +138,8 @@ class Caller(WSListener):
     def _reach(self) -> None:
         self._timer = None
         now = time.monotonic()
-        for each in self._stream.playout.advance(self._ms(now)):
-            self._echo(each)
+        for echo in self._stream.playout.advance(self._ms(now)):
+            self._echo(echo)
         self._await_mark(now)
 
     def _echo(self, echo: Echo) -> None:
@@ -178,44 +179,44 @@ class Line:
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:
-    """The value below which the share `part` of the values lies; None without values."""
+    """Return the value below which the share `part` of the values lies; None without values."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else None
 
 
-async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) -> dict[str, float | int | None]:
+async def drive(options: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) -> dict[str, float | int | None]:
     """Open the calls, let every caller speak once, measure for the given time, return the figures."""
     words = [[base64.b64encode(frame) for frame in piece] for piece in pieces]
     quiet = [base64.b64encode(frame) for frame in speech.noise()]
     opening = Seen()
-    callers = [Caller(number, opening, words, quiet) for number in range(asked.calls)]
-    headers = {"X-Twilio-Signature": asked.signature}
-    before_kb = resident_kb(asked.pid)
+    callers = [Caller(number, opening, words, quiet) for number in range(options.calls)]
+    headers = {"X-Twilio-Signature": options.signature}
+    before_kb = resident_kb(options.pid)
     line = Line(callers)
     line.measure(opening)
     refused = 0
     for caller in callers:
         try:
-            await ws_connect(lambda each=caller: each, asked.url, extra_headers=headers)
+            await ws_connect(lambda caller=caller: caller, options.url, extra_headers=headers)
         except WSHandshakeError:
             refused += 1
-        await asyncio.sleep(1 / asked.connects_per_second)
-    await asyncio.sleep(asked.warm_up)
+        await asyncio.sleep(1 / options.connects_per_second)
+    await asyncio.sleep(options.warm_up)
 
     seen = Seen()
     line.measure(seen)
-    cpu, own_cpu, began = cpu_seconds(asked.pid), time.process_time(), time.monotonic()
-    begun_kb, threads = resident_kb(asked.pid), Threads.of(asked.pid)
-    await asyncio.sleep(asked.seconds)
+    cpu, own_cpu, began = cpu_seconds(options.pid), time.process_time(), time.monotonic()
+    begun_kb, threads = resident_kb(options.pid), Threads.of(options.pid)
+    await asyncio.sleep(options.seconds)
     elapsed = time.monotonic() - began
-    cpu, own_cpu = cpu_seconds(asked.pid) - cpu, time.process_time() - own_cpu
-    calls = max(1, asked.calls - refused)
+    cpu, own_cpu = cpu_seconds(options.pid) - cpu, time.process_time() - own_cpu
+    calls = max(1, options.calls - refused)
     per_call = 1000 / elapsed / calls
     return {
         "refused": refused,
         "gaps_while_opening": len(opening.gaps_ms),
         "cpu_ms_per_call_second": cpu * per_call,
         "cores": cpu / elapsed,
-        "busy_threads": Threads.of(asked.pid).busy_since(threads, elapsed),
+        "busy_threads": Threads.of(options.pid).busy_since(threads, elapsed),
         "generator_cores": own_cpu / elapsed,
         "clear_p50_ms": percentile(seen.clears_ms, 0.5),
         "clear_p99_ms": percentile(seen.clears_ms, 0.99),
@@ -226,8 +227,8 @@ async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) ->
         "first_media_p50_ms": percentile(seen.first_media_ms, 0.5),
         "first_media_p99_ms": percentile(seen.first_media_ms, 0.99),
         "answers": len(seen.first_media_ms),
-        "memory_kb_per_call": (resident_kb(asked.pid) - before_kb) / calls,
-        "grew_kb_per_call": (resident_kb(asked.pid) - begun_kb) / calls,
+        "memory_kb_per_call": (resident_kb(options.pid) - before_kb) / calls,
+        "grew_kb_per_call": (resident_kb(options.pid) - begun_kb) / calls,
         "agent_talks": seen.agent_seconds / elapsed / calls,
         "generator_late_p99_ms": percentile(seen.lateness_ms, 0.99),
         "lost_calls": seen.closed + opening.closed,
