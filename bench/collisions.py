@@ -53,7 +53,7 @@ class Collisions:
     """Failures in a caller's turns; all but simultaneous starts are avoidable."""
 
     turns: int = 0
-    #: The agent began when the caller had been speaking for so long.
+    #: How long the caller had been speaking when the agent began.
     into_ms: list[float] = field(default_factory=list)
     #: The agent began within UNKNOWABLE_MS.
     at_once: int = 0

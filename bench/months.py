@@ -129,7 +129,7 @@ def questions() -> list[Question]:
 
 
 async def fill(connection: Connection, orgs: Sequence[UUID], count: int, months: int) -> int:
-    """Insert events of so many months before this one; return the first month."""
+    """Insert `count` events over the `months` before this one; return the first month."""
     current: int = await connection.fetchval("SELECT hum.month_of(now())")
     per_month = count // months
     for month in range(current - months, current):

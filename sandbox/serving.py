@@ -18,7 +18,8 @@ from starlette.requests import Request
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 
-class _Http(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # uvicorn chooses the class at run time
+# uvicorn chooses the base class at run time.
+class _Http(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     """uvicorn's protocol, extended so that a stand-in can abort its connection."""
 
     app_state: dict[str, Any]

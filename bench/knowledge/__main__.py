@@ -43,7 +43,7 @@ KEY = "key"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way of searching, among so many passages."""
+    """Recall and latency of one way of searching."""
 
     way: str
     passages: int

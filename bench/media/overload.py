@@ -21,7 +21,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 @contextmanager
-def limited(pids: Sequence[int], share: float) -> Iterator[None]:
+def held(pids: Sequence[int], share: float) -> Iterator[None]:
     """Limit each process to this share of a core.  Raises PermissionError or FileNotFoundError if that is impossible."""
     groups: list[Path] = []
     quota_us = max(MIN_QUOTA_US, int(PERIOD_US * share))
@@ -50,7 +50,7 @@ def limited(pids: Sequence[int], share: float) -> Iterator[None]:
 
 async def measure(options: argparse.Namespace) -> Figures:
     async with running(["-m", "bench.media.model"]) as model, serving(1, int(await model.line())) as product:
-        with limited(product.pids, options.share):
+        with held(product.pids, options.share):
             return await callers(
                 product.port, product.pids, options.calls, options.seconds, 2.0, options.calls_per_second
             )

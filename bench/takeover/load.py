@@ -217,7 +217,7 @@ class Load:
         return model
 
     async def ring(self, url: str, signature: str, count: int) -> None:
-        """Begin so many more calls."""
+        """Begin `count` more calls."""
         for _ in range(count):
             caller = Caller(len(self.callers))
             await ws_connect(lambda caller=caller: caller, url, extra_headers={"X-Twilio-Signature": signature})

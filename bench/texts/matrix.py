@@ -241,7 +241,7 @@ def _recipients(contacts: Sequence[str]) -> list[dict[str, str]]:
 
 
 def cells(recipients: int, workers: Sequence[int], column: int) -> list[Cell]:
-    """Return the whole matrix; with a `column`, the worker's sending steps once more with so many recipients."""
+    """Return the whole matrix; with a `column`, the worker's sending steps once more with that number of recipients."""
     every = (*LAUNCH, *DISPATCH, *SENDING, *LOOK_UP, *CALLBACK)
     matrix = [Cell(victim, step, count, recipients) for victim, count, step in product(VICTIMS, workers, every)]
     matrix += [

@@ -104,7 +104,7 @@ async def writer(town: Town) -> AsyncIterator[Db]:
 
 
 async def lag(town: Town, first: int, count: int, per_second: float) -> list[Figure]:
-    """Send texts in so many conversations; measure from when each is due until the carrier has its request."""
+    """Send texts in `count` conversations; measure from when each is due until the carrier has its request."""
     book, org, number = town.carrier.texting.book, await organization(town), ids.require(Kind.NUMBER, town.number)
     due = dict[str, float]()
     async with writer(town) as db:

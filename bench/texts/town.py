@@ -143,7 +143,7 @@ class Town:
         return is_starting and self.deaths.count("postgres") > part.database_deaths
 
     async def workers(self, count: int) -> None:
-        """Start or end workers until so many run."""
+        """Start or end workers until `count` run."""
         while len(others := [part for part in self.parts if part.plane == "worker"]) > count:
             await self._end(others[-1])
         for _ in range(count - len(others)):

@@ -89,7 +89,7 @@ class Trial:
         await asyncio.sleep(seconds)
 
     async def _finish_phase(self, seconds: float) -> None:
-        """Wait until the phase has lasted so long."""
+        """Wait until the phase has lasted `seconds`."""
         await asyncio.sleep(max(0.0, self.begun[-1][1] + seconds - time.monotonic()))
 
 

@@ -131,7 +131,7 @@ class Line:
 
 
 async def admit(
-    websocket: WebSocket, knows: Callable[[str], bool], faults: Faults, ending: asyncio.Event
+    websocket: WebSocket, authorizes: Callable[[str], bool], faults: Faults, ending: asyncio.Event
 ) -> str | None:
     """Accept the connection and return the model's name, or refuse it with an HTTP status and return None.
 
@@ -141,7 +141,7 @@ async def admit(
         await asyncio.wait_for(ending.wait(), faults.accept_after_ms / 1000)
     refusal: Refusal | None = None
     model = websocket.query_params.get("model")
-    if not knows(websocket.headers.get("authorization", "")):
+    if not authorizes(websocket.headers.get("authorization", "")):
         refusal = rejection(401)
     elif faults.refuse_status is not None:
         refusal = rejection(faults.refuse_status)

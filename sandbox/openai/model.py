@@ -65,7 +65,7 @@ class Model:
         """
         model = cls(api_key, script or Script(), speech, settings or Settings())
         rest = Rest(
-            model.knows,
+            model.authorizes,
             model.take_rest_fault,
             lambda: model.player,
             model._senses,
@@ -95,12 +95,12 @@ class Model:
             raise LookupError(f"no open session {session_id}")
         self._lines[session_id].hang_up(code)
 
-    def knows(self, authorization: str) -> bool:
+    def authorizes(self, authorization: str) -> bool:
         return hmac.compare_digest(authorization.encode(), f"Bearer {self._api_key}".encode())
 
     async def talk(self, websocket: WebSocket) -> None:
         faults = self._take_faults()
-        name = await admit(websocket, self.knows, faults, self._ending)
+        name = await admit(websocket, self.authorizes, faults, self._ending)
         if name is None:
             return
         truth = SessionTruth(new_id("sess"), name)

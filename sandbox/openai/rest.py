@@ -45,14 +45,14 @@ class Rest:
 
     def __init__(
         self,
-        knows: Callable[[str], bool],
+        authorizes: Callable[[str], bool],
         refuse: Callable[[], int | None],
         player: Callable[[], Player],
         senses: Senses,
         transcriptions: "list[Transcription]",
         charged: list[tuple[str, dict[str, Any]]],
     ) -> None:
-        self._knows = knows
+        self._authorizes = authorizes
         self._refuse = refuse
         self._player = player
         self._senses = senses
@@ -71,7 +71,7 @@ class Rest:
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
             try:
-                if not self._knows(request.headers.get("authorization", "")):
+                if not self._authorizes(request.headers.get("authorization", "")):
                     raise rejection(401)
                 if (status := self._refuse()) is not None:
                     raise rejection(status)

@@ -100,7 +100,7 @@ class Receiver:
         return [request for request in self.heard if request.path.partition("?")[0] == path]
 
     async def wait(self, count: int, path: str, seconds: float = 20.0) -> Sequence[Heard]:
-        """Wait until so many requests were received at a path, and return them.  Raises TimeoutError."""
+        """Wait until `count` requests were received at a path, and return them.  Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while len(requests := self.at(path)) < count:
                 self._changed.clear()
