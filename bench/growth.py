@@ -143,8 +143,8 @@ class Growth:
 class Bench:
     """A database whose calls, contacts and events grow."""
 
-    def __init__(self, url: str, db: Db, mine: UUID, yours: UUID) -> None:
-        self._url, self._db, self._mine, self._yours = url, db, mine, yours
+    def __init__(self, url: str, db: Db, tenant: UUID, other_tenant: UUID) -> None:
+        self._url, self._db, self._tenant, self._other_tenant = url, db, tenant, other_tenant
         self.size = 0
 
     async def grow(self, size: int) -> None:
@@ -154,11 +154,11 @@ class Bench:
         await connection.execute("SET session_replication_role = replica")
         for table, count in (("contacts", CONTACTS), ("calls", CALLS)):
             _log(f"{table}: {size}")
-            await connection.execute(count, self._mine, self._yours, self.size, size)
+            await connection.execute(count, self._tenant, self._other_tenant, self.size, size)
         await connection.execute(CALL_TAGS)
         await connection.execute(CONTACT_TAGS)
-        await connection.execute(EVENTS, self._mine, self.size, size, self._yours)
-        await connection.execute(CALL_EVENTS, self._mine, self.size, size)
+        await connection.execute(EVENTS, self._tenant, self.size, size, self._other_tenant)
+        await connection.execute(CALL_EVENTS, self._tenant, self.size, size)
         indexes = await connection.fetch(GIN)
         for index in indexes:
             await connection.execute(f"DROP INDEX {index['name']}")
@@ -243,12 +243,12 @@ def _log(what: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
 
 
-async def measure(db: Db, mine: UUID, seed: int, name: str, ask: Ask, times: int) -> tuple[float, int]:
+async def measure(db: Db, tenant: UUID, seed: int, name: str, ask: Ask, times: int) -> tuple[float, int]:
     """Return p50 in ms, and the number of rows of the last result."""
     random, took = Random(seed), list[float]()
     rows: Sequence[Any] = ()
     for n in range(times + WARM):
-        async with db.system() if FOR_ALL in name else db.tenant(mine) as tx:
+        async with db.system() if FOR_ALL in name else db.tenant(tenant) as tx:
             began = time.perf_counter()
             rows = await ask(tx, random)
             took += [(time.perf_counter() - began) * 1000] if n >= WARM else []
@@ -262,11 +262,11 @@ async def run(make: Make, sizes: Sequence[int], times: int, home: Path, memory: 
     try:
         await migrate(url)
         db = await Db.open(url, size=4, statement_seconds=60)
-        mine, yours = ids.new(), ids.new()
+        tenant, other_tenant = ids.new(), ids.new()
         async with db.system() as tx:
-            for org in (mine, yours):
+            for org in (tenant, other_tenant):
                 await identity.create_organization(tx, org, str(org))
-        bench = make(url, db, mine, yours)
+        bench = make(url, db, tenant, other_tenant)
         took: dict[str, dict[int, tuple[float, int]]] = {}
         for size in sizes:
             await bench.grow(size)
@@ -274,7 +274,7 @@ async def run(make: Make, sizes: Sequence[int], times: int, home: Path, memory: 
                 await _read_into_memory(url)
             _log(f"questions: {size}")
             for name, ask in bench.questions().items():
-                took.setdefault(name, {})[size] = await measure(db, mine, size, name, ask, times)
+                took.setdefault(name, {})[size] = await measure(db, tenant, size, name, ask, times)
         await db.close()
     finally:
         await server.stop()

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import sounds
-from bench.hearing_line import Echo, Line, Told, joined, room
+from bench.hearing_line import Echo, Line, Reactions, joined, room
 from bench.sounds import FRAME, RATE_HZ, Prompt, Wave
 from media.io.silero import Silero
 
@@ -126,7 +126,7 @@ def noisy(clean: Wave, line: str, level_db: float, seed: int) -> Wave:
     return sounds.mix(clean, sounds.white(seconds, -75.0, seed))
 
 
-def _row(voice: str, line: str, results: Sequence[tuple[Told, float]]) -> Sentences:
+def _row(voice: str, line: str, results: Sequence[tuple[Reactions, float]]) -> Sentences:
     delays, cut = [], 0
     for reaction, begins in results:
         delays += [(at - begins) * 1000 for at in reaction.clears[:1]]
@@ -139,7 +139,7 @@ def _row(voice: str, line: str, results: Sequence[tuple[Told, float]]) -> Senten
 
 def sentences(corpus: Corpus, silero: Silero) -> Iterator[Sentences]:
     """Yield rows without echo: each voice at each level on the quiet line, and in noise at -24 dBFS."""
-    all_voices: dict[str, list[tuple[Told, float]]] = {}
+    all_voices: dict[str, list[tuple[Reactions, float]]] = {}
     for voice, prompts in corpus.voices.items():
         for line, level_db in [("quiet", level) for level in LEVELS_DB] + [(name, -24) for name, _, _ in NOISES[1:]]:
             results = []
@@ -167,10 +167,10 @@ def relative(corpus: Corpus, silero: Silero) -> Iterator[Sentences]:
             yield _row(f"{below_db:+} dB", f"echo {loss_db or 'none'}", results)
 
 
-def warm(line: Line, wave: Wave) -> Told:
+def warm(line: Line, wave: Wave) -> Reactions:
     """Return the reaction to `wave` after WARM_SECONDS of the agent alone, in which the gate learns the line's echo."""
     line.play(sounds.white(WARM_SECONDS, -75.0, 4))
-    line.told = Told()
+    line.reactions = Reactions()
     return line.play(wave)
 
 
@@ -293,10 +293,10 @@ def echoes(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Echoes]:
                 line = Line(corpus.agent[late_ms * 100 :], silero, Echo(loss_db, late_ms, after))
                 line.play(sounds.white(after + seconds / 2, -70.0))
                 if name == "another agent":
-                    line.told = Told()
+                    line.reactions = Reactions()
                     line.agent.says = corpus.other_agent
                 line.play(sounds.white(seconds / 2, -70.0, 2))
-                clears, cuts = clears + len(line.told.clears), cuts + len(line.told.cuts)
+                clears, cuts = clears + len(line.reactions.clears), cuts + len(line.reactions.cuts)
             minutes = len(LATE_MS) * seconds / 60 / (2 if name == "another agent" else 1)
             yield Echoes(f"{loss_db} dB, {name}", minutes, clears, cuts, clears / minutes)
 

@@ -59,7 +59,7 @@ def room(direct_db: float) -> Wave:
 
 
 @dataclass(slots=True)
-class Told:
+class Reactions:
     """The agent's reactions, in seconds of the line's audio."""
 
     clears: list[float] = field(default_factory=list)
@@ -116,17 +116,17 @@ class Line:
         self._vad, self._bargein = Vad(silero.detector()), BargeIn()
         self._gate = EchoGate(self.agent, self._vad.history, lambda _: None)
         self._frames = 0
-        self.told = Told()
+        self.reactions = Reactions()
 
     @property
     def seconds(self) -> float:
         return self._frames * FRAME_MS / 1000
 
-    def play(self, wave: Wave) -> Told:
+    def play(self, wave: Wave) -> Reactions:
         """Play the caller's sound, with the echo added; return the agent's reactions so far."""
         for begin in range(0, len(wave) // FRAME * FRAME, FRAME):
             self._frame(wave[begin : begin + FRAME])
-        return self.told
+        return self.reactions
 
     def _frame(self, said: Wave) -> None:
         bargein = self._bargein
@@ -135,9 +135,9 @@ class Line:
         self._frames += 1
         match self._judge(sounds.ulaw(line)):
             case Verdict.CLEAR:
-                self.told.clears.append(self.seconds)
+                self.reactions.clears.append(self.seconds)
             case Verdict.CUT if not self._gate.was_itself(self._frames * FRAME_MS):
-                self.told.cuts.append(self.seconds)
+                self.reactions.cuts.append(self.seconds)
             case Verdict.RESUME if not self._gate.was_itself(self._frames * FRAME_MS):
                 self._gate.taken_back()
             case _:

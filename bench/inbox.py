@@ -84,8 +84,8 @@ INDEXES = ("text_search_words", "text_search_recent")
 class InboxBench:
     """A database whose inbox grows."""
 
-    def __init__(self, url: str, db: Db, mine: UUID, yours: UUID) -> None:
-        self._url, self._db, self._mine, self._yours = url, db, mine, yours
+    def __init__(self, url: str, db: Db, tenant: UUID, other_tenant: UUID) -> None:
+        self._url, self._db, self._tenant, self._other_tenant = url, db, tenant, other_tenant
         self._campaign = ids.new()
         self.size = self._smallest = 0
 
@@ -94,12 +94,12 @@ class InboxBench:
         connection = await asyncpg.connect(self._url)
         # Without triggers: their work is done in bulk.
         await connection.execute("SET session_replication_role = replica")
-        await connection.execute(CONTACTS, self._mine, self._yours, self.size, size)
-        await connection.execute(GENERATIONS, self._mine, self._yours, self.size, size)
-        await connection.execute(CONVERSATIONS, self._mine, self._yours, self.size, size)
+        await connection.execute(CONTACTS, self._tenant, self._other_tenant, self.size, size)
+        await connection.execute(GENERATIONS, self._tenant, self._other_tenant, self.size, size)
+        await connection.execute(CONVERSATIONS, self._tenant, self._other_tenant, self.size, size)
         await connection.execute(MESSAGES, self.size, size)
-        await connection.execute(CAMPAIGN, self._campaign, self._mine)
-        await connection.execute(RECIPIENTS, self._mine, self._campaign, self.size, size)
+        await connection.execute(CAMPAIGN, self._campaign, self._tenant)
+        await connection.execute(RECIPIENTS, self._tenant, self._campaign, self.size, size)
         indexes = [await connection.fetchval("SELECT pg_get_indexdef($1::text::regclass)", index) for index in INDEXES]
         await connection.execute(f"DROP INDEX {', '.join(INDEXES)}")
         await connection.execute(WORDS_OF)

@@ -33,7 +33,7 @@ STAMP_B64 = 32  # base64 characters that hold the stamp
 
 
 @dataclass(slots=True)
-class Seen:
+class Observations:
     """Observations of all callers since the measurement began."""
 
     clears_ms: list[float] = field(default_factory=list)
@@ -46,8 +46,10 @@ class Seen:
 
 
 class Caller(WSListener):
-    def __init__(self, number: int, seen: Seen, words: Sequence[Sequence[bytes]], quiet: Sequence[bytes]) -> None:
-        self.seen = seen
+    def __init__(
+        self, number: int, observations: Observations, words: Sequence[Sequence[bytes]], quiet: Sequence[bytes]
+    ) -> None:
+        self.observations = observations
         self._pieces, self._piece, self._quiet = words, number, quiet
         self._words: Sequence[bytes] = words[number % len(words)]
         self._stream = MediaStream(f"MZ{number:032x}", call_sid=f"CA{number:032x}", account_sid="AC" + "0" * 32)
@@ -70,7 +72,7 @@ class Caller(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows calls it
         self._transport = None
-        self.seen.closed += 1
+        self.observations.closed += 1
         if self._timer is not None:
             self._timer.cancel()
 
@@ -87,7 +89,7 @@ class Caller(WSListener):
             self._spoke_at = now
         elif at == speech.FRAMES + 10 and self._spoke_at is not None:
             self._spoke_at = None
-            self.seen.unanswered += 1
+            self.observations.unanswered += 1
         self._transport.send(TEXT, self._stream.writer.encoded_media(self._sent * 20, payload))
         self._sent += 1
 
@@ -109,7 +111,7 @@ class Caller(WSListener):
                 case Clear():
                     self._cleared = True
                     if self._spoke_at is not None:
-                        self.seen.clears_ms.append((now - self._spoke_at) * 1000)
+                        self.observations.clears_ms.append((now - self._spoke_at) * 1000)
                         self._spoke_at = None
         self._await_mark(now)
 
@@ -121,14 +123,14 @@ class Caller(WSListener):
         self._stamped |= first
         if first:
             sent_ns = STAMP.unpack_from(stamp)[1]
-            self.seen.first_media_ms.append((time.monotonic_ns() - sent_ns) / 1e6)
+            self.observations.first_media_ms.append((time.monotonic_ns() - sent_ns) / 1e6)
         # If answers are not stamped, only a short silence can be a gap.
         if dry_ms > 0 and not (first or self._cleared) and (self._stamped or dry_ms < SHORT_SECONDS * 1000):
-            self.seen.gaps_ms.append(dry_ms)
+            self.observations.gaps_ms.append(dry_ms)
         if dry_ms > 0:
             self._stream.playout.forget()
         self._cleared = False
-        self.seen.agent_seconds += size / 8_000
+        self.observations.agent_seconds += size / 8_000
 
     def _await_mark(self, now: float) -> None:
         due_ms = self._stream.playout.next_mark_ms()
@@ -161,17 +163,17 @@ class Line:
         self._step = 0
         self._loop.call_soon(self._tick)
 
-    def measure(self, seen: Seen) -> None:
+    def measure(self, observations: Observations) -> None:
         for caller in self._callers:
-            caller.seen = seen
-        self._seen = seen
+            caller.observations = observations
+        self._observations = observations
 
-    _seen = Seen()
+    _observations = Observations()
 
     def _tick(self) -> None:
         now = time.monotonic()  # the loop's own clock, but finer
         while (due := self._origin + self._step * FRAME_SECONDS / PHASES) <= now:
-            self._seen.lateness_ms.append((now - due) * 1000)
+            self._observations.lateness_ms.append((now - due) * 1000)
             for caller in self._phases[self._step % PHASES]:
                 caller.frame(now)
             self._step += 1
@@ -187,7 +189,7 @@ async def drive(options: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) 
     """Open the calls, let every caller speak once, measure for the given time, return the figures."""
     words = [[base64.b64encode(frame) for frame in piece] for piece in pieces]
     quiet = [base64.b64encode(frame) for frame in speech.noise()]
-    opening = Seen()
+    opening = Observations()
     callers = [Caller(number, opening, words, quiet) for number in range(options.calls)]
     headers = {"X-Twilio-Signature": options.signature}
     before_kb = resident_kb(options.pid)
@@ -202,8 +204,8 @@ async def drive(options: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) 
         await asyncio.sleep(1 / options.connects_per_second)
     await asyncio.sleep(options.warm_up)
 
-    seen = Seen()
-    line.measure(seen)
+    observations = Observations()
+    line.measure(observations)
     cpu, own_cpu, began = cpu_seconds(options.pid), time.process_time(), time.monotonic()
     begun_kb, threads = resident_kb(options.pid), Threads.of(options.pid)
     await asyncio.sleep(options.seconds)
@@ -218,20 +220,20 @@ async def drive(options: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) 
         "cores": cpu / elapsed,
         "busy_threads": Threads.of(options.pid).busy_since(threads, elapsed),
         "generator_cores": own_cpu / elapsed,
-        "clear_p50_ms": percentile(seen.clears_ms, 0.5),
-        "clear_p99_ms": percentile(seen.clears_ms, 0.99),
-        "clears": len(seen.clears_ms),
-        "unanswered": seen.unanswered,
-        "gaps": len(seen.gaps_ms),
-        "worst_gap_ms": max(seen.gaps_ms, default=0.0),
-        "first_media_p50_ms": percentile(seen.first_media_ms, 0.5),
-        "first_media_p99_ms": percentile(seen.first_media_ms, 0.99),
-        "answers": len(seen.first_media_ms),
+        "clear_p50_ms": percentile(observations.clears_ms, 0.5),
+        "clear_p99_ms": percentile(observations.clears_ms, 0.99),
+        "clears": len(observations.clears_ms),
+        "unanswered": observations.unanswered,
+        "gaps": len(observations.gaps_ms),
+        "worst_gap_ms": max(observations.gaps_ms, default=0.0),
+        "first_media_p50_ms": percentile(observations.first_media_ms, 0.5),
+        "first_media_p99_ms": percentile(observations.first_media_ms, 0.99),
+        "answers": len(observations.first_media_ms),
         "memory_kb_per_call": (resident_kb(options.pid) - before_kb) / calls,
         "grew_kb_per_call": (resident_kb(options.pid) - begun_kb) / calls,
-        "agent_talks": seen.agent_seconds / elapsed / calls,
-        "generator_late_p99_ms": percentile(seen.lateness_ms, 0.99),
-        "lost_calls": seen.closed + opening.closed,
+        "agent_talks": observations.agent_seconds / elapsed / calls,
+        "generator_late_p99_ms": percentile(observations.lateness_ms, 0.99),
+        "lost_calls": observations.closed + opening.closed,
     }
 
 
