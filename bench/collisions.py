@@ -1,7 +1,7 @@
-"""python -m bench.collisions: how often the agent speaks into a caller who pauses in the middle of what they say.
+"""The command python -m bench.collisions: how often the agent speaks into a caller who pauses in the middle of a turn.
 
-A caller speaks in pieces with pauses of any length, some as long as a turn's end, and waits for the answer; the model takes as long
-as real ones do.  Whole calls in virtual time, with the sandbox's carrier, model and voices, and with the detector over the agent.
+A caller speaks in pieces with pauses of any length, some as long as a turn's end, and waits for the answer; the model is as slow
+as real ones.  Whole calls in virtual time, with the sandbox's carrier, model and voices, and with the detector over the agent.
 """
 
 import argparse
@@ -32,32 +32,43 @@ LINES = (
     "My brother will come as well.",
     "Because it is his birthday.",
 )
-PAUSES_MS = (200, 1_600)  # between the pieces of a turn; the stand-in ends a turn after 300
-LATENCY_MS = (150, 900)  # of the model, from the request to the first audio
+#: Between the pieces of a turn; the stand-in ends a turn after 300.
+PAUSES_MS = (200, 1_600)
+#: The model's, from the request to the first audio.
+LATENCY_MS = (150, 900)
 PIECES = (2, 4)
 TURNS_PER_CALL = 10
 ONE_WAY_MS, JITTER_MS = 40.0, 15.0
-#: What is said at the same moment can't be known: the p99 of an onset, the way of the sound and that of the clear.
+#: Simultaneous starts are unavoidable within the p99 of an onset, the way of the sound and that of the clear.
 UNKNOWABLE_MS = 160 + 2 * (ONE_WAY_MS + JITTER_MS) + FRAME_MS
-UNAWARE_MS, RECENT_MS = 200, 2_000  # who had heard the agent for so little of that time did not mean to interrupt it
+#: A caller who heard less than UNAWARE_MS of the agent in the last RECENT_MS did not intend to interrupt it.
+UNAWARE_MS, RECENT_MS = 200, 2_000
 PATIENCE_MS = 12_000
-REST_MS = 400.0  # without a sound of the agent: its answer is over
+REST_MS = 400.0  # silence that ends an answer
 SILENCE = b"\xff" * FRAME_BYTES
 
 
 @dataclass(slots=True)
 class Collisions:
-    """What went wrong in so many turns of a caller; nothing should, except at the very same moment."""
+    """Failures in a caller's turns; all but simultaneous starts are avoidable."""
 
     turns: int = 0
-    into_ms: list[float] = field(default_factory=list)  # it began when the caller had been speaking for so long
-    at_once: int = 0  # it began within the unknowable
-    resumed: int = 0  # it resumed in a pause of a caller who did interrupt it
-    recorded: int = 0  # interruptions in the record, though the caller never interrupts
-    empty: int = 0  # turns of the agent of which nothing was heard
-    unanswered: int = 0  # nothing came in PATIENCE_MS
-    stale: int = 0  # the last answer was asked for before the caller's last words were in the conversation
-    wait_ms: list[float] = field(default_factory=list)  # from the caller's last sound to the answer's first
+    #: How long the caller had been speaking when the agent began.
+    into_ms: list[float] = field(default_factory=list)
+    #: The agent began within UNKNOWABLE_MS.
+    at_once: int = 0
+    #: The agent resumed in a pause of a caller who did interrupt it.
+    resumed: int = 0
+    #: Interruptions in the record, although the caller never interrupts.
+    recorded: int = 0
+    #: Turns of the agent that were not heard at all.
+    empty: int = 0
+    #: Turns without an answer within PATIENCE_MS.
+    unanswered: int = 0
+    #: Last answers requested before the caller's last words were in the conversation.
+    stale: int = 0
+    #: From the caller's last sound to the answer's first.
+    wait_ms: list[float] = field(default_factory=list)
 
     def failed(self) -> int:
         return len(self.into_ms) + self.recorded + self.empty + self.unanswered + self.stale
@@ -68,7 +79,7 @@ class Collisions:
 
 
 class Caller:
-    """One call; `pieces` are what the caller says, in frames."""
+    """One call; `pieces` are the caller's utterances, in frames."""
 
     def __init__(
         self, pieces: Sequence[list[bytes]], seed: int, confirm: Confirm | None = None, **plan: object
@@ -79,9 +90,11 @@ class Caller:
         self.phone = Phone(
             self.world, CallPlan(**(_fields(PLAN) | plan)), ONE_WAY_MS, JITTER_MS, seed, confirm, answer_ms=2_500
         )
-        self.found = Collisions()
-        self._answered_ms = self.world.now  # the call's clock began
-        self._spoken: list[tuple[float, float]] = []  # when the caller was speaking, on the carrier's clock
+        self.collisions = Collisions()
+        # The start of the call's clock.
+        self._answered_ms = self.world.now
+        # Spans of the caller's speech, on the carrier's clock.
+        self._spoken: list[tuple[float, float]] = []
         self.phone.after(800)
 
     def turn(self) -> None:
@@ -97,7 +110,7 @@ class Caller:
             while phone.frames:
                 phone.after(FRAME_MS)
             self._spoken.append((began, self.world.now))
-        self.found.turns += 1
+        self.collisions.turns += 1
         self._listen()
 
     def _listen(self) -> None:
@@ -109,44 +122,44 @@ class Caller:
             quiet_ms = self.world.now - ends
             if ends > ended + REST_MS and quiet_ms > REST_MS:
                 began = min(start for start, audio in self.phone.carrier.played if start + len(audio) / 8 > ended)
-                self.found.wait_ms.append(began - ended)
+                self.collisions.wait_ms.append(began - ended)
                 self._check_last_answer()
                 return
-        self.found.unanswered += 1
+        self.collisions.unanswered += 1
 
     def _check_last_answer(self) -> None:
-        asked = [
+        requested = [
             at for at, act in self.phone.actions if isinstance(act, ToModel) and b'"response.create"' in act.payload
         ]
         # The stand-in ends a turn 300 ms after its last sound.
-        self.found.stale += not asked or asked[-1] < self._spoken[-1][1]
+        self.collisions.stale += not requested or requested[-1] < self._spoken[-1][1]
 
-    def tell(self) -> Collisions:
+    def finish(self) -> Collisions:
         self.phone.after(1_000)
         self.phone.carrier.stop()
         self.phone.after(300)
-        found = self.found
+        collisions = self.collisions
         for start, _ in self.phone.carrier.played:
             for began, ended in self._spoken:
                 if began < start < ended:
                     late_ms = start - began
                     if late_ms <= UNKNOWABLE_MS:
-                        found.at_once += 1
+                        collisions.at_once += 1
                     elif self._interrupts(began):
-                        found.resumed += 1
+                        collisions.resumed += 1
                     else:
-                        found.into_ms.append(late_ms)
-        found.recorded = sum(not self._meant(overlap.at_ms) for overlap in self.phone.told(BargedIn))
-        found.empty = sum(turn.role == "agent" and not turn.heard_text for turn in self.phone.told(TurnEnded))
-        return found
+                        collisions.into_ms.append(late_ms)
+        collisions.recorded = sum(not self._was_intended(overlap.at_ms) for overlap in self.phone.told(BargedIn))
+        collisions.empty = sum(turn.role == "agent" and not turn.heard_text for turn in self.phone.told(TurnEnded))
+        return collisions
 
-    def _meant(self, at_ms: int) -> bool:
-        """Whether the caller, heard over the agent at `at_ms` on the call's clock, had heard it when they began."""
+    def _was_intended(self, at_ms: int) -> bool:
+        """Return whether the caller, heard over the agent at `at_ms` on the call's clock, had heard the agent before."""
         at = self._answered_ms + at_ms
         return self._interrupts(max(start for start, _ in self._spoken if start < at))
 
     def _interrupts(self, began: float) -> bool:
-        """Whether a caller who began then had heard the agent speak."""
+        """Return whether a caller who began then had heard the agent speak."""
         heard = self.phone.carrier.heard_between(began - RECENT_MS, began)
         return len(heard.replace(b"\xff", b"")) > UNAWARE_MS * BYTES_PER_MS
 
@@ -156,18 +169,18 @@ def _fields(plan: CallPlan) -> dict[str, Any]:
 
 
 def measure(turns: int, pieces: Sequence[list[bytes]], silero: Silero | None, **plan: object) -> Collisions:
-    """`turns` of callers who say `pieces`, each followed by its answer."""
-    found = Collisions()
+    """Run `turns` of callers who say `pieces`, each followed by its answer; return the collisions."""
+    collisions = Collisions()
     for seed in range(-(-turns // TURNS_PER_CALL)):
         caller = Caller(pieces, seed, silero.detector() if silero else None, **plan)
-        for _ in range(min(TURNS_PER_CALL, turns - found.turns)):
+        for _ in range(min(TURNS_PER_CALL, turns - collisions.turns)):
             caller.turn()
-        found.add(caller.tell())
-    return found
+        collisions.add(caller.finish())
+    return collisions
 
 
 def spoken(lines: Sequence[str] = LINES) -> list[list[bytes]]:
-    """The lines in the sandbox's voice, without the silence around them, in 20 ms frames."""
+    """Return the lines in the sandbox's voice, without the silence around them, in 20 ms frames."""
 
     async def say() -> list[bytes]:
         speech = Speech()
@@ -188,18 +201,18 @@ def _trimmed(audio: bytes) -> list[bytes]:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.collisions", description=__doc__)
     parser.add_argument("--turns", type=int, default=100, help="of callers, each of two to four pieces")
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     if not Speech.available():
         print("the sandbox has no voice: pip install -e '.[speech]'", file=sys.stderr)
         return 1
-    found = measure(given.turns, spoken(), Silero.load())
-    waits = sorted(found.wait_ms) or [0.0]
-    told = asdict(found) | {
-        "into_ms": [round(each) for each in found.into_ms],
-        "failed": found.failed(),
+    collisions = measure(options.turns, spoken(), Silero.load())
+    waits = sorted(collisions.wait_ms) or [0.0]
+    report = asdict(collisions) | {
+        "into_ms": [round(ms) for ms in collisions.into_ms],
+        "failed": collisions.failed(),
         "wait_ms": {"p50": round(waits[len(waits) // 2]), "p90": round(waits[len(waits) * 9 // 10])},
     }
-    print(json.dumps(told, indent=1))
+    print(json.dumps(report, indent=1))
     return 0
 
 

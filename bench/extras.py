@@ -1,4 +1,4 @@
-"""python -m bench.extras: what a tool in every turn, a recording, a hand-over and a transfer add to a bare call.
+"""The command python -m bench.extras: the cost of a tool in every turn, a recording, a hand-over and a transfer beside a bare call.
 
 The core's own CPU time, measured around each call of the conversation, in virtual time; sockets and the stand-ins do not
 count.  The variants take turns within each round, and each is compared with the bare call of its own round.
@@ -54,21 +54,21 @@ EVERY_TURN = ("a tool in every turn", "all of it")
 
 
 class Timed:
-    """A conversation whose calls are measured."""
+    """A conversation that measures the CPU time of its methods."""
 
     def __init__(self, talk: Any) -> None:
         self._talk = talk
         self.spent_ns = 0
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._talk, name)
-        if not callable(found):
-            return found
+        member = getattr(self._talk, name)
+        if not callable(member):
+            return member
 
-        def timed(*given: Any) -> Any:
+        def timed(*arguments: Any) -> Any:
             began = time.thread_time_ns()
             try:
-                return found(*given)
+                return member(*arguments)
             finally:
                 self.spent_ns += time.thread_time_ns() - began
 
@@ -76,7 +76,7 @@ class Timed:
 
 
 def measure(name: str, turns: int) -> float:
-    """The core's CPU time of one call, in ms per second of call."""
+    """Return the core's CPU time of one call, in ms per second of call."""
     plan, result = VARIANTS[name]
     phone = Phone(World(), plan)
     timed = phone.talk = Timed(phone.talk)  # type: ignore[assignment]
@@ -107,19 +107,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--turns", type=int, default=10, help="turns of 6 s in each call")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     measure("all of it", 2)  # warm
     figures: dict[str, list[float]] = {name: [] for name in VARIANTS}
-    for _ in range(asked.rounds):
+    for _ in range(options.rounds):
         for name in VARIANTS:
-            figures[name].append(measure(name, asked.turns))
+            figures[name].append(measure(name, options.turns))
     core = "compiled" if native.prefer() else "interpreted"
     print(f"{platform.machine()}, Python {platform.python_version()}, core {core}, BLAS {blas.described()}")
-    for name, found in figures.items():
-        ratio = statistics.median(each / bare for each, bare in zip(found, figures["bare"], strict=True))
-        print(f"{name:<40} {statistics.median(found):6.3f} ms a second of call, {ratio:5.2f} times the bare call")
-    if asked.json:
-        asked.json.write_text(json.dumps(figures))
+    for name, values in figures.items():
+        ratio = statistics.median(value / bare for value, bare in zip(values, figures["bare"], strict=True))
+        print(f"{name:<40} {statistics.median(values):6.3f} ms a second of call, {ratio:5.2f} times the bare call")
+    if options.json:
+        options.json.write_text(json.dumps(figures))
     return 0
 
 

@@ -1,8 +1,8 @@
-"""`python -m bench.faults`: a running `hum up`, whose programs are killed in turn while callers talk and others ring.
+"""The command `python -m bench.faults`: kills the programs of a running `hum up` in turn while callers talk and others ring.
 
-The carrier and the model are stand-ins in this process.  Some callers stay all the time and press a key now and then; others
-ring, hear the agent, and hang up.  One that hears no agent was refused; a fault is over when nobody is refused any more.
-In the end the record of each that stayed is compared with the keys that it has pressed.
+The carrier and the model are stand-ins in this process.  Some callers stay for the whole run and press a key now and then; others
+ring, hear the agent, and hang up.  A caller who hears no agent was refused; a fault is over when no caller is refused any more.
+At the end the record of each call that stayed is compared with the keys that its caller pressed.
 """
 
 import argparse
@@ -48,7 +48,7 @@ STAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What callers noticed of one fault.  `normal_seconds`: from the fault to the last ring that no agent answered."""
+    """Effects of one fault on callers.  `normal_seconds`: from the fault to the last ring without an agent's answer."""
 
     fault: str
     rang: int
@@ -64,12 +64,14 @@ class Up:
         self._folder = folder
 
     def program(self, name: str) -> int:
-        """The supervisor, where a program has several processes."""
-        found = [each for each in home.read_facts(self._folder, "programs.json")["programs"] if each["name"] == name]
-        return int(max(found, key=lambda each: bool(each["serves"]))["pid"])
+        """Return the process id of a program; of its supervisor, if it has several processes."""
+        programs = [
+            program for program in home.read_facts(self._folder, "programs.json")["programs"] if program["name"] == name
+        ]
+        return int(max(programs, key=lambda program: bool(program["serves"]))["pid"])
 
     def worker(self, plane: str) -> int:
-        """One of the processes of a plane that has several."""
+        """Return the process id of one worker of a plane that has several."""
         (path, *_) = sorted(self._folder.glob(f"workers-{plane}-*.json"), key=lambda path: -path.stat().st_mtime)
         return int(home.read_facts(self._folder, path.name)["workers"][0]["pid"])
 
@@ -89,13 +91,15 @@ FAULTS: dict[str, Callable[[Up], int]] = {
 
 
 def served(call: Call) -> bool:
-    """Whether a caller who has hung up had heard an agent, and nothing but that."""
-    agent = {verb.name for verb in call.verbs} == {"Connect"} and any(each.playout.segments for each in call.streams)
+    """Return whether a caller who has hung up had heard an agent and nothing else."""
+    agent = {verb.name for verb in call.verbs} == {"Connect"} and any(
+        stream.playout.segments for stream in call.streams
+    )
     return agent and call.hung_up_by == "caller" and not call.sentences
 
 
-async def measure(asked: argparse.Namespace) -> tuple[list[Row], dict[str, int]]:
-    """A row for each fault, and how the records of those that stayed compare with what they did."""
+async def measure(options: argparse.Namespace) -> tuple[list[Row], dict[str, int]]:
+    """Return a row for each fault, and the comparison of the records of calls that stayed with their keys."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults.")))
         model = await stack.enter_async_context(Model.serve(api_key=KEY))
@@ -104,18 +108,18 @@ async def measure(asked: argparse.Namespace) -> tuple[list[Row], dict[str, int]]
         )
         http = await stack.enter_async_context(_running(folder, carrier, model))
         flow = {"name": "F", "greeting": "Hello and welcome to the clinic. We are glad that you call."}
-        made = (await http.post("/api/flows", json=flow)).raise_for_status().json()
-        (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": made["id"]})).raise_for_status()
+        created = (await http.post("/api/flows", json=flow)).raise_for_status().json()
+        (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": created["id"]})).raise_for_status()
         steady = list[Call]()
-        for _ in range(asked.calls):
-            steady.append(await carrier.ring(NUMBER, _number(len(steady)), STAYS))
+        for _ in range(options.calls):
+            steady.append(await carrier.ring(NUMBER, _caller_number(len(steady)), STAYS))
             await asyncio.sleep(0.2)
         for call in steady:
             await asyncio.wait_for(call.journal.find("agent.audible"), HEARD_SECONDS)
         up = Up(folder)
-        rows = [await _fault(name, up, carrier, steady, asked) for name in asked.only or FAULTS]
+        rows = [await _fault(name, up, carrier, steady, options) for name in options.only or FAULTS]
         await asyncio.sleep(SETTLE_SECONDS)
-        pressed = {_number(at): _pressed(call) for at, call in enumerate(steady)}
+        pressed = {_caller_number(at): _pressed(call) for at, call in enumerate(steady)}
         for call in steady:
             call.hang_up()
         await asyncio.gather(*(call.ended() for call in steady))
@@ -124,7 +128,7 @@ async def measure(asked: argparse.Namespace) -> tuple[list[Row], dict[str, int]]
 
 @asynccontextmanager
 async def _running(folder: Path, carrier: Carrier, model: Model) -> AsyncIterator[httpx.AsyncClient]:
-    """`hum up`, and a client of it that is an admin."""
+    """Run `hum up`; yield a client of it with an admin key."""
     gateway = f"127.0.0.1:{free_port('127.0.0.1')}"
     settings = environment() | {
         "HUM_HOME": str(folder),
@@ -163,17 +167,17 @@ async def _running(folder: Path, carrier: Carrier, model: Model) -> AsyncIterato
             yield http
 
 
-async def _fault(name: str, up: Up, carrier: Carrier, steady: list[Call], asked: argparse.Namespace) -> Row:
-    """Kill one, let others ring, and wait until they have left."""
+async def _fault(name: str, up: Up, carrier: Carrier, steady: list[Call], options: argparse.Namespace) -> Row:
+    """Kill one program, let others ring, and wait until they have left."""
     rang = list[tuple[float, Call]]()
     over = sum(call.is_over for call in steady)
     begun = time.monotonic()
-    for number in range(int(asked.seconds * asked.rings_per_second)):
-        if number == int(asked.rings_per_second):
+    for number in range(int(options.seconds * options.rings_per_second)):
+        if number == int(options.rings_per_second):
             os.kill(FAULTS[name](up), signal.SIGKILL)
             begun = time.monotonic()
         rang.append((time.monotonic(), await carrier.ring(NUMBER, CALLER, RINGS)))
-        await asyncio.sleep(1 / asked.rings_per_second)
+        await asyncio.sleep(1 / options.rings_per_second)
     await asyncio.gather(*(call.ended(90) for _, call in rang))
     refused = [at for at, call in rang if not served(call)]
     await asyncio.sleep(SETTLE_SECONDS)
@@ -184,58 +188,60 @@ async def _fault(name: str, up: Up, carrier: Carrier, steady: list[Call], asked:
     return row
 
 
-def _number(at: int) -> str:
-    """The telephone of a caller who stays."""
+def _caller_number(at: int) -> str:
+    """Return the telephone number of a caller who stays."""
     return f"+1415555{at:04d}"
 
 
 def _pressed(call: Call) -> list[str]:
-    return [each["digit"] for each in call.journal.of("caller.pressed")]
+    return [press["digit"] for press in call.journal.of("caller.pressed")]
 
 
-def unanswered(keys: Sequence[str], told: Sequence[str]) -> int:
-    """How many of these keys are missing in their order from what was told."""
-    left = list(told)
+def unanswered(keys: Sequence[str], repeated: Sequence[str]) -> int:
+    """Count the keys that are missing, in order, from those that were repeated."""
+    left = list(repeated)
     return sum(not (left and left[0] == key and left.pop(0)) for key in keys)
 
 
 async def _compare(http: httpx.AsyncClient, pressed: dict[str, list[str]]) -> dict[str, int]:
-    """What the records lack of the keys, each of which the agent repeats, but for the last, which it may not have got to; turns that are
-    there twice; and keys that it repeated once more, in another process, since it had been broken off.
+    """Count keys, turns and calls that the records lack or have twice.
+
+    The agent repeats each key; the last key is excluded, since the call may end before its answer.  `said again` counts keys that
+    another process repeated because the first repetition was interrupted.
     """
-    found = {"calls": 0, "keys": 0, "unanswered": 0, "turns": 0, "doubles": 0, "said again": 0, "not completed": 0}
+    counts = {"calls": 0, "keys": 0, "unanswered": 0, "turns": 0, "doubles": 0, "said again": 0, "not completed": 0}
     async with asyncio.timeout(60):
         while True:
-            mine = [each for each in await _all(http, "/api/calls", "calls") if each["from"] in pressed]
-            if len(mine) == len(pressed) and all(each["ended_at"] for each in mine):
+            calls = [call for call in await _all(http, "/api/calls", "calls") if call["from"] in pressed]
+            if len(calls) == len(pressed) and all(call["ended_at"] for call in calls):
                 break
             await asyncio.sleep(0.5)
-    for each in mine:
-        turns = await _all(http, f"/api/calls/{each['id']}/turns", "turns")
+    for call in calls:
+        turns = await _all(http, f"/api/calls/{call['id']}/turns", "turns")
         turns.sort(key=lambda turn: turn["seq"])
         said = " ".join(turn["text"] for turn in turns if turn["role"] == "agent")
-        told = re.findall(r"entered (\d)", said)
-        once = [key for key, before in zip(told, ["", *told], strict=False) if key != before]
-        keys = pressed[each["from"]]
-        found["calls"] += 1
-        found["keys"] += len(keys)
-        found["unanswered"] += unanswered(keys[:-1], once)
-        found["said again"] += len(told) - len(once)
-        found["turns"] += len(turns)
-        found["doubles"] += len(turns) - len({turn["item_id"] for turn in turns})
-        found["not completed"] += each["status"] != "completed"
-    return found
+        repeated = re.findall(r"entered (\d)", said)
+        distinct = [key for key, before in zip(repeated, ["", *repeated], strict=False) if key != before]
+        keys = pressed[call["from"]]
+        counts["calls"] += 1
+        counts["keys"] += len(keys)
+        counts["unanswered"] += unanswered(keys[:-1], distinct)
+        counts["said again"] += len(repeated) - len(distinct)
+        counts["turns"] += len(turns)
+        counts["doubles"] += len(turns) - len({turn["item_id"] for turn in turns})
+        counts["not completed"] += call["status"] != "completed"
+    return counts
 
 
 async def _all(http: httpx.AsyncClient, path: str, name: str) -> list[dict[str, Any]]:
-    """Every page of a list."""
-    found: list[dict[str, Any]] = []
+    """Return the items of every page of a list."""
+    items: list[dict[str, Any]] = []
     params: dict[str, str] | None = {"limit": "100"}
     while params is not None:
         page = (await http.get(path, params=params)).raise_for_status().json()
-        found += page[name]
+        items += page[name]
         params = {"limit": "100", "cursor": page["next_cursor"]} if page["next_cursor"] else None
-    return found
+    return items
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -247,12 +253,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rings-per-second", type=float, default=3.0)
     parser.add_argument("--only", nargs="*", choices=FAULTS)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     print("| killed | rang | refused | of those that talked, cut | normal after |\n| --- | --- | --- | --- | --- |")
-    rows, found = uvloop.run(measure(asked))
-    print(f"\nrecords of those that stayed: {found}")
-    if asked.json is not None:
-        asked.json.write_text(json.dumps({"rows": [asdict(row) for row in rows], "records": found}, indent=1) + "\n")
+    rows, records = uvloop.run(measure(options))
+    print(f"\nrecords of those that stayed: {records}")
+    if options.json is not None:
+        options.json.write_text(
+            json.dumps({"rows": [asdict(row) for row in rows], "records": records}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""python -m bench.growth: what a query costs as its table grows from ten thousand rows to a million.
+"""The command python -m bench.growth: the time of a query as its table grows from ten thousand rows to a million.
 
 A dedicated PostgreSQL is filled with SQL; then the platform's own storage functions run each query in a tenant's
 transaction, with different arguments each time.  One row in ten is another tenant's.  p50 in ms; a query scales well if
@@ -34,7 +34,8 @@ PAGE = 50
 WARM = 10
 MUST_RATIO, MUST_MS = 1.5, 10.0
 CALLS_A_CALLER, EVENTS_A_CALL = 20, 20
-WORDS = 20_000  # vocabulary of the callers; the n-th word is about n times rarer than the first
+#: The callers' vocabulary; the n-th word is about n times rarer than the first.
+WORDS = 20_000
 SETTINGS = {
     "fsync": "off", "synchronous_commit": "off", "autovacuum": "off", "max_wal_size": "8GB",
     "shared_buffers": "512MB", "maintenance_work_mem": "512MB", "statement_timeout": "0",
@@ -101,19 +102,19 @@ GIN = """
 """
 
 Ask = Callable[[Tx, Random], Awaitable[Sequence[Any]]]
-#: A question that is asked for all organizations has this in its name.
+#: Part of the names of queries over all organizations.
 FOR_ALL = "cursor"
 
 
 class Growing(Protocol):
-    """A database that grows, and what it is asked at each size."""
+    """A database that grows, and the queries to measure at each size."""
 
     async def grow(self, size: int) -> None: ...
 
     def questions(self) -> dict[str, Ask]: ...
 
 
-#: Its URL, connections to it, the measured tenant, another one.
+#: Arguments: its URL, connections to it, the measured tenant, another one.
 Make = Callable[[str, Db, UUID, UUID], Growing]
 
 
@@ -122,7 +123,8 @@ class Growth:
     """One query at every size."""
 
     question: str
-    finds: Mapping[int, int]  # rows of the last result; the figures compare if these are equal
+    #: Rows of the last result; the figures are comparable if these are equal.
+    finds: Mapping[int, int]
     p50_ms: Mapping[int, float]
 
     @property
@@ -132,39 +134,40 @@ class Growth:
 
     @property
     def scales(self) -> str:
-        """By which of the two bounds it does; "no" by neither."""
+        """The bound within which the query scales, or "no"."""
         if self.ratio <= MUST_RATIO:
             return "ratio"
         return "ms" if self.p50_ms[max(self.p50_ms)] <= MUST_MS else "no"
 
 
 class Bench:
-    """A database that grows."""
+    """A database whose calls, contacts and events grow."""
 
-    def __init__(self, url: str, db: Db, mine: UUID, yours: UUID) -> None:
-        self._url, self._db, self._mine, self._yours = url, db, mine, yours
+    def __init__(self, url: str, db: Db, tenant: UUID, other_tenant: UUID) -> None:
+        self._url, self._db, self._tenant, self._other_tenant = url, db, tenant, other_tenant
         self.size = 0
 
     async def grow(self, size: int) -> None:
-        """Fill up to `size` calls, contacts and events."""
+        """Fill the tables up to `size` calls, contacts and events."""
         connection = await asyncpg.connect(self._url)
-        await connection.execute("SET session_replication_role = replica")  # no triggers: their work is done in bulk
+        # Without triggers: their work is done in bulk.
+        await connection.execute("SET session_replication_role = replica")
         for table, count in (("contacts", CONTACTS), ("calls", CALLS)):
-            _tell(f"{table}: {size}")
-            await connection.execute(count, self._mine, self._yours, self.size, size)
+            _log(f"{table}: {size}")
+            await connection.execute(count, self._tenant, self._other_tenant, self.size, size)
         await connection.execute(CALL_TAGS)
         await connection.execute(CONTACT_TAGS)
-        await connection.execute(EVENTS, self._mine, self.size, size, self._yours)
-        await connection.execute(CALL_EVENTS, self._mine, self.size, size)
+        await connection.execute(EVENTS, self._tenant, self.size, size, self._other_tenant)
+        await connection.execute(CALL_EVENTS, self._tenant, self.size, size)
         indexes = await connection.fetch(GIN)
         for index in indexes:
             await connection.execute(f"DROP INDEX {index['name']}")
-        _tell("words")
+        _log("words")
         await connection.execute(CONTACT_SEARCH)
         await connection.execute(CALL_SEARCH)
         for index in indexes:
             await connection.execute(index["definition"])
-        _tell("statistics")
+        _log("statistics")
         for table in (
             "contacts",
             "contact_search",
@@ -180,7 +183,7 @@ class Bench:
         self.size = size
 
     def questions(self) -> dict[str, Ask]:
-        """The queries by name; each call of one uses different arguments."""
+        """Return the queries by name; each call of one uses different arguments."""
         size, everything = self.size, Filter()
 
         def caller(random: Random) -> str:
@@ -208,14 +211,14 @@ class Bench:
             "calls: of a number": listed(lambda random: Filter(contact_e164=f"+1{caller(random)}")),
             "calls: a status of 1 %": listed(lambda _: Filter(status="failed")),
             "calls: a tag of 1 %": listed(lambda _: Filter(tag="vip")),
-            "call search: a number": calls(lambda random: _number(caller(random))),
-            "call search: the end of a number": calls(lambda random: _number(caller(random)[-7:])),
+            "call search: a number": calls(lambda random: _number_query(caller(random))),
+            "call search: the end of a number": calls(lambda random: _number_query(caller(random)[-7:])),
             "call search: a word of two hundred": calls(
                 lambda random: Query(f"w{random.randrange(size // 70, size // 65)}")
             ),
             "call search: a word of 1 %": calls(lambda _: Query("middling")),
             "call search: a word of most calls": calls(lambda random: Query(f"w{random.randrange(1, 4)}")),
-            "call search: a number of ours": calls(lambda _: _number("3175550100")),
+            "call search: a number of ours": calls(lambda _: _number_query("3175550100")),
             "contacts: the newest": lambda tx, _: contacts.page(tx, None, PAGE),
             "contact search: a number": people(lambda random: (number := phone(random), number)),
             "contact search: a name": people(lambda random: (f"name{random.randrange(size)}", None)),
@@ -228,7 +231,7 @@ class Bench:
         }
 
 
-def _number(digits: str) -> Query:
+def _number_query(digits: str) -> Query:
     return Query(digits, digits)
 
 
@@ -236,48 +239,52 @@ def _call(random: Random, size: int) -> UUID:
     return UUID(md5(f"call{random.randrange(1, size // EVENTS_A_CALL)}".encode(), usedforsecurity=False).hexdigest())
 
 
-def _tell(what: str) -> None:
+def _log(what: str) -> None:
     sys.stderr.write(f"{time.strftime('%H:%M:%S')} {what}\n")
 
 
-async def measure(db: Db, mine: UUID, seed: int, name: str, ask: Ask, times: int) -> tuple[float, int]:
-    """p50 in ms, and the number of rows of the last result."""
+async def measure(db: Db, tenant: UUID, seed: int, name: str, ask: Ask, times: int) -> tuple[float, int]:
+    """Return p50 in ms, and the number of rows of the last result."""
     random, took = Random(seed), list[float]()
-    found: Sequence[Any] = ()
+    rows: Sequence[Any] = ()
     for n in range(times + WARM):
-        async with db.system() if FOR_ALL in name else db.tenant(mine) as tx:
+        async with db.system() if FOR_ALL in name else db.tenant(tenant) as tx:
             began = time.perf_counter()
-            found = await ask(tx, random)
+            rows = await ask(tx, random)
             took += [(time.perf_counter() - began) * 1000] if n >= WARM else []
-    return median(took), len(found)
+    return median(took), len(rows)
 
 
 async def run(make: Make, sizes: Sequence[int], times: int, home: Path, memory: str | None) -> list[Growth]:
-    """Every query at every size."""
+    """Measure every query at every size."""
     server = EmbeddedPostgres(home, settings=SETTINGS | ({"shared_buffers": memory} if memory else {}))
     url = await server.start()
     try:
         await migrate(url)
         db = await Db.open(url, size=4, statement_seconds=60)
-        mine, yours = ids.new(), ids.new()
+        tenant, other_tenant = ids.new(), ids.new()
         async with db.system() as tx:
-            for org in (mine, yours):
+            for org in (tenant, other_tenant):
                 await identity.create_organization(tx, org, str(org))
-        bench = make(url, db, mine, yours)
+        bench = make(url, db, tenant, other_tenant)
         took: dict[str, dict[int, tuple[float, int]]] = {}
         for size in sizes:
             await bench.grow(size)
             if memory:
                 await _read_into_memory(url)
-            _tell(f"questions: {size}")
+            _log(f"questions: {size}")
             for name, ask in bench.questions().items():
-                took.setdefault(name, {})[size] = await measure(db, mine, size, name, ask, times)
+                took.setdefault(name, {})[size] = await measure(db, tenant, size, name, ask, times)
         await db.close()
     finally:
         await server.stop()
     return [
-        Growth(name, {size: rows for size, (_, rows) in each.items()}, {size: p50 for size, (p50, _) in each.items()})
-        for name, each in took.items()
+        Growth(
+            name,
+            {size: rows for size, (_, rows) in times_and_rows.items()},
+            {size: p50 for size, (p50, _) in times_and_rows.items()},
+        )
+        for name, times_and_rows in took.items()
     ]
 
 
@@ -290,16 +297,17 @@ async def _read_into_memory(url: str) -> None:
     await connection.close()
 
 
-def table(told: Sequence[Growth]) -> str:
-    sizes = list(told[0].p50_ms)
+def table(growths: Sequence[Growth]) -> str:
+    """Format the rows as a Markdown table."""
+    sizes = list(growths[0].p50_ms)
     lines = [
         "| question | rows found | " + " | ".join(f"{size:,}" for size in sizes) + " | ratio | scales by |",
         "| --- |" + " --- |" * (len(sizes) + 3),
     ]
-    for each in told:
-        figures = " | ".join(f"{each.p50_ms[size]:.2f}" for size in sizes)
-        finds = " to ".join(str(rows) for rows in sorted({min(each.finds.values()), max(each.finds.values())}))
-        lines.append(f"| {each.question} | {finds} | {figures} | {each.ratio:.2f} | {each.scales} |")
+    for growth in growths:
+        figures = " | ".join(f"{growth.p50_ms[size]:.2f}" for size in sizes)
+        finds = " to ".join(str(rows) for rows in sorted({min(growth.finds.values()), max(growth.finds.values())}))
+        lines.append(f"| {growth.question} | {finds} | {figures} | {growth.ratio:.2f} | {growth.scales} |")
     return "\n".join(lines)
 
 
@@ -308,21 +316,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def command(prog: str, about: str | None, make: Make, argv: Sequence[str] | None) -> int:
-    """The command line of a benchmark of growth."""
+    """Run the command line of a benchmark of growth; return its exit status."""
     parser = argparse.ArgumentParser(prog=f"python -m {prog}", description=about)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--times", type=int, default=200, help="how often each query is run")
     parser.add_argument(
-        "--memory", help="such as 6GB: shared_buffers, into which everything is read before it is asked"
+        "--memory", help="such as 6GB: shared_buffers, into which everything is read before the queries"
     )
     parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="hum-growth-", ignore_cleanup_errors=True) as home:
-        Path(home).chmod(0o711)  # run by root, the server uses another account
-        told = uvloop.run(run(make, chosen.sizes, chosen.times, Path(home), chosen.memory))
-    if chosen.json:
-        chosen.json.write_text(json.dumps([{**asdict(each), "ratio": each.ratio} for each in told], indent=1))
-    sys.stdout.write(table(told) + "\n")
+        # Run by root, the server uses another account.
+        Path(home).chmod(0o711)
+        growths = uvloop.run(run(make, options.sizes, options.times, Path(home), options.memory))
+    if options.json:
+        options.json.write_text(json.dumps([{**asdict(growth), "ratio": growth.ratio} for growth in growths], indent=1))
+    sys.stdout.write(table(growths) + "\n")
     return 0
 
 

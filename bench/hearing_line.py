@@ -14,7 +14,8 @@ from media.core.echo import ECHO_SPAN_MS, EchoGate
 from media.core.vad import Vad
 from media.io.silero import Silero
 
-MESSAGE_FRAMES = 5  # the agent's audio goes out in messages of about this length, whose level the gate compares
+#: Approximate length of the messages of the agent's audio; the gate compares the level of each.
+MESSAGE_FRAMES = 5
 ROUND_TRIP_MS = 80.0  # to the carrier and back
 SPAN_FRAMES = round(ECHO_SPAN_MS + ROUND_TRIP_MS) // FRAME_MS  # how far the gate looks back
 SILENCE = np.zeros(FRAME)
@@ -26,8 +27,8 @@ CLIPPED = 0.08
 class Echo:
     """The agent's voice in the caller's audio, `loss_db` quieter and `late_ms` later, from `after_seconds` on.
 
-    In a room it reverberates for 0.3 s; the direct sound is `direct_db` louder than all of that.  A clipped one comes from a loudspeaker that
-    distorts what is above -22 dBFS.
+    In a room it reverberates for 0.3 s, and the direct sound is `direct_db` louder than the rest.  A clipped echo comes from a loudspeaker
+    that distorts levels above -22 dBFS.
     """
 
     loss_db: float
@@ -37,36 +38,36 @@ class Echo:
     clipped: bool = False
 
     def sound(self, played: Sequence[Wave]) -> Wave:
-        """The newest frame of the echo of these frames."""
+        """Return the newest frame of the echo of these frames."""
         sound = np.concatenate(played) if self.direct_db is not None else played[-1]
         if self.clipped:
             sound = np.clip(sound, -CLIPPED, CLIPPED) * 1.6
         if self.direct_db is not None:
-            answer = room(self.direct_db)
-            sound = np.convolve(np.concatenate((np.zeros(len(answer)), sound)), answer, "valid")[-FRAME:]
+            response = room(self.direct_db)
+            sound = np.convolve(np.concatenate((np.zeros(len(response)), sound)), response, "valid")[-FRAME:]
         return sound * 10 ** (-self.loss_db / 20)
 
 
 @cache
 def room(direct_db: float) -> Wave:
-    """What a room answers to one sample."""
+    """Return a room's impulse response."""
     at = np.arange(ROOM_FRAMES * FRAME)
     late = np.random.default_rng(1).standard_normal(len(at)) * np.exp(-6.9 * at / len(at))
     late[0] = 10 ** (direct_db / 20) * np.sqrt((late[1:] ** 2).sum())
-    answer: Wave = late / np.sqrt((late**2).sum())
-    return answer
+    response: Wave = late / np.sqrt((late**2).sum())
+    return response
 
 
 @dataclass(slots=True)
-class Told:
-    """What the agent did, in seconds of the line's audio."""
+class Reactions:
+    """The agent's reactions, in seconds of the line's audio."""
 
     clears: list[float] = field(default_factory=list)
     cuts: list[float] = field(default_factory=list)
 
 
 class Agent:
-    """Speaks without end, unless it was cleared; remembers what it played."""
+    """An agent that speaks without end unless cleared, and records its playout."""
 
     def __init__(self, says: Wave) -> None:
         self.says = says
@@ -83,7 +84,7 @@ class Agent:
         self._at += FRAME
 
     def echo(self, echo: Echo) -> Wave:
-        """What comes back in the newest frame."""
+        """Return the echo in the newest frame."""
         now = len(self.played)
         late = round(echo.late_ms / FRAME_MS)
         if now * FRAME_MS < echo.after_seconds * 1000 or now <= late:
@@ -91,14 +92,14 @@ class Agent:
         return echo.sound(self.played[max(0, now - late - ROOM_FRAMES - 1) : now - late])
 
     def echo_level_db(self, now_ms: float) -> float:
-        """See `echo.Played`; time begins with the first frame."""
+        """Return the level of the recent playout, as `echo.Played` requires; time begins with the first frame."""
         now = round(now_ms / FRAME_MS)
         recent = self.played[max(0, now - SPAN_FRAMES) : now]
         messages = [np.concatenate(recent[n : n + MESSAGE_FRAMES]) for n in range(0, len(recent), MESSAGE_FRAMES)]
-        return max((_level_db(each) for each in messages), default=SILENT_DB)
+        return max((_level_db(message) for message in messages), default=SILENT_DB)
 
     def recent(self, now_ms: float, ms: float) -> bytes:
-        """See `echo.Played`."""
+        """Return the recent playout, as `echo.Played` requires."""
         now = round(now_ms / FRAME_MS)
         return sounds.ulaw(np.concatenate(self.played[max(0, now - SPAN_FRAMES - round(ms / FRAME_MS)) : now]))
 
@@ -108,24 +109,24 @@ def _level_db(wave: Wave) -> float:
 
 
 class Line:
-    """A caller who is heard, or not, over an agent that says `says`."""
+    """A caller over an agent that says `says`."""
 
     def __init__(self, says: Wave, silero: Silero, echo: Echo | None = None) -> None:
         self.agent, self._echo = Agent(says), echo
         self._vad, self._bargein = Vad(silero.detector()), BargeIn()
         self._gate = EchoGate(self.agent, self._vad.history, lambda _: None)
         self._frames = 0
-        self.told = Told()
+        self.reactions = Reactions()
 
     @property
     def seconds(self) -> float:
         return self._frames * FRAME_MS / 1000
 
-    def play(self, wave: Wave) -> Told:
-        """The caller's side sounds like this; the echo is added to it."""
+    def play(self, wave: Wave) -> Reactions:
+        """Play the caller's sound, with the echo added; return the agent's reactions so far."""
         for begin in range(0, len(wave) // FRAME * FRAME, FRAME):
             self._frame(wave[begin : begin + FRAME])
-        return self.told
+        return self.reactions
 
     def _frame(self, said: Wave) -> None:
         bargein = self._bargein
@@ -134,9 +135,9 @@ class Line:
         self._frames += 1
         match self._judge(sounds.ulaw(line)):
             case Verdict.CLEAR:
-                self.told.clears.append(self.seconds)
+                self.reactions.clears.append(self.seconds)
             case Verdict.CUT if not self._gate.was_agent(self._frames * FRAME_MS):
-                self.told.cuts.append(self.seconds)
+                self.reactions.cuts.append(self.seconds)
             case Verdict.RESUME if not self._gate.was_agent(self._frames * FRAME_MS):
                 self._gate.overlap_resumed()
             case _:
@@ -152,5 +153,5 @@ class Line:
 
 
 def joined(waves: Sequence[Wave], level_db: float) -> Wave:
-    """Sentences one after another, each at the same level, with short pauses."""
-    return np.concatenate([np.concatenate((sounds.at_level(each, level_db), sounds.silence(0.25))) for each in waves])
+    """Return sentences one after another, each at the same level, with short pauses."""
+    return np.concatenate([np.concatenate((sounds.at_level(wave, level_db), sounds.silence(0.25))) for wave in waves])

@@ -1,4 +1,4 @@
-"""python -m bench.inbox: what the inbox costs as it grows from ten thousand conversations to a million.
+"""The command python -m bench.inbox: the time of the inbox's queries as it grows from ten thousand conversations to a million.
 
 As `bench.growth`: a dedicated PostgreSQL filled with SQL, the platform's own storage functions in a tenant's transaction,
 different arguments each time.  One conversation in ten is another tenant's; each has three messages, and each contact is a recipient of
@@ -23,7 +23,8 @@ from storage.db import Db, Tx
 from storage.inbox import Filter
 
 MESSAGES_EACH = 3
-GENERATION = 8192  # conversations that are active in one: each has its messages at once
+#: Conversations per generation: each conversation gets its messages at once.
+GENERATION = 8192
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 #: $1 the measured tenant, $2 another, rows $3 + 1 to $4.
@@ -83,33 +84,34 @@ INDEXES = ("text_search_words", "text_search_recent")
 class InboxBench:
     """A database whose inbox grows."""
 
-    def __init__(self, url: str, db: Db, mine: UUID, yours: UUID) -> None:
-        self._url, self._db, self._mine, self._yours = url, db, mine, yours
+    def __init__(self, url: str, db: Db, tenant: UUID, other_tenant: UUID) -> None:
+        self._url, self._db, self._tenant, self._other_tenant = url, db, tenant, other_tenant
         self._campaign = ids.new()
         self.size = self._smallest = 0
 
     async def grow(self, size: int) -> None:
-        """Fill up to `size` conversations."""
+        """Fill the tables up to `size` conversations."""
         connection = await asyncpg.connect(self._url)
-        await connection.execute("SET session_replication_role = replica")  # no triggers: their work is done in bulk
-        await connection.execute(CONTACTS, self._mine, self._yours, self.size, size)
-        await connection.execute(GENERATIONS, self._mine, self._yours, self.size, size)
-        await connection.execute(CONVERSATIONS, self._mine, self._yours, self.size, size)
+        # Without triggers: their work is done in bulk.
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute(CONTACTS, self._tenant, self._other_tenant, self.size, size)
+        await connection.execute(GENERATIONS, self._tenant, self._other_tenant, self.size, size)
+        await connection.execute(CONVERSATIONS, self._tenant, self._other_tenant, self.size, size)
         await connection.execute(MESSAGES, self.size, size)
-        await connection.execute(CAMPAIGN, self._campaign, self._mine)
-        await connection.execute(RECIPIENTS, self._mine, self._campaign, self.size, size)
-        indexes = [await connection.fetchval("SELECT pg_get_indexdef($1::text::regclass)", each) for each in INDEXES]
+        await connection.execute(CAMPAIGN, self._campaign, self._tenant)
+        await connection.execute(RECIPIENTS, self._tenant, self._campaign, self.size, size)
+        indexes = [await connection.fetchval("SELECT pg_get_indexdef($1::text::regclass)", index) for index in INDEXES]
         await connection.execute(f"DROP INDEX {', '.join(INDEXES)}")
         await connection.execute(WORDS_OF)
         for index in indexes:
             await connection.execute(index)
-        for each in ("contacts", "conversations", "messages", "text_search", "campaign_recipients"):
-            await connection.execute(f"VACUUM ANALYZE {each}")
+        for table in ("contacts", "conversations", "messages", "text_search", "campaign_recipients"):
+            await connection.execute(f"VACUUM ANALYZE {table}")
         await connection.close()
         self.size, self._smallest = size, self._smallest or size
 
     def questions(self) -> dict[str, Ask]:
-        """The queries by name; each call of one uses different arguments."""
+        """Return the queries by name; each call of one uses different arguments."""
         size = self.size
 
         def listed(by: Filter) -> Ask:
@@ -128,7 +130,7 @@ class InboxBench:
             return lambda tx, random: recipients.page(tx, self._campaign, status, after(random), PAGE)
 
         async def waiting(tx: Tx, _: Random) -> Sequence[Any]:
-            # As many as the smallest has, since each is counted.
+            # As many as the smallest size has, since each is counted.
             return [await inbox_changes.waiting(tx, min(1000, self._smallest // 100), 200)]
 
         return {
@@ -148,7 +150,7 @@ class InboxBench:
                 lambda random: f"w{random.randrange(size // 210, size // 190)}word"
             ),
             "inbox search: a word of 0.1 %": found(lambda _: "uncommon"),
-            # As many rows at each size as the smallest has.
+            # As many rows at each size as the smallest size has.
             "inbox search: a word of 0.1 %, a few": found(
                 lambda _: "uncommon", limit=min(PAGE, max(1, self._smallest // 1000))
             ),
@@ -161,7 +163,7 @@ class InboxBench:
 
 
 def _thread(random: Random, size: int) -> UUID:
-    n = random.randrange(0, size // 10 - 1) * 10 + 1  # none of the other tenant's
+    n = random.randrange(0, size // 10 - 1) * 10 + 1  # never the other tenant's
     return UUID(md5(f"thread{n}".encode(), usedforsecurity=False).hexdigest())
 
 

@@ -1,4 +1,4 @@
-"""python -m bench.ledger: what the ledger counts as heard, compared with the carrier's truth.  In virtual time.
+"""The command python -m bench.ledger: the ledger's heard audio, compared with the carrier's ground truth.  In virtual time.
 
 `running`: at any tick while the agent speaks.  `cut`: the truncation, after the caller took the floor.  `resume`: the
 audio that was lost (+) or repeated (-) where the agent resumed after an interruption.  Errors in ms.
@@ -24,7 +24,7 @@ from media.core.playout import Playout
 from media.legs import twiliowire
 
 TICK_MS = 20.0
-PAUSE_MS = 620.0  # from a clear to what follows: the ledger has settled by then
+PAUSE_MS = 620.0  # after a clear; the ledger settles within
 GUESS_MS = 40.0
 
 
@@ -35,7 +35,8 @@ class Line:
     name: str
     delay_ms: tuple[float, float]  # drawn once per call, between these
     jitter_ms: float = 0.0
-    stall_ms: float = 0.0  # both directions stall for so long, once a second on average
+    #: Length of stalls of both directions, one a second on average.
+    stall_ms: float = 0.0
     drift_ppm: float = 0.0
     lost_marks: float = 0.0  # the share of marks that never come back
 
@@ -121,7 +122,7 @@ class Desk:
 
 
 def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
-    """One call: each answer is cleared once and resumed, then cleared again and cut."""
+    """Run one call, whose answers are cleared once and resumed, then cleared again and cut; return the errors."""
     desk, random = Desk(line, seed), Random(seed + 10_000)
     errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}
     for turn in range(turns):
@@ -129,8 +130,8 @@ def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
         item = desk.say(random.randrange(2_500, 6_000) * BYTES_PER_MS, f"{seed}.{turn}")
 
         def error() -> float:
-            truly = desk.carrier.heard_bytes(desk.world.now) - before  # noqa: B023 - used within its round
-            return (item.heard - truly) / BYTES_PER_MS  # noqa: B023
+            truth = desk.carrier.heard_bytes(desk.world.now) - before  # noqa: B023 - used within its round
+            return (item.heard - truth) / BYTES_PER_MS  # noqa: B023
 
         def speak() -> None:
             for _ in range(random.randrange(10, 60)):
@@ -143,7 +144,8 @@ def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
         seam = error()
         errors["resume"].append(seam)
         desk.ledger.resume()
-        before += round(-seam * BYTES_PER_MS)  # audio lost or repeated at the seam is not the second half's error
+        # Audio lost or repeated at the seam is not an error of the second half.
+        before += round(-seam * BYTES_PER_MS)
         speak()
         desk.clear()
         errors["cut"].append(error())
@@ -153,30 +155,30 @@ def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
 
 
 def measure(calls: int, turns: int, lines: Sequence[Line] = LINES) -> list[Errors]:
-    told = []
+    rows = []
     for line in lines:
         all_errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}
         for seed in range(calls):
             for what, errors in call(line, seed, turns).items():
                 all_errors[what] += errors
-        told += [_errors(line.name, what, errors) for what, errors in all_errors.items()]
-    return told
+        rows += [_errors(line.name, what, errors) for what, errors in all_errors.items()]
+    return rows
 
 
 def _errors(line: str, what: str, errors: list[float]) -> Errors:
     size = np.abs(errors)
-    p50, p90, p99 = (float(each) for each in np.percentile(size, (50, 90, 99)))
+    p50, p90, p99 = (float(value) for value in np.percentile(size, (50, 90, 99)))
     return Errors(line, what, len(errors), p50, p90, p99, float(size.max()), float(100 * (size == 0).mean()))
 
 
 def table(rows: Sequence[Errors]) -> str:
-    """Markdown."""
+    """Format the rows as a Markdown table."""
     heads = list(asdict(rows[0]))
     lines = [" | ".join(heads).replace("_", " "), " | ".join("---" for _ in heads)]
     for row in rows:
         cells = asdict(row).values()
-        lines += [" | ".join(f"{each:.1f}" if isinstance(each, float) else str(each) for each in cells)]
-    return "\n".join(f"| {each} |" for each in lines)
+        lines += [" | ".join(f"{cell:.1f}" if isinstance(cell, float) else str(cell) for cell in cells)]
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -184,11 +186,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--calls", type=int, default=150, help="number of calls per line")
     parser.add_argument("--turns", type=int, default=4, help="the agent's turns per call")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    given = parser.parse_args(argv)
-    rows = measure(given.calls, given.turns)
+    options = parser.parse_args(argv)
+    rows = measure(options.calls, options.turns)
     print(table(rows))
-    if given.json:
-        given.json.write_text(json.dumps([asdict(each) for each in rows], indent=1))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     return 0
 
 

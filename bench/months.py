@@ -1,8 +1,8 @@
-"""python -m bench.months: what the months of events cost, beside one whole table with the same rows, and what dropping one takes.
+"""The command python -m bench.months: the cost of monthly partitions of events beside one table with the same rows, and of dropping one.
 
 A dedicated PostgreSQL is filled with events over so many months, in transactions of their own; then the platform's own statements run
-on both by turns, with the same arguments and as the roles that run them.  p50 in ms, with the server's time alone: no begin and commit.
-Lookups hold up if the months take at most 1.5 times as long as the whole table.
+on both in turn, with the same arguments and as the roles that run them.  p50 in ms of the server's time alone, without begin and commit.
+Lookups pass if the partitions take at most 1.5 times as long as the whole table.
 """
 
 import argparse
@@ -40,7 +40,7 @@ FILL = f"""
               FROM generate_series($4::integer, $5::integer) AS n) AS made
 """
 CLOSE = "UPDATE event_months SET closed_xid = pg_snapshot_xmax(pg_current_snapshot()) WHERE month = $1"
-#: The table as it was before there were months, in a schema of its own that its sessions look into first.
+#: The table as it was before partitioning, in a schema that comes first in its sessions' search path.
 WHOLE = """
     CREATE SCHEMA whole;
     GRANT USAGE ON SCHEMA whole TO hum_app, hum_system;
@@ -59,20 +59,21 @@ WHOLE = """
     GRANT SELECT, INSERT, UPDATE, DELETE ON whole.events TO hum_app, hum_system;
 """
 OF_SUBJECT = "SELECT id FROM events WHERE org_id = (SELECT hum.org_id()) AND subject_id = $1 AND data IS NOT NULL"
-#: Events of all months; and of the last one, where readers and clients are.
+#: Events of all months, and of the last one, which readers and clients use.
 SAMPLE = "SELECT id, xid::text AS xid, public_id, subject_id FROM events WHERE org_id = $1 AND random() < $2"
 SAMPLE_LATELY = f"{SAMPLE} AND id >= hum.month_id($3)"
-#: As it was: the whole table's unique index is what makes news once.
+#: As before: the whole table's unique index makes a repeated append harmless.
 ONCE_BEFORE = events.APPEND + " ON CONFLICT (public_id) DO NOTHING"
 ALL = (["*"], [""], PAGE)
 
-Connection = Any  # of asyncpg, whose generic type is one only for checkers
+#: asyncpg's type is generic for type checkers only.
+Connection = Any
 Arguments = Callable[[asyncpg.Record, UUID], Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One statement on months, how it was before, who runs it, and its arguments for an event and an organization."""
+    """One statement on months, its form before, its role, and its arguments for an event and an organization."""
 
     name: str
     sql: str
@@ -91,7 +92,7 @@ def questions() -> list[Question]:
         return Question(name, sql, sql, role, arguments)
 
     def unread(event: asyncpg.Record) -> int:
-        """As `events.UNREAD` finds it: an event's month, since those before it are closed."""
+        """Return the first id of an event's month, as `events.UNREAD` does: earlier months are closed."""
         return int(event["id"]) >> events.MONTH_BITS << events.MONTH_BITS
 
     def in_month(event: asyncpg.Record, _: UUID) -> Sequence[Any]:
@@ -128,46 +129,46 @@ def questions() -> list[Question]:
 
 
 async def fill(connection: Connection, orgs: Sequence[UUID], count: int, months: int) -> int:
-    """Events of so many months before this one; returns the first month."""
-    this: int = await connection.fetchval("SELECT hum.month_of(now())")
-    each = count // months
-    for month in range(this - months, this):
-        _tell(f"events of month {month - this + months + 1} of {months}")
+    """Insert `count` events over the `months` before this one; return the first month."""
+    current: int = await connection.fetchval("SELECT hum.month_of(now())")
+    per_month = count // months
+    for month in range(current - months, current):
+        _log(f"events of month {month - current + months + 1} of {months}")
         await connection.fetchval("SELECT hum.make_event_month($1)", month)
-        for first in range(0, each, CHUNK):
-            await connection.execute(FILL, *orgs, month, first, min(first + CHUNK, each) - 1, each)
+        for first in range(0, per_month, CHUNK):
+            await connection.execute(FILL, *orgs, month, first, min(first + CHUNK, per_month) - 1, per_month)
         await connection.execute(CLOSE, month)
-    _tell("the whole table")
+    _log("the whole table")
     await connection.execute(WHOLE)
     for table in ("public.events", "whole.events"):
         await connection.execute(f"VACUUM ANALYZE {table}")
-    return this - months
+    return current - months
 
 
-async def sessions(url: str, org: UUID, each: Question) -> list[Connection]:
-    """The whole table's, and the months', which plan pages and readers once, as `events.UNREAD` has it."""
-    found = []
+async def sessions(url: str, org: UUID, question: Question) -> list[Connection]:
+    """Open the whole table's session and the months', which plans pages and readers once, like `events.UNREAD`."""
+    connections = []
     for path in ("whole, public", "public"):
-        settings = {"search_path": path, "role": each.role, "hum.org_id": str(org)}
-        if each.is_of_late and path == "public":
+        settings = {"search_path": path, "role": question.role, "hum.org_id": str(org)}
+        if question.is_of_late and path == "public":
             settings["plan_cache_mode"] = "force_generic_plan"
-        found.append(await asyncpg.connect(url, server_settings=settings))
-    return found
+        connections.append(await asyncpg.connect(url, server_settings=settings))
+    return connections
 
 
 async def measure(
-    url: str, org: UUID, each: Question, sample: Sequence[asyncpg.Record], times: int
+    url: str, org: UUID, question: Question, sample: Sequence[asyncpg.Record], times: int
 ) -> tuple[float, float, int]:
-    """p50 in ms before and with months, and the rows of the last result."""
-    before, after = await sessions(url, org, each)
+    """Return p50 in ms before and with months, and the rows of the last result."""
+    before, after = await sessions(url, org, question)
     random = Random(1)
     took: tuple[list[float], list[float]] = ([], [])
     rows: list[Any] = []
     for n in range(times + WARM):
         event = random.choice(sample)
         turns = (
-            (before, each.before, each.before_arguments or each.arguments, 0),
-            (after, each.sql, each.arguments, 1),
+            (before, question.before, question.before_arguments or question.arguments, 0),
+            (after, question.sql, question.arguments, 1),
         )
         for connection, sql, arguments, place in turns if n % 2 else turns[::-1]:
             values = arguments(event, org)
@@ -181,7 +182,7 @@ async def measure(
 
 
 async def drop(connection: Connection, month: int) -> tuple[float, float]:
-    """Seconds to delete a month of the whole table, and to drop one."""
+    """Return the seconds to delete a month of the whole table, and to drop one."""
     began = time.perf_counter()
     await connection.execute("DELETE FROM whole.events WHERE id < hum.month_id($1)", month + 1)
     between = time.perf_counter()
@@ -202,10 +203,12 @@ async def run(count: int, months: int, times: int, home: Path) -> str:
         sample = await connection.fetch(SAMPLE, orgs[0], min(1.0, 2000 / count))
         lately = await connection.fetch(SAMPLE_LATELY, orgs[0], min(1.0, 2000 * months / count), first + months - 1)
         lines = ["| question | rows | whole, ms | months, ms | ratio |", "| --- | --- | --- | --- | --- |"]
-        for each in questions():
-            _tell(each.name)
-            before, after, rows = await measure(url, orgs[0], each, lately if each.is_of_late else sample, times)
-            lines.append(f"| {each.name} | {rows} | {before:.3f} | {after:.3f} | {after / before:.2f} |")
+        for question in questions():
+            _log(question.name)
+            before, after, rows = await measure(
+                url, orgs[0], question, lately if question.is_of_late else sample, times
+            )
+            lines.append(f"| {question.name} | {rows} | {before:.3f} | {after:.3f} | {after / before:.2f} |")
         deleted, dropped = await drop(connection, first)
         lines.append(
             f"\nA month of {count // months:,}: deleted in {deleted:.2f} s (and a vacuum to come), dropped in {dropped:.3f} s."
@@ -216,7 +219,7 @@ async def run(count: int, months: int, times: int, home: Path) -> str:
         await server.stop()
 
 
-def _tell(what: str) -> None:
+def _log(what: str) -> None:
     sys.stderr.write(f"{now():%H:%M:%S} {what}\n")
 
 
@@ -225,10 +228,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--months", type=int, default=24)
     parser.add_argument("--times", type=int, default=300, help="how often each statement is run")
-    chosen = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="hum-months-", ignore_cleanup_errors=True) as home:
-        Path(home).chmod(0o711)  # run by root, the server uses another account
-        sys.stdout.write(uvloop.run(run(chosen.events, chosen.months, chosen.times, Path(home))) + "\n")
+        # Run by root, the server uses another account.
+        Path(home).chmod(0o711)
+        sys.stdout.write(uvloop.run(run(options.events, options.months, options.times, Path(home))) + "\n")
     return 0
 
 

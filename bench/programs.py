@@ -1,7 +1,7 @@
-"""Programs that benchmarks and tests start, each ended however the block that started it ends.
+"""Programs that benchmarks and tests start; each ends with the block that started it, however that ends.
 
-asyncio starts one, under uvloop, by running Python in the forked child before it is the program, beside whatever this process's other
-threads had locked: it was seen to die there.  `subprocess` does not.
+Under uvloop, asyncio starts a program by running Python in the forked child first, while locks of this process's other threads may be
+held: children were seen to die there.  `subprocess` has no such step.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from typing import Any
 
 
 class Program(subprocess.Popen[bytes]):
-    """A program; `poll()` tells whether it has ended, and one that has ended ignores its signals."""
+    """A program; `poll()` returns whether it has ended, and one that has ended ignores its signals."""
 
     async def ended(self, seconds: float = 60) -> int:
-        """Its status.  Raises TimeoutExpired."""
+        """Wait for the end; return the exit status.  Raises TimeoutExpired."""
         return await asyncio.to_thread(self.wait, seconds)
 
     async def outputs(self, seconds: float = 60) -> tuple[bytes, bytes]:
-        """All that it writes to its pipes until it ends.  Raises TimeoutExpired."""
+        """Return all output of its pipes until it ends.  Raises TimeoutExpired."""
         return await asyncio.to_thread(self.communicate, timeout=seconds)
 
     async def line(self) -> str:
-        """The next line that it prints.  Raises EOFError if it ends instead."""
+        """Return the next line that it prints.  Raises EOFError if it ends instead."""
         assert self.stdout is not None, "made with a pipe"
         if not (text := await asyncio.to_thread(self.stdout.readline)):
             raise EOFError(f"a program ended with status {await self.ended()}")
@@ -33,7 +33,7 @@ class Program(subprocess.Popen[bytes]):
 
 @asynccontextmanager
 async def running(*command: str | Path, patience_seconds: float = 0, **options: Any) -> AsyncIterator[Program]:
-    """A program until the block is left; it is killed then, unless it ends within `patience_seconds` after SIGTERM.
+    """Run a program until the block is left; then kill it, unless it ends within `patience_seconds` after SIGTERM.
 
     `options` are those of `subprocess.Popen`.
     """

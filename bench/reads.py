@@ -1,4 +1,4 @@
-"""python -m bench.reads: what a tenant's read costs, compared with the same SELECT on a bare connection of the pool.
+"""The command python -m bench.reads: the time of a tenant's read, compared with the same SELECT on a bare connection of the pool.
 
 The tenant's read is a whole transaction: begin with the organization, select under row level security, commit.  The
 bare one is a single statement.  Both alternate, on a dedicated PostgreSQL over loopback; ms.
@@ -43,11 +43,11 @@ async def run(times: int, home: Path) -> list[Reads]:
     try:
         await migrate(url)
         db = await Db.open(url, size=2)
-        told = await _measure(db, times)
+        reads = await _measure(db, times)
         await db.close()
     finally:
         await server.stop()
-    return told
+    return reads
 
 
 async def _measure(db: Db, times: int) -> list[Reads]:
@@ -58,10 +58,10 @@ async def _measure(db: Db, times: int) -> list[Reads]:
             await identity.create_organization(tx, id, str(id))
     async with db.tenant(org) as tx:
         first, *_ = await contacts.take(tx, rows, dry_run=False)
-    told = []
+    reads = []
     for what, sql, arguments in (("one row", contacts.GET, (first,)), ("a page of 50", contacts.PAGE, (None, 50))):
-        told += await _compare(db, org, what, sql, arguments, times)
-    return told
+        reads += await _compare(db, org, what, sql, arguments, times)
+    return reads
 
 
 async def _compare(db: Db, org: UUID, what: str, sql: str, arguments: Sequence[Any], times: int) -> list[Reads]:
@@ -88,13 +88,13 @@ async def _compare(db: Db, org: UUID, what: str, sql: str, arguments: Sequence[A
             began = time.perf_counter()
             await way()
             took[name] += [(time.perf_counter() - began) * 1000] if n >= WARM else []
-    least = float(np.median(next(iter(took.values()))))
+    baseline = float(np.median(next(iter(took.values()))))
     return [
         Reads(
             f"{what}, {name}",
             float(np.percentile(ms, 50)),
             float(np.percentile(ms, 99)),
-            float(np.median(ms)) / least,
+            float(np.median(ms)) / baseline,
         )
         for name, ms in took.items()
     ]
@@ -104,15 +104,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.reads", description=__doc__)
     parser.add_argument("--times", type=int, default=5000)
     parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="hum-reads-", ignore_cleanup_errors=True) as home:
-        Path(home).chmod(0o711)  # run by root, the server uses another account
-        told = uvloop.run(run(chosen.times, Path(home)))
+        # Run by root, the server uses another account.
+        Path(home).chmod(0o711)
+        reads = uvloop.run(run(options.times, Path(home)))
     print("| read | p50 ms | p99 ms | ratio |\n| --- | --- | --- | --- |")
-    for each in told:
-        print(f"| {each.what} | {each.p50_ms:.3f} | {each.p99_ms:.3f} | {each.ratio:.2f} |")
-    if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(each) for each in told], indent=1))
+    for row in reads:
+        print(f"| {row.what} | {row.p50_ms:.3f} | {row.p99_ms:.3f} | {row.ratio:.2f} |")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in reads], indent=1))
     return 0
 
 

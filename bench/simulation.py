@@ -1,7 +1,7 @@
 """A call in virtual time: the sandbox's carrier and model without their sockets, and a whole conversation between them.
 
 Tests and benchmarks share it; nothing here waits.  Carrier and model are the sandbox's own code; the links between
-them, the records that tests inspect and a voice that costs nothing are implemented here.
+them, the records that tests inspect and a voice that costs no time are implemented here.
 """
 
 import json
@@ -27,12 +27,12 @@ from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
 from sandbox.openai.vad import Started, Stopped
 from sandbox.twilio.audio import FRAME_MS, lay
-from sandbox.twilio.mediastream import Happening, MediaStream
+from sandbox.twilio.mediastream import Effect, MediaStream
 from sandbox.twilio.playout import Echo
 
 Told = TypeVar("Told")
 Deliver = Callable[[bytes], None]
-#: What becomes of a dial: it succeeds, is refused, hangs; there is no session; the socket closes at once; or after
+#: The outcome of a dial: it succeeds, is refused, hangs; there is no session; the socket closes at once; or after
 #: `Phone.dies_after` deltas, in each session.
 Fate = Literal["", "refused", "hangs", "mute", "closes", "dies"]
 DIAL_MS, HANGS_MS = 300, 3_000
@@ -70,12 +70,12 @@ class Seconds:
 
 
 class Link:
-    """One direction of a socket: in order, late by delay and jitter; what is sent at one instant arrives together."""
+    """One direction of a socket: in order, late by delay and jitter; messages sent at one instant arrive together."""
 
     def __init__(self, world: World, deliver: Deliver, delay: float, jitter: float, random: Random) -> None:
         self.world, self.deliver, self.delay, self.jitter, self.random = world, deliver, delay, jitter, random
         self._last = self._sent = 0.0
-        self.blocked_until = 0.0  # a stall: nothing arrives before then
+        self.blocked_until = 0.0  # the end of a stall
 
     def send(self, payload: bytes) -> None:
         if self.world.now != self._sent:
@@ -127,20 +127,20 @@ class Carrier:
     @property
     def played(self) -> list[tuple[float, bytes]]:
         """(start, audio) of each stretch that was heard without a break, in order."""
-        return [(each.start_ms / self._pace, bytes(each.payload)) for each in self._playout.segments]
+        return [(segment.start_ms / self._pace, bytes(segment.payload)) for segment in self._playout.segments]
 
     @property
     def flushed(self) -> list[str]:
         """Marks that a `clear` sent back."""
-        return [each.name for each in self._playout.echoes if each.reason == "cleared"]
+        return [echo.name for echo in self._playout.echoes if echo.reason == "cleared"]
 
     def heard_bytes(self, when: float) -> int:
-        """How much agent audio was heard by then, to the nearest sample."""
+        """Return how many bytes of agent audio were heard by then, to the nearest sample."""
         self._advance()
         total, queued = 0, self._playout.queued_bytes
-        for each in reversed(self._playout.segments):
-            due = max(0.0, when * self._pace - each.start_ms) * BYTES_PER_MS
-            total, queued = total + min(round(due), len(each.payload) + queued), 0
+        for segment in reversed(self._playout.segments):
+            due = max(0.0, when * self._pace - segment.start_ms) * BYTES_PER_MS
+            total, queued = total + min(round(due), len(segment.payload) + queued), 0
         return total
 
     def heard(self, when: float) -> bytes:
@@ -148,36 +148,36 @@ class Carrier:
         return self._playout.heard_between(0, when * self._pace)
 
     def heard_between(self, begin: float, end: float) -> bytes:
-        """What the earpiece played between these instants, with silence where nothing was played."""
+        """Return the audio at the earpiece between these instants, with silence between sounds."""
         self._advance()
         pieces = []
         begin, end = begin * self._pace, end * self._pace
-        for each in reversed(self._playout.segments):
-            if each.end_ms <= begin:
+        for segment in reversed(self._playout.segments):
+            if segment.end_ms <= begin:
                 break
-            before = round(max(0.0, begin - each.start_ms) * BYTES_PER_MS)
-            pieces.append((max(0.0, each.start_ms - begin), bytes(each.payload[before:])))
+            before = round(max(0.0, begin - segment.start_ms) * BYTES_PER_MS)
+            pieces.append((max(0.0, segment.start_ms - begin), bytes(segment.payload[before:])))
         return lay(pieces, end - begin)
 
     def _arrived(self, payload: bytes) -> None:
         text = payload.decode()
         self.log.append((self.world.now, json.loads(text)["event"]))
-        self._happened(self._stream.receive(self.world.now * self._pace, text))
+        self._send_echoes(self._stream.receive(self.world.now * self._pace, text))
 
     def _advance(self) -> None:
-        self._happened(self._playout.advance(self.world.now * self._pace))
+        self._send_echoes(self._playout.advance(self.world.now * self._pace))
 
-    def _happened(self, happenings: list[Happening] | list[Echo]) -> None:
-        for each in happenings:
-            if isinstance(each, Echo) and self.echoes_marks:
-                self.back.send(self._stream.writer.mark(each.name).encode())
+    def _send_echoes(self, effects: list[Effect] | list[Echo]) -> None:
+        for effect in effects:
+            if isinstance(effect, Echo) and self.echoes_marks:
+                self.back.send(self._stream.writer.mark(effect.name).encode())
         due_ms = self._playout.next_mark_ms()
         if due_ms is not None:
             self.world.at(due_ms / self._pace, self._advance)
 
 
 class Voice(Tones):
-    """Says one word every 100 ms, whatever the text, and ignores the audio that it hears."""
+    """A voice that says one word every 100 ms regardless of the text, and ignores the audio that it hears."""
 
     def __init__(self, player: script.Player, random: Random) -> None:
         super().__init__(player)
@@ -186,7 +186,7 @@ class Voice(Tones):
         self.says: bytes | None = None
         self._turns = 0
 
-    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002 - it says the same to all
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002
         size = self.answer_ms * BYTES_PER_MS
         audio = self._random.randbytes(size) if self.says is None else (self.says * (size // len(self.says) + 1))[:size]
         then(recital(audio, codec))
@@ -197,7 +197,7 @@ class Voice(Tones):
 
 
 class Player(script.Player):
-    """The next answers; when none are left, it says words."""
+    """A queue of answers; when it is empty, the answer is words."""
 
     def __init__(self) -> None:
         super().__init__(Script())
@@ -208,7 +208,7 @@ class Player(script.Player):
 
 
 def calls(name: str, latency_ms: float = 50) -> Turn:
-    """An answer that is only a function call."""
+    """Return an answer that is only a function call."""
     return Turn(call=script.Call(name), latency_ms=latency_ms)
 
 
@@ -226,8 +226,11 @@ class Model:
         says: bytes | None = None,
         deaf: bool = False,
     ) -> None:
-        """`says` is mu-law that is repeated in answers, which are random without it; the turns of a `deaf` model begin
-        and end only by `turn_taken`."""
+        """Prepare sessions without opening one.
+
+        `says` is mu-law that is repeated in answers, which are random without it; the turns of a `deaf` model begin
+        and end only by `turn_taken`.
+        """
         random = Random(seed)
         self.world = world
         self.player = Player()
@@ -254,7 +257,7 @@ class Model:
         self._session: Session
 
     def connect(self) -> None:
-        """Open a new session; it knows nothing of earlier ones."""
+        """Open a new session without the items of earlier ones."""
         if self._spoken:
             self._session.close()
         self._spoken.append(conversation.Conversation())
@@ -280,19 +283,19 @@ class Model:
     @property
     def items(self) -> dict[str, bytes]:
         """The audio of the model's items that were not deleted."""
-        return {item.id: bytes(item.audio) for each in self._spoken for item in each.items if item.audio}
+        return {item.id: bytes(item.audio) for spoken in self._spoken for item in spoken.items if item.audio}
 
     @property
     def charged(self) -> list[tuple[str, dict[str, Any]]]:
-        """The model and usage of all that it charges for, in all sessions."""
-        return [each for record in self._records for each in record.charged]
+        """Model and usage of everything charged, in all sessions."""
+        return [charge for record in self._records for charge in record.charged]
 
     def emit(self, type: str, **fields: Any) -> None:
         """Send an unsolicited event."""
         self._stage.emit(type, fields)
 
     def turn_taken(self) -> None:
-        """The caller's turn: something was said that needs an answer."""
+        """Begin and end a turn of the caller that needs an answer."""
         item_id = self._new_id("item")
         self._session.speech_started(Started(item_id, 0))
         self._session.speech_stopped(Stopped(item_id, 0, b""))
@@ -303,7 +306,7 @@ class Model:
         if event["type"] == "response.done":
             self._done_ms = self.world.now
         elif event["type"] == "error":
-            # A cancel that crossed `response.done` on the way is no violation.
+            # A cancel that crossed `response.done` in flight is not a violation.
             crossed = self.world.now - self._done_ms <= 2 * self.back.delay
             if not (event["error"]["code"] == "response_cancel_not_active" and crossed):
                 self.violations.append(event["error"]["message"])
@@ -316,7 +319,7 @@ class Model:
 
 
 def voice(ms: int, seed: int = 3, peak: int = 9_000) -> list[bytes]:
-    """A sound that both detectors take for speech, in 20 ms frames."""
+    """Return a sound that both detectors classify as speech, in 20 ms frames."""
     random = Random(seed)
     pcm = b"".join(int(random.gauss(0, peak / 2)).to_bytes(4, "little", signed=True)[:2] for _ in range(ms * 8))
     ulaw = from_linear(pcm).replace(b"\xff", b"\xfe")
@@ -324,7 +327,7 @@ def voice(ms: int, seed: int = 3, peak: int = 9_000) -> list[bytes]:
 
 
 class Phone:
-    """A whole call in virtual time: carrier, conversation, model; `reports` and `actions` keep the output."""
+    """A whole call in virtual time: carrier, conversation, model; `reports` and `actions` record the output."""
 
     def __init__(
         self,
@@ -371,7 +374,7 @@ class Phone:
         self.carry(self.talk.from_model(payload, self.world.now))
 
     def lose(self, reason: str = "disconnected") -> None:
-        """The model's socket is gone."""
+        """Break the model's socket."""
         if self.model.open:
             self.model.open = False
             self.carry(self.talk.model_lost(self.world.now, reason))
@@ -395,7 +398,8 @@ class Phone:
                     self.reports.append(event)
                 case Leave(outcome):
                     self.hung_up = outcome
-        for item in self.talk._voice._playout.line:  # noqa: SLF001 - checks the ledger's invariant from within
+        # Check the ledger's invariant from within.
+        for item in self.talk._voice._playout.line:  # noqa: SLF001
             assert 0 <= item.heard <= item.sent <= item.generated
 
     def _dialled(self) -> None:
@@ -415,4 +419,4 @@ class Phone:
         self.frames += voice(ms, seed)
 
     def told(self, kind: type[Told]) -> list[Told]:
-        return [each for each in self.reports if isinstance(each, kind)]
+        return [report for report in self.reports if isinstance(report, kind)]

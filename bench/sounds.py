@@ -1,4 +1,4 @@
-"""The sounds for benchmarks: recorded prompts and hold music from Debian packages, and synthesized sounds.
+"""Sounds for benchmarks: recorded prompts and hold music from Debian packages, and synthesized sounds.
 
 Everything is mono float64 in -1..1 at 8 kHz.  Prompts are split into halves by the hash of their name: `tune`, on which
 thresholds were chosen, and `held`, on which results are reported.
@@ -32,13 +32,13 @@ OTHER_MUSIC = {
     "etr": Path("/usr/share/games/etr/music"),
     "neverball": Path("/usr/share/games/neverball/bgm"),
 }
-SHORTEST_MUSIC_SECONDS = 20
-#: Samples before and after a recording, over which its ends are continued for the filter.
+MIN_MUSIC_SECONDS = 20
+#: Length of the mirrored extensions of both ends for the filter, in samples.
 EDGE = 2_400
 INSTALL = (
     "apt-get update && apt-get install -y --no-install-recommends asterisk-core-sounds-en-wav asterisk-moh-opsound-wav"
 )
-#: Recorded, but not spoken.
+#: Recordings without speech.
 NOT_SPEECH = ("beep", "2tone", "monkeys", "glorious", "silence", "confbridge-join.wav", "confbridge-leave.wav")
 DTMF_HZ = tuple((low, high) for low in (697, 770, 852, 941) for high in (1209, 1336, 1477))
 
@@ -74,7 +74,7 @@ def read(path: Path) -> Wave:
 
 
 def without_thump(samples: Wave) -> Wave:
-    """Without the decoder's first frame where that is the microphone's offset, which falls to zero: a thump 100 to 300 ms before the voice.
+    """Drop the decoder's first frame if it is the microphone's offset, which falls to zero: a thump 100 to 300 ms before the voice.
 
     Other recordings begin with the voice.
     """
@@ -83,29 +83,29 @@ def without_thump(samples: Wave) -> Wave:
 
 
 def recordings(folder: Path) -> list[Path]:
-    """The files of a voice: WAV, or GSM where sox is installed."""
+    """Return the files of a voice: WAV, or GSM where sox is installed."""
     kinds = (".wav", ".gsm") if shutil.which("sox") else (".wav",)
     return sorted(path for path in folder.rglob("*") if path.suffix in kinds)
 
 
 def prompts(held: bool, level_db: float = -22.0, folder: Path | None = None) -> list[Prompt]:
-    """One half of the prompts, each at the same speech level.  Raises MissingError."""
+    """Return one half of the prompts, each at the same speech level.  Raises MissingError."""
     folder = SOUNDS if folder is None else folder
     if not folder.is_dir():
         raise MissingError(f"there are no prompts in {folder}; on Debian: {INSTALL}")
-    found = []
+    selected = []
     for path in recordings(folder):
         name = str(path.relative_to(folder))
         if any(word in name for word in NOT_SPEECH) or zlib.crc32(name.encode()) % 2 != held:
             continue
         samples = read(path)
         if len(samples) >= RATE_HZ // 4:
-            found.append(spoken(name, samples, level_db))
-    return found
+            selected.append(spoken(name, samples, level_db))
+    return selected
 
 
 def music() -> dict[str, Wave]:
-    """Hold music by name.  Raises MissingError."""
+    """Return hold music by name.  Raises MissingError."""
     paths = sorted(MUSIC.glob("*.wav"))
     if not paths:
         raise MissingError(f"there is no hold music in {MUSIC}; on Debian: {INSTALL}")
@@ -113,51 +113,51 @@ def music() -> dict[str, Wave]:
 
 
 def other_voices() -> dict[str, list[Prompt]]:
-    """Whole sentences of other speakers in other languages, those that are installed."""
+    """Return whole sentences of other speakers in other languages, as far as installed."""
     folders = [folder for voice in OTHER_VOICES if (folder := SOUNDS.parent / voice).is_dir()]
     return {
-        folder.name: [each for each in prompts(held=True, folder=folder) if len(each.wave) >= RATE_HZ]
+        folder.name: [prompt for prompt in prompts(held=True, folder=folder) if len(prompt.wave) >= RATE_HZ]
         for folder in folders
     }
 
 
 @cache
 def other_music(seconds: float) -> dict[str, Wave]:
-    """`seconds` of other music by the game that it is from, where that and `oggdec` (vorbis-tools) are installed."""
+    """Return `seconds` of other music by its game, where that and `oggdec` (vorbis-tools) are installed."""
     if shutil.which("oggdec") is None:
         return {}
-    found = {}
+    tracks = {}
     for name, folder in OTHER_MUSIC.items():
         pieces: list[Wave] = []
         for path in sorted(folder.glob("*.ogg")):
             if sum(map(len, pieces)) >= seconds * RATE_HZ:
                 break
-            if len(piece := _decoded(path)) >= SHORTEST_MUSIC_SECONDS * RATE_HZ:
+            if len(piece := _decoded(path)) >= MIN_MUSIC_SECONDS * RATE_HZ:
                 pieces.append(at_level(piece, -22.0))
         if pieces:
-            found[name] = np.concatenate(pieces)[: round(seconds * RATE_HZ)]
-    return found
+            tracks[name] = np.concatenate(pieces)[: round(seconds * RATE_HZ)]
+    return tracks
 
 
 def _decoded(path: Path) -> Wave:
-    """An Ogg file as mono at 8 kHz, cut off above 3.4 kHz like telephone audio."""
-    given = subprocess.run(["oggdec", "--quiet", "--output", "-", str(path)], capture_output=True, check=True).stdout
-    with wave.open(io.BytesIO(given)) as file:
+    """Decode an Ogg file to mono at 8 kHz, cut off above 3.4 kHz like telephone audio."""
+    decoded = subprocess.run(["oggdec", "--quiet", "--output", "-", str(path)], capture_output=True, check=True).stdout
+    with wave.open(io.BytesIO(decoded)) as file:
         rate_hz, channels = file.getframerate(), file.getnchannels()
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).reshape(-1, channels).mean(axis=1)
     spectrum = np.fft.rfft(samples / 32_768)
     size = len(samples) * RATE_HZ // rate_hz
-    kept = spectrum[: size // 2 + 1].copy()
-    kept[np.arange(len(kept)) * rate_hz / len(samples) > 3_400] = 0
-    resampled: Wave = np.fft.irfft(kept, size) * size / len(samples)
+    passed = spectrum[: size // 2 + 1].copy()
+    passed[np.arange(len(passed)) * rate_hz / len(samples) > 3_400] = 0
+    resampled: Wave = np.fft.irfft(passed, size) * size / len(samples)
     return resampled
 
 
 def telephone(samples: Wave) -> Wave:
-    """Without what no telephone sends: some recordings begin with a thump of the microphone, a slow wave below 60 Hz.
+    """Filter out frequencies that no telephone sends, such as the slow wave below 60 Hz that begins some recordings.
 
-    ITU-T G.712 lets pass 300 Hz and more; this removes what is below 50 Hz and leaves what is above 150, a deep voice's pitch.
-    Both ends are continued as their mirror image, since a recording that begins or ends with an offset would else do so with a step.
+    ITU-T G.712 passes 300 Hz and more; this removes frequencies below 50 Hz and keeps those above 150, a deep voice's pitch.
+    Both ends are extended by their mirror image, since an offset at the beginning or end would otherwise become a step.
     """
     edge = min(EDGE, len(samples) - 1)
     begins, ends = 2 * samples[0] - samples[edge:0:-1], 2 * samples[-1] - samples[-2 : -edge - 2 : -1]
@@ -168,15 +168,16 @@ def telephone(samples: Wave) -> Wave:
 
 
 def spoken(name: str, samples: Wave, level_db: float) -> Prompt:
-    """`samples` as a telephone sends them, at a speech level of `level_db`; it begins in the first 20 ms that are within
-    25 dB of the loudest.
+    """Return `samples` as a telephone sends them, at a speech level of `level_db`.
+
+    The prompt begins in the first 20 ms that are within 25 dB of the loudest.
     """
     samples = telephone(samples)
     size = len(samples) // FRAME * FRAME
     power = (samples[:size].reshape(-1, FRAME) ** 2).mean(axis=1)
     loud = power > np.max(power) / 10**2.5
     scaled = samples * (10 ** (level_db / 20) / np.sqrt(power[loud].mean()))
-    # To the sample: the first one in that frame that is not more than 10 dB below the frame's mean.
+    # The beginning is the first sample in that frame within 10 dB of the frame's mean.
     frame = int(np.argmax(loud))
     inside = samples[frame * FRAME : (frame + 1) * FRAME] ** 2
     return Prompt(name, scaled, frame * FRAME + int(np.argmax(inside > power[frame] / 10)))
@@ -192,7 +193,7 @@ def white(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def pink(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Noise whose level falls by 3 dB per octave above 20 Hz."""
+    """Return noise whose level falls by 3 dB per octave above 20 Hz."""
     size = round(seconds * RATE_HZ)
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(size))
     hertz = np.fft.rfftfreq(size, 1 / RATE_HZ)
@@ -201,7 +202,7 @@ def pink(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 def tones(hertz: tuple[float, ...], seconds: float, level_db: float) -> Wave:
     at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
-    return at_level(np.sum([np.sin(2 * np.pi * each * at) for each in hertz], axis=0), level_db)
+    return at_level(np.sum([np.sin(2 * np.pi * frequency * at) for frequency in hertz], axis=0), level_db)
 
 
 def silence(seconds: float) -> Wave:
@@ -209,12 +210,12 @@ def silence(seconds: float) -> Wave:
 
 
 def dtmf(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Keys pressed for 60 to 300 ms with pauses of 100 to 400 ms."""
+    """Return keys pressed for 60 to 300 ms with pauses of 100 to 400 ms."""
     return _train(seconds, seed, lambda g: tones(DTMF_HZ[g.integers(12)], g.uniform(0.06, 0.3), level_db), (0.1, 0.4))
 
 
 def beeps(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Single tones of 80 to 1500 Hz, 0.1 to 0.5 s long, each after 1 to 2 s of silence."""
+    """Return single tones of 80 to 1500 Hz, 0.1 to 0.5 s long, each after 1 to 2 s of silence."""
 
     def beep(random: np.random.Generator) -> Wave:
         return tones((80 * (1_500 / 80) ** random.uniform(),), random.uniform(0.1, 0.5), level_db)
@@ -223,7 +224,7 @@ def beeps(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def glides(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Tones that glide from one pitch to another, both in a voice's range (100 to 300 Hz), in 0.2 to 0.6 s.
+    """Return tones that glide from one pitch to another, both in a voice's range (100 to 300 Hz), in 0.2 to 0.6 s.
 
     Each is followed by 1 to 2 s of silence.
     """
@@ -237,19 +238,19 @@ def glides(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def ringback(seconds: float, level_db: float) -> Wave:
-    """North American ringback: 440 and 480 Hz, 2 s of every 6; and European: 425 Hz, 1 s of every 5."""
+    """Return North American ringback, 440 and 480 Hz, 2 s of every 6, and European, 425 Hz, 1 s of every 5."""
     both = (tones((440, 480), 2, level_db), silence(4), tones((425,), 1, level_db), silence(4))
     return np.resize(np.concatenate(both), round(seconds * RATE_HZ))
 
 
 def hum(seconds: float, level_db: float, hertz: float = 60.0) -> Wave:
-    """Line hum: the mains and its harmonics."""
+    """Return line hum: the mains and its harmonics."""
     at = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     return at_level(np.sum([np.sin(2 * np.pi * hertz * n * at) / n for n in range(1, 9)], axis=0), level_db)
 
 
 def clicks(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Decaying bursts of 2 to 30 ms, 0.2 to 1 s apart."""
+    """Return decaying bursts of 2 to 30 ms, 0.2 to 1 s apart."""
 
     def click(random: np.random.Generator) -> Wave:
         size = int(random.uniform(0.002, 0.03) * RATE_HZ)
@@ -260,7 +261,7 @@ def clicks(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def coughs(seconds: float, level_db: float, seed: int = 1) -> Wave:
-    """Cough-like sounds: one to three unvoiced bursts of shaped noise, 80 to 250 ms each; then 1 to 3 s of silence."""
+    """Return cough-like sounds: one to three unvoiced bursts of shaped noise, 80 to 250 ms each; then 1 to 3 s of silence."""
 
     def cough(random: np.random.Generator) -> Wave:
         bursts = []
@@ -277,7 +278,7 @@ def coughs(seconds: float, level_db: float, seed: int = 1) -> Wave:
 
 
 def babble(seconds: float, level_db: float, voices: list[Prompt], talkers: int = 6, seed: int = 1) -> Wave:
-    """Several people at once, each speaking without a pause."""
+    """Return several people at once, each speaking without a pause."""
     random = np.random.default_rng(seed)
     size = round(seconds * RATE_HZ)
     mixed = np.zeros(size)
@@ -288,13 +289,13 @@ def babble(seconds: float, level_db: float, voices: list[Prompt], talkers: int =
 
 
 def echo(agent: Wave, loss_db: float, late_ms: float) -> Wave:
-    """The echo of the agent's voice."""
+    """Return the echo of the agent's voice."""
     late = round(late_ms * RATE_HZ / 1000)
     return np.concatenate((np.zeros(late), agent))[: len(agent)] * 10 ** (-loss_db / 20)
 
 
 def mix(first: Wave, *others: Wave) -> Wave:
-    """Added sample by sample, as long as the first."""
+    """Add sounds sample by sample; the result is as long as the first."""
     out = first.copy()
     for other in others:
         size = min(len(out), len(other))
@@ -313,7 +314,7 @@ def _train(seconds: float, seed: int, make: Maker, pause_seconds: tuple[float, f
 
 
 def ulaw(samples: Wave) -> bytes:
-    """Whole 20 ms frames as mu-law; the remainder is dropped."""
+    """Encode whole 20 ms frames as mu-law; drop the remainder."""
     size = len(samples) // FRAME * FRAME
     return from_linear((np.clip(samples[:size], -1, 1) * 32_767).astype(np.int16).tobytes())
 

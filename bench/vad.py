@@ -1,6 +1,6 @@
-"""python -m bench.vad: how well, how fast and at what cost the detector hears a caller over the agent.
+"""The command python -m bench.vad: accuracy, delay and cost of the detector of a caller over the agent.
 
-The same run compares it with webrtcvad alone (three of four frames), which is what most gateways use.
+The same run compares it with webrtcvad alone (three of four frames), as most gateways use it.
 """
 
 import argparse
@@ -23,10 +23,11 @@ from media.io.silero import Silero
 
 SPEECH_DB = -22.0
 LEAD_SECONDS = 0.8  # of line noise before the caller speaks
-LONGEST_SECONDS = 2.0  # an onset later than that is a miss
+MAX_ONSET_SECONDS = 2.0  # a later onset is a miss
 OTHER_PROMPTS = 90  # per other voice
 SAID_SECONDS = 1.5
-STOPPED_LINES = 5  # of the conditions: the quiet line, and noise down to 10 dB SNR
+#: The first conditions: the quiet line, and noise down to 10 dB SNR.
+STOPPED_LINES = 5
 SAME_EVENT_FRAMES = 25  # onsets closer than half a second are one
 EVERY_LINE = "all of these lines"
 DETECTORS = ("hearing", "without Silero", "webrtcvad")
@@ -69,7 +70,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """Sentences over the agent, of which only the first 1.5 s are said: whether they stop it for good."""
+    """Whether the first 1.5 s of sentences over the agent stop it for good."""
 
     voice: str
     condition: str
@@ -81,7 +82,7 @@ class Stops:
 
 @dataclass(frozen=True, slots=True)
 class Alarms:
-    """A sound that is not speech, and how often it was taken for speech."""
+    """A sound that is not speech, and how often it was classified as speech."""
 
     sound: str
     detector: str
@@ -103,7 +104,7 @@ def make(detector: str, silero: Silero) -> Ours | Webrtcvad:
 
 
 def conditions(seconds: float, seed: int) -> Iterator[tuple[str, Wave]]:
-    """The line conditions under which a caller may speak."""
+    """Yield the line conditions under which a caller may speak."""
     yield "quiet line", sounds.white(seconds, -75.0, seed)
     for snr in (20, 10, 5):
         yield f"white noise, {snr} dB SNR", sounds.white(seconds, SPEECH_DB - snr, seed)
@@ -114,8 +115,9 @@ def conditions(seconds: float, seed: int) -> Iterator[tuple[str, Wave]]:
 def speech(prompts: Sequence[Prompt], silero: Silero) -> list[Heard]:
     delays: dict[tuple[str, str], list[float | None]] = {}
     for seed, prompt in enumerate(prompts):
-        lead = LEAD_SECONDS + (seed % FRAME) / RATE_HZ  # speech does not begin on a frame boundary
-        said = prompt.wave[: prompt.begins + round(LONGEST_SECONDS * RATE_HZ)]
+        # Speech does not begin on a frame boundary.
+        lead = LEAD_SECONDS + (seed % FRAME) / RATE_HZ
+        said = prompt.wave[: prompt.begins + round(MAX_ONSET_SECONDS * RATE_HZ)]
         clean = np.concatenate((sounds.silence(lead), said, sounds.silence(0.1)))
         begins = round(lead * RATE_HZ) + prompt.begins
         for condition, noise in conditions(len(clean) / RATE_HZ + 0.01, seed):
@@ -123,26 +125,26 @@ def speech(prompts: Sequence[Prompt], silero: Silero) -> list[Heard]:
             for name in DETECTORS:
                 delays.setdefault((condition, name), []).append(_delay(make(name, silero), frames, begins))
     together: dict[tuple[str, str], list[float | None]] = {}
-    for (_, name), told in delays.items():
-        together.setdefault((EVERY_LINE, name), []).extend(told)
-    return [_heard(condition, name, told) for (condition, name), told in (delays | together).items()]
+    for (_, name), results in delays.items():
+        together.setdefault((EVERY_LINE, name), []).extend(results)
+    return [_heard(condition, name, results) for (condition, name), results in (delays | together).items()]
 
 
 def stops(voice: str, prompts: Sequence[Prompt], silero: Silero) -> list[Stops]:
-    """Of the sentences that last a second and more."""
-    told: dict[str, list[tuple[bool, float | None]]] = {}
-    for seed, prompt in enumerate(each for each in prompts if len(each.wave) - each.begins >= RATE_HZ):
+    """Measure stops by the sentences that last a second or more."""
+    results: dict[str, list[tuple[bool, float | None]]] = {}
+    for seed, prompt in enumerate(prompt for prompt in prompts if len(prompt.wave) - prompt.begins >= RATE_HZ):
         lead = LEAD_SECONDS + (seed % FRAME) / RATE_HZ
         said = prompt.wave[: prompt.begins + round(SAID_SECONDS * RATE_HZ)]
         clean = np.concatenate((sounds.silence(lead), said, sounds.silence(0.5)))
         begins = round(lead * RATE_HZ) + prompt.begins
         for condition, noise in list(conditions(len(clean) / RATE_HZ + 0.01, seed))[:STOPPED_LINES]:
-            told.setdefault(condition, []).append(_stop(sounds.frames(sounds.mix(clean, noise)), begins, silero))
-    return [_stops(voice, condition, each) for condition, each in told.items()]
+            results.setdefault(condition, []).append(_stop(sounds.frames(sounds.mix(clean, noise)), begins, silero))
+    return [_stops(voice, condition, stopped) for condition, stopped in results.items()]
 
 
 def _stop(frames: list[bytes], begins: int, silero: Silero) -> tuple[bool, float | None]:
-    """Whether the agent was cleared, and when it was cut in ms from the beginning of the speech."""
+    """Return whether the agent was cleared, and when it was cut, in ms from the beginning of the speech."""
     vad, bargein, cleared = Vad(silero.detector()), BargeIn(), False
     for count, frame in enumerate(frames, 1):
         voiced, onset = vad.caller_frame(frame, True)
@@ -153,25 +155,25 @@ def _stop(frames: list[bytes], begins: int, silero: Silero) -> tuple[bool, float
     return cleared, None
 
 
-def _stops(voice: str, condition: str, told: list[tuple[bool, float | None]]) -> Stops:
-    cuts = [at_ms for _, at_ms in told if at_ms is not None]
+def _stops(voice: str, condition: str, results: list[tuple[bool, float | None]]) -> Stops:
+    cuts = [at_ms for _, at_ms in results if at_ms is not None]
     p99 = float(np.percentile(cuts or [float("nan")], 99))
-    return Stops(voice, condition, len(told), sum(cleared for cleared, _ in told), len(cuts), p99)
+    return Stops(voice, condition, len(results), sum(cleared for cleared, _ in results), len(cuts), p99)
 
 
 def _delay(detector: Ours | Webrtcvad, frames: list[bytes], begins: int) -> float | None:
-    """Delay of the onset in ms; negative if it came before the speech, None if there was none."""
+    """Return the delay of the onset in ms; negative if it came before the speech, None if there was none."""
     for count, frame in enumerate(frames, 1):
         if detector.onset(frame):
             return (count * FRAME - begins) * 1000 / RATE_HZ
     return None
 
 
-def _heard(condition: str, detector: str, told: list[float | None]) -> Heard:
-    good = [each for each in told if each is not None and each >= 0]
-    early = sum(each is not None and each < 0 for each in told)
-    p50, p90, p99 = (float(each) for each in np.percentile(good or [float("nan")], (50, 90, 99)))
-    return Heard(condition, detector, len(told), told.count(None), early, p50, p90, p99)
+def _heard(condition: str, detector: str, results: list[float | None]) -> Heard:
+    good = [delay for delay in results if delay is not None and delay >= 0]
+    early = sum(delay is not None and delay < 0 for delay in results)
+    p50, p90, p99 = (float(value) for value in np.percentile(good or [float("nan")], (50, 90, 99)))
+    return Heard(condition, detector, len(results), results.count(None), early, p50, p90, p99)
 
 
 def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
@@ -189,45 +191,47 @@ def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
 
 
 def like_speech(seconds: float, voices: list[Prompt]) -> Iterator[tuple[str, Wave]]:
-    """Sounds that a detector may reasonably take for a caller."""
+    """Yield sounds that a detector may reasonably classify as a caller."""
     yield "babble of 6, -22 dBFS", sounds.babble(seconds, -22, voices)
     yield "tones that glide like a voice, -20 dBFS", sounds.glides(seconds, -20)
 
 
 def alarms(sound: str, wave: Wave, silero: Silero) -> list[Alarms]:
-    frames, told = sounds.frames(wave), []
+    frames, results = sounds.frames(wave), []
     for name in DETECTORS:
         detector = make(name, silero)
-        began, onsets, taken, last = time.process_time(), 0, 0, -SAME_EVENT_FRAMES
+        began, onsets, flagged, last = time.process_time(), 0, 0, -SAME_EVENT_FRAMES
         for at, frame in enumerate(frames):
             if detector.onset(frame):
                 onsets += at - last >= SAME_EVENT_FRAMES
-                taken, last = taken + 1, at
+                flagged, last = flagged + 1, at
         cpu_us = (time.process_time() - began) * 1e6 / len(frames)
         seconds = len(frames) * FRAME_MS / 1000
-        told.append(Alarms(sound, name, seconds, onsets, onsets * 3600 / seconds, 100 * taken / len(frames), cpu_us))
-    return told
+        results.append(
+            Alarms(sound, name, seconds, onsets, onsets * 3600 / seconds, 100 * flagged / len(frames), cpu_us)
+        )
+    return results
 
 
 def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, object]]]:
-    """`seconds` of each sound that is not speech; at most `limit` prompts.  Raises MissingError."""
+    """Measure `seconds` of each sound that is not speech, and at most `limit` prompts.  Raises MissingError."""
     silero = Silero.load()
     prompts = sounds.prompts(held=True)
-    words = [each for each in prompts if len(each.wave) < RATE_HZ][:limit]
-    sentences = [each for each in prompts if len(each.wave) >= RATE_HZ][:limit]
-    told: dict[str, list[dict[str, object]]] = {
-        "sentences": [asdict(each) for each in speech(sentences, silero)],
-        "words": [asdict(each) for each in speech(words, silero)],
+    words = [prompt for prompt in prompts if len(prompt.wave) < RATE_HZ][:limit]
+    sentences = [prompt for prompt in prompts if len(prompt.wave) >= RATE_HZ][:limit]
+    results: dict[str, list[dict[str, object]]] = {
+        "sentences": [asdict(row) for row in speech(sentences, silero)],
+        "words": [asdict(row) for row in speech(words, silero)],
         "voices": [
-            {"voice": name, **asdict(each)}
+            {"voice": name, **asdict(row)}
             for name, spoken in sounds.other_voices().items()
-            for each in speech(spoken[: limit or OTHER_PROMPTS], silero)
-            if each.detector == "hearing"
+            for row in speech(spoken[: limit or OTHER_PROMPTS], silero)
+            if row.detector == "hearing"
         ],
         "stops": [
-            asdict(each)
+            asdict(row)
             for name, spoken in (sounds.other_voices() | {sounds.SOUNDS.name: sentences}).items()
-            for each in stops(name, spoken[:limit], silero)
+            for row in stops(name, spoken[:limit], silero)
         ],
         "not_speech": [asdict(a) for name, wave in not_speech(seconds) for a in alarms(name, wave, silero)],
         "other_music": [
@@ -236,9 +240,9 @@ def measure(seconds: float, limit: int | None) -> dict[str, list[dict[str, objec
             for a in alarms(f"music: {name}", wave, silero)
         ],
         "reported": [asdict(a) for name, wave in like_speech(seconds, sentences) for a in alarms(name, wave, silero)],
-        "calls": [asdict(each) for each in vad_calls.measure(seconds, sentences, silero)],
+        "calls": [asdict(row) for row in vad_calls.measure(seconds, sentences, silero)],
     }
-    return told
+    return results
 
 
 TITLES = {
@@ -254,10 +258,10 @@ TITLES = {
 
 
 def table(rows: list[dict[str, object]]) -> str:
-    """Markdown."""
+    """Format the rows as a Markdown table."""
     lines = [" | ".join(rows[0]), " | ".join("---" for _ in rows[0])]
     lines += [
-        " | ".join(f"{each:.0f}" if isinstance(each, float) else str(each) for each in row.values()) for row in rows
+        " | ".join(f"{value:.0f}" if isinstance(value, float) else str(value) for value in row.values()) for row in rows
     ]
     return "\n".join(f"| {line} |" for line in lines).replace("_", " ")
 
@@ -267,18 +271,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="length of each sound that is not speech")
     parser.add_argument("--prompts", type=int, help="at most so many of each kind")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     try:
-        told = measure(given.seconds, given.prompts)
+        results = measure(options.seconds, options.prompts)
     except sounds.MissingError as error:
         print(error, file=sys.stderr)
         return 1
-    for name, rows in told.items():
+    for name, rows in results.items():
         if not rows:
             continue  # not installed
         print(f"\n{TITLES[name]}\n\n{table(rows)}")
-    if given.json:
-        given.json.write_text(json.dumps(told, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
     return 0
 
 

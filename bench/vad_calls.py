@@ -1,4 +1,4 @@
-"""Whole conversations with sounds that are not speech: what is cleared and resumed, what is cut, what gets stuck."""
+"""Whole conversations with sounds that are not speech: which are cleared and resumed, which are cut, which get stuck."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ from media.io.silero import Silero
 
 PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
 ANSWER_MS = 60_000
-REST_MS = 500.0  # how long the agent is silent before it is made to speak again
-STUCK_MS = 400.0  # so long after the last sound the caller must not count as speaking
+#: Silence of the agent before it is made to speak again.
+REST_MS = 500.0
+#: Time after the last sound from which the caller must not count as speaking.
+STUCK_MS = 400.0
 DETECTORS = WITH_SILERO, _ = ("hearing", "without Silero")
 ECHOES = tuple((loss_db, late_ms) for loss_db in (20, 26, 32) for late_ms in (50, 150, 400))
 
@@ -45,7 +47,7 @@ class Line:
         self.seconds = 0.0
 
     def play(self, frames: Sequence[bytes]) -> None:
-        """Play all of it, then silence, after which the caller must not count as speaking."""
+        """Play all frames, then silence, after which the caller must not count as speaking."""
         for begin in range(0, len(frames), 5):
             self.phone.frames += frames[begin : begin + 5]
             self._pass(5 * FRAME_MS)
@@ -54,11 +56,11 @@ class Line:
         self.seconds += len(frames) * FRAME_MS / 1000
 
     def echo(self, seconds: float, loss_db: float, late_ms: float) -> None:
-        """The caller's line echoes what the agent said."""
+        """Play the echo of the agent on the caller's line."""
         for _ in range(round(seconds * 1000 / FRAME_MS)):
             now, late = self.world.now, late_ms
-            heard = self.phone.carrier.heard_between(now - late - FRAME_MS, now - late)
-            pcm = np.frombuffer(to_linear(heard), np.int16) / 32_768
+            playout = self.phone.carrier.heard_between(now - late - FRAME_MS, now - late)
+            pcm = np.frombuffer(to_linear(playout), np.int16) / 32_768
             self.phone.frames.append(sounds.ulaw(pcm * 10 ** (-loss_db / 20)))
             self._pass(FRAME_MS)
         self._pass(STUCK_MS)
@@ -73,16 +75,17 @@ class Line:
             self.phone.model.turn_taken()
 
     def _agent_audible(self) -> bool:
-        return self.phone.talk._voice.audible(self.world.now)  # noqa: SLF001 - observed from within
+        return self.phone.talk._voice.audible(self.world.now)  # noqa: SLF001
 
     def _speaking(self) -> bool:
         talk = self.phone.talk
-        return talk._floor.caller_speaks or talk._floor._bargein.held  # noqa: SLF001 - watched from within
+        return talk._floor.caller_speaks or talk._floor._bargein.held  # noqa: SLF001
 
     def told(self, sound: str, detector: str) -> Overlaps:
-        self.phone.carrier.stop()  # an interruption is reported when its turn has ended
+        # An interruption is reported when its turn has ended.
+        self.phone.carrier.stop()
         self.phone.after(200)
-        verdicts = [each.verdict for each in self.phone.told(BargedIn)]
+        verdicts = [barge_in.verdict for barge_in in self.phone.told(BargedIn)]
         cleared, cut = verdicts.count("resumed"), verdicts.count("cut")
         hours = self.seconds / 3600
         return Overlaps(sound, detector, self.seconds, cleared, cut, cleared / hours, cut / hours, self.stuck)
@@ -98,22 +101,22 @@ def lines(seconds: float) -> Iterator[tuple[str, Wave]]:
     yield "clicks, -15 dBFS", sounds.clicks(seconds, -15)
     yield "cough-like bursts, -22 dBFS", sounds.coughs(seconds, -22)
     size = round(seconds * RATE_HZ)
-    yield "hold music", np.concatenate([each[:size] for each in sounds.music().values()])
+    yield "hold music", np.concatenate([track[:size] for track in sounds.music().values()])
     if other := sounds.other_music(seconds):
         yield "music of another kind, held out", np.concatenate(list(other.values()))
 
 
 def measure(seconds: float, voices: Sequence[Prompt], silero: Silero) -> list[Overlaps]:
-    """One call of `seconds` for each sound, with Silero and without."""
-    says = sounds.ulaw(np.concatenate([each.wave for each in voices]))
-    told = []
+    """Run one call of `seconds` for each sound, with Silero and without."""
+    says = sounds.ulaw(np.concatenate([voice.wave for voice in voices]))
+    rows = []
     for detector in DETECTORS:
         for sound, wave in lines(seconds):
             line = Line(says, silero.detector() if detector == WITH_SILERO else None)
             line.play(sounds.frames(wave))
-            told.append(line.told(sound, detector))
+            rows.append(line.told(sound, detector))
         for loss_db, late_ms in ECHOES:
             line = Line(says, silero.detector() if detector == WITH_SILERO else None)
             line.echo(seconds / len(ECHOES), loss_db, late_ms)
-            told.append(line.told(f"the agent's echo at -{loss_db} dB, {late_ms} ms late", detector))
-    return told
+            rows.append(line.told(f"the agent's echo at -{loss_db} dB, {late_ms} ms late", detector))
+    return rows

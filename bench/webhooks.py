@@ -1,7 +1,7 @@
-"""python -m bench.webhooks: how soon an event reaches a customer's server, and what it costs.
+"""The command python -m bench.webhooks: how soon an event reaches a customer's server, and at what cost.
 
 A whole platform is started, as `bench.texts` does; events are written into its database at a pace, each of a type that one of ten
-webhooks wants, and the stand-in receiver notes when they come. Then the same while one of the ten never answers. The lag is from
+webhooks wants, and the stand-in receiver records their arrival. Then the same while one of the ten never answers. The lag is from
 the commit of an event to the arrival of its first attempt.
 """
 
@@ -39,7 +39,7 @@ SETTINGS = {"HUM_EGRESS_ALLOW": "127.0.0.0/8"}
 
 
 def samples() -> Mapping[str, Message]:
-    """Ten types, each with what it usually has."""
+    """Return ten types of events, each with typical content."""
     thread, call = ids.show(Kind.CONVERSATION, ids.new()), ids.show(Kind.CALL, ids.new())
     pair: dict[str, Any] = {"conversation_id": thread, "message_id": ids.show(Kind.MESSAGE, ids.new())}
     line: dict[str, Any] = {"from_e164": CONTACT, "to_e164": NUMBER}
@@ -58,7 +58,7 @@ def samples() -> Mapping[str, Message]:
 
 
 async def write(db: Db, org: UUID, per_second: float, seconds: float) -> dict[str, tuple[str, float]]:
-    """Write events at a pace; return each one's type and when it was committed, by its id."""
+    """Write events at a pace; return each event's type and commit time, by its id."""
     loop, kinds, committed = asyncio.get_running_loop(), list(samples().items()), dict[str, tuple[str, float]]()
     began, written, total = loop.time(), 0, int(per_second * seconds)
     while written < total:
@@ -73,16 +73,18 @@ async def write(db: Db, org: UUID, per_second: float, seconds: float) -> dict[st
     return committed
 
 
-async def measure(made: Town, receiver: Receiver, db: Db, per_second: float, seconds: float, dead: str) -> list[Figure]:
-    """Figures of the webhooks that are not `dead`."""
+async def measure(
+    platform: Town, receiver: Receiver, db: Db, per_second: float, seconds: float, dead: str
+) -> list[Figure]:
+    """Return figures of the webhooks that are not `dead`."""
     receiver.heard.clear()
-    cpu_before = made.cpu_seconds()
-    committed = await write(db, await organization(made), per_second, seconds)
-    wanted = {id for id, (type, _) in committed.items() if type != dead}
-    await until(lambda: len(arrivals(receiver, wanted)) == len(wanted))
-    first = arrivals(receiver, wanted)
-    cpu = cpu_between(cpu_before, made.cpu_seconds(), len(wanted))
-    p50, p99 = percentiles([(first[id] - committed[id][1]) * 1000 for id in wanted])
+    cpu_before = platform.cpu_seconds()
+    committed = await write(db, await organization(platform), per_second, seconds)
+    expected = {id for id, (type, _) in committed.items() if type != dead}
+    await until(lambda: len(arrivals(receiver, expected)) == len(expected))
+    first = arrivals(receiver, expected)
+    cpu = cpu_between(cpu_before, platform.cpu_seconds(), len(expected))
+    p50, p99 = percentiles([(first[id] - committed[id][1]) * 1000 for id in expected])
     what = f"{per_second:g} events/s, {'one of ten receivers dead' if dead else 'ten receivers'}"
     return [
         Figure(f"{what}: first attempt, p50", p50, "ms", more=f"CPU ms a delivery: {cpu}"),
@@ -90,37 +92,37 @@ async def measure(made: Town, receiver: Receiver, db: Db, per_second: float, sec
     ]
 
 
-def arrivals(receiver: Receiver, wanted: set[str]) -> dict[str, float]:
-    """When the first attempt at each of these came."""
+def arrivals(receiver: Receiver, expected: set[str]) -> dict[str, float]:
+    """Return the arrival time of the first attempt at each of these events."""
     first = dict[str, float]()
-    for each in receiver.heard:
-        if (id := each.headers["webhook-id"]) in wanted:
-            first.setdefault(id, each.at_seconds)
+    for request in receiver.heard:
+        if (id := request.headers["webhook-id"]) in expected:
+            first.setdefault(id, request.at_seconds)
     return first
 
 
 async def run(home: Path, per_second: float, seconds: float) -> list[Figure]:
-    async with town(home, settings=SETTINGS) as made, Receiver.serve() as receiver, writer(made) as db:
+    async with town(home, settings=SETTINGS) as platform, Receiver.serve() as receiver, writer(platform) as db:
         for type in samples():
-            await made.ask("POST", "/api/webhooks", json={"url": f"{receiver.url}/{type}", "events": [type]})
-        # What happened before the worker's first look is not delivered.
-        while not await made.query("SELECT FROM event_cursors WHERE reader = 'webhooks'"):  # noqa: ASYNC110 - another's
+            await platform.ask("POST", "/api/webhooks", json={"url": f"{receiver.url}/{type}", "events": [type]})
+        # Events from before the worker's first look are not delivered.
+        while not await platform.query("SELECT FROM event_cursors WHERE reader = 'webhooks'"):  # noqa: ASYNC110 - another's
             await asyncio.sleep(0.2)
-        found = []
-        await measure(made, receiver, db, per_second, 2.0, "")  # warm
+        figures = []
+        await measure(platform, receiver, db, per_second, 2.0, "")  # warm
         for dead in ("", "sms.received"):
             if dead:
                 receiver.always(f"/{dead}", Reply(fault=Fault.HANG))
-            found += await measure(made, receiver, db, per_second, seconds, dead)
-    return found
+            figures += await measure(platform, receiver, db, per_second, seconds, dead)
+    return figures
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Markdown."""
+    """Format the rows as a Markdown table."""
     lines = ["| figure | measured | target | |", "| --- | --- | --- | --- |"]
-    for each in figures:
-        target = "" if each.target is None else f"{each.target:g} {each.unit}"
-        lines.append(f"| {each.what} | {each.value:.0f} {each.unit} | {target} | {each.more} |")
+    for figure in figures:
+        target = "" if figure.target is None else f"{figure.target:g} {figure.unit}"
+        lines.append(f"| {figure.what} | {figure.value:.0f} {figure.unit} | {target} | {figure.more} |")
     return "\n".join(lines)
 
 
@@ -129,16 +131,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=400.0, help="events a second")
     parser.add_argument("--seconds", type=float, default=30.0, help="of each of the two")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="webhooks.") as folder:
-        figures = uvloop.run(run(Path(folder) / "home", given.rate, given.seconds))
+        figures = uvloop.run(run(Path(folder) / "home", options.rate, options.seconds))
     print(table(figures))
     print(
         f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; {time.monotonic() - began:.0f} s"
     )
-    if given.json:
-        given.json.write_text(json.dumps([asdict(each) for each in figures], indent=1))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1))
     return 0
 
 

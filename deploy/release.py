@@ -1,7 +1,7 @@
-"""Makes a release of the last commit: `python deploy/release.py dist [--key FILE]`.
+"""A release of the last commit: `python deploy/release.py dist [--key FILE]`.
 
-A wheel that is the same whoever builds it, a list of what it depends on (CycloneDX), and their sums, signed if there is a key.
-docs/deploy.md says how they are verified.
+A wheel that is identical wherever it is built, a list of its dependencies (CycloneDX), and their checksums, signed if there is a key.
+docs/deploy.md describes how to verify them.
 """
 
 import argparse
@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-#: What a signature is for (`ssh-keygen -n`): one for another purpose does not pass as a release's.
+#: Namespace of the signature (`ssh-keygen -n`): a signature for another purpose does not verify as a release's.
 NAMESPACE = "hum-release"
-#: Of files in the wheel: modes are the builder's own, if it is not set.
+#: Mask for files in the wheel, whose modes would otherwise depend on the builder.
 UMASK = 0o022
 
 
 def run(*command: str | Path, cwd: Path, more: Mapping[str, str] | None = None) -> str:
-    """What a step prints; a failed one ends the release with what it said."""
+    """Run a step and return its standard output; on failure exit with its output."""
     done = subprocess.run(
         command, cwd=cwd, env=os.environ | (more or {}), capture_output=True, text=True, check=False, umask=UMASK
     )
@@ -33,7 +33,7 @@ def run(*command: str | Path, cwd: Path, more: Mapping[str, str] | None = None) 
 
 
 def export(commit: str, to: Path) -> None:
-    """The files of a commit, and nothing that lies beside them."""
+    """Extract the files of a commit, without any others of the working tree."""
     with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
         run("git", "archive", "--format=tar", f"--output={archive.name}", commit, cwd=ROOT)
         with tarfile.open(archive.name) as files:
@@ -41,7 +41,7 @@ def export(commit: str, to: Path) -> None:
 
 
 def build(source: Path, dist: Path, epoch: str) -> Path:
-    """The wheel of an exported commit, with the console; every time in it is the commit's."""
+    """Build the wheel of an exported commit, with the console and with the commit's time in every file; return its path."""
     more = {"SOURCE_DATE_EPOCH": epoch, "CONSOLE_NEEDED": "1", "PYTHONHASHSEED": "0", "PYTHONPATH": ""}
     run(sys.executable, "console/build.py", cwd=source, more=more)
     isolated = ("--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check")
@@ -51,7 +51,7 @@ def build(source: Path, dist: Path, epoch: str) -> Path:
 
 
 def list_parts(source: Path, dist: Path, epoch: str) -> Path:
-    """The bill of materials: all that the lock pins for running HUM, browsers' calls with it."""
+    """Write the bill of materials: all dependencies that the lock pins, those for browsers' calls included."""
     version = tomllib.loads((source / "pyproject.toml").read_text())["project"]["version"]
     parts = dist / f"hum-{version}.cdx.json"
     options = ("--pyproject", "pyproject.toml", "--output-reproducible", "--of", "JSON", "--validate")
@@ -62,15 +62,15 @@ def list_parts(source: Path, dist: Path, epoch: str) -> Path:
 
 
 def add_up(dist: Path) -> Path:
-    """SHA256SUMS of everything in the folder, as `sha256sum --check` reads it."""
+    """Write SHA256SUMS of everything in the folder, as `sha256sum --check` reads it; return its path."""
     sums = dist / "SHA256SUMS"
-    files = sorted(each for each in dist.iterdir() if not each.name.startswith(sums.name))
-    sums.write_text("".join(f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in files))
+    files = sorted(file for file in dist.iterdir() if not file.name.startswith(sums.name))
+    sums.write_text("".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files))
     return sums
 
 
 def sign(sums: Path, key: Path) -> None:
-    """`SHA256SUMS.sig`, made without a network."""
+    """Write `SHA256SUMS.sig`, without a network."""
     run("ssh-keygen", "-Y", "sign", "-q", "-f", key.resolve(), "-n", NAMESPACE, sums.name, cwd=sums.parent)
 
 

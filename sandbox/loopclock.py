@@ -8,7 +8,7 @@ from sandbox.clock import Do
 
 
 class _Jump(selectors.DefaultSelector):
-    """Instead of waiting it moves the clock."""
+    """A selector that advances the virtual clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -17,16 +17,16 @@ class _Jump(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and timeout is None:
-            raise RuntimeError("nothing will ever happen any more: everybody waits, and no timer runs")
+            raise RuntimeError("deadlock: every task waits, and no timer is pending")
         if not ready and timeout is not None:
             self.now += max(0.0, timeout)
         return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop that never waits: when nothing is left to do, its time jumps to the next timer.
+    """An event loop that never waits: when no callback is ready, its time jumps to the next timer.
 
-    Only for code without sockets and threads: what they wait for takes no virtual time.
+    Only for code without sockets and threads: waiting for those takes no virtual time.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def now() -> float:
-    """`time.monotonic()`, or the running loop's time if that is virtual."""
+    """Return `time.monotonic()`, or the running loop's time if that is virtual; in seconds."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -64,7 +64,7 @@ class LoopClock:
         self._timers.add(timer)
 
     def stop(self) -> None:
-        """Cancel everything that is still pending."""
+        """Cancel every pending timer."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

@@ -1,4 +1,4 @@
-"""Runs a stand-in as a server, inside another process or alone."""
+"""Servers of stand-ins, inside another process or alone."""
 
 import asyncio
 import atexit
@@ -18,8 +18,9 @@ from starlette.requests import Request
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 
-class _Http(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # uvicorn chooses the class at run time
-    """uvicorn's protocol, which lets a stand-in cut its connection."""
+# uvicorn chooses the base class at run time.
+class _Http(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
+    """uvicorn's protocol, extended so that a stand-in can abort its connection."""
 
     app_state: dict[str, Any]
 
@@ -29,12 +30,12 @@ class _Http(AutoHTTPProtocol):  # type: ignore[misc,valid-type]  # uvicorn choos
 
 
 def cut(request: Request) -> None:
-    """Drop the connection of this request, as a network that fails does: nothing more is sent."""
+    """Abort the request's connection without sending anything more, as a failing network does."""
     request.state.transport.abort()
 
 
 class _Server(uvicorn.Server):
-    """uvicorn inside another process: it leaves that process's signal handlers alone."""
+    """uvicorn inside another process: leaves that process's signal handlers alone."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -45,7 +46,7 @@ class _Server(uvicorn.Server):
 async def serving(
     app: Starlette, listen: str, ws: Literal["none", "websockets-sansio"] = "none"
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serve at `host:port` (port 0 takes a free one) until the block ends; yields the address."""
+    """Serve `app` at `host:port` (port 0: any free port) until the block ends; yield the address."""
     host, _, port = listen.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host.strip("[]"), int(port)), family=family)
@@ -63,18 +64,22 @@ async def serving(
 
 
 def secret(variable: str) -> str:
-    """A secret of a stand-in that runs alone; from the environment, because everybody on the machine can read arguments."""
+    """Return a stand-in's secret from the environment, or exit if it is not set.
+
+    Secrets are not command-line arguments, because every user of the machine can read those.
+    """
     if not (value := os.environ.get(variable, "")):
-        sys.exit(f"{variable} is not set; set it to what the stand-in is to accept")
+        sys.exit(f"{variable} is not set; set it to the secret that the stand-in accepts")
     return value
 
 
 async def alone(url: str) -> None:
-    """Print on stdout that `url` is ready, and wait for SIGTERM or SIGINT."""
-    atexit.register(gc.freeze)  # it ends without walking through all that it holds
-    asked_to_stop = asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(each, asked_to_stop.set)
+    """Print one JSON line with `url` on stdout, then wait for SIGTERM or SIGINT."""
+    # Skip the final garbage collection, which would walk every object of the process.
+    atexit.register(gc.freeze)
+    stop_requested = asyncio.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop_requested.set)
     sys.stdout.write(json.dumps({"url": url}) + "\n")
     sys.stdout.flush()
-    await asked_to_stop.wait()
+    await stop_requested.wait()

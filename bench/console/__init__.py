@@ -1,1 +1,1 @@
-"""What somebody who works in the web console waits for."""
+"""Delays that a user of the web console experiences."""

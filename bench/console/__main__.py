@@ -1,6 +1,6 @@
-"""python -m bench.console: what somebody who works in the console waits for, with a hundred thousand calls and a line of 10 Mbit/s.
+"""The command python -m bench.console: delays in the console, with a hundred thousand calls and a line of 10 Mbit/s.
 
-Starts a whole platform (or takes the one whose home `--home` names), fills an organization by SQL (`bench.console.clinic`), and
+Starts a whole platform (or uses the running one with the home `--home`), fills an organization by SQL (`bench.console.clinic`), and
 measures in Debian's Chromium (`console/e2e/speed`).  Needs the built console and the journeys' packages (`make journeys`).
 """
 
@@ -23,9 +23,9 @@ from hum import home, private
 E2E = Path(__file__).parents[2] / "console" / "e2e"
 PARTS = ("loads", "clicks", "words", "recording", "transcript", "scroll", "lighthouse")
 LOAD_MS, CLICK_MS, WORD_MS, OPEN_MS, MEMORY_MB = 1000, 150, 150, 1000, 100
-#: How much longer than a short call's words those of an hour's call may take; and lines of it that are in the page.
+#: Bound of an hour's call relative to a short one, for the time to its words; and of its lines in the page.
 LONGER, LINES = 1.25, 60
-#: Of frames, the share that may be late; what the page's thread may compute for one; rows in the page, and what 100,000 may leave on the heap.
+#: Bounds of scrolling: late frames in percent, computing per frame, rows in the page, growth of the heap, time back to the top.
 LATE_SHARE, FRAME_MS, ROWS, HEAP_MB, HOME_MS = 1.0, 10.0, 80, 50, 1000
 SCORE, SCORES = 95, "of 100"
 NAMES = {"/calls": "calls", "/inbox": "inbox", "/": "home"}
@@ -33,7 +33,7 @@ NAMES = {"/calls": "calls", "/inbox": "inbox", "/": "home"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row of the table; `must` is None for what is told only.  Of a score more is better, of all else less."""
+    """A row of the table; without `must` it is informative only.  More is better for a score, less for all else."""
 
     figure: str
     seen: float
@@ -48,60 +48,60 @@ class Line:
         return self.seen >= self.must if self.unit == SCORES else self.seen <= self.must
 
 
-def lines(part: str, found: Any) -> list[Line]:
-    """What a part of the measurement says."""
+def lines(part: str, result: Any) -> list[Line]:
+    """Return the rows for one part of the measurement."""
     match part:
         case "loads":
-            return [_load(path, each) for path, each in found.items()]
+            return [_load(path, loads) for path, loads in result.items()]
         case "clicks":
             return [
                 Line(
                     "click between pages: first content, p50",
-                    median(found["warm"]),
+                    median(result["warm"]),
                     "ms",
                     CLICK_MS,
-                    _worst(found["warm"]),
+                    _worst(result["warm"]),
                 ),
-                Line("the first visit of a page, p50", median(found["first"]), "ms", None, _worst(found["first"])),
+                Line("the first visit of a page, p50", median(result["first"]), "ms", None, _worst(result["first"])),
             ]
         case "words":
-            if not found:
+            if not result:
                 return [Line("a live call's word on the screen", float("nan"), "ms", WORD_MS, "no word was seen")]
-            return [Line("a live call's word on the screen, p50", median(found), "ms", WORD_MS, _worst(found))]
+            return [Line("a live call's word on the screen, p50", median(result), "ms", WORD_MS, _worst(result))]
         case "recording":
-            return _recording(found)
+            return _recording(result)
         case "transcript":
-            return _transcript(found)
+            return _transcript(result)
         case "scroll":
-            return [*_frames("down", found["down"]), *_frames("back up", found["up"]), *_walked(found)]
+            return [*_frames("down", result["down"]), *_frames("back up", result["up"]), *_walked(result)]
         case "lighthouse":
-            return [_judged(each) for each in found]
+            return [_judged(page) for page in result]
     raise ValueError(part)
 
 
 def _load(path: str, loads: Sequence[dict[str, float]]) -> Line:
-    took = [each["ms"] for each in loads]
+    took = [load["ms"] for load in loads]
     note = f"{_worst(took)}; {loads[0]['requests']:.0f} requests, {loads[0]['kilobytes']:.0f} kB"
     return Line(f"cold load of {NAMES[path]}: first row, p50", median(took), "ms", LOAD_MS, note)
 
 
 def _recording(rounds: Sequence[dict[str, float]]) -> list[Line]:
-    def each(figure: str, key: str, unit: str, must: float | None) -> Line:
-        values = [found[key] for found in rounds]
+    def line(figure: str, key: str, unit: str, must: float | None) -> Line:
+        values = [figures[key] for figures in rounds]
         return Line(f"recording of an hour: {figure}, p50", median(values), unit, must, f"worst {max(values):.0f}")
 
     return [
-        each("waveform", "waveform_ms", "ms", OPEN_MS),
-        each("playable", "ready_ms", "ms", OPEN_MS),
-        each("press of play to sound", "play_ms", "ms", None),
-        each("more memory of the renderer", "memory_mb", "MB", MEMORY_MB),
-        each("of that on the script's heap", "heap_mb", "MB", None),
+        line("waveform", "waveform_ms", "ms", OPEN_MS),
+        line("playable", "ready_ms", "ms", OPEN_MS),
+        line("press of play to sound", "play_ms", "ms", None),
+        line("more memory of the renderer", "memory_mb", "MB", MEMORY_MB),
+        line("of that on the script's heap", "heap_mb", "MB", None),
     ]
 
 
 def _transcript(rounds: Sequence[dict[str, float]]) -> list[Line]:
     def of(key: str) -> list[float]:
-        return [found[key] for found in rounds]
+        return [figures[key] for figures in rounds]
 
     def note(length: str) -> str:
         return f"{_worst(of(f'{length}_ms'))}; {median(of(f'{length}_kb')):.1f} kB"
@@ -115,34 +115,37 @@ def _transcript(rounds: Sequence[dict[str, float]]) -> list[Line]:
     ]
 
 
-def _frames(way: str, found: dict[str, float]) -> list[Line]:
-    share = 100 * found["late"] / max(1, found["frames"])
-    note = f"{found['late']:.0f} of {found['frames']:.0f}; the longest {found['longest_ms']:.0f} ms"
-    blank = 100 * found["blank"] / max(1, found["frames"])
+def _frames(way: str, result: dict[str, float]) -> list[Line]:
+    share = 100 * result["late"] / max(1, result["frames"])
+    note = f"{result['late']:.0f} of {result['frames']:.0f}; the longest {result['longest_ms']:.0f} ms"
+    blank = 100 * result["blank"] / max(1, result["frames"])
     return [
         Line(f"scrolling {way}: frames later than 34 ms", share, "%", LATE_SHARE, note),
-        Line(f"scrolling {way}: computed for a frame, by the thread's own clock", found["busy_ms"], "ms", FRAME_MS),
+        Line(f"scrolling {way}: computed for a frame, by the thread's own clock", result["busy_ms"], "ms", FRAME_MS),
         Line(f"scrolling {way}: frames with a row still to come", blank, "%", 0),
-        Line(f"scrolling {way}: rows in the page, at most", found["rows"], "", ROWS),
+        Line(f"scrolling {way}: rows in the page, at most", result["rows"], "", ROWS),
     ]
 
 
-def _walked(found: dict[str, float]) -> list[Line]:
-    grown = found["heap_after_mb"] - found["heap_before_mb"]
-    note = f"{found['rows']:.0f} rows in {found['walk_seconds']:.0f} s"
+def _walked(result: dict[str, float]) -> list[Line]:
+    grown = result["heap_after_mb"] - result["heap_before_mb"]
+    note = f"{result['rows']:.0f} rows in {result['walk_seconds']:.0f} s"
     return [
         Line("more heap after going through all rows", grown, "MB", HEAP_MB, note),
-        Line("from the last rows to the first", found["home_ms"], "ms", HOME_MS),
+        Line("from the last rows to the first", result["home_ms"], "ms", HOME_MS),
     ]
 
 
-def _judged(found: dict[str, Any]) -> Line:
-    """The least of a page's four scores.  A phone's is told: there the processor is slowed down four times, and the line to 1.6 Mbit/s."""
-    scores = found["scores"]
-    note = ", ".join([*(f"{name} {score}" for name, score in scores.items()), *found["complaints"]])
-    must = SCORE if found["form"] == "desk" else None
+def _judged(result: dict[str, Any]) -> Line:
+    """Return the lowest of a page's four scores.
+
+    A phone's is informative only: its processor is slowed down four times, and its line to 1.6 Mbit/s.
+    """
+    scores = result["scores"]
+    note = ", ".join([*(f"{name} {score}" for name, score in scores.items()), *result["complaints"]])
+    must = SCORE if result["form"] == "desk" else None
     return Line(
-        f"Lighthouse, {found['page']} on a {found['form']}: the least score", min(scores.values()), SCORES, must, note
+        f"Lighthouse, {result['page']} on a {result['form']}: the least score", min(scores.values()), SCORES, must, note
     )
 
 
@@ -157,46 +160,46 @@ def table(rows: Sequence[Line]) -> str:
         [
             *head,
             *(
-                f"| {each.figure} | {each.seen:.{0 if each.seen >= 10 else 1}f} {each.unit} | {'' if each.must is None else f'{each.must:.0f} {each.unit}'}"
-                f"{'' if each.is_met else ' **missed**'} | {each.note} |"
-                for each in rows
+                f"| {row.figure} | {row.seen:.{0 if row.seen >= 10 else 1}f} {row.unit} | {'' if row.must is None else f'{row.must:.0f} {row.unit}'}"
+                f"{'' if row.is_met else ' **missed**'} | {row.note} |"
+                for row in rows
             ),
         ]
     )
 
 
-async def run(chosen: argparse.Namespace, at: Path) -> list[Line]:
-    async with nullcontext() if chosen.home else house.platform(at):
-        plan = await _plan(chosen, at)
-        found = list[Line]()
-        for part in chosen.parts:
-            _tell(f"{part}; load {os.getloadavg()[0]:.1f}")
-            found += lines(part, await _measured(part, plan, at))
-        return found
+async def run(options: argparse.Namespace, at: Path) -> list[Line]:
+    async with nullcontext() if options.home else house.platform(at):
+        plan = await _plan(options, at)
+        rows = list[Line]()
+        for part in options.parts:
+            _log(f"{part}; load {os.getloadavg()[0]:.1f}")
+            rows += lines(part, await _measured(part, plan, at))
+        return rows
 
 
-async def _plan(chosen: argparse.Namespace, at: Path) -> dict[str, Any]:
-    """Whom and what the browser is to measure; an organization that was filled before is taken again."""
-    kept = at / "bench-console.json"
-    if kept.exists():
-        plan: dict[str, Any] = json.loads(kept.read_text())
+async def _plan(options: argparse.Namespace, at: Path) -> dict[str, Any]:
+    """Return the plan for the browser; reuse an organization that was filled before."""
+    plan_file = at / "bench-console.json"
+    if plan_file.exists():
+        plan: dict[str, Any] = json.loads(plan_file.read_text())
     else:
-        where = home.read_run(at)
-        owner = await house.owner(where["public_url"])
-        _tell(f"{chosen.calls} calls and {chosen.threads} threads")
-        size = clinic.Size(chosen.calls, chosen.threads)
-        hour = await clinic.fill(where["database_url"], at / "recordings", owner.place, size)
+        run_facts = home.read_run(at)
+        owner = await house.owner(run_facts["public_url"])
+        _log(f"{options.calls} calls and {options.threads} threads")
+        size = clinic.Size(options.calls, options.threads)
+        hour = await clinic.fill(run_facts["database_url"], at / "recordings", owner.place, size)
         plan = {
-            "url": where["public_url"],
+            "url": run_facts["public_url"],
             "cookies": owner.cookies,
             "hour_call": hour,
             "number": owner.place.e164,
-            "rows": chosen.calls,
+            "rows": options.calls,
         }
-        with private.writer(kept) as file:
+        with private.writer(plan_file) as file:
             json.dump(plan, file)
-    mine = {"python": sys.executable, "rounds": chosen.rounds, "scroll_seconds": chosen.scroll_seconds}
-    return plan | mine | {"rows": min(plan["rows"], chosen.walk or plan["rows"])}
+    own = {"python": sys.executable, "rounds": options.rounds, "scroll_seconds": options.scroll_seconds}
+    return plan | own | {"rows": min(plan["rows"], options.walk or plan["rows"])}
 
 
 async def _measured(part: str, plan: dict[str, Any], at: Path) -> Any:
@@ -216,7 +219,7 @@ async def _measured(part: str, plan: dict[str, Any], at: Path) -> Any:
     return json.loads(printed)["found"]
 
 
-def _tell(what: str) -> None:
+def _log(what: str) -> None:
     sys.stderr.write(f"{what} ...\n")
 
 
@@ -230,13 +233,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--walk", type=int, help="rows that are gone through before it is scrolled back; unset: all")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args(argv)
-    with tempfile.TemporaryDirectory(prefix="hum-console-", ignore_cleanup_errors=True) as made:
-        Path(made).chmod(0o711)  # run by root, the database uses another account
-        found = asyncio.run(run(chosen, chosen.home or Path(made)))
-    sys.stdout.write(table(found) + "\n")
-    if chosen.json:
-        chosen.json.write_text(json.dumps([asdict(each) for each in found], indent=1))
+    options = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="hum-console-", ignore_cleanup_errors=True) as folder:
+        # Run by root, the database uses another account.
+        Path(folder).chmod(0o711)
+        rows = asyncio.run(run(options, options.home or Path(folder)))
+    sys.stdout.write(table(rows) + "\n")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     return 0
 
 

@@ -1,6 +1,6 @@
-"""python -m bench.console.clinic: fill an organization of a running platform with calls and threads, by SQL.
+"""python -m bench.console.clinic: fills an organization of a running platform with calls and threads, by SQL.
 
-The newest call is a long one, of an hour unless told otherwise: it is recorded, has its peaks, and ten turns a minute.  The one before has as
+The newest call is a long one, of an hour by default: it is recorded, has its peaks, and ten turns a minute.  The one before has as
 many turns, and no recording.
 """
 
@@ -21,10 +21,10 @@ from hum.settings import UpSettings, load
 from hum.wave import RATE, header
 from storage import analytics
 
-MINUTES_APART = 3  # of calls, unless told otherwise
+MINUTES_APART = 3  # between calls, by default
 MESSAGES_EACH = 5
-GENERATION = 8192  # threads that are active in one
-#: So many of the newest calls have turns, an event for each, and a tag.
+GENERATION = 8192  # active threads in each
+#: Number of the newest calls that have turns, an event for each, and a tag.
 SPOKEN = 2_000
 MINUTES, TURNS_A_MINUTE = 60, 10
 TONE_HZ = 220.0
@@ -46,7 +46,7 @@ SUMMARIES = json.dumps(
         ["Canceled the check-up on Friday.", "canceled"],
     ]
 )
-#: What is said in turn by the caller and the agent; texts and calls use the same.
+#: Lines of the caller and the agent in turn, for texts and calls.
 LINES = json.dumps(
     [
         "Hello, I would like to come in for a cleaning.",
@@ -158,7 +158,7 @@ TABLES = ("contacts", "calls", "call_turns", "call_tags", "call_search", "conver
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whose calls and texts they are, and at which number and agent they came in."""
+    """The organization, the number and the flow of the calls and texts."""
 
     org: UUID
     number_id: UUID
@@ -168,7 +168,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is, how long the newest call lasted, and how far apart calls began."""
+    """Number of calls and threads, length of the newest call, and time between calls."""
 
     calls: int
     threads: int
@@ -177,11 +177,12 @@ class Size:
 
 
 async def fill(url: str, recordings: Path, place: Place, size: Size) -> str:
-    """The id of the newest call, the long one."""
+    """Fill the organization; return the id of the newest call, the long one."""
     calls, threads, minutes = size.calls, size.threads, size.minutes
     connection = await asyncpg.connect(url)
     try:
-        await connection.execute("SET session_replication_role = replica")  # no triggers: their work is done in bulk
+        # Without triggers: their work is done in bulk.
+        await connection.execute("SET session_replication_role = replica")
         org, contacts = str(place.org), max(1, threads)
         await connection.execute(CONTACTS, org, contacts)
         await connection.execute(
@@ -205,23 +206,23 @@ async def fill(url: str, recordings: Path, place: Place, size: Size) -> str:
 
 
 def record(recordings: Path, name: str, minutes: int) -> tuple[str, int]:
-    """A recording of two people who talk in turn: its path below `recordings`, and its bytes.  Peaks lie beside it."""
+    """Write a recording of two people who talk in turn, and its peaks; return its path below `recordings`, and its bytes."""
     file = recordings / f"bench-{name}.wav"
     recordings.mkdir(parents=True, exist_ok=True)
     part = _minute()
-    made = peaks.Peaks(2)
+    all_peaks = peaks.Peaks(2)
     data_bytes = part.nbytes * minutes
     with file.open("wb") as wav:
         wav.write(header(data_bytes))
         for _ in range(minutes):
             wav.write(part.tobytes())
-            made.add(peaks.of_pcm(part))
-    peaks.beside(file).write_bytes(peaks.pack(made.all()))
+            all_peaks.add(peaks.of_pcm(part))
+    peaks.beside(file).write_bytes(peaks.pack(all_peaks.all()))
     return file.name, file.stat().st_size
 
 
 def _minute() -> "np.ndarray[tuple[int], np.dtype[np.int16]]":
-    """A minute of both channels: each speaks while the other is silent, louder and softer as speech is."""
+    """Return a minute of both channels: each speaks while the other is silent, with the dynamics of speech."""
     at = np.arange(60 * RATE) / RATE
     loudness = 9000 * np.abs(np.sin(2 * np.pi * 2.3 * at)) * (0.4 + 0.6 * np.abs(np.sin(2 * np.pi * 0.21 * at)))
     tone = loudness * np.sin(2 * np.pi * TONE_HZ * at)
@@ -240,16 +241,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=80)
     parser.add_argument("--minutes", type=int, default=MINUTES, help="of the newest call")
     parser.add_argument("--minutes-apart", type=int, default=MINUTES_APART, help="between calls")
-    chosen = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     settings = load(UpSettings)
     url = home.read_run(settings.home)["database_url"]
     place = Place(
-        ids.require(ids.Kind.ORGANIZATION, chosen.organization),
-        ids.require(ids.Kind.NUMBER, chosen.number),
-        chosen.e164,
-        ids.require(ids.Kind.FLOW, chosen.flow),
+        ids.require(ids.Kind.ORGANIZATION, options.organization),
+        ids.require(ids.Kind.NUMBER, options.number),
+        options.e164,
+        ids.require(ids.Kind.FLOW, options.flow),
     )
-    size = Size(chosen.calls, chosen.threads, chosen.minutes, chosen.minutes_apart)
+    size = Size(options.calls, options.threads, options.minutes, options.minutes_apart)
     newest = asyncio.run(fill(url, settings.home / "recordings", place, size))
     sys.stdout.write(newest + "\n")
     return 0

@@ -1,4 +1,4 @@
-"""A platform as `make up` starts it, and somebody who is signed in there with an organization of their own."""
+"""A platform as `make up` starts it, and a signed-in user with an organization of their own."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from hum import home, ids
 
 START_SECONDS, STOP_SECONDS = 180.0, 60.0
 READY = b"HUM is up"
-#: One person asks more here than anybody would by hand.
+#: The benchmark exceeds the request rate of a user.
 SETTINGS = {
     "HUM_RATE_BURST": "5000",
     "HUM_RATE_PER_SECOND": "1000",
@@ -36,7 +36,7 @@ FLOW = {
 
 @asynccontextmanager
 async def platform(at: Path) -> AsyncIterator[dict[str, Any]]:
-    """What `run.json` says of a platform that has its home in `at`."""
+    """Run a platform with its home in `at`; yield the content of its `run.json`."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -55,7 +55,8 @@ async def platform(at: Path) -> AsyncIterator[dict[str, Any]]:
                 if not (line := await process.stdout.readline()):
                     raise SystemExit(f"the platform did not start:\n{printed.decode()}")
                 printed += line
-        reading = asyncio.create_task(process.stdout.read())  # nobody else empties the pipe
+        # Keep the pipe from filling up.
+        reading = asyncio.create_task(process.stdout.read())
         yield home.read_run(at)
     finally:
         with suppress(ProcessLookupError):
@@ -71,20 +72,20 @@ async def platform(at: Path) -> AsyncIterator[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who is signed in: the cookies of a browser, and the place of which they are the admin."""
+    """A signed-in user: a browser's cookies, and the place that the user administers."""
 
     cookies: dict[str, str]
     place: Place
 
 
 async def owner(url: str) -> Owner:
-    """Sign in at the stand-in for the provider, make an organization, and let an agent answer a number of it."""
+    """Sign in at the provider's stand-in, create an organization, and let an agent answer a number of it."""
     async with httpx.AsyncClient(base_url=url, headers={"Origin": url}, trust_env=False, timeout=60) as http:
         await _sign_in(http, f"owner-{ids.new().hex}@example.com")
-        await _made(http, "POST", "/api/organizations", {"name": "Lakeside Dental"})
-        number = await _made(http, "POST", "/api/numbers/buy", {"e164": await _free_number(http)})
-        flow = await _made(http, "POST", "/api/flows", FLOW)
-        await _made(http, "PATCH", f"/api/numbers/{number['id']}", {"flow_id": flow["id"], "sms_enabled": True})
+        await _create(http, "POST", "/api/organizations", {"name": "Lakeside Dental"})
+        number = await _create(http, "POST", "/api/numbers/buy", {"e164": await _free_number(http)})
+        flow = await _create(http, "POST", "/api/flows", FLOW)
+        await _create(http, "PATCH", f"/api/numbers/{number['id']}", {"flow_id": flow["id"], "sms_enabled": True})
         me = (await http.get("/api/me")).json()
         place = Place(
             ids.require(ids.Kind.ORGANIZATION, me["organization"]["id"]),
@@ -96,9 +97,9 @@ async def owner(url: str) -> Owner:
 
 
 async def _sign_in(http: httpx.AsyncClient, email: str) -> None:
-    asked = httpx.URL((await http.get("/auth/login", params={"return_to": "/"})).headers["location"])
+    location = httpx.URL((await http.get("/auth/login", params={"return_to": "/"})).headers["location"])
     async with httpx.AsyncClient(trust_env=False) as provider:
-        answer = await provider.post(asked.copy_with(query=None), data={**dict(asked.params), "email": email})
+        answer = await provider.post(location.copy_with(query=None), data={**dict(location.params), "email": email})
     await http.get(answer.headers["location"])
 
 
@@ -107,9 +108,9 @@ async def _free_number(http: httpx.AsyncClient) -> str:
     return str(answer.json()["numbers"][0]["e164"])
 
 
-async def _made(http: httpx.AsyncClient, verb: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def _create(http: httpx.AsyncClient, verb: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     answer = await http.request(verb, path, json=body)
     if not answer.is_success:
         raise SystemExit(f"{verb} {path}: {answer.status_code} {answer.text}")
-    found: dict[str, Any] = answer.json()
-    return found
+    created: dict[str, Any] = answer.json()
+    return created

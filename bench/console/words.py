@@ -1,4 +1,4 @@
-"""python -m bench.console.words: a call, and when each of its words left the media plane.
+"""python -m bench.console.words: places a call, and prints when each of its words left the media plane.
 
 Prints the call's id as soon as there is one, and at the end a line of JSON for each delta: `at_ms` (Unix), `item_id`, and the
 item's text so far.
@@ -40,8 +40,8 @@ async def run(to: str, lines: Sequence[str]) -> None:
         async def follow(call_id: str) -> None:
             said = defaultdict[str, str](str)
             request = runtime_pb2.FollowCallRequest(call_id=call_id)
-            async for each in control.stub.FollowCall(request, metadata=control.metadata):
-                event: calls_pb2.StreamCallResponse = each.event
+            async for message in control.stub.FollowCall(request, metadata=control.metadata):
+                event: calls_pb2.StreamCallResponse = message.event
                 if event.WhichOneof("event") == "delta" and event.delta.text:
                     said[event.delta.item_id] += event.delta.text
                     at_ms = event.at.ToNanoseconds() / 1e6
@@ -71,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.console.words", description=__doc__)
     parser.add_argument("--to", required=True)
     parser.add_argument("--lines", nargs="+", default=LINES)
-    chosen = parser.parse_args(argv)
-    asyncio.run(run(chosen.to, chosen.lines))
+    options = parser.parse_args(argv)
+    asyncio.run(run(options.to, options.lines))
     return 0
 
 

@@ -1,1 +1,1 @@
-"""How well and how fast agents find what the documents say."""
+"""Recall and latency of look-ups in documents."""

@@ -1,4 +1,4 @@
-"""python -m bench.knowledge: recall@5 of the committed questions, and how long a look-up takes among many passages.
+"""The command python -m bench.knowledge: recall@5 of the committed questions, and the latency of a look-up among many passages.
 
 The documents go through the product's own conversion, storage and look-up, on a dedicated PostgreSQL over loopback.  To fill up to
 `--passages`, documents are made of the corpus's own words in another order, so that every word of a question has many wrong answers.
@@ -43,12 +43,12 @@ KEY = "key"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way of finding, among so many passages."""
+    """Recall and latency of one way of searching."""
 
     way: str
     passages: int
     recall_at_5: float
-    first: float  # the right passage comes first
+    first: float  # share with the right passage first
     p50_ms: float
     p95_ms: float
     missed: list[str]
@@ -64,7 +64,7 @@ class House:
     held: Held
 
     async def add(self, name: str, body: bytes) -> int:
-        """How many passages it has."""
+        """Add a document; return its number of passages."""
         new = New(name, "en", rules.config("en"), None, 0)
         async with self.db.tenant(self.org) as tx:
             row = await knowledge.create(tx, ids.new(), new, Content(rules.format_of(body, name), body))
@@ -80,32 +80,33 @@ class House:
         lookups = Lookups(self.db, None if way == "words" else self.embedder, 10.0, self.held)
         took, ranks, missed = list[float](), list[int | None](), list[str]()
         for again in range(rounds + 1):
-            for each in questions():
+            for question in questions():
                 began = time.perf_counter()
-                found = (await lookups.find(self.org, list(self.names), each.text, FOUND)).found
+                hits = (await lookups.find(self.org, list(self.names), question.text, FOUND)).found
                 if again:
                     took.append((time.perf_counter() - began) * 1000)
-                else:  # the first round warms up, and is judged
-                    texts = [(self.names[one.row.place.document], one.row.text) for one in found]
-                    ranks.append(rank(each, texts))
-                    missed += [each.text] if ranks[-1] is None else []
+                else:
+                    # The first round warms up, and determines the recall.
+                    texts = [(self.names[hit.row.place.document], hit.row.text) for hit in hits]
+                    ranks.append(rank(question, texts))
+                    missed += [question.text] if ranks[-1] is None else []
         return Row(
             way,
             passages,
-            round(sum(each is not None for each in ranks) / len(ranks), 3),
-            round(sum(each == 1 for each in ranks) / len(ranks), 3),
+            round(sum(position is not None for position in ranks) / len(ranks), 3),
+            round(sum(position == 1 for position in ranks) / len(ranks), 3),
             round(float(np.percentile(took, 50)), 1),
             round(float(np.percentile(took, 95)), 1),
             missed,
         )
 
 
-def rank(question: Question, found: Sequence[tuple[str, str]]) -> int | None:
-    return next((n for n, each in enumerate(found, 1) if question.is_answered_by(*each)), None)
+def rank(question: Question, passages: Sequence[tuple[str, str]]) -> int | None:
+    return next((n for n, passage in enumerate(passages, 1) if question.is_answered_by(*passage)), None)
 
 
 def filler(words: Sequence[str], seed: int) -> bytes:
-    """A document of sections, made of the corpus's words as often as they are there."""
+    """Return a document of sections, made of the corpus's words in their frequency."""
     chance = random.Random(seed)
 
     def sentence() -> str:
@@ -146,11 +147,11 @@ async def run(home: Path, arguments: argparse.Namespace) -> list[Row]:
     documents, rows = corpus(), list[Row]()
     words = b" ".join(documents.values()).decode().split()
     async with opened(home, arguments) as house:
-        held = sum([await house.add(name, body) for name, body in documents.items()])
-        rows += [await house.measure(way, held, 1) for way in ("words", "both")]
-        while held < arguments.passages:
-            held += await house.add(f"filler {held}", filler(words, held))
-        rows += [await house.measure(way, held, arguments.rounds) for way in ("words", "both")]
+        passages = sum([await house.add(name, body) for name, body in documents.items()])
+        rows += [await house.measure(way, passages, 1) for way in ("words", "both")]
+        while passages < arguments.passages:
+            passages += await house.add(f"filler {passages}", filler(words, passages))
+        rows += [await house.measure(way, passages, arguments.rounds) for way in ("words", "both")]
     return rows
 
 

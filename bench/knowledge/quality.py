@@ -1,7 +1,7 @@
-"""Questions with the passages that answer them, and how often these are among those that are found.
+"""Questions with the passages that answer them.
 
-The corpus is this project's documentation as it was when the questions were written, the Apache License, and a handbook of a shop
-that somebody might call.  Each question names a document and words of it: the passages that have them answer it.
+The corpus is this project's documentation as it was when the questions were written, the Apache License, and a shop's handbook.
+Each question names a document and words of it: the passages with these words answer it.
 """
 
 import json
@@ -26,18 +26,18 @@ class Question:
 
 
 def corpus() -> dict[str, bytes]:
-    """The documents, by name."""
+    """Return the documents, by name."""
     return {path.name: path.read_bytes() for path in sorted((FOLDER / "corpus").iterdir())}
 
 
 def questions() -> list[Question]:
-    return [Question(*each) for each in json.loads((FOLDER / "questions.json").read_text())]
+    return [Question(*fields) for fields in json.loads((FOLDER / "questions.json").read_text())]
 
 
 def unanswerable(passages: Mapping[str, Sequence[Passage]]) -> list[str]:
-    """Questions whose words are in no passage: the set is wrong, or the cutting tore them apart."""
+    """Return the questions whose words are in no passage: the set is wrong, or a cut goes through the words."""
     return [
-        each.text
-        for each in questions()
-        if not any(each.is_answered_by(each.document, passage.text) for passage in passages[each.document])
+        question.text
+        for question in questions()
+        if not any(question.is_answered_by(question.document, passage.text) for passage in passages[question.document])
     ]

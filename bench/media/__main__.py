@@ -1,4 +1,4 @@
-"""`python -m bench.media`: the media plane and the bare loop under the same load, one after the other."""
+"""The command `python -m bench.media`: the media plane and the bare loop under the same load, one after the other."""
 
 import argparse
 import asyncio
@@ -38,21 +38,21 @@ ROWS: Sequence[tuple[str, str, str, str]] = (
     ("refused", "calls refused", "0", "0"),
     ("lost_calls", "calls lost", "0", "0"),
 )
-#: What a call costs beyond the bare loop's work is bounded by this (docs/decisions/0071-what-a-call-costs.md).
-MOST_RATIO = 1.9
+#: Bound of a call's CPU time relative to the bare loop's (docs/decisions/0071-what-a-call-costs.md).
+MAX_RATIO = 1.9
 
 
-async def _callers(asked: argparse.Namespace, port: int, pids: Sequence[int]) -> Figures:
-    return await callers(port, pids, asked.calls, asked.seconds, asked.warm_up)
+async def _run_callers(options: argparse.Namespace, port: int, pids: Sequence[int]) -> Figures:
+    return await callers(port, pids, options.calls, options.seconds, options.warm_up)
 
 
-async def product(asked: argparse.Namespace, model_port: int, authority: Path | None) -> Figures:
-    plane = serving(asked.workers, model_port, recording=asked.recording, authority=authority)
-    async with plane as made:
-        figures = await _callers(asked, made.port, made.pids)
-        page = await asyncio.to_thread(_metrics, made.metrics_port)
+async def product(options: argparse.Namespace, model_port: int, authority: Path | None) -> Figures:
+    plane = serving(options.workers, model_port, recording=options.recording, authority=authority)
+    async with plane as running_plane:
+        figures = await _run_callers(options, running_plane.port, running_plane.pids)
+        page = await asyncio.to_thread(_metrics, running_plane.metrics_port)
         figures["pacer_late_p99_ms"] = _late_p99_ms(page)
-        figures["reports"] = made.control.reports
+        figures["reports"] = running_plane.control.reports
     return figures
 
 
@@ -63,52 +63,52 @@ def _metrics(port: int) -> str:
 
 
 def _late_p99_ms(page: str) -> float | None:
-    """The upper bound of the smallest bucket that covers 99 % of the pacer's ticks."""
+    """Return the upper bound of the smallest bucket that covers 99 % of the pacer's ticks, in ms."""
     name = "hum_media_pacer_lateness_seconds_bucket"
     rows = [row.removeprefix(f'{name}{{le="').split('"} ') for row in page.splitlines() if row.startswith(name)]
     enough = 0.99 * float(rows[-1][1])
     return next((float(le) * 1000 for le, count in rows if float(count) >= enough and le != "+Inf"), None)
 
 
-async def bare(asked: argparse.Namespace, model_port: int) -> Figures:
+async def bare(options: argparse.Namespace, model_port: int) -> Figures:
     async with running(["-m", "bench.media.bare", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime"]) as loop:
-        return await _callers(asked, int(await loop.line()), [loop.pid])
+        return await _run_callers(options, int(await loop.line()), [loop.pid])
 
 
 PEERS = {"pipecat, Silero in the bot": ["--local-vad"], "pipecat, the model's VAD": []}
 
 
-async def peer(asked: argparse.Namespace, model_port: int, options: Sequence[str]) -> Figures:
-    """Another gateway, in its own Python environment."""
-    program = ["bench/peers/pipecat_media.py", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime", *options]
-    async with running(program, python=asked.peers) as gateway:
-        return await _callers(asked, int(await gateway.line()), [gateway.pid])
+async def peer(options: argparse.Namespace, model_port: int, flags: Sequence[str]) -> Figures:
+    """Measure another gateway, in its own Python environment."""
+    program = ["bench/peers/pipecat_media.py", "--model", f"ws://127.0.0.1:{model_port}/v1/realtime", *flags]
+    async with running(program, python=options.peers) as gateway:
+        return await _run_callers(options, int(await gateway.line()), [gateway.pid])
 
 
-async def measure(asked: argparse.Namespace) -> dict[str, list[Figures]]:
-    """Each in turn, `rounds` times."""
+async def measure(options: argparse.Namespace) -> dict[str, list[Figures]]:
+    """Measure each side in turn, `rounds` times."""
     measured: dict[str, list[Figures]] = {"product": [], "bare": []}
     with tempfile.TemporaryDirectory() as scratch:
-        authority = self_signed(Path(scratch)) if asked.tls else None
+        authority = self_signed(Path(scratch)) if options.tls else None
         model_arguments = ["--certificate", str(authority)] if authority else []
         async with running(["-m", "bench.media.model", *model_arguments]) as model:
-            await _measure(asked, int(await model.line()), authority, measured)
+            await _measure(options, int(await model.line()), authority, measured)
     return measured
 
 
 async def _measure(
-    asked: argparse.Namespace, model_port: int, authority: Path | None, measured: dict[str, list[Figures]]
+    options: argparse.Namespace, model_port: int, authority: Path | None, measured: dict[str, list[Figures]]
 ) -> None:
-    for _ in range(asked.rounds):
-        measured["product"].append(await product(asked, model_port, authority))
-        if not (asked.alone or asked.tls):
-            measured["bare"].append(await bare(asked, model_port))
-        for name, options in (PEERS if asked.peers else {}).items():
-            measured.setdefault(name, []).append(await peer(asked, model_port, options))
+    for _ in range(options.rounds):
+        measured["product"].append(await product(options, model_port, authority))
+        if not (options.alone or options.tls):
+            measured["bare"].append(await bare(options, model_port))
+        for name, flags in (PEERS if options.peers else {}).items():
+            measured.setdefault(name, []).append(await peer(options, model_port, flags))
 
 
 def refuse_idle_spinning(measured: Mapping[str, Sequence[Figures]]) -> None:
-    """Raise SystemExit if a process of ours computed on more threads than its loop's: no figure would be a call's."""
+    """Raise SystemExit if a process of ours computed on more than its loop's thread, which would distort the figures."""
     for side in ("product", "bare"):
         if (busiest := max((figures["busy_threads"] for figures in measured[side]), default=0)) > 1:
             raise SystemExit(
@@ -117,23 +117,23 @@ def refuse_idle_spinning(measured: Mapping[str, Sequence[Figures]]) -> None:
 
 
 def best(rounds: Sequence[Figures]) -> Figures:
-    """The round with the least CPU: the one least disturbed by other processes."""
+    """Return the round with the least CPU: the one least disturbed by other processes."""
     return min(rounds, key=lambda figures: figures["cpu_ms_per_call_second"], default={})
 
 
 def table(ours: Figures, yardstick: Figures) -> str:
-    """Markdown."""
+    """Format the figures beside the yardstick as a Markdown table."""
     lines = ["| figure | product | bare loop | must reach | aim |", "| --- | --- | --- | --- | --- |"]
     for key, name, must, aim in ROWS:
         lines.append(f"| {name} | {_number(ours.get(key))} | {_number(yardstick.get(key))} | {must} | {aim} |")
     if yardstick:
         ratio = ours["cpu_ms_per_call_second"] / (yardstick["cpu_ms_per_call_second"] or float("nan"))
-        lines.append(f"| CPU, product / bare loop | {ratio:.2f} | 1 | {MOST_RATIO} | |")
+        lines.append(f"| CPU, product / bare loop | {ratio:.2f} | 1 | {MAX_RATIO} | |")
     return "\n".join(lines)
 
 
 def peers_table(peers: dict[str, Figures]) -> str:
-    """Markdown."""
+    """Format the peers' figures as a Markdown table."""
     lines = [f"\n| figure | {' | '.join(peers)} |", f"| --- |{' --- |' * len(peers)}"]
     for key, name, _, _ in ROWS:
         lines.append(f"| {name} | {' | '.join(_number(figures.get(key)) for figures in peers.values())} |")
@@ -158,18 +158,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tls", action="store_true", help="connect to the model by wss; skips the bare loop")
     parser.add_argument("--peers", metavar="PYTHON", help="also measure other gateways, with this interpreter")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    asked = parser.parse_args(arguments)
-    measured = asyncio.run(measure(asked))
+    options = parser.parse_args(arguments)
+    measured = asyncio.run(measure(options))
     refuse_idle_spinning(measured)
-    if asked.json is not None:
+    if options.json is not None:
         machine = {
             "cpus": os.cpu_count(),
             "system": platform.platform(),
             "python": sys.version.split()[0],
             "blas": blas.described(),
         }
-        asked.json.write_text(json.dumps({"machine": machine, "calls": asked.calls, **measured}, indent=1) + "\n")
-    print(f"{asked.calls} calls, {asked.seconds:.0f} s, {asked.rounds} rounds, the quietest of each")
+        options.json.write_text(json.dumps({"machine": machine, "calls": options.calls, **measured}, indent=1) + "\n")
+    print(f"{options.calls} calls, {options.seconds:.0f} s, {options.rounds} rounds, the quietest of each")
     print(f"BLAS: {blas.described()}; {os.cpu_count()} cores\n")
     print(table(best(measured.pop("product")), best(measured.pop("bare"))))
     if measured:

@@ -1,7 +1,7 @@
 """The baseline: the minimum that carries workload M: two sockets a call, one detector run a frame, a paced refill.
 
-No ledger, no tenancy, no reports, no recovery, and an interrupted answer is never resumed: what a gateway costs beyond
-this is the cost of what it does beyond this.
+No ledger, no tenancy, no reports, no recovery, and an interrupted answer is never resumed: the cost of a gateway beyond
+this baseline is the cost of these features.
 """
 
 import argparse
@@ -21,7 +21,7 @@ TICK_SECONDS = 0.02
 LEAD_SECONDS = 0.2
 MESSAGE_BYTES = 800
 RATE = 8_000
-LOUD_DB = -50.0  # the detector alone takes line noise for speech
+LOUD_DB = -50.0  # excludes line noise
 #: Mu-law both ways, and no answers unless requested.
 SESSION = msgspec.json.encode(
     {

@@ -1,7 +1,7 @@
-"""`python -m bench.media.beside`: one media process, two, and the bare loop, at the same time and with as many calls each.
+"""The command `python -m bench.media.beside`: one media process, two, and the bare loop, at the same time with as many calls each.
 
-On a machine that other work loads, only what ran in the same moments can be compared: CPU time is read from the kernel,
-and told as a multiple of the bare loop's.
+On a machine with other load, only figures of the same moments are comparable: CPU time is read from the kernel,
+and reported as a multiple of the bare loop's.
 """
 
 import argparse
@@ -19,8 +19,8 @@ BARE = "bare loop"
 NAMES = ("cpu_ms_per_call_second", "memory_kb_per_call", "clear_p99_ms", "first_media_p99_ms", "gaps", "lost_calls")
 
 
-async def measure(asked: argparse.Namespace) -> dict[str, Figures]:
-    """The figures of each side."""
+async def measure(options: argparse.Namespace) -> dict[str, Figures]:
+    """Return the figures of each side."""
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(running(["-m", "bench.media.model"]))
         model_port = int(await model.line())
@@ -30,7 +30,9 @@ async def measure(asked: argparse.Namespace) -> dict[str, Figures]:
         for name, workers in SIDES.items():
             product = await stack.enter_async_context(serving(workers, model_port))
             ports[name] = (product.port, product.pids)
-        loads = [callers(port, pids, asked.calls, asked.seconds, asked.warm_up, 20.0) for port, pids in ports.values()]
+        loads = [
+            callers(port, pids, options.calls, options.seconds, options.warm_up, 20.0) for port, pids in ports.values()
+        ]
         return dict(zip(ports, await asyncio.gather(*loads), strict=True))
 
 
@@ -41,18 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--warm-up", type=float, default=8.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     print("| side | times the bare loop | CPU, ms | memory, KB | clear p99 | first media p99 | gaps | lost |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     rounds = []
-    for _ in range(asked.rounds):
-        rounds.append(seen := asyncio.run(measure(asked)))
-        for name, figures in seen.items():
-            ratio = figures[NAMES[0]] / seen[BARE][NAMES[0]]
+    for _ in range(options.rounds):
+        rounds.append(round_figures := asyncio.run(measure(options)))
+        for name, figures in round_figures.items():
+            ratio = figures[NAMES[0]] / round_figures[BARE][NAMES[0]]
             cells = ["-" if figures[key] is None else f"{figures[key]:.2f}" for key in NAMES]
             print(f"| {name} | {ratio:.2f} | {' | '.join(cells)} |", flush=True)
-    if asked.json is not None:
-        asked.json.write_text(json.dumps(rounds, indent=1) + "\n")
+    if options.json is not None:
+        options.json.write_text(json.dumps(rounds, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Calls from browsers on one media process, as `hum media --browser` starts it: what they cost, and whether audio has gaps.
+"""Calls from browsers on one media process, as `hum media --browser` starts it: their cost, and gaps in their audio.
 
     python -m bench.media.browsers --calls 12 --seconds 30
 
 Each caller is a peer connection of aiortc's in this process.  It sends packets that were encoded once: the noise of a quiet line,
 and for 1.2 s of every 6 s speech, over the agent if it is talking.  The model answers each turn with 8 s of audio at twice real
-time.  What arrives is counted and not decoded, or the callers would need more of the machine than what is measured.
+time.  Received packets are counted and not decoded: decoding would take more of the machine than the system under test.
 """
 
 import argparse
@@ -38,13 +38,14 @@ from media.legs.opus import FRAME_TICKS, WIDE_HZ, Encoder
 
 LOOPBACK, NODE_KEY = "127.0.0.1", "the benchmark's node key which is long enough"
 CYCLE_FRAMES = 300
-GAP_MS = 80.0  # between two packets of the agent: a browser's jitter buffer of 60 ms is empty
+#: Between two packets of the agent: a browser's jitter buffer of 60 ms is empty by then.
+GAP_MS = 80.0
 CONNECT_SECONDS = 30.0
 
 
 @dataclass(slots=True)
-class Seen:
-    """What all callers observed since the measurement began."""
+class Observations:
+    """Observations of all callers since the measurement began."""
 
     packets: int = 0
     lost: int = 0
@@ -57,9 +58,9 @@ class Voice(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, packets: Sequence[bytes], offset: int, seen: Seen) -> None:
+    def __init__(self, packets: Sequence[bytes], offset: int, observations: Observations) -> None:
         super().__init__()
-        self._packets, self._offset, self._seen = packets, offset, seen
+        self._packets, self._offset, self._observations = packets, offset, observations
         self._began, self._sent = 0.0, 0
 
     async def recv(self) -> Any:  # aiortc takes packets as well as frames
@@ -68,7 +69,7 @@ class Voice(MediaStreamTrack):
         self._began = self._began or time.monotonic()
         due = self._began + self._sent / 50
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        self._seen.late_ms.append((time.monotonic() - due) * 1000)
+        self._observations.late_ms.append((time.monotonic() - due) * 1000)
         packet: Packet[Any] = Packet(self._packets[(self._sent + self._offset) % len(self._packets)])
         packet.pts, packet.time_base = self._sent * FRAME_TICKS, Fraction(1, WIDE_HZ)
         self._sent += 1
@@ -76,29 +77,30 @@ class Voice(MediaStreamTrack):
 
 
 class Caller:
-    """A browser, as far as the media process sees it."""
+    """A browser as the media process sees it."""
 
-    def __init__(self, number: int, packets: Sequence[bytes], seen: Seen) -> None:
+    def __init__(self, number: int, packets: Sequence[bytes], observations: Observations) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        self.id, self._seen = f"call_{number}", seen
+        self.id, self._observations = f"call_{number}", observations
         self._at_ms, self._sequence = 0.0, -1
-        self.connection.addTransceiver(Voice(packets, number * 37 % CYCLE_FRAMES, seen))
+        self.connection.addTransceiver(Voice(packets, number * 37 % CYCLE_FRAMES, observations))
         (receiver,) = self.connection.getReceivers()
-        receiver._handle_rtp_packet = self._take  # type: ignore[method-assign]  # noqa: SLF001 - not decoded
+        # Counted instead of decoded.
+        receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # noqa: SLF001
 
-    async def _take(self, packet: RtpPacket, arrival_time_ms: int) -> None:
+    async def _count(self, packet: RtpPacket, arrival_time_ms: int) -> None:
         del arrival_time_ms  # in whole ms
         now_ms = time.monotonic() * 1000
-        self._seen.packets += 1
+        self._observations.packets += 1
         if self._sequence >= 0:
-            self._seen.lost += (packet.sequence_number - self._sequence - 1) & 0xFFFF
+            self._observations.lost += (packet.sequence_number - self._sequence - 1) & 0xFFFF
             if now_ms - self._at_ms > GAP_MS:
-                self._seen.gaps_ms.append(now_ms - self._at_ms)
+                self._observations.gaps_ms.append(now_ms - self._at_ms)
         self._at_ms, self._sequence = now_ms, packet.sequence_number
 
 
 class Control(runtime_pb2_grpc.MediaServiceServicer):
-    """Hands offers down, answers up, and opens a session for every token."""
+    """A control that sends offers down the link, receives answers, and opens a session for every token."""
 
     def __init__(self) -> None:
         self.downs: asyncio.Queue[pb.LinkDown] = asyncio.Queue()
@@ -134,7 +136,7 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
                     pass
 
     async def connect(self, caller: Caller) -> None:
-        """Place one call; raises RuntimeError if it is refused."""
+        """Place one call.  Raises RuntimeError if it is refused."""
         connection = caller.connection
         await connection.setLocalDescription(await connection.createOffer())
         answer = self.answers[caller.id] = asyncio.get_running_loop().create_future()
@@ -150,7 +152,7 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
 
 
 def packets() -> list[bytes]:
-    """A caller's cycle, encoded."""
+    """Return the packets of a caller's cycle."""
     encoder, quiet = Encoder(), speech.noise()
     spoken = speech.pieces()[0]
     frames = [spoken[at] if at < speech.FRAMES else quiet[at % len(quiet)] for at in range(CYCLE_FRAMES)]
@@ -159,7 +161,7 @@ def packets() -> list[bytes]:
 
 @asynccontextmanager
 async def serving(control_port: int, model_port: int, calls: int) -> AsyncIterator[int]:
-    """A running `hum media --browser`; yields its process id."""
+    """Run `hum media --browser`; yield its process id."""
     with tempfile.TemporaryDirectory() as home:
         environment = {
             "HUM_HOME": home,
@@ -169,7 +171,8 @@ async def serving(control_port: int, model_port: int, calls: int) -> AsyncIterat
             "HUM_ICE_HOST": LOOPBACK,
             "HUM_BROWSER_CALLS": str(calls),
             "HUM_BROWSER_WAITING": str(calls),
-            "HUM_MAX_LAG_MS": "10000",  # the load is given, however late it makes the process
+            # Accept the load however late it makes the process.
+            "HUM_MAX_LAG_MS": "10000",
             "HUM_MAX_LATE_MS": "10000",
             "HUM_DRAIN_SECONDS": "0",
             "HUM_LOG_LEVEL": "warning",
@@ -182,18 +185,18 @@ async def serving(control_port: int, model_port: int, calls: int) -> AsyncIterat
 
 async def measure(calls: int, seconds: float, warm_up: float) -> dict[str, Any]:
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [LOOPBACK]  # noqa: ARG005 - aioice drops loopback
-    control, seen, cycle = Control(), Seen(), packets()  # type: ignore[abstract]  # the rest is not asked
+    control, observations, cycle = Control(), Observations(), packets()  # type: ignore[abstract]  # other methods are unused
     server, port = rpc.server(MediaSettings(node_key=NODE_KEY), f"{LOOPBACK}:0")
     runtime_pb2_grpc.add_MediaServiceServicer_to_server(control, server)
     await server.start()
     async with running(["-m", "bench.media.model"]) as model, serving(port, int(await model.line()), calls) as pid:
         await asyncio.wait_for(control.up.wait(), 30)
         idle_kb = resident_kb([pid])
-        callers = [Caller(number, cycle, seen) for number in range(calls)]
+        callers = [Caller(number, cycle, observations) for number in range(calls)]
         for caller in callers:
             await control.connect(caller)
         await asyncio.sleep(warm_up)
-        seen.packets, seen.lost, seen.gaps_ms, seen.late_ms = 0, 0, [], []
+        observations.packets, observations.lost, observations.gaps_ms, observations.late_ms = 0, 0, [], []
         before, threads, own = cpu_seconds([pid]), Threads.of([pid]), time.process_time()
         began = time.monotonic()
         await asyncio.sleep(seconds)
@@ -202,7 +205,7 @@ async def measure(calls: int, seconds: float, warm_up: float) -> dict[str, Any]:
         busy, grown_kb = Threads.of([pid]).busy_since(threads, lasted), resident_kb([pid]) - idle_kb
         await asyncio.gather(*(caller.connection.close() for caller in callers))
     await server.stop(0)
-    late = sorted(seen.late_ms)
+    late = sorted(observations.late_ms)
     cost_ms = used * 1000 / calls / lasted
     return {
         "calls": calls,
@@ -212,10 +215,10 @@ async def measure(calls: int, seconds: float, warm_up: float) -> dict[str, Any]:
         "cores": round(used / lasted, 2),
         "busy_threads": busy,
         "memory_kb_per_call": round(grown_kb / calls),
-        "packets_per_call_second": round(seen.packets / calls / lasted, 1),
-        "packets_lost": seen.lost,
-        "gaps": len(seen.gaps_ms),
-        "worst_gap_ms": round(max(seen.gaps_ms, default=0.0), 1),
+        "packets_per_call_second": round(observations.packets / calls / lasted, 1),
+        "packets_lost": observations.lost,
+        "gaps": len(observations.gaps_ms),
+        "worst_gap_ms": round(max(observations.gaps_ms, default=0.0), 1),
         "callers_cores": round(own / lasted, 2),
         "callers_late_p99_ms": round(late[int(len(late) * 0.99)], 1) if late else 0.0,
         "machine": f"{platform.machine()}, Python {platform.python_version()}, aiortc {version('aiortc')}, av {version('av')}",
@@ -227,8 +230,8 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--warm-up", type=float, default=5.0)
-    asked = parser.parse_args()
-    figures = uvloop.run(measure(asked.calls, asked.seconds, asked.warm_up))
+    options = parser.parse_args()
+    figures = uvloop.run(measure(options.calls, options.seconds, options.warm_up))
     for name, value in figures.items():
         print(f"{name:<26} {value}")
     print(json.dumps(figures), file=sys.stderr)

@@ -33,8 +33,8 @@ STAMP_B64 = 32  # base64 characters that hold the stamp
 
 
 @dataclass(slots=True)
-class Seen:
-    """What all callers observed since the measurement began."""
+class Observations:
+    """Observations of all callers since the measurement began."""
 
     clears_ms: list[float] = field(default_factory=list)
     unanswered: int = 0  # speech over the agent without a `clear`
@@ -46,8 +46,10 @@ class Seen:
 
 
 class Caller(WSListener):
-    def __init__(self, number: int, seen: Seen, words: Sequence[Sequence[bytes]], quiet: Sequence[bytes]) -> None:
-        self.seen = seen
+    def __init__(
+        self, number: int, observations: Observations, words: Sequence[Sequence[bytes]], quiet: Sequence[bytes]
+    ) -> None:
+        self.observations = observations
         self._pieces, self._piece, self._quiet = words, number, quiet
         self._words: Sequence[bytes] = words[number % len(words)]
         self._stream = MediaStream(f"MZ{number:032x}", call_sid=f"CA{number:032x}", account_sid="AC" + "0" * 32)
@@ -57,7 +59,8 @@ class Caller(WSListener):
         self._sent = 0
         self._stamped = False
         self._cleared = True
-        self._spoke_at: float | None = None  # when it spoke over the agent, while no clear has come
+        # The start of speech over the agent, until its clear arrives.
+        self._spoke_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None  # of the next mark
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
@@ -69,7 +72,7 @@ class Caller(WSListener):
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002 - picows calls it
         self._transport = None
-        self.seen.closed += 1
+        self.observations.closed += 1
         if self._timer is not None:
             self._timer.cancel()
 
@@ -86,7 +89,7 @@ class Caller(WSListener):
             self._spoke_at = now
         elif at == speech.FRAMES + 10 and self._spoke_at is not None:
             self._spoke_at = None
-            self.seen.unanswered += 1
+            self.observations.unanswered += 1
         self._transport.send(TEXT, self._stream.writer.encoded_media(self._sent * 20, payload))
         self._sent += 1
 
@@ -99,35 +102,35 @@ class Caller(WSListener):
             return
         text, now = frame.get_payload_as_bytes(), time.monotonic()
         ended_ms = self._stream.playout.ends_ms
-        for each in self._stream.receive(self._ms(now), text.decode()):
-            match each:
+        for effect in self._stream.receive(self._ms(now), text.decode()):
+            match effect:
                 case Audio(size):
-                    self._queued(text, size, self._ms(now) - ended_ms)
+                    self._record_audio(text, size, self._ms(now) - ended_ms)
                 case Echo():
-                    self._echo(each)
+                    self._echo(effect)
                 case Clear():
                     self._cleared = True
                     if self._spoke_at is not None:
-                        self.seen.clears_ms.append((now - self._spoke_at) * 1000)
+                        self.observations.clears_ms.append((now - self._spoke_at) * 1000)
                         self._spoke_at = None
         self._await_mark(now)
 
-    def _queued(self, text: bytes, size: int, dry_ms: float) -> None:
-        """Agent audio has come, `dry_ms` after the queue had run dry."""
+    def _record_audio(self, text: bytes, size: int, dry_ms: float) -> None:
+        """Record agent audio that arrived `dry_ms` after the queue had run dry."""
         begin = text.index(b'"', text.index(b'"payload"') + len(b'"payload"')) + 1
         stamp = binascii.a2b_base64(text[begin : begin + STAMP_B64])
         first = stamp.startswith(MAGIC)
         self._stamped |= first
         if first:
             sent_ns = STAMP.unpack_from(stamp)[1]
-            self.seen.first_media_ms.append((time.monotonic_ns() - sent_ns) / 1e6)
+            self.observations.first_media_ms.append((time.monotonic_ns() - sent_ns) / 1e6)
         # If answers are not stamped, only a short silence can be a gap.
         if dry_ms > 0 and not (first or self._cleared) and (self._stamped or dry_ms < SHORT_SECONDS * 1000):
-            self.seen.gaps_ms.append(dry_ms)
+            self.observations.gaps_ms.append(dry_ms)
         if dry_ms > 0:
             self._stream.playout.forget()
         self._cleared = False
-        self.seen.agent_seconds += size / 8_000
+        self.observations.agent_seconds += size / 8_000
 
     def _await_mark(self, now: float) -> None:
         due_ms = self._stream.playout.next_mark_ms()
@@ -137,8 +140,8 @@ class Caller(WSListener):
     def _reach(self) -> None:
         self._timer = None
         now = time.monotonic()
-        for each in self._stream.playout.advance(self._ms(now)):
-            self._echo(each)
+        for echo in self._stream.playout.advance(self._ms(now)):
+            self._echo(echo)
         self._await_mark(now)
 
     def _echo(self, echo: Echo) -> None:
@@ -160,17 +163,17 @@ class Line:
         self._step = 0
         self._loop.call_soon(self._tick)
 
-    def measure(self, seen: Seen) -> None:
+    def measure(self, observations: Observations) -> None:
         for caller in self._callers:
-            caller.seen = seen
-        self._seen = seen
+            caller.observations = observations
+        self._observations = observations
 
-    _seen = Seen()
+    _observations = Observations()
 
     def _tick(self) -> None:
         now = time.monotonic()  # the loop's own clock, but finer
         while (due := self._origin + self._step * FRAME_SECONDS / PHASES) <= now:
-            self._seen.lateness_ms.append((now - due) * 1000)
+            self._observations.lateness_ms.append((now - due) * 1000)
             for caller in self._phases[self._step % PHASES]:
                 caller.frame(now)
             self._step += 1
@@ -178,59 +181,59 @@ class Line:
 
 
 def percentile(values: Sequence[float], part: float) -> float | None:
-    """The value below which the share `part` of the values lies; None without values."""
+    """Return the value below which the share `part` of the values lies; None without values."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else None
 
 
-async def drive(asked: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) -> dict[str, float | int | None]:
+async def drive(options: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) -> dict[str, float | int | None]:
     """Open the calls, let every caller speak once, measure for the given time, return the figures."""
     words = [[base64.b64encode(frame) for frame in piece] for piece in pieces]
     quiet = [base64.b64encode(frame) for frame in speech.noise()]
-    opening = Seen()
-    callers = [Caller(number, opening, words, quiet) for number in range(asked.calls)]
-    headers = {"X-Twilio-Signature": asked.signature}
-    before_kb = resident_kb(asked.pid)
+    opening = Observations()
+    callers = [Caller(number, opening, words, quiet) for number in range(options.calls)]
+    headers = {"X-Twilio-Signature": options.signature}
+    before_kb = resident_kb(options.pid)
     line = Line(callers)
     line.measure(opening)
     refused = 0
     for caller in callers:
         try:
-            await ws_connect(lambda each=caller: each, asked.url, extra_headers=headers)
+            await ws_connect(lambda caller=caller: caller, options.url, extra_headers=headers)
         except WSHandshakeError:
             refused += 1
-        await asyncio.sleep(1 / asked.connects_per_second)
-    await asyncio.sleep(asked.warm_up)
+        await asyncio.sleep(1 / options.connects_per_second)
+    await asyncio.sleep(options.warm_up)
 
-    seen = Seen()
-    line.measure(seen)
-    cpu, own_cpu, began = cpu_seconds(asked.pid), time.process_time(), time.monotonic()
-    begun_kb, threads = resident_kb(asked.pid), Threads.of(asked.pid)
-    await asyncio.sleep(asked.seconds)
+    observations = Observations()
+    line.measure(observations)
+    cpu, own_cpu, began = cpu_seconds(options.pid), time.process_time(), time.monotonic()
+    begun_kb, threads = resident_kb(options.pid), Threads.of(options.pid)
+    await asyncio.sleep(options.seconds)
     elapsed = time.monotonic() - began
-    cpu, own_cpu = cpu_seconds(asked.pid) - cpu, time.process_time() - own_cpu
-    calls = max(1, asked.calls - refused)
+    cpu, own_cpu = cpu_seconds(options.pid) - cpu, time.process_time() - own_cpu
+    calls = max(1, options.calls - refused)
     per_call = 1000 / elapsed / calls
     return {
         "refused": refused,
         "gaps_while_opening": len(opening.gaps_ms),
         "cpu_ms_per_call_second": cpu * per_call,
         "cores": cpu / elapsed,
-        "busy_threads": Threads.of(asked.pid).busy_since(threads, elapsed),
+        "busy_threads": Threads.of(options.pid).busy_since(threads, elapsed),
         "generator_cores": own_cpu / elapsed,
-        "clear_p50_ms": percentile(seen.clears_ms, 0.5),
-        "clear_p99_ms": percentile(seen.clears_ms, 0.99),
-        "clears": len(seen.clears_ms),
-        "unanswered": seen.unanswered,
-        "gaps": len(seen.gaps_ms),
-        "worst_gap_ms": max(seen.gaps_ms, default=0.0),
-        "first_media_p50_ms": percentile(seen.first_media_ms, 0.5),
-        "first_media_p99_ms": percentile(seen.first_media_ms, 0.99),
-        "answers": len(seen.first_media_ms),
-        "memory_kb_per_call": (resident_kb(asked.pid) - before_kb) / calls,
-        "grew_kb_per_call": (resident_kb(asked.pid) - begun_kb) / calls,
-        "agent_talks": seen.agent_seconds / elapsed / calls,
-        "generator_late_p99_ms": percentile(seen.lateness_ms, 0.99),
-        "lost_calls": seen.closed + opening.closed,
+        "clear_p50_ms": percentile(observations.clears_ms, 0.5),
+        "clear_p99_ms": percentile(observations.clears_ms, 0.99),
+        "clears": len(observations.clears_ms),
+        "unanswered": observations.unanswered,
+        "gaps": len(observations.gaps_ms),
+        "worst_gap_ms": max(observations.gaps_ms, default=0.0),
+        "first_media_p50_ms": percentile(observations.first_media_ms, 0.5),
+        "first_media_p99_ms": percentile(observations.first_media_ms, 0.99),
+        "answers": len(observations.first_media_ms),
+        "memory_kb_per_call": (resident_kb(options.pid) - before_kb) / calls,
+        "grew_kb_per_call": (resident_kb(options.pid) - begun_kb) / calls,
+        "agent_talks": observations.agent_seconds / elapsed / calls,
+        "generator_late_p99_ms": percentile(observations.lateness_ms, 0.99),
+        "lost_calls": observations.closed + opening.closed,
     }
 
 

@@ -10,7 +10,7 @@ from cryptography.x509.oid import NameOID
 
 
 def self_signed(folder: Path) -> Path:
-    """A PEM file with the certificate and key for `localhost`, valid for a day."""
+    """Write a PEM file with a certificate and key for `localhost`, valid for a day; return its path."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

@@ -37,8 +37,8 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
 
 @asynccontextmanager
 async def serving(settings: MediaSettings, recording: bool = False) -> AsyncIterator[tuple[Control, int]]:
-    """A running control and its port."""
-    control = Control(recording)  # type: ignore[abstract]  # the rest is not asked
+    """Run a control; yield it and its port."""
+    control = Control(recording)  # type: ignore[abstract]  # other methods are unused
     server, port = rpc.server(settings, "127.0.0.1:0")
     runtime_pb2_grpc.add_MediaServiceServicer_to_server(control, server)
     await server.start()

@@ -1,7 +1,7 @@
-"""A stand-in for the model, light enough for hundreds of sessions: the sandbox's, minus what would distort the figures.
+"""A stand-in for the model, light enough for hundreds of sessions: the sandbox's, without the work that would distort the figures.
 
-The protocol (what is said when, which responses are allowed, what is refused) is the sandbox's code.  Only what happens
-fifty times a second per call is simplified: an append in the format that we write is not parsed as JSON, turns are
+The protocol (order of events, allowed responses, refusals) is the sandbox's code.  Only the work done
+fifty times a second per call is simplified: an append in our own format is not parsed as JSON, turns are
 detected by the level of frames, in C, and nothing is recorded; a process has hundreds of sessions, and the CPU that it
 uses is lost to the system under test.  Answers are 8 s of one tone in 100 ms deltas at twice real time.  The first 16
 bytes of an answer's audio hold the time at which its first delta was sent (`STAMP`), so the receiver of the audio can
@@ -47,14 +47,14 @@ DELTAS, WORD_MS = 80, 300
 LOUD_DB = -45.0
 FRAME_MS = 20
 STARTS_AFTER, STOPS_AFTER = 3, 15  # frames
-KEPT_ITEMS = 12
+MAX_ITEMS = 12
 TEXT = WSMsgType.TEXT
 APPEND = b'{"type":"input_audio_buffer.append","audio":"'
 AUDIO = "response.output_audio.delta"
 
 
 def _tone(rate_hz: int) -> bytes:
-    """100 ms of 16-bit PCM."""
+    """Return 100 ms of 16-bit PCM."""
     peak = 32_768 * 10 ** (SPEECH_DBFS / 20) * math.sqrt(2)
     return array("h", (int(peak * math.sin(2 * math.pi * 300 * n / rate_hz)) for n in range(rate_hz // 10))).tobytes()
 
@@ -65,23 +65,23 @@ SETTINGS = Settings(latency_ms=0, transcription_delay_ms=0, chunk_ms=100, word_l
 
 
 class Voice(Tones):
-    """Always says the same, and always hears the same."""
+    """A voice with one answer to everything, and one transcript for every sound."""
 
-    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002 - it says the same to all
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002
         then(recital((DELTA if codec is PCMU else PCM_DELTA) * DELTAS, codec, WORD_MS))
 
-    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:  # noqa: ARG002 - it hears the same in all
+    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:  # noqa: ARG002
         then("what the caller said just now")
 
 
 class Unrecorded(Record):
-    """Records only the last items."""
+    """A record of the last items only."""
 
     def append(self, at: float, payload: bytes) -> None:
-        """Not recorded."""
+        """Do nothing: audio is not recorded."""
 
     def charge(self, model: str, usage: dict[str, Any]) -> None:
-        """Not recorded."""
+        """Do nothing: usage is not recorded."""
 
 
 class Listener(Session):
@@ -111,10 +111,10 @@ class Listener(Session):
     def forget(self) -> None:
         """Drop all but the last items."""
         items, truth = self._stage.conversation.items, self._stage.truth
-        for each in items[:-KEPT_ITEMS]:
-            truth.items.pop(each.id, None)
-            truth.understood.pop(each.id, None)
-        del items[:-KEPT_ITEMS]
+        for item in items[:-MAX_ITEMS]:
+            truth.items.pop(item.id, None)
+            truth.understood.pop(item.id, None)
+        del items[:-MAX_ITEMS]
         for acts in (truth.truncations, truth.deletions, truth.cancels):
             acts.clear()
 
@@ -129,14 +129,14 @@ class Listener(Session):
 
     def _commit(self, _: dict[str, Any]) -> None:
         item_id, self._turn = self._turn or new_id("item"), None
-        self._take_turn(item_id, b"")
+        self._add_turn(item_id, b"")
 
 
 class Line(WSListener):
     def __init__(self, model: str) -> None:
         self._transport: WSTransport
         self._clock = LoopClock()
-        self._stamped = ""  # the item whose beginning went out last
+        self._stamped = ""  # the last stamped item
         player = Player(Script())
         truth = Unrecorded(new_id("sess"), model)
         stage = Stage(self._send, Conversation(), truth, player, Voice(player), SETTINGS, Faults(), self._clock, new_id)
@@ -158,7 +158,8 @@ class Line(WSListener):
         text = frame.get_payload_as_bytes()
         if text.startswith(APPEND):
             self._session.hear(binascii.a2b_base64(text[len(APPEND) : -2]))
-        else:  # including an append with its members in another order
+        else:
+            # Including an append with its members in another order.
             self._session.handle(text)
 
     def _send(self, event: dict[str, Any]) -> None:
@@ -172,7 +173,7 @@ class Line(WSListener):
 
 
 async def serve(certificate: Path | None) -> None:
-    """`certificate` is a PEM file with its key, for TLS."""
+    """Serve until stopped; `certificate` is a PEM file with its key, for TLS."""
 
     def accept(request: WSUpgradeRequest) -> WSListener:
         return Line(parse_qs(urlsplit(request.path.decode()).query).get("model", ["m"])[0])

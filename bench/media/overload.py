@@ -1,7 +1,7 @@
-"""`python -m bench.media.overload`: offers more calls than a worker can carry, and shows which are refused.
+"""The command `python -m bench.media.overload`: offers more calls than a worker can carry, and shows which are refused.
 
 The worker is limited to a share of a core (`--share`, needs root), so that the callers have the rest.  Calls arrive
-slowly, as in reality: what one costs shows only once its agent talks.  No accepted call may have a gap.
+slowly, as in reality: the cost of a call shows only once its agent talks.  No accepted call may have a gap.
 """
 
 import argparse
@@ -14,19 +14,21 @@ from pathlib import Path
 from bench.media.processes import running
 from bench.media.product import Figures, callers, serving
 
-PERIOD_US = 10_000  # short, since a worker that has used up its quota waits for the rest of the period
-LEAST_QUOTA_US = 1_000  # the kernel's minimum
+#: Short, since a worker that has used up its quota waits for the rest of the period.
+PERIOD_US = 10_000
+MIN_QUOTA_US = 1_000  # the kernel's minimum
 CGROUPS = Path("/sys/fs/cgroup")
 
 
 @contextmanager
 def held(pids: Sequence[int], share: float) -> Iterator[None]:
-    """Limit each process to this share of a core.  PermissionError or FileNotFoundError if that is impossible."""
+    """Limit each process to this share of a core.  Raises PermissionError or FileNotFoundError if that is impossible."""
     groups: list[Path] = []
-    quota_us = max(LEAST_QUOTA_US, int(PERIOD_US * share))
+    quota_us = max(MIN_QUOTA_US, int(PERIOD_US * share))
     try:
         for pid in pids:
-            first = (CGROUPS / "cpu").is_dir()  # version 1 of the interface; else the unified one
+            # Version 1 of the interface, else the unified one.
+            first = (CGROUPS / "cpu").is_dir()
             group = (CGROUPS / "cpu" if first else CGROUPS) / f"hum-bench-{pid}"
             group.mkdir()
             groups.append(group)
@@ -40,16 +42,18 @@ def held(pids: Sequence[int], share: float) -> Iterator[None]:
     finally:
         for group in groups:
             root = group.parent / "cgroup.procs"
-            for left in (group / "cgroup.procs").read_text().split():
+            for member in (group / "cgroup.procs").read_text().split():
                 with suppress(OSError):  # the process has ended
-                    root.write_text(left)
+                    root.write_text(member)
             group.rmdir()
 
 
-async def measure(asked: argparse.Namespace) -> Figures:
+async def measure(options: argparse.Namespace) -> Figures:
     async with running(["-m", "bench.media.model"]) as model, serving(1, int(await model.line())) as product:
-        with held(product.pids, asked.share):
-            return await callers(product.port, product.pids, asked.calls, asked.seconds, 2.0, asked.calls_per_second)
+        with held(product.pids, options.share):
+            return await callers(
+                product.port, product.pids, options.calls, options.seconds, 2.0, options.calls_per_second
+            )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--calls", type=int, default=200, help="number of calls to try")
     parser.add_argument("--calls-per-second", type=float, default=5.0)
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the measurement after all were tried")
-    asked = parser.parse_args(arguments)
-    figures = asyncio.run(measure(asked))
+    options = parser.parse_args(arguments)
+    figures = asyncio.run(measure(options))
     print(json.dumps(figures, indent=1))
-    carried = asked.calls - figures["refused"]
+    carried = options.calls - figures["refused"]
     print(
         f"\n{carried} accepted, {figures['refused']} refused, {figures['lost_calls']} lost;"
         f" {figures['gaps_while_opening']} gaps while calls arrived, {figures['gaps']} afterwards"

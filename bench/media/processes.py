@@ -18,21 +18,22 @@ BUSY_SHARE = 0.05  # of a core
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of these processes with all their threads (proc(5), fields 14 and 15)."""
+    """Return the user and system time of these processes with all their threads (proc(5), fields 14 and 15)."""
     return sum(_seconds(Path(f"/proc/{pid}/stat")) for pid in pids)
 
 
 def _seconds(stat: Path) -> float:
     try:
         fields = stat.read_text().rsplit(")", 1)[1].split()
-    except (FileNotFoundError, ProcessLookupError):  # one of PostgreSQL's that has ended since it was listed
+    # A process of PostgreSQL's may have ended since it was listed.
+    except (FileNotFoundError, ProcessLookupError):
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """What each thread of some processes has used of the processors, by process and thread id."""
+    """CPU seconds of the threads of some processes, by process and thread id."""
 
     seconds: Mapping[tuple[int, int], float]
 
@@ -42,7 +43,7 @@ class Threads:
         return cls({(pid, int(task.name)): _seconds(task / "stat") for pid, task in tasks})
 
     def busy_since(self, before: "Threads", elapsed: float) -> int:
-        """How many threads used a core for a twentieth of these `elapsed` seconds or longer: the most of any process."""
+        """Count the threads that used a core for a twentieth of these `elapsed` seconds or longer; return the most of any process."""
         busy: Counter[int] = Counter()
         for (pid, thread), seconds in self.seconds.items():
             busy[pid] += seconds - before.seconds.get((pid, thread), 0.0) >= BUSY_SHARE * elapsed
@@ -54,14 +55,14 @@ def resident_kb(pids: Iterable[int]) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that this one started."""
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    """Return the ids of the processes that this one started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def running(
     arguments: Sequence[str], environment: Mapping[str, str] | None = None, python: str = sys.executable
 ) -> AbstractAsyncContextManager[Program]:
-    """A Python program in a child process; terminated, killed if need be, when the block is left."""
+    """Run a Python program in a child process; terminate it, and kill it if need be, when the block is left."""
     return programs.running(
         python, *arguments, patience_seconds=10, env={**os.environ, **(environment or {})}, stdout=subprocess.PIPE
     )

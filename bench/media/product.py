@@ -32,7 +32,7 @@ class Product:
 async def serving(
     workers: int, model_port: int, *, recording: bool = False, authority: Path | None = None
 ) -> AsyncIterator[Product]:
-    """A running plane; it connects to the model by TLS if there is an `authority`, a PEM file."""
+    """Run a media plane; it connects to the model by TLS if there is an `authority`, a PEM file."""
     with tempfile.TemporaryDirectory() as home:
         # Workers count up from the metrics' port.
         port, metrics_port = free_port("127.0.0.1"), free_port("127.0.0.1", workers + 1)
@@ -65,7 +65,7 @@ async def serving(
 async def callers(
     port: int, pids: Sequence[int], calls: int, seconds: float, warm_up: float, connects_per_second: float = 60.0
 ) -> Figures:
-    """What `calls` callers observed in `seconds`, and what it cost the processes `pids`."""
+    """Run `calls` callers for `seconds`; return their observations and the cost to the processes `pids`."""
     url = f"ws://127.0.0.1:{port}{PATH}"
     arguments = ["-m", "bench.media.callers", "--url", url, "--signature", sign(TOKEN, url)]
     arguments += ["--pid", *map(str, pids)]

@@ -1,4 +1,4 @@
-"""What callers say: pieces of recorded prompts if they are installed, else of the sandbox's synthesized voice."""
+"""Callers' speech: pieces of recorded prompts if they are installed, else of the sandbox's synthesized voice."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from sandbox.speech import Speech, sound
 from sandbox.twilio.audio import decode
 
-#: Debian's package asterisk-core-sounds installs its prompts, read by a person, below this folder.
+#: Prompts read by a person, from Debian's package asterisk-core-sounds.
 PROMPTS = Path("/usr/share/asterisk/sounds")
 LINES = (
     "No, wait, I wanted to ask about Thursday instead.",
@@ -22,17 +22,18 @@ LINES = (
 RATE_HZ = 8_000
 FRAME_SAMPLES = 160
 FRAMES = 60
-SPEECH_DBFS = -26.0  # a telephone's nominal level (ITU-T G.712, P.56)
+#: A telephone's nominal level (ITU-T G.712, P.56).
+SPEECH_DBFS = -26.0
 ONSET_DBFS = -42.0
 
 
 def pieces() -> list[list[bytes]]:
-    """Pieces of 1.2 s of mu-law in 20 ms frames; each begins with the first 5 ms that are louder than -42 dBFS."""
+    """Return pieces of 1.2 s of mu-law in 20 ms frames; each begins with the first 5 ms that are louder than -42 dBFS."""
     return [cut for samples in _sources() if (cut := _cut(samples)) is not None]
 
 
 def noise(count: int = 64, dbfs: float = -62.0) -> list[bytes]:
-    """Frames of a quiet line."""
+    """Return frames of a quiet line."""
     random = np.random.default_rng(7)
     peak = 32_768 * 10 ** (dbfs / 20)
     return [sound.encode(random.normal(0, peak, FRAME_SAMPLES).astype(np.int16)) for _ in range(count)]
@@ -65,7 +66,7 @@ def _cut(samples: sound.Samples) -> list[bytes] | None:
 
 
 def _levelled(samples: sound.Samples) -> sound.Samples:
-    """Scaled to the nominal level, not counting pauses."""
+    """Scale samples to the nominal level, not counting pauses."""
     loud = samples[np.abs(samples.astype(np.int32)) > 200]
     if not len(loud):
         return samples

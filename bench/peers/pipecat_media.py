@@ -36,7 +36,7 @@ RATE_HZ = 8_000
 
 
 async def talk(websocket: WebSocket, model_url: str, local_vad: bool) -> None:
-    """One call."""
+    """Run one call."""
     await websocket.accept()
     _, call = await parse_telephony_websocket(websocket)
     serializer = TwilioFrameSerializer(
@@ -90,7 +90,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True)
     parser.add_argument("--local-vad", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="WARNING")
-    asyncio.run(serve(asked.model, asked.local_vad))
+    asyncio.run(serve(options.model, options.local_vad))

@@ -1,8 +1,8 @@
-"""`python -m bench.takeover`: so many calls move from one `hum media` to the next, several times in a row.
+"""The command `python -m bench.takeover`: moves calls from one `hum media` to the next, several times in a row.
 
-Prints a table.  What a caller says must reach the model whole, what the model says must reach the caller whole, no socket may
-be closed, and for each call the longest time without a frame is told: of those who speak, at the model; of those who
-listen, how long their telephone had nothing to play.
+Prints a table.  The caller's audio must reach the model whole, the model's audio must reach the caller whole, no socket may
+be closed, and for each call the longest time without a frame is reported: for speaking callers, at the model; for listening
+callers, how long their telephone had nothing to play.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from sandbox.twilio import sign
 
 TOKEN, NODE_KEY, PATH = "the benchmark's token", "the benchmark's node key which is long enough", "/media/twilio"
 BEFORE_SECONDS = 4.0
-SETTLE_SECONDS = 1.0  # what is under way when a round is over arrives
+SETTLE_SECONDS = 1.0  # for frames in flight at the end
 
 
 @dataclass(slots=True)
@@ -43,19 +43,20 @@ class Round:
     frames_to_callers: int
     lost_to_callers: int
     disordered: int
-    behind: int  # frames that a caller has sent and the model has not got, at most
+    behind: int  # most frames sent but not received
     redialled: int
-    silence_before_p50_ms: float  # in as many seconds without a hand-over
+    silence_before_p50_ms: float  # without a hand-over
     silence_before_max_ms: float
     silence_p50_ms: float
     silence_max_ms: float
     dry_max_ms: float
-    moved_ms: float  # from the successor's link until control knows that it has all calls
+    #: From the successor's link until control has all calls on it.
+    moved_ms: float
     generator_late_ms: float
 
 
 class Control(runtime_pb2_grpc.MediaServiceServicer):
-    """Opens sessions, acknowledges, and knows which process has which call."""
+    """A control that opens sessions, acknowledges reports, and records which process has which call."""
 
     def __init__(self) -> None:
         self.node_of: dict[str, str] = {}
@@ -74,7 +75,8 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
             instructions="Be brief.",
             model=number,
             max_call_seconds=3600,
-            idle_prompts_json='{"3000": "Are you still there?"}',  # the model never says that it hears those who speak
+            # The model never reports the speech of callers.
+            idle_prompts_json='{"3000": "Are you still there?"}',
         )
 
     async def TakeCalls(self, request: pb.TakeCallsRequest, context: object) -> pb.TakeCallsResponse:
@@ -109,7 +111,7 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
             self.changed.set()
 
     def _store(self, report: pb.Report) -> None:
-        """As control does: one that came already is dropped."""
+        """Store a report; drop a repeated one, as control does."""
         numbers = self.reports.setdefault(report.call_id, [0])
         if report.seq > numbers[-1]:
             numbers.append(report.seq)
@@ -138,13 +140,13 @@ class Bench:
         self.processes: list[Program] = []
 
     async def start(self, *options: str) -> str:
-        """The next process; returns its node's name once it has a link."""
-        known = set(self.control.linked)
+        """Start the next process; return the name of its node once it has a link."""
+        earlier = set(self.control.linked)
         command = (sys.executable, "-m", "media.app", *options)
         process = Program(command, env={**os.environ, **self.environment})
         self.processes.append(process)
-        await self.control.until(lambda: set(self.control.linked) - known)
-        (node,) = set(self.control.linked) - known
+        await self.control.until(lambda: set(self.control.linked) - earlier)
+        (node,) = set(self.control.linked) - earlier
         return node
 
     async def ring(self, count: int) -> None:
@@ -152,22 +154,22 @@ class Bench:
         await self.control.until(lambda: len(self.load.ends()) == len(self.load.callers))
 
     async def hand_over(self, before_seconds: float = 0.0) -> Round:
-        """To a new process; raises TimeoutError if that does not get all calls."""
+        """Hand all calls over to a new process.  Raises TimeoutError if that does not get all of them."""
         load, control = self.load, self.control
         calls = [f"call_{number}" for number, caller in enumerate(load.callers) if not caller.closed]
         sessions = [model for _, model in load.ends()]
-        self._measure_anew()
+        self._reset_measurements()
         await asyncio.sleep(before_seconds)
         before = self._silences()
-        self._measure_anew()
+        self._reset_measurements()
         old, node = self.processes[-1], await self.start("--takeover")
         await control.until(lambda: all(control.node_of[call] == node for call in calls))
         moved_ms = (asyncio.get_running_loop().time() - control.linked[node]) * 1000
-        assert await old.ended() == 0, "it has left by itself"
+        assert await old.ended() == 0, "the predecessor ends by itself"
         await asyncio.sleep(SETTLE_SECONDS)
         return self._round(len(calls), sessions, before, moved_ms)
 
-    def _measure_anew(self) -> None:
+    def _reset_measurements(self) -> None:
         for caller, model in self.load.ends():
             caller.end.silence.take()
             model.end.silence.take()
@@ -201,10 +203,10 @@ class Bench:
 
 @asynccontextmanager
 async def benched(**changed: str) -> AsyncIterator[Bench]:
-    """With a first media process, and no calls."""
+    """Run a bench with a first media process, and no calls."""
     async with AsyncExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
-        load, control = Load(), Control()  # type: ignore[abstract]  # the rest is not asked
+        load, control = Load(), Control()  # type: ignore[abstract]  # other methods are unused
         served = await load.serve()
         server, control_port = rpc.server(MediaSettings(node_key=NODE_KEY), "127.0.0.1:0")
         runtime_pb2_grpc.add_MediaServiceServicer_to_server(control, server)
@@ -251,11 +253,11 @@ async def measure(calls: int, rounds: int, warm_up: float) -> list[Round]:
 
 
 def table(rounds: Sequence[Round]) -> str:
-    """Markdown."""
+    """Format the rows as a Markdown table."""
     rows = ["| figure | " + " | ".join(f"hand-over {number}" for number in range(1, len(rounds) + 1)) + " |"]
     rows.append("| --- |" + " --- |" * len(rounds))
     for name in asdict(rounds[0]):
-        values = (getattr(each, name) for each in rounds)
+        values = (getattr(hand_over, name) for hand_over in rounds)
         shown = [f"{value:.1f}" if isinstance(value, float) else str(value) for value in values]
         rows.append(f"| {name} | {' | '.join(shown)} |")
     return "\n".join(rows)
@@ -267,9 +269,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds after the last call has begun")
     parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    rounds = uvloop.run(measure(asked.calls, asked.rounds, asked.warm_up))
-    print(json.dumps([asdict(each) for each in rounds]) if asked.json else table(rounds))
+    options = parser.parse_args()
+    rounds = uvloop.run(measure(options.calls, options.rounds, options.warm_up))
+    print(json.dumps([asdict(hand_over) for hand_over in rounds]) if options.json else table(rounds))
 
 
 if __name__ == "__main__":

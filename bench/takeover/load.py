@@ -1,7 +1,7 @@
 """Both ends of many calls: callers who speak or listen all the time, and the model that hears and answers them.
 
 Every second caller speaks without a pause, so that each frame goes on to the model at once; the others are silent and hear an
-answer that does not end.  Everything is numbered.  One process has both ends, and thus one clock.
+endless answer.  All frames are numbered.  One process has both ends, and thus one clock.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from media.core.audio import from_linear
 TEXT = WSMsgType.TEXT
 FRAME_SECONDS, PHASES = 0.02, 20
 DELTA_FRAMES = 5
-AHEAD_SECONDS = 0.5  # how far the model is ahead of real time
+AHEAD_SECONDS = 0.5  # the model's lead over real time
 QUIET = b"\xff" * FRAME_BYTES
 _APPEND = b'{"type":"input_audio_buffer.append","audio":"'
 
 
 def _noise(seed: int) -> bytes:
-    """20 ms that the detector takes for speech."""
+    """Return 20 ms of noise that the detector classifies as speech."""
     random = Random(seed)
     pcm = b"".join(
         max(-30_000, min(30_000, int(random.gauss(0, 4_500)))).to_bytes(2, "little", signed=True)
@@ -39,7 +39,7 @@ VOICE = [_noise(seed) for seed in range(50)]
 
 @dataclass
 class Silence:
-    """How long at most nothing came, since it was last asked."""
+    """The longest time without a frame since the last reading."""
 
     longest_ms: float = 0.0
     last: float | None = None
@@ -56,7 +56,7 @@ class Silence:
 
 @dataclass
 class End:
-    """What one end of a call has received."""
+    """The frames that one end of a call has received."""
 
     counted: Counted = field(default_factory=Counted)
     silence: Silence = field(default_factory=Silence)
@@ -154,7 +154,8 @@ class Model(WSListener):
         match json.loads(payload)["type"]:
             case "session.update":
                 self._emit("session.updated", session={"id": "sess_1"})
-                if not self._load.speaks(self):  # who listens has asked something
+                # A listening caller begins with a turn.
+                if not self._load.speaks(self):
                     self._emit("input_audio_buffer.speech_started", item_id="item_0", audio_start_ms=0)
                     self._emit("input_audio_buffer.speech_stopped", item_id="item_0", audio_end_ms=20)
                     self._emit("input_audio_buffer.committed", item_id="item_0")
@@ -169,12 +170,12 @@ class Model(WSListener):
             self._speaking.cancel()
 
     async def _speak(self) -> None:
-        """An answer that does not end."""
+        """Speak an endless answer."""
         self._emit("response.created", response={"id": "resp_1"})
         self._emit("response.output_item.added", response_id="resp_1", item={"id": "item_1", "type": "message"})
         began = self._load.now()
         while True:
-            audio = b"".join(frame(self.said + each, VOICE[each]) for each in range(DELTA_FRAMES))
+            audio = b"".join(frame(self.said + index, VOICE[index]) for index in range(DELTA_FRAMES))
             self.said += DELTA_FRAMES
             delta = base64.b64encode(audio).decode()
             self._emit("response.output_audio.delta", response_id="resp_1", item_id="item_1", delta=delta)
@@ -187,7 +188,7 @@ class Model(WSListener):
 
 
 class Load:
-    """All calls; a call's session is found by its number, which is the model's name."""
+    """All calls; the name of the model is the number of the call."""
 
     def __init__(self) -> None:
         self.callers: list[Caller] = []
@@ -210,20 +211,20 @@ class Load:
 
     def _session(self, request: WSUpgradeRequest) -> Model:
         number = int(request.path.decode().rpartition("model=")[2])
-        made = Model(self)
-        self._numbers[id(made)] = number
-        self.sessions.setdefault(number, []).append(made)
-        return made
+        model = Model(self)
+        self._numbers[id(model)] = number
+        self.sessions.setdefault(number, []).append(model)
+        return model
 
     async def ring(self, url: str, signature: str, count: int) -> None:
-        """Begin so many more calls."""
+        """Begin `count` more calls."""
         for _ in range(count):
             caller = Caller(len(self.callers))
-            await ws_connect(lambda made=caller: made, url, extra_headers={"X-Twilio-Signature": signature})
+            await ws_connect(lambda caller=caller: caller, url, extra_headers={"X-Twilio-Signature": signature})
             self.callers.append(caller)
 
     async def run(self) -> None:
-        """One clock for all callers: each millisecond it serves one phase."""
+        """Send the frames of all callers on one clock: each millisecond serves one phase."""
         origin, step = self.now(), 0
         while True:
             while (due := origin + step * FRAME_SECONDS / PHASES) <= self.now():
@@ -234,7 +235,7 @@ class Load:
             await asyncio.sleep(due - self.now())
 
     def ends(self) -> Sequence[tuple[Caller, Model]]:
-        """Each call with its latest session."""
+        """Return each call with its latest session."""
         return [
             (caller, self.sessions[number][-1]) for number, caller in enumerate(self.callers) if number in self.sessions
         ]

@@ -1,6 +1,6 @@
-"""Audio in which each 20 ms carry their number, so that whoever gets it sees what is missing.
+"""Audio in which every 20 ms carry a number, so that the receiver can detect missing frames.
 
-The number is 32 samples of zero: mu-law has two of them.  Neither an ear nor a detector notices.
+The number is 32 samples of zero: mu-law has two of them.  The difference is inaudible, and detectors do not notice it.
 """
 
 FRAME_BYTES = 160
@@ -9,13 +9,13 @@ _ZERO, _ONE = 0xFF, 0x7F
 
 
 def frame(number: int, sound: bytes) -> bytes:
-    """160 bytes: the number, then as much of the sound as fits."""
+    """Return 160 bytes: the number, then as much of the sound as fits."""
     head = bytes(_ONE if number >> bit & 1 else _ZERO for bit in range(BITS))
     return head + sound[BITS:FRAME_BYTES]
 
 
 def number_of(payload: bytes) -> int | None:
-    """The number of a frame; None if it carries none."""
+    """Return the number of a frame, or None if it has none."""
     number = 0
     for bit, byte in enumerate(payload[:BITS]):
         if byte == _ONE:
@@ -26,7 +26,7 @@ def number_of(payload: bytes) -> int | None:
 
 
 class Counted:
-    """A stream of numbered frames, in pieces of any length: how many are missing, and how many are out of order."""
+    """A counter of missing and disordered frames in a stream of numbered ones, in pieces of any length."""
 
     def __init__(self) -> None:
         self.next, self.missing, self.disordered = 0, 0, 0

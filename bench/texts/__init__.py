@@ -1,1 +1,1 @@
-"""Benchmarks of texts: whether each leaves once whatever dies (`matrix`), and how fast (`python -m bench.texts`)."""
+"""Benchmarks of texts: whether each is sent once whatever dies (`matrix`), and how fast (`python -m bench.texts`)."""

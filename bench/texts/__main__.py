@@ -1,4 +1,4 @@
-"""python -m bench.texts: how fast campaigns and conversations leave, and how soon inbound texts are answered.
+"""The command python -m bench.texts: the rate of campaigns and conversations, and the delay of answers to inbound texts.
 
 A whole platform is started: PostgreSQL, control, gateway and one worker as processes of their own, and the stand-in carrier in this one.
 """
@@ -20,22 +20,22 @@ from bench.texts.town import town
 
 
 async def measure(home: Path, recipients: int, conversations: int, webhooks: int, rate: float) -> list[Figure]:
-    async with town(home, settings=FAST) as made:
-        await speed.campaign(made, 0, max(50, recipients // 10), callbacks=True)  # warm
+    async with town(home, settings=FAST) as platform:
+        await speed.campaign(platform, 0, max(50, recipients // 10), callbacks=True)  # warm
         first = recipients
-        found = [await speed.campaign(made, first, recipients, callbacks=False)]
-        found.append(await speed.campaign(made, first + recipients, recipients, callbacks=True))
-        found += await speed.lag(made, 0, conversations, rate / 2)
-        found += await speed.inbound(made, 0, webhooks, rate)
-    return found
+        figures = [await speed.campaign(platform, first, recipients, callbacks=False)]
+        figures.append(await speed.campaign(platform, first + recipients, recipients, callbacks=True))
+        figures += await speed.lag(platform, 0, conversations, rate / 2)
+        figures += await speed.inbound(platform, 0, webhooks, rate)
+    return figures
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Markdown."""
+    """Format the rows as a Markdown table."""
     lines = ["| figure | measured | target | |", "| --- | --- | --- | --- |"]
-    for each in figures:
-        target = "" if each.target is None else f"{each.target:g} {each.unit}"
-        lines.append(f"| {each.what} | {each.value:.1f} {each.unit} | {target} | {each.more} |")
+    for figure in figures:
+        target = "" if figure.target is None else f"{figure.target:g} {figure.unit}"
+        lines.append(f"| {figure.what} | {figure.value:.1f} {figure.unit} | {target} | {figure.more} |")
     return "\n".join(lines)
 
 
@@ -46,14 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--webhooks", type=int, default=4000)
     parser.add_argument("--rate", type=float, default=200.0, help="webhooks a second; half as many texts are written")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="texts.") as folder:
         home = Path(folder) / "home"
-        figures = uvloop.run(measure(home, given.recipients, given.conversations, given.webhooks, given.rate))
+        figures = uvloop.run(measure(home, options.recipients, options.conversations, options.webhooks, options.rate))
     print(table(figures))
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-    if given.json:
-        given.json.write_text(json.dumps([asdict(each) for each in figures], indent=1))
+    if options.json:
+        options.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1))
     return 0
 
 

@@ -1,14 +1,14 @@
-"""python -m bench.texts.matrix: does every recipient of a campaign get its text once, whoever is killed, and wherever?
+"""The command python -m bench.texts.matrix: whether every recipient of a campaign gets its text once, whatever dies and wherever.
 
 Each row is one campaign on running processes.  A worker, control or PostgreSQL is killed with SIGKILL at one named step
 (`seam.py`), several times where the step comes several times, and is started again: each of the three at each step, also where
-another process takes the step.  Meanwhile the carrier drops replies before
-and after it has taken a text, answers 503 for texts that it took, and loses, repeats and delays callbacks.
+another process takes the step.  Meanwhile the carrier drops responses before
+and after it has accepted a text, answers 503 for texts that it accepted, and loses, repeats and delays callbacks.
 
-What the campaign says of each recipient is compared with what the carrier truly sent: none twice, none missing, the messages and the
-counters as the carrier has it.  With the carrier's list working nobody is `unknown`.  With the list down, and no callbacks at all,
-`unknown` are exactly those whose answer was dropped, or for whom an attempt was committed and its process or database died.  The
-command ends with status 1 if any row is violated, or if nobody was killed.
+The campaign's state of each recipient is compared with the texts that the carrier sent: none twice, none missing, the messages and the
+counters as the carrier has them.  With the carrier's list working no recipient is `unknown`.  With the list down, and no callbacks at all,
+`unknown` are exactly those whose response was dropped, or for whom an attempt was committed and its process or database died.  The
+command ends with status 1 if any row has a violation, or if no process was killed.
 """
 
 import argparse
@@ -30,32 +30,32 @@ import uvloop
 
 from bench.texts import seam
 from bench.texts.town import LOOK_SECONDS, SHORT, SHORT_DOWN, Town, town
-from bench.texts.truth import Audience, Found, Verdict, judge
+from bench.texts.truth import Audience, Outcome, Verdict, judge
 from hum import ids
 from hum.ids import Kind
 from sandbox.twilio import Fault, Receiver
 
-SENDING = tuple(each for each in seam.steps() if each.startswith("send: "))
-DISPATCH = tuple(each for each in seam.steps() if each.startswith("dispatch: "))
-LOOK_UP = tuple(each for each in seam.steps() if each.startswith("look-up: "))
-CALLBACK = tuple(each for each in seam.steps() if each.startswith("callback: "))
-LAUNCH = tuple(each for each in seam.steps() if each.startswith("launch: "))
+SENDING = tuple(name for name in seam.steps() if name.startswith("send: "))
+DISPATCH = tuple(name for name in seam.steps() if name.startswith("dispatch: "))
+LOOK_UP = tuple(name for name in seam.steps() if name.startswith("look-up: "))
+CALLBACK = tuple(name for name in seam.steps() if name.startswith("callback: "))
+LAUNCH = tuple(name for name in seam.steps() if name.startswith("launch: "))
 VICTIMS = ("worker", "control", "postgres")
-#: Steps that a campaign takes once.
+#: Steps that occur once per campaign.
 ONCE = {"dispatch: started", "dispatch: completed", *LAUNCH}
-#: How often a step is passed before each death, where it comes often.
+#: Passes of a frequent step before each death.
 PASSES = (0, 6)
 ALWAYS = 1 << 30
 DROPPED_AFTER, DROPPED_BEFORE, ERROR_AFTER = 0.15, 0.08, 0.04
-#: How long a campaign may take: at least, and for each recipient, on a busy machine.
+#: Time limit of a campaign on a busy machine: a base, and a part for each recipient.
 CELL_SECONDS, RECIPIENT_SECONDS = 200.0, 0.5
-#: Between looks at the campaign; the database is down for as long.
+#: Interval of polling the campaign; the database is down for as long.
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is killed where, and how the carrier's list fares."""
+    """One combination: what is killed at which step, and whether the carrier's list works."""
 
     victim: str
     step: str
@@ -65,7 +65,7 @@ class Cell:
 
     @property
     def plane(self) -> str:
-        """Whose step it is."""
+        """The plane that executes the step."""
         return "control" if self.step in {*LAUNCH, *CALLBACK} else "worker"
 
 
@@ -76,7 +76,7 @@ class Row:
     requests: int = 0
     seconds: float = 0.0
     verdict: Verdict = field(default_factory=Verdict)
-    #: Besides those of the verdict.
+    #: In addition to those of the verdict.
     violations: list[str] = field(default_factory=list)
 
     @property
@@ -85,11 +85,11 @@ class Row:
 
 
 class Trial:
-    """One campaign that is disturbed, and what became of it."""
+    """One disturbed campaign and its outcome."""
 
-    def __init__(self, made: Town, cell: Cell, audience: Audience) -> None:
-        self._town, self._cell, self._audience = made, cell, audience
-        #: Attempts that were committed and had no answer yet, whenever somebody died.
+    def __init__(self, platform: Town, cell: Cell, audience: Audience) -> None:
+        self._town, self._cell, self._audience = platform, cell, audience
+        #: Recipients of attempts that were committed without a response at any of the deaths.
         self._in_flight = set[str]()
         self._passes = list((0,) if cell.step in ONCE else PASSES)
         self._campaign = ""
@@ -106,7 +106,7 @@ class Trial:
             async with asyncio.timeout(CELL_SECONDS + RECIPIENT_SECONDS * self._cell.recipients):
                 await self._campaign_over()
         except TimeoutError:
-            row.violations.append("the campaign did not come to its end")
+            row.violations.append("the campaign did not complete in time")
         finally:
             killer.cancel()
             with suppress(asyncio.CancelledError):
@@ -118,7 +118,7 @@ class Trial:
         row.seconds = round(time.monotonic() - began, 1)
         return row
 
-    # -- what goes wrong
+    # -- faults
 
     def _arm(self) -> None:
         how = "die" if self._cell.victim == self._cell.plane else "wait"
@@ -127,12 +127,12 @@ class Trial:
 
     async def _prepare(self) -> None:
         carrier, audience = self._town.carrier, self._audience
-        for each in audience.refused:
-            carrier.texting.receivers[each] = Receiver(refuses=21614)
-        for each in audience.undelivered:
-            carrier.texting.receivers[each] = Receiver(fails=30006)
-        for each in audience.opted_out:
-            await self._town.ask("POST", "/api/sms/opt-outs", json={"contact_e164": each})
+        for contact in audience.refused:
+            carrier.texting.receivers[contact] = Receiver(refuses=21614)
+        for contact in audience.undelivered:
+            carrier.texting.receivers[contact] = Receiver(fails=30006)
+        for contact in audience.opted_out:
+            await self._town.ask("POST", "/api/sms/opt-outs", json={"contact_e164": contact})
         if self._cell.list_works:
             carrier.go_wrong(
                 Fault("message", "cut", times=ALWAYS, share=DROPPED_AFTER),
@@ -144,20 +144,20 @@ class Trial:
             )
         else:
             carrier.go_wrong(
-                *(Fault("message", "cut", to=each, stage="before" if n % 2 else "after", times=ALWAYS)
-                  for n, each in enumerate(sorted(audience.dropped))),
+                *(Fault("message", "cut", to=contact, stage="before" if n % 2 else "after", times=ALWAYS)
+                  for n, contact in enumerate(sorted(audience.dropped))),
                 Fault("message_list", "error", times=ALWAYS),
                 Fault("message_fetch", "error", times=ALWAYS),
                 Fault("message_callback", "never", times=ALWAYS),
             )  # fmt: skip
 
     async def _kill(self) -> None:
-        """Kill the victim while a process waits at the step, or notice that it has killed itself; then arm the next."""
+        """Kill the victim while a process waits at the step, or notice that it has killed itself; then arm the next pass."""
         seams, cell = self._town.seams / self._cell.plane, self._cell
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            taken = [each for each in seams.iterdir() if each.name.startswith(f"{cell.step}.")]
-            for file in taken:
+            reached = [path for path in seams.iterdir() if path.name.startswith(f"{cell.step}.")]
+            for file in reached:
                 if cell.victim == "postgres":
                     await self._town.kill_postgres()
                     file.unlink()
@@ -166,67 +166,70 @@ class Trial:
                 else:
                     if cell.victim != cell.plane:
                         await self._town.kill(cell.victim)
-                    await asyncio.sleep(0.1)  # until its connections are closed, and the others have gone on
+                    # Until its connections are closed, and the other processes continue.
+                    await asyncio.sleep(0.1)
                     file.unlink()
-                self._in_flight |= {each["to_e164"] for each in await self._town.query(IN_FLIGHT)}
+                self._in_flight |= {attempt["to_e164"] for attempt in await self._town.query(IN_FLIGHT)}
                 self._arm()
 
     # -- the campaign
 
     async def _campaign_over(self) -> None:
-        made, audience = self._town, self._audience
+        platform, audience = self._town, self._audience
         chunks = [audience.all[n : n + 2000] for n in range(0, len(audience.all), 2000)]
-        body = {"name": self._cell.step, "twilio_number_id": made.number, "body_template": "Hello, it is time."}
-        created = await made.ask("POST", "/api/sms/campaigns", json={**body, "recipients": _recipients(chunks[0])})
+        body = {"name": self._cell.step, "twilio_number_id": platform.number, "body_template": "Hello, it is time."}
+        created = await platform.ask("POST", "/api/sms/campaigns", json={**body, "recipients": _recipients(chunks[0])})
         self._campaign = f"/api/sms/campaigns/{created['id']}"
         for chunk in chunks[1:]:
-            await made.ask("POST", f"{self._campaign}/recipients", json={"recipients": _recipients(chunk)})
+            await platform.ask("POST", f"{self._campaign}/recipients", json={"recipients": _recipients(chunk)})
         if self._cell.step in LAUNCH:
             self._arm()
-        await made.ask("POST", f"{self._campaign}/launch", headers={"Idempotency-Key": created["id"]})
+        await platform.ask("POST", f"{self._campaign}/launch", headers={"Idempotency-Key": created["id"]})
         while True:
-            shown = await made.ask("GET", self._campaign)
+            shown = await platform.ask("GET", self._campaign)
             counts = shown["counts"]
-            if shown["status"] == "completed" and await self._told(counts):
+            if shown["status"] == "completed" and await self._is_final(counts):
                 return
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _told(self, counts: Mapping[str, int]) -> bool:
-        """Whether everything is known that will be: where callbacks come, or are asked for, nothing stays `sent`."""
+    async def _is_final(self, counts: Mapping[str, int]) -> bool:
+        """Return whether all states are final: where callbacks or look-ups work, no recipient stays `sent`."""
         settled = counts["sending"] == 0 and counts["pending"] == 0
         return settled and (not self._cell.list_works or counts["sent"] == 0)
 
-    # -- the truth
+    # -- the verdict
 
     async def _judge(self, row: Row) -> None:
-        made, audience, book = self._town, self._audience, self._town.carrier.texting.book
+        platform, audience, book = self._town, self._audience, self._town.carrier.texting.book
         campaign = ids.require(Kind.CAMPAIGN, self._campaign.rpartition("/")[2])
-        found = Found(
+        outcome = Outcome(
             list_works=self._cell.list_works,
-            said=await self._said(),
-            counts=(await made.ask("GET", self._campaign))["counts"],
-            messages={each["contact_e164"]: each["messages"] for each in await made.query(MESSAGES, campaign)},
-            taken={each: [text.status for text in book.between(each, None)] for each in audience.all},
-            sent={each: book.sent_to[each] for each in audience.all},
+            reported=await self._reported_states(),
+            counts=(await platform.ask("GET", self._campaign))["counts"],
+            messages={
+                record["contact_e164"]: record["messages"] for record in await platform.query(MESSAGES, campaign)
+            },
+            accepted={contact: [text.status for text in book.between(contact, None)] for contact in audience.all},
+            sent={contact: book.sent_to[contact] for contact in audience.all},
             in_flight=frozenset(self._in_flight),
         )
-        tried = Counter(each.to for each in book.requests)
-        row.requests = sum(tried[each] for each in audience.all)
-        row.verdict = judge(audience, found)
+        tried = Counter(request.to for request in book.requests)
+        row.requests = sum(tried[contact] for contact in audience.all)
+        row.verdict = judge(audience, outcome)
         if not row.kills:
-            row.violations.append("nobody was killed")
+            row.violations.append("no process was killed")
 
-    async def _said(self) -> dict[str, str]:
-        """What the campaign says of each recipient."""
-        said = dict[str, str]()
+    async def _reported_states(self) -> dict[str, str]:
+        """Return the campaign's state of each recipient."""
+        states = dict[str, str]()
         cursor: str | None = ""
         while cursor is not None:
             page = await self._town.ask("GET", f"{self._campaign}/recipients", params={"limit": 200, "cursor": cursor})
-            for each in page["recipients"]:
-                assert each["contact_e164"] not in said, "a recipient twice"
-                said[each["contact_e164"]] = each["status"]
+            for recipient in page["recipients"]:
+                assert recipient["contact_e164"] not in states, "a recipient twice"
+                states[recipient["contact_e164"]] = recipient["status"]
             cursor = page["next_cursor"]
-        return said
+        return states
 
 
 IN_FLIGHT = "SELECT to_e164 FROM message_attempts WHERE state = 'posting'"
@@ -234,33 +237,33 @@ MESSAGES = "SELECT contact_e164, count(*) AS messages FROM messages WHERE campai
 
 
 def _recipients(contacts: Sequence[str]) -> list[dict[str, str]]:
-    return [{"contact_e164": each} for each in contacts]
+    return [{"contact_e164": contact} for contact in contacts]
 
 
 def cells(recipients: int, workers: Sequence[int], column: int) -> list[Cell]:
-    """The whole matrix; with a `column`, the worker's sending steps once more with so many recipients."""
+    """Return the whole matrix; with a `column`, the worker's sending steps once more with that number of recipients."""
     every = (*LAUNCH, *DISPATCH, *SENDING, *LOOK_UP, *CALLBACK)
-    found = [Cell(victim, step, count, recipients) for victim, count, step in product(VICTIMS, workers, every)]
-    found += [
+    matrix = [Cell(victim, step, count, recipients) for victim, count, step in product(VICTIMS, workers, every)]
+    matrix += [
         Cell(victim, step, count, recipients, False) for victim, count, step in product(VICTIMS, workers, SENDING)
     ]
-    found += [Cell("worker", step, max(workers), column) for step in SENDING if column]
-    return found
+    matrix += [Cell("worker", step, max(workers), column) for step in SENDING if column]
+    return matrix
 
 
-async def measure(chosen: Sequence[Cell], home: Path, file: Path | None = None) -> list[Row]:
-    """One row after the other, on a platform for those with the list and one for those without; `file` has those that are done."""
+async def measure(selected: Sequence[Cell], home: Path, file: Path | None = None) -> list[Row]:
+    """Run the cells one after another, on one platform with the list and one without; write finished rows to `file`."""
     rows, first = list[Row](), 0
     for list_works, settings in ((True, SHORT), (False, SHORT_DOWN)):
-        if not (mine := [each for each in chosen if each.list_works == list_works]):
+        if not (group := [candidate for candidate in selected if candidate.list_works == list_works]):
             continue
-        async with town(home / ("works" if list_works else "down"), settings=settings) as made:
-            for cell in mine:
-                rows.append(await Trial(made, cell, Audience.of(first, cell.recipients)).run())
+        async with town(home / ("works" if list_works else "down"), settings=settings) as platform:
+            for cell in group:
+                rows.append(await Trial(platform, cell, Audience.of(first, cell.recipients)).run())
                 first += cell.recipients
                 sys.stderr.write(f"{_line(rows[-1])}\n")
                 if file:
-                    file.write_text(json.dumps([asdict(each) for each in rows], indent=1))  # noqa: ASYNC240 - nobody waits
+                    file.write_text(json.dumps([asdict(row) for row in rows], indent=1))  # noqa: ASYNC240 - between cells
     return rows
 
 
@@ -272,15 +275,23 @@ HEADS = (
 
 def _line(row: Row) -> str:
     cell = row.cell
-    told: list[Any] = [cell.victim, cell.step, cell.workers, cell.recipients, "works" if cell.list_works else "down"]
-    found = row.verdict
-    told += [row.kills, row.requests, found.twice, found.missing, found.unnamed, found.differ, found.unknown]
-    told += [found.may_be_unknown, row.seconds, "; ".join(row.complaints) or "holds"]
-    return "| " + " | ".join(map(str, told)) + " |"
+    values: list[Any] = [cell.victim, cell.step, cell.workers, cell.recipients, "works" if cell.list_works else "down"]
+    verdict = row.verdict
+    values += [
+        row.kills,
+        row.requests,
+        verdict.twice,
+        verdict.missing,
+        verdict.unnamed,
+        verdict.differ,
+        verdict.unknown,
+    ]
+    values += [verdict.may_be_unknown, row.seconds, "; ".join(row.complaints) or "holds"]
+    return "| " + " | ".join(map(str, values)) + " |"
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown."""
+    """Format the rows as a Markdown table."""
     return "\n".join([f"| {' | '.join(HEADS)} |", f"|{' --- |' * len(HEADS)}", *map(_line, rows)])
 
 
@@ -293,13 +304,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--only", nargs="+", default=[""], help="only rows whose `victim step list workers` has one of these in it"
     )
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
-    given = parser.parse_args(argv)
-    every = cells(given.recipients, given.workers, given.column)
-    chosen = [each for each in every if any(part in _name(each) for part in given.only)]
+    options = parser.parse_args(argv)
+    every = cells(options.recipients, options.workers, options.column)
+    selected = [cell for cell in every if any(part in _name(cell) for part in options.only)]
     folder = Path(tempfile.mkdtemp(prefix="matrix."))
-    rows = uvloop.run(measure(chosen, folder / "home", given.json))
+    rows = uvloop.run(measure(selected, folder / "home", options.json))
     print(table(rows))
-    violated = any(each.complaints for each in rows)
+    violated = any(row.complaints for row in rows)
     if violated:
         sys.stderr.write(f"logs: {folder}\n")
     else:

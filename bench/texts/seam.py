@@ -1,8 +1,8 @@
 """python -m bench.texts.seam FOLDER: control and workers as `hum` runs them, with a place to stop at each named step.
 
-Nothing of the product knows of this: the functions that are called between two steps are wrapped here.  A file FOLDER/PLANE/STEP
-arms a step: it says how often the step is passed first, and `die` or `wait`.  Whichever process of the plane gets there first
-takes the file (a rename is one's alone) and kills itself with SIGKILL, or stands still until the file is gone.
+The product has no code for this: the functions that are called between two steps are wrapped here.  A file FOLDER/PLANE/STEP
+arms a step: it contains how often the step is passed first, and `die` or `wait`.  The first process of the plane to reach the step
+renames the file, which only one can, and kills itself with SIGKILL, or stands still until the file is gone.
 """
 
 import importlib
@@ -22,8 +22,8 @@ from control.delivery import feature as delivery
 from control.texts.posting import STEPS as SENDING
 from control.texts.posting import Poster
 
-#: Each step and the function after which it is, as `module:name` or `module:class.name`; `<` in front: before it.  Those of a
-#: boundary's function are of one method.
+#: Each step, and the function that it follows, as `module:name` or `module:class.name`, or precedes, with `<` in front.  Steps at a
+#: boundary's function count one method only.
 AFTER = {
     "launch: row locked": "control.campaigns.usecases:launchable",
     "launch: queued": "storage.campaigns:launch",
@@ -47,7 +47,7 @@ PAUSE_SECONDS = 0.005
 
 
 class Seam:
-    """Where a process of this plane may be stopped."""
+    """The points at which a process of one plane may be stopped."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,7 +55,7 @@ class Seam:
         self._armed = dict[str, int]()
 
     def reached(self, step: str) -> None:
-        """This process is at a step, and nothing of it goes on until this returns."""
+        """Stop this process if it is at an armed step; it continues only when this returns."""
         file = self.folder / step
         try:
             stat = file.stat()
@@ -67,21 +67,21 @@ class Seam:
         self._passed[step] += 1
         if self._passed[step] <= int(skip):
             return
-        taken = file.with_name(f"{step}.{how}.{os.getpid()}")
+        claimed = file.with_name(f"{step}.{how}.{os.getpid()}")
         try:
-            file.rename(taken)
+            file.rename(claimed)
         except FileNotFoundError:
             return  # another process was first
         if how == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        while taken.exists():
+        while claimed.exists():
             time.sleep(PAUSE_SECONDS)
 
     async def at_step(self, step: str) -> None:
         self.reached(f"send: {step}")
 
     def watch(self, step: str, where: str) -> None:
-        """Wrap a function.  One that looked for something to do, and found nothing, has made no step."""
+        """Wrap a function to report its step; a function that looked for work and found none has made no step."""
         before, where = where.startswith("<"), where.removeprefix("<")
         module, _, path = where.partition(":")
         owner: Any = importlib.import_module(module)
@@ -89,23 +89,23 @@ class Seam:
         for holder in holders:
             owner = getattr(owner, holder)
         function: Callable[..., Awaitable[Any]] = getattr(owner, name)
-        finds = name in {"next_to_look", "look"}
+        looks = name in {"next_to_look", "look"}
         method = "LaunchCampaign" if name == "_unary" else ""
 
         @wraps(function)
         async def watched(*args: Any, **named: Any) -> Any:
             if before:
                 self.reached(step)
-            found = await function(*args, **named)
-            if not before and (found or not finds) and (not method or method in args[1].name):
+            result = await function(*args, **named)
+            if not before and (result or not looks) and (not method or method in args[1].name):
                 self.reached(step)
-            return found
+            return result
 
         setattr(owner, name, watched)
 
 
 def arm(folder: Path, plane: str, step: str, skip: int, how: str) -> None:
-    """Let a process of this plane stop at a step, once it has been passed so often."""
+    """Arm a step: a process of this plane stops there after `skip` passes."""
     draft = folder / plane / ".draft"
     draft.write_text(f"{skip} {how}")
     draft.rename(folder / plane / step)
@@ -118,20 +118,21 @@ def disarm(folder: Path) -> None:
 
 
 def steps() -> list[str]:
-    return [*(f"send: {each}" for each in SENDING), *AFTER]
+    return [*(f"send: {step}" for step in SENDING), *AFTER]
 
 
 def main() -> None:
-    """Wrap the steps, then become a plane in a process of its own for each plane that is named on standard input; print its id.
+    """Wrap the steps, then fork a process for each plane named on standard input; print its id.
 
-    A fork of a program that has read its modules starts at once, so a plane that died is back before the campaign is over.
+    A fork of a program with loaded modules starts at once, so a plane that died is back before the campaign is over.
     """
     folder = Path(sys.argv[1])
     seam = Seam(folder)
     for step, where in AFTER.items():
         seam.watch(step, where)
     vars(delivery)["Poster"] = partial(Poster, at_step=seam.at_step)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who dies is gone at once
+    # Children that die are reaped at once.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     for line in iter(sys.stdin.readline, ""):
         plane = line.strip()
         pid = os.fork()

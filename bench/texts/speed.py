@@ -1,4 +1,4 @@
-"""How fast texts leave and come in, on running processes: campaigns, conversations, webhooks.
+"""The rates and delays of outbound and inbound texts, on running processes: campaigns, conversations, webhooks.
 
 Each figure is measured at the carrier's or the client's end of a socket; CPU is the kernel's account of each plane's processes.
 """
@@ -29,7 +29,7 @@ from storage.db import Db
 ALWAYS = 1 << 30
 POLL_SECONDS = 0.2
 WAIT_SECONDS = 300.0
-#: The town's number sends as fast as it can, and a campaign is written as far ahead as that needs.
+#: The platform's number sends at full speed, and campaigns are written as far ahead as that needs.
 FAST = {
     "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
     "HUM_TEXT_NUMBER_WIDTH": "48",  # all that one worker has for campaigns
@@ -48,7 +48,7 @@ class Figure:
 
 
 def cpu_between(before: Mapping[str, float], after: Mapping[str, float], count: int) -> str:
-    """CPU in ms for each of so many, by plane."""
+    """Format the CPU time in ms per item, by plane."""
     return ", ".join(f"{plane} {1000 * (after[plane] - before[plane]) / count:.1f}" for plane in after)
 
 
@@ -59,7 +59,8 @@ def percentiles(ms: list[float]) -> tuple[float, float]:
 
 async def until(is_true: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
-        while not is_true():  # noqa: ASYNC110 - what the carrier counts tells nobody
+        # The carrier's counters send no notification.
+        while not is_true():  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -67,14 +68,14 @@ async def until(is_true: Callable[[], bool]) -> None:
 
 
 async def campaign(town: Town, first: int, count: int, *, callbacks: bool) -> Figure:
-    """A campaign without a throttle: from the first request at the carrier to the last."""
+    """Run a campaign without a throttle; measure from the first request at the carrier to the last."""
     book = town.carrier.texting.book
     if not callbacks:
         town.carrier.go_wrong(Fault("message_callback", "never", times=ALWAYS))
     contacts = [{"contact_e164": f"+1317{5000000 + first + n}"} for n in range(count)]
     body = {"name": "speed", "twilio_number_id": town.number, "body_template": "Hello, it is time to refill."}
-    made = await town.ask("POST", "/api/sms/campaigns", json=body)
-    path = f"/api/sms/campaigns/{made['id']}"
+    created = await town.ask("POST", "/api/sms/campaigns", json=body)
+    path = f"/api/sms/campaigns/{created['id']}"
     for chunk in range(0, count, 2000):
         await town.ask("POST", f"{path}/recipients", json={"recipients": contacts[chunk : chunk + 2000]})
     before, cpu_before = book.requests_in_all, town.cpu_seconds()
@@ -83,7 +84,7 @@ async def campaign(town: Town, first: int, count: int, *, callbacks: bool) -> Fi
     if callbacks:
         await town.carrier.texts_settled()
     cpu = cpu_between(cpu_before, town.cpu_seconds(), count)
-    times = [each.at_monotonic for each in list(book.requests)[-count:]]
+    times = [request.at_monotonic for request in list(book.requests)[-count:]]
     town.carrier.exchange.faults.pending.clear()
     rate = (count - 1) / (max(times) - min(times))
     what = f"campaign of {count}, one worker, callbacks {'with them' if callbacks else 'held back'}"
@@ -103,23 +104,24 @@ async def writer(town: Town) -> AsyncIterator[Db]:
 
 
 async def lag(town: Town, first: int, count: int, per_second: float) -> list[Figure]:
-    """Texts in so many conversations: from when each is due until the carrier has its request."""
+    """Send texts in `count` conversations; measure from when each is due until the carrier has its request."""
     book, org, number = town.carrier.texting.book, await organization(town), ids.require(Kind.NUMBER, town.number)
     due = dict[str, float]()
     async with writer(town) as db:
 
         async def write(contact: str) -> None:
             async with db.tenant(org) as tx:
-                found = await conversations.find_or_create(tx, ids.new(), org, number, NUMBER, contact, None)
+                conversation = await conversations.find_or_create(tx, ids.new(), org, number, NUMBER, contact, None)
                 draft = Draft("Your table is ready.", "api", honors_hours=False)
-                await writing.write(tx, found[0], draft, now())
-            due[contact] = asyncio.get_running_loop().time()  # it is committed: before, nobody can know of it
+                await writing.write(tx, conversation[0], draft, now())
+            # Due from its commit on: before, no other process can see it.
+            due[contact] = asyncio.get_running_loop().time()
 
         contacts = [f"+1317{6000000 + first + n}" for n in range(count)]
         before = book.requests_in_all
         await paced(contacts, per_second, write)
         await until(lambda: book.requests_in_all >= before + count)
-    lags = [1000 * (each.at_monotonic - due[each.to]) for each in list(book.requests)[-count:]]
+    lags = [1000 * (request.at_monotonic - due[request.to]) for request in list(book.requests)[-count:]]
     p50, p99 = percentiles(lags)
     what = f"due → carrier, {count} conversations, {per_second:.0f} texts/s"
     return [Figure(f"{what}, p50", p50, "ms"), Figure(f"{what}, p99", p99, "ms", 250)]
@@ -130,7 +132,7 @@ async def organization(town: Town) -> UUID:
 
 
 async def paced(items: list[str], per_second: float, do: Callable[[str], Any]) -> None:
-    """Do each at its time, whether or not those before are done."""
+    """Run `do` for each item at its time, whether or not the earlier ones are done."""
     began = asyncio.get_running_loop().time()
     async with asyncio.TaskGroup() as group:
         for n, item in enumerate(items):
@@ -142,7 +144,7 @@ async def paced(items: list[str], per_second: float, do: Callable[[str], Any]) -
 
 
 async def inbound(town: Town, first: int, count: int, per_second: float) -> list[Figure]:
-    """Texts that come in, through the gateway: from when each is to be told until it is answered."""
+    """Send inbound texts through the gateway; measure from each scheduled time until the response."""
     url = str(town.http.base_url) + "/twilio/sms"
     requests = dict[str, tuple[str, str]]()
     for n in range(first, first + count):
@@ -156,7 +158,7 @@ async def inbound(town: Town, first: int, count: int, per_second: float) -> list
     # Twilio reuses connections; more than it would need are allowed, so that no request waits for one here.
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as client:
 
-        async def tell(sender: str) -> None:
+        async def post(sender: str) -> None:
             began = loop.time()
             body, signature = requests[sender]
             headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
@@ -165,10 +167,11 @@ async def inbound(town: Town, first: int, count: int, per_second: float) -> list
             took.append(1000 * (loop.time() - began))
 
         senders = list(requests)
-        await paced(senders[: count // 10], per_second / 2, tell)  # connections are made, and code is warm
+        # Warm up: open the connections and run the code once.
+        await paced(senders[: count // 10], per_second / 2, post)
         took.clear()
         cpu_before, began = town.cpu_seconds(), time.monotonic()
-        await paced(senders[count // 10 :], per_second, tell)
+        await paced(senders[count // 10 :], per_second, post)
         reached = len(took) / (time.monotonic() - began)
     cpu = cpu_between(cpu_before, town.cpu_seconds(), len(took))
     p50, p99 = percentiles(took)

@@ -1,5 +1,6 @@
-"""A platform under test: PostgreSQL, control, gateway and workers as processes of their own, between a carrier that counts and the
-one who drives it.  What dies is started again, as its supervisor would.
+"""A platform under test: PostgreSQL, control, gateway and workers as processes of their own, between a counting carrier and the test.
+
+A process that dies is started again, as its supervisor would.
 """
 
 import asyncio
@@ -30,10 +31,10 @@ from storage.migrate import migrate
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "carrier-token", "+13175550100"
 LOOK_SECONDS = 0.02
-#: A process has its first connection to the database by then.
+#: Time within which a process opens its first connection to the database.
 START_SECONDS = 20.0
 PLANES = ("control", "worker")
-#: Everything that takes its time in earnest, made short; the order of the times is kept.
+#: Intervals and timeouts, shortened in the same order.
 SHORT = {
     "HUM_CARRIER_SECONDS": "3",
     "HUM_CARRIER_CONNECT_SECONDS": "1",
@@ -51,8 +52,8 @@ SHORT = {
     "HUM_LINGER_SECONDS": "0",
     "HUM_LOG_LEVEL": "warning",
 }
-#: With the carrier's list down: texts become `unknown` soon; and an answer is waited for so long that only a dropped one is missed,
-#: also on a machine that is busy.
+#: With the carrier's list down: texts become `unknown` soon, and the timeout of a response is long enough that only dropped ones
+#: are missed, also on a busy machine.
 SHORT_DOWN = {**SHORT, "HUM_CARRIER_SECONDS": "15", "HUM_TEXT_UNKNOWN_SECONDS": "16"}
 
 
@@ -66,14 +67,14 @@ class Part:
 
     plane: str
     pid: int
-    #: How often the database had died when it was started.
+    #: Deaths of the database before the process was started.
     database_deaths: int = 0
     started_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class Town:
-    """Everything that runs, and who drives it."""
+    """The running platform, and the controls of its processes."""
 
     home: Path
     postgres: EmbeddedPostgres
@@ -81,16 +82,16 @@ class Town:
     settings: Mapping[str, str]
     http: httpx.AsyncClient
     database_url: str
-    #: Makes processes of the planes (`seam`).
+    #: Forks processes of the planes (`seam`).
     launcher: Program
     gateway: Program
     parts: list[Part] = field(default_factory=list)
-    #: By plane; the database's is "postgres".
+    #: Planes of the processes that died, in order; the database is "postgres".
     deaths: list[str] = field(default_factory=list)
     _keepers: list[asyncio.Task[None]] = field(default_factory=list)
     _launching: asyncio.Lock = field(default_factory=asyncio.Lock)
     number: str = ""
-    #: A process that ended although nobody killed it: the benchmark can't go on.
+    #: A process that ended without being killed, which ends the benchmark.
     broken: str = ""
 
     @property
@@ -100,9 +101,9 @@ class Town:
     # -- processes
 
     def cpu_seconds(self) -> dict[str, float]:
-        """What each plane's processes have used of the processors."""
+        """Return the CPU seconds of each plane's processes."""
         database = self._postmaster()
-        used = {plane: cpu_seconds([each.pid for each in self.parts if each.plane == plane]) for plane in PLANES}
+        used = {plane: cpu_seconds([part.pid for part in self.parts if part.plane == plane]) for plane in PLANES}
         used["gateway"] = cpu_seconds([self.gateway.pid, *children(self.gateway.pid)])
         used["postgres"] = cpu_seconds([database, *children(database)])
         return used
@@ -126,7 +127,8 @@ class Town:
 
     async def _keep(self, part: Part) -> None:
         while True:
-            while _lives(part.pid):  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
+            # The end of a process that is not a child sends no signal.
+            while _lives(part.pid):  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_SECONDS)
             if not (self.seams / f"{part.plane}.{part.pid}.ended").exists():
                 self.deaths.append(part.plane)
@@ -136,29 +138,29 @@ class Town:
             await self._launch(part)
 
     def _could_not_start(self, part: Part) -> bool:
-        """Whether the database died under a process that was just starting: that gives up, and is started again."""
+        """Return whether the database died while the process was starting; such a process exits, and is started again."""
         is_starting = time.monotonic() - part.started_at < START_SECONDS
         return is_starting and self.deaths.count("postgres") > part.database_deaths
 
     async def workers(self, count: int) -> None:
-        """Let so many run."""
-        while len(others := [each for each in self.parts if each.plane == "worker"]) > count:
+        """Start or end workers until `count` run."""
+        while len(others := [part for part in self.parts if part.plane == "worker"]) > count:
             await self._end(others[-1])
         for _ in range(count - len(others)):
             await self.start("worker")
 
     async def kill(self, plane: str) -> None:
-        """Kill the first process of a plane with SIGKILL; return once it is gone and its successor is being started."""
+        """Kill the first process of a plane with SIGKILL; return once it is gone and its successor is starting."""
         before = len(self.deaths)
-        os.kill(next(each.pid for each in self.parts if each.plane == plane), signal.SIGKILL)
+        os.kill(next(part.pid for part in self.parts if part.plane == plane), signal.SIGKILL)
         async with asyncio.timeout(60):
             while len(self.deaths) == before:  # noqa: ASYNC110 - as in `_keep`
                 await asyncio.sleep(LOOK_SECONDS)
 
     @asynccontextmanager
     async def outage(self) -> AsyncIterator[None]:
-        """Control, the workers and the database are killed with SIGKILL, and run again when the block is left."""
-        planes = [each.plane for each in self.parts]
+        """Kill control, the workers and the database with SIGKILL; restart them when the block is left."""
+        planes = [part.plane for part in self.parts]
         for keeper in self._keepers:
             keeper.cancel()
         for part in self.parts:
@@ -193,17 +195,17 @@ class Town:
     # -- the database
 
     async def kill_postgres(self) -> None:
-        """All its processes at once, as when the machine fails."""
+        """Kill all processes of PostgreSQL at once, as when the machine fails."""
         pid = self._postmaster()
-        for each in (pid, *children(pid)):
+        for process in (pid, *children(pid)):
             with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
+                os.kill(process, signal.SIGKILL)
         self.deaths.append("postgres")
         await self.postgres.stop()
 
     async def restart_postgres(self) -> None:
         self.postgres = EmbeddedPostgres(self.home)
-        assert await self.postgres.start() == self.database_url, "it keeps its port"
+        assert await self.postgres.start() == self.database_url, "the database keeps its port"
 
     async def query(self, sql: str, *values: Any) -> list[asyncpg.Record]:
         connection = await asyncpg.connect(self.database_url)
@@ -215,7 +217,7 @@ class Town:
     # -- the API
 
     async def ask(self, verb: str, path: str, **options: Any) -> Any:
-        """A request that is repeated while the platform is away.  Raises HTTPStatusError for one that it refuses."""
+        """Send a request, and repeat it while the platform is unavailable.  Raises HTTPStatusError for one that it refuses."""
         async with asyncio.timeout(120):
             while True:
                 assert not self.broken, self.broken
@@ -228,7 +230,7 @@ class Town:
 
 @asynccontextmanager
 async def _program(arguments: Sequence[str], environment: Mapping[str, str], home: Path) -> AsyncIterator[Program]:
-    """A program in a process of its own, until the block is left."""
+    """Run a program in a process of its own, until the block is left."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with (home / "programs.log").open("ab") as log:
         command = (sys.executable, "-m", *arguments)
@@ -240,7 +242,7 @@ async def _program(arguments: Sequence[str], environment: Mapping[str, str], hom
 async def town(
     home: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None, more_numbers: Sequence[str] = ()
 ) -> AsyncIterator[Town]:
-    """A platform with one organization, one number, and a client of its API; the carrier's account holds more numbers."""
+    """Run a platform with one organization and one number; yield it.  The carrier's account has `more_numbers` too."""
     async with AsyncExitStack() as stack:
         carrier = await stack.enter_async_context(
             Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER, *more_numbers])
@@ -255,7 +257,7 @@ async def town(
         await db.close()
         ports = {plane: free_port("127.0.0.1") for plane in ("control", "gateway")}
         gateway_url = f"http://127.0.0.1:{ports['gateway']}"
-        everything = {
+        settings_of_all = {
             **{name: value for name, value in environment().items() if not name.startswith(("HUM_", "TWILIO_"))},
             "HUM_HOME": str(home),
             "HUM_DATABASE_URL": url,
@@ -277,14 +279,14 @@ async def town(
         for plane in PLANES:
             (home / "seams" / plane).mkdir(parents=True)
         launcher = await stack.enter_async_context(
-            _program(["bench.texts.seam", str(home / "seams")], everything, home)
+            _program(["bench.texts.seam", str(home / "seams")], settings_of_all, home)
         )
-        gateway = await stack.enter_async_context(_program(["gateway.app"], everything, home))
-        made = Town(home, postgres, carrier, everything, http, url, launcher, gateway)
-        stack.push_async_callback(made.stop)
-        await made.start("control")
-        await made.workers(workers)
-        made.number = (await made.ask("POST", "/api/numbers", json={"e164": NUMBER}))["id"]
-        await made.ask("PATCH", f"/api/numbers/{made.number}", json={"sms_enabled": True})
-        yield made
-        seam.disarm(made.seams)
+        gateway = await stack.enter_async_context(_program(["gateway.app"], settings_of_all, home))
+        platform = Town(home, postgres, carrier, settings_of_all, http, url, launcher, gateway)
+        stack.push_async_callback(platform.stop)
+        await platform.start("control")
+        await platform.workers(workers)
+        platform.number = (await platform.ask("POST", "/api/numbers", json={"e164": NUMBER}))["id"]
+        await platform.ask("PATCH", f"/api/numbers/{platform.number}", json={"sms_enabled": True})
+        yield platform
+        seam.disarm(platform.seams)

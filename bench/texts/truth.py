@@ -1,18 +1,18 @@
-"""Whether what a campaign says of its recipients is what the carrier truly did.  Pure."""
+"""The comparison of a campaign's states with the texts that the carrier sent.  Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-#: The states in which a recipient may end.
+#: Final states of a recipient.
 NAMED = ("sent", "delivered", "failed", "unknown", "opted_out")
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Recipients, and those for whom something is different.
+    """Recipients, and the groups with special treatment.
 
-    The carrier drops its answer for `dropped` while its list is down.
+    The carrier drops its response for `dropped` while its list is down.
     """
 
     all: Sequence[str]
@@ -37,23 +37,25 @@ class Audience:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What there is in the end, by contact: what the campaign says, its counters and its messages; the texts that the carrier took,
-    with their statuses, and how many left; and whose attempts had no answer when somebody was killed.
+class Outcome:
+    """The final state by contact.
+
+    The campaign has reported states, counters and messages; the carrier has the accepted texts with their statuses, and how many it
+    sent; `in_flight` are recipients whose attempts had no response at a kill.
     """
 
     list_works: bool
-    said: Mapping[str, str]
+    reported: Mapping[str, str]
     counts: Mapping[str, int]
     messages: Mapping[str, int]
-    taken: Mapping[str, Sequence[str]]
+    accepted: Mapping[str, Sequence[str]]
     sent: Mapping[str, int]
     in_flight: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How many recipients are in which way wrong, who is unknown, and all of it as sentences."""
+    """Number of recipients by kind of violation, the unknown ones, and all violations as sentences."""
 
     twice: int = 0
     missing: int = 0
@@ -64,39 +66,41 @@ class Verdict:
     complaints: Sequence[str] = ()
 
 
-def judge(audience: Audience, found: Found) -> Verdict:
-    unknown = {each for each in audience.all if found.said.get(each) == "unknown"}
-    known = [each for each in audience.all if each not in unknown]
-    least = frozenset[str]() if found.list_works else audience.dropped
-    most = frozenset[str]() if found.list_works else audience.dropped | found.in_flight
+def judge(audience: Audience, outcome: Outcome) -> Verdict:
+    unknown = {contact for contact in audience.all if outcome.reported.get(contact) == "unknown"}
+    decided = [contact for contact in audience.all if contact not in unknown]
+    required = frozenset[str]() if outcome.list_works else audience.dropped
+    allowed = frozenset[str]() if outcome.list_works else audience.dropped | outcome.in_flight
     figures = {
-        "twice": sum(found.sent[each] > 1 or len(found.taken[each]) > 1 for each in audience.all),
-        "missing": sum(not found.sent[each] for each in known if each in audience.ordinary),
-        "unnamed": sum(found.said.get(each) not in NAMED for each in audience.all),
-        "differ": sum(found.said.get(each) not in _fits(audience, found, each) for each in known),
+        "twice": sum(outcome.sent[contact] > 1 or len(outcome.accepted[contact]) > 1 for contact in audience.all),
+        "missing": sum(not outcome.sent[contact] for contact in decided if contact in audience.ordinary),
+        "unnamed": sum(outcome.reported.get(contact) not in NAMED for contact in audience.all),
+        "differ": sum(outcome.reported.get(contact) not in _fits(audience, outcome, contact) for contact in decided),
     }
     complaints = [f"{name}: {figure}" for name, figure in figures.items() if figure]
-    if not least <= unknown <= most:
-        complaints.append(f"unknown: {len(unknown - most)} too many, {len(least - unknown)} too few")
-    counted = {name: count for name, count in found.counts.items() if count and name not in {"total", "duplicates"}}
-    if Counter(found.said.values()) != Counter(counted):
+    if not required <= unknown <= allowed:
+        complaints.append(f"unknown: {len(unknown - allowed)} too many, {len(required - unknown)} too few")
+    counted = {name: count for name, count in outcome.counts.items() if count and name not in {"total", "duplicates"}}
+    if Counter(outcome.reported.values()) != Counter(counted):
         complaints.append(f"counters: {counted}")
-    if len(found.said) != len(audience.all) or found.counts["total"] != len(audience.all):
+    if len(outcome.reported) != len(audience.all) or outcome.counts["total"] != len(audience.all):
         complaints.append("recipients are gone")
-    if set(found.messages) - set(audience.all) or any(found.messages.get(each) != 1 for each in audience.ordinary):
+    if set(outcome.messages) - set(audience.all) or any(
+        outcome.messages.get(contact) != 1 for contact in audience.ordinary
+    ):
         complaints.append("messages: not one for each recipient")
-    may_be = str(len(least)) if least == most else f"{len(least)} to {len(most)}"
+    may_be = str(len(required)) if required == allowed else f"{len(required)} to {len(allowed)}"
     return Verdict(**figures, unknown=len(unknown), may_be_unknown=may_be, complaints=tuple(complaints))
 
 
-def _fits(audience: Audience, found: Found, contact: str) -> frozenset[str]:
-    """What the campaign may say of a contact, by what the carrier did."""
+def _fits(audience: Audience, outcome: Outcome, contact: str) -> frozenset[str]:
+    """Return the states that the campaign may report for a contact, by the carrier's texts."""
     if contact in audience.opted_out:
-        return frozenset({"opted_out"}) if not found.taken[contact] else frozenset()
+        return frozenset({"opted_out"}) if not outcome.accepted[contact] else frozenset()
     if contact in audience.refused:
         return frozenset({"failed"})
-    if not found.taken[contact]:
+    if not outcome.accepted[contact]:
         return frozenset()
-    if contact in audience.undelivered and found.list_works:
+    if contact in audience.undelivered and outcome.list_works:
         return frozenset({"failed"})
-    return frozenset({"delivered" if found.list_works else "sent"})
+    return frozenset({"delivered" if outcome.list_works else "sent"})

@@ -1,6 +1,6 @@
-"""python -m bench.whole: calls, texts and requests on three nodes; one dies, one is cut off from the others, one is deployed.
+"""The command python -m bench.whole: calls, texts and requests on three nodes; one dies, one is cut off, one is deployed.
 
-Prints, for each of these, what callers noticed.  Takes root, iproute2 and HAProxy; some four minutes.
+Prints the effects of each on callers.  Takes root, iproute2 and HAProxy; some four minutes.
 """
 
 import argparse
@@ -26,7 +26,7 @@ QUIET, DIES, BACK, CUT, HEALED, DEPLOY, LAST = (
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The load, and how long each phase is, in seconds."""
+    """The load, and the length of each phase in seconds."""
 
     calls: int = 12
     call_seconds: float = 20.0
@@ -48,48 +48,48 @@ class Course:
 
 @dataclass
 class Trial:
-    """What was done when."""
+    """The actions and their times."""
 
     course: Course
     begun: list[tuple[str, float]] = field(default_factory=list)
 
-    async def run(self, made: Machines) -> Facts:
+    async def run(self, nodes: Machines) -> Facts:
         course = self.course
-        await made.load()
+        await nodes.load()
         await self._phase(QUIET, course.phase_seconds)
-        self._now(DIES)
-        made.kill("a")
+        self._begin(DIES)
+        nodes.kill("a")
         await asyncio.sleep(course.away_seconds)
         if course.restarts:
-            self._now(BACK)
-            await made.start("a")
-            await self._rest(course.phase_seconds)
-        self._now(CUT)
-        made.cut("b")
+            self._begin(BACK)
+            await nodes.start("a")
+            await self._finish_phase(course.phase_seconds)
+        self._begin(CUT)
+        nodes.cut("b")
         await asyncio.sleep(course.away_seconds)
-        self._now(HEALED)
-        made.heal()
-        await self._rest(course.phase_seconds)
-        self._now(DEPLOY)
-        await made.start("c", "--replace")
-        await self._rest(course.phase_seconds)
-        self._now(LAST)
-        return await made.facts()
+        self._begin(HEALED)
+        nodes.heal()
+        await self._finish_phase(course.phase_seconds)
+        self._begin(DEPLOY)
+        await nodes.start("c", "--replace")
+        await self._finish_phase(course.phase_seconds)
+        self._begin(LAST)
+        return await nodes.facts()
 
     def phases(self) -> list[Phase]:
         ends = [at for _, at in self.begun[1:]] + [float("inf")]
         return [Phase(name, at, end) for (name, at), end in zip(self.begun, ends, strict=True)]
 
-    def _now(self, name: str) -> None:
+    def _begin(self, name: str) -> None:
         self.begun.append((name, time.monotonic()))
         sys.stderr.write(f"{name}\n")
 
     async def _phase(self, name: str, seconds: float) -> None:
-        self._now(name)
+        self._begin(name)
         await asyncio.sleep(seconds)
 
-    async def _rest(self, seconds: float) -> None:
-        """Until the phase is that long."""
+    async def _finish_phase(self, seconds: float) -> None:
+        """Wait until the phase has lasted `seconds`."""
         await asyncio.sleep(max(0.0, self.begun[-1][1] + seconds - time.monotonic()))
 
 
@@ -98,7 +98,7 @@ async def measure(course: Course, home: Path) -> tuple[list[Row], Facts]:
         trial = Trial(course)
         facts = await trial.run(made)
     phases = trial.phases()
-    (home / "facts.json").write_text(json.dumps([asdict(facts), [asdict(each) for each in phases]]))
+    (home / "facts.json").write_text(json.dumps([asdict(facts), [asdict(phase) for phase in phases]]))
     return rows(facts, phases), facts
 
 
@@ -106,17 +106,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.whole", description=__doc__)
     parser.add_argument("--calls", type=int, default=Course().calls, help="calls at once")
     parser.add_argument("--keep", type=Path, help="a folder for logs, data and facts.json; unset: none is kept")
-    given = parser.parse_args(argv)
-    if lacks := missing():
-        sys.stderr.write("\n".join(lacks) + "\n")
+    options = parser.parse_args(argv)
+    if missing_parts := missing():
+        sys.stderr.write("\n".join(missing_parts) + "\n")
         return 2
-    course = Course(calls=given.calls)
+    course = Course(calls=options.calls)
     with tempfile.TemporaryDirectory(prefix="whole.") as folder:
-        home = given.keep or Path(folder)
+        home = options.keep or Path(folder)
         home.mkdir(exist_ok=True)
         home.chmod(0o755)
-        found, facts = uvloop.run(measure(course, home))
-    print(table(found))
+        table_rows, facts = uvloop.run(measure(course, home))
+    print(table(table_rows))
     print(f"{course.calls} calls at once; the outside itself was late by up to {facts.stalled_seconds:.2f} s")
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     return 0

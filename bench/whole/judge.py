@@ -1,4 +1,4 @@
-"""What callers noticed, by what happened at the time.  Pure.
+"""The effects on callers, by the phase in which they happened.  Pure.
 
 Times are seconds on the machine's monotonic clock, which all namespaces share.
 """
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-#: A silence so long is trouble: a caller who waits for an answer hears one within two seconds, or a filler.
+#: A longer silence is trouble: a caller hears an answer or a filler within two seconds.
 TROUBLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Something that was done, and until when its consequences are counted."""
+    """An action, and the time in which its effects are counted."""
 
     name: str
     begun: float
@@ -27,11 +27,11 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A call.  `silences`: those that were long, as (begin, end); `resumed`: when further streams of it began."""
+    """A call.  `silences`: the long ones, as (begin, end); `resumed`: the beginnings of its further streams."""
 
     begun: float
     ended: float
-    #: Whether it ended before the caller hung up; it never had a stream if `refused`.
+    #: Whether the call ended before the caller hung up; a `refused` call never had a stream.
     closed: bool
     refused: bool
     silences: Sequence[tuple[float, float]] = ()
@@ -40,17 +40,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """`left`: when it left for the first time (of one that came in: when it was told); None: never.  `times`: how often."""
+    """`left`: when it was first sent, or, if inbound, stored; None: never.  `times`: how often."""
 
     at: float
     left: float | None
     times: int
-    #: Whether the API took it.  One that comes in is ours from the start.
+    #: Whether the API accepted it; always true of an inbound text.
     accepted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApiRequest:
     """A request to the API.  `fault`: empty, or its kind."""
 
     at: float
@@ -60,29 +60,29 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the outside saw."""
+    """The observations of the outside."""
 
     calls: Sequence[Line] = ()
     texts_out: Sequence[Text] = ()
     texts_in: Sequence[Text] = ()
-    requests: Sequence[Asked] = ()
-    #: For how long the outside itself could not run.
+    requests: Sequence[ApiRequest] = ()
+    #: How long the outside itself could not run.
     stalled_seconds: float = 0.0
 
     @classmethod
     def of(cls, printed: Mapping[str, Any]) -> "Facts":
         return cls(
-            [Line(**each) for each in printed["calls"]],
-            [Text(**each) for each in printed["texts_out"]],
-            [Text(**each) for each in printed["texts_in"]],
-            [Asked(**each) for each in printed["requests"]],
+            [Line(**fields) for fields in printed["calls"]],
+            [Text(**fields) for fields in printed["texts_out"]],
+            [Text(**fields) for fields in printed["texts_in"]],
+            [ApiRequest(**fields) for fields in printed["requests"]],
             printed["stalled_seconds"],
         )
 
 
 @dataclass(slots=True)
 class Row:
-    """What was noticed of one phase."""
+    """The effects in one phase."""
 
     phase: Phase
     calls: int = 0
@@ -92,38 +92,38 @@ class Row:
     silence_p50: float = 0.0
     longest_silence: float = 0.0
     texts: int = 0
-    #: Texts that the API took and that never left, and those that left twice; those that came in and were never or twice stored.
+    #: Accepted texts that were never sent, and texts sent twice; inbound texts that were never or twice stored.
     lost: int = 0
     doubled: int = 0
-    #: Texts that nobody took, although whoever sent them tried for long.
+    #: Texts that the API did not accept within PATIENCE_SECONDS.
     not_taken: int = 0
     slowest_text: float = 0.0
     requests: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    #: Seconds until nothing was noticed any more; 0: nothing ever was.
+    #: Seconds until the last effect; 0 without any.
     recovered: float = 0.0
 
 
 def rows(facts: Facts, phases: Sequence[Phase]) -> list[Row]:
-    """What went wrong belongs to the phase in which it did, everything else to that in which it began."""
+    """Count each failure in the phase in which it happened, everything else in the phase in which it began."""
     return [_row(facts, phase) for phase in phases]
 
 
 def _row(facts: Facts, phase: Phase) -> Row:
     row, troubles = Row(phase), list[float]()
-    row.calls = sum(phase.has(each.begun) for each in facts.calls)
+    row.calls = sum(phase.has(line.begun) for line in facts.calls)
     silences = list[float]()
     for call in facts.calls:
         if phase.has(call.ended) and (call.refused or call.closed):
             row.refused += call.refused
             row.closed += not call.refused
             troubles.append(call.ended)
-        row.resumed += sum(phase.has(each) for each in call.resumed)
+        row.resumed += sum(phase.has(at) for at in call.resumed)
         own = [end - begin for begin, end in call.silences if phase.has(begin)]
         troubles += [end for begin, end in call.silences if phase.has(begin) and end - begin > TROUBLE_SECONDS]
         silences += [max(own)] if own else []
     row.silence_p50, row.longest_silence = (median(silences), max(silences)) if silences else (0.0, 0.0)
-    for text in (each for each in (*facts.texts_out, *facts.texts_in) if phase.has(each.at)):
+    for text in (candidate for candidate in (*facts.texts_out, *facts.texts_in) if phase.has(candidate.at)):
         row.texts += 1
         row.lost += text.accepted and text.times == 0
         row.doubled += text.times > 1
@@ -145,10 +145,10 @@ HEAD = (
 )  # fmt: skip
 
 
-def table(found: Sequence[Row]) -> str:
-    """Markdown."""
+def table(phase_rows: Sequence[Row]) -> str:
+    """Format the rows as a Markdown table."""
     lines = [f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]
-    for row in found:
+    for row in phase_rows:
         faults = ", ".join(f"{count} × {kind}" for kind, count in sorted(row.faults.items())) or "0"
         cells = (
             row.phase.name, row.calls, row.refused, row.closed, row.resumed, f"{row.silence_p50:.1f} / {row.longest_silence:.1f} s",

@@ -57,25 +57,25 @@ SETTINGS = {
     "HUM_ORGANIZATION_RATE_PER_SECOND": "1000",
     "HUM_ORGANIZATION_RATE_BURST": "2000",
     "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
-    # A text whose answer was lost is looked for twice before it is sent again: in a minute, else.
+    # Shortened: a text whose response was lost is looked up twice before it is sent again.
     "HUM_CARRIER_SECONDS": "4",
     "HUM_CARRIER_CONNECT_SECONDS": "1",
     "HUM_CARRIER_LOOK_SECONDS": "6",
     "HUM_SWEEP_SECONDS": "2",
-    # Fifteen processes share a few cores with the load: their lateness says nothing of calls.
+    # Fifteen processes share a few cores with the load, so their lateness must not refuse calls.
     "HUM_MAX_LAG_MS": "5000",
     "HUM_MAX_LATE_MS": "1000",
 }
 
 
 def missing() -> list[str]:
-    """What this machine lacks, a sentence each."""
-    found = net.missing()
+    """Return one sentence per requirement that this machine lacks."""
+    sentences = net.missing()
     if os.geteuid() != 0:
-        found.append("networks of its own take root")
+        sentences.append("network namespaces need root")
     if not _haproxy():
-        found.append("`haproxy` is missing: install it")
-    return found
+        sentences.append("`haproxy` is missing: install it")
+    return sentences
 
 
 def _haproxy() -> str | None:
@@ -84,7 +84,7 @@ def _haproxy() -> str | None:
 
 @dataclass
 class Machines:
-    """What runs where."""
+    """The running machines and their programs."""
 
     network: Network
     home: Path
@@ -97,11 +97,11 @@ class Machines:
     # -- nodes
 
     async def start(self, node: str, *flags: str) -> None:
-        """`hum up` on a node; returns when everything serves.  With `--replace`, when the one before has handed over."""
+        """Start `hum up` on a node; return when it serves, or with `--replace` when its predecessor has ended."""
         home, address = self.home / node, self.network.address(node)
         home.mkdir(exist_ok=True)
-        said = home / "run.json"
-        said.unlink(missing_ok=True)
+        run_file = home / "run.json"
+        run_file.unlink(missing_ok=True)
         environment = {
             **self.common,
             "HUM_HOME": str(home),
@@ -111,22 +111,24 @@ class Machines:
             "HUM_GATEWAY_LISTEN": f"{address}:8080",
             "HUM_MEDIA_LISTEN": f"{address}:8081",
         }
-        before = self.running.get(node)
+        predecessor = self.running.get(node)
         with (self.home / f"{node}.log").open("a") as log:
             command = [sys.executable, "-m", "hum.cli", "up", *flags]
             self.running[node] = self.network.start(node, command, env=environment, stdout=log, stderr=log, cwd=ROOT)
         async with asyncio.timeout(START_SECONDS):
-            while not said.exists() or ("--replace" in flags and before is not None and before.poll() is None):
+            while not run_file.exists() or (
+                "--replace" in flags and predecessor is not None and predecessor.poll() is None
+            ):
                 assert self.running[node].poll() is None, (self.home / f"{node}.log").read_text()[-2000:]
                 await asyncio.sleep(LOOK_SECONDS)
 
     def kill(self, node: str) -> None:
-        """`kill -9` of everything there at once."""
+        """Kill every process of the node at once, as `kill -9`."""
         self.network.kill(node)
 
     def cut(self, node: str) -> None:
-        """The node reaches neither the database nor the bus nor the others; the outside still reaches it."""
-        self.network.part(node, ",".join([DATABASE, *(each for each in NODES if each != node)]))
+        """Cut the node off from the database, the bus and the other nodes; the outside still reaches it."""
+        self.network.part(node, ",".join([DATABASE, *(other for other in NODES if other != node)]))
 
     def heal(self) -> None:
         self.network.heal()
@@ -134,23 +136,23 @@ class Machines:
     # -- the load
 
     async def load(self) -> None:
-        """Begin it."""
-        await self._tell("begin", "loaded")
+        """Begin the load."""
+        await self._order("begin", "loaded")
 
     async def facts(self) -> Facts:
-        """End it, and return what was seen."""
-        printed = json.loads(await self._tell("end", "{"))
+        """End the load, and return its observations."""
+        printed = json.loads(await self._order("end", "{"))
         stored = await self._settled(printed["contacts_in"])
-        clocks = time.time() - time.monotonic()
-        found = Facts.of(printed)
-        came = []
-        for each, contact in zip(found.texts_in, printed["contacts_in"], strict=True):
+        epoch_offset = time.time() - time.monotonic()
+        facts = Facts.of(printed)
+        texts_in = []
+        for text, contact in zip(facts.texts_in, printed["contacts_in"], strict=True):
             times = stored.get(contact, [])
-            came.append(replace(each, times=len(times), left=min(times) - clocks if times else None))
-        return replace(found, texts_in=came)
+            texts_in.append(replace(text, times=len(times), left=min(times) - epoch_offset if times else None))
+        return replace(facts, texts_in=texts_in)
 
     async def _settled(self, contacts: Sequence[str]) -> dict[str, list[float]]:
-        """What the database has of these, once it has all: a gateway keeps webhooks that nobody takes at the moment."""
+        """Return the stored texts of these contacts once all are there; a gateway keeps webhooks while control is unavailable."""
         until = time.monotonic() + SETTLE_SECONDS
         while True:
             stored = await asyncio.to_thread(self._stored)
@@ -158,18 +160,18 @@ class Machines:
                 return stored
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _tell(self, order: str, answer: str) -> str:
+    async def _order(self, order: str, reply: str) -> str:
         assert self.outside.stdin is not None and self.outside.stdout is not None
         self.outside.stdin.write(f"{order}\n".encode())
-        said = (await self.outside.stdout.readline()).decode()
-        assert said.startswith(answer), (self.home / "outside.log").read_text()[-2000:]
-        return said
+        line = (await self.outside.stdout.readline()).decode()
+        assert line.startswith(reply), (self.home / "outside.log").read_text()[-2000:]
+        return line
 
     def _stored(self) -> dict[str, list[float]]:
-        """By contact: when each text that came in was stored, in seconds since 1970."""
-        asked = "SELECT contact_e164, extract(epoch FROM m.created_at) FROM messages m WHERE direction = 'inbound'"
+        """Return the times at which inbound texts were stored, in seconds since 1970, by contact."""
+        sql = "SELECT contact_e164, extract(epoch FROM m.created_at) FROM messages m WHERE direction = 'inbound'"
         stored = dict[str, list[float]]()
-        for line in self.database.sql(asked, database="hum").splitlines():
+        for line in self.database.sql(sql, database="hum").splitlines():
             contact, at = line.split("|")
             stored.setdefault(contact, []).append(float(at))
         return stored
@@ -177,7 +179,7 @@ class Machines:
 
 @asynccontextmanager
 async def machines(home: Path, load: Mapping[str, Any]) -> AsyncIterator[Machines]:
-    """All of them, with everything that runs there; the load (`outside.Plan`, without addresses and key) waits for its order."""
+    """Run all machines with their programs; the load (`outside.Plan`, without addresses and key) waits for its order."""
     with Network(*NODES, DATABASE, OUTSIDE) as network:
         database = Postgres(network, DATABASE, home)
         await asyncio.to_thread(database.create)
@@ -185,13 +187,13 @@ async def machines(home: Path, load: Mapping[str, Any]) -> AsyncIterator[Machine
         roles = [f"CREATE ROLE {role} NOLOGIN" for role in ("hum_owner", "hum_app", "hum_system")]
         await asyncio.to_thread(database.sql, *roles, "CREATE DATABASE hum OWNER hum_owner")
         prepare = [sys.executable, "-m", "bench.whole.prepare", url(database)]
-        done = await asyncio.to_thread(network.run, DATABASE, prepare, capture_output=True, text=True, cwd=ROOT)
+        prepared = await asyncio.to_thread(network.run, DATABASE, prepare, capture_output=True, text=True, cwd=ROOT)
         bus, front = f"{network.address(DATABASE)}:4222", f"{network.address(OUTSIDE)}:8080"
         nats = [str(Path(sysconfig.get_path("scripts")) / "nats-server"), "-a", network.address(DATABASE), "-p", "4222"]
         network.start(DATABASE, nats, stderr=subprocess.DEVNULL)
         _start_proxy(network, home, front)
         address = network.address(OUTSIDE)
-        plan = {**load, "address": address, "front": f"http://{front}", "key": done.stdout.strip()}
+        plan = {**load, "address": address, "front": f"http://{front}", "key": prepared.stdout.strip()}
         with (home / "outside.log").open("w") as log:
             outside = await asyncio.create_subprocess_exec(
                 *network.command(OUTSIDE, [sys.executable, "-m", "bench.whole.outside", json.dumps(plan)]),
@@ -208,7 +210,8 @@ async def machines(home: Path, load: Mapping[str, Any]) -> AsyncIterator[Machine
                 "HUM_BUS_URL": f"nats://{bus}",
                 "HUM_PUBLIC_URL": f"http://{front}",
                 "HUM_TRUSTED_PROXIES": address,
-                "HUM_OIDC_ISSUER": f"http://{address}:1",  # nobody signs in, so no stand-in need run
+                # No stand-in runs there, since the load never signs in.
+                "HUM_OIDC_ISSUER": f"http://{address}:1",
                 "HUM_OIDC_CLIENT_ID": "hum",
                 "TWILIO_ACCOUNT_SID": ACCOUNT,
                 "TWILIO_AUTH_TOKEN": TOKEN,
@@ -216,9 +219,9 @@ async def machines(home: Path, load: Mapping[str, Any]) -> AsyncIterator[Machine
                 "OPENAI_API_KEY": KEY,
                 "OPENAI_BASE_URL": f"http://{address}:{MODEL_PORT}/v1",
             }
-            made = Machines(network, home, database, common, outside, front)
-            await asyncio.gather(*(made.start(node) for node in NODES))
-            yield made
+            nodes = Machines(network, home, database, common, outside, front)
+            await asyncio.gather(*(nodes.start(node) for node in NODES))
+            yield nodes
         finally:
             if outside.returncode is None:
                 outside.kill()

@@ -1,7 +1,7 @@
 """python -m bench.whole.outside PLAN: the carrier, the model, callers, texters and clients, on a machine of their own.
 
-PLAN is JSON (`Plan`).  Prints `ready` when carrier and model listen; a line `begin` starts the load, `end` ends it; then everything that
-was seen is printed as one JSON object (`judge.Facts`).
+PLAN is JSON (`Plan`).  Prints `ready` when carrier and model listen; a line `begin` starts the load, `end` ends it; then all
+observations are printed as one JSON object (`judge.Facts`).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import aiohttp
 import msgspec
 import uvloop
 
-from bench.whole.judge import Asked, Facts, Line, Text
+from bench.whole.judge import ApiRequest, Facts, Line, Text
 from sandbox.load.harness import script, words
 from sandbox.openai import Model, Script
 from sandbox.twilio import Call, Carrier
@@ -28,16 +28,16 @@ from tests.support.stalls import Stalls
 
 ACCOUNT, TOKEN, KEY, NUMBER = "AC" + "7" * 32, "carrier-token", "sk-bench", "+13175550100"
 CARRIER_PORT, MODEL_PORT = 9001, 9002
-#: Silences that are kept.  A caller waits 0.9 s before each line, and the answer takes half a second.
-LEAST_SILENCE_SECONDS = 1.0
+#: Shorter silences are not recorded: a caller waits 0.9 s before each line, and the answer takes half a second.
+MIN_SILENCE_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
 LOOK_SECONDS = 0.2
-#: How long a client tries to have a text taken.
+#: How long a client tries to have a text accepted.
 PATIENCE_SECONDS = 30.0
-#: How long texts that were taken may take at the end.
+#: How long accepted texts may take at the end.
 SETTLE_SECONDS = 45.0
-#: What a client repeats: too much at the moment, under way still, or away.
-WORTH_REPEATING = ("", "409", "429", "500", "502", "503", "504", "no answer", "closed")
+#: Faults after which a client repeats a request: rate limited, still in flight, or unavailable.
+RETRYABLE = ("", "409", "429", "500", "502", "503", "504", "no answer", "closed")
 PATHS = ("/api/calls?limit=10", "/api/sms/conversations?limit=10", "/api/flows?limit=10", "/api/me")
 ANSWER = (
     "You are welcome to come at any time between nine and five, and somebody will be there who can help you with it."
@@ -45,7 +45,7 @@ ANSWER = (
 
 
 class Plan(msgspec.Struct, forbid_unknown_fields=True):
-    """The load, and where it goes.  `calls` at once, each of `call_seconds`."""
+    """The load and its target: `calls` at once, each of `call_seconds`."""
 
     address: str
     front: str
@@ -58,13 +58,13 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass
 class Seen:
-    """What is kept."""
+    """The recorded observations."""
 
     calls: list[Line] = field(default_factory=list)
-    #: By contact: when it was to leave, and whether the API took it.
+    #: By contact: when the text was due, and whether the API accepted it.
     written: dict[str, tuple[float, bool]] = field(default_factory=dict)
-    told: list[tuple[float, Message]] = field(default_factory=list)
-    requests: list[Asked] = field(default_factory=list)
+    inbound: list[tuple[float, Message]] = field(default_factory=list)
+    requests: list[ApiRequest] = field(default_factory=list)
 
 
 class Outside:
@@ -78,29 +78,29 @@ class Outside:
     # -- set up
 
     async def set_up(self) -> None:
-        flow = await self._made(
+        flow = await self._create(
             "/api/flows", {"name": "Desk", "greeting": "Hello, this is the clinic. How can I help you?"}
         )
-        number = await self._made("/api/numbers", {"e164": NUMBER, "flow_id": flow["id"]})
+        number = await self._create("/api/numbers", {"e164": NUMBER, "flow_id": flow["id"]})
         self._number = number["id"]
         async with self._http.patch(f"/api/numbers/{self._number}", json={"sms_enabled": True}) as answer:
             assert answer.ok, await answer.text()
 
-    async def _made(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         async with self._http.post(path, json=body) as answer:
             assert answer.ok, await answer.text()
-            made: dict[str, Any] = await answer.json()
-            return made
+            created: dict[str, Any] = await answer.json()
+            return created
 
     # -- the load
 
     async def run(self, lines: Sequence[bytes]) -> None:
-        """Until `end`; then the calls are hung up, and what is owed arrives."""
+        """Run until `end`; then hang up, and wait for the accepted texts."""
         plan = self._plan
         callers = [asyncio.create_task(self._caller(lines, n / plan.calls)) for n in range(plan.calls)]
         paced = [
             asyncio.create_task(self._paced(plan.texts_per_second, self._write)),
-            asyncio.create_task(self._paced(plan.texts_per_second / 2, self._tell)),
+            asyncio.create_task(self._paced(plan.texts_per_second / 2, self._send_inbound)),
             asyncio.create_task(self._paced(plan.requests_per_second, self._ask_something)),
         ]
         await self._ending.wait()
@@ -108,14 +108,14 @@ class Outside:
         await asyncio.gather(*self._tasks)
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE_SECONDS):
-                while any(taken and not self._sent(contact) for contact, (_, taken) in self.seen.written.items()):  # noqa: ASYNC110
+                while any(accepted and not self._sent(contact) for contact, (_, accepted) in self.seen.written.items()):  # noqa: ASYNC110
                     await asyncio.sleep(LOOK_SECONDS)
 
     def end(self) -> None:
         self._ending.set()
 
     async def _paced(self, per_second: float, do: Callable[[], Awaitable[None]]) -> None:
-        """Begin one each time, whether or not those before are done."""
+        """Begin `do` at each due time, whether or not the earlier ones are done."""
         loop, due = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         while not self._ending.is_set():
             self._tasks.add(task := asyncio.ensure_future(do()))
@@ -126,7 +126,7 @@ class Outside:
     # -- calls
 
     async def _caller(self, lines: Sequence[bytes], place: float) -> None:
-        """One after the other, the first of each caller at a moment of its own."""
+        """Place one call after another; each caller's first call begins at a different moment."""
         await self._or_end(place * self._plan.call_seconds)
         while not self._ending.is_set():
             steps = list(script(lines, self._plan.call_seconds * 2, 0.0, self._random))
@@ -140,13 +140,14 @@ class Outside:
             ends.cancel()
             call.hang_up()
             self.seen.calls.append(experience(call, begun, left))
-            self._keep(over)
+            self._finish_later(over)
             if call.is_over:
-                sys.stderr.write(f"at {left:.1f} {told(call)}\n")
-                await self._or_end(1)  # they call again
+                sys.stderr.write(f"at {left:.1f} {describe(call)}\n")
+                # The caller tries again.
+                await self._or_end(1)
 
-    def _keep(self, over: "asyncio.Task[Any]") -> None:
-        """Its last callbacks are sent meanwhile."""
+    def _finish_later(self, over: "asyncio.Task[Any]") -> None:
+        """Let the call send its last callbacks in the background."""
 
         async def finish() -> None:
             with suppress(TimeoutError):
@@ -162,7 +163,7 @@ class Outside:
     # -- texts
 
     async def _write(self) -> None:
-        """Have a text sent, to somebody of its own; whoever gets no answer asks again, under the same key."""
+        """Have a text sent to a new contact; repeat the request without a response under the same idempotency key."""
         self._count += 1
         contact, loop = f"+1317557{self._count:04}", asyncio.get_running_loop()
         at = loop.time()
@@ -175,17 +176,17 @@ class Outside:
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         while loop.time() < at + PATIENCE_SECONDS:
             fault = await self._ask("POST", "/api/sms/conversations", json=body, headers=headers)
-            assert fault in WORTH_REPEATING, f"the benchmark asks for what can't be: {fault}"
+            assert fault in RETRYABLE, f"the benchmark sent an invalid request: {fault}"
             if not fault:
                 self.seen.written[contact] = at, True
                 return
             await asyncio.sleep(0.5)
 
-    async def _tell(self) -> None:
-        """Somebody texts us."""
+    async def _send_inbound(self) -> None:
+        """Send an inbound text from a new contact."""
         self._count += 1
         at = asyncio.get_running_loop().time()
-        self.seen.told.append((at, self._carrier.text(NUMBER, f"+1317558{self._count:04}", "Is my order ready?")))
+        self.seen.inbound.append((at, self._carrier.text(NUMBER, f"+1317558{self._count:04}", "Is my order ready?")))
 
     def _sent(self, contact: str) -> int:
         return self._carrier.texting.book.sent_to[contact]
@@ -196,7 +197,7 @@ class Outside:
         await self._ask("GET", self._random.choice(PATHS))
 
     async def _ask(self, verb: str, path: str, **options: Any) -> str:
-        """Ask once; the kind of its failure, empty if there is none."""
+        """Send a request once; return the kind of its failure, empty if there is none."""
         at, loop = asyncio.get_running_loop().time(), asyncio.get_running_loop()
         try:
             async with asyncio.timeout(REQUEST_SECONDS), self._http.request(verb, path, **options) as answer:
@@ -206,7 +207,7 @@ class Outside:
             fault = "no answer"
         except aiohttp.ClientError:
             fault = "closed"
-        self.seen.requests.append(Asked(at, loop.time(), fault))
+        self.seen.requests.append(ApiRequest(at, loop.time(), fault))
         return fault
 
     # -- the end
@@ -216,31 +217,33 @@ class Outside:
         for request in self._carrier.texting.book.requests:
             first.setdefault(request.to, request.at_monotonic)
         out = [
-            Text(at, first.get(contact), self._sent(contact), taken)
-            for contact, (at, taken) in self.seen.written.items()
+            Text(at, first.get(contact), self._sent(contact), accepted)
+            for contact, (at, accepted) in self.seen.written.items()
         ]
-        came = [Text(at, None, 0) for at, _ in self.seen.told]  # the database knows
-        return Facts(self.seen.calls, out, came, self.seen.requests, stalled_seconds)
+        texts_in = [Text(at, None, 0) for at, _ in self.seen.inbound]  # times are in the database
+        return Facts(self.seen.calls, out, texts_in, self.seen.requests, stalled_seconds)
 
 
 def experience(call: Call, begun: float, ended: float) -> Line:
-    """What somebody heard between these times, who then left, unless the call was over."""
+    """Return what the caller heard between these times; the caller left at the end, unless the call was over."""
     sounds = [(begun, begun)]
     for stream in call.streams:
         zero = stream.started_at
         if zero is None:
             continue
-        sounds += [(zero + each.start_ms / 1000, zero + each.end_ms / 1000) for each in stream.playout.segments]
         sounds += [
-            (zero + each.start_ms / 1000, ended if each.end_ms is None else zero + each.end_ms / 1000)
-            for each in stream.spoken.spans
+            (zero + segment.start_ms / 1000, zero + segment.end_ms / 1000) for segment in stream.playout.segments
         ]
-    heard, silences = begun, list[tuple[float, float]]()
+        sounds += [
+            (zero + span.start_ms / 1000, ended if span.end_ms is None else zero + span.end_ms / 1000)
+            for span in stream.spoken.spans
+        ]
+    heard_until, silences = begun, list[tuple[float, float]]()
     for start, end in (*sorted(sounds), (ended, ended)):
-        if start - heard >= LEAST_SILENCE_SECONDS:
-            silences.append((heard, start))
-        heard = max(heard, end)
-    opened = [each.started_at for each in call.streams if each.started_at is not None]
+        if start - heard_until >= MIN_SILENCE_SECONDS:
+            silences.append((heard_until, start))
+        heard_until = max(heard_until, end)
+    opened = [stream.started_at for stream in call.streams if stream.started_at is not None]
     return Line(
         begun,
         ended,
@@ -251,10 +254,12 @@ def experience(call: Call, begun: float, ended: float) -> Line:
     )
 
 
-def told(call: Call) -> str:
-    """What became of a call that its caller did not end."""
-    hooks = [(each.kind, each.url, [tried.status or tried.error for tried in each.attempts]) for each in call.webhooks]
-    streams = [(each.url, each.closed_by, each.errors) for each in call.streams]
+def describe(call: Call) -> str:
+    """Describe a call that did not end by its caller, for the log."""
+    hooks = [
+        (hook.kind, hook.url, [attempt.status or attempt.error for attempt in hook.attempts]) for hook in call.webhooks
+    ]
+    streams = [(stream.url, stream.closed_by, stream.errors) for stream in call.streams]
     return (
         f"{call.sid} {call.status} {call.hung_up_by}: webhooks {hooks}, streams {streams}, sentences {call.sentences}"
     )
@@ -273,10 +278,10 @@ async def main(plan: Plan) -> None:
                 say_ms_per_char=20,
             )
         )  # fmt: skip
-        heard = ["Can you tell me your opening hours?"] * 200
+        transcripts = ["Can you tell me your opening hours?"] * 200
         await enter(
             Model.serve(
-                api_key=KEY, listen=f"{plan.address}:{MODEL_PORT}", script=Script(heard=heard, otherwise=ANSWER)
+                api_key=KEY, listen=f"{plan.address}:{MODEL_PORT}", script=Script(heard=transcripts, otherwise=ANSWER)
             )
         )
         headers = {"Authorization": f"Bearer {plan.key}"}
@@ -293,7 +298,7 @@ async def main(plan: Plan) -> None:
         outside.end()
         await running
         watching.cancel()
-        contacts = [message.from_ for _, message in outside.seen.told]
+        contacts = [message.from_ for _, message in outside.seen.inbound]
         _say(json.dumps(asdict(outside.facts(stalls.longest_ms / 1000)) | {"contacts_in": contacts}))
 
 

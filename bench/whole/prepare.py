@@ -1,4 +1,4 @@
-"""python -m bench.whole.prepare URL: the schema, and an organization with a key, which is printed."""
+"""python -m bench.whole.prepare URL: creates the schema, and an organization with an API key, which it prints."""
 
 import asyncio
 import sys

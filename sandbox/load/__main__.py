@@ -1,4 +1,7 @@
-"""`python -m sandbox.load`: the load test against any gateway that implements the contract.  TWILIO_AUTH_TOKEN signs its requests."""
+"""The command `python -m sandbox.load`: the load test against any gateway that implements the contract.
+
+TWILIO_AUTH_TOKEN signs its requests.
+"""
 
 import argparse
 import asyncio

@@ -1,4 +1,4 @@
-"""Places the calls and follows each to its end."""
+"""The load: places the calls, and follows each to its end."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sandbox.load.figures import Limits, Lived, table
+from sandbox.load.figures import CallFigures, Limits, table
 from sandbox.speech import Speech, sound
 from sandbox.twilio import Call, say, simulate_call
 
@@ -20,9 +20,9 @@ LINES = (
     "No, wait, I meant tomorrow at seven.",
     "Thank you, and where exactly are you?",
 )
-LISTEN_MS, OVER_MS, PATIENCE_MS = 900, 500, 8_000
+LISTEN_MS, INTERRUPT_AFTER_MS, TIMEOUT_MS = 900, 500, 8_000
 ANSWER_MS = 4_000.0  # approximate length of an answer
-PAUSE_SECONDS = 0.02  # between two calls, when there is no ramp
+PAUSE_SECONDS = 0.02  # between calls without a ramp
 
 Step = dict[str, Any]
 
@@ -44,39 +44,39 @@ class Load:
 
 
 def script(lines: Sequence[bytes], seconds: float, interrupt: float, random: Random) -> Iterator[Step]:
-    """A caller's steps for about `seconds`: random `lines`, some of them spoken over the agent's answer."""
-    spent_ms, over = 0.0, False
-    while spent_ms < seconds * 1000:
+    """Yield a caller's steps for about `seconds`: random `lines`, some of them spoken over the agent's answer."""
+    elapsed_ms, interrupts = 0.0, False
+    while elapsed_ms < seconds * 1000:
         line = random.choice(lines)
         yield (
-            {"do": "wait_for_agent_to_talk", "for_ms": OVER_MS, "timeout_ms": PATIENCE_MS}
-            if over
-            else {"do": "wait_for_agent_to_finish", "quiet_ms": LISTEN_MS, "timeout_ms": PATIENCE_MS}
+            {"do": "wait_for_agent_to_talk", "for_ms": INTERRUPT_AFTER_MS, "timeout_ms": TIMEOUT_MS}
+            if interrupts
+            else {"do": "wait_for_agent_to_finish", "quiet_ms": LISTEN_MS, "timeout_ms": TIMEOUT_MS}
         )
         yield say(line)
-        spent_ms += len(line) / 8 + (OVER_MS if over else ANSWER_MS)
-        over = random.random() < interrupt
+        elapsed_ms += len(line) / 8 + (INTERRUPT_AFTER_MS if interrupts else ANSWER_MS)
+        interrupts = random.random() < interrupt
 
 
-async def run(load: Load, lines: Sequence[bytes]) -> Lived:
-    """Place the calls, each a moment after the one before, and follow each to its end."""
-    lived, random = Lived(), Random(load.seed)
+async def run(load: Load, lines: Sequence[bytes]) -> CallFigures:
+    """Place the calls, each a moment after the previous one, follow each to its end, and return the figures."""
+    figures, random = CallFigures(), Random(load.seed)
     pause_seconds = max(PAUSE_SECONDS, load.ramp_seconds / load.calls)
     async with asyncio.TaskGroup() as group:
         for number in range(load.calls):
             steps = list(script(lines, load.seconds, load.interrupt, random))
-            group.create_task(_one(load, caller(load.from_, number), steps, lived))
+            group.create_task(_place(load, caller(load.from_, number), steps, figures))
             await asyncio.sleep(pause_seconds)
-    return lived
+    return figures
 
 
-def caller(first: str, number: int) -> str:
-    """A number for each caller, near the first: a platform may take only so many calls of one."""
-    near = (int(first[-4:]) + number) % 10_000 if first[-4:].isdecimal() else None
-    return first if near is None else f"{first[:-4]}{near:04d}"
+def caller(first: str, index: int) -> str:
+    """Return the number of the caller at this index, near the first: platforms limit the calls of one number."""
+    last_digits = (int(first[-4:]) + index) % 10_000 if first[-4:].isdecimal() else None
+    return first if last_digits is None else f"{first[:-4]}{last_digits:04d}"
 
 
-async def _one(load: Load, from_: str, steps: Sequence[Step], lived: Lived) -> None:
+async def _place(load: Load, from_: str, steps: Sequence[Step], figures: CallFigures) -> None:
     call = await simulate_call(
         load.voice_url,
         account_sid=load.account_sid,
@@ -86,16 +86,16 @@ async def _one(load: Load, from_: str, steps: Sequence[Step], lived: Lived) -> N
         steps=steps,
         status_callback=f"{load.voice_url}/status",
     )
-    watch = asyncio.create_task(_hang_up_after(call, load.seconds))
+    hang_up = asyncio.create_task(_hang_up_after(call, load.seconds))
     try:
         await call.ended(timeout_s=load.seconds + 60)
     except TimeoutError:
-        lived.errors.append("a call did not end")
+        figures.errors.append("a call did not end")
     finally:
-        watch.cancel()
+        hang_up.cancel()
     if call.released is not None:
         await call.released
-    lived.add(call)
+    figures.add(call)
 
 
 async def _hang_up_after(call: Call, seconds: float) -> None:
@@ -104,7 +104,7 @@ async def _hang_up_after(call: Call, seconds: float) -> None:
 
 
 async def main(arguments: argparse.Namespace, voice_url: str, account_sid: str, auth_token: str) -> int:
-    """Run the load and print the figures; 0 within the thresholds, 1 beyond them, 2 if it cannot be run."""
+    """Run the load and print the figures; return 0 within the thresholds, 1 beyond them, 2 if the run is impossible."""
     try:
         lines = await words(arguments.wav)
     except (OSError, ValueError) as error:
@@ -137,7 +137,7 @@ async def main(arguments: argparse.Namespace, voice_url: str, account_sid: str, 
 
 
 async def words(wavs: Sequence[str]) -> list[bytes]:
-    """What callers say, mu-law at 8 kHz: the given files, else synthesized lines.  Raises OSError, ValueError."""
+    """Return the callers' lines, μ-law at 8 kHz: the given files, else synthesized speech.  Raises OSError, ValueError."""
     if wavs:
         return [_read(Path(path)) for path in wavs]
     if not Speech.available():

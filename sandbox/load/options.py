@@ -1,4 +1,4 @@
-"""The load's command-line options, apart from its implementation: `--help` must not load a speech engine."""
+"""Command-line options of the load test, separate because `--help` must not load a speech engine."""
 
 import argparse
 
@@ -10,7 +10,7 @@ def _calls(text: str) -> int:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that `hum load` and `python -m sandbox.load` share."""
+    """Add the options that `hum load` and `python -m sandbox.load` share."""
     parser.add_argument("--to", default="", help="the number that is called, E.164")
     parser.add_argument(
         "--from", dest="from_", default="+13175550199", help="the first caller's number, E.164; the others follow it"
@@ -24,6 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("thresholds; the exit status is 1 if one is exceeded")
     limits.add_argument("--max-first-audio-ms", type=float, help="p95 of stream open -> first audio")
     limits.add_argument("--max-answer-ms", type=float, help="p95 of caller silent -> agent heard")
-    limits.add_argument("--max-clear-ms", type=float, help="p99 of spoken over -> clear")
+    limits.add_argument("--max-clear-ms", type=float, help="p99 of interruption -> clear")
     limits.add_argument("--max-gaps", type=float, help="gaps in agent audio, over all calls")
     limits.add_argument("--max-errors", type=float, default=0, help="errors, over all calls (default 0)")

@@ -2,11 +2,13 @@
 
     async with McpServer.serve() as server:
         server.tools["find_order"] = Tool("Finds an order.", lambda arguments: "It is on its way.")
-        server.url                      # streamable HTTP; server.sse_url is the transport from before
-        server.tools["find_order"] = Tool("Finds an order, and everything else.", ...)    # changed between two calls
+        server.url                      # streamable HTTP
+        server.sse_url                  # the older SSE transport
+        # A tool that changes between two calls:
+        server.tools["find_order"] = Tool("Finds an order, and everything else.", ...)
         server.faults["tools/call"] = Fault.HANG
-        server.calls                    # what was called, with which arguments
-        server.forget()                 # sessions that it gave out are gone
+        server.calls                    # the tools called, with arguments
+        server.forget()                 # expire all sessions
 
 `python -m sandbox.mcp --help` runs it alone.
 """

@@ -1,4 +1,4 @@
-"""python -m sandbox.mcp: the MCP server as a process of its own, with one tool.
+"""The command `python -m sandbox.mcp`: the MCP server as a process of its own, with one tool.
 
 Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
 """
@@ -21,17 +21,17 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="METHOD=FAULT",
-        help=f"what is wrong with the answers to a method: {', '.join(each.name.lower() for each in Fault)}",
+        help=f"the fault of all responses to a method: {', '.join(fault.name.lower() for fault in Fault)}",
     )
     return parser.parse_args(argv)
 
 
 async def main(argv: list[str]) -> None:
-    chosen = arguments(argv)
-    async with McpServer.serve(chosen.listen) as server:
+    options = arguments(argv)
+    async with McpServer.serve(options.listen) as server:
         server.tools["find_order"] = Tool("Finds an order by its number.", lambda _: "It is on its way.")
-        for each in chosen.fault:
-            method, _, fault = each.rpartition("=")
+        for option in options.fault:
+            method, _, fault = option.rpartition("=")
             server.faults[method] = Fault[fault.upper()]
         await alone(server.url)
 

@@ -1,4 +1,4 @@
-"""The server: JSON-RPC over aiohttp, by hand, because half of its answers are wrong on purpose."""
+"""The server: JSON-RPC over aiohttp, by hand, because half of its responses are wrong on purpose."""
 
 import asyncio
 import base64
@@ -13,16 +13,16 @@ from uuid import uuid4
 from aiohttp import web
 
 SESSION = "Mcp-Session-Id"
-NEWEST, BEFORE = "2026-07-28", "2025-06-18"
+NEWEST, PREVIOUS = "2026-07-28", "2025-06-18"
 OBJECT: Mapping[str, Any] = {"type": "object", "properties": {}}
 DRIP_SECONDS = 1.0
 PART = b"x" * (64 << 10)
 
 
 class Fault(Enum):
-    """What is wrong with the answers to a method."""
+    """A fault of the responses to a method."""
 
-    #: Nothing comes.
+    #: No response.
     HANG = auto()
     #: One byte a second.
     DRIP = auto()
@@ -30,13 +30,13 @@ class Fault(Enum):
     FLOOD = auto()
     #: A stream of notifications that never ends.
     ENDLESS = auto()
-    #: Something that is no JSON.
+    #: A body that is not JSON.
     GARBAGE = auto()
-    #: The answer to another question.
+    #: A response with another request's id.
     LIE = auto()
     #: A redirect to `redirect_to`.
     REDIRECT = auto()
-    #: An HTTP error without a word.
+    #: An HTTP error without a body.
     ERROR = auto()
 
 
@@ -50,19 +50,19 @@ class Tool:
 
 @dataclass(slots=True)
 class McpServer:
-    """`generation`: the newest version of the protocol that it speaks.  `token`: what it wants as bearer token, if anything."""
+    """The server; `generation` is the newest protocol version that it speaks, `token` the bearer token it requires, if any."""
 
     generation: str = NEWEST
     url: str = ""
     token: str = ""
     redirect_to: str = ""
-    #: How long a tool takes.
+    #: Duration of each tool call, in seconds.
     slow_seconds: float = 0.0
     tools: dict[str, Tool] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     #: Tools that were called, with their arguments.
     calls: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    #: Methods as they came, and the headers of each by lower-case name.
+    #: Methods in order of arrival, each with its headers by lower-case name.
     heard: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
     _sessions: set[str] = field(default_factory=set)
     _streams: dict[str, asyncio.Queue[Any]] = field(default_factory=dict)
@@ -72,11 +72,11 @@ class McpServer:
     async def serve(cls, listen: str = "127.0.0.1:0", **fields: Any) -> AsyncIterator[Self]:
         server = cls(**fields)
         app = web.Application()
-        app.router.add_post("/mcp", server._posted)
-        app.router.add_get("/mcp", server._refused)
-        app.router.add_delete("/mcp", server._left)
-        app.router.add_get("/sse", server._streamed)
-        app.router.add_post("/messages", server._messaged)
+        app.router.add_post("/mcp", server._post)
+        app.router.add_get("/mcp", server._refuse_get)
+        app.router.add_delete("/mcp", server._end_session)
+        app.router.add_get("/sse", server._open_sse)
+        app.router.add_post("/messages", server._post_message)
         app.router.add_post("/token", server._token)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
@@ -97,7 +97,7 @@ class McpServer:
         return self.url.removesuffix("mcp") + "token"
 
     def forget(self) -> None:
-        """All sessions are gone."""
+        """Expire all sessions."""
         self._sessions.clear()
 
     def methods(self) -> list[str]:
@@ -105,7 +105,7 @@ class McpServer:
 
     # --- the transports -------------------------------------------------------------------------------------------
 
-    async def _posted(self, request: web.Request) -> web.StreamResponse:
+    async def _post(self, request: web.Request) -> web.StreamResponse:
         message = await request.json()
         method = message.get("method", "")
         self.heard.append((method, _headers(request)))
@@ -125,14 +125,14 @@ class McpServer:
             self._sessions.add(session)
         return answer
 
-    async def _refused(self, _: web.Request) -> web.StreamResponse:
+    async def _refuse_get(self, _: web.Request) -> web.StreamResponse:
         return web.Response(status=405)
 
-    async def _left(self, request: web.Request) -> web.StreamResponse:
+    async def _end_session(self, request: web.Request) -> web.StreamResponse:
         self._sessions.discard(request.headers.get(SESSION, ""))
         return web.Response(status=204)
 
-    async def _streamed(self, request: web.Request) -> web.StreamResponse:
+    async def _open_sse(self, request: web.Request) -> web.StreamResponse:
         if "sse" in self.faults:
             return await self._faulty(request, {}, self.faults["sse"])
         id, queue = uuid4().hex, asyncio.Queue[Any]()
@@ -145,7 +145,7 @@ class McpServer:
         finally:
             self._streams.pop(id, None)
 
-    async def _messaged(self, request: web.Request) -> web.StreamResponse:
+    async def _post_message(self, request: web.Request) -> web.StreamResponse:
         message = await request.json()
         self.heard.append((message.get("method", ""), _headers(request)))
         queue = self._streams.get(request.query.get("session_id", ""))
@@ -156,7 +156,7 @@ class McpServer:
         return web.Response(status=202)
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
-        """OAuth's client credentials: whoever comes as `client` with `secret` gets a token that it takes then."""
+        """Serve OAuth's client credentials: issue a token to `client` with `secret`, and require it from then on."""
         form = await request.post()
         self.heard.append(("token", {**_headers(request), **{name: str(value) for name, value in form.items()}}))
         basic = "Basic " + base64.b64encode(b"client:secret").decode()
@@ -165,19 +165,19 @@ class McpServer:
         self.token = uuid4().hex
         return web.json_response({"access_token": self.token, "token_type": "Bearer", "expires_in": 3600})
 
-    # --- what is answered -----------------------------------------------------------------------------------------
+    # --- results -----------------------------------------------------------------------------------------
 
     def _answer(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        found = self._result(message["method"], message.get("params") or {})
-        kind = "error" if "code" in found else "result"
-        return {"jsonrpc": "2.0", "id": message["id"], kind: found}
+        result = self._result(message["method"], message.get("params") or {})
+        kind = "error" if "code" in result else "result"
+        return {"jsonrpc": "2.0", "id": message["id"], kind: result}
 
     def _result(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         capabilities: dict[str, Any] = {"tools": {"listChanged": True}}
         match method:
             case "initialize":
                 info = {"name": "stand-in", "version": "1"}
-                return {"protocolVersion": BEFORE, "capabilities": capabilities, "serverInfo": info}
+                return {"protocolVersion": PREVIOUS, "capabilities": capabilities, "serverInfo": info}
             case "server/discover" if self.generation == NEWEST:
                 return {"resultType": "complete", "supportedVersions": [NEWEST], "capabilities": capabilities} | _FRESH
             case "tools/list":
@@ -213,7 +213,7 @@ def _headers(request: web.Request) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
 
-#: Results of the newest generation say how long they last.
+#: Results of the newest generation contain their time to live.
 _FRESH: dict[str, Any] = {"ttlMs": 0, "cacheScope": "private"}
 
 
@@ -223,7 +223,7 @@ def _listed(name: str, tool: Tool) -> dict[str, Any]:
 
 
 def _content(result: Any) -> dict[str, Any]:
-    """A text, or a whole result."""
+    """Wrap a text in a result; return a whole result unchanged."""
     if isinstance(result, dict):
         return result
     return {"content": [{"type": "text", "text": str(result)}], "isError": False}

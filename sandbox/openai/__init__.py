@@ -1,4 +1,4 @@
-"""A stand-in for OpenAI that speaks its wire protocol and records what really happened."""
+"""A stand-in for OpenAI that speaks its wire protocol and records the ground truth of every session."""
 
 from sandbox.openai.model import Model
 from sandbox.openai.record import Act

@@ -1,5 +1,10 @@
 """One response of the realtime model: its events in OpenAI's order, its audio at a fixed pace.  Pure.
 
+States: in_progress, then completed, cancelled, failed, or abandoned when the connection is gone.  `_run` is a generator of the
+steps; each step waits for a time or for speech synthesis, and `_step` resumes it unless the answer has ended meanwhile.
+Example: response.created at 0 ms, the item and its first chunk of audio at the latency of 200 ms, a chunk of 100 ms every 50 ms at
+double speed, and response.done after the last one; a cancel at 300 ms closes the item as incomplete at once.
+
 Event order: platform.openai.com/docs/guides/realtime-conversations and the server event reference.
 """
 
@@ -17,29 +22,28 @@ from sandbox.speech.sound import split_words
 
 LOG = logging.getLogger(__name__)
 
-#: Each `yield` gives a function that takes a continuation and calls it once; the value passed to the continuation
-#: becomes the value of the `yield`.
+#: Each `yield` gives a function that takes a continuation and calls it once, with the value of the `yield`.
 Steps = Generator[Callable[[Callable[[Any], None]], None], Any, None]
 Decision = Generator[Callable[[Callable[[Any], None]], None], Any, Turn]
 
 
 class Answer:
-    """`wish` is response.create's `response`, already validated; `decide` determines what is said."""
+    """`options` is response.create's `response`, already validated; `decide` chooses the words and calls."""
 
     def __init__(
-        self, stage: Stage, session: dict[str, Any], wish: dict[str, Any], decide: Callable[[], Decision]
+        self, stage: Stage, session: dict[str, Any], options: dict[str, Any], decide: Callable[[], Decision]
     ) -> None:
         self.id = stage.new_id("resp")
-        self.in_band = wish.get("conversation", "auto") != "none"
+        self.in_band = options.get("conversation", "auto") != "none"
         self.status = "in_progress"
         self.has_audio = False
         self._stage, self._session = stage, session
-        self._wish = wish
+        self._options = options
         self._decide = decide
-        output = session["audio"]["output"] | wish.get("audio", {}).get("output", {})
+        output = session["audio"]["output"] | options.get("audio", {}).get("output", {})
         self._format, self._voice = output["format"], output["voice"]
-        self._modalities: list[str] = wish.get("output_modalities", session["output_modalities"])
-        self._max_tokens = wish.get("max_output_tokens", session["max_output_tokens"])
+        self._modalities: list[str] = options.get("output_modalities", session["output_modalities"])
+        self._max_tokens = options.get("max_output_tokens", session["max_output_tokens"])
         self._items: list[Item] = []
         self._open: Item | None = None
         self._created_at = stage.clock.now
@@ -50,17 +54,17 @@ class Answer:
         self._stage.clock.at(self._created_at, self._step)
 
     def cancel(self, reason: str) -> None:
-        """Stop at once: the open item is closed as incomplete, and response.done says why."""
+        """Stop at once: close the open item as incomplete, and give the reason in response.done."""
         self._close_item("incomplete")
         self._finish("cancelled", {"type": "cancelled", "reason": reason})
 
     def abandon(self) -> None:
-        """The connection is gone: stop without an event."""
+        """Stop without an event, because the connection is gone."""
         if self.status == "in_progress":
             self.status = "abandoned"
 
     def _step(self, value: Any = None) -> None:
-        """Continue the answer, unless it was cancelled meanwhile."""
+        """Resume the answer, unless it has ended meanwhile."""
         if self.status != "in_progress":
             return
         try:
@@ -76,8 +80,8 @@ class Answer:
         try:
             turn = yield from self._decide()
             scripted_ms = self._stage.settings.latency_ms if turn.latency_ms is None else turn.latency_ms
-            slow_ms = self._stage.faults.first_delta_ms
-            yield self._until(self._created_at + (scripted_ms if slow_ms is None else slow_ms) / 1000)
+            fault_ms = self._stage.faults.first_delta_ms
+            yield self._until(self._created_at + (scripted_ms if fault_ms is None else fault_ms) / 1000)
             if turn.calls_first:
                 self._call_all(turn)
             if turn.say is not None and self._modalities == ["text"]:
@@ -86,8 +90,9 @@ class Answer:
                 yield from self._speak(turn)
             if not turn.calls_first:
                 self._call_all(turn)
-        except Exception as error:  # the client gets it as a failed response, as from the real service
-            LOG.exception("an answer failed")
+        # The client gets a failed response, as from the real service.
+        except Exception as error:
+            LOG.exception("Could not complete a response")
             self._close_item("incomplete")
             failure = {"type": "server_error", "code": None, "message": repr(error)}
             self._finish("failed", {"type": "failed", "error": failure})
@@ -113,14 +118,14 @@ class Answer:
         payload, settings, faults = sound.payload, self._stage.settings, self._stage.faults
         step = settings.chunk_ms * item.codec.bytes_per_ms
         began = self._stage.clock.now
-        unsaid = list(sound.words)
+        pending_words = list(sound.words)
         for number, at in enumerate(range(0, len(payload), step)):
             if number == faults.stall_after_chunks:
                 began += faults.stall_ms / 1000
             yield self._until(began + number * settings.chunk_ms / settings.speed / 1000)
             chunk_end_ms = (number + 1) * settings.chunk_ms + settings.word_lead_ms
-            while unsaid and unsaid[0].start_ms < chunk_end_ms:
-                item.words.append(unsaid.pop(0))
+            while pending_words and pending_words[0].start_ms < chunk_end_ms:
+                item.words.append(pending_words.pop(0))
                 self._part("response.output_audio_transcript.delta", item, {"delta": item.words[-1].text})
             chunk = payload[at : at + step]
             item.audio += chunk
@@ -220,19 +225,19 @@ class Answer:
             "id": self.id,
             "status": self.status,
             "status_details": details,
-            "output": [each.wire for each in self._items],
+            "output": [item.wire for item in self._items],
             "conversation_id": "conv_sandbox" if self.in_band else None,
             "output_modalities": self._modalities,
             "max_output_tokens": self._max_tokens,
             "audio": {"output": {"format": self._format, "voice": self._voice}},
             "usage": usage,
-            "metadata": self._wish.get("metadata"),
+            "metadata": self._options.get("metadata"),
         }
 
     def _usage(self) -> dict[str, Any]:
-        """What this response is charged for, which the record keeps."""
-        read = [each for each in self._stage.conversation.items if each not in self._items]
-        usage = self._stage.meter.response(self._session, self._wish, read, self._items)
+        """Return the usage of this response, and record it."""
+        input_items = [item for item in self._stage.conversation.items if item not in self._items]
+        usage = self._stage.meter.response(self._session, self._options, input_items, self._items)
         self._stage.truth.charge(self._stage.truth.model, usage)
         return usage
 

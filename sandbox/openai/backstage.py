@@ -6,7 +6,7 @@
     POST /sandbox/sessions/{id}/drop {code?} → 204: the connection breaks (1011)
     PUT  /sandbox/script             a script → 204; running sessions keep theirs
     PUT  /sandbox/faults             faults → 204; for connections and requests from now on
-A refusal is {"error": sentence}.  There is no authentication: serve it on loopback only.
+An error is {"error": sentence}.  There is no authentication: serve it on loopback only.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Drop(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Stage(Protocol):
-    """The part of the model that is observed and controlled from here."""
+    """The part of the model that the control API reads and changes."""
 
     faults: Faults
 
@@ -49,45 +49,45 @@ class Backstage:
     def routes(self) -> list[Route]:
         return [
             Route("/", self._about),
-            Route("/sandbox/sessions", self._sessions),
-            Route("/sandbox/sessions/{id}", self._session),
+            Route("/sandbox/sessions", self._list_sessions),
+            Route("/sandbox/sessions/{id}", self._fetch_session),
             Route("/sandbox/sessions/{id}/drop", self._drop, methods=["POST"]),
-            Route("/sandbox/script", self._script, methods=["PUT"]),
-            Route("/sandbox/faults", self._faults, methods=["PUT"]),
+            Route("/sandbox/script", self._set_script, methods=["PUT"]),
+            Route("/sandbox/faults", self._set_faults, methods=["PUT"]),
         ]
 
     async def _about(self, _: Request) -> Response:
         return JSONResponse({"sandbox": "openai", "about": ABOUT, "speech": self._model.has_speech})
 
-    async def _sessions(self, request: Request) -> Response:
+    async def _list_sessions(self, request: Request) -> Response:
         audio = request.query_params.get("audio") == "1"
-        return _json({"sessions": [each.as_json(audio=audio) for each in self._model.sessions]})
+        return _json({"sessions": [session.as_json(audio=audio) for session in self._model.sessions]})
 
-    async def _session(self, request: Request) -> Response:
+    async def _fetch_session(self, request: Request) -> Response:
         audio = request.query_params.get("audio") == "1"
-        for each in self._model.sessions:
-            if each.id == request.path_params["id"]:
-                return _json(each.as_json(audio=audio))
+        for session in self._model.sessions:
+            if session.id == request.path_params["id"]:
+                return _json(session.as_json(audio=audio))
         return _refusal(404, f"no session {request.path_params['id']}")
 
     async def _drop(self, request: Request) -> Response:
         try:
-            wish = msgspec.json.decode(await request.body() or b"{}", type=Drop)
-            self._model.drop(request.path_params["id"], wish.code)
+            drop = msgspec.json.decode(await request.body() or b"{}", type=Drop)
+            self._model.drop(request.path_params["id"], drop.code)
         except msgspec.DecodeError as error:
             return _refusal(400, str(error))
         except LookupError as error:
             return _refusal(404, str(error))
         return Response(status_code=204)
 
-    async def _script(self, request: Request) -> Response:
+    async def _set_script(self, request: Request) -> Response:
         try:
             self._model.play(msgspec.json.decode(await request.body(), type=Script))
         except msgspec.DecodeError as error:
             return _refusal(400, str(error))
         return Response(status_code=204)
 
-    async def _faults(self, request: Request) -> Response:
+    async def _set_faults(self, request: Request) -> Response:
         try:
             self._model.faults = msgspec.json.decode(await request.body(), type=Faults)
         except msgspec.DecodeError as error:

@@ -1,7 +1,7 @@
-"""The session's configuration: its defaults, and what session.update may change.  Pure.
+"""The session's configuration: its defaults, and the changes that session.update may make.  Pure.
 
-The shapes follow platform.openai.com/docs/api-reference/realtime-client-events/session/update.  What the stand-in does
-not support (audio/pcma, idle_timeout_ms, MCP tools, prompts) is refused like an unknown field.
+The shapes follow platform.openai.com/docs/api-reference/realtime-client-events/session/update.  Features that the stand-in does
+not support (audio/pcma, idle_timeout_ms, MCP tools, prompts) are refused like unknown fields.
 """
 
 import copy
@@ -47,39 +47,39 @@ def default_session(session_id: str, model: str, expires_at: int) -> dict[str, A
     }
 
 
-def update(session: dict[str, Any], wish: object, *, has_spoken: bool) -> dict[str, Any]:
-    """The session after session.update: a deep merge, except that lists and formats are replaced whole.
+def update(session: dict[str, Any], changes: object, *, has_spoken: bool) -> dict[str, Any]:
+    """Return the session after session.update: a deep merge, in which lists and formats are replaced whole.
 
-    Raises Refusal; nothing has changed then.
+    Raises Refusal; `session` itself is never changed.
     """
-    if not isinstance(wish, dict):
+    if not isinstance(changes, dict):
         raise missing("session")
-    if "type" not in wish:
+    if "type" not in changes:
         raise missing("session.type")
-    _check(wish, SESSION, "session")
-    if wish.get("model", session["model"]) != session["model"]:
-        raise wrong_value("session.model", wish["model"], (session["model"],))
-    after = _merge(session, wish)
-    if has_spoken and after["audio"]["output"]["voice"] != session["audio"]["output"]["voice"]:
+    _check(changes, SESSION, "session")
+    if changes.get("model", session["model"]) != session["model"]:
+        raise wrong_value("session.model", changes["model"], (session["model"],))
+    updated = _merge(session, changes)
+    if has_spoken and updated["audio"]["output"]["voice"] != session["audio"]["output"]["voice"]:
         raise Refusal(
             "Cannot update a conversation's voice if assistant audio is present.",
             code="cannot_update_voice",
             param="session.audio.output.voice",
         )
-    after["audio"]["input"]["turn_detection"] = _turn_detection(
-        session["audio"]["input"]["turn_detection"], wish.get("audio", {}).get("input", {})
+    updated["audio"]["input"]["turn_detection"] = _turn_detection(
+        session["audio"]["input"]["turn_detection"], changes.get("audio", {}).get("input", {})
     )
-    return after
+    return updated
 
 
-def check_response(wish: object) -> dict[str, Any]:
-    """The `response` of response.create.  Raises Refusal."""
-    if wish is None:
+def check_response(options: object) -> dict[str, Any]:
+    """Validate the `response` of response.create and return it.  Raises Refusal."""
+    if options is None:
         return {}
-    if not isinstance(wish, dict):
-        raise wrong_type("response", "an object", wish)
-    _check(wish, RESPONSE, "response")
-    return wish
+    if not isinstance(options, dict):
+        raise wrong_type("response", "an object", options)
+    _check(options, RESPONSE, "response")
+    return options
 
 
 def _detection(type: str) -> dict[str, Any]:
@@ -90,32 +90,32 @@ def _detection(type: str) -> dict[str, Any]:
 
 
 def _turn_detection(before: dict[str, Any] | None, update: dict[str, Any]) -> dict[str, Any] | None:
-    """Null turns it off; changing the type starts from that type's defaults."""
+    """Return the updated turn detection; null turns it off, and a new type starts from its own defaults."""
     if "turn_detection" not in update:
         return before
-    wish = update["turn_detection"]
-    if wish is None:
+    detection = update["turn_detection"]
+    if detection is None:
         return None
-    type = wish.get("type") or (before or {}).get("type", "server_vad")
+    type = detection.get("type") or (before or {}).get("type", "server_vad")
     base: dict[str, Any] = before if before is not None and before["type"] == type else _detection(type)
-    for name in wish:
+    for name in detection:
         if name not in base:
             raise unknown_parameter(f"session.audio.input.turn_detection.{name}")
-    after: dict[str, Any] = base | wish
+    after: dict[str, Any] = base | detection
     return after
 
 
-def _merge(before: dict[str, Any], wish: dict[str, Any]) -> dict[str, Any]:
+def _merge(before: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     after = copy.deepcopy(before)
-    for name, value in wish.items():
+    for name, value in changes.items():
         old = after.get(name)
         deep = isinstance(value, dict) and isinstance(old, dict) and name != "format"
         after[name] = _merge(old, value) if deep and isinstance(old, dict) else copy.deepcopy(value)
     return after
 
 
-def _check(wish: dict[str, Any], spec: Spec, path: str) -> None:
-    for name, value in wish.items():
+def _check(fields: dict[str, Any], spec: Spec, path: str) -> None:
+    for name, value in fields.items():
         param = f"{path}.{name}"
         if name not in spec:
             raise unknown_parameter(param)

@@ -1,4 +1,4 @@
-"""The conversation's items: their order, and what may be done to them.  Pure."""
+"""The conversation's items: their order, and the operations on them.  Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +17,14 @@ CONTENT_TYPES = {
 
 @dataclass(slots=True)
 class Item:
-    """`wire` is the item as events show it; the rest is what only the server knows about an item that it spoke."""
+    """`wire` is the item as events show it; the other fields are known to the server alone."""
 
     wire: dict[str, Any]
     codec: Codec = PCMU
     audio: bytearray = field(default_factory=bytearray)
     words: list[Word] = field(default_factory=list)
     truncated_ms: int | None = None
-    heard_ms: float = 0.0  # of what the caller said
+    heard_ms: float = 0.0  # length of caller audio
 
     @property
     def id(self) -> str:
@@ -32,19 +32,19 @@ class Item:
 
     @property
     def audio_ms(self) -> int:
-        """The audio generated so far, or what is left of it after a truncation."""
+        """The audio generated so far, or what a truncation left of it."""
         generated = self.codec.ms(len(self.audio))
         return generated if self.truncated_ms is None else min(generated, self.truncated_ms)
 
     def transcript(self) -> str:
-        """The words sent so far; after a truncation those that ended before it."""
+        """Return the words sent so far; after a truncation those that ended before it."""
         end_ms = float("inf") if self.truncated_ms is None else self.truncated_ms
-        return "".join(each.text for each in self.words if each.end_ms <= end_ms).strip()
+        return "".join(word.text for word in self.words if word.end_ms <= end_ms).strip()
 
     def text(self) -> str:
-        """The text of a message, from any role."""
+        """Return the text of a message, from any role."""
         parts = self.wire.get("content") or []
-        return " ".join(each.get("text") or each.get("transcript") or "" for each in parts).strip()
+        return " ".join(part.get("text") or part.get("transcript") or "" for part in parts).strip()
 
 
 class Conversation:
@@ -52,8 +52,11 @@ class Conversation:
         self.items: list[Item] = []
 
     def add(self, item: Item, after: str | None = None) -> str | None:
-        """Insert after the item of that id ("root": first; None: last); returns the id of the one before it."""
-        if any(each.id == item.id for each in self.items):
+        """Insert an item after the one of that id ("root": first; None: last); return the id of the item before it.
+
+        Raises Refusal.
+        """
+        if any(existing.id == item.id for existing in self.items):
             raise Refusal(
                 f"Error adding item: item with ID '{item.id}' already exists.",
                 code="item_create_duplicate_item_id",
@@ -70,10 +73,13 @@ class Conversation:
         return self.items[at - 1].id if at else None
 
     def find(self, item_id: str, doing: str) -> Item:
-        """Raises Refusal `item_<verb>_invalid_item_id`; `doing` is the verb in its message, e.g. "deleting"."""
-        for each in self.items:
-            if each.id == item_id:
-                return each
+        """Return an item by its id; `doing` is the verb in the error message, e.g. "deleting".
+
+        Raises Refusal `item_<verb>_invalid_item_id`.
+        """
+        for item in self.items:
+            if item.id == item_id:
+                return item
         verb = {"deleting": "delete", "truncating": "truncate", "retrieving": "retrieve"}[doing]
         raise Refusal(
             f"Error {doing} item: the item with id '{item_id}' does not exist.",
@@ -85,7 +91,7 @@ class Conversation:
         self.items.remove(self.find(item_id, "deleting"))
 
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> Item:
-        """Cut the unheard audio and words.  Raises Refusal if `audio_end_ms` is 0 or beyond what was generated."""
+        """Cut the unheard audio and words.  Raises Refusal if `audio_end_ms` is 0 or beyond the generated audio."""
         item = self.find(item_id, "truncating")
         if not item.audio or content_index != 0 or audio_end_ms <= 0:
             raise Refusal(
@@ -104,20 +110,20 @@ class Conversation:
             part["transcript"] = item.transcript()
         return item
 
-    def calls_since_the_caller_spoke(self) -> list[str]:
-        """Names of the functions called since the last user message."""
+    def calls_since_user_message(self) -> list[str]:
+        """Return the names of the functions called since the last user message."""
         names: list[str] = []
-        for each in self.items:
-            if each.wire["type"] == "function_call":
-                names.append(each.wire["name"])
-            elif each.wire.get("role") == "user":
+        for item in self.items:
+            if item.wire["type"] == "function_call":
+                names.append(item.wire["name"])
+            elif item.wire.get("role") == "user":
                 names.clear()
         return names
 
     def _previous(self, item_id: str) -> Item:
-        for each in self.items:
-            if each.id == item_id:
-                return each
+        for item in self.items:
+            if item.id == item_id:
+                return item
         raise Refusal(
             f"Error adding item: the previous item with id '{item_id}' does not exist.",
             code="item_create_invalid_previous_item_id",
@@ -125,24 +131,24 @@ class Conversation:
         )
 
 
-def client_item(wish: object, call_ids: set[str], new_id: NewId) -> Item:
-    """An item that the client creates.  Raises Refusal for a shape that the API does not accept."""
-    if not isinstance(wish, dict):
+def client_item(fields: object, call_ids: set[str], new_id: NewId) -> Item:
+    """Validate an item that the client creates and return it.  Raises Refusal."""
+    if not isinstance(fields, dict):
         raise missing("item")
-    wire = {"id": new_id("item"), "object": "realtime.item", "status": "completed"} | wish
-    match wish.get("type"):
+    wire = {"id": new_id("item"), "object": "realtime.item", "status": "completed"} | fields
+    match fields.get("type"):
         case "message":
-            _check_message(wish)
+            _check_message(fields)
         case "function_call_output":
-            _need_strings(wish, "call_id", "output")
-            if wish["call_id"] not in call_ids:
+            _need_strings(fields, "call_id", "output")
+            if fields["call_id"] not in call_ids:
                 raise Refusal(
-                    f"Tool call ID '{wish['call_id']}' not found in conversation.",
+                    f"Tool call ID '{fields['call_id']}' not found in conversation.",
                     code="invalid_tool_call_id",
                     param="item.call_id",
                 )
         case "function_call":
-            _need_strings(wish, "name", "arguments", "call_id")
+            _need_strings(fields, "name", "arguments", "call_id")
         case None:
             raise missing("item.type")
         case other:
@@ -150,21 +156,21 @@ def client_item(wish: object, call_ids: set[str], new_id: NewId) -> Item:
     return Item(wire)
 
 
-def _need_strings(wish: dict[str, Any], *names: str) -> None:
+def _need_strings(fields: dict[str, Any], *names: str) -> None:
     for name in names:
-        if name not in wish:
+        if name not in fields:
             raise missing(f"item.{name}")
-        if not isinstance(wish[name], str):
-            raise wrong_type(f"item.{name}", "a string", wish[name])
+        if not isinstance(fields[name], str):
+            raise wrong_type(f"item.{name}", "a string", fields[name])
 
 
-def _check_message(wish: dict[str, Any]) -> None:
-    role = wish.get("role")
+def _check_message(fields: dict[str, Any]) -> None:
+    role = fields.get("role")
     if role not in CONTENT_TYPES:
         raise wrong_value("item.role", role, tuple(CONTENT_TYPES))
-    if not isinstance(wish.get("content"), list):
+    if not isinstance(fields.get("content"), list):
         raise missing("item.content")
-    for at, part in enumerate(wish["content"]):
+    for at, part in enumerate(fields["content"]):
         param = f"item.content[{at}]"
         if not isinstance(part, dict):
             raise wrong_type(param, "an object", part)

@@ -1,8 +1,7 @@
-"""POST /v1/embeddings: vectors that are the same for the same text, and near for texts with the same words and parts of words.
-Pure.
+"""POST /v1/embeddings: deterministic vectors, near each other for texts that share words and parts of words.  Pure.
 
-Words and their pieces of three and four letters are hashed to dimensions, as fastText does; what a model has learnt of synonyms is not in
-it.  Limits and errors are OpenAI's (platform.openai.com/docs/api-reference/embeddings/create).
+Words and their pieces of three and four letters are hashed to dimensions, as fastText does; synonyms are not near each other.
+Limits and errors are OpenAI's (platform.openai.com/docs/api-reference/embeddings/create).
 """
 
 import base64
@@ -16,17 +15,17 @@ from typing import Any
 from sandbox.openai.errors import Refusal, missing, wrong_type, wrong_value
 from sandbox.openai.metering import text_tokens
 
-#: The models, and how many numbers they make unless they are asked for fewer; only the newer ones make fewer.
+#: Models and their default number of dimensions; the newer ones can return fewer.
 MODELS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
-MOST_INPUTS, MOST_TOKENS = 2048, 8192
+MAX_INPUTS, MAX_TOKENS = 2048, 8192
 FORMATS = ("float", "base64")
 WORD = re.compile(r"\w+")
-#: Pieces of words count less than whole ones, and short words, which are everywhere, less than long ones.
+#: Pieces count less than whole words, and short words, being frequent, less than long ones.
 PIECE_WEIGHT, FULL_WEIGHT_CHARS = 0.3, 7
 
 
 def answer(body: dict[str, Any]) -> dict[str, Any]:
-    """Raises Refusal."""
+    """Return the response to a request.  Raises Refusal."""
     for name in ("input", "model"):
         if name not in body:
             raise missing(name)
@@ -39,7 +38,7 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
         raise wrong_value("encoding_format", form, FORMATS)
     tokens = sum(text_tokens(text) for text in texts)
     data = [
-        {"object": "embedding", "index": n, "embedding": _shown(vector(text, dimensions), form)}
+        {"object": "embedding", "index": n, "embedding": _encoded(vector(text, dimensions), form)}
         for n, text in enumerate(texts)
     ]
     return {
@@ -51,7 +50,7 @@ def answer(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def vector(text: str, dimensions: int) -> list[float]:
-    """Of length 1."""
+    """Return the vector of a text, of length 1."""
     counts = Counter[str](WORD.findall(text.lower()))
     numbers = [0.0] * dimensions
     for word, count in counts.items():
@@ -65,35 +64,37 @@ def vector(text: str, dimensions: int) -> list[float]:
     return [number / length for number in numbers]
 
 
-def _texts(sent: Any) -> list[str]:
-    texts = [sent] if isinstance(sent, str) else sent
+def _texts(value: Any) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise wrong_type("input", "a string or an array of strings", sent)
+        raise wrong_type("input", "a string or an array of strings", value)
     if not texts or not all(texts):
         raise Refusal("Invalid 'input': input cannot be an empty string.", param="input")
-    if len(texts) > MOST_INPUTS:
-        raise Refusal(f"'input' takes at most {MOST_INPUTS} texts.", param="input")
+    if len(texts) > MAX_INPUTS:
+        raise Refusal(f"'input' takes at most {MAX_INPUTS} texts.", param="input")
     for text in texts:
-        if (tokens := text_tokens(text)) > MOST_TOKENS:
+        if (tokens := text_tokens(text)) > MAX_TOKENS:
             sentence = (
-                f"This model's maximum context length is {MOST_TOKENS} tokens, however you requested {tokens} tokens."
+                f"This model's maximum context length is {MAX_TOKENS} tokens, however you requested {tokens} tokens."
             )
             raise Refusal(sentence, param="input")
     return texts
 
 
-def _dimensions(wish: Any, model: str) -> int:
-    most = MODELS.get(model, 1536)
-    if wish is None:
-        return most
-    if isinstance(wish, bool) or not isinstance(wish, int):
-        raise wrong_type("dimensions", "an integer", wish)
+def _dimensions(requested: Any, model: str) -> int:
+    max_dimensions = MODELS.get(model, 1536)
+    if requested is None:
+        return max_dimensions
+    if isinstance(requested, bool) or not isinstance(requested, int):
+        raise wrong_type("dimensions", "an integer", requested)
     if model == "text-embedding-ada-002":
         raise Refusal("This model does not support specifying dimensions.", param="dimensions")
-    if not 1 <= wish <= most:
-        raise Refusal(f"Invalid value for 'dimensions' = {wish}. Must be between 1 and {most}.", param="dimensions")
-    return wish
+    if not 1 <= requested <= max_dimensions:
+        raise Refusal(
+            f"Invalid value for 'dimensions' = {requested}. Must be between 1 and {max_dimensions}.", param="dimensions"
+        )
+    return requested
 
 
-def _shown(numbers: list[float], form: str) -> list[float] | str:
+def _encoded(numbers: list[float], form: str) -> list[float] | str:
     return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode() if form == "base64" else numbers

@@ -46,12 +46,12 @@ def wrong_type(param: str, expected: str, value: object) -> Refusal:
 
 
 def wrong_value(param: str, value: object, supported: tuple[str, ...]) -> Refusal:
-    choices = ", ".join(f"'{each}'" for each in supported)
+    choices = ", ".join(f"'{choice}'" for choice in supported)
     return Refusal(f"Invalid value: '{value}'. Supported values are: {choices}.", code="invalid_value", param=param)
 
 
 #: The API's error for a connection or request that it rejects outright; other statuses use the text of 503.
-_DOOR = {
+_REJECTIONS = {
     401: ("Incorrect API key provided.", "invalid_api_key", "invalid_request_error"),
     429: ("Rate limit reached for requests.", "rate_limit_exceeded", "requests"),
     500: ("The server had an error while processing your request.", "server_error", "server_error"),
@@ -59,6 +59,6 @@ _DOOR = {
 }
 
 
-def at_the_door(status: int) -> Refusal:
-    message, code, type = _DOOR.get(status, _DOOR[503])
+def rejection(status: int) -> Refusal:
+    message, code, type = _REJECTIONS.get(status, _REJECTIONS[503])
     return Refusal(message, code=code, type=type, status=status)

@@ -9,11 +9,11 @@ NewId = Callable[[str], str]
 
 
 def new_id(prefix: str) -> str:
-    """A unique id."""
+    """Return a unique id."""
     return f"{prefix}_{uuid4().hex[:21]}"
 
 
 def counted() -> NewId:
-    """`item_1`, `item_2`, ...: the same in every run."""
+    """Return a generator of `item_1`, `item_2`, ...: the same ids in every run."""
     counts: defaultdict[str, itertools.count[int]] = defaultdict(lambda: itertools.count(1))
     return lambda prefix: f"{prefix}_{next(counts[prefix])}"

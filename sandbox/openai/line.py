@@ -13,11 +13,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from sandbox.loopclock import LoopClock
 from sandbox.openai.conversation import Conversation
-from sandbox.openai.errors import Refusal, at_the_door
+from sandbox.openai.errors import Refusal, rejection
 from sandbox.openai.ids import new_id
 from sandbox.openai.rest import refused
 from sandbox.openai.script import Player
-from sandbox.openai.senses import Listening, Senses
+from sandbox.openai.senses import Senses, SessionSenses
 from sandbox.openai.session import Session
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.stage import Stage
@@ -50,15 +50,15 @@ class Line:
         self._settings = settings
         self.faults = faults
         self._outbox: asyncio.Queue[str | Hangup] = asyncio.Queue()
-        self._sent = self._chunks = 0
-        self._over = False
+        self._events_sent = self._chunks_sent = 0
+        self._closing = False
         self._clock = LoopClock()
-        self._senses = Listening(senses, player)
+        self._senses = SessionSenses(senses, player)
         stage = Stage(self._send, Conversation(), truth, player, self._senses, settings, faults, self._clock, new_id)
         self._session = Session(stage, int(time.time() + settings.session_limit_s))
 
     async def talk(self) -> None:
-        """Run until either side ends it."""
+        """Run until either side ends the connection."""
         loop = asyncio.get_running_loop()
         timers = [loop.call_later(self._settings.session_limit_s, self._expire)]
         if self.faults.close_after_ms is not None:
@@ -69,7 +69,7 @@ class Line:
         try:
             await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._over = True
+            self._closing = True
             for timer in timers:
                 timer.cancel()
             self._session.close()
@@ -78,15 +78,15 @@ class Line:
             for task in (reading, writing):
                 task.cancel()
             results = await asyncio.gather(reading, writing, return_exceptions=True)
-            codes = [each.code for each in results if isinstance(each, Hangup)]
+            codes = [result.code for result in results if isinstance(result, Hangup)]
             self._truth.close(codes[0] if codes else GOING_AWAY)
-        for each in results:
-            if isinstance(each, Exception):
-                raise each
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
     def hang_up(self, code: int = INTERNAL_ERROR, reason: str = "") -> None:
-        if not self._over:
-            self._over = True
+        if not self._closing:
+            self._closing = True
             self._outbox.put_nowait(Hangup(code, reason))
 
     def _expire(self) -> None:
@@ -95,18 +95,18 @@ class Line:
 
     def _send(self, event: dict[str, Any]) -> None:
         silent = self.faults.silent_after_events
-        if self._over or (silent is not None and self._sent >= silent):
+        if self._closing or (silent is not None and self._events_sent >= silent):
             return
         if event["type"] == CHUNK:
-            if self._chunks == self.faults.close_after_chunks:
+            if self._chunks_sent == self.faults.close_after_chunks:
                 self.hang_up(self.faults.close_code)
                 return
-            self._chunks += 1
+            self._chunks_sent += 1
         self._outbox.put_nowait(msgspec.json.encode(event).decode())
         event = event if event["type"] in AUDIO_FIELDS else copy.deepcopy(event)
         self._truth.note("sent", event, self._clock.now)
-        self._sent += 1
-        if self._sent == self.faults.close_after_events:
+        self._events_sent += 1
+        if self._events_sent == self.faults.close_after_events:
             self.hang_up(self.faults.close_code)
 
     async def _write(self) -> Hangup:
@@ -117,8 +117,9 @@ class Line:
                     await self._websocket.close(message.code, message.reason)
                     return message
                 await self._websocket.send_text(message)
-            except WebSocketDisconnect as gone:  # the client left before the reader learned it
-                return Hangup(gone.code)
+            # The client disconnected before the reader noticed.
+            except WebSocketDisconnect as disconnect:
+                return Hangup(disconnect.code)
 
     async def _read(self) -> Hangup:
         while True:
@@ -130,20 +131,20 @@ class Line:
 
 
 async def admit(
-    websocket: WebSocket, knows: Callable[[str], bool], faults: Faults, ending: asyncio.Event
+    websocket: WebSocket, authorizes: Callable[[str], bool], faults: Faults, ending: asyncio.Event
 ) -> str | None:
-    """Accept the connection and return the model's name; or refuse it with an HTTP status and return None.
+    """Accept the connection and return the model's name, or refuse it with an HTTP status and return None.
 
-    Nobody is kept waiting once the stand-in is `ending`.
+    The delay of `accept_after_ms` ends early once the stand-in is `ending`.
     """
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(ending.wait(), faults.accept_after_ms / 1000)
     refusal: Refusal | None = None
     model = websocket.query_params.get("model")
-    if not knows(websocket.headers.get("authorization", "")):
-        refusal = at_the_door(401)
+    if not authorizes(websocket.headers.get("authorization", "")):
+        refusal = rejection(401)
     elif faults.refuse_status is not None:
-        refusal = at_the_door(faults.refuse_status)
+        refusal = rejection(faults.refuse_status)
     elif not model:
         refusal = Refusal("You must provide a model parameter.", code="missing_model", param="model")
     if refusal is not None:

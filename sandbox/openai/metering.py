@@ -1,8 +1,8 @@
-"""What a realtime session charges for, as OpenAI counts it.  Pure.
+"""Usage of a realtime session, as OpenAI charges it.  Pure.
 
-A response reads the whole conversation anew: the instructions and tools, every item, sound at 10 tokens a second of the caller's and 20
-of the model's, text at about four characters a token.  What stands at the beginning as it did for the response before comes from the
-cache.  Source: platform.openai.com/docs/guides/realtime-costs.
+A response reads the whole conversation again: the instructions and tools, and every item; caller audio is 10 tokens a second, model
+audio 20, text about four characters a token.  The prefix that is unchanged since the previous response comes from the cache.
+Source: platform.openai.com/docs/guides/realtime-costs.
 """
 
 import json
@@ -14,10 +14,10 @@ from sandbox.openai.conversation import Item
 
 HEARD_TOKENS_PER_S, SPOKEN_TOKENS_PER_S = 10, 20
 CHARS_PER_TOKEN = 4
-#: Models that charge for the time they listen to, and not for tokens.
+#: Models that charge by the duration of the audio, not by tokens.
 BY_DURATION = ("whisper-1", "gpt-realtime-whisper")
 
-#: Of the conversation: what it is, its text tokens and its audio tokens.
+#: A part of the conversation: its identity, its text tokens and its audio tokens.
 Piece = tuple[str, int, int]
 
 
@@ -34,34 +34,35 @@ def heard_tokens(ms: float) -> int:
 
 
 def piece(item: Item) -> Piece:
-    """An item, as a later response reads it."""
+    """Return the part that an item is of a later response's input."""
     audio = spoken_tokens(item.audio_ms) if item.audio else heard_tokens(item.heard_ms)
-    words = "" if item.heard_ms else item.text()  # of what the caller said the model reads the sound
+    # The model reads the caller's sound, not its transcript.
+    words = "" if item.heard_ms else item.text()
     return item.id, text_tokens(words + item.wire.get("arguments", "") + item.wire.get("output", "")), audio
 
 
 @dataclass(slots=True)
 class Meter:
-    """Of one session."""
+    """Usage of the responses of one session."""
 
-    _read: list[Piece] = field(default_factory=list)
+    _previous: list[Piece] = field(default_factory=list)
 
     def response(
-        self, config: dict[str, Any], wish: dict[str, Any], read: Sequence[Item], written: Sequence[Item]
+        self, config: dict[str, Any], options: dict[str, Any], input_items: Sequence[Item], output_items: Sequence[Item]
     ) -> dict[str, Any]:
-        """The usage of a response that has read and written these items."""
-        instructions = wish.get("instructions") or config["instructions"]
-        tools = wish.get("tools", config["tools"])
+        """Return the usage of a response with these input and output items."""
+        instructions = options.get("instructions") or config["instructions"]
+        tools = options.get("tools", config["tools"])
         pieces = [(f"session {instructions}", text_tokens(instructions + (json.dumps(tools) if tools else "")), 0)]
-        pieces += [piece(each) for each in read]
-        same = 0
-        while same < min(len(pieces), len(self._read)) and pieces[same] == self._read[same]:
-            same += 1
-        self._read = pieces
-        text, audio = sum(each[1] for each in pieces), sum(each[2] for each in pieces)
-        cached_text, cached_audio = sum(each[1] for each in pieces[:same]), sum(each[2] for each in pieces[:same])
-        text_out = sum(text_tokens(each.text() + each.wire.get("arguments", "")) for each in written)
-        audio_out = sum(spoken_tokens(each.codec.ms(len(each.audio))) for each in written)
+        pieces += [piece(item) for item in input_items]
+        cached = 0
+        while cached < min(len(pieces), len(self._previous)) and pieces[cached] == self._previous[cached]:
+            cached += 1
+        self._previous = pieces
+        text, audio = sum(part[1] for part in pieces), sum(part[2] for part in pieces)
+        cached_text, cached_audio = sum(part[1] for part in pieces[:cached]), sum(part[2] for part in pieces[:cached])
+        text_out = sum(text_tokens(item.text() + item.wire.get("arguments", "")) for item in output_items)
+        audio_out = sum(spoken_tokens(item.codec.ms(len(item.audio))) for item in output_items)
         return {
             "total_tokens": text + audio + text_out + audio_out,
             "input_tokens": text + audio,
@@ -78,14 +79,14 @@ class Meter:
 
 
 def transcription(model: str, ms: float, text: str) -> dict[str, Any]:
-    """The usage of a transcription."""
+    """Return the usage of a transcription."""
     if model in BY_DURATION:
         return {"type": "duration", "seconds": ms / 1000}
-    heard, written = heard_tokens(ms), text_tokens(text)
+    tokens_in, tokens_out = heard_tokens(ms), text_tokens(text)
     return {
         "type": "tokens",
-        "total_tokens": heard + written,
-        "input_tokens": heard,
-        "input_token_details": {"text_tokens": 0, "audio_tokens": heard},
-        "output_tokens": written,
+        "total_tokens": tokens_in + tokens_out,
+        "input_tokens": tokens_in,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": tokens_in},
+        "output_tokens": tokens_out,
     }

@@ -1,4 +1,4 @@
-"""How an answer is chosen: a sentence to be spoken verbatim, then the script, then the receptionist."""
+"""The choice of an answer: the script's next turn, then its rules, then the receptionist."""
 
 from sandbox.openai import receptionist
 from sandbox.openai.receptionist import Situation
@@ -6,12 +6,12 @@ from sandbox.openai.script import Turn
 from sandbox.openai.stage import Player
 
 
-def think(player: Player, next_turn: Turn | None, now: Situation) -> Turn:
-    """`next_turn` is the next of the script's ordered turns; without one the rules decide."""
+def choose_turn(player: Player, next_turn: Turn | None, situation: Situation) -> Turn:
+    """Choose the answer; without `next_turn`, the next of the script's ordered turns, the rules decide."""
     if next_turn is not None:
         return next_turn
-    if (rule := player.by_rule(now.caller_text or "", list(now.called))) is not None:
+    if (rule := player.by_rule(situation.caller_text or "", list(situation.called))) is not None:
         return rule
-    if now.caller_text is not None and not now.called and (otherwise := player.otherwise()) is not None:
+    if situation.caller_text is not None and not situation.called and (otherwise := player.otherwise()) is not None:
         return otherwise
-    return receptionist.answer(now)
+    return receptionist.answer(situation)

@@ -34,11 +34,11 @@ class Model:
     def __init__(self, api_key: str, script: Script, speech: Speech | None, settings: Settings) -> None:
         self.url = ""
         self.sessions: list[SessionTruth] = []
-        """The record of every realtime session, oldest first."""
+        """Records of all realtime sessions, oldest first."""
         self.transcriptions: list[Transcription] = []
-        """The files that were transcribed, oldest first."""
+        """Transcribed files, oldest first."""
         self.charged: list[tuple[str, dict[str, Any]]] = []
-        """The model and usage of each answer of the REST API; what realtime sessions charge is in their records."""
+        """Model and usage of each response of the REST API; the usage of realtime sessions is in their records."""
         self.settings = settings
         self.faults = Faults()
         self.has_speech = speech is not None
@@ -61,11 +61,11 @@ class Model:
     ) -> AsyncIterator["Model"]:
         """Serve until the block ends.  The script's settings and faults, if any, take precedence.
 
-        Without `speech`, what callers say comes from the script, and words are spoken as tones.
+        Without `speech`, the script sets what callers say, and words are spoken as tones.
         """
         model = cls(api_key, script or Script(), speech, settings or Settings())
         rest = Rest(
-            model.knows,
+            model.authorizes,
             model.take_rest_fault,
             lambda: model.player,
             model._senses,
@@ -80,7 +80,7 @@ class Model:
             finally:
                 model._ending.set()
                 for line in list(model._lines.values()):
-                    line.hang_up(GOING_AWAY, "the stand-in ends")
+                    line.hang_up(GOING_AWAY, "the stand-in shuts down")
 
     def play(self, script: Script) -> None:
         """Switch to another script, from its beginning; running sessions keep theirs."""
@@ -90,17 +90,17 @@ class Model:
         self.faults = script.faults or self.faults
 
     def drop(self, session_id: str, code: int = INTERNAL_ERROR) -> None:
-        """Break a session's connection; LookupError if there is none."""
+        """Break a session's connection.  Raises LookupError if there is none."""
         if session_id not in self._lines:
             raise LookupError(f"no open session {session_id}")
         self._lines[session_id].hang_up(code)
 
-    def knows(self, authorization: str) -> bool:
+    def authorizes(self, authorization: str) -> bool:
         return hmac.compare_digest(authorization.encode(), f"Bearer {self._api_key}".encode())
 
     async def talk(self, websocket: WebSocket) -> None:
         faults = self._take_faults()
-        name = await admit(websocket, self.knows, faults, self._ending)
+        name = await admit(websocket, self.authorizes, faults, self._ending)
         if name is None:
             return
         truth = SessionTruth(new_id("sess"), name)
@@ -114,7 +114,7 @@ class Model:
             del self._lines[truth.id]
 
     def take_rest_fault(self) -> int | None:
-        """The status with which this request is refused, if any."""
+        """Return the status with which to refuse this request, if any, and count it against `rest_times`."""
         faults = self.faults
         if faults.rest_status is None or faults.rest_times == 0:
             return None

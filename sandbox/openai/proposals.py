@@ -1,6 +1,6 @@
-"""A proposal for an agent, made of the words of a description and a page.  Pure, deterministic.
+"""A proposal for an agent, made from the words of a description and a page.  Pure, deterministic.
 
-Like a model that takes whatever it reads: names, hours, addresses and numbers, also those that a page would have it use.
+It is as credulous as a model can be: it uses every name, hour, address and number that it reads, also those planted by the page.
 """
 
 import json
@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-#: The title of the schema that is answered so.
+#: Title of the schema of proposals.
 TITLE = "flow_proposal"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?"
@@ -22,19 +22,19 @@ ADDRESS = re.compile(
     r"\b\d{1,5} (?:[A-Z][\w.]* ){1,4}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Way|Square)\b[^.\n]*"
 )
 PHONE = re.compile(r"\+\d[\d ().-]{6,}\d")
-FACTS = 8
+MAX_FACTS = 8
 
 
 def propose(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """The members that the schema has; `text` is an object with a description and a page."""
-    wish = json.loads(text)
-    description, page = str(wish.get("description") or ""), str(wish.get("page") or "")
+    """Return the members that the schema has; `text` is a JSON object with a description and a page."""
+    source = json.loads(text)
+    description, page = str(source.get("description") or ""), str(source.get("page") or "")
     name = _name(description, page)
-    facts = [line.strip() for line in page.splitlines() if line.strip()][:FACTS]
+    facts = [line.strip() for line in page.splitlines() if line.strip()][:MAX_FACTS]
     address = ADDRESS.search(page) or ADDRESS.search(description)
     prompt = [f"You answer for {name}.", description, *facts, *([f"Address: {address[0].strip()}."] if address else ())]
     hours = _hours(f"{description}\n{page}")
-    written = {
+    proposal = {
         "name": name,
         "greeting": f"Thank you for calling {name}. How can I help you?",
         "system_prompt": "\n".join(prompt),
@@ -45,11 +45,11 @@ def propose(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
         "goodbye_message": f"Thank you for calling {name}. Goodbye.",
         "voicemail_enabled": "voicemail" in description.lower() or "message" in description.lower(),
         "transfers": [
-            {"label": f"number {n}", "phone_e164": each} for n, each in enumerate(_numbers(description, page), 1)
+            {"label": f"number {n}", "phone_e164": number} for n, number in enumerate(_numbers(description, page), 1)
         ],
         "rationale": f"The name, {len(facts)} facts and {'the hours' if hours else 'no hours'} are from what I read.",
     }
-    return {member: value for member, value in written.items() if member in schema["properties"]}
+    return {member: value for member, value in proposal.items() if member in schema["properties"]}
 
 
 def _name(description: str, page: str) -> str:
@@ -60,8 +60,8 @@ def _name(description: str, page: str) -> str:
 
 
 def _numbers(*texts: str) -> list[str]:
-    found = ("+" + re.sub(r"\D", "", each) for text in texts for each in PHONE.findall(text))
-    return list(dict.fromkeys(found))
+    numbers = ("+" + re.sub(r"\D", "", match) for text in texts for match in PHONE.findall(text))
+    return list(dict.fromkeys(numbers))
 
 
 def _hours(text: str) -> dict[str, list[list[str]]]:
@@ -84,7 +84,7 @@ def _from(first: str, last: str) -> Iterator[str]:
 
 
 def _time(hour: str | None, minute: str | None, half: str | None, word: str | None, *, noon_after: bool) -> str:
-    """A time as `17:00`; `noon_after`: an hour up to six without am or pm is in the afternoon."""
+    """Return a time as `17:00`; with `noon_after`, an hour up to six without am or pm is in the afternoon."""
     if word is not None:
         return "12:00" if word.lower() == "noon" else "24:00"
     value = int(hour or 0) % 24

@@ -1,4 +1,4 @@
-"""What is recorded about a realtime session while it runs.  Pure."""
+"""The record of a realtime session, written while it runs.  Pure."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ from sandbox.openai.conversation import Item
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something the client did to an item or a response, accepted by the server."""
+    """An action of the client on an item or a response that the server accepted."""
 
     id: str
     at_monotonic: float
@@ -28,12 +28,12 @@ class Record:
     understood: dict[str, str] = field(default_factory=dict)
     """The text of each caller item, by item id."""
     items: dict[str, Item] = field(default_factory=dict)
-    """Every item that ever existed, even if deleted; for the model's own, `audio` is everything that was sent."""
+    """Every item ever created, even if deleted; `audio` of the model's own items is all that was sent."""
     truncations: list[Act] = field(default_factory=list)
     deletions: list[Act] = field(default_factory=list)
     cancels: list[Act] = field(default_factory=list)
     charged: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """The model and usage of each response and transcription that it told the client of."""
+    """Model and usage of each response and transcription that was reported to the client."""
     session: dict[str, Any] = field(default_factory=dict)
     """The current configuration."""
 
@@ -45,4 +45,4 @@ class Record:
         self.charged.append((model, usage))
 
     def note(self, direction: str, event: dict[str, Any], at: float) -> None:
-        """An event was `received` or `sent`.  Does nothing here; subclasses may record it."""
+        """Record an event that was `received` or `sent`; does nothing unless a subclass overrides it."""

@@ -1,6 +1,6 @@
 """POST /v1/responses: texts from the script, objects from a schema; whole, or as server-sent events.
 
-Event order: platform.openai.com/docs/api-reference/responses-streaming.  Nothing is stored: `previous_response_id` is
+Event order: platform.openai.com/docs/api-reference/responses-streaming.  Responses are not stored: `previous_response_id` is
 refused.
 """
 
@@ -18,12 +18,12 @@ from sandbox.speech.sound import split_words
 
 Body = dict[str, Any]
 CHARS_PER_TOKEN = 4
-#: Long instructions come from the cache, as far as they fill its steps.
-LEAST_CACHED, CACHED_IN_STEPS_OF = 1024, 128
+#: The cache serves long instructions, in steps of this many tokens.
+MIN_CACHED, CACHE_STEP = 1024, 128
 
 
 def respond(body: Body, player: Player) -> Body:
-    """The finished response object.  Raises Refusal."""
+    """Return the finished response object.  Raises Refusal."""
     for name in ("model", "input"):
         if name not in body:
             raise missing(name)
@@ -36,15 +36,15 @@ def respond(body: Body, player: Player) -> Body:
     if text_format.get("type") == "json_schema":
         output.append(_message(_object(text_format, items)))
     else:
-        turn = mind.think(player, player.next_text(), _situation(body, items))
+        turn = mind.choose_turn(player, player.next_text(), _situation(body, items))
         if turn.say is not None:
             output.append(_message(turn.say))
         output += _calls(turn, in_parallel=body.get("parallel_tool_calls", True))
-    return _response(body, output, "\n".join(_text(each) for each in items))
+    return _response(body, output, "\n".join(_text(item) for item in items))
 
 
 def events(response: Body) -> Iterator[Body]:
-    """The events of the same response, streamed."""
+    """Yield the streamed events of a response."""
     unfinished = response | {"status": "in_progress", "output": [], "usage": None, "completed_at": None}
     parts = [("response.created", {"response": unfinished}), ("response.in_progress", {"response": unfinished})]
     for index, item in enumerate(response["output"]):
@@ -63,7 +63,7 @@ def _message_events(item: Body, place: Body) -> list[tuple[str, Body]]:
     return [
         ("response.output_item.added", index | {"item": opening}),
         ("response.content_part.added", spot | {"part": part | {"text": ""}}),
-        *(("response.output_text.delta", spot | {"delta": each, "logprobs": []}) for each in words),
+        *(("response.output_text.delta", spot | {"delta": word, "logprobs": []}) for word in words),
         ("response.output_text.done", spot | {"text": part["text"], "logprobs": []}),
         ("response.content_part.done", spot | {"part": part}),
         ("response.output_item.done", index | {"item": item}),
@@ -84,24 +84,27 @@ def _call_events(item: Body, place: Body) -> list[tuple[str, Body]]:
 def _items(value: Any) -> list[Body]:
     if isinstance(value, str):
         return [{"type": "message", "role": "user", "content": value}]
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise wrong_type("input", "a string or an array of objects", value)
     return value
 
 
 def _require_pairs(items: list[Body]) -> None:
-    """A call has an output after it, and an output a call before it: of a conversation that is not stored, all is sent."""
-    calls = [each.get("call_id") for each in items if each.get("type") == "function_call"]
+    """Check that each call has an output after it, and each output a call before it.  Raises Refusal.
+
+    Because conversations are not stored, a request must contain all of them.
+    """
+    calls = [item.get("call_id") for item in items if item.get("type") == "function_call"]
     open_calls = set[Any]()
-    for each in items:
-        match each.get("type"):
+    for item in items:
+        match item.get("type"):
             case "function_call":
-                open_calls.add(each.get("call_id"))
-            case "function_call_output" if each.get("call_id") not in calls:
-                missing_id = each.get("call_id")
+                open_calls.add(item.get("call_id"))
+            case "function_call_output" if item.get("call_id") not in calls:
+                missing_id = item.get("call_id")
                 raise Refusal(f"No tool call found for function call output with call_id {missing_id}.", param="input")
             case "function_call_output":
-                open_calls.discard(each.get("call_id"))
+                open_calls.discard(item.get("call_id"))
     if open_calls:
         raise Refusal(f"No tool output found for function call {min(map(str, open_calls))}.", param="input")
 
@@ -110,22 +113,22 @@ def _text(item: Body) -> str:
     content = item.get("content", "")
     if isinstance(content, str):
         return content
-    return " ".join(str(each.get("text", "")) for each in content if isinstance(each, dict))
+    return " ".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
 
 
 def _situation(body: Body, items: list[Body]) -> Situation:
     called: list[str] = []
     caller_text: str | None = None
-    for each in items:
-        if each.get("type") == "function_call":
-            called.append(str(each.get("name")))
-        elif each.get("role") == "user":
-            caller_text, called = _text(each), []
-    leading = [_text(each) for each in items if each.get("role") in {"system", "developer"}]
+    for item in items:
+        if item.get("type") == "function_call":
+            called.append(str(item.get("name")))
+        elif item.get("role") == "user":
+            caller_text, called = _text(item), []
+    leading = [_text(item) for item in items if item.get("role") in {"system", "developer"}]
     return Situation(
         instructions="\n".join([body.get("instructions") or "", *leading]),
         caller_text=caller_text,
-        dialogue=[(str(each["role"]), _text(each)) for each in items if each.get("role") in {"user", "assistant"}],
+        dialogue=[(str(item["role"]), _text(item)) for item in items if item.get("role") in {"user", "assistant"}],
         called=called,
         tools=() if body.get("tool_choice") == "none" else body.get("tools") or (),
     )
@@ -134,7 +137,7 @@ def _situation(body: Body, items: list[Body]) -> Situation:
 def _object(text_format: Body, items: list[Body]) -> str:
     if not isinstance(text_format.get("schema"), dict):
         raise missing("text.format.schema")
-    text = "\n".join(_text(each) for each in items if each.get("role", "user") == "user")
+    text = "\n".join(_text(item) for item in items if item.get("role", "user") == "user")
     try:
         if text_format["schema"].get("title") == proposals.TITLE:
             return json.dumps(proposals.propose(text_format["schema"], text), ensure_ascii=False)
@@ -153,7 +156,7 @@ def _message(text: str) -> Body:
 
 
 def _calls(turn: Turn, *, in_parallel: bool) -> list[Body]:
-    """The functions that the answer calls; one at most, unless the request lets several be called."""
+    """Return the function calls of the answer; at most one unless the request allows parallel calls."""
     calls = [*([] if turn.call is None else [turn.call]), *turn.more_calls]
     return [
         {
@@ -161,18 +164,21 @@ def _calls(turn: Turn, *, in_parallel: bool) -> list[Body]:
             "type": "function_call",
             "status": "completed",
             "call_id": new_id("call"),
-            "name": each.name,
-            "arguments": json.dumps(each.arguments),
+            "name": call.name,
+            "arguments": json.dumps(call.arguments),
         }
-        for each in (calls if in_parallel else calls[:1])
+        for call in (calls if in_parallel else calls[:1])
     ]
 
 
-def _response(body: Body, output: list[Body], read: str) -> Body:
-    written = "".join(_text(each) + each.get("arguments", "") for each in output)
-    instructed, tokens_out = len(body.get("instructions") or "") // CHARS_PER_TOKEN, len(written) // CHARS_PER_TOKEN
-    tokens_in = instructed + len(read) // CHARS_PER_TOKEN
-    cached = instructed // CACHED_IN_STEPS_OF * CACHED_IN_STEPS_OF if instructed >= LEAST_CACHED else 0
+def _response(body: Body, output: list[Body], input_text: str) -> Body:
+    output_text = "".join(_text(item) + item.get("arguments", "") for item in output)
+    instruction_tokens, tokens_out = (
+        len(body.get("instructions") or "") // CHARS_PER_TOKEN,
+        len(output_text) // CHARS_PER_TOKEN,
+    )
+    tokens_in = instruction_tokens + len(input_text) // CHARS_PER_TOKEN
+    cached = instruction_tokens // CACHE_STEP * CACHE_STEP if instruction_tokens >= MIN_CACHED else 0
     now = int(time.time())
     return {
         "id": new_id("resp"),

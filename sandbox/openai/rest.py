@@ -15,21 +15,21 @@ from starlette.routing import Route
 from sandbox.openai import embeddings, metering, responses
 from sandbox.openai.codec import PCM, Codec
 from sandbox.openai.config import VOICES
-from sandbox.openai.errors import Refusal, at_the_door, missing, wrong_type, wrong_value
+from sandbox.openai.errors import Refusal, missing, rejection, wrong_type, wrong_value
 from sandbox.openai.script import Player
 from sandbox.openai.senses import Senses
 from sandbox.speech import sound
 
 SPEECH_VOICES = (*VOICES, "fable", "nova", "onyx")
 SPEECH_FORMATS = ("pcm", "wav")
-LONGEST_INPUT_CHARS = 4_096
+MAX_INPUT_CHARS = 4_096
 
 LANGUAGE = re.compile("[a-z]{2}")
 
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """An answer of /v1/audio/transcriptions; `language` is empty if the request named none."""
+    """A request to /v1/audio/transcriptions and its text; `language` is empty if the request had none."""
 
     model: str
     language: str
@@ -45,18 +45,18 @@ class Rest:
 
     def __init__(
         self,
-        knows: Callable[[str], bool],
+        authorizes: Callable[[str], bool],
         refuse: Callable[[], int | None],
         player: Callable[[], Player],
         senses: Senses,
         transcriptions: "list[Transcription]",
         charged: list[tuple[str, dict[str, Any]]],
     ) -> None:
-        self._knows = knows
+        self._authorizes = authorizes
         self._refuse = refuse
         self._player = player
         self._senses = senses
-        self._answered = transcriptions
+        self._transcribed = transcriptions
         self._charged = charged
 
     def routes(self) -> list[Route]:
@@ -71,10 +71,10 @@ class Rest:
     def _guarded(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
             try:
-                if not self._knows(request.headers.get("authorization", "")):
-                    raise at_the_door(401)
+                if not self._authorizes(request.headers.get("authorization", "")):
+                    raise rejection(401)
                 if (status := self._refuse()) is not None:
-                    raise at_the_door(status)
+                    raise rejection(status)
                 return await handler(request)
             except Refusal as refusal:
                 return refused(refusal)
@@ -82,7 +82,7 @@ class Rest:
         return guarded
 
     async def _model(self, request: Request) -> Response:
-        """Every model exists here."""
+        """Return a model; every name exists here."""
         return JSONResponse({"id": request.path_params["name"], "object": "model", "created": 0, "owned_by": "sandbox"})
 
     async def _responses(self, request: Request) -> Response:
@@ -95,9 +95,10 @@ class Rest:
 
     async def _embeddings(self, request: Request) -> Response:
         body = await _json(request)
-        made = await asyncio.to_thread(embeddings.answer, body)  # calls are spoken meanwhile
-        self._charged.append((str(body["model"]), made["usage"]))
-        return JSONResponse(made)
+        # In a thread, so that running calls keep their pace.
+        result = await asyncio.to_thread(embeddings.answer, body)
+        self._charged.append((str(body["model"]), result["usage"]))
+        return JSONResponse(result)
 
     async def _speech(self, request: Request) -> Response:
         body = await _json(request)
@@ -106,8 +107,8 @@ class Rest:
                 raise missing(name)
             if not isinstance(body[name], str):
                 raise wrong_type(name, "a string", body[name])
-        if not 0 < len(body["input"]) <= LONGEST_INPUT_CHARS:
-            raise Refusal(f"'input' takes 1 to {LONGEST_INPUT_CHARS} characters.", code="invalid_value", param="input")
+        if not 0 < len(body["input"]) <= MAX_INPUT_CHARS:
+            raise Refusal(f"'input' takes 1 to {MAX_INPUT_CHARS} characters.", code="invalid_value", param="input")
         if body["voice"] not in SPEECH_VOICES:
             raise wrong_value("voice", body["voice"], SPEECH_VOICES)
         form = body.get("response_format", "mp3")
@@ -142,7 +143,7 @@ class Rest:
             raise Refusal(f"Audio file might be corrupted or unsupported: {error}", param="file") from error
         codec = Codec(rate_hz, rate_hz * 2 // 1000, PCM.encode, PCM.decode)
         text = await self._senses.hear(codec, PCM.encode(samples), self._player())
-        self._answered.append(Transcription(str(model), language, content, text))
+        self._transcribed.append(Transcription(str(model), language, content, text))
         usage = metering.transcription(str(model), len(samples) / rate_hz * 1000, text)
         self._charged.append((str(model), usage))
         if response_format == "text":

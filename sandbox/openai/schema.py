@@ -1,6 +1,6 @@
 """Objects that satisfy a JSON Schema, made from the words of a text.  Pure, deterministic.
 
-The text may be a transcript (lines "caller: ...", "agent: ..."): only what the caller said is used.
+The text may be a transcript (lines "caller: ...", "agent: ..."): only the caller's lines are used.
 """
 
 import re
@@ -28,41 +28,41 @@ FORMATS = {
     "uuid": "00000000-0000-4000-8000-000000000000",
 }
 SUMMARY_SENTENCES = 3
-DEEPEST = 12
+MAX_DEPTH = 12
 
 
 def fill(schema: Mapping[str, Any], text: str) -> Any:
-    """A value for the schema.  Raises ValueError if the schema is nested too deep, e.g. by referring to itself."""
+    """Return a value for the schema.  Raises ValueError if the schema is nested too deep, e.g. by referring to itself."""
     return _Filler(schema, text).value(schema, "", 0)
 
 
 def fill_object(schema: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """The arguments of a function whose parameters the schema describes."""
+    """Return the arguments of a function whose parameters the schema describes."""
     filled = fill({"type": "object"} | dict(schema), text)
     return filled if isinstance(filled, dict) else {}
 
 
-def callers_words(text: str) -> str:
-    """The caller's lines of a transcript; any other text as a whole."""
+def caller_lines(text: str) -> str:
+    """Return the caller's lines of a transcript; any other text as a whole."""
     lines = [match for line in text.splitlines() if (match := LINE.match(line))]
     if not lines:
         return text.strip()
-    return "\n".join(each["text"].strip() for each in lines if each["who"].lower() in CALLERS)
+    return "\n".join(match["text"].strip() for match in lines if match["who"].lower() in CALLERS)
 
 
 def sentences(text: str) -> list[str]:
-    return [each.strip() for each in re.split(r"(?<=[.!?])\s+|\n+", text) if each.strip()]
+    return [sentence.strip() for sentence in re.split(r"(?<=[.!?])\s+|\n+", text) if sentence.strip()]
 
 
 class _Filler:
     def __init__(self, root: Mapping[str, Any], text: str) -> None:
         self._root = root
-        self._text = callers_words(text)
+        self._text = caller_lines(text)
         self._sentences = sentences(self._text)
 
     def value(self, schema: Any, name: str, depth: int) -> Any:
-        if depth > DEEPEST:
-            raise ValueError(f"the schema is nested more than {DEEPEST} deep")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"the schema is nested more than {MAX_DEPTH} deep")
         if not isinstance(schema, Mapping):
             return self._free_text(name)
         if "$ref" in schema:
@@ -84,17 +84,17 @@ class _Filler:
     def _typed(self, schema: Mapping[str, Any], name: str, depth: int) -> Any:
         match _type(schema):
             case "object":
-                properties: dict[str, Any] = {each: {} for each in schema.get("required", ())} | schema.get(
+                properties: dict[str, Any] = {required: {} for required in schema.get("required", ())} | schema.get(
                     "properties", {}
                 )
-                return {each: self.value(part, each, depth + 1) for each, part in properties.items()}
+                return {member: self.value(part, member, depth + 1) for member, part in properties.items()}
             case "array":
                 return self._array(schema, name, depth)
             case "integer" | "number":
                 return self._number(schema)
             case "boolean":
-                words = [each for each in re.split(r"[^a-z]+", name.lower()) if len(each) > 2]
-                return bool(words) and all(each in self._text.lower() for each in words)
+                words = [word for word in re.split(r"[^a-z]+", name.lower()) if len(word) > 2]
+                return bool(words) and all(word in self._text.lower() for word in words)
             case "null":
                 return None
             case _:
@@ -102,16 +102,18 @@ class _Filler:
 
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> list[Any]:
         items = schema.get("items", {})
-        least, most = schema.get("minItems", 0), schema.get("maxItems", 20)
+        low, high = schema.get("minItems", 0), schema.get("maxItems", 20)
         if _is_free_text(items):
-            actions = [each for each in self._sentences if ACTION.search(each)]
-            found = [_fitted(each, items) for each in (actions if "action" in name.lower() else self._sentences)]
-            found = list(dict.fromkeys(found))[:most]
-            return [*found, *(_fitted(f"{name or 'item'} {at}", items) for at in range(len(found), least))]
+            actions = [sentence for sentence in self._sentences if ACTION.search(sentence)]
+            texts = [
+                _fit_length(sentence, items) for sentence in (actions if "action" in name.lower() else self._sentences)
+            ]
+            texts = list(dict.fromkeys(texts))[:high]
+            return [*texts, *(_fit_length(f"{name or 'item'} {at}", items) for at in range(len(texts), low))]
         if isinstance(items, Mapping) and items.get("enum"):
-            chosen = [each for each in items["enum"] if self._occurs(each)][:most]
-            return chosen + [items["enum"][0]] * (least - len(chosen))
-        return [self.value(items, name, depth + 1) for _ in range(max(least, min(1, most)))]
+            values = [value for value in items["enum"] if self._occurs(value)][:high]
+            return values + [items["enum"][0]] * (low - len(values))
+        return [self.value(items, name, depth + 1) for _ in range(max(low, min(1, high)))]
 
     def _number(self, schema: Mapping[str, Any]) -> float | int:
         spoken = NUMBER.search(self._text)
@@ -132,7 +134,7 @@ class _Filler:
         if schema.get("format") in FORMATS:
             spoken = EMAIL.search(self._text) if schema["format"] == "email" else None
             return spoken.group() if spoken else FORMATS[schema["format"]]
-        return _fitted(self._free_text(name), schema)
+        return _fit_length(self._free_text(name), schema)
 
     def _free_text(self, name: str) -> str:
         key = name.lower()
@@ -146,24 +148,24 @@ class _Filler:
         return self._sentences[0] if self._sentences else ""
 
     def _matching(self, pattern: str) -> str:
-        """Something in the text that matches; empty if nothing does, since a match cannot be invented."""
+        """Return something in the text that matches, or "", since a match cannot be invented."""
         for piece in (self._text, *self._sentences, *self._text.split(), *FORMATS.values(), "a", "0", ""):
             if (match := re.search(pattern, piece)) and re.search(pattern, match.group()):
                 return match.group()
         return ""
 
     def _choose(self, values: list[Any]) -> Any:
-        return next((each for each in values if self._occurs(each)), values[0])
+        return next((value for value in values if self._occurs(value)), values[0])
 
     def _occurs(self, value: Any) -> bool:
         words = str(value).replace("_", " ").lower()
         return bool(words) and re.search(rf"\b{re.escape(words)}\b", self._text.lower()) is not None
 
     def _resolve(self, reference: str) -> Any:
-        found: Any = self._root
+        node: Any = self._root
         for part in reference.lstrip("#/").split("/") if reference != "#" else ():
-            found = found[part.replace("~1", "/").replace("~0", "~")]
-        return found
+            node = node[part.replace("~1", "/").replace("~0", "~")]
+        return node
 
 
 def _type(schema: Any) -> str:
@@ -171,20 +173,20 @@ def _type(schema: Any) -> str:
         return "string"
     type = schema.get("type")
     if isinstance(type, list):
-        return next((str(each) for each in type if each != "null"), "null")
+        return next((str(choice) for choice in type if choice != "null"), "null")
     if type is not None:
         return str(type)
     return "object" if "properties" in schema else "string"
 
 
 def _is_free_text(schema: Any) -> bool:
-    """Whether any sentence is valid."""
-    bound = {"enum", "const", "format", "pattern", "$ref", "anyOf", "oneOf", "allOf"}
-    return _type(schema) == "string" and not (isinstance(schema, Mapping) and bound & schema.keys())
+    """Return whether any sentence is valid."""
+    constraints = {"enum", "const", "format", "pattern", "$ref", "anyOf", "oneOf", "allOf"}
+    return _type(schema) == "string" and not (isinstance(schema, Mapping) and constraints & schema.keys())
 
 
 def _first_real(choices: list[Any]) -> Any:
-    return next((each for each in choices if _type(each) != "null"), choices[0])
+    return next((choice for choice in choices if _type(choice) != "null"), choices[0])
 
 
 def _merged(schema: Mapping[str, Any], without: str, part: Any) -> Mapping[str, Any]:
@@ -196,6 +198,6 @@ def _merged(schema: Mapping[str, Any], without: str, part: Any) -> Mapping[str, 
     return {**rest, **part} | ({"properties": properties, "required": required} if properties else {})
 
 
-def _fitted(text: str, schema: Any) -> str:
+def _fit_length(text: str, schema: Any) -> str:
     limits = schema if isinstance(schema, Mapping) else {}
     return text[: limits.get("maxLength", len(text))].ljust(limits.get("minLength", 0), ".")

@@ -1,6 +1,6 @@
 """A script of what the stand-in hears and says.
 
-    {"heard": ["I need a plumber", ...],           what each caller turn said, if there is no speech recognition
+    {"heard": ["I need a plumber", ...],           the text of each caller turn, if there is no speech recognition
      "turns": [{"say": ..., "call": {"name": ..., "arguments": {...}}, "tone": {"hz": 440, "ms": 3000},
                 "more_calls": [{...}], "calls_first": false, "latency_ms": 500}, ...],          answers on the realtime socket, in order, before the rules
      "texts": [{"say": ...} | {"call": ...}, ...], answers of /v1/responses, in order, before the rules
@@ -9,8 +9,8 @@
      "shared": false,                              true: all sessions share one position in the script
      "faults": {...}, "settings": {...}}           as in settings.py
 
-A turn may both speak and call: it speaks first, unless `calls_first`.  A rule whose function was already called since
-the caller spoke is skipped.
+A turn may both speak and call: it speaks first, unless `calls_first`.  A rule is skipped if its function was already called since
+the caller spoke.
 """
 
 import re
@@ -23,7 +23,7 @@ from sandbox.openai.settings import Faults, Settings
 
 
 class BadScript(Exception):  # noqa: N818  (it says what is bad)
-    """The script does not have the form above; the message says where."""
+    """An invalid script; the message says where it is wrong."""
 
 
 class Tone(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,7 +45,7 @@ class Turn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     more_calls: list[Call] = []
     """Further function calls of the same answer."""
     calls_first: bool = False
-    """The functions are called before the words, while the answer continues."""
+    """Call the functions before the words, while the answer continues."""
     latency_ms: float | None = None
 
     def __post_init__(self) -> None:
@@ -79,7 +79,7 @@ class Script(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, script: dict[str, Any]) -> "Script":
-        """Raises BadScript."""
+        """Convert a script from plain values.  Raises BadScript."""
         try:
             return msgspec.convert(script, cls)
         except msgspec.ValidationError as error:
@@ -87,7 +87,7 @@ class Script(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     @classmethod
     def load(cls, path: Path) -> "Script":
-        """Raises BadScript, and OSError."""
+        """Read a script from a JSON file.  Raises BadScript, OSError."""
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
         except msgspec.DecodeError as error:
@@ -102,7 +102,7 @@ class Player:
         self._heard = iter(script.heard)
         self._turns = iter(script.turns)
         self._texts = iter(script.texts)
-        self._spent: set[int] = set()
+        self._used: set[int] = set()
 
     def next_heard(self) -> str | None:
         return next(self._heard, None)
@@ -114,12 +114,12 @@ class Player:
         return next(self._texts, None)
 
     def by_rule(self, caller_text: str, called: list[str]) -> Turn | None:
-        """The first rule that matches; `called` are the functions called since the caller spoke."""
-        for at, rule in enumerate(self._script.rules):
-            tired = at in self._spent or (rule.call is not None and rule.call.name in called)
-            if not tired and re.search(rule.when, caller_text, re.IGNORECASE):
+        """Return the first rule that matches; `called` are the functions called since the caller spoke."""
+        for index, rule in enumerate(self._script.rules):
+            skipped = index in self._used or (rule.call is not None and rule.call.name in called)
+            if not skipped and re.search(rule.when, caller_text, re.IGNORECASE):
                 if rule.once:
-                    self._spent.add(at)
+                    self._used.add(index)
                 return rule
         return None
 

@@ -1,4 +1,4 @@
-"""Real speech if available, else the script and tones; awaited by REST, run as tasks by a session."""
+"""Speech recognition and synthesis: real if available, else by the script and tones; awaited by REST, run as tasks by a session."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,13 +23,13 @@ class Senses:
         return sound.tones(text, rate_hz)
 
     async def hear(self, codec: Codec, audio: bytes, player: Player) -> str:
-        """The words in the audio."""
+        """Return the words in the audio."""
         if self._speech is not None:
             return await self._speech.hear(codec.decode(audio), codec.rate_hz)
         return tones.heard(player, codec.ms(len(audio)))
 
 
-class Listening(Tones):
+class SessionSenses(Tones):
     """A session's speech recognition and synthesis: each utterance is a task, until `close`."""
 
     def __init__(self, senses: Senses, player: Player) -> None:
@@ -54,10 +54,12 @@ class Listening(Tones):
     def _spawn(self, work: Callable[[], Awaitable[Any]], then: Callable[[Any], None]) -> None:
         async def run() -> None:
             try:
-                found = await work()  # made here: of a task that is canceled before it runs, nothing is left unawaited
-            except Exception as error:  # noqa: BLE001 - whoever waits for the result gets it instead
-                found = error
-            then(found)
+                # The coroutine is made here: a task that is canceled before it runs leaves none unawaited.
+                result = await work()
+            # The waiting session gets the error as the result.
+            except Exception as error:  # noqa: BLE001
+                result = error
+            then(result)
 
         task = asyncio.create_task(run())
         self._tasks.add(task)

@@ -1,5 +1,10 @@
 """One realtime session: client events in, server events out, by OpenAI's rules.  Pure: owns neither socket nor clock.
 
+Input audio goes through turn detection into caller items, which are transcribed; at most one answer in the conversation runs at a
+time, and any number outside it (`_asides`).  An answer waits until the audio before it is transcribed.  Example: speech_started
+at 0 s cancels the running answer; speech_stopped at 2 s commits the item and starts an answer, which waits for the item's text
+until 2.3 s, and then speaks.
+
 Source: platform.openai.com/docs/api-reference/realtime-client-events and -server-events (GA names).
 """
 
@@ -28,7 +33,7 @@ SEMANTIC_PREFIX_MS = 300
 
 class Session:
     def __init__(self, stage: Stage, expires_at: int) -> None:
-        """`expires_at` is when the server will end the session, in Unix seconds."""
+        """Start in the default configuration; `expires_at` is the session's end in Unix seconds."""
         truth = stage.truth
         self._stage = stage
         self.config = config.default_session(truth.id, truth.model, expires_at)
@@ -36,9 +41,10 @@ class Session:
         self._input = InputBuffer(codec_of(self.config["audio"]["input"]["format"]), stage.new_id)
         self._active: Answer | None = None
         self._asides: dict[str, Answer] = {}
-        self._unheard: set[str] = set()  # items that are being transcribed
-        self._deafened: Exception | None = None
-        self._undecided: list[Callable[[Any], None]] = []  # answers that wait until everything is transcribed
+        self._transcribing: set[str] = set()  # item ids
+        self._recognition_error: Exception | None = None
+        # Continuations of answers that wait for transcriptions.
+        self._waiting_answers: list[Callable[[Any], None]] = []
         self._has_spoken = False
         self._handlers: dict[str, Callable[[Event], None]] = {
             "session.update": self._update,
@@ -57,7 +63,7 @@ class Session:
         self._emit("session.created", session=self.config)
 
     def handle(self, message: str | bytes) -> None:
-        """One client event.  Anything wrong with it is answered by an `error` event; the session goes on."""
+        """Handle one client event; answer an invalid one with an `error` event and keep the session."""
         event: Any = None
         try:
             try:
@@ -94,7 +100,7 @@ class Session:
 
     def _update(self, event: Event) -> None:
         before = codec_of(self.config["audio"]["input"]["format"])
-        has_spoken = self._has_spoken or any(each.has_audio for each in self._answers())
+        has_spoken = self._has_spoken or any(answer.has_audio for answer in self._answers())
         self.config = config.update(self.config, event.get("session"), has_spoken=has_spoken)
         self._stage.truth.session = self.config
         after = codec_of(self.config["audio"]["input"]["format"])
@@ -113,7 +119,7 @@ class Session:
         self.hear(payload)
 
     def hear(self, payload: bytes) -> None:
-        """The caller's next audio, in the session's format."""
+        """Append the caller's next audio, in the session's format."""
         self._stage.truth.append(self._stage.clock.now, payload)
         for change in self._input.append(payload, self._detection()):
             if isinstance(change, Started):
@@ -122,26 +128,27 @@ class Session:
                 self.speech_stopped(change)
 
     def _commit(self, _: Event) -> None:
-        self._take_turn(*self._input.commit())
+        self._add_turn(*self._input.commit())
 
     def _clear(self, _: Event) -> None:
         self._input.clear()
         self._emit("input_audio_buffer.cleared")
 
     def speech_started(self, started: Started) -> None:
-        """A turn begins; public for subclasses with a detector of their own."""
+        """Begin a caller turn; public for subclasses with a detector of their own."""
         self._emit("input_audio_buffer.speech_started", audio_start_ms=started.audio_start_ms, item_id=started.item_id)
         if self._turn_detection()["interrupt_response"] and self._running() is not None:
             self._stop(self._running(), "turn_detected")
 
     def speech_stopped(self, stopped: Stopped) -> None:
         self._emit("input_audio_buffer.speech_stopped", audio_end_ms=stopped.audio_end_ms, item_id=stopped.item_id)
-        self._take_turn(stopped.item_id, stopped.audio)
+        self._add_turn(stopped.item_id, stopped.audio)
+        # While another answer runs, the automatic one is dropped.
         if self._turn_detection()["create_response"] and self._running() is None:
-            self._answer({})  # while another answer runs, the automatic one is lost
+            self._answer({})
 
-    def _take_turn(self, item_id: str, audio: bytes) -> None:
-        """Committed audio becomes the caller's item, and is transcribed."""
+    def _add_turn(self, item_id: str, audio: bytes) -> None:
+        """Turn committed audio into the caller's item, and transcribe it."""
         wire = {
             "id": item_id,
             "object": "realtime.item",
@@ -156,7 +163,7 @@ class Session:
         self._emit("input_audio_buffer.committed", previous_item_id=before, item_id=item_id)
         self._emit("conversation.item.added", previous_item_id=before, item=wire)
         self._emit("conversation.item.done", previous_item_id=before, item=wire)
-        self._unheard.add(item_id)
+        self._transcribing.add(item_id)
         audio_ms = self._input.codec.ms(len(audio))
         item.heard_ms = audio_ms
         transcribes = self.config["audio"]["input"]["transcription"] is not None
@@ -165,15 +172,15 @@ class Session:
     def _understood(self, item: Item, audio_ms: int, transcribes: bool, text: str | Exception) -> None:
         stage = self._stage
         if isinstance(text, Exception):
-            self._deafened = text
+            self._recognition_error = text
         else:
             stage.truth.understood[item.id] = text
             if transcribes:
                 due = stage.clock.now + stage.settings.transcription_delay_ms / 1000
                 stage.clock.at(due, partial(self._transcribe, item, text, audio_ms))
-        self._unheard.discard(item.id)
-        undecided, self._undecided = self._undecided, []
-        for resume in undecided:
+        self._transcribing.discard(item.id)
+        waiting, self._waiting_answers = self._waiting_answers, []
+        for resume in waiting:
             resume(None)
 
     def _transcribe(self, item: Item, text: str, audio_ms: int) -> None:
@@ -201,7 +208,7 @@ class Session:
     # items
 
     def _create_item(self, event: Event) -> None:
-        calls = {each.wire["call_id"] for each in self._stage.conversation.items if "call_id" in each.wire}
+        calls = {item.wire["call_id"] for item in self._stage.conversation.items if "call_id" in item.wire}
         item = client_item(event.get("item"), calls, self._stage.new_id)
         before = self._stage.conversation.add(item, event.get("previous_item_id"))
         self._stage.truth.items[item.id] = item
@@ -231,67 +238,67 @@ class Session:
     # responses
 
     def _create_response(self, event: Event) -> None:
-        wish = config.check_response(event.get("response"))
+        options = config.check_response(event.get("response"))
         running = self._running()
-        if running is not None and wish.get("conversation", "auto") != "none":
+        if running is not None and options.get("conversation", "auto") != "none":
             raise Refusal(
                 f"Conversation already has an active response in progress: {running.id}. "
                 "Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
             )
         if not self._stage.faults.never_respond:
-            self._answer(wish)
+            self._answer(options)
 
     def _cancel_response(self, event: Event) -> None:
         response_id = event.get("response_id")
-        found = self._running() if response_id is None else self._by_id(response_id)
-        if found is None:
+        answer = self._running() if response_id is None else self._by_id(response_id)
+        if answer is None:
             raise Refusal("Cancellation failed: no active response found", code="response_cancel_not_active")
-        self._stage.truth.cancels.append(Act(found.id, self._stage.clock.now))
-        self._stop(found, "client_cancelled")
+        self._stage.truth.cancels.append(Act(answer.id, self._stage.clock.now))
+        self._stop(answer, "client_cancelled")
 
-    def _answer(self, wish: dict[str, Any]) -> None:
-        answer = Answer(self._stage, self.config, wish, lambda: self._decide(wish))
+    def _answer(self, options: dict[str, Any]) -> None:
+        answer = Answer(self._stage, self.config, options, lambda: self._decide(options))
         if answer.in_band:
             self._has_spoken = self._has_spoken or (self._active is not None and self._active.has_audio)
             self._active = answer
         else:
-            self._asides = {each.id: each for each in self._asides.values() if each.status == "in_progress"}
+            self._asides = {aside.id: aside for aside in self._asides.values() if aside.status == "in_progress"}
             self._asides[answer.id] = answer
         answer.begin()
 
-    def _decide(self, wish: dict[str, Any]) -> Decision:
-        """Wait until everything heard so far is transcribed, then choose the answer."""
-        fixed = receptionist.verbatim(wish.get("instructions") or "")
+    def _decide(self, options: dict[str, Any]) -> Decision:
+        """Wait until all audio heard so far is transcribed, then choose the answer."""
+        fixed = receptionist.verbatim(options.get("instructions") or "")
         if fixed is not None:
             return Turn(say=fixed)
-        so_far = set(self._unheard)
-        while so_far & self._unheard:
-            yield self._undecided.append
-        if self._deafened is not None:
-            raise self._deafened
-        in_band = wish.get("conversation", "auto") != "none"
+        awaited = set(self._transcribing)
+        while awaited & self._transcribing:
+            yield self._waiting_answers.append
+        if self._recognition_error is not None:
+            raise self._recognition_error
+        in_band = options.get("conversation", "auto") != "none"
         scripted = self._stage.player.next_turn() if in_band else None
-        return mind.think(self._stage.player, scripted, self._situation(wish))
+        return mind.choose_turn(self._stage.player, scripted, self._situation(options))
 
-    def _situation(self, wish: dict[str, Any]) -> Situation:
-        """The conversation as the answer sees it; `input` replaces its items."""
+    def _situation(self, options: dict[str, Any]) -> Situation:
+        """Return the conversation as the answer sees it; `input` replaces its items."""
         conversation = self._stage.conversation
-        if "input" in wish:
-            messages = [Item({"id": ""} | each) for each in wish["input"] if isinstance(each, dict)]
+        if "input" in options:
+            messages = [Item({"id": ""} | fields) for fields in options["input"] if isinstance(fields, dict)]
         else:
             messages = conversation.items
         understood = self._stage.truth.understood
-        utterances = [each for each in messages if each.wire.get("role") in {"user", "assistant"}]
-        dialogue = [(str(each.wire["role"]), understood.get(each.id, each.text())) for each in utterances]
+        utterances = [item for item in messages if item.wire.get("role") in {"user", "assistant"}]
+        dialogue = [(str(item.wire["role"]), understood.get(item.id, item.text())) for item in utterances]
         caller = [text for role, text in dialogue if role == "user"]
-        tools = wish.get("tools", self.config["tools"])
-        choice = wish.get("tool_choice", self.config["tool_choice"])
+        tools = options.get("tools", self.config["tools"])
+        choice = options.get("tool_choice", self.config["tool_choice"])
         return Situation(
-            instructions=wish.get("instructions") or self.config["instructions"],
+            instructions=options.get("instructions") or self.config["instructions"],
             caller_text=caller[-1] if caller else None,
             dialogue=dialogue,
-            called=[] if "input" in wish else conversation.calls_since_the_caller_spoke(),
+            called=[] if "input" in options else conversation.calls_since_user_message(),
             tools=() if choice == "none" else tools,
         )
 
@@ -303,26 +310,26 @@ class Session:
         return self._active if self._active is not None and self._active.status == "in_progress" else None
 
     def _by_id(self, response_id: str) -> Answer | None:
-        for each in self._answers():
-            if each.id == response_id and each.status == "in_progress":
-                return each
+        for answer in self._answers():
+            if answer.id == response_id and answer.status == "in_progress":
+                return answer
         return None
 
     def _answers(self) -> list[Answer]:
         return [*([self._active] if self._active is not None else []), *self._asides.values()]
 
     def _turn_detection(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.config["audio"]["input"]["turn_detection"]
-        return found
+        detection: dict[str, Any] = self.config["audio"]["input"]["turn_detection"]
+        return detection
 
     def _detection(self) -> Detection | None:
-        wish, settings = self.config["audio"]["input"]["turn_detection"], self._stage.settings
-        if wish is None:
+        detection, settings = self.config["audio"]["input"]["turn_detection"], self._stage.settings
+        if detection is None:
             return None
-        if wish["type"] == "semantic_vad":
-            silence_ms, prefix_ms = settings.eagerness_ms[wish["eagerness"]], SEMANTIC_PREFIX_MS
+        if detection["type"] == "semantic_vad":
+            silence_ms, prefix_ms = settings.eagerness_ms[detection["eagerness"]], SEMANTIC_PREFIX_MS
         else:
-            silence_ms, prefix_ms = wish["silence_duration_ms"], wish["prefix_padding_ms"]
+            silence_ms, prefix_ms = detection["silence_duration_ms"], detection["prefix_padding_ms"]
         return Detection(
             int(silence_ms), int(prefix_ms), settings.speech_dbfs, settings.onset_ms, settings.padded_turns
         )

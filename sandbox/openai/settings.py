@@ -1,4 +1,4 @@
-"""How fast the stand-in is, and which faults it injects."""
+"""Speed and injected faults of the stand-in."""
 
 import msgspec
 
@@ -16,7 +16,7 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     eagerness_ms: dict[str, int] = msgspec.field(
         default_factory=lambda: {"low": 1_200, "medium": 600, "high": 300, "auto": 600}
     )
-    """How long a silence semantic_vad waits for before it considers a turn finished."""
+    """Length of the silence that ends a turn for semantic_vad."""
     speech_dbfs: float = -40.0
     """A 20 ms frame at or above this level is speech."""
     word_lead_ms: int = 100
@@ -30,14 +30,14 @@ class Settings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Injected faults.  A connection gets the faults that are set when it arrives; `times` limits how many do."""
+    """Injected faults.  A connection gets the faults set when it arrives; `times` limits how many connections do."""
 
     times: int | None = None
-    """How many connections the faults of the realtime socket apply to; None for all."""
+    """Number of connections that get the faults of the realtime socket; None for all."""
     refuse_status: int | None = None
     """HTTP status instead of the upgrade."""
     accept_after_ms: float = 0
-    """How long the upgrade waits for its answer."""
+    """Delay of the upgrade's response."""
     close_after_events: int | None = None
     """The connection breaks after this many server events."""
     close_after_chunks: int | None = None
@@ -57,6 +57,6 @@ class Faults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """After this many chunks an answer's audio pauses for `stall_ms`; 0 pauses it before the first chunk."""
     stall_ms: float = 0
     rest_status: int | None = None
-    """HTTP status instead of an answer of the REST API."""
+    """HTTP status instead of a response of the REST API."""
     rest_times: int | None = None
-    """How many REST requests `rest_status` applies to; None for all."""
+    """Number of REST requests that get `rest_status`; None for all."""

@@ -1,4 +1,4 @@
-"""What a session and its answers share.  Pure."""
+"""The parts that a session shares with its answers.  Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ from sandbox.speech.sound import Word
 
 @dataclass(frozen=True, slots=True)
 class Voiced:
-    """An utterance's audio in the wire format, and when each of its words begins and ends."""
+    """An utterance's audio in the wire format, and the times of its words."""
 
     payload: bytes
     words: list[Word]
 
 
 class Senses(Protocol):
-    """Speech recognition and synthesis.  Each calls `then` once, now or later, with an Exception if it failed."""
+    """Speech recognition and synthesis.  Each calls `then` once, now or later, with an Exception on failure."""
 
     def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None: ...
     def tone(self, tone: Tone, codec: Codec) -> Voiced: ...

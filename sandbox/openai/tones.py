@@ -10,7 +10,7 @@ from sandbox.speech.sound import Utterance
 
 
 def heard(player: Player, audio_ms: int) -> str:
-    """The script's next `heard`, or a sentence with the audio's length."""
+    """Return the script's next `heard`, or a sentence with the audio's length."""
     scripted = player.next_heard()
     return f"Speech of {audio_ms} ms." if scripted is None else scripted
 
@@ -20,7 +20,7 @@ def voiced(utterance: Utterance, codec: Codec) -> Voiced:
 
 
 def recital(payload: bytes, codec: Codec, word_ms: int = 100) -> Voiced:
-    """A recording with one word every `word_ms`: `word0 `, `word1 `, ..."""
+    """Return a recording with one word every `word_ms`: `word0 `, `word1 `, ..."""
     length_ms = codec.ms(len(payload))
     words = [sound.Word(f"word{at // word_ms} ", at, at + word_ms) for at in range(0, length_ms, word_ms)]
     return Voiced(payload, words)
@@ -34,7 +34,7 @@ class Tones:
         then(voiced(sound.tones(text, codec.rate_hz), codec))
 
     def tone(self, tone: Tone, codec: Codec) -> Voiced:
-        """A pure sine wave; its transcript is a single word."""
+        """Return a pure sine wave; its transcript is a single word."""
         word = sound.Word(f"[{tone.hz:g} Hz]", 0, tone.ms)
         return voiced(Utterance(sound.sine(tone.hz, tone.ms, codec.rate_hz), codec.rate_hz, [word]), codec)
 

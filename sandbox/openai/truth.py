@@ -1,4 +1,4 @@
-"""What really happened in a realtime session: readable during the session and afterwards."""
+"""The ground truth of a realtime session, readable during the session and afterwards."""
 
 import base64
 import time
@@ -28,25 +28,25 @@ class SessionTruth(Record):
         return self._bodies(type, "sent")
 
     async def until_received(self, type: str) -> dict[str, Any]:
-        """The first client event of that type; LookupError if the session ends without it."""
-        found: dict[str, Any] = (await self.journal.find(type, direction="received"))["body"]
-        return found
+        """Wait for the first client event of that type.  Raises LookupError if the session ends without it."""
+        body: dict[str, Any] = (await self.journal.find(type, direction="received"))["body"]
+        return body
 
     async def until_sent(self, type: str) -> dict[str, Any]:
-        """The first server event of that type; LookupError if the session ends without it."""
-        found: dict[str, Any] = (await self.journal.find(type, direction="sent"))["body"]
-        return found
+        """Wait for the first server event of that type.  Raises LookupError if the session ends without it."""
+        body: dict[str, Any] = (await self.journal.find(type, direction="sent"))["body"]
+        return body
 
     def spoken(self) -> str:
-        """Everything the model said, in order, without what truncations cut."""
-        own = [each for each in self.items.values() if each.words]
-        return " ".join(each.transcript() for each in own).strip()
+        """Return the model's words, in order, without those that truncations cut."""
+        spoken_items = [item for item in self.items.values() if item.words]
+        return " ".join(item.transcript() for item in spoken_items).strip()
 
     def note(self, direction: str, event: dict[str, Any], at: float) -> None:
         name = AUDIO_FIELDS.get(event["type"])
         body = event
         if name is not None:
-            body = {each: value for each, value in event.items() if each != name}
+            body = {key: value for key, value in event.items() if key != name}
             body["audio_bytes"] = len(event[name]) * 3 // 4 - event[name][-2:].count("=")
         self.journal.note(event["type"], at=at, direction=direction, body=body)
 
@@ -56,7 +56,7 @@ class SessionTruth(Record):
             self.journal.close()
 
     def as_json(self, *, audio: bool = False) -> dict[str, Any]:
-        """With `audio`, audio as base64; else only its size in bytes."""
+        """Return the record; with `audio`, audio as base64, else only its size in bytes."""
 
         def sound(payload: bytearray) -> str | int:
             return base64.b64encode(payload).decode() if audio else len(payload)
@@ -75,20 +75,20 @@ class SessionTruth(Record):
             "charged": self.charged,
             "items": [
                 {
-                    "item": each.wire,
-                    "audio": sound(each.audio),
-                    "generated_text": "".join(word.text for word in each.words),
-                    "truncated_ms": each.truncated_ms,
+                    "item": item.wire,
+                    "audio": sound(item.audio),
+                    "generated_text": "".join(word.text for word in item.words),
+                    "truncated_ms": item.truncated_ms,
                 }
-                for each in self.items.values()
+                for item in self.items.values()
             ],
-            "truncations": [_act(each) for each in self.truncations],
-            "deletions": [_act(each) for each in self.deletions],
-            "cancels": [_act(each) for each in self.cancels],
+            "truncations": [_act(act) for act in self.truncations],
+            "deletions": [_act(act) for act in self.deletions],
+            "cancels": [_act(act) for act in self.cancels],
         }
 
     def _bodies(self, type: str, direction: str) -> list[dict[str, Any]]:
-        return [each["body"] for each in self.journal.of(type) if each["direction"] == direction]
+        return [entry["body"] for entry in self.journal.of(type) if entry["direction"] == direction]
 
 
 def _act(act: Act) -> dict[str, Any]:

@@ -1,4 +1,9 @@
-"""The server's turn detection: an energy detector with hangover, on the clock of the audio itself.  Pure."""
+"""The server's turn detection: an energy detector with onset and hangover, on the clock of the audio itself.  Pure.
+
+States: no turn, and a turn in progress.  `onset_ms` of loud frames begin a turn, `silence_ms` of quiet ones end it.
+Example with an onset of 60 ms, a silence of 500 ms and a prefix of 300 ms: speech from 1000 to 2000 ms begins a turn at 1060 ms whose
+start is 700 ms, and ends it at 2500 ms.
+"""
 
 from dataclasses import dataclass, field
 
@@ -8,7 +13,7 @@ from sandbox.openai.ids import NewId, new_id
 from sandbox.speech import sound
 
 FRAME_MS = 20
-SMALLEST_COMMIT_MS = 100
+MIN_COMMIT_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class Detection:
     speech_dbfs: float
     onset_ms: int
     padded: bool = True
-    """The times of a turn include the prefix and the silence that ended it; else they are those of the speech."""
+    """Whether the times of a turn include the prefix and the silence that ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,55 +45,55 @@ class Stopped:
 
 @dataclass(slots=True)
 class InputBuffer:
-    """`input_audio_buffer`: what was appended and not yet committed.  Positions are bytes of the session's audio."""
+    """`input_audio_buffer`: audio appended and not yet committed.  Positions are bytes of the session's audio."""
 
     codec: Codec
     new_id: NewId = new_id
-    _held: bytearray = field(default_factory=bytearray)
-    _held_from: int = 0
-    _looked_at: int = 0
+    _buffer: bytearray = field(default_factory=bytearray)
+    _buffer_start: int = 0
+    _scanned: int = 0
     _item_id: str | None = None  # the turn in progress
     _loud_ms: int = 0
     _quiet_ms: int = 0
 
     @property
     def total_bytes(self) -> int:
-        return self._held_from + len(self._held)
+        return self._buffer_start + len(self._buffer)
 
     def append(self, payload: bytes, detection: Detection | None) -> list[Started | Stopped]:
-        """Add audio; return where turns began and ended in it.  Without detection everything is held until a commit."""
-        self._held += payload
+        """Add audio; return the beginnings and ends of turns in it.  Without detection, buffer everything until a commit."""
+        self._buffer += payload
         if detection is None:
-            self._forget_speech()
+            self._reset_detection()
             return []
         frame_bytes = FRAME_MS * self.codec.bytes_per_ms
         changes: list[Started | Stopped] = []
-        while self._looked_at + frame_bytes <= self.total_bytes:
-            at = self._looked_at - self._held_from
-            frame = self.codec.decode(bytes(self._held[at : at + frame_bytes]))
-            self._looked_at += frame_bytes
+        while self._scanned + frame_bytes <= self.total_bytes:
+            at = self._scanned - self._buffer_start
+            frame = self.codec.decode(bytes(self._buffer[at : at + frame_bytes]))
+            self._scanned += frame_bytes
             if (change := self._frame(sound.level_dbfs(frame) >= detection.speech_dbfs, detection)) is not None:
                 changes.append(change)
         if self._item_id is None:
-            self._drop_until(self._looked_at - (detection.prefix_ms + self._loud_ms) * self.codec.bytes_per_ms)
+            self._drop_until(self._scanned - (detection.prefix_ms + self._loud_ms) * self.codec.bytes_per_ms)
         return changes
 
     def commit(self) -> tuple[str, bytes]:
-        """(item id, its audio); raises Refusal if there are less than 100 ms."""
-        held_ms = len(self._held) / self.codec.bytes_per_ms
-        if held_ms < SMALLEST_COMMIT_MS:
+        """Return (item id, audio) and clear the buffer.  Raises Refusal if it contains less than 100 ms."""
+        buffered_ms = len(self._buffer) / self.codec.bytes_per_ms
+        if buffered_ms < MIN_COMMIT_MS:
             raise Refusal(
                 "Error committing input audio buffer: buffer too small. Expected at least "
-                f"{SMALLEST_COMMIT_MS}ms of audio, but buffer only has {held_ms:.2f}ms of audio.",
+                f"{MIN_COMMIT_MS}ms of audio, but buffer only has {buffered_ms:.2f}ms of audio.",
                 code="input_audio_buffer_commit_empty",
             )
-        item_id, audio = self._item_id or self.new_id("item"), bytes(self._held)
+        item_id, audio = self._item_id or self.new_id("item"), bytes(self._buffer)
         self.clear()
         return item_id, audio
 
     def clear(self) -> None:
         self._drop_until(self.total_bytes)
-        self._forget_speech()
+        self._reset_detection()
 
     def _frame(self, loud: bool, detection: Detection) -> Started | Stopped | None:
         self._loud_ms = self._loud_ms + FRAME_MS if loud else 0
@@ -101,23 +106,23 @@ class InputBuffer:
 
     def _start(self, detection: Detection) -> Started:
         self._item_id = self.new_id("item")
-        self._drop_until(self._looked_at - (self._loud_ms + detection.prefix_ms) * self.codec.bytes_per_ms)
-        start_ms = self.codec.ms(self._held_from)
-        return Started(self._item_id, start_ms if detection.padded else self.codec.ms(self._looked_at) - self._loud_ms)
+        self._drop_until(self._scanned - (self._loud_ms + detection.prefix_ms) * self.codec.bytes_per_ms)
+        start_ms = self.codec.ms(self._buffer_start)
+        return Started(self._item_id, start_ms if detection.padded else self.codec.ms(self._scanned) - self._loud_ms)
 
     def _stop(self, detection: Detection) -> Stopped:
         assert self._item_id is not None
-        end_ms = self.codec.ms(self._looked_at) - (0 if detection.padded else self._quiet_ms)
-        stopped = Stopped(self._item_id, end_ms, bytes(self._held[: self._looked_at - self._held_from]))
-        self._drop_until(self._looked_at)
+        end_ms = self.codec.ms(self._scanned) - (0 if detection.padded else self._quiet_ms)
+        stopped = Stopped(self._item_id, end_ms, bytes(self._buffer[: self._scanned - self._buffer_start]))
+        self._drop_until(self._scanned)
         self._item_id = None
         return stopped
 
     def _drop_until(self, position: int) -> None:
-        if position > self._held_from:
-            del self._held[: position - self._held_from]
-            self._held_from = position
+        if position > self._buffer_start:
+            del self._buffer[: position - self._buffer_start]
+            self._buffer_start = position
 
-    def _forget_speech(self) -> None:
-        self._looked_at = self.total_bytes
+    def _reset_detection(self) -> None:
+        self._scanned = self.total_bytes
         self._item_id, self._loud_ms, self._quiet_ms = None, 0, 0

@@ -1,10 +1,11 @@
-"""A stand-in for a customer's server: it records each request as it came, and answers as a test has told it, or not at all.
+"""A stand-in for a customer's server: it records each request as received, and answers as a test sets, or not at all.
 
     async with Receiver.serve() as receiver:
-        receiver.say("/hook", Reply(500), Reply(fault=Fault.HANG))    # the first two requests there; then 200 again
+        # For the first two requests there; then 200 again.
+        receiver.say("/hook", Reply(500), Reply(fault=Fault.HANG))
         ...
-        heard = await receiver.wait(2, "/hook")
-        heard[0].headers["x-hum-signature"], heard[0].body
+        requests = await receiver.wait(2, "/hook")
+        requests[0].headers["x-hum-signature"], requests[0].body
         receiver.always("/dead", Reply(fault=Fault.RESET))
 
 `python -m sandbox.receiver --help` runs it alone.

@@ -1,4 +1,4 @@
-"""python -m sandbox.receiver: the receiver as a process of its own.
+"""The command `python -m sandbox.receiver`: the receiver as a process of its own.
 
 Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
 """
@@ -21,16 +21,16 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="PATH=FAULT",
-        help=f"what is wrong with the answers at a path: {', '.join(each.name.lower() for each in Fault)}",
+        help=f"the fault of all responses at a path: {', '.join(fault.name.lower() for fault in Fault)}",
     )
     return parser.parse_args(argv)
 
 
 async def main(argv: list[str]) -> None:
-    chosen = arguments(argv)
-    async with Receiver.serve(chosen.listen) as receiver:
-        for each in chosen.fault:
-            path, _, fault = each.rpartition("=")
+    options = arguments(argv)
+    async with Receiver.serve(options.listen) as receiver:
+        for option in options.fault:
+            path, _, fault = option.rpartition("=")
             receiver.always(path, Reply(fault=Fault[fault.upper()]))
         await alone(receiver.url)
 

@@ -1,4 +1,4 @@
-"""The receiver: HTTP/1.1 by hand, because half of its answers are none."""
+"""The receiver: HTTP/1.1 by hand, because half of its responses are malformed or missing."""
 
 import asyncio
 import contextlib
@@ -16,13 +16,13 @@ PART = bytes(64 << 10)
 
 
 class Fault(Enum):
-    """What is wrong with an answer."""
+    """A fault of a response."""
 
-    #: The request is read, and nothing comes.
+    #: The request is read, and no response is sent.
     HANG = auto()
     #: The request is read, and the connection is reset.
     RESET = auto()
-    #: Half of the answer, then the connection ends.
+    #: Half of the response, then the connection ends.
     CUT = auto()
     #: A body that comes at one byte a second.
     DRIP = auto()
@@ -38,7 +38,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     fault: Fault | None = None
-    #: Seconds before it is sent.
+    #: Delay before the response, in seconds.
     after_seconds: float = 0.0
 
 
@@ -56,7 +56,7 @@ class Heard:
 
 @dataclass(slots=True)
 class Receiver:
-    """What was heard, and what is to be said; `path` is without its query."""
+    """The requests received, and the responses to come; `path` is without its query."""
 
     url: str = ""
     heard: list[Heard] = field(default_factory=list)
@@ -88,24 +88,24 @@ class Receiver:
             await asyncio.gather(*receiver._serving, return_exceptions=True)
 
     def say(self, path: str, *replies: Reply) -> None:
-        """Answer the next requests at a path with these, one each."""
+        """Set the responses to the next requests at a path, one each."""
         self._next[path].extend(replies)
 
     def always(self, path: str, reply: Reply) -> None:
-        """Answer all requests at a path with this one, after those of `say`."""
+        """Set the response to all requests at a path after those of `say`."""
         self._always[path] = reply
 
     def at(self, path: str) -> Sequence[Heard]:
-        """What was heard at a path, in its order."""
-        return [each for each in self.heard if each.path.partition("?")[0] == path]
+        """Return the requests received at a path, in order."""
+        return [request for request in self.heard if request.path.partition("?")[0] == path]
 
     async def wait(self, count: int, path: str, seconds: float = 20.0) -> Sequence[Heard]:
-        """What was heard at a path, once it is so many; raises TimeoutError."""
+        """Wait until `count` requests were received at a path, and return them.  Raises TimeoutError."""
         async with asyncio.timeout(seconds):
-            while len(found := self.at(path)) < count:
+            while len(requests := self.at(path)) < count:
                 self._changed.clear()
                 await self._changed.wait()
-        return found
+        return requests
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -113,24 +113,25 @@ class Receiver:
         self._serving.add(task)
         self.connections += 1
         try:
-            while (heard := await _read(reader)) is not None:
-                self.heard.append(heard)
+            while (request := await _read(reader)) is not None:
+                self.heard.append(request)
                 self._changed.set()
-                if not await _answer(writer, self._reply(heard.path.partition("?")[0])):
+                if not await _answer(writer, self._reply(request.path.partition("?")[0])):
                     return
+        # The client has disconnected, or the server shuts down.
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError, asyncio.CancelledError):
-            pass  # the other side is gone, or the server ends
+            pass
         finally:
             self._serving.discard(task)
             writer.close()
 
     def _reply(self, path: str) -> Reply:
-        waiting = self._next.get(path)
-        return waiting.popleft() if waiting else self._always.get(path, Reply())
+        replies = self._next.get(path)
+        return replies.popleft() if replies else self._always.get(path, Reply())
 
 
 async def _read(reader: asyncio.StreamReader) -> Heard | None:
-    """The next request; None when the connection ends before it."""
+    """Return the next request, or None when the connection ends before it."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
@@ -139,13 +140,13 @@ async def _read(reader: asyncio.StreamReader) -> Heard | None:
         raise
     line, *fields = head[:-4].decode("latin-1").split("\r\n")
     method, path, _ = line.split(" ", 2)
-    headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in fields)}
+    headers = {name.lower(): value.strip() for name, _, value in (header.partition(":") for header in fields)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Heard(method, path, headers, body, asyncio.get_running_loop().time())
 
 
 async def _answer(writer: asyncio.StreamWriter, reply: Reply) -> bool:
-    """Send a reply; tell whether the connection goes on."""
+    """Send a response; return whether the connection stays open."""
     if reply.after_seconds:
         await asyncio.sleep(reply.after_seconds)
     match reply.fault:

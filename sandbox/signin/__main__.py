@@ -1,4 +1,4 @@
-"""python -m sandbox.signin: the stand-in for an identity provider as a process of its own.
+"""The command `python -m sandbox.signin`: the stand-in for an identity provider as a process of its own.
 
 HUM_OIDC_CLIENT_SECRET is its client's secret.
 Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
@@ -23,13 +23,13 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 
 async def main(argv: list[str]) -> None:
-    chosen = arguments(argv)
+    options = arguments(argv)
     async with Issuer.serve(
-        client_id=chosen.client_id,
+        client_id=options.client_id,
         client_secret=secret("HUM_OIDC_CLIENT_SECRET"),
-        redirect_uri=chosen.redirect_uri,
-        listen=chosen.listen,
-        people=tuple(Person(email, email.partition("@")[0]) for email in chosen.person),
+        redirect_uri=options.redirect_uri,
+        listen=options.listen,
+        people=tuple(Person(email, email.partition("@")[0]) for email in options.person),
     ) as issuer:
         await alone(issuer.url)
 

@@ -1,7 +1,7 @@
 """The issuer as a server: discovery, authorization page, token endpoint, keys, userinfo.
 
 Implements OpenID Connect Core 1.0 with PKCE (RFC 7636, S256 only) and `iss` in its responses (RFC 9207).  Under
-/sandbox, tests add people, rotate the keys, and make the next ID token wrong in one way, or set its claims.
+/sandbox, tests add people, rotate the keys, and set the claims of the next ID token or one defect in it.
 """
 
 import base64
@@ -27,9 +27,9 @@ from sandbox.signin.people import Grant, People, Person, folded
 
 DEMO = Person("owner@example.com", "Demo Owner")
 TOKEN_SECONDS = 600
-ASKED = ("client_id", "redirect_uri", "state", "nonce", "code_challenge")
+AUTHORIZATION_PARAMETERS = ("client_id", "redirect_uri", "state", "nonce", "code_challenge")
 
-#: The ways in which the next ID token can be wrong.
+#: Possible defects of the next ID token.
 MISCHIEF: dict[str, Callable[[dict[str, Any]], None]] = {
     "expired": lambda claims: claims.update(iat=claims["iat"] - 7200, exp=claims["iat"] - 3600),
     "wrong_nonce": lambda claims: claims.update(nonce="another"),
@@ -65,7 +65,7 @@ class Issuer:
         listen: str = "127.0.0.1:0",
         people: tuple[Person, ...] = (),
     ) -> "AsyncIterator[Issuer]":
-        """Serve until the block ends; `url` is the issuer's name."""
+        """Serve until the block ends; `url` is the issuer's identifier."""
         issuer = cls(client_id, client_secret, redirect_uri, people)
         async with serving(Starlette(routes=issuer.routes()), listen) as (host, port):
             issuer.url = f"http://{host}:{port}"
@@ -114,15 +114,16 @@ class Issuer:
 
     async def _authorize(self, request: Request) -> Response:
         query = dict(request.query_params)
-        if (complaint := self._bad_request(query)) is not None:
-            return Response(complaint, 400)
+        if (problem := self._request_problem(query)) is not None:
+            return Response(problem, 400)
         hidden = "".join(
-            f'<input type="hidden" name="{name}" value="{html.escape(query.get(name, ""))}">' for name in ASKED
+            f'<input type="hidden" name="{name}" value="{html.escape(query.get(name, ""))}">'
+            for name in AUTHORIZATION_PARAMETERS
         )
         buttons = "".join(
-            f'<p><button name="email" value="{html.escape(each.email)}">{html.escape(each.name)}'
-            f" &lt;{html.escape(each.email)}&gt;</button></p>"
-            for each in self.people.known.values()
+            f'<p><button name="email" value="{html.escape(person.email)}">{html.escape(person.name)}'
+            f" &lt;{html.escape(person.email)}&gt;</button></p>"
+            for person in self.people.known.values()
         )
         return HTMLResponse(
             "<!doctype html><title>Sandbox sign-in</title><h1>Sandbox sign-in</h1>"
@@ -132,7 +133,7 @@ class Issuer:
             'placeholder="you@example.com"> <button>Sign in as</button></p></form>'
         )
 
-    def _bad_request(self, query: dict[str, str]) -> str | None:
+    def _request_problem(self, query: dict[str, str]) -> str | None:
         if query.get("client_id") != self.client_id or query.get("redirect_uri") != self.redirect_uri:
             return "unknown client or redirect_uri"
         if not query.get("code_challenge") or query.get("code_challenge_method", "S256") != "S256":
@@ -141,13 +142,13 @@ class Issuer:
 
     async def _choose(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
-        if (complaint := self._bad_request(form)) is not None:
-            return Response(complaint, 400)
+        if (problem := self._request_problem(form)) is not None:
+            return Response(problem, 400)
         email = form.get("email", "")
         person = self.people.known.get(folded(email)) or Person(email, email.partition("@")[0])
         grant = Grant(person, form["client_id"], form["redirect_uri"], form.get("nonce", ""), form["code_challenge"])
-        answer = {"code": self.people.grant(grant), "state": form.get("state", ""), "iss": self.url}
-        return RedirectResponse(f"{self.redirect_uri}?{urlencode(answer)}", 303)
+        response = {"code": self.people.grant(grant), "state": form.get("state", ""), "iss": self.url}
+        return RedirectResponse(f"{self.redirect_uri}?{urlencode(response)}", 303)
 
     async def _token(self, request: Request) -> Response:
         form = {name: str(value) for name, value in (await request.form()).items()}
@@ -195,7 +196,8 @@ class Issuer:
         if mischief == "unsigned":
             return f"{_parts({'alg': 'none', 'typ': 'JWT'}, claims)}."
         key = _new_key() if mischief == "strange_key" else self.keys[-1]
-        if mischief == "shared_secret":  # the public key as an HMAC secret: a careless verifier accepts it
+        # The public key as an HMAC secret: a careless verifier accepts it.
+        if mischief == "shared_secret":
             parts = _parts({"alg": "HS256", "kid": key.kid}, claims)
             return f"{parts}.{_base64(hmac.digest(key.as_pem(private=False), parts.encode(), 'sha256'))}"
         return jwt.encode({"alg": "RS256", "kid": key.kid}, claims, key)
@@ -233,7 +235,7 @@ class Issuer:
 
 
 def _parts(header: dict[str, Any], claims: dict[str, Any]) -> str:
-    """The part of a JWT that is signed."""
+    """Return the signed part of a JWT."""
     return ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
 
 

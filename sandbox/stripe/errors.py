@@ -1,4 +1,4 @@
-"""Errors as Stripe words them."""
+"""Errors in Stripe's wording."""
 
 from typing import Any
 

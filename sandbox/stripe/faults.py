@@ -1,30 +1,30 @@
-"""What goes wrong with requests to the stand-in, when a test asks for it."""
+"""Faults of requests to the stand-in, injected by tests."""
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 
 class Fault(Enum):
-    #: 429: it is not carried out.
+    #: 429, without effect.
     RATE_LIMITED = auto()
-    #: 500, and it is not carried out.
+    #: 500, without effect.
     FAILED = auto()
-    #: It is carried out, and the answer is a 500.
+    #: 500, after the request took effect.
     FAILED_AFTER = auto()
-    #: No answer: the connection breaks before it is carried out.
+    #: The connection breaks before the request takes effect.
     CUT = auto()
-    #: It is carried out, and the connection breaks before the answer.
+    #: The connection breaks after the request took effect, before the response.
     LOST = auto()
 
 
 @dataclass(slots=True)
 class Faults:
-    """The next requests whose method and path begin so; each meets the faults in this order, and then none."""
+    """Planned faults: a request with a matching method and path prefix gets the first one, which is then used up."""
 
     planned: list[tuple[str, Fault]] = field(default_factory=list)
 
     def plan(self, request: str, *faults: Fault) -> None:
-        """`request`: like `POST /v1/customers`."""
+        """Plan faults for the next requests that begin with `request`, such as `POST /v1/customers`."""
         self.planned += [(request, fault) for fault in faults]
 
     def next(self, method: str, path: str) -> Fault | None:

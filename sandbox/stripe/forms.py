@@ -8,7 +8,7 @@ STEP = re.compile(r"\[([^\]]*)\]")
 
 
 def nested(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Objects and lists; every value is text.  A list's members are numbered, or have empty brackets."""
+    """Convert pairs to objects and lists; every value is text.  A list's members are numbered, or have empty brackets."""
     tree: dict[str, Any] = {}
     for name, value in pairs:
         first, _, _ = name.partition("[")
@@ -25,7 +25,7 @@ def _listed(value: Any) -> Any:
         return value
     if value and all(name.isdigit() for name in value):
         return [_listed(value[name]) for name in sorted(value, key=int)]
-    return {name: _listed(each) for name, each in value.items()}
+    return {name: _listed(member) for name, member in value.items()}
 
 
 def flag(value: str | None) -> bool:

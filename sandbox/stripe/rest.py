@@ -19,7 +19,7 @@ from sandbox.stripe.faults import Fault, Faults
 from sandbox.stripe.forms import nested
 from sandbox.stripe.shapes import Json
 
-#: One clause of the search language, which is all that its users here need.
+#: The one clause of the search language that is supported.
 CLAUSE = re.compile(r"metadata\['([^']+)'\]:'([^']+)'")
 INTERNAL = {"error": {"message": "An unknown error occurred", "type": "api_error"}}
 BUSY = {"error": {"code": "rate_limit", "message": "Request rate limit exceeded.", "type": "invalid_request_error"}}
@@ -29,8 +29,8 @@ Answer = Callable[[Json, Mapping[str, str]], Json]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """The first answer to a key."""
+class StoredResponse:
+    """The first response to an idempotency key."""
 
     request: str
     status: int
@@ -40,7 +40,7 @@ class Kept:
 class Rest:
     def __init__(self, book: Book, faults: Faults, api_key: str) -> None:
         self._book, self._faults, self._api_key = book, faults, api_key
-        self._kept: dict[str, Kept] = {}
+        self._responses: dict[str, StoredResponse] = {}
         #: Every request, as method and path.
         self.requests: list[str] = []
 
@@ -78,7 +78,7 @@ class Rest:
                 cut(request)
                 return Response()
             key = request.headers.get("idempotency-key", "") if method == "POST" else ""
-            status, body, replayed = self._once(
+            status, body, replayed = self._idempotent(
                 key,
                 f"{method} {request.url.path}?{text}",
                 fault,
@@ -91,27 +91,30 @@ class Rest:
 
         return endpoint
 
-    def _once(self, key: str, line: str, fault: Fault | None, act: Callable[[], Json]) -> tuple[int, Json, bool]:
-        """Stripe's rule: a key repeats its first answer, also a 500, but none that refused the parameters."""
-        if (kept := self._kept.get(key)) is not None:
-            if kept.request != line:
+    def _idempotent(
+        self, key: str, request: str, fault: Fault | None, act: Callable[[], Json]
+    ) -> tuple[int, Json, bool]:
+        """Apply Stripe's idempotency: replay a key's first response, 500 included; parameter errors are not stored."""
+        if (stored := self._responses.get(key)) is not None:
+            if stored.request != request:
                 mismatch = IdempotencyError()
                 return mismatch.status, mismatch.body(), False
-            return kept.status, kept.body, True
+            return stored.status, stored.body, True
         try:
             status, body = 200, INTERNAL if fault is Fault.FAILED else act()
         except ApiError as error:
             return error.status, error.body(), False
         if fault in {Fault.FAILED, Fault.FAILED_AFTER}:
             status, body = 500, INTERNAL
-        body = json.loads(json.dumps(body))  # as it is now
+        # Copy the object's current state.
+        body = json.loads(json.dumps(body))
         if key:
-            self._kept[key] = Kept(line, status, body)
+            self._responses[key] = StoredResponse(request, status, body)
         return status, body, False
 
     def forget_keys(self) -> None:
-        """More than a day has passed."""
-        self._kept.clear()
+        """Expire all idempotency keys, as after a day."""
+        self._responses.clear()
 
     # -- lists
 
@@ -120,33 +123,37 @@ class Rest:
         if clause is None:
             raise ApiError("We were unable to parse your search query.", param="query")
         name, value = clause.groups()
-        found = [each for each in self._book.customers.values() if each["metadata"].get(name) == value]
+        customers = [customer for customer in self._book.customers.values() if customer["metadata"].get(name) == value]
         return {
             "object": "search_result",
-            "data": found,
+            "data": customers,
             "has_more": False,
             "next_page": None,
             "url": "/v1/customers/search",
         }
 
     def _list_subscriptions(self, form: Json, _: Mapping[str, str]) -> Json:
-        wanted = form.get("status")
-        found = [
-            each
-            for each in self._book.subscriptions.values()
-            if each["customer"] == form.get("customer", each["customer"])
-            and (wanted == "all" or each["status"] == wanted or (wanted is None and each["status"] != "canceled"))
+        status = form.get("status")
+        subscriptions = [
+            subscription
+            for subscription in self._book.subscriptions.values()
+            if subscription["customer"] == form.get("customer", subscription["customer"])
+            and (
+                status == "all"
+                or subscription["status"] == status
+                or (status is None and subscription["status"] != "canceled")
+            )
         ]
-        return self._page("/v1/subscriptions", found[::-1], form)
+        return self._page("/v1/subscriptions", subscriptions[::-1], form)
 
     def _list_invoices(self, form: Json, _: Mapping[str, str]) -> Json:
-        found = [
-            each
-            for each in self._book.invoices.values()
-            if form.get("subscription") in {None, each["parent"]["subscription_details"]["subscription"]}
-            and form.get("status") in {None, each["status"]}
+        invoices = [
+            invoice
+            for invoice in self._book.invoices.values()
+            if form.get("subscription") in {None, invoice["parent"]["subscription_details"]["subscription"]}
+            and form.get("status") in {None, invoice["status"]}
         ]
-        return self._page("/v1/invoices", found[::-1], form)
+        return self._page("/v1/invoices", invoices[::-1], form)
 
     def _price(self, _: Json, at: Mapping[str, str]) -> Json:
         if at["id"] not in self._book.prices:
@@ -175,11 +182,11 @@ class Rest:
         }
         return self._page(f"/v1/billing/meters/{meter['id']}/event_summaries", [summary] if total else [], form)
 
-    def _page(self, url: str, found: list[Json], form: Json) -> Json:
+    def _page(self, url: str, objects: list[Json], form: Json) -> Json:
         limit = int(form.get("limit", 10))
         if last := form.get("starting_after"):
-            place = next((n for n, each in enumerate(found, 1) if each["id"] == last), None)
+            place = next((n for n, listed in enumerate(objects, 1) if listed["id"] == last), None)
             if place is None:
                 raise ApiError(f"No such object: '{last}'", param="starting_after", code="resource_missing")
-            found = found[place:]
-        return shapes.listed(url, found[:limit], has_more=len(found) > limit)
+            objects = objects[place:]
+        return shapes.listed(url, objects[:limit], has_more=len(objects) > limit)

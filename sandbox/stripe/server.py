@@ -1,4 +1,4 @@
-"""The stand-in as a server, and its webhooks: signed, and sent again until they are taken."""
+"""The stand-in as a server, and its webhooks: signed, and sent again until accepted."""
 
 import asyncio
 import hmac
@@ -21,13 +21,13 @@ from sandbox.stripe.faults import Faults
 from sandbox.stripe.rest import Rest
 from sandbox.stripe.shapes import Json
 
-#: How long Stripe waits for an answer, and how often the stand-in sends an event that is not taken.
+#: Timeout of a webhook, and attempts for an event that is not accepted.
 WEBHOOK_SECONDS, ATTEMPTS = 10.0, 8
 PAUSE_SECONDS = 0.2
 
 
 class Stripe:
-    """One account of Stripe's, with one webhook endpoint."""
+    """One account at Stripe, with one webhook endpoint."""
 
     def __init__(self, api_key: str, webhook_secret: str, webhook_url: str, clock: Callable[[], float]) -> None:
         self.book, self.faults = Book(clock), Faults()
@@ -41,7 +41,7 @@ class Stripe:
     async def serve(
         cls,
         api_key: str,
-        webhook_secret: str = "whsec_standin",  # noqa: S107 - no secret of anybody's
+        webhook_secret: str = "whsec_standin",  # noqa: S107 - not a real secret
         webhook_url: str = "",
         listen: str = "127.0.0.1:0",
         clock: Callable[[], float] = time.time,
@@ -51,7 +51,7 @@ class Stripe:
             routes=[
                 *stripe.rest.routes(),
                 Route("/pay/{id}", stripe._pay, methods=["GET", "POST"]),
-                Route("/sandbox/{what}/{id}", stripe._happen, methods=["POST"]),
+                Route("/sandbox/{what}/{id}", stripe._advance, methods=["POST"]),
             ]
         )
         async with serving(app, listen) as (host, port):
@@ -61,13 +61,13 @@ class Stripe:
     # -- webhooks
 
     def signature(self, body: bytes, at: float | None = None) -> str:
-        """The header that proves that the body is Stripe's."""
+        """Return the Stripe-Signature header of a body."""
         seconds = int(self._clock() if at is None else at)
         signed = hmac.new(self.webhook_secret.encode(), f"{seconds}.".encode() + body, sha256).hexdigest()
         return f"t={seconds},v1={signed}"
 
     async def send(self, event: Json) -> int:
-        """One attempt to deliver an event; the answer's status, 0 for none."""
+        """Make one attempt to deliver an event; return the status of the response, 0 for none."""
         body = json.dumps(event).encode()
         headers = {"Stripe-Signature": self.signature(body), "Content-Type": "application/json; charset=utf-8"}
         timeout = aiohttp.ClientTimeout(total=WEBHOOK_SECONDS)
@@ -81,7 +81,7 @@ class Stripe:
             return 0
 
     async def deliver(self, events: Iterable[Json] | None = None) -> None:
-        """Deliver these, or all that were not delivered yet, each again until it is taken; Stripe does so for days."""
+        """Deliver these events, or all undelivered ones, each up to ATTEMPTS times; Stripe retries for days."""
         if events is None:
             events, self._delivered = self.book.events[self._delivered :], len(self.book.events)
         for event in events:
@@ -90,10 +90,10 @@ class Stripe:
                     break
                 await asyncio.sleep(PAUSE_SECONDS)
 
-    # -- for whoever runs it alone
+    # -- routes for a stand-in that runs alone
 
     async def _pay(self, request: Request) -> Response:
-        """The page on which a person pays: whoever opens it, has paid."""
+        """Complete the checkout, as if the person who opens this page had paid."""
         try:
             checkout = self.book.checkout(request.path_params["id"])
             self.book.complete(checkout["id"])
@@ -103,21 +103,21 @@ class Stripe:
             await self.deliver()
         return RedirectResponse(checkout["success_url"], 303)
 
-    async def _happen(self, request: Request) -> Response:
-        """`renew`, `fail` (to pay for the next period), `pay`, `give_up`, `end`, of a subscription."""
+    async def _advance(self, request: Request) -> Response:
+        """Apply `renew`, `fail` (to pay for the next period), `pay`, `give_up` or `end` to a subscription."""
         what, id = request.path_params["what"], request.path_params["id"]
         book = self.book
-        acts: dict[str, Callable[[str], None]] = {
+        actions: dict[str, Callable[[str], None]] = {
             "renew": book.renew,
-            "fail": lambda each: book.renew(each, pays=False),
+            "fail": lambda subscription_id: book.renew(subscription_id, pays=False),
             "pay": book.pay,
             "give_up": book.give_up,
             "end": book.end,
         }
-        if what not in acts:
-            return JSONResponse({"error": {"message": f"one of {', '.join(acts)}"}}, 404)
+        if what not in actions:
+            return JSONResponse({"error": {"message": f"one of {', '.join(actions)}"}}, 404)
         try:
-            acts[what](id)
+            actions[what](id)
         except ApiError as error:
             return JSONResponse(error.body(), error.status)
         if self.webhook_url:

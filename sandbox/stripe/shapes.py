@@ -1,4 +1,4 @@
-"""Objects as Stripe sends them: every field that its published fixtures have, with what this stand-in has nothing of as null."""
+"""Objects as Stripe sends them: with every field of its published fixtures; fields without a value here are null."""
 
 from typing import Any
 
@@ -104,7 +104,7 @@ def subscription(id: str, created: int, customer_id: str, items: list[Json], met
 def item(
     id: str, created: int, subscription_id: str, price: Json, quantity: int | None, period: tuple[int, int]
 ) -> Json:
-    made: Json = {
+    fields: Json = {
         "id": id,
         "object": "subscription_item",
         "billing_thresholds": None,
@@ -120,12 +120,13 @@ def item(
         "tax_rates": [],
     }
     if quantity is None:
-        del made["quantity"]  # metered items have none
-    return made
+        # Metered items have no quantity.
+        del fields["quantity"]
+    return fields
 
 
 def _plan(price: Json) -> Json:
-    """The price in the words of before there were prices; items still have it."""
+    """Return a price as a plan, Stripe's older form, which items still contain."""
     return {
         "id": price["id"],
         "object": "plan",
@@ -210,16 +211,16 @@ def portal_session(id: str, created: int, customer_id: str, return_url: str | No
 
 
 def invoice(id: str, created: int, subscription: Json, lines: list[Json], reason: str) -> Json:
-    """An open one."""
+    """Return an open invoice."""
     return _invoice(id, created, subscription, lines, reason) | _amounts(sum(line["amount"] for line in lines))
 
 
 def _amounts(total: int) -> Json:
-    """Of an invoice of which nothing is paid yet."""
-    nothing = ["amount_overpaid", "amount_paid", "amount_shipping", "attempt_count", "starting_balance"]
-    all_of_it = ["amount_due", "amount_remaining", "subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"]
+    """Return the amounts of an invoice of which nothing is paid yet."""
+    zero = ["amount_overpaid", "amount_paid", "amount_shipping", "attempt_count", "starting_balance"]
+    full = ["amount_due", "amount_remaining", "subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"]
     credit = ["post_payment_credit_notes_amount", "pre_payment_credit_notes_amount"]
-    return dict.fromkeys([*nothing, *credit], 0) | dict.fromkeys(all_of_it, total)
+    return dict.fromkeys([*zero, *credit], 0) | dict.fromkeys(full, total)
 
 
 def _invoice(id: str, created: int, subscription: Json, lines: list[Json], reason: str) -> Json:
@@ -341,13 +342,13 @@ def meter_event(created: int, params: Json, identifier: str, timestamp: int) -> 
     }
 
 
-def event(id: str, created: int, type: str, held: Json) -> Json:
+def event(id: str, created: int, type: str, subject: Json) -> Json:
     return {
         "id": id,
         "object": "event",
         "api_version": "2026-10-28.endive",
         "created": created,
-        "data": {"object": held},
+        "data": {"object": subject},
         "livemode": False,
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},

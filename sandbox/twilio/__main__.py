@@ -1,4 +1,4 @@
-"""python -m sandbox.twilio: the stand-in for Twilio as a process of its own.
+"""The command `python -m sandbox.twilio`: the stand-in for Twilio as a process of its own.
 
 TWILIO_AUTH_TOKEN is its secret; TWILIO_API_KEY and TWILIO_API_SECRET, if set, are an API key that it accepts.
 Prints one JSON line {"url": ...} when it is ready; SIGTERM and SIGINT shut it down cleanly.
@@ -40,10 +40,10 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         help="how many segments of texts a second each number sends; more are queued; 0 is no limit (default 0)",
     )
     parser.add_argument("--speech", action="store_true", help="people and machines speak in words (extra `speech`)")
-    chosen = parser.parse_args(argv)
-    if chosen.speech and not Speech.available():
+    options = parser.parse_args(argv)
+    if options.speech and not Speech.available():
         parser.error("--speech needs the extra `speech`")
-    return chosen
+    return options
 
 
 def _person(text: str) -> tuple[str, str]:
@@ -54,22 +54,22 @@ def _person(text: str) -> tuple[str, str]:
 
 
 async def main(argv: list[str]) -> None:
-    chosen = arguments(argv)
+    options = arguments(argv)
     key = os.environ.get("TWILIO_API_KEY")
-    speech = Speech() if chosen.speech else None
+    speech = Speech() if options.speech else None
     try:
         async with Carrier.serve(
-            account_sid=chosen.account_sid,
+            account_sid=options.account_sid,
             auth_token=secret("TWILIO_AUTH_TOKEN"),
-            numbers=chosen.number,
-            listen=chosen.listen,
+            numbers=options.number,
+            listen=options.listen,
             api_keys={key: secret("TWILIO_API_SECRET")} if key else {},
-            say_ms_per_char=chosen.say_ms_per_char,
-            calls_per_second=chosen.calls_per_second,
-            segments_per_second=chosen.segments_per_second,
+            say_ms_per_char=options.say_ms_per_char,
+            calls_per_second=options.calls_per_second,
+            segments_per_second=options.segments_per_second,
             speech=speech,
         ) as carrier:
-            for e164, kind in chosen.person:
+            for e164, kind in options.person:
                 person = KINDS[kind]()
                 person.steps = await voiced(person.steps, speech)
                 carrier.introduce(e164, person)

@@ -1,10 +1,10 @@
-"""Answering machine detection: who answered, from what they sound like.  Pure; each call of `frame` is 20 ms of audio.
+"""Answering machine detection: classifies the answering party by its sound.  Pure; each call of `frame` is 20 ms of audio.
 
-What the thresholds mean is Twilio's page "Answering Machine Detection", including their ranges and defaults: speech longer
+The thresholds, their ranges and defaults are those of Twilio's page "Answering Machine Detection": speech longer
 than the speech threshold is a machine, shorter speech followed by `speech_end_ms` of quiet is a human, `silence_ms`
-without a sound at the beginning is `unknown`, and so is running into the timeout.  That page does not say how long
-a quiet ends a greeting without a beep, nor what a greeting that outlasts the timeout gives: here END_OF_GREETING_MS, and
-`machine_end_other`.
+without a sound at the beginning is `unknown`, and so is the timeout.  That page leaves two values open: the
+quiet that ends a greeting without a beep (here END_OF_GREETING_MS), and the verdict on a greeting that outlasts the
+timeout (here `machine_end_other`).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ AnsweredBy = Literal[
 ]
 
 BEEP_MS, FAX_MS = 120, 400
-BEEP_LOW_HZ, BEEP_HIGH_HZ = 350, 1_900  # the beeps that it knows; another tone ends a greeting too
+#: Tones in this range are reported as a beep; any other tone ends a greeting without one.
+BEEP_LOW_HZ, BEEP_HIGH_HZ = 350, 1_900
 SAME_PITCH_HZ, FAX_WITHIN_HZ = 60, 30
 END_OF_GREETING_MS = 2_500
 AFTER_ODD_TONE_MS = 500
@@ -26,10 +27,10 @@ AFTER_ODD_TONE_MS = 500
 
 @dataclass(frozen=True, slots=True)
 class Amd:
-    """How a call is to be judged: Twilio's MachineDetection parameters."""
+    """Twilio's MachineDetection parameters of a call."""
 
     until_end: bool = False
-    """DetectMessageEnd: a machine is reported when its greeting is over."""
+    """DetectMessageEnd: report a machine when its greeting is over."""
     timeout_ms: int = 30_000
     speech_ms: int = 2_400
     speech_end_ms: int = 1_200
@@ -54,13 +55,13 @@ class Detector:
         self._had_odd_tone = False
 
     def frame(self, ulaw: bytes) -> Verdict | None:
-        """Judge the next 20 ms of the answering party; a verdict ends the detection."""
+        """Classify the next 20 ms of the answering party; a verdict ends the detection."""
         self._at_ms += FRAME_MS
-        found = self._listen(ulaw) or self._wait()
-        return Verdict(found, self._at_ms) if found else None
+        answered_by = self._listen(ulaw) or self._wait()
+        return Verdict(answered_by, self._at_ms) if answered_by else None
 
     def hang_up(self) -> Verdict:
-        """They hung up before there was a verdict."""
+        """Return the verdict for a party that hung up before there was one."""
         return Verdict("machine_end_other" if self._is_machine else "unknown", self._at_ms)
 
     def _listen(self, ulaw: bytes) -> AnsweredBy | None:
@@ -80,7 +81,7 @@ class Detector:
         return None
 
     def _is_fax(self) -> bool:
-        return any(abs(self._tone_hz - each) <= FAX_WITHIN_HZ for each in (FAX_ANSWER_HZ, FAX_CALLER_HZ))
+        return any(abs(self._tone_hz - fax_hz) <= FAX_WITHIN_HZ for fax_hz in (FAX_ANSWER_HZ, FAX_CALLER_HZ))
 
     def _after_tone(self) -> AnsweredBy | None:
         if not self._amd.until_end:

@@ -16,7 +16,7 @@ Samples = np.ndarray[tuple[int], np.dtype[np.int16]]
 
 
 def _decode_table() -> Samples:
-    """ITU-T G.711: a sign bit, three exponent bits, four mantissa bits, all inverted on the wire; the bias is 132."""
+    """Return the G.711 table: a sign bit, three exponent bits, four mantissa bits, all inverted on the wire; bias 132."""
     code = ~np.arange(256, dtype=np.int32) & 0xFF
     magnitude = ((((code & 0x0F) << 3) + 132) << ((code >> 4) & 0x07)) - 132
     return np.where(code & 0x80, -magnitude, magnitude).astype(np.int16)
@@ -26,12 +26,12 @@ LINEAR = _decode_table()
 
 
 def decode(ulaw: bytes) -> Samples:
-    """μ-law bytes → 16-bit samples."""
+    """Convert μ-law bytes to 16-bit samples."""
     return LINEAR[np.frombuffer(ulaw, dtype=np.uint8)]
 
 
 def encode(samples: Samples) -> bytes:
-    """16-bit samples → μ-law bytes (ITU-T G.711)."""
+    """Convert 16-bit samples to μ-law bytes (ITU-T G.711)."""
     linear = np.clip(samples.astype(np.int32), -CLIP, CLIP)
     sign = np.where(linear < 0, 0x80, 0)
     magnitude = np.abs(linear) + BIAS
@@ -41,7 +41,7 @@ def encode(samples: Samples) -> bytes:
 
 
 def is_audible(ulaw: bytes) -> bool:
-    """Whether a person would hear it: RMS above -45 dBFS."""
+    """Return whether a person would hear the sound: RMS above -45 dBFS."""
     if not ulaw:
         return False
     samples = decode(ulaw).astype(np.float64)
@@ -49,7 +49,7 @@ def is_audible(ulaw: bytes) -> bool:
 
 
 def lay(pieces: list[tuple[float, bytes]], length_ms: float) -> bytes:
-    """One μ-law track of `length_ms` from pieces of (start in ms, payload), with silence in between."""
+    """Build one μ-law track of `length_ms` from pieces of (start in ms, payload), with silence in between."""
     track = bytearray([SILENCE]) * round(length_ms * BYTES_PER_MS)
     for start_ms, payload in pieces:
         at = round(start_ms * BYTES_PER_MS)
@@ -59,7 +59,7 @@ def lay(pieces: list[tuple[float, bytes]], length_ms: float) -> bytes:
 
 
 def two_channel_wav(left_ulaw: bytes, right_ulaw: bytes) -> bytes:
-    """A 16-bit, 8 kHz WAV of two μ-law tracks; the shorter one is padded with silence."""
+    """Encode two μ-law tracks as a 16-bit, 8 kHz WAV; the shorter one is padded with silence."""
     length = max(len(left_ulaw), len(right_ulaw))
     tracks = [decode(track.ljust(length, bytes([SILENCE]))) for track in (left_ulaw, right_ulaw)]
     file = io.BytesIO()

@@ -5,14 +5,14 @@
     GET  /sandbox/calls/{sid}/events   NDJSON, until the call is over
     GET  /sandbox/calls/{sid}/truth    JSON
     GET  /sandbox/calls/{sid}/truth.wav
-    GET  /sandbox/calls/{sid}/heard.wav   what they heard outside streams: ringing, sentences, the other party
+    GET  /sandbox/calls/{sid}/heard.wav   what the party heard outside streams: ringing, sentences, the other party
     GET  /sandbox/requests             every webhook, oldest first
-    PUT  /sandbox/people/{e164}        a Person, or {kind} (farend.KINDS), or a list of them, one for each call; * is any other number → 204
+    PUT  /sandbox/people/{e164}        a Person, or {kind} (farend.KINDS), or a list, one per call; * is any other number → 204
     POST /sandbox/faults               a fault (faults.py), or a list of them → 204
-    GET  /sandbox/faults               {faults}: those that have not happened yet
+    GET  /sandbox/faults               {faults}: the pending ones
     DELETE /sandbox/faults             → 204
     PUT  /sandbox/limits               {calls_per_second?, concurrent_requests?, forbidden_prefixes?} → 204
-A refusal is {"error": sentence}.  There is no authentication: serve it on loopback only.
+An error is {"error": sentence}.  There is no authentication: serve it on loopback only.
 """
 
 import json
@@ -29,7 +29,7 @@ from sandbox.twilio.caller import BadStep
 from sandbox.twilio.exchange import Exchange, NoSuchLine
 from sandbox.twilio.farend import KINDS, Person
 from sandbox.twilio.faults import Fault
-from sandbox.twilio.outage import Door
+from sandbox.twilio.outage import Admission
 from sandbox.twilio.placed import Pacer
 from sandbox.twilio.stream import Path
 from sandbox.twilio.voiced import Speaker, voiced
@@ -57,91 +57,91 @@ class Ring(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Backstage:
-    def __init__(self, exchange: Exchange, door: Door, speaker: Speaker | None = None) -> None:
+    def __init__(self, exchange: Exchange, admission: Admission, speaker: Speaker | None = None) -> None:
         self._exchange = exchange
-        self._door = door
+        self._admission = admission
         self._speaker = speaker
 
     def routes(self) -> list[Route]:
         return [
             Route("/sandbox/calls", self._ring, methods=["POST"]),
-            Route("/sandbox/calls", self._calls),
-            Route("/sandbox/calls/{sid}/events", self._events),
-            Route("/sandbox/calls/{sid}/truth", self._truth),
-            Route("/sandbox/calls/{sid}/truth.wav", self._wav),
-            Route("/sandbox/calls/{sid}/heard.wav", self._heard),
-            Route("/sandbox/requests", self._requests),
-            Route("/sandbox/people/{e164}", self._introduce, methods=["PUT"]),
-            Route("/sandbox/faults", self._go_wrong, methods=["POST"]),
-            Route("/sandbox/faults", self._faults, methods=["GET"]),
-            Route("/sandbox/faults", self._mend, methods=["DELETE"]),
-            Route("/sandbox/limits", self._limit, methods=["PUT"]),
+            Route("/sandbox/calls", self._list_calls),
+            Route("/sandbox/calls/{sid}/events", self._stream_events),
+            Route("/sandbox/calls/{sid}/truth", self._fetch_truth),
+            Route("/sandbox/calls/{sid}/truth.wav", self._fetch_wav),
+            Route("/sandbox/calls/{sid}/heard.wav", self._fetch_heard_wav),
+            Route("/sandbox/requests", self._list_requests),
+            Route("/sandbox/people/{e164}", self._set_people, methods=["PUT"]),
+            Route("/sandbox/faults", self._add_faults, methods=["POST"]),
+            Route("/sandbox/faults", self._list_faults, methods=["GET"]),
+            Route("/sandbox/faults", self._clear_faults, methods=["DELETE"]),
+            Route("/sandbox/limits", self._set_limits, methods=["PUT"]),
         ]
 
     async def _ring(self, request: Request) -> Response:
         try:
-            wish = msgspec.json.decode(await request.body(), type=Ring)
-            path = Path(wish.delay_out_ms, wish.delay_in_ms, wish.jitter_ms, wish.seed)
-            steps = await voiced(wish.steps, self._speaker)
-            call = await self._exchange.ring(wish.to, wish.from_, steps, stay=wish.stay, path=path)
+            ring = msgspec.json.decode(await request.body(), type=Ring)
+            path = Path(ring.delay_out_ms, ring.delay_in_ms, ring.jitter_ms, ring.seed)
+            steps = await voiced(ring.steps, self._speaker)
+            call = await self._exchange.ring(ring.to, ring.from_, steps, stay=ring.stay, path=path)
         except (msgspec.DecodeError, BadStep) as error:
             return _refusal(400, error)
         except NoSuchLine as error:
             return _refusal(404, error)
         return JSONResponse({"call_sid": call.sid}, 201)
 
-    async def _events(self, request: Request) -> Response:
+    async def _stream_events(self, request: Request) -> Response:
         call = self._call(request)
         if call is None:
             return _no_call(request)
         return StreamingResponse(_lines(call), media_type="application/x-ndjson")
 
-    async def _truth(self, request: Request) -> Response:
+    async def _fetch_truth(self, request: Request) -> Response:
         call = self._call(request)
         return _no_call(request) if call is None else JSONResponse(call.truth.as_json())
 
-    async def _wav(self, request: Request) -> Response:
+    async def _fetch_wav(self, request: Request) -> Response:
         call = self._call(request)
         return _no_call(request) if call is None else Response(call.truth.wav(), media_type="audio/wav")
 
-    async def _requests(self, _: Request) -> Response:
-        return JSONResponse({"requests": [each.as_json() for each in self._exchange.courier.sent]})
+    async def _list_requests(self, _: Request) -> Response:
+        return JSONResponse({"requests": [webhook.as_json() for webhook in self._exchange.courier.sent]})
 
-    async def _calls(self, request: Request) -> Response:
+    async def _list_calls(self, request: Request) -> Response:
         to = request.query_params.get("to")
-        calls = [each for each in self._exchange.calls.values() if to is None or each.to == to]
-        return JSONResponse({"calls": [_summary(each) for each in calls]})
+        calls = [call for call in self._exchange.calls.values() if to is None or call.to == to]
+        return JSONResponse({"calls": [_summary(call) for call in calls]})
 
-    async def _heard(self, request: Request) -> Response:
+    async def _fetch_heard_wav(self, request: Request) -> Response:
         call = self._call(request)
         return _no_call(request) if call is None else Response(call.truth.heard_wav(), media_type="audio/wav")
 
-    async def _introduce(self, request: Request) -> Response:
+    async def _set_people(self, request: Request) -> Response:
         try:
-            people = [_person(each) for each in _items(await request.body())]
-            for each in people:
-                each.steps = await voiced(each.steps, self._speaker)
+            people = [_person(item) for item in _items(await request.body())]
+            for person in people:
+                person.steps = await voiced(person.steps, self._speaker)
         except (msgspec.DecodeError, BadStep) as error:
             return _refusal(400, error)
         self._exchange.people[request.path_params["e164"]] = people
         return Response(status_code=204)
 
-    async def _go_wrong(self, request: Request) -> Response:
+    async def _add_faults(self, request: Request) -> Response:
         try:
-            faults = [msgspec.convert(each, type=Fault) for each in _items(await request.body())]
+            faults = [msgspec.convert(item, type=Fault) for item in _items(await request.body())]
         except msgspec.DecodeError as error:
             return _refusal(400, error)
         self._exchange.faults.add(*faults)
         return Response(status_code=204)
 
-    async def _faults(self, _: Request) -> Response:
-        return JSONResponse({"faults": [msgspec.to_builtins(each) for each in self._exchange.faults.pending]})
+    async def _list_faults(self, _: Request) -> Response:
+        return JSONResponse({"faults": [msgspec.to_builtins(fault) for fault in self._exchange.faults.pending]})
 
-    async def _mend(self, _: Request) -> Response:
+    async def _clear_faults(self, _: Request) -> Response:
         self._exchange.faults.pending.clear()
         return Response(status_code=204)
 
-    async def _limit(self, request: Request) -> Response:
+    async def _set_limits(self, request: Request) -> Response:
         try:
             limits = msgspec.json.decode(await request.body(), type=Limits)
         except msgspec.DecodeError as error:
@@ -149,7 +149,7 @@ class Backstage:
         if limits.calls_per_second is not None:
             self._exchange.pacer = Pacer(limits.calls_per_second)
         if limits.concurrent_requests is not None:
-            self._door.most_at_a_time = limits.concurrent_requests
+            self._admission.max_in_flight = limits.concurrent_requests
         if limits.forbidden_prefixes is not None:
             self._exchange.forbidden_prefixes = set(limits.forbidden_prefixes)
         return Response(status_code=204)
@@ -159,21 +159,21 @@ class Backstage:
 
 
 def _items(body: bytes) -> list[Any]:
-    """A JSON value or a list of them; at least one."""
-    read = msgspec.json.decode(body)
-    items = read if isinstance(read, list) else [read]
+    """Decode a JSON value or a list of values; return at least one.  Raises DecodeError."""
+    value = msgspec.json.decode(body)
+    items = value if isinstance(value, list) else [value]
     if not items:
         raise msgspec.DecodeError("the list is empty")
     return items
 
 
-def _person(wish: Any) -> Person:
-    if isinstance(wish, dict) and "kind" in wish:
-        kind = msgspec.convert(wish, type=Kind).kind
+def _person(spec: Any) -> Person:
+    if isinstance(spec, dict) and "kind" in spec:
+        kind = msgspec.convert(spec, type=Kind).kind
         if kind not in KINDS:
             raise BadStep(f"unknown kind {kind!r}; there are {', '.join(KINDS)}")
         return KINDS[kind]()
-    return msgspec.convert(wish, type=Person)
+    return msgspec.convert(spec, type=Person)
 
 
 def _summary(call: Call) -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""One call: its parties, its state, and the record of everything that happened in it."""
+"""One call: its parties, its state, and the record of its events."""
 
 import asyncio
 import secrets
@@ -22,7 +22,7 @@ OVER = {"completed", "busy", "no-answer", "failed", "canceled"}
 
 Direction = Literal["inbound", "outbound-api", "outbound-dial"]
 Tap = Callable[[bytes, str | None], None]
-"""Listens to what the person in a call sends: 20 ms of sound, and the key that they press in it."""
+"""A listener to the person in a call: gets 20 ms of sound at a time, and the key pressed in them."""
 T = TypeVar("T")
 
 
@@ -48,7 +48,7 @@ Instruction = Fetch | Document
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """Who gets status callbacks, and for which events."""
+    """The URL of status callbacks, and the events that it gets."""
 
     url: str
     method: str = "POST"
@@ -106,12 +106,12 @@ class Call:
         self.worst_lateness_ms = 0.0
         self.hearing = Hearing()
         self.source: Source | None = None
-        """What they hear outside a stream; None is silence."""
+        """What the person hears outside a stream; None is silence."""
         self.taps: list[Tap] = []
         self.answered = asyncio.Event()
         self.diverted = asyncio.Event()
         self.released: asyncio.Task[None] | None = None
-        """For a call without a carrier server: the task that releases its connections at the end."""
+        """The task that releases the connections of a call without a carrier server, once the call has ended."""
         self._diversion: Instruction | None = None
         self._sequence = 0
         self._over = asyncio.Event()
@@ -140,7 +140,7 @@ class Call:
 
     @property
     def truth(self) -> Truth:
-        """What really happened so far; complete once the call has ended."""
+        """The ground truth so far; complete once the call has ended."""
         return Truth(self)
 
     async def ended(self, timeout_s: float = 60.0) -> Truth:
@@ -150,37 +150,37 @@ class Call:
         return self.truth
 
     def events(self) -> AsyncIterator[Event]:
-        """Every event from the start on, as it happens, until the call is over."""
+        """Yield every event from the start on, as it happens, until the call is over."""
         return self.journal.follow()
 
     def hang_up(self, by: str = "caller") -> None:
         self._divert(None, by)
 
     def redirect(self, instruction: Instruction) -> None:
-        """Abandon what is being executed, as a REST update does."""
+        """Abandon the TwiML in progress for another instruction, as a REST update does."""
         self._divert(instruction, None)
 
     def freeze(self) -> None:
-        """The carrier's side of the stream freezes: it neither reads nor writes."""
+        """Freeze the carrier's side of the stream: it neither reads nor writes."""
         self.stream.freeze()
 
     def vanish(self) -> None:
-        """The carrier's socket is gone without a close; the call goes on."""
+        """Drop the carrier's socket without a close; the call continues."""
         self.stream.vanish()
 
     def listen(self, what: str, source: Source | None = None) -> None:
-        """From now on they hear this."""
+        """Switch what the person hears."""
         self.source = source
-        self.hearing.turn(what, now())
+        self.hearing.switch(what, now())
         self.note("hears", what=what)
 
-    def wall(self) -> datetime:
-        """The time of day on the call's own clock, which runs with the event loop's."""
+    def wall_time(self) -> datetime:
+        """Return the time of day on the call's own clock, which runs with the event loop's."""
         return self.created_at + timedelta(seconds=now() - self.began)
 
     def dial(self) -> None:
-        """The carrier begins to reach the called party."""
-        self.dialled_at = self.wall()
+        """Start to reach the called party."""
+        self.dialled_at = self.wall_time()
         self.set_status("initiated")
 
     def take_diversion(self) -> Instruction | None:
@@ -192,31 +192,31 @@ class Call:
         self.note("call.status", status=status)
 
     def answer(self) -> None:
-        """Idempotent: the first verb that needs an answered call answers it."""
+        """Mark the call as answered; idempotent, since every verb that needs an answered call does so."""
         if self.answered_at is None:
-            self.answered_at = self.wall()
+            self.answered_at = self.wall_time()
             self.set_status("in-progress")
             self.answered.set()
 
     def finish(self, status: str) -> None:
-        self.ended_at = self.wall()
+        self.ended_at = self.wall_time()
         self.set_status(status)
 
-    def bury(self) -> None:
-        """Nothing more will happen in this call."""
+    def close(self) -> None:
+        """Record the end and wake the waiters; nothing may happen in the call afterwards."""
         self.hearing.close(now())
         self.note("ended", status=self.status, duration_s=self.duration_s, hung_up_by=self.hung_up_by)
         self.journal.close()
         self._over.set()
 
     def note(self, event: str, *, at: float | None = None, **facts: object) -> None:
-        """Add to the journal, with the stream's clock too while there is a stream."""
-        moment = now() if at is None else at
+        """Append to the journal, with the stream's clock too while there is a stream."""
+        at_s = now() if at is None else at
         stream = self.open_stream
-        self.journal.note(event, at=moment, stream_ms=stream.clock_ms(moment) if stream else None, **facts)
+        self.journal.note(event, at=at_s, stream_ms=stream.clock_ms(at_s) if stream else None, **facts)
 
     def report(self, code: int, message: str) -> None:
-        """An entry in the carrier's debugger."""
+        """Append an entry to the carrier's debugger."""
         self.errors.append((code, message))
         self.note("error", code=code, message=message)
 
@@ -225,7 +225,7 @@ class Call:
         return self._sequence - 1
 
     def parameters(self) -> dict[str, str]:
-        """The form fields of every voice webhook."""
+        """Return the form fields of every voice webhook."""
         fields = {
             "CallSid": self.sid,
             "AccountSid": self.account_sid,
@@ -253,8 +253,8 @@ class Call:
         self.diverted.set()
 
 
-async def unless_diverted(call: Call, work: Coroutine[Any, Any, T]) -> T | None:
-    """Work until it is done, or until the call is hung up or redirected: then it is cancelled, and the result is None."""
+async def until_diverted(call: Call, work: Coroutine[Any, Any, T]) -> T | None:
+    """Run `work` to its end and return its result; if the call is hung up or redirected first, cancel it and return None."""
     task = asyncio.create_task(work)
     diverted = asyncio.create_task(call.diverted.wait())
     try:

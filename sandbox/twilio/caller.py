@@ -1,4 +1,4 @@
-"""The simulated person on the line: what they say, press and wait for.  Pure; each call of `frame` is 20 ms.
+"""The simulated person on the line: says, presses and waits, step by step.  Pure; each call of `frame` is 20 ms.
 
 Steps are JSON objects:
   {"do": "say", "audio_ulaw_b64": "..."}                       speak
@@ -10,14 +10,18 @@ Steps are JSON objects:
   {"do": "wait_for_agent_to_talk", "for_ms": 1200, "timeout_ms": 15000}
   {"do": "wait_for_agent_to_finish", "quiet_ms": 700, "timeout_ms": 30000}
   {"do": "wait_for_tone", "hz": 1000, "timeout_ms": 30000}     until a tone of this pitch is over: a mailbox's beep
-  {"do": "wait_for_keys", "digits": "12", "timeout_ms": 15000} until the agent has sent these as tones
+  {"do": "wait_for_keys", "digits": "12", "timeout_ms": 15000} until the agent has sent these keys as tones
   {"do": "press", "digits": "12#"}
-  {"do": "record", "quiet_ms": 5000, "max_ms": 60000}          what an answering machine does behind its beep
+  {"do": "record", "quiet_ms": 5000, "max_ms": 60000}          an answering machine's recording after its beep
   {"do": "freeze"}                                     the carrier stops reading and writing, the socket stays open
   {"do": "vanish"}                                     the carrier's socket is gone without a close
   {"do": "hang_up"}
-The first step begins when the call is answered.  What is said before a stream is open is lost; `freeze` and `vanish`
-need an open one.  A `wait_for_...` with "or": "hang_up" hangs up when its time is over.  After the last step the person hangs up, unless told to `stay`.
+The first step begins when the call is answered.  Speech before a stream is open is lost; `freeze` and `vanish`
+need an open one.  A `wait_for_...` with "or": "hang_up" hangs up at its timeout.  After the last step the person hangs up, unless
+`stay` is set.
+
+Example: [say "Hello", wait_for_agent_to_finish, press "1"] speaks at 0 s, waits for the end of the agent's answer, sends
+one key, and hangs up.
 """
 
 import base64
@@ -30,9 +34,9 @@ from sandbox.twilio import recordings, tones
 from sandbox.twilio.audio import FRAME_BYTES, FRAME_MS, SILENCE, is_audible
 
 QUIET = bytes([SILENCE]) * FRAME_BYTES
-DIGIT_FRAMES = 10  # 100 ms of key, 100 ms of pause
-SURE_OF_KEY_MS = 40
-SURE_OF_TONE_MS, NEAR_HZ = 100, 15
+DIGIT_FRAMES = 10  # 100 ms of key and 100 of pause
+KEY_ONSET_MS = 40
+TONE_ONSET_MS, TONE_TOLERANCE_HZ = 100, 15
 DIGITS = set("0123456789*#ABCD")
 
 Step = Mapping[str, Any]
@@ -43,23 +47,23 @@ class BadStep(ValueError):  # noqa: N818  (it says what is bad)
 
 
 @dataclass(slots=True)
-class Ear:
-    """What the person has heard of the agent since their own last turn."""
+class AgentActivity:
+    """The agent's audio since the person's own last turn."""
 
     audible_ms: int = 0
     quiet_ms: int = 0
-    hears: bool = False
+    audible_now: bool = False
     hangover_ms: int = 200
     keys: str = ""
-    """The keys that the agent sent as tones."""
+    """Keys that the agent has sent as tones."""
     _key: str | None = None
     _key_ms: int = 0
 
     def key(self, key: str | None) -> bool:
-        """Count 20 ms of a key's sound, or of none; whether a key was recognized just now."""
+        """Count 20 ms of a key's tone, or of none; return whether a key was recognized in them."""
         self._key_ms = self._key_ms + FRAME_MS if key is not None and key == self._key else FRAME_MS
         self._key = key
-        if key is None or self._key_ms != SURE_OF_KEY_MS:
+        if key is None or self._key_ms != KEY_ONSET_MS:
             return False
         self.keys += key
         return True
@@ -68,30 +72,30 @@ class Ear:
         """Count 20 ms; return True when the agent becomes audible, False when it has fallen silent, else None."""
         self.audible_ms += FRAME_MS if audible else 0
         self.quiet_ms = 0 if audible else self.quiet_ms + FRAME_MS
-        if audible and not self.hears:
-            self.hears = True
+        if audible and not self.audible_now:
+            self.audible_now = True
             return True
-        if self.hears and self.quiet_ms >= self.hangover_ms:
-            self.hears = False
+        if self.audible_now and self.quiet_ms >= self.hangover_ms:
+            self.audible_now = False
             return False
         return None
 
-    def has_heard(self, ms: int) -> bool:
+    def has_talked(self, ms: int) -> bool:
         return self.audible_ms >= ms
 
-    def has_heard_out(self, quiet_ms: int) -> bool:
+    def has_finished(self, quiet_ms: int) -> bool:
         return self.audible_ms > 0 and self.quiet_ms >= quiet_ms
 
-    def has_heard_keys(self, keys: str) -> bool:
+    def has_sent_keys(self, keys: str) -> bool:
         return keys in self.keys
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self.audible_ms = 0
 
 
 @dataclass(slots=True)
-class Breath:
-    """What the person does in 20 ms."""
+class CallerFrame:
+    """The output of the person in 20 ms."""
 
     payload: bytes = QUIET
     digit: str | None = None
@@ -103,28 +107,28 @@ class Breath:
 class Caller:
     def __init__(self, steps: Iterable[Step] = (), *, stay: bool = False) -> None:
         self.steps = [checked(step) for step in steps]
-        self.ear = Ear()
+        self.agent = AgentActivity()
         self._stay = stay
         self._has_hung_up = False
-        self._heard = b""
-        self._minds_keys = any(step["do"] == "wait_for_keys" for step in self.steps)
-        self._life = self._live()
-        next(self._life)
-        self._breath = Breath()
+        self._agent_audio = b""
+        self._needs_keys = any(step["do"] == "wait_for_keys" for step in self.steps)
+        self._steps_run = self._run_steps()
+        next(self._steps_run)
+        self._current = CallerFrame()
 
-    def frame(self, agent_audible: bool, heard: bytes = b"") -> Breath:
-        """Advance by 20 ms: take whether the agent was audible in them and how, return what the person does in them."""
-        self._breath, self._heard = Breath(), heard
-        if self._minds_keys and self.ear.key(tones.key_of(heard)):
-            self._breath.notes.append(("caller.heard_key", {"key": self.ear.keys[-1]}))
-        change = self.ear.frame(agent_audible)
+    def frame(self, agent_audible: bool, agent_audio: bytes = b"") -> CallerFrame:
+        """Advance by 20 ms, given the agent's audio in them; return the person's output."""
+        self._current, self._agent_audio = CallerFrame(), agent_audio
+        if self._needs_keys and self.agent.key(tones.key_of(agent_audio)):
+            self._current.notes.append(("caller.heard_key", {"key": self.agent.keys[-1]}))
+        change = self.agent.frame(agent_audible)
         if change is not None:
-            self._breath.notes.append(("agent.audible" if change else "agent.silent", {}))
-        next(self._life, None)
-        return self._breath
+            self._current.notes.append(("agent.audible" if change else "agent.silent", {}))
+        next(self._steps_run, None)
+        return self._current
 
-    def _live(self) -> Iterator[None]:
-        """Each `yield` ends one frame; the code follows the order of the steps."""
+    def _run_steps(self) -> Iterator[None]:
+        """Run the steps in order; each `yield` ends one frame."""
         yield
         for number, step in enumerate(self.steps):
             match step["do"]:
@@ -134,17 +138,17 @@ class Caller:
                     yield from self._frames(step["ms"])
                 case "wait_for_agent_to_talk":
                     for_ms = step.get("for_ms", FRAME_MS)
-                    yield from self._until(number, step, 15_000, partial(self.ear.has_heard, for_ms))
+                    yield from self._until(number, step, 15_000, partial(self.agent.has_talked, for_ms))
                 case "wait_for_agent_to_finish":
                     quiet_ms = step.get("quiet_ms", 700)
-                    yield from self._until(number, step, 30_000, partial(self.ear.has_heard_out, quiet_ms))
-                    self.ear.forget()
+                    yield from self._until(number, step, 30_000, partial(self.agent.has_finished, quiet_ms))
+                    self.agent.reset()
                 case "wait_for_tone":
                     yield from self._until(number, step, 30_000, self._tone_is_over(step["hz"]))
-                    self.ear.forget()
+                    self.agent.reset()
                 case "wait_for_keys":
-                    yield from self._until(number, step, 15_000, partial(self.ear.has_heard_keys, step["digits"]))
-                    self.ear.keys = ""
+                    yield from self._until(number, step, 15_000, partial(self.agent.has_sent_keys, step["digits"]))
+                    self.agent.keys = ""
                 case "record":
                     yield from self._record(number, step)
                 case "press":
@@ -154,66 +158,66 @@ class Caller:
             if self._has_hung_up:
                 return
         if not self._stay:
-            self._breath.act = "hang_up"
+            self._current.act = "hang_up"
 
     def _act(self, act: str) -> Iterator[None]:
-        self._breath.act = act
+        self._current.act = act
         self._has_hung_up = act == "hang_up"
         yield
 
     def _record(self, number: int, step: Step) -> Iterator[None]:
-        """Until the other side has been silent for `quiet_ms`: what they said is noted in ms."""
-        self.ear.forget()
-        self.ear.quiet_ms = 0
-        self._breath.notes.append(("machine.recording", {"phase": "begin", "step": number}))
+        """Record until the other side has been silent for `quiet_ms`; note how many ms of it were audible."""
+        self.agent.reset()
+        self.agent.quiet_ms = 0
+        self._current.notes.append(("machine.recording", {"phase": "begin", "step": number}))
         for _ in self._frames(step.get("max_ms", 60_000)):
-            if self.ear.quiet_ms >= step.get("quiet_ms", 5_000):
+            if self.agent.quiet_ms >= step.get("quiet_ms", 5_000):
                 break
             yield
-        recorded = {"phase": "end", "step": number, "audible_ms": self.ear.audible_ms}
-        self._breath.notes.append(("machine.recording", recorded))
+        recorded = {"phase": "end", "step": number, "audible_ms": self.agent.audible_ms}
+        self._current.notes.append(("machine.recording", recorded))
 
     def _say(self, speech: bytes, number: int) -> Iterator[None]:
-        self._breath.notes.append(("caller.said", {"phase": "begin", "step": number}))
+        self._current.notes.append(("caller.said", {"phase": "begin", "step": number}))
         for at in range(0, len(speech), FRAME_BYTES):
-            self._breath.payload = speech[at : at + FRAME_BYTES].ljust(FRAME_BYTES, bytes([SILENCE]))
+            self._current.payload = speech[at : at + FRAME_BYTES].ljust(FRAME_BYTES, bytes([SILENCE]))
             if at + FRAME_BYTES >= len(speech):
-                self._breath.notes.append(("caller.said", {"phase": "end", "step": number}))
+                self._current.notes.append(("caller.said", {"phase": "end", "step": number}))
             yield
-        self.ear.forget()
+        self.agent.reset()
 
     def _press(self, digits: str) -> Iterator[None]:
         for digit in digits:
-            self._breath.digit = digit
-            self._breath.notes.append(("caller.pressed", {"digit": digit}))
+            self._current.digit = digit
+            self._current.notes.append(("caller.pressed", {"digit": digit}))
             for _ in range(DIGIT_FRAMES):
                 yield
-        self.ear.forget()
+        self.agent.reset()
 
     def _tone_is_over(self, hz: int) -> Callable[[], bool]:
-        """To be asked once a frame: whether a tone of this pitch was heard, and now is not."""
+        """Return a predicate, called once per frame: whether a tone of this pitch was heard and has ended."""
         heard_ms = 0
 
         def is_over() -> bool:
             nonlocal heard_ms
-            pitch_hz = tones.pitch_hz(self._heard)
-            if pitch_hz is not None and abs(pitch_hz - hz) <= NEAR_HZ:
+            pitch_hz = tones.pitch_hz(self._agent_audio)
+            if pitch_hz is not None and abs(pitch_hz - hz) <= TONE_TOLERANCE_HZ:
                 heard_ms += FRAME_MS
                 return False
-            if heard_ms >= SURE_OF_TONE_MS:
-                return not is_audible(self._heard)
+            if heard_ms >= TONE_ONSET_MS:
+                return not is_audible(self._agent_audio)
             heard_ms = 0
             return False
 
         return is_over
 
-    def _until(self, number: int, step: Step, patience_ms: int, done: Callable[[], bool]) -> Iterator[None]:
-        for _ in self._frames(step.get("timeout_ms", patience_ms)):
+    def _until(self, number: int, step: Step, default_ms: int, done: Callable[[], bool]) -> Iterator[None]:
+        for _ in self._frames(step.get("timeout_ms", default_ms)):
             if done():
                 return
             yield
         if not done():
-            self._breath.notes.append(("caller.gave_up", {"step": number, "do": step["do"]}))
+            self._current.notes.append(("caller.gave_up", {"step": number, "do": step["do"]}))
             if step.get("or") == "hang_up":
                 yield from self._act("hang_up")
 
@@ -224,7 +228,7 @@ class Caller:
 
 
 def checked(step: Step) -> dict[str, Any]:
-    """A step as a plain dict; raises BadStep with a sentence that says what is wrong with it."""
+    """Validate a step and return it as a plain dict.  Raises BadStep, whose message says what is wrong."""
     do = step.get("do")
     match do:
         case "say":
@@ -251,19 +255,19 @@ def checked(step: Step) -> dict[str, Any]:
                 raise BadStep("wait_for_tone needs hz, a whole number above 0")
             if do == "wait_for_keys":
                 _check_digits(step)
-            spans = [each for each in ("ms", "for_ms", "quiet_ms", "timeout_ms", "max_ms") if each in step]
+            spans = [span for span in ("ms", "for_ms", "quiet_ms", "timeout_ms", "max_ms") if span in step]
             for name in spans:
                 if not _is_whole(step[name]):
                     raise BadStep(f"{do}: {name} must be a whole number of milliseconds, at least 0")
             if step.get("or", "hang_up") != "hang_up":
-                raise BadStep(f"{do}: the only other way is hang_up")
+                raise BadStep(f'{do}: "or" takes only hang_up')
         case _:
             raise BadStep(f"unknown step {do!r}")
     return dict(step)
 
 
 def _check_say(step: Step) -> None:
-    forms = [each for each in ("audio_ulaw_b64", "wav_b64", "text") if each in step]
+    forms = [form for form in ("audio_ulaw_b64", "wav_b64", "text") if form in step]
     if len(forms) != 1:
         raise BadStep("say needs one of audio_ulaw_b64 (8 kHz μ-law), wav_b64 and text")
     try:
@@ -294,5 +298,5 @@ def _sound(step: Step) -> bytes:
 
 
 def say(audio_ulaw: bytes) -> dict[str, Any]:
-    """The step that speaks this μ-law audio."""
+    """Return the step that speaks this μ-law audio."""
     return {"do": "say", "audio_ulaw_b64": base64.b64encode(audio_ulaw).decode()}

@@ -1,7 +1,7 @@
 """The Calls resource of the REST API: create, read, list, update.
 
-Source: Twilio's Call resource and its dictionary of errors.  A new call is `queued`; `initiated` is a callback's word, the
-resource says `queued` until it rings.  `start_time` is empty until the call was dialled, so a filter on it misses
+Source: Twilio's Call resource and its dictionary of errors.  A new call is `queued`; `initiated` exists in callbacks only, the
+resource stays `queued` until the phone rings.  `start_time` is empty until the call was dialled, so a filter on it misses
 calls that are still queued.
 """
 
@@ -22,8 +22,8 @@ from sandbox.twilio.numbers import national
 from sandbox.twilio.placed import MAX_CALL_S, Order
 
 EVENTS = {"initiated", "ringing", "answered", "completed"}
-MOST_TWIML_CHARS = 4_000
-MOST_TIMEOUT_S, MOST_TIME_LIMIT_S = 600, 24 * 3600
+MAX_TWIML_CHARS = 4_000
+MAX_TIMEOUT_S, MAX_TIME_LIMIT_S = 600, 24 * 3600
 
 
 class CallsApi:
@@ -47,16 +47,16 @@ class CallsApi:
             fallback=Fallback(text(form, "FallbackUrl"), _method(form, "FallbackMethod"))
             if text(form, "FallbackUrl")
             else None,
-            timeout_s=min(MOST_TIMEOUT_S, whole(text(form, "Timeout"), 60)),
-            time_limit_s=min(MOST_TIME_LIMIT_S, whole(text(form, "TimeLimit"), MAX_CALL_S)),
+            timeout_s=min(MAX_TIMEOUT_S, whole(text(form, "Timeout"), 60)),
+            time_limit_s=min(MAX_TIME_LIMIT_S, whole(text(form, "TimeLimit"), MAX_CALL_S)),
             amd=amd,
             amd_callback=amd_callback,
         )
         return JSONResponse(call_json(self._exchange.place(order)), 201)
 
     async def list(self, request: Request) -> Response:
-        fits = _filter(request.query_params)
-        calls = [call_json(each) for each in reversed(self._exchange.calls.values()) if fits(each)]
+        matches = _filter(request.query_params)
+        calls = [call_json(call) for call in reversed(self._exchange.calls.values()) if matches(call)]
         return page(request, "calls", calls)
 
     async def fetch(self, request: Request) -> Response:
@@ -111,7 +111,7 @@ class CallsApi:
 
 
 def call_json(call: Call) -> Json:
-    """A Call resource."""
+    """Return a Call resource."""
     uri = f"/{API_VERSION}/Accounts/{call.account_sid}/Calls/{call.sid}.json"
     return {
         "sid": call.sid,
@@ -152,8 +152,8 @@ def resource_status(call: Call) -> str:
 
 def _instruction(form: FormData) -> Instruction | None:
     if document := text(form, "Twiml"):
-        if len(document) > MOST_TWIML_CHARS:
-            raise ApiError(20001, f"Twiml must be at most {MOST_TWIML_CHARS} characters")
+        if len(document) > MAX_TWIML_CHARS:
+            raise ApiError(20001, f"Twiml must be at most {MAX_TWIML_CHARS} characters")
         return Document(document)
     if url := text(form, "Url"):
         if not url.startswith(("http://", "https://")):
@@ -166,23 +166,26 @@ def _callback(form: FormData) -> Callback | None:
     url = text(form, "StatusCallback")
     if not url:
         return None
-    events = frozenset(word for each in form.getlist("StatusCallbackEvent") for word in str(each).split())
+    events = frozenset(word for value in form.getlist("StatusCallbackEvent") for word in str(value).split())
     return Callback(url, _method(form, "StatusCallbackMethod"), events & EVENTS or frozenset({"completed"}))
 
 
 def _detection(form: FormData) -> tuple[Amd | None, Callback | None]:
-    """MachineDetection and its tuning, with the ranges of Twilio's page; where the verdict goes if the call does not wait."""
+    """Parse MachineDetection and its tuning, with the ranges of Twilio's page.
+
+    Return the parameters, and the verdict's callback if the call does not wait for it.  Raises ApiError.
+    """
     mode = text(form, "MachineDetection")
     if not mode or mode.lower() == "none":
         return None, None
     if mode not in {"Enable", "DetectMessageEnd"}:
         raise ApiError(20001, f"Invalid MachineDetection: {mode}")
 
-    def number(name: str, otherwise: int, least: int, most: int) -> int:
+    def number(name: str, default: int, low: int, high: int) -> int:
         value = text(form, f"MachineDetection{name}")
-        if value and not (value.isdecimal() and least <= int(value) <= most):
+        if value and not (value.isdecimal() and low <= int(value) <= high):
             raise ApiError(20001, f"Invalid MachineDetection{name}: {value}")
-        return whole(value, otherwise)
+        return whole(value, default)
 
     amd = Amd(
         until_end=mode == "DetectMessageEnd",
@@ -198,26 +201,26 @@ def _detection(form: FormData) -> tuple[Amd | None, Callback | None]:
 
 
 def _filter(query: QueryParams) -> Callable[[Call], bool]:
-    plain: dict[str, Callable[[Call], str | None]] = {
+    fields: dict[str, Callable[[Call], str | None]] = {
         "To": lambda call: call.to,
         "From": lambda call: call.from_,
         "Status": resource_status,
         "ParentCallSid": lambda call: call.parent_sid,
     }
-    moments: dict[str, Callable[[Call], datetime | None]] = {
+    times: dict[str, Callable[[Call], datetime | None]] = {
         "StartTime": lambda call: call.dialled_at,
         "EndTime": lambda call: call.ended_at,
     }
 
-    def fits(call: Call) -> bool:
-        return all(read(call) == query[name] for name, read in plain.items() if query.get(name)) and all(
+    def matches(call: Call) -> bool:
+        return all(read(call) == query[name] for name, read in fields.items() if query.get(name)) and all(
             within(read(call), query[name + relation], relation)
-            for name, read in moments.items()
+            for name, read in times.items()
             for relation in ("", "<", ">")
             if query.get(name + relation)
         )
 
-    return fits
+    return matches
 
 
 def _method(form: FormData, name: str) -> str:

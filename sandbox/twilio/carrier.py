@@ -52,9 +52,9 @@ class Carrier:
         segments_per_second: float = 0.0,
         speech: Speaker | None = None,
     ) -> AsyncIterator["Carrier"]:
-        """Serve until the block ends; calls still in progress are ended then, and their callbacks sent.
+        """Serve until the block ends; then end the calls in progress and send their callbacks.
 
-        With `speech` the far ends that are set over HTTP say their texts in words.
+        With `speech`, far ends that are set over HTTP say their texts in words.
         """
         exchange = Exchange(
             Account(account_sid, auth_token, api_keys or {}),
@@ -64,9 +64,9 @@ class Carrier:
         )
         exchange.texting.pace.segments_per_second = segments_per_second
         directory, rest = Directory(exchange), Rest(exchange)
-        stages = Backstage(exchange, rest.door, speech), TextStage(exchange)
+        stages = Backstage(exchange, rest.admission, speech), TextStage(exchange)
         app = Starlette(
-            routes=[*rest.routes(), *directory.routes(), *(each for stage in stages for each in stage.routes())]
+            routes=[*rest.routes(), *directory.routes(), *(route for stage in stages for route in stage.routes())]
         )
         async with serving(app, listen) as (host, port):
             url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -79,11 +79,14 @@ class Carrier:
     async def ring(
         self, to: str, from_: str, steps: Iterable[Step] = (), *, stay: bool = False, path: Path | None = None
     ) -> Call:
-        """Somebody calls a number of the account; raises NoSuchLine or BadStep."""
+        """Place an inbound call from a person to a number of the account.  Raises NoSuchLine, BadStep."""
         return await self.exchange.ring(to, from_, steps, stay=stay, path=path)
 
     def text(self, to: str, from_: str, body: str, *files: tuple[str, bytes]) -> Message:
-        """A handset texts a number of the account, with files as (content type, content); LookupError if there is none."""
+        """Send a text from a handset to a number of the account, with files as (content type, content).
+
+        Raises LookupError if the account does not have the number.
+        """
         media = [Media(new_sid("ME"), content_type, content) for content_type, content in files]
         return self.texting.receive(from_, to, body, media)
 
@@ -92,35 +95,35 @@ class Carrier:
         return self.exchange.texting
 
     async def texts_settled(self) -> None:
-        """Until every text that was sent or received is over, and everybody who is to be told was told."""
+        """Wait until every text is final, and every callback about one is sent."""
         await self.exchange.textdesk.settled()
 
     def texts_to(self, e164: str) -> list[Message]:
-        """Every text that was accepted for this handset, oldest first; those that got there have `arrived_at`."""
-        found = self.texting.book.between(e164, None)
-        return [each for each in reversed(found) if each.direction != "inbound"]
+        """Return every text accepted for this handset, oldest first; those that reached it have `arrived_at`."""
+        messages = self.texting.book.between(e164, None)
+        return [message for message in reversed(messages) if message.direction != "inbound"]
 
     def introduce(self, e164: str, *people: Person) -> None:
-        """Set who answers when the customer's application calls this number: one after the other, the last for good."""
+        """Set the people who answer outbound calls to this number: one per call, the last one repeatedly."""
         self.exchange.people[e164] = list(people)
 
     def go_wrong(self, *faults: Fault) -> None:
-        """Let these faults happen, once each unless they say otherwise."""
+        """Inject faults; each happens `times` times, by default once."""
         self.exchange.faults.add(*faults)
 
     def calls_to(self, e164: str) -> list[Call]:
-        """Every call that was ever made to this number, oldest first."""
-        return [each for each in self.exchange.calls.values() if each.to == e164]
+        """Return every call ever made to this number, oldest first."""
+        return [call for call in self.exchange.calls.values() if call.to == e164]
 
     def number(self, e164: str) -> Number:
-        """A number of the account, for configuration in process; LookupError if the account does not have it."""
+        """Return a number of the account, to configure it in process.  Raises LookupError if the account does not have it."""
         number = self.exchange.numbers.find(e164)
         if number is None:
-            raise LookupError(f"{e164} is not held")
+            raise LookupError(f"the account does not have {e164}")
         return number
 
     def call(self, sid: str) -> Call:
-        """A call by its sid, KeyError if there is none."""
+        """Return a call by its sid.  Raises KeyError if there is none."""
         return self.exchange.calls[sid]
 
 

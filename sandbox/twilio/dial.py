@@ -1,7 +1,11 @@
-"""One <Dial>: it rings, whispers, bridges, and says how it ended.
+"""One <Dial>: ring, whisper, bridge, and report the outcome to its action.
 
-Source: Twilio's pages "TwiML Voice: <Dial>" and "<Number>".  What they leave open is as users report it: the caller hears
-ringing until somebody picks up, and on through the whisper only with `answerOnBridge`; several numbers ring until
+States of a leg: ringing, whispering (only with a whisper URL), bridged, over.  All numbers ring at once, or one after
+another if sequential.  Example: two numbers ring; the first answers and hangs up in its whisper; the second answers 3 s later
+and is bridged; when one party hangs up, the action gets DialCallStatus=completed with DialBridged=true.
+
+Source: Twilio's pages "TwiML Voice: <Dial>" and "<Number>".  What they leave open follows users' reports: the caller hears
+ringing until a party answers, and on through the whisper only with `answerOnBridge`; several numbers ring until
 one of them is *bridged*, so that a mailbox that hangs up in the whisper does not win; a party that answers and
 hangs up, or is hung up, in the whisper gives `completed` with DialBridged false.
 """
@@ -12,7 +16,7 @@ from urllib.parse import urljoin
 
 from sandbox.loopclock import now
 from sandbox.twilio import handset, tones
-from sandbox.twilio.call import Call, Callback, Fetch, Instruction, unless_diverted
+from sandbox.twilio.call import Call, Callback, Fetch, Instruction, until_diverted
 from sandbox.twilio.caller import Caller
 from sandbox.twilio.dialplan import Callee, read
 from sandbox.twilio.farend import Person
@@ -23,16 +27,16 @@ from sandbox.twilio.twiml import Verb
 
 
 class Switch(Protocol):
-    """What a dial needs of the carrier."""
+    """The carrier's operations that a dial uses."""
 
-    def enroll(self, call: Call) -> None: ...
+    def register(self, call: Call) -> None: ...
     def answerer(self, e164: str) -> Person: ...
     def progress(self, call: Call) -> Progress: ...
     def spawn(self, work: Any) -> None: ...
     def unreachable(self, e164: str) -> bool: ...
     def may_show(self, parent: Call, caller_id: str) -> bool: ...
     async def whisper(self, child: Call, fetch: Fetch) -> bool: ...
-    async def carry_on(self, child: Call, instruction: Instruction) -> None: ...
+    async def run_redirected(self, child: Call, instruction: Instruction) -> None: ...
 
 
 class Leg:
@@ -47,32 +51,32 @@ class Leg:
         self._person: asyncio.Task[None] | None = None
         self.failure: str | None = None
 
-    async def connect(self, timeout_s: float, picked_up: asyncio.Event) -> bool:
-        """Ring and whisper; whether they can be bridged now."""
+    async def connect(self, timeout_s: float, answered: asyncio.Event) -> bool:
+        """Ring and whisper; return whether the parties can be bridged now."""
         child = self.child
         child.dial()
-        self._progress.tell("initiated")
+        self._progress.publish("initiated")
         self.failure = await ring(child, self._answerer, timeout_s, self._progress)
         if self.failure is not None:
             self.end(self.failure)
             return False
-        picked_up.set()
+        answered.set()
         child.answer()
-        self._progress.tell("answered")
+        self._progress.publish("answered")
         self._person = asyncio.create_task(handset.hold(child))
         if self._whisper is None:
             return True
-        if await unless_diverted(child, self._switch.whisper(child, self._whisper)):
+        if await until_diverted(child, self._switch.whisper(child, self._whisper)):
             return True
-        self.part("agent")
+        self.leave("agent")
         return False
 
-    def part(self, by: str) -> None:
-        """The leg's part in the dial is over: it ends, unless REST has moved it somewhere else."""
+    def leave(self, by: str) -> None:
+        """End the leg, unless a REST update has redirected it."""
         instruction = self.child.take_diversion()
         if instruction is not None:
             self._stop_person()
-            self._switch.spawn(self._switch.carry_on(self.child, instruction))
+            self._switch.spawn(self._switch.run_redirected(self.child, instruction))
             return
         self.child.hung_up_by = self.child.hung_up_by or by
         self.end("completed")
@@ -81,41 +85,41 @@ class Leg:
         self._stop_person()
         if not self.child.is_over:
             self.child.finish(status)
-            self._switch.spawn(self._bury())
+            self._switch.spawn(self._close())
 
     def _stop_person(self) -> None:
         if self._person is not None:
             self._person.cancel()
 
-    async def _bury(self) -> None:
+    async def _close(self) -> None:
         await self._progress.last("completed")
-        self.child.bury()
+        self.child.close()
 
 
 class Dial:
     def __init__(self, switch: Switch, parent: Call, verb: Verb, base_url: str) -> None:
         self.outcome: dict[str, str] = {"DialCallStatus": "canceled"}
-        """The action's parameters, as of now: what it is told if the caller hangs up at this moment."""
+        """The action's parameters as they would be sent if the caller hung up now."""
         self._switch = switch
         self._parent = parent
         self._base_url = base_url
         self._plan = read(verb, parent.report)
         self._legs: list[Leg] = []
-        self._picked_up = asyncio.Event()
-        self._bridged: Leg | None = None
+        self._answered = asyncio.Event()
+        self._winner: Leg | None = None
 
     async def run(self) -> None:
-        """Until the dialled parties are gone; cancelling it hangs them up."""
+        """Run until the dialled parties are gone; cancellation hangs them up."""
         plan, parent = self._plan, self._parent
         if not plan.answers_on_bridge:
             parent.answer()
         callees = self._reachable()
         try:
-            groups = [(each,) for each in callees] if plan.sequential else [callees]
+            groups = [(callee,) for callee in callees] if plan.sequential else [callees]
             for group in groups:
-                self._bridged = await self._ring(group) if group else None
-                if self._bridged is not None:
-                    await self._talk(self._bridged)
+                self._winner = await self._ring(group) if group else None
+                if self._winner is not None:
+                    await self._bridge(self._winner)
                     break
             else:
                 self.outcome["DialCallStatus"] = self._failure()
@@ -125,45 +129,45 @@ class Dial:
                 if not leg.child.is_over and leg.child.take_diversion() is None:
                     leg.child.hung_up_by = leg.child.hung_up_by or "other"
                     leg.end("completed" if leg.child.answered_at else "canceled")
-            self._sum_up()
+            self._finalize_outcome()
 
     def _reachable(self) -> tuple[Callee, ...]:
         plan, parent = self._plan, self._parent
         if plan.caller_id is not None and not self._switch.may_show(parent, plan.caller_id):
             parent.report(13214, f"Dial: Invalid callerId value: {plan.caller_id}")
             return ()
-        for each in plan.callees:
-            if self._switch.unreachable(each.e164):
-                parent.report(13227, f"Dial: No international authorization for {each.e164}")
-        return tuple(each for each in plan.callees if not self._switch.unreachable(each.e164))
+        for callee in plan.callees:
+            if self._switch.unreachable(callee.e164):
+                parent.report(13227, f"Dial: No international authorization for {callee.e164}")
+        return tuple(callee for callee in plan.callees if not self._switch.unreachable(callee.e164))
 
     async def _ring(self, callees: tuple[Callee, ...]) -> Leg | None:
-        """Call all of them; the first that can be bridged, the others hung up."""
+        """Call all of them; return the first leg that can be bridged and hang up the others, or None."""
         country = self._plan.ring_tone or tones.country_of(callees[0].e164)
         self._parent.listen("ringing", Ringing(country, now()))
-        self._picked_up.clear()
+        self._answered.clear()
         legs: dict[asyncio.Task[bool], Leg] = {}
         for callee in callees:
             leg = self._leg(callee, self._switch.answerer(callee.e164))
-            legs[asyncio.create_task(leg.connect(self._plan.timeout_s, self._picked_up))] = leg
-        hush = None if self._plan.answers_on_bridge else asyncio.create_task(self._hush())
+            legs[asyncio.create_task(leg.connect(self._plan.timeout_s, self._answered))] = leg
+        ringback = None if self._plan.answers_on_bridge else asyncio.create_task(self._stop_ringback())
         waiting = set(legs)
         try:
             while waiting:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for each in done:
-                    if each.result():
-                        return legs[each]
+                for attempt in done:
+                    if attempt.result():
+                        return legs[attempt]
             return None
         finally:
-            for task in (*waiting, *([hush] if hush else [])):
+            for task in (*waiting, *([ringback] if ringback else [])):
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-            for each in waiting:
-                legs[each].end("completed" if legs[each].child.answered_at else "canceled")
+            for attempt in waiting:
+                legs[attempt].end("completed" if legs[attempt].child.answered_at else "canceled")
 
-    async def _hush(self) -> None:
-        await self._picked_up.wait()
+    async def _stop_ringback(self) -> None:
+        await self._answered.wait()
         self._parent.listen("silence")
 
     def _leg(self, callee: Callee, answerer: Person) -> Leg:
@@ -180,7 +184,7 @@ class Dial:
             parent_sid=parent.sid,
             callback=Callback(urljoin(self._base_url, url), method, frozenset(events)) if url else None,
         )
-        self._switch.enroll(child)
+        self._switch.register(child)
         parent.note("dial", to=callee.e164, call_sid=child.sid)
         whisper = None
         if noun.get("url"):
@@ -190,8 +194,8 @@ class Dial:
         self.outcome["DialCallSid"] = child.sid
         return leg
 
-    async def _talk(self, leg: Leg) -> None:
-        """Both hear each other, until one of them is gone, `*` is pressed, or the time is up."""
+    async def _bridge(self, leg: Leg) -> None:
+        """Connect both parties until one is gone, `*` is pressed, or the time limit is reached."""
         parent, child = self._parent, leg.child
         self.outcome |= {"DialCallSid": child.sid, "DialCallStatus": "completed"}
         parent.answer()
@@ -209,26 +213,26 @@ class Dial:
         parent.note("bridged", call_sid=child.sid)
         try:
             async with asyncio.timeout(self._plan.time_limit_s):
-                await unless_diverted(child, star.wait())
+                await until_diverted(child, star.wait())
         except TimeoutError:
             child.hung_up_by = "carrier"
         finally:
             parent.taps.remove(from_parent)
             child.taps.remove(to_parent.send)
             child.listen("silence")
-        leg.part("other")
+        leg.leave("other")
 
     def _failure(self) -> str:
-        """Nobody was bridged: `completed` if somebody had answered, else what the last number gave."""
-        if any(each.child.answered_at for each in self._legs):
+        """Return the status of a dial without a bridge: `completed` if a party answered, else that of the last number."""
+        if any(leg.child.answered_at for leg in self._legs):
             return "completed"
-        return next((each.failure for each in reversed(self._legs) if each.failure), "failed")
+        return next((leg.failure for leg in reversed(self._legs) if leg.failure), "failed")
 
-    def _sum_up(self) -> None:
-        answered = self._bridged or next((each for each in self._legs if each.child.answered_at), None)
+    def _finalize_outcome(self) -> None:
+        answered = self._winner or next((leg for leg in self._legs if leg.child.answered_at), None)
         if answered is not None:
             self.outcome["DialCallSid"] = answered.child.sid
         if self._legs:
             duration_s = answered.child.duration_s if answered else 0
             self.outcome["DialCallDuration"] = str(duration_s)
-        self.outcome["DialBridged"] = "true" if self._bridged else "false"
+        self.outcome["DialBridged"] = "true" if self._winner else "false"

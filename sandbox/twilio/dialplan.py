@@ -1,7 +1,7 @@
-"""What a <Dial> asks for.  Pure.
+"""The parameters of a <Dial>.  Pure.
 
-Source: Twilio's pages "TwiML Voice: <Dial>" and "<Number>", and its dictionary of errors (13212 to 13227).  Attributes that
-cannot be read are reported, and the default is used; numbers that cannot be called fail the dial.
+Source: Twilio's pages "TwiML Voice: <Dial>" and "<Number>", and its dictionary of errors (13212 to 13227).  An invalid
+attribute is reported, and its default is used; a dial whose numbers cannot be called fails.
 """
 
 import re
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from sandbox.twilio.twiml import Verb
 
 E164 = re.compile(r"\+[1-9]\d{6,14}")
-TIMEOUT_S, MOST_TIMEOUT_S = 30, 600
+TIMEOUT_S, MAX_TIMEOUT_S = 30, 600
 TIME_LIMIT_S = 4 * 3600
-MOST_NUMBERS = 10
+MAX_NUMBERS = 10
 
 Report = Callable[[int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """One <Number>: whom to call, what they hear first, who is told."""
+    """One <Number>: the number to call, its whisper, and its status callback."""
 
     e164: str
     number: Verb
-    """Its attributes: url and method of the whisper, statusCallback and the like."""
+    """The <Number> with its attributes: url and method of the whisper, statusCallback and others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +40,20 @@ class DialPlan:
 
 
 def read(verb: Verb, report: Report) -> DialPlan:
-    """The plan of a <Dial>; what is wrong with it is reported with Twilio's code.  Without callees the dial fails."""
+    """Parse a <Dial>; report errors with Twilio's codes.  Without callees the dial fails."""
 
-    def seconds(name: str, otherwise: int, most: int, code: int) -> int:
+    def seconds(name: str, default: int, high: int, code: int) -> int:
         text = verb.get(name)
         if not text:
-            return otherwise
-        if not text.isdecimal() or not 1 <= int(text) <= most:
+            return default
+        if not text.isdecimal() or not 1 <= int(text) <= high:
             report(code, f"Dial: Invalid {name} value: {text}")
-            return otherwise
+            return default
         return int(text)
 
-    nouns = [each for each in verb.nouns if each.name == "Number"] or [Verb("Number", {}, verb.text)]
+    nouns = [child for child in verb.nouns if child.name == "Number"] or [Verb("Number", {}, verb.text)]
     callees = []
-    for noun in nouns[:MOST_NUMBERS]:
+    for noun in nouns[:MAX_NUMBERS]:
         e164 = e164_of(noun.text)
         if e164 is None:
             report(13223, f"Dial->Number: Invalid phone number format: {noun.text}")
@@ -62,7 +62,7 @@ def read(verb: Verb, report: Report) -> DialPlan:
     ring_tone = verb.get("ringTone", "automatic").lower()
     return DialPlan(
         tuple(callees),
-        seconds("timeout", TIMEOUT_S, MOST_TIMEOUT_S, 13212),
+        seconds("timeout", TIMEOUT_S, MAX_TIMEOUT_S, 13212),
         seconds("timeLimit", TIME_LIMIT_S, TIME_LIMIT_S, 13216),
         verb.get("callerId") or None,
         verb.get("hangupOnStar").lower() == "true",
@@ -73,7 +73,7 @@ def read(verb: Verb, report: Report) -> DialPlan:
 
 
 def e164_of(text: str) -> str | None:
-    """A number as Twilio takes it: E.164, or a US number in any notation."""
+    """Normalize a number as Twilio does: E.164, or a US number in any notation; None if it is neither."""
     digits = re.sub(r"[^\d+]", "", text)
     if not digits.startswith("+"):
         digits = f"+1{digits}" if len(digits) == 10 else f"+{digits}"

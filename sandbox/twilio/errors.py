@@ -1,4 +1,4 @@
-"""Twilio's errors in its REST API's wording."""
+"""Errors in the wording of Twilio's REST API."""
 
 from starlette.responses import JSONResponse
 
@@ -23,7 +23,7 @@ STATUS = {
     21422: 400,
     21452: 400,
 }
-#: What the Messages resource refuses: 400 all of them.
+#: The status of every error without an entry above, such as all refusals of the Messages resource.
 REFUSED = 400
 
 

@@ -1,4 +1,4 @@
-"""The carrier without its REST API: it rings, dials, executes TwiML, streams, and sends callbacks."""
+"""The carrier without its REST API: rings, dials, executes TwiML, streams, and sends callbacks."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -7,14 +7,14 @@ from typing import Any
 
 from sandbox.loopclock import LoopClock
 from sandbox.twilio import handset, placed
-from sandbox.twilio.call import Call, Callback, Fallback, Fetch, Instruction, unless_diverted
+from sandbox.twilio.call import Call, Callback, Fallback, Fetch, Instruction, until_diverted
 from sandbox.twilio.caller import Caller, Step
 from sandbox.twilio.dial import Dial
 from sandbox.twilio.dialplan import E164
 from sandbox.twilio.farend import Person
 from sandbox.twilio.faults import Faults
 from sandbox.twilio.numbers import NumberBook
-from sandbox.twilio.performer import Dialling, Performer
+from sandbox.twilio.performer import ActiveDial, Performer
 from sandbox.twilio.placed import MAX_CALL_S, Opening, Order, Pacer
 from sandbox.twilio.progress import Progress
 from sandbox.twilio.stream import Path
@@ -45,7 +45,7 @@ class Account:
 
 
 class Exchange:
-    """One account at the carrier.  `close` ends its calls."""
+    """One account at the carrier."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class Exchange:
         self.account = account
         self.numbers = NumberBook(numbers)
         self.people: dict[str, list[Person]] = {}
-        """Who answers at a number (`*`: at any other): one after the other, the last for good."""
+        """The people who answer at a number (`*`: any other number): one per call, the last one repeatedly."""
         self.forbidden_prefixes: set[str] = set()
-        """Countries that the account may not call."""
+        """Prefixes of countries that the account may not call."""
         self.calls: dict[str, Call] = {}
         self.courier = courier or Courier(account.auth_token)
         self.faults = Faults()
@@ -78,10 +78,10 @@ class Exchange:
     async def ring(
         self, to: str, from_: str, steps: Iterable[Step] = (), *, stay: bool = False, path: Path | None = None
     ) -> Call:
-        """A person calls one of the account's numbers; raises NoSuchLine, or BadStep for invalid steps."""
+        """Place an inbound call from a person to one of the account's numbers.  Raises NoSuchLine, BadStep."""
         number = self.numbers.find(to)
         if number is None:
-            raise NoSuchLine(f"{to} is not held by account {self.account.sid}")
+            raise NoSuchLine(f"account {self.account.sid} does not have {to}")
         voice_url = number.get("voice_url")
         if not voice_url:
             raise NoSuchLine(f"{to} has no voice URL")
@@ -101,16 +101,17 @@ class Exchange:
 
     def begin(self, call: Call, first: Instruction) -> None:
         """Start an inbound call."""
-        self.enroll(call)
+        self.register(call)
 
         async def opening() -> Instruction:
             return first
 
-        call.hearing.turn("ringing", call.began)  # their own network rings until we answer
-        self.spawn(self._whole(call, self.live(call, opening, MAX_CALL_S, self.progress(call))))
+        # The caller's own network plays ringback until the call is answered.
+        call.hearing.switch("ringing", call.began)
+        self.spawn(self._record(call, self.run_call(call, opening, MAX_CALL_S, self.progress(call))))
 
     def place(self, order: Order) -> Call:
-        """Call somebody for the customer; `people` sets who answers, by default a human who hangs up at once."""
+        """Call a person for the customer; `people` sets who answers, by default a human who hangs up at once."""
         person = self.answerer(order.to)
         number = self.numbers.find(order.from_)
         call = Call(
@@ -124,11 +125,12 @@ class Exchange:
             fallback=order.fallback,
             number_sid=number.sid if number else None,
         )
-        self.enroll(call)
-        self.spawn(self._whole(call, placed.run(self, call, person, order)))
+        self.register(call)
+        self.spawn(self._record(call, placed.run(self, call, person, order)))
         return call
 
     async def close(self) -> None:
+        """End the calls, wait for their last callbacks, and release the connections."""
         for call in list(self.calls.values()):
             call.hang_up("carrier")
         if self._tasks:
@@ -139,11 +141,11 @@ class Exchange:
         await self.textdesk.close()
         await self.courier.close()
 
-    def enroll(self, call: Call) -> None:
+    def register(self, call: Call) -> None:
         self.calls[call.sid] = call
 
     def answerer(self, e164: str) -> Person:
-        """Who answers at this number now."""
+        """Return who answers at this number now; each of several people answers one call."""
         people = self.people.get(e164) or self.people.get("*", [])
         return people.pop(0) if len(people) > 1 else people[0] if people else Person()
 
@@ -156,73 +158,73 @@ class Exchange:
         task.add_done_callback(self._tasks.discard)
 
     def unreachable(self, e164: str) -> bool:
-        """Whether the account may not call this country."""
-        return any(e164.startswith(each) for each in self.forbidden_prefixes)
+        """Return whether the account may not call the number's country."""
+        return any(e164.startswith(prefix) for prefix in self.forbidden_prefixes)
 
     def may_show(self, parent: Call, caller_id: str) -> bool:
-        """A caller id must be the account's, or a party of the call."""
+        """Return whether this caller ID is allowed: a number of the account, or a party of the call."""
         return caller_id in {parent.from_, parent.to} or self.numbers.find(caller_id) is not None
 
     async def whisper(self, child: Call, fetch: Fetch) -> bool:
-        """Run the TwiML that only the called party hears; False if it ended their leg."""
+        """Run the TwiML that only the called party hears; return False if it ended their leg."""
         performer = Performer(child, self.courier, None, self._say_ms_per_char)
         return await performer.perform(fetch) is None
 
-    async def carry_on(self, child: Call, instruction: Instruction) -> None:
-        """A party that was dialled, and that REST has moved out of the dial."""
+    async def run_redirected(self, child: Call, instruction: Instruction) -> None:
+        """Run a dialled party that a REST update moved out of its <Dial>."""
 
         async def opening() -> Instruction:
             return instruction
 
         try:
-            await self.live(child, opening, MAX_CALL_S, self.progress(child))
+            await self.run_call(child, opening, MAX_CALL_S, self.progress(child))
         finally:
-            child.bury()
+            child.close()
 
-    async def live(self, call: Call, opening: Opening, time_limit_s: float, progress: Progress) -> None:
-        """From the first webhook to the last: execute, follow diversions, hang up, send callbacks."""
+    async def run_call(self, call: Call, opening: Opening, time_limit_s: float, progress: Progress) -> None:
+        """Run a call from its first webhook to its last: execute, follow diversions, hang up, send callbacks."""
         performer = Performer(call, self.courier, self._dial, self._say_ms_per_char)
         person = asyncio.create_task(handset.hold(call))
         limit = asyncio.get_running_loop().call_later(time_limit_s, call.hang_up, "carrier")
         try:
-            status = await _perform(call, performer, opening)
+            status = await _perform_all(call, performer, opening)
         finally:
             limit.cancel()
             person.cancel()
             await asyncio.gather(person, return_exceptions=True)
         call.finish(status)
-        owed = [performer.request(performer.owed)] if performer.owed else []
-        await asyncio.gather(progress.last("completed"), *owed)
+        pending = [performer.request(performer.pending_action)] if performer.pending_action else []
+        await asyncio.gather(progress.last("completed"), *pending)
 
-    def _dial(self, parent: Call, verb: Verb, base_url: str) -> Dialling:
+    def _dial(self, parent: Call, verb: Verb, base_url: str) -> ActiveDial:
         return Dial(self, parent, verb, base_url)
 
-    async def _whole(self, call: Call, life: Coroutine[Any, Any, None]) -> None:
+    async def _record(self, call: Call, work: Coroutine[Any, Any, None]) -> None:
         call.note("call.started", direction=call.direction)
         try:
-            await life
+            await work
         finally:
-            call.bury()
+            call.close()
 
 
-async def _perform(call: Call, performer: Performer, opening: Opening) -> str:
-    """Execute until the call is over; return its final status."""
+async def _perform_all(call: Call, performer: Performer, opening: Opening) -> str:
+    """Execute TwiML until the call is over; return its final status."""
 
     async def begin() -> str | None:
         return await performer.perform(await opening()) or "completed"
 
-    status = await unless_diverted(call, begin())
+    status = await until_diverted(call, begin())
     while status is None:
         instruction = call.take_diversion()
         if instruction is None:
             return "completed" if call.answered_at else "no-answer"
-        performer.owed = None
-        status = await unless_diverted(call, _performed(performer, instruction))
+        performer.pending_action = None
+        status = await until_diverted(call, _perform_one(performer, instruction))
     call.hung_up_by = call.hung_up_by or "agent"
     return status
 
 
-async def _performed(performer: Performer, instruction: Instruction) -> str:
+async def _perform_one(performer: Performer, instruction: Instruction) -> str:
     return await performer.perform(instruction) or "completed"
 
 

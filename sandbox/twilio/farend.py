@@ -1,7 +1,7 @@
-"""Who answers at a number that the customer's application calls: people, machines, faxes.  Pure.
+"""The far end of outbound calls: people, machines, faxes.  Pure.
 
-Each kind is a `Person`: whether and when they answer, and the steps (`caller.py`) that they take from then on.  What
-machine detection says about them follows from what they sound like (`amd.py`).
+Each kind is a `Person`: whether and when they answer, and the steps (`caller.py`) that they take from then on.
+Machine detection classifies them by their sound (`amd.py`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,16 +29,16 @@ SCREENING_QUESTION = "Please say your name and why you are calling, and I will s
 
 @dataclass(slots=True)
 class Person:
-    """Who answers at a number that the customer's application calls.  By default a human who hangs up at once."""
+    """The far end of one outbound call.  By default a human who hangs up at once."""
 
     answers: Answers = "human"
-    """`human` for everything that answers, machines too."""
+    """`human` for everyone who answers, machines included."""
     ring_ms: int = 0
-    """How long it rings before they answer, or refuse; a number that fails doesn't ring."""
+    """How long it rings before the answer or refusal; a number that fails does not ring."""
     steps: list[dict[str, Any]] = field(default_factory=list)
     stay: bool = False
     answered_by: AnsweredBy | None = None
-    """What machine detection is to say at once, instead of listening to them."""
+    """The verdict that machine detection gives at once, instead of analyzing the sound."""
 
     def __post_init__(self) -> None:
         self.steps = [checked(step) for step in self.steps]
@@ -47,14 +47,14 @@ class Person:
 def human(
     hello: str | Step = "Hello?", *, after_ms: int = 500, ring_ms: int = RING_MS, then: Sequence[Step] = ()
 ) -> Person:
-    """Says hello and stays on the line, or does `then`.  A Step as `hello` brings real audio."""
-    speaks = {"do": "say", "text": hello} if isinstance(hello, str) else hello
-    steps = [{"do": "wait", "ms": after_ms}, speaks, *then]
+    """Return a person who says hello and stays on the line, or does `then`.  A Step as `hello` brings real audio."""
+    greeting = {"do": "say", "text": hello} if isinstance(hello, str) else hello
+    steps = [{"do": "wait", "ms": after_ms}, greeting, *then]
     return Person(ring_ms=ring_ms, steps=[dict(step) for step in steps], stay=not then)
 
 
 def silent(*, ring_ms: int = RING_MS) -> Person:
-    """Answers and says nothing."""
+    """Return a person who answers and says nothing."""
     return Person(ring_ms=ring_ms, stay=True)
 
 
@@ -63,7 +63,7 @@ def busy() -> Person:
 
 
 def declines(*, ring_ms: int = 3 * RING_MS) -> Person:
-    """Presses the red button while it rings."""
+    """Return a person who declines the call while it rings."""
     return Person(answers="busy", ring_ms=ring_ms)
 
 
@@ -72,7 +72,7 @@ def no_answer() -> Person:
 
 
 def fails() -> Person:
-    """A number that is not allocated, or that no network reaches."""
+    """Return a number that is not allocated, or that no network reaches."""
     return Person(answers="failed")
 
 
@@ -86,9 +86,9 @@ def machine(
     quiet_ms: int = 5_000,
     ring_ms: int = 4 * RING_MS,
 ) -> Person:
-    """An answering machine: greeting, pause, beeps of (Hz, ms) 200 ms apart, recording, hang-up."""
-    speaks = {"do": "say", "text": greeting} if isinstance(greeting, str) else dict(greeting)
-    steps: list[dict[str, Any]] = [{"do": "wait", "ms": 300}, speaks, {"do": "wait", "ms": pause_ms}]
+    """Return an answering machine: greeting, pause, beeps of (Hz, ms) 200 ms apart, recording, hang-up."""
+    announcement = {"do": "say", "text": greeting} if isinstance(greeting, str) else dict(greeting)
+    steps: list[dict[str, Any]] = [{"do": "wait", "ms": 300}, announcement, {"do": "wait", "ms": pause_ms}]
     for hz, ms in beeps:
         steps += [{"do": "tone", "hz": hz, "ms": ms}, {"do": "wait", "ms": 200}]
     if records:
@@ -97,7 +97,7 @@ def machine(
 
 
 def fax(hz: int = 2_100, *, ms: int = 3_000, ring_ms: int = RING_MS) -> Person:
-    """A fax that answers (2100 Hz), or one that calls (1100 Hz)."""
+    """Return a fax that answers (2100 Hz), or one that calls (1100 Hz)."""
     return Person(ring_ms=ring_ms, steps=[{"do": "wait", "ms": 500}, {"do": "tone", "hz": hz, "ms": ms}], stay=True)
 
 
@@ -110,7 +110,10 @@ def screening(
     hello: str | Step = "Hello?",
     ring_ms: int = RING_MS,
 ) -> Person:
-    """A phone that asks who calls and listens; then its owner says hello, or it hangs up.  Without an answer it hangs up."""
+    """Return a phone that asks who is calling and listens for an answer.
+
+    Then its owner says hello, or it hangs up; without an answer it hangs up.
+    """
     ask = {"do": "say", "text": question} if isinstance(question, str) else dict(question)
     listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 1_200, "timeout_ms": patience_ms, "or": "hang_up"}
     owner = {"do": "say", "text": hello} if isinstance(hello, str) else dict(hello)
@@ -120,7 +123,7 @@ def screening(
 
 
 def presses(digits: str = "1", *, after_ms: int = 1_500, hello: str = "Hello?", ring_ms: int = RING_MS) -> Person:
-    """Says hello, listens to a whisper, presses keys, and stays."""
+    """Return a person who says hello, listens to a whisper, presses keys, and stays."""
     steps: list[dict[str, Any]] = [
         {"do": "say", "text": hello},
         {"do": "wait_for_agent_to_talk", "timeout_ms": 10_000},
@@ -138,7 +141,7 @@ def menu(
     patience_ms: int = 15_000,
     ring_ms: int = RING_MS,
 ) -> Person:
-    """Another system's menu: it knows the keys that it hears as tones; the right ones bring a human, none a goodbye."""
+    """Return another system's menu, which recognizes keys by their tones: the right ones connect to a human, else it hangs up."""
     listen = {"do": "wait_for_keys", "digits": digits, "timeout_ms": patience_ms, "or": "hang_up"}
     ask: list[dict[str, Any]] = [{"do": "wait", "ms": 500}, {"do": "say", "text": prompt}]
     connect: list[dict[str, Any]] = [{"do": "wait", "ms": 1_000}, {"do": "say", "text": hello}]
@@ -146,11 +149,11 @@ def menu(
 
 
 def hangs_up(*, after_ms: int = 1_000, ring_ms: int = RING_MS) -> Person:
-    """Answers, says hello, and hangs up."""
+    """Return a person who answers, says hello, and hangs up."""
     return human(ring_ms=ring_ms, then=[{"do": "wait", "ms": after_ms}, {"do": "hang_up"}])
 
 
-#: The kinds by name, for backstage and the command line.
+#: Kinds by name, for the control API and the command line.
 KINDS: dict[str, Callable[[], Person]] = {
     "human": human,
     "silent": silent,

@@ -1,4 +1,4 @@
-"""What the REST API's resources share: form fields in, pages and dates out.  Form fields in, snake_case JSON out."""
+"""Helpers that the REST API's resources share: form fields in, snake_case JSON, pages and dates out."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,15 +19,15 @@ Json = dict[str, Any]
 
 
 def page(request: Request, name: str, items: Sequence[Json]) -> Response:
-    """One page of a list in the 2010 API's form; `next_page_uri` is relative, null on the last page."""
+    """Return one page of a list in the 2010 API's form; `next_page_uri` is relative, null on the last page."""
     query = request.query_params
     size = min(MAX_PAGE, max(1, whole(query.get("PageSize"), 50)))
     page = max(0, whole(query.get("Page"), 0))
     shown = items[page * size : (page + 1) * size]
 
     def uri(number: int) -> str:
-        kept = {key: value for key, value in query.items() if key not in {"Page", "PageSize", "PageToken"}}
-        return f"{request.url.path}?{urlencode(kept | {'PageSize': size, 'Page': number})}"
+        filters = {key: value for key, value in query.items() if key not in {"Page", "PageSize", "PageToken"}}
+        return f"{request.url.path}?{urlencode(filters | {'PageSize': size, 'Page': number})}"
 
     body = {
         name: list(shown),
@@ -56,20 +56,23 @@ def text(form: Mapping[str, Any], name: str) -> str:
     return str(form.get(name, ""))
 
 
-def whole(text: str | None, otherwise: int) -> int:
-    return int(text) if text and text.isdecimal() else otherwise
+def whole(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() else default
 
 
 def rfc2822(moment: datetime | None) -> str | None:
     return format_datetime(moment) if moment else None
 
 
-def within(moment: datetime | None, wanted: str, relation: str) -> bool:
-    """Whether it is on, before (`<`), or on or after (`>`) a date or moment; dates in RFC 2822 have no fractions."""
+def within(moment: datetime | None, bound_text: str, relation: str) -> bool:
+    """Return whether a moment is on, before (`<`), or on or after (`>`) a date or moment.  Raises ApiError.
+
+    Dates in RFC 2822 have no fractions of seconds.
+    """
     try:
-        bound = datetime.fromisoformat(wanted)
+        bound = datetime.fromisoformat(bound_text)
     except ValueError as error:
-        raise ApiError(20001, f"Invalid date: {wanted}") from error
+        raise ApiError(20001, f"Invalid date: {bound_text}") from error
     bound = bound if bound.tzinfo else bound.replace(tzinfo=UTC)
     if moment is None:
         return False

@@ -1,7 +1,7 @@
 """The keys that a <Gather> collects.  Pure.  Source: Twilio's page "TwiML Voice: <Gather>".
 
-It ends with `numDigits` keys, with `finishOnKey`, or `timeout` seconds after the last key or the end of its nested verbs.
-The first key stops what is playing.  Without a key the document goes on behind it, unless `actionOnEmptyResult` is true.
+Input ends after `numDigits` keys, at `finishOnKey`, or `timeout` seconds after the last key or the end of the nested verbs.
+The first key stops the prompt.  Without a key the document continues after it, unless `actionOnEmptyResult` is true.
 """
 
 from dataclasses import dataclass

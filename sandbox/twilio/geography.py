@@ -1,4 +1,4 @@
-"""A number's location, for Twilio's FromCity and related fields.  A few area codes; elsewhere at most the country."""
+"""Locations of numbers, for Twilio's FromCity and related fields: a few area codes, elsewhere at most the country."""
 
 AREAS = {
     "212": ("NEW YORK", "NY", "10001"),
@@ -17,6 +17,6 @@ def area_of(e164: str) -> str:
 
 
 def place_of(e164: str) -> dict[str, str]:
-    """City, State, Zip and Country; blank where unknown, since blank fields are sent and signed too."""
+    """Return City, State, Zip and Country; blank where unknown, since blank fields are sent and signed too."""
     city, state, code = AREAS.get(area_of(e164), ("", "", ""))
     return {"City": city, "State": state, "Zip": code, "Country": "US" if e164.startswith("+1") else ""}

@@ -1,4 +1,4 @@
-"""What a party of a call hears besides a stream: ringing, sentences, sounds, the other party.  Pure; times in seconds."""
+"""The audio that a party of a call hears besides a stream: ringing, sentences, sounds, the other party.  Pure; times in seconds."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -8,18 +8,18 @@ from sandbox.twilio import tones
 from sandbox.twilio.audio import BYTES_PER_MS, FRAME_BYTES, SILENCE
 
 QUIET = bytes([SILENCE]) * FRAME_BYTES
-MOST_KEPT_BYTES = 5 * 60 * 1000 * BYTES_PER_MS
-MOST_ON_THE_WAY = 10  # frames between the two phones of a bridge
+MAX_RECORDED_BYTES = 5 * 60 * 1000 * BYTES_PER_MS
+MAX_IN_FLIGHT_FRAMES = 10  # between the two phones of a bridge
 
 
 class Source(Protocol):
     def frame(self, begin: float) -> bytes:
-        """20 ms of sound from `begin` on."""
+        """Return 20 ms of sound from `begin` on."""
         ...
 
 
 class Sound:
-    """A piece of audio that plays once, or over and over."""
+    """A piece of audio that plays once, or in a loop."""
 
     def __init__(self, audio: bytes, start: float, *, forever: bool = False) -> None:
         self._audio = audio
@@ -43,7 +43,7 @@ class Wire:
     """One direction of a bridge: each frame that one phone sends, the other hears once; keys are heard as their tones."""
 
     def __init__(self) -> None:
-        self._frames: deque[bytes] = deque(maxlen=MOST_ON_THE_WAY)
+        self._frames: deque[bytes] = deque(maxlen=MAX_IN_FLIGHT_FRAMES)
         self._key = b""
 
     def send(self, payload: bytes, digit: str | None = None) -> None:
@@ -52,7 +52,7 @@ class Wire:
         sound, self._key = self._key[:FRAME_BYTES] or payload, self._key[FRAME_BYTES:]
         self._frames.append(sound)
 
-    def frame(self, begin: float) -> bytes:  # noqa: ARG002 - what was sent is heard when it is asked for
+    def frame(self, begin: float) -> bytes:  # noqa: ARG002
         return self._frames.popleft() if self._frames else QUIET
 
 
@@ -64,18 +64,18 @@ class Span:
     start: float
     end: float | None = None
     audio: bytearray = field(default_factory=bytearray)
-    """Empty for a stream, which keeps its own record; and only the first minutes of a call are kept."""
+    """Empty for a stream, which has its own record, and beyond MAX_RECORDED_BYTES of a call."""
 
 
 class Hearing:
-    """The record: one span after the other, without gaps."""
+    """The record of a call's audio: contiguous spans."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
-        self._kept_bytes = 0
+        self._recorded_bytes = 0
 
-    def turn(self, what: str, at: float) -> None:
-        """From now on they hear something else."""
+    def switch(self, what: str, at: float) -> None:
+        """End the current span and begin the next."""
         self.close(at)
         self.spans.append(Span(what, at))
 
@@ -84,10 +84,10 @@ class Hearing:
             self.spans[-1].end = at
 
     def add(self, payload: bytes) -> None:
-        if self.spans and self._kept_bytes < MOST_KEPT_BYTES:
+        if self.spans and self._recorded_bytes < MAX_RECORDED_BYTES:
             self.spans[-1].audio += payload
-            self._kept_bytes += len(payload)
+            self._recorded_bytes += len(payload)
 
     def of(self, what: str) -> bytes:
-        """All that was heard of one kind, in order."""
-        return b"".join(bytes(each.audio) for each in self.spans if each.what == what)
+        """Return all audio of one kind, in order."""
+        return b"".join(bytes(span.audio) for span in self.spans if span.what == what)

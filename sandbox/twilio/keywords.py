@@ -1,4 +1,4 @@
-"""Words with which people stop and resume texts, and what the carrier itself answers to them.  Pure.
+"""Opt-out keywords, and the carrier's own replies to them.  Pure.
 
 Source: Twilio's pages "Twilio support for opt-out keywords" and "Advanced Opt-Out": the word must be the whole message, in any
 case.
@@ -23,5 +23,5 @@ ANSWERS: dict[Kind, str] = {
 
 
 def keyword(body: str) -> Kind | None:
-    """What the whole message says, if it is a keyword."""
+    """Return the kind of keyword that the whole message is, or None."""
     return WORDS.get(body.strip().upper())

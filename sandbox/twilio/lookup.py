@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 class Listing(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """What the directory says about a number."""
+    """A number's entry in the directory."""
 
     caller_name: str | None = None
     caller_type: str | None = None
@@ -42,14 +42,14 @@ class Directory:
         self.listings: dict[str, Listing] = {}
         #: Every number that was looked up, oldest first.
         self.lookups: list[str] = []
-        #: If set, every lookup is answered with this HTTP status.
+        #: HTTP status of every lookup, if set.
         self.out_of_order: int | None = None
 
     def routes(self) -> list[Route]:
         return [
             Route("/v2/PhoneNumbers/{e164}", self._fetch),
             Route("/sandbox/lookups", self._list_lookups),
-            Route("/sandbox/lookups/{e164}", self._list, methods=["PUT"]),
+            Route("/sandbox/lookups/{e164}", self._set_listing, methods=["PUT"]),
         ]
 
     async def _fetch(self, request: Request) -> Response:
@@ -69,7 +69,7 @@ class Directory:
     async def _list_lookups(self, _: Request) -> Response:
         return JSONResponse({"asked": self.lookups})
 
-    async def _list(self, request: Request) -> Response:
+    async def _set_listing(self, request: Request) -> Response:
         try:
             listing = msgspec.json.decode(await request.body(), type=Listing)
         except msgspec.DecodeError as error:
@@ -79,7 +79,7 @@ class Directory:
 
 
 def lookup_json(e164: str, listing: Listing, packages_requested: list[str], url: str) -> dict[str, Any]:
-    """A v2 PhoneNumber resource: a package that was not requested is null."""
+    """Return a v2 PhoneNumber resource; a package that was not requested is null."""
     packages: Mapping[str, Any] = {
         "caller_name": {
             "caller_name": listing.caller_name,

@@ -1,6 +1,6 @@
-"""The carrier's end of one Media Stream: the effect of each of the agent's messages, and the replies.
+"""The carrier's end of one Media Stream: applies the agent's messages, and writes the replies.
 
-Pure: every method takes the stream's clock in ms.  Its user transports the messages, records what happened, and sends a
+Pure: every method takes the stream's clock in ms.  Its user transports the messages, records the effects, and sends a
 `mark` for each echo.
 """
 
@@ -12,15 +12,15 @@ from sandbox.twilio.playout import Clear, Echo, Playout
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Agent audio was queued."""
+    """The effect of agent audio that was queued."""
 
     size_bytes: int
     discarded_bytes: int
     begins: bool
-    """Nothing was queued before it."""
+    """Whether the queue was empty before it."""
 
 
-Happening = Audio | Clear | Echo
+Effect = Audio | Clear | Echo
 
 
 class MediaStream:
@@ -32,8 +32,8 @@ class MediaStream:
     def opening(self, parameters: dict[str, str]) -> list[str]:
         return [wire.CONNECTED, self.writer.start(parameters)]
 
-    def receive(self, now_ms: float, message: str | bytes) -> list[Happening]:
-        """Take one message of the agent's; return its effects in order.  Raises BadMessage, having changed nothing."""
+    def receive(self, now_ms: float, message: str | bytes) -> list[Effect]:
+        """Apply one message of the agent's; return its effects in order.  Raises BadMessage without any effect."""
         match wire.read(message, self.sid):
             case wire.Media(payload):
                 reached = self.playout.advance(now_ms)
@@ -43,5 +43,4 @@ class MediaStream:
             case wire.Mark(name):
                 return [*self.playout.mark(now_ms, name)]
             case wire.ClearQueue():
-                echoes = self.playout.clear(now_ms)
-                return [*echoes, self.playout.clears[-1]]
+                return [*self.playout.clear(now_ms), self.playout.clears[-1]]

@@ -1,4 +1,4 @@
-"""A message as the carrier keeps it, in or out, and how many segments it is.  Pure.
+"""A message at the carrier, inbound or outbound, and its segments.  Pure.
 
 Sources: Twilio's Message resource; 3GPP TS 23.038 for the alphabets.
 """
@@ -16,7 +16,7 @@ FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "received"}
 
 
 def segments(body: str) -> int:
-    """How many segments carriers bill for a body; one for none."""
+    """Return how many segments carriers bill for a body; at least one."""
     if all(char in GSM or char in GSM_ESCAPED for char in body):
         widths, alone, joined = [1 + (char in GSM_ESCAPED) for char in body], 160, 153
     else:
@@ -37,7 +37,7 @@ def new_sid(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file of a message: its bytes if somebody sent it in, its URL if the customer's application gave one."""
+    """A file of a message: its content if a handset sent it, its URL if the customer's application gave one."""
 
     sid: str
     content_type: str
@@ -47,23 +47,23 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A status callback that was sent, or was to be sent and is lost."""
+    """A status callback, sent or lost."""
 
     status: str
     error_code: int | None
     at_monotonic: float
     http_status: int | None
-    """What the customer answered to its last attempt; None: nothing, or it is lost."""
+    """Status of the response to the last attempt; None without a response, or if the callback is lost."""
     lost: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """A Message resource, and what became of it."""
+    """A Message resource and its ground truth."""
 
     sid: str
     direction: str
-    """inbound, outbound-api, or outbound-reply: an answer by TwiML, or the carrier's own to a keyword."""
+    """inbound, outbound-api, or outbound-reply: a reply by TwiML, or the carrier's own to a keyword."""
     from_: str
     to: str
     body: str
@@ -76,9 +76,9 @@ class Message:
     error_code: int | None = None
     updated_at: datetime | None = None
     sent_at: datetime | None = None
-    """When it left for the handset; for an inbound one, when the customer's URL was asked.  None: it never did."""
+    """When it left for the handset, or, if inbound, when the customer's URL was requested; None if it never did."""
     arrived_at: datetime | None = None
-    """When the handset got it, whatever its network reports."""
+    """When the handset received it, regardless of its network's report."""
     notices: list[Notice] = field(default_factory=list)
 
     @property
@@ -87,7 +87,7 @@ class Message:
 
     @property
     def shown_segments(self) -> int:
-        """A Messaging Service counts no segments before it has chosen a sender."""
+        """Segments as the API shows them: none before a Messaging Service has chosen a sender."""
         return 0 if self.status in {"accepted", "scheduled"} else self.segments
 
     @property
@@ -95,14 +95,14 @@ class Message:
         return self.status in FINAL
 
     def as_json(self) -> dict[str, Any]:
-        """What truly happened to it."""
+        """Return the message's ground truth."""
         return {
             "sid": self.sid,
             "direction": self.direction,
             "from": self.from_,
             "to": self.to,
             "body": self.body,
-            "media": [{"content_type": each.content_type, "url": each.url} for each in self.media],
+            "media": [{"content_type": file.content_type, "url": file.url} for file in self.media],
             "status": self.status,
             "error_code": self.error_code,
             "messaging_service_sid": self.service_sid,
@@ -112,11 +112,11 @@ class Message:
             "arrived_at": self.arrived_at.isoformat() if self.arrived_at else None,
             "callbacks": [
                 {
-                    "status": each.status,
-                    "error_code": each.error_code,
-                    "http_status": each.http_status,
-                    "lost": each.lost,
+                    "status": notice.status,
+                    "error_code": notice.error_code,
+                    "http_status": notice.http_status,
+                    "lost": notice.lost,
                 }
-                for each in self.notices
+                for notice in self.notices
             ],
         }

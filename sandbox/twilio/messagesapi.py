@@ -1,8 +1,8 @@
 """The Messages resource of the REST API: create, read, list, and the files of a message.
 
 Source: Twilio's Message and Media resources and its dictionary of errors.  `date_sent` is empty until a message has left,
-so a filter on it misses those that are still queued.  Files need the account's credentials, and are elsewhere: the answer is a
-redirect.
+so a filter on it misses messages that are still queued.  Reading a file needs the account's credentials; the response redirects to
+a public host.
 """
 
 import itertools
@@ -19,10 +19,10 @@ from sandbox.twilio.errors import ApiError
 from sandbox.twilio.exchange import Exchange
 from sandbox.twilio.forms import MAX_PAGE, Json, not_found, page, rfc2822, text, whole, within
 from sandbox.twilio.message import Media, Message, new_sid
-from sandbox.twilio.texting import LONGEST_IN_QUEUE_S, CannotSend, Order
+from sandbox.twilio.texting import MAX_QUEUE_S, CannotSend, Order
 
-MOST_BODY_CHARS = 1600
-MOST_MEDIA = 10
+MAX_BODY_CHARS = 1600
+MAX_MEDIA = 10
 CONTENT_PATH = "/media.twiliocdn.com"
 
 
@@ -43,32 +43,32 @@ class MessagesApi:
 
     async def list(self, request: Request) -> Response:
         query = request.query_params
-        fits = _filter(query)
-        found = self._exchange.texting.book.between(query.get("To") or None, query.get("From") or None)
-        return self._page(request, [each for each in found if fits(each)])
+        matches = _filter(query)
+        messages = self._exchange.texting.book.between(query.get("To") or None, query.get("From") or None)
+        return self._page(request, [message for message in messages if matches(message)])
 
     async def fetch(self, request: Request) -> Response:
         return JSONResponse(self._json(self._message(request)))
 
     async def list_media(self, request: Request) -> Response:
         message = self._message(request)
-        return page(request, "media_list", [self._media_json(message, each) for each in message.media])
+        return page(request, "media_list", [self._media_json(message, file) for file in message.media])
 
     async def fetch_media(self, request: Request) -> Response:
         message, sid = self._message(request), request.path_params["media_sid"]
-        for each in message.media:
-            if sid == f"{each.sid}.json":
-                return JSONResponse(self._media_json(message, each))
-            if sid == each.sid:
-                return Response(status_code=307, headers={"Location": f"{CONTENT_PATH}/{message.sid}/{each.sid}"})
+        for file in message.media:
+            if sid == f"{file.sid}.json":
+                return JSONResponse(self._media_json(message, file))
+            if sid == file.sid:
+                return Response(status_code=307, headers={"Location": f"{CONTENT_PATH}/{message.sid}/{file.sid}"})
         raise not_found(request)
 
     async def content(self, request: Request) -> Response:
-        """A file's content, on a server that asks nobody who they are."""
+        """Serve a file's content, without authentication."""
         message = self._exchange.texting.book.get(request.path_params["sid"])
-        for each in message.media if message is not None else ():
-            if each.sid == request.path_params["media_sid"]:
-                return Response(each.content, media_type=each.content_type)
+        for file in message.media if message is not None else ():
+            if file.sid == request.path_params["media_sid"]:
+                return Response(file.content, media_type=file.content_type)
         return Response(status_code=404)
 
     def _order(self, form: FormData) -> Order:
@@ -91,25 +91,25 @@ class MessagesApi:
             raise ApiError(21266, f"'To' and 'From' number cannot be the same: {to}")
         if self._exchange.unreachable(recipient):
             raise ApiError(21408, f"Permission to send an SMS has not been enabled for the region indicated by {to}.")
-        if len(body) > MOST_BODY_CHARS:
-            raise ApiError(21617, f"The concatenated message body exceeds the {MOST_BODY_CHARS} character limit")
-        if len(urls) > MOST_MEDIA:
+        if len(body) > MAX_BODY_CHARS:
+            raise ApiError(21617, f"The concatenated message body exceeds the {MAX_BODY_CHARS} character limit")
+        if len(urls) > MAX_MEDIA:
             raise ApiError(21623, "Number of media files exceeds allowed limit")
-        if not all(_is_url(each) for each in urls):
+        if not all(_is_url(url) for url in urls):
             raise ApiError(21620, "Invalid media URL(s)")
         if callback and not _is_url(callback):
             raise ApiError(21609, f"The 'StatusCallback' URL {callback} is not a valid URL.")
         validity = text(form, "ValidityPeriod")
-        if validity and not (validity.isdecimal() and 1 <= int(validity) <= LONGEST_IN_QUEUE_S):
+        if validity and not (validity.isdecimal() and 1 <= int(validity) <= MAX_QUEUE_S):
             raise ApiError(20001, f"Invalid ValidityPeriod: {validity}")
         return Order(
             to=recipient,
             body=body,
             from_=e164_of(from_) or from_,
             service_sid=service or None,
-            media=tuple(Media(new_sid("ME"), "", url=each) for each in urls),
+            media=tuple(Media(new_sid("ME"), "", url=url) for url in urls),
             callback=callback,
-            validity_s=whole(validity, int(LONGEST_IN_QUEUE_S)),
+            validity_s=whole(validity, int(MAX_QUEUE_S)),
         )
 
     def _message(self, request: Request) -> Message:
@@ -118,22 +118,22 @@ class MessagesApi:
             raise not_found(request)
         return message
 
-    def _page(self, request: Request, found: Sequence[Message]) -> Response:
-        """One page, newest first.  Its token names the last message shown, so new ones move nothing."""
+    def _page(self, request: Request, messages: Sequence[Message]) -> Response:
+        """Return one page, newest first.  Its token names the last message shown, so that new messages shift no page."""
         query = request.query_params
         size, number = min(MAX_PAGE, max(1, whole(query.get("PageSize"), 50))), whole(query.get("Page"), 0)
         if token := query.get("PageToken", ""):
-            found = list(itertools.dropwhile(lambda each: each.sid != token[2:], found))[1:]
-        shown = found[:size]
-        kept = {key: value for key, value in query.items() if key not in {"Page", "PageSize", "PageToken"}}
+            messages = list(itertools.dropwhile(lambda message: message.sid != token[2:], messages))[1:]
+        shown = messages[:size]
+        filters = {key: value for key, value in query.items() if key not in {"Page", "PageSize", "PageToken"}}
 
         def uri(page: int, token: str) -> str:
             more = {"PageSize": size, "Page": page} | ({"PageToken": token} if token else {})
-            return f"{request.url.path}?{urlencode(kept | more)}"
+            return f"{request.url.path}?{urlencode(filters | more)}"
 
         return JSONResponse(
             {
-                "messages": [self._json(each) for each in shown],
+                "messages": [self._json(message) for message in shown],
                 "page": number,
                 "page_size": size,
                 "start": number * size,
@@ -141,7 +141,7 @@ class MessagesApi:
                 "uri": uri(number, token),
                 "first_page_uri": uri(0, ""),
                 "previous_page_uri": None,
-                "next_page_uri": uri(number + 1, f"PA{shown[-1].sid}") if len(found) > size else None,
+                "next_page_uri": uri(number + 1, f"PA{shown[-1].sid}") if len(messages) > size else None,
             }
         )
 
@@ -161,7 +161,7 @@ class MessagesApi:
 
 
 def message_json(account_sid: str, message: Message) -> Json:
-    """A Message resource."""
+    """Return a Message resource."""
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{message.sid}.json"
     return {
         "sid": message.sid,
@@ -194,11 +194,11 @@ def _filter(query: QueryParams) -> Callable[[Message], bool]:
     bounds = [
         (relation, query["DateSent" + relation]) for relation in ("", "<", ">") if query.get("DateSent" + relation)
     ]
-    return lambda message: all(within(message.sent_at, wanted, relation) for relation, wanted in bounds)
+    return lambda message: all(within(message.sent_at, bound, relation) for relation, bound in bounds)
 
 
 def _is_url(text: str) -> bool:
-    """Twilio refuses hosts with an underscore."""
+    """Return whether Twilio accepts the URL; it refuses hosts with an underscore."""
     try:
         parts = urlsplit(text)
     except ValueError:

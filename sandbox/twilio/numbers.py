@@ -1,4 +1,4 @@
-"""Phone numbers: those that the account has, and those that can be bought."""
+"""Phone numbers: the account's, and those on sale."""
 
 import secrets
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ CAPABILITIES = {"voice": True, "sms": True, "mms": True, "fax": False}
 
 @dataclass(slots=True)
 class Number:
-    """An IncomingPhoneNumber; `settings` are its configurable fields in Twilio's snake_case."""
+    """An IncomingPhoneNumber; `settings` are its configurable fields in snake_case."""
 
     e164: str
     friendly_name: str
@@ -28,20 +28,20 @@ class Number:
         return self.settings.get(name, "POST" if name in METHOD_FIELDS else "")
 
     def configure(self, changes: dict[str, str]) -> None:
-        """Apply the known fields of snake_case `changes`; an empty value clears a field."""
+        """Apply the recognized fields of snake_case `changes`; an empty value clears a field."""
         self.friendly_name = changes.get("friendly_name", self.friendly_name)
-        known = (*URL_FIELDS, *METHOD_FIELDS, *ID_FIELDS)
-        self.settings |= {name: value for name, value in changes.items() if name in known}
+        names = (*URL_FIELDS, *METHOD_FIELDS, *ID_FIELDS)
+        self.settings |= {name: value for name, value in changes.items() if name in names}
         self.updated_at = datetime.now(UTC)
 
 
 class NumberBook:
     """The account's numbers, oldest first, and the numbers on sale."""
 
-    def __init__(self, held: Iterable[str] = ()) -> None:
+    def __init__(self, numbers: Iterable[str] = ()) -> None:
         self._by_sid: dict[str, Number] = {}
         self._by_e164: dict[str, Number] = {}
-        for e164 in held:
+        for e164 in numbers:
             self.add(e164)
 
     def add(self, e164: str) -> Number:
@@ -62,23 +62,23 @@ class NumberBook:
         return iter(self._by_sid.values())
 
     def on_sale(self, area_code: str = "", contains: str = "", region: str = "", locality: str = "") -> list[str]:
-        """Numbers in the matching area codes, in a fixed order, without those that the account has.
+        """Return numbers in the matching area codes, in a fixed order, without those that the account has.
 
         `contains` is a run of digits; `*` matches any digit.
         """
-        areas = [area_code] if area_code else [DEFAULT_AREA, *(each for each in AREAS if each != DEFAULT_AREA)]
-        fitting = [
+        areas = [area_code] if area_code else [DEFAULT_AREA, *(code for code in AREAS if code != DEFAULT_AREA)]
+        matching = [
             area
             for area in areas
             if (not region or place_of(f"+1{area}")["State"] == region.upper())
             and (not locality or place_of(f"+1{area}")["City"] == locality.upper())
         ]
-        numbers = (f"+1{area}5550{line:03d}" for area in fitting for line in range(100, 200))
-        return [each for each in numbers if _contains(each, contains) and self.find(each) is None]
+        numbers = (f"+1{area}5550{line:03d}" for area in matching for line in range(100, 200))
+        return [number for number in numbers if _contains(number, contains) and self.find(number) is None]
 
 
 def national(e164: str) -> str:
-    """`+13175550100` → `(317) 555-0100`; numbers of other countries stay as they are."""
+    """Format `+13175550100` as `(317) 555-0100`; return numbers of other countries unchanged."""
     if len(e164) == 12 and e164.startswith("+1"):
         return f"({e164[2:5]}) {e164[5:8]}-{e164[8:]}"
     return e164
@@ -88,4 +88,4 @@ def _contains(e164: str, pattern: str) -> bool:
     needle = pattern.lstrip("+")
     digits = e164[1:]
     starts = range(len(digits) - len(needle) + 1)
-    return any(all(w in {"*", d} for w, d in zip(needle, digits[at:], strict=False)) for at in starts)
+    return any(all(wanted in {"*", digit} for wanted, digit in zip(needle, digits[at:], strict=False)) for at in starts)

@@ -1,7 +1,7 @@
-"""The door of the REST API: how many requests it takes at a time, and what goes wrong there when a test asks for it.
+"""Admission to the REST API: its concurrency limit, and injected faults.
 
-Source: Twilio's dictionary of errors, 20429: too many concurrent requests get HTTP 429, were not processed, and every response
-says in Twilio-Concurrent-Requests how many there are.
+Source: Twilio's dictionary of errors, 20429: too many concurrent requests get HTTP 429 and are not processed; every response
+has their number in Twilio-Concurrent-Requests.
 """
 
 import asyncio
@@ -17,45 +17,47 @@ from sandbox.twilio.forms import text
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
-MOST_AT_A_TIME = 100
+MAX_IN_FLIGHT = 100
 RETRY_AFTER_S = 1
 
 
-class Door:
-    def __init__(self, faults: Faults, most_at_a_time: int = MOST_AT_A_TIME) -> None:
-        self.most_at_a_time = most_at_a_time
+class Admission:
+    """The concurrency limit of one API."""
+
+    def __init__(self, faults: Faults, max_in_flight: int = MAX_IN_FLIGHT) -> None:
+        self.max_in_flight = max_in_flight
         self._faults = faults
-        self._inside = 0
+        self._in_flight = 0
 
     async def admit(self, request: Request, endpoint: Endpoint) -> Response:
-        """One request; ApiError when there are too many."""
-        if self._inside >= self.most_at_a_time:
+        """Run one request within the concurrency limit.  Raises ApiError when there are too many."""
+        if self._in_flight >= self.max_in_flight:
             raise too_many()
-        self._inside += 1
+        self._in_flight += 1
         try:
             response = await endpoint(request)
-            response.headers["Twilio-Concurrent-Requests"] = str(self._inside)
+            response.headers["Twilio-Concurrent-Requests"] = str(self._in_flight)
             return response
         finally:
-            self._inside -= 1
+            self._in_flight -= 1
 
-    async def through(self, on: On, endpoint: Endpoint, request: Request) -> Response:
-        """A request about calls or texts, to which the next fault happens that fits."""
+    async def with_faults(self, on: On, endpoint: Endpoint, request: Request) -> Response:
+        """Run a request about calls or texts, and apply the next fault that matches it."""
         to = text(await request.form(), "To") if on in {"create", "message"} else request.query_params.get("To")
         fault = self._faults.take(on, to or None)
         if fault is not None and fault.code is not None:
             raise ApiError(fault.code, f"Refused with {fault.code}")
         if fault is not None and fault.stage == "before":
-            refused = await _befall(fault, request)
-            return refused if refused is not None else await endpoint(request)
+            replacement = await _apply(fault, request)
+            return replacement if replacement is not None else await endpoint(request)
         response = await endpoint(request)
         if fault is None:
             return response
-        return await _befall(fault, request) or response
+        return await _apply(fault, request) or response
 
 
-async def _befall(fault: Fault, request: Request) -> Response | None:
-    """What the client gets instead of its response; None if that only comes late."""
+async def _apply(fault: Fault, request: Request) -> Response | None:
+    """Apply a fault; return the response that replaces the client's, or None if that is only delayed."""
     match fault.do:
         case "late":
             await asyncio.sleep(fault.ms / 1000)
@@ -69,7 +71,8 @@ async def _befall(fault: Fault, request: Request) -> Response | None:
         case _:
             while (await request.receive())["type"] != "http.disconnect":
                 pass
-    return Response(status_code=503)  # nobody is there to read it
+    # The client has disconnected; the framework still needs a response.
+    return Response(status_code=503)
 
 
 def too_many() -> ApiError:

@@ -1,4 +1,4 @@
-"""Executes TwiML for one call."""
+"""Execution of TwiML for one call."""
 
 import asyncio
 import contextlib
@@ -17,18 +17,19 @@ from sandbox.twilio.twiml import BadTwiml, Verb
 from sandbox.twilio.webhooks import Courier, Webhook
 
 APOLOGY = "We are sorry, an application error has occurred. Goodbye."
-SILENT_VERBS = {"Reject", "Redirect", "Dial"}  # these do not answer a ringing call; a <Dial> decides itself
+#: Verbs that do not answer a ringing call; a <Dial> decides that itself.
+SILENT_VERBS = {"Reject", "Redirect", "Dial"}
 
 
-class Dialling(Protocol):
-    """A <Dial> under way: what its action would be told now, and its run until it is over."""
+class ActiveDial(Protocol):
+    """A running <Dial>: its action's parameters as of now, and its run to the end."""
 
     @property
     def outcome(self) -> dict[str, str]: ...
     async def run(self) -> None: ...
 
 
-Dial = Callable[[Call, Verb, str], Dialling]
+Dial = Callable[[Call, Verb, str], ActiveDial]
 
 
 class _HangUp(Exception):  # noqa: N818  (an ending, not an error)
@@ -41,8 +42,8 @@ class _HangUp(Exception):  # noqa: N818  (an ending, not an error)
 
 class Performer:
     def __init__(self, call: Call, courier: Courier, dial: Dial | None, say_ms_per_char: float) -> None:
-        self.owed: Fetch | None = None
-        """The action URL that is requested even if the caller hangs up meanwhile."""
+        self.pending_action: Fetch | None = None
+        """The action to request even if the caller hangs up before the verb ends."""
         self._call = call
         self._courier = courier
         self._dial = dial
@@ -50,7 +51,7 @@ class Performer:
         self._base_url = ""
 
     async def perform(self, instruction: Instruction) -> str | None:
-        """Execute until a document ends (None) or a verb or an error ends the call (its final status)."""
+        """Execute documents; return None at the end of one, or the call's final status if a verb or an error ends the call."""
         following: Instruction | None = instruction
         try:
             while following is not None:
@@ -60,9 +61,9 @@ class Performer:
         return None
 
     async def request(self, fetch: Fetch) -> Webhook:
-        """Send one webhook with the call's parameters as they are now."""
+        """Send one webhook with the call's current parameters."""
         webhook = await self._courier.send(
-            fetch.kind, fetch.url, self._call.parameters() | fetch.extra, fetch.method, self._watch
+            fetch.kind, fetch.url, self._call.parameters() | fetch.extra, fetch.method, self._record_webhook
         )
         answer = webhook.answer
         self._call.note(
@@ -70,7 +71,7 @@ class Performer:
         )
         return webhook
 
-    def _watch(self, webhook: Webhook) -> None:
+    def _record_webhook(self, webhook: Webhook) -> None:
         self._call.webhooks.append(webhook)
         self._call.note("webhook.sent", kind=webhook.kind, url=webhook.url)
 
@@ -135,17 +136,17 @@ class Performer:
                 return await self._connect(verb)
             case "Dial":
                 if self._dial is None:
-                    self._call.report(12200, "a document of a dialled party cannot hold <Dial>")
+                    self._call.report(12200, "a whisper's document must not contain <Dial>")
                     raise _HangUp
-                dialling = self._dial(self._call, verb, self._base_url)
-                self.owed = self._action(verb, dialling.outcome)
-                await dialling.run()
-                self.owed = None
-                return self._action(verb, dialling.outcome)
+                active_dial = self._dial(self._call, verb, self._base_url)
+                self.pending_action = self._action(verb, active_dial.outcome)
+                await active_dial.run()
+                self.pending_action = None
+                return self._action(verb, active_dial.outcome)
         return None
 
     async def _sound(self, verb: Verb) -> None:
-        """<Say>, <Play> or <Pause>, as often as `loop` says; 0 is for ever."""
+        """Play <Say>, <Play> or <Pause>, `loop` times; 0 repeats forever."""
         if verb.name == "Pause":
             await asyncio.sleep(float(verb.get("length", "1")))
             return
@@ -163,14 +164,14 @@ class Performer:
     async def _say(self, text: str) -> None:
         self._call.sentences.append(text)
         self._call.note("said", text=text)
-        await self._hear("say", tones.voice(text, self._say_ms_per_char))
+        await self._play_sound("say", tones.voice(text, self._say_ms_per_char))
 
     async def _play(self, verb: Verb) -> None:
         if digits := verb.get("digits"):
-            await self._hear("play", tones.keys(digits))
+            await self._play_sound("play", tones.keys(digits))
             return
         url = urljoin(self._base_url, verb.text)
-        webhook = await self._courier.send("play", url, {}, "GET", self._watch)
+        webhook = await self._courier.send("play", url, {}, "GET", self._record_webhook)
         try:
             if webhook.error_code is not None:
                 raise ValueError(f"{url}: {webhook.answer.status or 'no answer'}")
@@ -178,9 +179,9 @@ class Performer:
         except ValueError as error:
             self._call.report(webhook.error_code or 12300, str(error))
             return
-        await self._hear("play", sound)
+        await self._play_sound("play", sound)
 
-    async def _hear(self, what: str, sound: bytes) -> None:
+    async def _play_sound(self, what: str, sound: bytes) -> None:
         self._call.listen(what, Sound(sound, now()))
         try:
             await asyncio.sleep(len(sound) / BYTES_PER_MS / 1000)
@@ -217,12 +218,12 @@ class Performer:
         return Fetch(action, verb.get("method", "POST").upper(), "action", {"Digits": keys.pressed})
 
     async def _prompt(self, gather: Verb) -> None:
-        for each in gather.nouns:
-            await self._sound(each)
+        for verb in gather.nouns:
+            await self._sound(verb)
 
     async def _connect(self, verb: Verb) -> Instruction | None:
         call, noun = self._call, verb.noun("Stream")
-        assert noun is not None  # the parser guarantees it
+        assert noun is not None, "the parser guarantees a <Stream>"
         stream = Stream(
             noun.get("url"),
             twiml.parameters(noun),
@@ -233,13 +234,13 @@ class Performer:
         )
         call.streams.append(stream)
         call.listen("stream")
-        self.owed = self._action(verb, {})
+        self.pending_action = self._action(verb, {})
         try:
             await stream.run(self._courier.auth_token)
         finally:
             call.errors += stream.errors
             call.listen("silence")
-        action, self.owed = self.owed, None
+        action, self.pending_action = self.pending_action, None
         return action
 
     def _action(self, verb: Verb, extra: dict[str, str]) -> Fetch | None:
@@ -250,7 +251,7 @@ class Performer:
 
 
 async def _first(task: asyncio.Task[None], event: asyncio.Event) -> None:
-    """Wait for either; the task's failure is raised."""
+    """Wait for either; raise the task's failure."""
     waiting = asyncio.create_task(event.wait())
     try:
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,10 @@
 """Calls that the customer places through the REST API.
 
-Sources: Twilio's Call resource ("Timeout": about five seconds more than asked), "Answering Machine Detection" (with AsyncAmd the
-URL is fetched at the answer and the verdict comes in a callback; else the URL is fetched with the verdict), and its
+A call waits in the queue, rings, and is answered or ends with a refusal; then it executes TwiML, with machine detection beside it.
+Example with AsyncAmd: queued at 0 s, ringing at 1 s, answered at 5 s, the URL is fetched at once, the verdict's callback at 8 s.
+
+Sources: Twilio's Call resource ("Timeout": about five seconds longer than requested), "Answering Machine Detection" (with AsyncAmd
+the URL is fetched at the answer and the verdict comes in a callback; else the URL is fetched with the verdict), and its
 support's "How fast can I place or receive phone calls": an account starts one call a second by default, more are queued,
 and are canceled after 24 hours; a <Dial> has no such limit.
 """
@@ -22,7 +25,7 @@ from sandbox.twilio.webhooks import Courier
 
 RING_SLACK_S = 5
 MAX_CALL_S = 4 * 3600
-LONGEST_IN_QUEUE_S = 24 * 3600
+MAX_QUEUE_S = 24 * 3600
 
 Opening = Callable[[], Coroutine[Any, Any, Instruction]]
 
@@ -40,18 +43,18 @@ class Order:
     time_limit_s: float = MAX_CALL_S
     amd: Amd | None = None
     amd_callback: Callback | None = None
-    """Where the verdict goes while the call goes on (nowhere if its URL is empty); None: the call waits for it."""
+    """The verdict's callback (none is sent if its URL is empty); None: the call waits for the verdict."""
 
 
 class Pacer:
-    """Calls per second; 0 is no limit.  Pure."""
+    """Limit of calls per second; 0 is no limit.  Pure."""
 
     def __init__(self, calls_per_second: float = 0.0) -> None:
         self.calls_per_second = calls_per_second
         self._next = 0.0
 
     def start_at(self, now_s: float) -> float:
-        """When a call that was ordered now may start."""
+        """Reserve and return the time at which a call ordered now may start."""
         if not self.calls_per_second:
             return now_s
         start = max(now_s, self._next)
@@ -59,7 +62,7 @@ class Pacer:
         return start
 
 
-class Judge:
+class AnswerDetection:
     """Machine detection in one live call."""
 
     def __init__(self, call: Call, amd: Amd, preset: Person) -> None:
@@ -67,23 +70,23 @@ class Judge:
         self._detector = Detector(amd)
         self._done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         if preset.answered_by is not None:
-            self._settle(Verdict(preset.answered_by, 0))
+            self._resolve(Verdict(preset.answered_by, 0))
         else:
             call.taps.append(self._hear)
 
     async def verdict(self) -> Verdict:
         return await asyncio.shield(self._done)
 
-    def hung_up(self) -> None:
-        """The call is over: without a verdict by now, there is none."""
-        self._settle(self._detector.hang_up())
+    def end(self) -> None:
+        """Resolve the detection when the call ends without a verdict."""
+        self._resolve(self._detector.hang_up())
 
     def _hear(self, payload: bytes, _: str | None) -> None:
         if (verdict := self._detector.frame(payload)) is not None:
             self._call.taps.remove(self._hear)
-            self._settle(verdict)
+            self._resolve(verdict)
 
-    def _settle(self, verdict: Verdict) -> None:
+    def _resolve(self, verdict: Verdict) -> None:
         if not self._done.done():
             self._done.set_result(verdict)
             self._call.answered_by = verdict.answered_by
@@ -91,7 +94,7 @@ class Judge:
 
 
 class Switch(Protocol):
-    """What a placed call needs of the carrier."""
+    """The carrier's operations that a placed call uses."""
 
     @property
     def courier(self) -> Courier: ...
@@ -101,42 +104,42 @@ class Switch(Protocol):
     def pacer(self) -> Pacer: ...
     def progress(self, call: Call) -> Progress: ...
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
-    async def live(self, call: Call, opening: Opening, time_limit_s: float, progress: Progress) -> None: ...
+    async def run_call(self, call: Call, opening: Opening, time_limit_s: float, progress: Progress) -> None: ...
 
 
 async def run(switch: Switch, call: Call, person: Person, order: Order) -> None:
-    """From the queue to the last callback."""
+    """Run a placed call from the queue to its last callback."""
     progress = switch.progress(call)
     refusal = await _reach(switch, call, person, order, progress)
     if refusal is not None:
         call.finish(refusal)
         await progress.last("completed")
         return
-    judge = Judge(call, order.amd, person) if order.amd else None
+    detection = AnswerDetection(call, order.amd, person) if order.amd else None
     call.answer()
-    progress.tell("answered")
-    if judge is not None and order.amd_callback is not None:
-        switch.spawn(_report(switch, call, judge, order.amd_callback))
+    progress.publish("answered")
+    if detection is not None and order.amd_callback is not None:
+        switch.spawn(_report(switch, call, detection, order.amd_callback))
 
     async def opening() -> Instruction:
-        if judge is None or order.amd_callback is not None:
+        if detection is None or order.amd_callback is not None:
             return order.first
-        return _with(order.first, await judge.verdict())
+        return _with(order.first, await detection.verdict())
 
     try:
-        await switch.live(call, opening, order.time_limit_s, progress)
+        await switch.run_call(call, opening, order.time_limit_s, progress)
     finally:
-        if judge is not None:
-            judge.hung_up()
+        if detection is not None:
+            detection.end()
 
 
 async def _reach(switch: Switch, call: Call, person: Person, order: Order, progress: Progress) -> str | None:
-    """Wait in the queue, then ring; the final status if nobody answers."""
+    """Wait in the queue, then ring; return the final status of a call without an answer, else None."""
     wait_s = switch.pacer.start_at(now()) - now()
-    if await _canceled_within(call, min(wait_s, LONGEST_IN_QUEUE_S)) or wait_s > LONGEST_IN_QUEUE_S:
+    if await _canceled_within(call, min(wait_s, MAX_QUEUE_S)) or wait_s > MAX_QUEUE_S:
         return "canceled"
     call.dial()
-    progress.tell("initiated")
+    progress.publish("initiated")
     return await ring(call, person, order.timeout_s + RING_SLACK_S, progress)
 
 
@@ -160,8 +163,8 @@ def _fields(verdict: Verdict) -> dict[str, str]:
     return {"AnsweredBy": verdict.answered_by, "MachineDetectionDuration": str(verdict.duration_ms)}
 
 
-async def _report(switch: Switch, call: Call, judge: Judge, callback: Callback) -> None:
-    verdict = await judge.verdict()
+async def _report(switch: Switch, call: Call, detection: AnswerDetection, callback: Callback) -> None:
+    verdict = await detection.verdict()
     if not callback.url:
         return
     fields = {"CallSid": call.sid, "AccountSid": call.account_sid} | _fields(verdict)

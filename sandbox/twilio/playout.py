@@ -1,7 +1,11 @@
-"""The carrier's playout of what the agent sends: a queue that drains at eight bytes per millisecond.
+"""The carrier's playout of the agent's audio: a queue that drains at eight bytes per millisecond.
+
+States: playing (audio is queued) and silent.  Events: audio, mark, clear, and time.  A mark is echoed when everything before it
+was played, or at once if nothing is queued; a clear drops the queue and echoes all pending marks.
+Example: 160 bytes arrive at 0 ms, a mark at 1 ms; a clear at 5 ms drops 120 bytes and echoes the mark at 5 ms.
 
 Pure: every method takes the stream's clock in ms, which never runs backwards.  A sample that starts to play at `t` has
-been played at `t + 1/8`; nothing is played before it has arrived.
+been played at `t + 1/8`; no sample is played before it has arrived.
 """
 
 import math
@@ -12,8 +16,10 @@ from typing import Literal
 from sandbox.twilio import audio
 from sandbox.twilio.audio import BYTES_PER_MS
 
-MAX_QUEUED_BYTES = 10 * 60 * 1000 * BYTES_PER_MS  # beyond ten minutes the carrier discards (31931)
-ROUNDING = 1e-6  # a float millisecond may fall slightly short of the sample it represents
+#: Beyond ten minutes the carrier discards audio (31931).
+MAX_QUEUED_BYTES = 10 * 60 * 1000 * BYTES_PER_MS
+#: A float millisecond may fall slightly short of the sample that it represents.
+ROUNDING = 1e-6
 
 
 @dataclass(slots=True)
@@ -42,7 +48,7 @@ class Clear:
 
 @dataclass(frozen=True, slots=True)
 class Echo:
-    """A mark that is sent back.  The reason is not on the wire; only the record has it."""
+    """A mark that is sent back.  Its reason is recorded but not on the wire."""
 
     name: str
     at_ms: float
@@ -78,19 +84,19 @@ class Playout:
 
     @property
     def played_bytes(self) -> int:
-        return sum(len(each.payload) for each in self.segments)
+        return sum(len(segment.payload) for segment in self.segments)
 
     @property
     def cleared_bytes(self) -> int:
-        return sum(each.dropped_bytes for each in self.clears)
+        return sum(clear.dropped_bytes for clear in self.clears)
 
     @property
     def ends_ms(self) -> float:
-        """When everything queued will have been played; for an empty queue, when its last sample was."""
+        """When all queued audio will have been played; for an empty queue, when its last sample was."""
         return self.segments[-1].end_ms + self._queued_bytes / BYTES_PER_MS if self.segments else 0.0
 
     def forget(self) -> None:
-        """Drop the record of what is over, for long runs that do not read it."""
+        """Drop the record of the past, for long runs that do not read it."""
         del self.segments[:-1]
         self.clears.clear()
         self.echoes.clear()
@@ -111,17 +117,17 @@ class Playout:
         return discarded
 
     def mark(self, now_ms: float, name: str) -> list[Echo]:
-        """Put a mark behind the audio received so far; return its echo if all of that was already played."""
+        """Queue a mark behind the audio received so far; return the echoes due, its own included if that audio was played."""
         echoes = self.advance(now_ms)
         if self._playing:
             self._marks.append((name, self._accepted_bytes))
             return echoes
-        at_once = Echo(name, self._now_ms, "played")
-        self.echoes.append(at_once)
-        return [*echoes, at_once]
+        echo = Echo(name, self._now_ms, "played")
+        self.echoes.append(echo)
+        return [*echoes, echo]
 
     def clear(self, now_ms: float) -> list[Echo]:
-        """Drop what was not played; every pending mark is sent back at once, as if it had been played."""
+        """Drop the unplayed audio; return the echoes of all pending marks, as if they had been played."""
         echoes = self.advance(now_ms)
         self.clears.append(Clear(self._now_ms, self._queued_bytes))
         flushed = [Echo(name, self._now_ms, "cleared") for name, _ in self._marks]
@@ -133,7 +139,7 @@ class Playout:
         return echoes + flushed
 
     def advance(self, now_ms: float) -> list[Echo]:
-        """Play up to now; return the marks that were reached, each with the time at which it was."""
+        """Play up to now; return the echoes of marks that were reached, each with its time."""
         self._now_ms = max(self._now_ms, now_ms)
         while self._playing:
             segment = self.segments[-1]
@@ -150,50 +156,50 @@ class Playout:
         return self._echo_reached()
 
     def next_mark_ms(self) -> float | None:
-        """When the first pending mark will be reached if nothing changes."""
+        """Return when the first pending mark will be reached if nothing changes."""
         if not self._marks:
             return None
         return self._plays_at_ms(self._marks[0][1])
 
     def heard_between(self, start_ms: float, end_ms: float) -> bytes:
-        """The agent's samples that were played in [start, end), without the silence around them."""
+        """Return the agent's samples that were played in [start, end), without the silence around them."""
         pieces: list[bytes] = []
-        for each in reversed(self.segments):
-            if each.end_ms <= start_ms:
+        for segment in reversed(self.segments):
+            if segment.end_ms <= start_ms:
                 break
-            first = max(0, math.ceil((start_ms - each.start_ms) * BYTES_PER_MS))
-            last = max(0, math.ceil((end_ms - each.start_ms) * BYTES_PER_MS))
-            pieces.append(bytes(each.payload[first:last]))
+            first = max(0, math.ceil((start_ms - segment.start_ms) * BYTES_PER_MS))
+            last = max(0, math.ceil((end_ms - segment.start_ms) * BYTES_PER_MS))
+            pieces.append(bytes(segment.payload[first:last]))
         return b"".join(reversed(pieces))
 
     def heard_at(self, ms: float) -> int | None:
-        """The byte offset in the accepted agent audio that was playing at that moment; None in silence."""
-        for each in self.segments:
-            if each.start_ms <= ms < each.end_ms:
-                return each.offset_bytes + math.floor((ms - each.start_ms) * BYTES_PER_MS)
+        """Return the byte offset in the accepted agent audio that was playing at that moment; None in silence."""
+        for segment in self.segments:
+            if segment.start_ms <= ms < segment.end_ms:
+                return segment.offset_bytes + math.floor((ms - segment.start_ms) * BYTES_PER_MS)
         return None
 
     def heard_audio(self, length_ms: float | None = None) -> bytes:
-        """μ-law audio on the stream's clock from 0 on, with silence where the agent was not heard."""
+        """Return μ-law audio on the stream's clock from 0 on, with silence where the agent was not heard."""
         end_ms = self.segments[-1].end_ms if self.segments else 0.0
-        pieces = [(each.start_ms, bytes(each.payload)) for each in self.segments]
+        pieces = [(segment.start_ms, bytes(segment.payload)) for segment in self.segments]
         return audio.lay(pieces, end_ms if length_ms is None else length_ms)
 
     def gaps(self, longest_ms: float = 400.0) -> list[Gap]:
-        """Breaks of up to `longest_ms` that no clear caused: what a listener hears as stutter."""
-        cleared_at = {each.received_at_ms for each in self.clears if each.dropped_bytes}
+        """Return breaks of up to `longest_ms` without a clear: what a listener hears as stutter."""
+        cleared_at = {clear.received_at_ms for clear in self.clears if clear.dropped_bytes}
         breaks = (
             Gap(before.end_ms, after.start_ms) for before, after in zip(self.segments, self.segments[1:], strict=False)
         )
         return [
-            each
-            for each in breaks
-            if 0 < each.end_ms - each.start_ms <= longest_ms
-            and not any(each.start_ms <= at < each.end_ms for at in cleared_at)
+            gap
+            for gap in breaks
+            if 0 < gap.end_ms - gap.start_ms <= longest_ms
+            and not any(gap.start_ms <= at < gap.end_ms for at in cleared_at)
         ]
 
     def _begin_segment(self) -> None:
-        """Audio that arrives at the exact moment the last sample ends continues its segment."""
+        """Begin a segment, or continue the last one if its last sample ends exactly now."""
         last = self.segments[-1] if self.segments else None
         if last is None or last.end_ms != self._now_ms or last.end_offset_bytes != self._accepted_bytes:
             self.segments.append(Segment(self._now_ms, self._accepted_bytes))
@@ -209,6 +215,6 @@ class Playout:
         return echoes
 
     def _plays_at_ms(self, position: int) -> float:
-        """When everything before `position` will have been played; a pending mark is always in the last segment."""
+        """Return when everything before `position` will have been played; a pending mark is always in the last segment."""
         segment = self.segments[-1]
         return segment.start_ms + (position - segment.offset_bytes) / BYTES_PER_MS

@@ -1,4 +1,4 @@
-"""Work that goes out in order for each key, a bounded number of pieces at a time, without a task for each that waits."""
+"""A bounded worker pool that keeps the order per key, without a task for each pending piece of work."""
 
 import asyncio
 from collections import deque
@@ -8,31 +8,34 @@ Work = Callable[[], Awaitable[None]]
 
 
 class Pool:
-    def __init__(self, most_at_a_time: int) -> None:
-        self._most = most_at_a_time
-        self._lines: dict[str, deque[Work]] = {}
+    """Work per key: a key's pieces run one after another, up to `max_in_flight` keys at once."""
+
+    def __init__(self, max_in_flight: int) -> None:
+        self._max_in_flight = max_in_flight
+        self._queues: dict[str, deque[Work]] = {}
         self._ready: deque[str] = deque()
-        self.waiting = 0
+        self.pending = 0
         """How many pieces are not done yet."""
         self._working = 0
         self._workers: set[asyncio.Task[None]] = set()
 
     def push(self, key: str, work: Work) -> None:
-        """Do this after all that was pushed for the same key."""
-        line = self._lines.setdefault(key, deque())
-        line.append(work)
-        self.waiting += 1
-        if len(line) > 1:
+        """Run `work` after the work pushed earlier for the same key."""
+        queue = self._queues.setdefault(key, deque())
+        queue.append(work)
+        self.pending += 1
+        if len(queue) > 1:
             return
         self._ready.append(key)
-        if self._working < self._most:
-            self._working += 1  # not the tasks: one that has found nothing more to do is over a little later
+        if self._working < self._max_in_flight:
+            # Counted here and not by tasks: a worker without work is done only a little later.
+            self._working += 1
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 
     async def settled(self) -> None:
-        """Until nothing waits any more."""
+        """Wait until all work is done."""
         while self._workers:
             await asyncio.wait(self._workers)
 
@@ -43,23 +46,24 @@ class Pool:
 
     async def _work(self) -> None:
         try:
-            await self._work_off()
+            await self._drain()
         finally:
             self._working -= 1
 
-    async def _work_off(self) -> None:
+    async def _drain(self) -> None:
         while self._ready:
             key = self._ready.popleft()
-            line = self._lines[key]
+            queue = self._queues[key]
             try:
-                await line[0]()
-            except Exception as error:  # noqa: BLE001 - it holds up nobody else's work
+                await queue[0]()
+            # Work that fails must not stop the work of other keys.
+            except Exception as error:  # noqa: BLE001
                 message = "work in a pool failed"
                 asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
             finally:
-                line.popleft()
-                self.waiting -= 1
-                if line:
+                queue.popleft()
+                self.pending -= 1
+                if queue:
                     self._ready.append(key)
                 else:
-                    del self._lines[key]
+                    del self._queues[key]

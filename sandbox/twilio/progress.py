@@ -1,7 +1,7 @@
 """Status callbacks of one call, in order.
 
 Source: Twilio's Call resource, "StatusCallback": events initiated, ringing, answered, completed, of which only `completed` is
-sent unless others are subscribed to; the fields of a voice webhook, and CallbackSource, SequenceNumber (from 0 in the order in
+sent by default; the fields of a voice webhook, and CallbackSource, SequenceNumber (from 0 in the order in
 which events happen), Timestamp; at the end CallDuration (s), Duration (minutes begun) and SipResponseCode.
 """
 
@@ -14,30 +14,30 @@ from sandbox.twilio.call import Call, Callback
 from sandbox.twilio.faults import Fault, Faults
 from sandbox.twilio.webhooks import Courier, Webhook
 
-#: The final status → what the called network answered.
+#: Final status → SIP response of the called network.
 SIP_CODES = {"completed": 200, "busy": 486, "no-answer": 487, "canceled": 487, "failed": 404}
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Progress:
-    """Tells one call's events; the call waits only for the last one."""
+    """Sender of one call's status callbacks; the call waits only for the last one."""
 
     def __init__(self, call: Call, courier: Courier, faults: Faults, spawn: Spawn) -> None:
         self._call = call
         self._courier = courier
         self._faults = faults
         self._spawn = spawn
-        self._under_way: asyncio.Task[None] | None = None
+        self._in_flight: asyncio.Task[None] | None = None
 
-    def tell(self, event: str) -> None:
+    def publish(self, event: str) -> None:
         call, callback = self._call, self._call.callback
         if callback is None or event not in callback.events:
             return
         fields = call.parameters() | {
             "CallbackSource": "call-progress-events",
             "SequenceNumber": str(call.next_sequence()),
-            "Timestamp": format_datetime(call.wall()),
+            "Timestamp": format_datetime(call.wall_time()),
         }
         if event == "completed":
             fields |= {"CallDuration": str(call.duration_s), "Duration": str(-(-call.duration_s // 60))}
@@ -49,12 +49,13 @@ class Progress:
                 self._spawn(self._late(fault, callback, fields))
             return
         for _ in range(2 if fault else 1):
-            self._under_way = asyncio.create_task(self._in_turn(self._under_way, callback, fields))
+            self._in_flight = asyncio.create_task(self._in_turn(self._in_flight, callback, fields))
 
     async def last(self, event: str) -> None:
-        self.tell(event)
-        if self._under_way is not None:
-            await self._under_way
+        """Send the call's final event and wait for all callbacks."""
+        self.publish(event)
+        if self._in_flight is not None:
+            await self._in_flight
 
     async def _in_turn(self, before: asyncio.Task[None] | None, callback: Callback, fields: dict[str, str]) -> None:
         if before is not None:

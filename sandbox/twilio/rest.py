@@ -18,7 +18,7 @@ from sandbox.twilio.forms import Json, not_found, page, rfc2822, snake, text
 from sandbox.twilio.geography import area_of, place_of
 from sandbox.twilio.messagesapi import CONTENT_PATH, MessagesApi
 from sandbox.twilio.numbers import CAPABILITIES, ID_FIELDS, METHOD_FIELDS, URL_FIELDS, Number, national
-from sandbox.twilio.outage import Door
+from sandbox.twilio.outage import Admission
 
 ROOT = f"/{API_VERSION}/Accounts/{{account_sid}}"
 
@@ -32,22 +32,22 @@ class Rest:
         self._exchange = exchange
         self._calls = CallsApi(exchange)
         self._messages = MessagesApi(exchange)
-        self.door = Door(exchange.faults)
+        self.admission = Admission(exchange.faults)
 
     def routes(self) -> list[Route]:
         table: list[tuple[str, str, Endpoint]] = [
-            ("POST", "/Calls.json", partial(self.door.through, "create", self._calls.create)),
-            ("GET", "/Calls.json", partial(self.door.through, "list", self._calls.list)),
-            ("GET", "/Calls/{sid}.json", partial(self.door.through, "fetch", self._calls.fetch)),
-            ("POST", "/Calls/{sid}.json", partial(self.door.through, "update", self._calls.update)),
-            ("POST", "/Messages.json", partial(self.door.through, "message", self._messages.create)),
-            ("GET", "/Messages.json", partial(self.door.through, "message_list", self._messages.list)),
-            ("GET", "/Messages/{sid}.json", partial(self.door.through, "message_fetch", self._messages.fetch)),
+            ("POST", "/Calls.json", partial(self.admission.with_faults, "create", self._calls.create)),
+            ("GET", "/Calls.json", partial(self.admission.with_faults, "list", self._calls.list)),
+            ("GET", "/Calls/{sid}.json", partial(self.admission.with_faults, "fetch", self._calls.fetch)),
+            ("POST", "/Calls/{sid}.json", partial(self.admission.with_faults, "update", self._calls.update)),
+            ("POST", "/Messages.json", partial(self.admission.with_faults, "message", self._messages.create)),
+            ("GET", "/Messages.json", partial(self.admission.with_faults, "message_list", self._messages.list)),
+            ("GET", "/Messages/{sid}.json", partial(self.admission.with_faults, "message_fetch", self._messages.fetch)),
             ("GET", "/Messages/{sid}/Media.json", self._messages.list_media),
             (
                 "GET",
                 "/Messages/{sid}/Media/{media_sid}",
-                partial(self.door.through, "media", self._messages.fetch_media),
+                partial(self.admission.with_faults, "media", self._messages.fetch_media),
             ),
             ("POST", "/IncomingPhoneNumbers.json", self._buy_number),
             ("GET", "/IncomingPhoneNumbers.json", self._list_numbers),
@@ -63,14 +63,14 @@ class Rest:
         ]
 
     def _guarded(self, endpoint: Endpoint) -> Endpoint:
-        async def answer(request: Request) -> Response:
+        async def guarded(request: Request) -> Response:
             try:
                 self._authenticate(request)
-                return await self.door.admit(request, endpoint)
+                return await self.admission.admit(request, endpoint)
             except ApiError as refused:
                 return refused.response()
 
-        return answer
+        return guarded
 
     def _authenticate(self, request: Request) -> None:
         authenticate(self._exchange.account, request)
@@ -96,9 +96,10 @@ class Rest:
     async def _list_numbers(self, request: Request) -> Response:
         pattern, name = request.query_params.get("PhoneNumber"), request.query_params.get("FriendlyName")
         numbers = [
-            number_json(self._exchange.account.sid, each)
-            for each in self._exchange.numbers
-            if (pattern is None or pattern.lstrip("+ ") in each.e164) and (name is None or each.friendly_name == name)
+            number_json(self._exchange.account.sid, number)
+            for number in self._exchange.numbers
+            if (pattern is None or pattern.lstrip("+ ") in number.e164)
+            and (name is None or number.friendly_name == name)
         ]
         return page(request, "incoming_phone_numbers", numbers)
 
@@ -124,14 +125,14 @@ class Rest:
         country, query = request.path_params["country"], request.query_params
         if country != "US":
             raise not_found(request)
-        found = self._exchange.numbers.on_sale(
+        numbers = self._exchange.numbers.on_sale(
             query.get("AreaCode", ""), query.get("Contains", ""), query.get("InRegion", ""), query.get("InLocality", "")
         )
-        return page(request, "available_phone_numbers", [on_sale_json(each) for each in found])
+        return page(request, "available_phone_numbers", [on_sale_json(e164) for e164 in numbers])
 
 
 def authenticate(account: Account, request: Request) -> None:
-    """Basic authentication with the account's own credentials or an API key.  Raises ApiError."""
+    """Check Basic authentication: the account's own credentials or an API key.  Raises ApiError."""
     scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
     try:
         user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
@@ -142,7 +143,7 @@ def authenticate(account: Account, request: Request) -> None:
 
 
 def number_json(account_sid: str, number: Number) -> Json:
-    """An IncomingPhoneNumber resource."""
+    """Return an IncomingPhoneNumber resource."""
     return {
         "sid": number.sid,
         "account_sid": account_sid,

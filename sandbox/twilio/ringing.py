@@ -1,4 +1,4 @@
-"""A phone that rings, until it is answered, refused, given up or canceled."""
+"""The ringing of a phone, until it is answered, refused, timed out or canceled."""
 
 import asyncio
 
@@ -10,19 +10,19 @@ from sandbox.twilio.progress import Progress
 REFUSALS = {"busy": "busy", "no_answer": "no-answer", "failed": "failed"}
 
 
-async def ring(call: Call, person: Person, patience_s: float, progress: Progress) -> str | None:
-    """Let it ring; return the final status of a call that nobody answered, or None."""
-    rings_s = patience_s if person.answers == "no_answer" else person.ring_ms / 1000
+async def ring(call: Call, person: Person, timeout_s: float, progress: Progress) -> str | None:
+    """Ring; return the final status of a call without an answer, or None."""
+    rings_s = timeout_s if person.answers == "no_answer" else person.ring_ms / 1000
     if person.answers == "failed" or (person.answers == "busy" and not rings_s):
         return REFUSALS[person.answers]
     call.set_status("ringing")
-    progress.tell("ringing")
+    progress.publish("ringing")
     began = now()
     try:
-        async with asyncio.timeout(min(rings_s, patience_s)):
+        async with asyncio.timeout(min(rings_s, timeout_s)):
             await call.diverted.wait()
     except TimeoutError:
         call.note("ringing.over", rang_ms=(now() - began) * 1000)
     else:
         return "canceled"
-    return "no-answer" if rings_s > patience_s else REFUSALS.get(person.answers)
+    return "no-answer" if rings_s > timeout_s else REFUSALS.get(person.answers)

@@ -12,7 +12,7 @@ Fields = Mapping[str, str] | Iterable[tuple[str, str]]
 
 
 def sign(auth_token: str, url: str, fields: Fields = ()) -> str:
-    """The signature of a request to `url`, exactly as it is sent; a GET or a WebSocket upgrade has no fields."""
+    """Return the signature of a request to `url`, exactly as it is sent; a GET or a WebSocket upgrade has no fields."""
     values: dict[str, set[str]] = {}
     for name, value in fields.items() if isinstance(fields, Mapping) else fields:
         values.setdefault(name, set()).add(value)

@@ -2,6 +2,10 @@
 
 The stream's clock starts with `start`.  A `media` message with timestamp T contains the caller's audio of [T, T+20) ms
 and is sent at T+20.
+
+Three tasks: the reader receives, the writer sends, and the turn task moves messages through the simulated network and plays
+audio, each at its own time.  Example: the agent sends audio at 0 ms; after a network of 50 ms it plays from 50 ms on; a mark
+behind 20 ms of it is echoed at 70 ms, and reaches the agent at 120 ms.
 """
 
 import asyncio
@@ -22,14 +26,15 @@ from sandbox.twilio import wire
 from sandbox.twilio.audio import BYTES_PER_MS, FRAME_MS
 from sandbox.twilio.journal import Journal
 from sandbox.twilio.line import Line
-from sandbox.twilio.mediastream import Audio, Happening, MediaStream
+from sandbox.twilio.mediastream import Audio, Effect, MediaStream
 from sandbox.twilio.playout import Clear, Echo
 from sandbox.twilio.signature import sign
 
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 2.0
-OUTBOX_FRAMES = 100  # two seconds of caller audio wait for a slow reader; more is dropped (31930)
+#: Two seconds of caller audio are queued for a slow reader; more is dropped (31930).
+OUTBOX_FRAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +46,12 @@ class Path:
     jitter_ms: float = 0.0
     seed: int = 0
     send_buffer_bytes: int | None = None
-    """The kernel's send buffer on our side; None: the system's default."""
+    """Size of the carrier's kernel send buffer; None: the system's default."""
 
 
 @dataclass(slots=True)
 class Span:
-    """Something the caller said, on the stream's clock."""
+    """An utterance of the caller, on the stream's clock."""
 
     start_ms: float
     end_ms: float | None = None
@@ -54,7 +59,7 @@ class Span:
 
 @dataclass(slots=True)
 class Spoken:
-    """The caller's side as it was captured: one continuous track from `start_ms` on."""
+    """The caller's audio as captured: one continuous track from `start_ms` on."""
 
     start_ms: float = 0.0
     track: bytearray = field(default_factory=bytearray)
@@ -69,7 +74,7 @@ class Stream:
     ) -> None:
         parts = urlsplit(url)
         self.url = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
-        """The URL that it connects to: Twilio strips the query string."""
+        """The URL to connect to: Twilio strips the query string."""
         self.sid = "MZ" + secrets.token_hex(16)
         self.parameters = parameters
         self._media = MediaStream(self.sid, call_sid=call_sid, account_sid=account_sid)
@@ -78,7 +83,7 @@ class Stream:
         self.errors: list[tuple[int, str]] = []
         self.invalid_messages = 0
         self.started_at: float | None = None
-        """The loop's time of the stream clock's zero."""
+        """The loop's time at zero of the stream's clock."""
         self.ended_ms: float | None = None
         self.closed_by: str | None = None
         """`agent`, `carrier`, or `nobody` if the connection was lost."""
@@ -91,7 +96,7 @@ class Stream:
         self._socket: ClientConnection | None = None
         self._frozen = False
         self._ended = asyncio.Event()
-        self._stir = asyncio.Event()
+        self._wake = asyncio.Event()
         self._outbox_filled = asyncio.Event()
 
     @property
@@ -103,11 +108,11 @@ class Stream:
         return self._frozen
 
     def clock_ms(self, at: float | None = None) -> float:
-        """The stream's clock at a moment of the loop's clock, now by default."""
+        """Convert a moment of the loop's clock, by default now, to the stream's clock."""
         return ((now() if at is None else at) - (self.started_at or 0.0)) * 1000
 
     async def run(self, auth_token: str) -> None:
-        """Connect and run until either side ends it; a failed connection is an entry in `errors`."""
+        """Connect and run until either side ends the stream; record a failed connection in `errors`."""
         try:
             self._socket = await self._connect(auth_token)
         except _ConnectFailed as failed:
@@ -118,7 +123,7 @@ class Stream:
         self._journal.note("stream.started", at=self.started_at, stream_ms=0.0, stream_sid=self.sid, url=self.url)
         for message in self._media.opening(self.parameters):
             self._out.send(0.0, message)
-        tasks = [asyncio.create_task(each) for each in (self._read(), self._turn(), self._write())]
+        tasks = [asyncio.create_task(work) for work in (self._read(), self._pump(), self._write())]
         try:
             await self._ended.wait()
         finally:
@@ -128,12 +133,12 @@ class Stream:
             await self._close()
 
     def end(self) -> None:
-        """The carrier's side ends it: `stop`, then a normal close."""
+        """End the stream from the carrier's side: `stop`, then a normal close."""
         if self.is_open:
             self._finish("carrier")
 
     def hear(self, start_ms: float, payload: bytes, digit: str | None = None) -> None:
-        """20 ms of the caller's audio, beginning at `start_ms` on the stream's clock."""
+        """Send 20 ms of the caller's audio, beginning at `start_ms` on the stream's clock."""
         if not self.spoken.track:
             self.spoken.start_ms = start_ms
         self.spoken.track += payload
@@ -147,15 +152,15 @@ class Stream:
             self.spoken.dropped_frames += 1
         else:
             self._out.send(now_ms, self._writer.media(start_ms, payload))
-        self._stir.set()
+        self._wake.set()
 
     def heard_since(self, start_ms: float) -> bytes:
-        """What was heard of the agent in the 20 ms from `start_ms` on, with the sample that was playing at their end."""
+        """Return the agent's audio heard in the 20 ms from `start_ms` on, with the sample playing at their end."""
         self._play(max(self.clock_ms(), start_ms + FRAME_MS + 1 / BYTES_PER_MS))
         return self.playout.heard_between(start_ms, start_ms + FRAME_MS)
 
     def freeze(self) -> None:
-        """From now on neither read nor write, but keep the connection open."""
+        """Stop reading and writing, but keep the connection open."""
         self._frozen = True
         if self._socket is not None:
             self._socket.transport.pause_reading()
@@ -202,10 +207,11 @@ class Stream:
                 message = await self._socket.recv()
                 if not self._frozen:
                     self._in.send(self.clock_ms(), message)
-                    self._stir.set()
+                    self._wake.set()
         except ConnectionClosed as closed:
-            self._in.send(self.clock_ms(), closed)  # a close is delayed like the messages before it
-            self._stir.set()
+            # A close is delayed like the messages before it.
+            self._in.send(self.clock_ms(), closed)
+            self._wake.set()
 
     def _closed_by_agent(self, closed: ConnectionClosed) -> None:
         if closed.sent is not None and closed.sent.code == 1002:
@@ -214,7 +220,7 @@ class Stream:
             self._report(31921, f"the connection was closed: {closed}")
         self._finish("agent")
 
-    async def _turn(self) -> None:
+    async def _pump(self) -> None:
         """Receive messages, play audio and send messages, each at its own time."""
         while True:
             now_ms = self.clock_ms()
@@ -224,14 +230,14 @@ class Stream:
                     self._outbox.append(message)
                     self._outbox_filled.set()
             due_ms = [
-                each
-                for each in (self._in.next_ms(), self._out.next_ms(), self.playout.next_mark_ms())
-                if each is not None
+                moment_ms
+                for moment_ms in (self._in.next_ms(), self._out.next_ms(), self.playout.next_mark_ms())
+                if moment_ms is not None
             ]
-            self._stir.clear()
+            self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout((min(due_ms) - self.clock_ms()) / 1000 if due_ms else None):
-                    await self._stir.wait()
+                    await self._wake.wait()
 
     async def _write(self) -> None:
         assert self._socket is not None
@@ -246,29 +252,29 @@ class Stream:
     def _play(self, now_ms: float) -> None:
         for at_ms, message in self._in.arrived(now_ms):
             self._receive(at_ms, message)
-        self._happened(now_ms, self.playout.advance(now_ms))
+        self._record_effects(now_ms, self.playout.advance(now_ms))
 
     def _receive(self, at_ms: float, message: str | bytes | ConnectionClosed) -> None:
         if isinstance(message, ConnectionClosed):
             self._closed_by_agent(message)
             return
         try:
-            self._happened(at_ms, self._media.receive(at_ms, message))
+            self._record_effects(at_ms, self._media.receive(at_ms, message))
         except wire.BadMessage as bad:
             self.invalid_messages += 1
             self._report(31950, str(bad))
 
-    def _happened(self, at_ms: float, happenings: Iterable[Happening]) -> None:
-        for each in happenings:
-            match each:
+    def _record_effects(self, at_ms: float, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
                 case Echo():
-                    self._echo(each)
+                    self._echo(effect)
                 case Audio():
-                    self._queued(at_ms, each)
+                    self._record_audio(at_ms, effect)
                 case Clear(_, dropped):
                     self._journal.note("clear", at=self._moment(at_ms), stream_ms=at_ms, dropped_bytes=dropped)
 
-    def _queued(self, at_ms: float, audio: Audio) -> None:
+    def _record_audio(self, at_ms: float, audio: Audio) -> None:
         if audio.begins:
             self._journal.note("agent.audio", at=self._moment(at_ms), stream_ms=at_ms, bytes=audio.size_bytes)
         if audio.discarded_bytes:
@@ -279,14 +285,14 @@ class Stream:
         self._journal.note(
             "mark", at=self._moment(echo.at_ms), stream_ms=echo.at_ms, name=echo.name, reason=echo.reason
         )
-        self._stir.set()
+        self._wake.set()
 
     def _moment(self, stream_ms: float) -> float:
         return (self.started_at or 0.0) + stream_ms / 1000
 
     def _report(self, code: int, message: str) -> None:
-        """Each debugger code is reported once per stream."""
-        if all(code != known for known, _ in self.errors):
+        """Record a debugger code, each once per stream."""
+        if all(code != reported for reported, _ in self.errors):
             self.errors.append((code, message))
             self._journal.note(
                 "error", stream_ms=self.clock_ms() if self.started_at else None, code=code, message=message
@@ -302,7 +308,7 @@ class Stream:
         self._journal.note("stream.ended", stream_ms=self.ended_ms, stream_sid=self.sid, closed_by=closed_by)
 
     async def _close(self) -> None:
-        """Send what is still queued, then close; a frozen connection is cut without a close frame."""
+        """Send the queued messages, then close; cut a frozen connection without a close frame."""
         assert self._socket is not None
         self.end()
         if self._frozen or self.closed_by == "nobody":
@@ -315,7 +321,7 @@ class Stream:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 for message in (
                     *self._outbox,
-                    *(each for _, each in self._out.arrived(float("inf"))),
+                    *(pending for _, pending in self._out.arrived(float("inf"))),
                     self._writer.stop(),
                 ):
                     await self._socket.send(message)

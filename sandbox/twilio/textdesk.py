@@ -1,8 +1,8 @@
-"""What the customer's application is told of texts: status callbacks, and messages that handsets sent.
+"""Webhooks about texts: status callbacks, and messages that handsets sent.
 
 Sources: Twilio's guides "Outbound message status in status callbacks" and "Messaging webhooks".  The callbacks of one message
-go out one after the other; a late one is overtaken by those behind it.  A received message goes to the URL of the number, or of
-its Messaging Service; if that fails, to the fallback URL with ErrorCode and ErrorUrl; if that fails too, nobody is told.
+are sent one after the other; a late one is overtaken by those behind it.  A received message goes to the URL of the number, or of
+its Messaging Service; if that fails, to the fallback URL with ErrorCode and ErrorUrl; if that fails too, it is not sent again.
 """
 
 import asyncio
@@ -20,23 +20,23 @@ from sandbox.twilio.texting import CannotSend, Order, Service, Texting
 from sandbox.twilio.twiml import XML_TYPES
 from sandbox.twilio.webhooks import Courier, Webhook
 
-CALLBACKS_AT_A_TIME, RECEIVED_AT_A_TIME = 64, 64
+MAX_CALLBACKS, MAX_RECEIVED = 64, 64
 
 
 class TextDesk:
-    """Tells one exchange's customer of its texts."""
+    """Sender of one exchange's webhooks about texts."""
 
     def __init__(self, account_sid: str, courier: Courier, texting: Texting, clock: LoopClock) -> None:
         self._account_sid = account_sid
         self._courier = courier
         self._texting = texting
-        self._callbacks, self._received = Pool(CALLBACKS_AT_A_TIME), Pool(RECEIVED_AT_A_TIME)
+        self._callbacks, self._received = Pool(MAX_CALLBACKS), Pool(MAX_RECEIVED)
         self._clock = clock
         self._late = 0
         self.base_url = ""
-        """Where the files of received messages are."""
+        """The URL under which files of received messages are served."""
 
-    def tell_status(self, message: Message) -> None:
+    def queue_status_callback(self, message: Message) -> None:
         status, code, fields = message.status, message.error_code, self._status_fields(message)
         fault = self._texting.faults.take("message_callback", message.to, status)
         if fault is not None and fault.do == "never":
@@ -53,7 +53,9 @@ class TextDesk:
         for _ in range(2 if fault else 1):
             self._callbacks.push(message.sid, send)
 
-    def tell_received(self, message: Message, number: Number, service: Service | None, opted: Kind | None) -> None:
+    def queue_inbound_webhook(
+        self, message: Message, number: Number, service: Service | None, opted: Kind | None
+    ) -> None:
         fields = self._received_fields(message) | ({"OptOutType": opted} if opted else {})
         url = (service.inbound_url if service else None) or (
             "" if number.get("sms_application_sid") else number.get("sms_url")
@@ -72,13 +74,13 @@ class TextDesk:
                 self._received.push(message.sid, send)
 
     @property
-    def waiting(self) -> int:
-        """How much is still to happen or to be told."""
-        return self._late + self._callbacks.waiting + self._received.waiting + self._texting.pending
+    def pending(self) -> int:
+        """How many steps of messages and webhooks are pending."""
+        return self._late + self._callbacks.pending + self._received.pending + self._texting.pending
 
     async def settled(self) -> None:
-        """Until nothing is under way any more, callbacks that are late included."""
-        while self.waiting:
+        """Wait until no text and no webhook is pending, delayed callbacks included."""
+        while self.pending:
             await self._callbacks.settled()
             await self._received.settled()
             await asyncio.sleep(0.005)
@@ -111,7 +113,8 @@ class TextDesk:
         for body in replies(sent):
             try:
                 self._texting.send(Order(message.from_, body, from_=message.to, direction="outbound-reply"))
-            except CannotSend:  # at Twilio an error of the debugger: nobody is told
+            # At Twilio this is an entry in the debugger, without a callback.
+            except CannotSend:
                 return
 
     def _status_fields(self, message: Message) -> dict[str, str]:
@@ -160,7 +163,7 @@ class TextDesk:
 
 
 def replies(webhook: Webhook) -> list[str]:
-    """The texts with which the customer's application answers: <Message> verbs, or the whole of a plain text."""
+    """Return the texts of the application's response: <Message> verbs, or the whole of a plain text."""
     answer = webhook.answer
     kind = answer.content_type.partition(";")[0].strip().lower()
     if answer.failure is not None or not answer.body.strip():
@@ -170,7 +173,8 @@ def replies(webhook: Webhook) -> list[str]:
     if kind not in XML_TYPES:
         return []
     try:
-        root = ET.fromstring(answer.body)  # noqa: S314  (from our own gateway or a test)
+        # The body comes from our own gateway or a test.
+        root = ET.fromstring(answer.body)  # noqa: S314
     except ET.ParseError:
         return []
     return ["".join(verb.itertext()).strip() for verb in root if verb.tag in {"Message", "Sms"}]

@@ -1,9 +1,12 @@
-"""Texts between the account's numbers and handsets: queued, sent, delivered or not; received, and answered to keywords.
+"""Texts between the account's numbers and handsets: queued, sent, delivered or not; received, and replied to if keywords.
+
+An outbound text is queued, sent, and then delivered or undelivered, or it fails before it is sent; with a Messaging Service it is
+accepted first.  Example: at one segment a second the third text is queued at 0 s, sent at 2 s, and delivered `after_ms` later.
 
 Sources: Twilio's Message resource, "Outbound message status in status callbacks" (the first status is not called back),
 "Understanding Twilio rate limits and message queues" and its dictionary of errors: a queue holds ten hours of segments (21611;
-30001 with a Messaging Service), a message that waits longer than its ValidityPeriod fails with 30036, and to somebody who has
-sent STOP a plain From is refused with 21610, while a Messaging Service fails later.  Pure: its clock is its owner's.
+30001 with a Messaging Service), a message that waits longer than its ValidityPeriod fails with 30036, and a text to a handset that
+has sent STOP is refused with 21610, or, with a Messaging Service, fails later.  Pure: its clock is its owner's.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +23,7 @@ from sandbox.twilio.message import Media, Message, new_sid
 from sandbox.twilio.messagebook import MessageBook, Request
 from sandbox.twilio.numbers import Number, NumberBook
 
-LONGEST_IN_QUEUE_S = 36_000.0
+MAX_QUEUE_S = 36_000.0
 UNSUBSCRIBED = "Attempt to send to unsubscribed recipient"
 
 
@@ -33,24 +36,24 @@ class CannotSend(Exception):  # noqa: N818 - it says what is wrong
 
 
 class Receiver(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """How texts to a number fare."""
+    """The fate of texts to a number."""
 
     refuses: int | None = None
-    """The error code of the request itself."""
+    """Error code with which the request is refused."""
     fails: int | None = None
-    """The error code with which a message ends that was accepted."""
+    """Error code with which an accepted message ends."""
     ends: Literal["undelivered", "failed"] = "undelivered"
-    """`failed`: it never leaves."""
+    """`failed`: the message is never sent."""
     reports: bool = True
-    """False: the network says nothing, and it stays `sent`."""
+    """False: the network reports nothing, and the message stays `sent`."""
     after_ms: int = 0
-    """From leaving to arriving."""
+    """Time from sending to arrival."""
     replies: str | None = None
-    """The handset answers each text with this."""
+    """The handset's reply to each text."""
 
 
 class Service(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """A Messaging Service: it chooses the sender, and its opt-outs are of all of its numbers."""
+    """A Messaging Service: chooses the sender, and shares opt-outs between its numbers."""
 
     senders: list[str]
     advanced_opt_out: bool = False
@@ -60,7 +63,7 @@ class Service(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A message that the customer asks for."""
+    """A message that the customer wants sent."""
 
     to: str
     body: str
@@ -73,15 +76,17 @@ class Order:
 
 
 class Desk(Protocol):
-    """Whom the customer's URLs are told by."""
+    """The sender of webhooks about texts."""
 
-    def tell_status(self, message: Message) -> None: ...
-    def tell_received(self, message: Message, number: Number, service: Service | None, opted: Kind | None) -> None: ...
+    def queue_status_callback(self, message: Message) -> None: ...
+    def queue_inbound_webhook(
+        self, message: Message, number: Number, service: Service | None, opted: Kind | None
+    ) -> None: ...
 
 
 @dataclass(slots=True)
 class Pace:
-    """How many segments a second each number sends, and from when on it is free; 0 is no limit."""
+    """Segments per second that each number sends, and when each is free next; 0 is no limit."""
 
     segments_per_second: float = 0.0
     free_at: dict[str, float] = field(default_factory=dict)
@@ -89,20 +94,20 @@ class Pace:
     def wait_s(self, from_: str, at: float) -> float:
         return max(0.0, self.free_at.get(from_, 0.0) - at) if self.segments_per_second else 0.0
 
-    def take(self, from_: str, segments: int, at: float) -> None:
+    def reserve(self, from_: str, segments: int, at: float) -> None:
         if self.segments_per_second:
             self.free_at[from_] = at + self.wait_s(from_, at) + segments / self.segments_per_second
 
 
 class _Time:
-    """The clock's time as a date, and what is still to happen."""
+    """The clock's time as a date, and the number of pending steps."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.pending = 0
         self._began, self._began_s = datetime.now(UTC), clock.now
 
-    def wall(self) -> datetime:
+    def wall_time(self) -> datetime:
         return self._began + timedelta(seconds=self.clock.now - self._began_s)
 
     def later(self, delay_s: float, do: Callable[[], None]) -> None:
@@ -123,10 +128,10 @@ class Texting:
         self.desk: Desk | None = None
         self.book = MessageBook()
         self.receivers: dict[str, Receiver] = {}
-        """How texts to a number fare (`*`: to any other)."""
+        """The fate of texts to a number (`*`: to any other)."""
         self.services: dict[str, Service] = {}
         self.blocked: set[tuple[str, str]] = set()
-        """(sender or Messaging Service, handset): those who have sent STOP."""
+        """Pairs (sender or Messaging Service, handset) that have opted out."""
         self.answers_keywords = True
         self.pace = Pace()
         self._time = _Time(clock)
@@ -134,10 +139,10 @@ class Texting:
     # --- out
 
     def send(self, order: Order) -> Message:
-        """Take a message, as the REST API does.  Raises CannotSend."""
+        """Accept a message, as the REST API does.  Raises CannotSend."""
         at = self._time.clock.now
         try:
-            message = self._taken(order, at)
+            message = self._accept(order, at)
         except CannotSend as refused:
             self.book.note_request(Request(at, order.from_, order.to, order.body, str(refused.code)))
             raise
@@ -146,10 +151,10 @@ class Texting:
 
     @property
     def pending(self) -> int:
-        """How many steps of messages are still to come."""
+        """How many steps of messages are pending."""
         return self._time.pending
 
-    def _taken(self, order: Order, at: float) -> Message:
+    def _accept(self, order: Order, at: float) -> Message:
         service = self._service(order)
         from_ = (
             order.from_ or service.senders[sum(order.to.encode()) % len(service.senders)] if service else order.from_
@@ -169,14 +174,14 @@ class Texting:
             order.to,
             order.body,
             "accepted" if service else "queued",
-            self._time.wall(),
+            self._time.wall_time(),
             service_sid=order.service_sid,
             media=order.media,
             callback=order.callback,
             validity_s=order.validity_s,
         )
         wait_s = self.pace.wait_s(from_, at)
-        if wait_s > LONGEST_IN_QUEUE_S and code is None:
+        if wait_s > MAX_QUEUE_S and code is None:
             if not service:
                 raise CannotSend(
                     21611, f"This 'From' number {from_} has exceeded the maximum number of queued messages"
@@ -184,15 +189,15 @@ class Texting:
             code = 30001
         self.book.add(message)
         if service:
-            self._time.later(0.0, lambda: self._move(message, "queued"))
+            self._time.later(0.0, lambda: self._set_status(message, "queued"))
         if code is not None:
             failed = code
             self._time.later(0.0, lambda: self._end(message, "failed", failed))
         elif wait_s > order.validity_s:
             self._time.later(order.validity_s, lambda: self._end(message, "failed", 30036))
         else:
-            self.pace.take(from_, message.segments, at)
-            self._time.later(wait_s, lambda: self._leave(message))
+            self.pace.reserve(from_, message.segments, at)
+            self._time.later(wait_s, lambda: self._send_out(message))
         return message
 
     def _service(self, order: Order) -> Service | None:
@@ -202,7 +207,7 @@ class Texting:
         if service is None:
             raise CannotSend(21701, f"The Messaging Service {order.service_sid} does not exist")
         if order.from_ and order.from_ not in service.senders:
-            raise CannotSend(21712, f"{order.from_} is not of the Messaging Service {order.service_sid}")
+            raise CannotSend(21712, f"{order.from_} is not a sender of the Messaging Service {order.service_sid}")
         return service
 
     def _receiver(self, e164: str) -> Receiver:
@@ -211,46 +216,46 @@ class Texting:
     def _is_blocked(self, to: str, from_: str, service_sid: str | None) -> bool:
         return (service_sid or from_, to) in self.blocked
 
-    def _leave(self, message: Message) -> None:
+    def _send_out(self, message: Message) -> None:
         receiver, fault = self._receiver(message.to), self.faults.take("delivery", message.to)
         code = fault.code if fault else receiver.fails
         if code is not None and not fault and receiver.ends == "failed":
             self._end(message, "failed", code)
             return
-        message.sent_at = self._time.wall()
-        self.book.left(message)
-        self._move(message, "sent")
+        message.sent_at = self._time.wall_time()
+        self.book.mark_sent(message)
+        self._set_status(message, "sent")
         if code is not None:
             self._time.later(receiver.after_ms / 1000, lambda: self._end(message, "undelivered", code))
         else:
-            self._time.later(receiver.after_ms / 1000, lambda: self._arrive(message, receiver))
+            self._time.later(receiver.after_ms / 1000, lambda: self._deliver(message, receiver))
 
-    def _arrive(self, message: Message, receiver: Receiver) -> None:
-        message.arrived_at = self._time.wall()
+    def _deliver(self, message: Message, receiver: Receiver) -> None:
+        message.arrived_at = self._time.wall_time()
         if receiver.reports:
-            self._move(message, "delivered")
+            self._set_status(message, "delivered")
         if receiver.replies is not None:
             self.receive(message.to, message.from_, receiver.replies)
-        elif self.numbers.find(message.to) is not None:  # from one of the account's numbers to another
+        elif self.numbers.find(message.to) is not None:
             self.receive(message.from_, message.to, message.body, message.media)
 
     def _end(self, message: Message, status: str, code: int) -> None:
         message.error_code = code
-        self._move(message, status)
+        self._set_status(message, status)
 
-    def _move(self, message: Message, status: str) -> None:
-        self.book.move(message, status)
-        message.updated_at = self._time.wall()
+    def _set_status(self, message: Message, status: str) -> None:
+        self.book.set_status(message, status)
+        message.updated_at = self._time.wall_time()
         if message.callback and self.desk is not None:
-            self.desk.tell_status(message)
+            self.desk.queue_status_callback(message)
 
     # --- in
 
     def receive(self, from_: str, to: str, body: str, media: Sequence[Media] = ()) -> Message:
-        """A handset texts one of the account's numbers.  Raises LookupError if the account does not have it."""
+        """Receive a handset's text to one of the account's numbers.  Raises LookupError if the account does not have it."""
         number = self.numbers.find(to)
         if number is None:
-            raise LookupError(f"{to} is not held by the account")
+            raise LookupError(f"the account does not have {to}")
         service_sid, service = self._service_of(to)
         message = Message(
             new_sid("MM" if media else "SM"),
@@ -259,24 +264,24 @@ class Texting:
             to,
             body,
             "received",
-            self._time.wall(),
+            self._time.wall_time(),
             service_sid=service_sid,
             media=tuple(media),
         )
         self.book.add(message)
         word = keyword(body)
         if word is not None and self.answers_keywords:
-            self._heed(word, message)
+            self._apply_keyword(word, message)
         if self.desk is not None:
             opted = word if service is not None and service.advanced_opt_out else None
-            self.desk.tell_received(message, number, service, opted)
+            self.desk.queue_inbound_webhook(message, number, service, opted)
         return message
 
     def _service_of(self, e164: str) -> tuple[str | None, Service | None]:
-        return next(((sid, each) for sid, each in self.services.items() if e164 in each.senders), (None, None))
+        return next(((sid, service) for sid, service in self.services.items() if e164 in service.senders), (None, None))
 
-    def _heed(self, word: Kind, message: Message) -> None:
-        """Block or unblock, and answer it: once for STOP and START, each time for HELP."""
+    def _apply_keyword(self, word: Kind, message: Message) -> None:
+        """Opt the handset out or in, and reply: once for STOP and START, each time for HELP."""
         pair = (message.service_sid or message.to, message.from_)
         was_blocked = pair in self.blocked
         if word == "STOP":
@@ -284,13 +289,13 @@ class Texting:
         elif word == "START":
             self.blocked.discard(pair)
         if word == "HELP" or was_blocked != (pair in self.blocked):
-            self._answer(message, ANSWERS[word])
+            self._reply(message, ANSWERS[word])
 
-    def _answer(self, message: Message, body: str) -> None:
-        """The carrier's own reply, which no opt-out holds up."""
+    def _reply(self, message: Message, body: str) -> None:
+        """Send the carrier's own reply, which opt-outs do not block."""
         reply = Message(
-            new_sid("SM"), "outbound-reply", message.to, message.from_, body, "queued", self._time.wall(),
+            new_sid("SM"), "outbound-reply", message.to, message.from_, body, "queued", self._time.wall_time(),
             service_sid=message.service_sid,
         )  # fmt: skip
         self.book.add(reply)
-        self._time.later(0.0, lambda: self._leave(reply))
+        self._time.later(0.0, lambda: self._send_out(reply))

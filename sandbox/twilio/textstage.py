@@ -1,13 +1,14 @@
-"""Control API of the stand-in for texts, which the real carrier does not have: handsets, and what truly went out.
+"""Control API of the stand-in for texts, which the real carrier does not have: handsets, and the messages that left.
 
     POST /sandbox/texts             {to, from, body?, media?: [{content_type, base64}]}: a handset texts → 201 {sid}
     GET  /sandbox/texts?to=&from=   {texts}: the latest 1000 that were accepted or received, newest first, with their callbacks
     GET  /sandbox/texts/counts      {requests, waiting, statuses: {status: n}, sent_to: {e164: n}, sent_from: {e164: n}}
-    GET  /sandbox/texts/requests    {requests}: the latest 1000 requests to send one, newest first, and what came of each
-    PUT  /sandbox/receivers/{e164}  a Receiver (texting.py): how texts to a number fare; * is any other → 204
+    GET  /sandbox/texts/requests    {requests}: the latest 1000 requests to send, newest first, each with its outcome
+    PUT  /sandbox/receivers/{e164}  a Receiver (texting.py): the fate of texts to a number; * is any other → 204
     PUT  /sandbox/services/{sid}    a Service (texting.py): a Messaging Service → 204
     PUT  /sandbox/texting           {segments_per_second?, answers_keywords?} → 204
-`sent_to` counts the messages that left for a handset, for ever; what was refused, failed in the queue or expired is not in it.
+`sent_to` counts the messages that left for a handset, over the stand-in's whole life; messages that were refused, failed in the
+queue or expired are not counted.
 """
 
 import base64
@@ -23,7 +24,7 @@ from sandbox.twilio.exchange import Exchange
 from sandbox.twilio.message import Media, new_sid
 from sandbox.twilio.texting import Receiver, Service
 
-MOST_SHOWN = 1000
+MAX_SHOWN = 1000
 
 
 class File(msgspec.Struct, forbid_unknown_fields=True):
@@ -38,7 +39,7 @@ class TextIn(msgspec.Struct, forbid_unknown_fields=True):
     media: list[File] = []
 
 
-class Manners(msgspec.Struct, forbid_unknown_fields=True):
+class TextingSettings(msgspec.Struct, forbid_unknown_fields=True):
     segments_per_second: float | None = None
     answers_keywords: bool | None = None
 
@@ -55,14 +56,14 @@ class TextStage:
             Route("/sandbox/texts/requests", self._requests),
             Route("/sandbox/receivers/{e164}", self._set_receiver, methods=["PUT"]),
             Route("/sandbox/services/{sid}", self._set_service, methods=["PUT"]),
-            Route("/sandbox/texting", self._set_manners, methods=["PUT"]),
+            Route("/sandbox/texting", self._set_texting, methods=["PUT"]),
         ]
 
     async def _receive(self, request: Request) -> Response:
         try:
-            wish = msgspec.json.decode(await request.body(), type=TextIn)
-            media = [Media(new_sid("ME"), each.content_type, _bytes(each.base64)) for each in wish.media]
-            message = self._texting.receive(wish.from_, wish.to, wish.body, media)
+            text = msgspec.json.decode(await request.body(), type=TextIn)
+            media = [Media(new_sid("ME"), file.content_type, _bytes(file.base64)) for file in text.media]
+            message = self._texting.receive(text.from_, text.to, text.body, media)
         except msgspec.DecodeError as error:
             return _refusal(400, error)
         except LookupError as error:
@@ -71,15 +72,15 @@ class TextStage:
 
     async def _texts(self, request: Request) -> Response:
         query = request.query_params
-        found = self._texting.book.between(query.get("to"), query.get("from"))
-        return JSONResponse({"texts": [each.as_json() for each in found[:MOST_SHOWN]]})
+        messages = self._texting.book.between(query.get("to"), query.get("from"))
+        return JSONResponse({"texts": [message.as_json() for message in messages[:MAX_SHOWN]]})
 
     async def _counts(self, _: Request) -> Response:
         book = self._texting.book
         return JSONResponse(
             {
                 "requests": book.requests_in_all,
-                "waiting": self._desk.waiting,
+                "waiting": self._desk.pending,
                 "statuses": {status: number for status, number in book.statuses.items() if number},
                 "sent_to": book.sent_to,
                 "sent_from": book.sent_from,
@@ -87,8 +88,8 @@ class TextStage:
         )
 
     async def _requests(self, _: Request) -> Response:
-        latest = islice(reversed(self._texting.book.requests), MOST_SHOWN)
-        return JSONResponse({"requests": [each.as_json() for each in latest]})
+        latest = islice(reversed(self._texting.book.requests), MAX_SHOWN)
+        return JSONResponse({"requests": [entry.as_json() for entry in latest]})
 
     async def _set_receiver(self, request: Request) -> Response:
         try:
@@ -106,15 +107,15 @@ class TextStage:
         self._texting.services[request.path_params["sid"]] = service
         return Response(status_code=204)
 
-    async def _set_manners(self, request: Request) -> Response:
+    async def _set_texting(self, request: Request) -> Response:
         try:
-            manners = msgspec.json.decode(await request.body(), type=Manners)
+            settings = msgspec.json.decode(await request.body(), type=TextingSettings)
         except msgspec.DecodeError as error:
             return _refusal(400, error)
-        if manners.segments_per_second is not None:
-            self._texting.pace.segments_per_second = manners.segments_per_second
-        if manners.answers_keywords is not None:
-            self._texting.answers_keywords = manners.answers_keywords
+        if settings.segments_per_second is not None:
+            self._texting.pace.segments_per_second = settings.segments_per_second
+        if settings.answers_keywords is not None:
+            self._texting.answers_keywords = settings.answers_keywords
         return Response(status_code=204)
 
 

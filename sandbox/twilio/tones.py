@@ -1,4 +1,4 @@
-"""What a telephone network sounds like: ringback, keys, beeps, fax, and voices without words.  Pure; μ-law at 8 kHz.
+"""Sounds of a telephone network: ringback, keys, beeps, fax, and voices without words.  Pure; μ-law at 8 kHz.
 
 Ringback cadences are those of ITU-T E.180 supplement 2; keys are ITU-T Q.23; CED (2100 Hz) and CNG (1100 Hz) are ITU-T T.30.
 """
@@ -15,10 +15,10 @@ LOUDNESS = 8_000  # a quarter of full scale
 FAX_ANSWER_HZ, FAX_CALLER_HZ = 2_100, 1_100
 VOICE_HZ, SYLLABLES_PER_S = 130, 4
 PURE = 0.92
-"""The share of a frame's energy that one peak holds if the frame is a tone; voices stay far below it."""
+"""Share of a frame's energy in one peak, from which the frame is a tone; voices stay far below it."""
 
 KEY_SHARE, LEAST_TWIST = 0.7, 0.25
-"""The share of a frame's energy that a key's two tones hold, and how equal they are in power."""
+"""Least share of a frame's energy in a key's two tones, and least ratio of their powers."""
 
 #: Country → the tone's frequencies, and ms on, off, on, off.
 CADENCES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -38,7 +38,7 @@ KEYS = "123A456B789C*0#D"
 
 
 def tone(frequencies_hz: Sequence[float], ms: float) -> bytes:
-    """These sines together, as loud as one."""
+    """Return these sines together, as loud as one."""
     at = np.arange(round(ms * BYTES_PER_MS)) / RATE_HZ
     waves = [np.sin(2 * np.pi * hz * at) for hz in frequencies_hz]
     return encode((LOUDNESS * np.sum(waves, axis=0) / len(waves)).astype(np.int16))
@@ -54,31 +54,31 @@ def country_of(e164: str) -> str:
 
 @functools.cache
 def ringback(country: str) -> bytes:
-    """One whole period of a country's ringback."""
+    """Return one whole period of a country's ringback."""
     frequencies_hz, cadence_ms = CADENCES.get(country, OTHER_CADENCE)
     pieces = [silence(ms) if number % 2 else tone(frequencies_hz, ms) for number, ms in enumerate(cadence_ms)]
     return b"".join(pieces)
 
 
 def key(digit: str, ms: float = 100) -> bytes:
-    """The sound of one key of the keypad."""
+    """Return the tone of one key of the keypad."""
     row, column = divmod(KEYS.index(digit), 4)
     return tone((KEY_ROWS[row], KEY_COLUMNS[column]), ms)
 
 
 def keys(digits: str) -> bytes:
-    """A run of keys; `w` is half a second of pause, as in Twilio's <Play digits>."""
+    """Return a run of keys; `w` is half a second of pause, as in Twilio's <Play digits>."""
     return b"".join(silence(500) if digit in "wW" else key(digit) + silence(100) for digit in digits)
 
 
 def voice(text: str, ms_per_char: float = 60.0) -> bytes:
-    """A voice that says no words, for as long as `text` would take.  Everything that judges sound hears speech in it."""
+    """Return voice-like sound without words, as long as `text` would take; detectors classify it as speech."""
     return murmur(len(text) * ms_per_char)
 
 
 @functools.lru_cache(256)
 def murmur(ms: float) -> bytes:
-    """Harmonics of one pitch under a syllable rhythm; never silent, never a pure tone."""
+    """Return harmonics of one pitch under a syllable rhythm; never silent, never a pure tone."""
     at = np.arange(round(ms * BYTES_PER_MS)) / RATE_HZ
     harmonics = sum(np.sin(2 * np.pi * VOICE_HZ * n * at) / n**0.5 for n in range(2, 14))
     rhythm = 0.6 + 0.4 * np.sin(2 * np.pi * SYLLABLES_PER_S * at)
@@ -87,7 +87,7 @@ def murmur(ms: float) -> bytes:
 
 
 def pitch_hz(frame: bytes) -> float | None:
-    """The frequency of a frame that is one pure tone; None for anything else."""
+    """Return the frequency of a frame that is one pure tone; None for anything else."""
     if len(frame) < FRAME_BYTES or not is_audible(frame):
         return None
     windowed = decode(frame).astype(np.float64) * np.hanning(len(frame))
@@ -101,7 +101,7 @@ def pitch_hz(frame: bytes) -> float | None:
 
 
 def key_of(frame: bytes) -> str | None:
-    """The key whose sound fills a frame; None for anything else."""
+    """Return the key whose tone fills a frame; None for anything else."""
     if len(frame) < FRAME_BYTES or not is_audible(frame):
         return None
     samples = decode(frame).astype(np.float64)

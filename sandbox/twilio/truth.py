@@ -1,4 +1,4 @@
-"""What really happened in a call: for assertions in process, as JSON, and as a WAV to listen to."""
+"""The ground truth of a call: for assertions in process, as JSON, and as a WAV to listen to."""
 
 import base64
 from dataclasses import asdict
@@ -63,7 +63,7 @@ class Truth:
         self._call = call
 
     def as_json(self) -> dict[str, Any]:
-        """The call, and under `streams` one object per Media Stream, oldest first."""
+        """Return the call, and under `streams` one object per Media Stream, oldest first."""
         call = self._call
         return {
             "call_sid": call.sid,
@@ -76,37 +76,37 @@ class Truth:
             "hung_up_by": call.hung_up_by,
             "answered_by": call.answered_by,
             "said": call.sentences,
-            "verbs": [{"verb": each.name, "attributes": each.attributes, "text": each.text} for each in call.verbs],
+            "verbs": [{"verb": verb.name, "attributes": verb.attributes, "text": verb.text} for verb in call.verbs],
             "errors": [{"code": code, "message": message} for code, message in call.errors],
-            "webhooks": [each.as_json() for each in call.webhooks],
+            "webhooks": [webhook.as_json() for webhook in call.webhooks],
             "late_frames": call.late_frames,
             "worst_lateness_ms": call.worst_lateness_ms,
-            "streams": [stream_truth(each) for each in call.streams],
+            "streams": [stream_truth(stream) for stream in call.streams],
             "heard": self.heard(),
         }
 
     def heard(self) -> list[dict[str, Any]]:
-        """What they heard, one after the other: `ringing`, `say`, `play`, `stream`, `bridge` or `silence`, in ms of the call."""
+        """Return what the party heard, in order: `ringing`, `say`, `play`, `stream`, `bridge` or `silence`, in ms of the call."""
         began = self._call.began
         return [
             {
-                "what": each.what,
-                "from_ms": round((each.start - began) * 1000),
-                "to_ms": None if each.end is None else round((each.end - began) * 1000),
+                "what": span.what,
+                "from_ms": round((span.start - began) * 1000),
+                "to_ms": None if span.end is None else round((span.end - began) * 1000),
             }
-            for each in self._call.hearing.spans
+            for span in self._call.hearing.spans
         ]
 
     def heard_wav(self) -> bytes:
-        """Left: nothing; right: what they heard outside streams, from the beginning of the call on."""
+        """Return a WAV of the party's audio outside streams on the right channel, from the beginning of the call on."""
         began = self._call.began
-        pieces = [((each.start - began) * 1000, bytes(each.audio)) for each in self._call.hearing.spans if each.audio]
+        pieces = [((span.start - began) * 1000, bytes(span.audio)) for span in self._call.hearing.spans if span.audio]
         end_ms = max((at_ms + len(payload) / audio.BYTES_PER_MS for at_ms, payload in pieces), default=0.0)
         return audio.two_channel_wav(b"", audio.lay(pieces, end_ms))
 
     def wav(self) -> bytes:
-        """Left: what the caller said; right: what they heard of the agent; on one clock, from the first stream on."""
-        began = [each.started_at for each in self._call.streams if each.started_at is not None]
+        """Return a WAV with the caller on the left and the agent's heard audio on the right, from the first stream on."""
+        began = [streamed.started_at for streamed in self._call.streams if streamed.started_at is not None]
         left: list[tuple[float, bytes]] = []
         right: list[tuple[float, bytes]] = []
         end_ms = 0.0
@@ -115,7 +115,7 @@ class Truth:
                 continue
             offset_ms = (stream.started_at - began[0]) * 1000
             left.append((offset_ms + max(0.0, stream.spoken.start_ms), bytes(stream.spoken.track)))
-            right += [(offset_ms + each.start_ms, bytes(each.payload)) for each in stream.playout.segments]
+            right += [(offset_ms + segment.start_ms, bytes(segment.payload)) for segment in stream.playout.segments]
             end_ms = offset_ms + (stream.clock_ms() if stream.ended_ms is None else stream.ended_ms)
         return audio.two_channel_wav(audio.lay(left, end_ms), audio.lay(right, end_ms))
 
@@ -131,23 +131,23 @@ def stream_truth(stream: Stream) -> dict[str, Any]:
         "closed_by": stream.closed_by,
         "segments": [
             {
-                "start_ms": each.start_ms,
-                "end_ms": each.end_ms,
-                "offset_bytes": each.offset_bytes,
-                "payload": _b64(each.payload),
+                "start_ms": segment.start_ms,
+                "end_ms": segment.end_ms,
+                "offset_bytes": segment.offset_bytes,
+                "payload": _b64(segment.payload),
             }
-            for each in playout.segments
+            for segment in playout.segments
         ],
-        "clears": [asdict(each) for each in playout.clears],
-        "marks": [asdict(each) for each in playout.echoes],
-        "gaps": [asdict(each) for each in playout.gaps()],
+        "clears": [asdict(clear) for clear in playout.clears],
+        "marks": [asdict(echo) for echo in playout.echoes],
+        "gaps": [asdict(gap) for gap in playout.gaps()],
         "received_bytes": playout.received_bytes,
         "played_bytes": playout.played_bytes,
         "unplayed_bytes": playout.queued_bytes,
         "caller": {
             "start_ms": spoken.start_ms,
             "payload": _b64(spoken.track),
-            "spans": [asdict(each) for each in spoken.spans],
+            "spans": [asdict(span) for span in spoken.spans],
             "digits": [{"at_ms": at_ms, "digit": digit} for at_ms, digit in spoken.digits],
             "dropped_frames": spoken.dropped_frames,
         },

@@ -1,4 +1,4 @@
-"""Far ends with real words, where speech is installed: each text that somebody says becomes audio before it is needed."""
+"""Far ends with real words, where speech is installed: each spoken text becomes audio before it is needed."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -9,14 +9,14 @@ VOICE = "caller"
 
 
 class Speaker(Protocol):
-    """`sandbox.speech.Speech`, or anything that says a text as μ-law at 8 kHz."""
+    """`sandbox.speech.Speech`, or any other source of speech as μ-law at 8 kHz."""
 
     async def say(self, text: str, voice: str) -> bytes: ...
 
 
 async def voiced(steps: Iterable[Step], speaker: Speaker | None) -> list[dict[str, Any]]:
-    """The same steps with words in them; without a speaker they stay voices that say no words.  Raises BadStep."""
-    known = [checked(step) for step in steps]
+    """Return the steps with their texts as spoken audio; without a speaker they keep voices without words.  Raises BadStep."""
+    valid = [checked(step) for step in steps]
     if speaker is None:
-        return known
-    return [say(await speaker.say(each["text"], VOICE)) if "text" in each else each for each in known]
+        return valid
+    return [say(await speaker.say(item["text"], VOICE)) if "text" in item else item for item in valid]

@@ -17,13 +17,13 @@ from yarl import URL
 from sandbox.loopclock import now
 from sandbox.twilio.signature import sign
 
-MOST_KEPT = 20_000
+MAX_WEBHOOKS = 20_000
 RETRY_POLICIES = {"4xx", "5xx", "ct", "rt", "all"}
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Connection overrides; the defaults are Twilio's: one retry, only when connecting failed."""
+    """Connection overrides; the defaults are Twilio's: one retry, only when the connection failed."""
 
     connect_ms: int = 5000
     read_ms: int = 15000
@@ -36,14 +36,14 @@ class Overrides:
 
 
 def split_overrides(url: str) -> tuple[str, Overrides]:
-    """A configured URL → the URL to request and its overrides.  Values are clamped, unknown names ignored."""
+    """Split a configured URL into the URL to request and its overrides.  Values are clamped, unknown names ignored."""
     plain, _, fragment = url.partition("#")
     overrides = {name: values[-1] for name, values in parse_qs(fragment).items()}
     standard = Overrides()
 
-    def number(name: str, otherwise: int, low: int, high: int) -> int:
+    def number(name: str, default: int, low: int, high: int) -> int:
         text = overrides.get(name, "")
-        return min(high, max(low, int(text))) if text.isdecimal() else otherwise
+        return min(high, max(low, int(text))) if text.isdecimal() else default
 
     policies = frozenset(overrides.get("rp", "").split(",")) & RETRY_POLICIES
     return plain, Overrides(
@@ -65,12 +65,12 @@ class Attempt:
     content_type: str = ""
     body: str = ""
     content: bytes = b""
-    """The body of a sound that a <Play> fetched; empty for text."""
+    """Body of a sound file for a <Play>; empty for text."""
     error: str | None = None
 
     @property
     def failure(self) -> str | None:
-        """The retry policy's code for what went wrong; None if the response is usable."""
+        """The retry policy's code of the failure; None if the response is usable."""
         if self.status is None:
             return self.error
         if 200 <= self.status < 300:
@@ -80,7 +80,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class Webhook:
-    """One webhook to the customer, with every attempt it took."""
+    """One webhook to the customer, with all its attempts."""
 
     kind: str
     """`voice`, `fallback`, `action`, `redirect`, `status`, `whisper`, `play` or `amd`; of texts `sms`, `sms_fallback`, `sms_status`."""
@@ -109,11 +109,11 @@ class Webhook:
 
 
 class Courier:
-    """Sends webhooks; `sent` keeps the latest, oldest first."""
+    """The sender of webhooks; `sent` has the latest, oldest first."""
 
     def __init__(self, auth_token: str) -> None:
         self.auth_token = auth_token
-        self.sent: deque[Webhook] = deque(maxlen=MOST_KEPT)
+        self.sent: deque[Webhook] = deque(maxlen=MAX_WEBHOOKS)
         self._session: aiohttp.ClientSession | None = None
 
     async def send(
@@ -124,7 +124,7 @@ class Courier:
         method: str = "POST",
         watch: Callable[[Webhook], None] = lambda _: None,
     ) -> Webhook:
-        """Deliver one webhook; never raises for what the other side does.  `watch` is called when it is sent."""
+        """Deliver one webhook; call `watch` as it is sent.  Never raises for failures of the other side."""
         plain, overrides = split_overrides(url)
         if method == "GET" and parameters:
             plain += ("&" if "?" in plain else "?") + urlencode(parameters)

@@ -32,7 +32,7 @@ class ClearQueue:
 
 
 def read(message: str | bytes, stream_sid: str) -> Media | Mark | ClearQueue:
-    """Parse one message from the agent's side; raises BadMessage."""
+    """Parse one message from the agent's side.  Raises BadMessage."""
     if isinstance(message, bytes):
         raise BadMessage("binary message")
     try:
@@ -53,7 +53,7 @@ def read(message: str | bytes, stream_sid: str) -> Media | Mark | ClearQueue:
 
 
 class Writer:
-    """Writes one stream's messages from the carrier, with sequence numbers."""
+    """Writer of one stream's messages from the carrier, with sequence numbers."""
 
     def __init__(self, account_sid: str, call_sid: str, stream_sid: str) -> None:
         self._account_sid = account_sid
@@ -78,7 +78,7 @@ class Writer:
         return self.encoded_media(timestamp_ms, base64.b64encode(payload)).decode()
 
     def encoded_media(self, timestamp_ms: float, payload_b64: bytes) -> bytes:
-        """The same for audio that is already base64, for senders of thousands per second."""
+        """Return a media message with audio that is already base64, for senders of thousands per second."""
         self._sequence += 1
         self._chunk += 1
         return self._template % (self._sequence, self._chunk, int(timestamp_ms), payload_b64)

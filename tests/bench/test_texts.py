@@ -9,26 +9,26 @@ import pytest
 from bench.texts import matrix, seam, speed
 from bench.texts.matrix import Cell
 from bench.texts.town import town
-from bench.texts.truth import NAMED, Audience, Found, judge
+from bench.texts.truth import NAMED, Audience, Outcome, judge
 from control.texts.posting import STEPS
 
 AUDIENCE = Audience.of(0, 60)
 ANN = AUDIENCE.all[10]
 
 
-def truth(list_works: bool = True) -> Found:
-    """What there is when all went well."""
-    said, taken, counts = dict[str, str](), dict[str, list[str]](), dict.fromkeys(("total", *NAMED), 0)
+def truth(list_works: bool = True) -> Outcome:
+    """Return the outcome of a campaign without faults."""
+    reported, accepted, counts = dict[str, str](), dict[str, list[str]](), dict.fromkeys(("total", *NAMED), 0)
     for each in AUDIENCE.all:
         status = "delivered" if list_works else "sent"
         status = "failed" if each in AUDIENCE.refused or (list_works and each in AUDIENCE.undelivered) else status
         status = "opted_out" if each in AUDIENCE.opted_out else status
-        said[each] = "unknown" if not list_works and each in AUDIENCE.dropped else status
-        taken[each] = [] if each in AUDIENCE.refused | AUDIENCE.opted_out else ["delivered"]
-        counts[said[each]] += 1
+        reported[each] = "unknown" if not list_works and each in AUDIENCE.dropped else status
+        accepted[each] = [] if each in AUDIENCE.refused | AUDIENCE.opted_out else ["delivered"]
+        counts[reported[each]] += 1
     counts["total"] = len(AUDIENCE.all)
-    sent = {each: len(texts) for each, texts in taken.items()}
-    return Found(list_works, said, counts, dict.fromkeys(AUDIENCE.all, 1), taken, sent)
+    sent = {each: len(texts) for each, texts in accepted.items()}
+    return Outcome(list_works, reported, counts, dict.fromkeys(AUDIENCE.all, 1), accepted, sent)
 
 
 @pytest.mark.parametrize("list_works", [True, False])
@@ -41,15 +41,15 @@ def test_the_truth_is_no_violation(list_works: bool) -> None:
     ("change", "complaint"),
     [
         ({"sent": {ANN: 2}}, "twice: 1"),
-        ({"taken": {ANN: ["delivered", "queued"]}}, "twice: 1"),
-        ({"sent": {ANN: 0}, "taken": {ANN: []}}, "missing: 1"),
-        ({"said": {ANN: "sending"}}, "unnamed: 1"),
-        ({"said": {ANN: "failed"}}, "differ: 1"),
-        ({"said": {ANN: "unknown"}}, "unknown: 1 too many, 0 too few"),
+        ({"accepted": {ANN: ["delivered", "queued"]}}, "twice: 1"),
+        ({"sent": {ANN: 0}, "accepted": {ANN: []}}, "missing: 1"),
+        ({"reported": {ANN: "sending"}}, "unnamed: 1"),
+        ({"reported": {ANN: "failed"}}, "differ: 1"),
+        ({"reported": {ANN: "unknown"}}, "unknown: 1 too many, 0 too few"),
         ({"counts": {"delivered": 3}}, "counters"),
         ({"counts": {"total": 3}}, "recipients are gone"),
         ({"messages": {ANN: 2}}, "messages"),
-        ({"said": {min(AUDIENCE.opted_out): "delivered"}}, "differ: 1"),
+        ({"reported": {min(AUDIENCE.opted_out): "delivered"}}, "differ: 1"),
     ],
 )
 def test_a_violation_is_seen(change: dict[str, Any], complaint: str) -> None:
@@ -62,7 +62,7 @@ def test_with_the_list_down_only_those_in_flight_may_be_unknown_besides() -> Non
     found = truth(list_works=False)
     ben = min(AUDIENCE.ordinary - AUDIENCE.dropped)
     counts = {**found.counts, "unknown": found.counts["unknown"] + 1, "sent": found.counts["sent"] - 1}
-    more = replace(found, said={**found.said, ben: "unknown"}, counts=counts)
+    more = replace(found, reported={**found.reported, ben: "unknown"}, counts=counts)
     assert judge(AUDIENCE, more).complaints == ("unknown: 1 too many, 0 too few",)
     assert judge(AUDIENCE, replace(more, in_flight=frozenset({ben}))).complaints == ()
 

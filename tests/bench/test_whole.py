@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.whole.judge import Asked, Facts, Line, Phase, Text, rows, table
+from bench.whole.judge import ApiRequest, Facts, Line, Phase, Text, rows, table
 from bench.whole.outside import experience
 
 BEFORE, AFTER = Phase("quiet", 0, 10), Phase("a dies", 10, inf)
@@ -20,11 +20,11 @@ def test_everything_belongs_to_its_phase() -> None:
         Line(4, 30, closed=False, refused=False, silences=[(9, 10.5), (11, 18)], resumed=[18]),
     ]
     requests = [
-        Asked(1, 1.1),
-        Asked(9.9, 10.2, "closed"),
-        Asked(11, 12, "503"),
-        Asked(12, 22, "no answer"),
-        Asked(13, 14, "503"),
+        ApiRequest(1, 1.1),
+        ApiRequest(9.9, 10.2, "closed"),
+        ApiRequest(11, 12, "503"),
+        ApiRequest(12, 22, "no answer"),
+        ApiRequest(13, 14, "503"),
     ]
     quiet, dead = rows(Facts(calls, requests=requests), [BEFORE, AFTER])
     assert (quiet.calls, quiet.refused, quiet.closed, quiet.resumed) == (3, 0, 0, 0)

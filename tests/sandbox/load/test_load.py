@@ -19,7 +19,7 @@ from starlette.routing import Route
 from websockets.asyncio.server import ServerConnection
 
 from sandbox.load import options
-from sandbox.load.figures import Limits, Lived, percentiles, table
+from sandbox.load.figures import CallFigures, Limits, percentiles, table
 from sandbox.load.harness import Load, main, run, script
 from sandbox.twilio import Path, Stream
 from sandbox.twilio.journal import Journal
@@ -43,10 +43,10 @@ def stream(*audio_at_ms: int, spans: Iterable[tuple[int, int]] = (), clears: Ite
     return made
 
 
-def lived(*streams: Stream) -> Lived:
-    figures = Lived()
+def lived(*streams: Stream) -> CallFigures:
+    figures = CallFigures()
     for each in streams:
-        figures._stream(each)
+        figures._add_stream(each)
     return figures
 
 

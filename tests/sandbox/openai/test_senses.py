@@ -6,14 +6,14 @@ from unittest.mock import AsyncMock
 import pytest
 
 from sandbox.openai.codec import PCMU
-from sandbox.openai.senses import Listening
+from sandbox.openai.senses import SessionSenses
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 async def test_what_is_closed_before_it_began_is_gone() -> None:
     gc.collect()  # what other tests have left is not its own
     senses, found = AsyncMock(), list[object]()
-    listening = Listening(senses, AsyncMock())
+    listening = SessionSenses(senses, AsyncMock())
     listening.utter("Hello.", "alloy", PCMU, found.append)
     listening.hear(PCMU, b"", found.append)
     await listening.close()

@@ -44,7 +44,7 @@ async def test_refusals_are_sentences(carrier: Carrier) -> None:
         nonsense = await http.post("/sandbox/calls", json={"to": NUMBER, "from": PERSON, "steps": [{"do": "sing"}]})
         unknown = await http.post("/sandbox/calls", json={"to": NUMBER, "from": PERSON, "mood": "good"})
         lost = await http.get("/sandbox/calls/CA0/truth")
-    assert (stranger.status_code, "not held" in stranger.json()["error"]) == (404, True)
+    assert (stranger.status_code, "does not have" in stranger.json()["error"]) == (404, True)
     assert (nonsense.status_code, nonsense.json()) == (400, {"error": "unknown step 'sing'"})
     assert (unknown.status_code, "mood" in unknown.json()["error"]) == (400, True)
     assert (lost.status_code, lost.json()) == (404, {"error": "no call CA0"})

@@ -73,7 +73,7 @@ async def test_a_fault_waits_for_its_number(carrier: Carrier, sdk: Client) -> No
 
 
 async def test_too_many_requests_at_a_time_are_refused_unprocessed(carrier: Carrier) -> None:
-    carrier.rest.door.most_at_a_time = 1
+    carrier.rest.admission.max_in_flight = 1
     carrier.go_wrong(Fault("list", "hang"))
     url = f"{carrier.url}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
     async with httpx.AsyncClient(auth=(ACCOUNT, TOKEN)) as http:

@@ -345,7 +345,7 @@ async def test_a_frozen_carrier_neither_reads_nor_writes(carrier: Carrier, custo
 
 
 async def test_a_number_that_is_not_held_cannot_be_rung(carrier: Carrier) -> None:
-    with pytest.raises(NoSuchLine, match="not held"):
+    with pytest.raises(NoSuchLine, match="does not have"):
         await carrier.ring("+13175550111", PERSON)
     carrier.number(NUMBER).configure({"voice_url": ""})
     with pytest.raises(NoSuchLine, match="no voice URL"):

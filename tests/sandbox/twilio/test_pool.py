@@ -23,9 +23,9 @@ async def test_each_keys_work_is_done_in_order_and_a_bounded_number_at_a_time() 
     for number in range(20):
         for key in range(10):
             push(key, number)
-    assert pool.waiting == 200
+    assert pool.pending == 200
     await pool.settled()
-    assert (len(done), pool.waiting, most) == (200, 0, 3)
+    assert (len(done), pool.pending, most) == (200, 0, 3)
     assert all([n for k, n in done if k == key] == list(range(20)) for key in range(10))
 
 
@@ -57,7 +57,7 @@ async def test_work_that_fails_holds_up_nothing() -> None:
         pool.push("a", each)
         pool.push(each.__name__, each)
     await pool.settled()
-    assert (done, len(told), pool.waiting) == (["done", "done"], 2, 0)
+    assert (done, len(told), pool.pending) == (["done", "done"], 2, 0)
 
 
 async def test_it_is_closed_with_work_left() -> None:

@@ -267,7 +267,7 @@ def test_segments_are_as_twilio_counts_them(body: str, number: int) -> None:
 def test_the_book_forgets_the_oldest_but_not_how_many_there_were() -> None:
     async def run() -> None:
         built = house()
-        built.texting.book = MessageBook(most=10)
+        built.texting.book = MessageBook(max_messages=10)
         sent: list[Message] = [built.texting.send(order(str(n))) for n in range(25)]
         await built.textdesk.settled()
         book = built.texting.book

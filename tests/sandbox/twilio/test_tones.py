@@ -64,9 +64,9 @@ def test_a_key_on_a_bridge_is_heard_whole() -> None:
 
 def test_the_record_has_no_gaps() -> None:
     hearing = Hearing()
-    hearing.turn("ringing", 1.0)
+    hearing.switch("ringing", 1.0)
     hearing.add(b"r" * FRAME_BYTES)
-    hearing.turn("bridge", 2.0)
+    hearing.switch("bridge", 2.0)
     hearing.add(b"b" * FRAME_BYTES)
     hearing.close(3.0)
     assert [(each.what, each.start, each.end) for each in hearing.spans] == [
