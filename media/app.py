@@ -22,8 +22,8 @@ from hum.spool import take_spool
 from hum.v1 import calls_pb2
 from hum.watchdog import Watchdog
 from hum.workers import Shared, supervise
-from media.door import Door, NoDoor, Room, room
-from media.entrance import Entrance
+from media.door import Capacity, ListeningSocket, NoListeningSocket, capacity
+from media.entrance import CarrierListener
 from media.io.control import ControlLink
 from media.io.filework import FileThread, result
 from media.io.openai import Dial, Dialler
@@ -32,8 +32,8 @@ from media.io.silero import Silero
 from media.pacer import Pacer
 from media.ports import Ports
 from media.server import MediaServer
-from media.takeover.giving import Giving
-from media.takeover.taking import Predecessor, Taking
+from media.takeover.giving import HandoverSender
+from media.takeover.taking import HandoverReceiver, Predecessor
 
 LOG = telemetry.log(__name__)
 LOOK_SECONDS = 0.02
@@ -72,11 +72,13 @@ async def build(
     key, name = home.node_key(settings), telemetry.node_name(settings, "media")
     link = ControlLink(settings, channel, key, name, take_spool(settings.spool_dir, fsync=False))
     silero = Silero.load() if settings.vad_confirm else None
-    door = _no_door(settings) if browser else _door(settings, shared_port, predecessor)
+    listening_socket = (
+        _no_listening_socket(settings) if browser else _open_listening_socket(settings, shared_port, predecessor)
+    )
     overhearing = Overhearing(settings, link.credential)
     place, files = settings.recordings_dir, FileThread("recordings")
     ports = Ports(settings, link, dial or Dialler(settings), clock, place, files, overhearing, silero)
-    server = MediaServer(ports, lambda: pacer.load, door)
+    server = MediaServer(ports, lambda: pacer.load, listening_socket)
     browsers: list[Callable[[float], None]] = []
 
     def tick(now_ms: float) -> None:
@@ -86,23 +88,27 @@ async def build(
         server.sweep(now_ms)
 
     pacer = Pacer(settings.pacer_ms, clock, tick)
-    link.on_command, link.beat.refuses, link.beat.places = server.command, server.refuses, door.room.calls
-    link.beat.carries = lambda: server.streams.calls
+    link.on_command, link.beat.refuses, link.beat.places = (
+        server.command,
+        server.refuses,
+        listening_socket.capacity.calls,
+    )
+    link.beat.calls = lambda: server.streams.calls
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, asyncio.Event())
     async with monitoring.serving(settings, partial(_missing, server), leave) as metrics_port:
-        callers, entrance = AsyncExitStack(), None
-        if isinstance(door, Door):
-            entrance = await callers.enter_async_context(_carrier(server, door, settings))
+        callers, listener = AsyncExitStack(), None
+        if isinstance(listening_socket, ListeningSocket):
+            listener = await callers.enter_async_context(_carrier(server, listening_socket, settings))
         else:
             browsers.append(await callers.enter_async_context(_browsers(server, link, settings)))
         async with (
             _linked(link, pacer, channel),
             _writing(files),
             _storing(settings, link, hurry),
-            _succession(server, entrance, signals, predecessor),
+            _succession(server, listener, signals, predecessor),
         ):
             try:
-                yield Media(server, link, entrance.port if entrance is not None else 0, metrics_port)
+                yield Media(server, link, listener.port if listener is not None else 0, metrics_port)
             finally:
                 await callers.aclose()
                 await _leave(server, ports, hurry)
@@ -113,7 +119,7 @@ async def _linked(link: ControlLink, pacer: Pacer, channel: aio.Channel) -> Asyn
     """Keep time and the link, and send over it what processes that are gone have left."""
     tasks = [
         asyncio.create_task(link.run(), name="link"),
-        asyncio.create_task(link.take_left(), name="reports that others left"),
+        asyncio.create_task(link.adopt_orphaned(), name="reports that others left"),
     ]
     pacer.start()
     try:
@@ -144,44 +150,50 @@ async def _missing(server: MediaServer) -> list[str]:
     return server.missing()
 
 
-def _no_door(settings: MediaSettings) -> NoDoor:
-    return NoDoor(Room(settings.browser_calls, settings.browser_waiting))
+def _no_listening_socket(settings: MediaSettings) -> NoListeningSocket:
+    return NoListeningSocket(Capacity(settings.browser_calls, settings.browser_waiting))
 
 
-def _door(settings: MediaSettings, shared_port: bool, predecessor: Predecessor | None) -> Door:
+def _open_listening_socket(
+    settings: MediaSettings, shared_port: bool, predecessor: Predecessor | None
+) -> ListeningSocket:
     if not settings.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
     if predecessor is not None:
         opened = predecessor.listening
     else:
         opened = sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
-    door = Door(opened, room(settings, descriptors.free()))
-    if door.room.calls < settings.max_calls:
-        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=door.room.calls)
-    return door
+    listening_socket = ListeningSocket(opened, capacity(settings, descriptors.free()))
+    if listening_socket.capacity.calls < settings.max_calls:
+        LOG.warning(
+            "the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=listening_socket.capacity.calls
+        )
+    return listening_socket
 
 
 @asynccontextmanager
-async def _carrier(server: MediaServer, door: Door, settings: MediaSettings) -> AsyncIterator[Entrance]:
+async def _carrier(
+    server: MediaServer, listening_socket: ListeningSocket, settings: MediaSettings
+) -> AsyncIterator[CarrierListener]:
     """Listen for the carrier's streams."""
-    entrance = Entrance(server, door, settings)
-    entrance.open()
+    listener = CarrierListener(server, listening_socket, settings)
+    listener.open()
     try:
-        yield entrance
+        yield listener
     finally:
-        entrance.end()
+        listener.end()
 
 
 @asynccontextmanager
 async def _succession(
-    server: MediaServer, entrance: Entrance | None, signals: Signals | None, predecessor: Predecessor | None
+    server: MediaServer, listener: CarrierListener | None, signals: Signals | None, predecessor: Predecessor | None
 ) -> AsyncIterator[None]:
     """Once there is a link, take what the predecessor has; and wait for a successor, also while this process drains."""
     settings = server.ports.settings
     tasks = []
-    if entrance is not None:
-        giving = Giving(server, entrance, settings)
-        taking = Taking(predecessor, server) if predecessor is not None else None
+    if listener is not None:
+        giving = HandoverSender(server, listener, settings)
+        taking = HandoverReceiver(predecessor, server) if predecessor is not None else None
         if signals is not None and settings.supervisor_fd is None:  # else the supervisor says when
             giving.leave = signals.ask_to_leave
         tasks.append(asyncio.create_task(_succeed(server.ports.link, giving, taking)))
@@ -193,7 +205,7 @@ async def _succession(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _succeed(link: ControlLink, giving: Giving, taking: Taking | None) -> None:
+async def _succeed(link: ControlLink, giving: HandoverSender, taking: HandoverReceiver | None) -> None:
     while not link.up:  # noqa: ASYNC110 - once, at the start
         await asyncio.sleep(LOOK_SECONDS)
     if taking is None:
@@ -266,7 +278,7 @@ async def _hand_in(ports: Ports) -> None:
     ports.link.flush(ports.clock())
     with suppress(TimeoutError):
         async with asyncio.timeout(ports.settings.end_ack_seconds):
-            await ports.link.stored()
+            await ports.link.wait_until_stored()
     await ports.overhearing.close()
 
 
@@ -277,7 +289,7 @@ async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = 
     lifetime, watchdog = Lifetime(settings, tied=worker), Watchdog(settings.stuck_seconds)
     predecessor = None
     if takeover:
-        predecessor = await Predecessor.at(settings.takeover_path, settings.takeover_seconds)
+        predecessor = await Predecessor.connect(settings.takeover_path, settings.takeover_seconds)
         LOG.info("live calls are taken over" if predecessor else "there is nobody whose calls could be taken over")
     building = build(
         settings,

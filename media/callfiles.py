@@ -17,10 +17,10 @@ from media.reports import Recording, Reports
 #: The end of a call is told no later for files that a hanging disk does not close; theirs is told when they are closed.
 CLOSING_SECONDS = 2.0
 #: For which a call that moves to another process waits until its files are written.
-SETTLE_SECONDS = 0.02
+FLUSH_SECONDS = 0.02
 
 
-class Place(NamedTuple):
+class RecordingPlace(NamedTuple):
     """Where recordings are, what they are called there, and who writes them."""
 
     root: Path
@@ -31,13 +31,13 @@ class Place(NamedTuple):
 class CallFiles:
     """A call's recording and message, which are reported; and what waits until both are closed."""
 
-    def __init__(self, place: Place, link: ControlLink) -> None:
+    def __init__(self, place: RecordingPlace, link: ControlLink) -> None:
         self._place, self._link = place, link
         self.recorder: Recorder | None = None
         self.message: MessageRecorder | None = None
         self._closing = 0
-        self._waiting: list[Callable[[], None]] = []
-        self._patience: asyncio.TimerHandle | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self._timeout: asyncio.TimerHandle | None = None
 
     def start_recording(self, organization: str, reports: Reports, announced: Sequence[RecordAgent]) -> None:
         """`announced`: what was heard before it."""
@@ -48,8 +48,8 @@ class CallFiles:
                 self._link.outbox.report(reports.recording_started(path, now()))
 
         self.recorder = Recorder(root, organization, reports.call_id, names, files, opened)
-        for each in announced:
-            self.recorder.agent(each.payload, each.at_ms)
+        for piece in announced:
+            self.recorder.agent(piece.payload, piece.at_ms)
 
     def start_message(self, organization: str, reports: Reports, start_ms: int, failed: Callable[[], None]) -> None:
         """`failed` is called if it can't be stored."""
@@ -87,38 +87,38 @@ class CallFiles:
             recorder.close(closed)
         self.store_message(reports, at, kept=True)
 
-    def when_closed(self, then: Callable[[], None]) -> None:
+    def when_closed(self, callback: Callable[[], None]) -> None:
         """Call `then` once everything is closed that is to be closed, or the disk takes too long."""
         if not self._closing:
-            then()
+            callback()
             return
-        self._waiting.append(then)
-        if self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._go_on)
+        self._callbacks.append(callback)
+        if self._timeout is None:
+            self._timeout = asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._run_callbacks)
 
-    def settled(self) -> bool:
+    def is_flushed(self) -> bool:
         """Whether all that there is so far is in the files; waits for that, but not for long."""
         if self.recorder is None and self.message is None:
             return not self._closing
-        return not self._closing and self._place.files.settle(SETTLE_SECONDS)
+        return not self._closing and self._place.files.drain(FLUSH_SECONDS)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Another process writes them."""
         for file in (self.recorder, self.message):
             if file is not None:
-                file.let_go()
+                file.detach()
         self.recorder = self.message = None
 
     def _closed(self, report: pb.Report) -> None:
         self._link.outbox.report(report)
         self._closing -= 1
         if not self._closing:
-            self._go_on()
+            self._run_callbacks()
 
-    def _go_on(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        waiting, self._waiting = self._waiting, []
-        for then in waiting:
-            then()
+    def _run_callbacks(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()

@@ -21,46 +21,46 @@ LOG = log(__name__)
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class Room(NamedTuple):
+class Capacity(NamedTuple):
     """How many calls this process takes; how many connections without a request, and as many streams without a `start`."""
 
     calls: int
-    waiting: int
+    pending: int
 
 
-def room(settings: MediaSettings, descriptors: int) -> Room:
+def capacity(settings: MediaSettings, descriptors: int) -> Capacity:
     """What the settings allow, or less if there are too few free `descriptors`."""
-    waiting = min(settings.max_waiting, max(1, descriptors // 8))
-    calls = (descriptors - SPARE - 2 * waiting) // PER_CALL
-    return Room(min(settings.max_calls, max(0, calls)), waiting)
+    pending = min(settings.max_waiting, max(1, descriptors // 8))
+    calls = (descriptors - SPARE - 2 * pending) // PER_CALL
+    return Capacity(min(settings.max_calls, max(0, calls)), pending)
 
 
 @dataclass(frozen=True, slots=True)
-class NoDoor:
+class NoListeningSocket:
     """Of a process that listens on no socket of the carrier's."""
 
-    room: Room
+    capacity: Capacity
 
     def upgraded(self, descriptor: int) -> None:
         """Nobody comes through it."""
 
 
-class Door(socket.socket):
+class ListeningSocket(socket.socket):
     """A bound socket for the WebSocket server, which must call `upgraded` when a connection has sent its request."""
 
-    def __init__(self, listening: socket.socket, room: Room) -> None:
+    def __init__(self, listening: socket.socket, capacity: Capacity) -> None:
         """Takes over the socket, which other processes may have too."""
         super().__init__(fileno=listening.detach())
-        self.room = room
-        self._waiting: dict[int, socket.socket] = {}  # oldest first
+        self.capacity = capacity
+        self._pending: dict[int, socket.socket] = {}  # oldest first
         self._spare = _spare()
-        self._is_full = False
-        self._is_crowded = False
+        self._is_exhausted = False
+        self._has_evicted = False
 
     def accept(self) -> tuple[socket.socket, Any]:
         """As `socket.accept`; raises BlockingIOError also when no descriptor is free, or one is about to be."""
-        if self._is_crowded:  # let the loop run: the connection that was closed last still has its descriptor
-            self._is_crowded = False
+        if self._has_evicted:  # let the loop run: the connection that was closed last still has its descriptor
+            self._has_evicted = False
             raise BlockingIOError(errno.EAGAIN, "a connection is being closed")
         try:
             connection, address = super().accept()
@@ -69,13 +69,13 @@ class Door(socket.socket):
                 raise
             self._turn_away(error)
             raise BlockingIOError(errno.EAGAIN, "no descriptor is free") from error
-        self._is_full = False
-        self._keep(connection)
+        self._is_exhausted = False
+        self._add_pending(connection)
         return connection, address
 
     def upgraded(self, descriptor: int) -> None:
         """The connection has sent its request, and is no longer counted here."""
-        self._waiting.pop(descriptor, None)
+        self._pending.pop(descriptor, None)
 
     def close(self) -> None:
         super().close()
@@ -83,26 +83,26 @@ class Door(socket.socket):
             os.close(self._spare)
             self._spare = None
 
-    def _keep(self, connection: socket.socket) -> None:
-        waiting, descriptor = self._waiting, connection.fileno()
-        waiting.pop(descriptor, None)  # that of an earlier connection
-        if len(waiting) >= self.room.waiting:
-            for number in [number for number, each in waiting.items() if each.fileno() < 0]:
-                del waiting[number]
-        if len(waiting) >= self.room.waiting:
-            self._is_crowded = True
+    def _add_pending(self, connection: socket.socket) -> None:
+        pending, descriptor = self._pending, connection.fileno()
+        pending.pop(descriptor, None)  # that of an earlier connection
+        if len(pending) >= self.capacity.pending:
+            for number in [number for number, each in pending.items() if each.fileno() < 0]:
+                del pending[number]
+        if len(pending) >= self.capacity.pending:
+            self._has_evicted = True
             metrics.TURNED_AWAY.labels("crowded").inc()
             with suppress(OSError):
-                waiting.pop(next(iter(waiting))).shutdown(socket.SHUT_RDWR)
-        waiting[descriptor] = connection
+                pending.pop(next(iter(pending))).shutdown(socket.SHUT_RDWR)
+        pending[descriptor] = connection
 
     def _turn_away(self, error: OSError) -> None:
         """Close one connection; else the event loop would spin on the same backlog."""
-        if not self._is_full:
+        if not self._is_exhausted:
             LOG.error(
                 "turning connections away: no descriptor is free; raise the limit of open files", error=str(error)
             )
-        self._is_full = True
+        self._is_exhausted = True
         metrics.TURNED_AWAY.labels("no_descriptors").inc()
         if self._spare is not None:
             os.close(self._spare)

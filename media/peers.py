@@ -75,7 +75,7 @@ class Peers:
 
         def ended(by_browser: bool) -> None:
             if leg is not None:
-                leg.gone(by_itself=by_browser)
+                leg.gone(by_browser=by_browser)
 
         peer = Peer(self._ice, received, ended)
         try:

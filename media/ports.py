@@ -41,7 +41,7 @@ class Phase(Enum):
     GONE = auto()
 
 
-class Keeper(Protocol):
+class CallRegistry(Protocol):
     """Keeps track of the calls of this process."""
 
     def started(self, shell: "Shell") -> str | None:

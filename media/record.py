@@ -9,7 +9,7 @@ from hum.recordings import names as recordings_of
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.callfiles import CallFiles, Place
+from media.callfiles import CallFiles, RecordingPlace
 from media.carried import CarriedRecord
 from media.core.tools import CALL_ENDED, error_json
 from media.core.types import (
@@ -37,17 +37,17 @@ from media.trace import CallTrace
 LOG = log(__name__)
 
 
-class Record:
+class CallOutput:
     def __init__(
-        self, link: ControlLink, recordings: Path, files: FileWork, hold_ms: float, names: Names = recordings_of
+        self, link: ControlLink, recordings: Path, files: FileWork, delay_ms: float, names: Names = recordings_of
     ) -> None:
         self.call_id = ""
         self._organization = ""
         self._link = link
-        self._files = CallFiles(Place(recordings, names, files), link)
+        self._files = CallFiles(RecordingPlace(recordings, names, files), link)
         self._reports = Reports("")
         self._tap: Tap | None = None  # while somebody listens
-        self._hold_ms = hold_ms
+        self._delay_ms = delay_ms
         self.trace = CallTrace()
 
     def open(self, session: pb.OpenSessionResponse) -> None:
@@ -58,7 +58,7 @@ class Record:
 
     def report(self, event: Event) -> None:
         at = now()
-        self.trace.note(event)
+        self.trace.record(event)
         match event:
             case Delta():
                 self._link.delta(self._reports.delta(event, at))
@@ -72,7 +72,7 @@ class Record:
                 metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
                 metrics.MODEL_SECONDS.observe(event.model_ms / 1000)
             case ToolFinished(call_id):
-                self._link.give_up(self.call_id, call_id)
+                self._link.cancel_tool(self.call_id, call_id)
             case ModelLost(reason):
                 metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
                 LOG.warning("model lost", call=self.call_id, reason=reason)
@@ -113,12 +113,12 @@ class Record:
 
     # Listeners.
 
-    def listen(self, listener: Listener) -> None:
+    def add_listener(self, listener: Listener) -> None:
         """Send the sound to one more listener."""
-        self._tap = self._tap or Tap(self._hold_ms)
+        self._tap = self._tap or Tap(self._delay_ms)
         self._tap.listeners.append(listener)
 
-    def unlisten(self, listener: Listener) -> bool:
+    def remove_listener(self, listener: Listener) -> bool:
         """A listener is gone; returns whether there is none any more."""
         if self._tap is None or listener not in self._tap.listeners:
             return False
@@ -132,7 +132,7 @@ class Record:
 
     def carried(self) -> CarriedRecord | None:
         """None while somebody listens, whose stream does not move; or while the disk hangs."""
-        if self._tap is not None or not self._files.settled():
+        if self._tap is not None or not self._files.is_flushed():
             return None
         trace, files = self.trace.carried(), self._files
         return CarriedRecord(self.call_id, self._organization, self._reports, files.recorder, files.message, trace)
@@ -142,9 +142,9 @@ class Record:
         self._reports, self._files.recorder, self._files.message = carried.reports, carried.recorder, carried.message
         self.trace.resume(carried.trace, carried.call_id)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Another process writes the files, and reports."""
-        self._files.let_go()
+        self._files.detach()
         self.trace.end()
 
     # The recording.

@@ -20,13 +20,13 @@ from hum.peaks import Peaks
 from hum.telemetry import log
 from hum.wave import HEADER, SAMPLE_BYTES, header
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, interleave, to_linear, to_ms
-from media.io.filework import HANGS, AtOnce, FileWork
+from media.io.filework import HANGS, FileWork, InlineFileWork
 from media.reports import Recording
 
 LOG = log(__name__)
 Names = Callable[[str, str], Iterator[str]]
 """What a call's recordings may be called, by its organization's id and its own; the first free one is taken."""
-AT_ONCE = AtOnce()
+INLINE = InlineFileWork()
 SLACK_BYTES = 10 * BYTES_PER_MS  # timestamps are rounded: a smaller gap or overlap counts as none
 LATE_BYTES = 2_500 * BYTES_PER_MS  # how late a piece may still come
 CHUNK_BYTES = 1_000 * BYTES_PER_MS
@@ -63,12 +63,12 @@ class Track:
         first = max(0, at_ms * BYTES_PER_MS - self.start)
         self.audio[first:] = SILENCE_BYTE * max(0, len(self.audio) - first)
 
-    def take(self, upto: int) -> bytes:
+    def take(self, end: int) -> bytes:
         """Remove and return the audio before `upto`, padded with silence."""
-        size = upto - self.start
+        size = end - self.start
         taken = bytes(self.audio[:size]).ljust(size, SILENCE_BYTE)
         del self.audio[:size]
-        self.start = upto
+        self.start = end
         return taken
 
 
@@ -201,7 +201,7 @@ class _Written:
     ) -> None:
         """`then` is told the file's path, or None if there is none."""
         self._file, self._files = WavFile(root, channels), files
-        files.do(partial(self._file.open, names), then)
+        files.submit(partial(self._file.open, names), then)
 
     @property
     def path(self) -> str | None:
@@ -217,12 +217,12 @@ class _Written:
         """Go on in this process."""
         self._file.adopt(descriptor)
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Another process goes on."""
-        self._files.do(self._file.close)
+        self._files.submit(self._file.close)
 
     def _append(self, ulaw: bytes) -> None:
-        if not self._files.do(partial(self._file.append, ulaw), size_bytes=len(ulaw)):
+        if not self._files.submit(partial(self._file.append, ulaw), size_bytes=len(ulaw)):
             self._file.fault = HANGS
 
     def _finish(self) -> Recording:
@@ -243,7 +243,7 @@ class Recorder(_Written):
         organization_id: str,
         call_id: str,
         names: Names = recordings.names,
-        files: FileWork = AT_ONCE,
+        files: FileWork = INLINE,
         then: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         """`then` is told the file's path, or None if there is none."""
@@ -278,11 +278,11 @@ class Recorder(_Written):
         """Write the rest; `then` is told what is stored, and why it is not all."""
         if not self._file.fault:
             self._write(max(self._left.end, self._right.end))
-        self._files.do(self._finish, then)
+        self._files.submit(self._finish, then)
 
-    def _write(self, upto: int) -> None:
-        if upto > self._left.start:
-            self._append(interleave(self._left.take(upto), self._right.take(upto)))
+    def _write(self, end: int) -> None:
+        if end > self._left.start:
+            self._append(interleave(self._left.take(end), self._right.take(end)))
 
 
 class MessageRecorder(_Written):
@@ -295,7 +295,7 @@ class MessageRecorder(_Written):
         call_id: str,
         start_ms: int,
         names: Names = recordings.names,
-        files: FileWork = AT_ONCE,
+        files: FileWork = INLINE,
         then: Callable[[str | None], None] = lambda _: None,
     ) -> None:
         """`then` is told the file's path, or None if there is none."""
@@ -312,11 +312,11 @@ class MessageRecorder(_Written):
     def close(self, then: Callable[[Recording], None], *, kept: bool) -> None:
         """Write the rest, or remove the file; `then` is told what is stored."""
         if not kept:
-            self._files.do(self._remove, then)
+            self._files.submit(self._remove, then)
             return
         if self._track.audio and not self._file.fault:
             self._append(self._track.take(self._track.end))
-        self._files.do(self._finish, then)
+        self._files.submit(self._finish, then)
 
 
 def _write_all(file: int, data: bytes, at: int) -> None:

@@ -47,16 +47,16 @@ from media.core.types import (
     ToolStatus,
     Unrecord,
 )
-from media.io.control import Away, TokenRefused
+from media.io.control import TokenRefused, Unavailable
 from media.io.openai import ModelSocket
-from media.io.overhearing import Ear
+from media.io.overhearing import ListenerQueue
 from media.leg import Closing, Leg
-from media.lobby import Lobby
+from media.lobby import JoinBuffer
 from media.metrics import FRAMES
-from media.modelline import ModelLine
+from media.modelline import ModelConnection
 from media.plan import dictation_of, sequel_of, switch_of
-from media.ports import Keeper, Phase, Ports
-from media.record import Record
+from media.ports import CallRegistry, Phase, Ports
+from media.record import CallOutput
 from media.talks import talk_of
 
 LOG = log(__name__)
@@ -66,7 +66,7 @@ CLOSE_MS = 1_000.0  # how long to wait for the carrier's answer to our close
 
 
 @dataclass(slots=True)
-class _Exit:
+class _LegState:
     """The leg, and how to close it."""
 
     leg: Leg
@@ -98,22 +98,22 @@ def _machine(command: pb.ForMachine) -> Machine:
 class Shell:
     """Created when the leg's connection opens."""
 
-    def __init__(self, ports: Ports, leg: Leg, keeper: Keeper) -> None:
-        self._ports, self._keeper = ports, keeper
+    def __init__(self, ports: Ports, leg: Leg, registry: CallRegistry) -> None:
+        self._ports, self._registry = ports, registry
         self._phase = Phase.WAITING
         self._since_ms = self._heard_ms = ports.clock()
-        self._exit = _Exit(leg)
-        self._lobby = Lobby()
+        self._leg_state = _LegState(leg)
+        self._join_buffer = JoinBuffer()
         self._talk: Talk | None = None  # while and after the call talks
-        self._record = Record(
+        self._output = CallOutput(
             ports.link, ports.recordings, ports.files, ports.settings.listen_hold_ms, ports.settings.recording_names
         )
-        self._line = ModelLine(ports.dial, self)
+        self._model_connection = ModelConnection(ports.dial, self)
 
     @property
     def call_id(self) -> str:
         """Empty until the session is open."""
-        return self._record.call_id
+        return self._output.call_id
 
     # The leg.
 
@@ -135,14 +135,14 @@ class Shell:
             if actions := talk.from_leg(event, now_ms):
                 self._carry(actions)
         elif self._phase is Phase.JOINING:
-            self._lobby.keep(event)
+            self._join_buffer.append(event)
         elif self._phase is Phase.WAITING:
-            self._first_words(event)
+            self._first_event(event)
 
     @_guarded
     def leg_gone(self, fault: str = "") -> None:
         """The connection is closed; `fault` says what the carrier did wrong, if anything.  May be called repeatedly."""
-        self._exit.gone = True
+        self._leg_state.gone = True
         if self._talk is not None:
             outcome = HangUp(CARRIER_PROTOCOL, fault) if fault else LOST
             self._carry(self._talk.leg_gone(self._ports.clock(), outcome))
@@ -153,7 +153,7 @@ class Shell:
         """There is a bug: end this call, whatever its state, and no other."""
         if self._talk is not None and not self._talk.ended:
             self._talk.abandon()
-            self._record.end_by_fault("internal error")
+            self._output.end_by_fault("internal error")
         self._hang_up(Closing.FAULT)
 
     @_guarded
@@ -183,7 +183,7 @@ class Shell:
             case Phase.ENDING if now_ms - self._since_ms >= settings.end_ack_seconds * 1000:
                 self._close()
             case Phase.CLOSING if now_ms - self._since_ms >= CLOSE_MS:
-                self._exit.leg.abort()
+                self._leg_state.leg.abort()
                 self._release()
             case _:
                 pass
@@ -219,16 +219,16 @@ class Shell:
                 self._ports.link.answer(command.command_id, "over")
 
     def _listen(self, talk: Talk, command: pb.CallCommand) -> None:
-        ear = self._ports.overhearing.begin(command.listen, self.listener_gone)
-        if ear is not None:
-            self._record.listen(ear)
+        listener = self._ports.overhearing.begin(command.listen, self.listener_gone)
+        if listener is not None:
+            self._output.add_listener(listener)
             self._carry(talk.command(Listen(True), self._ports.clock()))
-        self._ports.link.answer(command.command_id, "full" if ear is None else "done")
+        self._ports.link.answer(command.command_id, "full" if listener is None else "done")
 
     @_guarded
-    def listener_gone(self, listener: Ear) -> None:
+    def listener_gone(self, listener: ListenerQueue) -> None:
         """A listener's stream is over."""
-        if self._record.unlisten(listener) and self._talk is not None:
+        if self._output.remove_listener(listener) and self._talk is not None:
             self._carry(self._talk.command(Listen(False), self._ports.clock()))
 
     def _is_over(self) -> bool:
@@ -241,34 +241,34 @@ class Shell:
         if self._talk is not None:
             self._carry(self._talk.command(ending, self._ports.clock()))
         elif self._phase is Phase.JOINING:
-            self._lobby.ending = ending
+            self._join_buffer.ending = ending
         elif self._phase is Phase.WAITING:
             self._refuse(reason, Closing.BUSY)
 
     @_guarded
-    def crowd_out(self) -> None:
+    def evict(self) -> None:
         """Close this stream at once: too many have not started, and it is the oldest."""
         self._refuse("crowded", Closing.BUSY)
-        self._exit.leg.abort()
+        self._leg_state.leg.abort()
         self._release()
 
     # Before the conversation.
 
-    def _first_words(self, event: LegEvent) -> None:
+    def _first_event(self, event: LegEvent) -> None:
         match event:
             case Started():
                 token = event.parameters.get("token", "")
                 if not token:
                     self._refuse("no_token", Closing.REFUSED)
                     return
-                if (reason := self._keeper.started(self)) is not None:
+                if (reason := self._registry.started(self)) is not None:
                     self._refuse(reason, Closing.BUSY)
                     return
                 self._phase = Phase.JOINING
-                self._record.trace.begin(event.call_id)
+                self._output.trace.begin(event.call_id)
                 opening = asyncio.create_task(self._join(token, event), name="join")
                 opening.add_done_callback(self.task_done)
-                self._lobby.enter(event, opening)
+                self._join_buffer.begin(event, opening)
             case Stopped():
                 self._refuse("stopped", Closing.NORMAL)
             case Broken(detail):
@@ -281,37 +281,37 @@ class Shell:
     async def _join(self, token: str, start: Started) -> None:
         ports = self._ports
         try:
-            with self._record.trace.opening():
+            with self._output.trace.opening():
                 session = await ports.link.open_session(token, start.call_id, start.stream_id)
         except TokenRefused:
             self._refuse("refused", Closing.REFUSED)
-        except Away as error:
+        except Unavailable as error:
             LOG.warning("control did not open a session", error=str(error), call_sid=start.call_id)
             self._refuse("control_away", Closing.BUSY)
         else:
             self._begin(session)
 
     def _begin(self, session: pb.OpenSessionResponse) -> None:
-        self._record.open(session)
+        self._output.open(session)
         try:
             talk = talk_of(session, self._ports.settings, self._ports.silero)
         except (ValueError, TypeError, AttributeError):
             LOG.exception("the call's flow is not valid", call=session.call_id)
-            self._record.end_by_fault("the flow is not valid")
+            self._output.end_by_fault("the flow is not valid")
             self._hang_up(Closing.FAULT)
             return
         self._talk, self._phase = talk, Phase.TALKING
-        kept, now_ms = self._lobby.leave(), self._ports.clock()
-        LOG.info("call joined", call=session.call_id, model=session.model, kept=len(kept))
+        events, now_ms = self._join_buffer.drain(), self._ports.clock()
+        LOG.info("call joined", call=session.call_id, model=session.model, events=len(events))
         metrics.STREAMS.labels("opened").inc()
-        actions = [action for event in kept for action in talk.from_leg(event, now_ms)]
-        if self._exit.gone:
+        actions = [action for event in events for action in talk.from_leg(event, now_ms)]
+        if self._leg_state.gone:
             actions += talk.leg_gone(now_ms, LOST)
         if session.HasField("machine"):
             actions += talk.command(_machine(session.machine), now_ms)
-        if self._lobby.ending is not None:
-            actions += talk.command(self._lobby.ending, now_ms)
-        self._keeper.joined(self, talk)
+        if self._join_buffer.ending is not None:
+            actions += talk.command(self._join_buffer.ending, now_ms)
+        self._registry.joined(self, talk)
         self._carry(actions)
 
     # The conversation's actions.
@@ -321,7 +321,7 @@ class Shell:
         for action in actions:  # grows when a tool cannot be run
             # The most frequent ones.  Of a struct's class, `isinstance` asks its metaclass; none of these has a subclass.
             if type(action) is ToModel:
-                if (socket := self._line.socket) is not None:
+                if (socket := self._model_connection.socket) is not None:
                     socket.send(action.payload)
                 continue
             if type(action) is Play or type(action) is Mark or type(action) is Clear:
@@ -329,21 +329,21 @@ class Shell:
                 continue
             match action:
                 case RecordCaller() | RecordAgent() | Unrecord():
-                    self._record.sound(action)
+                    self._output.sound(action)
                 case Report(event):
-                    self._record.report(event)
+                    self._output.report(event)
                 case DialModel(wait_ms):
                     self._dial(wait_ms)
                 case RunTool():
                     actions += self._run_tool(action)
                 case Stamp(moment):
                     self._send(sends)
-                    self._written(moment)
+                    self._report_written(moment)
                 case StartRecording() | StartMessage():
                     self._start_recording(action)
                 case Leave(outcome):
                     self._send(sends)
-                    self._leave(outcome)
+                    self._leave_leg(outcome)
                 case _:
                     assert_never(action)
         self._send(sends)
@@ -351,18 +351,18 @@ class Shell:
     def _send(self, actions: list[ToLeg]) -> None:
         if actions:
             FRAMES.sent += len(actions)
-            self._exit.leg.send(actions)
+            self._leg_state.leg.send(actions)
             actions.clear()
 
-    def _written(self, moment: Moment) -> None:
+    def _report_written(self, moment: Moment) -> None:
         if self._talk is not None:
             self._talk.written(moment, self._ports.clock())
 
     def _start_recording(self, start: StartRecording | StartMessage) -> None:
         if isinstance(start, StartRecording):
-            self._record.start_recording(start.announced)
+            self._output.start_recording(start.announced)
         else:
-            self._record.start_message(start.at_ms, self._message_failed)
+            self._output.start_message(start.at_ms, self._message_failed)
 
     @_guarded
     def _message_failed(self) -> None:
@@ -376,7 +376,7 @@ class Shell:
             tool_call_id=run.call_id,
             name=run.name,
             arguments_json=run.arguments_json,
-            traceparent=self._record.trace.tool(run.call_id),
+            traceparent=self._output.trace.tool(run.call_id),
             off_record=run.off_record,
         )
         if self._ports.link.run_tool(request, self.tool_answered):
@@ -396,7 +396,7 @@ class Shell:
 
     def _dial(self, wait_ms: float) -> None:
         if self._talk is not None and not self._talk.ended:
-            self._line.dial(wait_ms, self._talk.model)
+            self._model_connection.dial(wait_ms, self._talk.model)
 
     @_guarded
     def model_ready(self) -> None:
@@ -412,7 +412,7 @@ class Shell:
 
     def from_model(self, socket: ModelSocket, payload: bytes) -> None:
         try:
-            if socket is self._line.socket and self._talk is not None:
+            if socket is self._model_connection.socket and self._talk is not None:
                 self._carry(self._talk.from_model(payload, self._ports.clock()))
         except Exception:
             LOG.exception(BUG, call=self.call_id)
@@ -420,26 +420,28 @@ class Shell:
 
     @_guarded
     def model_gone(self, socket: ModelSocket, reason: str) -> None:
-        if socket is self._line.socket:
-            self._line.socket = None
+        if socket is self._model_connection.socket:
+            self._model_connection.socket = None
             self.model_lost(reason)
 
     # From one process to another.
 
     def leaving(self) -> Leaving | None:
         """The call, for a process that goes on with it; None while it can't leave: it begins, ends, dials, or is listened to."""
-        talk, record = self._talk, self._record.carried()
+        talk, record = self._talk, self._output.carried()
         if talk is None or talk.ended or record is None or self._phase is not Phase.TALKING:
             return None
-        if self._exit.gone or self._line.dialling:
+        if self._leg_state.gone or self._model_connection.dialling:
             return None
-        return Leaving(Carried(talk, record, self._since_ms, self._heard_ms), self._exit.leg, self._line.socket)
+        return Leaving(
+            Carried(talk, record, self._since_ms, self._heard_ms), self._leg_state.leg, self._model_connection.socket
+        )
 
     def resume(self, carried: Carried, socket: ModelSocket | None) -> None:
         """Be the call that another process has carried; its model's socket is this, if it has come along."""
-        self._phase, self._talk, self._line.socket = Phase.TALKING, carried.talk, socket
+        self._phase, self._talk, self._model_connection.socket = Phase.TALKING, carried.talk, socket
         self._since_ms, self._heard_ms = carried.since_ms, carried.heard_ms
-        self._record.resume(carried.record)
+        self._output.resume(carried.record)
 
     @_guarded
     def redial(self) -> None:
@@ -447,13 +449,13 @@ class Shell:
         if self._talk is not None:
             self._carry(self._talk.redial(self._ports.clock()))
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Another process has this call: forget it, without a word to anybody."""
         if self._phase is not Phase.GONE:
             talk, self._talk, self._phase = self._talk, None, Phase.GONE
-            self._line.let_go()
-            self._record.let_go()
-            self._keeper.released(self, talk)
+            self._model_connection.detach()
+            self._output.detach()
+            self._registry.released(self, talk)
 
     # The end.
 
@@ -462,20 +464,20 @@ class Shell:
         metrics.STREAMS.labels(outcome).inc()
         self._hang_up(closing)
 
-    def _leave(self, outcome: Outcome) -> None:
+    def _leave_leg(self, outcome: Outcome) -> None:
         self._hang_up(Closing.PROTOCOL if outcome.reason == CARRIER_PROTOCOL else Closing.NORMAL)
 
     def _hang_up(self, closing: Closing) -> None:
         """Close once control has the reports: the carrier asks what comes next as soon as its socket is closed."""
         if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
             return
-        self._phase, self._since_ms, self._exit.closing = Phase.ENDING, self._ports.clock(), closing
-        self._line.drop()
-        self._lobby.leave()
-        if self._exit.gone:
+        self._phase, self._since_ms, self._leg_state.closing = Phase.ENDING, self._ports.clock(), closing
+        self._model_connection.drop()
+        self._join_buffer.drain()
+        if self._leg_state.gone:
             self._release()
         elif self.call_id:
-            self._record.when_ended(self._close_when_stored)
+            self._output.when_ended(self._close_when_stored)
         else:
             self._close()
 
@@ -486,12 +488,12 @@ class Shell:
     def _close(self) -> None:
         if self._phase is Phase.ENDING:
             self._phase, self._since_ms = Phase.CLOSING, self._ports.clock()
-            self._exit.leg.close(self._exit.closing)
+            self._leg_state.leg.close(self._leg_state.closing)
 
     def _release(self) -> None:
         if self._phase is not Phase.GONE:
             self._phase = Phase.GONE
-            self._line.drop()
-            self._lobby.leave()
-            self._record.trace.end()
-            self._keeper.released(self, self._talk)
+            self._model_connection.drop()
+            self._join_buffer.drain()
+            self._output.trace.end()
+            self._registry.released(self, self._talk)

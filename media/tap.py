@@ -25,9 +25,9 @@ class Listener(Protocol):
 
 
 class Tap:
-    def __init__(self, hold_ms: float) -> None:
+    def __init__(self, delay_ms: float) -> None:
         self.listeners: list[Listener] = []
-        self._hold = round(hold_ms) * BYTES_PER_MS
+        self._delay = round(delay_ms) * BYTES_PER_MS
         self._sent = -1  # mu-law bytes since 0 ms; nothing has come yet
         self._left, self._right = Track(), Track()
 
@@ -39,7 +39,7 @@ class Tap:
             self._put(self._left, sound)
         else:
             self._put(self._right, sound)
-        due = max(self._left.end, self._right.end - AHEAD_BYTES) - self._hold
+        due = max(self._left.end, self._right.end - AHEAD_BYTES) - self._delay
         if due - self._sent >= PIECE_BYTES:
             self._send(due - due % BYTES_PER_MS)
 
@@ -55,11 +55,11 @@ class Tap:
             metrics.UNHEARD_BYTES.labels("late").inc(late)
         track.put(sound.payload, sound.at_ms)
 
-    def _send(self, upto: int) -> None:
-        if self._sent < 0 or upto <= self._sent:
+    def _send(self, end: int) -> None:
+        if self._sent < 0 or end <= self._sent:
             return
-        pcm = to_linear(interleave(self._left.take(upto), self._right.take(upto)))
+        pcm = to_linear(interleave(self._left.take(end), self._right.take(end)))
         piece = pb.Sound(at_ms=self._sent // BYTES_PER_MS, pcm=pcm)
-        self._sent = upto
+        self._sent = end
         for listener in self.listeners:
             listener.put(piece)

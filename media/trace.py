@@ -48,7 +48,7 @@ class CallTrace:
         self._stream.set_attribute("hum.call", call_id)
         self._began_ns, self._answer_ms = carried.began_ns, carried.answer_ms
 
-    def note(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         """What the conversation reports, as far as it is a span."""
         if not self._stream.is_recording():
             return
@@ -56,10 +56,10 @@ class CallTrace:
             case TurnEnded(seq, "agent"):
                 self._answer_ms = event.start_ms
                 facts: tracing.Attributes = {"hum.turn_seq": seq, "hum.interrupted": event.interrupted}
-                self._past("answer", event.start_ms, event.end_ms, facts)
+                self._add_span("answer", event.start_ms, event.end_ms, facts)
             case LatencyMeasured(seq):  # of the answer just noted
                 facts = {"hum.turn_seq": seq, "hum.ours_ms": event.ours_ms, "hum.model_ms": event.model_ms}
-                self._past("wait", self._answer_ms - event.total_ms, self._answer_ms, facts)
+                self._add_span("wait", self._answer_ms - event.total_ms, self._answer_ms, facts)
             case ToolCalled(call_id):
                 self._tools[call_id] = tracing.below(self._stream, "tool", kind=SpanKind.CLIENT)
             case ToolFinished(call_id):
@@ -82,7 +82,7 @@ class CallTrace:
         self._tools.clear()
         self._stream = INVALID_SPAN
 
-    def _past(self, name: str, start_ms: int, end_ms: int, facts: tracing.Attributes) -> None:
+    def _add_span(self, name: str, start_ms: int, end_ms: int, facts: tracing.Attributes) -> None:
         """A span of the past, on the stream's clock."""
         start_ns = self._began_ns + start_ms * _NS_PER_MS
         span = tracing.below(self._stream, name, start_ns=start_ns)

@@ -27,7 +27,7 @@ from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics
 from media.io.filework import FileThread
-from media.io.live import Live
+from media.io.live import LiveMessages
 from media.io.offers import Offers
 from media.io.outbox import Outbox
 from media.io.store import Store
@@ -37,15 +37,15 @@ LOG = log(__name__)
 #: The carrier asks what comes next as soon as control is back, and a stream's last report is waited for no longer than HUM_SETTLE_SECONDS.
 RETRY_LIMIT_MS = 1_000.0
 #: Reports that processes which are gone have left: how often they are looked for, and how many are taken at once.
-LEFT_LOOK_SECONDS, LEFT_AT_ONCE = 5.0, 20
-CHANGES_A_BEAT = 8  # a process that is full now and then does not say so each time
+ORPHAN_SCAN_SECONDS, ORPHAN_BATCHES = 5.0, 20
+CHANGES_PER_HEARTBEAT = 8  # a process that is full now and then does not say so each time
 
 
 class TokenRefused(Exception):  # noqa: N818 - it says what happened
     """The token opens no stream: it is unknown, spent, expired, or another call's."""
 
 
-class Away(Exception):  # noqa: N818 - it says what happened
+class Unavailable(Exception):  # noqa: N818 - it says what happened
     """Control did not answer in time."""
 
 
@@ -53,7 +53,7 @@ Command = Callable[[pb.CallCommand], None]
 Stream = aio.StreamStreamCall[pb.LinkUp, pb.LinkDown]
 
 
-class Beat:
+class Heartbeat:
     """When control is told how this process is: in equal steps, and soon after a change."""
 
     def __init__(self, settings: MediaSettings) -> None:
@@ -62,17 +62,17 @@ class Beat:
         #: How many calls it carries at once.
         self.places = 0
         #: How many it carries now.
-        self.carries: Callable[[], int] = lambda: 0
+        self.calls: Callable[[], int] = lambda: 0
         self._settings, self._every_ms = settings, settings.link_beat_ms
         self._latest, self._due, self._version = "", False, release()
-        self._begun_ms = float("-inf")
+        self._since_ms = float("-inf")
 
     def is_due(self, now_ms: float) -> bool:
         """Note how it is, and tell whether control must know."""
         refuses = self.refuses() or ""
-        wait_ms = self._every_ms if refuses == self._latest else self._every_ms / CHANGES_A_BEAT
-        if now_ms >= self._begun_ms + wait_ms:
-            self._latest, self._due, self._begun_ms = refuses, True, now_ms
+        wait_ms = self._every_ms if refuses == self._latest else self._every_ms / CHANGES_PER_HEARTBEAT
+        if now_ms >= self._since_ms + wait_ms:
+            self._latest, self._due, self._since_ms = refuses, True, now_ms
             self._measure(refuses)
         return self._due
 
@@ -86,7 +86,7 @@ class Beat:
         return self._state(self.refuses() or "")
 
     def _measure(self, refuses: str) -> None:
-        free = 0 if refuses else max(0, self.places - self.carries())
+        free = 0 if refuses else max(0, self.places - self.calls())
         metrics.FREE_CALLS.set(free)
         metrics.USED_SHARE.set(1 - free / self.places if free else 1)
 
@@ -112,9 +112,9 @@ class ControlLink:
         self._identity = rpc.NodeIdentity(key, "media", f"{name}-{secrets.token_hex(4)}")
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
         self._tools = ToolRequests()
-        self._live = Live()
-        self._filled = asyncio.Event()
-        self.beat = Beat(settings)
+        self._live = LiveMessages()
+        self._has_data = asyncio.Event()
+        self.beat = Heartbeat(settings)
 
     @property
     def up(self) -> bool:
@@ -145,7 +145,7 @@ class ControlLink:
         except aio.AioRpcError as error:
             if error.code() in {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT}:
                 raise TokenRefused from error
-            raise Away(error.code().name) from error
+            raise Unavailable(error.code().name) from error
 
     async def check_files(self, paths: Sequence[str]) -> pb.CheckFilesResponse:
         """Ask which recordings are wanted no more.  Raises Away."""
@@ -155,7 +155,7 @@ class ControlLink:
                 request, timeout=self._settings.session_seconds, metadata=(self._identity.metadata(),)
             )
         except aio.AioRpcError as error:
-            raise Away(error.code().name) from error
+            raise Unavailable(error.code().name) from error
 
     async def take_calls(self, from_node: str, call_ids: Sequence[str]) -> None:
         """Tell control that this process has calls which that one had.  Raises Away."""
@@ -165,17 +165,17 @@ class ControlLink:
                 request, timeout=self._settings.session_seconds, metadata=(self._identity.metadata(),)
             )
         except aio.AioRpcError as error:
-            raise Away(error.code().name) from error
+            raise Unavailable(error.code().name) from error
 
     def run_tool(self, request: pb.RunTool, answer: Answer) -> bool:
         """Have control run a tool; `answer` is called at most once, never after `give_up`.  False if too many wait."""
         added = self._tools.add(request, answer)
-        self._filled.set()
+        self._has_data.set()
         return added
 
-    def give_up(self, call_id: str, tool_call_id: str) -> None:
+    def cancel_tool(self, call_id: str, tool_call_id: str) -> None:
         """The result of this tool is no longer needed."""
-        self._tools.give_up(call_id, tool_call_id)
+        self._tools.cancel(call_id, tool_call_id)
 
     def withdraw_tools(self, call_id: str) -> list[pb.RunTool]:
         """The tools of a call that still run; their results are not delivered here."""
@@ -192,13 +192,13 @@ class ControlLink:
     def reply(self, reply: pb.BrowserReply) -> None:
         """Send what became of a browser's offer at once; dropped while the link is down, since nobody waits any more."""
         self._live.reply(reply)
-        self._filled.set()
+        self._has_data.set()
 
     def answer(self, command_id: str, outcome: str) -> None:
         """Answer a command that has an id; dropped while the link is down, and then whoever asked learns nothing."""
         if command_id and self.up:
             self._live.answer(pb.CommandAnswer(command_id=command_id, outcome=outcome))
-            self._filled.set()
+            self._has_data.set()
 
     # Once every few ticks of the pacer.
 
@@ -206,40 +206,42 @@ class ControlLink:
         """Send what was reported since the last flush, and whether this process takes calls."""
         is_due = self.beat.is_due(now_ms)
         if self.outbox.flush(now_ms) or self._live or is_due:
-            self._filled.set()
+            self._has_data.set()
 
-    async def stored(self) -> None:
+    async def wait_until_stored(self) -> None:
         """Wait until control has everything."""
         done = asyncio.Event()
         self.outbox.when_stored(done.set)
         await done.wait()
 
-    async def take_left(self, look_seconds: float = LEFT_LOOK_SECONDS) -> None:
+    async def adopt_orphaned(self, scan_seconds: float = ORPHAN_SCAN_SECONDS) -> None:
         """Send what media processes that are gone could not, until cancelled: none of this machine's may start again soon."""
         while True:
             try:
-                while taken := await self._take_left():
+                while taken := await self._adopt_orphaned_batches():
                     LOG.info("reports that another process has left are sent", batches=taken)
-                    self._filled.set()
+                    self._has_data.set()
             except OSError as error:
                 LOG.warning("reports that another process has left can't be read", error=str(error))
             except (
                 Exception
             ):  # the boundary of one look: the next may go well, and this process's own reports are sent all the same
                 LOG.exception("reports that another process has left are not sent: this is a bug")
-            await asyncio.sleep(look_seconds)
+            await asyncio.sleep(scan_seconds)
 
-    async def _take_left(self) -> int:
+    async def _adopt_orphaned_batches(self) -> int:
         """Take some batches from one process, and return how many; files are read and written in a thread.  Raises OSError."""
-        left = await asyncio.to_thread(_first_left, self.outbox.directory)
-        if left is None:
+        spool = await asyncio.to_thread(_first_orphaned_spool, self.outbox.directory)
+        if spool is None:
             return 0
         taken, last = 0, 0
-        for number, batch in islice(left.pending(), LEFT_AT_ONCE):
-            if not self.outbox.take(batch):
+        for number, batch in islice(spool.pending(), ORPHAN_BATCHES):
+            if not self.outbox.adopt(batch):
                 break
             taken, last = taken + 1, number
-        await self.outbox.taken(partial(_end, left, last))  # which is done also if nobody waits for it any more
+        await self.outbox.wait_for_disk(
+            partial(_finish_spool, spool, last)
+        )  # which is done also if nobody waits for it any more
         return taken
 
     # The stream.
@@ -272,7 +274,7 @@ class ControlLink:
             await call.write(pb.LinkUp(hello=pb.LinkHello(state=state)))
             while isinstance(down := await call.read(), pb.LinkDown):  # anything else is the end of the stream
                 if writer is not None or down.WhichOneof("down") != "acknowledged_seq":
-                    self._take(down)
+                    self._dispatch(down)
                 else:  # the answer to hello: the last batch that control has
                     await self.outbox.resume(down.acknowledged_seq)
                     self._tools.begin_link()
@@ -291,10 +293,10 @@ class ControlLink:
             self._set_up(False)
             call.cancel()
             if writer is not None:
-                await _ended(writer)
+                await _cancel_writer(writer)
         return writer is not None
 
-    def _take(self, down: pb.LinkDown) -> None:
+    def _dispatch(self, down: pb.LinkDown) -> None:
         match down.WhichOneof("down"):
             case "command":
                 self.on_command(down.command)
@@ -310,21 +312,21 @@ class ControlLink:
     async def _write(self, call: Stream) -> None:
         sent = self.outbox.acknowledged
         while True:
-            self._filled.clear()
+            self._has_data.clear()
             await self._write_urgent(call)
             for batch in self.outbox.pending(sent):
                 await call.write(pb.LinkUp(batch=batch))
                 sent = batch.seq
                 await self._write_urgent(call)  # the backlog may be long
-            await self._filled.wait()
+            await self._has_data.wait()
 
     async def _write_urgent(self, call: Stream) -> None:
         """Send what somebody is waiting for."""
         if (state := self.beat.take()) is not None:
             await call.write(pb.LinkUp(state=state))
-        for request in self._tools.take():
+        for request in self._tools.drain():
             await call.write(pb.LinkUp(tool=request))
-        for up in self._live.take():  # before the batch in which these turns may be final
+        for up in self._live.drain():  # before the batch in which these turns may be final
             await call.write(up)
 
     def _set_up(self, up: bool) -> None:
@@ -334,21 +336,21 @@ class ControlLink:
         metrics.LINK_UP.set(up)
 
 
-def _end(left: Spool, number: int) -> None:
+def _finish_spool(spool: Spool, number: int) -> None:
     """Note what was taken from a spool, and let it go."""
     with suppress(OSError):  # they are sent again, which does no harm
-        left.finish(number)
+        spool.finish(number)
     with suppress(OSError):
-        left.close()
+        spool.close()
 
 
-def _first_left(own: Path) -> Spool | None:
-    for left in left_beside(own, fsync=False):
-        return left
+def _first_orphaned_spool(own: Path) -> Spool | None:
+    for spool in left_beside(own, fsync=False):
+        return spool
     return None
 
 
-async def _ended(writer: "asyncio.Task[None]") -> None:
+async def _cancel_writer(writer: "asyncio.Task[None]") -> None:
     """Cancel a link's writer; what it died of, if it was not the link's end, is a bug."""
     writer.cancel()
     (result,) = await asyncio.gather(writer, return_exceptions=True)

@@ -14,7 +14,7 @@ LOCK = ".storing"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingFile:
     """A file that nobody writes any more, and that is to be stored."""
 
     path: str
@@ -29,7 +29,7 @@ class Folder:
         self._root = root
         self._lock: int | None = None
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Whether this process has it, now or already."""
         if self._lock is not None:
             return True
@@ -43,37 +43,37 @@ class Folder:
         self._lock = lock
         return True
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Let another process have it."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def waiting(self) -> list[Waiting]:
+    def pending(self) -> list[PendingFile]:
         """What is to be stored, also what can't be read."""
-        found = []
+        files = []
         for path in _paths(self._root):
             with suppress(FileNotFoundError):
                 now = os.lstat(self._root / path)
-                if stat.S_ISREG(now.st_mode) and not self._is_written(path):
-                    found.append(Waiting(path, now.st_size, now.st_mtime))
-        return found
+                if stat.S_ISREG(now.st_mode) and not self._is_being_written(path):
+                    files.append(PendingFile(path, now.st_size, now.st_mtime))
+        return files
 
     def delete(self, paths: Iterable[str]) -> None:
         """Raises OSError; a file that is gone is none."""
         for path in paths:
             (self._root / path).unlink(missing_ok=True)
 
-    def _is_written(self, path: str) -> bool:
+    def _is_being_written(self, path: str) -> bool:
         """Raises FileNotFoundError."""
         try:
-            with self.opened(path) as file:
+            with self.open(path) as file:
                 return file is None
         except PermissionError:  # seen when it is to be stored
             return False
 
     @contextmanager
-    def opened(self, path: str) -> Iterator[int | None]:
+    def open(self, path: str) -> Iterator[int | None]:
         """A file, open to read; None if it is being written, or was deleted.  Raises OSError."""
         file = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

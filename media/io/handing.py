@@ -27,7 +27,7 @@ MOST_DOUBLINGS = 14
 #: RFC 6455, section 1.3.
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #: What picows offers to read into when it holds nothing.
-_SERVER_ROOMS, _CLIENT_ROOMS = (
+_SERVER_FREE_BYTES, _CLIENT_FREE_BYTES = (
     frozenset((initial_bytes - SPARE_BYTES) << doublings for doublings in range(MOST_DOUBLINGS))
     for initial_bytes in (SERVER_BUFFER_BYTES, CLIENT_BUFFER_BYTES)
 )
@@ -44,24 +44,24 @@ def is_idle(transport: WSTransport) -> bool:
     """Whether the library holds no part of a frame that has not ended, and nothing that is not sent."""
     if transport.is_disconnected or transport.is_close_frame_sent:
         return False
-    below: Any = transport.underlying_transport
-    rooms = _CLIENT_ROOMS if transport.is_client_side else _SERVER_ROOMS
-    return len(below.get_protocol().get_buffer(-1)) in rooms and not below.get_write_buffer_size()
+    inner: Any = transport.underlying_transport
+    free_bytes = _CLIENT_FREE_BYTES if transport.is_client_side else _SERVER_FREE_BYTES
+    return len(inner.get_protocol().get_buffer(-1)) in free_bytes and not inner.get_write_buffer_size()
 
 
-def hold(transport: WSTransport) -> int:
+def pause_reading(transport: WSTransport) -> int:
     """Read no more; returns the descriptor."""
     transport.underlying_transport.pause_reading()
     descriptor: int = transport.underlying_transport.get_extra_info("socket").fileno()
     return descriptor
 
 
-def go_on(transport: WSTransport) -> None:
+def resume_reading(transport: WSTransport) -> None:
     """Read again."""
     transport.underlying_transport.resume_reading()
 
 
-def abandon(transport: WSTransport) -> None:
+def close_copy(transport: WSTransport) -> None:
     """Close our copy, without a word to the peer."""
     transport.underlying_transport.abort()
 
@@ -72,7 +72,7 @@ async def adopt_server(descriptor: int, listener: WSListener, *, max_frame_bytes
     Takes the descriptor over.  Raises OSError.
     """
     protocol = _protocol(listener, is_client=False, max_frame_bytes=max_frame_bytes)
-    return await _seated(descriptor, protocol, lambda _: _REQUEST)
+    return await _moved(descriptor, protocol, lambda _: _REQUEST)
 
 
 async def adopt_client(
@@ -80,10 +80,10 @@ async def adopt_client(
 ) -> WSTransport:
     """The same as a client, which pings a server that is silent."""
     protocol = _protocol(listener, is_client=True, max_frame_bytes=max_frame_bytes, ping_seconds=ping_seconds)
-    return await _seated(descriptor, protocol, _accepted)
+    return await _moved(descriptor, protocol, _handshake_response)
 
 
-def _accepted(request: bytes) -> bytes:
+def _handshake_response(request: bytes) -> bytes:
     key = next(
         line.partition(b":")[2].strip()
         for line in request.split(b"\r\n")
@@ -112,45 +112,45 @@ def _protocol(listener: WSListener, *, is_client: bool, max_frame_bytes: int, pi
     )
 
 
-class _Stage:
+class _HandshakeTransport:
     """What picows takes for its transport: what it writes during the handshake is kept here, the rest goes on."""
 
-    def __init__(self, below: Any) -> None:
-        self.below, self.heard, self.is_open = below, b"", False
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.written, self.is_open = inner, b"", False
 
     def write(self, data: bytes) -> None:
         if self.is_open:
-            self.below.write(data)
+            self.inner.write(data)
         else:
-            self.heard += data
+            self.written += data
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.below, name)
+        return getattr(self.inner, name)
 
 
-class _Seat(asyncio.BufferedProtocol):
+class _HandshakeProtocol(asyncio.BufferedProtocol):
     """Has the connection for a moment, until picows is ready to take it."""
 
-    def __init__(self, protocol: Any, answer: Callable[[bytes], bytes], seated: "asyncio.Future[None]") -> None:
-        self._protocol, self._answer, self._seated = protocol, answer, seated
+    def __init__(self, protocol: Any, answer: Callable[[bytes], bytes], moved: "asyncio.Future[None]") -> None:
+        self._protocol, self._answer, self._moved = protocol, answer, moved
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        below: Any = transport
-        stage = _Stage(below)
+        inner: Any = transport
+        shim = _HandshakeTransport(inner)
         try:
-            self._protocol.connection_made(stage)
-            answer = self._answer(stage.heard)
-            room = self._protocol.get_buffer(-1)
-            room[: len(answer)] = answer
-            del room
+            self._protocol.connection_made(shim)
+            answer = self._answer(shim.written)
+            buffer = self._protocol.get_buffer(-1)
+            buffer[: len(answer)] = answer
+            del buffer
             self._protocol.buffer_updated(len(answer))
         except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-            below.abort()
-            self._seated.set_exception(error)
+            inner.abort()
+            self._moved.set_exception(error)
         else:
-            stage.is_open = True
-            below.set_protocol(self._protocol)
-            self._seated.set_result(None)
+            shim.is_open = True
+            inner.set_protocol(self._protocol)
+            self._moved.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         pass
@@ -159,19 +159,19 @@ class _Seat(asyncio.BufferedProtocol):
         raise RuntimeError("a moved connection is read before its time")
 
 
-async def _seated(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes]) -> WSTransport:
+async def _moved(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes]) -> WSTransport:
     connection = socket.socket(fileno=descriptor)
     loop = asyncio.get_running_loop()
-    seated: asyncio.Future[None] = loop.create_future()
+    moved: asyncio.Future[None] = loop.create_future()
     try:
         connection.setblocking(False)
         connection.getpeername()  # it is still connected
-        transport = SelectorSocketTransport(loop, connection, _Seat(protocol, answer, seated))
+        transport = SelectorSocketTransport(loop, connection, _HandshakeProtocol(protocol, answer, moved))
     except OSError:
         connection.close()
         raise
     # The loop carries these out in order, and reads only afterwards: the transport's own beginning, and then this.
     loop.call_soon(transport.pause_reading)
-    await seated
+    await moved
     adopted: WSTransport = protocol.transport
     return adopted

@@ -11,13 +11,13 @@ from media.io.store import Store
 CLOSE_SECONDS = 5.0
 
 
-class Keeping:
+class BackgroundStore:
     """No method but `lose` and `close` waits, and none raises."""
 
     def __init__(self, store: Store, settings: MediaSettings, files: FileWork) -> None:
         self._store, self._files = store, files
-        self._care_ms, self._cared_ms = settings.disk_check_seconds * 1000, float("-inf")
-        self._kept_bytes = 0  # what was ever handed over
+        self._check_every_ms, self._checked_ms = settings.disk_check_seconds * 1000, float("-inf")
+        self._appended_bytes = 0  # what was ever handed over
 
     @property
     def directory(self) -> Path:
@@ -25,46 +25,46 @@ class Keeping:
         return self._store.directory
 
     @property
-    def done(self) -> int:
+    def purged(self) -> int:
         """The number up to which batches are forgotten for good."""
-        return self._store.done
+        return self._store.purged
 
     @property
     def unsaved_bytes(self) -> int:
         """How much is only in memory."""
-        return self._kept_bytes - self._store.settled_bytes
+        return self._appended_bytes - self._store.released_bytes
 
     @property
     def fault(self) -> str:
         """Why the disk can't be written; empty if it can."""
         return self._store.fault or (HANGS if self._files.hangs else "")
 
-    def keep(self, payload: bytes) -> None:
+    def append(self, payload: bytes) -> None:
         """Keep one more batch."""
-        self._kept_bytes += len(payload)
-        self._files.do(partial(self._store.keep, payload))
+        self._appended_bytes += len(payload)
+        self._files.submit(partial(self._store.append, payload))
 
-    def care(self, acknowledged: int, now_ms: float) -> None:
+    def maintain(self, acknowledged: int, now_ms: float) -> None:
         """Have the disk looked at now and then, what waits for it written, and forgotten what control has had for long enough."""
         if self._files.hangs:
             return
-        if now_ms - self._cared_ms >= self._care_ms:
-            self._cared_ms = now_ms
-            self._files.do(self._store.look)
-            if acknowledged > self._store.done:
-                self._files.do(partial(self._store.tidy, acknowledged, now_ms))
+        if now_ms - self._checked_ms >= self._check_every_ms:
+            self._checked_ms = now_ms
+            self._files.submit(self._store.check_disk)
+            if acknowledged > self._store.purged:
+                self._files.submit(partial(self._store.prune, acknowledged, now_ms))
         elif self.unsaved_bytes:
-            self._files.do(self._store.save)
+            self._files.submit(self._store.save)
 
-    async def lose(self, number: int) -> list[tuple[int, bytes]]:
+    async def rewind(self, number: int) -> list[tuple[int, bytes]]:
         """Control has lost what it acknowledged after this batch: wait for what is kept of that, and all that follows."""
-        return await result(self._files, partial(self._store.lose, number))
+        return await result(self._files, partial(self._store.rewind, number))
 
-    async def after(self, work: Callable[[], None]) -> None:
+    async def run_after(self, work: Callable[[], None]) -> None:
         """Have this done after what was handed over so far, and wait for it."""
         await result(self._files, work)
 
     def close(self) -> bool:
         """Wait until all is done, but not for long; False if the disk hangs."""
-        self._files.do(self._store.close)
+        self._files.submit(self._store.close)
         return self._files.close(CLOSE_SECONDS)

@@ -15,7 +15,7 @@ import aiofastnet
 from picows import WSAutoPingStrategy, WSUpgradeRequest
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its own server makes one for each connection, too
 
-from media.door import Door
+from media.door import ListeningSocket
 from media.io.handing import SERVER_BUFFER_BYTES
 
 #: Nothing else is taken in HTTP/1.0: a WebSocket needs 1.1.
@@ -74,18 +74,25 @@ class Listener:
     asyncio's own server drops whom it has accepted but not yet given a protocol when it is closed; here nobody is.
     """
 
-    def __init__(self, door: Door, connected: Callable[[], asyncio.Protocol], backlog: int) -> None:
-        self._loop, self._door, self._connected, self._backlog = asyncio.get_running_loop(), door, connected, backlog
+    def __init__(
+        self, listening_socket: ListeningSocket, connected: Callable[[], asyncio.Protocol], backlog: int
+    ) -> None:
+        self._loop, self._listening_socket, self._connected, self._backlog = (
+            asyncio.get_running_loop(),
+            listening_socket,
+            connected,
+            backlog,
+        )
         self._connecting: set[asyncio.Task[None]] = set()
-        door.setblocking(False)
-        door.listen(backlog)
-        self._loop.add_reader(door.fileno(), self.accept)
+        listening_socket.setblocking(False)
+        listening_socket.listen(backlog)
+        self._loop.add_reader(listening_socket.fileno(), self.accept)
 
     def accept(self) -> None:
         """Take everybody who waits in the queue."""
         for _ in range(self._backlog):
             try:
-                connection, _ = self._door.accept()
+                connection, _ = self._listening_socket.accept()
             except ConnectionAbortedError:
                 continue
             except (BlockingIOError, InterruptedError):
@@ -104,13 +111,13 @@ class Listener:
 
     def close(self) -> None:
         """Accept nobody any more; those who were go on."""
-        self._loop.remove_reader(self._door.fileno())
-        self._door.close()
+        self._loop.remove_reader(self._listening_socket.fileno())
+        self._listening_socket.close()
 
 
 def serve(
     upgrade: Callable[[WSUpgradeRequest], Any],
-    door: Door,
+    listening_socket: ListeningSocket,
     *,
     max_frame_bytes: int,
     request_seconds: float,
@@ -139,4 +146,4 @@ def serve(
             )
         )
 
-    return Listener(door, connected, backlog)
+    return Listener(listening_socket, connected, backlog)

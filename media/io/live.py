@@ -9,7 +9,7 @@ from hum.v1 import runtime_pb2 as pb
 MAX_DELTAS = 2_000  # per process, between two writes
 
 
-class Live:
+class LiveMessages:
     def __init__(self) -> None:
         self._deltas: list[pb.CallDelta] = []
         self._under_way: dict[str, pb.CallUnderWay] = {}  # the latest of each call
@@ -44,7 +44,7 @@ class Live:
         """Add an answer to a command; there is one for each command."""
         self._answers.append(answer)
 
-    def take(self) -> Iterator[pb.LinkUp]:
+    def drain(self) -> Iterator[pb.LinkUp]:
         """Everything since the last time, as one message of each kind."""
         deltas, under_way, answers, replies = self._deltas, self._under_way, self._answers, self._replies
         self.clear()

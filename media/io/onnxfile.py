@@ -19,13 +19,13 @@ FLOAT = 1  # TensorProto.DataType
 
 def weights(model: bytes) -> dict[str, Floats]:
     """Tensors by name, each in its shape.  Raises ValueError if it is not an ONNX file."""
-    found: dict[str, Floats] = {}
+    tensors: dict[str, Floats] = {}
     for graph in _all(memoryview(model), GRAPH):
         for tensor in _all(graph, INITIALIZER):
             if _numbers(tensor, DATA_TYPE) == [FLOAT] and (raw := list(_all(tensor, RAW_DATA))):
                 name = b"".join(_all(tensor, NAME)).decode()
-                found[name] = np.frombuffer(raw[0], "<f4").astype(np.float32).reshape(_numbers(tensor, DIMS))
-    return found
+                tensors[name] = np.frombuffer(raw[0], "<f4").astype(np.float32).reshape(_numbers(tensor, DIMS))
+    return tensors
 
 
 def _all(message: memoryview, field: int) -> Iterator[memoryview]:

@@ -46,7 +46,7 @@ class ModelSocket(WSListener):
     def __init__(self, listener: Listener) -> None:
         self._listener: Listener | None = listener
         self._early: list[bytes] | None = []  # what comes before `listen`
-        self._over = ""  # why it was closed before `listen`
+        self._early_reason = ""  # why it was closed before `listen`
         self._pieces = Pieces(MAX_EVENT_BYTES)
         self._transport: WSTransport | None = None
 
@@ -56,8 +56,8 @@ class ModelSocket(WSListener):
         for message in early:
             if self._listener is not None:
                 self._listener.from_model(self, message)
-        if self._over:
-            self._gone(self._over)
+        if self._early_reason:
+            self._gone(self._early_reason)
 
     def send(self, payload: bytes) -> None:
         transport = self._transport
@@ -77,7 +77,7 @@ class ModelSocket(WSListener):
         """Whether it is encrypted here: then it can't move."""
         return self._transport is not None and self._transport.is_secure
 
-    def let_go(self) -> None:
+    def detach(self) -> None:
         """Another process has the connection, unless that was to be closed; the listener is not called again."""
         self._listener = None
         transport = self._transport
@@ -125,7 +125,7 @@ class ModelSocket(WSListener):
 
     def _gone(self, reason: str) -> None:
         if self._early is not None:
-            self._over = self._over or reason
+            self._early_reason = self._early_reason or reason
             return
         listener, self._listener = self._listener, None
         self._close()

@@ -14,8 +14,8 @@ from hum.settings import MediaSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io.filework import AtOnce, FileWork
-from media.io.keeping import Keeping
+from media.io.filework import FileWork, InlineFileWork
+from media.io.keeping import BackgroundStore
 from media.io.store import Store
 
 LOG = log(__name__)
@@ -28,74 +28,74 @@ class Outbox:
     """
 
     def __init__(self, store: Store, settings: MediaSettings, files: FileWork | None = None) -> None:
-        self._keeping = Keeping(store, settings, files or AtOnce())
+        self._background = BackgroundStore(store, settings, files or InlineFileWork())
         self._max_unsaved_bytes = settings.max_unsaved_bytes
         self._reports: list[pb.Report] = []
-        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
-        self._batches = deque(store.pending(store.done))  # that control may lack: a number, and a payload
+        self._callbacks: deque[tuple[int, Callable[[], None]]] = deque()
+        self._batches = deque(store.pending(store.purged))  # that control may lack: a number, and a payload
         self._last = store.last  # the newest batch
-        self.acknowledged = store.done  # the last batch that control has
+        self.acknowledged = store.purged  # the last batch that control has
         self._fault = ""
 
     @property
     def directory(self) -> Path:
         """Where batches are kept on disk."""
-        return self._keeping.directory
+        return self._background.directory
 
     @property
     def storing(self) -> bool:
         """Whether reports can be written to disk; until then they wait in memory."""
-        return not self._keeping.fault
+        return not self._background.fault
 
     def report(self, report: pb.Report) -> None:
         """Send with the next flush."""
         self._reports.append(report)
 
-    def take(self, payload: bytes) -> bool:
+    def adopt(self, payload: bytes) -> bool:
         """Keep a batch of a process that is gone as one of ours; False if there is no room for it."""
-        if self._is_over(len(payload)):
+        if self._is_memory_full(len(payload)):
             return False
         self._add(payload)
         return True
 
-    async def taken(self, work: Callable[[], None]) -> None:
+    async def wait_for_disk(self, work: Callable[[], None]) -> None:
         """Have the disk do this once what was taken so far is on it, and wait for that."""
-        await self._keeping.after(work)
+        await self._background.run_after(work)
 
-    def when_stored(self, then: Callable[[], None]) -> None:
+    def when_stored(self, callback: Callable[[], None]) -> None:
         """Call `then` once control has acknowledged everything that was reported so far."""
         if self._reports:
-            self._waiting.append((self._last + 1, then))
+            self._callbacks.append((self._last + 1, callback))
         elif self.acknowledged >= self._last:
-            then()
+            callback()
         else:
-            self._waiting.append((self._last, then))
+            self._callbacks.append((self._last, callback))
 
     @property
     def awaited(self) -> bool:
         """Whether a `when_stored` callback is pending."""
-        return bool(self._waiting)
+        return bool(self._callbacks)
 
     def unacknowledged(self, call_id: str) -> list[pb.Report]:
         """A call's reports that control may not have, oldest first."""
-        kept = [report for batch in self.pending(self.acknowledged) for report in batch.reports]
-        return [report for report in (*kept, *self._reports) if report.call_id == call_id]
+        sealed = [report for batch in self.pending(self.acknowledged) for report in batch.reports]
+        return [report for report in (*sealed, *self._reports) if report.call_id == call_id]
 
     def flush(self, now_ms: float) -> bool:
         """Keep what was reported since the last flush as one batch; return whether there was one."""
-        self._keeping.care(self.acknowledged, now_ms)
+        self._background.maintain(self.acknowledged, now_ms)
         more = bool(self._reports) and self._keep()
-        self._tell()
+        self._update_disk_state()
         return more
 
     async def resume(self, number: int) -> None:
         """On a new link, control has all batches up to this one, and no others, whatever it acknowledged before."""
-        known = max(number, self._keeping.done)
-        if known < self.acknowledged:
-            before, self.acknowledged = self.acknowledged, known
-            LOG.warning("control has lost what it acknowledged; it is sent again", batches=before - known)
-            kept = await self._keeping.lose(known)
-            self._batches.extendleft(each for each in reversed(kept) if each[0] <= before)
+        stored = max(number, self._background.purged)
+        if stored < self.acknowledged:
+            before, self.acknowledged = self.acknowledged, stored
+            LOG.warning("control has lost what it acknowledged; it is sent again", batches=before - stored)
+            lost = await self._background.rewind(stored)
+            self._batches.extendleft(batch for batch in reversed(lost) if batch[0] <= before)
         self.acknowledge(number)
 
     def acknowledge(self, number: int) -> None:
@@ -103,43 +103,45 @@ class Outbox:
         self.acknowledged = max(self.acknowledged, min(number, self._last))
         while self._batches and self._batches[0][0] <= self.acknowledged:
             self._batches.popleft()
-        while self._waiting and self._waiting[0][0] <= self.acknowledged:
-            self._waiting.popleft()[1]()
+        while self._callbacks and self._callbacks[0][0] <= self.acknowledged:
+            self._callbacks.popleft()[1]()
 
     def pending(self, after: int) -> Iterator[pb.ReportBatch]:
         """The batches after number `after` that control may lack, in order."""
-        for number, payload in [each for each in self._batches if each[0] > after]:
+        for number, payload in [batch for batch in self._batches if batch[0] > after]:
             yield _batch(number, payload)
 
     def close(self) -> None:
         """Keep what is left, forget what control has, and close the store.  Waits, but not for long."""
         self.flush(float("inf"))
-        if not self._keeping.close():
-            LOG.error("the disk does not answer: what control does not have is lost", bytes=self._keeping.unsaved_bytes)
+        if not self._background.close():
+            LOG.error(
+                "the disk does not answer: what control does not have is lost", bytes=self._background.unsaved_bytes
+            )
 
     def _keep(self) -> bool:
         reports, self._reports = self._reports, []
         payload = pb.ReportBatch(reports=reports).SerializeToString()
-        if self._is_over(len(payload)):
+        if self._is_memory_full(len(payload)):
             metrics.REPORTS_LOST.inc(len(reports))
             LOG.error("reports are lost: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
             return False
         self._add(payload)
         return True
 
-    def _is_over(self, size_bytes: int) -> bool:
-        return not self.storing and self._keeping.unsaved_bytes + size_bytes > self._max_unsaved_bytes
+    def _is_memory_full(self, size_bytes: int) -> bool:
+        return not self.storing and self._background.unsaved_bytes + size_bytes > self._max_unsaved_bytes
 
     def _add(self, payload: bytes) -> None:
         self._last += 1
         self._batches.append((self._last, payload))
-        self._keeping.keep(payload)
+        self._background.append(payload)
 
-    def _tell(self) -> None:
+    def _update_disk_state(self) -> None:
         """Log the beginning and the end of a fault of the disk, once each; update the gauges."""
         metrics.SPOOL_DEPTH.set(self._last - self.acknowledged)
-        metrics.UNSAVED_BYTES.set(self._keeping.unsaved_bytes)
-        fault = self._keeping.fault
+        metrics.UNSAVED_BYTES.set(self._background.unsaved_bytes)
+        fault = self._background.fault
         if bool(fault) != bool(self._fault):
             if fault:
                 LOG.error("refusing new calls: reports can't be written to disk", error=fault)

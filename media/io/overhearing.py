@@ -16,7 +16,7 @@ from hum.v1 import runtime_pb2_grpc
 from media import metrics
 
 LOG = log(__name__)
-MOST_PIECES = 30  # of 100 ms, while the listener's process does not take them
+MAX_PIECES = 30  # of 100 ms, while the listener's process does not take them
 
 Credential = Callable[[], tuple[str, str]]
 
@@ -28,12 +28,12 @@ class Overhearing:
         self._settings, self._credential = settings, credential
         self._open: set[asyncio.Task[None]] = set()
 
-    def begin(self, ear: pb.OpenEar, gone: Callable[["Ear"], None]) -> "Ear | None":
+    def begin(self, open_ear: pb.OpenEar, on_closed: Callable[["ListenerQueue"], None]) -> "ListenerQueue | None":
         """Open a stream; `gone` is called once it is over.  None if there are too many."""
         if len(self._open) >= self._settings.max_listeners:
             return None
-        listener = Ear()
-        task = asyncio.create_task(self._run(listener, ear, gone), name="overhear")
+        listener = ListenerQueue()
+        task = asyncio.create_task(self._run(listener, open_ear, on_closed), name="overhear")
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         return listener
@@ -46,21 +46,23 @@ class Overhearing:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _run(self, listener: "Ear", ear: pb.OpenEar, gone: Callable[["Ear"], None]) -> None:
+    async def _run(
+        self, listener: "ListenerQueue", open_ear: pb.OpenEar, on_closed: Callable[["ListenerQueue"], None]
+    ) -> None:
         try:
-            async with rpc.channel(self._settings, ear.address) as channel:
+            async with rpc.channel(self._settings, open_ear.address) as channel:
                 stub = runtime_pb2_grpc.MediaServiceStub(channel)
                 call = stub.Overhear(metadata=(self._credential(),))
-                await call.write(pb.OverhearRequest(token=ear.token))
-                await _carry(call, listener)
+                await call.write(pb.OverhearRequest(token=open_ear.token))
+                await _stream(call, listener)
         except (aio.AioRpcError, asyncio.InvalidStateError) as error:
             code = error.code().name if isinstance(error, aio.AioRpcError) else "ended"
-            LOG.warning("a listener's control process was not reached, or is gone", address=ear.address, code=code)
+            LOG.warning("a listener's control process was not reached, or is gone", address=open_ear.address, code=code)
         finally:
-            gone(listener)
+            on_closed(listener)
 
 
-class Ear:
+class ListenerQueue:
     """One listener."""
 
     def __init__(self) -> None:
@@ -68,7 +70,7 @@ class Ear:
         self._wake, self._finished = asyncio.Event(), False
 
     def put(self, sound: pb.Sound) -> None:
-        if len(self._pieces) >= MOST_PIECES:
+        if len(self._pieces) >= MAX_PIECES:
             metrics.UNHEARD_BYTES.labels("slow").inc(len(self._pieces.popleft().pcm))
         self._pieces.append(sound)
         self._wake.set()
@@ -87,7 +89,9 @@ class Ear:
         return self._pieces.popleft()
 
 
-async def _carry(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: Ear) -> None:
+async def _stream(
+    call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: ListenerQueue
+) -> None:
     """Until the call's stream is over, or control ends it because the listener is gone.  Raises AioRpcError."""
     ending = asyncio.create_task(_until_ended(call), name="overhear end")
     writing = asyncio.create_task(_write(call, listener), name="overhear write")
@@ -104,7 +108,9 @@ async def _carry(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResp
             raise result
 
 
-async def _write(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: Ear) -> None:
+async def _write(
+    call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: ListenerQueue
+) -> None:
     while (sound := await listener.next()) is not None:
         await call.write(pb.OverhearRequest(sound=sound))
     await call.done_writing()

@@ -121,10 +121,10 @@ class Network:
         self._scratch = Scratch()
 
     def bench(self, count: int) -> Bench:
-        found = self._benches.get(count)
-        if found is None:
-            found = self._benches[count] = Bench(count)
-        return found
+        bench = self._benches.get(count)
+        if bench is None:
+            bench = self._benches[count] = Bench(count)
+        return bench
 
     def encode(self, bench: Bench) -> Floats:
         """What each window in `bench` adds to the gates, of shape (count, 512); valid until the next call."""

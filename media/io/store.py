@@ -28,9 +28,9 @@ class Store:
         self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest ones
         #: Of kept batches: a number, and when it was acknowledged.
         self._acknowledged_at_ms: deque[tuple[int, float]] = deque()
-        self._forgettable = spool.noted
+        self._purgeable = spool.noted
         #: What was ever kept and needs no memory: it is on disk, or forgotten.  Other threads read it, and the next one.
-        self.settled_bytes = 0
+        self.released_bytes = 0
         #: Why the disk can't be written; empty if it can.
         self.fault = ""
 
@@ -44,11 +44,11 @@ class Store:
         return self._unsaved[-1][0] if self._unsaved else self._spool.last
 
     @property
-    def done(self) -> int:
+    def purged(self) -> int:
         """The number up to which batches are forgotten for good.  Any thread may ask."""
         return self._spool.noted
 
-    def keep(self, payload: bytes) -> None:
+    def append(self, payload: bytes) -> None:
         """Keep a batch as number `last + 1`: on disk, or else in memory."""
         if not self._unsaved:
             try:
@@ -56,7 +56,7 @@ class Store:
             except OSError as error:
                 self.fault = str(error)
             else:
-                self.settled_bytes += len(payload)
+                self.released_bytes += len(payload)
                 return
         self._unsaved.append((self.last + 1, payload))
 
@@ -68,13 +68,13 @@ class Store:
             LOG.exception("reports that are to be sent again can't be read", error=str(error))
         yield from [each for each in self._unsaved if each[0] > after]
 
-    def lose(self, number: int) -> list[tuple[int, bytes]]:
+    def rewind(self, number: int) -> list[tuple[int, bytes]]:
         """Control has lost what it acknowledged after batch `number`: return what is kept of that, and all that follows."""
         while self._acknowledged_at_ms and self._acknowledged_at_ms[-1][0] > number:
             self._acknowledged_at_ms.pop()
         return list(self.pending(number))
 
-    def tidy(self, acknowledged: int, now_ms: float) -> None:
+    def prune(self, acknowledged: int, now_ms: float) -> None:
         """Control has the batches up to number `acknowledged`: forget what it has had for long enough; more when it takes too
         much of the disk, and all when that is full.
         """
@@ -84,22 +84,22 @@ class Store:
             at_ms.append((acknowledged, now_ms))
         until_ms = now_ms - self._settings.keep_acknowledged_seconds * 1000
         while at_ms and (at_ms[0][1] <= until_ms or self.fault):
-            self._forgettable = at_ms.popleft()[0]
+            self._purgeable = at_ms.popleft()[0]
         surplus = min(acknowledged, self._spool.beyond(self._settings.keep_acknowledged_bytes))
-        self._forgettable = max(self._forgettable, surplus)
-        if self._forgettable > self.done:
-            self.forget(self._forgettable)
+        self._purgeable = max(self._purgeable, surplus)
+        if self._purgeable > self.purged:
+            self.purge(self._purgeable)
 
-    def forget(self, number: int) -> None:
+    def purge(self, number: int) -> None:
         """Nobody will ask for the batches up to this one again."""
         while self._unsaved and self._unsaved[0][0] <= number:
-            self.settled_bytes += len(self._unsaved.popleft()[1])
+            self.released_bytes += len(self._unsaved.popleft()[1])
         with suppress(OSError):  # it is tried again while `done` is less
             if not self._unsaved:
                 self._spool.skip(number)
             self._spool.finish(number)
 
-    def look(self) -> None:
+    def check_disk(self) -> None:
         """Check the disk, and write some of what is only in memory."""
         self.fault = self._disk.fault()
         self._save(SAVE_BYTES)
@@ -120,7 +120,7 @@ class Store:
                 self._spool.skip(number - 1)  # earlier ones were forgotten without being written
                 self._spool.append(payload)
                 self._unsaved.popleft()
-                self.settled_bytes += len(payload)
+                self.released_bytes += len(payload)
                 most_bytes -= len(payload)
         except OSError as error:
             self.fault = str(error)

@@ -21,29 +21,29 @@ from hum.settings.recordings import BucketName
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io.control import Away
-from media.io.folder import Folder, Waiting
+from media.io.control import Unavailable
+from media.io.folder import Folder, PendingFile
 
 LOG = log(__name__)
 #: So many files are asked about, stored and asked about again before the next ones.
-BATCH = 32
+BATCH_FILES = 32
 #: Read from disk at a time, in a thread; the event loop only hands it on.
 PIECE_BYTES = 256 << 10
 #: After so many failures in one look the bucket is left alone for a while.
-PATIENCE = 3
+MAX_FAILURES = 3
 MOST_DOUBLINGS = 10
 
 Check = Callable[[Sequence[str]], Awaitable[pb.CheckFilesResponse]]
 """Asks control which of these files are wanted no more, or unknown.  Raises Away."""
 
 
-class Pace:
+class RateLimit:
     """Lets so many bytes a second pass."""
 
     def __init__(self, bytes_per_second: int) -> None:
         self._per_ms, self._free_ms = bytes_per_second / 1000, 0.0
 
-    async def take(self, size: int) -> None:
+    async def acquire(self, size: int) -> None:
         """Wait until this many more bytes may be sent."""
         at_ms = monotonic_ms()
         begins_ms = max(at_ms, self._free_ms)
@@ -52,7 +52,7 @@ class Pace:
             await asyncio.sleep((begins_ms - at_ms) / 1000)
 
 
-class Rests:
+class Backoff:
     """Files that are left alone for a while: those that failed, each time for longer, and those of which nothing is known."""
 
     def __init__(self, first_seconds: float, longest_seconds: float) -> None:
@@ -69,19 +69,19 @@ class Rests:
         self._until_ms[path] = monotonic_ms() + wait_ms, wait_ms
         return not before_ms
 
-    def keep(self, paths: frozenset[str]) -> None:
+    def retain(self, paths: frozenset[str]) -> None:
         """Forget all but these."""
         self._until_ms = {path: rest for path, rest in self._until_ms.items() if path in paths}
 
 
-class Health:
+class UploadHealth:
     """How it went lately, for the log and the metrics."""
 
     def __init__(self) -> None:
         self.failures = 0
         self._fault = ""
 
-    def judge(self, faults: Sequence[str], waiting: int) -> None:
+    def update(self, faults: Sequence[str], waiting: int) -> None:
         """Note how a look went; say so when that has changed."""
         fault = faults[-1] if faults else ""
         if fault and fault != self._fault:
@@ -93,30 +93,30 @@ class Health:
         metrics.STORE_FAILURES.set(self.failures)
 
 
-class Storing:
+class Uploader:
     """`run` stores until it is cancelled; `finish` goes on for a while without it."""
 
     def __init__(self, settings: MediaSettings, bucket: Bucket, check: Check, uploads: Uploads | None) -> None:
         self._settings, self._bucket, self._check, self._uploads = settings, bucket, check, uploads
         self._folder = Folder(settings.recordings_dir)
-        self._pace = Pace(settings.store_bytes_per_second)
-        self._room = asyncio.Semaphore(settings.store_files)
-        self._rests = Rests(settings.store_scan_seconds, settings.store_retry_seconds)
-        self.health = Health()
+        self._rate_limit = RateLimit(settings.store_bytes_per_second)
+        self._concurrency = asyncio.Semaphore(settings.store_files)
+        self._backoff = Backoff(settings.store_scan_seconds, settings.store_retry_seconds)
+        self.health = UploadHealth()
 
     async def run(self) -> None:
         """Store what is there, again and again, while this process has the folder."""
-        scan_seconds, looked_ms = self._settings.store_scan_seconds, float("-inf")
+        scan_seconds, swept_ms = self._settings.store_scan_seconds, float("-inf")
         every_ms = self._settings.store_abandoned_hours * 3_600_000 / 24
         while True:
-            if await asyncio.to_thread(self._folder.take):
+            if await asyncio.to_thread(self._folder.acquire):
                 try:
-                    if monotonic_ms() - looked_ms > every_ms and await self._give_up_abandoned():
-                        looked_ms = monotonic_ms()
-                    await self.look()
+                    if monotonic_ms() - swept_ms > every_ms and await self._abort_abandoned():
+                        swept_ms = monotonic_ms()
+                    await self.scan()
                 except Exception:  # whatever it was, recordings must not stay here for ever
                     LOG.exception("recordings could not be stored: this is a bug")
-                    self.health.judge(["this is a bug"], 0)
+                    self.health.update(["this is a bug"], 0)
             doubled = scan_seconds * 2 ** min(self.health.failures, MOST_DOUBLINGS)
             await asyncio.sleep(min(doubled, max(scan_seconds, self._settings.store_retry_seconds)))
 
@@ -124,82 +124,82 @@ class Storing:
         """Store what is left, for at most so long, and leave the folder: whoever has it next stores the rest."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._folder.take() and await self.look() and not self.health.failures:  # noqa: ASYNC110 - once, at the end
+                while self._folder.acquire() and await self.scan() and not self.health.failures:  # noqa: ASYNC110 - once, at the end
                     await asyncio.sleep(self._settings.store_settle_seconds)
-        self._folder.leave()
-        _measure([])  # of the process that has it now
+        self._folder.release()
+        _update_gauges([])  # of the process that has it now
 
-    async def look(self) -> int:
+    async def scan(self) -> int:
         """Store what is there; return how many files could be stored and are not yet."""
-        left, faults, has_tried = dict[str, Waiting](), list[str](), False
+        left, faults, has_tried = dict[str, PendingFile](), list[str](), False
         try:
-            left = {each.path: each for each in await asyncio.to_thread(self._folder.waiting)}
-            self._rests.keep(frozenset(left))
+            left = {each.path: each for each in await asyncio.to_thread(self._folder.pending)}
+            self._backoff.retain(frozenset(left))
             settled_at = now().timestamp() - self._settings.store_settle_seconds
             ready = sorted(
-                (each for each in left.values() if each.changed_at <= settled_at and each.path not in self._rests),
+                (each for each in left.values() if each.changed_at <= settled_at and each.path not in self._backoff),
                 key=lambda each: each.changed_at,
             )
-            _measure(left.values())
-            while ready and len(faults) < PATIENCE:
-                has_tried, batch, ready = True, ready[:BATCH], ready[BATCH:]
-                for path in await self._batch(batch, faults):
+            _update_gauges(left.values())
+            while ready and len(faults) < MAX_FAILURES:
+                has_tried, batch, ready = True, ready[:BATCH_FILES], ready[BATCH_FILES:]
+                for path in await self._store_batch(batch, faults):
                     del left[path]
-                _measure(left.values())
-        except Away as error:
+                _update_gauges(left.values())
+        except Unavailable as error:
             LOG.warning("recordings wait: control does not say which are wanted", error=str(error))
             has_tried = False
         except OSError as error:  # of this machine's disk
             faults.append(str(error))
         if has_tried or faults or not left:  # else those that failed rest, and nothing is known anew
-            self.health.judge(faults, len(left))
-        return sum(path not in self._rests for path in left)
+            self.health.update(faults, len(left))
+        return sum(path not in self._backoff for path in left)
 
-    async def _batch(self, batch: Sequence[Waiting], faults: list[str]) -> list[str]:
+    async def _store_batch(self, batch: Sequence[PendingFile], faults: list[str]) -> list[str]:
         """Store these, and delete what is stored or not wanted; which are gone here.  Raises Away, OSError."""
-        unwanted, wanted = await self._sorted([each.path for each in batch])
-        sent = await asyncio.gather(*(self._tried(path, self._sent, faults) for path in wanted))
+        unwanted, wanted = await self._classify([each.path for each in batch])
+        sent = await asyncio.gather(*(self._attempt(path, self._upload, faults) for path in wanted))
         stored = [path for path, is_stored in zip(wanted, sent, strict=True) if is_stored]
-        more, kept = await self._sorted(stored) if stored else ([], [])
+        more, kept = await self._classify(stored) if stored else ([], [])
         await asyncio.to_thread(self._folder.delete, kept)
         forgotten = [*unwanted, *more]
-        gone = await asyncio.gather(*(self._tried(path, self._forgotten, faults) for path in forgotten))
+        gone = await asyncio.gather(*(self._attempt(path, self._delete_unwanted, faults) for path in forgotten))
         return kept + [path for path, is_gone in zip(forgotten, gone, strict=True) if is_gone]
 
-    async def _sorted(self, paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    async def _classify(self, paths: Sequence[str]) -> tuple[list[str], list[str]]:
         """Those that are wanted no more, and those that are; not those of which nothing is known.  Raises Away."""
         verdict = await self._check(paths)
         unwanted, unknown = frozenset(verdict.unwanted), frozenset(verdict.unknown)
         for path in unknown:
-            if self._rests.begin(path):
+            if self._backoff.begin(path):
                 LOG.warning("nothing is known of a recording's call; it stays on this machine", path=path)
         known = [path for path in paths if path not in unknown]
         return [path for path in known if path in unwanted], [path for path in known if path not in unwanted]
 
-    async def _tried(self, path: str, step: Callable[[str], Awaitable[str]], faults: list[str]) -> bool:
+    async def _attempt(self, path: str, step: Callable[[str], Awaitable[str]], faults: list[str]) -> bool:
         """Take a step for a file; False if that failed, or there was nothing to do."""
-        async with self._room:
+        async with self._concurrency:
             try:
                 how = await step(path)
             except FileNotFoundError:
                 return False
             except (StoreFault, OSError) as error:
                 faults.append(str(error))
-                self._rests.begin(path)
+                self._backoff.begin(path)
                 metrics.STORED.labels("failed").inc()
                 return False
         if how:
             metrics.STORED.labels(how).inc()
         return bool(how)
 
-    async def _sent(self, path: str) -> str:
+    async def _upload(self, path: str) -> str:
         """Store a file, unless it is being written.  Raises StoreFault, OSError."""
-        with self._folder.opened(path) as file:
+        with self._folder.open(path) as file:
             if file is None:
                 return ""
             size, part_bytes = os.fstat(file).st_size, self._settings.store_part_bytes
             if size <= part_bytes:
-                await self._pace.take(size)
+                await self._rate_limit.acquire(size)
                 await self._bucket.put(path, await asyncio.to_thread(os.pread, file, size, 0))
             else:
                 await self._bucket.put_parts(path, self._pieces(file, size), part_bytes)
@@ -211,17 +211,17 @@ class Storing:
     async def _pieces(self, file: int, size: int) -> AsyncIterator[bytes]:
         at = 0
         while at < size and (piece := await asyncio.to_thread(os.pread, file, min(PIECE_BYTES, size - at), at)):
-            await self._pace.take(len(piece))
+            await self._rate_limit.acquire(len(piece))
             yield piece
             at += len(piece)
 
-    async def _forgotten(self, path: str) -> str:
+    async def _delete_unwanted(self, path: str) -> str:
         """Delete what nobody wants, there and then here.  Raises StoreFault, OSError."""
         await self._bucket.delete(path)
         await asyncio.to_thread(self._folder.delete, [path])
         return "unwanted"
 
-    async def _give_up_abandoned(self) -> bool:
+    async def _abort_abandoned(self) -> bool:
         """Give up uploads in parts that nobody will end; False if that failed.
 
         Those are old ones, and those of this folder's files: only this process stores these, and it has none under way now.
@@ -230,7 +230,7 @@ class Storing:
             return True
         old = now() - timedelta(hours=self._settings.store_abandoned_hours)
         try:
-            here = {each.path for each in await asyncio.to_thread(self._folder.waiting)}
+            here = {each.path for each in await asyncio.to_thread(self._folder.pending)}
             for upload in await self._uploads.open_ones():
                 if upload.began_at < old or upload.path in here:
                     await self._uploads.abort(upload)
@@ -242,7 +242,7 @@ class Storing:
         return True
 
 
-def _measure(waiting: Iterable[Waiting]) -> None:
+def _update_gauges(waiting: Iterable[PendingFile]) -> None:
     """What waits for the bucket."""
     files = list(waiting)
     metrics.UNSTORED_FILES.set(len(files))
@@ -251,7 +251,7 @@ def _measure(waiting: Iterable[Waiting]) -> None:
     metrics.UNSTORED_SECONDS.set(0 if oldest is None else max(0.0, now().timestamp() - oldest))
 
 
-def build(settings: MediaSettings, name: BucketName, check: Check) -> Storing:
+def build(settings: MediaSettings, name: BucketName, check: Check) -> Uploader:
     """What brings this machine's recordings to the bucket.  With a machine's role, the bucket has to give up uploads itself."""
     uploads = Uploads(settings, name) if settings.s3_access_key_id else None
-    return Storing(settings, opened(settings, name), check, uploads)
+    return Uploader(settings, opened(settings, name), check, uploads)

@@ -16,47 +16,47 @@ _Key = tuple[str, str]  # the call's id, the model's id of the function call
 
 class ToolRequests:
     def __init__(self) -> None:
-        self._open: dict[_Key, tuple[pb.RunTool, Answer]] = {}
+        self._pending: dict[_Key, tuple[pb.RunTool, Answer]] = {}
         self._unsent: dict[_Key, pb.RunTool] = {}
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._pending)
 
     def add(self, request: pb.RunTool, answer: Answer) -> bool:
         """`answer` is called at most once; False, and never called, if there are too many requests."""
-        if len(self._open) >= MAX_OPEN:
+        if len(self._pending) >= MAX_OPEN:
             return False
         key = request.call_id, request.tool_call_id
-        self._open[key] = request, answer
+        self._pending[key] = request, answer
         self._unsent[key] = request
         return True
 
-    def give_up(self, call_id: str, tool_call_id: str) -> None:
+    def cancel(self, call_id: str, tool_call_id: str) -> None:
         """The result is no longer needed."""
-        self._open.pop((call_id, tool_call_id), None)
+        self._pending.pop((call_id, tool_call_id), None)
         self._unsent.pop((call_id, tool_call_id), None)
 
     def withdraw(self, call_id: str) -> list[pb.RunTool]:
         """The requests of a call that are not answered, nor will be here: whoever goes on with the call makes them again."""
-        keys = [key for key in self._open if key[0] == call_id]
+        keys = [key for key in self._pending if key[0] == call_id]
         for key in keys:
             self._unsent.pop(key, None)
-        return [self._open.pop(key)[0] for key in keys]
+        return [self._pending.pop(key)[0] for key in keys]
 
-    def take(self) -> list[pb.RunTool]:
+    def drain(self) -> list[pb.RunTool]:
         """The requests that are still to be sent on this link."""
-        taken = list(self._unsent.values())
+        requests = list(self._unsent.values())
         self._unsent.clear()
-        return taken
+        return requests
 
     def begin_link(self) -> None:
         """A new link: nothing has been sent on it yet."""
-        self._unsent = {key: request for key, (request, _) in self._open.items()}
+        self._unsent = {key: request for key, (request, _) in self._pending.items()}
 
     def answered(self, result: pb.ToolResult) -> None:
         """Deliver a result; one that is no longer needed is ignored."""
         key = result.call_id, result.tool_call_id
         self._unsent.pop(key, None)
-        _, answer = self._open.pop(key, (None, None))
+        _, answer = self._pending.pop(key, (None, None))
         if answer is not None:
             answer(result)

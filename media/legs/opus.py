@@ -52,20 +52,20 @@ def ticks_of(packet: bytes) -> int:
     return count * frame
 
 
-class Narrower:
+class Downsampler:
     """48 kHz to 8 kHz, in pieces of any multiple of six samples; as many sixths come out."""
 
     def __init__(self) -> None:
-        place = np.arange(TAPS) - (TAPS - 1) / 2
-        taps = np.sinc(place / FACTOR * 0.92) * np.kaiser(TAPS, 6.0)
+        offsets = np.arange(TAPS) - (TAPS - 1) / 2
+        taps = np.sinc(offsets / FACTOR * 0.92) * np.kaiser(TAPS, 6.0)
         self._taps: NDArray[np.float32] = (taps / taps.sum()).astype(np.float32)
-        self._before: NDArray[np.float32] = np.zeros(TAPS - FACTOR, np.float32)
+        self._tail: NDArray[np.float32] = np.zeros(TAPS - FACTOR, np.float32)
 
-    def narrow(self, pcm: bytes) -> bytes:
+    def downsample(self, pcm: bytes) -> bytes:
         """16-bit native-endian samples."""
         fresh = np.frombuffer(pcm, np.int16).astype(np.float32)
-        joined = np.concatenate([self._before, fresh])
-        self._before = joined[len(joined) - (TAPS - FACTOR) :]
+        joined = np.concatenate([self._tail, fresh])
+        self._tail = joined[len(joined) - (TAPS - FACTOR) :]
         windows = np.lib.stride_tricks.sliding_window_view(joined, TAPS)[::FACTOR]
         return (windows @ self._taps).clip(-32768, 32767).astype(np.int16).tobytes()
 
@@ -77,7 +77,7 @@ class Decoder:
         codec = CodecContext.create("libopus", "r")
         assert isinstance(codec, AudioCodecContext)
         codec.format, codec.layout, codec.sample_rate = "s16", "mono", WIDE_HZ
-        self._codec, self._narrower = codec, Narrower()
+        self._codec, self._downsampler = codec, Downsampler()
 
     def decode(self, packet: bytes) -> bytes:
         """Raises BadPacket."""
@@ -86,7 +86,7 @@ class Decoder:
         except FFmpegError as error:
             raise BadPacket(str(error)) from error
         wide = b"".join([bytes(memoryview(frame.planes[0])[: 2 * frame.samples]) for frame in frames])
-        return from_linear(self._narrower.narrow(wide))
+        return from_linear(self._downsampler.downsample(wide))
 
 
 class Encoder:

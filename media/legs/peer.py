@@ -100,13 +100,13 @@ class Ice:
 def ice_servers(text: str) -> tuple[RTCIceServer, ...]:
     """`stun:host:port` and `turn:user:password@host:port?transport=tcp`, comma-separated.  Raises ValueError with a sentence."""
     servers = []
-    for each in filter(None, (part.strip() for part in text.split(","))):
-        found = _SERVER.fullmatch(each)
-        if found is None or (found["scheme"] != "stun") != bool(found["user"]):
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        match = _SERVER.fullmatch(entry)
+        if match is None or (match["scheme"] != "stun") != bool(match["user"]):
             raise ValueError(
                 "HUM_ICE_SERVERS has a server that is neither stun:host:port nor turn:user:password@host:port"
             )
-        servers.append(RTCIceServer(f"{found['scheme']}:{found['at']}", found["user"], found["password"]))
+        servers.append(RTCIceServer(f"{match['scheme']}:{match['at']}", match["user"], match["password"]))
     return tuple(servers)
 
 
@@ -128,7 +128,7 @@ def _is_ours(address: str) -> bool:
         return True
 
 
-class _Voice(MediaStreamTrack):
+class _AgentTrack(MediaStreamTrack):
     """What the agent says, encoded already: aiortc only sends it."""
 
     kind = "audio"
@@ -153,10 +153,10 @@ class Peer:
         configuration = RTCConfiguration(iceServers=list(ice.servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._ice, self._received, self._ended = ice, received, ended
         self._connection = RTCPeerConnection(configuration)
-        self._voice = _Voice()
+        self._agent_track = _AgentTrack()
         self._is_up: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[None] | None = None
-        self._connection.add_listener("connectionstatechange", self._changed)
+        self._connection.add_listener("connectionstatechange", self._on_state_change)
 
     async def answer(self, offer: str) -> str:
         """The answer to an offer.  Raises BadOffer."""
@@ -165,8 +165,8 @@ class Peer:
             raise BadOffer("it must have one section, of audio")
         if not self._ice.servers:
             offer = _CANDIDATE.sub("", offer)
-        transceiver = self._connection.addTransceiver(self._voice, direction="sendrecv")
-        opus = [each for each in RTCRtpSender.getCapabilities("audio").codecs if each.mimeType == "audio/opus"]
+        transceiver = self._connection.addTransceiver(self._agent_track, direction="sendrecv")
+        opus = [entry for entry in RTCRtpSender.getCapabilities("audio").codecs if entry.mimeType == "audio/opus"]
         transceiver.setCodecPreferences(opus)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
@@ -202,7 +202,7 @@ class Peer:
     def send(self, packet: bytes, stamp: int) -> None:
         encoded = Packet(packet)
         encoded.pts, encoded.time_base = stamp, Fraction(1, WIDE_HZ)
-        self._voice.packets.put_nowait(encoded)
+        self._agent_track.packets.put_nowait(encoded)
 
     def hang_up(self) -> None:
         if self._closing is None:
@@ -214,7 +214,7 @@ class Peer:
         assert self._closing is not None, "it is closing"
         await self._closing
 
-    def _changed(self) -> None:
+    def _on_state_change(self) -> None:
         state = self._connection.connectionState
         if state == "connected" and not self._is_up.done():
             self._is_up.set_result(True)
@@ -227,8 +227,8 @@ class Peer:
 
     def _is_lost(self) -> bool:
         """Whether the network ended it: then aiortc's own end of it may come first, and hide that."""
-        transports = (each.receiver.transport.transport for each in self._connection.getTransceivers())
-        return self._connection.connectionState == "failed" or any(each.state == "failed" for each in transports)
+        transports = (entry.receiver.transport.transport for entry in self._connection.getTransceivers())
+        return self._connection.connectionState == "failed" or any(entry.state == "failed" for entry in transports)
 
 
 def shown(answer: str, ice: Ice) -> str:

@@ -17,15 +17,15 @@ from media.core.leg import Clear, Mark, Play, ToLeg
 
 
 @dataclass(slots=True)
-class Sending:
+class PlayoutQueue:
     """The queue of one call."""
 
     _queue: deque[bytes | Mark] = field(default_factory=deque)
-    _within: list[Mark] = field(default_factory=list)  # behind audio that ended in the frame under way
-    _flushed: list[Mark] = field(default_factory=list)
-    _is_speaking: bool = False  # the frame under way has audio
+    _marks_in_frame: list[Mark] = field(default_factory=list)  # behind audio that ended in the frame under way
+    _cleared_marks: list[Mark] = field(default_factory=list)
+    _has_audio: bool = False  # the frame under way has audio
 
-    def take(self, actions: Sequence[ToLeg]) -> list[Mark]:
+    def append(self, actions: Sequence[ToLeg]) -> list[Mark]:
         """Queue what is to be sent; returns the marks that are back at once."""
         for action in actions:
             if isinstance(action, Play):
@@ -34,32 +34,36 @@ class Sending:
             elif isinstance(action, Mark):
                 self._queue.append(action)
             elif isinstance(action, Clear):
-                self._flushed += [each for each in self._queue if isinstance(each, Mark)]
+                self._cleared_marks += [entry for entry in self._queue if isinstance(entry, Mark)]
                 self._queue.clear()
-        if self._is_speaking:
+        if self._has_audio:
             return []
-        flushed = self.flushed()
-        return flushed if any(isinstance(each, bytes) for each in self._queue) else flushed + self._heads()
+        cleared_marks = self.cleared_marks()
+        return (
+            cleared_marks
+            if any(isinstance(entry, bytes) for entry in self._queue)
+            else cleared_marks + self._pop_marks()
+        )
 
-    def played(self) -> list[Mark]:
+    def end_frame(self) -> list[Mark]:
         """The frame under way is over: the marks in it."""
-        within, self._within = self._within, []
-        self._is_speaking = False
-        return within
+        marks, self._marks_in_frame = self._marks_in_frame, []
+        self._has_audio = False
+        return marks
 
-    def flushed(self) -> list[Mark]:
+    def cleared_marks(self) -> list[Mark]:
         """The marks whose audio was discarded before the frame under way was over."""
-        flushed, self._flushed = self._flushed, []
-        return flushed
+        cleared_marks, self._cleared_marks = self._cleared_marks, []
+        return cleared_marks
 
-    def frame(self) -> tuple[list[Mark], bytes]:
+    def next_frame(self) -> tuple[list[Mark], bytes]:
         """The marks before the next frame, and the frame itself: silence where there is no audio."""
-        before = self._heads()
+        before = self._pop_marks()
         parts, size = list[bytes](), 0
         while self._queue and size < FRAME_BYTES:
             head = self._queue.popleft()
             if isinstance(head, Mark):
-                self._within.append(head)
+                self._marks_in_frame.append(head)
                 continue
             part = head[: FRAME_BYTES - size]
             parts.append(part)
@@ -67,13 +71,13 @@ class Sending:
             if len(part) < len(head):
                 self._queue.appendleft(head[len(part) :])
         if size == FRAME_BYTES:
-            self._within += self._heads()
-        self._is_speaking = size > 0
+            self._marks_in_frame += self._pop_marks()
+        self._has_audio = size > 0
         return before, b"".join(parts).ljust(FRAME_BYTES, SILENCE_BYTE)
 
-    def _heads(self) -> list[Mark]:
-        heads = list[Mark]()
+    def _pop_marks(self) -> list[Mark]:
+        marks = list[Mark]()
         while self._queue and isinstance(head := self._queue[0], Mark):
-            heads.append(head)
+            marks.append(head)
             self._queue.popleft()
-        return heads
+        return marks

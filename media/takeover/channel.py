@@ -19,14 +19,14 @@ from hum import private
 
 MAX_BYTES = 64 << 10
 MAX_DESCRIPTORS = 8
-MAX_WAITING = 1_000
+MAX_QUEUED = 1_000
 BACKLOG = 4
 #: A killed process's sockets are closed before it is seen to be dead.
 DYING_SECONDS = 0.5
 _CREDENTIALS = struct.Struct("3i")
 
 
-class Gone(Exception):  # noqa: N818 - it says what happened
+class PeerLost(Exception):  # noqa: N818 - it says what happened
     """The other process is gone, or is none of ours."""
 
 
@@ -110,12 +110,12 @@ class Channel:
         )
         if uid != os.geteuid():
             connection.close()
-            raise Gone(f"the other process belongs to user {uid}")
+            raise PeerLost(f"the other process belongs to user {uid}")
         try:
             self._peer = os.pidfd_open(pid)
         except OSError:  # it is dead, or in a container of its own
             self._peer = -1
-        self._come: asyncio.Queue[tuple[Message, list[int]] | None] = asyncio.Queue(MAX_WAITING)
+        self._received: asyncio.Queue[tuple[Message, list[int]] | None] = asyncio.Queue(MAX_QUEUED)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(connection.fileno(), self._read)
 
@@ -124,15 +124,15 @@ class Channel:
         try:
             socket.send_fds(self._socket, [_encode(message)], descriptors)
         except OSError as error:  # one that does not read is as good as gone
-            raise Gone(str(error)) from error
+            raise PeerLost(str(error)) from error
 
     async def receive(self) -> tuple[Message, list[int]]:
         """The next message, and descriptors that are the caller's.  Raises Gone."""
-        come = await self._come.get()
-        if come is None:
-            self._come.put_nowait(None)  # for whoever asks again
-            raise Gone("the other process has closed the connection")
-        return come
+        item = await self._received.get()
+        if item is None:
+            self._received.put_nowait(None)  # for whoever asks again
+            raise PeerLost("the other process has closed the connection")
+        return item
 
     async def is_dead(self) -> bool:
         """Whether the other process is dead or dying, now that the connection is closed; True also if that can't be known."""
@@ -168,45 +168,45 @@ class Channel:
                 return
             except (OSError, msgspec.DecodeError):
                 message = None
-            if self._come.full():  # nobody takes what comes
-                self._come.get_nowait()
+            if self._received.full():  # nobody takes what comes
+                self._received.get_nowait()
                 message = None
             if message is None:
                 self._loop.remove_reader(self._socket.fileno())
-                self._come.put_nowait(None)
+                self._received.put_nowait(None)
                 return
-            self._come.put_nowait((message, descriptors))
+            self._received.put_nowait((message, descriptors))
 
 
 def close_all(descriptors: Sequence[int]) -> None:
-    for each in descriptors:
+    for descriptor in descriptors:
         with suppress(OSError):
-            os.close(each)
+            os.close(descriptor)
 
 
-def waiting_at(path: Path) -> socket.socket:
+def listen_at(path: Path) -> socket.socket:
     """A socket that waits for a successor there, in place of whoever did.  Raises OSError."""
     own = path.with_name(f"{path.name}.{os.getpid()}")
     own.unlink(missing_ok=True)
-    waiting = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with _short(own) as name:
-            waiting.bind(name)
+        with _short_name(own) as name:
+            listening.bind(name)
         own.chmod(private.FILE)
-        waiting.listen(BACKLOG)
-        waiting.setblocking(False)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
         own.replace(path)
     except OSError:
-        waiting.close()
+        listening.close()
         raise
-    return waiting
+    return listening
 
 
-def connected_to(path: Path) -> socket.socket | None:
+def connect_to(path: Path) -> socket.socket | None:
     """A connection to the process that waits there; None if none does."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with _short(path) as name:
+        with _short_name(path) as name:
             connection.connect(name)
     except OSError:
         connection.close()
@@ -215,7 +215,7 @@ def connected_to(path: Path) -> socket.socket | None:
 
 
 @contextmanager
-def _short(path: Path) -> Iterator[str]:
+def _short_name(path: Path) -> Iterator[str]:
     """The same place by a name that is short enough for a socket, of which the system takes 107 bytes.  Raises OSError."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -224,7 +224,7 @@ def _short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def memory(data: bytes) -> int:
+def to_memory(data: bytes) -> int:
     """A descriptor of memory that holds this.  Raises OSError."""
     descriptor = os.memfd_create("hum-call", os.MFD_CLOEXEC)
     with FileIO(descriptor, "wb", closefd=False) as file:
@@ -232,7 +232,7 @@ def memory(data: bytes) -> int:
     return descriptor
 
 
-def contents(descriptor: int) -> bytes:
+def read_memory(descriptor: int) -> bytes:
     """What it holds.  Raises OSError."""
     with FileIO(descriptor, "rb", closefd=False) as file:
         file.seek(0)

@@ -31,7 +31,7 @@ from media.core.carrierclock import CarrierClock
 from media.core.conversation import Conversation
 from media.core.inflight import Item
 from media.core.types import CallPlan, MailboxPlan, PauseRules
-from media.io.filework import AtOnce, FileThread, FileWork
+from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
 #: Raised by 1 with every change of what is carried, or of what it means (tests/media/takeover/test_shape.py fails first).
@@ -73,7 +73,7 @@ class _Writer(pickle.Pickler):
     def persistent_id(self, obj: object) -> str | None:
         if type(obj) is Network:
             return NETWORK
-        return FILES if type(obj) in (FileThread, AtOnce) else None
+        return FILES if type(obj) in (FileThread, InlineFileWork) else None
 
     def reducer_override(self, obj: object) -> Any:
         kind: Any = type(obj)

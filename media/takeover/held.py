@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 MAX_COMMANDS = 100
 
 
-class Held:
+class MovingCalls:
     def __init__(self) -> None:
         self.calls: dict[Shell, list[pb.CallCommand]] = {}
         #: Send a command after a call that has left; False if this process never had it.
         self.forward: Callable[[pb.CallCommand], bool] = lambda _: False
 
-    def keep(self, shell: "Shell", command: pb.CallCommand) -> bool:
+    def queue(self, shell: "Shell", command: pb.CallCommand) -> bool:
         """Keep the command until it is known who has the call; False if the call is not on its way."""
-        kept = self.calls.get(shell)
-        if kept is not None and len(kept) < MAX_COMMANDS:
-            kept.append(command)
-        return kept is not None
+        queued = self.calls.get(shell)
+        if queued is not None and len(queued) < MAX_COMMANDS:
+            queued.append(command)
+        return queued is not None

@@ -11,7 +11,7 @@ from picows import WSTransport
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media.io import handing
-from media.io.control import Away
+from media.io.control import Unavailable
 from media.io.openai import MAX_FRAME_BYTES, ModelSocket
 from media.leg import Leg
 from media.legs.twilio import TwilioLeg
@@ -19,12 +19,12 @@ from media.server import MediaServer
 from media.shell import Shell
 from media.takeover import channel as wire
 from media.takeover import codec
-from media.takeover.channel import Channel, Gone
+from media.takeover.channel import Channel, PeerLost
 from media.takeover.luggage import Luggage
 
 LOG = log(__name__)
 RETRY_LIMIT_MS = 1_000.0
-MOST_TOLD = 1_000  # calls in one request
+MAX_REPORTED = 1_000  # calls in one request
 
 
 @dataclass(slots=True)
@@ -36,21 +36,21 @@ class Predecessor:
     listening: socket.socket
 
     @classmethod
-    async def at(cls, path: Path, seconds: float) -> "Predecessor | None":
+    async def connect(cls, path: Path, seconds: float) -> "Predecessor | None":
         """The process that waits for a successor there; None if none does, or it says nothing for so long."""
-        connection = wire.connected_to(path)
+        connection = wire.connect_to(path)
         if connection is None:
             return None
         try:
             channel = Channel(connection)
-        except Gone as error:
+        except PeerLost as error:
             LOG.warning("no calls are taken over", error=str(error))
             return None
         try:
             channel.send(wire.Hello(codec.VERSION))
             async with asyncio.timeout(seconds):
                 message, descriptors = await channel.receive()
-        except (Gone, TimeoutError) as error:
+        except (PeerLost, TimeoutError) as error:
             channel.close()
             LOG.warning("no calls are taken over", error=str(error) or "the process that has them does not answer")
             return None
@@ -67,36 +67,36 @@ class _Ready:
     sockets: list[WSTransport]
 
 
-class Taking:
+class HandoverReceiver:
     """Takes what the predecessor has."""
 
     def __init__(self, predecessor: Predecessor, server: MediaServer) -> None:
         self._channel, self._node, self._server = predecessor.channel, predecessor.node, server
         self._ready: dict[int, _Ready] = {}
-        self._untold: list[str] = []  # calls of which control does not know yet that they are here
-        self._more, self._is_known = asyncio.Event(), asyncio.Event()
-        self._is_known.set()
+        self._unreported: list[str] = []  # calls of which control does not know yet that they are here
+        self._has_unreported, self._is_reported = asyncio.Event(), asyncio.Event()
+        self._is_reported.set()
         self.taken = 0
         self.over = asyncio.Event()  # the predecessor leaves: what could move has
 
     async def run(self) -> None:
         """Until the predecessor is gone."""
-        telling = asyncio.create_task(self._tell(), name="takeover telling")
+        reporting = asyncio.create_task(self._report_calls(), name="takeover telling")
         try:
             self._channel.send(wire.Serving())
             while True:
-                await self._take(*await self._channel.receive())
-        except Gone:
-            await self._settle()
+                await self._dispatch(*await self._channel.receive())
+        except PeerLost:
+            await self._finalize()
             self.over.set()
             LOG.info("the predecessor is gone", taken=self.taken)
-            await self._is_known.wait()
+            await self._is_reported.wait()
         finally:
             self._channel.close()
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            reporting.cancel()
+            await asyncio.gather(reporting, return_exceptions=True)
 
-    async def _settle(self) -> None:
+    async def _finalize(self) -> None:
         """Calls on their way are ours if the predecessor has died; one that lives keeps them, and could not say so."""
         if not self._ready:
             return
@@ -105,20 +105,20 @@ class Taking:
             if is_dead:
                 self._begin(number)
             else:
-                self._forget(number)
+                self._discard(number)
 
-    def _forget(self, number: int) -> None:
+    def _discard(self, number: int) -> None:
         ready = self._ready.pop(number)
         _drop(ready.shell, ready.sockets)
 
-    async def _take(self, message: wire.Message, descriptors: list[int]) -> None:
+    async def _dispatch(self, message: wire.Message, descriptors: list[int]) -> None:
         match message:
             case wire.Call():
                 await self._prepare(message, descriptors)
             case wire.Yours(number) if number in self._ready:
                 self._begin(number)
             case wire.Kept(number) if number in self._ready:
-                self._forget(number)
+                self._discard(number)
             case wire.Command(command):
                 self._server.command(pb.CallCommand.FromString(command))
             case wire.Over():
@@ -131,7 +131,7 @@ class Taking:
         shells: list[Shell] = []
         sockets: list[WSTransport] = []
         try:
-            luggage = self._unpacked(descriptors.pop(0))
+            luggage = self._unpack(descriptors.pop(0))
             await self._adopt(call, luggage, descriptors, shells, sockets)
         except (codec.NotMovable, OSError, IndexError) as error:
             LOG.warning("a call of the predecessor's is not taken", error=str(error))
@@ -143,12 +143,12 @@ class Taking:
             self._ready[call.number] = _Ready(shells[0], luggage, sockets)
             self._channel.send(wire.Runs(call.number))
 
-    def _unpacked(self, descriptor: int) -> Luggage:
+    def _unpack(self, descriptor: int) -> Luggage:
         """Raises NotMovable, OSError."""
         ports = self._server.ports
         try:
             network = ports.silero.network if ports.silero else None
-            luggage = codec.unpack(wire.contents(descriptor), network, ports.files)
+            luggage = codec.unpack(wire.read_memory(descriptor), network, ports.files)
         finally:
             wire.close_all([descriptor])
         if not isinstance(luggage, Luggage):
@@ -194,36 +194,36 @@ class Taking:
         if luggage.redials:
             shell.redial()
         for each in ready.sockets:
-            handing.go_on(each)
+            handing.resume_reading(each)
         self.taken += 1
-        self._untold.append(shell.call_id)
-        self._is_known.clear()
-        self._more.set()
+        self._unreported.append(shell.call_id)
+        self._is_reported.clear()
+        self._has_unreported.set()
 
-    async def _tell(self) -> None:
+    async def _report_calls(self) -> None:
         """Tell control which calls are here, until it knows."""
         link, retry_ms = self._server.ports.link, self._server.ports.settings.link_retry_ms
         while True:
-            await self._more.wait()
-            self._more.clear()
-            batch = self._untold[:MOST_TOLD]
+            await self._has_unreported.wait()
+            self._has_unreported.clear()
+            batch = self._unreported[:MAX_REPORTED]
             try:
                 await link.take_calls(self._node, batch)
-            except Away as error:
+            except Unavailable as error:
                 LOG.warning("control does not know yet which calls were taken over", calls=len(batch), error=str(error))
-                self._more.set()
+                self._has_unreported.set()
                 await asyncio.sleep(retry_ms / 1000)
                 retry_ms = min(2 * retry_ms, RETRY_LIMIT_MS)
             else:
-                del self._untold[: len(batch)]
-                if self._untold:
-                    self._more.set()
+                del self._unreported[: len(batch)]
+                if self._unreported:
+                    self._has_unreported.set()
                 else:
-                    self._is_known.set()
+                    self._is_reported.set()
 
 
 def _drop(shell: Shell, sockets: Sequence[WSTransport]) -> None:
     """The call is another process's."""
-    shell.let_go()
+    shell.detach()
     for each in sockets:
-        handing.abandon(each)
+        handing.close_copy(each)
