@@ -37,13 +37,15 @@ from media.takeover.taking import HandoverReceiver, Predecessor
 
 LOG = telemetry.log(__name__)
 LOOK_SECONDS = 0.02
-FILES_SECONDS = 5.0  # for a disk that hangs
-CLOSE_SECONDS = 20.0  # a spoken goodbye and the close after it
+#: How long shutdown waits for a disk that hangs.
+FILES_SECONDS = 5.0
+#: A spoken goodbye and the close after it.
+CLOSE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A running media plane; with browsers' calls it has no port of its own."""
+    """A running media plane; `port` is 0 in a process that takes browsers' calls."""
 
     server: MediaServer
     link: ControlLink
@@ -63,10 +65,11 @@ async def build(
     browser: bool = False,
     predecessor: Predecessor | None = None,
 ) -> AsyncIterator[Media]:
-    """Start a whole media plane; drain and close it on exit, at once when a signal says so.
+    """Start a whole media plane; on exit, drain and close it, at once if a signal says so.
 
-    With `shared_port` other processes may listen on the same port.  `ticked` is called with each tick of the pacer.
-    With `browser` it takes browsers' calls, and none of the carrier's.  With a `predecessor` it takes that one's socket and calls.
+    With `shared_port`, other processes may listen on the same port.  `ticked` is called on each tick of the pacer.
+    With `browser`, the plane takes browsers' calls only, and none of the carrier's.  With a `predecessor`, it takes over
+    that process's listening socket and its calls.
     """
     channel = rpc.channel(settings)
     key, name = home.node_key(settings), telemetry.node_name(settings, "media")
@@ -88,11 +91,8 @@ async def build(
         server.sweep(now_ms)
 
     pacer = Pacer(settings.pacer_ms, clock, tick)
-    link.on_command, link.beat.refuses, link.beat.places = (
-        server.command,
-        server.refuses,
-        listening_socket.capacity.calls,
-    )
+    link.on_command = server.command
+    link.beat.refuses, link.beat.places = server.refuses, listening_socket.capacity.calls
     link.beat.calls = lambda: server.streams.calls
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, asyncio.Event())
     async with monitoring.serving(settings, partial(_missing, server), leave) as metrics_port:
@@ -111,15 +111,15 @@ async def build(
                 yield Media(server, link, listener.port if listener is not None else 0, metrics_port)
             finally:
                 await callers.aclose()
-                await _leave(server, ports, hurry)
+                await _drain(server, ports, hurry)
 
 
 @asynccontextmanager
 async def _linked(link: ControlLink, pacer: Pacer, channel: aio.Channel) -> AsyncIterator[None]:
-    """Keep time and the link, and send over it what processes that are gone have left."""
+    """Run the pacer and the link to control, over which reports orphaned by dead processes are sent, too."""
     tasks = [
         asyncio.create_task(link.run(), name="link"),
-        asyncio.create_task(link.adopt_orphaned(), name="reports that others left"),
+        asyncio.create_task(link.adopt_orphaned(), name="orphaned reports"),
     ]
     pacer.start()
     try:
@@ -127,20 +127,20 @@ async def _linked(link: ControlLink, pacer: Pacer, channel: aio.Channel) -> Asyn
     finally:
         pacer.stop()
         for task in tasks:
-            await _cancelled(task)
+            await _cancel(task)
         link.outbox.close()
         await channel.close(None)
 
 
 @asynccontextmanager
 async def _writing(files: FileThread) -> AsyncIterator[None]:
-    """Wait, at the end, until recordings are written, but not for long."""
+    """Wait on exit until recordings are written, for at most `FILES_SECONDS`."""
     yield
     if not files.close(FILES_SECONDS):
-        LOG.error("the disk does not answer: the last seconds of recordings are lost")
+        LOG.error("lost the last seconds of recordings: the disk does not respond")
 
 
-async def _cancelled(task: "asyncio.Task[None]") -> None:
+async def _cancel(task: "asyncio.Task[None]") -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -175,7 +175,7 @@ def _open_listening_socket(
 async def _carrier(
     server: MediaServer, listening_socket: ListeningSocket, settings: MediaSettings
 ) -> AsyncIterator[CarrierListener]:
-    """Listen for the carrier's streams."""
+    """Accept the carrier's streams until exit."""
     listener = CarrierListener(server, listening_socket, settings)
     listener.open()
     try:
@@ -188,15 +188,16 @@ async def _carrier(
 async def _succession(
     server: MediaServer, listener: CarrierListener | None, signals: Signals | None, predecessor: Predecessor | None
 ) -> AsyncIterator[None]:
-    """Once there is a link, take what the predecessor has; and wait for a successor, also while this process drains."""
+    """Once the link is up, take over the predecessor's calls; then wait for a successor, even while this process drains."""
     settings = server.ports.settings
     tasks = []
     if listener is not None:
-        giving = HandoverSender(server, listener, settings)
-        taking = HandoverReceiver(predecessor, server) if predecessor is not None else None
-        if signals is not None and settings.supervisor_fd is None:  # else the supervisor says when
-            giving.leave = signals.ask_to_leave
-        tasks.append(asyncio.create_task(_succeed(server.ports.link, giving, taking)))
+        sender = HandoverSender(server, listener, settings)
+        receiver = HandoverReceiver(predecessor, server) if predecessor is not None else None
+        # Under a supervisor, the supervisor decides when this process stops.
+        if signals is not None and settings.supervisor_fd is None:
+            sender.leave = signals.ask_to_leave
+        tasks.append(asyncio.create_task(_hand_over(server.ports.link, sender, receiver)))
     try:
         yield
     finally:
@@ -205,23 +206,24 @@ async def _succession(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _succeed(link: ControlLink, giving: HandoverSender, taking: HandoverReceiver | None) -> None:
+async def _hand_over(link: ControlLink, sender: HandoverSender, receiver: HandoverReceiver | None) -> None:
+    """Take over the predecessor's calls, if there is a predecessor; offer this process's calls to successors."""
     while not link.up:  # noqa: ASYNC110 - once, at the start
         await asyncio.sleep(LOOK_SECONDS)
-    if taking is None:
-        await giving.offer()
+    if receiver is None:
+        await sender.offer()
         return
     async with asyncio.TaskGroup() as group:
-        group.create_task(taking.run(), name="taking over")
-        await taking.over.wait()
-        group.create_task(giving.offer(), name="giving")
+        group.create_task(receiver.run(), name="handover receiver")
+        await receiver.over.wait()
+        group.create_task(sender.offer(), name="handover sender")
 
 
 @asynccontextmanager
 async def _browsers(
     server: MediaServer, link: ControlLink, settings: MediaSettings
 ) -> AsyncIterator[Callable[[float], None]]:
-    """Take the offers of browsers; yields what is to be called with each tick.  Ends the process if it can't."""
+    """Take browsers' offers, and yield the callback for each tick.  Exit the process if its setup is incomplete."""
     try:
         from media.legs.peer import Ice
         from media.peers import Peers
@@ -237,7 +239,7 @@ async def _browsers(
     peers = Peers(server, ice, link.reply)
     link.offers.takes, link.offers.on_offer = (calls_pb2.CALL_ORIGIN_BROWSER,), peers.offered
     link.beat.refuses = peers.refuses
-    LOG.info("calls from browsers are taken", bound=ice.bound, announced=ice.announced, servers=len(ice.servers))
+    LOG.info("accepting calls from browsers", bound=ice.bound, announced=ice.announced, servers=len(ice.servers))
     try:
         yield peers.tick
     finally:
@@ -246,32 +248,33 @@ async def _browsers(
 
 @asynccontextmanager
 async def _storing(settings: MediaSettings, link: ControlLink, hurry: asyncio.Event) -> AsyncIterator[None]:
-    """Bring recordings to the bucket, if there is one; at the end what is left, unless there is a hurry."""
+    """Upload recordings to the bucket, if one is set; on exit, upload the rest unless `hurry` is set."""
     if settings.bucket is None:
         yield
         return
-    from media.io import storing  # its client is large, and only this needs it
+    # Imported here: the bucket's client is large, and nothing else needs it.
+    from media.io import storing
 
-    stores = storing.build(settings, settings.bucket, link.check_files)
-    running = asyncio.create_task(stores.run(), name="storing")
+    uploader = storing.build(settings, settings.bucket, link.check_files)
+    running = asyncio.create_task(uploader.run(), name="storing")
     try:
         yield
     finally:
-        await _cancelled(running)
-        await stores.finish(0 if hurry.is_set() else settings.store_drain_seconds)
+        await _cancel(running)
+        await uploader.finish(0 if hurry.is_set() else settings.store_drain_seconds)
 
 
-async def _leave(server: MediaServer, ports: Ports, hurry: asyncio.Event) -> None:
-    """Wait for the calls, and hand in what they reported."""
+async def _drain(server: MediaServer, ports: Ports, hurry: asyncio.Event) -> None:
+    """Wait for the calls to end, and send control their last reports."""
     drain_seconds = ports.settings.drain_seconds
     lingers = min(ports.settings.linger_seconds, drain_seconds)
     await server.linger(lingers, hurry)
     await server.drain(drain_seconds - lingers, CLOSE_SECONDS, hurry)
-    await _hand_in(ports)
+    await _send_rest(ports)
 
 
-async def _hand_in(ports: Ports) -> None:
-    """Send the last reports, and the last sound; reports that control does not acknowledge now stay on disk."""
+async def _send_rest(ports: Ports) -> None:
+    """Send the last reports and the listeners' last sound; reports that control does not acknowledge stay on disk."""
     with suppress(TimeoutError):
         async with asyncio.timeout(ports.settings.end_ack_seconds):
             await result(ports.files, bool)
@@ -283,14 +286,17 @@ async def _hand_in(ports: Ports) -> None:
 
 
 async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = False, takeover: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT, or until a successor has taken all calls over; a worker also stops when its supervisor
-    is gone.
+    """Serve until SIGTERM or SIGINT, or until a successor has taken over all calls.
+
+    A worker also stops when its supervisor dies.
     """
     lifetime, watchdog = Lifetime(settings, tied=worker), Watchdog(settings.stuck_seconds)
     predecessor = None
     if takeover:
         predecessor = await Predecessor.connect(settings.takeover_path, settings.takeover_seconds)
-        LOG.info("live calls are taken over" if predecessor else "there is nobody whose calls could be taken over")
+        LOG.info(
+            "taking over live calls" if predecessor else "no process to take calls over from: starting without any"
+        )
     building = build(
         settings,
         shared_port=worker,
@@ -301,7 +307,7 @@ async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = 
     )
     async with building as media:
         watchdog.start()
-        # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
+        # Imported objects live as long as the process: unless frozen, each full collection walks them (40 ms) and delays calls.
         gc.collect()
         gc.freeze()
         LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
@@ -314,12 +320,13 @@ async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = 
 
 
 async def _linked_or(stop: asyncio.Event, link: ControlLink) -> None:
-    """Wait for the link to control: without it no call is taken."""
+    """Wait until the link to control is up, or `stop` is set: without the link this process admits no calls."""
     while not (link.up or stop.is_set()):  # noqa: ASYNC110 - once, at the start
         await asyncio.sleep(LOOK_SECONDS)
 
 
 def main() -> None:
+    """Run `hum media` from its command line."""
     parser = argparse.ArgumentParser(prog="hum media", description="The media plane.")
     parser.add_argument(
         "--workers", type=int, default=0, help="processes that share the port; unset: HUM_MEDIA_WORKERS"

@@ -1,7 +1,10 @@
-"""One call's sockets.  Carries out the actions of its core (`media.core.talk`), and decides nothing.
+"""One call's sockets.  The shell carries out the actions of its core (`media.core.talk`) and decides nothing.
 
 waiting ── start ──▶ joining ── session opened ──▶ talking ── HangUp ──▶ ending ── stored or late ──▶ closing
-            (frames that arrive meanwhile are kept, in order)
+
+While joining, the carrier's events are buffered in order.  While ending, the leg stays open until control has stored the
+reports.  For example: `start` with a token ─▶ OpenSession ─▶ the buffered frames and the greeting ─▶ the agent hangs up ─▶
+control acknowledges the last report ─▶ the socket is closed, and the carrier requests the call's next step.
 """
 
 import asyncio
@@ -62,12 +65,13 @@ from media.talks import talk_of
 LOG = log(__name__)
 LOST = HangUp("carrier_lost")
 BUG = "bug in a call"
-CLOSE_MS = 1_000.0  # how long to wait for the carrier's answer to our close
+#: How long to wait for the carrier's answer to our close.
+CLOSE_MS = 1_000.0
 
 
 @dataclass(slots=True)
 class _LegState:
-    """The leg, and how to close it."""
+    """The leg, whether its connection is closed, and how to close it."""
 
     leg: Leg
     gone: bool = False
@@ -78,12 +82,16 @@ P = ParamSpec("P")
 
 
 def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concatenate[Shell, P], None]":
-    """A bug in one call ends that call and no other: every entry point of a shell is wrapped in this, or does the same."""
+    """Wrap an entry point of a shell, so that a bug in one call ends that call only.
+
+    Entry points that are called for every frame do the same inline.
+    """
 
     def guarded(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             entry(self, *args, **kwargs)
-        except Exception:  # the boundary between one call and the others
+        # The boundary between calls: the exception must not reach the loop, which serves all of them.
+        except Exception:
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -96,7 +104,7 @@ def _machine(command: pb.ForMachine) -> Machine:
 
 
 class Shell:
-    """Created when the leg's connection opens."""
+    """A call's sockets and state; created when the leg's connection opens."""
 
     def __init__(self, ports: Ports, leg: Leg, registry: CallRegistry) -> None:
         self._ports, self._registry = ports, registry
@@ -104,7 +112,7 @@ class Shell:
         self._since_ms = self._heard_ms = ports.clock()
         self._leg_state = _LegState(leg)
         self._join_buffer = JoinBuffer()
-        self._talk: Talk | None = None  # while and after the call talks
+        self._talk: Talk | None = None  # from TALKING on
         self._output = CallOutput(
             ports.link, ports.recordings, ports.files, ports.settings.listen_hold_ms, ports.settings.recording_names
         )
@@ -112,16 +120,17 @@ class Shell:
 
     @property
     def call_id(self) -> str:
-        """Empty until the session is open."""
+        """The call's id; empty until the session is open."""
         return self._output.call_id
 
     # The leg.
 
     def from_leg(self, event: LegEvent | None) -> None:
-        """One message from the carrier; None for one that only shows that it is alive."""
+        """Handle a message from the carrier; None stands for one that only shows that the connection is alive."""
         try:
             self._from_leg(event)
-        except Exception:  # as in `_guarded`, without its cost for every frame
+        # As in `_guarded`, without its cost for every frame.
+        except Exception:
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -141,7 +150,10 @@ class Shell:
 
     @_guarded
     def leg_gone(self, fault: str = "") -> None:
-        """The connection is closed; `fault` says what the carrier did wrong, if anything.  May be called repeatedly."""
+        """Handle the close of the connection; `fault` names the carrier's protocol violation, if any.
+
+        May be called repeatedly.
+        """
         self._leg_state.gone = True
         if self._talk is not None:
             outcome = HangUp(CARRIER_PROTOCOL, fault) if fault else LOST
@@ -150,7 +162,7 @@ class Shell:
             self._release()
 
     def fail(self) -> None:
-        """There is a bug: end this call, whatever its state, and no other."""
+        """End this call because of a bug, whatever its state."""
         if self._talk is not None and not self._talk.ended:
             self._talk.abandon()
             self._output.end_by_fault("internal error")
@@ -158,14 +170,14 @@ class Shell:
 
     @_guarded
     def task_done(self, task: asyncio.Task[None]) -> None:
-        """Opening the session or dialling the model is over; an exception there is a bug in this call."""
+        """Re-raise an exception of a finished task (session opening or model dial): it is a bug in this call."""
         if not task.cancelled():
             task.result()
 
     # Time, and commands from control.
 
     def tick(self, now_ms: float) -> None:
-        """Called on each tick of the pacer; while there is a conversation, only on the ticks that it needs."""
+        """Advance time: called on each tick of the pacer, and while talking only on the ticks that the core asks for."""
         try:
             self._tick(now_ms)
         except Exception:
@@ -190,7 +202,7 @@ class Shell:
 
     @_guarded
     def command(self, command: pb.CallCommand) -> None:
-        """A command from control; ignored once the call is over."""
+        """Carry out a command from control; once the call is over, answer "over" instead."""
         match command.WhichOneof("command"):
             case "hang_up":
                 self._ports.link.answer(command.command_id, "over" if self._is_over() else "done")
@@ -227,7 +239,7 @@ class Shell:
 
     @_guarded
     def listener_gone(self, listener: ListenerQueue) -> None:
-        """A listener's stream is over."""
+        """Remove a listener whose stream has ended; the core is told when it was the last one."""
         if self._output.remove_listener(listener) and self._talk is not None:
             self._carry(self._talk.command(Listen(False), self._ports.clock()))
 
@@ -236,7 +248,7 @@ class Shell:
 
     @_guarded
     def end(self, reason: str, *, spoken: bool = False) -> None:
-        """End the call for `reason`, or as soon as its session is open; a stream that has not started is refused."""
+        """End the call for `reason`; while joining, end it once the session is open.  Refuse a stream that has not started."""
         ending = EndCall(reason, spoken)
         if self._talk is not None:
             self._carry(self._talk.command(ending, self._ports.clock()))
@@ -247,7 +259,7 @@ class Shell:
 
     @_guarded
     def evict(self) -> None:
-        """Close this stream at once: too many have not started, and it is the oldest."""
+        """Close this stream at once: it is the oldest of too many that have not sent `start`."""
         self._refuse("crowded", Closing.BUSY)
         self._leg_state.leg.abort()
         self._release()
@@ -272,7 +284,7 @@ class Shell:
             case Stopped():
                 self._refuse("stopped", Closing.NORMAL)
             case Broken(detail):
-                LOG.warning("stream refused: its first message is not valid", error=detail)
+                LOG.warning("stream refused: its first message is invalid", error=detail)
                 self._refuse("protocol", Closing.PROTOCOL)
             case _:
                 LOG.warning("stream refused: it sent an event before `start`")
@@ -296,7 +308,7 @@ class Shell:
         try:
             talk = talk_of(session, self._ports.settings, self._ports.silero)
         except (ValueError, TypeError, AttributeError):
-            LOG.exception("the call's flow is not valid", call=session.call_id)
+            LOG.exception("call ended: its flow does not match the contract; check the flow", call=session.call_id)
             self._output.end_by_fault("the flow is not valid")
             self._hang_up(Closing.FAULT)
             return
@@ -318,8 +330,10 @@ class Shell:
 
     def _carry(self, actions: list[Action]) -> None:
         sends: list[ToLeg] = []
-        for action in actions:  # grows when a tool cannot be run
-            # The most frequent ones.  Of a struct's class, `isinstance` asks its metaclass; none of these has a subclass.
+        # `actions` grows during the loop when a tool request is refused.
+        for action in actions:
+            # The most frequent actions first, compared by type: `isinstance` on a struct asks its metaclass, which is slow,
+            # and none of these classes has a subclass.
             if type(action) is ToModel:
                 if (socket := self._model_connection.socket) is not None:
                     socket.send(action.payload)
@@ -385,7 +399,7 @@ class Shell:
 
     @_guarded
     def tool_answered(self, result: pb.ToolResult) -> None:
-        """Control has run a tool of this call."""
+        """Give the core the result of a tool that control has run."""
         if self._talk is not None:
             status: ToolStatus = "ok" if result.status == "ok" else "failed"
             sequel = sequel_of(result.outcome, self._ports.settings) if result.HasField("outcome") else None
@@ -400,17 +414,18 @@ class Shell:
 
     @_guarded
     def model_ready(self) -> None:
-        """The model's socket is open."""
+        """Tell the core that the model's socket is open."""
         if self._talk is not None:
             self._carry(self._talk.model_ready(self._ports.clock()))
 
     @_guarded
     def model_lost(self, reason: str) -> None:
-        """The model's socket could not be opened, or is lost."""
+        """Tell the core that the model's socket could not be opened, or is lost."""
         if self._talk is not None:
             self._carry(self._talk.model_lost(self._ports.clock(), reason))
 
     def from_model(self, socket: ModelSocket, payload: bytes) -> None:
+        """Handle a model event; ignored if it comes from a socket that was replaced."""
         try:
             if socket is self._model_connection.socket and self._talk is not None:
                 self._carry(self._talk.from_model(payload, self._ports.clock()))
@@ -420,6 +435,7 @@ class Shell:
 
     @_guarded
     def model_gone(self, socket: ModelSocket, reason: str) -> None:
+        """Handle the close of a model socket; ignored if that socket was replaced."""
         if socket is self._model_connection.socket:
             self._model_connection.socket = None
             self.model_lost(reason)
@@ -427,7 +443,10 @@ class Shell:
     # From one process to another.
 
     def leaving(self) -> Leaving | None:
-        """The call, for a process that goes on with it; None while it can't leave: it begins, ends, dials, or is listened to."""
+        """Return the call for the successor process, or None if it can't move now.
+
+        A call can't move while it is starting, ending, dialling the model or has listeners, or while the disk hangs.
+        """
         talk, record = self._talk, self._output.carried()
         if talk is None or talk.ended or record is None or self._phase is not Phase.TALKING:
             return None
@@ -438,19 +457,19 @@ class Shell:
         )
 
     def resume(self, carried: Carried, socket: ModelSocket | None) -> None:
-        """Be the call that another process has carried; its model's socket is this, if it has come along."""
+        """Resume a call of the predecessor process; `socket` is its model socket, or None if it stayed behind."""
         self._phase, self._talk, self._model_connection.socket = Phase.TALKING, carried.talk, socket
         self._since_ms, self._heard_ms = carried.since_ms, carried.heard_ms
         self._output.resume(carried.record)
 
     @_guarded
     def redial(self) -> None:
-        """The model's socket has stayed behind: open another session, which gets the conversation so far."""
+        """Open a new model session with the conversation so far: the model's socket stayed behind."""
         if self._talk is not None:
             self._carry(self._talk.redial(self._ports.clock()))
 
     def detach(self) -> None:
-        """Another process has this call: forget it, without a word to anybody."""
+        """Drop this process's copy of a call that another process has taken over: send nothing and report nothing."""
         if self._phase is not Phase.GONE:
             talk, self._talk, self._phase = self._talk, None, Phase.GONE
             self._model_connection.detach()
@@ -460,7 +479,7 @@ class Shell:
     # The end.
 
     def _refuse(self, outcome: str, closing: Closing) -> None:
-        """No call has begun: there is nothing to report or to wait for."""
+        """Close a stream that has not become a call: there is nothing to report or to wait for."""
         metrics.STREAMS.labels(outcome).inc()
         self._hang_up(closing)
 
@@ -468,7 +487,10 @@ class Shell:
         self._hang_up(Closing.PROTOCOL if outcome.reason == CARRIER_PROTOCOL else Closing.NORMAL)
 
     def _hang_up(self, closing: Closing) -> None:
-        """Close once control has the reports: the carrier asks what comes next as soon as its socket is closed."""
+        """Close the leg once control has stored the reports.
+
+        The carrier requests the next step as soon as its socket is closed, and that step depends on the reports.
+        """
         if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
             return
         self._phase, self._since_ms, self._leg_state.closing = Phase.ENDING, self._ports.clock(), closing
