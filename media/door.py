@@ -1,8 +1,8 @@
-"""The listening socket, and how many calls this process takes.
+"""The listening socket with its limits, and the capacity of this process.
 
 The WebSocket library accepts every connection, and when descriptors run out it retries at once, with a traceback each
-time.  So it listens on a socket of ours, which limits the connections that have not sent their upgrade request, and
-reserves one descriptor for turning connections away when there is no other.
+time.  So it listens on a socket of ours.  That socket limits the connections that have not sent their upgrade request, and
+reserves one descriptor with which it can close a connection when no other is free.
 """
 
 import errno
@@ -22,14 +22,14 @@ EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Capacity(NamedTuple):
-    """How many calls this process takes; how many connections without a request, and as many streams without a `start`."""
+    """The concurrency limits: calls; and `pending`, which limits connections without a request and streams without a `start`."""
 
     calls: int
     pending: int
 
 
 def capacity(settings: MediaSettings, descriptors: int) -> Capacity:
-    """What the settings allow, or less if there are too few free `descriptors`."""
+    """Return the capacity that the settings allow, or less if there are too few free `descriptors`."""
     pending = min(settings.max_waiting, max(1, descriptors // 8))
     calls = (descriptors - SPARE - 2 * pending) // PER_CALL
     return Capacity(min(settings.max_calls, max(0, calls)), pending)
@@ -37,29 +37,30 @@ def capacity(settings: MediaSettings, descriptors: int) -> Capacity:
 
 @dataclass(frozen=True, slots=True)
 class NoListeningSocket:
-    """Of a process that listens on no socket of the carrier's."""
+    """The stand-in for `ListeningSocket` in a process that takes browsers' calls only."""
 
     capacity: Capacity
 
     def upgraded(self, descriptor: int) -> None:
-        """Nobody comes through it."""
+        """Do nothing: there are no connections."""
 
 
 class ListeningSocket(socket.socket):
     """A bound socket for the WebSocket server, which must call `upgraded` when a connection has sent its request."""
 
     def __init__(self, listening: socket.socket, capacity: Capacity) -> None:
-        """Takes over the socket, which other processes may have too."""
+        """Take over the socket, which other processes may share."""
         super().__init__(fileno=listening.detach())
         self.capacity = capacity
-        self._pending: dict[int, socket.socket] = {}  # oldest first
+        self._pending: dict[int, socket.socket] = {}  # by descriptor, oldest first
         self._spare = _spare()
         self._is_exhausted = False
         self._has_evicted = False
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """As `socket.accept`; raises BlockingIOError also when no descriptor is free, or one is about to be."""
-        if self._has_evicted:  # let the loop run: the connection that was closed last still has its descriptor
+        """Accept as `socket.accept` does; raise BlockingIOError also when no descriptor is free, or one is about to be."""
+        # Let the loop run after an eviction: until then the evicted connection still has its descriptor.
+        if self._has_evicted:
             self._has_evicted = False
             raise BlockingIOError(errno.EAGAIN, "a connection is being closed")
         try:
@@ -74,7 +75,7 @@ class ListeningSocket(socket.socket):
         return connection, address
 
     def upgraded(self, descriptor: int) -> None:
-        """The connection has sent its request, and is no longer counted here."""
+        """Stop counting a connection that has sent its request."""
         self._pending.pop(descriptor, None)
 
     def close(self) -> None:
@@ -85,9 +86,10 @@ class ListeningSocket(socket.socket):
 
     def _add_pending(self, connection: socket.socket) -> None:
         pending, descriptor = self._pending, connection.fileno()
-        pending.pop(descriptor, None)  # that of an earlier connection
+        # The system reuses numbers: an entry with this one belongs to a closed connection.
+        pending.pop(descriptor, None)
         if len(pending) >= self.capacity.pending:
-            for number in [number for number, each in pending.items() if each.fileno() < 0]:
+            for number in [number for number, earlier in pending.items() if earlier.fileno() < 0]:
                 del pending[number]
         if len(pending) >= self.capacity.pending:
             self._has_evicted = True
@@ -97,7 +99,7 @@ class ListeningSocket(socket.socket):
         pending[descriptor] = connection
 
     def _turn_away(self, error: OSError) -> None:
-        """Close one connection; else the event loop would spin on the same backlog."""
+        """Accept and close one connection; otherwise the event loop would spin on the same backlog."""
         if not self._is_exhausted:
             LOG.error(
                 "turning connections away: no descriptor is free; raise the limit of open files", error=str(error)

@@ -1,4 +1,4 @@
-"""Where the carrier's streams come in: may be closed to a successor's benefit, and opened again if there is none after all."""
+"""The listener for the carrier's streams, which is closed for a successor and reopened if the successor fails."""
 
 import os
 import socket
@@ -12,9 +12,12 @@ from media.server import MediaServer
 
 
 class CarrierListener:
+    """The carrier's listening socket and, while it is open, the server that accepts from it."""
+
     def __init__(self, server: MediaServer, listening_socket: ListeningSocket, settings: MediaSettings) -> None:
         self._server, self._settings = server, settings
-        self._socket = socket.socket(fileno=os.dup(listening_socket.fileno()))  # the same queue, whichever door is open
+        # A duplicate keeps the system's accept queue while the listener is closed.
+        self._socket = socket.socket(fileno=os.dup(listening_socket.fileno()))
         self._listening_socket: ListeningSocket | None = listening_socket
         self._accepting: listening.Listener | None = None
 
@@ -25,11 +28,11 @@ class CarrierListener:
 
     @property
     def descriptor(self) -> int:
-        """Of the listening socket."""
+        """The descriptor of the listening socket."""
         return self._socket.fileno()
 
     def open(self) -> None:
-        """Accept connections."""
+        """Start to accept connections."""
         if self._listening_socket is None:
             self._listening_socket = ListeningSocket(
                 socket.socket(fileno=os.dup(self._socket.fileno())), self._server.listening_socket.capacity
@@ -44,15 +47,19 @@ class CarrierListener:
         )
 
     def close(self) -> None:
-        """Accept none; those that wait in the queue are a successor's, or wait until this is opened again."""
+        """Stop accepting: queued connections go to a successor, or wait until the listener is opened again."""
         accepting, self._accepting, self._listening_socket = self._accepting, None, None
         if accepting is not None:
             accepting.close()
 
     def end(self) -> None:
-        """New connections go to a successor, or are refused by the system; those in the queue are taken, which ends with us."""
+        """Accept the queued connections, which would be lost with our socket, and close.
+
+        Later connections go to a successor, or the system refuses them.
+        """
         if self._accepting is not None:
-            with suppress(OSError):  # of a connection that failed meanwhile
+            # A queued connection may have failed meanwhile.
+            with suppress(OSError):
                 self._accepting.accept()
         self.close()
         self._socket.close()

@@ -9,12 +9,13 @@ from hum.telemetry import FAST_BUCKETS, TURN_BUCKETS
 
 
 class Frames:
-    """Counts messages on the carrier's sockets, and collects itself."""
+    """A counter of messages on the carrier's sockets, which is its own collector."""
 
     def __init__(self) -> None:
         self.received = self.sent = 0
 
     def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the counts, for the registry."""
         frames = CounterMetricFamily("hum_media_frames", "messages on the carrier's sockets", labels=["direction"])
         frames.add_metric(["in"], self.received)
         frames.add_metric(["out"], self.sent)

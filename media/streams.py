@@ -1,4 +1,4 @@
-"""The streams of one process: which are open, which of them are calls, and when the last one has ended."""
+"""The open streams of one process, and which of them are calls."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,22 +8,23 @@ from media.shell import Shell
 
 
 class Streams:
-    """A stream is a call from its `start` on; `on_calls` is called with their number when one begins or ends."""
+    """The open streams.  A stream is a call from its `start` on; `on_calls` gets the number of calls whenever it may change."""
 
     def __init__(self) -> None:
         self.open: set[Shell] = set()
         self.on_calls: Callable[[int], None] = lambda _: None
-        self._pending: dict[Shell, None] = {}  # those without a `start`, oldest first; not calls yet
+        #: The streams without a `start`, oldest first; they are not calls yet.
+        self._pending: dict[Shell, None] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def calls(self) -> int:
-        """How many streams have started."""
+        """The number of streams that have started."""
         return len(self.open) - len(self._pending)
 
     def add(self, shell: Shell, max_pending: int) -> None:
-        """Add one that has just been opened; beyond so many without a `start`, the oldest of them is closed."""
+        """Add a new stream; if more than `max_pending` have no `start`, close the oldest of those."""
         self.open.add(shell)
         self._empty.clear()
         self._pending[shell] = None
@@ -31,10 +32,12 @@ class Streams:
             next(iter(self._pending)).evict()
 
     def start(self, shell: Shell) -> None:
+        """Count a stream as a call."""
         self._pending.pop(shell, None)
         self._publish_count()
 
     def remove(self, shell: Shell) -> None:
+        """Remove a closed stream."""
         self.open.discard(shell)
         self._pending.pop(shell, None)
         self._publish_count()
@@ -42,7 +45,7 @@ class Streams:
             self._empty.set()
 
     async def wait_until_empty(self, seconds: float, hurry: asyncio.Event) -> bool:
-        """Whether the last stream ended within `seconds`, and before `hurry` was set."""
+        """Wait until no stream is open, for `seconds` or until `hurry` is set; return whether none is."""
         waiters = [asyncio.create_task(event.wait()) for event in (self._empty, hurry)]
         await asyncio.wait(waiters, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for waiter in waiters:
