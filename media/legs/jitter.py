@@ -1,7 +1,7 @@
-"""The jitter buffer: packets come at any time and in any order, 20 ms of audio leave every 20 ms.  Pure.
+"""The jitter buffer: packets arrive at any time and in any order, 20 ms of audio leave every 20 ms.  Pure.
 
-It holds back as much audio as the network's jitter needs: more after an underrun, less after a calm while.  Two clocks are
-never equally fast: when too much waits, a frame is left out, and when nothing is there, one is made up.
+The target depth follows the network's jitter: it grows after an underrun and shrinks after a calm while.  Two clocks are never
+equally fast, so a frame is skipped when the buffer is too deep, and concealed when it is empty.
 """
 
 from dataclasses import dataclass, field
@@ -11,27 +11,34 @@ from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENCE_BYTE, 
 from media.legs.opus import BadPacket, ticks_of
 
 TICKS_PER_MS = 48
-MAX_PACKETS = 100  # two seconds; nobody who sends faster than that is followed
-FAR = 1_500  # sequence numbers this far apart belong to different streams
+#: Two seconds of audio; when a sender exceeds this, its oldest packets are dropped.
+MAX_PACKETS = 100
+#: Sequence numbers further apart than this belong to different streams.
+FAR = 1_500
 STEP_MS = 20.0
-SLACK_MS = 2.0 * FRAME_MS  # so much above the target is too much ...
-WATCH_MS = 2_000.0  # ... if it was so for this long
+#: The buffer is too deep if it was more than this above the target ...
+SLACK_MS = 2.0 * FRAME_MS
+#: ... for this long.
+WATCH_MS = 2_000.0
 CALM_MS = 10_000.0
-MAX_CONCEALED = 3  # made-up frames in a row that sound like the one before; after that, silence
+#: Concealed frames in a row that repeat the last sound, fading; the ones after that are silent.
+MAX_CONCEALED = 3
 FADE = 0.6
 QUIET_DB = -45.0
 QUIET = SILENCE_BYTE * FRAME_BYTES
 
 
 class Decode(Protocol):
-    """A packet as mu-law.  Raises BadPacket."""
+    """A decoder of packets."""
 
-    def __call__(self, packet: bytes, /) -> bytes: ...
+    def __call__(self, packet: bytes, /) -> bytes:
+        """Decode a packet to mu-law.  Raises BadPacket."""
+        ...
 
 
 @dataclass(slots=True)
 class Counts:
-    """What became of packets and frames."""
+    """Packets that were late, lost or bad; frames that were concealed or skipped."""
 
     late: int = 0
     lost: int = 0
@@ -42,19 +49,19 @@ class Counts:
 
 @dataclass(slots=True)
 class _Depth:
-    """How much is held back, and whether that was too much lately."""
+    """The target depth of the buffer, and whether the buffer was deeper than that lately."""
 
     min_ms: float
     max_ms: float
     target_ms: float
-    conceal_next: bool = False  # a frame is to be made up, so that more is held back from now on
-    is_empty: bool = True  # there was nothing to play
+    conceal_next: bool = False  # to deepen the buffer by a frame
+    is_empty: bool = True
     _least_ms: float = float("inf")
     _watched_ms: float = 0.0
     _calm_ms: float = 0.0
 
     def begin(self, now_ms: float) -> None:
-        """Playing begins."""
+        """Begin to watch the depth."""
         self._least_ms, self._watched_ms = float("inf"), now_ms
 
     def record_late(self, now_ms: float, *, playing: bool) -> None:
@@ -89,14 +96,14 @@ class _Packet:
 
 @dataclass(slots=True)
 class _SequenceNumbers:
-    """Which packet comes next.  Sequence numbers have 16 bits on the wire, and as many as they need here."""
+    """The order of packets.  Sequence numbers have 16 bits on the wire, and are unwrapped here."""
 
     next: int | None = None
-    stamp: int = 0  # of the RTP clock, expected of the next one
+    stamp: int = 0  # RTP time expected of the next packet
     _newest: int | None = None
 
     def unwrap(self, sequence: int) -> int | None:
-        """The full number; None if it belongs to another stream than those before."""
+        """Return the unwrapped number, or None if it belongs to another stream than the ones before."""
         if self._newest is None:
             self._newest = sequence
             return sequence
@@ -119,10 +126,10 @@ class JitterBuffer:
     _packets: dict[int, _Packet] = field(default_factory=dict)
     _numbers: _SequenceNumbers = field(default_factory=_SequenceNumbers)
     _ready: bytearray = field(default_factory=bytearray)  # decoded
-    _buffering_since_ms: float | None = (
-        None  # since when packets are held back before playing begins; None: it plays, or has none
-    )
-    _concealment: list[bytes] = field(default_factory=list)  # what follows if nothing comes
+    #: Since when packets are buffered before playing begins; None while playing, or without packets.
+    _buffering_since_ms: float | None = None
+    #: The next concealed frames.
+    _concealment: list[bytes] = field(default_factory=list)
     _depth: _Depth = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,23 +137,23 @@ class JitterBuffer:
 
     @property
     def target_ms(self) -> float:
-        """How much audio is held back."""
+        """The depth that the buffer aims at."""
         return self._depth.target_ms
 
     @property
     def waiting_ms(self) -> float:
-        """How much audio has come and was not taken."""
+        """The duration of the buffered audio."""
         return sum([packet.ticks for packet in self._packets.values()]) / TICKS_PER_MS + len(self._ready) / BYTES_PER_MS
 
     def add(self, sequence: int, stamp: int, packet: bytes, now_ms: float) -> None:
-        """A packet has come, with its number (16 bits) and its time on the RTP clock (32 bits)."""
+        """Buffer a packet with its sequence number (16 bits) and its time on the RTP clock (32 bits)."""
         try:
             ticks = ticks_of(packet)
         except BadPacket:
             self.counts.bad += 1
             return
         number = self._numbers.unwrap(sequence)
-        if number is None:  # the sender began anew
+        if number is None:  # the sender began a new stream
             self._packets.clear()
             self._ready.clear()
             self._numbers, self._depth.is_empty = _SequenceNumbers(), True
@@ -159,7 +166,7 @@ class JitterBuffer:
             return
         if depth.is_empty:
             depth.is_empty, self._buffering_since_ms = False, now_ms
-            # A sender that pauses goes on at a later time; one whose packets are late does not.
+            # After a pause of the sender, the RTP time jumps ahead; if it does not, the packet is late.
             if number == numbers.next and stamp == numbers.stamp:
                 depth.record_late(now_ms, playing=False)
         self._packets[number] = _Packet(stamp, ticks, packet)
@@ -169,7 +176,7 @@ class JitterBuffer:
             self.counts.lost += 1
 
     def next(self, now_ms: float) -> bytes:
-        """The next 20 ms."""
+        """Return the next 20 ms of audio."""
         frame = None if self._depth.conceal_next else self._frame(now_ms)
         if frame is None:
             self._depth.conceal_next = False
@@ -195,7 +202,7 @@ class JitterBuffer:
         return frame
 
     def _decode_next(self, now_ms: float) -> bool:
-        """Decode one more packet, or make up for a lost one; False if there is nothing to play."""
+        """Decode the next packet, or conceal a lost one; return False if there is nothing to play."""
         numbers = self._numbers
         if not self._packets:
             self._depth.is_empty = True
@@ -208,7 +215,7 @@ class JitterBuffer:
             first = min(self._packets)
             self.counts.lost += 0 if numbers.next is None else first - numbers.next
             numbers.next = first
-        assert numbers.next is not None, "it plays"
+        assert numbers.next is not None, "set when playing begins"
         packet = self._packets.pop(numbers.next, None)
         numbers.next += 1
         if packet is None:

@@ -1,11 +1,11 @@
-"""What the agent says on its way out: audio and marks in order, 20 ms at a time.  Pure.
+"""The queue of the agent's outgoing audio and marks, taken 20 ms at a time.  Pure.
 
-The RTP clock is the playout clock: what was handed to the network will be heard, and what was not can still be discarded.  So
-a frame counts as played in the 20 ms that follow, whatever comes meanwhile, and a mark is back
+The RTP clock is the playout clock: a frame that was sent will be heard, and queued audio can still be discarded.  So a frame
+counts as played in the 20 ms after it was sent, whatever comes meanwhile, and a mark returns
 
 - after the frame in which the audio before it ended, or
-- with the frame that begins behind it, or at once if there is no audio to wait for, or
-- after the frame under way, if a Clear discarded the audio before it.
+- with the frame that begins after it, or at once if there is no audio to wait for, or
+- after the frame in flight, if a Clear discarded the audio before it.
 """
 
 from collections import deque
@@ -21,12 +21,13 @@ class PlayoutQueue:
     """The queue of one call."""
 
     _queue: deque[bytes | Mark] = field(default_factory=deque)
-    _marks_in_frame: list[Mark] = field(default_factory=list)  # behind audio that ended in the frame under way
+    #: Marks whose audio ends in the frame in flight.
+    _marks_in_frame: list[Mark] = field(default_factory=list)
     _cleared_marks: list[Mark] = field(default_factory=list)
-    _has_audio: bool = False  # the frame under way has audio
+    _has_audio: bool = False  # in the frame in flight
 
     def append(self, actions: Sequence[ToLeg]) -> list[Mark]:
-        """Queue what is to be sent; returns the marks that are back at once."""
+        """Queue audio and marks, or clear the queue; return the marks that return at once."""
         for action in actions:
             if isinstance(action, Play):
                 if action.audio:
@@ -46,18 +47,18 @@ class PlayoutQueue:
         )
 
     def end_frame(self) -> list[Mark]:
-        """The frame under way is over: the marks in it."""
+        """End the frame in flight; return the marks whose audio ended in it."""
         marks, self._marks_in_frame = self._marks_in_frame, []
         self._has_audio = False
         return marks
 
     def cleared_marks(self) -> list[Mark]:
-        """The marks whose audio was discarded before the frame under way was over."""
+        """Return the marks whose audio was discarded, once: call it after `end_frame`."""
         cleared_marks, self._cleared_marks = self._cleared_marks, []
         return cleared_marks
 
     def next_frame(self) -> tuple[list[Mark], bytes]:
-        """The marks before the next frame, and the frame itself: silence where there is no audio."""
+        """Return the marks before the next frame, and the frame, padded with silence."""
         before = self._pop_marks()
         parts, size = list[bytes](), 0
         while self._queue and size < FRAME_BYTES:

@@ -1,15 +1,15 @@
-"""The side of the process that has the calls.
+"""The predecessor's side of a handover: the process that has the calls.
 
-    Hello ◀──               a successor, and what states it understands
-    ──▶ Listener            the listening socket; both accept from now on
-    Serving ◀──             this process accepts no more
-    ──▶ Call                a call at rest is held: nothing is read, and nothing happens to it
-    Runs ◀──                ... or Refused: it goes on here
-    ──▶ Yours               let go of; only now the successor reads.  Or Kept: it goes on here
-    ──▶ Over                this process leaves; what can't move yet is handed over later, or drains
+    Hello ◀──               a successor, and the version of the state that it understands
+    ──▶ Listener            the listening socket; both processes accept connections from now on
+    Serving ◀──             this process stops accepting
+    ──▶ Call                an idle call is suspended: its sockets are not read, and it gets no ticks
+    Runs ◀──                the successor is ready; or Refused: the call resumes here
+    ──▶ Yours               released: only now the successor reads its sockets; or Kept: the call resumes here
+    ──▶ Over                this process stops; calls that can't move yet are handed over later, or drain
 
-Until Yours is sent, the call is whole here, and goes on here whatever becomes of the successor.  If this process dies before, the
-successor goes on with what it has; if only the connection breaks, this one does.
+Until Yours is sent, this process has the whole call, and resumes it whatever happens to the successor.  If this process dies
+before, the successor continues the calls that it is ready for.  If only the connection breaks, this process keeps them.
 """
 
 import asyncio
@@ -34,14 +34,15 @@ from media.takeover.channel import Channel, PeerLost
 from media.takeover.luggage import Luggage
 
 LOG = log(__name__)
-POLL_SECONDS = 0.002  # between looks at which calls are at rest
-IDLE_POLL_SECONDS = 0.01  # while none of them is
-LATE_POLL_SECONDS = 0.1  # once this process leaves
+#: How often the calls are polled for idle ones: while calls are moving, while none is, and once this process is stopping.
+POLL_SECONDS = 0.002
+IDLE_POLL_SECONDS = 0.01
+LATE_POLL_SECONDS = 0.1
 
 
 @dataclass(slots=True)
 class _Move:
-    """A call on its way."""
+    """A call that is offered to the successor."""
 
     shell: Shell
     leaving: Leaving
@@ -51,26 +52,28 @@ class _Move:
 
 
 class HandoverSender:
-    """`leave` is called once, when this process is to leave."""
+    """The sender of this process's calls; `leave` is called once, when this process should stop."""
 
     def __init__(self, server: MediaServer, listener: CarrierListener, settings: MediaSettings) -> None:
         self.leave: Callable[[], None] = lambda: None
         self._server, self._listener, self._settings = server, listener, settings
         self._moves: dict[int, _Move] = {}
-        self._moved: set[str] = set()  # the calls that have moved
-        self._unmovable: set[Shell] = set()  # what can't be moved
+        self._moved: set[str] = set()  # the ids of calls that have moved
+        self._unmovable: set[Shell] = set()
         self._count = 0
-        self._deadline_ms = 0.0  # for calls that can't move yet
+        self._deadline_ms = 0.0  # of calls that can't move yet
         self._has_left = False
 
     async def offer(self) -> None:
-        """Wait for successors, one after another, until cancelled."""
+        """Serve successors, one after another, until cancelled."""
         loop = asyncio.get_running_loop()
         try:
             listening = wire.listen_at(self._settings.takeover_path)
         except OSError as error:
             LOG.warning(
-                "no successor can take live calls over", path=str(self._settings.takeover_path), error=str(error)
+                "could not listen for a successor: live calls can't be handed over",
+                path=str(self._settings.takeover_path),
+                error=str(error),
             )
             return
         with listening:
@@ -79,17 +82,17 @@ class HandoverSender:
                 try:
                     channel = Channel(connection)
                 except PeerLost as error:
-                    LOG.warning("refused to hand calls over", error=str(error))
+                    LOG.warning("refused to hand over calls", error=str(error))
                     continue
                 try:
                     await self._serve(channel)
                 except PeerLost as error:
-                    LOG.warning("a successor is gone", error=str(error), given=len(self._moved))
+                    LOG.warning("lost the successor", error=str(error), given=len(self._moved))
                 finally:
                     channel.close()
 
     async def _serve(self, channel: Channel) -> None:
-        """Raises Gone."""
+        """Hand over the calls to one successor; on failure, accept connections again.  Raises PeerLost."""
         try:
             async with asyncio.timeout(self._settings.takeover_answer_ms / 1000):
                 hello, _ = await channel.receive()
@@ -101,7 +104,8 @@ class HandoverSender:
         serving, _ = await channel.receive()
         if not isinstance(serving, wire.Serving):
             raise PeerLost("it does not serve")
-        was_leaving = self._server.leaving  # already, and not for this
+        # This process may be draining already, for another reason.
+        was_leaving = self._server.leaving
         understood = hello.version == codec.VERSION
         LOG.info("a successor serves", calls=len(self._server), moves=understood)
         self._listener.close()
@@ -118,7 +122,7 @@ class HandoverSender:
                 self._listener.open()
 
     async def _hand_over(self, channel: Channel, answers: "asyncio.Task[None]", *, understood: bool) -> None:
-        """Until the successor is gone.  Raises Gone."""
+        """Move calls until the successor's connection ends.  Raises PeerLost."""
         server, clock = self._server, self._server.ports.clock
         server.moving.forward = lambda command: self._forward(channel, command)
         self._extend_deadline()
@@ -140,7 +144,7 @@ class HandoverSender:
         self._deadline_ms = self._server.ports.clock() + self._settings.takeover_seconds * 1000
 
     def _start_moves(self, channel: Channel) -> bool:
-        """Send a few calls on their way; returns whether any is left that may move soon.  Raises Gone."""
+        """Start to move idle calls, up to the concurrency limit; return whether others may move soon.  Raises PeerLost."""
         has_movable = False
         for shell in self._server.streams.open.difference(self._server.moving.calls, self._unmovable):
             if len(self._moves) >= self._settings.takeover_calls:
@@ -151,48 +155,48 @@ class HandoverSender:
         return has_movable
 
     def _start_move(self, channel: Channel, shell: Shell, leaving: Leaving) -> bool:
-        """Send a call on its way if it is at rest; returns whether that is settled.  Raises Gone."""
+        """Start to move a call if its sockets are idle; return False to retry later.  Raises PeerLost."""
         leg, model = leaving.leg, leaving.socket
         if not isinstance(leg, TwilioLeg):
             self._unmovable.add(shell)
             return True
         sockets = [leg.idle] if model is None or model.is_secure else [leg.idle, model.idle]
-        idle = [each for each in sockets if each is not None]
+        idle = [transport for transport in sockets if transport is not None]
         if len(idle) < len(sockets):
             return False
         record, link = leaving.carried.record, self._server.ports.link
         self._server.begin_move(shell, leaving.carried.talk)
         tools = link.withdraw_tools(record.call_id)
         move = _Move(shell, leaving, idle, tools, self._server.ports.clock() + self._settings.takeover_answer_ms)
-        reports = [each.SerializeToString() for each in link.outbox.unacknowledged(record.call_id)]
+        reports = [report.SerializeToString() for report in link.outbox.unacknowledged(record.call_id)]
         redials = model is not None and model.is_secure
-        luggage = Luggage(leaving.carried, [each.SerializeToString() for each in tools], reports, redials)
+        luggage = Luggage(leaving.carried, [tool.SerializeToString() for tool in tools], reports, redials)
         self._count += 1
         self._moves[self._count] = move
-        descriptors = [handing.pause_reading(each) for each in idle]
+        descriptors = [handing.pause_reading(transport) for transport in idle]
         try:
             state = wire.to_memory(codec.pack(luggage))
         except (codec.NotMovable, OSError) as error:
-            LOG.exception("a call can't move", call=record.call_id, error=str(error))
+            LOG.exception("could not pack a call: it stays in this process", call=record.call_id, error=str(error))
             self._cancel_move(self._count, for_good=True)
             return True
         try:
             has_socket = len(sockets) > 1
-            files = [each.descriptor for each in record.files]
+            files = [recorder.descriptor for recorder in record.files]
             channel.send(wire.Call(self._count, leg.stream_id, has_socket), [state, *descriptors, *files])
         finally:
             wire.close_all([state])
         return True
 
     async def _receive_answers(self, channel: Channel) -> None:
-        """Raises Gone."""
+        """Handle the successor's answers.  Raises PeerLost."""
         while True:
             match (await channel.receive())[0]:
                 case wire.Runs(number) if number in self._moves:
                     channel.send(wire.Yours(number))
                     self._release(channel, self._moves.pop(number))
                 case wire.Refused(number, reason) if number in self._moves:
-                    LOG.warning("a successor does not take a call", reason=reason)
+                    LOG.warning("the successor refused a call: it stays in this process", reason=reason)
                     self._cancel_move(number, for_good=True)
                 case other:
                     raise PeerLost(f"it says {type(other).__name__} at the wrong time")
@@ -207,15 +211,15 @@ class HandoverSender:
             self._forward(channel, command)
 
     def _cancel_move(self, number: int, *, for_good: bool = False) -> None:
-        """The call goes on here."""
+        """Resume a call in this process; with `for_good`, never offer it again."""
         move = self._moves.pop(number)
         if for_good:
             self._unmovable.add(move.shell)
         for request in move.tools:
             self._server.ports.link.run_tool(request, move.shell.tool_answered)
         self._server.cancel_move(move.shell, move.leaving.carried.talk)
-        for each in move.sockets:
-            handing.resume_reading(each)
+        for transport in move.sockets:
+            handing.resume_reading(transport)
 
     def _cancel_moves(self, channel: Channel) -> None:
         for number in tuple(self._moves):

@@ -1,4 +1,4 @@
-"""The side of the process that takes the calls; see `giving` for what is said."""
+"""The successor's side of a handover: the process that takes over the calls; see `giving` for the protocol."""
 
 import asyncio
 import socket
@@ -24,12 +24,12 @@ from media.takeover.luggage import Luggage
 
 LOG = log(__name__)
 RETRY_LIMIT_MS = 1_000.0
-MAX_REPORTED = 1_000  # calls in one request
+MAX_REPORTED = 1_000  # calls per request
 
 
 @dataclass(slots=True)
 class Predecessor:
-    """Who serves here so far."""
+    """The process that has served here so far."""
 
     channel: Channel
     node: str
@@ -37,14 +37,14 @@ class Predecessor:
 
     @classmethod
     async def connect(cls, path: Path, seconds: float) -> "Predecessor | None":
-        """The process that waits for a successor there; None if none does, or it says nothing for so long."""
+        """Connect to the process that listens for a successor at `path`; return None if none does, or answers in time."""
         connection = wire.connect_to(path)
         if connection is None:
             return None
         try:
             channel = Channel(connection)
         except PeerLost as error:
-            LOG.warning("no calls are taken over", error=str(error))
+            LOG.warning("could not connect to the predecessor: starting without its calls", error=str(error))
             return None
         try:
             channel.send(wire.Hello(codec.VERSION))
@@ -52,15 +52,15 @@ class Predecessor:
                 message, descriptors = await channel.receive()
         except (PeerLost, TimeoutError) as error:
             channel.close()
-            LOG.warning("no calls are taken over", error=str(error) or "the process that has them does not answer")
+            LOG.warning("the predecessor did not answer: starting without its calls", error=str(error) or "timeout")
             return None
-        assert isinstance(message, wire.Listener), "it is the first that is said"
+        assert isinstance(message, wire.Listener), "the protocol's first answer"
         return cls(channel, message.node, socket.socket(fileno=descriptors[0]))
 
 
 @dataclass(slots=True)
 class _Ready:
-    """A call that could go on at once."""
+    """A call that this process is ready to continue."""
 
     shell: Shell
     luggage: Luggage
@@ -68,19 +68,20 @@ class _Ready:
 
 
 class HandoverReceiver:
-    """Takes what the predecessor has."""
+    """The receiver of the predecessor's calls."""
 
     def __init__(self, predecessor: Predecessor, server: MediaServer) -> None:
         self._channel, self._node, self._server = predecessor.channel, predecessor.node, server
         self._ready: dict[int, _Ready] = {}
-        self._unreported: list[str] = []  # calls of which control does not know yet that they are here
+        #: Ids of calls that control does not yet know to be here.
+        self._unreported: list[str] = []
         self._has_unreported, self._is_reported = asyncio.Event(), asyncio.Event()
         self._is_reported.set()
         self.taken = 0
-        self.over = asyncio.Event()  # the predecessor leaves: what could move has
+        self.over = asyncio.Event()  # the predecessor stops or is lost
 
     async def run(self) -> None:
-        """Until the predecessor is gone."""
+        """Take over calls until the predecessor's connection ends and control knows which calls are here."""
         reporting = asyncio.create_task(self._report_calls(), name="takeover telling")
         try:
             self._channel.send(wire.Serving())
@@ -97,7 +98,7 @@ class HandoverReceiver:
             await asyncio.gather(reporting, return_exceptions=True)
 
     async def _finalize(self) -> None:
-        """Calls on their way are ours if the predecessor has died; one that lives keeps them, and could not say so."""
+        """Begin the ready calls if the predecessor has died; drop them if it lives, since it keeps them."""
         if not self._ready:
             return
         is_dead = await self._channel.is_dead()
@@ -124,17 +125,17 @@ class HandoverReceiver:
             case wire.Over():
                 self.over.set()
             case _:
-                pass  # of a call that was refused
+                pass  # for a call that was refused
 
     async def _prepare(self, call: wire.Call, descriptors: list[int]) -> None:
-        """Be ready to go on with a call.  Raises Gone."""
+        """Make a call ready to continue, and answer Runs, or Refused if that fails.  Raises PeerLost."""
         shells: list[Shell] = []
         sockets: list[WSTransport] = []
         try:
             luggage = self._unpack(descriptors.pop(0))
             await self._adopt(call, luggage, descriptors, shells, sockets)
         except (codec.NotMovable, OSError, IndexError) as error:
-            LOG.warning("a call of the predecessor's is not taken", error=str(error))
+            LOG.warning("could not take over a call: it stays in the predecessor", error=str(error))
             wire.close_all(descriptors)
             for shell in shells:
                 _drop(shell, sockets)
@@ -152,16 +153,20 @@ class HandoverReceiver:
         finally:
             wire.close_all([descriptor])
         if not isinstance(luggage, Luggage):
-            raise codec.NotMovable("this is no call")
+            raise codec.NotMovable("the state is not a call's")
         return luggage
 
     async def _adopt(
         self, call: wire.Call, luggage: Luggage, descriptors: list[int], shells: list[Shell], sockets: list[WSTransport]
     ) -> None:
-        """Fills in the last two, and takes the descriptors.  Raises OSError, IndexError."""
+        """Build the call's shell and sockets.
+
+        Take over the descriptors; append to `shells` and `sockets`, which the caller drops on failure.  Raises OSError,
+        IndexError.
+        """
         ports, settings = self._server.ports, self._server.ports.settings
 
-        def opened(leg: Leg, descriptor: int) -> Shell:  # noqa: ARG001 - it is no connection of this door's
+        def opened(leg: Leg, descriptor: int) -> Shell:  # noqa: ARG001 - the listening socket did not accept it
             shells.append(Shell(ports, leg, self._server))
             return shells[0]
 
@@ -183,25 +188,26 @@ class HandoverReceiver:
         shells[0].resume(luggage.carried, model)
 
     def _begin(self, number: int) -> None:
-        """The call is this process's."""
+        """Begin to serve a call that is this process's now."""
         ready = self._ready.pop(number)
         shell, luggage, link = ready.shell, ready.luggage, self._server.ports.link
-        for report in luggage.reports:  # control takes each once, from whichever process
+        # The predecessor may have sent some of these: control stores each report once.
+        for report in luggage.reports:
             link.outbox.report(pb.Report.FromString(report))
         self._server.resume(shell, luggage.carried.talk)
         for request in luggage.tools:
             link.run_tool(pb.RunTool.FromString(request), shell.tool_answered)
         if luggage.redials:
             shell.redial()
-        for each in ready.sockets:
-            handing.resume_reading(each)
+        for transport in ready.sockets:
+            handing.resume_reading(transport)
         self.taken += 1
         self._unreported.append(shell.call_id)
         self._is_reported.clear()
         self._has_unreported.set()
 
     async def _report_calls(self) -> None:
-        """Tell control which calls are here, until it knows."""
+        """Report to control which calls this process has taken over, with back-off until it acknowledges."""
         link, retry_ms = self._server.ports.link, self._server.ports.settings.link_retry_ms
         while True:
             await self._has_unreported.wait()
@@ -210,7 +216,7 @@ class HandoverReceiver:
             try:
                 await link.take_calls(self._node, batch)
             except Unavailable as error:
-                LOG.warning("control does not know yet which calls were taken over", calls=len(batch), error=str(error))
+                LOG.warning("could not report the calls taken over: retrying", calls=len(batch), error=str(error))
                 self._has_unreported.set()
                 await asyncio.sleep(retry_ms / 1000)
                 retry_ms = min(2 * retry_ms, RETRY_LIMIT_MS)
@@ -223,7 +229,7 @@ class HandoverReceiver:
 
 
 def _drop(shell: Shell, sockets: Sequence[WSTransport]) -> None:
-    """The call is another process's."""
+    """Drop this process's copy of a call that stays in the predecessor."""
     shell.detach()
-    for each in sockets:
-        handing.close_copy(each)
+    for transport in sockets:
+        handing.close_copy(transport)
