@@ -196,12 +196,12 @@ class ControlLink:
         self._live.under_way(call)
 
     def reply(self, reply: pb.BrowserReply) -> None:
-        """Send a browser offer's outcome at once; drop it while the link is down, since the request has failed by then."""
+        """Send a browser offer's outcome at once; drop it while the link is down: by then its request waits no more."""
         self._live.reply(reply)
         self._has_data.set()
 
     def answer(self, command_id: str, outcome: str) -> None:
-        """Answer a command that has an id; drop the answer while the link is down, so that the requester times out."""
+        """Answer a command that has an id; drop the answer while the link is down."""
         if command_id and self.up:
             self._live.answer(pb.CommandAnswer(command_id=command_id, outcome=outcome))
             self._has_data.set()

@@ -1,4 +1,4 @@
-"""File work in threads: a disk that hangs, as network storage does, holds up neither the event loop nor a call."""
+"""File work in threads, so that a disk that hangs, as network storage does, blocks neither the event loop nor a call."""
 
 import asyncio
 import threading
@@ -11,13 +11,13 @@ from hum.clock import monotonic_ms
 from hum.telemetry import log
 
 LOG = log(__name__)
-#: What may wait for the disk: 200 calls' recordings for 20 s.
+#: The limit of queued data: 200 calls' recordings for 20 s.
 MAX_QUEUED_BYTES = 64 << 20
-#: These are 4,000 pieces of a second each; the rest is for shorter ones, and for what opens and ends a file.
+#: 4,000 pieces of a second each are that much data; the rest is for shorter pieces, and for opening and closing files.
 MAX_QUEUED_JOBS = 16_384
-#: A disk that takes longer for one thing hangs.
+#: A disk hangs if a job takes longer than this.
 HANGS_MS = 2_000.0
-#: What is said of one.
+#: The fault of a disk that hangs.
 HANGS = "the disk does not answer"
 
 T = TypeVar("T")
@@ -25,30 +25,30 @@ U = TypeVar("U")
 
 
 class FileWork(Protocol):
-    """Does things with files, one after the other, in the order in which they were handed over."""
+    """An executor of file work: one job after the other, in the order of submission."""
 
     def submit(
         self, work: Callable[[], T], callback: Callable[[T], None] | None = None, *, size_bytes: int = 0
     ) -> bool:
-        """Have `work` done, and `then` called with its result, in the event loop.
+        """Run `work`, then call `callback` with its result, in the event loop.
 
-        `size_bytes` is what it keeps in memory until then; False, and nothing is done, if more waits than may.  What has no size is
-        done always: it opens a file, or ends what was opened.
+        `size_bytes` is the memory that the job retains until it has run.  Return False and drop the job if the queue is full.  A
+        job without a size is never dropped: it opens a file, or ends an open one.
         """
 
     @property
     def hangs(self) -> bool:
-        """Whether the disk takes too long for what it is to do."""
+        """Whether the running job has taken longer than `HANGS_MS`."""
 
     def drain(self, seconds: float) -> bool:
-        """Wait, blocking, until all is done; False if that takes longer."""
+        """Block until all submitted jobs are done; return False if that takes longer than `seconds`."""
 
     def close(self, seconds: float) -> bool:
-        """Wait as `settle` does, and begin nothing more."""
+        """Block as `drain` does, and run no later jobs."""
 
 
 async def result(files: FileWork, work: Callable[[], T]) -> T:
-    """Wait for the result of `work`."""
+    """Submit `work`, and return its result."""
     future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
     def set_result(value: T) -> None:
@@ -60,7 +60,7 @@ async def result(files: FileWork, work: Callable[[], T]) -> T:
 
 
 class InlineFileWork:
-    """Without a thread: for programs that have time to wait for a disk."""
+    """File work in the caller's thread, for programs that may block on the disk."""
 
     hangs = False
 
@@ -83,14 +83,14 @@ class InlineFileWork:
 
 
 class FileThread:
-    """A thread that begins with the first thing that it is handed, and ends with `close`, or with its process."""
+    """File work in a thread, which starts with the first job, and ends with `close` or with its process."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._submitted_bytes = self._submitted_jobs = 0  # changed by the event loop alone,
-        self._done_bytes = self._done_jobs = 0  # and these by the thread alone
+        self._submitted_bytes = self._submitted_jobs = 0  # written by the event loop only
+        self._done_bytes = self._done_jobs = 0  # written by the thread only
         self._began_ms: float | None = None
 
     @property
@@ -120,7 +120,8 @@ class FileThread:
             finally:
                 self._done_bytes += size_bytes
             if callback is not None and loop is not None:
-                with suppress(RuntimeError):  # the loop is closed: nobody is there whom it concerns
+                # If the loop is closed, its process is stopping, and no caller waits for the result.
+                with suppress(RuntimeError):
                     loop.call_soon_threadsafe(callback, outcome)
 
         self._enqueue(job)
@@ -153,7 +154,8 @@ class FileThread:
             self._began_ms = monotonic_ms()
             try:
                 job()
-            except Exception:  # the boundary of one job: those of other files go on
+            # The boundary of one job: the jobs of other files must still run.
+            except Exception:
                 LOG.exception("file work failed: this is a bug", thread=self._name)
             self._began_ms = None
             self._done_jobs += 1

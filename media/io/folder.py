@@ -1,4 +1,4 @@
-"""The folder of this machine's recordings, as whoever brings them to the bucket sees it.  All of this is done in threads."""
+"""The folder of this machine's recordings, as the uploader sees it.  All methods block, and are called in threads."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ LOCK = ".storing"
 
 @dataclass(frozen=True, slots=True)
 class PendingFile:
-    """A file that nobody writes any more, and that is to be stored."""
+    """A complete file that is to be stored in the bucket."""
 
     path: str
     size: int
@@ -23,14 +23,14 @@ class PendingFile:
 
 
 class Folder:
-    """One process at a time has it; the kernel passes it on when that one dies."""
+    """The folder and its lock, which one process holds at a time; the kernel releases it when that process dies."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock: int | None = None
 
     def acquire(self) -> bool:
-        """Whether this process has it, now or already."""
+        """Acquire the lock, if no other process holds it; return whether this process holds it."""
         if self._lock is not None:
             return True
         private.directory(self._root)
@@ -44,13 +44,13 @@ class Folder:
         return True
 
     def release(self) -> None:
-        """Let another process have it."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def pending(self) -> list[PendingFile]:
-        """What is to be stored, also what can't be read."""
+        """Return the files that are to be stored, including unreadable ones.  Raises OSError."""
         files = []
         for path in _paths(self._root):
             with suppress(FileNotFoundError):
@@ -60,21 +60,21 @@ class Folder:
         return files
 
     def delete(self, paths: Iterable[str]) -> None:
-        """Raises OSError; a file that is gone is none."""
+        """Delete files; ignore those that do not exist.  Raises OSError."""
         for path in paths:
             (self._root / path).unlink(missing_ok=True)
 
     def _is_being_written(self, path: str) -> bool:
-        """Raises FileNotFoundError."""
+        """Return whether a file is being written or was deleted.  Raises FileNotFoundError."""
         try:
             with self.open(path) as file:
                 return file is None
-        except PermissionError:  # seen when it is to be stored
+        except PermissionError:  # reported when it is stored
             return False
 
     @contextmanager
     def open(self, path: str) -> Iterator[int | None]:
-        """A file, open to read; None if it is being written, or was deleted.  Raises OSError."""
+        """Open a file to read; yield None if it is being written or was deleted.  Raises OSError."""
         file = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             is_free = True

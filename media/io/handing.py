@@ -1,9 +1,8 @@
-"""A live WebSocket from one process to another: the connection travels as a descriptor, and picows is given a handshake that was
-held long ago.
+"""The handover of a live WebSocket to another process: the connection moves as a descriptor, and picows gets a simulated handshake.
 
-It relies on what picows 2.3.1 is inside: the constructor of WSProtocol, how much of its buffer is free when no frame has begun,
-and that a transport which is not aiofastnet's own is written to by `write`.  tests/media/io/test_handing.py fails first when
-that changes.
+This relies on internals of picows 2.3.1: the constructor of WSProtocol, how much of its buffer is free when no frame has begun,
+and that it calls `write` on a transport that is not aiofastnet's own.  tests/media/io/test_handing.py fails first when that
+changes.
 """
 
 import asyncio
@@ -16,17 +15,17 @@ from typing import Any
 
 from aiofastnet.selector_transport import SelectorSocketTransport  # type: ignore[import-not-found]  # it has no stub
 from picows import WSAutoPingStrategy, WSListener, WSTransport
-from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its own server and client make one for each connection
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # picows makes one per connection
 
 LOG = logging.getLogger("picows.moved")
-#: What picows reads into, at first: it doubles its buffer as needed, and never shrinks it.  A carrier's message is small, and with
-#: huge pages all of a buffer is memory that is used; 16 KB are picows' own default, which the model's socket has.
+#: The initial read buffers: picows doubles a buffer as needed, and never shrinks it.  The carrier's messages are small, and with
+#: huge pages all of a buffer takes up memory.  16 KiB, for the model's socket, are picows' own default.
 SERVER_BUFFER_BYTES, CLIENT_BUFFER_BYTES = 4 << 10, 16 << 10
-SPARE_BYTES = 256  # of a buffer, for the parser
+SPARE_BYTES = 256  # of a buffer, reserved for the parser
 MOST_DOUBLINGS = 14
 #: RFC 6455, section 1.3.
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-#: What picows offers to read into when it holds nothing.
+#: The sizes of picows' free buffer when it holds no part of a frame.
 _SERVER_FREE_BYTES, _CLIENT_FREE_BYTES = (
     frozenset((initial_bytes - SPARE_BYTES) << doublings for doublings in range(MOST_DOUBLINGS))
     for initial_bytes in (SERVER_BUFFER_BYTES, CLIENT_BUFFER_BYTES)
@@ -41,7 +40,7 @@ _RESPONSE = (
 
 
 def is_idle(transport: WSTransport) -> bool:
-    """Whether the library holds no part of a frame that has not ended, and nothing that is not sent."""
+    """Return whether the library holds no part of an incomplete frame, and no unsent data."""
     if transport.is_disconnected or transport.is_close_frame_sent:
         return False
     inner: Any = transport.underlying_transport
@@ -50,26 +49,26 @@ def is_idle(transport: WSTransport) -> bool:
 
 
 def pause_reading(transport: WSTransport) -> int:
-    """Read no more; returns the descriptor."""
+    """Stop reading the connection; return its descriptor."""
     transport.underlying_transport.pause_reading()
     descriptor: int = transport.underlying_transport.get_extra_info("socket").fileno()
     return descriptor
 
 
 def resume_reading(transport: WSTransport) -> None:
-    """Read again."""
+    """Read the connection again."""
     transport.underlying_transport.resume_reading()
 
 
 def close_copy(transport: WSTransport) -> None:
-    """Close our copy, without a word to the peer."""
+    """Close this process's copy of the connection, without a close frame to the peer."""
     transport.underlying_transport.abort()
 
 
 async def adopt_server(descriptor: int, listener: WSListener, *, max_frame_bytes: int) -> WSTransport:
-    """Be the server of a connection that is open: `listener` hears that it is connected; nothing is read until `go_on`.
+    """Become the server side of an open connection, which takes over the descriptor.  Raises OSError.
 
-    Takes the descriptor over.  Raises OSError.
+    `listener` gets `on_ws_connected`; nothing is read until `resume_reading`.
     """
     protocol = _protocol(listener, is_client=False, max_frame_bytes=max_frame_bytes)
     return await _moved(descriptor, protocol, lambda _: _REQUEST)
@@ -78,7 +77,7 @@ async def adopt_server(descriptor: int, listener: WSListener, *, max_frame_bytes
 async def adopt_client(
     descriptor: int, listener: WSListener, *, max_frame_bytes: int, ping_seconds: float
 ) -> WSTransport:
-    """The same as a client, which pings a server that is silent."""
+    """Become the client side of an open connection, as `adopt_server` does; it pings a silent server."""
     protocol = _protocol(listener, is_client=True, max_frame_bytes=max_frame_bytes, ping_seconds=ping_seconds)
     return await _moved(descriptor, protocol, _handshake_response)
 
@@ -113,7 +112,7 @@ def _protocol(listener: WSListener, *, is_client: bool, max_frame_bytes: int, pi
 
 
 class _HandshakeTransport:
-    """What picows takes for its transport: what it writes during the handshake is kept here, the rest goes on."""
+    """A transport for picows that captures what is written during the handshake, and forwards all that follows."""
 
     def __init__(self, inner: Any) -> None:
         self.inner, self.written, self.is_open = inner, b"", False
@@ -129,7 +128,7 @@ class _HandshakeTransport:
 
 
 class _HandshakeProtocol(asyncio.BufferedProtocol):
-    """Has the connection for a moment, until picows is ready to take it."""
+    """The protocol of a moved connection until picows' own has completed the simulated handshake."""
 
     def __init__(self, protocol: Any, answer: Callable[[bytes], bytes], moved: "asyncio.Future[None]") -> None:
         self._protocol, self._answer, self._moved = protocol, answer, moved
@@ -144,7 +143,7 @@ class _HandshakeProtocol(asyncio.BufferedProtocol):
             buffer[: len(answer)] = answer
             del buffer
             self._protocol.buffer_updated(len(answer))
-        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
+        except Exception as error:  # noqa: BLE001 - the future raises it
             inner.abort()
             self._moved.set_exception(error)
         else:
@@ -155,8 +154,9 @@ class _HandshakeProtocol(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         pass
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - nothing is read before picows has it
-        raise RuntimeError("a moved connection is read before its time")
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - never called
+        """Raise: picows has the connection before anything is read."""
+        raise RuntimeError("a moved connection was read before picows had it")
 
 
 async def _moved(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes]) -> WSTransport:
@@ -165,12 +165,12 @@ async def _moved(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes
     moved: asyncio.Future[None] = loop.create_future()
     try:
         connection.setblocking(False)
-        connection.getpeername()  # it is still connected
+        connection.getpeername()  # raises if it is disconnected
         transport = SelectorSocketTransport(loop, connection, _HandshakeProtocol(protocol, answer, moved))
     except OSError:
         connection.close()
         raise
-    # The loop carries these out in order, and reads only afterwards: the transport's own beginning, and then this.
+    # The loop runs callbacks in order: first the transport's `connection_made`, then this, and only then it reads.
     loop.call_soon(transport.pause_reading)
     await moved
     adopted: WSTransport = protocol.transport

@@ -113,11 +113,12 @@ class Outbox:
             yield _batch(number, payload)
 
     def close(self) -> None:
-        """Keep what is left, forget what control has, and close the store.  Waits, but not for long."""
+        """Store the rest, purge the acknowledged batches, and close the store.  Waits for the disk, for a few seconds at most."""
         self.flush(float("inf"))
         if not self._background.close():
             LOG.error(
-                "the disk does not answer: what control does not have is lost", bytes=self._background.unsaved_bytes
+                "lost reports that control does not have: the disk does not respond",
+                bytes=self._background.unsaved_bytes,
             )
 
     def _keep(self) -> bool:

@@ -1,5 +1,7 @@
-"""Streams of calls' sound to the control processes that have listeners.  Each is opened on control's command, to that
-process's own address, and is bounded: a listener who can't keep up misses pieces, and delays nothing.
+"""Streams of calls' live sound to the control processes that have the listeners.
+
+Each stream is opened on control's command, to that process's own address.  Its queue is bounded: a listener that can't keep up
+misses pieces and delays nothing.
 """
 
 import asyncio
@@ -16,7 +18,8 @@ from hum.v1 import runtime_pb2_grpc
 from media import metrics
 
 LOG = log(__name__)
-MAX_PIECES = 30  # of 100 ms, while the listener's process does not take them
+#: Pieces of 100 ms that are queued while the listener's process does not read.
+MAX_PIECES = 30
 
 Credential = Callable[[], tuple[str, str]]
 
@@ -29,7 +32,7 @@ class Overhearing:
         self._open: set[asyncio.Task[None]] = set()
 
     def begin(self, open_ear: pb.OpenEar, on_closed: Callable[["ListenerQueue"], None]) -> "ListenerQueue | None":
-        """Open a stream; `gone` is called once it is over.  None if there are too many."""
+        """Open a stream; return its queue, or None if there are too many.  `on_closed` is called once the stream is closed."""
         if len(self._open) >= self._settings.max_listeners:
             return None
         listener = ListenerQueue()
@@ -39,7 +42,7 @@ class Overhearing:
         return listener
 
     async def close(self) -> None:
-        """Send what there is, briefly, and end all streams."""
+        """Give the streams a short time to send their queues, then cancel them."""
         if self._open:
             _, late = await asyncio.wait(self._open, timeout=self._settings.end_ack_seconds)
             for task in late:
@@ -57,30 +60,32 @@ class Overhearing:
                 await _stream(call, listener)
         except (aio.AioRpcError, asyncio.InvalidStateError) as error:
             code = error.code().name if isinstance(error, aio.AioRpcError) else "ended"
-            LOG.warning("a listener's control process was not reached, or is gone", address=open_ear.address, code=code)
+            LOG.warning("could not stream sound to a listener's control process", address=open_ear.address, code=code)
         finally:
             on_closed(listener)
 
 
 class ListenerQueue:
-    """One listener."""
+    """The queue of one listener's pieces."""
 
     def __init__(self) -> None:
         self._pieces: deque[pb.Sound] = deque()
         self._wake, self._finished = asyncio.Event(), False
 
     def put(self, sound: pb.Sound) -> None:
+        """Queue a piece; drop the oldest one if the queue is full."""
         if len(self._pieces) >= MAX_PIECES:
             metrics.UNHEARD_BYTES.labels("slow").inc(len(self._pieces.popleft().pcm))
         self._pieces.append(sound)
         self._wake.set()
 
     def finish(self) -> None:
+        """End the stream after the queued pieces."""
         self._finished = True
         self._wake.set()
 
     async def next(self) -> pb.Sound | None:
-        """The next piece, in order; None when nothing follows."""
+        """Return the next piece, or None at the end of the stream."""
         while not self._pieces:
             if self._finished:
                 return None
@@ -92,7 +97,7 @@ class ListenerQueue:
 async def _stream(
     call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: ListenerQueue
 ) -> None:
-    """Until the call's stream is over, or control ends it because the listener is gone.  Raises AioRpcError."""
+    """Send pieces until the call's stream ends, or control ends the RPC because the listener has left.  Raises AioRpcError."""
     ending = asyncio.create_task(_until_ended(call), name="overhear end")
     writing = asyncio.create_task(_write(call, listener), name="overhear write")
     try:
