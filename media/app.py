@@ -215,7 +215,7 @@ async def _hand_over(link: ControlLink, sender: HandoverSender, receiver: Handov
         return
     async with asyncio.TaskGroup() as group:
         group.create_task(receiver.run(), name="handover receiver")
-        await receiver.over.wait()
+        await receiver.predecessor_stopped.wait()
         group.create_task(sender.offer(), name="handover sender")
 
 

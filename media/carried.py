@@ -32,7 +32,7 @@ class CarriedRecord:
 
     @property
     def files(self) -> "list[Recorder | MessageRecorder]":
-        """The recorders whose file is open."""
+        """The recorders with an open file."""
         return [
             recorder for recorder in (self.recorder, self.message) if recorder is not None and recorder.path is not None
         ]

@@ -50,7 +50,7 @@ class CallRegistry(Protocol):
         """Count a stream that has sent its `start` as a call; return why it is refused, or None.  Called once."""
 
     def joined(self, shell: "Shell", talk: Talk) -> None:
-        """Register the core of a stream whose session is open.  Called once, before the call acts."""
+        """Register the core of a stream once its session is open.  Called once, before the call acts."""
 
     def released(self, shell: "Shell", talk: Talk | None) -> None:
         """Remove a call that no socket or report needs any more.  Called once."""

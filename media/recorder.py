@@ -71,14 +71,14 @@ class Track:
     def take(self, end: int) -> bytes:
         """Remove and return the audio before `end`, padded with silence up to there."""
         size = end - self.start
-        taken = bytes(self.audio[:size]).ljust(size, SILENCE_BYTE)
+        piece = bytes(self.audio[:size]).ljust(size, SILENCE_BYTE)
         del self.audio[:size]
         self.start = end
-        return taken
+        return piece
 
 
 class WavFile:
-    """A WAV file whose header is correct after each write.
+    """A WAV file with a correct header after each write.
 
     No method raises: a full disk ends the file, with `fault` as the reason, and not the call.  Methods that open, write
     or close block on the disk; a caller that must not block submits them to a `FileWork`.

@@ -40,7 +40,7 @@ class MediaServer:
         self.streams = Streams()
         self.moving = MovingCalls()
         self._talking: dict[Talk, Shell] = {}
-        #: Commands for calls whose session is being opened.  The oldest are dropped first: they are likeliest to be obsolete.
+        #: Commands for calls that may still be joining.  The oldest are dropped first: they are likeliest to be obsolete.
         self._early_commands: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
         self._flushed_ms = float("-inf")
 
@@ -100,12 +100,12 @@ class MediaServer:
         return loaded and (load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms)
 
     def opened(self, leg: Leg, descriptor: int) -> Shell:
-        """Admit a carrier's connection whose upgrade is complete."""
+        """Admit a carrier's connection after its upgrade."""
         self.listening_socket.upgraded(descriptor)
         return self.admit(leg)
 
     def admit(self, leg: Leg) -> Shell:
-        """Create the shell of a connected leg, whose `start` will name the call."""
+        """Create the shell of a connected leg; its `start` will name the call."""
         shell = Shell(self.ports, leg, self)
         self.streams.add(shell, self.listening_socket.capacity.pending)
         return shell

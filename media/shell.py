@@ -3,7 +3,7 @@
 waiting ── start ──▶ joining ── session opened ──▶ talking ── HangUp ──▶ ending ── stored or late ──▶ closing
 
 While joining, the carrier's events are buffered in order.  While ending, the leg stays open until control has stored the
-reports.  For example: `start` with a token ─▶ OpenSession ─▶ the buffered frames and the greeting ─▶ the agent hangs up ─▶
+reports, or takes too long.  For example: `start` with a token ─▶ OpenSession ─▶ the buffered frames and the greeting ─▶ the agent hangs up ─▶
 control acknowledges the last report ─▶ the socket is closed, and the carrier requests the call's next step.
 """
 
@@ -74,7 +74,7 @@ class _LegState:
     """The leg, whether its connection is closed, and how to close it."""
 
     leg: Leg
-    gone: bool = False
+    is_closed: bool = False
     closing: Closing = Closing.NORMAL
 
 
@@ -154,7 +154,7 @@ class Shell:
 
         May be called repeatedly.
         """
-        self._leg_state.gone = True
+        self._leg_state.is_closed = True
         if self._talk is not None:
             outcome = HangUp(CARRIER_PROTOCOL, fault) if fault else LOST
             self._carry(self._talk.leg_gone(self._ports.clock(), outcome))
@@ -239,7 +239,7 @@ class Shell:
 
     @_guarded
     def listener_gone(self, listener: ListenerQueue) -> None:
-        """Remove a listener whose stream has ended; the core is told when it was the last one."""
+        """Remove a listener after the end of its stream; report to the core when it was the last one."""
         if self._output.remove_listener(listener) and self._talk is not None:
             self._carry(self._talk.command(Listen(False), self._ports.clock()))
 
@@ -317,7 +317,7 @@ class Shell:
         LOG.info("call joined", call=session.call_id, model=session.model, events=len(events))
         metrics.STREAMS.labels("opened").inc()
         actions = [action for event in events for action in talk.from_leg(event, now_ms)]
-        if self._leg_state.gone:
+        if self._leg_state.is_closed:
             actions += talk.leg_gone(now_ms, LOST)
         if session.HasField("machine"):
             actions += talk.command(_machine(session.machine), now_ms)
@@ -450,7 +450,7 @@ class Shell:
         talk, record = self._talk, self._output.carried()
         if talk is None or talk.ended or record is None or self._phase is not Phase.TALKING:
             return None
-        if self._leg_state.gone or self._model_connection.dialling:
+        if self._leg_state.is_closed or self._model_connection.dialling:
             return None
         return Leaving(
             Carried(talk, record, self._since_ms, self._heard_ms), self._leg_state.leg, self._model_connection.socket
@@ -496,7 +496,7 @@ class Shell:
         self._phase, self._since_ms, self._leg_state.closing = Phase.ENDING, self._ports.clock(), closing
         self._model_connection.drop()
         self._join_buffer.drain()
-        if self._leg_state.gone:
+        if self._leg_state.is_closed:
             self._release()
         elif self.call_id:
             self._output.when_ended(self._close_when_stored)

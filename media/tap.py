@@ -33,7 +33,7 @@ class Tap:
     def __init__(self, delay_ms: float) -> None:
         self.listeners: list[Listener] = []
         self._delay = round(delay_ms) * BYTES_PER_MS
-        self._sent = -1  # mu-law bytes since 0 ms; -1: no sound yet
+        self._sent = -1  # mu-law bytes since 0 ms; -1: none yet
         self._left, self._right = Track(), Track()
 
     def sound(self, sound: RecordCaller | RecordAgent) -> None:

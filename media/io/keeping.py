@@ -12,7 +12,7 @@ CLOSE_SECONDS = 5.0
 
 
 class BackgroundStore:
-    """A store whose work runs in a thread.  Only `async` methods and `close` wait, and no method raises."""
+    """A store with its work in a thread.  Only `async` methods and `close` wait, and no method raises."""
 
     def __init__(self, store: Store, settings: MediaSettings, files: FileWork) -> None:
         self._store, self._files = store, files

@@ -10,7 +10,8 @@ from hum.v1 import runtime_pb2 as pb
 MAX_OPEN = 2_000  # per process
 
 Answer = Callable[[pb.ToolResult], None]
-_Key = tuple[str, str]  # the call's id, the model's id of the function call
+#: `call_id` and `tool_call_id`, which is the model's.
+_Key = tuple[str, str]
 
 
 class ToolRequests:
@@ -24,7 +25,7 @@ class ToolRequests:
         return len(self._pending)
 
     def add(self, request: pb.RunTool, answer: Answer) -> bool:
-        """Add a request, whose `answer` is called at most once; return False and drop it if too many are pending."""
+        """Add a request; `answer` is called at most once.  Return False and drop the request if too many are pending."""
         if len(self._pending) >= MAX_OPEN:
             return False
         key = request.call_id, request.tool_call_id
@@ -33,7 +34,7 @@ class ToolRequests:
         return True
 
     def cancel(self, call_id: str, tool_call_id: str) -> None:
-        """Remove a request whose result is no longer needed."""
+        """Remove a request: its result is no longer needed."""
         self._pending.pop((call_id, tool_call_id), None)
         self._unsent.pop((call_id, tool_call_id), None)
 

@@ -113,7 +113,8 @@ class BrowserLeg:
 
     def close(self, closing: Closing) -> None:
         """Close the connection once the browser has played the audio that it was sent."""
-        del closing  # the call's event stream tells the browser
+        # The browser learns the reason from the call's event stream.
+        del closing
         self._closes_ms = min(self._closes_ms, self._due_ms + self._tail_ms)
 
     def abort(self) -> None:

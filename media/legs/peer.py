@@ -44,7 +44,7 @@ _MEDIA = re.compile(r"^m=(\S+)", re.MULTILINE)
 _SERVER = re.compile(
     r"(?P<scheme>stun|turn|turns):(?:(?P<user>[^:@]+):(?P<password>[^@]+)@)?(?P<at>[^@?]+(?:\?transport=(?:udp|tcp))?)"
 )
-#: What aiortc raises for a malformed offer, whose syntax it trusts.
+#: The exceptions of aiortc for a malformed offer: its parser does not check the syntax.
 BAD_OFFER = (
     ValueError,
     IndexError,

@@ -21,7 +21,7 @@ class PlayoutQueue:
     """The queue of one call."""
 
     _queue: deque[bytes | Mark] = field(default_factory=deque)
-    #: Marks whose audio ends in the frame in flight.
+    #: The marks that the frame in flight completes.
     _marks_in_frame: list[Mark] = field(default_factory=list)
     _cleared_marks: list[Mark] = field(default_factory=list)
     _has_audio: bool = False  # in the frame in flight
@@ -47,13 +47,13 @@ class PlayoutQueue:
         )
 
     def end_frame(self) -> list[Mark]:
-        """End the frame in flight; return the marks whose audio ended in it."""
+        """End the frame in flight; return the marks that it completes."""
         marks, self._marks_in_frame = self._marks_in_frame, []
         self._has_audio = False
         return marks
 
     def cleared_marks(self) -> list[Mark]:
-        """Return the marks whose audio was discarded, once: call it after `end_frame`."""
+        """Return the marks of discarded audio, once; call this after `end_frame`."""
         cleared_marks, self._cleared_marks = self._cleared_marks, []
         return cleared_marks
 

@@ -43,7 +43,7 @@ class Opened(Protocol):
     """A callback for open sockets."""
 
     def __call__(self, leg: Leg, descriptor: int) -> Shell:
-        """Return the shell of a leg whose socket is open."""
+        """Return the shell for a connected leg."""
         ...
 
 

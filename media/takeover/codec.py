@@ -177,7 +177,7 @@ def path(name: str) -> PosixPath:
 
 
 def webrtc() -> webrtcvad.Vad:
-    """Return a detector whose noise model starts afresh."""
+    """Return a detector with a fresh noise model."""
     return webrtcvad.Vad(2)
 
 

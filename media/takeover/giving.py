@@ -62,7 +62,7 @@ class HandoverSender:
         self._unmovable: set[Shell] = set()
         self._count = 0
         self._deadline_ms = 0.0  # of calls that can't move yet
-        self._has_left = False
+        self._is_stopping = False
 
     async def offer(self) -> None:
         """Serve successors, one after another, until cancelled."""
@@ -117,7 +117,7 @@ class HandoverSender:
             answers.cancel()
             await asyncio.gather(answers, return_exceptions=True)
             self._cancel_moves(channel)
-            if not (self._has_left or was_leaving):
+            if not (self._is_stopping or was_leaving):
                 self._server.leaving = False
                 self._listener.open()
 
@@ -132,13 +132,13 @@ class HandoverSender:
             if any(move.deadline_ms <= clock() for move in self._moves.values()):
                 raise PeerLost("it does not answer")
             can_move = understood and self._start_moves(channel)
-            if not self._has_left and not self._moves and (not can_move or clock() >= self._deadline_ms):
-                self._has_left = True
+            if not self._is_stopping and not self._moves and (not can_move or clock() >= self._deadline_ms):
+                self._is_stopping = True
                 channel.send(wire.Over())
                 LOG.info("calls were handed over", given=len(self._moved), left=len(server))
                 self.leave()
             poll_seconds = POLL_SECONDS if self._moves else IDLE_POLL_SECONDS
-            await asyncio.sleep(LATE_POLL_SECONDS if self._has_left else poll_seconds)
+            await asyncio.sleep(LATE_POLL_SECONDS if self._is_stopping else poll_seconds)
 
     def _extend_deadline(self) -> None:
         self._deadline_ms = self._server.ports.clock() + self._settings.takeover_seconds * 1000

@@ -77,8 +77,8 @@ class HandoverReceiver:
         self._unreported: list[str] = []
         self._has_unreported, self._is_reported = asyncio.Event(), asyncio.Event()
         self._is_reported.set()
-        self.taken = 0
-        self.over = asyncio.Event()  # the predecessor stops or is lost
+        self.moved_calls = 0
+        self.predecessor_stopped = asyncio.Event()  # also if it is lost
 
     async def run(self) -> None:
         """Take over calls until the predecessor's connection ends and control knows which calls are here."""
@@ -89,8 +89,8 @@ class HandoverReceiver:
                 await self._dispatch(*await self._channel.receive())
         except PeerLost:
             await self._finalize()
-            self.over.set()
-            LOG.info("the predecessor is gone", taken=self.taken)
+            self.predecessor_stopped.set()
+            LOG.info("the predecessor is gone", moved_calls=self.moved_calls)
             await self._is_reported.wait()
         finally:
             self._channel.close()
@@ -123,7 +123,7 @@ class HandoverReceiver:
             case wire.Command(command):
                 self._server.command(pb.CallCommand.FromString(command))
             case wire.Over():
-                self.over.set()
+                self.predecessor_stopped.set()
             case _:
                 pass  # for a call that was refused
 
@@ -145,7 +145,7 @@ class HandoverReceiver:
             self._channel.send(wire.Runs(call.number))
 
     def _unpack(self, descriptor: int) -> Luggage:
-        """Raises NotMovable, OSError."""
+        """Return the state in a memory file, and close its descriptor.  Raises NotMovable, OSError."""
         ports = self._server.ports
         try:
             network = ports.silero.network if ports.silero else None
@@ -201,7 +201,7 @@ class HandoverReceiver:
             shell.redial()
         for transport in ready.sockets:
             handing.resume_reading(transport)
-        self.taken += 1
+        self.moved_calls += 1
         self._unreported.append(shell.call_id)
         self._is_reported.clear()
         self._has_unreported.set()
