@@ -314,7 +314,7 @@ class Shell:
             return
         self._talk, self._phase = talk, Phase.TALKING
         events, now_ms = self._join_buffer.drain(), self._ports.clock()
-        LOG.info("call joined", call=session.call_id, model=session.model, events=len(events))
+        LOG.info("call joined", call=session.call_id, model=session.model, kept=len(events))
         metrics.STREAMS.labels("opened").inc()
         actions = [action for event in events for action in talk.from_leg(event, now_ms)]
         if self._leg_state.is_closed:

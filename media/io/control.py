@@ -133,7 +133,7 @@ class ControlLink:
         """Return the metadata that authenticates this process to control."""
         return self._identity.metadata()
 
-    # What calls do.
+    # Called by calls.
 
     async def open_session(self, token: str, call_sid: str, stream_sid: str) -> pb.OpenSessionResponse:
         """Spend a stream's token; return the call's session.  Raises TokenRefused, Unavailable."""
@@ -196,7 +196,7 @@ class ControlLink:
         self._live.under_way(call)
 
     def reply(self, reply: pb.BrowserReply) -> None:
-        """Send a browser offer's outcome at once; drop it while the link is down: by then its request waits no more."""
+        """Send a browser offer's outcome at once; drop it while the link is down, since a late one is useless."""
         self._live.reply(reply)
         self._has_data.set()
 
@@ -248,7 +248,7 @@ class ControlLink:
                 break
             count, last = count + 1, number
         # The spool is finished even if this wait is cancelled.
-        await self.outbox.wait_for_disk(partial(_finish_spool, spool, last))
+        await self.outbox.run_after_writes(partial(_finish_spool, spool, last))
         return count
 
     # The stream.

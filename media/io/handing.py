@@ -71,7 +71,7 @@ async def adopt_server(descriptor: int, listener: WSListener, *, max_frame_bytes
     `listener` gets `on_ws_connected`; nothing is read until `resume_reading`.
     """
     protocol = _protocol(listener, is_client=False, max_frame_bytes=max_frame_bytes)
-    return await _moved(descriptor, protocol, lambda _: _REQUEST)
+    return await _handshake(descriptor, protocol, lambda _: _REQUEST)
 
 
 async def adopt_client(
@@ -79,7 +79,7 @@ async def adopt_client(
 ) -> WSTransport:
     """Become the client side of an open connection, as `adopt_server` does; it pings a silent server."""
     protocol = _protocol(listener, is_client=True, max_frame_bytes=max_frame_bytes, ping_seconds=ping_seconds)
-    return await _moved(descriptor, protocol, _handshake_response)
+    return await _handshake(descriptor, protocol, _handshake_response)
 
 
 def _handshake_response(request: bytes) -> bytes:
@@ -130,26 +130,26 @@ class _HandshakeTransport:
 class _HandshakeProtocol(asyncio.BufferedProtocol):
     """The protocol of a moved connection until picows' own has completed the simulated handshake."""
 
-    def __init__(self, protocol: Any, answer: Callable[[bytes], bytes], moved: "asyncio.Future[None]") -> None:
-        self._protocol, self._answer, self._moved = protocol, answer, moved
+    def __init__(self, protocol: Any, answer: Callable[[bytes], bytes], completed: "asyncio.Future[None]") -> None:
+        self._protocol, self._answer, self._handshake = protocol, answer, completed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         inner: Any = transport
-        shim = _HandshakeTransport(inner)
+        transport_shim = _HandshakeTransport(inner)
         try:
-            self._protocol.connection_made(shim)
-            answer = self._answer(shim.written)
+            self._protocol.connection_made(transport_shim)
+            answer = self._answer(transport_shim.written)
             buffer = self._protocol.get_buffer(-1)
             buffer[: len(answer)] = answer
             del buffer
             self._protocol.buffer_updated(len(answer))
         except Exception as error:  # noqa: BLE001 - the future raises it
             inner.abort()
-            self._moved.set_exception(error)
+            self._handshake.set_exception(error)
         else:
-            shim.is_open = True
+            transport_shim.is_open = True
             inner.set_protocol(self._protocol)
-            self._moved.set_result(None)
+            self._handshake.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         pass
@@ -159,19 +159,19 @@ class _HandshakeProtocol(asyncio.BufferedProtocol):
         raise RuntimeError("a moved connection was read before picows had it")
 
 
-async def _moved(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes]) -> WSTransport:
+async def _handshake(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes]) -> WSTransport:
     connection = socket.socket(fileno=descriptor)
     loop = asyncio.get_running_loop()
-    moved: asyncio.Future[None] = loop.create_future()
+    completed: asyncio.Future[None] = loop.create_future()
     try:
         connection.setblocking(False)
         connection.getpeername()  # raises if it is disconnected
-        transport = SelectorSocketTransport(loop, connection, _HandshakeProtocol(protocol, answer, moved))
+        transport = SelectorSocketTransport(loop, connection, _HandshakeProtocol(protocol, answer, completed))
     except OSError:
         connection.close()
         raise
     # The loop runs callbacks in order: first the transport's `connection_made`, then this, and only then it reads.
     loop.call_soon(transport.pause_reading)
-    await moved
+    await completed
     adopted: WSTransport = protocol.transport
     return adopted

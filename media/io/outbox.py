@@ -59,7 +59,7 @@ class Outbox:
         self._add(payload)
         return True
 
-    async def wait_for_disk(self, work: Callable[[], None]) -> None:
+    async def run_after_writes(self, work: Callable[[], None]) -> None:
         """Run `work` after the batches added so far are on disk, and wait for it."""
         await self._background.run_after(work)
 
@@ -85,9 +85,9 @@ class Outbox:
     def flush(self, now_ms: float) -> bool:
         """Store the reports since the last flush as one batch; return whether there is a new batch."""
         self._background.maintain(self.acknowledged, now_ms)
-        more = bool(self._reports) and self._keep()
+        has_batch = bool(self._reports) and self._seal_batch()
         self._update_disk_state()
-        return more
+        return has_batch
 
     async def resume(self, number: int) -> None:
         """Continue on a new link: control has exactly the batches up to `number`, whatever it acknowledged before."""
@@ -121,7 +121,7 @@ class Outbox:
                 bytes=self._background.unsaved_bytes,
             )
 
-    def _keep(self) -> bool:
+    def _seal_batch(self) -> bool:
         reports, self._reports = self._reports, []
         payload = pb.ReportBatch(reports=reports).SerializeToString()
         if self._is_memory_full(len(payload)):

@@ -71,7 +71,7 @@ class Backoff:
 
     def retain(self, paths: frozenset[str]) -> None:
         """Forget the back-off of all other files."""
-        self._until_ms = {path: rest for path, rest in self._until_ms.items() if path in paths}
+        self._until_ms = {path: entry for path, entry in self._until_ms.items() if path in paths}
 
 
 class UploadHealth:
@@ -181,8 +181,8 @@ class Uploader:
         for path in unknown:
             if self._backoff.begin(path):
                 LOG.warning("control does not know a recording's call: the recording stays on this machine", path=path)
-        rest = [path for path in paths if path not in unknown]
-        return [path for path in rest if path in unwanted], [path for path in rest if path not in unwanted]
+        wanted = [path for path in paths if path not in unknown and path not in unwanted]
+        return [path for path in paths if path in unwanted and path not in unknown], wanted
 
     async def _attempt(self, path: str, step: Callable[[str], Awaitable[str]], faults: list[str]) -> bool:
         """Run a step for a file; return False if it failed, or there was nothing to do."""

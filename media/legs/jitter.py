@@ -81,7 +81,7 @@ class _Depth:
             self.begin(now_ms)
         return is_too_deep
 
-    def skipped(self) -> None:
+    def record_skip(self) -> None:
         self._least_ms -= FRAME_MS
 
 
@@ -186,11 +186,11 @@ class JitterBuffer:
         if self._depth.is_too_deep(waiting_ms, now_ms) and (
             waiting_ms > self.max_ms + SLACK_MS or level_db(frame) < QUIET_DB
         ):
-            other = self._frame(now_ms)
-            if other is not None:
+            following = self._frame(now_ms)
+            if following is not None:
                 self.counts.skipped += 1
-                self._depth.skipped()
-                return other
+                self._depth.record_skip()
+                return following
         return frame
 
     def _frame(self, now_ms: float) -> bytes | None:

@@ -39,12 +39,8 @@ class PlayoutQueue:
                 self._queue.clear()
         if self._has_audio:
             return []
-        cleared_marks = self.cleared_marks()
-        return (
-            cleared_marks
-            if any(isinstance(entry, bytes) for entry in self._queue)
-            else cleared_marks + self._pop_marks()
-        )
+        cleared = self.cleared_marks()
+        return cleared if any(isinstance(entry, bytes) for entry in self._queue) else cleared + self._pop_marks()
 
     def end_frame(self) -> list[Mark]:
         """End the frame in flight; return the marks that it completes."""
@@ -54,12 +50,12 @@ class PlayoutQueue:
 
     def cleared_marks(self) -> list[Mark]:
         """Return the marks of discarded audio, once; call this after `end_frame`."""
-        cleared_marks, self._cleared_marks = self._cleared_marks, []
-        return cleared_marks
+        cleared, self._cleared_marks = self._cleared_marks, []
+        return cleared
 
     def next_frame(self) -> tuple[list[Mark], bytes]:
         """Return the marks before the next frame, and the frame, padded with silence."""
-        before = self._pop_marks()
+        marks = self._pop_marks()
         parts, size = list[bytes](), 0
         while self._queue and size < FRAME_BYTES:
             head = self._queue.popleft()
@@ -74,7 +70,7 @@ class PlayoutQueue:
         if size == FRAME_BYTES:
             self._marks_in_frame += self._pop_marks()
         self._has_audio = size > 0
-        return before, b"".join(parts).ljust(FRAME_BYTES, SILENCE_BYTE)
+        return marks, b"".join(parts).ljust(FRAME_BYTES, SILENCE_BYTE)
 
     def _pop_marks(self) -> list[Mark]:
         marks = list[Mark]()

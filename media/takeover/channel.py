@@ -151,6 +151,7 @@ class Channel:
         return True
 
     def close(self) -> None:
+        """Close this end; messages that were not received are dropped.  May be called repeatedly."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
@@ -181,6 +182,7 @@ class Channel:
 
 
 def close_all(descriptors: Sequence[int]) -> None:
+    """Close descriptors."""
     for descriptor in descriptors:
         with suppress(OSError):
             os.close(descriptor)

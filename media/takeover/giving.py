@@ -97,17 +97,17 @@ class HandoverSender:
             async with asyncio.timeout(self._settings.takeover_answer_ms / 1000):
                 hello, _ = await channel.receive()
         except TimeoutError as error:
-            raise PeerLost("it says nothing") from error
+            raise PeerLost("it sent no hello in time") from error
         if not isinstance(hello, wire.Hello):
-            raise PeerLost("it did not say who it is")
+            raise PeerLost("its first message was not a hello")
         channel.send(wire.Listener(self._server.ports.link.node), [self._listener.descriptor])
         serving, _ = await channel.receive()
         if not isinstance(serving, wire.Serving):
-            raise PeerLost("it does not serve")
+            raise PeerLost("it did not begin to serve")
         # This process may be draining already, for another reason.
         was_leaving = self._server.leaving
         understood = hello.version == codec.VERSION
-        LOG.info("a successor serves", calls=len(self._server), moves=understood)
+        LOG.info("handing over to a successor", calls=len(self._server), moves=understood)
         self._listener.close()
         self._server.leaving = True
         answers = asyncio.create_task(self._receive_answers(channel), name="takeover answers")
@@ -130,7 +130,7 @@ class HandoverSender:
             if answers.done():
                 answers.result()
             if any(move.deadline_ms <= clock() for move in self._moves.values()):
-                raise PeerLost("it does not answer")
+                raise PeerLost("it did not answer in time")
             can_move = understood and self._start_moves(channel)
             if not self._is_stopping and not self._moves and (not can_move or clock() >= self._deadline_ms):
                 self._is_stopping = True
@@ -199,7 +199,7 @@ class HandoverSender:
                     LOG.warning("the successor refused a call: it stays in this process", reason=reason)
                     self._cancel_move(number, for_good=True)
                 case other:
-                    raise PeerLost(f"it says {type(other).__name__} at the wrong time")
+                    raise PeerLost(f"it sent {type(other).__name__} out of order")
 
     def _release(self, channel: Channel, move: _Move) -> None:
         self._extend_deadline()

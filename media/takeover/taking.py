@@ -82,7 +82,7 @@ class HandoverReceiver:
 
     async def run(self) -> None:
         """Take over calls until the predecessor's connection ends and control knows which calls are here."""
-        reporting = asyncio.create_task(self._report_calls(), name="takeover telling")
+        reporting = asyncio.create_task(self._report_calls(), name="takeover reporting")
         try:
             self._channel.send(wire.Serving())
             while True:
@@ -90,7 +90,7 @@ class HandoverReceiver:
         except PeerLost:
             await self._finalize()
             self.predecessor_stopped.set()
-            LOG.info("the predecessor is gone", moved_calls=self.moved_calls)
+            LOG.info("the predecessor has closed the connection", taken=self.moved_calls)
             await self._is_reported.wait()
         finally:
             self._channel.close()
