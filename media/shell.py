@@ -2,9 +2,8 @@
 
 waiting ── start ──▶ joining ── session opened ──▶ talking ── HangUp ──▶ ending ── stored or late ──▶ closing
 
-While joining, the carrier's events are buffered in order.  While ending, the leg stays open until control has stored the
-reports, or takes too long.  For example: `start` with a token ─▶ OpenSession ─▶ the buffered frames and the greeting ─▶ the agent hangs up ─▶
-control acknowledges the last report ─▶ the socket is closed, and the carrier requests the call's next step.
+While joining, events are buffered in order.  Example: `start` ─▶ OpenSession ─▶ the buffered frames and the greeting ─▶ the agent
+hangs up ─▶ control acknowledges the last report ─▶ the socket is closed, and the carrier requests the call's next step.
 """
 
 import asyncio
@@ -65,8 +64,7 @@ from media.talks import talk_of
 LOG = log(__name__)
 LOST = HangUp("carrier_lost")
 BUG = "bug in a call"
-#: How long to wait for the carrier's answer to our close.
-CLOSE_MS = 1_000.0
+CLOSE_MS = 1_000.0  # until the carrier answers our close
 
 
 @dataclass(slots=True)
@@ -82,16 +80,12 @@ P = ParamSpec("P")
 
 
 def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concatenate[Shell, P], None]":
-    """Wrap an entry point of a shell, so that a bug in one call ends that call only.
-
-    Entry points that are called for every frame do the same inline.
-    """
+    """Wrap an entry point of a shell, so that a bug ends that call only; entry points for every frame do the same inline."""
 
     def guarded(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             entry(self, *args, **kwargs)
-        # The boundary between calls: the exception must not reach the loop, which serves all of them.
-        except Exception:
+        except Exception:  # the boundary between calls
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -129,8 +123,7 @@ class Shell:
         """Handle a message from the carrier; None stands for one that only shows that the connection is alive."""
         try:
             self._from_leg(event)
-        # As in `_guarded`, without its cost for every frame.
-        except Exception:
+        except Exception:  # as `_guarded`, but cheaper
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -150,10 +143,7 @@ class Shell:
 
     @_guarded
     def leg_gone(self, fault: str = "") -> None:
-        """Handle the close of the connection; `fault` names the carrier's protocol violation, if any.
-
-        May be called repeatedly.
-        """
+        """Handle the close of the connection; `fault` names the carrier's violation, if any.  May be called repeatedly."""
         self._leg_state.is_closed = True
         if self._talk is not None:
             outcome = HangUp(CARRIER_PROTOCOL, fault) if fault else LOST
@@ -330,10 +320,8 @@ class Shell:
 
     def _carry(self, actions: list[Action]) -> None:
         sends: list[ToLeg] = []
-        # `actions` grows during the loop when a tool request is refused.
-        for action in actions:
-            # The most frequent actions first, compared by type: `isinstance` on a struct asks its metaclass, which is slow,
-            # and none of these classes has a subclass.
+        for action in actions:  # grows when a tool request is refused
+            # The most frequent actions first, by exact type: `isinstance` on a struct is slow, since it asks its metaclass.
             if type(action) is ToModel:
                 if (socket := self._model_connection.socket) is not None:
                     socket.send(action.payload)
@@ -425,7 +413,6 @@ class Shell:
             self._carry(self._talk.model_lost(self._ports.clock(), reason))
 
     def from_model(self, socket: ModelSocket, payload: bytes) -> None:
-        """Handle a model event; ignored if it comes from a socket that was replaced."""
         try:
             if socket is self._model_connection.socket and self._talk is not None:
                 self._carry(self._talk.from_model(payload, self._ports.clock()))
@@ -435,7 +422,6 @@ class Shell:
 
     @_guarded
     def model_gone(self, socket: ModelSocket, reason: str) -> None:
-        """Handle the close of a model socket; ignored if that socket was replaced."""
         if socket is self._model_connection.socket:
             self._model_connection.socket = None
             self.model_lost(reason)
@@ -443,18 +429,14 @@ class Shell:
     # From one process to another.
 
     def leaving(self) -> Leaving | None:
-        """Return the call for the successor process, or None if it can't move now.
-
-        A call can't move while it is starting, ending, dialling the model or has listeners, or while the disk hangs.
-        """
+        """Return the call for the successor, or None while it starts, ends, dials, has listeners, or waits for the disk."""
         talk, record = self._talk, self._output.carried()
         if talk is None or talk.ended or record is None or self._phase is not Phase.TALKING:
             return None
         if self._leg_state.is_closed or self._model_connection.dialling:
             return None
-        return Leaving(
-            Carried(talk, record, self._since_ms, self._heard_ms), self._leg_state.leg, self._model_connection.socket
-        )
+        carried = Carried(talk, record, self._since_ms, self._heard_ms)
+        return Leaving(carried, self._leg_state.leg, self._model_connection.socket)
 
     def resume(self, carried: Carried, socket: ModelSocket | None) -> None:
         """Resume a call of the predecessor process; `socket` is its model socket, or None if it stayed behind."""
@@ -487,10 +469,7 @@ class Shell:
         self._hang_up(Closing.PROTOCOL if outcome.reason == CARRIER_PROTOCOL else Closing.NORMAL)
 
     def _hang_up(self, closing: Closing) -> None:
-        """Close the leg once control has stored the reports.
-
-        The carrier requests the next step as soon as its socket is closed, and that step depends on the reports.
-        """
+        """Close the leg once control has stored the reports, on which the carrier's next request depends."""
         if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
             return
         self._phase, self._since_ms, self._leg_state.closing = Phase.ENDING, self._ports.clock(), closing
