@@ -22,8 +22,8 @@ from hum.spool import take_spool
 from hum.v1 import calls_pb2
 from hum.watchdog import Watchdog
 from hum.workers import Shared, supervise
-from media.door import Door, NoDoor, Room, room
-from media.entrance import Entrance
+from media.door import Capacity, ListeningSocket, NoListeningSocket, capacity
+from media.entrance import CarrierListener
 from media.io.control import ControlLink
 from media.io.filework import FileThread, result
 from media.io.openai import Dial, Dialler
@@ -32,18 +32,20 @@ from media.io.silero import Silero
 from media.pacer import Pacer
 from media.ports import Ports
 from media.server import MediaServer
-from media.takeover.giving import Giving
-from media.takeover.taking import Predecessor, Taking
+from media.takeover.giving import HandoverSender
+from media.takeover.taking import HandoverReceiver, Predecessor
 
 LOG = telemetry.log(__name__)
 LOOK_SECONDS = 0.02
-FILES_SECONDS = 5.0  # for a disk that hangs
-CLOSE_SECONDS = 20.0  # a spoken goodbye and the close after it
+#: How long shutdown waits for a disk that hangs.
+FILES_SECONDS = 5.0
+#: A spoken goodbye and the close after it.
+CLOSE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A running media plane; with browsers' calls it has no port of its own."""
+    """A running media plane; `port` is 0 in a process that takes browsers' calls."""
 
     server: MediaServer
     link: ControlLink
@@ -63,20 +65,23 @@ async def build(
     browser: bool = False,
     predecessor: Predecessor | None = None,
 ) -> AsyncIterator[Media]:
-    """Start a whole media plane; drain and close it on exit, at once when a signal says so.
+    """Start a whole media plane; on exit, drain and close it, at once if a signal says so.
 
-    With `shared_port` other processes may listen on the same port.  `ticked` is called with each tick of the pacer.
-    With `browser` it takes browsers' calls, and none of the carrier's.  With a `predecessor` it takes that one's socket and calls.
+    With `shared_port`, other processes may listen on the same port.  `ticked` is called on each tick of the pacer.
+    With `browser`, the plane takes browsers' calls only, and none of the carrier's.  With a `predecessor`, it takes over
+    that process's listening socket and its calls.
     """
     channel = rpc.channel(settings)
     key, name = home.node_key(settings), telemetry.node_name(settings, "media")
     link = ControlLink(settings, channel, key, name, take_spool(settings.spool_dir, fsync=False))
     silero = Silero.load() if settings.vad_confirm else None
-    door = _no_door(settings) if browser else _door(settings, shared_port, predecessor)
+    listening_socket = (
+        _no_listening_socket(settings) if browser else _open_listening_socket(settings, shared_port, predecessor)
+    )
     overhearing = Overhearing(settings, link.credential)
     place, files = settings.recordings_dir, FileThread("recordings")
     ports = Ports(settings, link, dial or Dialler(settings), clock, place, files, overhearing, silero)
-    server = MediaServer(ports, lambda: pacer.load, door)
+    server = MediaServer(ports, lambda: pacer.load, listening_socket)
     browsers: list[Callable[[float], None]] = []
 
     def tick(now_ms: float) -> None:
@@ -86,34 +91,35 @@ async def build(
         server.sweep(now_ms)
 
     pacer = Pacer(settings.pacer_ms, clock, tick)
-    link.on_command, link.beat.refuses, link.beat.places = server.command, server.refuses, door.room.calls
-    link.beat.carries = lambda: server.streams.calls
+    link.on_command = server.command
+    link.beat.refuses, link.beat.places = server.refuses, listening_socket.capacity.calls
+    link.beat.calls = lambda: server.streams.calls
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, asyncio.Event())
     async with monitoring.serving(settings, partial(_missing, server), leave) as metrics_port:
-        callers, entrance = AsyncExitStack(), None
-        if isinstance(door, Door):
-            entrance = await callers.enter_async_context(_carrier(server, door, settings))
+        callers, listener = AsyncExitStack(), None
+        if isinstance(listening_socket, ListeningSocket):
+            listener = await callers.enter_async_context(_carrier(server, listening_socket, settings))
         else:
             browsers.append(await callers.enter_async_context(_browsers(server, link, settings)))
         async with (
             _linked(link, pacer, channel),
             _writing(files),
             _storing(settings, link, hurry),
-            _succession(server, entrance, signals, predecessor),
+            _succession(server, listener, signals, predecessor),
         ):
             try:
-                yield Media(server, link, entrance.port if entrance is not None else 0, metrics_port)
+                yield Media(server, link, listener.port if listener is not None else 0, metrics_port)
             finally:
                 await callers.aclose()
-                await _leave(server, ports, hurry)
+                await _drain(server, ports, hurry)
 
 
 @asynccontextmanager
 async def _linked(link: ControlLink, pacer: Pacer, channel: aio.Channel) -> AsyncIterator[None]:
-    """Keep time and the link, and send over it what processes that are gone have left."""
+    """Run the pacer and the link to control, over which reports orphaned by dead processes are sent, too."""
     tasks = [
         asyncio.create_task(link.run(), name="link"),
-        asyncio.create_task(link.take_left(), name="reports that others left"),
+        asyncio.create_task(link.adopt_orphaned(), name="orphaned reports"),
     ]
     pacer.start()
     try:
@@ -121,20 +127,20 @@ async def _linked(link: ControlLink, pacer: Pacer, channel: aio.Channel) -> Asyn
     finally:
         pacer.stop()
         for task in tasks:
-            await _cancelled(task)
+            await _cancel(task)
         link.outbox.close()
         await channel.close(None)
 
 
 @asynccontextmanager
 async def _writing(files: FileThread) -> AsyncIterator[None]:
-    """Wait, at the end, until recordings are written, but not for long."""
+    """Wait on exit until recordings are written, for at most `FILES_SECONDS`."""
     yield
     if not files.close(FILES_SECONDS):
-        LOG.error("the disk does not answer: the last seconds of recordings are lost")
+        LOG.error("lost the last seconds of recordings: the disk does not respond")
 
 
-async def _cancelled(task: "asyncio.Task[None]") -> None:
+async def _cancel(task: "asyncio.Task[None]") -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -144,47 +150,54 @@ async def _missing(server: MediaServer) -> list[str]:
     return server.missing()
 
 
-def _no_door(settings: MediaSettings) -> NoDoor:
-    return NoDoor(Room(settings.browser_calls, settings.browser_waiting))
+def _no_listening_socket(settings: MediaSettings) -> NoListeningSocket:
+    return NoListeningSocket(Capacity(settings.browser_calls, settings.browser_waiting))
 
 
-def _door(settings: MediaSettings, shared_port: bool, predecessor: Predecessor | None) -> Door:
+def _open_listening_socket(
+    settings: MediaSettings, shared_port: bool, predecessor: Predecessor | None
+) -> ListeningSocket:
     if not settings.twilio_auth_tokens:
         LOG.warning("TWILIO_AUTH_TOKEN is not set: every stream will be refused")
     if predecessor is not None:
         opened = predecessor.listening
     else:
         opened = sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
-    door = Door(opened, room(settings, descriptors.free()))
-    if door.room.calls < settings.max_calls:
-        LOG.warning("the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=door.room.calls)
-    return door
+    listening_socket = ListeningSocket(opened, capacity(settings, descriptors.free()))
+    if listening_socket.capacity.calls < settings.max_calls:
+        LOG.warning(
+            "the limit of open files allows fewer calls than HUM_MAX_CALLS", calls=listening_socket.capacity.calls
+        )
+    return listening_socket
 
 
 @asynccontextmanager
-async def _carrier(server: MediaServer, door: Door, settings: MediaSettings) -> AsyncIterator[Entrance]:
-    """Listen for the carrier's streams."""
-    entrance = Entrance(server, door, settings)
-    entrance.open()
+async def _carrier(
+    server: MediaServer, listening_socket: ListeningSocket, settings: MediaSettings
+) -> AsyncIterator[CarrierListener]:
+    """Accept the carrier's streams until exit."""
+    listener = CarrierListener(server, listening_socket, settings)
+    listener.open()
     try:
-        yield entrance
+        yield listener
     finally:
-        entrance.end()
+        listener.end()
 
 
 @asynccontextmanager
 async def _succession(
-    server: MediaServer, entrance: Entrance | None, signals: Signals | None, predecessor: Predecessor | None
+    server: MediaServer, listener: CarrierListener | None, signals: Signals | None, predecessor: Predecessor | None
 ) -> AsyncIterator[None]:
-    """Once there is a link, take what the predecessor has; and wait for a successor, also while this process drains."""
+    """Once the link is up, take over the predecessor's calls; then wait for a successor, even while this process drains."""
     settings = server.ports.settings
     tasks = []
-    if entrance is not None:
-        giving = Giving(server, entrance, settings)
-        taking = Taking(predecessor, server) if predecessor is not None else None
-        if signals is not None and settings.supervisor_fd is None:  # else the supervisor says when
-            giving.leave = signals.ask_to_leave
-        tasks.append(asyncio.create_task(_succeed(server.ports.link, giving, taking)))
+    if listener is not None:
+        sender = HandoverSender(server, listener, settings)
+        receiver = HandoverReceiver(predecessor, server) if predecessor is not None else None
+        # Under a supervisor, the supervisor decides when this process stops.
+        if signals is not None and settings.supervisor_fd is None:
+            sender.leave = signals.ask_to_leave
+        tasks.append(asyncio.create_task(_hand_over(server.ports.link, sender, receiver)))
     try:
         yield
     finally:
@@ -193,23 +206,24 @@ async def _succession(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _succeed(link: ControlLink, giving: Giving, taking: Taking | None) -> None:
+async def _hand_over(link: ControlLink, sender: HandoverSender, receiver: HandoverReceiver | None) -> None:
+    """Take over the predecessor's calls, if there is a predecessor; offer this process's calls to successors."""
     while not link.up:  # noqa: ASYNC110 - once, at the start
         await asyncio.sleep(LOOK_SECONDS)
-    if taking is None:
-        await giving.offer()
+    if receiver is None:
+        await sender.offer()
         return
     async with asyncio.TaskGroup() as group:
-        group.create_task(taking.run(), name="taking over")
-        await taking.over.wait()
-        group.create_task(giving.offer(), name="giving")
+        group.create_task(receiver.run(), name="handover receiver")
+        await receiver.predecessor_stopped.wait()
+        group.create_task(sender.offer(), name="handover sender")
 
 
 @asynccontextmanager
 async def _browsers(
     server: MediaServer, link: ControlLink, settings: MediaSettings
 ) -> AsyncIterator[Callable[[float], None]]:
-    """Take the offers of browsers; yields what is to be called with each tick.  Ends the process if it can't."""
+    """Take browsers' offers, and yield the callback for each tick.  Exit the process if its setup is incomplete."""
     try:
         from media.legs.peer import Ice
         from media.peers import Peers
@@ -225,7 +239,7 @@ async def _browsers(
     peers = Peers(server, ice, link.reply)
     link.offers.takes, link.offers.on_offer = (calls_pb2.CALL_ORIGIN_BROWSER,), peers.offered
     link.beat.refuses = peers.refuses
-    LOG.info("calls from browsers are taken", bound=ice.bound, announced=ice.announced, servers=len(ice.servers))
+    LOG.info("accepting calls from browsers", bound=ice.bound, announced=ice.announced, servers=len(ice.servers))
     try:
         yield peers.tick
     finally:
@@ -234,51 +248,55 @@ async def _browsers(
 
 @asynccontextmanager
 async def _storing(settings: MediaSettings, link: ControlLink, hurry: asyncio.Event) -> AsyncIterator[None]:
-    """Bring recordings to the bucket, if there is one; at the end what is left, unless there is a hurry."""
+    """Upload recordings to the bucket, if one is set; on exit, upload the rest unless `hurry` is set."""
     if settings.bucket is None:
         yield
         return
-    from media.io import storing  # its client is large, and only this needs it
+    # Imported here: the bucket's client is large, and nothing else needs it.
+    from media.io import storing
 
-    stores = storing.build(settings, settings.bucket, link.check_files)
-    running = asyncio.create_task(stores.run(), name="storing")
+    uploader = storing.build(settings, settings.bucket, link.check_files)
+    running = asyncio.create_task(uploader.run(), name="storing")
     try:
         yield
     finally:
-        await _cancelled(running)
-        await stores.finish(0 if hurry.is_set() else settings.store_drain_seconds)
+        await _cancel(running)
+        await uploader.finish(0 if hurry.is_set() else settings.store_drain_seconds)
 
 
-async def _leave(server: MediaServer, ports: Ports, hurry: asyncio.Event) -> None:
-    """Wait for the calls, and hand in what they reported."""
+async def _drain(server: MediaServer, ports: Ports, hurry: asyncio.Event) -> None:
+    """Wait for the calls to end, and send control their last reports."""
     drain_seconds = ports.settings.drain_seconds
     lingers = min(ports.settings.linger_seconds, drain_seconds)
     await server.linger(lingers, hurry)
     await server.drain(drain_seconds - lingers, CLOSE_SECONDS, hurry)
-    await _hand_in(ports)
+    await _send_rest(ports)
 
 
-async def _hand_in(ports: Ports) -> None:
-    """Send the last reports, and the last sound; reports that control does not acknowledge now stay on disk."""
+async def _send_rest(ports: Ports) -> None:
+    """Send the last reports and the listeners' last sound; reports that control does not acknowledge stay on disk."""
     with suppress(TimeoutError):
         async with asyncio.timeout(ports.settings.end_ack_seconds):
             await result(ports.files, bool)
     ports.link.flush(ports.clock())
     with suppress(TimeoutError):
         async with asyncio.timeout(ports.settings.end_ack_seconds):
-            await ports.link.stored()
+            await ports.link.wait_until_stored()
     await ports.overhearing.close()
 
 
 async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = False, takeover: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT, or until a successor has taken all calls over; a worker also stops when its supervisor
-    is gone.
+    """Serve until SIGTERM or SIGINT, or until a successor has taken over all calls.
+
+    A worker also stops when its supervisor dies.
     """
     lifetime, watchdog = Lifetime(settings, tied=worker), Watchdog(settings.stuck_seconds)
     predecessor = None
     if takeover:
-        predecessor = await Predecessor.at(settings.takeover_path, settings.takeover_seconds)
-        LOG.info("live calls are taken over" if predecessor else "there is nobody whose calls could be taken over")
+        predecessor = await Predecessor.connect(settings.takeover_path, settings.takeover_seconds)
+        LOG.info(
+            "taking over live calls" if predecessor else "no process to take calls over from: starting without any"
+        )
     building = build(
         settings,
         shared_port=worker,
@@ -289,7 +307,7 @@ async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = 
     )
     async with building as media:
         watchdog.start()
-        # Imported objects live forever: without the freeze the collector would walk them (40 ms) while calls wait.
+        # Imported objects live as long as the process: unless frozen, each full collection walks them (40 ms) and delays calls.
         gc.collect()
         gc.freeze()
         LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
@@ -302,12 +320,13 @@ async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = 
 
 
 async def _linked_or(stop: asyncio.Event, link: ControlLink) -> None:
-    """Wait for the link to control: without it no call is taken."""
+    """Wait until the link to control is up, or `stop` is set: without the link this process admits no calls."""
     while not (link.up or stop.is_set()):  # noqa: ASYNC110 - once, at the start
         await asyncio.sleep(LOOK_SECONDS)
 
 
 def main() -> None:
+    """Run `hum media` from its command line."""
     parser = argparse.ArgumentParser(prog="hum media", description="The media plane.")
     parser.add_argument(
         "--workers", type=int, default=0, help="processes that share the port; unset: HUM_MEDIA_WORKERS"

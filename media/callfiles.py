@@ -1,4 +1,4 @@
-"""A call's files: its recording and the message in its mailbox, opened, closed and reported without waiting for the disk."""
+"""A call's files, its recording and its mailbox message: opened, closed and reported without blocking on the disk."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from media.io.filework import FileWork
 from media.recorder import MessageRecorder, Names, Recorder
 from media.reports import Recording, Reports
 
-#: The end of a call is told no later for files that a hanging disk does not close; theirs is told when they are closed.
+#: The longest that a call's end is held back for files that a hanging disk does not close; those are reported once closed.
 CLOSING_SECONDS = 2.0
-#: For which a call that moves to another process waits until its files are written.
-SETTLE_SECONDS = 0.02
+#: How long a call that moves to another process waits until its files are written.
+FLUSH_SECONDS = 0.02
 
 
-class Place(NamedTuple):
-    """Where recordings are, what they are called there, and who writes them."""
+class RecordingPlace(NamedTuple):
+    """The folder of recordings, the naming of its files, and the `FileWork` that writes them."""
 
     root: Path
     names: Names
@@ -29,18 +29,18 @@ class Place(NamedTuple):
 
 
 class CallFiles:
-    """A call's recording and message, which are reported; and what waits until both are closed."""
+    """A call's recording and message, their reports, and the callbacks that wait until both are closed."""
 
-    def __init__(self, place: Place, link: ControlLink) -> None:
+    def __init__(self, place: RecordingPlace, link: ControlLink) -> None:
         self._place, self._link = place, link
         self.recorder: Recorder | None = None
         self.message: MessageRecorder | None = None
         self._closing = 0
-        self._waiting: list[Callable[[], None]] = []
-        self._patience: asyncio.TimerHandle | None = None
+        self._callbacks: list[Callable[[], None]] = []
+        self._timeout: asyncio.TimerHandle | None = None
 
     def start_recording(self, organization: str, reports: Reports, announced: Sequence[RecordAgent]) -> None:
-        """`announced`: what was heard before it."""
+        """Open the recording and report its path; it begins with `announced`, the announcement as it was heard."""
         root, names, files = self._place
 
         def opened(path: str | None) -> None:
@@ -48,24 +48,25 @@ class CallFiles:
                 self._link.outbox.report(reports.recording_started(path, now()))
 
         self.recorder = Recorder(root, organization, reports.call_id, names, files, opened)
-        for each in announced:
-            self.recorder.agent(each.payload, each.at_ms)
+        for piece in announced:
+            self.recorder.agent(piece.payload, piece.at_ms)
 
     def start_message(self, organization: str, reports: Reports, start_ms: int, failed: Callable[[], None]) -> None:
-        """`failed` is called if it can't be stored."""
+        """Open the message and report its path; call `failed` if it can't be stored."""
         root, names, files = self._place
 
         def opened(path: str | None) -> None:
             if path is not None:
                 self._link.outbox.report(reports.message_started(path, now()))
             else:
-                self.store_message(reports, now(), kept=True)  # says why
+                # Report the fault.
+                self.store_message(reports, now(), kept=True)
                 failed()
 
         self.message = MessageRecorder(root, organization, reports.call_id, start_ms, names, files, opened)
 
     def store_message(self, reports: Reports, at: datetime, *, kept: bool) -> None:
-        """Close the message, or remove it."""
+        """Close the message, or remove it unless `kept`; report what is stored."""
         message, self.message = self.message, None
         if message is not None:
 
@@ -76,7 +77,7 @@ class CallFiles:
             message.close(closed, kept=kept)
 
     def close(self, reports: Reports, at: datetime) -> None:
-        """Close what is open.  A message that a fault has ended is kept: whoever listens will judge."""
+        """Close and report the open files.  A message cut short by a fault is kept, for a person to judge."""
         recorder, self.recorder = self.recorder, None
         if recorder is not None:
 
@@ -87,38 +88,38 @@ class CallFiles:
             recorder.close(closed)
         self.store_message(reports, at, kept=True)
 
-    def when_closed(self, then: Callable[[], None]) -> None:
-        """Call `then` once everything is closed that is to be closed, or the disk takes too long."""
+    def when_closed(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once all files that are being closed are, or after `CLOSING_SECONDS`."""
         if not self._closing:
-            then()
+            callback()
             return
-        self._waiting.append(then)
-        if self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._go_on)
+        self._callbacks.append(callback)
+        if self._timeout is None:
+            self._timeout = asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._run_callbacks)
 
-    def settled(self) -> bool:
-        """Whether all that there is so far is in the files; waits for that, but not for long."""
+    def is_flushed(self) -> bool:
+        """Return whether all sound so far is in the files; block for at most `FLUSH_SECONDS` until it is."""
         if self.recorder is None and self.message is None:
             return not self._closing
-        return not self._closing and self._place.files.settle(SETTLE_SECONDS)
+        return not self._closing and self._place.files.drain(FLUSH_SECONDS)
 
-    def let_go(self) -> None:
-        """Another process writes them."""
+    def detach(self) -> None:
+        """Close this process's descriptors: another process continues the files."""
         for file in (self.recorder, self.message):
             if file is not None:
-                file.let_go()
+                file.detach()
         self.recorder = self.message = None
 
     def _closed(self, report: pb.Report) -> None:
         self._link.outbox.report(report)
         self._closing -= 1
         if not self._closing:
-            self._go_on()
+            self._run_callbacks()
 
-    def _go_on(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
-        waiting, self._waiting = self._waiting, []
-        for then in waiting:
-            then()
+    def _run_callbacks(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()

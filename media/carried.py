@@ -1,4 +1,4 @@
-"""What a call is without its sockets: what another process needs to go on with it (media/takeover/)."""
+"""The state of a call without its sockets, from which another process resumes it (media/takeover/)."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from media.reports import Reports
 
 @dataclass(slots=True)
 class CarriedTrace:
-    """The call of the carrier's, where the stream began, in ns since 1970, and where the last answer began, in ms of the stream."""
+    """A trace's state: the carrier's call, the stream's start in ns since 1970, the last answer's start in ms of the stream."""
 
     carrier_call_id: str
     began_ns: int
@@ -21,7 +21,7 @@ class CarriedTrace:
 
 @dataclass(slots=True)
 class CarriedRecord:
-    """The files themselves travel as descriptors."""
+    """The state of a call's output; the files themselves move as descriptors."""
 
     call_id: str
     organization: str
@@ -32,13 +32,15 @@ class CarriedRecord:
 
     @property
     def files(self) -> "list[Recorder | MessageRecorder]":
-        """Those that are being written."""
-        return [each for each in (self.recorder, self.message) if each is not None and each.path is not None]
+        """The recorders with an open file."""
+        return [
+            recorder for recorder in (self.recorder, self.message) if recorder is not None and recorder.path is not None
+        ]
 
 
 @dataclass(slots=True)
 class Carried:
-    """`since_ms` and `heard_ms` are on the machine's monotonic clock, as all times in the talk are."""
+    """A call's state; `since_ms` and `heard_ms` are on the machine's monotonic clock, as all times in the talk are."""
 
     talk: Talk
     record: CarriedRecord
@@ -47,7 +49,7 @@ class Carried:
 
 
 class Leaving(NamedTuple):
-    """A call that can leave, and the sockets that it leaves with."""
+    """A call that can move, and its sockets."""
 
     carried: Carried
     leg: Leg

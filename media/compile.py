@@ -1,4 +1,4 @@
-"""`python -m media.compile`: compile the core to machine code with mypyc, where there is a C compiler.
+"""`python -m media.compile`, which compiles the core to machine code with mypyc, where there is a C compiler.
 
 The same sources run uncompiled; a call then costs a quarter more (docs/benchmarks/media.md).
 """
@@ -19,7 +19,7 @@ from media.native import BUILDS, INTERPRETER, LIBRARY, MEDIA, build_of_these_sou
 
 
 def lacking() -> str | None:
-    """What compilation needs and this machine lacks; None if nothing is missing."""
+    """Return what this machine lacks for compilation, or None if nothing is missing."""
     if shutil.which(str(sysconfig.get_config_var("CC")).split()[0]) is None:
         return "a C compiler"
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
@@ -28,16 +28,17 @@ def lacking() -> str | None:
 
 
 def compiled() -> Path:
-    """The directory with the build of these sources.  Compiles them if needed; removes this interpreter's older builds.
+    """Return the directory with the build of these sources.
 
-    Raises SystemExit if a source cannot be compiled or changes meanwhile; the reason is in it or was printed before.
+    Compile them if there is no build, and remove this interpreter's older builds.  Raises SystemExit if a source can't be
+    compiled or changes meanwhile; the reason is in the exception or was printed before.
     The working directory must be the project's root.
     """
     place = build_of_these_sources()
     maker = place / "compiler"
     if maker.exists() and maker.read_text() == mypy_version:
         return place
-    paths = [str(each.relative_to(MEDIA.parent)) for each in sources()]
+    paths = [str(source.relative_to(MEDIA.parent)) for source in sources()]
     with TemporaryDirectory() as scratch:
         extensions = mypycify(
             [f"--cache-dir={scratch}/types", *paths],

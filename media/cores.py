@@ -1,7 +1,7 @@
-"""How much of the processor this process uses, of what it may use.
+"""The share of its CPU allowance that this process uses.
 
-Lateness alone doesn't say whether a process is overloaded: it may have been stopped for a moment, or its neighbours are
-busy, and it would still be on time with one more call, or no later for it.
+Lateness alone does not show whether a process is overloaded.  It may have been suspended for a moment, or its neighbours may be
+busy: then one more call would not make it later.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Used:
         self._since_ms, self._since_cpu_ms = float("-inf"), 0.0
 
     def sample(self, now_ms: float) -> None:
-        """Call this often; most calls only compare two numbers."""
+        """Update `share` once per window; call this often, since most calls only compare two numbers."""
         elapsed_ms = now_ms - self._since_ms
         if elapsed_ms < WINDOW_MS:
             return
@@ -33,10 +33,10 @@ class Used:
 
 
 def allowed_cores() -> float:
-    """How many cores the control groups of this process let it use; infinity where nothing limits it.
+    """Return the number of cores that this process's control groups allow; infinity if nothing limits it.
 
-    https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files (`cpu.max`), and its predecessor's
-    `cpu.cfs_quota_us` and `cpu.cfs_period_us`.  A limit of a group further up, outside a container, is not seen.
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#cpu-interface-files (`cpu.max`), and version 1's
+    `cpu.cfs_quota_us` and `cpu.cfs_period_us`.  A limit of an outer group, outside a container, is not visible.
     """
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
@@ -55,5 +55,6 @@ def _limit(controllers: str, path: str) -> float:
         else:
             return float("inf")
         return int(quota) / int(period) if int(quota) > 0 else float("inf")
-    except (OSError, ValueError):  # no such file, or the word `max`: nothing limits it
+    # Without the file, or with the word `max` in it, nothing limits the group.
+    except (OSError, ValueError):
         return float("inf")

@@ -1,4 +1,4 @@
-"""Where the carrier's streams come in: may be closed to a successor's benefit, and opened again if there is none after all."""
+"""The listener for the carrier's streams, which is closed for a successor and reopened if the successor fails."""
 
 import os
 import socket
@@ -6,51 +6,60 @@ from contextlib import suppress
 
 from hum import sockets
 from hum.settings import MediaSettings
-from media.door import Door
+from media.door import ListeningSocket
 from media.io import listening
 from media.server import MediaServer
 
 
-class Entrance:
-    def __init__(self, server: MediaServer, door: Door, settings: MediaSettings) -> None:
+class CarrierListener:
+    """The carrier's listening socket and, while it is open, the server that accepts from it."""
+
+    def __init__(self, server: MediaServer, listening_socket: ListeningSocket, settings: MediaSettings) -> None:
         self._server, self._settings = server, settings
-        self._kept = socket.socket(fileno=os.dup(door.fileno()))  # the same queue, whichever door is open
-        self._door: Door | None = door
-        self._listens: listening.Listener | None = None
+        # A duplicate keeps the system's accept queue while the listener is closed.
+        self._socket = socket.socket(fileno=os.dup(listening_socket.fileno()))
+        self._listening_socket: ListeningSocket | None = listening_socket
+        self._accepting: listening.Listener | None = None
 
     @property
     def port(self) -> int:
-        port: int = self._kept.getsockname()[1]
+        port: int = self._socket.getsockname()[1]
         return port
 
     @property
     def descriptor(self) -> int:
-        """Of the listening socket."""
-        return self._kept.fileno()
+        """The descriptor of the listening socket."""
+        return self._socket.fileno()
 
     def open(self) -> None:
-        """Accept connections."""
-        if self._door is None:
-            self._door = Door(socket.socket(fileno=os.dup(self._kept.fileno())), self._server.door.room)
-            self._server.door = self._door
-        self._listens = listening.serve(
+        """Start to accept connections."""
+        if self._listening_socket is None:
+            self._listening_socket = ListeningSocket(
+                socket.socket(fileno=os.dup(self._socket.fileno())), self._server.listening_socket.capacity
+            )
+            self._server.listening_socket = self._listening_socket
+        self._accepting = listening.serve(
             self._server.upgrade,
-            self._door,
+            self._listening_socket,
             max_frame_bytes=self._settings.max_frame_bytes,
             request_seconds=self._settings.start_seconds,
             backlog=sockets.BACKLOG,
         )
 
     def close(self) -> None:
-        """Accept none; those that wait in the queue are a successor's, or wait until this is opened again."""
-        listens, self._listens, self._door = self._listens, None, None
-        if listens is not None:
-            listens.close()
+        """Stop accepting: queued connections go to a successor, or wait until the listener is opened again."""
+        accepting, self._accepting, self._listening_socket = self._accepting, None, None
+        if accepting is not None:
+            accepting.close()
 
     def end(self) -> None:
-        """New connections go to a successor, or are refused by the system; those in the queue are taken, which ends with us."""
-        if self._listens is not None:
-            with suppress(OSError):  # of a connection that failed meanwhile
-                self._listens.accept()
+        """Accept the queued connections, which would be lost with our socket, and close.
+
+        Later connections go to a successor, or the system refuses them.
+        """
+        if self._accepting is not None:
+            # A queued connection may have failed meanwhile.
+            with suppress(OSError):
+                self._accepting.accept()
         self.close()
-        self._kept.close()
+        self._socket.close()

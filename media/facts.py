@@ -11,7 +11,8 @@ from media import native
 
 
 def main() -> None:
-    threads = [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+    """Print the facts."""
+    threads = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
     facts = {
         "compiled": native.prefer(),
         "interpreted": media_interpreted(),

@@ -1,4 +1,4 @@
-"""The caller's side of a call, as far as the call needs it; its adapters are in media/legs/."""
+"""The interface to the caller's side of a call; its adapters are in media/legs/."""
 
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -8,7 +8,7 @@ from media.core.leg import ToLeg
 
 
 class Closing(Enum):
-    """Why a leg is closed; its adapter translates it for the carrier."""
+    """The reason for which a leg is closed; its adapter translates it for the carrier."""
 
     NORMAL = auto()
     PROTOCOL = auto()  # the carrier violated its protocol
@@ -18,7 +18,7 @@ class Closing(Enum):
 
 
 class Leg(Protocol):
-    """Where a call sends what the caller hears."""
+    """The caller's side of a call, as its shell sees it."""
 
     def send(self, actions: Sequence[ToLeg]) -> None:
         """Send all actions in one write, in this order."""

@@ -9,12 +9,13 @@ from hum.telemetry import FAST_BUCKETS, TURN_BUCKETS
 
 
 class Frames:
-    """Counts messages on the carrier's sockets, and collects itself."""
+    """A counter of messages on the carrier's sockets, which is its own collector."""
 
     def __init__(self) -> None:
         self.received = self.sent = 0
 
     def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the counts, for the registry."""
         frames = CounterMetricFamily("hum_media_frames", "messages on the carrier's sockets", labels=["direction"])
         frames.add_metric(["in"], self.received)
         frames.add_metric(["out"], self.sent)
@@ -24,10 +25,8 @@ class Frames:
 FRAMES = Frames()
 REGISTRY.register(FRAMES)
 CALLS = Gauge("hum_media_calls", "streams that have started and are open")
-FREE_CALLS = Gauge("hum_media_free_calls", "calls that this process would still take; 0 while it takes none")
-USED_SHARE = Gauge(
-    "hum_media_used_share", "share of the calls that this process can carry that it carries; 1 while it takes none"
-)
+FREE_CALLS = Gauge("hum_media_free_calls", "calls that this process would still admit; 0 while it admits none")
+USED_SHARE = Gauge("hum_media_used_share", "used share of this process's capacity for calls; 1 while it admits none")
 STREAMS = Counter("hum_media_streams", "streams requested by the carrier, by outcome", ["outcome"])
 TURNED_AWAY = Counter("hum_media_turned_away", "connections closed before their upgrade request, by reason", ["reason"])
 ENDINGS = Counter("hum_media_endings", "calls that ended, by reason", ["reason"])
@@ -45,15 +44,15 @@ LATENESS_SECONDS = Histogram("hum_media_pacer_lateness_seconds", "how late the p
 TICKS_FAILED = Counter("hum_media_ticks_failed", "ticks of the pacer that ended with an exception")
 LINK_UP = Gauge("hum_media_link_up", "whether the link to control is up, 0 or 1")
 SPOOL_DEPTH = Gauge("hum_media_spool_batches", "batches of reports that control has not acknowledged")
-UNSAVED_BYTES = Gauge("hum_media_unsaved_bytes", "bytes of reports in memory that the disk does not take")
+UNSAVED_BYTES = Gauge("hum_media_unsaved_bytes", "bytes of reports that are only in memory, not on disk")
 UNHEARD_BYTES = Counter("hum_media_unheard_bytes", "bytes of sound that listeners missed, by reason", ["reason"])
-STORED = Counter("hum_media_stored", "recordings brought to the bucket, by what became of each try", ["how"])
+STORED = Counter("hum_media_stored", "attempts to store recordings in the bucket, by outcome", ["how"])
 STORED_BYTES = Counter("hum_media_stored_bytes", "bytes of recordings that the bucket has acknowledged")
-UNSTORED_BYTES = Gauge("hum_media_unstored_bytes", "bytes of recordings that wait for the bucket")
-UNSTORED_FILES = Gauge("hum_media_unstored_files", "recordings that wait for the bucket")
-UNSTORED_SECONDS = Gauge("hum_media_unstored_seconds", "for how long the oldest recording has waited for the bucket")
+UNSTORED_BYTES = Gauge("hum_media_unstored_bytes", "bytes of recordings that are not in the bucket yet")
+UNSTORED_FILES = Gauge("hum_media_unstored_files", "recordings that are not in the bucket yet")
+UNSTORED_SECONDS = Gauge("hum_media_unstored_seconds", "age of the oldest recording that is not in the bucket yet")
 STORE_FAILURES = Gauge(
-    "hum_media_store_failures", "consecutive looks after which the bucket took not all, 0 after a success"
+    "hum_media_store_failures", "consecutive scans of the recordings that failed to store some; 0 after a success"
 )
-ABANDONED = Counter("hum_media_uploads_abandoned", "uploads in parts that nobody ended and that were given up")
-REPORTS_LOST = Counter("hum_media_reports_lost", "reports that neither disk, memory nor control took")
+ABANDONED = Counter("hum_media_uploads_abandoned", "multipart uploads that were abandoned and then aborted")
+REPORTS_LOST = Counter("hum_media_reports_lost", "reports dropped because disk and memory were full")

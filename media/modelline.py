@@ -11,35 +11,40 @@ from media.io.openai import Dial, Listener, ModelSocket, Refused, Unreachable
 LOG = log(__name__)
 
 
-class Dialler(Listener, Protocol):
+class ConnectionOwner(Listener, Protocol):
     """The call that owns the connection."""
 
     @property
     def call_id(self) -> str: ...
 
     def model_ready(self) -> None:
-        """The socket is open."""
+        """Handle an open socket."""
 
     def model_lost(self, reason: str) -> None:
-        """It could not be opened."""
+        """Handle a failed attempt."""
 
     def task_done(self, task: asyncio.Task[None]) -> None:
-        """An attempt is over, whatever its outcome."""
+        """Handle the end of an attempt, whatever its outcome."""
 
 
-class ModelLine:
-    def __init__(self, dial: Dial, owner: Dialler) -> None:
+class ModelConnection:
+    """The model's socket of one call, or the attempt to open it."""
+
+    def __init__(self, dial: Dial, owner: ConnectionOwner) -> None:
         self.socket: ModelSocket | None = None
         self._dial, self._owner = dial, owner
         self._attempt: asyncio.Task[None] | None = None
 
     def dial(self, wait_ms: float, model: str) -> None:
-        """Replace the socket with a new one, after about `wait_ms`; the jitter spreads calls that lost theirs together."""
+        """Replace the socket with a new one, after about `wait_ms`.
+
+        The wait has jitter: it spreads the attempts of calls that lost their sockets at the same moment.
+        """
         self.drop()
-        self._attempt = asyncio.create_task(self._dialled(uniform(0.5, 1.0) * wait_ms, model), name="dial")
+        self._attempt = asyncio.create_task(self._open(uniform(0.5, 1.0) * wait_ms, model), name="dial")
         self._attempt.add_done_callback(self._owner.task_done)
 
-    async def _dialled(self, wait_ms: float, model: str) -> None:
+    async def _open(self, wait_ms: float, model: str) -> None:
         if wait_ms:
             await asyncio.sleep(wait_ms / 1000)
         try:
@@ -59,11 +64,11 @@ class ModelLine:
         """Whether an attempt is in progress."""
         return self._attempt is not None and not self._attempt.done()
 
-    def let_go(self) -> None:
-        """The socket is another process's now."""
+    def detach(self) -> None:
+        """Drop this process's copy of the socket: another process has taken it over."""
         socket, self.socket = self.socket, None
         if socket is not None:
-            socket.let_go()
+            socket.detach()
 
     def drop(self) -> None:
         """Close the socket, and cancel an attempt in progress."""

@@ -1,8 +1,7 @@
-"""Loads the core, and the shell through which every frame passes, as machine code, if they were compiled
-(media/compile.py); otherwise the same sources are interpreted.
+"""The loader of the compiled core and shell (media/compile.py); without a build, the same sources are interpreted.
 
-A build's name is a hash of all sources of this plane, so an edited source never runs beside an old build: there is no
-build for it, and it is interpreted.
+A build's name is a hash of all sources of this plane.  So an edited source never runs beside an old build: no build has its
+hash, and it is interpreted.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ MEDIA = Path(__file__).parent
 BUILDS = MEDIA / "_native"
 #: Modules of msgspec structs: msgspec reads annotations, which compiled classes no longer have.
 STRUCTS = frozenset({"leg", "metering", "realtime", "types"})
-#: What every frame passes on its way to the core.
+#: The modules outside the core that handle every frame.
 SHELL = ("callfiles.py", "io/frames.py", "legs/twiliowire.py", "ports.py", "record.py", "shell.py")
 #: Contains all compiled code; each module's own file only refers to it.
 LIBRARY = "media_core__mypyc"
@@ -27,15 +26,15 @@ SUFFIX: str = sysconfig.get_config_var("EXT_SUFFIX")
 
 
 def sources() -> list[Path]:
-    """What is compiled."""
-    core = (each for each in (MEDIA / "core").glob("*.py") if each.stem not in STRUCTS | {"__init__"})
-    return sorted((*core, *(MEDIA / each for each in SHELL)))
+    """Return the source files that are compiled."""
+    core = (source for source in (MEDIA / "core").glob("*.py") if source.stem not in STRUCTS | {"__init__"})
+    return sorted((*core, *(MEDIA / name for name in SHELL)))
 
 
 def build_of_these_sources() -> Path:
-    """The build's directory, whether or not it exists.
+    """Return the directory for a build of these sources, whether or not it exists.
 
-    It depends on what is not compiled, too: compiled code relies on the types that its neighbours declare.
+    Its hash covers the interpreted modules, too: compiled code relies on the types that they declare.
     """
     digest = hashlib.blake2b(SUFFIX.encode(), digest_size=10)
     for source in sorted(MEDIA.rglob("*.py")):
@@ -45,7 +44,7 @@ def build_of_these_sources() -> Path:
 
 
 def prefer() -> bool:
-    """Let imports of the core find its build; False if there is none, or it is disabled."""
+    """Make imports find the compiled modules; return False if there is no build, or it is disabled."""
     build = build_of_these_sources()
     library = build / f"{LIBRARY}{SUFFIX}"
     if media_interpreted() or not library.exists():

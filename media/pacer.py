@@ -1,4 +1,4 @@
-"""One timer for the whole process: its ticks are on a fixed grid of the monotonic clock, so they do not drift."""
+"""The timer of the whole process; its ticks are on a fixed grid of the monotonic clock, so they do not drift."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,13 +11,14 @@ from media.cores import Used, allowed_cores
 
 LOG = log(__name__)
 WINDOW_MS = 1_000.0
-USUAL_TICKS = 150  # the usual lateness is the mean of so many ticks
+#: The usual lateness is the moving average over about this many ticks.
+USUAL_TICKS = 150
 
 
 class Load(NamedTuple):
-    """How late the event loop is, at worst (which may be a hiccup) and usually; and how much of its core the process uses.
+    """The event loop's lateness, at worst (which may be a hiccup) and usually, and the share of its core that the process uses.
 
-    Only both together show overload: see `media.cores`.
+    Lateness shows overload only together with a high share: see `media.cores`.
     """
 
     worst_ms: float
@@ -26,7 +27,7 @@ class Load(NamedTuple):
 
 
 class Lag:
-    """The worst of the last one to two windows of half a second each, and the mean of the last few seconds."""
+    """The worst lateness of the last one to two windows of half a second, and the mean of the last few seconds."""
 
     def __init__(self) -> None:
         self.usual_ms = 0.0
@@ -34,7 +35,7 @@ class Lag:
         self._now = self._before = 0.0
 
     def add(self, late_ms: float, now_ms: float, skipped: int = 0) -> None:
-        """A tick came `late_ms` late, after `skipped` ticks that did not come at all."""
+        """Record a tick that was `late_ms` late, after `skipped` ticks that were skipped."""
         self.usual_ms += (late_ms - self.usual_ms) * min(1.0, (1 + skipped) / USUAL_TICKS)
         if now_ms - self._since_ms >= WINDOW_MS / 2:
             stale = now_ms - self._since_ms >= WINDOW_MS
@@ -44,11 +45,12 @@ class Lag:
 
     @property
     def worst_ms(self) -> float:
+        """The worst lateness of the last one to two windows."""
         return max(self._now, self._before)
 
 
 class Pacer:
-    """Calls `sweep(now_ms)` every `period_ms`.  Missed ticks are skipped, not made up in a burst.
+    """A timer that calls `sweep(now_ms)` every `period_ms`; missed ticks are skipped, not made up in a burst.
 
     An exception from `sweep` ends only that tick: every call depends on the following ones.
     """
@@ -65,11 +67,11 @@ class Pacer:
 
     @property
     def load(self) -> Load:
-        """How late the event loop is: the worst of the last second and now, and the usual lateness; and what it uses."""
+        """The lateness of the event loop, including that of a tick that is overdue now, and the CPU share."""
         return Load(max(self._lag.worst_ms, self._clock() - self._due_ms), self._lag.usual_ms, self._used.share)
 
     def beat(self) -> float:
-        """Tick if it is due; return the ms until the next one."""
+        """Tick if a tick is due; return the ms until the next one."""
         now_ms = self._clock()
         late_ms = now_ms - self._due_ms
         if late_ms < 0:
@@ -87,9 +89,11 @@ class Pacer:
     def _swept(self, now_ms: float) -> None:
         try:
             self._sweep(now_ms)
-        except Exception:  # the next ticks must come: all calls depend on them
+        # The next ticks must come: all calls depend on them.
+        except Exception:
             metrics.TICKS_FAILED.inc()
-            if not self._is_failing:  # not fifty times a second
+            # Log the first of a series only: there are fifty ticks a second.
+            if not self._is_failing:
                 LOG.exception("a tick of the pacer failed: this is a bug")
             self._is_failing = True
         else:
@@ -101,6 +105,7 @@ class Pacer:
         self._wait(self._period_ms)
 
     def stop(self) -> None:
+        """Cancel the next tick."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,7 +1,7 @@
-"""Calls from browsers: offers come from control, and each that is answered and then connected becomes a call.
+"""Calls from browsers: control forwards their offers; an offer that is answered and then connected becomes a call.
 
 offer ─▶ answer ─▶ control ─▶ browser          connected ─▶ BrowserLeg ─▶ Shell, as a carrier's stream
-                                               not in time ─▶ control is told, and the call ends
+                                               not in time ─▶ reported to control, and the call ends
 """
 
 import asyncio
@@ -22,13 +22,14 @@ MAX_REASON_CHARS = 200
 
 
 class Reply(Protocol):
-    """Tell control what became of an offer; lost if the link is."""
+    """A function that reports an offer's outcome to control."""
 
-    def __call__(self, reply: pb.BrowserReply, /) -> None: ...
+    def __call__(self, reply: pb.BrowserReply, /) -> None:
+        """Send the reply; it is dropped while the link is down."""
 
 
 class Peers:
-    """The browsers of one process: those being connected, and those that talk."""
+    """The browsers of one process: those that are being connected, and those in a call."""
 
     def __init__(self, server: MediaServer, ice: Ice, reply: Reply) -> None:
         self._server, self._ice, self._reply = server, ice, reply
@@ -38,11 +39,11 @@ class Peers:
 
     @property
     def connecting(self) -> int:
-        """How many peer connections are being set up."""
+        """The number of peer connections that are being set up."""
         return len(self._connecting)
 
     def refuses(self) -> str | None:
-        """Why this process should be sent no more offers; None if it takes them."""
+        """Return why control should send this process no more offers, or None if it takes them."""
         if (reason := self._server.refuses()) is not None:
             return reason
         calls = self.connecting + self._server.streams.calls
@@ -51,7 +52,7 @@ class Peers:
 
     def offered(self, offer: pb.BrowserOffer) -> None:
         """Answer an offer, or refuse it."""
-        refuses = "it is known already" if offer.call_id in self._connecting else self.refuses()
+        refuses = "the offer is already being answered" if offer.call_id in self._connecting else self.refuses()
         if refuses is not None:
             metrics.STREAMS.labels("full").inc()
             self._reply(pb.BrowserReply(call_id=offer.call_id, refused=refuses))
@@ -63,7 +64,7 @@ class Peers:
     def _done(self, call_id: str, task: "asyncio.Task[None]") -> None:
         self._connecting.pop(call_id, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            LOG.error("a browser's call could not begin: this is a bug", call=call_id, exc_info=error)
+            LOG.error("could not begin a browser's call: this is a bug", call=call_id, exc_info=error)
             self._reply(pb.BrowserReply(call_id=call_id, failed="internal error"))
 
     async def _connect(self, offer: pb.BrowserOffer) -> None:
@@ -75,7 +76,7 @@ class Peers:
 
         def ended(by_browser: bool) -> None:
             if leg is not None:
-                leg.gone(by_itself=by_browser)
+                leg.gone(by_browser=by_browser)
 
         peer = Peer(self._ice, received, ended)
         try:
@@ -88,7 +89,7 @@ class Peers:
                 await peer.closed()
 
     async def _is_up(self, peer: Peer, offer: pb.BrowserOffer) -> bool:
-        """Answer, and wait for the connection; control is told if there is none."""
+        """Answer the offer and wait for the connection; report a failure to control."""
         try:
             async with asyncio.timeout(self._settings.browser_connect_seconds):
                 answer = await peer.answer(offer.sdp)
@@ -106,7 +107,8 @@ class Peers:
         return is_up
 
     def _begin(self, leg: BrowserLeg, offer: pb.BrowserOffer) -> None:
-        self._connecting.pop(offer.call_id, None)  # it counts as a call from now on
+        # From now on it counts as a call.
+        self._connecting.pop(offer.call_id, None)
         shell = self._server.admit(leg)
         self._talking[leg] = shell
         leg.begin(shell, offer.call_id, f"browser:{offer.call_id}", offer.token)
@@ -114,11 +116,12 @@ class Peers:
     # Time.
 
     def tick(self, now_ms: float) -> None:
-        """One tick of the pacer."""
+        """Tick all browser legs: called on each tick of the pacer."""
         for leg, shell in tuple(self._talking.items()):
             try:
                 leg.tick(now_ms)
-            except Exception:  # the boundary between one call and the others
+            # The boundary between calls: the exception must not end the other legs' ticks.
+            except Exception:
                 LOG.exception("bug in a browser's call", call=shell.call_id)
                 shell.fail()
                 leg.abort()
@@ -127,7 +130,7 @@ class Peers:
                 del self._talking[leg]
 
     async def close(self) -> None:
-        """Give up the connections that are being set up."""
+        """Cancel the connections that are being set up."""
         tasks = tuple(self._connecting.values())
         for task in tasks:
             task.cancel()

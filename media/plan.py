@@ -1,4 +1,4 @@
-"""Turns control's session for a call into the conversation's plan.  Pure."""
+"""The conversation's plan, made from control's session for a call.  Pure."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,8 @@ from media.core.types import Author, CallPlan, Clip, ClipKind, Eagerness, Mailbo
 DEFAULT_CALL_SECONDS = 1_800
 _KINDS = frozenset(ClipKind)
 _SEVERAL = frozenset({ClipKind.FILLER, ClipKind.IDLE})
-WITHOUT_PROMPTS_MS = 36_000  # a caller to whom nothing is said hears the goodbye after so much silence
+#: Without idle prompts, the goodbye is played after this much silence.
+WITHOUT_PROMPTS_MS = 36_000
 _AUTHORS: Mapping["calls_pb2.Speaker.ValueType", Author] = {
     calls_pb2.SPEAKER_CALLER: "caller",
     calls_pb2.SPEAKER_AGENT: "agent",
@@ -32,7 +33,7 @@ _Ms = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
 
 class _TurnConfig(msgspec.Struct, forbid_unknown_fields=True):
-    """`Flow.turn_config_json`: unset fields take the plan's defaults."""
+    """The fields of `Flow.turn_config_json`; unset ones take the plan's defaults."""
 
     interruptible: bool | msgspec.UnsetType = msgspec.UNSET
     protect_announcement: bool | msgspec.UnsetType = msgspec.UNSET
@@ -48,14 +49,14 @@ class _PauseOn(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _RecordingRules(msgspec.Struct, forbid_unknown_fields=True):
-    """`Flow.recording_rules_json`."""
+    """The fields of `Flow.recording_rules_json`."""
 
     pause_on: _PauseOn = msgspec.field(default_factory=_PauseOn)
     longest_pause_seconds: int | None = None
 
 
 def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPlan:
-    """Raises ValueError, TypeError or AttributeError for JSON that does not match the contract."""
+    """Return the plan of a conversation.  Raises ValueError, TypeError or AttributeError for JSON that violates the contract."""
     rendered = [
         (ClipKind(clip.kind), Clip(clip.text, clip.audio_ulaw or None)) for clip in session.clips if clip.kind in _KINDS
     ]
@@ -90,7 +91,7 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         open_turn_ms=round(settings.open_turn_ms),
         unaware_ms=round(settings.unaware_ms),
         under_way_ms=round(settings.under_way_ms),
-        so_far=tuple(_known(part) for part in session.so_far if part.role in _AUTHORS),
+        so_far=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
         mailbox_ms=round(settings.message_seconds * 1000),
         opens=session.placed,
         **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
@@ -112,12 +113,12 @@ def _pauses(session: pb.OpenSessionResponse, settings: MediaSettings) -> PauseRu
     )
 
 
-def _known(part: pb.Said) -> tuple[Author, str]:
+def _history_entry(part: pb.Said) -> tuple[Author, str]:
     return _AUTHORS[part.role], hint(part.text) if part.is_hint else part.text
 
 
 def mailbox_plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> MailboxPlan:
-    """The plan of a session that is a mailbox.  A clip that is not rendered is not there."""
+    """Return the plan of a mailbox; it has no clip that is not rendered."""
     rendered = [(clip.kind, Clip(clip.text, clip.audio_ulaw)) for clip in session.clips if clip.audio_ulaw]
     clips = dict(rendered)
     return MailboxPlan(
@@ -138,7 +139,7 @@ def _tool(tool: pb.Tool) -> Tool:
 
 
 def sequel_of(outcome: pb.Outcome, settings: MediaSettings) -> Sequel:
-    """What follows when the agent's part is over.  ValueError for an outcome of a later release."""
+    """Return what the call does once the agent has finished speaking.  Raises ValueError for an outcome of a later release."""
     match outcome.WhichOneof("outcome"):
         case "switch":
             return switch_of(outcome.switch, settings)
@@ -149,12 +150,12 @@ def sequel_of(outcome: pb.Outcome, settings: MediaSettings) -> Sequel:
 
 
 def switch_of(switch: pb.SwitchFlow, settings: MediaSettings, command_id: str = "") -> SwitchFlow:
-    """Raises as `plan_of` does."""
+    """Return the switch to another flow, with that flow's plan.  Raises as `plan_of` does."""
     return SwitchFlow(plan_of(switch.session, settings), switch.flow_id, switch.flow_version, command_id)
 
 
 def outcome_of(outcome: pb.Outcome) -> Outcome:
-    """How the call leaves its leg.  ValueError for an outcome of a later release."""
+    """Return how the call leaves its leg.  Raises ValueError for an outcome of a later release."""
     match outcome.WhichOneof("outcome"):
         case "hang_up":
             return HangUp("agent")
@@ -165,14 +166,17 @@ def outcome_of(outcome: pb.Outcome) -> Outcome:
 
 
 def dictation_of(command: pb.CallCommand) -> Instruct | Say:
-    """What a person tells the agent, or wants it to say."""
+    """Return an operator's instruction to the agent, or the sentence that the agent is to say."""
     if command.HasField("say"):
         return Say(command.command_id, command.say.text, command.say.by)
     return Instruct(command.command_id, command.instruct.text, command.instruct.by)
 
 
 def _idle(session: pb.OpenSessionResponse, clips: dict[ClipKind, Clip], rendered: Mapping[str, Clip]) -> dict[str, Any]:
-    """`{"8": "Are you still there?", "16": "..."}`: total seconds of silence, and what is said then."""
+    """Return the plan's idle fields, and add the idle prompt to `clips`.
+
+    The session's JSON maps total seconds of silence to prompts: `{"8": "Are you still there?", "16": "..."}`.
+    """
     if not session.idle_prompts_json:
         return {}
     prompts = sorted(

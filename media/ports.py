@@ -1,4 +1,4 @@
-"""What a call gets from the process that has it, and how far it has come there."""
+"""The interface between a call and its process: shared resources, the call's phase, the registry of calls."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What all calls of a process share."""
+    """The resources that all calls of a process share."""
 
     settings: MediaSettings
     link: ControlLink
@@ -33,22 +33,24 @@ class Ports:
 
 
 class Phase(Enum):
+    """The state of a shell; see `media.shell`."""
+
     WAITING = auto()
     JOINING = auto()
     TALKING = auto()
-    ENDING = auto()  # waiting until control has stored the reports
-    CLOSING = auto()  # waiting for the carrier to answer our close
+    ENDING = auto()  # until control has stored the reports
+    CLOSING = auto()  # until the carrier answers our close
     GONE = auto()
 
 
-class Keeper(Protocol):
-    """Keeps track of the calls of this process."""
+class CallRegistry(Protocol):
+    """The registry of this process's calls, as a shell sees it."""
 
     def started(self, shell: "Shell") -> str | None:
-        """The stream has sent its `start` and counts as a call from now on; returns why it is refused, if it is.  Called once."""
+        """Count a stream that has sent its `start` as a call; return why it is refused, or None.  Called once."""
 
     def joined(self, shell: "Shell", talk: Talk) -> None:
-        """The call of this stream is known now; called once, before the call acts."""
+        """Register the core of a stream once its session is open.  Called once, before the call acts."""
 
     def released(self, shell: "Shell", talk: Talk | None) -> None:
-        """Neither a socket nor a report needs this call any more; called once."""
+        """Remove a call that no socket or report needs any more.  Called once."""

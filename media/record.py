@@ -1,4 +1,4 @@
-"""One call's output: reports for control, observations for the metrics, a recording."""
+"""One call's output: reports for control, observations for the metrics, the recording, and sound for listeners."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from hum.recordings import names as recordings_of
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.callfiles import CallFiles, Place
+from media.callfiles import CallFiles, RecordingPlace
 from media.carried import CarriedRecord
 from media.core.tools import CALL_ENDED, error_json
 from media.core.types import (
@@ -37,28 +37,31 @@ from media.trace import CallTrace
 LOG = log(__name__)
 
 
-class Record:
+class CallOutput:
+    """One call's output; empty until `open` says which call it is."""
+
     def __init__(
-        self, link: ControlLink, recordings: Path, files: FileWork, hold_ms: float, names: Names = recordings_of
+        self, link: ControlLink, recordings: Path, files: FileWork, delay_ms: float, names: Names = recordings_of
     ) -> None:
         self.call_id = ""
         self._organization = ""
         self._link = link
-        self._files = CallFiles(Place(recordings, names, files), link)
+        self._files = CallFiles(RecordingPlace(recordings, names, files), link)
         self._reports = Reports("")
-        self._tap: Tap | None = None  # while somebody listens
-        self._hold_ms = hold_ms
+        self._tap: Tap | None = None  # while there are listeners
+        self._delay_ms = delay_ms
         self.trace = CallTrace()
 
     def open(self, session: pb.OpenSessionResponse) -> None:
-        """The session is open: it says which call this is."""
+        """Begin the output of the call that the session names."""
         self.call_id, self._organization = session.call_id, session.organization_id
         self._reports = Reports(session.call_id, session.stream_number)
         self.trace.open(session)
 
     def report(self, event: Event) -> None:
+        """Publish an event of the core: as a report, a metric, a span or a log line."""
         at = now()
-        self.trace.note(event)
+        self.trace.record(event)
         match event:
             case Delta():
                 self._link.delta(self._reports.delta(event, at))
@@ -72,7 +75,7 @@ class Record:
                 metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
                 metrics.MODEL_SECONDS.observe(event.model_ms / 1000)
             case ToolFinished(call_id):
-                self._link.give_up(self.call_id, call_id)
+                self._link.cancel_tool(self.call_id, call_id)
             case ModelLost(reason):
                 metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
                 LOG.warning("model lost", call=self.call_id, reason=reason)
@@ -96,30 +99,30 @@ class Record:
 
         def report() -> None:
             ended = self._reports.of(event, at)
-            assert ended is not None, "control is told of each end"
+            assert ended is not None, "each end of a call is a report"
             self._link.outbox.report(ended)
 
         self._files.when_closed(report)
 
     def when_ended(self, then: Callable[[], None]) -> None:
-        """Call `then` once all is reported that is to come before the call's end, and that."""
+        """Call `then` once the call's files are closed, and everything up to the call's end is reported."""
         self._files.when_closed(then)
 
     def end_by_fault(self, detail: str) -> None:
-        """The call was ended by a fault, at an unknown position."""
+        """Report that a fault ended the call, at an unknown position; report its running tools as failed."""
         for call_id in self._reports.running_tools():
             self.report(ToolFinished(call_id, error_json(CALL_ENDED), "failed"))
         self.report(CallEnded("carrier_lost", detail, 0))
 
     # Listeners.
 
-    def listen(self, listener: Listener) -> None:
-        """Send the sound to one more listener."""
-        self._tap = self._tap or Tap(self._hold_ms)
+    def add_listener(self, listener: Listener) -> None:
+        """Send the call's sound to one more listener."""
+        self._tap = self._tap or Tap(self._delay_ms)
         self._tap.listeners.append(listener)
 
-    def unlisten(self, listener: Listener) -> bool:
-        """A listener is gone; returns whether there is none any more."""
+    def remove_listener(self, listener: Listener) -> bool:
+        """Remove a listener; return whether it was the last one."""
         if self._tap is None or listener not in self._tap.listeners:
             return False
         self._tap.listeners.remove(listener)
@@ -131,33 +134,38 @@ class Record:
     # From one process to another.
 
     def carried(self) -> CarriedRecord | None:
-        """None while somebody listens, whose stream does not move; or while the disk hangs."""
-        if self._tap is not None or not self._files.settled():
+        """Return the state for another process, or None if the call can't move now.
+
+        It can't while it has listeners, since their streams do not move, or while the disk hangs.
+        """
+        if self._tap is not None or not self._files.is_flushed():
             return None
         trace, files = self.trace.carried(), self._files
         return CarriedRecord(self.call_id, self._organization, self._reports, files.recorder, files.message, trace)
 
     def resume(self, carried: CarriedRecord) -> None:
+        """Continue the output of a call that another process began."""
         self.call_id, self._organization = carried.call_id, carried.organization
         self._reports, self._files.recorder, self._files.message = carried.reports, carried.recorder, carried.message
         self.trace.resume(carried.trace, carried.call_id)
 
-    def let_go(self) -> None:
-        """Another process writes the files, and reports."""
-        self._files.let_go()
+    def detach(self) -> None:
+        """Stop without closing or reporting anything: another process continues this output."""
+        self._files.detach()
         self.trace.end()
 
     # The recording.
 
     def start_recording(self, announced: Sequence[RecordAgent]) -> None:
-        """`announced`: what was heard before it."""
+        """Start the recording, beginning with `announced`, the announcement as it was heard."""
         self._files.start_recording(self._organization, self._reports, announced)
 
     def start_message(self, start_ms: int, failed: Callable[[], None]) -> None:
-        """The caller's audio from then on is a message; `failed` is called if it can't be stored."""
+        """Record the caller's audio from `start_ms` on as a message; `failed` is called if it can't be stored."""
         self._files.start_message(self._organization, self._reports, start_ms, failed)
 
     def sound(self, sound: RecordCaller | RecordAgent | Unrecord) -> None:
+        """Pass sound to the recorders and the listeners; `Unrecord` changes the recording only."""
         if self._tap is not None and not isinstance(sound, Unrecord):
             self._tap.sound(sound)
         recorder, message = self._files.recorder, self._files.message

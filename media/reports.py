@@ -1,4 +1,4 @@
-"""A conversation's events as the reports that control stores.  Pure, except for counters and the running tools."""
+"""The reports that control stores, made from a conversation's events.  Pure, except for counters and the running tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,16 +43,16 @@ _SPEAKERS: Mapping[Role, "calls_pb2.Speaker.ValueType"] = {
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A call's recording; `path` is relative to the recordings' root, and empty if nothing was stored."""
+    """A stored recording; `path` is relative to the recordings' root, and empty if nothing was stored."""
 
     path: str
     duration_ms: int
     size_bytes: int
-    fault: str = ""  # why it ends early, or is missing
+    fault: str = ""  # why it is cut short or missing
 
 
 class Reports:
-    """Numbers the stored reports of one stream of a call from 1, without gaps."""
+    """The reports of one stream of a call, numbered from 1 without gaps."""
 
     def __init__(self, call_id: str, stream_number: int = 1) -> None:
         self.call_id = call_id
@@ -61,7 +61,7 @@ class Reports:
         self._tools: dict[str, tuple[ToolCalled, datetime]] = {}
 
     def of(self, event: Event, at: datetime) -> pb.Report | None:
-        """The report of an event that happened at `at`; None for what control does not store."""
+        """Return the report of an event that happened at `at`; None for events that control does not store."""
         match event:
             case CallStarted(stream_id):
                 return self._numbered(at, started=pb.StreamStarted(stream_sid=stream_id))
@@ -86,7 +86,7 @@ class Reports:
                 return self._numbered(at, ended=ended)
 
     def delta(self, delta: Delta, at: datetime) -> pb.CallDelta:
-        """A piece of a transcript, for live watchers."""
+        """Return a transcript delta for live watchers."""
         text = calls_pb2.TranscriptDelta(
             role=_SPEAKERS[delta.role],
             item_id=self._item(delta.item_id),
@@ -96,18 +96,20 @@ class Reports:
         return pb.CallDelta(call_id=self.call_id, at=_stamp(at), delta=text, stream_number=self._stream_number)
 
     def under_way(self, event: UnderWay) -> pb.CallUnderWay:
-        """A call's unfinished turns."""
+        """Return the call's unfinished turns."""
         turns = [self._turn(turn) for turn in event.turns]
         return pb.CallUnderWay(call_id=self.call_id, stream_number=self._stream_number, turns=turns)
 
     def running_tools(self) -> list[str]:
-        """The ids of the tools that were reported as started but not as finished."""
+        """Return the tool call ids that were reported as started and not as finished."""
         return list(self._tools)
 
     def recording_started(self, path: str, at: datetime) -> pb.Report:
+        """Return the report that the recording is being written."""
         return self._numbered(at, recording_started=pb.RecordingStarted(path=path))
 
     def recorded(self, stored: Recording, at: datetime) -> pb.Report:
+        """Return the report of the closed recording."""
         facts = pb.RecordingStored(
             path=stored.path,
             duration_ms=_ms(stored.duration_ms),
@@ -117,15 +119,16 @@ class Reports:
         return self._numbered(at, recording=facts)
 
     def message_started(self, path: str, at: datetime) -> pb.Report:
+        """Return the report that the message is being written."""
         return self._numbered(at, message_started=pb.MessageStarted(path=path))
 
     def message_stored(self, stored: Recording, at: datetime) -> pb.Report:
-        """The message; it has no path if none was kept."""
+        """Return the report of the closed message; its path is empty if none was kept."""
         facts = pb.MessageStored(path=stored.path, duration_ms=_ms(stored.duration_ms), fault=stored.fault or None)
         return self._numbered(at, message_stored=facts)
 
     def _item(self, item_id: str) -> str:
-        """An utterance of the whole call: ids of a session are its own."""
+        """Make an item id unique in the whole call: the model's ids are unique only within a session."""
         return f"{self._stream_number}-{item_id}"
 
     def _turn(self, turn: TurnEnded) -> calls_pb2.Turn:
@@ -166,7 +169,7 @@ def _activity(called: ToolCalled, began: datetime, status: str) -> calls_pb2.Too
 
 
 def _over_the_agent(event: BargedIn | RefusedOnset | OnsetsRefused) -> dict[str, object]:
-    """A sound over the agent, or how many there were."""
+    """Return the report field of a sound over the agent, or of the number of further ones."""
     match event:
         case BargedIn():
             return {"interruption": _interruption(event)}
@@ -223,7 +226,7 @@ def _used(used: ModelUsed) -> pb.ModelUsed:
 def _spot(
     event: AnnouncementPlayed | Digits | FlowSwitched | RecordingPaused | Intervened, at: datetime
 ) -> dict[str, object]:
-    """Something that happened at a place in the call."""
+    """Return the report field of an event at a position in the call."""
     match event:
         case AnnouncementPlayed(at_ms):
             return {"announcement_played": pb.AnnouncementPlayed(at_ms=_ms(at_ms))}
@@ -245,12 +248,12 @@ def _stamp(at: datetime) -> Timestamp:
 
 
 def _ms(value: int) -> int:
-    """Clamp to 31 bits, which is what a report's field holds: the carrier's timestamps are not under our control."""
+    """Clamp to the 31 bits of a report's field: the carrier's timestamps are not under our control."""
     return max(0, min(value, MAX_MS))
 
 
 def _json(text: str) -> str:
-    """The text itself if it is valid JSON, else the text as a JSON string: the model's JSON may be malformed."""
+    """Return the text itself if it is valid JSON, else as a JSON string: the model's JSON may be malformed."""
     try:
         msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -1,6 +1,6 @@
-"""The server for the carrier: who may open a stream, and which calls are open.
+"""The media server: admission of the carrier's streams, and the calls of this process.
 
-Answers `/media/twilio` to signed WebSocket upgrades, and `/healthz`, `/readyz` to plain requests.
+It answers signed WebSocket upgrades on `/media/twilio`, and plain requests for `/healthz` and `/readyz`.
 """
 
 import asyncio
@@ -14,41 +14,44 @@ from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.talk import Talk, due
-from media.door import Door, NoDoor
+from media.door import ListeningSocket, NoListeningSocket
 from media.leg import Leg
 from media.legs import twilio
 from media.pacer import Load
 from media.ports import Ports
 from media.shell import Shell
 from media.streams import Streams
-from media.takeover.held import Held
+from media.takeover.held import MovingCalls
 
 LOG = log(__name__)
 MAX_EARLY_COMMANDS = 1_000
-FLUSH_MS = 100.0  # reports that are not urgent are sent in batches: a batch costs as much as twenty reports
+#: Reports that no call waits for are sent in batches: a batch costs as much as twenty reports.
+FLUSH_MS = 100.0
 
 
 class MediaServer:
     """All calls of this process."""
 
-    def __init__(self, ports: Ports, load: Callable[[], Load], door: Door | NoDoor) -> None:
-        self.ports, self._load, self.door = ports, load, door
+    def __init__(
+        self, ports: Ports, load: Callable[[], Load], listening_socket: ListeningSocket | NoListeningSocket
+    ) -> None:
+        self.ports, self._load, self.listening_socket = ports, load, listening_socket
         self.leaving = self.draining = False
         self.streams = Streams()
-        self.held = Held()
+        self.moving = MovingCalls()
         self._talking: dict[Talk, Shell] = {}
-        #: For calls whose session is being opened; the oldest are dropped first, as the likeliest to be obsolete.
-        self._early: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
+        #: Commands for calls that may still be joining.  The oldest are dropped first: they are likeliest to be obsolete.
+        self._early_commands: deque[pb.CallCommand] = deque(maxlen=MAX_EARLY_COMMANDS)
         self._flushed_ms = float("-inf")
 
     def __len__(self) -> int:
-        """How many streams are open."""
+        """Return the number of open streams."""
         return len(self.streams.open)
 
     # HTTP.
 
     def upgrade(self, request: WSUpgradeRequest) -> WSListener | WSUpgradeResponseWithListener:
-        """The answer to a request: a socket for the carrier, or a plain HTTP response."""
+        """Answer a request: with a listener for the carrier's WebSocket, or with a plain HTTP response."""
         match request.path.decode(errors="replace"):
             case twilio.PATH:
                 return self._stream(request)
@@ -60,7 +63,7 @@ class MediaServer:
                 return _answer(404, b"not found\n")
 
     def missing(self) -> list[str]:
-        """What keeps this process from taking the next call, a sentence each."""
+        """Return the reasons why this process can't take the next call, as sentences; empty if it is ready."""
         if not self.ports.link.up:
             return ["the link to control is down"]
         return [f"no more calls are taken: {reason}"] if (reason := self.refuses()) else []
@@ -71,90 +74,94 @@ class MediaServer:
             LOG.warning("stream refused: no valid signature; check TWILIO_AUTH_TOKEN and HUM_MEDIA_URL")
             metrics.STREAMS.labels("unsigned").inc()
             return _answer(403, b"the request is not signed by the carrier\n")
-        if (reason := self._full()) is not None:
+        if (reason := self._refusal()) is not None:
             LOG.warning("stream refused", reason=reason, calls=self.streams.calls)
             metrics.STREAMS.labels(reason).inc()
             return _answer(503, b"this process takes no more calls\n")
         return twilio.TwilioLeg(self.opened, settings)
 
     def refuses(self) -> str | None:
-        """Why this process should be sent no more calls; None if it takes more."""
-        return "draining" if self.leaving else self._full()
+        """Return why control should offer this process no more calls, or None if it admits more."""
+        return "draining" if self.leaving else self._refusal()
 
-    def _full(self) -> str | None:
+    def _refusal(self) -> str | None:
         if self.draining:
             return "draining"
-        if self.streams.calls >= self.door.room.calls:
+        if self.streams.calls >= self.listening_socket.capacity.calls:
             return "full"
         if not self.ports.link.outbox.storing:
             return "disk"
-        return "lagging" if self._lags() else None
+        return "lagging" if self._is_overloaded() else None
 
-    def _lags(self) -> bool:
-        """Tell whether the event loop is late because of what this process itself does."""
+    def _is_overloaded(self) -> bool:
+        """Return whether the event loop is late because of this process's own load."""
         settings, load = self.ports.settings, self._load()
-        loaded = max(load.used, self.streams.calls / self.door.room.calls) >= settings.loaded_share
+        loaded = max(load.used, self.streams.calls / self.listening_socket.capacity.calls) >= settings.loaded_share
         return loaded and (load.worst_ms > settings.max_lag_ms or load.usual_ms > settings.max_late_ms)
 
     def opened(self, leg: Leg, descriptor: int) -> Shell:
-        self.door.upgraded(descriptor)
+        """Admit a carrier's connection after its upgrade."""
+        self.listening_socket.upgraded(descriptor)
         return self.admit(leg)
 
     def admit(self, leg: Leg) -> Shell:
-        """A leg is connected, and will say whose call it is."""
+        """Create the shell of a connected leg; its `start` will name the call."""
         shell = Shell(self.ports, leg, self)
-        self.streams.add(shell, self.door.room.waiting)
+        self.streams.add(shell, self.listening_socket.capacity.pending)
         return shell
 
     # Called by shells.
 
     def started(self, shell: Shell) -> str | None:
+        """See `CallRegistry`."""
         self.streams.start(shell)
-        return "full" if self.streams.calls > self.door.room.calls else None
+        return "full" if self.streams.calls > self.listening_socket.capacity.calls else None
 
     def joined(self, shell: Shell, talk: Talk) -> None:
+        """See `CallRegistry`; deliver the commands that came while the session was being opened."""
         self._talking[talk] = shell
-        for command in [each for each in self._early if each.call_id == shell.call_id]:
-            self._early.remove(command)
+        for command in [command for command in self._early_commands if command.call_id == shell.call_id]:
+            self._early_commands.remove(command)
             asyncio.get_running_loop().call_soon(self.command, command)
 
     def released(self, shell: Shell, talk: Talk | None) -> None:
+        """See `CallRegistry`; once no stream is open, answer the commands that no call will receive."""
         self.streams.remove(shell)
         if talk is not None:
             self._talking.pop(talk, None)
         if not self.streams.open:
-            for command in self._early:
+            for command in self._early_commands:
                 self.ports.link.answer(command.command_id, "over")
-            self._early.clear()
+            self._early_commands.clear()
 
     # From one process to another (media/takeover/).
 
-    def hold(self, shell: Shell, talk: Talk) -> None:
-        """The call may be leaving: nothing happens to it until it is taken back."""
+    def begin_move(self, shell: Shell, talk: Talk) -> None:
+        """Suspend a call that is offered to the successor: no ticks, and its commands are queued."""
         self._talking.pop(talk, None)
-        self.held.calls[shell] = []
+        self.moving.calls[shell] = []
 
-    def take_back(self, shell: Shell, talk: Talk) -> None:
-        """It stays, and hears what has come for it meanwhile."""
+    def cancel_move(self, shell: Shell, talk: Talk) -> None:
+        """Resume a call that does not move, and deliver the commands that were queued for it."""
         self._talking[talk] = shell
-        for command in self.held.calls.pop(shell):
+        for command in self.moving.calls.pop(shell):
             shell.command(command)
 
     def resume(self, shell: Shell, talk: Talk) -> None:
-        """A call that was another process's goes on here."""
-        self.streams.add(shell, self.door.room.waiting)
+        """Register a call that was taken over from another process."""
+        self.streams.add(shell, self.listening_socket.capacity.pending)
         self.streams.start(shell)
         self._talking[talk] = shell
 
     # Time and control.
 
     def sweep(self, now_ms: float) -> None:
-        """One tick of the pacer: tick every call that has something to do, then flush the link."""
+        """Tick every call that is due, then flush the link to control: called on each tick of the pacer."""
         talking = self._talking
         for shell in [talking[talk] for talk in due(talking, now_ms)]:
             shell.tick(now_ms)
         if len(talking) < len(self):
-            for shell in self.streams.open.difference(talking.values(), self.held.calls):
+            for shell in self.streams.open.difference(talking.values(), self.moving.calls):
                 shell.tick(now_ms)
         link = self.ports.link
         if link.outbox.awaited or now_ms >= self._flushed_ms + FLUSH_MS:
@@ -162,42 +169,42 @@ class MediaServer:
             link.flush(now_ms)
 
     def command(self, command: pb.CallCommand) -> None:
-        """A command from control for a call; kept if the call may still be joining."""
-        known = [shell for shell in self.streams.open if shell.call_id == command.call_id]
-        for shell in known:
-            if not self.held.keep(shell, command):
+        """Deliver a command from control to its call; queue it if the call may still be joining."""
+        shells = [shell for shell in self.streams.open if shell.call_id == command.call_id]
+        for shell in shells:
+            if not self.moving.queue(shell, command):
                 shell.command(command)
-        if known or self.held.forward(command):
+        if shells or self.moving.forward(command):
             return
         if any(not shell.call_id for shell in self.streams.open):
-            self._early.append(command)
+            self._early_commands.append(command)
         else:
             self.ports.link.answer(command.command_id, "over")
 
     async def linger(self, seconds: float, hurry: asyncio.Event) -> None:
-        """The socket is closed; clients that are connected already may still begin a call for so many seconds."""
+        """Report "draining" to control, but still admit calls on connected sockets for `seconds`, or until `hurry` is set."""
         self.leaving = True
         with suppress(TimeoutError):
             await asyncio.wait_for(hurry.wait(), seconds)
 
     async def drain(self, seconds: float, close_seconds: float, hurry: asyncio.Event | None = None) -> None:
-        """Take no more calls and wait for the open ones.
+        """Admit no more calls and wait for the open ones to end.
 
-        After `seconds` they end with a spoken goodbye, and without one as soon as `hurry` is set.
+        After `seconds`, end them with a spoken goodbye; once `hurry` is set, end them without one.
         """
         self.leaving = self.draining = True
         hurry = hurry or asyncio.Event()
-        if await self.streams.emptied(seconds, hurry):
+        if await self.streams.wait_until_empty(seconds, hurry):
             return
         LOG.info("ending the open calls", calls=len(self), at_once=hurry.is_set())
         if not hurry.is_set():
-            for shell in self.streams.open.difference(self.held.calls):
+            for shell in self.streams.open.difference(self.moving.calls):
                 shell.end("drained", spoken=True)
-            if await self.streams.emptied(close_seconds, hurry):
+            if await self.streams.wait_until_empty(close_seconds, hurry):
                 return
-        for shell in self.streams.open.difference(self.held.calls):
+        for shell in self.streams.open.difference(self.moving.calls):
             shell.end("drained")
-        await self.streams.emptied(close_seconds, asyncio.Event())
+        await self.streams.wait_until_empty(close_seconds, asyncio.Event())
 
 
 def _answer(status: int, body: bytes) -> WSUpgradeResponseWithListener:

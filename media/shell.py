@@ -1,7 +1,9 @@
-"""One call's sockets.  Carries out the actions of its core (`media.core.talk`), and decides nothing.
+"""One call's sockets.  The shell carries out the actions of its core (`media.core.talk`) and decides nothing.
 
 waiting ── start ──▶ joining ── session opened ──▶ talking ── HangUp ──▶ ending ── stored or late ──▶ closing
-            (frames that arrive meanwhile are kept, in order)
+
+While joining, events are buffered in order.  Example: `start` ─▶ OpenSession ─▶ the buffered frames and the greeting ─▶ the agent
+hangs up ─▶ control acknowledges the last report ─▶ the socket is closed, and the carrier requests the call's next step.
 """
 
 import asyncio
@@ -47,30 +49,30 @@ from media.core.types import (
     ToolStatus,
     Unrecord,
 )
-from media.io.control import Away, TokenRefused
+from media.io.control import TokenRefused, Unavailable
 from media.io.openai import ModelSocket
-from media.io.overhearing import Ear
+from media.io.overhearing import ListenerQueue
 from media.leg import Closing, Leg
-from media.lobby import Lobby
+from media.lobby import JoinBuffer
 from media.metrics import FRAMES
-from media.modelline import ModelLine
+from media.modelline import ModelConnection
 from media.plan import dictation_of, sequel_of, switch_of
-from media.ports import Keeper, Phase, Ports
-from media.record import Record
+from media.ports import CallRegistry, Phase, Ports
+from media.record import CallOutput
 from media.talks import talk_of
 
 LOG = log(__name__)
 LOST = HangUp("carrier_lost")
 BUG = "bug in a call"
-CLOSE_MS = 1_000.0  # how long to wait for the carrier's answer to our close
+CLOSE_MS = 1_000.0  # until the carrier answers our close
 
 
 @dataclass(slots=True)
-class _Exit:
-    """The leg, and how to close it."""
+class _LegState:
+    """The leg, whether its connection is closed, and how to close it."""
 
     leg: Leg
-    gone: bool = False
+    is_closed: bool = False
     closing: Closing = Closing.NORMAL
 
 
@@ -78,12 +80,12 @@ P = ParamSpec("P")
 
 
 def _guarded(entry: "Callable[Concatenate[Shell, P], None]") -> "Callable[Concatenate[Shell, P], None]":
-    """A bug in one call ends that call and no other: every entry point of a shell is wrapped in this, or does the same."""
+    """Wrap an entry point of a shell, so that a bug ends that call only; entry points for every frame do the same inline."""
 
     def guarded(self: "Shell", /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             entry(self, *args, **kwargs)
-        except Exception:  # the boundary between one call and the others
+        except Exception:  # the boundary between calls
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -96,32 +98,32 @@ def _machine(command: pb.ForMachine) -> Machine:
 
 
 class Shell:
-    """Created when the leg's connection opens."""
+    """A call's sockets and state; created when the leg's connection opens."""
 
-    def __init__(self, ports: Ports, leg: Leg, keeper: Keeper) -> None:
-        self._ports, self._keeper = ports, keeper
+    def __init__(self, ports: Ports, leg: Leg, registry: CallRegistry) -> None:
+        self._ports, self._registry = ports, registry
         self._phase = Phase.WAITING
         self._since_ms = self._heard_ms = ports.clock()
-        self._exit = _Exit(leg)
-        self._lobby = Lobby()
-        self._talk: Talk | None = None  # while and after the call talks
-        self._record = Record(
+        self._leg_state = _LegState(leg)
+        self._join_buffer = JoinBuffer()
+        self._talk: Talk | None = None  # from TALKING on
+        self._output = CallOutput(
             ports.link, ports.recordings, ports.files, ports.settings.listen_hold_ms, ports.settings.recording_names
         )
-        self._line = ModelLine(ports.dial, self)
+        self._model_connection = ModelConnection(ports.dial, self)
 
     @property
     def call_id(self) -> str:
-        """Empty until the session is open."""
-        return self._record.call_id
+        """The call's id; empty until the session is open."""
+        return self._output.call_id
 
     # The leg.
 
     def from_leg(self, event: LegEvent | None) -> None:
-        """One message from the carrier; None for one that only shows that it is alive."""
+        """Handle a message from the carrier; None stands for one that only shows that the connection is alive."""
         try:
             self._from_leg(event)
-        except Exception:  # as in `_guarded`, without its cost for every frame
+        except Exception:  # as `_guarded`, but cheaper
             LOG.exception(BUG, call=self.call_id)
             self.fail()
 
@@ -135,14 +137,14 @@ class Shell:
             if actions := talk.from_leg(event, now_ms):
                 self._carry(actions)
         elif self._phase is Phase.JOINING:
-            self._lobby.keep(event)
+            self._join_buffer.append(event)
         elif self._phase is Phase.WAITING:
-            self._first_words(event)
+            self._first_event(event)
 
     @_guarded
     def leg_gone(self, fault: str = "") -> None:
-        """The connection is closed; `fault` says what the carrier did wrong, if anything.  May be called repeatedly."""
-        self._exit.gone = True
+        """Handle the close of the connection; `fault` names the carrier's violation, if any.  May be called repeatedly."""
+        self._leg_state.is_closed = True
         if self._talk is not None:
             outcome = HangUp(CARRIER_PROTOCOL, fault) if fault else LOST
             self._carry(self._talk.leg_gone(self._ports.clock(), outcome))
@@ -150,22 +152,22 @@ class Shell:
             self._release()
 
     def fail(self) -> None:
-        """There is a bug: end this call, whatever its state, and no other."""
+        """End this call because of a bug, whatever its state."""
         if self._talk is not None and not self._talk.ended:
             self._talk.abandon()
-            self._record.end_by_fault("internal error")
+            self._output.end_by_fault("internal error")
         self._hang_up(Closing.FAULT)
 
     @_guarded
     def task_done(self, task: asyncio.Task[None]) -> None:
-        """Opening the session or dialling the model is over; an exception there is a bug in this call."""
+        """Re-raise an exception of a finished task (session opening or model dial): it is a bug in this call."""
         if not task.cancelled():
             task.result()
 
     # Time, and commands from control.
 
     def tick(self, now_ms: float) -> None:
-        """Called on each tick of the pacer; while there is a conversation, only on the ticks that it needs."""
+        """Advance time: called on each tick of the pacer, and while talking only on the ticks that the core asks for."""
         try:
             self._tick(now_ms)
         except Exception:
@@ -183,14 +185,14 @@ class Shell:
             case Phase.ENDING if now_ms - self._since_ms >= settings.end_ack_seconds * 1000:
                 self._close()
             case Phase.CLOSING if now_ms - self._since_ms >= CLOSE_MS:
-                self._exit.leg.abort()
+                self._leg_state.leg.abort()
                 self._release()
             case _:
                 pass
 
     @_guarded
     def command(self, command: pb.CallCommand) -> None:
-        """A command from control; ignored once the call is over."""
+        """Carry out a command from control; once the call is over, answer "over" instead."""
         match command.WhichOneof("command"):
             case "hang_up":
                 self._ports.link.answer(command.command_id, "over" if self._is_over() else "done")
@@ -219,16 +221,16 @@ class Shell:
                 self._ports.link.answer(command.command_id, "over")
 
     def _listen(self, talk: Talk, command: pb.CallCommand) -> None:
-        ear = self._ports.overhearing.begin(command.listen, self.listener_gone)
-        if ear is not None:
-            self._record.listen(ear)
+        listener = self._ports.overhearing.begin(command.listen, self.listener_gone)
+        if listener is not None:
+            self._output.add_listener(listener)
             self._carry(talk.command(Listen(True), self._ports.clock()))
-        self._ports.link.answer(command.command_id, "full" if ear is None else "done")
+        self._ports.link.answer(command.command_id, "full" if listener is None else "done")
 
     @_guarded
-    def listener_gone(self, listener: Ear) -> None:
-        """A listener's stream is over."""
-        if self._record.unlisten(listener) and self._talk is not None:
+    def listener_gone(self, listener: ListenerQueue) -> None:
+        """Remove a listener after the end of its stream; report to the core when it was the last one."""
+        if self._output.remove_listener(listener) and self._talk is not None:
             self._carry(self._talk.command(Listen(False), self._ports.clock()))
 
     def _is_over(self) -> bool:
@@ -236,43 +238,43 @@ class Shell:
 
     @_guarded
     def end(self, reason: str, *, spoken: bool = False) -> None:
-        """End the call for `reason`, or as soon as its session is open; a stream that has not started is refused."""
+        """End the call for `reason`; while joining, end it once the session is open.  Refuse a stream that has not started."""
         ending = EndCall(reason, spoken)
         if self._talk is not None:
             self._carry(self._talk.command(ending, self._ports.clock()))
         elif self._phase is Phase.JOINING:
-            self._lobby.ending = ending
+            self._join_buffer.ending = ending
         elif self._phase is Phase.WAITING:
             self._refuse(reason, Closing.BUSY)
 
     @_guarded
-    def crowd_out(self) -> None:
-        """Close this stream at once: too many have not started, and it is the oldest."""
+    def evict(self) -> None:
+        """Close this stream at once: it is the oldest of too many that have not sent `start`."""
         self._refuse("crowded", Closing.BUSY)
-        self._exit.leg.abort()
+        self._leg_state.leg.abort()
         self._release()
 
     # Before the conversation.
 
-    def _first_words(self, event: LegEvent) -> None:
+    def _first_event(self, event: LegEvent) -> None:
         match event:
             case Started():
                 token = event.parameters.get("token", "")
                 if not token:
                     self._refuse("no_token", Closing.REFUSED)
                     return
-                if (reason := self._keeper.started(self)) is not None:
+                if (reason := self._registry.started(self)) is not None:
                     self._refuse(reason, Closing.BUSY)
                     return
                 self._phase = Phase.JOINING
-                self._record.trace.begin(event.call_id)
+                self._output.trace.begin(event.call_id)
                 opening = asyncio.create_task(self._join(token, event), name="join")
                 opening.add_done_callback(self.task_done)
-                self._lobby.enter(event, opening)
+                self._join_buffer.begin(event, opening)
             case Stopped():
                 self._refuse("stopped", Closing.NORMAL)
             case Broken(detail):
-                LOG.warning("stream refused: its first message is not valid", error=detail)
+                LOG.warning("stream refused: its first message is invalid", error=detail)
                 self._refuse("protocol", Closing.PROTOCOL)
             case _:
                 LOG.warning("stream refused: it sent an event before `start`")
@@ -281,47 +283,47 @@ class Shell:
     async def _join(self, token: str, start: Started) -> None:
         ports = self._ports
         try:
-            with self._record.trace.opening():
+            with self._output.trace.opening():
                 session = await ports.link.open_session(token, start.call_id, start.stream_id)
         except TokenRefused:
             self._refuse("refused", Closing.REFUSED)
-        except Away as error:
+        except Unavailable as error:
             LOG.warning("control did not open a session", error=str(error), call_sid=start.call_id)
             self._refuse("control_away", Closing.BUSY)
         else:
             self._begin(session)
 
     def _begin(self, session: pb.OpenSessionResponse) -> None:
-        self._record.open(session)
+        self._output.open(session)
         try:
             talk = talk_of(session, self._ports.settings, self._ports.silero)
         except (ValueError, TypeError, AttributeError):
-            LOG.exception("the call's flow is not valid", call=session.call_id)
-            self._record.end_by_fault("the flow is not valid")
+            LOG.exception("call ended: its flow does not match the contract; check the flow", call=session.call_id)
+            self._output.end_by_fault("the flow is not valid")
             self._hang_up(Closing.FAULT)
             return
         self._talk, self._phase = talk, Phase.TALKING
-        kept, now_ms = self._lobby.leave(), self._ports.clock()
-        LOG.info("call joined", call=session.call_id, model=session.model, kept=len(kept))
+        events, now_ms = self._join_buffer.drain(), self._ports.clock()
+        LOG.info("call joined", call=session.call_id, model=session.model, kept=len(events))
         metrics.STREAMS.labels("opened").inc()
-        actions = [action for event in kept for action in talk.from_leg(event, now_ms)]
-        if self._exit.gone:
+        actions = [action for event in events for action in talk.from_leg(event, now_ms)]
+        if self._leg_state.is_closed:
             actions += talk.leg_gone(now_ms, LOST)
         if session.HasField("machine"):
             actions += talk.command(_machine(session.machine), now_ms)
-        if self._lobby.ending is not None:
-            actions += talk.command(self._lobby.ending, now_ms)
-        self._keeper.joined(self, talk)
+        if self._join_buffer.ending is not None:
+            actions += talk.command(self._join_buffer.ending, now_ms)
+        self._registry.joined(self, talk)
         self._carry(actions)
 
     # The conversation's actions.
 
     def _carry(self, actions: list[Action]) -> None:
         sends: list[ToLeg] = []
-        for action in actions:  # grows when a tool cannot be run
-            # The most frequent ones.  Of a struct's class, `isinstance` asks its metaclass; none of these has a subclass.
+        for action in actions:  # grows when a tool request is refused
+            # The most frequent actions first, by exact type: `isinstance` on a struct is slow, since it asks its metaclass.
             if type(action) is ToModel:
-                if (socket := self._line.socket) is not None:
+                if (socket := self._model_connection.socket) is not None:
                     socket.send(action.payload)
                 continue
             if type(action) is Play or type(action) is Mark or type(action) is Clear:
@@ -329,21 +331,21 @@ class Shell:
                 continue
             match action:
                 case RecordCaller() | RecordAgent() | Unrecord():
-                    self._record.sound(action)
+                    self._output.sound(action)
                 case Report(event):
-                    self._record.report(event)
+                    self._output.report(event)
                 case DialModel(wait_ms):
                     self._dial(wait_ms)
                 case RunTool():
                     actions += self._run_tool(action)
                 case Stamp(moment):
                     self._send(sends)
-                    self._written(moment)
+                    self._report_written(moment)
                 case StartRecording() | StartMessage():
                     self._start_recording(action)
                 case Leave(outcome):
                     self._send(sends)
-                    self._leave(outcome)
+                    self._leave_leg(outcome)
                 case _:
                     assert_never(action)
         self._send(sends)
@@ -351,18 +353,18 @@ class Shell:
     def _send(self, actions: list[ToLeg]) -> None:
         if actions:
             FRAMES.sent += len(actions)
-            self._exit.leg.send(actions)
+            self._leg_state.leg.send(actions)
             actions.clear()
 
-    def _written(self, moment: Moment) -> None:
+    def _report_written(self, moment: Moment) -> None:
         if self._talk is not None:
             self._talk.written(moment, self._ports.clock())
 
     def _start_recording(self, start: StartRecording | StartMessage) -> None:
         if isinstance(start, StartRecording):
-            self._record.start_recording(start.announced)
+            self._output.start_recording(start.announced)
         else:
-            self._record.start_message(start.at_ms, self._message_failed)
+            self._output.start_message(start.at_ms, self._message_failed)
 
     @_guarded
     def _message_failed(self) -> None:
@@ -376,7 +378,7 @@ class Shell:
             tool_call_id=run.call_id,
             name=run.name,
             arguments_json=run.arguments_json,
-            traceparent=self._record.trace.tool(run.call_id),
+            traceparent=self._output.trace.tool(run.call_id),
             off_record=run.off_record,
         )
         if self._ports.link.run_tool(request, self.tool_answered):
@@ -385,7 +387,7 @@ class Shell:
 
     @_guarded
     def tool_answered(self, result: pb.ToolResult) -> None:
-        """Control has run a tool of this call."""
+        """Give the core the result of a tool that control has run."""
         if self._talk is not None:
             status: ToolStatus = "ok" if result.status == "ok" else "failed"
             sequel = sequel_of(result.outcome, self._ports.settings) if result.HasField("outcome") else None
@@ -396,23 +398,23 @@ class Shell:
 
     def _dial(self, wait_ms: float) -> None:
         if self._talk is not None and not self._talk.ended:
-            self._line.dial(wait_ms, self._talk.model)
+            self._model_connection.dial(wait_ms, self._talk.model)
 
     @_guarded
     def model_ready(self) -> None:
-        """The model's socket is open."""
+        """Tell the core that the model's socket is open."""
         if self._talk is not None:
             self._carry(self._talk.model_ready(self._ports.clock()))
 
     @_guarded
     def model_lost(self, reason: str) -> None:
-        """The model's socket could not be opened, or is lost."""
+        """Tell the core that the model's socket could not be opened, or is lost."""
         if self._talk is not None:
             self._carry(self._talk.model_lost(self._ports.clock(), reason))
 
     def from_model(self, socket: ModelSocket, payload: bytes) -> None:
         try:
-            if socket is self._line.socket and self._talk is not None:
+            if socket is self._model_connection.socket and self._talk is not None:
                 self._carry(self._talk.from_model(payload, self._ports.clock()))
         except Exception:
             LOG.exception(BUG, call=self.call_id)
@@ -420,62 +422,63 @@ class Shell:
 
     @_guarded
     def model_gone(self, socket: ModelSocket, reason: str) -> None:
-        if socket is self._line.socket:
-            self._line.socket = None
+        if socket is self._model_connection.socket:
+            self._model_connection.socket = None
             self.model_lost(reason)
 
     # From one process to another.
 
     def leaving(self) -> Leaving | None:
-        """The call, for a process that goes on with it; None while it can't leave: it begins, ends, dials, or is listened to."""
-        talk, record = self._talk, self._record.carried()
+        """Return the call for the successor, or None while it starts, ends, dials, has listeners, or waits for the disk."""
+        talk, record = self._talk, self._output.carried()
         if talk is None or talk.ended or record is None or self._phase is not Phase.TALKING:
             return None
-        if self._exit.gone or self._line.dialling:
+        if self._leg_state.is_closed or self._model_connection.dialling:
             return None
-        return Leaving(Carried(talk, record, self._since_ms, self._heard_ms), self._exit.leg, self._line.socket)
+        carried = Carried(talk, record, self._since_ms, self._heard_ms)
+        return Leaving(carried, self._leg_state.leg, self._model_connection.socket)
 
     def resume(self, carried: Carried, socket: ModelSocket | None) -> None:
-        """Be the call that another process has carried; its model's socket is this, if it has come along."""
-        self._phase, self._talk, self._line.socket = Phase.TALKING, carried.talk, socket
+        """Resume a call of the predecessor process; `socket` is its model socket, or None if it stayed behind."""
+        self._phase, self._talk, self._model_connection.socket = Phase.TALKING, carried.talk, socket
         self._since_ms, self._heard_ms = carried.since_ms, carried.heard_ms
-        self._record.resume(carried.record)
+        self._output.resume(carried.record)
 
     @_guarded
     def redial(self) -> None:
-        """The model's socket has stayed behind: open another session, which gets the conversation so far."""
+        """Open a new model session with the conversation so far: the model's socket stayed behind."""
         if self._talk is not None:
             self._carry(self._talk.redial(self._ports.clock()))
 
-    def let_go(self) -> None:
-        """Another process has this call: forget it, without a word to anybody."""
+    def detach(self) -> None:
+        """Drop this process's copy of a call that another process has taken over: send nothing and report nothing."""
         if self._phase is not Phase.GONE:
             talk, self._talk, self._phase = self._talk, None, Phase.GONE
-            self._line.let_go()
-            self._record.let_go()
-            self._keeper.released(self, talk)
+            self._model_connection.detach()
+            self._output.detach()
+            self._registry.released(self, talk)
 
     # The end.
 
     def _refuse(self, outcome: str, closing: Closing) -> None:
-        """No call has begun: there is nothing to report or to wait for."""
+        """Close a stream that has not become a call: there is nothing to report or to wait for."""
         metrics.STREAMS.labels(outcome).inc()
         self._hang_up(closing)
 
-    def _leave(self, outcome: Outcome) -> None:
+    def _leave_leg(self, outcome: Outcome) -> None:
         self._hang_up(Closing.PROTOCOL if outcome.reason == CARRIER_PROTOCOL else Closing.NORMAL)
 
     def _hang_up(self, closing: Closing) -> None:
-        """Close once control has the reports: the carrier asks what comes next as soon as its socket is closed."""
+        """Close the leg once control has stored the reports, on which the carrier's next request depends."""
         if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
             return
-        self._phase, self._since_ms, self._exit.closing = Phase.ENDING, self._ports.clock(), closing
-        self._line.drop()
-        self._lobby.leave()
-        if self._exit.gone:
+        self._phase, self._since_ms, self._leg_state.closing = Phase.ENDING, self._ports.clock(), closing
+        self._model_connection.drop()
+        self._join_buffer.drain()
+        if self._leg_state.is_closed:
             self._release()
         elif self.call_id:
-            self._record.when_ended(self._close_when_stored)
+            self._output.when_ended(self._close_when_stored)
         else:
             self._close()
 
@@ -486,12 +489,12 @@ class Shell:
     def _close(self) -> None:
         if self._phase is Phase.ENDING:
             self._phase, self._since_ms = Phase.CLOSING, self._ports.clock()
-            self._exit.leg.close(self._exit.closing)
+            self._leg_state.leg.close(self._leg_state.closing)
 
     def _release(self) -> None:
         if self._phase is not Phase.GONE:
             self._phase = Phase.GONE
-            self._line.drop()
-            self._lobby.leave()
-            self._record.trace.end()
-            self._keeper.released(self, self._talk)
+            self._model_connection.drop()
+            self._join_buffer.drain()
+            self._output.trace.end()
+            self._registry.released(self, self._talk)

@@ -1,4 +1,4 @@
-"""Which core a session is for."""
+"""The choice of a session's core: conversation or mailbox."""
 
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
@@ -10,7 +10,7 @@ from media.plan import mailbox_plan_of, plan_of
 
 
 def talk_of(session: pb.OpenSessionResponse, settings: MediaSettings, silero: Silero | None) -> Talk:
-    """Raises ValueError, TypeError or AttributeError for a flow that does not match the contract."""
+    """Return the core of a session.  Raises ValueError, TypeError or AttributeError for a flow that violates the contract."""
     if session.HasField("mailbox"):
         return Mailbox(mailbox_plan_of(session, settings))
     return Conversation(plan_of(session, settings), silero.detector() if silero else None)

@@ -1,7 +1,7 @@
-"""The sound of one call as it happens, in pieces of both sides, for whoever listens.
+"""The live sound of one call for its listeners, in pieces of both sides.
 
-A piece is sent once the other side's sound of the same moment has come, too: what the agent said is known a little later
-than what the caller says, since it counts when it is heard.  What comes later still is missing; the clock goes on.
+A piece is sent with a delay, so that both sides' sound of the same moment is in it: the agent's audio is known a little later
+than the caller's, since it counts only once it is heard.  Audio that comes later than the delay is missing from the stream.
 """
 
 from typing import Protocol
@@ -13,25 +13,31 @@ from media.core.types import RecordAgent, RecordCaller
 from media.recorder import Track
 
 PIECE_BYTES = 100 * BYTES_PER_MS
-AHEAD_BYTES = 1_000 * BYTES_PER_MS  # the agent's side is this far ahead when the caller's has failed
+#: If the agent's side is this far ahead, the caller's audio has stopped, and pieces are sent without it.
+AHEAD_BYTES = 1_000 * BYTES_PER_MS
 
 
 class Listener(Protocol):
+    """The receiver of a call's live sound."""
+
     def put(self, sound: pb.Sound) -> None:
-        """Send it; never waits."""
+        """Queue a piece; never block."""
 
     def finish(self) -> None:
-        """Nothing follows."""
+        """End the stream after the queued pieces."""
 
 
 class Tap:
-    def __init__(self, hold_ms: float) -> None:
+    """The splitter of one call's sound into pieces for its listeners."""
+
+    def __init__(self, delay_ms: float) -> None:
         self.listeners: list[Listener] = []
-        self._hold = round(hold_ms) * BYTES_PER_MS
-        self._sent = -1  # mu-law bytes since 0 ms; nothing has come yet
+        self._delay = round(delay_ms) * BYTES_PER_MS
+        self._sent = -1  # mu-law bytes since 0 ms; -1: none yet
         self._left, self._right = Track(), Track()
 
     def sound(self, sound: RecordCaller | RecordAgent) -> None:
+        """Add sound of one side; send the pieces that are due."""
         at = sound.at_ms * BYTES_PER_MS
         if self._sent < 0:
             self._sent, self._left, self._right = at, Track(at), Track(at)
@@ -39,12 +45,12 @@ class Tap:
             self._put(self._left, sound)
         else:
             self._put(self._right, sound)
-        due = max(self._left.end, self._right.end - AHEAD_BYTES) - self._hold
+        due = max(self._left.end, self._right.end - AHEAD_BYTES) - self._delay
         if due - self._sent >= PIECE_BYTES:
             self._send(due - due % BYTES_PER_MS)
 
     def finish(self) -> None:
-        """The call's stream is over."""
+        """Send the rest, and end all listeners' streams."""
         self._send(max(self._left.end, self._right.end))
         for listener in self.listeners:
             listener.finish()
@@ -55,11 +61,11 @@ class Tap:
             metrics.UNHEARD_BYTES.labels("late").inc(late)
         track.put(sound.payload, sound.at_ms)
 
-    def _send(self, upto: int) -> None:
-        if self._sent < 0 or upto <= self._sent:
+    def _send(self, end: int) -> None:
+        if self._sent < 0 or end <= self._sent:
             return
-        pcm = to_linear(interleave(self._left.take(upto), self._right.take(upto)))
+        pcm = to_linear(interleave(self._left.take(end), self._right.take(end)))
         piece = pb.Sound(at_ms=self._sent // BYTES_PER_MS, pcm=pcm)
-        self._sent = upto
+        self._sent = end
         for listener in self.listeners:
             listener.put(piece)

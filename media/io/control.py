@@ -1,11 +1,12 @@
 """The link to control: one gRPC stream for the whole process, reports up, commands down.
 
-    report() ─▶ batch ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ a minute later, forgotten
-    refuses() ─▶ Link ─▶ control knows whether to send callers here
+    report() ─▶ batch ─▶ spool on disk ─▶ Link ─▶ control stores ─▶ acknowledged ─▶ a minute later, purged
+    refuses() ─▶ Link ─▶ control knows whether to route calls here
     run_tool() ─▶ Link ─▶ control runs it ─▶ result ─▶ the call that waits for it
 
-While the link is down, batches wait on disk and requests in memory; a new link first asks how far control has got, then
-sends what it lacks, in order.  Transcript deltas and unfinished turns are never kept.
+While the link is down, batches wait on disk and tool requests in memory.  A new link begins with our hello; control answers
+with the last batch that it has, and the link sends the later ones, in order.  Transcript deltas and unfinished turns are sent
+at once or never.
 """
 
 import asyncio
@@ -27,25 +28,27 @@ from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics
 from media.io.filework import FileThread
-from media.io.live import Live
+from media.io.live import LiveMessages
 from media.io.offers import Offers
 from media.io.outbox import Outbox
 from media.io.store import Store
 from media.io.toolrequests import Answer, ToolRequests
 
 LOG = log(__name__)
-#: The carrier asks what comes next as soon as control is back, and a stream's last report is waited for no longer than HUM_SETTLE_SECONDS.
+#: Once control is back, the carrier requests the next step, and control waits for the stream's last report no longer than
+#: HUM_SETTLE_SECONDS: so the back-off must stay short.
 RETRY_LIMIT_MS = 1_000.0
-#: Reports that processes which are gone have left: how often they are looked for, and how many are taken at once.
-LEFT_LOOK_SECONDS, LEFT_AT_ONCE = 5.0, 20
-CHANGES_A_BEAT = 8  # a process that is full now and then does not say so each time
+#: Reports orphaned by dead processes: how often to scan for them, and how many batches to adopt at once.
+ORPHAN_SCAN_SECONDS, ORPHAN_BATCHES = 5.0, 20
+#: Limits how often a change is reported: a process that alternates between full and not full would flood control.
+CHANGES_PER_HEARTBEAT = 8
 
 
 class TokenRefused(Exception):  # noqa: N818 - it says what happened
-    """The token opens no stream: it is unknown, spent, expired, or another call's."""
+    """The token opens no stream: it is unknown, spent, expired, or belongs to another call."""
 
 
-class Away(Exception):  # noqa: N818 - it says what happened
+class Unavailable(Exception):  # noqa: N818 - it says what happened
     """Control did not answer in time."""
 
 
@@ -53,40 +56,40 @@ Command = Callable[[pb.CallCommand], None]
 Stream = aio.StreamStreamCall[pb.LinkUp, pb.LinkDown]
 
 
-class Beat:
-    """When control is told how this process is: in equal steps, and soon after a change."""
+class Heartbeat:
+    """The schedule on which control gets this process's state: at equal intervals, and soon after a change."""
 
     def __init__(self, settings: MediaSettings) -> None:
-        #: Why this process takes no calls; None: it takes them.
+        #: Why this process admits no calls; None if it admits them.
         self.refuses: Callable[[], str | None] = lambda: None
-        #: How many calls it carries at once.
+        #: This process's capacity for calls.
         self.places = 0
-        #: How many it carries now.
-        self.carries: Callable[[], int] = lambda: 0
+        #: The number of its calls.
+        self.calls: Callable[[], int] = lambda: 0
         self._settings, self._every_ms = settings, settings.link_beat_ms
         self._latest, self._due, self._version = "", False, release()
-        self._begun_ms = float("-inf")
+        self._since_ms = float("-inf")
 
     def is_due(self, now_ms: float) -> bool:
-        """Note how it is, and tell whether control must know."""
+        """Sample the state if it is time to; return whether a state is due to be sent."""
         refuses = self.refuses() or ""
-        wait_ms = self._every_ms if refuses == self._latest else self._every_ms / CHANGES_A_BEAT
-        if now_ms >= self._begun_ms + wait_ms:
-            self._latest, self._due, self._begun_ms = refuses, True, now_ms
+        wait_ms = self._every_ms if refuses == self._latest else self._every_ms / CHANGES_PER_HEARTBEAT
+        if now_ms >= self._since_ms + wait_ms:
+            self._latest, self._due, self._since_ms = refuses, True, now_ms
             self._measure(refuses)
         return self._due
 
     def take(self) -> pb.NodeState | None:
-        """What is due; None when nothing is."""
+        """Return the state that is due, once; None if none is."""
         due, self._due = self._due, False
         return self._state(self._latest) if due else None
 
     def state(self) -> pb.NodeState:
-        """How this process is now."""
+        """Return the current state."""
         return self._state(self.refuses() or "")
 
     def _measure(self, refuses: str) -> None:
-        free = 0 if refuses else max(0, self.places - self.carries())
+        free = 0 if refuses else max(0, self.places - self.calls())
         metrics.FREE_CALLS.set(free)
         metrics.USED_SHARE.set(1 - free / self.places if free else 1)
 
@@ -102,7 +105,7 @@ class Beat:
 
 
 class ControlLink:
-    """`outbox`, `run_tool` and `flush` never wait; `run` keeps the link up until it is cancelled."""
+    """The link of this process.  `outbox`, `run_tool` and `flush` never block; `run` keeps the link up until cancelled."""
 
     def __init__(self, settings: MediaSettings, channel: aio.Channel, key: bytes, name: str, spool: Spool) -> None:
         self.on_command: Command = lambda _: None
@@ -112,28 +115,28 @@ class ControlLink:
         self._identity = rpc.NodeIdentity(key, "media", f"{name}-{secrets.token_hex(4)}")
         self._stub = runtime_pb2_grpc.MediaServiceStub(channel)
         self._tools = ToolRequests()
-        self._live = Live()
-        self._filled = asyncio.Event()
-        self.beat = Beat(settings)
+        self._live = LiveMessages()
+        self._has_data = asyncio.Event()
+        self.beat = Heartbeat(settings)
 
     @property
     def up(self) -> bool:
-        """Whether control is there."""
+        """Whether the link is up."""
         return self._live.up
 
     @property
     def node(self) -> str:
-        """Unique to this process: control numbers batches by node name, and another spool has other numbers."""
+        """The node name, unique to this process: control tracks batch numbers per node, and each spool has its own numbers."""
         return self._identity.node.name
 
     def credential(self) -> tuple[str, str]:
-        """Metadata by which control knows this process."""
+        """Return the metadata that authenticates this process to control."""
         return self._identity.metadata()
 
-    # What calls do.
+    # Called by calls.
 
     async def open_session(self, token: str, call_sid: str, stream_sid: str) -> pb.OpenSessionResponse:
-        """Spend a stream's token.  Raises TokenRefused, Away."""
+        """Spend a stream's token; return the call's session.  Raises TokenRefused, Unavailable."""
         request = pb.OpenSessionRequest(token=token, call_sid=call_sid, stream_sid=stream_sid, node=self.node)
         try:
             return await self._stub.OpenSession(
@@ -145,107 +148,113 @@ class ControlLink:
         except aio.AioRpcError as error:
             if error.code() in {StatusCode.NOT_FOUND, StatusCode.INVALID_ARGUMENT}:
                 raise TokenRefused from error
-            raise Away(error.code().name) from error
+            raise Unavailable(error.code().name) from error
 
     async def check_files(self, paths: Sequence[str]) -> pb.CheckFilesResponse:
-        """Ask which recordings are wanted no more.  Raises Away."""
+        """Return which of these recordings are no longer wanted, and which are unknown to control.  Raises Unavailable."""
         request = pb.CheckFilesRequest(paths=paths)
         try:
             return await self._stub.CheckFiles(
                 request, timeout=self._settings.session_seconds, metadata=(self._identity.metadata(),)
             )
         except aio.AioRpcError as error:
-            raise Away(error.code().name) from error
+            raise Unavailable(error.code().name) from error
 
     async def take_calls(self, from_node: str, call_ids: Sequence[str]) -> None:
-        """Tell control that this process has calls which that one had.  Raises Away."""
+        """Report to control that this process has taken over calls from another node.  Raises Unavailable."""
         request = pb.TakeCallsRequest(from_node=from_node, call_ids=call_ids)
         try:
             await self._stub.TakeCalls(
                 request, timeout=self._settings.session_seconds, metadata=(self._identity.metadata(),)
             )
         except aio.AioRpcError as error:
-            raise Away(error.code().name) from error
+            raise Unavailable(error.code().name) from error
 
     def run_tool(self, request: pb.RunTool, answer: Answer) -> bool:
-        """Have control run a tool; `answer` is called at most once, never after `give_up`.  False if too many wait."""
+        """Have control run a tool; return False if too many requests are pending.
+
+        `answer` is called at most once, and never after `cancel_tool`.
+        """
         added = self._tools.add(request, answer)
-        self._filled.set()
+        self._has_data.set()
         return added
 
-    def give_up(self, call_id: str, tool_call_id: str) -> None:
-        """The result of this tool is no longer needed."""
-        self._tools.give_up(call_id, tool_call_id)
+    def cancel_tool(self, call_id: str, tool_call_id: str) -> None:
+        """Cancel a tool request: its result is no longer needed."""
+        self._tools.cancel(call_id, tool_call_id)
 
     def withdraw_tools(self, call_id: str) -> list[pb.RunTool]:
-        """The tools of a call that still run; their results are not delivered here."""
+        """Cancel a call's pending tool requests, and return them."""
         return self._tools.withdraw(call_id)
 
     def delta(self, delta: pb.CallDelta) -> None:
-        """Send with this tick's deltas; dropped while the link is down or too slow."""
+        """Send a transcript delta with the next flush; drop it while the link is down or too slow."""
         self._live.delta(delta)
 
     def under_way(self, call: pb.CallUnderWay) -> None:
-        """Send a call's unfinished turns with the next flush; dropped while the link is down."""
+        """Send a call's unfinished turns with the next flush; drop them while the link is down."""
         self._live.under_way(call)
 
     def reply(self, reply: pb.BrowserReply) -> None:
-        """Send what became of a browser's offer at once; dropped while the link is down, since nobody waits any more."""
+        """Send a browser offer's outcome at once; drop it while the link is down, since a late one is useless."""
         self._live.reply(reply)
-        self._filled.set()
+        self._has_data.set()
 
     def answer(self, command_id: str, outcome: str) -> None:
-        """Answer a command that has an id; dropped while the link is down, and then whoever asked learns nothing."""
+        """Answer a command that has an id; drop the answer while the link is down."""
         if command_id and self.up:
             self._live.answer(pb.CommandAnswer(command_id=command_id, outcome=outcome))
-            self._filled.set()
+            self._has_data.set()
 
     # Once every few ticks of the pacer.
 
     def flush(self, now_ms: float) -> None:
-        """Send what was reported since the last flush, and whether this process takes calls."""
+        """Send the reports since the last flush, and this process's state if it is due."""
         is_due = self.beat.is_due(now_ms)
         if self.outbox.flush(now_ms) or self._live or is_due:
-            self._filled.set()
+            self._has_data.set()
 
-    async def stored(self) -> None:
-        """Wait until control has everything."""
+    async def wait_until_stored(self) -> None:
+        """Wait until control has acknowledged everything that was reported so far."""
         done = asyncio.Event()
         self.outbox.when_stored(done.set)
         await done.wait()
 
-    async def take_left(self, look_seconds: float = LEFT_LOOK_SECONDS) -> None:
-        """Send what media processes that are gone could not, until cancelled: none of this machine's may start again soon."""
+    async def adopt_orphaned(self, scan_seconds: float = ORPHAN_SCAN_SECONDS) -> None:
+        """Adopt and send the reports that dead processes could not send, until cancelled.
+
+        A dead process's own successor can't be relied on for that: it may not start soon.
+        """
         while True:
             try:
-                while taken := await self._take_left():
-                    LOG.info("reports that another process has left are sent", batches=taken)
-                    self._filled.set()
+                while count := await self._adopt_orphaned_batches():
+                    LOG.info("sending a dead process's orphaned reports", batches=count)
+                    self._has_data.set()
             except OSError as error:
-                LOG.warning("reports that another process has left can't be read", error=str(error))
-            except (
-                Exception
-            ):  # the boundary of one look: the next may go well, and this process's own reports are sent all the same
-                LOG.exception("reports that another process has left are not sent: this is a bug")
-            await asyncio.sleep(look_seconds)
+                LOG.warning("could not read a dead process's orphaned reports", error=str(error))
+            # The boundary of one scan: the next may succeed, and this process's own reports are sent all the same.
+            except Exception:
+                LOG.exception("could not send a dead process's orphaned reports: this is a bug")
+            await asyncio.sleep(scan_seconds)
 
-    async def _take_left(self) -> int:
-        """Take some batches from one process, and return how many; files are read and written in a thread.  Raises OSError."""
-        left = await asyncio.to_thread(_first_left, self.outbox.directory)
-        if left is None:
+    async def _adopt_orphaned_batches(self) -> int:
+        """Adopt some batches of one dead process, and return how many.  Raises OSError."""
+        spool = await asyncio.to_thread(_first_orphaned_spool, self.outbox.directory)
+        if spool is None:
             return 0
-        taken, last = 0, 0
-        for number, batch in islice(left.pending(), LEFT_AT_ONCE):
-            if not self.outbox.take(batch):
+        count, last = 0, 0
+        for number, batch in islice(spool.pending(), ORPHAN_BATCHES):
+            if not self.outbox.adopt(batch):
                 break
-            taken, last = taken + 1, number
-        await self.outbox.taken(partial(_end, left, last))  # which is done also if nobody waits for it any more
-        return taken
+            count, last = count + 1, number
+        # The spool is finished even if this wait is cancelled.
+        await self.outbox.run_after_writes(partial(_finish_spool, spool, last))
+        return count
 
     # The stream.
 
     async def run(self) -> None:
-        """Keep a link up; reconnect after `link_retry_ms`, doubled with each failure, up to 1 s."""
+        """Keep a link up; reconnect with back-off: after `link_retry_ms`, doubled with each failure, up to 1 s."""
         wait_ms = self._settings.link_retry_ms
         while True:
             was_up = False
@@ -253,9 +262,10 @@ class ControlLink:
                 was_up = await self._link()
             except aio.AioRpcError as error:
                 LOG.warning("link to control failed", code=error.code().name, error=(error.details() or "")[:200])
-            except asyncio.InvalidStateError as error:  # it ended before hello was sent
+            except asyncio.InvalidStateError as error:  # it ended before the hello
                 LOG.warning("link to control failed", error=str(error))
-            except Exception:  # the boundary of one connection: whatever it was, without a link no call can begin
+            # The boundary of one connection: without a link, no call can begin.
+            except Exception:
                 LOG.exception("link to control failed: this is a bug")
             if was_up:
                 wait_ms = self._settings.link_retry_ms
@@ -270,15 +280,18 @@ class ControlLink:
             state = self.beat.state()
             state.takes.extend(self.offers.takes)
             await call.write(pb.LinkUp(hello=pb.LinkHello(state=state)))
-            while isinstance(down := await call.read(), pb.LinkDown):  # anything else is the end of the stream
+            # Anything but a LinkDown is the end of the stream.
+            while isinstance(down := await call.read(), pb.LinkDown):
                 if writer is not None or down.WhichOneof("down") != "acknowledged_seq":
-                    self._take(down)
-                else:  # the answer to hello: the last batch that control has
+                    self._dispatch(down)
+                # The answer to our hello: the last batch that control has.
+                else:
                     await self.outbox.resume(down.acknowledged_seq)
                     self._tools.begin_link()
                     self._set_up(True)
                     writer = asyncio.create_task(self._write(call), name="link writer")
-                    writer.add_done_callback(lambda _: call.cancel())  # a link that writes nothing is none
+                    # Without its writer, the link is useless: end it.
+                    writer.add_done_callback(lambda _: call.cancel())
         except aio.AioRpcError as error:
             if writer is None:
                 raise
@@ -286,15 +299,16 @@ class ControlLink:
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            LOG.warning("link to control lost", code="CANCELLED")  # only the stream is: gRPC raises the same for it
+            # gRPC raises the same error when only the stream is cancelled, and not this task.
+            LOG.warning("link to control lost", code="CANCELLED")
         finally:
             self._set_up(False)
             call.cancel()
             if writer is not None:
-                await _ended(writer)
+                await _cancel_writer(writer)
         return writer is not None
 
-    def _take(self, down: pb.LinkDown) -> None:
+    def _dispatch(self, down: pb.LinkDown) -> None:
         match down.WhichOneof("down"):
             case "command":
                 self.on_command(down.command)
@@ -310,21 +324,22 @@ class ControlLink:
     async def _write(self, call: Stream) -> None:
         sent = self.outbox.acknowledged
         while True:
-            self._filled.clear()
+            self._has_data.clear()
             await self._write_urgent(call)
             for batch in self.outbox.pending(sent):
                 await call.write(pb.LinkUp(batch=batch))
                 sent = batch.seq
                 await self._write_urgent(call)  # the backlog may be long
-            await self._filled.wait()
+            await self._has_data.wait()
 
     async def _write_urgent(self, call: Stream) -> None:
-        """Send what somebody is waiting for."""
+        """Write the messages that are urgent: state, tool requests, answers, live transcript."""
         if (state := self.beat.take()) is not None:
             await call.write(pb.LinkUp(state=state))
-        for request in self._tools.take():
+        for request in self._tools.drain():
             await call.write(pb.LinkUp(tool=request))
-        for up in self._live.take():  # before the batch in which these turns may be final
+        # Before the batch in which these unfinished turns may be final.
+        for up in self._live.drain():
             await call.write(up)
 
     def _set_up(self, up: bool) -> None:
@@ -334,22 +349,23 @@ class ControlLink:
         metrics.LINK_UP.set(up)
 
 
-def _end(left: Spool, number: int) -> None:
-    """Note what was taken from a spool, and let it go."""
-    with suppress(OSError):  # they are sent again, which does no harm
-        left.finish(number)
+def _finish_spool(spool: Spool, number: int) -> None:
+    """Mark an orphaned spool's batches as adopted, and close it."""
+    # If this fails, the batches are sent again, and control ignores the duplicates.
     with suppress(OSError):
-        left.close()
+        spool.finish(number)
+    with suppress(OSError):
+        spool.close()
 
 
-def _first_left(own: Path) -> Spool | None:
-    for left in left_beside(own, fsync=False):
-        return left
+def _first_orphaned_spool(own: Path) -> Spool | None:
+    for spool in left_beside(own, fsync=False):
+        return spool
     return None
 
 
-async def _ended(writer: "asyncio.Task[None]") -> None:
-    """Cancel a link's writer; what it died of, if it was not the link's end, is a bug."""
+async def _cancel_writer(writer: "asyncio.Task[None]") -> None:
+    """Cancel a link's writer; log an exception that the end of the link does not explain, since it is a bug."""
     writer.cancel()
     (result,) = await asyncio.gather(writer, return_exceptions=True)
     if isinstance(result, Exception) and not isinstance(result, (aio.AioRpcError, asyncio.InvalidStateError)):
@@ -357,6 +373,6 @@ async def _ended(writer: "asyncio.Task[None]") -> None:
 
 
 def _is_cancelled() -> bool:
-    """Whether the current task is asked to end."""
+    """Return whether the current task is being cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

@@ -1,4 +1,4 @@
-"""File work in threads: a disk that hangs, as network storage does, holds up neither the event loop nor a call."""
+"""File work in threads, so that a disk that hangs, as network storage does, blocks neither the event loop nor a call."""
 
 import asyncio
 import threading
@@ -11,13 +11,13 @@ from hum.clock import monotonic_ms
 from hum.telemetry import log
 
 LOG = log(__name__)
-#: What may wait for the disk: 200 calls' recordings for 20 s.
-MOST_WAITING_BYTES = 64 << 20
-#: These are 4,000 pieces of a second each; the rest is for shorter ones, and for what opens and ends a file.
-MOST_WAITING_JOBS = 16_384
-#: A disk that takes longer for one thing hangs.
+#: The limit of queued data: 200 calls' recordings for 20 s.
+MAX_QUEUED_BYTES = 64 << 20
+#: 4,000 pieces of a second each are that much data; the rest is for shorter pieces, and for opening and closing files.
+MAX_QUEUED_JOBS = 16_384
+#: A disk hangs if a job takes longer than this.
 HANGS_MS = 2_000.0
-#: What is said of one.
+#: The fault of a disk that hangs.
 HANGS = "the disk does not answer"
 
 T = TypeVar("T")
@@ -25,125 +25,137 @@ U = TypeVar("U")
 
 
 class FileWork(Protocol):
-    """Does things with files, one after the other, in the order in which they were handed over."""
+    """An executor of file work: one job after the other, in the order of submission."""
 
-    def do(self, work: Callable[[], T], then: Callable[[T], None] | None = None, *, size_bytes: int = 0) -> bool:
-        """Have `work` done, and `then` called with its result, in the event loop.
+    def submit(
+        self, work: Callable[[], T], callback: Callable[[T], None] | None = None, *, size_bytes: int = 0
+    ) -> bool:
+        """Run `work`, then call `callback` with its result, in the event loop.
 
-        `size_bytes` is what it keeps in memory until then; False, and nothing is done, if more waits than may.  What has no size is
-        done always: it opens a file, or ends what was opened.
+        `size_bytes` is the memory that the job retains until it has run.  Return False and drop the job if the queue is full.  A
+        job without a size is never dropped: it opens a file, or ends an open one.
         """
 
     @property
     def hangs(self) -> bool:
-        """Whether the disk takes too long for what it is to do."""
+        """Whether the running job has taken longer than `HANGS_MS`."""
 
-    def settle(self, seconds: float) -> bool:
-        """Wait, blocking, until all is done; False if that takes longer."""
+    def drain(self, seconds: float) -> bool:
+        """Block until all submitted jobs are done; return False if that takes longer than `seconds`."""
 
     def close(self, seconds: float) -> bool:
-        """Wait as `settle` does, and begin nothing more."""
+        """Block as `drain` does, and run no later jobs."""
 
 
 async def result(files: FileWork, work: Callable[[], T]) -> T:
-    """Wait for the result of `work`."""
-    found: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    """Submit `work`, and return its result."""
+    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
     def set_result(value: T) -> None:
-        if not found.done():
-            found.set_result(value)
+        if not future.done():
+            future.set_result(value)
 
-    files.do(work, set_result)
-    return await found
+    files.submit(work, set_result)
+    return await future
 
 
-class AtOnce:
-    """Without a thread: for programs that have time to wait for a disk."""
+class InlineFileWork:
+    """File work in the caller's thread, for programs that may block on the disk."""
 
     hangs = False
 
-    def do(self, work: Callable[[], T], then: Callable[[T], None] | None = None, *, size_bytes: int = 0) -> bool:  # noqa: ARG002
-        done = work()
-        if then is not None:
-            then(done)
+    def submit(
+        self,
+        work: Callable[[], T],
+        callback: Callable[[T], None] | None = None,
+        *,
+        size_bytes: int = 0,  # noqa: ARG002
+    ) -> bool:
+        outcome = work()
+        if callback is not None:
+            callback(outcome)
         return True
 
-    def settle(self, seconds: float) -> bool:  # noqa: ARG002
+    def drain(self, seconds: float) -> bool:  # noqa: ARG002
         return True
 
-    close = settle
+    close = drain
 
 
 class FileThread:
-    """A thread that begins with the first thing that it is handed, and ends with `close`, or with its process."""
+    """File work in a thread, which starts with the first job, and ends with `close` or with its process."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._waiting: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._handed_bytes = self._handed_jobs = 0  # changed by the event loop alone,
-        self._done_bytes = self._done_jobs = 0  # and these by the thread alone
+        self._submitted_bytes = self._submitted_jobs = 0  # written by the event loop only
+        self._done_bytes = self._done_jobs = 0  # written by the thread only
         self._began_ms: float | None = None
 
     @property
-    def waiting_bytes(self) -> int:
-        return self._handed_bytes - self._done_bytes
+    def queued_bytes(self) -> int:
+        return self._submitted_bytes - self._done_bytes
 
     @property
-    def waiting_jobs(self) -> int:
-        return self._handed_jobs - self._done_jobs
+    def queued_jobs(self) -> int:
+        return self._submitted_jobs - self._done_jobs
 
     @property
     def hangs(self) -> bool:
         began_ms = self._began_ms
         return began_ms is not None and monotonic_ms() - began_ms > HANGS_MS
 
-    def do(self, work: Callable[[], T], then: Callable[[T], None] | None = None, *, size_bytes: int = 0) -> bool:
-        if size_bytes and self._is_over(size_bytes):
+    def submit(
+        self, work: Callable[[], T], callback: Callable[[T], None] | None = None, *, size_bytes: int = 0
+    ) -> bool:
+        if size_bytes and self._is_full(size_bytes):
             return False
-        self._handed_bytes += size_bytes
-        loop = asyncio.get_running_loop() if then is not None else None
+        self._submitted_bytes += size_bytes
+        loop = asyncio.get_running_loop() if callback is not None else None
 
         def job() -> None:
             try:
-                done = work()
+                outcome = work()
             finally:
                 self._done_bytes += size_bytes
-            if then is not None and loop is not None:
-                with suppress(RuntimeError):  # the loop is closed: nobody is there whom it concerns
-                    loop.call_soon_threadsafe(then, done)
+            if callback is not None and loop is not None:
+                # If the loop is closed, its process is stopping, and no caller waits for the result.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(callback, outcome)
 
-        self._hand(job)
+        self._enqueue(job)
         return True
 
-    def settle(self, seconds: float) -> bool:
+    def drain(self, seconds: float) -> bool:
         done = threading.Event()
-        self._hand(done.set)
+        self._enqueue(done.set)
         return done.wait(seconds)
 
     def close(self, seconds: float) -> bool:
         if self._thread is None:
             return True
-        self._waiting.put(None)
+        self._queue.put(None)
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
-    def _is_over(self, size_bytes: int) -> bool:
-        return self.waiting_bytes + size_bytes > MOST_WAITING_BYTES or self.waiting_jobs >= MOST_WAITING_JOBS
+    def _is_full(self, size_bytes: int) -> bool:
+        return self.queued_bytes + size_bytes > MAX_QUEUED_BYTES or self.queued_jobs >= MAX_QUEUED_JOBS
 
-    def _hand(self, job: Callable[[], None]) -> None:
-        self._handed_jobs += 1
+    def _enqueue(self, job: Callable[[], None]) -> None:
+        self._submitted_jobs += 1
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
-        self._waiting.put(job)
+        self._queue.put(job)
 
     def _run(self) -> None:
-        while (job := self._waiting.get()) is not None:
+        while (job := self._queue.get()) is not None:
             self._began_ms = monotonic_ms()
             try:
                 job()
-            except Exception:  # the boundary of one job: those of other files go on
+            # The boundary of one job: the jobs of other files must still run.
+            except Exception:
                 LOG.exception("file work failed: this is a bug", thread=self._name)
             self._began_ms = None
             self._done_jobs += 1

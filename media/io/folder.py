@@ -1,4 +1,4 @@
-"""The folder of this machine's recordings, as whoever brings them to the bucket sees it.  All of this is done in threads."""
+"""The folder of this machine's recordings, as the uploader sees it.  All methods block, and are called in threads."""
 
 import fcntl
 import os
@@ -14,8 +14,8 @@ LOCK = ".storing"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """A file that nobody writes any more, and that is to be stored."""
+class PendingFile:
+    """A complete file that is to be stored in the bucket."""
 
     path: str
     size: int
@@ -23,14 +23,14 @@ class Waiting:
 
 
 class Folder:
-    """One process at a time has it; the kernel passes it on when that one dies."""
+    """The folder and its lock, which one process holds at a time; the kernel releases it when that process dies."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock: int | None = None
 
-    def take(self) -> bool:
-        """Whether this process has it, now or already."""
+    def acquire(self) -> bool:
+        """Acquire the lock, if no other process holds it; return whether this process holds it."""
         if self._lock is not None:
             return True
         private.directory(self._root)
@@ -43,38 +43,38 @@ class Folder:
         self._lock = lock
         return True
 
-    def leave(self) -> None:
-        """Let another process have it."""
+    def release(self) -> None:
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def waiting(self) -> list[Waiting]:
-        """What is to be stored, also what can't be read."""
-        found = []
+    def pending(self) -> list[PendingFile]:
+        """Return the files that are to be stored, including unreadable ones.  Raises OSError."""
+        files = []
         for path in _paths(self._root):
             with suppress(FileNotFoundError):
                 now = os.lstat(self._root / path)
-                if stat.S_ISREG(now.st_mode) and not self._is_written(path):
-                    found.append(Waiting(path, now.st_size, now.st_mtime))
-        return found
+                if stat.S_ISREG(now.st_mode) and not self._is_being_written(path):
+                    files.append(PendingFile(path, now.st_size, now.st_mtime))
+        return files
 
     def delete(self, paths: Iterable[str]) -> None:
-        """Raises OSError; a file that is gone is none."""
+        """Delete files; ignore those that do not exist.  Raises OSError."""
         for path in paths:
             (self._root / path).unlink(missing_ok=True)
 
-    def _is_written(self, path: str) -> bool:
-        """Raises FileNotFoundError."""
+    def _is_being_written(self, path: str) -> bool:
+        """Return whether a file is being written or was deleted.  Raises FileNotFoundError."""
         try:
-            with self.opened(path) as file:
+            with self.open(path) as file:
                 return file is None
-        except PermissionError:  # seen when it is to be stored
+        except PermissionError:  # reported when it is stored
             return False
 
     @contextmanager
-    def opened(self, path: str) -> Iterator[int | None]:
-        """A file, open to read; None if it is being written, or was deleted.  Raises OSError."""
+    def open(self, path: str) -> Iterator[int | None]:
+        """Open a file to read; yield None if it is being written or was deleted.  Raises OSError."""
         file = os.open(self._root / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             is_free = True

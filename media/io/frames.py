@@ -1,4 +1,4 @@
-"""Reassembles WebSocket messages: both peers may fragment a message (RFC 6455 section 5.4)."""
+"""WebSocket messages from fragments, which both peers may send (RFC 6455 section 5.4), and to frames in one write."""
 
 from collections.abc import Sequence
 from struct import Struct
@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from picows import WSCloseCode, WSFrame, WSMsgType, WSTransport
 
-# Compiled code looks up a module's names each time, but not what is Final.
+# Compiled code looks up a module's names at each use, except those that are Final.
 TEXT: Final = WSMsgType.TEXT
 BINARY: Final = WSMsgType.BINARY
 CONTINUATION: Final = WSMsgType.CONTINUATION
@@ -21,7 +21,7 @@ class TooBig(Exception):  # noqa: N818 - it says what is wrong
 
 
 class Frame(Protocol):
-    """A WSFrame as it is: its stub says that `fin` is a bool, and compiled code would insist on that."""
+    """A WSFrame with its true types: its stub declares `fin` as a bool, which compiled code would enforce."""
 
     @property
     def fin(self) -> int: ...
@@ -31,7 +31,7 @@ class Frame(Protocol):
 
 
 class Pieces:
-    """The fragments of a message whose end has not come."""
+    """The fragments of an incomplete message."""
 
     __slots__ = ("_begun", "_limit")
 
@@ -41,11 +41,11 @@ class Pieces:
 
     @property
     def empty(self) -> bool:
-        """Whether no message has begun."""
+        """Whether no message is incomplete."""
         return self._begun is None
 
     def whole(self, frame: Frame) -> bytes | None:
-        """The message that this frame completes; None for a fragment, a stray continuation or a control frame.
+        """Return the message that this frame completes; None for a fragment, a stray continuation or a control frame.
 
         Raises TooBig.  The message is a copy, which costs less than a view of the socket's memory.
         """
@@ -67,7 +67,7 @@ class Pieces:
 
 
 def send_texts(transport: WSTransport, payloads: Sequence[bytes]) -> None:
-    """Send a server's text messages in one write: a system call costs more than everything that led to it.
+    """Send a server's text messages in one write: a system call costs more than all the work before it.
 
     The frames are built here (RFC 6455 section 5.2: final, text, unmasked), since the library writes one at a time.
     """
@@ -75,9 +75,9 @@ def send_texts(transport: WSTransport, payloads: Sequence[bytes]) -> None:
         transport.send(TEXT, payloads[0])
     elif not (transport.is_close_frame_sent or transport.is_disconnected):
         parts: list[bytes] = []
-        for each in payloads:
-            size = len(each)
-            parts += (_SHORTEST[size] if size < 126 else _head(size), each)
+        for payload in payloads:
+            size = len(payload)
+            parts += (_SHORTEST[size] if size < 126 else _head(size), payload)
         transport.underlying_transport.write(b"".join(parts))
 
 
@@ -89,12 +89,12 @@ def _head(size: int) -> bytes:
 
 
 def close_code(frame: WSFrame) -> int:
-    """A CLOSE frame's code; 1005 if it has none (RFC 6455 section 7.4.1)."""
+    """Return a CLOSE frame's code, or 1005 if it has none (RFC 6455 section 7.4.1)."""
     return int(frame.get_close_code()) or 1005  # type: ignore[call-overload]  # an int that the stub calls an enum
 
 
 def answer_close(transport: WSTransport, code: int) -> None:
-    """Answer a CLOSE with a code that may be sent, then close the connection."""
+    """Answer a CLOSE frame, with 1000 if `code` is the reserved 1005, and disconnect."""
     if not transport.is_close_frame_sent:
         transport.send_close(WSCloseCode.OK if code == 1005 else code)  # type: ignore[arg-type]  # any int will do
     transport.disconnect()

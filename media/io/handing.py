@@ -1,9 +1,8 @@
-"""A live WebSocket from one process to another: the connection travels as a descriptor, and picows is given a handshake that was
-held long ago.
+"""The handover of a live WebSocket to another process: the connection moves as a descriptor, and picows gets a simulated handshake.
 
-It relies on what picows 2.3.1 is inside: the constructor of WSProtocol, how much of its buffer is free when no frame has begun,
-and that a transport which is not aiofastnet's own is written to by `write`.  tests/media/io/test_handing.py fails first when
-that changes.
+This relies on internals of picows 2.3.1: the constructor of WSProtocol, how much of its buffer is free when no frame has begun,
+and that it calls `write` on a transport that is not aiofastnet's own.  tests/media/io/test_handing.py fails first when that
+changes.
 """
 
 import asyncio
@@ -16,18 +15,18 @@ from typing import Any
 
 from aiofastnet.selector_transport import SelectorSocketTransport  # type: ignore[import-not-found]  # it has no stub
 from picows import WSAutoPingStrategy, WSListener, WSTransport
-from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its own server and client make one for each connection
+from picows.picows import WSProtocol  # type: ignore[attr-defined]  # picows makes one per connection
 
 LOG = logging.getLogger("picows.moved")
-#: What picows reads into, at first: it doubles its buffer as needed, and never shrinks it.  A carrier's message is small, and with
-#: huge pages all of a buffer is memory that is used; 16 KB are picows' own default, which the model's socket has.
+#: The initial read buffers: picows doubles a buffer as needed, and never shrinks it.  The carrier's messages are small, and with
+#: huge pages all of a buffer takes up memory.  16 KiB, for the model's socket, are picows' own default.
 SERVER_BUFFER_BYTES, CLIENT_BUFFER_BYTES = 4 << 10, 16 << 10
-SPARE_BYTES = 256  # of a buffer, for the parser
+SPARE_BYTES = 256  # of a buffer, reserved for the parser
 MOST_DOUBLINGS = 14
 #: RFC 6455, section 1.3.
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-#: What picows offers to read into when it holds nothing.
-_SERVER_ROOMS, _CLIENT_ROOMS = (
+#: The sizes of picows' free buffer when it holds no part of a frame.
+_SERVER_FREE_BYTES, _CLIENT_FREE_BYTES = (
     frozenset((initial_bytes - SPARE_BYTES) << doublings for doublings in range(MOST_DOUBLINGS))
     for initial_bytes in (SERVER_BUFFER_BYTES, CLIENT_BUFFER_BYTES)
 )
@@ -41,49 +40,49 @@ _RESPONSE = (
 
 
 def is_idle(transport: WSTransport) -> bool:
-    """Whether the library holds no part of a frame that has not ended, and nothing that is not sent."""
+    """Return whether the library holds no part of an incomplete frame, and no unsent data."""
     if transport.is_disconnected or transport.is_close_frame_sent:
         return False
-    below: Any = transport.underlying_transport
-    rooms = _CLIENT_ROOMS if transport.is_client_side else _SERVER_ROOMS
-    return len(below.get_protocol().get_buffer(-1)) in rooms and not below.get_write_buffer_size()
+    inner: Any = transport.underlying_transport
+    free_bytes = _CLIENT_FREE_BYTES if transport.is_client_side else _SERVER_FREE_BYTES
+    return len(inner.get_protocol().get_buffer(-1)) in free_bytes and not inner.get_write_buffer_size()
 
 
-def hold(transport: WSTransport) -> int:
-    """Read no more; returns the descriptor."""
+def pause_reading(transport: WSTransport) -> int:
+    """Stop reading the connection; return its descriptor."""
     transport.underlying_transport.pause_reading()
     descriptor: int = transport.underlying_transport.get_extra_info("socket").fileno()
     return descriptor
 
 
-def go_on(transport: WSTransport) -> None:
-    """Read again."""
+def resume_reading(transport: WSTransport) -> None:
+    """Read the connection again."""
     transport.underlying_transport.resume_reading()
 
 
-def abandon(transport: WSTransport) -> None:
-    """Close our copy, without a word to the peer."""
+def close_copy(transport: WSTransport) -> None:
+    """Close this process's copy of the connection, without a close frame to the peer."""
     transport.underlying_transport.abort()
 
 
 async def adopt_server(descriptor: int, listener: WSListener, *, max_frame_bytes: int) -> WSTransport:
-    """Be the server of a connection that is open: `listener` hears that it is connected; nothing is read until `go_on`.
+    """Become the server side of an open connection, which takes over the descriptor.  Raises OSError.
 
-    Takes the descriptor over.  Raises OSError.
+    `listener` gets `on_ws_connected`; nothing is read until `resume_reading`.
     """
     protocol = _protocol(listener, is_client=False, max_frame_bytes=max_frame_bytes)
-    return await _seated(descriptor, protocol, lambda _: _REQUEST)
+    return await _handshake(descriptor, protocol, lambda _: _REQUEST)
 
 
 async def adopt_client(
     descriptor: int, listener: WSListener, *, max_frame_bytes: int, ping_seconds: float
 ) -> WSTransport:
-    """The same as a client, which pings a server that is silent."""
+    """Become the client side of an open connection, as `adopt_server` does; it pings a silent server."""
     protocol = _protocol(listener, is_client=True, max_frame_bytes=max_frame_bytes, ping_seconds=ping_seconds)
-    return await _seated(descriptor, protocol, _accepted)
+    return await _handshake(descriptor, protocol, _handshake_response)
 
 
-def _accepted(request: bytes) -> bytes:
+def _handshake_response(request: bytes) -> bytes:
     key = next(
         line.partition(b":")[2].strip()
         for line in request.split(b"\r\n")
@@ -112,66 +111,67 @@ def _protocol(listener: WSListener, *, is_client: bool, max_frame_bytes: int, pi
     )
 
 
-class _Stage:
-    """What picows takes for its transport: what it writes during the handshake is kept here, the rest goes on."""
+class _HandshakeTransport:
+    """A transport for picows that captures what is written during the handshake, and forwards all that follows."""
 
-    def __init__(self, below: Any) -> None:
-        self.below, self.heard, self.is_open = below, b"", False
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.written, self.is_open = inner, b"", False
 
     def write(self, data: bytes) -> None:
         if self.is_open:
-            self.below.write(data)
+            self.inner.write(data)
         else:
-            self.heard += data
+            self.written += data
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.below, name)
+        return getattr(self.inner, name)
 
 
-class _Seat(asyncio.BufferedProtocol):
-    """Has the connection for a moment, until picows is ready to take it."""
+class _HandshakeProtocol(asyncio.BufferedProtocol):
+    """The protocol of a moved connection until picows' own has completed the simulated handshake."""
 
-    def __init__(self, protocol: Any, answer: Callable[[bytes], bytes], seated: "asyncio.Future[None]") -> None:
-        self._protocol, self._answer, self._seated = protocol, answer, seated
+    def __init__(self, protocol: Any, answer: Callable[[bytes], bytes], completed: "asyncio.Future[None]") -> None:
+        self._protocol, self._answer, self._handshake = protocol, answer, completed
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        below: Any = transport
-        stage = _Stage(below)
+        inner: Any = transport
+        transport_shim = _HandshakeTransport(inner)
         try:
-            self._protocol.connection_made(stage)
-            answer = self._answer(stage.heard)
-            room = self._protocol.get_buffer(-1)
-            room[: len(answer)] = answer
-            del room
+            self._protocol.connection_made(transport_shim)
+            answer = self._answer(transport_shim.written)
+            buffer = self._protocol.get_buffer(-1)
+            buffer[: len(answer)] = answer
+            del buffer
             self._protocol.buffer_updated(len(answer))
-        except Exception as error:  # noqa: BLE001 - whoever waits for it gets it
-            below.abort()
-            self._seated.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - the future raises it
+            inner.abort()
+            self._handshake.set_exception(error)
         else:
-            stage.is_open = True
-            below.set_protocol(self._protocol)
-            self._seated.set_result(None)
+            transport_shim.is_open = True
+            inner.set_protocol(self._protocol)
+            self._handshake.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         pass
 
-    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - nothing is read before picows has it
-        raise RuntimeError("a moved connection is read before its time")
+    def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 - never called
+        """Raise: picows has the connection before anything is read."""
+        raise RuntimeError("a moved connection was read before picows had it")
 
 
-async def _seated(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes]) -> WSTransport:
+async def _handshake(descriptor: int, protocol: Any, answer: Callable[[bytes], bytes]) -> WSTransport:
     connection = socket.socket(fileno=descriptor)
     loop = asyncio.get_running_loop()
-    seated: asyncio.Future[None] = loop.create_future()
+    completed: asyncio.Future[None] = loop.create_future()
     try:
         connection.setblocking(False)
-        connection.getpeername()  # it is still connected
-        transport = SelectorSocketTransport(loop, connection, _Seat(protocol, answer, seated))
+        connection.getpeername()  # raises if it is disconnected
+        transport = SelectorSocketTransport(loop, connection, _HandshakeProtocol(protocol, answer, completed))
     except OSError:
         connection.close()
         raise
-    # The loop carries these out in order, and reads only afterwards: the transport's own beginning, and then this.
+    # The loop runs callbacks in order: first the transport's `connection_made`, then this, and only then it reads.
     loop.call_soon(transport.pause_reading)
-    await seated
+    await completed
     adopted: WSTransport = protocol.transport
     return adopted

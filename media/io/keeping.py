@@ -1,4 +1,4 @@
-"""The store of reports, as the event loop has it: what it is to do is handed to a thread, and nothing waits for that."""
+"""The store of reports as the event loop uses it: its work is submitted to a thread, without waiting."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,60 +11,60 @@ from media.io.store import Store
 CLOSE_SECONDS = 5.0
 
 
-class Keeping:
-    """No method but `lose` and `close` waits, and none raises."""
+class BackgroundStore:
+    """A store with its work in a thread.  Only `async` methods and `close` wait, and no method raises."""
 
     def __init__(self, store: Store, settings: MediaSettings, files: FileWork) -> None:
         self._store, self._files = store, files
-        self._care_ms, self._cared_ms = settings.disk_check_seconds * 1000, float("-inf")
-        self._kept_bytes = 0  # what was ever handed over
+        self._check_every_ms, self._checked_ms = settings.disk_check_seconds * 1000, float("-inf")
+        self._appended_bytes = 0  # in total
 
     @property
     def directory(self) -> Path:
-        """Where batches are kept on disk."""
+        """The store's directory."""
         return self._store.directory
 
     @property
-    def done(self) -> int:
-        """The number up to which batches are forgotten for good."""
-        return self._store.done
+    def purged(self) -> int:
+        """The number up to which batches are purged."""
+        return self._store.purged
 
     @property
     def unsaved_bytes(self) -> int:
-        """How much is only in memory."""
-        return self._kept_bytes - self._store.settled_bytes
+        """The bytes that are only in memory."""
+        return self._appended_bytes - self._store.released_bytes
 
     @property
     def fault(self) -> str:
         """Why the disk can't be written; empty if it can."""
         return self._store.fault or (HANGS if self._files.hangs else "")
 
-    def keep(self, payload: bytes) -> None:
-        """Keep one more batch."""
-        self._kept_bytes += len(payload)
-        self._files.do(partial(self._store.keep, payload))
+    def append(self, payload: bytes) -> None:
+        """Append a batch."""
+        self._appended_bytes += len(payload)
+        self._files.submit(partial(self._store.append, payload))
 
-    def care(self, acknowledged: int, now_ms: float) -> None:
-        """Have the disk looked at now and then, what waits for it written, and forgotten what control has had for long enough."""
+    def maintain(self, acknowledged: int, now_ms: float) -> None:
+        """Check the disk at intervals and prune acknowledged batches; in between, save batches that are only in memory."""
         if self._files.hangs:
             return
-        if now_ms - self._cared_ms >= self._care_ms:
-            self._cared_ms = now_ms
-            self._files.do(self._store.look)
-            if acknowledged > self._store.done:
-                self._files.do(partial(self._store.tidy, acknowledged, now_ms))
+        if now_ms - self._checked_ms >= self._check_every_ms:
+            self._checked_ms = now_ms
+            self._files.submit(self._store.check_disk)
+            if acknowledged > self._store.purged:
+                self._files.submit(partial(self._store.prune, acknowledged, now_ms))
         elif self.unsaved_bytes:
-            self._files.do(self._store.save)
+            self._files.submit(self._store.save)
 
-    async def lose(self, number: int) -> list[tuple[int, bytes]]:
-        """Control has lost what it acknowledged after this batch: wait for what is kept of that, and all that follows."""
-        return await result(self._files, partial(self._store.lose, number))
+    async def rewind(self, number: int) -> list[tuple[int, bytes]]:
+        """Return the stored batches after `number`, since control has lost those that it had acknowledged."""
+        return await result(self._files, partial(self._store.rewind, number))
 
-    async def after(self, work: Callable[[], None]) -> None:
-        """Have this done after what was handed over so far, and wait for it."""
+    async def run_after(self, work: Callable[[], None]) -> None:
+        """Run `work` after everything submitted so far, and wait for it."""
         await result(self._files, work)
 
     def close(self) -> bool:
-        """Wait until all is done, but not for long; False if the disk hangs."""
-        self._files.do(self._store.close)
+        """Close the store, and wait for at most `CLOSE_SECONDS`; return False if the disk hangs."""
+        self._files.submit(self._store.close)
         return self._files.close(CLOSE_SECONDS)

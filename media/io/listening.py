@@ -1,8 +1,8 @@
-"""The WebSocket server, which also understands a health check in HTTP/1.0.
+"""The WebSocket server, which also answers health checks in HTTP/1.0.
 
-picows takes HTTP/1.1 alone, and answers a proxy's plain check (`GET /readyz HTTP/1.0`) with 400: then every media process is down for
-that proxy.  So the first line of each connection is looked at here, and those two questions are read as HTTP/1.1; from then on the
-transport talks to picows directly, and a frame costs what it did.
+picows accepts HTTP/1.1 only, and answers a proxy's plain check (`GET /readyz HTTP/1.0`) with 400: for that proxy, every media
+process would be down.  So the first line of each connection is read here, and the two checks are rewritten to HTTP/1.1.  After
+that the transport calls picows directly, so frames cost nothing more.
 """
 
 import asyncio
@@ -15,27 +15,28 @@ import aiofastnet
 from picows import WSAutoPingStrategy, WSUpgradeRequest
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its own server makes one for each connection, too
 
-from media.door import Door
+from media.door import ListeningSocket
 from media.io.handing import SERVER_BUFFER_BYTES
 
-#: Nothing else is taken in HTTP/1.0: a WebSocket needs 1.1.
+#: The only requests that are accepted in HTTP/1.0: a WebSocket needs 1.1.
 CHECKS = frozenset({b"GET /healthz HTTP/1.0", b"GET /readyz HTTP/1.0"})
 MAX_LINE_BYTES = max(map(len, CHECKS)) + 2
 LOG = logging.getLogger("picows.server")
-UNUSED_SECONDS = 20.0  # how often picows would ping; the carrier is never pinged
+UNUSED_SECONDS = 20.0  # pings are disabled
 
 
 class FirstLine(asyncio.Protocol):
-    """Reads until it knows whether a connection begins with one of the checks, and hands it to picows."""
+    """A protocol that reads a connection's first line, rewrites a health check, and passes the connection to picows."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
-        self._transport: Any = None  # aiofastnet's, which is no asyncio.Transport by its class
+        self._transport: Any = None  # aiofastnet's own class
         self._read = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._protocol.connection_made(transport)  # whose patience with a request begins now
+        # picows' timeout for the request starts here.
+        self._protocol.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         self._read += data
@@ -58,7 +59,7 @@ class FirstLine(asyncio.Protocol):
 
 
 def _feed(protocol: Any, data: bytes) -> None:
-    """As if the transport had read it."""
+    """Pass data to a protocol as if the transport had read it."""
     while data:
         buffer = protocol.get_buffer(-1)
         count = min(len(buffer), len(data))
@@ -69,23 +70,31 @@ def _feed(protocol: Any, data: bytes) -> None:
 
 
 class Listener:
-    """Accepts connections of `door` and gives each its protocol.
+    """The acceptor of a listening socket's connections, which gives each its protocol.
 
-    asyncio's own server drops whom it has accepted but not yet given a protocol when it is closed; here nobody is.
+    When asyncio's own server is closed, it drops the connections that it has accepted but not given a protocol yet.  This one
+    still serves them.
     """
 
-    def __init__(self, door: Door, connected: Callable[[], asyncio.Protocol], backlog: int) -> None:
-        self._loop, self._door, self._connected, self._backlog = asyncio.get_running_loop(), door, connected, backlog
+    def __init__(
+        self, listening_socket: ListeningSocket, connected: Callable[[], asyncio.Protocol], backlog: int
+    ) -> None:
+        self._loop, self._listening_socket, self._connected, self._backlog = (
+            asyncio.get_running_loop(),
+            listening_socket,
+            connected,
+            backlog,
+        )
         self._connecting: set[asyncio.Task[None]] = set()
-        door.setblocking(False)
-        door.listen(backlog)
-        self._loop.add_reader(door.fileno(), self.accept)
+        listening_socket.setblocking(False)
+        listening_socket.listen(backlog)
+        self._loop.add_reader(listening_socket.fileno(), self.accept)
 
     def accept(self) -> None:
-        """Take everybody who waits in the queue."""
+        """Accept all queued connections."""
         for _ in range(self._backlog):
             try:
-                connection, _ = self._door.accept()
+                connection, _ = self._listening_socket.accept()
             except ConnectionAbortedError:
                 continue
             except (BlockingIOError, InterruptedError):
@@ -99,24 +108,24 @@ class Listener:
         try:
             await aiofastnet.connect_accepted_socket(self._loop, self._connected, connection)
         except OSError as error:
-            LOG.debug("a connection was gone before it was read: %s", error)
+            LOG.debug("a connection closed before it was read: %s", error)
             connection.close()
 
     def close(self) -> None:
-        """Accept nobody any more; those who were go on."""
-        self._loop.remove_reader(self._door.fileno())
-        self._door.close()
+        """Stop accepting; accepted connections stay open."""
+        self._loop.remove_reader(self._listening_socket.fileno())
+        self._listening_socket.close()
 
 
 def serve(
     upgrade: Callable[[WSUpgradeRequest], Any],
-    door: Door,
+    listening_socket: ListeningSocket,
     *,
     max_frame_bytes: int,
     request_seconds: float,
     backlog: int,
 ) -> Listener:
-    """Listen on `door`, as picows' own `ws_create_server` does; `upgrade` answers requests."""
+    """Listen on the socket, as picows' own `ws_create_server` does; `upgrade` answers requests."""
 
     def connected() -> FirstLine:
         return FirstLine(
@@ -139,4 +148,4 @@ def serve(
             )
         )
 
-    return Listener(door, connected, backlog)
+    return Listener(listening_socket, connected, backlog)

@@ -1,4 +1,4 @@
-"""Where the calls of this process come from, and who takes the offers of browsers."""
+"""The origins of the calls that this process takes, and its handler of browsers' offers."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,6 +7,8 @@ from hum.v1 import runtime_pb2 as pb
 
 
 class Offers:
+    """The origins that control may send here, and the callback for a browser's offer."""
+
     def __init__(self) -> None:
         self.takes: Sequence[calls_pb2.CallOrigin.ValueType] = (calls_pb2.CALL_ORIGIN_PHONE,)
         self.on_offer: Callable[[pb.BrowserOffer], None] = lambda _: None

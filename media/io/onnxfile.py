@@ -1,7 +1,7 @@
-"""Reads the weights in an ONNX file without onnxruntime.
+"""A reader of the weights in an ONNX file, without onnxruntime.
 
-Source: onnx.proto (github.com/onnx/onnx) and the wire format of Protocol Buffers.  Supports only what is needed for
-stored weights: the top graph's initializers of 32-bit floats.
+Source: onnx.proto (github.com/onnx/onnx) and the wire format of Protocol Buffers.  It supports only stored weights: the top
+graph's initializers of 32-bit floats.
 """
 
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ FLOAT = 1  # TensorProto.DataType
 
 
 def weights(model: bytes) -> dict[str, Floats]:
-    """Tensors by name, each in its shape.  Raises ValueError if it is not an ONNX file."""
-    found: dict[str, Floats] = {}
+    """Return the tensors by name, each in its shape.  Raises ValueError if it is not an ONNX file."""
+    tensors: dict[str, Floats] = {}
     for graph in _all(memoryview(model), GRAPH):
         for tensor in _all(graph, INITIALIZER):
             if _numbers(tensor, DATA_TYPE) == [FLOAT] and (raw := list(_all(tensor, RAW_DATA))):
                 name = b"".join(_all(tensor, NAME)).decode()
-                found[name] = np.frombuffer(raw[0], "<f4").astype(np.float32).reshape(_numbers(tensor, DIMS))
-    return found
+                tensors[name] = np.frombuffer(raw[0], "<f4").astype(np.float32).reshape(_numbers(tensor, DIMS))
+    return tensors
 
 
 def _all(message: memoryview, field: int) -> Iterator[memoryview]:
-    """The values of a field that are bytes, text or messages."""
+    """Yield the values of a field that are bytes, text or messages."""
     return (value for number, value in _fields(message) if number == field and isinstance(value, memoryview))
 
 

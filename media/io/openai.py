@@ -12,11 +12,11 @@ from media.core.realtime import MAX_EVENT_BYTES
 from media.io import handing
 from media.io.frames import CLOSE, TEXT, Pieces, TooBig, close_code
 
-#: The library ends a connection with a larger frame in its own way; below that, the core judges what is too much.
+#: The library itself disconnects on a larger frame; below that, `MAX_EVENT_BYTES` of the core is the limit.
 MAX_FRAME_BYTES = 16 << 20
-#: Events kept until `listen`; a server that has been sent nothing has little to say.
+#: Events that are queued until `listen`; a server that has received nothing sends few.
 MAX_EARLY = 16
-#: More than 90 s of caller audio that the server has not read: the session is given up.
+#: More than 90 s of caller audio that the server has not read: the session counts as lost.
 UNSENT_BYTES = 1 << 20
 #: Handshake responses that a retry will not change: the key, project, model or request is wrong.
 REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 422})
@@ -31,13 +31,13 @@ class Unreachable(Exception):  # noqa: N818 - it says what happened
 
 
 class Listener(Protocol):
-    """Receives the events of a model's socket."""
+    """The receiver of a model socket's events."""
 
     def from_model(self, socket: "ModelSocket", payload: bytes) -> None:
-        """One event."""
+        """Handle an event."""
 
     def model_gone(self, socket: "ModelSocket", reason: str) -> None:
-        """The socket is closed; called once, and never after `drop`."""
+        """Handle the close of the socket.  Called once, and never after `drop`."""
 
 
 class ModelSocket(WSListener):
@@ -45,28 +45,29 @@ class ModelSocket(WSListener):
 
     def __init__(self, listener: Listener) -> None:
         self._listener: Listener | None = listener
-        self._early: list[bytes] | None = []  # what comes before `listen`
-        self._over = ""  # why it was closed before `listen`
+        self._early: list[bytes] | None = []  # events before `listen`
+        self._early_reason = ""  # of a close before `listen`
         self._pieces = Pieces(MAX_EVENT_BYTES)
         self._transport: WSTransport | None = None
 
     def listen(self) -> None:
-        """Deliver what has come since the handshake, and from now on what comes."""
+        """Deliver the events since the handshake, and from now on each event as it comes."""
         early, self._early = self._early or (), None
         for message in early:
             if self._listener is not None:
                 self._listener.from_model(self, message)
-        if self._over:
-            self._gone(self._over)
+        if self._early_reason:
+            self._gone(self._early_reason)
 
     def send(self, payload: bytes) -> None:
+        """Send an event; drop it if the socket is closed."""
         transport = self._transport
         if transport is not None:
             transport.send(TEXT, payload)
 
     @property
     def idle(self) -> WSTransport | None:
-        """The connection, between two messages of either side, if it can move to another process; None if not."""
+        """The connection if it can move to another process now, between two messages in both directions; else None."""
         transport = self._transport
         if transport is None or transport.is_secure or self._early is not None or not self._pieces.empty:
             return None
@@ -74,11 +75,14 @@ class ModelSocket(WSListener):
 
     @property
     def is_secure(self) -> bool:
-        """Whether it is encrypted here: then it can't move."""
+        """Whether this process encrypts the connection, which then can't move."""
         return self._transport is not None and self._transport.is_secure
 
-    def let_go(self) -> None:
-        """Another process has the connection, unless that was to be closed; the listener is not called again."""
+    def detach(self) -> None:
+        """Drop this process's copy of a connection that has moved, or close an encrypted one, which can't move.
+
+        The listener is not called again.
+        """
         self._listener = None
         transport = self._transport
         if transport is not None and not transport.is_secure:
@@ -88,7 +92,7 @@ class ModelSocket(WSListener):
             self._close()
 
     def drop(self) -> None:
-        """Close it; the listener is not called again."""
+        """Close the socket; the listener is not called again."""
         self._listener = None
         self._close()
 
@@ -121,11 +125,11 @@ class ModelSocket(WSListener):
         self._gone("congested")
 
     def resume_writing(self) -> None:
-        pass  # it was given up when it paused
+        """Do nothing: the socket was closed when writing paused."""
 
     def _gone(self, reason: str) -> None:
         if self._early is not None:
-            self._over = self._over or reason
+            self._early_reason = self._early_reason or reason
             return
         listener, self._listener = self._listener, None
         self._close()
@@ -144,7 +148,7 @@ Dial = Callable[[str, Listener], Awaitable[ModelSocket]]
 
 
 def realtime_url(base_url: str, model: str) -> str:
-    """The WebSocket URL of the API at `base_url` (http or https)."""
+    """Return the WebSocket URL of the API at `base_url` (http or https)."""
     parts = urlsplit(base_url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     path = f"{parts.path.rstrip('/')}/realtime"
@@ -152,12 +156,13 @@ def realtime_url(base_url: str, model: str) -> str:
 
 
 class Dialler:
-    """Opens sockets with the deployment's key, which is never logged."""
+    """A factory of sockets that uses the deployment's API key, which is never logged."""
 
     def __init__(self, settings: MediaSettings) -> None:
         self._settings = settings
 
     async def __call__(self, model: str, listener: Listener) -> ModelSocket:
+        """Open a socket.  Raises Refused, Unreachable."""
         settings, socket = self._settings, ModelSocket(listener)
         try:
             async with asyncio.timeout(settings.dial_seconds):
@@ -171,7 +176,7 @@ class Dialler:
                     auto_ping_idle_timeout=settings.model_ping_seconds,
                     auto_ping_reply_timeout=settings.model_ping_seconds,
                     read_buffer_init_size=handing.CLIENT_BUFFER_BYTES,
-                    max_redirects=0,  # the key must not be sent elsewhere
+                    max_redirects=0,  # the key must not go elsewhere
                 )
         except asyncio.CancelledError:
             socket.drop()

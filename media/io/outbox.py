@@ -1,7 +1,7 @@
-"""Reports on their way to control: gathered into batches, which are kept until control has stored them, and a while longer.
+"""The outbox of reports to control: batches that are retained until control has stored them, and a while longer.
 
-A batch's number is its number in the store.  When a standby takes over that did not have all of the primary's transactions, control
-has lost batches that it had acknowledged; it says so with the next link, and gets them again.
+A batch's number is its number in the store.  If a standby database takes over without all of the primary's transactions, control
+has lost batches that it had acknowledged.  The next link reveals that, and the outbox sends those batches again.
 """
 
 from collections import deque
@@ -14,145 +14,150 @@ from hum.settings import MediaSettings
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io.filework import AtOnce, FileWork
-from media.io.keeping import Keeping
+from media.io.filework import FileWork, InlineFileWork
+from media.io.keeping import BackgroundStore
 from media.io.store import Store
 
 LOG = log(__name__)
 
 
 class Outbox:
-    """No method but `resume` waits, and none raises: reports that can't be stored must not end a call.
+    """The outbox.  Only `async` methods and `close` wait, and no method raises: a report that can't be stored must not end a call.
 
-    `files` does all that the store has to do; what control may lack is in memory as well, and sent from there.
+    `files` runs the store's work.  The batches that control may lack are in memory as well, and are sent from there.
     """
 
     def __init__(self, store: Store, settings: MediaSettings, files: FileWork | None = None) -> None:
-        self._keeping = Keeping(store, settings, files or AtOnce())
+        self._background = BackgroundStore(store, settings, files or InlineFileWork())
         self._max_unsaved_bytes = settings.max_unsaved_bytes
         self._reports: list[pb.Report] = []
-        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
-        self._batches = deque(store.pending(store.done))  # that control may lack: a number, and a payload
-        self._last = store.last  # the newest batch
-        self.acknowledged = store.done  # the last batch that control has
+        self._callbacks: deque[tuple[int, Callable[[], None]]] = deque()
+        #: The batches that control may lack: number and payload.
+        self._batches = deque(store.pending(store.purged))
+        self._last = store.last  # number of the newest batch
+        self.acknowledged = store.purged  # number of control's newest batch
         self._fault = ""
 
     @property
     def directory(self) -> Path:
-        """Where batches are kept on disk."""
-        return self._keeping.directory
+        """The store's directory."""
+        return self._background.directory
 
     @property
     def storing(self) -> bool:
-        """Whether reports can be written to disk; until then they wait in memory."""
-        return not self._keeping.fault
+        """Whether reports can be written to disk; while not, they are in memory."""
+        return not self._background.fault
 
     def report(self, report: pb.Report) -> None:
-        """Send with the next flush."""
+        """Send a report with the next flush."""
         self._reports.append(report)
 
-    def take(self, payload: bytes) -> bool:
-        """Keep a batch of a process that is gone as one of ours; False if there is no room for it."""
-        if self._is_over(len(payload)):
+    def adopt(self, payload: bytes) -> bool:
+        """Add a batch of a dead process as one of ours; return False if memory is full."""
+        if self._is_memory_full(len(payload)):
             return False
         self._add(payload)
         return True
 
-    async def taken(self, work: Callable[[], None]) -> None:
-        """Have the disk do this once what was taken so far is on it, and wait for that."""
-        await self._keeping.after(work)
+    async def run_after_writes(self, work: Callable[[], None]) -> None:
+        """Run `work` after the batches added so far are on disk, and wait for it."""
+        await self._background.run_after(work)
 
-    def when_stored(self, then: Callable[[], None]) -> None:
-        """Call `then` once control has acknowledged everything that was reported so far."""
+    def when_stored(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once control has acknowledged everything that was reported so far."""
         if self._reports:
-            self._waiting.append((self._last + 1, then))
+            self._callbacks.append((self._last + 1, callback))
         elif self.acknowledged >= self._last:
-            then()
+            callback()
         else:
-            self._waiting.append((self._last, then))
+            self._callbacks.append((self._last, callback))
 
     @property
     def awaited(self) -> bool:
         """Whether a `when_stored` callback is pending."""
-        return bool(self._waiting)
+        return bool(self._callbacks)
 
     def unacknowledged(self, call_id: str) -> list[pb.Report]:
-        """A call's reports that control may not have, oldest first."""
-        kept = [report for batch in self.pending(self.acknowledged) for report in batch.reports]
-        return [report for report in (*kept, *self._reports) if report.call_id == call_id]
+        """Return a call's reports that control may lack, oldest first."""
+        sealed = [report for batch in self.pending(self.acknowledged) for report in batch.reports]
+        return [report for report in (*sealed, *self._reports) if report.call_id == call_id]
 
     def flush(self, now_ms: float) -> bool:
-        """Keep what was reported since the last flush as one batch; return whether there was one."""
-        self._keeping.care(self.acknowledged, now_ms)
-        more = bool(self._reports) and self._keep()
-        self._tell()
-        return more
+        """Store the reports since the last flush as one batch; return whether there is a new batch."""
+        self._background.maintain(self.acknowledged, now_ms)
+        has_batch = bool(self._reports) and self._seal_batch()
+        self._update_disk_state()
+        return has_batch
 
     async def resume(self, number: int) -> None:
-        """On a new link, control has all batches up to this one, and no others, whatever it acknowledged before."""
-        known = max(number, self._keeping.done)
-        if known < self.acknowledged:
-            before, self.acknowledged = self.acknowledged, known
-            LOG.warning("control has lost what it acknowledged; it is sent again", batches=before - known)
-            kept = await self._keeping.lose(known)
-            self._batches.extendleft(each for each in reversed(kept) if each[0] <= before)
+        """Continue on a new link: control has exactly the batches up to `number`, whatever it acknowledged before."""
+        stored = max(number, self._background.purged)
+        if stored < self.acknowledged:
+            before, self.acknowledged = self.acknowledged, stored
+            LOG.warning("control has lost acknowledged reports: sending them again", batches=before - stored)
+            lost = await self._background.rewind(stored)
+            self._batches.extendleft(batch for batch in reversed(lost) if batch[0] <= before)
         self.acknowledge(number)
 
     def acknowledge(self, number: int) -> None:
-        """Control has all batches up to this one."""
+        """Record that control has all batches up to `number`, and call the callbacks that waited for it."""
         self.acknowledged = max(self.acknowledged, min(number, self._last))
         while self._batches and self._batches[0][0] <= self.acknowledged:
             self._batches.popleft()
-        while self._waiting and self._waiting[0][0] <= self.acknowledged:
-            self._waiting.popleft()[1]()
+        while self._callbacks and self._callbacks[0][0] <= self.acknowledged:
+            self._callbacks.popleft()[1]()
 
     def pending(self, after: int) -> Iterator[pb.ReportBatch]:
-        """The batches after number `after` that control may lack, in order."""
-        for number, payload in [each for each in self._batches if each[0] > after]:
+        """Yield the batches after number `after` that control may lack, in order."""
+        for number, payload in [batch for batch in self._batches if batch[0] > after]:
             yield _batch(number, payload)
 
     def close(self) -> None:
-        """Keep what is left, forget what control has, and close the store.  Waits, but not for long."""
+        """Store the rest, purge the acknowledged batches, and close the store.  Waits for the disk, for a few seconds at most."""
         self.flush(float("inf"))
-        if not self._keeping.close():
-            LOG.error("the disk does not answer: what control does not have is lost", bytes=self._keeping.unsaved_bytes)
+        if not self._background.close():
+            LOG.error(
+                "lost reports that control does not have: the disk does not respond",
+                bytes=self._background.unsaved_bytes,
+            )
 
-    def _keep(self) -> bool:
+    def _seal_batch(self) -> bool:
         reports, self._reports = self._reports, []
         payload = pb.ReportBatch(reports=reports).SerializeToString()
-        if self._is_over(len(payload)):
+        if self._is_memory_full(len(payload)):
             metrics.REPORTS_LOST.inc(len(reports))
-            LOG.error("reports are lost: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
+            LOG.error("lost reports: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
             return False
         self._add(payload)
         return True
 
-    def _is_over(self, size_bytes: int) -> bool:
-        return not self.storing and self._keeping.unsaved_bytes + size_bytes > self._max_unsaved_bytes
+    def _is_memory_full(self, size_bytes: int) -> bool:
+        return not self.storing and self._background.unsaved_bytes + size_bytes > self._max_unsaved_bytes
 
     def _add(self, payload: bytes) -> None:
         self._last += 1
         self._batches.append((self._last, payload))
-        self._keeping.keep(payload)
+        self._background.append(payload)
 
-    def _tell(self) -> None:
-        """Log the beginning and the end of a fault of the disk, once each; update the gauges."""
+    def _update_disk_state(self) -> None:
+        """Log the beginning and the end of a disk fault, once each; update the gauges."""
         metrics.SPOOL_DEPTH.set(self._last - self.acknowledged)
-        metrics.UNSAVED_BYTES.set(self._keeping.unsaved_bytes)
-        fault = self._keeping.fault
+        metrics.UNSAVED_BYTES.set(self._background.unsaved_bytes)
+        fault = self._background.fault
         if bool(fault) != bool(self._fault):
             if fault:
                 LOG.error("refusing new calls: reports can't be written to disk", error=fault)
             else:
-                LOG.info("reports are written to disk again")
+                LOG.info("admitting calls again: reports are written to disk")
         self._fault = fault
 
 
 def _batch(number: int, payload: bytes) -> pb.ReportBatch:
     try:
         batch = pb.ReportBatch.FromString(payload)
-    except DecodeError:  # damaged: the batches after it must not wait for ever
-        LOG.exception("a batch of reports can't be read and is skipped", number=number)
+    # A damaged batch becomes an empty one: the batches after it must not be blocked.
+    except DecodeError:
+        LOG.exception("skipped a batch of reports: it is damaged", number=number)
         batch = pb.ReportBatch()
     batch.seq = number
     return batch

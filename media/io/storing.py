@@ -1,10 +1,10 @@
-"""Brings recordings to the bucket: written to this machine's disk first, and deleted there once the bucket has them whole.
+"""The uploader of recordings: from this machine's disk to the bucket, and deleted here once the bucket has them whole.
 
-    folder ─▶ wanted? ─▶ bucket ─▶ as long as here? ─▶ still wanted? ─▶ deleted here
+    folder ─▶ wanted? ─▶ bucket ─▶ same size? ─▶ still wanted? ─▶ deleted here
                 └─▶ no: deleted in the bucket, then here ◀── no ─┘
 
-The local file is all the state there is: whatever dies where, the next look at the folder finds it and begins it again, and one that
-is wanted no more is here until it is gone in the bucket.
+The local file is the only state.  Whatever crashes at any point, the next scan of the folder finds the file and begins again;
+and an unwanted file stays here until it is deleted in the bucket.
 """
 
 import asyncio
@@ -21,30 +21,30 @@ from hum.settings.recordings import BucketName
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io.control import Away
-from media.io.folder import Folder, Waiting
+from media.io.control import Unavailable
+from media.io.folder import Folder, PendingFile
 
 LOG = log(__name__)
-#: So many files are asked about, stored and asked about again before the next ones.
-BATCH = 32
+#: Files that are checked with control, stored, and checked again, before the next ones.
+BATCH_FILES = 32
 #: Read from disk at a time, in a thread; the event loop only hands it on.
 PIECE_BYTES = 256 << 10
-#: After so many failures in one look the bucket is left alone for a while.
-PATIENCE = 3
+#: A scan stops after this many failures.
+MAX_FAILURES = 3
 MOST_DOUBLINGS = 10
 
 Check = Callable[[Sequence[str]], Awaitable[pb.CheckFilesResponse]]
-"""Asks control which of these files are wanted no more, or unknown.  Raises Away."""
+"""Asks control which of these files are no longer wanted, or unknown.  Raises Unavailable."""
 
 
-class Pace:
-    """Lets so many bytes a second pass."""
+class RateLimit:
+    """A rate limit in bytes per second."""
 
     def __init__(self, bytes_per_second: int) -> None:
         self._per_ms, self._free_ms = bytes_per_second / 1000, 0.0
 
-    async def take(self, size: int) -> None:
-        """Wait until this many more bytes may be sent."""
+    async def acquire(self, size: int) -> None:
+        """Wait until `size` more bytes may be sent."""
         at_ms = monotonic_ms()
         begins_ms = max(at_ms, self._free_ms)
         self._free_ms = begins_ms + size / self._per_ms
@@ -52,8 +52,8 @@ class Pace:
             await asyncio.sleep((begins_ms - at_ms) / 1000)
 
 
-class Rests:
-    """Files that are left alone for a while: those that failed, each time for longer, and those of which nothing is known."""
+class Backoff:
+    """The files that are skipped for a while, longer each time: those that failed, and those that control does not know."""
 
     def __init__(self, first_seconds: float, longest_seconds: float) -> None:
         self._first_ms, self._longest_ms = first_seconds * 1000, longest_seconds * 1000
@@ -63,195 +63,206 @@ class Rests:
         return self._until_ms.get(path, (0.0, 0.0))[0] > monotonic_ms()
 
     def begin(self, path: str) -> bool:
-        """This one rests from now on; returns whether that is the first time."""
+        """Begin a file's next back-off; return whether it is the first."""
         _, before_ms = self._until_ms.get(path, (0.0, 0.0))
         wait_ms = min(2 * before_ms or self._first_ms, self._longest_ms)
         self._until_ms[path] = monotonic_ms() + wait_ms, wait_ms
         return not before_ms
 
-    def keep(self, paths: frozenset[str]) -> None:
-        """Forget all but these."""
-        self._until_ms = {path: rest for path, rest in self._until_ms.items() if path in paths}
+    def retain(self, paths: frozenset[str]) -> None:
+        """Forget the back-off of all other files."""
+        self._until_ms = {path: entry for path, entry in self._until_ms.items() if path in paths}
 
 
-class Health:
-    """How it went lately, for the log and the metrics."""
+class UploadHealth:
+    """The state of recent scans, for the log and the metrics."""
 
     def __init__(self) -> None:
         self.failures = 0
         self._fault = ""
 
-    def judge(self, faults: Sequence[str], waiting: int) -> None:
-        """Note how a look went; say so when that has changed."""
+    def update(self, faults: Sequence[str], waiting: int) -> None:
+        """Record the faults of a scan; log a change."""
         fault = faults[-1] if faults else ""
         if fault and fault != self._fault:
-            LOG.error("recordings can't be stored; they wait on this machine", error=fault, files=waiting)
+            LOG.error("could not store recordings in the bucket: they stay on this machine", error=fault, files=waiting)
         if not fault and self._fault:
-            LOG.info("recordings are stored again", files=waiting)
+            LOG.info("recordings are stored in the bucket again", files=waiting)
         self._fault = fault
         self.failures = self.failures + 1 if fault else 0
         metrics.STORE_FAILURES.set(self.failures)
 
 
-class Storing:
-    """`run` stores until it is cancelled; `finish` goes on for a while without it."""
+class Uploader:
+    """The uploader: `run` stores recordings until cancelled; `finish` stores the rest at shutdown."""
 
     def __init__(self, settings: MediaSettings, bucket: Bucket, check: Check, uploads: Uploads | None) -> None:
         self._settings, self._bucket, self._check, self._uploads = settings, bucket, check, uploads
         self._folder = Folder(settings.recordings_dir)
-        self._pace = Pace(settings.store_bytes_per_second)
-        self._room = asyncio.Semaphore(settings.store_files)
-        self._rests = Rests(settings.store_scan_seconds, settings.store_retry_seconds)
-        self.health = Health()
+        self._rate_limit = RateLimit(settings.store_bytes_per_second)
+        self._concurrency = asyncio.Semaphore(settings.store_files)
+        self._backoff = Backoff(settings.store_scan_seconds, settings.store_retry_seconds)
+        self.health = UploadHealth()
 
     async def run(self) -> None:
-        """Store what is there, again and again, while this process has the folder."""
-        scan_seconds, looked_ms = self._settings.store_scan_seconds, float("-inf")
+        """Scan repeatedly while this process holds the folder's lock; after failures, with back-off."""
+        scan_seconds, swept_ms = self._settings.store_scan_seconds, float("-inf")
         every_ms = self._settings.store_abandoned_hours * 3_600_000 / 24
         while True:
-            if await asyncio.to_thread(self._folder.take):
+            if await asyncio.to_thread(self._folder.acquire):
                 try:
-                    if monotonic_ms() - looked_ms > every_ms and await self._give_up_abandoned():
-                        looked_ms = monotonic_ms()
-                    await self.look()
-                except Exception:  # whatever it was, recordings must not stay here for ever
-                    LOG.exception("recordings could not be stored: this is a bug")
-                    self.health.judge(["this is a bug"], 0)
+                    if monotonic_ms() - swept_ms > every_ms and await self._abort_abandoned():
+                        swept_ms = monotonic_ms()
+                    await self.scan()
+                # The loop must survive a bug: otherwise all recordings would stay on this machine.
+                except Exception:
+                    LOG.exception("could not store recordings: this is a bug")
+                    self.health.update(["this is a bug"], 0)
             doubled = scan_seconds * 2 ** min(self.health.failures, MOST_DOUBLINGS)
             await asyncio.sleep(min(doubled, max(scan_seconds, self._settings.store_retry_seconds)))
 
     async def finish(self, seconds: float) -> None:
-        """Store what is left, for at most so long, and leave the folder: whoever has it next stores the rest."""
+        """Store the remaining recordings, for at most `seconds`, and release the folder to the next process."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._folder.take() and await self.look() and not self.health.failures:  # noqa: ASYNC110 - once, at the end
+                while self._folder.acquire() and await self.scan() and not self.health.failures:  # noqa: ASYNC110 - once, at the end
                     await asyncio.sleep(self._settings.store_settle_seconds)
-        self._folder.leave()
-        _measure([])  # of the process that has it now
+        self._folder.release()
+        # The gauges are up to the process that acquires the folder next.
+        _update_gauges([])
 
-    async def look(self) -> int:
-        """Store what is there; return how many files could be stored and are not yet."""
-        left, faults, has_tried = dict[str, Waiting](), list[str](), False
+    async def scan(self) -> int:
+        """Store the files in the folder; return the number of remaining ones that could be stored now."""
+        left, faults, has_tried = dict[str, PendingFile](), list[str](), False
         try:
-            left = {each.path: each for each in await asyncio.to_thread(self._folder.waiting)}
-            self._rests.keep(frozenset(left))
+            left = {file.path: file for file in await asyncio.to_thread(self._folder.pending)}
+            self._backoff.retain(frozenset(left))
             settled_at = now().timestamp() - self._settings.store_settle_seconds
             ready = sorted(
-                (each for each in left.values() if each.changed_at <= settled_at and each.path not in self._rests),
-                key=lambda each: each.changed_at,
+                (file for file in left.values() if file.changed_at <= settled_at and file.path not in self._backoff),
+                key=lambda file: file.changed_at,
             )
-            _measure(left.values())
-            while ready and len(faults) < PATIENCE:
-                has_tried, batch, ready = True, ready[:BATCH], ready[BATCH:]
-                for path in await self._batch(batch, faults):
+            _update_gauges(left.values())
+            while ready and len(faults) < MAX_FAILURES:
+                has_tried, batch, ready = True, ready[:BATCH_FILES], ready[BATCH_FILES:]
+                for path in await self._store_batch(batch, faults):
                     del left[path]
-                _measure(left.values())
-        except Away as error:
-            LOG.warning("recordings wait: control does not say which are wanted", error=str(error))
+                _update_gauges(left.values())
+        except Unavailable as error:
+            LOG.warning(
+                "could not ask control which recordings are wanted: they stay on this machine", error=str(error)
+            )
             has_tried = False
         except OSError as error:  # of this machine's disk
             faults.append(str(error))
-        if has_tried or faults or not left:  # else those that failed rest, and nothing is known anew
-            self.health.judge(faults, len(left))
-        return sum(path not in self._rests for path in left)
+        # Otherwise all files are in back-off, and this scan says nothing about the bucket.
+        if has_tried or faults or not left:
+            self.health.update(faults, len(left))
+        return sum(path not in self._backoff for path in left)
 
-    async def _batch(self, batch: Sequence[Waiting], faults: list[str]) -> list[str]:
-        """Store these, and delete what is stored or not wanted; which are gone here.  Raises Away, OSError."""
-        unwanted, wanted = await self._sorted([each.path for each in batch])
-        sent = await asyncio.gather(*(self._tried(path, self._sent, faults) for path in wanted))
+    async def _store_batch(self, batch: Sequence[PendingFile], faults: list[str]) -> list[str]:
+        """Store the wanted files and delete the stored or unwanted ones here; return the deleted ones.
+
+        Raises Unavailable, OSError.
+        """
+        unwanted, wanted = await self._classify([file.path for file in batch])
+        sent = await asyncio.gather(*(self._attempt(path, self._upload, faults) for path in wanted))
         stored = [path for path, is_stored in zip(wanted, sent, strict=True) if is_stored]
-        more, kept = await self._sorted(stored) if stored else ([], [])
+        more, kept = await self._classify(stored) if stored else ([], [])
         await asyncio.to_thread(self._folder.delete, kept)
-        forgotten = [*unwanted, *more]
-        gone = await asyncio.gather(*(self._tried(path, self._forgotten, faults) for path in forgotten))
-        return kept + [path for path, is_gone in zip(forgotten, gone, strict=True) if is_gone]
+        unwanted = [*unwanted, *more]
+        deleted = await asyncio.gather(*(self._attempt(path, self._delete_unwanted, faults) for path in unwanted))
+        return kept + [path for path, is_deleted in zip(unwanted, deleted, strict=True) if is_deleted]
 
-    async def _sorted(self, paths: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Those that are wanted no more, and those that are; not those of which nothing is known.  Raises Away."""
+    async def _classify(self, paths: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return the unwanted files and the wanted ones; put the unknown ones in back-off.  Raises Unavailable."""
         verdict = await self._check(paths)
         unwanted, unknown = frozenset(verdict.unwanted), frozenset(verdict.unknown)
         for path in unknown:
-            if self._rests.begin(path):
-                LOG.warning("nothing is known of a recording's call; it stays on this machine", path=path)
-        known = [path for path in paths if path not in unknown]
-        return [path for path in known if path in unwanted], [path for path in known if path not in unwanted]
+            if self._backoff.begin(path):
+                LOG.warning("control does not know a recording's call: the recording stays on this machine", path=path)
+        wanted = [path for path in paths if path not in unknown and path not in unwanted]
+        return [path for path in paths if path in unwanted and path not in unknown], wanted
 
-    async def _tried(self, path: str, step: Callable[[str], Awaitable[str]], faults: list[str]) -> bool:
-        """Take a step for a file; False if that failed, or there was nothing to do."""
-        async with self._room:
+    async def _attempt(self, path: str, step: Callable[[str], Awaitable[str]], faults: list[str]) -> bool:
+        """Run a step for a file; return False if it failed, or there was nothing to do."""
+        async with self._concurrency:
             try:
-                how = await step(path)
+                outcome = await step(path)
             except FileNotFoundError:
                 return False
             except (StoreFault, OSError) as error:
                 faults.append(str(error))
-                self._rests.begin(path)
+                self._backoff.begin(path)
                 metrics.STORED.labels("failed").inc()
                 return False
-        if how:
-            metrics.STORED.labels(how).inc()
-        return bool(how)
+        if outcome:
+            metrics.STORED.labels(outcome).inc()
+        return bool(outcome)
 
-    async def _sent(self, path: str) -> str:
-        """Store a file, unless it is being written.  Raises StoreFault, OSError."""
-        with self._folder.opened(path) as file:
+    async def _upload(self, path: str) -> str:
+        """Upload a file; return "stored", or "" if it is being written.  Raises StoreFault, OSError."""
+        with self._folder.open(path) as file:
             if file is None:
                 return ""
             size, part_bytes = os.fstat(file).st_size, self._settings.store_part_bytes
             if size <= part_bytes:
-                await self._pace.take(size)
+                await self._rate_limit.acquire(size)
                 await self._bucket.put(path, await asyncio.to_thread(os.pread, file, size, 0))
             else:
                 await self._bucket.put_parts(path, self._pieces(file, size), part_bytes)
-            if (there := await self._bucket.size(path)) != size:
-                raise StoreFault(f"the store has {there} bytes of {size} that it has acknowledged")
+            if (stored_bytes := await self._bucket.size(path)) != size:
+                raise StoreFault(f"the bucket has {stored_bytes} bytes of {size} that it has acknowledged")
         metrics.STORED_BYTES.inc(size)
         return "stored"
 
     async def _pieces(self, file: int, size: int) -> AsyncIterator[bytes]:
         at = 0
         while at < size and (piece := await asyncio.to_thread(os.pread, file, min(PIECE_BYTES, size - at), at)):
-            await self._pace.take(len(piece))
+            await self._rate_limit.acquire(len(piece))
             yield piece
             at += len(piece)
 
-    async def _forgotten(self, path: str) -> str:
-        """Delete what nobody wants, there and then here.  Raises StoreFault, OSError."""
+    async def _delete_unwanted(self, path: str) -> str:
+        """Delete an unwanted file in the bucket, then here; return "unwanted".  Raises StoreFault, OSError."""
         await self._bucket.delete(path)
         await asyncio.to_thread(self._folder.delete, [path])
         return "unwanted"
 
-    async def _give_up_abandoned(self) -> bool:
-        """Give up uploads in parts that nobody will end; False if that failed.
+    async def _abort_abandoned(self) -> bool:
+        """Abort abandoned multipart uploads; return False if that failed.
 
-        Those are old ones, and those of this folder's files: only this process stores these, and it has none under way now.
+        Those are the old ones, and those of files in this folder: only this process stores these, and none is in flight now.
         """
         if self._uploads is None:
             return True
         old = now() - timedelta(hours=self._settings.store_abandoned_hours)
         try:
-            here = {each.path for each in await asyncio.to_thread(self._folder.waiting)}
+            local = {file.path for file in await asyncio.to_thread(self._folder.pending)}
             for upload in await self._uploads.open_ones():
-                if upload.began_at < old or upload.path in here:
+                if upload.began_at < old or upload.path in local:
                     await self._uploads.abort(upload)
                     metrics.ABANDONED.inc()
-                    LOG.info("an upload that nobody ended was given up", path=upload.path)
+                    LOG.info("aborted an abandoned multipart upload", path=upload.path)
         except (StoreFault, OSError) as error:
-            LOG.warning("uploads that nobody ended were not given up", error=str(error))
+            LOG.warning("could not abort abandoned multipart uploads", error=str(error))
             return False
         return True
 
 
-def _measure(waiting: Iterable[Waiting]) -> None:
-    """What waits for the bucket."""
-    files = list(waiting)
+def _update_gauges(pending: Iterable[PendingFile]) -> None:
+    """Set the gauges of the files that are not in the bucket yet."""
+    files = list(pending)
     metrics.UNSTORED_FILES.set(len(files))
-    metrics.UNSTORED_BYTES.set(sum(each.size for each in files))
-    oldest = min((each.changed_at for each in files), default=None)
+    metrics.UNSTORED_BYTES.set(sum(file.size for file in files))
+    oldest = min((file.changed_at for file in files), default=None)
     metrics.UNSTORED_SECONDS.set(0 if oldest is None else max(0.0, now().timestamp() - oldest))
 
 
-def build(settings: MediaSettings, name: BucketName, check: Check) -> Storing:
-    """What brings this machine's recordings to the bucket.  With a machine's role, the bucket has to give up uploads itself."""
+def build(settings: MediaSettings, name: BucketName, check: Check) -> Uploader:
+    """Return the uploader of this machine's recordings.
+
+    Without keys, with a machine's role, it can't abort abandoned uploads: the bucket needs a lifecycle rule for that.
+    """
     uploads = Uploads(settings, name) if settings.s3_access_key_id else None
-    return Storing(settings, opened(settings, name), check, uploads)
+    return Uploader(settings, opened(settings, name), check, uploads)

@@ -1,7 +1,6 @@
-"""Tools that control has been asked to run.
+"""The pending tool requests to control.
 
-Each request is sent again on every new link until it is answered or given up: control runs it once, however often it
-arrives.
+Each request is sent again on every new link until it is answered or cancelled.  Control runs it once, however often it arrives.
 """
 
 from collections.abc import Callable
@@ -11,52 +10,55 @@ from hum.v1 import runtime_pb2 as pb
 MAX_OPEN = 2_000  # per process
 
 Answer = Callable[[pb.ToolResult], None]
-_Key = tuple[str, str]  # the call's id, the model's id of the function call
+#: `call_id` and `tool_call_id`, which is the model's.
+_Key = tuple[str, str]
 
 
 class ToolRequests:
+    """The pending requests of this process, by call and tool call."""
+
     def __init__(self) -> None:
-        self._open: dict[_Key, tuple[pb.RunTool, Answer]] = {}
+        self._pending: dict[_Key, tuple[pb.RunTool, Answer]] = {}
         self._unsent: dict[_Key, pb.RunTool] = {}
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._pending)
 
     def add(self, request: pb.RunTool, answer: Answer) -> bool:
-        """`answer` is called at most once; False, and never called, if there are too many requests."""
-        if len(self._open) >= MAX_OPEN:
+        """Add a request; `answer` is called at most once.  Return False and drop the request if too many are pending."""
+        if len(self._pending) >= MAX_OPEN:
             return False
         key = request.call_id, request.tool_call_id
-        self._open[key] = request, answer
+        self._pending[key] = request, answer
         self._unsent[key] = request
         return True
 
-    def give_up(self, call_id: str, tool_call_id: str) -> None:
-        """The result is no longer needed."""
-        self._open.pop((call_id, tool_call_id), None)
+    def cancel(self, call_id: str, tool_call_id: str) -> None:
+        """Remove a request: its result is no longer needed."""
+        self._pending.pop((call_id, tool_call_id), None)
         self._unsent.pop((call_id, tool_call_id), None)
 
     def withdraw(self, call_id: str) -> list[pb.RunTool]:
-        """The requests of a call that are not answered, nor will be here: whoever goes on with the call makes them again."""
-        keys = [key for key in self._open if key[0] == call_id]
+        """Remove and return a call's pending requests: the process that continues the call makes them again."""
+        keys = [key for key in self._pending if key[0] == call_id]
         for key in keys:
             self._unsent.pop(key, None)
-        return [self._open.pop(key)[0] for key in keys]
+        return [self._pending.pop(key)[0] for key in keys]
 
-    def take(self) -> list[pb.RunTool]:
-        """The requests that are still to be sent on this link."""
-        taken = list(self._unsent.values())
+    def drain(self) -> list[pb.RunTool]:
+        """Return the requests that were not sent on this link yet, and mark them as sent."""
+        requests = list(self._unsent.values())
         self._unsent.clear()
-        return taken
+        return requests
 
     def begin_link(self) -> None:
-        """A new link: nothing has been sent on it yet."""
-        self._unsent = {key: request for key, (request, _) in self._open.items()}
+        """Mark all pending requests as unsent: the link is new."""
+        self._unsent = {key: request for key, (request, _) in self._pending.items()}
 
     def answered(self, result: pb.ToolResult) -> None:
-        """Deliver a result; one that is no longer needed is ignored."""
+        """Deliver a result; ignore it if its request was cancelled."""
         key = result.call_id, result.tool_call_id
         self._unsent.pop(key, None)
-        _, answer = self._open.pop(key, (None, None))
+        _, answer = self._pending.pop(key, (None, None))
         if answer is not None:
             answer(result)

@@ -1,8 +1,8 @@
-"""One peer connection, by aiortc: the answer to a browser's offer, then RTP in both directions.  The only module that knows aiortc.
+"""One WebRTC peer connection, by aiortc: the answer to a browser's offer, then RTP in both directions.
 
-It takes exactly one audio section with Opus, and nothing else that an offer may ask for.  What it says of this machine is the
-address that the operator set.  The addresses in an offer are ignored unless there are ICE servers: a browser reaches us at our
-own, and whoever may place a call must not make us send packets to any address they name.
+No other module imports aiortc.  An offer must have exactly one section, of audio, with Opus.  The answer reveals no address of
+this machine but the one that the operator set.  The addresses in an offer are ignored unless there are ICE servers: the browser
+reaches us at our own address, and a caller must not be able to make us send packets to an address of their choice.
 """
 
 import asyncio
@@ -36,15 +36,15 @@ from media.legs.opus import WIDE_HZ
 
 LOG = log(__name__)
 CONSENT_FAILURES = 5
-ANSWER_SECONDS = 0.5  # aioice's, for a check that is not repeated
-#: Documentation addresses (RFC 5737): no packet is sent to find out which of ours would be used.
+ANSWER_SECONDS = 0.5  # aioice's, for an unrepeated check
+#: A documentation address (RFC 5737): connecting a UDP socket to it finds our outgoing address without sending a packet.
 FAR_AWAY = ("192.0.2.1", 9)
 _CANDIDATE = re.compile(r"^a=(?:candidate:|end-of-candidates).*\r?\n", re.MULTILINE)
 _MEDIA = re.compile(r"^m=(\S+)", re.MULTILINE)
 _SERVER = re.compile(
     r"(?P<scheme>stun|turn|turns):(?:(?P<user>[^:@]+):(?P<password>[^@]+)@)?(?P<at>[^@?]+(?:\?transport=(?:udp|tcp))?)"
 )
-#: What aiortc raises for an offer that makes no sense: it trusts its syntax.
+#: The exceptions of aiortc for a malformed offer: its parser does not check the syntax.
 BAD_OFFER = (
     ValueError,
     IndexError,
@@ -60,20 +60,20 @@ BAD_OFFER = (
 
 
 class BadOffer(ValueError):  # noqa: N818 - it says what is wrong
-    """The offer is no call."""
+    """The offer can't be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ice:
-    """Where browsers reach this process."""
+    """The addresses at which browsers reach this process, and the ICE servers."""
 
-    bound: str  # the address that sockets are bound to
-    announced: str  # the one that browsers are told
+    bound: str  # the address of our sockets
+    announced: str  # the address in our answers
     servers: tuple[RTCIceServer, ...] = ()
 
     @classmethod
     def of(cls, host: str, servers: str) -> "Ice":
-        """From `HUM_ICE_HOST` and `HUM_ICE_SERVERS`.  Raises ValueError with a sentence."""
+        """Parse `HUM_ICE_HOST` and `HUM_ICE_SERVERS`.  Raises ValueError with a message for the operator."""
         if not host:
             own = _own_address()
             return cls(own, own, ice_servers(servers))
@@ -81,11 +81,12 @@ class Ice:
             announced = str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
         except OSError as error:
             raise ValueError(f"HUM_ICE_HOST={host} has no address: {error.strerror}") from error
-        bound = announced if _is_ours(announced) else _own_address()  # behind address translation it is not ours
+        # Behind address translation, the announced address is not one of this machine's.
+        bound = announced if _is_ours(announced) else _own_address()
         return cls(bound, announced, ice_servers(servers))
 
     def use(self, lost_seconds: float) -> None:
-        """All connections of this process are made like this, and count as lost after so long."""
+        """Apply these addresses to all connections of this process, which count as lost after `lost_seconds`."""
         bound = self.bound
 
         def only(use_ipv4: bool, use_ipv6: bool) -> list[str]:
@@ -98,20 +99,23 @@ class Ice:
 
 
 def ice_servers(text: str) -> tuple[RTCIceServer, ...]:
-    """`stun:host:port` and `turn:user:password@host:port?transport=tcp`, comma-separated.  Raises ValueError with a sentence."""
+    """Parse comma-separated `stun:host:port` and `turn:user:password@host:port?transport=tcp`.
+
+    Raises ValueError with a message for the operator.
+    """
     servers = []
-    for each in filter(None, (part.strip() for part in text.split(","))):
-        found = _SERVER.fullmatch(each)
-        if found is None or (found["scheme"] != "stun") != bool(found["user"]):
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        match = _SERVER.fullmatch(entry)
+        if match is None or (match["scheme"] != "stun") != bool(match["user"]):
             raise ValueError(
                 "HUM_ICE_SERVERS has a server that is neither stun:host:port nor turn:user:password@host:port"
             )
-        servers.append(RTCIceServer(f"{found['scheme']}:{found['at']}", found["user"], found["password"]))
+        servers.append(RTCIceServer(f"{match['scheme']}:{match['at']}", match["user"], match["password"]))
     return tuple(servers)
 
 
 def _own_address() -> str:
-    """The address of this machine that others see, where it has several; or loopback."""
+    """Return the address from which this machine reaches the internet, or loopback if it has no route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
         probe.connect(FAR_AWAY)
         return str(probe.getsockname()[0])
@@ -128,8 +132,8 @@ def _is_ours(address: str) -> bool:
         return True
 
 
-class _Voice(MediaStreamTrack):
-    """What the agent says, encoded already: aiortc only sends it."""
+class _AgentTrack(MediaStreamTrack):
+    """The agent's audio as encoded packets, which aiortc sends as they are."""
 
     kind = "audio"
 
@@ -137,7 +141,8 @@ class _Voice(MediaStreamTrack):
         super().__init__()
         self.packets: asyncio.Queue[Packet[Any] | None] = asyncio.Queue()
 
-    async def recv(self) -> Any:  # aiortc takes packets as well as the frames of its declaration
+    async def recv(self) -> Any:
+        """Return the next packet: aiortc accepts packets as well as the frames that it declares."""
         packet = await self.packets.get()
         if packet is None:
             raise MediaStreamError
@@ -145,28 +150,31 @@ class _Voice(MediaStreamTrack):
 
 
 class Peer:
-    """`received` gets sequence number, time and payload of each RTP packet; `ended` is called once, when the connection is
-    over that stood: with True if the browser closed it, with False if it can't be reached any more.
+    """A peer connection.
+
+    `received` gets the sequence number, time and payload of each RTP packet.  `ended` is called once, when an established
+    connection ends: with True if the browser closed it, with False if the connection is lost.
     """
 
     def __init__(self, ice: Ice, received: Callable[[int, int, bytes], None], ended: Callable[[bool], None]) -> None:
         configuration = RTCConfiguration(iceServers=list(ice.servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._ice, self._received, self._ended = ice, received, ended
         self._connection = RTCPeerConnection(configuration)
-        self._voice = _Voice()
+        self._agent_track = _AgentTrack()
         self._is_up: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._closing: asyncio.Task[None] | None = None
-        self._connection.add_listener("connectionstatechange", self._changed)
+        self._connection.add_listener("connectionstatechange", self._on_state_change)
 
     async def answer(self, offer: str) -> str:
-        """The answer to an offer.  Raises BadOffer."""
-        offer = "\r\n".join(offer.splitlines()) + "\r\n"  # as whoever parses it divides it
+        """Return the answer to an offer.  Raises BadOffer."""
+        # Normalize the line ends first, so that the checks below see the lines that aiortc's parser sees.
+        offer = "\r\n".join(offer.splitlines()) + "\r\n"
         if _MEDIA.findall(offer) != ["audio"]:
             raise BadOffer("it must have one section, of audio")
         if not self._ice.servers:
             offer = _CANDIDATE.sub("", offer)
-        transceiver = self._connection.addTransceiver(self._voice, direction="sendrecv")
-        opus = [each for each in RTCRtpSender.getCapabilities("audio").codecs if each.mimeType == "audio/opus"]
+        transceiver = self._connection.addTransceiver(self._agent_track, direction="sendrecv")
+        opus = [entry for entry in RTCRtpSender.getCapabilities("audio").codecs if entry.mimeType == "audio/opus"]
         transceiver.setCodecPreferences(opus)
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
@@ -179,16 +187,17 @@ class Peer:
         return shown(self._connection.localDescription.sdp, self._ice)
 
     def _listen(self, receiver: Any) -> None:
-        """Take packets as they come: aiortc's own receiver decodes in a thread for each call, behind a buffer of its own.
+        """Pass each RTP packet to `received`, in place of aiortc's receiver, which buffers and decodes in a thread per call.
 
-        The statistics stay its own, for the reports that tell the browser how its audio arrives.
+        The receiver's statistics are still updated: they are the source of the RTCP reports to the browser.
         """
         streams: dict[int, StreamStatistics] = receiver._RTCRtpReceiver__remote_streams  # noqa: SLF001
 
         async def take(packet: RtpPacket, arrival_time_ms: int) -> None:
-            del arrival_time_ms  # our own clock is read where it is needed
+            del arrival_time_ms  # the leg reads our own clock
             if packet.ssrc not in streams:
-                streams.clear()  # one stream at a time, however many somebody invents
+                # One stream at a time: a browser could send any number of SSRCs.
+                streams.clear()
                 streams[packet.ssrc] = StreamStatistics(WIDE_HZ)
             streams[packet.ssrc].add(packet)
             self._received(packet.sequence_number, packet.timestamp, packet.payload)
@@ -196,25 +205,27 @@ class Peer:
         receiver._handle_rtp_packet = take  # noqa: SLF001
 
     async def connected(self) -> bool:
-        """Wait until it stands; False if it never will."""
+        """Wait until the connection is established; return False if that failed."""
         return await asyncio.shield(self._is_up)
 
     def send(self, packet: bytes, stamp: int) -> None:
+        """Send a packet with its time on the RTP clock."""
         encoded = Packet(packet)
         encoded.pts, encoded.time_base = stamp, Fraction(1, WIDE_HZ)
-        self._voice.packets.put_nowait(encoded)
+        self._agent_track.packets.put_nowait(encoded)
 
     def hang_up(self) -> None:
+        """Begin to close the connection."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._connection.close(), name="peer closes")
 
     async def closed(self) -> None:
-        """Close it, and wait until its sockets are."""
+        """Close the connection, and wait until its sockets are closed."""
         self.hang_up()
-        assert self._closing is not None, "it is closing"
+        assert self._closing is not None, "hang_up has set it"
         await self._closing
 
-    def _changed(self) -> None:
+    def _on_state_change(self) -> None:
         state = self._connection.connectionState
         if state == "connected" and not self._is_up.done():
             self._is_up.set_result(True)
@@ -226,13 +237,16 @@ class Peer:
             self.hang_up()
 
     def _is_lost(self) -> bool:
-        """Whether the network ended it: then aiortc's own end of it may come first, and hide that."""
-        transports = (each.receiver.transport.transport for each in self._connection.getTransceivers())
-        return self._connection.connectionState == "failed" or any(each.state == "failed" for each in transports)
+        """Return whether the network ended the connection.
+
+        In that case, aiortc may report the connection as closed first, so the transports' states are checked as well.
+        """
+        transports = (entry.receiver.transport.transport for entry in self._connection.getTransceivers())
+        return self._connection.connectionState == "failed" or any(entry.state == "failed" for entry in transports)
 
 
 def shown(answer: str, ice: Ice) -> str:
-    """An answer as the browser gets it: with the announced address for the bound one, and no other of this machine."""
+    """Return the answer for the browser: the announced address replaces the bound one, and no other address is in it."""
     lines = []
     for line in answer.splitlines():
         if line.startswith("a=candidate:"):
@@ -241,7 +255,8 @@ def shown(answer: str, ice: Ice) -> str:
                 parts[4] = ice.announced
             elif " typ host" in line:
                 continue
-            if "raddr" in parts:  # where it was seen from, which is the machine's own address
+            # The related address is one of this machine's own.
+            if "raddr" in parts:
                 place = parts.index("raddr")
                 parts[place + 1], parts[place + 3] = "0.0.0.0" if ":" not in ice.bound else "::", "9"
             line = " ".join(parts)

@@ -1,11 +1,11 @@
-"""What the agent says on its way out: audio and marks in order, 20 ms at a time.  Pure.
+"""The queue of the agent's outgoing audio and marks, taken 20 ms at a time.  Pure.
 
-The RTP clock is the playout clock: what was handed to the network will be heard, and what was not can still be discarded.  So
-a frame counts as played in the 20 ms that follow, whatever comes meanwhile, and a mark is back
+The RTP clock is the playout clock: a frame that was sent will be heard, and queued audio can still be discarded.  So a frame
+counts as played in the 20 ms after it was sent, whatever comes meanwhile, and a mark returns
 
 - after the frame in which the audio before it ended, or
-- with the frame that begins behind it, or at once if there is no audio to wait for, or
-- after the frame under way, if a Clear discarded the audio before it.
+- with the frame that begins after it, or at once if there is no audio to wait for, or
+- after the frame in flight, if a Clear discarded the audio before it.
 """
 
 from collections import deque
@@ -17,16 +17,17 @@ from media.core.leg import Clear, Mark, Play, ToLeg
 
 
 @dataclass(slots=True)
-class Sending:
+class PlayoutQueue:
     """The queue of one call."""
 
     _queue: deque[bytes | Mark] = field(default_factory=deque)
-    _within: list[Mark] = field(default_factory=list)  # behind audio that ended in the frame under way
-    _flushed: list[Mark] = field(default_factory=list)
-    _is_speaking: bool = False  # the frame under way has audio
+    #: The marks that the frame in flight completes.
+    _marks_in_frame: list[Mark] = field(default_factory=list)
+    _cleared_marks: list[Mark] = field(default_factory=list)
+    _has_audio: bool = False  # in the frame in flight
 
-    def take(self, actions: Sequence[ToLeg]) -> list[Mark]:
-        """Queue what is to be sent; returns the marks that are back at once."""
+    def append(self, actions: Sequence[ToLeg]) -> list[Mark]:
+        """Queue audio and marks, or clear the queue; return the marks that return at once."""
         for action in actions:
             if isinstance(action, Play):
                 if action.audio:
@@ -34,32 +35,32 @@ class Sending:
             elif isinstance(action, Mark):
                 self._queue.append(action)
             elif isinstance(action, Clear):
-                self._flushed += [each for each in self._queue if isinstance(each, Mark)]
+                self._cleared_marks += [entry for entry in self._queue if isinstance(entry, Mark)]
                 self._queue.clear()
-        if self._is_speaking:
+        if self._has_audio:
             return []
-        flushed = self.flushed()
-        return flushed if any(isinstance(each, bytes) for each in self._queue) else flushed + self._heads()
+        cleared = self.cleared_marks()
+        return cleared if any(isinstance(entry, bytes) for entry in self._queue) else cleared + self._pop_marks()
 
-    def played(self) -> list[Mark]:
-        """The frame under way is over: the marks in it."""
-        within, self._within = self._within, []
-        self._is_speaking = False
-        return within
+    def end_frame(self) -> list[Mark]:
+        """End the frame in flight; return the marks that it completes."""
+        marks, self._marks_in_frame = self._marks_in_frame, []
+        self._has_audio = False
+        return marks
 
-    def flushed(self) -> list[Mark]:
-        """The marks whose audio was discarded before the frame under way was over."""
-        flushed, self._flushed = self._flushed, []
-        return flushed
+    def cleared_marks(self) -> list[Mark]:
+        """Return the marks of discarded audio, once; call this after `end_frame`."""
+        cleared, self._cleared_marks = self._cleared_marks, []
+        return cleared
 
-    def frame(self) -> tuple[list[Mark], bytes]:
-        """The marks before the next frame, and the frame itself: silence where there is no audio."""
-        before = self._heads()
+    def next_frame(self) -> tuple[list[Mark], bytes]:
+        """Return the marks before the next frame, and the frame, padded with silence."""
+        marks = self._pop_marks()
         parts, size = list[bytes](), 0
         while self._queue and size < FRAME_BYTES:
             head = self._queue.popleft()
             if isinstance(head, Mark):
-                self._within.append(head)
+                self._marks_in_frame.append(head)
                 continue
             part = head[: FRAME_BYTES - size]
             parts.append(part)
@@ -67,13 +68,13 @@ class Sending:
             if len(part) < len(head):
                 self._queue.appendleft(head[len(part) :])
         if size == FRAME_BYTES:
-            self._within += self._heads()
-        self._is_speaking = size > 0
-        return before, b"".join(parts).ljust(FRAME_BYTES, SILENCE_BYTE)
+            self._marks_in_frame += self._pop_marks()
+        self._has_audio = size > 0
+        return marks, b"".join(parts).ljust(FRAME_BYTES, SILENCE_BYTE)
 
-    def _heads(self) -> list[Mark]:
-        heads = list[Mark]()
+    def _pop_marks(self) -> list[Mark]:
+        marks = list[Mark]()
         while self._queue and isinstance(head := self._queue[0], Mark):
-            heads.append(head)
+            marks.append(head)
             self._queue.popleft()
-        return heads
+        return marks

@@ -1,4 +1,4 @@
-"""Twilio Media Streams, bidirectional: authentication and socket.  Only this module and `twiliowire` know Twilio."""
+"""The leg of Twilio's bidirectional Media Streams: authentication and socket.  Only this module and `twiliowire` know Twilio."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -22,7 +22,7 @@ CLOSE_CODES: Mapping[Closing, int] = {
     Closing.FAULT: 1011,
     Closing.BUSY: 1013,
 }
-#: Close codes that the WebSocket library sends by itself -> what the carrier did wrong.
+#: Close codes that the WebSocket library sends by itself -> the carrier's violation.
 FAULTS: Mapping[WSCloseCode, str] = {
     WSCloseCode.PROTOCOL_ERROR: "the WebSocket protocol was violated",
     WSCloseCode.INVALID_TEXT: "a text frame is not UTF-8",
@@ -34,15 +34,17 @@ FAULTS: Mapping[WSCloseCode, str] = {
 
 
 def is_signed(request: WSUpgradeRequest, settings: MediaSettings) -> bool:
-    """Whether the upgrade request is signed by the carrier."""
+    """Return whether the carrier has signed the upgrade request."""
     signature = request.headers.get("X-Twilio-Signature", "")
     return carrier.is_signed(settings.twilio_auth_tokens, settings.media_url + PATH, (), signature)
 
 
 class Opened(Protocol):
-    """Called when a socket is open."""
+    """A callback for open sockets."""
 
-    def __call__(self, leg: Leg, descriptor: int) -> Shell: ...
+    def __call__(self, leg: Leg, descriptor: int) -> Shell:
+        """Return the shell for a connected leg."""
+        ...
 
 
 class TwilioLeg(WSListener):
@@ -85,20 +87,21 @@ class TwilioLeg(WSListener):
         shell.leg_gone(fault)
 
     def pause_writing(self) -> None:
-        """The peer does not read: more is unsent than any call has to say (an answer to each of its pings, for example)."""
+        """Disconnect a peer that does not read: more is unsent than any call sends (answers to its pings, for example)."""
         if self._transport is not None:
             self._fault = "it does not read what it is sent"
-            self._transport.send_close(WSCloseCode.POLICY_VIOLATION)  # nothing is queued after a close frame
+            # After a close frame, the library queues nothing more.
+            self._transport.send_close(WSCloseCode.POLICY_VIOLATION)
             self._transport.disconnect(graceful=False)
 
     def resume_writing(self) -> None:
-        pass  # it is closed
+        """Do nothing: the connection was closed when writing paused."""
 
     # From one process to another.
 
     @property
     def idle(self) -> WSTransport | None:
-        """The connection, between two messages of either side; None if it is not."""
+        """The connection if it is between two messages in both directions, else None."""
         transport, inbox = self._transport, self._inbox
         if transport is None or inbox is None or inbox.encoder is None or not inbox.empty:
             return None
@@ -106,25 +109,28 @@ class TwilioLeg(WSListener):
 
     @property
     def stream_id(self) -> str:
-        """The carrier's, once the stream has started."""
+        """The carrier's id of the stream; empty until it has started."""
         return self._inbox.encoder.stream_sid if self._inbox is not None and self._inbox.encoder is not None else ""
 
     def resume(self, stream_id: str) -> None:
-        """The stream has started, in another process."""
+        """Continue a stream that has started in another process."""
         assert self._inbox is not None, "made when the socket opened"
         self._inbox.encoder = Encoder(stream_id)
 
     # The `Leg` protocol, called by the shell.
 
     def send(self, actions: Sequence[ToLeg]) -> None:
+        """See `Leg`."""
         transport, inbox = self._transport, self._inbox
-        assert transport is not None and inbox is not None and inbox.encoder is not None, "it speaks after its start"
+        assert transport is not None and inbox is not None and inbox.encoder is not None, "a call sends after its start"
         send_texts(transport, inbox.encoder.encode(actions))
 
     def close(self, closing: Closing) -> None:
+        """Send a close frame."""
         if self._transport is not None:
             self._transport.send_close(WSCloseCode(CLOSE_CODES[closing]))
 
     def abort(self) -> None:
+        """Disconnect at once."""
         if self._transport is not None:
             self._transport.disconnect(graceful=False)

@@ -1,6 +1,6 @@
-"""The messages of Twilio's Media Streams, as far as they are read.
+"""The messages of Twilio's Media Streams, with the fields that we read.
 
-Apart from `twiliowire`, since msgspec reads annotations, which compiled classes do not keep.
+They are in a module of their own, which is not compiled: msgspec reads annotations, which compiled classes do not keep.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Start(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Media(Audio, frozen=True, gc=False):
-    """Decoded straight into the leg's event: no second object for each frame.  msgspec reads base64 into bytes."""
+    """A media message, decoded straight into the leg's event: no second object per frame.  msgspec decodes base64 into bytes."""
 
     at_ms: int = msgspec.field(name="timestamp")
     track: str = "inbound"

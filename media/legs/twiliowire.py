@@ -1,4 +1,4 @@
-"""The wire format of Twilio's Media Streams: what every frame of a call passes, and therefore compiled (media/native.py).
+"""The wire format of Twilio's Media Streams; compiled (media/native.py), since it handles every frame of a call.
 
 Source: twilio.com/docs/voice/media-streams/websocket-messages.  `sequenceNumber`, `chunk` and `timestamp` are sent as
 strings; outbound messages are JSON text frames, media payloads base64 mu-law of any length.
@@ -24,7 +24,7 @@ _MAX_MARK_DIGITS: Final = 15
 
 
 def decode(payload: bytes) -> LegEvent | None:
-    """One text frame from the carrier; None for messages that a call ignores, Broken for protocol violations."""
+    """Decode a text frame from the carrier; return None for messages that a call ignores, Broken for protocol violations."""
     try:
         envelope = _decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -40,7 +40,7 @@ def decode(payload: bytes) -> LegEvent | None:
 def _other(envelope: Envelope) -> LegEvent | None:
     match envelope.event:
         case "mark" if envelope.mark is not None:
-            name = envelope.mark.name  # our marks are numbers; ignore any other
+            name = envelope.mark.name  # ours are numbers; ignore others
             ours = name.isascii() and name.isdecimal() and len(name) <= _MAX_MARK_DIGITS
             return Mark(int(name)) if ours else None
         case "dtmf" if envelope.dtmf is not None:
@@ -60,7 +60,7 @@ def _other(envelope: Envelope) -> LegEvent | None:
 
 
 class Encoder:
-    """Encodes one stream's outbound messages: constant bytes around the payload."""
+    """The encoder of one stream's outbound messages: constant bytes around the payload."""
 
     __slots__ = ("_clear", "_mark", "_media", "stream_sid")
 
@@ -72,7 +72,7 @@ class Encoder:
         self._mark = b'{"event":"mark","streamSid":' + sid + b',"mark":{"name":"'
 
     def encode(self, actions: Sequence[ToLeg]) -> list[bytes]:
-        """One text frame per action."""
+        """Return one text frame per action."""
         frames: list[bytes] = []
         for action in actions:
             if type(action) is Mark:
@@ -85,21 +85,21 @@ class Encoder:
 
 
 class Inbox:
-    """One stream's messages, on their way to its call."""
+    """The decoder of one stream's messages, which passes them to the call."""
 
     __slots__ = ("_pieces", "_shell", "encoder")
 
     def __init__(self, shell: Shell, max_bytes: int) -> None:
-        self.encoder: Encoder | None = None  # from its start on
+        self.encoder: Encoder | None = None  # set by `start`
         self._shell, self._pieces = shell, Pieces(max_bytes)
 
     @property
     def empty(self) -> bool:
-        """Whether no message has begun."""
+        """Whether no message is incomplete."""
         return self._pieces.empty
 
     def take(self, frame: Frame) -> bool:
-        """Tell the call what this frame completes; False if it completes no message.  Raises TooBig."""
+        """Pass the call the message that this frame completes; return False if it completes none.  Raises TooBig."""
         message = self._pieces.whole(frame)
         if message is None:
             return False

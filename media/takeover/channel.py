@@ -1,7 +1,7 @@
-"""Between two media processes of one machine and user: small messages in order, with descriptors.
+"""The channel between two media processes of one machine and user: small ordered messages, with descriptors.
 
-The socket can be opened by its user only (0600), and each side asks the kernel who the other is.  A call's state travels as a
-descriptor of memory, so that a message is always small.  What one side sends, the other believes: it is the same program.
+Only its user can open the socket (0600), and each side checks the other's user id with the kernel.  A call's state is sent as a
+memory file's descriptor, so messages are always small.  Each side trusts the other's messages: it is the same program.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from hum import private
 
 MAX_BYTES = 64 << 10
 MAX_DESCRIPTORS = 8
-MAX_WAITING = 1_000
+MAX_QUEUED = 1_000
 BACKLOG = 4
-#: A killed process's sockets are closed before it is seen to be dead.
+#: How long to wait for a process to exit after its sockets have closed: the kernel closes those of a killed process first.
 DYING_SECONDS = 0.5
 _CREDENTIALS = struct.Struct("3i")
 
 
-class Gone(Exception):  # noqa: N818 - it says what happened
-    """The other process is gone, or is none of ours."""
+class PeerLost(Exception):  # noqa: N818 - it says what happened
+    """The other process has died, has violated the protocol, or belongs to another user."""
 
 
 class _Message(msgspec.Struct, frozen=True, tag_field="is"):
@@ -35,23 +35,23 @@ class _Message(msgspec.Struct, frozen=True, tag_field="is"):
 
 
 class Hello(_Message, frozen=True, tag="hello"):
-    """The successor: what states it understands."""
+    """From the successor: the version of the state that it understands."""
 
     version: int
 
 
 class Listener(_Message, frozen=True, tag="listener"):
-    """The predecessor: its name, and its listening socket."""
+    """From the predecessor: its node name, and its listening socket as the descriptor."""
 
     node: str
 
 
 class Serving(_Message, frozen=True, tag="serving"):
-    """The successor accepts connections, and takes calls."""
+    """From the successor: it accepts connections and takes over calls."""
 
 
 class Call(_Message, frozen=True, tag="call"):
-    """The predecessor: a call, which it holds.  Descriptors: state, carrier, model's socket if it comes along, files."""
+    """From the predecessor: a suspended call.  Descriptors: state, carrier's socket, model's socket if `has_socket`, files."""
 
     number: int
     stream_id: str
@@ -59,38 +59,38 @@ class Call(_Message, frozen=True, tag="call"):
 
 
 class Runs(_Message, frozen=True, tag="runs"):
-    """The successor could go on with the call at once."""
+    """From the successor: it is ready to continue the call."""
 
     number: int
 
 
 class Refused(_Message, frozen=True, tag="refused"):
-    """The successor can't, and has dropped it."""
+    """From the successor: it can't continue the call, and has dropped its copy."""
 
     number: int
     reason: str
 
 
 class Yours(_Message, frozen=True, tag="yours"):
-    """The predecessor has let go of the call."""
+    """From the predecessor: the call is the successor's, which begins to read its sockets."""
 
     number: int
 
 
 class Kept(_Message, frozen=True, tag="kept"):
-    """The predecessor goes on with the call itself."""
+    """From the predecessor: it continues the call itself."""
 
     number: int
 
 
 class Command(_Message, frozen=True, tag="command"):
-    """The predecessor: a CallCommand for a call that it had."""
+    """From the predecessor: a CallCommand for a call that it has handed over."""
 
     command: bytes  # base64 on the wire
 
 
 class Over(_Message, frozen=True, tag="over"):
-    """The predecessor leaves: what it still has, it keeps, or hands over later."""
+    """From the predecessor: it is stopping.  It drains its remaining calls, or hands them over later."""
 
 
 Message = Hello | Listener | Serving | Call | Runs | Refused | Yours | Kept | Command | Over
@@ -99,10 +99,10 @@ _decode = msgspec.json.Decoder(Message).decode
 
 
 class Channel:
-    """One end."""
+    """One end of the channel."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Takes the connection over.  Raises Gone if the other side is another user's."""
+        """Take over the connection.  Raises PeerLost if the other process belongs to another user."""
         self._socket = connection
         connection.setblocking(False)
         pid, uid, _ = _CREDENTIALS.unpack(
@@ -110,32 +110,33 @@ class Channel:
         )
         if uid != os.geteuid():
             connection.close()
-            raise Gone(f"the other process belongs to user {uid}")
+            raise PeerLost(f"the other process belongs to user {uid}")
         try:
             self._peer = os.pidfd_open(pid)
-        except OSError:  # it is dead, or in a container of its own
+        except OSError:  # it is dead, or in another container
             self._peer = -1
-        self._come: asyncio.Queue[tuple[Message, list[int]] | None] = asyncio.Queue(MAX_WAITING)
+        self._received: asyncio.Queue[tuple[Message, list[int]] | None] = asyncio.Queue(MAX_QUEUED)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(connection.fileno(), self._read)
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Never waits; the descriptors stay the caller's.  Raises Gone."""
+        """Send a message without blocking; the descriptors stay the caller's.  Raises PeerLost."""
         try:
             socket.send_fds(self._socket, [_encode(message)], descriptors)
-        except OSError as error:  # one that does not read is as good as gone
-            raise Gone(str(error)) from error
+        # Also a full buffer: a peer that does not read counts as lost.
+        except OSError as error:
+            raise PeerLost(str(error)) from error
 
     async def receive(self) -> tuple[Message, list[int]]:
-        """The next message, and descriptors that are the caller's.  Raises Gone."""
-        come = await self._come.get()
-        if come is None:
-            self._come.put_nowait(None)  # for whoever asks again
-            raise Gone("the other process has closed the connection")
-        return come
+        """Return the next message and its descriptors, which the caller must close.  Raises PeerLost."""
+        item = await self._received.get()
+        if item is None:
+            self._received.put_nowait(None)  # for the next `receive`
+            raise PeerLost("the other process has closed the connection")
+        return item
 
     async def is_dead(self) -> bool:
-        """Whether the other process is dead or dying, now that the connection is closed; True also if that can't be known."""
+        """Return whether the other process exits, after its connection has closed; True also if that can't be determined."""
         if self._peer < 0:
             return True
         ended = asyncio.Event()
@@ -150,6 +151,7 @@ class Channel:
         return True
 
     def close(self) -> None:
+        """Close this end; messages that were not received are dropped.  May be called repeatedly."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
@@ -168,45 +170,47 @@ class Channel:
                 return
             except (OSError, msgspec.DecodeError):
                 message = None
-            if self._come.full():  # nobody takes what comes
-                self._come.get_nowait()
+            # The consumer does not drain the queue: drop a message to make room for the end marker, and stop reading.
+            if self._received.full():
+                self._received.get_nowait()
                 message = None
             if message is None:
                 self._loop.remove_reader(self._socket.fileno())
-                self._come.put_nowait(None)
+                self._received.put_nowait(None)
                 return
-            self._come.put_nowait((message, descriptors))
+            self._received.put_nowait((message, descriptors))
 
 
 def close_all(descriptors: Sequence[int]) -> None:
-    for each in descriptors:
+    """Close descriptors."""
+    for descriptor in descriptors:
         with suppress(OSError):
-            os.close(each)
+            os.close(descriptor)
 
 
-def waiting_at(path: Path) -> socket.socket:
-    """A socket that waits for a successor there, in place of whoever did.  Raises OSError."""
+def listen_at(path: Path) -> socket.socket:
+    """Return a socket that listens for successors at `path`, in place of any earlier one.  Raises OSError."""
     own = path.with_name(f"{path.name}.{os.getpid()}")
     own.unlink(missing_ok=True)
-    waiting = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with _short(own) as name:
-            waiting.bind(name)
+        with _short_name(own) as name:
+            listening.bind(name)
         own.chmod(private.FILE)
-        waiting.listen(BACKLOG)
-        waiting.setblocking(False)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
         own.replace(path)
     except OSError:
-        waiting.close()
+        listening.close()
         raise
-    return waiting
+    return listening
 
 
-def connected_to(path: Path) -> socket.socket | None:
-    """A connection to the process that waits there; None if none does."""
+def connect_to(path: Path) -> socket.socket | None:
+    """Return a connection to the process that listens at `path`, or None if none does."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with _short(path) as name:
+        with _short_name(path) as name:
             connection.connect(name)
     except OSError:
         connection.close()
@@ -215,8 +219,8 @@ def connected_to(path: Path) -> socket.socket | None:
 
 
 @contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """The same place by a name that is short enough for a socket, of which the system takes 107 bytes.  Raises OSError."""
+def _short_name(path: Path) -> Iterator[str]:
+    """Yield a short name for `path`: the system limits a socket's name to 107 bytes.  Raises OSError."""
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -224,16 +228,16 @@ def _short(path: Path) -> Iterator[str]:
         os.close(folder)
 
 
-def memory(data: bytes) -> int:
-    """A descriptor of memory that holds this.  Raises OSError."""
+def to_memory(data: bytes) -> int:
+    """Return the descriptor of a memory file with this content.  Raises OSError."""
     descriptor = os.memfd_create("hum-call", os.MFD_CLOEXEC)
     with FileIO(descriptor, "wb", closefd=False) as file:
         file.write(data)
     return descriptor
 
 
-def contents(descriptor: int) -> bytes:
-    """What it holds.  Raises OSError."""
+def read_memory(descriptor: int) -> bytes:
+    """Return the content of a memory file.  Raises OSError."""
     with FileIO(descriptor, "rb", closefd=False) as file:
         file.seek(0)
         return file.read()

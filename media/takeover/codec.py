@@ -1,12 +1,12 @@
-"""A call's state as bytes, and back: objects of this plane with all that they refer to, each once.
+"""The serialization of a call's state: objects of this plane with everything they refer to, each once.
 
-It is a pickle of few words.  An object of ours is its class and its attributes, whether the core is compiled or interpreted;
-a method that is bound to one is the object and a name; and reading makes nothing but classes of this plane, and the few of
-the library that `_LIBRARY` names.  It comes from a process of the same user through a socket that only this user can open
-(`media/takeover/channel.py`), so it needs no defence against whoever could write it; the narrow reader shows a mistake at once.
+The format is a restricted pickle.  An object of this plane is its class and its attributes, whether the core is compiled or
+interpreted.  A bound method is its object and its name.  The reader creates instances of this plane's classes only, and of the
+few others that `_LIBRARY` names.  The data comes from a process of the same user, through a socket that only this user can open
+(`media/takeover/channel.py`), so the restriction is no defence against an attacker; it reveals mistakes at once.
 
-What all calls of a process share (the detector's network, the thread that writes files) stays, and so does what can't be read out: webrtcvad's own
-noise model begins anew, as it does with each call.
+Resources that all calls of a process share (the detector's network, the thread that writes files) are not serialized, but
+replaced by the reader's own.  State that can't be read out is lost: webrtcvad's noise model starts afresh, as in a new call.
 """
 
 import pickle
@@ -31,10 +31,10 @@ from media.core.carrierclock import CarrierClock
 from media.core.conversation import Conversation
 from media.core.inflight import Item
 from media.core.types import CallPlan, MailboxPlan, PauseRules
-from media.io.filework import AtOnce, FileThread, FileWork
+from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
-#: Raised by 1 with every change of what is carried, or of what it means (tests/media/takeover/test_shape.py fails first).
+#: Raise by 1 with every change of the carried state or its meaning (tests/media/takeover/test_shape.py fails first).
 VERSION = 7
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
@@ -48,11 +48,11 @@ _LIBRARY: Mapping[str, Any] = {
 
 
 class NotMovable(Exception):  # noqa: N818 - it says what is wrong
-    """A state that refers to something which can't travel, or that is not understood."""
+    """The state refers to an object that can't be serialized, or can't be read here."""
 
 
 def pack(state: object) -> bytes:
-    """Raises NotMovable."""
+    """Serialize a state.  Raises NotMovable."""
     file = BytesIO()
     try:
         _Writer(file, pickle.HIGHEST_PROTOCOL).dump(state)
@@ -62,7 +62,7 @@ def pack(state: object) -> bytes:
 
 
 def unpack(data: bytes, network: Network | None, files: FileWork) -> Any:
-    """What was packed, with what this process shares among its calls.  Raises NotMovable."""
+    """Return the state that was packed, with this process's shared resources in it.  Raises NotMovable."""
     try:
         return _Reader(data, network, files).load()
     except (pickle.UnpicklingError, AttributeError, TypeError, ValueError, EOFError, ImportError, IndexError) as error:
@@ -73,7 +73,7 @@ class _Writer(pickle.Pickler):
     def persistent_id(self, obj: object) -> str | None:
         if type(obj) is Network:
             return NETWORK
-        return FILES if type(obj) in (FileThread, AtOnce) else None
+        return FILES if type(obj) in (FileThread, InlineFileWork) else None
 
     def reducer_override(self, obj: object) -> Any:
         kind: Any = type(obj)
@@ -81,13 +81,14 @@ class _Writer(pickle.Pickler):
             owner = obj.__self__  # type: ignore[attr-defined]
             if type(owner) is list or _is_ours(type(owner)):
                 return method, (owner, obj.__name__)  # type: ignore[attr-defined]
-            raise pickle.PicklingError(f"{obj!r} can't travel")
+            raise pickle.PicklingError(f"{obj!r} can't be serialized")
         if kind is np.ndarray:
             array: np.ndarray[Any, Any] = obj  # type: ignore[assignment]
             return numbers, (array.dtype.str, array.shape, array.tobytes())
         if kind is webrtcvad.Vad:
             return webrtc, ()
-        if kind is PosixPath:  # which each Python's library has in a module of another name
+        # The module of this class has another name in each version of Python.
+        if kind is PosixPath:
             return path, (str(obj),)
         if not _is_ours(kind) or issubclass(kind, (Enum, msgspec.Struct)):
             return NotImplemented
@@ -107,14 +108,14 @@ class _Reader(pickle.Unpickler):
         return self._network
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == _MODULE and name in _WORDS:
-            return _WORDS[name]
-        if (found := _LIBRARY.get(f"{module}.{name}")) is not None:
-            return found
+        if module == _MODULE and name in _CONSTRUCTORS:
+            return _CONSTRUCTORS[name]
+        if (kind := _LIBRARY.get(f"{module}.{name}")) is not None:
+            return kind
         if module.startswith("media."):
-            found = super().find_class(module, name)
-            if isinstance(found, type) and found.__module__ == module:
-                return found
+            kind = super().find_class(module, name)
+            if isinstance(kind, type) and kind.__module__ == module:
+                return kind
         raise pickle.UnpicklingError(f"{module}.{name} is no part of a call's state")
 
 
@@ -124,7 +125,7 @@ def _is_ours(kind: type) -> bool:
 
 @cache
 def _names(kind: type) -> tuple[str, ...]:
-    """The attributes that a class declares; of a compiled one these are all."""
+    """Return the names of a class's declared attributes, which for a compiled class are all of them."""
     names: tuple[str, ...] | None = getattr(kind, "__mypyc_attrs__", None)
     if names is None:
         names = tuple(
@@ -134,60 +135,66 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def _attributes(obj: Any) -> dict[str, object]:
-    found = {name: getattr(obj, name) for name in _names(obj.__class__) if hasattr(obj, name)}
-    return found | getattr(obj, "__dict__", {})
+    declared = {name: getattr(obj, name) for name in _names(obj.__class__) if hasattr(obj, name)}
+    return declared | getattr(obj, "__dict__", {})
 
 
-# The words of the format.
+# The constructors of the format.
 
 
 def bare(kind: Any) -> object:
-    """An object whose attributes are still to be filled in."""
+    """Return an object of this class without its attributes, which `fill` sets."""
     if not hasattr(kind, "__mypyc_attrs__"):
         return object.__new__(kind)
+    # A compiled class's `__new__` also calls its constructor, if it has one, which then lacks its arguments.
     try:
-        return kind.__new__(kind)  # of a compiled class, this calls a constructor of its own if it has one
+        return kind.__new__(kind)
     except TypeError:
         spares, own = _spares(), f"{kind.__name__}.{{}}"
         return kind(**{name: spares.get(own.format(name), spares.get(name)) for name in _required(kind)})
 
 
 def fill(obj: object, attributes: Mapping[str, object]) -> None:
-    """Also of what is frozen."""
+    """Set an object's attributes, even if its class is frozen."""
     for name, value in attributes.items():
         object.__setattr__(obj, name, value)
 
 
 def method(owner: object, name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = getattr(owner, name)
-    return found
+    """Return a bound method."""
+    bound: Callable[..., Any] = getattr(owner, name)
+    return bound
 
 
 def numbers(kind: str, shape: tuple[int, ...], data: bytes) -> "np.ndarray[Any, Any]":
+    """Return a writable array."""
     return np.frombuffer(data, kind).reshape(shape).copy()
 
 
 def path(name: str) -> PosixPath:
+    """Return a path."""
     return PosixPath(name)
 
 
 def webrtc() -> webrtcvad.Vad:
+    """Return a detector with a fresh noise model."""
     return webrtcvad.Vad(2)
 
 
-_WORDS: Mapping[str, Any] = {each.__name__: each for each in (bare, fill, method, numbers, path, webrtc)}
+_CONSTRUCTORS: Mapping[str, Any] = {make.__name__: make for make in (bare, fill, method, numbers, path, webrtc)}
 
 
 @cache
 def _required(kind: type) -> tuple[str, ...]:
-    return tuple(each.name for each in signature(kind).parameters.values() if each.default is each.empty)
+    parameters = signature(kind).parameters.values()
+    return tuple(parameter.name for parameter in parameters if parameter.default is parameter.empty)
 
 
 @cache
 def _spares() -> Mapping[str, object]:
-    """What the constructors of compiled classes take, by the names of their parameters: the right types, and no more.
+    """Return arguments of the right types for the constructors of compiled classes, by parameter name.
 
-    Such a class can't be made without its constructor; what that sets is filled in anew.
+    A compiled class can't be instantiated without its constructor; `fill` then replaces the attributes that it sets.
     """
     whole = Conversation(CallPlan("", "", "", "", ""))
     voice, model = whole._voice, whole._model  # noqa: SLF001 - the same state

@@ -1,4 +1,4 @@
-"""Calls on their way to another process, and the commands that come for them."""
+"""The calls that are moving to another process, and the commands that arrive for them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -8,19 +8,21 @@ from hum.v1 import runtime_pb2 as pb
 if TYPE_CHECKING:
     from media.shell import Shell
 
-#: For one call, in the few ms that it is on its way.
+#: For one call, in the few ms that it is moving.
 MAX_COMMANDS = 100
 
 
-class Held:
+class MovingCalls:
+    """The calls that are moving, each with its queue of commands."""
+
     def __init__(self) -> None:
         self.calls: dict[Shell, list[pb.CallCommand]] = {}
-        #: Send a command after a call that has left; False if this process never had it.
+        #: Forward a command for a call that has moved; False if this process has handed over no such call.
         self.forward: Callable[[pb.CallCommand], bool] = lambda _: False
 
-    def keep(self, shell: "Shell", command: pb.CallCommand) -> bool:
-        """Keep the command until it is known who has the call; False if the call is not on its way."""
-        kept = self.calls.get(shell)
-        if kept is not None and len(kept) < MAX_COMMANDS:
-            kept.append(command)
-        return kept is not None
+    def queue(self, shell: "Shell", command: pb.CallCommand) -> bool:
+        """Queue a command until it is known which process has the call; return False if the call is not moving."""
+        queued = self.calls.get(shell)
+        if queued is not None and len(queued) < MAX_COMMANDS:
+            queued.append(command)
+        return queued is not None

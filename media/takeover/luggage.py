@@ -1,4 +1,4 @@
-"""What a call takes along to another process, apart from its sockets and files."""
+"""The state of a call that moves to another process, apart from its sockets and files."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from media.carried import Carried
 
 @dataclass(slots=True)
 class Luggage:
-    """Its tools that still run (RunTool), and its reports that control may not have (Report), as the wire has them."""
+    """A moving call: its state, its running tools (serialized RunTool), and reports that control may lack (serialized Report)."""
 
     carried: Carried
     tools: list[bytes]
     reports: list[bytes]
-    redials: bool  # its model's socket stays behind
+    redials: bool  # the model's socket stays behind

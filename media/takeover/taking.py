@@ -1,4 +1,4 @@
-"""The side of the process that takes the calls; see `giving` for what is said."""
+"""The successor's side of a handover: the process that takes over the calls; see `giving` for the protocol."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from picows import WSTransport
 from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media.io import handing
-from media.io.control import Away
+from media.io.control import Unavailable
 from media.io.openai import MAX_FRAME_BYTES, ModelSocket
 from media.leg import Leg
 from media.legs.twilio import TwilioLeg
@@ -19,85 +19,86 @@ from media.server import MediaServer
 from media.shell import Shell
 from media.takeover import channel as wire
 from media.takeover import codec
-from media.takeover.channel import Channel, Gone
+from media.takeover.channel import Channel, PeerLost
 from media.takeover.luggage import Luggage
 
 LOG = log(__name__)
 RETRY_LIMIT_MS = 1_000.0
-MOST_TOLD = 1_000  # calls in one request
+MAX_REPORTED = 1_000  # calls per request
 
 
 @dataclass(slots=True)
 class Predecessor:
-    """Who serves here so far."""
+    """The process that has served here so far."""
 
     channel: Channel
     node: str
     listening: socket.socket
 
     @classmethod
-    async def at(cls, path: Path, seconds: float) -> "Predecessor | None":
-        """The process that waits for a successor there; None if none does, or it says nothing for so long."""
-        connection = wire.connected_to(path)
+    async def connect(cls, path: Path, seconds: float) -> "Predecessor | None":
+        """Connect to the process that listens for a successor at `path`; return None if none does, or answers in time."""
+        connection = wire.connect_to(path)
         if connection is None:
             return None
         try:
             channel = Channel(connection)
-        except Gone as error:
-            LOG.warning("no calls are taken over", error=str(error))
+        except PeerLost as error:
+            LOG.warning("could not connect to the predecessor: starting without its calls", error=str(error))
             return None
         try:
             channel.send(wire.Hello(codec.VERSION))
             async with asyncio.timeout(seconds):
                 message, descriptors = await channel.receive()
-        except (Gone, TimeoutError) as error:
+        except (PeerLost, TimeoutError) as error:
             channel.close()
-            LOG.warning("no calls are taken over", error=str(error) or "the process that has them does not answer")
+            LOG.warning("the predecessor did not answer: starting without its calls", error=str(error) or "timeout")
             return None
-        assert isinstance(message, wire.Listener), "it is the first that is said"
+        assert isinstance(message, wire.Listener), "the protocol's first answer"
         return cls(channel, message.node, socket.socket(fileno=descriptors[0]))
 
 
 @dataclass(slots=True)
 class _Ready:
-    """A call that could go on at once."""
+    """A call that this process is ready to continue."""
 
     shell: Shell
     luggage: Luggage
     sockets: list[WSTransport]
 
 
-class Taking:
-    """Takes what the predecessor has."""
+class HandoverReceiver:
+    """The receiver of the predecessor's calls."""
 
     def __init__(self, predecessor: Predecessor, server: MediaServer) -> None:
         self._channel, self._node, self._server = predecessor.channel, predecessor.node, server
         self._ready: dict[int, _Ready] = {}
-        self._untold: list[str] = []  # calls of which control does not know yet that they are here
-        self._more, self._is_known = asyncio.Event(), asyncio.Event()
-        self._is_known.set()
-        self.taken = 0
-        self.over = asyncio.Event()  # the predecessor leaves: what could move has
+        #: Ids of calls that control does not yet know to be here.
+        self._unreported: list[str] = []
+        self._has_unreported, self._is_reported = asyncio.Event(), asyncio.Event()
+        self._is_reported.set()
+        self.moved_calls = 0
+        self.predecessor_stopped = asyncio.Event()  # also if it is lost
 
     async def run(self) -> None:
-        """Until the predecessor is gone."""
-        telling = asyncio.create_task(self._tell(), name="takeover telling")
+        """Take over calls until the predecessor's connection ends and control knows which calls are here."""
+        reporting = asyncio.create_task(self._report_calls(), name="takeover reporting")
         try:
             self._channel.send(wire.Serving())
             while True:
-                await self._take(*await self._channel.receive())
-        except Gone:
-            await self._settle()
-            self.over.set()
-            LOG.info("the predecessor is gone", taken=self.taken)
-            await self._is_known.wait()
+                await self._dispatch(*await self._channel.receive())
+        except PeerLost:
+            await self._finalize()
+            self.predecessor_stopped.set()
+            LOG.info("the predecessor has closed the connection", taken=self.moved_calls)
+            await self._is_reported.wait()
         finally:
             self._channel.close()
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            reporting.cancel()
+            await asyncio.gather(reporting, return_exceptions=True)
 
-    async def _settle(self) -> None:
-        """Calls on their way are ours if the predecessor has died; one that lives keeps them, and could not say so."""
+    async def _finalize(self) -> None:
+        """Begin the ready calls if the predecessor has died; drop them if it lives, since it keeps them."""
         if not self._ready:
             return
         is_dead = await self._channel.is_dead()
@@ -105,36 +106,36 @@ class Taking:
             if is_dead:
                 self._begin(number)
             else:
-                self._forget(number)
+                self._discard(number)
 
-    def _forget(self, number: int) -> None:
+    def _discard(self, number: int) -> None:
         ready = self._ready.pop(number)
         _drop(ready.shell, ready.sockets)
 
-    async def _take(self, message: wire.Message, descriptors: list[int]) -> None:
+    async def _dispatch(self, message: wire.Message, descriptors: list[int]) -> None:
         match message:
             case wire.Call():
                 await self._prepare(message, descriptors)
             case wire.Yours(number) if number in self._ready:
                 self._begin(number)
             case wire.Kept(number) if number in self._ready:
-                self._forget(number)
+                self._discard(number)
             case wire.Command(command):
                 self._server.command(pb.CallCommand.FromString(command))
             case wire.Over():
-                self.over.set()
+                self.predecessor_stopped.set()
             case _:
-                pass  # of a call that was refused
+                pass  # for a call that was refused
 
     async def _prepare(self, call: wire.Call, descriptors: list[int]) -> None:
-        """Be ready to go on with a call.  Raises Gone."""
+        """Make a call ready to continue, and answer Runs, or Refused if that fails.  Raises PeerLost."""
         shells: list[Shell] = []
         sockets: list[WSTransport] = []
         try:
-            luggage = self._unpacked(descriptors.pop(0))
+            luggage = self._unpack(descriptors.pop(0))
             await self._adopt(call, luggage, descriptors, shells, sockets)
         except (codec.NotMovable, OSError, IndexError) as error:
-            LOG.warning("a call of the predecessor's is not taken", error=str(error))
+            LOG.warning("could not take over a call: it stays in the predecessor", error=str(error))
             wire.close_all(descriptors)
             for shell in shells:
                 _drop(shell, sockets)
@@ -143,25 +144,29 @@ class Taking:
             self._ready[call.number] = _Ready(shells[0], luggage, sockets)
             self._channel.send(wire.Runs(call.number))
 
-    def _unpacked(self, descriptor: int) -> Luggage:
-        """Raises NotMovable, OSError."""
+    def _unpack(self, descriptor: int) -> Luggage:
+        """Return the state in a memory file, and close its descriptor.  Raises NotMovable, OSError."""
         ports = self._server.ports
         try:
             network = ports.silero.network if ports.silero else None
-            luggage = codec.unpack(wire.contents(descriptor), network, ports.files)
+            luggage = codec.unpack(wire.read_memory(descriptor), network, ports.files)
         finally:
             wire.close_all([descriptor])
         if not isinstance(luggage, Luggage):
-            raise codec.NotMovable("this is no call")
+            raise codec.NotMovable("the state is not a call's")
         return luggage
 
     async def _adopt(
         self, call: wire.Call, luggage: Luggage, descriptors: list[int], shells: list[Shell], sockets: list[WSTransport]
     ) -> None:
-        """Fills in the last two, and takes the descriptors.  Raises OSError, IndexError."""
+        """Build the call's shell and sockets.
+
+        Take over the descriptors; append to `shells` and `sockets`, which the caller drops on failure.  Raises OSError,
+        IndexError.
+        """
         ports, settings = self._server.ports, self._server.ports.settings
 
-        def opened(leg: Leg, descriptor: int) -> Shell:  # noqa: ARG001 - it is no connection of this door's
+        def opened(leg: Leg, descriptor: int) -> Shell:  # noqa: ARG001 - the listening socket did not accept it
             shells.append(Shell(ports, leg, self._server))
             return shells[0]
 
@@ -183,47 +188,48 @@ class Taking:
         shells[0].resume(luggage.carried, model)
 
     def _begin(self, number: int) -> None:
-        """The call is this process's."""
+        """Begin to serve a call that is this process's now."""
         ready = self._ready.pop(number)
         shell, luggage, link = ready.shell, ready.luggage, self._server.ports.link
-        for report in luggage.reports:  # control takes each once, from whichever process
+        # The predecessor may have sent some of these: control stores each report once.
+        for report in luggage.reports:
             link.outbox.report(pb.Report.FromString(report))
         self._server.resume(shell, luggage.carried.talk)
         for request in luggage.tools:
             link.run_tool(pb.RunTool.FromString(request), shell.tool_answered)
         if luggage.redials:
             shell.redial()
-        for each in ready.sockets:
-            handing.go_on(each)
-        self.taken += 1
-        self._untold.append(shell.call_id)
-        self._is_known.clear()
-        self._more.set()
+        for transport in ready.sockets:
+            handing.resume_reading(transport)
+        self.moved_calls += 1
+        self._unreported.append(shell.call_id)
+        self._is_reported.clear()
+        self._has_unreported.set()
 
-    async def _tell(self) -> None:
-        """Tell control which calls are here, until it knows."""
+    async def _report_calls(self) -> None:
+        """Report to control which calls this process has taken over, with back-off until it acknowledges."""
         link, retry_ms = self._server.ports.link, self._server.ports.settings.link_retry_ms
         while True:
-            await self._more.wait()
-            self._more.clear()
-            batch = self._untold[:MOST_TOLD]
+            await self._has_unreported.wait()
+            self._has_unreported.clear()
+            batch = self._unreported[:MAX_REPORTED]
             try:
                 await link.take_calls(self._node, batch)
-            except Away as error:
-                LOG.warning("control does not know yet which calls were taken over", calls=len(batch), error=str(error))
-                self._more.set()
+            except Unavailable as error:
+                LOG.warning("could not report the calls taken over: retrying", calls=len(batch), error=str(error))
+                self._has_unreported.set()
                 await asyncio.sleep(retry_ms / 1000)
                 retry_ms = min(2 * retry_ms, RETRY_LIMIT_MS)
             else:
-                del self._untold[: len(batch)]
-                if self._untold:
-                    self._more.set()
+                del self._unreported[: len(batch)]
+                if self._unreported:
+                    self._has_unreported.set()
                 else:
-                    self._is_known.set()
+                    self._is_reported.set()
 
 
 def _drop(shell: Shell, sockets: Sequence[WSTransport]) -> None:
-    """The call is another process's."""
-    shell.let_go()
-    for each in sockets:
-        handing.abandon(each)
+    """Drop this process's copy of a call that stays in the predecessor."""
+    shell.detach()
+    for transport in sockets:
+        handing.close_copy(transport)

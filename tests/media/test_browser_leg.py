@@ -12,8 +12,8 @@ from media.core.conversation import Conversation
 from media.core.leg import Audio, Clear, Mark, Play, Started, Stopped
 from media.core.types import BargedIn, CallPlan, Clip, ClipKind, Report
 from media.leg import Closing
-from media.legs.browser import MAX_OWED, BrowserLeg
-from media.legs.sending import Sending
+from media.legs.browser import MAX_CATCH_UP_FRAMES, BrowserLeg
+from media.legs.sending import PlayoutQueue
 from tests.media.conftest import tone, voice
 
 GREETING = tone(8_000)
@@ -84,7 +84,7 @@ def test_a_process_that_stalls_sends_what_was_queued_and_then_leaves_a_gap() -> 
     line, shell, leg = begun()
     leg.tick(1_000.0)
     leg.tick(6_000.0)
-    assert len(line.packets) == 1 + MAX_OWED
+    assert len(line.packets) == 1 + MAX_CATCH_UP_FRAMES
     leg.tick(6_020.0)
     stamps = [stamp for stamp, _ in line.packets]
     assert stamps == sorted(stamps)
@@ -103,25 +103,25 @@ def test_it_is_closed_once_the_browser_has_played_what_it_was_sent() -> None:
     assert (line.is_up, shell.gone) == (False, 1)
     sent = len(line.packets)
     leg.tick(1_200.0)
-    leg.gone(by_itself=True)
+    leg.gone(by_browser=True)
     assert (len(line.packets), shell.gone) == (sent, 1)
 
 
 def test_a_browser_that_is_gone_is_told_once_with_its_reason() -> None:
     line, shell, leg = begun()
-    leg.gone(by_itself=False)
-    leg.gone(by_itself=True)
+    leg.gone(by_browser=False)
+    leg.gone(by_browser=True)
     assert shell.take()[1:] == [Stopped("connection_lost")]
     assert shell.gone == 1 and not line.is_up
 
 
-class Counted(Sending):
+class Counted(PlayoutQueue):
     """Counts the samples of the agent that were handed to the network: their bytes are none of silence."""
 
     sent = 0
 
-    def frame(self) -> tuple[list[Any], bytes]:
-        marks, sound = super().frame()
+    def next_frame(self) -> tuple[list[Any], bytes]:
+        marks, sound = super().next_frame()
         self.sent += len(sound.rstrip(b"\xff"))
         return marks, sound
 
@@ -157,8 +157,8 @@ def test_the_ledger_knows_to_the_frame_what_was_sent_when_the_caller_interrupts(
     sending, returned = Counted(), list[Mark]()
     parts: Any = leg
     parts._jitter = SimpleNamespace(next=lambda now_ms: next(frames, b"\xff" * FRAME_BYTES))
-    parts._sending, parts._encoder = sending, SimpleNamespace(encode=bytes)
-    parts.send = lambda actions: returned.extend(sending.take(actions))
+    parts._queue, parts._encoder = sending, SimpleNamespace(encode=bytes)
+    parts.send = lambda actions: returned.extend(sending.append(actions))
     leg.begin(cast("Any", caller), "call_1", "browser:1", "token")
     for n in range(begins + 120):
         now_ms = 1_000.0 + phase + 20 * n + lateness[n % 20]

@@ -17,7 +17,7 @@ import websockets
 
 from hum.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
-from media.door import Room, room
+from media.door import Capacity, capacity
 from sandbox.twilio import sign
 from tests.media.conftest import CALL_SID, TOKEN, FakeControl, FakeModel, Plane, StartPlane
 from tests.support.waits import patience, until
@@ -195,11 +195,11 @@ def settings_of(max_calls: int, max_waiting: int) -> MediaSettings:
 
 
 def test_room_is_what_the_settings_say_and_what_descriptors_allow() -> None:
-    assert room(settings_of(250, 256), 65_000) == Room(250, 256)
-    few = room(settings_of(250, 256), 110)
-    assert few.calls >= 15 and few.waiting >= 10
-    assert few.calls * PER_CALL + 2 * few.waiting + SPARE <= 110
-    assert room(settings_of(250, 256), 20) == Room(0, 2)
+    assert capacity(settings_of(250, 256), 65_000) == Capacity(250, 256)
+    few = capacity(settings_of(250, 256), 110)
+    assert few.calls >= 15 and few.pending >= 10
+    assert few.calls * PER_CALL + 2 * few.pending + SPARE <= 110
+    assert capacity(settings_of(250, 256), 20) == Capacity(0, 2)
 
 
 WITHOUT_DESCRIPTORS = """
@@ -208,12 +208,12 @@ import uvloop
 from picows import WSListener, ws_create_server
 from hum import sockets, telemetry
 from hum.settings import Common
-from media.door import Door, Room
+from media.door import Capacity, ListeningSocket
 
 async def main():
     telemetry.start(Common(), "test")
-    door = Door(sockets.listening("127.0.0.1:0", "HUM_MEDIA_LISTEN"), Room(100, 100))
-    await ws_create_server(lambda request: WSListener(), sock=door, backlog=100)
+    listening_socket = ListeningSocket(sockets.listening("127.0.0.1:0", "HUM_MEDIA_LISTEN"), Capacity(100, 100))
+    await ws_create_server(lambda request: WSListener(), sock=listening_socket, backlog=100)
     held = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     while True:
@@ -221,7 +221,7 @@ async def main():
             held.append(os.open(os.devnull, os.O_RDONLY))
         except OSError:
             break
-    print(door.getsockname()[1], flush=True)
+    print(listening_socket.getsockname()[1], flush=True)
     await asyncio.sleep(1.0)
     print(time.process_time(), flush=True)
     await asyncio.sleep(2.0)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, from_linear, to_linear
-from media.legs.jitter import MAX_PACKETS, QUIET, Jitter
-from media.legs.opus import FRAME_TICKS, BadPacket, Decoder, Encoder, Narrower, ticks_of
+from media.legs.jitter import MAX_PACKETS, QUIET, JitterBuffer
+from media.legs.opus import FRAME_TICKS, BadPacket, Decoder, Downsampler, Encoder, ticks_of
 from tests.support.examples import examples
 
 TWENTY_MS = 0b01001 << 3  # the first byte of a packet: one frame of 20 ms
@@ -29,7 +29,7 @@ class Line:
     """Packets with a delay each, and a player who takes a frame every 20 ms."""
 
     def __init__(self, **limits: Any) -> None:
-        self.jitter = Jitter(decode, **limits)
+        self.jitter = JitterBuffer(decode, **limits)
         self.played: list[bytes | None] = []
         self._known: dict[bytes, int] = {}
 
@@ -107,15 +107,15 @@ def test_clocks_that_differ_never_pile_up_audio(drift: float) -> None:
     line.run(evenly(6_000), 119_000, drift)
     assert line.jitter.waiting_ms <= line.jitter.max_ms + 60
     counts = line.jitter.counts
-    assert counts.left_out + counts.made_up <= 40
+    assert counts.skipped + counts.concealed <= 40
     assert counts.lost == counts.late == 0
 
 
 def test_somebody_who_sends_without_end_costs_no_memory() -> None:
-    jitter = Jitter(decode)
+    jitter = JitterBuffer(decode)
     for n in range(10_000):
         jitter.add(n & 0xFFFF, n * FRAME_TICKS & 0xFFFFFFFF, packet(n), 0.0)
-    assert len(jitter._kept) <= MAX_PACKETS
+    assert len(jitter._packets) <= MAX_PACKETS
 
 
 def test_another_stream_begins_anew() -> None:
@@ -133,7 +133,7 @@ def test_another_stream_begins_anew() -> None:
 )
 @settings(max_examples=examples(60), deadline=None)
 def test_whatever_comes_20_ms_leave_every_20_ms(packets: list[tuple[float, int, int, bytes]]) -> None:
-    jitter = Jitter(Decoder().decode)
+    jitter = JitterBuffer(Decoder().decode)
     waiting = sorted(packets, key=lambda each: each[0])
     for tick in range(170):
         while waiting and waiting[0][0] <= tick * 20:
@@ -152,7 +152,7 @@ def test_on_any_network_frames_stay_in_order_and_none_is_played_twice(seed: int,
     once = [number for at, number in enumerate(line.numbers) if at == 0 or number != line.numbers[at - 1]]
     assert once == sorted(set(once))
     counts = line.jitter.counts
-    assert len(once) + counts.late + counts.left_out >= kept.sum()
+    assert len(once) + counts.late + counts.skipped >= kept.sum()
 
 
 # --- the codec ----------------------------------------------------------------------------------------------------
@@ -162,8 +162,8 @@ def test_on_any_network_frames_stay_in_order_and_none_is_played_twice(seed: int,
 def test_a_tone_survives_both_ways(hz: int) -> None:
     """At its level, within what mu-law and Opus do to it; and narrowing takes each sixth sample of 48 kHz, no more."""
     wide = (8_000 * np.sin(2 * np.pi * hz * np.arange(48_000) / 48_000)).astype(np.int16).tobytes()
-    narrow = Narrower()
-    parts = [narrow.narrow(wide[at : at + 1_920]) for at in range(0, len(wide), 1_920)]
+    narrow = Downsampler()
+    parts = [narrow.downsample(wide[at : at + 1_920]) for at in range(0, len(wide), 1_920)]
     assert {len(part) for part in parts} == {320}
     encoder, decoder = Encoder(), Decoder()
     ulaw = b"".join(map(from_linear, parts))
@@ -178,7 +178,7 @@ def test_a_tone_survives_both_ways(hz: int) -> None:
 @pytest.mark.parametrize("hz", [5_000, 7_000, 12_000, 20_000])
 def test_what_8_khz_can_t_carry_does_not_come_back_as_something_else(hz: int) -> None:
     wide = (16_000 * np.sin(2 * np.pi * hz * np.arange(24_000) / 48_000)).astype(np.int16).tobytes()
-    narrowed = np.frombuffer(Narrower().narrow(wide), np.int16)[100:].astype(float)
+    narrowed = np.frombuffer(Downsampler().downsample(wide), np.int16)[100:].astype(float)
     assert np.sqrt((narrowed**2).mean()) < 16_000 / np.sqrt(2) * 10 ** (-45 / 20)
 
 
@@ -187,13 +187,14 @@ def test_what_8_khz_can_t_carry_does_not_come_back_as_something_else(hz: int) ->
 def test_narrowing_in_pieces_is_narrowing_at_once(sizes: list[int], seed: int) -> None:
     random = np.random.default_rng(seed)
     wide = random.integers(-20_000, 20_000, 6 * sum(sizes), dtype=np.int16).tobytes()
-    pieces, narrow, at = [], Narrower(), 0
+    pieces, narrow, at = [], Downsampler(), 0
     for size in sizes:
-        pieces.append(narrow.narrow(wide[at : at + 12 * size]))
+        pieces.append(narrow.downsample(wide[at : at + 12 * size]))
         at += 12 * size
     assert (
         np.abs(
-            np.frombuffer(b"".join(pieces), np.int16).astype(int) - np.frombuffer(Narrower().narrow(wide), np.int16)
+            np.frombuffer(b"".join(pieces), np.int16).astype(int)
+            - np.frombuffer(Downsampler().downsample(wide), np.int16)
         ).max()
         <= 1
     )

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.strain, pytest.mark.timeout(600)]
 AT_ONCE, ROUNDS = 8, 9  # with the warm-up, a thousand calls
 #: The objects of a call, ours and the libraries'.
 KINDS = frozenset(
-    "Shell TwilioLeg ModelSocket ModelLine Record Conversation Floor Session ModelSide ToolCalls Voice Playout InFlight Item "
+    "Shell TwilioLeg ModelSocket ModelConnection CallOutput Conversation Floor Session ModelSide ToolCalls Voice Playout InFlight Item "
     "Segment Reports Recorder "
     "_Detector WSTransport WSProtocol WSProtocolBase TimerHandle TCPTransport Transport".split()
 )
@@ -214,5 +214,5 @@ async def test_nothing_is_left_of_a_call_whatever_its_end(
     with contextlib.suppress(TimeoutError):  # the comparison says more
         await until(lambda: held() == before)
     assert held() == before
-    assert not media.media.link.outbox._waiting and not media.media.link._tools
-    assert not media.media.server._early
+    assert not media.media.link.outbox._callbacks and not media.media.link._tools
+    assert not media.media.server._early_commands

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from hum.v1 import runtime_pb2 as pb
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, to_linear
 from media.core.types import RecordAgent, RecordCaller
-from media.io.overhearing import MOST_PIECES, Ear
+from media.io.overhearing import MAX_PIECES, ListenerQueue
 from media.shell import Shell
 from media.tap import Tap
 from tests.media.conftest import QUIET, FakeControl, StartPlane, tone
@@ -83,11 +83,11 @@ def test_an_agent_is_heard_though_nothing_comes_from_the_caller() -> None:
 
 
 def test_a_slow_listener_misses_the_oldest() -> None:
-    ear = Ear()
-    for number in range(MOST_PIECES + 7):
+    ear = ListenerQueue()
+    for number in range(MAX_PIECES + 7):
         ear.put(pb.Sound(at_ms=number, pcm=b"1234"))
     assert ear._pieces[0].at_ms == 7
-    assert len(ear._pieces) == MOST_PIECES
+    assert len(ear._pieces) == MAX_PIECES
 
 
 async def test_listeners_of_a_call_hear_it_until_it_ends(control: FakeControl, plane: StartPlane) -> None:
@@ -128,7 +128,7 @@ async def test_a_call_costs_nothing_more_once_its_listener_has_left(control: Fak
         assert tape_of(shell).running
         control.leaves.set()
         await until(lambda: not tape_of(shell).running)
-        assert shell._record._tap is None
+        assert shell._output._tap is None
         control.command("call_t1", hang_up=pb.HangUpNow(), command_id="h")
         await line.closed()
     assert control.answers["h"] == "done"

@@ -12,7 +12,7 @@ from grpc.aio import ServicerContext
 
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.modelline import ModelLine
+from media.modelline import ModelConnection
 from media.pacer import Load
 from sandbox.twilio import sign
 from tests.media.conftest import (
@@ -397,7 +397,7 @@ async def test_a_bug_in_one_call_ends_that_call_alone(
         await until(lambda: control.kinds().count("started") == 2)
         (sick,) = (each for each in media.media.server.streams.open if each.call_id == "call_t1")
 
-        class Broken(ModelLine):
+        class Broken(ModelConnection):
             @property
             def socket(self) -> Any:  # type: ignore[override]
                 raise ZeroDivisionError
@@ -405,7 +405,7 @@ async def test_a_bug_in_one_call_ends_that_call_alone(
             def drop(self) -> None:
                 pass
 
-        monkeypatch.setattr(sick, "_line", object.__new__(Broken))
+        monkeypatch.setattr(sick, "_model_connection", object.__new__(Broken))
         for _ in range(10):  # quiet frames go to the model in groups
             await one.media()
         assert await one.closed() == 1011

@@ -22,7 +22,7 @@ from hum.settings import MediaSettings, UpSettings
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.io import storing
-from media.io.storing import Storing
+from media.io.storing import Uploader
 from tests.support import objectstore
 from tests.support.objectstore import Store, Trouble
 from tests.support.waits import patience
@@ -53,7 +53,7 @@ def media(home: Path, store: Store, endpoint: str = "", **more: Any) -> MediaSet
     return MediaSettings(home=home, **(store.settings(endpoint, prefix=home.name) | fast | impatient | more))
 
 
-def stores(settings: MediaSettings) -> tuple[Storing, Bucket]:
+def stores(settings: MediaSettings) -> tuple[Uploader, Bucket]:
     assert settings.bucket is not None
     return storing.build(settings, settings.bucket, wanted), opened(settings, settings.bucket)
 
@@ -68,14 +68,14 @@ def recorded(settings: MediaSettings, size: int) -> tuple[str, bytes]:
     return path, content
 
 
-async def until_stored(storing: Storing, settings: MediaSettings, path: str) -> None:
+async def until_stored(storing: Uploader, settings: MediaSettings, path: str) -> None:
     running = asyncio.create_task(storing.run())
     async with patience():
         while (settings.recordings_dir / path).exists():
             await asyncio.sleep(0.02)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    storing._folder.leave()
+    storing._folder.release()
 
 
 @pytest.mark.parametrize("size", [0, 44, 3 * MB, 12 * MB + 1], ids=["empty", "small", "whole", "parts"])
@@ -129,7 +129,7 @@ async def test_the_store_is_asked_to_check_and_to_encrypt(store: Store, trouble:
     settings = media(tmp_path, store, trouble.url, **keys)
     recorded(settings, 1000)
     running, _ = stores(settings)
-    await running.look()  # this store has no keys to encrypt with, and may refuse it
+    await running.scan()  # this store has no keys to encrypt with, and may refuse it
     (put,) = [head.lower() for head in trouble.heads if head.startswith("PUT")][:1]
     assert "x-amz-server-side-encryption: aws:kms\r\n" in put
     assert "x-amz-server-side-encryption-aws-kms-key-id: arn:aws:kms:us-east-1:1:key/2\r\n" in put
@@ -147,17 +147,17 @@ async def test_a_wrong_secret_is_said_counted_and_loses_nothing(
     settings = media(tmp_path, store, s3_secret_access_key="x" * 40)
     path, _ = recorded(settings, 1000)
     running, bucket = stores(settings)
-    await running.look()
-    await running.look()
+    await running.scan()
+    await running.scan()
     said = capsys.readouterr().out
-    assert said.count("recordings can't be stored; they wait on this machine") == 1
+    assert said.count("could not store recordings in the bucket: they stay on this machine") == 1
     assert "check HUM_S3_ACCESS_KEY_ID" in said and "x" * 40 not in said
     assert metrics.STORE_FAILURES._value.get() >= 1 and metrics.UNSTORED_BYTES._value.get() == 1000
     assert (settings.recordings_dir / path).exists()
     with pytest.raises(StoreFault, match="refuses our key"):
         await bucket.size(path)
     right, _ = stores(media(tmp_path, store))
-    running._folder.leave()
+    running._folder.release()
     await until_stored(right, settings, path)
 
 

@@ -17,7 +17,7 @@ from hum.settings import MediaSettings
 from hum.spool import Spool, take_spool
 from hum.v1 import runtime_pb2 as pb
 from media.io import toolrequests
-from media.io.control import Beat, ControlLink
+from media.io.control import ControlLink, Heartbeat
 from media.io.filework import result
 from media.io.live import MAX_DELTAS
 from tests.media.conftest import NODE_KEY, FakeControl, FakeModel, MakeSettings, StartPlane
@@ -63,19 +63,19 @@ async def test_what_was_acknowledged_is_forgotten_a_minute_later(link: ControlLi
     for seq in range(1, 6):
         link.outbox.report(digits("call_a", seq))
         link.flush(0)
-    await asyncio.wait_for(link.stored(), 30)
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     for now_ms, left in ((1_000, 5), (60_900, 5), (61_600, 0)):
         link.flush(now_ms)
-        await result(link.outbox._keeping._files, bool)  # until that is done
-        assert len(link.outbox._keeping._store) == left
-    await asyncio.wait_for(link.stored(), 30)  # at once: there is nothing to wait for
+        await result(link.outbox._background._files, bool)  # until that is done
+        assert len(link.outbox._background._store) == left
+    await asyncio.wait_for(link.wait_until_stored(), 30)  # at once: there is nothing to wait for
 
 
 async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link: ControlLink, control: FakeControl) -> None:
     await until(lambda: link.up)
     link.outbox.report(digits("call_a", 1))
     link.flush(0)
-    await asyncio.wait_for(link.stored(), 30)
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     control.acknowledges = False
     link.outbox.report(digits("call_a", 2))  # stored there, but the acknowledgement is lost
     link.flush(20)
@@ -88,7 +88,7 @@ async def test_a_killed_control_gets_what_it_lacks_in_order_and_once(link: Contr
         link.flush(20 * seq)
     control.acknowledges = True
     await control.start()
-    await asyncio.wait_for(link.stored(), 30)
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     assert [each.seq for each in control.reports()] == list(range(1, 50))
     assert control.deltas == []
     assert control.nodes == {link.node}
@@ -98,15 +98,15 @@ async def test_what_a_process_left_is_sent_by_one_that_serves(
     link: ControlLink, control: FakeControl, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It left while control was away, and its successor had begun before that: none may start again soon."""
-    monkeypatch.setattr("media.io.control.LEFT_AT_ONCE", 2)
+    monkeypatch.setattr("media.io.control.ORPHAN_BATCHES", 2)
     other = take_spool(settings().spool_dir, fsync=False)
     for seq in range(1, 6):
         other.append(pb.ReportBatch(reports=[digits("call_b", seq)]).SerializeToString())
     await until(lambda: link.up)
     link.outbox.report(digits("call_a", 1))
     link.flush(0)
-    taking = asyncio.create_task(link.take_left(look_seconds=0.01))
-    await asyncio.wait_for(link.stored(), 30)
+    taking = asyncio.create_task(link.adopt_orphaned(scan_seconds=0.01))
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     assert len(control.batches) == 1, "the others are that process's while it lives"
     other.close()
     await until(lambda: len(control.batches) == 6)
@@ -139,7 +139,7 @@ async def test_the_event_loop_closes_no_spool_that_a_process_left(
     other.close()
     monkeypatch.setattr("media.io.control.left_beside", lambda own, **_: iter([Watched(other.directory, fsync=False)]))
     await until(lambda: link.up)
-    assert await link._take_left() == 1
+    assert await link._adopt_orphaned_batches() == 1
     assert closed == [("finish", "reports"), ("close", "reports")]
 
 
@@ -148,7 +148,7 @@ async def test_a_database_that_lost_what_it_had_stored_gets_it_again(link: Contr
     for seq in range(1, 6):
         link.outbox.report(digits("call_a", seq))
         link.flush(0)
-    await asyncio.wait_for(link.stored(), 30)
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     link.flush(1_000)
     await control.stop()
     await until(lambda: not link.up)
@@ -157,7 +157,7 @@ async def test_a_database_that_lost_what_it_had_stored_gets_it_again(link: Contr
     link.outbox.report(digits("call_a", 6))
     link.flush(2_000)
     await control.start()
-    await asyncio.wait_for(link.stored(), 30)
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     assert [each.seq for each in control.reports()] == list(range(1, 7))
     assert [batch.seq for _, batch in control.batches] == list(range(1, 7))
 
@@ -169,7 +169,7 @@ async def test_deltas_leave_together_and_are_never_on_disk(link: ControlLink, co
     link.flush(0)
     await until(lambda: len(control.deltas) == 2)
     assert [each.call_id for each in control.deltas] == ["call_a", "call_b"]
-    assert control.batches == [] and link.outbox._keeping._store.last == 0
+    assert control.batches == [] and link.outbox._background._store.last == 0
 
 
 async def test_deltas_that_control_does_not_take_are_dropped_and_not_gathered(
@@ -214,7 +214,7 @@ async def test_what_is_not_answered_is_asked_again_on_the_next_link_and_what_is_
     await until(lambda: answers)
     await control.stop()
     await until(lambda: not link.up)
-    link.give_up("call_a", "2")
+    link.cancel_tool("call_a", "2")
     link.run_tool(pb.RunTool(call_id="call_b", tool_call_id="4"), answers.append)
     await control.start()
     await until(lambda: len(control.tool_requests) >= 5)
@@ -227,7 +227,7 @@ async def test_more_requests_than_are_kept_are_refused(
     monkeypatch.setattr(toolrequests, "MAX_OPEN", 2)
     results = [link.run_tool(pb.RunTool(call_id="call_a", tool_call_id=str(n)), lambda _: None) for n in range(3)]
     assert results == [True, True, False]
-    link.give_up("call_a", "0")
+    link.cancel_tool("call_a", "0")
     assert link.run_tool(pb.RunTool(call_id="call_a", tool_call_id="3"), lambda _: None)
 
 
@@ -235,7 +235,7 @@ async def test_a_full_disk_is_no_reason_not_to_tell_control(
     link: ControlLink, control: FakeControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await until(lambda: link.up)
-    spool = link.outbox._keeping._store._spool
+    spool = link.outbox._background._store._spool
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -246,16 +246,16 @@ async def test_a_full_disk_is_no_reason_not_to_tell_control(
         for seq in (1, 2):
             link.outbox.report(digits("call_a", seq))
             link.flush(20 * seq)
-        await asyncio.wait_for(link.stored(), 30)
+        await asyncio.wait_for(link.wait_until_stored(), 30)
         await until(lambda: not link.outbox.storing)
         for tick in range(100):
             link.flush(20 * tick)
-        await result(link.outbox._keeping._files, bool)
+        await result(link.outbox._background._files, bool)
     link.flush(10_000)
     await until(lambda: link.outbox.storing)
     link.outbox.report(digits("call_a", 3))
     link.flush(10_020)
-    await asyncio.wait_for(link.stored(), 30)
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     assert [each.seq for each in control.reports()] == [1, 2, 3]
 
 
@@ -288,7 +288,7 @@ async def test_a_bug_in_what_goes_up_costs_one_link_and_not_the_last(
         link.outbox.report(digits("call_a", 1))
         link.flush(0)
         await until(lambda: len(control.hellos) >= 2)
-    await asyncio.wait_for(link.stored(), 30)
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     assert [each.seq for each in control.reports()] == [1]
 
 
@@ -336,7 +336,7 @@ async def test_control_learns_whether_calls_are_taken(settings: MakeSettings, co
 
 
 def test_a_beat_comes_in_time_and_soon_after_a_change() -> None:
-    beat = Beat(MediaSettings(link_beat_ms=800, media_url="wss://one.example", zone="east"))
+    beat = Heartbeat(MediaSettings(link_beat_ms=800, media_url="wss://one.example", zone="east"))
     beat.places = 50
 
     def told(refuses: str, now_ms: int) -> str | None:
@@ -385,7 +385,7 @@ async def test_what_killed_processes_left_is_taken_over_and_arrives(
     channel = rpc.channel(given)
     link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
     running = asyncio.create_task(link.run())
-    await asyncio.wait_for(link.stored(), 30)
+    await asyncio.wait_for(link.wait_until_stored(), 30)
     for call_id in ("call_a", "call_b"):
         assert [each.seq for each in control.reports(call_id)] == list(range(1, 11))
     link.flush(1_000)
@@ -439,10 +439,10 @@ async def test_reports_of_a_call_arrive_after_control_was_away(
         await until(lambda: "started" in control.kinds())
         await control.stop()
         await until(lambda: not media.media.link.up)
-        stored = media.media.link.outbox._keeping._store.last
+        stored = media.media.link.outbox._background._store.last
         for digit in "12#":
             await line.say("dtmf", dtmf={"digit": digit})
-        await until(lambda: media.media.link.outbox._keeping._store.last > stored)
+        await until(lambda: media.media.link.outbox._background._store.last > stored)
         await line.say("stop")
         assert await line.closed() == 1000
         await control.start()

@@ -19,10 +19,10 @@ def let() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def disk(let: threading.Event, monkeypatch: pytest.MonkeyPatch) -> FileThread:
-    monkeypatch.setattr(filework, "MOST_WAITING_BYTES", 1000)
-    monkeypatch.setattr(filework, "MOST_WAITING_JOBS", 10)
+    monkeypatch.setattr(filework, "MAX_QUEUED_BYTES", 1000)
+    monkeypatch.setattr(filework, "MAX_QUEUED_JOBS", 10)
     thread = FileThread("test")
-    thread.do(let.wait)
+    thread.submit(let.wait)
     return thread
 
 
@@ -31,12 +31,12 @@ def test_what_waits_is_bounded_in_bytes_and_in_number(
     disk: FileThread, let: threading.Event, size_bytes: int, taken: int
 ) -> None:
     done = list[int]()
-    handed = [disk.do(lambda n=n: done.append(n), size_bytes=size_bytes) for n in range(100)]  # type: ignore[misc]
+    handed = [disk.submit(lambda n=n: done.append(n), size_bytes=size_bytes) for n in range(100)]  # type: ignore[misc]
     assert handed == [True] * taken + [False] * (100 - taken)
-    assert disk.do(lambda: done.append(-1)), "what has no size ends what was begun"
+    assert disk.submit(lambda: done.append(-1)), "what has no size ends what was begun"
     let.set()
-    assert disk.settle(30)
+    assert disk.drain(30)
     assert done == [*range(taken), -1]
-    assert disk.do(lambda: None, size_bytes=size_bytes), "there is room again"
+    assert disk.submit(lambda: None, size_bytes=size_bytes), "there is room again"
     assert disk.close(30)
-    assert (disk.waiting_bytes, disk.waiting_jobs) == (0, 0)
+    assert (disk.queued_bytes, disk.queued_jobs) == (0, 0)

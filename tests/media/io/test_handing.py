@@ -63,7 +63,7 @@ async def pair() -> AsyncIterator[tuple[End, End]]:
 async def moved(end: End, adopt: Callable[..., Awaitable[WSTransport]], **more: Any) -> End:
     """The end's connection with another listener, as if in another process."""
     assert handing.is_idle(end.transport)
-    descriptor = os.dup(handing.hold(end.transport))
+    descriptor = os.dup(handing.pause_reading(end.transport))
     other = End()
     transport = await adopt(descriptor, other, max_frame_bytes=1 << 20, **more)
     assert transport is other.transport
@@ -77,14 +77,14 @@ async def test_both_ends_move_and_neither_notices(pair: tuple[End, End], size: i
         new_served = await moved(served, handing.adopt_server)
         new_client = await moved(client, handing.adopt_client, ping_seconds=5.0)
         served.transport.send(TEXT, b"sent last by the old one")  # to a client that does not read
-        handing.abandon(served.transport)
-        handing.abandon(client.transport)
+        handing.close_copy(served.transport)
+        handing.close_copy(client.transport)
         await asyncio.sleep(0.01)
         assert served.lost
         assert client.lost
         assert not new_client.got, "nothing is read before it goes on"
-        handing.go_on(new_client.transport)
-        handing.go_on(new_served.transport)
+        handing.resume_reading(new_client.transport)
+        handing.resume_reading(new_served.transport)
         served, client = new_served, new_client
         client.transport.send(TEXT, b"c" * size)
         served.transport.send(TEXT, b"s" * size)

@@ -89,7 +89,7 @@ async def test_what_comes_before_somebody_listens_is_kept(settings: MakeSettings
     opened = await Dialler(settings())("m", ear)
     await until(lambda: model.sockets)
     await model.sockets[0].close(1000)
-    await until(lambda: opened._over)
+    await until(lambda: opened._early_reason)
     assert (ear.events, ear.gone) == ([], [])
     opened.listen()
     assert b"session.created" in ear.events[0]

@@ -56,17 +56,17 @@ def kept(path: Path) -> list[bytes]:
 
 def test_what_the_disk_does_not_take_waits_in_memory_and_is_written_later(tmp_path: Path) -> None:
     made = store(tmp_path)
-    made.keep(b"one")
+    made.append(b"one")
     with full_disk():
-        made.keep(b"two")
-        made.keep(b"three")
+        made.append(b"two")
+        made.append(b"three")
         assert made.fault
-        made.look()
-        assert made.fault and made.settled_bytes == 3
+        made.check_disk()
+        assert made.fault and made.released_bytes == 3
         assert list(made.pending(0)) == [(1, b"one"), (2, b"two"), (3, b"three")]
-    made.look()
-    assert not made.fault and made.settled_bytes == 11
-    made.keep(b"four")
+    made.check_disk()
+    assert not made.fault and made.released_bytes == 11
+    made.append(b"four")
     made.close()
     assert kept(tmp_path) == [b"one", b"two", b"three", b"four"]
 
@@ -77,15 +77,15 @@ def test_what_waits_is_written_in_pieces_and_in_order(tmp_path: Path) -> None:
     made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES)
     with full_disk():
         for payload in payloads[:9]:
-            made.keep(payload)
+            made.append(payload)
         made.save()
     made.save()
-    settled = [made.settled_bytes]
+    settled = [made.released_bytes]
     assert settled == [0], "the disk is looked at first"
-    made.look()
-    made.keep(payloads[9])
+    made.check_disk()
+    made.append(payloads[9])
     while settled[-1] < 10 * SAVE_BYTES // 2:
-        settled.append(made.settled_bytes)
+        settled.append(made.released_bytes)
         made.save()
     assert not made.fault
     assert max(after - before for before, after in pairwise(settled)) <= SAVE_BYTES
@@ -103,23 +103,23 @@ def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path: Pat
     left = []
     for tick in range(5):
         outbox.flush(LOOK_MS + tick)
-        left.append(outbox._keeping.unsaved_bytes // SAVE_BYTES)
+        left.append(outbox._background.unsaved_bytes // SAVE_BYTES)
     assert left == [3, 2, 1, 0, 0]
     outbox.close()
 
 
 def test_what_control_has_meanwhile_is_never_written(tmp_path: Path) -> None:
     made = store(tmp_path)
-    made.keep(b"one")
+    made.append(b"one")
     with full_disk():
         for payload in (b"two", b"three", b"four"):
-            made.keep(payload)
-        made.forget(3)
+            made.append(payload)
+        made.purge(3)
         assert list(made.pending(0)) == [(4, b"four")]
-    made.look()
-    made.forget(3)
-    made.keep(b"five")
-    assert (made.last, made.done) == (5, 3)
+    made.check_disk()
+    made.purge(3)
+    made.append(b"five")
+    assert (made.last, made.purged) == (5, 3)
     made.close()
     assert kept(tmp_path) == [b"four", b"five"]
 
@@ -127,26 +127,26 @@ def test_what_control_has_meanwhile_is_never_written(tmp_path: Path) -> None:
 def test_all_that_control_has_is_forgotten_though_the_disk_is_full(tmp_path: Path) -> None:
     made = store(tmp_path)
     with full_disk():
-        made.keep(b"one")
-        made.forget(1)
+        made.append(b"one")
+        made.purge(1)
         assert len(made) == 0
-        made.keep(b"two")
+        made.append(b"two")
         assert made.last == 2
-        made.forget(2)
-    made.look()
-    made.forget(2)
-    assert made.done == 2
-    made.keep(b"three")
+        made.purge(2)
+    made.check_disk()
+    made.purge(2)
+    assert made.purged == 2
+    made.append(b"three")
     made.close()
     assert kept(tmp_path) == [b"three"]
 
 
 def test_little_space_is_told_before_there_is_none(tmp_path: Path) -> None:
     made = store(tmp_path, HUM_MIN_FREE_BYTES=1 << 60)
-    made.look()
+    made.check_disk()
     assert "HUM_MIN_FREE_BYTES" in made.fault
-    made.keep(b"one")
-    assert made.settled_bytes == 3, "what there is, is used"
+    made.append(b"one")
+    assert made.released_bytes == 3, "what there is, is used"
 
 
 def test_a_directory_that_is_gone_or_without_descriptors_is_a_fault_and_no_exception(
@@ -159,9 +159,9 @@ def test_a_directory_that_is_gone_or_without_descriptors_is_a_fault_and_no_excep
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", none)
-        made.look()
+        made.check_disk()
         assert "Too many open files" in made.fault
-    made.look()
+    made.check_disk()
     assert not made.fault
 
 
@@ -256,7 +256,7 @@ def test_no_more_is_kept_than_may_be(tmp_path: Path) -> None:
     outbox.flush(2_000)
     assert [batch.seq for batch in outbox.pending(outbox.acknowledged)] == [7, 8, 9, 10, 11]
     outbox.flush(100_000)
-    assert len(outbox._keeping._store) == 5, "control does not have them"
+    assert len(outbox._background._store) == 5, "control does not have them"
 
 
 def test_what_control_lost_is_kept_until_it_has_it_again_for_a_minute(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_full_disk_keeps_nothing_that_control_has(tmp_path: Path) -> None:
 
 def on_disk(outbox: Outbox) -> list[int]:
     """The numbers of what could be sent again."""
-    return [number for number, _ in outbox._keeping._store.pending(0)]
+    return [number for number, _ in outbox._background._store.pending(0)]
 
 
 def resume(outbox: Outbox, number: int) -> None:
@@ -303,7 +303,7 @@ def resume(outbox: Outbox, number: int) -> None:
 def test_what_control_has_takes_no_memory(tmp_path: Path) -> None:
     outbox = acknowledged(tmp_path, 4)
     outbox.flush(1_000)
-    spool = outbox._keeping._store._spool
+    spool = outbox._background._store._spool
     assert [len(outbox._batches), len(spool._waiting), len(spool._shed)] == [0, 0, 4]
     resume(outbox, 1)
     assert [batch.seq for batch in outbox.pending(0)] == [2, 3, 4], "it is on disk"
@@ -312,7 +312,7 @@ def test_what_control_has_takes_no_memory(tmp_path: Path) -> None:
 def test_what_control_lost_and_the_disk_does_not_give_back_is_no_exception(tmp_path: Path) -> None:
     outbox = acknowledged(tmp_path, 4)
     outbox.flush(1_000)
-    for path in outbox._keeping._store._spool.directory.glob("*.seg"):
+    for path in outbox._background._store._spool.directory.glob("*.seg"):
         path.chmod(0)
         path.unlink()
         path.mkdir()
@@ -325,9 +325,9 @@ class Hanging:
 
     def __init__(self) -> None:
         self._thread, self._let = FileThread("test"), threading.Event()
-        self._thread.do(self._let.wait)
+        self._thread.submit(self._let.wait)
         self.hangs = True
-        self.do, self.settle, self.close = self._thread.do, self._thread.settle, self._thread.close
+        self.submit, self.drain, self.close = self._thread.submit, self._thread.drain, self._thread.close
 
     def let(self) -> None:
         self.hangs = False
@@ -351,5 +351,5 @@ def test_while_the_disk_hangs_reports_go_to_control_and_are_written_later(tmp_pa
     outbox.flush(5_000)
     disk.let()
     outbox.close()
-    assert (outbox.storing, outbox._keeping.unsaved_bytes) == (True, 0)
+    assert (outbox.storing, outbox._background.unsaved_bytes) == (True, 0)
     assert len(kept(tmp_path)) == 1, "what control lacks"

@@ -18,7 +18,7 @@ from media.core.leg import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
 from media.core.types import CallPlan, Clip, ClipKind, MailboxPlan, PauseRules, Tool
 from media.io.silero import Silero
-from media.recorder import AT_ONCE
+from media.recorder import INLINE
 from media.takeover import codec
 from media.takeover.codec import NotMovable, pack, unpack
 
@@ -45,7 +45,7 @@ def renewed(phone: Phone) -> None:
 
 
 def moved(phone: Phone) -> None:
-    phone.talk = unpack(pack(phone.talk), SILERO.network, AT_ONCE)
+    phone.talk = unpack(pack(phone.talk), SILERO.network, INLINE)
 
 
 def script(phone: Phone, seed: int) -> None:
@@ -112,7 +112,7 @@ def test_a_state_is_small_and_holds_each_object_once() -> None:
     phone = run([], renewed, 3, until=12_000)
     state = pack(phone.talk)
     assert len(state) < 200_000
-    back = unpack(state, SILERO.network, AT_ONCE)
+    back = unpack(state, SILERO.network, INLINE)
     assert back._voice._clock is back._clock is back._model.ear._clock
     assert back._model._emit.__self__ is back._model.tools.discretion
     assert back._floor._vad._hearing._sound._confirm._network is SILERO.network
@@ -120,13 +120,13 @@ def test_a_state_is_small_and_holds_each_object_once() -> None:
 
 def test_a_mailbox_moves_as_well() -> None:
     box = Mailbox(MailboxPlan(openings=(Clip("Leave a message.", b"\x21" * 800),)))
-    twin = unpack(pack(box), None, AT_ONCE)
+    twin = unpack(pack(box), None, INLINE)
     heard: list[tuple[Started | Audio, float]] = [(Started("MZ1", "CA1"), 1.0)]
     heard += [(Audio(b"\xff" * 160, n * 20), 20.0 * n) for n in range(80)]
     for each, now_ms in heard:
         assert box.from_leg(each, now_ms) == twin.from_leg(each, now_ms)
         assert box.tick(now_ms) == twin.tick(now_ms)
-        twin = unpack(pack(twin), None, AT_ONCE)
+        twin = unpack(pack(twin), None, INLINE)
     assert box.from_leg(Mark(1), 1_700.0) == twin.from_leg(Mark(1), 1_700.0)
     assert box.from_leg(Digit("#"), 1_800.0) == twin.from_leg(Digit("#"), 1_800.0)
     assert box.leg_gone(1_900.0, HangUp("caller")) == twin.leg_gone(1_900.0, HangUp("caller"))
@@ -135,22 +135,22 @@ def test_a_mailbox_moves_as_well() -> None:
 def test_a_path_has_the_same_name_for_each_python() -> None:
     state = pack({"file": Path("/a/b")})
     assert b"pathlib" not in state  # whose parts have other names from 3.13 on
-    assert unpack(state, None, AT_ONCE) == {"file": Path("/a/b")}
+    assert unpack(state, None, INLINE) == {"file": Path("/a/b")}
 
 
 @pytest.mark.parametrize("foreign", [memoryview(b""), lambda: None, gc.collect, codec.pack], ids=range(4))
 def test_what_is_no_state_does_not_travel(foreign: Callable[..., Any] | memoryview) -> None:
     with pytest.raises(NotMovable):
-        unpack(pack({"state": foreign}), None, AT_ONCE)
+        unpack(pack({"state": foreign}), None, INLINE)
 
 
 def test_a_state_of_other_code_is_not_understood() -> None:
     state = pack(Mailbox(MailboxPlan()))
     with pytest.raises(NotMovable):
-        unpack(state.replace(b"Mailbox", b"Postbox"), None, AT_ONCE)
+        unpack(state.replace(b"Mailbox", b"Postbox"), None, INLINE)
     with pytest.raises(NotMovable):
-        unpack(state[:-20], None, AT_ONCE)
+        unpack(state[:-20], None, INLINE)
     with pytest.raises(NotMovable, match="no part of a call's state"):
-        unpack(b"cos\nsystem\n.", None, AT_ONCE)
+        unpack(b"cos\nsystem\n.", None, INLINE)
     with pytest.raises(NotMovable, match="HUM_VAD_CONFIRM"):
-        unpack(pack(SILERO.detector()), None, AT_ONCE)
+        unpack(pack(SILERO.detector()), None, INLINE)

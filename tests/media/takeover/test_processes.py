@@ -87,14 +87,14 @@ CONNECTS += "sys.argv[2] == 'closes' and s.close(); time.sleep(60)"
 
 @pytest.mark.parametrize("closes", [True, False])
 async def test_a_process_that_is_dead_is_told_from_one_that_closes_its_connection(tmp_path: Path, closes: bool) -> None:
-    waiting = channel.waiting_at(tmp_path / "socket")
+    waiting = channel.listen_at(tmp_path / "socket")
     command = (sys.executable, "-c", CONNECTS, str(tmp_path / "socket"), "closes" if closes else "stays")
     async with running(*command) as process:
         connection, _ = await asyncio.get_running_loop().sock_accept(waiting)
         other = channel.Channel(connection)
         if not closes:
             process.kill()
-        with pytest.raises(channel.Gone):
+        with pytest.raises(channel.PeerLost):
             await other.receive()
         assert await other.is_dead() is not closes
         other.close()

@@ -20,8 +20,8 @@ from media import app
 from media.io import handing
 from media.takeover import channel as wire
 from media.takeover import codec
-from media.takeover.channel import Channel, Gone
-from media.takeover.giving import Giving, _Way
+from media.takeover.channel import Channel, PeerLost
+from media.takeover.giving import HandoverSender, _Move
 from media.takeover.taking import Predecessor
 from tests.media.conftest import FakeControl, FakeModel, Line, Plane, StartPlane, voice
 from tests.support.present import present
@@ -94,7 +94,7 @@ async def first(plane: StartPlane) -> Plane:
 @contextlib.asynccontextmanager
 async def successor(first: Plane) -> AsyncIterator[Plane]:
     """The next plane, which takes over what the first one has."""
-    predecessor = await Predecessor.at(first.given.takeover_path, 5)
+    predecessor = await Predecessor.connect(first.given.takeover_path, 5)
     assert predecessor is not None
     given = first.given.model_copy(update={"drain_seconds": 0.0})
     async with app.build(given, predecessor=predecessor) as media:
@@ -143,7 +143,7 @@ async def test_a_call_goes_on_in_the_next_process(first: Plane, control: FakeCon
 
 async def raw(first: Plane, version: int | None = None) -> Channel:
     """A successor by hand, which has said that it serves."""
-    channel = Channel(present(wire.connected_to(first.given.takeover_path)))
+    channel = Channel(present(wire.connect_to(first.given.takeover_path)))
     channel.send(wire.Hello(codec.VERSION if version is None else version))
     listener, (descriptor,) = await channel.receive()
     assert isinstance(listener, wire.Listener)
@@ -194,7 +194,7 @@ async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it
         wire.close_all(descriptors)
         assert isinstance(call, wire.Call)
         assert await silent.receive() == (wire.Kept(call.number), [])
-        with pytest.raises(Gone):
+        with pytest.raises(PeerLost):
             await silent.receive()
         unwilling = await raw(first)
         call, descriptors = await unwilling.receive()
@@ -226,12 +226,12 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(
     """Between its answer and the last word: the call is whole in the successor."""
     control.offer("t1")
 
-    def die(giving: Giving, channel: Channel, way: _Way) -> None:
+    def die(giving: HandoverSender, channel: Channel, move: _Move) -> None:
         channel.close()  # as the kernel does; our copies of the sockets go as well
-        giving._server.held.calls.pop(way.shell)
-        way.shell.let_go()
-        handing.abandon(way.sockets[0])
-        raise Gone("dead")
+        giving._server.moving.calls.pop(move.shell)
+        move.shell.detach()
+        handing.close_copy(move.sockets[0])
+        raise PeerLost("dead")
 
     real = Channel.send
     monkeypatch.setattr(
@@ -239,7 +239,7 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(
         "send",
         lambda self, message, fds=(): None if isinstance(message, wire.Yours) else real(self, message, fds),
     )
-    monkeypatch.setattr("media.takeover.giving.Giving._let_go", die)
+    monkeypatch.setattr("media.takeover.giving.HandoverSender._release", die)
     monkeypatch.setattr(Channel, "is_dead", AsyncMock(return_value=True))  # both are this process
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
@@ -260,7 +260,7 @@ async def test_the_predecessor_goes_on_if_its_last_word_can_not_be_sent(
     def send(self: Channel, message: wire.Message, descriptors: Sequence[int] = ()) -> None:
         if isinstance(message, wire.Yours | wire.Kept):
             refused.append(message)
-            raise Gone("it does not read")
+            raise PeerLost("it does not read")
         real(self, message, descriptors)
 
     monkeypatch.setattr(Channel, "send", send)
@@ -349,27 +349,29 @@ async def test_a_call_that_is_joining_moves_once_it_talks(first: Plane, control:
 
 
 async def test_nobody_there_is_no_predecessor(tmp_path: Path) -> None:
-    assert await Predecessor.at(tmp_path / "nothing", 1) is None
-    stale = wire.waiting_at(tmp_path / "stale")
+    assert await Predecessor.connect(tmp_path / "nothing", 1) is None
+    stale = wire.listen_at(tmp_path / "stale")
     assert (tmp_path / "stale").stat().st_mode & 0o777 == 0o600
     stale.close()
-    assert await Predecessor.at(tmp_path / "stale", 1) is None
-    with wire.waiting_at(tmp_path / "stale"):  # a socket that nobody serves any more is replaced
-        assert await Predecessor.at(tmp_path / "stale", 0.05) is None  # and one that says nothing is not waited for
+    assert await Predecessor.connect(tmp_path / "stale", 1) is None
+    with wire.listen_at(tmp_path / "stale"):  # a socket that nobody serves any more is replaced
+        assert (
+            await Predecessor.connect(tmp_path / "stale", 0.05) is None
+        )  # and one that says nothing is not waited for
 
 
 async def test_a_path_may_be_long(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
-    with wire.waiting_at(folder / "takeover"):
-        connection = wire.connected_to(folder / "takeover")
+    with wire.listen_at(folder / "takeover"):
+        connection = wire.connect_to(folder / "takeover")
         assert connection is not None
         connection.close()
 
 
 async def test_another_users_process_gets_nothing(first: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 12_345)
-    assert await Predecessor.at(first.given.takeover_path, 1) is None
+    assert await Predecessor.connect(first.given.takeover_path, 1) is None
 
 
 async def test_an_encrypted_model_socket_is_dialled_anew_with_the_conversation(
