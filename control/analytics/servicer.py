@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from control.analytics import rules
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.calls import present
 from hum import ids
 from hum.clock import now
@@ -28,25 +28,25 @@ KeyT = TypeVar("KeyT")
 class AnalyticsServicer:
     """The servicer of analytics."""
 
-    async def GetAnalytics(self, request: pb.GetAnalyticsRequest, call: Call) -> pb.GetAnalyticsResponse:
+    async def GetAnalytics(self, request: pb.GetAnalyticsRequest, ctx: RequestContext) -> pb.GetAnalyticsResponse:
         flow = ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None
         if flow is not None:
-            await flows.get(call.tx, flow)
-        time_zone = request.time_zone or (await identity.organization(call.tx, call.who.org_id)).time_zone
-        return await _analytics(call, _window(request, time_zone), time_zone, flow)
+            await flows.get(ctx.tx, flow)
+        time_zone = request.time_zone or (await identity.organization(ctx.tx, ctx.principal.org_id)).time_zone
+        return await _analytics(ctx, _window(request, time_zone), time_zone, flow)
 
-    async def GetFlowMetrics(self, request: pb.GetFlowMetricsRequest, call: Call) -> pb.GetFlowMetricsResponse:
+    async def GetFlowMetrics(self, request: pb.GetFlowMetricsRequest, ctx: RequestContext) -> pb.GetFlowMetricsResponse:
         flow = ids.require(Kind.FLOW, request.id)
-        await flows.get(call.tx, flow)
-        time_zone = (await identity.organization(call.tx, call.who.org_id)).time_zone
-        return pb.GetFlowMetricsResponse(analytics=await _analytics(call, _window(request, time_zone), time_zone, flow))
+        await flows.get(ctx.tx, flow)
+        time_zone = (await identity.organization(ctx.tx, ctx.principal.org_id)).time_zone
+        return pb.GetFlowMetricsResponse(analytics=await _analytics(ctx, _window(request, time_zone), time_zone, flow))
 
-    async def GetDashboard(self, _: pb.GetDashboardRequest, call: Call) -> pb.GetDashboardResponse:
-        time_zone = (await identity.organization(call.tx, call.who.org_id)).time_zone
+    async def GetDashboard(self, _: pb.GetDashboardRequest, ctx: RequestContext) -> pb.GetDashboardResponse:
+        time_zone = (await identity.organization(ctx.tx, ctx.principal.org_id)).time_zone
         days = rules.window(rules.today(now(), time_zone), DASHBOARD_DAYS)
-        week = await _analytics(call, days, time_zone, None)
-        current = await analytics.now(call.tx)
-        recent = await call_records.page(call.tx, call_records.Filter(), None, RECENT_CALLS)
+        week = await _analytics(ctx, days, time_zone, None)
+        current = await analytics.now(ctx.tx)
+        recent = await call_records.page(ctx.tx, call_records.Filter(), None, RECENT_CALLS)
         return pb.GetDashboardResponse(
             time_zone=time_zone,
             live_calls=current.live_calls,
@@ -70,11 +70,13 @@ def _window(request: pb.GetAnalyticsRequest | pb.GetFlowMetricsRequest, time_zon
     )
 
 
-async def _analytics(call: Call, window: Sequence[date], time_zone: str, flow: UUID | None) -> pb.GetAnalyticsResponse:
+async def _analytics(
+    ctx: RequestContext, window: Sequence[date], time_zone: str, flow: UUID | None
+) -> pb.GetAnalyticsResponse:
     since, until = rules.midnight(window[0], time_zone), rules.midnight(window[-1] + ONE_DAY, time_zone)
     span = Span(since, until, time_zone, flow)
-    grouped = await analytics.figures(call.tx, span)
-    waits = _by_day(await analytics.latencies(call.tx, span))
+    grouped = await analytics.figures(ctx.tx, span)
+    waits = _by_day(await analytics.latencies(ctx.tx, span))
     return pb.GetAnalyticsResponse(
         time_zone=time_zone,
         totals=_figures(grouped.total, waits[None]),

@@ -7,7 +7,7 @@ from control.approvals import present, usecases
 from control.approvals.live import LiveApprovals, PollIntervals
 from control.base import paging
 from control.base.wire import word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.feature import Deps
 from hum import ids, rpc
 from hum.ids import Kind
@@ -19,14 +19,14 @@ class ApprovalsServicer:
     def __init__(self, deps: Deps, intervals: PollIntervals) -> None:
         self._deps, self._cursors, self._intervals = deps, deps.cursors, intervals
 
-    async def ListApprovals(self, request: pb.ListApprovalsRequest, call: Call) -> pb.ListApprovalsResponse:
+    async def ListApprovals(self, request: pb.ListApprovalsRequest, ctx: RequestContext) -> pb.ListApprovalsResponse:
         subject = (
             ids.require(Kind.CALL, request.call_id) if request.call_id else None,
             ids.require(Kind.CONVERSATION, request.conversation_id) if request.conversation_id else None,
         )
         state = word(pb.ApprovalState, request.state)
         fetched = await approvals.page(
-            call.tx, self._cursors.after(request), state, subject, paging.rows_to_fetch(request)
+            ctx.tx, self._cursors.after(request), state, subject, paging.rows_to_fetch(request)
         )
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListApprovalsResponse(
@@ -34,26 +34,28 @@ class ApprovalsServicer:
         )
 
     async def StreamApprovals(
-        self, request: pb.StreamApprovalsRequest, call: Call
+        self, request: pb.StreamApprovalsRequest, ctx: RequestContext
     ) -> AsyncIterator[pb.StreamApprovalsResponse]:
         deps = self._deps
-        await call.context.send_initial_metadata(((rpc.STREAM, "open"),))
-        live = LiveApprovals(deps.db, deps.bus, self._intervals, deps.stopping, call.who.org_id)
+        await ctx.context.send_initial_metadata(((rpc.STREAM, "open"),))
+        live = LiveApprovals(deps.db, deps.bus, self._intervals, deps.stopping, ctx.principal.org_id)
         async with aclosing(live.events(request.last_event_id)) as events:
             async for event in events:
                 yield event
 
-    async def GetApproval(self, request: pb.GetApprovalRequest, call: Call) -> pb.GetApprovalResponse:
-        row = await approvals.get(call.tx, ids.require(Kind.APPROVAL, request.id))
+    async def GetApproval(self, request: pb.GetApprovalRequest, ctx: RequestContext) -> pb.GetApprovalResponse:
+        row = await approvals.get(ctx.tx, ids.require(Kind.APPROVAL, request.id))
         return pb.GetApprovalResponse(approval=present.approval(row))
 
-    async def ApproveApproval(self, request: pb.ApproveApprovalRequest, call: Call) -> pb.ApproveApprovalResponse:
+    async def ApproveApproval(
+        self, request: pb.ApproveApprovalRequest, ctx: RequestContext
+    ) -> pb.ApproveApprovalResponse:
         arguments = request.arguments_json if request.HasField("arguments_json") else None
         id = ids.require(Kind.APPROVAL, request.id)
-        row = await usecases.approve(call.tx, id, call.who.name, arguments)
+        row = await usecases.approve(ctx.tx, id, ctx.principal.name, arguments)
         return pb.ApproveApprovalResponse(approval=present.approval(row))
 
-    async def DenyApproval(self, request: pb.DenyApprovalRequest, call: Call) -> pb.DenyApprovalResponse:
+    async def DenyApproval(self, request: pb.DenyApprovalRequest, ctx: RequestContext) -> pb.DenyApprovalResponse:
         id = ids.require(Kind.APPROVAL, request.id)
-        row = await usecases.deny(call.tx, id, call.who.name, request.reason or None)
+        row = await usecases.deny(ctx.tx, id, ctx.principal.name, request.reason or None)
         return pb.DenyApprovalResponse(approval=present.approval(row))

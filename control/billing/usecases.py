@@ -37,25 +37,33 @@ class Desk:
     # -- paying for a plan
 
     async def check_out(
-        self, accounts: Accounts, who: Principal, request: pb.CreateCheckoutRequest, request_id: str
+        self, accounts: Accounts, principal: Principal, request: pb.CreateCheckoutRequest, request_id: str
     ) -> tuple[str, datetime]:
         """Open a checkout; return its URL and expiry.  Raises InvalidRequest, InvalidState, Conflict, PaymentError."""
         plan = rules.plan_for_sale(self._plans, request.plan, request.extra_seats)
         return_url = self._return_url(request.return_to)
-        customer_id = await accounts.customer(who.org_id)
-        row = await self._claim(who, CheckoutRow(ids.new(), plan.id, request.extra_seats, return_url, None, None, None))
+        customer_id = await accounts.customer(principal.org_id)
+        row = await self._claim(
+            principal, CheckoutRow(ids.new(), plan.id, request.extra_seats, return_url, None, None, None)
+        )
         # Fetched when no other checkout is open: a payment in an earlier one shows as a subscription now.
-        contract = await accounts.contract(who.org_id)
+        contract = await accounts.contract(principal.org_id)
         if contract is not None and contract.status not in rules.OVER:
-            async with self._db.tenant(who.org_id) as tx:
+            async with self._db.tenant(principal.org_id) as tx:
                 await billing.end_checkout(tx, row.id)
             raise InvalidState(HAS_SUBSCRIPTION)
-        page = await self._open(who, row, customer_id, plan)
-        async with self._db.tenant(who.org_id) as tx:
+        page = await self._open(principal, row, customer_id, plan)
+        async with self._db.tenant(principal.org_id) as tx:
             is_current = await billing.checkout_made(tx, row.id, page.id, page.url, page.expires_at)
             fields = ("plan", "extra_seats") if row.extra_seats else ("plan",)
             await note(
-                tx, who.org_id, who, "createCheckout", ids.show(Kind.ORGANIZATION, who.org_id), fields, request_id
+                tx,
+                principal.org_id,
+                principal,
+                "createCheckout",
+                ids.show(Kind.ORGANIZATION, principal.org_id),
+                fields,
+                request_id,
             )
         if not is_current:
             await self._expire(page)
@@ -63,15 +71,15 @@ class Desk:
             raise Conflict("Another request of your organization has begun another checkout.")
         return page.url, page.expires_at
 
-    async def _claim(self, who: Principal, order: CheckoutRow) -> CheckoutRow:
+    async def _claim(self, principal: Principal, order: CheckoutRow) -> CheckoutRow:
         """Return the organization's open checkout if it is for the same order, else close it and begin `order`.
 
         Two are never open, so no customer pays twice.  Raises Conflict, InvalidState, PaymentError.
         """
-        async with self._db.tenant(who.org_id) as tx:
-            if await billing.begin_checkout(tx, who.org_id, order):
+        async with self._db.tenant(principal.org_id) as tx:
+            if await billing.begin_checkout(tx, principal.org_id, order):
                 return order
-            current = await billing.open_checkout(tx, who.org_id)
+            current = await billing.open_checkout(tx, principal.org_id)
         if current is None:
             raise Conflict
         is_same = (current.plan_id, current.extra_seats, current.return_to) == (
@@ -88,21 +96,21 @@ class Desk:
                 return current
             if page.status == "open":
                 await self._expire(page)
-        async with self._db.tenant(who.org_id) as tx:
+        async with self._db.tenant(principal.org_id) as tx:
             # A request that is still opening it finds it ended, and closes its page.
             await billing.end_checkout(tx, current.id)
-            if await billing.begin_checkout(tx, who.org_id, order):
+            if await billing.begin_checkout(tx, principal.org_id, order):
                 return order
         raise Conflict("Another request of your organization begins a checkout; try again.")
 
-    async def _open(self, who: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> Page:
+    async def _open(self, principal: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> Page:
         """Return the checkout's page, or end it on failure: its URL is unknown, and Stripe would repeat the error."""
         if row.session_id is not None:
             return await self._payments.checkout(row.session_id)
         try:
             return await self._payments.open_checkout(self._order(row, customer_id, plan))
         except PaymentError:
-            async with self._db.tenant(who.org_id) as tx:
+            async with self._db.tenant(principal.org_id) as tx:
                 await billing.end_checkout(tx, row.id)
             raise
 
@@ -126,17 +134,17 @@ class Desk:
 
     # -- the portal
 
-    async def open_portal(self, who: Principal, return_to: str, request_id: str) -> str:
+    async def open_portal(self, principal: Principal, return_to: str, request_id: str) -> str:
         """Return the URL of the portal's page.  Raises InvalidRequest, InvalidState, PaymentError."""
         return_url = self._return_url(return_to)
-        async with self._db.tenant(who.org_id) as tx:
-            account = await billing.account(tx, who.org_id)
+        async with self._db.tenant(principal.org_id) as tx:
+            account = await billing.account(tx, principal.org_id)
         if account is None or account.customer_id is None:
             raise InvalidState(NO_SUBSCRIPTION)
         url = await self._payments.open_portal(account.customer_id, return_url)
-        async with self._db.tenant(who.org_id) as tx:
-            subject = ids.show(Kind.ORGANIZATION, who.org_id)
-            await note(tx, who.org_id, who, "createPortalSession", subject, (), request_id)
+        async with self._db.tenant(principal.org_id) as tx:
+            subject = ids.show(Kind.ORGANIZATION, principal.org_id)
+            await note(tx, principal.org_id, principal, "createPortalSession", subject, (), request_id)
         return url
 
     # -- the subscription
@@ -144,12 +152,12 @@ class Desk:
     async def change(
         self,
         accounts: Accounts,
-        who: Principal,
+        principal: Principal,
         request: pb.UpdateSubscriptionRequest,
         request_id: str,
     ) -> None:
         """Change the subscription; absent fields are unchanged.  Raises InvalidRequest, InvalidState, PaymentError."""
-        contract = await accounts.contract(who.org_id)
+        contract = await accounts.contract(principal.org_id)
         if contract is None or contract.status in rules.OVER:
             raise InvalidState(NO_SUBSCRIPTION)
         fields = [field.name for field, _ in request.ListFields()]
@@ -162,12 +170,12 @@ class Desk:
             request.cancel_at_period_end if request.HasField("cancel_at_period_end") else None,
         )
         # The log has the order, even if Stripe then refuses it.
-        async with self._db.tenant(who.org_id) as tx:
-            subject = ids.show(Kind.ORGANIZATION, who.org_id)
-            await note(tx, who.org_id, who, "updateSubscription", subject, fields, request_id)
+        async with self._db.tenant(principal.org_id) as tx:
+            subject = ids.show(Kind.ORGANIZATION, principal.org_id)
+            await note(tx, principal.org_id, principal, "updateSubscription", subject, fields, request_id)
         # No idempotency key: the change is derived from the present state, so a repetition changes nothing.
         await self._payments.change(contract.id, change)
-        await accounts.contract(who.org_id)
+        await accounts.contract(principal.org_id)
 
     def _plan_and_seats(
         self, contract: Contract, request: pb.UpdateSubscriptionRequest

@@ -8,7 +8,7 @@ revoked (`openstreams`).
 
 from control.boundary.admission import Limits
 from control.boundary.boundary import Boundary
-from control.boundary.call import Call
+from control.boundary.context import RequestContext
 from control.boundary.openstreams import REVOKED
 
-__all__ = ["REVOKED", "Boundary", "Call", "Limits"]
+__all__ = ["REVOKED", "Boundary", "Limits", "RequestContext"]

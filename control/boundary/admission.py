@@ -8,9 +8,9 @@ from uuid import UUID
 
 import structlog
 
-from control.base import principal
+from control.base import principal as rights
 from control.base.rates import Allowance, Rates
-from control.boundary.call import Call
+from control.boundary.context import RequestContext
 from control.boundary.lanes import Lanes
 from control.boundary.passage import Passage
 from hum import ids, rpc, secrets
@@ -43,10 +43,10 @@ class _QuotaOwner:
     organization: UUID | None
 
     @classmethod
-    def of(cls, who: Principal) -> "_QuotaOwner":
-        id = who.organization or who.user_id or who.key_id
+    def of(cls, principal: Principal) -> "_QuotaOwner":
+        id = principal.organization or principal.user_id or principal.key_id
         assert id is not None, "a credential is a person's or a key"
-        return cls(id, who.organization)
+        return cls(id, principal.organization)
 
 
 class Admission:
@@ -61,7 +61,7 @@ class Admission:
         self._db, self._node_keys, self._limits, self._lanes, self._clock = db, node_keys, limits, lanes, clock
         self._recent: OrderedDict[bytes, _QuotaOwner] = OrderedDict()
 
-    def node(self, passage: Passage) -> Call:
+    def node(self, passage: Passage) -> RequestContext:
         """Admit another plane.  Raises Forbidden, and RateLimited if the client behind it signs in too often."""
         node = None
         if passage.credential.startswith(rpc.NODE_SCHEME):
@@ -71,27 +71,29 @@ class Admission:
             raise Forbidden(f"Only another plane of this deployment may call this method: {allowed}.")
         if address := passage.metadata.get(rpc.CLIENT_ADDRESS):
             self._limits.unknown.take(address.encode(), self._clock())
-        return Call.of_node(passage, node)
+        return RequestContext.of_node(passage, node)
 
     @asynccontextmanager
-    async def tenant(self, passage: Passage, stored_bytes: int = 0) -> AsyncIterator[Call]:
+    async def tenant(self, passage: Passage, stored_bytes: int = 0) -> AsyncIterator[RequestContext]:
         """Admit a person or a key, in a transaction of the tenant; `stored_bytes` count against the storage rate limit.
 
-        Raises SessionRequired, ApiKeyRequired, RateLimited, OrganizationChanged, and the errors of `principal.require`.
+        Raises SessionRequired, ApiKeyRequired, RateLimited, OrganizationChanged, and the errors of `rights.require`.
         """
         credential, scheme, owner = await self.recognize(passage)
         self._count(passage, credential, owner.organization, stored_bytes)
-        async with self._lanes.enter(owner.id), self._db.as_credential(credential) as (tx, who):
-            if who is None or scheme != _scheme(who):
+        async with self._lanes.enter(owner.id), self._db.as_credential(credential) as (tx, principal):
+            if principal is None or scheme != _scheme(principal):
                 self._recent.pop(credential, None)
                 raise _unknown(scheme)
-            self._remember(credential, who)
-            if not _matches_organization(who, passage.metadata.get(rpc.ORGANIZATION, "")):
+            self._remember(credential, principal)
+            if not _matches_organization(principal, passage.metadata.get(rpc.ORGANIZATION, "")):
                 raise OrganizationChanged
-            principal.require(who, passage.method.access)
-            if who.organization is not None:
-                structlog.contextvars.bind_contextvars(organization=ids.show(ids.Kind.ORGANIZATION, who.organization))
-            yield Call.of_tenant(passage, credential, who, tx)
+            rights.require(principal, passage.method.access)
+            if principal.organization is not None:
+                structlog.contextvars.bind_contextvars(
+                    organization=ids.show(ids.Kind.ORGANIZATION, principal.organization)
+                )
+            yield RequestContext.of_tenant(passage, credential, principal, tx)
 
     async def recognize(self, passage: Passage) -> tuple[bytes, str, "_QuotaOwner"]:
         """Return a request's credential hash, scheme and quota owner, which is enough to read its message.
@@ -112,20 +114,20 @@ class Admission:
         address = self._address(passage)
         self._limits.unknown.take(address, self._clock())
         try:
-            async with self._db.as_credential(credential) as (_, who):
-                if who is None or scheme != _scheme(who):
+            async with self._db.as_credential(credential) as (_, principal):
+                if principal is None or scheme != _scheme(principal):
                     raise _unknown(scheme)
         except (*AWAY, *BUSY):
             # The credential was not checked, and an outage must not exhaust the limit of the address.
             self._limits.unknown.give_back(address)
             raise
         self._limits.unknown.give_back(address)
-        return self._remember(credential, who)
+        return self._remember(credential, principal)
 
     async def current(self, credential: bytes) -> Principal | None:
         """Return the principal of a credential that was admitted before, as of now; None if it is no longer valid."""
-        async with self._db.as_credential(credential) as (_, who):
-            return who
+        async with self._db.as_credential(credential) as (_, principal):
+            return principal
 
     @staticmethod
     def refusal(access: options_pb2.Access, before: Principal, now: Principal | None) -> Refused | None:
@@ -135,13 +137,13 @@ class Admission:
         if now.organization is not None and now.organization != before.organization:
             return OrganizationChanged()
         try:
-            principal.require(now, access)
+            rights.require(now, access)
         except Refused as refused:
             return refused
         return None
 
-    def _remember(self, credential: bytes, who: Principal) -> "_QuotaOwner":
-        owner = self._recent[credential] = _QuotaOwner.of(who)
+    def _remember(self, credential: bytes, principal: Principal) -> "_QuotaOwner":
+        owner = self._recent[credential] = _QuotaOwner.of(principal)
         self._recent.move_to_end(credential)
         if len(self._recent) > MAX_RECENT_CREDENTIALS:
             self._recent.popitem(last=False)
@@ -179,19 +181,21 @@ def _unknown(scheme: str) -> Refused:
     return ApiKeyRequired() if scheme == rpc.BEARER_SCHEME else SessionRequired()
 
 
-def _scheme(who: Principal) -> str:
-    return rpc.SESSION_SCHEME if who.session_id else rpc.BEARER_SCHEME
+def _scheme(principal: Principal) -> str:
+    return rpc.SESSION_SCHEME if principal.session_id else rpc.BEARER_SCHEME
 
 
-def _matches_organization(who: Principal, organization_id: str) -> bool:
+def _matches_organization(principal: Principal, organization_id: str) -> bool:
     """Tell whether a request names the organization in which its credential works.
 
     All tabs of a browser share a session, and a tab that shows another organization must not write into this one.  A
     key has one organization for ever.
     """
-    if not organization_id or not who.session_id:
+    if not organization_id or not principal.session_id:
         return True
-    return who.organization is not None and organization_id == ids.show(ids.Kind.ORGANIZATION, who.organization)
+    return principal.organization is not None and organization_id == ids.show(
+        ids.Kind.ORGANIZATION, principal.organization
+    )
 
 
 def _remaining(allowance: Allowance) -> int:

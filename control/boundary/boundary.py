@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 from control.audit.usecases import note_read, note_request
 from control.base.streams import Streams
 from control.boundary.admission import Admission, Limits
-from control.boundary.call import Call
+from control.boundary.context import RequestContext
 from control.boundary.lanes import Lanes
 from control.boundary.method import Method
 from control.boundary.once import Idempotency, hash_of
@@ -134,26 +134,26 @@ class Boundary:
         method = passage.method
         async with self._open_streams.one(method.access) as stream:
             async with self._admission.tenant(passage) as admitted:
-                call = Call.of_stream(passage, admitted.credential, admitted.who)
-            self._open_streams.admit(stream, call)
+                ctx = RequestContext.of_stream(passage, admitted.credential, admitted.principal)
+            self._open_streams.admit(stream, ctx)
             request = method.read(await _only(sent))
             validation.require_valid(request)
-            with self._streams.one(call.credential, call.who.organization):
-                messages = method.handler(request, call)
+            with self._streams.one(ctx.credential, ctx.principal.organization):
+                messages = method.handler(request, ctx)
                 if method.access.audits_reads:
-                    messages = self._audited(method, request, call, messages)
+                    messages = self._audited(method, request, ctx, messages)
                 await _send(passage.context, messages)
 
     async def _audited(
-        self, method: Method, request: Message, call: Call, messages: AsyncGenerator[Message, None]
+        self, method: Method, request: Message, ctx: RequestContext, messages: AsyncGenerator[Message, None]
     ) -> AsyncGenerator[Message, None]:
         """Write a stream to the audit log before its first message; a refused stream has none and is not written."""
         is_noted = False
         async with aclosing(messages) as stream:
             async for message in stream:
                 if not is_noted:
-                    async with self._db.tenant(call.who.org_id) as tx:
-                        await note_read(tx, call.who, method.descriptor, request, message, call.request_id)
+                    async with self._db.tenant(ctx.principal.org_id) as tx:
+                        await note_read(tx, ctx.principal, method.descriptor, request, message, ctx.request_id)
                     is_noted = True
                 yield message
 
@@ -167,22 +167,24 @@ class Boundary:
             return answer
         await self._admission.recognize(passage)
         message = await _only(sent)
-        async with self._admission.tenant(passage, len(message) if method.mutates else 0) as call:
+        async with self._admission.tenant(passage, len(message) if method.mutates else 0) as ctx:
             request = method.read(message)
             validation.require_valid(request)
             if not method.access.acts_outside:
-                return await self._idempotency.inside(passage, call, request, partial(_change, method, request))
-        outside = Call.outside(passage, call.credential, call.who, passage.idempotency_key, hash_of(request))
+                return await self._idempotency.inside(passage, ctx, request, partial(_change, method, request))
+        outside = RequestContext.outside(
+            passage, ctx.credential, ctx.principal, passage.idempotency_key, hash_of(request)
+        )
         return await self._idempotency.outside(passage, outside, partial(method.handler, request))
 
 
-async def _change(method: Method, request: Message, call: Call) -> Message:
+async def _change(method: Method, request: Message, ctx: RequestContext) -> Message:
     """Run the servicer, and append a change in an organization or an audited read to its audit log."""
-    answer: Message = await method.handler(request, call)
+    answer: Message = await method.handler(request, ctx)
     if method.mutates and not method.personal:
-        await note_request(call.tx, call.who, method.descriptor, request, answer, call.request_id)
+        await note_request(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
     elif method.access.audits_reads:
-        await note_read(call.tx, call.who, method.descriptor, request, answer, call.request_id)
+        await note_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
     return answer
 
 

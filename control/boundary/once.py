@@ -13,7 +13,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from control.audit.usecases import actor
-from control.boundary.call import Call
+from control.boundary.context import RequestContext
 from control.boundary.passage import Passage
 from hum import ids, rpc
 from hum.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
@@ -23,7 +23,7 @@ from storage.db import AWAY, Db
 from storage.idempotency import Keyed
 
 LOG = log(__name__)
-Act = Callable[[Call], Awaitable[Message]]
+Act = Callable[[RequestContext], Awaitable[Message]]
 
 
 class Idempotency:
@@ -36,44 +36,44 @@ class Idempotency:
     def __init__(self, db: Db, keep: timedelta, lease: timedelta) -> None:
         self._db, self._keep, self._lease = db, keep, lease
 
-    async def inside(self, passage: Passage, call: Call, request: Message, act: Act) -> Message:
+    async def inside(self, passage: Passage, ctx: RequestContext, request: Message, act: Act) -> Message:
         """Act in the tenant's transaction, so that the answer is stored if and only if its effect commits."""
         key = passage.idempotency_key
         if key is None:
-            return await act(call)
-        personal = passage.method.personal and call.who.user_id is not None
-        keyed = Keyed(key, actor(call.who), passage.method.name, hash_of(request))
-        if not await idempotency.try_lock(call.tx, key, personal=personal):
+            return await act(ctx)
+        personal = passage.method.personal and ctx.principal.user_id is not None
+        keyed = Keyed(key, actor(ctx.principal), passage.method.name, hash_of(request))
+        if not await idempotency.try_lock(ctx.tx, key, personal=personal):
             raise IdempotencyInProgress
-        row = await idempotency.find(call.tx, key, self._keep, personal=personal)
+        row = await idempotency.find(ctx.tx, key, self._keep, personal=personal)
         if (replay := _replay(passage, row, keyed)) is not None:
             return replay
-        answer = await act(call)
-        await idempotency.store(call.tx, keyed, _stored_answer(passage, answer), personal=personal)
+        answer = await act(ctx)
+        await idempotency.store(ctx.tx, keyed, _stored_answer(passage, answer), personal=personal)
         return answer
 
-    async def outside(self, passage: Passage, call: Call, act: Act) -> Message:
+    async def outside(self, passage: Passage, ctx: RequestContext, act: Act) -> Message:
         """Act without a transaction, under a claim that is committed first.
 
         A failure releases the key.  If the process dies or the request is cancelled, the claim remains and the effect
         is unknown: until the lease expires, duplicates get IdempotencyInProgress; then one of them takes over the key.
-        So a method that must not repeat its effect stores a row of its own under `call.key`, and looks up the outcome.
+        So a method that must not repeat its effect stores a row of its own under `ctx.key`, and looks up the outcome.
         """
-        if call.key is None:
-            return await act(call)
+        if ctx.key is None:
+            return await act(ctx)
         # Stop before the lease expires, so that no duplicate acts at the same time.
         deadline = asyncio.timeout(self._lease.total_seconds())
         try:
             async with deadline:
-                return await self._claimed(passage, call, call.key, act)
+                return await self._claimed(passage, ctx, ctx.key, act)
         except TimeoutError:
             if deadline.expired():
                 raise Unavailable("The request took too long and was stopped; try again with the same key.") from None
             raise
 
-    async def _claimed(self, passage: Passage, call: Call, key: str, act: Act) -> Message:
-        claim, org = ids.new(), call.who.org_id
-        keyed = Keyed(key, actor(call.who), passage.method.name, call.body_hash)
+    async def _claimed(self, passage: Passage, ctx: RequestContext, key: str, act: Act) -> Message:
+        claim, org = ids.new(), ctx.principal.org_id
+        keyed = Keyed(key, actor(ctx.principal), passage.method.name, ctx.body_hash)
         async with self._db.tenant(org) as tx:
             if not await idempotency.try_lock(tx, key):
                 raise IdempotencyInProgress
@@ -82,7 +82,7 @@ class Idempotency:
                 return replay
             await idempotency.claim(tx, keyed, claim, passage.request_id, self._lease)
         try:
-            answer = await act(call)
+            answer = await act(ctx)
         except Exception:
             await self._release(org, key, claim)
             raise

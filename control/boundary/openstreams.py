@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from control.boundary.admission import Admission
-from control.boundary.call import Call
+from control.boundary.context import RequestContext
 from control.bus import Bus, Channel
 from hum.clock import Clock
 from hum.errors import Refused
@@ -42,16 +42,16 @@ class OpenStream:
 
     access: options_pb2.Access
     deadline: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
-    call: Call | None = None
+    ctx: RequestContext | None = None
     is_due: bool = False
     refusal: Refused | None = None
 
     def belongs_to(self, id: UUID) -> bool:
         """Tell whether the stream may belong to this key, person or session."""
-        if self.call is None:
+        if self.ctx is None:
             return True
-        who = self.call.who
-        return id in {who.key_id, who.user_id, who.session_id}
+        principal = self.ctx.principal
+        return id in {principal.key_id, principal.user_id, principal.session_id}
 
     def end(self, refusal: Refused) -> None:
         """Cancel the stream wherever it waits."""
@@ -85,9 +85,9 @@ class OpenStreams:
         finally:
             self._remove(stream)
 
-    def admit(self, stream: OpenStream, call: Call) -> None:
+    def admit(self, stream: OpenStream, ctx: RequestContext) -> None:
         """Record the request context of a stream that was admitted."""
-        stream.call = call
+        stream.ctx = ctx
         if stream.is_due:
             self._wake.set()
 
@@ -134,21 +134,21 @@ class OpenStreams:
 
     async def _admit_again(self) -> bool:
         """Check the streams that are due, those of a credential together; return False if some must be retried."""
-        due: dict[bytes, list[tuple[OpenStream, Call]]] = defaultdict(list)
+        due: dict[bytes, list[tuple[OpenStream, RequestContext]]] = defaultdict(list)
         for stream in self._streams:
-            if stream.is_due and stream.call is not None:
-                due[stream.call.credential].append((stream, stream.call))
+            if stream.is_due and stream.ctx is not None:
+                due[stream.ctx.credential].append((stream, stream.ctx))
         has_failed = False
         for credential, streams in due.items():
             has_failed |= not await self._admit_credential(credential, streams)
         return not has_failed
 
-    async def _admit_credential(self, credential: bytes, streams: Sequence[tuple[OpenStream, Call]]) -> bool:
+    async def _admit_credential(self, credential: bytes, streams: Sequence[tuple[OpenStream, RequestContext]]) -> bool:
         # Before the query, so that a revocation during the query makes the streams due again.
         for stream, _ in streams:
             stream.is_due = False
         try:
-            who = await self._admission.current(credential)
+            principal = await self._admission.current(credential)
         except Exception as error:
             for stream, _ in streams:
                 stream.is_due = True
@@ -157,7 +157,7 @@ class OpenStreams:
             else:
                 LOG.exception("could not check whether open streams may continue: this is a bug")
             return False
-        for stream, call in streams:
-            if (refusal := self._admission.refusal(stream.access, call.who, who)) is not None:
+        for stream, ctx in streams:
+            if (refusal := self._admission.refusal(stream.access, ctx.principal, principal)) is not None:
                 stream.end(refusal)
         return True

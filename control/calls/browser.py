@@ -45,7 +45,7 @@ class BrowserCalls:
         self._db, self._bus, self._settings, self._callers = db, bus, settings, callers
 
     async def place(
-        self, who: Principal, request: calls_pb2.PlaceBrowserCallRequest, request_id: str
+        self, principal: Principal, request: calls_pb2.PlaceBrowserCallRequest, request_id: str
     ) -> tuple[str, str]:
         """Place a call and return its id and the media process's SDP answer.
 
@@ -58,9 +58,17 @@ class BrowserCalls:
         answered = asyncio.Event()
         unsubscribe = self._bus.subscribe(BROWSERS, lambda call: answered.set() if call in {None, id} else None)
         try:
-            async with self._db.tenant(who.org_id) as tx:
-                await self._create(tx, who, id, node, request)
-                await note(tx, who.org_id, who, "placeBrowserCall", ids.show(Kind.CALL, id), ("flow_id",), request_id)
+            async with self._db.tenant(principal.org_id) as tx:
+                await self._create(tx, principal, id, node, request)
+                await note(
+                    tx,
+                    principal.org_id,
+                    principal,
+                    "placeBrowserCall",
+                    ids.show(Kind.CALL, id),
+                    ("flow_id",),
+                    request_id,
+                )
             await self._bus.publish(COMMANDS, pb.NodeCommand(node=node, browser_call_id=ids.show(Kind.CALL, id)))
             result = await self._result(id, answered)
         finally:
@@ -84,19 +92,19 @@ class BrowserCalls:
         return row.node
 
     async def _create(
-        self, tx: Tx, who: Principal, id: UUID, node: str, request: calls_pb2.PlaceBrowserCallRequest
+        self, tx: Tx, principal: Principal, id: UUID, node: str, request: calls_pb2.PlaceBrowserCallRequest
     ) -> None:
         flow = await flows.get(tx, ids.require(Kind.FLOW, request.flow_id))
         if flow.channel != "voice":
             raise InvalidRequest([FieldError("flow_id", "must be a flow for calls")])
-        caller = actor(who)
-        live = await browser_calls.live(tx, who.org_id, caller)
+        caller = actor(principal)
+        live = await browser_calls.live(tx, principal.org_id, caller)
         if live.of_caller >= self._settings.max_calls_per_caller:
             raise RateLimited("You have too many calls from browsers at once; end one first.")
         if live.calls >= self._settings.max_calls_per_organization:
             raise RateLimited("Your organization has too many calls at once.")
-        await limits.require(tx, who.org_id, "minutes")
-        await browser_calls.create(tx, id, who.org_id, caller, flow.id, flow.version, node, request.sdp)
+        await limits.require(tx, principal.org_id, "minutes")
+        await browser_calls.create(tx, id, principal.org_id, caller, flow.id, flow.version, node, request.sdp)
         await tell(tx, id, now(), state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
 
     async def _result(self, id: UUID, answered: asyncio.Event) -> ResultRow:

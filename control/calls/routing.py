@@ -7,7 +7,7 @@ from uuid import UUID
 from control import jobs
 from control.base.wire import word
 from control.billing import limits
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import rules
 from control.calls.ending import finish, over_at_carrier
@@ -59,7 +59,7 @@ class Desk:
         self._admission, self._settings = CallAdmission(db, bus, settings), settings
         self._mailboxes = Mailboxes(Choices.of(settings))
 
-    def means(self, ctx: Call) -> Means:
+    def means(self, ctx: RequestContext) -> Means:
         """Return the means of an answer, with a wait for a place that ends before the gateway's deadline.
 
         So the caller hears our prompt for a full deployment, not the gateway's apology.

@@ -9,7 +9,7 @@ from google.api import httpbody_pb2
 
 from control.base import paging, phone
 from control.base.wire import moment, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.calls import present, recordings
 from control.calls.browser import BrowserCalls
 from control.calls.ears import ListenerStreams
@@ -52,109 +52,117 @@ class CallsServicer:
         self._peaks = PeaksReader(deps.files)
         self._browsers = BrowserCalls(deps.db, deps.bus, settings, callers)
 
-    async def ListCalls(self, request: pb.ListCallsRequest, call: Call) -> pb.ListCallsResponse:
+    async def ListCalls(self, request: pb.ListCallsRequest, ctx: RequestContext) -> pb.ListCallsResponse:
         cursor, count = self._cursors.read(request), paging.rows_to_fetch(request)
         filters, before = _filter(request), (cursor[0], cursor[1]) if cursor else None
         if request.q:
             query = Query(request.q, phone.digits(request.q))
-            rows = await call_records.search(call.tx, query, filters, before, count)
+            rows = await call_records.search(ctx.tx, query, filters, before, count)
         else:
-            rows = await call_records.page(call.tx, filters, before, count)
+            rows = await call_records.page(ctx.tx, filters, before, count)
         page, more = self._cursors.cut(request, rows, lambda row: (row.created_at, row.id))
         return pb.ListCallsResponse(calls=[present.listed(row) for row in page], next_cursor=more)
 
-    async def GetCall(self, request: pb.GetCallRequest, call: Call) -> pb.GetCallResponse:
+    async def GetCall(self, request: pb.GetCallRequest, ctx: RequestContext) -> pb.GetCallResponse:
         max_turns = request.turns if request.HasField("turns") else None
-        row = await call_records.detail(call.tx, ids.require(Kind.CALL, request.id), max_turns)
+        row = await call_records.detail(ctx.tx, ids.require(Kind.CALL, request.id), max_turns)
         first = row.turns[0].seq if row.turns else None
         before = pb.ListCallTurnsRequest(call_id=request.id)
         earlier = self._cursors.make(before, first) if row.has_earlier and first is not None else None
         return pb.GetCallResponse(call=present.detailed(row, earlier))
 
-    async def ListCallTurns(self, request: pb.ListCallTurnsRequest, call: Call) -> pb.ListCallTurnsResponse:
-        id = (await calls.look(call.tx, ids.require(Kind.CALL, request.call_id))).id
-        rows = await call_records.latest_turns(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListCallTurns(self, request: pb.ListCallTurnsRequest, ctx: RequestContext) -> pb.ListCallTurnsResponse:
+        id = (await calls.look(ctx.tx, ids.require(Kind.CALL, request.call_id))).id
+        rows = await call_records.latest_turns(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         page, more = self._cursors.cut(request, rows, lambda row: (row.seq,))
         return pb.ListCallTurnsResponse(turns=[present.turn(row) for row in page], next_cursor=more)
 
-    async def PlaceBrowserCall(self, request: pb.PlaceBrowserCallRequest, call: Call) -> pb.PlaceBrowserCallResponse:
-        id, answer = await self._browsers.place(call.who, request, call.request_id)
+    async def PlaceBrowserCall(
+        self, request: pb.PlaceBrowserCallRequest, ctx: RequestContext
+    ) -> pb.PlaceBrowserCallResponse:
+        id, answer = await self._browsers.place(ctx.principal, request, ctx.request_id)
         return pb.PlaceBrowserCallResponse(call_id=id, sdp=answer)
 
-    async def HangUpCall(self, request: pb.HangUpCallRequest, call: Call) -> pb.HangUpCallResponse:
+    async def HangUpCall(self, request: pb.HangUpCallRequest, ctx: RequestContext) -> pb.HangUpCallResponse:
         id = ids.require(Kind.CALL, request.id)
-        await self._supervision.hang_up(call, id)
-        async with self._db.tenant(call.who.org_id) as tx:
+        await self._supervision.hang_up(ctx, id)
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(tx, id)))
 
-    async def InstructAgent(self, request: pb.InstructAgentRequest, call: Call) -> pb.InstructAgentResponse:
+    async def InstructAgent(self, request: pb.InstructAgentRequest, ctx: RequestContext) -> pb.InstructAgentResponse:
         id = ids.require(Kind.CALL, request.id)
         return pb.InstructAgentResponse(
-            intervention=await self._supervision.intervene(call, id, "instruct", request.text)
+            intervention=await self._supervision.intervene(ctx, id, "instruct", request.text)
         )
 
-    async def SayOnCall(self, request: pb.SayOnCallRequest, call: Call) -> pb.SayOnCallResponse:
+    async def SayOnCall(self, request: pb.SayOnCallRequest, ctx: RequestContext) -> pb.SayOnCallResponse:
         id = ids.require(Kind.CALL, request.id)
-        return pb.SayOnCallResponse(intervention=await self._supervision.intervene(call, id, "say", request.text))
+        return pb.SayOnCallResponse(intervention=await self._supervision.intervene(ctx, id, "say", request.text))
 
-    async def ListenToCall(self, request: pb.ListenToCallRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
+    async def ListenToCall(
+        self, request: pb.ListenToCallRequest, ctx: RequestContext
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.CALL, request.id)
-        await self._supervision.begin_listening(call, id)
-        sound = self._listening.sound(call.who.org_id, id)
+        await self._supervision.begin_listening(ctx, id)
+        sound = self._listening.sound(ctx.principal.org_id, id)
         try:
             async with aclosing(sound) as pieces:
                 head = await anext(pieces)
-                await call.context.send_initial_metadata(ENDLESS)
+                await ctx.context.send_initial_metadata(ENDLESS)
                 yield httpbody_pb2.HttpBody(content_type="audio/wav", data=head)
                 async for pcm in pieces:
                     yield httpbody_pb2.HttpBody(content_type="audio/wav", data=pcm)
         finally:
-            await rpc.to_its_end(self._supervision.end_listening(call, id))
+            await rpc.to_its_end(self._supervision.end_listening(ctx, id))
 
-    async def DeleteCall(self, request: pb.DeleteCallRequest, call: Call) -> pb.DeleteCallResponse:
-        await erasing.erase_call(call.tx, ids.require(Kind.CALL, request.id))
+    async def DeleteCall(self, request: pb.DeleteCallRequest, ctx: RequestContext) -> pb.DeleteCallResponse:
+        await erasing.erase_call(ctx.tx, ids.require(Kind.CALL, request.id))
         return pb.DeleteCallResponse()
 
-    async def TransferCall(self, request: pb.TransferCallRequest, call: Call) -> pb.TransferCallResponse:
+    async def TransferCall(self, request: pb.TransferCallRequest, ctx: RequestContext) -> pb.TransferCallResponse:
         if request.flow_id:
-            return pb.TransferCallResponse(call=await self._hand_over(request, call))
-        return pb.TransferCallResponse(call=await self._transfer(request, call, "transferCall"))
+            return pb.TransferCallResponse(call=await self._hand_over(request, ctx))
+        return pb.TransferCallResponse(call=await self._transfer(request, ctx, "transferCall"))
 
-    async def _hand_over(self, request: pb.TransferCallRequest, call: Call) -> pb.CallDetail:
+    async def _hand_over(self, request: pb.TransferCallRequest, ctx: RequestContext) -> pb.CallDetail:
         if request.to_e164 or request.label:
             raise InvalidRequest([FieldError("flow_id", "give either this, to or label")])
         id = ids.require(Kind.CALL, request.id)
-        await self._supervision.hand_over(call, id, request.flow_id)
-        async with self._db.tenant(call.who.org_id) as tx:
+        await self._supervision.hand_over(ctx, id, request.flow_id)
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             return present.detailed(await call_records.detail(tx, id))
 
-    async def TakeOverCall(self, request: pb.TakeOverCallRequest, call: Call) -> pb.TakeOverCallResponse:
-        return pb.TakeOverCallResponse(call=await self._transfer(request, call, "takeOverCall"))
+    async def TakeOverCall(self, request: pb.TakeOverCallRequest, ctx: RequestContext) -> pb.TakeOverCallResponse:
+        return pb.TakeOverCallResponse(call=await self._transfer(request, ctx, "takeOverCall"))
 
     async def _transfer(
-        self, request: pb.TransferCallRequest | pb.TakeOverCallRequest, call: Call, action: str
+        self, request: pb.TransferCallRequest | pb.TakeOverCallRequest, ctx: RequestContext, action: str
     ) -> pb.CallDetail:
         id = ids.require(Kind.CALL, request.id)
-        await self._transfers.command(call, action, id, Wish.of(request))
-        async with self._db.tenant(call.who.org_id) as tx:
+        await self._transfers.command(ctx, action, id, Wish.of(request))
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             return present.detailed(await call_records.detail(tx, id))
 
-    async def StreamCall(self, request: pb.StreamCallRequest, call: Call) -> AsyncIterator[pb.StreamCallResponse]:
+    async def StreamCall(
+        self, request: pb.StreamCallRequest, ctx: RequestContext
+    ) -> AsyncIterator[pb.StreamCallResponse]:
         id = ids.require(Kind.CALL, request.id)
-        async with self._db.tenant(call.who.org_id) as tx:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             over = await call_records.is_over(tx, id, request.last_event_id)
-        await call.context.send_initial_metadata(((rpc.STREAM, "over" if over else "open"),))
+        await ctx.context.send_initial_metadata(((rpc.STREAM, "over" if over else "open"),))
         if over:
             return
-        async with aclosing(self._live(call.who.org_id, id).events(request.last_event_id)) as events:
+        async with aclosing(self._live(ctx.principal.org_id, id).events(request.last_event_id)) as events:
             async for event in events:
                 yield event
 
-    async def GetRecording(self, request: pb.GetRecordingRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
+    async def GetRecording(
+        self, request: pb.GetRecordingRequest, ctx: RequestContext
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.CALL, request.id)
 
         async def streams() -> list[RecordingRow]:
-            async with self._db.tenant(call.who.org_id) as tx:
+            async with self._db.tenant(ctx.principal.org_id) as tx:
                 return await stored.of_call(tx, id)
 
         async def exists() -> bool:
@@ -165,17 +173,19 @@ class CallsServicer:
             raise NotFound("The call has no recording.")
         pieces = await recordings.joined(self._peaks.files, rows)
         rechecks = Rechecks(exists, self._settings.recheck_seconds)
-        async for body in recordings.send(call.context, self._peaks.files, pieces, request.range, rechecks):
+        async for body in recordings.send(ctx.context, self._peaks.files, pieces, request.range, rechecks):
             yield body
 
-    async def GetCallPeaks(self, request: pb.GetCallPeaksRequest, call: Call) -> AsyncIterator[httpbody_pb2.HttpBody]:
+    async def GetCallPeaks(
+        self, request: pb.GetCallPeaksRequest, ctx: RequestContext
+    ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.CALL, request.id)
-        async with self._db.tenant(call.who.org_id) as tx:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             rows, is_final = await stored.of_call(tx, id), await stored.is_final(tx, id)
         if not rows:
             raise NotFound("The call has no recording.")
         packed = await self._peaks.of_call(rows)
-        async for body in recordings.send_bytes(call.context, packed, is_final=is_final):
+        async for body in recordings.send_bytes(ctx.context, packed, is_final=is_final):
             yield body
 
 

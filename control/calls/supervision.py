@@ -8,7 +8,7 @@ from uuid import UUID
 
 from control.audit.usecases import note
 from control.base.wire import timestamp
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import ending, rules
 from control.calls.commands import DONE, FULL, UNKNOWN, Commands, own_id
@@ -41,10 +41,10 @@ class Supervision:
         self._db, self._carrier = db, carrier
         self._commands = Commands(db, bus, settings)
 
-    async def hang_up(self, call: Call, id: UUID) -> None:
+    async def hang_up(self, ctx: RequestContext, id: UUID) -> None:
         """End a live call.  Raises NotFound, InvalidState, CarrierError."""
-        org = call.who.org_id
-        state = await self._record_action(call, id, "hangUpCall", ())
+        org = ctx.principal.org_id
+        state = await self._record_action(ctx, id, "hangUpCall", ())
         outcome = None
         if await self._commands.reaches(state):
             assert state.node is not None, "a process has the call"
@@ -56,21 +56,21 @@ class Supervision:
             # No media process has the call, or it does not answer: the carrier can end any call.
             await ending.hang_up(self._db, self._carrier, state)
 
-    async def intervene(self, call: Call, id: UUID, kind: str, text: str) -> calls_pb2.Intervention:
+    async def intervene(self, ctx: RequestContext, id: UUID, kind: str, text: str) -> calls_pb2.Intervention:
         """Instruct the agent (`instruct`), or have it say something (`say`).
 
         Raises NotFound, InvalidState, RateLimited, Unavailable.
         """
         action = "instructAgent" if kind == "instruct" else "sayOnCall"
-        state = await self._record_action(call, id, action, ("text",))
-        name = ids.show(Kind.INTERVENTION, own_id(call, kind))
+        state = await self._record_action(ctx, id, action, ("text",))
+        name = ids.show(Kind.INTERVENTION, own_id(ctx, kind))
         # A request with this idempotency key may have succeeded before.
-        if (earlier := await self._find_earlier(call, id, name)) is not None:
+        if (earlier := await self._find_earlier(ctx, id, name)) is not None:
             return earlier
         if not await self._commands.reaches(state):
             raise InvalidState(NO_AGENT)
         assert state.node is not None, "a process has the call"
-        dictation = pb.Dictation(text=text, by=call.who.name[:MAX_NAME_CHARS])
+        dictation = pb.Dictation(text=text, by=ctx.principal.name[:MAX_NAME_CHARS])
         command = pb.CallCommand(call_id=ids.show(Kind.CALL, id), command_id=name)
         getattr(command, kind).CopyFrom(dictation)
         outcome = await self._commands.carry_out(state.node, command)
@@ -82,9 +82,9 @@ class Supervision:
             raise Unavailable(UNKNOWN)
         raise InvalidState(NO_AGENT)
 
-    async def hand_over(self, call: Call, id: UUID, flow_id: str) -> None:
+    async def hand_over(self, ctx: RequestContext, id: UUID, flow_id: str) -> None:
         """Hand the call over to another flow's agent.  Raises NotFound, InvalidState, InvalidRequest, Unavailable."""
-        async with self._db.tenant(call.who.org_id) as tx:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             try:
                 flow = await flows.get(tx, ids.require(Kind.FLOW, flow_id))
             except NotFound:
@@ -93,14 +93,14 @@ class Supervision:
                 raise InvalidRequest([FieldError("flow_id", "is not a voice flow")])
             if await flow_switches.count(tx, id) >= rules.MAX_FLOW_SWITCHES:
                 raise InvalidState("The call was handed over too often.")
-        state = await self._record_action(call, id, "transferCall", ("flow_id",))
+        state = await self._record_action(ctx, id, "transferCall", ("flow_id",))
         if not await self._commands.reaches(state):
             raise InvalidState(NO_AGENT)
         assert state.node is not None, "a process has the call"
         switch = pb.SwitchFlow(flow_id=ids.show(Kind.FLOW, flow.id), flow_version=flow.version)
         command = pb.CallCommand(
             call_id=ids.show(Kind.CALL, id),
-            command_id=ids.show(Kind.INTERVENTION, own_id(call, "switch")),
+            command_id=ids.show(Kind.INTERVENTION, own_id(ctx, "switch")),
             switch=switch,
         )
         outcome = await self._commands.carry_out(state.node, command)
@@ -109,16 +109,16 @@ class Supervision:
         if outcome != DONE:
             raise InvalidState(NO_AGENT)
 
-    async def begin_listening(self, call: Call, id: UUID) -> None:
+    async def begin_listening(self, ctx: RequestContext, id: UUID) -> None:
         """Record in the audit log that a person begins to listen to a live call.  Raises NotFound, InvalidState."""
-        await self._record_action(call, id, "listenToCall", ())
+        await self._record_action(ctx, id, "listenToCall", ())
 
-    async def end_listening(self, call: Call, id: UUID) -> None:
+    async def end_listening(self, ctx: RequestContext, id: UUID) -> None:
         """Record in the audit log that a person stopped listening."""
-        org = call.who.org_id
+        org = ctx.principal.org_id
         try:
             async with self._db.tenant(org) as tx:
-                await note(tx, org, call.who, "stopListeningToCall", ids.show(Kind.CALL, id), (), call.request_id)
+                await note(tx, org, ctx.principal, "stopListeningToCall", ids.show(Kind.CALL, id), (), ctx.request_id)
         except (*AWAY, *BUSY) as error:
             LOG.warning(
                 "could not record the end of listening in the audit log",
@@ -126,20 +126,20 @@ class Supervision:
                 error=repr(error)[:200],
             )
 
-    async def _record_action(self, call: Call, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
+    async def _record_action(self, ctx: RequestContext, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
         """Record an action on a live call in the audit log, and return the call's state.
 
         Raises NotFound, InvalidState.
         """
-        org = call.who.org_id
+        org = ctx.principal.org_id
         async with self._db.tenant(org) as tx:
             state = await ending.require_live(tx, id)
-            await note(tx, org, call.who, action, ids.show(Kind.CALL, id), fields, call.request_id)
+            await note(tx, org, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         return state
 
-    async def _find_earlier(self, call: Call, id: UUID, name: str) -> calls_pb2.Intervention | None:
-        if call.key is None:
+    async def _find_earlier(self, ctx: RequestContext, id: UUID, name: str) -> calls_pb2.Intervention | None:
+        if ctx.key is None:
             return None
-        async with self._db.tenant(call.who.org_id) as tx:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             stored = await interventions.find(tx, id, name)
         return restore(stored, calls_pb2.Intervention()) if stored else None

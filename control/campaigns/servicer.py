@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.base import masks, paging
 from control.base.wire import moment, timestamp, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.campaigns import forecasting, present, usecases
 from control.campaigns.forecasting import Forecast
 from control.campaigns.rules import Limits
@@ -26,13 +26,13 @@ class CampaignServicer:
         self._cursors, self._limits = cursors, limits
         self._paces, self._segment_price = paces, segment_price
 
-    async def ListCampaigns(self, request: pb.ListCampaignsRequest, call: Call) -> pb.ListCampaignsResponse:
+    async def ListCampaigns(self, request: pb.ListCampaignsRequest, ctx: RequestContext) -> pb.ListCampaignsResponse:
         status = word(pb.CampaignStatus, request.status)
-        rows = await campaigns.page(call.tx, status, self._cursors.after(request), paging.rows_to_fetch(request))
+        rows = await campaigns.page(ctx.tx, status, self._cursors.after(request), paging.rows_to_fetch(request))
         page, more = self._cursors.cut(request, rows, lambda row: (row.id,))
         return pb.ListCampaignsResponse(campaigns=[present.campaign(row) for row in page], next_cursor=more)
 
-    async def CreateCampaign(self, request: pb.CreateCampaignRequest, call: Call) -> pb.CreateCampaignResponse:
+    async def CreateCampaign(self, request: pb.CreateCampaignRequest, ctx: RequestContext) -> pb.CreateCampaignResponse:
         draft = CampaignDraft(
             name=request.name,
             number=request.twilio_number_id,
@@ -44,57 +44,59 @@ class CampaignServicer:
             expires_at=moment(request.expires_at) if request.HasField("expires_at") else None,
             honor_quiet_hours=request.honor_quiet_hours if request.HasField("honor_quiet_hours") else True,
         )
-        row = await usecases.create(call.tx, call.who, draft, request.recipients, self._limits)
+        row = await usecases.create(ctx.tx, ctx.principal, draft, request.recipients, self._limits)
         return pb.CreateCampaignResponse(campaign=present.campaign(row))
 
-    async def GetCampaign(self, request: pb.GetCampaignRequest, call: Call) -> pb.GetCampaignResponse:
-        return pb.GetCampaignResponse(campaign=present.campaign(await campaigns.get(call.tx, _id(request.id))))
+    async def GetCampaign(self, request: pb.GetCampaignRequest, ctx: RequestContext) -> pb.GetCampaignResponse:
+        return pb.GetCampaignResponse(campaign=present.campaign(await campaigns.get(ctx.tx, _id(request.id))))
 
-    async def UpdateCampaign(self, request: pb.UpdateCampaignRequest, call: Call) -> pb.UpdateCampaignResponse:
+    async def UpdateCampaign(self, request: pb.UpdateCampaignRequest, ctx: RequestContext) -> pb.UpdateCampaignResponse:
         id = _id(request.id)
-        before = present.campaign(await campaigns.get(call.tx, id, lock=True))
+        before = present.campaign(await campaigns.get(ctx.tx, id, lock=True))
         after = masks.masked(before, request.campaign, list(request.update_mask.paths))
         assert isinstance(after, pb.Campaign), "`masked` returns the type of `before`"
-        return pb.UpdateCampaignResponse(campaign=present.campaign(await usecases.change(call.tx, id, _draft(after))))
+        return pb.UpdateCampaignResponse(campaign=present.campaign(await usecases.change(ctx.tx, id, _draft(after))))
 
-    async def DeleteCampaign(self, request: pb.DeleteCampaignRequest, call: Call) -> pb.DeleteCampaignResponse:
-        await usecases.delete(call.tx, _id(request.id))
+    async def DeleteCampaign(self, request: pb.DeleteCampaignRequest, ctx: RequestContext) -> pb.DeleteCampaignResponse:
+        await usecases.delete(ctx.tx, _id(request.id))
         return pb.DeleteCampaignResponse()
 
     async def AddCampaignRecipients(
-        self, request: pb.AddCampaignRecipientsRequest, call: Call
+        self, request: pb.AddCampaignRecipientsRequest, ctx: RequestContext
     ) -> pb.AddCampaignRecipientsResponse:
         id = _id(request.campaign_id)
-        added = await usecases.add(call.tx, id, request.recipients, request.tag, self._limits)
+        added = await usecases.add(ctx.tx, id, request.recipients, request.tag, self._limits)
         return pb.AddCampaignRecipientsResponse(added=added.added, duplicates=added.duplicates, invalid=added.invalid)
 
     async def ListCampaignRecipients(
-        self, request: pb.ListCampaignRecipientsRequest, call: Call
+        self, request: pb.ListCampaignRecipientsRequest, ctx: RequestContext
     ) -> pb.ListCampaignRecipientsResponse:
-        campaign = await campaigns.get(call.tx, _id(request.campaign_id))
+        campaign = await campaigns.get(ctx.tx, _id(request.campaign_id))
         status, after = word(pb.RecipientStatus, request.status), self._cursors.after(request) or 0
-        rows = await recipients.page(call.tx, campaign.id, status, after, paging.rows_to_fetch(request))
+        rows = await recipients.page(ctx.tx, campaign.id, status, after, paging.rows_to_fetch(request))
         page, more = self._cursors.cut(request, rows, lambda row: (row.position,))
         return pb.ListCampaignRecipientsResponse(recipients=[present.recipient(row) for row in page], next_cursor=more)
 
-    async def LaunchCampaign(self, request: pb.LaunchCampaignRequest, call: Call) -> pb.LaunchCampaignResponse:
+    async def LaunchCampaign(self, request: pb.LaunchCampaignRequest, ctx: RequestContext) -> pb.LaunchCampaignResponse:
         id = _id(request.id)
         if not request.validate_only:
-            return pb.LaunchCampaignResponse(campaign=present.campaign(await usecases.launch(call.tx, call.who, id)))
-        row = await usecases.launchable(call.tx, id)
-        forecast = await forecasting.forecast(call.tx, row, self._paces, self._limits.countries, now())
+            return pb.LaunchCampaignResponse(
+                campaign=present.campaign(await usecases.launch(ctx.tx, ctx.principal, id))
+            )
+        row = await usecases.launchable(ctx.tx, id)
+        forecast = await forecasting.forecast(ctx.tx, row, self._paces, self._limits.countries, now())
         campaign = present.campaign(row)
         campaign.forecast.CopyFrom(self._forecast(row, forecast))
         return pb.LaunchCampaignResponse(campaign=campaign)
 
-    async def PauseCampaign(self, request: pb.PauseCampaignRequest, call: Call) -> pb.PauseCampaignResponse:
+    async def PauseCampaign(self, request: pb.PauseCampaignRequest, ctx: RequestContext) -> pb.PauseCampaignResponse:
         return pb.PauseCampaignResponse(
-            campaign=present.campaign(await usecases.pause(call.tx, call.who, _id(request.id)))
+            campaign=present.campaign(await usecases.pause(ctx.tx, ctx.principal, _id(request.id)))
         )
 
-    async def CancelCampaign(self, request: pb.CancelCampaignRequest, call: Call) -> pb.CancelCampaignResponse:
+    async def CancelCampaign(self, request: pb.CancelCampaignRequest, ctx: RequestContext) -> pb.CancelCampaignResponse:
         return pb.CancelCampaignResponse(
-            campaign=present.campaign(await usecases.cancel(call.tx, call.who, _id(request.id)))
+            campaign=present.campaign(await usecases.cancel(ctx.tx, ctx.principal, _id(request.id)))
         )
 
     def _forecast(self, row: CampaignRow, forecast: Forecast) -> pb.CampaignForecast:

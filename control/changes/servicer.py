@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.changes import kinds
 from control.feature import Deps
 from control.following import Following, Rests, Source
@@ -19,10 +19,12 @@ class ChangesServicer:
         self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
 
     async def StreamChanges(
-        self, request: pb.StreamChangesRequest, call: Call
+        self, request: pb.StreamChangesRequest, ctx: RequestContext
     ) -> AsyncIterator[pb.StreamChangesResponse]:
-        await call.context.send_initial_metadata(((rpc.STREAM, "open"),))
-        following = Following(self._source, call.who.org_id, pb.StreamChangesResponse, kinds.visible_to(call.who))
+        await ctx.context.send_initial_metadata(((rpc.STREAM, "open"),))
+        following = Following(
+            self._source, ctx.principal.org_id, pb.StreamChangesResponse, kinds.visible_to(ctx.principal)
+        )
         async with aclosing(following.events(request.last_event_id)) as events:
             async for event in events:
                 yield event

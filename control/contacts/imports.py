@@ -34,7 +34,7 @@ MOST_ERRORS = 1000
 RETRY_SECONDS = "60"
 
 
-async def begin(tx: Tx, who: Principal, request: pb.ImportContactsRequest, settings: ImportSettings) -> ImportRow:
+async def begin(tx: Tx, principal: Principal, request: pb.ImportContactsRequest, settings: ImportSettings) -> ImportRow:
     """Store a file and enqueue its import.  Raises InvalidRequest for an unusable file, RateLimited."""
     file = request.csv.encode()
     if len(file) > settings.import_bytes:
@@ -49,8 +49,8 @@ async def begin(tx: Tx, who: Principal, request: pb.ImportContactsRequest, setti
         ignored = Sheet(file, region).ignored
     except BadSheet as error:
         raise InvalidRequest([FieldError("csv", str(error))]) from error
-    row = await contact_imports.create(tx, ids.new(), who.name, file, region, ignored, dry_run=request.dry_run)
-    await jobs.enqueue(tx, rules.IMPORT_CONTACTS, who.org_id, row.id)
+    row = await contact_imports.create(tx, ids.new(), principal.name, file, region, ignored, dry_run=request.dry_run)
+    await jobs.enqueue(tx, rules.IMPORT_CONTACTS, principal.org_id, row.id)
     return row
 
 

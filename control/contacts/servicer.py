@@ -7,7 +7,7 @@ from google.api import httpbody_pb2
 
 from control.base import paging, phone
 from control.base.wire import timestamp, value
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.contacts import imports, sheets, usecases
 from control.feature import Deps
 from hum import ids, jsonwire, rpc
@@ -28,58 +28,60 @@ class ContactsServicer:
         self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
         self._lanes = deps.boundary.lanes
 
-    async def ListContacts(self, request: pb.ListContactsRequest, call: Call) -> pb.ListContactsResponse:
+    async def ListContacts(self, request: pb.ListContactsRequest, ctx: RequestContext) -> pb.ListContactsResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
         tag = request.tag or None
         if request.q:
-            fetched = await contacts.search(call.tx, request.q, phone.digits(request.q), tag, before, count)
+            fetched = await contacts.search(ctx.tx, request.q, phone.digits(request.q), tag, before, count)
         else:
-            fetched = await contacts.page(call.tx, before, count, tag)
+            fetched = await contacts.page(ctx.tx, before, count, tag)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListContactsResponse(contacts=[present(row) for row in rows], next_cursor=more)
 
-    async def CreateContact(self, request: pb.CreateContactRequest, call: Call) -> pb.CreateContactResponse:
-        return pb.CreateContactResponse(contact=present(await usecases.create(call.tx, call.who, request.contact)))
+    async def CreateContact(self, request: pb.CreateContactRequest, ctx: RequestContext) -> pb.CreateContactResponse:
+        return pb.CreateContactResponse(contact=present(await usecases.create(ctx.tx, ctx.principal, request.contact)))
 
-    async def GetContact(self, request: pb.GetContactRequest, call: Call) -> pb.GetContactResponse:
-        row = await contacts.get(call.tx, ids.require(Kind.CONTACT, request.id))
+    async def GetContact(self, request: pb.GetContactRequest, ctx: RequestContext) -> pb.GetContactResponse:
+        row = await contacts.get(ctx.tx, ids.require(Kind.CONTACT, request.id))
         return pb.GetContactResponse(contact=present(row))
 
-    async def UpdateContact(self, request: pb.UpdateContactRequest, call: Call) -> pb.UpdateContactResponse:
+    async def UpdateContact(self, request: pb.UpdateContactRequest, ctx: RequestContext) -> pb.UpdateContactResponse:
         id, paths = ids.require(Kind.CONTACT, request.id), list(request.update_mask.paths)
-        row = await usecases.change(call.tx, call.who, id, request.contact, paths)
+        row = await usecases.change(ctx.tx, ctx.principal, id, request.contact, paths)
         return pb.UpdateContactResponse(contact=present(row))
 
-    async def DeleteContact(self, request: pb.DeleteContactRequest, call: Call) -> pb.DeleteContactResponse:
-        await usecases.delete(call.tx, call.who, ids.require(Kind.CONTACT, request.id))
+    async def DeleteContact(self, request: pb.DeleteContactRequest, ctx: RequestContext) -> pb.DeleteContactResponse:
+        await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.CONTACT, request.id))
         return pb.DeleteContactResponse()
 
-    async def EraseContact(self, request: pb.EraseContactRequest, call: Call) -> pb.EraseContactResponse:
-        await usecases.erase(call.tx, call.who, ids.require(Kind.CONTACT, request.id))
+    async def EraseContact(self, request: pb.EraseContactRequest, ctx: RequestContext) -> pb.EraseContactResponse:
+        await usecases.erase(ctx.tx, ctx.principal, ids.require(Kind.CONTACT, request.id))
         return pb.EraseContactResponse()
 
-    async def ImportContacts(self, request: pb.ImportContactsRequest, call: Call) -> pb.ImportContactsResponse:
-        row = await imports.begin(call.tx, call.who, request, self._settings)
+    async def ImportContacts(self, request: pb.ImportContactsRequest, ctx: RequestContext) -> pb.ImportContactsResponse:
+        row = await imports.begin(ctx.tx, ctx.principal, request, self._settings)
         return pb.ImportContactsResponse(contact_import=present_import(row))
 
-    async def GetContactImport(self, request: pb.GetContactImportRequest, call: Call) -> pb.GetContactImportResponse:
-        row = await contact_imports.get(call.tx, ids.require(Kind.IMPORT, request.id))
+    async def GetContactImport(
+        self, request: pb.GetContactImportRequest, ctx: RequestContext
+    ) -> pb.GetContactImportResponse:
+        row = await contact_imports.get(ctx.tx, ids.require(Kind.IMPORT, request.id))
         return pb.GetContactImportResponse(contact_import=present_import(row))
 
     async def ExportContacts(
-        self, request: pb.ExportContactsRequest, call: Call
+        self, request: pb.ExportContactsRequest, ctx: RequestContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """Yield page by page, each read in its own transaction: a slow reader holds no transaction open, and one page
         is in memory.  Each page queues in the organization's lane, so a hundred exports run no more at once than a few
         requests.
         """
         dialect = DIALECTS[request.dialect or pb.EXPORT_DIALECT_SPREADSHEET]
-        await call.context.send_initial_metadata(_export_headers(dialect.file))
+        await ctx.context.send_initial_metadata(_export_headers(dialect.file))
         yield httpbody_pb2.HttpBody(content_type=dialect.media_type, data=dialect.head)
         last = ""
         while True:
-            async with self._lanes.enter(call.who.org_id, patiently=True):
-                async with self._db.tenant(call.who.org_id) as tx:
+            async with self._lanes.enter(ctx.principal.org_id, patiently=True):
+                async with self._db.tenant(ctx.principal.org_id) as tx:
                     rows = await contacts.by_number(tx, last, EXPORT_ROWS)
                 page = dialect.write(rows)
             if not rows:
@@ -87,13 +89,15 @@ class ContactsServicer:
             yield httpbody_pb2.HttpBody(content_type=dialect.media_type, data=page)
             last = rows[-1].phone_e164
 
-    async def BackfillContacts(self, request: pb.BackfillContactsRequest, call: Call) -> pb.BackfillContactsResponse:
+    async def BackfillContacts(
+        self, request: pb.BackfillContactsRequest, ctx: RequestContext
+    ) -> pb.BackfillContactsResponse:
         lookup = request.lookup if request.HasField("lookup") else True
-        row = await usecases.begin_backfill(call.tx, call.who, lookup=lookup)
+        row = await usecases.begin_backfill(ctx.tx, ctx.principal, lookup=lookup)
         return pb.BackfillContactsResponse(backfill=present_backfill(row))
 
-    async def GetBackfill(self, _: pb.GetBackfillRequest, call: Call) -> pb.GetBackfillResponse:
-        return pb.GetBackfillResponse(backfill=present_backfill(await contacts.latest_backfill(call.tx)))
+    async def GetBackfill(self, _: pb.GetBackfillRequest, ctx: RequestContext) -> pb.GetBackfillResponse:
+        return pb.GetBackfillResponse(backfill=present_backfill(await contacts.latest_backfill(ctx.tx)))
 
 
 def present(row: ContactRow) -> pb.Contact:

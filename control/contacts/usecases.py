@@ -16,17 +16,17 @@ from storage.contacts import BackfillRow, ContactRow
 from storage.db import Tx
 
 
-async def create(tx: Tx, who: Principal, contact: pb.Contact) -> ContactRow:
+async def create(tx: Tx, principal: Principal, contact: pb.Contact) -> ContactRow:
     """Create a contact with a user's values.  Raises AlreadyExists."""
     fields = {name: value for name in contacts.SOURCED if (value := _value(contact, name)) is not None}
     row = await contacts.create(
         tx, ids.new(), contact.phone_e164, fields, _notes(contact), list(dict.fromkeys(contact.tags))
     )
-    await events.append(tx, who.org_id, row.id, events_pb2.ContactCreatedEvent(by=who.name))
+    await events.append(tx, principal.org_id, row.id, events_pb2.ContactCreatedEvent(by=principal.name))
     return row
 
 
-async def change(tx: Tx, who: Principal, id: UUID, contact: pb.Contact, paths: list[str]) -> ContactRow:
+async def change(tx: Tx, principal: Principal, id: UUID, contact: pb.Contact, paths: list[str]) -> ContactRow:
     """Set the fields in `paths` to a user's values; clear those that are unset in `contact`."""
     before = await contacts.get(tx, id, lock=True)
     names = paths or [field.name for field, _ in contact.ListFields()]
@@ -37,8 +37,8 @@ async def change(tx: Tx, who: Principal, id: UUID, contact: pb.Contact, paths: l
         _notes(contact) if "notes" in names else before.notes,
         list(contact.tags) if "tags" in names else before.tags,
     )
-    await events.append(tx, who.org_id, id, events_pb2.ContactUpdatedEvent(by=who.name))
-    await index_if_renamed(tx, who.org_id, before, row)
+    await events.append(tx, principal.org_id, id, events_pb2.ContactUpdatedEvent(by=principal.name))
+    await index_if_renamed(tx, principal.org_id, before, row)
     return row
 
 
@@ -48,23 +48,23 @@ async def index_if_renamed(tx: Tx, org: UUID, before: ContactRow, after: Contact
         await jobs.enqueue(tx, rules.INDEX_CONTACT, org, after.id)
 
 
-async def delete(tx: Tx, who: Principal, id: UUID) -> None:
+async def delete(tx: Tx, principal: Principal, id: UUID) -> None:
     await contacts.delete(tx, id)
-    await events.append(tx, who.org_id, id, events_pb2.ContactDeletedEvent(by=who.name))
+    await events.append(tx, principal.org_id, id, events_pb2.ContactDeletedEvent(by=principal.name))
 
 
-async def erase(tx: Tx, who: Principal, id: UUID) -> None:
+async def erase(tx: Tx, principal: Principal, id: UUID) -> None:
     """Delete a contact and everything stored about it.  Raises NotFound, InvalidState."""
     erasure = await erasing.begin_of_contact(tx, id)
-    await events.append(tx, who.org_id, id, events_pb2.ContactDeletedEvent(by=who.name))
+    await events.append(tx, principal.org_id, id, events_pb2.ContactDeletedEvent(by=principal.name))
     if erasure is not None:
-        await jobs.enqueue(tx, ERASE, who.org_id, erasure.id)
+        await jobs.enqueue(tx, ERASE, principal.org_id, erasure.id)
 
 
-async def begin_backfill(tx: Tx, who: Principal, *, lookup: bool) -> BackfillRow:
+async def begin_backfill(tx: Tx, principal: Principal, *, lookup: bool) -> BackfillRow:
     """Begin a backfill, or return the one that is running; enqueue its job either way."""
     row = await contacts.begin_backfill(tx, ids.new(), lookup=lookup)
-    await jobs.enqueue(tx, rules.BACKFILL_CONTACTS, who.org_id, row.id)
+    await jobs.enqueue(tx, rules.BACKFILL_CONTACTS, principal.org_id, row.id)
     return row
 
 

@@ -3,7 +3,7 @@
 from control.audit.usecases import note
 from control.base import paging
 from control.base.wire import timestamp, value
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.crm import usecases
 from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import Event
@@ -21,54 +21,62 @@ class CrmConnectorsServicer:
     def __init__(self, db: Db, cursors: paging.Cursors, connectors: Connectors, asking: Asking) -> None:
         self._db, self._cursors, self._connectors, self._asking = db, cursors, connectors, asking
 
-    async def ListCrmConnectors(self, request: pb.ListCrmConnectorsRequest, call: Call) -> pb.ListCrmConnectorsResponse:
+    async def ListCrmConnectors(
+        self, request: pb.ListCrmConnectorsRequest, ctx: RequestContext
+    ) -> pb.ListCrmConnectorsResponse:
         after = self._cursors.read(request)
-        fetched = await crm.page(call.tx, (after[0], after[1]) if after else None, paging.rows_to_fetch(request))
+        fetched = await crm.page(ctx.tx, (after[0], after[1]) if after else None, paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.position, row.id))
         return pb.ListCrmConnectorsResponse(connectors=[present(row) for row in rows], next_cursor=more)
 
     async def CreateCrmConnector(
-        self, request: pb.CreateCrmConnectorRequest, call: Call
+        self, request: pb.CreateCrmConnectorRequest, ctx: RequestContext
     ) -> pb.CreateCrmConnectorResponse:
-        row, secret = await self._connectors.create(call.tx, call.who.org_id, request.connector)
+        row, secret = await self._connectors.create(ctx.tx, ctx.principal.org_id, request.connector)
         return pb.CreateCrmConnectorResponse(connector=present(row, secret))
 
-    async def GetCrmConnector(self, request: pb.GetCrmConnectorRequest, call: Call) -> pb.GetCrmConnectorResponse:
-        row = await crm.get(call.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
+    async def GetCrmConnector(
+        self, request: pb.GetCrmConnectorRequest, ctx: RequestContext
+    ) -> pb.GetCrmConnectorResponse:
+        row = await crm.get(ctx.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
         return pb.GetCrmConnectorResponse(connector=present(row))
 
     async def UpdateCrmConnector(
-        self, request: pb.UpdateCrmConnectorRequest, call: Call
+        self, request: pb.UpdateCrmConnectorRequest, ctx: RequestContext
     ) -> pb.UpdateCrmConnectorResponse:
         paths = set(request.update_mask.paths) or {field.name for field, _ in request.connector.ListFields()}
         id = ids.require(Kind.CRM_CONNECTOR, request.id)
-        row = await self._connectors.change(call.tx, id, request.connector, paths)
+        row = await self._connectors.change(ctx.tx, id, request.connector, paths)
         return pb.UpdateCrmConnectorResponse(connector=present(row))
 
     async def DeleteCrmConnector(
-        self, request: pb.DeleteCrmConnectorRequest, call: Call
+        self, request: pb.DeleteCrmConnectorRequest, ctx: RequestContext
     ) -> pb.DeleteCrmConnectorResponse:
-        await usecases.delete(call.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
+        await usecases.delete(ctx.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
         return pb.DeleteCrmConnectorResponse()
 
-    async def RotateCrmSecret(self, request: pb.RotateCrmSecretRequest, call: Call) -> pb.RotateCrmSecretResponse:
+    async def RotateCrmSecret(
+        self, request: pb.RotateCrmSecretRequest, ctx: RequestContext
+    ) -> pb.RotateCrmSecretResponse:
         id = ids.require(Kind.CRM_CONNECTOR, request.id)
-        row, secret = await self._connectors.rotate(call.tx, call.who.org_id, id)
+        row, secret = await self._connectors.rotate(ctx.tx, ctx.principal.org_id, id)
         return pb.RotateCrmSecretResponse(connector=present(row, secret))
 
-    async def PingCrmConnector(self, request: pb.PingCrmConnectorRequest, call: Call) -> pb.PingCrmConnectorResponse:
-        org, id = call.who.org_id, ids.require(Kind.CRM_CONNECTOR, request.id)
+    async def PingCrmConnector(
+        self, request: pb.PingCrmConnectorRequest, ctx: RequestContext
+    ) -> pb.PingCrmConnectorResponse:
+        org, id = ctx.principal.org_id, ids.require(Kind.CRM_CONNECTOR, request.id)
         async with self._db.tenant(org) as tx:
             row = await crm.get(tx, id)
-            await note(tx, org, call.who, "pingCrmConnector", request.id, (), call.request_id)
+            await note(tx, org, ctx.principal, "pingCrmConnector", request.id, (), ctx.request_id)
         ping = ConnectorRequest(Event.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
         return pb.PingCrmConnectorResponse(log=present_log((await self._asking.ask(row, ping)).log))
 
-    async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, call: Call) -> pb.ListCrmLogsResponse:
-        connector = await crm.get(call.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
+    async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, ctx: RequestContext) -> pb.ListCrmLogsResponse:
+        connector = await crm.get(ctx.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
         call_id = ids.require(Kind.CALL, request.call_id) if request.call_id else None
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
-        fetched = await crm.logs(call.tx, connector.id, before, count, call_id)
+        fetched = await crm.logs(ctx.tx, connector.id, before, count, call_id)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListCrmLogsResponse(logs=[present_log(row) for row in rows], next_cursor=more)
 

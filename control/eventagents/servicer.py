@@ -3,7 +3,7 @@
 from control.base import paging
 from control.base.paging import Cursors
 from control.base.wire import word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.eventagents import present
 from hum import ids
 from hum.ids import Kind
@@ -19,27 +19,27 @@ class EventRunsServicer:
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
 
-    async def ListEventRuns(self, request: pb.ListEventRunsRequest, call: Call) -> pb.ListEventRunsResponse:
+    async def ListEventRuns(self, request: pb.ListEventRunsRequest, ctx: RequestContext) -> pb.ListEventRunsResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
         filters = Wanted(
             status=word(pb.EventRunStatus, request.status),
             event_type=request.type or None,
             event_id=ids.require(Kind.EVENT, request.event_id) if request.event_id else None,
         )
-        await event_runs.require_flow(call.tx, flow)
+        await event_runs.require_flow(ctx.tx, flow)
         after, count = self._cursors.after(request), paging.rows_to_fetch(request)
         rows, more = self._cursors.cut(
-            request, await event_runs.page(call.tx, flow, after, count, filters), lambda row: (row.id,)
+            request, await event_runs.page(ctx.tx, flow, after, count, filters), lambda row: (row.id,)
         )
-        used = await usage.of_subjects(call.tx, [row.id for row in rows])
+        used = await usage.of_subjects(ctx.tx, [row.id for row in rows])
         return pb.ListEventRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)
 
-    async def GetEventRun(self, request: pb.GetEventRunRequest, call: Call) -> pb.GetEventRunResponse:
+    async def GetEventRun(self, request: pb.GetEventRunRequest, ctx: RequestContext) -> pb.GetEventRunResponse:
         flow, id = ids.require(Kind.FLOW, request.flow_id), ids.require(Kind.RUN, request.id)
-        await event_runs.require_flow(call.tx, flow)
-        row = await event_runs.get(call.tx, flow, id)
-        run = present.run(row, (await usage.of_subjects(call.tx, [id])).get(id, ()))
+        await event_runs.require_flow(ctx.tx, flow)
+        row = await event_runs.get(ctx.tx, flow, id)
+        run = present.run(row, (await usage.of_subjects(ctx.tx, [id])).get(id, ()))
         is_over = row.finished_at is not None
-        activity = await tool_runs.of_run(call.tx, id, MOST_ACTIVITY)
+        activity = await tool_runs.of_run(ctx.tx, id, MOST_ACTIVITY)
         run.tool_activity.extend(present.activity(row, is_over=is_over) for row in activity)
         return pb.GetEventRunResponse(run=run)

@@ -1,7 +1,7 @@
 """EventsService (proto/hum/v1/events.proto)."""
 
 from control.base.wire import timestamp
-from control.boundary import Call
+from control.boundary import RequestContext
 from hum import eventtypes, ids
 from hum.errors import InvalidCursor
 from hum.ids import Kind
@@ -15,11 +15,11 @@ BEGINNING = ("0", 0)
 
 
 class EventsServicer:
-    async def ListEvents(self, request: pb.ListEventsRequest, call: Call) -> pb.ListEventsResponse:
+    async def ListEvents(self, request: pb.ListEventsRequest, ctx: RequestContext) -> pb.ListEventsResponse:
         limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
         types = list(request.type) or eventtypes.visible()
-        after = await _place(call.tx, request.after, events.END if request.newest_first else BEGINNING)
-        rows = await events.page(call.tx, after, types, limit + 1, newest_first=request.newest_first)
+        after = await _place(ctx.tx, request.after, events.END if request.newest_first else BEGINNING)
+        rows = await events.page(ctx.tx, after, types, limit + 1, newest_first=request.newest_first)
         return pb.ListEventsResponse(events=[present(row) for row in rows[:limit]], has_more=len(rows) > limit)
 
 

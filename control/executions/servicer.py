@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.base.wire import timestamp, value, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import tool_executions_pb2 as pb
@@ -15,7 +15,7 @@ class ToolExecutionsServicer:
         self._cursors = cursors
 
     async def ListToolExecutions(
-        self, request: pb.ListToolExecutionsRequest, call: Call
+        self, request: pb.ListToolExecutionsRequest, ctx: RequestContext
     ) -> pb.ListToolExecutionsResponse:
         filters = Wanted(
             flow=ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None,
@@ -24,7 +24,7 @@ class ToolExecutionsServicer:
             conversation=ids.require(Kind.CONVERSATION, request.conversation_id) if request.conversation_id else None,
             status=word(pb.ToolExecutionStatus, request.status),
         )
-        fetched = await tool_runs.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request), filters)
+        fetched = await tool_runs.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request), filters)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListToolExecutionsResponse(executions=[present(row) for row in rows], next_cursor=more)
 

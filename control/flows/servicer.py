@@ -1,7 +1,7 @@
 """FlowsService (proto/hum/v1/flows.proto)."""
 
 from control.base import paging
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.flows import rules, usecases
 from control.flows.choices import Choices
 from hum import ids
@@ -15,41 +15,43 @@ class FlowsServicer:
     def __init__(self, cursors: paging.Cursors, choices: Choices) -> None:
         self._cursors, self._choices = cursors, choices
 
-    async def ListFlows(self, request: pb.ListFlowsRequest, call: Call) -> pb.ListFlowsResponse:
+    async def ListFlows(self, request: pb.ListFlowsRequest, ctx: RequestContext) -> pb.ListFlowsResponse:
         fields = rules.listed_fields(request.fields)
-        fetched = await flows.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request), fields)
+        fetched = await flows.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request), fields)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListFlowsResponse(flows=[present(row) for row in rows], next_cursor=more)
 
-    async def CreateFlow(self, request: pb.CreateFlowRequest, call: Call) -> pb.CreateFlowResponse:
-        row = await usecases.create(call.tx, call.who, request.flow, self._choices)
+    async def CreateFlow(self, request: pb.CreateFlowRequest, ctx: RequestContext) -> pb.CreateFlowResponse:
+        row = await usecases.create(ctx.tx, ctx.principal, request.flow, self._choices)
         return pb.CreateFlowResponse(flow=present(row))
 
-    async def GetFlow(self, request: pb.GetFlowRequest, call: Call) -> pb.GetFlowResponse:
+    async def GetFlow(self, request: pb.GetFlowRequest, ctx: RequestContext) -> pb.GetFlowResponse:
         id = ids.require(Kind.FLOW, request.id)
         row = await (
-            flows.at_version(call.tx, id, request.version) if request.HasField("version") else flows.get(call.tx, id)
+            flows.at_version(ctx.tx, id, request.version) if request.HasField("version") else flows.get(ctx.tx, id)
         )
         return pb.GetFlowResponse(flow=present(row))
 
-    async def UpdateFlow(self, request: pb.UpdateFlowRequest, call: Call) -> pb.UpdateFlowResponse:
+    async def UpdateFlow(self, request: pb.UpdateFlowRequest, ctx: RequestContext) -> pb.UpdateFlowResponse:
         if_version = request.if_version if request.HasField("if_version") else None
         change = usecases.Change(request.flow, list(request.update_mask.paths), if_version)
-        row = await usecases.change(call.tx, call.who, ids.require(Kind.FLOW, request.id), change, self._choices)
+        row = await usecases.change(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id), change, self._choices)
         return pb.UpdateFlowResponse(flow=present(row))
 
-    async def DeleteFlow(self, request: pb.DeleteFlowRequest, call: Call) -> pb.DeleteFlowResponse:
-        await usecases.delete(call.tx, call.who, ids.require(Kind.FLOW, request.id))
+    async def DeleteFlow(self, request: pb.DeleteFlowRequest, ctx: RequestContext) -> pb.DeleteFlowResponse:
+        await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id))
         return pb.DeleteFlowResponse()
 
-    async def DuplicateFlow(self, request: pb.DuplicateFlowRequest, call: Call) -> pb.DuplicateFlowResponse:
-        row = await usecases.duplicate(call.tx, call.who, ids.require(Kind.FLOW, request.id))
+    async def DuplicateFlow(self, request: pb.DuplicateFlowRequest, ctx: RequestContext) -> pb.DuplicateFlowResponse:
+        row = await usecases.duplicate(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id))
         return pb.DuplicateFlowResponse(flow=present(row))
 
-    async def ListFlowVersions(self, request: pb.ListFlowVersionsRequest, call: Call) -> pb.ListFlowVersionsResponse:
-        id = (await flows.get(call.tx, ids.require(Kind.FLOW, request.id))).id
+    async def ListFlowVersions(
+        self, request: pb.ListFlowVersionsRequest, ctx: RequestContext
+    ) -> pb.ListFlowVersionsResponse:
+        id = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.id))).id
         fields = rules.listed_fields(request.fields)
-        fetched = await flows.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request), fields)
+        fetched = await flows.versions(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request), fields)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
         changes = [pb.FlowChange(version=row.version, fields=row.changed) for row in rows]
         return pb.ListFlowVersionsResponse(versions=[present(row) for row in rows], changes=changes, next_cursor=more)

@@ -39,15 +39,15 @@ def flow_of(definition: dict[str, Any]) -> pb.Flow:
     return json_format.ParseDict(definition, pb.Flow(), ignore_unknown_fields=True)
 
 
-async def create(tx: Tx, who: Principal, flow: pb.Flow, choices: Choices) -> FlowRow:
+async def create(tx: Tx, principal: Principal, flow: pb.Flow, choices: Choices) -> FlowRow:
     """Create a flow.  Raises InvalidRequest for unknown flows, documents, voices, models, event types, and bad numbers."""
-    return await _create(tx, who, await as_created(tx, flow, choices))
+    return await _create(tx, principal, await as_created(tx, flow, choices))
 
 
-async def _create(tx: Tx, who: Principal, full: pb.Flow) -> FlowRow:
+async def _create(tx: Tx, principal: Principal, full: pb.Flow) -> FlowRow:
     row = await flows.create(tx, ids.new(), _channel(full), definition_of(full))
-    await events.append(tx, who.org_id, row.id, events_pb2.FlowCreatedEvent(by=who.name))
-    await _render(tx, who, row)
+    await events.append(tx, principal.org_id, row.id, events_pb2.FlowCreatedEvent(by=principal.name))
+    await _render(tx, principal, row)
     return row
 
 
@@ -60,7 +60,7 @@ class Change:
     if_version: int | None = None
 
 
-async def change(tx: Tx, who: Principal, id: UUID, edit: Change, choices: Choices) -> FlowRow:
+async def change(tx: Tx, principal: Principal, id: UUID, edit: Change, choices: Choices) -> FlowRow:
     """Store the next version, unless nothing changes.  Raises InvalidRequest as `create` does, Conflict, InUse."""
     before = await flows.get(tx, id, lock=True)
     full = _changed(before, edit.flow, edit.paths)
@@ -75,8 +75,8 @@ async def change(tx: Tx, who: Principal, id: UUID, edit: Change, choices: Choice
         raise InUse(f"The number {number} uses this flow; assign it another flow before you change the channel.")
     await _require_known(tx, full, flow_of(before.definition), choices)
     row = await flows.change(tx, before, channel, definition)
-    await events.append(tx, who.org_id, id, events_pb2.FlowUpdatedEvent(by=who.name, version=row.version))
-    await _render(tx, who, row)
+    await events.append(tx, principal.org_id, id, events_pb2.FlowUpdatedEvent(by=principal.name, version=row.version))
+    await _render(tx, principal, row)
     return row
 
 
@@ -101,26 +101,26 @@ async def as_changed(tx: Tx, before: FlowRow, flow: pb.Flow, paths: Sequence[str
     return full
 
 
-async def duplicate(tx: Tx, who: Principal, id: UUID) -> FlowRow:
+async def duplicate(tx: Tx, principal: Principal, id: UUID) -> FlowRow:
     flow = flow_of((await flows.get(tx, id)).definition)
     flow.name = rules.copy_name(flow.name)
     if flow.trigger_type == pb.TRIGGER_TYPE_EVENT:
         # An event that starts the original must not start the copy too, unless a user asks for it.
         flow.ClearField("trigger_type")
-    copy = await _create(tx, who, rules.complete(flow))
+    copy = await _create(tx, principal, rules.complete(flow))
     ids_of_copies = [ids.new() for _ in range(await http_tools.count_bindings(tx, id))]
     await http_tools.copy_bindings(tx, id, copy.id, ids_of_copies)
     return copy
 
 
-async def delete(tx: Tx, who: Principal, id: UUID) -> None:
+async def delete(tx: Tx, principal: Principal, id: UUID) -> None:
     await flows.get(tx, id, lock=True)
     if (number := await flows.used_by(tx, id)) is not None:
         raise InUse(f"The number {number} uses this flow; assign it another flow first.")
     if (other_name := await flows.named_by(tx, id, ids.show(Kind.FLOW, id))) is not None:
         raise InUse(f"The flow {other_name!r} transfers to this flow; change its transfer map or route tags first.")
     await flows.delete(tx, id)
-    await events.append(tx, who.org_id, id, events_pb2.FlowDeletedEvent(by=who.name))
+    await events.append(tx, principal.org_id, id, events_pb2.FlowDeletedEvent(by=principal.name))
 
 
 async def _require_known(tx: Tx, flow: pb.Flow, before: pb.Flow, choices: Choices) -> None:
@@ -164,6 +164,6 @@ def _channel(flow: pb.Flow) -> str:
     return word(pb.Channel, flow.channel) or "voice"
 
 
-async def _render(tx: Tx, who: Principal, row: FlowRow) -> None:
+async def _render(tx: Tx, principal: Principal, row: FlowRow) -> None:
     if row.channel == "voice":
-        await jobs.enqueue(tx, rules.RENDER_CLIPS, who.org_id, row.id)
+        await jobs.enqueue(tx, rules.RENDER_CLIPS, principal.org_id, row.id)

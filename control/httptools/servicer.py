@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.audit.usecases import note
 from control.base import paging
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.executions.keeping import arguments_without_secrets, aside, run_row
 from control.httptools import rules, usecases
 from control.httptools.requests import Exchange, Requests
@@ -26,39 +26,41 @@ class ToolsServicer:
     def __init__(self, db: Db, cursors: paging.Cursors, tools: Tools, requests: Requests) -> None:
         self._db, self._cursors, self._tools, self._requests = db, cursors, tools, requests
 
-    async def ListTools(self, request: pb.ListToolsRequest, call: Call) -> pb.ListToolsResponse:
-        fetched = await http_tools.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListTools(self, request: pb.ListToolsRequest, ctx: RequestContext) -> pb.ListToolsResponse:
+        fetched = await http_tools.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListToolsResponse(tools=[present_tool(row) for row in rows], next_cursor=more)
 
-    async def CreateTool(self, request: pb.CreateToolRequest, call: Call) -> pb.CreateToolResponse:
-        return pb.CreateToolResponse(tool=present_tool(await self._tools.create(call.tx, call.who, request.tool)))
+    async def CreateTool(self, request: pb.CreateToolRequest, ctx: RequestContext) -> pb.CreateToolResponse:
+        return pb.CreateToolResponse(tool=present_tool(await self._tools.create(ctx.tx, ctx.principal, request.tool)))
 
-    async def GetTool(self, request: pb.GetToolRequest, call: Call) -> pb.GetToolResponse:
-        return pb.GetToolResponse(tool=present_tool(await http_tools.get(call.tx, ids.require(Kind.TOOL, request.id))))
+    async def GetTool(self, request: pb.GetToolRequest, ctx: RequestContext) -> pb.GetToolResponse:
+        return pb.GetToolResponse(tool=present_tool(await http_tools.get(ctx.tx, ids.require(Kind.TOOL, request.id))))
 
-    async def UpdateTool(self, request: pb.UpdateToolRequest, call: Call) -> pb.UpdateToolResponse:
+    async def UpdateTool(self, request: pb.UpdateToolRequest, ctx: RequestContext) -> pb.UpdateToolResponse:
         id, paths = ids.require(Kind.TOOL, request.id), list(request.update_mask.paths)
-        row = await self._tools.change(call.tx, call.who, id, request.tool, paths)
+        row = await self._tools.change(ctx.tx, ctx.principal, id, request.tool, paths)
         return pb.UpdateToolResponse(tool=present_tool(row))
 
-    async def DeleteTool(self, request: pb.DeleteToolRequest, call: Call) -> pb.DeleteToolResponse:
-        await self._tools.delete(call.tx, call.who, ids.require(Kind.TOOL, request.id))
+    async def DeleteTool(self, request: pb.DeleteToolRequest, ctx: RequestContext) -> pb.DeleteToolResponse:
+        await self._tools.delete(ctx.tx, ctx.principal, ids.require(Kind.TOOL, request.id))
         return pb.DeleteToolResponse()
 
-    async def ListToolVersions(self, request: pb.ListToolVersionsRequest, call: Call) -> pb.ListToolVersionsResponse:
-        id = (await http_tools.get(call.tx, ids.require(Kind.TOOL, request.id))).id
-        fetched = await http_tools.versions(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListToolVersions(
+        self, request: pb.ListToolVersionsRequest, ctx: RequestContext
+    ) -> pb.ListToolVersionsResponse:
+        id = (await http_tools.get(ctx.tx, ids.require(Kind.TOOL, request.id))).id
+        fetched = await http_tools.versions(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
         return pb.ListToolVersionsResponse(versions=[present_tool(row) for row in rows], next_cursor=more)
 
-    async def TestTool(self, request: pb.TestToolRequest, call: Call) -> pb.TestToolResponse:
-        org, run = call.who.org_id, ids.new()
+    async def TestTool(self, request: pb.TestToolRequest, ctx: RequestContext) -> pb.TestToolResponse:
+        org, run = ctx.principal.org_id, ids.new()
         async with self._db.tenant(org) as tx:
             row = await http_tools.get(tx, ids.require(Kind.TOOL, request.id))
             arguments = _arguments(row, request.arguments_json if request.HasField("arguments_json") else "{}")
             redacted = await aside(arguments_without_secrets, dumped(arguments))
-            await note(tx, org, call.who, "testTool", request.id, (), call.request_id)
+            await note(tx, org, ctx.principal, "testTool", request.id, (), ctx.request_id)
             await tool_runs.begin(tx, _test_run(run, org, row, redacted))
         values = {
             "args": arguments,
@@ -79,33 +81,33 @@ class ToolBindingsServicer:
     def __init__(self, cursors: paging.Cursors, tools: Tools) -> None:
         self._cursors, self._tools = cursors, tools
 
-    async def ListFlowTools(self, request: pb.ListFlowToolsRequest, call: Call) -> pb.ListFlowToolsResponse:
-        flow = (await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))).id
+    async def ListFlowTools(self, request: pb.ListFlowToolsRequest, ctx: RequestContext) -> pb.ListFlowToolsResponse:
+        flow = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.flow_id))).id
         after = self._cursors.read(request)
         cursor = (after[0], after[1]) if after else None
-        fetched = await http_tools.bindings(call.tx, flow, cursor, paging.rows_to_fetch(request))
+        fetched = await http_tools.bindings(ctx.tx, flow, cursor, paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.overrides.place, row.id))
         return pb.ListFlowToolsResponse(flow_tools=[present_binding(row) for row in rows], next_cursor=more)
 
-    async def CreateFlowTool(self, request: pb.CreateFlowToolRequest, call: Call) -> pb.CreateFlowToolResponse:
+    async def CreateFlowTool(self, request: pb.CreateFlowToolRequest, ctx: RequestContext) -> pb.CreateFlowToolResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
-        row = await self._tools.bind(call.tx, call.who, flow, request.flow_tool)
+        row = await self._tools.bind(ctx.tx, ctx.principal, flow, request.flow_tool)
         return pb.CreateFlowToolResponse(flow_tool=present_binding(row))
 
-    async def GetFlowTool(self, request: pb.GetFlowToolRequest, call: Call) -> pb.GetFlowToolResponse:
-        flow = (await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))).id
-        row = await http_tools.binding(call.tx, flow, ids.require(Kind.FLOW_TOOL, request.id))
+    async def GetFlowTool(self, request: pb.GetFlowToolRequest, ctx: RequestContext) -> pb.GetFlowToolResponse:
+        flow = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.flow_id))).id
+        row = await http_tools.binding(ctx.tx, flow, ids.require(Kind.FLOW_TOOL, request.id))
         return pb.GetFlowToolResponse(flow_tool=present_binding(row))
 
-    async def UpdateFlowTool(self, request: pb.UpdateFlowToolRequest, call: Call) -> pb.UpdateFlowToolResponse:
-        flow = (await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))).id
+    async def UpdateFlowTool(self, request: pb.UpdateFlowToolRequest, ctx: RequestContext) -> pb.UpdateFlowToolResponse:
+        flow = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.flow_id))).id
         id, paths = ids.require(Kind.FLOW_TOOL, request.id), list(request.update_mask.paths)
-        row = await self._tools.rebind(call.tx, call.who, flow, id, request.flow_tool, paths)
+        row = await self._tools.rebind(ctx.tx, ctx.principal, flow, id, request.flow_tool, paths)
         return pb.UpdateFlowToolResponse(flow_tool=present_binding(row))
 
-    async def DeleteFlowTool(self, request: pb.DeleteFlowToolRequest, call: Call) -> pb.DeleteFlowToolResponse:
+    async def DeleteFlowTool(self, request: pb.DeleteFlowToolRequest, ctx: RequestContext) -> pb.DeleteFlowToolResponse:
         flow, id = ids.require(Kind.FLOW, request.flow_id), ids.require(Kind.FLOW_TOOL, request.id)
-        await self._tools.unbind(call.tx, call.who, flow, id)
+        await self._tools.unbind(ctx.tx, ctx.principal, flow, id)
         return pb.DeleteFlowToolResponse()
 
 
@@ -113,22 +115,30 @@ class ToolSecretsServicer:
     def __init__(self, cursors: paging.Cursors, keyring: Keyring, limit: int) -> None:
         self._cursors, self._keyring, self._limit = cursors, keyring, limit
 
-    async def ListToolSecrets(self, request: pb.ListToolSecretsRequest, call: Call) -> pb.ListToolSecretsResponse:
-        fetched = await http_tools.secrets(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListToolSecrets(
+        self, request: pb.ListToolSecretsRequest, ctx: RequestContext
+    ) -> pb.ListToolSecretsResponse:
+        fetched = await http_tools.secrets(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListToolSecretsResponse(tool_secrets=[present_secret(row) for row in rows], next_cursor=more)
 
-    async def CreateToolSecret(self, request: pb.CreateToolSecretRequest, call: Call) -> pb.CreateToolSecretResponse:
-        row = await usecases.create_secret(call.tx, call.who, self._keyring, request.tool_secret, self._limit)
+    async def CreateToolSecret(
+        self, request: pb.CreateToolSecretRequest, ctx: RequestContext
+    ) -> pb.CreateToolSecretResponse:
+        row = await usecases.create_secret(ctx.tx, ctx.principal, self._keyring, request.tool_secret, self._limit)
         return pb.CreateToolSecretResponse(tool_secret=present_secret(row))
 
-    async def UpdateToolSecret(self, request: pb.UpdateToolSecretRequest, call: Call) -> pb.UpdateToolSecretResponse:
+    async def UpdateToolSecret(
+        self, request: pb.UpdateToolSecretRequest, ctx: RequestContext
+    ) -> pb.UpdateToolSecretResponse:
         id, paths = ids.require(Kind.TOOL_SECRET, request.id), list(request.update_mask.paths)
-        row = await usecases.change_secret(call.tx, call.who, self._keyring, id, request.tool_secret, paths)
+        row = await usecases.change_secret(ctx.tx, ctx.principal, self._keyring, id, request.tool_secret, paths)
         return pb.UpdateToolSecretResponse(tool_secret=present_secret(row))
 
-    async def DeleteToolSecret(self, request: pb.DeleteToolSecretRequest, call: Call) -> pb.DeleteToolSecretResponse:
-        await usecases.delete_secret(call.tx, ids.require(Kind.TOOL_SECRET, request.id))
+    async def DeleteToolSecret(
+        self, request: pb.DeleteToolSecretRequest, ctx: RequestContext
+    ) -> pb.DeleteToolSecretResponse:
+        await usecases.delete_secret(ctx.tx, ids.require(Kind.TOOL_SECRET, request.id))
         return pb.DeleteToolSecretResponse()
 
 

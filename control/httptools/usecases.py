@@ -42,7 +42,7 @@ class Tools:
 
     # --- tools ----------------------------------------------------------------------------------------------------
 
-    async def create(self, tx: Tx, who: Principal, tool: pb.HttpTool) -> ToolRow:
+    async def create(self, tx: Tx, principal: Principal, tool: pb.HttpTool) -> ToolRow:
         """Create a tool.  Raises InvalidRequest, AlreadyExists, PlanLimit."""
         definition = definition_of(tool)
         await http_tools.lock(tx)
@@ -51,10 +51,10 @@ class Tools:
         secrets = await self._check_tool(tx, None, definition)
         id = ids.new()
         await http_tools.create(tx, id, definition, secrets)
-        await events.append(tx, who.org_id, id, events_pb2.ToolCreatedEvent(by=who.name))
+        await events.append(tx, principal.org_id, id, events_pb2.ToolCreatedEvent(by=principal.name))
         return await http_tools.get(tx, id)
 
-    async def change(self, tx: Tx, who: Principal, id: UUID, tool: pb.HttpTool, paths: Sequence[str]) -> ToolRow:
+    async def change(self, tx: Tx, principal: Principal, id: UUID, tool: pb.HttpTool, paths: Sequence[str]) -> ToolRow:
         """Store the next version, unless nothing changes.  Raises as `create` does, and NotFound."""
         await http_tools.lock(tx)
         before = await http_tools.get(tx, id)
@@ -64,17 +64,19 @@ class Tools:
         secrets = await self._check_tool(tx, id, definition)
         await http_tools.change(tx, id, definition, secrets)
         after = await http_tools.get(tx, id)
-        await events.append(tx, who.org_id, id, events_pb2.ToolUpdatedEvent(by=who.name, tool_version=after.version))
+        await events.append(
+            tx, principal.org_id, id, events_pb2.ToolUpdatedEvent(by=principal.name, tool_version=after.version)
+        )
         return after
 
-    async def delete(self, tx: Tx, who: Principal, id: UUID) -> None:
+    async def delete(self, tx: Tx, principal: Principal, id: UUID) -> None:
         """Delete a tool.  Raises NotFound, InUse."""
         await http_tools.lock(tx)
         await http_tools.get(tx, id)
         if (flow := await http_tools.bound_by(tx, id)) is not None:
             raise InUse(f"The flow {flow!r} binds this tool; remove it there first.")
         await http_tools.delete(tx, id)
-        await events.append(tx, who.org_id, id, events_pb2.ToolDeletedEvent(by=who.name))
+        await events.append(tx, principal.org_id, id, events_pb2.ToolDeletedEvent(by=principal.name))
 
     async def _check_tool(self, tx: Tx, id: UUID | None, definition: dict[str, Any]) -> frozenset[str]:
         """Check a tool's definition, secrets and name; return the secrets.  Raises InvalidRequest, AlreadyExists."""
@@ -103,7 +105,7 @@ class Tools:
 
     # --- bindings ----------------------------------------------------------------------------------------------------
 
-    async def bind(self, tx: Tx, who: Principal, flow: UUID, flow_tool: pb.FlowTool) -> BindingRow:
+    async def bind(self, tx: Tx, principal: Principal, flow: UUID, flow_tool: pb.FlowTool) -> BindingRow:
         """Bind a tool or a connector to a flow.  Raises NotFound, InvalidRequest, AlreadyExists, PlanLimit."""
         kind, mode = word(pb.FlowToolKind, flow_tool.kind) or "http", word(pb.FlowToolMode, flow_tool.mode) or "in_call"
         await http_tools.lock(tx)
@@ -115,11 +117,11 @@ class Tools:
         await self._check(tx, flow, id, mode, tool, overrides)
         bound = tool.id if tool else None, connector
         await http_tools.bind(tx, id, flow, kind, mode, bound, overrides)
-        await events.append(tx, who.org_id, flow, events_pb2.FlowToolsChangedEvent(by=who.name))
+        await events.append(tx, principal.org_id, flow, events_pb2.FlowToolsChangedEvent(by=principal.name))
         return await http_tools.binding(tx, flow, id)
 
     async def rebind(
-        self, tx: Tx, who: Principal, flow: UUID, id: UUID, flow_tool: pb.FlowTool, paths: Sequence[str]
+        self, tx: Tx, principal: Principal, flow: UUID, id: UUID, flow_tool: pb.FlowTool, paths: Sequence[str]
     ) -> BindingRow:
         """Change the fields in `paths` of a binding.  Raises as `bind` does."""
         await http_tools.lock(tx)
@@ -139,14 +141,14 @@ class Tools:
         overrides = _overrides(after)
         await self._check(tx, flow, id, before.mode, tool, overrides)
         await http_tools.rebind(tx, id, overrides)
-        await events.append(tx, who.org_id, flow, events_pb2.FlowToolsChangedEvent(by=who.name))
+        await events.append(tx, principal.org_id, flow, events_pb2.FlowToolsChangedEvent(by=principal.name))
         return await http_tools.binding(tx, flow, id)
 
-    async def unbind(self, tx: Tx, who: Principal, flow: UUID, id: UUID) -> None:
+    async def unbind(self, tx: Tx, principal: Principal, flow: UUID, id: UUID) -> None:
         """Delete a binding.  Raises NotFound."""
         await flows.get(tx, flow)
         await http_tools.unbind(tx, flow, id)
-        await events.append(tx, who.org_id, flow, events_pb2.FlowToolsChangedEvent(by=who.name))
+        await events.append(tx, principal.org_id, flow, events_pb2.FlowToolsChangedEvent(by=principal.name))
 
     async def _check(self, tx: Tx, flow: UUID, id: UUID, mode: str, tool: ToolRow | None, overrides: Overrides) -> None:
         """Check a binding.  Raises InvalidRequest, AlreadyExists."""
@@ -252,7 +254,7 @@ def _overrides(flow_tool: pb.FlowTool) -> Overrides:
 # --- secrets ------------------------------------------------------------------------------------------------------
 
 
-async def create_secret(tx: Tx, who: Principal, keyring: Keyring, secret: pb.ToolSecret, limit: int) -> SecretRow:
+async def create_secret(tx: Tx, principal: Principal, keyring: Keyring, secret: pb.ToolSecret, limit: int) -> SecretRow:
     """Create a secret.  Raises InvalidRequest, AlreadyExists, PlanLimit."""
     host = _host(secret.host)
     if secret.value == MASK:
@@ -264,13 +266,13 @@ async def create_secret(tx: Tx, who: Principal, keyring: Keyring, secret: pb.Too
         raise AlreadyExists(f"There is a secret {secret.name!r} already.")
     id = ids.new()
     await http_tools.create_secret(
-        tx, id, secret.name, host, keyring.seal(secret.value.encode(), Place(TABLE, id, who.org_id))
+        tx, id, secret.name, host, keyring.seal(secret.value.encode(), Place(TABLE, id, principal.org_id))
     )
     return await http_tools.secret(tx, id)
 
 
 async def change_secret(
-    tx: Tx, who: Principal, keyring: Keyring, id: UUID, secret: pb.ToolSecret, paths: Sequence[str]
+    tx: Tx, principal: Principal, keyring: Keyring, id: UUID, secret: pb.ToolSecret, paths: Sequence[str]
 ) -> SecretRow:
     """Set a secret's value, and its host if given.  Raises NotFound, InvalidRequest."""
     await http_tools.lock(tx)
@@ -285,7 +287,7 @@ async def change_secret(
         problems.append(FieldError("tool_secret.value", "is needed: what was stored is never read back"))
     if problems:
         raise InvalidRequest(problems)
-    await http_tools.change_secret(tx, id, host, keyring.seal(after.value.encode(), Place(TABLE, id, who.org_id)))
+    await http_tools.change_secret(tx, id, host, keyring.seal(after.value.encode(), Place(TABLE, id, principal.org_id)))
     return await http_tools.secret(tx, id)
 
 

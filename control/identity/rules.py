@@ -19,12 +19,12 @@ class Onboarding:
     most_per_person: int
 
 
-def needs_approval(who: Principal, policy: Onboarding, founded: int) -> bool:
+def needs_approval(principal: Principal, policy: Onboarding, founded: int) -> bool:
     """Return whether a person who has `founded` organizations needs approval for the next one; site admins never do.
 
     Raises Forbidden if the deployment accepts no organizations, PlanLimit beyond the limit.
     """
-    if who.site_admin:
+    if principal.site_admin:
         return False
     if policy.mode == "closed":
         raise Forbidden("This deployment accepts no new organizations; ask its operator to create one.")

@@ -12,7 +12,7 @@ from control.analytics import usecases as analytics
 from control.base import masks, paging
 from control.base.principal import ROLES, permissions
 from control.base.wire import moment, timestamp, value, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.calls.live import LiveCall
 from control.clients.twilio import Carrier, Webhooks
 from control.identity import usecases
@@ -43,100 +43,108 @@ class IdentityServicer:
     def __init__(self, cursors: paging.Cursors, onboarding: Onboarding, fresh: timedelta) -> None:
         self._cursors, self._onboarding, self._fresh = cursors, onboarding, fresh
 
-    async def GetMe(self, _: pb.GetMeRequest, call: Call) -> pb.GetMeResponse:
-        return await _me(call.tx, call.who, call.who.organization)
+    async def GetMe(self, _: pb.GetMeRequest, ctx: RequestContext) -> pb.GetMeResponse:
+        return await _me(ctx.tx, ctx.principal, ctx.principal.organization)
 
     async def SwitchOrganization(
-        self, request: pb.SwitchOrganizationRequest, call: Call
+        self, request: pb.SwitchOrganizationRequest, ctx: RequestContext
     ) -> pb.SwitchOrganizationResponse:
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
-        assert call.who.session_id is not None, "the method is for sessions"
-        await identity.switch(call.tx, call.who.session_id, org)
-        return pb.SwitchOrganizationResponse(me=await _me(call.tx, call.who, org))
+        assert ctx.principal.session_id is not None, "the method is for sessions"
+        await identity.switch(ctx.tx, ctx.principal.session_id, org)
+        return pb.SwitchOrganizationResponse(me=await _me(ctx.tx, ctx.principal, org))
 
-    async def RevokeMySessions(self, _: pb.RevokeMySessionsRequest, call: Call) -> pb.RevokeMySessionsResponse:
-        assert call.who.user_id is not None, "the method is for sessions"
-        await sessions.close_all_of(call.tx, call.who.user_id)
+    async def RevokeMySessions(self, _: pb.RevokeMySessionsRequest, ctx: RequestContext) -> pb.RevokeMySessionsResponse:
+        assert ctx.principal.user_id is not None, "the method is for sessions"
+        await sessions.close_all_of(ctx.tx, ctx.principal.user_id)
         return pb.RevokeMySessionsResponse()
 
-    async def ListSignIns(self, _: pb.ListSignInsRequest, call: Call) -> pb.ListSignInsResponse:
-        return pb.ListSignInsResponse(sign_ins=[present_sign_in(row) for row in await sessions.mine(call.tx)])
+    async def ListSignIns(self, _: pb.ListSignInsRequest, ctx: RequestContext) -> pb.ListSignInsResponse:
+        return pb.ListSignInsResponse(sign_ins=[present_sign_in(row) for row in await sessions.mine(ctx.tx)])
 
-    async def RemoveSignIn(self, request: pb.RemoveSignInRequest, call: Call) -> pb.RemoveSignInResponse:
+    async def RemoveSignIn(self, request: pb.RemoveSignInRequest, ctx: RequestContext) -> pb.RemoveSignInResponse:
         id = ids.require(Kind.SIGN_IN, request.id)
-        await usecases.remove_sign_in(call.tx, call.who, id, self._fresh, call.request_id)
+        await usecases.remove_sign_in(ctx.tx, ctx.principal, id, self._fresh, ctx.request_id)
         return pb.RemoveSignInResponse()
 
-    async def AcceptInvitation(self, request: pb.AcceptInvitationRequest, call: Call) -> pb.AcceptInvitationResponse:
+    async def AcceptInvitation(
+        self, request: pb.AcceptInvitationRequest, ctx: RequestContext
+    ) -> pb.AcceptInvitationResponse:
         id = ids.require(Kind.INVITE, request.id)
-        org = await usecases.accept_invitation(call.tx, call.who, id, call.request_id)
-        return pb.AcceptInvitationResponse(me=await _me(call.tx, call.who, org))
+        org = await usecases.accept_invitation(ctx.tx, ctx.principal, id, ctx.request_id)
+        return pb.AcceptInvitationResponse(me=await _me(ctx.tx, ctx.principal, org))
 
-    async def DeclineInvitation(self, request: pb.DeclineInvitationRequest, call: Call) -> pb.DeclineInvitationResponse:
-        await usecases.decline_invitation(call.tx, call.who, ids.require(Kind.INVITE, request.id), call.request_id)
+    async def DeclineInvitation(
+        self, request: pb.DeclineInvitationRequest, ctx: RequestContext
+    ) -> pb.DeclineInvitationResponse:
+        await usecases.decline_invitation(ctx.tx, ctx.principal, ids.require(Kind.INVITE, request.id), ctx.request_id)
         return pb.DeclineInvitationResponse()
 
     async def OnboardOrganization(
-        self, request: pb.OnboardOrganizationRequest, call: Call
+        self, request: pb.OnboardOrganizationRequest, ctx: RequestContext
     ) -> pb.OnboardOrganizationResponse:
-        result = await usecases.onboard(call.tx, call.who, request.name, self._onboarding, call.request_id)
+        result = await usecases.onboard(ctx.tx, ctx.principal, request.name, self._onboarding, ctx.request_id)
         if isinstance(result, PendingRow):
             return pb.OnboardOrganizationResponse(organization=present_pending(result))
-        return pb.OnboardOrganizationResponse(organization=present(await identity.organization(call.tx, result)))
+        return pb.OnboardOrganizationResponse(organization=present(await identity.organization(ctx.tx, result)))
 
     async def ListOrganizationRequests(
-        self, request: pb.ListOrganizationRequestsRequest, call: Call
+        self, request: pb.ListOrganizationRequestsRequest, ctx: RequestContext
     ) -> pb.ListOrganizationRequestsResponse:
-        fetched = await identity.page_requests(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+        fetched = await identity.page_requests(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListOrganizationRequestsResponse(requests=[present_request(row) for row in rows], next_cursor=more)
 
     async def ApproveOrganization(
-        self, request: pb.ApproveOrganizationRequest, call: Call
+        self, request: pb.ApproveOrganizationRequest, ctx: RequestContext
     ) -> pb.ApproveOrganizationResponse:
         org = ids.require(Kind.ORGANIZATION, request.id)
-        await usecases.approve(call.tx, call.who, org, call.request_id)
-        return pb.ApproveOrganizationResponse(organization=present(await identity.organization(call.tx, org)))
+        await usecases.approve(ctx.tx, ctx.principal, org, ctx.request_id)
+        return pb.ApproveOrganizationResponse(organization=present(await identity.organization(ctx.tx, org)))
 
-    async def DenyOrganization(self, request: pb.DenyOrganizationRequest, call: Call) -> pb.DenyOrganizationResponse:
-        await identity.decide(call.tx, ids.require(Kind.ORGANIZATION, request.id), approved=False)
+    async def DenyOrganization(
+        self, request: pb.DenyOrganizationRequest, ctx: RequestContext
+    ) -> pb.DenyOrganizationResponse:
+        await identity.decide(ctx.tx, ids.require(Kind.ORGANIZATION, request.id), approved=False)
         return pb.DenyOrganizationResponse()
 
-    async def ProvisionOrg(self, request: pb.ProvisionOrgRequest, call: Call) -> pb.ProvisionOrgResponse:
+    async def ProvisionOrg(self, request: pb.ProvisionOrgRequest, ctx: RequestContext) -> pb.ProvisionOrgResponse:
         plan = request.plan if request.HasField("plan") else FREE
         notes = request.admin_notes if request.HasField("admin_notes") else None
         org = await usecases.provision(
-            call.tx, call.who, request.name, request.owner_email, plan, notes, call.request_id
+            ctx.tx, ctx.principal, request.name, request.owner_email, plan, notes, ctx.request_id
         )
-        return pb.ProvisionOrgResponse(organization=present(await identity.organization(call.tx, org)))
+        return pb.ProvisionOrgResponse(organization=present(await identity.organization(ctx.tx, org)))
 
-    async def GetOrganization(self, _: pb.GetOrganizationRequest, call: Call) -> pb.GetOrganizationResponse:
-        return pb.GetOrganizationResponse(organization=present(await identity.organization(call.tx, call.who.org_id)))
+    async def GetOrganization(self, _: pb.GetOrganizationRequest, ctx: RequestContext) -> pb.GetOrganizationResponse:
+        return pb.GetOrganizationResponse(
+            organization=present(await identity.organization(ctx.tx, ctx.principal.org_id))
+        )
 
     async def UpdateOrganization(
-        self, request: pb.UpdateOrganizationRequest, call: Call
+        self, request: pb.UpdateOrganizationRequest, ctx: RequestContext
     ) -> pb.UpdateOrganizationResponse:
-        before = await identity.organization(call.tx, call.who.org_id)
+        before = await identity.organization(ctx.tx, ctx.principal.org_id)
         merged = masks.masked(present(before), request.organization, request.update_mask.paths)
         after = _row(cast("pb.Organization", merged), before)
-        await usecases.update_organization(call.tx, call.who, after)
+        await usecases.update_organization(ctx.tx, ctx.principal, after)
         return pb.UpdateOrganizationResponse(organization=present(after))
 
-    async def ListApiKeys(self, request: pb.ListApiKeysRequest, call: Call) -> pb.ListApiKeysResponse:
-        fetched = await identity.page_keys(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, ctx: RequestContext) -> pb.ListApiKeysResponse:
+        fetched = await identity.page_keys(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListApiKeysResponse(api_keys=[present_key(row) for row in rows], next_cursor=more)
 
-    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, call: Call) -> pb.CreateApiKeyResponse:
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, ctx: RequestContext) -> pb.CreateApiKeyResponse:
         key = request.api_key
         expires = moment(key.expires_at) if key.HasField("expires_at") else None
         row, secret = await usecases.create_key(
-            call.tx, call.who, key.name, word(options_pb2.Role, key.role) or "", list(key.scopes), expires, now()
+            ctx.tx, ctx.principal, key.name, word(options_pb2.Role, key.role) or "", list(key.scopes), expires, now()
         )
         return pb.CreateApiKeyResponse(api_key=present_key(row, secret))
 
-    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, call: Call) -> pb.RevokeApiKeyResponse:
-        await usecases.revoke_key(call.tx, call.who, ids.require(Kind.API_KEY, request.id))
+    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, ctx: RequestContext) -> pb.RevokeApiKeyResponse:
+        await usecases.revoke_key(ctx.tx, ctx.principal, ids.require(Kind.API_KEY, request.id))
         return pb.RevokeApiKeyResponse()
 
 
@@ -163,7 +171,7 @@ class AdminServicer:
         self._keyring, self._files = keyring, files
 
     async def ListOrganizations(
-        self, request: runtime_pb2.ListOrganizationsRequest, _: Call
+        self, request: runtime_pb2.ListOrganizationsRequest, _: RequestContext
     ) -> runtime_pb2.ListOrganizationsResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
@@ -178,7 +186,7 @@ class AdminServicer:
         return runtime_pb2.ListOrganizationsResponse(organizations=results, next_cursor=more)
 
     async def CreateOrganization(
-        self, request: runtime_pb2.CreateOrganizationRequest, _: Call
+        self, request: runtime_pb2.CreateOrganizationRequest, _: RequestContext
     ) -> runtime_pb2.CreateOrganizationResponse:
         org = await usecases.create_organization(
             self._db, request.name, request.owner_email, same_name=request.same_name
@@ -186,13 +194,15 @@ class AdminServicer:
         return runtime_pb2.CreateOrganizationResponse(id=ids.show(Kind.ORGANIZATION, org))
 
     async def DeleteOrganization(
-        self, request: runtime_pb2.DeleteOrganizationRequest, _: Call
+        self, request: runtime_pb2.DeleteOrganizationRequest, _: RequestContext
     ) -> runtime_pb2.DeleteOrganizationResponse:
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
         row = await organizations.delete(self._db, self._files, org, request.name, DELETE_SECONDS)
         return runtime_pb2.DeleteOrganizationResponse(done=row.is_done, rows=row.rows, numbers=row.numbers)
 
-    async def IssueApiKey(self, request: runtime_pb2.IssueApiKeyRequest, _: Call) -> runtime_pb2.IssueApiKeyResponse:
+    async def IssueApiKey(
+        self, request: runtime_pb2.IssueApiKeyRequest, _: RequestContext
+    ) -> runtime_pb2.IssueApiKeyResponse:
         role = word(options_pb2.Role, request.role)
         if role is None:
             raise InvalidRequest([FieldError("role", f"must be one of {', '.join(ROLES)}")])
@@ -201,12 +211,12 @@ class AdminServicer:
         return runtime_pb2.IssueApiKeyResponse(id=ids.show(Kind.API_KEY, row.id), key=secret)
 
     async def RebuildAnalytics(
-        self, _: runtime_pb2.RebuildAnalyticsRequest, __: Call
+        self, _: runtime_pb2.RebuildAnalyticsRequest, __: RequestContext
     ) -> runtime_pb2.RebuildAnalyticsResponse:
         return runtime_pb2.RebuildAnalyticsResponse(quarters=await analytics.rebuild(self._db))
 
     async def ResealSecrets(
-        self, request: runtime_pb2.ResealSecretsRequest, _: Call
+        self, request: runtime_pb2.ResealSecretsRequest, _: RequestContext
     ) -> runtime_pb2.ResealSecretsResponse:
         if request.dry_run:
             return runtime_pb2.ResealSecretsResponse(left=await resealing.left(self._db, self._keyring))
@@ -215,10 +225,14 @@ class AdminServicer:
             resealed=counts.resealed, unsealable=counts.unsealable, left=counts.left
         )
 
-    async def RebuildUsage(self, _: runtime_pb2.RebuildUsageRequest, __: Call) -> runtime_pb2.RebuildUsageResponse:
+    async def RebuildUsage(
+        self, _: runtime_pb2.RebuildUsageRequest, __: RequestContext
+    ) -> runtime_pb2.RebuildUsageResponse:
         return runtime_pb2.RebuildUsageResponse(entries=await usage.rebuild(self._db, self._prices()))
 
-    async def ListSetAside(self, request: runtime_pb2.ListSetAsideRequest, _: Call) -> runtime_pb2.ListSetAsideResponse:
+    async def ListSetAside(
+        self, request: runtime_pb2.ListSetAsideRequest, _: RequestContext
+    ) -> runtime_pb2.ListSetAsideResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
             rows = await set_aside.page(tx, request.limit)
@@ -236,28 +250,34 @@ class AdminServicer:
         )
 
     async def ReleaseSetAside(
-        self, request: runtime_pb2.ReleaseSetAsideRequest, _: Call
+        self, request: runtime_pb2.ReleaseSetAsideRequest, _: RequestContext
     ) -> runtime_pb2.ReleaseSetAsideResponse:
         validation.require_valid(request)
         return runtime_pb2.ReleaseSetAsideResponse(released=await setaside.release(self._db, request.ids))
 
-    async def AssignNumber(self, request: runtime_pb2.AssignNumberRequest, _: Call) -> runtime_pb2.AssignNumberResponse:
+    async def AssignNumber(
+        self, request: runtime_pb2.AssignNumberRequest, _: RequestContext
+    ) -> runtime_pb2.AssignNumberResponse:
         if (complaint := validation.bad_e164(request.e164)) is not None:
             raise InvalidRequest([FieldError("e164", complaint)])
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
         id = await numbers.assign(self._db, self._carrier, self._webhooks, org, request.e164)
         return runtime_pb2.AssignNumberResponse(id=ids.show(Kind.NUMBER, id))
 
-    async def SetSiteAdmin(self, request: runtime_pb2.SetSiteAdminRequest, _: Call) -> runtime_pb2.SetSiteAdminResponse:
+    async def SetSiteAdmin(
+        self, request: runtime_pb2.SetSiteAdminRequest, _: RequestContext
+    ) -> runtime_pb2.SetSiteAdminResponse:
         user = await usecases.set_site_admin(self._db, request.email, site_admin=request.site_admin)
         return runtime_pb2.SetSiteAdminResponse(user_id=ids.show(Kind.USER, user))
 
-    async def UnlinkSignIn(self, request: runtime_pb2.UnlinkSignInRequest, _: Call) -> runtime_pb2.UnlinkSignInResponse:
+    async def UnlinkSignIn(
+        self, request: runtime_pb2.UnlinkSignInRequest, _: RequestContext
+    ) -> runtime_pb2.UnlinkSignInResponse:
         unlinked = await usecases.unlink_sign_in(self._db, email=request.email, issuer=request.issuer)
         return runtime_pb2.UnlinkSignInResponse(unlinked=unlinked)
 
     async def FollowCall(
-        self, request: runtime_pb2.FollowCallRequest, _: Call
+        self, request: runtime_pb2.FollowCallRequest, _: RequestContext
     ) -> AsyncIterator[runtime_pb2.FollowCallResponse]:
         org, id = await usecases.follow_call(self._db, ids.require(Kind.CALL, request.call_id))
         async with aclosing(self._live(org, id).events(0)) as events:
@@ -275,14 +295,14 @@ def present_sign_in(row: AccountRow) -> pb.SignIn:
     )
 
 
-async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
+async def _me(tx: Tx, principal: Principal, org: UUID | None) -> pb.GetMeResponse:
     """Describe the principal as a member of `org`.  A key sees only its own organization, not those of its creator."""
-    person = await identity.user(tx, who.user_id) if who.user_id else None
-    memberships = await identity.my_organizations(tx) if who.session_id else [await _of_key(tx, who)]
-    invitations = await identity.my_invitations(tx) if who.session_id else []
-    pending = await identity.my_requests(tx) if who.session_id else []
+    person = await identity.user(tx, principal.user_id) if principal.user_id else None
+    memberships = await identity.my_organizations(tx) if principal.session_id else [await _of_key(tx, principal)]
+    invitations = await identity.my_invitations(tx) if principal.session_id else []
+    pending = await identity.my_requests(tx) if principal.session_id else []
     current = next((row for row in memberships if row.id == org), None)
-    principal = replace(who, organization=current.id if current else None, role=current.role if current else None)
+    member = replace(principal, organization=current.id if current else None, role=current.role if current else None)
     return pb.GetMeResponse(
         user=pb.User(id=ids.show(Kind.USER, person.id), email=person.email, name=person.name) if person else None,
         organization=pb.OrganizationRef(
@@ -291,7 +311,7 @@ async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
         if current
         else None,
         role=value(options_pb2.Role, current.role if current else None),
-        permissions=permissions(principal),
+        permissions=permissions(member),
         organizations=[
             pb.Membership(id=ids.show(Kind.ORGANIZATION, row.id), name=row.name, role=value(options_pb2.Role, row.role))
             for row in memberships
@@ -306,9 +326,9 @@ async def _me(tx: Tx, who: Principal, org: UUID | None) -> pb.GetMeResponse:
     )
 
 
-async def _of_key(tx: Tx, who: Principal) -> MembershipRow:
-    row = await identity.organization(tx, who.org_id)
-    return MembershipRow(row.id, row.name, row.time_zone, who.role or "")
+async def _of_key(tx: Tx, principal: Principal) -> MembershipRow:
+    row = await identity.organization(tx, principal.org_id)
+    return MembershipRow(row.id, row.name, row.time_zone, principal.role or "")
 
 
 def present_invitation(row: InvitationRow) -> pb.Invitation:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from control.boundary import Call
+from control.boundary import RequestContext
 from hum import ids, secrets, validation
 from hum.errors import AlreadyExists, EmailUnverified, Forbidden, NotFound, SessionRequired
 from hum.ids import Kind
@@ -23,7 +23,7 @@ class SignInServicer:
     def __init__(self, db: Db, settings: ControlSettings) -> None:
         self._db, self._settings = db, settings
 
-    async def BeginSignIn(self, request: pb.BeginSignInRequest, _: Call) -> pb.BeginSignInResponse:
+    async def BeginSignIn(self, request: pb.BeginSignInRequest, _: RequestContext) -> pb.BeginSignInResponse:
         async with self._db.system() as tx:
             links_user = await self._linking(tx, request.linking_token) if request.linking_token else None
             row = SignInRow(request.nonce, request.code_verifier, request.return_to, links_user)
@@ -32,7 +32,7 @@ class SignInServicer:
             )
         return pb.BeginSignInResponse()
 
-    async def TakeSignIn(self, request: pb.TakeSignInRequest, _: Call) -> pb.TakeSignInResponse:
+    async def TakeSignIn(self, request: pb.TakeSignInRequest, _: RequestContext) -> pb.TakeSignInResponse:
         async with self._db.system() as tx:
             row = await sessions.take(tx, secrets.token_hash(request.state))
         if row is None:
@@ -44,12 +44,12 @@ class SignInServicer:
             links_user_id=ids.show(Kind.USER, row.links_user) if row.links_user else "",
         )
 
-    async def OpenWebSession(self, request: pb.OpenWebSessionRequest, call: Call) -> pb.OpenWebSessionResponse:
+    async def OpenWebSession(self, request: pb.OpenWebSessionRequest, ctx: RequestContext) -> pb.OpenWebSessionResponse:
         token, lasts = secrets.new_token(), timedelta(hours=self._settings.session_hours)
         email = _verified_email(request, trust=self._settings.trust_email)
         async with self._db.system() as tx:
             if request.links_user_id:
-                user = await self._link(tx, request, call.request_id)
+                user = await self._link(tx, request, ctx.request_id)
             else:
                 user = await _person(tx, request.issuer, request.subject, email)
             await sessions.used(tx, request.issuer, request.subject, email)
@@ -102,7 +102,9 @@ class SignInServicer:
             )
         return user
 
-    async def CloseWebSession(self, request: pb.CloseWebSessionRequest, _: Call) -> pb.CloseWebSessionResponse:
+    async def CloseWebSession(
+        self, request: pb.CloseWebSessionRequest, _: RequestContext
+    ) -> pb.CloseWebSessionResponse:
         async with self._db.system() as tx:
             await sessions.close(tx, secrets.token_hash(request.token))
         return pb.CloseWebSessionResponse()

@@ -55,48 +55,48 @@ async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
     return org, id
 
 
-async def onboard(tx: Tx, who: Principal, name: str, policy: Onboarding, request_id: str) -> UUID | PendingRow:
+async def onboard(tx: Tx, principal: Principal, name: str, policy: Onboarding, request_id: str) -> UUID | PendingRow:
     """Create an organization with the signed-in person as its first admin, and switch the session to it; if a site
     admin must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
     """
-    assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
-    if rules.needs_approval(who, policy, await identity.founded(tx)):
+    assert principal.user_id is not None and principal.session_id is not None, "the method is for sessions"
+    if rules.needs_approval(principal, policy, await identity.founded(tx)):
         id, name = ids.new(), _stripped(name)
         return PendingRow(id, name, await identity.request_organization(tx, id, name))
-    org = await _create(tx, who, name, who.user_id, FREE, None, "onboardOrganization", request_id)
-    await identity.switch(tx, who.session_id, org)
+    org = await _create(tx, principal, name, principal.user_id, FREE, None, "onboardOrganization", request_id)
+    await identity.switch(tx, principal.session_id, org)
     return org
 
 
-async def approve(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
+async def approve(tx: Tx, principal: Principal, id: UUID, request_id: str) -> None:
     """Create a requested organization, as a site admin.  Raises NotFound."""
     name = await identity.decide(tx, id, approved=True)
-    await _note_founding(tx, who, id, name, "approveOrganization", request_id)
+    await _note_founding(tx, principal, id, name, "approveOrganization", request_id)
 
 
 async def provision(
-    tx: Tx, who: Principal, name: str, owner_email: str, plan: str, notes: str | None, request_id: str
+    tx: Tx, principal: Principal, name: str, owner_email: str, plan: str, notes: str | None, request_id: str
 ) -> UUID:
     """Create an organization for a known person, as a site admin.  Raises NotFound, InvalidRequest."""
     plan_ids = [row.id for row in await billing.plans(tx)] or [FREE]
     if plan not in plan_ids:
         raise InvalidRequest([FieldError("plan", f"must be one of {', '.join(plan_ids)}")])
     owner = await identity.person_for_site_admin(tx, owner_email)
-    return await _create(tx, who, name, owner, plan, notes, "provisionOrg", request_id)
+    return await _create(tx, principal, name, owner, plan, notes, "provisionOrg", request_id)
 
 
 async def _create(
-    tx: Tx, who: Principal, name: str, admin: UUID, plan: str, notes: str | None, action: str, request_id: str
+    tx: Tx, principal: Principal, name: str, admin: UUID, plan: str, notes: str | None, action: str, request_id: str
 ) -> UUID:
     org, name = ids.new(), _stripped(name)
     await identity.found(tx, org, name, admin, plan, notes)
-    await _note_founding(tx, who, org, name, action, request_id)
+    await _note_founding(tx, principal, org, name, action, request_id)
     return org
 
 
-async def _note_founding(tx: Tx, who: Principal, org: UUID, name: str, action: str, request_id: str) -> None:
+async def _note_founding(tx: Tx, principal: Principal, org: UUID, name: str, action: str, request_id: str) -> None:
     await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name))
-    await note(tx, org, who, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
+    await note(tx, org, principal, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
 
 
 def _stripped(name: str) -> str:
@@ -106,22 +106,22 @@ def _stripped(name: str) -> str:
     return name.strip()
 
 
-async def accept_invitation(tx: Tx, who: Principal, id: UUID, request_id: str) -> UUID:
+async def accept_invitation(tx: Tx, principal: Principal, id: UUID, request_id: str) -> UUID:
     """Join the inviting organization, and switch the session to it.  Raises NotFound, BillingRequired."""
-    assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
-    org = await identity.accept(tx, who.session_id, id)
+    assert principal.user_id is not None and principal.session_id is not None, "the method is for sessions"
+    org = await identity.accept(tx, principal.session_id, id)
     # An invitation already counts as a seat, but the organization may have moved to a smaller plan since.
     await limits.require(tx, org, "seats", more=0)
-    await events.append(tx, org, who.user_id, events_pb2.MemberJoinedEvent(email=who.name))
-    await note(tx, org, who, "acceptInvitation", ids.show(Kind.INVITE, id), (), request_id)
+    await events.append(tx, org, principal.user_id, events_pb2.MemberJoinedEvent(email=principal.name))
+    await note(tx, org, principal, "acceptInvitation", ids.show(Kind.INVITE, id), (), request_id)
     return org
 
 
-async def decline_invitation(tx: Tx, who: Principal, id: UUID, request_id: str) -> None:
+async def decline_invitation(tx: Tx, principal: Principal, id: UUID, request_id: str) -> None:
     """Delete an invitation to the person.  Raises NotFound."""
     org = await identity.decline(tx, id)
-    await events.append(tx, org, id, events_pb2.MemberDeclinedEvent(email=who.name))
-    await note(tx, org, who, "declineInvitation", ids.show(Kind.INVITE, id), (), request_id)
+    await events.append(tx, org, id, events_pb2.MemberDeclinedEvent(email=principal.name))
+    await note(tx, org, principal, "declineInvitation", ids.show(Kind.INVITE, id), (), request_id)
 
 
 async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
@@ -138,16 +138,16 @@ async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
     return unlinked
 
 
-async def remove_sign_in(tx: Tx, who: Principal, id: UUID, fresh: timedelta, request_id: str) -> None:
+async def remove_sign_in(tx: Tx, principal: Principal, id: UUID, fresh: timedelta, request_id: str) -> None:
     """Unlink one of the person's own accounts, but never the last.  Raises Forbidden, NotFound, InvalidState."""
-    assert who.user_id is not None and who.session_id is not None, "the method is for sessions"
-    if not await sessions.is_fresh(tx, who.session_id, fresh):
+    assert principal.user_id is not None and principal.session_id is not None, "the method is for sessions"
+    if not await sessions.is_fresh(tx, principal.session_id, fresh):
         raise Forbidden("You signed in too long ago to remove an account. Sign in again, then remove it.")
-    await sessions.remove(tx, id, who.user_id, who.session_id)
+    await sessions.remove(tx, id, principal.user_id, principal.session_id)
     await audit.append_mine(
         tx,
-        actor=actor(who),
-        actor_name=who.name,
+        actor=actor(principal),
+        actor_name=principal.name,
         action="removeSignIn",
         subject=ids.show(Kind.SIGN_IN, id),
         request_id=request_id,
@@ -165,13 +165,13 @@ async def set_site_admin(db: Db, email: str, *, site_admin: bool) -> UUID:
 
 
 async def create_key(
-    tx: Tx, who: Principal, name: str, role: str, scopes: list[str], expires_at: datetime | None, now: datetime
+    tx: Tx, principal: Principal, name: str, role: str, scopes: list[str], expires_at: datetime | None, now: datetime
 ) -> tuple[ApiKeyRow, str]:
     """Create a key with at most the creator's rights; return it with its secret, which is not stored."""
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest([FieldError("api_key.expires_at", "must be in the future")])
-    key_scopes = rules.grantable(who, role, scopes)
-    return await _store_key(tx, who.org_id, who.user_id, name, role, key_scopes, expires_at)
+    key_scopes = rules.grantable(principal, role, scopes)
+    return await _store_key(tx, principal.org_id, principal.user_id, name, role, key_scopes, expires_at)
 
 
 async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) -> tuple[ApiKeyRow, str]:
@@ -205,11 +205,11 @@ async def _store_key(
     return ApiKeyRow(id, prefix, name, role, scopes, created_at, expires_at, None, None), secret
 
 
-async def revoke_key(tx: Tx, who: Principal, id: UUID) -> None:
+async def revoke_key(tx: Tx, principal: Principal, id: UUID) -> None:
     await identity.revoke_key(tx, id)
-    await events.append(tx, who.org_id, id, events_pb2.ApiKeyRevokedEvent(by=who.name))
+    await events.append(tx, principal.org_id, id, events_pb2.ApiKeyRevokedEvent(by=principal.name))
 
 
-async def update_organization(tx: Tx, who: Principal, after: OrganizationRow) -> None:
+async def update_organization(tx: Tx, principal: Principal, after: OrganizationRow) -> None:
     await identity.update_organization(tx, after)
-    await events.append(tx, who.org_id, who.org_id, events_pb2.OrganizationUpdatedEvent(by=who.name))
+    await events.append(tx, principal.org_id, principal.org_id, events_pb2.OrganizationUpdatedEvent(by=principal.name))

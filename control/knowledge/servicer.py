@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.base.wire import timestamp, value, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.knowledge import rules, usecases
 from control.knowledge.lookups import Hit, Lookups
 from control.knowledge.tools import PASSAGES
@@ -20,12 +20,14 @@ class KnowledgeServicer:
     def __init__(self, db: Db, cursors: paging.Cursors, lookups: Lookups, bounds: Bounds) -> None:
         self._db, self._cursors, self._lookups, self._bounds = db, cursors, lookups, bounds
 
-    async def ListKnowledge(self, request: pb.ListKnowledgeRequest, call: Call) -> pb.ListKnowledgeResponse:
-        fetched = await knowledge.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListKnowledge(self, request: pb.ListKnowledgeRequest, ctx: RequestContext) -> pb.ListKnowledgeResponse:
+        fetched = await knowledge.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListKnowledgeResponse(documents=[present(row) for row in rows], next_cursor=more)
 
-    async def CreateKnowledge(self, request: pb.CreateKnowledgeRequest, call: Call) -> pb.CreateKnowledgeResponse:
+    async def CreateKnowledge(
+        self, request: pb.CreateKnowledgeRequest, ctx: RequestContext
+    ) -> pb.CreateKnowledgeResponse:
         language = request.language or rules.DEFAULT_LANGUAGE
         url = request.url if request.HasField("url") else None
         values = New(
@@ -36,16 +38,18 @@ class KnowledgeServicer:
             request.refetch_hours,
             word(pb.KnowledgeFormat, request.format),
         )
-        row = await usecases.create(call.tx, call.who, values, _source(request, url), self._bounds)
+        row = await usecases.create(ctx.tx, ctx.principal, values, _source(request, url), self._bounds)
         return pb.CreateKnowledgeResponse(document=present(row))
 
-    async def GetKnowledge(self, request: pb.GetKnowledgeRequest, call: Call) -> pb.GetKnowledgeResponse:
+    async def GetKnowledge(self, request: pb.GetKnowledgeRequest, ctx: RequestContext) -> pb.GetKnowledgeResponse:
         return pb.GetKnowledgeResponse(
-            document=present(await knowledge.get(call.tx, ids.require(Kind.KNOWLEDGE, request.id)))
+            document=present(await knowledge.get(ctx.tx, ids.require(Kind.KNOWLEDGE, request.id)))
         )
 
-    async def UpdateKnowledge(self, request: pb.UpdateKnowledgeRequest, call: Call) -> pb.UpdateKnowledgeResponse:
-        before = await knowledge.get(call.tx, ids.require(Kind.KNOWLEDGE, request.id), lock=True)
+    async def UpdateKnowledge(
+        self, request: pb.UpdateKnowledgeRequest, ctx: RequestContext
+    ) -> pb.UpdateKnowledgeResponse:
+        before = await knowledge.get(ctx.tx, ids.require(Kind.KNOWLEDGE, request.id), lock=True)
         paths = set(request.update_mask.paths) or {field.name for field, _ in request.document.ListFields()}
         document = request.document
         after = with_changes(
@@ -54,36 +58,44 @@ class KnowledgeServicer:
             language=(document.language or rules.DEFAULT_LANGUAGE) if "language" in paths else before.language,
             refetch_hours=document.refetch_hours if "refetch_hours" in paths else before.refetch_hours,
         )
-        return pb.UpdateKnowledgeResponse(document=present(await usecases.change(call.tx, call.who, before, after)))
+        return pb.UpdateKnowledgeResponse(document=present(await usecases.change(ctx.tx, ctx.principal, before, after)))
 
-    async def ReplaceKnowledge(self, request: pb.ReplaceKnowledgeRequest, call: Call) -> pb.ReplaceKnowledgeResponse:
+    async def ReplaceKnowledge(
+        self, request: pb.ReplaceKnowledgeRequest, ctx: RequestContext
+    ) -> pb.ReplaceKnowledgeResponse:
         id = ids.require(Kind.KNOWLEDGE, request.id)
-        row = await usecases.replace_content(call.tx, call.who, id, _source(request, None), self._bounds.settings)
+        row = await usecases.replace_content(ctx.tx, ctx.principal, id, _source(request, None), self._bounds.settings)
         return pb.ReplaceKnowledgeResponse(document=present(row))
 
-    async def DeleteKnowledge(self, request: pb.DeleteKnowledgeRequest, call: Call) -> pb.DeleteKnowledgeResponse:
-        await usecases.delete(call.tx, call.who, ids.require(Kind.KNOWLEDGE, request.id))
+    async def DeleteKnowledge(
+        self, request: pb.DeleteKnowledgeRequest, ctx: RequestContext
+    ) -> pb.DeleteKnowledgeResponse:
+        await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.KNOWLEDGE, request.id))
         return pb.DeleteKnowledgeResponse()
 
-    async def RefetchKnowledge(self, request: pb.RefetchKnowledgeRequest, call: Call) -> pb.RefetchKnowledgeResponse:
-        row = await usecases.refetch(call.tx, call.who, ids.require(Kind.KNOWLEDGE, request.id))
+    async def RefetchKnowledge(
+        self, request: pb.RefetchKnowledgeRequest, ctx: RequestContext
+    ) -> pb.RefetchKnowledgeResponse:
+        row = await usecases.refetch(ctx.tx, ctx.principal, ids.require(Kind.KNOWLEDGE, request.id))
         return pb.RefetchKnowledgeResponse(document=present(row))
 
     async def ListKnowledgePassages(
-        self, request: pb.ListKnowledgePassagesRequest, call: Call
+        self, request: pb.ListKnowledgePassagesRequest, ctx: RequestContext
     ) -> pb.ListKnowledgePassagesResponse:
-        document = await knowledge.get(call.tx, ids.require(Kind.KNOWLEDGE, request.id))
+        document = await knowledge.get(ctx.tx, ids.require(Kind.KNOWLEDGE, request.id))
         after, count = self._cursors.after(request) or 0, paging.rows_to_fetch(request)
-        fetched = await knowledge.passages(call.tx, document.id, after, count)
+        fetched = await knowledge.passages(ctx.tx, document.id, after, count)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.position,))
         passages = [pb.KnowledgePassage(heading=row.heading, text=row.text, position=row.position) for row in rows]
         return pb.ListKnowledgePassagesResponse(passages=passages, next_cursor=more)
 
-    async def SearchKnowledge(self, request: pb.SearchKnowledgeRequest, call: Call) -> pb.SearchKnowledgeResponse:
+    async def SearchKnowledge(
+        self, request: pb.SearchKnowledgeRequest, ctx: RequestContext
+    ) -> pb.SearchKnowledgeResponse:
         parsed = [ids.parse(Kind.KNOWLEDGE, text) for text in request.knowledge_ids]
         documents = [id for id in parsed if id is not None] if parsed else None
         if documents is not None:
-            async with self._db.tenant(call.who.org_id) as tx:
+            async with self._db.tenant(ctx.principal.org_id) as tx:
                 existing = await knowledge.known(tx, documents)
             missing = [n for n, id in enumerate(parsed) if id not in existing]
             if missing:
@@ -91,7 +103,7 @@ class KnowledgeServicer:
                     [FieldError(f"knowledge_ids[{n}]", "is not knowledge of this organization") for n in missing]
                 )
         limit = request.limit if request.HasField("limit") else PASSAGES
-        answer = await self._lookups.find(call.who.org_id, documents, request.query, limit)
+        answer = await self._lookups.find(ctx.principal.org_id, documents, request.query, limit)
         return pb.SearchKnowledgeResponse(
             passages=[present_hit(hit) for hit in answer.found], by_meaning=answer.by_meaning
         )

@@ -36,7 +36,7 @@ class Bounds:
     policy: Policy
 
 
-async def create(tx: Tx, who: Principal, new: New, source: Source, bounds: Bounds) -> DocumentRow:
+async def create(tx: Tx, principal: Principal, new: New, source: Source, bounds: Bounds) -> DocumentRow:
     """Create a document and enqueue its conversion.  Raises InvalidRequest, PlanLimit."""
     settings = bounds.settings
     content = _content(source, new.name, settings, may_be_url=True)
@@ -47,33 +47,35 @@ async def create(tx: Tx, who: Principal, new: New, source: Source, bounds: Bound
     if await knowledge.count(tx) >= settings.knowledge_documents:
         raise PlanLimit(f"The organization has {settings.knowledge_documents} documents, which is the limit.")
     row = await knowledge.create(tx, ids.new(), new, content)
-    await events.append(tx, who.org_id, row.id, events_pb2.KnowledgeCreatedEvent(by=who.name))
-    await jobs.enqueue(tx, rules.CONVERT, who.org_id, row.id)
+    await events.append(tx, principal.org_id, row.id, events_pb2.KnowledgeCreatedEvent(by=principal.name))
+    await jobs.enqueue(tx, rules.CONVERT, principal.org_id, row.id)
     return row
 
 
-async def change(tx: Tx, who: Principal, before: DocumentRow, new: New) -> DocumentRow:
+async def change(tx: Tx, principal: Principal, before: DocumentRow, new: New) -> DocumentRow:
     """Change a document's name, language and interval of fetching.  Raises InvalidRequest."""
     if new.refetch_hours and before.url is None:
         raise InvalidRequest([FieldError("document.refetch_hours", "is only for a document with a url")])
     row = await knowledge.change(tx, before, new)
-    await events.append(tx, who.org_id, before.id, events_pb2.KnowledgeUpdatedEvent(by=who.name))
+    await events.append(tx, principal.org_id, before.id, events_pb2.KnowledgeUpdatedEvent(by=principal.name))
     return row
 
 
-async def replace_content(tx: Tx, who: Principal, id: UUID, source: Source, settings: KnowledgeSettings) -> DocumentRow:
+async def replace_content(
+    tx: Tx, principal: Principal, id: UUID, source: Source, settings: KnowledgeSettings
+) -> DocumentRow:
     """Replace a document's content and enqueue its conversion.  Raises NotFound, InvalidRequest, InvalidState."""
     before = await knowledge.get(tx, id, lock=True)
     if before.url is not None:
         raise InvalidState("The document is fetched from its url; fetch it again, or add another document.")
     content = _content(source, before.name, settings, may_be_url=False)
     row = await knowledge.request(tx, before, content)
-    await events.append(tx, who.org_id, id, events_pb2.KnowledgeUpdatedEvent(by=who.name))
-    await jobs.enqueue(tx, rules.CONVERT, who.org_id, id)
+    await events.append(tx, principal.org_id, id, events_pb2.KnowledgeUpdatedEvent(by=principal.name))
+    await jobs.enqueue(tx, rules.CONVERT, principal.org_id, id)
     return row
 
 
-async def refetch(tx: Tx, who: Principal, id: UUID) -> DocumentRow:
+async def refetch(tx: Tx, principal: Principal, id: UUID) -> DocumentRow:
     """Enqueue another fetch, unless one is pending.  Raises NotFound, InvalidState."""
     before = await knowledge.get(tx, id, lock=True)
     if before.url is None:
@@ -81,17 +83,17 @@ async def refetch(tx: Tx, who: Principal, id: UUID) -> DocumentRow:
     if before.status == "pending":
         return before
     row = await knowledge.request(tx, before, None)
-    await jobs.enqueue(tx, rules.CONVERT, who.org_id, id)
+    await jobs.enqueue(tx, rules.CONVERT, principal.org_id, id)
     return row
 
 
-async def delete(tx: Tx, who: Principal, id: UUID) -> None:
+async def delete(tx: Tx, principal: Principal, id: UUID) -> None:
     """Delete a document.  Raises NotFound, InUse."""
     await knowledge.get(tx, id, lock=True)
     if (flow := await knowledge.named_by(tx, ids.show(Kind.KNOWLEDGE, id))) is not None:
         raise InUse(f"The flow {flow!r} names this document; change its knowledge_ids first.")
     await knowledge.delete(tx, id)
-    await events.append(tx, who.org_id, id, events_pb2.KnowledgeDeletedEvent(by=who.name))
+    await events.append(tx, principal.org_id, id, events_pb2.KnowledgeDeletedEvent(by=principal.name))
 
 
 def _content(source: Source, name: str, settings: KnowledgeSettings, *, may_be_url: bool) -> Content | None:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.audit.usecases import note
 from control.base import masks, paging
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.mcp import present, usecases
 from control.mcp.sealing import Sealer
 from control.mcp.serving import Serving
@@ -21,70 +21,80 @@ class McpServersServicer:
     def __init__(self, db: Db, cursors: paging.Cursors, sealer: Sealer, serving: Serving, limits: Limits) -> None:
         self._db, self._cursors, self._sealer, self._serving, self._limits = db, cursors, sealer, serving, limits
 
-    async def ListMcpServers(self, request: pb.ListMcpServersRequest, call: Call) -> pb.ListMcpServersResponse:
-        page = await mcp.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListMcpServers(self, request: pb.ListMcpServersRequest, ctx: RequestContext) -> pb.ListMcpServersResponse:
+        page = await mcp.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
 
-    async def CreateMcpServer(self, request: pb.CreateMcpServerRequest, call: Call) -> pb.CreateMcpServerResponse:
-        row = await usecases.create(call.tx, call.who.org_id, request.server, self._sealer, self._limits)
+    async def CreateMcpServer(
+        self, request: pb.CreateMcpServerRequest, ctx: RequestContext
+    ) -> pb.CreateMcpServerResponse:
+        row = await usecases.create(ctx.tx, ctx.principal.org_id, request.server, self._sealer, self._limits)
         return pb.CreateMcpServerResponse(server=self._present(row))
 
-    async def GetMcpServer(self, request: pb.GetMcpServerRequest, call: Call) -> pb.GetMcpServerResponse:
-        return pb.GetMcpServerResponse(server=self._present(await mcp.get(call.tx, _id(request.id))))
+    async def GetMcpServer(self, request: pb.GetMcpServerRequest, ctx: RequestContext) -> pb.GetMcpServerResponse:
+        return pb.GetMcpServerResponse(server=self._present(await mcp.get(ctx.tx, _id(request.id))))
 
-    async def UpdateMcpServer(self, request: pb.UpdateMcpServerRequest, call: Call) -> pb.UpdateMcpServerResponse:
-        before = await mcp.get(call.tx, _id(request.id), lock=True)
+    async def UpdateMcpServer(
+        self, request: pb.UpdateMcpServerRequest, ctx: RequestContext
+    ) -> pb.UpdateMcpServerResponse:
+        before = await mcp.get(ctx.tx, _id(request.id), lock=True)
         after = masks.masked(self._present(before), request.server, list(request.update_mask.paths))
         assert isinstance(after, pb.McpServer), "it is what it was made from"
-        row = await usecases.change(call.tx, before, after, self._sealer, self._limits)
+        row = await usecases.change(ctx.tx, before, after, self._sealer, self._limits)
         return pb.UpdateMcpServerResponse(server=self._present(row))
 
-    async def DeleteMcpServer(self, request: pb.DeleteMcpServerRequest, call: Call) -> pb.DeleteMcpServerResponse:
-        await mcp.delete(call.tx, _id(request.id))
+    async def DeleteMcpServer(
+        self, request: pb.DeleteMcpServerRequest, ctx: RequestContext
+    ) -> pb.DeleteMcpServerResponse:
+        await mcp.delete(ctx.tx, _id(request.id))
         return pb.DeleteMcpServerResponse()
 
-    async def RefreshMcpServer(self, request: pb.RefreshMcpServerRequest, call: Call) -> pb.RefreshMcpServerResponse:
-        org, id = call.who.org_id, _id(request.id)
+    async def RefreshMcpServer(
+        self, request: pb.RefreshMcpServerRequest, ctx: RequestContext
+    ) -> pb.RefreshMcpServerResponse:
+        org, id = ctx.principal.org_id, _id(request.id)
         async with self._db.tenant(org) as tx:
             await mcp.get(tx, id)
-            await note(tx, org, call.who, "refreshMcpServer", request.id, (), call.request_id)
+            await note(tx, org, ctx.principal, "refreshMcpServer", request.id, (), ctx.request_id)
         return pb.RefreshMcpServerResponse(server=self._present(await self._serving.refresh(org, id)))
 
-    async def ListMcpTools(self, request: pb.ListMcpToolsRequest, call: Call) -> pb.ListMcpToolsResponse:
-        server, after = await mcp.get(call.tx, _id(request.id)), self._cursors.read(request)
+    async def ListMcpTools(self, request: pb.ListMcpToolsRequest, ctx: RequestContext) -> pb.ListMcpToolsResponse:
+        server, after = await mcp.get(ctx.tx, _id(request.id)), self._cursors.read(request)
         page = await mcp.tools_page(
-            call.tx, server.id, (after[0], after[1]) if after else None, paging.rows_to_fetch(request)
+            ctx.tx, server.id, (after[0], after[1]) if after else None, paging.rows_to_fetch(request)
         )
         rows, more = self._cursors.cut(request, page, lambda row: (row.name, row.id))
         return pb.ListMcpToolsResponse(tools=[present.tool(row, server) for row in rows], next_cursor=more)
 
-    async def AcceptMcpTool(self, request: pb.AcceptMcpToolRequest, call: Call) -> pb.AcceptMcpToolResponse:
-        server, who = await mcp.get(call.tx, _id(request.id)), call.who
+    async def AcceptMcpTool(self, request: pb.AcceptMcpToolRequest, ctx: RequestContext) -> pb.AcceptMcpToolResponse:
+        server, principal = await mcp.get(ctx.tx, _id(request.id)), ctx.principal
         tool = ids.require(Kind.MCP_TOOL, request.tool_id)
-        row = await usecases.accept(call.tx, who.org_id, server.id, tool, request.hash, who.name)
+        row = await usecases.accept(ctx.tx, principal.org_id, server.id, tool, request.hash, principal.name)
         return pb.AcceptMcpToolResponse(tool=present.tool(row, server))
 
     async def ListFlowMcpServers(
-        self, request: pb.ListFlowMcpServersRequest, call: Call
+        self, request: pb.ListFlowMcpServersRequest, ctx: RequestContext
     ) -> pb.ListFlowMcpServersResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
-        await mcp.require_flow(call.tx, flow)
-        page = await mcp.flow_page(call.tx, flow, self._cursors.after(request), paging.rows_to_fetch(request))
+        await mcp.require_flow(ctx.tx, flow)
+        page = await mcp.flow_page(ctx.tx, flow, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListFlowMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
 
-    async def AddFlowMcpServer(self, request: pb.AddFlowMcpServerRequest, call: Call) -> pb.AddFlowMcpServerResponse:
+    async def AddFlowMcpServer(
+        self, request: pb.AddFlowMcpServerRequest, ctx: RequestContext
+    ) -> pb.AddFlowMcpServerResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
-        row = await usecases.bind(call.tx, flow, request.server_id, self._limits)
+        row = await usecases.bind(ctx.tx, flow, request.server_id, self._limits)
         return pb.AddFlowMcpServerResponse(server=self._present(row))
 
     async def RemoveFlowMcpServer(
-        self, request: pb.RemoveFlowMcpServerRequest, call: Call
+        self, request: pb.RemoveFlowMcpServerRequest, ctx: RequestContext
     ) -> pb.RemoveFlowMcpServerResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
-        await mcp.require_flow(call.tx, flow)
-        await mcp.unbind(call.tx, flow, _id(request.server_id))
+        await mcp.require_flow(ctx.tx, flow)
+        await mcp.unbind(ctx.tx, flow, _id(request.server_id))
         return pb.RemoveFlowMcpServerResponse()
 
     def _present(self, row: ServerRow) -> pb.McpServer:

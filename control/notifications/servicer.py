@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.base import paging
 from control.base.wire import timestamp, value
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.notifications import rules
 from hum import ids
 from hum.errors import Forbidden
@@ -25,50 +25,52 @@ class NotificationsServicer:
     def __init__(self, cursors: paging.Cursors, *, is_on: bool) -> None:
         self._cursors, self._is_on = cursors, is_on
 
-    async def GetMyNotifications(self, _: pb.GetMyNotificationsRequest, call: Call) -> pb.GetMyNotificationsResponse:
-        wishes = await notifications.wishes(call.tx, _person(call.who))
-        return pb.GetMyNotificationsResponse(notifications=await self._present(call.tx, call.who, wishes))
+    async def GetMyNotifications(
+        self, _: pb.GetMyNotificationsRequest, ctx: RequestContext
+    ) -> pb.GetMyNotificationsResponse:
+        wishes = await notifications.wishes(ctx.tx, _person(ctx.principal))
+        return pb.GetMyNotificationsResponse(notifications=await self._present(ctx.tx, ctx.principal, wishes))
 
     async def UpdateMyNotifications(
-        self, request: pb.UpdateMyNotificationsRequest, call: Call
+        self, request: pb.UpdateMyNotificationsRequest, ctx: RequestContext
     ) -> pb.UpdateMyNotificationsResponse:
-        user, sent = _person(call.who), request.notifications
-        before = await notifications.wishes(call.tx, user)
+        user, sent = _person(ctx.principal), request.notifications
+        before = await notifications.wishes(ctx.tx, user)
         changed = set(request.update_mask.paths) or {field.name for field, _ in sent.ListFields()}
         after = WishesRow(**{name: _wish(sent, name) if name in changed else getattr(before, name) for name in FIELDS})
         for name in changed & FIELDS.keys():
-            if getattr(after, name) and call.who.role not in rules.ALLOWED[FIELDS[name]]:
+            if getattr(after, name) and ctx.principal.role not in rules.ALLOWED[FIELDS[name]]:
                 raise Forbidden(f"Only an admin gets e-mails of {name}.")
-        await notifications.set_wishes(call.tx, user, after)
-        return pb.UpdateMyNotificationsResponse(notifications=await self._present(call.tx, call.who, after))
+        await notifications.set_wishes(ctx.tx, user, after)
+        return pb.UpdateMyNotificationsResponse(notifications=await self._present(ctx.tx, ctx.principal, after))
 
-    async def ListEmails(self, request: pb.ListEmailsRequest, call: Call) -> pb.ListEmailsResponse:
-        page = await notifications.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListEmails(self, request: pb.ListEmailsRequest, ctx: RequestContext) -> pb.ListEmailsResponse:
+        page = await notifications.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListEmailsResponse(emails=[present_email(row) for row in rows], next_cursor=more)
 
-    async def _present(self, tx: Tx, who: Principal, wishes: WishesRow) -> pb.Notifications:
+    async def _present(self, tx: Tx, principal: Principal, wishes: WishesRow) -> pb.Notifications:
         return pb.Notifications(
-            voicemails=_effective(who, wishes.voicemails, rules.VOICEMAIL),
-            webhooks=_effective(who, wishes.webhooks, rules.WEBHOOK),
-            limits=_effective(who, wishes.limits, rules.LIMIT),
-            email=await notifications.address(tx, _person(who)),
+            voicemails=_effective(principal, wishes.voicemails, rules.VOICEMAIL),
+            webhooks=_effective(principal, wishes.webhooks, rules.WEBHOOK),
+            limits=_effective(principal, wishes.limits, rules.LIMIT),
+            email=await notifications.address(tx, _person(principal)),
             available=self._is_on,
         )
 
 
-def _person(who: Principal) -> UUID:
-    assert who.user_id is not None, "the method is for sessions"
-    return who.user_id
+def _person(principal: Principal) -> UUID:
+    assert principal.user_id is not None, "the method is for sessions"
+    return principal.user_id
 
 
 def _wish(sent: pb.Notifications, name: str) -> bool | None:
     return getattr(sent, name) if sent.HasField(name) else None  # type: ignore[arg-type]  # one of FIELDS
 
 
-def _effective(who: Principal, wish: bool | None, kind: str) -> bool:
+def _effective(principal: Principal, wish: bool | None, kind: str) -> bool:
     """Return whether the person gets notices of a kind."""
-    role = who.role or ""
+    role = principal.role or ""
     return role in rules.ALLOWED[kind] and (rules.is_default(kind, role) if wish is None else wish)
 
 

@@ -64,32 +64,32 @@ class Purchases:
         self._quota = quota
 
     async def buy(
-        self, who: Principal, request: pb.BuyNumberRequest, *, request_id: str, key: str | None, body_hash: bytes
+        self, principal: Principal, request: pb.BuyNumberRequest, *, request_id: str, key: str | None, body_hash: bytes
     ) -> NumberRow:
         """Buy a number; the same key buys once.  Raises InvalidRequest, Conflict, PlanLimit, BillingRequired,
         CarrierError.
         """
-        async with self._db.tenant(who.org_id) as tx:
+        async with self._db.tenant(principal.org_id) as tx:
             if key is not None and (previous := await purchases.by_key(tx, key, self._keep_keys)) is not None:
-                return await _replayed(tx, previous, actor(who), body_hash)
+                return await _replayed(tx, previous, actor(principal), body_hash)
             # Checked before the carrier is asked: a request that is refused anyway must not reveal whether the account holds the number.
-            await self._require_allowed(tx, who, request)
+            await self._require_allowed(tx, principal, request)
         # A lost order is looked up in the account, so a number that is already there must never be ordered.
         if await self._carrier.find_number(request.e164) is not None:
             raise Conflict(NOT_FOR_SALE)
-        async with self._db.tenant(who.org_id) as tx:
-            flow_id, sms_flow_id = await self._require_allowed(tx, who, request)
+        async with self._db.tenant(principal.org_id) as tx:
+            flow_id, sms_flow_id = await self._require_allowed(tx, principal, request)
             attempt = PurchaseRow(
                 id=ids.new(),
-                org_id=who.org_id,
+                org_id=principal.org_id,
                 e164=request.e164,
                 flow_id=flow_id,
                 sms_flow_id=sms_flow_id,
                 status="buying",
                 carrier_sid=None,
                 number_id=None,
-                actor=actor(who),
-                actor_name=who.name,
+                actor=actor(principal),
+                actor_name=principal.name,
                 request_id=request_id,
                 body_hash=body_hash,
             )
@@ -102,13 +102,13 @@ class Purchases:
         return await self._finish(attempt, await self._order(attempt))
 
     async def _require_allowed(
-        self, tx: Tx, who: Principal, request: pb.BuyNumberRequest
+        self, tx: Tx, principal: Principal, request: pb.BuyNumberRequest
     ) -> tuple[UUID | None, UUID | None]:
         """Return the flows that the number will answer with.  Raises InvalidRequest, PlanLimit, BillingRequired."""
         flow_id = await own_flow(tx, request.flow_id, "flow_id", "voice")
         sms_flow_id = await own_flow(tx, request.sms_flow_id, "sms_flow_id", "sms")
         self._quota.require(*await purchases.counts(tx))
-        await limits.require(tx, who.org_id, "numbers")
+        await limits.require(tx, principal.org_id, "numbers")
         return flow_id, sms_flow_id
 
     async def sweep(self, older: timedelta) -> int:

@@ -26,27 +26,27 @@ from storage.numbers import NumberRow
 
 
 async def register(
-    db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, number: pb.Number, request_id: str
+    db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principal, number: pb.Number, request_id: str
 ) -> NumberRow:
     """Register a number that the carrier account holds.
 
     With several organizations only site admins may, and the refusal reveals nothing about the number.  Raises Forbidden,
     NotAtCarrier, AlreadyExists, InvalidRequest, BillingRequired, CarrierError.
     """
-    async with db.tenant(who.org_id) as tx:
-        if not who.site_admin and not await numbers.is_only_organization(tx):
+    async with db.tenant(principal.org_id) as tx:
+        if not principal.site_admin and not await numbers.is_only_organization(tx):
             raise Forbidden(
                 "This deployment has several organizations, so its operator assigns the numbers of the carrier account "
                 "(hum admin assign-number); buy a number, or ask the operator for one."
             )
         await _flows(tx, number)  # refuse before the carrier is changed
-        await limits.require(tx, who.org_id, "numbers")
+        await limits.require(tx, principal.org_id, "numbers")
     at_carrier = await _point(carrier, webhooks, number.e164)
-    async with db.tenant(who.org_id) as tx:
-        await limits.require(tx, who.org_id, "numbers")
-        row = await _record(tx, who.org_id, who.name, number, at_carrier)
+    async with db.tenant(principal.org_id) as tx:
+        await limits.require(tx, principal.org_id, "numbers")
+        row = await _record(tx, principal.org_id, principal.name, number, at_carrier)
         fields = [field.name for field, _ in number.ListFields()]
-        await note(tx, who.org_id, who, "registerNumber", ids.show(Kind.NUMBER, row.id), fields, request_id)
+        await note(tx, principal.org_id, principal, "registerNumber", ids.show(Kind.NUMBER, row.id), fields, request_id)
     return row
 
 
@@ -111,7 +111,7 @@ async def _flows(tx: Tx, number: pb.Number) -> tuple[UUID | None, UUID | None]:
 # --- changing -----------------------------------------------------------------------------------------------------
 
 
-async def change(tx: Tx, who: Principal, id: UUID, number: pb.Number, paths: list[str]) -> NumberRow:
+async def change(tx: Tx, principal: Principal, id: UUID, number: pb.Number, paths: list[str]) -> NumberRow:
     before = await numbers.get(tx, id, lock=True)
     after = before
     for path in paths or [field.name for field, _ in number.ListFields()]:
@@ -124,7 +124,7 @@ async def change(tx: Tx, who: Principal, id: UUID, number: pb.Number, paths: lis
         elif path == "sms_enabled":
             after = replace(after, sms_enabled=number.sms_enabled)
     await numbers.update(tx, after)
-    await events.append(tx, who.org_id, id, events_pb2.NumberUpdatedEvent(by=who.name))
+    await events.append(tx, principal.org_id, id, events_pb2.NumberUpdatedEvent(by=principal.name))
     return after
 
 
@@ -140,21 +140,23 @@ class Synced:
     gone: int = 0
 
 
-async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, who: Principal, request_id: str) -> Synced:
+async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principal, request_id: str) -> Synced:
     """Synchronize the organization's numbers with the carrier account.  A repetition changes nothing."""
     at_carrier = {number.e164: number for number in await carrier.list_numbers()}
-    async with db.tenant(who.org_id) as tx:
+    async with db.tenant(principal.org_id) as tx:
         own = await numbers.all_locked(tx)
         synced, changed = await _refresh(tx, own, at_carrier)
         if await numbers.is_only_organization(tx):
-            allowance = await limits.find(tx, who.org_id, "numbers")
+            allowance = await limits.find(tx, principal.org_id, "numbers")
             unowned = sorted(at_carrier.keys() - {row.e164 for row in own})
             adopted = await _adopt(tx, unowned if allowance is None else unowned[: allowance.left], at_carrier)
             synced.added = len(adopted)
             changed |= set(adopted)
-        await note(tx, who.org_id, who, "syncNumbers", "", (), request_id)
+        await note(tx, principal.org_id, principal, "syncNumbers", "", (), request_id)
         if changed:
-            await events.append(tx, who.org_id, who.org_id, events_pb2.NumbersSyncedEvent(by=who.name))
+            await events.append(
+                tx, principal.org_id, principal.org_id, events_pb2.NumbersSyncedEvent(by=principal.name)
+            )
     for e164 in changed | {row.e164 for row in own if row.status != "releasing"} & at_carrier.keys():
         if at_carrier[e164].webhooks != webhooks:
             await carrier.point_number(at_carrier[e164].sid, webhooks)
@@ -208,22 +210,22 @@ async def _adopt(tx: Tx, unowned: Sequence[str], carrier_numbers: dict[str, Carr
 # --- releasing ----------------------------------------------------------------------------------------------------
 
 
-async def release(db: Db, carrier: Carrier, who: Principal, id: UUID, request_id: str) -> None:
+async def release(db: Db, carrier: Carrier, principal: Principal, id: UUID, request_id: str) -> None:
     """Release a number for good.  Raises NotFound, InvalidState, CarrierError.
 
     From the first commit on it answers no calls.  If the carrier does not answer, the sweep finishes the release.
     """
-    async with db.tenant(who.org_id) as tx:
+    async with db.tenant(principal.org_id) as tx:
         row = await numbers.get(tx, id, lock=True)
         if await numbers.is_busy(tx, id):
             raise InvalidState("The number has a call in progress; release it when the call has ended.")
         await numbers.begin_release(tx, id)
-        await note(tx, who.org_id, who, "releaseNumber", ids.show(Kind.NUMBER, id), (), request_id)
+        await note(tx, principal.org_id, principal, "releaseNumber", ids.show(Kind.NUMBER, id), (), request_id)
     try:
-        await _finish_release(db, carrier, who.org_id, id, row.carrier_sid)
+        await _finish_release(db, carrier, principal.org_id, id, row.carrier_sid)
     except CarrierError as error:
         if is_refusal(error):
-            async with db.tenant(who.org_id) as tx:
+            async with db.tenant(principal.org_id) as tx:
                 await numbers.keep(tx, id)
         raise
 

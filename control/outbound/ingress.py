@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import placed, routing
 from control.calls.channels import COMMANDS
@@ -33,7 +33,7 @@ class PlacedCallsServicer:
         self._desk = routing.Desk(db, bus, settings)
 
     async def AnswerPlacedCall(
-        self, request: pb.AnswerPlacedCallRequest, asked_by: Call
+        self, request: pb.AnswerPlacedCallRequest, ctx: RequestContext
     ) -> pb.AnswerPlacedCallResponse:
         """Connect the agent to an answered call, unless the call was canceled, or no media process has capacity."""
         async with self._db.system() as tx:
@@ -42,10 +42,12 @@ class PlacedCallsServicer:
         if attempt.status != "under_way" or call.ended_at is not None:
             return pb.AnswerPlacedCallResponse(step=HANG_UP)
         self._callers.begin(call.id)
-        means = self._desk.means(asked_by)
+        means = self._desk.means(ctx)
         return pb.AnswerPlacedCallResponse(step=await routing.offer(self._db, means, call.id))
 
-    async def ReportPlacedCall(self, request: pb.ReportPlacedCallRequest, _: Call) -> pb.ReportPlacedCallResponse:
+    async def ReportPlacedCall(
+        self, request: pb.ReportPlacedCallRequest, _: RequestContext
+    ) -> pb.ReportPlacedCallResponse:
         async with self._db.system() as tx:
             call, attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, request.to_e164)
             code = request.carrier_code or None
@@ -64,7 +66,9 @@ class PlacedCallsServicer:
         except CarrierError as error:
             LOG.warning("could not end a canceled call at the carrier; it rings on", error=str(error)[:200])
 
-    async def ReportAnsweredBy(self, request: pb.ReportAnsweredByRequest, _: Call) -> pb.ReportAnsweredByResponse:
+    async def ReportAnsweredBy(
+        self, request: pb.ReportAnsweredByRequest, _: RequestContext
+    ) -> pb.ReportAnsweredByResponse:
         async with self._db.system() as tx:
             call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)
             answered_by = placed.answered_by(request.answered_by, await outbound.heard(tx, call.id))

@@ -48,7 +48,7 @@ class Orders:
     def __init__(self, limits: Limits, countries: frozenset[str]) -> None:
         self._limits, self._countries = limits, countries
 
-    async def create(self, tx: Tx, who: Principal, order: Order) -> OrderRow:
+    async def create(self, tx: Tx, principal: Principal, order: Order) -> OrderRow:
         """Store a call and its order.  Raises InvalidRequest, InvalidState, PlanLimit, BillingRequired."""
         at = now()
         if order.scheduled_at and order.scheduled_at > at + rules.FURTHEST:
@@ -57,12 +57,12 @@ class Orders:
         assert flow_id is not None, "the request names a flow"
         caller = await _caller(tx, order.from_number_id, flow_id)
         await self._admit(tx, order.to_e164, caller)
-        await limits.require(tx, who.org_id, "minutes")
+        await limits.require(tx, principal.org_id, "minutes")
         flow = await flows.get(tx, flow_id)
-        contact = await contacts.meet(tx, ids.new(), who.org_id, order.to_e164, None)
+        contact = await contacts.meet(tx, ids.new(), principal.org_id, order.to_e164, None)
         call = NewCall(
             id=ids.new(),
-            org_id=who.org_id,
+            org_id=principal.org_id,
             call_sid=None,
             direction="outbound",
             status="queued",

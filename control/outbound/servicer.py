@@ -6,7 +6,7 @@ from uuid import UUID
 from control.audit.usecases import note
 from control.base import paging, phone
 from control.base.wire import moment, timestamp, value, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.calls import ending
 from control.feature import Deps
 from control.outbound.orders import Order, Orders
@@ -24,7 +24,7 @@ class OutboundServicer:
         self._db, self._carrier, self._cursors = deps.db, deps.outside.carrier, deps.cursors
         self._orders = orders
 
-    async def PlaceCall(self, request: pb.PlaceCallRequest, call: Call) -> pb.PlaceCallResponse:
+    async def PlaceCall(self, request: pb.PlaceCallRequest, ctx: RequestContext) -> pb.PlaceCallResponse:
         order = Order(
             flow_id=request.flow_id,
             to_e164=request.to,
@@ -36,39 +36,43 @@ class OutboundServicer:
             ring_seconds=request.ring_seconds if request.HasField("ring_seconds") else None,
             honor_quiet_hours=request.honor_quiet_hours if request.HasField("honor_quiet_hours") else True,
         )
-        return pb.PlaceCallResponse(call=present(await self._orders.create(call.tx, call.who, order)))
+        return pb.PlaceCallResponse(call=present(await self._orders.create(ctx.tx, ctx.principal, order)))
 
-    async def TestCall(self, request: pb.TestCallRequest, call: Call) -> pb.TestCallResponse:
+    async def TestCall(self, request: pb.TestCallRequest, ctx: RequestContext) -> pb.TestCallResponse:
         order = Order(request.flow_id, request.to, request.task_context or None, honor_quiet_hours=False, test=True)
         # Raises NotFound for another organization's flow.
-        await flows.get(call.tx, ids.require(Kind.FLOW, request.flow_id))
-        return pb.TestCallResponse(call=present(await self._orders.create(call.tx, call.who, order)))
+        await flows.get(ctx.tx, ids.require(Kind.FLOW, request.flow_id))
+        return pb.TestCallResponse(call=present(await self._orders.create(ctx.tx, ctx.principal, order)))
 
-    async def ListOutboundCalls(self, request: pb.ListOutboundCallsRequest, call: Call) -> pb.ListOutboundCallsResponse:
+    async def ListOutboundCalls(
+        self, request: pb.ListOutboundCallsRequest, ctx: RequestContext
+    ) -> pb.ListOutboundCallsResponse:
         by = Filter(
             status=word(calls_pb2.CallStatus, request.status),
             flow_id=_id(Kind.FLOW, request.flow_id),
             number_id=_id(Kind.NUMBER, request.number_id),
             to_e164=_number(request.to_e164),
         )
-        page = await outbound.page(call.tx, by, self._cursors.after(request), paging.rows_to_fetch(request))
+        page = await outbound.page(ctx.tx, by, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListOutboundCallsResponse(calls=[present(row) for row in rows], next_cursor=more)
 
-    async def GetOutboundCall(self, request: pb.GetOutboundCallRequest, call: Call) -> pb.GetOutboundCallResponse:
-        return pb.GetOutboundCallResponse(call=present(await outbound.get(call.tx, ids.require(Kind.CALL, request.id))))
+    async def GetOutboundCall(
+        self, request: pb.GetOutboundCallRequest, ctx: RequestContext
+    ) -> pb.GetOutboundCallResponse:
+        return pb.GetOutboundCallResponse(call=present(await outbound.get(ctx.tx, ids.require(Kind.CALL, request.id))))
 
     async def CancelOutboundCall(
-        self, request: pb.CancelOutboundCallRequest, call: Call
+        self, request: pb.CancelOutboundCallRequest, ctx: RequestContext
     ) -> pb.CancelOutboundCallResponse:
         """Cancel a call.  No transaction is open during the carrier's request: its webhooks need the call's row."""
         id = ids.require(Kind.CALL, request.id)
-        async with self._db.tenant(call.who.org_id) as tx:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             await outbound.get(tx, id)  # raises NotFound for an inbound call
             state = await ending.require_live(tx, id)
             if state.streams_opened:
                 raise InvalidState("The call was answered; hang it up.")
-            await note(tx, call.who.org_id, call.who, "cancelOutboundCall", request.id, (), call.request_id)
+            await note(tx, ctx.principal.org_id, ctx.principal, "cancelOutboundCall", request.id, (), ctx.request_id)
         await ending.hang_up(self._db, self._carrier, state)
         return pb.CancelOutboundCallResponse()
 

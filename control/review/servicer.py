@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from control import jobs
 from control.base import paging
 from control.base.wire import timestamp
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.calls import present, recordings
 from control.calls.peaks import PeaksReader
 from control.feature import Deps
@@ -29,129 +29,137 @@ class ReviewServicer:
         self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
         self._files, self._peaks = deps.files, PeaksReader(deps.files)
 
-    async def ListCallTags(self, request: pb.ListCallTagsRequest, call: Call) -> pb.ListCallTagsResponse:
-        return pb.ListCallTagsResponse(tags=await review.tags(call.tx, await _call(call, request.call_id)))
+    async def ListCallTags(self, request: pb.ListCallTagsRequest, ctx: RequestContext) -> pb.ListCallTagsResponse:
+        return pb.ListCallTagsResponse(tags=await review.tags(ctx.tx, await _call(ctx, request.call_id)))
 
-    async def AddCallTag(self, request: pb.AddCallTagRequest, call: Call) -> pb.AddCallTagResponse:
-        id, tag = await _call(call, request.call_id), request.call_tag.tag
-        if await review.add_tag(call.tx, id, tag):
-            await _append(call, id, events_pb2.CallTaggedEvent(by=call.who.name, tag=tag))
-        return pb.AddCallTagResponse(tags=await review.tags(call.tx, id))
+    async def AddCallTag(self, request: pb.AddCallTagRequest, ctx: RequestContext) -> pb.AddCallTagResponse:
+        id, tag = await _call(ctx, request.call_id), request.call_tag.tag
+        if await review.add_tag(ctx.tx, id, tag):
+            await _append(ctx, id, events_pb2.CallTaggedEvent(by=ctx.principal.name, tag=tag))
+        return pb.AddCallTagResponse(tags=await review.tags(ctx.tx, id))
 
-    async def RemoveCallTag(self, request: pb.RemoveCallTagRequest, call: Call) -> pb.RemoveCallTagResponse:
-        id = await _call(call, request.call_id)
-        await review.remove_tag(call.tx, id, request.tag)
-        await _append(call, id, events_pb2.CallUntaggedEvent(by=call.who.name, tag=request.tag))
+    async def RemoveCallTag(self, request: pb.RemoveCallTagRequest, ctx: RequestContext) -> pb.RemoveCallTagResponse:
+        id = await _call(ctx, request.call_id)
+        await review.remove_tag(ctx.tx, id, request.tag)
+        await _append(ctx, id, events_pb2.CallUntaggedEvent(by=ctx.principal.name, tag=request.tag))
         return pb.RemoveCallTagResponse()
 
-    async def ListCallNotes(self, request: pb.ListCallNotesRequest, call: Call) -> pb.ListCallNotesResponse:
-        id = await _call(call, request.call_id)
-        page = await review.notes(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListCallNotes(self, request: pb.ListCallNotesRequest, ctx: RequestContext) -> pb.ListCallNotesResponse:
+        id = await _call(ctx, request.call_id)
+        page = await review.notes(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListCallNotesResponse(notes=[present.note(row) for row in rows], next_cursor=more)
 
-    async def AddCallNote(self, request: pb.AddCallNoteRequest, call: Call) -> pb.AddCallNoteResponse:
-        id = await _call(call, request.call_id)
-        row = await review.add_note(call.tx, ids.new(), id, request.note.body, call.who.name)
-        await _append(call, id, events_pb2.CallNotedEvent(by=call.who.name, note_id=ids.show(Kind.NOTE, row.id)))
+    async def AddCallNote(self, request: pb.AddCallNoteRequest, ctx: RequestContext) -> pb.AddCallNoteResponse:
+        id = await _call(ctx, request.call_id)
+        row = await review.add_note(ctx.tx, ids.new(), id, request.note.body, ctx.principal.name)
+        await _append(ctx, id, events_pb2.CallNotedEvent(by=ctx.principal.name, note_id=ids.show(Kind.NOTE, row.id)))
         return pb.AddCallNoteResponse(note=present.note(row))
 
-    async def UpdateCallNote(self, request: pb.UpdateCallNoteRequest, call: Call) -> pb.UpdateCallNoteResponse:
-        id, note = await _call(call, request.call_id), ids.require(Kind.NOTE, request.id)
-        row = await review.change_note(call.tx, id, note, request.note.body)
-        await _append(call, id, events_pb2.CallNoteChangedEvent(by=call.who.name, note_id=request.id))
+    async def UpdateCallNote(self, request: pb.UpdateCallNoteRequest, ctx: RequestContext) -> pb.UpdateCallNoteResponse:
+        id, note = await _call(ctx, request.call_id), ids.require(Kind.NOTE, request.id)
+        row = await review.change_note(ctx.tx, id, note, request.note.body)
+        await _append(ctx, id, events_pb2.CallNoteChangedEvent(by=ctx.principal.name, note_id=request.id))
         return pb.UpdateCallNoteResponse(note=present.note(row))
 
-    async def DeleteCallNote(self, request: pb.DeleteCallNoteRequest, call: Call) -> pb.DeleteCallNoteResponse:
-        id = await _call(call, request.call_id)
-        await review.delete_note(call.tx, id, ids.require(Kind.NOTE, request.id))
-        await _append(call, id, events_pb2.CallNoteDeletedEvent(by=call.who.name, note_id=request.id))
+    async def DeleteCallNote(self, request: pb.DeleteCallNoteRequest, ctx: RequestContext) -> pb.DeleteCallNoteResponse:
+        id = await _call(ctx, request.call_id)
+        await review.delete_note(ctx.tx, id, ids.require(Kind.NOTE, request.id))
+        await _append(ctx, id, events_pb2.CallNoteDeletedEvent(by=ctx.principal.name, note_id=request.id))
         return pb.DeleteCallNoteResponse()
 
     async def ListBlockedNumbers(
-        self, request: pb.ListBlockedNumbersRequest, call: Call
+        self, request: pb.ListBlockedNumbersRequest, ctx: RequestContext
     ) -> pb.ListBlockedNumbersResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
-        page = await review.blocked(call.tx, (place[0], place[1]) if place else None, count)
+        page = await review.blocked(ctx.tx, (place[0], place[1]) if place else None, count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.created_at, row.phone_e164))
         return pb.ListBlockedNumbersResponse(blocklist=[present_blocked(row) for row in rows], next_cursor=more)
 
-    async def BlockNumber(self, request: pb.BlockNumberRequest, call: Call) -> pb.BlockNumberResponse:
+    async def BlockNumber(self, request: pb.BlockNumberRequest, ctx: RequestContext) -> pb.BlockNumberResponse:
         blocked = request.blocked_number
-        row = await review.block(call.tx, blocked.phone_e164, blocked.reason if blocked.HasField("reason") else None)
-        await _append(call, call.who.org_id, events_pb2.NumberBlockedEvent(by=call.who.name, phone_e164=row.phone_e164))
+        row = await review.block(ctx.tx, blocked.phone_e164, blocked.reason if blocked.HasField("reason") else None)
+        await _append(
+            ctx, ctx.principal.org_id, events_pb2.NumberBlockedEvent(by=ctx.principal.name, phone_e164=row.phone_e164)
+        )
         return pb.BlockNumberResponse(blocked_number=present_blocked(row))
 
-    async def UnblockNumber(self, request: pb.UnblockNumberRequest, call: Call) -> pb.UnblockNumberResponse:
-        await review.unblock(call.tx, request.phone_e164)
+    async def UnblockNumber(self, request: pb.UnblockNumberRequest, ctx: RequestContext) -> pb.UnblockNumberResponse:
+        await review.unblock(ctx.tx, request.phone_e164)
         await _append(
-            call, call.who.org_id, events_pb2.NumberUnblockedEvent(by=call.who.name, phone_e164=request.phone_e164)
+            ctx,
+            ctx.principal.org_id,
+            events_pb2.NumberUnblockedEvent(by=ctx.principal.name, phone_e164=request.phone_e164),
         )
         return pb.UnblockNumberResponse()
 
-    async def ListVoicemails(self, request: pb.ListVoicemailsRequest, call: Call) -> pb.ListVoicemailsResponse:
+    async def ListVoicemails(self, request: pb.ListVoicemailsRequest, ctx: RequestContext) -> pb.ListVoicemailsResponse:
         heard = request.heard if request.HasField("heard") else None
         count = paging.rows_to_fetch(request)
-        page = await voicemails.page(call.tx, heard, self._cursors.after(request), count)
+        page = await voicemails.page(ctx.tx, heard, self._cursors.after(request), count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListVoicemailsResponse(voicemails=[present.voicemail(row) for row in rows], next_cursor=more)
 
-    async def GetVoicemail(self, request: pb.GetVoicemailRequest, call: Call) -> pb.GetVoicemailResponse:
-        row = await voicemails.get(call.tx, ids.require(Kind.VOICEMAIL, request.id))
+    async def GetVoicemail(self, request: pb.GetVoicemailRequest, ctx: RequestContext) -> pb.GetVoicemailResponse:
+        row = await voicemails.get(ctx.tx, ids.require(Kind.VOICEMAIL, request.id))
         return pb.GetVoicemailResponse(voicemail=present.voicemail(row))
 
-    async def DeleteVoicemail(self, request: pb.DeleteVoicemailRequest, call: Call) -> pb.DeleteVoicemailResponse:
+    async def DeleteVoicemail(
+        self, request: pb.DeleteVoicemailRequest, ctx: RequestContext
+    ) -> pb.DeleteVoicemailResponse:
         id = ids.require(Kind.VOICEMAIL, request.id)
-        of_call = await voicemails.delete(call.tx, id)
-        await call_records.index(call.tx, of_call)
-        await erasures.empty_events(call.tx, [id])  # one contains the transcript
-        await _append(call, id, events_pb2.VoicemailDeletedEvent(by=call.who.name))
-        await jobs.enqueue(call.tx, ERASE, call.who.org_id, id)
+        of_call = await voicemails.delete(ctx.tx, id)
+        await call_records.index(ctx.tx, of_call)
+        await erasures.empty_events(ctx.tx, [id])  # one contains the transcript
+        await _append(ctx, id, events_pb2.VoicemailDeletedEvent(by=ctx.principal.name))
+        await jobs.enqueue(ctx.tx, ERASE, ctx.principal.org_id, id)
         return pb.DeleteVoicemailResponse()
 
-    async def UpdateVoicemail(self, request: pb.UpdateVoicemailRequest, call: Call) -> pb.UpdateVoicemailResponse:
-        before = await voicemails.get(call.tx, ids.require(Kind.VOICEMAIL, request.id))
+    async def UpdateVoicemail(
+        self, request: pb.UpdateVoicemailRequest, ctx: RequestContext
+    ) -> pb.UpdateVoicemailResponse:
+        before = await voicemails.get(ctx.tx, ids.require(Kind.VOICEMAIL, request.id))
         row, heard = before, request.voicemail.heard
         if request.voicemail.HasField("heard") and heard != (before.heard_at is not None):
-            row = await voicemails.mark_heard(call.tx, before.id, call.who.name, heard=heard)
-            await _append(call, row.id, events_pb2.VoicemailHeardEvent(by=call.who.name, heard=heard))
+            row = await voicemails.mark_heard(ctx.tx, before.id, ctx.principal.name, heard=heard)
+            await _append(ctx, row.id, events_pb2.VoicemailHeardEvent(by=ctx.principal.name, heard=heard))
         return pb.UpdateVoicemailResponse(voicemail=present.voicemail(row))
 
     async def GetVoicemailAudio(
-        self, request: pb.GetVoicemailAudioRequest, call: Call
+        self, request: pb.GetVoicemailAudioRequest, ctx: RequestContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.VOICEMAIL, request.id)
 
         async def is_there() -> bool:
-            async with self._db.tenant(call.who.org_id) as tx:
+            async with self._db.tenant(ctx.principal.org_id) as tx:
                 return (await voicemails.get(tx, id)).audio_path == path  # NotFound ends the download
 
-        async with self._db.tenant(call.who.org_id) as tx:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             row = await voicemails.get(tx, id)
         path = row.audio_path
         rechecks = Rechecks(is_there, self._settings.recheck_seconds)
         pieces = await recordings.whole(self._files, path, row.created_at)
-        async for body in recordings.send(call.context, self._files, pieces, request.range, rechecks):
+        async for body in recordings.send(ctx.context, self._files, pieces, request.range, rechecks):
             yield body
 
     async def GetVoicemailPeaks(
-        self, request: pb.GetVoicemailPeaksRequest, call: Call
+        self, request: pb.GetVoicemailPeaksRequest, ctx: RequestContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-        async with self._db.tenant(call.who.org_id) as tx:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             row = await voicemails.get(tx, ids.require(Kind.VOICEMAIL, request.id))
         packed = await self._peaks.of_message(row.audio_path, row.created_at)
         # A message may still be merged with another one, so its peaks are never final.
-        async for body in recordings.send_bytes(call.context, packed, is_final=False):
+        async for body in recordings.send_bytes(ctx.context, packed, is_final=False):
             yield body
 
 
-async def _call(call: Call, id: str) -> UUID:
+async def _call(ctx: RequestContext, id: str) -> UUID:
     """Return the id of the call in a request.  Raises NotFound."""
-    return (await calls.look(call.tx, ids.require(Kind.CALL, id))).id
+    return (await calls.look(ctx.tx, ids.require(Kind.CALL, id))).id
 
 
-async def _append(call: Call, subject: UUID, event: Message) -> None:
-    await events.append(call.tx, call.who.org_id, subject, event)
+async def _append(ctx: RequestContext, subject: UUID, event: Message) -> None:
+    await events.append(ctx.tx, ctx.principal.org_id, subject, event)
 
 
 def present_blocked(row: BlockedRow) -> pb.BlockedNumber:

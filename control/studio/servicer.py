@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 from google.api.httpbody_pb2 import HttpBody
 
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.studio import previews
 from control.studio.previews import Voices
 from control.studio.proposals import Proposals
@@ -22,23 +22,23 @@ class StudioServicer:
     ) -> None:
         self._db, self._trials, self._proposals, self._voices, self._prices = db, trials, proposals, voices, prices
 
-    async def TryFlow(self, request: pb.TryFlowRequest, call: Call) -> pb.TryFlowResponse:
-        return await self._trials.run(call.who.org_id, ids.require(Kind.FLOW, request.id), request)
+    async def TryFlow(self, request: pb.TryFlowRequest, ctx: RequestContext) -> pb.TryFlowResponse:
+        return await self._trials.run(ctx.principal.org_id, ids.require(Kind.FLOW, request.id), request)
 
-    async def ProposeFlow(self, request: pb.ProposeFlowRequest, call: Call) -> pb.ProposeFlowResponse:
-        return await self._proposals.propose(call.who.org_id, request)
+    async def ProposeFlow(self, request: pb.ProposeFlowRequest, ctx: RequestContext) -> pb.ProposeFlowResponse:
+        return await self._proposals.propose(ctx.principal.org_id, request)
 
-    async def ListVoices(self, _: pb.ListVoicesRequest, call: Call) -> pb.ListVoicesResponse:  # noqa: ARG002
+    async def ListVoices(self, _: pb.ListVoicesRequest, ctx: RequestContext) -> pb.ListVoicesResponse:  # noqa: ARG002
         return pb.ListVoicesResponse(voices=self._voices.all())
 
-    async def PreviewVoice(self, request: pb.PreviewVoiceRequest, call: Call) -> AsyncIterator[HttpBody]:
-        wav = await self._voices.say(call.who.org_id, request.voice, request.text)
+    async def PreviewVoice(self, request: pb.PreviewVoiceRequest, ctx: RequestContext) -> AsyncIterator[HttpBody]:
+        wav = await self._voices.say(ctx.principal.org_id, request.voice, request.text)
         yield HttpBody(content_type="audio/wav", data=wav)
 
-    async def PreviewHours(self, request: pb.PreviewHoursRequest, call: Call) -> pb.PreviewHoursResponse:
-        async with self._db.tenant(call.who.org_id) as tx:
-            return await previews.hours(tx, call.who.org_id, request)
+    async def PreviewHours(self, request: pb.PreviewHoursRequest, ctx: RequestContext) -> pb.PreviewHoursResponse:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
+            return await previews.hours(tx, ctx.principal.org_id, request)
 
-    async def PreviewSms(self, request: pb.PreviewSmsRequest, call: Call) -> pb.PreviewSmsResponse:
-        async with self._db.tenant(call.who.org_id) as tx:
+    async def PreviewSms(self, request: pb.PreviewSmsRequest, ctx: RequestContext) -> pb.PreviewSmsResponse:
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             return await previews.sms(tx, request, self._prices())

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from control.base import paging
 from control.base.wire import timestamp, value, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.team import usecases
 from hum import ids
 from hum.ids import Kind
@@ -18,39 +18,39 @@ class TeamServicer:
     def __init__(self, cursors: paging.Cursors, invite_lasts: timedelta) -> None:
         self._cursors, self._invite_lasts = cursors, invite_lasts
 
-    async def ListMembers(self, request: pb.ListMembersRequest, call: Call) -> pb.ListMembersResponse:
+    async def ListMembers(self, request: pb.ListMembersRequest, ctx: RequestContext) -> pb.ListMembersResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
-        page = await team.page_members(call.tx, (place[0], place[1]) if place else None, count)
+        page = await team.page_members(ctx.tx, (place[0], place[1]) if place else None, count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.joined_at, row.user_id))
         return pb.ListMembersResponse(members=[present(row) for row in rows], next_cursor=more)
 
-    async def UpdateMember(self, request: pb.UpdateMemberRequest, call: Call) -> pb.UpdateMemberResponse:
+    async def UpdateMember(self, request: pb.UpdateMemberRequest, ctx: RequestContext) -> pb.UpdateMemberResponse:
         user, role = ids.require(Kind.USER, request.user_id), word(options_pb2.Role, request.member.role)
         row = (
-            await usecases.change_role(call.tx, call.who, user, role)
+            await usecases.change_role(ctx.tx, ctx.principal, user, role)
             if role is not None
-            else await team.member(call.tx, user)
+            else await team.member(ctx.tx, user)
         )
         return pb.UpdateMemberResponse(member=present(row))
 
-    async def RemoveMember(self, request: pb.RemoveMemberRequest, call: Call) -> pb.RemoveMemberResponse:
+    async def RemoveMember(self, request: pb.RemoveMemberRequest, ctx: RequestContext) -> pb.RemoveMemberResponse:
         user = ids.require(Kind.USER, request.user_id)
-        await usecases.remove(call.tx, call.who, user, keep_keys=request.keep_api_keys)
+        await usecases.remove(ctx.tx, ctx.principal, user, keep_keys=request.keep_api_keys)
         return pb.RemoveMemberResponse()
 
-    async def ListInvites(self, request: pb.ListInvitesRequest, call: Call) -> pb.ListInvitesResponse:
-        page = await team.page_invites(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListInvites(self, request: pb.ListInvitesRequest, ctx: RequestContext) -> pb.ListInvitesResponse:
+        page = await team.page_invites(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListInvitesResponse(invites=[present_invite(row) for row in rows], next_cursor=more)
 
-    async def CreateInvite(self, request: pb.CreateInviteRequest, call: Call) -> pb.CreateInviteResponse:
+    async def CreateInvite(self, request: pb.CreateInviteRequest, ctx: RequestContext) -> pb.CreateInviteResponse:
         invite = request.invite
         role = word(options_pb2.Role, invite.role) or ""
-        row = await usecases.invite(call.tx, call.who, invite.email, role, self._invite_lasts)
+        row = await usecases.invite(ctx.tx, ctx.principal, invite.email, role, self._invite_lasts)
         return pb.CreateInviteResponse(invite=present_invite(row))
 
-    async def DeleteInvite(self, request: pb.DeleteInviteRequest, call: Call) -> pb.DeleteInviteResponse:
-        await team.delete_invite(call.tx, ids.require(Kind.INVITE, request.id))
+    async def DeleteInvite(self, request: pb.DeleteInviteRequest, ctx: RequestContext) -> pb.DeleteInviteResponse:
+        await team.delete_invite(ctx.tx, ids.require(Kind.INVITE, request.id))
         return pb.DeleteInviteResponse()
 
 

@@ -16,7 +16,7 @@ from storage.team import InviteRow, MemberRow
 ADMIN, VIEWER = "admin", "viewer"
 
 
-async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRow:
+async def change_role(tx: Tx, principal: Principal, user: UUID, role: str) -> MemberRow:
     """Change a member's role, which bounds their keys' roles too.  Invitations by a former admin are deleted.
 
     Raises NotFound, and InvalidState for the last admin.
@@ -29,11 +29,11 @@ async def change_role(tx: Tx, who: Principal, user: UUID, role: str) -> MemberRo
     await team.set_role(tx, user, role)
     if role != ADMIN:
         await team.delete_invites_of(tx, user)
-    await events.append(tx, who.org_id, user, events_pb2.MemberRoleChangedEvent(by=who.name, role=role))
+    await events.append(tx, principal.org_id, user, events_pb2.MemberRoleChangedEvent(by=principal.name, role=role))
     return await team.member(tx, user)
 
 
-async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None:
+async def remove(tx: Tx, principal: Principal, user: UUID, *, keep_keys: bool) -> None:
     """Remove a member, and revoke their keys, or with `keep_keys` give them to the remover.
 
     Kept keys have at most the member's role.  If an operator's key removes the member, they get the viewer's, since no person
@@ -44,11 +44,11 @@ async def remove(tx: Tx, who: Principal, user: UUID, *, keep_keys: bool) -> None
     _leave_an_admin(admins, user)
     await team.remove(tx, user)
     await team.delete_invites_of(tx, user)
-    if keep_keys and who.user_id != user:
-        await team.inherit_keys_of(tx, user, who.user_id, role if who.user_id is not None else VIEWER)
+    if keep_keys and principal.user_id != user:
+        await team.inherit_keys_of(tx, user, principal.user_id, role if principal.user_id is not None else VIEWER)
     else:
         await team.revoke_keys_of(tx, user)
-    await events.append(tx, who.org_id, user, events_pb2.MemberRemovedEvent(by=who.name))
+    await events.append(tx, principal.org_id, user, events_pb2.MemberRemovedEvent(by=principal.name))
 
 
 def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
@@ -56,7 +56,7 @@ def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
         raise InvalidState("The organization needs an admin; make somebody else an admin first.")
 
 
-async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
+async def invite(tx: Tx, principal: Principal, email: str, role: str, lasts: timedelta) -> InviteRow:
     """Invite a person by e-mail address.
 
     Raises AlreadyExists for a member's address, InvalidRequest for an invalid address, BillingRequired, and Forbidden for an admin
@@ -66,17 +66,17 @@ async def invite(tx: Tx, who: Principal, email: str, role: str, lasts: timedelta
         raise InvalidRequest([FieldError("invite.email", complaint)])
     if await team.has_address(tx, email):
         raise AlreadyExists("A member already has this address.")
-    if who.user_id is not None and not await team.is_still_admin(tx, who.user_id):
+    if principal.user_id is not None and not await team.is_still_admin(tx, principal.user_id):
         raise Forbidden("Only an admin can invite people, and you no longer are one.")
-    await limits.require(tx, who.org_id, "seats", besides=email)
-    row = await team.invite(tx, ids.new(), email, role, await _inviter(tx, who), who.user_id, lasts)
-    await events.append(tx, who.org_id, row.id, events_pb2.MemberInvitedEvent(by=who.name, role=role))
+    await limits.require(tx, principal.org_id, "seats", besides=email)
+    row = await team.invite(tx, ids.new(), email, role, await _inviter(tx, principal), principal.user_id, lasts)
+    await events.append(tx, principal.org_id, row.id, events_pb2.MemberInvitedEvent(by=principal.name, role=role))
     return row
 
 
-async def _inviter(tx: Tx, who: Principal) -> str:
+async def _inviter(tx: Tx, principal: Principal) -> str:
     """Return the inviter's name as shown to the invited person.  A key's name is left out: it may impersonate a person."""
-    if who.key_id is None:
-        return who.name
-    maker = await identity.user(tx, who.user_id) if who.user_id is not None else None
+    if principal.key_id is None:
+        return principal.name
+    maker = await identity.user(tx, principal.user_id) if principal.user_id is not None else None
     return f"API key of {maker.email}" if maker is not None else "API key"

@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.base.paging import Cursors
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.textagent import present
 from hum import ids
 from hum.ids import Kind
@@ -14,10 +14,10 @@ class TextRunsServicer:
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
 
-    async def ListTextRuns(self, request: pb.ListTextRunsRequest, call: Call) -> pb.ListTextRunsResponse:
+    async def ListTextRuns(self, request: pb.ListTextRunsRequest, ctx: RequestContext) -> pb.ListTextRunsResponse:
         conversation = ids.require(Kind.CONVERSATION, request.conversation_id)
-        await text_runs.require_thread(call.tx, conversation)
-        page = await text_runs.page(call.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))
+        await text_runs.require_thread(ctx.tx, conversation)
+        page = await text_runs.page(ctx.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
-        used = await usage.of_subjects(call.tx, [row.id for row in rows])
+        used = await usage.of_subjects(ctx.tx, [row.id for row in rows])
         return pb.ListTextRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)

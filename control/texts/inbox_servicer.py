@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from control.base.principal import has_scope
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.feature import Deps
 from control.following import Following, Rests, Source
 from control.texts import live
@@ -24,12 +24,12 @@ class SmsInboxServicer:
     def __init__(self, deps: Deps, rests: Rests) -> None:
         self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
 
-    async def GetInbox(self, _: pb.GetInboxRequest, call: Call) -> pb.GetInboxResponse:
-        waiting = await inbox_changes.waiting(call.tx, MOST, MEMBERS)
-        is_person = call.who.session_id is not None and call.who.user_id is not None
+    async def GetInbox(self, _: pb.GetInboxRequest, ctx: RequestContext) -> pb.GetInboxResponse:
+        waiting = await inbox_changes.waiting(ctx.tx, MOST, MEMBERS)
+        is_person = ctx.principal.session_id is not None and ctx.principal.user_id is not None
         return pb.GetInboxResponse(
             unread=_count(waiting.all),
-            mine=_count(waiting.members.get(call.who.user_id, 0) if is_person and call.who.user_id else 0),
+            mine=_count(waiting.members.get(ctx.principal.user_id, 0) if is_person and ctx.principal.user_id else 0),
             unassigned=_count(waiting.nobody),
             assignees=[
                 pb.AssigneeUnread(assignee_id=ids.show(Kind.USER, member), unread=_count(unread))
@@ -37,12 +37,14 @@ class SmsInboxServicer:
             ],
         )
 
-    async def StreamInbox(self, request: pb.StreamInboxRequest, call: Call) -> AsyncIterator[pb.StreamInboxResponse]:
-        await call.context.send_initial_metadata(((rpc.STREAM, "open"),))
-        may_see = call.who.key_id is None or has_scope(call.who.scopes, CAMPAIGNS)
+    async def StreamInbox(
+        self, request: pb.StreamInboxRequest, ctx: RequestContext
+    ) -> AsyncIterator[pb.StreamInboxResponse]:
+        await ctx.context.send_initial_metadata(((rpc.STREAM, "open"),))
+        may_see = ctx.principal.key_id is None or has_scope(ctx.principal.scopes, CAMPAIGNS)
         kinds = {"message": live.MESSAGE, "conversation": live.CONVERSATION}
         kinds |= {"campaign": live.CAMPAIGN} if may_see else {}
-        inbox = Following(self._source, call.who.org_id, pb.StreamInboxResponse, kinds)
+        inbox = Following(self._source, ctx.principal.org_id, pb.StreamInboxResponse, kinds)
         async with aclosing(inbox.events(request.last_event_id)) as events:
             async for event in events:
                 yield event

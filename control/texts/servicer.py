@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.base import paging, phone
 from control.base.wire import moment, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.texts import present, threads, usecases
 from control.texts.usecases import Wish
 from hum import ids
@@ -21,91 +21,99 @@ class SmsServicer:
     def __init__(self, cursors: paging.Cursors, countries: frozenset[str]) -> None:
         self._cursors, self._countries = cursors, countries
 
-    async def ListConversations(self, request: pb.ListConversationsRequest, call: Call) -> pb.ListConversationsResponse:
+    async def ListConversations(
+        self, request: pb.ListConversationsRequest, ctx: RequestContext
+    ) -> pb.ListConversationsResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         before = (place[0], place[1]) if place else None
-        by = _filter(request, call.who)
+        by = _filter(request, ctx.principal)
         if request.q:
-            page = await inbox.search(call.tx, request.q, phone.digits(request.q), by, before, count)
+            page = await inbox.search(ctx.tx, request.q, phone.digits(request.q), by, before, count)
         else:
-            page = await inbox.page(call.tx, by, before, count)
+            page = await inbox.page(ctx.tx, by, before, count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.active_at, row.id))
         return pb.ListConversationsResponse(conversations=[present.conversation(row) for row in rows], next_cursor=more)
 
-    async def StartConversation(self, request: pb.StartConversationRequest, call: Call) -> pb.StartConversationResponse:
+    async def StartConversation(
+        self, request: pb.StartConversationRequest, ctx: RequestContext
+    ) -> pb.StartConversationResponse:
         wish = _wish(request.initial_message) if request.HasField("initial_message") else None
         row, created = await usecases.start(
-            call.tx, call.who, request.twilio_number_id, request.contact_e164, wish, self._countries
+            ctx.tx, ctx.principal, request.twilio_number_id, request.contact_e164, wish, self._countries
         )
         return pb.StartConversationResponse(conversation=present.conversation(row), created=created)
 
-    async def GetConversation(self, request: pb.GetConversationRequest, call: Call) -> pb.GetConversationResponse:
-        return pb.GetConversationResponse(conversation=await _present(call, request.id))
+    async def GetConversation(
+        self, request: pb.GetConversationRequest, ctx: RequestContext
+    ) -> pb.GetConversationResponse:
+        return pb.GetConversationResponse(conversation=await _present(ctx, request.id))
 
     async def UpdateConversation(
-        self, request: pb.UpdateConversationRequest, call: Call
+        self, request: pb.UpdateConversationRequest, ctx: RequestContext
     ) -> pb.UpdateConversationResponse:
         id = ids.require(Kind.CONVERSATION, request.id)
-        row = await usecases.change(call.tx, call.who, id, request.conversation, list(request.update_mask.paths))
+        row = await usecases.change(ctx.tx, ctx.principal, id, request.conversation, list(request.update_mask.paths))
         return pb.UpdateConversationResponse(conversation=present.conversation(row))
 
-    async def ListMessages(self, request: pb.ListMessagesRequest, call: Call) -> pb.ListMessagesResponse:
+    async def ListMessages(self, request: pb.ListMessagesRequest, ctx: RequestContext) -> pb.ListMessagesResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
-        page = await inbox.messages_of(call.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
+        page = await inbox.messages_of(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
-        used = await usage.of_subjects(call.tx, [row.id for row in rows])
+        used = await usage.of_subjects(ctx.tx, [row.id for row in rows])
         messages = [present.message(row, used.get(row.id, ())) for row in rows]
         return pb.ListMessagesResponse(messages=messages, next_cursor=more)
 
-    async def SendMessage(self, request: pb.SendMessageRequest, call: Call) -> pb.SendMessageResponse:
+    async def SendMessage(self, request: pb.SendMessageRequest, ctx: RequestContext) -> pb.SendMessageResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
         return pb.SendMessageResponse(
-            message=present.message(await usecases.send(call.tx, call.who, id, _wish(request)))
+            message=present.message(await usecases.send(ctx.tx, ctx.principal, id, _wish(request)))
         )
 
     async def MarkConversationRead(
-        self, request: pb.MarkConversationReadRequest, call: Call
+        self, request: pb.MarkConversationReadRequest, ctx: RequestContext
     ) -> pb.MarkConversationReadResponse:
-        await inbox.mark_read(call.tx, ids.require(Kind.CONVERSATION, request.id))
-        return pb.MarkConversationReadResponse(conversation=await _present(call, request.id))
+        await inbox.mark_read(ctx.tx, ids.require(Kind.CONVERSATION, request.id))
+        return pb.MarkConversationReadResponse(conversation=await _present(ctx, request.id))
 
-    async def CloseConversation(self, request: pb.CloseConversationRequest, call: Call) -> pb.CloseConversationResponse:
-        thread = await conversations.lock(call.tx, ids.require(Kind.CONVERSATION, request.id))
-        await threads.close(call.tx, thread, threads.by(call.who))
-        return pb.CloseConversationResponse(conversation=await _present(call, request.id))
+    async def CloseConversation(
+        self, request: pb.CloseConversationRequest, ctx: RequestContext
+    ) -> pb.CloseConversationResponse:
+        thread = await conversations.lock(ctx.tx, ids.require(Kind.CONVERSATION, request.id))
+        await threads.close(ctx.tx, thread, threads.by(ctx.principal))
+        return pb.CloseConversationResponse(conversation=await _present(ctx, request.id))
 
     async def ReopenConversation(
-        self, request: pb.ReopenConversationRequest, call: Call
+        self, request: pb.ReopenConversationRequest, ctx: RequestContext
     ) -> pb.ReopenConversationResponse:
-        thread = await conversations.lock(call.tx, ids.require(Kind.CONVERSATION, request.id))
-        await threads.reopen(call.tx, thread, threads.by(call.who))
-        return pb.ReopenConversationResponse(conversation=await _present(call, request.id))
+        thread = await conversations.lock(ctx.tx, ids.require(Kind.CONVERSATION, request.id))
+        await threads.reopen(ctx.tx, thread, threads.by(ctx.principal))
+        return pb.ReopenConversationResponse(conversation=await _present(ctx, request.id))
 
     async def ListScheduledMessages(
-        self, request: pb.ListScheduledMessagesRequest, call: Call
+        self, request: pb.ListScheduledMessagesRequest, ctx: RequestContext
     ) -> pb.ListScheduledMessagesResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         after = (place[0], place[1]) if place else None
         thread, source = _id(Kind.CONVERSATION, request.conversation_id), word(pb.MessageSource, request.source)
-        page = await inbox.scheduled(call.tx, thread, source, after, count)
+        page = await inbox.scheduled(ctx.tx, thread, source, after, count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.due_at or row.created_at, row.id))
         return pb.ListScheduledMessagesResponse(messages=[present.message(row) for row in rows], next_cursor=more)
 
     async def CancelScheduledMessage(
-        self, request: pb.CancelScheduledMessageRequest, call: Call
+        self, request: pb.CancelScheduledMessageRequest, ctx: RequestContext
     ) -> pb.CancelScheduledMessageResponse:
-        await usecases.cancel(call.tx, ids.require(Kind.MESSAGE, request.id))
+        await usecases.cancel(ctx.tx, ids.require(Kind.MESSAGE, request.id))
         return pb.CancelScheduledMessageResponse()
 
 
-async def _present(call: Call, id: str) -> pb.Conversation:
-    return present.conversation(await inbox.get(call.tx, ids.require(Kind.CONVERSATION, id)))
+async def _present(ctx: RequestContext, id: str) -> pb.Conversation:
+    return present.conversation(await inbox.get(ctx.tx, ids.require(Kind.CONVERSATION, id)))
 
 
-def _filter(request: pb.ListConversationsRequest, who: Principal) -> Filter:
+def _filter(request: pb.ListConversationsRequest, principal: Principal) -> Filter:
     return Filter(
         status=word(pb.ConversationStatus, request.status),
-        assignee_id=_assignee(request.assignee, who),
+        assignee_id=_assignee(request.assignee, principal),
         nobody=request.assignee == "none",
         unread=request.unread if request.HasField("unread") else None,
         snoozed=request.snoozed if request.HasField("snoozed") else None,
@@ -113,12 +121,12 @@ def _filter(request: pb.ListConversationsRequest, who: Principal) -> Filter:
     )
 
 
-def _assignee(name: str, who: Principal) -> UUID | None:
+def _assignee(name: str, principal: Principal) -> UUID | None:
     """Return the assignee to filter by; `me` matches nothing for a key."""
     if name in ("", "none"):
         return None
     if name == "me":
-        return who.user_id if who.session_id is not None and who.user_id is not None else UUID(int=0)
+        return principal.user_id if principal.session_id is not None and principal.user_id is not None else UUID(int=0)
     return _id(Kind.USER, name)
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from control.base import paging
 from control.base.wire import timestamp
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.texts import segments, templates
 from control.texts.templates import BadTemplate
 from hum import ids
@@ -23,39 +23,47 @@ class SmsTemplatesServicer:
     def __init__(self, cursors: paging.Cursors, most: int) -> None:
         self._cursors, self._most = cursors, most
 
-    async def ListSmsTemplates(self, request: pb.ListSmsTemplatesRequest, call: Call) -> pb.ListSmsTemplatesResponse:
-        page = await sms_templates.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListSmsTemplates(
+        self, request: pb.ListSmsTemplatesRequest, ctx: RequestContext
+    ) -> pb.ListSmsTemplatesResponse:
+        page = await sms_templates.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListSmsTemplatesResponse(templates=[present(row) for row in rows], next_cursor=more)
 
-    async def CreateSmsTemplate(self, request: pb.CreateSmsTemplateRequest, call: Call) -> pb.CreateSmsTemplateResponse:
+    async def CreateSmsTemplate(
+        self, request: pb.CreateSmsTemplateRequest, ctx: RequestContext
+    ) -> pb.CreateSmsTemplateResponse:
         _check(request.template.body)
-        if await sms_templates.count(call.tx) >= self._most:
+        if await sms_templates.count(ctx.tx) >= self._most:
             raise PlanLimit(f"The organization has {self._most} templates, which is the limit.")
-        row = await sms_templates.create(call.tx, ids.new(), request.template.name, request.template.body)
+        row = await sms_templates.create(ctx.tx, ids.new(), request.template.name, request.template.body)
         return pb.CreateSmsTemplateResponse(template=present(row))
 
-    async def GetSmsTemplate(self, request: pb.GetSmsTemplateRequest, call: Call) -> pb.GetSmsTemplateResponse:
-        row = await sms_templates.get(call.tx, ids.require(Kind.TEMPLATE, request.id))
+    async def GetSmsTemplate(self, request: pb.GetSmsTemplateRequest, ctx: RequestContext) -> pb.GetSmsTemplateResponse:
+        row = await sms_templates.get(ctx.tx, ids.require(Kind.TEMPLATE, request.id))
         return pb.GetSmsTemplateResponse(template=present(row))
 
-    async def UpdateSmsTemplate(self, request: pb.UpdateSmsTemplateRequest, call: Call) -> pb.UpdateSmsTemplateResponse:
-        before = await sms_templates.get(call.tx, ids.require(Kind.TEMPLATE, request.id), lock=True)
+    async def UpdateSmsTemplate(
+        self, request: pb.UpdateSmsTemplateRequest, ctx: RequestContext
+    ) -> pb.UpdateSmsTemplateResponse:
+        before = await sms_templates.get(ctx.tx, ids.require(Kind.TEMPLATE, request.id), lock=True)
         changed = set(request.update_mask.paths) or {field.name for field, _ in request.template.ListFields()}
         body = request.template.body if "body" in changed else before.body
         _check(body)
         name = request.template.name if "name" in changed else before.name
-        return pb.UpdateSmsTemplateResponse(
-            template=present(await sms_templates.change(call.tx, before.id, name, body))
-        )
+        return pb.UpdateSmsTemplateResponse(template=present(await sms_templates.change(ctx.tx, before.id, name, body)))
 
-    async def DeleteSmsTemplate(self, request: pb.DeleteSmsTemplateRequest, call: Call) -> pb.DeleteSmsTemplateResponse:
-        await sms_templates.delete(call.tx, ids.require(Kind.TEMPLATE, request.id))
+    async def DeleteSmsTemplate(
+        self, request: pb.DeleteSmsTemplateRequest, ctx: RequestContext
+    ) -> pb.DeleteSmsTemplateResponse:
+        await sms_templates.delete(ctx.tx, ids.require(Kind.TEMPLATE, request.id))
         return pb.DeleteSmsTemplateResponse()
 
-    async def RenderSmsTemplate(self, request: pb.RenderSmsTemplateRequest, call: Call) -> pb.RenderSmsTemplateResponse:
-        row = await sms_templates.get(call.tx, ids.require(Kind.TEMPLATE, request.id))
-        values = await sms_templates.values(call.tx, ids.require(Kind.CONVERSATION, request.conversation_id))
+    async def RenderSmsTemplate(
+        self, request: pb.RenderSmsTemplateRequest, ctx: RequestContext
+    ) -> pb.RenderSmsTemplateResponse:
+        row = await sms_templates.get(ctx.tx, ids.require(Kind.TEMPLATE, request.id))
+        values = await sms_templates.values(ctx.tx, ids.require(Kind.CONVERSATION, request.conversation_id))
         rendered = templates.render(templates.parse(row.body), templates.values_of(**asdict(values)))
         body = rendered.text[:LONGEST_CHARS]
         return pb.RenderSmsTemplateResponse(body=body, segments=segments.count(body), missing=rendered.missing)

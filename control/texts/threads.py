@@ -17,9 +17,13 @@ from storage.db import Tx
 API, AI = "api", "ai"
 
 
-def by(who: Principal) -> str:
+def by(principal: Principal) -> str:
     """Return the principal's name in events: a member's id, or `api`."""
-    return ids.show(Kind.USER, who.user_id) if who.session_id is not None and who.user_id is not None else API
+    return (
+        ids.show(Kind.USER, principal.user_id)
+        if principal.session_id is not None and principal.user_id is not None
+        else API
+    )
 
 
 async def close(tx: Tx, thread: ConversationState, by: str, reason: str | None = None) -> None:

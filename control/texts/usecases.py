@@ -36,7 +36,7 @@ class Wish:
 
 
 async def start(
-    tx: Tx, who: Principal, number: str, contact_e164: str, wish: Wish | None, countries: frozenset[str]
+    tx: Tx, principal: Principal, number: str, contact_e164: str, wish: Wish | None, countries: frozenset[str]
 ) -> tuple[ThreadRow, bool]:
     """Open the conversation of a number with a contact; return it, and whether it is new.  Raises InvalidRequest, InvalidState."""
     number_row = await _number(tx, number)
@@ -44,13 +44,13 @@ async def start(
         raise InvalidRequest([FieldError("contact_e164", bad)])
     if wish is not None:
         _check(wish, contact_e164, "initial_message.")
-    contact = await contacts.meet(tx, ids.new(), who.org_id, contact_e164, None)
+    contact = await contacts.meet(tx, ids.new(), principal.org_id, contact_e164, None)
     thread, is_new = await conversations.find_or_create(
-        tx, ids.new(), who.org_id, number_row.id, number_row.e164, contact_e164, contact.id
+        tx, ids.new(), principal.org_id, number_row.id, number_row.e164, contact_e164, contact.id
     )
-    await threads.reopen(tx, thread, threads.by(who))
+    await threads.reopen(tx, thread, threads.by(principal))
     if wish is not None:
-        await _write(tx, who, thread, wish)
+        await _write(tx, principal, thread, wish)
     return await inbox.get(tx, thread.id), is_new
 
 
@@ -68,11 +68,11 @@ async def _number(tx: Tx, name: str) -> NumberRow:
     return row
 
 
-async def send(tx: Tx, who: Principal, id: UUID, wish: Wish) -> MessageRow:
+async def send(tx: Tx, principal: Principal, id: UUID, wish: Wish) -> MessageRow:
     """Write a text in a conversation.  Raises NotFound, InvalidRequest, ConversationClosed, InvalidState."""
     thread = await conversations.lock(tx, id)
     _check(wish, thread.contact_e164, "")
-    return await _write(tx, who, thread, wish)
+    return await _write(tx, principal, thread, wish)
 
 
 def _check(wish: Wish, contact_e164: str, prefix: str) -> None:
@@ -81,9 +81,9 @@ def _check(wish: Wish, contact_e164: str, prefix: str) -> None:
         raise InvalidRequest(fields)
 
 
-async def _write(tx: Tx, who: Principal, thread: ConversationState, wish: Wish) -> MessageRow:
+async def _write(tx: Tx, principal: Principal, thread: ConversationState, wish: Wish) -> MessageRow:
     """Write a text.  A person's text pauses the AI in the conversation until a person resumes it; a key's does not."""
-    is_person = who.session_id is not None
+    is_person = principal.session_id is not None
     draft = Draft(
         body=wish.body,
         sent_by="human" if is_person else "api",
@@ -91,7 +91,7 @@ async def _write(tx: Tx, who: Principal, thread: ConversationState, wish: Wish) 
         honors_hours=wish.honors_hours if wish.honors_hours is not None else not is_person,
         scheduled_at=wish.scheduled_at,
         expires_at=wish.expires_at,
-        author_id=who.user_id if is_person else None,
+        author_id=principal.user_id if is_person else None,
     )
     written = await writing.write(tx, thread, draft, now())
     if is_person:
@@ -99,14 +99,14 @@ async def _write(tx: Tx, who: Principal, thread: ConversationState, wish: Wish) 
     return written
 
 
-async def change(tx: Tx, who: Principal, id: UUID, to: pb.Conversation, paths: Sequence[str]) -> ThreadRow:
+async def change(tx: Tx, principal: Principal, id: UUID, to: pb.Conversation, paths: Sequence[str]) -> ThreadRow:
     """Set the fields in `paths`; clear those without a value.  Raises NotFound, InvalidRequest, InvalidState."""
     thread = await conversations.lock(tx, id)
     changed = set(paths or [field.name for field, _ in to.ListFields()])
     if "status" in changed:
-        await _set_status(tx, who, thread, to)
+        await _set_status(tx, principal, thread, to)
     if "assignee_id" in changed:
-        await threads.assign(tx, thread, await _assignee(tx, who, to), threads.by(who))
+        await threads.assign(tx, thread, await _assignee(tx, principal, to), threads.by(principal))
     if "ai_paused" in changed and to.ai_paused != (thread.ai_paused_reason is not None):
         await (conversations.pause_ai(tx, id, HUMAN) if to.ai_paused else inbox.resume_ai(tx, id))
     if "snoozed_until" in changed:
@@ -114,22 +114,22 @@ async def change(tx: Tx, who: Principal, id: UUID, to: pb.Conversation, paths: S
     return await inbox.get(tx, id)
 
 
-async def _set_status(tx: Tx, who: Principal, thread: ConversationState, to: pb.Conversation) -> None:
+async def _set_status(tx: Tx, principal: Principal, thread: ConversationState, to: pb.Conversation) -> None:
     match to.status:
         case pb.CONVERSATION_STATUS_CLOSED:
-            await threads.close(tx, thread, threads.by(who))
+            await threads.close(tx, thread, threads.by(principal))
         # Only if it is closed: an open conversation keeps its snooze.
         case pb.CONVERSATION_STATUS_OPEN if thread.status == "closed":
-            await threads.reopen(tx, thread, threads.by(who))
+            await threads.reopen(tx, thread, threads.by(principal))
         case pb.CONVERSATION_STATUS_UNSPECIFIED:
             raise InvalidRequest([FieldError("conversation.status", "can't be cleared")])
 
 
-async def _assignee(tx: Tx, who: Principal, to: pb.Conversation) -> UUID | None:
+async def _assignee(tx: Tx, principal: Principal, to: pb.Conversation) -> UUID | None:
     """Return the named member; `me` is the person who asks.  Raises InvalidRequest."""
     if not to.HasField("assignee_id"):
         return None
-    id = who.user_id if to.assignee_id == "me" and who.session_id else ids.parse(Kind.USER, to.assignee_id)
+    id = principal.user_id if to.assignee_id == "me" and principal.session_id else ids.parse(Kind.USER, to.assignee_id)
     try:
         return (await team.member(tx, id or UUID(int=0))).user_id
     except NotFound as error:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.audit.usecases import actor, note
 from control.base import phone
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls.commands import DONE, UNKNOWN, Commands, own_id
 from control.calls.owed import TRANSFER, Transfer, read, stored
@@ -50,21 +50,21 @@ class Transfers:
         self._db, self._carrier, self._settings = db, carrier, settings
         self._commands = Commands(db, bus, settings)
 
-    async def command(self, call: Call, action: str, id: UUID, wish: Wish) -> None:
+    async def command(self, ctx: RequestContext, action: str, id: UUID, wish: Wish) -> None:
         """Transfer a call.  Raises NotFound, InvalidState, InvalidRequest, CarrierError, Unavailable.
 
         The owed transfer is committed before the media process or the carrier is asked, so the carrier's next request dials it.
         """
-        own = own_id(call, action)
-        async with self._db.tenant(call.who.org_id) as tx:
+        own = own_id(ctx, action)
+        async with self._db.tenant(ctx.principal.org_id) as tx:
             state = await calls.lock(tx, id)
             if await transfers.get(tx, own) is not None:
                 return  # a retry after a lost response
-            transfer = await self._transfer(tx, state, own, wish, actor(call.who))
+            transfer = await self._transfer(tx, state, own, wish, actor(ctx.principal))
             has_stream = await self._commands.reaches(state)
             await calls.owe(tx, id, stored(transfer), due=not has_stream)
             fields = [name for name in Wish.__slots__ if getattr(wish, name) and name != "whispers"]
-            await note(tx, call.who.org_id, call.who, action, ids.show(Kind.CALL, id), fields, call.request_id)
+            await note(tx, ctx.principal.org_id, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         if has_stream:
             await self._leave_stream(state, transfer)
         else:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from control.base import paging
 from control.base.wire import timestamp
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.triggers import usecases
 from control.triggers.usecases import Fields, Issued
 from hum import ids
@@ -25,12 +25,12 @@ class TriggersServicer:
     def __init__(self, cursors: paging.Cursors, keyring: Keyring, public_url: str, most: int) -> None:
         self._cursors, self._keyring, self._public_url, self._most = cursors, keyring, public_url, most
 
-    async def ListTriggers(self, request: pb.ListTriggersRequest, call: Call) -> pb.ListTriggersResponse:
-        page = await triggers.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListTriggers(self, request: pb.ListTriggersRequest, ctx: RequestContext) -> pb.ListTriggersResponse:
+        page = await triggers.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListTriggersResponse(triggers=[present(row) for row in rows], next_cursor=more)
 
-    async def CreateTrigger(self, request: pb.CreateTriggerRequest, call: Call) -> pb.CreateTriggerResponse:
+    async def CreateTrigger(self, request: pb.CreateTriggerRequest, ctx: RequestContext) -> pb.CreateTriggerResponse:
         new = request.trigger
         fields = Fields(
             name=new.name,
@@ -38,15 +38,15 @@ class TriggersServicer:
             enabled=new.enabled if new.HasField("enabled") else True,
             id_field=new.id_field if new.HasField("id_field") else "id",
         )
-        issued = await usecases.create(call.tx, call.who, self._keyring, fields, self._most, signed=new.signed)
+        issued = await usecases.create(ctx.tx, ctx.principal, self._keyring, fields, self._most, signed=new.signed)
         return pb.CreateTriggerResponse(trigger=self._present(issued))
 
-    async def GetTrigger(self, request: pb.GetTriggerRequest, call: Call) -> pb.GetTriggerResponse:
-        row = await triggers.get(call.tx, ids.require(Kind.TRIGGER, request.id))
+    async def GetTrigger(self, request: pb.GetTriggerRequest, ctx: RequestContext) -> pb.GetTriggerResponse:
+        row = await triggers.get(ctx.tx, ids.require(Kind.TRIGGER, request.id))
         return pb.GetTriggerResponse(trigger=present(row))
 
-    async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, call: Call) -> pb.UpdateTriggerResponse:
-        before = await triggers.get(call.tx, ids.require(Kind.TRIGGER, request.id), lock=True)
+    async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, ctx: RequestContext) -> pb.UpdateTriggerResponse:
+        before = await triggers.get(ctx.tx, ids.require(Kind.TRIGGER, request.id), lock=True)
         changed = set(request.update_mask.paths) or {field.name for field, _ in request.trigger.ListFields()}
         new = request.trigger
         after = Fields(
@@ -55,48 +55,48 @@ class TriggersServicer:
             enabled=new.enabled if "enabled" in changed else before.enabled,
             id_field=new.id_field if "id_field" in changed else before.id_field,
         )
-        return pb.UpdateTriggerResponse(trigger=present(await usecases.change(call.tx, call.who, before.id, after)))
+        return pb.UpdateTriggerResponse(trigger=present(await usecases.change(ctx.tx, ctx.principal, before.id, after)))
 
-    async def DeleteTrigger(self, request: pb.DeleteTriggerRequest, call: Call) -> pb.DeleteTriggerResponse:
-        await usecases.delete(call.tx, call.who, ids.require(Kind.TRIGGER, request.id))
+    async def DeleteTrigger(self, request: pb.DeleteTriggerRequest, ctx: RequestContext) -> pb.DeleteTriggerResponse:
+        await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.TRIGGER, request.id))
         return pb.DeleteTriggerResponse()
 
     async def RotateTriggerToken(
-        self, request: pb.RotateTriggerTokenRequest, call: Call
+        self, request: pb.RotateTriggerTokenRequest, ctx: RequestContext
     ) -> pb.RotateTriggerTokenResponse:
         id, overlap = ids.require(Kind.TRIGGER, request.id), timedelta(seconds=request.overlap_seconds)
-        issued = await usecases.rotate_token(call.tx, call.who, id, overlap)
+        issued = await usecases.rotate_token(ctx.tx, ctx.principal, id, overlap)
         return pb.RotateTriggerTokenResponse(trigger=self._present(issued))
 
     async def RotateTriggerSecret(
-        self, request: pb.RotateTriggerSecretRequest, call: Call
+        self, request: pb.RotateTriggerSecretRequest, ctx: RequestContext
     ) -> pb.RotateTriggerSecretResponse:
         id, overlap = ids.require(Kind.TRIGGER, request.id), timedelta(seconds=request.overlap_seconds)
         own_secret = request.secret if request.HasField("secret") else None
-        issued = await usecases.rotate_secret(call.tx, call.who, self._keyring, id, overlap, own_secret)
+        issued = await usecases.rotate_secret(ctx.tx, ctx.principal, self._keyring, id, overlap, own_secret)
         return pb.RotateTriggerSecretResponse(trigger=self._present(issued))
 
     async def RemoveTriggerSecret(
-        self, request: pb.RemoveTriggerSecretRequest, call: Call
+        self, request: pb.RemoveTriggerSecretRequest, ctx: RequestContext
     ) -> pb.RemoveTriggerSecretResponse:
-        await usecases.remove_secret(call.tx, call.who, ids.require(Kind.TRIGGER, request.id))
+        await usecases.remove_secret(ctx.tx, ctx.principal, ids.require(Kind.TRIGGER, request.id))
         return pb.RemoveTriggerSecretResponse()
 
     async def ListTriggerDeliveries(
-        self, request: pb.ListTriggerDeliveriesRequest, call: Call
+        self, request: pb.ListTriggerDeliveriesRequest, ctx: RequestContext
     ) -> pb.ListTriggerDeliveriesResponse:
-        trigger = await triggers.get(call.tx, ids.require(Kind.TRIGGER, request.id))
+        trigger = await triggers.get(ctx.tx, ids.require(Kind.TRIGGER, request.id))
         after, count = self._cursors.after(request), paging.rows_to_fetch(request)
-        page = await triggers.page_deliveries(call.tx, trigger.id, after, count)
+        page = await triggers.page_deliveries(ctx.tx, trigger.id, after, count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
-        started = await event_runs.of_events(call.tx, [row.event_id for row in rows])
+        started = await event_runs.of_events(ctx.tx, [row.event_id for row in rows])
         deliveries = [present_delivery(row, started.get(row.event_id, ())) for row in rows]
         return pb.ListTriggerDeliveriesResponse(deliveries=deliveries, next_cursor=more)
 
-    async def GetTriggerBody(self, request: pb.GetTriggerBodyRequest, call: Call) -> pb.GetTriggerBodyResponse:
+    async def GetTriggerBody(self, request: pb.GetTriggerBodyRequest, ctx: RequestContext) -> pb.GetTriggerBodyResponse:
         trigger = ids.require(Kind.TRIGGER, request.id)
         delivery = ids.require(Kind.TRIGGER_DELIVERY, request.delivery_id)
-        media_type, body = await triggers.body(call.tx, trigger, delivery)
+        media_type, body = await triggers.body(ctx.tx, trigger, delivery)
         try:
             message = pb.TriggerBody(media_type=media_type, text=body.decode())
         except UnicodeDecodeError:

@@ -36,15 +36,15 @@ class Issued:
     secret: str = ""
 
 
-async def create(tx: Tx, who: Principal, keyring: Keyring, fields: Fields, most: int, *, signed: bool) -> Issued:
+async def create(tx: Tx, principal: Principal, keyring: Keyring, fields: Fields, most: int, *, signed: bool) -> Issued:
     """Create a trigger.  Raises PlanLimit."""
     if await triggers.count(tx) >= most:
         raise PlanLimit(f"The organization has {most} triggers, which is the limit.")
     id, token, key = ids.new(), secrets.new_token(), standardwebhooks.new_key()
-    sealed = keyring.seal(key, Place(TABLE, id, who.org_id)) if signed else None
+    sealed = keyring.seal(key, Place(TABLE, id, principal.org_id)) if signed else None
     row = await triggers.create(
         tx,
-        who.org_id,
+        principal.org_id,
         id,
         name=fields.name,
         event=fields.event,
@@ -53,27 +53,27 @@ async def create(tx: Tx, who: Principal, keyring: Keyring, fields: Fields, most:
         token_hash=secrets.token_hash(token),
         secret=sealed,
     )
-    await events.append(tx, who.org_id, id, events_pb2.TriggerCreatedEvent(by=who.name, event=fields.event))
+    await events.append(tx, principal.org_id, id, events_pb2.TriggerCreatedEvent(by=principal.name, event=fields.event))
     return Issued(row, token, standardwebhooks.secret(key) if signed else "")
 
 
-async def change(tx: Tx, who: Principal, id: UUID, after: Fields) -> TriggerRow:
+async def change(tx: Tx, principal: Principal, id: UUID, after: Fields) -> TriggerRow:
     await triggers.change(tx, id, name=after.name, event=after.event, enabled=after.enabled, id_field=after.id_field)
-    await _note_change(tx, who, id)
+    await _note_change(tx, principal, id)
     return await triggers.get(tx, id)
 
 
-async def rotate_token(tx: Tx, who: Principal, id: UUID, overlap: timedelta) -> Issued:
+async def rotate_token(tx: Tx, principal: Principal, id: UUID, overlap: timedelta) -> Issued:
     """Give a trigger a new token; the old one stays valid during the overlap.  Raises NotFound."""
     await triggers.get(tx, id, lock=True)
     token = secrets.new_token()
     await triggers.set_token(tx, id, secrets.token_hash(token), overlap)
-    await _note_change(tx, who, id)
+    await _note_change(tx, principal, id)
     return Issued(await triggers.get(tx, id), token)
 
 
 async def rotate_secret(
-    tx: Tx, who: Principal, keyring: Keyring, id: UUID, overlap: timedelta, own_secret: str | None
+    tx: Tx, principal: Principal, keyring: Keyring, id: UUID, overlap: timedelta, own_secret: str | None
 ) -> Issued:
     """Give a trigger a new secret; the old one stays valid during the overlap.  `own_secret`: the sender's; None: generate one.
 
@@ -84,23 +84,23 @@ async def rotate_secret(
         raise InvalidRequest([FieldError("secret", "must be `whsec_` and 24 to 64 bytes in base64")])
     row = await triggers.get(tx, id, lock=True)
     await triggers.set_secret(tx, id, keyring.seal(key, Place(TABLE, id, row.org_id)), overlap)
-    await _note_change(tx, who, id)
+    await _note_change(tx, principal, id)
     return Issued(await triggers.get(tx, id), secret=standardwebhooks.secret(key))
 
 
-async def remove_secret(tx: Tx, who: Principal, id: UUID) -> None:
+async def remove_secret(tx: Tx, principal: Principal, id: UUID) -> None:
     """Remove a trigger's secret, so that posts need no signature.  Raises NotFound."""
     row = await triggers.get(tx, id, lock=True)
     if row.secret is not None:
         await triggers.set_secret(tx, id, None, timedelta())
-        await _note_change(tx, who, id)
+        await _note_change(tx, principal, id)
 
 
-async def delete(tx: Tx, who: Principal, id: UUID) -> None:
+async def delete(tx: Tx, principal: Principal, id: UUID) -> None:
     """Delete a trigger.  Raises NotFound."""
     await triggers.delete(tx, id)
-    await events.append(tx, who.org_id, id, events_pb2.TriggerDeletedEvent(by=who.name))
+    await events.append(tx, principal.org_id, id, events_pb2.TriggerDeletedEvent(by=principal.name))
 
 
-async def _note_change(tx: Tx, who: Principal, id: UUID) -> None:
-    await events.append(tx, who.org_id, id, events_pb2.TriggerUpdatedEvent(by=who.name))
+async def _note_change(tx: Tx, principal: Principal, id: UUID) -> None:
+    await events.append(tx, principal.org_id, id, events_pb2.TriggerUpdatedEvent(by=principal.name))

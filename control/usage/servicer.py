@@ -6,7 +6,7 @@ from uuid import UUID
 
 from control.analytics.rules import midnight, today, window
 from control.base.wire import timestamp
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.usage import present, rules
 from hum import ids
 from hum.clock import now
@@ -42,8 +42,8 @@ class UsageServicer:
     def __init__(self, limits: Mapping[pb.UsageQuotaKind.ValueType, int]) -> None:
         self._limits = limits
 
-    async def GetUsage(self, request: pb.GetUsageRequest, call: Call) -> pb.GetUsageResponse:
-        time_zone, at = (await identity.organization(call.tx, call.who.org_id)).time_zone, now()
+    async def GetUsage(self, request: pb.GetUsageRequest, ctx: RequestContext) -> pb.GetUsageResponse:
+        time_zone, at = (await identity.organization(ctx.tx, ctx.principal.org_id)).time_zone, now()
         days = window(
             today(at, time_zone),
             None,
@@ -51,14 +51,14 @@ class UsageServicer:
             date.fromisoformat(request.last_day) if request.HasField("last_day") else None,
         )
         since, until = midnight(days[0], time_zone), midnight(days[-1] + ONE_DAY, time_zone)
-        unread_since = await usage.unread_since(call.tx)
-        grouped = await usage.grouped(call.tx, QUERIES[request.group_by], since, until, time_zone)
+        unread_since = await usage.unread_since(ctx.tx)
+        grouped = await usage.grouped(ctx.tx, QUERIES[request.group_by], since, until, time_zone)
         return pb.GetUsageResponse(
             time_zone=time_zone,
             totals=present.figures(grouped.total),
             groups=_groups(request.group_by, grouped, days),
             counted_until=timestamp(min(unread_since or at, at)),
-            quotas=await self._quotas(call.tx, at.astimezone(UTC).date()),
+            quotas=await self._quotas(ctx.tx, at.astimezone(UTC).date()),
         )
 
     async def _quotas(self, tx: Tx, day: date) -> list[pb.UsageQuota]:

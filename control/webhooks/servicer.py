@@ -4,7 +4,7 @@ import json
 
 from control.base import masks, paging
 from control.base.wire import moment, word
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.webhooks import present, usecases
 from control.webhooks.present import webhook_id
 from control.webhooks.sealing import Sealer
@@ -28,81 +28,81 @@ class WebhooksServicer:
         self._cursors, self._sealer, self._limits = cursors, sealer, limits
         self._disable_days, self._retries = disable_days, retries
 
-    async def ListWebhooks(self, request: pb.ListWebhooksRequest, call: Call) -> pb.ListWebhooksResponse:
-        page = await webhooks.page(call.tx, self._cursors.after(request), paging.rows_to_fetch(request))
+    async def ListWebhooks(self, request: pb.ListWebhooksRequest, ctx: RequestContext) -> pb.ListWebhooksResponse:
+        page = await webhooks.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListWebhooksResponse(webhooks=[self._present(row) for row in rows], next_cursor=more)
 
-    async def CreateWebhook(self, request: pb.CreateWebhookRequest, call: Call) -> pb.CreateWebhookResponse:
-        row, secret = await usecases.create(call.tx, call.who, _wish(request.webhook), self._sealer, self._limits)
+    async def CreateWebhook(self, request: pb.CreateWebhookRequest, ctx: RequestContext) -> pb.CreateWebhookResponse:
+        row, secret = await usecases.create(ctx.tx, ctx.principal, _wish(request.webhook), self._sealer, self._limits)
         return pb.CreateWebhookResponse(webhook=self._present(row, secret))
 
-    async def GetWebhook(self, request: pb.GetWebhookRequest, call: Call) -> pb.GetWebhookResponse:
-        return pb.GetWebhookResponse(webhook=self._present(await webhooks.get(call.tx, webhook_id(request.id))))
+    async def GetWebhook(self, request: pb.GetWebhookRequest, ctx: RequestContext) -> pb.GetWebhookResponse:
+        return pb.GetWebhookResponse(webhook=self._present(await webhooks.get(ctx.tx, webhook_id(request.id))))
 
-    async def UpdateWebhook(self, request: pb.UpdateWebhookRequest, call: Call) -> pb.UpdateWebhookResponse:
-        before = await webhooks.get(call.tx, webhook_id(request.id), lock=True)
+    async def UpdateWebhook(self, request: pb.UpdateWebhookRequest, ctx: RequestContext) -> pb.UpdateWebhookResponse:
+        before = await webhooks.get(ctx.tx, webhook_id(request.id), lock=True)
         after = masks.masked(self._present(before), request.webhook, list(request.update_mask.paths))
         assert isinstance(after, pb.Webhook), "it is what it was made from"
-        row = await usecases.change(call.tx, before, _wish(after), self._sealer, self._limits)
+        row = await usecases.change(ctx.tx, before, _wish(after), self._sealer, self._limits)
         return pb.UpdateWebhookResponse(webhook=self._present(row))
 
-    async def DeleteWebhook(self, request: pb.DeleteWebhookRequest, call: Call) -> pb.DeleteWebhookResponse:
-        await webhooks.delete(call.tx, webhook_id(request.id))
+    async def DeleteWebhook(self, request: pb.DeleteWebhookRequest, ctx: RequestContext) -> pb.DeleteWebhookResponse:
+        await webhooks.delete(ctx.tx, webhook_id(request.id))
         return pb.DeleteWebhookResponse()
 
     async def RotateWebhookSecret(
-        self, request: pb.RotateWebhookSecretRequest, call: Call
+        self, request: pb.RotateWebhookSecretRequest, ctx: RequestContext
     ) -> pb.RotateWebhookSecretResponse:
-        row, secret = await usecases.rotate(call.tx, webhook_id(request.id), self._sealer, self._limits)
+        row, secret = await usecases.rotate(ctx.tx, webhook_id(request.id), self._sealer, self._limits)
         return pb.RotateWebhookSecretResponse(webhook=self._present(row, secret))
 
-    async def TestWebhook(self, request: pb.TestWebhookRequest, call: Call) -> pb.TestWebhookResponse:
+    async def TestWebhook(self, request: pb.TestWebhookRequest, ctx: RequestContext) -> pb.TestWebhookResponse:
         id = webhook_id(request.id)
-        delivery = await usecases.test(call.tx, call.who, id)
-        return pb.TestWebhookResponse(delivery=present.delivery(await webhook_deliveries.get(call.tx, id, delivery)))
+        delivery = await usecases.test(ctx.tx, ctx.principal, id)
+        return pb.TestWebhookResponse(delivery=present.delivery(await webhook_deliveries.get(ctx.tx, id, delivery)))
 
     async def ListWebhookDeliveries(
-        self, request: pb.ListWebhookDeliveriesRequest, call: Call
+        self, request: pb.ListWebhookDeliveriesRequest, ctx: RequestContext
     ) -> pb.ListWebhookDeliveriesResponse:
-        row, state = await self._row(call.tx, request.id), word(pb.WebhookDeliveryState, request.state)
+        row, state = await self._row(ctx.tx, request.id), word(pb.WebhookDeliveryState, request.state)
         page = await webhook_deliveries.page(
-            call.tx, row.id, state, self._cursors.after(request), paging.rows_to_fetch(request)
+            ctx.tx, row.id, state, self._cursors.after(request), paging.rows_to_fetch(request)
         )
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListWebhookDeliveriesResponse(deliveries=[present.delivery(row) for row in rows], next_cursor=more)
 
     async def GetWebhookDelivery(
-        self, request: pb.GetWebhookDeliveryRequest, call: Call
+        self, request: pb.GetWebhookDeliveryRequest, ctx: RequestContext
     ) -> pb.GetWebhookDeliveryResponse:
-        row = await self._row(call.tx, request.id)
-        delivery = await webhook_deliveries.get(call.tx, row.id, ids.require(Kind.DELIVERY, request.delivery_id))
-        content = await webhook_deliveries.content(call.tx, delivery.event_id)
-        attempts = await webhook_deliveries.attempts(call.tx, delivery.id)
+        row = await self._row(ctx.tx, request.id)
+        delivery = await webhook_deliveries.get(ctx.tx, row.id, ids.require(Kind.DELIVERY, request.delivery_id))
+        content = await webhook_deliveries.content(ctx.tx, delivery.event_id)
+        attempts = await webhook_deliveries.attempts(ctx.tx, delivery.id)
         return pb.GetWebhookDeliveryResponse(delivery=present.detailed(delivery, content, row.format, attempts))
 
     async def RedeliverWebhookDelivery(
-        self, request: pb.RedeliverWebhookDeliveryRequest, call: Call
+        self, request: pb.RedeliverWebhookDeliveryRequest, ctx: RequestContext
     ) -> pb.RedeliverWebhookDeliveryResponse:
         id, delivery = webhook_id(request.id), ids.require(Kind.DELIVERY, request.delivery_id)
-        await usecases.redeliver(call.tx, id, delivery)
-        row = await webhook_deliveries.get(call.tx, id, delivery)
+        await usecases.redeliver(ctx.tx, id, delivery)
+        row = await webhook_deliveries.get(ctx.tx, id, delivery)
         return pb.RedeliverWebhookDeliveryResponse(delivery=present.delivery(row))
 
-    async def ReplayWebhook(self, request: pb.ReplayWebhookRequest, call: Call) -> pb.ReplayWebhookResponse:
-        row = await webhooks.get(call.tx, webhook_id(request.id), lock=True)
+    async def ReplayWebhook(self, request: pb.ReplayWebhookRequest, ctx: RequestContext) -> pb.ReplayWebhookResponse:
+        row = await webhooks.get(ctx.tx, webhook_id(request.id), lock=True)
         if row.disabled_reason is not None:
             raise InvalidState(usecases.NOT_ENABLED)
         state = word(pb.WebhookDeliveryState, request.state)
         since = moment(request.since) if request.HasField("since") else None
         states = [state] if state else ["failed", "missed"]
-        queued = await webhook_deliveries.replay(call.tx, row.id, since, states, self._retries)
+        queued = await webhook_deliveries.replay(ctx.tx, row.id, since, states, self._retries)
         return pb.ReplayWebhookResponse(queued=queued, has_more=queued == MOST_REPLAYED)
 
     async def ListWebhookPresets(
         self,
         request: pb.ListWebhookPresetsRequest,  # noqa: ARG002 - it has no fields
-        call: Call,  # noqa: ARG002 - presets are global
+        ctx: RequestContext,  # noqa: ARG002 - presets are global
     ) -> pb.ListWebhookPresetsResponse:
         return pb.ListWebhookPresetsResponse(presets=present.presets())
 

@@ -53,9 +53,9 @@ class Limits:
     overlap_seconds: float
 
 
-async def create(tx: Tx, who: Principal, wish: Wish, sealer: Sealer, limits: Limits) -> tuple[WebhookRow, str]:
+async def create(tx: Tx, principal: Principal, wish: Wish, sealer: Sealer, limits: Limits) -> tuple[WebhookRow, str]:
     """Create a webhook; return it with its secret.  Raises InvalidRequest, PlanLimit."""
-    id, org = ids.new(), who.organization
+    id, org = ids.new(), principal.organization
     assert org is not None, "a webhook is a tenant's"
     settings = await _settings(tx, wish, limits, sealer.seal_headers(_headers(wish.headers, {}), id, org))
     if await webhooks.count(tx) >= limits.most:
@@ -181,13 +181,13 @@ async def rotate(tx: Tx, id: UUID, sealer: Sealer, limits: Limits) -> tuple[Webh
     return await webhooks.rotate(tx, id, sealed, limits.overlap_seconds), secret
 
 
-async def test(tx: Tx, who: Principal, id: UUID) -> UUID:
+async def test(tx: Tx, principal: Principal, id: UUID) -> UUID:
     """Send a test event to this webhook only; return the delivery's id.  Raises NotFound, InvalidState."""
     row = await webhooks.get(tx, id, lock=True)
     if row.disabled_reason is not None:
         raise InvalidState(NOT_ENABLED)
     event, delivery = ids.new(), ids.new()
-    message = events_pb2.WebhookTestEvent(webhook_id=ids.show(Kind.WEBHOOK, id), by=who.name or "")
+    message = events_pb2.WebhookTestEvent(webhook_id=ids.show(Kind.WEBHOOK, id), by=principal.name or "")
     await events.append(tx, row.org_id, id, message, id=event)
     await webhook_deliveries.create_one(tx, delivery, id, event)
     return delivery

@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY
 
 from control.base.rates import Rates
 from control.base.streams import Streams
-from control.boundary import Boundary, Call, Limits, passage
+from control.boundary import Boundary, Limits, RequestContext, passage
 from control.boundary.lanes import Lanes
 from control.boundary.status import status
 from hum.errors import FieldError, InvalidRequest
@@ -63,7 +63,7 @@ class Talker:
     def __getattr__(self, name: str) -> Any:
         return name  # the service's other methods, which are never called
 
-    async def StreamCall(self, _: calls_pb2.StreamCallRequest, call: Call) -> AsyncIterator[Any]:
+    async def StreamCall(self, _: calls_pb2.StreamCallRequest, ctx: RequestContext) -> AsyncIterator[Any]:
         try:
             while True:
                 yield calls_pb2.StreamCallResponse(delta=calls_pb2.TranscriptDelta(text="word " * 1000))

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from control.app import build
-from control.boundary.call import Call
+from control.boundary.context import RequestContext
 from control.boundary.method import Method
 from control.boundary.once import Idempotency, hash_of
 from control.boundary.passage import Passage
@@ -142,8 +142,10 @@ class Killed(BaseException):
 class Keyed:
     """Requests under one key, through `Idempotency` as the boundary calls it."""
 
-    def __init__(self, desk: Desk, who: Principal, name: str, request: Message, lease: timedelta = MINUTE) -> None:
-        self.desk, self.who, self.request = desk, who, request
+    def __init__(
+        self, desk: Desk, principal: Principal, name: str, request: Message, lease: timedelta = MINUTE
+    ) -> None:
+        self.desk, self.principal, self.request = desk, principal, request
         descriptor = numbers_pb2.DESCRIPTOR.services_by_name["NumbersService"].methods_by_name[name]
         self.method = Method.of(descriptor, desk.stub)
         self.once = Idempotency(desk.plane.control.db, HOUR, lease)
@@ -151,14 +153,14 @@ class Keyed:
 
     async def send(self, act: Any) -> Message:
         passage = Passage(self.method, cast("Any", None), {rpc.IDEMPOTENCY_KEY: "k"}, "req_1", monotonic_ms, 0)
-        call = Call.outside(passage, b"", self.who, "k", hash_of(self.request))
+        ctx = RequestContext.outside(passage, b"", self.principal, "k", hash_of(self.request))
 
-        async def counted(call: Call) -> Message:
+        async def counted(ctx: RequestContext) -> Message:
             self.acts += 1
-            answer: Message = await act(call)
+            answer: Message = await act(ctx)
             return answer
 
-        return await self.once.outside(passage, call, counted)
+        return await self.once.outside(passage, ctx, counted)
 
     async def end_lease(self) -> None:
         async with self.desk.plane.control.db.system() as tx:
@@ -179,14 +181,14 @@ async def owner(desk: Desk) -> Principal:
     return Principal(org, "admin", ("*",), ids.new(), None, None, "test")
 
 
-async def die(_: Call) -> Message:
+async def die(_: RequestContext) -> Message:
     raise Killed
 
 
 async def test_the_key_of_a_dead_request_is_free_when_its_lease_is_over(desk: Desk) -> None:
     keyed = Keyed(desk, await owner(desk), "SyncNumbers", numbers_pb2.SyncNumbersRequest())
 
-    async def answer(_: Call) -> Message:
+    async def answer(_: RequestContext) -> Message:
         return numbers_pb2.SyncNumbersResponse(added=7)
 
     with pytest.raises(Killed):
@@ -208,7 +210,7 @@ async def test_an_owner_stops_before_a_twin_takes_over(desk: Desk) -> None:
 async def test_a_late_answer_does_not_replace_the_new_owners(desk: Desk) -> None:
     keyed = Keyed(desk, await owner(desk), "SyncNumbers", numbers_pb2.SyncNumbersRequest())
 
-    async def overtaken(_: Call) -> Message:
+    async def overtaken(_: RequestContext) -> Message:
         await keyed.end_lease()
         with pytest.raises(Killed):
             await keyed.send(die)  # it holds the key now
@@ -229,8 +231,8 @@ async def test_an_order_whose_request_was_killed_is_looked_up_and_not_repeated(d
             await buy(e164, webhooks)
         raise Killed
 
-    async def act(call: Call) -> Message:
-        await desk.purchases.buy(call.who, request, request_id="r", key=call.key, body_hash=call.body_hash)
+    async def act(ctx: RequestContext) -> Message:
+        await desk.purchases.buy(ctx.principal, request, request_id="r", key=ctx.key, body_hash=ctx.body_hash)
         return numbers_pb2.BuyNumberResponse()
 
     desk.carrier.buy_number = killed  # type: ignore[method-assign]

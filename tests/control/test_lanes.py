@@ -69,9 +69,9 @@ def test_known_credentials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_RECENT_CREDENTIALS", 2)
     limits = Limits(Rates(1, 1), Rates(1, 1), Rates(1, 1), Rates(1, 1))
     admitting = admission.Admission(None, [bytes(32)], limits, Lanes(1, 1), lambda: 0.0)  # type: ignore[arg-type]
-    who = Principal(ONE, "admin", (), ids.new(), None, None, "k")
+    principal = Principal(ONE, "admin", (), ids.new(), None, None, "k")
     for name in (b"a", b"b", b"a", b"c"):
-        admitting._remember(name, who)
+        admitting._remember(name, principal)
     assert list(admitting._recent) == [b"a", b"c"]
 
 

@@ -105,13 +105,15 @@ class World:
     lookups: FakeLookups = field(default_factory=FakeLookups)
 
     @property
-    def who(self) -> Principal:
+    def principal(self) -> Principal:
         return Principal(self.org, "admin", (), None, None, None, "test")
 
     async def flow(self, **fields: Any) -> UUID:
         async with self.db.tenant(self.org) as tx:
             return (
-                await flow_usecases.create(tx, self.who, flows_pb2.Flow(name="F", **fields), Choices.of(self.settings))
+                await flow_usecases.create(
+                    tx, self.principal, flows_pb2.Flow(name="F", **fields), Choices.of(self.settings)
+                )
             ).id
 
     async def ended_call(self, *turns: tuple[str, str], flow: UUID | None = None) -> UUID:
@@ -444,7 +446,7 @@ async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
         assert await world.until("SELECT name FROM contacts") == "ACME INC"
         # ... and a backfill that is begun is done, without asking again.
         async with world.db.tenant(world.org) as tx:
-            await contact_usecases.begin_backfill(tx, world.who, lookup=True)
+            await contact_usecases.begin_backfill(tx, world.principal, lookup=True)
         await world.until("SELECT ended_at FROM contact_backfills")
     assert world.lookups.asked == ["+13175550199"]
 

@@ -95,7 +95,7 @@ from uuid import UUID
 
 from control import jobs
 from control.base.job import Job
-from control.boundary import Call
+from control.boundary import RequestContext
 from control.feature import Deps, Feature
 from hum import ids
 from hum.settings import ControlSettings
@@ -107,10 +107,12 @@ SPEAK = Job("parrot_speaks", concurrency=1, per_organization=1)
 
 
 class ParrotsServicer:
-    async def TeachParrot(self, request: parrots_pb2.TeachParrotRequest, call: Call) -> parrots_pb2.TeachParrotResponse:
+    async def TeachParrot(
+        self, request: parrots_pb2.TeachParrotRequest, ctx: RequestContext
+    ) -> parrots_pb2.TeachParrotResponse:
         id = ids.new()
-        await parrots.teach(call.tx, id, request.word)
-        await jobs.enqueue(call.tx, SPEAK, call.who.org_id, id)
+        await parrots.teach(ctx.tx, id, request.word)
+        await jobs.enqueue(ctx.tx, SPEAK, ctx.principal.org_id, id)
         return parrots_pb2.TeachParrotResponse(word=request.word)
 
 

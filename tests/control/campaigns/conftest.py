@@ -52,7 +52,7 @@ class Campaigning:
         self.dispatcher = Dispatcher(self.db, self.limits)
 
     @property
-    def who(self) -> Principal:
+    def principal(self) -> Principal:
         return Principal(self.org, "operator", (), None, None, ids.new(), "Ada", site_admin=False)
 
     async def draft(self, recipients: int | Sequence[pb.NewRecipient], **fields: Any) -> UUID:
@@ -76,7 +76,7 @@ class Campaigning:
             }
         )
         async with self.db.tenant(self.org) as tx:
-            return (await usecases.create(tx, self.who, wish, given, self.limits)).id
+            return (await usecases.create(tx, self.principal, wish, given, self.limits)).id
 
     async def launched(self, recipients: int | Sequence[pb.NewRecipient], **fields: Any) -> UUID:
         id = await self.draft(recipients, **fields)
@@ -85,15 +85,15 @@ class Campaigning:
 
     async def launch(self, id: UUID) -> CampaignRow:
         async with self.db.tenant(self.org) as tx:
-            return await usecases.launch(tx, self.who, id)
+            return await usecases.launch(tx, self.principal, id)
 
     async def pause(self, id: UUID) -> CampaignRow:
         async with self.db.tenant(self.org) as tx:
-            return await usecases.pause(tx, self.who, id)
+            return await usecases.pause(tx, self.principal, id)
 
     async def cancel(self, id: UUID) -> CampaignRow:
         async with self.db.tenant(self.org) as tx:
-            return await usecases.cancel(tx, self.who, id)
+            return await usecases.cancel(tx, self.principal, id)
 
     async def get(self, id: UUID) -> CampaignRow:
         """The campaign; its counts are those of its recipients."""

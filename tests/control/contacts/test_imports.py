@@ -34,10 +34,10 @@ class Office:
     org: UUID
 
     async def send(self, file: bytes = FILE, *, dry_run: bool = False) -> UUID:
-        who = Principal(self.org, "admin", (), ids.new(), None, None, "test", site_admin=False)
+        principal = Principal(self.org, "admin", (), ids.new(), None, None, "test", site_admin=False)
         request = contacts_pb2.ImportContactsRequest(csv=file.decode(), dry_run=dry_run)
         async with self.db.tenant(self.org) as tx:
-            return (await imports.begin(tx, who, request, self.settings)).id
+            return (await imports.begin(tx, principal, request, self.settings)).id
 
     async def row(self, id: UUID) -> ImportRow:
         async with self.db.tenant(self.org) as tx:

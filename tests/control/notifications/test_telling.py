@@ -98,9 +98,11 @@ class World:
         return made
 
     async def invite(self, email: str) -> UUID:
-        who = Principal(self.org, "admin", (), None, None, self.people["admin"], "admin@example.com", site_admin=False)
+        principal = Principal(
+            self.org, "admin", (), None, None, self.people["admin"], "admin@example.com", site_admin=False
+        )
         async with self.db.tenant(self.org) as tx:
-            return (await team.invite(tx, who, email, "viewer", DAY)).id
+            return (await team.invite(tx, principal, email, "viewer", DAY)).id
 
 
 @pytest.fixture

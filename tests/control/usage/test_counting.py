@@ -25,9 +25,9 @@ NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
 async def office(database_url: str) -> AsyncIterator[Office]:
     db = await Db.open(database_url, size=4)
     org = await identity.create_organization(db, "Clinic", "a@clinic.example")
-    who, choices = Principal(org, "admin", (), None, None, None, "test"), Choices.of(ControlSettings())
+    principal, choices = Principal(org, "admin", (), None, None, None, "test"), Choices.of(ControlSettings())
     async with db.tenant(org) as tx:
-        flows = [(await flow_usecases.create(tx, who, flows_pb2.Flow(name=name), choices)).id for name in "AB"]
+        flows = [(await flow_usecases.create(tx, principal, flows_pb2.Flow(name=name), choices)).id for name in "AB"]
     yield Office(db, org, flows, NOON)
     await db.close()
 

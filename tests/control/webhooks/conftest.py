@@ -65,7 +65,7 @@ class Hooked:
     secrets: dict[UUID, str] = field(default_factory=dict)
 
     async def webhook(self, path: str = "/hook", org: UUID | None = None, **wished: Any) -> UUID:
-        who = Principal(
+        principal = Principal(
             org or self.org, "admin", ("*",), key_id=None, session_id=None, user_id=None, name="a", site_admin=False
         )
         wish = Wish(
@@ -82,7 +82,7 @@ class Hooked:
         )
         async with self.db.tenant(org or self.org) as tx:
             row, secret = await usecases.create(
-                tx, who, replace(wish, **wished), Sealer(self.keyring), Limits(50, LOCAL, 60.0)
+                tx, principal, replace(wish, **wished), Sealer(self.keyring), Limits(50, LOCAL, 60.0)
             )
         self.secrets[row.id] = secret
         return row.id

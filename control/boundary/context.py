@@ -12,12 +12,12 @@ from storage.db import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RequestContext:
     """The context of an admitted request, from one of four constructors, one for each kind of method.
 
-    `tx` is the tenant's open transaction, and `who` the principal that sent the request.  A method for another plane
-    has `node` instead, and opens its own transactions.  So do streams and methods that act outside, since they must not
-    hold a transaction while they wait.
+    `tx` is the tenant's open transaction, and `principal` the person or key that sent the request.  A method for
+    another plane has `node` instead, and opens its own transactions.  So do streams and methods that act outside, since
+    they must not hold a transaction while they wait.
     """
 
     context: "aio.ServicerContext[Any, Any]"
@@ -28,36 +28,43 @@ class Call:
     #: For a method that acts outside: the client's idempotency key and the request's hash, for a row of its own.
     key: str | None = None
     body_hash: bytes = b""
-    principal: Principal | None = None
+    sender: Principal | None = None
     transaction: Tx | None = None
     plane: rpc.Node | None = None
 
     @classmethod
-    def of_node(cls, passage: Passage, node: rpc.Node) -> "Call":
+    def of_node(cls, passage: Passage, node: rpc.Node) -> "RequestContext":
         """Return the context of another plane's request."""
         return cls(passage.context, passage.request_id, passage.trailing, plane=node)
 
     @classmethod
-    def of_tenant(cls, passage: Passage, credential: bytes, who: Principal, tx: Tx) -> "Call":
+    def of_tenant(cls, passage: Passage, credential: bytes, principal: Principal, tx: Tx) -> "RequestContext":
         """Return the context of a request that is answered in the tenant's transaction."""
         return cls(
-            passage.context, passage.request_id, passage.trailing, credential=credential, principal=who, transaction=tx
+            passage.context,
+            passage.request_id,
+            passage.trailing,
+            credential=credential,
+            sender=principal,
+            transaction=tx,
         )
 
     @classmethod
-    def of_stream(cls, passage: Passage, credential: bytes, who: Principal) -> "Call":
+    def of_stream(cls, passage: Passage, credential: bytes, principal: Principal) -> "RequestContext":
         """Return the context of a request that is answered by a stream."""
-        return cls(passage.context, passage.request_id, passage.trailing, credential=credential, principal=who)
+        return cls(passage.context, passage.request_id, passage.trailing, credential=credential, sender=principal)
 
     @classmethod
-    def outside(cls, passage: Passage, credential: bytes, who: Principal, key: str | None, body_hash: bytes) -> "Call":
+    def outside(
+        cls, passage: Passage, credential: bytes, principal: Principal, key: str | None, body_hash: bytes
+    ) -> "RequestContext":
         """Return the context of a request with a method that acts outside the database."""
         return cls(
             passage.context,
             passage.request_id,
             passage.trailing,
             credential=credential,
-            principal=who,
+            sender=principal,
             key=key,
             body_hash=body_hash,
         )
@@ -74,9 +81,9 @@ class Call:
         return self.transaction
 
     @property
-    def who(self) -> Principal:
-        assert self.principal is not None, "this method is for nodes"
-        return self.principal
+    def principal(self) -> Principal:
+        assert self.sender is not None, "this method is for nodes"
+        return self.sender
 
     @property
     def node(self) -> rpc.Node:
