@@ -21,7 +21,7 @@ from control.base.streams import Streams
 from control.base.subscriptions import Payments
 from control.billing.feature import feature as billing
 from control.boundary import Boundary, Limits
-from control.boundary.lanes import Lanes
+from control.boundary.concurrency import ConcurrencyLimits
 from control.bus import PostgresBus, RunningBus
 from control.calls.feature import feature as calls
 from control.campaigns.feature import feature as campaigns
@@ -236,7 +236,7 @@ async def composed(
                 node_keys,
                 _limits(settings),
                 Streams(settings.streams_per_credential, settings.streams_per_organization),
-                Lanes(settings.organization_requests, settings.organization_wait_seconds),
+                ConcurrencyLimits(settings.organization_requests, settings.organization_wait_seconds),
                 keep_keys=timedelta(hours=settings.idempotency_hours),
                 lease=timedelta(seconds=settings.idempotency_lease_seconds),
                 bus=bus,

@@ -22,7 +22,7 @@ class AuditServicer:
     """The servicer of the audit log."""
 
     def __init__(self, deps: Deps) -> None:
-        self._db, self._cursors, self._limits = deps.db, deps.cursors, deps.boundary.lanes
+        self._db, self._cursors, self._limits = deps.db, deps.cursors, deps.boundary.concurrency
 
     async def ListAuditLog(self, request: pb.ListAuditLogRequest, ctx: RequestContext) -> pb.ListAuditLogResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)

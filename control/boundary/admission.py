@@ -10,9 +10,9 @@ import structlog
 
 from control.base import principal as rights
 from control.base.rates import Allowance, Rates
+from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import RequestContext
-from control.boundary.lanes import Lanes
-from control.boundary.passage import Passage
+from control.boundary.incoming import IncomingRequest
 from hum import ids, rpc, secrets
 from hum.clock import Clock
 from hum.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
@@ -57,61 +57,65 @@ class Admission:
     it.  Requests queue per organization before acquiring a database connection, so a queued request holds none.
     """
 
-    def __init__(self, db: Db, node_keys: Sequence[bytes], limits: Limits, lanes: Lanes, clock: Clock) -> None:
-        self._db, self._node_keys, self._limits, self._lanes, self._clock = db, node_keys, limits, lanes, clock
+    def __init__(
+        self, db: Db, node_keys: Sequence[bytes], limits: Limits, concurrency: ConcurrencyLimits, clock: Clock
+    ) -> None:
+        self._db, self._node_keys, self._limits = db, node_keys, limits
+        self._concurrency, self._clock = concurrency, clock
         self._recent: OrderedDict[bytes, _QuotaOwner] = OrderedDict()
 
-    def node(self, passage: Passage) -> RequestContext:
+    def node(self, incoming: IncomingRequest) -> RequestContext:
         """Admit another plane.  Raises Forbidden, and RateLimited if the client behind it signs in too often."""
         node = None
-        if passage.credential.startswith(rpc.NODE_SCHEME):
-            node = self._node(passage.credential.removeprefix(rpc.NODE_SCHEME))
-        if node is None or node.plane not in passage.method.planes:
-            allowed = " or ".join(sorted(passage.method.planes))
+        if incoming.credential.startswith(rpc.NODE_SCHEME):
+            node = self._node(incoming.credential.removeprefix(rpc.NODE_SCHEME))
+        if node is None or node.plane not in incoming.method.planes:
+            allowed = " or ".join(sorted(incoming.method.planes))
             raise Forbidden(f"Only another plane of this deployment may call this method: {allowed}.")
-        if address := passage.metadata.get(rpc.CLIENT_ADDRESS):
+        if address := incoming.metadata.get(rpc.CLIENT_ADDRESS):
             self._limits.unknown.take(address.encode(), self._clock())
-        return RequestContext.of_node(passage, node)
+        return RequestContext.of_node(incoming, node)
 
     @asynccontextmanager
-    async def tenant(self, passage: Passage, stored_bytes: int = 0) -> AsyncIterator[RequestContext]:
+    async def tenant(self, incoming: IncomingRequest, stored_bytes: int = 0) -> AsyncIterator[RequestContext]:
         """Admit a person or a key, in a transaction of the tenant; `stored_bytes` count against the storage rate limit.
 
         Raises SessionRequired, ApiKeyRequired, RateLimited, OrganizationChanged, and the errors of `rights.require`.
         """
-        credential, scheme, owner = await self.recognize(passage)
-        self._count(passage, credential, owner.organization, stored_bytes)
-        async with self._lanes.enter(owner.id), self._db.as_credential(credential) as (tx, principal):
+        credential, scheme, owner = await self.recognize(incoming)
+        self._count(incoming, credential, owner.organization, stored_bytes)
+        async with self._concurrency.enter(owner.id), self._db.as_credential(credential) as (tx, principal):
             if principal is None or scheme != _scheme(principal):
                 self._recent.pop(credential, None)
                 raise _unknown(scheme)
             self._remember(credential, principal)
-            if not _matches_organization(principal, passage.metadata.get(rpc.ORGANIZATION, "")):
+            if not _matches_organization(principal, incoming.metadata.get(rpc.ORGANIZATION, "")):
                 raise OrganizationChanged
-            rights.require(principal, passage.method.access)
+            rights.require(principal, incoming.method.access)
             if principal.organization is not None:
                 structlog.contextvars.bind_contextvars(
                     organization=ids.show(ids.Kind.ORGANIZATION, principal.organization)
                 )
-            yield RequestContext.of_tenant(passage, credential, principal, tx)
+            yield RequestContext.of_tenant(incoming, credential, principal, tx)
 
-    async def recognize(self, passage: Passage) -> tuple[bytes, str, "_QuotaOwner"]:
+    async def recognize(self, incoming: IncomingRequest) -> tuple[bytes, str, "_QuotaOwner"]:
         """Return a request's credential hash, scheme and quota owner, which is enough to read its message.
 
         Raises SessionRequired, ApiKeyRequired, RateLimited.
         """
-        scheme = next((prefix for prefix in WELL_FORMED if passage.credential.startswith(prefix)), None)
+        scheme = next((prefix for prefix in WELL_FORMED if incoming.credential.startswith(prefix)), None)
         if scheme is None:
             raise SessionRequired(NO_CREDENTIAL)
-        secret = passage.credential.removeprefix(scheme)
+        secret = incoming.credential.removeprefix(scheme)
         if not WELL_FORMED[scheme](secret):
             raise _unknown(scheme)
         credential = secrets.token_hash(secret)
-        return credential, scheme, self._recent.get(credential) or await self._authenticate(passage, credential, scheme)
+        owner = self._recent.get(credential) or await self._authenticate(incoming, credential, scheme)
+        return credential, scheme, owner
 
-    async def _authenticate(self, passage: Passage, credential: bytes, scheme: str) -> "_QuotaOwner":
+    async def _authenticate(self, incoming: IncomingRequest, credential: bytes, scheme: str) -> "_QuotaOwner":
         """Look up an unknown credential in the database, within the rate limit of the client's address."""
-        address = self._address(passage)
+        address = self._address(incoming)
         self._limits.unknown.take(address, self._clock())
         try:
             async with self._db.as_credential(credential) as (_, principal):
@@ -149,7 +153,9 @@ class Admission:
             self._recent.popitem(last=False)
         return owner
 
-    def _count(self, passage: Passage, credential: bytes, organization: UUID | None, stored_bytes: int) -> None:
+    def _count(
+        self, incoming: IncomingRequest, credential: bytes, organization: UUID | None, stored_bytes: int
+    ) -> None:
         """Count the request, and put the limit that is closer to exhaustion in the metadata.  Raises RateLimited."""
         now_ms = self._clock()
         left = self._limits.credential.take(credential, now_ms)
@@ -158,16 +164,16 @@ class Admission:
             if stored_bytes:
                 self._limits.stored_kb.take(organization.bytes, now_ms, stored_bytes / 1000)
         limits = {"limit": left.limit, "remaining": left.remaining, "reset": left.reset_seconds}
-        passage.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
+        incoming.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
 
-    def _address(self, passage: Passage) -> bytes:
+    def _address(self, incoming: IncomingRequest) -> bytes:
         """Return the client's address: the one in a gateway's metadata, or without a gateway the peer's."""
-        address = passage.metadata.get(rpc.CLIENT_ADDRESS, "")
+        address = incoming.metadata.get(rpc.CLIENT_ADDRESS, "")
         if address:
-            node = self._node(passage.metadata.get(rpc.GATEWAY, ""))
+            node = self._node(incoming.metadata.get(rpc.GATEWAY, ""))
             if node is not None and node.plane == "gateway":
                 return address.encode()
-        return rpc.host_of(passage.context.peer()).encode()
+        return rpc.host_of(incoming.context.peer()).encode()
 
     def _node(self, token: str) -> rpc.Node | None:
         nodes = (rpc.verify_node(key, token) for key in self._node_keys)

@@ -16,12 +16,12 @@ from grpc_status import rpc_status
 from control.audit.usecases import note_read, note_request
 from control.base.streams import Streams
 from control.boundary.admission import Admission, Limits
+from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import RequestContext
-from control.boundary.lanes import Lanes
+from control.boundary.idempotency import Idempotency, hash_of
+from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
-from control.boundary.once import Idempotency, hash_of
 from control.boundary.openstreams import OpenStreams
-from control.boundary.passage import Passage
 from control.boundary.status import refusal, status
 from control.bus import Bus
 from hum import rpc, validation
@@ -44,7 +44,7 @@ class Boundary:
         node_keys: Sequence[bytes],
         limits: Limits,
         streams: Streams,
-        lanes: Lanes,
+        concurrency: ConcurrencyLimits,
         *,
         keep_keys: timedelta,
         lease: timedelta,
@@ -55,8 +55,8 @@ class Boundary:
         #: The rate limits of addresses that send unknown credentials or tokens.
         self.unknown = limits.unknown
         #: The organizations' concurrency limits, for work that continues after admission.
-        self.lanes = lanes
-        self._admission, self._streams = Admission(db, node_keys, limits, lanes, clock), streams
+        self.concurrency = concurrency
+        self._admission, self._streams = Admission(db, node_keys, limits, concurrency, clock), streams
         self._open_streams = OpenStreams(self._admission, bus, recheck_seconds, clock)
         self._db, self._idempotency = db, Idempotency(db, keep_keys, lease)
         self._clock = clock
@@ -95,16 +95,16 @@ class Boundary:
     async def _unary(
         self, method: Method, sent: AsyncIterator[bytes], context: "aio.ServicerContext[Any, Any]"
     ) -> Message | None:
-        passage = Passage.begin(method, context, self._clock)
+        incoming = IncomingRequest.begin(method, context, self._clock)
         try:
-            answer = await self._answer(passage, sent)
+            answer = await self._answer(incoming, sent)
         except asyncio.CancelledError:
-            passage.end_cancelled()
+            incoming.end_cancelled()
             raise
         except Exception as error:  # noqa: BLE001 - bugs become statuses here
-            await _refuse(passage, error)
-        context.set_trailing_metadata(tuple(passage.trailing.items()))
-        passage.end("OK")
+            await _refuse(incoming, error)
+        context.set_trailing_metadata(tuple(incoming.trailing.items()))
+        incoming.end("OK")
         return answer
 
     async def _stream(self, method: Method, sent: Any, context: "aio.ServicerContext[Any, Any]") -> None:
@@ -112,29 +112,29 @@ class Boundary:
 
         This is no generator: one that grpc abandons at a `yield` learns neither why nor when.
         """
-        passage = Passage.begin(method, context, self._clock)
+        incoming = IncomingRequest.begin(method, context, self._clock)
         try:
             if method.for_nodes:
-                node = self._admission.node(passage)
+                node = self._admission.node(incoming)
                 is_streaming = method.descriptor.client_streaming
                 request = _read_all(method, sent) if is_streaming else method.read(await _only(sent))
                 await _send(context, method.handler(request, node))
             else:
-                await self._stream_to_tenant(passage, sent)
+                await self._stream_to_tenant(incoming, sent)
         except asyncio.CancelledError:
-            passage.end_cancelled()
+            incoming.end_cancelled()
             raise
         except Exception as error:  # noqa: BLE001 - as above
-            await _refuse(passage, error)
-        context.set_trailing_metadata(tuple(passage.trailing.items()))
-        passage.end("OK")
+            await _refuse(incoming, error)
+        context.set_trailing_metadata(tuple(incoming.trailing.items()))
+        incoming.end("OK")
 
-    async def _stream_to_tenant(self, passage: Passage, sent: AsyncIterator[bytes]) -> None:
+    async def _stream_to_tenant(self, incoming: IncomingRequest, sent: AsyncIterator[bytes]) -> None:
         """Send the stream that a tenant requested, for as long as the credential permits it."""
-        method = passage.method
+        method = incoming.method
         async with self._open_streams.one(method.access) as stream:
-            async with self._admission.tenant(passage) as admitted:
-                ctx = RequestContext.of_stream(passage, admitted.credential, admitted.principal)
+            async with self._admission.tenant(incoming) as admitted:
+                ctx = RequestContext.of_stream(incoming, admitted.credential, admitted.principal)
             self._open_streams.admit(stream, ctx)
             request = method.read(await _only(sent))
             validation.require_valid(request)
@@ -142,7 +142,7 @@ class Boundary:
                 messages = method.handler(request, ctx)
                 if method.access.audits_reads:
                     messages = self._audited(method, request, ctx, messages)
-                await _send(passage.context, messages)
+                await _send(incoming.context, messages)
 
     async def _audited(
         self, method: Method, request: Message, ctx: RequestContext, messages: AsyncGenerator[Message, None]
@@ -159,23 +159,23 @@ class Boundary:
 
     # -- a unary method's answer
 
-    async def _answer(self, passage: Passage, sent: AsyncIterator[bytes]) -> Message:
-        method = passage.method
+    async def _answer(self, incoming: IncomingRequest, sent: AsyncIterator[bytes]) -> Message:
+        method = incoming.method
         if method.for_nodes:
-            node = self._admission.node(passage)
+            node = self._admission.node(incoming)
             answer: Message = await method.handler(method.read(await _only(sent)), node)
             return answer
-        await self._admission.recognize(passage)
+        await self._admission.recognize(incoming)
         message = await _only(sent)
-        async with self._admission.tenant(passage, len(message) if method.mutates else 0) as ctx:
+        async with self._admission.tenant(incoming, len(message) if method.mutates else 0) as ctx:
             request = method.read(message)
             validation.require_valid(request)
             if not method.access.acts_outside:
-                return await self._idempotency.inside(passage, ctx, request, partial(_change, method, request))
+                return await self._idempotency.inside(incoming, ctx, request, partial(_change, method, request))
         outside = RequestContext.outside(
-            passage, ctx.credential, ctx.principal, passage.idempotency_key, hash_of(request)
+            incoming, ctx.credential, ctx.principal, incoming.idempotency_key, hash_of(request)
         )
-        return await self._idempotency.outside(passage, outside, partial(method.handler, request))
+        return await self._idempotency.outside(incoming, outside, partial(method.handler, request))
 
 
 async def _change(method: Method, request: Message, ctx: RequestContext) -> Message:
@@ -223,16 +223,16 @@ async def _write(context: "aio.ServicerContext[Any, Any]", message: Message) -> 
         raise asyncio.CancelledError from error
 
 
-async def _refuse(passage: Passage, error: Exception) -> NoReturn:
+async def _refuse(incoming: IncomingRequest, error: Exception) -> NoReturn:
     if isinstance(error, aio.AbortError):
         raise error
     refused = refusal(error)
     if refused is None:
-        LOG.error("unhandled exception", method=passage.method.name, exc_info=error)
-    passage.end(refused.code if refused else "INTERNAL")
-    answer = rpc_status.to_status(status(refused, passage.request_id))
+        LOG.error("unhandled exception", method=incoming.method.name, exc_info=error)
+    incoming.end(refused.code if refused else "INTERNAL")
+    answer = rpc_status.to_status(status(refused, incoming.request_id))
     if wait := refused and refused.metadata.get("retry_after_seconds"):
-        passage.trailing[rpc.RETRY_AFTER] = wait
-    trailing = (*answer.trailing_metadata, *passage.trailing.items())
-    await passage.context.abort(answer.code, answer.details, trailing)
+        incoming.trailing[rpc.RETRY_AFTER] = wait
+    trailing = (*answer.trailing_metadata, *incoming.trailing.items())
+    await incoming.context.abort(answer.code, answer.details, trailing)
     raise AssertionError("abort raises")

@@ -5,7 +5,7 @@ from typing import Any
 
 from grpc import aio
 
-from control.boundary.passage import Passage
+from control.boundary.incoming import IncomingRequest
 from hum import rpc
 from hum.principal import Principal
 from storage.db import Tx
@@ -33,36 +33,36 @@ class RequestContext:
     plane: rpc.Node | None = None
 
     @classmethod
-    def of_node(cls, passage: Passage, node: rpc.Node) -> "RequestContext":
+    def of_node(cls, incoming: IncomingRequest, node: rpc.Node) -> "RequestContext":
         """Return the context of another plane's request."""
-        return cls(passage.context, passage.request_id, passage.trailing, plane=node)
+        return cls(incoming.context, incoming.request_id, incoming.trailing, plane=node)
 
     @classmethod
-    def of_tenant(cls, passage: Passage, credential: bytes, principal: Principal, tx: Tx) -> "RequestContext":
+    def of_tenant(cls, incoming: IncomingRequest, credential: bytes, principal: Principal, tx: Tx) -> "RequestContext":
         """Return the context of a request that is answered in the tenant's transaction."""
         return cls(
-            passage.context,
-            passage.request_id,
-            passage.trailing,
+            incoming.context,
+            incoming.request_id,
+            incoming.trailing,
             credential=credential,
             sender=principal,
             transaction=tx,
         )
 
     @classmethod
-    def of_stream(cls, passage: Passage, credential: bytes, principal: Principal) -> "RequestContext":
+    def of_stream(cls, incoming: IncomingRequest, credential: bytes, principal: Principal) -> "RequestContext":
         """Return the context of a request that is answered by a stream."""
-        return cls(passage.context, passage.request_id, passage.trailing, credential=credential, sender=principal)
+        return cls(incoming.context, incoming.request_id, incoming.trailing, credential=credential, sender=principal)
 
     @classmethod
     def outside(
-        cls, passage: Passage, credential: bytes, principal: Principal, key: str | None, body_hash: bytes
+        cls, incoming: IncomingRequest, credential: bytes, principal: Principal, key: str | None, body_hash: bytes
     ) -> "RequestContext":
         """Return the context of a request with a method that acts outside the database."""
         return cls(
-            passage.context,
-            passage.request_id,
-            passage.trailing,
+            incoming.context,
+            incoming.request_id,
+            incoming.trailing,
             credential=credential,
             sender=principal,
             key=key,

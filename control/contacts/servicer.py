@@ -26,7 +26,7 @@ SOURCES = (("user", "said_by_user"), ("crm", "said_by_crm"), ("lookup", "said_by
 class ContactsServicer:
     def __init__(self, deps: Deps, settings: ControlSettings) -> None:
         self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
-        self._lanes = deps.boundary.lanes
+        self._concurrency = deps.boundary.concurrency
 
     async def ListContacts(self, request: pb.ListContactsRequest, ctx: RequestContext) -> pb.ListContactsResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
@@ -72,7 +72,7 @@ class ContactsServicer:
         self, request: pb.ExportContactsRequest, ctx: RequestContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """Yield page by page, each read in its own transaction: a slow reader holds no transaction open, and one page
-        is in memory.  Each page queues in the organization's lane, so a hundred exports run no more at once than a few
+        is in memory.  Each page queues for the organization's slots, so a hundred exports run no more at once than a few
         requests.
         """
         dialect = DIALECTS[request.dialect or pb.EXPORT_DIALECT_SPREADSHEET]
@@ -80,7 +80,7 @@ class ContactsServicer:
         yield httpbody_pb2.HttpBody(content_type=dialect.media_type, data=dialect.head)
         last = ""
         while True:
-            async with self._lanes.enter(ctx.principal.org_id, patiently=True):
+            async with self._concurrency.enter(ctx.principal.org_id, patiently=True):
                 async with self._db.tenant(ctx.principal.org_id) as tx:
                     rows = await contacts.by_number(tx, last, EXPORT_ROWS)
                 page = dialect.write(rows)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from control.base.rates import Rates
-from control.boundary.lanes import Lanes
+from control.boundary.concurrency import ConcurrencyLimits
 from hum.clock import Clock, monotonic_ms
 
 #: The rate limit of an organization's requests about numbers.
@@ -19,11 +19,11 @@ class Budget:
 
     def __init__(self, wait_seconds: float, clock: Clock = monotonic_ms) -> None:
         self._rates = Rates(PER_SECOND, BURST, "Too many requests about numbers at the carrier from your organization")
-        self._lanes, self._clock = Lanes(AT_ONCE, wait_seconds), clock
+        self._concurrency, self._clock = ConcurrencyLimits(AT_ONCE, wait_seconds), clock
 
     @asynccontextmanager
     async def one(self, org: UUID) -> AsyncIterator[None]:
         """Count a request, and admit it within the concurrency limit.  Raises RateLimited."""
         self._rates.take(org.bytes, self._clock())
-        async with self._lanes.enter(org):
+        async with self._concurrency.enter(org):
             yield

@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from control.base.rates import Rates
-from control.boundary.lanes import Lanes
+from control.boundary.concurrency import ConcurrencyLimits
 from control.feature import Deps, Feature, Sweep
 from control.triggers.ingress import Bounds, HooksIngressServicer
 from control.triggers.jobs import forget
@@ -22,14 +22,14 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         event_bytes=settings.trigger_event_bytes,
         day_bytes=settings.trigger_day_bytes,
     )
-    lanes = Lanes(settings.organization_requests, settings.organization_wait_seconds)
+    concurrency = ConcurrencyLimits(settings.organization_requests, settings.organization_wait_seconds)
     return Feature(
         services={
             triggers_pb2.DESCRIPTOR.services_by_name["TriggersService"]: TriggersServicer(
                 deps.cursors, deps.keyring, settings.public_url, settings.max_triggers
             ),
             runtime_pb2.DESCRIPTOR.services_by_name["HooksIngressService"]: HooksIngressServicer(
-                deps.db, deps.keyring, lanes, bounds
+                deps.db, deps.keyring, concurrency, bounds
             ),
         },
         sweeps=[

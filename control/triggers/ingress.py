@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from control.base.rates import Rates
 from control.boundary import RequestContext
-from control.boundary.lanes import Lanes
+from control.boundary.concurrency import ConcurrencyLimits
 from control.triggers import rules
 from control.triggers.rules import BadHook, Signed
 from control.triggers.usecases import TABLE
@@ -65,8 +65,10 @@ class Bounds:
 
 
 class HooksIngressServicer:
-    def __init__(self, db: Db, keyring: Keyring, lanes: Lanes, bounds: Bounds, clock: Clock = monotonic_ms) -> None:
-        self._db, self._keyring, self._lanes, self._bounds, self._clock = db, keyring, lanes, bounds, clock
+    def __init__(
+        self, db: Db, keyring: Keyring, concurrency: ConcurrencyLimits, bounds: Bounds, clock: Clock = monotonic_ms
+    ) -> None:
+        self._db, self._keyring, self._concurrency, self._bounds, self._clock = db, keyring, concurrency, bounds, clock
         #: The trigger and organization of recent addresses; a hit only skips the limit of unknown ones, and proves nothing.
         self._known: OrderedDict[bytes, tuple[UUID, UUID]] = OrderedDict()
         #: Look-ups in flight: concurrent requests for an address share one, which counts as one attempt.
@@ -78,7 +80,7 @@ class HooksIngressServicer:
         now_ms = self._clock()
         self._bounds.trigger.take(trigger.bytes, now_ms)
         self._bounds.organization.take(org.bytes, now_ms)
-        async with self._lanes.enter(org):
+        async with self._concurrency.enter(org):
             try:
                 async with self._db.system() as tx:
                     id = await self._receive(tx, request, proposed, now())

@@ -19,8 +19,8 @@ from prometheus_client import REGISTRY
 
 from control.base.rates import Rates
 from control.base.streams import Streams
-from control.boundary import Boundary, Limits, RequestContext, passage
-from control.boundary.lanes import Lanes
+from control.boundary import Boundary, Limits, RequestContext, incoming
+from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.status import status
 from hum.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
@@ -44,7 +44,7 @@ def limits() -> dict[str, float]:
 @pytest.fixture
 def transit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request may be on its way for long: on a busy machine it is."""
-    monkeypatch.setattr(passage, "IN_TRANSIT_SECONDS", 60)
+    monkeypatch.setattr(incoming, "IN_TRANSIT_SECONDS", 60)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ async def stream(plane: Plane, talker: Talker, *, recheck_seconds: float = 60, *
         [b"k"],
         Limits(Rates(100, 100), Rates(100, 100), Rates(100, 100), Rates(100, 100)),
         Streams(100, 100),
-        Lanes(4, 5),
+        ConcurrencyLimits(4, 5),
         keep_keys=timedelta(hours=1),
         lease=timedelta(minutes=1),
         bus=plane.control.bus,

@@ -16,9 +16,9 @@ from starlette.responses import Response
 
 from control.app import build
 from control.boundary.context import RequestContext
+from control.boundary.idempotency import Idempotency, hash_of
+from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
-from control.boundary.once import Idempotency, hash_of
-from control.boundary.passage import Passage
 from control.clients.twilio import Twilio
 from hum import ids, rpc
 from hum.clock import monotonic_ms
@@ -148,19 +148,19 @@ class Keyed:
         self.desk, self.principal, self.request = desk, principal, request
         descriptor = numbers_pb2.DESCRIPTOR.services_by_name["NumbersService"].methods_by_name[name]
         self.method = Method.of(descriptor, desk.stub)
-        self.once = Idempotency(desk.plane.control.db, HOUR, lease)
+        self.idempotency = Idempotency(desk.plane.control.db, HOUR, lease)
         self.acts = 0
 
     async def send(self, act: Any) -> Message:
-        passage = Passage(self.method, cast("Any", None), {rpc.IDEMPOTENCY_KEY: "k"}, "req_1", monotonic_ms, 0)
-        ctx = RequestContext.outside(passage, b"", self.principal, "k", hash_of(self.request))
+        incoming = IncomingRequest(self.method, cast("Any", None), {rpc.IDEMPOTENCY_KEY: "k"}, "req_1", monotonic_ms, 0)
+        ctx = RequestContext.outside(incoming, b"", self.principal, "k", hash_of(self.request))
 
         async def counted(ctx: RequestContext) -> Message:
             self.acts += 1
             answer: Message = await act(ctx)
             return answer
 
-        return await self.once.outside(passage, ctx, counted)
+        return await self.idempotency.outside(incoming, ctx, counted)
 
     async def end_lease(self) -> None:
         async with self.desk.plane.control.db.system() as tx:

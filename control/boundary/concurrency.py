@@ -13,17 +13,17 @@ QUEUED_PER_SLOT = 50
 
 
 @dataclass(slots=True)
-class _Lane:
-    slots: asyncio.Semaphore
+class _Slots:
+    semaphore: asyncio.Semaphore
     users: int = field(default=0)
 
 
-class Lanes:
+class ConcurrencyLimits:
     """The concurrency limit of organizations: `width` requests in flight, and others queued up to `wait_seconds`."""
 
     def __init__(self, width: int, wait_seconds: float) -> None:
         self._width, self._wait_seconds = width, wait_seconds
-        self._lanes: dict[UUID, _Lane] = {}
+        self._organizations: dict[UUID, _Slots] = {}
 
     @asynccontextmanager
     async def enter(self, organization: UUID, *, patiently: bool = False) -> AsyncIterator[None]:
@@ -31,24 +31,24 @@ class Lanes:
 
         With `patiently`, the wait has no time limit.  Raises RateLimited after the time limit, or if the queue is full.
         """
-        lane = self._lanes.setdefault(organization, _Lane(asyncio.Semaphore(self._width)))
-        if lane.users >= self._width * (1 + QUEUED_PER_SLOT):
+        slots = self._organizations.setdefault(organization, _Slots(asyncio.Semaphore(self._width)))
+        if slots.users >= self._width * (1 + QUEUED_PER_SLOT):
             raise _too_many(self._width)
-        lane.users += 1
+        slots.users += 1
         try:
             try:
                 async with asyncio.timeout(None if patiently else self._wait_seconds):
-                    await lane.slots.acquire()
+                    await slots.semaphore.acquire()
             except TimeoutError:
                 raise _too_many(self._width) from None
             try:
                 yield
             finally:
-                lane.slots.release()
+                slots.semaphore.release()
         finally:
-            lane.users -= 1
-            if not lane.users:
-                del self._lanes[organization]
+            slots.users -= 1
+            if not slots.users:
+                del self._organizations[organization]
 
 
 def _too_many(width: int) -> RateLimited:

@@ -22,7 +22,7 @@ IN_TRANSIT_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class IncomingRequest:
     """A request as it arrived, before it is authenticated."""
 
     method: Method
@@ -35,7 +35,7 @@ class Passage:
     span: Span = INVALID_SPAN
 
     @classmethod
-    def begin(cls, method: Method, context: "aio.ServicerContext[Any, Any]", clock: Clock) -> "Passage":
+    def begin(cls, method: Method, context: "aio.ServicerContext[Any, Any]", clock: Clock) -> "IncomingRequest":
         metadata = {name: str(value) for name, value in context.invocation_metadata() or ()}
         request_id = ids.request_id(metadata.get(rpc.REQUEST_ID, ""))
         structlog.contextvars.bind_contextvars(request_id=request_id)

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 
 from control.audit.usecases import actor
 from control.boundary.context import RequestContext
-from control.boundary.passage import Passage
+from control.boundary.incoming import IncomingRequest
 from hum import ids, rpc
 from hum.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
 from hum.telemetry import log
@@ -36,23 +36,23 @@ class Idempotency:
     def __init__(self, db: Db, keep: timedelta, lease: timedelta) -> None:
         self._db, self._keep, self._lease = db, keep, lease
 
-    async def inside(self, passage: Passage, ctx: RequestContext, request: Message, act: Act) -> Message:
+    async def inside(self, incoming: IncomingRequest, ctx: RequestContext, request: Message, act: Act) -> Message:
         """Act in the tenant's transaction, so that the answer is stored if and only if its effect commits."""
-        key = passage.idempotency_key
+        key = incoming.idempotency_key
         if key is None:
             return await act(ctx)
-        personal = passage.method.personal and ctx.principal.user_id is not None
-        keyed = Keyed(key, actor(ctx.principal), passage.method.name, hash_of(request))
+        personal = incoming.method.personal and ctx.principal.user_id is not None
+        keyed = Keyed(key, actor(ctx.principal), incoming.method.name, hash_of(request))
         if not await idempotency.try_lock(ctx.tx, key, personal=personal):
             raise IdempotencyInProgress
         row = await idempotency.find(ctx.tx, key, self._keep, personal=personal)
-        if (replay := _replay(passage, row, keyed)) is not None:
+        if (replay := _replay(incoming, row, keyed)) is not None:
             return replay
         answer = await act(ctx)
-        await idempotency.store(ctx.tx, keyed, _stored_answer(passage, answer), personal=personal)
+        await idempotency.store(ctx.tx, keyed, _stored_answer(incoming, answer), personal=personal)
         return answer
 
-    async def outside(self, passage: Passage, ctx: RequestContext, act: Act) -> Message:
+    async def outside(self, incoming: IncomingRequest, ctx: RequestContext, act: Act) -> Message:
         """Act without a transaction, under a claim that is committed first.
 
         A failure releases the key.  If the process dies or the request is cancelled, the claim remains and the effect
@@ -65,29 +65,29 @@ class Idempotency:
         deadline = asyncio.timeout(self._lease.total_seconds())
         try:
             async with deadline:
-                return await self._claimed(passage, ctx, ctx.key, act)
+                return await self._claimed(incoming, ctx, ctx.key, act)
         except TimeoutError:
             if deadline.expired():
                 raise Unavailable("The request took too long and was stopped; try again with the same key.") from None
             raise
 
-    async def _claimed(self, passage: Passage, ctx: RequestContext, key: str, act: Act) -> Message:
+    async def _claimed(self, incoming: IncomingRequest, ctx: RequestContext, key: str, act: Act) -> Message:
         claim, org = ids.new(), ctx.principal.org_id
-        keyed = Keyed(key, actor(ctx.principal), passage.method.name, ctx.body_hash)
+        keyed = Keyed(key, actor(ctx.principal), incoming.method.name, ctx.body_hash)
         async with self._db.tenant(org) as tx:
             if not await idempotency.try_lock(tx, key):
                 raise IdempotencyInProgress
             row = await idempotency.find(tx, key, self._keep)
-            if (replay := _replay(passage, row, keyed)) is not None:
+            if (replay := _replay(incoming, row, keyed)) is not None:
                 return replay
-            await idempotency.claim(tx, keyed, claim, passage.request_id, self._lease)
+            await idempotency.claim(tx, keyed, claim, incoming.request_id, self._lease)
         try:
             answer = await act(ctx)
         except Exception:
             await self._release(org, key, claim)
             raise
         async with self._db.tenant(org) as tx:
-            await idempotency.answer(tx, key, claim, _stored_answer(passage, answer))
+            await idempotency.answer(tx, key, claim, _stored_answer(incoming, answer))
         return answer
 
     async def _release(self, org: UUID, key: str, claim: UUID) -> None:
@@ -105,12 +105,12 @@ def hash_of(request: Message) -> bytes:
     return hashlib.sha256(request.SerializeToString(deterministic=True)).digest()
 
 
-def _stored_answer(passage: Passage, answer: Message) -> bytes:
+def _stored_answer(incoming: IncomingRequest, answer: Message) -> bytes:
     """Return the bytes to store for an answer; empty if it contains a secret."""
-    return b"" if passage.method.access.answers_secret else answer.SerializeToString()
+    return b"" if incoming.method.access.answers_secret else answer.SerializeToString()
 
 
-def _replay(passage: Passage, row: idempotency.KeyRow | None, keyed: Keyed) -> Message | None:
+def _replay(incoming: IncomingRequest, row: idempotency.KeyRow | None, keyed: Keyed) -> Message | None:
     """Return the answer to replay; None if the request may act.  Raises IdempotencyMismatch, IdempotencyInProgress."""
     if row is None:
         return None
@@ -118,14 +118,14 @@ def _replay(passage: Passage, row: idempotency.KeyRow | None, keyed: Keyed) -> M
         raise IdempotencyMismatch("This Idempotency-Key was used with another credential; use a new key.")
     if (row.method, row.body_hash) != (keyed.method, keyed.body_hash):
         raise IdempotencyMismatch
-    if row.answer is not None and passage.method.access.answers_secret:
+    if row.answer is not None and incoming.method.access.answers_secret:
         raise IdempotencyMismatch(
             "This request was already answered, and the secret in the answer is never sent twice. "
             "If you lost it, revoke what was created and create another with a new Idempotency-Key."
         )
     if row.answer is not None:
-        passage.trailing[rpc.REPLAYED] = "true"
-        return passage.method.response_type.FromString(row.answer)
+        incoming.trailing[rpc.REPLAYED] = "true"
+        return incoming.method.response_type.FromString(row.answer)
     if row.leased:
         raise IdempotencyInProgress
     return None

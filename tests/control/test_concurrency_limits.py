@@ -8,8 +8,8 @@ import pytest
 from grpc import aio
 
 from control.base.rates import Rates
-from control.boundary import Limits, admission, lanes
-from control.boundary.lanes import Lanes
+from control.boundary import Limits, admission, concurrency
+from control.boundary.concurrency import ConcurrencyLimits
 from control.identity import usecases as identity
 from hum import ids
 from hum.errors import RateLimited
@@ -20,47 +20,47 @@ from tests.control.conftest import Plane, bearer
 ONE, OTHER = ids.new(), ids.new()
 
 
-async def hold(lane: Lanes, organization: UUID, release: asyncio.Event, inside: list[UUID]) -> None:
-    async with lane.enter(organization):
+async def hold(limits: ConcurrencyLimits, organization: UUID, release: asyncio.Event, inside: list[UUID]) -> None:
+    async with limits.enter(organization):
         inside.append(organization)
         await release.wait()
 
 
 async def test_so_many_at_once_and_others_beside_them() -> None:
-    lane, release, inside = Lanes(2, 30), asyncio.Event(), list[UUID]()
-    tasks = [asyncio.create_task(hold(lane, ONE, release, inside)) for _ in range(5)]
+    limits, release, inside = ConcurrencyLimits(2, 30), asyncio.Event(), list[UUID]()
+    tasks = [asyncio.create_task(hold(limits, ONE, release, inside)) for _ in range(5)]
     await asyncio.sleep(0.01)
     assert inside == [ONE, ONE]
-    async with lane.enter(OTHER):
+    async with limits.enter(OTHER):
         release.set()
     await asyncio.gather(*tasks)
     assert inside == [ONE] * 5
-    assert lane._lanes == {}
+    assert limits._organizations == {}
 
 
 async def test_who_waits_too_long_is_refused_and_leaves_nothing() -> None:
-    lane, release = Lanes(1, 0.05), asyncio.Event()
-    holder = asyncio.create_task(hold(lane, ONE, release, []))
+    limits, release = ConcurrencyLimits(1, 0.05), asyncio.Event()
+    holder = asyncio.create_task(hold(limits, ONE, release, []))
     await asyncio.sleep(0)
     with pytest.raises(RateLimited):
-        await asyncio.wait_for(hold(lane, ONE, release, []), 30)
-    waiting = asyncio.create_task(hold(lane, ONE, release, []))
+        await asyncio.wait_for(hold(limits, ONE, release, []), 30)
+    waiting = asyncio.create_task(hold(limits, ONE, release, []))
     await asyncio.sleep(0)
     waiting.cancel()
     release.set()
     await holder
-    async with lane.enter(ONE):
+    async with limits.enter(ONE):
         pass
-    assert lane._lanes == {}
+    assert limits._organizations == {}
 
 
 async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "QUEUED_PER_SLOT", 2)
-    lane, release = Lanes(1, 30), asyncio.Event()
-    tasks = [asyncio.create_task(hold(lane, ONE, release, [])) for _ in range(3)]
+    monkeypatch.setattr(concurrency, "QUEUED_PER_SLOT", 2)
+    limits, release = ConcurrencyLimits(1, 30), asyncio.Event()
+    tasks = [asyncio.create_task(hold(limits, ONE, release, [])) for _ in range(3)]
     await asyncio.sleep(0)
     with pytest.raises(RateLimited):
-        await asyncio.wait_for(hold(lane, ONE, release, []), 30)
+        await asyncio.wait_for(hold(limits, ONE, release, []), 30)
     release.set()
     await asyncio.gather(*tasks)
 
@@ -68,7 +68,7 @@ async def test_only_so_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_known_credentials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_RECENT_CREDENTIALS", 2)
     limits = Limits(Rates(1, 1), Rates(1, 1), Rates(1, 1), Rates(1, 1))
-    admitting = admission.Admission(None, [bytes(32)], limits, Lanes(1, 1), lambda: 0.0)  # type: ignore[arg-type]
+    admitting = admission.Admission(None, [bytes(32)], limits, ConcurrencyLimits(1, 1), lambda: 0.0)  # type: ignore[arg-type]
     principal = Principal(ONE, "admin", (), ids.new(), None, None, "k")
     for name in (b"a", b"b", b"a", b"c"):
         admitting._remember(name, principal)
