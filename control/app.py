@@ -15,12 +15,13 @@ from control import natsbus
 from control.analytics.feature import feature as analytics
 from control.approvals.feature import feature as approvals
 from control.audit.feature import feature as audit
+from control.audit.usecases import note_read, note_request
 from control.base.paging import Cursors
 from control.base.rates import Rates
 from control.base.streams import Streams
 from control.base.subscriptions import Payments
 from control.billing.feature import feature as billing
-from control.boundary import Boundary, Limits
+from control.boundary import AuditLog, Boundary, Limits
 from control.boundary.concurrency import ConcurrencyLimits
 from control.bus import PostgresBus, RunningBus
 from control.calls.feature import feature as calls
@@ -240,6 +241,7 @@ async def composed(
                 keep_keys=timedelta(hours=settings.idempotency_hours),
                 lease=timedelta(seconds=settings.idempotency_lease_seconds),
                 bus=bus,
+                audit=AuditLog(note_request, note_read),
                 recheck_seconds=settings.recheck_seconds,
             ),
             cursors=Cursors(node_keys[0]),

@@ -6,6 +6,7 @@ from uuid import UUID
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from control.actors import actor
 from control.audit.rules import describe
 from hum import audit as chain
 from hum import ids
@@ -61,14 +62,6 @@ async def note_read(
 async def note_operator(tx: Tx, org: UUID, action: str, subject: str, fields: Sequence[str] = ()) -> None:
     """Append an action of a deployment's operator with `hum admin`."""
     await audit.append(tx, org, actor=OPERATOR, actor_name=OPERATOR, action=action, subject=subject, fields=fields)
-
-
-def actor(principal: Principal) -> str:
-    """Return the principal's name in the audit log."""
-    if principal.key_id is not None:
-        return f"key:{ids.show(Kind.API_KEY, principal.key_id)}"
-    assert principal.user_id is not None, "a principal is a key or a person"
-    return f"user:{ids.show(Kind.USER, principal.user_id)}"
 
 
 async def seal(db: Db) -> int:

@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 from grpc import aio
 from grpc_status import rpc_status
 
-from control.audit.usecases import note_read, note_request
 from control.base.streams import Streams
 from control.boundary.admission import Admission, Limits
+from control.boundary.auditing import AuditLog
 from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import RequestContext
 from control.boundary.idempotency import Idempotency, hash_of
@@ -49,6 +49,7 @@ class Boundary:
         keep_keys: timedelta,
         lease: timedelta,
         bus: Bus,
+        audit: AuditLog,
         recheck_seconds: float,
         clock: Clock = monotonic_ms,
     ) -> None:
@@ -59,7 +60,7 @@ class Boundary:
         self._admission, self._streams = Admission(db, node_keys, limits, concurrency, clock), streams
         self._open_streams = OpenStreams(self._admission, bus, recheck_seconds, clock)
         self._db, self._idempotency = db, Idempotency(db, keep_keys, lease)
-        self._clock = clock
+        self._audit, self._clock = audit, clock
 
     def handlers(self, services: Mapping[ServiceDescriptor, object]) -> list[grpc.GenericRpcHandler]:
         """Return the handlers of these servicers."""
@@ -153,7 +154,9 @@ class Boundary:
             async for message in stream:
                 if not is_noted:
                     async with self._db.tenant(ctx.principal.org_id) as tx:
-                        await note_read(tx, ctx.principal, method.descriptor, request, message, ctx.request_id)
+                        await self._audit.note_read(
+                            tx, ctx.principal, method.descriptor, request, message, ctx.request_id
+                        )
                     is_noted = True
                 yield message
 
@@ -171,21 +174,20 @@ class Boundary:
             request = method.read(message)
             validation.require_valid(request)
             if not method.access.acts_outside:
-                return await self._idempotency.inside(incoming, ctx, request, partial(_change, method, request))
+                return await self._idempotency.inside(incoming, ctx, request, partial(self._change, method, request))
         outside = RequestContext.outside(
             incoming, ctx.credential, ctx.principal, incoming.idempotency_key, hash_of(request)
         )
         return await self._idempotency.outside(incoming, outside, partial(method.handler, request))
 
-
-async def _change(method: Method, request: Message, ctx: RequestContext) -> Message:
-    """Run the servicer, and append a change in an organization or an audited read to its audit log."""
-    answer: Message = await method.handler(request, ctx)
-    if method.mutates and not method.personal:
-        await note_request(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
-    elif method.access.audits_reads:
-        await note_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
-    return answer
+    async def _change(self, method: Method, request: Message, ctx: RequestContext) -> Message:
+        """Run the servicer, and append a change in an organization or an audited read to its audit log."""
+        answer: Message = await method.handler(request, ctx)
+        if method.mutates and not method.personal:
+            await self._audit.note_change(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
+        elif method.access.audits_reads:
+            await self._audit.note_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
+        return answer
 
 
 async def _only(sent: AsyncIterator[bytes]) -> bytes:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from control.audit.usecases import actor
+from control.actors import actor
 from control.boundary.context import RequestContext
 from control.boundary.incoming import IncomingRequest
 from hum import ids, rpc

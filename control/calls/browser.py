@@ -12,7 +12,8 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-from control.audit.usecases import actor, note
+from control.actors import actor
+from control.audit.usecases import note
 from control.billing import limits
 from control.bus import Bus
 from control.calls import rules, sdp

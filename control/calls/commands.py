@@ -8,7 +8,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-from control.audit.usecases import actor
+from control.actors import actor
 from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls.channels import ANSWERS, CHANGED, COMMANDS

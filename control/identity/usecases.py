@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from control.audit.usecases import actor, note, note_operator
+from control.actors import actor
+from control.audit.usecases import note, note_operator
 from control.billing import limits
 from control.identity import rules
 from control.identity.rules import Onboarding

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from control.audit.usecases import actor
+from control.actors import actor
 from control.billing import limits
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow

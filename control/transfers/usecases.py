@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from control.audit.usecases import actor, note
+from control.actors import actor
+from control.audit.usecases import note
 from control.base import phone
 from control.boundary import RequestContext
 from control.bus import Bus
