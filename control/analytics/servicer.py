@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from control.analytics import rules
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.calls import present
 from hum import ids
 from hum.clock import now
@@ -28,21 +28,23 @@ KeyT = TypeVar("KeyT")
 class AnalyticsServicer:
     """The servicer of analytics."""
 
-    async def GetAnalytics(self, request: pb.GetAnalyticsRequest, ctx: RequestContext) -> pb.GetAnalyticsResponse:
+    async def GetAnalytics(self, request: pb.GetAnalyticsRequest, ctx: TransactionContext) -> pb.GetAnalyticsResponse:
         flow = ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None
         if flow is not None:
             await flows.get(ctx.tx, flow)
-        time_zone = request.time_zone or (await identity.organization(ctx.tx, ctx.principal.org_id)).time_zone
+        time_zone = request.time_zone or (await identity.organization(ctx.tx, ctx.organization)).time_zone
         return await _analytics(ctx, _window(request, time_zone), time_zone, flow)
 
-    async def GetFlowMetrics(self, request: pb.GetFlowMetricsRequest, ctx: RequestContext) -> pb.GetFlowMetricsResponse:
+    async def GetFlowMetrics(
+        self, request: pb.GetFlowMetricsRequest, ctx: TransactionContext
+    ) -> pb.GetFlowMetricsResponse:
         flow = ids.require(Kind.FLOW, request.id)
         await flows.get(ctx.tx, flow)
-        time_zone = (await identity.organization(ctx.tx, ctx.principal.org_id)).time_zone
+        time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
         return pb.GetFlowMetricsResponse(analytics=await _analytics(ctx, _window(request, time_zone), time_zone, flow))
 
-    async def GetDashboard(self, _: pb.GetDashboardRequest, ctx: RequestContext) -> pb.GetDashboardResponse:
-        time_zone = (await identity.organization(ctx.tx, ctx.principal.org_id)).time_zone
+    async def GetDashboard(self, _: pb.GetDashboardRequest, ctx: TransactionContext) -> pb.GetDashboardResponse:
+        time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
         days = rules.window(rules.today(now(), time_zone), DASHBOARD_DAYS)
         week = await _analytics(ctx, days, time_zone, None)
         current = await analytics.now(ctx.tx)
@@ -71,7 +73,7 @@ def _window(request: pb.GetAnalyticsRequest | pb.GetFlowMetricsRequest, time_zon
 
 
 async def _analytics(
-    ctx: RequestContext, window: Sequence[date], time_zone: str, flow: UUID | None
+    ctx: TransactionContext, window: Sequence[date], time_zone: str, flow: UUID | None
 ) -> pb.GetAnalyticsResponse:
     since, until = rules.midnight(window[0], time_zone), rules.midnight(window[-1] + ONE_DAY, time_zone)
     span = Span(since, until, time_zone, flow)

@@ -7,7 +7,7 @@ from control.approvals import present, usecases
 from control.approvals.live import LiveApprovals, PollIntervals
 from control.base import paging
 from control.base.wire import word
-from control.boundary import RequestContext
+from control.boundary import TenantContext, TransactionContext
 from control.feature import Deps
 from hum import ids, rpc
 from hum.ids import Kind
@@ -19,7 +19,9 @@ class ApprovalsServicer:
     def __init__(self, deps: Deps, intervals: PollIntervals) -> None:
         self._deps, self._cursors, self._intervals = deps, deps.cursors, intervals
 
-    async def ListApprovals(self, request: pb.ListApprovalsRequest, ctx: RequestContext) -> pb.ListApprovalsResponse:
+    async def ListApprovals(
+        self, request: pb.ListApprovalsRequest, ctx: TransactionContext
+    ) -> pb.ListApprovalsResponse:
         subject = (
             ids.require(Kind.CALL, request.call_id) if request.call_id else None,
             ids.require(Kind.CONVERSATION, request.conversation_id) if request.conversation_id else None,
@@ -34,28 +36,28 @@ class ApprovalsServicer:
         )
 
     async def StreamApprovals(
-        self, request: pb.StreamApprovalsRequest, ctx: RequestContext
+        self, request: pb.StreamApprovalsRequest, ctx: TenantContext
     ) -> AsyncIterator[pb.StreamApprovalsResponse]:
         deps = self._deps
         await ctx.context.send_initial_metadata(((rpc.STREAM, "open"),))
-        live = LiveApprovals(deps.db, deps.bus, self._intervals, deps.stopping, ctx.principal.org_id)
+        live = LiveApprovals(deps.db, deps.bus, self._intervals, deps.stopping, ctx.organization)
         async with aclosing(live.events(request.last_event_id)) as events:
             async for event in events:
                 yield event
 
-    async def GetApproval(self, request: pb.GetApprovalRequest, ctx: RequestContext) -> pb.GetApprovalResponse:
+    async def GetApproval(self, request: pb.GetApprovalRequest, ctx: TransactionContext) -> pb.GetApprovalResponse:
         row = await approvals.get(ctx.tx, ids.require(Kind.APPROVAL, request.id))
         return pb.GetApprovalResponse(approval=present.approval(row))
 
     async def ApproveApproval(
-        self, request: pb.ApproveApprovalRequest, ctx: RequestContext
+        self, request: pb.ApproveApprovalRequest, ctx: TransactionContext
     ) -> pb.ApproveApprovalResponse:
         arguments = request.arguments_json if request.HasField("arguments_json") else None
         id = ids.require(Kind.APPROVAL, request.id)
         row = await usecases.approve(ctx.tx, id, ctx.principal.name, arguments)
         return pb.ApproveApprovalResponse(approval=present.approval(row))
 
-    async def DenyApproval(self, request: pb.DenyApprovalRequest, ctx: RequestContext) -> pb.DenyApprovalResponse:
+    async def DenyApproval(self, request: pb.DenyApprovalRequest, ctx: TransactionContext) -> pb.DenyApprovalResponse:
         id = ids.require(Kind.APPROVAL, request.id)
         row = await usecases.deny(ctx.tx, id, ctx.principal.name, request.reason or None)
         return pb.DenyApprovalResponse(approval=present.approval(row))

@@ -7,7 +7,7 @@ from google.api.httpbody_pb2 import HttpBody
 from control.audit import usecases
 from control.base import paging
 from control.base.wire import timestamp
-from control.boundary import RequestContext
+from control.boundary import TenantContext, TransactionContext
 from control.feature import Deps
 from hum import audit as chain
 from hum import rpc
@@ -24,20 +24,20 @@ class AuditServicer:
     def __init__(self, deps: Deps) -> None:
         self._db, self._cursors, self._limits = deps.db, deps.cursors, deps.boundary.concurrency
 
-    async def ListAuditLog(self, request: pb.ListAuditLogRequest, ctx: RequestContext) -> pb.ListAuditLogResponse:
+    async def ListAuditLog(self, request: pb.ListAuditLogRequest, ctx: TransactionContext) -> pb.ListAuditLogResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
         rows = await audit.page(ctx.tx, before, request.actor, request.action, request.subject, count)
         page, more = self._cursors.cut(request, rows, lambda row: (row.id,))
         return pb.ListAuditLogResponse(entries=[present(row) for row in page], next_cursor=more)
 
-    async def ExportAuditLog(self, _: pb.ExportAuditLogRequest, ctx: RequestContext) -> AsyncIterator[HttpBody]:
+    async def ExportAuditLog(self, _: pb.ExportAuditLogRequest, ctx: TenantContext) -> AsyncIterator[HttpBody]:
         """Yield the log page by page, each in its own transaction and within the organization's concurrency limit."""
         disposition = (f"{rpc.HTTP_PREFIX}content-disposition", 'attachment; filename="audit-log.jsonl"')
         await ctx.context.send_initial_metadata((disposition,))
         seq = 0
         while True:
-            async with self._limits.enter(ctx.principal.org_id, patiently=True):
-                async with self._db.tenant(ctx.principal.org_id) as tx:
+            async with self._limits.enter(ctx.organization, patiently=True):
+                async with self._db.tenant(ctx.organization) as tx:
                     rows = await audit.sealed_after(tx, seq)
                 page = b"".join(_line(row) for row in rows)
             if rows or not seq:  # also for an empty log

@@ -6,7 +6,7 @@ from control.base.wire import timestamp
 from control.billing import usecases
 from control.billing.account import Accounts
 from control.billing.usecases import NO_BILLING, Desk
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TransactionContext
 from hum.errors import InvalidState
 from hum.plans import Plans
 from hum.v1 import billing_pb2 as pb
@@ -28,28 +28,28 @@ class BillingServicer:
     def __init__(self, db: Db, billing: Billing | None) -> None:
         self._db, self._billing = db, billing
 
-    async def GetBilling(self, _: pb.GetBillingRequest, ctx: RequestContext) -> pb.GetBillingResponse:
+    async def GetBilling(self, _: pb.GetBillingRequest, ctx: TransactionContext) -> pb.GetBillingResponse:
         plans = self._billing.plans if self._billing is not None else None
-        return pb.GetBillingResponse(billing=await usecases.show(ctx.tx, ctx.principal.org_id, plans))
+        return pb.GetBillingResponse(billing=await usecases.show(ctx.tx, ctx.organization, plans))
 
-    async def CreateCheckout(self, request: pb.CreateCheckoutRequest, ctx: RequestContext) -> pb.CreateCheckoutResponse:
+    async def CreateCheckout(self, request: pb.CreateCheckoutRequest, ctx: ActionContext) -> pb.CreateCheckoutResponse:
         billing = self._required()
         url, expires_at = await billing.desk.check_out(billing.accounts, ctx.principal, request, ctx.request_id)
         return pb.CreateCheckoutResponse(checkout=pb.Checkout(url=url, expires_at=timestamp(expires_at)))
 
     async def CreatePortalSession(
-        self, request: pb.CreatePortalSessionRequest, ctx: RequestContext
+        self, request: pb.CreatePortalSessionRequest, ctx: ActionContext
     ) -> pb.CreatePortalSessionResponse:
         url = await self._required().desk.open_portal(ctx.principal, request.return_to, ctx.request_id)
         return pb.CreatePortalSessionResponse(portal_session=pb.PortalSession(url=url))
 
     async def UpdateSubscription(
-        self, request: pb.UpdateSubscriptionRequest, ctx: RequestContext
+        self, request: pb.UpdateSubscriptionRequest, ctx: ActionContext
     ) -> pb.UpdateSubscriptionResponse:
         billing = self._required()
         await billing.desk.change(billing.accounts, ctx.principal, request, ctx.request_id)
-        async with self._db.tenant(ctx.principal.org_id) as tx:
-            return pb.UpdateSubscriptionResponse(billing=await usecases.show(tx, ctx.principal.org_id, billing.plans))
+        async with self._db.tenant(ctx.organization) as tx:
+            return pb.UpdateSubscriptionResponse(billing=await usecases.show(tx, ctx.organization, billing.plans))
 
     def _required(self) -> Billing:
         if self._billing is None:

@@ -9,7 +9,27 @@ revoked (`openstreams`).
 from control.boundary.admission import Limits
 from control.boundary.auditing import AuditLog
 from control.boundary.boundary import Boundary
-from control.boundary.context import RequestContext
+from control.boundary.context import (
+    ActionContext,
+    NodeContext,
+    RequestContext,
+    SessionContext,
+    SignedInContext,
+    TenantContext,
+    TransactionContext,
+)
 from control.boundary.openstreams import REVOKED
 
-__all__ = ["REVOKED", "AuditLog", "Boundary", "Limits", "RequestContext"]
+__all__ = [
+    "REVOKED",
+    "ActionContext",
+    "AuditLog",
+    "Boundary",
+    "Limits",
+    "NodeContext",
+    "RequestContext",
+    "SessionContext",
+    "SignedInContext",
+    "TenantContext",
+    "TransactionContext",
+]

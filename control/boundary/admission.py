@@ -11,14 +11,14 @@ import structlog
 from control.base import principal as rights
 from control.base.rates import Allowance, Rates
 from control.boundary.concurrency import ConcurrencyLimits
-from control.boundary.context import RequestContext
+from control.boundary.context import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.boundary.incoming import IncomingRequest
 from hum import ids, rpc, secrets
 from hum.clock import Clock
 from hum.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
 from hum.principal import Principal
 from hum.v1 import options_pb2
-from storage.db import AWAY, BUSY, Db
+from storage.db import AWAY, BUSY, Db, Tx
 
 #: Most credentials that are remembered as valid; the least recently used ones are dropped first.
 MAX_RECENT_CREDENTIALS = 10_000
@@ -64,7 +64,7 @@ class Admission:
         self._concurrency, self._clock = concurrency, clock
         self._recent: OrderedDict[bytes, _QuotaOwner] = OrderedDict()
 
-    def node(self, incoming: IncomingRequest) -> RequestContext:
+    def node(self, incoming: IncomingRequest) -> NodeContext:
         """Admit another plane.  Raises Forbidden, and RateLimited if the client behind it signs in too often."""
         node = None
         if incoming.credential.startswith(rpc.NODE_SCHEME):
@@ -74,11 +74,27 @@ class Admission:
             raise Forbidden(f"Only another plane of this deployment may call this method: {allowed}.")
         if address := incoming.metadata.get(rpc.CLIENT_ADDRESS):
             self._limits.unknown.take(address.encode(), self._clock())
-        return RequestContext.of_node(incoming, node)
+        return NodeContext(incoming, node)
 
     @asynccontextmanager
-    async def tenant(self, incoming: IncomingRequest, stored_bytes: int = 0) -> AsyncIterator[RequestContext]:
-        """Admit a person or a key, in a transaction of the tenant; `stored_bytes` count against the storage rate limit.
+    async def tenant(self, incoming: IncomingRequest, stored_bytes: int = 0) -> AsyncIterator[TransactionContext]:
+        """Admit a member or a key of an organization, in its transaction; the arguments and errors are `_admit`'s."""
+        async with self._admit(incoming, stored_bytes) as (credential, principal, tx):
+            yield TransactionContext(incoming, credential, principal, principal.org_id, tx)
+
+    @asynccontextmanager
+    async def signed_in(self, incoming: IncomingRequest, stored_bytes: int = 0) -> AsyncIterator[SignedInContext]:
+        """Admit a person or a key, with or without an organization; the arguments and errors are `_admit`'s."""
+        async with self._admit(incoming, stored_bytes) as (_, principal, tx):
+            if incoming.method.access.session_only:
+                assert principal.user_id is not None and principal.session_id is not None, "the method is for sessions"
+                yield SessionContext(incoming, principal, tx, principal.user_id, principal.session_id)
+            else:
+                yield SignedInContext(incoming, principal, tx)
+
+    @asynccontextmanager
+    async def _admit(self, incoming: IncomingRequest, stored_bytes: int) -> AsyncIterator[tuple[bytes, Principal, Tx]]:
+        """Yield the credential, its principal and a transaction; `stored_bytes` count against the storage rate limit.
 
         Raises SessionRequired, ApiKeyRequired, RateLimited, OrganizationChanged, and the errors of `rights.require`.
         """
@@ -96,7 +112,7 @@ class Admission:
                 structlog.contextvars.bind_contextvars(
                     organization=ids.show(ids.Kind.ORGANIZATION, principal.organization)
                 )
-            yield RequestContext.of_tenant(incoming, credential, principal, tx)
+            yield credential, principal, tx
 
     async def recognize(self, incoming: IncomingRequest) -> tuple[bytes, str, "_QuotaOwner"]:
         """Return a request's credential hash, scheme and quota owner, which is enough to read its message.

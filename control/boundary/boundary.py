@@ -17,7 +17,7 @@ from control.base.streams import Streams
 from control.boundary.admission import Admission, Limits
 from control.boundary.auditing import AuditLog
 from control.boundary.concurrency import ConcurrencyLimits
-from control.boundary.context import RequestContext
+from control.boundary.context import ActionContext, TenantContext, TransactionContext, require_fit
 from control.boundary.idempotency import Idempotency, hash_of
 from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
@@ -77,6 +77,7 @@ class Boundary:
 
         For a unary request, grpc would read the whole message before the client is authenticated.
         """
+        require_fit(method)
         make, serve = (
             (grpc.stream_stream_rpc_method_handler, self._stream)
             if method.descriptor.server_streaming
@@ -135,25 +136,24 @@ class Boundary:
         method = incoming.method
         async with self._open_streams.one(method.access) as stream:
             async with self._admission.tenant(incoming) as admitted:
-                ctx = RequestContext.of_stream(incoming, admitted.credential, admitted.principal)
+                ctx = TenantContext(incoming, admitted.credential, admitted.principal, admitted.organization)
             self._open_streams.admit(stream, ctx)
-            request = method.read(await _only(sent))
-            validation.require_valid(request)
-            with self._streams.one(ctx.credential, ctx.principal.organization):
+            request = _valid(method, await _only(sent))
+            with self._streams.one(ctx.credential, ctx.organization):
                 messages = method.handler(request, ctx)
                 if method.access.audits_reads:
                     messages = self._audited(method, request, ctx, messages)
                 await _send(incoming.context, messages)
 
     async def _audited(
-        self, method: Method, request: Message, ctx: RequestContext, messages: AsyncGenerator[Message, None]
+        self, method: Method, request: Message, ctx: TenantContext, messages: AsyncGenerator[Message, None]
     ) -> AsyncGenerator[Message, None]:
         """Write a stream to the audit log before its first message; a refused stream has none and is not written."""
         is_noted = False
         async with aclosing(messages) as stream:
             async for message in stream:
                 if not is_noted:
-                    async with self._db.tenant(ctx.principal.org_id) as tx:
+                    async with self._db.tenant(ctx.organization) as tx:
                         await self._audit.note_read(
                             tx, ctx.principal, method.descriptor, request, message, ctx.request_id
                         )
@@ -170,20 +170,23 @@ class Boundary:
             return answer
         await self._admission.recognize(incoming)
         message = await _only(sent)
-        async with self._admission.tenant(incoming, len(message) if method.mutates else 0) as ctx:
-            request = method.read(message)
-            validation.require_valid(request)
+        stored_bytes = len(message) if method.mutates else 0
+        if method.personal:
+            async with self._admission.signed_in(incoming, stored_bytes) as person:
+                request = _valid(method, message)
+                return await self._idempotency.inside(person, request, partial(method.handler, request, person))
+        async with self._admission.tenant(incoming, stored_bytes) as ctx:
+            request = _valid(method, message)
             if not method.access.acts_outside:
-                return await self._idempotency.inside(incoming, ctx, request, partial(self._change, method, request))
-        outside = RequestContext.outside(
-            incoming, ctx.credential, ctx.principal, incoming.idempotency_key, hash_of(request)
-        )
-        return await self._idempotency.outside(incoming, outside, partial(method.handler, request))
+                return await self._idempotency.inside(ctx, request, partial(self._change, method, request, ctx))
+        key, body_hash = incoming.idempotency_key, hash_of(request)
+        action = ActionContext(incoming, ctx.credential, ctx.principal, ctx.organization, key, body_hash)
+        return await self._idempotency.outside(action, partial(method.handler, request, action))
 
-    async def _change(self, method: Method, request: Message, ctx: RequestContext) -> Message:
+    async def _change(self, method: Method, request: Message, ctx: TransactionContext) -> Message:
         """Run the servicer, and append a change in an organization or an audited read to its audit log."""
         answer: Message = await method.handler(request, ctx)
-        if method.mutates and not method.personal:
+        if method.mutates:
             await self._audit.note_change(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
         elif method.access.audits_reads:
             await self._audit.note_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
@@ -199,6 +202,13 @@ async def _only(sent: AsyncIterator[bytes]) -> bytes:
         raise InvalidRequest([FieldError("", "no message was sent")]) from None
     except TimeoutError:
         raise InvalidRequest([FieldError("", f"the message did not come within {MESSAGE_SECONDS:g} s")]) from None
+
+
+def _valid(method: Method, message: bytes) -> Message:
+    """Parse and validate a request.  Raises InvalidRequest."""
+    request = method.read(message)
+    validation.require_valid(request)
+    return request
 
 
 async def _read_all(method: Method, messages: AsyncIterator[bytes]) -> AsyncIterator[Message]:

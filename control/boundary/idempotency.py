@@ -13,7 +13,7 @@ from uuid import UUID
 from google.protobuf.message import Message
 
 from control.actors import actor
-from control.boundary.context import RequestContext
+from control.boundary.context import ActionContext, SignedInContext, TransactionContext
 from control.boundary.incoming import IncomingRequest
 from hum import ids, rpc
 from hum.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
@@ -23,7 +23,8 @@ from storage.db import AWAY, Db
 from storage.idempotency import Keyed
 
 LOG = log(__name__)
-Act = Callable[[RequestContext], Awaitable[Message]]
+#: Runs the servicer.
+Act = Callable[[], Awaitable[Message]]
 
 
 class Idempotency:
@@ -36,11 +37,12 @@ class Idempotency:
     def __init__(self, db: Db, keep: timedelta, lease: timedelta) -> None:
         self._db, self._keep, self._lease = db, keep, lease
 
-    async def inside(self, incoming: IncomingRequest, ctx: RequestContext, request: Message, act: Act) -> Message:
-        """Act in the tenant's transaction, so that the answer is stored if and only if its effect commits."""
+    async def inside(self, ctx: TransactionContext | SignedInContext, request: Message, act: Act) -> Message:
+        """Act in the request's transaction, so that the answer is stored if and only if its effect commits."""
+        incoming = ctx.incoming
         key = incoming.idempotency_key
         if key is None:
-            return await act(ctx)
+            return await act()
         personal = incoming.method.personal and ctx.principal.user_id is not None
         keyed = Keyed(key, actor(ctx.principal), incoming.method.name, hash_of(request))
         if not await idempotency.try_lock(ctx.tx, key, personal=personal):
@@ -48,11 +50,11 @@ class Idempotency:
         row = await idempotency.find(ctx.tx, key, self._keep, personal=personal)
         if (replay := _replay(incoming, row, keyed)) is not None:
             return replay
-        answer = await act(ctx)
+        answer = await act()
         await idempotency.store(ctx.tx, keyed, _stored_answer(incoming, answer), personal=personal)
         return answer
 
-    async def outside(self, incoming: IncomingRequest, ctx: RequestContext, act: Act) -> Message:
+    async def outside(self, ctx: ActionContext, act: Act) -> Message:
         """Act without a transaction, under a claim that is committed first.
 
         A failure releases the key.  If the process dies or the request is cancelled, the claim remains and the effect
@@ -60,19 +62,19 @@ class Idempotency:
         So a method that must not repeat its effect stores a row of its own under `ctx.key`, and looks up the outcome.
         """
         if ctx.key is None:
-            return await act(ctx)
+            return await act()
         # Stop before the lease expires, so that no duplicate acts at the same time.
         deadline = asyncio.timeout(self._lease.total_seconds())
         try:
             async with deadline:
-                return await self._claimed(incoming, ctx, ctx.key, act)
+                return await self._claimed(ctx, ctx.key, act)
         except TimeoutError:
             if deadline.expired():
                 raise Unavailable("The request took too long and was stopped; try again with the same key.") from None
             raise
 
-    async def _claimed(self, incoming: IncomingRequest, ctx: RequestContext, key: str, act: Act) -> Message:
-        claim, org = ids.new(), ctx.principal.org_id
+    async def _claimed(self, ctx: ActionContext, key: str, act: Act) -> Message:
+        incoming, claim, org = ctx.incoming, ids.new(), ctx.organization
         keyed = Keyed(key, actor(ctx.principal), incoming.method.name, ctx.body_hash)
         async with self._db.tenant(org) as tx:
             if not await idempotency.try_lock(tx, key):
@@ -82,7 +84,7 @@ class Idempotency:
                 return replay
             await idempotency.claim(tx, keyed, claim, incoming.request_id, self._lease)
         try:
-            answer = await act(ctx)
+            answer = await act()
         except Exception:
             await self._release(org, key, claim)
             raise

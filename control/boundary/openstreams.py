@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from control.boundary.admission import Admission
-from control.boundary.context import RequestContext
+from control.boundary.context import TenantContext
 from control.bus import Bus, Channel
 from hum.clock import Clock
 from hum.errors import Refused
@@ -42,7 +42,7 @@ class OpenStream:
 
     access: options_pb2.Access
     deadline: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
-    ctx: RequestContext | None = None
+    ctx: TenantContext | None = None
     is_due: bool = False
     refusal: Refused | None = None
 
@@ -85,7 +85,7 @@ class OpenStreams:
         finally:
             self._remove(stream)
 
-    def admit(self, stream: OpenStream, ctx: RequestContext) -> None:
+    def admit(self, stream: OpenStream, ctx: TenantContext) -> None:
         """Record the request context of a stream that was admitted."""
         stream.ctx = ctx
         if stream.is_due:
@@ -134,7 +134,7 @@ class OpenStreams:
 
     async def _admit_again(self) -> bool:
         """Check the streams that are due, those of a credential together; return False if some must be retried."""
-        due: dict[bytes, list[tuple[OpenStream, RequestContext]]] = defaultdict(list)
+        due: dict[bytes, list[tuple[OpenStream, TenantContext]]] = defaultdict(list)
         for stream in self._streams:
             if stream.is_due and stream.ctx is not None:
                 due[stream.ctx.credential].append((stream, stream.ctx))
@@ -143,7 +143,7 @@ class OpenStreams:
             has_failed |= not await self._admit_credential(credential, streams)
         return not has_failed
 
-    async def _admit_credential(self, credential: bytes, streams: Sequence[tuple[OpenStream, RequestContext]]) -> bool:
+    async def _admit_credential(self, credential: bytes, streams: Sequence[tuple[OpenStream, TenantContext]]) -> bool:
         # Before the query, so that a revocation during the query makes the streams due again.
         for stream, _ in streams:
             stream.is_due = False

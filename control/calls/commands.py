@@ -9,7 +9,7 @@ from datetime import timedelta
 from uuid import UUID, uuid5
 
 from control.actors import actor
-from control.boundary import RequestContext
+from control.boundary import ActionContext
 from control.bus import Bus
 from control.calls.channels import ANSWERS, CHANGED, COMMANDS
 from hum import ids
@@ -28,11 +28,11 @@ UNKNOWN = (
 KEYS = UUID("6f0e3d0e-2f0b-4b43-9d0e-0b1c52a3a5c1")
 
 
-def own_id(ctx: RequestContext, kind: str) -> UUID:
+def own_id(ctx: ActionContext, kind: str) -> UUID:
     """Return the id of the command that a request causes: the same for every request with its idempotency key."""
     if ctx.key is None:
         return ids.new()
-    return uuid5(KEYS, "\0".join((str(ctx.principal.org_id), actor(ctx.principal), kind, ctx.body_hash.hex(), ctx.key)))
+    return uuid5(KEYS, "\0".join((str(ctx.organization), actor(ctx.principal), kind, ctx.body_hash.hex(), ctx.key)))
 
 
 class Commands:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.base.wire import moment
-from control.boundary import RequestContext
+from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import routing
 from control.calls.channels import CHANGED, LINKS
@@ -28,7 +28,7 @@ class IngressServicer:
         self._desk = routing.Desk(db, bus, settings)
         self._silent = timedelta(seconds=settings.link_silent_seconds)
 
-    async def RouteCall(self, request: pb.RouteCallRequest, ctx: RequestContext) -> pb.RouteCallResponse:
+    async def RouteCall(self, request: pb.RouteCallRequest, ctx: NodeContext) -> pb.RouteCallResponse:
         if request.HasField("apologized_at"):
             await routing.record_apology(self._db, request, moment(request.apologized_at))
             return pb.RouteCallResponse()
@@ -39,7 +39,7 @@ class IngressServicer:
         return pb.RouteCallResponse(step=step)
 
     async def ReportCallStatus(
-        self, request: pb.ReportCallStatusRequest, _: RequestContext
+        self, request: pb.ReportCallStatusRequest, _: NodeContext
     ) -> pb.ReportCallStatusResponse:
         lasted_seconds = request.lasted_seconds if request.HasField("lasted_seconds") else None
         await routing.carrier_status(
@@ -47,27 +47,27 @@ class IngressServicer:
         )
         return pb.ReportCallStatusResponse()
 
-    async def NextStep(self, request: pb.NextStepRequest, ctx: RequestContext) -> pb.NextStepResponse:
+    async def NextStep(self, request: pb.NextStepRequest, ctx: NodeContext) -> pb.NextStepResponse:
         await self._wait_for_report(ids.require(Kind.CALL, request.call_id))
         step = await routing.next_step(self._db, self._desk.means(ctx), request)
         return pb.NextStepResponse(step=step)
 
-    async def EndDial(self, request: pb.EndDialRequest, ctx: RequestContext) -> pb.EndDialResponse:
+    async def EndDial(self, request: pb.EndDialRequest, ctx: NodeContext) -> pb.EndDialResponse:
         if request.HasField("apologized_at"):
             await routing.record_dial(self._db, request, moment(request.apologized_at))
             return pb.EndDialResponse()
         step = await routing.after_dial(self._db, self._desk.means(ctx), request)
         return pb.EndDialResponse(step=step)
 
-    async def ReportDial(self, request: pb.ReportDialRequest, _: RequestContext) -> pb.ReportDialResponse:
+    async def ReportDial(self, request: pb.ReportDialRequest, _: NodeContext) -> pb.ReportDialResponse:
         at = moment(request.received_at) if request.HasField("received_at") else now()
         await dialing.report(self._db, request, at)
         return pb.ReportDialResponse()
 
-    async def Whisper(self, request: pb.WhisperRequest, _: RequestContext) -> pb.WhisperResponse:
+    async def Whisper(self, request: pb.WhisperRequest, _: NodeContext) -> pb.WhisperResponse:
         return await dialing.hear(self._db, request, self._settings.transfer_key_seconds)
 
-    async def CheckReady(self, _: pb.CheckReadyRequest, __: RequestContext) -> pb.CheckReadyResponse:
+    async def CheckReady(self, _: pb.CheckReadyRequest, __: NodeContext) -> pb.CheckReadyResponse:
         await self._db.check()
         return pb.CheckReadyResponse()
 

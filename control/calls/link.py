@@ -17,7 +17,7 @@ from opentelemetry.trace import use_span
 from prometheus_client import Counter
 
 from control.base.wire import word
-from control.boundary import RequestContext
+from control.boundary import NodeContext
 from control.bus import MAX_PAYLOAD_BYTES, Bus
 from control.calls import kept, reports, takeover, under_way
 from control.calls.browser import Offers
@@ -68,11 +68,11 @@ class MediaServicer:
         self._db, self._bus, self._sessions, self._tools, self._stopping = db, bus, sessions, tools, stopping
         self._listeners, self._offers = listeners, offers
 
-    async def OpenSession(self, request: pb.OpenSessionRequest, _: RequestContext) -> pb.OpenSessionResponse:
+    async def OpenSession(self, request: pb.OpenSessionRequest, _: NodeContext) -> pb.OpenSessionResponse:
         """Open a stream's session.  Raises NotFound for a token that is spent, expired, or another call's."""
         return await self._sessions.open(request)
 
-    async def Link(self, ups: AsyncIterator[pb.LinkUp], ctx: RequestContext) -> AsyncIterator[pb.LinkDown]:
+    async def Link(self, ups: AsyncIterator[pb.LinkUp], ctx: NodeContext) -> AsyncIterator[pb.LinkDown]:
         """Serve a media process until it leaves or this process shuts down, after which it links to another."""
         link = _Link(self._db, self._bus, self._tools, ctx.node.name, self._offers)
         unsubscribe = self._bus.subscribe(COMMANDS, link.command, key=link.node)
@@ -94,16 +94,16 @@ class MediaServicer:
                 task.cancel()
             await to_its_end(self._end(link, tasks))
 
-    async def CheckFiles(self, request: pb.CheckFilesRequest, _: RequestContext) -> pb.CheckFilesResponse:
+    async def CheckFiles(self, request: pb.CheckFilesRequest, _: NodeContext) -> pb.CheckFilesResponse:
         unwanted, unknown = await kept.check(self._db, request.paths)
         return pb.CheckFilesResponse(unwanted=unwanted, unknown=unknown)
 
-    async def TakeCalls(self, request: pb.TakeCallsRequest, ctx: RequestContext) -> pb.TakeCallsResponse:
+    async def TakeCalls(self, request: pb.TakeCallsRequest, ctx: NodeContext) -> pb.TakeCallsResponse:
         await takeover.take(self._db, request.from_node, ctx.node.name, request.call_ids)
         return pb.TakeCallsResponse()
 
     async def Overhear(
-        self, requests: AsyncIterator[pb.OverhearRequest], _: RequestContext
+        self, requests: AsyncIterator[pb.OverhearRequest], _: NodeContext
     ) -> AsyncIterator[pb.OverhearResponse]:
         """Receive a call's sound for a listener.  Raises NotFound if the token is used or another process's."""
         async for response in self._listeners.overhear(requests, self._stopping):

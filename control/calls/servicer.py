@@ -9,7 +9,7 @@ from google.api import httpbody_pb2
 
 from control.base import paging, phone
 from control.base.wire import moment, word
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TenantContext, TransactionContext
 from control.calls import present, recordings
 from control.calls.browser import BrowserCalls
 from control.calls.ears import ListenerStreams
@@ -52,7 +52,7 @@ class CallsServicer:
         self._peaks = PeaksReader(deps.files)
         self._browsers = BrowserCalls(deps.db, deps.bus, settings, callers)
 
-    async def ListCalls(self, request: pb.ListCallsRequest, ctx: RequestContext) -> pb.ListCallsResponse:
+    async def ListCalls(self, request: pb.ListCallsRequest, ctx: TransactionContext) -> pb.ListCallsResponse:
         cursor, count = self._cursors.read(request), paging.rows_to_fetch(request)
         filters, before = _filter(request), (cursor[0], cursor[1]) if cursor else None
         if request.q:
@@ -63,7 +63,7 @@ class CallsServicer:
         page, more = self._cursors.cut(request, rows, lambda row: (row.created_at, row.id))
         return pb.ListCallsResponse(calls=[present.listed(row) for row in page], next_cursor=more)
 
-    async def GetCall(self, request: pb.GetCallRequest, ctx: RequestContext) -> pb.GetCallResponse:
+    async def GetCall(self, request: pb.GetCallRequest, ctx: TransactionContext) -> pb.GetCallResponse:
         max_turns = request.turns if request.HasField("turns") else None
         row = await call_records.detail(ctx.tx, ids.require(Kind.CALL, request.id), max_turns)
         first = row.turns[0].seq if row.turns else None
@@ -71,40 +71,42 @@ class CallsServicer:
         earlier = self._cursors.make(before, first) if row.has_earlier and first is not None else None
         return pb.GetCallResponse(call=present.detailed(row, earlier))
 
-    async def ListCallTurns(self, request: pb.ListCallTurnsRequest, ctx: RequestContext) -> pb.ListCallTurnsResponse:
+    async def ListCallTurns(
+        self, request: pb.ListCallTurnsRequest, ctx: TransactionContext
+    ) -> pb.ListCallTurnsResponse:
         id = (await calls.look(ctx.tx, ids.require(Kind.CALL, request.call_id))).id
         rows = await call_records.latest_turns(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         page, more = self._cursors.cut(request, rows, lambda row: (row.seq,))
         return pb.ListCallTurnsResponse(turns=[present.turn(row) for row in page], next_cursor=more)
 
     async def PlaceBrowserCall(
-        self, request: pb.PlaceBrowserCallRequest, ctx: RequestContext
+        self, request: pb.PlaceBrowserCallRequest, ctx: ActionContext
     ) -> pb.PlaceBrowserCallResponse:
         id, answer = await self._browsers.place(ctx.principal, request, ctx.request_id)
         return pb.PlaceBrowserCallResponse(call_id=id, sdp=answer)
 
-    async def HangUpCall(self, request: pb.HangUpCallRequest, ctx: RequestContext) -> pb.HangUpCallResponse:
+    async def HangUpCall(self, request: pb.HangUpCallRequest, ctx: ActionContext) -> pb.HangUpCallResponse:
         id = ids.require(Kind.CALL, request.id)
         await self._supervision.hang_up(ctx, id)
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             return pb.HangUpCallResponse(call=present.detailed(await call_records.detail(tx, id)))
 
-    async def InstructAgent(self, request: pb.InstructAgentRequest, ctx: RequestContext) -> pb.InstructAgentResponse:
+    async def InstructAgent(self, request: pb.InstructAgentRequest, ctx: ActionContext) -> pb.InstructAgentResponse:
         id = ids.require(Kind.CALL, request.id)
         return pb.InstructAgentResponse(
             intervention=await self._supervision.intervene(ctx, id, "instruct", request.text)
         )
 
-    async def SayOnCall(self, request: pb.SayOnCallRequest, ctx: RequestContext) -> pb.SayOnCallResponse:
+    async def SayOnCall(self, request: pb.SayOnCallRequest, ctx: ActionContext) -> pb.SayOnCallResponse:
         id = ids.require(Kind.CALL, request.id)
         return pb.SayOnCallResponse(intervention=await self._supervision.intervene(ctx, id, "say", request.text))
 
     async def ListenToCall(
-        self, request: pb.ListenToCallRequest, ctx: RequestContext
+        self, request: pb.ListenToCallRequest, ctx: TenantContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.CALL, request.id)
         await self._supervision.begin_listening(ctx, id)
-        sound = self._listening.sound(ctx.principal.org_id, id)
+        sound = self._listening.sound(ctx.organization, id)
         try:
             async with aclosing(sound) as pieces:
                 head = await anext(pieces)
@@ -115,54 +117,54 @@ class CallsServicer:
         finally:
             await rpc.to_its_end(self._supervision.end_listening(ctx, id))
 
-    async def DeleteCall(self, request: pb.DeleteCallRequest, ctx: RequestContext) -> pb.DeleteCallResponse:
+    async def DeleteCall(self, request: pb.DeleteCallRequest, ctx: TransactionContext) -> pb.DeleteCallResponse:
         await erasing.erase_call(ctx.tx, ids.require(Kind.CALL, request.id))
         return pb.DeleteCallResponse()
 
-    async def TransferCall(self, request: pb.TransferCallRequest, ctx: RequestContext) -> pb.TransferCallResponse:
+    async def TransferCall(self, request: pb.TransferCallRequest, ctx: ActionContext) -> pb.TransferCallResponse:
         if request.flow_id:
             return pb.TransferCallResponse(call=await self._hand_over(request, ctx))
         return pb.TransferCallResponse(call=await self._transfer(request, ctx, "transferCall"))
 
-    async def _hand_over(self, request: pb.TransferCallRequest, ctx: RequestContext) -> pb.CallDetail:
+    async def _hand_over(self, request: pb.TransferCallRequest, ctx: ActionContext) -> pb.CallDetail:
         if request.to_e164 or request.label:
             raise InvalidRequest([FieldError("flow_id", "give either this, to or label")])
         id = ids.require(Kind.CALL, request.id)
         await self._supervision.hand_over(ctx, id, request.flow_id)
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             return present.detailed(await call_records.detail(tx, id))
 
-    async def TakeOverCall(self, request: pb.TakeOverCallRequest, ctx: RequestContext) -> pb.TakeOverCallResponse:
+    async def TakeOverCall(self, request: pb.TakeOverCallRequest, ctx: ActionContext) -> pb.TakeOverCallResponse:
         return pb.TakeOverCallResponse(call=await self._transfer(request, ctx, "takeOverCall"))
 
     async def _transfer(
-        self, request: pb.TransferCallRequest | pb.TakeOverCallRequest, ctx: RequestContext, action: str
+        self, request: pb.TransferCallRequest | pb.TakeOverCallRequest, ctx: ActionContext, action: str
     ) -> pb.CallDetail:
         id = ids.require(Kind.CALL, request.id)
         await self._transfers.command(ctx, action, id, Wish.of(request))
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             return present.detailed(await call_records.detail(tx, id))
 
     async def StreamCall(
-        self, request: pb.StreamCallRequest, ctx: RequestContext
+        self, request: pb.StreamCallRequest, ctx: TenantContext
     ) -> AsyncIterator[pb.StreamCallResponse]:
         id = ids.require(Kind.CALL, request.id)
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             over = await call_records.is_over(tx, id, request.last_event_id)
         await ctx.context.send_initial_metadata(((rpc.STREAM, "over" if over else "open"),))
         if over:
             return
-        async with aclosing(self._live(ctx.principal.org_id, id).events(request.last_event_id)) as events:
+        async with aclosing(self._live(ctx.organization, id).events(request.last_event_id)) as events:
             async for event in events:
                 yield event
 
     async def GetRecording(
-        self, request: pb.GetRecordingRequest, ctx: RequestContext
+        self, request: pb.GetRecordingRequest, ctx: TenantContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.CALL, request.id)
 
         async def streams() -> list[RecordingRow]:
-            async with self._db.tenant(ctx.principal.org_id) as tx:
+            async with self._db.tenant(ctx.organization) as tx:
                 return await stored.of_call(tx, id)
 
         async def exists() -> bool:
@@ -177,10 +179,10 @@ class CallsServicer:
             yield body
 
     async def GetCallPeaks(
-        self, request: pb.GetCallPeaksRequest, ctx: RequestContext
+        self, request: pb.GetCallPeaksRequest, ctx: TenantContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.CALL, request.id)
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             rows, is_final = await stored.of_call(tx, id), await stored.is_final(tx, id)
         if not rows:
             raise NotFound("The call has no recording.")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from control.audit.usecases import note
 from control.base.wire import timestamp
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TenantContext
 from control.bus import Bus
 from control.calls import ending, rules
 from control.calls.commands import DONE, FULL, UNKNOWN, Commands, own_id
@@ -41,9 +41,9 @@ class Supervision:
         self._db, self._carrier = db, carrier
         self._commands = Commands(db, bus, settings)
 
-    async def hang_up(self, ctx: RequestContext, id: UUID) -> None:
+    async def hang_up(self, ctx: ActionContext, id: UUID) -> None:
         """End a live call.  Raises NotFound, InvalidState, CarrierError."""
-        org = ctx.principal.org_id
+        org = ctx.organization
         state = await self._record_action(ctx, id, "hangUpCall", ())
         outcome = None
         if await self._commands.reaches(state):
@@ -56,7 +56,7 @@ class Supervision:
             # No media process has the call, or it does not answer: the carrier can end any call.
             await ending.hang_up(self._db, self._carrier, state)
 
-    async def intervene(self, ctx: RequestContext, id: UUID, kind: str, text: str) -> calls_pb2.Intervention:
+    async def intervene(self, ctx: ActionContext, id: UUID, kind: str, text: str) -> calls_pb2.Intervention:
         """Instruct the agent (`instruct`), or have it say something (`say`).
 
         Raises NotFound, InvalidState, RateLimited, Unavailable.
@@ -82,9 +82,9 @@ class Supervision:
             raise Unavailable(UNKNOWN)
         raise InvalidState(NO_AGENT)
 
-    async def hand_over(self, ctx: RequestContext, id: UUID, flow_id: str) -> None:
+    async def hand_over(self, ctx: ActionContext, id: UUID, flow_id: str) -> None:
         """Hand the call over to another flow's agent.  Raises NotFound, InvalidState, InvalidRequest, Unavailable."""
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             try:
                 flow = await flows.get(tx, ids.require(Kind.FLOW, flow_id))
             except NotFound:
@@ -109,13 +109,13 @@ class Supervision:
         if outcome != DONE:
             raise InvalidState(NO_AGENT)
 
-    async def begin_listening(self, ctx: RequestContext, id: UUID) -> None:
+    async def begin_listening(self, ctx: TenantContext, id: UUID) -> None:
         """Record in the audit log that a person begins to listen to a live call.  Raises NotFound, InvalidState."""
         await self._record_action(ctx, id, "listenToCall", ())
 
-    async def end_listening(self, ctx: RequestContext, id: UUID) -> None:
+    async def end_listening(self, ctx: TenantContext, id: UUID) -> None:
         """Record in the audit log that a person stopped listening."""
-        org = ctx.principal.org_id
+        org = ctx.organization
         try:
             async with self._db.tenant(org) as tx:
                 await note(tx, org, ctx.principal, "stopListeningToCall", ids.show(Kind.CALL, id), (), ctx.request_id)
@@ -126,20 +126,20 @@ class Supervision:
                 error=repr(error)[:200],
             )
 
-    async def _record_action(self, ctx: RequestContext, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
+    async def _record_action(self, ctx: TenantContext, id: UUID, action: str, fields: tuple[str, ...]) -> CallState:
         """Record an action on a live call in the audit log, and return the call's state.
 
         Raises NotFound, InvalidState.
         """
-        org = ctx.principal.org_id
+        org = ctx.organization
         async with self._db.tenant(org) as tx:
             state = await ending.require_live(tx, id)
             await note(tx, org, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         return state
 
-    async def _find_earlier(self, ctx: RequestContext, id: UUID, name: str) -> calls_pb2.Intervention | None:
+    async def _find_earlier(self, ctx: ActionContext, id: UUID, name: str) -> calls_pb2.Intervention | None:
         if ctx.key is None:
             return None
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             stored = await interventions.find(tx, id, name)
         return restore(stored, calls_pb2.Intervention()) if stored else None

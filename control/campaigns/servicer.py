@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.base import masks, paging
 from control.base.wire import moment, timestamp, word
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.campaigns import forecasting, present, usecases
 from control.campaigns.forecasting import Forecast
 from control.campaigns.rules import Limits
@@ -26,13 +26,17 @@ class CampaignServicer:
         self._cursors, self._limits = cursors, limits
         self._paces, self._segment_price = paces, segment_price
 
-    async def ListCampaigns(self, request: pb.ListCampaignsRequest, ctx: RequestContext) -> pb.ListCampaignsResponse:
+    async def ListCampaigns(
+        self, request: pb.ListCampaignsRequest, ctx: TransactionContext
+    ) -> pb.ListCampaignsResponse:
         status = word(pb.CampaignStatus, request.status)
         rows = await campaigns.page(ctx.tx, status, self._cursors.after(request), paging.rows_to_fetch(request))
         page, more = self._cursors.cut(request, rows, lambda row: (row.id,))
         return pb.ListCampaignsResponse(campaigns=[present.campaign(row) for row in page], next_cursor=more)
 
-    async def CreateCampaign(self, request: pb.CreateCampaignRequest, ctx: RequestContext) -> pb.CreateCampaignResponse:
+    async def CreateCampaign(
+        self, request: pb.CreateCampaignRequest, ctx: TransactionContext
+    ) -> pb.CreateCampaignResponse:
         draft = CampaignDraft(
             name=request.name,
             number=request.twilio_number_id,
@@ -47,29 +51,33 @@ class CampaignServicer:
         row = await usecases.create(ctx.tx, ctx.principal, draft, request.recipients, self._limits)
         return pb.CreateCampaignResponse(campaign=present.campaign(row))
 
-    async def GetCampaign(self, request: pb.GetCampaignRequest, ctx: RequestContext) -> pb.GetCampaignResponse:
+    async def GetCampaign(self, request: pb.GetCampaignRequest, ctx: TransactionContext) -> pb.GetCampaignResponse:
         return pb.GetCampaignResponse(campaign=present.campaign(await campaigns.get(ctx.tx, _id(request.id))))
 
-    async def UpdateCampaign(self, request: pb.UpdateCampaignRequest, ctx: RequestContext) -> pb.UpdateCampaignResponse:
+    async def UpdateCampaign(
+        self, request: pb.UpdateCampaignRequest, ctx: TransactionContext
+    ) -> pb.UpdateCampaignResponse:
         id = _id(request.id)
         before = present.campaign(await campaigns.get(ctx.tx, id, lock=True))
         after = masks.masked(before, request.campaign, list(request.update_mask.paths))
         assert isinstance(after, pb.Campaign), "`masked` returns the type of `before`"
         return pb.UpdateCampaignResponse(campaign=present.campaign(await usecases.change(ctx.tx, id, _draft(after))))
 
-    async def DeleteCampaign(self, request: pb.DeleteCampaignRequest, ctx: RequestContext) -> pb.DeleteCampaignResponse:
+    async def DeleteCampaign(
+        self, request: pb.DeleteCampaignRequest, ctx: TransactionContext
+    ) -> pb.DeleteCampaignResponse:
         await usecases.delete(ctx.tx, _id(request.id))
         return pb.DeleteCampaignResponse()
 
     async def AddCampaignRecipients(
-        self, request: pb.AddCampaignRecipientsRequest, ctx: RequestContext
+        self, request: pb.AddCampaignRecipientsRequest, ctx: TransactionContext
     ) -> pb.AddCampaignRecipientsResponse:
         id = _id(request.campaign_id)
         added = await usecases.add(ctx.tx, id, request.recipients, request.tag, self._limits)
         return pb.AddCampaignRecipientsResponse(added=added.added, duplicates=added.duplicates, invalid=added.invalid)
 
     async def ListCampaignRecipients(
-        self, request: pb.ListCampaignRecipientsRequest, ctx: RequestContext
+        self, request: pb.ListCampaignRecipientsRequest, ctx: TransactionContext
     ) -> pb.ListCampaignRecipientsResponse:
         campaign = await campaigns.get(ctx.tx, _id(request.campaign_id))
         status, after = word(pb.RecipientStatus, request.status), self._cursors.after(request) or 0
@@ -77,7 +85,9 @@ class CampaignServicer:
         page, more = self._cursors.cut(request, rows, lambda row: (row.position,))
         return pb.ListCampaignRecipientsResponse(recipients=[present.recipient(row) for row in page], next_cursor=more)
 
-    async def LaunchCampaign(self, request: pb.LaunchCampaignRequest, ctx: RequestContext) -> pb.LaunchCampaignResponse:
+    async def LaunchCampaign(
+        self, request: pb.LaunchCampaignRequest, ctx: TransactionContext
+    ) -> pb.LaunchCampaignResponse:
         id = _id(request.id)
         if not request.validate_only:
             return pb.LaunchCampaignResponse(
@@ -89,12 +99,16 @@ class CampaignServicer:
         campaign.forecast.CopyFrom(self._forecast(row, forecast))
         return pb.LaunchCampaignResponse(campaign=campaign)
 
-    async def PauseCampaign(self, request: pb.PauseCampaignRequest, ctx: RequestContext) -> pb.PauseCampaignResponse:
+    async def PauseCampaign(
+        self, request: pb.PauseCampaignRequest, ctx: TransactionContext
+    ) -> pb.PauseCampaignResponse:
         return pb.PauseCampaignResponse(
             campaign=present.campaign(await usecases.pause(ctx.tx, ctx.principal, _id(request.id)))
         )
 
-    async def CancelCampaign(self, request: pb.CancelCampaignRequest, ctx: RequestContext) -> pb.CancelCampaignResponse:
+    async def CancelCampaign(
+        self, request: pb.CancelCampaignRequest, ctx: TransactionContext
+    ) -> pb.CancelCampaignResponse:
         return pb.CancelCampaignResponse(
             campaign=present.campaign(await usecases.cancel(ctx.tx, ctx.principal, _id(request.id)))
         )

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from control.boundary import RequestContext
+from control.boundary import TenantContext
 from control.changes import kinds
 from control.feature import Deps
 from control.following import Following, Rests, Source
@@ -19,12 +19,10 @@ class ChangesServicer:
         self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
 
     async def StreamChanges(
-        self, request: pb.StreamChangesRequest, ctx: RequestContext
+        self, request: pb.StreamChangesRequest, ctx: TenantContext
     ) -> AsyncIterator[pb.StreamChangesResponse]:
         await ctx.context.send_initial_metadata(((rpc.STREAM, "open"),))
-        following = Following(
-            self._source, ctx.principal.org_id, pb.StreamChangesResponse, kinds.visible_to(ctx.principal)
-        )
+        following = Following(self._source, ctx.organization, pb.StreamChangesResponse, kinds.visible_to(ctx.principal))
         async with aclosing(following.events(request.last_event_id)) as events:
             async for event in events:
                 yield event

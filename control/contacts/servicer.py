@@ -7,7 +7,7 @@ from google.api import httpbody_pb2
 
 from control.base import paging, phone
 from control.base.wire import timestamp, value
-from control.boundary import RequestContext
+from control.boundary import TenantContext, TransactionContext
 from control.contacts import imports, sheets, usecases
 from control.feature import Deps
 from hum import ids, jsonwire, rpc
@@ -28,7 +28,7 @@ class ContactsServicer:
         self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
         self._concurrency = deps.boundary.concurrency
 
-    async def ListContacts(self, request: pb.ListContactsRequest, ctx: RequestContext) -> pb.ListContactsResponse:
+    async def ListContacts(self, request: pb.ListContactsRequest, ctx: TransactionContext) -> pb.ListContactsResponse:
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)
         tag = request.tag or None
         if request.q:
@@ -38,38 +38,46 @@ class ContactsServicer:
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListContactsResponse(contacts=[present(row) for row in rows], next_cursor=more)
 
-    async def CreateContact(self, request: pb.CreateContactRequest, ctx: RequestContext) -> pb.CreateContactResponse:
+    async def CreateContact(
+        self, request: pb.CreateContactRequest, ctx: TransactionContext
+    ) -> pb.CreateContactResponse:
         return pb.CreateContactResponse(contact=present(await usecases.create(ctx.tx, ctx.principal, request.contact)))
 
-    async def GetContact(self, request: pb.GetContactRequest, ctx: RequestContext) -> pb.GetContactResponse:
+    async def GetContact(self, request: pb.GetContactRequest, ctx: TransactionContext) -> pb.GetContactResponse:
         row = await contacts.get(ctx.tx, ids.require(Kind.CONTACT, request.id))
         return pb.GetContactResponse(contact=present(row))
 
-    async def UpdateContact(self, request: pb.UpdateContactRequest, ctx: RequestContext) -> pb.UpdateContactResponse:
+    async def UpdateContact(
+        self, request: pb.UpdateContactRequest, ctx: TransactionContext
+    ) -> pb.UpdateContactResponse:
         id, paths = ids.require(Kind.CONTACT, request.id), list(request.update_mask.paths)
         row = await usecases.change(ctx.tx, ctx.principal, id, request.contact, paths)
         return pb.UpdateContactResponse(contact=present(row))
 
-    async def DeleteContact(self, request: pb.DeleteContactRequest, ctx: RequestContext) -> pb.DeleteContactResponse:
+    async def DeleteContact(
+        self, request: pb.DeleteContactRequest, ctx: TransactionContext
+    ) -> pb.DeleteContactResponse:
         await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.CONTACT, request.id))
         return pb.DeleteContactResponse()
 
-    async def EraseContact(self, request: pb.EraseContactRequest, ctx: RequestContext) -> pb.EraseContactResponse:
+    async def EraseContact(self, request: pb.EraseContactRequest, ctx: TransactionContext) -> pb.EraseContactResponse:
         await usecases.erase(ctx.tx, ctx.principal, ids.require(Kind.CONTACT, request.id))
         return pb.EraseContactResponse()
 
-    async def ImportContacts(self, request: pb.ImportContactsRequest, ctx: RequestContext) -> pb.ImportContactsResponse:
+    async def ImportContacts(
+        self, request: pb.ImportContactsRequest, ctx: TransactionContext
+    ) -> pb.ImportContactsResponse:
         row = await imports.begin(ctx.tx, ctx.principal, request, self._settings)
         return pb.ImportContactsResponse(contact_import=present_import(row))
 
     async def GetContactImport(
-        self, request: pb.GetContactImportRequest, ctx: RequestContext
+        self, request: pb.GetContactImportRequest, ctx: TransactionContext
     ) -> pb.GetContactImportResponse:
         row = await contact_imports.get(ctx.tx, ids.require(Kind.IMPORT, request.id))
         return pb.GetContactImportResponse(contact_import=present_import(row))
 
     async def ExportContacts(
-        self, request: pb.ExportContactsRequest, ctx: RequestContext
+        self, request: pb.ExportContactsRequest, ctx: TenantContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         """Yield page by page, each read in its own transaction: a slow reader holds no transaction open, and one page
         is in memory.  Each page queues for the organization's slots, so a hundred exports run no more at once than a few
@@ -80,8 +88,8 @@ class ContactsServicer:
         yield httpbody_pb2.HttpBody(content_type=dialect.media_type, data=dialect.head)
         last = ""
         while True:
-            async with self._concurrency.enter(ctx.principal.org_id, patiently=True):
-                async with self._db.tenant(ctx.principal.org_id) as tx:
+            async with self._concurrency.enter(ctx.organization, patiently=True):
+                async with self._db.tenant(ctx.organization) as tx:
                     rows = await contacts.by_number(tx, last, EXPORT_ROWS)
                 page = dialect.write(rows)
             if not rows:
@@ -90,13 +98,13 @@ class ContactsServicer:
             last = rows[-1].phone_e164
 
     async def BackfillContacts(
-        self, request: pb.BackfillContactsRequest, ctx: RequestContext
+        self, request: pb.BackfillContactsRequest, ctx: TransactionContext
     ) -> pb.BackfillContactsResponse:
         lookup = request.lookup if request.HasField("lookup") else True
         row = await usecases.begin_backfill(ctx.tx, ctx.principal, lookup=lookup)
         return pb.BackfillContactsResponse(backfill=present_backfill(row))
 
-    async def GetBackfill(self, _: pb.GetBackfillRequest, ctx: RequestContext) -> pb.GetBackfillResponse:
+    async def GetBackfill(self, _: pb.GetBackfillRequest, ctx: TransactionContext) -> pb.GetBackfillResponse:
         return pb.GetBackfillResponse(backfill=present_backfill(await contacts.latest_backfill(ctx.tx)))
 
 

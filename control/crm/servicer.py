@@ -3,7 +3,7 @@
 from control.audit.usecases import note
 from control.base import paging
 from control.base.wire import timestamp, value
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TransactionContext
 from control.crm import usecases
 from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import Event
@@ -22,7 +22,7 @@ class CrmConnectorsServicer:
         self._db, self._cursors, self._connectors, self._asking = db, cursors, connectors, asking
 
     async def ListCrmConnectors(
-        self, request: pb.ListCrmConnectorsRequest, ctx: RequestContext
+        self, request: pb.ListCrmConnectorsRequest, ctx: TransactionContext
     ) -> pb.ListCrmConnectorsResponse:
         after = self._cursors.read(request)
         fetched = await crm.page(ctx.tx, (after[0], after[1]) if after else None, paging.rows_to_fetch(request))
@@ -30,19 +30,19 @@ class CrmConnectorsServicer:
         return pb.ListCrmConnectorsResponse(connectors=[present(row) for row in rows], next_cursor=more)
 
     async def CreateCrmConnector(
-        self, request: pb.CreateCrmConnectorRequest, ctx: RequestContext
+        self, request: pb.CreateCrmConnectorRequest, ctx: TransactionContext
     ) -> pb.CreateCrmConnectorResponse:
-        row, secret = await self._connectors.create(ctx.tx, ctx.principal.org_id, request.connector)
+        row, secret = await self._connectors.create(ctx.tx, ctx.organization, request.connector)
         return pb.CreateCrmConnectorResponse(connector=present(row, secret))
 
     async def GetCrmConnector(
-        self, request: pb.GetCrmConnectorRequest, ctx: RequestContext
+        self, request: pb.GetCrmConnectorRequest, ctx: TransactionContext
     ) -> pb.GetCrmConnectorResponse:
         row = await crm.get(ctx.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
         return pb.GetCrmConnectorResponse(connector=present(row))
 
     async def UpdateCrmConnector(
-        self, request: pb.UpdateCrmConnectorRequest, ctx: RequestContext
+        self, request: pb.UpdateCrmConnectorRequest, ctx: TransactionContext
     ) -> pb.UpdateCrmConnectorResponse:
         paths = set(request.update_mask.paths) or {field.name for field, _ in request.connector.ListFields()}
         id = ids.require(Kind.CRM_CONNECTOR, request.id)
@@ -50,29 +50,29 @@ class CrmConnectorsServicer:
         return pb.UpdateCrmConnectorResponse(connector=present(row))
 
     async def DeleteCrmConnector(
-        self, request: pb.DeleteCrmConnectorRequest, ctx: RequestContext
+        self, request: pb.DeleteCrmConnectorRequest, ctx: TransactionContext
     ) -> pb.DeleteCrmConnectorResponse:
         await usecases.delete(ctx.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
         return pb.DeleteCrmConnectorResponse()
 
     async def RotateCrmSecret(
-        self, request: pb.RotateCrmSecretRequest, ctx: RequestContext
+        self, request: pb.RotateCrmSecretRequest, ctx: TransactionContext
     ) -> pb.RotateCrmSecretResponse:
         id = ids.require(Kind.CRM_CONNECTOR, request.id)
-        row, secret = await self._connectors.rotate(ctx.tx, ctx.principal.org_id, id)
+        row, secret = await self._connectors.rotate(ctx.tx, ctx.organization, id)
         return pb.RotateCrmSecretResponse(connector=present(row, secret))
 
     async def PingCrmConnector(
-        self, request: pb.PingCrmConnectorRequest, ctx: RequestContext
+        self, request: pb.PingCrmConnectorRequest, ctx: ActionContext
     ) -> pb.PingCrmConnectorResponse:
-        org, id = ctx.principal.org_id, ids.require(Kind.CRM_CONNECTOR, request.id)
+        org, id = ctx.organization, ids.require(Kind.CRM_CONNECTOR, request.id)
         async with self._db.tenant(org) as tx:
             row = await crm.get(tx, id)
             await note(tx, org, ctx.principal, "pingCrmConnector", request.id, (), ctx.request_id)
         ping = ConnectorRequest(Event.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
         return pb.PingCrmConnectorResponse(log=present_log((await self._asking.ask(row, ping)).log))
 
-    async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, ctx: RequestContext) -> pb.ListCrmLogsResponse:
+    async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, ctx: TransactionContext) -> pb.ListCrmLogsResponse:
         connector = await crm.get(ctx.tx, ids.require(Kind.CRM_CONNECTOR, request.id))
         call_id = ids.require(Kind.CALL, request.call_id) if request.call_id else None
         before, count = self._cursors.after(request), paging.rows_to_fetch(request)

@@ -3,7 +3,7 @@
 from control.base import paging
 from control.base.paging import Cursors
 from control.base.wire import word
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.eventagents import present
 from hum import ids
 from hum.ids import Kind
@@ -19,7 +19,9 @@ class EventRunsServicer:
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
 
-    async def ListEventRuns(self, request: pb.ListEventRunsRequest, ctx: RequestContext) -> pb.ListEventRunsResponse:
+    async def ListEventRuns(
+        self, request: pb.ListEventRunsRequest, ctx: TransactionContext
+    ) -> pb.ListEventRunsResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
         filters = Wanted(
             status=word(pb.EventRunStatus, request.status),
@@ -34,7 +36,7 @@ class EventRunsServicer:
         used = await usage.of_subjects(ctx.tx, [row.id for row in rows])
         return pb.ListEventRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)
 
-    async def GetEventRun(self, request: pb.GetEventRunRequest, ctx: RequestContext) -> pb.GetEventRunResponse:
+    async def GetEventRun(self, request: pb.GetEventRunRequest, ctx: TransactionContext) -> pb.GetEventRunResponse:
         flow, id = ids.require(Kind.FLOW, request.flow_id), ids.require(Kind.RUN, request.id)
         await event_runs.require_flow(ctx.tx, flow)
         row = await event_runs.get(ctx.tx, flow, id)

@@ -1,7 +1,7 @@
 """EventsService (proto/hum/v1/events.proto)."""
 
 from control.base.wire import timestamp
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from hum import eventtypes, ids
 from hum.errors import InvalidCursor
 from hum.ids import Kind
@@ -15,7 +15,7 @@ BEGINNING = ("0", 0)
 
 
 class EventsServicer:
-    async def ListEvents(self, request: pb.ListEventsRequest, ctx: RequestContext) -> pb.ListEventsResponse:
+    async def ListEvents(self, request: pb.ListEventsRequest, ctx: TransactionContext) -> pb.ListEventsResponse:
         limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
         types = list(request.type) or eventtypes.visible()
         after = await _place(ctx.tx, request.after, events.END if request.newest_first else BEGINNING)

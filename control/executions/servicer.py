@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.base.wire import timestamp, value, word
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import tool_executions_pb2 as pb
@@ -15,7 +15,7 @@ class ToolExecutionsServicer:
         self._cursors = cursors
 
     async def ListToolExecutions(
-        self, request: pb.ListToolExecutionsRequest, ctx: RequestContext
+        self, request: pb.ListToolExecutionsRequest, ctx: TransactionContext
     ) -> pb.ListToolExecutionsResponse:
         filters = Wanted(
             flow=ids.require(Kind.FLOW, request.flow_id) if request.flow_id else None,

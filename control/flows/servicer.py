@@ -1,7 +1,7 @@
 """FlowsService (proto/hum/v1/flows.proto)."""
 
 from control.base import paging
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.flows import rules, usecases
 from control.flows.choices import Choices
 from hum import ids
@@ -15,39 +15,41 @@ class FlowsServicer:
     def __init__(self, cursors: paging.Cursors, choices: Choices) -> None:
         self._cursors, self._choices = cursors, choices
 
-    async def ListFlows(self, request: pb.ListFlowsRequest, ctx: RequestContext) -> pb.ListFlowsResponse:
+    async def ListFlows(self, request: pb.ListFlowsRequest, ctx: TransactionContext) -> pb.ListFlowsResponse:
         fields = rules.listed_fields(request.fields)
         fetched = await flows.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request), fields)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListFlowsResponse(flows=[present(row) for row in rows], next_cursor=more)
 
-    async def CreateFlow(self, request: pb.CreateFlowRequest, ctx: RequestContext) -> pb.CreateFlowResponse:
+    async def CreateFlow(self, request: pb.CreateFlowRequest, ctx: TransactionContext) -> pb.CreateFlowResponse:
         row = await usecases.create(ctx.tx, ctx.principal, request.flow, self._choices)
         return pb.CreateFlowResponse(flow=present(row))
 
-    async def GetFlow(self, request: pb.GetFlowRequest, ctx: RequestContext) -> pb.GetFlowResponse:
+    async def GetFlow(self, request: pb.GetFlowRequest, ctx: TransactionContext) -> pb.GetFlowResponse:
         id = ids.require(Kind.FLOW, request.id)
         row = await (
             flows.at_version(ctx.tx, id, request.version) if request.HasField("version") else flows.get(ctx.tx, id)
         )
         return pb.GetFlowResponse(flow=present(row))
 
-    async def UpdateFlow(self, request: pb.UpdateFlowRequest, ctx: RequestContext) -> pb.UpdateFlowResponse:
+    async def UpdateFlow(self, request: pb.UpdateFlowRequest, ctx: TransactionContext) -> pb.UpdateFlowResponse:
         if_version = request.if_version if request.HasField("if_version") else None
         change = usecases.Change(request.flow, list(request.update_mask.paths), if_version)
         row = await usecases.change(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id), change, self._choices)
         return pb.UpdateFlowResponse(flow=present(row))
 
-    async def DeleteFlow(self, request: pb.DeleteFlowRequest, ctx: RequestContext) -> pb.DeleteFlowResponse:
+    async def DeleteFlow(self, request: pb.DeleteFlowRequest, ctx: TransactionContext) -> pb.DeleteFlowResponse:
         await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id))
         return pb.DeleteFlowResponse()
 
-    async def DuplicateFlow(self, request: pb.DuplicateFlowRequest, ctx: RequestContext) -> pb.DuplicateFlowResponse:
+    async def DuplicateFlow(
+        self, request: pb.DuplicateFlowRequest, ctx: TransactionContext
+    ) -> pb.DuplicateFlowResponse:
         row = await usecases.duplicate(ctx.tx, ctx.principal, ids.require(Kind.FLOW, request.id))
         return pb.DuplicateFlowResponse(flow=present(row))
 
     async def ListFlowVersions(
-        self, request: pb.ListFlowVersionsRequest, ctx: RequestContext
+        self, request: pb.ListFlowVersionsRequest, ctx: TransactionContext
     ) -> pb.ListFlowVersionsResponse:
         id = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.id))).id
         fields = rules.listed_fields(request.fields)

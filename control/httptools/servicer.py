@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.audit.usecases import note
 from control.base import paging
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TransactionContext
 from control.executions.keeping import arguments_without_secrets, aside, run_row
 from control.httptools import rules, usecases
 from control.httptools.requests import Exchange, Requests
@@ -26,36 +26,36 @@ class ToolsServicer:
     def __init__(self, db: Db, cursors: paging.Cursors, tools: Tools, requests: Requests) -> None:
         self._db, self._cursors, self._tools, self._requests = db, cursors, tools, requests
 
-    async def ListTools(self, request: pb.ListToolsRequest, ctx: RequestContext) -> pb.ListToolsResponse:
+    async def ListTools(self, request: pb.ListToolsRequest, ctx: TransactionContext) -> pb.ListToolsResponse:
         fetched = await http_tools.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListToolsResponse(tools=[present_tool(row) for row in rows], next_cursor=more)
 
-    async def CreateTool(self, request: pb.CreateToolRequest, ctx: RequestContext) -> pb.CreateToolResponse:
+    async def CreateTool(self, request: pb.CreateToolRequest, ctx: TransactionContext) -> pb.CreateToolResponse:
         return pb.CreateToolResponse(tool=present_tool(await self._tools.create(ctx.tx, ctx.principal, request.tool)))
 
-    async def GetTool(self, request: pb.GetToolRequest, ctx: RequestContext) -> pb.GetToolResponse:
+    async def GetTool(self, request: pb.GetToolRequest, ctx: TransactionContext) -> pb.GetToolResponse:
         return pb.GetToolResponse(tool=present_tool(await http_tools.get(ctx.tx, ids.require(Kind.TOOL, request.id))))
 
-    async def UpdateTool(self, request: pb.UpdateToolRequest, ctx: RequestContext) -> pb.UpdateToolResponse:
+    async def UpdateTool(self, request: pb.UpdateToolRequest, ctx: TransactionContext) -> pb.UpdateToolResponse:
         id, paths = ids.require(Kind.TOOL, request.id), list(request.update_mask.paths)
         row = await self._tools.change(ctx.tx, ctx.principal, id, request.tool, paths)
         return pb.UpdateToolResponse(tool=present_tool(row))
 
-    async def DeleteTool(self, request: pb.DeleteToolRequest, ctx: RequestContext) -> pb.DeleteToolResponse:
+    async def DeleteTool(self, request: pb.DeleteToolRequest, ctx: TransactionContext) -> pb.DeleteToolResponse:
         await self._tools.delete(ctx.tx, ctx.principal, ids.require(Kind.TOOL, request.id))
         return pb.DeleteToolResponse()
 
     async def ListToolVersions(
-        self, request: pb.ListToolVersionsRequest, ctx: RequestContext
+        self, request: pb.ListToolVersionsRequest, ctx: TransactionContext
     ) -> pb.ListToolVersionsResponse:
         id = (await http_tools.get(ctx.tx, ids.require(Kind.TOOL, request.id))).id
         fetched = await http_tools.versions(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.version,))
         return pb.ListToolVersionsResponse(versions=[present_tool(row) for row in rows], next_cursor=more)
 
-    async def TestTool(self, request: pb.TestToolRequest, ctx: RequestContext) -> pb.TestToolResponse:
-        org, run = ctx.principal.org_id, ids.new()
+    async def TestTool(self, request: pb.TestToolRequest, ctx: ActionContext) -> pb.TestToolResponse:
+        org, run = ctx.organization, ids.new()
         async with self._db.tenant(org) as tx:
             row = await http_tools.get(tx, ids.require(Kind.TOOL, request.id))
             arguments = _arguments(row, request.arguments_json if request.HasField("arguments_json") else "{}")
@@ -81,7 +81,9 @@ class ToolBindingsServicer:
     def __init__(self, cursors: paging.Cursors, tools: Tools) -> None:
         self._cursors, self._tools = cursors, tools
 
-    async def ListFlowTools(self, request: pb.ListFlowToolsRequest, ctx: RequestContext) -> pb.ListFlowToolsResponse:
+    async def ListFlowTools(
+        self, request: pb.ListFlowToolsRequest, ctx: TransactionContext
+    ) -> pb.ListFlowToolsResponse:
         flow = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.flow_id))).id
         after = self._cursors.read(request)
         cursor = (after[0], after[1]) if after else None
@@ -89,23 +91,29 @@ class ToolBindingsServicer:
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.overrides.place, row.id))
         return pb.ListFlowToolsResponse(flow_tools=[present_binding(row) for row in rows], next_cursor=more)
 
-    async def CreateFlowTool(self, request: pb.CreateFlowToolRequest, ctx: RequestContext) -> pb.CreateFlowToolResponse:
+    async def CreateFlowTool(
+        self, request: pb.CreateFlowToolRequest, ctx: TransactionContext
+    ) -> pb.CreateFlowToolResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
         row = await self._tools.bind(ctx.tx, ctx.principal, flow, request.flow_tool)
         return pb.CreateFlowToolResponse(flow_tool=present_binding(row))
 
-    async def GetFlowTool(self, request: pb.GetFlowToolRequest, ctx: RequestContext) -> pb.GetFlowToolResponse:
+    async def GetFlowTool(self, request: pb.GetFlowToolRequest, ctx: TransactionContext) -> pb.GetFlowToolResponse:
         flow = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.flow_id))).id
         row = await http_tools.binding(ctx.tx, flow, ids.require(Kind.FLOW_TOOL, request.id))
         return pb.GetFlowToolResponse(flow_tool=present_binding(row))
 
-    async def UpdateFlowTool(self, request: pb.UpdateFlowToolRequest, ctx: RequestContext) -> pb.UpdateFlowToolResponse:
+    async def UpdateFlowTool(
+        self, request: pb.UpdateFlowToolRequest, ctx: TransactionContext
+    ) -> pb.UpdateFlowToolResponse:
         flow = (await flows.get(ctx.tx, ids.require(Kind.FLOW, request.flow_id))).id
         id, paths = ids.require(Kind.FLOW_TOOL, request.id), list(request.update_mask.paths)
         row = await self._tools.rebind(ctx.tx, ctx.principal, flow, id, request.flow_tool, paths)
         return pb.UpdateFlowToolResponse(flow_tool=present_binding(row))
 
-    async def DeleteFlowTool(self, request: pb.DeleteFlowToolRequest, ctx: RequestContext) -> pb.DeleteFlowToolResponse:
+    async def DeleteFlowTool(
+        self, request: pb.DeleteFlowToolRequest, ctx: TransactionContext
+    ) -> pb.DeleteFlowToolResponse:
         flow, id = ids.require(Kind.FLOW, request.flow_id), ids.require(Kind.FLOW_TOOL, request.id)
         await self._tools.unbind(ctx.tx, ctx.principal, flow, id)
         return pb.DeleteFlowToolResponse()
@@ -116,27 +124,27 @@ class ToolSecretsServicer:
         self._cursors, self._keyring, self._limit = cursors, keyring, limit
 
     async def ListToolSecrets(
-        self, request: pb.ListToolSecretsRequest, ctx: RequestContext
+        self, request: pb.ListToolSecretsRequest, ctx: TransactionContext
     ) -> pb.ListToolSecretsResponse:
         fetched = await http_tools.secrets(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListToolSecretsResponse(tool_secrets=[present_secret(row) for row in rows], next_cursor=more)
 
     async def CreateToolSecret(
-        self, request: pb.CreateToolSecretRequest, ctx: RequestContext
+        self, request: pb.CreateToolSecretRequest, ctx: TransactionContext
     ) -> pb.CreateToolSecretResponse:
         row = await usecases.create_secret(ctx.tx, ctx.principal, self._keyring, request.tool_secret, self._limit)
         return pb.CreateToolSecretResponse(tool_secret=present_secret(row))
 
     async def UpdateToolSecret(
-        self, request: pb.UpdateToolSecretRequest, ctx: RequestContext
+        self, request: pb.UpdateToolSecretRequest, ctx: TransactionContext
     ) -> pb.UpdateToolSecretResponse:
         id, paths = ids.require(Kind.TOOL_SECRET, request.id), list(request.update_mask.paths)
         row = await usecases.change_secret(ctx.tx, ctx.principal, self._keyring, id, request.tool_secret, paths)
         return pb.UpdateToolSecretResponse(tool_secret=present_secret(row))
 
     async def DeleteToolSecret(
-        self, request: pb.DeleteToolSecretRequest, ctx: RequestContext
+        self, request: pb.DeleteToolSecretRequest, ctx: TransactionContext
     ) -> pb.DeleteToolSecretResponse:
         await usecases.delete_secret(ctx.tx, ids.require(Kind.TOOL_SECRET, request.id))
         return pb.DeleteToolSecretResponse()

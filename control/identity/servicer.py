@@ -12,7 +12,7 @@ from control.analytics import usecases as analytics
 from control.base import masks, paging
 from control.base.principal import ROLES, permissions
 from control.base.wire import moment, timestamp, value, word
-from control.boundary import RequestContext
+from control.boundary import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.calls.live import LiveCall
 from control.clients.twilio import Carrier, Webhooks
 from control.identity import usecases
@@ -43,72 +43,70 @@ class IdentityServicer:
     def __init__(self, cursors: paging.Cursors, onboarding: Onboarding, fresh: timedelta) -> None:
         self._cursors, self._onboarding, self._fresh = cursors, onboarding, fresh
 
-    async def GetMe(self, _: pb.GetMeRequest, ctx: RequestContext) -> pb.GetMeResponse:
+    async def GetMe(self, _: pb.GetMeRequest, ctx: SignedInContext) -> pb.GetMeResponse:
         return await _me(ctx.tx, ctx.principal, ctx.principal.organization)
 
     async def SwitchOrganization(
-        self, request: pb.SwitchOrganizationRequest, ctx: RequestContext
+        self, request: pb.SwitchOrganizationRequest, ctx: SessionContext
     ) -> pb.SwitchOrganizationResponse:
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
-        assert ctx.principal.session_id is not None, "the method is for sessions"
-        await identity.switch(ctx.tx, ctx.principal.session_id, org)
+        await identity.switch(ctx.tx, ctx.session_id, org)
         return pb.SwitchOrganizationResponse(me=await _me(ctx.tx, ctx.principal, org))
 
-    async def RevokeMySessions(self, _: pb.RevokeMySessionsRequest, ctx: RequestContext) -> pb.RevokeMySessionsResponse:
-        assert ctx.principal.user_id is not None, "the method is for sessions"
-        await sessions.close_all_of(ctx.tx, ctx.principal.user_id)
+    async def RevokeMySessions(self, _: pb.RevokeMySessionsRequest, ctx: SessionContext) -> pb.RevokeMySessionsResponse:
+        await sessions.close_all_of(ctx.tx, ctx.user_id)
         return pb.RevokeMySessionsResponse()
 
-    async def ListSignIns(self, _: pb.ListSignInsRequest, ctx: RequestContext) -> pb.ListSignInsResponse:
+    async def ListSignIns(self, _: pb.ListSignInsRequest, ctx: SessionContext) -> pb.ListSignInsResponse:
         return pb.ListSignInsResponse(sign_ins=[present_sign_in(row) for row in await sessions.mine(ctx.tx)])
 
-    async def RemoveSignIn(self, request: pb.RemoveSignInRequest, ctx: RequestContext) -> pb.RemoveSignInResponse:
+    async def RemoveSignIn(self, request: pb.RemoveSignInRequest, ctx: SessionContext) -> pb.RemoveSignInResponse:
         id = ids.require(Kind.SIGN_IN, request.id)
-        await usecases.remove_sign_in(ctx.tx, ctx.principal, id, self._fresh, ctx.request_id)
+        await usecases.remove_sign_in(ctx, id, self._fresh)
         return pb.RemoveSignInResponse()
 
     async def AcceptInvitation(
-        self, request: pb.AcceptInvitationRequest, ctx: RequestContext
+        self, request: pb.AcceptInvitationRequest, ctx: SessionContext
     ) -> pb.AcceptInvitationResponse:
         id = ids.require(Kind.INVITE, request.id)
-        org = await usecases.accept_invitation(ctx.tx, ctx.principal, id, ctx.request_id)
+        org = await usecases.accept_invitation(ctx, id)
         return pb.AcceptInvitationResponse(me=await _me(ctx.tx, ctx.principal, org))
 
     async def DeclineInvitation(
-        self, request: pb.DeclineInvitationRequest, ctx: RequestContext
+        self, request: pb.DeclineInvitationRequest, ctx: SessionContext
     ) -> pb.DeclineInvitationResponse:
         await usecases.decline_invitation(ctx.tx, ctx.principal, ids.require(Kind.INVITE, request.id), ctx.request_id)
         return pb.DeclineInvitationResponse()
 
     async def OnboardOrganization(
-        self, request: pb.OnboardOrganizationRequest, ctx: RequestContext
+        self, request: pb.OnboardOrganizationRequest, ctx: SessionContext
     ) -> pb.OnboardOrganizationResponse:
-        result = await usecases.onboard(ctx.tx, ctx.principal, request.name, self._onboarding, ctx.request_id)
+        result = await usecases.onboard(ctx, request.name, self._onboarding)
         if isinstance(result, PendingRow):
             return pb.OnboardOrganizationResponse(organization=present_pending(result))
         return pb.OnboardOrganizationResponse(organization=present(await identity.organization(ctx.tx, result)))
 
     async def ListOrganizationRequests(
-        self, request: pb.ListOrganizationRequestsRequest, ctx: RequestContext
+        self, request: pb.ListOrganizationRequestsRequest, ctx: SignedInContext
     ) -> pb.ListOrganizationRequestsResponse:
         fetched = await identity.page_requests(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListOrganizationRequestsResponse(requests=[present_request(row) for row in rows], next_cursor=more)
 
     async def ApproveOrganization(
-        self, request: pb.ApproveOrganizationRequest, ctx: RequestContext
+        self, request: pb.ApproveOrganizationRequest, ctx: SignedInContext
     ) -> pb.ApproveOrganizationResponse:
         org = ids.require(Kind.ORGANIZATION, request.id)
         await usecases.approve(ctx.tx, ctx.principal, org, ctx.request_id)
         return pb.ApproveOrganizationResponse(organization=present(await identity.organization(ctx.tx, org)))
 
     async def DenyOrganization(
-        self, request: pb.DenyOrganizationRequest, ctx: RequestContext
+        self, request: pb.DenyOrganizationRequest, ctx: SignedInContext
     ) -> pb.DenyOrganizationResponse:
         await identity.decide(ctx.tx, ids.require(Kind.ORGANIZATION, request.id), approved=False)
         return pb.DenyOrganizationResponse()
 
-    async def ProvisionOrg(self, request: pb.ProvisionOrgRequest, ctx: RequestContext) -> pb.ProvisionOrgResponse:
+    async def ProvisionOrg(self, request: pb.ProvisionOrgRequest, ctx: SignedInContext) -> pb.ProvisionOrgResponse:
         plan = request.plan if request.HasField("plan") else FREE
         notes = request.admin_notes if request.HasField("admin_notes") else None
         org = await usecases.provision(
@@ -116,26 +114,26 @@ class IdentityServicer:
         )
         return pb.ProvisionOrgResponse(organization=present(await identity.organization(ctx.tx, org)))
 
-    async def GetOrganization(self, _: pb.GetOrganizationRequest, ctx: RequestContext) -> pb.GetOrganizationResponse:
-        return pb.GetOrganizationResponse(
-            organization=present(await identity.organization(ctx.tx, ctx.principal.org_id))
-        )
+    async def GetOrganization(
+        self, _: pb.GetOrganizationRequest, ctx: TransactionContext
+    ) -> pb.GetOrganizationResponse:
+        return pb.GetOrganizationResponse(organization=present(await identity.organization(ctx.tx, ctx.organization)))
 
     async def UpdateOrganization(
-        self, request: pb.UpdateOrganizationRequest, ctx: RequestContext
+        self, request: pb.UpdateOrganizationRequest, ctx: TransactionContext
     ) -> pb.UpdateOrganizationResponse:
-        before = await identity.organization(ctx.tx, ctx.principal.org_id)
+        before = await identity.organization(ctx.tx, ctx.organization)
         merged = masks.masked(present(before), request.organization, request.update_mask.paths)
         after = _row(cast("pb.Organization", merged), before)
         await usecases.update_organization(ctx.tx, ctx.principal, after)
         return pb.UpdateOrganizationResponse(organization=present(after))
 
-    async def ListApiKeys(self, request: pb.ListApiKeysRequest, ctx: RequestContext) -> pb.ListApiKeysResponse:
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, ctx: TransactionContext) -> pb.ListApiKeysResponse:
         fetched = await identity.page_keys(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListApiKeysResponse(api_keys=[present_key(row) for row in rows], next_cursor=more)
 
-    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, ctx: RequestContext) -> pb.CreateApiKeyResponse:
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, ctx: TransactionContext) -> pb.CreateApiKeyResponse:
         key = request.api_key
         expires = moment(key.expires_at) if key.HasField("expires_at") else None
         row, secret = await usecases.create_key(
@@ -143,7 +141,7 @@ class IdentityServicer:
         )
         return pb.CreateApiKeyResponse(api_key=present_key(row, secret))
 
-    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, ctx: RequestContext) -> pb.RevokeApiKeyResponse:
+    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, ctx: TransactionContext) -> pb.RevokeApiKeyResponse:
         await usecases.revoke_key(ctx.tx, ctx.principal, ids.require(Kind.API_KEY, request.id))
         return pb.RevokeApiKeyResponse()
 
@@ -171,7 +169,7 @@ class AdminServicer:
         self._keyring, self._files = keyring, files
 
     async def ListOrganizations(
-        self, request: runtime_pb2.ListOrganizationsRequest, _: RequestContext
+        self, request: runtime_pb2.ListOrganizationsRequest, _: NodeContext
     ) -> runtime_pb2.ListOrganizationsResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
@@ -186,7 +184,7 @@ class AdminServicer:
         return runtime_pb2.ListOrganizationsResponse(organizations=results, next_cursor=more)
 
     async def CreateOrganization(
-        self, request: runtime_pb2.CreateOrganizationRequest, _: RequestContext
+        self, request: runtime_pb2.CreateOrganizationRequest, _: NodeContext
     ) -> runtime_pb2.CreateOrganizationResponse:
         org = await usecases.create_organization(
             self._db, request.name, request.owner_email, same_name=request.same_name
@@ -194,14 +192,14 @@ class AdminServicer:
         return runtime_pb2.CreateOrganizationResponse(id=ids.show(Kind.ORGANIZATION, org))
 
     async def DeleteOrganization(
-        self, request: runtime_pb2.DeleteOrganizationRequest, _: RequestContext
+        self, request: runtime_pb2.DeleteOrganizationRequest, _: NodeContext
     ) -> runtime_pb2.DeleteOrganizationResponse:
         org = ids.require(Kind.ORGANIZATION, request.organization_id)
         row = await organizations.delete(self._db, self._files, org, request.name, DELETE_SECONDS)
         return runtime_pb2.DeleteOrganizationResponse(done=row.is_done, rows=row.rows, numbers=row.numbers)
 
     async def IssueApiKey(
-        self, request: runtime_pb2.IssueApiKeyRequest, _: RequestContext
+        self, request: runtime_pb2.IssueApiKeyRequest, _: NodeContext
     ) -> runtime_pb2.IssueApiKeyResponse:
         role = word(options_pb2.Role, request.role)
         if role is None:
@@ -211,12 +209,12 @@ class AdminServicer:
         return runtime_pb2.IssueApiKeyResponse(id=ids.show(Kind.API_KEY, row.id), key=secret)
 
     async def RebuildAnalytics(
-        self, _: runtime_pb2.RebuildAnalyticsRequest, __: RequestContext
+        self, _: runtime_pb2.RebuildAnalyticsRequest, __: NodeContext
     ) -> runtime_pb2.RebuildAnalyticsResponse:
         return runtime_pb2.RebuildAnalyticsResponse(quarters=await analytics.rebuild(self._db))
 
     async def ResealSecrets(
-        self, request: runtime_pb2.ResealSecretsRequest, _: RequestContext
+        self, request: runtime_pb2.ResealSecretsRequest, _: NodeContext
     ) -> runtime_pb2.ResealSecretsResponse:
         if request.dry_run:
             return runtime_pb2.ResealSecretsResponse(left=await resealing.left(self._db, self._keyring))
@@ -226,12 +224,12 @@ class AdminServicer:
         )
 
     async def RebuildUsage(
-        self, _: runtime_pb2.RebuildUsageRequest, __: RequestContext
+        self, _: runtime_pb2.RebuildUsageRequest, __: NodeContext
     ) -> runtime_pb2.RebuildUsageResponse:
         return runtime_pb2.RebuildUsageResponse(entries=await usage.rebuild(self._db, self._prices()))
 
     async def ListSetAside(
-        self, request: runtime_pb2.ListSetAsideRequest, _: RequestContext
+        self, request: runtime_pb2.ListSetAsideRequest, _: NodeContext
     ) -> runtime_pb2.ListSetAsideResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
@@ -250,13 +248,13 @@ class AdminServicer:
         )
 
     async def ReleaseSetAside(
-        self, request: runtime_pb2.ReleaseSetAsideRequest, _: RequestContext
+        self, request: runtime_pb2.ReleaseSetAsideRequest, _: NodeContext
     ) -> runtime_pb2.ReleaseSetAsideResponse:
         validation.require_valid(request)
         return runtime_pb2.ReleaseSetAsideResponse(released=await setaside.release(self._db, request.ids))
 
     async def AssignNumber(
-        self, request: runtime_pb2.AssignNumberRequest, _: RequestContext
+        self, request: runtime_pb2.AssignNumberRequest, _: NodeContext
     ) -> runtime_pb2.AssignNumberResponse:
         if (complaint := validation.bad_e164(request.e164)) is not None:
             raise InvalidRequest([FieldError("e164", complaint)])
@@ -265,19 +263,19 @@ class AdminServicer:
         return runtime_pb2.AssignNumberResponse(id=ids.show(Kind.NUMBER, id))
 
     async def SetSiteAdmin(
-        self, request: runtime_pb2.SetSiteAdminRequest, _: RequestContext
+        self, request: runtime_pb2.SetSiteAdminRequest, _: NodeContext
     ) -> runtime_pb2.SetSiteAdminResponse:
         user = await usecases.set_site_admin(self._db, request.email, site_admin=request.site_admin)
         return runtime_pb2.SetSiteAdminResponse(user_id=ids.show(Kind.USER, user))
 
     async def UnlinkSignIn(
-        self, request: runtime_pb2.UnlinkSignInRequest, _: RequestContext
+        self, request: runtime_pb2.UnlinkSignInRequest, _: NodeContext
     ) -> runtime_pb2.UnlinkSignInResponse:
         unlinked = await usecases.unlink_sign_in(self._db, email=request.email, issuer=request.issuer)
         return runtime_pb2.UnlinkSignInResponse(unlinked=unlinked)
 
     async def FollowCall(
-        self, request: runtime_pb2.FollowCallRequest, _: RequestContext
+        self, request: runtime_pb2.FollowCallRequest, _: NodeContext
     ) -> AsyncIterator[runtime_pb2.FollowCallResponse]:
         org, id = await usecases.follow_call(self._db, ids.require(Kind.CALL, request.call_id))
         async with aclosing(self._live(org, id).events(0)) as events:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from control.boundary import RequestContext
+from control.boundary import NodeContext
 from hum import ids, secrets, validation
 from hum.errors import AlreadyExists, EmailUnverified, Forbidden, NotFound, SessionRequired
 from hum.ids import Kind
@@ -23,7 +23,7 @@ class SignInServicer:
     def __init__(self, db: Db, settings: ControlSettings) -> None:
         self._db, self._settings = db, settings
 
-    async def BeginSignIn(self, request: pb.BeginSignInRequest, _: RequestContext) -> pb.BeginSignInResponse:
+    async def BeginSignIn(self, request: pb.BeginSignInRequest, _: NodeContext) -> pb.BeginSignInResponse:
         async with self._db.system() as tx:
             links_user = await self._linking(tx, request.linking_token) if request.linking_token else None
             row = SignInRow(request.nonce, request.code_verifier, request.return_to, links_user)
@@ -32,7 +32,7 @@ class SignInServicer:
             )
         return pb.BeginSignInResponse()
 
-    async def TakeSignIn(self, request: pb.TakeSignInRequest, _: RequestContext) -> pb.TakeSignInResponse:
+    async def TakeSignIn(self, request: pb.TakeSignInRequest, _: NodeContext) -> pb.TakeSignInResponse:
         async with self._db.system() as tx:
             row = await sessions.take(tx, secrets.token_hash(request.state))
         if row is None:
@@ -44,7 +44,7 @@ class SignInServicer:
             links_user_id=ids.show(Kind.USER, row.links_user) if row.links_user else "",
         )
 
-    async def OpenWebSession(self, request: pb.OpenWebSessionRequest, ctx: RequestContext) -> pb.OpenWebSessionResponse:
+    async def OpenWebSession(self, request: pb.OpenWebSessionRequest, ctx: NodeContext) -> pb.OpenWebSessionResponse:
         token, lasts = secrets.new_token(), timedelta(hours=self._settings.session_hours)
         email = _verified_email(request, trust=self._settings.trust_email)
         async with self._db.system() as tx:
@@ -102,9 +102,7 @@ class SignInServicer:
             )
         return user
 
-    async def CloseWebSession(
-        self, request: pb.CloseWebSessionRequest, _: RequestContext
-    ) -> pb.CloseWebSessionResponse:
+    async def CloseWebSession(self, request: pb.CloseWebSessionRequest, _: NodeContext) -> pb.CloseWebSessionResponse:
         async with self._db.system() as tx:
             await sessions.close(tx, secrets.token_hash(request.token))
         return pb.CloseWebSessionResponse()

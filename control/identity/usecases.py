@@ -6,6 +6,7 @@ from uuid import UUID
 from control.actors import actor
 from control.audit.usecases import note, note_operator
 from control.billing import limits
+from control.boundary import SessionContext
 from control.identity import rules
 from control.identity.rules import Onboarding
 from control.retention.organizations import require_kept
@@ -56,16 +57,16 @@ async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
     return org, id
 
 
-async def onboard(tx: Tx, principal: Principal, name: str, policy: Onboarding, request_id: str) -> UUID | PendingRow:
+async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | PendingRow:
     """Create an organization with the signed-in person as its first admin, and switch the session to it; if a site
     admin must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
     """
-    assert principal.user_id is not None and principal.session_id is not None, "the method is for sessions"
+    tx, principal = ctx.tx, ctx.principal
     if rules.needs_approval(principal, policy, await identity.founded(tx)):
         id, name = ids.new(), _stripped(name)
         return PendingRow(id, name, await identity.request_organization(tx, id, name))
-    org = await _create(tx, principal, name, principal.user_id, FREE, None, "onboardOrganization", request_id)
-    await identity.switch(tx, principal.session_id, org)
+    org = await _create(tx, principal, name, ctx.user_id, FREE, None, "onboardOrganization", ctx.request_id)
+    await identity.switch(tx, ctx.session_id, org)
     return org
 
 
@@ -107,14 +108,14 @@ def _stripped(name: str) -> str:
     return name.strip()
 
 
-async def accept_invitation(tx: Tx, principal: Principal, id: UUID, request_id: str) -> UUID:
+async def accept_invitation(ctx: SessionContext, id: UUID) -> UUID:
     """Join the inviting organization, and switch the session to it.  Raises NotFound, BillingRequired."""
-    assert principal.user_id is not None and principal.session_id is not None, "the method is for sessions"
-    org = await identity.accept(tx, principal.session_id, id)
+    tx, principal = ctx.tx, ctx.principal
+    org = await identity.accept(tx, ctx.session_id, id)
     # An invitation already counts as a seat, but the organization may have moved to a smaller plan since.
     await limits.require(tx, org, "seats", more=0)
-    await events.append(tx, org, principal.user_id, events_pb2.MemberJoinedEvent(email=principal.name))
-    await note(tx, org, principal, "acceptInvitation", ids.show(Kind.INVITE, id), (), request_id)
+    await events.append(tx, org, ctx.user_id, events_pb2.MemberJoinedEvent(email=principal.name))
+    await note(tx, org, principal, "acceptInvitation", ids.show(Kind.INVITE, id), (), ctx.request_id)
     return org
 
 
@@ -139,19 +140,18 @@ async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
     return unlinked
 
 
-async def remove_sign_in(tx: Tx, principal: Principal, id: UUID, fresh: timedelta, request_id: str) -> None:
+async def remove_sign_in(ctx: SessionContext, id: UUID, fresh: timedelta) -> None:
     """Unlink one of the person's own accounts, but never the last.  Raises Forbidden, NotFound, InvalidState."""
-    assert principal.user_id is not None and principal.session_id is not None, "the method is for sessions"
-    if not await sessions.is_fresh(tx, principal.session_id, fresh):
+    if not await sessions.is_fresh(ctx.tx, ctx.session_id, fresh):
         raise Forbidden("You signed in too long ago to remove an account. Sign in again, then remove it.")
-    await sessions.remove(tx, id, principal.user_id, principal.session_id)
+    await sessions.remove(ctx.tx, id, ctx.user_id, ctx.session_id)
     await audit.append_mine(
-        tx,
-        actor=actor(principal),
-        actor_name=principal.name,
+        ctx.tx,
+        actor=actor(ctx.principal),
+        actor_name=ctx.principal.name,
         action="removeSignIn",
         subject=ids.show(Kind.SIGN_IN, id),
-        request_id=request_id,
+        request_id=ctx.request_id,
     )
 
 

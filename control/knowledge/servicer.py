@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.base.wire import timestamp, value, word
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TransactionContext
 from control.knowledge import rules, usecases
 from control.knowledge.lookups import Hit, Lookups
 from control.knowledge.tools import PASSAGES
@@ -20,13 +20,15 @@ class KnowledgeServicer:
     def __init__(self, db: Db, cursors: paging.Cursors, lookups: Lookups, bounds: Bounds) -> None:
         self._db, self._cursors, self._lookups, self._bounds = db, cursors, lookups, bounds
 
-    async def ListKnowledge(self, request: pb.ListKnowledgeRequest, ctx: RequestContext) -> pb.ListKnowledgeResponse:
+    async def ListKnowledge(
+        self, request: pb.ListKnowledgeRequest, ctx: TransactionContext
+    ) -> pb.ListKnowledgeResponse:
         fetched = await knowledge.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
         return pb.ListKnowledgeResponse(documents=[present(row) for row in rows], next_cursor=more)
 
     async def CreateKnowledge(
-        self, request: pb.CreateKnowledgeRequest, ctx: RequestContext
+        self, request: pb.CreateKnowledgeRequest, ctx: TransactionContext
     ) -> pb.CreateKnowledgeResponse:
         language = request.language or rules.DEFAULT_LANGUAGE
         url = request.url if request.HasField("url") else None
@@ -41,13 +43,13 @@ class KnowledgeServicer:
         row = await usecases.create(ctx.tx, ctx.principal, values, _source(request, url), self._bounds)
         return pb.CreateKnowledgeResponse(document=present(row))
 
-    async def GetKnowledge(self, request: pb.GetKnowledgeRequest, ctx: RequestContext) -> pb.GetKnowledgeResponse:
+    async def GetKnowledge(self, request: pb.GetKnowledgeRequest, ctx: TransactionContext) -> pb.GetKnowledgeResponse:
         return pb.GetKnowledgeResponse(
             document=present(await knowledge.get(ctx.tx, ids.require(Kind.KNOWLEDGE, request.id)))
         )
 
     async def UpdateKnowledge(
-        self, request: pb.UpdateKnowledgeRequest, ctx: RequestContext
+        self, request: pb.UpdateKnowledgeRequest, ctx: TransactionContext
     ) -> pb.UpdateKnowledgeResponse:
         before = await knowledge.get(ctx.tx, ids.require(Kind.KNOWLEDGE, request.id), lock=True)
         paths = set(request.update_mask.paths) or {field.name for field, _ in request.document.ListFields()}
@@ -61,26 +63,26 @@ class KnowledgeServicer:
         return pb.UpdateKnowledgeResponse(document=present(await usecases.change(ctx.tx, ctx.principal, before, after)))
 
     async def ReplaceKnowledge(
-        self, request: pb.ReplaceKnowledgeRequest, ctx: RequestContext
+        self, request: pb.ReplaceKnowledgeRequest, ctx: TransactionContext
     ) -> pb.ReplaceKnowledgeResponse:
         id = ids.require(Kind.KNOWLEDGE, request.id)
         row = await usecases.replace_content(ctx.tx, ctx.principal, id, _source(request, None), self._bounds.settings)
         return pb.ReplaceKnowledgeResponse(document=present(row))
 
     async def DeleteKnowledge(
-        self, request: pb.DeleteKnowledgeRequest, ctx: RequestContext
+        self, request: pb.DeleteKnowledgeRequest, ctx: TransactionContext
     ) -> pb.DeleteKnowledgeResponse:
         await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.KNOWLEDGE, request.id))
         return pb.DeleteKnowledgeResponse()
 
     async def RefetchKnowledge(
-        self, request: pb.RefetchKnowledgeRequest, ctx: RequestContext
+        self, request: pb.RefetchKnowledgeRequest, ctx: TransactionContext
     ) -> pb.RefetchKnowledgeResponse:
         row = await usecases.refetch(ctx.tx, ctx.principal, ids.require(Kind.KNOWLEDGE, request.id))
         return pb.RefetchKnowledgeResponse(document=present(row))
 
     async def ListKnowledgePassages(
-        self, request: pb.ListKnowledgePassagesRequest, ctx: RequestContext
+        self, request: pb.ListKnowledgePassagesRequest, ctx: TransactionContext
     ) -> pb.ListKnowledgePassagesResponse:
         document = await knowledge.get(ctx.tx, ids.require(Kind.KNOWLEDGE, request.id))
         after, count = self._cursors.after(request) or 0, paging.rows_to_fetch(request)
@@ -90,12 +92,12 @@ class KnowledgeServicer:
         return pb.ListKnowledgePassagesResponse(passages=passages, next_cursor=more)
 
     async def SearchKnowledge(
-        self, request: pb.SearchKnowledgeRequest, ctx: RequestContext
+        self, request: pb.SearchKnowledgeRequest, ctx: ActionContext
     ) -> pb.SearchKnowledgeResponse:
         parsed = [ids.parse(Kind.KNOWLEDGE, text) for text in request.knowledge_ids]
         documents = [id for id in parsed if id is not None] if parsed else None
         if documents is not None:
-            async with self._db.tenant(ctx.principal.org_id) as tx:
+            async with self._db.tenant(ctx.organization) as tx:
                 existing = await knowledge.known(tx, documents)
             missing = [n for n, id in enumerate(parsed) if id not in existing]
             if missing:
@@ -103,7 +105,7 @@ class KnowledgeServicer:
                     [FieldError(f"knowledge_ids[{n}]", "is not knowledge of this organization") for n in missing]
                 )
         limit = request.limit if request.HasField("limit") else PASSAGES
-        answer = await self._lookups.find(ctx.principal.org_id, documents, request.query, limit)
+        answer = await self._lookups.find(ctx.organization, documents, request.query, limit)
         return pb.SearchKnowledgeResponse(
             passages=[present_hit(hit) for hit in answer.found], by_meaning=answer.by_meaning
         )

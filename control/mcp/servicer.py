@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.audit.usecases import note
 from control.base import masks, paging
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TransactionContext
 from control.mcp import present, usecases
 from control.mcp.sealing import Sealer
 from control.mcp.serving import Serving
@@ -21,22 +21,24 @@ class McpServersServicer:
     def __init__(self, db: Db, cursors: paging.Cursors, sealer: Sealer, serving: Serving, limits: Limits) -> None:
         self._db, self._cursors, self._sealer, self._serving, self._limits = db, cursors, sealer, serving, limits
 
-    async def ListMcpServers(self, request: pb.ListMcpServersRequest, ctx: RequestContext) -> pb.ListMcpServersResponse:
+    async def ListMcpServers(
+        self, request: pb.ListMcpServersRequest, ctx: TransactionContext
+    ) -> pb.ListMcpServersResponse:
         page = await mcp.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
 
     async def CreateMcpServer(
-        self, request: pb.CreateMcpServerRequest, ctx: RequestContext
+        self, request: pb.CreateMcpServerRequest, ctx: TransactionContext
     ) -> pb.CreateMcpServerResponse:
-        row = await usecases.create(ctx.tx, ctx.principal.org_id, request.server, self._sealer, self._limits)
+        row = await usecases.create(ctx.tx, ctx.organization, request.server, self._sealer, self._limits)
         return pb.CreateMcpServerResponse(server=self._present(row))
 
-    async def GetMcpServer(self, request: pb.GetMcpServerRequest, ctx: RequestContext) -> pb.GetMcpServerResponse:
+    async def GetMcpServer(self, request: pb.GetMcpServerRequest, ctx: TransactionContext) -> pb.GetMcpServerResponse:
         return pb.GetMcpServerResponse(server=self._present(await mcp.get(ctx.tx, _id(request.id))))
 
     async def UpdateMcpServer(
-        self, request: pb.UpdateMcpServerRequest, ctx: RequestContext
+        self, request: pb.UpdateMcpServerRequest, ctx: TransactionContext
     ) -> pb.UpdateMcpServerResponse:
         before = await mcp.get(ctx.tx, _id(request.id), lock=True)
         after = masks.masked(self._present(before), request.server, list(request.update_mask.paths))
@@ -45,21 +47,21 @@ class McpServersServicer:
         return pb.UpdateMcpServerResponse(server=self._present(row))
 
     async def DeleteMcpServer(
-        self, request: pb.DeleteMcpServerRequest, ctx: RequestContext
+        self, request: pb.DeleteMcpServerRequest, ctx: TransactionContext
     ) -> pb.DeleteMcpServerResponse:
         await mcp.delete(ctx.tx, _id(request.id))
         return pb.DeleteMcpServerResponse()
 
     async def RefreshMcpServer(
-        self, request: pb.RefreshMcpServerRequest, ctx: RequestContext
+        self, request: pb.RefreshMcpServerRequest, ctx: ActionContext
     ) -> pb.RefreshMcpServerResponse:
-        org, id = ctx.principal.org_id, _id(request.id)
+        org, id = ctx.organization, _id(request.id)
         async with self._db.tenant(org) as tx:
             await mcp.get(tx, id)
             await note(tx, org, ctx.principal, "refreshMcpServer", request.id, (), ctx.request_id)
         return pb.RefreshMcpServerResponse(server=self._present(await self._serving.refresh(org, id)))
 
-    async def ListMcpTools(self, request: pb.ListMcpToolsRequest, ctx: RequestContext) -> pb.ListMcpToolsResponse:
+    async def ListMcpTools(self, request: pb.ListMcpToolsRequest, ctx: TransactionContext) -> pb.ListMcpToolsResponse:
         server, after = await mcp.get(ctx.tx, _id(request.id)), self._cursors.read(request)
         page = await mcp.tools_page(
             ctx.tx, server.id, (after[0], after[1]) if after else None, paging.rows_to_fetch(request)
@@ -67,14 +69,16 @@ class McpServersServicer:
         rows, more = self._cursors.cut(request, page, lambda row: (row.name, row.id))
         return pb.ListMcpToolsResponse(tools=[present.tool(row, server) for row in rows], next_cursor=more)
 
-    async def AcceptMcpTool(self, request: pb.AcceptMcpToolRequest, ctx: RequestContext) -> pb.AcceptMcpToolResponse:
+    async def AcceptMcpTool(
+        self, request: pb.AcceptMcpToolRequest, ctx: TransactionContext
+    ) -> pb.AcceptMcpToolResponse:
         server, principal = await mcp.get(ctx.tx, _id(request.id)), ctx.principal
         tool = ids.require(Kind.MCP_TOOL, request.tool_id)
         row = await usecases.accept(ctx.tx, principal.org_id, server.id, tool, request.hash, principal.name)
         return pb.AcceptMcpToolResponse(tool=present.tool(row, server))
 
     async def ListFlowMcpServers(
-        self, request: pb.ListFlowMcpServersRequest, ctx: RequestContext
+        self, request: pb.ListFlowMcpServersRequest, ctx: TransactionContext
     ) -> pb.ListFlowMcpServersResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
         await mcp.require_flow(ctx.tx, flow)
@@ -83,14 +87,14 @@ class McpServersServicer:
         return pb.ListFlowMcpServersResponse(mcp_servers=[self._present(row) for row in rows], next_cursor=more)
 
     async def AddFlowMcpServer(
-        self, request: pb.AddFlowMcpServerRequest, ctx: RequestContext
+        self, request: pb.AddFlowMcpServerRequest, ctx: TransactionContext
     ) -> pb.AddFlowMcpServerResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
         row = await usecases.bind(ctx.tx, flow, request.server_id, self._limits)
         return pb.AddFlowMcpServerResponse(server=self._present(row))
 
     async def RemoveFlowMcpServer(
-        self, request: pb.RemoveFlowMcpServerRequest, ctx: RequestContext
+        self, request: pb.RemoveFlowMcpServerRequest, ctx: TransactionContext
     ) -> pb.RemoveFlowMcpServerResponse:
         flow = ids.require(Kind.FLOW, request.flow_id)
         await mcp.require_flow(ctx.tx, flow)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from google.api import httpbody_pb2
 
-from control.boundary import RequestContext
+from control.boundary import TenantContext
 from control.calls import recordings
 from control.feature import Deps
 from control.mms import files, rules
@@ -25,16 +25,16 @@ class SmsMediaServicer:
         self._db, self._files, self._settings = deps.db, deps.files, settings
 
     async def GetMessageMedia(
-        self, request: pb.GetMessageMediaRequest, ctx: RequestContext
+        self, request: pb.GetMessageMediaRequest, ctx: TenantContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id, index = ids.require(Kind.MESSAGE, request.message_id), _index(request.index)
 
         async def exists() -> bool:
-            async with self._db.tenant(ctx.principal.org_id) as tx:
+            async with self._db.tenant(ctx.organization) as tx:
                 await message_media.find(tx, id, index)  # NotFound ends the download
             return True
 
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             file = await message_media.find(tx, id, index)
         sending = recordings.send(
             ctx.context,

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.base import paging
 from control.base.wire import timestamp, value
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.notifications import rules
 from hum import ids
 from hum.errors import Forbidden
@@ -26,13 +26,13 @@ class NotificationsServicer:
         self._cursors, self._is_on = cursors, is_on
 
     async def GetMyNotifications(
-        self, _: pb.GetMyNotificationsRequest, ctx: RequestContext
+        self, _: pb.GetMyNotificationsRequest, ctx: TransactionContext
     ) -> pb.GetMyNotificationsResponse:
         wishes = await notifications.wishes(ctx.tx, _person(ctx.principal))
         return pb.GetMyNotificationsResponse(notifications=await self._present(ctx.tx, ctx.principal, wishes))
 
     async def UpdateMyNotifications(
-        self, request: pb.UpdateMyNotificationsRequest, ctx: RequestContext
+        self, request: pb.UpdateMyNotificationsRequest, ctx: TransactionContext
     ) -> pb.UpdateMyNotificationsResponse:
         user, sent = _person(ctx.principal), request.notifications
         before = await notifications.wishes(ctx.tx, user)
@@ -44,7 +44,7 @@ class NotificationsServicer:
         await notifications.set_wishes(ctx.tx, user, after)
         return pb.UpdateMyNotificationsResponse(notifications=await self._present(ctx.tx, ctx.principal, after))
 
-    async def ListEmails(self, request: pb.ListEmailsRequest, ctx: RequestContext) -> pb.ListEmailsResponse:
+    async def ListEmails(self, request: pb.ListEmailsRequest, ctx: TransactionContext) -> pb.ListEmailsResponse:
         page = await notifications.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListEmailsResponse(emails=[present_email(row) for row in rows], next_cursor=more)

@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.base.wire import timestamp, value
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TransactionContext
 from control.clients.twilio import Carrier, Offer, Webhooks, Wish
 from control.numbers import usecases
 from control.numbers.budget import Budget
@@ -30,49 +30,49 @@ class NumbersServicer:
         self._db, self._cursors, self._carrier = db, cursors, carrier
         self._webhooks, self._purchases, self._budget = webhooks, purchases, budget
 
-    async def ListNumbers(self, request: pb.ListNumbersRequest, ctx: RequestContext) -> pb.ListNumbersResponse:
+    async def ListNumbers(self, request: pb.ListNumbersRequest, ctx: TransactionContext) -> pb.ListNumbersResponse:
         page = await numbers.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListNumbersResponse(numbers=[present(row) for row in rows], next_cursor=more)
 
-    async def RegisterNumber(self, request: pb.RegisterNumberRequest, ctx: RequestContext) -> pb.RegisterNumberResponse:
-        async with self._budget.one(ctx.principal.org_id):
+    async def RegisterNumber(self, request: pb.RegisterNumberRequest, ctx: ActionContext) -> pb.RegisterNumberResponse:
+        async with self._budget.one(ctx.organization):
             row = await usecases.register(
                 self._db, self._carrier, self._webhooks, ctx.principal, request.number, ctx.request_id
             )
         return pb.RegisterNumberResponse(number=present(row))
 
-    async def GetNumber(self, request: pb.GetNumberRequest, ctx: RequestContext) -> pb.GetNumberResponse:
+    async def GetNumber(self, request: pb.GetNumberRequest, ctx: TransactionContext) -> pb.GetNumberResponse:
         return pb.GetNumberResponse(number=present(await numbers.get(ctx.tx, ids.require(Kind.NUMBER, request.id))))
 
     async def ListAvailableNumbers(
-        self, request: pb.ListAvailableNumbersRequest, ctx: RequestContext
+        self, request: pb.ListAvailableNumbersRequest, ctx: ActionContext
     ) -> pb.ListAvailableNumbersResponse:
         filters = {field.name: value for field, value in request.ListFields() if field.name != "limit"}
         limit = request.limit if request.HasField("limit") else DEFAULT_OFFERS
-        async with self._budget.one(ctx.principal.org_id):
+        async with self._budget.one(ctx.organization):
             offers = await self._carrier.offers(Wish(**filters), limit)
         return pb.ListAvailableNumbersResponse(numbers=[present_offer(offer) for offer in offers])
 
-    async def BuyNumber(self, request: pb.BuyNumberRequest, ctx: RequestContext) -> pb.BuyNumberResponse:
-        async with self._budget.one(ctx.principal.org_id):
+    async def BuyNumber(self, request: pb.BuyNumberRequest, ctx: ActionContext) -> pb.BuyNumberResponse:
+        async with self._budget.one(ctx.organization):
             row = await self._purchases.buy(
                 ctx.principal, request, request_id=ctx.request_id, key=ctx.key, body_hash=ctx.body_hash
             )
         return pb.BuyNumberResponse(number=present(row))
 
-    async def SyncNumbers(self, _: pb.SyncNumbersRequest, ctx: RequestContext) -> pb.SyncNumbersResponse:
-        async with self._budget.one(ctx.principal.org_id):
+    async def SyncNumbers(self, _: pb.SyncNumbersRequest, ctx: ActionContext) -> pb.SyncNumbersResponse:
+        async with self._budget.one(ctx.organization):
             synced = await usecases.sync(self._db, self._carrier, self._webhooks, ctx.principal, ctx.request_id)
         return pb.SyncNumbersResponse(added=synced.added, updated=synced.updated, gone=synced.gone)
 
-    async def ReleaseNumber(self, request: pb.ReleaseNumberRequest, ctx: RequestContext) -> pb.ReleaseNumberResponse:
+    async def ReleaseNumber(self, request: pb.ReleaseNumberRequest, ctx: ActionContext) -> pb.ReleaseNumberResponse:
         id = ids.require(Kind.NUMBER, request.id)
-        async with self._budget.one(ctx.principal.org_id):
+        async with self._budget.one(ctx.organization):
             await usecases.release(self._db, self._carrier, ctx.principal, id, ctx.request_id)
         return pb.ReleaseNumberResponse()
 
-    async def UpdateNumber(self, request: pb.UpdateNumberRequest, ctx: RequestContext) -> pb.UpdateNumberResponse:
+    async def UpdateNumber(self, request: pb.UpdateNumberRequest, ctx: TransactionContext) -> pb.UpdateNumberResponse:
         id, paths = ids.require(Kind.NUMBER, request.id), list(request.update_mask.paths)
         row = await usecases.change(ctx.tx, ctx.principal, id, request.number, paths)
         return pb.UpdateNumberResponse(number=present(row))

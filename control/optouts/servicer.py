@@ -3,7 +3,7 @@
 from control.base import paging
 from control.base.paging import Cursors
 from control.base.wire import timestamp, value
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.optouts import usecases
 from hum import ids
 from hum.ids import Kind
@@ -17,7 +17,7 @@ class OptOutServicer:
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
 
-    async def ListOptOuts(self, request: pb.ListOptOutsRequest, ctx: RequestContext) -> pb.ListOptOutsResponse:
+    async def ListOptOuts(self, request: pb.ListOptOutsRequest, ctx: TransactionContext) -> pb.ListOptOutsResponse:
         if request.HasField("contact_e164"):
             return pb.ListOptOutsResponse(
                 opt_outs=[present(row) for row in await opt_outs.of_contact(ctx.tx, request.contact_e164)]
@@ -27,18 +27,18 @@ class OptOutServicer:
         rows, more = self._cursors.cut(request, page, lambda row: (row.changed_at, row.contact_e164))
         return pb.ListOptOutsResponse(opt_outs=[present(row) for row in rows], next_cursor=more)
 
-    async def AddOptOut(self, request: pb.AddOptOutRequest, ctx: RequestContext) -> pb.AddOptOutResponse:
-        org, contact_e164 = ctx.principal.org_id, request.opt_out.contact_e164
+    async def AddOptOut(self, request: pb.AddOptOutRequest, ctx: TransactionContext) -> pb.AddOptOutResponse:
+        org, contact_e164 = ctx.organization, request.opt_out.contact_e164
         await usecases.opt_out(ctx.tx, org, contact_e164, _source(ctx.principal))
         return pb.AddOptOutResponse(opt_out=present(await opt_outs.get(ctx.tx, org, contact_e164)))
 
-    async def GetOptOut(self, request: pb.GetOptOutRequest, ctx: RequestContext) -> pb.GetOptOutResponse:
-        row = await opt_outs.get(ctx.tx, ctx.principal.org_id, request.contact_e164)
+    async def GetOptOut(self, request: pb.GetOptOutRequest, ctx: TransactionContext) -> pb.GetOptOutResponse:
+        row = await opt_outs.get(ctx.tx, ctx.organization, request.contact_e164)
         return pb.GetOptOutResponse(opt_out=present(row))
 
-    async def RemoveOptOut(self, request: pb.RemoveOptOutRequest, ctx: RequestContext) -> pb.RemoveOptOutResponse:
-        row = await opt_outs.get(ctx.tx, ctx.principal.org_id, request.contact_e164)
-        await usecases.opt_in(ctx.tx, ctx.principal.org_id, row.contact_e164, _source(ctx.principal))
+    async def RemoveOptOut(self, request: pb.RemoveOptOutRequest, ctx: TransactionContext) -> pb.RemoveOptOutResponse:
+        row = await opt_outs.get(ctx.tx, ctx.organization, request.contact_e164)
+        await usecases.opt_in(ctx.tx, ctx.organization, row.contact_e164, _source(ctx.principal))
         return pb.RemoveOptOutResponse()
 
 

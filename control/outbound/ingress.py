@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from control.boundary import RequestContext
+from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import placed, routing
 from control.calls.channels import COMMANDS
@@ -33,7 +33,7 @@ class PlacedCallsServicer:
         self._desk = routing.Desk(db, bus, settings)
 
     async def AnswerPlacedCall(
-        self, request: pb.AnswerPlacedCallRequest, ctx: RequestContext
+        self, request: pb.AnswerPlacedCallRequest, ctx: NodeContext
     ) -> pb.AnswerPlacedCallResponse:
         """Connect the agent to an answered call, unless the call was canceled, or no media process has capacity."""
         async with self._db.system() as tx:
@@ -46,7 +46,7 @@ class PlacedCallsServicer:
         return pb.AnswerPlacedCallResponse(step=await routing.offer(self._db, means, call.id))
 
     async def ReportPlacedCall(
-        self, request: pb.ReportPlacedCallRequest, _: RequestContext
+        self, request: pb.ReportPlacedCallRequest, _: NodeContext
     ) -> pb.ReportPlacedCallResponse:
         async with self._db.system() as tx:
             call, attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, request.to_e164)
@@ -67,7 +67,7 @@ class PlacedCallsServicer:
             LOG.warning("could not end a canceled call at the carrier; it rings on", error=str(error)[:200])
 
     async def ReportAnsweredBy(
-        self, request: pb.ReportAnsweredByRequest, _: RequestContext
+        self, request: pb.ReportAnsweredByRequest, _: NodeContext
     ) -> pb.ReportAnsweredByResponse:
         async with self._db.system() as tx:
             call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)

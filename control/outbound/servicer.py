@@ -6,7 +6,7 @@ from uuid import UUID
 from control.audit.usecases import note
 from control.base import paging, phone
 from control.base.wire import moment, timestamp, value, word
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TransactionContext
 from control.calls import ending
 from control.feature import Deps
 from control.outbound.orders import Order, Orders
@@ -24,7 +24,7 @@ class OutboundServicer:
         self._db, self._carrier, self._cursors = deps.db, deps.outside.carrier, deps.cursors
         self._orders = orders
 
-    async def PlaceCall(self, request: pb.PlaceCallRequest, ctx: RequestContext) -> pb.PlaceCallResponse:
+    async def PlaceCall(self, request: pb.PlaceCallRequest, ctx: TransactionContext) -> pb.PlaceCallResponse:
         order = Order(
             flow_id=request.flow_id,
             to_e164=request.to,
@@ -38,14 +38,14 @@ class OutboundServicer:
         )
         return pb.PlaceCallResponse(call=present(await self._orders.create(ctx.tx, ctx.principal, order)))
 
-    async def TestCall(self, request: pb.TestCallRequest, ctx: RequestContext) -> pb.TestCallResponse:
+    async def TestCall(self, request: pb.TestCallRequest, ctx: TransactionContext) -> pb.TestCallResponse:
         order = Order(request.flow_id, request.to, request.task_context or None, honor_quiet_hours=False, test=True)
         # Raises NotFound for another organization's flow.
         await flows.get(ctx.tx, ids.require(Kind.FLOW, request.flow_id))
         return pb.TestCallResponse(call=present(await self._orders.create(ctx.tx, ctx.principal, order)))
 
     async def ListOutboundCalls(
-        self, request: pb.ListOutboundCallsRequest, ctx: RequestContext
+        self, request: pb.ListOutboundCallsRequest, ctx: TransactionContext
     ) -> pb.ListOutboundCallsResponse:
         by = Filter(
             status=word(calls_pb2.CallStatus, request.status),
@@ -58,21 +58,21 @@ class OutboundServicer:
         return pb.ListOutboundCallsResponse(calls=[present(row) for row in rows], next_cursor=more)
 
     async def GetOutboundCall(
-        self, request: pb.GetOutboundCallRequest, ctx: RequestContext
+        self, request: pb.GetOutboundCallRequest, ctx: TransactionContext
     ) -> pb.GetOutboundCallResponse:
         return pb.GetOutboundCallResponse(call=present(await outbound.get(ctx.tx, ids.require(Kind.CALL, request.id))))
 
     async def CancelOutboundCall(
-        self, request: pb.CancelOutboundCallRequest, ctx: RequestContext
+        self, request: pb.CancelOutboundCallRequest, ctx: ActionContext
     ) -> pb.CancelOutboundCallResponse:
         """Cancel a call.  No transaction is open during the carrier's request: its webhooks need the call's row."""
         id = ids.require(Kind.CALL, request.id)
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             await outbound.get(tx, id)  # raises NotFound for an inbound call
             state = await ending.require_live(tx, id)
             if state.streams_opened:
                 raise InvalidState("The call was answered; hang it up.")
-            await note(tx, ctx.principal.org_id, ctx.principal, "cancelOutboundCall", request.id, (), ctx.request_id)
+            await note(tx, ctx.organization, ctx.principal, "cancelOutboundCall", request.id, (), ctx.request_id)
         await ending.hang_up(self._db, self._carrier, state)
         return pb.CancelOutboundCallResponse()
 

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from control import jobs
 from control.base import paging
 from control.base.wire import timestamp
-from control.boundary import RequestContext
+from control.boundary import TenantContext, TransactionContext
 from control.calls import present, recordings
 from control.calls.peaks import PeaksReader
 from control.feature import Deps
@@ -29,94 +29,106 @@ class ReviewServicer:
         self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
         self._files, self._peaks = deps.files, PeaksReader(deps.files)
 
-    async def ListCallTags(self, request: pb.ListCallTagsRequest, ctx: RequestContext) -> pb.ListCallTagsResponse:
+    async def ListCallTags(self, request: pb.ListCallTagsRequest, ctx: TransactionContext) -> pb.ListCallTagsResponse:
         return pb.ListCallTagsResponse(tags=await review.tags(ctx.tx, await _call(ctx, request.call_id)))
 
-    async def AddCallTag(self, request: pb.AddCallTagRequest, ctx: RequestContext) -> pb.AddCallTagResponse:
+    async def AddCallTag(self, request: pb.AddCallTagRequest, ctx: TransactionContext) -> pb.AddCallTagResponse:
         id, tag = await _call(ctx, request.call_id), request.call_tag.tag
         if await review.add_tag(ctx.tx, id, tag):
             await _append(ctx, id, events_pb2.CallTaggedEvent(by=ctx.principal.name, tag=tag))
         return pb.AddCallTagResponse(tags=await review.tags(ctx.tx, id))
 
-    async def RemoveCallTag(self, request: pb.RemoveCallTagRequest, ctx: RequestContext) -> pb.RemoveCallTagResponse:
+    async def RemoveCallTag(
+        self, request: pb.RemoveCallTagRequest, ctx: TransactionContext
+    ) -> pb.RemoveCallTagResponse:
         id = await _call(ctx, request.call_id)
         await review.remove_tag(ctx.tx, id, request.tag)
         await _append(ctx, id, events_pb2.CallUntaggedEvent(by=ctx.principal.name, tag=request.tag))
         return pb.RemoveCallTagResponse()
 
-    async def ListCallNotes(self, request: pb.ListCallNotesRequest, ctx: RequestContext) -> pb.ListCallNotesResponse:
+    async def ListCallNotes(
+        self, request: pb.ListCallNotesRequest, ctx: TransactionContext
+    ) -> pb.ListCallNotesResponse:
         id = await _call(ctx, request.call_id)
         page = await review.notes(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListCallNotesResponse(notes=[present.note(row) for row in rows], next_cursor=more)
 
-    async def AddCallNote(self, request: pb.AddCallNoteRequest, ctx: RequestContext) -> pb.AddCallNoteResponse:
+    async def AddCallNote(self, request: pb.AddCallNoteRequest, ctx: TransactionContext) -> pb.AddCallNoteResponse:
         id = await _call(ctx, request.call_id)
         row = await review.add_note(ctx.tx, ids.new(), id, request.note.body, ctx.principal.name)
         await _append(ctx, id, events_pb2.CallNotedEvent(by=ctx.principal.name, note_id=ids.show(Kind.NOTE, row.id)))
         return pb.AddCallNoteResponse(note=present.note(row))
 
-    async def UpdateCallNote(self, request: pb.UpdateCallNoteRequest, ctx: RequestContext) -> pb.UpdateCallNoteResponse:
+    async def UpdateCallNote(
+        self, request: pb.UpdateCallNoteRequest, ctx: TransactionContext
+    ) -> pb.UpdateCallNoteResponse:
         id, note = await _call(ctx, request.call_id), ids.require(Kind.NOTE, request.id)
         row = await review.change_note(ctx.tx, id, note, request.note.body)
         await _append(ctx, id, events_pb2.CallNoteChangedEvent(by=ctx.principal.name, note_id=request.id))
         return pb.UpdateCallNoteResponse(note=present.note(row))
 
-    async def DeleteCallNote(self, request: pb.DeleteCallNoteRequest, ctx: RequestContext) -> pb.DeleteCallNoteResponse:
+    async def DeleteCallNote(
+        self, request: pb.DeleteCallNoteRequest, ctx: TransactionContext
+    ) -> pb.DeleteCallNoteResponse:
         id = await _call(ctx, request.call_id)
         await review.delete_note(ctx.tx, id, ids.require(Kind.NOTE, request.id))
         await _append(ctx, id, events_pb2.CallNoteDeletedEvent(by=ctx.principal.name, note_id=request.id))
         return pb.DeleteCallNoteResponse()
 
     async def ListBlockedNumbers(
-        self, request: pb.ListBlockedNumbersRequest, ctx: RequestContext
+        self, request: pb.ListBlockedNumbersRequest, ctx: TransactionContext
     ) -> pb.ListBlockedNumbersResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         page = await review.blocked(ctx.tx, (place[0], place[1]) if place else None, count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.created_at, row.phone_e164))
         return pb.ListBlockedNumbersResponse(blocklist=[present_blocked(row) for row in rows], next_cursor=more)
 
-    async def BlockNumber(self, request: pb.BlockNumberRequest, ctx: RequestContext) -> pb.BlockNumberResponse:
+    async def BlockNumber(self, request: pb.BlockNumberRequest, ctx: TransactionContext) -> pb.BlockNumberResponse:
         blocked = request.blocked_number
         row = await review.block(ctx.tx, blocked.phone_e164, blocked.reason if blocked.HasField("reason") else None)
         await _append(
-            ctx, ctx.principal.org_id, events_pb2.NumberBlockedEvent(by=ctx.principal.name, phone_e164=row.phone_e164)
+            ctx, ctx.organization, events_pb2.NumberBlockedEvent(by=ctx.principal.name, phone_e164=row.phone_e164)
         )
         return pb.BlockNumberResponse(blocked_number=present_blocked(row))
 
-    async def UnblockNumber(self, request: pb.UnblockNumberRequest, ctx: RequestContext) -> pb.UnblockNumberResponse:
+    async def UnblockNumber(
+        self, request: pb.UnblockNumberRequest, ctx: TransactionContext
+    ) -> pb.UnblockNumberResponse:
         await review.unblock(ctx.tx, request.phone_e164)
         await _append(
             ctx,
-            ctx.principal.org_id,
+            ctx.organization,
             events_pb2.NumberUnblockedEvent(by=ctx.principal.name, phone_e164=request.phone_e164),
         )
         return pb.UnblockNumberResponse()
 
-    async def ListVoicemails(self, request: pb.ListVoicemailsRequest, ctx: RequestContext) -> pb.ListVoicemailsResponse:
+    async def ListVoicemails(
+        self, request: pb.ListVoicemailsRequest, ctx: TransactionContext
+    ) -> pb.ListVoicemailsResponse:
         heard = request.heard if request.HasField("heard") else None
         count = paging.rows_to_fetch(request)
         page = await voicemails.page(ctx.tx, heard, self._cursors.after(request), count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListVoicemailsResponse(voicemails=[present.voicemail(row) for row in rows], next_cursor=more)
 
-    async def GetVoicemail(self, request: pb.GetVoicemailRequest, ctx: RequestContext) -> pb.GetVoicemailResponse:
+    async def GetVoicemail(self, request: pb.GetVoicemailRequest, ctx: TransactionContext) -> pb.GetVoicemailResponse:
         row = await voicemails.get(ctx.tx, ids.require(Kind.VOICEMAIL, request.id))
         return pb.GetVoicemailResponse(voicemail=present.voicemail(row))
 
     async def DeleteVoicemail(
-        self, request: pb.DeleteVoicemailRequest, ctx: RequestContext
+        self, request: pb.DeleteVoicemailRequest, ctx: TransactionContext
     ) -> pb.DeleteVoicemailResponse:
         id = ids.require(Kind.VOICEMAIL, request.id)
         of_call = await voicemails.delete(ctx.tx, id)
         await call_records.index(ctx.tx, of_call)
         await erasures.empty_events(ctx.tx, [id])  # one contains the transcript
         await _append(ctx, id, events_pb2.VoicemailDeletedEvent(by=ctx.principal.name))
-        await jobs.enqueue(ctx.tx, ERASE, ctx.principal.org_id, id)
+        await jobs.enqueue(ctx.tx, ERASE, ctx.organization, id)
         return pb.DeleteVoicemailResponse()
 
     async def UpdateVoicemail(
-        self, request: pb.UpdateVoicemailRequest, ctx: RequestContext
+        self, request: pb.UpdateVoicemailRequest, ctx: TransactionContext
     ) -> pb.UpdateVoicemailResponse:
         before = await voicemails.get(ctx.tx, ids.require(Kind.VOICEMAIL, request.id))
         row, heard = before, request.voicemail.heard
@@ -126,15 +138,15 @@ class ReviewServicer:
         return pb.UpdateVoicemailResponse(voicemail=present.voicemail(row))
 
     async def GetVoicemailAudio(
-        self, request: pb.GetVoicemailAudioRequest, ctx: RequestContext
+        self, request: pb.GetVoicemailAudioRequest, ctx: TenantContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
         id = ids.require(Kind.VOICEMAIL, request.id)
 
         async def is_there() -> bool:
-            async with self._db.tenant(ctx.principal.org_id) as tx:
+            async with self._db.tenant(ctx.organization) as tx:
                 return (await voicemails.get(tx, id)).audio_path == path  # NotFound ends the download
 
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             row = await voicemails.get(tx, id)
         path = row.audio_path
         rechecks = Rechecks(is_there, self._settings.recheck_seconds)
@@ -143,9 +155,9 @@ class ReviewServicer:
             yield body
 
     async def GetVoicemailPeaks(
-        self, request: pb.GetVoicemailPeaksRequest, ctx: RequestContext
+        self, request: pb.GetVoicemailPeaksRequest, ctx: TenantContext
     ) -> AsyncIterator[httpbody_pb2.HttpBody]:
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             row = await voicemails.get(tx, ids.require(Kind.VOICEMAIL, request.id))
         packed = await self._peaks.of_message(row.audio_path, row.created_at)
         # A message may still be merged with another one, so its peaks are never final.
@@ -153,13 +165,13 @@ class ReviewServicer:
             yield body
 
 
-async def _call(ctx: RequestContext, id: str) -> UUID:
+async def _call(ctx: TransactionContext, id: str) -> UUID:
     """Return the id of the call in a request.  Raises NotFound."""
     return (await calls.look(ctx.tx, ids.require(Kind.CALL, id))).id
 
 
-async def _append(ctx: RequestContext, subject: UUID, event: Message) -> None:
-    await events.append(ctx.tx, ctx.principal.org_id, subject, event)
+async def _append(ctx: TransactionContext, subject: UUID, event: Message) -> None:
+    await events.append(ctx.tx, ctx.organization, subject, event)
 
 
 def present_blocked(row: BlockedRow) -> pb.BlockedNumber:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 
 from google.api.httpbody_pb2 import HttpBody
 
-from control.boundary import RequestContext
+from control.boundary import ActionContext, TenantContext, TransactionContext
 from control.studio import previews
 from control.studio.previews import Voices
 from control.studio.proposals import Proposals
@@ -22,23 +22,23 @@ class StudioServicer:
     ) -> None:
         self._db, self._trials, self._proposals, self._voices, self._prices = db, trials, proposals, voices, prices
 
-    async def TryFlow(self, request: pb.TryFlowRequest, ctx: RequestContext) -> pb.TryFlowResponse:
-        return await self._trials.run(ctx.principal.org_id, ids.require(Kind.FLOW, request.id), request)
+    async def TryFlow(self, request: pb.TryFlowRequest, ctx: ActionContext) -> pb.TryFlowResponse:
+        return await self._trials.run(ctx.organization, ids.require(Kind.FLOW, request.id), request)
 
-    async def ProposeFlow(self, request: pb.ProposeFlowRequest, ctx: RequestContext) -> pb.ProposeFlowResponse:
-        return await self._proposals.propose(ctx.principal.org_id, request)
+    async def ProposeFlow(self, request: pb.ProposeFlowRequest, ctx: ActionContext) -> pb.ProposeFlowResponse:
+        return await self._proposals.propose(ctx.organization, request)
 
-    async def ListVoices(self, _: pb.ListVoicesRequest, ctx: RequestContext) -> pb.ListVoicesResponse:  # noqa: ARG002
+    async def ListVoices(self, _: pb.ListVoicesRequest, ctx: TransactionContext) -> pb.ListVoicesResponse:  # noqa: ARG002
         return pb.ListVoicesResponse(voices=self._voices.all())
 
-    async def PreviewVoice(self, request: pb.PreviewVoiceRequest, ctx: RequestContext) -> AsyncIterator[HttpBody]:
-        wav = await self._voices.say(ctx.principal.org_id, request.voice, request.text)
+    async def PreviewVoice(self, request: pb.PreviewVoiceRequest, ctx: TenantContext) -> AsyncIterator[HttpBody]:
+        wav = await self._voices.say(ctx.organization, request.voice, request.text)
         yield HttpBody(content_type="audio/wav", data=wav)
 
-    async def PreviewHours(self, request: pb.PreviewHoursRequest, ctx: RequestContext) -> pb.PreviewHoursResponse:
-        async with self._db.tenant(ctx.principal.org_id) as tx:
-            return await previews.hours(tx, ctx.principal.org_id, request)
+    async def PreviewHours(self, request: pb.PreviewHoursRequest, ctx: ActionContext) -> pb.PreviewHoursResponse:
+        async with self._db.tenant(ctx.organization) as tx:
+            return await previews.hours(tx, ctx.organization, request)
 
-    async def PreviewSms(self, request: pb.PreviewSmsRequest, ctx: RequestContext) -> pb.PreviewSmsResponse:
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+    async def PreviewSms(self, request: pb.PreviewSmsRequest, ctx: ActionContext) -> pb.PreviewSmsResponse:
+        async with self._db.tenant(ctx.organization) as tx:
             return await previews.sms(tx, request, self._prices())

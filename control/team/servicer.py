@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from control.base import paging
 from control.base.wire import timestamp, value, word
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.team import usecases
 from hum import ids
 from hum.ids import Kind
@@ -18,13 +18,13 @@ class TeamServicer:
     def __init__(self, cursors: paging.Cursors, invite_lasts: timedelta) -> None:
         self._cursors, self._invite_lasts = cursors, invite_lasts
 
-    async def ListMembers(self, request: pb.ListMembersRequest, ctx: RequestContext) -> pb.ListMembersResponse:
+    async def ListMembers(self, request: pb.ListMembersRequest, ctx: TransactionContext) -> pb.ListMembersResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         page = await team.page_members(ctx.tx, (place[0], place[1]) if place else None, count)
         rows, more = self._cursors.cut(request, page, lambda row: (row.joined_at, row.user_id))
         return pb.ListMembersResponse(members=[present(row) for row in rows], next_cursor=more)
 
-    async def UpdateMember(self, request: pb.UpdateMemberRequest, ctx: RequestContext) -> pb.UpdateMemberResponse:
+    async def UpdateMember(self, request: pb.UpdateMemberRequest, ctx: TransactionContext) -> pb.UpdateMemberResponse:
         user, role = ids.require(Kind.USER, request.user_id), word(options_pb2.Role, request.member.role)
         row = (
             await usecases.change_role(ctx.tx, ctx.principal, user, role)
@@ -33,23 +33,23 @@ class TeamServicer:
         )
         return pb.UpdateMemberResponse(member=present(row))
 
-    async def RemoveMember(self, request: pb.RemoveMemberRequest, ctx: RequestContext) -> pb.RemoveMemberResponse:
+    async def RemoveMember(self, request: pb.RemoveMemberRequest, ctx: TransactionContext) -> pb.RemoveMemberResponse:
         user = ids.require(Kind.USER, request.user_id)
         await usecases.remove(ctx.tx, ctx.principal, user, keep_keys=request.keep_api_keys)
         return pb.RemoveMemberResponse()
 
-    async def ListInvites(self, request: pb.ListInvitesRequest, ctx: RequestContext) -> pb.ListInvitesResponse:
+    async def ListInvites(self, request: pb.ListInvitesRequest, ctx: TransactionContext) -> pb.ListInvitesResponse:
         page = await team.page_invites(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListInvitesResponse(invites=[present_invite(row) for row in rows], next_cursor=more)
 
-    async def CreateInvite(self, request: pb.CreateInviteRequest, ctx: RequestContext) -> pb.CreateInviteResponse:
+    async def CreateInvite(self, request: pb.CreateInviteRequest, ctx: TransactionContext) -> pb.CreateInviteResponse:
         invite = request.invite
         role = word(options_pb2.Role, invite.role) or ""
         row = await usecases.invite(ctx.tx, ctx.principal, invite.email, role, self._invite_lasts)
         return pb.CreateInviteResponse(invite=present_invite(row))
 
-    async def DeleteInvite(self, request: pb.DeleteInviteRequest, ctx: RequestContext) -> pb.DeleteInviteResponse:
+    async def DeleteInvite(self, request: pb.DeleteInviteRequest, ctx: TransactionContext) -> pb.DeleteInviteResponse:
         await team.delete_invite(ctx.tx, ids.require(Kind.INVITE, request.id))
         return pb.DeleteInviteResponse()
 

@@ -2,7 +2,7 @@
 
 from control.base import paging
 from control.base.paging import Cursors
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.textagent import present
 from hum import ids
 from hum.ids import Kind
@@ -14,7 +14,7 @@ class TextRunsServicer:
     def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
 
-    async def ListTextRuns(self, request: pb.ListTextRunsRequest, ctx: RequestContext) -> pb.ListTextRunsResponse:
+    async def ListTextRuns(self, request: pb.ListTextRunsRequest, ctx: TransactionContext) -> pb.ListTextRunsResponse:
         conversation = ids.require(Kind.CONVERSATION, request.conversation_id)
         await text_runs.require_thread(ctx.tx, conversation)
         page = await text_runs.page(ctx.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from control.base.principal import has_scope
-from control.boundary import RequestContext
+from control.boundary import TenantContext, TransactionContext
 from control.feature import Deps
 from control.following import Following, Rests, Source
 from control.texts import live
@@ -24,7 +24,7 @@ class SmsInboxServicer:
     def __init__(self, deps: Deps, rests: Rests) -> None:
         self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
 
-    async def GetInbox(self, _: pb.GetInboxRequest, ctx: RequestContext) -> pb.GetInboxResponse:
+    async def GetInbox(self, _: pb.GetInboxRequest, ctx: TransactionContext) -> pb.GetInboxResponse:
         waiting = await inbox_changes.waiting(ctx.tx, MOST, MEMBERS)
         is_person = ctx.principal.session_id is not None and ctx.principal.user_id is not None
         return pb.GetInboxResponse(
@@ -38,13 +38,13 @@ class SmsInboxServicer:
         )
 
     async def StreamInbox(
-        self, request: pb.StreamInboxRequest, ctx: RequestContext
+        self, request: pb.StreamInboxRequest, ctx: TenantContext
     ) -> AsyncIterator[pb.StreamInboxResponse]:
         await ctx.context.send_initial_metadata(((rpc.STREAM, "open"),))
         may_see = ctx.principal.key_id is None or has_scope(ctx.principal.scopes, CAMPAIGNS)
         kinds = {"message": live.MESSAGE, "conversation": live.CONVERSATION}
         kinds |= {"campaign": live.CAMPAIGN} if may_see else {}
-        inbox = Following(self._source, ctx.principal.org_id, pb.StreamInboxResponse, kinds)
+        inbox = Following(self._source, ctx.organization, pb.StreamInboxResponse, kinds)
         async with aclosing(inbox.events(request.last_event_id)) as events:
             async for event in events:
                 yield event

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from control.base.wire import moment
-from control.boundary import RequestContext
+from control.boundary import NodeContext
 from control.texts import receiving
 from control.texts.arriving import Arrivals
 from control.texts.bulk import AttemptReport, Recorder
@@ -27,7 +27,7 @@ class TextsIngressServicer:
         )
         self._arrivals = Arrivals(db, limits)
 
-    async def ReceiveText(self, request: pb.ReceiveTextRequest, _: RequestContext) -> pb.ReceiveTextResponse:
+    async def ReceiveText(self, request: pb.ReceiveTextRequest, _: NodeContext) -> pb.ReceiveTextResponse:
         text = Received(
             sid=request.message_sid,
             account=request.carrier_account,
@@ -42,7 +42,7 @@ class TextsIngressServicer:
         await self._arrivals.receive(text)
         return pb.ReceiveTextResponse()
 
-    async def ReportText(self, request: pb.ReportTextRequest, _: RequestContext) -> pb.ReportTextResponse:
+    async def ReportText(self, request: pb.ReportTextRequest, _: NodeContext) -> pb.ReportTextResponse:
         report = CarrierReport(request.message_sid, request.carrier_status, request.error_code or None, "callback")
         attempt = ids.require(Kind.SEND, request.attempt_id)
         await self._recorder.record(AttemptReport(attempt, report, request.to_e164 or None))

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.base import paging, phone
 from control.base.wire import moment, word
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.texts import present, threads, usecases
 from control.texts.usecases import Wish
 from hum import ids
@@ -22,7 +22,7 @@ class SmsServicer:
         self._cursors, self._countries = cursors, countries
 
     async def ListConversations(
-        self, request: pb.ListConversationsRequest, ctx: RequestContext
+        self, request: pb.ListConversationsRequest, ctx: TransactionContext
     ) -> pb.ListConversationsResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         before = (place[0], place[1]) if place else None
@@ -35,7 +35,7 @@ class SmsServicer:
         return pb.ListConversationsResponse(conversations=[present.conversation(row) for row in rows], next_cursor=more)
 
     async def StartConversation(
-        self, request: pb.StartConversationRequest, ctx: RequestContext
+        self, request: pb.StartConversationRequest, ctx: TransactionContext
     ) -> pb.StartConversationResponse:
         wish = _wish(request.initial_message) if request.HasField("initial_message") else None
         row, created = await usecases.start(
@@ -44,18 +44,18 @@ class SmsServicer:
         return pb.StartConversationResponse(conversation=present.conversation(row), created=created)
 
     async def GetConversation(
-        self, request: pb.GetConversationRequest, ctx: RequestContext
+        self, request: pb.GetConversationRequest, ctx: TransactionContext
     ) -> pb.GetConversationResponse:
         return pb.GetConversationResponse(conversation=await _present(ctx, request.id))
 
     async def UpdateConversation(
-        self, request: pb.UpdateConversationRequest, ctx: RequestContext
+        self, request: pb.UpdateConversationRequest, ctx: TransactionContext
     ) -> pb.UpdateConversationResponse:
         id = ids.require(Kind.CONVERSATION, request.id)
         row = await usecases.change(ctx.tx, ctx.principal, id, request.conversation, list(request.update_mask.paths))
         return pb.UpdateConversationResponse(conversation=present.conversation(row))
 
-    async def ListMessages(self, request: pb.ListMessagesRequest, ctx: RequestContext) -> pb.ListMessagesResponse:
+    async def ListMessages(self, request: pb.ListMessagesRequest, ctx: TransactionContext) -> pb.ListMessagesResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
         page = await inbox.messages_of(ctx.tx, id, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
@@ -63,34 +63,34 @@ class SmsServicer:
         messages = [present.message(row, used.get(row.id, ())) for row in rows]
         return pb.ListMessagesResponse(messages=messages, next_cursor=more)
 
-    async def SendMessage(self, request: pb.SendMessageRequest, ctx: RequestContext) -> pb.SendMessageResponse:
+    async def SendMessage(self, request: pb.SendMessageRequest, ctx: TransactionContext) -> pb.SendMessageResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
         return pb.SendMessageResponse(
             message=present.message(await usecases.send(ctx.tx, ctx.principal, id, _wish(request)))
         )
 
     async def MarkConversationRead(
-        self, request: pb.MarkConversationReadRequest, ctx: RequestContext
+        self, request: pb.MarkConversationReadRequest, ctx: TransactionContext
     ) -> pb.MarkConversationReadResponse:
         await inbox.mark_read(ctx.tx, ids.require(Kind.CONVERSATION, request.id))
         return pb.MarkConversationReadResponse(conversation=await _present(ctx, request.id))
 
     async def CloseConversation(
-        self, request: pb.CloseConversationRequest, ctx: RequestContext
+        self, request: pb.CloseConversationRequest, ctx: TransactionContext
     ) -> pb.CloseConversationResponse:
         thread = await conversations.lock(ctx.tx, ids.require(Kind.CONVERSATION, request.id))
         await threads.close(ctx.tx, thread, threads.by(ctx.principal))
         return pb.CloseConversationResponse(conversation=await _present(ctx, request.id))
 
     async def ReopenConversation(
-        self, request: pb.ReopenConversationRequest, ctx: RequestContext
+        self, request: pb.ReopenConversationRequest, ctx: TransactionContext
     ) -> pb.ReopenConversationResponse:
         thread = await conversations.lock(ctx.tx, ids.require(Kind.CONVERSATION, request.id))
         await threads.reopen(ctx.tx, thread, threads.by(ctx.principal))
         return pb.ReopenConversationResponse(conversation=await _present(ctx, request.id))
 
     async def ListScheduledMessages(
-        self, request: pb.ListScheduledMessagesRequest, ctx: RequestContext
+        self, request: pb.ListScheduledMessagesRequest, ctx: TransactionContext
     ) -> pb.ListScheduledMessagesResponse:
         place, count = self._cursors.read(request), paging.rows_to_fetch(request)
         after = (place[0], place[1]) if place else None
@@ -100,13 +100,13 @@ class SmsServicer:
         return pb.ListScheduledMessagesResponse(messages=[present.message(row) for row in rows], next_cursor=more)
 
     async def CancelScheduledMessage(
-        self, request: pb.CancelScheduledMessageRequest, ctx: RequestContext
+        self, request: pb.CancelScheduledMessageRequest, ctx: TransactionContext
     ) -> pb.CancelScheduledMessageResponse:
         await usecases.cancel(ctx.tx, ids.require(Kind.MESSAGE, request.id))
         return pb.CancelScheduledMessageResponse()
 
 
-async def _present(ctx: RequestContext, id: str) -> pb.Conversation:
+async def _present(ctx: TransactionContext, id: str) -> pb.Conversation:
     return present.conversation(await inbox.get(ctx.tx, ids.require(Kind.CONVERSATION, id)))
 
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from control.base import paging
 from control.base.wire import timestamp
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.texts import segments, templates
 from control.texts.templates import BadTemplate
 from hum import ids
@@ -24,14 +24,14 @@ class SmsTemplatesServicer:
         self._cursors, self._most = cursors, most
 
     async def ListSmsTemplates(
-        self, request: pb.ListSmsTemplatesRequest, ctx: RequestContext
+        self, request: pb.ListSmsTemplatesRequest, ctx: TransactionContext
     ) -> pb.ListSmsTemplatesResponse:
         page = await sms_templates.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListSmsTemplatesResponse(templates=[present(row) for row in rows], next_cursor=more)
 
     async def CreateSmsTemplate(
-        self, request: pb.CreateSmsTemplateRequest, ctx: RequestContext
+        self, request: pb.CreateSmsTemplateRequest, ctx: TransactionContext
     ) -> pb.CreateSmsTemplateResponse:
         _check(request.template.body)
         if await sms_templates.count(ctx.tx) >= self._most:
@@ -39,12 +39,14 @@ class SmsTemplatesServicer:
         row = await sms_templates.create(ctx.tx, ids.new(), request.template.name, request.template.body)
         return pb.CreateSmsTemplateResponse(template=present(row))
 
-    async def GetSmsTemplate(self, request: pb.GetSmsTemplateRequest, ctx: RequestContext) -> pb.GetSmsTemplateResponse:
+    async def GetSmsTemplate(
+        self, request: pb.GetSmsTemplateRequest, ctx: TransactionContext
+    ) -> pb.GetSmsTemplateResponse:
         row = await sms_templates.get(ctx.tx, ids.require(Kind.TEMPLATE, request.id))
         return pb.GetSmsTemplateResponse(template=present(row))
 
     async def UpdateSmsTemplate(
-        self, request: pb.UpdateSmsTemplateRequest, ctx: RequestContext
+        self, request: pb.UpdateSmsTemplateRequest, ctx: TransactionContext
     ) -> pb.UpdateSmsTemplateResponse:
         before = await sms_templates.get(ctx.tx, ids.require(Kind.TEMPLATE, request.id), lock=True)
         changed = set(request.update_mask.paths) or {field.name for field, _ in request.template.ListFields()}
@@ -54,13 +56,13 @@ class SmsTemplatesServicer:
         return pb.UpdateSmsTemplateResponse(template=present(await sms_templates.change(ctx.tx, before.id, name, body)))
 
     async def DeleteSmsTemplate(
-        self, request: pb.DeleteSmsTemplateRequest, ctx: RequestContext
+        self, request: pb.DeleteSmsTemplateRequest, ctx: TransactionContext
     ) -> pb.DeleteSmsTemplateResponse:
         await sms_templates.delete(ctx.tx, ids.require(Kind.TEMPLATE, request.id))
         return pb.DeleteSmsTemplateResponse()
 
     async def RenderSmsTemplate(
-        self, request: pb.RenderSmsTemplateRequest, ctx: RequestContext
+        self, request: pb.RenderSmsTemplateRequest, ctx: TransactionContext
     ) -> pb.RenderSmsTemplateResponse:
         row = await sms_templates.get(ctx.tx, ids.require(Kind.TEMPLATE, request.id))
         values = await sms_templates.values(ctx.tx, ids.require(Kind.CONVERSATION, request.conversation_id))

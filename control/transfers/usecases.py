@@ -6,7 +6,7 @@ from uuid import UUID
 from control.actors import actor
 from control.audit.usecases import note
 from control.base import phone
-from control.boundary import RequestContext
+from control.boundary import ActionContext
 from control.bus import Bus
 from control.calls.commands import DONE, UNKNOWN, Commands, own_id
 from control.calls.owed import TRANSFER, Transfer, read, stored
@@ -51,13 +51,13 @@ class Transfers:
         self._db, self._carrier, self._settings = db, carrier, settings
         self._commands = Commands(db, bus, settings)
 
-    async def command(self, ctx: RequestContext, action: str, id: UUID, wish: Wish) -> None:
+    async def command(self, ctx: ActionContext, action: str, id: UUID, wish: Wish) -> None:
         """Transfer a call.  Raises NotFound, InvalidState, InvalidRequest, CarrierError, Unavailable.
 
         The owed transfer is committed before the media process or the carrier is asked, so the carrier's next request dials it.
         """
         own = own_id(ctx, action)
-        async with self._db.tenant(ctx.principal.org_id) as tx:
+        async with self._db.tenant(ctx.organization) as tx:
             state = await calls.lock(tx, id)
             if await transfers.get(tx, own) is not None:
                 return  # a retry after a lost response
@@ -65,7 +65,7 @@ class Transfers:
             has_stream = await self._commands.reaches(state)
             await calls.owe(tx, id, stored(transfer), due=not has_stream)
             fields = [name for name in Wish.__slots__ if getattr(wish, name) and name != "whispers"]
-            await note(tx, ctx.principal.org_id, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
+            await note(tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         if has_stream:
             await self._leave_stream(state, transfer)
         else:

@@ -14,7 +14,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from control.base.rates import Rates
-from control.boundary import RequestContext
+from control.boundary import NodeContext
 from control.boundary.concurrency import ConcurrencyLimits
 from control.triggers import rules
 from control.triggers.rules import BadHook, Signed
@@ -74,7 +74,7 @@ class HooksIngressServicer:
         #: Look-ups in flight: concurrent requests for an address share one, which counts as one attempt.
         self._lookups: dict[bytes, asyncio.Task[tuple[UUID, UUID]]] = {}
 
-    async def ReceiveHook(self, request: pb.ReceiveHookRequest, _: RequestContext) -> pb.ReceiveHookResponse:
+    async def ReceiveHook(self, request: pb.ReceiveHookRequest, _: NodeContext) -> pb.ReceiveHookResponse:
         proposed = ids.require(Kind.TRIGGER_DELIVERY, request.delivery_id)  # the gateway's
         trigger, org = self._known.get(request.token_hash) or await self._shared_look_up(request)
         now_ms = self._clock()

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from control.base import paging
 from control.base.wire import timestamp
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.triggers import usecases
 from control.triggers.usecases import Fields, Issued
 from hum import ids
@@ -25,12 +25,14 @@ class TriggersServicer:
     def __init__(self, cursors: paging.Cursors, keyring: Keyring, public_url: str, most: int) -> None:
         self._cursors, self._keyring, self._public_url, self._most = cursors, keyring, public_url, most
 
-    async def ListTriggers(self, request: pb.ListTriggersRequest, ctx: RequestContext) -> pb.ListTriggersResponse:
+    async def ListTriggers(self, request: pb.ListTriggersRequest, ctx: TransactionContext) -> pb.ListTriggersResponse:
         page = await triggers.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListTriggersResponse(triggers=[present(row) for row in rows], next_cursor=more)
 
-    async def CreateTrigger(self, request: pb.CreateTriggerRequest, ctx: RequestContext) -> pb.CreateTriggerResponse:
+    async def CreateTrigger(
+        self, request: pb.CreateTriggerRequest, ctx: TransactionContext
+    ) -> pb.CreateTriggerResponse:
         new = request.trigger
         fields = Fields(
             name=new.name,
@@ -41,11 +43,13 @@ class TriggersServicer:
         issued = await usecases.create(ctx.tx, ctx.principal, self._keyring, fields, self._most, signed=new.signed)
         return pb.CreateTriggerResponse(trigger=self._present(issued))
 
-    async def GetTrigger(self, request: pb.GetTriggerRequest, ctx: RequestContext) -> pb.GetTriggerResponse:
+    async def GetTrigger(self, request: pb.GetTriggerRequest, ctx: TransactionContext) -> pb.GetTriggerResponse:
         row = await triggers.get(ctx.tx, ids.require(Kind.TRIGGER, request.id))
         return pb.GetTriggerResponse(trigger=present(row))
 
-    async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, ctx: RequestContext) -> pb.UpdateTriggerResponse:
+    async def UpdateTrigger(
+        self, request: pb.UpdateTriggerRequest, ctx: TransactionContext
+    ) -> pb.UpdateTriggerResponse:
         before = await triggers.get(ctx.tx, ids.require(Kind.TRIGGER, request.id), lock=True)
         changed = set(request.update_mask.paths) or {field.name for field, _ in request.trigger.ListFields()}
         new = request.trigger
@@ -57,19 +61,21 @@ class TriggersServicer:
         )
         return pb.UpdateTriggerResponse(trigger=present(await usecases.change(ctx.tx, ctx.principal, before.id, after)))
 
-    async def DeleteTrigger(self, request: pb.DeleteTriggerRequest, ctx: RequestContext) -> pb.DeleteTriggerResponse:
+    async def DeleteTrigger(
+        self, request: pb.DeleteTriggerRequest, ctx: TransactionContext
+    ) -> pb.DeleteTriggerResponse:
         await usecases.delete(ctx.tx, ctx.principal, ids.require(Kind.TRIGGER, request.id))
         return pb.DeleteTriggerResponse()
 
     async def RotateTriggerToken(
-        self, request: pb.RotateTriggerTokenRequest, ctx: RequestContext
+        self, request: pb.RotateTriggerTokenRequest, ctx: TransactionContext
     ) -> pb.RotateTriggerTokenResponse:
         id, overlap = ids.require(Kind.TRIGGER, request.id), timedelta(seconds=request.overlap_seconds)
         issued = await usecases.rotate_token(ctx.tx, ctx.principal, id, overlap)
         return pb.RotateTriggerTokenResponse(trigger=self._present(issued))
 
     async def RotateTriggerSecret(
-        self, request: pb.RotateTriggerSecretRequest, ctx: RequestContext
+        self, request: pb.RotateTriggerSecretRequest, ctx: TransactionContext
     ) -> pb.RotateTriggerSecretResponse:
         id, overlap = ids.require(Kind.TRIGGER, request.id), timedelta(seconds=request.overlap_seconds)
         own_secret = request.secret if request.HasField("secret") else None
@@ -77,13 +83,13 @@ class TriggersServicer:
         return pb.RotateTriggerSecretResponse(trigger=self._present(issued))
 
     async def RemoveTriggerSecret(
-        self, request: pb.RemoveTriggerSecretRequest, ctx: RequestContext
+        self, request: pb.RemoveTriggerSecretRequest, ctx: TransactionContext
     ) -> pb.RemoveTriggerSecretResponse:
         await usecases.remove_secret(ctx.tx, ctx.principal, ids.require(Kind.TRIGGER, request.id))
         return pb.RemoveTriggerSecretResponse()
 
     async def ListTriggerDeliveries(
-        self, request: pb.ListTriggerDeliveriesRequest, ctx: RequestContext
+        self, request: pb.ListTriggerDeliveriesRequest, ctx: TransactionContext
     ) -> pb.ListTriggerDeliveriesResponse:
         trigger = await triggers.get(ctx.tx, ids.require(Kind.TRIGGER, request.id))
         after, count = self._cursors.after(request), paging.rows_to_fetch(request)
@@ -93,7 +99,9 @@ class TriggersServicer:
         deliveries = [present_delivery(row, started.get(row.event_id, ())) for row in rows]
         return pb.ListTriggerDeliveriesResponse(deliveries=deliveries, next_cursor=more)
 
-    async def GetTriggerBody(self, request: pb.GetTriggerBodyRequest, ctx: RequestContext) -> pb.GetTriggerBodyResponse:
+    async def GetTriggerBody(
+        self, request: pb.GetTriggerBodyRequest, ctx: TransactionContext
+    ) -> pb.GetTriggerBodyResponse:
         trigger = ids.require(Kind.TRIGGER, request.id)
         delivery = ids.require(Kind.TRIGGER_DELIVERY, request.delivery_id)
         media_type, body = await triggers.body(ctx.tx, trigger, delivery)

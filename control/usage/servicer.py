@@ -6,7 +6,7 @@ from uuid import UUID
 
 from control.analytics.rules import midnight, today, window
 from control.base.wire import timestamp
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.usage import present, rules
 from hum import ids
 from hum.clock import now
@@ -42,8 +42,8 @@ class UsageServicer:
     def __init__(self, limits: Mapping[pb.UsageQuotaKind.ValueType, int]) -> None:
         self._limits = limits
 
-    async def GetUsage(self, request: pb.GetUsageRequest, ctx: RequestContext) -> pb.GetUsageResponse:
-        time_zone, at = (await identity.organization(ctx.tx, ctx.principal.org_id)).time_zone, now()
+    async def GetUsage(self, request: pb.GetUsageRequest, ctx: TransactionContext) -> pb.GetUsageResponse:
+        time_zone, at = (await identity.organization(ctx.tx, ctx.organization)).time_zone, now()
         days = window(
             today(at, time_zone),
             None,

@@ -4,7 +4,7 @@ import json
 
 from control.base import masks, paging
 from control.base.wire import moment, word
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.webhooks import present, usecases
 from control.webhooks.present import webhook_id
 from control.webhooks.sealing import Sealer
@@ -28,42 +28,48 @@ class WebhooksServicer:
         self._cursors, self._sealer, self._limits = cursors, sealer, limits
         self._disable_days, self._retries = disable_days, retries
 
-    async def ListWebhooks(self, request: pb.ListWebhooksRequest, ctx: RequestContext) -> pb.ListWebhooksResponse:
+    async def ListWebhooks(self, request: pb.ListWebhooksRequest, ctx: TransactionContext) -> pb.ListWebhooksResponse:
         page = await webhooks.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
         return pb.ListWebhooksResponse(webhooks=[self._present(row) for row in rows], next_cursor=more)
 
-    async def CreateWebhook(self, request: pb.CreateWebhookRequest, ctx: RequestContext) -> pb.CreateWebhookResponse:
+    async def CreateWebhook(
+        self, request: pb.CreateWebhookRequest, ctx: TransactionContext
+    ) -> pb.CreateWebhookResponse:
         row, secret = await usecases.create(ctx.tx, ctx.principal, _wish(request.webhook), self._sealer, self._limits)
         return pb.CreateWebhookResponse(webhook=self._present(row, secret))
 
-    async def GetWebhook(self, request: pb.GetWebhookRequest, ctx: RequestContext) -> pb.GetWebhookResponse:
+    async def GetWebhook(self, request: pb.GetWebhookRequest, ctx: TransactionContext) -> pb.GetWebhookResponse:
         return pb.GetWebhookResponse(webhook=self._present(await webhooks.get(ctx.tx, webhook_id(request.id))))
 
-    async def UpdateWebhook(self, request: pb.UpdateWebhookRequest, ctx: RequestContext) -> pb.UpdateWebhookResponse:
+    async def UpdateWebhook(
+        self, request: pb.UpdateWebhookRequest, ctx: TransactionContext
+    ) -> pb.UpdateWebhookResponse:
         before = await webhooks.get(ctx.tx, webhook_id(request.id), lock=True)
         after = masks.masked(self._present(before), request.webhook, list(request.update_mask.paths))
         assert isinstance(after, pb.Webhook), "it is what it was made from"
         row = await usecases.change(ctx.tx, before, _wish(after), self._sealer, self._limits)
         return pb.UpdateWebhookResponse(webhook=self._present(row))
 
-    async def DeleteWebhook(self, request: pb.DeleteWebhookRequest, ctx: RequestContext) -> pb.DeleteWebhookResponse:
+    async def DeleteWebhook(
+        self, request: pb.DeleteWebhookRequest, ctx: TransactionContext
+    ) -> pb.DeleteWebhookResponse:
         await webhooks.delete(ctx.tx, webhook_id(request.id))
         return pb.DeleteWebhookResponse()
 
     async def RotateWebhookSecret(
-        self, request: pb.RotateWebhookSecretRequest, ctx: RequestContext
+        self, request: pb.RotateWebhookSecretRequest, ctx: TransactionContext
     ) -> pb.RotateWebhookSecretResponse:
         row, secret = await usecases.rotate(ctx.tx, webhook_id(request.id), self._sealer, self._limits)
         return pb.RotateWebhookSecretResponse(webhook=self._present(row, secret))
 
-    async def TestWebhook(self, request: pb.TestWebhookRequest, ctx: RequestContext) -> pb.TestWebhookResponse:
+    async def TestWebhook(self, request: pb.TestWebhookRequest, ctx: TransactionContext) -> pb.TestWebhookResponse:
         id = webhook_id(request.id)
         delivery = await usecases.test(ctx.tx, ctx.principal, id)
         return pb.TestWebhookResponse(delivery=present.delivery(await webhook_deliveries.get(ctx.tx, id, delivery)))
 
     async def ListWebhookDeliveries(
-        self, request: pb.ListWebhookDeliveriesRequest, ctx: RequestContext
+        self, request: pb.ListWebhookDeliveriesRequest, ctx: TransactionContext
     ) -> pb.ListWebhookDeliveriesResponse:
         row, state = await self._row(ctx.tx, request.id), word(pb.WebhookDeliveryState, request.state)
         page = await webhook_deliveries.page(
@@ -73,7 +79,7 @@ class WebhooksServicer:
         return pb.ListWebhookDeliveriesResponse(deliveries=[present.delivery(row) for row in rows], next_cursor=more)
 
     async def GetWebhookDelivery(
-        self, request: pb.GetWebhookDeliveryRequest, ctx: RequestContext
+        self, request: pb.GetWebhookDeliveryRequest, ctx: TransactionContext
     ) -> pb.GetWebhookDeliveryResponse:
         row = await self._row(ctx.tx, request.id)
         delivery = await webhook_deliveries.get(ctx.tx, row.id, ids.require(Kind.DELIVERY, request.delivery_id))
@@ -82,14 +88,16 @@ class WebhooksServicer:
         return pb.GetWebhookDeliveryResponse(delivery=present.detailed(delivery, content, row.format, attempts))
 
     async def RedeliverWebhookDelivery(
-        self, request: pb.RedeliverWebhookDeliveryRequest, ctx: RequestContext
+        self, request: pb.RedeliverWebhookDeliveryRequest, ctx: TransactionContext
     ) -> pb.RedeliverWebhookDeliveryResponse:
         id, delivery = webhook_id(request.id), ids.require(Kind.DELIVERY, request.delivery_id)
         await usecases.redeliver(ctx.tx, id, delivery)
         row = await webhook_deliveries.get(ctx.tx, id, delivery)
         return pb.RedeliverWebhookDeliveryResponse(delivery=present.delivery(row))
 
-    async def ReplayWebhook(self, request: pb.ReplayWebhookRequest, ctx: RequestContext) -> pb.ReplayWebhookResponse:
+    async def ReplayWebhook(
+        self, request: pb.ReplayWebhookRequest, ctx: TransactionContext
+    ) -> pb.ReplayWebhookResponse:
         row = await webhooks.get(ctx.tx, webhook_id(request.id), lock=True)
         if row.disabled_reason is not None:
             raise InvalidState(usecases.NOT_ENABLED)
@@ -102,7 +110,7 @@ class WebhooksServicer:
     async def ListWebhookPresets(
         self,
         request: pb.ListWebhookPresetsRequest,  # noqa: ARG002 - it has no fields
-        ctx: RequestContext,  # noqa: ARG002 - presets are global
+        ctx: TransactionContext,  # noqa: ARG002 - presets are global
     ) -> pb.ListWebhookPresetsResponse:
         return pb.ListWebhookPresetsResponse(presets=present.presets())
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -20,8 +21,19 @@ from prometheus_client import REGISTRY
 from control.audit.usecases import note_read, note_request
 from control.base.rates import Rates
 from control.base.streams import Streams
-from control.boundary import AuditLog, Boundary, Limits, RequestContext, incoming
+from control.boundary import (
+    AuditLog,
+    Boundary,
+    Limits,
+    NodeContext,
+    RequestContext,
+    TenantContext,
+    TransactionContext,
+    incoming,
+)
 from control.boundary.concurrency import ConcurrencyLimits
+from control.boundary.context import require_fit
+from control.boundary.method import Method
 from control.boundary.status import status
 from hum.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
@@ -61,8 +73,8 @@ class Talker:
     def __init__(self, *, pause_seconds: float = 0) -> None:
         self.pause_seconds, self.closed = pause_seconds, asyncio.Event()
 
-    def __getattr__(self, name: str) -> Any:
-        return name  # the service's other methods, which are never called
+    def __getattr__(self, _: str) -> Any:
+        return self.StreamCall  # for the service's other methods, which are never called
 
     async def StreamCall(self, _: calls_pb2.StreamCallRequest, ctx: RequestContext) -> AsyncIterator[Any]:
         try:
@@ -227,3 +239,27 @@ async def test_a_request_id_is_echoed_when_it_is_one(plane: Plane, sent: str, ke
         echoed = await told(stub.ListFlows(request, metadata=metadata))
         assert (echoed == sent) is kept
         assert kept or echoed.startswith("req_")
+
+
+@pytest.mark.parametrize(
+    ("stated", "fits"),
+    [
+        (RequestContext, True),
+        (TenantContext, True),
+        (TransactionContext, False),
+        (NodeContext, False),
+        (None, False),
+    ],
+)
+def test_a_servicer_states_a_context_that_its_method_gets(stated: type | None, fits: bool) -> None:
+    def stream_call(request: Any, ctx: Any) -> None:
+        raise NotImplementedError
+
+    stream_call.__annotations__["ctx"] = stated
+    options = Method.of(calls_pb2.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"], Talker())
+    method = replace(options, handler=stream_call)
+    if fits:
+        require_fit(method)
+        return
+    with pytest.raises(AssertionError, match="StreamCall gets a TenantContext, but its servicer states"):
+        require_fit(method)

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from control.app import build
-from control.boundary.context import RequestContext
+from control.boundary.context import ActionContext
 from control.boundary.idempotency import Idempotency, hash_of
 from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
@@ -153,14 +153,14 @@ class Keyed:
 
     async def send(self, act: Any) -> Message:
         incoming = IncomingRequest(self.method, cast("Any", None), {rpc.IDEMPOTENCY_KEY: "k"}, "req_1", monotonic_ms, 0)
-        ctx = RequestContext.outside(incoming, b"", self.principal, "k", hash_of(self.request))
+        ctx = ActionContext(incoming, b"", self.principal, self.principal.org_id, "k", hash_of(self.request))
 
-        async def counted(ctx: RequestContext) -> Message:
+        async def counted() -> Message:
             self.acts += 1
             answer: Message = await act(ctx)
             return answer
 
-        return await self.idempotency.outside(incoming, ctx, counted)
+        return await self.idempotency.outside(ctx, counted)
 
     async def end_lease(self) -> None:
         async with self.desk.plane.control.db.system() as tx:
@@ -181,14 +181,14 @@ async def owner(desk: Desk) -> Principal:
     return Principal(org, "admin", ("*",), ids.new(), None, None, "test")
 
 
-async def die(_: RequestContext) -> Message:
+async def die(_: ActionContext) -> Message:
     raise Killed
 
 
 async def test_the_key_of_a_dead_request_is_free_when_its_lease_is_over(desk: Desk) -> None:
     keyed = Keyed(desk, await owner(desk), "SyncNumbers", numbers_pb2.SyncNumbersRequest())
 
-    async def answer(_: RequestContext) -> Message:
+    async def answer(_: ActionContext) -> Message:
         return numbers_pb2.SyncNumbersResponse(added=7)
 
     with pytest.raises(Killed):
@@ -210,7 +210,7 @@ async def test_an_owner_stops_before_a_twin_takes_over(desk: Desk) -> None:
 async def test_a_late_answer_does_not_replace_the_new_owners(desk: Desk) -> None:
     keyed = Keyed(desk, await owner(desk), "SyncNumbers", numbers_pb2.SyncNumbersRequest())
 
-    async def overtaken(_: RequestContext) -> Message:
+    async def overtaken(_: ActionContext) -> Message:
         await keyed.end_lease()
         with pytest.raises(Killed):
             await keyed.send(die)  # it holds the key now
@@ -231,7 +231,7 @@ async def test_an_order_whose_request_was_killed_is_looked_up_and_not_repeated(d
             await buy(e164, webhooks)
         raise Killed
 
-    async def act(ctx: RequestContext) -> Message:
+    async def act(ctx: ActionContext) -> Message:
         await desk.purchases.buy(ctx.principal, request, request_id="r", key=ctx.key, body_hash=ctx.body_hash)
         return numbers_pb2.BuyNumberResponse()
 

@@ -95,7 +95,7 @@ from uuid import UUID
 
 from control import jobs
 from control.base.job import Job
-from control.boundary import RequestContext
+from control.boundary import TransactionContext
 from control.feature import Deps, Feature
 from hum import ids
 from hum.settings import ControlSettings
@@ -108,7 +108,7 @@ SPEAK = Job("parrot_speaks", concurrency=1, per_organization=1)
 
 class ParrotsServicer:
     async def TeachParrot(
-        self, request: parrots_pb2.TeachParrotRequest, ctx: RequestContext
+        self, request: parrots_pb2.TeachParrotRequest, ctx: TransactionContext
     ) -> parrots_pb2.TeachParrotResponse:
         id = ids.new()
         await parrots.teach(ctx.tx, id, request.word)
