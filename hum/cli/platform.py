@@ -135,7 +135,7 @@ class Platform:
         """Note what runs, for a later `hum up`."""
         sockets = {plane: self.environment[variable] for plane, variable in LISTENS.items()}
         try:
-            home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.known()})
+            home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.running()})
         except OSError as error:  # a full disk must keep nobody from restarting and stopping what runs
             say(f"{PROGRAMS} is out of date, because it can't be written: {error.strerror}")
 
