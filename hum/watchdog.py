@@ -15,7 +15,7 @@ STATUS = 70  # EX_SOFTWARE of sysexits.h
 CHECKS = 10
 #: A thread that never releases the interpreter lock blocks the watchdog's thread too.  A timer that does not need the lock
 #: then ends the process after this many times `seconds`; it also ends one that was stopped (SIGSTOP) for that long.
-HARD_LIMIT = 10
+HARD_LIMIT_FACTOR = 10
 
 
 def _end() -> None:
@@ -48,7 +48,7 @@ class Watchdog:
         # Count checks instead of reading the clock: a process that was stopped for a minute has missed only one.
         seen, missed = -1, 0
         while not self._stopped.wait(self._seconds / CHECKS):
-            faulthandler.dump_traceback_later(self._seconds * HARD_LIMIT, exit=True)
+            faulthandler.dump_traceback_later(self._seconds * HARD_LIMIT_FACTOR, exit=True)
             seen, missed = self._beats, 0 if self._beats != seen else missed + 1
             if missed >= CHECKS:
                 self._end()

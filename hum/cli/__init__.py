@@ -1,4 +1,4 @@
-"""The command `hum`.  Starts the planes as separate processes and talks to them over the contract; imports none."""
+"""The command `hum`, which starts the planes as separate processes and calls them over the contract; it imports none."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from hum.refusal import refuse
 from hum.release import release
 from sandbox.load import options as load_options
 
-#: `hum <plane>` execs this program; it is never forked from a process that has imported grpc.
+#: `hum <plane>` execs this program, so that it is never forked from a process that has imported grpc.
 PLANES = {
     "control": ("control.app", "control"),
     "worker": ("control.app", "worker"),
@@ -22,22 +22,22 @@ PLANES = {
     "media": ("media.app",),
 }
 ROLES = ("viewer", "operator", "admin")
-INTERRUPTED = 130  # as shells have it
-MOST_LISTED = 200  # as ListOrganizations has it
-MOST_SET_ASIDE = 1_000  # as ListSetAside has it
+INTERRUPTED = 130  # the same as shells'
+MOST_LISTED = 200  # the limit of ListOrganizations
+MOST_SET_ASIDE = 1_000  # the limit of ListSetAside
 
 
 def main() -> None:
     """Parse the command line and run the command; failures end with a message and a status."""
     os.umask(private.UMASK)
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # started without, as some supervisors do
+        if getattr(sys, name) is None:  # some supervisors close it
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - to the end
     arguments = _parser().parse_args()
     try:
         status = arguments.run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has left
+    except BrokenPipeError:  # the reader of our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except OSError as error:
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses in one sentence."""
+    """A parser that reports errors in one sentence."""
 
     def error(self, message: str) -> NoReturn:
         refuse(f"{message}; see `{self.prog} --help`")
