@@ -84,7 +84,7 @@ class Phase(Enum):
 
 
 class SlowReaders:
-    """The connections whose clients have stopped reading a response, in the order in which they stopped."""
+    """The connections with clients that have stopped reading a response, in the order in which they stopped."""
 
     def __init__(self) -> None:
         self._connections: dict[Connection, None] = {}
@@ -102,7 +102,7 @@ class SlowReaders:
         return len(self._connections)
 
     def evict_one(self) -> bool:
-        """Close the connection whose client has not read for longest; return False if there is none."""
+        """Close the connection that has been unread for longest; return False if there is none."""
         connection = next(iter(self._connections), None)
         if connection is not None:
             connection.abort("unread")

@@ -144,7 +144,8 @@ class Issuer:
             "client_id": self._client_id,
         }
         headers = {}
-        if self._secret and metadata.basic_secret:  # RFC 6749 §2.3.1: both are form-encoded first
+        # RFC 6749 §2.3.1: id and secret are form-encoded first.
+        if self._secret and metadata.basic_secret:
             headers["Authorization"] = aiohttp.encode_basic_auth(quote_plus(self._client_id), quote_plus(self._secret))
         elif self._secret:
             form["client_secret"] = self._secret

@@ -365,6 +365,6 @@ _PLAIN: Mapping[str, Writer] = {
     "google.protobuf.Duration": lambda message: message.ToJsonString(),
     "google.protobuf.FieldMask": lambda message: ",".join(message.paths),
     "google.protobuf.Struct": _plain_struct,
-    "google.protobuf.ListValue": lambda message: [_plain_value(each) for each in message.values],
+    "google.protobuf.ListValue": lambda message: [_plain_value(item) for item in message.values],
     "google.protobuf.Value": _plain_value,
 }

@@ -25,7 +25,7 @@ from hum.errors import FieldError
 from hum.jsonvalues import DEEPEST, Bad, Unsupported
 
 MOST_PROBLEMS = 100
-PATH_CHARACTERS = 100  # of each name in a path that the client chose
+PATH_CHARACTERS = 100  # of each of the client's names in a path
 NEWLINE = b"\n"
 _SYNTAX_ERROR = re.compile(r"JSON is malformed: (?P<what>.*) \(byte (?P<byte>[0-9]+)\)")
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])

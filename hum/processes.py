@@ -54,8 +54,8 @@ class Process:
     `leaves`: it handles the signals LEAVE and HURRY; any other program is stopped by SIGTERM.
     """
 
-    def __init__(self, known: Known, child: "subprocess.Popen[bytes] | None" = None, *, leaves: bool = True) -> None:
-        self.known = known
+    def __init__(self, identity: Known, child: "subprocess.Popen[bytes] | None" = None, *, leaves: bool = True) -> None:
+        self.identity = identity
         self.is_ready = self.is_leaving = False
         self.calls = 0
         self.announced: dict[str, Any] = {}
@@ -65,7 +65,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        return self.known.pid
+        return self.identity.pid
 
     @property
     def status(self) -> int | None:
@@ -73,7 +73,7 @@ class Process:
         return self._child.poll() if self._child is not None else None
 
     def lives(self) -> bool:
-        return self.status is None if self._child is not None else self.known.lives()
+        return self.status is None if self._child is not None else self.identity.lives()
 
     async def ended(self) -> None:
         while self.lives():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child

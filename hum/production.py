@@ -23,7 +23,7 @@ def make_keys() -> dict[str, str]:
 
 
 def require(settings: Common) -> None:
-    """In production, end the process with a sentence for each setting that is not acceptable."""
+    """End the process with a sentence for each setting that is not acceptable in production."""
     if sentences := complaints(settings):
         refuse(*sentences)
 

@@ -164,8 +164,8 @@ class LeftProcess:
         """Return the facts that `of` reads."""
         return {
             "name": self.name,
-            "pid": self.process.known.pid,
-            "began_ticks": self.process.known.began_ticks,
+            "pid": self.process.identity.pid,
+            "began_ticks": self.process.identity.began_ticks,
             "leaves": self.process.leaves,
             "arguments": self.arguments,
             "serves": self.serves,

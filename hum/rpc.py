@@ -20,7 +20,8 @@ from hum.settings import Common
 from hum.sockets import refuse_address
 
 # Metadata names.
-CREDENTIAL = "authorization"  # `Bearer <API key>`, `Session <token>`, or `Node <identity>`
+#: `Bearer <API key>`, `Session <token>`, or `Node <identity>`.
+CREDENTIAL = "authorization"
 CLIENT_ADDRESS = "hum-client-address"  # trusted only from a gateway
 #: The gateway's node identity, if `authorization` is the client's own.
 GATEWAY = "hum-gateway"
@@ -130,24 +131,24 @@ class NodeIdentity:
         return self._token
 
     def _new_token(self) -> str:
-        made = int(now().timestamp())
+        issued_at = int(now().timestamp())
         claims = {
             "plane": self.node.plane,
             "node": self.node.name,
-            "iat": made,
-            "exp": made + NODE_TOKEN_SECONDS,
+            "iat": issued_at,
+            "exp": issued_at + NODE_TOKEN_SECONDS,
         }
         return jwt.encode({"alg": "HS256"}, claims, self._key)
 
 
 def verify_node(key: bytes, token: str) -> Node | None:
     """Return the node that issued the token; None if it is invalid, expired, or valid for longer than a minute."""
-    issued = _issued(key, token)
-    if issued is None:
+    verified = _issued(key, token)
+    if verified is None:
         return None
-    node, made, expires = issued
+    node, issued_at, expires = verified
     seconds = now().timestamp()
-    return node if made - NODE_CLOCKS_SECONDS <= seconds < expires else None
+    return node if issued_at - NODE_CLOCKS_SECONDS <= seconds < expires else None
 
 
 @lru_cache(maxsize=256)
@@ -158,12 +159,12 @@ def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
     # The library raises TypeError for a header of an unexpected shape.
     except (JoseError, ValueError, TypeError):
         return None
-    plane, name, made, expires = (claims.get(claim) for claim in ("plane", "node", "iat", "exp"))
+    plane, name, issued_at, expires = (claims.get(claim) for claim in ("plane", "node", "iat", "exp"))
     if not isinstance(plane, str) or not isinstance(name, str):
         return None
-    if not isinstance(made, int) or not isinstance(expires, int) or expires - made > NODE_TOKEN_SECONDS:
+    if not isinstance(issued_at, int) or not isinstance(expires, int) or expires - issued_at > NODE_TOKEN_SECONDS:
         return None
-    return Node(plane, name), made, expires
+    return Node(plane, name), issued_at, expires
 
 
 def host_of(peer: str) -> str:
@@ -197,7 +198,7 @@ def server(
     return new_server, bind(new_server, settings, listen)
 
 
-def bind(made: aio.Server, settings: Common, listen: str) -> int:
+def bind(server: aio.Server, settings: Common, listen: str) -> int:
     """Bind a server to a further address; return the port."""
     credentials = None
     if settings.tls_cert is not None and settings.tls_key is not None:
@@ -205,7 +206,7 @@ def bind(made: aio.Server, settings: Common, listen: str) -> int:
         authority = _read(settings.tls_ca)
         credentials = grpc.ssl_server_credentials([pair], authority, require_client_auth=authority is not None)
     try:
-        return made.add_secure_port(listen, credentials) if credentials else made.add_insecure_port(listen)
+        return server.add_secure_port(listen, credentials) if credentials else server.add_insecure_port(listen)
     except RuntimeError:  # gRPC has logged the reason
         refuse_address(listen, "HUM_CONTROL_LISTEN", "gRPC can't bind it")
 

@@ -41,7 +41,7 @@ class Spool:
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._done_file = os.open(directory / "done", os.O_RDWR | os.O_CREAT, private.FILE)
         self.done = self.noted = self._read_done()
-        #: Number and size of the oldest pending records, whose payloads are on disk only.
+        #: Number and size of the oldest pending records, which have their payloads on disk only.
         self._on_disk_only: deque[tuple[int, int]] = deque()
         self._pending: deque[tuple[int, bytes]] = deque()
         self._pending_bytes = 0  # in memory and on disk only
@@ -153,7 +153,7 @@ class Spool:
             if number > self.done:
                 self._remember(number, payload)
             self.last = max(self.last, number)
-        if not end:  # empty, and a new segment would need its name
+        if not end:  # empty; a new segment needs its name
             path.unlink()
         # The last record was cut short, or `append` never returned its number.
         elif end < path.stat().st_size:
@@ -192,7 +192,7 @@ class Spool:
             os.fsync(segment.fileno())
 
     def _abandon(self, segment: FileIO, start: int) -> None:
-        """Close a segment whose last write failed; truncate that record if the disk allows, else `_load` drops it."""
+        """Close a segment after a failed write; truncate the partial record if the disk allows, else `_load` drops it."""
         self._segment = None
         with suppress(OSError):
             os.ftruncate(segment.fileno(), start)
@@ -207,7 +207,7 @@ class Spool:
             os.close(handle)
 
     def drop_done_segments(self) -> None:
-        """Free the space of segments whose records are all done.  Raises OSError."""
+        """Free the space of segments with no pending records.  Raises OSError."""
         segments = self._segments()
         next_firsts = [first for first, _ in segments[1:]]
         if self._segment is None:

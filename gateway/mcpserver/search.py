@@ -115,7 +115,7 @@ def stem(word: str) -> str:
 
 
 def _meanings(goal: str) -> list[Mapping[str, float]]:
-    """Return, for each word or phrase of the goal, the stems that it may stand for, with their factors."""
+    """List the stems, with their factors, for which each word or phrase of the goal may stand."""
     remaining, all_meanings = _words(goal)[:MAX_WORDS], list[Mapping[str, float]]()
     while remaining:
         length = next(

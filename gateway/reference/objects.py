@@ -132,7 +132,7 @@ class Schemas:
 
 
 def places(schemas: Schemas, every: Sequence[Operation]) -> Mapping[str, str]:
-    """Return, for each object, the resource whose page shows it: the one with the operations that use it most.
+    """Map each object to the resource that shows it on its page: the one with the operations that use it most.
 
     An object that is used once, as an operation's whole body or answer, is shown there and has no place of its own.
     """

@@ -146,10 +146,10 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     site.add_argument("--email", required=True)
     site.add_argument("--revoke", action="store_true", help="remove the right instead")
     _command(admin, "make-keys", "print new keys for a deployment, as lines of an environment file", _make_keys)
-    unlink = _command(admin, "unlink-sign-in", "forget the account with which somebody signs in", _unlink_sign_in)
-    whose = unlink.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--email", default="", help="the person's address")
-    whose.add_argument("--issuer", default="", help="a former issuer, to unlink all its accounts")
+    unlink = _command(admin, "unlink-sign-in", "unlink the account with which a person signs in", _unlink_sign_in)
+    identifiers = unlink.add_mutually_exclusive_group(required=True)
+    identifiers.add_argument("--email", default="", help="the person's address")
+    identifiers.add_argument("--issuer", default="", help="a former issuer, to unlink all its accounts")
 
 
 def _command(
@@ -300,9 +300,7 @@ def _delete_org(arguments: argparse.Namespace) -> int:
     with suppress(EOFError):
         name = name or input("Everything of it will be gone for good. The organization's name: ")
     if not name:
-        sys.stderr.write(
-            "hum: nothing is deleted: give the organization's name, with --yes where nobody can be asked\n"
-        )
+        sys.stderr.write("hum: nothing is deleted: give the organization's name, with --yes if there is no terminal\n")
         return 1
     return asyncio.run(admin.delete_org(arguments.org, name))
 

@@ -293,14 +293,14 @@ class OutboundSettings(RequestSettings):
 def parse_paces(text: str) -> dict[str, float]:
     """Parse `AC1=5,AC2=2.5` into a dict.  Raises ValueError."""
     paces = {}
-    for each in listed(text):
-        account, is_pair, pace = each.partition("=")
+    for pair in listed(text):
+        account, is_pair, pace = pair.partition("=")
         try:
             paces[account.strip()] = float(pace)
         except ValueError:
             is_pair = ""
         if not (account.strip() and is_pair and 0 < paces[account.strip()] <= MOST_CALLS_PER_SECOND):
-            raise ValueError(f"{each!r} is not an account and its calls per second, like AC...=5")
+            raise ValueError(f"{pair!r} is not an account and its calls per second, like AC...=5")
     return paces
 
 

@@ -98,8 +98,8 @@ class RecordingSettings(Common):
     @property
     def bucket(self) -> BucketName | None:
         """The bucket; None if recordings stay in their directory."""
-        found = _BUCKET.fullmatch(self.recordings_url)
-        return BucketName(found[1], f"{found[2].strip('/')}/".lstrip("/")) if found else None
+        match = _BUCKET.fullmatch(self.recordings_url)
+        return BucketName(match[1], f"{match[2].strip('/')}/".lstrip("/")) if match else None
 
     @property
     def recording_names(self) -> Callable[[str, str], Iterator[str]]:

@@ -93,12 +93,12 @@ class SendsSettings(Common):
 def parse_paces(text: str) -> dict[str, float]:
     """Parse `+1317...=10,AC1=2.5` into a dict.  Raises ValueError."""
     paces = {}
-    for each in listed(text):
-        sender, is_pair, pace = each.partition("=")
+    for pair in listed(text):
+        sender, is_pair, pace = pair.partition("=")
         try:
             paces[sender.strip()] = float(pace)
         except ValueError:
             is_pair = ""
         if not (sender.strip() and is_pair and 0 < paces[sender.strip()] <= MOST_SEGMENTS_PER_SECOND):
-            raise ValueError(f"{each!r} is not a number or account and its segments per second, like +1317...=10")
+            raise ValueError(f"{pair!r} is not a number or account and its segments per second, like +1317...=10")
     return paces

@@ -96,7 +96,7 @@ class WebhookSettings(Common):
 
 def numbers(text: str) -> tuple[float, ...]:
     """Parse `5,300` into numbers.  Raises ValueError."""
-    found = tuple(float(each) for each in listed(text))
-    if not all(0 < each < 1e9 for each in found):
+    values = tuple(float(word) for word in listed(text))
+    if not all(0 < value < 1e9 for value in values):
         raise ValueError("must be positive numbers, comma-separated: 5,300,1800")
-    return found
+    return values

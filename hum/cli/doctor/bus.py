@@ -9,7 +9,7 @@ ABOUT = "bus"
 #: Faults in words, and how to fix them.
 FAULTS = {
     "away": ("can't be reached", "start it, or correct HUM_BUS_URL"),
-    "name": ("is at a name that nobody knows", "correct HUM_BUS_URL"),
+    "name": ("has a name that can't be resolved", "correct HUM_BUS_URL"),
     "tls": (
         "does not speak TLS as we do",
         "give it a certificate (`tls` in its configuration), or correct HUM_BUS_URL",

@@ -199,7 +199,7 @@ def agents(facts: Database) -> Finding:
     """Judge whether an agent answers each number."""
     if facts.silent:
         fix = "give each a flow: PATCH /api/numbers/{id} {flow_id}"
-        return Finding("agents", f"nobody answers {_named(facts.silent)}", fix)
+        return Finding("agents", f"no agent answers {_named(facts.silent)}", fix)
     if not facts.numbers:
         return Finding(
             "agents", "no number yet: POST /api/numbers/buy, or POST /api/numbers for one that the account holds"
@@ -297,7 +297,7 @@ def models(config: UpSettings) -> dict[str, str]:
 def sign_in(config: UpSettings, answer: Answer | None) -> Finding:
     """Judge the sign-in.  `answer` is the issuer's discovery document; None if no issuer is set."""
     if answer is None:
-        return Finding("sign-in", "no issuer is set: API keys work, and nobody can sign in")
+        return Finding("sign-in", "no issuer is set: API keys work, and people can't sign in")
     issuer = config.oidc_issuer
     if config.production and not issuer.startswith("https://"):
         return Finding("sign-in", f"the issuer is {issuer}", "set HUM_OIDC_ISSUER to an https URL")
@@ -345,7 +345,7 @@ def media_url(config: UpSettings, answer: Answer) -> Finding:
 def clocks(skews_seconds: Mapping[str, float]) -> Finding:
     """Judge the clocks.  `skews_seconds` is how far the clocks of other systems are ahead of ours."""
     if not skews_seconds:
-        return Finding("clock", "nobody else's was seen")
+        return Finding("clock", "no other system's was seen")
     name, most = max(skews_seconds.items(), key=lambda skew: abs(skew[1]))
     if abs(most) > MOST_SKEW_SECONDS:
         fix = "run an NTP client on both: signatures and node identities expire by the clock"
