@@ -1,6 +1,6 @@
 """The web console: files that `make` builds from `console/` into `gateway/static`, and the page in which they run.
 
-Every path without a route of its own gets the one page, whose script shows what the path names.  A checkout where the
+Every path without a route of its own gets the one page; its script shows what the path names.  A checkout where the
 console was not built has no files, and `gateway/landing.py` answers `/` instead.
 """
 

@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 THREADS = 1
 
-#: The limit holds until `_LIMITS` is restored, which never happens.
+#: The limit holds until `_LIMITS` restores the previous one, which never happens.
 _LIMITS = threadpool_limits(limits=THREADS, user_api="blas")
 
 

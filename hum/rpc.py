@@ -199,7 +199,7 @@ def server(
 
 
 def bind(server: aio.Server, settings: Common, listen: str) -> int:
-    """Bind a server to a further address; return the port."""
+    """Bind a server to an address; return the port."""
     credentials = None
     if settings.tls_cert is not None and settings.tls_key is not None:
         pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())

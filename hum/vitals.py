@@ -1,6 +1,6 @@
 """Measurements of a process's environment at a scrape: free space on its disks, and the expiry of its certificate.
 
-A system call may hang, on a mount of a server that is unavailable, so they run in one thread, outside the event loop.
+A system call may hang, on a mount of a server that is unavailable, so they run in a thread, never two at a time.
 """
 
 import asyncio

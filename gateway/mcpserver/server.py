@@ -264,7 +264,7 @@ class McpServer:
 
 
 class _Endpoint:
-    """An adapter: Starlette accepts an ASGI application for a route only as an object of a class."""
+    """The server as an ASGI application for a route: Starlette takes a function or a method for a request handler."""
 
     def __init__(self, server: McpServer) -> None:
         self._server = server

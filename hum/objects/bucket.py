@@ -40,7 +40,7 @@ class StoreFault(StoreUnavailable):
 
 
 class Bucket:
-    """Objects below a prefix.  Every method raises StoreFault when the store does not do what it should."""
+    """Objects below a prefix.  Every method raises StoreFault if the store fails."""
 
     def __init__(self, store: "ObjectStore", prefix: str = "") -> None:
         self._store, self._prefix = store, prefix

@@ -104,7 +104,7 @@ class Files:
             await asyncio.to_thread(_write, self._directory / path, content)
 
     async def add(self, organization_id: str, call_id: str, content: bytes) -> str:
-        """Write one more file of a call under the next name of its recordings; return its path."""
+        """Write one more file of a call, with a new name like its recordings'; return its path."""
         if self._bucket is not None:
             path = next(recordings.unique_names(organization_id, call_id))
             await self._bucket.put(path, content)
@@ -125,7 +125,7 @@ class Files:
         return True
 
     async def of_call(self, organization_id: str, call_id: str) -> list[str]:
-        """Return the names of a call's existing recordings, in order."""
+        """Return the paths of a call's existing recordings, in order."""
         if self._bucket is None:
             return await asyncio.to_thread(_existing, self._directory, recordings.names(organization_id, call_id))
         paths = await self._bucket.named(recordings.beginning(organization_id, call_id))
