@@ -77,9 +77,7 @@ class Ports:
     metrics: int
 
 
-def build(
-    settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.Channel, slow_readers: SlowReaders
-) -> Gateway:
+def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.Channel, slow: SlowReaders) -> Gateway:
     """Build the HTTP application over its channels to control; the carrier's webhooks have a channel of their own."""
     _refuse(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
@@ -121,8 +119,7 @@ def build(
 
     gateway.app = Starlette(
         routes=[
-            # Routes are tried in this order, so the most frequent come first, and the console's catch-all last.
-            *webhooks.routes(),
+            *webhooks.routes(),  # tried in order: most frequent first
             *transcode.routes(endpoints),
             *StripeWebhook(channel, settings, RetryingClient(settings, identity)).routes(),
             *Hooks(settings, channel, identity, bodies).routes(),
@@ -135,11 +132,10 @@ def build(
             Route("/readyz", readyz),
             *(console or landing).routes(),
         ],
-        middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow_readers.evict_one()),
+        middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow.evict_one()),
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
-    # A redirected POST would lose its body, and a webhook its parameters.
-    gateway.app.router.redirect_slashes = False
+    gateway.app.router.redirect_slashes = False  # a redirected POST loses its body
     return gateway
 
 
