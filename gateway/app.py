@@ -368,9 +368,9 @@ async def serve(
             server.stop()
             async with when(hurry_signal, server.end_at_once):
                 await serving
-            rest = asyncio.create_task(gateway.webhooks.delivered(), name="the rest of the postponed webhooks")
-            async with when(hurry_signal, rest.cancel):
-                await asyncio.wait({rest})
+            delivered = asyncio.create_task(gateway.webhooks.delivered(), name="the rest of the postponed webhooks")
+            async with when(hurry_signal, delivered.cancel):
+                await asyncio.wait({delivered})
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
             await channel.close(None)

@@ -162,8 +162,8 @@ def _for_people(endpoint: Endpoint) -> Endpoint:
     return shown
 
 
-def _begin_again(why: str, request_id: str) -> Response:
-    message = f"{why} To begin again, open /auth/login."
+def _begin_again(reason: str, request_id: str) -> Response:
+    message = f"{reason} To begin again, open /auth/login."
     return errors.answer(400, "INVALID_REQUEST", message, request_id)
 
 

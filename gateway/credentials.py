@@ -143,5 +143,5 @@ def by_cookie(request: Request, cookies: Cookies) -> bool:
 
 
 def _bearer(request: Request) -> str | None:
-    sent = request.headers.get("authorization", "")
-    return sent[len("bearer ") :].strip() if sent.lower().startswith("bearer ") else None
+    header = request.headers.get("authorization", "")
+    return header[len("bearer ") :].strip() if header.lower().startswith("bearer ") else None

@@ -91,7 +91,7 @@ def _event_type(event: EventType) -> Schema:
 
 def _operation(binding: Binding) -> Schema:
     description = comment(binding.method.full_name)
-    summary, rest = _sentences(description)
+    summary, details = _sentences(description)
     access = binding.method.GetOptions().Extensions[options_pb2.access]
     operation: Schema = {
         "operationId": binding.method.name[0].lower() + binding.method.name[1:],
@@ -100,8 +100,8 @@ def _operation(binding: Binding) -> Schema:
         "parameters": [*_path_parameters(binding), *_query_parameters(binding), *_header_parameters(binding)],
         "responses": {**_successes(binding), **_errors(binding)},
     }
-    if rest:
-        operation["description"] = rest
+    if details:
+        operation["description"] = details
     if access.session_only:
         operation["security"] = [{"session": []}]
     if access.scope:
@@ -143,8 +143,8 @@ def _form(binding: Binding) -> Schema:
 
 def _sentences(description: str) -> tuple[str, str]:
     """Split a comment into its first sentence and the others."""
-    summary, *rest = re.split(r"(?<=[^.])\.\s+(?=[A-Z`])", description, maxsplit=1)
-    return summary, rest[0] if rest else ""
+    summary, *others = re.split(r"(?<=[^.])\.\s+(?=[A-Z`])", description, maxsplit=1)
+    return summary, others[0] if others else ""
 
 
 def body_example(binding: Binding) -> Schema:

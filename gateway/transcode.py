@@ -146,8 +146,8 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
     for name in binding.path_fields:
         setattr(message, name, request.path_params[name])
     fields = message.DESCRIPTOR.fields_by_name
-    if contract.EVENT_ID in fields and (sent := sse.last_event_id(request)):
-        if (sequence := sse.sequence(sent)) is None:
+    if contract.EVENT_ID in fields and (event_id := sse.last_event_id(request)):
+        if (sequence := sse.sequence(event_id)) is None:
             problems.append(FieldError("Last-Event-ID", "is not an event id of this stream"))
         else:
             setattr(message, contract.EVENT_ID, sequence)
@@ -269,12 +269,12 @@ async def _whole_body(request: Request, limits: Limits, max_bytes: int | None = 
 
 def _query(fields: Iterable[FieldDescriptor], request: Request, message: Message, problems: list[FieldError]) -> None:
     by_name = {jsonnames.rest_name(field): field for field in fields}
-    sent = dict.fromkeys(request.query_params.keys())
+    sent_names = dict.fromkeys(request.query_params.keys())
     by_alias = {alias: field for field in by_name.values() if (alias := jsonnames.query_alias(field))}
-    for name in sent:
+    for name in sent_names:
         if (field := by_name.get(name) or by_alias.get(name)) is None:
             problems.append(FieldError(name, "is not a parameter of this path"))
-        elif name in by_alias and (newer := jsonnames.rest_name(field)) in sent:
+        elif name in by_alias and (newer := jsonnames.rest_name(field)) in sent_names:
             problems.append(FieldError(name, f"is an older name of {newer}; send one of them"))
         else:
             jsonwire.read_query(field, request.query_params.getlist(name), message, problems)

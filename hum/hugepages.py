@@ -30,18 +30,18 @@ def prefer(kernel: Path = KERNEL) -> None:
         os.execve(sys.executable, sys.orig_argv, preferred)  # noqa: S606 - ourselves
 
 
-def preferring(own: dict[str, str], kernel: Path = KERNEL) -> dict[str, str]:
+def preferring(current: dict[str, str], kernel: Path = KERNEL) -> dict[str, str]:
     """Return the environment for a program that prefers huge pages; started with it, the program does not exec itself again."""
-    preferred = with_huge_pages(own)
-    return preferred if preferred is not None and _is_supported(kernel) else own
+    preferred = with_huge_pages(current)
+    return preferred if preferred is not None and _is_supported(kernel) else current
 
 
-def with_huge_pages(own: dict[str, str]) -> dict[str, str] | None:
+def with_huge_pages(current: dict[str, str]) -> dict[str, str] | None:
     """Return the environment that asks for huge pages; None if it does already, or the operator has decided otherwise."""
-    tunables = own.get(TUNABLES, "")
-    if "glibc.malloc.hugetlb" in tunables or own.get(ALLOCATOR, "malloc") != "malloc":
+    tunables = current.get(TUNABLES, "")
+    if "glibc.malloc.hugetlb" in tunables or current.get(ALLOCATOR, "malloc") != "malloc":
         return None
-    return own | {ALLOCATOR: "malloc", TUNABLES: f"{tunables}:{TUNABLE}" if tunables else TUNABLE}
+    return current | {ALLOCATOR: "malloc", TUNABLES: f"{tunables}:{TUNABLE}" if tunables else TUNABLE}
 
 
 def _is_supported(kernel: Path) -> bool:

@@ -59,8 +59,8 @@ def schema(name: str) -> Mapping[str, Any]:
 @cache
 def of_fields(descriptor: Descriptor) -> Mapping[str, str]:
     """Return the fields of a message that have a schema, with the schema's name."""
-    named = ((field.name, field.GetOptions().Extensions[options_pb2.json_schema]) for field in descriptor.fields)
-    return {field: str(name) for field, name in named if name}
+    schemas = ((field.name, field.GetOptions().Extensions[options_pb2.json_schema]) for field in descriptor.fields)
+    return {field: str(name) for field, name in schemas if name}
 
 
 @lru_cache(maxsize=256)  # the same flows are read for many calls
@@ -96,8 +96,8 @@ def _iter_problems(name: str, value: Any) -> Iterator[tuple[str, str]]:
 @cache
 def _validator(name: str) -> Validator:
     integer = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    own = {"pattern": _check_pattern}
-    checks = extend(Draft202012Validator, own, type_checker=integer)  # type: ignore[no-untyped-call]
+    overrides = {"pattern": _check_pattern}
+    checks = extend(Draft202012Validator, overrides, type_checker=integer)  # type: ignore[no-untyped-call]
     validator: Validator = checks(schema(name), format_checker=_FORMATS)
     return validator
 

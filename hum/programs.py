@@ -196,26 +196,26 @@ class Programs:
 
     def running(self) -> list[dict[str, Any]]:
         """Return the facts of the running processes, for `adopt` in a later supervisor."""
-        ours = [
+        own = [
             LeftProcess(program.name, process, tuple(program.command.arguments), process is program.process)
             for program in self.all
             for process in program.processes
         ]
-        return [left.facts() for left in (*ours, *self._left)]
+        return [left_process.facts() for left_process in (*own, *self._left)]
 
     def adopt(self, facts_of_all: Sequence[Mapping[str, Any]]) -> None:
         """Adopt the processes that an earlier supervisor left, if they still run."""
-        left = [LeftProcess.of(facts) for facts in facts_of_all]
-        self._left = [candidate for candidate in left if candidate.process.lives()]
+        adopted = [LeftProcess.of(facts) for facts in facts_of_all]
+        self._left = [candidate for candidate in adopted if candidate.process.lives()]
         self.adopted = bool(self._left)
 
     def announced(self, name: str) -> dict[str, Any]:
         """Return what the adopted process of a program announced; empty if there is none."""
-        return next((left.process.announced for left in self._left if left.name == name and left.serves), {})
+        return next((orphan.process.announced for orphan in self._left if orphan.name == name and orphan.serves), {})
 
     async def end_unclaimed(self) -> None:
         """End the adopted processes that belong to none of our programs."""
-        await asyncio.gather(*(left.process.end() for left in self._left))
+        await asyncio.gather(*(orphan.process.end() for orphan in self._left))
         self._left.clear()
 
     async def start(self, *programs: Program) -> None:
@@ -243,8 +243,8 @@ class Programs:
                     for program in self.all
                     if program.stop_order == order
                 }
-                waiting: set[asyncio.Future[Any]] = {asyncio.gather(*stopping), hurried}
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                pending: set[asyncio.Future[Any]] = {asyncio.gather(*stopping), hurried}
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.gather(*stopping)
         finally:
             hurried.cancel()
@@ -267,23 +267,23 @@ class Programs:
             await asyncio.gather(keeper, return_exceptions=True)
 
     async def _begin(self, program: Program) -> None:
-        left = [candidate for candidate in self._left if candidate.name == program.name]
+        orphans = [candidate for candidate in self._left if candidate.name == program.name]
         self._left = [candidate for candidate in self._left if candidate.name != program.name]
         started_ms = monotonic_ms()
-        await self._adopt_or_launch(program, left)
+        await self._adopt_or_launch(program, orphans)
         self.serves(program.name, monotonic_ms() - started_ms)
 
-    async def _adopt_or_launch(self, program: Program, left: list[LeftProcess]) -> None:
+    async def _adopt_or_launch(self, program: Program, orphans: list[LeftProcess]) -> None:
         if program.command.supervised:
-            program.processes += [candidate.process for candidate in left]
+            program.processes += [candidate.process for candidate in orphans]
             await self._replace(program)
             return
         same = [
             candidate
-            for candidate in left
+            for candidate in orphans
             if candidate.serves and candidate.arguments == tuple(program.command.arguments)
         ]
-        await asyncio.gather(*(candidate.process.end() for candidate in left if candidate not in same[:1]))
+        await asyncio.gather(*(candidate.process.end() for candidate in orphans if candidate not in same[:1]))
         if same:
             program.process = same[0].process
             program.processes.append(program.process)

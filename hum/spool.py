@@ -238,31 +238,31 @@ def take_spool(root: Path, *, fsync: bool) -> Spool:
 
     So their records are sent even if no other process ever starts.
     """
-    own = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
-    if own is None:
+    spool = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
+    if spool is None:
         refuse(f"all {MAX_SPOOLS} spools below {root} are in use; stop some processes, or use another HUM_HOME")
-    take_left(own, fsync=fsync)
-    return own
+    take_left(spool, fsync=fsync)
+    return spool
 
 
-def take_left(own: Spool, *, fsync: bool, most: int | None = None) -> int:
+def take_left(target: Spool, *, fsync: bool, most: int | None = None) -> int:
     """Move up to `most` records of ended processes from the spools beside this one into it; return how many."""
     count = 0
-    for orphan in left_beside(own.directory, fsync=fsync):
+    for orphan in left_beside(target.directory, fsync=fsync):
         # A full disk must not keep a process from starting: records that can't be moved stay for the next one.
         with suppress(OSError):
             for number, record in islice(orphan.pending(), None if most is None else most - count):
-                own.append(record)
+                target.append(record)
                 orphan.finish(number)
                 count += 1
         orphan.close()
     return count
 
 
-def left_beside(own: Path, *, fsync: bool) -> Iterator[Spool]:
+def left_beside(own_directory: Path, *, fsync: bool) -> Iterator[Spool]:
     """Yield the spools beside this one that no living process owns and that have pending records; the caller closes them."""
-    numbers = sorted(int(folder.name) for folder in own.parent.iterdir() if folder.name.isdecimal())
-    for orphan in _free_spools(own.parent, numbers, fsync=fsync):
+    numbers = sorted(int(folder.name) for folder in own_directory.parent.iterdir() if folder.name.isdecimal())
+    for orphan in _free_spools(own_directory.parent, numbers, fsync=fsync):
         if len(orphan):
             yield orphan
         else:

@@ -98,12 +98,12 @@ def _log_uncaught(plane: str) -> None:
     """Log exceptions that end the program or a thread, or that Python can't raise."""
     logger = log("uncaught").bind(plane=plane)  # threads lack our context
 
-    def log_exit(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    def log_exit(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if issubclass(kind, KeyboardInterrupt):
-            sys.__excepthook__(kind, error, where)
+            sys.__excepthook__(kind, error, traceback)
         else:
             sentence = f"{kind.__name__}: {error}"
-            logger.critical(sentence, exc_info=(kind, error, where))
+            logger.critical(sentence, exc_info=(kind, error, traceback))
 
     def log_thread_end(facts: threading.ExceptHookArgs) -> None:
         if facts.exc_value is not None:

@@ -56,7 +56,7 @@ def expires_at(certificate: bytes) -> float:
     certificates = (
         x509.load_pem_x509_certificates(certificate) if pem else [x509.load_der_x509_certificate(certificate)]
     )
-    return min(one.not_valid_after_utc.timestamp() for one in certificates)
+    return min(cert.not_valid_after_utc.timestamp() for cert in certificates)
 
 
 def _nearest_existing(path: Path) -> Path | None:

@@ -144,11 +144,11 @@ async def _run(lifetime: Lifetime, programs: Programs, workers: list[Program]) -
 
 async def _report_calls(lifetime: Lifetime, programs: Programs) -> None:
     """Report the number of the workers' calls whenever it changes."""
-    before = 0
+    reported = 0
     while True:
-        if programs.calls != before:
-            before = programs.calls
-            lifetime.calls(before)
+        if programs.calls != reported:
+            reported = programs.calls
+            lifetime.calls(reported)
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -45,10 +45,10 @@ def entry(catalogue: Catalogue, operation: Operation, *, whole: bool) -> dict[st
     }
     if not whole:
         return brief
-    more = {"description": operation.description, "only_over_http": operation.only_over_http}
+    details = {"description": operation.description, "only_over_http": operation.only_over_http}
     return {
         **brief,
-        **{name: text for name, text in more.items() if text},
+        **{name: text for name, text in details.items() if text},
         **operation.access,
         "arguments": catalogue.arguments(operation),
     }

@@ -125,8 +125,10 @@ def _meanings(goal: str) -> list[Mapping[str, float]]:
         synonyms = dict.fromkeys(_SYNONYMS.get(_key(phrase), ()), SYNONYM)
         if length == 1 and phrase[0] in words.EMPTY:
             continue
-        own = dict.fromkeys((stem(word) for word in phrase if word not in words.EMPTY), 1.0 if length == 1 else SYNONYM)
-        all_meanings.append({**synonyms, **own})
+        own_stems = dict.fromkeys(
+            (stem(word) for word in phrase if word not in words.EMPTY), 1.0 if length == 1 else SYNONYM
+        )
+        all_meanings.append({**synonyms, **own_stems})
     return all_meanings
 
 

@@ -224,8 +224,8 @@ class McpServer:
     def _found(self, goal: str) -> list[dict[str, Any]]:
         operations = [self._catalogue.get(id) for id in self._index.find(goal, finding.FOUND)]
         return [
-            finding.entry(self._catalogue, operation, whole=place < finding.WHOLE)
-            for place, operation in enumerate(operations)
+            finding.entry(self._catalogue, operation, whole=rank < finding.WHOLE)
+            for rank, operation in enumerate(operations)
             if operation is not None
         ]
 
@@ -239,8 +239,8 @@ class McpServer:
         if operation is None:
             return await self._admit_then(request, self._unknown(request, call.operation_id))
         if operation.only_over_http:
-            where = self._execution.url(operation, call.arguments)
-            message = f"{operation.only_over_http} Fetch {where} with the same API key in the header Authorization."
+            url = self._execution.url(operation, call.arguments)
+            message = f"{operation.only_over_http} Fetch {url} with the same API key in the header Authorization."
             return await self._admit_then(request, _refused("only_over_http", message, request))
         if operation.needs_confirmation and not call.confirm:
             return await self._admit_then(request, _unconfirmed(request, operation, call.arguments))

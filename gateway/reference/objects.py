@@ -109,9 +109,9 @@ class Schemas:
         """Yield the objects in an operation's answers and bodies, and whether the object is the whole answer or body."""
         events = operation.contents.get(STREAM, {}).get("x-sse-events", {})
         for content in (*operation.bodies.values(), *operation.contents.values(), {"schema": events}):
-            own = self.named(content.get("schema", {}))
+            whole_name = self.named(content.get("schema", {}))
             for name in self.reached(content.get("schema", {})):
-                yield name, name == own
+                yield name, name == whole_name
 
     def reached(self, schema: Schema) -> list[str]:
         """Return the names of all objects in a schema, at any depth, the nearest first."""

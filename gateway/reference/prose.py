@@ -58,11 +58,11 @@ class Prose:
     def page(self, text: str, raised: int = 0) -> Markup:
         """Render a text with paragraphs, lists and tables; its headings get ids, and are raised by `raised` levels."""
         tokens = self._markdown.parse(text)
-        for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        for token, following in zip(tokens, [*tokens[1:], None], strict=True):
             if token.type in {"heading_open", "heading_close"}:
                 token.tag = f"h{int(token.tag[1]) - raised}"
-            if token.type == "heading_open" and after is not None:
-                token.attrSet("id", slug(after.content))
+            if token.type == "heading_open" and following is not None:
+                token.attrSet("id", slug(following.content))
             token.children = self._linked(token.children or [])
         return Markup(self._markdown.renderer.render(tokens, self._markdown.options, {}))  # noqa: S704 - rendered from text
 

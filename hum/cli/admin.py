@@ -48,8 +48,8 @@ async def delete_org(org: str, name: str) -> int:
             rows = answer.rows
     if not answer.done:
         sys.stderr.write("hum: some files can't be deleted at the moment; the worker goes on until they are\n")
-    shown = {"done": answer.done, "rows": answer.rows, "numbers_left_at_carrier": list(answer.numbers)}
-    sys.stdout.write(json.dumps(shown) + "\n")
+    result = {"done": answer.done, "rows": answer.rows, "numbers_left_at_carrier": list(answer.numbers)}
+    sys.stdout.write(json.dumps(result) + "\n")
     return 0 if answer.done else 1
 
 
@@ -124,8 +124,8 @@ async def reseal(*, dry_run: bool) -> int:
             resealed += answer.resealed
             if dry_run or not answer.resealed:
                 break
-    shown = {"resealed": resealed, "unsealable": answer.unsealable, "left": answer.left}
-    sys.stdout.write(json.dumps(shown) + "\n")
+    result = {"resealed": resealed, "unsealable": answer.unsealable, "left": answer.left}
+    sys.stdout.write(json.dumps(result) + "\n")
     return 1 if answer.unsealable else 0
 
 

@@ -47,36 +47,37 @@ class Chosen:
     issuer: str
 
 
-def outside(chosen: Chosen, where: Mapping[str, Any], home: Path) -> list[str]:
+def outside(chosen: Chosen, addresses: Mapping[str, Any], home: Path) -> list[str]:
     """Return a line for each outside system: whether it is real or a stand-in, and its address."""
-    numbers = ", ".join(where.get("numbers", ()))
+    numbers = ", ".join(addresses.get("numbers", ()))
     stand_ins = {
         "database": f"embedded, in {home / 'postgres'}",
-        "carrier": f"a stand-in that no phone reaches, {where.get('carrier_url')}; it holds {numbers}",
-        "model": f"a stand-in that follows the flow's prompt by rules, {where.get('model_url')}",
-        "provider": f"a stand-in; anybody can sign in as anybody, {where.get('signin_url')}",
+        "carrier": f"a stand-in that no phone reaches, {addresses.get('carrier_url')}; it holds {numbers}",
+        "model": f"a stand-in that follows the flow's prompt by rules, {addresses.get('model_url')}",
+        "provider": f"a stand-in; anybody can sign in as anybody, {addresses.get('signin_url')}",
     }
     real = {
         "database": chosen.database,
         "carrier": chosen.carrier and f"real, calls cost money: {chosen.carrier}",
         "model": chosen.model and f"real, calls cost money: {chosen.model}",
-        "provider": chosen.issuer or ("" if "signin_url" in where else "none; set HUM_OIDC_ISSUER, or use API keys"),
+        "provider": chosen.issuer
+        or ("" if "signin_url" in addresses else "none; set HUM_OIDC_ISSUER, or use API keys"),
     }
     return [_row(name, real[name] or stand_in) for name, stand_in in stand_ins.items()]
 
 
-def urls(where: Mapping[str, Any], home: Path) -> list[str]:
+def urls(addresses: Mapping[str, Any], home: Path) -> list[str]:
     """Return a line for each address, and for the file that lists them."""
-    public = where["public_url"]
+    public = addresses["public_url"]
     return [
         f"HUM is up.  {home / 'run.json'} lists the addresses.",
         _row("console", f"{public}/   (sign in: {public}/auth/login)"),
         _row("API", f"{public}/api"),
         _row("its docs", f"{public}/docs   ({public}/openapi.json)"),
         _row("webhooks", f"{public}/twilio/voice"),
-        _row("media", f"{where['media_url']}/media/twilio"),
-        _row("control", where["control_address"]),
-        *(_row("metrics", f"{url}   of {plane}") for plane, url in where["metrics_urls"].items()),
+        _row("media", f"{addresses['media_url']}/media/twilio"),
+        _row("control", addresses["control_address"]),
+        *(_row("metrics", f"{url}   of {plane}") for plane, url in addresses["metrics_urls"].items()),
     ]
 
 

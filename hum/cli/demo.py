@@ -207,15 +207,15 @@ class Demo:
         self._say(verdict)
         if self.keep_seconds <= 0:
             return
-        where, path = platform.where, await self._page(platform.where["public_url"])
+        addresses, path = platform.where, await self._page(platform.where["public_url"])
         self._say(f"\nFor {_duration(self.keep_seconds)}, or until Ctrl-C, everything runs on:")
-        if "signin_url" in where:
-            await self._introduce(where["signin_url"])
-            self._say(f"  the record  {where['public_url']}/auth/login?{urlencode({'return_to': path})}")
+        if "signin_url" in addresses:
+            await self._introduce(addresses["signin_url"])
+            self._say(f"  the record  {addresses['public_url']}/auth/login?{urlencode({'return_to': path})}")
             self._say(f"              (choose {self.owner}; the sign-in is a stand-in)")
         else:
-            self._say(f"  the record  {where['public_url']}{path}   (sign in as {self.owner})")
-        self._say(f"  the API     {where['public_url']}/docs")
+            self._say(f"  the record  {addresses['public_url']}{path}   (sign in as {self.owner})")
+        self._say(f"  the API     {addresses['public_url']}/docs")
         try:
             async with asyncio.timeout(self.keep_seconds):
                 await self.signals.stop.wait()

@@ -96,10 +96,10 @@ class Platform:
         Raises AlreadyRuns, DidNotStart.
         """
         await self._lock.acquire(replace=replace)
-        before = home.read_facts(self.settings.home, PROGRAMS)
-        self.programs.adopt(before.get("programs", []))
+        recorded = home.read_facts(self.settings.home, PROGRAMS)
+        self.programs.adopt(recorded.get("programs", []))
         self.environment["HUM_HOME"] = str(self.settings.home.resolve())
-        self._choose_sockets(before.get("sockets", {}) if self.programs.adopted else {})
+        self._choose_sockets(recorded.get("sockets", {}) if self.programs.adopted else {})
         self._lock.describe(self.where["public_url"])
         home.node_key(self.settings)
         home.secret_keys(self.settings)
@@ -145,7 +145,7 @@ class Platform:
 
     # -- sockets
 
-    def _choose_sockets(self, before: Mapping[str, str]) -> None:
+    def _choose_sockets(self, earlier_sockets: Mapping[str, str]) -> None:
         """Open the planes' sockets, on free ports for port 0, and derive the URLs from them unless they are set.
 
         `before` has the sockets of the programs that are taken over, which still have them open.
@@ -158,7 +158,7 @@ class Platform:
                 host, port = self._sockets[plane].getsockname()[:2]
                 chosen[plane] = str(Listen(host, port))
             else:
-                chosen[plane] = str(self._open(plane, listen, before.get(plane, "")))
+                chosen[plane] = str(self._open(plane, listen, earlier_sockets.get(plane, "")))
             self.environment[variable] = chosen[plane]
         self._default("HUM_MEDIA_WORKERS", MEDIA_WORKERS)
         metrics = parse_listen(self.settings.metrics_listen)
@@ -181,12 +181,12 @@ class Platform:
             "metrics_urls": {plane: f"http://{listen}/metrics" for plane, listen in self.metrics.items()},
         }
 
-    def _open(self, plane: str, listen: Listen, before: str) -> Listen:
+    def _open(self, plane: str, listen: Listen, earlier_text: str) -> Listen:
         """Bind a plane's socket.  The plane itself listens, as connections that are queued before it accepts would wait.
 
         Raises DidNotStart.
         """
-        earlier = parse_listen(before) if before else None
+        earlier = parse_listen(earlier_text) if earlier_text else None
         if listen.port == 0:
             keeps = earlier is not None and earlier.host == listen.host
             listen = earlier if earlier is not None and keeps else listen._replace(port=free_port(listen.host))

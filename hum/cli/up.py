@@ -114,13 +114,13 @@ async def _stop(platform: Platform, signals: Signals) -> None:
 
 async def _report_calls(platform: Platform) -> None:
     """Print the number of calls in progress, at once and whenever it changes."""
-    before = 0
+    reported = 0
     if not platform.programs.calls:
         say("stopping; no call is open.  Ctrl-C or SIGTERM again ends everything at once")
     while True:
         calls = platform.programs.calls
-        if calls != before:
-            before = calls
+        if calls != reported:
+            reported = calls
             say(
                 f"waiting for {calls} call{'' if calls == 1 else 's'} to end, for up to "
                 f"{platform.settings.drain_seconds:g} s; Ctrl-C or SIGTERM again ends them at once"
@@ -131,9 +131,9 @@ async def _report_calls(platform: Platform) -> None:
 
 
 async def _print_addresses(platform: Platform) -> None:
-    where, home_dir = platform.where, platform.settings.home
-    number = where["numbers"][0] if "numbers" in where else "<your number>"
-    lines = banner.urls(where, home_dir) + banner.outside(_chosen(platform.settings), where, home_dir)
+    addresses, home_dir = platform.where, platform.settings.home
+    number = addresses["numbers"][0] if "numbers" in addresses else "<your number>"
+    lines = banner.urls(addresses, home_dir) + banner.outside(_chosen(platform.settings), addresses, home_dir)
     lines += banner.next_steps(_command(platform.settings), number, await _organization(platform.settings))
     _print(lines)
 

@@ -26,8 +26,8 @@ def stored(directory: str | Path | None) -> Mapping[str, str]:
 
 
 def _value(file: Path) -> str:
-    with file.open("rb") as opened:
-        content = opened.read(MAX_BYTES + 1)
+    with file.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise Unreadable(f"{VARIABLE}: {file} is longer than {MAX_BYTES} bytes")
     try:

@@ -43,22 +43,22 @@ def judge(config: UpSettings, facts: StripeFacts) -> list[Finding]:
         return [Finding(ABOUT, "no key of Stripe's is set: there are no plans, and no limits")]
     if facts.plans is None:
         return [Finding(ABOUT, f"the plans can't be read: {facts.fault}", "correct HUM_PLANS_FILE")]
-    where = shown_url(config.stripe_api_base)
+    url = shown_url(config.stripe_api_base)
     answers = [*facts.prices.values(), facts.meters]
     if any(answer.status == UNAUTHORIZED for answer in answers):
-        return [Finding(ABOUT, f"{where} refuses the key", "correct STRIPE_API_KEY")]
+        return [Finding(ABOUT, f"{url} refuses the key", "correct STRIPE_API_KEY")]
     if (
         failed := next((answer for answer in answers if answer.status not in {OK, NOT_FOUND, FORBIDDEN}), None)
     ) is not None:
         fault = failed.fault or f"it answered {failed.status}"
-        return [Finding(ABOUT, f"{where} does not answer ({fault})", "check the network, and STRIPE_API_BASE")]
+        return [Finding(ABOUT, f"{url} does not answer ({fault})", "check the network, and STRIPE_API_BASE")]
     findings = [*_prices(facts), *_meters(facts, facts.plans), *_webhook(config, facts)]
     if config.production and config.stripe_api_key.startswith(TEST_KEYS):
         findings.append(Finding(ABOUT, "the key is for Stripe's test mode", "set STRIPE_API_KEY to a live one"))
     sold = [plan.id for plan in facts.plans.plans if plan.is_for_sale]
     if not sold:
         findings.append(Finding(ABOUT, "no plan is for sale", "give plans a price_id, in HUM_PLANS_FILE"))
-    return findings or [Finding(ABOUT, f"{where} has the prices of {', '.join(sold)}")]
+    return findings or [Finding(ABOUT, f"{url} has the prices of {', '.join(sold)}")]
 
 
 def _prices(facts: StripeFacts) -> list[Finding]:
@@ -93,15 +93,15 @@ def _webhook(config: UpSettings, facts: StripeFacts) -> list[Finding]:
     endpoints_listed = facts.endpoints.json.get("data", ()) if isinstance(facts.endpoints.json, dict) else None
     if endpoints_listed is None or facts.endpoints.status != OK:
         return []  # a restricted key may not list them
-    ours = [
+    enabled = [
         endpoint
         for endpoint in endpoints_listed
         if endpoint.get("url") == config.public_url + PATH and endpoint.get("status") == "enabled"
     ]
-    if not ours:
+    if not enabled:
         return [
             Finding(ABOUT, f"Stripe sends nothing to {config.public_url}{PATH}", "make an endpoint for it at Stripe")
         ]
-    subscribed = {event for endpoint in ours for event in endpoint.get("enabled_events", ())}
+    subscribed = {event for endpoint in enabled for event in endpoint.get("enabled_events", ())}
     missing = [] if "*" in subscribed else sorted(set(EVENTS) - subscribed)
     return [Finding(ABOUT, "the endpoint lacks events", f"add {', '.join(missing)} at Stripe")] if missing else []

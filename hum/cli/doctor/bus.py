@@ -42,9 +42,9 @@ def judge(facts: BusFacts) -> list[Finding]:
     findings = []
     for server in facts.servers:
         if server["fault"]:
-            what, fix = FAULTS[server["fault"]]
-            shown = f"{server['server']} {what}" + (f" ({server['detail']})" if server["detail"] else "")
-            findings.append(Finding(ABOUT, shown, fix))
+            state, fix = FAULTS[server["fault"]]
+            text = f"{server['server']} {state}" + (f" ({server['detail']})" if server["detail"] else "")
+            findings.append(Finding(ABOUT, text, fix))
     if findings:
         return findings
     names = ", ".join(f"{server['server']} (NATS {server['version']})" for server in facts.servers)

@@ -71,8 +71,8 @@ def home(config: UpSettings, fault: str, free_bytes: int) -> Finding:
     if fault:
         return Finding("home", f"{config.home} can't be written ({fault})", "give it to the user who runs HUM")
     if free_bytes < config.min_free_bytes:
-        shown = f"{free_bytes >> 20} MiB are free at {config.home}, and calls need {config.min_free_bytes >> 20}"
-        return Finding("home", shown, "make room on its disk")
+        state = f"{free_bytes >> 20} MiB are free at {config.home}, and calls need {config.min_free_bytes >> 20}"
+        return Finding("home", state, "make room on its disk")
     return Finding("home", f"{config.home} can be written, {free_bytes >> 20} MiB are free")
 
 
@@ -83,16 +83,16 @@ def recordings(config: UpSettings, waiting: Waiting, fault: str) -> Finding:
         fix = f"check HUM_RECORDINGS_URL and the HUM_S3_* settings, and what the bucket allows; {backlog}"
         return Finding("recordings", f"{config.recordings_url} can't be used ({fault})", fix)
     if waiting.oldest_seconds > MOST_WAITING_SECONDS:
-        shown = f"{backlog}, the oldest for {waiting.oldest_seconds / 60:.0f} minutes"
-        return Finding("recordings", shown, "see that media runs here, and what it logs of recordings")
+        state = f"{backlog}, the oldest for {waiting.oldest_seconds / 60:.0f} minutes"
+        return Finding("recordings", state, "see that media runs here, and what it logs of recordings")
     return Finding("recordings", f"{config.recordings_url} takes, gives and deletes an object; {backlog}")
 
 
 def database(facts: Database, config: UpSettings) -> list[Finding]:
-    where = shown_url(config.database_url)
+    url = shown_url(config.database_url)
     if facts.fault:
         return [Finding("database", facts.fault, "start it, or correct HUM_DATABASE_URL")]
-    version = f"PostgreSQL {facts.version // 10_000}.{facts.version % 10_000} at {where}"
+    version = f"PostgreSQL {facts.version // 10_000}.{facts.version % 10_000} at {url}"
     findings = [
         *_database_version(facts, version),
         *(
@@ -133,26 +133,26 @@ def _database_settings(facts: Database, config: UpSettings) -> list[Finding]:
     # Control and the worker, and while one is replaced, its successor.
     needed = 3 * (config.pool_size + config.calls_pool_size) + OTHER_CONNECTIONS
     if int(values.get("max_connections", needed)) < needed:
-        shown = f"it takes {values['max_connections']} connections, and HUM may open {needed}"
+        state = f"it takes {values['max_connections']} connections, and HUM may open {needed}"
         fix = "raise max_connections, or lower HUM_DATABASE_POOL and HUM_CALLS_DATABASE_POOL"
-        findings.append(Finding("database", shown, fix))
+        findings.append(Finding("database", state, fix))
     return findings
 
 
 def control(fault: str, config: UpSettings) -> Finding:
     """Judge control.  `fault` is the error code of an operator's request; empty if it was answered."""
-    where = config.control_address
+    address = config.control_address
     if not fault:
-        return Finding("control", f"answers at {where}, and takes our node key")
+        return Finding("control", f"answers at {address}, and takes our node key")
     if fault in {"PERMISSION_DENIED", "UNAUTHENTICATED"}:
         fix = "set HUM_NODE_KEY to the same on every plane, and synchronize the machines' clocks"
-        return Finding("control", f"refuses our node key at {where}", fix)
-    return Finding("control", f"does not answer at {where} ({fault})", "start it, or correct HUM_CONTROL_ADDRESS")
+        return Finding("control", f"refuses our node key at {address}", fix)
+    return Finding("control", f"does not answer at {address} ({fault})", "start it, or correct HUM_CONTROL_ADDRESS")
 
 
 def carrier(config: UpSettings, answer: Answer) -> Finding | None:
     """Return what is wrong with the account, or None.  `answer` is the carrier's list of numbers."""
-    where = shown_url(config.twilio_api_base_url)
+    url = shown_url(config.twilio_api_base_url)
     if not config.twilio_account_sid:
         fix = "set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
         return Finding("carrier", "no account is set", fix)
@@ -160,23 +160,25 @@ def carrier(config: UpSettings, answer: Answer) -> Finding | None:
         return Finding("carrier", "its webhooks can't be checked", "set TWILIO_AUTH_TOKEN, which signs them")
     if answer.status in {UNAUTHORIZED, FORBIDDEN}:
         names = "TWILIO_API_KEY and TWILIO_API_SECRET" if config.twilio_api_key else "TWILIO_AUTH_TOKEN"
-        return Finding("carrier", f"{where} refuses account {config.twilio_account_sid}", f"correct {names}")
+        return Finding("carrier", f"{url} refuses account {config.twilio_account_sid}", f"correct {names}")
     if answer.status == NOT_FOUND:
         fix = "correct TWILIO_ACCOUNT_SID"
-        return Finding("carrier", f"{where} knows no account {config.twilio_account_sid}", fix)
+        return Finding("carrier", f"{url} knows no account {config.twilio_account_sid}", fix)
     if answer.status != OK:
-        return _unanswered("carrier", where, answer, "TWILIO_API_BASE_URL")
+        return _unanswered("carrier", url, answer, "TWILIO_API_BASE_URL")
     return None
 
 
 def numbers(config: UpSettings, lines: Sequence[Line], ours: Sequence[str] | None) -> list[Finding]:
     """Judge the numbers.  `lines` are the carrier's; `ours` those of organizations, None if the database did not answer."""
     line_by_number = {line.e164: line for line in lines}
-    wanted = (f"{config.public_url}/twilio/voice", f"{config.public_url}/twilio/voice/status")
+    expected_urls = (f"{config.public_url}/twilio/voice", f"{config.public_url}/twilio/voice/status")
     expected = ours if ours is not None else [line.e164 for line in lines if "/twilio/voice" in line.voice_url]
     missing = [number for number in expected if number not in line_by_number]
     misdirected = [
-        number for number in expected if number in line_by_number and _webhook_urls(line_by_number[number]) != wanted
+        number
+        for number in expected
+        if number in line_by_number and _webhook_urls(line_by_number[number]) != expected_urls
     ]
     findings = []
     if missing:
@@ -184,9 +186,9 @@ def numbers(config: UpSettings, lines: Sequence[Line], ours: Sequence[str] | Non
         findings.append(Finding("numbers", f"the account does not hold {_named(missing)}", fix))
     for number in misdirected[:MOST_NAMED]:
         voice, status = _webhook_urls(line_by_number[number])
-        shown = f"{number} sends calls to {voice or 'nowhere'}, their status to {status or 'nowhere'}"
-        fix = f"set them to {wanted[0]} and {wanted[1]}: POST /api/numbers/sync, or the carrier's console"
-        findings.append(Finding("numbers", shown, fix))
+        state = f"{number} sends calls to {voice or 'nowhere'}, their status to {status or 'nowhere'}"
+        fix = f"set them to {expected_urls[0]} and {expected_urls[1]}: POST /api/numbers/sync, or the carrier's console"
+        findings.append(Finding("numbers", state, fix))
     if len(misdirected) > MOST_NAMED:
         findings.append(
             Finding("numbers", f"{len(misdirected) - MOST_NAMED} more point elsewhere", "set their URLs, too")
@@ -214,29 +216,29 @@ def media(processes: Sequence[Mapping[str, Any]], config: UpSettings) -> Finding
         fix = "start `hum media`; its HUM_CONTROL_ADDRESS and HUM_NODE_KEY must be control's"
         return Finding("media", "no process is linked to control", fix)
     if not accepting:
-        why = ", ".join(sorted({process["refuses"] for process in processes}))
+        reasons = ", ".join(sorted({process["refuses"] for process in processes}))
         return Finding(
-            "media", f"none of {len(processes)} processes takes calls ({why})", "see its /readyz and its log"
+            "media", f"none of {len(processes)} processes takes calls ({reasons})", "see its /readyz and its log"
         )
     zones = Counter(process["zone"] for process in accepting)
-    shown = f"{len(accepting)} of {len(processes)} processes take calls"
+    state = f"{len(accepting)} of {len(processes)} processes take calls"
     if any(zones):
-        shown += ": " + ", ".join(f"{count} in {zone or 'no zone'}" for zone, count in sorted(zones.items()))
+        state += ": " + ", ".join(f"{count} in {zone or 'no zone'}" for zone, count in sorted(zones.items()))
     if len(releases := sorted({process["version"] for process in processes})) > 1:
-        shown += f"; releases {', '.join(process or 'unknown' for process in releases)}"
+        state += f"; releases {', '.join(process or 'unknown' for process in releases)}"
     if config.zone and not zones[config.zone]:
         fix = "start `hum media` there, or correct HUM_ZONE: calls of this zone go to others"
-        return Finding("media", f"{shown}; none in {config.zone}, which is ours", fix)
-    return Finding("media", f"{shown}; they have {sum(process['places'] for process in accepting)} places")
+        return Finding("media", f"{state}; none in {config.zone}, which is ours", fix)
+    return Finding("media", f"{state}; they have {sum(process['places'] for process in accepting)} places")
 
 
 def last_call(call: Mapping[str, Any] | None) -> Finding:
     """Judge the latest call of all organizations."""
     if call is None:
         return Finding("calls", "none came yet: call one of the numbers, then ask again")
-    ended = f"{call['status'].replace('_', ' ')}{', ' if call['reason'] else ''}{call['reason']}"
-    shown = f"the latest began {_ago(call['seconds_ago'])} ago: {ended}"
-    return Finding("calls", shown, FAULTS.get(call["reason"], "") if call["status"] == "failed" else "")
+    outcome = f"{call['status'].replace('_', ' ')}{', ' if call['reason'] else ''}{call['reason']}"
+    state = f"the latest began {_ago(call['seconds_ago'])} ago: {outcome}"
+    return Finding("calls", state, FAULTS.get(call["reason"], "") if call["status"] == "failed" else "")
 
 
 def _ago(seconds: float) -> str:
@@ -270,18 +272,18 @@ def _webhook_urls(line: Line) -> tuple[str, str]:
 
 def model(config: UpSettings, answers: Mapping[str, Answer]) -> list[Finding]:
     """Judge the models.  `answers` has the API's answer about each model, by its variable."""
-    where, names = shown_url(config.openai_base_url), models(config)
+    url, names = shown_url(config.openai_base_url), models(config)
     if not config.openai_api_key:
         return [Finding("model", "no key is set", "set OPENAI_API_KEY")]
     findings = []
     for variable, answer in answers.items():
         if answer.status in {UNAUTHORIZED, FORBIDDEN}:
-            return [Finding("model", f"{where} refuses the key", "correct OPENAI_API_KEY")]
+            return [Finding("model", f"{url} refuses the key", "correct OPENAI_API_KEY")]
         if answer.status == NOT_FOUND:
-            findings.append(Finding("model", f"{where} has no {names[variable]}", f"correct {variable}"))
+            findings.append(Finding("model", f"{url} has no {names[variable]}", f"correct {variable}"))
         elif answer.status not in {OK, TOO_MANY}:
-            return [_unanswered("model", where, answer, "OPENAI_BASE_URL")]
-    return findings or [Finding("model", f"{where} has {', '.join(dict.fromkeys(names.values()))}")]
+            return [_unanswered("model", url, answer, "OPENAI_BASE_URL")]
+    return findings or [Finding("model", f"{url} has {', '.join(dict.fromkeys(names.values()))}")]
 
 
 def models(config: UpSettings) -> dict[str, str]:
@@ -365,8 +367,8 @@ def engine(facts: Engine, config: UpSettings) -> list[Finding]:
     if facts.interpreted:
         core = Finding("core", "interpreted", "unset HUM_MEDIA_INTERPRETED" if config.production else "")
     else:
-        how = "install gcc and python3-dev, and run `make` again: a call then costs a fifth less CPU"
-        core = Finding("core", f"interpreted; {how}") if not config.production else Finding("core", "interpreted", how)
+        fix = "install gcc and python3-dev, and run `make` again: a call then costs a fifth less CPU"
+        core = Finding("core", f"interpreted; {fix}") if not config.production else Finding("core", "interpreted", fix)
     return [blas, core]
 
 
@@ -376,19 +378,21 @@ def open_files(config: UpSettings, limit: int) -> Finding:
         "HUM_MAX_CONNECTIONS": config.max_connections + descriptors.OF_A_GATEWAY,
         "HUM_MAX_CALLS": config.max_calls * descriptors.PER_CALL + 2 * config.max_waiting + descriptors.SPARE,
     }
-    short = {name: count for name, count in needed.items() if count > limit}
-    if short:
-        most = max(short.values())
-        fix = f"raise the hard limit (ulimit -Hn {most}, or LimitNOFILE={most}), or lower {' and '.join(short)}"
+    exceeded = {name: count for name, count in needed.items() if count > limit}
+    if exceeded:
+        most = max(exceeded.values())
+        fix = f"raise the hard limit (ulimit -Hn {most}, or LimitNOFILE={most}), or lower {' and '.join(exceeded)}"
         return Finding("open files", f"{limit} are allowed, {most} are needed", fix)
     return Finding("open files", f"{limit} are allowed, {max(needed.values())} are needed")
 
 
-def _unanswered(about: str, where: str, answer: Answer, what: str) -> Finding:
+def _unanswered(about: str, url: str, answer: Answer, what_to_check: str) -> Finding:
     fault = answer.fault or f"it answered {answer.status}"
-    return Finding(about, f"{where} is not as it should be ({fault})", f"check that it runs, the network, and {what}")
+    return Finding(
+        about, f"{url} is not as it should be ({fault})", f"check that it runs, the network, and {what_to_check}"
+    )
 
 
 def _named(numbers: Sequence[str]) -> str:
-    more = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
-    return ", ".join(numbers[:MOST_NAMED]) + more
+    suffix = f" and {len(numbers) - MOST_NAMED} more" if len(numbers) > MOST_NAMED else ""
+    return ", ".join(numbers[:MOST_NAMED]) + suffix
