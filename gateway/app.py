@@ -272,10 +272,10 @@ async def _bug(request: Request, error: Exception) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `run` decides when it drains, and draining begins at once, not at a tick.
+    """uvicorn without its own signal handlers: `run` decides when it drains, which begins at once, not at a tick.
 
     uvicorn closes idle connections as soon as it drains, and loses a request that is on its way over one of them.  This
-    server stops accepting, and gives open connections `linger_seconds` for a last request, answered with `Connection: close`.
+    server stops accepting, and gives open connections `linger_seconds` for a last request, whose answer closes them.
     """
 
     def __init__(self, config: uvicorn.Config, linger_seconds: float) -> None:

@@ -19,7 +19,7 @@ class BadBody(Exception):  # noqa: N818 - a refusal is no fault of ours
 class Bodies:
     """A reader of bodies of up to `max_bytes`, each within `seconds`.
 
-    Incomplete bodies may occupy up to `max_bytes_together`; those of one address up to `max_bytes_of_address`, if given.
+    Incomplete bodies may occupy up to `max_bytes_together`; those of one address, `max_bytes_of_address`, if given.
     """
 
     def __init__(

@@ -7,8 +7,9 @@ connection to close at the limit (docs/decisions/0019-the-public-socket.md).
 A connection is in one `Phase`: it waits for a head, for a body, for the rest of a body after the response was sent, or
 for nothing from its client.  Arriving bytes and sent responses change the phase.  Except for `BODY`, a phase that waits
 has a timer of `head_seconds`.  A second timer of `send_seconds` runs while the client has bytes to read.  Example: a
-client asks for a large file and stops reading.  `pause_writing` adds the connection to `SlowReaders` and starts the send
-timer; when that fires with less than `PACE_BYTES` read meanwhile, the connection is aborted with the reason `unread`.
+client asks for a large file and stops reading.  `pause_writing` adds the connection to `SlowReaders` and starts the
+send timer; when that fires with less than `PACE_BYTES` read meanwhile, the connection is aborted with the reason
+`unread`.
 """
 
 import asyncio
@@ -33,9 +34,9 @@ CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway cl
 class ClientLimits:
     """How long a connection waits for its client, and how much it reads in vain.
 
-    `head_seconds`: for a request's head, and for the rest of a body after its response, once the client has read what it
-    was sent before.  `send_seconds`: for the client to read `PACE_BYTES` of a response.  `rest_bytes`: how much of a body
-    is read and dropped after its response.
+    `head_seconds`: for a request's head, and for the rest of a body after its response, once the client has read what
+    it was sent before.  `send_seconds`: for the client to read `PACE_BYTES` of a response.  `rest_bytes`: how much of a
+    body is read and dropped after its response.
     """
 
     head_seconds: float
@@ -44,9 +45,10 @@ class ClientLimits:
 
 
 MAX_HEAD_BYTES = 64 << 10
-#: What a client must read within `send_seconds`, unless less is left: as much as goes out between two parts of a long response.
+#: What a client must read within `send_seconds`, unless less is left: what is sent between two parts of a long
+#: response.
 PACE_BYTES = 48 << 10
-#: Chunks, or packets, of a body beyond which they must average `MIN_CHUNK_BYTES`: parsing one costs as much as a kilobyte.
+#: Chunks, or packets, of a body beyond which they must average `MIN_CHUNK_BYTES`: parsing one costs as much as 1 KiB.
 FREE_CHUNKS, MIN_CHUNK_BYTES = 1_000, 256
 
 
@@ -110,7 +112,10 @@ class SlowReaders:
 
 
 class Connection(H11Protocol):
-    """One connection.  All connections share `limit` and `slow_readers`; those of `proxies` have no limit per address."""
+    """One connection.
+
+    All connections share `limit` and `slow_readers`; those of `proxies` have no limit per address.
+    """
 
     def __init__(
         self,

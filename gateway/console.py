@@ -43,12 +43,15 @@ PAGE_HEADERS: Final = {
 }
 
 
-#: A web worker is bound by the policy of its own file, not by the page's, and the one that follows the stream must connect.
+#: A web worker obeys the policy of its own file, not the page's, and the one that follows the stream must connect.
 ASSET_POLICY: Final = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
 
 
 def policy(nonce: str) -> str:
-    """Return the page's content security policy.  It lets forms lead elsewhere: `/auth/link` redirects to the issuer."""
+    """Return the page's content security policy.
+
+    It lets forms lead elsewhere: `/auth/link` redirects to the issuer.
+    """
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; connect-src 'self'; img-src 'self' data:; "
         "media-src 'self' blob:; font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -101,7 +101,7 @@ class ClientCredentials:
     def metadata(self, request: Request) -> Metadata:
         """Return the metadata of a call on the client's behalf.
 
-        It holds the correlation, the address, the credential, the idempotency key, and the organization that is addressed.
+        It has the correlation, the address, the credential, the idempotency key, and the organization.
         """
         pairs = [*correlation(request), *self._identity.vouching(request.scope[ADDRESS])]
         if (key := _bearer(request)) is not None:
@@ -127,9 +127,9 @@ def bad_idempotency_key(request: Request) -> str | None:
 
 
 def key_refusal(request: Request, missing: str) -> Refused | None:
-    """Return the error for a request without a well-formed API key, or None; `missing` is the message if there is no key.
+    """Return the error for a request without a well-formed API key, or None; for endpoints that accept no session.
 
-    It is for endpoints that accept no session.
+    `missing` is the message for a request without any key.
     """
     key = _bearer(request)
     if key is not None and secrets.looks_like_api_key(key):

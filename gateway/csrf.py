@@ -1,7 +1,7 @@
 """CSRF protection.
 
-An unsafe request that only a cookie authenticates must come from our own pages, by its `Origin` or, where the browser sends
-none, by `Sec-Fetch-Site`.
+An unsafe request that only a cookie authenticates must come from our own pages, by its `Origin` or, where the browser
+sends none, by `Sec-Fetch-Site`.
 """
 
 from urllib.parse import urlsplit

@@ -1,7 +1,7 @@
 """Examples for the OpenAPI document: a value of each field.
 
-Most follow from a field's type, format and rules.  Texts are looked up by `Message.field`, else by the field's name, since
-a name means the same everywhere.  A test checks every example against its schema.
+Most follow from a field's type, format and rules.  Texts are looked up by `Message.field`, else by the field's name,
+since a name means the same everywhere.  A test checks every example against its schema.
 """
 
 from typing import Any, Final

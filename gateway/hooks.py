@@ -1,7 +1,7 @@
 """Posts of other systems to triggers: control stores one before the gateway acknowledges it.
 
-The token in the path is the sender's only credential, so it stays in the request: control gets its hash, and logs, traces
-and metrics get the route.
+The token in the path is the sender's only credential, so it stays in the request: control gets its hash, and logs,
+traces and metrics get the route.
 """
 
 from google.protobuf.message import Message

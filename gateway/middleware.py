@@ -113,7 +113,7 @@ class _Answer:
 
     def __init__(self, scope: Scope) -> None:
         self._scope, self._started_ms = scope, monotonic_ms()
-        # Clients must not decide what is traced, so a client's trace is not continued.  A webhook's span belongs to its call.
+        # A client must not decide what is traced: its trace is not continued.  A webhook's span belongs to its call.
         is_webhook = scope["path"].startswith(WEBHOOKS)
         self.span = INVALID_SPAN if is_webhook else tracing.served("http", {})
         self._status = 0

@@ -81,7 +81,7 @@ class Issuer:
     async def begin(
         self, redirect_uri: str, state: str, nonce: str, code_verifier: str, *, choose: bool = False
     ) -> str:
-        """Return the URL where the browser signs in; with `choose`, the person selects an account even if signed in there.
+        """Return the URL where the browser signs in; with `choose`, the person selects an account in any case.
 
         Raises IssuerUnavailable.
         """
@@ -221,8 +221,8 @@ class Issuer:
 def _identity(issuer: str, claims: Mapping[str, Any]) -> Identity:
     """Return the identity in these claims.
 
-    Raises IdentityUnproven if a claim is not plain text or too long (OpenID Connect Core §2: `sub` has at most 255 ASCII
-    characters).
+    Raises IdentityUnproven if a claim is not plain text or too long (OpenID Connect Core §2: `sub` has at most 255
+    ASCII characters).
     """
     subject, email, name = (claims.get(claim) or "" for claim in ("sub", "email", "name"))
     for claim, text in (("sub", subject), ("email", email), ("name", name)):

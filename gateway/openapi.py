@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, derived from the same walk over the contract as the routes, so that it can't drift from them."""
+"""The OpenAPI 3.1 document, derived from the same walk over the contract as the routes: it can't drift from them."""
 
 import json
 import re

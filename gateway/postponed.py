@@ -1,11 +1,11 @@
 """The retry queue of webhooks that control could not process: stored on disk, and delivered in order of arrival.
 
-The carrier has its answer by then, so control only records what happened: that a caller heard an apology, how a call ended.
-Deliveries are idempotent, so a crash between a delivery and its removal does no harm.  A gateway that shuts down delivers its
-queue first, unless control is unavailable; gateways that serve on the same machine adopt what it leaves.
+The carrier has its answer by then, so control only records what happened: that a caller heard an apology, how a call
+ended. Deliveries are idempotent, so a crash between a delivery and its removal does no harm.  A gateway that shuts down
+delivers its queue first, unless control is unavailable; gateways that serve on the same machine adopt what it leaves.
 
-While the disk rejects writes, a webhook that the carrier would send again is refused.  One that it would not send again stays
-in memory, and is stored as soon as the disk accepts it.
+While the disk rejects writes, a webhook that the carrier would send again is refused.  One that it would not send again
+stays in memory, and is stored as soon as the disk accepts it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from hum.telemetry import log
 LOG = log(__name__)
 WAITING = Gauge("hum_webhooks_waiting", "Webhooks that are not delivered to control yet")
 ENDED = Counter("hum_webhooks_postponed_total", "Postponed webhooks, by how they ended", ["how"])
-#: Internal errors, of control or of the gateway, after which a webhook is dropped, so that those behind it are delivered.
+#: Internal errors, of control or the gateway, after which a webhook is dropped, so that those behind it are delivered.
 MAX_ATTEMPTS = 5
 #: Webhooks adopted from another gateway in one step: new ones wait for the disk meanwhile.
 MAX_ADOPTED = 100

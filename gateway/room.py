@@ -1,9 +1,9 @@
 """The limit on open connections, and which one is evicted at the limit.  Pure.
 
-A connection is waiting while it has no complete request (it is idle, or stopped within a head or a body), and while its client
-has stopped reading.  At the limit, a new connection evicts the one that has been waiting longest.  A connection with a complete
-request and a client that reads is never evicted.  Thus a webhook, which arrives complete, gets through however many connections
-attackers open.
+A connection is waiting while it has no complete request (it is idle, or stopped within a head or a body), and while its
+client has stopped reading.  At the limit, a new connection evicts the one that has been waiting longest.  A connection
+with a complete request and a client that reads is never evicted.  Thus a webhook, which arrives complete, gets through
+however many connections attackers open.
 """
 
 from collections import defaultdict

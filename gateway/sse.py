@@ -1,7 +1,7 @@
 """Server-sent events from a gRPC stream (WHATWG HTML, "Server-sent events").
 
-An event carries its sequence as `id`, if it has one.  A comment keeps idle connections open.  A client that reconnects sends
-`Last-Event-ID` and gets the events after it, or 204 if the stream is over.
+An event carries its sequence as `id`, if it has one.  A comment keeps idle connections open.  A client that reconnects
+sends `Last-Event-ID` and gets the events after it, or 204 if the stream is over.
 """
 
 import asyncio

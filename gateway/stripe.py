@@ -1,7 +1,8 @@
 """Stripe's webhook.
 
-An event is not trusted: it only names the customer that changed, and control fetches the rest.  The signature is checked so
-that only Stripe can cause these fetches.  An event that control could not process is not acknowledged: Stripe retries it for days.
+An event is not trusted: it only names the customer that changed, and control fetches the rest.  The signature is
+checked so that only Stripe can cause these fetches.  An event that control could not process is not acknowledged:
+Stripe retries it for days.
 """
 
 import hmac

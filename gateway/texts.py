@@ -1,7 +1,8 @@
 """The carrier's webhooks of texts.
 
-A text is acknowledged once control has it or it is on disk: the carrier sends it once.  While control is unavailable, and
-until the retry queue is delivered, further texts go to the queue as well, so that control gets them in order of arrival.
+A text is acknowledged once control has it or it is on disk: the carrier sends it once.  While control is unavailable,
+and until the retry queue is delivered, further texts go to the queue as well, so that control gets them in order of
+arrival.
 """
 
 from collections.abc import Awaitable, Callable

@@ -290,7 +290,7 @@ async def _unary(binding: Binding, call: Any, *, takes_gzip: bool) -> Response:
         return Response(status_code=NO_CONTENT, headers=headers)
     field = binding.rule.response_body
     body = jsonwire.write_field(message, field) if field else jsonwire.write(message)
-    # Never compress a secret: if an attacker controls another part of the answer, the compressed length leaks it (BREACH).
+    # Never compress a secret: an attacker who controls another part of the answer learns it from the length (BREACH).
     if len(body) >= compression.MIN_BYTES and not authorization.access_of(binding.method).answers_secret:
         headers = {**headers, "Vary": "Accept-Encoding"}
         if takes_gzip:

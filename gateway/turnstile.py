@@ -1,7 +1,7 @@
 """Limits on concurrent requests: in all, with capacity reserved for the carrier's webhooks, and for each address.
 
-At the limit in all, a new request evicts one with an incomplete body, or with a client that does not read the response.  Thus
-clients that send half a body or read nothing keep no other client out.
+At the limit in all, a new request evicts one with an incomplete body, or with a client that does not read the response.
+Thus clients that send half a body or read nothing keep no other client out.
 """
 
 from collections import Counter

@@ -139,7 +139,7 @@ class CarrierWebhooks:
         try:
             step = await self._ask(self._ingress.Whisper, twiml.whisper_request(form, id), request)
         except ControlUnavailable as error:
-            # Whether the recipient must press a key is unknown: connecting them might put the caller through to voicemail.
+            # The recipient may have to press a key: connecting them might put the caller through to voicemail.
             LOG.warning("control did not answer a carrier webhook", question="whisper", error=str(error))
             return Response(twiml.hang_up(), media_type=XML)
         return Response(twiml.whisper(step, twiml.whisper_url(self._settings.public_url, id)), media_type=XML)

@@ -29,7 +29,8 @@ PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
 def form(body: bytes) -> Parameters:
     """Parse a form body into its parameters as they were signed, with blank ones.
 
-    Bytes that are not UTF-8 become surrogates, which `readable` replaces.  Raises ValueError for more than `MAX_FIELDS`.
+    Bytes that are not UTF-8 become surrogates, which `readable` replaces.  Raises ValueError for more than
+    `MAX_FIELDS`.
     """
     text = body.decode("utf-8", "surrogateescape")
     return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="surrogateescape")

@@ -1,8 +1,8 @@
 """The hash chain of the audit log: each entry's hash covers the entry and its predecessor's hash.
 
-A change, a removal or an insertion anywhere before the newest hash changes that hash, so anyone who recorded it can detect
-tampering.  The hash covers exactly what is stored and exported.  Each field is prefixed with its length, so that no two
-entries have the same encoding; times are whole microseconds, as the database stores them.
+A change, a removal or an insertion anywhere before the newest hash changes that hash, so anyone who recorded it can
+detect tampering.  The hash covers exactly what is stored and exported.  Each field is prefixed with its length, so that
+no two entries have the same encoding; times are whole microseconds, as the database stores them.
 """
 
 import hashlib

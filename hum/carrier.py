@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 Parameters = Sequence[tuple[str, str]]
-#: Overrides in every URL that the carrier requests (Twilio "Webhooks connection overrides"): five retries on every kind of
-#: failure, connect timeout 2 s, read timeout 5 s.  Neither sent nor signed.
+#: Overrides in every URL that the carrier requests (Twilio "Webhooks connection overrides"): five retries on every kind
+#: of failure, connect timeout 2 s, read timeout 5 s.  Neither sent nor signed.
 OVERRIDES = "#rc=5&rp=all&ct=2000&rt=5000"
 SIGNATURE = re.compile(r"[0-9A-Za-z+/]{27}=")
 STANDARD_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
@@ -36,7 +36,9 @@ def looks_signed(signature: str) -> bool:
 
 
 def is_signed(tokens: Iterable[str], url: str, parameters: Parameters, signature: str) -> bool:
-    """Tell whether the carrier signed this request with one of the tokens, with or without the standard port in the URL."""
+    """Tell whether the carrier signed this request with one of the tokens, with or without the standard port in the
+    URL.
+    """
     is_valid = False
     for token in tokens:
         for form_of_url in _with_and_without_port(url):

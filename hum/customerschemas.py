@@ -1,7 +1,7 @@
 """Validation by a customer's JSON Schema in bounded time.
 
-It runs on the event loop that serves every tenant's calls, and the library's time is unbounded: `uniqueItems` compares every
-pair of items, and a value of thousands of items may meet a schema of a thousand parts.
+It runs on the event loop that serves every tenant's calls, and the library's time is unbounded: `uniqueItems` compares
+every pair of items, and a value of thousands of items may meet a schema of a thousand parts.
 """
 
 import json
@@ -15,7 +15,8 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 MAX_ERRORS = 10
-#: The budget: checks of one value by one keyword, with every item and every word of an `enum` counted; takes a fraction of a second.
+#: The budget: checks of one value by one keyword, with every item and every word of an `enum` counted; takes a fraction
+#: of a second.
 MAX_CHECKS = 20_000
 
 _Check = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]

@@ -1,10 +1,11 @@
 """Huge pages for a process's heap.
 
-A process with many calls touches a little of each, all over its heap, so with pages of 4 KB nearly every access misses the TLB.
-With pages of 2 MB the media plane uses a tenth less CPU, and a tenth more memory, since a page is allocated as a whole
-(docs/decisions/0071-what-a-call-costs.md).  HUM_MEDIA_HUGE_PAGES turns them off.
+A process with many calls touches a little of each, all over its heap, so with pages of 4 KB nearly every access misses
+the TLB. With pages of 2 MB the media plane uses a tenth less CPU, and a tenth more memory, since a page is allocated as
+a whole (docs/decisions/0071-what-a-call-costs.md).  HUM_MEDIA_HUGE_PAGES turns them off.
 
 glibc asks the kernel for them if a variable is set when the process starts; Python's own allocator never does.
+
 """
 
 import os
@@ -20,9 +21,11 @@ KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def prefer(kernel: Path = KERNEL) -> None:
-    """Exec this program again with huge pages, if the system supports them and the environment does not ask for them yet.
+    """Exec this program again with huge pages, if the system supports them and the environment does not ask for them
+    yet.
 
     Call it before anything is opened or started.  An operator's own value of either variable is kept.
+
     """
     current = environment()
     preferred = preferring(current, kernel)
@@ -31,7 +34,9 @@ def prefer(kernel: Path = KERNEL) -> None:
 
 
 def preferring(current: dict[str, str], kernel: Path = KERNEL) -> dict[str, str]:
-    """Return the environment for a program that prefers huge pages; started with it, the program does not exec itself again."""
+    """Return the environment for a program that prefers huge pages; started with it, the program does not exec itself
+    again.
+    """
     preferred = with_huge_pages(current)
     return preferred if preferred is not None and _is_supported(kernel) else current
 

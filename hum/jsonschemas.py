@@ -1,8 +1,8 @@
 """The JSON Schemas of the contract's free-form fields, in hum/schemas/.
 
-A field names its schema by the option `(hum.v1.json_schema)`.  The schema is the one source for the validation of requests,
-for the OpenAPI document and its examples, and for control when it reads what an earlier release stored.  Draft 2020-12, with
-formats of our own; `1.0` is not an integer.
+A field names its schema by the option `(hum.v1.json_schema)`.  The schema is the one source for the validation of
+requests, for the OpenAPI document and its examples, and for control when it reads what an earlier release stored.
+Draft 2020-12, with formats of our own; `1.0` is not an integer.
 """
 
 import json
@@ -65,7 +65,9 @@ def of_fields(descriptor: Descriptor) -> Mapping[str, str]:
 
 @lru_cache(maxsize=256)  # the same flows are read for many calls
 def problems(name: str, text: str) -> tuple[tuple[str, str], ...]:
-    """Return the problems of a value by its schema, as pairs of place (`.weekly.mon[0]`; empty for all of it) and reason."""
+    """Return the problems of a value by its schema, as pairs of place (`.weekly.mon[0]`; empty for all of it) and
+    reason.
+    """
     if (problem := bad_json(text)) is not None:
         return (("", problem),)
     try:
@@ -109,7 +111,9 @@ def _check_pattern(_: Validator, pattern: str, value: object, __: object) -> Ite
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern as JSON Schema means it: its `$` is the end, while Python's also matches before a final line break."""
+    """Compile a pattern as JSON Schema means it: its `$` is the end, while Python's also matches before a final line
+    break.
+    """
     return re.compile(_TOKENS.sub(lambda token: r"\Z" if token[0] == "$" else token[0], pattern))
 
 

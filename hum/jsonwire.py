@@ -1,12 +1,13 @@
 """The codec of messages to and from JSON: REST's request and response bodies, and the data of events.
 
 Each message type has one codec, compiled once from its descriptor, for nested messages, lists and maps up to
-`jsonvalues.DEEPEST` levels.  The rules are docs/contract.md's: names in snake_case; every field is written, including zero
-values and nulls; enums are lower-case words or null; flags accept 1 and 0; free-form JSON passes through byte for byte;
-unknown members are errors.  A reader reports every bad field, up to `MOST_PROBLEMS`, by its path
+`jsonvalues.DEEPEST` levels.  The rules are docs/contract.md's: names in snake_case; every field is written, including
+zero values and nulls; enums are lower-case words or null; flags accept 1 and 0; free-form JSON passes through byte for
+byte; unknown members are errors.  A reader reports every bad field, up to `MOST_PROBLEMS`, by its path
 (`recipients[3].phone_e164`, `labels["tier"]`).
 
 `require_supported` rejects, at start, a contract with a field that JSON can't represent, and names the field.
+
 """
 
 import json

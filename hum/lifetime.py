@@ -1,18 +1,18 @@
 """The lifetime of a process, from ready to shutdown, and its reports to its supervisor.
 
-A supervisor (`hum up`, or a plane that has workers) gives each process the writing end of a pipe (HUM_SUPERVISOR_FD), to which
-the process writes lines:
+A supervisor (`hum up`, or a plane that has workers) gives each process the writing end of a pipe (HUM_SUPERVISOR_FD),
+to which the process writes lines:
 
     ready       it serves
     leaving     it was asked to stop, and serves on until its successor process does
     calls N     N calls are open
 
-The supervisor answers by signals (hum/signals.py), which a later supervisor can send as well.  A process without a supervisor, or
-with one that is gone, shuts down at once when it is asked to stop.  A worker with a dead supervisor serves on for
-HUM_SUCCESSOR_SECONDS, or until the next supervisor has started its successor and sends LEAVE.
+The supervisor answers by signals (hum/signals.py), which a later supervisor can send as well.  A process without a
+supervisor, or with one that is gone, shuts down at once when it is asked to stop.  A worker with a dead supervisor
+serves on for HUM_SUCCESSOR_SECONDS, or until the next supervisor has started its successor and sends LEAVE.
 
-Example, a deploy: SIGTERM reaches a worker, which writes `leaving` and goes on serving.  The supervisor starts a successor
-process and reads its `ready`, then sends LEAVE to the old worker, which drains and ends.
+Example, a deploy: SIGTERM reaches a worker, which writes `leaving` and goes on serving.  The supervisor starts a
+successor process and reads its `ready`, then sends LEAVE to the old worker, which drains and ends.
 """
 
 import asyncio

@@ -27,8 +27,8 @@ Ready = Callable[[], Awaitable[Sequence[str]]]
 def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready:
     """Return a `Ready` that asks `ready` at most once per `ready_cache_seconds`; concurrent probes share one answer.
 
-    If `ready` does not answer within `ready_seconds`, that is the reason why the process is not ready.  It is then not cancelled,
-    since that may wait for the same unresponsive server, and not asked a second time meanwhile.
+    If `ready` does not answer within `ready_seconds`, that is the reason why the process is not ready.  It is then not
+    cancelled, since that may wait for the same unresponsive server, and not asked a second time meanwhile.
     """
     lock, reasons, until_ms = asyncio.Lock(), ["nothing is known yet"], float("-inf")
     pending: asyncio.Task[Sequence[str]] | None = None
@@ -59,7 +59,8 @@ async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = 
 
     Once `leave` is set, the socket is closed for the successor.
 
-    `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one per line.
+    `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one
+    per line.
     """
     runner = web.AppRunner(
         _app(cached(settings, ready), Vitals(settings)),

@@ -1,6 +1,8 @@
-"""The peaks of a recording, from which its waveform is drawn: for each channel twenty bytes a second, the loudest sample of 50 ms.
+"""The peaks of a recording, from which its waveform is drawn: for each channel twenty bytes a second, the loudest
+sample of 50 ms.
 
 The media plane writes them beside a recording when it closes it; control computes them if they are missing.
+
 """
 
 import struct

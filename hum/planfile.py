@@ -14,7 +14,10 @@ def packaged() -> Plans:
 
 
 def read(path: Path | None) -> Plans:
-    """Read the plans from the operator's file, or from the packaged one if `path` is None.  Raises ValueError, OSError."""
+    """Read the plans from the operator's file, or from the packaged one if `path` is None.
+
+    Raises ValueError, OSError.
+    """
     if path is None:
         return packaged()
     with path.open("rb") as file:

@@ -1,7 +1,7 @@
 """A process of the platform as its supervisor sees it: its own child, or one that an earlier supervisor left running.
 
-A process survives its supervisor: the interpreter's exit kills none, and the next supervisor identifies a process by its id and
-start time.
+A process survives its supervisor: the interpreter's exit kills none, and the next supervisor identifies a process by
+its id and start time.
 """
 
 import asyncio
@@ -134,9 +134,9 @@ class Process:
 class Command:
     """How a process is started.
 
-    `listener` is the socket for the setting `listens`, which the process inherits.  A plane that is `supervised` reports to
-    HUM_SUPERVISOR_FD; any other program prints a line of JSON when it is ready.  If `tied`, its standard input ends with its
-    supervisor.  Without a `log` it writes to its supervisor's standard error.
+    `listener` is the socket for the setting `listens`, which the process inherits.  A plane that is `supervised`
+    reports to HUM_SUPERVISOR_FD; any other program prints a line of JSON when it is ready.  If `tied`, its standard
+    input ends with its supervisor.  Without a `log` it writes to its supervisor's standard error.
     """
 
     arguments: Sequence[str]

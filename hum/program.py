@@ -19,9 +19,11 @@ def plane(kind: type[SettingsT], name: str) -> SettingsT:
 
 
 def begin(settings: Common, plane: str) -> None:
-    """Refuse weak settings in production; make files private, raise the limit on descriptors, and start logs and traces.
+    """Refuse weak settings in production; make files private, raise the limit on descriptors, and start logs and
+    traces.
 
     Call it once, before anything else is opened.
+
     """
     end_soon()
     production.require(settings)
@@ -33,5 +35,7 @@ def begin(settings: Common, plane: str) -> None:
 
 
 def end_soon() -> None:
-    """Freeze the garbage collector at exit: a last collection would take half a second, and the system frees all memory."""
+    """Freeze the garbage collector at exit: a last collection would take half a second, and the system frees all
+    memory.
+    """
     atexit.register(gc.freeze)

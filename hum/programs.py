@@ -1,12 +1,15 @@
-"""A group of programs: started in order, replaced by successor processes, restarted when they die, stopped in reverse order.
+"""A group of programs: started in order, replaced by successor processes, restarted when they die, stopped in reverse
+order.
 
-A program has one process that serves, and may have others: a successor that is not ready yet, and predecessors that drain.
+A program has one process that serves, and may have others: a successor that is not ready yet, and predecessors that
+drain.
 
 - A process that reports `leaving` is replaced: a successor starts, and once it is ready, the others get LEAVE.
 - A process that dies is restarted after a back-off, which doubles while processes die within QUICK_DEATH_MS.
 - `renew` replaces every plane in turn; `stop` ends them in their `stop_order`.
 - A later supervisor adopts the processes that this one leaves (`running`, `adopt`): it replaces planes by successors, and
   keeps other programs as they are.
+
 """
 
 import asyncio
@@ -176,8 +179,8 @@ class LeftProcess:
 class Programs:
     """Several programs, kept running until they are stopped.
 
-    `say` gets messages for the operator; `changed` is called whenever a process started or ended.  Set `serves` to get the
-    name and duration in ms of every start, and `stopped` of every stop.
+    `say` gets messages for the operator; `changed` is called whenever a process started or ended.  Set `serves` to get
+    the name and duration in ms of every start, and `stopped` of every stop.
     """
 
     def __init__(self, say: Callable[[str], None], changed: Callable[[], None] = lambda: None) -> None:
@@ -294,8 +297,8 @@ class Programs:
     async def _launch(self, program: Program) -> Process:
         """Start a process and wait until it is ready.  Raises DidNotStart.
 
-        A process that was killed by a signal before it was ready (by the system for memory, or by a person) is started again:
-        that says nothing about its settings, and must not end the other programs.
+        A process that was killed by a signal before it was ready (by the system for memory, or by a person) is started
+        again: that says nothing about its settings, and must not end the other programs.
         """
         for _ in range(KILLED_STARTS - 1):
             try:
@@ -318,7 +321,10 @@ class Programs:
         self._say("every plane has a successor; those before them end their calls")
 
     async def _replace(self, program: Program) -> None:
-        """Start a successor beside the running processes, and ask them to leave once it is ready.  Raises DidNotStart."""
+        """Start a successor beside the running processes, and ask them to leave once it is ready.
+
+        Raises DidNotStart.
+        """
         before = program.process
         async with program.changing:
             if program.process is not before:
@@ -333,8 +339,9 @@ class Programs:
     async def _keep(self, program: Program) -> None:
         """Replace a process that leaves, and restart one that dies, until cancelled.
 
-        The back-off of a program that keeps dying grows up to LONGEST_WAIT_SECONDS, and affects no other program: calls go on
-        without a worker, and a fault that ends every process may be over in a minute (a full disk, a database that starts).
+        The back-off of a program that keeps dying grows up to LONGEST_WAIT_SECONDS, and affects no other program: calls
+        go on without a worker, and a fault that ends every process may be over in a minute (a full disk, a database
+        that starts).
         """
         wait_seconds = FIRST_WAIT_SECONDS
         while (process := program.process) is not None:

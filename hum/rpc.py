@@ -153,7 +153,10 @@ def verify_node(key: bytes, token: str) -> Node | None:
 
 @lru_cache(maxsize=256)
 def _issued(key: bytes, token: str) -> tuple[Node, int, int] | None:
-    """Return the node that signed a token, and the token's period.  Cached, as a process reuses its token for a while."""
+    """Return the node that signed a token, and the token's period.
+
+    Cached, as a process reuses its token for a while.
+    """
     try:
         claims = jwt.decode(token, OctKey.import_key(key), algorithms=["HS256"]).claims
     # The library raises TypeError for a header of an unexpected shape.
@@ -214,8 +217,8 @@ def bind(server: aio.Server, settings: Common, listen: str) -> int:
 async def to_its_end(work: Coroutine[None, None, None]) -> None:
     """Run a stream's cleanup to its end, even if the stream is cancelled meanwhile; then raise CancelledError.
 
-    A stream may be cancelled twice when its client is gone: reading or writing raises CancelledError, and a moment later grpc
-    cancels its task.
+    A stream may be cancelled twice when its client is gone: reading or writing raises CancelledError, and a moment
+    later grpc cancels its task.
     """
     task = asyncio.create_task(work)
     try:

@@ -1,8 +1,8 @@
 """Secrets: those that must be used again are sealed; those that are only compared are hashed.
 
-Sealing is AES-256-GCM under a versioned key.  The associated data binds a blob to the table, row and organization for which it
-was written, so that a blob moved elsewhere can't be decrypted.  A blob that can't be decrypted is an error, never an empty
-secret.
+Sealing is AES-256-GCM under a versioned key.  The associated data binds a blob to the table, row and organization for
+which it was written, so that a blob moved elsewhere can't be decrypted.  A blob that can't be decrypted is an error,
+never an empty secret.
 """
 
 import base64

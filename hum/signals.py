@@ -12,7 +12,8 @@ HURRY = signal.SIGUSR2
 class Signals:
     """Events that signals set; construct it in the running loop.
 
-    `stop` is set by every signal, `hurry` by the second SIGTERM or SIGINT or by HURRY, `leave` by LEAVE and with `hurry`.
+    `stop` is set by every signal, `hurry` by the second SIGTERM or SIGINT or by HURRY, `leave` by LEAVE and with
+    `hurry`.
     """
 
     def __init__(self) -> None:

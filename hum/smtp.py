@@ -55,7 +55,10 @@ class Server:
 
 
 def read_url(url: str) -> tuple[str, int, Security]:
-    """Return host, port and encryption of `smtps://host`, `smtp://host:587` or `smtp+plain://host:25`.  Raises ValueError."""
+    """Return host, port and encryption of `smtps://host`, `smtp://host:587` or `smtp+plain://host:25`.
+
+    Raises ValueError.
+    """
     parts = urlsplit(url)
     if (
         parts.scheme not in SECURITIES

@@ -34,9 +34,12 @@ def is_free(listen: Listen) -> bool:
 
 
 def bound(listen: Listen, *, shared: bool) -> socket.socket:
-    """Return a socket that is bound and does not listen yet.  `shared`: others may bind it too, if all set SO_REUSEPORT.
+    """Return a socket that is bound and does not listen yet.
+
+    `shared`: others may bind it too, if all set SO_REUSEPORT.
 
     Raises OSError.
+
     """
     family, _, protocol, _, address = socket.getaddrinfo(
         listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -56,8 +59,9 @@ def bound(listen: Listen, *, shared: bool) -> socket.socket:
 def listening(text: str, variable: str, *, shared: bool = False) -> socket.socket:
     """Return a listening socket for the setting `variable`: `host:port`, or `fd:N` for an inherited one.
 
-    An inherited socket is the same in every process that has it: when one process ends, the next accepts the connections that
-    are still queued.  With SO_REUSEPORT (`shared`) every process has its own queue, which is lost with it.
+    An inherited socket is the same in every process that has it: when one process ends, the next accepts the
+    connections that are still queued.  With SO_REUSEPORT (`shared`) every process has its own queue, which is lost with
+    it.
     """
     listen = parse_listen(text)
     try:
@@ -72,8 +76,8 @@ def listening(text: str, variable: str, *, shared: bool = False) -> socket.socke
 def reserved(text: str, variable: str) -> socket.socket:
     """Return a bound socket that reserves the port of the setting `variable` for other processes, and does not listen.
 
-    It is the inherited socket `fd:N`, or one that others may bind too.  Only processes that accept should listen: a connection
-    that is queued before one accepts has to wait, and the carrier waits no longer than 5 s.
+    It is the inherited socket `fd:N`, or one that others may bind too.  Only processes that accept should listen: a
+    connection that is queued before one accepts has to wait, and the carrier waits no longer than 5 s.
     """
     listen = parse_listen(text)
     try:

@@ -1,12 +1,13 @@
 """A queue on disk for records that must not be lost while their receiver is unavailable.
 
-It consists of append-only segments of records, each `length (4 bytes) | crc32 (4 bytes) | payload`, and a small file with the
-number of the last record that is done.  A record is safe when `append` returns (with `fsync`, even from a power failure).  A
-record that a crash or a full disk cut short is dropped, and nothing is ever appended after it: the next record begins a new
-segment.  One process owns a spool at a time, and only its user can read it.
+It consists of append-only segments of records, each `length (4 bytes) | crc32 (4 bytes) | payload`, and a small file
+with the number of the last record that is done.  A record is safe when `append` returns (with `fsync`, even from a
+power failure).  A record that a crash or a full disk cut short is dropped, and nothing is ever appended after it: the
+next record begins a new segment.  One process owns a spool at a time, and only its user can read it.
 
-Records are pending until `finish` marks them as done; `shed` drops the payloads of pending ones from memory.  Example: records
-1 to 3 are appended, and the receiver acknowledges 2.  `finish(2)` writes `done`; after a crash, `pending` yields record 3.
+Records are pending until `finish` marks them as done; `shed` drops the payloads of pending ones from memory.  Example:
+records 1 to 3 are appended, and the receiver acknowledges 2.  `finish(2)` writes `done`; after a crash, `pending`
+yields record 3.
 """
 
 import errno
@@ -72,7 +73,10 @@ class Spool:
         return number
 
     def pending(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
-        """Return the records after number `after` that are not done, oldest first.  Raises OSError if it must read shed ones."""
+        """Return the records after number `after` that are not done, oldest first.
+
+        Raises OSError if it must read shed ones.
+        """
         after = max(after, self.done)
         disk_only = (
             self._read(after, self._on_disk_only[-1][0])
@@ -139,7 +143,8 @@ class Spool:
             return 0
 
     def _write_done(self) -> None:
-        # In place and of constant length, so that it succeeds on a full disk, and can then free the space of done records.
+        # In place and of constant length, so that it succeeds on a full disk, and can then free the space of done
+        # records.
         if os.pwrite(self._done_file, b"%020d\n" % self.done, 0) != DONE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -234,9 +239,11 @@ def _records(first: int, path: Path, next_first: int | None) -> Iterator[tuple[i
 
 
 def take_spool(root: Path, *, fsync: bool) -> Spool:
-    """Open the first spool below `root` that no living process owns, and move into it what killed processes left in others.
+    """Open the first spool below `root` that no living process owns, and move into it what killed processes left in
+    others.
 
     So their records are sent even if no other process ever starts.
+
     """
     spool = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
     if spool is None:
@@ -260,7 +267,9 @@ def take_left(target: Spool, *, fsync: bool, most: int | None = None) -> int:
 
 
 def left_beside(own_directory: Path, *, fsync: bool) -> Iterator[Spool]:
-    """Yield the spools beside this one that no living process owns and that have pending records; the caller closes them."""
+    """Yield the spools beside this one that no living process owns and that have pending records; the caller closes
+    them.
+    """
     numbers = sorted(int(folder.name) for folder in own_directory.parent.iterdir() if folder.name.isdecimal())
     for orphan in _free_spools(own_directory.parent, numbers, fsync=fsync):
         if len(orphan):

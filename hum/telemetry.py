@@ -1,8 +1,8 @@
 """Logs and metrics.
 
 structlog writes one JSON object per line, with the request, organization and call that are bound to the context; no
-phone number and no transcript at INFO.  Libraries' logs, warnings and uncaught exceptions become such lines too; hum/stderr.py
-handles output that bypasses Python.  Metrics are Prometheus's.
+phone number and no transcript at INFO.  Libraries' logs, warnings and uncaught exceptions become such lines too;
+hum/stderr.py handles output that bypasses Python.  Metrics are Prometheus's.
 """
 
 import logging
@@ -90,7 +90,9 @@ def start(settings: Common, plane: str) -> None:
 
 
 def _is_no_exit(record: logging.LogRecord) -> bool:
-    """Tell whether a record is not about SystemExit: a task that exits has printed its message, but asyncio logs it again."""
+    """Tell whether a record is not about SystemExit: a task that exits has printed its message, but asyncio logs it
+    again.
+    """
     return record.exc_info is None or not isinstance(record.exc_info[1], SystemExit)
 
 

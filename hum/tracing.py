@@ -1,8 +1,9 @@
 """Traces (OpenTelemetry), exported if an endpoint is set; without one, no span is made.
 
-A request is a trace of its own.  A call is one too, across planes, processes and webhooks: its trace id is derived from the
-carrier's id of the call, which all of them know (docs/decisions/0030-a-calls-trace.md).  So is a text: the trace id of an inbound
-one is derived from the carrier's id, of an outbound one from its attempt's.  No span has a phone number, or spoken or written words.
+A request is a trace of its own.  A call is one too, across planes, processes and webhooks: its trace id is derived from
+the carrier's id of the call, which all of them know (docs/decisions/0030-a-calls-trace.md).  So is a text: the trace id
+of an inbound one is derived from the carrier's id, of an outbound one from its attempt's.  No span has a phone number,
+or spoken or written words.
 """
 
 import hashlib
@@ -75,7 +76,10 @@ def stop() -> None:
 
 
 def served(name: str, metadata: Mapping[str, str]) -> Span:
-    """Start a span for an incoming request, a child of the sender's span (W3C Trace Context).  The caller must end it."""
+    """Start a span for an incoming request, a child of the sender's span (W3C Trace Context).
+
+    The caller must end it.
+    """
     if _Tracing.tracer is None:
         return INVALID_SPAN
     return _Tracing.tracer.start_span(name, context=_W3C.extract(dict(metadata)), kind=SpanKind.SERVER)
@@ -96,7 +100,9 @@ def carried_of(span: Span) -> str:
 
 
 def webhook(carrier_call_id: str, name: str, *, first: bool) -> AbstractContextManager[Span]:
-    """Make a span current while a call's webhook is answered; the `first` webhook's span is the root of the call's trace."""
+    """Make a span current while a call's webhook is answered; the `first` webhook's span is the root of the call's
+    trace.
+    """
     return _span_of(_CALLS + carrier_call_id, name, SpanKind.SERVER, first=first)
 
 
@@ -109,7 +115,9 @@ def text_webhook(text_id: str, name: str, *, first: bool) -> AbstractContextMana
 
 
 def text_step(text_id: str, name: str, *, first: bool = False) -> AbstractContextManager[Span]:
-    """Make a span current during a step of a text's processing; the `first` step's span is the root of the text's trace."""
+    """Make a span current during a step of a text's processing; the `first` step's span is the root of the text's
+    trace.
+    """
     return _span_of(_TEXTS + text_id, name, SpanKind.INTERNAL, first=first)
 
 

@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager, suppress
 
 STATUS = 70  # EX_SOFTWARE of sysexits.h
 CHECKS = 10
-#: A thread that never releases the interpreter lock blocks the watchdog's thread too.  A timer that does not need the lock
-#: then ends the process after this many times `seconds`; it also ends one that was stopped (SIGSTOP) for that long.
+#: A thread that never releases the interpreter lock blocks the watchdog's thread too.  A timer that does not need the
+#: lock then ends the process after this many times `seconds`; it also ends one that was stopped (SIGSTOP) for that
+#: long.
 HARD_LIMIT_FACTOR = 10
 
 

@@ -1,14 +1,14 @@
 """Several processes of one plane behind one port: the workers accept from one queue, and this process supervises them.
 
-When a worker drains or dies, the others accept the connections in the queue; with a queue per worker (SO_REUSEPORT) they would
-be lost.
+When a worker drains or dies, the others accept the connections in the queue; with a queue per worker (SO_REUSEPORT)
+they would be lost.
 
-Each worker is a whole process of its plane.  One that dies is restarted, and only its work in flight is lost; one that is
-asked to stop serves until its successor does.  SIGTERM drains all.
+Each worker is a whole process of its plane.  One that dies is restarted, and only its work in flight is lost; one that
+is asked to stop serves until its successor does.  SIGTERM drains all.
 
-Workers notice the death of their supervisor (end of file on standard input) and serve on.  The next supervisor finds them in a
-file below HUM_HOME, and asks them to leave once its own workers serve.  If none starts within HUM_SUCCESSOR_SECONDS, they
-drain, so that none is left on the port.
+Workers notice the death of their supervisor (end of file on standard input) and serve on.  The next supervisor finds
+them in a file below HUM_HOME, and asks them to leave once its own workers serve.  If none starts within
+HUM_SUCCESSOR_SECONDS, they drain, so that none is left on the port.
 """
 
 import asyncio
@@ -65,7 +65,8 @@ async def supervise(settings: Common, shared: Shared, count: int) -> int:
 class Roster:
     """A file below HUM_HOME with a supervisor's workers, for the next supervisor after its death.
 
-    Each supervisor has its own file: a successor that starts beside a living supervisor does not touch the other's file.
+    Each supervisor has its own file: a successor that starts beside a living supervisor does not touch the other's
+    file.
     """
 
     def __init__(self, folder: Path, port: str) -> None:

@@ -1,8 +1,8 @@
-"""The operations that an agent executes only with `confirm: true`.  Pure; read from the contract, so new operations are covered.
+"""The operations that an agent executes only with `confirm: true`, by the contract, so new ones are covered.  Pure.
 
-An operation that is not known to be harmless needs confirmation: one that deletes, acts at the carrier, returns a secret, or
-gives money, access or data away; and any method with a name that does not begin with one of a few verbs.  A test lists the
-changes that need no confirmation.
+An operation that is not known to be harmless needs confirmation: one that deletes, acts at the carrier, returns a
+secret, or gives money, access or data away; and any method with a name that does not begin with one of a few verbs.  A
+test lists the changes that need no confirmation.
 """
 
 from typing import Final

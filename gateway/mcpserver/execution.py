@@ -44,7 +44,10 @@ class Execution:
         self._catalogue, self._max_bytes, self._public_url = catalogue, max_bytes, public_url
 
     async def refusal(self, request: Request) -> Response | None:
-        """Return control's answer if it does not accept the credential, else None.  Counts as a request of the credential."""
+        """Return control's answer if it does not accept the credential, else None.
+
+        Counts as a request of the credential.
+        """
         operation = self._catalogue.get(WHO_AM_I)
         assert operation is not None, "the contract has it"
         answer = await self._endpoints[operation.id](_request(operation, request, {}, {}, {}, b""))
@@ -120,7 +123,7 @@ def _build_request(
 ) -> Request:
     """Build the request from an operation's arguments; append problems under the arguments' names."""
     places = operation.names_of
-    # An argument that is not a parameter goes to the body or, without a body, to the query: REST reports what is wrong with it.
+    # An argument that is not a parameter goes to the body or, without a body, to the query, where REST reports it.
     default_place = "query" if operation.binding.body_type is None else "body"
     arguments_by_place: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}, "body": {}}
     for name, value in arguments.items():

@@ -1,8 +1,8 @@
 """The search for operations by a goal in plain words.  Pure.
 
-BM25F over an operation's words: those of its name and summary weigh more than those of its description.  A word of the goal
-stands for itself and, with a little less weight, for its synonyms in the contract (`words`).  The kind of thing that the goal
-wants (to look, make, change, remove) then favours operations of that kind.
+BM25F over an operation's words: those of its name and summary weigh more than those of its description.  A word of the
+goal stands for itself and, with a little less weight, for its synonyms in the contract (`words`).  The kind of thing
+that the goal wants (to look, make, change, remove) then favours operations of that kind.
 """
 
 import math
@@ -60,7 +60,10 @@ class Index:
         }
 
     def find(self, goal: str, most: int) -> list[str]:
-        """Return the ids of up to `most` documents, the best first.  An id finds itself first, also as separate words."""
+        """Return the ids of up to `most` documents, the best first.
+
+        An id finds itself first, also as separate words.
+        """
         goal = goal[:MAX_CHARS]
         exact = self._ids.get(" ".join(_words(goal)))
         scores = defaultdict[str, float](float)

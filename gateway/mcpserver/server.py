@@ -1,7 +1,8 @@
-"""`/mcp`: the SDK's server with two tools, without sessions: each message is complete, and any gateway process answers it.
+"""`/mcp`: the SDK's server with two tools, without sessions: any gateway process can answer any message.
 
-The only credential is an API key.  Control verifies it for every message: by the operation that is executed or, for messages
-that execute none, by an operation that any key may call.  Control's refusal becomes the HTTP answer, as everywhere else.
+The only credential is an API key.  Control verifies it for every message: by the operation that is executed or, for
+messages that execute none, by an operation that any key may call.  Control's refusal becomes the HTTP answer, as
+everywhere else.
 """
 
 import asyncio
@@ -116,7 +117,7 @@ class McpServer:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the SDK's manager while the context lasts, in a task of its own: one task must enter and exit a task group."""
+        """Run the SDK's manager during the context, in its own task: one task must enter and exit a task group."""
         started = asyncio.Event()
 
         async def run_manager() -> None:
@@ -181,7 +182,10 @@ class McpServer:
     # --- the SDK's handlers ---------------------------------------------------------------------------------------
 
     async def _require_valid_key(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Pass a message on if control accepts its key.  An execution asks control itself; a notification does nothing."""
+        """Pass a message on if control accepts its key.
+
+        An execution asks control itself; a notification does nothing.
+        """
         executes = ctx.method == "tools/call" and (ctx.params or {}).get("name") == EXECUTE
         if ctx.request_id is not None and not executes:
             await self._require_admission(_request(ctx))

@@ -1,4 +1,7 @@
-"""The sections of docs/contract.md and descriptions from the contract, as HTML.  HTML tags in the Markdown are escaped."""
+"""The sections of docs/contract.md and descriptions from the contract, as HTML.
+
+HTML tags in the Markdown are escaped.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -45,8 +48,8 @@ def slug(title: str) -> str:
 class Prose:
     """A renderer of Markdown.
 
-    `links` maps targets of relative links to addresses of pages; any other relative link becomes plain text.  `requests`
-    maps verb and path to the address of an operation, to which code such as `GET /api/me` is linked.
+    `links` maps targets of relative links to addresses of pages; any other relative link becomes plain text.
+    `requests` maps verb and path to the address of an operation, to which code such as `GET /api/me` is linked.
     """
 
     def __init__(self, links: Mapping[str, str], requests: Mapping[tuple[str, str], str]) -> None:

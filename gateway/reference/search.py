@@ -42,7 +42,7 @@ class Index:
 
 
 class _Folded:
-    """An entry in lower case with marks before words, so that a search for the beginning of a word is one for a substring."""
+    """An entry in lower case with marks before words: the beginning of a word can be found as a substring."""
 
     def __init__(self, entry: Entry) -> None:
         self._title, self._keys, self._text = _marked(entry.title), _marked(entry.keys), _marked(entry.text)

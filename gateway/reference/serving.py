@@ -1,4 +1,7 @@
-"""The routes of `/docs`.  All pages are rendered at the first request for one, off the event loop, and stay in memory."""
+"""The routes of `/docs`.
+
+All pages are rendered at the first request for one, off the event loop, and stay in memory.
+"""
 
 import asyncio
 from typing import Any

@@ -31,8 +31,8 @@ class Snippet(NamedTuple):
 class Example:
     """A request made from an operation's examples.
 
-    `path` includes the values of its variables and the query.  `secret` is the header that authenticates: its name, the text
-    before the value, and the environment variable with the value.
+    `path` includes the values of its variables and the query.  `secret` is the header that authenticates: its name, the
+    text before the value, and the environment variable with the value.
     """
 
     verb: str

@@ -1,4 +1,7 @@
-"""The output of `hum up`: the steps of the start, every URL, real systems and stand-ins, and what to type next.  Pure."""
+"""The output of `hum up`: the steps of the start, every URL, real systems and stand-ins, and what to type next.
+
+Pure.
+"""
 
 import shlex
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
 """`hum demo`: one spoken call through the whole platform, and its result.
 
-It starts everything on free ports, creates an organization, a flow and a number over the public contract, and lets a caller
-speak two lines, the second while the agent is talking.  It prints the transcript live, and then the call's record.  With
-`--keep`, and on a terminal, everything runs on for a while, so that the record can be opened in a browser.  It exits with 0
-only if every part of the record is there.
+It starts everything on free ports, creates an organization, a flow and a number over the public contract, and lets a
+caller speak two lines, the second while the agent is talking.  It prints the transcript live, and then the call's
+record.  With `--keep`, and on a terminal, everything runs on for a while, so that the record can be opened in a
+browser.  It exits with 0 only if every part of the record is there.
 """
 
 import asyncio
@@ -130,7 +130,10 @@ class Demo:
     record: str = ""
 
     async def run(self) -> None:
-        """Run the demo.  Raises Missing, NoSpeech, AlreadyRuns, DidNotStart, and CancelledError if it is interrupted."""
+        """Run the demo.
+
+        Raises Missing, NoSpeech, AlreadyRuns, DidNotStart, and CancelledError if it is interrupted.
+        """
         self._say("Starting everything on this machine:")
         speech, started_ms = Speech(), monotonic_ms()
         try:
@@ -287,7 +290,8 @@ class Demo:
 def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
     """Return the caller's steps: one line after the greeting, one during the agent's answer, then wait for the goodbye."""
     return [
-        # The announcement is a clip; on a busy machine the greeting follows after more than the 900 ms that end a sentence.
+        # The announcement is a clip; on a busy machine the greeting follows after more than the 900 ms that end a
+        # sentence.
         {"do": "wait_for_agent_to_talk", "for_ms": GREETED_AFTER_MS, "timeout_ms": 30_000},
         {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000},
         say(lines[0]),
@@ -321,9 +325,11 @@ def _duration(seconds: float) -> str:
 
 
 async def run(keep_seconds: float | None = None) -> int:
-    """Run the demo; return 0 if the record is complete, 1 if parts are missing, 2 if another platform runs in this home.
+    """Run the demo; return 0 if the record is complete, 1 if parts are missing, 2 if another platform runs in this
+    home.
 
     Then everything runs on for `keep_seconds`; None means KEEP_SECONDS on a terminal, else not at all.
+
     """
     if keep_seconds is None:
         keep_seconds = KEEP_SECONDS if sys.stdin.isatty() and sys.stdout.isatty() else 0.0

@@ -1,10 +1,11 @@
 """The whole platform on one machine: its programs, their sockets, and stand-ins for outside systems that are not set.
 
-With nothing set: PostgreSQL from a wheel, and the sandbox as carrier, model and sign-in provider.  A system that is set is used
-as it is, without a stand-in.
+With nothing set: PostgreSQL from a wheel, and the sandbox as carrier, model and sign-in provider.  A system that is set
+is used as it is, without a stand-in.
 
-Sockets are opened here and inherited by the programs, so that a plane's successor accepts beside it.  Programs that an earlier
-`hum up` left running are taken over: stand-ins and the database as they are, planes by successors, beside which they drain.
+Sockets are opened here and inherited by the programs, so that a plane's successor accepts beside it.  Programs that an
+earlier `hum up` left running are taken over: stand-ins and the database as they are, planes by successors, beside which
+they drain.
 """
 
 import asyncio
@@ -182,9 +183,12 @@ class Platform:
         }
 
     def _open(self, plane: str, listen: Listen, earlier_text: str) -> Listen:
-        """Bind a plane's socket.  The plane itself listens, as connections that are queued before it accepts would wait.
+        """Bind a plane's socket.
+
+        The plane itself listens, as connections that are queued before it accepts would wait.
 
         Raises DidNotStart.
+
         """
         earlier = parse_listen(earlier_text) if earlier_text else None
         if listen.port == 0:
@@ -246,7 +250,9 @@ class Platform:
         self.environment |= {variable: self._secrets[variable] for variable in variables}
 
     def _listen_arguments(self, name: str) -> tuple[str, str]:
-        """Return arguments with a fixed port of this home: planes, and people's sign-ins, refer to a stand-in by its URL."""
+        """Return arguments with a fixed port of this home: planes, and people's sign-ins, refer to a stand-in by its
+        URL.
+        """
         earlier = self.programs.announced(name).get("url")
         port = urlsplit(earlier).port if earlier else home.stand_in_port(self.settings.home, name)
         return "--listen", f"127.0.0.1:{port}"

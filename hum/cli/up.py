@@ -31,8 +31,8 @@ CALL_SECONDS = 5.0
 async def run(*, replace: bool = False) -> int:
     """Start everything, or take over running programs, print the addresses, and wait for a signal.
 
-    Return 0 if stopped, or if another `hum up` took over; 1 if a program does not start; 2 if a setting is wrong, or if another
-    `hum up` runs in this home.
+    Return 0 if stopped, or if another `hum up` took over; 1 if a program does not start; 2 if a setting is wrong, or if
+    another `hum up` runs in this home.
     """
     signals = Signals()
     platform = Platform(settings.load(UpSettings))

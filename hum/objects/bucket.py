@@ -78,7 +78,10 @@ class Bucket:
             await obstore.put_async(self._store, self._prefix + path, content, use_multipart=False)
 
     async def put_parts(self, path: str, pieces: AsyncIterator[bytes], part_bytes: int) -> None:
-        """Store an object in parts; it exists once it is whole.  If `pieces` raises, so does this, and no object exists."""
+        """Store an object in parts; it exists once it is whole.
+
+        If `pieces` raises, so does this, and no object exists.
+        """
         with _faults():
             await obstore.put_async(
                 self._store, self._prefix + path, pieces, chunk_size=part_bytes, max_concurrency=PARTS_AT_ONCE

@@ -1,8 +1,8 @@
-"""Recordings, voicemails and files of texts, as control accesses them: in a directory; or in a bucket, and in this machine's
-directory until they are uploaded.
+"""Recordings, voicemails and files of texts, as control accesses them: in a directory; or in a bucket, and in this
+machine's directory until they are uploaded.
 
-With a bucket, files in the directory belong to the media plane: control reads them, but writes and deletes in the bucket only
-(`media/io/storing.py` deletes local files that are not needed any more).
+With a bucket, files in the directory belong to the media plane: control reads them, but writes and deletes in the
+bucket only (`media/io/storing.py` deletes local files that are not needed any more).
 """
 
 import asyncio

@@ -1,7 +1,8 @@
-"""Unfinished multipart uploads, left by a process that was killed: their parts cost money, and no listing of objects shows them.
+"""Unfinished multipart uploads, left by a process that was killed: their parts cost money, and no listing of objects
+shows them.
 
-The client that stores objects (`bucket.py`) can't list them, so this module sends its own requests, signed by AWS Signature
-Version 4.
+The client that stores objects (`bucket.py`) can't list them, so this module sends its own requests, signed by AWS
+Signature Version 4.
 """
 
 import hashlib

@@ -140,7 +140,10 @@ def environment() -> dict[str, str]:
 
 
 def _read(kind: type[BaseModel], explicit: Collection[str]) -> dict[str, str]:
-    """Return the values, by variable, of the environment or a file, except for explicit fields.  An empty value counts as unset."""
+    """Return the values, by variable, of the environment or a file, except for explicit fields.
+
+    An empty value counts as unset.
+    """
     variables = {name.lower(): value for name, value in environment().items()}
     stored_values = stored(variables.get(VARIABLE.lower()))
     values = dict[str, str]()

@@ -1,6 +1,8 @@
-"""Settings from files: HUM_SECRETS_DIR names a directory with a file for each variable, as container platforms mount secrets.
+"""Settings from files: HUM_SECRETS_DIR names a directory with a file for each variable, as container platforms mount
+secrets.
 
 A value in a file is visible neither in a process's environment nor in the description of a container.
+
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""The findings of `hum doctor` about Stripe: the key, the plans' prices, the meters, the webhook.  Pure, without secrets."""
+"""The findings of `hum doctor` about Stripe: the key, the plans' prices, the meters, the webhook.
+
+Pure, without secrets.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""The findings of `hum doctor` about the bus: the servers of HUM_BUS_URL, and whether they are one cluster.  Pure, without secrets."""
+"""The findings of `hum doctor` about the bus: the servers of HUM_BUS_URL, and whether they are one cluster.
+
+Pure, without secrets.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer.  `status` 0: there was none, for the reason in `fault`; `skew_seconds`: how far its clock is ahead."""
+    """An HTTP answer.
+
+    `status` 0: there was none, for the reason in `fault`; `skew_seconds`: how far its clock is ahead.
+    """
 
     status: int
     text: str = ""
@@ -42,8 +45,8 @@ class Database:
     numbers: Sequence[str] = ()
     #: The numbers among them that no agent answers.
     silent: Sequence[str] = ()
-    #: Of each linked media process: `refuses` (the reason why it takes no calls; empty if it does), `zone`, `version`, `places`.
-    #: None if the schema is of another release.
+    #: Of each linked media process: `refuses` (the reason why it takes no calls; empty if it does), `zone`, `version`,
+    #: `places`. None if the schema is of another release.
     media: Sequence[Mapping[str, Any]] | None = None
     #: The latest call: `seconds_ago`, `status`, `reason`.
     last_call: Mapping[str, Any] | None = None

@@ -55,7 +55,10 @@ def settings(sentences: Sequence[str], config: UpSettings | None) -> list[Findin
 
 
 def keys(config: UpSettings, files: Mapping[str, int | None]) -> list[Finding]:
-    """Judge the keys.  `files` has the modes of generated key files below HUM_HOME, by name; None if there is no such file."""
+    """Judge the keys.
+
+    `files` has the modes of generated key files below HUM_HOME, by name; None if there is no such file.
+    """
     if config.production:
         return [Finding("keys", "HUM_NODE_KEY and HUM_SECRET_KEYS are set")]  # checked by `settings`
     readable_by_others = [name for name, mode in files.items() if mode is not None and mode & 0o077]
@@ -170,7 +173,10 @@ def carrier(config: UpSettings, answer: Answer) -> Finding | None:
 
 
 def numbers(config: UpSettings, lines: Sequence[Line], ours: Sequence[str] | None) -> list[Finding]:
-    """Judge the numbers.  `lines` are the carrier's; `ours` those of organizations, None if the database did not answer."""
+    """Judge the numbers.
+
+    `lines` are the carrier's; `ours` those of organizations, None if the database did not answer.
+    """
     line_by_number = {line.e164: line for line in lines}
     expected_urls = (f"{config.public_url}/twilio/voice", f"{config.public_url}/twilio/voice/status")
     expected = ours if ours is not None else [line.e164 for line in lines if "/twilio/voice" in line.voice_url]
