@@ -1,7 +1,7 @@
 """The retry queue of webhooks that control could not process: stored on disk, and delivered in order of arrival.
 
 The carrier has its answer by then, so control only records what happened: that a caller heard an apology, how a call
-ended. Deliveries are idempotent, so a crash between a delivery and its removal does no harm.  A gateway that shuts down
+ended.  Deliveries are idempotent, so a crash between a delivery and its removal does no harm.  A gateway that shuts down
 delivers its queue first, unless control is unavailable; gateways that serve on the same machine adopt what it leaves.
 
 While the disk rejects writes, a webhook that the carrier would send again is refused.  One that it would not send again

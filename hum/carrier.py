@@ -36,9 +36,7 @@ def looks_signed(signature: str) -> bool:
 
 
 def is_signed(tokens: Iterable[str], url: str, parameters: Parameters, signature: str) -> bool:
-    """Tell whether the carrier signed this request with one of the tokens, with or without the standard port in the
-    URL.
-    """
+    """Tell whether the carrier signed this request with one of the tokens, with or without the URL's standard port."""
     is_valid = False
     for token in tokens:
         for form_of_url in _with_and_without_port(url):

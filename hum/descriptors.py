@@ -6,8 +6,7 @@ from pathlib import Path
 ENOUGH = 65_536
 #: For a call: the carrier's socket, the model's, the recording.
 PER_CALL = 3
-#: For a media process: the link, the spool, logs, the operator's connections, and model sockets that are being
-#: replaced.
+#: For a media process: the link, the spool, logs, the operator's connections, and model sockets during a replacement.
 SPARE = 32
 #: For a gateway, besides its connections: channels, logs, listeners.
 OF_A_GATEWAY = 64

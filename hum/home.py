@@ -76,9 +76,7 @@ def secret_keys(settings: ControlSettings) -> str:
 
 
 def stand_in_port(home: Path, name: str) -> int:
-    """Return a stand-in's port on 127.0.0.1: the one that it had before in this home, unless another program uses it
-    now.
-    """
+    """Return a stand-in's port on 127.0.0.1: its earlier one in this home, unless another program uses that now."""
     ports: dict[str, int] = read_facts(home, STAND_IN_PORTS)
     port = ports.get(name, 0)
     if not port or not sockets.is_free(Listen("127.0.0.1", port)):

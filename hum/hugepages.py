@@ -21,8 +21,7 @@ KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def prefer(kernel: Path = KERNEL) -> None:
-    """Exec this program again with huge pages, if the system supports them and the environment does not ask for them
-    yet.
+    """Exec this program again with huge pages, if the system supports them and the environment lacks them.
 
     Call it before anything is opened or started.  An operator's own value of either variable is kept.
 
@@ -34,9 +33,7 @@ def prefer(kernel: Path = KERNEL) -> None:
 
 
 def preferring(current: dict[str, str], kernel: Path = KERNEL) -> dict[str, str]:
-    """Return the environment for a program that prefers huge pages; started with it, the program does not exec itself
-    again.
-    """
+    """Return the environment for a program that prefers huge pages, so that it need not exec itself again."""
     preferred = with_huge_pages(current)
     return preferred if preferred is not None and _is_supported(kernel) else current
 

@@ -65,9 +65,7 @@ def of_fields(descriptor: Descriptor) -> Mapping[str, str]:
 
 @lru_cache(maxsize=256)  # the same flows are read for many calls
 def problems(name: str, text: str) -> tuple[tuple[str, str], ...]:
-    """Return the problems of a value by its schema, as pairs of place (`.weekly.mon[0]`; empty for all of it) and
-    reason.
-    """
+    """Return the problems of a value by its schema: pairs of place (`.weekly.mon[0]`; empty for all of it) and reason."""
     if (problem := bad_json(text)) is not None:
         return (("", problem),)
     try:
@@ -111,9 +109,7 @@ def _check_pattern(_: Validator, pattern: str, value: object, __: object) -> Ite
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern as JSON Schema means it: its `$` is the end, while Python's also matches before a final line
-    break.
-    """
+    """Compile a pattern as JSON Schema means it: its `$` is the end; Python's also matches before a last line break."""
     return re.compile(_TOKENS.sub(lambda token: r"\Z" if token[0] == "$" else token[0], pattern))
 
 

@@ -59,7 +59,7 @@ _DURATION = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s")
 _DECIMAL = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?")
 
 #: Clients' own JSON is written byte for byte, but on one line: a line break would end a line of an export or an event
-#: stream. A JSON string has no bare line break, so those replaced here are between tokens.
+#: stream.  A JSON string has no bare line break, so those replaced here are between tokens.
 _ON_ONE_LINE = {ord("\n"): " ", ord("\r"): " "}
 
 
@@ -107,9 +107,7 @@ def reader(field: FieldDescriptor) -> Reader:
 
 
 def writer(field: FieldDescriptor) -> Writer:
-    """Return a function from a scalar or an enum's number to a value for msgspec, which writes NaN and infinities as
-    null.
-    """
+    """Return a function from a scalar or an enum's number to a value for msgspec, which writes NaN as null."""
     if field.enum_type is not None:
         return {number: word for word, number in _enum_words(field).items()}.get
     if jsonnames.is_raw_json(field):
@@ -265,9 +263,7 @@ def filler(descriptor: Descriptor) -> Filler | None:
 
 
 def text_filler(descriptor: Descriptor) -> Filler | None:
-    """Return a function that fills a well-known type from a query parameter, or raises Bad; None for types that can't
-    be one.
-    """
+    """Return a function that fills a well-known type from a query parameter, or raises Bad; None if it can't be one."""
     if (wrapped := _wrapped(descriptor)) is not None:
         read = reader(wrapped)
         return lambda text, into: setattr(into, "value", read(of_text(wrapped, text)))

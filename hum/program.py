@@ -19,8 +19,7 @@ def plane(kind: type[SettingsT], name: str) -> SettingsT:
 
 
 def begin(settings: Common, plane: str) -> None:
-    """Refuse weak settings in production; make files private, raise the limit on descriptors, and start logs and
-    traces.
+    """Refuse weak settings in production; make files private, raise the descriptor limit, and start logs and traces.
 
     Call it once, before anything else is opened.
 
@@ -35,7 +34,5 @@ def begin(settings: Common, plane: str) -> None:
 
 
 def end_soon() -> None:
-    """Freeze the garbage collector at exit: a last collection would take half a second, and the system frees all
-    memory.
-    """
+    """Freeze the garbage collector at exit: a last collection takes half a second, and the system frees all memory."""
     atexit.register(gc.freeze)

@@ -1,8 +1,6 @@
-"""A group of programs: started in order, replaced by successor processes, restarted when they die, stopped in reverse
-order.
+"""A group of programs: started in order, replaced by successors, restarted when they die, stopped in reverse order.
 
-A program has one process that serves, and may have others: a successor that is not ready yet, and predecessors that
-drain.
+A program has one process that serves, and may have others: a successor that is not ready yet, predecessors that drain.
 
 - A process that reports `leaving` is replaced: a successor starts, and once it is ready, the others get LEAVE.
 - A process that dies is restarted after a back-off, which doubles while processes die within QUICK_DEATH_MS.

@@ -60,8 +60,7 @@ def listening(text: str, variable: str, *, shared: bool = False) -> socket.socke
     """Return a listening socket for the setting `variable`: `host:port`, or `fd:N` for an inherited one.
 
     An inherited socket is the same in every process that has it: when one process ends, the next accepts the
-    connections that are still queued.  With SO_REUSEPORT (`shared`) every process has its own queue, which is lost with
-    it.
+    connections that are still queued.  With SO_REUSEPORT (`shared`) every process has a queue, which ends with it.
     """
     listen = parse_listen(text)
     try:

@@ -267,9 +267,7 @@ def take_left(target: Spool, *, fsync: bool, most: int | None = None) -> int:
 
 
 def left_beside(own_directory: Path, *, fsync: bool) -> Iterator[Spool]:
-    """Yield the spools beside this one that no living process owns and that have pending records; the caller closes
-    them.
-    """
+    """Yield the spools beside this one with pending records and without a living owner; the caller closes them."""
     numbers = sorted(int(folder.name) for folder in own_directory.parent.iterdir() if folder.name.isdecimal())
     for orphan in _free_spools(own_directory.parent, numbers, fsync=fsync):
         if len(orphan):

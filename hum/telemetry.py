@@ -90,9 +90,7 @@ def start(settings: Common, plane: str) -> None:
 
 
 def _is_no_exit(record: logging.LogRecord) -> bool:
-    """Tell whether a record is not about SystemExit: a task that exits has printed its message, but asyncio logs it
-    again.
-    """
+    """Tell whether a record is not about SystemExit: asyncio logs it, but its message was printed already."""
     return record.exc_info is None or not isinstance(record.exc_info[1], SystemExit)
 
 

@@ -100,9 +100,7 @@ def carried_of(span: Span) -> str:
 
 
 def webhook(carrier_call_id: str, name: str, *, first: bool) -> AbstractContextManager[Span]:
-    """Make a span current while a call's webhook is answered; the `first` webhook's span is the root of the call's
-    trace.
-    """
+    """Make a span current while a call's webhook is answered; the `first` webhook's is the root of the call's trace."""
     return _span_of(_CALLS + carrier_call_id, name, SpanKind.SERVER, first=first)
 
 
@@ -115,9 +113,7 @@ def text_webhook(text_id: str, name: str, *, first: bool) -> AbstractContextMana
 
 
 def text_step(text_id: str, name: str, *, first: bool = False) -> AbstractContextManager[Span]:
-    """Make a span current during a step of a text's processing; the `first` step's span is the root of the text's
-    trace.
-    """
+    """Make a span current during a step of a text; the `first` step's is the root of the text's trace."""
     return _span_of(_TEXTS + text_id, name, SpanKind.INTERNAL, first=first)
 
 

@@ -1,7 +1,4 @@
-"""The output of `hum up`: the steps of the start, every URL, real systems and stand-ins, and what to type next.
-
-Pure.
-"""
+"""The output of `hum up`: steps of the start, URLs, real systems and stand-ins, and what to type next.  Pure."""
 
 import shlex
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """`hum call`: a simulated call to the gateway running on this machine, or to the one named by the environment.
 
 If the platform runs on this machine, it prints the conversation live: what the agent understood, and what the caller
-heard. Otherwise it prints the carrier's view, and the URL of the call's record.
+heard.  Otherwise it prints the carrier's view, and the URL of the call's record.
 """
 
 import asyncio

@@ -325,8 +325,7 @@ def _duration(seconds: float) -> str:
 
 
 async def run(keep_seconds: float | None = None) -> int:
-    """Run the demo; return 0 if the record is complete, 1 if parts are missing, 2 if another platform runs in this
-    home.
+    """Run the demo; return 0 if the record is complete, 1 if parts are missing, 2 if another platform runs here.
 
     Then everything runs on for `keep_seconds`; None means KEEP_SECONDS on a terminal, else not at all.
 

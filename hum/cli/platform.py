@@ -250,9 +250,7 @@ class Platform:
         self.environment |= {variable: self._secrets[variable] for variable in variables}
 
     def _listen_arguments(self, name: str) -> tuple[str, str]:
-        """Return arguments with a fixed port of this home: planes, and people's sign-ins, refer to a stand-in by its
-        URL.
-        """
+        """Return arguments with a fixed port of this home: planes and people's sign-ins depend on a stand-in's URL."""
         earlier = self.programs.announced(name).get("url")
         port = urlsplit(earlier).port if earlier else home.stand_in_port(self.settings.home, name)
         return "--listen", f"127.0.0.1:{port}"

@@ -1,5 +1,4 @@
-"""The simulated call of `hum call` and `hum demo`: the caller's lines become steps, and this process acts as the
-carrier.
+"""The simulated call of `hum call` and `hum demo`: the caller's lines become steps; this process acts as the carrier.
 
 See docs/decisions/0006: the same code works with the stand-in carrier and with a gateway that has a real account.
 

@@ -103,9 +103,7 @@ class RecordingSettings(Common):
 
     @property
     def recording_names(self) -> Callable[[str, str], Iterator[str]]:
-        """The names of a call's recordings: numbered in a directory; unique in a bucket, where not all names are
-        visible.
-        """
+        """The names of a call's recordings: numbered in a directory; unique in a bucket, where not all are visible."""
         return recordings.names if self.bucket is None else recordings.unique_names
 
     @property

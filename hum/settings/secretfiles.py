@@ -1,5 +1,4 @@
-"""Settings from files: HUM_SECRETS_DIR names a directory with a file for each variable, as container platforms mount
-secrets.
+"""Settings from files: HUM_SECRETS_DIR is a directory with a file per variable, as container platforms mount secrets.
 
 A value in a file is visible neither in a process's environment nor in the description of a container.
 

@@ -1,6 +1,4 @@
-"""`hum doctor`: a check of everything that a deployment needs; each finding says that a thing is well, or how to fix
-it.
-"""
+"""`hum doctor`: a check of everything that a deployment needs; a finding says that it is well, or how to fix it."""
 
 import asyncio
 import json

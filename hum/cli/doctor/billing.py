@@ -1,7 +1,4 @@
-"""The findings of `hum doctor` about Stripe: the key, the plans' prices, the meters, the webhook.
-
-Pure, without secrets.
-"""
+"""The findings of `hum doctor` about Stripe: key, prices, meters and webhook.  Pure, without secrets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

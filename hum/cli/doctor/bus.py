@@ -1,7 +1,4 @@
-"""The findings of `hum doctor` about the bus: the servers of HUM_BUS_URL, and whether they are one cluster.
-
-Pure, without secrets.
-"""
+"""The findings of `hum doctor` about the bus: its servers, and whether they are one cluster.  Pure, without secrets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

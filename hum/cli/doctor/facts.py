@@ -46,7 +46,7 @@ class Database:
     #: The numbers among them that no agent answers.
     silent: Sequence[str] = ()
     #: Of each linked media process: `refuses` (the reason why it takes no calls; empty if it does), `zone`, `version`,
-    #: `places`. None if the schema is of another release.
+    #: `places`.  None if the schema is of another release.
     media: Sequence[Mapping[str, Any]] | None = None
     #: The latest call: `seconds_ago`, `status`, `reason`.
     last_call: Mapping[str, Any] | None = None

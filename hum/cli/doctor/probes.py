@@ -1,7 +1,4 @@
-"""The probes of `hum doctor`: requests, processes and files, all bounded in time and size.
-
-`rules` judges the facts.
-"""
+"""The probes of `hum doctor`: requests, processes and files, all bounded.  `rules` judges the facts."""
 
 import asyncio
 import json
