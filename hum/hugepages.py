@@ -5,7 +5,6 @@ the TLB. With pages of 2 MB the media plane uses a tenth less CPU, and a tenth m
 a whole (docs/decisions/0071-what-a-call-costs.md).  HUM_MEDIA_HUGE_PAGES turns them off.
 
 glibc asks the kernel for them if a variable is set when the process starts; Python's own allocator never does.
-
 """
 
 import os
@@ -24,7 +23,6 @@ def prefer(kernel: Path = KERNEL) -> None:
     """Exec this program again with huge pages, if the system supports them and the environment lacks them.
 
     Call it before anything is opened or started.  An operator's own value of either variable is kept.
-
     """
     current = environment()
     preferred = preferring(current, kernel)

@@ -7,7 +7,6 @@ byte; unknown members are errors.  A reader reports every bad field, up to `MOST
 (`recipients[3].phone_e164`, `labels["tier"]`).
 
 `require_supported` rejects, at start, a contract with a field that JSON can't represent, and names the field.
-
 """
 
 import json

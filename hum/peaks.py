@@ -2,7 +2,6 @@
 sample of 50 ms.
 
 The media plane writes them beside a recording when it closes it; control computes them if they are missing.
-
 """
 
 import struct

@@ -22,7 +22,6 @@ def begin(settings: Common, plane: str) -> None:
     """Refuse weak settings in production; make files private, raise the descriptor limit, and start logs and traces.
 
     Call it once, before anything else is opened.
-
     """
     end_soon()
     production.require(settings)

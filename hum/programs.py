@@ -7,7 +7,6 @@ A program has one process that serves, and may have others: a successor that is 
 - `renew` replaces every plane in turn; `stop` ends them in their `stop_order`.
 - A later supervisor adopts the processes that this one leaves (`running`, `adopt`): it replaces planes by successors, and
   keeps other programs as they are.
-
 """
 
 import asyncio

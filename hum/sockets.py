@@ -39,7 +39,6 @@ def bound(listen: Listen, *, shared: bool) -> socket.socket:
     `shared`: others may bind it too, if all set SO_REUSEPORT.
 
     Raises OSError.
-
     """
     family, _, protocol, _, address = socket.getaddrinfo(
         listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

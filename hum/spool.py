@@ -239,11 +239,9 @@ def _records(first: int, path: Path, next_first: int | None) -> Iterator[tuple[i
 
 
 def take_spool(root: Path, *, fsync: bool) -> Spool:
-    """Open the first spool below `root` that no living process owns, and move into it what killed processes left in
-    others.
+    """Open the first spool below `root` that no living process owns, and move the records of dead processes into it.
 
-    So their records are sent even if no other process ever starts.
-
+    So these are sent even if no other process ever starts.
     """
     spool = next(_free_spools(root, range(MAX_SPOOLS), fsync=fsync), None)
     if spool is None:

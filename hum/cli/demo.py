@@ -328,7 +328,6 @@ async def run(keep_seconds: float | None = None) -> int:
     """Run the demo; return 0 if the record is complete, 1 if parts are missing, 2 if another platform runs here.
 
     Then everything runs on for `keep_seconds`; None means KEEP_SECONDS on a terminal, else not at all.
-
     """
     if keep_seconds is None:
         keep_seconds = KEEP_SECONDS if sys.stdin.isatty() and sys.stdout.isatty() else 0.0

@@ -188,7 +188,6 @@ class Platform:
         The plane itself listens, as connections that are queued before it accepts would wait.
 
         Raises DidNotStart.
-
         """
         earlier = parse_listen(earlier_text) if earlier_text else None
         if listen.port == 0:

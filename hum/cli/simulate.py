@@ -1,7 +1,6 @@
 """The simulated call of `hum call` and `hum demo`: the caller's lines become steps; this process acts as the carrier.
 
 See docs/decisions/0006: the same code works with the stand-in carrier and with a gateway that has a real account.
-
 """
 
 from collections.abc import Sequence
@@ -97,11 +96,9 @@ def call_id(call: Call) -> str:
 
 
 def heard_before_clear(call: Call, at_ms: float) -> float | None:
-    """Return the ms of the agent's utterance that had been played at the clear nearest to `at_ms`, in the first stream
-    with one.
+    """Return the ms of the agent's utterance that had been played at the clear nearest to `at_ms`.
 
-    None if nothing was ever cleared.
-
+    It reads the first stream with a clear; None if nothing was ever cleared.
     """
     stream = next((candidate for candidate in call.streams if candidate.playout.clears), None)
     if stream is None:

@@ -1,7 +1,6 @@
 """Settings from files: HUM_SECRETS_DIR is a directory with a file per variable, as container platforms mount secrets.
 
 A value in a file is visible neither in a process's environment nor in the description of a container.
-
 """
 
 from collections.abc import Mapping
