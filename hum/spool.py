@@ -43,9 +43,9 @@ class Spool:
         self._done_file = os.open(directory / "done", os.O_RDWR | os.O_CREAT, private.FILE)
         self.done = self.noted = self._read_done()
         #: Number and size of the oldest pending records, which have their payloads on disk only.
-        self._on_disk_only: deque[tuple[int, int]] = deque()
-        self._pending: deque[tuple[int, bytes]] = deque()
-        self._pending_bytes = 0  # in memory and on disk only
+        self._shed: deque[tuple[int, int]] = deque()
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._waiting_bytes = 0  # in memory and on disk only
         self.last = self.done
         segments = self._segments()
         for (first, path), next_first in zip_longest(segments, (number for number, _ in segments[1:])):
@@ -54,7 +54,7 @@ class Spool:
 
     def __len__(self) -> int:
         """Return the number of records that are not done."""
-        return len(self._on_disk_only) + len(self._pending)
+        return len(self._shed) + len(self._waiting)
 
     def append(self, payload: bytes) -> int:
         """Store a record; return its number.  Raises OSError, leaving the spool unchanged, if the write fails."""
@@ -78,24 +78,20 @@ class Spool:
         Raises OSError if it must read shed ones.
         """
         after = max(after, self.done)
-        disk_only = (
-            self._read(after, self._on_disk_only[-1][0])
-            if self._on_disk_only and self._on_disk_only[-1][0] > after
-            else []
-        )
-        return ((number, payload) for number, payload in (*disk_only, *self._pending) if number > after)
+        disk_only = self._read(after, self._shed[-1][0]) if self._shed and self._shed[-1][0] > after else []
+        return ((number, payload) for number, payload in (*disk_only, *self._waiting) if number > after)
 
     def shed(self, number: int) -> None:
         """Drop the payloads of records up to this one from memory: they are unlikely to be read again."""
-        while self._pending and self._pending[0][0] <= number:
-            record_number, payload = self._pending.popleft()
-            self._on_disk_only.append((record_number, len(payload)))
+        while self._waiting and self._waiting[0][0] <= number:
+            record_number, payload = self._waiting.popleft()
+            self._shed.append((record_number, len(payload)))
 
     def beyond(self, most_bytes: int) -> int:
         """Return the number up to which records must be finished so that the others have at most `most_bytes`."""
-        number, over_bytes = self.done, self._pending_bytes - most_bytes
+        number, over_bytes = self.done, self._waiting_bytes - most_bytes
         for record_number, size_bytes in chain(
-            self._on_disk_only, ((record_number, len(payload)) for record_number, payload in self._pending)
+            self._shed, ((record_number, len(payload)) for record_number, payload in self._waiting)
         ):
             if over_bytes <= 0:
                 break
@@ -109,8 +105,8 @@ class Spool:
         """
         self.done = max(self.done, min(number, self.last))
         self.shed(self.done)
-        while self._on_disk_only and self._on_disk_only[0][0] <= self.done:
-            self._pending_bytes -= self._on_disk_only.popleft()[1]
+        while self._shed and self._shed[0][0] <= self.done:
+            self._waiting_bytes -= self._shed.popleft()[1]
         if self.noted < self.done:
             self._write_done()
             self.noted = self.done
@@ -128,8 +124,8 @@ class Spool:
         self._lock.close()
 
     def _remember(self, number: int, payload: bytes) -> None:
-        self._pending.append((number, payload))
-        self._pending_bytes += len(payload)
+        self._waiting.append((number, payload))
+        self._waiting_bytes += len(payload)
 
     def _end_segment(self) -> None:
         segment, self._segment = self._segment, None

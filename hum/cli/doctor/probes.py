@@ -21,7 +21,7 @@ from grpc import aio
 
 from hum import carrier, planfile, recordings, smtp
 from hum.cli.doctor.billing import StripeFacts
-from hum.cli.doctor.bus import BusFacts
+from hum.cli.doctor.bus import Bus
 from hum.cli.doctor.facts import Answer, Certificate, Database, Engine, Line, Waiting
 from hum.cli.operator import operator
 from hum.clock import now
@@ -210,10 +210,10 @@ async def database(config: UpSettings, seconds: float) -> Database:
     return Database(fault=facts) if isinstance(facts, str) else Database(**facts)
 
 
-async def bus(config: UpSettings, seconds: float) -> BusFacts:
+async def bus(config: UpSettings, seconds: float) -> Bus:
     """Return the facts of `control.busfacts`, which uses control's own client."""
     facts = await _program("control.busfacts", seconds, HUM_BUS_URL=config.bus_url)
-    return BusFacts(fault=facts) if isinstance(facts, str) else BusFacts(**facts)
+    return Bus(fault=facts) if isinstance(facts, str) else Bus(**facts)
 
 
 async def engine(seconds: float) -> Engine:
