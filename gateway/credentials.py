@@ -53,13 +53,13 @@ class Cookies:
 
         The value is not unquoted: ours are never quoted, and unescaping takes time quadratic in the number of escapes.
         """
-        name, value = self._prefix + name, ""
+        whole_name, cookie = self._prefix + name, ""
         for header in request.headers.getlist("cookie"):
             for pair in header.split(";"):
                 key, _, value = pair.partition("=")
-                if key.strip() == name:
-                    value = value.strip()
-        return value
+                if key.strip() == whole_name:
+                    cookie = value.strip()
+        return cookie
 
     def set(self, answer: Response, name: str, value: str, max_age_seconds: int) -> None:
         answer.set_cookie(

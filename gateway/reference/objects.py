@@ -86,7 +86,7 @@ class Schemas:
         if name := self.named(schema):
             return [Part(name, name)] if self.is_object(name) else self.kind(self.get(name))
         if "oneOf" in schema:
-            return _joined(self.kind(schema) for schema in schema["oneOf"])
+            return _joined(self.kind(option) for option in schema["oneOf"])
         if "enum" in schema:
             return [Part(" | ".join(schema["enum"]))]
         if "type" not in schema:
