@@ -1,4 +1,4 @@
-"""Who may call what, read from the contract's own options: the page docs/authorization.md.
+"""The page docs/authorization.md, which says who may call what, generated from the contract's options.
 
     python -m hum.authorization > docs/authorization.md
 
@@ -17,7 +17,7 @@ from hum.v1 import options_pb2
 
 
 class Caller(StrEnum):
-    """Every kind of caller, from nobody to the deployment's other planes."""
+    """Every kind of caller, from one without a credential to the deployment's other planes."""
 
     NOBODY = "nobody"
     VIEWER = "viewer"
@@ -42,20 +42,20 @@ PEOPLE = {*ROLES, Caller.GUEST, Caller.SITE_ADMIN}
 
 
 def access_of(method: MethodDescriptor) -> options_pb2.Access:
-    """A method's access option."""
+    """Return a method's access option."""
     access: options_pb2.Access = method.GetOptions().Extensions[options_pb2.access]
     return access
 
 
 @cache
 def scoped_accesses() -> tuple[options_pb2.Access, ...]:
-    """The access options of all methods with a scope that keys and people may call: not those for a person's own settings."""
-    found = (access_of(method) for service in services() for method in service.methods)
-    return tuple(access for access in found if access.scope and not access.session_only)
+    """Return the access options of all methods with a scope, except those that only a person's session may call."""
+    accesses = (access_of(method) for service in services() for method in service.methods)
+    return tuple(access for access in accesses if access.scope and not access.session_only)
 
 
 def may(method: MethodDescriptor) -> set[Caller]:
-    """The callers that a method allows."""
+    """Return the callers that a method allows."""
     access = access_of(method)
     if access.audience == options_pb2.AUDIENCE_NODE:
         return {NODES[plane] for plane in access.planes}
@@ -68,7 +68,7 @@ def may(method: MethodDescriptor) -> set[Caller]:
 
 
 def page() -> str:
-    """The table as Markdown."""
+    """Return the page as Markdown."""
     lines = [
         "# Who may call what",
         "",

@@ -1,4 +1,4 @@
-"""The comments in proto/ on services, methods, messages and fields, for the documents that are derived from it."""
+"""The comments in proto/ on services, methods, messages and fields, for the documents derived from them."""
 
 import re
 from collections.abc import Sequence
@@ -12,39 +12,40 @@ COMMENTS = resources.files("hum.v1") / "comments.binpb"
 
 
 def comment(full_name: str) -> str:
-    """The comment on a method, message or field; without instructions to buf."""
+    """Return the comment on a method, message or field, without instructions to buf."""
     return _comments().get(full_name, "")
 
 
 @cache
 def about(file: str) -> str:
-    """The comment at the head of a file: `hum/v1/calls.proto`."""
+    """Return the comment at the head of a file such as `hum/v1/calls.proto`."""
     return _comments().get(file, "")
 
 
 @cache
 def _comments() -> dict[str, str]:
-    """All comments of the contract, by full name, those on whole files by the file's, from what `make proto` writes next to
-    the generated code.
+    """Return all comments of the contract by full name, those on whole files by file name.
+
+    `make proto` writes them next to the generated code.
     """
-    found: dict[str, str] = {}
+    comments: dict[str, str] = {}
     for file in descriptor_pb2.FileDescriptorSet.FromString(COMMENTS.read_bytes()).file:
         for location in file.source_code_info.location:
             if location.leading_comments:
                 lines = location.leading_comments.strip().splitlines()
                 text = " ".join(line.strip() for line in lines if not line.strip().startswith("buf:"))
                 is_head = list(location.path) == [SYNTAX]
-                found[file.name if is_head else _full_name(file, location.path)] = re.sub(r"\s*$", "", text)
-    return found
+                comments[file.name if is_head else _full_name(file, location.path)] = re.sub(r"\s*$", "", text)
+    return comments
 
 
 def _full_name(file: descriptor_pb2.FileDescriptorProto, path: Sequence[int]) -> str:
-    """The full name of the element at a source location (google/protobuf/descriptor.proto, SourceCodeInfo.Location)."""
-    names, here = [file.package], file
+    """Return the full name of the element at a source location (descriptor.proto, SourceCodeInfo.Location)."""
+    names, element = [file.package], file
     for field_number, index in zip(path[::2], path[1::2], strict=False):
-        field = here.DESCRIPTOR.fields_by_number[field_number]
+        field = element.DESCRIPTOR.fields_by_number[field_number]
         if not field.is_repeated or field.message_type is None:
             return ""
-        here = getattr(here, field.name)[index]
-        names.append(getattr(here, "name", ""))
+        element = getattr(element, field.name)[index]
+        names.append(getattr(element, "name", ""))
     return ".".join(names)

@@ -36,7 +36,7 @@ class InvalidRequest(Refused):
     code, reason = "INVALID_ARGUMENT", "INVALID_REQUEST"
 
     def __init__(self, fields: Sequence[FieldError]) -> None:
-        super().__init__("; ".join(f"{each.field}: {each.reason}" for each in fields))
+        super().__init__("; ".join(f"{field.field}: {field.reason}" for field in fields))
         self.fields = fields
 
 
@@ -208,6 +208,6 @@ class CarrierBusy(CarrierError):  # noqa: N818 - named for what happened, like t
 
 
 def known() -> list[str]:
-    """List the refusals of this module by the names that programs know them by, as `not_found`."""
-    refusals = (each for each in globals().values() if isinstance(each, type) and issubclass(each, Refused))
-    return sorted({each.reason.lower() for each in refusals})
+    """List the error codes of this module's refusals, such as `not_found`."""
+    refusals = (kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, Refused))
+    return sorted({refusal.reason.lower() for refusal in refusals})

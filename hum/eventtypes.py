@@ -1,4 +1,4 @@
-"""The types of events, read from the messages of hum.v1 that carry the option `event` (proto/hum/v1/events.proto).
+"""The types of events, read from the messages of hum.v1 with the option `event` (proto/hum/v1/events.proto).
 
 `python -m hum.eventtypes` prints docs/events.md; a test compares them.
 """
@@ -14,7 +14,7 @@ from hum import jsonnames, services
 from hum.comments import comment
 from hum.v1 import options_pb2
 
-#: Of types that customers name themselves: their message has this name, and the events have one that begins like it.
+#: The declared name of types that customers name themselves; the events' own names begin with `external.`.
 EXTERNAL = "external.*"
 
 
@@ -29,7 +29,7 @@ class EventType(NamedTuple):
 
 @cache
 def of_message(message: Descriptor) -> EventType:
-    """The event type of a message.  Raises AssertionError if it has none."""
+    """Return the event type of a message.  Raises AssertionError if it has none."""
     assert message.GetOptions().HasExtension(options_pb2.event), f"{message.full_name} has no (hum.v1.event) option"
     option = message.GetOptions().Extensions[options_pb2.event]
     return EventType(option.name, option.version, option.visible, message)
@@ -37,20 +37,20 @@ def of_message(message: Descriptor) -> EventType:
 
 @cache
 def by_name() -> Mapping[str, EventType]:
-    """All types, by name."""
-    found = [of_message(message) for message in _messages()]
-    types = {each.name: each for each in sorted(found)}
-    assert len(types) == len(found), "two events have the same name"
+    """Return all types by name."""
+    declared = [of_message(message) for message in _messages()]
+    types = {type.name: type for type in sorted(declared)}
+    assert len(types) == len(declared), "two events have the same name"
     return types
 
 
 def visible() -> list[str]:
-    """The names of the types that customers may see."""
-    return [each.name for each in by_name().values() if each.visible]
+    """Return the names of the types that customers may see."""
+    return [type.name for type in by_name().values() if type.visible]
 
 
 def family(type: str) -> str:
-    """The name under which a type of event is declared: its own, or `external.*` for one that a customer named."""
+    """Return the name under which a type of event is declared: its own, or `external.*` for one that a customer named."""
     return EXTERNAL if type.startswith(EXTERNAL.removesuffix("*")) else type
 
 
@@ -62,7 +62,7 @@ def _messages() -> Iterator[Descriptor]:
 
 
 def as_markdown() -> str:
-    """docs/events.md: every type, who may see it, and its data."""
+    """Return docs/events.md: every type, its visibility, and its data."""
     lines = [
         "# Events",
         "",
@@ -72,10 +72,12 @@ def as_markdown() -> str:
         "| type | version | visible to customers | meaning | data |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for each in by_name().values():
-        fields = ", ".join(f"`{jsonnames.rest_name(field)}`" for field in each.message.fields)
-        seen = "yes" if each.visible else "no"
-        lines.append(f"| `{each.name}` | {each.version} | {seen} | {comment(each.message.full_name)} | {fields} |")
+    for type in by_name().values():
+        fields = ", ".join(f"`{jsonnames.rest_name(field)}`" for field in type.message.fields)
+        visibility = "yes" if type.visible else "no"
+        lines.append(
+            f"| `{type.name}` | {type.version} | {visibility} | {comment(type.message.full_name)} | {fields} |"
+        )
     return "\n".join(lines) + "\n"
 
 

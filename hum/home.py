@@ -20,7 +20,7 @@ STAND_IN_PORTS = "sandbox.ports"
 
 
 def require(home: Path) -> None:
-    """Create HUM_HOME if it is missing; end the process with a sentence if nothing can be written to it."""
+    """Create HUM_HOME if it is missing; end the process with a message if it is not writable."""
     try:
         private.create_home(home)
         reason = "" if os.access(home, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
@@ -33,14 +33,17 @@ def require(home: Path) -> None:
 
 
 def private_text(path: Path, make: str) -> str:
-    """The text of a file that only its owner may read; created with `make` if missing.  Safe to call concurrently."""
+    """Return the text of a file that only its owner may read; create it with the text `make` if it is missing.
+
+    Safe to call concurrently.
+    """
     private.create_home(path.parent)
     if not path.exists():
         draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         try:
             with private.writer(draft) as file:
                 file.write(make + "\n")
-            # Linked when it is complete: another process never reads half of it, nor what a full disk left.
+            # Linked once complete, so that no other process reads half of it, or what a full disk left.
             with suppress(FileExistsError):
                 path.hardlink_to(draft)
         finally:
@@ -49,46 +52,49 @@ def private_text(path: Path, make: str) -> str:
 
 
 def node_key(settings: Common) -> bytes:
-    """The key with which this process signs its node identity."""
+    """Return the key with which this process signs its node identity."""
     return node_keys(settings)[0]
 
 
 def node_keys(settings: Common) -> tuple[bytes, ...]:
-    """The keys of node identities, newest first.  Required in production; else one is generated under home."""
-    if settings.production and (complaint := production.bad_node_key(settings.node_key)) is not None:
-        refuse(complaint)
+    """Return the keys of node identities, newest first.
+
+    Production requires HUM_NODE_KEY; in development a missing key is generated below home.
+    """
+    if settings.production and (problem := production.bad_node_key(settings.node_key)) is not None:
+        refuse(problem)
     if keys := listed(settings.node_key):
         return tuple(key.encode() for key in keys)
     return (private_text(settings.home / "node.key", production.make_keys()["HUM_NODE_KEY"]).encode(),)
 
 
 def secret_keys(settings: ControlSettings) -> str:
-    """The sealing keys, as `HUM_SECRET_KEYS`."""
+    """Return the sealing keys in the format of HUM_SECRET_KEYS; generate them below home if they are not set."""
     if settings.secret_keys:
         return settings.secret_keys
     return private_text(settings.home / "secret.keys", production.make_keys()["HUM_SECRET_KEYS"])
 
 
 def stand_in_port(home: Path, name: str) -> int:
-    """The port of a stand-in on 127.0.0.1: the one that it had before in this home, unless another program has it now."""
-    kept: dict[str, int] = read_facts(home, STAND_IN_PORTS)
-    port = kept.get(name, 0)
+    """Return a stand-in's port on 127.0.0.1: its earlier one in this home, unless another program uses that now."""
+    ports: dict[str, int] = read_facts(home, STAND_IN_PORTS)
+    port = ports.get(name, 0)
     if not port or not sockets.is_free(Listen("127.0.0.1", port)):
         port = sockets.free_port("127.0.0.1")
-        write_facts(home, STAND_IN_PORTS, kept | {name: port})
+        write_facts(home, STAND_IN_PORTS, ports | {name: port})
     return port
 
 
 def stand_in_secrets(home: Path) -> dict[str, str]:
-    """What the stand-ins of this home and the planes know each other by, as the settings that hold it."""
-    made = {
+    """Return the credentials shared by this home's stand-ins and the planes, by setting; create them if missing."""
+    fresh = {
         "TWILIO_ACCOUNT_SID": "AC" + secrets.token_hex(16),
         "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
         "OPENAI_API_KEY": "sk-sandbox-" + secrets.token_hex(16),
         "HUM_OIDC_CLIENT_SECRET": secrets.token_hex(16),
     }
-    kept: dict[str, str] = json.loads(private_text(home / "sandbox.keys", json.dumps(made)))
-    return kept
+    stored: dict[str, str] = json.loads(private_text(home / "sandbox.keys", json.dumps(fresh)))
+    return stored
 
 
 def write_facts(home: Path, name: str, facts: dict[str, Any]) -> None:
@@ -101,7 +107,7 @@ def write_facts(home: Path, name: str, facts: dict[str, Any]) -> None:
 
 
 def read_facts(home: Path, name: str) -> dict[str, Any]:
-    """What `write_facts` wrote; an empty dict if there is no such file, and, with a sentence, if it is damaged."""
+    """Return what `write_facts` wrote; an empty dict if there is no file or, with a message, if it is damaged."""
     try:
         facts = json.loads((home / name).read_text())
     except (FileNotFoundError, NotADirectoryError):
@@ -120,5 +126,5 @@ def write_run(home: Path, facts: dict[str, Any]) -> None:
 
 
 def read_run(home: Path) -> dict[str, Any]:
-    """The addresses of what is running, or an empty dict when nothing is."""
+    """Return the addresses of what is running, or an empty dict if nothing is."""
     return read_facts(home, RUN)

@@ -1,4 +1,4 @@
-"""How the contract's fields appear in JSON, by their options in proto/: names, enum words, which are read-only."""
+"""How the contract's fields appear in JSON, by their options in proto/: names, enum words, read-only fields."""
 
 from functools import cache
 
@@ -11,16 +11,16 @@ TIMESTAMP = "google.protobuf.Timestamp"
 
 
 def rest_name(field: FieldDescriptor) -> str:
-    """The field's name in JSON: the proto's own, unless `(hum.v1.rest_name)` or `json_name` sets another."""
-    if chosen := field.GetOptions().Extensions[options_pb2.rest_name]:
-        return str(chosen)
+    """Return the field's name in JSON: the proto's own, unless `(hum.v1.rest_name)` or `json_name` sets another."""
+    if explicit := field.GetOptions().Extensions[options_pb2.rest_name]:
+        return str(explicit)
     head, *rest = field.name.split("_")
     lower_camel = head + "".join(part.capitalize() for part in rest)
     return field.name if field.json_name == lower_camel else field.json_name
 
 
 def query_alias(field: FieldDescriptor) -> str:
-    """The older name of a query parameter, or nothing."""
+    """Return the older name of a query parameter; empty if it has none."""
     return str(field.GetOptions().Extensions[options_pb2.query_alias])
 
 
@@ -39,25 +39,25 @@ def is_map(field: FieldDescriptor) -> bool:
 
 @cache
 def held(field: FieldDescriptor) -> Descriptor | None:
-    """The message type of a field, of its items or of its map's values."""
+    """Return the message type of a field, of its items or of its map's values; None for a scalar."""
     if is_map(field) and field.message_type is not None:
         return field.message_type.fields_by_name["value"].message_type
     return field.message_type
 
 
 def enum_words(enum: EnumDescriptor) -> dict[str, int]:
-    """An enum's values by their words in JSON: lower case, without the prefix, without the unspecified value."""
+    """Return an enum's values by their words in JSON: lower case, without the prefix, without the unspecified value."""
     prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
     return {value.name.removeprefix(prefix).lower(): value.number for value in enum.values if value.number}
 
 
 @cache
 def most_items(field: FieldDescriptor) -> int:
-    """Return how many items a list or a map may have; 0 if its rules don't say."""
+    """Return the most items that a list or a map may have; 0 if its rules set no limit."""
     rules = field.GetOptions().Extensions[validate_pb2.field]
     return int(rules.map.max_pairs if is_map(field) else rules.repeated.max_items)
 
 
 def too_many(most: int) -> str:
-    """Return what is wrong with a list of more items, as protovalidate says it."""
+    """Return protovalidate's message for a list of more items."""
     return f"must contain no more than {most} item(s)"

@@ -1,8 +1,8 @@
-"""The JSON Schemas of the contract's free-form fields: one for each, in hum/schemas/.
+"""The JSON Schemas of the contract's free-form fields, in hum/schemas/.
 
-A field names its schema by the option `(hum.v1.json_schema)`.  This is the one source for the validation of requests, for
-the OpenAPI document and its examples, and for control when it reads what an earlier release stored.  Draft 2020-12, with
-formats of our own; `1.0` is not an integer.
+A field names its schema by the option `(hum.v1.json_schema)`.  The schema is the one source for the validation of
+requests, for the OpenAPI document and its examples, and for control when it reads what an earlier release stored.
+Draft 2020-12, with formats of our own; `1.0` is not an integer.
 """
 
 import json
@@ -29,63 +29,63 @@ RAW_JSON_BYTES = 64 << 10
 RAW_JSON_DEPTH = 64
 MOST_PROBLEMS = 10
 REASON_CHARS = 200
-#: Of a schema with a `pattern`: the pattern for people, as the end of a sentence that begins with "must be".
+#: Keyword beside a `pattern`: the pattern for people, as the end of a sentence that begins with "must be".
 PATTERN_IN_WORDS = "x-must-be"
-#: How much a customer's schema may be, with what its references stand for, and how deep.
-MOST_STEPS, DEEPEST = 1_000, 64
-#: What a regular expression is made of, as far as a `$` in it may be another thing: escapes, classes, and `$` itself.
+#: The most parts of a customer's schema, with its references expanded, and their deepest level.
+MAX_STEPS, MAX_DEPTH = 1_000, 64
+#: The parts of a regular expression that matter to find its `$` anchors: escapes, classes, and `$` itself.
 _TOKENS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
 _FORMATS = FormatChecker(formats=())
 
 
 class BadValue(ValueError):  # noqa: N818
-    """What is wrong with a value, as the end of a sentence that begins with its name."""
+    """A value is invalid; the message is the end of a sentence that begins with its name."""
 
 
 def names() -> list[str]:
-    """All schemas."""
+    """Return the names of all schemas."""
     files = (resources.files("hum") / "schemas").iterdir()
     return sorted(file.name.removesuffix(".json") for file in files if file.name.endswith(".json"))
 
 
 @cache
 def schema(name: str) -> Mapping[str, Any]:
-    """A schema as it is written."""
+    """Return a schema as its file has it."""
     loaded: Mapping[str, Any] = json.loads((resources.files("hum") / "schemas" / f"{name}.json").read_text("utf-8"))
     return loaded
 
 
 @cache
 def of_fields(descriptor: Descriptor) -> Mapping[str, str]:
-    """The fields of a message that have a schema, and its name."""
-    named = ((field.name, field.GetOptions().Extensions[options_pb2.json_schema]) for field in descriptor.fields)
-    return {field: str(name) for field, name in named if name}
+    """Return the fields of a message that have a schema, with the schema's name."""
+    schemas = ((field.name, field.GetOptions().Extensions[options_pb2.json_schema]) for field in descriptor.fields)
+    return {field: str(name) for field, name in schemas if name}
 
 
-@lru_cache(maxsize=256)  # the flows that are called are called again
+@lru_cache(maxsize=256)  # the same flows are read for many calls
 def problems(name: str, text: str) -> tuple[tuple[str, str], ...]:
-    """What is wrong with a value by its schema: where in it (`.weekly.mon[0]`; empty for all of it), and what."""
-    if (complaint := bad_json(text)) is not None:
-        return (("", complaint),)
+    """Return the problems of a value by its schema: pairs of place (`.weekly.mon[0]`; empty for all of it) and reason."""
+    if (problem := bad_json(text)) is not None:
+        return (("", problem),)
     try:
-        value = json.loads(text, object_pairs_hook=_each_once)
-    except BadValue as twice:
-        return (("", str(twice)),)
-    return tuple(sorted(set(_found(name, value))))[:MOST_PROBLEMS]
+        value = json.loads(text, object_pairs_hook=_unique_members)
+    except BadValue as duplicate:
+        return (("", str(duplicate)),)
+    return tuple(sorted(set(_iter_problems(name, value))))[:MOST_PROBLEMS]
 
 
-def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of a name that comes twice, readers take different values."""
+def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object; raise BadValue for a repeated name, of which parsers choose different values."""
     value: dict[str, Any] = {}
-    for name, each in members:
+    for name, member_value in members:
         if name in value:
             raise BadValue(f"has {name[:60]!r} twice in one object")
-        value[name] = each
+        value[name] = member_value
     return value
 
 
-def _found(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _iter_problems(name: str, value: Any) -> Iterator[tuple[str, str]]:
     for number, error in enumerate(_validator(name).iter_errors(value)):
         if number == MOST_PROBLEMS:
             return
@@ -96,21 +96,21 @@ def _found(name: str, value: Any) -> Iterator[tuple[str, str]]:
 @cache
 def _validator(name: str) -> Validator:
     integer = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    own = {"pattern": _check_pattern}
-    checks = extend(Draft202012Validator, own, type_checker=integer)  # type: ignore[no-untyped-call]
-    made: Validator = checks(schema(name), format_checker=_FORMATS)
-    return made
+    overrides = {"pattern": _check_pattern}
+    checks = extend(Draft202012Validator, overrides, type_checker=integer)  # type: ignore[no-untyped-call]
+    validator: Validator = checks(schema(name), format_checker=_FORMATS)
+    return validator
 
 
 def _check_pattern(_: Validator, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
-    if isinstance(value, str) and not _ended(pattern).search(value):
+    if isinstance(value, str) and not _compiled(pattern).search(value):
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 @cache
-def _ended(pattern: str) -> re.Pattern[str]:
-    """Return the pattern as JSON Schema means it: its `$` is the end, while Python's also matches before a last line break."""
-    return re.compile(_TOKENS.sub(lambda found: r"\Z" if found[0] == "$" else found[0], pattern))
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern as JSON Schema means it: its `$` is the end; Python's also matches before a last line break."""
+    return re.compile(_TOKENS.sub(lambda token: r"\Z" if token[0] == "$" else token[0], pattern))
 
 
 def _path(error: ValidationError) -> str:
@@ -119,30 +119,30 @@ def _path(error: ValidationError) -> str:
 
 
 def member(name: str) -> str:
-    """The end of a member's path: `.weekly`, `["8"]`."""
+    """Return the end of a member's path: `.weekly`, `["8"]`."""
     return f".{name}" if _NAME.fullmatch(name) else f"[{json.dumps(name[:60], ensure_ascii=False)}]"
 
 
 def _reason(error: ValidationError) -> str:
-    """What a format or a pattern says is wrong, or else the library's message, which may quote a long value."""
-    words = str(error.cause) if error.cause else error.message
+    """Return the message of a format or a pattern, or else the library's, shortened as it may quote a long value."""
+    text = str(error.cause) if error.cause else error.message
     if (must_be := _pattern_in_words(error)) is not None:
-        words = f"must be {must_be}"
+        text = f"must be {must_be}"
     if "propertyNames" in error.absolute_schema_path:
-        words = f"has the name {str(error.instance)[:60]!r}: {words}"
-    return words if len(words) <= REASON_CHARS else f"{words[:REASON_CHARS]}..."
+        text = f"has the name {str(error.instance)[:60]!r}: {text}"
+    return text if len(text) <= REASON_CHARS else f"{text[:REASON_CHARS]}..."
 
 
 def _pattern_in_words(error: ValidationError) -> str | None:
-    within = error.schema if error.validator == "pattern" else None
-    return str(within[PATTERN_IN_WORDS]) if isinstance(within, Mapping) and PATTERN_IN_WORDS in within else None
+    schema = error.schema if error.validator == "pattern" else None
+    return str(schema[PATTERN_IN_WORDS]) if isinstance(schema, Mapping) and PATTERN_IN_WORDS in schema else None
 
 
 # --- JSON itself --------------------------------------------------------------------------------------------------
 
 
 def bad_json(text: str) -> str | None:
-    """What is wrong with a free-form JSON value, or None."""
+    """Return what is wrong with a free-form JSON value, or None."""
     if len(text.encode()) > RAW_JSON_BYTES:
         return f"is larger than {RAW_JSON_BYTES} bytes"
     try:
@@ -157,10 +157,10 @@ def bad_json(text: str) -> str | None:
 
 
 def _is_deep(value: Any) -> bool:
-    """Whether JSON is nested deeper than our parsers, and our customers', can be relied on to read."""
+    """Tell whether JSON is nested deeper than every parser, ours or a customer's, can be relied on to read."""
     level = [value]
     for _ in range(RAW_JSON_DEPTH):
-        level = [inner for each in level for inner in _inside(each)]
+        level = [inner for part in level for inner in _inside(part)]
     return bool(level)
 
 
@@ -171,8 +171,9 @@ def _inside(value: Any) -> list[Any]:
 
 
 def parsed(text: str) -> Any:
-    """JSON as everybody reads it: without NaN, and without numbers that are infinite here (`1e999`).  Raises ValueError,
-    RecursionError.
+    """Parse JSON that every parser reads alike: without NaN, and without numbers that overflow (`1e999`).
+
+    Raises ValueError, RecursionError.
     """
     return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
 
@@ -211,7 +212,7 @@ def _date(value: object) -> bool:
 
 
 def is_date(text: str) -> bool:
-    """Whether a text is a day of the calendar, `2026-12-25`; not another form of ISO 8601."""
+    """Tell whether a text is a day of the calendar such as `2026-12-25`; other forms of ISO 8601 are not."""
     try:
         return date.fromisoformat(text).isoformat() == text
     except ValueError:
@@ -220,7 +221,7 @@ def is_date(text: str) -> bool:
 
 @_FORMATS.checks("spans-of-a-day", raises=BadValue)
 def _spans_of_a_day(value: object) -> bool:
-    """Spans in order, none empty, none overlapping; the last may cross midnight."""
+    """Check that spans are in order, not empty, and do not overlap; the last may cross midnight."""
     spans = value if isinstance(value, list) else []
     if not all(isinstance(span, list) and [type(at) for at in span] == [str, str] for span in spans):
         return True  # reported by the schema itself
@@ -235,10 +236,10 @@ def _spans_of_a_day(value: object) -> bool:
 
 @_FORMATS.checks("json-schema", raises=BadValue)
 def _json_schema(value: object) -> bool:
-    """A schema that `customerschemas` can use: it refers to nothing outside itself, and not to itself."""
+    """Check that `customerschemas` can use a schema: it refers to nothing outside itself, and not recursively."""
     if not isinstance(value, dict):
         return True
-    _Measure(value).steps(value, 0)
+    _SchemaSize(value).steps(value, 0)
     try:
         Draft202012Validator.check_schema(value)
     except SchemaError as error:
@@ -246,46 +247,46 @@ def _json_schema(value: object) -> bool:
     return True
 
 
-class _Measure:
-    """Counts the parts of a schema, the target of a reference once for each reference."""
+class _SchemaSize:
+    """The size of a schema in parts; the target of a reference counts once for each reference."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
-        self._root, self._known = root, dict[int, int]()
-        self._under_way: set[int] = set()
+        self._root, self._sizes = root, dict[int, int]()
+        self._open: set[int] = set()
 
     def steps(self, part: Any, depth: int) -> int:
-        """Raises BadValue for a schema that refers to itself, or is too big."""
-        if id(part) in self._under_way or depth > DEEPEST:
+        """Count the parts below one.  Raises BadValue for a schema that refers to itself, or is too big."""
+        if id(part) in self._open or depth > MAX_DEPTH:
             raise BadValue("refers to itself, or is nested too deep")
-        if (known := self._known.get(id(part))) is not None:
-            return known
-        self._under_way.add(id(part))
-        parts = [*_inside(part), *self._referred(part)]
-        steps = 1 + sum(self.steps(each, depth + 1) for each in parts if isinstance(each, dict | list))
-        if steps > MOST_STEPS:
+        if (size := self._sizes.get(id(part))) is not None:
+            return size
+        self._open.add(id(part))
+        parts = [*_inside(part), *self._references(part)]
+        steps = 1 + sum(self.steps(child, depth + 1) for child in parts if isinstance(child, dict | list))
+        if steps > MAX_STEPS:
             raise BadValue("is too big with all that its references stand for")
-        self._under_way.remove(id(part))
-        self._known[id(part)] = steps
+        self._open.remove(id(part))
+        self._sizes[id(part)] = steps
         return steps
 
-    def _referred(self, part: Any) -> Iterator[Any]:
+    def _references(self, part: Any) -> Iterator[Any]:
         for word, kind in (("$id", str), ("$dynamicRef", str), ("patternProperties", dict)):
             if isinstance(part, dict) and isinstance(part.get(word), kind):
                 raise BadValue(f"uses {word}, which is not supported")
         if isinstance(part, dict) and isinstance(reference := part.get("$ref"), str):
-            yield self._pointed(reference)
+            yield self._resolve(reference)
 
-    def _pointed(self, reference: str) -> Any:
+    def _resolve(self, reference: str) -> Any:
         pointer = unquote(reference)
-        found: Any = self._root
+        target: Any = self._root
         if pointer != "#" and not pointer.startswith("#/"):
             raise BadValue(f"refers to {reference[:60]!r}, which is not in it; put all of it into the schema")
         try:
             for step in pointer.split("/")[1:]:
                 name = step.replace("~1", "/").replace("~0", "~")
-                found = found[int(name)] if isinstance(found, list) else found[name]
+                target = target[int(name)] if isinstance(target, list) else target[name]
         except (LookupError, ValueError, TypeError):
-            found = None
-        if not isinstance(found, dict | bool):
+            target = None
+        if not isinstance(target, dict | bool):
             raise BadValue(f"refers to {reference[:60]!r}, where no schema is")
-        return found
+        return target

@@ -1,10 +1,10 @@
-"""One value of a field to and from JSON: numbers, strings, enums, and protobuf's well-known types.
+"""The conversion of a field's value to and from JSON: numbers, strings, enums, and protobuf's well-known types.
 
 - Integers of every width are JSON numbers, not strings; a float with a whole value is accepted as an integer.
 - A double or float is a finite number, since JSON has no other: NaN and infinities are refused, and written as null.
 - Bytes are base64; standard and URL-safe alphabets are read, the standard one is written.
 - Times and durations have protobuf's own form (RFC 3339 in UTC; `1.500s`), masks are comma-separated proto names,
-  wrappers are their value, and `Struct`, `Value` and `ListValue` are the JSON that they hold.
+  wrappers are their value, and `Struct`, `Value` and `ListValue` are the JSON that they contain.
 """
 
 import base64
@@ -53,32 +53,32 @@ INTEGER_NAMES: Mapping[int, str] = {
 FLOATS = (FieldDescriptor.TYPE_DOUBLE, FieldDescriptor.TYPE_FLOAT)
 FLAGS: Mapping[Any, bool] = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
 DEEPEST = 32  # levels of objects and lists in a body
-LONGEST_INTEGER = 40  # characters: more than any 64-bit number has
+LONGEST_INTEGER = 40  # characters; 64-bit numbers have fewer
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _DURATION = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s")
 _DECIMAL = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,4})?")
 
-#: Clients' own JSON is written as it came, but on one line: lines of exports and of event streams end with one.  A string in JSON
-#: has no bare line break, so these stand between its tokens.
+#: Clients' own JSON is written byte for byte, but on one line: a line break would end a line of an export or an event
+#: stream.  A JSON string has no bare line break, so those replaced here are between tokens.
 _ON_ONE_LINE = {ord("\n"): " ", ord("\r"): " "}
 
 
 class Bad(Exception):  # noqa: N818 - about a value, not an error in the code
-    """An invalid value; the message says why."""
+    """A value is invalid; the message says why."""
 
 
 class Unsupported(Exception):  # noqa: N818
-    """A field of the contract that JSON can't represent: a mistake in proto/, found at start."""
+    """JSON can't represent a field of the contract: a mistake in proto/, reported at start."""
 
     def __init__(self, field: FieldDescriptor, reason: str) -> None:
         super().__init__(f"{field.full_name} {reason}")
 
 
 def decode(raw: bytes) -> Any:
-    """Decode a JSON value; raises Bad."""
+    """Decode a JSON value.  Raises Bad."""
     try:
         return msgspec.json.decode(raw)
-    except msgspec.ValidationError as error:  # well-formed, but no float holds it
+    except msgspec.ValidationError as error:  # a number beyond a float's range
         raise Bad("is out of range") from error
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Bad("is not JSON") from error
@@ -88,39 +88,39 @@ def decode(raw: bytes) -> Any:
 
 
 def reader(field: FieldDescriptor) -> Reader:
-    """A function from a decoded JSON value to a scalar or an enum's number; it raises Bad."""
+    """Return a function from a decoded JSON value to a scalar or an enum's number; it raises Bad."""
     if field.enum_type is not None:
-        words = _words(field)
-        return lambda value: _read_enum(words, value)
+        enum_words = _enum_words(field)
+        return lambda value: _read_enum(enum_words, value)
     if (limits := INTEGERS.get(field.type)) is not None:
         return lambda value: _read_integer(limits, value)
-    kinds: Mapping[int, Reader] = {
+    readers: Mapping[int, Reader] = {
         FieldDescriptor.TYPE_BOOL: _read_flag,
         FieldDescriptor.TYPE_DOUBLE: _read_double,
         FieldDescriptor.TYPE_FLOAT: _read_float,
         FieldDescriptor.TYPE_STRING: _read_text,
         FieldDescriptor.TYPE_BYTES: _read_bytes,
     }
-    if field.type not in kinds:
+    if field.type not in readers:
         raise Unsupported(field, "has a type that JSON can't represent")
-    return kinds[field.type]
+    return readers[field.type]
 
 
 def writer(field: FieldDescriptor) -> Writer:
-    """A function from a scalar or an enum's number to what msgspec encodes, which writes NaN and infinities as null."""
+    """Return a function from a scalar or an enum's number to a value for msgspec, which writes NaN as null."""
     if field.enum_type is not None:
-        return {number: word for word, number in _words(field).items()}.get
+        return {number: word for word, number in _enum_words(field).items()}.get
     if jsonnames.is_raw_json(field):
         return lambda text: msgspec.Raw(text.translate(_ON_ONE_LINE).encode()) if text else None
-    kinds: Mapping[int, Writer] = {
+    writers: Mapping[int, Writer] = {
         FieldDescriptor.TYPE_FLOAT: _shortest,
         FieldDescriptor.TYPE_BYTES: lambda value: base64.b64encode(value).decode(),
     }
-    return kinds.get(field.type, _same)
+    return writers.get(field.type, _same)
 
 
 def of_text(field: FieldDescriptor, text: str) -> Any:
-    """Convert a query parameter's text to what the field's `reader` accepts; raises Bad."""
+    """Convert a query parameter's text to a value that the field's `reader` accepts.  Raises Bad."""
     if field.type in INTEGERS:
         if not text.removeprefix("-").isascii() or not text.removeprefix("-").isdecimal():
             raise Bad("must be a whole number")
@@ -133,7 +133,7 @@ def of_text(field: FieldDescriptor, text: str) -> Any:
 
 
 def read_raw(raw: bytes | str) -> str:
-    """Free-form JSON as it was written; a string that holds JSON is unwrapped."""
+    """Return free-form JSON as it was written; unwrap a string that contains JSON.  Raises Bad."""
     text = raw.decode() if isinstance(raw, bytes) else raw
     if text.startswith('"'):
         return str(decode(text.encode())).strip()
@@ -143,7 +143,7 @@ def read_raw(raw: bytes | str) -> str:
 
 
 def key_reader(field: FieldDescriptor) -> Reader:
-    """A function from a member's name to a map key; it raises Bad."""
+    """Return a function from a member's name to a map key; it raises Bad."""
     if field.type == FieldDescriptor.TYPE_BOOL:
         return lambda text: _read_enum({"true": True, "false": False}, text)
     if field.type in INTEGERS:
@@ -153,17 +153,17 @@ def key_reader(field: FieldDescriptor) -> Reader:
 
 
 def key_text(key: Any) -> str:
-    """A map key as a member's name."""
+    """Return a map key as a member's name."""
     return str(key).lower() if isinstance(key, bool) else str(key)
 
 
 def _canonical(text: str, number: int) -> int:
-    if text != str(number):  # otherwise `1` and `01` would be the same key
+    if text != str(number):  # else `1` and `01` would be one key
         raise Bad("must be a whole number without leading zeros")
     return number
 
 
-def _words(field: FieldDescriptor) -> Mapping[str, int]:
+def _enum_words(field: FieldDescriptor) -> Mapping[str, int]:
     enum = field.enum_type
     assert enum is not None, "the caller has checked"
     zero = enum.values_by_number.get(0)
@@ -172,10 +172,10 @@ def _words(field: FieldDescriptor) -> Mapping[str, int]:
     return jsonnames.enum_words(enum)
 
 
-def _read_enum(words: Mapping[str, int], value: Any) -> int:
-    if not isinstance(value, str) or value not in words:
-        raise Bad(f"must be one of {', '.join(words)}")
-    return words[value]
+def _read_enum(allowed: Mapping[str, int], value: Any) -> int:
+    if not isinstance(value, str) or value not in allowed:
+        raise Bad(f"must be one of {', '.join(allowed)}")
+    return allowed[value]
 
 
 def _read_flag(value: Any) -> bool:
@@ -234,7 +234,7 @@ def _same(value: Any) -> Any:
 
 
 def _shortest(value: float) -> float:
-    """The number with the fewest digits that rounds to this 32-bit float."""
+    """Return the number with the fewest digits that rounds to this 32-bit float."""
     if not math.isfinite(value):
         return value
     for digits in range(6, 9):
@@ -246,7 +246,7 @@ def _shortest(value: float) -> float:
 def _as_float32(value: float) -> float | None:
     try:
         number: float = struct.unpack("<f", struct.pack("<f", value))[0]
-    except OverflowError:  # rounded up past the largest
+    except OverflowError:  # rounded up past the largest float
         return None
     return number
 
@@ -255,7 +255,7 @@ def _as_float32(value: float) -> float | None:
 
 
 def filler(descriptor: Descriptor) -> Filler | None:
-    """For a well-known type: a function that fills a message from a decoded JSON value, or raises Bad."""
+    """Return a function that fills a well-known type from a decoded JSON value, or raises Bad; None for other types."""
     if (wrapped := _wrapped(descriptor)) is not None:
         read = reader(wrapped)
         return lambda value, into: setattr(into, "value", read(value))
@@ -263,7 +263,7 @@ def filler(descriptor: Descriptor) -> Filler | None:
 
 
 def text_filler(descriptor: Descriptor) -> Filler | None:
-    """For a well-known type that a query parameter can hold: a function that fills a message, or raises Bad."""
+    """Return a function that fills a well-known type from a query parameter, or raises Bad; None if it can't be one."""
     if (wrapped := _wrapped(descriptor)) is not None:
         read = reader(wrapped)
         return lambda text, into: setattr(into, "value", read(of_text(wrapped, text)))
@@ -271,7 +271,7 @@ def text_filler(descriptor: Descriptor) -> Filler | None:
 
 
 def plain(descriptor: Descriptor) -> Writer | None:
-    """For a well-known type: a function from a message to what msgspec encodes."""
+    """Return a function from a message of a well-known type to a value for msgspec; None for other types."""
     if (wrapped := _wrapped(descriptor)) is not None:
         write = writer(wrapped)
         return lambda message: write(message.value)
@@ -279,7 +279,7 @@ def plain(descriptor: Descriptor) -> Writer | None:
 
 
 def is_carried(descriptor: Descriptor) -> bool:
-    """Whether a message of the package google.protobuf can be represented in JSON here."""
+    """Tell whether this module can represent a message of the package google.protobuf in JSON."""
     return descriptor.full_name == "google.protobuf.Empty" or plain(descriptor) is not None
 
 
@@ -296,27 +296,27 @@ def _fill_duration(value: Any, into: Any) -> None:
     _fill_text(_DURATION, "must be a duration in seconds such as 1.5s", value, into)
 
 
-def _fill_text(pattern: re.Pattern[str], complaint: str, value: Any, into: Any) -> None:
+def _fill_text(pattern: re.Pattern[str], problem: str, value: Any, into: Any) -> None:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise Bad(complaint)
+        raise Bad(problem)
     try:
         into.FromJsonString(value)
     except ValueError as error:
-        raise Bad(complaint) from error
+        raise Bad(problem) from error
 
 
 def _fill_mask(value: Any, into: Any) -> None:
     into.paths.extend(path for path in _read_text(value).split(",") if path)
 
 
-def _fill_struct(kind: type, complaint: str) -> Filler:
+def _fill_struct(kind: type, problem: str) -> Filler:
     def fill(value: Any, into: Any) -> None:
         if not isinstance(value, kind):
-            raise Bad(complaint)
+            raise Bad(problem)
         require_shallow(value)
-        held: Any = value
+        json_value: Any = value
         try:
-            json_format.ParseDict(held, into)
+            json_format.ParseDict(json_value, into)
         except (json_format.ParseError, OverflowError, ValueError) as error:
             raise Bad("holds a number that is out of range") from error
 
@@ -329,9 +329,9 @@ def require_shallow(value: Any, levels: int = DEEPEST) -> None:
     for _ in range(levels + 1):
         level = [
             inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
+            for part in level
+            if isinstance(part, dict | list)
+            for inner in (part.values() if isinstance(part, dict) else part)
         ]
     if level:
         raise Bad(f"is nested deeper than {levels} levels")
@@ -342,7 +342,7 @@ def _plain_value(value: Any) -> Any:
     if kind == "struct_value":
         return _plain_struct(value.struct_value)
     if kind == "list_value":
-        return [_plain_value(each) for each in value.list_value.values]
+        return [_plain_value(item) for item in value.list_value.values]
     if kind == "number_value":
         return value.number_value
     return None if kind in {None, "null_value"} else getattr(value, kind)
@@ -365,6 +365,6 @@ _PLAIN: Mapping[str, Writer] = {
     "google.protobuf.Duration": lambda message: message.ToJsonString(),
     "google.protobuf.FieldMask": lambda message: ",".join(message.paths),
     "google.protobuf.Struct": _plain_struct,
-    "google.protobuf.ListValue": lambda message: [_plain_value(each) for each in message.values],
+    "google.protobuf.ListValue": lambda message: [_plain_value(item) for item in message.values],
     "google.protobuf.Value": _plain_value,
 }

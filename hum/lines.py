@@ -1,7 +1,7 @@
-"""`python -m hum.lines PLANE`: makes lines of JSON of what a program writes to its standard error past its log.
+"""`python -m hum.lines PLANE`: wraps a program's stray standard error in JSON log lines.
 
-gRPC's core, faulthandler and a crashing interpreter write there, and no handler in the program sees it.  This is a process of
-its own because the last words of a program that crashes are those that count.
+gRPC's core, faulthandler and a crashing interpreter write to it, past every handler in the program.  The wrapper is a
+separate process, so that it also gets the last lines of a program that crashes, which matter most.
 """
 
 import json
@@ -14,14 +14,14 @@ from contextlib import suppress
 from hum.clock import now
 
 MAX_BYTES = 64 << 10
-REFUSED = "hum: "  # how hum/refusal.py begins
-#: How gRPC's core begins: a letter for the level, month and day, the time, a thread.
+REFUSED = "hum: "  # prefix of hum/refusal.py's messages
+#: Prefix of gRPC core's lines: a letter for the level, month and day, time, thread.
 _CORE = re.compile(r"([IWEF])\d{4} \d\d:\d\d:[\d.]+\s+\d+ ")
 _LEVELS = {"I": "info", "W": "warning", "E": "error", "F": "critical"}
 
 
 def as_json(line: str, plane: str, at: str) -> str:
-    """The line as an object of the log; one that is an object already stays as it is."""
+    """Return the line as a JSON object of the log; a line that is one already stays as it is."""
     if line.startswith("{"):
         with suppress(ValueError):
             json.loads(line)
@@ -33,11 +33,11 @@ def as_json(line: str, plane: str, at: str) -> str:
 
 def main() -> None:
     plane = sys.argv[1]
-    for each in (signal.SIGINT, signal.SIGTERM):  # it ends with whoever writes to it
-        signal.signal(each, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # it ends with its input
+        signal.signal(number, signal.SIG_IGN)
     for line in iter(lambda: sys.stdin.buffer.readline(MAX_BYTES), b""):
         if text := line.decode(errors="replace").rstrip():
-            with suppress(OSError):  # a full disk costs lines, and nothing else
+            with suppress(OSError):  # a full disk loses lines only
                 os.write(sys.stdout.fileno(), (as_json(text, plane, now().isoformat()) + "\n").encode())
 
 

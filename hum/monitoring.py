@@ -1,6 +1,6 @@
 """The operator's socket of each process: `/metrics`, `/healthz`, `/readyz`.
 
-It is separate from the public sockets: metrics tell a lot, and take time to render.
+It is separate from the public sockets, as metrics reveal much and take time to render.
 """
 
 import asyncio
@@ -18,48 +18,49 @@ from hum.vitals import Vitals
 
 LOG = telemetry.log(__name__)
 KEEP_ALIVE_SECONDS = 75.0
-CLOSE_SECONDS = 1.0  # a scrape that is under way when the process ends
+CLOSE_SECONDS = 1.0  # for a scrape in flight at the end
 
 Ready = Callable[[], Awaitable[Sequence[str]]]
-"""Names what keeps this process from taking work, one sentence each; nothing: it is ready."""
+"""Returns the reasons why this process can't take work, one sentence each; none if it is ready."""
 
 
 def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready:
-    """Ask `ready` at most once per `ready_cache_seconds`, however many probes come; concurrent ones wait for one answer.
+    """Return a `Ready` that asks `ready` at most once per `ready_cache_seconds`; concurrent probes share one answer.
 
-    If it does not answer within `ready_seconds`, that is the reason why the process takes no work.  It is not cancelled then, since
-    that may wait for the same server that does not answer; nor is it asked a second time meanwhile.
+    If `ready` does not answer within `ready_seconds`, that is the reason why the process is not ready.  It is then not
+    cancelled, since that may wait for the same unresponsive server, and not asked a second time meanwhile.
     """
-    asking, known, until_ms = asyncio.Lock(), ["nothing is known yet"], float("-inf")
-    question: asyncio.Task[Sequence[str]] | None = None
+    lock, reasons, until_ms = asyncio.Lock(), ["nothing is known yet"], float("-inf")
+    pending: asyncio.Task[Sequence[str]] | None = None
 
-    async def ask() -> Sequence[str]:
+    async def ask_once() -> Sequence[str]:
         return await ready()
 
     async def answer() -> Sequence[str]:
-        nonlocal known, until_ms, question
-        async with asking:
+        nonlocal reasons, until_ms, pending
+        async with lock:
             if clock() >= until_ms:
-                question = question or asyncio.create_task(ask(), name="ready")
-                await asyncio.wait({question}, timeout=settings.ready_seconds)
-                if question.done():
-                    answered, question = question, None
-                    known = list(answered.result())
+                pending = pending or asyncio.create_task(ask_once(), name="ready")
+                await asyncio.wait({pending}, timeout=settings.ready_seconds)
+                if pending.done():
+                    done, pending = pending, None
+                    reasons = list(done.result())
                 else:
-                    known = [f"what it needs did not answer within {settings.ready_seconds:g} s"]
+                    reasons = [f"what it needs did not answer within {settings.ready_seconds:g} s"]
                 until_ms = clock() + 1000 * settings.ready_cache_seconds
-        return known
+        return reasons
 
     return answer
 
 
 @asynccontextmanager
 async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = None) -> AsyncIterator[int]:
-    """Listen on HUM_METRICS_LISTEN while the context is open; yields the port.  Exits if the port is taken.
+    """Listen on HUM_METRICS_LISTEN while the context is open; yield the port.  Exits if the port is in use.
 
-    Once `leave` is set, the socket is left to a successor.
+    Once `leave` is set, the socket is closed for the successor.
 
-    `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one per line.
+    `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one
+    per line.
     """
     runner = web.AppRunner(
         _app(cached(settings, ready), Vitals(settings)),
@@ -69,7 +70,8 @@ async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = 
     )
     await runner.setup()
     try:
-        supervised = settings.supervisor_fd is not None  # then a successor may be there already
+        # A supervised process may have a successor on the same port.
+        supervised = settings.supervisor_fd is not None
         site = web.SockSite(runner, listening(settings.metrics_listen, "HUM_METRICS_LISTEN", shared=supervised))
         await site.start()
         host, port = runner.addresses[0][:2]

@@ -1,7 +1,7 @@
-"""A process of the platform, as whoever watches over it sees it: its own child, or one that an earlier supervisor left.
+"""A process of the platform as its supervisor sees it: its own child, or one that an earlier supervisor left running.
 
-Nothing here ends when its supervisor does: no process is killed by the interpreter's exit, and each is known again by its
-id and by when it began.
+A process survives its supervisor: the interpreter's exit kills none, and the next supervisor identifies a process by
+its id and start time.
 """
 
 import asyncio
@@ -22,22 +22,22 @@ from hum.lifetime import CALLS, LEAVING, READY
 from hum.network import INHERITED
 from hum.signals import HURRY, LEAVE
 
-LOOK_SECONDS = 0.05  # how soon a process's end is noticed
-#: What a process that does not stop is killed after, once it was hurried.
+POLL_SECONDS = 0.05
+#: A process that has not ended so long after HURRY is killed.
 HURRY_SECONDS = 5.0
 MAX_LINE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What tells a process from another that has its id later."""
+    """The identity of a process: its id and start time, as ids are reused."""
 
     pid: int
     began_ticks: int
 
     @classmethod
     def of(cls, pid: int) -> "Known | None":
-        """The process that has this id; None for one that is gone or waits to be reaped (proc(5), fields 3 and 22)."""
+        """Return the process that has this id; None if it is gone or waits to be reaped (proc(5), fields 3 and 22)."""
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -49,44 +49,44 @@ class Known:
 
 
 class Process:
-    """One process.  `is_ready`, `is_leaving`, `calls` and `announced` are what it said of itself so far.
+    """One process.  `is_ready`, `is_leaving`, `calls` and `announced` are what it has reported so far.
 
-    `leaves`: it knows the signals LEAVE and HURRY; any other program is stopped by SIGTERM.
+    `leaves`: it handles the signals LEAVE and HURRY; any other program is stopped by SIGTERM.
     """
 
-    def __init__(self, known: Known, child: "subprocess.Popen[bytes] | None" = None, *, leaves: bool = True) -> None:
-        self.known = known
+    def __init__(self, identity: Known, child: "subprocess.Popen[bytes] | None" = None, *, leaves: bool = True) -> None:
+        self.identity = identity
         self.is_ready = self.is_leaving = False
         self.calls = 0
         self.announced: dict[str, Any] = {}
         self.leaves = leaves
         self._child = child
-        self._unread = b""
+        self._partial_line = b""
 
     @property
     def pid(self) -> int:
-        return self.known.pid
+        return self.identity.pid
 
     @property
     def status(self) -> int | None:
-        """What it exited with; None while it runs, and for what is no child of ours."""
+        """Its exit status; None while it runs, and for a process that is not a child of ours."""
         return self._child.poll() if self._child is not None else None
 
     def lives(self) -> bool:
-        return self.status is None if self._child is not None else self.known.lives()
+        return self.status is None if self._child is not None else self.identity.lives()
 
     async def ended(self) -> None:
         while self.lives():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
-    # What it is asked.
+    # Requests to the process.
 
     def leave(self) -> None:
-        """Ask it to leave in its own time; asking again changes nothing."""
+        """Ask it to drain and end in its own time.  Idempotent."""
         self._signal(LEAVE if self.leaves else signal.SIGTERM)
 
     async def end(self) -> None:
-        """Have it end at once, and kill it if it does not."""
+        """Ask it to end at once, and kill it if it does not."""
         self._signal(HURRY if self.leaves else signal.SIGTERM)
         with suppress(TimeoutError):
             await asyncio.wait_for(self.ended(), HURRY_SECONDS)
@@ -98,27 +98,27 @@ class Process:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    # What it says.
+    # Reports of the process.
 
     def listen(self, pipe: int) -> None:
-        """Read what it says until it ends; `pipe` is ours from now on."""
+        """Read its reports until it ends; this takes ownership of `pipe`."""
         os.set_blocking(pipe, False)
         asyncio.get_running_loop().add_reader(pipe, self._read, pipe)
 
     def _read(self, pipe: int) -> None:
         try:
-            read = os.read(pipe, MAX_LINE_BYTES)
+            received = os.read(pipe, MAX_LINE_BYTES)
         except BlockingIOError:
             return
-        if not read:
+        if not received:
             asyncio.get_running_loop().remove_reader(pipe)
             os.close(pipe)
             return
-        *lines, self._unread = (self._unread + read)[-MAX_LINE_BYTES:].split(b"\n")
+        *lines, self._partial_line = (self._partial_line + received)[-MAX_LINE_BYTES:].split(b"\n")
         for line in lines:
-            self._take(line.decode(errors="replace"))
+            self._process_line(line.decode(errors="replace"))
 
-    def _take(self, line: str) -> None:
+    def _process_line(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word == READY:
             self.is_ready = True
@@ -134,9 +134,9 @@ class Process:
 class Command:
     """How a process is started.
 
-    `listener`: the socket that the setting `listens` names, which is handed on.  A plane that is `supervised` writes to
-    HUM_SUPERVISOR_FD how it is; any other program prints a line of JSON when it is ready.  One that is `tied` has a standard
-    input that ends with its supervisor.  Without a `log` it writes where its supervisor does.
+    `listener` is the socket for the setting `listens`, which the process inherits.  A plane that is `supervised`
+    reports to HUM_SUPERVISOR_FD; any other program prints a line of JSON when it is ready.  If `tied`, its standard
+    input ends with its supervisor.  Without a `log` it writes to its supervisor's standard error.
     """
 
     arguments: Sequence[str]
@@ -148,35 +148,36 @@ class Command:
     listener: socket.socket | None = None
 
     def spawn(self) -> Process:
-        """Start it; it is not ready yet.  Raises OSError when the system has no room for it."""
-        ours, theirs = os.pipe()
+        """Start the process, which is not ready yet.  Raises OSError if the system lacks the resources."""
+        read_end, write_end = os.pipe()
         try:
-            child = self._child(theirs)
+            child = self._child(write_end)
         except OSError:
-            os.close(ours)
+            os.close(read_end)
             raise
         finally:
-            os.close(theirs)
+            os.close(write_end)
         process = Process(Known.of(child.pid) or Known(child.pid, 0), child, leaves=self.supervised)
-        process.listen(ours)
+        process.listen(read_end)
         return process
 
-    def _child(self, theirs: int) -> "subprocess.Popen[bytes]":
-        environment, handed_on = dict(self.environment), []
+    def _child(self, write_end: int) -> "subprocess.Popen[bytes]":
+        environment, inherited = dict(self.environment), []
         if self.supervised:
-            environment["HUM_SUPERVISOR_FD"], handed_on = str(theirs), [theirs]
+            environment["HUM_SUPERVISOR_FD"], inherited = str(write_end), [write_end]
         if self.listener is not None:
             environment[self.listens] = f"{INHERITED}:{self.listener.fileno()}"
-            handed_on.append(self.listener.fileno())
+            inherited.append(self.listener.fileno())
         with self._log() as log:
             return subprocess.Popen(
                 [sys.executable, *self.arguments],
                 env=environment,
                 stdin=subprocess.PIPE if self.tied else subprocess.DEVNULL,
-                stdout=log if self.supervised else theirs,
+                stdout=log if self.supervised else write_end,
                 stderr=stderr.descriptor() if log is None else log,
-                pass_fds=handed_on,
-                start_new_session=True,  # only the supervisor gets Ctrl-C, and stops the others in order
+                pass_fds=inherited,
+                # Only the supervisor gets Ctrl-C, and stops the others in order.
+                start_new_session=True,
             )
 
     @contextmanager

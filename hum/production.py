@@ -1,4 +1,4 @@
-"""Checks of settings that only production enforces."""
+"""The checks of settings that only production enforces."""
 
 import base64
 import secrets
@@ -17,62 +17,62 @@ MAKE_KEYS = "`hum admin make-keys` prints a good one"
 
 
 def make_keys() -> dict[str, str]:
-    """New keys for a deployment, by variable; 256 random bits each."""
+    """Return new keys for a deployment, by variable, with 256 random bits each."""
     sealing = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
     return {"HUM_NODE_KEY": secrets.token_urlsafe(32), "HUM_SECRET_KEYS": f"1:{sealing}"}
 
 
 def require(settings: Common) -> None:
-    """In production, end the process with a sentence for each setting that is not acceptable."""
+    """End the process with a sentence for each setting that is not acceptable in production."""
     if sentences := complaints(settings):
         refuse(*sentences)
 
 
 def complaints(settings: Common) -> list[str]:
-    """A sentence for each setting that is not acceptable in production; none in development."""
+    """Return a sentence for each setting that is not acceptable in production; none in development."""
     if not settings.production:
         return []
-    found = [bad_node_key(settings.node_key)]
+    sentences = [bad_node_key(settings.node_key)]
     if isinstance(settings, ControlSettings):
-        found += [bad_secret_keys(settings.secret_keys), bad_bus(settings.bus_urls)]
+        sentences += [bad_secret_keys(settings.secret_keys), bad_bus(settings.bus_urls)]
     if not settings.public_url.startswith("https://"):
-        found.append(
+        sentences.append(
             f"HUM_PUBLIC_URL is {settings.public_url}; production needs https, because http exposes session cookies"
         )
     if not settings.media_url.startswith("wss://"):
-        found.append(f"HUM_MEDIA_URL is {settings.media_url}; production needs wss, because ws exposes calls")
+        sentences.append(f"HUM_MEDIA_URL is {settings.media_url}; production needs wss, because ws exposes calls")
     if isinstance(settings, RecordingSettings) and settings.bucket is not None and _is_open(settings.s3_endpoint):
-        found.append(
+        sentences.append(
             f"HUM_S3_ENDPOINT is {settings.s3_endpoint}; production needs https, because http exposes what callers say"
         )
-    return [each for each in found if each is not None]
+    return [sentence for sentence in sentences if sentence is not None]
 
 
 def _is_open(url: str) -> bool:
-    """Whether others on the network can read what goes there."""
+    """Tell whether traffic to this URL is readable on the network."""
     parts = urlsplit(url)
     return parts.scheme in {"http", "nats"} and parts.hostname not in LOOPBACK
 
 
 def bad_node_key(key: str) -> str | None:
-    """What is wrong with HUM_NODE_KEY, or None."""
+    """Return what is wrong with HUM_NODE_KEY, or None."""
     keys = listed(key)
     if not keys:
         return f"HUM_NODE_KEY is not set; set it to the same long random string on every plane: {MAKE_KEYS}"
-    if any(len(each) < LEAST_KEY_CHARS or len(set(each)) < LEAST_DIFFERENT_CHARS for each in keys):
+    if any(len(one_key) < LEAST_KEY_CHARS or len(set(one_key)) < LEAST_DIFFERENT_CHARS for one_key in keys):
         return f"HUM_NODE_KEY is too easy to guess; it needs {LEAST_KEY_CHARS} random characters: {MAKE_KEYS}"
     return None
 
 
 def bad_bus(urls: Sequence[str]) -> str | None:
-    """What is wrong with HUM_BUS_URL, or None: what callers say travels there."""
+    """Return what is wrong with HUM_BUS_URL, or None.  What callers say travels over the bus."""
     if not any(_is_open(url) for url in urls):
         return None
     return "HUM_BUS_URL has a server at nats://; production needs tls://, because nats exposes what callers say"
 
 
 def bad_secret_keys(text: str) -> str | None:
-    """What is wrong with HUM_SECRET_KEYS, or None."""
+    """Return what is wrong with HUM_SECRET_KEYS, or None."""
     if not text:
         return f"HUM_SECRET_KEYS is not set; set it to 1:<{KEY_BYTES} random bytes in base64>: {MAKE_KEYS}"
     try:

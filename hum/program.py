@@ -1,4 +1,4 @@
-"""How each program begins."""
+"""The start of every program: settings, checks, logs, traces."""
 
 import atexit
 import faulthandler
@@ -10,7 +10,7 @@ from hum.settings import Common, SettingsT, load
 
 
 def plane(kind: type[SettingsT], name: str) -> SettingsT:
-    """Begin a plane: read its settings, or refuse them; its log is JSON from the first line."""
+    """Begin a plane with JSON logs from the first line; return its settings, or exit if they are invalid."""
     stderr.wrap(name)
     faulthandler.enable()
     settings = load(kind)
@@ -19,7 +19,7 @@ def plane(kind: type[SettingsT], name: str) -> SettingsT:
 
 
 def begin(settings: Common, plane: str) -> None:
-    """Refuse weak settings in production; private files, all descriptors that the system allows, logs and traces.
+    """Refuse weak settings in production; make files private, raise the descriptor limit, and start logs and traces.
 
     Call it once, before anything else is opened.
     """
@@ -33,5 +33,5 @@ def begin(settings: Common, plane: str) -> None:
 
 
 def end_soon() -> None:
-    """Have this process end without walking through all that it holds, which the system frees: half a second earlier."""
+    """Freeze the garbage collector at exit: a last collection takes half a second, and the system frees all memory."""
     atexit.register(gc.freeze)

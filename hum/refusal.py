@@ -1,13 +1,13 @@
-"""How a process ends that can't do what it is asked to: a sentence for its operator, and no traceback."""
+"""The end of a process that can't do its work: a message for its operator, and no traceback."""
 
 import sys
 from typing import NoReturn
 
-STATUS = 2  # as argparse has it
+STATUS = 2  # the same as argparse's
 
 
 class Refusal(SystemExit):
-    """Ends the process with status 2; its text has been printed."""
+    """An exit with status 2, after the message has been printed."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -15,7 +15,7 @@ class Refusal(SystemExit):
 
 
 def refuse(*sentences: str) -> NoReturn:
-    """Print the sentences, a line each, and end the process."""
+    """Print the sentences, one per line, and end the process."""
     for sentence in sentences:
         sys.stderr.write(f"hum: {sentence}\n")
     raise Refusal("\n".join(sentences))

@@ -1,10 +1,10 @@
-"""Which release of HUM this is."""
+"""The release of HUM."""
 
 from importlib.metadata import PackageNotFoundError, version
 
 
 def release() -> str:
-    """The version of the package; empty where the sources were not installed as one."""
+    """Return the version of the package; empty if the sources were not installed as one."""
     try:
         return version("hum")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Every service of the contract, discovered: whatever `make proto` wrote to `hum/v1` is part of it."""
+"""The services of the contract, discovered in the modules that `make proto` writes to `hum/v1`."""
 
 import importlib
 import pkgutil
@@ -10,8 +10,8 @@ from hum import v1
 
 
 def files() -> Iterator[FileDescriptor]:
-    """The files of `hum.v1`, by name."""
-    for module in sorted(pkgutil.iter_modules(v1.__path__), key=lambda each: each.name):
+    """Yield the files of `hum.v1`, by name."""
+    for module in sorted(pkgutil.iter_modules(v1.__path__), key=lambda module_info: module_info.name):
         if module.name.endswith("_pb2"):
             descriptor: FileDescriptor = importlib.import_module(f"{v1.__name__}.{module.name}").DESCRIPTOR
             if descriptor.package == v1.__name__:
@@ -19,6 +19,6 @@ def files() -> Iterator[FileDescriptor]:
 
 
 def services() -> Iterator[ServiceDescriptor]:
-    """The services of `hum.v1`, by name."""
-    found = {name: service for file in files() for name, service in file.services_by_name.items()}
-    yield from (found[name] for name in sorted(found))
+    """Yield the services of `hum.v1`, by name."""
+    by_name = {name: service for file in files() for name, service in file.services_by_name.items()}
+    yield from (by_name[name] for name in sorted(by_name))

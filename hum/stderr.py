@@ -1,4 +1,4 @@
-"""Standard error, when it is a log: each line is JSON, whoever writes it."""
+"""Standard error as a log: every line is JSON, also those that are not written by our logger."""
 
 import atexit
 import os
@@ -9,54 +9,54 @@ from contextlib import suppress
 
 STANDARD = 2
 LAST_LINES_SECONDS = 2.0
-#: How soon a wrapper that died is followed by another.
-AGAIN_SECONDS = 0.5
+#: The pause before a wrapper that died is replaced.
+RESTART_SECONDS = 0.5
 
 
-class _Log:
+class _LogTarget:
     descriptor = STANDARD
 
 
 def descriptor() -> int:
-    """Return where lines of JSON go, and where children write."""
-    return _Log.descriptor
+    """Return the descriptor for lines of JSON, and for the standard error of children."""
+    return _LogTarget.descriptor
 
 
 def wrap(plane: str) -> None:
-    """Have whatever is written to standard error become lines of JSON, unless a person reads it on a terminal.
+    """Wrap stray output to standard error in JSON log lines, unless it is a terminal.
 
     Call it once, before anything is written.
     """
     if os.isatty(STANDARD):
         return
     log = os.dup(STANDARD)
-    reading, writing = os.pipe()
-    wrapper = _Wrapper(plane, reading, log)
-    if not wrapper.start():  # the system has no room: the lines stay as they are
-        for each in (reading, writing, log):
-            os.close(each)
+    read_end, write_end = os.pipe()
+    wrapper = _Wrapper(plane, read_end, log)
+    if not wrapper.start():  # no resources: lines stay as they are
+        for descriptor_to_close in (read_end, write_end, log):
+            os.close(descriptor_to_close)
         return
-    os.dup2(writing, STANDARD)
-    os.close(writing)
-    _Log.descriptor = log
+    os.dup2(write_end, STANDARD)
+    os.close(write_end)
+    _LogTarget.descriptor = log
     threading.Thread(target=wrapper.keep, name="standard error", daemon=True).start()
     atexit.register(wrapper.end)
 
 
 class _Wrapper:
-    """The process that reads the pipe behind standard error; one that dies is followed by another, which reads on."""
+    """The process that reads the pipe behind standard error; if it dies, another one reads on."""
 
-    def __init__(self, plane: str, reading: int, log: int) -> None:
-        self._plane, self._reading, self._log = plane, reading, log
-        self._ends = threading.Event()
+    def __init__(self, plane: str, read_end: int, log: int) -> None:
+        self._plane, self._read_end, self._log = plane, read_end, log
+        self._ending = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> bool:
-        """Start the process; False if the system has no room for it."""
+        """Start the process; return False if the system lacks the resources."""
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "hum.lines", self._plane],
-                stdin=self._reading,
+                stdin=self._read_end,
                 stdout=self._log,
                 stderr=self._log,
                 start_new_session=True,  # it outlives the program by a line
@@ -66,19 +66,19 @@ class _Wrapper:
         return True
 
     def keep(self) -> None:
-        """Start another process whenever one has died, until `end`."""
+        """Start another process whenever one dies, until `end`."""
         while self._process is not None:
             self._process.wait()
-            if self._ends.wait(AGAIN_SECONDS):
+            if self._ending.wait(RESTART_SECONDS):
                 return
             while not self.start():
-                if self._ends.wait(AGAIN_SECONDS):
+                if self._ending.wait(RESTART_SECONDS):
                     return
 
     def end(self) -> None:
-        """Let the process write the last line before this program is gone: its supervisor quotes that line."""
-        self._ends.set()
-        os.dup2(_Log.descriptor, STANDARD)
+        """Wait until the process has written the last line: the supervisor of this program quotes it."""
+        self._ending.set()
+        os.dup2(_LogTarget.descriptor, STANDARD)
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(LAST_LINES_SECONDS)

@@ -1,6 +1,6 @@
-"""Validation of requests by the options in proto/: one check for gRPC and REST alike.
+"""The validation of requests by the options in proto/, the same for gRPC and REST.
 
-Four sources, at every depth of messages, lists and maps, reported together: protovalidate's rules;
+It reports together, at every depth of messages, lists and maps, the errors by four kinds of rules: protovalidate's;
 `(hum.v1.format)`, for what a pattern can't express; `(hum.v1.raw_json)` and its `(hum.v1.json_schema)`; and
 `google.api.field_behavior`: a REQUIRED field must be set when a resource is created and can't be cleared, an IMMUTABLE
 one can't be changed.  A message that has an `update_mask` is an update.
@@ -23,7 +23,8 @@ from hum import eventtypes, jsonnames, jsonschemas
 from hum.errors import FieldError, InvalidRequest
 from hum.v1 import options_pb2
 
-EMAIL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")  # RFC 5321, without its quoted forms
+#: RFC 5321, without its quoted forms.
+EMAIL = re.compile(r"[^\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")
 WELL_KNOWN = "google.protobuf"
 _NUL = "holds a NUL character, which can't be stored"
 
@@ -37,15 +38,18 @@ def require_valid(request: Message) -> None:
 def check(request: Message) -> list[FieldError]:
     """Return every bad field of a request, by its path in proto names.
 
-    Of one with lists that are too long only these: each bad item costs far more to report than it cost to send.
+    If lists are too long, return only these: a bad item costs far more to report than it cost to send.
     """
-    if long := list(_too_long(request, "")):
-        return long
-    violations = [each.proto for each in protovalidate.collect_violations(request)]
-    found = [FieldError(_path(each), _reason(cast("Descriptor", request.DESCRIPTOR), each)) for each in violations]
-    bad = {each.field for each in found}
-    more = [*_behaviour(request), *_texts(request, "")]
-    return found + [each for each in more if each.field not in bad]
+    if too_long := list(_too_long(request, "")):
+        return too_long
+    violations = [violation.proto for violation in protovalidate.collect_violations(request)]
+    errors = [
+        FieldError(_path(violation), _reason(cast("Descriptor", request.DESCRIPTOR), violation))
+        for violation in violations
+    ]
+    bad_paths = {violation.field for violation in errors}
+    further = [*_bad_behaviours(request), *_texts(request, "")]
+    return errors + [violation for violation in further if violation.field not in bad_paths]
 
 
 def _too_long(message: Message, prefix: str) -> Iterator[FieldError]:
@@ -53,8 +57,8 @@ def _too_long(message: Message, prefix: str) -> Iterator[FieldError]:
         if field.is_repeated and (most := jsonnames.most_items(field)) and len(value) > most:
             yield FieldError(prefix + field.name, jsonnames.too_many(most))
         elif jsonnames.held(field) is not None:
-            for path, held in _values(field, value, prefix + field.name):
-                yield from _too_long(held, f"{path}.")
+            for path, nested in _values(field, value, prefix + field.name):
+                yield from _too_long(nested, f"{path}.")
 
 
 def _path(violation: Any) -> str:
@@ -66,21 +70,21 @@ def _path(violation: Any) -> str:
 
 
 def _reason(descriptor: Descriptor, violation: Any) -> str:
-    """What is wrong, in words also for a pattern."""
+    """Return a violation's message; for a pattern, the field's `must_be` in words."""
     if violation.rule_id != "string.pattern":
         return str(violation.message)
     field: FieldDescriptor | None = None
-    within: Descriptor | None = descriptor
+    message: Descriptor | None = descriptor
     for element in violation.field.elements:
-        assert within is not None, "a violation's path leads through messages"
-        field = within.fields_by_name[element.field_name]
-        within = jsonnames.held(field)
+        assert message is not None, "a violation's path leads through messages"
+        field = message.fields_by_name[element.field_name]
+        message = jsonnames.held(field)
     assert field is not None, "a pattern is a field's"
     return f"must be {field.GetOptions().Extensions[options_pb2.must_be]}"
 
 
 def _subscript(key: Any) -> str:
-    """The subscript of a list item or a map entry."""
+    """Return the subscript of a list item or a map entry."""
     return f"[{json.dumps(key, ensure_ascii=False)}]"
 
 
@@ -89,7 +93,7 @@ def _subscript(key: Any) -> str:
 
 @cache
 def behaviours(descriptor: Descriptor, behaviour: int) -> tuple[FieldDescriptor, ...]:
-    """The fields of a message with this field_behavior."""
+    """Return the fields of a message with this field_behavior."""
     return tuple(
         field
         for field in descriptor.fields
@@ -97,7 +101,7 @@ def behaviours(descriptor: Descriptor, behaviour: int) -> tuple[FieldDescriptor,
     )
 
 
-def _behaviour(request: Message) -> Iterator[FieldError]:
+def _bad_behaviours(request: Message) -> Iterator[FieldError]:
     mask = request.DESCRIPTOR.fields_by_name.get("update_mask")
     for field, value in request.ListFields():
         if field.message_type is None or field.name == "update_mask":
@@ -109,9 +113,9 @@ def _behaviour(request: Message) -> Iterator[FieldError]:
 
 
 def _missing(message: Message, prefix: str) -> Iterator[FieldError]:
-    """The REQUIRED fields that are missing in a new message or in its nested messages."""
+    """Yield the REQUIRED fields that are missing in a new message or in its nested messages."""
     required = behaviours(message.DESCRIPTOR, field_behavior_pb2.REQUIRED)
-    yield from (FieldError(prefix + each.name, "is required") for each in required if _unset(message, each))
+    yield from (FieldError(prefix + field.name, "is required") for field in required if _unset(message, field))
     for field, value in message.ListFields():
         if field.message_type is not None:
             yield from _missing_inside(field, value, prefix + field.name)
@@ -120,17 +124,17 @@ def _missing(message: Message, prefix: str) -> Iterator[FieldError]:
 def _missing_inside(field: FieldDescriptor, value: Any, path: str) -> Iterator[FieldError]:
     inner = jsonnames.held(field)
     if inner is not None and inner.file.package != WELL_KNOWN:
-        for at, held in _values(field, value, path):
-            yield from _missing(held, f"{at}.")
+        for nested_path, nested in _values(field, value, path):
+            yield from _missing(nested, f"{nested_path}.")
 
 
 def _changed(resource: Message, prefix: str, paths: set[str]) -> Iterator[FieldError]:
-    """Forbidden changes in an update.  A field in the mask is replaced as a whole: it must be complete."""
+    """Yield the forbidden changes in an update.  A field in the mask is replaced as a whole, so it must be complete."""
     required = behaviours(resource.DESCRIPTOR, field_behavior_pb2.REQUIRED)
     immutable = behaviours(resource.DESCRIPTOR, field_behavior_pb2.IMMUTABLE)
-    known = resource.DESCRIPTOR.fields_by_name
+    fields = resource.DESCRIPTOR.fields_by_name
     for name in sorted(paths):
-        field = known.get(name)
+        field = fields.get(name)
         if field is None:
             yield FieldError(f"update_mask.{name}", "is not a field")
         elif field in immutable:
@@ -143,17 +147,17 @@ def _changed(resource: Message, prefix: str, paths: set[str]) -> Iterator[FieldE
 
 
 def _values(field: FieldDescriptor, value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Each value of a field, with its path: the value itself, a list's items, or a map's values."""
+    """Yield the values of a field with their paths: the value itself, a list's items, or a map's values."""
     if not field.is_repeated:
         yield path, value
     elif jsonnames.is_map(field):
         yield from ((path + _subscript(key), value[key]) for key in sorted(value))
     else:
-        yield from ((f"{path}[{number}]", each) for number, each in enumerate(value))
+        yield from ((f"{path}[{number}]", item) for number, item in enumerate(value))
 
 
 def _mask(request: Message) -> FieldMask:
-    mask: FieldMask = cast("Any", request).update_mask  # the caller has checked that the field exists
+    mask: FieldMask = cast("Any", request).update_mask  # the caller has checked it
     return mask
 
 
@@ -169,47 +173,52 @@ Check = Callable[[str], str | None]
 
 @cache
 def _checks(descriptor: Descriptor) -> Mapping[int, tuple[Check, ...]]:
-    """The checks of each field that holds strings, by field number."""
-    found = {}
+    """Return the checks of every field with strings, by field number."""
+    checks = {}
     for field in descriptor.fields:
         entry = field.message_type if jsonnames.is_map(field) else None
         value = field if entry is None else entry.fields_by_name["value"]
         if value.type == FieldDescriptor.TYPE_STRING:
             options = field.GetOptions().Extensions
             format = options[options_pb2.format]
-            found[field.number] = (
+            checks[field.number] = (
                 _bad_text,
                 *((jsonschemas.bad_json,) if options[options_pb2.raw_json] else ()),
                 *((FORMATS[format],) if format else ()),
             )
-    return found
+    return checks
 
 
 def _texts(message: Message, prefix: str) -> Iterator[FieldError]:
-    for field, value in message.ListFields():  # an unset field has no text to check
-        for path, each in _values(field, value, prefix + field.name):
-            yield from _bad_value(field, path, each)
+    for field, value in message.ListFields():  # unset fields have no text
+        for path, text in _values(field, value, prefix + field.name):
+            yield from _bad_value(field, path, text)
         if jsonnames.is_map(field) and any(isinstance(key, str) and "\0" in key for key in value):
             yield FieldError(prefix + field.name, f"a key {_NUL}")
         if jsonnames.held(field) is not None:
-            for path, held in _values(field, value, prefix + field.name):
-                yield from _texts(held, f"{path}.")
+            for path, nested in _values(field, value, prefix + field.name):
+                yield from _texts(nested, f"{path}.")
 
 
 def _bad_value(field: FieldDescriptor, path: str, value: Any) -> Iterator[FieldError]:
-    """What is wrong with one value of a field, but for what is in it."""
-    owner, held = field.containing_type, jsonnames.held(field)
+    """Yield what is wrong with one value of a field, except inside a nested message."""
+    owner, inner_type = field.containing_type, jsonnames.held(field)
     assert owner is not None, "a message's field"
-    if held is not None:
-        check = VALUES.get(held.full_name)
-        if check is not None and (complaint := check(value)) is not None:
-            yield FieldError(path, complaint)
+    if inner_type is not None:
+        check = VALUES.get(inner_type.full_name)
+        if check is not None and (problem := check(value)) is not None:
+            yield FieldError(path, problem)
         return
-    complaint = next(
-        (found for each in _checks(owner).get(field.number, ()) if (found := each(value)) is not None), None
+    problem = next(
+        (
+            text_problem
+            for check_text in _checks(owner).get(field.number, ())
+            if (text_problem := check_text(value)) is not None
+        ),
+        None,
     )
-    if complaint is not None:
-        yield FieldError(path, complaint)
+    if problem is not None:
+        yield FieldError(path, problem)
     elif schema := jsonschemas.of_fields(owner).get(field.name):
         yield from (FieldError(path + inner, reason) for inner, reason in jsonschemas.problems(schema, value))
 
@@ -218,16 +227,16 @@ def _bad_text(text: str) -> str | None:
     return _NUL if "\0" in text else None
 
 
-#: What could be a phone number is remembered for a while: each is asked about several times, and parsing takes long.
-_LONGEST_REMEMBERED = 24
+#: The longest text with a cached result: a number is checked several times, and parsing is slow.
+_LONGEST_CACHED = 24
 
 
 def bad_e164(text: str) -> str | None:
-    """What is wrong with a phone number, or None.
+    """Return what is wrong with a phone number, or None.
 
-    Possible, not valid: numbering plans change faster than any table, and the carrier has the last word.
+    It must be possible, not valid: numbering plans change faster than any table, and the carrier decides in the end.
     """
-    return (_bad_e164 if len(text) <= _LONGEST_REMEMBERED else _bad_e164.__wrapped__)(text)
+    return (_bad_e164 if len(text) <= _LONGEST_CACHED else _bad_e164.__wrapped__)(text)
 
 
 @lru_cache(maxsize=4096)
@@ -242,14 +251,14 @@ def _bad_e164(text: str) -> str | None:
 
 
 def bad_email(text: str) -> str | None:
-    """What is wrong with an e-mail address, or None.  Does not check that the address exists."""
+    """Return what is wrong with an e-mail address, or None.  Does not check that the address exists."""
     local, _, domain = text.rpartition("@")
-    plain = bool(local) and "@" not in local and all(part for part in domain.split(".")) and "." in domain
-    return None if plain and len(text) <= 254 and EMAIL.fullmatch(text) else "is not an e-mail address"
+    is_plain = bool(local) and "@" not in local and all(part for part in domain.split(".")) and "." in domain
+    return None if is_plain and len(text) <= 254 and EMAIL.fullmatch(text) else "is not an e-mail address"
 
 
 def bad_account_email(text: str) -> str | None:
-    """As `bad_email`, for an address that identifies a person: ASCII only, which excludes look-alikes."""
+    """Return what is wrong with an e-mail address that identifies a person: ASCII only, which excludes look-alikes."""
     if not text.isascii():
         return "must be ASCII; write an international domain as xn--..."
     return bad_email(text)
@@ -266,7 +275,7 @@ def bad_date(text: str) -> str | None:
 
 
 def bad_event_type(text: str) -> str | None:
-    """What is wrong with a type of events that customers may see, or None."""
+    """Return what is wrong with a type of events that customers may see, or None."""
     visible = eventtypes.visible()
     return None if eventtypes.family(text) in visible else f"must be one of {', '.join(visible)}"
 
@@ -280,11 +289,11 @@ FORMATS: Mapping[int, Callable[[str], str | None]] = {
 }
 
 
-# --- what a number of seconds may be --------------------------------------------------------------------------------
+# --- ranges of times and durations ----------------------------------------------------------------------------------
 
 
 def bad_timestamp(value: Any) -> str | None:
-    """What is wrong with a google.protobuf.Timestamp, or None: JSON, the database and Python know the years 1 to 9999."""
+    """Return what is wrong with a Timestamp, or None: JSON, the database and Python have the years 1 to 9999."""
     try:
         value.ToDatetime()
     except (ValueError, OverflowError):
@@ -293,7 +302,7 @@ def bad_timestamp(value: Any) -> str | None:
 
 
 def bad_duration(value: Any) -> str | None:
-    """What is wrong with a google.protobuf.Duration, or None."""
+    """Return what is wrong with a Duration, or None."""
     try:
         value.ToTimedelta()
     except (ValueError, OverflowError):

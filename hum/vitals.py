@@ -1,6 +1,6 @@
-"""What each process measures of its surroundings when it is scraped: room on its disks, and when its certificate expires.
+"""Measurements of a process's environment at a scrape: free space on its disks, and the expiry of its certificate.
 
-Asking the system may hang, on a mount of a server that is away: it is done beside the event loop, and once at a time.
+A system call may hang, on a mount of a server that is unavailable, so they run in a thread, never two at a time.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 1.0
 
 
 class Vitals:
-    """Measures when asked; what does not answer in time keeps its last value."""
+    """The measurements; one that does not answer in time keeps its last value."""
 
     def __init__(self, settings: Common) -> None:
         self._folders = {"home": settings.home}
@@ -37,26 +37,28 @@ class Vitals:
 
     def _measure(self) -> None:
         for folder, path in self._folders.items():
-            if (there := _nearest(path)) is not None:
-                usage = shutil.disk_usage(there)
+            if (existing := _nearest_existing(path)) is not None:
+                usage = shutil.disk_usage(existing)
                 FREE.labels(folder).set(usage.free)
                 SIZE.labels(folder).set(usage.total)
         if self._certificate is not None:
             try:
                 expires = expires_at(self._certificate.read_bytes())
             except (OSError, ValueError) as error:
-                LOG.warning("the certificate can't be read", file=str(self._certificate), error=repr(error)[:200])
+                LOG.warning("could not read the certificate", file=str(self._certificate), error=repr(error)[:200])
             else:
                 EXPIRES.labels("planes").set(expires)
 
 
 def expires_at(certificate: bytes) -> float:
-    """When the first of these expires, in Unix time; PEM or DER.  Raises ValueError."""
+    """Return when the first of these certificates expires, in Unix time.  PEM or DER.  Raises ValueError."""
     pem = certificate.lstrip().startswith(b"-----")
-    every = x509.load_pem_x509_certificates(certificate) if pem else [x509.load_der_x509_certificate(certificate)]
-    return min(each.not_valid_after_utc.timestamp() for each in every)
+    certificates = (
+        x509.load_pem_x509_certificates(certificate) if pem else [x509.load_der_x509_certificate(certificate)]
+    )
+    return min(cert.not_valid_after_utc.timestamp() for cert in certificates)
 
 
-def _nearest(path: Path) -> Path | None:
-    """The folder, or the first above it that exists: where it would be made."""
-    return next((each for each in (path, *path.absolute().parents) if each.is_dir()), None)
+def _nearest_existing(path: Path) -> Path | None:
+    """Return the folder, or its nearest ancestor that exists."""
+    return next((folder for folder in (path, *path.absolute().parents) if folder.is_dir()), None)

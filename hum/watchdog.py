@@ -1,6 +1,6 @@
-"""Ends a process that is stuck, so that its supervisor restarts it.
+"""The watchdog, which ends a stuck process so that its supervisor restarts it.
 
-A stuck event loop serves neither callers nor `/readyz`, and would stay so for ever.
+A stuck event loop serves neither callers nor `/readyz`, and would stay stuck for ever.
 """
 
 import asyncio
@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 STATUS = 70  # EX_SOFTWARE of sysexits.h
-LOOKS = 10
-#: A thread that never releases the interpreter lock stops the watchdog's thread too.  A timer that does not need the lock
-#: then ends the process after this many times `seconds`; it also ends one that was stopped (SIGSTOP) for so long.
-WITHOUT_INTERPRETER = 10
+CHECKS = 10
+#: A thread that never releases the interpreter lock blocks the watchdog's thread too.  A timer that does not need the
+#: lock then ends the process after this many times `seconds`; it also ends one that was stopped (SIGSTOP) for that
+#: long.
+HARD_LIMIT_FACTOR = 10
 
 
 def _end() -> None:
@@ -27,7 +28,7 @@ def _end() -> None:
 
 
 class Watchdog:
-    """Between `start` and `stop`, ends the process when `beat` was not called for `seconds`."""
+    """A watchdog that, between `start` and `stop`, ends the process if `beat` is not called for `seconds`."""
 
     def __init__(self, seconds: float, end: Callable[[], None] = _end) -> None:
         self._seconds, self._end = seconds, end
@@ -35,7 +36,7 @@ class Watchdog:
         self._stopped = threading.Event()
 
     def beat(self) -> None:
-        """Tell that the watched loop runs."""
+        """Record that the watched loop runs."""
         self._beats += 1
 
     def start(self) -> None:
@@ -45,12 +46,12 @@ class Watchdog:
         self._stopped.set()
 
     def _watch(self) -> None:
-        # Counts looks instead of reading the clock: a process that was stopped for a minute has missed only one.
+        # Count checks instead of reading the clock: a process that was stopped for a minute has missed only one.
         seen, missed = -1, 0
-        while not self._stopped.wait(self._seconds / LOOKS):
-            faulthandler.dump_traceback_later(self._seconds * WITHOUT_INTERPRETER, exit=True)
+        while not self._stopped.wait(self._seconds / CHECKS):
+            faulthandler.dump_traceback_later(self._seconds * HARD_LIMIT_FACTOR, exit=True)
             seen, missed = self._beats, 0 if self._beats != seen else missed + 1
-            if missed >= LOOKS:
+            if missed >= CHECKS:
                 self._end()
                 break
         faulthandler.cancel_dump_traceback_later()
@@ -58,14 +59,14 @@ class Watchdog:
 
 @asynccontextmanager
 async def over_loop(seconds: float) -> AsyncIterator[None]:
-    """Watch the running event loop for as long as this lasts."""
+    """Watch the running event loop while the context lasts."""
     watchdog, loop = Watchdog(seconds), asyncio.get_running_loop()
     timer: asyncio.Handle
 
     def beat() -> None:
         nonlocal timer
         watchdog.beat()
-        timer = loop.call_later(seconds / LOOKS, beat)
+        timer = loop.call_later(seconds / CHECKS, beat)
 
     timer = loop.call_soon(beat)
     watchdog.start()

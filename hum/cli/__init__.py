@@ -1,4 +1,4 @@
-"""The command `hum`.  Starts the planes as separate processes and talks to them over the contract; imports none."""
+"""The command `hum`, which starts the planes as separate processes and calls them over the contract; it imports none."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from hum.refusal import refuse
 from hum.release import release
 from sandbox.load import options as load_options
 
-#: `hum <plane>` execs this program; it is never forked from a process that has imported grpc.
+#: `hum <plane>` execs this program, so that it is never forked from a process that has imported grpc.
 PLANES = {
     "control": ("control.app", "control"),
     "worker": ("control.app", "worker"),
@@ -22,22 +22,22 @@ PLANES = {
     "media": ("media.app",),
 }
 ROLES = ("viewer", "operator", "admin")
-INTERRUPTED = 130  # as shells have it
-MOST_LISTED = 200  # as ListOrganizations has it
-MOST_SET_ASIDE = 1_000  # as ListSetAside has it
+INTERRUPTED = 130  # the same as shells'
+MOST_LISTED = 200  # the limit of ListOrganizations
+MOST_SET_ASIDE = 1_000  # the limit of ListSetAside
 
 
 def main() -> None:
     """Parse the command line and run the command; failures end with a message and a status."""
     os.umask(private.UMASK)
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # started without, as some supervisors do
+        if getattr(sys, name) is None:  # some supervisors close it
             setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))  # noqa: SIM115 - to the end
     arguments = _parser().parse_args()
     try:
         status = arguments.run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has left
+    except BrokenPipeError:  # the reader of our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except OSError as error:
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Refuses in one sentence."""
+    """A parser that reports errors in one sentence."""
 
     def error(self, message: str) -> NoReturn:
         refuse(f"{message}; see `{self.prog} --help`")
@@ -146,10 +146,10 @@ def _add_admin(commands: "argparse._SubParsersAction[_Parser]") -> None:
     site.add_argument("--email", required=True)
     site.add_argument("--revoke", action="store_true", help="remove the right instead")
     _command(admin, "make-keys", "print new keys for a deployment, as lines of an environment file", _make_keys)
-    unlink = _command(admin, "unlink-sign-in", "forget the account with which somebody signs in", _unlink_sign_in)
-    whose = unlink.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--email", default="", help="the person's address")
-    whose.add_argument("--issuer", default="", help="a former issuer, to unlink all its accounts")
+    unlink = _command(admin, "unlink-sign-in", "unlink the account with which a person signs in", _unlink_sign_in)
+    identifiers = unlink.add_mutually_exclusive_group(required=True)
+    identifiers.add_argument("--email", default="", help="the person's address")
+    identifiers.add_argument("--issuer", default="", help="a former issuer, to unlink all its accounts")
 
 
 def _command(
@@ -300,9 +300,7 @@ def _delete_org(arguments: argparse.Namespace) -> int:
     with suppress(EOFError):
         name = name or input("Everything of it will be gone for good. The organization's name: ")
     if not name:
-        sys.stderr.write(
-            "hum: nothing is deleted: give the organization's name, with --yes where nobody can be asked\n"
-        )
+        sys.stderr.write("hum: nothing is deleted: give the organization's name, with --yes if there is no terminal\n")
         return 1
     return asyncio.run(admin.delete_org(arguments.org, name))
 

@@ -13,22 +13,25 @@ from hum.settings import UpSettings
 from hum.settings import load as load_settings
 from hum.v1 import options_pb2, runtime_pb2
 
-ASK_SECONDS, REBUILD_SECONDS = 10.0, 3600.0
+CALL_SECONDS, REBUILD_SECONDS = 10.0, 3600.0
 
 
 async def create_org(name: str, owner_email: str, *, same_name: bool) -> int:
     request = runtime_pb2.CreateOrganizationRequest(name=name, owner_email=owner_email, same_name=same_name)
-    return await _ask("CreateOrganization", request, lambda answer: {"id": answer.id})
+    return await _call("CreateOrganization", request, lambda answer: {"id": answer.id})
 
 
 async def list_orgs(limit: int, cursor: str) -> int:
-    """A page of the organizations, newest first; `next_cursor` is null on the last."""
+    """Print a page of the organizations, newest first; `next_cursor` is null on the last."""
     request = runtime_pb2.ListOrganizationsRequest(limit=limit, cursor=cursor)
-    return await _ask("ListOrganizations", request, _listed)
+    return await _call("ListOrganizations", request, _page_json)
 
 
 async def delete_org(org: str, name: str) -> int:
-    """Until nothing of it is left; 1 if it is refused, or something can't be deleted at the moment: the worker tries again."""
+    """Delete an organization until nothing of it is left.
+
+    Return 1 if that is refused, or if some files can't be deleted at the moment, which the worker then retries.
+    """
     request = runtime_pb2.DeleteOrganizationRequest(organization_id=org, name=name)
     rows = -1
     async with operator(load_settings(UpSettings)) as control:
@@ -45,14 +48,15 @@ async def delete_org(org: str, name: str) -> int:
             rows = answer.rows
     if not answer.done:
         sys.stderr.write("hum: some files can't be deleted at the moment; the worker goes on until they are\n")
-    shown = {"done": answer.done, "rows": answer.rows, "numbers_left_at_carrier": list(answer.numbers)}
-    sys.stdout.write(json.dumps(shown) + "\n")
+    result = {"done": answer.done, "rows": answer.rows, "numbers_left_at_carrier": list(answer.numbers)}
+    sys.stdout.write(json.dumps(result) + "\n")
     return 0 if answer.done else 1
 
 
-def _listed(page: runtime_pb2.ListOrganizationsResponse) -> dict[str, Any]:
+def _page_json(page: runtime_pb2.ListOrganizationsResponse) -> dict[str, Any]:
     organizations = [
-        {"id": each.id, "name": each.name, "created_at": each.created_at.ToJsonString()} for each in page.organizations
+        {"id": organization.id, "name": organization.name, "created_at": organization.created_at.ToJsonString()}
+        for organization in page.organizations
     ]
     return {"organizations": organizations, "next_cursor": page.next_cursor or None}
 
@@ -61,52 +65,52 @@ async def create_api_key(org: str, role: str, scopes: list[str], name: str) -> i
     request = runtime_pb2.IssueApiKeyRequest(
         organization_id=org, role=options_pb2.Role.Value(f"ROLE_{role.upper()}"), scopes=scopes, name=name
     )
-    return await _ask("IssueApiKey", request, lambda answer: {"id": answer.id, "key": answer.key})
+    return await _call("IssueApiKey", request, lambda answer: {"id": answer.id, "key": answer.key})
 
 
 async def rebuild_analytics() -> int:
     request = runtime_pb2.RebuildAnalyticsRequest()
-    return await _ask("RebuildAnalytics", request, lambda answer: {"quarters": answer.quarters})
+    return await _call("RebuildAnalytics", request, lambda answer: {"quarters": answer.quarters})
 
 
 async def rebuild_usage() -> int:
     request = runtime_pb2.RebuildUsageRequest()
-    return await _ask("RebuildUsage", request, lambda answer: {"entries": answer.entries}, REBUILD_SECONDS)
+    return await _call("RebuildUsage", request, lambda answer: {"entries": answer.entries}, REBUILD_SECONDS)
 
 
 async def jobs(limit: int) -> int:
-    """What could not be handled, the oldest first."""
+    """Print the quarantined jobs, events and reports, oldest first."""
     request = runtime_pb2.ListSetAsideRequest(limit=limit)
-    return await _ask("ListSetAside", request, lambda answer: {"set_aside": list(map(_set_aside, answer.set_aside))})
+    return await _call("ListSetAside", request, lambda answer: {"set_aside": list(map(_set_aside, answer.set_aside))})
 
 
-def _set_aside(found: runtime_pb2.SetAside) -> dict[str, Any]:
-    at, org = found.at.ToJsonString(), found.organization_id or None
-    return {"id": found.id, "about": found.about, "organization_id": org, "at": at, "reason": found.reason}
+def _set_aside(entry: runtime_pb2.SetAside) -> dict[str, Any]:
+    at, org = entry.at.ToJsonString(), entry.organization_id or None
+    return {"id": entry.id, "about": entry.about, "organization_id": org, "at": at, "reason": entry.reason}
 
 
 async def release_jobs(ids: list[str]) -> int:
     request = runtime_pb2.ReleaseSetAsideRequest(ids=ids)
-    return await _ask("ReleaseSetAside", request, lambda answer: {"released": answer.released})
+    return await _call("ReleaseSetAside", request, lambda answer: {"released": answer.released})
 
 
 async def assign_number(e164: str, org: str) -> int:
     request = runtime_pb2.AssignNumberRequest(organization_id=org, e164=e164)
-    return await _ask("AssignNumber", request, lambda answer: {"id": answer.id})
+    return await _call("AssignNumber", request, lambda answer: {"id": answer.id})
 
 
 async def make_site_admin(email: str, *, site_admin: bool) -> int:
     request = runtime_pb2.SetSiteAdminRequest(email=email, site_admin=site_admin)
-    return await _ask("SetSiteAdmin", request, lambda answer: {"id": answer.user_id})
+    return await _call("SetSiteAdmin", request, lambda answer: {"id": answer.user_id})
 
 
 async def unlink_sign_in(email: str, issuer: str) -> int:
     request = runtime_pb2.UnlinkSignInRequest(email=email) if email else runtime_pb2.UnlinkSignInRequest(issuer=issuer)
-    return await _ask("UnlinkSignIn", request, lambda answer: {"unlinked": answer.unlinked})
+    return await _call("UnlinkSignIn", request, lambda answer: {"unlinked": answer.unlinked})
 
 
 async def reseal(*, dry_run: bool) -> int:
-    """Until none is left that can be opened; 1 if some can't."""
+    """Reseal secrets until all that can be opened are done; return 1 if some can't be opened."""
     resealed = 0
     async with operator(load_settings(UpSettings)) as control:
         while True:
@@ -120,8 +124,8 @@ async def reseal(*, dry_run: bool) -> int:
             resealed += answer.resealed
             if dry_run or not answer.resealed:
                 break
-    shown = {"resealed": resealed, "unsealable": answer.unsealable, "left": answer.left}
-    sys.stdout.write(json.dumps(shown) + "\n")
+    result = {"resealed": resealed, "unsealable": answer.unsealable, "left": answer.left}
+    sys.stdout.write(json.dumps(result) + "\n")
     return 1 if answer.unsealable else 0
 
 
@@ -131,8 +135,8 @@ def make_keys() -> int:
     return 0
 
 
-async def _ask(
-    method: str, request: object, show: Callable[[Any], dict[str, Any]], seconds: float = ASK_SECONDS
+async def _call(
+    method: str, request: object, show: Callable[[Any], dict[str, Any]], seconds: float = CALL_SECONDS
 ) -> int:
     async with operator(load_settings(UpSettings)) as control:
         try:

@@ -1,4 +1,4 @@
-"""`hum audit verify`: checks an export of the audit log; needs only the file."""
+"""`hum audit verify`: a check of an exported audit log, which needs only the file."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ from hum import audit
 
 
 def verify(file: str, contains: str) -> int:
-    """Print the chain's head as JSON; 1 and an error when the chain is broken."""
+    """Print the chain's head as JSON; return 1 and print an error if the chain is broken, 2 if the file can't be read."""
     try:
         lines = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         head = audit.verify(lines.splitlines(), expected=contains)

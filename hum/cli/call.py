@@ -1,7 +1,7 @@
 """`hum call`: a simulated call to the gateway running on this machine, or to the one named by the environment.
 
-Beside the platform it prints the conversation as it goes: what the agent understood, and what the caller heard of it.
-Elsewhere it prints what the carrier sees, and where the call's record is.
+If the platform runs on this machine, it prints the conversation live: what the agent understood, and what the caller
+heard.  Otherwise it prints the carrier's view, and the URL of the call's record.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from hum.settings import UpSettings
 from sandbox.speech import Speech
 from sandbox.twilio import Call
 
-#: What the carrier sees, as it is printed.
+#: Lines for the carrier's events.
 SEEN = {
     "call.status": "status {status}",
     "stream.started": "stream open",
@@ -31,28 +31,28 @@ SEEN = {
     "stream.ended": "stream closed by {closed_by}",
     "error": "error {code}: {message}",
 }
-#: And where the conversation is not printed.
+#: Further lines, if the conversation is not printed.
 HEARD = {
     "agent.audible": "agent speaks",
     "agent.silent": "agent silent",
     "caller.said": "caller, line {step}: {phase}",
 }
-#: Events of the call's own stream that the carrier's say already.
+#: Events of the call's own stream that repeat the carrier's.
 SAID_ALREADY = frozenset({"call.state", "call.ended"})
-#: How long the record of a call that is over may take.
+#: The wait for the record of a call that is over.
 RECORD_SECONDS = 10.0
 
 
 @dataclass
 class Transcript:
-    """The conversation so far; `fault` says why the rest is missing."""
+    """The conversation so far; `fault` is the reason if the rest is missing."""
 
     quiet: bool
     turns: list[dict[str, Any]] = field(default_factory=list)
     follows: bool = False
     fault: str = ""
 
-    def take(self, name: str, data: dict[str, Any]) -> None:
+    def add(self, name: str, data: dict[str, Any]) -> None:
         if name == "transcript.turn":
             self.turns.append(data)
         if not self.quiet and name not in SAID_ALREADY:
@@ -61,12 +61,13 @@ class Transcript:
 
 
 async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *, as_json: bool) -> int:
-    """Place the call and follow it; 0 when it was answered by an agent and ended without an error, 2 when there is
-    nothing to call, or nothing to say.
+    """Place the call and follow it.
+
+    Return 0 if an agent answered and the call ended without an error, 2 if there is nothing to call or to say, else 1.
     """
     speech = Speech()
     try:
-        spoken = [simulate.read_wav(Path(path)) for path in wavs] + await simulate.speak(lines, speech)
+        caller_audio = [simulate.read_wav(Path(path)) for path in wavs] + await simulate.speak(lines, speech)
     except (OSError, ValueError, NoSpeech) as error:
         sys.stderr.write(f"hum: {error}\n")
         return 2
@@ -80,11 +81,11 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
             "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN\n"
         )
         return 2
-    call = await simulate.ring(target, to, from_, simulate.one_after_the_other(spoken))
+    call = await simulate.ring(target, to, from_, simulate.one_after_the_other(caller_audio))
     transcript = Transcript(quiet=as_json)
     await _follow(call, config, transcript)
     await simulate.over(call)
-    facts = _facts(call, target, transcript)
+    facts = _call_facts(call, target, transcript)
     if transcript.fault:
         sys.stderr.write(f"hum: the conversation is not complete: {transcript.fault}\n")
     for line in [json.dumps(facts)] if as_json else _last_lines(facts):
@@ -93,7 +94,7 @@ async def run(to: str, from_: str, wavs: Sequence[str], lines: Sequence[str], *,
 
 
 async def _follow(call: Call, config: UpSettings, transcript: Transcript) -> None:
-    """Print what happens, until the call is over and its record has said everything."""
+    """Print the call's events until it is over and its record is complete."""
     reading: asyncio.Task[None] | None = None
     is_here = "control_address" in home.read_run(config.home)
     async for event in call.events():
@@ -114,21 +115,21 @@ async def _listen(config: UpSettings, call_id: str, transcript: Transcript) -> N
     async with operator(config, "hum-call") as control:
         try:
             async for name, data in control.follow(call_id):
-                transcript.take(name, data)
+                transcript.add(name, data)
         except aio.AioRpcError as error:
             transcript.fault = sentence(error, control.address)
 
 
 def _line(event: dict[str, Any], *, follows: bool) -> str:
-    form = SEEN.get(event["event"]) or (None if follows else HEARD.get(event["event"]))
-    if form is None:
+    template = SEEN.get(event["event"]) or (None if follows else HEARD.get(event["event"]))
+    if template is None:
         return ""
     at = f"{event['stream_ms'] / 1000:8.2f} s" if event.get("stream_ms") is not None else " " * 10
-    unknown = {"text": "", "closed_by": "?", "status": "?", "step": "?", "phase": "", "code": "", "message": ""}
-    return f"{at}         -- {form.format_map(unknown | event)}"
+    defaults = {"text": "", "closed_by": "?", "status": "?", "step": "?", "phase": "", "code": "", "message": ""}
+    return f"{at}         -- {template.format_map(defaults | event)}"
 
 
-def _facts(call: Call, target: Target, transcript: Transcript) -> dict[str, Any]:
+def _call_facts(call: Call, target: Target, transcript: Transcript) -> dict[str, Any]:
     id = simulate.call_id(call)
     heard_bytes = sum(len(segment.payload) for stream in call.streams for segment in stream.playout.segments)
     return {
@@ -149,8 +150,8 @@ def _last_lines(facts: dict[str, Any]) -> list[str]:
     lines = [
         f"{facts['status']} after {facts['duration_s']} s; the agent was heard for {facts['agent_audio_ms'] / 1000:.1f} s"
     ]
-    if heard := conversation.heard(facts["transcript"]):
-        lines += ["What the caller heard of the agent:", *heard]
+    if heard_lines := conversation.heard(facts["transcript"]):
+        lines += ["What the caller heard of the agent:", *heard_lines]
     return lines + ([facts["url"]] if facts["url"] else [])
 
 

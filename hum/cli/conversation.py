@@ -1,11 +1,11 @@
-"""A call's events as lines for people.  Pure."""
+"""The lines that show a call's events to people.  Pure."""
 
 from collections.abc import Sequence
 from typing import Any
 
 Event = dict[str, Any]
 INDENT = " " * 22
-#: By what a sound over the agent was taken for a voice, and why the overlap ended as it did.
+#: The evidence of an onset over the agent, and the reasons for an overlap's verdict.
 ONSETS = {
     "voice": "a voice",
     "pitch": "a likely voice with a pitch that moves",
@@ -25,18 +25,18 @@ OUTCOMES = {"cut": "cut", "resumed": "taken back, the agent goes on"}
 
 
 def lines(name: str, event: Event) -> list[str]:
-    """What to print for an event of a call's stream: its name and data as REST has them."""
+    """Return the lines for an event of a call's stream, from its name and data in REST's form."""
     match name:
         case "transcript.turn":
-            cut = " [interrupted]" if event["interrupted"] else ""
-            turn = [f"  {event['start_ms'] / 1000:6.2f} s  {event['role']:>6}: {event['text']}{cut}"]
-            return turn + ([f"{INDENT}the caller heard: {event['heard_text'] or ''}"] if cut else [])
+            interrupted = " [interrupted]" if event["interrupted"] else ""
+            turn = [f"  {event['start_ms'] / 1000:6.2f} s  {event['role']:>6}: {event['text']}{interrupted}"]
+            return turn + ([f"{INDENT}the caller heard: {event['heard_text'] or ''}"] if interrupted else [])
         case "barge_in":
             return _overlap(event)
         case "onset.refused":
-            onset, why = ONSETS.get(event["onset"], event["onset"]), REFUSALS.get(event["reason"], event["reason"])
+            onset, reason = ONSETS.get(event["onset"], event["onset"]), REFUSALS.get(event["reason"], event["reason"])
             lasted_ms = event["until_ms"] - event["at_ms"]
-            return [f"  {event['at_ms'] / 1000:6.2f} s          (not stopped for {onset}: {why}, {lasted_ms} ms)"]
+            return [f"  {event['at_ms'] / 1000:6.2f} s          (not stopped for {onset}: {reason}, {lasted_ms} ms)"]
         case "tool.finished":
             return [f"{'':10}         -- {event['name']}: {event['status']}"]
         case "call.state" | "call.ended":
@@ -46,7 +46,7 @@ def lines(name: str, event: Event) -> list[str]:
 
 
 def _overlap(event: Event) -> list[str]:
-    """An overlap: the onset and its clear, and the verdict."""
+    """Return the lines for an overlap: the onset and its clear, and the verdict."""
     verdict = OUTCOMES.get(event["verdict"], event["verdict"])
     if event.get("decided_ms") is None:  # recorded by an earlier release
         return [f"  {event['at_ms'] / 1000:6.2f} s          (the caller speaks over the agent: {verdict})"]
@@ -59,10 +59,10 @@ def _overlap(event: Event) -> list[str]:
 
 
 def heard(turns: Sequence[Event]) -> list[str]:
-    """What the caller heard of the agent, a line for each turn that was heard at all."""
-    found = []
+    """Return the heard part of the agent's turns, a line for each turn of which the caller heard anything."""
+    lines_heard = []
     for turn in turns:
-        words = turn["text"] if turn.get("heard_text") is None else turn["heard_text"]
-        if turn["role"] == "agent" and words:
-            found.append(f"  {words}{' ...' if turn['interrupted'] else ''}")
-    return found
+        text = turn["text"] if turn.get("heard_text") is None else turn["heard_text"]
+        if turn["role"] == "agent" and text:
+            lines_heard.append(f"  {text}{' ...' if turn['interrupted'] else ''}")
+    return lines_heard

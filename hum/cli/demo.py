@@ -1,9 +1,9 @@
 """`hum demo`: one spoken call through the whole platform, and its result.
 
-Starts everything on free ports, creates an organization, a flow and a number over the public contract, and lets a
-caller speak two lines, the second while the agent is talking. Prints the transcript as it happens, and then the call's
-record. With `--keep`, and on a terminal, everything runs on for a while: whoever opens the last link sees the record in a
-browser. Exits 0 only if every part of the record is there.
+It starts everything on free ports, creates an organization, a flow and a number over the public contract, and lets a
+caller speak two lines, the second while the agent is talking.  It prints the transcript live, and then the call's
+record.  With `--keep`, and on a terminal, everything runs on for a while, so that the record can be opened in a
+browser.  It exits with 0 only if every part of the record is there.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ FLOW = {
     # The stand-in's voice pauses in mid-sentence for longer than people do.
     "turn_config_json": {"eagerness": "medium"},
 }
-#: The stand-in model follows a script: what it says is fixed, what it hears is real.
+#: The script of the stand-in model: its sentences are fixed, its hearing is real.
 SCRIPT = {
     "turns": [
         {
@@ -61,16 +61,16 @@ SCRIPT = {
         },
     ]
 }
-#: Of the agent's sound: more than the announcement, less than that and the greeting.
+#: Of the agent's audio: more than the announcement, less than announcement and greeting.
 GREETED_AFTER_MS = 2600
 INTERRUPT_AFTER_MS = 2600
 SUMMARY_SECONDS = 20.0
-#: Unless set otherwise: one call, and nothing to spare; each process more is a second of the processor before the first word.
+#: Defaults for a single call: every additional process costs a second of CPU before the first word.
 ENVIRONMENT = {"HUM_DRAIN_SECONDS": "5", "HUM_MEDIA_WORKERS": "1", "HUM_GATEWAY_WORKERS": "1"}
 PLANES = ("control", "worker", "media", "gateway")
-#: How long everything runs on when somebody is there to look.
+#: How long everything runs on after the call, on a terminal.
 KEEP_SECONDS = 600.0
-INTERRUPTED = 130  # as shells have it
+INTERRUPTED = 130  # the same as shells'
 
 
 class Missing(Exception):  # noqa: N818
@@ -97,13 +97,13 @@ class Client:
             return await self._read(answer)
 
     async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
-        read: dict[str, Any] = await answer.json()
+        body: dict[str, Any] = await answer.json()
         if answer.status >= 400:
-            raise Missing(f"{answer.method} {answer.url.path} returned {answer.status}: {read}")
-        return read
+            raise Missing(f"{answer.method} {answer.url.path} returned {answer.status}: {body}")
+        return body
 
     async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """A stream's events as (name, data)."""
+        """Yield a stream's events as (name, data)."""
         async with self.http.get(self.url + path) as answer:
             if answer.content_type != "text/event-stream":
                 raise Missing(f"GET {path} returned {answer.status}, {answer.content_type}; not a stream of events")
@@ -118,36 +118,41 @@ class Client:
 
 @dataclass
 class Demo:
+    """One run of the demo."""
+
     settings: UpSettings
     keep_seconds: float
     signals: Signals
-    began_ms: float = field(default_factory=monotonic_ms)
-    #: A new one each time, as the number: a person's session shows the first of their organizations.
+    started_ms: float = field(default_factory=monotonic_ms)
+    #: New for every run, like the number: a person's session shows the first of their organizations.
     owner: str = field(default_factory=lambda: f"demo-{secrets.token_hex(3)}@example.com")
     #: The path of the call's record, once the call is over.
     record: str = ""
 
     async def run(self) -> None:
-        """Raises Missing, NoSpeech, AlreadyRuns, DidNotStart, and CancelledError when it is interrupted."""
+        """Run the demo.
+
+        Raises Missing, NoSpeech, AlreadyRuns, DidNotStart, and CancelledError if it is interrupted.
+        """
         self._say("Starting everything on this machine:")
-        speech, began_ms = Speech(), monotonic_ms()
+        speech, started_ms = Speech(), monotonic_ms()
         try:
-            lines = await simulate.speak(LINES, speech)
+            caller_lines = await simulate.speak(LINES, speech)
         finally:
             speech.close()
-        self._say(banner.started("the caller's voice", monotonic_ms() - began_ms))
-        number = f"+1317555{secrets.randbelow(9000) + 1000}"  # a new one each time: a number has one owner
+        self._say(banner.started("the caller's voice", monotonic_ms() - started_ms))
+        number = f"+1317555{secrets.randbelow(9000) + 1000}"  # new, as a number has one owner
         with tempfile.TemporaryDirectory() as scratch:
             script = Path(scratch, "script.json")
-            script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - a small file, before anything runs
+            script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - small
             environment = ENVIRONMENT | own_environment()
             platform = Platform(self.settings, (number,), script, PLANES, environment)
             platform.programs.serves = lambda name, ms: self._say(banner.started(name, ms))
             try:
                 await platform.start()
-                self._say(f"HUM is up ({(monotonic_ms() - self.began_ms) / 1000:.1f} s).")
+                self._say(f"HUM is up ({(monotonic_ms() - self.started_ms) / 1000:.1f} s).")
                 try:
-                    await self._call(platform, number, lines)
+                    await self._call(platform, number, caller_lines)
                 except Missing:
                     if self.record:
                         await self._keep(platform, "The record is not complete.")
@@ -181,7 +186,7 @@ class Demo:
             await self._check(record, call)
 
     async def _clinic(self, number: str) -> tuple[str, str]:
-        """A new organization's key and its number's id, made as `hum admin` does.  Raises Missing."""
+        """Create an organization as `hum admin` does; return its key and its number's id.  Raises Missing."""
         async with operator(self.settings, "hum-demo") as control:
             try:
                 org = await control.stub.CreateOrganization(
@@ -192,28 +197,28 @@ class Demo:
                     runtime_pb2.IssueApiKeyRequest(organization_id=org.id, role=options_pb2.ROLE_ADMIN, name="demo"),
                     metadata=control.metadata,
                 )
-                # The operator does it: where earlier demos left organizations, none of them takes a number by itself.
-                assigned = await control.stub.AssignNumber(
+                # As the operator: if earlier demos left organizations, no organization may register a number by itself.
+                number_row = await control.stub.AssignNumber(
                     runtime_pb2.AssignNumberRequest(organization_id=org.id, e164=number), metadata=control.metadata
                 )
             except aio.AioRpcError as error:
                 raise Missing(sentence(error, control.address)) from error
-            return str(key.key), str(assigned.id)
+            return str(key.key), str(number_row.id)
 
     async def _keep(self, platform: Platform, verdict: str) -> None:
-        """Say where the record is, and let everything run on for `keep_seconds`, or until a signal."""
+        """Print where the record is, and keep everything running for `keep_seconds`, or until a signal."""
         self._say(verdict)
         if self.keep_seconds <= 0:
             return
-        where, path = platform.where, await self._page(platform.where["public_url"])
+        addresses, path = platform.where, await self._page(platform.where["public_url"])
         self._say(f"\nFor {_duration(self.keep_seconds)}, or until Ctrl-C, everything runs on:")
-        if "signin_url" in where:
-            await self._introduce(where["signin_url"])
-            self._say(f"  the record  {where['public_url']}/auth/login?{urlencode({'return_to': path})}")
+        if "signin_url" in addresses:
+            await self._introduce(addresses["signin_url"])
+            self._say(f"  the record  {addresses['public_url']}/auth/login?{urlencode({'return_to': path})}")
             self._say(f"              (choose {self.owner}; the sign-in is a stand-in)")
         else:
-            self._say(f"  the record  {where['public_url']}{path}   (sign in as {self.owner})")
-        self._say(f"  the API     {where['public_url']}/docs")
+            self._say(f"  the record  {addresses['public_url']}{path}   (sign in as {self.owner})")
+        self._say(f"  the API     {addresses['public_url']}/docs")
         try:
             async with asyncio.timeout(self.keep_seconds):
                 await self.signals.stop.wait()
@@ -223,13 +228,13 @@ class Demo:
             self._say("Everything stops.")
 
     async def _page(self, public_url: str) -> str:
-        """Where the record is shown: the console's page, or, where that is not built, the API's answer."""
+        """Return the path that shows the record: the console's page or, if the console is not built, the API's answer."""
         page = self.record.removeprefix("/api")
         async with aiohttp.ClientSession() as http, http.get(public_url + page) as answer:
             return page if answer.ok else self.record
 
     async def _introduce(self, signin_url: str) -> None:
-        """Let the stand-in for the sign-in provider show the owner's name."""
+        """Register the owner's name at the stand-in for the sign-in provider."""
         async with aiohttp.ClientSession() as http:
             person = {"email": self.owner, "name": "Demo Clinic"}
             async with http.post(f"{signin_url}/sandbox/people", json=person) as answer:
@@ -248,12 +253,12 @@ class Demo:
                 f"  turn {turn['turn_seq']}: {turn['first_answer_ms']} ms, of which HUM's own {turn['ours_ms']} ms, "
                 f"the model's {turn['model_ms']} ms"
             )
-        for each in record["interruptions"]:
-            truth = simulate.heard_before_clear(call, each["at_ms"])
-            known = f"; the carrier really played {truth:.0f} ms" if truth is not None else ""
+        for interruption in record["interruptions"]:
+            truth = simulate.heard_before_clear(call, interruption["at_ms"])
+            carrier_note = f"; the carrier really played {truth:.0f} ms" if truth is not None else ""
             self._say(
-                f"Interruption: cleared {each['reaction_ms']} ms after the caller's voice; "
-                f"heard {each['heard_ms']} ms of the answer{known}"
+                f"Interruption: cleared {interruption['reaction_ms']} ms after the caller's voice; "
+                f"heard {interruption['heard_ms']} ms of the answer{carrier_note}"
             )
         summary = record["summary"] or {}
         self._say(f"Summary: {summary.get('text')}")
@@ -272,20 +277,21 @@ class Demo:
             "two turns of the caller": roles.count("caller") >= 2 and all(heard),
             "three turns of the agent": roles.count("agent") >= 3,
             "a latency for each answer": bool(record["latency"]) and len(record["latency"]["turns"]) >= 2,
-            "the interruption": any(each["verdict"] == "cut" for each in record["interruptions"]),
+            "the interruption": any(interruption["verdict"] == "cut" for interruption in record["interruptions"]),
             "the interruption at the carrier": simulate.heard_before_clear(call, 0) is not None,
             "a summary": bool(record["summary"] and record["summary"]["text"]),
             "the recording": bool(recordings) and record["recording_url"] is not None,
             "a call without carrier errors": not call.errors,
         }
-        if missing := [name for name, there in expected.items() if not there]:
+        if missing := [name for name, is_present in expected.items() if not is_present]:
             raise Missing("missing: " + ", ".join(missing))
 
 
 def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
-    """The first line after the greeting, the second during the agent's answer, then the agent's goodbye."""
+    """Return the caller's steps: one line after the greeting, one during the agent's answer, then wait for the goodbye."""
     return [
-        # The announcement is a clip; on a busy machine the greeting follows it by more than the 900 ms that end a sentence.
+        # The announcement is a clip; on a busy machine the greeting follows after more than the 900 ms that end a
+        # sentence.
         {"do": "wait_for_agent_to_talk", "for_ms": GREETED_AFTER_MS, "timeout_ms": 30_000},
         {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000},
         say(lines[0]),
@@ -296,7 +302,7 @@ def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
 
 
 async def _connected(call: Call) -> str:
-    """HUM's id of the call, once the stream is open.  Raises Missing."""
+    """Wait until the stream is open, and return HUM's id of the call.  Raises Missing."""
     async for event in call.events():
         if event["event"] == "stream.started":
             return simulate.call_id(call)
@@ -304,7 +310,7 @@ async def _connected(call: Call) -> str:
 
 
 async def _summarized(client: Client, id: str) -> dict[str, Any]:
-    """The call's record, once its summary is there or SUMMARY_SECONDS have passed."""
+    """Return the call's record, once it has a summary or SUMMARY_SECONDS have passed."""
     deadline_ms = monotonic_ms() + SUMMARY_SECONDS * 1000
     while True:
         record = await client.get(f"/api/calls/{id}")
@@ -319,16 +325,16 @@ def _duration(seconds: float) -> str:
 
 
 async def run(keep_seconds: float | None = None) -> int:
-    """0 when the record is complete; else 1, naming what is missing.
+    """Run the demo; return 0 if the record is complete, 1 if parts are missing, 2 if another platform runs here.
 
-    Then everything runs on for `keep_seconds`; None: as long as `KEEP_SECONDS` on a terminal, else not at all.
+    Then everything runs on for `keep_seconds`; None means KEEP_SECONDS on a terminal, else not at all.
     """
     if keep_seconds is None:
         keep_seconds = KEEP_SECONDS if sys.stdin.isatty() and sys.stdout.isatty() else 0.0
-    read = load(UpSettings)
+    config = load(UpSettings)
     free = {f"{plane}_listen": "127.0.0.1:0" for plane in ("control", "gateway", "media")}
-    settings = read.model_copy(update={"home": read.home / "demo", **free})
-    home.require(read.home)
+    settings = config.model_copy(update={"home": config.home / "demo", **free})
+    home.require(config.home)
     demo = Demo(settings, keep_seconds, Signals())
     running, stopping = asyncio.create_task(demo.run()), asyncio.create_task(demo.signals.stop.wait())
     try:

@@ -11,7 +11,7 @@ from sandbox.load import harness
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Place the calls and check the thresholds; 0 when met, 1 when not, 2 when the calls can't be placed."""
+    """Place the calls and check the thresholds; return 0 if met, 1 if not, 2 if the calls can't be placed."""
     settings = load_settings(UpSettings)
     target = Target.find(settings)
     if arguments.url:

@@ -1,4 +1,4 @@
-"""One platform for each HUM_HOME: whoever holds the lock runs it."""
+"""The lock of a HUM_HOME: only its holder runs the platform."""
 
 import asyncio
 import fcntl
@@ -12,36 +12,36 @@ from hum import private
 from hum.clock import now
 from hum.signals import LEAVE
 
-LOOK_SECONDS = 0.05
+POLL_SECONDS = 0.05
 HAND_OVER_SECONDS = 30.0
 
 
 class AlreadyRuns(Exception):  # noqa: N818 - it says what is the case
-    """Another process runs the platform of this home; the message names it and says what to do."""
+    """Another process runs the platform of this home; the message names the process and says what to do."""
 
 
 class Lock:
-    """The lock of one home.  The system lets go of it when its holder ends, however that happens."""
+    """The lock of one home.  The system releases it when its holder ends, even by a crash."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._file: IO[str] | None = None
 
     @property
-    def is_held(self) -> bool:
+    def is_acquired(self) -> bool:
         return self._file is not None
 
-    async def take(self, *, replace: bool = False) -> None:
-        """Take it; with `replace`, ask whoever holds it to let go first, and to leave its programs running.
+    async def acquire(self, *, replace: bool = False) -> None:
+        """Acquire the lock; with `replace`, first ask its holder to release it and to leave its programs running.
 
         Raises AlreadyRuns.
         """
         private.create_home(self._home)
         file = os.fdopen(os.open(self._home / "up.lock", os.O_RDWR | os.O_CREAT, private.FILE), "r+")
         try:
-            if not _locked(file):
-                holder = _facts(file)
-                if not (replace and await self._handed_over(file, holder)):
+            if not _try_lock(file):
+                holder = _holder_facts(file)
+                if not (replace and await self._wait_for_hand_over(file, holder)):
                     raise AlreadyRuns(self._sentence(holder))
         except BaseException:
             file.close()
@@ -50,7 +50,7 @@ class Lock:
         self.describe("")
 
     def describe(self, url: str) -> None:
-        """Say who holds it, for whoever comes next."""
+        """Write this process and its URL into the lock file, for processes that find the lock held."""
         assert self._file is not None
         self._file.seek(0)
         self._file.truncate()
@@ -63,26 +63,26 @@ class Lock:
             self._file.close()
             self._file = None
 
-    async def _handed_over(self, file: IO[str], holder: dict[str, Any]) -> bool:
+    async def _wait_for_hand_over(self, file: IO[str], holder: dict[str, Any]) -> bool:
         with suppress(ProcessLookupError, KeyError):
             os.kill(holder["pid"], LEAVE)
         with suppress(TimeoutError):
             async with asyncio.timeout(HAND_OVER_SECONDS):
-                while not _locked(file):  # noqa: ASYNC110 - nothing signals the release of a lock
-                    await asyncio.sleep(LOOK_SECONDS)
+                while not _try_lock(file):  # noqa: ASYNC110 - nothing signals the release of a lock
+                    await asyncio.sleep(POLL_SECONDS)
                 return True
         return False
 
     def _sentence(self, holder: dict[str, Any]) -> str:
-        who = f"process {holder['pid']}, since {holder['since']}" if holder else "another process"
-        where = f", at {holder['url']}" if holder.get("url") else ""
+        holder_text = f"process {holder['pid']}, since {holder['since']}" if holder else "another process"
+        url_text = f", at {holder['url']}" if holder.get("url") else ""
         return (
-            f"HUM already runs in {self._home.resolve()}: {who}{where}. "
+            f"HUM already runs in {self._home.resolve()}: {holder_text}{url_text}. "
             "Stop it, set another HUM_HOME, or take its place with `hum up --replace`."
         )
 
 
-def _locked(file: IO[str]) -> bool:
+def _try_lock(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -90,8 +90,8 @@ def _locked(file: IO[str]) -> bool:
     return True
 
 
-def _facts(file: IO[str]) -> dict[str, Any]:
-    """Who holds the lock; empty for one that has only just taken it."""
+def _holder_facts(file: IO[str]) -> dict[str, Any]:
+    """Return the facts about the lock's holder; empty if it has only just acquired the lock."""
     file.seek(0)
     try:
         facts: dict[str, Any] = json.loads(file.read())

@@ -1,4 +1,4 @@
-"""What the command line asks of control, as the operator of the deployment."""
+"""Calls of the command line to control, as the deployment's operator."""
 
 import json
 from collections.abc import AsyncIterator
@@ -27,11 +27,11 @@ class Operator:
         return (self._identity.metadata(),)
 
     async def follow(self, call_id: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """A call's events until it is over, as clients of REST get them: (name, data).  Raises AioRpcError."""
+        """Yield a call's events until it is over, as (name, data) in REST's form.  Raises AioRpcError."""
         request = runtime_pb2.FollowCallRequest(call_id=call_id)
-        async for each in self.stub.FollowCall(request, metadata=self.metadata):
-            if (member := each.event.WhichOneof("event")) is not None:
-                yield _name(member), json.loads(jsonwire.write(getattr(each.event, member)))
+        async for response in self.stub.FollowCall(request, metadata=self.metadata):
+            if (member := response.event.WhichOneof("event")) is not None:
+                yield _name(member), json.loads(jsonwire.write(getattr(response.event, member)))
 
 
 def _name(member: str) -> str:
@@ -41,7 +41,7 @@ def _name(member: str) -> str:
 
 @asynccontextmanager
 async def operator(settings: UpSettings, name: str = "hum-admin") -> AsyncIterator[Operator]:
-    """Control as it runs on this machine (`run.json`), else as the settings say; `name` appears in its log."""
+    """Connect to the control of this machine (`run.json`), else of the settings; `name` appears in its log."""
     address = home.read_run(settings.home).get("control_address", settings.control_address)
     try:
         identity = rpc.NodeIdentity(home.node_key(settings), "admin", name)
@@ -53,5 +53,5 @@ async def operator(settings: UpSettings, name: str = "hum-admin") -> AsyncIterat
 
 
 def sentence(error: aio.AioRpcError, address: str) -> str:
-    """What went wrong, for the operator."""
+    """Return an RPC's error as a sentence for the operator."""
     return f"{error.details() or error.code().name} (control at {address})"

@@ -1,10 +1,11 @@
-"""The whole platform on one machine: which programs it runs, where they listen, and stand-ins for what is not set.
+"""The whole platform on one machine: its programs, their sockets, and stand-ins for outside systems that are not set.
 
-With nothing set: PostgreSQL from a wheel, and the sandbox as carrier, model and sign-in provider. What is set is used
-as it is, and no stand-in is started for it.
+With nothing set: PostgreSQL from a wheel, and the sandbox as carrier, model and sign-in provider.  A system that is set
+is used as it is, without a stand-in.
 
-Sockets are opened here and handed on, so that a plane's successor answers beside it. What an earlier `hum up` left running
-is taken over: stand-ins and the database as they are, planes by successors, beside which they end their calls.
+Sockets are opened here and inherited by the programs, so that a plane's successor accepts beside it.  Programs that an
+earlier `hum up` left running are taken over: stand-ins and the database as they are, planes by successors, beside which
+they drain.
 """
 
 import asyncio
@@ -33,21 +34,21 @@ from hum.workers import has_orphans
 SANDBOX_NUMBERS = ("+13175550100", "+13175550101", "+13175550102")
 LISTENS = {"control": "HUM_CONTROL_LISTEN", "gateway": "HUM_GATEWAY_LISTEN", "media": "HUM_MEDIA_LISTEN"}
 PLANES = ("control", "worker", "media", "browser", "gateway")
-#: What calls from browsers need besides: without it, they have no process (extra `browser`).
+#: The library for calls from browsers; without it (extra `browser`) no process for them is started.
 BROWSER_LIBRARY = "aiortc"
-#: While one is restarted, its callers are heard by the other.
+#: Two, so that one takes calls while the other is restarted.
 MEDIA_WORKERS = "2"
 PROGRAMS = "programs.json"
-#: Who is asked to leave before whom: while calls end, the carrier's requests and control are there for them; stand-ins go last.
+#: The order of the shutdown, highest first: draining calls need the carrier's webhooks and control; stand-ins end last.
 STOP_ORDER = {"media": 3, "browser": 3, "gateway": 2, "worker": 2, "control": 1}
-#: What production does not run on, and the settings of which one must be set instead.
+#: The stand-ins that production refuses, and the settings of which one must be set instead.
 STAND_INS = (
     ("an embedded database", "HUM_DATABASE_URL"),
     ("a stand-in for the carrier", "TWILIO_ACCOUNT_SID", "TWILIO_API_BASE_URL"),
     ("a stand-in for the model", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
 )
 
-#: Settings that are of use together only: the first, the second, and why.
+#: Settings that require another one: the first, the second, and the reason.
 TOGETHER = (
     ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "the carrier's webhooks are signed with the token"),
     ("TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID", "the token is an account's"),
@@ -55,7 +56,7 @@ TOGETHER = (
 
 
 def say(sentence: str) -> None:
-    """Tell the operator, who may have closed the terminal."""
+    """Print a message for the operator; ignore a closed terminal."""
     with suppress(OSError):
         sys.stderr.write(f"hum: {sentence}\n")
         sys.stderr.flush()
@@ -63,7 +64,7 @@ def say(sentence: str) -> None:
 
 @dataclass
 class Platform:
-    """Starts and stops everything; `where` holds the addresses."""
+    """The platform, with its start and stop; `where` has the addresses."""
 
     settings: UpSettings
     numbers: tuple[str, ...] = SANDBOX_NUMBERS
@@ -81,70 +82,74 @@ class Platform:
         self._secrets: dict[str, str] = {}
 
     def require_settings(self) -> None:
-        """End this process if it does not run on these settings."""
+        """Exit with a message if the platform can't run with these settings."""
         production.require(self.settings)
-        for one, other, reason in TOGETHER:
-            if self.settings.is_set(one) and not self.settings.is_set(other):
-                refuse(f"{one} is set and {other} is not; set both, or neither: {reason}")
+        for variable, required, reason in TOGETHER:
+            if self.settings.is_set(variable) and not self.settings.is_set(required):
+                refuse(f"{variable} is set and {required} is not; set both, or neither: {reason}")
         for part, *variables in STAND_INS:
             if self.settings.production and not any(map(self.settings.is_set, variables)):
                 refuse(f"{variables[0]} is not set; set it, because production does not run on {part}")
 
     async def start(self, *, replace: bool = False) -> None:
-        """Start everything, or take over what runs; with `replace`, also from the `hum up` that runs it.
+        """Start everything, or take over running programs; with `replace`, also from a living `hum up`.
 
         Raises AlreadyRuns, DidNotStart.
         """
-        await self._lock.take(replace=replace)
-        before = home.read_facts(self.settings.home, PROGRAMS)
-        self.programs.adopt(before.get("programs", []))
+        await self._lock.acquire(replace=replace)
+        recorded = home.read_facts(self.settings.home, PROGRAMS)
+        self.programs.adopt(recorded.get("programs", []))
         self.environment["HUM_HOME"] = str(self.settings.home.resolve())
-        self._choose_sockets(before.get("sockets", {}) if self.programs.adopted else {})
+        self._choose_sockets(recorded.get("sockets", {}) if self.programs.adopted else {})
         self._lock.describe(self.where["public_url"])
         home.node_key(self.settings)
         home.secret_keys(self.settings)
         await self._start_outside()
         await self._start_planes()
         await self.programs.end_unclaimed()
-        running = {each.process.pid: each.command.arguments[1] for each in self.programs.all if each.process}
+        running = {
+            program.process.pid: program.command.arguments[1] for program in self.programs.all if program.process
+        }
         try:
             home.write_run(self.settings.home, {**self.where, "programs": running})
-        except OSError as error:  # as in `_changed`
-            say(f"{home.RUN} can't be written, so `hum call` and the other commands don't find this: {error.strerror}")
+        # As in `_changed`.
+        except OSError as error:
+            say(f"could not write {home.RUN}, so `hum call` and other commands do not find this: {error.strerror}")
 
     async def stop(self, hurry: asyncio.Event | None = None) -> None:
-        """Stop everything: calls have HUM_DRAIN_SECONDS, or until `hurry` is set."""
-        if not self._lock.is_held:
+        """Stop everything; calls may go on for HUM_DRAIN_SECONDS, or until `hurry` is set."""
+        if not self._lock.is_acquired:
             return
         await self.programs.stop(hurry)
         for file in (home.RUN, PROGRAMS):
             (self.settings.home / file).unlink(missing_ok=True)
-        self._let_go()
+        self._release()
 
     async def hand_over(self) -> None:
-        """Let go of everything that runs, for the next `hum up`."""
+        """Hand all running programs over to the next `hum up`."""
         await self.programs.abandon()
-        self._let_go()
+        self._release()
 
-    def _let_go(self) -> None:
-        for each in self._sockets.values():
-            each.close()
+    def _release(self) -> None:
+        for plane_socket in self._sockets.values():
+            plane_socket.close()
         self._lock.release()
 
     def _changed(self) -> None:
-        """Note what runs, for a later `hum up`."""
+        """Record the running programs, for a later `hum up`."""
         sockets = {plane: self.environment[variable] for plane, variable in LISTENS.items()}
         try:
-            home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.known()})
-        except OSError as error:  # a full disk must keep nobody from restarting and stopping what runs
-            say(f"{PROGRAMS} is out of date, because it can't be written: {error.strerror}")
+            home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.running()})
+        # A full disk must not keep programs from being restarted and stopped.
+        except OSError as error:
+            say(f"could not write {PROGRAMS}, which is out of date: {error.strerror}")
 
     # -- sockets
 
-    def _choose_sockets(self, before: Mapping[str, str]) -> None:
+    def _choose_sockets(self, earlier_sockets: Mapping[str, str]) -> None:
         """Open the planes' sockets, on free ports for port 0, and derive the URLs from them unless they are set.
 
-        `before`: those of the programs that are taken over, which have them open still.
+        `before` has the sockets of the programs that are taken over, which still have them open.
         """
         chosen = {}
         for plane, variable in LISTENS.items():
@@ -154,17 +159,17 @@ class Platform:
                 host, port = self._sockets[plane].getsockname()[:2]
                 chosen[plane] = str(Listen(host, port))
             else:
-                chosen[plane] = str(self._open(plane, listen, before.get(plane, "")))
+                chosen[plane] = str(self._open(plane, listen, earlier_sockets.get(plane, "")))
             self.environment[variable] = chosen[plane]
         self._default("HUM_MEDIA_WORKERS", MEDIA_WORKERS)
         metrics = parse_listen(self.settings.metrics_listen)
         sockets = {"media": int(self.environment["HUM_MEDIA_WORKERS"]), "gateway": self.settings.gateway_workers}
-        before_it = 0
+        port_offset = 0
         has_browser = importlib.util.find_spec(BROWSER_LIBRARY) is not None
-        for plane in (each for each in self.planes if each != "browser" or has_browser):
-            listen, count = metrics.plus(before_it), sockets.get(plane, 1)  # workers count up
+        for plane in (candidate for candidate in self.planes if candidate != "browser" or has_browser):
+            listen, count = metrics.plus(port_offset), sockets.get(plane, 1)  # workers count up
             self.metrics[plane] = str(listen._replace(port=listen.port or free_port(listen.host, count)))
-            before_it += count
+            port_offset += count
         self._default("HUM_CONTROL_ADDRESS", chosen["control"])
         self._default("HUM_PUBLIC_URL", f"http://{chosen['gateway']}")
         self._default("HUM_MEDIA_URL", f"ws://{chosen['media']}")
@@ -177,12 +182,14 @@ class Platform:
             "metrics_urls": {plane: f"http://{listen}/metrics" for plane, listen in self.metrics.items()},
         }
 
-    def _open(self, plane: str, listen: Listen, before: str) -> Listen:
-        """Bind a plane's socket.  The plane listens itself: what is connected before it accepts would wait.
+    def _open(self, plane: str, listen: Listen, earlier_text: str) -> Listen:
+        """Bind a plane's socket.
+
+        The plane itself listens, as connections that are queued before it accepts would wait.
 
         Raises DidNotStart.
         """
-        earlier = parse_listen(before) if before else None
+        earlier = parse_listen(earlier_text) if earlier_text else None
         if listen.port == 0:
             keeps = earlier is not None and earlier.host == listen.host
             listen = earlier if earlier is not None and keeps else listen._replace(port=free_port(listen.host))
@@ -201,52 +208,54 @@ class Platform:
         if not self.environment.get(variable):
             self.environment[variable] = value
 
-    # -- what stands outside the planes
+    # -- outside systems
 
     async def _start_outside(self) -> None:
-        needed = []
+        stand_ins = []
         self._secrets = home.stand_in_secrets(self.settings.home)
         if not self.settings.is_set("HUM_DATABASE_URL"):
-            needed.append(self._stand_in("postgres", "storage", "postgres"))
+            stand_ins.append(self._stand_in("postgres", "storage", "postgres"))
         if not (self.settings.is_set("TWILIO_ACCOUNT_SID") or self.settings.is_set("TWILIO_API_BASE_URL")):
-            needed.append(self._carrier())
+            stand_ins.append(self._carrier())
         if not (self.settings.is_set("OPENAI_API_KEY") or self.settings.is_set("OPENAI_BASE_URL")):
-            needed.append(self._model())
+            stand_ins.append(self._model())
         if not self.settings.is_set("HUM_OIDC_ISSUER") and not self.settings.production:
-            needed.append(self._sign_in())
-        await self.programs.start(*needed)
-        for program in needed:
-            self._note(program)
+            stand_ins.append(self._sign_in())
+        await self.programs.start(*stand_ins)
+        for program in stand_ins:
+            self._publish_address(program)
 
     def _carrier(self) -> Program:
-        self._share("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+        self._share_secrets("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
         numbers = [part for number in self.numbers for part in ("--number", number)]
         account = ("--account-sid", self._secrets["TWILIO_ACCOUNT_SID"])
-        return self._stand_in("carrier", "sandbox.twilio", *self._listen_where("carrier"), *account, *numbers)
+        return self._stand_in("carrier", "sandbox.twilio", *self._listen_arguments("carrier"), *account, *numbers)
 
     def _model(self) -> Program:
-        self._share("OPENAI_API_KEY")
+        self._share_secrets("OPENAI_API_KEY")
         script = ("--script", str(self.script)) if self.script else ()
-        return self._stand_in("model", "sandbox.openai", *self._listen_where("model"), *script)
+        return self._stand_in("model", "sandbox.openai", *self._listen_arguments("model"), *script)
 
     def _sign_in(self) -> Program:
-        self._share("HUM_OIDC_CLIENT_SECRET")
+        self._share_secrets("HUM_OIDC_CLIENT_SECRET")
         self.environment["HUM_OIDC_CLIENT_ID"] = "hum"
         back = ("--redirect-uri", f"{self.environment['HUM_PUBLIC_URL'].rstrip('/')}/auth/callback")
-        return self._stand_in("signin", "sandbox.signin", *self._listen_where("signin"), "--client-id", "hum", *back)
+        return self._stand_in(
+            "signin", "sandbox.signin", *self._listen_arguments("signin"), "--client-id", "hum", *back
+        )
 
-    def _share(self, *variables: str) -> None:
-        """Let a stand-in and the planes know each other, by the environment: everybody can read arguments."""
+    def _share_secrets(self, *variables: str) -> None:
+        """Pass a stand-in's secrets to it and to the planes through the environment: any user can read arguments."""
         self.environment |= {variable: self._secrets[variable] for variable in variables}
 
-    def _listen_where(self, name: str) -> tuple[str, str]:
-        """One port for this home: the planes know a stand-in by it, and people who have signed in their provider."""
+    def _listen_arguments(self, name: str) -> tuple[str, str]:
+        """Return arguments with a fixed port of this home: planes and people's sign-ins depend on a stand-in's URL."""
         earlier = self.programs.announced(name).get("url")
         port = urlsplit(earlier).port if earlier else home.stand_in_port(self.settings.home, name)
         return "--listen", f"127.0.0.1:{port}"
 
-    def _note(self, program: Program) -> None:
-        """Pass a stand-in's address on to the planes and to run.json."""
+    def _publish_address(self, program: Program) -> None:
+        """Publish a stand-in's address to the planes and to run.json."""
         variable = {
             "postgres": "HUM_DATABASE_URL",
             "carrier": "TWILIO_API_BASE_URL",
@@ -275,8 +284,8 @@ class Platform:
         media = [self._plane("media", "media.app")]
         if "browser" in self.metrics:
             media.append(self._plane("browser", "media.app", "--browser"))
-        for each in media:
-            each.stop_seconds = self.settings.drain_seconds + GOODBYE_SECONDS
+        for program in media:
+            program.stop_seconds = self.settings.drain_seconds + GOODBYE_SECONDS
         await self.programs.start(
             self._plane("worker", "control.app", "worker"), self._plane("gateway", "gateway.app"), *media
         )
@@ -289,11 +298,11 @@ class Platform:
     def _stand_in(self, name: str, *arguments: str) -> Program:
         return Program(name, self._command(name, arguments, supervised=False))
 
-    def _command(self, name: str, arguments: tuple[str, ...], **more: Any) -> Command:
+    def _command(self, name: str, arguments: tuple[str, ...], **options: Any) -> Command:
         log = self.settings.home / "log" / f"{name}.log"
         environment = dict(self.environment)
         if name in ("media", "browser") and self.settings.media_huge_pages:
-            environment = hugepages.preferring(environment)  # it would start twice otherwise
+            environment = hugepages.preferring(environment)  # spares an exec
         if name in self.metrics:
             environment["HUM_METRICS_LISTEN"] = self.metrics[name]
-        return Command(("-m", *arguments), environment, log, **more)
+        return Command(("-m", *arguments), environment, log, **options)

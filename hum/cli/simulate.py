@@ -1,4 +1,4 @@
-"""One simulated call, as `hum call` and `hum demo` place it: the caller's lines become steps, we act as the carrier.
+"""The simulated call of `hum call` and `hum demo`: the caller's lines become steps; this process acts as the carrier.
 
 See docs/decisions/0006: the same code works with the stand-in carrier and with a gateway that has a real account.
 """
@@ -20,7 +20,7 @@ SPURT_GAP_MS = 300.0
 
 
 class NoSpeech(Exception):  # noqa: N818
-    """Speaking lines requires the extra `speech`."""
+    """The extra `speech`, which speaks lines, is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Target:
 
     @classmethod
     def find(cls, settings: UpSettings) -> "Target":
-        """What runs on this machine (`run.json`), else what the environment says."""
+        """Return the platform that runs on this machine (`run.json`), else that of the environment."""
         run = home.read_run(settings.home)
         tokens = settings.twilio_auth_tokens
         return cls(
@@ -44,7 +44,7 @@ class Target:
 
 
 async def ring(target: Target, to: str, from_: str, steps: Sequence[dict[str, Any]]) -> Call:
-    """Call a number; returns while it rings."""
+    """Call a number; return while it rings."""
     return await simulate_call(
         f"{target.public_url}/twilio/voice",
         account_sid=target.account_sid,
@@ -64,14 +64,14 @@ async def over(call: Call) -> None:
 
 
 async def speak(lines: Sequence[str], speech: Speech) -> list[bytes]:
-    """Lines as mu-law at 8 kHz.  Raises NoSpeech."""
+    """Speak lines; return mu-law at 8 kHz.  Raises NoSpeech."""
     if lines and not Speech.available():
         raise NoSpeech("the extra `speech` is not installed: pip install 'hum[speech]', or use --wav")
     return [await speech.say(line, CALLER_VOICE) for line in lines]
 
 
 def read_wav(path: Path) -> bytes:
-    """A WAV file of any kind as mu-law at 8 kHz.  Raises OSError and ValueError, which name it."""
+    """Read a WAV file of any kind; return mu-law at 8 kHz.  Raises OSError and ValueError, which name the file."""
     file = path.read_bytes()
     try:
         samples, rate_hz = sound.read_wav(file)
@@ -81,13 +81,13 @@ def read_wav(path: Path) -> bytes:
 
 
 def one_after_the_other(lines: Sequence[bytes]) -> list[dict[str, Any]]:
-    """Say each line once the agent has finished; then wait until the agent finishes again."""
+    """Return steps that say each line once the agent has finished, and then wait until it finishes again."""
     listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000}
     return [step for line in lines for step in (listen, say(line))] + [listen]
 
 
 def call_id(call: Call) -> str:
-    """HUM's id of the call, from its TwiML; empty when it was not connected."""
+    """Return HUM's id of the call, from its TwiML; empty if it was not connected."""
     for verb in call.verbs:
         action = str(verb.attributes.get("action", ""))
         if "/twilio/voice/next/" in action:
@@ -96,14 +96,14 @@ def call_id(call: Call) -> str:
 
 
 def heard_before_clear(call: Call, at_ms: float) -> float | None:
-    """Return how many ms of the agent's utterance had really been played at the clear nearest to `at_ms` of the first stream.
+    """Return the ms of the agent's utterance that had been played at the clear nearest to `at_ms`.
 
-    None if nothing was ever cleared.
+    It reads the first stream with a clear; None if nothing was ever cleared.
     """
-    stream = next((each for each in call.streams if each.playout.clears), None)
+    stream = next((candidate for candidate in call.streams if candidate.playout.clears), None)
     if stream is None:
         return None
-    clear = min(stream.playout.clears, key=lambda each: abs(each.received_at_ms - at_ms))
+    clear = min(stream.playout.clears, key=lambda candidate: abs(candidate.received_at_ms - at_ms))
     at_ms, heard_bytes, next_start_ms = clear.received_at_ms, 0, None
     for segment in reversed(stream.playout.segments):
         if segment.start_ms >= at_ms:

@@ -1,4 +1,4 @@
-"""`hum up`: the whole platform, until stopped."""
+"""`hum up`: the whole platform on this machine, until it is stopped."""
 
 import asyncio
 import shlex
@@ -23,16 +23,16 @@ from hum.settings import UpSettings
 from hum.signals import Signals
 from hum.v1 import runtime_pb2
 
-LOOK_SECONDS = 0.2
-#: How long the last lines wait for what they ask control.
-ASK_SECONDS = 5.0
+POLL_SECONDS = 0.2
+#: The time limit for control's answer to the last lines' question.
+CALL_SECONDS = 5.0
 
 
 async def run(*, replace: bool = False) -> int:
-    """Start everything, or take over what runs, print the addresses, and wait for a signal.
+    """Start everything, or take over running programs, print the addresses, and wait for a signal.
 
-    0 when stopped, or when another `hum up` took over; 1 when something does not start; 2 when a setting is wrong, or another
-    one runs.
+    Return 0 if stopped, or if another `hum up` took over; 1 if a program does not start; 2 if a setting is wrong, or if
+    another `hum up` runs in this home.
     """
     signals = Signals()
     platform = Platform(settings.load(UpSettings))
@@ -46,19 +46,19 @@ async def run(*, replace: bool = False) -> int:
         if not starting.done():
             return await _interrupted(platform, starting)
         await starting
-        await _say_where(platform)
+        await _print_addresses(platform)
         notify(platform.settings.notify_socket)
-        await _run_on(platform, stopping)
+        await _wait_for_stop(platform, stopping)
     except AlreadyRuns as error:
         say(str(error))
         return 2
     except DidNotStart as error:
         say(str(error))
-        await _give_up(platform)
+        await _abort(platform)
         return refusal.STATUS if error.status == refusal.STATUS else 1
     except OSError as error:
         say(str(error))
-        await _give_up(platform)
+        await _abort(platform)
         return 1
     finally:
         stopping.cancel()
@@ -70,8 +70,8 @@ async def run(*, replace: bool = False) -> int:
     return 0
 
 
-async def _run_on(platform: Platform, stopping: "asyncio.Task[object]") -> None:
-    """Wait until a stop; SIGHUP gives every plane a successor."""
+async def _wait_for_stop(platform: Platform, stopping: "asyncio.Task[object]") -> None:
+    """Wait for a stop; on SIGHUP, replace every plane by a successor."""
     renewing: set[asyncio.Task[None]] = set()
 
     def renew() -> None:
@@ -90,12 +90,12 @@ async def _interrupted(platform: Platform, starting: "asyncio.Task[None]") -> in
     starting.cancel()
     with suppress(asyncio.CancelledError):
         await starting
-    await _give_up(platform)
+    await _abort(platform)
     return 130
 
 
-async def _give_up(platform: Platform) -> None:
-    """End what was started; but what was taken over goes on, as it was or by its successors."""
+async def _abort(platform: Platform) -> None:
+    """End what was started, unless programs were taken over: these run on, or their successors do."""
     if platform.programs.adopted:
         await platform.hand_over()
         say("what ran before goes on; `hum up` again takes it over")
@@ -106,34 +106,34 @@ async def _give_up(platform: Platform) -> None:
 
 
 async def _stop(platform: Platform, signals: Signals) -> None:
-    telling = asyncio.create_task(_tell_calls(platform))
+    reporting = asyncio.create_task(_report_calls(platform))
     platform.programs.stopped = lambda name, ms: _print([banner.stopped(name, ms)])
     await platform.stop(signals.hurry)
-    telling.cancel()
+    reporting.cancel()
 
 
-async def _tell_calls(platform: Platform) -> None:
-    """Say how many calls are waited for, at once and whenever that changes."""
-    before = 0
+async def _report_calls(platform: Platform) -> None:
+    """Print the number of calls in progress, at once and whenever it changes."""
+    reported = 0
     if not platform.programs.calls:
         say("stopping; no call is open.  Ctrl-C or SIGTERM again ends everything at once")
     while True:
         calls = platform.programs.calls
-        if calls != before:
-            before = calls
+        if calls != reported:
+            reported = calls
             say(
                 f"waiting for {calls} call{'' if calls == 1 else 's'} to end, for up to "
                 f"{platform.settings.drain_seconds:g} s; Ctrl-C or SIGTERM again ends them at once"
                 if calls
                 else "the last call has ended"
             )
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _say_where(platform: Platform) -> None:
-    where, home_dir = platform.where, platform.settings.home
-    number = where["numbers"][0] if "numbers" in where else "<your number>"
-    lines = banner.urls(where, home_dir) + banner.outside(_chosen(platform.settings), where, home_dir)
+async def _print_addresses(platform: Platform) -> None:
+    addresses, home_dir = platform.where, platform.settings.home
+    number = addresses["numbers"][0] if "numbers" in addresses else "<your number>"
+    lines = banner.urls(addresses, home_dir) + banner.outside(_chosen(platform.settings), addresses, home_dir)
     lines += banner.next_steps(_command(platform.settings), number, await _organization(platform.settings))
     _print(lines)
 
@@ -150,26 +150,26 @@ def _chosen(config: UpSettings) -> banner.Chosen:
 
 
 def _command(config: UpSettings) -> str:
-    """`hum`, as whoever has another terminal here has to type it."""
-    found = shutil.which("hum")
+    """Return the command `hum` as it must be typed in another terminal here."""
+    on_path = shutil.which("hum")
     program = Path(sys.executable).parent / "hum"
-    typed = banner.command(program, Path(found).absolute() if found else None, Path.cwd())
-    return f"HUM_HOME={shlex.quote(str(config.home))} {typed}" if config.is_set("HUM_HOME") else typed
+    command = banner.command(program, Path(on_path).absolute() if on_path else None, Path.cwd())
+    return f"HUM_HOME={shlex.quote(str(config.home))} {command}" if config.is_set("HUM_HOME") else command
 
 
 async def _organization(config: UpSettings) -> str | None:
-    """The newest organization, if there is one."""
+    """Return the id of the newest organization, or None."""
     async with operator(config) as control:
         request = runtime_pb2.ListOrganizationsRequest(limit=1)
         try:
-            page = await control.stub.ListOrganizations(request, metadata=control.metadata, timeout=ASK_SECONDS)
+            page = await control.stub.ListOrganizations(request, metadata=control.metadata, timeout=CALL_SECONDS)
         except aio.AioRpcError:
             return None
     return page.organizations[0].id if page.organizations else None
 
 
 def _print(lines: Sequence[str]) -> None:
-    """Tell the operator, who may have closed the terminal."""
+    """Print lines for the operator; ignore a closed terminal."""
     with suppress(OSError):
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

@@ -23,7 +23,7 @@ def test_what_fits_has_no_errors_and_what_does_not_has_some() -> None:
     assert messages(schema, {"a": ["x", "x"]}) == ["it has the same item twice"]
     assert messages(schema, {"a": ["z"]}) == ["'z' is not one of ['x', 'y']"]
     assert messages(schema, {}) == ["'a' is a required property"]
-    assert len(messages(schema, {"a": list(range(500))})) == customerschemas.MOST_ERRORS
+    assert len(messages(schema, {"a": list(range(500))})) == customerschemas.MAX_ERRORS
 
 
 @pytest.mark.timeout(30)

@@ -1,4 +1,4 @@
-"""`hum doctor`: looks at everything that a deployment needs, and says of each thing that it is well, or how to fix it."""
+"""`hum doctor`: a check of everything that a deployment needs; a finding says that it is well, or how to fix it."""
 
 import asyncio
 import json
@@ -18,26 +18,26 @@ from hum.cli.doctor.probes import Web
 from hum.settings import UpSettings
 
 Check = Callable[[], Awaitable[list[Finding]]]
-#: Beyond what its requests may take, a check may ask this many one after the other.
-IN_A_ROW = 3
+#: The time limit of a check, in requests one after the other.
+MAX_SEQUENTIAL = 3
 
 
 async def run(*, as_json: bool = False) -> int:
-    """Print a finding for each thing; 0 when all are well, else 1."""
+    """Print a finding for each thing; return 0 if all are well, else 1."""
     config, sentences = environment.read(UpSettings)
     findings = rules.settings(sentences, config)
     _show(findings, as_json=as_json)
     if config is not None:
-        findings += await _look(config, as_json=as_json)
+        findings += await _run_checks(config, as_json=as_json)
     if as_json:
-        sys.stdout.write(json.dumps([asdict(each) | {"ok": each.is_ok} for each in findings]) + "\n")
+        sys.stdout.write(json.dumps([asdict(finding) | {"ok": finding.is_ok} for finding in findings]) + "\n")
     else:
         sys.stdout.write(verdict(findings) + "\n")
-    return 0 if all(each.is_ok for each in findings) else 1
+    return 0 if all(finding.is_ok for finding in findings) else 1
 
 
-async def _look(config: UpSettings, *, as_json: bool) -> list[Finding]:
-    """All checks side by side, shown in their order."""
+async def _run_checks(config: UpSettings, *, as_json: bool) -> list[Finding]:
+    """Run all checks concurrently, and print their findings in order."""
     run = home.read_run(config.home)
     seconds = config.doctor_seconds
     async with aiohttp.ClientSession(trust_env=False) as http:
@@ -57,21 +57,21 @@ async def _look(config: UpSettings, *, as_json: bool) -> list[Finding]:
 
 async def _bounded(name: str, check: Check, seconds: float) -> list[Finding]:
     try:
-        async with asyncio.timeout(IN_A_ROW * seconds):
+        async with asyncio.timeout(MAX_SEQUENTIAL * seconds):
             return await check()
     except TimeoutError:
         fix = "see why it is so slow, or raise HUM_DOCTOR_SECONDS"
-        return [Finding(name, f"nothing was found out within {IN_A_ROW * seconds:g} s", fix)]
+        return [Finding(name, f"nothing was found out within {MAX_SEQUENTIAL * seconds:g} s", fix)]
 
 
 def _show(findings: list[Finding], *, as_json: bool) -> None:
     if not as_json:
-        sys.stdout.writelines(f"{each.line()}\n" for each in findings)
+        sys.stdout.writelines(f"{finding.line()}\n" for finding in findings)
         sys.stdout.flush()
 
 
 def as_running(config: UpSettings, run: Mapping[str, Any], stand_ins: Mapping[str, Any]) -> UpSettings:
-    """The settings with which the planes of this machine run: those that `hum up` chose for what is not set."""
+    """Return the settings of this machine's planes: those of the operator, with the defaults that `hum up` has chosen."""
     names = {
         "database_url": "database_url",
         "public_url": "public_url",
@@ -90,7 +90,7 @@ def as_running(config: UpSettings, run: Mapping[str, Any], stand_ins: Mapping[st
 
 
 class Doctor:
-    """One visit.  Remembers what others' clocks said, and the database's numbers for the carrier's check."""
+    """One run of all checks, with the facts that later checks need: other systems' clocks, and the database's numbers."""
 
     def __init__(self, config: UpSettings, web: Web) -> None:
         self._config, self._web = config, web
@@ -98,34 +98,34 @@ class Doctor:
         self._database: asyncio.Future[Database | None] = asyncio.get_running_loop().create_future()
 
     def checks(self, *, is_up: bool) -> dict[str, Check]:
-        """By name, in the order in which they are shown; without a running platform, only what needs none."""
+        """Return the checks by name, in their order; without a running platform, only those that need none."""
         config = self._config
-        found: dict[str, Check] = {"keys": self._keys, "home": self._home}
+        checks: dict[str, Check] = {"keys": self._keys, "home": self._home}
         if config.bucket is not None:
-            found["recordings"] = self._recordings
+            checks["recordings"] = self._recordings
         if not is_up:
-            found["platform"] = self._platform
+            checks["platform"] = self._platform
         if config.database_url:
-            found["database"] = self._look_at_database
+            checks["database"] = self._check_database
         else:
             self._database.set_result(None)
         if config.bus_url:
-            found["bus"] = self._bus
+            checks["bus"] = self._bus
         if is_up:
-            found |= {"control": self._control, "TLS": self._certificate, "media": self._media}
+            checks |= {"control": self._control, "TLS": self._certificate, "media": self._media}
         if is_up or config.twilio_account_sid:
-            found["carrier"] = self._carrier
+            checks["carrier"] = self._carrier
         if is_up or config.openai_api_key:
-            found["model"] = self._model
+            checks["model"] = self._model
         if is_up or config.oidc_issuer:
-            found["sign-in"] = self._sign_in
+            checks["sign-in"] = self._sign_in
         if config.stripe_api_key or config.stripe_webhook_secret:
-            found["billing"] = self._billing
+            checks["billing"] = self._billing
         if config.smtp_url:
-            found["e-mail"] = self._email
+            checks["e-mail"] = self._email
         if is_up:
-            found |= {"calls": self._calls, "public URL": self._public_url, "media URL": self._media_url}
-        return found | {"core": self._engine, "open files": self._open_files}
+            checks |= {"calls": self._calls, "public URL": self._public_url, "media URL": self._media_url}
+        return checks | {"core": self._engine, "open files": self._open_files}
 
     def skews(self) -> dict[str, float]:
         return probes.skews(self._answers)
@@ -156,16 +156,16 @@ class Doctor:
 
     # -- the platform
 
-    async def _look_at_database(self) -> list[Finding]:
+    async def _check_database(self) -> list[Finding]:
         try:
-            found = await probes.database(self._config, self._web.seconds)
+            facts = await probes.database(self._config, self._web.seconds)
         except BaseException:
             self._database.set_result(None)
             raise
-        self._database.set_result(None if found.fault else found)
-        if not found.fault:
-            self._answers["database"] = [Answer(0, skew_seconds=found.skew_seconds)]
-        return rules.database(found, self._config)
+        self._database.set_result(None if facts.fault else facts)
+        if not facts.fault:
+            self._answers["database"] = [Answer(0, skew_seconds=facts.skew_seconds)]
+        return rules.database(facts, self._config)
 
     async def _bus(self) -> list[Finding]:
         return bus.judge(await probes.bus(self._config, self._web.seconds))
@@ -186,17 +186,17 @@ class Doctor:
 
     async def _carrier(self) -> list[Finding]:
         config = self._config
-        answer, held = Answer(0), list[Line]()
+        answer, lines = Answer(0), list[Line]()
         if config.twilio_account_sid and config.twilio_auth_tokens:
-            answer, held = await probes.carrier_numbers(self._web, config)
+            answer, lines = await probes.carrier_numbers(self._web, config)
         self._answers["carrier"] = [answer]
-        if (wrong := rules.carrier(config, answer)) is not None:
-            return [wrong]
+        if (finding := rules.carrier(config, answer)) is not None:
+            return [finding]
         database = await self._database
         account = Finding("carrier", f"account {config.twilio_account_sid} answers")
-        numbers = rules.numbers(config, held, None if database is None else database.numbers)
-        known = database is not None and database.media is not None
-        return [account, *numbers, *([rules.agents(database)] if database and known else [])]
+        numbers = rules.numbers(config, lines, None if database is None else database.numbers)
+        is_linked = database is not None and database.media is not None
+        return [account, *numbers, *([rules.agents(database)] if database and is_linked else [])]
 
     async def _media(self) -> list[Finding]:
         database = await self._database

@@ -1,4 +1,4 @@
-"""What `hum doctor` makes of Stripe: the key, the plans' prices, the meters, the webhook.  Pure, and without secrets."""
+"""The findings of `hum doctor` about Stripe: key, prices, meters and webhook.  Pure, without secrets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ ABOUT = "billing"
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 401, 403, 404
 NOT_ASKED = Answer(0)
 TEST_KEYS = ("sk_test_", "rk_test_")
-#: Where the gateway takes Stripe's webhooks, and which it must be sent.
+#: The path of the gateway's webhook for Stripe, and the events that Stripe must send.
 PATH = "/stripe/webhook"
 EVENTS = (
     "customer.subscription.created",
@@ -25,8 +25,8 @@ EVENTS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What was found out: of the plans' file, and what Stripe says."""
+class StripeFacts:
+    """The facts: the plans' file, and Stripe's answers."""
 
     plans: Plans | None
     fault: str = ""
@@ -35,67 +35,73 @@ class Found:
     endpoints: Answer = NOT_ASKED
 
 
-def judge(config: UpSettings, found: Found) -> list[Finding]:
-    """A finding for each thing that is wrong, or one that all is well."""
+def judge(config: UpSettings, facts: StripeFacts) -> list[Finding]:
+    """Return a finding for each thing that is wrong, or one that all is well."""
     if not config.stripe_api_key:
         if config.stripe_webhook_secret:
             return [Finding(ABOUT, "STRIPE_WEBHOOK_SECRET is set, and no key", "set STRIPE_API_KEY")]
         return [Finding(ABOUT, "no key of Stripe's is set: there are no plans, and no limits")]
-    if found.plans is None:
-        return [Finding(ABOUT, f"the plans can't be read: {found.fault}", "correct HUM_PLANS_FILE")]
-    where = shown_url(config.stripe_api_base)
-    answers = [*found.prices.values(), found.meters]
+    if facts.plans is None:
+        return [Finding(ABOUT, f"the plans can't be read: {facts.fault}", "correct HUM_PLANS_FILE")]
+    url = shown_url(config.stripe_api_base)
+    answers = [*facts.prices.values(), facts.meters]
     if any(answer.status == UNAUTHORIZED for answer in answers):
-        return [Finding(ABOUT, f"{where} refuses the key", "correct STRIPE_API_KEY")]
-    if (broken := next((each for each in answers if each.status not in {OK, NOT_FOUND, FORBIDDEN}), None)) is not None:
-        came = broken.fault or f"it answered {broken.status}"
-        return [Finding(ABOUT, f"{where} does not answer ({came})", "check the network, and STRIPE_API_BASE")]
-    wrong = [*_prices(found), *_meters(found, found.plans), *_webhook(config, found)]
+        return [Finding(ABOUT, f"{url} refuses the key", "correct STRIPE_API_KEY")]
+    if (
+        failed := next((answer for answer in answers if answer.status not in {OK, NOT_FOUND, FORBIDDEN}), None)
+    ) is not None:
+        fault = failed.fault or f"it answered {failed.status}"
+        return [Finding(ABOUT, f"{url} does not answer ({fault})", "check the network, and STRIPE_API_BASE")]
+    findings = [*_prices(facts), *_meters(facts, facts.plans), *_webhook(config, facts)]
     if config.production and config.stripe_api_key.startswith(TEST_KEYS):
-        wrong.append(Finding(ABOUT, "the key is for Stripe's test mode", "set STRIPE_API_KEY to a live one"))
-    sold = [plan.id for plan in found.plans.plans if plan.is_for_sale]
+        findings.append(Finding(ABOUT, "the key is for Stripe's test mode", "set STRIPE_API_KEY to a live one"))
+    sold = [plan.id for plan in facts.plans.plans if plan.is_for_sale]
     if not sold:
-        wrong.append(Finding(ABOUT, "no plan is for sale", "give plans a price_id, in HUM_PLANS_FILE"))
-    return wrong or [Finding(ABOUT, f"{where} has the prices of {', '.join(sold)}")]
+        findings.append(Finding(ABOUT, "no plan is for sale", "give plans a price_id, in HUM_PLANS_FILE"))
+    return findings or [Finding(ABOUT, f"{url} has the prices of {', '.join(sold)}")]
 
 
-def _prices(found: Found) -> list[Finding]:
-    wrong = []
-    for price, answer in found.prices.items():
+def _prices(facts: StripeFacts) -> list[Finding]:
+    findings = []
+    for price, answer in facts.prices.items():
         if answer.status == NOT_FOUND:
-            wrong.append(
+            findings.append(
                 Finding(ABOUT, f"Stripe has no {price}", "correct HUM_PLANS_FILE, or use the key of its account")
             )
         elif answer.status == OK and isinstance(answer.json, dict) and not answer.json.get("active"):
-            wrong.append(
+            findings.append(
                 Finding(ABOUT, f"{price} is archived at Stripe", "activate it, or name another in HUM_PLANS_FILE")
             )
-    return wrong
+    return findings
 
 
-def _meters(found: Found, plans: Plans) -> list[Finding]:
-    listed = found.meters.json.get("data", ()) if isinstance(found.meters.json, dict) else None
-    if listed is None or found.meters.status != OK:
+def _meters(facts: StripeFacts, plans: Plans) -> list[Finding]:
+    meters = facts.meters.json.get("data", ()) if isinstance(facts.meters.json, dict) else None
+    if meters is None or facts.meters.status != OK:
         return []  # a restricted key may not list them
-    there = {each.get("event_name") for each in listed}
+    active = {meter.get("event_name") for meter in meters}
     return [
         Finding(ABOUT, f"Stripe has no active meter for {event}", "make it there, or take it out of HUM_PLANS_FILE")
-        for event in sorted(set(plans.meters.values()) - there)
+        for event in sorted(set(plans.meters.values()) - active)
     ]
 
 
-def _webhook(config: UpSettings, found: Found) -> list[Finding]:
+def _webhook(config: UpSettings, facts: StripeFacts) -> list[Finding]:
     if not config.stripe_webhook_secret:
         fix = f"make an endpoint at Stripe for {config.public_url}{PATH}, and set STRIPE_WEBHOOK_SECRET to its secret"
         return [Finding(ABOUT, "Stripe's webhooks are not taken", fix)]
-    listed = found.endpoints.json.get("data", ()) if isinstance(found.endpoints.json, dict) else None
-    if listed is None or found.endpoints.status != OK:
+    endpoints_listed = facts.endpoints.json.get("data", ()) if isinstance(facts.endpoints.json, dict) else None
+    if endpoints_listed is None or facts.endpoints.status != OK:
         return []  # a restricted key may not list them
-    ours = [each for each in listed if each.get("url") == config.public_url + PATH and each.get("status") == "enabled"]
-    if not ours:
+    enabled = [
+        endpoint
+        for endpoint in endpoints_listed
+        if endpoint.get("url") == config.public_url + PATH and endpoint.get("status") == "enabled"
+    ]
+    if not enabled:
         return [
             Finding(ABOUT, f"Stripe sends nothing to {config.public_url}{PATH}", "make an endpoint for it at Stripe")
         ]
-    sent = {event for each in ours for event in each.get("enabled_events", ())}
-    missing = [] if "*" in sent else sorted(set(EVENTS) - sent)
+    subscribed = {event for endpoint in enabled for event in endpoint.get("enabled_events", ())}
+    missing = [] if "*" in subscribed else sorted(set(EVENTS) - subscribed)
     return [Finding(ABOUT, "the endpoint lacks events", f"add {', '.join(missing)} at Stripe")] if missing else []

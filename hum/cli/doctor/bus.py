@@ -1,4 +1,4 @@
-"""What `hum doctor` makes of the bus: each server of HUM_BUS_URL, and whether they are one cluster.  Pure, and without secrets."""
+"""The findings of `hum doctor` about the bus: its servers, and whether they are one cluster.  Pure, without secrets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from hum.cli.doctor.finding import Finding
 
 ABOUT = "bus"
-#: What each fault is, and what to do about it.
+#: Faults in words, and how to fix them.
 FAULTS = {
     "away": ("can't be reached", "start it, or correct HUM_BUS_URL"),
-    "name": ("is at a name that nobody knows", "correct HUM_BUS_URL"),
+    "name": ("has a name that can't be resolved", "correct HUM_BUS_URL"),
     "tls": (
         "does not speak TLS as we do",
         "give it a certificate (`tls` in its configuration), or correct HUM_BUS_URL",
@@ -27,25 +27,25 @@ FAULTS = {
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """What `python -m control.busfacts` prints; `fault` says why it could not look."""
+    """The output of `python -m control.busfacts`; `fault` is the reason if there is none."""
 
     servers: Sequence[Mapping[str, str]] = ()
     fault: str = ""
 
 
-def judge(found: Bus) -> list[Finding]:
-    """A finding for each server that is not as it should be, or one that all are."""
-    if found.fault:
+def judge(facts: Bus) -> list[Finding]:
+    """Return a finding for each faulty server, or one that all are well."""
+    if facts.fault:
         return [
-            Finding(ABOUT, f"nothing was found out ({found.fault})", "correct HUM_TLS_CA, HUM_TLS_CERT, HUM_TLS_KEY")
+            Finding(ABOUT, f"nothing was found out ({facts.fault})", "correct HUM_TLS_CA, HUM_TLS_CERT, HUM_TLS_KEY")
         ]
-    wrong = []
-    for each in found.servers:
-        if each["fault"]:
-            what, fix = FAULTS[each["fault"]]
-            shown = f"{each['server']} {what}" + (f" ({each['detail']})" if each["detail"] else "")
-            wrong.append(Finding(ABOUT, shown, fix))
-    if wrong:
-        return wrong
-    names = ", ".join(f"{each['server']} (NATS {each['version']})" for each in found.servers)
-    return [Finding(ABOUT, f"{names} {'answers' if len(found.servers) == 1 else 'answer, and hear one another'}")]
+    findings = []
+    for server in facts.servers:
+        if server["fault"]:
+            state, fix = FAULTS[server["fault"]]
+            text = f"{server['server']} {state}" + (f" ({server['detail']})" if server["detail"] else "")
+            findings.append(Finding(ABOUT, text, fix))
+    if findings:
+        return findings
+    names = ", ".join(f"{server['server']} (NATS {server['version']})" for server in facts.servers)
+    return [Finding(ABOUT, f"{names} {'answers' if len(facts.servers) == 1 else 'answer, and hear one another'}")]

@@ -1,4 +1,4 @@
-"""What `hum doctor` looks at, as it was found.  Plain data; `probes` fills it, `rules` judges it."""
+"""The facts of `hum doctor`: plain data that `probes` collects and `rules` judges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer.  `status` 0: there was none, and `fault` says why; `skew_seconds`: by how much its clock is ahead."""
+    """An HTTP answer.
+
+    `status` 0: there was none, for the reason in `fault`; `skew_seconds`: how far its clock is ahead.
+    """
 
     status: int
     text: str = ""
@@ -18,7 +21,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Recordings that are on this machine, and not in the bucket yet."""
+    """Recordings on this machine that are not uploaded to the bucket yet."""
 
     files: int
     size_bytes: int
@@ -27,10 +30,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """What `python -m storage inspect` prints; `fault` says why it could not look."""
+    """The output of `python -m storage.facts`; `fault` is the reason if there is none."""
 
     fault: str = ""
-    version: int = 0  # as server_version_num: 170002 is 17.2
+    version: int = 0  # server_version_num: 170002 is 17.2
     encoding: str = ""
     settings: dict[str, str] | None = None
     is_standby: bool = False
@@ -40,10 +43,10 @@ class Database:
     skew_seconds: float = 0.0
     #: Numbers that organizations have; at most `MOST_NUMBERS` of storage.facts.
     numbers: Sequence[str] = ()
-    #: Those of them that no agent answers.
+    #: The numbers among them that no agent answers.
     silent: Sequence[str] = ()
-    #: Of each media process that is there: `refuses` (why it takes no calls; empty: it takes them), `zone`, `version`, `places`.
-    #: None: the schema is another's.
+    #: Of each linked media process: `refuses` (the reason why it takes no calls; empty if it does), `zone`, `version`,
+    #: `places`.  None if the schema is of another release.
     media: Sequence[Mapping[str, Any]] | None = None
     #: The latest call: `seconds_ago`, `status`, `reason`.
     last_call: Mapping[str, Any] | None = None
@@ -51,7 +54,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The certificate that planes show each other.  `fault`: why it can't be used, a sentence."""
+    """The certificate that planes show each other.  `fault` is the reason if it can't be used, as a sentence."""
 
     fault: str = ""
     names: Sequence[str] = ()
@@ -60,7 +63,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A number at the carrier, and where it sends calls and their status."""
+    """A number at the carrier, with the URLs for its calls and their status."""
 
     e164: str
     voice_url: str
@@ -69,7 +72,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """What `python -m media.inspect` prints of the core and BLAS; `fault` says why it could not look."""
+    """The output of `python -m media.facts` about the core and BLAS; `fault` is the reason if there is none."""
 
     fault: str = ""
     compiled: bool = False

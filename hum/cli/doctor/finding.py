@@ -1,15 +1,15 @@
-"""What `hum doctor` says of one thing.  Pure."""
+"""A finding of `hum doctor` about one thing.  Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-#: Of the things' names.
+#: Of the column with the things' names.
 WIDTH = 11
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`about`: the thing, a word or two; `what`: how it is; `fix`: what to do, empty if it is well.  Neither has secrets."""
+    """A finding: the thing in a word or two, its state, and how to fix it, empty if it is well.  Without secrets."""
 
     about: str
     what: str
@@ -25,6 +25,6 @@ class Finding:
 
 
 def verdict(findings: Iterable[Finding]) -> str:
-    """The last line."""
-    wrong = sum(not each.is_ok for each in findings)
-    return f"{wrong} thing{'' if wrong == 1 else 's'} to fix." if wrong else "All is well."
+    """Return the last line of the output."""
+    count = sum(not finding.is_ok for finding in findings)
+    return f"{count} thing{'' if count == 1 else 's'} to fix." if count else "All is well."

@@ -1,4 +1,4 @@
-"""How `hum doctor` finds out: requests, processes and files, each bounded.  What they mean is for `rules`."""
+"""The probes of `hum doctor`: requests, processes and files, all bounded.  `rules` judges the facts."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from grpc import aio
 
 from hum import carrier, planfile, recordings, smtp
-from hum.cli.doctor.billing import Found
+from hum.cli.doctor.billing import StripeFacts
 from hum.cli.doctor.bus import Bus
 from hum.cli.doctor.facts import Answer, Certificate, Database, Engine, Line, Waiting
 from hum.cli.operator import operator
@@ -31,24 +31,24 @@ from hum.v1 import runtime_pb2
 MOST_BYTES = 8 << 20
 MOST_PAGES, PAGE = 10, 1000
 STATUS, STREAM = "/twilio/voice/status", "/media/twilio"
-#: No call's id: a gateway that finds the signature good does nothing, and answers 204.
+#: Not a call's id: a gateway that accepts the signature does nothing, and answers 204.
 NO_CALL = "doctor"
 KEYS = ("node.key", "secret.keys", "sandbox.keys")
 
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """HTTP, each request within `seconds`."""
+    """An HTTP client with a time limit of `seconds` for a request."""
 
     http: aiohttp.ClientSession
     seconds: float
 
-    async def ask(self, method: str, url: str, **more: Any) -> Answer:
-        """The answer, whatever it is; redirects are not followed."""
+    async def ask(self, method: str, url: str, **options: Any) -> Answer:
+        """Send a request and return the answer, whatever it is; do not follow redirects."""
         try:
             async with (
                 asyncio.timeout(self.seconds),
-                self.http.request(method, url, allow_redirects=False, **more) as answer,
+                self.http.request(method, url, allow_redirects=False, **options) as answer,
             ):
                 skew_seconds = _skew_seconds(answer.headers.get("Date", ""))
                 body = await _read(answer.content)
@@ -56,13 +56,13 @@ class Web:
             return Answer(0, fault=f"no answer within {self.seconds:g} s")
         except (aiohttp.ClientError, ValueError) as error:
             return Answer(0, fault=_fault(error))
-        parsed = None
+        json_body = None
         with suppress(ValueError):
-            parsed = json.loads(body)
-        return Answer(answer.status, body.decode(errors="replace"), skew_seconds=skew_seconds, json=parsed)
+            json_body = json.loads(body)
+        return Answer(answer.status, body.decode(errors="replace"), skew_seconds=skew_seconds, json=json_body)
 
     async def upgrade(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """The status with which a WebSocket upgrade is answered; the socket is closed at once."""
+        """Request a WebSocket upgrade and return its status; close the socket at once."""
         try:
             async with asyncio.timeout(self.seconds), self.http.ws_connect(url, headers=headers):
                 return Answer(101)
@@ -91,11 +91,12 @@ def _skew_seconds(date: str) -> float | None:
 
 
 def _fault(error: Exception) -> str:
-    """What went wrong, in short: an exception of aiohttp may name the whole URL, and a URL may hold a password."""
+    """Return an error in short: an exception of aiohttp may contain the whole URL, and a URL may contain a password."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return str(error.certificate_error)
     if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno) if error.errno > 0 else "its name is unknown"  # as getaddrinfo has it
+        # getaddrinfo's codes are negative.
+        return os.strerror(error.errno) if error.errno > 0 else "its name is unknown"
     return type(error).__name__ if isinstance(error, aiohttp.ClientError) else str(error)
 
 
@@ -103,30 +104,30 @@ def _fault(error: Exception) -> str:
 
 
 async def carrier_numbers(web: Web, config: UpSettings) -> tuple[Answer, list[Line]]:
-    """The account's numbers; the last answer, and those that it holds."""
+    """List the account's numbers; return the last answer, and the numbers."""
     base, account = config.twilio_api_base_url.rstrip("/"), config.twilio_account_sid
     tokens = config.twilio_auth_tokens
     login = aiohttp.encode_basic_auth(
         config.twilio_api_key or account, config.twilio_api_secret or (tokens[0] if tokens else "")
     )
     path = f"/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json?PageSize={PAGE}"
-    held: list[Line] = []
+    lines: list[Line] = []
     answer = Answer(0, fault="nothing was asked")
     for _ in range(MOST_PAGES):
         answer = await web.ask("GET", base + path, headers={"Authorization": login})
         page = answer.json if isinstance(answer.json, dict) else {}
-        held += [
-            Line(each["phone_number"], each.get("voice_url") or "", each.get("status_callback") or "")
-            for each in page.get("incoming_phone_numbers", ())
+        lines += [
+            Line(number["phone_number"], number.get("voice_url") or "", number.get("status_callback") or "")
+            for number in page.get("incoming_phone_numbers", ())
         ]
         path = page.get("next_page_uri") or ""
         if not path.startswith("/"):
             break
-    return answer, held
+    return answer, lines
 
 
 async def models(web: Web, config: UpSettings, names: Mapping[str, str]) -> dict[str, Answer]:
-    """What the model's API says of each model, by variable."""
+    """Return the model API's answer about each model, by variable."""
     headers = {"Authorization": f"Bearer {config.openai_api_key}"}
     base = config.openai_base_url.rstrip("/")
     answers = await asyncio.gather(
@@ -141,14 +142,14 @@ async def issuer(web: Web, config: UpSettings) -> Answer | None:
     return await web.ask("GET", config.oidc_issuer.rstrip("/") + "/.well-known/openid-configuration")
 
 
-async def stripe(web: Web, config: UpSettings) -> Found:
-    """What Stripe says of the plans' prices, its meters and its webhooks; nothing is asked without a key."""
+async def stripe(web: Web, config: UpSettings) -> StripeFacts:
+    """Return Stripe's answers about the plans' prices, its meters and its webhooks; without a key, only the plans."""
     try:
         plans = planfile.read(config.plans_file)
     except (ValueError, OSError) as error:
-        return Found(None, str(error))
+        return StripeFacts(None, str(error))
     if not config.stripe_api_key:
-        return Found(plans)
+        return StripeFacts(plans)
     headers, base = {"Authorization": f"Bearer {config.stripe_api_key}"}, config.stripe_api_base.rstrip("/")
     prices = [
         price
@@ -162,14 +163,16 @@ async def stripe(web: Web, config: UpSettings) -> Found:
         "webhook_endpoints?limit=100",
     ]
     answers = await asyncio.gather(*(web.ask("GET", f"{base}/v1/{path}", headers=headers) for path in paths))
-    return Found(plans, prices=dict(zip(prices, answers, strict=False)), meters=answers[-2], endpoints=answers[-1])
+    return StripeFacts(
+        plans, prices=dict(zip(prices, answers, strict=False)), meters=answers[-2], endpoints=answers[-1]
+    )
 
 
 # --- the way from outside -----------------------------------------------------------------------------------------
 
 
 async def webhook(web: Web, config: UpSettings) -> tuple[Answer, Answer]:
-    """`/healthz` at the public URL, and a webhook as the carrier signs it, about no call."""
+    """Request `/healthz` at the public URL, and a webhook about no call, signed like the carrier's; return the answers."""
     health = await web.ask("GET", f"{config.public_url}/healthz")
     url, token = config.public_url + STATUS, next(iter(config.twilio_auth_tokens), "")
     account = next(iter(sorted(config.carrier_accounts)), "")
@@ -182,13 +185,13 @@ async def webhook(web: Web, config: UpSettings) -> tuple[Answer, Answer]:
 
 
 async def stream(web: Web, config: UpSettings) -> Answer:
-    """A WebSocket upgrade as the carrier signs it."""
+    """Request a WebSocket upgrade, signed like the carrier's."""
     url, token = config.media_url + STREAM, next(iter(config.twilio_auth_tokens), "")
     return await web.upgrade(url, {"X-Twilio-Signature": carrier.sign(token, url, ())})
 
 
 async def control(config: UpSettings, seconds: float) -> str:
-    """What came instead of control's answer to an operator; empty if it answered."""
+    """Return the error code of an operator's request to control; empty if control answered."""
     async with operator(config, "hum-doctor") as plane:
         request = runtime_pb2.ListOrganizationsRequest(limit=1)
         try:
@@ -202,35 +205,35 @@ async def control(config: UpSettings, seconds: float) -> str:
 
 
 async def database(config: UpSettings, seconds: float) -> Database:
-    """As `storage.facts` finds it: only storage speaks SQL."""
-    found = await _program("storage.facts", seconds, HUM_DATABASE_URL=config.database_url)
-    return Database(fault=found) if isinstance(found, str) else Database(**found)
+    """Return the facts of `storage.facts`, as only storage contains SQL."""
+    facts = await _program("storage.facts", seconds, HUM_DATABASE_URL=config.database_url)
+    return Database(fault=facts) if isinstance(facts, str) else Database(**facts)
 
 
 async def bus(config: UpSettings, seconds: float) -> Bus:
-    """As `control.busfacts` finds it, with control's own client."""
-    found = await _program("control.busfacts", seconds, HUM_BUS_URL=config.bus_url)
-    return Bus(fault=found) if isinstance(found, str) else Bus(**found)
+    """Return the facts of `control.busfacts`, which uses control's own client."""
+    facts = await _program("control.busfacts", seconds, HUM_BUS_URL=config.bus_url)
+    return Bus(fault=facts) if isinstance(facts, str) else Bus(**facts)
 
 
 async def engine(seconds: float) -> Engine:
-    found = await _program("media.facts", seconds)
-    return Engine(fault=found) if isinstance(found, str) else Engine(**found)
+    facts = await _program("media.facts", seconds)
+    return Engine(fault=facts) if isinstance(facts, str) else Engine(**facts)
 
 
-async def _program(module: str, seconds: float, **more: str) -> dict[str, Any] | str:
-    """The JSON that a module prints, or a sentence that says why there is none."""
+async def _program(module: str, seconds: float, **variables: str) -> dict[str, Any] | str:
+    """Return the JSON that a module prints, or the reason why there is none."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module),
-        env=environment() | more,
+        env=environment() | variables,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         async with asyncio.timeout(seconds):
-            printed, _ = await process.communicate()
-        found: dict[str, Any] = json.loads(printed)
+            output, _ = await process.communicate()
+        facts: dict[str, Any] = json.loads(output)
     except TimeoutError:
         return f"no answer within {seconds:g} s"
     except ValueError:
@@ -239,11 +242,11 @@ async def _program(module: str, seconds: float, **more: str) -> dict[str, Any] |
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return found
+    return facts
 
 
 def certificate(config: UpSettings) -> Certificate | None:
-    """The certificate that this plane shows others, and whether its key and its authority belong to it."""
+    """Read the certificate that this plane shows others, and check that its key and its authority belong to it."""
     if config.tls_cert is None:
         return None
     try:
@@ -254,14 +257,14 @@ def certificate(config: UpSettings) -> Certificate | None:
                 return Certificate("HUM_TLS_KEY is not the key of HUM_TLS_CERT")
         if config.tls_ca is not None:
             authorities = x509.load_pem_x509_certificates(config.tls_ca.read_bytes())
-            if not any(_issued(chain[-1], each) for each in authorities):
+            if not any(_issued(chain[-1], authority) for authority in authorities):
                 return Certificate("HUM_TLS_CA is not the authority that issued HUM_TLS_CERT")
     except OSError as error:
         return Certificate(f"{error.filename}: {error.strerror}")
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         return Certificate(f"it can't be read: {str(error)[:200]}")
-    left = min(each.not_valid_after_utc for each in chain) - now()
-    return Certificate(names=_names(chain[0]), days_left=left.total_seconds() / 86_400)
+    expiry = min(authority.not_valid_after_utc for authority in chain) - now()
+    return Certificate(names=_names(chain[0]), days_left=expiry.total_seconds() / 86_400)
 
 
 def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
@@ -274,20 +277,20 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
 
 def _names(certificate: x509.Certificate) -> list[str]:
     try:
-        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return [certificate.subject.rfc4514_string()]
-    return [str(each.value) for each in found]
+    return [str(name.value) for name in names]
 
 
 def key_files(home: Path) -> dict[str, int | None]:
-    """The modes of the generated keys, by name; None for those that are not there."""
+    """Return the modes of the generated keys, by name; None for missing ones."""
     return {name: (home / name).stat().st_mode & 0o777 if (home / name).exists() else None for name in KEYS}
 
 
 def home_fault(home: Path) -> tuple[str, int]:
-    """Why nothing can be written to HUM_HOME, or to where it will be; and the free bytes there."""
-    place = next((each for each in (home.absolute(), *home.absolute().parents) if each.exists()), Path("/"))
+    """Return why HUM_HOME, or the place where it will be created, is not writable; and the free bytes there."""
+    place = next((folder for folder in (home.absolute(), *home.absolute().parents) if folder.exists()), Path("/"))
     if not place.is_dir():
         return f"{place} is no directory", 0
     fault = "" if os.access(place, os.W_OK | os.X_OK) else f"permission denied at {place}"
@@ -295,41 +298,41 @@ def home_fault(home: Path) -> tuple[str, int]:
 
 
 async def store_fault(config: UpSettings, seconds: float) -> str:
-    """Why the bucket does not take, give and delete an object; empty if it does."""
+    """Return why the bucket does not store, return and delete an object; empty if it does."""
     assert config.bucket is not None, "without a bucket there is nothing to look at"
     from hum.objects.bucket import StoreFault, opened, probe
 
     try:
-        once = config.model_copy(update={"s3_retries": 0, "s3_request_seconds": seconds})
-        await probe(opened(once, config.bucket))
+        without_retries = config.model_copy(update={"s3_retries": 0, "s3_request_seconds": seconds})
+        await probe(opened(without_retries, config.bucket))
     except StoreFault as error:
         return error.fault
     return ""
 
 
 def waiting_recordings(config: UpSettings) -> Waiting:
-    """What of this machine's recordings is not in the bucket yet."""
-    sizes, at = 0, now().timestamp()
-    oldest = at
-    files = [each for each in config.recordings_dir.glob("*/*") if recordings.owner(f"{each.parent.name}/{each.name}")]
-    for each in files:
-        with suppress(FileNotFoundError):  # it is stored by now
-            found = each.stat()
-            sizes, oldest = sizes + found.st_size, min(oldest, found.st_mtime)
-    return Waiting(len(files), sizes, max(0.0, at - oldest))
+    """Return this machine's recordings that are not uploaded to the bucket yet."""
+    sizes, now_seconds = 0, now().timestamp()
+    oldest = now_seconds
+    files = [file for file in config.recordings_dir.glob("*/*") if recordings.owner(f"{file.parent.name}/{file.name}")]
+    for file in files:
+        with suppress(FileNotFoundError):  # it is uploaded by now
+            status = file.stat()
+            sizes, oldest = sizes + status.st_size, min(oldest, status.st_mtime)
+    return Waiting(len(files), sizes, max(0.0, now_seconds - oldest))
 
 
 def skews(answers: Mapping[str, Sequence[Answer]]) -> dict[str, float]:
-    """By how much the clocks of those who answered are ahead of ours, in seconds."""
-    found = {
-        name: next((each.skew_seconds for each in all_ if each.skew_seconds is not None), None)
-        for name, all_ in answers.items()
+    """Return how far the clocks of the systems that answered are ahead of ours, in seconds."""
+    by_name = {
+        name: next((answer.skew_seconds for answer in of_system if answer.skew_seconds is not None), None)
+        for name, of_system in answers.items()
     }
-    return {name: seconds for name, seconds in found.items() if seconds is not None}
+    return {name: seconds for name, seconds in by_name.items() if seconds is not None}
 
 
 async def smtp_fault(config: UpSettings, seconds: float) -> str:
-    """Why e-mails can't be handed over; empty if they can.  Nothing is sent."""
+    """Return why the SMTP server can't be used; empty if it can.  Nothing is sent."""
     server = config.smtp_server
     assert server is not None, "without a server there is nothing to look at"
     try:

@@ -196,7 +196,9 @@ def test_the_core() -> None:
 
 def test_agents_and_media() -> None:
     assert fixes([rules.agents(replace(DATABASE, numbers=["+1", "+2"]))]) == []
-    assert told([rules.agents(replace(DATABASE, numbers=["+1", "+2"], silent=["+2"]))], "nobody answers +2", "flow_id")
+    assert told(
+        [rules.agents(replace(DATABASE, numbers=["+1", "+2"], silent=["+2"]))], "no agent answers +2", "flow_id"
+    )
     assert "no number yet" in rules.agents(DATABASE).what
     assert rules.media([process(), process("full"), process()], config()).what == (
         "2 of 3 processes take calls; they have 500 places"
