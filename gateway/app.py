@@ -42,15 +42,17 @@ from gateway.room import ConnectionLimit
 from gateway.stripe import StripeWebhook
 from gateway.turnstile import ConcurrencyLimit
 from gateway.twilio import CarrierWebhooks
-from hum import descriptors, home, monitoring, production, program, rpc, sockets, telemetry, watchdog
-from hum.jsonvalues import Unsupported
-from hum.lifetime import Lifetime, when
-from hum.refusal import refuse
+from hum.contract import rpc
+from hum.json.values import Unsupported
+from hum.observe import monitoring, telemetry
+from hum.process import descriptors, home, production, program, sockets, watchdog
+from hum.process.lifetime import Lifetime, when
+from hum.process.refusal import refuse
+from hum.process.signals import Signals
+from hum.process.workers import Shared, supervise
 from hum.settings import GatewaySettings
-from hum.signals import Signals
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
-from hum.workers import Shared, supervise
 
 LOG = telemetry.log(__name__)
 POLL_SECONDS = 0.02

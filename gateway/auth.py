@@ -18,9 +18,9 @@ from gateway import credentials, errors, pages
 from gateway.credentials import ClientCredentials
 from gateway.oidc import IdentityUnproven, Issuer, IssuerUnavailable
 from hum import secrets
-from hum.errors import FieldError
+from hum.contract.errors import FieldError
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 

@@ -13,9 +13,9 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from hum import jsonwire
-from hum.jsonvalues import Unsupported
-from hum.services import services
+from hum.contract.services import services
+from hum.json import wire
+from hum.json.values import Unsupported
 from hum.v1 import options_pb2
 
 HTTP_BODY = "google.api.HttpBody"
@@ -158,12 +158,12 @@ def bindings(of_services: Iterable[ServiceDescriptor] | None = None) -> list[Bin
 
 def _require_supported(binding: Binding) -> None:
     request = binding.method.input_type
-    jsonwire.require_supported(type for type in (binding.body_type, binding.answer_type) if type is not None)
+    wire.require_supported(type for type in (binding.body_type, binding.answer_type) if type is not None)
     for name in binding.path_fields:
         field = request.fields_by_name[name]
         if field.is_repeated or field.type != FieldDescriptor.TYPE_STRING:
             raise Unsupported(field, f"is not a string, which {binding.path} needs")
     for field in (*binding.query_fields, *binding.fields_beside_text):
-        jsonwire.require_in_query(field)
+        wire.require_in_query(field)
     if binding.is_stream and "event" not in binding.method.output_type.oneofs_by_name:
         raise ValueError(f"{binding.method.full_name} is a stream whose answers have no oneof `event`")

@@ -11,8 +11,10 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hum import ids, rpc, secrets, tracing
-from hum.errors import ApiKeyRequired, Refused, SessionRequired
+from hum import ids, secrets
+from hum.contract import rpc
+from hum.contract.errors import ApiKeyRequired, Refused, SessionRequired
+from hum.observe import tracing
 
 SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"

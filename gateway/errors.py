@@ -12,8 +12,9 @@ from grpc.aio import AioRpcError
 from grpc_status import rpc_status
 from starlette.responses import Response
 
-from hum import jsonnames, rpc
-from hum.errors import FieldError
+from hum.contract import rpc
+from hum.contract.errors import FieldError
+from hum.json import names as jsonnames
 
 BY_REASON: Mapping[str, int] = {
     "INVALID_REQUEST": 400,

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from hum import jsonnames, jsonschemas
 from hum.ids import Kind
-from hum.jsonvalues import INTEGER_NAMES
+from hum.json import names, schemas
+from hum.json.values import INTEGER_NAMES
 from hum.v1 import options_pb2, validate_pb2
 
 ULID: Final = "01HVN5J8Q0ZR4TB8M3C2Y7K6WD"
@@ -39,7 +39,7 @@ OFFER: Final = "".join(
 )
 
 WELL_KNOWN: Final[dict[str, Any]] = {
-    jsonnames.TIMESTAMP: TIMESTAMP,
+    names.TIMESTAMP: TIMESTAMP,
     "google.protobuf.Duration": "1.500s",
     "google.protobuf.FieldMask": "name,notes",
     "google.protobuf.Struct": {"name": "value"},
@@ -207,7 +207,7 @@ TEXTS: Final[dict[str, Any]] = {
 def of_message(descriptor: Descriptor, *, only: set[str] | None = None, depth: int = 0) -> dict[str, Any]:
     """Return an object with an example for each field, or for the fields named by `only`."""
     return {
-        jsonnames.rest_name(field): of_field(field, depth)
+        names.rest_name(field): of_field(field, depth)
         for field in descriptor.fields
         if (only is None or field.name in only) and not (field.message_type is not None and depth >= MAX_DEPTH)
     }
@@ -219,16 +219,16 @@ def of_field(field: FieldDescriptor, depth: int = 0) -> Any:
         if key in TEXTS and _fits(field, TEXTS[key]):
             return TEXTS[key]
     value = _of_one(field, depth)
-    return [value] if field.is_repeated and not jsonnames.is_map(field) else value
+    return [value] if field.is_repeated and not names.is_map(field) else value
 
 
 def _fits(field: FieldDescriptor, text: Any) -> bool:
     """Tell whether a text has the field's shape: the same name may be JSON in one message and a word in another."""
-    if jsonnames.is_map(field):
+    if names.is_map(field):
         return isinstance(text, dict)
     if field.is_repeated:
         return isinstance(text, list)
-    return field.type == FieldDescriptor.TYPE_STRING and isinstance(text, str) != jsonnames.is_raw_json(field)
+    return field.type == FieldDescriptor.TYPE_STRING and isinstance(text, str) != names.is_raw_json(field)
 
 
 def _of_one(field: FieldDescriptor, depth: int) -> Any:
@@ -236,21 +236,21 @@ def _of_one(field: FieldDescriptor, depth: int) -> Any:
     if options[options_pb2.format]:
         return FORMATS[options[options_pb2.format]]
     if name := options[options_pb2.json_schema]:
-        return jsonschemas.schema(name)["examples"][0]
+        return schemas.schema(name)["examples"][0]
     if (inner := field.message_type) is not None:
-        if jsonnames.is_map(field):
+        if names.is_map(field):
             return {"key": _of_one(inner.fields_by_name["value"], depth)}
         example = WELL_KNOWN.get(inner.full_name)
         return of_message(inner, depth=depth + 1) if example is None else example
     if field.enum_type is not None:
-        return next(iter(jsonnames.enum_words(field.enum_type)))
+        return next(iter(names.enum_words(field.enum_type)))
     if field.type == FieldDescriptor.TYPE_BOOL:
         return True
     rules = options[validate_pb2.field]
     if allowed := getattr((rules.repeated.items if field.is_repeated else rules).string, "in"):
         return allowed[0]
     if field.type == FieldDescriptor.TYPE_STRING:
-        return {} if jsonnames.is_raw_json(field) else _id(field) or field.name.replace("_", " ")
+        return {} if names.is_raw_json(field) else _id(field) or field.name.replace("_", " ")
     if field.type == FieldDescriptor.TYPE_BYTES:
         return "aGVsbG8="
     return _number(field)

@@ -14,10 +14,11 @@ from gateway import credentials, errors
 from gateway.bodies import BadBody, Bodies
 from gateway.errors import Rename
 from gateway.held import ControlUnavailable, RetryingClient
-from hum import ids, rpc, secrets
+from hum import ids, secrets
+from hum.contract import rpc
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 

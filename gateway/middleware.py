@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import credentials, errors
 from gateway.errors import Cut
-from hum import tracing
 from hum.clock import monotonic_ms
-from hum.telemetry import FAST_BUCKETS, log
+from hum.observe import tracing
+from hum.observe.telemetry import FAST_BUCKETS, log
 
 LOG = log(__name__)
 SECONDS = Histogram(

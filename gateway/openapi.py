@@ -11,9 +11,9 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from gateway import contract, credentials, examples, forms, payloads, schemas, sse
 from gateway.contract import Binding
-from hum import jsonnames
-from hum.comments import about, comment
-from hum.eventtypes import EventType
+from hum.contract.comments import about, comment
+from hum.contract.eventtypes import EventType
+from hum.json import names as jsonnames
 from hum.v1 import options_pb2
 
 VERSION = "0.1.0"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway import examples, schemas
-from hum import eventtypes
-from hum.comments import comment
-from hum.eventtypes import EventType
+from hum.contract import eventtypes
+from hum.contract.comments import comment
+from hum.contract.eventtypes import EventType
 
 Schema = dict[str, Any]
 

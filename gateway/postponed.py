@@ -20,9 +20,9 @@ from prometheus_client import Counter, Gauge
 
 from gateway.held import ControlUnavailable
 from hum.clock import now
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
 from hum.spool import Spool, take_left
-from hum.telemetry import log
 
 LOG = log(__name__)
 WAITING = Gauge("hum_webhooks_waiting", "Webhooks that are not delivered to control yet")

@@ -9,10 +9,13 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from gateway import sse
 from gateway.contract import Binding
-from hum import errors, eventtypes, jsonnames, jsonschemas, jsonvalues
-from hum.comments import comment
-from hum.eventtypes import EventType
-from hum.jsonvalues import INTEGER_NAMES, INTEGERS
+from hum.contract import errors, eventtypes
+from hum.contract.comments import comment
+from hum.contract.eventtypes import EventType
+from hum.json import names as jsonnames
+from hum.json import schemas as jsonschemas
+from hum.json import values as jsonvalues
+from hum.json.values import INTEGER_NAMES, INTEGERS
 from hum.v1 import options_pb2, validate_pb2
 
 Schema = dict[str, Any]

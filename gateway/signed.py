@@ -7,8 +7,8 @@ from starlette.responses import Response
 from gateway import credentials, errors, twiml
 from gateway.bodies import BadBody, Bodies
 from hum import carrier
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 
 LOG = log(__name__)
 #: The carrier sends about 1 KiB, and some 40 KiB for the longest text in the widest script.

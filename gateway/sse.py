@@ -17,7 +17,8 @@ from starlette.types import Scope
 
 from gateway import errors
 from gateway.contract import Binding
-from hum import jsonwire, rpc
+from hum.contract import rpc
+from hum.json import wire
 from hum.v1 import options_pb2
 
 HEADERS = {
@@ -77,7 +78,7 @@ def event(message: Message) -> bytes:
     assert which is not None, "a stream sends events"
     field = message.DESCRIPTOR.fields_by_name[which]
     name = field.GetOptions().Extensions[options_pb2.sse_event]
-    data = jsonwire.write_field(message, which)
+    data = wire.write_field(message, which)
     sequence = getattr(message, "seq", 0)
     head = f"id: {sequence}\n" if sequence else ""
     return f"{head}event: {name}\ndata: ".encode() + data + b"\n\n"

@@ -21,8 +21,8 @@ from gateway import credentials, errors
 from gateway.bodies import BadBody, Bodies
 from gateway.held import ControlUnavailable, RetryingClient
 from hum.clock import now
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
 LOG = log(__name__)

@@ -19,9 +19,9 @@ from gateway import textforms, twiml
 from gateway.held import ControlUnavailable, RetryingClient
 from gateway.postponed import RetryQueue, Webhook
 from gateway.signed import SignedForms
-from hum import tracing
 from hum.clock import now
-from hum.telemetry import log
+from hum.observe import tracing
+from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2_grpc
 
 LOG = log(__name__)

@@ -23,9 +23,10 @@ from gateway import compression, contract, credentials, errors, forms, sse
 from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
 from gateway.credentials import ClientCredentials
-from hum import authorization, jsonnames, jsonwire, rpc, validation
-from hum.errors import FieldError
-from hum.jsonwire import NotJson
+from hum.contract import authorization, rpc, validation
+from hum.contract.errors import FieldError
+from hum.json import names, wire
+from hum.json.wire import NotJson
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Endpoints = Mapping[tuple[str, str], Endpoint]
@@ -184,7 +185,7 @@ async def _body(
         return errors.refusal("INVALID_JSON", "The body is missing; send an object with what is to change.", request_id)
     target = _body_target(binding, message)
     try:
-        members = jsonwire.read_body(text or b"{}", target, problems)
+        members = wire.read_body(text or b"{}", target, problems)
     except NotJson as error:
         return errors.refusal("INVALID_JSON", str(error), request_id)
     if binding.whole_body:
@@ -232,12 +233,12 @@ async def _form(
     if any(len(value) > limits.text_bytes for values in parts.values() for value in values):
         too_large = f"A part of the form is larger than {limits.text_bytes} bytes."
         return errors.refusal("PAYLOAD_TOO_LARGE", too_large, credentials.request_id(request))
-    fields = {jsonnames.rest_name(field): field for field in binding.fields_beside_text}
+    fields = {names.rest_name(field): field for field in binding.fields_beside_text}
     for name, values in parts.items():
         if name == binding.text_field and len(values) == 1:
             _text(name, values[0], message, problems)
         elif (field := fields.get(name)) is not None:
-            jsonwire.read_query(field, [value.decode(errors="replace") for value in values], message, problems)
+            wire.read_query(field, [value.decode(errors="replace") for value in values], message, problems)
         else:
             problems.append(
                 FieldError(name[:60], "must not be repeated" if name == binding.text_field else "is not a field")
@@ -268,16 +269,16 @@ async def _whole_body(request: Request, limits: Limits, max_bytes: int | None = 
 
 
 def _query(fields: Iterable[FieldDescriptor], request: Request, message: Message, problems: list[FieldError]) -> None:
-    by_name = {jsonnames.rest_name(field): field for field in fields}
+    by_name = {names.rest_name(field): field for field in fields}
     sent_names = dict.fromkeys(request.query_params.keys())
-    by_alias = {alias: field for field in by_name.values() if (alias := jsonnames.query_alias(field))}
+    by_alias = {alias: field for field in by_name.values() if (alias := names.query_alias(field))}
     for name in sent_names:
         if (field := by_name.get(name) or by_alias.get(name)) is None:
             problems.append(FieldError(name, "is not a parameter of this path"))
-        elif name in by_alias and (newer := jsonnames.rest_name(field)) in sent_names:
+        elif name in by_alias and (newer := names.rest_name(field)) in sent_names:
             problems.append(FieldError(name, f"is an older name of {newer}; send one of them"))
         else:
-            jsonwire.read_query(field, request.query_params.getlist(name), message, problems)
+            wire.read_query(field, request.query_params.getlist(name), message, problems)
 
 
 # --- the answer ---------------------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ async def _unary(binding: Binding, call: Any, *, takes_gzip: bool) -> Response:
     if binding.status == NO_CONTENT:
         return Response(status_code=NO_CONTENT, headers=headers)
     field = binding.rule.response_body
-    body = jsonwire.write_field(message, field) if field else jsonwire.write(message)
+    body = wire.write_field(message, field) if field else wire.write(message)
     # Never compress a secret: an attacker who controls another part of the answer learns it from the length (BREACH).
     if len(body) >= compression.MIN_BYTES and not authorization.access_of(binding.method).answers_secret:
         headers = {**headers, "Vary": "Accept-Encoding"}

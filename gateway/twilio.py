@@ -18,9 +18,10 @@ from gateway.held import ControlUnavailable, RetryingClient
 from gateway.postponed import RetryQueue, Webhook
 from gateway.signed import SignedForms, forbidden
 from gateway.texts import TEXTS, TextWebhooks
-from hum import rpc, tracing
+from hum.contract import rpc
+from hum.observe import tracing
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUE = {char: value for value, char in enumerate(ALPHABET)} | {

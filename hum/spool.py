@@ -22,8 +22,8 @@ from io import FileIO
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
-from hum import private
-from hum.refusal import refuse
+from hum.process import private
+from hum.process.refusal import refuse
 
 _HEAD = struct.Struct(">II")
 SEGMENT_BYTES = 4 << 20

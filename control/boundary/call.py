@@ -6,8 +6,8 @@ from typing import Any
 from grpc import aio
 
 from control.boundary.passage import Passage
-from hum import rpc
-from hum.principal import Principal
+from hum.contract import rpc
+from hum.contract.principal import Principal
 from storage.db import Tx
 
 

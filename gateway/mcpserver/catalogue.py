@@ -11,8 +11,8 @@ from typing import Any, Final
 from gateway.contract import Binding
 from gateway.mcpserver.consequences import needs_confirmation
 from gateway.schemas import SCHEMAS
-from hum import jsonnames
-from hum.authorization import Caller, may
+from hum.contract.authorization import Caller, may
+from hum.json import names as jsonnames
 
 Schema = dict[str, Any]
 DEFINITIONS: Final = "#/$defs/"

@@ -8,7 +8,7 @@ test lists the changes that need no confirmation.
 from typing import Final
 
 from gateway.contract import Binding
-from hum.authorization import access_of
+from hum.contract.authorization import access_of
 
 #: Verbs of methods that can be undone by the same means or change nothing, and reach nobody outside the organization.
 HARMLESS_VERBS: Final = ("Create", "Update", "Add", "Duplicate", "Mark", "Close", "Reopen", "Pause", "Search")

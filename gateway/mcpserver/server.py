@@ -28,7 +28,7 @@ from gateway.bodies import BadBody, Bodies
 from gateway.mcpserver import finding, search
 from gateway.mcpserver.catalogue import Catalogue, Operation
 from gateway.mcpserver.execution import Execution
-from hum import jsonvalues
+from hum.json import values
 
 PATH: Final = "/mcp"
 SEARCH, EXECUTE = "search_hum_api", "execute_hum_api"
@@ -163,14 +163,14 @@ class McpServer:
             return errors.refusal(refused.reason, str(refused), request_id)
         try:
             body = await self._bodies.read(request)
-            jsonvalues.require_shallow(msgspec.json.decode(body), jsonvalues.DEEPEST + ENVELOPE_LEVELS)
+            values.require_shallow(msgspec.json.decode(body), values.DEEPEST + ENVELOPE_LEVELS)
         except BadBody as error:
             return errors.refusal(error.reason, str(error), request_id)
         except ClientDisconnect:
             return errors.answer(
                 errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
             )
-        except jsonvalues.Bad as error:
+        except values.Bad as error:
             return errors.refusal("INVALID_JSON", f"The body {error}.", request_id)
         except RecursionError:
             return errors.refusal("INVALID_JSON", "The body is nested too deep.", request_id)

@@ -10,10 +10,10 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from hum.errors import StoreUnavailable
+from hum.contract.errors import StoreUnavailable
+from hum.observe.telemetry import log
 from hum.settings import RecordingSettings
 from hum.settings.recordings import BucketName
-from hum.telemetry import log
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config

@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hum import ids, peaks, private, recordings
+from hum import ids, peaks, recordings
 from hum.clock import now
-from hum.errors import NotFound, NotStoredYet, Refused
+from hum.contract.errors import NotFound, NotStoredYet, Refused
+from hum.observe.telemetry import log
+from hum.process import private
 from hum.settings import RecordingSettings
-from hum.telemetry import log
 
 if TYPE_CHECKING:
     from hum.objects.bucket import Bucket

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from hum.refusal import refuse
+from hum.process.refusal import refuse
 from hum.settings.base import Carrier, Common, Model, UploadSettings, environment, setting
 from hum.settings.billing import BillingSettings
 from hum.settings.control import (

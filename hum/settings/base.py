@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hum.network import base_url, parse_listen
+from hum.process.network import base_url, parse_listen
 from hum.settings.secretfiles import VARIABLE, stored
 
 

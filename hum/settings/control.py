@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from hum.network import parse_networks
+from hum.process.network import parse_networks
 from hum.settings.approvals import ApprovalSettings
 from hum.settings.base import Carrier, Common, Model, UploadSettings, listed, setting
 from hum.settings.billing import BillingSettings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import field_validator
 
-from hum.network import parse_networks
+from hum.process.network import parse_networks
 from hum.settings.base import Carrier, Common, UploadSettings, setting
 from hum.settings.billing import StripeWebhookSettings
 from hum.settings.mcpserver import McpServerSettings

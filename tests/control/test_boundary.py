@@ -22,7 +22,7 @@ from control.base.streams import Streams
 from control.boundary import Boundary, Call, Limits, passage
 from control.boundary.lanes import Lanes
 from control.boundary.status import status
-from hum.errors import FieldError, InvalidRequest
+from hum.contract.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
 from tests.control.conftest import Plane
 from tests.support.databases import blocked

@@ -18,8 +18,8 @@ from gateway import app as gateway
 from gateway.postponed import Webhook
 from gateway.twilio import APOLOGY
 from hum.clock import now
+from hum.process.sockets import free_port
 from hum.settings import ControlSettings, GatewaySettings
-from hum.sockets import free_port
 from hum.spool import Spool
 from sandbox.twilio import sign
 from storage.db import Db

@@ -21,7 +21,8 @@ from gateway import contract, sse, transcode
 from gateway.bodies import Bodies
 from gateway.credentials import ADDRESS, ClientCredentials, Cookies
 from gateway.middleware import AccessLog
-from hum import rpc, secrets
+from hum import secrets
+from hum.contract import rpc
 from hum.v1 import calls_pb2
 
 

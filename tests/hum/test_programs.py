@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from hum import home, programs
-from hum.cli import up
-from hum.cli.platform import LISTENS, Platform
-from hum.descriptors import free
-from hum.processes import Command, Known, Process
-from hum.programs import DidNotStart, Program, Programs
+from cli import up
+from cli.platform import LISTENS, Platform
+from hum.process import home, programs
+from hum.process.descriptors import free
+from hum.process.processes import Command, Known, Process
+from hum.process.programs import DidNotStart, Program, Programs
 from hum.settings import UpSettings, environment
 from tests.support.present import present
 from tests.support.waits import until
@@ -23,7 +23,7 @@ from tests.support.waits import until
 #: Serves until it has to leave, then takes as long as it is told to; notes in a file what it does.
 PLANE = """
 import asyncio, os, sys
-from hum.lifetime import Lifetime
+from hum.process.lifetime import Lifetime
 from hum.settings import Common, load
 
 async def main(notes, leaves_seconds):
