@@ -176,8 +176,8 @@ proto: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m hum.settings.page > docs/settings.md
-	$(BIN)/python -m hum.authorization > docs/authorization.md
-	$(BIN)/python -m hum.eventtypes > docs/events.md
+	$(BIN)/python -m hum.contract.authorization > docs/authorization.md
+	$(BIN)/python -m hum.contract.eventtypes > docs/events.md
 	$(BIN)/python -m gateway.payloads docs/webhooks.md
 	$(BIN)/python -m storage.schema > storage/schema.sql
 

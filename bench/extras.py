@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.simulation import Phone, World, calls
-from hum import blas
+from hum.process import blas
 from media import native
 from media.core.commands import Sequel, SwitchFlow
 from media.core.leg import MoveOn

@@ -25,9 +25,9 @@ import httpx
 import uvloop
 
 from bench import programs
-from hum import home
+from hum.process import home
+from hum.process.sockets import free_port
 from hum.settings import environment
-from hum.sockets import free_port
 from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
 
@@ -142,7 +142,7 @@ async def _running(folder: Path, carrier: Carrier, model: Model) -> AsyncIterato
         "OPENAI_API_KEY": KEY,
         "OPENAI_BASE_URL": model.url,
     }
-    hum = [sys.executable, "-m", "hum.cli"]
+    hum = [sys.executable, "-m", "cli"]
     log = (folder / "up.log").open("wb")
     async with programs.running(*hum, "up", env=settings, stdout=log, stderr=log, patience_seconds=60) as process:
         async with asyncio.timeout(UP_SECONDS):

@@ -1,8 +1,8 @@
 """The names of principals in the audit log and in rows that record who acted."""
 
 from hum import ids
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 
 
 def actor(principal: Principal) -> str:

@@ -63,13 +63,14 @@ from control.usage.feature import feature as usage
 from control.voicemail.feature import feature as voicemail
 from control.webhooks.feature import feature as webhooks
 from control.worker import Worker
-from hum import home, monitoring, program, telemetry, watchdog
-from hum.lifetime import Lifetime, when
 from hum.objects.files import Files
-from hum.refusal import refuse
+from hum.observe import monitoring, telemetry
+from hum.process import home, program, watchdog
+from hum.process.lifetime import Lifetime, when
+from hum.process.refusal import refuse
+from hum.process.signals import Signals
 from hum.secrets import Keyring
 from hum.settings import ControlSettings
-from hum.signals import Signals
 from storage.db import AWAY, BUSY, Addresses, Db, require
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import CannotMigrate, migrate

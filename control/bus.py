@@ -16,7 +16,7 @@ import asyncpg
 from google.protobuf.message import DecodeError, Message
 from prometheus_client import Counter, Gauge
 
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage.db import AWAY, Db, notify
 
 LOG = log(__name__)

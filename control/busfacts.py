@@ -31,7 +31,7 @@ REFUSED, DENIED = "authorization violation", "permissions violation"
 
 
 class Server:
-    """A server and its fault: a word that `hum.cli.doctor.bus` knows, empty without a fault."""
+    """A server and its fault: a word that `cli.doctor.bus` knows, empty without a fault."""
 
     def __init__(self, url: str, context: ssl.SSLContext, seconds: float) -> None:
         self.url, self.fault, self.detail, self.version = url, "", "", ""

@@ -8,8 +8,8 @@ import ssl
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from hum.telemetry import log
-from hum.vitals import EXPIRES, expires_at
+from hum.observe.telemetry import log
+from hum.observe.vitals import EXPIRES, expires_at
 
 LOG = log(__name__)
 TLS_PORT = 443

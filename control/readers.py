@@ -7,8 +7,8 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from control.feature import Reader
-from hum import eventtypes
-from hum.telemetry import log
+from hum.contract import eventtypes
+from hum.observe.telemetry import log
 from storage import event_backlogs, events, set_aside
 from storage.db import Db, Tx
 from storage.event_backlogs import Place

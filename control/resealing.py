@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from hum.clock import monotonic_ms
+from hum.observe.telemetry import log
 from hum.secrets import Keyring, Place, Unsealable
-from hum.telemetry import log
 from storage import sealed
 from storage.db import Db
 from storage.sealed import Column, SealedRow

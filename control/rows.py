@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from prometheus_client import Counter
 
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage.db import AWAY
 
 LOG = log(__name__)

@@ -7,7 +7,7 @@ from pgqueuer.domain.types import JobId
 from pgqueuer.queries import Queries
 
 from control.calls import reports
-from hum.errors import FieldError, InvalidRequest, InvalidState
+from hum.contract.errors import FieldError, InvalidRequest, InvalidState
 from storage import set_aside
 from storage.db import AWAY, BUSY, Db, Tx
 from storage.set_aside import SetAside

@@ -18,10 +18,11 @@ from uuid import UUID
 from opentelemetry.trace import get_current_span
 from prometheus_client import Histogram
 
-from hum import customerschemas, jsonschemas
 from hum.clock import monotonic_ms
-from hum.errors import Refused
-from hum.telemetry import log
+from hum.contract.errors import Refused
+from hum.json import customer_schemas
+from hum.json import schemas as jsonschemas
+from hum.observe.telemetry import log
 from hum.v1.runtime_pb2 import RECORDING_SWITCH_UNSPECIFIED, RecordingSwitch
 from storage.db import AWAY, BUSY, Tx
 
@@ -351,7 +352,7 @@ def check(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:
         return {}, ["the arguments are not JSON"]
     if not isinstance(arguments, dict):
         return {}, ["the arguments are not an object"]
-    errors = sorted(customerschemas.errors(schema, arguments), key=lambda error: list(map(str, error.path)))
+    errors = sorted(customer_schemas.errors(schema, arguments), key=lambda error: list(map(str, error.path)))
     return arguments, [f"{error.json_path}: {error.message}"[:300] for error in errors]
 
 

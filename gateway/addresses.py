@@ -7,16 +7,16 @@ proxies wrote it: the client may have written anything to the left of that.
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 
-from hum.network import counted, parse_address
+from hum.process.network import counted, parse_address
 
 Networks = Sequence[IPv4Network | IPv6Network]
-MOST_HOPS = 20
+MAX_HOPS = 20
 
 
 def client_of(peer: str, forwarded: str, trusted: Networks) -> str:
-    """The client's address in the form of `counted`: the peer's, or the one that trusted proxies report."""
+    """Return the client's address in the form of `counted`: the peer's, or the one that trusted proxies report."""
     address = peer
-    for hop in reversed(forwarded.rsplit(",", MOST_HOPS)[-MOST_HOPS:]):
+    for hop in reversed(forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:]):
         if not is_in(address, trusted) or parse_address(hop) is None:
             break
         address = hop

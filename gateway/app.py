@@ -1,4 +1,4 @@
-"""`hum gateway`: the only place in this plane that calls constructors."""
+"""`hum gateway`: the composition root of this plane."""
 
 import argparse
 import asyncio
@@ -26,40 +26,43 @@ from starlette.routing import Route
 from gateway import contract, credentials, errors, openapi, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
-from gateway.connections import Connection, Patience, Unread
+from gateway.connections import ClientLimits, Connection, SlowReaders
 from gateway.console import STATIC, Console
 from gateway.csrf import SameOrigin
-from gateway.held import Asker
+from gateway.held import RetryingClient
 from gateway.hooks import Hooks, shown_path
 from gateway.landing import Landing
 from gateway.mcpserver.catalogue import Catalogue
 from gateway.mcpserver.execution import Execution
 from gateway.mcpserver.server import McpServer
 from gateway.middleware import AccessLog, SecurityHeaders
-from gateway.postponed import Postponed
+from gateway.postponed import RetryQueue
 from gateway.reference.serving import Reference
-from gateway.room import Room
+from gateway.room import ConnectionLimit
 from gateway.stripe import StripeWebhook
-from gateway.turnstile import Turnstile
+from gateway.turnstile import ConcurrencyLimit
 from gateway.twilio import CarrierWebhooks
-from hum import descriptors, home, monitoring, production, program, rpc, sockets, telemetry, watchdog
-from hum.jsonvalues import Unsupported
-from hum.lifetime import Lifetime, when
-from hum.refusal import refuse
+from hum.contract import rpc
+from hum.json.values import Unsupported
+from hum.observe import monitoring, telemetry
+from hum.process import descriptors, home, production, program, sockets, watchdog
+from hum.process.lifetime import Lifetime, when
+from hum.process.refusal import refuse
+from hum.process.signals import Signals
+from hum.process.workers import Shared, supervise
 from hum.settings import GatewaySettings
-from hum.signals import Signals
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
-from hum.workers import Shared, supervise
 
 LOG = telemetry.log(__name__)
-LOOK_SECONDS = 0.02
-TICK_SECONDS = 0.1  # uvicorn's own: it renews the Date header on its ticks
+POLL_SECONDS = 0.02
+#: uvicorn's own: it renews the Date header on its ticks.
+TICK_SECONDS = 0.1
 
 
 @dataclass(slots=True)
 class Gateway:
-    """The application, whether it drains, and what keeps it from taking requests."""
+    """The application, whether it drains, and why it is not ready."""
 
     app: Starlette
     closing: asyncio.Event
@@ -76,28 +79,28 @@ class Ports:
     metrics: int
 
 
-def build(settings: GatewaySettings, channel: aio.Channel, carriers: aio.Channel, unread: Unread) -> Gateway:
-    """The HTTP application over channels to control; the carrier's webhooks have one for themselves."""
+def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.Channel, slow: SlowReaders) -> Gateway:
+    """Build the HTTP application over its channels to control; the carrier's webhooks have a channel of their own."""
     _refuse(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
     bodies = _bodies(settings)
-    postponed = Postponed(take_spool(settings.postponed_dir, fsync=True), settings)
-    webhooks = CarrierWebhooks(settings, carriers, identity, postponed)
+    retry_queue = RetryQueue(take_spool(settings.postponed_dir, fsync=True), settings)
+    webhooks = CarrierWebhooks(settings, carrier_channel, identity, retry_queue)
 
     async def missing() -> list[str]:
         if closing.is_set():
             return ["it is shutting down"]
-        faults = [postponed.fault] if postponed.fault else []
+        faults = [retry_queue.fault] if retry_queue.fault else []
         return faults + await _missing_at_control(channel, identity, settings)
 
     cookies = credentials.Cookies(settings.public_url)
-    caller = credentials.Caller(cookies, identity)
-    limits = _limits(settings, bodies, caller, closing)
+    client = credentials.ClientCredentials(cookies, identity)
+    limits = _limits(settings, bodies, client, closing)
     document = _document(settings.public_url)
     endpoints = transcode.endpoints(_bindings(), channel, limits)
     mcp = _mcp(settings, endpoints, bodies)
-    gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, caller)
+    gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
     console = Console.built(settings.console_dir or STATIC)
     is_ready = monitoring.cached(settings, missing)
     as_json = _as_json(settings.public_url)
@@ -118,52 +121,52 @@ def build(settings: GatewaySettings, channel: aio.Channel, carriers: aio.Channel
 
     gateway.app = Starlette(
         routes=[
-            *webhooks.routes(),  # the most frequent first: routes are tried in their order
+            *webhooks.routes(),  # tried in order: most frequent first
             *transcode.routes(endpoints),
-            *StripeWebhook(channel, settings, Asker(settings, identity)).routes(),
+            *StripeWebhook(channel, settings, RetryingClient(settings, identity)).routes(),
             *Hooks(settings, channel, identity, bodies).routes(),
-            *SignIn(settings, channel, caller).routes(),
+            *SignIn(settings, channel, client).routes(),
             *mcp.routes(),
             *Reference(document, console.font if console else "").routes(),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
-            *(console or landing).routes(),  # takes what is left
+            *(console or landing).routes(),
         ],
-        middleware=_middleware(settings, cookies, lambda: bodies.give_way() or unread.give_way()),
+        middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow.evict_one()),
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
-    gateway.app.router.redirect_slashes = False  # a redirected POST loses its body, and the carrier its parameters
+    gateway.app.router.redirect_slashes = False  # a redirected POST loses its body
     return gateway
 
 
 def _limits(
-    settings: GatewaySettings, bodies: Bodies, caller: credentials.Caller, closing: asyncio.Event
+    settings: GatewaySettings, bodies: Bodies, client: credentials.ClientCredentials, closing: asyncio.Event
 ) -> transcode.Limits:
     return transcode.Limits(
         settings.control_seconds,
         settings.control_model_seconds,
         settings.heartbeat_seconds,
         bodies,
-        caller,
+        client,
         closing,
         settings.import_bytes,
     )
 
 
 def _middleware(
-    settings: GatewaySettings, cookies: credentials.Cookies, give_way: Callable[[], bool]
+    settings: GatewaySettings, cookies: credentials.Cookies, evict_one: Callable[[], bool]
 ) -> list[Middleware]:
     return [
         Middleware(AccessLog),
         Middleware(SecurityHeaders, public_url=settings.public_url),
         Middleware(
-            Turnstile,
-            most=settings.max_connections - settings.carrier_connections,
-            most_of_address=settings.connections_per_address,
+            ConcurrencyLimit,
+            max_requests=settings.max_connections - settings.carrier_connections,
+            max_of_address=settings.connections_per_address,
             proxies=settings.proxy_networks,
-            give_way=give_way,
+            evict_one=evict_one,
         ),
         Middleware(SameOrigin, public_url=settings.public_url, cookies=cookies),
     ]
@@ -174,13 +177,13 @@ def _bodies(settings: GatewaySettings) -> Bodies:
         settings.body_bytes,
         settings.bodies_bytes,
         settings.body_seconds,
-        most_bytes_of_address=settings.bodies_bytes_per_address,
+        max_bytes_of_address=settings.bodies_bytes_per_address,
     )
 
 
 @cache
 def _bindings() -> Sequence[contract.Binding]:
-    """What this program serves; every gateway of a process shares it."""
+    """Return the bindings of the contract, shared by every gateway of a process."""
     try:
         return contract.bindings()
     except Unsupported as error:
@@ -209,7 +212,7 @@ def _catalogue(public_url: str) -> Catalogue:
 
 
 def _refuse(settings: GatewaySettings) -> None:
-    """Refuse contradictory settings, and in production weak ones."""
+    """Exit if settings contradict one another or, in production, are weak."""
     production.require(settings)
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         refuse("HUM_OIDC_ISSUER must be https in production")
@@ -226,14 +229,14 @@ def _refuse(settings: GatewaySettings) -> None:
 class _Once:
     """A document that is slow to render: rendered once, on first use, off the event loop."""
 
-    def __init__(self, write: Callable[[], bytes]) -> None:
-        self._write, self._writing = write, asyncio.Lock()
+    def __init__(self, render: Callable[[], bytes]) -> None:
+        self._render, self._lock = render, asyncio.Lock()
         self._text: bytes | None = None
 
     async def get(self) -> bytes:
-        async with self._writing:
+        async with self._lock:
             if self._text is None:
-                self._text = await asyncio.to_thread(self._write)
+                self._text = await asyncio.to_thread(self._render)
         return self._text
 
 
@@ -245,7 +248,7 @@ class _Plain(yaml.SafeDumper):
 
 
 async def _missing_at_control(channel: aio.Channel, identity: rpc.NodeIdentity, settings: GatewaySettings) -> list[str]:
-    """What keeps control from answering this gateway, in a sentence."""
+    """Ask control whether it can answer this gateway; return the reason it can't, or nothing."""
     check = runtime_pb2_grpc.IngressServiceStub(channel).CheckReady
     try:
         await check(runtime_pb2.CheckReadyRequest(), timeout=settings.ready_seconds, metadata=(identity.metadata(),))
@@ -271,10 +274,10 @@ async def _bug(request: Request, error: Exception) -> Response:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `run` decides when it drains; then it begins at once, not at a tick.
+    """uvicorn without its own signal handlers: `run` decides when it drains, which begins at once, not at a tick.
 
-    uvicorn closes every connection without a request as soon as it drains, and with it a request that is on its way.  Here
-    nobody is accepted any more, and whoever is connected has `linger_seconds` for a last request, whose answer says so.
+    uvicorn closes idle connections as soon as it drains, and loses a request that is on its way over one of them.  This
+    server stops accepting, and gives open connections `linger_seconds` for a last request, whose answer closes them.
     """
 
     def __init__(self, config: uvicorn.Config, linger_seconds: float) -> None:
@@ -304,7 +307,7 @@ class _Server(uvicorn.Server):
         with suppress(TimeoutError):
             async with asyncio.timeout(self._linger_seconds):
                 while self.server_state.connections and not self.force_exit:  # noqa: ASYNC110 - as uvicorn does
-                    await asyncio.sleep(LOOK_SECONDS)
+                    await asyncio.sleep(POLL_SECONDS)
         await super().shutdown(sockets)
 
     @contextmanager
@@ -312,47 +315,48 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _connections(settings: GatewaySettings, unread: Unread) -> Any:
-    """Makes uvicorn's connections.  Exits if they exceed the limit of open files, at which nobody is accepted."""
-    if (may := descriptors.raise_limit()) < settings.max_connections + descriptors.OF_A_GATEWAY:
+def _connections(settings: GatewaySettings, slow_readers: SlowReaders) -> Any:
+    """Return the factory of uvicorn's connections.  Exits if they could exceed the process's limit of open files."""
+    if (max_files := descriptors.raise_limit()) < settings.max_connections + descriptors.OF_A_GATEWAY:
         refuse(
-            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {may} open files less {descriptors.OF_A_GATEWAY} "
+            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {max_files} open files less {descriptors.OF_A_GATEWAY} "
             "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
         )
-    room = Room[Connection](settings.max_connections, settings.connections_per_address)
-    # A file that is somewhat too large is read to its end, so that its sender gets to read the refusal.
+    connection_limit = ConnectionLimit[Connection](settings.max_connections, settings.connections_per_address)
+    # Read the rest of a file that is somewhat too large, so that its sender gets to read the refusal.
     rest_bytes = 2 * max(settings.body_bytes, settings.import_bytes)
-    patience = Patience(settings.head_seconds, settings.send_seconds, rest_bytes)
-    return partial(Connection, room, unread, patience, settings.proxy_networks)
+    client_limits = ClientLimits(settings.head_seconds, settings.send_seconds, rest_bytes)
+    return partial(Connection, connection_limit, slow_readers, client_limits, settings.proxy_networks)
 
 
 @asynccontextmanager
 async def serve(
     settings: GatewaySettings, *, shared_port: bool = False, signals: Signals | None = None
 ) -> AsyncIterator[Ports]:
-    """Serve on the gateway's sockets; yields their ports, and drains at the end, at once when a signal says so.
+    """Serve on the gateway's sockets and yield their ports; drain at the end, which `signals.hurry` cuts short.
 
-    With `shared_port` other processes may listen on the same public one.
+    With `shared_port` other processes may listen on the same public port.
     """
     listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
-    channel, carriers = rpc.channel(settings), rpc.channel(settings)
-    unread = Unread()
-    gateway = build(settings, channel, carriers, unread)
+    channel, carrier_channel = rpc.channel(settings), rpc.channel(settings)
+    slow_readers = SlowReaders()
+    gateway = build(settings, channel, carrier_channel, slow_readers)
     config = uvicorn.Config(
         gateway.app,
-        http=_connections(settings, unread),
+        http=_connections(settings, slow_readers),
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=False,  # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine
+        # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine.
+        proxy_headers=False,
         timeout_graceful_shutdown=int(settings.drain_seconds),
     )
-    leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
-    async with monitoring.serving(settings, gateway.missing, leave) as metrics_port, gateway.mcp.running():
+    leave_signal, hurry_signal = (signals.leave, signals.hurry) if signals else (None, None)
+    async with monitoring.serving(settings, gateway.missing, leave_signal) as metrics_port, gateway.mcp.running():
         server = _Server(config, settings.linger_seconds)
-        telling = asyncio.create_task(gateway.webhooks.tell_postponed(), name="postponed webhooks")
+        delivering = asyncio.create_task(gateway.webhooks.deliver_queued(), name="postponed webhooks")
         serving = asyncio.create_task(server.serve([listening]), name="http")
         while not server.started:
             if serving.done():
@@ -364,19 +368,19 @@ async def serve(
         finally:
             gateway.closing.set()
             server.stop()
-            async with when(hurry, server.end_at_once):
+            async with when(hurry_signal, server.end_at_once):
                 await serving
-            rest = asyncio.create_task(gateway.webhooks.delivered(), name="the rest of the postponed webhooks")
-            async with when(hurry, rest.cancel):
-                await asyncio.wait({rest})
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)
+            delivered = asyncio.create_task(gateway.webhooks.delivered(), name="the rest of the postponed webhooks")
+            async with when(hurry_signal, delivered.cancel):
+                await asyncio.wait({delivered})
+            delivering.cancel()
+            await asyncio.gather(delivering, return_exceptions=True)
             await channel.close(None)
-            await carriers.close(None)
+            await carrier_channel.close(None)
 
 
 async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; a worker, until its supervisor is gone too."""
+    """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
     lifetime = Lifetime(settings, tied=worker)
     async with (
         watchdog.over_loop(settings.stuck_seconds),

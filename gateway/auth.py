@@ -15,12 +15,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway import credentials, errors, pages
-from gateway.credentials import Caller
-from gateway.oidc import Issuer, IssuerAway, NotVouched
+from gateway.credentials import ClientCredentials
+from gateway.oidc import IdentityUnproven, Issuer, IssuerUnavailable
 from hum import secrets
-from hum.errors import FieldError
+from hum.contract.errors import FieldError
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 
@@ -30,14 +30,15 @@ HOME: Final = "/"
 #: A path on this host: one leading slash, and nothing that a browser reads as another host.
 LOCAL_PATH: Final = re.compile(r"/(?![/\\])[^\x00-\x20\\\x7f-\uffff]{0,1999}")
 Endpoint = Callable[[Request], Awaitable[Response]]
-SIGN_IN_SECONDS: Final = 3600  # lifetime of the browser's cookie; control limits how long a sign-in may take
+#: Lifetime of the browser's cookie; control limits how long a sign-in may take.
+SIGN_IN_SECONDS: Final = 3600
 
 
 class SignIn:
-    """The four routes.  Without an issuer nobody can sign in, and `/auth/login` says so."""
+    """The four routes.  Without an issuer, `/auth/login` answers that sign-in is not configured."""
 
-    def __init__(self, settings: GatewaySettings, channel: aio.Channel, caller: Caller) -> None:
-        self._settings, self._caller, self._cookies = settings, caller, caller.cookies
+    def __init__(self, settings: GatewaySettings, channel: aio.Channel, client: ClientCredentials) -> None:
+        self._settings, self._client, self._cookies = settings, client, client.cookies
         self._issuer = Issuer(settings) if settings.oidc_issuer else None
         self._control = runtime_pb2_grpc.SignInServiceStub(channel)
         self._redirect_uri = settings.public_url + CALLBACK
@@ -69,12 +70,12 @@ class SignIn:
         state, nonce, verifier = secrets.new_token(), secrets.new_token(), secrets.new_token()
         try:
             url = await self._issuer.begin(self._redirect_uri, state, nonce, verifier, choose=bool(linking_token))
-            begun = pb.BeginSignInRequest(
+            begin_request = pb.BeginSignInRequest(
                 state=state, nonce=nonce, code_verifier=verifier, return_to=return_to, linking_token=linking_token
             )
-            await self._control.BeginSignIn(begun, **self._call(request))
-        except IssuerAway as error:
-            return _away(error, request_id)
+            await self._control.BeginSignIn(begin_request, **self._call(request))
+        except IssuerUnavailable as error:
+            return _unavailable(error, request_id)
         except aio.AioRpcError as error:
             return errors.rpc_error(error, request_id, errors.Rename())
         answer = RedirectResponse(url, 303 if linking_token else 302, {"Cache-Control": "no-store"})
@@ -83,46 +84,46 @@ class SignIn:
 
     async def _callback(self, request: Request) -> Response:
         request_id, query = credentials.request_id(request), dict(request.query_params)
-        state, begun_here = query.get("state", ""), self._cookies.get(request, credentials.SIGN_IN)
-        if self._issuer is None or not state or not secrets.same(state.encode(), begun_here.encode()):
-            # Anybody can send a browser here: a sign-in of its own that is in progress must survive it.
+        state, browser_state = query.get("state", ""), self._cookies.get(request, credentials.SIGN_IN)
+        if self._issuer is None or not state or not secrets.same(state.encode(), browser_state.encode()):
+            # Any page can send a browser here, so keep the cookie of a sign-in that is in progress.
             answer = _begin_again("This sign-in was not started in this browser.", request_id)
         else:
-            answer = await self._signed_in(request, self._issuer, state, query)
+            answer = await self._open_session(request, self._issuer, state, query)
             self._cookies.drop(answer, credentials.SIGN_IN)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
-    async def _signed_in(self, request: Request, issuer: Issuer, state: str, query: dict[str, str]) -> Response:
+    async def _open_session(self, request: Request, issuer: Issuer, state: str, query: dict[str, str]) -> Response:
         request_id = credentials.request_id(request)
         try:
-            taken = await self._control.TakeSignIn(pb.TakeSignInRequest(state=state), **self._call(request))
+            sign_in = await self._control.TakeSignIn(pb.TakeSignInRequest(state=state), **self._call(request))
             if "error" in query:
-                raise NotVouched(f"the issuer answered {query['error'][:100]!r}")
-            who = await issuer.finish(query, self._redirect_uri, taken.nonce, taken.code_verifier)
-            opened = await self._control.OpenWebSession(
+                raise IdentityUnproven(f"the issuer answered {query['error'][:100]!r}")
+            identity = await issuer.finish(query, self._redirect_uri, sign_in.nonce, sign_in.code_verifier)
+            session = await self._control.OpenWebSession(
                 pb.OpenWebSessionRequest(
-                    issuer=who.issuer,
-                    subject=who.subject,
-                    email=who.email,
-                    email_verified=who.email_verified,
-                    name=who.name,
+                    issuer=identity.issuer,
+                    subject=identity.subject,
+                    email=identity.email,
+                    email_verified=identity.email_verified,
+                    name=identity.name,
                     previous_token=self._cookies.get(request, credentials.SESSION),
-                    links_user_id=taken.links_user_id,
+                    links_user_id=sign_in.links_user_id,
                 ),
                 **self._call(request),
             )
-        except IssuerAway as error:
-            return _away(error, request_id)
-        except NotVouched as error:
+        except IssuerUnavailable as error:
+            return _unavailable(error, request_id)
+        except IdentityUnproven as error:
             LOG.warning("sign-in refused", why=str(error), request_id=request_id)
             return errors.refusal("FORBIDDEN", f"Sign-in failed: {error}; begin again at /auth/login.", request_id)
         except aio.AioRpcError as error:
             if error.code() is StatusCode.NOT_FOUND:
                 return _begin_again(error.details() or "", request_id)
             return errors.rpc_error(error, request_id, errors.Rename())
-        answer = RedirectResponse(quote(taken.return_to, safe="/?=&%#+:;,@!$'()*~[]"), 303)
-        self._cookies.set(answer, credentials.SESSION, opened.token, opened.max_age_seconds)
+        answer = RedirectResponse(quote(sign_in.return_to, safe="/?=&%#+:;,@!$'()*~[]"), 303)
+        self._cookies.set(answer, credentials.SESSION, session.token, session.max_age_seconds)
         return answer
 
     async def _logout(self, request: Request) -> Response:
@@ -139,11 +140,11 @@ class SignIn:
         return answer
 
     def _call(self, request: Request) -> dict[str, Any]:
-        return {"metadata": self._caller.node_metadata(request), "timeout": self._settings.control_seconds}
+        return {"metadata": self._client.node_metadata(request), "timeout": self._settings.control_seconds}
 
 
 def _for_people(endpoint: Endpoint) -> Endpoint:
-    """A browser that is sent here shows a person a page, also for what is refused; a program gets JSON."""
+    """Wrap an endpoint so that its errors are pages for browsers, and JSON for programs."""
 
     async def shown(request: Request) -> Response:
         answer = await endpoint(request)
@@ -161,12 +162,12 @@ def _for_people(endpoint: Endpoint) -> Endpoint:
     return shown
 
 
-def _begin_again(why: str, request_id: str) -> Response:
-    message = f"{why} To begin again, open /auth/login."
+def _begin_again(reason: str, request_id: str) -> Response:
+    message = f"{reason} To begin again, open /auth/login."
     return errors.answer(400, "INVALID_REQUEST", message, request_id)
 
 
-def _away(error: IssuerAway, request_id: str) -> Response:
+def _unavailable(error: IssuerUnavailable, request_id: str) -> Response:
     LOG.warning("issuer unavailable", why=str(error), request_id=request_id)
     message = f"Sign-in is unavailable: {error}."
     return errors.answer(503, "UNAVAILABLE", message, request_id, headers={"Retry-After": "1"})

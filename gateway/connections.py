@@ -1,8 +1,15 @@
 """The public socket's connections: uvicorn's protocol with deadlines and a limit.
 
-uvicorn waits without limit for the rest of a head or a body and for a client to read its response, and its limit on
-connections refuses everybody.  Here every wait for a client has a deadline, and `Room` decides which connection is
-closed at the limit (docs/decisions/0019-the-public-socket.md).
+uvicorn waits without limit for the rest of a head or a body and for a client to read its response, and at its limit on
+connections refuses every new one.  Here every wait for a client has a deadline, and `ConnectionLimit` selects the
+connection to close at the limit (docs/decisions/0019-the-public-socket.md).
+
+A connection is in one `Phase`: it waits for a head, for a body, for the rest of a body after the response was sent, or
+for nothing from its client.  Arriving bytes and sent responses change the phase.  Except for `BODY`, a phase that waits
+has a timer of `head_seconds`.  A second timer of `send_seconds` runs while the client has bytes to read.  Example: a
+client asks for a large file and stops reading.  `pause_writing` adds the connection to `SlowReaders` and starts the
+send timer; when that fires with less than `PACE_BYTES` read meanwhile, the connection is aborted with the reason
+`unread`.
 """
 
 import asyncio
@@ -16,20 +23,20 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway import addresses
 from gateway.addresses import Networks
-from gateway.room import Room
-from hum.network import counted
+from gateway.room import ConnectionLimit
+from hum.process.network import counted
 
 OPEN = Gauge("hum_http_connections", "Open connections of the public socket")
 CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway closed, by reason", ["reason"])
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a connection waits for its client.
+class ClientLimits:
+    """How long a connection waits for its client, and how much it reads in vain.
 
-    `head_seconds`: for a request's head, and for the rest of a body after its response, once the client has read what it
-    was sent before.  `rest_bytes`: how much of such a rest is read and dropped.  `send_seconds`: for a client to read
-    `PACE_BYTES` of an answer.
+    `head_seconds`: for a request's head, and for the rest of a body after its response, once the client has read what
+    it was sent before.  `send_seconds`: for the client to read `PACE_BYTES` of a response.  `rest_bytes`: how much of a
+    body is read and dropped after its response.
     """
 
     head_seconds: float
@@ -37,32 +44,33 @@ class Patience:
     rest_bytes: int
 
 
-MOST_HEAD_BYTES = 64 << 10
-#: What a client reads within `send_seconds`, or all that is left: as much as goes out between two pieces of a long answer.
+MAX_HEAD_BYTES = 64 << 10
+#: What a client must read within `send_seconds`, unless less is left: what is sent between two parts of a long
+#: response.
 PACE_BYTES = 48 << 10
-#: A client's chunks, or packets, beyond which they must have `LEAST_CHUNK_BYTES` on average: each costs as much as a kilobyte.
-MOST_CHUNKS, LEAST_CHUNK_BYTES = 1_000, 256
+#: Chunks, or packets, of a body beyond which they must average `MIN_CHUNK_BYTES`: parsing one costs as much as 1 KiB.
+FREE_CHUNKS, MIN_CHUNK_BYTES = 1_000, 256
 
 
-class _Crumbs(Exception):  # noqa: N818 - it says what came
-    """A body comes in so small pieces that they cost more than it does."""
+class _ChunksTooSmall(Exception):  # noqa: N818 - it says what came
+    """A body arrives in chunks so small that parsing them costs more than the body."""
 
 
 class _Parser(h11.Connection):
-    """h11's, which counts the pieces of a body."""
+    """h11's connection, which also counts the chunks of a body."""
 
-    def __init__(self, most_head_bytes: int) -> None:
-        super().__init__(h11.SERVER, most_head_bytes)
+    def __init__(self, max_head_bytes: int) -> None:
+        super().__init__(h11.SERVER, max_head_bytes)
         self._chunks = self._chunk_bytes = 0
 
     def next_event(self) -> Any:
-        """As h11.  Raises _Crumbs."""
+        """Return h11's next event.  Raises _ChunksTooSmall."""
         event = super().next_event()
         if isinstance(event, h11.Data):
             self._chunks += 1
             self._chunk_bytes += len(event.data)
-            if self._chunks > MOST_CHUNKS + self._chunk_bytes / LEAST_CHUNK_BYTES:
-                raise _Crumbs
+            if self._chunks > FREE_CHUNKS + self._chunk_bytes / MIN_CHUNK_BYTES:
+                raise _ChunksTooSmall
         elif isinstance(event, h11.Request):
             self._chunks = self._chunk_bytes = 0
         return event
@@ -73,12 +81,12 @@ class Phase(Enum):
 
     HEAD = "head"
     BODY = "body"  # `gateway/bodies.py` has the deadline
-    REST = "rest"  # of a body, after its response
+    REST = "rest"  # of a body, after the response
     NOTHING = "nothing"
 
 
-class Unread:
-    """The connections whose clients have stopped reading an answer, those that stopped first before the others."""
+class SlowReaders:
+    """The connections with clients that have stopped reading a response, in the order in which they stopped."""
 
     def __init__(self) -> None:
         self._connections: dict[Connection, None] = {}
@@ -95,23 +103,32 @@ class Unread:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def give_way(self) -> bool:
-        """Close the one whose client has not read for longest; False if there is none."""
+    def evict_one(self) -> bool:
+        """Close the connection that has been unread for longest; return False if there is none."""
         connection = next(iter(self._connections), None)
         if connection is not None:
-            connection.give_up("unread")
+            connection.abort("unread")
         return connection is not None
 
 
 class Connection(H11Protocol):
-    """One connection.  All connections share `room` and `unread`; those of `proxies` have no limit per address."""
+    """One connection.
+
+    All connections share `limit` and `slow_readers`; those of `proxies` have no limit per address.
+    """
 
     def __init__(
-        self, room: "Room[Connection]", unread: Unread, patience: Patience, proxies: Networks, **uvicorns: Any
+        self,
+        limit: "ConnectionLimit[Connection]",
+        slow_readers: SlowReaders,
+        client_limits: ClientLimits,
+        proxies: Networks,
+        **options: Any,
     ) -> None:
-        super().__init__(**uvicorns)
-        self.conn = _Parser(MOST_HEAD_BYTES)
-        self._room, self._unread, self._patience, self._proxies = room, unread, patience, proxies
+        super().__init__(**options)
+        self.conn = _Parser(MAX_HEAD_BYTES)
+        self._limit, self._slow_readers = limit, slow_readers
+        self._client_limits, self._proxies = client_limits, proxies
         self._phase = Phase.NOTHING
         self._rest_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -121,61 +138,61 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
-        crowded = self._room.enter(self, None if addresses.is_in(peer, self._proxies) else counted(peer))
-        if crowded is not None:
-            crowded.give_up("crowded")
-        self._wait_for(Phase.HEAD)
-        OPEN.set(len(self._room))
+        evicted = self._limit.add(self, None if addresses.is_in(peer, self._proxies) else counted(peer))
+        if evicted is not None:
+            evicted.abort("crowded")
+        self._set_phase(Phase.HEAD)
+        OPEN.set(len(self._limit))
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._room.leave(self)
-        self._wait_for(Phase.NOTHING)
-        self._is_read()
-        OPEN.set(len(self._room))
+        self._limit.remove(self)
+        self._set_phase(Phase.NOTHING)
+        self._cancel_send_timer()
+        OPEN.set(len(self._limit))
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._phase is Phase.REST:
             self._rest_bytes += len(data)
-            if self._rest_bytes > self._patience.rest_bytes:
-                self.give_up("rest")
-        self._note_phase()
+            if self._rest_bytes > self._client_limits.rest_bytes:
+                self.abort("rest")
+        self._update_phase()
 
     def handle_events(self) -> None:
         try:
             super().handle_events()
-        except _Crumbs:
-            self.give_up("crumbs")
+        except _ChunksTooSmall:
+            self.abort("crumbs")
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._note_phase()
-        self._await_last_bytes()
+        self._update_phase()
+        self._watch_last_bytes()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._await_reading()
-        self._unread.add(self)
-        self._room.wait(self)
+        self._start_send_timer()
+        self._slow_readers.add(self)
+        self._limit.mark_waiting(self)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._is_read()
+        self._cancel_send_timer()
         if self._phase is Phase.NOTHING:
-            self._room.complete(self)
+            self._limit.mark_complete(self)
         elif self._timer is not None:
-            self._begin_waiting()
-        self._await_last_bytes()
+            self._start_timer()
+        self._watch_last_bytes()
 
-    def give_up(self, reason: str) -> None:
-        """Close it at once."""
+    def abort(self, reason: str) -> None:
+        """Close the connection at once."""
         CLOSED.labels(reason).inc()
-        self._unread.remove(self)
+        self._slow_readers.remove(self)
         self.transport.abort()
 
-    def _note_phase(self) -> None:
-        """Note what the connection waits for, after bytes arrived or a response was sent."""
+    def _update_phase(self) -> None:
+        """Update the phase after bytes arrived or a response was sent."""
         match self.conn.their_state:
             case h11.IDLE:
                 phase = Phase.HEAD
@@ -184,57 +201,57 @@ class Connection(H11Protocol):
             case _:
                 phase = Phase.NOTHING
         if phase is not self._phase:
-            self._wait_for(phase)
+            self._set_phase(phase)
 
-    def _wait_for(self, phase: Phase) -> None:
+    def _set_phase(self, phase: Phase) -> None:
         self._phase, self._rest_bytes = phase, 0
-        self._end_waiting()
+        self._cancel_timer()
         if phase is Phase.NOTHING:
-            if self not in self._unread:
-                self._room.complete(self)
+            if self not in self._slow_readers:
+                self._limit.mark_complete(self)
             return
-        self._room.wait(self)
+        self._limit.mark_waiting(self)
         if phase is not Phase.BODY:
-            self._begin_waiting()
+            self._start_timer()
 
-    def _begin_waiting(self) -> None:
-        self._end_waiting()
-        self._timer = self.loop.call_later(self._patience.head_seconds, self._is_late)
+    def _start_timer(self) -> None:
+        self._cancel_timer()
+        self._timer = self.loop.call_later(self._client_limits.head_seconds, self._on_timeout)
 
-    def _end_waiting(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _is_late(self) -> None:
-        """Nothing came of what the connection waits for: its client is left, unless it still has an answer to read."""
+    def _on_timeout(self) -> None:
+        """Abort the connection, as its client sent nothing in time, unless the client still has a response to read."""
         if not self.transport.get_write_buffer_size():
-            self.give_up(self._phase.value)
+            self.abort(self._phase.value)
             return
-        self._begin_waiting()
+        self._start_timer()
         if self._send_timer is None:
-            self._await_reading()
+            self._start_send_timer()
 
-    def _await_last_bytes(self) -> None:
-        """A connection that closes when all is sent has nothing else to wait for."""
+    def _watch_last_bytes(self) -> None:
+        """Start the send timer of a connection that closes once all is sent: no other timer bounds it."""
         if self.transport.is_closing() and self._send_timer is None:
-            self._await_reading()
+            self._start_send_timer()
 
-    def _await_reading(self) -> None:
+    def _start_send_timer(self) -> None:
         self._unsent_bytes = self.transport.get_write_buffer_size()
-        self._send_timer = self.loop.call_later(self._patience.send_seconds, self._look_whether_it_reads)
+        self._send_timer = self.loop.call_later(self._client_limits.send_seconds, self._on_send_timeout)
 
-    def _look_whether_it_reads(self) -> None:
+    def _on_send_timeout(self) -> None:
         unsent_bytes = self.transport.get_write_buffer_size()
         if unsent_bytes and self._unsent_bytes - unsent_bytes < PACE_BYTES:
-            self.give_up("unread")
+            self.abort("unread")
         elif unsent_bytes:
-            self._await_reading()
+            self._start_send_timer()
         else:
             self._send_timer = None
 
-    def _is_read(self) -> None:
-        self._unread.remove(self)
+    def _cancel_send_timer(self) -> None:
+        self._slow_readers.remove(self)
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None

@@ -1,6 +1,6 @@
 """The web console: files that `make` builds from `console/` into `gateway/static`, and the page in which they run.
 
-Every path that is nobody else's answers the one page; its script shows what the path names.  A checkout where the
+Every path without a route of its own gets the one page; its script shows what the path names.  A checkout where the
 console was not built has no files, and `gateway/landing.py` answers `/` instead.
 """
 
@@ -20,35 +20,38 @@ from starlette.types import Scope
 from gateway import pages
 
 STATIC: Final = Path(__file__).parent / "static"
-#: Where the build left a place for the nonce of each answer.
+#: The build's placeholder for the nonce of each answer.
 NONCE_HOLE: Final = b"__CSP_NONCE__"
-#: First parts of paths that are the API's, the carrier's and other programs': an unknown one stays a JSON 404.
-OTHERS: Final = frozenset({"api", "auth", "docs", "hooks", "mcp", "stripe", "twilio"})
+#: First segments of paths for programs: an unknown path below them stays a JSON 404.
+RESERVED: Final = frozenset({"api", "auth", "docs", "hooks", "mcp", "stripe", "twilio"})
 #: Names that contain a hash of their content: they never change.
 HASHED: Final = "assets/"
-#: As its package names the file, with the build's hash.
+#: The typeface for Latin letters: the package's file name with the build's hash.
 LATIN: Final = re.compile(r"assets/inter-latin-wght-normal-[\w-]+\.woff2")
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 GZIP_LEVEL: Final = 9
-#: Below this an answer isn't worth packing.
-SMALL_BYTES: Final = 1024
-#: What is packed already.
+#: Files below this size are not worth packing.
+MIN_PACKED_BYTES: Final = 1024
+#: Media types that are compressed already.
 PACKED_TYPES: Final = ("font/", "image/png")
 
 PAGE_HEADERS: Final = {
     "Cache-Control": "no-store",
-    # The page's requests must carry its `Origin`, which `SameOrigin` asks for; `no-referrer` would make it null.
+    # The page's requests must carry its `Origin`, which `SameOrigin` checks; `no-referrer` would make it null.
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
 }
 
 
-#: A worker is bound by the policy of its own file, not by the page's: the one that follows the stream must be able to connect.
+#: A web worker obeys the policy of its own file, not the page's, and the one that follows the stream must connect.
 ASSET_POLICY: Final = "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
 
 
 def policy(nonce: str) -> str:
-    """The page's content security policy.  Forms may lead elsewhere: that to `/auth/link` ends at the issuer."""
+    """Return the page's content security policy.
+
+    It lets forms lead elsewhere: `/auth/link` redirects to the issuer.
+    """
     return (
         f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; connect-src 'self'; img-src 'self' data:; "
         "media-src 'self' blob:; font-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -56,7 +59,7 @@ def policy(nonce: str) -> str:
 
 
 class Asset:
-    """A built file, as it is sent: plain, and packed by brotli (at the build) or gzip (when first wanted)."""
+    """A built file as it is sent: plain, or packed by brotli (at the build) or by gzip (when first requested)."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._path = path
@@ -77,13 +80,15 @@ class Asset:
     @cached_property
     def as_gzip(self) -> bytes | None:
         """Its content packed by gzip; None if that makes it no smaller."""
-        if len(self.plain) < SMALL_BYTES or self.media_type.startswith(PACKED_TYPES):
+        if len(self.plain) < MIN_PACKED_BYTES or self.media_type.startswith(PACKED_TYPES):
             return None
         return gzip.compress(self.plain, GZIP_LEVEL, mtime=0)
 
     def send(self, request: Request) -> Response:
-        """The file, packed as the client can unpack it."""
-        accepted = {each.partition(";")[0].strip() for each in request.headers.get("accept-encoding", "").split(",")}
+        """Return the file, packed as the client accepts it."""
+        accepted = {
+            coding.partition(";")[0].strip() for coding in request.headers.get("accept-encoding", "").split(",")
+        }
         headers = {
             "Cache-Control": self._cache_control,
             "Content-Security-Policy": ASSET_POLICY,
@@ -91,35 +96,35 @@ class Asset:
         }
         body = self.plain
         for encoding, packed in (("br", "as_brotli"), ("gzip", "as_gzip")):
-            if encoding in accepted and (found := getattr(self, packed)) is not None:
-                body, headers["Content-Encoding"] = found, encoding
+            if encoding in accepted and (packed_body := getattr(self, packed)) is not None:
+                body, headers["Content-Encoding"] = packed_body, encoding
                 break
         return Response(body, 200, headers, self.media_type)
 
 
 class Console:
-    """Serves the built console."""
+    """The routes of the built console."""
 
     def __init__(self, root: Path) -> None:
         self._page = (root / "index.html").read_bytes()
         names = (path.relative_to(root).as_posix() for path in sorted(root.rglob("*")) if path.is_file())
-        shown = (
+        served = (
             name for name in names if not name.endswith((".br", ".map")) and name not in {"index.html", "manifest.json"}
         )
-        self._assets = {name: Asset(root / name, name) for name in shown}
+        self._assets = {name: Asset(root / name, name) for name in served}
 
     @classmethod
     def built(cls, root: Path) -> "Console | None":
-        """The console, if it was built here."""
+        """Return the console, or None if it was not built here."""
         return cls(root) if (root / "index.html").exists() else None
 
     @property
     def font(self) -> str:
-        """The path of its typeface for Latin letters, which the reference has too."""
+        """The path of its typeface for Latin letters, which the reference uses too."""
         return next((f"/{name}" for name in sorted(self._assets) if LATIN.fullmatch(name)), "")
 
     def routes(self) -> list[Route]:
-        """For the end of the table: they take what no other route does."""
+        """Return routes for the end of the table: the last matches every path that no other route does."""
         return [
             *(Route(f"/{name}", self._send_asset) for name in self._assets),
             _Pages("/{page:path}", self._send_page),
@@ -135,11 +140,11 @@ class Console:
 
 
 class _Pages(Route):
-    """Matches paths that can be pages; any other request is answered as if this route didn't exist."""
+    """A route that matches only paths of pages; any other request is answered as if this route didn't exist."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         first, _, _ = scope["path"][1:].partition("/")
         is_file = "." in scope["path"].rpartition("/")[2]
-        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"} or first in OTHERS or is_file:
+        if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"} or first in RESERVED or is_file:
             return Match.NONE, {}
         return super().matches(scope)

@@ -1,7 +1,7 @@
 """The contract as HTTP sees it, read from descriptors: which RPC answers which verb and path.
 
 Routes (`transcode`) and the OpenAPI document (`openapi`) come from this one walk over every service of `hum.v1`: a new
-proto file needs no line here.  What HTTP or JSON can't carry fails at start, with its name.
+proto file needs no line here.  A field that HTTP or JSON can't carry is an error at start, which names it.
 """
 
 from collections.abc import Iterable
@@ -13,15 +13,17 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from hum import jsonwire
-from hum.jsonvalues import Unsupported
-from hum.services import services
+from hum.contract.services import services
+from hum.json import wire
+from hum.json.values import Unsupported
 from hum.v1 import options_pb2
 
 HTTP_BODY = "google.api.HttpBody"
 MASK = "update_mask"
-EVENT_ID = "last_event_id"  # of a stream's request: the header `Last-Event-ID`, where it is sent
-RANGE = "range"  # of a file's request: the header `Range`
+#: Field of a stream's request that the header `Last-Event-ID` fills.
+EVENT_ID = "last_event_id"
+#: Field of a file's request that the header `Range` fills.
+RANGE = "range"
 
 
 @dataclass(frozen=True)
@@ -54,23 +56,23 @@ class Binding:
 
     @cached_property
     def made_field(self) -> str:
-        """The boolean of the response without which the status is 200; empty: it is always the same."""
+        """The boolean field of the response that selects `status` over 200; empty if `status` always holds."""
         name: str = self.method.GetOptions().Extensions[options_pb2.rest].made_field
         return name
 
     @cached_property
     def asks_model(self) -> bool:
-        """Whether control asks the model meanwhile, which takes longer than the database."""
+        """Whether control asks the model to answer, which takes longer than a query."""
         asks: bool = self.method.GetOptions().Extensions[options_pb2.rest].asks_model
         return asks
 
     def status_of(self, answer: Message) -> int:
-        """The status of an answer."""
+        """Return the status of an answer."""
         return self.status if not self.made_field or getattr(answer, self.made_field) else 200
 
     @property
     def media_types(self) -> tuple[str, ...]:
-        """The media types that a file may have, the usual one first."""
+        """The media types of a file, the usual one first."""
         rest = self.method.GetOptions().Extensions[options_pb2.rest]
         return tuple(filter(None, (rest.media_type, *rest.other_media_types)))
 
@@ -96,7 +98,7 @@ class Binding:
 
     @cached_property
     def text_type(self) -> str:
-        """The media type of a body that is taken besides JSON, or nothing: it fills `text_field`."""
+        """The media type of a body that is accepted besides JSON and fills `text_field`; empty if there is none."""
         return str(self.method.GetOptions().Extensions[options_pb2.rest].text_type)
 
     @cached_property
@@ -110,7 +112,7 @@ class Binding:
 
     @cached_property
     def query_fields(self) -> tuple[FieldDescriptor, ...]:
-        """What the query may hold: whatever path, body and headers don't fill."""
+        """The fields that the query may fill: those that path, body and headers don't."""
         if self.whole_body:
             return ()
         filled = {*self.path_fields, self.rule.body, MASK, RANGE}
@@ -118,14 +120,14 @@ class Binding:
 
     @cached_property
     def fields_beside_text(self) -> tuple[FieldDescriptor, ...]:
-        """What the query may hold when the body is a text."""
+        """The fields that the query may fill if the body is a text."""
         instead = self.method.GetOptions().Extensions[options_pb2.rest].instead_of_text
         filled = {*self.path_fields, self.text_field, *instead}
         return tuple(field for field in self.method.input_type.fields if self.text_type and field.name not in filled)
 
     @cached_property
     def answer_type(self) -> Descriptor | None:
-        """What the JSON of an answer, or of a stream's events, is written from; None for a file."""
+        """The message that is written as the JSON of an answer, or of a stream's events; None for a file."""
         if self.is_file:
             return None
         field = self.method.output_type.fields_by_name.get(self.rule.response_body)
@@ -140,28 +142,28 @@ class Binding:
         return bool(self.method.server_streaming) and not self.is_file
 
 
-def bindings(of: Iterable[ServiceDescriptor] | None = None) -> list[Binding]:
-    """Every RPC that has a `google.api.http` option, under each of its paths.  Raises Unsupported."""
-    found = []
-    for service in services() if of is None else of:
+def bindings(of_services: Iterable[ServiceDescriptor] | None = None) -> list[Binding]:
+    """Return every RPC that has a `google.api.http` option, once for each of its paths.  Raises Unsupported."""
+    all_bindings = []
+    for service in services() if of_services is None else of_services:
         for method in service.methods:
             rule = method.GetOptions().Extensions[annotations_pb2.http]
-            for each in (rule, *rule.additional_bindings):
-                if verb := each.WhichOneof("pattern"):
-                    binding = Binding(verb.upper(), getattr(each, verb), each, method)
+            for http_rule in (rule, *rule.additional_bindings):
+                if verb := http_rule.WhichOneof("pattern"):
+                    binding = Binding(verb.upper(), getattr(http_rule, verb), http_rule, method)
                     _require_supported(binding)
-                    found.append(binding)
-    return found
+                    all_bindings.append(binding)
+    return all_bindings
 
 
 def _require_supported(binding: Binding) -> None:
     request = binding.method.input_type
-    jsonwire.require_supported(each for each in (binding.body_type, binding.answer_type) if each is not None)
+    wire.require_supported(type for type in (binding.body_type, binding.answer_type) if type is not None)
     for name in binding.path_fields:
         field = request.fields_by_name[name]
         if field.is_repeated or field.type != FieldDescriptor.TYPE_STRING:
             raise Unsupported(field, f"is not a string, which {binding.path} needs")
     for field in (*binding.query_fields, *binding.fields_beside_text):
-        jsonwire.require_in_query(field)
+        wire.require_in_query(field)
     if binding.is_stream and "event" not in binding.method.output_type.oneofs_by_name:
         raise ValueError(f"{binding.method.full_name} is a stream whose answers have no oneof `event`")

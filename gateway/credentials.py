@@ -1,8 +1,7 @@
-"""A client's credentials as metadata for control.  The gateway only checks that one is well formed; control
-verifies it on every request.
+"""A client's credentials as metadata for control.
 
-A key travels as `Authorization: Bearer`, a session as the HTTP-only cookie.  A request with a key is made as that key,
-whatever cookies come with it.
+The gateway only checks that a credential is well formed; control verifies it on every request.  An API key travels as
+`Authorization: Bearer`, a session as the HTTP-only cookie.  If a request has both, the key counts.
 """
 
 import re
@@ -12,32 +11,35 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hum import ids, rpc, secrets, tracing
-from hum.errors import ApiKeyRequired, Refused, SessionRequired
+from hum import ids, secrets
+from hum.contract import rpc
+from hum.contract.errors import ApiKeyRequired, Refused, SessionRequired
+from hum.observe import tracing
 
 SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"
 IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
-MOST_ID_CHARS: Final = 100
-#: In a request's scope: the client's address, in the form of `network.counted`.
+MAX_ID_CHARS: Final = 100
+#: Key in a request's scope: the client's address, in the form of `network.counted`.
 ADDRESS: Final = "hum.address"
-#: In a request's scope: its id.
+#: Key in a request's scope: the request's id.
 REQUEST_ID: Final = "hum.request_id"
 
-NOTHING_SENT: Final = "No credential was sent. Send an API key in the header `Authorization: Bearer hum_live_...`, or sign in at /auth/login."
-NO_BEARER: Final = "The header Authorization must be the word Bearer and an API key: `Bearer hum_live_...`."
-NO_KEY: Final = (
+NO_CREDENTIAL: Final = "No credential was sent. Send an API key in the header `Authorization: Bearer hum_live_...`, or sign in at /auth/login."
+NOT_BEARER: Final = "The header Authorization must be the word Bearer and an API key: `Bearer hum_live_...`."
+BAD_KEY: Final = (
     f"This is not a whole API key, which is {secrets.API_KEY_PREFIX} and {secrets.API_KEY_CHARS} letters and digits. Copy the "
     "key again, or make a new one: a key is shown once."
 )
-NO_SESSION: Final = "The cookie holds no session of this service; sign in again at /auth/login."
+BAD_SESSION: Final = "The cookie holds no session of this service; sign in again at /auth/login."
 
 Metadata = tuple[tuple[str, str], ...]
 
 
 class Cookies:
-    """Our cookies by their short names.  Over https they have the `__Host-` prefix, which no other host can set;
-    cookies without it are ignored.
+    """Our cookies by their short names.
+
+    Over https they have the `__Host-` prefix, which no other host can set; cookies without it are ignored.
     """
 
     def __init__(self, public_url: str) -> None:
@@ -45,18 +47,21 @@ class Cookies:
         self._prefix = "__Host-hum_" if self._secure else "hum_"
 
     def name(self, short: str) -> str:
-        """The cookie's whole name."""
+        """Return the cookie's whole name."""
         return self._prefix + short
 
     def get(self, request: Request, name: str) -> str:
-        """The cookie's value, in whose place a quoted one has nothing for us: reading escapes takes the square of their number."""
-        wanted, found = self._prefix + name, ""
+        """Return the cookie's value as it was sent, or an empty string.
+
+        The value is not unquoted: ours are never quoted, and unescaping takes time quadratic in the number of escapes.
+        """
+        whole_name, cookie = self._prefix + name, ""
         for header in request.headers.getlist("cookie"):
             for pair in header.split(";"):
                 key, _, value = pair.partition("=")
-                if key.strip() == wanted:
-                    found = value.strip()
-        return found
+                if key.strip() == whole_name:
+                    cookie = value.strip()
+        return cookie
 
     def set(self, answer: Response, name: str, value: str, max_age_seconds: int) -> None:
         answer.set_cookie(
@@ -68,36 +73,37 @@ class Cookies:
 
 
 def request_id(request: Request) -> str:
-    """The client's request id when it is valid, else a new one; the same for the life of the request."""
-    known: str | None = request.scope.get(REQUEST_ID)
-    if known is None:
-        known = ids.request_id(request.headers.get("x-request-id", ""))
-        request.scope[REQUEST_ID] = known
-    return known
+    """Return the client's request id if it is valid, else a new one; the same one for the life of the request."""
+    id: str | None = request.scope.get(REQUEST_ID)
+    if id is None:
+        id = ids.request_id(request.headers.get("x-request-id", ""))
+        request.scope[REQUEST_ID] = id
+    return id
 
 
 def correlation(request: Request) -> Metadata:
-    """What ties a call to control to this request: its id, and its trace if there is one."""
+    """Return the metadata that ties a call to control to this request: the request id, and the trace if there is one."""
     return ((rpc.REQUEST_ID, request_id(request)), *tracing.carried())
 
 
-class Caller:
-    """What control is told about the client of a request: its credential and its address."""
+class ClientCredentials:
+    """The credential and the address of a request's client, as metadata for control."""
 
     def __init__(self, cookies: Cookies, identity: rpc.NodeIdentity) -> None:
         self.cookies, self._identity = cookies, identity
 
     def refusal(self, request: Request) -> Refused | None:
-        """Why this request has no well-formed credential; None if it has one."""
+        """Return the error for a request without a well-formed credential; None if it has one."""
         if (key := _bearer(request)) is not None:
-            return None if secrets.looks_like_api_key(key) else ApiKeyRequired(NO_KEY)
+            return None if secrets.looks_like_api_key(key) else ApiKeyRequired(BAD_KEY)
         if session := self.cookies.get(request, SESSION):
-            return None if secrets.looks_like_token(session) else SessionRequired(NO_SESSION)
-        return ApiKeyRequired(NO_BEARER) if "authorization" in request.headers else SessionRequired(NOTHING_SENT)
+            return None if secrets.looks_like_token(session) else SessionRequired(BAD_SESSION)
+        return ApiKeyRequired(NOT_BEARER) if "authorization" in request.headers else SessionRequired(NO_CREDENTIAL)
 
     def metadata(self, request: Request) -> Metadata:
-        """The metadata of a call on the client's behalf: correlation, address, credential, idempotency key,
-        and the organization that it means.
+        """Return the metadata of a call on the client's behalf.
+
+        It has the correlation, the address, the credential, the idempotency key, and the organization.
         """
         pairs = [*correlation(request), *self._identity.vouching(request.scope[ADDRESS])]
         if (key := _bearer(request)) is not None:
@@ -107,26 +113,30 @@ class Caller:
         if key := request.headers.get("idempotency-key"):
             pairs.append((rpc.IDEMPOTENCY_KEY, key))
         if organization := request.headers.get("hum-organization"):
-            pairs.append((rpc.ORGANIZATION, quote(organization[:MOST_ID_CHARS])))  # gRPC carries printable ASCII
+            # Quoted, as gRPC carries printable ASCII only.
+            pairs.append((rpc.ORGANIZATION, quote(organization[:MAX_ID_CHARS])))
         return tuple(pairs)
 
     def node_metadata(self, request: Request) -> Metadata:
-        """The metadata of a call in the gateway's own name, for a client that is not signed in yet."""
+        """Return the metadata of a call in the gateway's own name, for a client that is not signed in yet."""
         return (self._identity.metadata(), (rpc.CLIENT_ADDRESS, request.scope[ADDRESS]), *correlation(request))
 
 
 def bad_idempotency_key(request: Request) -> str | None:
-    """What is wrong with the request's idempotency key, or None.  gRPC carries printable ASCII."""
+    """Return what is wrong with the request's idempotency key, or None.  gRPC carries printable ASCII only."""
     key = request.headers.get("idempotency-key")
     return None if key is None or re.fullmatch(IDEMPOTENCY_KEY, key) else "must be 1 to 255 printable ASCII characters"
 
 
-def key_refusal(request: Request, none: str) -> Refused | None:
-    """Why this request has no well-formed API key, where nothing else is taken; `none` says so of one that has none."""
+def key_refusal(request: Request, missing: str) -> Refused | None:
+    """Return the error for a request without a well-formed API key, or None; for endpoints that accept no session.
+
+    `missing` is the message for a request without any key.
+    """
     key = _bearer(request)
     if key is not None and secrets.looks_like_api_key(key):
         return None
-    return ApiKeyRequired(none if key is None else NO_KEY)
+    return ApiKeyRequired(missing if key is None else BAD_KEY)
 
 
 def by_cookie(request: Request, cookies: Cookies) -> bool:
@@ -135,5 +145,5 @@ def by_cookie(request: Request, cookies: Cookies) -> bool:
 
 
 def _bearer(request: Request) -> str | None:
-    sent = request.headers.get("authorization", "")
-    return sent[len("bearer ") :].strip() if sent.lower().startswith("bearer ") else None
+    header = request.headers.get("authorization", "")
+    return header[len("bearer ") :].strip() if header.lower().startswith("bearer ") else None

@@ -1,5 +1,7 @@
-"""CSRF protection: an unsafe request that only a cookie authenticates must come from our own pages, by its `Origin` or,
-where the browser sends none, by `Sec-Fetch-Site`.
+"""CSRF protection.
+
+An unsafe request that only a cookie authenticates must come from our own pages, by its `Origin` or, where the browser
+sends none, by `Sec-Fetch-Site`.
 """
 
 from urllib.parse import urlsplit
@@ -23,14 +25,14 @@ class SameOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in SAFE:
             request = Request(scope)
-            if credentials.by_cookie(request, self._cookies) and not self._ours(request):
+            if credentials.by_cookie(request, self._cookies) and not self._is_same_origin(request):
                 message = f"A request that a cookie authenticates must come from {self._origin}."
                 answer = errors.refusal("CSRF_FAILED", message, credentials.request_id(request))
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _ours(self, request: Request) -> bool:
+    def _is_same_origin(self, request: Request) -> bool:
         if (origin := request.headers.get("origin")) is not None:
             return origin == self._origin
         return request.headers.get("sec-fetch-site") == "same-origin"

@@ -1,4 +1,4 @@
-"""Errors as REST answers.  The reason takes precedence over gRPC's code: HTTP has statuses that gRPC lacks."""
+"""Errors as REST answers.  A reason takes precedence over gRPC's code: HTTP has statuses that gRPC lacks."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +12,9 @@ from grpc.aio import AioRpcError
 from grpc_status import rpc_status
 from starlette.responses import Response
 
-from hum import jsonnames, rpc
-from hum.errors import FieldError
+from hum.contract import rpc
+from hum.contract.errors import FieldError
+from hum.json import names as jsonnames
 
 BY_REASON: Mapping[str, int] = {
     "INVALID_REQUEST": 400,
@@ -50,7 +51,7 @@ BY_REASON: Mapping[str, int] = {
     "NOT_STORED_YET": 503,
     "STORE_UNAVAILABLE": 503,
 }
-LATE = 504
+TIMED_OUT = 504
 CLIENT_LEFT = 499  # nginx's status; HTTP defines none
 BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.INVALID_ARGUMENT: 400,
@@ -64,22 +65,22 @@ BY_CODE: Mapping[StatusCode, int] = {
     StatusCode.CANCELLED: CLIENT_LEFT,
     StatusCode.UNIMPLEMENTED: 501,
     StatusCode.UNAVAILABLE: 503,
-    StatusCode.DEADLINE_EXCEEDED: LATE,
+    StatusCode.DEADLINE_EXCEEDED: TIMED_OUT,
 }
 BAD, INTERNAL, UNAUTHENTICATED = 400, 500, 401
 UNAVAILABLE = "The service is temporarily unavailable; try again."
-#: How many bad fields an answer names, and how much of each path and reason.
-MOST_FIELDS, PATH_CHARS, REASON_CHARS = 20, 200, 500
+#: The most bad fields that an answer names, and the most characters of a path and a reason.
+MAX_FIELDS, PATH_CHARS, REASON_CHARS = 20, 200, 500
 #: One step of a field's path: a name, and the item of a list or the key of a map.
 STEP = re.compile(r'([^.\[\]]+)((?:\["(?:[^"\\]|\\.)*"\]|\[[^\]]*\])*)')
 
 
-#: Key in a request's scope: the status of a stream that control ended; its client sees an ordinary end.
+#: Key in a request's scope: the status of a stream that control cut off; its client sees an ordinary end.
 CUT = "hum.cut"
 
 
 class Cut(Exception):  # noqa: N818
-    """A file whose headers have been sent can't be finished: its client must see that it is incomplete."""
+    """A file can't be finished after its headers were sent: its client must see that it is incomplete."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"cut off: {status}")
@@ -87,7 +88,7 @@ class Cut(Exception):  # noqa: N818
 
 
 def cut(error: AioRpcError) -> Cut:
-    """Why control cut a stream or a file off, as a status."""
+    """Return the error with which control cut off a stream or a file, as a status."""
     return Cut(BY_CODE.get(error.code(), INTERNAL))
 
 
@@ -99,58 +100,59 @@ def answer(
     details: Sequence[Any] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The one shape of all errors."""
+    """Return an error in the one shape of all errors."""
     body = {
         "error": {"code": reason.lower(), "message": message, "details": list(details), "request_id": request_id},
     }
-    asks = {"WWW-Authenticate": "Bearer"} if status == UNAUTHENTICATED else {}
-    return Response(msgspec.json.encode(body), status, {**asks, **(headers or {})}, "application/json")
+    challenge = {"WWW-Authenticate": "Bearer"} if status == UNAUTHENTICATED else {}
+    return Response(msgspec.json.encode(body), status, {**challenge, **(headers or {})}, "application/json")
 
 
 def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An error that the gateway itself raises."""
+    """Return an error that the gateway itself raises."""
     return answer(BY_REASON[reason], reason, message, request_id, headers=headers)
 
 
 def late(request_id: str) -> Response:
-    """Control did not begin its answer in time."""
-    return answer(LATE, StatusCode.DEADLINE_EXCEEDED.name, UNAVAILABLE, request_id)
+    """Return the error for a control that did not begin its answer in time."""
+    return answer(TIMED_OUT, StatusCode.DEADLINE_EXCEEDED.name, UNAVAILABLE, request_id)
 
 
 def shortened(problems: Sequence[FieldError]) -> list[FieldError]:
-    """Return what a client is told of these: the first MOST_FIELDS, with paths and reasons of bounded length.
+    """Return the first MAX_FIELDS of these errors, with paths and reasons of bounded length.
 
-    Names and values come from the client: what is told of them must not cost more than they did.
+    Names and values come from the client, so an answer that repeats them must not be larger than the request.
     """
-    return [FieldError(each.field[:PATH_CHARS], each.reason[:REASON_CHARS]) for each in problems[:MOST_FIELDS]]
+    return [FieldError(error.field[:PATH_CHARS], error.reason[:REASON_CHARS]) for error in problems[:MAX_FIELDS]]
 
 
 def bad_fields(fields: Sequence[FieldError], request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return a 400 that names the bad fields."""
-    details = [each._asdict() for each in shortened(fields)]
+    details = [error._asdict() for error in shortened(fields)]
     return answer(400, "INVALID_REQUEST", "Some fields are invalid.", request_id, details, headers)
 
 
 def answer_headers(trailing: Any) -> dict[str, str]:
-    """The answer's headers, from control's trailing metadata."""
-    words = {
+    """Return the answer's headers, from control's trailing metadata."""
+    names = {
         rpc.REPLAYED: "Idempotent-Replayed",
         rpc.RETRY_AFTER: "Retry-After",
         **{f"{rpc.RATE_PREFIX}{name}": f"RateLimit-{name.title()}" for name in ("limit", "remaining", "reset")},
     }
-    return {words[name]: value for name, value in trailing or () if name in words}
+    return {names[name]: value for name, value in trailing or () if name in names}
 
 
 def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response:
-    """Control's error as a REST answer; `rename` turns a field's path in proto names into the client's."""
+    """Return control's error as a REST answer; `rename` turns a field's path in proto names into the client's."""
     reason, metadata, fields = _details(error)
     status = BY_REASON.get(reason, 0) or BY_CODE.get(error.code(), INTERNAL)
     if fields:
-        renamed = [FieldError(rename(each.field), each.reason) for each in shortened(fields)]
+        renamed = [FieldError(rename(field.field), field.reason) for field in shortened(fields)]
         return bad_fields(renamed, request_id, answer_headers(error.trailing_metadata()))
     details = [dict(metadata)] if metadata else []
     message = error.details() or ""
-    if not reason:  # gRPC's own error: no connection, a deadline, a cancelled call.  Its message is not for clients.
+    # gRPC's own error: no connection, a deadline, a cancelled call.  Its message is not for clients.
+    if not reason:
         reason = "INTERNAL" if status == INTERNAL else error.code().name
         message = UNAVAILABLE if status >= INTERNAL else error.code().value[1]
     headers = answer_headers(error.trailing_metadata())
@@ -160,8 +162,9 @@ def rpc_error(error: AioRpcError, request_id: str, rename: "Rename") -> Response
 
 
 class Rename:
-    """Maps a request's field paths from proto names to the client's: REST names at every depth, without the body's own
-    field, which is not part of what the client wrote.
+    """A mapping of a request's field paths from proto names to the client's.
+
+    It yields REST names at every depth, without the body's own field, which the client did not write.
     """
 
     def __init__(self, request: Descriptor | None = None, body_field: FieldDescriptor | None = None) -> None:
@@ -185,7 +188,7 @@ class Rename:
 
 
 def prefixes(path: str) -> Iterator[str]:
-    """A path and the paths of what holds it: of `a.b[3].c`, also `a.b[3]`, `a.b` and `a`."""
+    """Yield a path and its ancestors' paths, outermost first: of `a.b[3]`, `a`, `a.b` and `a.b[3]`."""
     before = ""
     for name, subscript in STEP.findall(path):
         before += ("." if before else "") + name
@@ -206,5 +209,5 @@ def _details(error: AioRpcError) -> tuple[str, Mapping[str, str], list[FieldErro
         if detail.Unpack(info):
             reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(bad):
-            fields = [FieldError(each.field, each.description) for each in bad.field_violations]
+            fields = [FieldError(violation.field, violation.description) for violation in bad.field_violations]
     return reason, metadata, fields

@@ -1,23 +1,23 @@
-"""Examples for the OpenAPI document: what a value of each field looks like.
+"""Examples for the OpenAPI document: a value of each field.
 
-Most follow from a field's type, format and rules; texts are found by `Message.field`, else by the field's name, since a
-name means the same everywhere.  A test checks every example against its schema.
+Most follow from a field's type, format and rules.  Texts are looked up by `Message.field`, else by the field's name,
+since a name means the same everywhere.  A test checks every example against its schema.
 """
 
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from hum import jsonnames, jsonschemas
 from hum.ids import Kind
-from hum.jsonvalues import INTEGER_NAMES
+from hum.json import names, schemas
+from hum.json.values import INTEGER_NAMES
 from hum.v1 import options_pb2, validate_pb2
 
 ULID: Final = "01HVN5J8Q0ZR4TB8M3C2Y7K6WD"
-WHEN: Final = "2026-03-05T15:04:05Z"
-DEEPEST: Final = 5
+TIMESTAMP: Final = "2026-03-05T15:04:05Z"
+MAX_DEPTH: Final = 5
 
-#: What a browser offers, without its ways to be reached.
+#: A browser's SDP offer, without ICE candidates.
 OFFER: Final = "".join(
     f"{line}\r\n"
     for line in (
@@ -39,7 +39,7 @@ OFFER: Final = "".join(
 )
 
 WELL_KNOWN: Final[dict[str, Any]] = {
-    jsonnames.TIMESTAMP: WHEN,
+    names.TIMESTAMP: TIMESTAMP,
     "google.protobuf.Duration": "1.500s",
     "google.protobuf.FieldMask": "name,notes",
     "google.protobuf.Struct": {"name": "value"},
@@ -64,7 +64,7 @@ FORMATS: Final[dict[int, Any]] = {
     options_pb2.FORMAT_EVENT_TYPE: "call.completed",
 }
 
-#: Nouns whose ids are another noun's.
+#: Nouns that share the ids of another noun.
 SAME_IDS: Final = {
     "organization_ref": "organization",
     "membership": "organization",
@@ -205,30 +205,30 @@ TEXTS: Final[dict[str, Any]] = {
 
 
 def of_message(descriptor: Descriptor, *, only: set[str] | None = None, depth: int = 0) -> dict[str, Any]:
-    """An object with an example for each field, or for the fields named by `only`."""
+    """Return an object with an example for each field, or for the fields named by `only`."""
     return {
-        jsonnames.rest_name(field): of_field(field, depth)
+        names.rest_name(field): of_field(field, depth)
         for field in descriptor.fields
-        if (only is None or field.name in only) and not (field.message_type is not None and depth >= DEEPEST)
+        if (only is None or field.name in only) and not (field.message_type is not None and depth >= MAX_DEPTH)
     }
 
 
 def of_field(field: FieldDescriptor, depth: int = 0) -> Any:
-    """An example of a field's value, as JSON."""
+    """Return an example of a field's value, as JSON."""
     for key in (f"{_owner(field).name}.{field.name}", field.name):
         if key in TEXTS and _fits(field, TEXTS[key]):
             return TEXTS[key]
     value = _of_one(field, depth)
-    return [value] if field.is_repeated and not jsonnames.is_map(field) else value
+    return [value] if field.is_repeated and not names.is_map(field) else value
 
 
 def _fits(field: FieldDescriptor, text: Any) -> bool:
-    """Tell whether a text found by name has the field's shape: the same name may be JSON here and a word there."""
-    if jsonnames.is_map(field):
+    """Tell whether a text has the field's shape: the same name may be JSON in one message and a word in another."""
+    if names.is_map(field):
         return isinstance(text, dict)
     if field.is_repeated:
         return isinstance(text, list)
-    return field.type == FieldDescriptor.TYPE_STRING and isinstance(text, str) != jsonnames.is_raw_json(field)
+    return field.type == FieldDescriptor.TYPE_STRING and isinstance(text, str) != names.is_raw_json(field)
 
 
 def _of_one(field: FieldDescriptor, depth: int) -> Any:
@@ -236,21 +236,21 @@ def _of_one(field: FieldDescriptor, depth: int) -> Any:
     if options[options_pb2.format]:
         return FORMATS[options[options_pb2.format]]
     if name := options[options_pb2.json_schema]:
-        return jsonschemas.schema(name)["examples"][0]
+        return schemas.schema(name)["examples"][0]
     if (inner := field.message_type) is not None:
-        if jsonnames.is_map(field):
+        if names.is_map(field):
             return {"key": _of_one(inner.fields_by_name["value"], depth)}
-        known = WELL_KNOWN.get(inner.full_name)
-        return of_message(inner, depth=depth + 1) if known is None else known
+        example = WELL_KNOWN.get(inner.full_name)
+        return of_message(inner, depth=depth + 1) if example is None else example
     if field.enum_type is not None:
-        return next(iter(jsonnames.enum_words(field.enum_type)))
+        return next(iter(names.enum_words(field.enum_type)))
     if field.type == FieldDescriptor.TYPE_BOOL:
         return True
     rules = options[validate_pb2.field]
     if allowed := getattr((rules.repeated.items if field.is_repeated else rules).string, "in"):
         return allowed[0]
     if field.type == FieldDescriptor.TYPE_STRING:
-        return {} if jsonnames.is_raw_json(field) else _id(field) or field.name.replace("_", " ")
+        return {} if names.is_raw_json(field) else _id(field) or field.name.replace("_", " ")
     if field.type == FieldDescriptor.TYPE_BYTES:
         return "aGVsbG8="
     return _number(field)
@@ -265,14 +265,14 @@ def _number(field: FieldDescriptor) -> int | float:
 
 
 def _id(field: FieldDescriptor) -> str | None:
-    """`flow_01HV...`, for fields that hold an id."""
+    """Return `flow_01HV...` for a field that holds an id, else None."""
     if field.name == "id":
         return _id_of(_snake(_owner(field).name))
     return _id_of(field.name.removesuffix("_id")) if field.name.endswith("_id") else None
 
 
 def of_path(collection: str) -> str:
-    """An id of one of a path's collection: `flow_01HV...` for `flows`."""
+    """Return an id of a path's collection: `flow_01HV...` for `flows`."""
     return _id_of(collection.replace("-", "_").removesuffix("s")) or ULID
 
 

@@ -10,37 +10,37 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MEDIA_TYPE: Final = "multipart/form-data"
-MOST_PARTS: Final = 100
-#: What a form has around its largest part: boundaries, headers, the other parts.
+MAX_PARTS: Final = 100
+#: The most bytes of a form beside its largest part: boundaries, headers, the other parts.
 MOST_BYTES_AROUND: Final = 64 << 10
 
 
 class BadForm(Exception):  # noqa: N818
-    """A body that is no form; the message is a sentence for the client."""
+    """A body is not a form; the message is a sentence for the client."""
 
 
 def parts(body: bytes, content_type: str) -> dict[str, list[bytes]]:
-    """What a form's parts hold, by their names.  Raises BadForm."""
+    """Return the contents of a form's parts by name.  Raises BadForm."""
     _, options = parse_options_header(content_type)
     if not (boundary := options.get(b"boundary")):
         raise BadForm("The Content-Type of a form must name its boundary.")
-    reading = _Reading()
+    reader = _FormReader()
     try:
-        parser = MultipartParser(boundary, reading.callbacks())
+        parser = MultipartParser(boundary, reader.callbacks())
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
         raise BadForm(f"The body is not a form: {error}.") from error
-    if not reading.is_whole:
+    if not reader.is_whole:
         raise BadForm("The body is not a form: its last boundary is missing.")
-    return dict(reading.found)
+    return dict(reader.parts)
 
 
-class _Reading:
-    """A form while it is parsed."""
+class _FormReader:
+    """The parser's callbacks, and the parts that they have collected."""
 
     def __init__(self) -> None:
-        self.found: dict[str, list[bytes]] = defaultdict(list)
+        self.parts: dict[str, list[bytes]] = defaultdict(list)
         self.is_whole = False
         self._count = 0
         self._data = bytearray()
@@ -54,13 +54,13 @@ class _Reading:
             "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
             "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
             "on_header_end": self._header_end,
-            "on_end": self._all,
+            "on_end": self._complete,
         }
 
     def _begin(self) -> None:
         self._count += 1
-        if self._count > MOST_PARTS:
-            raise BadForm(f"The form has more than {MOST_PARTS} parts.")
+        if self._count > MAX_PARTS:
+            raise BadForm(f"The form has more than {MAX_PARTS} parts.")
         self._data.clear()
         self._name = ""
 
@@ -74,7 +74,7 @@ class _Reading:
     def _end(self) -> None:
         if not self._name:
             raise BadForm("A part of the form has no name.")
-        self.found[self._name].append(bytes(self._data))
+        self.parts[self._name].append(bytes(self._data))
 
-    def _all(self) -> None:
+    def _complete(self) -> None:
         self.is_whole = True

@@ -1,7 +1,7 @@
-"""What other systems post to triggers: handed to control, which stores it before it is answered.
+"""Posts of other systems to triggers: control stores one before the gateway acknowledges it.
 
-The token in the path is all that a sender needs, so it is nowhere but in the request: control is told its hash, and logs,
-traces and metrics have the route.
+The token in the path is the sender's only credential, so it stays in the request: control gets its hash, and logs,
+traces and metrics get the route.
 """
 
 from google.protobuf.message import Message
@@ -13,11 +13,12 @@ from starlette.routing import Route
 from gateway import credentials, errors
 from gateway.bodies import BadBody, Bodies
 from gateway.errors import Rename
-from gateway.held import Asker, Away
-from hum import ids, rpc, secrets
+from gateway.held import ControlUnavailable, RetryingClient
+from hum import ids, secrets
+from hum.contract import rpc
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 
@@ -25,9 +26,9 @@ LOG = log(__name__)
 HOOKS = "/hooks/"
 MOST_BYTES = 256 << 10
 ACCEPTED = 202
-#: When a sender that knows the header tries again; others have their own schedule.
+#: When a sender that honours `Retry-After` tries again; others have their own schedule.
 RETRY_SECONDS = 5
-NO_SUCH = "There is no such address."
+NO_SUCH_ADDRESS = "There is no such address."
 SIGNATURE = {
     "webhook_id": "webhook-id",
     "webhook_timestamp": "webhook-timestamp",
@@ -36,10 +37,12 @@ SIGNATURE = {
 
 
 class Hooks:
+    """The endpoint of triggers."""
+
     def __init__(
         self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, bodies: Bodies
     ) -> None:
-        self._ask, self._bodies = Asker(settings, identity).ask, bodies
+        self._ask, self._bodies = RetryingClient(settings, identity).ask, bodies
         self._ingress = runtime_pb2_grpc.HooksIngressServiceStub(channel)
 
     def routes(self) -> list[Route]:
@@ -48,7 +51,7 @@ class Hooks:
     async def _receive(self, request: Request) -> Response:
         request_id = credentials.request_id(request)
         if not secrets.looks_like_token(request.path_params["token"]):
-            return errors.refusal("NOT_FOUND", NO_SUCH, request_id)
+            return errors.refusal("NOT_FOUND", NO_SUCH_ADDRESS, request_id)
         if complaint := credentials.bad_idempotency_key(request):
             return errors.refusal("INVALID_REQUEST", f"The header Idempotency-Key {complaint}.", request_id)
         try:
@@ -58,10 +61,10 @@ class Hooks:
         except ClientDisconnect:
             return Response(status_code=errors.CLIENT_LEFT)
         try:
-            # The id is the gateway's: if control has stored it, and its answer is lost, it is not stored again.
+            # The gateway makes the id: a retry after a lost answer does not store the post twice.
             answer = await self._ask(self._ingress.ReceiveHook, _message(request, body), request)
-        except Away as error:
-            return _away(error, request_id)
+        except ControlUnavailable as error:
+            return _unavailable(error, request_id)
         except aio.AioRpcError as error:
             return errors.rpc_error(error, request_id, Rename())
         return JSONResponse({"id": answer.id, "repeated": answer.is_repetition}, ACCEPTED)
@@ -79,16 +82,16 @@ def _message(request: Request, body: bytes) -> Message:
     )
 
 
-def _away(error: Away, request_id: str) -> Response:
-    """Control is away, or says that it is too much at once."""
+def _unavailable(error: ControlUnavailable, request_id: str) -> Response:
+    """Return the refusal for a control that is unavailable or that limits the rate."""
     cause = error.__cause__
     if isinstance(cause, aio.AioRpcError) and cause.code() is StatusCode.RESOURCE_EXHAUSTED:
         return errors.rpc_error(cause, request_id, Rename())
-    LOG.warning("control did not take what was posted to a trigger", error=str(error))
+    LOG.warning("control did not accept a trigger's post", error=str(error))
     message = "It was not taken; send it again."
     return errors.refusal("UNAVAILABLE", message, request_id, {"Retry-After": str(RETRY_SECONDS)})
 
 
 def shown_path(path: str) -> str:
-    """A path as logs may hold it."""
+    """Return a path as logs may hold it, without a trigger's token."""
     return f"{HOOKS}..." if path.startswith(HOOKS) else path

@@ -1,6 +1,6 @@
-"""What every answer of the gateway gets: a request id, security headers, one log line and one measurement.
+"""Middleware for every answer of the gateway: a request id, security headers, one log line and one measurement.
 
-Plain ASGI: Starlette's own base class would copy every stream through a queue.
+It is plain ASGI: Starlette's own base class would copy every stream through a queue.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import credentials, errors
 from gateway.errors import Cut
-from hum import tracing
 from hum.clock import monotonic_ms
-from hum.telemetry import FAST_BUCKETS, log
+from hum.observe import tracing
+from hum.observe.telemetry import FAST_BUCKETS, log
 
 LOG = log(__name__)
 SECONDS = Histogram(
@@ -29,7 +29,7 @@ CUT = Counter(
 )
 QUIET = ("/healthz", "/readyz")
 WEBHOOKS = "/twilio/"
-SAFE_HEADERS = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -37,7 +37,7 @@ SAFE_HEADERS = {
 }
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-ONLY_HTTPS = {"Strict-Transport-Security": "max-age=31536000"}
+HTTPS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeaders:
@@ -45,7 +45,7 @@ class SecurityHeaders:
 
     def __init__(self, app: ASGIApp, public_url: str) -> None:
         self._app = app
-        self._headers = SAFE_HEADERS | (ONLY_HTTPS if public_url.startswith("https://") else {})
+        self._headers = SECURITY_HEADERS | (HTTPS_HEADERS if public_url.startswith("https://") else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,10 +77,10 @@ class AccessLog:
             return
         answer = _Answer(scope)
         with trace.use_span(answer.span, record_exception=False, set_status_on_exception=False):
-            await self._noted(answer, scope, receive, send)
+            await self._observe(answer, scope, receive, send)
 
-    async def _noted(self, answer: "_Answer", scope: Scope, receive: Receive, send: Send) -> None:
-        async def noting(message: Message) -> None:
+    async def _observe(self, answer: "_Answer", scope: Scope, receive: Receive, send: Send) -> None:
+        async def observing(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answer.head(message["status"])
             await send(message)
@@ -88,8 +88,8 @@ class AccessLog:
                 answer.is_whole = True
 
         try:
-            await self._app(scope, receive, noting)
-        except Cut as cut:  # the server closes the connection of an incomplete answer
+            await self._app(scope, receive, observing)
+        except Cut as cut:  # the server closes the connection
             answer.cut(cut.status)
         except ClientDisconnect:
             answer.cut(errors.CLIENT_LEFT)
@@ -102,7 +102,7 @@ class AccessLog:
         else:
             if errors.CUT in scope:
                 answer.cut(scope[errors.CUT])
-            elif not answer.is_whole:  # a stream ends like this when its client leaves
+            elif not answer.is_whole:  # the client left a stream
                 answer.cut(errors.CLIENT_LEFT)
         finally:
             answer.log()
@@ -112,8 +112,8 @@ class _Answer:
     """The progress of an answer."""
 
     def __init__(self, scope: Scope) -> None:
-        self._scope, self._began_ms = scope, monotonic_ms()
-        # A client's trace is not continued: clients must not decide what is traced.  A webhook's span is one of its call.
+        self._scope, self._started_ms = scope, monotonic_ms()
+        # A client must not decide what is traced: its trace is not continued.  A webhook's span belongs to its call.
         is_webhook = scope["path"].startswith(WEBHOOKS)
         self.span = INVALID_SPAN if is_webhook else tracing.served("http", {})
         self._status = 0
@@ -124,7 +124,7 @@ class _Answer:
         SECONDS.labels(self._method(), self._route(), status).observe(self._age_ms() / 1000)
 
     def cut(self, status: int) -> None:
-        """Count the answer as cut off, and log it under this status whatever its headers had."""
+        """Count the answer as cut off, and log it under this status whatever status was sent."""
         if not self._status:
             self.head(status)
         CUT.labels(self._method(), self._route(), status).inc()
@@ -145,10 +145,10 @@ class _Answer:
             )
 
     def _age_ms(self) -> float:
-        return monotonic_ms() - self._began_ms
+        return monotonic_ms() - self._started_ms
 
     def _method(self) -> str:
-        """The method, if HTTP has it: clients may send any word, which would become a label and a log line."""
+        """Return the method if HTTP defines it: any other word of a client must not become a label or a log line."""
         method: str = self._scope["method"]
         return method if method in METHODS else "other"
 

@@ -11,9 +11,9 @@ from google.protobuf.descriptor import FieldDescriptor
 
 from gateway import contract, credentials, examples, forms, payloads, schemas, sse
 from gateway.contract import Binding
-from hum import jsonnames
-from hum.comments import about, comment
-from hum.eventtypes import EventType
+from hum.contract.comments import about, comment
+from hum.contract.eventtypes import EventType
+from hum.json import names as jsonnames
 from hum.v1 import options_pb2
 
 VERSION = "0.1.0"
@@ -35,7 +35,7 @@ ERROR_WORDS = {
 
 
 def document(bindings: Sequence[Binding], server_url: str) -> Schema:
-    """The whole document."""
+    """Return the whole document."""
     session = credentials.Cookies(server_url).name(credentials.SESSION)
     paths: dict[str, Any] = {}
     for binding in bindings:
@@ -53,7 +53,7 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
         "security": [{"apiKey": []}, {"session": []}],
         "paths": paths,
         "webhooks": payloads.operations(),
-        "x-event-types": {each.name: _event_type(each) for each in schemas.event_types()},
+        "x-event-types": {event.name: _event_type(event) for event in schemas.event_types()},
         "components": {
             "schemas": schemas.components(bindings),
             "responses": _refusals(),
@@ -74,13 +74,13 @@ def _tag(binding: Binding) -> str:
 
 
 def _tags(bindings: Sequence[Binding]) -> list[Schema]:
-    """One tag for each service, with what its file says about it."""
-    files = {_tag(each): each.method.containing_service.file.name for each in bindings}
+    """Return a tag for each service, described by the comment of its proto file."""
+    files = {_tag(binding): binding.method.containing_service.file.name for binding in bindings}
     return [{"name": tag, "description": about(file)} if about(file) else {"name": tag} for tag, file in files.items()]
 
 
 def _event_type(event: EventType) -> Schema:
-    """What is said about the type of the events of `GET /api/events`, and the schema of their `data`."""
+    """Describe a type of the events of `GET /api/events`, with the schema of their `data`."""
     return {
         "version": event.version,
         "description": comment(event.message.full_name),
@@ -91,7 +91,7 @@ def _event_type(event: EventType) -> Schema:
 
 def _operation(binding: Binding) -> Schema:
     description = comment(binding.method.full_name)
-    summary, rest = _sentences(description)
+    summary, details = _sentences(description)
     access = binding.method.GetOptions().Extensions[options_pb2.access]
     operation: Schema = {
         "operationId": binding.method.name[0].lower() + binding.method.name[1:],
@@ -100,8 +100,8 @@ def _operation(binding: Binding) -> Schema:
         "parameters": [*_path_parameters(binding), *_query_parameters(binding), *_header_parameters(binding)],
         "responses": {**_successes(binding), **_errors(binding)},
     }
-    if rest:
-        operation["description"] = rest
+    if details:
+        operation["description"] = details
     if access.session_only:
         operation["security"] = [{"session": []}]
     if access.scope:
@@ -117,9 +117,9 @@ def _operation(binding: Binding) -> Schema:
         }
         if binding.text_type:
             field = binding.method.input_type.fields_by_name[binding.text_field]
-            of_bytes = {"format": "binary"} if field.type == field.TYPE_BYTES else {}
+            binary = {"format": "binary"} if field.type == field.TYPE_BYTES else {}
             content[binding.text_type] = {
-                "schema": {"type": "string", **of_bytes},
+                "schema": {"type": "string", **binary},
                 "example": examples.of_field(field),
             }
             content[forms.MEDIA_TYPE] = {"schema": _form(binding)}
@@ -131,7 +131,7 @@ def _operation(binding: Binding) -> Schema:
 
 
 def _form(binding: Binding) -> Schema:
-    """The parts of a form."""
+    """Return the schema of a form's parts."""
     fields = binding.method.input_type.fields_by_name
     file = {binding.text_field: {"type": "string", "contentMediaType": binding.text_type}}
     others = {
@@ -142,13 +142,13 @@ def _form(binding: Binding) -> Schema:
 
 
 def _sentences(description: str) -> tuple[str, str]:
-    """A comment's first sentence, and the others."""
-    summary, *rest = re.split(r"(?<=[^.])\.\s+(?=[A-Z`])", description, maxsplit=1)
-    return summary, rest[0] if rest else ""
+    """Split a comment into its first sentence and the others."""
+    summary, *others = re.split(r"(?<=[^.])\.\s+(?=[A-Z`])", description, maxsplit=1)
+    return summary, others[0] if others else ""
 
 
 def body_example(binding: Binding) -> Schema:
-    """A body that the schema allows: the required fields and a few more; for an update, one or two changes."""
+    """Return a valid body: the required fields and a few more; for an update, one or two changes."""
     assert binding.body_type is not None, "the operation has a body"
     shape = "patch" if binding.masked else "input"
     writable = [field for field in binding.body_type.fields if shape in schemas.shapes(field)]
@@ -156,8 +156,8 @@ def body_example(binding: Binding) -> Schema:
         writable = [field for field in writable if field.name not in binding.path_fields]
     required = [field.name for field in writable if schemas.behaves(field, field_behavior_pb2.REQUIRED)]
     optional = [field.name for field in writable if field.name not in required and field.name in examples.TEXTS]
-    some = required[:2] if binding.masked else required
-    return examples.of_message(binding.body_type, only={*some, *optional[: 2 if some else 3]})
+    chosen = required[:2] if binding.masked else required
+    return examples.of_message(binding.body_type, only={*chosen, *optional[: 2 if chosen else 3]})
 
 
 def _path_parameters(binding: Binding) -> Iterator[Schema]:
@@ -168,7 +168,7 @@ def _path_parameters(binding: Binding) -> Iterator[Schema]:
 
 
 def path_example(binding: Binding, field: FieldDescriptor) -> Any:
-    """An example for a path's variable: `id` is the id of what the path names before it."""
+    """Return an example of a path's variable; an `id` is that of the collection before it."""
     if field.name != "id":
         return examples.of_field(field)
     noun = binding.path.partition("/{id}")[0].rpartition("/")[2]
@@ -177,23 +177,23 @@ def path_example(binding: Binding, field: FieldDescriptor) -> Any:
 
 def _query_parameters(binding: Binding) -> Iterator[Schema]:
     for field in (*binding.query_fields, *binding.fields_beside_text):
-        only = "" if field in binding.query_fields else f"Only with a body of {binding.text_type}."
+        text_only = "" if field in binding.query_fields else f"Only with a body of {binding.text_type}."
         parameter = {
             "name": jsonnames.rest_name(field),
             "in": "query",
             "schema": schemas.of_field(field, nullable=False),
         }
-        if not _is_place(field):
+        if not _is_cursor(field):
             parameter["example"] = examples.of_field(field)
         alias = jsonnames.query_alias(field)
-        older = f"`{alias}` is an older name of it." if alias else ""
-        if description := " ".join(filter(None, (schemas.description_of(field), older, only))):
+        alias_note = f"`{alias}` is an older name of it." if alias else ""
+        if description := " ".join(filter(None, (schemas.description_of(field), alias_note, text_only))):
             parameter["description"] = description
         yield parameter
 
 
-def _is_place(field: FieldDescriptor) -> bool:
-    """Whether a value is the place in a list that an earlier answer named: any other is refused, so none is an example."""
+def _is_cursor(field: FieldDescriptor) -> bool:
+    """Tell whether a field holds a cursor: only one from an earlier answer is valid, so it has no example."""
     return field.name in {"cursor", "after"}
 
 
@@ -216,7 +216,7 @@ def _header(name: str, description: str, rules: Schema) -> Schema:
 
 
 def _successes(binding: Binding) -> Schema:
-    """The answers to a request that was carried out, by status."""
+    """Return the answers to a successful request, by status."""
     success = _success(binding)
     return {**({"200": success} if binding.made_field else {}), str(binding.status): success}
 
@@ -254,7 +254,7 @@ def _success(binding: Binding) -> Schema:
 
 
 def _stream_example(binding: Binding) -> str:
-    """One event of each kind, as it is sent."""
+    """Return one event of each kind, as it is sent."""
     fields = binding.method.output_type.fields_by_name
     return "".join(
         f"event: {name}\ndata: {json.dumps(examples.of_field(fields[field]), ensure_ascii=False)}\n\n"
@@ -267,16 +267,16 @@ def _bytes(media_type: str) -> Schema:
 
 
 def _refusals() -> Schema:
-    """The error answers, which all operations share, by the name `Error` and the status."""
+    """Return the error answers that all operations share, by the name `Error` and the status."""
     content = {"application/json": {"schema": {"$ref": f"{schemas.SCHEMAS}ErrorResponse"}}}
-    more = {429: ("Retry-After",), 503: ("Retry-After",), 401: ("WWW-Authenticate",)}
+    extra = {429: ("Retry-After",), 503: ("Retry-After",), 401: ("WWW-Authenticate",)}
     return {
         f"Error{status}": {
-            "description": words,
-            "headers": {**SENT_HEADERS, **{name: _header_reference(name) for name in more.get(status, ())}},
+            "description": description,
+            "headers": {**SENT_HEADERS, **{name: _header_reference(name) for name in extra.get(status, ())}},
             "content": content,
         }
-        for status, words in ERROR_WORDS.items()
+        for status, description in ERROR_WORDS.items()
     }
 
 

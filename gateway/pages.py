@@ -1,4 +1,4 @@
-"""HTML for people: templates that escape whatever they are filled with, and the headers of pages without scripts."""
+"""HTML for people: templates that escape all values, and the headers of pages without scripts."""
 
 import gzip
 import hashlib
@@ -10,18 +10,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-#: No script, and nothing but our own stylesheet and typeface.
+#: Forbids scripts, and everything but our own stylesheet and typeface.
 POLICY_BUT_FORMS: Final = (
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; style-src 'self'; font-src 'self'"
 )
-#: Nor forms to elsewhere.
+#: Also forbids forms to other hosts.
 POLICY: Final = f"{POLICY_BUT_FORMS}; form-action 'self'"
 HTML: Final = "text/html"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page as it is sent, again and again."""
+    """A page that is rendered once and sent many times."""
 
     body: bytes
     packed: bytes
@@ -32,7 +32,7 @@ class Page:
 
 @cache
 def templates() -> Environment:
-    """The templates in `gateway/templates`."""
+    """Return the templates in `gateway/templates`."""
     return Environment(
         loader=PackageLoader("gateway"),
         autoescape=True,
@@ -43,28 +43,28 @@ def templates() -> Environment:
 
 
 def render(name: str, **values: Any) -> str:
-    """A template filled with values."""
+    """Render a template with these values."""
     return templates().get_template(name).render(**values)
 
 
 def page(text: str, media_type: str = HTML, status: int = 200) -> Page:
-    """A page that is kept."""
+    """Return a page with its packed body and its ETag."""
     body = text.encode()
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     return Page(body, gzip.compress(body, mtime=0), etag, media_type, status)
 
 
-def send(request: Request, kept: Page) -> Response:
-    """A kept page; 304 if the client has it already."""
+def send(request: Request, page: Page) -> Response:
+    """Answer with a page, or with 304 if the client has it already."""
     headers = {
         "Content-Security-Policy": POLICY,
         "Cache-Control": "no-cache",
-        "ETag": kept.etag,
+        "ETag": page.etag,
         "Vary": "Accept-Encoding",
     }
-    if kept.status == 200 and kept.etag in request.headers.get("if-none-match", ""):
+    if page.status == 200 and page.etag in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
-    body = kept.body
+    body = page.body
     if "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["Content-Encoding"] = kept.packed, "gzip"
-    return Response(body, kept.status, headers, kept.media_type)
+        body, headers["Content-Encoding"] = page.packed, "gzip"
+    return Response(body, page.status, headers, page.media_type)

@@ -1,6 +1,6 @@
-"""What webhooks send, made from the contract: for the OpenAPI document, and for docs/webhooks.md.
+"""The payloads of customers' webhooks, derived from the contract: for the OpenAPI document, and for docs/webhooks.md.
 
-`python -m gateway.payloads docs/webhooks.md` writes the page's last section anew; a test compares them.
+`python -m gateway.payloads docs/webhooks.md` regenerates the page's last section; a test compares them.
 """
 
 import json
@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway import examples, schemas
-from hum import eventtypes
-from hum.comments import comment
-from hum.eventtypes import EventType
+from hum.contract import eventtypes
+from hum.contract.comments import comment
+from hum.contract.eventtypes import EventType
 
 Schema = dict[str, Any]
 
-#: As a customer may have named an event of a trigger.
+#: An example of a name that a customer gives a trigger's event.
 NAMED: Final = "external.order_paid"
 HEADING: Final = "## Payloads"
-#: What a delivery of each type has besides `data`.
+#: The members of every delivery besides `data`.
 MEMBERS: Final[dict[str, Schema]] = {
     "id": {
         "type": "string",
@@ -46,14 +46,14 @@ HEADERS: Final[dict[str, str]] = {
 
 
 def example(event: EventType) -> dict[str, Any]:
-    """A delivery's body."""
+    """Return an example of a delivery's body."""
     data = examples.of_message(event.message)
     has_sequence = "call_id" in data or "conversation_id" in data
     return {
         "id": f"evt_{examples.ULID}",
         "type": NAMED if event.name == eventtypes.EXTERNAL else event.name,
         "version": event.version,
-        "created_at": examples.WHEN,
+        "created_at": examples.TIMESTAMP,
         "organization_id": f"org_{examples.ULID}",
         "sequence": 7 if has_sequence else None,
         "data": data,
@@ -61,7 +61,7 @@ def example(event: EventType) -> dict[str, Any]:
 
 
 def operations() -> Schema:
-    """The section `webhooks` of the OpenAPI document."""
+    """Return the section `webhooks` of the OpenAPI document."""
     return {event.name: {"post": _operation(event)} for event in schemas.sent_types()}
 
 
@@ -76,8 +76,8 @@ def _operation(event: EventType) -> Schema:
         "summary": comment(event.message.full_name).partition(". ")[0].rstrip("."),
         "tags": ["webhooks"],
         "parameters": [
-            {"name": name, "in": "header", "required": True, "description": words, "schema": {"type": "string"}}
-            for name, words in HEADERS.items()
+            {"name": name, "in": "header", "required": True, "description": description, "schema": {"type": "string"}}
+            for name, description in HEADERS.items()
         ],
         "requestBody": {
             "required": True,
@@ -97,16 +97,16 @@ def _operation(event: EventType) -> Schema:
 
 
 def as_markdown() -> str:
-    """The section of docs/webhooks.md."""
+    """Return the generated section of docs/webhooks.md."""
     parts = [HEADING, "", "One example of each type; the OpenAPI document has their schemas, under `webhooks`.", ""]
     for event in schemas.sent_types():
-        words = comment(event.message.full_name)
-        parts += [f"### {event.name}", "", words, "", "```json", json.dumps(example(event), indent=2), "```", ""]
+        description = comment(event.message.full_name)
+        parts += [f"### {event.name}", "", description, "", "```json", json.dumps(example(event), indent=2), "```", ""]
     return "\n".join(parts)
 
 
 def written(page: str) -> str:
-    """The page with this section as it is now."""
+    """Return the page with its section regenerated."""
     return page.partition(f"\n{HEADING}\n")[0] + "\n" + as_markdown()
 
 

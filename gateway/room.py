@@ -1,64 +1,64 @@
-"""Which connections are open, and which one is closed when there are too many.  Pure.
+"""The limit on open connections, and which one is evicted at the limit.  Pure.
 
-A connection is waiting until a complete request has arrived: it is idle, or stopped within a head or a body.  So it is while its
-client has stopped reading.  At the limit, a new connection replaces the one that has been waiting longest; complete requests are
-answered to whoever reads.  So a webhook, which arrives at once, gets through however many connections attackers hold.
+A connection is waiting while it has no complete request (it is idle, or stopped within a head or a body), and while its
+client has stopped reading.  At the limit, a new connection evicts the one that has been waiting longest.  A connection
+with a complete request and a client that reads is never evicted.  Thus a webhook, which arrives complete, gets through
+however many connections attackers open.
 """
 
 from collections import defaultdict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-GuestT = TypeVar("GuestT", bound=Hashable)
+ConnectionT = TypeVar("ConnectionT", bound=Hashable)
 
 
-class Room(Generic[GuestT]):
-    """Room for `most` connections, of which `most_of_address` may be waiting for one address."""
+class ConnectionLimit(Generic[ConnectionT]):
+    """A limit of `max_connections`, of which one address may have `max_waiting_of_address` waiting."""
 
-    def __init__(self, most: int, most_of_address: int) -> None:
-        self._most, self._most_of_address = most, most_of_address
-        self._addresses: dict[GuestT, str | None] = {}
-        self._waiting: dict[GuestT, None] = {}  # the longest-waiting first
-        self._waiting_of: defaultdict[str, dict[GuestT, None]] = defaultdict(dict)
+    def __init__(self, max_connections: int, max_waiting_of_address: int) -> None:
+        self._max_connections, self._max_waiting_of_address = max_connections, max_waiting_of_address
+        self._addresses: dict[ConnectionT, str | None] = {}
+        self._waiting: dict[ConnectionT, None] = {}  # longest-waiting first
+        self._waiting_of: defaultdict[str, dict[ConnectionT, None]] = defaultdict(dict)
 
     def __len__(self) -> int:
-        """How many connections are open."""
+        """Return the number of open connections."""
         return len(self._addresses)
 
-    def enter(self, guest: GuestT, address: str | None) -> GuestT | None:
-        """Add a connection, which waits for a request.  Returns the one that must be closed, which may be the new one;
-        None if there was room.
+    def add(self, connection: ConnectionT, address: str | None) -> ConnectionT | None:
+        """Add a connection, which waits for a request; return the connection to close, possibly the new one, or None.
 
-        `address` is None for a proxy, whose connections have no limit of their own.
+        `address` is None for a proxy, which has no limit per address.
         """
-        self._addresses[guest] = address
-        self.wait(guest)
-        crowded = None
-        if address is not None and len(self._waiting_of[address]) > self._most_of_address:
-            crowded = next(iter(self._waiting_of[address]))
-        elif len(self._addresses) > self._most:
-            crowded = next(iter(self._waiting))
-        if crowded is not None:
-            self.leave(crowded)
-        return crowded
+        self._addresses[connection] = address
+        self.mark_waiting(connection)
+        evicted = None
+        if address is not None and len(self._waiting_of[address]) > self._max_waiting_of_address:
+            evicted = next(iter(self._waiting_of[address]))
+        elif len(self._addresses) > self._max_connections:
+            evicted = next(iter(self._waiting))
+        if evicted is not None:
+            self.remove(evicted)
+        return evicted
 
-    def wait(self, guest: GuestT) -> None:
-        """The connection waits for its client from now on."""
-        if guest in self._addresses:
-            self.complete(guest)
-            self._waiting[guest] = None
-            if (address := self._addresses[guest]) is not None:
-                self._waiting_of[address][guest] = None
+    def mark_waiting(self, connection: ConnectionT) -> None:
+        """Mark the connection as waiting for its client."""
+        if connection in self._addresses:
+            self.mark_complete(connection)
+            self._waiting[connection] = None
+            if (address := self._addresses[connection]) is not None:
+                self._waiting_of[address][connection] = None
 
-    def complete(self, guest: GuestT) -> None:
-        """Its request is complete."""
-        self._waiting.pop(guest, None)
-        if (address := self._addresses.get(guest)) is not None:
-            self._waiting_of[address].pop(guest, None)
+    def mark_complete(self, connection: ConnectionT) -> None:
+        """Mark the connection as not waiting: its request is complete."""
+        self._waiting.pop(connection, None)
+        if (address := self._addresses.get(connection)) is not None:
+            self._waiting_of[address].pop(connection, None)
             if not self._waiting_of[address]:
                 del self._waiting_of[address]
 
-    def leave(self, guest: GuestT) -> None:
-        """The connection was closed."""
-        self.complete(guest)
-        self._addresses.pop(guest, None)
+    def remove(self, connection: ConnectionT) -> None:
+        """Remove a closed connection."""
+        self.mark_complete(connection)
+        self._addresses.pop(connection, None)

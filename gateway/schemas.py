@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI document, by their names: messages as they are sent and answered, enums, free-form JSON, events."""
+"""The schemas of the OpenAPI document by name: messages of requests and answers, enums, free-form JSON, events."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,10 +9,13 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from gateway import sse
 from gateway.contract import Binding
-from hum import errors, eventtypes, jsonnames, jsonschemas, jsonvalues
-from hum.comments import comment
-from hum.eventtypes import EventType
-from hum.jsonvalues import INTEGER_NAMES, INTEGERS
+from hum.contract import errors, eventtypes
+from hum.contract.comments import comment
+from hum.contract.eventtypes import EventType
+from hum.json import names as jsonnames
+from hum.json import schemas as jsonschemas
+from hum.json import values as jsonvalues
+from hum.json.values import INTEGER_NAMES, INTEGERS
 from hum.v1 import options_pb2, validate_pb2
 
 Schema = dict[str, Any]
@@ -60,7 +63,7 @@ ERROR_BODY: Schema = {
     "type": "object",
     "required": ["code", "message", "details", "request_id"],
     "properties": {
-        # No enum: a later release has others, and programs that were generated before must read those, too.
+        # No enum: clients that were generated earlier must accept the codes of later releases.
         "code": {
             "type": "string",
             "description": f"What a program goes by. Among others: {', '.join(f'`{each}`' for each in errors.known())}.",
@@ -82,31 +85,31 @@ def _schema_name(descriptor: Descriptor, shape: str) -> str:
 
 
 def components(bindings: Sequence[Binding]) -> dict[str, Schema]:
-    """All schemas by name: messages, their enums, free-form JSON, and of each stream what its events hold."""
-    made = {**_schemas(bindings), "ErrorResponse": ERROR, "ErrorBody": ERROR_BODY, "ErrorDetail": ERROR_DETAIL}
+    """Return all schemas by name: messages, their enums, free-form JSON, and the events of each stream."""
+    schemas = {**_schemas(bindings), "ErrorResponse": ERROR, "ErrorBody": ERROR_BODY, "ErrorDetail": ERROR_DETAIL}
     free_form = {_free_form_name(name): _free_form_schema(name) for name in jsonschemas.names()}
     streams = {events_name(binding): _events(binding) for binding in bindings if binding.is_stream}
     for name, schema in {**_enums(bindings), **free_form, **streams}.items():
-        if made.setdefault(name, schema) is not schema:
+        if schemas.setdefault(name, schema) is not schema:
             raise ValueError(f"two schemas have the name {name}")
-    return dict(sorted(made.items()))
+    return dict(sorted(schemas.items()))
 
 
 def _enums(bindings: Iterable[Binding]) -> dict[str, Schema]:
-    """The enums of requests, answers and events."""
-    found: dict[str, Schema] = {}
-    waiting = [message for each in bindings for message in (each.method.input_type, each.method.output_type)]
-    waiting += [each.message for each in sent_types()]
-    known = {message.full_name for message in waiting}
-    while waiting:
-        for field in waiting.pop().fields:
+    """Return the enums of requests, answers and events."""
+    enums: dict[str, Schema] = {}
+    pending = [message for binding in bindings for message in (binding.method.input_type, binding.method.output_type)]
+    pending += [binding.message for binding in sent_types()]
+    seen = {message.full_name for message in pending}
+    while pending:
+        for field in pending.pop().fields:
             inner = jsonnames.held(field)
-            if inner is not None and inner.full_name not in known:
-                known.add(inner.full_name)
-                waiting.append(inner)
+            if inner is not None and inner.full_name not in seen:
+                seen.add(inner.full_name)
+                pending.append(inner)
             if field.enum_type is not None:
-                found[field.enum_type.name] = _enum(field.enum_type)
-    return found
+                enums[field.enum_type.name] = _enum(field.enum_type)
+    return enums
 
 
 def _enum(enum: EnumDescriptor) -> Schema:
@@ -123,12 +126,12 @@ def _words(enum: EnumDescriptor) -> Iterator[str]:
 
 
 def event_types() -> list[EventType]:
-    """The types of events that customers may see."""
-    return [each for each in eventtypes.by_name().values() if each.visible]
+    """Return the types of events that customers may see."""
+    return [event for event in eventtypes.by_name().values() if event.visible]
 
 
 def sent_types() -> list[EventType]:
-    """The types that webhooks get: those, and the test, which one webhook alone gets."""
+    """Return the types that are delivered to webhooks: those that customers may see, and the test event."""
     return [*event_types(), eventtypes.by_name()["webhook.test"]]
 
 
@@ -137,7 +140,7 @@ def events_name(binding: Binding) -> str:
 
 
 def _events(binding: Binding) -> Schema:
-    """An object that has, by each event's name, the schema of its data."""
+    """Return an object schema with a member for each event's name: the schema of its data."""
     fields = binding.method.output_type.fields_by_name
     names = sse.event_names(binding)
     return {
@@ -149,26 +152,26 @@ def _events(binding: Binding) -> Schema:
 
 
 def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
-    """The schemas of all bodies, answers and events, and of what they hold."""
-    waiting: list[tuple[Descriptor, str]] = [(each.message, "output") for each in sent_types()]
+    """Return the schemas of all bodies, answers and events, and of the messages in them."""
+    pending: list[tuple[Descriptor, str]] = [(event.message, "output") for event in sent_types()]
     for binding in bindings:
         if binding.body_type is not None:
-            waiting.append((binding.body_type, "patch" if binding.masked else "input"))
+            pending.append((binding.body_type, "patch" if binding.masked else "input"))
         if binding.answer_type is not None and not binding.is_stream and binding.status != 204:
-            waiting.append((binding.answer_type, "output"))
+            pending.append((binding.answer_type, "output"))
         if binding.is_stream:
             members = binding.method.output_type.oneofs_by_name["event"].fields
-            waiting += [(field.message_type, "output") for field in members if field.message_type]
-    made: dict[str, Schema] = {}
-    while waiting:
-        descriptor, shape = waiting.pop()
+            pending += [(field.message_type, "output") for field in members if field.message_type]
+    schemas: dict[str, Schema] = {}
+    while pending:
+        descriptor, shape = pending.pop()
         name = _schema_name(descriptor, shape)
-        if name in made:
+        if name in schemas:
             continue
-        made[name] = _message(descriptor, shape)
-        held = (jsonnames.held(field) for field in descriptor.fields)
-        waiting += [(inner, shape) for inner in held if inner is not None and jsonvalues.plain(inner) is None]
-    return dict(sorted(made.items()))
+        schemas[name] = _message(descriptor, shape)
+        inner_types = (jsonnames.held(field) for field in descriptor.fields)
+        pending += [(inner, shape) for inner in inner_types if inner is not None and jsonvalues.plain(inner) is None]
+    return dict(sorted(schemas.items()))
 
 
 def _message(descriptor: Descriptor, shape: str) -> Schema:
@@ -177,18 +180,18 @@ def _message(descriptor: Descriptor, shape: str) -> Schema:
     schema: Schema = {"type": "object", "properties": {jsonnames.rest_name(f): _property(f, shape) for f in fields}}
     if description := comment(descriptor.full_name):
         schema["description"] = description
-    must = required(descriptor) if shape == "input" else []
+    required_names = required(descriptor) if shape == "input" else []
     if not writable:
-        must = [jsonnames.rest_name(field) for field in fields]
-    if must:
-        schema["required"] = must
+        required_names = [jsonnames.rest_name(field) for field in fields]
+    if required_names:
+        schema["required"] = required_names
     if writable:
         schema["additionalProperties"] = False
     return schema
 
 
 def shapes(field: FieldDescriptor) -> set[str]:
-    """The schemas that include a field: bodies of creates, bodies of updates, answers."""
+    """Return the shapes that include a field: answers, bodies of creates, bodies of updates."""
     if jsonnames.is_read_only(field):
         return {"output"}
     return {"output", "input"} if behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
@@ -203,7 +206,7 @@ def behaves(field: FieldDescriptor, behaviour: int) -> bool:
 
 
 def description_of(field: FieldDescriptor) -> str:
-    """The contract's comment on a field, and those on its enum's values."""
+    """Return the contract's comment on a field, and those on its enum's values."""
     must_be = field.GetOptions().Extensions[options_pb2.must_be]
     sentences = [comment(field.full_name), f"Must be {must_be}." if must_be else ""]
     if enum := field.enum_type:
@@ -212,13 +215,13 @@ def description_of(field: FieldDescriptor) -> str:
 
 
 def _property(field: FieldDescriptor, shape: str) -> Schema:
-    must = behaves(field, field_behavior_pb2.REQUIRED)
+    is_required = behaves(field, field_behavior_pb2.REQUIRED)
     if shape == "output":
-        must = must or field.GetOptions().Extensions[options_pb2.always]
-    nullable = not must and not field.is_repeated and (field.has_presence or field.enum_type is not None)
-    schema = of_field(field, nullable=nullable or (shape != "output" and not must), shape=shape)
+        is_required = is_required or field.GetOptions().Extensions[options_pb2.always]
+    nullable = not is_required and not field.is_repeated and (field.has_presence or field.enum_type is not None)
+    schema = of_field(field, nullable=nullable or (shape != "output" and not is_required), shape=shape)
     if description := " ".join(filter(None, (description_of(field), schema.get("description")))):
-        return {**schema, "description": description}  # the shape may be one for all fields of its type
+        return {**schema, "description": description}  # a copy: fields may share it
     return schema
 
 
@@ -257,7 +260,7 @@ def _map(field: FieldDescriptor, shape: str) -> Schema:
 
 
 def _one(field: FieldDescriptor, shape: str) -> Schema:
-    """The schema of one value of a field."""
+    """Return the schema of one value of a field."""
     if field.message_type is not None:
         return _well_known(field.message_type, shape) or reference(field.message_type, shape)
     if field.enum_type is not None:
@@ -266,7 +269,7 @@ def _one(field: FieldDescriptor, shape: str) -> Schema:
     if field.is_repeated:
         rules = rules.repeated.items
     if field.type == FieldDescriptor.TYPE_BOOL:
-        return {"type": "boolean"}  # 1, 0 and the words are accepted too, for old clients
+        return {"type": "boolean"}  # old clients may send 1, 0 and words
     if field.type in INTEGERS:
         return _integer(rules, field.type)
     if field.type in jsonvalues.FLOATS:
@@ -277,18 +280,18 @@ def _one(field: FieldDescriptor, shape: str) -> Schema:
 
 
 def _free_form(field: FieldDescriptor) -> Schema:
-    """The JSON Schema that a value is held against when it is written; any JSON where nobody writes one."""
+    """Return the JSON Schema against which a value is checked when it is written; any JSON if there is none."""
     name = field.GetOptions().Extensions[options_pb2.json_schema]
     return {"$ref": SCHEMAS + _free_form_name(name)} if name else {}
 
 
 def _free_form_name(name: str) -> str:
-    """`TurnConfigJson`: not the name of any message."""
+    """Return a name such as `TurnConfigJson`, which is no message's."""
     return "".join(part.title() for part in name.split("_")) + "Json"
 
 
 def _free_form_schema(name: str) -> Schema:
-    """A schema under its own name: a title would be another one."""
+    """Return a schema without its title, as it has a name already."""
     return {word: part for word, part in jsonschemas.schema(name).items() if word not in {"$schema", "title"}}
 
 
@@ -299,7 +302,7 @@ def _well_known(descriptor: Descriptor, shape: str) -> Schema | None:
 
 
 def _number(field: FieldDescriptor, rules: Any, *, nullable: bool) -> Schema:
-    """A double or a float; in answers, null stands for a value that is not finite."""
+    """Return the schema of a double or a float; in answers, null stands for a value that is not finite."""
     name = "double" if field.type == FieldDescriptor.TYPE_DOUBLE else "float"
     limits = getattr(rules, name)
     schema: Schema = {"type": ["number", "null"] if nullable else "number", "format": name}

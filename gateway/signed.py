@@ -1,4 +1,4 @@
-"""The carrier's webhooks as they arrive: forms that it has signed, of accounts that are ours."""
+"""The carrier's webhooks as they arrive: signed forms, from accounts that are ours."""
 
 from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
@@ -7,13 +7,14 @@ from starlette.responses import Response
 from gateway import credentials, errors, twiml
 from gateway.bodies import BadBody, Bodies
 from hum import carrier
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 
 LOG = log(__name__)
-FORM_BYTES = 64 << 10  # the carrier sends about 1 KiB; the longest text in the widest script, some 40 KiB
+#: The carrier sends about 1 KiB, and some 40 KiB for the longest text in the widest script.
+FORM_BYTES = 64 << 10
 NEW_SCHEME = "x-twilio-webhooks-signature-settings"
-#: `unsigned` counts only what bears some signature: strangers who look for open doors send none.
+#: `unsigned` counts only requests with some signature: scanners send none.
 SIGNED = Counter(
     "hum_carrier_webhooks_total",
     "Webhooks that bear a signature: `signed`, `unsigned` (a wrong one), `other_account`",
@@ -22,15 +23,15 @@ SIGNED = Counter(
 
 
 class SignedForms:
-    """Reads the carrier's forms."""
+    """A reader of the carrier's forms."""
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._settings = settings
-        # Apart from clients' bodies, which can use up the memory for theirs; connections limit how many there are.
+        # Separate from the limit on clients' bodies, which clients can exhaust; the number of connections bounds these.
         self._bodies = Bodies(FORM_BYTES, settings.max_connections * FORM_BYTES, settings.body_seconds)
 
     async def read(self, request: Request) -> dict[str, str] | Response:
-        """The form; or the refusal, if it is too large, not signed by the carrier, or of an account that is not ours.
+        """Return the form, or the refusal if it is too large, not signed by the carrier, or from another account.
 
         Our webhooks have no query, so a query is refused.
         """
@@ -62,6 +63,6 @@ def _unsigned(request: Request) -> Response:
 
 
 def forbidden(request: Request, why: str) -> Response:
-    """The refusal of a webhook, which is logged."""
+    """Log the refusal of a webhook, and return it."""
     LOG.warning("carrier webhook refused", path=request.url.path, why=why)
     return errors.refusal("FORBIDDEN", why, credentials.request_id(request))

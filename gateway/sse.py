@@ -1,7 +1,7 @@
 """Server-sent events from a gRPC stream (WHATWG HTML, "Server-sent events").
 
-Each event carries its sequence as `id`, where it has one; a comment keeps idle connections open; a reconnect sends
-`Last-Event-ID` and gets what came after it, or 204 when nothing ever will.
+An event carries its sequence as `id`, if it has one.  A comment keeps idle connections open.  A client that reconnects
+sends `Last-Event-ID` and gets the events after it, or 204 if the stream is over.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from starlette.types import Scope
 
 from gateway import errors
 from gateway.contract import Binding
-from hum import jsonwire, rpc
+from hum.contract import rpc
+from hum.json import wire
 from hum.v1 import options_pb2
 
 HEADERS = {
@@ -28,12 +29,12 @@ RETRY_MS = (1000, 3000)  # spreads out the reconnects of clients
 
 
 def last_event_id(request: Request) -> str:
-    """What the client sends as `Last-Event-ID`; empty without one."""
+    """Return the client's `Last-Event-ID`; empty without one."""
     return request.headers.get("last-event-id", "").strip()
 
 
 def sequence(sent: str) -> int | None:
-    """The sequence of an event's id; None when it is not one of ours."""
+    """Return the sequence in an event's id; None if it is not one of ours."""
     return int(sent) if sent.isascii() and sent.isdecimal() and len(sent) < 19 else None
 
 
@@ -42,8 +43,8 @@ async def respond(call: Any, heartbeat_seconds: float, closing: asyncio.Event, s
     initial = dict(await call.initial_metadata())
     if initial.get(rpc.STREAM) == "over":
         return Response(status_code=204, headers=HEADERS)
-    if rpc.STREAM not in initial:  # a refusal before the stream began
-        await call.read()
+    if rpc.STREAM not in initial:
+        await call.read()  # raises the refusal
     events = _events(call, heartbeat_seconds, closing, scope)
     return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
 
@@ -63,7 +64,7 @@ async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event, s
                 return
             yield event(message)
             reading = asyncio.ensure_future(call.read())
-    except AioRpcError as error:  # the client reconnects with the last id it saw
+    except AioRpcError as error:  # the client reconnects
         scope[errors.CUT] = errors.cut(error).status
     finally:
         ending.cancel()
@@ -72,19 +73,19 @@ async def _events(call: Any, heartbeat_seconds: float, closing: asyncio.Event, s
 
 
 def event(message: Message) -> bytes:
-    """One event of a stream: the set member of the response's oneof is its name and its data."""
+    """Return one event of a stream: the member of the response's oneof that is set is its name and its data."""
     which = message.WhichOneof("event")
     assert which is not None, "a stream sends events"
     field = message.DESCRIPTOR.fields_by_name[which]
     name = field.GetOptions().Extensions[options_pb2.sse_event]
-    data = jsonwire.write_field(message, which)
+    data = wire.write_field(message, which)
     sequence = getattr(message, "seq", 0)
     head = f"id: {sequence}\n" if sequence else ""
     return f"{head}event: {name}\ndata: ".encode() + data + b"\n\n"
 
 
 def event_names(binding: Binding) -> dict[str, str]:
-    """The events of a stream and the fields that are their data, for the OpenAPI document."""
+    """Return the events of a stream and the fields that hold their data, for the OpenAPI document."""
     return {
         field.GetOptions().Extensions[options_pb2.sse_event]: field.name
         for field in binding.method.output_type.oneofs_by_name["event"].fields

@@ -1,7 +1,8 @@
-"""Stripe's webhook.  What an event says is not believed: it only tells of whom something changed, and control fetches it.
+"""Stripe's webhook.
 
-The signature is checked all the same, so that nobody else makes control ask Stripe.  An event that control could not take is not
-acknowledged: Stripe sends it again, for days.
+An event is not trusted: it only names the customer that changed, and control fetches the rest.  The signature is
+checked so that only Stripe can cause these fetches.  An event that control could not process is not acknowledged:
+Stripe retries it for days.
 """
 
 import hmac
@@ -18,37 +19,39 @@ from starlette.routing import Route
 
 from gateway import credentials, errors
 from gateway.bodies import BadBody, Bodies
-from gateway.held import Asker, Away
+from gateway.held import ControlUnavailable, RetryingClient
 from hum.clock import now
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
 LOG = log(__name__)
 PATH = "/stripe/webhook"
-#: An event holds an object of Stripe's; the largest, an invoice with many lines, has some hundred KiB.
+#: The largest object in an event, an invoice with many lines, has some hundred KiB.
 EVENT_BYTES, EVENTS_BYTES = 1 << 20, 32 << 20
-#: More of a header's parts, and characters, than Stripe sends.
-MOST_PARTS, MOST_CHARS = 20, 2000
-#: More of a time's digits than any has; a number of hundreds can't be compared with a float.
-MOST_DIGITS = 15
-MOST_ID_CHARS = 200
+#: More parts, and characters, of the signature header than Stripe sends.
+MAX_HEADER_PARTS, MAX_HEADER_CHARS = 20, 2000
+#: More digits than any time has; an integer with hundreds of digits can't be compared with a float.
+MAX_TIME_DIGITS = 15
+MAX_ID_CHARS = 200
 WEBHOOKS = Counter("hum_stripe_webhooks_total", "Stripe's webhooks, by what became of them", ["how"])
 
 
 class StripeWebhook:
-    def __init__(self, channel: aio.Channel, settings: GatewaySettings, asker: Asker) -> None:
+    """Stripe's webhook endpoint."""
+
+    def __init__(self, channel: aio.Channel, settings: GatewaySettings, client: RetryingClient) -> None:
         self._secrets, self._tolerance_seconds = settings.stripe_webhook_secrets, settings.stripe_tolerance_seconds
-        self._ask, self._ingress = asker.ask, runtime_pb2_grpc.BillingIngressServiceStub(channel)
+        self._ask, self._ingress = client.ask, runtime_pb2_grpc.BillingIngressServiceStub(channel)
         self._bodies = Bodies(EVENT_BYTES, EVENTS_BYTES, settings.body_seconds)
 
     def routes(self) -> list[Route]:
-        """None without a secret: nobody could prove to be Stripe."""
-        return [Route(PATH, self._taken, methods=["POST"])] if self._secrets else []
+        """Return the route; none without a secret, as no request could then prove to come from Stripe."""
+        return [Route(PATH, self._receive, methods=["POST"])] if self._secrets else []
 
-    async def _taken(self, request: Request) -> Response:
+    async def _receive(self, request: Request) -> Response:
         header = request.headers.get("stripe-signature", "")
-        if not header or len(header) > MOST_CHARS:
+        if not header or len(header) > MAX_HEADER_CHARS:
             return _refused(request)
         try:
             body = await self._bodies.read(request)
@@ -60,39 +63,40 @@ class StripeWebhook:
             return _refused(request)
         event = read(body)
         if event is None:
-            return _done("nobody's")  # it is about no customer
+            return _done("nobody's")  # not about a customer
         try:
             await self._ask(self._ingress.TakeStripeEvent, event, request)
-        except (Away, aio.AioRpcError) as error:
-            LOG.warning("control did not take an event of Stripe's", error=type(error).__name__)
+        except (ControlUnavailable, aio.AioRpcError) as error:
+            LOG.warning("control did not accept a Stripe event", error=type(error).__name__)
             WEBHOOKS.labels("not_taken").inc()
             return Response(status_code=503)
         return _done("taken")
 
 
 def is_signed(secrets: Sequence[str], header: str, body: bytes, now_seconds: float, tolerance_seconds: float) -> bool:
-    """Whether one of the secrets has signed this, not long ago: `t=seconds,v1=hex,v1=hex,...`."""
-    parts = [part.partition("=") for part in header.split(",", MOST_PARTS)]
+    """Tell whether one of the secrets signed this body within the tolerance: `t=seconds,v1=hex,v1=hex,...`."""
+    parts = [part.partition("=") for part in header.split(",", MAX_HEADER_PARTS)]
     times = [value for name, _, value in parts if name.strip() == "t"]
     signatures = [value.strip().encode() for name, _, value in parts if name.strip() == "v1"]
     if len(times) != 1 or not times[0].isascii() or not times[0].isdigit():
         return False
-    if len(times[0]) > MOST_DIGITS or abs(now_seconds - int(times[0])) > tolerance_seconds:
+    if len(times[0]) > MAX_TIME_DIGITS or abs(now_seconds - int(times[0])) > tolerance_seconds:
         return False
     signed = times[0].encode() + b"." + body
-    due = [hmac.new(secret.encode(), signed, sha256).hexdigest().encode() for secret in secrets]
-    return any([hmac.compare_digest(one, other) for one in due for other in signatures])  # noqa: C419 - all, in any case
+    expected = [hmac.new(secret.encode(), signed, sha256).hexdigest().encode() for secret in secrets]
+    # A list, so that every pair is compared and the time does not depend on which matches.
+    return any([hmac.compare_digest(one, other) for one in expected for other in signatures])  # noqa: C419
 
 
 def read(body: bytes) -> runtime_pb2.TakeStripeEventRequest | None:
-    """Whom an event is about; None: about no customer, or it is none."""
+    """Return the customer that an event is about; None if it is about none or malformed."""
     try:
         event = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return None
-    id, type, held = _member(event, "id"), _member(event, "type"), _member(_member(event, "data"), "object")
-    customer = _member(held, "id") if _member(held, "object") == "customer" else _member(held, "customer")
-    if isinstance(customer, dict):  # it may be expanded
+    id, type, object = _member(event, "id"), _member(event, "type"), _member(_member(event, "data"), "object")
+    customer = _member(object, "id") if _member(object, "object") == "customer" else _member(object, "customer")
+    if isinstance(customer, dict):  # expanded
         customer = _member(customer, "id")
     if not (_is_id(id) and _is_id(type) and _is_id(customer)):
         return None
@@ -104,12 +108,12 @@ def _member(value: Any, name: str) -> Any:
 
 
 def _is_id(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MOST_ID_CHARS and value.isascii() and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isascii() and value.isprintable()
 
 
 def _refused(request: Request) -> Response:
     WEBHOOKS.labels("refused").inc()
-    LOG.warning("a webhook of Stripe's was refused: it has no valid signature")
+    LOG.warning("refused a Stripe webhook without a valid signature; check STRIPE_WEBHOOK_SECRET")
     return errors.refusal("FORBIDDEN", "The request does not have a valid signature.", credentials.request_id(request))
 
 

@@ -6,15 +6,15 @@ from datetime import datetime
 from gateway.twiml import MAX_CHARS
 from hum.v1 import runtime_pb2 as pb
 
-#: As many files as the carrier ever puts into a text.
-MOST_MEDIA = 10
+#: The carrier's limit on the files of a text.
+MAX_MEDIA = 10
 MAX_URL_CHARS = 2000
-#: Of texts to a group, the other ones that got it.
+#: Prefix of the parameters that name the other recipients of a text to a group.
 OTHERS = "OtherRecipients"
 
 
 def receive_request(form: Mapping[str, str], received_at: datetime | None = None) -> pb.ReceiveTextRequest:
-    """A text that a contact sent; with `received_at`, one that came then."""
+    """Return the request for a text from a contact; with `received_at`, for one that arrived then."""
     request = pb.ReceiveTextRequest(
         message_sid=sid(form),
         from_e164=_text(form, "From"),
@@ -31,7 +31,7 @@ def receive_request(form: Mapping[str, str], received_at: datetime | None = None
 
 
 def report_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportTextRequest:
-    """What the carrier says of a text that we sent."""
+    """Return the request that reports the status of a text that we sent."""
     return pb.ReportTextRequest(
         attempt_id=attempt_id[:MAX_CHARS],
         message_sid=sid(form),
@@ -42,13 +42,13 @@ def report_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportTextReq
 
 
 def sid(form: Mapping[str, str]) -> str:
-    """The carrier's id of a text; older ones have it under an older name."""
+    """Return the carrier's id of a text, by its current or its older name."""
     return form.get("MessageSid") or form.get("SmsSid", "")
 
 
 def _media(form: Mapping[str, str]) -> Iterator[pb.ReceivedMedia]:
-    """The files that have a URL, whatever `NumMedia` counts."""
-    for number in range(MOST_MEDIA):
+    """Yield the files that have a URL, whatever `NumMedia` counts."""
+    for number in range(MAX_MEDIA):
         url = _storable(form.get(f"MediaUrl{number}", ""))
         if url and len(url) <= MAX_URL_CHARS:
             yield pb.ReceivedMedia(url=url, content_type=_text(form, f"MediaContentType{number}"))
@@ -59,5 +59,5 @@ def _text(form: Mapping[str, str], name: str) -> str:
 
 
 def _storable(text: str) -> str:
-    """Without NUL, which no database keeps."""
+    """Replace NUL, which PostgreSQL can't store."""
     return text.replace("\0", "\ufffd")

@@ -1,7 +1,7 @@
 """REST from the contract: each RPC with a `google.api.http` option becomes a route.
 
 A request's path, query, body and a few headers fill the RPC's request; its answer becomes JSON, an event stream, or the
-bytes of a file. Nothing here knows a feature.
+bytes of a file.  This module is independent of features.
 """
 
 import asyncio
@@ -22,14 +22,15 @@ from starlette.types import Receive, Scope, Send
 from gateway import compression, contract, credentials, errors, forms, sse
 from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
-from gateway.credentials import Caller
-from hum import authorization, jsonnames, jsonwire, rpc, validation
-from hum.errors import FieldError
-from hum.jsonwire import NotJson
+from gateway.credentials import ClientCredentials
+from hum.contract import authorization, rpc, validation
+from hum.contract.errors import FieldError
+from hum.json import names, wire
+from hum.json.wire import NotJson
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Endpoints = Mapping[tuple[str, str], Endpoint]
-"""What answers, by path and verb."""
+"""Endpoints by path and verb."""
 JSON_TYPES = ("application/json", "text/json")
 NO_CONTENT = 204
 IN_PATH = "is given by the path; leave it out of the body"
@@ -37,38 +38,39 @@ IN_PATH = "is given by the path; leave it out of the body"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The longest waits, how bodies are read, who the client is, and when streams must end."""
+    """Time limits, and what all endpoints share: the reader of bodies, the clients' credentials, the drain."""
 
     control_seconds: float
-    #: For what asks the model.
+    #: For methods that ask the model.
     model_seconds: float
     heartbeat_seconds: float
     bodies: Bodies
-    caller: Caller
+    client: ClientCredentials
     #: Set when the gateway drains: event streams end, and their clients reconnect elsewhere.
     closing: asyncio.Event
-    #: Of a body that is not JSON but the text of one field.
+    #: For a body that is not JSON but the text of one field.
     text_bytes: int
 
 
 def endpoints(bindings: Sequence[Binding], channel: aio.Channel, limits: Limits) -> Endpoints:
-    """One for each RPC; routes and agents share them."""
+    """Return an endpoint for each RPC, which routes and agents share."""
     return {(binding.path, binding.verb): endpoint(binding, channel, limits) for binding in bindings}
 
 
-def routes(answering: Endpoints) -> list[Route]:
-    """One route for each path; it answers 405 with all verbs of the path.  Literal segments go before variables: of
-    `/team/invites` and `/team/{user_id}`, the first is tried first.
+def routes(endpoints: Endpoints) -> list[Route]:
+    """Return one route for each path, which answers 405 with all verbs of the path.
+
+    Literal segments go before variables: of `/team/invites` and `/team/{user_id}`, the first is tried first.
     """
     by_path: dict[str, dict[str, Endpoint]] = defaultdict(dict)
-    for (path, verb), answer in answering.items():
-        by_path[path][verb] = answer
+    for (path, verb), endpoint in endpoints.items():
+        by_path[path][verb] = endpoint
     ordered = sorted(by_path, key=lambda path: [part.startswith("{") for part in path.split("/")])
     return [Route(path, _Dispatch(by_path[path]), methods=None, name=path) for path in ordered]
 
 
 class _Dispatch:
-    """A path, as an ASGI endpoint: Starlette's own answers 405 with the verbs of one route only."""
+    """A path as an ASGI endpoint: Starlette's own answers 405 with the verbs of one route only."""
 
     def __init__(self, verbs: Mapping[str, Endpoint]) -> None:
         self._verbs = verbs
@@ -77,18 +79,18 @@ class _Dispatch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         verb = "GET" if request.method == "HEAD" else request.method
-        found = self._verbs.get(verb)
-        if found is None:
+        endpoint = self._verbs.get(verb)
+        if endpoint is None:
             headers = {"Allow": self._allowed}
             message = f"This path allows only {self._allowed}."
             answer = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), headers)
         else:
-            answer = await found(request)
+            answer = await endpoint(request)
         await answer(scope, receive, send)
 
 
 def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint:
-    """What answers a request for this RPC; its path's variables are in `path_params`."""
+    """Return the endpoint of an RPC; a request's path variables are in `path_params`."""
     rename = errors.Rename(binding.method.input_type, binding.body_field)
     open_call = (channel.unary_stream if binding.method.server_streaming else channel.unary_unary)(
         binding.rpc,
@@ -98,7 +100,7 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint
 
     async def answer(request: Request) -> Response:
         request_id = credentials.request_id(request)
-        if (refused := limits.caller.refusal(request)) is not None:  # before its body is read
+        if (refused := limits.client.refusal(request)) is not None:  # before the body is read
             return errors.refusal(refused.reason, str(refused), request_id)
         filled = await _fill(binding, request, limits, rename)
         if isinstance(filled, Response):
@@ -106,10 +108,10 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint
         seconds = limits.model_seconds if binding.asks_model else limits.control_seconds
         # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
-        call = open_call(filled, metadata=limits.caller.metadata(request), timeout=timeout)
+        call = open_call(filled, metadata=limits.client.metadata(request), timeout=timeout)
         try:
             if not binding.method.server_streaming:
-                return await _unary(binding, call, takes_gzip=compression.is_taken(request.headers))
+                return await _unary(binding, call, takes_gzip=compression.is_accepted(request.headers))
             async with asyncio.timeout(seconds):
                 if binding.is_stream:
                     return await sse.respond(call, limits.heartbeat_seconds, limits.closing, request.scope)
@@ -127,37 +129,39 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint
 
 
 async def _fill(binding: Binding, request: Request, limits: Limits, rename: errors.Rename) -> Message | Response:
-    """The RPC's request, or the error answer for this one."""
+    """Return the RPC's request, or the error answer for this HTTP request."""
     message, problems, request_id = binding.request_type(), list[FieldError](), credentials.request_id(request)
     query_fields = binding.query_fields
     if binding.text_type and _media_type(request) == binding.text_type:
         query_fields = binding.fields_beside_text
-        refused = await _text_body(binding, request, limits, message, problems)
+        refusal = await _text_body(binding, request, limits, message, problems)
     elif binding.text_type and _media_type(request) == forms.MEDIA_TYPE:
-        refused = await _form(binding, request, limits, message, problems)
+        refusal = await _form(binding, request, limits, message, problems)
     else:
-        refused = await _body(binding, request, limits, message, problems)
-    if refused is not None:
-        return refused
+        refusal = await _body(binding, request, limits, message, problems)
+    if refusal is not None:
+        return refusal
     _query(query_fields, request, message, problems)
-    if (complaint := credentials.bad_idempotency_key(request)) is not None:
-        problems.append(FieldError("Idempotency-Key", complaint))
+    if (problem := credentials.bad_idempotency_key(request)) is not None:
+        problems.append(FieldError("Idempotency-Key", problem))
     for name in binding.path_fields:
         setattr(message, name, request.path_params[name])
     fields = message.DESCRIPTOR.fields_by_name
-    if contract.EVENT_ID in fields and (sent := sse.last_event_id(request)):
-        if (seen := sse.sequence(sent)) is None:
+    if contract.EVENT_ID in fields and (event_id := sse.last_event_id(request)):
+        if (sequence := sse.sequence(event_id)) is None:
             problems.append(FieldError("Last-Event-ID", "is not an event id of this stream"))
         else:
-            setattr(message, contract.EVENT_ID, seen)
+            setattr(message, contract.EVENT_ID, sequence)
     if contract.RANGE in fields:
         setattr(message, contract.RANGE, request.headers.get("range", ""))
     if problems := errors.shortened(problems):
-        # Control will not see this request, so report here what it would find too; but not about a list or an object
-        # that lacks its bad value: that would be reported twice.
-        holes = {prefix for each in problems for prefix in errors.prefixes(each.field)}
-        more = (FieldError(rename(each.field), each.reason) for each in validation.check(message))
-        return errors.bad_fields([*problems, *(each for each in more if each.field not in holes)], request_id)
+        # Control will not see this request, so report its findings here too, except about a list or an object that
+        # lacks its bad value: that value would be reported twice.
+        holes = {prefix for problem in problems for prefix in errors.prefixes(problem.field)}
+        further = (FieldError(rename(problem.field), problem.reason) for problem in validation.check(message))
+        return errors.bad_fields(
+            [*problems, *(problem for problem in further if problem.field not in holes)], request_id
+        )
     return message
 
 
@@ -170,7 +174,7 @@ async def _body(
 ) -> Response | None:
     request_id = credentials.request_id(request)
     if binding.body_type is None and binding.verb == "GET":
-        return None  # HTTP gives a body no meaning there
+        return None  # HTTP gives it no meaning
     text = await _whole_body(request, limits)
     if isinstance(text, Response):
         return text
@@ -181,7 +185,7 @@ async def _body(
         return errors.refusal("INVALID_JSON", "The body is missing; send an object with what is to change.", request_id)
     target = _body_target(binding, message)
     try:
-        members = jsonwire.read_body(text or b"{}", target, problems)
+        members = wire.read_body(text or b"{}", target, problems)
     except NotJson as error:
         return errors.refusal("INVALID_JSON", str(error), request_id)
     if binding.whole_body:
@@ -194,7 +198,7 @@ async def _body(
 
 
 def _body_target(binding: Binding, message: Message) -> Message:
-    """What the body's members fill: the request or one field of it; a message without fields if nothing is to be sent."""
+    """Return the message that the body fills: the request, one field of it, or an empty message if there is no body."""
     if binding.body_type is None:
         return Empty()
     target: Message = getattr(message, binding.body_field.name) if binding.body_field else message
@@ -204,7 +208,7 @@ def _body_target(binding: Binding, message: Message) -> Message:
 async def _text_body(
     binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
 ) -> Response | None:
-    """A body that is the text of one field."""
+    """Read a body that is the text of one field; return a refusal or None."""
     text = await _whole_body(request, limits, limits.text_bytes)
     if isinstance(text, Response):
         return text
@@ -215,7 +219,10 @@ async def _text_body(
 async def _form(
     binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
 ) -> Response | None:
-    """A form: one part is the text of a field, as a file or as it is, and the others are as they would be in the query."""
+    """Read a form: one part is the text of a field, as a file or plain, and the others are like query parameters.
+
+    Return a refusal or None.
+    """
     body = await _whole_body(request, limits, limits.text_bytes + forms.MOST_BYTES_AROUND)
     if isinstance(body, Response):
         return body
@@ -226,12 +233,12 @@ async def _form(
     if any(len(value) > limits.text_bytes for values in parts.values() for value in values):
         too_large = f"A part of the form is larger than {limits.text_bytes} bytes."
         return errors.refusal("PAYLOAD_TOO_LARGE", too_large, credentials.request_id(request))
-    known = {jsonnames.rest_name(field): field for field in binding.fields_beside_text}
+    fields = {names.rest_name(field): field for field in binding.fields_beside_text}
     for name, values in parts.items():
         if name == binding.text_field and len(values) == 1:
             _text(name, values[0], message, problems)
-        elif (field := known.get(name)) is not None:
-            jsonwire.read_query(field, [each.decode(errors="replace") for each in values], message, problems)
+        elif (field := fields.get(name)) is not None:
+            wire.read_query(field, [value.decode(errors="replace") for value in values], message, problems)
         else:
             problems.append(
                 FieldError(name[:60], "must not be repeated" if name == binding.text_field else "is not a field")
@@ -249,29 +256,29 @@ def _text(field: str, text: bytes, message: Message, problems: list[FieldError])
         problems.append(FieldError(field, f"is not UTF-8 from byte {error.start} on; save it as UTF-8"))
 
 
-async def _whole_body(request: Request, limits: Limits, most_bytes: int | None = None) -> bytes | Response:
+async def _whole_body(request: Request, limits: Limits, max_bytes: int | None = None) -> bytes | Response:
     request_id = credentials.request_id(request)
     try:
-        return await limits.bodies.read(request, most_bytes)
+        return await limits.bodies.read(request, max_bytes)
     except BadBody as error:
         return errors.refusal(error.reason, str(error), request_id)
-    except ClientDisconnect:  # half a body is not a request; this answer is only for the log
+    except ClientDisconnect:  # this answer is only for the log
         return errors.answer(
             errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
         )
 
 
 def _query(fields: Iterable[FieldDescriptor], request: Request, message: Message, problems: list[FieldError]) -> None:
-    known = {jsonnames.rest_name(field): field for field in fields}
-    sent = dict.fromkeys(request.query_params.keys())
-    older = {alias: field for field in known.values() if (alias := jsonnames.query_alias(field))}
-    for name in sent:
-        if (field := known.get(name) or older.get(name)) is None:
+    by_name = {names.rest_name(field): field for field in fields}
+    sent_names = dict.fromkeys(request.query_params.keys())
+    by_alias = {alias: field for field in by_name.values() if (alias := names.query_alias(field))}
+    for name in sent_names:
+        if (field := by_name.get(name) or by_alias.get(name)) is None:
             problems.append(FieldError(name, "is not a parameter of this path"))
-        elif name in older and (newer := jsonnames.rest_name(field)) in sent:
+        elif name in by_alias and (newer := names.rest_name(field)) in sent_names:
             problems.append(FieldError(name, f"is an older name of {newer}; send one of them"))
         else:
-            jsonwire.read_query(field, request.query_params.getlist(name), message, problems)
+            wire.read_query(field, request.query_params.getlist(name), message, problems)
 
 
 # --- the answer ---------------------------------------------------------------------------------------------------
@@ -283,19 +290,19 @@ async def _unary(binding: Binding, call: Any, *, takes_gzip: bool) -> Response:
     if binding.status == NO_CONTENT:
         return Response(status_code=NO_CONTENT, headers=headers)
     field = binding.rule.response_body
-    body = jsonwire.write_field(message, field) if field else jsonwire.write(message)
-    # A secret is never compressed: its length would tell of it to whoever can have something of theirs in the same answer.
-    if len(body) >= compression.LEAST_BYTES and not authorization.access_of(binding.method).answers_secret:
+    body = wire.write_field(message, field) if field else wire.write(message)
+    # Never compress a secret: an attacker who controls another part of the answer learns it from the length (BREACH).
+    if len(body) >= compression.MIN_BYTES and not authorization.access_of(binding.method).answers_secret:
         headers = {**headers, "Vary": "Accept-Encoding"}
         if takes_gzip:
-            body, headers["Content-Encoding"] = await compression.compressed(body), "gzip"
+            body, headers["Content-Encoding"] = await compression.compress(body), "gzip"
     return Response(body, binding.status_of(message), headers, "application/json")
 
 
 async def _file(call: Any, seconds: float, closing: asyncio.Event, *, bodiless: bool) -> Response:
-    """Answer with the file; control has `seconds` for each part.  One without an end ends when the gateway drains."""
+    """Answer with the file; control has `seconds` for each part.  An endless file ends when the gateway drains."""
     initial = await call.initial_metadata()
-    first = await call.read()  # a refusal is raised here
+    first = await call.read()  # raises a refusal
     if first is aio.EOF:
         return Response(status_code=NO_CONTENT)
 
@@ -311,13 +318,13 @@ async def _file(call: Any, seconds: float, closing: asyncio.Event, *, bodiless: 
         except aio.AioRpcError as error:
             raise errors.cut(error) from error
         except TimeoutError as error:
-            raise errors.Cut(errors.LATE) from error
+            raise errors.Cut(errors.TIMED_OUT) from error
         finally:
             call.cancel()
 
     headers = {name.removeprefix(rpc.HTTP_PREFIX): value for name, value in initial if name.startswith(rpc.HTTP_PREFIX)}
     status = int(headers.pop("status", 200))
-    if bodiless:  # one without an end would never be answered
+    if bodiless:
         call.cancel()
         return StreamingResponse(iter(()), status, headers, first.content_type)
     return StreamingResponse(parts(), status, headers, first.content_type)

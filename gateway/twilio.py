@@ -1,6 +1,8 @@
-"""The carrier's webhooks.  Each is signature-checked over the public URL (never the Host header), idempotent at control,
-and answered in time: a control that restarts is waited for; when it stays away, the caller hears an apology, not the
-carrier's own error, and control learns of it later.
+"""The carrier's webhooks.
+
+Each is signature-checked over the public URL (never the Host header), idempotent at control, and answered in time: the
+gateway waits for a control that restarts.  If control stays unavailable, the caller hears an apology instead of the
+carrier's own error, and the webhook is delivered to control later.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,13 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import twiml
-from gateway.held import Asker, Away
-from gateway.postponed import Postponed, Webhook
+from gateway.held import ControlUnavailable, RetryingClient
+from gateway.postponed import RetryQueue, Webhook
 from gateway.signed import SignedForms, forbidden
 from gateway.texts import TEXTS, TextWebhooks
-from hum import rpc, tracing
+from hum.contract import rpc
+from hum.observe import tracing
+from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 
@@ -27,22 +30,24 @@ XML = "text/xml"
 APOLOGY = "We are sorry, we can not take your call at the moment. Please call again in a little while. Goodbye."
 
 VOICE = "/twilio/voice"
-#: A transfer's dial is over; and, with `STATUS`, somebody has answered it.
+#: The end of a transfer's dial; with `STATUS`, that the recipient answered it.
 TRANSFER, STATUS = "/twilio/voice/transfer/", "/status"
-#: Of calls that we placed; what follows is the attempt's id.
+#: The status of a call that we placed; the attempt's id follows.
 PLACED_STATUS = "/twilio/voice/status/"
 
-Answerer = Callable[[Request, dict[str, str]], Awaitable[Response]]
+Handler = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
 
 class CarrierWebhooks:
+    """The carrier's voice webhooks, with those of texts."""
+
     def __init__(
-        self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, postponed: Postponed
+        self, settings: GatewaySettings, channel: aio.Channel, identity: rpc.NodeIdentity, retry_queue: RetryQueue
     ) -> None:
-        self._settings, self._postponed = settings, postponed
-        self._forms, asker = SignedForms(settings), Asker(settings, identity)
-        self._ask = asker.ask
-        self._texts = TextWebhooks(channel, self._forms, asker, postponed)
+        self._settings, self._retry_queue = settings, retry_queue
+        self._forms, client = SignedForms(settings), RetryingClient(settings, identity)
+        self._ask = client.ask
+        self._texts = TextWebhooks(channel, self._forms, client, retry_queue)
         self._ingress = runtime_pb2_grpc.IngressServiceStub(channel)
         self._placed_calls = runtime_pb2_grpc.PlacedCallsServiceStub(channel)
 
@@ -60,32 +65,32 @@ class CarrierWebhooks:
             *self._texts.routes(),
         ]
 
-    def _route(self, path: str, answer: Answerer) -> Route:
+    def _route(self, path: str, handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
             form = await self._forms.read(request)
             if isinstance(form, Response):
                 return form
             if not twiml.is_sid(form.get("CallSid", "")):
-                return Response(status_code=204)  # no call of the carrier's: there is nothing to do, and nothing to say
+                return Response(status_code=204)  # not about a call
             with tracing.webhook(form["CallSid"], f"POST {path}", first=path == VOICE) as span:
                 try:
-                    response = await answer(request, form)
+                    response = await handler(request, form)
                 except aio.AioRpcError as error:
-                    LOG.warning("control refuses a carrier webhook", path=request.url.path, code=error.code().name)
+                    LOG.warning("control refused a carrier webhook", path=request.url.path, code=error.code().name)
                     response = forbidden(request, "There is no such call.")
                 span.set_attribute("http.response.status_code", response.status_code)
                 return response
 
         return Route(path, endpoint, methods=["POST"])
 
-    # -- calls that come in, and every call's stream
+    # -- inbound calls, and every call's stream
 
     async def _voice(self, request: Request, form: dict[str, str]) -> Response:
         try:
             answer = await self._ask(self._ingress.RouteCall, twiml.route_request(form), request)
-        except Away as error:
+        except ControlUnavailable as error:
             LOG.warning("control did not answer a carrier webhook", question="voice", error=str(error))
-            await self._postponed.keep(request.url.path, urlencode(form).encode(), hold=True)
+            await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
             return Response(twiml.say(APOLOGY), media_type=XML)
         return self._step(answer.step)
 
@@ -93,17 +98,17 @@ class CarrierWebhooks:
         message = twiml.next_request(form, request.path_params["call_id"])
         try:
             answer = await self._ask(self._ingress.NextStep, message, request)
-        except (Away, aio.AioRpcError) as error:
-            LOG.warning("control did not answer a carrier webhook", question="next", error=_words(error))
+        except (ControlUnavailable, aio.AioRpcError) as error:
+            LOG.warning("control did not answer a carrier webhook", question="next", error=_reason(error))
             return Response(twiml.say(APOLOGY), media_type=XML)
         return self._step(answer.step)
 
     async def _status(self, request: Request, form: dict[str, str]) -> Response:
         try:
             await self._ask(self._ingress.ReportCallStatus, twiml.status_request(form), request)
-        except Away as error:
-            LOG.warning("control did not accept the carrier's status", error=str(error))
-            if not await self._postponed.keep(request.url.path, urlencode(form).encode()):
+        except ControlUnavailable as error:
+            LOG.warning("control did not accept the carrier's status of a call", error=str(error))
+            if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
                 return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
@@ -113,9 +118,9 @@ class CarrierWebhooks:
         message = twiml.end_dial_request(form, request.path_params["transfer_id"])
         try:
             answer = await self._ask(self._ingress.EndDial, message, request)
-        except Away as error:
+        except ControlUnavailable as error:
             LOG.warning("control did not answer a carrier webhook", question="transfer", error=str(error))
-            await self._postponed.keep(request.url.path, urlencode(form).encode(), hold=True)
+            await self._retry_queue.add(request.url.path, urlencode(form).encode(), keep_in_memory=True)
             text = twiml.hang_up() if twiml.is_bridged(form) else twiml.say(APOLOGY)
             return Response(text, media_type=XML)
         return self._step(answer.step)
@@ -124,9 +129,9 @@ class CarrierWebhooks:
         message = twiml.report_dial_request(form, request.path_params["transfer_id"])
         try:
             await self._ask(self._ingress.ReportDial, message, request)
-        except Away as error:
+        except ControlUnavailable as error:
             LOG.warning("control did not accept the carrier's status of a dial", error=str(error))
-            if not await self._postponed.keep(request.url.path, urlencode(form).encode()):
+            if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
                 return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
@@ -134,8 +139,8 @@ class CarrierWebhooks:
         id = request.path_params["transfer_id"]
         try:
             step = await self._ask(self._ingress.Whisper, twiml.whisper_request(form, id), request)
-        except Away as error:
-            # Nobody knows whether they must accept: to be put through might connect the caller to a voicemail box.
+        except ControlUnavailable as error:
+            # The recipient may have to press a key: connecting them might put the caller through to voicemail.
             LOG.warning("control did not answer a carrier webhook", question="whisper", error=str(error))
             return Response(twiml.hang_up(), media_type=XML)
         return Response(twiml.whisper(step, twiml.whisper_url(self._settings.public_url, id)), media_type=XML)
@@ -146,7 +151,8 @@ class CarrierWebhooks:
         message = twiml.placed_request(form, request.path_params["attempt_id"])
         try:
             answer = await self._ask(self._placed_calls.AnswerPlacedCall, message, request)
-        except Away as error:  # better no call than one without an agent
+        # Better no call than one without an agent.
+        except ControlUnavailable as error:
             LOG.warning("control did not answer a carrier webhook", question="placed", error=str(error))
             return Response(twiml.hang_up(), media_type=XML)
         return self._step(answer.step)
@@ -155,9 +161,9 @@ class CarrierWebhooks:
         message = twiml.placed_status_request(form, request.path_params["attempt_id"])
         try:
             await self._ask(self._placed_calls.ReportPlacedCall, message, request)
-        except Away as error:
-            LOG.warning("control did not accept the carrier's status", error=str(error))
-            if not await self._postponed.keep(request.url.path, urlencode(form).encode()):
+        except ControlUnavailable as error:
+            LOG.warning("control did not accept the carrier's status of a placed call", error=str(error))
+            if not await self._retry_queue.add(request.url.path, urlencode(form).encode()):
                 return Response(status_code=503)  # the carrier retries
         return Response(status_code=204)
 
@@ -165,32 +171,33 @@ class CarrierWebhooks:
         message = twiml.answered_by_request(form, request.path_params["attempt_id"])
         try:
             await self._ask(self._placed_calls.ReportAnsweredBy, message, request)
-        except Away as error:
-            LOG.warning("control did not accept who answered", error=str(error))
-            return Response(status_code=503)  # the carrier retries; much later it would be of no use
+        except ControlUnavailable as error:
+            LOG.warning("control did not accept who answered a placed call", error=str(error))
+            # The carrier retries.  The webhook is not queued: much later it would be of no use.
+            return Response(status_code=503)
         return Response(status_code=204)
 
     def _step(self, step: pb.CarrierStep) -> Response:
         text = twiml.render(step, self._settings.media_url, self._settings.public_url)
         return Response(text, media_type=XML)
 
-    # -- what control missed
+    # -- queued webhooks
 
     async def delivered(self) -> None:
-        """Wait until control has been told of all that it missed, unless it is away."""
-        await self._postponed.delivered(2 * self._settings.ingress_seconds)
+        """Wait until the retry queue is delivered, unless control is unavailable."""
+        await self._retry_queue.wait_until_delivered(2 * self._settings.ingress_seconds)
 
-    async def tell_postponed(self) -> None:
-        """Tell control what it missed, until cancelled."""
+    async def deliver_queued(self) -> None:
+        """Deliver queued webhooks to control until cancelled."""
         try:
-            await self._postponed.run(self._tell)
+            await self._retry_queue.run(self._deliver)
         finally:
-            self._postponed.close()
+            self._retry_queue.close()
 
-    async def _tell(self, webhook: Webhook) -> None:
+    async def _deliver(self, webhook: Webhook) -> None:
         form = {twiml.readable(name): twiml.readable(value) for name, value in twiml.form(webhook.form)}
         if webhook.path.startswith(TEXTS):
-            await self._texts.tell(webhook, form)
+            await self._texts.deliver(webhook, form)
         elif webhook.path == VOICE:
             await self._ask(self._ingress.RouteCall, twiml.route_request(form, webhook.at), None)
         elif webhook.path.startswith(TRANSFER):
@@ -206,5 +213,5 @@ class CarrierWebhooks:
             await self._ask(self._ingress.ReportCallStatus, twiml.status_request(form), None)
 
 
-def _words(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return error.code().name if isinstance(error, aio.AioRpcError) else str(error)

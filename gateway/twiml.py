@@ -15,37 +15,39 @@ EMPTY = f"{HEAD}<Response/>"
 
 
 MAX_FIELDS = 200
-#: The longest that we take of a number, a SIP address, or a name.
+#: The most characters that we accept of a number, a SIP address, or a name.
 MAX_CHARS = 256
-#: No call lasts longer than so many digits can say.
+#: The most digits of a call's duration in seconds.
 DURATION_DIGITS = 7
-#: What no XML 1.0 document may hold: the carrier would refuse all of it.
+#: Characters that XML 1.0 forbids: the carrier would refuse the whole document.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 SID = re.compile(r"[A-Za-z0-9]{2,64}")
-#: The carrier's words for STIR/SHAKEN (twilio.com/docs/voice/trusted-calling-with-shakenstir), without level and suffix.
+#: The carrier's STIR/SHAKEN results (twilio.com/docs/voice/trusted-calling-with-shakenstir), without level and suffix.
 PASSED, FAILED = "TN-Validation-Passed", "TN-Validation-Failed"
 
 
 def form(body: bytes) -> Parameters:
-    """A form body's parameters as they were signed: blank ones too, and bytes that are no UTF-8 as surrogates, which
-    `readable` replaces.  Raises ValueError for more than `MAX_FIELDS`.
+    """Parse a form body into its parameters as they were signed, with blank ones.
+
+    Bytes that are not UTF-8 become surrogates, which `readable` replaces.  Raises ValueError for more than
+    `MAX_FIELDS`.
     """
     text = body.decode("utf-8", "surrogateescape")
     return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="surrogateescape")
 
 
 def readable(text: str) -> str:
-    """A parameter as everybody can read it."""
+    """Return a parameter without surrogates."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def is_sid(text: str) -> bool:
-    """Tell whether the carrier may have made this id, of a call or of a text."""
+    """Tell whether this has the form of the carrier's ids of calls and texts."""
     return SID.fullmatch(text) is not None
 
 
 def route_request(form: Mapping[str, str], apologized_at: datetime | None = None) -> pb.RouteCallRequest:
-    """A call that came in; with `apologized_at`, one whose caller has heard an apology."""
+    """Return the request for an inbound call; with `apologized_at`, for one whose caller heard an apology then."""
     request = pb.RouteCallRequest(
         call_sid=form.get("CallSid", ""),
         from_e164=_text(form, "From"),
@@ -60,49 +62,49 @@ def route_request(form: Mapping[str, str], apologized_at: datetime | None = None
 
 
 def status_request(form: Mapping[str, str]) -> pb.ReportCallStatusRequest:
-    """What the carrier says of a call's status."""
+    """Return the request that reports a call's status."""
     return pb.ReportCallStatusRequest(
         call_sid=form.get("CallSid", ""),
         carrier_status=_text(form, "CallStatus"),
         to_e164=_text(form, "To"),
-        lasted_seconds=_lasted_seconds(form),
+        lasted_seconds=_duration_seconds(form),
     )
 
 
-def _lasted_seconds(form: Mapping[str, str]) -> int | None:
-    """How long a leg of a call lasted, if the carrier says so and it is a number that can be."""
+def _duration_seconds(form: Mapping[str, str]) -> int | None:
+    """Return how long a leg of a call lasted, or None if the carrier gives no plausible number."""
     text = form.get("CallDuration", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= DURATION_DIGITS else None
 
 
 def placed_request(form: Mapping[str, str], attempt_id: str) -> pb.AnswerPlacedCallRequest:
-    """A call that we placed was answered."""
+    """Return the request for a call that we placed and that was answered."""
     return pb.AnswerPlacedCallRequest(
         attempt_id=attempt_id, call_sid=form.get("CallSid", ""), to_e164=_text(form, "To")
     )
 
 
 def placed_status_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportPlacedCallRequest:
-    """What the carrier says of the status of a call that we placed."""
+    """Return the request that reports the status of a call that we placed."""
     return pb.ReportPlacedCallRequest(
         attempt_id=attempt_id,
         call_sid=form.get("CallSid", ""),
         to_e164=_text(form, "To"),
         carrier_status=_text(form, "CallStatus"),
         carrier_code=_text(form, "ErrorCode") or _text(form, "SipResponseCode"),
-        lasted_seconds=_lasted_seconds(form),
+        lasted_seconds=_duration_seconds(form),
     )
 
 
 def answered_by_request(form: Mapping[str, str], attempt_id: str) -> pb.ReportAnsweredByRequest:
-    """Who answered a call that we placed, as the carrier found out."""
+    """Return the request that reports who answered a call that we placed, by the carrier's detection."""
     return pb.ReportAnsweredByRequest(
         attempt_id=attempt_id, call_sid=form.get("CallSid", ""), answered_by=_text(form, "AnsweredBy")
     )
 
 
 def next_request(form: Mapping[str, str], call_id: str) -> pb.NextStepRequest:
-    """A stream has closed."""
+    """Return the request for the next step of a call whose stream has closed."""
     return pb.NextStepRequest(
         call_id=call_id,
         call_sid=form.get("CallSid", ""),
@@ -114,7 +116,7 @@ def next_request(form: Mapping[str, str], call_id: str) -> pb.NextStepRequest:
 def end_dial_request(
     form: Mapping[str, str], transfer_id: str, apologized_at: datetime | None = None
 ) -> pb.EndDialRequest:
-    """A dial is over; with `apologized_at`, one that control did not take in time."""
+    """Return the request for a dial that is over; with `apologized_at`, for one that control did not process in time."""
     request = pb.EndDialRequest(
         transfer_id=transfer_id,
         call_sid=form.get("CallSid", ""),
@@ -129,21 +131,21 @@ def end_dial_request(
 
 
 def is_bridged(form: Mapping[str, str]) -> bool:
-    """Whether the caller was connected to whoever was dialled."""
+    """Tell whether the caller was connected to the dialled person."""
     return form.get("DialBridged", "").lower() == "true"
 
 
 def report_dial_request(
     form: Mapping[str, str], transfer_id: str, received_at: datetime | None = None
 ) -> pb.ReportDialRequest:
-    """What the carrier says of whoever is dialled; with `received_at`, what it said then."""
+    """Return the request that reports the status of a dialled leg; with `received_at`, a status that arrived then."""
     request = pb.ReportDialRequest(
         transfer_id=transfer_id,
         call_sid=form.get("CallSid", ""),
         parent_call_sid=_text(form, "ParentCallSid"),
         to_e164=_text(form, "To"),
         carrier_status=_text(form, "CallStatus"),
-        lasted_seconds=_lasted_seconds(form),
+        lasted_seconds=_duration_seconds(form),
     )
     if received_at is not None:
         request.received_at.FromDatetime(received_at)
@@ -151,7 +153,7 @@ def report_dial_request(
 
 
 def whisper_request(form: Mapping[str, str], transfer_id: str) -> pb.WhisperRequest:
-    """Whoever was dialled has answered, or has pressed a key."""
+    """Return the request for a dialled person who has answered, or has pressed a key."""
     return pb.WhisperRequest(
         transfer_id=transfer_id,
         call_sid=form.get("CallSid", ""),
@@ -174,12 +176,12 @@ def verification(stir_verstat: str) -> "calls_pb2.CallerVerification.ValueType":
 
 
 def _text(form: Mapping[str, str], name: str) -> str:
-    """A parameter as control takes it: of bounded length, and without NUL, which no database keeps."""
+    """Return a parameter as control accepts it: of bounded length, and without NUL, which PostgreSQL can't store."""
     return form.get(name, "")[:MAX_CHARS].replace("\0", "\ufffd")
 
 
 def render(step: pb.CarrierStep, media_url: str, public_url: str) -> str:
-    """The carrier's next step, as TwiML."""
+    """Return the carrier's next step as TwiML."""
     match step.WhichOneof("step"):
         case "connect":
             return _document(_connect(step.connect, media_url, public_url))
@@ -196,18 +198,18 @@ def render(step: pb.CarrierStep, media_url: str, public_url: str) -> str:
 def _connect(connect: pb.ConnectStream, media_url: str, public_url: str) -> str:
     action = quoteattr(f"{public_url}/twilio/voice/next/{connect.call_id}{OVERRIDES}")
     stream = quoteattr(f"{connect.media_url or media_url}/media/twilio")
-    # Twilio strips the query from a stream's URL: what the stream must show travels as a parameter.
+    # Twilio strips the query from a stream's URL, so the token travels as a parameter.
     token = f'<Parameter name="token" value={quoteattr(connect.token)}/>'
     first = _spoken(connect.say_first) if connect.HasField("say_first") else ""
     return f"{first}<Connect action={action}><Stream url={stream}>{token}</Stream></Connect>"
 
 
-def _spoken(words: pb.SayAndHangUp | pb.SayFirst) -> str:
-    return _say(words.text, words.language if words.HasField("language") else "")
+def _spoken(speech: pb.SayAndHangUp | pb.SayFirst) -> str:
+    return _say(speech.text, speech.language if speech.HasField("language") else "")
 
 
 def _dial(dial: pb.DialPerson, public_url: str) -> str:
-    """The caller hears ringing until they are connected, through what the person hears first."""
+    """Return the verb that dials a person; the caller hears ringing until connected, also during the whisper."""
     action = f"{public_url}/twilio/voice/transfer/{dial.transfer_id}"
     whisper = f" url={quoteattr(whisper_url(public_url, dial.transfer_id))}" if dial.whispers else ""
     status = f'statusCallback={quoteattr(f"{action}/status{OVERRIDES}")} statusCallbackEvent="answered"'
@@ -219,24 +221,24 @@ def _dial(dial: pb.DialPerson, public_url: str) -> str:
 
 
 def whisper_url(public_url: str, transfer_id: str) -> str:
-    """What whoever answers hears is asked for here, and the key that they pressed is told here."""
+    """Return the URL that the carrier asks for a transfer's whisper, and to which it reports the pressed key."""
     return f"{public_url}/twilio/voice/whisper/{transfer_id}{OVERRIDES}"
 
 
 def whisper(step: pb.WhisperResponse, url: str) -> str:
-    """What whoever answered hears, as TwiML.  Where it ends without a hang-up they are connected.
+    """Return what the person who answered hears, as TwiML.  If it ends without a hang-up, they are connected.
 
-    They are asked for the key twice: who picks up a telephone misses the first words.
+    They are asked for the key twice: people who pick up a telephone miss the first words.
     """
     match step.WhichOneof("step"):
         case "connect":
             return EMPTY
         case "say":
-            words = step.say
-            if not words.prompt:
-                return _document(_say(words.text, words.language))
-            gather = f'<Gather numDigits="1" timeout="{words.key_seconds}" action={quoteattr(url)}>'
-            first, again = (_say(text, words.language) for text in (f"{words.text} {words.prompt}", words.prompt))
+            speech = step.say
+            if not speech.prompt:
+                return _document(_say(speech.text, speech.language))
+            gather = f'<Gather numDigits="1" timeout="{speech.key_seconds}" action={quoteattr(url)}>'
+            first, again = (_say(text, speech.language) for text in (f"{speech.text} {speech.prompt}", speech.prompt))
             return _document(f"{gather}{first}</Gather>{gather}{again}</Gather><Hangup/>")
         case _:
             return _document("<Hangup/>")
@@ -247,13 +249,13 @@ def hang_up() -> str:
 
 
 def say(text: str) -> str:
-    """Say a sentence and hang up."""
+    """Return TwiML that says a sentence and hangs up."""
     return _document(f"{_say(text)}<Hangup/>")
 
 
 def _say(text: str, language: str = "") -> str:
-    tongue = f" language={quoteattr(language)}" if language else ""
-    return f"<Say{tongue}>{escape(_NO_XML.sub(' ', text))}</Say>"
+    attribute = f" language={quoteattr(language)}" if language else ""
+    return f"<Say{attribute}>{escape(_NO_XML.sub(' ', text))}</Say>"
 
 
 def _document(verbs: str) -> str:

@@ -1,8 +1,8 @@
-"""The chain of the audit log: each entry's hash covers the entry and its predecessor's hash.
+"""The hash chain of the audit log: each entry's hash covers the entry and its predecessor's hash.
 
-A change, a removal or an insertion anywhere before the newest hash changes that hash; whoever recorded it can detect
-that.  The hash covers exactly what is stored and exported, each field prefixed with its length, so that no two entries
-have the same encoding; times are whole microseconds, as the database keeps them.
+A change, a removal or an insertion anywhere before the newest hash changes that hash, so anyone who recorded it can
+detect tampering.  The hash covers exactly what is stored and exported.  Each field is prefixed with its length, so that
+no two entries have the same encoding; times are whole microseconds, as the database stores them.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class Broken(Exception):  # noqa: N818 - the chain is broken, not the code
 
 
 def link(previous: bytes, seq: int, entry: Entry) -> bytes:
-    """The hash of an entry at its place: SHA-256."""
+    """Return the SHA-256 hash of an entry with this number and predecessor."""
     parts = (
         str(seq),
         entry.organization,
@@ -57,7 +57,7 @@ def link(previous: bytes, seq: int, entry: Entry) -> bytes:
 
 
 def line(seq: int, entry: Entry, previous: bytes, hash: bytes) -> bytes:
-    """An entry as the export has it: one JSON object and a newline."""
+    """Return an entry as a line of the export: one JSON object and a newline."""
     members: dict[str, Any] = {
         "seq": seq,
         "organization": entry.organization,
@@ -77,7 +77,7 @@ def line(seq: int, entry: Entry, previous: bytes, hash: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest entry of a valid chain.  Keep it: a later export must contain it."""
+    """The newest entry of a valid chain.  Record it: a later export must contain it."""
 
     organization: str
     seq: int
@@ -85,7 +85,7 @@ class Head:
 
 
 def verify(lines: Iterable[str | bytes], *, expected: str = "") -> Head:
-    """Check an export; return its head.  Raises Broken.
+    """Check an export and return its head.  Raises Broken.
 
     `expected` is a hash, in hexadecimal, that was recorded earlier and must be among the entries: an export that was
     truncated or forged from the start has a valid chain, but not that hash.
@@ -126,7 +126,7 @@ def _entry(number: int, members: Mapping[str, Any]) -> Entry:
         at = _EPOCH + int(members["at_us"]) * datetime.resolution
         entry = Entry(
             at=at,
-            fields=[str(each) for each in members["fields"]],
+            fields=[str(field) for field in members["fields"]],
             **{name: str(members[name]) for name in _TEXTS},
         )
         if members["at"] != at.isoformat(timespec="microseconds").replace("+00:00", "Z"):

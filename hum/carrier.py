@@ -1,4 +1,4 @@
-"""The carrier's signatures, and how it shall ask us.  Pure.
+"""The carrier's signatures, and the overrides for its requests to us.  Pure.
 
 Twilio "Validate requests": base64(HMAC-SHA1(auth token, URL + sorted parameters)); a WebSocket upgrade has no
 parameters.  We do not use the SDK's validator: it leaks timing on a length mismatch, mangles URLs with user-info or
@@ -13,20 +13,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit, urlunsplit
 
 Parameters = Sequence[tuple[str, str]]
-#: Connection overrides of every URL that the carrier asks (Twilio "Webhooks connection overrides"): five more tries, on
-#: every kind of failure.  Neither sent nor signed.
+#: Overrides in every URL that the carrier requests (Twilio "Webhooks connection overrides"): five retries on every kind
+#: of failure, connect timeout 2 s, read timeout 5 s.  Neither sent nor signed.
 OVERRIDES = "#rc=5&rp=all&ct=2000&rt=5000"
 SIGNATURE = re.compile(r"[0-9A-Za-z+/]{27}=")
 STANDARD_PORTS = {"https": 443, "http": 80, "wss": 443, "ws": 80}
 
 
 def sign(token: str, url: str, parameters: Parameters) -> str:
-    """The signature of a request with these form parameters."""
+    """Return the signature of a request with these form parameters."""
     values: dict[str, set[str]] = {}
     for name, value in parameters:
-        values.setdefault(name, set()).add(value)  # each distinct value of a repeated name once
+        values.setdefault(name, set()).add(value)  # repeated values once
     signed = url + "".join(name + value for name in sorted(values) for value in sorted(values[name]))
-    raw = signed.encode("utf-8", "surrogateescape")  # bytes that are no UTF-8 are signed as they are
+    raw = signed.encode("utf-8", "surrogateescape")  # bytes that are not UTF-8
     return base64.b64encode(hmac.digest(token.encode(), raw, hashlib.sha1)).decode()
 
 
@@ -36,12 +36,12 @@ def looks_signed(signature: str) -> bool:
 
 
 def is_signed(tokens: Iterable[str], url: str, parameters: Parameters, signature: str) -> bool:
-    """Whether the carrier signed this request, with any of the tokens, with or without the standard port."""
-    good = False
+    """Tell whether the carrier signed this request with one of the tokens, with or without the URL's standard port."""
+    is_valid = False
     for token in tokens:
         for form_of_url in _with_and_without_port(url):
-            good |= hmac.compare_digest(sign(token, form_of_url, parameters).encode(), signature.encode())
-    return good
+            is_valid |= hmac.compare_digest(sign(token, form_of_url, parameters).encode(), signature.encode())
+    return is_valid
 
 
 def _with_and_without_port(url: str) -> Iterator[str]:

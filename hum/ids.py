@@ -11,20 +11,20 @@ from enum import StrEnum
 from uuid import UUID
 
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _VALUE = {char: value for value, char in enumerate(ALPHABET)} | {
     char.lower(): value for value, char in enumerate(ALPHABET)
 }
 ULID_CHARS = 26
-#: No id is from before 2020, or from tomorrow.
+#: An id from before 2020, or from more than a day ahead, was not made here.
 FIRST_MS, DAY_SECONDS = 1_577_836_800_000, 86_400
 SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class Kind(StrEnum):
-    """What an id identifies; the value is its prefix.  A number's id has none."""
+    """The kind of thing that an id identifies; the value is its prefix.  A number's id has none."""
 
     ORGANIZATION = "org"
     USER = "user"
@@ -58,7 +58,7 @@ class Kind(StrEnum):
     TRIGGER_DELIVERY = "tdel"
     EMAIL = "email"
     CRM_CONNECTOR = "crm"
-    #: Of a request to a connector: its `X-HUM-Delivery`.
+    #: A request to a connector; its `X-HUM-Delivery`.
     CRM_DELIVERY = "crmdel"
     CRM_LOG = "crmlog"
     TOOL = "tool"
@@ -72,17 +72,17 @@ class Kind(StrEnum):
 
 
 def new(at: datetime | None = None) -> UUID:
-    """A new ULID as a uuid, of now or of that time."""
+    """Return a new ULID as a UUID, with the current time or `at`."""
     return UUID(int=first_at(at or now()).int | secrets.randbits(80))
 
 
 def first_at(at: datetime) -> UUID:
-    """The least id that may be made at this time."""
+    """Return the least id that may be made at this time."""
     return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
 def made_at(id: UUID) -> datetime | None:
-    """When an id was made; None if it says a time that can't be, as an id that was not made here may."""
+    """Return when an id was made; None if its time is implausible, as in an id that was not made here."""
     ms = id.int >> 80
     return (
         datetime.fromtimestamp(ms / 1000, UTC) if FIRST_MS <= ms <= (now().timestamp() + DAY_SECONDS) * 1000 else None
@@ -90,22 +90,22 @@ def made_at(id: UUID) -> datetime | None:
 
 
 def request_id(sent: str) -> str:
-    """The request id that a client sent, when it is one that any log may hold, else a new one."""
+    """Return the request id that a client sent, if logs may hold it, else a new one."""
     return sent if SANE_REQUEST_ID.fullmatch(sent) else f"req_{new().hex}"
 
 
 def show(kind: Kind, id: UUID) -> str:
-    """The id as clients see it."""
-    rest, characters = id.int, []
+    """Return the id as clients see it."""
+    remaining, characters = id.int, []
     for _ in range(ULID_CHARS):
-        characters.append(ALPHABET[rest & 31])
-        rest >>= 5
+        characters.append(ALPHABET[remaining & 31])
+        remaining >>= 5
     ulid = "".join(reversed(characters))
     return f"{kind.value}_{ulid}" if kind.value else ulid
 
 
 def parse(kind: Kind, text: str) -> UUID | None:
-    """The uuid behind an id that a client sent; None if it is not an id of this kind."""
+    """Return the UUID behind an id that a client sent; None if it is not an id of this kind."""
     prefix, _, ulid = text.rpartition("_")
     if prefix != kind.value or len(ulid) != ULID_CHARS or ulid[0] not in "01234567":
         return None
@@ -118,7 +118,7 @@ def parse(kind: Kind, text: str) -> UUID | None:
 
 
 def require(kind: Kind, text: str) -> UUID:
-    """Like `parse`, but an invalid id raises NotFound, exactly like one that does not exist."""
+    """Return what `parse` does, but raise NotFound for an invalid id, exactly as for one that does not exist."""
     if (id := parse(kind, text)) is None:
         raise NotFound(f"There is no {kind.name.lower().replace('_', ' ')} {text[:60]!r}.")
     return id

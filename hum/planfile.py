@@ -1,10 +1,10 @@
-"""The file with the plans: the packaged one, or the operator's."""
+"""The file of plans: the packaged one, or the operator's."""
 
 from importlib.resources import files
 from pathlib import Path
 
 from hum.plans import Plans, parse
-from hum.refusal import refuse
+from hum.process.refusal import refuse
 
 MOST_FILE_BYTES = 1 << 20
 
@@ -14,7 +14,10 @@ def packaged() -> Plans:
 
 
 def read(path: Path | None) -> Plans:
-    """The plans of the operator's file; of the packaged one without it.  Raises ValueError, OSError."""
+    """Read the plans from the operator's file, or from the packaged one if `path` is None.
+
+    Raises ValueError, OSError.
+    """
     if path is None:
         return packaged()
     with path.open("rb") as file:
@@ -25,7 +28,7 @@ def read(path: Path | None) -> Plans:
 
 
 def require(path: Path | None) -> Plans:
-    """As `read`; a file that can't be used ends the process with a message."""
+    """Read the plans; end the process with a message if the file can't be used."""
     try:
         return read(path)
     except (ValueError, OSError) as error:

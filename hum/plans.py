@@ -1,4 +1,4 @@
-"""Plans as data: what each allows, and by which of Stripe's prices it is sold."""
+"""Plans as data: their limits, and the Stripe prices at which they are sold."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 #: The plan of an organization that has no other.
 FREE = "free"
-#: An answer has all of them.
+#: One answer of the API lists all plans.
 MOST_PLANS = 50
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -16,7 +16,7 @@ PriceId = Annotated[str, Field(pattern=r"^price_[A-Za-z0-9_]{1,200}$")] | None
 
 
 class Plan(BaseModel):
-    """What a plan allows; None: it does not limit that."""
+    """The limits of a plan; None means no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -26,13 +26,13 @@ class Plan(BaseModel):
     minutes: Allowed
     messages: Allowed
     seats: Allowed
-    #: Of the subscription's item; None: it is not for sale.
+    #: The price of the subscription's item; None if the plan is not for sale.
     price_id: PriceId = None
-    #: Of each further seat; None: there are none to be had.
+    #: The price of an additional seat; None if there are none for sale.
     seat_price_id: PriceId = None
-    #: Of what is metered, besides: items without a quantity.
+    #: The prices of metered usage: items without a quantity.
     metered_price_ids: Annotated[list[PriceId], Field(max_length=10)] = []
-    #: What it costs, in words.
+    #: The plan's cost in words.
     price_text: Name | None = None
 
     @model_validator(mode="after")
@@ -49,22 +49,22 @@ class Plan(BaseModel):
 
 
 class Plans(BaseModel):
-    """All plans, smallest first, and the names of the events of Stripe's meters."""
+    """All plans, smallest first, and the event names of Stripe's meters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     plans: Annotated[list[Plan], Field(min_length=1, max_length=MOST_PLANS)]
-    #: What is metered -> the meter's `event_name`.
+    #: The meter's `event_name` by what it counts.
     meters: Mapping[Literal["minutes", "messages"], Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]] = {}
 
     @model_validator(mode="after")
     def _unambiguous(self) -> Self:
         names = [plan.id for plan in self.plans]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two plans have the id {twice[0]}")
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two plans have the id {repeated[0]}")
         prices = [price for plan in self.plans for price in (plan.price_id, plan.seat_price_id) if price is not None]
-        if twice := sorted({price for price in prices if prices.count(price) > 1}):
-            raise ValueError(f"two plans have the price {twice[0]}")
+        if repeated := sorted({price for price in prices if prices.count(price) > 1}):
+            raise ValueError(f"two plans have the price {repeated[0]}")
         if FREE not in names:
             raise ValueError(f"there is no plan {FREE}, which organizations without a subscription have")
         return self
@@ -74,10 +74,10 @@ class Plans(BaseModel):
 
 
 def parse(text: str) -> Plans:
-    """Raises ValueError, whose message says what is wrong."""
+    """Parse a file of plans.  Raises ValueError with a message about the first problem."""
     try:
         return Plans.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(step) for step in first["loc"])
-        raise ValueError(f"{place or 'the file'}: {first['msg'].removeprefix('Value error, ')}") from error
+        path = ".".join(str(step) for step in first["loc"])
+        raise ValueError(f"{path or 'the file'}: {first['msg'].removeprefix('Value error, ')}") from error

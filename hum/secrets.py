@@ -1,8 +1,8 @@
-"""Secrets.  Secrets that must be used again are sealed; those that are only compared are hashed.
+"""Secrets: those that must be used again are sealed; those that are only compared are hashed.
 
-Sealed: AES-256-GCM under a versioned key.  The associated data binds a blob to the table, row and organization it was
-written for, so that a blob moved elsewhere can't be decrypted.  A blob that can't be decrypted is an error, never an
-empty secret.
+Sealing is AES-256-GCM under a versioned key.  The associated data binds a blob to the table, row and organization for
+which it was written, so that a blob moved elsewhere can't be decrypted.  A blob that can't be decrypted is an error,
+never an empty secret.
 """
 
 import base64
@@ -33,7 +33,7 @@ class Unsealable(Exception):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sealed secret belongs."""
+    """The row to which a sealed secret belongs."""
 
     table: str
     row: UUID
@@ -44,7 +44,7 @@ class Place:
 
 
 class Keyring:
-    """The deployment's sealing keys, newest first: the first one seals, each of them can open."""
+    """The deployment's sealing keys, newest first: the first seals, all can open."""
 
     def __init__(self, keys: Sequence[tuple[int, bytes]]) -> None:
         if not keys or any(len(key) != KEY_BYTES for _, key in keys):
@@ -62,23 +62,23 @@ class Keyring:
 
     @staticmethod
     def read(text: str) -> list[tuple[int, bytes]]:
-        """The versions and keys in `version:base64key,...`.  Raises ValueError."""
+        """Return the versions and keys in `version:base64key,...`.  Raises ValueError."""
         pairs = [part.strip().partition(":") for part in text.split(",") if part.strip()]
         return [(int(version), base64.b64decode(key, validate=True)) for version, _, key in pairs]
 
     @property
     def newest(self) -> bytes:
-        """What the blobs that it seals begin with."""
+        """The prefix of the blobs that it seals."""
         return self._newest.to_bytes(2)
 
     def seal(self, secret: bytes, place: Place) -> bytes:
-        """Version (2 bytes), nonce, ciphertext and tag."""
+        """Encrypt a secret; return version (2 bytes), nonce, ciphertext and tag."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         cipher = self._ciphers[self._newest]
         return self.newest + nonce + cipher.encrypt(nonce, secret, place.associated(self._newest))
 
     def open(self, blob: bytes, place: Place) -> bytes:
-        """Raises Unsealable."""
+        """Decrypt a blob.  Raises Unsealable."""
         version, nonce, sealed = int.from_bytes(blob[:2]), blob[2 : 2 + NONCE_BYTES], blob[2 + NONCE_BYTES :]
         cipher = self._ciphers.get(version)
         if cipher is None:
@@ -90,12 +90,12 @@ class Keyring:
 
 
 def new_api_key() -> str:
-    """`hum_live_` and 43 base-62 digits: 256 random bits."""
+    """Return a new API key: `hum_live_` and 43 base-62 digits, 256 random bits."""
     return API_KEY_PREFIX + "".join(secrets.choice(BASE62) for _ in range(API_KEY_CHARS))
 
 
 def new_token() -> str:
-    """256 random bits, URL-safe."""
+    """Return a new token: 256 random bits, URL-safe."""
     return secrets.token_urlsafe(32)
 
 
@@ -110,12 +110,12 @@ def looks_like_token(text: str) -> bool:
 
 
 def token_hash(token: str) -> bytes:
-    """SHA-256: enough for 256 random bits, and too fast to block the event loop."""
+    """Return the SHA-256 of a token: enough for 256 random bits, and too fast to block the event loop."""
     return hashlib.sha256(token.encode()).digest()
 
 
 def sign(key: bytes, message: bytes) -> bytes:
-    """HMAC-SHA256."""
+    """Return the HMAC-SHA256 of a message."""
     return hmac.digest(key, message, "sha256")
 
 

@@ -1,4 +1,4 @@
-"""E-mails leave over SMTP: one connection for each, encrypted unless the operator says otherwise, and bounded in time."""
+"""E-mails over SMTP: one connection for each, encrypted unless the operator decides otherwise, and bounded in time."""
 
 import asyncio
 import ssl
@@ -24,26 +24,26 @@ SECURITIES: dict[str, tuple[Security, int]] = {
     "smtp+plain": ("none", 25),
 }
 PERMANENT = 500
-#: Codes that are about a mailbox (RFC 5321), unless the words say that a policy is meant.
+#: Codes about a mailbox (RFC 5321), unless the enhanced status says that a policy refuses.
 NO_MAILBOX, POLICY = (550, 551, 553), "5.7."
 ERROR_CHARS = 300
 
 
 class NotSent(Exception):  # noqa: N818 - it says what happened
-    """The server did not take an e-mail; a later attempt may succeed."""
+    """The server did not accept an e-mail; a later attempt may succeed."""
 
 
 class Refused(Exception):  # noqa: N818
-    """The server refuses this e-mail for good."""
+    """The server refused this e-mail permanently."""
 
 
 class Bounced(Refused):
-    """The server takes nothing for this address."""
+    """The server accepts nothing for this address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where e-mails are handed over.  `seconds`: for all of it."""
+    """The SMTP server.  `seconds` is the time limit of a whole delivery."""
 
     host: str
     port: int
@@ -55,16 +55,26 @@ class Server:
 
 
 def read_url(url: str) -> tuple[str, int, Security]:
-    """Host, port and encryption of `smtps://host`, `smtp://host:587` or `smtp+plain://host:25`.  Raises ValueError."""
-    at = urlsplit(url)
-    if at.scheme not in SECURITIES or not at.hostname or at.username or at.path.strip("/") or at.query or at.fragment:
+    """Return host, port and encryption of `smtps://host`, `smtp://host:587` or `smtp+plain://host:25`.
+
+    Raises ValueError.
+    """
+    parts = urlsplit(url)
+    if (
+        parts.scheme not in SECURITIES
+        or not parts.hostname
+        or parts.username
+        or parts.path.strip("/")
+        or parts.query
+        or parts.fragment
+    ):
         raise ValueError("must be smtps://host[:port], smtp://host[:port] (STARTTLS) or smtp+plain://host[:port]")
-    security, port = SECURITIES[at.scheme]
-    return at.hostname, at.port or port, security
+    security, port = SECURITIES[parts.scheme]
+    return parts.hostname, parts.port or port, security
 
 
 async def send(server: Server, message: EmailMessage) -> None:
-    """Hand an e-mail over.  Raises NotSent, Refused, Bounced; after NotSent the server may have it all the same."""
+    """Send an e-mail.  Raises NotSent, Refused, Bounced; after NotSent the server may have accepted it all the same."""
     try:
         async with asyncio.timeout(server.seconds):
             client = await _connect(server)
@@ -74,17 +84,18 @@ async def send(server: Server, message: EmailMessage) -> None:
                 client.close()
     except SMTPRecipientsRefused as error:
         first = error.recipients[0]
-        raise _of_code(first.code, first.message, Bounced if _is_of_address(first) else Refused) from error
-    except (SMTPAuthenticationError, SMTPSenderRefused) as error:  # the operator's mistake: it is mended without us
-        raise NotSent(_words(error)) from error
+        raise _error_of(first.code, first.message, Bounced if _is_about_mailbox(first) else Refused) from error
+    # The operator's mistake, not the e-mail's: a later attempt may succeed.
+    except (SMTPAuthenticationError, SMTPSenderRefused) as error:
+        raise NotSent(_text(error)) from error
     except SMTPResponseException as error:
-        raise _of_code(error.code, error.message, Refused) from error
+        raise _error_of(error.code, error.message, Refused) from error
     except (SMTPException, OSError, TimeoutError, ValueError) as error:
-        raise NotSent(_words(error)) from error
+        raise NotSent(_text(error)) from error
 
 
 async def check(server: Server) -> None:
-    """Connect, encrypt, sign in and leave.  Raises NotSent."""
+    """Connect, encrypt, sign in and disconnect.  Raises NotSent."""
     try:
         async with asyncio.timeout(server.seconds):
             client = await _connect(server)
@@ -93,7 +104,7 @@ async def check(server: Server) -> None:
             finally:
                 client.close()
     except (SMTPException, OSError, TimeoutError, ValueError) as error:
-        raise NotSent(_words(error)) from error
+        raise NotSent(_text(error)) from error
 
 
 async def _connect(server: Server) -> aiosmtplib.SMTP:
@@ -115,17 +126,17 @@ async def _connect(server: Server) -> aiosmtplib.SMTP:
     return client
 
 
-def _is_of_address(refused: SMTPResponseException) -> bool:
-    """Whether it is the address that is refused: a policy (RFC 3463, X.7.X) would refuse others too."""
+def _is_about_mailbox(refused: SMTPResponseException) -> bool:
+    """Tell whether the server refused the address: a policy (RFC 3463, X.7.X) would refuse others too."""
     return refused.code in NO_MAILBOX and not refused.message.startswith(POLICY)
 
 
-def _of_code(code: int, message: str, permanent: type[Refused]) -> Exception:
+def _error_of(code: int, message: str, permanent: type[Refused]) -> Exception:
     text = f"{code} {message}"[:ERROR_CHARS]
     return permanent(text) if code >= PERMANENT else NotSent(text)
 
 
-def _words(error: BaseException) -> str:
+def _text(error: BaseException) -> str:
     if isinstance(error, TimeoutError) and not str(error):
         return "the server was too slow"
     return f"{type(error).__name__}: {error}"[:ERROR_CHARS]

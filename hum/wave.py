@@ -7,12 +7,12 @@ RATE, CHANNELS, SAMPLE_BYTES = 8_000, 2, 2
 BLOCK = CHANNELS * SAMPLE_BYTES
 #: Bytes of audio per millisecond.
 BYTES_PER_MS = RATE * BLOCK // 1000
-#: The size that a file without an end gives, as every player that streams takes it.
+#: The size in the header of an endless file, which streaming players accept.
 ENDLESS = 2**32 - 1
 
 
 def header(data_bytes: int, channels: int = CHANNELS) -> bytes:
-    """The 44 bytes before `data_bytes` of audio (WAVE_FORMAT_PCM)."""
+    """Return the 44 bytes before `data_bytes` of audio (WAVE_FORMAT_PCM)."""
     block = channels * SAMPLE_BYTES
     fmt = (16, 1, channels, RATE, RATE * block, block, 8 * SAMPLE_BYTES)
     riff_bytes = min(ENDLESS, 36 + data_bytes)

@@ -12,16 +12,18 @@ from functools import partial
 import uvloop
 from grpc import aio
 
-from hum import blas, descriptors, home, hugepages, monitoring, program, rpc, sockets, telemetry
 from hum.clock import Clock, monotonic_ms
-from hum.lifetime import Lifetime
-from hum.refusal import refuse
+from hum.contract import rpc
+from hum.observe import monitoring, telemetry
+from hum.process import blas, descriptors, home, hugepages, program, sockets
+from hum.process.lifetime import Lifetime
+from hum.process.refusal import refuse
+from hum.process.signals import Signals
+from hum.process.watchdog import Watchdog
+from hum.process.workers import Shared, supervise
 from hum.settings import MediaSettings, media_huge_pages
-from hum.signals import Signals
 from hum.spool import take_spool
 from hum.v1 import calls_pb2
-from hum.watchdog import Watchdog
-from hum.workers import Shared, supervise
 from media.door import Capacity, ListeningSocket, NoListeningSocket, capacity
 from media.entrance import CarrierListener
 from media.io.control import ControlLink

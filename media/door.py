@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hum.descriptors import PER_CALL, SPARE
+from hum.observe.telemetry import log
+from hum.process.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
-from hum.telemetry import log
 from media import metrics
 
 LOG = log(__name__)

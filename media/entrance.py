@@ -4,7 +4,7 @@ import os
 import socket
 from contextlib import suppress
 
-from hum import sockets
+from hum.process import sockets
 from hum.settings import MediaSettings
 from media.door import ListeningSocket
 from media.io import listening

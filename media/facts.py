@@ -5,7 +5,7 @@ import sys
 
 from threadpoolctl import threadpool_info
 
-from hum import blas
+from hum.process import blas
 from hum.settings import media_interpreted
 from media import native
 

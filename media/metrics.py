@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily
 
-from hum.telemetry import FAST_BUCKETS, TURN_BUCKETS
+from hum.observe.telemetry import FAST_BUCKETS, TURN_BUCKETS
 
 
 class Frames:

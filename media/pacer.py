@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hum.clock import Clock, cpu_ms
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from media import metrics
 from media.cores import Used, allowed_cores
 

@@ -8,7 +8,7 @@ import asyncio
 from functools import partial
 from typing import Protocol
 
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.legs.browser import BrowserLeg

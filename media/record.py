@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 from hum.clock import now
+from hum.observe.telemetry import log
 from hum.recordings import names as recordings_of
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.callfiles import CallFiles, RecordingPlace

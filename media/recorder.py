@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from hum import peaks, private, recordings
+from hum import peaks, recordings
+from hum.observe.telemetry import log
 from hum.peaks import Peaks
-from hum.telemetry import log
+from hum.process import private
 from hum.wave import HEADER, SAMPLE_BYTES, header
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, interleave, to_linear, to_ms
 from media.io.filework import HANGS, FileWork, InlineFileWork

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from picows import WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
 
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.talk import Talk, due

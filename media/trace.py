@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, use_span
 
-from hum import tracing
 from hum.clock import now
+from hum.observe import tracing
 from hum.v1 import runtime_pb2 as pb
 from media.carried import CarriedTrace
 from media.core.types import CallEnded, Event, LatencyMeasured, ToolCalled, ToolFinished, TurnEnded

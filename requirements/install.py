@@ -34,7 +34,7 @@ class Failed(Exception):  # noqa: N818
 
 
 def pinned(lock: str, name: str) -> str:
-    """The lines of a lock that pin one package, with its hashes."""
+    """Return the lines of a lock that pin one package, with its hashes."""
     lines = iter(lock.splitlines())
     first = next(line for line in lines if line.startswith(f"{name}=="))
     block = [first]
@@ -44,14 +44,14 @@ def pinned(lock: str, name: str) -> str:
 
 
 def count(lock: str) -> int:
-    """How many packages a lock pins; fewer are for any one Python."""
+    """Count the packages that a lock pins; fewer are for any one Python."""
     return len(
         {line.partition("==")[0] for line in lock.splitlines() if "==" in line and not line.startswith((" ", "#"))}
     )
 
 
 def as_uv(pip_settings: str) -> dict[str, str]:
-    """What `pip config list` prints, as environment variables of uv."""
+    """Return what `pip config list` prints, as environment variables of uv."""
     found = {}
     for line in pip_settings.splitlines():
         name, _, value = line.partition("=")
@@ -70,7 +70,7 @@ class Setup:
         self._python = str(venv / "bin" / "python")
 
     def all(self) -> None:
-        """Raises Failed."""
+        """Do all of them.  Raises Failed."""
         if not OLDEST <= sys.version_info[:2] < TOO_NEW:
             here = ".".join(map(str, sys.version_info[:2]))
             raise Failed(f"HUM runs on Python 3.11 to 3.13, and this is {here}; name another: make PYTHON=python3.12")

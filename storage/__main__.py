@@ -8,10 +8,11 @@ import asyncio
 import json
 import sys
 
-from hum import program, settings
-from hum.refusal import refuse
+from hum import settings
+from hum.process import program
+from hum.process.refusal import refuse
+from hum.process.signals import stop_signal
 from hum.settings import ControlSettings
-from hum.signals import stop_signal
 from storage.embedded import CannotStart, EmbeddedPostgres
 from storage.migrate import ROLES, CannotMigrate, migrate
 

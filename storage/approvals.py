@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.db import Tx, notify
 
 #: Notified with the organization in which an approval has changed.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage import recordings, review, transfers, usage, voicemails
 from storage.calls import TurnRow
 from storage.db import Tx

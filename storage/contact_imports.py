@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.contacts import Imported
 from storage.db import Tx
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from hum import ids
-from hum.errors import AlreadyExists, NotFound
+from hum.contract.errors import AlreadyExists, NotFound
 from storage.db import Tx
 
 #: The fields that several sources may fill.

@@ -13,9 +13,9 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.network import shown_url
-from hum.principal import Principal
-from hum.refusal import refuse
+from hum.contract.principal import Principal
+from hum.process.network import shown_url
+from hum.process.refusal import refuse
 from storage.servers import Patience, Server, far_side
 
 if TYPE_CHECKING:

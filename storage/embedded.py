@@ -23,11 +23,11 @@ from typing import IO, Any
 
 import asyncpg
 
-from hum import private
-from hum.home import private_text
-from hum.network import Listen
-from hum.processes import Known
-from hum.sockets import free_port, is_free
+from hum.process import private
+from hum.process.home import private_text
+from hum.process.network import Listen
+from hum.process.processes import Known
+from hum.process.sockets import free_port, is_free
 
 SUPERUSER = "hum"
 DATABASE = "hum"

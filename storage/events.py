@@ -14,7 +14,9 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from hum import eventtypes, ids, jsonwire
+from hum import ids
+from hum.contract import eventtypes
+from hum.json import wire
 from storage.db import AWAY, BUSY, Tx
 
 #: An event's id is its month, counted from the year 0, shifted by this many bits, plus a sequence.
@@ -202,7 +204,7 @@ def _values(
     type = eventtypes.of_message(event.DESCRIPTOR)
     name = name or type.name
     assert eventtypes.family(name) == type.name and not name.endswith("*"), f"{name} is no name of a {type.name}"
-    return (id or ids.new(), org, name, type.version, subject, jsonwire.write(event).decode(), at)
+    return (id or ids.new(), org, name, type.version, subject, wire.write(event).decode(), at)
 
 
 async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:

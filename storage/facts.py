@@ -12,7 +12,7 @@ import asyncpg
 
 from hum import settings
 from hum.clock import now
-from hum.network import shown_url
+from hum.process.network import shown_url
 from hum.settings import DatabaseSettings
 from storage.db import AWAY, REFUSED
 from storage.migrate import APPLIED, MISSING_ROLES, migrations
@@ -53,7 +53,7 @@ NUMBERS = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY e164 LIMIT 
 
 
 async def facts(url: str) -> dict[str, Any]:
-    """Return the facts, in the shape of `hum.cli.doctor.facts.Database`."""
+    """Return the facts, in the shape of `cli.doctor.facts.Database`."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             connection = await _connect(Server(url))

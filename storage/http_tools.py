@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.db import Tx
 
 # Serializes an organization's changes, so that names and counts of tools stay valid.

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.errors import AlreadyExists, NotFound
+from hum.contract.errors import AlreadyExists, NotFound
 from storage import revocations
 from storage.db import Tx
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.db import Tx
 from storage.messages import COLUMNS as MESSAGE_COLUMNS
 from storage.messages import MessageRow, read

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.db import Tx
 
 COLUMNS = """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.db import Tx
 
 COLUMNS = "contact_e164, opted_out, source, keyword, message_id, carrier_blocked, changed_at"

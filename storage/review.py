@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.db import Tx
 
 TAGS = "SELECT tag FROM call_tags WHERE call_id = $1 ORDER BY tag"

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from hum.network import Listen, database_hosts
+from hum.process.network import Listen, database_hosts
 
 #: Unanswered keepalive probes in a row after which an idle connection is lost.
 PROBES = 3

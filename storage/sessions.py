@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.errors import InvalidState, NotFound
+from hum.contract.errors import InvalidState, NotFound
 from storage import revocations
 from storage.db import Tx
 

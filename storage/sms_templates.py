@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from hum.errors import AlreadyExists, NotFound
+from hum.contract.errors import AlreadyExists, NotFound
 from storage.db import Tx
 
 COLUMNS = "id, name, body, created_at, updated_at"

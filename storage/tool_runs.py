@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.db import Tx
 
 COUNT = """

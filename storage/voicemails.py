@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hum import ids
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.v1 import events_pb2
 from storage import events

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from hum import ids
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage.db import Tx, notify
 
 #: Notified by each transaction that makes a delivery due.

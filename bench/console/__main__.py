@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from bench.console import clinic, house
-from hum import home, private
+from hum.process import home, private
 
 E2E = Path(__file__).parents[2] / "console" / "e2e"
 PARTS = ("loads", "clicks", "words", "recording", "transcript", "scroll", "lighthouse")

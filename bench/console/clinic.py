@@ -16,7 +16,8 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
-from hum import home, ids, peaks
+from hum import ids, peaks
+from hum.process import home
 from hum.settings import UpSettings, load
 from hum.wave import RATE, header
 from storage import analytics

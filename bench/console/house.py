@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 
 from bench.console.clinic import Place
-from hum import home, ids
+from hum import ids
+from hum.process import home
 
 START_SECONDS, STOP_SECONDS = 180.0, 60.0
 READY = b"HUM is up"
@@ -40,7 +41,7 @@ async def platform(at: Path) -> AsyncIterator[dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "hum.cli",
+        "cli",
         "up",
         env={**os.environ, **SETTINGS, "HUM_HOME": str(at)},
         stdout=asyncio.subprocess.PIPE,

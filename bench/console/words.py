@@ -11,9 +11,9 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 
-from hum.cli import simulate
-from hum.cli.operator import operator
-from hum.cli.simulate import Target
+from cli import simulate
+from cli.operator import operator
+from cli.simulate import Target
 from hum.settings import UpSettings, load
 from hum.v1 import calls_pb2, runtime_pb2
 from sandbox.speech import Speech

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.media.certificate import self_signed
 from bench.media.processes import running
 from bench.media.product import Figures, callers, serving
-from hum import blas
+from hum.process import blas
 
 ROWS: Sequence[tuple[str, str, str, str]] = (
     ("cpu_ms_per_call_second", "CPU per call, ms per second", "2.5", ""),

@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.media import control
 from bench.media.processes import children, running
+from hum.process.sockets import free_port
 from hum.settings import MediaSettings
-from hum.sockets import free_port
 from sandbox.twilio import sign
 
 TOKEN, NODE_KEY = "the benchmark's token", "the benchmark's node key which is long enough"

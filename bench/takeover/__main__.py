@@ -20,9 +20,9 @@ import uvloop
 
 from bench.programs import Program
 from bench.takeover.load import Load
-from hum import rpc
+from hum.contract import rpc
+from hum.process.sockets import free_port
 from hum.settings import MediaSettings
-from hum.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from sandbox.twilio import sign

@@ -22,8 +22,8 @@ from bench.media.processes import children, cpu_seconds
 from bench.programs import Program, running
 from bench.texts import seam
 from control.identity import usecases as identity
+from hum.process.sockets import free_port
 from hum.settings import environment
-from hum.sockets import free_port
 from sandbox.twilio import Carrier
 from storage.db import Db
 from storage.embedded import EmbeddedPostgres

@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.whole.judge import Facts
 from bench.whole.outside import ACCOUNT, CARRIER_PORT, KEY, MODEL_PORT, NUMBER, SETTLE_SECONDS, TOKEN
-from hum.production import make_keys
+from hum.process.production import make_keys
 from tests.chaos import net
 from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import Postgres, url
@@ -113,7 +113,7 @@ class Machines:
         }
         predecessor = self.running.get(node)
         with (self.home / f"{node}.log").open("a") as log:
-            command = [sys.executable, "-m", "hum.cli", "up", *flags]
+            command = [sys.executable, "-m", "cli", "up", *flags]
             self.running[node] = self.network.start(node, command, env=environment, stdout=log, stderr=log, cwd=ROOT)
         async with asyncio.timeout(START_SECONDS):
             while not run_file.exists() or (

@@ -99,7 +99,7 @@ export class Outside {
   /** A call to one of our numbers; ends when the caller has said everything. */
   async call(to: string, lines: readonly string[], from = "+13175559001"): Promise<Record<string, unknown>> {
     const said = lines.flatMap((line) => ["--say", line]);
-    const { stdout } = await run(PYTHON, ["-m", "hum.cli", "call", "--to", to, "--from", from, ...said, "--json"], {
+    const { stdout } = await run(PYTHON, ["-m", "cli", "call", "--to", to, "--from", from, ...said, "--json"], {
       cwd: REPOSITORY,
       env: { ...process.env, PYTHONPATH: REPOSITORY },
       maxBuffer: 16 << 20,

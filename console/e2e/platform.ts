@@ -34,7 +34,7 @@ export default async function setup(): Promise<() => Promise<void>> {
   const home = await mkdtemp(join(tmpdir(), "hum-journeys-"));
   process.env["HUM_HOME"] = home;
   const listen = Object.fromEntries(["GATEWAY", "MEDIA", "CONTROL"].map((plane) => [`HUM_${plane}_LISTEN`, "127.0.0.1:0"]));
-  const platform = spawn(PYTHON, ["-m", "hum.cli", "up"], {
+  const platform = spawn(PYTHON, ["-m", "cli", "up"], {
     cwd: REPOSITORY,
     env: { ...process.env, ...listen, ...SETTINGS, HUM_HOME: home, PYTHONPATH: REPOSITORY },
     stdio: ["ignore", "pipe", "pipe"],

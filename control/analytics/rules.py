@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from hum.errors import FieldError, InvalidRequest
+from hum.contract.errors import FieldError, InvalidRequest
 
 MAX_DAYS, DEFAULT_DAYS = 366, 30
 #: The range of valid days.

@@ -8,10 +8,11 @@ from control import jobs
 from control.approvals import rules, telling
 from control.eventagents.rules import RUN
 from control.texts import turns
-from hum import customerschemas, ids
+from hum import ids
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, InvalidState
+from hum.contract.errors import FieldError, InvalidRequest, InvalidState
 from hum.ids import Kind
+from hum.json import customer_schemas
 from storage import approvals, audit, call_records, conversations, event_runs, events
 from storage.approvals import ApprovalRow
 from storage.db import Db, Tx
@@ -84,7 +85,7 @@ def _edited(before: ApprovalRow, arguments_json: str) -> str | None:
     """Return the edited arguments, or None if they equal the original ones.  Raises InvalidRequest."""
     original: Any = json.loads(before.wish.arguments)
     arguments = rules.restored(json.loads(arguments_json), original)
-    errors = customerschemas.errors(json.loads(before.wish.schema), arguments)
+    errors = customer_schemas.errors(json.loads(before.wish.schema), arguments)
     if errors:
         raise InvalidRequest(
             [FieldError("arguments" + error.json_path.removeprefix("$"), error.message[:300]) for error in errors]

@@ -19,10 +19,10 @@ from control.flows.stored import usable
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.clock import monotonic_ms, now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings.approvals import ApprovalSettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import approvals, calls, conversations, flows, interventions
 from storage.approvals import ApprovalRow, Subject

@@ -10,8 +10,8 @@ from control.actors import actor
 from control.audit.rules import describe
 from hum import audit as chain
 from hum import ids
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from storage import audit
 from storage.audit import EntryRow
 from storage.db import Db, Tx

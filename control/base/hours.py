@@ -29,7 +29,7 @@ class Hours:
 
 
 def parse(text: str, default_zone: str) -> Hours:
-    """Parse `business_hours_json`, which `hum.validation` has checked."""
+    """Parse `business_hours_json`, which `hum.contract.validation` has checked."""
     stored = json.loads(text)
     weekly = stored.get("weekly", {})
     return Hours(

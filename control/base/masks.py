@@ -13,7 +13,7 @@ def masked(before: Message, change: Message, paths: Sequence[str]) -> Message:
     after = type(before)()
     after.CopyFrom(before)
     for path in paths or [field.name for field, _ in change.ListFields()]:
-        # `hum.validation` has refused unknown paths.
+        # `hum.contract.validation` has refused unknown paths.
         field = before.DESCRIPTOR.fields_by_name[path]
         after.ClearField(path)
         value = getattr(change, path)

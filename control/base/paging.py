@@ -11,7 +11,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from hum.errors import InvalidCursor
+from hum.contract.errors import InvalidCursor
 from hum.secrets import same, sign
 
 Part = int | str | UUID | datetime

@@ -1,8 +1,8 @@
 """Authorization of principals: roles and scopes against a method's access option."""
 
-from hum.authorization import scoped_accesses
-from hum.errors import Forbidden, InsufficientScope, NoMembership, Refused, SessionRequired
-from hum.principal import Principal
+from hum.contract.authorization import scoped_accesses
+from hum.contract.errors import Forbidden, InsufficientScope, NoMembership, Refused, SessionRequired
+from hum.contract.principal import Principal
 from hum.v1 import options_pb2
 
 ROLES = ("viewer", "operator", "admin")

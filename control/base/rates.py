@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from hum.errors import RateLimited
+from hum.contract.errors import RateLimited
 
 #: Most buckets; the least recently used one is dropped, and starts full when it is used again.
 MAX_BUCKETS = 10_000

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from hum.errors import RateLimited
+from hum.contract.errors import RateLimited
 
 #: Streams end when their clients disconnect, at any time.
 RETRY_SECONDS = 5

@@ -17,11 +17,11 @@ from control.billing.rules import Standing
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
-from hum.errors import PaymentError, PaymentRefused
+from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.plans import Plans
 from hum.settings import BillingSettings
-from hum.telemetry import log
 from hum.v1 import billing_pb2, events_pb2
 from storage import billing, events
 from storage.billing import AccountRow, FetchRow

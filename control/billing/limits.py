@@ -11,7 +11,7 @@ from control.base.wire import rfc3339
 from control.billing import rules
 from control.billing.rules import Period
 from hum.clock import now
-from hum.errors import BillingRequired
+from hum.contract.errors import BillingRequired
 from hum.plans import FREE
 from storage import billing, usage
 from storage.billing import AllowanceRow

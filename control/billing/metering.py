@@ -15,11 +15,11 @@ from control.billing import rules
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
-from hum.errors import PaymentError, PaymentRefused
+from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.plans import Plans
 from hum.settings import BillingSettings
-from hum.telemetry import log
 from storage import billing
 from storage.billing import MeteredRow, SendingRow, UntoldRow
 from storage.db import Db

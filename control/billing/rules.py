@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from control.base.subscriptions import Change, Contract
-from hum.errors import FieldError, InvalidRequest
+from hum.contract.errors import FieldError, InvalidRequest
 from hum.plans import Plan, Plans
 
 #: Statuses of a paid subscription.

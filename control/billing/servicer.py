@@ -7,7 +7,7 @@ from control.billing import usecases
 from control.billing.account import Accounts
 from control.billing.usecases import NO_BILLING, Desk
 from control.boundary import ActionContext, TransactionContext
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.plans import Plans
 from hum.v1 import billing_pb2 as pb
 from storage.db import Db

@@ -12,10 +12,10 @@ from control.billing import limits, rules
 from control.billing.account import Accounts
 from hum import ids
 from hum.clock import now
-from hum.errors import Conflict, FieldError, InvalidRequest, InvalidState, PaymentError, PaymentRefused
+from hum.contract.errors import Conflict, FieldError, InvalidRequest, InvalidState, PaymentError, PaymentRefused
+from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.plans import FREE, Plan, Plans
-from hum.principal import Principal
 from hum.v1 import billing_pb2 as pb
 from storage import billing
 from storage.billing import AccountRow, AllowanceRow, CheckoutRow

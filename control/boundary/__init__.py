@@ -1,7 +1,7 @@
 """The boundary, through which every request and every response passes once.
 
 In order: authentication (credential to principal), authorization (the method's access option), validation
-(`hum.validation`), replay of an earlier answer (idempotency key), the servicer in the tenant's transaction, commit, the
+(`hum.contract.validation`), replay of an earlier answer (idempotency key), the servicer in the tenant's transaction, commit, the
 status of an error, one log line and one measurement.  A stream is admitted in the same way, and again when rights are
 revoked (`openstreams`).
 """

@@ -13,10 +13,11 @@ from control.base.rates import Allowance, Rates
 from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import NodeContext, SessionContext, SignedInContext, TransactionContext
 from control.boundary.incoming import IncomingRequest
-from hum import ids, rpc, secrets
+from hum import ids, secrets
 from hum.clock import Clock
-from hum.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
-from hum.principal import Principal
+from hum.contract import rpc
+from hum.contract.errors import ApiKeyRequired, Forbidden, OrganizationChanged, Refused, SessionRequired
+from hum.contract.principal import Principal
 from hum.v1 import options_pb2
 from storage.db import AWAY, BUSY, Db, Tx
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from hum.principal import Principal
+from hum.contract.principal import Principal
 from storage.db import Tx
 
 #: Appends a request and its answer to the audit log, in this transaction; the last argument is the request id.

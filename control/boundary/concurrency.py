@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from hum.errors import RateLimited
+from hum.contract.errors import RateLimited
 
 #: How many requests of an organization may be queued for each one in flight.
 QUEUED_PER_SLOT = 50

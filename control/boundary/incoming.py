@@ -10,10 +10,12 @@ from opentelemetry.trace import INVALID_SPAN, Span
 from prometheus_client import Histogram
 
 from control.boundary.method import Method
-from hum import ids, rpc, tracing
+from hum import ids
 from hum.clock import Clock
-from hum.errors import FieldError, InvalidRequest
-from hum.telemetry import FAST_BUCKETS, log
+from hum.contract import rpc
+from hum.contract.errors import FieldError, InvalidRequest
+from hum.observe import tracing
+from hum.observe.telemetry import FAST_BUCKETS, log
 
 LOG = log(__name__)
 SECONDS = Histogram("hum_rpc_seconds", "Seconds to answer an RPC to control", ["method", "code"], buckets=FAST_BUCKETS)

@@ -10,8 +10,8 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from hum import authorization
-from hum.errors import FieldError, InvalidRequest
+from hum.contract import authorization
+from hum.contract.errors import FieldError, InvalidRequest
 from hum.v1 import options_pb2
 
 

@@ -23,8 +23,8 @@ from control.boundary.admission import Admission
 from control.boundary.context import TenantContext
 from control.bus import Bus, Channel
 from hum.clock import Clock
-from hum.errors import Refused
-from hum.telemetry import log
+from hum.contract.errors import Refused
+from hum.observe.telemetry import log
 from hum.v1 import options_pb2
 from storage import revocations
 from storage.db import AWAY, BUSY

@@ -7,8 +7,8 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from hum import rpc
-from hum.errors import Conflict, FieldError, Refused, Unavailable
+from hum.contract import rpc
+from hum.contract.errors import Conflict, FieldError, Refused, Unavailable
 from storage.db import AWAY
 
 #: A status travels as trailing metadata, of which gRPC accepts 8 KiB in all: its message (percent-encoded), and the

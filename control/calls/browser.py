@@ -23,11 +23,11 @@ from control.calls.stream import tell
 from control.crm.lookups import Callers
 from hum import ids, secrets
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, RateLimited, Unavailable
+from hum.contract.errors import FieldError, InvalidRequest, RateLimited, Unavailable
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
+from hum.observe.telemetry import log
 from hum.settings import CallsSettings
-from hum.telemetry import log
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import browser_calls, calls, flows

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from prometheus_client import Counter
 
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.v1 import runtime_pb2 as pb
 
 UNHEARD = Counter("hum_unheard_pieces_total", "Pieces of calls' sound that a listener was too slow for")

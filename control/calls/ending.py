@@ -13,7 +13,7 @@ from control.transfers import record
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum.clock import now
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.v1 import calls_pb2
 from storage import calls, voicemails
 from storage.calls import CallState

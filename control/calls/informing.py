@@ -14,8 +14,8 @@ from control.httptools.requests import Requests
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import ControlSettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import calls
 from storage.db import Db

@@ -13,9 +13,10 @@ from control.clients.openai import ModelError, Writer
 from control.flows.rules import outcome_schema as outcome_of
 from control.flows.stored import usable
 from control.usage import record as usage
-from hum import customerschemas, ids
+from hum import ids
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.json import customer_schemas
+from hum.observe.telemetry import log
 from hum.v1 import events_pb2
 from storage import call_records, calls, events, voicemails
 from storage.calls import TurnRow
@@ -102,11 +103,11 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
 
 
 def _validated(answer: dict[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
-    if errors := customerschemas.errors(expected, answer):
+    if errors := customer_schemas.errors(expected, answer):
         # A summary is worth having even if the outcome does not match the customer's schema.
         without = {name: part for name, part in answer.items() if name != "outcome"}
         problem = errors[0].message[:300]
-        if customerschemas.errors(schema(None), without):
+        if customer_schemas.errors(schema(None), without):
             raise ModelError(f"the model's summary does not match its schema: {problem}")
         LOG.warning("the model's outcome does not match the flow's schema", problem=problem)
         return without

@@ -26,10 +26,11 @@ from control.calls.ears import ListenerStreams
 from control.calls.session import Sessions
 from control.calls.toolruns import CallTools
 from control.tools import dumped, failed
-from hum import rpc, tracing
-from hum.errors import NotFound
-from hum.rpc import to_its_end
-from hum.telemetry import log
+from hum.contract import rpc
+from hum.contract.errors import NotFound
+from hum.contract.rpc import to_its_end
+from hum.observe import tracing
+from hum.observe.telemetry import log
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import media_links

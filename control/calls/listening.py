@@ -20,10 +20,10 @@ from control.calls.timeline import Timeline
 from control.feature import Deps, OwnAddress
 from hum import ids, wave
 from hum.clock import monotonic_ms
-from hum.errors import RateLimited, Unavailable
+from hum.contract.errors import RateLimited, Unavailable
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import CallsSettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2
 from storage import calls
 from storage.calls import CallState

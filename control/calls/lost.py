@@ -14,9 +14,9 @@ from control.clients.twilio import Carrier, CarrierCall, is_refusal
 from control.rows import each_row
 from control.transfers import record
 from hum.clock import now
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
+from hum.observe.telemetry import log
 from hum.settings import CallsSettings
-from hum.telemetry import log
 from storage import calls, lost_calls
 from storage.db import Db
 from storage.lost_calls import LostRow

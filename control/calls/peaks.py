@@ -12,11 +12,11 @@ import numpy as np
 
 from control.calls import recordings
 from hum import peaks
-from hum.errors import NotFound, StoreUnavailable
+from hum.contract.errors import NotFound, StoreUnavailable
 from hum.objects.files import GONE, Files
+from hum.observe.telemetry import log
 from hum.peaks import Array, Peaks
 from hum.recordings import PEAKS
-from hum.telemetry import log
 from hum.wave import HEADER, SAMPLE_BYTES
 from storage.recordings import RecordingRow
 

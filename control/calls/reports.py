@@ -17,9 +17,9 @@ from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum import ids
 from hum import recordings as recording_names
-from hum.errors import NotFound, Unavailable
+from hum.contract.errors import NotFound, Unavailable
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import (
     calls,

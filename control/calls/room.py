@@ -21,8 +21,8 @@ from control.calls.capacity import Capacity, Caps, ConcurrentCalls, Node, Place,
 from control.calls.channels import LINKS
 from hum import secrets
 from hum.clock import monotonic_ms
+from hum.contract.validation import bad_e164
 from hum.settings import CallsSettings
-from hum.validation import bad_e164
 from storage import places
 from storage.db import Db, Tx
 from storage.places import OfferRow

@@ -24,12 +24,12 @@ from control.voicemail.rules import speaking_seconds
 from control.voicemail.usecases import Mailboxes
 from hum import ids
 from hum.clock import monotonic_ms, now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
+from hum.contract.validation import bad_e164
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import CallsSettings
-from hum.telemetry import log
 from hum.v1 import calls_pb2, runtime_pb2
-from hum.validation import bad_e164
 from storage import calls, contacts, routes
 from storage.calls import CallState, NewCall
 from storage.contacts import Met

@@ -18,7 +18,7 @@ from control.tools import Definition, FlowVersion, Registry, Situation, ToolChan
 from control.voicemail.usecases import Mailboxes
 from hum import ids, secrets
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2

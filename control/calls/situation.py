@@ -5,7 +5,7 @@ from datetime import datetime
 from control.flows import stored
 from control.flows.stored import usable
 from control.tools import FlowVersion, Situation, Tool
-from hum.validation import bad_e164
+from hum.contract.validation import bad_e164
 from storage.calls import SessionRow
 
 

@@ -10,8 +10,9 @@ import msgspec
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
-from hum import jsonnames, jsonwire
-from hum.jsonschemas import bad_json
+from hum.json import names as jsonnames
+from hum.json import wire
+from hum.json.schemas import bad_json
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import options_pb2
 from storage import call_events
@@ -50,7 +51,7 @@ def stored(message: Message) -> str:
         for name in bad:
             setattr(copy, name, json.dumps(getattr(message, name)))
         message = copy
-    return jsonwire.write(message).decode()
+    return wire.write(message).decode()
 
 
 def restore(text: str, into: M) -> M:
@@ -59,7 +60,7 @@ def restore(text: str, into: M) -> M:
     Free-form JSON is unchanged, even a bare string or number.
     """
     into.SetInParent()
-    jsonwire.read_body(text.encode(), into, [])
+    wire.read_body(text.encode(), into, [])
     members = _RAW_MEMBERS.decode(text)
     for name, member in _raw_fields(into.DESCRIPTOR).items():
         if (raw := members.get(member)) is not None and bytes(raw) != b"null":

@@ -16,10 +16,10 @@ from control.calls.stream import restore
 from control.clients.twilio import Carrier
 from hum import ids
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, InvalidState, NotFound, RateLimited, Unavailable
+from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound, RateLimited, Unavailable
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import CallsSettings
-from hum.telemetry import log
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import flow_switches, flows, interventions

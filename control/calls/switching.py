@@ -7,7 +7,7 @@ from control.calls import rules
 from control.flows.rules import colleagues
 from control.tools import FlowVersion, Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
 from hum import ids
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from storage import flow_switches, flows
 from storage.db import Db

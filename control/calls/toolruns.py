@@ -12,7 +12,7 @@ from control.executions.keeping import Called, Executions
 from control.tools import FlowVersion, Registry, Result, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.v1 import runtime_pb2 as pb
 from storage import approvals, calls, tool_runs

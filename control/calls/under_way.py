@@ -15,7 +15,7 @@ from control.calls.stream import restore, stored, tell
 from control.calls.turns import add_missing
 from hum import ids
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, under_way

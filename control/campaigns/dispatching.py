@@ -27,7 +27,7 @@ from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import events_pb2
 from storage import campaigns, conversations, events, recipients
 from storage.campaigns import CampaignRow, SenderRow

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 
 #: The carrier's codes at which a campaign is paused at once: all further texts would fail, or make it worse.  The
 #: sender also pauses the number (`control.delivery.rules`).  Whether the campaign continues after that, a person

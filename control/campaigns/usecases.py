@@ -16,9 +16,9 @@ from control.texts.rules import bad_media_url
 from control.texts.templates import BadTemplate
 from hum import ids
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, NotFound, PlanLimit
+from hum.contract.errors import FieldError, InvalidRequest, NotFound, PlanLimit
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import campaigns_pb2 as pb
 from hum.v1 import events_pb2
 from storage import campaigns, events, numbers, recipients

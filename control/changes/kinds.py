@@ -11,8 +11,8 @@ from control.calls import present
 from control.following import Shown
 from control.texts import live
 from hum import ids
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import approvals_pb2, calls_pb2, review_pb2
 from hum.v1 import changes_pb2 as pb
 from storage import approvals, call_records, voicemails

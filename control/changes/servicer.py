@@ -8,7 +8,7 @@ from control.changes import kinds
 from control.feature import Deps
 from control.following import Following, Rests, Source
 from control.watch import Watch
-from hum import rpc
+from hum.contract import rpc
 from hum.v1 import changes_pb2 as pb
 
 

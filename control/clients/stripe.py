@@ -17,10 +17,10 @@ from stripe.params.checkout import SessionCreateParams
 
 from control.base.subscriptions import Change, Contract, Item, Page, Wanted
 from hum import ids
-from hum.errors import PaymentError, PaymentRefused
+from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import BillingSettings
-from hum.telemetry import log
 
 LOG = log(__name__)
 #: Metadata of customers and subscriptions, for Stripe's dashboard and to find a customer after a lost answer.

@@ -14,7 +14,7 @@ from control.clients.twilio_http import Http, carrier_code, is_refusal, perform,
 from control.clients.twilio_media import File, Media, MediaRefused
 from control.clients.twilio_texts import CarrierText, Text, Texts
 from hum.carrier import OVERRIDES
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.settings import ControlSettings
 
 __all__ = [

@@ -15,7 +15,7 @@ from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioS
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from control.base import egress
 from control.base.egress import Outside, Policy, Reason
 from control.clients.http import Guarded, Limits
 from control.clients.twilio_http import perform
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.settings import ControlSettings
 
 #: The API's hosts with their regions, and a file's path there.

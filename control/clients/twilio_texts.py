@@ -10,7 +10,7 @@ from typing import Any
 from twilio.rest import Client
 
 from control.clients.twilio_http import carrier_code, perform
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 
 NO_SUCH_RESOURCE = "20404"
 CURRENCY = re.compile("[A-Za-z]{3}")

@@ -17,8 +17,8 @@ from control.contacts.sheets import BadSheet, Batch, Sheet
 from control.rows import each_row
 from hum import ids
 from hum.clock import monotonic_ms
-from hum.errors import FieldError, InvalidRequest, RateLimited
-from hum.principal import Principal
+from hum.contract.errors import FieldError, InvalidRequest, RateLimited
+from hum.contract.principal import Principal
 from hum.settings import ImportSettings
 from hum.v1 import contacts_pb2 as pb
 from hum.v1 import events_pb2

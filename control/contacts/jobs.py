@@ -10,9 +10,9 @@ from control.clients.twilio import Lookup, Lookups
 from control.contacts import rules, usecases
 from control.usage import other as usage
 from hum import ids
-from hum.errors import CarrierBusy, CarrierError, NotFound
-from hum.telemetry import log
-from hum.validation import bad_e164
+from hum.contract.errors import CarrierBusy, CarrierError, NotFound
+from hum.contract.validation import bad_e164
+from hum.observe.telemetry import log
 from storage import contacts
 from storage.db import Db
 

@@ -10,8 +10,10 @@ from control.base.wire import timestamp, value
 from control.boundary import TenantContext, TransactionContext
 from control.contacts import imports, sheets, usecases
 from control.feature import Deps
-from hum import ids, jsonwire, rpc
+from hum import ids
+from hum.contract import rpc
 from hum.ids import Kind
+from hum.json import wire
 from hum.settings import ControlSettings
 from hum.v1 import contacts_pb2 as pb
 from storage import contact_imports, contacts
@@ -144,7 +146,7 @@ class Dialect:
 
 
 def _lines(rows: Sequence[ContactRow]) -> bytes:
-    return b"".join(jsonwire.write(present(row)) + b"\n" for row in rows)
+    return b"".join(wire.write(present(row)) + b"\n" for row in rows)
 
 
 DIALECTS: Mapping[int, Dialect] = {

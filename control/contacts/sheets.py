@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from control.base import phone
 from control.base.phone import NotANumber
-from hum import validation
+from hum.contract import validation
 from hum.v1 import contacts_pb2 as pb
 
 #: The longest header.  The request reads it, in a process that serves calls; a worker reads the rest of the file.

@@ -8,7 +8,7 @@ from control.contacts import rules
 from control.retention import usecases as erasing
 from control.retention.rules import ERASE
 from hum import ids
-from hum.principal import Principal
+from hum.contract.principal import Principal
 from hum.v1 import contacts_pb2 as pb
 from hum.v1 import events_pb2
 from storage import contacts, events

@@ -17,9 +17,9 @@ from control.crm.rules import Event, Reply
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.secrets import Keyring, Place, Unsealable, new_token, sign
 from hum.settings.crm import CrmSettings
-from hum.telemetry import log
 from storage import crm
 from storage.crm import ConnectorRow, LogRow
 from storage.db import Db

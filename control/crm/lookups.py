@@ -16,10 +16,10 @@ from control.crm import rules
 from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import CrmContact, Event, Reply
 from hum import ids
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings.crm import CrmSettings
-from hum.telemetry import log
 from hum.v1 import events_pb2
 from storage import contacts, crm, crm_syncs, events
 from storage.crm import ConnectorRow

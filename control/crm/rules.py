@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from control.base import egress
 from control.base.egress import Outside
 from control.base.job import Job
-from hum.errors import FieldError, InvalidRequest
-from hum.validation import bad_email
+from hum.contract.errors import FieldError, InvalidRequest
+from hum.contract.validation import bad_email
 
 #: A slow connector occupies at most `storage.crm_syncs.AT_ONCE` workers, until it rests.
 SYNC = Job("crm_sync", concurrency=48, per_organization=6, timeout_seconds=240)

@@ -17,10 +17,10 @@ from control.crm.lookups import record_answer
 from control.crm.rules import Event
 from hum import ids
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings.crm import CrmSettings
-from hum.telemetry import log
 from storage import contacts, crm, crm_syncs
 from storage.crm import ConnectorRow
 from storage.crm_syncs import CallFacts, ConversationFacts, SyncRow

@@ -7,7 +7,7 @@ from control.base import egress
 from control.crm import rules
 from control.crm.asking import new_secret, place
 from hum import ids
-from hum.errors import InUse, PlanLimit
+from hum.contract.errors import InUse, PlanLimit
 from hum.secrets import Keyring
 from hum.settings.crm import CrmSettings
 from hum.v1 import crm_pb2 as pb

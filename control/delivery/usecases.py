@@ -4,7 +4,7 @@ from uuid import UUID
 
 from control.texts import statuses, writing
 from hum.clock import now
-from hum.errors import InvalidState, NotFound
+from hum.contract.errors import InvalidState, NotFound
 from storage import messages, sends, text_attempts
 from storage.db import Tx
 from storage.messages import MessageRow

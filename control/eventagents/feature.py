@@ -9,7 +9,7 @@ from control.eventagents.runs import Dialogue, Runs
 from control.eventagents.servicer import EventRunsServicer
 from control.eventagents.tools import report_outcome
 from control.feature import Deps, Feature, Reader, Sweep
-from hum import eventtypes
+from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import event_runs_pb2
 from storage import event_runs

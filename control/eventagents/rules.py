@@ -8,7 +8,7 @@ from typing import Any
 
 from control.base import prompting
 from control.base.job import Job
-from hum import eventtypes
+from hum.contract import eventtypes
 
 #: Runs an agent.  The run's row has a lower limit of attempts of its own.
 RUN = Job("event_run", concurrency=16, per_organization=4, priority=40, timeout_seconds=180, attempts=12)

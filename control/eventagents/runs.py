@@ -31,7 +31,7 @@ from control.usage import other as usage
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import events_pb2
 from storage import approvals, event_runs, events, tool_runs
 from storage.approvals import ApprovalRow

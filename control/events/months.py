@@ -10,10 +10,10 @@ from datetime import timedelta
 import asyncpg
 from prometheus_client import Counter, Gauge
 
-from hum.errors import Refused
+from hum.contract.errors import Refused
 from hum.objects.files import Files
+from hum.observe.telemetry import log
 from hum.settings import ControlSettings
-from hum.telemetry import log
 from storage import event_months, events
 from storage.db import Db
 from storage.event_months import ArchivedRow, MonthRow

@@ -2,8 +2,9 @@
 
 from control.base.wire import timestamp
 from control.boundary import TransactionContext
-from hum import eventtypes, ids
-from hum.errors import InvalidCursor
+from hum import ids
+from hum.contract import eventtypes
+from hum.contract.errors import InvalidCursor
 from hum.ids import Kind
 from hum.v1 import events_pb2 as pb
 from storage import events

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hum.errors import FieldError
+from hum.contract.errors import FieldError
+from hum.observe.telemetry import log
 from hum.settings import Model
-from hum.telemetry import log
 from hum.v1 import flows_pb2 as pb
 
 LOG = log(__name__)

@@ -11,7 +11,7 @@ from control.flows.stored import usable
 from control.usage import other as usage
 from control.voicemail import sentences as mailbox
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage import clips, flows, studio
 from storage.db import Db
 

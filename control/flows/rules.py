@@ -7,8 +7,9 @@ from typing import Any
 from control.base.job import Job
 from control.flows.phrases import called, phrases
 from control.transfers.rules import bad_number
-from hum import eventtypes, jsonschemas
-from hum.errors import FieldError, InvalidRequest
+from hum.contract import eventtypes
+from hum.contract.errors import FieldError, InvalidRequest
+from hum.json import schemas
 from hum.v1 import flows_pb2 as pb
 
 RENDER_CLIPS = Job("render_clips", concurrency=4, per_organization=2, priority=50, timeout_seconds=300)
@@ -54,7 +55,7 @@ def references(flow: pb.Flow, before: pb.Flow) -> dict[str, str]:
         text = getattr(flow, name)
         if text != getattr(before, name):
             entries = json.loads(text or "{}").items()
-            paths = {f"{name}{jsonschemas.member(key)}": id for key, id in entries if isinstance(id, str)}
+            paths = {f"{name}{schemas.member(key)}": id for key, id in entries if isinstance(id, str)}
             ids_by_path.update({path: id for path, id in paths.items() if id.startswith(FLOW_PREFIX)})
     return ids_by_path
 
@@ -80,7 +81,7 @@ def bad_numbers(flow: pb.Flow, before: pb.Flow) -> dict[str, str]:
         return {}
     errors: dict[str, str] = {}
     for label, entry in json.loads(text or "{}").items():
-        path = f"transfer_map_json{jsonschemas.member(label)}"
+        path = f"transfer_map_json{schemas.member(label)}"
         e164, path = (entry, path) if isinstance(entry, str) else (entry["to"], f"{path}.to")
         complaint = bad_number(e164) if e164.startswith("+") else None
         if complaint is not None:

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from control.base import hours
-from hum import jsonschemas
-from hum.telemetry import log
+from hum.json import schemas as jsonschemas
+from hum.observe.telemetry import log
 from hum.v1 import flows_pb2
 
 LOG = log(__name__)

@@ -12,10 +12,11 @@ from control.base import masks
 from control.base.wire import word
 from control.flows import rules
 from control.flows.choices import Choices
-from hum import eventtypes, ids
-from hum.errors import Conflict, FieldError, InUse, InvalidRequest
+from hum import ids
+from hum.contract import eventtypes
+from hum.contract.errors import Conflict, FieldError, InUse, InvalidRequest
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import events_pb2
 from hum.v1 import flows_pb2 as pb
 from storage import events, flows, http_tools, knowledge

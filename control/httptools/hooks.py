@@ -23,8 +23,8 @@ from control.tools import Result, bounded, dumped
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings.httptools import HttpToolSettings
-from hum.telemetry import log
 from hum.v1 import calls_pb2
 from storage import calls, crm, http_tools, tool_runs
 from storage.db import AWAY, BUSY, Db

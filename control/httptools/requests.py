@@ -18,9 +18,9 @@ from control.httptools.rules import Definition, Outcome, Prepared, Request
 from control.httptools.templates import CannotRender
 from control.tools import dumped
 from hum.clock import monotonic_ms
+from hum.observe.telemetry import log
 from hum.secrets import Keyring, Place, Unsealable
 from hum.settings.httptools import HttpToolSettings
-from hum.telemetry import log
 from storage import http_tools
 from storage.db import Db
 

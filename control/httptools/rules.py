@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from control.base import egress
 from control.base.egress import Outside, Reason
 from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compile_template
-from hum.errors import FieldError, InvalidRequest
+from hum.contract.errors import FieldError, InvalidRequest
 
 DEFAULT_TIMEOUT_MS = 8000
 #: The registry's timeout exceeds the tool's by this, so that the tool's own fallback comes first.

@@ -11,9 +11,10 @@ from control.httptools import rules, usecases
 from control.httptools.requests import Exchange, Requests
 from control.httptools.usecases import Tools, present_binding, present_secret, present_tool
 from control.tools import Result, bounded, dumped
-from hum import customerschemas, ids
-from hum.errors import FieldError, InvalidRequest
+from hum import ids
+from hum.contract.errors import FieldError, InvalidRequest
 from hum.ids import Kind
+from hum.json import customer_schemas
 from hum.secrets import Keyring
 from hum.v1 import tools_pb2 as pb
 from storage import flows, http_tools, tool_runs
@@ -155,7 +156,7 @@ def _arguments(row: ToolRow, text: str) -> dict[str, object]:
     arguments = json.loads(text)
     if not isinstance(arguments, dict):
         raise InvalidRequest([FieldError("arguments_json", "must be an object")])
-    errors = customerschemas.errors(rules.parameters(row.definition, ()), arguments)
+    errors = customer_schemas.errors(rules.parameters(row.definition, ()), arguments)
     if errors:
         raise InvalidRequest(
             [FieldError("arguments_json", f"{error.json_path}: {error.message}"[:300]) for error in errors]

@@ -15,9 +15,9 @@ from control.httptools.agents import merged
 from control.httptools.requests import TABLE
 from control.tools import Registry
 from hum import ids
-from hum.errors import AlreadyExists, FieldError, InUse, InvalidRequest, NotFound, PlanLimit
+from hum.contract.errors import AlreadyExists, FieldError, InUse, InvalidRequest, NotFound, PlanLimit
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.secrets import Keyring, Place
 from hum.settings.httptools import HttpToolSettings
 from hum.v1 import events_pb2

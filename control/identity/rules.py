@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from control.base.principal import EVERYTHING, SITE_ADMIN, has_scope, rank
-from hum.errors import Forbidden, InsufficientScope, PlanLimit
-from hum.principal import Principal
+from hum.contract.errors import Forbidden, InsufficientScope, PlanLimit
+from hum.contract.principal import Principal
 
 OnboardingMode = Literal["open", "approval", "closed"]
 

@@ -21,13 +21,14 @@ from control.numbers import usecases as numbers
 from control.retention import organizations
 from control.usage import usecases as usage
 from control.usage.rules import Prices
-from hum import ids, validation
+from hum import ids
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest
+from hum.contract import validation
+from hum.contract.errors import FieldError, InvalidRequest
+from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.objects.files import Files
 from hum.plans import FREE
-from hum.principal import Principal
 from hum.secrets import Keyring
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2

@@ -4,11 +4,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.boundary import NodeContext
-from hum import ids, secrets, validation
-from hum.errors import AlreadyExists, EmailUnverified, Forbidden, NotFound, SessionRequired
+from hum import ids, secrets
+from hum.contract import validation
+from hum.contract.errors import AlreadyExists, EmailUnverified, Forbidden, NotFound, SessionRequired
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import ControlSettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import audit, identity, sessions
 from storage.db import Db, Tx

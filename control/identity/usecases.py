@@ -10,11 +10,12 @@ from control.boundary import SessionContext
 from control.identity import rules
 from control.identity.rules import Onboarding
 from control.retention.organizations import require_kept
-from hum import ids, secrets, validation
-from hum.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, NotFound
+from hum import ids, secrets
+from hum.contract import validation
+from hum.contract.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, NotFound
+from hum.contract.principal import Principal
 from hum.ids import Kind
 from hum.plans import FREE
-from hum.principal import Principal
 from hum.v1 import events_pb2
 from storage import audit, billing, calls, events, identity, sessions
 from storage.db import Db, Tx

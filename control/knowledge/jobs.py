@@ -25,7 +25,7 @@ from control.knowledge.rules import Passage
 from control.knowledge.vectors import packed
 from control.usage import other
 from hum import ids
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.settings.knowledge import KnowledgeSettings
 from hum.v1 import events_pb2

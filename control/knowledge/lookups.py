@@ -13,7 +13,7 @@ from control.knowledge import rules
 from control.knowledge.vectors import Held, nearest, unpacked
 from control.usage import other
 from hum import ids
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage import knowledge_search
 from storage.db import AWAY, BUSY, Db
 from storage.knowledge_search import FoundRow, Made, Place

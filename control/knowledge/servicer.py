@@ -8,7 +8,7 @@ from control.knowledge.lookups import Hit, Lookups
 from control.knowledge.tools import PASSAGES
 from control.knowledge.usecases import Bounds, Source, with_changes
 from hum import ids
-from hum.errors import FieldError, InvalidRequest
+from hum.contract.errors import FieldError, InvalidRequest
 from hum.ids import Kind
 from hum.v1 import knowledge_pb2 as pb
 from storage import knowledge

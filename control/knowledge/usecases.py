@@ -8,9 +8,9 @@ from control.base import egress
 from control.base.egress import Outside, Policy
 from control.knowledge import rules
 from hum import ids
-from hum.errors import FieldError, InUse, InvalidRequest, InvalidState, PlanLimit
+from hum.contract.errors import FieldError, InUse, InvalidRequest, InvalidState, PlanLimit
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.settings.knowledge import KnowledgeSettings
 from hum.v1 import events_pb2
 from storage import events, knowledge

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from control.tools import Origin, Policy, Run, Schema, Tool, ToolChannel
-from hum import jsonschemas
+from hum.json import schemas
 from storage.mcp import Definition, FlowTool, ServerRow, ToolRow
 
 MOST_NAME_CHARS, MOST_MODEL_NAME_CHARS, MOST_DESCRIPTION_CHARS, MOST_SCHEMA_BYTES = 128, 64, 4_000, 16 << 10
@@ -93,7 +93,7 @@ def _unusable(tool: ListedTool) -> str | None:
     if _has_invisible(text) or "\\u0000" in text:
         return "Its schema has characters that people can't see."
     # It must describe an object, be bounded, and have no external references.
-    problems = jsonschemas.problems("outcome_schema", text)
+    problems = schemas.problems("outcome_schema", text)
     return f"Its schema{problems[0][0]} {problems[0][1]}."[:300] if problems else None
 
 

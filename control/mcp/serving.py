@@ -20,10 +20,10 @@ from control.mcp.transport import OAuthClient
 from control.tools import Result, Tool, ToolChannel, ToolContext, failed
 from hum import ids
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings.mcp import McpSettings
-from hum.telemetry import log
 from hum.v1 import events_pb2
 from storage import events, mcp
 from storage.db import Db, Tx

@@ -13,7 +13,7 @@ from control.mcp import pinning
 from control.mcp.sealing import NONE, Sealer, Secrets
 from hum import ids
 from hum.clock import now
-from hum.errors import AlreadyExists, Conflict, FieldError, InvalidRequest, InvalidState, NotFound, PlanLimit
+from hum.contract.errors import AlreadyExists, Conflict, FieldError, InvalidRequest, InvalidState, NotFound, PlanLimit
 from hum.ids import Kind
 from hum.v1 import events_pb2
 from hum.v1 import mcp_pb2 as pb

@@ -11,10 +11,10 @@ from control.mms.rules import Keeping
 from control.retention.files import sweep_media
 from hum import ids
 from hum.clock import now
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.ids import Kind
 from hum.objects.files import Files
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage import message_media, text_erasures
 from storage.db import Db
 from storage.message_media import FetchingRow

@@ -10,7 +10,7 @@ from control.feature import Deps
 from control.mms import files, rules
 from control.rechecks import Rechecks
 from hum import ids
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import sms_media_pb2 as pb

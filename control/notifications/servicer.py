@@ -7,9 +7,9 @@ from control.base.wire import timestamp, value
 from control.boundary import TransactionContext
 from control.notifications import rules
 from hum import ids
-from hum.errors import Forbidden
+from hum.contract.errors import Forbidden
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import notifications_pb2 as pb
 from storage import notifications
 from storage.db import Tx

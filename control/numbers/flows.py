@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from hum import ids
-from hum.errors import FieldError, InvalidRequest, NotFound
+from hum.contract.errors import FieldError, InvalidRequest, NotFound
 from hum.ids import Kind
 from storage import flows
 from storage.db import Tx

@@ -16,7 +16,7 @@ from control.numbers.flows import own_flow
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
-from hum.errors import (
+from hum.contract.errors import (
     AlreadyExists,
     CarrierError,
     Conflict,
@@ -26,8 +26,8 @@ from hum.errors import (
     PlanLimit,
     Refused,
 )
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import events_pb2
 from hum.v1 import numbers_pb2 as pb
 from storage import audit, events, flows, numbers, purchases

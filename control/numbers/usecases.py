@@ -13,9 +13,9 @@ from control.retention.organizations import require_kept
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
-from hum.errors import CarrierError, Forbidden, InvalidState, NotAtCarrier
+from hum.contract.errors import CarrierError, Forbidden, InvalidState, NotAtCarrier
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import events_pb2
 from hum.v1 import numbers_pb2 as pb
 from storage import events, identity, numbers

@@ -6,8 +6,8 @@ from control.base.wire import timestamp, value
 from control.boundary import TransactionContext
 from control.optouts import usecases
 from hum import ids
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import opt_outs_pb2 as pb
 from storage import opt_outs
 from storage.opt_outs import OptOutRow

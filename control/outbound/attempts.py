@@ -10,9 +10,9 @@ from control.calls.ending import finish, over_at_carrier
 from control.calls.stream import tell
 from control.outbound import rules
 from hum import ids
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import calls_pb2
 from storage import calls, outbound
 from storage.calls import CallState

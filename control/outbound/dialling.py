@@ -23,9 +23,9 @@ from control.rows import each_row
 from hum import ids
 from hum.carrier import OVERRIDES
 from hum.clock import monotonic_ms, now
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage import calls, outbound, places
 from storage.db import Db, Tx
 from storage.outbound import AttemptRow, FactsRow

@@ -13,10 +13,10 @@ from control.outbound import attempts
 from control.usage import record as usage
 from hum import ids
 from hum.clock import now
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import CallsSettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, outbound
 from storage.db import Db

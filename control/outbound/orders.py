@@ -16,9 +16,9 @@ from control.outbound import rules
 from control.outbound.rules import Limits
 from hum import ids
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, InvalidState, PlanLimit
+from hum.contract.errors import FieldError, InvalidRequest, InvalidState, PlanLimit
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import calls_pb2
 from storage import calls, contacts, flows, outbound
 from storage.calls import NewCall

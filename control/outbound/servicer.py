@@ -11,7 +11,7 @@ from control.calls import ending
 from control.feature import Deps
 from control.outbound.orders import Order, Orders
 from hum import ids
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.ids import Kind
 from hum.v1 import calls_pb2
 from hum.v1 import outbound_pb2 as pb

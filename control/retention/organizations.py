@@ -8,10 +8,10 @@ from control.billing.rules import OVER
 from control.retention import files, rules, usecases
 from hum import ids
 from hum.clock import monotonic_ms
-from hum.errors import FieldError, InvalidRequest, InvalidState, NotFound
+from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound
 from hum.ids import Kind
 from hum.objects.files import Files
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage import deleted_organizations, revocations
 from storage.db import Db, Tx
 from storage.deleted_organizations import DeletedRow

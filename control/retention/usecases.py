@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from control.calls.rules import LIVE
 from control.retention import rules
 from hum import ids
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.ids import Kind
 from storage import audit, calls, contact_imports, contacts, erasures, text_erasures
 from storage.db import Tx

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from control.base import days
 from hum.clock import now
-from hum.errors import RateLimited
+from hum.contract.errors import RateLimited
 from storage import studio
 from storage.db import Tx
 

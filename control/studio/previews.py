@@ -20,10 +20,10 @@ from control.usage import rules as usage_rules
 from control.usage.rules import Prices
 from hum import ids, wave
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, Unavailable
+from hum.contract.errors import FieldError, InvalidRequest, Unavailable
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.settings import ControlSettings
-from hum.telemetry import log
 from hum.v1 import studio_pb2 as pb
 from hum.v1 import usage_pb2
 from storage import clips, identity, sms_templates, studio

@@ -18,10 +18,10 @@ from control.studio import limits, rules
 from control.studio.limits import ConcurrencyLimit
 from control.studio.rules import Draft, Wish
 from control.usage import other as usage
-from hum import validation
-from hum.errors import FieldError, InvalidRequest, Unavailable
+from hum.contract import validation
+from hum.contract.errors import FieldError, InvalidRequest, Unavailable
+from hum.observe.telemetry import log
 from hum.settings import ControlSettings
-from hum.telemetry import log
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
 from storage.db import Db

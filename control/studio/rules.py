@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from control.base.hours import WEEKDAYS
-from hum.errors import FieldError
+from hum.contract.errors import FieldError
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
 

@@ -44,12 +44,13 @@ from control.tools import (
     failed,
 )
 from control.usage import other as usage
-from hum import jsonwire, validation
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, Unavailable
-from hum.jsonwire import NotJson
+from hum.contract import validation
+from hum.contract.errors import FieldError, InvalidRequest, Unavailable
+from hum.json import wire
+from hum.json.wire import NotJson
+from hum.observe.telemetry import log
 from hum.settings import ControlSettings
-from hum.telemetry import log
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
 from storage import flows, identity
@@ -190,7 +191,7 @@ def _changes(text: str) -> tuple[flows_pb2.Flow, list[str]]:
     """Parse a flow's fields as in a PATCH; return them and their names.  Raises InvalidRequest."""
     change, problems = flows_pb2.Flow(), list[FieldError]()
     try:
-        paths = jsonwire.read_body(text.encode(), change, problems)
+        paths = wire.read_body(text.encode(), change, problems)
     except NotJson as error:
         raise InvalidRequest([FieldError("changes_json", str(error))]) from error
     as_update = flows_pb2.UpdateFlowRequest(flow=change, update_mask=FieldMask(paths=paths))

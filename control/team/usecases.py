@@ -5,9 +5,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.billing import limits
-from hum import ids, validation
-from hum.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, InvalidState
-from hum.principal import Principal
+from hum import ids
+from hum.contract import validation
+from hum.contract.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, InvalidState
+from hum.contract.principal import Principal
 from hum.v1 import events_pb2
 from storage import events, identity, team
 from storage.db import Tx

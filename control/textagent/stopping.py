@@ -10,7 +10,7 @@ from control.texts.keywords import Keyword
 from control.texts.writing import Draft
 from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext
 from hum.clock import now
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from storage import conversations, text_runs
 from storage.conversations import ConversationState
 from storage.db import Db, Tx

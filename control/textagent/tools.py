@@ -32,9 +32,9 @@ from control.tools import (
 )
 from hum import ids
 from hum.clock import now
-from hum.errors import ConversationClosed, InvalidState, NotFound
+from hum.contract.errors import ConversationClosed, InvalidState, NotFound
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import events_pb2
 from storage import conversations, events, flows, text_runs
 from storage.db import Db, Tx

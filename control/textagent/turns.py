@@ -28,10 +28,11 @@ from control.texts import gate, writing
 from control.texts.writing import Draft
 from control.tools import FlowVersion, Situation, TextTurn, Tool
 from control.usage import other as usage
-from hum import ids, tracing
+from hum import ids
 from hum.clock import now
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe import tracing
+from hum.observe.telemetry import log
 from storage import approvals, conversations, messages, text_runs, tool_runs
 from storage.approvals import ApprovalRow
 from storage.conversations import ConversationState

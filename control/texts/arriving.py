@@ -19,7 +19,7 @@ from control.texts.together import Batcher
 from control.usage import other as usage
 from hum import ids
 from hum.clock import now
-from hum.validation import bad_e164
+from hum.contract.validation import bad_e164
 from storage import contacts, conversations, events, messages, received
 from storage.conversations import ConversationState
 from storage.db import Db, Tx

@@ -9,7 +9,8 @@ from control.feature import Deps
 from control.following import Following, Rests, Source
 from control.texts import live
 from control.watch import Watch
-from hum import ids, rpc
+from hum import ids
+from hum.contract import rpc
 from hum.ids import Kind
 from hum.v1 import sms_inbox_pb2 as pb
 from storage import inbox_changes

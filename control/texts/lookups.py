@@ -12,9 +12,9 @@ from control.rows import each_row
 from control.texts import statuses
 from control.texts.statuses import CarrierReport
 from hum import ids
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage import sends, text_attempts
 from storage.db import Db
 from storage.text_attempts import AttemptRow

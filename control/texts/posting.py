@@ -13,12 +13,13 @@ from control.texts.bulk import AttemptReport, Recorder
 from control.texts.claims import Claimed, Means
 from control.texts.lookups import Lookups
 from control.texts.statuses import CarrierReport
-from hum import ids, tracing
+from hum import ids
 from hum.carrier import OVERRIDES
 from hum.clock import monotonic_ms
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe import tracing
+from hum.observe.telemetry import log
 from storage import sends, text_attempts
 from storage.db import Db
 

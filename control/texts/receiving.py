@@ -21,9 +21,9 @@ from control.texts.keywords import Keyword
 from control.texts.writing import Draft
 from control.usage import other as usage
 from hum import ids
-from hum.errors import InvalidState, NotFound
-from hum.telemetry import log
-from hum.validation import bad_e164
+from hum.contract.errors import InvalidState, NotFound
+from hum.contract.validation import bad_e164
+from hum.observe.telemetry import log
 from storage import contacts, conversations, messages, received
 from storage.conversations import ConversationState
 from storage.db import Tx

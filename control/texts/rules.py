@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from control.base import egress, phone
-from hum.errors import FieldError
+from hum.contract.errors import FieldError
 
 #: The limit of a text's scheduled time, of a snooze, and of a text's expiry after its time.
 FURTHEST = timedelta(days=366)

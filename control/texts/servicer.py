@@ -8,8 +8,8 @@ from control.boundary import TransactionContext
 from control.texts import present, threads, usecases
 from control.texts.usecases import Wish
 from hum import ids
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import sms_pb2 as pb
 from storage import conversations, inbox, usage
 from storage.inbox import Filter

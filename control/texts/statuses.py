@@ -21,9 +21,9 @@ from control.texts import hours
 from control.usage import other as usage
 from hum import ids
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage import contacts, messages, recipients, sends, text_attempts
 from storage import usage as usages
 from storage.db import Tx

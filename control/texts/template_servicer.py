@@ -8,7 +8,7 @@ from control.boundary import TransactionContext
 from control.texts import segments, templates
 from control.texts.templates import BadTemplate
 from hum import ids
-from hum.errors import FieldError, InvalidRequest, PlanLimit
+from hum.contract.errors import FieldError, InvalidRequest, PlanLimit
 from hum.ids import Kind
 from hum.v1 import sms_templates_pb2 as pb
 from storage import sms_templates

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from control.texts import outbox
 from hum import ids
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from storage import conversations, inbox
 from storage.conversations import ConversationState
 from storage.db import Tx

@@ -10,9 +10,9 @@ from control.texts import rules, threads, writing
 from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, InvalidState, NotFound
+from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import sms_pb2 as pb
 from storage import contacts, conversations, inbox, messages, numbers, team
 from storage.conversations import ConversationState

@@ -9,8 +9,8 @@ from control.billing import limits
 from control.texts import gate, hours, outbox, segments
 from control.texts.gate import Decision, Facts, Send, Stop, Wait
 from hum import ids
-from hum.errors import BillingRequired, ConversationClosed, InvalidState
-from hum.validation import bad_e164
+from hum.contract.errors import BillingRequired, ConversationClosed, InvalidState
+from hum.contract.validation import bad_e164
 from storage import conversations, messages, sends
 from storage.conversations import ConversationState
 from storage.db import Tx

@@ -15,7 +15,7 @@ from control.transfers.whisper import whisper
 from control.usage import record as usage
 from hum import ids
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, transfers

@@ -16,7 +16,7 @@ from control.transfers import rules
 from control.transfers.rules import Parties, Target
 from hum import ids
 from hum.carrier import OVERRIDES
-from hum.errors import CarrierError, FieldError, InvalidRequest, InvalidState, Unavailable
+from hum.contract.errors import CarrierError, FieldError, InvalidRequest, InvalidState, Unavailable
 from hum.ids import Kind
 from hum.settings import CallsSettings
 from hum.v1 import calls_pb2, runtime_pb2

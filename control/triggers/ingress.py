@@ -21,7 +21,7 @@ from control.triggers.rules import BadHook, Signed
 from control.triggers.usecases import TABLE
 from hum import ids
 from hum.clock import Clock, monotonic_ms, now
-from hum.errors import FieldError, InvalidRequest, NotFound, RateLimited, Refused
+from hum.contract.errors import FieldError, InvalidRequest, NotFound, RateLimited, Refused
 from hum.ids import Kind
 from hum.secrets import Keyring, Place
 from hum.v1 import events_pb2

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from control.base import standardwebhooks
 from hum import ids, secrets
-from hum.errors import FieldError, InvalidRequest, PlanLimit
-from hum.principal import Principal
+from hum.contract.errors import FieldError, InvalidRequest, PlanLimit
+from hum.contract.principal import Principal
 from hum.secrets import Keyring, Place
 from hum.v1 import events_pb2
 from storage import events, triggers

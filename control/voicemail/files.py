@@ -5,7 +5,7 @@ import wave
 from collections.abc import Sequence
 
 from control.voicemail import rules
-from hum.errors import NotStoredYet
+from hum.contract.errors import NotStoredYet
 from hum.objects.files import Files
 from storage.voicemails import PartRow
 

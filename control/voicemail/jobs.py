@@ -11,10 +11,10 @@ from control.retention.files import sweep_dropped
 from control.usage import record as usage
 from control.voicemail import files, rules
 from hum import ids
-from hum.errors import NotStoredYet
+from hum.contract.errors import NotStoredYet
 from hum.ids import Kind
 from hum.objects.files import Files
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage import call_records, calls, dropped_recordings, voicemails
 from storage.db import Db
 

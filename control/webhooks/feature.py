@@ -15,7 +15,7 @@ from control.webhooks.sealing import Sealer
 from control.webhooks.sender import Means, Sender
 from control.webhooks.servicer import WebhooksServicer
 from control.webhooks.usecases import Limits, check_failing, prune
-from hum import eventtypes
+from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import webhooks_pb2
 from storage import webhook_deliveries

@@ -18,8 +18,8 @@ from control.webhooks.sealing import Sealer
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
+from hum.observe.telemetry import log
 from hum.secrets import Unsealable
-from hum.telemetry import log
 from storage.webhook_queues import OutcomeRow, TakenRow
 
 LOG = log(__name__)

@@ -19,7 +19,7 @@ from control.webhooks.recording import Recorder
 from control.webhooks.rules import Demand
 from hum import ids
 from hum.clock import monotonic_ms, now
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from storage import webhook_queues
 from storage.db import Db
 from storage.webhook_queues import Dead, QueueRow, TakenRow

@@ -10,7 +10,7 @@ from control.webhooks.present import webhook_id
 from control.webhooks.sealing import Sealer
 from control.webhooks.usecases import Limits, Wish
 from hum import ids
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.ids import Kind
 from hum.v1 import webhooks_pb2 as pb
 from storage import webhook_deliveries, webhooks

@@ -11,11 +11,12 @@ from control.base.wire import timestamp
 from control.webhooks import rules, signing
 from control.webhooks.presets import PRESETS
 from control.webhooks.sealing import Sealer
-from hum import eventtypes, ids
+from hum import ids
 from hum.clock import now
-from hum.errors import FieldError, InvalidRequest, InvalidState, PlanLimit
+from hum.contract import eventtypes
+from hum.contract.errors import FieldError, InvalidRequest, InvalidState, PlanLimit
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import events_pb2
 from storage import audit, events, webhook_deliveries, webhooks
 from storage.db import Db, Tx

@@ -1,6 +1,6 @@
-"""The operations that an agent can find and carry out: those of the OpenAPI document that an API key may call.
+"""The operations that an agent can find and execute: those of the OpenAPI document that an API key may call.
 
-An operation's arguments are its parameters (path, query, headers) and the members of its body, by their names, in one object.
+An operation's arguments are its parameters (path, query, headers) and the members of its body, by name, in one object.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Any, Final
 from gateway.contract import Binding
 from gateway.mcpserver.consequences import needs_confirmation
 from gateway.schemas import SCHEMAS
-from hum import jsonnames
-from hum.authorization import Caller, may
+from hum.contract.authorization import Caller, may
+from hum.json import names as jsonnames
 
 Schema = dict[str, Any]
 DEFINITIONS: Final = "#/$defs/"
 JSON: Final = "application/json"
-#: The headers that a client may need to set itself; others are for clients that read streams and files.
+#: The headers that an agent may set; the others are for clients that read streams and files.
 SETTABLE: Final = ("Idempotency-Key",)
 #: Media types of files that are text: an agent can read them.
 READABLE: Final = re.compile(r"text/.*|application/(x-ndjson|json)")
@@ -25,13 +25,13 @@ READABLE: Final = re.compile(r"text/.*|application/(x-ndjson|json)")
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation as the document states it, and what carries it out."""
+    """An operation as the document states it, and the binding that executes it."""
 
     binding: Binding
     spec: Schema
     properties: Schema
     required: tuple[str, ...]
-    #: About its whole area: the comment of the proto file.
+    #: The comment of its proto file, about the whole area.
     about: str
 
     @property
@@ -61,21 +61,21 @@ class Operation:
 
     @property
     def only_over_http(self) -> str:
-        """Why its answer can't be a tool's result; nothing if it can."""
+        """Why its answer can't be a tool's result; empty if it can."""
         if self.binding.is_stream:
             return "Its answer is an event stream, which goes on."
-        if self.binding.is_file and not all(READABLE.fullmatch(each) for each in self.binding.media_types):
+        if self.binding.is_file and not all(READABLE.fullmatch(media_type) for media_type in self.binding.media_types):
             return f"Its answer is a file ({', '.join(self.binding.media_types)})."
         return ""
 
     @property
     def names_of(self) -> Mapping[str, str]:
-        """Where each parameter goes, by its name; an argument with another name is a member of the body."""
-        return {each["name"]: each["in"] for each in _settable(self.binding, self.spec)}
+        """The place of each parameter by its name; an argument with another name is a member of the body."""
+        return {parameter["name"]: parameter["in"] for parameter in _settable(self.binding, self.spec)}
 
 
 class Catalogue:
-    """All of them, by id."""
+    """All operations by id."""
 
     def __init__(self, bindings: Sequence[Binding], document: Schema) -> None:
         self._schemas: Schema = document["components"]["schemas"]
@@ -97,35 +97,37 @@ class Catalogue:
         return self._operations.get(operation_id)
 
     def is_for_people(self, operation_id: str) -> bool:
-        """Tell whether an operation exists that no key may call."""
+        """Tell whether the operation exists and no key may call it."""
         return operation_id in self._for_people
 
     def arguments(self, operation: Operation) -> Schema:
-        """The JSON Schema of its arguments, with all that it refers to."""
+        """Return the JSON Schema of an operation's arguments, with all definitions that it refers to."""
         schema: Schema = {"type": "object", "properties": operation.properties, "additionalProperties": False}
         if operation.required:
             schema["required"] = list(operation.required)
-        needed: Schema = {}
-        waiting = [operation.properties]
-        while waiting:
-            for name in _references(waiting.pop()):
-                if name not in needed:
-                    needed[name] = self._schemas[name]
-                    waiting.append(self._schemas[name])
-        if needed:
-            schema["$defs"] = dict(sorted(needed.items()))
-        made: Schema = _relocated(schema)
-        return made
+        definitions: Schema = {}
+        pending = [operation.properties]
+        while pending:
+            for name in _references(pending.pop()):
+                if name not in definitions:
+                    definitions[name] = self._schemas[name]
+                    pending.append(self._schemas[name])
+        if definitions:
+            schema["$defs"] = dict(sorted(definitions.items()))
+        relocated: Schema = _relocated(schema)
+        return relocated
 
     def _operation(self, binding: Binding, spec: Schema, about: Mapping[str, str]) -> Operation:
         parameters = list(_settable(binding, spec))
-        properties = {each["name"]: _described(each) for each in parameters}
-        required = [each["name"] for each in parameters if each.get("required")]
+        properties = {parameter["name"]: _described(parameter) for parameter in parameters}
+        required = [parameter["name"] for parameter in parameters if parameter.get("required")]
         body = spec.get("requestBody", {}).get("content", {}).get(JSON)
         if body:
             whole = self._schemas[body["schema"]["$ref"].removeprefix(SCHEMAS)]
-            # What the path names is no member of the body, though the message has a field for it.
-            members = {name: each for name, each in whole["properties"].items() if name not in binding.path_fields}
+            # A variable of the path is not a member of the body, though the message has a field for it.
+            members = {
+                name: parameter for name, parameter in whole["properties"].items() if name not in binding.path_fields
+            }
             if shared := members.keys() & properties.keys():
                 raise ValueError(f"{spec['operationId']}: both a parameter and a member of the body: {sorted(shared)}")
             properties |= members
@@ -134,20 +136,20 @@ class Catalogue:
 
 
 def _settable(binding: Binding, spec: Schema) -> Iterator[Schema]:
-    """The parameters that are arguments; not those which stand beside a body that is a text: ours are JSON."""
+    """Yield the parameters that are arguments, without those that accompany a text body: an agent's bodies are JSON."""
     beside_text = {jsonnames.rest_name(field) for field in binding.fields_beside_text}
-    for each in spec["parameters"]:
-        if each["name"] in SETTABLE if each["in"] == "header" else each["name"] not in beside_text:
-            yield each
+    for parameter in spec["parameters"]:
+        if parameter["name"] in SETTABLE if parameter["in"] == "header" else parameter["name"] not in beside_text:
+            yield parameter
 
 
 def _described(parameter: Schema) -> Schema:
-    words = parameter.get("description")
-    return {**parameter["schema"], "description": words} if words else dict(parameter["schema"])
+    description = parameter.get("description")
+    return {**parameter["schema"], "description": description} if description else dict(parameter["schema"])
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """The names of the schemas that this one refers to."""
+    """Yield the names of the schemas that this one refers to."""
     if isinstance(schema, dict):
         for name, value in schema.items():
             if name == "$ref" and isinstance(value, str):
@@ -160,7 +162,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _relocated(schema: Any) -> Any:
-    """The same schema with its references into its own definitions."""
+    """Return the schema with its references pointing into its own definitions."""
     if isinstance(schema, dict):
         return {
             name: value.replace(SCHEMAS, DEFINITIONS, 1) if name == "$ref" else _relocated(value)
@@ -170,5 +172,5 @@ def _relocated(schema: Any) -> Any:
 
 
 def texts_of(properties: Schema) -> Iterable[str]:
-    """What is said about arguments: for the search."""
-    return (each["description"] for each in properties.values() if "description" in each)
+    """Return the descriptions of arguments, for the search."""
+    return (schema["description"] for schema in properties.values() if "description" in schema)

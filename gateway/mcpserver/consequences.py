@@ -1,22 +1,23 @@
-"""Which operations an agent carries out only with `confirm: true`.  Pure; read from the contract, so new operations are covered.
+"""The operations that an agent executes only with `confirm: true`, by the contract, so new ones are covered.  Pure.
 
-Whatever is not known to be harmless needs it: deleting, the carrier, secrets, and whatever gives money, access or data away; then any
-method whose name does not begin with one of a few verbs.  A test lists the changes that need no confirmation.
+An operation that is not known to be harmless needs confirmation: one that deletes, acts at the carrier, returns a
+secret, or gives money, access or data away; and any method with a name that does not begin with one of a few verbs.  A
+test lists the changes that need no confirmation.
 """
 
 from typing import Final
 
 from gateway.contract import Binding
-from hum.authorization import access_of
+from hum.contract.authorization import access_of
 
-#: What can be undone by the same means or changes nothing, and reaches nobody outside.
+#: Verbs of methods that can be undone by the same means or change nothing, and reach nobody outside the organization.
 HARMLESS_VERBS: Final = ("Create", "Update", "Add", "Duplicate", "Mark", "Close", "Reopen", "Pause", "Search")
-#: Areas in which every change is about money, who may do what, or where customers' data goes.
+#: Areas in which every change is about money, permissions, or where customers' data goes.
 GRAVE_AREAS: Final = ("billing", "team", "webhooks", "integrations")
 
 
 def needs_confirmation(binding: Binding) -> bool:
-    """Tell whether an operation has consequences that a person should have agreed to."""
+    """Tell whether an operation has consequences that a person must confirm."""
     access = access_of(binding.method)
     if binding.verb == "GET":
         return False

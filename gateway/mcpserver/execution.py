@@ -1,6 +1,6 @@
-"""Carries out an operation as REST would: its arguments become a request that goes through the same transcoding.
+"""Execution of an operation as REST would do it: the arguments become a request that goes through the same transcoding.
 
-The request is made, not sent: it reaches the operation's own endpoint, never a router, so no argument can lead it to another path.
+The request is passed to the operation's own endpoint, never to a router, so no argument can lead it to another path.
 """
 
 import json
@@ -16,51 +16,56 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway import credentials, errors, transcode
 from gateway.mcpserver.catalogue import JSON, READABLE, Catalogue, Operation
-from hum.errors import FieldError
-from hum.telemetry import log
+from hum.contract.errors import FieldError
+from hum.observe.telemetry import log
 
 LOG = log(__name__)
-CARRIED_OUT = Counter("hum_mcp_operations", "Operations that agents carried out at /mcp", ["operation", "status"])
-#: What any credential may ask; control's answer tells whether it is valid.
+EXECUTED = Counter("hum_mcp_operations", "Operations that agents carried out at /mcp", ["operation", "status"])
+#: An operation that any credential may call; control's answer tells whether the credential is valid.
 WHO_AM_I: Final = "getMe"
-#: Headers of an answer that an agent needs.
-KEPT_HEADERS: Final = ("retry-after", "idempotent-replayed")
+#: Headers of an answer that an agent gets.
+RETURNED_HEADERS: Final = ("retry-after", "idempotent-replayed")
 SENT_HEADERS: Final = (b"authorization",)
 
 
 class Execution:
-    """The operations with their endpoints, and how much of an answer an agent gets."""
+    """The operations with their endpoints, and the limit on the size of an answer."""
 
     def __init__(
         self,
         catalogue: Catalogue,
         endpoints: transcode.Endpoints,
-        most_bytes: int,
+        max_bytes: int,
         public_url: str,
     ) -> None:
-        self._endpoints = {each.id: endpoints[each.binding.path, each.binding.verb] for each in catalogue}
-        self._catalogue, self._most_bytes, self._public_url = catalogue, most_bytes, public_url
+        self._endpoints = {
+            operation.id: endpoints[operation.binding.path, operation.binding.verb] for operation in catalogue
+        }
+        self._catalogue, self._max_bytes, self._public_url = catalogue, max_bytes, public_url
 
     async def refusal(self, request: Request) -> Response | None:
-        """Control's answer to a credential that it does not accept, or None.  Counts as a request of the credential."""
+        """Return control's answer if it does not accept the credential, else None.
+
+        Counts as a request of the credential.
+        """
         operation = self._catalogue.get(WHO_AM_I)
         assert operation is not None, "the contract has it"
         answer = await self._endpoints[operation.id](_request(operation, request, {}, {}, {}, b""))
         return answer if answer.status_code >= errors.BAD else None
 
     async def run(self, operation: Operation, arguments: Mapping[str, Any], request: Request) -> Response:
-        """REST's answer."""
+        """Execute an operation and return REST's answer."""
         problems = list[FieldError]()
-        made = _made(operation, arguments, request, problems)
+        built = _build_request(operation, arguments, request, problems)
         if problems:
             return errors.bad_fields(problems, credentials.request_id(request))
-        answer = await self._endpoints[operation.id](made)
-        CARRIED_OUT.labels(operation.id, answer.status_code).inc()
+        answer = await self._endpoints[operation.id](built)
+        EXECUTED.labels(operation.id, answer.status_code).inc()
         LOG.info("mcp", operation=operation.id, status=answer.status_code, request_id=credentials.request_id(request))
         return answer
 
     def url(self, operation: Operation, arguments: Mapping[str, Any]) -> str:
-        """Where the operation is over HTTP, with what the arguments tell of its path."""
+        """Return the operation's URL, with the variables of its path as far as the arguments have them."""
         path = operation.binding.path
         for name in operation.binding.path_fields:
             if isinstance(value := arguments.get(name), str) and value:
@@ -68,9 +73,9 @@ class Execution:
         return self._public_url + path
 
     async def as_text(self, answer: Response) -> bytes:
-        """An answer as an agent reads it, cut to `most_bytes`."""
+        """Return an answer as an agent reads it, cut to `max_bytes`."""
         result: dict[str, Any] = {"status": answer.status_code}
-        if headers := {name: answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}:
+        if headers := {name: answer.headers[name] for name in RETURNED_HEADERS if name in answer.headers}:
             result["headers"] = headers
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
         if isinstance(answer, StreamingResponse) and not READABLE.fullmatch(media_type):
@@ -90,16 +95,16 @@ class Execution:
         return msgspec.json.encode({**result, "media_type": media_type, "text": body.decode(errors="replace")})
 
     async def _body(self, answer: Response) -> tuple[bytes, bool]:
-        """The body up to `most_bytes`, and whether that is all.  Of a file no more is read than that."""
+        """Return the body up to `max_bytes`, and whether that is all.  No more of a file is read."""
         if not isinstance(answer, StreamingResponse):
             whole = bytes(answer.body)
-            return whole[: self._most_bytes], len(whole) <= self._most_bytes
+            return whole[: self._max_bytes], len(whole) <= self._max_bytes
         body = bytearray()
         try:
             async for part in answer.body_iterator:
                 body += part if isinstance(part, bytes) else str(part).encode()
-                if len(body) > self._most_bytes:
-                    return bytes(body[: self._most_bytes]), False
+                if len(body) > self._max_bytes:
+                    return bytes(body[: self._max_bytes]), False
         except errors.Cut:
             return bytes(body), False
         finally:
@@ -108,43 +113,53 @@ class Execution:
 
 
 async def _close(answer: StreamingResponse) -> None:
-    """End a file that is not read further, and with it the call to control."""
+    """Stop reading a file, which also cancels the call to control."""
     if (close := getattr(answer.body_iterator, "aclose", None)) is not None:
         await close()
 
 
-def _made(operation: Operation, arguments: Mapping[str, Any], outer: Request, problems: list[FieldError]) -> Request:
-    """The request that these arguments are; problems are named by the arguments."""
+def _build_request(
+    operation: Operation, arguments: Mapping[str, Any], outer: Request, problems: list[FieldError]
+) -> Request:
+    """Build the request from an operation's arguments; append problems under the arguments' names."""
     places = operation.names_of
-    # What is no parameter is a member of the body or, where there is none, of the query: REST says what is wrong with it.
-    elsewhere = "query" if operation.binding.body_type is None else "body"
-    found: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}, "body": {}}
+    # An argument that is not a parameter goes to the body or, without a body, to the query, where REST reports it.
+    default_place = "query" if operation.binding.body_type is None else "body"
+    arguments_by_place: dict[str, dict[str, Any]] = {"path": {}, "query": {}, "header": {}, "body": {}}
     for name, value in arguments.items():
-        found[places.get(name, elsewhere)][name] = value
-    named = {name: found["path"].get(name) for name in operation.binding.path_fields}
+        arguments_by_place[places.get(name, default_place)][name] = value
+    path_values = {name: arguments_by_place["path"].get(name) for name in operation.binding.path_fields}
     problems += [
         FieldError(name, "must be a text" if value else "is required")
-        for name, value in named.items()
+        for name, value in path_values.items()
         if not isinstance(value, str) or not value
     ]
-    query = {name: _query_texts(name, value, problems) for name, value in found["query"].items() if value is not None}
-    for name, value in found["header"].items():
+    query = {
+        name: _query_texts(name, value, problems)
+        for name, value in arguments_by_place["query"].items()
+        if value is not None
+    }
+    for name, value in arguments_by_place["header"].items():
         if not isinstance(value, str) or re.fullmatch(credentials.IDEMPOTENCY_KEY, value) is None:
             problems.append(FieldError(name, "must be 1 to 255 printable ASCII characters"))
     if problems:
         return outer
-    body = json.dumps(found["body"], ensure_ascii=False, allow_nan=False).encode() if found["body"] else b""
-    return _request(operation, outer, found["path"], query, found["header"], body)
+    body = (
+        json.dumps(arguments_by_place["body"], ensure_ascii=False, allow_nan=False).encode()
+        if arguments_by_place["body"]
+        else b""
+    )
+    return _request(operation, outer, arguments_by_place["path"], query, arguments_by_place["header"], body)
 
 
 def _query_texts(name: str, value: Any, problems: list[FieldError]) -> list[str]:
-    """A value, or a list of values, as a query has them."""
+    """Return a value, or a list of values, as texts of a query."""
     texts = []
-    for each in value if isinstance(value, list) else [value]:
-        if isinstance(each, bool):
-            texts.append("true" if each else "false")
-        elif isinstance(each, str | int | float):
-            texts.append(str(each))
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, bool):
+            texts.append("true" if item else "false")
+        elif isinstance(item, str | int | float):
+            texts.append(str(item))
         else:
             problems.append(FieldError(name[:60], "must be a text, a number or a flag"))
             break
@@ -159,7 +174,7 @@ def _request(
     headers: Mapping[str, str],
     body: bytes,
 ) -> Request:
-    """A request by the client of another one, with its credential."""
+    """Return a request on behalf of the outer request's client, with its credential."""
     sent = [(name, value) for name, value in outer.scope["headers"] if name in SENT_HEADERS]
     sent += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     scope = {

@@ -1,4 +1,4 @@
-"""The index of the catalogue's operations, and what a search answers."""
+"""The index of the catalogue's operations, and the entries of a search's answer."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,17 +8,17 @@ from gateway.mcpserver import words
 from gateway.mcpserver.catalogue import Catalogue, Operation, texts_of
 from gateway.mcpserver.search import Document, Index
 
-#: How much a word weighs by where it stands.
+#: The weight of a word by the part of an operation that contains it.
 NAME, PATH, SUMMARY, DESCRIPTION, ARGUMENT, ABOUT = 8.0, 2.0, 3.0, 1.0, 0.8, 0.3
-#: How many operations are found, and how many of them come with their arguments.
+#: The most operations in an answer, and how many of them come with their arguments.
 FOUND: Final = 8
 WHOLE: Final = 3
 
 
 @lru_cache(maxsize=1)
 def index(catalogue: Catalogue) -> Index:
-    """All operations that can be found; every gateway of a process shares it."""
-    return Index([_document(each) for each in catalogue])
+    """Return the index of all operations, shared by every gateway of a process."""
+    return Index([_document(operation) for operation in catalogue])
 
 
 def _document(operation: Operation) -> Document:
@@ -36,7 +36,7 @@ def _document(operation: Operation) -> Document:
 
 
 def entry(catalogue: Catalogue, operation: Operation, *, whole: bool) -> dict[str, Any]:
-    """An operation that was found, for an agent."""
+    """Return an operation as an entry of a search's answer."""
     brief = {
         "operation_id": operation.id,
         "request": operation.request,
@@ -45,10 +45,10 @@ def entry(catalogue: Catalogue, operation: Operation, *, whole: bool) -> dict[st
     }
     if not whole:
         return brief
-    more = {"description": operation.description, "only_over_http": operation.only_over_http}
+    details = {"description": operation.description, "only_over_http": operation.only_over_http}
     return {
         **brief,
-        **{name: text for name, text in more.items() if text},
+        **{name: text for name, text in details.items() if text},
         **operation.access,
         "arguments": catalogue.arguments(operation),
     }

@@ -1,8 +1,8 @@
-"""Finds operations for a goal in plain words.  Pure.
+"""The search for operations by a goal in plain words.  Pure.
 
-BM25 over an operation's words, those of its name and summary counting more than those of its description (BM25F).  A word of the goal
-stands for itself and, a little less, for the contract's words that mean the same (`words`).  What kind of thing the goal wants (to
-look, make, change, remove) then favours the operations that do that.
+BM25F over an operation's words: those of its name and summary weigh more than those of its description.  A word of the
+goal stands for itself and, with a little less weight, for its synonyms in the contract (`words`).  The kind of thing
+that the goal wants (to look, make, change, remove) then favours operations of that kind.
 """
 
 import math
@@ -17,23 +17,24 @@ import snowballstemmer
 
 from gateway.mcpserver import words
 
-MOST_CHARS: Final = 500
-MOST_WORDS: Final = 40
-#: BM25's own constants, as usual.
+MAX_CHARS: Final = 500
+MAX_WORDS: Final = 40
+#: BM25's constants, with usual values.
 K1, B = 1.2, 0.6
-#: How much of a word's weight its synonyms have, and how much a word that is neither in an operation's name nor a synonym.
+#: Factors for the weight of a synonym, and of a word that is neither in an operation's name nor a synonym.
 SYNONYM, ASIDE = 0.8, 0.3
-#: How much better an operation is that does the kind of thing that the goal wants: by its first word, or by another.
+#: Factors for an operation of the kind that the goal wants: by its first word, or by another.
 RIGHT_KIND, ALSO_RIGHT = 1.6, 1.2
 _STEMMER = snowballstemmer.stemmer("english")
 _WORD: Final = re.compile(r"[a-z0-9]+")
-_CAMEL: Final = re.compile(r"\b[a-z]+(?:[A-Z][a-z0-9]*)+\b")  # as ids are written; a name such as HubSpot is one word
+#: An operation's id; a name such as HubSpot stays one word.
+_CAMEL: Final = re.compile(r"\b[a-z]+(?:[A-Z][a-z0-9]*)+\b")
 _CAPITAL: Final = re.compile(r"(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What there is to find: texts with how much their words weigh, and the kind of thing that it does."""
+    """A searchable operation: texts with the weight of their words, and the kind of thing that it does."""
 
     id: str
     kind: str
@@ -41,34 +42,37 @@ class Document:
 
 
 class Index:
-    """All documents, taken apart once."""
+    """All documents, split into weighted stems."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
-        self._kinds = {each.id: each.kind for each in documents}
-        self._ids = {" ".join(_words(each.id)): each.id for each in documents}
-        self._telling = {stem for each in documents for stem in _stems(each.id)}.union(*_SYNONYMS.values())
-        self._telling -= set(_stems(" ".join(words.COMMON)))
-        self._weights: dict[str, dict[str, float]] = defaultdict(dict)  # by stem, then by document
+        self._kinds = {document.id: document.kind for document in documents}
+        self._ids = {" ".join(_words(document.id)): document.id for document in documents}
+        self._distinctive = {stem for document in documents for stem in _stems(document.id)}.union(*_SYNONYMS.values())
+        self._distinctive -= set(_stems(" ".join(words.COMMON)))
+        self._weights: dict[str, dict[str, float]] = defaultdict(dict)  # by stem, then document
         averages = _average_lengths(documents)
-        for each in documents:
-            for stem, weight in _weigh(each, averages).items():
-                self._weights[stem][each.id] = weight
+        for document in documents:
+            for stem, weight in _weigh(document, averages).items():
+                self._weights[stem][document.id] = weight
         self._rarity = {
-            stem: math.log(1 + (len(documents) - len(found) + 0.5) / (len(found) + 0.5))
-            for stem, found in self._weights.items()
+            stem: math.log(1 + (len(documents) - len(documents_with) + 0.5) / (len(documents_with) + 0.5))
+            for stem, documents_with in self._weights.items()
         }
 
     def find(self, goal: str, most: int) -> list[str]:
-        """The ids of up to so many documents, the best first.  An id finds itself first, also as words."""
-        goal = goal[:MOST_CHARS]
+        """Return the ids of up to `most` documents, the best first.
+
+        An id finds itself first, also as separate words.
+        """
+        goal = goal[:MAX_CHARS]
         exact = self._ids.get(" ".join(_words(goal)))
         scores = defaultdict[str, float](float)
         for meanings in _meanings(goal):
             best: dict[str, float] = {}
             for stem, factor in meanings.items():
-                worth = factor * (1.0 if stem in self._telling else ASIDE) * self._rarity.get(stem, 0.0)
+                stem_score = factor * (1.0 if stem in self._distinctive else ASIDE) * self._rarity.get(stem, 0.0)
                 for id, weight in self._weights.get(stem, {}).items():
-                    score = worth * weight * (K1 + 1) / (weight + K1)
+                    score = stem_score * weight * (K1 + 1) / (weight + K1)
                     best[id] = max(best.get(id, 0.0), score)
             for id, score in best.items():
                 scores[id] += score
@@ -78,16 +82,16 @@ class Index:
 
 
 def _average_lengths(documents: Sequence[Document]) -> Mapping[float, float]:
-    """How many words the texts of each weight have on average."""
+    """Return the average number of words in the texts of each weight."""
     lengths: dict[float, list[int]] = defaultdict(list)
-    for each in documents:
-        for weight, text in each.texts:
+    for document in documents:
+        for weight, text in document.texts:
             lengths[weight].append(len(_stems(text)))
-    return {weight: max(1.0, sum(each) / len(each)) for weight, each in lengths.items()}
+    return {weight: max(1.0, sum(document) / len(document)) for weight, document in lengths.items()}
 
 
 def _weigh(document: Document, averages: Mapping[float, float]) -> Mapping[str, float]:
-    """How much a document is about each stem: BM25F's combined frequency."""
+    """Return BM25F's combined frequency of each stem in a document."""
     combined = defaultdict[str, float](float)
     for weight, text in document.texts:
         stems = _stems(text)
@@ -98,7 +102,7 @@ def _weigh(document: Document, averages: Mapping[float, float]) -> Mapping[str, 
 
 
 def _words(text: str) -> list[str]:
-    split = _CAMEL.sub(lambda found: _CAPITAL.sub(" ", found[0]), text)
+    split = _CAMEL.sub(lambda match: _CAPITAL.sub(" ", match[0]), text)
     return _WORD.findall(split.lower().replace("'", ""))
 
 
@@ -108,47 +112,51 @@ def _stems(text: str) -> list[str]:
 
 @lru_cache(maxsize=10_000)
 def stem(word: str) -> str:
-    """What a word has in common with its other forms."""
-    found: str = _STEMMER.stemWord(word)
-    return found
+    """Return the stem of a word."""
+    result: str = _STEMMER.stemWord(word)
+    return result
 
 
 def _meanings(goal: str) -> list[Mapping[str, float]]:
-    """For each word or phrase of the goal, the stems that it may stand for, with their factors."""
-    rest, found = _words(goal)[:MOST_WORDS], list[Mapping[str, float]]()
-    while rest:
-        length = next((n for n in range(min(words.LONGEST, len(rest)), 1, -1) if _key(rest[:n]) in _SYNONYMS), 1)
-        phrase, rest = rest[:length], rest[length:]
-        meant = dict.fromkeys(_SYNONYMS.get(_key(phrase), ()), SYNONYM)
+    """List the stems, with their factors, for which each word or phrase of the goal may stand."""
+    remaining, all_meanings = _words(goal)[:MAX_WORDS], list[Mapping[str, float]]()
+    while remaining:
+        length = next(
+            (n for n in range(min(words.LONGEST, len(remaining)), 1, -1) if _key(remaining[:n]) in _SYNONYMS), 1
+        )
+        phrase, remaining = remaining[:length], remaining[length:]
+        synonyms = dict.fromkeys(_SYNONYMS.get(_key(phrase), ()), SYNONYM)
         if length == 1 and phrase[0] in words.EMPTY:
             continue
-        own = dict.fromkeys((stem(each) for each in phrase if each not in words.EMPTY), 1.0 if length == 1 else SYNONYM)
-        found.append({**meant, **own})
-    return found
+        own_stems = dict.fromkeys(
+            (stem(word) for word in phrase if word not in words.EMPTY), 1.0 if length == 1 else SYNONYM
+        )
+        all_meanings.append({**synonyms, **own_stems})
+    return all_meanings
 
 
 def _kinds(goal: str) -> Mapping[str, float]:
-    """The kinds of thing that the goal may want, by its verbs, and how much better that makes an operation."""
-    text = f" {' '.join(stem(each) for each in _words(goal))} "
-    found = dict[str, float]()
+    """Return the kinds of thing that the goal may want, by its verbs, with their factors for an operation."""
+    text = f" {' '.join(stem(word) for word in _words(goal))} "
+    factors = dict[str, float]()
     for kind, phrases in _KINDS.items():
         if any(text.startswith(f" {phrase} ") for phrase in phrases):
-            found[kind] = RIGHT_KIND
+            factors[kind] = RIGHT_KIND
         elif any(f" {phrase} " in text for phrase in phrases):
-            found[kind] = ALSO_RIGHT
-    return found
+            factors[kind] = ALSO_RIGHT
+    return factors
 
 
 def _key(phrase: Iterable[str]) -> tuple[str, ...]:
-    return tuple(stem(each) for each in phrase)
+    return tuple(stem(word) for word in phrase)
 
 
 def _synonyms() -> Mapping[tuple[str, ...], Sequence[str]]:
-    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for phrases, meant in words.SYNONYMS:
+    stems: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for phrases, meanings in words.SYNONYMS:
         for phrase in phrases:
-            found[_key(phrase.split())] += [stem(each) for each in meant.split()]
-    return found
+            stems[_key(phrase.split())] += [stem(word) for word in meanings.split()]
+    return stems
 
 
 _SYNONYMS: Final = _synonyms()

@@ -1,7 +1,8 @@
-"""`/mcp`: the SDK's server with two tools, without sessions: each message is complete, and any gateway process answers it.
+"""`/mcp`: the SDK's server with two tools, without sessions: any gateway process can answer any message.
 
-The only credential is an API key.  Control verifies it for every message: by the operation that is carried out or, of messages that carry
-out none, by one that any key may call.  What control refuses so is the HTTP answer, as everywhere else.
+The only credential is an API key.  Control verifies it for every message: by the operation that is executed or, for
+messages that execute none, by an operation that any key may call.  Control's refusal becomes the HTTP answer, as
+everywhere else.
 """
 
 import asyncio
@@ -27,13 +28,13 @@ from gateway.bodies import BadBody, Bodies
 from gateway.mcpserver import finding, search
 from gateway.mcpserver.catalogue import Catalogue, Operation
 from gateway.mcpserver.execution import Execution
-from hum import jsonvalues
+from hum.json import values
 
 PATH: Final = "/mcp"
 SEARCH, EXECUTE = "search_hum_api", "execute_hum_api"
-#: In a request's scope: what becomes of the HTTP exchange.
+#: Key in a request's scope: its `Exchange`.
 EXCHANGE: Final = "hum.mcp"
-#: A message around the arguments: `params`, `arguments`, and `arguments` again.
+#: Levels of a message around an operation's arguments: the message, `params`, `arguments`, and `arguments` again.
 ENVELOPE_LEVELS: Final = 4
 ARGUMENTS_CHARS: Final = 2000
 NO_KEY: Final = "Send an API key in the header `Authorization: Bearer hum_live_...`; /mcp takes nothing else, no session and no key in the URL."
@@ -51,7 +52,7 @@ class Search(msgspec.Struct, forbid_unknown_fields=True):
         str,
         Meta(
             min_length=1,
-            max_length=search.MOST_CHARS,
+            max_length=search.MAX_CHARS,
             description="What is to be done, in plain words, or an operation's id.",
             examples=["text a customer that the table is ready"],
         ),
@@ -73,7 +74,7 @@ class Execute(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Exchange:
-    """One HTTP request: its answer so far, or what answers it instead."""
+    """One HTTP request: the SDK's answer so far, or the answer that replaces it."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -82,7 +83,8 @@ class Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "status": int(message["status"])}  # the SDK's is an enum, which logs show as one
+            # The SDK's status is an enum, which would be logged as one.
+            message = {**message, "status": int(message["status"])}
         self.messages.append(message)
 
 
@@ -104,9 +106,10 @@ class McpServer:
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
         )
-        server.middleware = [self._admitted]  # instead of the SDK's own tracing, which goes on with the client's trace
+        # This replaces the SDK's own tracing, which would continue the client's trace.
+        server.middleware = [self._require_valid_key]
         self._manager = StreamableHTTPSessionManager(
-            server, json_response=True, stateless=True, max_request_body_size=bodies.most_bytes
+            server, json_response=True, stateless=True, max_request_body_size=bodies.max_bytes
         )
 
     def routes(self) -> list[Route]:
@@ -114,21 +117,21 @@ class McpServer:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Serve meanwhile.  In a task of its own: whoever enters a task group must leave it."""
+        """Run the SDK's manager during the context, in its own task: one task must enter and exit a task group."""
         started = asyncio.Event()
 
-        async def hold() -> None:
+        async def run_manager() -> None:
             async with self._manager.run():
                 started.set()
                 await asyncio.Event().wait()
 
-        holding = asyncio.create_task(hold(), name="mcp")
+        manager_task = asyncio.create_task(run_manager(), name="mcp")
         await started.wait()
         try:
             yield
         finally:
-            holding.cancel()
-            await asyncio.gather(holding, return_exceptions=True)
+            manager_task.cancel()
+            await asyncio.gather(manager_task, return_exceptions=True)
 
     async def answer(self, request: Request, send: Send) -> None:
         """Answer an HTTP request."""
@@ -136,10 +139,10 @@ class McpServer:
         if isinstance(body, Response):
             await body(request.scope, request.receive, send)
             return
-        waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
-            return waiting.pop() if waiting else await request.receive()
+            return pending.pop() if pending else await request.receive()
 
         await self._manager.handle_request({**request.scope, EXCHANGE: exchange}, receive, exchange.send)
         if exchange.instead is not None:
@@ -149,7 +152,7 @@ class McpServer:
             await send(message)
 
     async def _body(self, request: Request) -> bytes | Response:
-        """The body of a request that may be answered, or why it may not."""
+        """Return the body of a valid request, or the refusal."""
         request_id = credentials.request_id(request)
         if request.method != "POST":
             message = f"{PATH} takes POST: this server has no sessions, and sends nothing on its own."
@@ -160,32 +163,37 @@ class McpServer:
             return errors.refusal(refused.reason, str(refused), request_id)
         try:
             body = await self._bodies.read(request)
-            jsonvalues.require_shallow(msgspec.json.decode(body), jsonvalues.DEEPEST + ENVELOPE_LEVELS)
+            values.require_shallow(msgspec.json.decode(body), values.DEEPEST + ENVELOPE_LEVELS)
         except BadBody as error:
             return errors.refusal(error.reason, str(error), request_id)
         except ClientDisconnect:
             return errors.answer(
                 errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
             )
-        except jsonvalues.Bad as error:
+        except values.Bad as error:
             return errors.refusal("INVALID_JSON", f"The body {error}.", request_id)
         except RecursionError:
             return errors.refusal("INVALID_JSON", "The body is nested too deep.", request_id)
-        except (msgspec.DecodeError, ValueError) as error:  # no UTF-8, or an integer of thousands of digits
+        # Also bytes that are not UTF-8, or an integer of thousands of digits.
+        except (msgspec.DecodeError, ValueError) as error:
             return errors.refusal("INVALID_JSON", f"The body is not JSON: {error}.", request_id)
         return body
 
     # --- the SDK's handlers ---------------------------------------------------------------------------------------
 
-    async def _admitted(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Let messages through whose key control accepts.  An execution asks control itself, a notification does nothing."""
+    async def _require_valid_key(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Pass a message on if control accepts its key.
+
+        An execution asks control itself; a notification does nothing.
+        """
         executes = ctx.method == "tools/call" and (ctx.params or {}).get("name") == EXECUTE
         if ctx.request_id is not None and not executes:
             await self._require_admission(_request(ctx))
         try:
             return await call_next(ctx)
         except (MCPError, ValidationError):
-            if executes:  # a message that the SDK refuses, before the execution could ask control
+            # The SDK refused the message before the execution could ask control.
+            if executes:
                 await self._require_admission(_request(ctx))
             raise
 
@@ -201,15 +209,15 @@ class McpServer:
         return types.ListToolsResult(tools=self._tools)
 
     def _input_schema(self, name: str) -> dict[str, Any] | None:
-        return next((each.input_schema for each in self._tools if each.name == name), None)
+        return next((tool.input_schema for tool in self._tools if tool.name == name), None)
 
     async def _call_tool(
-        self, context: ServerRequestContext[Any, Any], called: types.CallToolRequestParams
+        self, context: ServerRequestContext[Any, Any], call: types.CallToolRequestParams
     ) -> types.CallToolResult:
-        request, arguments = _request(context), called.arguments or {}
-        if called.name == EXECUTE:
+        request, arguments = _request(context), call.arguments or {}
+        if call.name == EXECUTE:
             return await self._execute(request, arguments)
-        if called.name != SEARCH:
+        if call.name != SEARCH:
             raise MCPError(types.INVALID_PARAMS, f"There is no such tool; there are {SEARCH} and {EXECUTE}.")
         try:
             goal = msgspec.convert(arguments, Search).query
@@ -218,35 +226,35 @@ class McpServer:
         return _result(msgspec.json.encode({"operations": self._found(goal)}))
 
     def _found(self, goal: str) -> list[dict[str, Any]]:
-        found = [self._catalogue.get(id) for id in self._index.find(goal, finding.FOUND)]
+        operations = [self._catalogue.get(id) for id in self._index.find(goal, finding.FOUND)]
         return [
-            finding.entry(self._catalogue, operation, whole=place < finding.WHOLE)
-            for place, operation in enumerate(found)
+            finding.entry(self._catalogue, operation, whole=rank < finding.WHOLE)
+            for rank, operation in enumerate(operations)
             if operation is not None
         ]
 
     async def _execute(self, request: Request, arguments: dict[str, Any]) -> types.CallToolResult:
         try:
-            wanted = msgspec.convert(arguments, Execute)
+            call = msgspec.convert(arguments, Execute)
         except msgspec.ValidationError as error:
             refused = _refused("invalid_request", f"The arguments of {EXECUTE} are wrong: {error}.", request)
-            return await self._not_done(request, refused)
-        operation = self._catalogue.get(wanted.operation_id)
+            return await self._admit_then(request, refused)
+        operation = self._catalogue.get(call.operation_id)
         if operation is None:
-            return await self._not_done(request, self._unknown(request, wanted.operation_id))
+            return await self._admit_then(request, self._unknown(request, call.operation_id))
         if operation.only_over_http:
-            where = self._execution.url(operation, wanted.arguments)
-            message = f"{operation.only_over_http} Fetch {where} with the same API key in the header Authorization."
-            return await self._not_done(request, _refused("only_over_http", message, request))
-        if operation.needs_confirmation and not wanted.confirm:
-            return await self._not_done(request, _unconfirmed(request, operation, wanted.arguments))
-        answer = await self._execution.run(operation, wanted.arguments, request)
+            url = self._execution.url(operation, call.arguments)
+            message = f"{operation.only_over_http} Fetch {url} with the same API key in the header Authorization."
+            return await self._admit_then(request, _refused("only_over_http", message, request))
+        if operation.needs_confirmation and not call.confirm:
+            return await self._admit_then(request, _unconfirmed(request, operation, call.arguments))
+        answer = await self._execution.run(operation, call.arguments, request)
         if answer.status_code == errors.UNAUTHENTICATED:
             _answer_instead(request, answer)
         return _result(await self._execution.as_text(answer), is_error=answer.status_code >= errors.BAD)
 
-    async def _not_done(self, request: Request, refused: types.CallToolResult) -> types.CallToolResult:
-        """What an execution answers that does not ask control, once that has accepted the key."""
+    async def _admit_then(self, request: Request, refused: types.CallToolResult) -> types.CallToolResult:
+        """Return the result of an execution that does not ask control, after control has accepted the key."""
         await self._require_admission(request)
         return refused
 
@@ -254,13 +262,13 @@ class McpServer:
         if self._catalogue.is_for_people(operation_id):
             message = f"{operation_id} is for people who have signed in; no API key may call it."
             return _refused("forbidden", message, request)
-        similar = [{"operation_id": each} for each in self._index.find(operation_id, finding.WHOLE)]
+        similar = [{"operation_id": id} for id in self._index.find(operation_id, finding.WHOLE)]
         message = f"There is no operation with this id; describe the goal to {SEARCH}."
         return _refused("not_found", message, request, similar)
 
 
 class _Endpoint:
-    """As Starlette takes an ASGI application for a route."""
+    """The server as an ASGI application for a route: Starlette takes a function or a method for a request handler."""
 
     def __init__(self, server: McpServer) -> None:
         self._server = server
@@ -296,7 +304,7 @@ def _tools() -> list[types.Tool]:
 
 
 def _schema(of: type[msgspec.Struct]) -> dict[str, Any]:
-    """The JSON Schema of a tool's arguments."""
+    """Return the JSON Schema of a tool's arguments."""
     (_,), definitions = msgspec.json.schema_components([of])
     schema = dict(definitions[of.__name__])
     return {name: schema[name] for name in ("type", "properties", "required", "additionalProperties") if name in schema}
@@ -309,7 +317,7 @@ def _request(context: ServerRequestContext[Any, Any]) -> Request:
 
 
 def _answer_instead(request: Request, answer: Response) -> None:
-    """Answer the HTTP request with this, whatever the SDK makes of the error."""
+    """Replace the HTTP answer, whatever the SDK makes of the raised error."""
     request.scope[EXCHANGE].instead = answer
     raise MCPError(types.INVALID_REQUEST, "The request was refused.")
 
@@ -319,22 +327,24 @@ def _result(text: bytes, *, is_error: bool = False) -> types.CallToolResult:
 
 
 def _refused(code: str, message: str, request: Request, details: Any = ()) -> types.CallToolResult:
-    """An error in the shape of REST's."""
+    """Return an error in the shape of REST's."""
     error = {"code": code, "message": message, "details": list(details), "request_id": credentials.request_id(request)}
     return _result(msgspec.json.encode({"error": error}), is_error=True)
 
 
 def _unconfirmed(request: Request, operation: Operation, arguments: dict[str, Any]) -> types.CallToolResult:
-    """What would happen."""
+    """Return the refusal of an unconfirmed execution, which says what it would do."""
     message = (
         f"Nothing was done: {operation.id} needs a confirmation. It would do this: {operation.summary}. "
         "Ask the person you work for; if they agree, send the same again with `confirm: true`."
     )
-    shown = msgspec.json.encode(arguments).decode()
-    would = {
+    arguments_text = msgspec.json.encode(arguments).decode()
+    preview = {
         "operation_id": operation.id,
         "request": operation.request,
         "description": operation.description,
-        "arguments": shown if len(shown) <= ARGUMENTS_CHARS else f"{shown[:ARGUMENTS_CHARS]} ...",
+        "arguments": arguments_text
+        if len(arguments_text) <= ARGUMENTS_CHARS
+        else f"{arguments_text[:ARGUMENTS_CHARS]} ...",
     }
-    return _refused("confirmation_required", message, request, [would])
+    return _refused("confirmation_required", message, request, [preview])

@@ -1,8 +1,8 @@
-"""What people call things, and what the contract calls them.  Data for `search`; words, never whole goals."""
+"""The words of people and their synonyms in the contract.  Data for `search`: words, never whole goals."""
 
 from typing import Final
 
-#: Words that tell nothing about which operation is meant.
+#: Stop words, which say nothing about the operation.
 EMPTY: Final = frozenset(
     [
         "a",
@@ -171,7 +171,7 @@ EMPTY: Final = frozenset(
     ]
 )
 
-#: Verbs that many operations have in their names: they tell the kind (KINDS) and little else.
+#: Verbs in the names of many operations: they say the kind (KINDS) and little else.
 COMMON: Final = (
     "add",
     "create",
@@ -190,7 +190,7 @@ COMMON: Final = (
 #: The longest phrase of SYNONYMS, in words.
 LONGEST: Final = 3
 
-#: Phrases, and the words of the contract that they may stand for.
+#: Phrases, each with the words of the contract that it may stand for.
 SYNONYMS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     # What the platform is about
     (
@@ -316,7 +316,7 @@ SYNONYMS: Final[tuple[tuple[tuple[str, ...], str], ...]] = (
     (("ai",), "agent ai"),
 )
 
-#: Words of goals by the kind of thing that they want; the kinds are those of `kind_of`.
+#: Words of goals by the kind of thing that the goal wants; `kind_of` returns the same kinds.
 KINDS: Final[dict[str, tuple[str, ...]]] = {
     "look": (
         "show", "list", "see", "find", "which", "who", "what", "how many", "how much", "read", "look", "view", "check", "download", "why",
@@ -330,7 +330,7 @@ KINDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def kind_of(verb: str, method: str) -> str:
-    """The kind of thing that an operation does, by its HTTP verb and its method's name."""
+    """Return the kind of thing that an operation does, by its HTTP verb and its method's name."""
     match verb:
         case "GET":
             return "look"

@@ -1,5 +1,5 @@
 """`/docs`: the contract as pages for people, without any script.
 
-`operations` and `objects` say what the OpenAPI document holds, `snippets` writes a request in three languages, `prose` is
-docs/contract.md in parts, `search` finds, `site` composes all of it into pages, `serving` answers with them.
+`operations` and `objects` read the OpenAPI document, `snippets` writes a request in three languages, `prose` splits
+docs/contract.md into sections, `search` indexes the pages, `site` composes them, `serving` has the routes.
 """

@@ -1,4 +1,4 @@
-"""The schemas of the OpenAPI document as tables: a row for each member, its type in words, and where each schema is shown."""
+"""The schemas of the OpenAPI document as tables: rows of members, types in words, and the page that shows each schema."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,8 +18,8 @@ LIMITS: Final = {
     "maxItems": "at most {} items",
     "maxProperties": "at most {} members",
 }
-#: How a number is stored, which nobody who sends JSON can use; and that a text is not empty, which its being required says.
-UNSAID: Final = {*(("format", name) for name in ("int32", "int64", "double", "float")), ("minLength", 1)}
+#: Limits not worth showing: how a number is stored, and that a text is not empty, which `required` implies.
+OMITTED: Final = {*(("format", name) for name in ("int32", "int64", "double", "float")), ("minLength", 1)}
 
 
 class Part(NamedTuple):
@@ -46,47 +46,47 @@ class Schemas:
         self._all: Schema = document["components"]["schemas"]
 
     def named(self, schema: Schema) -> str:
-        """The name of the one schema that this one refers to, or nothing."""
+        """Return the name of the schema that this one refers to; empty if it is no reference."""
         return str(schema.get("$ref", "")).rpartition("/")[2]
 
     def get(self, name: str) -> Schema:
-        found: Schema = self._all[name]
-        return found
+        schema: Schema = self._all[name]
+        return schema
 
     def is_object(self, name: str) -> bool:
-        """Whether the schema is shown as an object of its own; an enum's words are shown where it is used."""
+        """Tell whether the schema is shown as an object of its own; an enum's words are shown where it is used."""
         return "enum" not in self._all[name]
 
     def rows(self, schema: Schema) -> list[Row]:
-        """The members of an object."""
-        whole = self.get(self.named(schema)) if "$ref" in schema else schema
-        members, required = whole.get("properties", {}), whole.get("required", [])
-        # An answer has all of its members, which need not be said of each.
-        is_answer = "additionalProperties" not in whole and len(required) == len(members)
+        """Return the members of an object."""
+        object_schema = self.get(self.named(schema)) if "$ref" in schema else schema
+        members, required = object_schema.get("properties", {}), object_schema.get("required", [])
+        # All members of an answer are required, so `required` would be noise.
+        is_answer = "additionalProperties" not in object_schema and len(required) == len(members)
         return [
-            Row(name, self.kind(each), "required" if name in required and not is_answer else "", _description(each))
-            for name, each in members.items()
+            Row(name, self.kind(member), "required" if name in required and not is_answer else "", _description(member))
+            for name, member in members.items()
         ]
 
     def parameters(self, operation: Operation, where: str = "") -> list[Row]:
-        """The parameters in the path, the query or the headers; without `where`, in all of them."""
+        """Return the parameters in the path, the query or the headers; without `where`, in all of them."""
         return [
             Row(
-                each["name"],
-                self.kind(each["schema"]),
-                "required" if each.get("required") else "",
-                _description(each),
+                parameter["name"],
+                self.kind(parameter["schema"]),
+                "required" if parameter.get("required") else "",
+                _description(parameter),
             )
-            for each in operation.spec["parameters"]
-            if where in {each["in"], ""}
+            for parameter in operation.spec["parameters"]
+            if where in {parameter["in"], ""}
         ]
 
     def kind(self, schema: Schema) -> list[Part]:
-        """A type in words."""
+        """Return a type in words."""
         if name := self.named(schema):
             return [Part(name, name)] if self.is_object(name) else self.kind(self.get(name))
         if "oneOf" in schema:
-            return _joined(self.kind(each) for each in schema["oneOf"])
+            return _joined(self.kind(option) for option in schema["oneOf"])
         if "enum" in schema:
             return [Part(" | ".join(schema["enum"]))]
         if "type" not in schema:
@@ -103,38 +103,38 @@ class Schemas:
             return [Part("object of "), *self.kind(values)]
         return [Part(kind)]
 
-    # --- what is shown where ------------------------------------------------------------------------------------
+    # --- use of schemas -----------------------------------------------------------------------------------------
 
     def used(self, operation: Operation) -> Iterator[tuple[str, bool]]:
-        """The objects that an operation's answer and body hold, each with whether it is the whole of one."""
+        """Yield the objects in an operation's answers and bodies, and whether the object is the whole answer or body."""
         events = operation.contents.get(STREAM, {}).get("x-sse-events", {})
-        for held in (*operation.bodies.values(), *operation.contents.values(), {"schema": events}):
-            own = self.named(held.get("schema", {}))
-            for name in self.reached(held.get("schema", {})):
-                yield name, name == own
+        for content in (*operation.bodies.values(), *operation.contents.values(), {"schema": events}):
+            whole_name = self.named(content.get("schema", {}))
+            for name in self.reached(content.get("schema", {})):
+                yield name, name == whole_name
 
     def reached(self, schema: Schema) -> list[str]:
-        """The names of all objects that a schema holds, at any depth, the nearest first."""
-        found, waiting = dict[str, None](), [schema]
-        while waiting:
-            waiting = [deeper for each in waiting for deeper in self._step(each, found)]
-        return list(found)
+        """Return the names of all objects in a schema, at any depth, the nearest first."""
+        names, pending = dict[str, None](), [schema]
+        while pending:
+            pending = [deeper for part in pending for deeper in self._step(part, names)]
+        return list(names)
 
-    def _step(self, schema: Any, found: dict[str, None]) -> Iterator[Any]:
+    def _step(self, schema: Any, names: dict[str, None]) -> Iterator[Any]:
         if isinstance(schema, list):
             yield from schema
         elif isinstance(schema, dict):
-            if (name := self.named(schema)) and name not in found:
+            if (name := self.named(schema)) and name not in names:
                 if self.is_object(name):
-                    found[name] = None
+                    names[name] = None
                 yield self._all[name]
-            yield from (each for key, each in schema.items() if key not in {"examples", "example", "description"})
+            yield from (value for key, value in schema.items() if key not in {"examples", "example", "description"})
 
 
 def places(schemas: Schemas, every: Sequence[Operation]) -> Mapping[str, str]:
-    """The resource on whose page each object is shown: the one whose operations use it most.
+    """Map each object to the resource that shows it on its page: the one with the operations that use it most.
 
-    An object that is one operation's whole body or answer, and nothing else's, is shown there and has no place of its own.
+    An object that is used once, as an operation's whole body or answer, is shown there and has no place of its own.
     """
     uses, whole = defaultdict[str, Counter[str]](Counter), Counter[str]()
     for operation in every:
@@ -161,6 +161,6 @@ def _joined(kinds: Iterable[Sequence[Part]]) -> list[Part]:
 
 
 def _limits(schema: Schema) -> Iterator[str]:
-    for keyword, words in LIMITS.items():
-        if keyword in schema and (keyword, schema[keyword]) not in UNSAID:
-            yield words.format(schema[keyword])
+    for keyword, template in LIMITS.items():
+        if keyword in schema and (keyword, schema[keyword]) not in OMITTED:
+            yield template.format(schema[keyword])

@@ -1,4 +1,4 @@
-"""The operations of the OpenAPI document, with their references to shared answers resolved."""
+"""The operations of the OpenAPI document, with references to shared answers resolved."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ SPELLED: Final = {"api": "API", "org": "organization"}
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One verb of one path.  `spec` is the operation in the document; `title` says in words what `name` says."""
+    """One verb of one path.  `spec` is the operation in the document; `title` is its `name` in words."""
 
     name: str
     title: str
@@ -31,54 +31,56 @@ class Operation:
 
     @property
     def failures(self) -> list[tuple[int, str]]:
-        """Status and meaning of each error."""
+        """The status and meaning of each error."""
         return [(int(status), answer["description"]) for status, answer in self._answers() if status[0] in "45"]
 
     @property
     def contents(self) -> Schema:
-        """The answer's media types, and what they hold."""
-        found: Schema = self.success[1].get("content", {})
-        return found
+        """The media types of the answer, with their contents."""
+        media_types: Schema = self.success[1].get("content", {})
+        return media_types
 
     @property
     def bodies(self) -> Schema:
-        """The media types of the body, and what they hold."""
-        found: Schema = self.spec.get("requestBody", {}).get("content", {})
-        return found
+        """The media types of the body, with their contents."""
+        media_types: Schema = self.spec.get("requestBody", {}).get("content", {})
+        return media_types
 
     @property
     def for_people(self) -> bool:
-        """Whether a key can't call it."""
-        return bool(self.spec.get("security")) and all("session" in each for each in self.spec["security"])
+        """Whether only a person's session may call it."""
+        return bool(self.spec.get("security")) and all(
+            "session" in requirement for requirement in self.spec["security"]
+        )
 
     def takes(self, parameter: str) -> bool:
-        return any(each["name"] == parameter for each in self.spec["parameters"])
+        return any(spec["name"] == parameter for spec in self.spec["parameters"])
 
     def _answers(self) -> Sequence[tuple[str, Schema]]:
         return list(self.spec["responses"].items())
 
 
 def operations(document: Schema) -> list[Operation]:
-    """All operations, in the document's order."""
+    """Return all operations, in the document's order."""
     shared = document["components"]["responses"]
-    found = []
+    all_operations = []
     for path, verbs in document["paths"].items():
         for verb, spec in verbs.items():
             answers = {status: _resolved(answer, shared) for status, answer in spec["responses"].items()}
             name = spec["operationId"]
-            found.append(
+            all_operations.append(
                 Operation(name, _title(name), verb.upper(), path, spec["tags"][0], {**spec, "responses": answers})
             )
-    return found
+    return all_operations
 
 
 def _resolved(answer: Schema, shared: Schema) -> Schema:
-    found: Schema = shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
-    return found
+    resolved: Schema = shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+    return resolved
 
 
 def _title(name: str) -> str:
-    """`listApiKeys` as "List API keys"."""
-    words = [each.lower() for each in re.findall(r"[A-Z]?[a-z]+", name)]
+    """Return an operation's name in words: `listApiKeys` as "List API keys"."""
+    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+", name)]
     sentence = " ".join(SPELLED.get(word, word) for word in words)
     return sentence[0].upper() + sentence[1:]

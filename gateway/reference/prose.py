@@ -1,4 +1,7 @@
-"""docs/contract.md in parts, and descriptions from the contract, as HTML.  Markdown only: tags in it are shown, not obeyed."""
+"""The sections of docs/contract.md and descriptions from the contract, as HTML.
+
+HTML tags in the Markdown are escaped.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,26 +30,26 @@ class Section(NamedTuple):
 
 
 def contract() -> list[Section]:
-    """The sections of docs/contract.md; what stands before the first is left out."""
+    """Return the sections of docs/contract.md, without the text before the first."""
     return sections(CONTRACT.read_text(encoding="utf-8"), 2)
 
 
 def sections(text: str, level: int) -> list[Section]:
-    """The sections of a Markdown text, by its headings of one level."""
+    """Split a Markdown text into sections at its headings of one level."""
     parts = re.split(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
     return [Section(title, part.strip()) for title, part in zip(parts[1::2], parts[2::2], strict=True)]
 
 
 def slug(title: str) -> str:
-    """A heading as it stands in a URL."""
+    """Return a heading in the form that URLs use."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 class Prose:
-    """Renders Markdown.
+    """A renderer of Markdown.
 
-    `links` are the addresses of the pages that show what a relative link points to: another relative link becomes its
-    plain text.  `requests` are the addresses of operations by verb and path, to which code such as `GET /api/me` is linked.
+    `links` maps targets of relative links to addresses of pages; any other relative link becomes plain text.
+    `requests` maps verb and path to the address of an operation, to which code such as `GET /api/me` is linked.
     """
 
     def __init__(self, links: Mapping[str, str], requests: Mapping[tuple[str, str], str]) -> None:
@@ -56,18 +59,18 @@ class Prose:
         self._markdown.add_render_rule("table_close", _table_close)
 
     def page(self, text: str, raised: int = 0) -> Markup:
-        """A text with paragraphs, lists and tables; its headings have ids, and are `raised` by some levels."""
+        """Render a text with paragraphs, lists and tables; its headings get ids, and are raised by `raised` levels."""
         tokens = self._markdown.parse(text)
-        for token, after in zip(tokens, [*tokens[1:], None], strict=True):
+        for token, following in zip(tokens, [*tokens[1:], None], strict=True):
             if token.type in {"heading_open", "heading_close"}:
                 token.tag = f"h{int(token.tag[1]) - raised}"
-            if token.type == "heading_open" and after is not None:
-                token.attrSet("id", slug(after.content))
+            if token.type == "heading_open" and following is not None:
+                token.attrSet("id", slug(following.content))
             token.children = self._linked(token.children or [])
         return Markup(self._markdown.renderer.render(tokens, self._markdown.options, {}))  # noqa: S704 - rendered from text
 
     def line(self, text: str) -> Markup:
-        """A description without paragraphs."""
+        """Render a description without paragraphs."""
         tokens = self._markdown.parseInline(text)
         for token in tokens:
             token.children = self._linked(token.children or [])
@@ -91,8 +94,8 @@ class Prose:
         return linked
 
     def _request(self, code: str) -> str:
-        found = REQUEST.match(code)
-        return self._requests.get((found[1], found[2]), "") if found else ""
+        match = REQUEST.match(code)
+        return self._requests.get((match[1], match[2]), "") if match else ""
 
 
 def _table_open(*_: Any) -> str:

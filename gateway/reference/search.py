@@ -1,4 +1,4 @@
-"""Search over the pages: every word of the query must be in an entry, and where it is decides the order."""
+"""The search over the pages: an entry matches if it has every word of the query, and their positions decide the order."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ MARK: Final = "\0"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A place on a page.  `kind` says what it is; `keys` are other names that people look for; `text` is searched last."""
+    """A place on a page.  `kind` says what it is; `keys` are other names of it; `text` counts least."""
 
     title: str
     kind: str
@@ -25,33 +25,33 @@ class Entry:
 
 
 class Index:
-    """All entries, folded once."""
+    """All entries, folded for the search."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
-        self._entries = [(each, _Folded(each)) for each in entries]
+        self._entries = [(entry, _Folded(entry)) for entry in entries]
 
     def find(self, query: str) -> list[Entry]:
-        """The entries that have every word of the query, the best first."""
+        """Return the entries that have every word of the query, the best first."""
         words = [_marked(word) for word in query[:MOST_CHARS].split()[:MOST_WORDS]]
-        found = list[tuple[int, Entry]]()
+        scored = list[tuple[int, Entry]]()
         for entry, folded in self._entries:
             scores = [folded.score(word) for word in words]
             if scores and all(scores):
-                found.append((sum(scores), entry))
-        return [entry for _, entry in sorted(found, key=lambda each: -each[0])[:MOST_RESULTS]]
+                scored.append((sum(scores), entry))
+        return [entry for _, entry in sorted(scored, key=lambda scored_entry: -scored_entry[0])[:MOST_RESULTS]]
 
 
 class _Folded:
-    """An entry in lower case, in which the beginnings of words are marked: finding one is finding a substring."""
+    """An entry in lower case with marks before words: the beginning of a word can be found as a substring."""
 
     def __init__(self, entry: Entry) -> None:
         self._title, self._keys, self._text = _marked(entry.title), _marked(entry.keys), _marked(entry.text)
         self._names = f"{entry.title} {entry.keys}".lower()
 
     def score(self, word: str) -> int:
-        """How good the place is where a word of a query is found; 0 when it isn't.
+        """Return the score of a word of a query by where the entry has it; 0 if nowhere.
 
-        It is found where a word begins with it; in names also within one, unless it is short.
+        It matches at the beginning of a word; in names also within a word, unless it is short.
         """
         if word in self._title:
             return 8
@@ -66,7 +66,8 @@ def _marked(text: str) -> str:
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text, to the end of a word."""
-    beginning = " ".join(text[: 3 * EXCERPT_CHARS].split())  # a guide is long, and is found often
+    """Return the beginning of a text, cut at the end of a word."""
+    # Cut first: a guide is long, and in many results.
+    beginning = " ".join(text[: 3 * EXCERPT_CHARS].split())
     plain = re.sub(r"[`*]|\[([^\]]*)\]\([^)]*\)", r"\1", beginning)
     return plain if len(plain) <= EXCERPT_CHARS else plain[:EXCERPT_CHARS].rpartition(" ")[0] + " …"

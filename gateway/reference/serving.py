@@ -1,4 +1,7 @@
-"""The routes of `/docs`.  The pages are written on the first request for one, off the event loop, and kept."""
+"""The routes of `/docs`.
+
+All pages are rendered at the first request for one, off the event loop, and stay in memory.
+"""
 
 import asyncio
 from typing import Any
@@ -13,17 +16,18 @@ from gateway.reference.search import MOST_CHARS
 from gateway.reference.site import Site
 from hum.clock import monotonic_ms
 
-#: Anybody may search, on the loop that answers the carrier: after a search, others wait for so many times as long as it took.
-REST = 9
+#: Searches run without a credential, on the event loop that answers the carrier: the next one waits this many times as
+#: long as the last one took.
+REST_FACTOR = 9
 
 
 class Reference:
-    """Serves the OpenAPI document as pages."""
+    """The OpenAPI document as pages."""
 
     def __init__(self, document: dict[str, Any], font: str = "") -> None:
-        self._document, self._font, self._writing = document, font, asyncio.Lock()
+        self._document, self._font, self._render_lock = document, font, asyncio.Lock()
         self._site: Site | None = None
-        self._searching, self._rested_ms = asyncio.Lock(), 0.0
+        self._search_lock, self._next_search_ms = asyncio.Lock(), 0.0
 
     def routes(self) -> list[Route]:
         return [
@@ -33,22 +37,22 @@ class Reference:
         ]
 
     async def _page(self, request: Request) -> Response:
-        site = await self._written()
+        site = await self._rendered_site()
         return pages.send(request, site.pages.get(request.path_params.get("page", ""), site.missing))
 
     async def _search(self, request: Request) -> Response:
-        site = await self._written()
-        async with self._searching:
-            await asyncio.sleep(max(0.0, self._rested_ms - monotonic_ms()) / 1000)
-            began_ms = monotonic_ms()
+        site = await self._rendered_site()
+        async with self._search_lock:
+            await asyncio.sleep(max(0.0, self._next_search_ms - monotonic_ms()) / 1000)
+            started_ms = monotonic_ms()
             text = site.search(request.query_params.get("q", "")[:MOST_CHARS])
             ended_ms = monotonic_ms()
-            self._rested_ms = ended_ms + REST * (ended_ms - began_ms)
+            self._next_search_ms = ended_ms + REST_FACTOR * (ended_ms - started_ms)
         headers = {"Content-Security-Policy": pages.POLICY, "Cache-Control": "no-store"}
         return Response(text, 200, headers, pages.HTML)
 
-    async def _written(self) -> Site:
-        async with self._writing:
+    async def _rendered_site(self) -> Site:
+        async with self._render_lock:
             if self._site is None:
                 self._site = await asyncio.to_thread(Site, self._document, self._font)
         return self._site

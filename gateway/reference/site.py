@@ -1,4 +1,4 @@
-"""The pages of `/docs`, by their paths behind it."""
+"""The pages of `/docs`, by their paths below it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,19 +11,19 @@ from gateway.reference.search import Index, excerpt
 
 
 class Site:
-    """All pages by the path behind `/docs`, and the search."""
+    """All pages by the path below `/docs`, and the search."""
 
     def __init__(self, document: Schema, font: str = "") -> None:
-        """`font`: where the console's typeface is, if it was built here; the pages do without it."""
+        """Render all pages.  `font` is the path of the console's typeface; empty if the console was not built."""
         self._content, self._font = Content(document), font
         self._index = Index(list(self._content.entries()))
         self.pages: Mapping[str, Page] = dict(self._write())
         self.missing = pages.page(self._render("missing.html", ""), status=404)
 
     def search(self, query: str) -> str:
-        """The page with what is found."""
-        found = [(each, excerpt(each.text)) for each in self._index.find(query)]
-        return self._render("search.html", "search", query=query, found=found)
+        """Render the page of search results."""
+        results = [(entry, excerpt(entry.text)) for entry in self._index.find(query)]
+        return self._render("search.html", "search", query=query, found=results)
 
     def _write(self) -> Iterator[tuple[str, Page]]:
         content = self._content

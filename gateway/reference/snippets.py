@@ -29,10 +29,10 @@ class Snippet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A request as an operation's examples make it.
+    """A request made from an operation's examples.
 
-    `path` has its variables and its query; `secret` is the header that authenticates, as text before and after the value
-    of an environment variable.
+    `path` includes the values of its variables and the query.  `secret` is the header that authenticates: its name, the
+    text before the value, and the environment variable with the value.
     """
 
     verb: str
@@ -41,7 +41,7 @@ class Example:
     secret: tuple[str, str, str]
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
-    #: The media type of the answer, or nothing.
+    #: The media type of the answer; empty if there is none.
     answer: str = ""
 
     @property
@@ -50,16 +50,20 @@ class Example:
 
     @property
     def file(self) -> str:
-        """The file that the answer is written to, or nothing."""
+        """The file to which the answer is written; empty if the answer is no file."""
         kind = self.answer.rpartition("/")[2]
         endings = {"x-ndjson": "jsonl"}
         return "" if self.answer in {"", JSON, STREAM} else f"answer.{endings.get(kind, kind)}"
 
 
 def example(document: Schema, operation: Operation) -> Example:
-    """The request that an operation's examples describe."""
-    values = {each["name"]: str(each["example"]) for each in operation.spec["parameters"] if each["in"] == "path"}
-    path = re.sub(r"{(\w+)}", lambda found: quote(values[found[1]], safe=""), operation.path)
+    """Return the request that an operation's examples describe."""
+    values = {
+        parameter["name"]: str(parameter["example"])
+        for parameter in operation.spec["parameters"]
+        if parameter["in"] == "path"
+    }
+    path = re.sub(r"{(\w+)}", lambda match: quote(values[match[1]], safe=""), operation.path)
     if operation.takes("limit"):
         path += "?" + urlencode({"limit": FIRST_PAGE})
     server = document["servers"][0]["url"]
@@ -83,7 +87,7 @@ def example(document: Schema, operation: Operation) -> Example:
 
 
 def snippets(request: Example) -> list[Snippet]:
-    """The request in each language."""
+    """Return the request in each language."""
     return [
         Snippet("curl", _curl(request)),
         Snippet("Python", _python(request)),
@@ -96,7 +100,7 @@ def with_header(request: Example, name: str, value: str) -> Example:
 
 
 def page_through(operation: Operation, request: Example) -> list[Snippet]:
-    """All pages of a list: a loop over its cursor."""
+    """Return snippets that read all pages of a list, in a loop over its cursor."""
     plural = next(name for name in operation.contents[JSON]["example"] if name != "next_cursor")
     name, before, variable = request.secret
     path = request.path.partition("?")[0]
@@ -219,28 +223,28 @@ def _is_long(value: Any) -> bool:
 
 
 def _literal(value: Any, indent: int, words: Mapping[Any, str], depth: int = 0) -> str:
-    """A JSON value as a literal; `words` are the language's own for true, false and null."""
+    """Return a JSON value as a literal; `words` are the language's own for true, false and null."""
     if value is None or isinstance(value, bool):
         return words[value]
     if not isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)  # whose escapes Python and TypeScript have too
-    inner = [
-        _literal(each, indent, words, depth + 1) for each in (value.values() if isinstance(value, dict) else value)
+        return json.dumps(value, ensure_ascii=False)  # Python and TypeScript read its escapes
+    items = [
+        _literal(item, indent, words, depth + 1) for item in (value.values() if isinstance(value, dict) else value)
     ]
     if isinstance(value, dict):
         names = [json.dumps(key, ensure_ascii=False) if words is PYTHON_WORDS else _member(key) for key in value]
-        inner = [f"{name}: {each}" for name, each in zip(names, inner, strict=True)]
+        items = [f"{name}: {item}" for name, item in zip(names, items, strict=True)]
     opening, closing = "{}" if isinstance(value, dict) else "[]"
-    if not inner:
+    if not items:
         return opening + closing
-    if not _is_long(value) and not any("\n" in each for each in inner):
+    if not _is_long(value) and not any("\n" in item for item in items):
         space = " " if isinstance(value, dict) and words is TYPESCRIPT_WORDS else ""
-        return f"{opening}{space}{', '.join(inner)}{space}{closing}"
-    around = " " * indent * depth
-    lines = "".join(f"{around}{' ' * indent}{each},\n" for each in inner)
-    return f"{opening}\n{lines}{around}{closing}"
+        return f"{opening}{space}{', '.join(items)}{space}{closing}"
+    margin = " " * indent * depth
+    lines = "".join(f"{margin}{' ' * indent}{item},\n" for item in items)
+    return f"{opening}\n{lines}{margin}{closing}"
 
 
 def _member(name: str) -> str:
-    """A member's name in TypeScript."""
+    """Return a member's name in TypeScript, quoted if necessary."""
     return name if IDENTIFIER.fullmatch(name) else json.dumps(name, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""A bucket that speaks S3.  Requests are made, signed and repeated by obstore's own threads, beside the event loop."""
+"""A bucket that speaks S3.  obstore's own threads send, sign and retry requests, outside the event loop."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -10,26 +10,26 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from hum.errors import StoreUnavailable
+from hum.contract.errors import StoreUnavailable
+from hum.observe.telemetry import log
 from hum.settings import RecordingSettings
 from hum.settings.recordings import BucketName
-from hum.telemetry import log
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config
 
 LOG = log(__name__)
-#: What is read at a time: whoever reads slowly holds no request open.
+#: Bytes of one read: a slow reader keeps no request open.
 READ_BYTES = 1 << 20
 LIST_CHUNK = 100
 MAX_FAULT_CHARS = 300
-#: Parts of one object under way at a time; each is in memory.
+#: Parts of one object in flight at a time; each is in memory.
 PARTS_AT_ONCE = 2
 CHECKSUM = "SHA256"
 
 
 class StoreFault(StoreUnavailable):
-    """As clients see it; `fault` is what the store said, for the log."""
+    """The store failed.  Clients see the generic message; `fault` is the store's own, for the log."""
 
     def __init__(self, fault: str) -> None:
         super().__init__(StoreUnavailable.__doc__ or "")
@@ -40,13 +40,13 @@ class StoreFault(StoreUnavailable):
 
 
 class Bucket:
-    """Objects below a prefix.  Every method raises StoreFault when the store does not do what it should."""
+    """Objects below a prefix.  Every method raises StoreFault if the store fails."""
 
     def __init__(self, store: "ObjectStore", prefix: str = "") -> None:
         self._store, self._prefix = store, prefix
 
     async def size(self, path: str) -> int | None:
-        """None when there is no such object."""
+        """Return an object's size in bytes, or None if there is no such object."""
         try:
             with _faults():
                 return (await obstore.head_async(self._store, self._prefix + path))["size"]
@@ -54,7 +54,7 @@ class Bucket:
             return None
 
     async def read(self, path: str, first: int, size: int) -> AsyncIterator[bytes]:
-        """Bytes of an object, which has them: what is stored does not change.  Raises FileNotFoundError."""
+        """Yield `size` bytes of an object from `first`; stored objects never change.  Raises FileNotFoundError."""
         end = first + size
         while first < end:
             with _faults():
@@ -67,25 +67,28 @@ class Bucket:
             first += len(piece)
 
     async def load(self, path: str) -> bytes:
-        """A whole object, which must be small.  Raises FileNotFoundError."""
+        """Return a whole object, which must be small.  Raises FileNotFoundError."""
         with _faults():
-            found = await obstore.get_async(self._store, self._prefix + path)
-            return bytes(await found.bytes_async())
+            answer = await obstore.get_async(self._store, self._prefix + path)
+            return bytes(await answer.bytes_async())
 
     async def put(self, path: str, content: bytes) -> None:
-        """Store an object, all of it or nothing; the store checks its sum."""
+        """Store an object atomically; the store verifies its checksum."""
         with _faults():
             await obstore.put_async(self._store, self._prefix + path, content, use_multipart=False)
 
     async def put_parts(self, path: str, pieces: AsyncIterator[bytes], part_bytes: int) -> None:
-        """As `put`, in parts; it is there once it is whole.  When `pieces` raise, so does this, and nothing is there."""
+        """Store an object in parts; it exists once it is whole.
+
+        If `pieces` raises, so does this, and no object exists.
+        """
         with _faults():
             await obstore.put_async(
                 self._store, self._prefix + path, pieces, chunk_size=part_bytes, max_concurrency=PARTS_AT_ONCE
             )
 
     async def delete(self, path: str) -> None:
-        """Delete an object; one that is not there is none."""
+        """Delete an object; do nothing if it does not exist."""
         try:
             with _faults():
                 await obstore.delete_async(self._store, self._prefix + path)
@@ -93,22 +96,22 @@ class Bucket:
             return
 
     async def named(self, beginning: str) -> list[str]:
-        """The paths that begin so, which has a folder in it."""
+        """Return the paths with this prefix, which must contain a folder."""
         folder = self._prefix + beginning.rpartition("/")[0]
-        # What a path must be behind of: the least text that is before all that begin so.
+        # List after this key: a text just before the first path with the prefix.
         offset = self._prefix + beginning[:-1] + chr(ord(beginning[-1]) - 1)
-        found: list[str] = []
+        matches: list[str] = []
         with _faults():
             async for chunk in obstore.list(self._store, folder, offset=offset, chunk_size=LIST_CHUNK):
-                paths = [each["path"].removeprefix(self._prefix) for each in chunk]
-                found += [path for path in paths if path.startswith(beginning)]
+                paths = [entry["path"].removeprefix(self._prefix) for entry in chunk]
+                matches += [path for path in paths if path.startswith(beginning)]
                 if paths and paths[-1] > beginning and not paths[-1].startswith(beginning):
                     break
-        return found
+        return matches
 
 
 async def probe(bucket: Bucket) -> None:
-    """Put an object, get it, and delete it, as recordings are.  Raises StoreFault."""
+    """Put an object, get it, and delete it, as is done with recordings.  Raises StoreFault."""
     path, content = f"hum-probe-{secrets.token_hex(8)}", secrets.token_bytes(64)
     await bucket.put(path, content)
     try:
@@ -124,7 +127,7 @@ async def probe(bucket: Bucket) -> None:
 
 @contextmanager
 def _faults() -> Iterator[None]:
-    """What obstore raises, as StoreFault; FileNotFoundError stays."""
+    """Convert obstore's errors to StoreFault, except FileNotFoundError."""
     try:
         yield
     except (PermissionDeniedError, UnauthenticatedError) as error:
@@ -135,12 +138,12 @@ def _faults() -> Iterator[None]:
 
 
 def _line(error: BaseError) -> str:
-    """What the store said, in a line."""
+    """Return the store's error in one line."""
     return " ".join(str(error).split())[:MAX_FAULT_CHARS]
 
 
 def opened(settings: RecordingSettings, name: BucketName) -> Bucket:
-    """The bucket of this deployment; nothing is asked of it yet."""
+    """Return the bucket of this deployment, without a request to it."""
     config: S3Config = {"region": settings.s3_region, "checksum_algorithm": CHECKSUM}
     if settings.s3_access_key_id:
         config |= {"access_key_id": settings.s3_access_key_id, "secret_access_key": settings.s3_secret_access_key}

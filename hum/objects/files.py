@@ -1,8 +1,8 @@
-"""Recordings, voicemails and files of texts as control has them: in a directory; or in a bucket, and in this machine's directory until
-they are there.
+"""Recordings, voicemails and files of texts, as control accesses them: in a directory; or in a bucket, and in this
+machine's directory until they are uploaded.
 
-With a bucket, what is in the directory is the media plane's: control reads it, writes to the bucket alone, and deletes there alone
-(`media/io/storing.py` deletes the local file of what is not wanted any more).
+With a bucket, files in the directory belong to the media plane: control reads them, but writes and deletes in the
+bucket only (`media/io/storing.py` deletes local files that are not needed any more).
 """
 
 import asyncio
@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hum import ids, peaks, private, recordings
+from hum import ids, peaks, recordings
 from hum.clock import now
-from hum.errors import NotFound, NotStoredYet, Refused
+from hum.contract.errors import NotFound, NotStoredYet, Refused
+from hum.observe.telemetry import log
+from hum.process import private
 from hum.settings import RecordingSettings
-from hum.telemetry import log
 
 if TYPE_CHECKING:
     from hum.objects.bucket import Bucket
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 LOG = log(__name__)
 CHUNK_BYTES = 64 << 10
 GONE = "The recording no longer exists."
-#: So many names may be missing before the next file: messages are removed when nothing was said, and when they are joined.
-MOST_HOLES = 16
+#: The longest gap in a call's numbered names: messages are removed if nothing was said, and when they are joined.
+MAX_GAP = 16
 
 
 class Files:
@@ -37,17 +38,18 @@ class Files:
 
     @classmethod
     def of(cls, settings: RecordingSettings) -> "Files":
-        """Where this deployment has them."""
+        """Return the files of this deployment."""
         if settings.bucket is None:
             return cls(settings.recordings_dir)
-        from hum.objects.bucket import opened  # the client is large, and only this needs it
+        # Imported late: the client is large, and only buckets need it.
+        from hum.objects.bucket import opened
 
         return cls(settings.recordings_dir, opened(settings, settings.bucket), settings.store_wait)
 
     # Reading.
 
     async def size(self, path: str) -> int | None:
-        """None when it is gone, or not stored yet."""
+        """Return a file's size in bytes, or None if it is deleted or not uploaded yet."""
         if not self._is_below(path):
             return None
         try:
@@ -56,7 +58,7 @@ class Files:
             return await self._bucket.size(path) if self._bucket else None
 
     async def read(self, path: str, first: int, size: int, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
-        """Bytes of a file, as far as it has them.  Raises FileNotFoundError."""
+        """Yield up to `size` bytes of a file from `first`.  Raises FileNotFoundError."""
         if not self._is_below(path):
             raise FileNotFoundError(path)
         try:
@@ -74,7 +76,7 @@ class Files:
                 yield chunk
 
     async def load(self, path: str) -> bytes:
-        """A whole file, which must be small.  Raises FileNotFoundError."""
+        """Return a whole file, which must be small.  Raises FileNotFoundError."""
         if not self._is_below(path):
             raise FileNotFoundError(path)
         try:
@@ -85,7 +87,10 @@ class Files:
             return await self._bucket.load(path)
 
     def missing(self, since: datetime | None) -> Refused:
-        """Why a file is not there that was written at `since`: it is on its way to the bucket, or gone.  None: it goes on."""
+        """Return the error for a missing file: not uploaded yet, or deleted.
+
+        `since` is when its recording ended; None if it is still being recorded.
+        """
         if self._bucket is not None and (since is None or now() - since < self._wait):
             return NotStoredYet()
         return NotFound(GONE)
@@ -93,14 +98,14 @@ class Files:
     # Writing.
 
     async def put(self, path: str, content: bytes) -> None:
-        """Write a file, all of it or nothing; again, it is replaced."""
+        """Write a file atomically; replace an existing one."""
         if self._bucket is not None:
             await self._bucket.put(path, content)
         else:
-            await asyncio.to_thread(_keep, self._directory / path, content)
+            await asyncio.to_thread(_write, self._directory / path, content)
 
     async def add(self, organization_id: str, call_id: str, content: bytes) -> str:
-        """Write one more file of a call, with a name as its recordings have; its path."""
+        """Write one more file of a call, with a new name like its recordings'; return its path."""
         if self._bucket is not None:
             path = next(recordings.unique_names(organization_id, call_id))
             await self._bucket.put(path, content)
@@ -110,38 +115,38 @@ class Files:
     # Deleting.
 
     async def remove(self, path: str) -> bool:
-        """Delete a file and its peaks; tell whether it may have been there."""
+        """Delete a file and its peaks; return whether it may have existed."""
         if not self._is_below(path):
-            LOG.error("a recording is not in the folder of recordings; it is left alone", path=path)
+            LOG.error("could not delete a recording: its path is not below the folder of recordings", path=path)
             return False
         if self._bucket is None:
             return await asyncio.to_thread(_remove, self._directory, path)
-        for each in (path + recordings.PEAKS, path, path + recordings.PEAKS):
-            await self._bucket.delete(each)
+        for name in (path + recordings.PEAKS, path, path + recordings.PEAKS):
+            await self._bucket.delete(name)
         return True
 
     async def of_call(self, organization_id: str, call_id: str) -> list[str]:
-        """The recordings of a call that there are, by their names and in order."""
+        """Return the paths of a call's existing recordings, in order."""
         if self._bucket is None:
-            return await asyncio.to_thread(_found, self._directory, recordings.names(organization_id, call_id))
-        named = await self._bucket.named(recordings.beginning(organization_id, call_id))
-        return list(dict.fromkeys(path.removesuffix(recordings.PEAKS) for path in named))
+            return await asyncio.to_thread(_existing, self._directory, recordings.names(organization_id, call_id))
+        paths = await self._bucket.named(recordings.beginning(organization_id, call_id))
+        return list(dict.fromkeys(path.removesuffix(recordings.PEAKS) for path in paths))
 
-    # Whole organizations, in a directory; a bucket's owner deletes what no row names.
+    # Whole organizations, in a directory.  In a bucket, files without a row are for its owner to delete.
 
     async def organizations(self) -> list[str]:
-        """Who has a folder here."""
+        """Return the organizations that have a folder here."""
         return [] if self._bucket is not None else await asyncio.to_thread(_folders, self._directory)
 
     async def remove_some(self, organization_id: str, most: int) -> int:
-        """Delete so many files of an organization at the most, and its folder with the last one; return how many."""
+        """Delete up to `most` files of an organization, and its folder with the last one; return how many."""
         return await asyncio.to_thread(_remove_some, self._directory / organization_id, most)
 
     def _is_below(self, path: str) -> bool:
         return (self._directory / path).resolve().is_relative_to(self._directory.resolve())
 
 
-def _keep(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     private.directory(path.parent)
     part = path.with_name(f"{path.name}.{ids.new().hex}.part")
     try:
@@ -167,7 +172,7 @@ def _create(directory: Path, organization_id: str, call_id: str, content: bytes)
 
 
 def _remove(directory: Path, path: str) -> bool:
-    """With its peaks, before and after: whoever computes them while the recording is there writes them a moment later."""
+    """Delete a file, and its peaks before and after: peaks that were being computed are written a moment later."""
     if not directory.is_dir():
         raise OSError(f"there are files to delete, but no folder {directory}: is its disk mounted?")
     beside = peaks.beside(directory / path)
@@ -181,22 +186,22 @@ def _remove(directory: Path, path: str) -> bool:
     return True
 
 
-def _found(directory: Path, names: Iterator[str]) -> list[str]:
-    """Those that are there, of names without end."""
-    found, holes = [], 0
+def _existing(directory: Path, names: Iterator[str]) -> list[str]:
+    """Return the existing ones of an endless series of names."""
+    existing, gap = [], 0
     for name in names:
         if (directory / name).exists():
-            found.append(name)
-            holes = 0
-        elif (holes := holes + 1) > MOST_HOLES:
+            existing.append(name)
+            gap = 0
+        elif (gap := gap + 1) > MAX_GAP:
             break
-    return found
+    return existing
 
 
 def _folders(directory: Path) -> list[str]:
     try:
         with os.scandir(directory) as entries:
-            return [each.name for each in entries if each.is_dir(follow_symlinks=False)]
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
 
@@ -209,6 +214,7 @@ def _remove_some(folder: Path, most: int) -> int:
                 return removed
             Path(place, name).unlink(missing_ok=True)
             removed += 1
-        with suppress(OSError):  # another worker was first, or something was written once more
+        # Another worker was first, or a file was written meanwhile.
+        with suppress(OSError):
             Path(place).rmdir()
     return removed

@@ -1,7 +1,8 @@
-"""Uploads in parts that nobody has ended: a process was killed in the middle of one.  Their parts are stored, cost money, and are seen
-by nobody.
+"""Unfinished multipart uploads, left by a process that was killed: their parts cost money, and no listing of objects
+shows them.
 
-The client that stores objects (`bucket.py`) can't list them, so this asks the store itself, signed by AWS Signature Version 4.
+The client that stores objects (`bucket.py`) can't list them, so this module sends its own requests, signed by AWS
+Signature Version 4.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from hum.objects.bucket import StoreFault
 from hum.settings import RecordingSettings
 from hum.settings.recordings import BucketName
 
-#: What one request lists; there are never many.
+#: The most uploads that one request lists; there are never many.
 MOST = 1000
 MAX_ANSWER_BYTES = 4 << 20
 NO_CONTENT, OK, NOT_FOUND = 204, 200, 404
@@ -28,7 +29,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 class Upload(NamedTuple):
-    """An upload in parts that has begun and not ended."""
+    """An unfinished multipart upload."""
 
     path: str
     id: str
@@ -36,7 +37,10 @@ class Upload(NamedTuple):
 
 
 class Uploads:
-    """Those below a prefix of a bucket.  Needs a key of its own: with a machine's role, the bucket's lifecycle has to end them."""
+    """The unfinished uploads below a prefix of a bucket.
+
+    It needs an access key.  With a machine's role, a lifecycle rule of the bucket must abort them.
+    """
 
     def __init__(self, settings: RecordingSettings, name: BucketName) -> None:
         self._settings, self._name = settings, name
@@ -44,15 +48,15 @@ class Uploads:
         self._base = urlsplit(endpoint)
 
     async def open_ones(self) -> list[Upload]:
-        """Raises StoreFault."""
+        """List the unfinished uploads.  Raises StoreFault."""
         query = {"max-uploads": str(MOST), "prefix": self._name.prefix, "uploads": ""}
         status, body = await self._ask("GET", "", query)
         if status != OK:
             raise StoreFault(f"HTTP {status} when asked for uploads in parts: {body[:200]!r}")
-        return [each._replace(path=each.path.removeprefix(self._name.prefix)) for each in _parsed(body)]
+        return [upload._replace(path=upload.path.removeprefix(self._name.prefix)) for upload in _parsed(body)]
 
     async def abort(self, upload: Upload) -> None:
-        """End it; its parts are deleted.  One that is not there any more is none.  Raises StoreFault."""
+        """Abort an upload, which deletes its parts; do nothing if it is gone.  Raises StoreFault."""
         status, body = await self._ask("DELETE", self._name.prefix + upload.path, {"uploadId": upload.id})
         if status not in {OK, NO_CONTENT, NOT_FOUND}:
             raise StoreFault(f"HTTP {status} when an upload in parts was given up: {body[:200]!r}")
@@ -74,13 +78,13 @@ class Uploads:
                 aiohttp.ClientSession(timeout=timeout, requote_redirect_url=False) as http,
                 http.request(method, URL(url, encoded=True), headers=headers, allow_redirects=False) as answer,
             ):
-                return answer.status, await _whole(answer)
+                return answer.status, await _read(answer)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise StoreFault(f"no answer when asked for uploads in parts: {error!r}"[:300]) from error
 
 
 class Request(NamedTuple):
-    """What is signed of a request without a body; `path` and `query` as they are sent."""
+    """The signed parts of a request without a body; `path` and `query` as they are sent."""
 
     method: str
     host: str
@@ -89,7 +93,7 @@ class Request(NamedTuple):
 
 
 def signed(request: Request, key_id: str, secret: str, region: str, at: datetime) -> dict[str, str]:
-    """The headers of a request, by AWS Signature Version 4."""
+    """Return the headers of a request, by AWS Signature Version 4."""
     stamp = at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{stamp[:8]}/{region}/s3/aws4_request"
     headers = {"host": request.host, "x-amz-content-sha256": EMPTY, "x-amz-date": stamp}
@@ -104,10 +108,10 @@ def signed(request: Request, key_id: str, secret: str, region: str, at: datetime
     return {**headers, "authorization": credential}
 
 
-async def _whole(answer: aiohttp.ClientResponse) -> bytes:
-    """Raises StoreFault beyond MAX_ANSWER_BYTES."""
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """Read a response.  Raises StoreFault beyond MAX_ANSWER_BYTES."""
     parts, size = list[bytes](), 0
-    async for part in answer.content.iter_any():  # `read(n)` returns what has come so far, not all of it
+    async for part in answer.content.iter_any():  # `read(n)` may return less
         size += len(part)
         if size > MAX_ANSWER_BYTES:
             raise StoreFault(f"an answer of more than {MAX_ANSWER_BYTES} bytes when asked for uploads in parts")
@@ -120,7 +124,7 @@ def _encoded(text: str) -> str:
 
 
 def _parsed(body: bytes) -> list[Upload]:
-    """Raises StoreFault."""
+    """Parse a listing of uploads.  Raises StoreFault."""
     try:
         if b"<!" in body:
             raise ValueError("it defines entities")
@@ -128,11 +132,11 @@ def _parsed(body: bytes) -> list[Upload]:
         space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
         return [
             Upload(
-                each.findtext(f"{space}Key", ""),
-                each.findtext(f"{space}UploadId", ""),
-                datetime.fromisoformat(each.findtext(f"{space}Initiated", "")),
+                element.findtext(f"{space}Key", ""),
+                element.findtext(f"{space}UploadId", ""),
+                datetime.fromisoformat(element.findtext(f"{space}Initiated", "")),
             )
-            for each in root.iter(f"{space}Upload")
+            for element in root.iter(f"{space}Upload")
         ]
     except (ET.ParseError, ValueError) as error:
         raise StoreFault(f"uploads in parts are listed in a way that can't be read: {error}") from error

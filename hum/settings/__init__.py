@@ -1,6 +1,6 @@
-"""Settings.  Only this package reads the environment.
+"""The settings.  Only this package reads the environment.
 
-One frozen class for each program; each field names its variable and describes it.  An invalid value or an unknown
+Each program has one frozen class; each field has its variable's name and description.  An invalid value or an unknown
 `HUM_*` variable stops the process with a message that says what to do.
 """
 
@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from hum.refusal import refuse
+from hum.process.refusal import refuse
 from hum.settings.base import Carrier, Common, Model, UploadSettings, environment, setting
 from hum.settings.billing import BillingSettings
 from hum.settings.control import (
@@ -67,26 +67,26 @@ __all__ = [
 
 
 class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
-    """`hum up`, `hum call` and the like: all settings.  Distinguishes what was set from what was left to defaults."""
+    """All settings, for `hum up`, `hum call` and the like; it distinguishes set variables from defaults."""
 
     doctor_seconds: float = setting("HUM_DOCTOR_SECONDS", 10.0, "seconds that `hum doctor` waits for an answer", gt=0)
 
     def is_set(self, variable: str) -> bool:
-        """Whether the operator set the variable, and not to an empty string."""
+        """Tell whether the operator set the variable to a non-empty string."""
         return bool(os.environ.get(variable) or stored(self.secrets_dir).get(variable))
 
 
 def variables() -> Mapping[str, FieldInfo]:
-    """Every variable and its field, for the check for unknown names and for the documentation."""
+    """Return every variable and its field, for the check for unknown names and for the documentation."""
     return {str(field.validation_alias): field for field in UpSettings.model_fields.values() if field.validation_alias}
 
 
 def unknown(names: Iterator[str]) -> list[str]:
-    """Messages about unknown `HUM_*` names."""
-    known, sentences = variables(), []
+    """Return messages about unknown `HUM_*` names."""
+    known_variables, sentences = variables(), []
     for name in sorted(names):
-        if name.startswith("HUM_") and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name.startswith("HUM_") and name not in known_variables:
+            near = difflib.get_close_matches(name, known_variables, n=1)
             sentences.append(f"{name} is not a setting; " + (f"did you mean {near[0]}?" if near else "remove it"))
     return sentences
 
@@ -100,7 +100,7 @@ def load(kind: type[SettingsT]) -> SettingsT:
 
 
 def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
-    """The settings, or None if they can't be read; and messages about all that is wrong."""
+    """Return the settings, or None if they can't be read; and messages about all errors."""
     try:
         sentences = unknown(iter({*os.environ, *stored(os.environ.get(VARIABLE))}))
     except Unreadable as error:
@@ -108,17 +108,17 @@ def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
     try:
         return kind(), sentences
     except ValidationError as error:
-        wrong = [_sentence(each["loc"], each["msg"].removeprefix("Value error, ")) for each in error.errors()]
-        return None, sentences + wrong
+        messages = [_sentence(detail["loc"], detail["msg"].removeprefix("Value error, ")) for detail in error.errors()]
+        return None, sentences + messages
 
 
 def media_interpreted() -> bool:
-    """HUM_MEDIA_INTERPRETED, which decides how modules are imported, before settings are read."""
+    """Return HUM_MEDIA_INTERPRETED, which decides how modules are imported, before settings are read."""
     return os.environ.get("HUM_MEDIA_INTERPRETED", "").lower() in _TRUE
 
 
 def media_huge_pages() -> bool:
-    """HUM_MEDIA_HUGE_PAGES, which a process follows before it does anything else; what is no answer is refused afterwards."""
+    """Return HUM_MEDIA_HUGE_PAGES, which applies before settings are read; an invalid value is refused when they are."""
     return os.environ.get("HUM_MEDIA_HUGE_PAGES", "").lower() in {"", *_TRUE}
 
 

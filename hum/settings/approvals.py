@@ -1,10 +1,10 @@
-"""Approvals: what agents may not do alone."""
+"""Approvals of agents' actions by people."""
 
 from hum.settings.base import Common, setting
 
 
 class ApprovalSettings(Common):
-    """What waits for a person."""
+    """Pending approvals."""
 
     approval_call_seconds: float = setting(
         "HUM_APPROVAL_CALL_SECONDS", 120.0, "seconds after which nobody's decision is a denial, on a call", gt=0

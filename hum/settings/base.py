@@ -1,4 +1,4 @@
-"""What several programs read."""
+"""The settings that several programs read."""
 
 import os
 from collections.abc import Collection
@@ -7,28 +7,28 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hum.network import base_url, parse_listen
+from hum.process.network import base_url, parse_listen
 from hum.settings.secretfiles import VARIABLE, stored
 
 
 def setting(name: str, default: Any, doc: str, **rules: Any) -> Any:
-    """A field that is read from this variable; `doc` stands in docs/settings.md."""
+    """Return a field that is read from this variable; `doc` is its text in docs/settings.md."""
     return Field(default, validation_alias=name, description=doc, **rules)
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """The words of a comma-separated setting."""
+    """Return the words of a comma-separated setting."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 class Common(BaseModel):
     """Settings that every program of HUM reads: from the environment, else from files of HUM_SECRETS_DIR."""
 
-    # Programs and tests may set fields by name; the environment has them by their variables alone: `home` is not $HOME.
+    # Programs and tests may set fields by name; the environment sets them by variable only: `home` is not $HOME.
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     def __init__(self, **values: Any) -> None:
-        """Raises ValidationError for values that can't be, and Unreadable."""
+        """Read the settings.  Raises ValidationError for invalid values, and Unreadable."""
         super().__init__(**values, **_read(type(self), values.keys()))
 
     env: Literal["development", "production"] = setting(
@@ -135,22 +135,25 @@ class Common(BaseModel):
 
 
 def environment() -> dict[str, str]:
-    """A copy of the environment, for the processes that `hum up` starts."""
+    """Return a copy of the environment, for processes that are started."""
     return dict(os.environ)
 
 
 def _read(kind: type[BaseModel], explicit: Collection[str]) -> dict[str, str]:
-    """Return the fields, by variable, that the environment or a file has, but for the explicit ones.  What is empty is not there."""
+    """Return the values, by variable, of the environment or a file, except for explicit fields.
+
+    An empty value counts as unset.
+    """
     variables = {name.lower(): value for name, value in environment().items()}
-    files = stored(variables.get(VARIABLE.lower()))
-    found = dict[str, str]()
+    stored_values = stored(variables.get(VARIABLE.lower()))
+    values = dict[str, str]()
     for name, field in kind.model_fields.items():
         variable = str(field.validation_alias or name)
         if name in explicit or variable in explicit:
             continue
-        if value := variables.get(variable.lower()) or files.get(variable):
-            found[variable] = value
-    return found
+        if value := variables.get(variable.lower()) or stored_values.get(variable):
+            values[variable] = value
+    return values
 
 
 class Carrier(Common):

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import field_validator
 
-from hum.network import base_url
+from hum.process.network import base_url
 from hum.settings.base import Common, listed, setting
 
 
 class StripeWebhookSettings(Common):
-    """Stripe's webhooks, as the gateway takes them."""
+    """Stripe's webhooks at the gateway."""
 
     stripe_webhook_secret: str = setting(
         "STRIPE_WEBHOOK_SECRET",
@@ -26,7 +26,7 @@ class StripeWebhookSettings(Common):
 
 
 class BillingSettings(Common):
-    """Plans, subscriptions, and what is told to Stripe."""
+    """Plans, subscriptions, and reports to Stripe."""
 
     stripe_api_key: str = setting(
         "STRIPE_API_KEY", "", "secret key of Stripe's API; unset: there are no plans, and nothing is limited by one"

@@ -1,10 +1,10 @@
-"""Calls from browsers, as `hum media --browser` carries them."""
+"""Calls from browsers, which `hum media --browser` carries."""
 
 from hum.settings.base import Common, setting
 
 
 class BrowserSettings(Common):
-    """What only a media process that takes calls from browsers reads."""
+    """Settings only of a media process that takes calls from browsers."""
 
     ice_host: str = setting(
         "HUM_ICE_HOST",

@@ -10,7 +10,7 @@ SCHEMES = ("nats", "tls")
 
 
 class BusSettings(Common):
-    """How control's processes tell one another what to look at."""
+    """The bus over which control's processes notify one another."""
 
     bus_url: str = setting(
         "HUM_BUS_URL",

@@ -6,7 +6,7 @@ from hum.settings.base import Common, setting
 
 
 class CampaignSettings(Common):
-    """How campaigns are written ahead, and when they stop by themselves."""
+    """How far ahead of the sender campaigns are written, and when they stop by themselves."""
 
     campaign_seconds: float = setting(
         "HUM_CAMPAIGN_SECONDS", 0.5, "seconds between looks for texts of campaigns to write", gt=0, le=60

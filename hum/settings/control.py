@@ -1,4 +1,4 @@
-"""What `hum control` and `hum worker` read, by feature."""
+"""The settings of `hum control` and `hum worker`, by feature."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from hum.network import parse_networks
+from hum.process.network import parse_networks
 from hum.settings.approvals import ApprovalSettings
 from hum.settings.base import Carrier, Common, Model, UploadSettings, listed, setting
 from hum.settings.billing import BillingSettings
@@ -135,7 +135,7 @@ class IdentitySettings(Common):
 
 
 class CallsSettings(Model, RecordingSettings):
-    """Calls, as control sees them."""
+    """Calls at control."""
 
     outbound_countries: str = setting(
         "HUM_OUTBOUND_COUNTRIES",
@@ -242,7 +242,7 @@ class NumbersSettings(RequestSettings):
 
 
 class OutboundSettings(RequestSettings):
-    """Calls that agents make."""
+    """Outbound calls."""
 
     calls_per_second: float = setting(
         "HUM_CALLS_PER_SECOND", 1.0, "calls a second that are placed with each account of the carrier", gt=0, le=100
@@ -291,21 +291,21 @@ class OutboundSettings(RequestSettings):
 
 
 def parse_paces(text: str) -> dict[str, float]:
-    """`AC1=5,AC2=2.5` as a dict.  Raises ValueError."""
+    """Parse `AC1=5,AC2=2.5` into a dict.  Raises ValueError."""
     paces = {}
-    for each in listed(text):
-        account, is_pair, pace = each.partition("=")
+    for pair in listed(text):
+        account, is_pair, pace = pair.partition("=")
         try:
             paces[account.strip()] = float(pace)
         except ValueError:
             is_pair = ""
         if not (account.strip() and is_pair and 0 < paces[account.strip()] <= MOST_CALLS_PER_SECOND):
-            raise ValueError(f"{each!r} is not an account and its calls per second, like AC...=5")
+            raise ValueError(f"{pair!r} is not an account and its calls per second, like AC...=5")
     return paces
 
 
 class InboundTextSettings(Common):
-    """Texts that come in."""
+    """Inbound texts."""
 
     keyword_replies: int = setting(
         "HUM_KEYWORD_REPLIES", 6, "of our own replies to keywords, the most that one conversation gets at once", ge=0
@@ -325,7 +325,7 @@ class InboundTextSettings(Common):
 
 
 class ImportSettings(UploadSettings):
-    """What becomes of files of contacts."""
+    """Imports of contacts from files."""
 
     max_imports: int = setting("HUM_MAX_IMPORTS", 20, "unfinished imports of an organization", ge=1)
     import_rest: float = setting(
@@ -337,7 +337,7 @@ class ImportSettings(UploadSettings):
 
 
 class RetentionSettings(Common):
-    """Deletion of what organizations no longer keep."""
+    """Deletion of data after its retention period."""
 
     retention_seconds: float = setting(
         "HUM_RETENTION_SECONDS", 300.0, "seconds between looks for what organizations no longer keep", gt=0
@@ -386,7 +386,7 @@ class WorkerSettings(DatabaseSettings):
 
 
 class EgressSettings(Common):
-    """Which networks customers' URLs may reach."""
+    """The networks that customers' URLs may reach."""
 
     egress_allow: str = setting(
         "HUM_EGRESS_ALLOW",

@@ -1,4 +1,4 @@
-"""What agents do that events start, and at most."""
+"""Runs of agents that events start, and their limits."""
 
 from hum.settings.base import Common, setting
 

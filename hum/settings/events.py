@@ -1,4 +1,4 @@
-"""Events: how long they are there."""
+"""The retention of events."""
 
 from typing import Literal
 

@@ -1,18 +1,18 @@
-"""What `hum gateway` reads."""
+"""The settings of `hum gateway`."""
 
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from pydantic import field_validator
 
-from hum.network import parse_networks
+from hum.process.network import parse_networks
 from hum.settings.base import Carrier, Common, UploadSettings, setting
 from hum.settings.billing import StripeWebhookSettings
 from hum.settings.mcpserver import McpServerSettings
 
 
 class PublicSocketSettings(Common):
-    """The gateway's public socket: how many clients at once, and how long each may take."""
+    """The gateway's public socket: limits on concurrent clients, and on the time of each."""
 
     max_connections: int = setting(
         "HUM_MAX_CONNECTIONS",

@@ -4,7 +4,7 @@ from hum.settings.base import Common, setting
 
 
 class HttpToolSettings(Common):
-    """HTTP tools, hooks, and what is kept of them."""
+    """HTTP tools, hooks, and the retention of their executions."""
 
     http_tools: int = setting("HUM_HTTP_TOOLS", 100, "HTTP tools that an organization may have", ge=1)
     flow_tools: int = setting("HUM_FLOW_TOOLS", 30, "tools and hooks that a flow may bind", ge=1, le=100)

@@ -4,7 +4,7 @@ from hum.settings.base import Common, listed, setting
 
 
 class InboxSettings(Common):
-    """Conversations, as people work with them."""
+    """Conversations that people work with."""
 
     text_countries_besides: str = setting(
         "HUM_TEXT_COUNTRIES",

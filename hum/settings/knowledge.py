@@ -1,10 +1,10 @@
-"""Knowledge: documents that agents look things up in."""
+"""Knowledge: documents in which agents look things up."""
 
 from hum.settings.base import Common, setting
 
 
 class KnowledgeSettings(Common):
-    """What documents may be, how they are converted, and how they are searched."""
+    """Limits on documents, their conversion, and their search."""
 
     knowledge_documents: int = setting(
         "HUM_KNOWLEDGE_DOCUMENTS", 500, "documents of knowledge that an organization may have", ge=1

@@ -4,7 +4,7 @@ from hum.settings.base import Common, setting
 
 
 class McpServerSettings(Common):
-    """What agents get at /mcp."""
+    """Limits on the answers that agents get at /mcp."""
 
     mcp_server_result_bytes: int = setting(
         "HUM_MCP_SERVER_RESULT_BYTES",

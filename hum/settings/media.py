@@ -1,4 +1,4 @@
-"""What `hum media` reads."""
+"""The settings of `hum media`."""
 
 from pathlib import Path
 

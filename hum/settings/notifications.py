@@ -10,7 +10,7 @@ from hum.settings.base import Common, setting
 
 
 class NotificationSettings(Common):
-    """Where e-mails are handed over, and how many a person gets."""
+    """The SMTP server, and the limit on the e-mails that a person gets."""
 
     smtp_url: str = setting(
         "HUM_SMTP_URL",
@@ -84,7 +84,7 @@ class NotificationSettings(Common):
 
     @property
     def smtp_server(self) -> smtp.Server | None:
-        """None: no e-mails are sent."""
+        """The SMTP server; None if no e-mails are sent."""
         if not self.smtp_url:
             return None
         host, port, security = smtp.read_url(self.smtp_url)

@@ -9,7 +9,7 @@ from hum.settings import Common, ControlSettings, GatewaySettings, MediaSettings
 
 
 def as_markdown() -> str:
-    """docs/settings.md: every variable, which programs read it, its default and its meaning."""
+    """Return docs/settings.md: every variable, the programs that read it, its default and its meaning."""
     programs: dict[str, type[Common]] = {
         "control, worker": ControlSettings,
         "gateway": GatewaySettings,

@@ -1,4 +1,4 @@
-"""Where recordings are stored: in a directory, or in a bucket that speaks S3."""
+"""The store of recordings: a directory, or a bucket that speaks S3."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 from pydantic import field_validator, model_validator
 
 from hum import recordings
-from hum.network import base_url
+from hum.process.network import base_url
 from hum.settings.base import Common, setting
 
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?")
@@ -17,14 +17,14 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class BucketName(NamedTuple):
-    """A bucket, and what the keys in it begin with: nothing, or a path that ends in `/`."""
+    """A bucket, and the prefix of its keys: empty, or a path that ends in `/`."""
 
     bucket: str
     prefix: str
 
 
 class RecordingSettings(Common):
-    """Where recordings are stored."""
+    """The store of recordings."""
 
     recordings_url: str = setting(
         "HUM_RECORDINGS_URL",
@@ -92,18 +92,18 @@ class RecordingSettings(Common):
 
     @property
     def recordings_dir(self) -> Path:
-        """Where recordings are written; with a bucket, until they are there."""
+        """The directory of recordings; with a bucket, until they are uploaded."""
         return Path(self.recordings_url) if self.recordings_url and self.bucket is None else self.home / "recordings"
 
     @property
     def bucket(self) -> BucketName | None:
-        """None: recordings stay in their directory."""
-        found = _BUCKET.fullmatch(self.recordings_url)
-        return BucketName(found[1], f"{found[2].strip('/')}/".lstrip("/")) if found else None
+        """The bucket; None if recordings stay in their directory."""
+        match = _BUCKET.fullmatch(self.recordings_url)
+        return BucketName(match[1], f"{match[2].strip('/')}/".lstrip("/")) if match else None
 
     @property
     def recording_names(self) -> Callable[[str, str], Iterator[str]]:
-        """What a call's recordings are called.  In a directory the first free name is taken; who has a bucket can't see them all."""
+        """The names of a call's recordings: numbered in a directory; unique in a bucket, where not all are visible."""
         return recordings.names if self.bucket is None else recordings.unique_names
 
     @property
@@ -112,7 +112,7 @@ class RecordingSettings(Common):
 
 
 class StoringSettings(RecordingSettings):
-    """How a media process brings recordings into the bucket."""
+    """The upload of recordings to the bucket by a media process."""
 
     store_scan_seconds: float = setting(
         "HUM_STORE_SCAN_SECONDS", 2.0, "seconds between looks for recordings that are to be stored in the bucket", gt=0

@@ -1,6 +1,6 @@
-"""Settings from files: HUM_SECRETS_DIR names a directory with a file for each variable, as container platforms mount secrets.
+"""Settings from files: HUM_SECRETS_DIR is a directory with a file per variable, as container platforms mount secrets.
 
-A value in a file stands in no process's environment, and in no description of a container.
+A value in a file is visible neither in a process's environment nor in the description of a container.
 """
 
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ class Unreadable(Exception):  # noqa: N818
 
 
 def stored(directory: str | Path | None) -> Mapping[str, str]:
-    """What the directory has, by variable; nothing if there is none.  Raises Unreadable."""
+    """Return the directory's values by variable; empty without a directory.  Raises Unreadable."""
     if not directory:
         return {}
     try:
-        files = [each for each in sorted(Path(directory).iterdir()) if each.name.isidentifier() and each.is_file()]
-        return {each.name: _value(each) for each in files}
+        files = [file for file in sorted(Path(directory).iterdir()) if file.name.isidentifier() and file.is_file()]
+        return {file.name: _value(file) for file in files}
     except OSError as error:
         raise Unreadable(f"{VARIABLE}: {error.filename}: {error.strerror}") from error
 
 
 def _value(file: Path) -> str:
-    with file.open("rb") as opened:
-        content = opened.read(MAX_BYTES + 1)
+    with file.open("rb") as stream:
+        content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise Unreadable(f"{VARIABLE}: {file} is longer than {MAX_BYTES} bytes")
     try:

@@ -1,4 +1,4 @@
-"""How texts are sent."""
+"""The sending of texts."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ MOST_SEGMENTS_PER_SECOND = 10_000.0
 
 
 class SendsSettings(Common):
-    """The carrier, as texts are given to it."""
+    """The sending of texts over the carrier."""
 
     text_segments_per_second: float = setting(
         "HUM_TEXT_SEGMENTS_PER_SECOND",
@@ -91,14 +91,14 @@ class SendsSettings(Common):
 
 
 def parse_paces(text: str) -> dict[str, float]:
-    """`+1317...=10,AC1=2.5` as a dict.  Raises ValueError."""
+    """Parse `+1317...=10,AC1=2.5` into a dict.  Raises ValueError."""
     paces = {}
-    for each in listed(text):
-        sender, is_pair, pace = each.partition("=")
+    for pair in listed(text):
+        sender, is_pair, pace = pair.partition("=")
         try:
             paces[sender.strip()] = float(pace)
         except ValueError:
             is_pair = ""
         if not (sender.strip() and is_pair and 0 < paces[sender.strip()] <= MOST_SEGMENTS_PER_SECOND):
-            raise ValueError(f"{each!r} is not a number or account and its segments per second, like +1317...=10")
+            raise ValueError(f"{pair!r} is not a number or account and its segments per second, like +1317...=10")
     return paces

@@ -4,7 +4,7 @@ from hum.settings.base import Common, setting
 
 
 class StudioSettings(Common):
-    """How much may be tried, and how long it may take."""
+    """Limits on trials, and their time limits."""
 
     studio_trials_per_day: int = setting(
         "HUM_STUDIO_TRIALS_PER_DAY", 500, "turns of trials that an organization may have in a day (UTC)", ge=0

@@ -1,4 +1,4 @@
-"""What the AI does in texts, and at most."""
+"""The AI's turns in texts, and their limits."""
 
 from hum.settings.base import Common, setting
 

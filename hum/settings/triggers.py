@@ -1,10 +1,10 @@
-"""Triggers: what other systems may post."""
+"""Triggers, to which other systems post."""
 
 from hum.settings.base import Common, setting
 
 
 class TriggerSettings(Common):
-    """What triggers take, and for how long it is kept."""
+    """Limits on what triggers accept, and its retention."""
 
     max_triggers: int = setting("HUM_MAX_TRIGGERS", 100, "triggers that an organization may have", ge=1)
     trigger_rate_per_second: float = setting(

@@ -1,4 +1,4 @@
-"""How events leave for customers' servers."""
+"""The delivery of events to customers' servers."""
 
 from pydantic import field_validator
 
@@ -90,13 +90,13 @@ class WebhookSettings(Common):
 
     @property
     def webhook_warnings(self) -> tuple[float, ...]:
-        """Days, the shortest first."""
+        """The days after which to warn, shortest first."""
         return tuple(sorted(numbers(self.webhook_warn_days)))
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """`5,300` as numbers.  Raises ValueError."""
-    found = tuple(float(each) for each in listed(text))
-    if not all(0 < each < 1e9 for each in found):
+    """Parse `5,300` into numbers.  Raises ValueError."""
+    values = tuple(float(word) for word in listed(text))
+    if not all(0 < value < 1e9 for value in values):
         raise ValueError("must be positive numbers, comma-separated: 5,300,1800")
-    return found
+    return values

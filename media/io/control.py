@@ -19,11 +19,12 @@ from pathlib import Path
 
 from grpc import StatusCode, aio
 
-from hum import rpc, tracing
-from hum.release import release
+from hum.contract import rpc
+from hum.observe import tracing
+from hum.observe.telemetry import log
+from hum.process.release import release
 from hum.settings import MediaSettings
 from hum.spool import Spool, left_beside
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics

@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hum import private, recordings
+from hum import recordings
+from hum.process import private
 
 LOCK = ".storing"
 

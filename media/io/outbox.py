@@ -10,8 +10,8 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from hum.observe.telemetry import log
 from hum.settings import MediaSettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.io.filework import FileWork, InlineFileWork

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from grpc import aio
 
-from hum import rpc
+from hum.contract import rpc
+from hum.observe.telemetry import log
 from hum.settings import MediaSettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import metrics

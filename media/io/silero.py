@@ -18,7 +18,7 @@ from math import exp
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-import hum.blas  # noqa: F401 - one thread
+import hum.process.blas  # noqa: F401 - one thread
 from media.core.audio import to_linear
 from media.core.hearing import HISTORY_BYTES, Confirm
 from media.io.onnxfile import Floats, weights

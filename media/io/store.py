@@ -8,10 +8,10 @@ from contextlib import suppress
 from errno import ENOSPC
 from pathlib import Path
 
-from hum import private
+from hum.observe.telemetry import log
+from hum.process import private
 from hum.settings import MediaSettings
 from hum.spool import Spool
-from hum.telemetry import log
 
 LOG = log(__name__)
 PROBE = b"\0" * 4096

@@ -16,9 +16,9 @@ from datetime import timedelta
 from hum.clock import monotonic_ms, now
 from hum.objects.bucket import Bucket, StoreFault, opened
 from hum.objects.multipart import Uploads
+from hum.observe.telemetry import log
 from hum.settings import MediaSettings
 from hum.settings.recordings import BucketName
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.io.control import Unavailable

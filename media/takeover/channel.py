@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from hum import private
+from hum.process import private
 
 MAX_BYTES = 64 << 10
 MAX_DESCRIPTORS = 8

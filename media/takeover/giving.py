@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 from picows import WSTransport
 
+from hum.observe.telemetry import log
 from hum.settings import MediaSettings
-from hum.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media.carried import Leaving
 from media.entrance import CarrierListener

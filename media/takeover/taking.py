@@ -8,7 +8,7 @@ from pathlib import Path
 
 from picows import WSTransport
 
-from hum.telemetry import log
+from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media.io import handing
 from media.io.control import Unavailable

@@ -18,7 +18,7 @@ import pytest
 
 from control.bus import Channel, PostgresBus
 from hum import ids
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 from storage import identity
 from storage.db import Addresses, Db
 from storage.migrate import ROLES, CannotMigrate, migrate

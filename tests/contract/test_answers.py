@@ -7,7 +7,8 @@ import jsonschema
 
 from control.identity import usecases as identity
 from gateway import contract, openapi
-from hum import authorization, ids
+from hum import ids
+from hum.contract import authorization
 from hum.ids import Kind
 from hum.v1 import options_pb2
 from tests.contract.conftest import Edge

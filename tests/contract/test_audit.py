@@ -9,9 +9,9 @@ import asyncpg
 import httpx
 import pytest
 
+from cli.audit import verify
 from control.audit.usecases import seal
 from hum import audit
-from hum.cli.audit import verify
 from storage.db import Db
 from tests.contract.conftest import Edge
 from tests.contract.test_deletion import colleague, recorded

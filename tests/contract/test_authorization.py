@@ -21,11 +21,13 @@ from control.base import principal
 from control.identity import usecases as identity
 from gateway import contract, openapi
 from gateway.contract import Binding
-from hum import authorization, home, ids, rpc, secrets
-from hum.authorization import Caller
+from hum import ids, secrets
 from hum.clock import now
+from hum.contract import authorization, rpc
+from hum.contract.authorization import Caller
+from hum.contract.services import services
 from hum.ids import Kind
-from hum.services import services
+from hum.process import home
 from hum.v1 import identity_pb2, options_pb2
 from hum.v1 import identity_pb2_grpc as identity_grpc
 from storage import approvals, event_runs, mcp, sessions, voicemails
@@ -49,7 +51,7 @@ def methods() -> list[MethodDescriptor]:
 
 
 def test_the_page_is_what_the_contract_says() -> None:
-    assert PAGE.read_text() == authorization.page(), "run: python -m hum.authorization > docs/authorization.md"
+    assert PAGE.read_text() == authorization.page(), "run: python -m hum.contract.authorization > docs/authorization.md"
     assert len(methods()) > 60
 
 

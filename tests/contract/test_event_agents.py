@@ -17,7 +17,8 @@ from control.app import build_worker
 from control.clients.openai import OpenAI
 from control.eventagents import starting
 from control.feature import Outside, Reader
-from hum import eventtypes, ids
+from hum import ids
+from hum.contract import eventtypes
 from hum.ids import Kind
 from hum.settings import ControlSettings
 from sandbox.openai import Model, Script

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from hum import eventtypes, ids
+from hum import ids
+from hum.contract import eventtypes
 from hum.v1 import calls_pb2, events_pb2, runtime_pb2
 from storage import events
 from tests.contract.conftest import Edge

@@ -9,7 +9,7 @@ from google.api import field_behavior_pb2
 
 from gateway import contract, openapi, schemas
 from gateway.contract import Binding
-from hum import jsonnames
+from hum.json import names
 from tests.contract.conftest import Edge
 from tests.contract.test_authorization import belongings
 
@@ -24,7 +24,7 @@ def requests(binding: Binding, told: dict[str, Any]) -> Iterator[dict[str, Any]]
     """Requests with one example each: a body, or a parameter of the query beside one."""
     contents = told.get("requestBody", {}).get("content", {})
     query = {each["name"]: each for each in told["parameters"] if each["in"] == "query" and "example" in each}
-    beside_text = {jsonnames.rest_name(field): field for field in binding.fields_beside_text}
+    beside_text = {names.rest_name(field): field for field in binding.fields_beside_text}
     must = [
         name for name, field in beside_text.items() if schemas.behaves(field, field_behavior_pb2.REQUIRED)
     ]  # as a member of the other kind of body

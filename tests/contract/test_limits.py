@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from control import app
 from control.base import rates
 from control.base.rates import Rates
-from hum.errors import RateLimited
+from hum.contract.errors import RateLimited
 from tests.contract.conftest import Edge
 
 

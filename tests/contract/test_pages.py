@@ -16,8 +16,8 @@ from gateway import contract, openapi
 from gateway.reference.content import Content
 from gateway.reference.site import Site
 from gateway.reference.snippets import KEY
+from hum.process.sockets import free_port
 from hum.settings import GatewaySettings
-from hum.sockets import free_port
 from sandbox.signin import Issuer
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_generated_clients import SOURCES, TOOLS, run

@@ -252,7 +252,7 @@ async def test_numbers(edge: Edge) -> None:
 
 
 async def test_a_carrier_that_fails_leaves_no_number(edge: Edge) -> None:
-    from hum.errors import CarrierError
+    from hum.contract.errors import CarrierError
 
     edge.plane.carrier.fail = CarrierError("the carrier refused", carrier_code="20003")
     async with await edge.client() as http:

@@ -10,7 +10,7 @@ import pytest
 
 from control.audit import usecases
 from control.identity import usecases as identity
-from hum.errors import Refused
+from hum.contract.errors import Refused
 from storage import audit, revocations
 from tests.contract.conftest import Browser, Edge
 from tests.contract.test_power import key_of, set_role

@@ -9,7 +9,7 @@ import pytest
 from control.identity import signin
 from control.identity import usecases as identity
 from hum import ids
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from sandbox.signin import Issuer
 from sandbox.signin.issuer import MISCHIEF

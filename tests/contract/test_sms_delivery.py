@@ -6,7 +6,7 @@ from control.texts.claims import Claims
 from control.texts.lookups import Lookups
 from control.texts.posting import Poster
 from control.texts.sender import Sender
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from tests.contract.conftest import ACCOUNT, Edge
 from tests.contract.test_sms import ANN, NOW, numbered, started
 from tests.contract.test_text_webhooks import post

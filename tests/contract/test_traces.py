@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from hum import tracing
+from hum.observe import tracing
 from tests.contract.conftest import Edge
 from tests.contract.test_text_webhooks import TEXT, post, set_up
 

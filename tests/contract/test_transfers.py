@@ -10,7 +10,7 @@ from control.calls import lost
 from control.clients.twilio import CarrierCall
 from gateway import twiml
 from hum import ids
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2, runtime_pb2_grpc
 from tests.contract.conftest import PUBLIC, Edge

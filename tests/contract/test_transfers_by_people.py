@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.lines import DESK, MOBILE, TAKEN, Dial, Line, tags
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post

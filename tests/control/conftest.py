@@ -28,8 +28,9 @@ from control.clients.twilio import (
 )
 from control.feature import Outside
 from control.identity import usecases as identity
-from hum import home, rpc
 from hum.clock import monotonic_ms, now
+from hum.contract import rpc
+from hum.process import home
 from hum.settings import ControlSettings
 
 

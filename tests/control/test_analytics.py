@@ -18,7 +18,7 @@ from control.analytics import rules, usecases
 from control.feature import Reader
 from control.identity import usecases as identity
 from hum import ids
-from hum.errors import InvalidRequest
+from hum.contract.errors import InvalidRequest
 from hum.ids import Kind
 from hum.v1 import analytics_pb2 as pb
 from hum.v1 import analytics_pb2_grpc, events_pb2, flows_pb2, flows_pb2_grpc

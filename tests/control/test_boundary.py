@@ -35,7 +35,7 @@ from control.boundary.concurrency import ConcurrencyLimits
 from control.boundary.context import require_fit
 from control.boundary.method import Method
 from control.boundary.status import status
-from hum.errors import FieldError, InvalidRequest
+from hum.contract.errors import FieldError, InvalidRequest
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc
 from tests.control.conftest import Plane
 from tests.support.databases import blocked

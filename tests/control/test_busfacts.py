@@ -11,11 +11,11 @@ import pytest
 import trustme
 from nats.aio.msg import Msg
 
+from cli.doctor import bus
+from cli.doctor.bus import Bus
 from control import busfacts
-from hum.cli.doctor import bus
-from hum.cli.doctor.bus import Bus
+from hum.process.sockets import free_port
 from hum.settings.bus import BusSettings
-from hum.sockets import free_port
 from tests.support.natsservers import PASSWORD, STRANGER, USER, Cluster
 
 pytestmark = pytest.mark.nodes

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from control.calls import jobs
 from control.clients.openai import ModelError, OpenAI, to_ulaw
 from control.clients.twilio import Lookup, Twilio, Webhooks, Wish, is_refusal
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
 from sandbox.openai import Faults, Model
 from sandbox.twilio import Carrier, Listing

@@ -9,7 +9,7 @@ import pytest
 from control.clients import http
 from control.clients.twilio import File, MediaRefused, Twilio
 from control.clients.twilio_media import API_HOST
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.settings import ControlSettings
 from sandbox.twilio import Carrier, Fault
 from tests.support.present import present

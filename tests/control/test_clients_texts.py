@@ -11,7 +11,7 @@ import pytest
 
 from control.clients import twilio_texts
 from control.clients.twilio import CarrierText, Text, Twilio, carrier_code, is_refusal, was_not_sent
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
 from sandbox.twilio import Carrier, Fault, Receiver
 

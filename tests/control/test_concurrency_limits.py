@@ -12,8 +12,8 @@ from control.boundary import Limits, admission, concurrency
 from control.boundary.concurrency import ConcurrencyLimits
 from control.identity import usecases as identity
 from hum import ids
-from hum.errors import RateLimited
-from hum.principal import Principal
+from hum.contract.errors import RateLimited
+from hum.contract.principal import Principal
 from hum.v1 import flows_pb2, flows_pb2_grpc, runtime_pb2, runtime_pb2_grpc
 from tests.control.conftest import Plane, bearer
 

@@ -8,7 +8,7 @@ import pytest
 from grpc import aio
 
 from hum import ids
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.v1 import calls_pb2, calls_pb2_grpc, numbers_pb2
 from tests.control.conftest import Plane
 from tests.control.numbers.desk import Desk

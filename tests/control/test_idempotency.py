@@ -20,10 +20,11 @@ from control.boundary.idempotency import Idempotency, hash_of
 from control.boundary.incoming import IncomingRequest
 from control.boundary.method import Method
 from control.clients.twilio import Twilio
-from hum import ids, rpc
+from hum import ids
 from hum.clock import monotonic_ms
-from hum.errors import IdempotencyInProgress, Unavailable
-from hum.principal import Principal
+from hum.contract import rpc
+from hum.contract.errors import IdempotencyInProgress, Unavailable
+from hum.contract.principal import Principal
 from hum.settings import ControlSettings
 from hum.v1 import identity_pb2, identity_pb2_grpc, numbers_pb2, numbers_pb2_grpc
 from sandbox.twilio import Carrier

@@ -15,7 +15,7 @@ from control.calls.reports import LostReports, apply_batch
 from control.clients.twilio import CarrierCall
 from hum import ids
 from hum.clock import now
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.ids import Kind
 from hum.v1 import calls_pb2, calls_pb2_grpc, numbers_pb2, numbers_pb2_grpc, runtime_pb2
 from storage import call_records, calls, media_links

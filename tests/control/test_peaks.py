@@ -11,7 +11,7 @@ from control.calls.peaks import PeaksReader
 from control.retention import files
 from hum import ids, peaks
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.objects.files import Files
 from media.recorder import MessageRecorder, Recorder
 from storage.erasures import FilesRow

@@ -9,7 +9,7 @@ import pytest
 
 from control.calls import recordings
 from control.calls.recordings import Piece, RangeNotSatisfiable
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from hum.objects.files import CHUNK_BYTES, Files
 from hum.wave import BLOCK, BYTES_PER_MS, HEADER, header
 from storage.recordings import RecordingRow

@@ -15,7 +15,7 @@ from control.calls import reports
 from control.retention import files, jobs, rules, usecases
 from hum import ids
 from hum.clock import now
-from hum.errors import InvalidState, NotFound
+from hum.contract.errors import InvalidState, NotFound
 from hum.ids import Kind
 from hum.objects import files as objects
 from hum.objects.files import Files

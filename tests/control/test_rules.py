@@ -14,8 +14,8 @@ from control.calls.owed import Message
 from control.calls.sentences import Sentence, sentence
 from control.flows import rules as flows
 from control.identity import rules as identity
-from hum.errors import Forbidden, InsufficientScope, InvalidCursor
-from hum.principal import Principal
+from hum.contract.errors import Forbidden, InsufficientScope, InvalidCursor
+from hum.contract.principal import Principal
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
 
 OFFICE = '{"time_zone": "America/New_York", "weekly": {"mon": [["09:00", "17:00"]], "sun": [["22:00", "02:00"]]}, "holidays": ["2026-03-16"]}'

@@ -27,7 +27,7 @@ from control.tools import (
     dumped,
 )
 from hum import ids
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.ids import Kind
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2

@@ -28,7 +28,7 @@ from control.voicemail.usecases import Mailboxes
 from control.worker import Worker
 from hum import ids
 from hum.clock import now
-from hum.principal import Principal
+from hum.contract.principal import Principal
 from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
 from storage import call_records, calls, clips, events, identity, recordings

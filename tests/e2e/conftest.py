@@ -14,8 +14,8 @@ from control import app as control
 from control.flows.rules import RENDER_CLIPS
 from control.identity import usecases as identity
 from gateway import app as gateway
+from hum.process.sockets import free_port
 from hum.settings import ControlSettings, GatewaySettings, MediaSettings
-from hum.sockets import free_port
 from media import app as media
 from sandbox.openai import Model, Script, Settings
 from sandbox.speech import Speech

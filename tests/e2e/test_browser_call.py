@@ -16,7 +16,8 @@ import pytest
 from grpc import aio
 
 from gateway.console import STATIC
-from hum import home, rpc
+from hum.contract import rpc
+from hum.process import home
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from media import app as media

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 
 pytestmark = pytest.mark.nodes
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio import say

@@ -36,7 +36,7 @@ async def test_it_can_be_seen_again(open_home: Path) -> None:
     """What the first one left does not stand in the second one's way."""
     for _ in range(2):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "hum.cli", "demo", "--keep", "0"),
+            *(sys.executable, "-m", "cli", "demo", "--keep", "0"),
             env=environment() | {"HUM_HOME": str(open_home)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -52,7 +52,7 @@ async def test_it_can_be_seen_again(open_home: Path) -> None:
 async def test_the_last_link_works_for_as_long_as_it_says(open_home: Path, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("the console")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "hum.cli", "demo", "--keep", "900"),
+        *(sys.executable, "-m", "cli", "demo", "--keep", "900"),
         env=environment() | {"HUM_HOME": str(open_home), "HUM_CONSOLE_DIR": str(tmp_path)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

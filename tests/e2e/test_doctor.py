@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from hum import home
-from hum.cli import doctor
-from hum.cli.doctor import probes
-from hum.cli.doctor.facts import Database, Engine
+from cli import doctor
+from cli.doctor import probes
+from cli.doctor.facts import Database, Engine
+from hum.process import home
+from hum.process.sockets import free_port
 from hum.settings import UpSettings
-from hum.sockets import free_port
 from sandbox.signin import Issuer
 from storage.facts import facts
 from tests.e2e.conftest import ACCOUNT, KEY, NUMBER, TOKEN, House

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from hum import home
-from hum.cli import call
+from cli import call
+from hum.process import home
 from sandbox.openai import Script
 from sandbox.speech import Speech, sound
 from sandbox.twilio.audio import decode

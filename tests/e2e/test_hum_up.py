@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from control.identity import usecases as identity
-from hum import home
-from hum.processes import Known
+from hum.process import home
+from hum.process.processes import Known
 from hum.settings import environment
 from sandbox.openai import Model
 from sandbox.signin import Issuer
@@ -55,7 +55,7 @@ class Up:
     @asynccontextmanager
     async def started(cls, settings: dict[str, str], *arguments: str) -> AsyncIterator["Up"]:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "hum.cli", "up", *arguments),
+            *(sys.executable, "-m", "cli", "up", *arguments),
             env=environment() | settings,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

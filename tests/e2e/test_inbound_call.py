@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hum.cli.simulate import heard_before_clear
+from cli.simulate import heard_before_clear
 from sandbox.openai import Script
 from sandbox.speech import Speech
 from sandbox.twilio import say

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from cli.platform import Platform
 from control.calls.sentences import Sentence, sentence
 from control.identity import usecases as identity
-from hum.cli.platform import Platform
 from sandbox.openai import Model
 from sandbox.signin import Issuer
 from sandbox.twilio import Call, Carrier, Person, farend

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from cli.platform import Platform
 from control.identity import usecases as identity
-from hum import home, production
-from hum.cli.platform import Platform
-from hum.processes import Command
-from hum.programs import DidNotStart, Program, Programs
+from hum.process import home, production
+from hum.process.processes import Command
+from hum.process.programs import DidNotStart, Program, Programs
 from hum.settings import UpSettings, environment
 from sandbox.openai import Model, Script
 from sandbox.signin import Issuer

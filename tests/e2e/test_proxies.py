@@ -23,9 +23,9 @@ from aiohttp import web
 from control import app as control
 from control.identity import usecases as identity
 from gateway import app as gateway
+from hum.process.sockets import free_port
 from hum.secrets import API_KEY_CHARS, API_KEY_PREFIX
 from hum.settings import ControlSettings, GatewaySettings, MediaSettings, environment
-from hum.sockets import free_port
 from media import app as media
 from sandbox.openai import Model
 from sandbox.twilio import Carrier

@@ -13,9 +13,9 @@ import httpx
 import pytest
 import yaml
 
+from cli.platform import Platform
 from control.identity import usecases as identity
-from hum.cli.platform import Platform
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 from sandbox.openai import Model
 from sandbox.twilio import Carrier
 from storage.db import Db

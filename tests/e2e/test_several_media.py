@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from hum.home import node_key
+from hum.process.home import node_key
+from hum.process.sockets import free_port
 from hum.settings import MediaSettings
-from hum.sockets import free_port
 from media import app as media
 from sandbox.twilio import Call
 from tests.e2e.conftest import NUMBER, House

@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from control.identity import usecases as identity
+from hum.process.sockets import free_port
 from hum.settings import environment
-from hum.sockets import free_port
 from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
@@ -203,7 +203,7 @@ async def house(manager: Manager, database_url: str, open_home: Path) -> AsyncIt
             "PATH": environment()["PATH"],
         }
         (open_home / "hum.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        changes = {HUM: f"{sys.executable} -m hum.cli"}
+        changes = {HUM: f"{sys.executable} -m cli"}
         changes |= {
             f"127.0.0.1:{port}": f"127.0.0.1:{ports[plane]}" for plane, port in (("gateway", 8080), ("media", 8081))
         }

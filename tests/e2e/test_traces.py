@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collecto
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from cli.platform import Platform
 from control.identity import usecases as identity
-from hum.cli.platform import Platform
 from sandbox.openai import Model, Script
 from sandbox.speech import Speech
 from sandbox.twilio import Carrier, say

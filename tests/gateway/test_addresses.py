@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.addresses import client_of, is_in
-from hum import rpc
-from hum.network import counted, parse_networks
+from hum.contract import rpc
+from hum.process.network import counted, parse_networks
 
 TRUSTED = parse_networks("127.0.0.0/8, 10.0.0.0/8, ::1/128")
 

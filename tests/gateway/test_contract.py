@@ -8,9 +8,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 
 from gateway import contract, openapi
 from gateway.reference.site import Site
-from hum import authorization, v1
-from hum.jsonvalues import Unsupported
-from hum.services import services
+from hum import v1
+from hum.contract import authorization
+from hum.contract.services import services
+from hum.json.values import Unsupported
 from hum.v1 import options_pb2
 from tests.hum.everything import KIND, add, file
 

@@ -18,8 +18,8 @@ from gateway import app as gateway
 from gateway.postponed import Webhook
 from gateway.twilio import APOLOGY
 from hum.clock import now
+from hum.process.sockets import free_port
 from hum.settings import ControlSettings, GatewaySettings
-from hum.sockets import free_port
 from hum.spool import Spool
 from sandbox.twilio import sign
 from storage.db import Db
@@ -271,7 +271,7 @@ async def test_a_gateway_that_delivers_nothing_any_more_is_not_ready(
     async def broken(*_: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("gateway.postponed.Postponed._forget", broken)
+    monkeypatch.setattr("gateway.postponed.RetryQueue._finish", broken)
     async with town.gateway(ready_cache_seconds=0, ingress_seconds=0.2) as carrier:
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
         async with town.control():

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gateway import app
+from hum.process.sockets import free_port
 from hum.settings import GatewaySettings
-from hum.sockets import free_port
 from tests.support.waits import patience
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: hum\r\n\r\n"

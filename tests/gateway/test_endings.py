@@ -19,9 +19,10 @@ from structlog.testing import capture_logs
 
 from gateway import contract, sse, transcode
 from gateway.bodies import Bodies
-from gateway.credentials import ADDRESS, Caller, Cookies
+from gateway.credentials import ADDRESS, ClientCredentials, Cookies
 from gateway.middleware import AccessLog
-from hum import rpc, secrets
+from hum import secrets
+from hum.contract import rpc
 from hum.v1 import calls_pb2
 
 
@@ -162,7 +163,7 @@ async def download(parts: int, seconds: float, control_seconds: float) -> tuple[
             return open_call
 
     (binding,) = [each for each in contract.bindings() if each.method.name == "GetRecording"]
-    caller = Caller(Cookies("http://test"), rpc.NodeIdentity(b"k" * 32, "gateway", "g"))
+    caller = ClientCredentials(Cookies("http://test"), rpc.NodeIdentity(b"k" * 32, "gateway", "g"))
     limits = transcode.Limits(
         control_seconds, control_seconds, 10.0, Bodies(1000, 1000, 1.0), caller, asyncio.Event(), 1000
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from grpc import StatusCode
 
 from gateway import errors
-from hum import errors as hum
+from hum.contract import errors as hum
 from hum.v1 import calls_pb2, flows_pb2
 
 CONTRACT = Path(__file__).parents[2] / "docs/contract.md"

@@ -6,8 +6,10 @@ import grpc
 import pytest
 from grpc import aio
 
-from hum import home, ids, rpc, secrets
+from hum import ids, secrets
+from hum.contract import rpc
 from hum.ids import Kind
+from hum.process import home
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc

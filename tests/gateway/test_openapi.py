@@ -8,8 +8,11 @@ from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi
 from gateway.contract import Binding
-from hum import jsonnames, jsonschemas, jsonwire, validation
-from hum.errors import FieldError
+from hum.contract import validation
+from hum.contract.errors import FieldError
+from hum.json import names as jsonnames
+from hum.json import schemas as jsonschemas
+from hum.json import wire
 from hum.v1 import options_pb2, validate_pb2
 
 BINDINGS = list(contract.bindings())
@@ -45,7 +48,7 @@ def test_examples_are_what_the_schemas_allow(binding: Binding) -> None:
 def test_an_example_body_is_a_valid_request(binding: Binding) -> None:
     message, problems = binding.request_type(), list[FieldError]()
     target: Any = getattr(message, binding.body_field.name) if binding.body_field else message
-    members = jsonwire.read_body(msgspec.json.encode(openapi.body_example(binding)), target, problems)
+    members = wire.read_body(msgspec.json.encode(openapi.body_example(binding)), target, problems)
     if binding.body_field:
         target.SetInParent()
     if binding.masked:

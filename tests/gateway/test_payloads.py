@@ -5,7 +5,7 @@ from pathlib import Path
 from jsonschema import Draft202012Validator
 
 from gateway import payloads
-from hum import eventtypes
+from hum.contract import eventtypes
 from tests.gateway.test_openapi import DOCUMENT, schema_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.held import Away
-from gateway.postponed import MOST_TRIES, TAKEN_AT_ONCE, Postponed, Webhook
+from gateway.held import ControlUnavailable
+from gateway.postponed import MAX_ADOPTED, MAX_ATTEMPTS, RetryQueue, Webhook
 from hum.settings import GatewaySettings
 from hum.spool import Spool
 from tests.support.waits import patience, until
@@ -31,7 +31,7 @@ class Control:
 
 
 @pytest.mark.parametrize(
-    "how", [ZeroDivisionError, lambda: Away("INTERNAL")], ids=["a bug of ours", "a bug of control"]
+    "how", [ZeroDivisionError, lambda: ControlUnavailable("INTERNAL")], ids=["a bug of ours", "a bug of control"]
 )
 @pytest.mark.parametrize(
     ("fails", "told"), [(2, ["/first", "/second"]), (100, ["/second"])], ids=["for a while", "for ever"]
@@ -39,17 +39,17 @@ class Control:
 async def test_a_webhook_that_fails_is_tried_again_and_then_given_up(
     tmp_path: Path, fails: int, told: list[str], how: Callable[[], Exception]
 ) -> None:
-    postponed = Postponed(Spool(tmp_path / "spool"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
+    postponed = RetryQueue(Spool(tmp_path / "spool"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
     control = Control(fails, how)
     for path in ("/first", "/second"):
-        assert await postponed.keep(path, b"")
+        assert await postponed.add(path, b"")
     running = asyncio.create_task(postponed.run(control.tell))
     async with patience():
         while "/second" not in control.told:
             await asyncio.sleep(0.01)
     running.cancel()
     assert control.told == told
-    assert control.tries == min(fails + 1, MOST_TRIES)
+    assert control.tries == min(fails + 1, MAX_ATTEMPTS)
     assert not postponed.fault
     postponed.close()
 
@@ -58,9 +58,9 @@ async def test_what_another_version_wrote_holds_up_nothing(tmp_path: Path) -> No
     spool = Spool(tmp_path / "spool")
     for record in (b"\xff", b"{}", b'{"path":"/first"}'):
         spool.append(record)
-    postponed = Postponed(spool, GatewaySettings(home=tmp_path))
+    postponed = RetryQueue(spool, GatewaySettings(home=tmp_path))
     control = Control(0, ZeroDivisionError)
-    assert await postponed.keep("/second", b"")
+    assert await postponed.add("/second", b"")
     running = asyncio.create_task(postponed.run(control.tell))
     async with patience():
         while not control.told:
@@ -85,36 +85,39 @@ async def test_what_the_carrier_would_not_send_again_is_held_while_the_disk_is_f
     """And is told in the order of its arrival, from memory or from the disk that has room again."""
     spool, control = FullDisk(tmp_path / "spool"), Control(0, ZeroDivisionError)
     spool.is_full = False
-    postponed = Postponed(spool, GatewaySettings(home=tmp_path, postponed_webhooks=4))
-    assert await postponed.keep("/stored", b"")
+    postponed = RetryQueue(spool, GatewaySettings(home=tmp_path, postponed_webhooks=4))
+    assert await postponed.add("/stored", b"")
     spool.is_full = True
-    assert not await postponed.keep("/sent again", b""), "the carrier is told to send it again"
-    assert [await postponed.keep(f"/held {n}", b"", hold=True) for n in range(4)] == [True, True, True, False], (
-        "bounded"
-    )
-    assert len(postponed) == 4 and len(spool) == 1 and postponed.is_behind
+    assert not await postponed.add("/sent again", b""), "the carrier is told to send it again"
+    assert [await postponed.add(f"/held {n}", b"", keep_in_memory=True) for n in range(4)] == [
+        True,
+        True,
+        True,
+        False,
+    ], "bounded"
+    assert len(postponed) == 4 and len(spool) == 1 and postponed.has_backlog
     running = asyncio.create_task(postponed.run(control.tell))
     await until(lambda: len(control.told) == 4)
     running.cancel()
     assert control.told == ["/stored", "/held 0", "/held 1", "/held 2"] and len(postponed) == 0
-    assert await postponed.keep("/held again", b"", hold=True)
+    assert await postponed.add("/held again", b"", keep_in_memory=True)
     spool.is_full = False
-    assert await postponed.keep("/last", b"")
+    assert await postponed.add("/last", b"")
     assert len(spool) == 2, "both are on the disk"
     postponed.close()
 
 
 async def test_what_is_held_is_stored_at_the_end_if_the_disk_takes_it(tmp_path: Path) -> None:
     spool = FullDisk(tmp_path / "spool")
-    postponed = Postponed(spool, GatewaySettings(home=tmp_path))
-    assert await postponed.keep("/held", b"", hold=True)
+    postponed = RetryQueue(spool, GatewaySettings(home=tmp_path))
+    assert await postponed.add("/held", b"", keep_in_memory=True)
     spool.is_full = False
     postponed.close()
     assert len(Spool(tmp_path / "spool")) == 1
 
 
 async def test_whoever_leaves_delivers_what_it_has_unless_control_takes_nothing(tmp_path: Path) -> None:
-    postponed = Postponed(Spool(tmp_path / "webhooks/0"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
+    postponed = RetryQueue(Spool(tmp_path / "webhooks/0"), GatewaySettings(home=tmp_path, postponed_retry_seconds=0.01))
     told, takes = list[str](), asyncio.Semaphore(0)
 
     async def tell(webhook: Webhook) -> None:
@@ -123,8 +126,8 @@ async def test_whoever_leaves_delivers_what_it_has_unless_control_takes_nothing(
 
     running = asyncio.create_task(postponed.run(tell))
     for path in ("/first", "/second"):
-        assert await postponed.keep(path, b"")
-    leaving = asyncio.create_task(postponed.delivered(60))
+        assert await postponed.add(path, b"")
+    leaving = asyncio.create_task(postponed.wait_until_delivered(60))
     takes.release()
     await until(lambda: told == ["/first"])
     assert not leaving.done()
@@ -132,8 +135,8 @@ async def test_whoever_leaves_delivers_what_it_has_unless_control_takes_nothing(
     await leaving
     assert told == ["/first", "/second"]
 
-    assert await postponed.keep("/third", b"")
-    await postponed.delivered(0.05)  # a deadline that is meant to run out
+    assert await postponed.add("/third", b"")
+    await postponed.wait_until_delivered(0.05)  # a deadline that is meant to run out
     assert len(postponed) == 1, "it stays on disk"
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
@@ -146,14 +149,14 @@ async def test_what_a_gateway_leaves_is_told_by_one_that_serves_beside_it(tmp_pa
     async def tell(webhook: Webhook) -> None:
         told.append(webhook.path)
 
-    leaves, serves = (Postponed(Spool(tmp_path / f"webhooks/{number}"), settings) for number in (0, 1))
+    leaves, serves = (RetryQueue(Spool(tmp_path / f"webhooks/{number}"), settings) for number in (0, 1))
     running = asyncio.create_task(serves.run(tell))
-    for number in range(2 * TAKEN_AT_ONCE + 1):
-        assert await leaves.keep(f"/{number}", b"")
+    for number in range(2 * MAX_ADOPTED + 1):
+        assert await leaves.add(f"/{number}", b"")
     assert not told, "they are another one's while it lives"
     leaves.close()
-    await until(lambda: len(told) > 2 * TAKEN_AT_ONCE)
-    assert told == [f"/{number}" for number in range(2 * TAKEN_AT_ONCE + 1)]
+    await until(lambda: len(told) > 2 * MAX_ADOPTED)
+    assert told == [f"/{number}" for number in range(2 * MAX_ADOPTED + 1)]
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     serves.close()

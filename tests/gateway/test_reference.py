@@ -18,7 +18,7 @@ from gateway.reference.content import Content
 from gateway.reference.prose import Prose
 from gateway.reference.search import MOST_RESULTS, Entry, Index, excerpt
 from gateway.reference.site import Site
-from hum import eventtypes
+from hum.contract import eventtypes
 
 ELSEWHERE = {"/", "/openapi.json", "/openapi.yaml"}
 MOST_BYTES, MOST_PACKED_BYTES = 200_000, 30_000

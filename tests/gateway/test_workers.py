@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from hum.cli import _parser
-from hum.processes import Known
+from cli import _parser
+from hum.process.processes import Known
+from hum.process.sockets import free_port
 from hum.settings import environment
-from hum.sockets import free_port
 from tests.support.children import children
 from tests.support.waits import patience, until
 

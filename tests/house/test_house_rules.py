@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import Descriptor
 
-from hum.services import services
+from hum.contract.services import services
 from tests.house.sources import tree
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("hum", "gateway", "control", "media", "storage", "sandbox")
+ROOMS = ("cli", "hum", "gateway", "control", "media", "storage", "sandbox")
 MODULE_LINES, FUNCTION_LINES = 500, 60
 BIN = Path(sys.executable).parent
 
@@ -164,7 +164,7 @@ def test_a_broken_field_is_refused(tmp_path: Path, before: str, after: str) -> N
 
 
 def test_every_rpc_says_who_may_call_it() -> None:
-    from hum import authorization
+    from hum.contract import authorization
     from hum.v1 import options_pb2
 
     for service in services():
@@ -188,7 +188,7 @@ def test_answers_with_secrets_are_marked() -> None:
     """Such an answer must not be stored under an idempotency key."""
     from google.api import annotations_pb2
 
-    from hum import authorization
+    from hum.contract import authorization
 
     found = set()
     for service in services():

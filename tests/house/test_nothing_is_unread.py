@@ -11,11 +11,11 @@ import pytest
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 
 from hum import settings
-from hum.comments import comment
+from hum.contract.comments import comment
 from tests.house.sources import tree
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("hum", "gateway", "control", "media", "storage", "sandbox")
+ROOMS = ("cli", "hum", "gateway", "control", "media", "storage", "sandbox")
 PAGE = ROOT / "docs" / "not-implemented.md"
 MARK = "Not implemented: "
 METRICS = {"Counter", "Gauge", "Histogram", "Summary"}

@@ -14,10 +14,12 @@ from google.protobuf.message import Message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hum import jsonnames, jsonvalues, jsonwire
-from hum.errors import FieldError
-from hum.jsonvalues import FLOATS, INTEGERS, Unsupported
-from hum.services import files
+from hum.contract.errors import FieldError
+from hum.contract.services import files
+from hum.json import names as jsonnames
+from hum.json import values as jsonvalues
+from hum.json import wire
+from hum.json.values import FLOATS, INTEGERS, Unsupported
 from tests.hum.everything import KIND, SCALARS, Everything, add, add_map, build, file
 from tests.support.examples import ALL, examples, sample
 from tests.support.present import present
@@ -249,14 +251,14 @@ def test_messages_are_written_as_protobuf_writes_them_and_read_back(descriptor: 
     )
     @given(messages(descriptor))
     def check(message: Message) -> None:
-        written = jsonwire.write(message)
+        written = wire.write(message)
         assert json.loads(written) == as_protobuf_writes(message)
         forget(message)
         back, problems = type(message)(), list[FieldError]()
-        names = jsonwire.read_body(without_read_only(message), back, problems)
+        names = wire.read_body(without_read_only(message), back, problems)
         assert problems == []
         assert back == message
-        assert jsonwire.write(back) == jsonwire.write(message)
+        assert wire.write(back) == wire.write(message)
         assert set(names) == {each.name for each in descriptor.fields if not jsonnames.is_read_only(each)}
 
     check()
@@ -264,7 +266,7 @@ def test_messages_are_written_as_protobuf_writes_them_and_read_back(descriptor: 
 
 def without_read_only(message: Message) -> bytes:
     """A message's JSON as a client sends it: without the members that only HUM writes."""
-    return json.dumps(trim(cast("Descriptor", message.DESCRIPTOR), json.loads(jsonwire.write(message)))).encode()
+    return json.dumps(trim(cast("Descriptor", message.DESCRIPTOR), json.loads(wire.write(message)))).encode()
 
 
 def trim(descriptor: Descriptor, written: Any) -> Any:
@@ -290,7 +292,7 @@ def trim(descriptor: Descriptor, written: Any) -> Any:
 
 def problems_of(text: str) -> list[tuple[str, str]]:
     problems: list[FieldError] = []
-    jsonwire.read_body(text.encode(), Everything(), problems)
+    wire.read_body(text.encode(), Everything(), problems)
     return [(each.field, each.reason) for each in problems]
 
 
@@ -341,9 +343,9 @@ def test_integers_reach_to_both_ends_and_no_further(name: str) -> None:
     }[("u" if name.startswith(("one_u", "one_fixed")) else "s") + name[-2:]]
     for end in (least, most):
         message = Everything(**{name: end})
-        assert f'"{name}":{end},'.encode() in jsonwire.write(message)
+        assert f'"{name}":{end},'.encode() in wire.write(message)
         back = Everything()
-        jsonwire.read_body(f'{{"{name}": {end}}}'.encode(), back, [])
+        wire.read_body(f'{{"{name}": {end}}}'.encode(), back, [])
         assert back == message
     for beyond in (least - 1, most + 1):
         assert problems_of(f'{{"{name}": {beyond}}}') == [(name, f"must be between {least} and {most}")]
@@ -352,9 +354,9 @@ def test_integers_reach_to_both_ends_and_no_further(name: str) -> None:
 @pytest.mark.parametrize("text", ["+/8=", "-_8=", "-_8", "+/8"])
 def test_bytes_are_read_in_both_alphabets(text: str) -> None:
     message = Everything()
-    jsonwire.read_body(json.dumps({"one_bytes": text}).encode(), message, [])
+    wire.read_body(json.dumps({"one_bytes": text}).encode(), message, [])
     assert message.one_bytes == b"\xfb\xff"
-    assert b'"one_bytes":"+/8="' in jsonwire.write(message)
+    assert b'"one_bytes":"+/8="' in wire.write(message)
 
 
 def test_depth_is_bounded() -> None:
@@ -368,7 +370,7 @@ def test_depth_is_bounded() -> None:
 
 
 def test_problems_are_bounded() -> None:
-    assert len(problems_of('{"many_int32": [' + ",".join(['"x"'] * 5000) + "]}")) == jsonwire.MOST_PROBLEMS
+    assert len(problems_of('{"many_int32": [' + ",".join(['"x"'] * 5000) + "]}")) == wire.MOST_PROBLEMS
     key = "k" * 5000
     (problem,) = problems_of(f'{{"map_int32": {{"{key}": "x"}}}}')
     assert len(problem[0]) < 120
@@ -376,7 +378,7 @@ def test_problems_are_bounded() -> None:
 
 def test_a_bad_item_keeps_its_place() -> None:
     message, problems = Everything(), list[FieldError]()
-    jsonwire.read_body(b'{"many_string": [1, "b"], "many_duration": ["x", "2s"]}', message, problems)
+    wire.read_body(b'{"many_string": [1, "b"], "many_duration": ["x", "2s"]}', message, problems)
     assert [each.field for each in problems] == ["many_string[0]", "many_duration[0]"]
     assert list(message.many_string) == ["", "b"]
     assert [each.seconds for each in message.many_duration] == [0, 2]
@@ -386,7 +388,7 @@ def test_a_bad_item_keeps_its_place() -> None:
 @settings(deadline=None)
 def test_no_value_breaks_a_reader(body: dict[str, Any]) -> None:
     problems: list[FieldError] = []
-    jsonwire.read_body(json.dumps(body).encode(), Everything(), problems)
+    wire.read_body(json.dumps(body).encode(), Everything(), problems)
     assert all(any(each.field.startswith(name) for name in body) for each in problems)
 
 
@@ -397,13 +399,13 @@ def test_queries_hold_every_scalar_and_time() -> None:
         "one_duration": "1.5s", "many_timestamp": "2026-02-01T09:00:00Z", "one_int64value": "7", "one_boolvalue": "1",
     }  # fmt: skip
     for name, text in texts.items():
-        jsonwire.read_query(Everything.DESCRIPTOR.fields_by_name[name], [text], message, problems)
+        wire.read_query(Everything.DESCRIPTOR.fields_by_name[name], [text], message, problems)
     assert problems == []
     assert (message.one_double, message.one_uint64, list(message.many_colour)) == (-1500.0, (1 << 64) - 1, [2])
     assert (message.one_bytes, message.one_duration.nanos, message.one_int64value.value) == (b"hi", 500_000_000, 7)
     assert (message.many_timestamp[0].seconds, message.one_boolvalue.value) == (1769936400, True)
     for name, text in {"one_double": "nan", "one_float": "1e99", "one_int64value": "x", "one_int32": "\u0663"}.items():
-        jsonwire.read_query(Everything.DESCRIPTOR.fields_by_name[name], [text], message, problems)
+        wire.read_query(Everything.DESCRIPTOR.fields_by_name[name], [text], message, problems)
     assert [each.field for each in problems] == ["one_double", "one_float", "one_int64value", "one_int32"]
 
 
@@ -423,7 +425,7 @@ def refusal(name: str, **fields: str) -> str:
     add_map(outer, "held", "string", f".{made.package}.Bad", made.package)
     found = cast("Descriptor", build(made, "Outer").DESCRIPTOR)
     with pytest.raises(Unsupported) as error:
-        jsonwire.require_supported([found])
+        wire.require_supported([found])
     return str(error.value)
 
 
@@ -442,20 +444,20 @@ def test_two_fields_of_one_name_and_raw_json_that_is_no_text_are_refused() -> No
     add(bad, "from", "string")
     add(bad, "from_e164", "string").options.Extensions[options_pb2.rest_name] = "from"
     with pytest.raises(Unsupported, match=r"hum\.test\.three\.Bad\.from_e164 has the same name in JSON as from"):
-        jsonwire.require_supported([cast("Descriptor", build(made, "Bad").DESCRIPTOR)])
+        wire.require_supported([cast("Descriptor", build(made, "Bad").DESCRIPTOR)])
     made = file("tests/four.proto", "hum.test.four")
     bad = made.message_type.add(name="Bad")
     add(bad, "data_json", "bytes").options.Extensions[options_pb2.raw_json] = True
     with pytest.raises(Unsupported, match=r"hum\.test\.four\.Bad\.data_json is raw_json but not a string"):
-        jsonwire.require_supported([cast("Descriptor", build(made, "Bad").DESCRIPTOR)])
+        wire.require_supported([cast("Descriptor", build(made, "Bad").DESCRIPTOR)])
 
 
 @pytest.mark.parametrize("name", ["one_itself", "many_itself", "map_string", "one_struct", "one_value"])
 def test_what_a_query_cannot_hold_is_refused(name: str) -> None:
     with pytest.raises(Unsupported, match=name):
-        jsonwire.require_in_query(Everything.DESCRIPTOR.fields_by_name[name])
+        wire.require_in_query(Everything.DESCRIPTOR.fields_by_name[name])
 
 
 def test_everything_and_the_contract_are_carried() -> None:
     assert KIND.TYPE_BYTES in {each.type for each in Everything.DESCRIPTOR.fields}
-    jsonwire.require_supported(EVERY)
+    wire.require_supported(EVERY)

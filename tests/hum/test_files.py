@@ -8,7 +8,7 @@ from obstore.store import MemoryStore
 
 from hum import ids, recordings
 from hum.clock import now
-from hum.errors import NotFound, NotStoredYet
+from hum.contract.errors import NotFound, NotStoredYet
 from hum.ids import Kind
 from hum.objects.bucket import Bucket
 from hum.objects.files import Files

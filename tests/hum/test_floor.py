@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from hum import ids, jsonschemas, rpc, secrets, validation
+from hum import ids, secrets
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract import rpc, validation
+from hum.contract.errors import NotFound
 from hum.ids import Kind
+from hum.json import schemas
 from hum.secrets import Keyring, Place, Unsealable
 from hum.v1 import flows_pb2, identity_pb2
 
@@ -158,10 +160,10 @@ def test_no_text_breaks_a_check(value: object) -> None:
 
 
 def test_json_has_a_depth() -> None:
-    assert jsonschemas.bad_json("[" * 64 + "]" * 64) is None
-    assert jsonschemas.bad_json("[" * 65 + "]" * 65) == "is nested deeper than 64 levels"
-    assert jsonschemas.bad_json('{"a":' * 65 + "1" + "}" * 65) == "is nested deeper than 64 levels"
-    assert jsonschemas.bad_json("[" * 40_000 + "]" * 40_000) in {"is not JSON", "is larger than 65536 bytes"}
+    assert schemas.bad_json("[" * 64 + "]" * 64) is None
+    assert schemas.bad_json("[" * 65 + "]" * 65) == "is nested deeper than 64 levels"
+    assert schemas.bad_json('{"a":' * 65 + "1" + "}" * 65) == "is nested deeper than 64 levels"
+    assert schemas.bad_json("[" * 40_000 + "]" * 40_000) in {"is not JSON", "is larger than 65536 bytes"}
 
 
 def test_an_update_is_checked_by_its_mask() -> None:

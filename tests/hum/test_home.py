@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from hum import home
+from hum.process import home
 
 
 def test_a_stand_in_keeps_its_port_for_later_runs(tmp_path: Path) -> None:

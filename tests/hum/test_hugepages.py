@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hum import hugepages
+from hum.process import hugepages
 
 ASKS = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 #: Says what it runs with, as the same process or not.

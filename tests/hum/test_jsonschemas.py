@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from gateway import contract
-from hum import jsonnames, jsonschemas, validation
+from hum.contract import validation
+from hum.json import names
+from hum.json import schemas as jsonschemas
 from hum.settings import MediaSettings
 from hum.v1 import flows_pb2, runtime_pb2
 from media.plan import plan_of
@@ -114,8 +116,8 @@ def fields(descriptor: Descriptor) -> list[str]:
     return [
         field.full_name
         for field in descriptor.fields
-        if jsonnames.is_raw_json(field)
-        and not jsonnames.is_read_only(field)
+        if names.is_raw_json(field)
+        and not names.is_read_only(field)
         and field.name not in jsonschemas.of_fields(descriptor)
     ]
 
@@ -130,7 +132,7 @@ def test_every_field_that_is_written_has_a_schema_and_each_schema_a_field() -> N
         seen.add(descriptor.full_name)
         named |= set(jsonschemas.of_fields(descriptor).values())
         without += fields(descriptor)
-        waiting += [inner for field in descriptor.fields if (inner := jsonnames.held(field)) is not None]
+        waiting += [inner for field in descriptor.fields if (inner := names.held(field)) is not None]
     assert without == []
     assert named == set(jsonschemas.names())
 

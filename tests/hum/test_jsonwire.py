@@ -9,21 +9,21 @@ from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hum import jsonnames, jsonwire
-from hum.errors import FieldError
-from hum.jsonwire import NotJson
+from hum.contract.errors import FieldError
+from hum.json import names, wire
+from hum.json.wire import NotJson
 from hum.v1 import calls_pb2, contacts_pb2, flows_pb2, identity_pb2, numbers_pb2
 
 
 def read(text: str, into: Message) -> list[FieldError]:
     problems: list[FieldError] = []
-    jsonwire.read_body(text.encode(), into, problems)
+    wire.read_body(text.encode(), into, problems)
     return problems
 
 
 def test_zero_values_and_nulls_are_written() -> None:
     number = numbers_pb2.Number(id="01HVN", e164="+13175550100")
-    assert json.loads(jsonwire.write(number)) == {
+    assert json.loads(wire.write(number)) == {
         "id": "01HVN",
         "e164": "+13175550100",
         "friendly_name": None,
@@ -39,7 +39,7 @@ def test_zero_values_and_nulls_are_written() -> None:
 def test_names_enums_and_times() -> None:
     call = calls_pb2.Call(id="call_1", status=calls_pb2.CALL_STATUS_IN_PROGRESS, from_e164="+1", to_e164="+2")
     call.created_at.FromDatetime(datetime(2026, 2, 1, 9, 0, 0, 120_000, tzinfo=UTC))
-    written = json.loads(jsonwire.write(call))
+    written = json.loads(wire.write(call))
     assert (written["from"], written["to"], written["status"]) == ("+1", "+2", "in_progress")
     assert written["created_at"] == "2026-02-01T09:00:00.120Z"
     assert "from_e164" not in written
@@ -48,7 +48,7 @@ def test_names_enums_and_times() -> None:
 
 def test_large_numbers_stay_numbers() -> None:
     event = calls_pb2.StreamCallResponse(seq=9_007_199_254_740_993)
-    assert b'"seq":9007199254740993' in jsonwire.write(event)
+    assert b'"seq":9007199254740993' in wire.write(event)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_free_form_json_is_untouched(raw: str) -> None:
     flow = flows_pb2.Flow()
     assert read(f'{{"tools_json": {raw}}}', flow) == []
     assert flow.tools_json == raw
-    assert f'"tools_json":{raw}'.encode() in jsonwire.write(flow)
+    assert f'"tools_json":{raw}'.encode() in wire.write(flow)
     as_string = flows_pb2.Flow()
     assert read(json.dumps({"tools_json": raw}), as_string) == []
     assert as_string.tools_json == raw
@@ -140,14 +140,14 @@ def test_times_that_are_not(value: str) -> None:
 
 def test_queries() -> None:
     request, problems = calls_pb2.ListCallsRequest(), list[FieldError]()
-    fields = {jsonnames.rest_name(field): field for field in request.DESCRIPTOR.fields}
+    fields = {names.rest_name(field): field for field in request.DESCRIPTOR.fields}
     for name, values in {
         "limit": ["5"],
         "status": ["busy"],
         "created_from": ["2026-01-01T00:00:00Z"],
         "q": ["a b"],
     }.items():
-        jsonwire.read_query(fields[name], values, request, problems)
+        wire.read_query(fields[name], values, request, problems)
     assert problems == []
     assert (request.limit, request.status, request.q, request.created_from.seconds) == (
         5,
@@ -156,7 +156,7 @@ def test_queries() -> None:
         1767225600,
     )
     for name, values in {"limit": ["-"], "status": ["asleep"], "q": ["a", "b"], "created_to": ["x"]}.items():
-        jsonwire.read_query(fields[name], values, request, problems)
+        wire.read_query(fields[name], values, request, problems)
     assert [each.field for each in problems] == ["limit", "status", "q", "created_to"]
 
 
@@ -165,7 +165,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=20,
 )
-NAMES = st.sampled_from([jsonnames.rest_name(field) for field in flows_pb2.Flow.DESCRIPTOR.fields])
+NAMES = st.sampled_from([names.rest_name(field) for field in flows_pb2.Flow.DESCRIPTOR.fields])
 
 
 @given(st.dictionaries(NAMES | st.text(max_size=8), JSON, max_size=8))
@@ -178,7 +178,7 @@ def test_no_object_breaks_the_reader(body: dict[str, Any]) -> None:
 @given(st.binary(max_size=60))
 def test_no_bytes_break_the_reader(body: bytes) -> None:
     try:
-        jsonwire.read_body(body, flows_pb2.Flow(), [])
+        wire.read_body(body, flows_pb2.Flow(), [])
     except NotJson:
         pass
 
@@ -192,6 +192,6 @@ def test_what_is_written_is_one_line(text: str, attributes: dict[str, str], inde
     """Lines of exports and of event streams end with a line break: what people write must not end one."""
     raw = json.dumps(attributes, indent=indent)
     contact = contacts_pb2.Contact(name=text.encode(errors="replace").decode(), attributes_json=raw)
-    written = jsonwire.write(contact)
+    written = wire.write(contact)
     assert b"\n" not in written and b"\r" not in written
     assert json.loads(written)["attributes_json"] == attributes

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 import hum.v1
-from hum import jsonnames, validation
+from hum.contract import validation
+from hum.json import names
 from hum.v1 import contacts_pb2, validate_pb2
 
 
@@ -19,7 +20,7 @@ def lists(descriptor: Descriptor, seen: set[str]) -> Iterator[FieldDescriptor]:
     for field in descriptor.fields:
         if field.is_repeated:
             yield field
-        if (held := jsonnames.held(field)) is not None:
+        if (held := names.held(field)) is not None:
             yield from lists(held, seen)
 
 
@@ -35,7 +36,7 @@ def test_lists_whose_items_have_rules_are_bounded() -> None:
                     rules = field.GetOptions().Extensions[validate_pb2.field]
                     if rules.repeated.HasField("items"):
                         count += 1
-                        if not jsonnames.most_items(field):
+                        if not names.most_items(field):
                             unbounded.append(field.full_name)
     assert count > 10 and not unbounded
 

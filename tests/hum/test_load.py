@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hum import home
-from hum.cli import _parser, load
+from cli import _parser, load
+from hum.process import home
 from sandbox.load import harness
 
 

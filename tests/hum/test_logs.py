@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from hum import lines
-from hum.network import Listen
+from hum.observe import lines
+from hum.process.network import Listen
+from hum.process.sockets import bound, free_port
 from hum.settings import environment
-from hum.sockets import bound, free_port
 from tests.hum.test_production import PROGRAMS
 from tests.support.children import is_wrapper
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hum import monitoring
-from hum.network import Listen
+from hum.observe import monitoring
+from hum.process.network import Listen
 from hum.settings import Common
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hum import home, private
-from hum.processes import Command
-from hum.programs import Program
+from hum.process import home, private
+from hum.process.processes import Command
+from hum.process.programs import Program
 from hum.settings import environment
 from hum.spool import Spool
 

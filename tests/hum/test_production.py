@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from hum import home, production, settings
+from hum import settings
+from hum.process import home, production
 from hum.secrets import Keyring
 from hum.settings import ControlSettings, GatewaySettings, MediaSettings
 
@@ -113,7 +114,7 @@ def test_a_url_of_another_kind_stops_any_process(
 
 @pytest.mark.chaos
 def test_made_keys_are_those_that_production_takes(tmp_path: Path) -> None:
-    made = [start("hum.cli", "admin", "make-keys", home=tmp_path) for _ in range(2)]
+    made = [start("cli", "admin", "make-keys", home=tmp_path) for _ in range(2)]
     assert [each.returncode for each in made] == [0, 0] and made[0].stdout != made[1].stdout
     keys = dict(line.split("=", 1) for line in made[0].stdout.splitlines())
     assert keys.keys() == {"HUM_NODE_KEY", "HUM_SECRET_KEYS"}

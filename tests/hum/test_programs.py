@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
-from hum import home, programs
-from hum.cli import up
-from hum.cli.platform import LISTENS, Platform
-from hum.descriptors import free
-from hum.processes import Command, Known, Process
-from hum.programs import DidNotStart, Program, Programs
+from cli import up
+from cli.platform import LISTENS, Platform
+from hum.process import home, programs
+from hum.process.descriptors import free
+from hum.process.processes import Command, Known, Process
+from hum.process.programs import DidNotStart, Program, Programs
 from hum.settings import UpSettings, environment
 from tests.support.present import present
 from tests.support.waits import until
@@ -23,7 +23,7 @@ from tests.support.waits import until
 #: Serves until it has to leave, then takes as long as it is told to; notes in a file what it does.
 PLANE = """
 import asyncio, os, sys
-from hum.lifetime import Lifetime
+from hum.process.lifetime import Lifetime
 from hum.settings import Common, load
 
 async def main(notes, leaves_seconds):
@@ -234,7 +234,7 @@ async def test_a_note_that_can_not_be_written_keeps_nobody_from_restarting(
     (house.folder / "home" / "programs.json.new").mkdir()
     os.kill(first, signal.SIGKILL)
     await until(lambda: present(plane.process).pid != first and present(plane.process).is_ready)
-    assert "programs.json is out of date" in capsys.readouterr().err
+    assert "could not write programs.json" in capsys.readouterr().err
 
 
 async def test_a_process_that_can_not_be_started_leaves_no_descriptor(house: House) -> None:
@@ -254,7 +254,7 @@ async def test_what_an_earlier_supervisor_left_is_taken_over(house: House, tmp_p
     stand_in = Program("carrier", Command(carrier, environment(), tmp_path / "carrier.log", supervised=False))
     unwanted = Program("model", Command(carrier, environment(), tmp_path / "model.log", supervised=False))
     await before.start(stand_in, unwanted, left)
-    known = before.known()
+    known = before.running()
     await before.abandon()
     gone = {"name": "plane", "pid": os.getpid(), "began_ticks": 1, "leaves": True, "arguments": [], "serves": True}
 
@@ -277,14 +277,14 @@ async def test_a_successor_that_can_not_start_leaves_what_runs(house: House) -> 
     left = house.plane()
     await before.start(left)
     await before.abandon()
-    house.programs.adopt(before.known())
+    house.programs.adopt(before.running())
     broken = house.plane(code="import sys; sys.exit('a bug')")
     with pytest.raises(DidNotStart, match="a bug"):
         await house.programs.start(broken)
     assert present(left.process).lives()
     assert house.notes() == [(present(left.process).pid, "begins")]
     later = Programs(print)
-    later.adopt(house.programs.known())
+    later.adopt(house.programs.running())
     assert later.adopted, "the next one finds it still"
 
 
@@ -318,8 +318,8 @@ async def test_what_is_not_written_by_a_program_is_no_harm(tmp_path: Path) -> No
     with pytest.raises(DidNotStart):
         await Programs(print).start(Program("p", command))
     process = Process(Known(os.getpid(), 0))
-    process._take("calls many")
-    process._take("")
+    process._process_line("calls many")
+    process._process_line("")
     assert (process.calls, process.is_ready) == (0, False)
 
 
@@ -341,7 +341,7 @@ async def test_addresses_that_can_not_be_written_keep_nobody_from_starting(
     platform = Platform(UpSettings(home=tmp_path, **sockets), environment=environment())
     (tmp_path / "run.json.new").mkdir()
     await platform.start()
-    assert "run.json can't be written" in capsys.readouterr().err
+    assert "could not write run.json" in capsys.readouterr().err
     await platform.stop()
 
 

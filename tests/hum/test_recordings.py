@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from hum import ids, production, recordings
+from hum import ids, recordings
 from hum.ids import Kind
+from hum.process import production
 from hum.settings import MediaSettings
 from hum.settings.recordings import BucketName
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hum.network import Listen
+from hum.process.network import Listen
+from hum.process.sockets import bound, free_port
 from hum.settings import environment
-from hum.sockets import bound, free_port
 
 
 def hum(home: Path, *arguments: str, **settings: str) -> tuple[int, list[str]]:
@@ -18,7 +18,7 @@ def hum(home: Path, *arguments: str, **settings: str) -> tuple[int, list[str]]:
         name: value for name, value in environment().items() if not name.startswith(("HUM_", "TWILIO_", "OPENAI_"))
     }
     ran = subprocess.run(
-        [sys.executable, "-m", "hum.cli", *arguments],
+        [sys.executable, "-m", "cli", *arguments],
         env={**clean, "HUM_HOME": str(home), **settings},
         capture_output=True,
         text=True,
@@ -94,7 +94,7 @@ def test_a_home_that_can_not_be_used(arguments: tuple[str, ...], nowhere: str, t
 
 @pytest.mark.chaos
 def test_without_a_terminal_or_a_reader_nothing_is_a_bug(tmp_path: Path) -> None:
-    program = f"{sys.executable} -m hum.cli"
+    program = f"{sys.executable} -m cli"
     clean = {"PATH": "/usr/bin:/bin", "HUM_HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
     for command in (f"{program} doctor | true", f"{program} doctor >&-", f"{program} doctor <&- >/dev/null 2>&-"):
         ran = subprocess.run(["sh", "-c", command], env=clean, capture_output=True, text=True, timeout=120, check=False)

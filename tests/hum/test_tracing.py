@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import INVALID_SPAN
 
-from hum import tracing
+from hum.observe import tracing
 from tests.support.present import present
 
 CALLS = [f"CA{number:032x}" for number in range(200)]

@@ -5,7 +5,7 @@ from typing import Any
 from google.api import field_behavior_pb2
 from google.protobuf import descriptor_pool, field_mask_pb2
 
-from hum import validation
+from hum.contract import validation
 from hum.v1 import options_pb2, validate_pb2
 from tests.hum.everything import KIND, add, add_map, build, file
 

@@ -10,7 +10,7 @@ import trustme
 from prometheus_client import REGISTRY
 
 from control import certificates
-from hum import vitals
+from hum.observe import vitals
 from hum.settings import Common, MediaSettings
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from hum.watchdog import STATUS
+from hum.process.watchdog import STATUS
 
 PROGRAM = """
 import asyncio, re, signal, sys, time

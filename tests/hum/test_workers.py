@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import structlog
 
-from hum import programs
 from hum.clock import monotonic_ms
-from hum.network import Listen
+from hum.process import programs
+from hum.process.network import Listen
+from hum.process.sockets import bound
+from hum.process.workers import Shared, supervise
 from hum.settings import Common
-from hum.sockets import bound
-from hum.workers import Shared, supervise
 from tests.support.waits import patience, until
 
 #: Serves for a moment, each time.
-DIES = "from hum.lifetime import Lifetime\nfrom hum.settings import Common, load\nimport asyncio, sys\n"
+DIES = "from hum.process.lifetime import Lifetime\nfrom hum.settings import Common, load\nimport asyncio, sys\n"
 DIES += "async def main():\n    Lifetime(load(Common)).ready()\n    await asyncio.sleep(0.1)\n    sys.exit(7)\nasyncio.run(main())\n"
 
 
@@ -54,8 +54,8 @@ async def test_workers_that_keep_dying_are_started_again_for_ever(
 
 
 #: Takes two seconds to start, then accepts whatever comes.
-SLOW = "import time\ntime.sleep(2)\nimport asyncio\nfrom hum.lifetime import Lifetime\nfrom hum.settings import Common, environment, load\n"
-SLOW += "from hum.sockets import listening\nasync def main():\n    lifetime = Lifetime(load(Common))\n"
+SLOW = "import time\ntime.sleep(2)\nimport asyncio\nfrom hum.process.lifetime import Lifetime\nfrom hum.settings import Common, environment, load\n"
+SLOW += "from hum.process.sockets import listening\nasync def main():\n    lifetime = Lifetime(load(Common))\n"
 SLOW += "    made = listening(environment()['HUM_MEDIA_LISTEN'], 'HUM_MEDIA_LISTEN')\n"
 SLOW += "    async with await asyncio.start_server(lambda _, writer: writer.close(), sock=made):\n"
 SLOW += "        lifetime.ready()\n        await lifetime.over()\nasyncio.run(main())\n"

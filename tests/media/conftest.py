@@ -26,9 +26,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response as Refusal
 
-from hum import rpc
+from hum.contract import rpc
+from hum.process.sockets import free_port
 from hum.settings import MediaSettings
-from hum.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media import app

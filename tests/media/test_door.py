@@ -15,7 +15,7 @@ import httpx
 import pytest
 import websockets
 
-from hum.descriptors import PER_CALL, SPARE
+from hum.process.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
 from media.door import Capacity, capacity
 from sandbox.twilio import sign

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from hum.signals import Signals
+from hum.process.signals import Signals
 from media import app
 from sandbox.twilio import sign
 from tests.media.conftest import TOKEN, FakeControl, MakeSettings, Plane

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bench.programs import running
+from cli.doctor import probes
 from hum import ids, recordings
-from hum.cli.doctor import probes
 from hum.ids import Kind
 from hum.objects.bucket import Bucket, StoreFault, opened
 from hum.objects.files import Files

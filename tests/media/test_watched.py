@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.simulation import Phone, World
-from hum import jsonwire
+from hum.json import wire
 from media.core.commands import Watch
 from media.core.types import Delta, Event, TurnEnded
 from media.reports import Reports
@@ -27,11 +27,11 @@ said = st.lists(st.tuples(st.integers(200, 4_000), st.integers(100, 2_500)), min
 def shown(reports: Reports, event: Event) -> tuple[str, dict[str, Any]] | None:
     """An event as the stream has it; None for what it does not show."""
     if isinstance(event, Delta):
-        return "transcript.delta", json.loads(jsonwire.write(reports.delta(event, AT).delta))
+        return "transcript.delta", json.loads(wire.write(reports.delta(event, AT).delta))
     report = reports.of(event, AT)
     if not isinstance(event, TurnEnded):
         return None
-    return "transcript.turn", json.loads(jsonwire.write(present(report).turn))
+    return "transcript.turn", json.loads(wire.write(present(report).turn))
 
 
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))

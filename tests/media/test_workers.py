@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from bench.programs import Program, running
-from hum.cli import _parser
+from cli import _parser
 from sandbox.twilio import sign
 from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment
 from tests.support.children import children

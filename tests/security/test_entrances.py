@@ -10,7 +10,7 @@ from aiohttp import web
 
 from control.clients.http import Guarded
 from control.webhooks.feature import sender_of
-from hum import home
+from hum.process import home
 from hum.secrets import Keyring
 from tests.contract.conftest import Edge
 from tests.contract.test_http_tools import Shop, serving

@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from bench.programs import running
-from hum import descriptors, secrets
+from hum import secrets
+from hum.process import descriptors
 from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN
 from tests.control.conftest import Plane
 from tests.security.conftest import Wire, carrier_is_answered, dial, head, wire

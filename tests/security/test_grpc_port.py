@@ -12,7 +12,8 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from control.boundary import boundary
-from hum import rpc, secrets
+from hum import secrets
+from hum.contract import rpc
 from tests.control.conftest import Plane
 from tests.support.waits import patience
 

@@ -19,7 +19,7 @@ import pytest
 from control.contacts import sheets
 from control.identity import usecases as identity
 from hum import ids
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 from sandbox.twilio import sign
 from storage.db import Db
 from tests.support.waits import patience

@@ -10,7 +10,9 @@ import pytest
 from grpc import StatusCode, aio
 
 from control.identity import usecases as identity
-from hum import home, rpc, secrets
+from hum import secrets
+from hum.contract import rpc
+from hum.process import home
 from hum.v1 import flows_pb2, flows_pb2_grpc
 from tests.contract.conftest import Edge
 from tests.security.conftest import carrier_is_answered, head, wire

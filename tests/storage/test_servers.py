@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from hum.network import Listen, database_hosts
+from hum.process.network import Listen, database_hosts
 from storage.db import AWAY, Db, notify
 from storage.servers import Patience, Server
 from tests.support.waits import patience

@@ -19,7 +19,7 @@ def children(pid: int) -> list[int]:
 
 
 def is_wrapper(pid: int) -> bool:
-    """Tell whether a process writes a program's standard error (hum/lines.py)."""
+    """Tell whether a process writes a program's standard error (hum/observe/lines.py)."""
     with suppress(OSError):
-        return b"hum.lines" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"hum.observe.lines" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False

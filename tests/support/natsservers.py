@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import trustme
 
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 
 USER, PASSWORD = "control", "secret"
 #: May talk, but not below `hum.`.

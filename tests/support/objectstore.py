@@ -16,7 +16,7 @@ from yarl import URL
 
 from hum.clock import now
 from hum.objects.multipart import EMPTY, Request, signed
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 from tests.support.waits import patience
 
 KEY_ID, SECRET, REGION, BUCKET = (

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from hum import sockets
+from hum.process import sockets
 
 PARTS = 40
 ALL = sockets.LISTENING_PORTS

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 
 
 class Relay:

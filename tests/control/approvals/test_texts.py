@@ -9,7 +9,7 @@ import pytest
 
 from control.approvals import present, usecases
 from control.clients.openai import ModelError, Question
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.settings import ControlSettings
 from tests.control.approvals.conftest import Office, age
 from tests.control.textagent.conftest import call

@@ -12,7 +12,7 @@ import pytest
 from control.base.subscriptions import Contract
 from control.billing.account import Accounts
 from control.clients.stripe import Stripe as Client
-from hum.errors import PaymentError
+from hum.contract.errors import PaymentError
 from sandbox.stripe import Book, Fault
 from sandbox.stripe.shapes import Json
 from storage import billing

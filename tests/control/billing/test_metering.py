@@ -15,7 +15,7 @@ import pytest
 from control.billing import metering
 from control.billing.metering import Metering
 from hum.clock import now
-from hum.errors import PaymentError, PaymentRefused
+from hum.contract.errors import PaymentError, PaymentRefused
 from sandbox.stripe import Fault
 from storage import billing
 from storage.db import Db

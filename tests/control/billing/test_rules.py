@@ -9,7 +9,7 @@ import pytest
 from control.base.subscriptions import Contract, Item
 from control.billing import rules
 from control.billing.rules import FOREVER, Period
-from hum.errors import InvalidRequest
+from hum.contract.errors import InvalidRequest
 from tests.support.billing import known
 
 PLANS = known()

@@ -13,8 +13,8 @@ from control.campaigns.rules import Limits
 from control.campaigns.usecases import CampaignDraft
 from hum import ids
 from hum.clock import now
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.principal import Principal
 from hum.v1 import campaigns_pb2 as pb
 from storage import campaigns, identity, numbers
 from storage.campaigns import CampaignRow

@@ -10,7 +10,7 @@ from control.campaigns import rules
 from control.campaigns.forecasting import Group, plan
 from control.campaigns.rules import Launch
 from control.texts.paces import Paces
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from tests.control.campaigns.conftest import LIMITS
 
 AT = datetime(2026, 3, 6, 12, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from control.campaigns.dispatching import Dispatcher
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from storage.db import BUSY
 from tests.control.campaigns.conftest import Campaigning, contact
 from tests.support.waits import patience

@@ -8,7 +8,7 @@ import pytest
 from control.campaigns.dispatching import Dispatcher
 from hum import ids
 from hum.clock import now
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.ids import Kind
 from hum.v1 import campaigns_pb2 as pb
 from storage import flows, text_erasures

@@ -11,7 +11,7 @@ import asyncpg
 from control.campaigns.dispatching import Dispatcher
 from control.delivery.usecases import resolve
 from control.texts.claims import Claimed
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from hum.v1 import campaigns_pb2 as pb
 from storage import opt_outs
 from storage.db import BUSY

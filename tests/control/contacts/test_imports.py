@@ -12,7 +12,7 @@ import pytest
 from control.app import build_worker
 from control.contacts import imports, sheets
 from hum import ids
-from hum.principal import Principal
+from hum.contract.principal import Principal
 from hum.settings import ControlSettings
 from hum.v1 import contacts_pb2
 from storage import contact_imports, contacts, identity

@@ -18,7 +18,7 @@ from control.contacts import jobs, rules
 from control.flows.choices import Choices
 from control.voicemail.usecases import Mailboxes
 from hum import ids
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2
 from sandbox.twilio import Carrier, Listing

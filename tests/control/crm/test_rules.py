@@ -7,7 +7,7 @@ import pytest
 
 from control.crm import rules
 from control.crm.rules import CrmContact, Event, Reply
-from hum.errors import InvalidRequest
+from hum.contract.errors import InvalidRequest
 
 KNOWN, NOBODY, FAILED = Reply("ok", contact=CrmContact("1")), Reply("not_found"), Reply("failed", "timeout")
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)

@@ -18,7 +18,8 @@ from control.eventagents.runs import Dialogue, Runs
 from control.eventagents.tools import report_outcome
 from control.feature import Reader
 from control.tools import Origin, Policy, Registry, Result, Tool, ToolChannel, ToolContext
-from hum import eventtypes, ids
+from hum import ids
+from hum.contract import eventtypes
 from hum.settings import ControlSettings
 from hum.v1 import events_pb2
 from storage import events, flows, identity

@@ -8,7 +8,7 @@ import pytest
 from control.base.egress import Reason
 from control.httptools import rules
 from control.httptools.templates import CannotRender
-from hum.errors import InvalidRequest
+from hum.contract.errors import InvalidRequest
 
 URL = "https://api.example.com/orders/{{ args.id }}"
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from control.clients.openai import ModelError
 from control.knowledge import converting, rules, usecases
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage import events, jobs, knowledge
 from storage.knowledge import Content
 from tests.control.knowledge.conftest import House, StandIn

@@ -15,7 +15,7 @@ from control.mms.rules import Keeping
 from control.retention.files import sweep_media
 from hum import ids
 from hum.clock import now
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from hum.objects.files import Files
 from storage import messages
 from tests.control.conftest import FakeCarrier

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from cli.doctor import probes, rules
 from hum import smtp
-from hum.cli.doctor import probes, rules
 from hum.settings import UpSettings
 from hum.settings.notifications import NotificationSettings
 from hum.smtp import Bounced, NotSent, Refused, Security, Server

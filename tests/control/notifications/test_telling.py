@@ -18,7 +18,7 @@ from control.notifications.telling import Notifier, Policy
 from control.team import usecases as team
 from hum import ids
 from hum.clock import now
-from hum.principal import Principal
+from hum.contract.principal import Principal
 from hum.smtp import Bounced, NotSent, Refused
 from hum.v1 import events_pb2
 from storage import events, identity, notifications, voicemails

@@ -11,8 +11,8 @@ from control.clients.twilio import Webhooks
 from control.numbers import usecases
 from control.numbers.purchases import Purchases, Quota
 from hum import ids
-from hum.errors import CarrierError
-from hum.principal import Principal
+from hum.contract.errors import CarrierError
+from hum.contract.principal import Principal
 from hum.v1 import identity_pb2, identity_pb2_grpc, numbers_pb2, numbers_pb2_grpc
 from tests.control.conftest import Plane
 

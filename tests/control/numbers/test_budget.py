@@ -11,7 +11,7 @@ from grpc import aio
 from control.numbers import budget
 from control.numbers.budget import Budget
 from hum import ids
-from hum.errors import RateLimited
+from hum.contract.errors import RateLimited
 from hum.v1 import numbers_pb2 as pb
 from tests.control.numbers.desk import Desk
 from tests.support.waits import patience, until

@@ -9,7 +9,7 @@ from grpc import aio
 from prometheus_client import REGISTRY
 
 from control.clients.twilio import CarrierNumber, Webhooks
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from hum.v1 import numbers_pb2
 from storage import numbers
 from tests.control.numbers.desk import BUSY, NO, NUMBER, SILENCE, Desk, code, principal_of, sync
@@ -192,7 +192,7 @@ async def test_a_number_that_an_operator_gave_away_meanwhile_stays_where_it_is(d
 
 
 async def test_a_number_that_can_not_be_written_down_is_given_back(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hum.errors import AlreadyExists
+    from hum.contract.errors import AlreadyExists
 
     async def taken(*_: Any) -> None:
         raise AlreadyExists
@@ -210,7 +210,7 @@ async def test_a_number_that_is_being_given_back_is_given_to_nobody(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, lost: CarrierError | None
 ) -> None:
     """An operator assigns it at the very moment at which the carrier is asked to take it back."""
-    from hum.errors import AlreadyExists
+    from hum.contract.errors import AlreadyExists
 
     other, released = Desk(desk.plane, await desk.plane.tenant("Other")), desk.carrier.release_number
     assigned = list[str]()
@@ -258,7 +258,7 @@ async def test_a_number_that_another_organization_lost_is_given_back(desk: Desk)
 
 
 async def test_giving_back_is_tried_until_it_is_done(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hum.errors import AlreadyExists
+    from hum.contract.errors import AlreadyExists
 
     async def taken(*_: Any) -> None:
         raise AlreadyExists

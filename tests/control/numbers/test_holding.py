@@ -11,7 +11,7 @@ from grpc import aio
 from control.clients.twilio import CarrierNumber, Webhooks
 from control.numbers import usecases
 from control.numbers.purchases import Quota
-from hum.errors import CarrierError, PlanLimit
+from hum.contract.errors import CarrierError, PlanLimit
 from hum.v1 import numbers_pb2
 from tests.control.numbers.desk import NO, NUMBER, SILENCE, Desk, code, principal_of, refusal, sync
 from tests.control.test_flows import reason
@@ -273,7 +273,7 @@ async def test_of_several_organizations_each_sees_to_its_own(desk: Desk) -> None
 async def test_an_operator_assigns(desk: Desk) -> None:
     db, carrier = desk.plane.control.db, desk.carrier
     from hum import ids
-    from hum.errors import NotAtCarrier, NotFound
+    from hum.contract.errors import NotAtCarrier, NotFound
 
     org = (await principal_of(desk)).org_id
     await usecases.assign(db, carrier, Webhooks("v", "s"), org, "+13175550103")

@@ -11,7 +11,7 @@ from grpc import StatusCode, aio
 from control.clients.twilio import CarrierCall
 from control.outbound.dialling import Dialler
 from hum.clock import now
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from hum.v1 import calls_pb2
 from hum.v1 import outbound_pb2 as pb
 from storage import call_events

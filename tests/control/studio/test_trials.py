@@ -12,7 +12,7 @@ from control.studio.limits import ConcurrencyLimit
 from control.studio.trials import Trials
 from control.tools import Registry
 from hum import ids
-from hum.errors import RateLimited, Unavailable
+from hum.contract.errors import RateLimited, Unavailable
 from hum.settings import ControlSettings
 from hum.v1 import studio_pb2 as pb
 from storage import flows, identity

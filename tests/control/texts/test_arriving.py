@@ -15,7 +15,7 @@ from control.texts.arriving import Arrivals
 from control.texts.receiving import Received
 from hum import ids
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage import contacts, conversations, flows, identity, numbers
 from storage.db import Db
 from storage.numbers import NumberRow

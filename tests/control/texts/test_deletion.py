@@ -12,7 +12,7 @@ from control.texts import outbox, writing
 from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now
-from hum.errors import InvalidState
+from hum.contract.errors import InvalidState
 from hum.objects.files import Files
 from storage import contacts, conversations, erasures, messages, text_erasures
 from storage.db import Tx

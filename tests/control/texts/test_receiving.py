@@ -14,7 +14,7 @@ from control.texts.receiving import Limits, Received
 from control.texts.writing import Draft
 from hum import ids
 from hum.clock import now
-from hum.errors import NotFound
+from hum.contract.errors import NotFound
 from storage import contacts, flows
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting
 

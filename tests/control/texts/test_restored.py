@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from hum import ids
-from hum.errors import CarrierError
+from hum.contract.errors import CarrierError
 from storage.messages import MessageRow
 from storage.migrate import migrate
 from tests.control.texts.conftest import CONTACT, Texting

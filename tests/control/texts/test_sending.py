@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from control.clients.twilio import CarrierText, Text
 from hum import ids
 from hum.clock import now
-from hum.errors import CarrierBusy, CarrierError
+from hum.contract.errors import CarrierBusy, CarrierError
 from storage import contacts
 from tests.control.conftest import FakeCarrier
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting

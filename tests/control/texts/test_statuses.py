@@ -13,7 +13,7 @@ from control.texts.bulk import AttemptReport
 from control.texts.lookups import DRIFT
 from control.texts.statuses import CarrierReport
 from hum import ids
-from hum.errors import CarrierError, InvalidState, NotFound
+from hum.contract.errors import CarrierError, InvalidState, NotFound
 from storage import identity
 from storage.db import Tx
 from tests.control.texts.conftest import Texting

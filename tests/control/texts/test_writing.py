@@ -7,7 +7,7 @@ import pytest
 from control.texts import writing
 from control.texts.writing import Draft
 from hum.clock import now
-from hum.errors import ConversationClosed, InvalidState
+from hum.contract.errors import ConversationClosed, InvalidState
 from tests.control.texts.conftest import CONTACT, Texting
 from tests.support.present import present
 

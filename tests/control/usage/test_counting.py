@@ -11,7 +11,7 @@ from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.identity import usecases as identity
 from control.usage import rules, usecases
-from hum.principal import Principal
+from hum.contract.principal import Principal
 from hum.settings import ControlSettings
 from hum.v1 import flows_pb2
 from storage.db import Db

@@ -23,10 +23,11 @@ from control.webhooks.sealing import Sealer
 from control.webhooks.sender import Means, Sender
 from control.webhooks.usecases import Limits, Wish
 from gateway import payloads
-from hum import eventtypes, ids
+from hum import ids
+from hum.contract import eventtypes
+from hum.contract.principal import Principal
 from hum.ids import Kind
-from hum.network import parse_networks
-from hum.principal import Principal
+from hum.process.network import parse_networks
 from hum.secrets import Keyring
 from hum.v1 import events_pb2
 from sandbox.receiver import Receiver

@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi, payloads, schemas
-from hum import jsonwire
+from hum.json import wire
 from sandbox.receiver import Heard
 from tests.control.webhooks.conftest import Hooked, received
 from tests.gateway.test_openapi import schema_of
@@ -59,7 +59,7 @@ async def test_every_type_is_sent_as_the_page_shows_it(hooked: Hooked) -> None:
     for event in schemas.sent_types():
         message = cast("Any", event.message)._concrete_class()
         problems: list[Any] = []
-        jsonwire.read_body(msgspec.json.encode(payloads.example(event)["data"]), message, problems)
+        wire.read_body(msgspec.json.encode(payloads.example(event)["data"]), message, problems)
         assert problems == []
         messages.append(message)
     await hooked.happen(*messages)

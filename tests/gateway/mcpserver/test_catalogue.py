@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from gateway import contract, openapi
 from gateway.mcpserver import finding
 from gateway.mcpserver.catalogue import Catalogue, Operation
-from hum.authorization import Caller, may
+from hum.contract.authorization import Caller, may
 
 BINDINGS = contract.bindings()
 DOCUMENT = openapi.document(BINDINGS, "https://hum.example")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hum import rpc
-from hum.release import release
+from hum.contract import rpc
+from hum.process.release import release
 from hum.settings import MediaSettings
 from hum.spool import Spool, take_spool
 from hum.v1 import runtime_pb2 as pb

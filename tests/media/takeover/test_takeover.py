@@ -14,7 +14,7 @@ import websockets
 
 from bench.media.certificate import self_signed
 from bench.programs import running
-from hum.sockets import free_port
+from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from media import app
 from media.io import handing

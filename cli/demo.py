@@ -1,0 +1,355 @@
+"""`hum demo`: one spoken call through the whole platform, and its result.
+
+It starts everything on free ports, creates an organization, a flow and a number over the public contract, and lets a
+caller speak two lines, the second while the agent is talking.  It prints the transcript live, and then the call's
+record.  With `--keep`, and on a terminal, everything runs on for a while, so that the record can be opened in a
+browser.  It exits with 0 only if every part of the record is there.
+"""
+
+import asyncio
+import json
+import secrets
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from grpc import aio
+
+from cli import banner, conversation, simulate
+from cli.lock import AlreadyRuns
+from cli.operator import operator, sentence
+from cli.platform import Platform
+from cli.simulate import NoSpeech, Target
+from hum.clock import monotonic_ms
+from hum.process import home
+from hum.process.programs import DidNotStart
+from hum.process.signals import Signals
+from hum.settings import UpSettings, load
+from hum.settings import environment as own_environment
+from hum.v1 import options_pb2, runtime_pb2
+from sandbox.speech import Speech
+from sandbox.twilio import Call, say
+
+LINES = (
+    "I would like to book a dental cleaning please.",
+    "Tuesday morning at nine would be perfect.",
+)
+FLOW = {
+    "name": "Clinic intake",
+    "greeting": "Thank you for calling the clinic. How can I help you today?",
+    "system_prompt": "You are the receptionist of a dental clinic. Offer times, and book what the caller chooses.",
+    "announce_recording": 1,
+    # The stand-in's voice pauses in mid-sentence for longer than people do.
+    "turn_config_json": {"eagerness": "medium"},
+}
+#: The script of the stand-in model: its sentences are fixed, its hearing is real.
+SCRIPT = {
+    "turns": [
+        {
+            "say": "Of course. We have an opening for a cleaning on Tuesday morning at nine, one on Wednesday afternoon at "
+            "half past two, and one on Friday at eleven. Each takes about forty five minutes, and the dentist will look at "
+            "your teeth afterwards. Which of these would suit you best?"
+        },
+        {
+            "say": "Wonderful, you are booked for Tuesday at nine. Goodbye.",
+            "call": {"name": "end_call", "arguments": {}},
+        },
+    ]
+}
+#: Of the agent's audio: more than the announcement, less than announcement and greeting.
+GREETED_AFTER_MS = 2600
+INTERRUPT_AFTER_MS = 2600
+SUMMARY_SECONDS = 20.0
+#: Defaults for a single call: every additional process costs a second of CPU before the first word.
+ENVIRONMENT = {"HUM_DRAIN_SECONDS": "5", "HUM_MEDIA_WORKERS": "1", "HUM_GATEWAY_WORKERS": "1"}
+PLANES = ("control", "worker", "media", "gateway")
+#: How long everything runs on after the call, on a terminal.
+KEEP_SECONDS = 600.0
+INTERRUPTED = 130  # the same as shells'
+
+
+class Missing(Exception):  # noqa: N818
+    """Part of a call's record is missing."""
+
+
+@dataclass
+class Client:
+    """The public REST API, with a key."""
+
+    http: aiohttp.ClientSession
+    url: str
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self.http.post(self.url + path, json=body) as answer:
+            return await self._read(answer)
+
+    async def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self.http.patch(self.url + path, json=body) as answer:
+            return await self._read(answer)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        async with self.http.get(self.url + path) as answer:
+            return await self._read(answer)
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> dict[str, Any]:
+        body: dict[str, Any] = await answer.json()
+        if answer.status >= 400:
+            raise Missing(f"{answer.method} {answer.url.path} returned {answer.status}: {body}")
+        return body
+
+    async def events(self, path: str) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield a stream's events as (name, data)."""
+        async with self.http.get(self.url + path) as answer:
+            if answer.content_type != "text/event-stream":
+                raise Missing(f"GET {path} returned {answer.status}, {answer.content_type}; not a stream of events")
+            name = ""
+            async for line in answer.content:
+                field, _, value = line.decode().rstrip("\n").partition(": ")
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    yield name, json.loads(value)
+
+
+@dataclass
+class Demo:
+    """One run of the demo."""
+
+    settings: UpSettings
+    keep_seconds: float
+    signals: Signals
+    started_ms: float = field(default_factory=monotonic_ms)
+    #: New for every run, like the number: a person's session shows the first of their organizations.
+    owner: str = field(default_factory=lambda: f"demo-{secrets.token_hex(3)}@example.com")
+    #: The path of the call's record, once the call is over.
+    record: str = ""
+
+    async def run(self) -> None:
+        """Run the demo.
+
+        Raises Missing, NoSpeech, AlreadyRuns, DidNotStart, and CancelledError if it is interrupted.
+        """
+        self._say("Starting everything on this machine:")
+        speech, started_ms = Speech(), monotonic_ms()
+        try:
+            caller_lines = await simulate.speak(LINES, speech)
+        finally:
+            speech.close()
+        self._say(banner.started("the caller's voice", monotonic_ms() - started_ms))
+        number = f"+1317555{secrets.randbelow(9000) + 1000}"  # new, as a number has one owner
+        with tempfile.TemporaryDirectory() as scratch:
+            script = Path(scratch, "script.json")
+            script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - small
+            environment = ENVIRONMENT | own_environment()
+            platform = Platform(self.settings, (number,), script, PLANES, environment)
+            platform.programs.serves = lambda name, ms: self._say(banner.started(name, ms))
+            try:
+                await platform.start()
+                self._say(f"HUM is up ({(monotonic_ms() - self.started_ms) / 1000:.1f} s).")
+                try:
+                    await self._call(platform, number, caller_lines)
+                except Missing:
+                    if self.record:
+                        await self._keep(platform, "The record is not complete.")
+                    raise
+                await self._keep(platform, "The record is complete.")
+            finally:
+                await platform.stop(self.signals.hurry)
+
+    async def _call(self, platform: Platform, number: str, lines: list[bytes]) -> None:
+        key, number_id = await self._clinic(number)
+        headers = {"Authorization": f"Bearer {key}"}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as http:
+            client = Client(http, platform.where["gateway_url"])
+            flow = await client.post("/api/flows", FLOW)
+            await client.patch(f"/api/numbers/{number_id}", {"flow_id": flow["id"]})
+            call = await simulate.ring(Target.find(self.settings), number, "+13175550199", _steps(lines))
+            id = await _connected(call)
+            self._say(f"A caller rings {number}.\n")
+            turns = 0
+            async for name, data in client.events(f"/api/calls/{id}/stream"):
+                turns += name == "transcript.turn"
+                for line in conversation.lines(name, data):
+                    self._say(line)
+            await simulate.over(call)
+            record = await _summarized(client, id)
+            self.record = f"/api/calls/{id}"
+            self._report(record, call)
+            if turns < len(record["transcript"]):
+                raise Missing(f"{turns} of {len(record['transcript'])} turns were streamed while the call went on")
+            await self._check(record, call)
+
+    async def _clinic(self, number: str) -> tuple[str, str]:
+        """Create an organization as `hum admin` does; return its key and its number's id.  Raises Missing."""
+        async with operator(self.settings, "hum-demo") as control:
+            try:
+                org = await control.stub.CreateOrganization(
+                    runtime_pb2.CreateOrganizationRequest(name="Demo Clinic", owner_email=self.owner, same_name=True),
+                    metadata=control.metadata,
+                )
+                key = await control.stub.IssueApiKey(
+                    runtime_pb2.IssueApiKeyRequest(organization_id=org.id, role=options_pb2.ROLE_ADMIN, name="demo"),
+                    metadata=control.metadata,
+                )
+                # As the operator: if earlier demos left organizations, no organization may register a number by itself.
+                number_row = await control.stub.AssignNumber(
+                    runtime_pb2.AssignNumberRequest(organization_id=org.id, e164=number), metadata=control.metadata
+                )
+            except aio.AioRpcError as error:
+                raise Missing(sentence(error, control.address)) from error
+            return str(key.key), str(number_row.id)
+
+    async def _keep(self, platform: Platform, verdict: str) -> None:
+        """Print where the record is, and keep everything running for `keep_seconds`, or until a signal."""
+        self._say(verdict)
+        if self.keep_seconds <= 0:
+            return
+        addresses, path = platform.where, await self._page(platform.where["public_url"])
+        self._say(f"\nFor {_duration(self.keep_seconds)}, or until Ctrl-C, everything runs on:")
+        if "signin_url" in addresses:
+            await self._introduce(addresses["signin_url"])
+            self._say(f"  the record  {addresses['public_url']}/auth/login?{urlencode({'return_to': path})}")
+            self._say(f"              (choose {self.owner}; the sign-in is a stand-in)")
+        else:
+            self._say(f"  the record  {addresses['public_url']}{path}   (sign in as {self.owner})")
+        self._say(f"  the API     {addresses['public_url']}/docs")
+        try:
+            async with asyncio.timeout(self.keep_seconds):
+                await self.signals.stop.wait()
+        except TimeoutError:
+            self._say("The time is over; everything stops.")
+        else:
+            self._say("Everything stops.")
+
+    async def _page(self, public_url: str) -> str:
+        """Return the path that shows the record: the console's page or, if the console is not built, the API's answer."""
+        page = self.record.removeprefix("/api")
+        async with aiohttp.ClientSession() as http, http.get(public_url + page) as answer:
+            return page if answer.ok else self.record
+
+    async def _introduce(self, signin_url: str) -> None:
+        """Register the owner's name at the stand-in for the sign-in provider."""
+        async with aiohttp.ClientSession() as http:
+            person = {"email": self.owner, "name": "Demo Clinic"}
+            async with http.post(f"{signin_url}/sandbox/people", json=person) as answer:
+                answer.raise_for_status()
+
+    # -- output
+
+    def _say(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def _report(self, record: dict[str, Any], call: Call) -> None:
+        self._say("\nLatency, from the caller's last voiced frame to the first frame of the answer that was heard:")
+        for turn in (record["latency"] or {}).get("turns", []):
+            self._say(
+                f"  turn {turn['turn_seq']}: {turn['first_answer_ms']} ms, of which HUM's own {turn['ours_ms']} ms, "
+                f"the model's {turn['model_ms']} ms"
+            )
+        for interruption in record["interruptions"]:
+            truth = simulate.heard_before_clear(call, interruption["at_ms"])
+            carrier_note = f"; the carrier really played {truth:.0f} ms" if truth is not None else ""
+            self._say(
+                f"Interruption: cleared {interruption['reaction_ms']} ms after the caller's voice; "
+                f"heard {interruption['heard_ms']} ms of the answer{carrier_note}"
+            )
+        summary = record["summary"] or {}
+        self._say(f"Summary: {summary.get('text')}")
+        for title, items in (("Key points", summary.get("key_points")), ("Next actions", summary.get("next_actions"))):
+            self._say(f"{title}: {'; '.join(items or []) or 'none'}")
+
+    async def _check(self, record: dict[str, Any], call: Call) -> None:
+        """Check that the call's record is complete.  Raises Missing."""
+        roles = [turn["role"] for turn in record["transcript"]]
+        heard = [turn["text"] for turn in record["transcript"] if turn["role"] == "caller"]
+        recordings = sorted((self.settings.recordings_dir).rglob(f"{record['id']}*.wav"))
+        if recordings:
+            self._say(f"Recording: {recordings[0]}  ({recordings[0].stat().st_size // 1024} KiB)")
+        expected = {
+            "a call that is completed": record["status"] == "completed",
+            "two turns of the caller": roles.count("caller") >= 2 and all(heard),
+            "three turns of the agent": roles.count("agent") >= 3,
+            "a latency for each answer": bool(record["latency"]) and len(record["latency"]["turns"]) >= 2,
+            "the interruption": any(interruption["verdict"] == "cut" for interruption in record["interruptions"]),
+            "the interruption at the carrier": simulate.heard_before_clear(call, 0) is not None,
+            "a summary": bool(record["summary"] and record["summary"]["text"]),
+            "the recording": bool(recordings) and record["recording_url"] is not None,
+            "a call without carrier errors": not call.errors,
+        }
+        if missing := [name for name, is_present in expected.items() if not is_present]:
+            raise Missing("missing: " + ", ".join(missing))
+
+
+def _steps(lines: list[bytes]) -> list[dict[str, Any]]:
+    """Return the caller's steps: one line after the greeting, one during the agent's answer, then wait for the goodbye."""
+    return [
+        # The announcement is a clip; on a busy machine the greeting follows after more than the 900 ms that end a
+        # sentence.
+        {"do": "wait_for_agent_to_talk", "for_ms": GREETED_AFTER_MS, "timeout_ms": 30_000},
+        {"do": "wait_for_agent_to_finish", "quiet_ms": 900, "timeout_ms": 30_000},
+        say(lines[0]),
+        {"do": "wait_for_agent_to_talk", "for_ms": INTERRUPT_AFTER_MS, "timeout_ms": 20_000},
+        say(lines[1]),
+        {"do": "wait_for_agent_to_finish", "quiet_ms": 4000, "timeout_ms": 30_000},
+    ]
+
+
+async def _connected(call: Call) -> str:
+    """Wait until the stream is open, and return HUM's id of the call.  Raises Missing."""
+    async for event in call.events():
+        if event["event"] == "stream.started":
+            return simulate.call_id(call)
+    raise Missing(f"the call was not connected: {call.errors or call.sentences}")
+
+
+async def _summarized(client: Client, id: str) -> dict[str, Any]:
+    """Return the call's record, once it has a summary or SUMMARY_SECONDS have passed."""
+    deadline_ms = monotonic_ms() + SUMMARY_SECONDS * 1000
+    while True:
+        record = await client.get(f"/api/calls/{id}")
+        if record["summary"] is not None or monotonic_ms() > deadline_ms:
+            return record
+        await asyncio.sleep(0.2)
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    return f"{seconds:g} seconds" if minutes < 2 else f"{minutes:g} minutes"
+
+
+async def run(keep_seconds: float | None = None) -> int:
+    """Run the demo; return 0 if the record is complete, 1 if parts are missing, 2 if another platform runs here.
+
+    Then everything runs on for `keep_seconds`; None means KEEP_SECONDS on a terminal, else not at all.
+    """
+    if keep_seconds is None:
+        keep_seconds = KEEP_SECONDS if sys.stdin.isatty() and sys.stdout.isatty() else 0.0
+    config = load(UpSettings)
+    free = {f"{plane}_listen": "127.0.0.1:0" for plane in ("control", "gateway", "media")}
+    settings = config.model_copy(update={"home": config.home / "demo", **free})
+    home.require(config.home)
+    demo = Demo(settings, keep_seconds, Signals())
+    running, stopping = asyncio.create_task(demo.run()), asyncio.create_task(demo.signals.stop.wait())
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not (running.done() or demo.record):
+            running.cancel()
+        await running
+    except asyncio.CancelledError:
+        return INTERRUPTED
+    except AlreadyRuns as error:
+        sys.stderr.write(f"hum demo: {error}\n")
+        return 2
+    except (Missing, NoSpeech, DidNotStart, aiohttp.ClientError) as error:
+        sys.stderr.write(f"hum demo: {error}\n")
+        return 1
+    finally:
+        stopping.cancel()
+    return 0

@@ -1,5 +1,0 @@
-"""`python -m hum.cli`, the same as `hum`."""
-
-from hum.cli import main
-
-main()

@@ -1,0 +1,292 @@
+"""The JSON Schemas of the contract's free-form fields, in hum/schemas/.
+
+A field names its schema by the option `(hum.v1.json_schema)`.  The schema is the one source for the validation of
+requests, for the OpenAPI document and its examples, and for control when it reads what an earlier release stored.
+Draft 2020-12, with formats of our own; `1.0` is not an integer.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cache, lru_cache
+from importlib import resources
+from itertools import pairwise
+from typing import Any
+from urllib.parse import unquote
+from zoneinfo import available_timezones
+
+from google.protobuf.descriptor import Descriptor
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+
+from hum.v1 import options_pb2
+
+RAW_JSON_BYTES = 64 << 10
+RAW_JSON_DEPTH = 64
+MOST_PROBLEMS = 10
+REASON_CHARS = 200
+#: Keyword beside a `pattern`: the pattern for people, as the end of a sentence that begins with "must be".
+PATTERN_IN_WORDS = "x-must-be"
+#: The most parts of a customer's schema, with its references expanded, and their deepest level.
+MAX_STEPS, MAX_DEPTH = 1_000, 64
+#: The parts of a regular expression that matter to find its `$` anchors: escapes, classes, and `$` itself.
+_TOKENS = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,59}")
+_FORMATS = FormatChecker(formats=())
+
+
+class BadValue(ValueError):  # noqa: N818
+    """A value is invalid; the message is the end of a sentence that begins with its name."""
+
+
+def names() -> list[str]:
+    """Return the names of all schemas."""
+    files = (resources.files("hum") / "schemas").iterdir()
+    return sorted(file.name.removesuffix(".json") for file in files if file.name.endswith(".json"))
+
+
+@cache
+def schema(name: str) -> Mapping[str, Any]:
+    """Return a schema as its file has it."""
+    loaded: Mapping[str, Any] = json.loads((resources.files("hum") / "schemas" / f"{name}.json").read_text("utf-8"))
+    return loaded
+
+
+@cache
+def of_fields(descriptor: Descriptor) -> Mapping[str, str]:
+    """Return the fields of a message that have a schema, with the schema's name."""
+    schemas = ((field.name, field.GetOptions().Extensions[options_pb2.json_schema]) for field in descriptor.fields)
+    return {field: str(name) for field, name in schemas if name}
+
+
+@lru_cache(maxsize=256)  # the same flows are read for many calls
+def problems(name: str, text: str) -> tuple[tuple[str, str], ...]:
+    """Return the problems of a value by its schema: pairs of place (`.weekly.mon[0]`; empty for all of it) and reason."""
+    if (problem := bad_json(text)) is not None:
+        return (("", problem),)
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_members)
+    except BadValue as duplicate:
+        return (("", str(duplicate)),)
+    return tuple(sorted(set(_iter_problems(name, value))))[:MOST_PROBLEMS]
+
+
+def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object; raise BadValue for a repeated name, of which parsers choose different values."""
+    value: dict[str, Any] = {}
+    for name, member_value in members:
+        if name in value:
+            raise BadValue(f"has {name[:60]!r} twice in one object")
+        value[name] = member_value
+    return value
+
+
+def _iter_problems(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    for number, error in enumerate(_validator(name).iter_errors(value)):
+        if number == MOST_PROBLEMS:
+            return
+        deepest = best_match([error]) or error
+        yield _path(deepest), _reason(deepest)
+
+
+@cache
+def _validator(name: str) -> Validator:
+    integer = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    overrides = {"pattern": _check_pattern}
+    checks = extend(Draft202012Validator, overrides, type_checker=integer)  # type: ignore[no-untyped-call]
+    validator: Validator = checks(schema(name), format_checker=_FORMATS)
+    return validator
+
+
+def _check_pattern(_: Validator, pattern: str, value: object, __: object) -> Iterator[ValidationError]:
+    if isinstance(value, str) and not _compiled(pattern).search(value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern as JSON Schema means it: its `$` is the end; Python's also matches before a last line break."""
+    return re.compile(_TOKENS.sub(lambda token: r"\Z" if token[0] == "$" else token[0], pattern))
+
+
+def _path(error: ValidationError) -> str:
+    steps = (f"[{step}]" if isinstance(step, int) else member(str(step)) for step in error.absolute_path)
+    return "".join(steps)
+
+
+def member(name: str) -> str:
+    """Return the end of a member's path: `.weekly`, `["8"]`."""
+    return f".{name}" if _NAME.fullmatch(name) else f"[{json.dumps(name[:60], ensure_ascii=False)}]"
+
+
+def _reason(error: ValidationError) -> str:
+    """Return the message of a format or a pattern, or else the library's, shortened as it may quote a long value."""
+    text = str(error.cause) if error.cause else error.message
+    if (must_be := _pattern_in_words(error)) is not None:
+        text = f"must be {must_be}"
+    if "propertyNames" in error.absolute_schema_path:
+        text = f"has the name {str(error.instance)[:60]!r}: {text}"
+    return text if len(text) <= REASON_CHARS else f"{text[:REASON_CHARS]}..."
+
+
+def _pattern_in_words(error: ValidationError) -> str | None:
+    schema = error.schema if error.validator == "pattern" else None
+    return str(schema[PATTERN_IN_WORDS]) if isinstance(schema, Mapping) and PATTERN_IN_WORDS in schema else None
+
+
+# --- JSON itself --------------------------------------------------------------------------------------------------
+
+
+def bad_json(text: str) -> str | None:
+    """Return what is wrong with a free-form JSON value, or None."""
+    if len(text.encode()) > RAW_JSON_BYTES:
+        return f"is larger than {RAW_JSON_BYTES} bytes"
+    try:
+        value = parsed(text)
+    except json.JSONDecodeError as error:
+        return f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg[:1].lower()}{error.msg[1:]}"
+    except (ValueError, RecursionError):
+        return "is not JSON"
+    if not isinstance(value, dict | list):
+        return "must be a JSON object or array"
+    return f"is nested deeper than {RAW_JSON_DEPTH} levels" if _is_deep(value) else None
+
+
+def _is_deep(value: Any) -> bool:
+    """Tell whether JSON is nested deeper than every parser, ours or a customer's, can be relied on to read."""
+    level = [value]
+    for _ in range(RAW_JSON_DEPTH):
+        level = [inner for part in level for inner in _inside(part)]
+    return bool(level)
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def parsed(text: str) -> Any:
+    """Parse JSON that every parser reads alike: without NaN, and without numbers that overflow (`1e999`).
+
+    Raises ValueError, RecursionError.
+    """
+    return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
+
+
+# --- formats ------------------------------------------------------------------------------------------------------
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+@_FORMATS.checks("time-zone", raises=BadValue)
+def _time_zone(value: object) -> bool:
+    if isinstance(value, str) and value not in time_zones():
+        raise BadValue("is not a time zone in the IANA database, for example America/New_York")
+    return True
+
+
+@_FORMATS.checks("date", raises=BadValue)
+def _date(value: object) -> bool:
+    if isinstance(value, str) and not is_date(value):
+        raise BadValue("is not a date, for example 2026-12-25")
+    return True
+
+
+def is_date(text: str) -> bool:
+    """Tell whether a text is a day of the calendar such as `2026-12-25`; other forms of ISO 8601 are not."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+@_FORMATS.checks("spans-of-a-day", raises=BadValue)
+def _spans_of_a_day(value: object) -> bool:
+    """Check that spans are in order, not empty, and do not overlap; the last may cross midnight."""
+    spans = value if isinstance(value, list) else []
+    if not all(isinstance(span, list) and [type(at) for at in span] == [str, str] for span in spans):
+        return True  # reported by the schema itself
+    if any(opens == closes for opens, closes in spans):
+        raise BadValue("has an empty span")
+    times = [at for span in spans for at in span]
+    crosses = bool(times) and times[-1] < times[-2]
+    if not all(one <= other for one, other in pairwise(times[:-1] if crosses else times)):
+        raise BadValue("has spans that overlap or are not in order")
+    return True
+
+
+@_FORMATS.checks("json-schema", raises=BadValue)
+def _json_schema(value: object) -> bool:
+    """Check that `customerschemas` can use a schema: it refers to nothing outside itself, and not recursively."""
+    if not isinstance(value, dict):
+        return True
+    _SchemaSize(value).steps(value, 0)
+    try:
+        Draft202012Validator.check_schema(value)
+    except SchemaError as error:
+        raise BadValue(f"is not a JSON Schema: {error.message}"[:REASON_CHARS]) from None
+    return True
+
+
+class _SchemaSize:
+    """The size of a schema in parts; the target of a reference counts once for each reference."""
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root, self._sizes = root, dict[int, int]()
+        self._open: set[int] = set()
+
+    def steps(self, part: Any, depth: int) -> int:
+        """Count the parts below one.  Raises BadValue for a schema that refers to itself, or is too big."""
+        if id(part) in self._open or depth > MAX_DEPTH:
+            raise BadValue("refers to itself, or is nested too deep")
+        if (size := self._sizes.get(id(part))) is not None:
+            return size
+        self._open.add(id(part))
+        parts = [*_inside(part), *self._references(part)]
+        steps = 1 + sum(self.steps(child, depth + 1) for child in parts if isinstance(child, dict | list))
+        if steps > MAX_STEPS:
+            raise BadValue("is too big with all that its references stand for")
+        self._open.remove(id(part))
+        self._sizes[id(part)] = steps
+        return steps
+
+    def _references(self, part: Any) -> Iterator[Any]:
+        for word, kind in (("$id", str), ("$dynamicRef", str), ("patternProperties", dict)):
+            if isinstance(part, dict) and isinstance(part.get(word), kind):
+                raise BadValue(f"uses {word}, which is not supported")
+        if isinstance(part, dict) and isinstance(reference := part.get("$ref"), str):
+            yield self._resolve(reference)
+
+    def _resolve(self, reference: str) -> Any:
+        pointer = unquote(reference)
+        target: Any = self._root
+        if pointer != "#" and not pointer.startswith("#/"):
+            raise BadValue(f"refers to {reference[:60]!r}, which is not in it; put all of it into the schema")
+        try:
+            for step in pointer.split("/")[1:]:
+                name = step.replace("~1", "/").replace("~0", "~")
+                target = target[int(name)] if isinstance(target, list) else target[name]
+        except (LookupError, ValueError, TypeError):
+            target = None
+        if not isinstance(target, dict | bool):
+            raise BadValue(f"refers to {reference[:60]!r}, where no schema is")
+        return target

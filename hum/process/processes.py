@@ -1,0 +1,191 @@
+"""A process of the platform as its supervisor sees it: its own child, or one that an earlier supervisor left running.
+
+A process survives its supervisor: the interpreter's exit kills none, and the next supervisor identifies a process by
+its id and start time.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from hum.observe import stderr
+from hum.process import private
+from hum.process.lifetime import CALLS, LEAVING, READY
+from hum.process.network import INHERITED
+from hum.process.signals import HURRY, LEAVE
+
+POLL_SECONDS = 0.05
+#: A process that has not ended so long after HURRY is killed.
+HURRY_SECONDS = 5.0
+MAX_LINE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The identity of a process: its id and start time, as ids are reused."""
+
+    pid: int
+    began_ticks: int
+
+    @classmethod
+    def of(cls, pid: int) -> "Known | None":
+        """Return the process that has this id; None if it is gone or waits to be reaped (proc(5), fields 3 and 22)."""
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if fields[0] in {"Z", "X"} else cls(pid, int(fields[19]))
+
+    def lives(self) -> bool:
+        return Known.of(self.pid) == self
+
+
+class Process:
+    """One process.  `is_ready`, `is_leaving`, `calls` and `announced` are what it has reported so far.
+
+    `leaves`: it handles the signals LEAVE and HURRY; any other program is stopped by SIGTERM.
+    """
+
+    def __init__(self, identity: Known, child: "subprocess.Popen[bytes] | None" = None, *, leaves: bool = True) -> None:
+        self.identity = identity
+        self.is_ready = self.is_leaving = False
+        self.calls = 0
+        self.announced: dict[str, Any] = {}
+        self.leaves = leaves
+        self._child = child
+        self._partial_line = b""
+
+    @property
+    def pid(self) -> int:
+        return self.identity.pid
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None while it runs, and for a process that is not a child of ours."""
+        return self._child.poll() if self._child is not None else None
+
+    def lives(self) -> bool:
+        return self.status is None if self._child is not None else self.identity.lives()
+
+    async def ended(self) -> None:
+        while self.lives():  # noqa: ASYNC110 - nothing signals the end of a process that is not a child
+            await asyncio.sleep(POLL_SECONDS)
+
+    # Requests to the process.
+
+    def leave(self) -> None:
+        """Ask it to drain and end in its own time.  Idempotent."""
+        self._signal(LEAVE if self.leaves else signal.SIGTERM)
+
+    async def end(self) -> None:
+        """Ask it to end at once, and kill it if it does not."""
+        self._signal(HURRY if self.leaves else signal.SIGTERM)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.ended(), HURRY_SECONDS)
+        self._signal(signal.SIGKILL)
+        await self.ended()
+
+    def _signal(self, number: int) -> None:
+        if self.lives():
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    # Reports of the process.
+
+    def listen(self, pipe: int) -> None:
+        """Read its reports until it ends; this takes ownership of `pipe`."""
+        os.set_blocking(pipe, False)
+        asyncio.get_running_loop().add_reader(pipe, self._read, pipe)
+
+    def _read(self, pipe: int) -> None:
+        try:
+            received = os.read(pipe, MAX_LINE_BYTES)
+        except BlockingIOError:
+            return
+        if not received:
+            asyncio.get_running_loop().remove_reader(pipe)
+            os.close(pipe)
+            return
+        *lines, self._partial_line = (self._partial_line + received)[-MAX_LINE_BYTES:].split(b"\n")
+        for line in lines:
+            self._process_line(line.decode(errors="replace"))
+
+    def _process_line(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        if word == READY:
+            self.is_ready = True
+        elif word == LEAVING:
+            self.is_leaving = True
+        elif word == CALLS and rest.isdecimal():
+            self.calls = int(rest)
+        elif line.startswith("{"):
+            self.announced, self.is_ready = json.loads(line), True
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How a process is started.
+
+    `listener` is the socket for the setting `listens`, which the process inherits.  A plane that is `supervised`
+    reports to HUM_SUPERVISOR_FD; any other program prints a line of JSON when it is ready.  If `tied`, its standard
+    input ends with its supervisor.  Without a `log` it writes to its supervisor's standard error.
+    """
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path | None
+    supervised: bool = True
+    tied: bool = False
+    listens: str = ""
+    listener: socket.socket | None = None
+
+    def spawn(self) -> Process:
+        """Start the process, which is not ready yet.  Raises OSError if the system lacks the resources."""
+        read_end, write_end = os.pipe()
+        try:
+            child = self._child(write_end)
+        except OSError:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+        process = Process(Known.of(child.pid) or Known(child.pid, 0), child, leaves=self.supervised)
+        process.listen(read_end)
+        return process
+
+    def _child(self, write_end: int) -> "subprocess.Popen[bytes]":
+        environment, inherited = dict(self.environment), []
+        if self.supervised:
+            environment["HUM_SUPERVISOR_FD"], inherited = str(write_end), [write_end]
+        if self.listener is not None:
+            environment[self.listens] = f"{INHERITED}:{self.listener.fileno()}"
+            inherited.append(self.listener.fileno())
+        with self._log() as log:
+            return subprocess.Popen(
+                [sys.executable, *self.arguments],
+                env=environment,
+                stdin=subprocess.PIPE if self.tied else subprocess.DEVNULL,
+                stdout=log if self.supervised else write_end,
+                stderr=stderr.descriptor() if log is None else log,
+                pass_fds=inherited,
+                # Only the supervisor gets Ctrl-C, and stops the others in order.
+                start_new_session=True,
+            )
+
+    @contextmanager
+    def _log(self) -> Iterator[IO[bytes] | None]:
+        if self.log is None:
+            yield None
+            return
+        private.directory(self.log.parent)
+        with private.appender(self.log) as log:
+            yield log
