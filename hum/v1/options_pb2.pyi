@@ -111,7 +111,7 @@ class _FormatEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Format.ValueTyp
     """A type of events that customers may see, or one that they named themselves, `external.order_paid`."""
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper):
-    """The format of a string field, where a pattern can't express it.  Checked by `hum.validation`."""
+    """The format of a string field, where a pattern can't express it.  Checked by `hum.contract.validation`."""
 
 FORMAT_UNSPECIFIED: Format.ValueType  # 0
 FORMAT_E164: Format.ValueType  # 1

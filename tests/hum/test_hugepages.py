@@ -12,7 +12,7 @@ ASKS = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from hum import hugepages
+from hum.process import hugepages
 print("begun", os.getpid(), flush=True)
 hugepages.prefer(Path(sys.argv[1]))
 print(os.environ.get("PYTHONMALLOC"), os.environ.get("GLIBC_TUNABLES"), sys.argv[2:])

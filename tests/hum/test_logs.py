@@ -129,7 +129,7 @@ def test_a_control_that_is_not_there(plane: str, sign: str, tmp_path: Path) -> N
 BROKEN = """
 import asyncio, faulthandler, gc, os, sys, threading, warnings
 import uvloop
-from hum import program, telemetry
+from hum.process import program; from hum.observe import telemetry
 from hum.settings import Common
 program.plane(Common, "test")
 telemetry.log("somewhere").info("one", number=1)
@@ -188,7 +188,7 @@ def test_whatever_is_written(tmp_path: Path) -> None:
 
 WRITES = """
 import os, sys, time
-from hum import program
+from hum.process import program
 from hum.settings import Common
 program.plane(Common, "test")
 os.write(2, b"before\\n")

@@ -91,7 +91,7 @@ def test_a_home_that_exists_keeps_its_mode(tmp_path: Path) -> None:
 
 def test_a_program_begins_with_a_private_umask(tmp_path: Path) -> None:
     code = (
-        "import os; from hum import program; from hum.settings import Common; os.umask(0);"
+        "import os; from hum.process import program; from hum.settings import Common; os.umask(0);"
         f"program.begin(Common(home={str(tmp_path / 'home')!r}), 'test'); print(oct(os.umask(0)))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ import pytest
 
 PROGRAM = """
 import logging
-from hum import telemetry
+from hum.observe import telemetry
 from hum.settings import Common
 telemetry.start(Common(), "test")
 log = telemetry.log("somewhere")

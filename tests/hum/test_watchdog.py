@@ -12,7 +12,7 @@ from hum.process.watchdog import STATUS
 
 PROGRAM = """
 import asyncio, re, signal, sys, time
-from hum import watchdog
+from hum.process import watchdog
 
 async def main():
     async with watchdog.over_loop(float(sys.argv[1])):

@@ -206,7 +206,7 @@ WITHOUT_DESCRIPTORS = """
 import asyncio, os, resource, sys, time
 import uvloop
 from picows import WSListener, ws_create_server
-from hum import sockets, telemetry
+from hum.process import sockets; from hum.observe import telemetry
 from hum.settings import Common
 from media.door import Capacity, ListeningSocket
 
@@ -264,7 +264,9 @@ def test_without_a_descriptor_connections_are_turned_away_and_the_loop_does_not_
 
 
 def test_the_limit_of_descriptors_is_raised_to_what_the_system_allows() -> None:
-    code = "from hum import descriptors; import resource; descriptors.raise_limit(); print(*resource.getrlimit(7))"
+    code = (
+        "from hum.process import descriptors; import resource; descriptors.raise_limit(); print(*resource.getrlimit(7))"
+    )
     assert resource.RLIMIT_NOFILE == 7
     shown = subprocess.run(
         ["sh", "-c", 'ulimit -Sn 100; ulimit -Hn 500; exec "$0" -c "$1"', sys.executable, code],

@@ -20,7 +20,7 @@ class Closable(McpServer):
         for queue in self._streams.values():
             queue.put_nowait(None)
 
-    async def _streamed(self, request: web.Request) -> web.StreamResponse:
+    async def _open_sse(self, request: web.Request) -> web.StreamResponse:
         id, queue = uuid4().hex, asyncio.Queue[Any]()
         self._streams[id] = queue
         stream = await _event_stream(request)
