@@ -125,8 +125,8 @@ def type_of(method: Method) -> type[RequestContext]:
 
 def require_fit(method: Method) -> None:
     """Raise AssertionError unless a servicer's method states a context that its access option gives it: a bug."""
-    given = type_of(method)
+    context_type = type_of(method)
     _, ctx = inspect.signature(method.handler).parameters.values()
-    fits = isinstance(ctx.annotation, type) and issubclass(given, ctx.annotation)
+    fits = isinstance(ctx.annotation, type) and issubclass(context_type, ctx.annotation)
     if not fits:
-        raise AssertionError(f"{method.name} gets a {given.__name__}, but its servicer states {ctx.annotation}")
+        raise AssertionError(f"{method.name} gets a {context_type.__name__}, but its servicer states {ctx.annotation}")

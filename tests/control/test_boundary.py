@@ -242,7 +242,7 @@ async def test_a_request_id_is_echoed_when_it_is_one(plane: Plane, sent: str, ke
 
 
 @pytest.mark.parametrize(
-    ("stated", "fits"),
+    ("annotation", "fits"),
     [
         (RequestContext, True),
         (TenantContext, True),
@@ -251,11 +251,11 @@ async def test_a_request_id_is_echoed_when_it_is_one(plane: Plane, sent: str, ke
         (None, False),
     ],
 )
-def test_a_servicer_states_a_context_that_its_method_gets(stated: type | None, fits: bool) -> None:
+def test_a_servicer_states_a_context_that_its_method_gets(annotation: type | None, fits: bool) -> None:
     def stream_call(request: Any, ctx: Any) -> None:
         raise NotImplementedError
 
-    stream_call.__annotations__["ctx"] = stated
+    stream_call.__annotations__["ctx"] = annotation
     options = Method.of(calls_pb2.DESCRIPTOR.services_by_name["CallsService"].methods_by_name["StreamCall"], Talker())
     method = replace(options, handler=stream_call)
     if fits:
