@@ -28,7 +28,7 @@ finished.
 from dataclasses import dataclass, field
 from typing import Final
 
-from media.core.caller import Caller
+from media.core.turngate import TurnGate
 
 REFUSALS: Final = 3
 LAST_WORDS_MS: Final = 1_000.0
@@ -65,7 +65,7 @@ class _Turn:
 class Answers:
     """The responses that are owed to the caller, and the one that is active."""
 
-    caller: Caller
+    turn_gate: TurnGate
     owed: bool = False
     turns: int = 0  # turns of the caller that were owed one
     active: bool = False  # response.create to response.done

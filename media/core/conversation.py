@@ -10,7 +10,6 @@
 from enum import Enum, auto
 from typing import Final
 
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.clips import IN_YOUR_WORDS
 from media.core.commands import (
@@ -51,6 +50,7 @@ from media.core.modelside import ModelSide
 from media.core.session import BROKE_OFF, RETURNED, Session
 from media.core.silence import Due
 from media.core.talk import Talk, answered_late
+from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
     Answered,
@@ -100,9 +100,9 @@ class Conversation(Talk):
         emit = discretion.emit
         minutes = Minutes(plan, emit)
         session = Session(plan, minutes, emit)
-        caller = Caller(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
-        self._voice = Voice(plan, self._clock, session, minutes, caller, emit)
-        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, caller, discretion)
+        turn_gate = TurnGate(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
+        self._voice = Voice(plan, self._clock, session, minutes, turn_gate, emit)
+        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, turn_gate, discretion)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm, emit)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
@@ -358,7 +358,7 @@ class Conversation(Talk):
             silence.agent_speaks(now_ms)
         if self._ending.closing:
             return
-        speaks = self._model.answers.caller.speaks(now_ms)
+        speaks = self._model.answers.turn_gate.speaks(now_ms)
         quiet = not (works or speaks or self._model.awaited or self._model.replies.waiting) and self._floor.settled
         match silence.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:

@@ -164,7 +164,7 @@ class Floor:
             self._arrivals.sound(self._clock.arrival(at_ms, now_ms))
         if onset and not voice.sounds:
             model.answers.spoke_in_silence()
-        changed = model.answers.caller.update_voice(vad.speaking, now_ms)
+        changed = model.answers.turn_gate.update_voice(vad.speaking, now_ms)
         if self._echo.refusals.pending:
             self._echo.refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
@@ -178,7 +178,7 @@ class Floor:
             return
         self._arrivals.frame_ms = now_ms
         self._vad.quiet(missing_ms)
-        self._model.answers.caller.update_voice(self._vad.speaking, now_ms)
+        self._model.answers.turn_gate.update_voice(self._vad.speaking, now_ms)
         self._model.ear.flush(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms, missing=True)
@@ -276,7 +276,7 @@ class Floor:
             if self._model.answers.owed:
                 self._phase = Phase.CUTTING
                 self._model.cut()
-            elif self._model.answers.caller.speaks(now_ms):
+            elif self._model.answers.turn_gate.speaks(now_ms):
                 return
         cutting = self._phase is Phase.CUTTING
         settled = self._finish_overlap("cut" if cutting else "resumed")

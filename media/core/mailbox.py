@@ -11,7 +11,6 @@ from typing import Final
 
 from media.core.audio import to_ms
 from media.core.beep import beep
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.clips import heard_text
 from media.core.commands import Command, EndCall, Instruct, LeaveStream, Say, SwitchFlow
@@ -32,6 +31,7 @@ from media.core.leg import (
 )
 from media.core.playout import Playout
 from media.core.talk import Talk, answered_late
+from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
     Answered,
@@ -265,7 +265,7 @@ class Speaker:
     def __init__(self, plan: MailboxPlan, clock: CarrierClock, actions: list[Action]) -> None:
         self._clock, self._actions = clock, actions
         self._proof_ms = plan.proof_ms
-        self._playout = Playout(clock, Caller(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
+        self._playout = Playout(clock, TurnGate(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
         self._beep: Item | None = None
         # When an item was first heard, on the call's clock.
         self._began_ms: dict[str, int] = {}

@@ -5,7 +5,6 @@ from typing import Final
 
 from media.core import metering
 from media.core import realtime as rt
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
 from media.core.discretion import Discretion
@@ -17,6 +16,7 @@ from media.core.replies import Replies
 from media.core.session import TAKEN_OVER, Session
 from media.core.supervision import Supervision
 from media.core.toolcalls import ToolCalls
+from media.core.turngate import TurnGate
 from media.core.types import CallPlan, ClipKind, Delta, DialModel, Emit, ModelUsed, Report, Role, ToolStatus
 from media.core.voice import Voice
 
@@ -48,14 +48,14 @@ class ModelSide:
         session: Session,
         voice: Voice,
         minutes: Minutes,
-        caller: Caller,
+        turn_gate: TurnGate,
         discretion: Discretion,
     ) -> None:
         emit: Emit = discretion.emit
         self.session = session
         self.losses = Losses(plan)
         self.ear = Ear(plan, session, clock, minutes.latency)
-        self.replies = Replies(plan, session, voice, caller, emit)
+        self.replies = Replies(plan, session, voice, turn_gate, emit)
         self.answers = self.replies.answers
         self.supervision = Supervision(session, self.replies, emit)
         self.tools = ToolCalls(plan, session, self.answers, discretion)
@@ -105,7 +105,7 @@ class ModelSide:
     def _drop_session(self, now_ms: float) -> None:
         self.session.discard()
         self.ear.session_lost()
-        self.answers.caller.update_turn(False, now_ms)
+        self.answers.turn_gate.update_turn(False, now_ms)
         self._minutes.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
@@ -308,7 +308,7 @@ class ModelSide:
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
                 ear.turn_began()
-                self.answers.caller.update_turn(True, now_ms)
+                self.answers.turn_gate.update_turn(True, now_ms)
                 self._caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
                 if not self._voice.sounds:
                     self.answers.spoke_in_silence()
@@ -321,7 +321,7 @@ class ModelSide:
                 self._caller_began(item_id, at_ms, now_ms)
                 minutes.caller_ended(item_id, 0, now_ms)
                 minutes.latency.turn_detected(now_ms)
-                self.answers.caller.update_turn(False, now_ms)
+                self.answers.turn_gate.update_turn(False, now_ms)
                 if self.answers.turn_committed():
                     self._withdraw_unheard()
 

@@ -27,12 +27,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from media.core.audio import BYTES_PER_MS
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.echo import ECHO_SPAN_MS
 from media.core.inflight import InFlight, Item, Span
 from media.core.leg import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
+from media.core.turngate import TurnGate
 from media.core.types import ClipKind
 
 #: How long a clear waits for the echo of its mark.
@@ -59,7 +59,7 @@ class Playout:
     """The ledger of one call's agent audio."""
 
     clock: CarrierClock
-    caller: Caller
+    turn_gate: TurnGate
     lead_low_ms: int = 200
     message_ms: int = 107
     # Items not yet heard to their end, in the order of speech.
@@ -126,7 +126,7 @@ class Playout:
         if not self._flight.out and now_ms >= self._ping_due_ms():
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
-            if item.clip in _PATIENT and not item.sent and self.caller.speaks(now_ms):
+            if item.clip in _PATIENT and not item.sent and self.turn_gate.speaks(now_ms):
                 # A response does not begin while the caller speaks.
                 break
             if item.sent < item.generated and not self._flight.out:

@@ -6,9 +6,9 @@ from typing import Final
 
 from media.core import realtime as rt
 from media.core.answers import Answers
-from media.core.caller import Caller
 from media.core.clips import instruction
 from media.core.session import BROKE_OFF, Session
+from media.core.turngate import TurnGate
 from media.core.types import CallPlan, ClipKind, Emit, Moment, Stamp
 from media.core.voice import Voice
 
@@ -92,8 +92,8 @@ class Replies:
         "closed",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, voice: Voice, caller: Caller, emit: Emit) -> None:
-        self.answers = Answers(caller)
+    def __init__(self, plan: CallPlan, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
+        self.answers = Answers(turn_gate)
         self.closed = False  # no further responses
         self._session, self._voice, self._emit = session, voice, emit
         self._coming = _Coming(plan.answer_ms)
@@ -122,7 +122,7 @@ class Replies:
 
     def close(self) -> None:
         """Create no further responses; prompts are still said."""
-        self.closed = self.answers.caller.ignored = True
+        self.closed = self.answers.turn_gate.ignored = True
 
     def clear_prompts(self) -> None:
         """Clear the queue of prompts."""
@@ -156,7 +156,7 @@ class Replies:
         None while the caller speaks, and only prompts while the model is `catching_up` with the caller.
         """
         answers = self.answers
-        if not self._session.ready or answers.active or answers.caller.speaks(now_ms):
+        if not self._session.ready or answers.active or answers.turn_gate.speaks(now_ms):
             return
         self._coming.restart(now_ms)
         self._cancelled.discard(None)

@@ -25,7 +25,6 @@ from typing import Final
 
 from media.core.announcement import Announcement
 from media.core.audio import to_ms
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.clips import Clips
 from media.core.fillers import Fillers
@@ -35,6 +34,7 @@ from media.core.playout import Playout
 from media.core.script import Script
 from media.core.session import Session
 from media.core.tape import Tape
+from media.core.turngate import TurnGate
 from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Moment, Report, Stamp
 
 _NEVER: Final = float("inf")
@@ -61,12 +61,12 @@ class Voice:
     )
 
     def __init__(
-        self, plan: CallPlan, clock: CarrierClock, session: Session, minutes: Minutes, caller: Caller, emit: Emit
+        self, plan: CallPlan, clock: CarrierClock, session: Session, minutes: Minutes, turn_gate: TurnGate, emit: Emit
     ) -> None:
         self._clock, self._session, self._minutes, self._emit = clock, session, minutes, emit
         self.tape = Tape(emit, wanted=plan.recording)
         self._clips = Clips(plan)
-        self._playout = Playout(clock, caller, plan.lead_low_ms, plan.message_ms)
+        self._playout = Playout(clock, turn_gate, plan.lead_low_ms, plan.message_ms)
         self._script = Script()
         self._announcement = Announcement(plan.protect_announcement)
         self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
@@ -116,7 +116,7 @@ class Voice:
             return
         if not item.generated:
             self._minutes.latency.first_delta(now_ms)
-            if self._playout.audible(now_ms) or self._playout.caller.speaks(now_ms):
+            if self._playout.audible(now_ms) or self._playout.turn_gate.speaks(now_ms):
                 # It queues behind a filler, or waits for the caller: neither is our latency.
                 self._minutes.latency.first_sent(now_ms)
         item.audio.add(ulaw)
@@ -335,7 +335,7 @@ class Voice:
             return False  # heard to its end
         item = line[0]
         before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
-        unaware = before_ms < self._playout.caller.unaware_ms and item.clip not in COVERS
+        unaware = before_ms < self._playout.turn_gate.unaware_ms and item.clip not in COVERS
         return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._script.words(item)[1])
 
     def cut(self, now_ms: float, *, unsaid: bool, keep_keys: bool) -> set[ClipKind | None]:

@@ -210,7 +210,7 @@ def _spares() -> Mapping[str, object]:
         "model": model,
         "minutes": voice._minutes,  # noqa: SLF001
         "latency": voice._minutes.latency,  # noqa: SLF001
-        "caller": replies.answers.caller,
+        "turn_gate": replies.answers.turn_gate,
         "replies": replies,
         "answers": replies.answers,
         "discretion": model.tools.discretion,

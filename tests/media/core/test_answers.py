@@ -1,10 +1,10 @@
 from media.core.answers import REFUSALS, Answers
-from media.core.caller import Caller
+from media.core.turngate import TurnGate
 
 
 def story(*events: str, answers: Answers | None = None, audible: bool = False) -> list[bool]:
     """For each event, whether a response.create is due after it."""
-    answers = answers or Answers(Caller(1_000, 9_000, 250))
+    answers = answers or Answers(TurnGate(1_000, 9_000, 250))
     created = []
     for event in events:
         match event:
@@ -73,7 +73,7 @@ def test_the_turn_after_a_nod_is_answered() -> None:
 
 
 def test_a_refusal_is_tried_again_a_few_times() -> None:
-    answers = Answers(Caller(1_000, 9_000, 250))
+    answers = Answers(TurnGate(1_000, 9_000, 250))
     answers.owe_response()
     for n in range(1, REFUSALS + 1):
         assert answers.create(False) == f"create_{n}"
@@ -85,7 +85,7 @@ def test_a_refusal_is_tried_again_a_few_times() -> None:
 
 
 def test_a_failed_answer_is_tried_again_a_few_times() -> None:
-    answers = Answers(Caller(1_000, 9_000, 250))
+    answers = Answers(TurnGate(1_000, 9_000, 250))
     answers.owe_response()
     for _ in range(REFUSALS):
         assert not answers.failing
@@ -96,7 +96,7 @@ def test_a_failed_answer_is_tried_again_a_few_times() -> None:
 
 
 def test_another_session_owes_the_answer_and_has_tries_of_its_own() -> None:
-    answers = Answers(Caller(1_000, 9_000, 250))
+    answers = Answers(TurnGate(1_000, 9_000, 250))
     answers.owe_response()
     for n in range(1, REFUSALS + 1):
         answers.create(False)

@@ -7,8 +7,8 @@ import pytest
 
 from bench import collisions
 from bench.simulation import Phone, calls
-from media.core.caller import Caller
 from media.core.leg import HangUp
+from media.core.turngate import TurnGate
 from media.core.types import BargedIn, CallPlan, Clip, ClipKind, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
 
@@ -185,16 +185,16 @@ def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
 
 
 def test_each_detector_alone_is_believed_for_so_long() -> None:
-    caller = Caller(1_000, 9_000, 250)
-    assert not caller.speaks(0)
-    assert caller.update_voice(True, 100) and not caller.update_voice(True, 200)
-    assert caller.speaks(1_099) and not caller.speaks(1_100)
-    caller.update_turn(True, 2_000)
-    assert caller.speaks(60_000)
-    assert caller.update_voice(False, 60_000)
-    assert caller.speaks(68_999) and not caller.speaks(69_000)
-    caller.update_turn(False, 70_000)
-    assert not caller.speaks(70_000)
+    gate = TurnGate(1_000, 9_000, 250)
+    assert not gate.speaks(0)
+    assert gate.update_voice(True, 100) and not gate.update_voice(True, 200)
+    assert gate.speaks(1_099) and not gate.speaks(1_100)
+    gate.update_turn(True, 2_000)
+    assert gate.speaks(60_000)
+    assert gate.update_voice(False, 60_000)
+    assert gate.speaks(68_999) and not gate.speaks(69_000)
+    gate.update_turn(False, 70_000)
+    assert not gate.speaks(70_000)
 
 
 @pytest.mark.parametrize("latency_ms", [(150, 900), (0, 200)])

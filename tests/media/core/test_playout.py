@@ -4,11 +4,11 @@ from random import Random
 import pytest
 
 from bench.simulation import Carrier, World
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item, Sound, Span
 from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
+from media.core.turngate import TurnGate
 from media.core.types import ClipKind
 from media.legs.twiliowire import Encoder, decode
 
@@ -28,7 +28,7 @@ class Desk:
         self.world = world
         self.carrier = make_carrier(world, self.from_carrier, delay, jitter, seed)
         self.clock = CarrierClock(guess)
-        self.ledger = Playout(self.clock, Caller(1_000, 9_000, 250))
+        self.ledger = Playout(self.clock, TurnGate(1_000, 9_000, 250))
         self.encoder = Encoder(self.carrier.SID)
         self.spans: list[Span] = []
         self.finished: list[Item] = []
