@@ -137,11 +137,11 @@ class Conversation(Talk):
         model = self._model
         if self.phase is not _TALKING or not model.session.ready:
             return []
-        speaking = model.ear.speaking
+        speaking = model.input_audio.speaking
         lost = model.receive(payload, now_ms, self._clock.call_ms(now_ms))
         if lost:
             return self.model_lost(now_ms, lost)
-        if speaking and not model.ear.speaking:
+        if speaking and not model.input_audio.speaking:
             self._ending.silence.caller_acts(now_ms)
         self._follow_tools(now_ms)
         self._advance_due()
@@ -251,7 +251,7 @@ class Conversation(Talk):
         self._floor.settle(now_ms)
         self._finish_entry(now_ms)
         self._follow_tools(now_ms)
-        quiet = not (model.ear.speaking or self._floor.caller_speaks)
+        quiet = not (model.input_audio.speaking or self._floor.caller_speaks)
         since_ms = model.waited_since_ms() if quiet else _NEVER
         filler_ms = voice.break_silence(model.answers.turns, since_ms, now_ms, answering=model.awaited)
         model.tools.watch(now_ms)
@@ -351,7 +351,7 @@ class Conversation(Talk):
 
     def _watch_silence(self, now_ms: float) -> None:
         silence = self._ending.silence
-        if self._model.ear.speaking and self._floor.caller_speaks:  # either alone may be stuck
+        if self._model.input_audio.speaking and self._floor.caller_speaks:  # either alone may be stuck
             silence.caller_acts(now_ms)
         works = self._voice.audible(now_ms) or self._model.busy
         if works:

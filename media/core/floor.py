@@ -157,7 +157,7 @@ class Floor:
         voiced, onset = vad.caller_frame(payload, audible or model.answers.owed or model.answers.active)
         if audible and self._phase is _FREE:
             self._echo.frame(vad.level_db, now_ms, voiced=voiced)
-        model.ear.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
+        model.input_audio.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if not vad.recent:
             self._arrivals.voiced_ms = None
         else:
@@ -179,7 +179,7 @@ class Floor:
         self._arrivals.frame_ms = now_ms
         self._vad.quiet(missing_ms)
         self._model.answers.turn_gate.update_voice(self._vad.speaking, now_ms)
-        self._model.ear.flush(now_ms)
+        self._model.input_audio.flush(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms, missing=True)
 

@@ -9,7 +9,7 @@ from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
 from media.core.discretion import Discretion
 from media.core.dtmf import entry_text
-from media.core.ear import Ear
+from media.core.inputaudio import InputAudioBuffer
 from media.core.losses import Losses
 from media.core.minutes import Minutes
 from media.core.replies import Replies
@@ -33,7 +33,7 @@ class ModelSide:
         "_minutes",
         "_voice",
         "answers",
-        "ear",
+        "input_audio",
         "losses",
         "replies",
         "session",
@@ -54,7 +54,7 @@ class ModelSide:
         emit: Emit = discretion.emit
         self.session = session
         self.losses = Losses(plan)
-        self.ear = Ear(plan, session, clock, minutes.latency)
+        self.input_audio = InputAudioBuffer(plan, session, clock, minutes.latency)
         self.replies = Replies(plan, session, voice, turn_gate, emit)
         self.answers = self.replies.answers
         self.supervision = Supervision(session, self.replies, emit)
@@ -72,7 +72,7 @@ class ModelSide:
         """Open a session on the new socket."""
         self.replies.session_opened()
         self.session.open(now_ms)
-        self.ear.session_opened()
+        self.input_audio.session_opened()
         self._minutes.session_opened(now_ms)
         self._request_response(now_ms)
 
@@ -81,7 +81,7 @@ class ModelSide:
         if not self.session.stands:
             self.session.confirm()
             self.losses.end_outage()
-            self.ear.session_begun(now_ms)
+            self.input_audio.session_begun(now_ms)
 
     def lost(self, now_ms: float) -> str:
         """Record that the connection is lost or was never made; return why to end the call, or "" to redial."""
@@ -104,7 +104,7 @@ class ModelSide:
 
     def _drop_session(self, now_ms: float) -> None:
         self.session.discard()
-        self.ear.session_lost()
+        self.input_audio.session_lost()
         self.answers.turn_gate.update_turn(False, now_ms)
         self._minutes.session_lost()
         self.replies.session_lost()
@@ -192,16 +192,16 @@ class ModelSide:
     def response_requested(self, now_ms: float) -> None:
         """Record that the request for a response was written."""
         self._minutes.latency.response_requested(now_ms)
-        self.ear.response_requested()
+        self.input_audio.response_requested()
 
     def settled(self, now_ms: float) -> None:
         """Report turns that are final by now, and request the response that may begin."""
-        self._minutes.report(now_ms, self.ear.missed_turn_ms(now_ms))
+        self._minutes.report(now_ms, self.input_audio.missed_turn_ms(now_ms))
         self._request_response(now_ms)
 
     def _request_response(self, now_ms: float) -> None:
         # What is said over the last words gets no response, unless it takes the floor from them.
-        self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.ear.catching_up(now_ms))
+        self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.input_audio.catching_up(now_ms))
 
     def flush(self) -> None:
         """End the call: all turns are final."""
@@ -238,7 +238,7 @@ class ModelSide:
                     transcript = event.transcript
                     self._report_usage(metering.of_transcription(self.session.plan.transcription_model, event.usage))
                 self._minutes.caller_text(event.item_id, transcript)
-                self.ear.turn_transcribed(event.item_id)
+                self.input_audio.turn_transcribed(event.item_id)
             case rt.FunctionArgumentsDone(response_id):
                 said_ms = now_ms + self._voice.remaining_ms(now_ms)
                 self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
@@ -304,19 +304,19 @@ class ModelSide:
         self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
     ) -> None:
         """Follow the caller's turn as the server detects it."""
-        minutes, ear = self._minutes, self.ear
+        minutes, input_audio = self._minutes, self.input_audio
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
-                ear.turn_began()
+                input_audio.turn_began()
                 self.answers.turn_gate.update_turn(True, now_ms)
-                self._caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
+                self._caller_began(item_id, input_audio.call_ms(audio_start_ms), now_ms)
                 if not self._voice.sounds:
                     self.answers.spoke_in_silence()
             case rt.SpeechStopped(item_id, audio_end_ms):
-                ear.turn_ended()
-                minutes.caller_ended(item_id, ear.call_ms(audio_end_ms), now_ms)
+                input_audio.turn_ended()
+                minutes.caller_ended(item_id, input_audio.call_ms(audio_end_ms), now_ms)
             case rt.Committed(item_id):
-                ear.turn_committed(item_id)
+                input_audio.turn_committed(item_id)
                 self.session.turn_committed(item_id)
                 self._caller_began(item_id, at_ms, now_ms)
                 minutes.caller_ended(item_id, 0, now_ms)
@@ -349,6 +349,6 @@ class ModelSide:
                 self._report_usage(metering.of_response(self.session.plan.model, response.usage))
                 if self.replies.done(response):
                     self.losses.response_complete()
-                    self.ear.response_complete()
+                    self.input_audio.response_complete()
             case _:
                 pass  # acknowledgements and unused events

@@ -23,7 +23,7 @@ def append(ulaw: bytes) -> bytes:
     return _APPEND + _base64(ulaw, newline=False) + b'"}'
 
 
-class Ear:
+class InputAudioBuffer:
     """The input audio buffer of one call, across its sessions."""
 
     __slots__ = (
