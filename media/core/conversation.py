@@ -243,7 +243,7 @@ class Conversation(Talk):
             lost = model.failure(now_ms)
             if lost:
                 return self.model_lost(now_ms, lost)
-            exhausted = model.losses.exhausted(now_ms)
+            exhausted = model.reconnect_budget.exhausted(now_ms)
             if exhausted:
                 self._apologize(HangUp("model_lost", exhausted), now_ms)
         self._floor.missing(now_ms)

@@ -10,8 +10,8 @@ from media.core.commands import SendDigits, Sequel
 from media.core.discretion import Discretion
 from media.core.dtmf import entry_text
 from media.core.inputaudio import InputAudioBuffer
-from media.core.losses import Losses
 from media.core.minutes import Minutes
+from media.core.reconnectbudget import ReconnectBudget
 from media.core.replies import Replies
 from media.core.session import TAKEN_OVER, Session
 from media.core.supervision import Supervision
@@ -34,7 +34,7 @@ class ModelSide:
         "_voice",
         "answers",
         "input_audio",
-        "losses",
+        "reconnect_budget",
         "replies",
         "session",
         "supervision",
@@ -53,7 +53,7 @@ class ModelSide:
     ) -> None:
         emit: Emit = discretion.emit
         self.session = session
-        self.losses = Losses(plan)
+        self.reconnect_budget = ReconnectBudget(plan)
         self.input_audio = InputAudioBuffer(plan, session, clock, minutes.latency)
         self.replies = Replies(plan, session, voice, turn_gate, emit)
         self.answers = self.replies.answers
@@ -65,8 +65,8 @@ class ModelSide:
 
     def dial(self, now_ms: float) -> None:
         """Dial the model after the back-off."""
-        self.losses.start_outage(now_ms)
-        self._emit(DialModel(self.losses.wait_ms))
+        self.reconnect_budget.start_outage(now_ms)
+        self._emit(DialModel(self.reconnect_budget.wait_ms))
 
     def connected(self, now_ms: float) -> None:
         """Open a session on the new socket."""
@@ -80,14 +80,14 @@ class ModelSide:
         """Confirm the session, as the server does once or twice."""
         if not self.session.stands:
             self.session.confirm()
-            self.losses.end_outage()
+            self.reconnect_budget.end_outage()
             self.input_audio.session_begun(now_ms)
 
     def lost(self, now_ms: float) -> str:
         """Record that the connection is lost or was never made; return why to end the call, or "" to redial."""
-        self.losses.lost(now_ms, stood=self.session.stands)
+        self.reconnect_budget.lost(now_ms, stood=self.session.stands)
         self._drop_session(now_ms)
-        return self.losses.exhausted(now_ms)
+        return self.reconnect_budget.exhausted(now_ms)
 
     def redial(self, now_ms: float) -> None:
         """Replace the session on purpose, which counts as no loss."""
@@ -132,11 +132,11 @@ class ModelSide:
 
     def waited_since_ms(self) -> float:
         """Return since when the caller has been waiting, for a response or the model's return; infinity if for neither."""
-        voiced_ms, away_ms = self._minutes.latency.voiced_ms or 0.0, self.losses.away_ms
+        voiced_ms, outage_since_ms = self._minutes.latency.voiced_ms or 0.0, self.reconnect_budget.outage_since_ms
         if self.replies.closed:
             return _NEVER
-        if away_ms < _NEVER:
-            return voiced_ms if voiced_ms and self.answers.owed else away_ms
+        if outage_since_ms < _NEVER:
+            return voiced_ms if voiced_ms and self.answers.owed else outage_since_ms
         return voiced_ms if self.awaited else _NEVER
 
     @property
@@ -348,7 +348,7 @@ class ModelSide:
             case rt.ResponseDone(response):
                 self._report_usage(metering.of_response(self.session.plan.model, response.usage))
                 if self.replies.done(response):
-                    self.losses.response_complete()
+                    self.reconnect_budget.response_complete()
                     self.input_audio.response_complete()
             case _:
                 pass  # acknowledgements and unused events
