@@ -10,6 +10,7 @@
 from enum import Enum, auto
 from typing import Final
 
+from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.clips import IN_YOUR_WORDS
 from media.core.commands import (
@@ -45,7 +46,6 @@ from media.core.leg import (
     Started,
     Stopped,
 )
-from media.core.minutes import Minutes
 from media.core.modelside import ModelSide
 from media.core.session import BROKE_OFF, RETURNED, Session
 from media.core.silence import Due
@@ -98,11 +98,11 @@ class Conversation(Talk):
         self._clock = CarrierClock(plan.one_way_guess_ms)
         discretion = Discretion(plan.pauses, self._clock, self._actions.append)
         emit = discretion.emit
-        minutes = Minutes(plan, emit)
-        session = Session(plan, minutes, emit)
+        transcript = CallTranscript(plan, emit)
+        session = Session(plan, transcript, emit)
         turn_gate = TurnGate(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
-        self._voice = Voice(plan, self._clock, session, minutes, turn_gate, emit)
-        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, turn_gate, discretion)
+        self._voice = Voice(plan, self._clock, session, transcript, turn_gate, emit)
+        self._model = ModelSide(plan, self._clock, session, self._voice, transcript, turn_gate, discretion)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm, emit)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)

@@ -5,12 +5,12 @@ from typing import Final
 
 from media.core import metering
 from media.core import realtime as rt
+from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
 from media.core.discretion import Discretion
 from media.core.dtmf import entry_text
 from media.core.inputaudio import InputAudioBuffer
-from media.core.minutes import Minutes
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.replies import Replies
 from media.core.session import TAKEN_OVER, Session
@@ -30,7 +30,7 @@ class ModelSide:
 
     __slots__ = (
         "_emit",
-        "_minutes",
+        "_transcript",
         "_voice",
         "answers",
         "input_audio",
@@ -47,19 +47,19 @@ class ModelSide:
         clock: CarrierClock,
         session: Session,
         voice: Voice,
-        minutes: Minutes,
+        transcript: CallTranscript,
         turn_gate: TurnGate,
         discretion: Discretion,
     ) -> None:
         emit: Emit = discretion.emit
         self.session = session
         self.reconnect_budget = ReconnectBudget(plan)
-        self.input_audio = InputAudioBuffer(plan, session, clock, minutes.latency)
+        self.input_audio = InputAudioBuffer(plan, session, clock, transcript.latency)
         self.replies = Replies(plan, session, voice, turn_gate, emit)
         self.answers = self.replies.answers
         self.supervision = Supervision(session, self.replies, emit)
         self.tools = ToolCalls(plan, session, self.answers, discretion)
-        self._voice, self._minutes, self._emit = voice, minutes, emit
+        self._voice, self._transcript, self._emit = voice, transcript, emit
 
     # The session.
 
@@ -73,7 +73,7 @@ class ModelSide:
         self.replies.session_opened()
         self.session.open(now_ms)
         self.input_audio.session_opened()
-        self._minutes.session_opened(now_ms)
+        self._transcript.session_opened(now_ms)
         self._request_response(now_ms)
 
     def _confirm_session(self, now_ms: float) -> None:
@@ -106,7 +106,7 @@ class ModelSide:
         self.session.discard()
         self.input_audio.session_lost()
         self.answers.turn_gate.update_turn(False, now_ms)
-        self._minutes.session_lost()
+        self._transcript.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
         self._voice.orphan_all()
@@ -132,7 +132,7 @@ class ModelSide:
 
     def waited_since_ms(self) -> float:
         """Return since when the caller has been waiting, for a response or the model's return; infinity if for neither."""
-        voiced_ms, outage_since_ms = self._minutes.latency.voiced_ms or 0.0, self.reconnect_budget.outage_since_ms
+        voiced_ms, outage_since_ms = self._transcript.latency.voiced_ms or 0.0, self.reconnect_budget.outage_since_ms
         if self.replies.closed:
             return _NEVER
         if outage_since_ms < _NEVER:
@@ -191,12 +191,12 @@ class ModelSide:
 
     def response_requested(self, now_ms: float) -> None:
         """Record that the request for a response was written."""
-        self._minutes.latency.response_requested(now_ms)
+        self._transcript.latency.response_requested(now_ms)
         self.input_audio.response_requested()
 
     def settled(self, now_ms: float) -> None:
         """Report turns that are final by now, and request the response that may begin."""
-        self._minutes.report(now_ms, self.input_audio.missed_turn_ms(now_ms))
+        self._transcript.report(now_ms, self.input_audio.missed_turn_ms(now_ms))
         self._request_response(now_ms)
 
     def _request_response(self, now_ms: float) -> None:
@@ -205,7 +205,7 @@ class ModelSide:
 
     def flush(self) -> None:
         """End the call: all turns are final."""
-        self._minutes.flush()
+        self._transcript.flush()
 
     # Events from the server.
 
@@ -237,7 +237,7 @@ class ModelSide:
                 if isinstance(event, rt.InputTranscriptCompleted):
                     transcript = event.transcript
                     self._report_usage(metering.of_transcription(self.session.plan.transcription_model, event.usage))
-                self._minutes.caller_text(event.item_id, transcript)
+                self._transcript.caller_text(event.item_id, transcript)
                 self.input_audio.turn_transcribed(event.item_id)
             case rt.FunctionArgumentsDone(response_id):
                 said_ms = now_ms + self._voice.remaining_ms(now_ms)
@@ -280,8 +280,8 @@ class ModelSide:
         elif len(event.delta) > rt.MAX_TEXT_CHARS:
             return False
         else:
-            self._minutes.caller_words(event.item_id, event.delta)
-        began_ms = self._minutes.start_ms(event.item_id)
+            self._transcript.caller_words(event.item_id, event.delta)
+        began_ms = self._transcript.start_ms(event.item_id)
         # A caller's turn without a beginning was reported already, so it is final.
         if began_ms is not None or role == "agent":
             self._report_delta(role, event.item_id, event.delta, at_ms if began_ms is None else began_ms, now_ms)
@@ -293,9 +293,9 @@ class ModelSide:
             self._emit(Report(Delta(role, item_id, text, start_ms)))
 
     def _caller_began(self, item_id: str, start_ms: int, now_ms: float) -> None:
-        minutes, is_known = self._minutes, self._minutes.start_ms(item_id) is not None
-        minutes.caller_began(item_id, start_ms, now_ms)
-        began_ms = minutes.start_ms(item_id)
+        transcript, is_known = self._transcript, self._transcript.start_ms(item_id) is not None
+        transcript.caller_began(item_id, start_ms, now_ms)
+        began_ms = transcript.start_ms(item_id)
         # A caller's words are transcribed later than they are answered.
         if began_ms is not None and not is_known:
             self._report_delta("caller", item_id, "", began_ms, now_ms)
@@ -304,7 +304,7 @@ class ModelSide:
         self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
     ) -> None:
         """Follow the caller's turn as the server detects it."""
-        minutes, input_audio = self._minutes, self.input_audio
+        transcript, input_audio = self._transcript, self.input_audio
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
                 input_audio.turn_began()
@@ -314,13 +314,13 @@ class ModelSide:
                     self.answers.spoke_in_silence()
             case rt.SpeechStopped(item_id, audio_end_ms):
                 input_audio.turn_ended()
-                minutes.caller_ended(item_id, input_audio.call_ms(audio_end_ms), now_ms)
+                transcript.caller_ended(item_id, input_audio.call_ms(audio_end_ms), now_ms)
             case rt.Committed(item_id):
                 input_audio.turn_committed(item_id)
                 self.session.turn_committed(item_id)
                 self._caller_began(item_id, at_ms, now_ms)
-                minutes.caller_ended(item_id, 0, now_ms)
-                minutes.latency.turn_detected(now_ms)
+                transcript.caller_ended(item_id, 0, now_ms)
+                transcript.latency.turn_detected(now_ms)
                 self.answers.turn_gate.update_turn(False, now_ms)
                 if self.answers.turn_committed():
                     self._withdraw_unheard()

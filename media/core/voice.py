@@ -25,11 +25,11 @@ from typing import Final
 
 from media.core.announcement import Announcement
 from media.core.audio import to_ms
+from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.clips import Clips
 from media.core.fillers import Fillers
 from media.core.inflight import Item, Span
-from media.core.minutes import Minutes
 from media.core.playout import Playout
 from media.core.script import Script
 from media.core.session import Session
@@ -53,17 +53,23 @@ class Voice:
         "_clock",
         "_emit",
         "_fillers",
-        "_minutes",
         "_playout",
         "_script",
         "_session",
+        "_transcript",
         "tape",
     )
 
     def __init__(
-        self, plan: CallPlan, clock: CarrierClock, session: Session, minutes: Minutes, turn_gate: TurnGate, emit: Emit
+        self,
+        plan: CallPlan,
+        clock: CarrierClock,
+        session: Session,
+        transcript: CallTranscript,
+        turn_gate: TurnGate,
+        emit: Emit,
     ) -> None:
-        self._clock, self._session, self._minutes, self._emit = clock, session, minutes, emit
+        self._clock, self._session, self._transcript, self._emit = clock, session, transcript, emit
         self.tape = Tape(emit, wanted=plan.recording)
         self._clips = Clips(plan)
         self._playout = Playout(clock, turn_gate, plan.lead_low_ms, plan.message_ms)
@@ -115,10 +121,10 @@ class Voice:
         if item is None:
             return
         if not item.generated:
-            self._minutes.latency.first_delta(now_ms)
+            self._transcript.latency.first_delta(now_ms)
             if self._playout.audible(now_ms) or self._playout.turn_gate.speaks(now_ms):
                 # It queues behind a filler, or waits for the caller: neither is our latency.
-                self._minutes.latency.first_sent(now_ms)
+                self._transcript.latency.first_sent(now_ms)
         item.audio.add(ulaw)
         self.pump(now_ms)
 
@@ -239,12 +245,12 @@ class Voice:
         sends = self._playout.pump(now_ms)
         for action in sends:
             self._emit(action)
-        if sends and self._minutes.latency.unsent:
+        if sends and self._transcript.latency.unsent:
             self._emit(Stamp(Moment.ANSWERED))
 
     def response_written(self, now_ms: float) -> None:
         """Record that the first audio of a response was written."""
-        self._minutes.latency.first_sent(now_ms)
+        self._transcript.latency.first_sent(now_ms)
 
     def mark(self, number: int, now_ms: float) -> None:
         """Process a mark that came back."""
@@ -271,8 +277,8 @@ class Voice:
         item = span.item
         at_ms = self._clock.call_ms(span.at_ms)
         if span.start == 0:
-            self._minutes.agent_began(item.id, at_ms)
-            self._minutes.latency.agent_heard(item.id, item.of_model, span.at_ms)
+            self._transcript.agent_began(item.id, at_ms)
+            self._transcript.latency.agent_heard(item.id, item.of_model, span.at_ms)
         if item.clip is ClipKind.ANNOUNCEMENT:
             self.tape.announced(item.audio.piece(span.start, span.end), at_ms)
         if self.tape.running:
@@ -284,17 +290,17 @@ class Voice:
             return
         if words[1] and not item.of_model:
             self._session.add_agent_text(words[1], filler=item.clip in COVERS)
-        self._minutes.agent_ended(item.id, words, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
+        self._transcript.agent_ended(item.id, words, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
 
     def report_under_way(self, now_ms: float) -> None:
         """Report the unfinished turns, if that is due and they changed."""
-        if now_ms < self._minutes.under_way_due_ms:
+        if now_ms < self._transcript.under_way_due_ms:
             return
         heard = {}
         for item in self._playout.line:
             if item.heard:
                 heard[item.id] = (*self._script.words(item), self._clock.call_ms(item.ended_ms))
-        self._minutes.report_under_way(heard, now_ms)
+        self._transcript.report_under_way(heard, now_ms)
 
     # Interruptions.
 
@@ -352,7 +358,7 @@ class Voice:
                 self._session.truncate_item(item.id, 0 if unsaid else to_ms(item.heard))
             if unsaid:
                 self._script.take_words(item)
-                self._minutes.remove_unsaid(item.id)
+                self._transcript.remove_unsaid(item.id)
             else:
                 self._ended(item, interrupted=True)
         self.pump(now_ms)
@@ -373,7 +379,7 @@ class Voice:
         self.pump(now_ms)
 
     def barged_in(self, overlap: BargedIn) -> None:
-        self._minutes.barged_in(overlap)
+        self._transcript.barged_in(overlap)
 
     def flush(self, now_ms: float) -> None:
         """End the call: what was heard by now is all that will be."""

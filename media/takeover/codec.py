@@ -208,8 +208,8 @@ def _spares() -> Mapping[str, object]:
         "session": model.session,
         "voice": voice,
         "model": model,
-        "minutes": voice._minutes,  # noqa: SLF001
-        "latency": voice._minutes.latency,  # noqa: SLF001
+        "transcript": voice._transcript,  # noqa: SLF001
+        "latency": voice._transcript.latency,  # noqa: SLF001
         "turn_gate": replies.answers.turn_gate,
         "replies": replies,
         "answers": replies.answers,

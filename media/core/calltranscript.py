@@ -11,7 +11,7 @@ from media.core.types import Author, BargedIn, CallPlan, Emit, Report, TurnEnded
 _NEVER: Final = float("inf")
 
 
-class Minutes:
+class CallTranscript:
     """The transcript of one call, as it is reported."""
 
     __slots__ = ("_emit", "_overlaps", "_turns", "_under_way", "_under_way_ms", "latency", "under_way_due_ms")
