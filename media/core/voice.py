@@ -30,8 +30,8 @@ from media.core.carrierclock import CarrierClock
 from media.core.clips import Clips
 from media.core.fillers import Fillers
 from media.core.inflight import Item, Span
+from media.core.itemtexts import ItemTexts
 from media.core.playout import Playout
-from media.core.script import Script
 from media.core.session import Session
 from media.core.tape import Tape
 from media.core.turngate import TurnGate
@@ -53,8 +53,8 @@ class Voice:
         "_clock",
         "_emit",
         "_fillers",
+        "_item_texts",
         "_playout",
-        "_script",
         "_session",
         "_transcript",
         "tape",
@@ -73,7 +73,7 @@ class Voice:
         self.tape = Tape(emit, wanted=plan.recording)
         self._clips = Clips(plan)
         self._playout = Playout(clock, turn_gate, plan.lead_low_ms, plan.message_ms)
-        self._script = Script()
+        self._item_texts = ItemTexts()
         self._announcement = Announcement(plan.protect_announcement)
         self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
 
@@ -111,13 +111,13 @@ class Voice:
 
     def open_item(self, item_id: str, clip: ClipKind | None) -> None:
         """Begin an item of the model's, in place of the prompt `clip` if one is given."""
-        item = self._script.begin(item_id, clip)
+        item = self._item_texts.begin(item_id, clip)
         if item is not None:
             self._queue(item)
 
     def add_audio(self, item_id: str, ulaw: bytes, now_ms: float) -> None:
         """Add audio to an open item; ignore audio of any other item, which was cut."""
-        item = self._script.item(item_id)
+        item = self._item_texts.item(item_id)
         if item is None:
             return
         if not item.generated:
@@ -129,20 +129,20 @@ class Voice:
         self.pump(now_ms)
 
     def add_text(self, item_id: str, delta: str) -> None:
-        self._script.add_text(item_id, delta)
+        self._item_texts.add_text(item_id, delta)
 
     def final_text(self, item_id: str, text: str) -> None:
-        self._script.final_text(item_id, text)
+        self._item_texts.final_text(item_id, text)
 
     def close_item(self, item_id: str) -> None:
-        self._script.close(item_id)
+        self._item_texts.close(item_id)
 
     def close_all(self) -> None:
-        self._script.close_all()
+        self._item_texts.close_all()
 
     def orphan_all(self) -> None:
         """Close the items of a session that is gone; the next session knows only what it is sent."""
-        self._script.close_all()
+        self._item_texts.close_all()
         for item in self._playout.line:
             item.of_model = False
 
@@ -172,7 +172,7 @@ class Voice:
     @property
     def answering(self) -> bool:
         """Whether audio of the active response has come."""
-        return self._script.audible
+        return self._item_texts.audible
 
     def protected(self, now_ms: float) -> bool:
         """Return whether what is played must not be interrupted: the announcement, or keys."""
@@ -285,7 +285,7 @@ class Voice:
             self.tape.agent(item.audio.piece(span.start, span.end), at_ms)
 
     def _ended(self, item: Item, *, interrupted: bool) -> None:
-        words = self._script.take_words(item)
+        words = self._item_texts.take_words(item)
         if not item.heard:
             return
         if words[1] and not item.of_model:
@@ -299,7 +299,7 @@ class Voice:
         heard = {}
         for item in self._playout.line:
             if item.heard:
-                heard[item.id] = (*self._script.words(item), self._clock.call_ms(item.ended_ms))
+                heard[item.id] = (*self._item_texts.words(item), self._clock.call_ms(item.ended_ms))
         self._transcript.report_under_way(heard, now_ms)
 
     # Interruptions.
@@ -342,7 +342,7 @@ class Voice:
         item = line[0]
         before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
         unaware = before_ms < self._playout.turn_gate.unaware_ms and item.clip not in COVERS
-        return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._script.words(item)[1])
+        return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._item_texts.words(item)[1])
 
     def cut(self, now_ms: float, *, unsaid: bool, keep_keys: bool) -> set[ClipKind | None]:
         """Discard the unheard tail, here and at the model; return the kinds of which nothing was said.
@@ -353,11 +353,11 @@ class Voice:
         self.advance(now_ms)
         dropped = self._playout.drop(keep_keys=keep_keys)
         for item in dropped:
-            self._script.drop(item.id)
+            self._item_texts.drop(item.id)
             if item.of_model:
                 self._session.truncate_item(item.id, 0 if unsaid else to_ms(item.heard))
             if unsaid:
-                self._script.take_words(item)
+                self._item_texts.take_words(item)
                 self._transcript.remove_unsaid(item.id)
             else:
                 self._ended(item, interrupted=True)
@@ -368,8 +368,8 @@ class Voice:
     def withdraw(self) -> None:
         """Withdraw the response, of which nothing was heard, here and at the model."""
         for item in self._playout.withdraw():
-            self._script.drop(item.id)
-            self._script.take_words(item)
+            self._item_texts.drop(item.id)
+            self._item_texts.take_words(item)
             if item.of_model:
                 self._session.truncate_item(item.id, 0)
 

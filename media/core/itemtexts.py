@@ -8,7 +8,7 @@ from media.core.types import ClipKind
 _SPENT = Transcript()
 
 
-class Script:
+class ItemTexts:
     """The item texts of one call."""
 
     __slots__ = ("_open", "_transcripts")
