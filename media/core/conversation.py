@@ -212,7 +212,7 @@ class Conversation(Talk):
             case Instruct() | Say() | News() | Inform():
                 self._intervene(command, now_ms)
             case Listen(on):
-                self._voice.tape.listen(on)
+                self._voice.recording_gate.listen(on)
             case Machine(reason, message):
                 self._machine(reason, now_ms, message=message)
         return self._drain()
@@ -314,7 +314,7 @@ class Conversation(Talk):
         if self.plan.recording_paused:
             self._model.tools.discretion.pause(CARRIED_OVER, now_ms)
         if not self.plan.announce_recording:
-            voice.tape.start()
+            voice.recording_gate.start()
         for kind in voice.opening(now_ms):
             # Once one prompt needs the model, those after it queue behind it: the order matters.
             if replies.waiting or not voice.play(kind):
@@ -330,7 +330,7 @@ class Conversation(Talk):
         if self.phase is not _TALKING:
             raise _OutOfOrder("not before start")
         self._clock.caller_frame(audio.at_ms, now_ms)
-        self._voice.tape.caller(audio.payload, audio.at_ms)
+        self._voice.recording_gate.caller(audio.payload, audio.at_ms)
         if self._floor.frame(audio, now_ms):
             self.due_ms = 0.0
 

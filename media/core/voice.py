@@ -32,8 +32,8 @@ from media.core.fillers import Fillers
 from media.core.inflight import Item, Span
 from media.core.itemtexts import ItemTexts
 from media.core.playout import Playout
+from media.core.recordinggate import RecordingGate
 from media.core.session import Session
-from media.core.tape import Tape
 from media.core.turngate import TurnGate
 from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Moment, Report, Stamp
 
@@ -57,7 +57,7 @@ class Voice:
         "_playout",
         "_session",
         "_transcript",
-        "tape",
+        "recording_gate",
     )
 
     def __init__(
@@ -70,7 +70,7 @@ class Voice:
         emit: Emit,
     ) -> None:
         self._clock, self._session, self._transcript, self._emit = clock, session, transcript, emit
-        self.tape = Tape(emit, wanted=plan.recording)
+        self.recording_gate = RecordingGate(emit, wanted=plan.recording)
         self._clips = Clips(plan)
         self._playout = Playout(clock, turn_gate, plan.lead_low_ms, plan.message_ms)
         self._item_texts = ItemTexts()
@@ -271,7 +271,7 @@ class Voice:
         proven_ms = self._announcement.proven_ms()
         if proven_ms is not None:
             self._emit(Report(AnnouncementPlayed(self._clock.call_ms(proven_ms))))
-            self.tape.start()
+            self.recording_gate.start()
 
     def _heard(self, span: Span) -> None:
         item = span.item
@@ -280,9 +280,9 @@ class Voice:
             self._transcript.agent_began(item.id, at_ms)
             self._transcript.latency.agent_heard(item.id, item.of_model, span.at_ms)
         if item.clip is ClipKind.ANNOUNCEMENT:
-            self.tape.announced(item.audio.piece(span.start, span.end), at_ms)
-        if self.tape.running:
-            self.tape.agent(item.audio.piece(span.start, span.end), at_ms)
+            self.recording_gate.announced(item.audio.piece(span.start, span.end), at_ms)
+        if self.recording_gate.running:
+            self.recording_gate.agent(item.audio.piece(span.start, span.end), at_ms)
 
     def _ended(self, item: Item, *, interrupted: bool) -> None:
         words = self._item_texts.take_words(item)

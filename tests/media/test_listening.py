@@ -114,7 +114,7 @@ async def test_listeners_of_a_call_hear_it_until_it_ends(control: FakeControl, p
 
 def tape_of(shell: Shell) -> Any:
     talk: Any = shell._talk
-    return talk._voice.tape
+    return talk._voice.recording_gate
 
 
 async def test_a_call_costs_nothing_more_once_its_listener_has_left(control: FakeControl, plane: StartPlane) -> None:
