@@ -2,7 +2,7 @@
 
     caller frame ─▶ floor ─▶ voice (ledger) ─▶ leg
                       └────▶ modelside ──────▶ model
-    model event ──▶ modelside ─▶ answers, turns, tools; audio ─▶ voice
+    model event ──▶ modelside ─▶ responses, turns, tools; audio ─▶ voice
 
 `now_ms` is the process's monotonic clock and never decreases from one call to the next.
 """
@@ -239,7 +239,7 @@ class Conversation(Talk):
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
-        if not model.session.stands or model.answers.active:  # else nothing is expected of it
+        if not model.session.stands or model.responses.active:  # else nothing is expected of it
             lost = model.failure(now_ms)
             if lost:
                 return self.model_lost(now_ms, lost)
@@ -253,7 +253,7 @@ class Conversation(Talk):
         self._follow_tools(now_ms)
         quiet = not (model.input_audio.speaking or self._floor.caller_speaks)
         since_ms = model.waited_since_ms() if quiet else _NEVER
-        filler_ms = voice.break_silence(model.answers.turns, since_ms, now_ms, answering=model.awaited)
+        filler_ms = voice.break_silence(model.responses.turns, since_ms, now_ms, answering=model.awaited)
         model.tools.watch(now_ms)
         self._watch_silence(now_ms)
         voice.pump(now_ms)
@@ -322,7 +322,7 @@ class Conversation(Talk):
         if self.plan.so_far:
             replies.continue_with(RETURNED if self.plan.so_far[-1][0] == "system" else BROKE_OFF)
         elif self.plan.opens and ClipKind.GREETING not in self.plan.clips:
-            self._model.answers.owe_response()
+            self._model.responses.owe_response()
         voice.pump(now_ms)
         self._model.dial(now_ms)
 
@@ -358,7 +358,7 @@ class Conversation(Talk):
             silence.agent_speaks(now_ms)
         if self._ending.closing:
             return
-        speaks = self._model.answers.turn_gate.speaks(now_ms)
+        speaks = self._model.responses.turn_gate.speaks(now_ms)
         quiet = not (works or speaks or self._model.awaited or self._model.replies.waiting) and self._floor.settled
         match silence.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
@@ -419,7 +419,7 @@ class Conversation(Talk):
             self._ending.revoke_last_words()
         if outcome is not None:
             self._leave_with(outcome, now_ms)
-        elif successor is not None and not self._model.answers.active:  # its last response is complete
+        elif successor is not None and not self._model.responses.active:  # its last response is complete
             self._switch(successor, now_ms)
 
     def _leave_with(self, outcome: Outcome, now_ms: float) -> None:

@@ -32,10 +32,10 @@ class ModelSide:
         "_emit",
         "_transcript",
         "_voice",
-        "answers",
         "input_audio",
         "reconnect_budget",
         "replies",
+        "responses",
         "session",
         "supervision",
         "tools",
@@ -56,9 +56,9 @@ class ModelSide:
         self.reconnect_budget = ReconnectBudget(plan)
         self.input_audio = InputAudioBuffer(plan, session, clock, transcript.latency)
         self.replies = Replies(plan, session, voice, turn_gate, emit)
-        self.answers = self.replies.answers
+        self.responses = self.replies.responses
         self.supervision = Supervision(session, self.replies, emit)
-        self.tools = ToolCalls(plan, session, self.answers, discretion)
+        self.tools = ToolCalls(plan, session, self.responses, discretion)
         self._voice, self._transcript, self._emit = voice, transcript, emit
 
     # The session.
@@ -100,12 +100,12 @@ class ModelSide:
         self.session.follow(plan)
         self.tools.follow(plan)
         self.session.note(f"taken_over_{at_ms}", "system", TAKEN_OVER, at_ms)
-        self.answers.owe_response()
+        self.responses.owe_response()
 
     def _drop_session(self, now_ms: float) -> None:
         self.session.discard()
         self.input_audio.session_lost()
-        self.answers.turn_gate.update_turn(False, now_ms)
+        self.responses.turn_gate.update_turn(False, now_ms)
         self._transcript.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
@@ -114,7 +114,7 @@ class ModelSide:
     def keypad_input(self, digits: str, at_ms: int) -> None:
         """Add keypad input to the conversation of this session and of every later one."""
         self.session.note(f"keys_{at_ms}", "caller", entry_text(digits), at_ms)
-        self.answers.owe_turn()
+        self.responses.owe_turn()
 
     def failure(self, now_ms: float) -> str:
         """Return why the session counts as lost though its socket is open, in a word, or "" if it does not."""
@@ -127,8 +127,8 @@ class ModelSide:
     @property
     def awaited(self) -> bool:
         """Whether the caller waits for a response that has not begun to be spoken."""
-        answers = self.answers
-        return self.replies.awaited and (answers.owed or answers.active or self.tools.awaited)
+        responses = self.responses
+        return self.replies.awaited and (responses.owed or responses.active or self.tools.awaited)
 
     def waited_since_ms(self) -> float:
         """Return since when the caller has been waiting, for a response or the model's return; infinity if for neither."""
@@ -136,18 +136,18 @@ class ModelSide:
         if self.replies.closed:
             return _NEVER
         if outage_since_ms < _NEVER:
-            return voiced_ms if voiced_ms and self.answers.owed else outage_since_ms
+            return voiced_ms if voiced_ms and self.responses.owed else outage_since_ms
         return voiced_ms if self.awaited else _NEVER
 
     @property
     def busy(self) -> bool:
         """Whether the agent is working, even if it is silent."""
-        return self.answers.active or self.tools.busy or not self.session.stands
+        return self.responses.active or self.tools.busy or not self.session.stands
 
     def cut(self) -> None:
         """Cancel the active response: the caller took the floor."""
         self.tools.revoke_end()
-        self.answers.overlap_cut()
+        self.responses.overlap_cut()
         cancelled = self.replies.cancel()
         if cancelled is not None:
             self.tools.interrupted(cancelled)
@@ -159,14 +159,14 @@ class ModelSide:
         backchannel.
         """
         if free:
-            self.answers.spoke_in_silence()
-        if self.answers.overlap_resumed():
+            self.responses.spoke_in_silence()
+        if self.responses.overlap_resumed():
             self._withdraw_unheard()
 
     def owe_unsaid(self, kinds: Collection[ClipKind | None]) -> None:
         """Owe again what was discarded unheard; `kinds` has None for a response."""
         if None in kinds:
-            self.answers.owe_response()
+            self.responses.owe_response()
         if ClipKind.DICTATED in kinds:
             self.replies.retry_dictated()
 
@@ -248,7 +248,7 @@ class ModelSide:
                 self.replies.refused(error.event_id)
             case _:
                 self._response(event, now_ms)
-        if self.answers.failing:  # before another one is requested
+        if self.responses.failing:  # before another one is requested
             return FAILING
         self.settled(now_ms)
         return ""
@@ -308,10 +308,10 @@ class ModelSide:
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
                 input_audio.turn_began()
-                self.answers.turn_gate.update_turn(True, now_ms)
+                self.responses.turn_gate.update_turn(True, now_ms)
                 self._caller_began(item_id, input_audio.call_ms(audio_start_ms), now_ms)
                 if not self._voice.sounds:
-                    self.answers.spoke_in_silence()
+                    self.responses.spoke_in_silence()
             case rt.SpeechStopped(item_id, audio_end_ms):
                 input_audio.turn_ended()
                 transcript.caller_ended(item_id, input_audio.call_ms(audio_end_ms), now_ms)
@@ -321,8 +321,8 @@ class ModelSide:
                 self._caller_began(item_id, at_ms, now_ms)
                 transcript.caller_ended(item_id, 0, now_ms)
                 transcript.latency.turn_detected(now_ms)
-                self.answers.turn_gate.update_turn(False, now_ms)
-                if self.answers.turn_committed():
+                self.responses.turn_gate.update_turn(False, now_ms)
+                if self.responses.turn_committed():
                     self._withdraw_unheard()
 
     def _report_usage(self, used: ModelUsed | None) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from media.core import realtime as rt
-from media.core.answers import Answers
 from media.core.clips import instruction
+from media.core.responses import ResponseSchedule
 from media.core.session import BROKE_OFF, Session
 from media.core.turngate import TurnGate
 from media.core.types import CallPlan, ClipKind, Emit, Moment, Stamp
@@ -88,12 +88,12 @@ class Replies:
         "_sentences",
         "_session",
         "_voice",
-        "answers",
         "closed",
+        "responses",
     )
 
     def __init__(self, plan: CallPlan, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
-        self.answers = Answers(turn_gate)
+        self.responses = ResponseSchedule(turn_gate)
         self.closed = False  # no further responses
         self._session, self._voice, self._emit = session, voice, emit
         self._coming = _Coming(plan.answer_ms)
@@ -122,7 +122,7 @@ class Replies:
 
     def close(self) -> None:
         """Create no further responses; prompts are still said."""
-        self.closed = self.answers.turn_gate.ignored = True
+        self.closed = self.responses.turn_gate.ignored = True
 
     def clear_prompts(self) -> None:
         """Clear the queue of prompts."""
@@ -136,7 +136,7 @@ class Replies:
     @property
     def pending(self) -> bool:
         """Whether something is being said or is still to be said."""
-        return self._session.ready and (self.answers.active or self.waiting)
+        return self._session.ready and (self.responses.active or self.waiting)
 
     @property
     def awaited(self) -> bool:
@@ -148,23 +148,23 @@ class Replies:
     def continue_with(self, note: str = BROKE_OFF) -> None:
         """Continue what a fault cut off, or as the note says, without waiting for the caller."""
         self._before = note
-        self.answers.owe_response()
+        self.responses.owe_response()
 
     def proceed(self, now_ms: float, *, catching_up: bool = False) -> None:
         """Create the response that is due, if any.
 
         None while the caller speaks, and only prompts while the model is `catching_up` with the caller.
         """
-        answers = self.answers
-        if not self._session.ready or answers.active or answers.turn_gate.speaks(now_ms):
+        responses = self.responses
+        if not self._session.ready or responses.active or responses.turn_gate.speaks(now_ms):
             return
         self._coming.restart(now_ms)
         self._cancelled.discard(None)
-        if self.waiting and not self._voice.audible(now_ms) and (event_id := answers.begin()):
+        if self.waiting and not self._voice.audible(now_ms) and (event_id := responses.begin()):
             self._session.send(rt.response_create(event_id, self._sentences.begin()))
-        elif self.closed or catching_up or not answers.owed:
+        elif self.closed or catching_up or not responses.owed:
             return
-        elif event_id := answers.create(self._voice.speaks(now_ms)):
+        elif event_id := responses.create(self._voice.speaks(now_ms)):
             self._sentences.saying = None
             if self._before is not None:
                 self._session.add_message("system", self._before)
@@ -175,13 +175,13 @@ class Replies:
     def cancel(self) -> str | None:
         """Cancel the active response, as the caller took the floor; return its id, if it is known."""
         self._before = None
-        if not self.answers.active:
+        if not self.responses.active:
             return None
-        response_id = self.answers.response_id
+        response_id = self.responses.response_id
         self._cancelled.add(response_id)
         if not self._coming.audio_bytes:
             if self.saying is None:
-                self.answers.owe_response()
+                self.responses.owe_response()
             else:
                 self._sentences.retry()
         self._session.send(rt.response_cancel(response_id))
@@ -199,10 +199,10 @@ class Replies:
 
     def stalled(self, now_ms: float) -> bool:
         """Return whether the active response has had no event for too long, whatever the caller does."""
-        return self.answers.active and self._coming.stalled(now_ms)
+        return self.responses.active and self._coming.stalled(now_ms)
 
     def created(self, response_id: str) -> None:
-        self.answers.response_created(response_id)
+        self.responses.response_created(response_id)
         if None in self._cancelled:
             self._cancelled.remove(None)
             self._cancelled.add(response_id)
@@ -210,20 +210,20 @@ class Replies:
     def done(self, response: rt.Response) -> bool:
         """End a response; return whether it was a complete spoken one."""
         complete = response.status == "completed" and self.saying is None and self._coming.audio_bytes > 0
-        if response.id == self.answers.response_id:
+        if response.id == self.responses.response_id:
             self._voice.close_all()
             if response.status == "failed" and not self._coming.audio_bytes:
                 self._sentences.retry()
             self._sentences.saying = None
         self._cancelled.discard(response.id)
-        self.answers.response_done(response.id, failed=response.status == "failed")
+        self.responses.response_done(response.id, failed=response.status == "failed")
         return complete
 
     def refused(self, event_id: str | None) -> None:
         """Retry the latest response if it is what the server refused."""
-        was_active = self.answers.active
-        self.answers.refused(event_id)
-        if was_active and not self.answers.active and self.saying is not None:
+        was_active = self.responses.active
+        self.responses.refused(event_id)
+        if was_active and not self.responses.active and self.saying is not None:
             self._sentences.retry()
             self._sentences.saying = None
 
@@ -231,9 +231,9 @@ class Replies:
         self._cancelled.clear()
 
     def session_lost(self) -> None:
-        if self.saying is None and self.answers.active and self._coming.audio_bytes:
+        if self.saying is None and self.responses.active and self._coming.audio_bytes:
             self._before = BROKE_OFF
-        if self.saying is not None and self.answers.active:
+        if self.saying is not None and self.responses.active:
             self._sentences.put_back()
-            self.answers.response_done(self.answers.response_id or "")  # a prompt is owed no response
-        self.answers.session_lost()
+            self.responses.response_done(self.responses.response_id or "")  # a prompt is owed no response
+        self.responses.session_lost()

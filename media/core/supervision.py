@@ -65,7 +65,7 @@ class Supervision:
             text = hint(command.text) if isinstance(command, Instruct) else command.text
             self._session.note(command.id, "system", text, at_ms)
         if isinstance(command, News):
-            self._replies.answers.owe_response()
+            self._replies.responses.owe_response()
         self._done.add(command.id)
         self._emit(Report(_intervened(command, at_ms)))
         return "done"

@@ -3,10 +3,10 @@
 from typing import Final
 
 from media.core import realtime as rt
-from media.core.answers import Answers
 from media.core.commands import Sequel, SwitchFlow
 from media.core.discretion import BY_TOOL, NOTHING_JSON, Discretion
 from media.core.leg import HangUp, MoveOn, Outcome
+from media.core.responses import ResponseSchedule
 from media.core.session import Session
 from media.core.tools import CALL_ENDED, GOES_ON, INTERRUPTED, MAX_ARGUMENTS, TIMED_OUT, Audience, Tools, error_json
 from media.core.types import CallPlan, Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
@@ -19,10 +19,10 @@ class ToolCalls:
 
     __slots__ = (
         "_answered",
-        "_answers",
         "_emit",
         "_ends_by",
         "_names",
+        "_responses",
         "_session",
         "_tools",
         "discretion",
@@ -30,12 +30,12 @@ class ToolCalls:
         "successor",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, answers: Answers, discretion: Discretion) -> None:
+    def __init__(self, plan: CallPlan, session: Session, responses: ResponseSchedule, discretion: Discretion) -> None:
         self.discretion = discretion
         # The outcome that a tool has requested for the call.
         self.leaving: Outcome | None = None
         self.successor: SwitchFlow | None = None  # the next agent of the call
-        self._session, self._answers = session, answers
+        self._session, self._responses = session, responses
         self._emit: Emit = discretion.emit
         self._tools = Tools({tool.name: tool for tool in plan.tools})
         self._names: dict[str, str] = {}  # of functions, by item id
@@ -139,7 +139,7 @@ class ToolCalls:
         """Owe a response once the caller waits for no other tool."""
         self._answered = self._tools.awaited
         if not self._answered:
-            self._answers.owe_response()
+            self._responses.owe_response()
 
     def watch(self, now_ms: float) -> None:
         """Fail the tools that have timed out, so that the model knows, and end a pause that is too long."""

@@ -210,9 +210,9 @@ def _spares() -> Mapping[str, object]:
         "model": model,
         "transcript": voice._transcript,  # noqa: SLF001
         "latency": voice._transcript.latency,  # noqa: SLF001
-        "turn_gate": replies.answers.turn_gate,
+        "turn_gate": replies.responses.turn_gate,
         "replies": replies,
-        "answers": replies.answers,
+        "responses": replies.responses,
         "discretion": model.tools.discretion,
         "emit": [].append,
         "confirm": lambda _, __: 0.0,

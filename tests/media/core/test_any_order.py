@@ -159,7 +159,7 @@ class Guard:
     def to_model(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "response.create":
-                assert self.talk._model.answers.active
+                assert self.talk._model.responses.active
             case "conversation.item.truncate":
                 assert 0 < message["audio_end_ms"] * 8 <= self.received[message["item_id"]]
 

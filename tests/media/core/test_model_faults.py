@@ -11,10 +11,10 @@ from typing import Any, Literal
 import pytest
 
 from bench.simulation import Phone
-from media.core.answers import REFUSALS
 from media.core.leg import HangUp
 from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
 from media.core.reconnectbudget import ReconnectBudget
+from media.core.responses import REFUSALS
 from media.core.session import BROKE_OFF
 from media.core.types import CallPlan, Clip, ClipKind, DialModel, ModelLost, TurnEnded
 from tests.support.examples import sample
