@@ -27,7 +27,6 @@ from media.core.commands import (
     SwitchFlow,
     Watch,
 )
-from media.core.discretion import CARRIED_OVER, Discretion
 from media.core.dtmf import Keypad
 from media.core.ending import Ending
 from media.core.floor import Floor
@@ -47,6 +46,7 @@ from media.core.leg import (
     Stopped,
 )
 from media.core.modelside import ModelSide
+from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
 from media.core.session import BROKE_OFF, RETURNED, Session
 from media.core.silence import Due
 from media.core.talk import Talk, answered_late
@@ -96,13 +96,13 @@ class Conversation(Talk):
         self.due_ms = 0.0  # earlier ticks find nothing to do
         self._actions: list[Action] = []
         self._clock = CarrierClock(plan.one_way_guess_ms)
-        discretion = Discretion(plan.pauses, self._clock, self._actions.append)
-        emit = discretion.emit
+        recording_pauses = RecordingPauses(plan.pauses, self._clock, self._actions.append)
+        emit = recording_pauses.emit
         transcript = CallTranscript(plan, emit)
         session = Session(plan, transcript, emit)
         turn_gate = TurnGate(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
         self._voice = Voice(plan, self._clock, session, transcript, turn_gate, emit)
-        self._model = ModelSide(plan, self._clock, session, self._voice, transcript, turn_gate, discretion)
+        self._model = ModelSide(plan, self._clock, session, self._voice, transcript, turn_gate, recording_pauses)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm, emit)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
@@ -298,7 +298,7 @@ class Conversation(Talk):
                 self._start(event, now_ms)
             case Digit(digit):
                 self._require_started()
-                self._model.tools.discretion.key(now_ms)
+                self._model.tools.recording_pauses.key(now_ms)
                 self._keypad.press(digit, now_ms)
                 self.due_ms = 0.0
                 self._ending.silence.caller_acts(now_ms)
@@ -312,7 +312,7 @@ class Conversation(Talk):
         self._ending.silence.begin(now_ms)
         self._floor.begin(now_ms)
         if self.plan.recording_paused:
-            self._model.tools.discretion.pause(CARRIED_OVER, now_ms)
+            self._model.tools.recording_pauses.pause(CARRIED_OVER, now_ms)
         if not self.plan.announce_recording:
             voice.recording_gate.start()
         for kind in voice.opening(now_ms):
@@ -345,7 +345,7 @@ class Conversation(Talk):
         if digits is None:
             return
         at_ms = self._clock.call_ms(now_ms)
-        self._model.tools.discretion.emit(Report(Digits(digits, at_ms)))
+        self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
         self._model.keypad_input(digits, at_ms)
         self._voice.restart_wait(now_ms)
 
@@ -471,7 +471,7 @@ class Conversation(Talk):
         at_ms = self._clock.call_ms(now_ms)
         self._model.tools.end()
         if digits := self._keypad.take():
-            self._model.tools.discretion.emit(Report(Digits(digits, at_ms)))
+            self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
         self._actions.append(Leave(outcome))
 

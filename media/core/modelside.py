@@ -8,10 +8,10 @@ from media.core import realtime as rt
 from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
-from media.core.discretion import Discretion
 from media.core.dtmf import entry_text
 from media.core.inputaudio import InputAudioBuffer
 from media.core.reconnectbudget import ReconnectBudget
+from media.core.recordingpauses import RecordingPauses
 from media.core.replies import Replies
 from media.core.session import TAKEN_OVER, Session
 from media.core.supervision import Supervision
@@ -49,16 +49,16 @@ class ModelSide:
         voice: Voice,
         transcript: CallTranscript,
         turn_gate: TurnGate,
-        discretion: Discretion,
+        recording_pauses: RecordingPauses,
     ) -> None:
-        emit: Emit = discretion.emit
+        emit: Emit = recording_pauses.emit
         self.session = session
         self.reconnect_budget = ReconnectBudget(plan)
         self.input_audio = InputAudioBuffer(plan, session, clock, transcript.latency)
         self.replies = Replies(plan, session, voice, turn_gate, emit)
         self.responses = self.replies.responses
         self.supervision = Supervision(session, self.replies, emit)
-        self.tools = ToolCalls(plan, session, self.responses, discretion)
+        self.tools = ToolCalls(plan, session, self.responses, recording_pauses)
         self._voice, self._transcript, self._emit = voice, transcript, emit
 
     # The session.
@@ -276,7 +276,7 @@ class ModelSide:
             if not self.replies.count(now_ms, chars=len(event.delta)):
                 return False
             self._voice.add_text(event.item_id, event.delta)
-            self.tools.discretion.agent_words(event.item_id, event.delta, now_ms)
+            self.tools.recording_pauses.agent_words(event.item_id, event.delta, now_ms)
         elif len(event.delta) > rt.MAX_TEXT_CHARS:
             return False
         else:

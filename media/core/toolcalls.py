@@ -4,8 +4,8 @@ from typing import Final
 
 from media.core import realtime as rt
 from media.core.commands import Sequel, SwitchFlow
-from media.core.discretion import BY_TOOL, NOTHING_JSON, Discretion
 from media.core.leg import HangUp, MoveOn, Outcome
+from media.core.recordingpauses import BY_TOOL, NOTHING_JSON, RecordingPauses
 from media.core.responses import ResponseSchedule
 from media.core.session import Session
 from media.core.tools import CALL_ENDED, GOES_ON, INTERRUPTED, MAX_ARGUMENTS, TIMED_OUT, Audience, Tools, error_json
@@ -25,18 +25,20 @@ class ToolCalls:
         "_responses",
         "_session",
         "_tools",
-        "discretion",
         "leaving",
+        "recording_pauses",
         "successor",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, responses: ResponseSchedule, discretion: Discretion) -> None:
-        self.discretion = discretion
+    def __init__(
+        self, plan: CallPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
+    ) -> None:
+        self.recording_pauses = recording_pauses
         # The outcome that a tool has requested for the call.
         self.leaving: Outcome | None = None
         self.successor: SwitchFlow | None = None  # the next agent of the call
         self._session, self._responses = session, responses
-        self._emit: Emit = discretion.emit
+        self._emit: Emit = recording_pauses.emit
         self._tools = Tools({tool.name: tool for tool in plan.tools})
         self._names: dict[str, str] = {}  # of functions, by item id
         # The tool call that is to end the call, until the agent has finished speaking.
@@ -73,12 +75,12 @@ class ToolCalls:
         if switch == "pause":
             # A caller who tells a secret while the agent still asks for it is not to be recorded either.
             refusal = None
-        self.discretion.tool_called(event.call_id, name, now_ms)
+        self.recording_pauses.tool_called(event.call_id, name, now_ms)
         self._emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS])))
         if refusal is not None:
             output = error_json(refusal)
             self._emit(Report(ToolFinished(event.call_id, output, "failed")))
-            self.discretion.tool_finished(event.call_id)
+            self.recording_pauses.tool_finished(event.call_id)
             self._session.send(rt.function_output(event.call_id, output))
             if not cancelled:
                 self._owe_response_after_last()
@@ -92,17 +94,17 @@ class ToolCalls:
             self.leaving, self._ends_by = outcome, event.call_id
             return
         tools.run(event.call_id, name, event.response_id, now_ms)
-        off_record = self.discretion.is_secret(event.call_id)
+        off_record = self.recording_pauses.is_secret(event.call_id)
         self._emit(RunTool(event.call_id, name, event.arguments, off_record))
 
     def _switch(self, switch: str, call_id: str, now_ms: float, said_ms: float) -> None:
         """Pause or resume the recording; the model continues at once."""
         if switch == "pause":
-            self.discretion.pause(BY_TOOL, now_ms)
+            self.recording_pauses.pause(BY_TOOL, now_ms)
         else:
-            self.discretion.resume(now_ms, said_ms)
+            self.recording_pauses.resume(now_ms, said_ms)
         self._emit(Report(ToolFinished(call_id, NOTHING_JSON, "ok")))
-        self.discretion.tool_finished(call_id)
+        self.recording_pauses.tool_finished(call_id)
         self._session.send(rt.function_output(call_id, NOTHING_JSON))
         self._owe_response_after_last()
 
@@ -119,7 +121,7 @@ class ToolCalls:
             return False
         name, audience = finished
         self._emit(Report(ToolFinished(call_id, output_json, status)))
-        self.discretion.tool_finished(call_id)
+        self.recording_pauses.tool_finished(call_id)
         if isinstance(sequel, SwitchFlow):
             self.successor = sequel
             return True
@@ -128,7 +130,7 @@ class ToolCalls:
             return True
         if audience is Audience.NEXT_SESSION:
             text = f"The tool {name}, called before, has returned: {output_json}"
-            self._session.note(f"result_{call_id}", "system", text, self.discretion.clock.call_ms(now_ms))
+            self._session.note(f"result_{call_id}", "system", text, self.recording_pauses.clock.call_ms(now_ms))
         else:
             self._session.send(rt.function_output(call_id, output_json))
         if sequel is None and (audience is not Audience.MODEL or self._answered):
@@ -143,7 +145,7 @@ class ToolCalls:
 
     def watch(self, now_ms: float) -> None:
         """Fail the tools that have timed out, so that the model knows, and end a pause that is too long."""
-        self.discretion.watch(now_ms)
+        self.recording_pauses.watch(now_ms)
         for call_id in self._tools.timed_out(now_ms):
             self.result(call_id, error_json(TIMED_OUT), "failed", now_ms)
 
@@ -166,7 +168,7 @@ class ToolCalls:
 
     def _finish_ending(self, output_json: str, status: ToolStatus) -> None:
         self._emit(Report(ToolFinished(self._ends_by, output_json, status)))
-        self.discretion.tool_finished(self._ends_by)
+        self.recording_pauses.tool_finished(self._ends_by)
         self._ends_by = ""
 
     def interrupted(self, response_id: str) -> None:
@@ -176,7 +178,7 @@ class ToolCalls:
     def follow(self, plan: CallPlan) -> None:
         """Offer another agent's tools from now on; running ones continue."""
         self._tools.tools = {tool.name: tool for tool in plan.tools}
-        self.discretion.follow(plan.pauses)
+        self.recording_pauses.follow(plan.pauses)
 
     def session_lost(self) -> None:
         self.confirm_end()

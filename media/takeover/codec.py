@@ -213,7 +213,7 @@ def _spares() -> Mapping[str, object]:
         "turn_gate": replies.responses.turn_gate,
         "replies": replies,
         "responses": replies.responses,
-        "discretion": model.tools.discretion,
+        "recording_pauses": model.tools.recording_pauses,
         "emit": [].append,
         "confirm": lambda _, __: 0.0,
         "history": Backlog(),

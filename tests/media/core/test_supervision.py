@@ -369,7 +369,7 @@ def test_what_is_paused_from_the_recording_is_silent_for_listeners(make_phone: C
     tell(phone, Listen(True))
     phone.speak(1_000)
     phone.after(500)
-    phone.talk._model.tools.discretion.pause("tool", phone.world.now)
+    phone.talk._model.tools.recording_pauses.pause("tool", phone.world.now)
     begun = len(sounds(phone, RecordCaller))
     phone.speak(1_000)
     phone.after(1_000)

@@ -114,7 +114,7 @@ def test_a_state_is_small_and_holds_each_object_once() -> None:
     assert len(state) < 200_000
     back = unpack(state, SILERO.network, INLINE)
     assert back._voice._clock is back._clock is back._model.input_audio._clock
-    assert back._model._emit.__self__ is back._model.tools.discretion
+    assert back._model._emit.__self__ is back._model.tools.recording_pauses
     assert back._floor._vad._hearing._sound._confirm._network is SILERO.network
 
 

@@ -1,4 +1,4 @@
-"""Discretion: while recording is paused, what leaves the call for the record leaves without its contents.
+"""Recording pauses: while recording is paused, what leaves the call for the record leaves without its contents.
 
 A pause is a span of the call's clock.  Audio in it becomes silence of the same length; the caller's turns that touch
 it and the agent's that begin in it lose their words, their deltas are dropped, keys lose their digits and tools
@@ -78,7 +78,7 @@ class _Phrases:
         return any(phrase in folded for phrase in self._phrases)
 
 
-class Discretion:
+class RecordingPauses:
     """The pauses of one call's recording."""
 
     __slots__ = (
