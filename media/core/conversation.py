@@ -31,6 +31,7 @@ from media.core.dtmf import Keypad
 from media.core.ending import Ending
 from media.core.floor import Floor
 from media.core.hearing import Confirm
+from media.core.idletimer import Due
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Audio,
@@ -48,7 +49,6 @@ from media.core.leg import (
 from media.core.modelside import ModelSide
 from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
 from media.core.session import BROKE_OFF, RETURNED, Session
-from media.core.silence import Due
 from media.core.talk import Talk, answered_late
 from media.core.turngate import TurnGate
 from media.core.types import (
@@ -142,7 +142,7 @@ class Conversation(Talk):
         if lost:
             return self.model_lost(now_ms, lost)
         if speaking and not model.input_audio.speaking:
-            self._ending.silence.caller_acts(now_ms)
+            self._ending.idle_timer.caller_acts(now_ms)
         self._follow_tools(now_ms)
         self._advance_due()
         return self._drain()
@@ -301,7 +301,7 @@ class Conversation(Talk):
                 self._model.tools.recording_pauses.key(now_ms)
                 self._keypad.press(digit, now_ms)
                 self.due_ms = 0.0
-                self._ending.silence.caller_acts(now_ms)
+                self._ending.idle_timer.caller_acts(now_ms)
             case _:
                 pass  # audio is handled by `from_leg`
 
@@ -309,7 +309,7 @@ class Conversation(Talk):
         self.phase = Phase.TALKING
         self._actions.append(Report(CallStarted(start.stream_id)))
         voice, replies = self._voice, self._model.replies
-        self._ending.silence.begin(now_ms)
+        self._ending.idle_timer.begin(now_ms)
         self._floor.begin(now_ms)
         if self.plan.recording_paused:
             self._model.tools.recording_pauses.pause(CARRIED_OVER, now_ms)
@@ -350,19 +350,19 @@ class Conversation(Talk):
         self._voice.restart_wait(now_ms)
 
     def _watch_silence(self, now_ms: float) -> None:
-        silence = self._ending.silence
+        idle_timer = self._ending.idle_timer
         if self._model.input_audio.speaking and self._floor.caller_speaks:  # either alone may be stuck
-            silence.caller_acts(now_ms)
+            idle_timer.caller_acts(now_ms)
         works = self._voice.audible(now_ms) or self._model.busy
         if works:
-            silence.agent_speaks(now_ms)
+            idle_timer.agent_speaks(now_ms)
         if self._ending.closing:
             return
         speaks = self._model.responses.turn_gate.speaks(now_ms)
         quiet = not (works or speaks or self._model.awaited or self._model.replies.waiting) and self._floor.settled
-        match silence.due(now_ms, caller_speaks=speaks, quiet=quiet):
+        match idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
-                self._voice.choose_idle_prompt(silence.prompted - 1)
+                self._voice.choose_idle_prompt(idle_timer.prompted - 1)
                 self._say(ClipKind.IDLE)
             case Due.WARN:
                 self._say(ClipKind.LIMIT)
@@ -447,7 +447,7 @@ class Conversation(Talk):
         self.plan, self._model.tools.successor = to.plan, None
         self._voice.follow(to.plan)
         self._floor.follow(to.plan)
-        self._ending.silence.follow(to.plan.idle_after_ms, to.plan.idle_prompts, to.plan.idle_gaps_ms)
+        self._ending.idle_timer.follow(to.plan.idle_after_ms, to.plan.idle_prompts, to.plan.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
         self._model.hand_over(to.plan, at_ms, now_ms)

@@ -1,15 +1,15 @@
 """The end of a call: a silent caller, a call that lasts too long, a close that waits for the last words."""
 
 from media.core.answeringmachine import AnsweringMachine
+from media.core.idletimer import IdleTimer
 from media.core.leg import HangUp, Outcome
-from media.core.silence import Silence
 from media.core.types import CallPlan, ClipKind
 
 
 class Ending:
     """The close of one call: the first that was begun."""
 
-    __slots__ = ("_deadline_ms", "_last_words_by_ms", "closing", "last", "machine", "outcome", "silence")
+    __slots__ = ("_deadline_ms", "_last_words_by_ms", "closing", "idle_timer", "last", "machine", "outcome")
 
     def __init__(self, plan: CallPlan) -> None:
         self.closing = False  # ends after everything was heard
@@ -17,7 +17,7 @@ class Ending:
         # The prompt still to be said, once no overlap is pending.
         self.last: ClipKind | None = None
         self.machine = AnsweringMachine()
-        self.silence = Silence(
+        self.idle_timer = IdleTimer(
             plan.idle_after_ms, plan.idle_prompts, plan.max_call_ms, plan.idle_gaps_ms, plan.limit_warning_ms
         )
         self._deadline_ms = 0.0
