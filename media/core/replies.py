@@ -17,7 +17,7 @@ DICTATIONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
+class _Prompt:
     """A prompt that the model says word for word."""
 
     kind: ClipKind
@@ -25,15 +25,15 @@ class _Sentence:
     failed: int = 0  # how often nothing of it was heard
 
 
-class _Sentences:
+class _Prompts:
     """The queue of prompts for the model, and the prompt it began last."""
 
     __slots__ = ("_latest", "saying", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[_Sentence] = deque()
+        self.waiting: deque[_Prompt] = deque()
         self.saying: ClipKind | None = None  # the one that the model is speaking
-        self._latest = _Sentence(ClipKind.GREETING, "")
+        self._latest = _Prompt(ClipKind.GREETING, "")
 
     def begin(self) -> str:
         """Begin the next prompt; return the model's instructions."""
@@ -50,10 +50,10 @@ class _Sentences:
         """Queue the latest prompt again if a person dictated it, since nothing of it was heard."""
         latest = self._latest
         if latest.kind is ClipKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self.waiting:
-            self.waiting.appendleft(_Sentence(latest.kind, latest.text, latest.failed + 1))
+            self.waiting.appendleft(_Prompt(latest.kind, latest.text, latest.failed + 1))
 
 
-class _Coming:
+class _ResponseProgress:
     """The amount and age of what has arrived of the latest response."""
 
     __slots__ = ("_alive_ms", "_chars", "_patience_ms", "audio_bytes")
@@ -83,9 +83,9 @@ class Replies:
     __slots__ = (
         "_before",
         "_cancelled",
-        "_coming",
         "_emit",
-        "_sentences",
+        "_progress",
+        "_prompts",
         "_session",
         "_voice",
         "closed",
@@ -96,8 +96,8 @@ class Replies:
         self.responses = ResponseSchedule(turn_gate)
         self.closed = False  # no further responses
         self._session, self._voice, self._emit = session, voice, emit
-        self._coming = _Coming(plan.answer_ms)
-        self._sentences = _Sentences()
+        self._progress = _ResponseProgress(plan.answer_ms)
+        self._prompts = _Prompts()
         # Sent to the model before the next response: that it continues something.
         self._before: str | None = None
         self._cancelled: set[str | None] = set()  # None: a response without an id yet
@@ -105,20 +105,20 @@ class Replies:
     @property
     def saying(self) -> ClipKind | None:
         """The prompt that the model is speaking."""
-        return self._sentences.saying
+        return self._prompts.saying
 
     def say(self, kind: ClipKind, text: str = "") -> None:
         """Have the model say a prompt, or another text in its place."""
-        self._sentences.waiting.append(_Sentence(kind, text or self._voice.text(kind) or ""))
+        self._prompts.waiting.append(_Prompt(kind, text or self._voice.text(kind) or ""))
 
     def retry_dictated(self) -> None:
         """Have the model say the latest dictated text again: nothing of it was heard."""
-        self._sentences.retry()
+        self._prompts.retry()
 
     @property
     def dictated(self) -> int:
         """The number of dictated texts in the queue."""
-        return sum([sentence.kind is ClipKind.DICTATED for sentence in self._sentences.waiting])
+        return sum([prompt.kind is ClipKind.DICTATED for prompt in self._prompts.waiting])
 
     def close(self) -> None:
         """Create no further responses; prompts are still said."""
@@ -126,12 +126,12 @@ class Replies:
 
     def clear_prompts(self) -> None:
         """Clear the queue of prompts."""
-        self._sentences.waiting.clear()
+        self._prompts.waiting.clear()
 
     @property
     def waiting(self) -> bool:
         """Whether prompts are queued."""
-        return bool(self._sentences.waiting)
+        return bool(self._prompts.waiting)
 
     @property
     def pending(self) -> bool:
@@ -158,14 +158,14 @@ class Replies:
         responses = self.responses
         if not self._session.ready or responses.active or responses.turn_gate.speaks(now_ms):
             return
-        self._coming.restart(now_ms)
+        self._progress.restart(now_ms)
         self._cancelled.discard(None)
         if self.waiting and not self._voice.audible(now_ms) and (event_id := responses.begin()):
-            self._session.send(rt.response_create(event_id, self._sentences.begin()))
+            self._session.send(rt.response_create(event_id, self._prompts.begin()))
         elif self.closed or catching_up or not responses.owed:
             return
         elif event_id := responses.create(self._voice.speaks(now_ms)):
-            self._sentences.saying = None
+            self._prompts.saying = None
             if self._before is not None:
                 self._session.add_message("system", self._before)
                 self._before = None
@@ -179,11 +179,11 @@ class Replies:
             return None
         response_id = self.responses.response_id
         self._cancelled.add(response_id)
-        if not self._coming.audio_bytes:
+        if not self._progress.audio_bytes:
             if self.saying is None:
                 self.responses.owe_response()
             else:
-                self._sentences.retry()
+                self._prompts.retry()
         self._session.send(rt.response_cancel(response_id))
         return response_id
 
@@ -195,11 +195,11 @@ class Replies:
 
     def count(self, now_ms: float, *, audio_bytes: int = 0, chars: int = 0) -> bool:
         """Count what came with an event of a response; return False once it is longer than allowed."""
-        return self._coming.count(audio_bytes, chars, now_ms)
+        return self._progress.count(audio_bytes, chars, now_ms)
 
     def stalled(self, now_ms: float) -> bool:
         """Return whether the active response has had no event for too long, whatever the caller does."""
-        return self.responses.active and self._coming.stalled(now_ms)
+        return self.responses.active and self._progress.stalled(now_ms)
 
     def created(self, response_id: str) -> None:
         self.responses.response_created(response_id)
@@ -209,12 +209,12 @@ class Replies:
 
     def done(self, response: rt.Response) -> bool:
         """End a response; return whether it was a complete spoken one."""
-        complete = response.status == "completed" and self.saying is None and self._coming.audio_bytes > 0
+        complete = response.status == "completed" and self.saying is None and self._progress.audio_bytes > 0
         if response.id == self.responses.response_id:
             self._voice.close_all()
-            if response.status == "failed" and not self._coming.audio_bytes:
-                self._sentences.retry()
-            self._sentences.saying = None
+            if response.status == "failed" and not self._progress.audio_bytes:
+                self._prompts.retry()
+            self._prompts.saying = None
         self._cancelled.discard(response.id)
         self.responses.response_done(response.id, failed=response.status == "failed")
         return complete
@@ -224,16 +224,16 @@ class Replies:
         was_active = self.responses.active
         self.responses.refused(event_id)
         if was_active and not self.responses.active and self.saying is not None:
-            self._sentences.retry()
-            self._sentences.saying = None
+            self._prompts.retry()
+            self._prompts.saying = None
 
     def session_opened(self) -> None:
         self._cancelled.clear()
 
     def session_lost(self) -> None:
-        if self.saying is None and self.responses.active and self._coming.audio_bytes:
+        if self.saying is None and self.responses.active and self._progress.audio_bytes:
             self._before = BROKE_OFF
         if self.saying is not None and self.responses.active:
-            self._sentences.put_back()
+            self._prompts.put_back()
             self.responses.response_done(self.responses.response_id or "")  # a prompt is owed no response
         self.responses.session_lost()
