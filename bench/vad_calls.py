@@ -79,7 +79,7 @@ class Line:
 
     def _speaking(self) -> bool:
         talk = self.phone.talk
-        return talk._floor.caller_speaks or talk._floor._bargein.held  # noqa: SLF001
+        return talk._floor.caller_speaks or talk._floor._bargein.undecided  # noqa: SLF001
 
     def told(self, sound: str, detector: str) -> Overlaps:
         # An interruption is reported when its turn has ended.

@@ -219,7 +219,7 @@ class Conversation(Talk):
 
     def _hand_over(self, switch: SwitchFlow, now_ms: float) -> None:
         """Let another agent take over the call, on a person's command: once for each id."""
-        closing = self._ending.closing or self._model.tools.leaving is not None
+        closing = self._ending.closing or self._model.tools.requested_outcome is not None
         self._actions.append(Report(Answered(switch.id, "over" if closing else "done")))
         if not closing and self._model.supervision.is_new(switch.id):
             self._model.tools.successor = switch
@@ -239,7 +239,7 @@ class Conversation(Talk):
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
-        if not model.session.stands or model.responses.active:  # else nothing is expected of it
+        if not model.session.confirmed or model.responses.active:  # else nothing is expected of it
             lost = model.failure(now_ms)
             if lost:
                 return self.model_lost(now_ms, lost)
@@ -412,7 +412,7 @@ class Conversation(Talk):
 
     def _follow_tools(self, now_ms: float) -> None:
         """Follow a tool that has ended the call or handed it to another agent."""
-        outcome, successor = self._model.tools.leaving, self._model.tools.successor
+        outcome, successor = self._model.tools.requested_outcome, self._model.tools.successor
         if self._ending.closing or self._ending.machine.is_reached:
             return
         if outcome is None:

@@ -254,7 +254,7 @@ class Floor:
 
     def drop(self, now_ms: float) -> None:
         """Silence the agent for good: discard what it was saying, and let no caller interrupt what follows."""
-        self.interruptible = self._bargein.held = False
+        self.interruptible = self._bargein.undecided = False
         self._model.cut()
         if self._phase is _FREE:
             self._voice.clear(now_ms)

@@ -66,7 +66,7 @@ class InputAudioBuffer:
             self._unsent.add(payload)
             if self._unsent.size >= self._batch_bytes(voiced=voiced, speaking=speaking):
                 self.flush(now_ms)
-        needed = self.speaking or not self._session.stands or now_ms < self._catch_up_ms
+        needed = self.speaking or not self._session.confirmed or now_ms < self._catch_up_ms
         self._replay.add(payload, at_ms, voiced=voiced, needed=needed)
 
     def _batch_bytes(self, *, voiced: bool, speaking: bool) -> int:
@@ -119,7 +119,7 @@ class InputAudioBuffer:
 
     def missed_turn_ms(self, now_ms: float) -> float:
         """Return the earliest instant on the call's clock at which a missed turn may yet be found; infinity if none."""
-        if self._replay.voice_ms == NO_VOICE or (self._session.stands and not self.catching_up(now_ms)):
+        if self._replay.voice_ms == NO_VOICE or (self._session.confirmed and not self.catching_up(now_ms)):
             return _NEVER
         return self._replay.voice_ms
 

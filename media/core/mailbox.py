@@ -331,7 +331,7 @@ class Speaker:
 
     def stop(self, now_ms: float) -> None:
         """Stop at once, and be ready to say something else."""
-        if self._playout.line or self._playout.held:
+        if self._playout.line or self._playout.cleared:
             self.begin_stop(now_ms)
             self._playout.give_up()
             self._drop(now_ms)

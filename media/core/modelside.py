@@ -78,14 +78,14 @@ class ModelSide:
 
     def _confirm_session(self, now_ms: float) -> None:
         """Confirm the session, as the server does once or twice."""
-        if not self.session.stands:
+        if not self.session.confirmed:
             self.session.confirm()
             self.reconnect_budget.end_outage()
             self.input_audio.session_begun(now_ms)
 
     def lost(self, now_ms: float) -> str:
         """Record that the connection is lost or was never made; return why to end the call, or "" to redial."""
-        self.reconnect_budget.lost(now_ms, stood=self.session.stands)
+        self.reconnect_budget.lost(now_ms, confirmed=self.session.confirmed)
         self._drop_session(now_ms)
         return self.reconnect_budget.exhausted(now_ms)
 
@@ -142,7 +142,7 @@ class ModelSide:
     @property
     def busy(self) -> bool:
         """Whether the agent is working, even if it is silent."""
-        return self.responses.active or self.tools.busy or not self.session.stands
+        return self.responses.active or self.tools.busy or not self.session.confirmed
 
     def cut(self) -> None:
         """Cancel the active response: the caller took the floor."""

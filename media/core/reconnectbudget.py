@@ -41,11 +41,11 @@ class ReconnectBudget:
         """Reset the back-off: a complete response proves that the model works."""
         self._failures = 0
 
-    def lost(self, now_ms: float, *, stood: bool) -> None:
-        """Record a connection that is lost or could not be made; `stood` if it had a session."""
+    def lost(self, now_ms: float, *, confirmed: bool) -> None:
+        """Record a connection that is lost or could not be made; `confirmed` if it had a session."""
         self.start_outage(now_ms)
         self._failures += 1
-        if stood:
+        if confirmed:
             self._lost += 1
             self._recent.append(now_ms)
 

@@ -18,15 +18,15 @@ class ToolCalls:
     """The tool calls of one call."""
 
     __slots__ = (
-        "_answered",
         "_emit",
-        "_ends_by",
+        "_ending_call_id",
         "_names",
         "_responses",
+        "_result_pending",
         "_session",
         "_tools",
-        "leaving",
         "recording_pauses",
+        "requested_outcome",
         "successor",
     )
 
@@ -35,16 +35,16 @@ class ToolCalls:
     ) -> None:
         self.recording_pauses = recording_pauses
         # The outcome that a tool has requested for the call.
-        self.leaving: Outcome | None = None
+        self.requested_outcome: Outcome | None = None
         self.successor: SwitchFlow | None = None  # the next agent of the call
         self._session, self._responses = session, responses
         self._emit: Emit = recording_pauses.emit
         self._tools = Tools({tool.name: tool for tool in plan.tools})
         self._names: dict[str, str] = {}  # of functions, by item id
         # The tool call that is to end the call, until the agent has finished speaking.
-        self._ends_by = ""
+        self._ending_call_id = ""
         # A result has come but no response was requested, since another tool is running.
-        self._answered = False
+        self._result_pending = False
 
     @property
     def busy(self) -> bool:
@@ -91,7 +91,7 @@ class ToolCalls:
         outcome = tools.tools[name].outcome
         if outcome is not None:  # carried out by the call itself
             self.confirm_end()
-            self.leaving, self._ends_by = outcome, event.call_id
+            self.requested_outcome, self._ending_call_id = outcome, event.call_id
             return
         tools.run(event.call_id, name, event.response_id, now_ms)
         off_record = self.recording_pauses.is_secret(event.call_id)
@@ -126,21 +126,21 @@ class ToolCalls:
             self.successor = sequel
             return True
         if isinstance(sequel, (HangUp, MoveOn)):
-            self.leaving = sequel
+            self.requested_outcome = sequel
             return True
         if audience is Audience.NEXT_SESSION:
             text = f"The tool {name}, called before, has returned: {output_json}"
             self._session.note(f"result_{call_id}", "system", text, self.recording_pauses.clock.call_ms(now_ms))
         else:
             self._session.send(rt.function_output(call_id, output_json))
-        if sequel is None and (audience is not Audience.MODEL or self._answered):
+        if sequel is None and (audience is not Audience.MODEL or self._result_pending):
             self._owe_response_after_last()
         return True
 
     def _owe_response_after_last(self) -> None:
         """Owe a response once the caller waits for no other tool."""
-        self._answered = self._tools.awaited
-        if not self._answered:
+        self._result_pending = self._tools.awaited
+        if not self._result_pending:
             self._responses.owe_response()
 
     def watch(self, now_ms: float) -> None:
@@ -152,24 +152,24 @@ class ToolCalls:
     @property
     def revocable(self) -> bool:
         """Whether the end that the agent has asked for can still be revoked."""
-        return bool(self._ends_by)
+        return bool(self._ending_call_id)
 
     def confirm_end(self) -> None:
         """Make the agent's end of the call final: its last words were heard, or its session is gone."""
-        if self._ends_by:
+        if self._ending_call_id:
             self._finish_ending("{}", "ok")
 
     def revoke_end(self) -> None:
         """Revoke the agent's end of the call, as the caller interrupted its last words, and tell the model."""
-        if self._ends_by:
-            self._session.send(rt.function_output(self._ends_by, error_json(GOES_ON)))
+        if self._ending_call_id:
+            self._session.send(rt.function_output(self._ending_call_id, error_json(GOES_ON)))
             self._finish_ending(error_json(GOES_ON), "failed")
-            self.leaving = None
+            self.requested_outcome = None
 
     def _finish_ending(self, output_json: str, status: ToolStatus) -> None:
-        self._emit(Report(ToolFinished(self._ends_by, output_json, status)))
-        self.recording_pauses.tool_finished(self._ends_by)
-        self._ends_by = ""
+        self._emit(Report(ToolFinished(self._ending_call_id, output_json, status)))
+        self.recording_pauses.tool_finished(self._ending_call_id)
+        self._ending_call_id = ""
 
     def interrupted(self, response_id: str) -> None:
         """Record that the caller interrupted this response."""

@@ -172,12 +172,12 @@ def test_dials_come_ever_slower_and_fast_again_once_an_answer_was_complete() -> 
     assert budget.wait_ms == 0
     waits = []
     for n in range(7):
-        budget.lost(n * 100.0, stood=False)
+        budget.lost(n * 100.0, confirmed=False)
         waits.append(budget.wait_ms)
     assert waits == [100, 200, 400, 800, 1_000, 1_000, 1_000]
     budget.end_outage()
     budget.response_complete()
-    budget.lost(10_000, stood=True)
+    budget.lost(10_000, confirmed=True)
     assert budget.wait_ms == 100
     assert budget.exhausted(10_000 + PLAN.patience_ms - 1) == ""
     assert budget.exhausted(10_000 + PLAN.patience_ms) == "there was no model for 8 s"
