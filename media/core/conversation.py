@@ -12,7 +12,6 @@ from typing import Final
 
 from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
-from media.core.clips import IN_YOUR_WORDS
 from media.core.commands import (
     Command,
     EndCall,
@@ -47,6 +46,7 @@ from media.core.leg import (
     Stopped,
 )
 from media.core.modelside import ModelSide
+from media.core.prompts import IN_YOUR_WORDS
 from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
 from media.core.session import BROKE_OFF, RETURNED, Session
 from media.core.talk import Talk, answered_late
@@ -57,11 +57,11 @@ from media.core.types import (
     CallEnded,
     CallPlan,
     CallStarted,
-    ClipKind,
     Digits,
     FlowSwitched,
     ModelLost,
     Moment,
+    PromptKind,
     Report,
     ToolStatus,
 )
@@ -195,7 +195,7 @@ class Conversation(Talk):
         match command:
             case EndCall(reason, spoken):
                 if spoken and self.phase is _TALKING:
-                    self._close(HangUp(reason), now_ms, ClipKind.GOODBYE)
+                    self._close(HangUp(reason), now_ms, PromptKind.GOODBYE)
                 else:
                     self._end(HangUp(reason), now_ms)
             case LeaveStream(outcome, id):
@@ -321,7 +321,7 @@ class Conversation(Talk):
                 replies.say(kind)
         if self.plan.so_far:
             replies.continue_with(RETURNED if self.plan.so_far[-1][0] == "system" else BROKE_OFF)
-        elif self.plan.opens and ClipKind.GREETING not in self.plan.clips:
+        elif self.plan.opens and PromptKind.GREETING not in self.plan.prompts:
             self._model.responses.owe_response()
         voice.pump(now_ms)
         self._model.dial(now_ms)
@@ -363,27 +363,27 @@ class Conversation(Talk):
         match idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
                 self._voice.choose_idle_prompt(idle_timer.prompted - 1)
-                self._say(ClipKind.IDLE)
+                self._say(PromptKind.IDLE)
             case Due.WARN:
-                self._say(ClipKind.LIMIT)
+                self._say(PromptKind.LIMIT)
             case Due.CLOSE_IDLE:
-                self._close(HangUp("idle"), now_ms, ClipKind.GOODBYE)
+                self._close(HangUp("idle"), now_ms, PromptKind.GOODBYE)
             case Due.CLOSE_TOO_LONG:
-                self._close(HangUp("max_duration"), now_ms, ClipKind.GOODBYE)
+                self._close(HangUp("max_duration"), now_ms, PromptKind.GOODBYE)
             case None:
                 pass
 
-    def _say(self, kind: ClipKind) -> None:
-        if (kind in self.plan.clips or kind in IN_YOUR_WORDS) and not self._voice.play(kind):
+    def _say(self, kind: PromptKind) -> None:
+        if (kind in self.plan.prompts or kind in IN_YOUR_WORDS) and not self._voice.play(kind):
             self._model.replies.say(kind)
 
     # The end.
 
-    def _close(self, outcome: Outcome, now_ms: float, last: ClipKind | None = None) -> None:
+    def _close(self, outcome: Outcome, now_ms: float, last: PromptKind | None = None) -> None:
         """End the call with this outcome after everything was heard, `last` included."""
         self._model.replies.close()
         self._floor.interruptible = False
-        patience_ms = self.plan.mailbox_ms if last is ClipKind.MACHINE else self.plan.close_deadline_ms
+        patience_ms = self.plan.mailbox_ms if last is PromptKind.MACHINE else self.plan.close_deadline_ms
         self._ending.begin(outcome, now_ms + patience_ms, last)
         self.due_ms = 0.0
         self._say_last()
@@ -408,7 +408,7 @@ class Conversation(Talk):
     def _leave_message(self, now_ms: float) -> None:
         outcome = self._ending.machine.speak(silent=self._floor.settled)
         if outcome is not None:
-            self._close(outcome, now_ms, ClipKind.MACHINE)
+            self._close(outcome, now_ms, PromptKind.MACHINE)
 
     def _follow_tools(self, now_ms: float) -> None:
         """Follow a tool that has ended the call or handed it to another agent."""
@@ -447,7 +447,7 @@ class Conversation(Talk):
         self.plan, self._model.tools.successor = to.plan, None
         self._voice.follow(to.plan)
         self._floor.follow(to.plan)
-        self._ending.idle_timer.follow(to.plan.idle_after_ms, to.plan.idle_prompts, to.plan.idle_gaps_ms)
+        self._ending.idle_timer.follow(to.plan.idle_after_ms, to.plan.idle_prompt_count, to.plan.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
         self._model.hand_over(to.plan, at_ms, now_ms)
@@ -456,7 +456,7 @@ class Conversation(Talk):
     def _apologize(self, outcome: Outcome, now_ms: float) -> None:
         """Apologize and leave without a model, unless the call is closing already."""
         if not self._ending.closing:
-            self._close(outcome, now_ms, ClipKind.APOLOGY)
+            self._close(outcome, now_ms, PromptKind.APOLOGY)
 
     def _finish_closing(self, now_ms: float) -> None:
         if self._ending.closing and self._ending.due(now_ms, silent=self._all_heard(now_ms)):
@@ -489,6 +489,6 @@ class Conversation(Talk):
         return drained
 
 
-def _farewell(outcome: Outcome) -> ClipKind:
+def _farewell(outcome: Outcome) -> PromptKind:
     """Return the prompt that precedes leaving if the agent says nothing."""
-    return ClipKind.HOLD if isinstance(outcome, MoveOn) else ClipKind.GOODBYE
+    return PromptKind.HOLD if isinstance(outcome, MoveOn) else PromptKind.GOODBYE

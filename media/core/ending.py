@@ -3,7 +3,7 @@
 from media.core.answeringmachine import AnsweringMachine
 from media.core.idletimer import IdleTimer
 from media.core.leg import HangUp, Outcome
-from media.core.types import CallPlan, ClipKind
+from media.core.types import CallPlan, PromptKind
 
 
 class Ending:
@@ -15,15 +15,15 @@ class Ending:
         self.closing = False  # ends after everything was heard
         self.outcome: Outcome = HangUp("caller")  # used once it is closing
         # The prompt still to be said, once no overlap is pending.
-        self.last: ClipKind | None = None
+        self.last: PromptKind | None = None
         self.machine = AnsweringMachine()
         self.idle_timer = IdleTimer(
-            plan.idle_after_ms, plan.idle_prompts, plan.max_call_ms, plan.idle_gaps_ms, plan.limit_warning_ms
+            plan.idle_after_ms, plan.idle_prompt_count, plan.max_call_ms, plan.idle_gaps_ms, plan.limit_warning_ms
         )
         self._deadline_ms = 0.0
         self._last_words_by_ms: float | None = None
 
-    def begin(self, outcome: Outcome, deadline_ms: float, last: ClipKind | None) -> None:
+    def begin(self, outcome: Outcome, deadline_ms: float, last: PromptKind | None) -> None:
         """End the call with this outcome after everything was heard, `last` included, or at the deadline."""
         if not self.closing:
             self.closing, self.outcome, self._deadline_ms, self.last = True, outcome, deadline_ms, last

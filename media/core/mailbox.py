@@ -12,7 +12,6 @@ from typing import Final
 from media.core.audio import to_ms
 from media.core.beep import beep
 from media.core.carrierclock import CarrierClock
-from media.core.clips import heard_text
 from media.core.commands import Command, EndCall, Instruct, LeaveStream, Say, SwitchFlow
 from media.core.dictation import Dictation
 from media.core.inflight import Item, Sound
@@ -30,6 +29,7 @@ from media.core.leg import (
     Stopped,
 )
 from media.core.playout import Playout
+from media.core.prompts import heard_text
 from media.core.talk import Talk, answered_late
 from media.core.turngate import TurnGate
 from media.core.types import (
@@ -37,9 +37,9 @@ from media.core.types import (
     Answered,
     CallEnded,
     CallStarted,
-    Clip,
     MailboxPlan,
     MessageTaken,
+    Prompt,
     RecordCaller,
     Report,
     StartMessage,
@@ -182,8 +182,8 @@ class Mailbox(Talk):
                     return
                 self.phase = Phase.GREETING
                 self._actions.append(Report(CallStarted(stream_id)))
-                for clip in self.plan.openings:
-                    self._speaker.say(clip)
+                for prompt in self.plan.openings:
+                    self._speaker.say(prompt)
                 self._speaker.beep()
                 self._speaker.pump(now_ms)
             case Digit(digit):
@@ -226,7 +226,7 @@ class Mailbox(Talk):
 
     # The end.
 
-    def _close(self, outcome: Outcome, now_ms: float, last: Clip | None) -> None:
+    def _close(self, outcome: Outcome, now_ms: float, last: Prompt | None) -> None:
         """Leave with this outcome after everything was heard, `last` included.  Later calls are ignored."""
         if self.phase is Phase.CLOSING:
             return
@@ -271,8 +271,8 @@ class Speaker:
         self._began_ms: dict[str, int] = {}
         self._items = self._turns = 0
 
-    def say(self, clip: Clip) -> None:
-        self._queue(clip.text, clip.audio or b"")
+    def say(self, prompt: Prompt) -> None:
+        self._queue(prompt.text, prompt.audio or b"")
 
     def beep(self) -> None:
         self._beep = self._queue("", beep())

@@ -17,7 +17,7 @@ from media.core.session import TAKEN_OVER, Session
 from media.core.supervision import Supervision
 from media.core.toolcalls import ToolCalls
 from media.core.turngate import TurnGate
-from media.core.types import CallPlan, ClipKind, Delta, DialModel, Emit, ModelUsed, Report, Role, ToolStatus
+from media.core.types import CallPlan, Delta, DialModel, Emit, ModelUsed, PromptKind, Report, Role, ToolStatus
 from media.core.voice import Voice
 
 #: Why a session is abandoned: malformed events, oversized ones, or responses that all fail.
@@ -163,11 +163,11 @@ class ModelSide:
         if self.responses.overlap_resumed():
             self._withdraw_unheard()
 
-    def owe_unsaid(self, kinds: Collection[ClipKind | None]) -> None:
+    def owe_unsaid(self, kinds: Collection[PromptKind | None]) -> None:
         """Owe again what was discarded unheard; `kinds` has None for a response."""
         if None in kinds:
             self.responses.owe_response()
-        if ClipKind.DICTATED in kinds:
+        if PromptKind.DICTATED in kinds:
             self.replies.retry_dictated()
 
     def _withdraw_unheard(self) -> None:

@@ -33,7 +33,7 @@ from media.core.inflight import InFlight, Item, Span
 from media.core.leg import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
 from media.core.turngate import TurnGate
-from media.core.types import ClipKind
+from media.core.types import PromptKind
 
 #: How long a clear waits for the echo of its mark.
 SETTLE_MS: Final = 600.0
@@ -43,7 +43,7 @@ UNSURE_MS: Final = 5.0
 
 _CURRENT: Final = Age.CURRENT  # looked up for every mark
 #: Wait for the caller to finish: a response, and a text that a person dictated.
-_PATIENT: Final = (None, ClipKind.DICTATED)
+_PATIENT: Final = (None, PromptKind.DICTATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Playout:
         if not self._flight.out and now_ms >= self._ping_due_ms():
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
-            if item.clip in _PATIENT and not item.sent and self.turn_gate.speaks(now_ms):
+            if item.prompt in _PATIENT and not item.sent and self.turn_gate.speaks(now_ms):
                 # A response does not begin while the caller speaks.
                 break
             if item.sent < item.generated and not self._flight.out:
@@ -211,7 +211,7 @@ class Playout:
         for item in line:
             if item.finished:
                 self.line.append(item)
-            elif keep_keys and item.clip is ClipKind.TONES and not item.heard:
+            elif keep_keys and item.prompt is PromptKind.TONES and not item.heard:
                 item.sent = 0
                 self.line.append(item)
             else:
@@ -221,8 +221,8 @@ class Playout:
 
     def withdraw(self) -> list[Item]:
         """Discard a response that was neither sent nor heard; return its items."""
-        dropped = [item for item in self.line if item.clip is None]
-        self.line = [item for item in self.line if item.clip is not None]
+        dropped = [item for item in self.line if item.prompt is None]
+        self.line = [item for item in self.line if item.prompt is not None]
         return dropped
 
     def advance(self, now_ms: float) -> tuple[list[Span], list[Item]]:

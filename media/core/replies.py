@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from media.core import realtime as rt
-from media.core.clips import instruction
+from media.core.prompts import instruction
 from media.core.responses import ResponseSchedule
 from media.core.session import BROKE_OFF, Session
 from media.core.turngate import TurnGate
-from media.core.types import CallPlan, ClipKind, Emit, Moment, Stamp
+from media.core.types import CallPlan, Emit, Moment, PromptKind, Stamp
 from media.core.voice import Voice
 
 #: Attempts to have the model say a dictated text, if nothing of it was heard.
@@ -20,7 +20,7 @@ DICTATIONS: Final = 3
 class _Prompt:
     """A prompt that the model says word for word."""
 
-    kind: ClipKind
+    kind: PromptKind
     text: str
     failed: int = 0  # how often nothing of it was heard
 
@@ -32,8 +32,8 @@ class _Prompts:
 
     def __init__(self) -> None:
         self.waiting: deque[_Prompt] = deque()
-        self.saying: ClipKind | None = None  # the one that the model is speaking
-        self._latest = _Prompt(ClipKind.GREETING, "")
+        self.saying: PromptKind | None = None  # the one that the model is speaking
+        self._latest = _Prompt(PromptKind.GREETING, "")
 
     def begin(self) -> str:
         """Begin the next prompt; return the model's instructions."""
@@ -49,7 +49,7 @@ class _Prompts:
     def retry(self) -> None:
         """Queue the latest prompt again if a person dictated it, since nothing of it was heard."""
         latest = self._latest
-        if latest.kind is ClipKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self.waiting:
+        if latest.kind is PromptKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self.waiting:
             self.waiting.appendleft(_Prompt(latest.kind, latest.text, latest.failed + 1))
 
 
@@ -103,11 +103,11 @@ class Replies:
         self._cancelled: set[str | None] = set()  # None: a response without an id yet
 
     @property
-    def saying(self) -> ClipKind | None:
+    def saying(self) -> PromptKind | None:
         """The prompt that the model is speaking."""
         return self._prompts.saying
 
-    def say(self, kind: ClipKind, text: str = "") -> None:
+    def say(self, kind: PromptKind, text: str = "") -> None:
         """Have the model say a prompt, or another text in its place."""
         self._prompts.waiting.append(_Prompt(kind, text or self._voice.text(kind) or ""))
 
@@ -118,7 +118,7 @@ class Replies:
     @property
     def dictated(self) -> int:
         """The number of dictated texts in the queue."""
-        return sum([prompt.kind is ClipKind.DICTATED for prompt in self._prompts.waiting])
+        return sum([prompt.kind is PromptKind.DICTATED for prompt in self._prompts.waiting])
 
     def close(self) -> None:
         """Create no further responses; prompts are still said."""

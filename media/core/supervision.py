@@ -9,7 +9,7 @@ from typing import Final, Literal
 from media.core.commands import Instruct, News, Say
 from media.core.replies import Replies
 from media.core.session import Session
-from media.core.types import Answered, ClipKind, Emit, Intervened, Report
+from media.core.types import Answered, Emit, Intervened, PromptKind, Report
 
 MOST: Final = 100  # in a call
 MOST_WAITING: Final = 5  # dictated texts in the queue
@@ -60,7 +60,7 @@ class Supervision:
         if isinstance(command, Say):
             if self._replies.dictated >= MOST_WAITING:
                 return "full"
-            self._replies.say(ClipKind.DICTATED, command.text)
+            self._replies.say(PromptKind.DICTATED, command.text)
         else:
             text = hint(command.text) if isinstance(command, Instruct) else command.text
             self._session.note(command.id, "system", text, at_ms)

@@ -20,7 +20,7 @@ Author = Role | Literal["system"]  # system: what happened to the call
 ToolStatus = Literal["ok", "failed"]
 
 
-class ClipKind(StrEnum):
+class PromptKind(StrEnum):
     """The prompts that a conversation plays by itself."""
 
     ANNOUNCEMENT = "announcement"  # this call is recorded
@@ -38,8 +38,8 @@ class ClipKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """A prompt; `audio` is None if it has not been rendered yet."""
+class Prompt:
+    """A sentence that is spoken to the caller; `audio` is None if it has not been rendered yet."""
 
     text: str
     audio: bytes | None = None
@@ -89,8 +89,8 @@ class CallPlan:
     transcription_model: str
     caller_context: str = ""  # appended to the instructions
     language: str | None = None
-    clips: Mapping[ClipKind, Clip] = field(default_factory=dict)
-    fillers: tuple[Clip, ...] = ()  # rendered, played in turn
+    prompts: Mapping[PromptKind, Prompt] = field(default_factory=dict)
+    fillers: tuple[Prompt, ...] = ()  # rendered, played in turn
     tools: tuple[Tool, ...] = ()
     recording: bool = False
     pauses: PauseRules = field(default_factory=PauseRules)
@@ -106,10 +106,10 @@ class CallPlan:
     eagerness: Eagerness = "high"
     max_call_ms: int = 1_800_000
     idle_after_ms: int = 12_000  # silence before each prompt or close
-    idle_prompts: int = 2
+    idle_prompt_count: int = 2
     # Before each prompt, and then the close, where that differs from `idle_after_ms`.
     idle_gaps_ms: tuple[int, ...] = ()
-    idle_clips: tuple[Clip, ...] = ()  # the prompts, where they differ
+    idle_prompts: tuple[Prompt, ...] = ()  # the prompts, where they differ
     limit_warning_ms: int = 0  # before the longest call ends; 0: never
     filler_after_ms: int = 750  # silence before a filler is played
     close_deadline_ms: int = 15_000  # most time for a spoken close
@@ -145,10 +145,10 @@ class CallPlan:
 class MailboxPlan:
     """Everything a mailbox must know before its first frame."""
 
-    openings: tuple[Clip, ...] = ()  # rendered, played before the beep
-    thanks: Clip | None = None
-    goodbye: Clip | None = None  # to a caller who said nothing
-    apology: Clip | None = None
+    openings: tuple[Prompt, ...] = ()  # rendered, played before the beep
+    thanks: Prompt | None = None
+    goodbye: Prompt | None = None  # to a caller who said nothing
+    apology: Prompt | None = None
     silence_ms: int = 6_000  # after which a message is over
     longest_ms: int = 180_000
     least_ms: int = 400  # less voice than this is no message

@@ -9,7 +9,7 @@ from bench import collisions
 from bench.simulation import Phone, calls
 from media.core.leg import HangUp
 from media.core.turngate import TurnGate
-from media.core.types import BargedIn, CallPlan, Clip, ClipKind, RunTool, Tool, TurnEnded
+from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
 
 BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
@@ -155,8 +155,8 @@ def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone: Callabl
 
 
 def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone: Callable[..., Phone]) -> None:
-    clips = {ClipKind.IDLE: Clip("Are you there", bytes(1_600))}
-    phone = make_phone(replace(BARE, clips=clips, idle_after_ms=2_000, false_hear_ms=5_000), DELAY_MS, deaf=True)
+    prompts = {PromptKind.IDLE: Prompt("Are you there", bytes(1_600))}
+    phone = make_phone(replace(BARE, prompts=prompts, idle_after_ms=2_000, false_hear_ms=5_000), DELAY_MS, deaf=True)
     phone.after(1_000)
     phone.speak(3_000)
     phone.after(3_000)
@@ -166,7 +166,7 @@ def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone: Callable[
 
 
 def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, clips={ClipKind.GREETING: Clip("Hello and welcome", GREETING)}), DELAY_MS)
+    phone = make_phone(replace(BARE, prompts={PromptKind.GREETING: Prompt("Hello and welcome", GREETING)}), DELAY_MS)
     phone.speak(900)
     phone.after(9_000)
     assert phone.told(BargedIn) == []
@@ -175,7 +175,7 @@ def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phon
 
 
 def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
-    plan = replace(BARE, clips={ClipKind.GOODBYE: Clip("Goodbye", bytes(1_600))}, max_call_ms=3_000)
+    plan = replace(BARE, prompts={PromptKind.GOODBYE: Prompt("Goodbye", bytes(1_600))}, max_call_ms=3_000)
     phone = make_phone(plan, DELAY_MS)
     phone.after(1_000)
     phone.speak(9_000)

@@ -10,7 +10,7 @@ from bench.simulation import Phone
 from media.core.commands import LeaveStream
 from media.core.leg import HangUp, MoveOn
 from media.core.tools import GOES_ON
-from media.core.types import Answered, BargedIn, CallEnded, CallPlan, Clip, ClipKind, Tool, ToolCalled, ToolFinished
+from media.core.types import Answered, BargedIn, CallEnded, CallPlan, Prompt, PromptKind, Tool, ToolCalled, ToolFinished
 from sandbox.openai import Call, Turn
 
 END_CALL = Tool("end_call", "Hang up.", '{"type":"object","properties":{}}', outcome=HangUp("agent"))
@@ -124,7 +124,7 @@ def test_a_person_still_moves_the_call(saying_goodbye: Callable[..., Phone]) -> 
 
 
 def test_an_end_without_a_word_says_goodbye(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}))
+    phone = make_phone(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
     phone.after(500)
     phone.model.player.turns = [Turn(call=Call("end_call"))]
     phone.speak(500)

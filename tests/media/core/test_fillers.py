@@ -14,9 +14,9 @@ from media.core.leg import HangUp, Play
 from media.core.types import (
     BargedIn,
     CallPlan,
-    Clip,
-    ClipKind,
     LatencyMeasured,
+    Prompt,
+    PromptKind,
     RecordAgent,
     RunTool,
     Tool,
@@ -29,7 +29,7 @@ from tests.support.examples import sample
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
 BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", tools=TOOLS)
-PLAN = replace(BARE, fillers=(Clip("Let me look that up", LOOK), Clip("One second please", WAIT)))
+PLAN = replace(BARE, fillers=(Prompt("Let me look that up", LOOK), Prompt("One second please", WAIT)))
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_keys_are_waited_for_like_words(make_slow: Callable[..., Phone]) -> None
 
 
 def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow: Callable[..., Phone]) -> None:
-    phone = make_slow(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}))
+    phone = make_slow(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
     phone.model.player.turns = [calls("end_call", latency_ms=950)]
     phone.speak(600)
     phone.after(5_000)

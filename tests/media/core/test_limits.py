@@ -11,13 +11,13 @@ from media.core.audio import from_linear
 from media.core.dtmf import entry_text
 from media.core.idletimer import Due, IdleTimer
 from media.core.leg import HangUp
-from media.core.types import BargedIn, Clip, ClipKind, Digits, TurnEnded
+from media.core.types import BargedIn, Digits, Prompt, PromptKind, TurnEnded
 from tests.media.core.test_conversation import BARE, PLAN
 
-WARNING = Clip("We are almost out of time", bytes(range(1, 101)) * 80)  # 1 s
+WARNING = Prompt("We are almost out of time", bytes(range(1, 101)) * 80)  # 1 s
 LIMITED = replace(
     PLAN,
-    clips={**PLAN.clips, ClipKind.LIMIT: WARNING},
+    prompts={**PLAN.prompts, PromptKind.LIMIT: WARNING},
     max_call_ms=20_000,
     limit_warning_ms=8_000,
     idle_after_ms=60_000,
@@ -61,7 +61,7 @@ def test_the_warning_interrupts_neither_the_agent_nor_the_caller(make_phone: Cal
 
 
 def test_a_warning_that_is_not_rendered_is_said_by_the_model(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(LIMITED, clips={**PLAN.clips, ClipKind.LIMIT: Clip(WARNING.text)}))
+    phone = make_phone(replace(LIMITED, prompts={**PLAN.prompts, PromptKind.LIMIT: Prompt(WARNING.text)}))
     phone.after(26_000)
     asked = [m["response"]["instructions"] for m in phone.model.received if "instructions" in m.get("response", {})]
     assert sum(WARNING.text in each for each in asked) == 1

@@ -16,7 +16,7 @@ from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEX
 from media.core.reconnectbudget import ReconnectBudget
 from media.core.responses import REFUSALS
 from media.core.session import BROKE_OFF
-from media.core.types import CallPlan, Clip, ClipKind, DialModel, ModelLost, TurnEnded
+from media.core.types import CallPlan, DialModel, ModelLost, Prompt, PromptKind, TurnEnded
 from tests.support.examples import sample
 
 HOLD, SORRY = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
@@ -26,14 +26,14 @@ PLAN = CallPlan(
     "marin",
     "gpt-realtime",
     "whisper",
-    clips={
-        ClipKind.GREETING: Clip("Hello and welcome", GREETING),
-        ClipKind.HOLD: Clip("One moment please", HOLD),
-        ClipKind.APOLOGY: Clip("Sorry, please call again", SORRY),
-        ClipKind.GOODBYE: Clip("Goodbye", bytes(800)),
+    prompts={
+        PromptKind.GREETING: Prompt("Hello and welcome", GREETING),
+        PromptKind.HOLD: Prompt("One moment please", HOLD),
+        PromptKind.APOLOGY: Prompt("Sorry, please call again", SORRY),
+        PromptKind.GOODBYE: Prompt("Goodbye", bytes(800)),
     },
 )
-BARE = replace(PLAN, clips={})
+BARE = replace(PLAN, prompts={})
 
 
 def losses(phone: Phone) -> list[str]:

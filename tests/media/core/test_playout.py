@@ -9,7 +9,7 @@ from media.core.inflight import Item, Sound, Span
 from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.turngate import TurnGate
-from media.core.types import ClipKind
+from media.core.types import PromptKind
 from media.legs.twiliowire import Encoder, decode
 
 
@@ -213,7 +213,7 @@ def test_keys_behind_a_dropped_tail_are_sent_if_they_are_still_wanted(
 ) -> None:
     desk = Desk(world, make_carrier, delay=20)
     cut, keys = desk.say(8 * 200, "cut", 1), desk.say(8 * 300, "keys", 2)
-    keys.clip = ClipKind.TONES
+    keys.prompt = PromptKind.TONES
     desk.after(120)
     assert keys.sent and not keys.heard, "its beginning is on its way already"
     desk.send(desk.ledger.clear(world.now))

@@ -22,7 +22,7 @@ BILLING = replace(
     voice="cedar",
     tools=(Tool("look_up_bill", "", SCHEMA, 4_000),),
     idle_after_ms=5_000,
-    idle_prompts=0,
+    idle_prompt_count=0,
 )
 SWITCH = SwitchFlow(BILLING, "flow_b", 3)
 

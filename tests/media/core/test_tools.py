@@ -16,9 +16,9 @@ from media.core.types import (
     Answered,
     CallEnded,
     CallPlan,
-    Clip,
-    ClipKind,
     ModelLost,
+    Prompt,
+    PromptKind,
     RunTool,
     Tool,
     ToolCalled,
@@ -329,7 +329,7 @@ def test_a_call_that_ends_first_ends_its_tools(make_call: Callable[..., Phone]) 
 
 
 def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call: Callable[..., Phone]) -> None:
-    phone = make_call(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}), script=["end_call"])
+    phone = make_call(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}), script=["end_call"])
     phone.after(2_000)
     assert phone.hung_up == HangUp("agent")
     assert (runs(phone), ends(phone)) == ([], ["ok"])
@@ -339,7 +339,7 @@ def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call: Callable[.
 def test_a_result_with_an_outcome_moves_the_call_on_once_its_last_words_were_heard(
     make_call: Callable[..., Phone],
 ) -> None:
-    phone = make_call(replace(PLAN, clips={ClipKind.HOLD: Clip("One moment", bytes(800))}))
+    phone = make_call(replace(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
     (run,) = runs(phone)
     asked = sum(m["type"] == "response.create" for m in phone.model.received)
     phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
@@ -363,7 +363,7 @@ def test_a_caller_who_speaks_does_not_undo_what_a_tool_has_arranged(make_call: C
 
 
 def test_control_moves_the_call_on(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={ClipKind.HOLD: Clip("One moment", bytes(800))}))
+    phone = make_phone(replace(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
     assert phone.told(Answered) == [Answered("c1", "done")], "at once, though the last words are still to be heard"
@@ -377,7 +377,7 @@ def test_control_moves_the_call_on(make_phone: Callable[..., Phone]) -> None:
 
 
 def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(8_000))}))
+    phone = make_phone(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(8_000))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(EndCall("drained", spoken=True), phone.world.now))
     phone.after(200)
@@ -389,7 +389,7 @@ def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone: Callable[
 
 
 def test_a_filler_covers_the_wait(make_call: Callable[..., Phone]) -> None:
-    phone = make_call(replace(PLAN, fillers=(Clip("Let me see", FILLER),)))
+    phone = make_call(replace(PLAN, fillers=(Prompt("Let me see", FILLER),)))
     phone.after(2_000)
     assert phone.carrier.heard(phone.world.now) == FILLER
 
