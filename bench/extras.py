@@ -93,7 +93,7 @@ def measure(name: str, turns: int) -> float:
             for run in runs[answered:]:
                 answered += 1
                 done: list[Action] = phone.talk.tool_result(
-                    run.call_id, "{}", "ok", phone.world.now, result(turn, turns) if result else None
+                    run.tool_call_id, "{}", "ok", phone.world.now, result(turn, turns) if result else None
                 )
                 phone.carry(done)
     seconds = phone.world.now / 1000

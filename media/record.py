@@ -74,8 +74,8 @@ class CallOutput:
             case LatencyMeasured():
                 metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
                 metrics.MODEL_SECONDS.observe(event.model_ms / 1000)
-            case ToolFinished(call_id):
-                self._link.cancel_tool(self.call_id, call_id)
+            case ToolFinished(tool_call_id):
+                self._link.cancel_tool(self.call_id, tool_call_id)
             case ModelLost(reason):
                 metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
                 LOG.warning("model lost", call=self.call_id, reason=reason)
@@ -110,8 +110,8 @@ class CallOutput:
 
     def end_by_fault(self, detail: str) -> None:
         """Report that a fault ended the call, at an unknown position; report its running tools as failed."""
-        for call_id in self._reports.running_tools():
-            self.report(ToolFinished(call_id, error_json(CALL_ENDED), "failed"))
+        for tool_call_id in self._reports.running_tools():
+            self.report(ToolFinished(tool_call_id, error_json(CALL_ENDED), "failed"))
         self.report(CallEnded("carrier_lost", detail, 0))
 
     # Listeners.

@@ -375,15 +375,15 @@ class Shell:
         assert self._talk is not None, "only a conversation runs tools"
         request = pb.RunTool(
             call_id=self.call_id,
-            tool_call_id=run.call_id,
+            tool_call_id=run.tool_call_id,
             name=run.name,
             arguments_json=run.arguments_json,
-            traceparent=self._output.trace.tool(run.call_id),
+            traceparent=self._output.trace.tool(run.tool_call_id),
             off_record=run.off_record,
         )
         if self._ports.link.run_tool(request, self.tool_answered):
             return []
-        return self._talk.tool_result(run.call_id, error_json(TOO_MANY), "failed", self._ports.clock())
+        return self._talk.tool_result(run.tool_call_id, error_json(TOO_MANY), "failed", self._ports.clock())
 
     @_guarded
     def tool_answered(self, result: pb.ToolResult) -> None:

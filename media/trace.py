@@ -64,10 +64,10 @@ class CallTrace:
             case LatencyMeasured(seq):  # of the answer just recorded
                 facts = {"hum.turn_seq": seq, "hum.ours_ms": event.ours_ms, "hum.model_ms": event.model_ms}
                 self._add_span("wait", self._answer_ms - event.total_ms, self._answer_ms, facts)
-            case ToolCalled(call_id):
-                self._tools[call_id] = tracing.below(self._stream, "tool", kind=SpanKind.CLIENT)
-            case ToolFinished(call_id):
-                span = self._tools.pop(call_id, INVALID_SPAN)
+            case ToolCalled(tool_call_id):
+                self._tools[tool_call_id] = tracing.below(self._stream, "tool", kind=SpanKind.CLIENT)
+            case ToolFinished(tool_call_id):
+                span = self._tools.pop(tool_call_id, INVALID_SPAN)
                 span.set_attribute("hum.status", event.status)
                 span.end()
             case CallEnded(reason):

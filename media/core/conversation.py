@@ -177,14 +177,14 @@ class Conversation(Talk):
         return self._drain()
 
     def tool_result(
-        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
+        self, tool_call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
     ) -> list[Action]:
         """Process the result of a RunTool, as JSON text; ignore it if the tool is no longer running.
 
         With a sequel, the call leaves its leg or gets another agent once the agent has finished speaking.
         """
         if self.phase is _TALKING:
-            self._model.tool_result(call_id, output_json, status, now_ms, sequel)
+            self._model.tool_result(tool_call_id, output_json, status, now_ms, sequel)
             self._follow_tools(now_ms)
             self._advance_due()
         return self._drain()

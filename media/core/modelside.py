@@ -181,10 +181,10 @@ class ModelSide:
         self._voice.withdraw()
 
     def tool_result(
-        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
+        self, tool_call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
     ) -> None:
         """Process a tool's result."""
-        was_running = self.tools.result(call_id, output_json, status, now_ms, sequel)
+        was_running = self.tools.result(tool_call_id, output_json, status, now_ms, sequel)
         if was_running and isinstance(sequel, SendDigits):
             self._voice.press_keys(sequel.digits)
         self._request_response(now_ms)

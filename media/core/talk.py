@@ -72,7 +72,7 @@ class Talk:
 
     def tool_result(
         self,
-        call_id: str,  # noqa: ARG002
+        tool_call_id: str,  # noqa: ARG002
         output_json: str,  # noqa: ARG002
         status: ToolStatus,  # noqa: ARG002
         now_ms: float,  # noqa: ARG002

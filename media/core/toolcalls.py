@@ -97,31 +97,31 @@ class ToolCalls:
         off_record = self.recording_pauses.is_secret(event.call_id)
         self._emit(RunTool(event.call_id, name, event.arguments, off_record))
 
-    def _switch(self, switch: str, call_id: str, now_ms: float, said_ms: float) -> None:
+    def _switch(self, switch: str, tool_call_id: str, now_ms: float, said_ms: float) -> None:
         """Pause or resume the recording; the model continues at once."""
         if switch == "pause":
             self.recording_pauses.pause(BY_TOOL, now_ms)
         else:
             self.recording_pauses.resume(now_ms, said_ms)
-        self._emit(Report(ToolFinished(call_id, NOTHING_JSON, "ok")))
-        self.recording_pauses.tool_finished(call_id)
-        self._session.send(rt.function_output(call_id, NOTHING_JSON))
+        self._emit(Report(ToolFinished(tool_call_id, NOTHING_JSON, "ok")))
+        self.recording_pauses.tool_finished(tool_call_id)
+        self._session.send(rt.function_output(tool_call_id, NOTHING_JSON))
         self._owe_response_after_last()
 
     def result(
-        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
+        self, tool_call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
     ) -> bool:
         """Process a tool's result; return False, and ignore it, if that tool is not running.
 
         A switch or an outcome ends the agent's part, even if the caller has spoken since: what the tool arranged is
         already happening.  After keys were pressed the agent listens: no response is owed.
         """
-        finished = self._tools.finish(call_id)
+        finished = self._tools.finish(tool_call_id)
         if finished is None:
             return False
         name, audience = finished
-        self._emit(Report(ToolFinished(call_id, output_json, status)))
-        self.recording_pauses.tool_finished(call_id)
+        self._emit(Report(ToolFinished(tool_call_id, output_json, status)))
+        self.recording_pauses.tool_finished(tool_call_id)
         if isinstance(sequel, SwitchFlow):
             self.successor = sequel
             return True
@@ -130,9 +130,9 @@ class ToolCalls:
             return True
         if audience is Audience.NEXT_SESSION:
             text = f"The tool {name}, called before, has returned: {output_json}"
-            self._session.note(f"result_{call_id}", "system", text, self.recording_pauses.clock.call_ms(now_ms))
+            self._session.note(f"result_{tool_call_id}", "system", text, self.recording_pauses.clock.call_ms(now_ms))
         else:
-            self._session.send(rt.function_output(call_id, output_json))
+            self._session.send(rt.function_output(tool_call_id, output_json))
         if sequel is None and (audience is not Audience.MODEL or self._result_pending):
             self._owe_response_after_last()
         return True
@@ -146,8 +146,8 @@ class ToolCalls:
     def watch(self, now_ms: float) -> None:
         """Fail the tools that have timed out, so that the model knows, and end a pause that is too long."""
         self.recording_pauses.watch(now_ms)
-        for call_id in self._tools.timed_out(now_ms):
-            self.result(call_id, error_json(TIMED_OUT), "failed", now_ms)
+        for tool_call_id in self._tools.timed_out(now_ms):
+            self.result(tool_call_id, error_json(TIMED_OUT), "failed", now_ms)
 
     @property
     def revocable(self) -> bool:
@@ -187,6 +187,6 @@ class ToolCalls:
     def end(self) -> None:
         """End the call, and with it the running tools."""
         self.confirm_end()
-        for call_id in self._tools.running():
-            self._tools.finish(call_id)
-            self._emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed")))
+        for tool_call_id in self._tools.running():
+            self._tools.finish(tool_call_id)
+            self._emit(Report(ToolFinished(tool_call_id, error_json(CALL_ENDED), "failed")))

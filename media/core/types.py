@@ -180,7 +180,7 @@ class DialModel:
 class RunTool:
     """Run a tool; then call `tool_result`.  A ToolFinished with the same id means that the result is no longer needed."""
 
-    call_id: str  # the model's, of this function call
+    tool_call_id: str  # the model's, of this function call
     name: str
     arguments_json: str
     off_record: bool = False  # its contents are not recorded
@@ -420,14 +420,14 @@ class MessageTaken:
 class ToolCalled:
     """Always followed by a ToolFinished of the same id."""
 
-    call_id: str
+    tool_call_id: str
     name: str
     arguments_json: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    call_id: str
+    tool_call_id: str
     output_json: str
     status: ToolStatus
 

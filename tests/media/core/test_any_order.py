@@ -152,11 +152,11 @@ class Guard:
             match action:
                 case Stamp(moment):
                     self.talk.written(moment, self.now + 1)
-                case Report(ToolCalled(call_id)):
-                    assert call_id not in self.tools
-                    self.tools.add(call_id)
-                case Report(ToolFinished(call_id)):
-                    self.tools.remove(call_id)
+                case Report(ToolCalled(tool_call_id)):
+                    assert tool_call_id not in self.tools
+                    self.tools.add(tool_call_id)
+                case Report(ToolFinished(tool_call_id)):
+                    self.tools.remove(tool_call_id)
             if isinstance(action, Mark):
                 self.marks.append(action.number)
             if isinstance(action, ToModel):

@@ -147,7 +147,7 @@ def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone: Callabl
     (run,) = (action for _, action in phone.actions if isinstance(action, RunTool))
     phone.speak(3_000, seed=4)
     phone.after(500)
-    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, "{}", "ok", phone.world.now))
     phone.after(2_400)
     assert asked(phone) == 1
     phone.after(6_000)

@@ -244,9 +244,9 @@ def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone: Callabl
     phone.after(3_500)
     (run,) = [action for _, action in phone.actions if isinstance(action, RunTool)]
     assert (run.name, run.arguments_json) == ("look_up", "{}")
-    assert phone.told(ToolCalled)[0].call_id == run.call_id
+    assert phone.told(ToolCalled)[0].tool_call_id == run.tool_call_id
     assert phone.carrier.heard(phone.world.now).endswith(bytes(800))
-    phone.carry(phone.talk.tool_result(run.call_id, '{"ok":true}', "ok", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, '{"ok":true}', "ok", phone.world.now))
     phone.after(5_000)
     assert phone.model.types().count("response.create") == 2
     assert any(m.get("item", {}).get("type") == "function_call_output" for m in phone.model.received)

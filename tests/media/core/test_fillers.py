@@ -175,7 +175,7 @@ def test_a_nod_over_a_filler_is_taken_back(make_slow: Callable[..., Phone], tool
     assert heard(phone) == LOOK
     for _, action in phone.actions:
         if isinstance(action, RunTool):
-            phone.carry(phone.talk.tool_result(action.call_id, "{}", "ok", phone.world.now))
+            phone.carry(phone.talk.tool_result(action.tool_call_id, "{}", "ok", phone.world.now))
             break
     phone.after(8_000)
     assert [each.verdict for each in phone.told(BargedIn)] == ["resumed"]
@@ -190,7 +190,7 @@ def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow: Ca
     phone.speak(600)
     phone.after(600 + 1_000)
     (run,) = (action for _, action in phone.actions if isinstance(action, RunTool))
-    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, "{}", "ok", phone.world.now))
     phone.after(6_000)
     assert heard(phone) == LOOK + answers(phone)
     assert len(begins(phone)) == 1

@@ -404,7 +404,7 @@ def test_the_agent_pauses_and_resumes(make_phone: Callable[..., Phone], tmp_path
     (span,), agent_ms = silent_exactly(phone, tmp_path)
     assert span[1] - span[0] == pytest.approx(8_000, abs=700), "from the one call to the other"
     assert agent_ms == pytest.approx(2 * 1_500, abs=200), "of four answers, two are in the pause"
-    ends = [(each.call_id, each.output_json) for each in phone.told(ToolFinished)]
+    ends = [(each.tool_call_id, each.output_json) for each in phone.told(ToolFinished)]
     assert [output for _, output in ends] == ["{}", "{}"] and len(phone.told(ToolCalled)) == 2
     assert phone.model.violations == []
 
@@ -437,7 +437,7 @@ def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone:
     phone.after(1_500)
     run = next(action for _, action in phone.actions if isinstance(action, RunTool))
     assert SECRET in run.arguments_json and run.off_record, "control is told, and keeps nothing of it"
-    phone.carry(phone.talk.tool_result(run.call_id, f'{{"charged":"{SECRET}"}}', "ok", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, f'{{"charged":"{SECRET}"}}', "ok", phone.world.now))
     phone.model.player.turns = [Turn(say="words"), Turn(call=Call("resume_recording"))]
     phone.after(4_000)
     phone.speak(600)

@@ -40,7 +40,7 @@ def front_desk(make_phone: Callable[..., Phone]) -> tuple[Phone, RunTool]:
 
 
 def hand_over(phone: Phone, run: RunTool) -> None:
-    phone.carry(phone.talk.tool_result(run.call_id, '{"handed_over":true}', "ok", phone.world.now, SWITCH))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, '{"handed_over":true}', "ok", phone.world.now, SWITCH))
 
 
 def sessions(phone: Phone) -> list[dict[str, Any]]:
