@@ -13,9 +13,9 @@ from media.callfiles import CallFiles, RecordingPlace
 from media.carried import CarriedRecord
 from media.core.tools import CALL_ENDED, error_json
 from media.core.types import (
-    Answered,
     BargedIn,
     CallEnded,
+    CommandReply,
     Delta,
     Event,
     LatencyMeasured,
@@ -67,7 +67,7 @@ class CallOutput:
                 self._link.delta(self._reports.delta(event, at))
             case UnderWay():
                 self._link.under_way(self._reports.under_way(event))
-            case Answered(id, outcome):
+            case CommandReply(id, outcome):
                 self._link.answer(id, outcome)
             case BargedIn():
                 metrics.CLEAR_SECONDS.observe(event.clear_reaction_ms / 1000)

@@ -11,10 +11,10 @@ from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media.core.types import (
     AnnouncementPlayed,
-    Answered,
     BargedIn,
     CallEnded,
     CallStarted,
+    CommandReply,
     Delta,
     Digits,
     Event,
@@ -79,7 +79,7 @@ class Reports:
                 return self._numbered(at, tool_finished=self._tool_finished(event, at))
             case AnnouncementPlayed() | Digits() | FlowSwitched() | RecordingPaused() | Intervened():
                 return self._numbered(at, **_spot(event, at))
-            case Delta() | UnderWay() | ModelLost() | Answered() | MessageTaken():
+            case Delta() | UnderWay() | ModelLost() | CommandReply() | MessageTaken():
                 return None
             case CallEnded(reason, detail, at_ms):
                 ended = pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None)

@@ -53,10 +53,10 @@ from media.core.talk import Talk, answered_late
 from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
-    Answered,
     CallEnded,
     CallPlan,
     CallStarted,
+    CommandReply,
     Digits,
     FlowSwitched,
     ModelLost,
@@ -200,7 +200,7 @@ class Conversation(Talk):
                     self._end(HangUp(reason), now_ms)
             case LeaveStream(outcome, id):
                 hangs_up = self._ending.closing and isinstance(self._ending.outcome, HangUp)
-                self._actions.append(Report(Answered(id, "over" if hangs_up else "done")))
+                self._actions.append(Report(CommandReply(id, "over" if hangs_up else "done")))
                 if self.phase is _TALKING:
                     self._close(outcome, now_ms, None if self._voice.speaks(now_ms) else _farewell(outcome))
                 else:
@@ -220,7 +220,7 @@ class Conversation(Talk):
     def _hand_over(self, switch: SwitchFlow, now_ms: float) -> None:
         """Let another agent take over the call, on a person's command: once for each id."""
         closing = self._ending.closing or self._model.tools.requested_outcome is not None
-        self._actions.append(Report(Answered(switch.id, "over" if closing else "done")))
+        self._actions.append(Report(CommandReply(switch.id, "over" if closing else "done")))
         if not closing and self._model.supervision.is_new(switch.id):
             self._model.tools.successor = switch
             self._follow_tools(now_ms)
@@ -228,12 +228,12 @@ class Conversation(Talk):
     def _intervene(self, command: Instruct | Say | News | Inform, now_ms: float) -> None:
         if isinstance(command, Inform):
             self._model.session.inform(command.caller_context)
-            self._actions.append(Report(Answered(command.id, "done")))
+            self._actions.append(Report(CommandReply(command.id, "done")))
         elif self.phase is _TALKING:
             self._model.supervision.carry_out(command, self._clock.call_ms(now_ms))
             self.due_ms = 0.0
         else:
-            self._actions.append(Report(Answered(command.id, "over")))
+            self._actions.append(Report(CommandReply(command.id, "over")))
 
     def tick(self, now_ms: float) -> list[Action]:
         if self.phase is not _TALKING:
@@ -270,9 +270,9 @@ class Conversation(Talk):
         match moment:
             case Moment.CLEARED:
                 self._floor.clear_written(now_ms)
-            case Moment.ASKED:
+            case Moment.REQUESTED:
                 self._model.response_requested(now_ms)
-            case Moment.ANSWERED:
+            case Moment.RESPONDED:
                 self._voice.response_written(now_ms)
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:

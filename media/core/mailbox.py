@@ -34,9 +34,9 @@ from media.core.talk import Talk, answered_late
 from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
-    Answered,
     CallEnded,
     CallStarted,
+    CommandReply,
     MailboxPlan,
     MessageTaken,
     Prompt,
@@ -109,7 +109,7 @@ class Mailbox(Talk):
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
         if isinstance(command, (Instruct, Say, SwitchFlow)):
-            return [Report(Answered(command.id, "over"))]  # there is no agent
+            return [Report(CommandReply(command.id, "over"))]  # there is no agent
         if self.phase is Phase.ENDED:
             return answered_late(command, self._outcome)
         match command:
@@ -119,7 +119,7 @@ class Mailbox(Talk):
                 else:
                     self._end(HangUp(reason), now_ms)
             case LeaveStream(outcome, id):
-                self._actions.append(Report(Answered(id, "done")))
+                self._actions.append(Report(CommandReply(id, "done")))
                 self._end(outcome, now_ms)
             case _:
                 pass  # nothing for a mailbox to do

@@ -170,7 +170,7 @@ class Replies:
                 self._session.add_message("system", self._before)
                 self._before = None
             self._session.send(rt.response_create(event_id))
-            self._emit(Stamp(Moment.ASKED))
+            self._emit(Stamp(Moment.REQUESTED))
 
     def cancel(self) -> str | None:
         """Cancel the active response, as the caller took the floor; return its id, if it is known."""

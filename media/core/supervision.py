@@ -9,7 +9,7 @@ from typing import Final, Literal
 from media.core.commands import Instruct, News, Say
 from media.core.replies import Replies
 from media.core.session import Session
-from media.core.types import Answered, Emit, Intervened, PromptKind, Report
+from media.core.types import CommandReply, Emit, Intervened, PromptKind, Report
 
 MOST: Final = 100  # in a call
 MOST_WAITING: Final = 5  # dictated texts in the queue
@@ -48,7 +48,7 @@ class Supervision:
 
     def carry_out(self, command: Instruct | Say | News, at_ms: int) -> None:
         """Carry out a command, unless that was done, and report the reply."""
-        self._emit(Report(Answered(command.id, self._outcome(command, at_ms))))
+        self._emit(Report(CommandReply(command.id, self._outcome(command, at_ms))))
 
     def _outcome(self, command: Instruct | Say | News, at_ms: int) -> Literal["done", "over", "full"]:
         if command.id in self._done:

@@ -8,7 +8,7 @@ from typing import Any
 
 from media.core.commands import Command, Inform, Instruct, LeaveStream, News, Say, Sequel, SwitchFlow
 from media.core.leg import LegEvent, MoveOn, Outcome
-from media.core.types import Action, Answered, Moment, Report, ToolStatus
+from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
 
 
 class Talk:
@@ -93,9 +93,9 @@ def answered_late(command: Command, outcome: Outcome) -> list[Action]:
     """
     match command:
         case Instruct(id) | Say(id) | News(id) | Inform(id) | SwitchFlow(id=id):
-            return [Report(Answered(id, "over"))]
+            return [Report(CommandReply(id, "over"))]
         case LeaveStream(_, id):
-            return [Report(Answered(id, "done" if isinstance(outcome, MoveOn) else "over"))]
+            return [Report(CommandReply(id, "done" if isinstance(outcome, MoveOn) else "over"))]
     return []
 
 

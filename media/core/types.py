@@ -225,8 +225,8 @@ class Moment(Enum):
     """An event that is timed when it is written, not when it is decided."""
 
     CLEARED = auto()  # a barge-in silenced the agent
-    ASKED = auto()  # a response was requested
-    ANSWERED = auto()  # a response's first audio was sent
+    REQUESTED = auto()  # a response was requested
+    RESPONDED = auto()  # a response's first audio was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -438,7 +438,7 @@ class ModelLost:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class CommandReply:
     """The reply to a command: done, too late because the call is over, or refused because there are too many."""
 
     id: str
@@ -491,7 +491,7 @@ Event = (
     | ToolCalled
     | ToolFinished
     | ModelLost
-    | Answered
+    | CommandReply
     | Intervened
     | FlowSwitched
     | CallEnded

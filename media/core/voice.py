@@ -246,7 +246,7 @@ class Voice:
         for action in sends:
             self._emit(action)
         if sends and self._transcript.latency.unsent:
-            self._emit(Stamp(Moment.ANSWERED))
+            self._emit(Stamp(Moment.RESPONDED))
 
     def response_written(self, now_ms: float) -> None:
         """Record that the first audio of a response was written."""

@@ -16,8 +16,8 @@ from media.core.leg import Audio, Clear, Digit, HangUp, Leave, Mark, MoveOn, Pla
 from media.core.mailbox import Mailbox
 from media.core.types import (
     Action,
-    Answered,
     CallEnded,
+    CommandReply,
     Digits,
     MailboxPlan,
     MessageTaken,
@@ -326,9 +326,9 @@ def test_control_ends_it_and_what_was_said_is_kept(command: EndCall | LeaveStrea
     assert (caller.ended, kept(caller)) == (reason, [True])
     assert caller.heard().endswith(audio_of(GOODBYE)) is (reason == "drained")
     left = reason == "transfer"
-    assert [each.outcome for each in caller.reported(Answered)] == (["done"] if left else [])
+    assert [each.outcome for each in caller.reported(CommandReply)] == (["done"] if left else [])
     late = caller.talk.command(LeaveStream(MoveOn("transfer"), "c2"), caller.world.now)
-    assert late == [Report(Answered("c2", "done" if left else "over"))]
+    assert late == [Report(CommandReply("c2", "done" if left else "over"))]
 
 
 def test_a_mailbox_without_a_word_beeps() -> None:

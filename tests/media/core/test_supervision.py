@@ -11,8 +11,8 @@ from media.core.commands import Command, EndCall, Inform, Instruct, Listen, News
 from media.core.leg import Play
 from media.core.supervision import MOST, MOST_WAITING, hint
 from media.core.types import (
-    Answered,
     BargedIn,
+    CommandReply,
     Intervened,
     RecordAgent,
     RecordCaller,
@@ -38,7 +38,7 @@ def say(phone: Phone, text: str, id: str = "1") -> None:
 
 
 def outcomes(phone: Phone) -> list[str]:
-    return [each.outcome for each in phone.told(Answered)]
+    return [each.outcome for each in phone.told(CommandReply)]
 
 
 def created(phone: Phone) -> list[tuple[str, str]]:

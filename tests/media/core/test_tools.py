@@ -13,9 +13,9 @@ from media.core.commands import EndCall, LeaveStream
 from media.core.leg import HangUp, MoveOn
 from media.core.tools import Tools
 from media.core.types import (
-    Answered,
     CallEnded,
     CallPlan,
+    CommandReply,
     ModelLost,
     Prompt,
     PromptKind,
@@ -366,14 +366,16 @@ def test_control_moves_the_call_on(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
-    assert phone.told(Answered) == [Answered("c1", "done")], "at once, though the last words are still to be heard"
+    assert phone.told(CommandReply) == [CommandReply("c1", "done")], (
+        "at once, though the last words are still to be heard"
+    )
     not_yet = phone.hung_up
     assert not_yet is None, "nothing was heard yet"
     phone.after(1_000)
     assert phone.hung_up == MoveOn("transfer")
     assert phone.carrier.heard(phone.world.now) == bytes(800)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c2"), phone.world.now))
-    assert phone.told(Answered)[-1] == Answered("c2", "done"), "it is left for whatever control has stored"
+    assert phone.told(CommandReply)[-1] == CommandReply("c2", "done"), "it is left for whatever control has stored"
 
 
 def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone: Callable[..., Phone]) -> None:
@@ -384,7 +386,7 @@ def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone: Callable[
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
     phone.after(3_000)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c2"), phone.world.now))
-    assert phone.told(Answered) == [Answered("c1", "over"), Answered("c2", "over")]
+    assert phone.told(CommandReply) == [CommandReply("c1", "over"), CommandReply("c2", "over")]
     assert phone.hung_up == HangUp("drained")
 
 
