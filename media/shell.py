@@ -16,7 +16,7 @@ from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.carried import Carried, Leaving
-from media.core.commands import EndCall, Inform, LeaveStream, Listen, Machine, News, Watch
+from media.core.commands import DecisionResult, EndCall, Inform, LeaveStream, Listen, Machine, Watch
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Broken,
@@ -211,8 +211,8 @@ class Shell:
                 inform = Inform(command.command_id, command.caller.text)
                 self._carry(self._talk.command(inform, self._ports.clock()))
             case "news" if self._talk is not None:
-                news = News(command.command_id, command.news.text)
-                self._carry(self._talk.command(news, self._ports.clock()))
+                result = DecisionResult(command.command_id, command.news.text)
+                self._carry(self._talk.command(result, self._ports.clock()))
             case "listen" if self._talk is not None and not self._talk.ended:
                 self._listen(self._talk, command)
             case "machine" if self._talk is not None:

@@ -14,13 +14,13 @@ from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.commands import (
     Command,
+    DecisionResult,
     EndCall,
     Inform,
     Instruct,
     LeaveStream,
     Listen,
     Machine,
-    News,
     Say,
     Sequel,
     SwitchFlow,
@@ -209,7 +209,7 @@ class Conversation(Talk):
                 self._hand_over(command, now_ms)
             case Watch(for_ms):
                 self._model.supervision.watch(now_ms + for_ms)
-            case Instruct() | Say() | News() | Inform():
+            case Instruct() | Say() | DecisionResult() | Inform():
                 self._intervene(command, now_ms)
             case Listen(on):
                 self._voice.recording_gate.listen(on)
@@ -225,7 +225,7 @@ class Conversation(Talk):
             self._model.tools.successor = switch
             self._follow_tools(now_ms)
 
-    def _intervene(self, command: Instruct | Say | News | Inform, now_ms: float) -> None:
+    def _intervene(self, command: Instruct | Say | DecisionResult | Inform, now_ms: float) -> None:
         if isinstance(command, Inform):
             self._model.session.inform(command.caller_context)
             self._actions.append(Report(CommandReply(command.id, "done")))
