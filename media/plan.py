@@ -93,7 +93,7 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         open_turn_ms=round(settings.open_turn_ms),
         unaware_ms=round(settings.unaware_ms),
         under_way_ms=round(settings.under_way_ms),
-        so_far=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
+        history=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
         mailbox_ms=round(settings.message_seconds * 1000),
         opens=session.placed,
         **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},

@@ -319,8 +319,8 @@ class Conversation(Talk):
             # Once one prompt needs the model, those after it queue behind it: the order matters.
             if replies.waiting or not voice.play(kind):
                 replies.say(kind)
-        if self.plan.so_far:
-            replies.continue_with(RETURNED if self.plan.so_far[-1][0] == "system" else BROKE_OFF)
+        if self.plan.history:
+            replies.continue_with(RETURNED if self.plan.history[-1][0] == "system" else BROKE_OFF)
         elif self.plan.opens and PromptKind.GREETING not in self.plan.prompts:
             self._model.responses.owe_response()
         voice.pump(now_ms)

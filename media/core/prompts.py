@@ -20,7 +20,7 @@ class Prompts:
     def opening(self) -> list[PromptKind]:
         """Return what the caller hears first, in order."""
         announce = [PromptKind.ANNOUNCEMENT] if self.plan.announce_recording else []
-        first = PromptKind.RESUMED if self.plan.so_far else PromptKind.GREETING
+        first = PromptKind.RESUMED if self.plan.history else PromptKind.GREETING
         return [kind for kind in (*announce, first) if kind in self.plan.prompts]
 
     def item(self, kind: PromptKind) -> Item | None:

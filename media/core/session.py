@@ -80,7 +80,7 @@ class Session:
         self.ready, self.confirmed, self._opened_ms = True, False, now_ms
         self._turn_id = ""
         self.send(rt.session_update(self._plan))
-        for author, text in self._transcript.so_far():
+        for author, text in self._transcript.history():
             self.add_message(author, text)
 
     def discard(self) -> None:

@@ -134,7 +134,7 @@ class CallPlan:
     catch_up_ms: int = 2_000  # for a new session to find missed turns
     under_way_ms: int = 500  # between reports of unfinished turns
     # What was heard in the call's earlier streams, oldest first; and hints.
-    so_far: tuple[tuple[Author, str], ...] = ()
+    history: tuple[tuple[Author, str], ...] = ()
 
     def __post_init__(self) -> None:
         if len({tool.name for tool in self.tools}) < len(self.tools):

@@ -13,12 +13,12 @@ from media.core.types import AnnouncementPlayed, Prompt, PromptKind, TurnEnded, 
 from tests.media.core.test_model_faults import BARE, PLAN
 
 BACK = bytes(range(1, 251)) * 32  # 1 s
-SO_FAR: tuple[tuple[Literal["caller", "agent"], str], ...] = (
+HISTORY: tuple[tuple[Literal["caller", "agent"], str], ...] = (
     ("agent", "Hello and welcome"),
     ("caller", "When do you open?"),
     ("agent", "We open at"),
 )
-RESUMED = replace(PLAN, prompts={**PLAN.prompts, PromptKind.RESUMED: Prompt("Sorry, I'm back", BACK)}, so_far=SO_FAR)
+RESUMED = replace(PLAN, prompts={**PLAN.prompts, PromptKind.RESUMED: Prompt("Sorry, I'm back", BACK)}, history=HISTORY)
 
 
 def test_the_agent_goes_on_by_itself(make_phone: Callable[..., Phone]) -> None:
@@ -30,7 +30,7 @@ def test_the_agent_goes_on_by_itself(make_phone: Callable[..., Phone]) -> None:
     assert begun - 1_000 <= 150, "at once"
     items = [m["item"] for m in phone.model.received if m["type"] == "conversation.item.create"]
     texts = [item["content"][0]["text"] for item in items]
-    assert texts == [*(text for _, text in SO_FAR), "Sorry, I'm back", BROKE_OFF]
+    assert texts == [*(text for _, text in HISTORY), "Sorry, I'm back", BROKE_OFF]
     assert [item["role"] for item in items] == ["assistant", "user", "assistant", "assistant", "system"]
     assert phone.model.types().count("response.create") == 1
     assert phone.told(TurnEnded)[0].text == "Sorry, I'm back"

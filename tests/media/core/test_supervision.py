@@ -119,12 +119,12 @@ def test_the_next_session_gets_each_hint_in_its_place(make_phone: Callable[..., 
 
 
 def test_a_call_that_goes_on_in_another_process_knows_its_hints(make_phone: Callable[..., Phone]) -> None:
-    so_far: tuple[tuple[Literal["caller", "agent", "system"], str], ...] = (
+    history: tuple[tuple[Literal["caller", "agent", "system"], str], ...] = (
         ("agent", "Hello"),
         ("system", hint("Be brief")),
         ("caller", "When do you open?"),
     )
-    phone = make_phone(replace(PLAN, so_far=so_far))
+    phone = make_phone(replace(PLAN, history=history))
     phone.after(2_000)
     texts = [each for each in created(phone) if each[0] in ("assistant", "user", "system")]
     assert texts[:3] == [("assistant", "Hello"), ("system", hint("Be brief")), ("user", "When do you open?")]
