@@ -8,7 +8,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, use_span
 from hum.clock import now
 from hum.observe import tracing
 from hum.v1 import runtime_pb2 as pb
-from media.carried import CarriedTrace
+from media.callstate import TraceState
 from media.core.types import CallEnded, Event, LatencyMeasured, ToolCalled, ToolFinished, TurnEnded
 
 _NS_PER_MS = 1_000_000
@@ -41,16 +41,16 @@ class CallTrace:
         """Set the call's id and the stream's number on the stream's span."""
         self._stream.set_attributes({"hum.call": session.call_id, "hum.stream_number": session.stream_number})
 
-    def carried(self) -> CarriedTrace:
+    def state(self) -> TraceState:
         """Return the state for another process."""
-        return CarriedTrace(self._carrier_call_id, self._began_ns, self._answer_ms)
+        return TraceState(self._carrier_call_id, self._began_ns, self._answer_ms)
 
-    def resume(self, carried: CarriedTrace, call_id: str) -> None:
+    def resume(self, state: TraceState, call_id: str) -> None:
         """Continue a stream of another process, in a new span."""
-        self._carrier_call_id = carried.carrier_call_id
-        self._stream = tracing.of_call(carried.carrier_call_id, "stream")
+        self._carrier_call_id = state.carrier_call_id
+        self._stream = tracing.of_call(state.carrier_call_id, "stream")
         self._stream.set_attribute("hum.call", call_id)
-        self._began_ns, self._answer_ms = carried.began_ns, carried.answer_ms
+        self._began_ns, self._answer_ms = state.began_ns, state.answer_ms
 
     def record(self, event: Event) -> None:
         """Record an event of the core that begins or ends a span; ignore all others."""

@@ -34,7 +34,7 @@ from media.core.types import CallPlan, MailboxPlan, PauseRules
 from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
-#: Raise by 1 with every change of the carried state or its meaning (tests/media/takeover/test_shape.py fails first).
+#: Raise by 1 with every change of the moved state or its meaning (tests/media/takeover/test_shape.py fails first).
 VERSION = 7
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
