@@ -19,7 +19,7 @@ class ItemTexts:
         self._transcripts: dict[str, Transcript] = {}
 
     def begin(self, item_id: str, prompt: PromptKind | None) -> Item | None:
-        """Begin an item of the model's, in place of the prompt `prompt` if given; return None if it has begun before."""
+        """Begin an item of the model's, in place of a prompt of kind `prompt` if given; return None if it has begun before."""
         if item_id in self._transcripts:
             return None
         self._transcripts[item_id] = Transcript()

@@ -109,7 +109,7 @@ class CallPlan:
     idle_prompt_count: int = 2
     # Before each prompt, and then the close, where that differs from `idle_after_ms`.
     idle_gaps_ms: tuple[int, ...] = ()
-    idle_prompts: tuple[Prompt, ...] = ()  # the prompts, where they differ
+    idle_prompts: tuple[Prompt, ...] = ()  # where they differ from each other
     limit_warning_ms: int = 0  # before the longest call ends; 0: never
     filler_after_ms: int = 750  # silence before a filler is played
     close_deadline_ms: int = 15_000  # most time for a spoken close

@@ -110,7 +110,7 @@ class Voice:
         self._prompts.idle_prompt = number
 
     def open_item(self, item_id: str, prompt: PromptKind | None) -> None:
-        """Begin an item of the model's, in place of the prompt `prompt` if one is given."""
+        """Begin an item of the model's, in place of a prompt of kind `prompt` if given."""
         item = self._item_texts.begin(item_id, prompt)
         if item is not None:
             self._queue(item)
