@@ -21,7 +21,7 @@ from media.io.silero import Silero
 from sandbox.openai.script import Turn
 from sandbox.speech import Speech
 
-PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
 LINES = (
     "I would like to book a table.",
     "For four people, I think.",

@@ -20,7 +20,7 @@ from hum.process import blas
 from media import native
 from media.core.commands import Sequel, SwitchFlow
 from media.core.leg import MoveOn
-from media.core.types import Action, CallPlan, Clip, ClipKind, RunTool, Tool
+from media.core.types import Action, CallPlan, Prompt, PromptKind, RunTool, Tool
 from sandbox.openai import Turn
 
 TURN_MS, SPEECH_MS = 6_000, 1_200
@@ -30,7 +30,7 @@ BARE = CallPlan(
     "marin",
     "gpt-realtime",
     "t",
-    clips={ClipKind.HOLD: Clip("One moment, please.", bytes(8_000))},
+    prompts={PromptKind.HOLD: Prompt("One moment, please.", bytes(8_000))},
     tools=(LOOK_UP,),
 )
 #: The plan, the tool's result for each turn that has one, and whether the call is recorded.
@@ -93,7 +93,7 @@ def measure(name: str, turns: int) -> float:
             for run in runs[answered:]:
                 answered += 1
                 done: list[Action] = phone.talk.tool_result(
-                    run.call_id, "{}", "ok", phone.world.now, result(turn, turns) if result else None
+                    run.tool_call_id, "{}", "ok", phone.world.now, result(turn, turns) if result else None
                 )
                 phone.carry(done)
     seconds = phone.world.now / 1000

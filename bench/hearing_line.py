@@ -130,7 +130,7 @@ class Line:
 
     def _frame(self, said: Wave) -> None:
         bargein = self._bargein
-        self.agent.frame(held=bargein.held)
+        self.agent.frame(held=bargein.undecided)
         line = said if self._echo is None else said + self.agent.echo(self._echo)
         self._frames += 1
         match self._judge(sounds.ulaw(line)):
@@ -146,7 +146,7 @@ class Line:
     def _judge(self, ulaw: bytes) -> Verdict | None:
         voiced, onset = self._vad.caller_frame(ulaw, True)
         now_ms = self._frames * FRAME_MS
-        if not self._bargein.held:
+        if not self._bargein.undecided:
             self._gate.frame(self._vad.level_db, now_ms, voiced=voiced)
             onset = onset and self._gate.passes(self._vad.level_db, self._vad.loud_frames, now_ms)
         return self._bargein.caller_frame(onset, voiced, True, FRAME_MS, now_ms)

@@ -16,11 +16,11 @@ import numpy as np
 
 from bench.simulation import Carrier, World
 from media.core.audio import BYTES_PER_MS
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item, Sound
 from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
+from media.core.turngate import TurnGate
 from media.legs import twiliowire
 
 TICK_MS = 20.0
@@ -75,7 +75,7 @@ class Desk:
         delay_ms = self._random.uniform(*line.delay_ms)
         self.carrier = Carrier(self.world, self._from_carrier, delay_ms, line.jitter_ms, seed, line.drift_ppm)
         self._clock = CarrierClock(GUESS_MS)
-        self.ledger = Playout(self._clock, Caller(1_000, 9_000, 250))
+        self.ledger = Playout(self._clock, TurnGate(1_000, 9_000, 250))
         self._encoder = twiliowire.Encoder(self.carrier.SID)
         self._tick()
         self.world.every(TICK_MS / (1 + line.drift_ppm / 1e6), self.carrier.frame)

@@ -13,7 +13,7 @@ from media.core.hearing import Confirm
 from media.core.types import BargedIn, CallPlan
 from media.io.silero import Silero
 
-PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
 ANSWER_MS = 60_000
 #: Silence of the agent before it is made to speak again.
 REST_MS = 500.0
@@ -79,7 +79,7 @@ class Line:
 
     def _speaking(self) -> bool:
         talk = self.phone.talk
-        return talk._floor.caller_speaks or talk._floor._bargein.held  # noqa: SLF001
+        return talk._floor.caller_speaks or talk._floor._bargein.undecided  # noqa: SLF001
 
     def told(self, sound: str, detector: str) -> Overlaps:
         # An interruption is reported when its turn has ended.

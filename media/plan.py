@@ -13,11 +13,11 @@ from hum.v1 import runtime_pb2 as pb
 from media.core.commands import Instruct, Say, SendDigits, Sequel, SwitchFlow
 from media.core.leg import HangUp, MoveOn, Outcome
 from media.core.supervision import hint
-from media.core.types import Author, CallPlan, Clip, ClipKind, Eagerness, MailboxPlan, PauseRules, Tool
+from media.core.types import Author, CallPlan, Eagerness, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
 
 DEFAULT_CALL_SECONDS = 1_800
-_KINDS = frozenset(ClipKind)
-_SEVERAL = frozenset({ClipKind.FILLER, ClipKind.IDLE})
+_KINDS = frozenset(PromptKind)
+_SEVERAL = frozenset({PromptKind.FILLER, PromptKind.IDLE})
 #: Without idle prompts, the goodbye is played after this much silence.
 WITHOUT_PROMPTS_MS = 36_000
 _AUTHORS: Mapping["calls_pb2.Speaker.ValueType", Author] = {
@@ -58,9 +58,11 @@ class _RecordingRules(msgspec.Struct, forbid_unknown_fields=True):
 def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPlan:
     """Return the plan of a conversation.  Raises ValueError, TypeError or AttributeError for JSON that violates the contract."""
     rendered = [
-        (ClipKind(clip.kind), Clip(clip.text, clip.audio_ulaw or None)) for clip in session.clips if clip.kind in _KINDS
+        (PromptKind(clip.kind), Prompt(clip.text, clip.audio_ulaw or None))
+        for clip in session.clips
+        if clip.kind in _KINDS
     ]
-    clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in rendered if kind not in _SEVERAL}
+    prompts: dict[PromptKind, Prompt] = {kind: prompt for kind, prompt in rendered if kind not in _SEVERAL}
     longest_ms = (session.max_call_seconds or DEFAULT_CALL_SECONDS) * 1000
     turns = msgspec.json.decode(session.turn_config_json or "{}", type=_TurnConfig)
     return CallPlan(
@@ -70,8 +72,8 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         model=session.model or settings.realtime_model,
         transcription_model=session.transcription_model or settings.transcribe_model,
         language=session.language.partition("-")[0] if session.HasField("language") else None,
-        clips=clips,
-        fillers=tuple(clip for kind, clip in rendered if kind is ClipKind.FILLER and clip.audio),
+        prompts=prompts,
+        fillers=tuple(prompt for kind, prompt in rendered if kind is PromptKind.FILLER and prompt.audio),
         filler_after_ms=round(settings.filler_after_ms),
         tools=tuple(_tool(tool) for tool in session.tools),
         recording=session.recording_enabled,
@@ -91,13 +93,13 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         open_turn_ms=round(settings.open_turn_ms),
         unaware_ms=round(settings.unaware_ms),
         under_way_ms=round(settings.under_way_ms),
-        so_far=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
+        history=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
         mailbox_ms=round(settings.message_seconds * 1000),
         opens=session.placed,
         **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
         digits_pause_ms=round(settings.digits_pause_ms),
         limit_warning_ms=min(session.limit_warning_seconds * 1000, longest_ms // 2),
-        **_idle(session, clips, {clip.text: clip for kind, clip in rendered if kind is ClipKind.IDLE}),
+        **_idle(session, prompts, {prompt.text: prompt for kind, prompt in rendered if kind is PromptKind.IDLE}),
     )
 
 
@@ -118,14 +120,14 @@ def _history_entry(part: pb.Said) -> tuple[Author, str]:
 
 
 def mailbox_plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> MailboxPlan:
-    """Return the plan of a mailbox; it has no clip that is not rendered."""
-    rendered = [(clip.kind, Clip(clip.text, clip.audio_ulaw)) for clip in session.clips if clip.audio_ulaw]
-    clips = dict(rendered)
+    """Return the plan of a mailbox; it has no prompt that is not rendered."""
+    rendered = [(clip.kind, Prompt(clip.text, clip.audio_ulaw)) for clip in session.clips if clip.audio_ulaw]
+    prompts = dict(rendered)
     return MailboxPlan(
-        openings=tuple(clip for kind, clip in rendered if kind == "opening"),
-        thanks=clips.get("thanks"),
-        goodbye=clips.get("goodbye"),
-        apology=clips.get("apology"),
+        openings=tuple(prompt for kind, prompt in rendered if kind == "opening"),
+        thanks=prompts.get("thanks"),
+        goodbye=prompts.get("goodbye"),
+        apology=prompts.get("apology"),
         silence_ms=round(settings.voicemail_silence_seconds * 1000),
         longest_ms=round(settings.voicemail_max_seconds * 1000),
         least_ms=round(settings.voicemail_min_voice_ms),
@@ -172,27 +174,29 @@ def dictation_of(command: pb.CallCommand) -> Instruct | Say:
     return Instruct(command.command_id, command.instruct.text, command.instruct.by)
 
 
-def _idle(session: pb.OpenSessionResponse, clips: dict[ClipKind, Clip], rendered: Mapping[str, Clip]) -> dict[str, Any]:
-    """Return the plan's idle fields, and add the idle prompt to `clips`.
+def _idle(
+    session: pb.OpenSessionResponse, prompts: dict[PromptKind, Prompt], rendered: Mapping[str, Prompt]
+) -> dict[str, Any]:
+    """Return the plan's idle fields, and add the idle prompt to `prompts`.
 
     The session's JSON maps total seconds of silence to prompts: `{"8": "Are you still there?", "16": "..."}`.
     """
     if not session.idle_prompts_json:
         return {}
-    prompts = sorted(
+    texts = sorted(
         (round(float(seconds) * 1000), str(text)) for seconds, text in json.loads(session.idle_prompts_json).items()
     )
     end_ms = session.idle_end_seconds * 1000
     if not end_ms:
-        end_ms = prompts[-1][0] + prompts[0][0] if prompts else WITHOUT_PROMPTS_MS
-    prompts = [(at_ms, text.strip()) for at_ms, text in prompts if at_ms < end_ms]
-    at_ms = [0, *(at_ms for at_ms, _ in prompts), end_ms]
-    idle_clips = tuple(rendered.get(text, Clip(text)) for _, text in prompts)
-    if idle_clips:
-        clips[ClipKind.IDLE] = idle_clips[0]
+        end_ms = texts[-1][0] + texts[0][0] if texts else WITHOUT_PROMPTS_MS
+    texts = [(at_ms, text.strip()) for at_ms, text in texts if at_ms < end_ms]
+    at_ms = [0, *(at_ms for at_ms, _ in texts), end_ms]
+    idle_prompts = tuple(rendered.get(text, Prompt(text)) for _, text in texts)
+    if idle_prompts:
+        prompts[PromptKind.IDLE] = idle_prompts[0]
     return {
         "idle_after_ms": at_ms[1],
-        "idle_prompts": len(prompts),
+        "idle_prompt_count": len(texts),
         "idle_gaps_ms": tuple(after - before for before, after in pairwise(at_ms)),
-        "idle_clips": idle_clips,
+        "idle_prompts": idle_prompts,
     }

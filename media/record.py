@@ -10,12 +10,12 @@ from hum.recordings import names as recordings_of
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.callfiles import CallFiles, RecordingPlace
-from media.carried import CarriedRecord
+from media.callstate import RecordState
 from media.core.tools import CALL_ENDED, error_json
 from media.core.types import (
-    Answered,
     BargedIn,
     CallEnded,
+    CommandReply,
     Delta,
     Event,
     LatencyMeasured,
@@ -67,15 +67,15 @@ class CallOutput:
                 self._link.delta(self._reports.delta(event, at))
             case UnderWay():
                 self._link.under_way(self._reports.under_way(event))
-            case Answered(id, outcome):
+            case CommandReply(id, outcome):
                 self._link.answer(id, outcome)
             case BargedIn():
                 metrics.CLEAR_SECONDS.observe(event.clear_reaction_ms / 1000)
             case LatencyMeasured():
                 metrics.OURS_SECONDS.observe(event.ours_ms / 1000)
                 metrics.MODEL_SECONDS.observe(event.model_ms / 1000)
-            case ToolFinished(call_id):
-                self._link.cancel_tool(self.call_id, call_id)
+            case ToolFinished(tool_call_id):
+                self._link.cancel_tool(self.call_id, tool_call_id)
             case ModelLost(reason):
                 metrics.MODEL_LOSSES.labels(reason.partition(" ")[0]).inc()
                 LOG.warning("model lost", call=self.call_id, reason=reason)
@@ -110,8 +110,8 @@ class CallOutput:
 
     def end_by_fault(self, detail: str) -> None:
         """Report that a fault ended the call, at an unknown position; report its running tools as failed."""
-        for call_id in self._reports.running_tools():
-            self.report(ToolFinished(call_id, error_json(CALL_ENDED), "failed"))
+        for tool_call_id in self._reports.running_tools():
+            self.report(ToolFinished(tool_call_id, error_json(CALL_ENDED), "failed"))
         self.report(CallEnded("carrier_lost", detail, 0))
 
     # Listeners.
@@ -133,21 +133,21 @@ class CallOutput:
 
     # From one process to another.
 
-    def carried(self) -> CarriedRecord | None:
+    def state(self) -> RecordState | None:
         """Return the state for another process, or None if the call can't move now.
 
         It can't while it has listeners, since their streams do not move, or while the disk hangs.
         """
         if self._tap is not None or not self._files.is_flushed():
             return None
-        trace, files = self.trace.carried(), self._files
-        return CarriedRecord(self.call_id, self._organization, self._reports, files.recorder, files.message, trace)
+        trace, files = self.trace.state(), self._files
+        return RecordState(self.call_id, self._organization, self._reports, files.recorder, files.message, trace)
 
-    def resume(self, carried: CarriedRecord) -> None:
+    def resume(self, state: RecordState) -> None:
         """Continue the output of a call that another process began."""
-        self.call_id, self._organization = carried.call_id, carried.organization
-        self._reports, self._files.recorder, self._files.message = carried.reports, carried.recorder, carried.message
-        self.trace.resume(carried.trace, carried.call_id)
+        self.call_id, self._organization = state.call_id, state.organization
+        self._reports, self._files.recorder, self._files.message = state.reports, state.recorder, state.message
+        self.trace.resume(state.trace, state.call_id)
 
     def detach(self) -> None:
         """Stop without closing or reporting anything: another process continues this output."""

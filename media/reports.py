@@ -11,10 +11,10 @@ from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media.core.types import (
     AnnouncementPlayed,
-    Answered,
     BargedIn,
     CallEnded,
     CallStarted,
+    CommandReply,
     Delta,
     Digits,
     Event,
@@ -79,7 +79,7 @@ class Reports:
                 return self._numbered(at, tool_finished=self._tool_finished(event, at))
             case AnnouncementPlayed() | Digits() | FlowSwitched() | RecordingPaused() | Intervened():
                 return self._numbered(at, **_spot(event, at))
-            case Delta() | UnderWay() | ModelLost() | Answered() | MessageTaken():
+            case Delta() | UnderWay() | ModelLost() | CommandReply() | MessageTaken():
                 return None
             case CallEnded(reason, detail, at_ms):
                 ended = pb.StreamEnded(reason=reason, at_ms=_ms(at_ms), detail=detail or None)
@@ -149,11 +149,11 @@ class Reports:
         return pb.Report(**own, **fact)  # type: ignore[arg-type]  # one of the oneof
 
     def _tool_started(self, called: ToolCalled, at: datetime) -> calls_pb2.ToolActivity:
-        self._tools[called.call_id] = called, at
+        self._tools[called.tool_call_id] = called, at
         return _activity(called, at, "running")
 
     def _tool_finished(self, finished: ToolFinished, at: datetime) -> calls_pb2.ToolActivity:
-        called, began = self._tools.pop(finished.call_id)
+        called, began = self._tools.pop(finished.tool_call_id)
         activity = _activity(called, began, finished.status)
         activity.result = _json(finished.output_json)
         activity.duration_ms = _ms((at - began) // timedelta(milliseconds=1))
@@ -162,7 +162,7 @@ class Reports:
 
 def _activity(called: ToolCalled, began: datetime, status: str) -> calls_pb2.ToolActivity:
     activity = calls_pb2.ToolActivity(
-        id=called.call_id, name=called.name, arguments=_json(called.arguments_json), status=status
+        id=called.tool_call_id, name=called.name, arguments=_json(called.arguments_json), status=status
     )
     activity.started_at.FromDatetime(began)
     return activity

@@ -15,8 +15,8 @@ from typing import Concatenate, ParamSpec, assert_never
 from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.carried import Carried, Leaving
-from media.core.commands import EndCall, Inform, LeaveStream, Listen, Machine, News, Watch
+from media.callstate import CallState, MovableCall
+from media.core.commands import DecisionResult, EndCall, Inform, LeaveStream, Listen, Machine, Watch
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Broken,
@@ -211,8 +211,8 @@ class Shell:
                 inform = Inform(command.command_id, command.caller.text)
                 self._carry(self._talk.command(inform, self._ports.clock()))
             case "news" if self._talk is not None:
-                news = News(command.command_id, command.news.text)
-                self._carry(self._talk.command(news, self._ports.clock()))
+                result = DecisionResult(command.command_id, command.news.text)
+                self._carry(self._talk.command(result, self._ports.clock()))
             case "listen" if self._talk is not None and not self._talk.ended:
                 self._listen(self._talk, command)
             case "machine" if self._talk is not None:
@@ -375,15 +375,15 @@ class Shell:
         assert self._talk is not None, "only a conversation runs tools"
         request = pb.RunTool(
             call_id=self.call_id,
-            tool_call_id=run.call_id,
+            tool_call_id=run.tool_call_id,
             name=run.name,
             arguments_json=run.arguments_json,
-            traceparent=self._output.trace.tool(run.call_id),
+            traceparent=self._output.trace.tool(run.tool_call_id),
             off_record=run.off_record,
         )
         if self._ports.link.run_tool(request, self.tool_answered):
             return []
-        return self._talk.tool_result(run.call_id, error_json(TOO_MANY), "failed", self._ports.clock())
+        return self._talk.tool_result(run.tool_call_id, error_json(TOO_MANY), "failed", self._ports.clock())
 
     @_guarded
     def tool_answered(self, result: pb.ToolResult) -> None:
@@ -428,21 +428,21 @@ class Shell:
 
     # From one process to another.
 
-    def leaving(self) -> Leaving | None:
+    def movable(self) -> MovableCall | None:
         """Return the call for the successor, or None while it starts, ends, dials, has listeners, or waits for the disk."""
-        talk, record = self._talk, self._output.carried()
+        talk, record = self._talk, self._output.state()
         if talk is None or talk.ended or record is None or self._phase is not Phase.TALKING:
             return None
         if self._leg_state.is_closed or self._model_connection.dialling:
             return None
-        carried = Carried(talk, record, self._since_ms, self._heard_ms)
-        return Leaving(carried, self._leg_state.leg, self._model_connection.socket)
+        state = CallState(talk, record, self._since_ms, self._heard_ms)
+        return MovableCall(state, self._leg_state.leg, self._model_connection.socket)
 
-    def resume(self, carried: Carried, socket: ModelSocket | None) -> None:
+    def resume(self, state: CallState, socket: ModelSocket | None) -> None:
         """Resume a call of the predecessor process; `socket` is its model socket, or None if it stayed behind."""
-        self._phase, self._talk, self._model_connection.socket = Phase.TALKING, carried.talk, socket
-        self._since_ms, self._heard_ms = carried.since_ms, carried.heard_ms
-        self._output.resume(carried.record)
+        self._phase, self._talk, self._model_connection.socket = Phase.TALKING, state.talk, socket
+        self._since_ms, self._heard_ms = state.since_ms, state.heard_ms
+        self._output.resume(state.record)
 
     @_guarded
     def redial(self) -> None:

@@ -8,7 +8,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, use_span
 from hum.clock import now
 from hum.observe import tracing
 from hum.v1 import runtime_pb2 as pb
-from media.carried import CarriedTrace
+from media.callstate import TraceState
 from media.core.types import CallEnded, Event, LatencyMeasured, ToolCalled, ToolFinished, TurnEnded
 
 _NS_PER_MS = 1_000_000
@@ -41,16 +41,16 @@ class CallTrace:
         """Set the call's id and the stream's number on the stream's span."""
         self._stream.set_attributes({"hum.call": session.call_id, "hum.stream_number": session.stream_number})
 
-    def carried(self) -> CarriedTrace:
+    def state(self) -> TraceState:
         """Return the state for another process."""
-        return CarriedTrace(self._carrier_call_id, self._began_ns, self._answer_ms)
+        return TraceState(self._carrier_call_id, self._began_ns, self._answer_ms)
 
-    def resume(self, carried: CarriedTrace, call_id: str) -> None:
+    def resume(self, state: TraceState, call_id: str) -> None:
         """Continue a stream of another process, in a new span."""
-        self._carrier_call_id = carried.carrier_call_id
-        self._stream = tracing.of_call(carried.carrier_call_id, "stream")
+        self._carrier_call_id = state.carrier_call_id
+        self._stream = tracing.of_call(state.carrier_call_id, "stream")
         self._stream.set_attribute("hum.call", call_id)
-        self._began_ns, self._answer_ms = carried.began_ns, carried.answer_ms
+        self._began_ns, self._answer_ms = state.began_ns, state.answer_ms
 
     def record(self, event: Event) -> None:
         """Record an event of the core that begins or ends a span; ignore all others."""
@@ -64,10 +64,10 @@ class CallTrace:
             case LatencyMeasured(seq):  # of the answer just recorded
                 facts = {"hum.turn_seq": seq, "hum.ours_ms": event.ours_ms, "hum.model_ms": event.model_ms}
                 self._add_span("wait", self._answer_ms - event.total_ms, self._answer_ms, facts)
-            case ToolCalled(call_id):
-                self._tools[call_id] = tracing.below(self._stream, "tool", kind=SpanKind.CLIENT)
-            case ToolFinished(call_id):
-                span = self._tools.pop(call_id, INVALID_SPAN)
+            case ToolCalled(tool_call_id):
+                self._tools[tool_call_id] = tracing.below(self._stream, "tool", kind=SpanKind.CLIENT)
+            case ToolFinished(tool_call_id):
+                span = self._tools.pop(tool_call_id, INVALID_SPAN)
                 span.set_attribute("hum.status", event.status)
                 span.end()
             case CallEnded(reason):

@@ -38,7 +38,7 @@ class BargeIn:
     resume_after_ms: int = 200
     # Voiced speech before the onset's own frame, which the detector needed for its onset.
     onset_ms: int = 0
-    held: bool = False
+    undecided: bool = False
     _speech_ms: int = 0  # in all stretches
     _stretch_ms: int = 0  # in the last one
     _stretches: int = 0
@@ -48,13 +48,13 @@ class BargeIn:
 
     def caller_frame(self, onset: bool, voiced: bool, agent_audible: bool, ms: int, at_ms: float) -> Verdict | None:
         """Advance by `ms` of audio, at `at_ms` on any clock; return a verdict, or None while undecided."""
-        if not self.held:
+        if not self.undecided:
             if not (onset and agent_audible):
                 return None
             if at_ms - self._resumed_ms > AGAIN_MS:
                 self._speech_ms = self._stretches = 0
                 self._is_longer = False
-            self.held, self._quiet_ms = True, 0
+            self.undecided, self._quiet_ms = True, 0
             self._begin_stretch()
             self._count_speech(self.onset_ms)
             return Verdict.CLEAR
@@ -87,5 +87,5 @@ class BargeIn:
         self._is_longer |= self._stretch_ms > NOD_MS
 
     def _release(self, verdict: Verdict) -> Verdict:
-        self.held = False
+        self.undecided = False
         return verdict

@@ -48,7 +48,7 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class DecisionResult:
     """The result of something that a person had to decide: the agent reports it once it has the floor.
 
     Answered, and carried out once for each id.
@@ -94,7 +94,7 @@ class SwitchFlow:
     id: str = ""  # of a person's command, to be answered
 
 
-Command = EndCall | LeaveStream | Machine | SwitchFlow | Watch | Instruct | Say | News | Inform | Listen
+Command = EndCall | LeaveStream | Machine | SwitchFlow | Watch | Instruct | Say | DecisionResult | Inform | Listen
 
 
 @dataclass(frozen=True, slots=True)

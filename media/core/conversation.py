@@ -2,7 +2,7 @@
 
     caller frame ─▶ floor ─▶ voice (ledger) ─▶ leg
                       └────▶ modelside ──────▶ model
-    model event ──▶ modelside ─▶ answers, turns, tools; audio ─▶ voice
+    model event ──▶ modelside ─▶ responses, turns, tools; audio ─▶ voice
 
 `now_ms` is the process's monotonic clock and never decreases from one call to the next.
 """
@@ -10,28 +10,27 @@
 from enum import Enum, auto
 from typing import Final
 
-from media.core.caller import Caller
+from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
-from media.core.clips import IN_YOUR_WORDS
 from media.core.commands import (
     Command,
+    DecisionResult,
     EndCall,
     Inform,
     Instruct,
     LeaveStream,
     Listen,
     Machine,
-    News,
     Say,
     Sequel,
     SwitchFlow,
     Watch,
 )
-from media.core.discretion import CARRIED_OVER, Discretion
 from media.core.dtmf import Keypad
 from media.core.ending import Ending
 from media.core.floor import Floor
 from media.core.hearing import Confirm
+from media.core.idletimer import Due
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Audio,
@@ -46,22 +45,23 @@ from media.core.leg import (
     Started,
     Stopped,
 )
-from media.core.minutes import Minutes
 from media.core.modelside import ModelSide
+from media.core.prompts import IN_YOUR_WORDS
+from media.core.recordingpauses import CARRIED_OVER, RecordingPauses
 from media.core.session import BROKE_OFF, RETURNED, Session
-from media.core.silence import Due
 from media.core.talk import Talk, answered_late
+from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
-    Answered,
     CallEnded,
     CallPlan,
     CallStarted,
-    ClipKind,
+    CommandReply,
     Digits,
     FlowSwitched,
     ModelLost,
     Moment,
+    PromptKind,
     Report,
     ToolStatus,
 )
@@ -96,13 +96,13 @@ class Conversation(Talk):
         self.due_ms = 0.0  # earlier ticks find nothing to do
         self._actions: list[Action] = []
         self._clock = CarrierClock(plan.one_way_guess_ms)
-        discretion = Discretion(plan.pauses, self._clock, self._actions.append)
-        emit = discretion.emit
-        minutes = Minutes(plan, emit)
-        session = Session(plan, minutes, emit)
-        caller = Caller(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
-        self._voice = Voice(plan, self._clock, session, minutes, caller, emit)
-        self._model = ModelSide(plan, self._clock, session, self._voice, minutes, caller, discretion)
+        recording_pauses = RecordingPauses(plan.pauses, self._clock, self._actions.append)
+        emit = recording_pauses.emit
+        transcript = CallTranscript(plan, emit)
+        session = Session(plan, transcript, emit)
+        turn_gate = TurnGate(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
+        self._voice = Voice(plan, self._clock, session, transcript, turn_gate, emit)
+        self._model = ModelSide(plan, self._clock, session, self._voice, transcript, turn_gate, recording_pauses)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm, emit)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
@@ -137,12 +137,12 @@ class Conversation(Talk):
         model = self._model
         if self.phase is not _TALKING or not model.session.ready:
             return []
-        speaking = model.ear.speaking
+        speaking = model.input_audio.speaking
         lost = model.receive(payload, now_ms, self._clock.call_ms(now_ms))
         if lost:
             return self.model_lost(now_ms, lost)
-        if speaking and not model.ear.speaking:
-            self._ending.silence.caller_acts(now_ms)
+        if speaking and not model.input_audio.speaking:
+            self._ending.idle_timer.caller_acts(now_ms)
         self._follow_tools(now_ms)
         self._advance_due()
         return self._drain()
@@ -177,14 +177,14 @@ class Conversation(Talk):
         return self._drain()
 
     def tool_result(
-        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
+        self, tool_call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
     ) -> list[Action]:
         """Process the result of a RunTool, as JSON text; ignore it if the tool is no longer running.
 
         With a sequel, the call leaves its leg or gets another agent once the agent has finished speaking.
         """
         if self.phase is _TALKING:
-            self._model.tool_result(call_id, output_json, status, now_ms, sequel)
+            self._model.tool_result(tool_call_id, output_json, status, now_ms, sequel)
             self._follow_tools(now_ms)
             self._advance_due()
         return self._drain()
@@ -195,12 +195,12 @@ class Conversation(Talk):
         match command:
             case EndCall(reason, spoken):
                 if spoken and self.phase is _TALKING:
-                    self._close(HangUp(reason), now_ms, ClipKind.GOODBYE)
+                    self._close(HangUp(reason), now_ms, PromptKind.GOODBYE)
                 else:
                     self._end(HangUp(reason), now_ms)
             case LeaveStream(outcome, id):
                 hangs_up = self._ending.closing and isinstance(self._ending.outcome, HangUp)
-                self._actions.append(Report(Answered(id, "over" if hangs_up else "done")))
+                self._actions.append(Report(CommandReply(id, "over" if hangs_up else "done")))
                 if self.phase is _TALKING:
                     self._close(outcome, now_ms, None if self._voice.speaks(now_ms) else _farewell(outcome))
                 else:
@@ -209,41 +209,41 @@ class Conversation(Talk):
                 self._hand_over(command, now_ms)
             case Watch(for_ms):
                 self._model.supervision.watch(now_ms + for_ms)
-            case Instruct() | Say() | News() | Inform():
+            case Instruct() | Say() | DecisionResult() | Inform():
                 self._intervene(command, now_ms)
             case Listen(on):
-                self._voice.tape.listen(on)
+                self._voice.recording_gate.listen(on)
             case Machine(reason, message):
                 self._machine(reason, now_ms, message=message)
         return self._drain()
 
     def _hand_over(self, switch: SwitchFlow, now_ms: float) -> None:
         """Let another agent take over the call, on a person's command: once for each id."""
-        closing = self._ending.closing or self._model.tools.leaving is not None
-        self._actions.append(Report(Answered(switch.id, "over" if closing else "done")))
+        closing = self._ending.closing or self._model.tools.requested_outcome is not None
+        self._actions.append(Report(CommandReply(switch.id, "over" if closing else "done")))
         if not closing and self._model.supervision.is_new(switch.id):
             self._model.tools.successor = switch
             self._follow_tools(now_ms)
 
-    def _intervene(self, command: Instruct | Say | News | Inform, now_ms: float) -> None:
+    def _intervene(self, command: Instruct | Say | DecisionResult | Inform, now_ms: float) -> None:
         if isinstance(command, Inform):
             self._model.session.inform(command.caller_context)
-            self._actions.append(Report(Answered(command.id, "done")))
+            self._actions.append(Report(CommandReply(command.id, "done")))
         elif self.phase is _TALKING:
             self._model.supervision.carry_out(command, self._clock.call_ms(now_ms))
             self.due_ms = 0.0
         else:
-            self._actions.append(Report(Answered(command.id, "over")))
+            self._actions.append(Report(CommandReply(command.id, "over")))
 
     def tick(self, now_ms: float) -> list[Action]:
         if self.phase is not _TALKING:
             return []
         voice, model = self._voice, self._model
-        if not model.session.stands or model.answers.active:  # else nothing is expected of it
+        if not model.session.confirmed or model.responses.active:  # else nothing is expected of it
             lost = model.failure(now_ms)
             if lost:
                 return self.model_lost(now_ms, lost)
-            exhausted = model.losses.exhausted(now_ms)
+            exhausted = model.reconnect_budget.exhausted(now_ms)
             if exhausted:
                 self._apologize(HangUp("model_lost", exhausted), now_ms)
         self._floor.missing(now_ms)
@@ -251,9 +251,9 @@ class Conversation(Talk):
         self._floor.settle(now_ms)
         self._finish_entry(now_ms)
         self._follow_tools(now_ms)
-        quiet = not (model.ear.speaking or self._floor.caller_speaks)
+        quiet = not (model.input_audio.speaking or self._floor.caller_speaks)
         since_ms = model.waited_since_ms() if quiet else _NEVER
-        filler_ms = voice.break_silence(model.answers.turns, since_ms, now_ms, answering=model.awaited)
+        filler_ms = voice.break_silence(model.responses.turns, since_ms, now_ms, answering=model.awaited)
         model.tools.watch(now_ms)
         self._watch_silence(now_ms)
         voice.pump(now_ms)
@@ -270,9 +270,9 @@ class Conversation(Talk):
         match moment:
             case Moment.CLEARED:
                 self._floor.clear_written(now_ms)
-            case Moment.ASKED:
+            case Moment.REQUESTED:
                 self._model.response_requested(now_ms)
-            case Moment.ANSWERED:
+            case Moment.RESPONDED:
                 self._voice.response_written(now_ms)
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
@@ -298,10 +298,10 @@ class Conversation(Talk):
                 self._start(event, now_ms)
             case Digit(digit):
                 self._require_started()
-                self._model.tools.discretion.key(now_ms)
+                self._model.tools.recording_pauses.key(now_ms)
                 self._keypad.press(digit, now_ms)
                 self.due_ms = 0.0
-                self._ending.silence.caller_acts(now_ms)
+                self._ending.idle_timer.caller_acts(now_ms)
             case _:
                 pass  # audio is handled by `from_leg`
 
@@ -309,20 +309,20 @@ class Conversation(Talk):
         self.phase = Phase.TALKING
         self._actions.append(Report(CallStarted(start.stream_id)))
         voice, replies = self._voice, self._model.replies
-        self._ending.silence.begin(now_ms)
+        self._ending.idle_timer.begin(now_ms)
         self._floor.begin(now_ms)
         if self.plan.recording_paused:
-            self._model.tools.discretion.pause(CARRIED_OVER, now_ms)
+            self._model.tools.recording_pauses.pause(CARRIED_OVER, now_ms)
         if not self.plan.announce_recording:
-            voice.tape.start()
+            voice.recording_gate.start()
         for kind in voice.opening(now_ms):
             # Once one prompt needs the model, those after it queue behind it: the order matters.
             if replies.waiting or not voice.play(kind):
                 replies.say(kind)
-        if self.plan.so_far:
-            replies.continue_with(RETURNED if self.plan.so_far[-1][0] == "system" else BROKE_OFF)
-        elif self.plan.opens and ClipKind.GREETING not in self.plan.clips:
-            self._model.answers.owe_response()
+        if self.plan.history:
+            replies.continue_with(RETURNED if self.plan.history[-1][0] == "system" else BROKE_OFF)
+        elif self.plan.opens and PromptKind.GREETING not in self.plan.prompts:
+            self._model.responses.owe_response()
         voice.pump(now_ms)
         self._model.dial(now_ms)
 
@@ -330,7 +330,7 @@ class Conversation(Talk):
         if self.phase is not _TALKING:
             raise _OutOfOrder("not before start")
         self._clock.caller_frame(audio.at_ms, now_ms)
-        self._voice.tape.caller(audio.payload, audio.at_ms)
+        self._voice.recording_gate.caller(audio.payload, audio.at_ms)
         if self._floor.frame(audio, now_ms):
             self.due_ms = 0.0
 
@@ -345,45 +345,45 @@ class Conversation(Talk):
         if digits is None:
             return
         at_ms = self._clock.call_ms(now_ms)
-        self._model.tools.discretion.emit(Report(Digits(digits, at_ms)))
+        self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
         self._model.keypad_input(digits, at_ms)
         self._voice.restart_wait(now_ms)
 
     def _watch_silence(self, now_ms: float) -> None:
-        silence = self._ending.silence
-        if self._model.ear.speaking and self._floor.caller_speaks:  # either alone may be stuck
-            silence.caller_acts(now_ms)
+        idle_timer = self._ending.idle_timer
+        if self._model.input_audio.speaking and self._floor.caller_speaks:  # either alone may be stuck
+            idle_timer.caller_acts(now_ms)
         works = self._voice.audible(now_ms) or self._model.busy
         if works:
-            silence.agent_speaks(now_ms)
+            idle_timer.agent_speaks(now_ms)
         if self._ending.closing:
             return
-        speaks = self._model.answers.caller.speaks(now_ms)
+        speaks = self._model.responses.turn_gate.speaks(now_ms)
         quiet = not (works or speaks or self._model.awaited or self._model.replies.waiting) and self._floor.settled
-        match silence.due(now_ms, caller_speaks=speaks, quiet=quiet):
+        match idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
-                self._voice.choose_idle_prompt(silence.prompted - 1)
-                self._say(ClipKind.IDLE)
+                self._voice.choose_idle_prompt(idle_timer.prompted - 1)
+                self._say(PromptKind.IDLE)
             case Due.WARN:
-                self._say(ClipKind.LIMIT)
+                self._say(PromptKind.LIMIT)
             case Due.CLOSE_IDLE:
-                self._close(HangUp("idle"), now_ms, ClipKind.GOODBYE)
+                self._close(HangUp("idle"), now_ms, PromptKind.GOODBYE)
             case Due.CLOSE_TOO_LONG:
-                self._close(HangUp("max_duration"), now_ms, ClipKind.GOODBYE)
+                self._close(HangUp("max_duration"), now_ms, PromptKind.GOODBYE)
             case None:
                 pass
 
-    def _say(self, kind: ClipKind) -> None:
-        if (kind in self.plan.clips or kind in IN_YOUR_WORDS) and not self._voice.play(kind):
+    def _say(self, kind: PromptKind) -> None:
+        if (kind in self.plan.prompts or kind in IN_YOUR_WORDS) and not self._voice.play(kind):
             self._model.replies.say(kind)
 
     # The end.
 
-    def _close(self, outcome: Outcome, now_ms: float, last: ClipKind | None = None) -> None:
+    def _close(self, outcome: Outcome, now_ms: float, last: PromptKind | None = None) -> None:
         """End the call with this outcome after everything was heard, `last` included."""
         self._model.replies.close()
         self._floor.interruptible = False
-        patience_ms = self.plan.mailbox_ms if last is ClipKind.MACHINE else self.plan.close_deadline_ms
+        patience_ms = self.plan.mailbox_ms if last is PromptKind.MACHINE else self.plan.close_deadline_ms
         self._ending.begin(outcome, now_ms + patience_ms, last)
         self.due_ms = 0.0
         self._say_last()
@@ -408,18 +408,18 @@ class Conversation(Talk):
     def _leave_message(self, now_ms: float) -> None:
         outcome = self._ending.machine.speak(silent=self._floor.settled)
         if outcome is not None:
-            self._close(outcome, now_ms, ClipKind.MACHINE)
+            self._close(outcome, now_ms, PromptKind.MACHINE)
 
     def _follow_tools(self, now_ms: float) -> None:
         """Follow a tool that has ended the call or handed it to another agent."""
-        outcome, successor = self._model.tools.leaving, self._model.tools.successor
+        outcome, successor = self._model.tools.requested_outcome, self._model.tools.successor
         if self._ending.closing or self._ending.machine.is_reached:
             return
         if outcome is None:
             self._ending.revoke_last_words()
         if outcome is not None:
             self._leave_with(outcome, now_ms)
-        elif successor is not None and not self._model.answers.active:  # its last response is complete
+        elif successor is not None and not self._model.responses.active:  # its last response is complete
             self._switch(successor, now_ms)
 
     def _leave_with(self, outcome: Outcome, now_ms: float) -> None:
@@ -447,7 +447,7 @@ class Conversation(Talk):
         self.plan, self._model.tools.successor = to.plan, None
         self._voice.follow(to.plan)
         self._floor.follow(to.plan)
-        self._ending.silence.follow(to.plan.idle_after_ms, to.plan.idle_prompts, to.plan.idle_gaps_ms)
+        self._ending.idle_timer.follow(to.plan.idle_after_ms, to.plan.idle_prompt_count, to.plan.idle_gaps_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._actions.append(Report(FlowSwitched(to.flow_id, to.flow_version, at_ms)))
         self._model.hand_over(to.plan, at_ms, now_ms)
@@ -456,7 +456,7 @@ class Conversation(Talk):
     def _apologize(self, outcome: Outcome, now_ms: float) -> None:
         """Apologize and leave without a model, unless the call is closing already."""
         if not self._ending.closing:
-            self._close(outcome, now_ms, ClipKind.APOLOGY)
+            self._close(outcome, now_ms, PromptKind.APOLOGY)
 
     def _finish_closing(self, now_ms: float) -> None:
         if self._ending.closing and self._ending.due(now_ms, silent=self._all_heard(now_ms)):
@@ -471,7 +471,7 @@ class Conversation(Talk):
         at_ms = self._clock.call_ms(now_ms)
         self._model.tools.end()
         if digits := self._keypad.take():
-            self._model.tools.discretion.emit(Report(Digits(digits, at_ms)))
+            self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
         self._actions.append(Leave(outcome))
 
@@ -489,6 +489,6 @@ class Conversation(Talk):
         return drained
 
 
-def _farewell(outcome: Outcome) -> ClipKind:
+def _farewell(outcome: Outcome) -> PromptKind:
     """Return the prompt that precedes leaving if the agent says nothing."""
-    return ClipKind.HOLD if isinstance(outcome, MoveOn) else ClipKind.GOODBYE
+    return PromptKind.HOLD if isinstance(outcome, MoveOn) else PromptKind.GOODBYE

@@ -1,29 +1,29 @@
 """The end of a call: a silent caller, a call that lasts too long, a close that waits for the last words."""
 
 from media.core.answeringmachine import AnsweringMachine
+from media.core.idletimer import IdleTimer
 from media.core.leg import HangUp, Outcome
-from media.core.silence import Silence
-from media.core.types import CallPlan, ClipKind
+from media.core.types import CallPlan, PromptKind
 
 
 class Ending:
     """The close of one call: the first that was begun."""
 
-    __slots__ = ("_deadline_ms", "_last_words_by_ms", "closing", "last", "machine", "outcome", "silence")
+    __slots__ = ("_deadline_ms", "_last_words_by_ms", "closing", "idle_timer", "last", "machine", "outcome")
 
     def __init__(self, plan: CallPlan) -> None:
         self.closing = False  # ends after everything was heard
         self.outcome: Outcome = HangUp("caller")  # used once it is closing
         # The prompt still to be said, once no overlap is pending.
-        self.last: ClipKind | None = None
+        self.last: PromptKind | None = None
         self.machine = AnsweringMachine()
-        self.silence = Silence(
-            plan.idle_after_ms, plan.idle_prompts, plan.max_call_ms, plan.idle_gaps_ms, plan.limit_warning_ms
+        self.idle_timer = IdleTimer(
+            plan.idle_after_ms, plan.idle_prompt_count, plan.max_call_ms, plan.idle_gaps_ms, plan.limit_warning_ms
         )
         self._deadline_ms = 0.0
         self._last_words_by_ms: float | None = None
 
-    def begin(self, outcome: Outcome, deadline_ms: float, last: ClipKind | None) -> None:
+    def begin(self, outcome: Outcome, deadline_ms: float, last: PromptKind | None) -> None:
         """End the call with this outcome after everything was heard, `last` included, or at the deadline."""
         if not self.closing:
             self.closing, self.outcome, self._deadline_ms, self.last = True, outcome, deadline_ms, last

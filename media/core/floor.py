@@ -154,17 +154,17 @@ class Floor:
         # A cleared tail counts as audible: until it is resumed, the caller still speaks over the agent.
         audible = voice.audible(now_ms)
         # While a response is pending, only a voice may delay it and not noise: `hearing` judges then, too.
-        voiced, onset = vad.caller_frame(payload, audible or model.answers.owed or model.answers.active)
+        voiced, onset = vad.caller_frame(payload, audible or model.responses.owed or model.responses.active)
         if audible and self._phase is _FREE:
             self._echo.frame(vad.level_db, now_ms, voiced=voiced)
-        model.ear.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
+        model.input_audio.frame(payload, at_ms, now_ms, voiced=voiced, speaking=voiced or vad.speaking)
         if not vad.recent:
             self._arrivals.voiced_ms = None
         else:
             self._arrivals.sound(self._clock.arrival(at_ms, now_ms))
         if onset and not voice.sounds:
-            model.answers.spoke_in_silence()
-        changed = model.answers.caller.update_voice(vad.speaking, now_ms)
+            model.responses.spoke_in_silence()
+        changed = model.responses.turn_gate.update_voice(vad.speaking, now_ms)
         if self._echo.refusals.pending:
             self._echo.refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
@@ -178,8 +178,8 @@ class Floor:
             return
         self._arrivals.frame_ms = now_ms
         self._vad.quiet(missing_ms)
-        self._model.answers.caller.update_voice(self._vad.speaking, now_ms)
-        self._model.ear.flush(now_ms)
+        self._model.responses.turn_gate.update_voice(self._vad.speaking, now_ms)
+        self._model.input_audio.flush(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms, missing=True)
 
@@ -233,10 +233,10 @@ class Floor:
 
     def _clear(self, now_ms: float) -> None:
         """Silence the agent at an onset."""
-        voice, answers = self._voice, self._model.answers
+        voice, responses = self._voice, self._model.responses
         # While a response is still being generated, its last second is unknown; and a filler needs no reply.
-        open_ended = answers.active or not voice.speaks(now_ms)
-        answers.overlap_began(float("inf") if open_ended else voice.remaining_ms(now_ms))
+        open_ended = responses.active or not voice.speaks(now_ms)
+        responses.overlap_began(float("inf") if open_ended else voice.remaining_ms(now_ms))
         item_id, heard_ms = voice.clear(now_ms)
         # The caller spoke again before the tail was sent.
         same_overlap = self._phase is Phase.RESUMING
@@ -254,7 +254,7 @@ class Floor:
 
     def drop(self, now_ms: float) -> None:
         """Silence the agent for good: discard what it was saying, and let no caller interrupt what follows."""
-        self.interruptible = self._bargein.held = False
+        self.interruptible = self._bargein.undecided = False
         self._model.cut()
         if self._phase is _FREE:
             self._voice.clear(now_ms)
@@ -273,10 +273,10 @@ class Floor:
         voice, unsaid = self._voice, self._is_unsaid()
         if unsaid and self._phase is Phase.RESUMING:
             # The unheard response does not cover what the caller has said since.
-            if self._model.answers.owed:
+            if self._model.responses.owed:
                 self._phase = Phase.CUTTING
                 self._model.cut()
-            elif self._model.answers.caller.speaks(now_ms):
+            elif self._model.responses.turn_gate.speaks(now_ms):
                 return
         cutting = self._phase is Phase.CUTTING
         settled = self._finish_overlap("cut" if cutting else "resumed")

@@ -11,7 +11,7 @@ from typing import Final
 
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, SILENT_DB, level_db
 from media.core.carrierclock import CarrierClock
-from media.core.types import ClipKind
+from media.core.types import PromptKind
 
 #: Audio that was heard is kept this long, for its mark and for the echo gate.
 KEPT_MS: Final = 2_000.0
@@ -58,9 +58,9 @@ class Item:
     """One stretch of agent audio: a model's item if `of_model`, else a prompt of ours.  Offsets count bytes."""
 
     id: str
-    clip: ClipKind | None = None
+    prompt: PromptKind | None = None
     of_model: bool = True
-    text: str = ""  # a clip's words
+    text: str = ""  # a prompt's words
     audio: Sound = field(default_factory=Sound)
     sent: int = 0
     heard: int = 0

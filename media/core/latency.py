@@ -19,7 +19,7 @@ class _Wait:
     ours_ms: float  # our share so far
     detected_ms: float
     model_ms: float  # the model's share so far
-    asked_ms: float | None = None
+    requested_ms: float | None = None
     delta_ms: float | None = None
     sent_ms: float | None = None
     sound_ms: float | None = None
@@ -52,11 +52,11 @@ class Latency:
 
     def response_requested(self, now_ms: float) -> None:
         """Record that the request for a response was written."""
-        if self._wait is not None and self._wait.asked_ms is None:
-            self._wait.asked_ms = now_ms
+        if self._wait is not None and self._wait.requested_ms is None:
+            self._wait.requested_ms = now_ms
 
     def first_delta(self, now_ms: float) -> None:
-        if self._wait is not None and self._wait.asked_ms is not None and self._wait.delta_ms is None:
+        if self._wait is not None and self._wait.requested_ms is not None and self._wait.delta_ms is None:
             self._wait.delta_ms = now_ms
 
     @property
@@ -76,15 +76,15 @@ class Latency:
             return
         if wait.sound_ms is None:
             wait.sound_ms = at_ms
-        if not of_model or wait.asked_ms is None or wait.delta_ms is None or wait.sent_ms is None:
+        if not of_model or wait.requested_ms is None or wait.delta_ms is None or wait.sent_ms is None:
             return
         self._wait = None
         self._measured[item_id] = LatencyMeasured(
             turn_seq=0,
             total_ms=round(at_ms - wait.voiced_ms),
             first_sound_ms=round(wait.sound_ms - wait.voiced_ms),
-            model_ms=round(wait.model_ms + wait.delta_ms - wait.asked_ms),
-            ours_ms=round(wait.ours_ms + wait.asked_ms - wait.detected_ms + wait.sent_ms - wait.delta_ms),
+            model_ms=round(wait.model_ms + wait.delta_ms - wait.requested_ms),
+            ours_ms=round(wait.ours_ms + wait.requested_ms - wait.detected_ms + wait.sent_ms - wait.delta_ms),
         )
 
     def measured(self, item_id: str) -> LatencyMeasured | None:

@@ -11,9 +11,7 @@ from typing import Final
 
 from media.core.audio import to_ms
 from media.core.beep import beep
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
-from media.core.clips import heard_text
 from media.core.commands import Command, EndCall, Instruct, LeaveStream, Say, SwitchFlow
 from media.core.dictation import Dictation
 from media.core.inflight import Item, Sound
@@ -31,15 +29,17 @@ from media.core.leg import (
     Stopped,
 )
 from media.core.playout import Playout
+from media.core.prompts import heard_text
 from media.core.talk import Talk, answered_late
+from media.core.turngate import TurnGate
 from media.core.types import (
     Action,
-    Answered,
     CallEnded,
     CallStarted,
-    Clip,
+    CommandReply,
     MailboxPlan,
     MessageTaken,
+    Prompt,
     RecordCaller,
     Report,
     StartMessage,
@@ -109,7 +109,7 @@ class Mailbox(Talk):
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
         if isinstance(command, (Instruct, Say, SwitchFlow)):
-            return [Report(Answered(command.id, "over"))]  # there is no agent
+            return [Report(CommandReply(command.id, "over"))]  # there is no agent
         if self.phase is Phase.ENDED:
             return answered_late(command, self._outcome)
         match command:
@@ -119,7 +119,7 @@ class Mailbox(Talk):
                 else:
                     self._end(HangUp(reason), now_ms)
             case LeaveStream(outcome, id):
-                self._actions.append(Report(Answered(id, "done")))
+                self._actions.append(Report(CommandReply(id, "done")))
                 self._end(outcome, now_ms)
             case _:
                 pass  # nothing for a mailbox to do
@@ -182,8 +182,8 @@ class Mailbox(Talk):
                     return
                 self.phase = Phase.GREETING
                 self._actions.append(Report(CallStarted(stream_id)))
-                for clip in self.plan.openings:
-                    self._speaker.say(clip)
+                for prompt in self.plan.openings:
+                    self._speaker.say(prompt)
                 self._speaker.beep()
                 self._speaker.pump(now_ms)
             case Digit(digit):
@@ -226,7 +226,7 @@ class Mailbox(Talk):
 
     # The end.
 
-    def _close(self, outcome: Outcome, now_ms: float, last: Clip | None) -> None:
+    def _close(self, outcome: Outcome, now_ms: float, last: Prompt | None) -> None:
         """Leave with this outcome after everything was heard, `last` included.  Later calls are ignored."""
         if self.phase is Phase.CLOSING:
             return
@@ -265,14 +265,14 @@ class Speaker:
     def __init__(self, plan: MailboxPlan, clock: CarrierClock, actions: list[Action]) -> None:
         self._clock, self._actions = clock, actions
         self._proof_ms = plan.proof_ms
-        self._playout = Playout(clock, Caller(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
+        self._playout = Playout(clock, TurnGate(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
         self._beep: Item | None = None
         # When an item was first heard, on the call's clock.
         self._began_ms: dict[str, int] = {}
         self._items = self._turns = 0
 
-    def say(self, clip: Clip) -> None:
-        self._queue(clip.text, clip.audio or b"")
+    def say(self, prompt: Prompt) -> None:
+        self._queue(prompt.text, prompt.audio or b"")
 
     def beep(self) -> None:
         self._beep = self._queue("", beep())
@@ -331,7 +331,7 @@ class Speaker:
 
     def stop(self, now_ms: float) -> None:
         """Stop at once, and be ready to say something else."""
-        if self._playout.line or self._playout.held:
+        if self._playout.line or self._playout.cleared:
             self.begin_stop(now_ms)
             self._playout.give_up()
             self._drop(now_ms)

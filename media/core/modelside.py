@@ -5,19 +5,19 @@ from typing import Final
 
 from media.core import metering
 from media.core import realtime as rt
-from media.core.caller import Caller
+from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
-from media.core.discretion import Discretion
 from media.core.dtmf import entry_text
-from media.core.ear import Ear
-from media.core.losses import Losses
-from media.core.minutes import Minutes
+from media.core.inputaudio import InputAudioBuffer
+from media.core.reconnectbudget import ReconnectBudget
+from media.core.recordingpauses import RecordingPauses
 from media.core.replies import Replies
 from media.core.session import TAKEN_OVER, Session
 from media.core.supervision import Supervision
 from media.core.toolcalls import ToolCalls
-from media.core.types import CallPlan, ClipKind, Delta, DialModel, Emit, ModelUsed, Report, Role, ToolStatus
+from media.core.turngate import TurnGate
+from media.core.types import CallPlan, Delta, DialModel, Emit, ModelUsed, PromptKind, Report, Role, ToolStatus
 from media.core.voice import Voice
 
 #: Why a session is abandoned: malformed events, oversized ones, or responses that all fail.
@@ -30,12 +30,12 @@ class ModelSide:
 
     __slots__ = (
         "_emit",
-        "_minutes",
+        "_transcript",
         "_voice",
-        "answers",
-        "ear",
-        "losses",
+        "input_audio",
+        "reconnect_budget",
         "replies",
+        "responses",
         "session",
         "supervision",
         "tools",
@@ -47,47 +47,47 @@ class ModelSide:
         clock: CarrierClock,
         session: Session,
         voice: Voice,
-        minutes: Minutes,
-        caller: Caller,
-        discretion: Discretion,
+        transcript: CallTranscript,
+        turn_gate: TurnGate,
+        recording_pauses: RecordingPauses,
     ) -> None:
-        emit: Emit = discretion.emit
+        emit: Emit = recording_pauses.emit
         self.session = session
-        self.losses = Losses(plan)
-        self.ear = Ear(plan, session, clock, minutes.latency)
-        self.replies = Replies(plan, session, voice, caller, emit)
-        self.answers = self.replies.answers
+        self.reconnect_budget = ReconnectBudget(plan)
+        self.input_audio = InputAudioBuffer(plan, session, clock, transcript.latency)
+        self.replies = Replies(plan, session, voice, turn_gate, emit)
+        self.responses = self.replies.responses
         self.supervision = Supervision(session, self.replies, emit)
-        self.tools = ToolCalls(plan, session, self.answers, discretion)
-        self._voice, self._minutes, self._emit = voice, minutes, emit
+        self.tools = ToolCalls(plan, session, self.responses, recording_pauses)
+        self._voice, self._transcript, self._emit = voice, transcript, emit
 
     # The session.
 
     def dial(self, now_ms: float) -> None:
         """Dial the model after the back-off."""
-        self.losses.start_outage(now_ms)
-        self._emit(DialModel(self.losses.wait_ms))
+        self.reconnect_budget.start_outage(now_ms)
+        self._emit(DialModel(self.reconnect_budget.wait_ms))
 
     def connected(self, now_ms: float) -> None:
         """Open a session on the new socket."""
         self.replies.session_opened()
         self.session.open(now_ms)
-        self.ear.session_opened()
-        self._minutes.session_opened(now_ms)
+        self.input_audio.session_opened()
+        self._transcript.session_opened(now_ms)
         self._request_response(now_ms)
 
     def _confirm_session(self, now_ms: float) -> None:
         """Confirm the session, as the server does once or twice."""
-        if not self.session.stands:
+        if not self.session.confirmed:
             self.session.confirm()
-            self.losses.end_outage()
-            self.ear.session_begun(now_ms)
+            self.reconnect_budget.end_outage()
+            self.input_audio.session_begun(now_ms)
 
     def lost(self, now_ms: float) -> str:
         """Record that the connection is lost or was never made; return why to end the call, or "" to redial."""
-        self.losses.lost(now_ms, stood=self.session.stands)
+        self.reconnect_budget.lost(now_ms, confirmed=self.session.confirmed)
         self._drop_session(now_ms)
-        return self.losses.exhausted(now_ms)
+        return self.reconnect_budget.exhausted(now_ms)
 
     def redial(self, now_ms: float) -> None:
         """Replace the session on purpose, which counts as no loss."""
@@ -100,13 +100,13 @@ class ModelSide:
         self.session.follow(plan)
         self.tools.follow(plan)
         self.session.note(f"taken_over_{at_ms}", "system", TAKEN_OVER, at_ms)
-        self.answers.owe_response()
+        self.responses.owe_response()
 
     def _drop_session(self, now_ms: float) -> None:
         self.session.discard()
-        self.ear.session_lost()
-        self.answers.caller.update_turn(False, now_ms)
-        self._minutes.session_lost()
+        self.input_audio.session_lost()
+        self.responses.turn_gate.update_turn(False, now_ms)
+        self._transcript.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
         self._voice.orphan_all()
@@ -114,7 +114,7 @@ class ModelSide:
     def keypad_input(self, digits: str, at_ms: int) -> None:
         """Add keypad input to the conversation of this session and of every later one."""
         self.session.note(f"keys_{at_ms}", "caller", entry_text(digits), at_ms)
-        self.answers.owe_turn()
+        self.responses.owe_turn()
 
     def failure(self, now_ms: float) -> str:
         """Return why the session counts as lost though its socket is open, in a word, or "" if it does not."""
@@ -127,27 +127,27 @@ class ModelSide:
     @property
     def awaited(self) -> bool:
         """Whether the caller waits for a response that has not begun to be spoken."""
-        answers = self.answers
-        return self.replies.awaited and (answers.owed or answers.active or self.tools.awaited)
+        responses = self.responses
+        return self.replies.awaited and (responses.owed or responses.active or self.tools.awaited)
 
     def waited_since_ms(self) -> float:
         """Return since when the caller has been waiting, for a response or the model's return; infinity if for neither."""
-        voiced_ms, away_ms = self._minutes.latency.voiced_ms or 0.0, self.losses.away_ms
+        voiced_ms, outage_since_ms = self._transcript.latency.voiced_ms or 0.0, self.reconnect_budget.outage_since_ms
         if self.replies.closed:
             return _NEVER
-        if away_ms < _NEVER:
-            return voiced_ms if voiced_ms and self.answers.owed else away_ms
+        if outage_since_ms < _NEVER:
+            return voiced_ms if voiced_ms and self.responses.owed else outage_since_ms
         return voiced_ms if self.awaited else _NEVER
 
     @property
     def busy(self) -> bool:
         """Whether the agent is working, even if it is silent."""
-        return self.answers.active or self.tools.busy or not self.session.stands
+        return self.responses.active or self.tools.busy or not self.session.confirmed
 
     def cut(self) -> None:
         """Cancel the active response: the caller took the floor."""
         self.tools.revoke_end()
-        self.answers.overlap_cut()
+        self.responses.overlap_cut()
         cancelled = self.replies.cancel()
         if cancelled is not None:
             self.tools.interrupted(cancelled)
@@ -159,15 +159,15 @@ class ModelSide:
         backchannel.
         """
         if free:
-            self.answers.spoke_in_silence()
-        if self.answers.overlap_resumed():
+            self.responses.spoke_in_silence()
+        if self.responses.overlap_resumed():
             self._withdraw_unheard()
 
-    def owe_unsaid(self, kinds: Collection[ClipKind | None]) -> None:
+    def owe_unsaid(self, kinds: Collection[PromptKind | None]) -> None:
         """Owe again what was discarded unheard; `kinds` has None for a response."""
         if None in kinds:
-            self.answers.owe_response()
-        if ClipKind.DICTATED in kinds:
+            self.responses.owe_response()
+        if PromptKind.DICTATED in kinds:
             self.replies.retry_dictated()
 
     def _withdraw_unheard(self) -> None:
@@ -181,31 +181,31 @@ class ModelSide:
         self._voice.withdraw()
 
     def tool_result(
-        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
+        self, tool_call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
     ) -> None:
         """Process a tool's result."""
-        was_running = self.tools.result(call_id, output_json, status, now_ms, sequel)
+        was_running = self.tools.result(tool_call_id, output_json, status, now_ms, sequel)
         if was_running and isinstance(sequel, SendDigits):
             self._voice.press_keys(sequel.digits)
         self._request_response(now_ms)
 
     def response_requested(self, now_ms: float) -> None:
         """Record that the request for a response was written."""
-        self._minutes.latency.response_requested(now_ms)
-        self.ear.response_requested()
+        self._transcript.latency.response_requested(now_ms)
+        self.input_audio.response_requested()
 
     def settled(self, now_ms: float) -> None:
         """Report turns that are final by now, and request the response that may begin."""
-        self._minutes.report(now_ms, self.ear.missed_turn_ms(now_ms))
+        self._transcript.report(now_ms, self.input_audio.missed_turn_ms(now_ms))
         self._request_response(now_ms)
 
     def _request_response(self, now_ms: float) -> None:
         # What is said over the last words gets no response, unless it takes the floor from them.
-        self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.ear.catching_up(now_ms))
+        self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.input_audio.catching_up(now_ms))
 
     def flush(self) -> None:
         """End the call: all turns are final."""
-        self._minutes.flush()
+        self._transcript.flush()
 
     # Events from the server.
 
@@ -237,8 +237,8 @@ class ModelSide:
                 if isinstance(event, rt.InputTranscriptCompleted):
                     transcript = event.transcript
                     self._report_usage(metering.of_transcription(self.session.plan.transcription_model, event.usage))
-                self._minutes.caller_text(event.item_id, transcript)
-                self.ear.turn_transcribed(event.item_id)
+                self._transcript.caller_text(event.item_id, transcript)
+                self.input_audio.turn_transcribed(event.item_id)
             case rt.FunctionArgumentsDone(response_id):
                 said_ms = now_ms + self._voice.remaining_ms(now_ms)
                 self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
@@ -248,7 +248,7 @@ class ModelSide:
                 self.replies.refused(error.event_id)
             case _:
                 self._response(event, now_ms)
-        if self.answers.failing:  # before another one is requested
+        if self.responses.failing:  # before another one is requested
             return FAILING
         self.settled(now_ms)
         return ""
@@ -276,12 +276,12 @@ class ModelSide:
             if not self.replies.count(now_ms, chars=len(event.delta)):
                 return False
             self._voice.add_text(event.item_id, event.delta)
-            self.tools.discretion.agent_words(event.item_id, event.delta, now_ms)
+            self.tools.recording_pauses.agent_words(event.item_id, event.delta, now_ms)
         elif len(event.delta) > rt.MAX_TEXT_CHARS:
             return False
         else:
-            self._minutes.caller_words(event.item_id, event.delta)
-        began_ms = self._minutes.start_ms(event.item_id)
+            self._transcript.caller_words(event.item_id, event.delta)
+        began_ms = self._transcript.start_ms(event.item_id)
         # A caller's turn without a beginning was reported already, so it is final.
         if began_ms is not None or role == "agent":
             self._report_delta(role, event.item_id, event.delta, at_ms if began_ms is None else began_ms, now_ms)
@@ -293,9 +293,9 @@ class ModelSide:
             self._emit(Report(Delta(role, item_id, text, start_ms)))
 
     def _caller_began(self, item_id: str, start_ms: int, now_ms: float) -> None:
-        minutes, is_known = self._minutes, self._minutes.start_ms(item_id) is not None
-        minutes.caller_began(item_id, start_ms, now_ms)
-        began_ms = minutes.start_ms(item_id)
+        transcript, is_known = self._transcript, self._transcript.start_ms(item_id) is not None
+        transcript.caller_began(item_id, start_ms, now_ms)
+        began_ms = transcript.start_ms(item_id)
         # A caller's words are transcribed later than they are answered.
         if began_ms is not None and not is_known:
             self._report_delta("caller", item_id, "", began_ms, now_ms)
@@ -304,25 +304,25 @@ class ModelSide:
         self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
     ) -> None:
         """Follow the caller's turn as the server detects it."""
-        minutes, ear = self._minutes, self.ear
+        transcript, input_audio = self._transcript, self.input_audio
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
-                ear.turn_began()
-                self.answers.caller.update_turn(True, now_ms)
-                self._caller_began(item_id, ear.call_ms(audio_start_ms), now_ms)
+                input_audio.turn_began()
+                self.responses.turn_gate.update_turn(True, now_ms)
+                self._caller_began(item_id, input_audio.call_ms(audio_start_ms), now_ms)
                 if not self._voice.sounds:
-                    self.answers.spoke_in_silence()
+                    self.responses.spoke_in_silence()
             case rt.SpeechStopped(item_id, audio_end_ms):
-                ear.turn_ended()
-                minutes.caller_ended(item_id, ear.call_ms(audio_end_ms), now_ms)
+                input_audio.turn_ended()
+                transcript.caller_ended(item_id, input_audio.call_ms(audio_end_ms), now_ms)
             case rt.Committed(item_id):
-                ear.turn_committed(item_id)
+                input_audio.turn_committed(item_id)
                 self.session.turn_committed(item_id)
                 self._caller_began(item_id, at_ms, now_ms)
-                minutes.caller_ended(item_id, 0, now_ms)
-                minutes.latency.turn_detected(now_ms)
-                self.answers.caller.update_turn(False, now_ms)
-                if self.answers.turn_committed():
+                transcript.caller_ended(item_id, 0, now_ms)
+                transcript.latency.turn_detected(now_ms)
+                self.responses.turn_gate.update_turn(False, now_ms)
+                if self.responses.turn_committed():
                     self._withdraw_unheard()
 
     def _report_usage(self, used: ModelUsed | None) -> None:
@@ -348,7 +348,7 @@ class ModelSide:
             case rt.ResponseDone(response):
                 self._report_usage(metering.of_response(self.session.plan.model, response.usage))
                 if self.replies.done(response):
-                    self.losses.response_complete()
-                    self.ear.response_complete()
+                    self.reconnect_budget.response_complete()
+                    self.input_audio.response_complete()
             case _:
                 pass  # acknowledgements and unused events

@@ -9,8 +9,8 @@ exactly like a played one, so clears fence marks: a mark from before the last cl
 followed by a mark of its own, the fence.  The fence's echo shows when the queue was emptied; until then the heard
 position is an estimate that is not acted upon.
 
-    SENDING ── clear() ──▶ CLEARING: `held`, the heard position is pending
-    CLEARING ── the fence is back, an early flushed mark is back, SETTLE_MS passed, give_up() ──▶ SETTLED: `held`
+    SENDING ── clear() ──▶ CLEARING: `cleared`, the heard position is pending
+    CLEARING ── the fence is back, an early flushed mark is back, SETTLE_MS passed, give_up() ──▶ SETTLED: `cleared`
     SETTLED ── resume(): send again from the heard position ──▶ SENDING
     SETTLED ── drop(): discard the unheard tail ──▶ SENDING
 
@@ -27,13 +27,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from media.core.audio import BYTES_PER_MS
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.echo import ECHO_SPAN_MS
 from media.core.inflight import InFlight, Item, Span
 from media.core.leg import Clear, Mark, Play, ToLeg
 from media.core.marks import Age, Marks
-from media.core.types import ClipKind
+from media.core.turngate import TurnGate
+from media.core.types import PromptKind
 
 #: How long a clear waits for the echo of its mark.
 SETTLE_MS: Final = 600.0
@@ -43,7 +43,7 @@ UNSURE_MS: Final = 5.0
 
 _CURRENT: Final = Age.CURRENT  # looked up for every mark
 #: Wait for the caller to finish: a response, and a text that a person dictated.
-_PATIENT: Final = (None, ClipKind.DICTATED)
+_PATIENT: Final = (None, PromptKind.DICTATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,13 @@ class Playout:
     """The ledger of one call's agent audio."""
 
     clock: CarrierClock
-    caller: Caller
+    turn_gate: TurnGate
     lead_low_ms: int = 200
     message_ms: int = 107
     # Items not yet heard to their end, in the order of speech.
     line: list[Item] = field(default_factory=list)
     # Cleared: nothing is sent until resume or drop.
-    held: bool = False
+    cleared: bool = False
     _flight: InFlight = field(init=False)
     _marks: Marks = field(default_factory=Marks)
     _clearing: _Clearing | None = None
@@ -121,12 +121,12 @@ class Playout:
     def pump(self, now_ms: float) -> list[ToLeg]:
         """Return the messages to send now so that the carrier does not run dry, each followed by its mark."""
         sends: list[ToLeg] = []
-        if self.held or (self._flight.out and self.lead_ms(now_ms) >= self.lead_low_ms):
+        if self.cleared or (self._flight.out and self.lead_ms(now_ms) >= self.lead_low_ms):
             return sends
         if not self._flight.out and now_ms >= self._ping_due_ms():
             sends.append(Mark(self._marks.ping(now_ms)))
         for item in self.line:
-            if item.clip in _PATIENT and not item.sent and self.caller.speaks(now_ms):
+            if item.prompt in _PATIENT and not item.sent and self.turn_gate.speaks(now_ms):
                 # A response does not begin while the caller speaks.
                 break
             if item.sent < item.generated and not self._flight.out:
@@ -153,7 +153,7 @@ class Playout:
 
     def due_ms(self) -> float:
         """Return when `pump` or `advance` is due if nothing else happens: the lead runs low, or the agent falls silent."""
-        if self.held:
+        if self.cleared:
             return float("inf")
         if not self._flight.out:
             return self._ping_due_ms()
@@ -172,7 +172,7 @@ class Playout:
     def clear(self, now_ms: float) -> list[ToLeg]:
         """Stop at once, and return the messages to send; the unheard tail is kept until resume or drop."""
         self._hear(now_ms)
-        self.held = True
+        self.cleared = True
         if self._clearing is not None or not self._flight.out:
             return []
         fence = self._marks.fence(now_ms)
@@ -199,19 +199,19 @@ class Playout:
         """Send again from the heard position.  Only once `settled`."""
         for item in self.line:
             item.sent = item.heard
-        self.held = False
+        self.cleared = False
 
     def drop(self, *, keep_keys: bool = False) -> list[Item]:
         """Discard the unheard tail; return the items that had one, in the order of speech.  Only once `settled`.
 
         With `keep_keys`, keys of which nothing was heard stay queued.
         """
-        line, self.line, self.held = self.line, [], False
+        line, self.line, self.cleared = self.line, [], False
         dropped: list[Item] = []
         for item in line:
             if item.finished:
                 self.line.append(item)
-            elif keep_keys and item.clip is ClipKind.TONES and not item.heard:
+            elif keep_keys and item.prompt is PromptKind.TONES and not item.heard:
                 item.sent = 0
                 self.line.append(item)
             else:
@@ -221,8 +221,8 @@ class Playout:
 
     def withdraw(self) -> list[Item]:
         """Discard a response that was neither sent nor heard; return its items."""
-        dropped = [item for item in self.line if item.clip is None]
-        self.line = [item for item in self.line if item.clip is not None]
+        dropped = [item for item in self.line if item.prompt is None]
+        self.line = [item for item in self.line if item.prompt is not None]
         return dropped
 
     def advance(self, now_ms: float) -> tuple[list[Span], list[Item]]:
@@ -240,11 +240,11 @@ class Playout:
 
     def audible(self, now_ms: float) -> bool:
         """Return whether the caller hears the agent or is about to; a cleared tail counts."""
-        if not self.held and self._flight.ends_ms > now_ms:
+        if not self.cleared and self._flight.ends_ms > now_ms:
             return True
         # A generator would be a third of the cost, on every frame.
         for item in self.line:  # noqa: SIM110
-            if item.generated > (item.heard if self.held else item.sent):
+            if item.generated > (item.heard if self.cleared else item.sent):
                 return True
         return False
 
@@ -255,7 +255,7 @@ class Playout:
 
     def remaining_ms(self, now_ms: float) -> float:
         """Return how long the agent will keep speaking, counting the audio that has come."""
-        if self.held:
+        if self.cleared:
             return sum([item.generated - item.heard for item in self.line]) / BYTES_PER_MS
         unsent = sum([item.generated - item.sent for item in self.line])
         return unsent / BYTES_PER_MS + max(0.0, self._flight.ends_ms - now_ms)

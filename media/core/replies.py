@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from media.core import realtime as rt
-from media.core.answers import Answers
-from media.core.caller import Caller
-from media.core.clips import instruction
+from media.core.prompts import instruction
+from media.core.responses import ResponseSchedule
 from media.core.session import BROKE_OFF, Session
-from media.core.types import CallPlan, ClipKind, Emit, Moment, Stamp
+from media.core.turngate import TurnGate
+from media.core.types import CallPlan, Emit, Moment, PromptKind, Stamp
 from media.core.voice import Voice
 
 #: Attempts to have the model say a dictated text, if nothing of it was heard.
@@ -17,23 +17,23 @@ DICTATIONS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class _Sentence:
+class _Prompt:
     """A prompt that the model says word for word."""
 
-    kind: ClipKind
+    kind: PromptKind
     text: str
     failed: int = 0  # how often nothing of it was heard
 
 
-class _Sentences:
+class _Prompts:
     """The queue of prompts for the model, and the prompt it began last."""
 
     __slots__ = ("_latest", "saying", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: deque[_Sentence] = deque()
-        self.saying: ClipKind | None = None  # the one that the model is speaking
-        self._latest = _Sentence(ClipKind.GREETING, "")
+        self.waiting: deque[_Prompt] = deque()
+        self.saying: PromptKind | None = None  # the one that the model is speaking
+        self._latest = _Prompt(PromptKind.GREETING, "")
 
     def begin(self) -> str:
         """Begin the next prompt; return the model's instructions."""
@@ -49,11 +49,11 @@ class _Sentences:
     def retry(self) -> None:
         """Queue the latest prompt again if a person dictated it, since nothing of it was heard."""
         latest = self._latest
-        if latest.kind is ClipKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self.waiting:
-            self.waiting.appendleft(_Sentence(latest.kind, latest.text, latest.failed + 1))
+        if latest.kind is PromptKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self.waiting:
+            self.waiting.appendleft(_Prompt(latest.kind, latest.text, latest.failed + 1))
 
 
-class _Coming:
+class _ResponseProgress:
     """The amount and age of what has arrived of the latest response."""
 
     __slots__ = ("_alive_ms", "_chars", "_patience_ms", "audio_bytes")
@@ -83,60 +83,60 @@ class Replies:
     __slots__ = (
         "_before",
         "_cancelled",
-        "_coming",
         "_emit",
-        "_sentences",
+        "_progress",
+        "_prompts",
         "_session",
         "_voice",
-        "answers",
         "closed",
+        "responses",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, voice: Voice, caller: Caller, emit: Emit) -> None:
-        self.answers = Answers(caller)
+    def __init__(self, plan: CallPlan, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
+        self.responses = ResponseSchedule(turn_gate)
         self.closed = False  # no further responses
         self._session, self._voice, self._emit = session, voice, emit
-        self._coming = _Coming(plan.answer_ms)
-        self._sentences = _Sentences()
+        self._progress = _ResponseProgress(plan.answer_ms)
+        self._prompts = _Prompts()
         # Sent to the model before the next response: that it continues something.
         self._before: str | None = None
         self._cancelled: set[str | None] = set()  # None: a response without an id yet
 
     @property
-    def saying(self) -> ClipKind | None:
+    def saying(self) -> PromptKind | None:
         """The prompt that the model is speaking."""
-        return self._sentences.saying
+        return self._prompts.saying
 
-    def say(self, kind: ClipKind, text: str = "") -> None:
+    def say(self, kind: PromptKind, text: str = "") -> None:
         """Have the model say a prompt, or another text in its place."""
-        self._sentences.waiting.append(_Sentence(kind, text or self._voice.text(kind) or ""))
+        self._prompts.waiting.append(_Prompt(kind, text or self._voice.text(kind) or ""))
 
     def retry_dictated(self) -> None:
         """Have the model say the latest dictated text again: nothing of it was heard."""
-        self._sentences.retry()
+        self._prompts.retry()
 
     @property
     def dictated(self) -> int:
         """The number of dictated texts in the queue."""
-        return sum([sentence.kind is ClipKind.DICTATED for sentence in self._sentences.waiting])
+        return sum([prompt.kind is PromptKind.DICTATED for prompt in self._prompts.waiting])
 
     def close(self) -> None:
         """Create no further responses; prompts are still said."""
-        self.closed = self.answers.caller.ignored = True
+        self.closed = self.responses.turn_gate.ignored = True
 
     def clear_prompts(self) -> None:
         """Clear the queue of prompts."""
-        self._sentences.waiting.clear()
+        self._prompts.waiting.clear()
 
     @property
     def waiting(self) -> bool:
         """Whether prompts are queued."""
-        return bool(self._sentences.waiting)
+        return bool(self._prompts.waiting)
 
     @property
     def pending(self) -> bool:
         """Whether something is being said or is still to be said."""
-        return self._session.ready and (self.answers.active or self.waiting)
+        return self._session.ready and (self.responses.active or self.waiting)
 
     @property
     def awaited(self) -> bool:
@@ -148,42 +148,42 @@ class Replies:
     def continue_with(self, note: str = BROKE_OFF) -> None:
         """Continue what a fault cut off, or as the note says, without waiting for the caller."""
         self._before = note
-        self.answers.owe_response()
+        self.responses.owe_response()
 
     def proceed(self, now_ms: float, *, catching_up: bool = False) -> None:
         """Create the response that is due, if any.
 
         None while the caller speaks, and only prompts while the model is `catching_up` with the caller.
         """
-        answers = self.answers
-        if not self._session.ready or answers.active or answers.caller.speaks(now_ms):
+        responses = self.responses
+        if not self._session.ready or responses.active or responses.turn_gate.speaks(now_ms):
             return
-        self._coming.restart(now_ms)
+        self._progress.restart(now_ms)
         self._cancelled.discard(None)
-        if self.waiting and not self._voice.audible(now_ms) and (event_id := answers.begin()):
-            self._session.send(rt.response_create(event_id, self._sentences.begin()))
-        elif self.closed or catching_up or not answers.owed:
+        if self.waiting and not self._voice.audible(now_ms) and (event_id := responses.begin()):
+            self._session.send(rt.response_create(event_id, self._prompts.begin()))
+        elif self.closed or catching_up or not responses.owed:
             return
-        elif event_id := answers.create(self._voice.speaks(now_ms)):
-            self._sentences.saying = None
+        elif event_id := responses.create(self._voice.speaks(now_ms)):
+            self._prompts.saying = None
             if self._before is not None:
                 self._session.add_message("system", self._before)
                 self._before = None
             self._session.send(rt.response_create(event_id))
-            self._emit(Stamp(Moment.ASKED))
+            self._emit(Stamp(Moment.REQUESTED))
 
     def cancel(self) -> str | None:
         """Cancel the active response, as the caller took the floor; return its id, if it is known."""
         self._before = None
-        if not self.answers.active:
+        if not self.responses.active:
             return None
-        response_id = self.answers.response_id
+        response_id = self.responses.response_id
         self._cancelled.add(response_id)
-        if not self._coming.audio_bytes:
+        if not self._progress.audio_bytes:
             if self.saying is None:
-                self.answers.owe_response()
+                self.responses.owe_response()
             else:
-                self._sentences.retry()
+                self._prompts.retry()
         self._session.send(rt.response_cancel(response_id))
         return response_id
 
@@ -195,45 +195,45 @@ class Replies:
 
     def count(self, now_ms: float, *, audio_bytes: int = 0, chars: int = 0) -> bool:
         """Count what came with an event of a response; return False once it is longer than allowed."""
-        return self._coming.count(audio_bytes, chars, now_ms)
+        return self._progress.count(audio_bytes, chars, now_ms)
 
     def stalled(self, now_ms: float) -> bool:
         """Return whether the active response has had no event for too long, whatever the caller does."""
-        return self.answers.active and self._coming.stalled(now_ms)
+        return self.responses.active and self._progress.stalled(now_ms)
 
     def created(self, response_id: str) -> None:
-        self.answers.response_created(response_id)
+        self.responses.response_created(response_id)
         if None in self._cancelled:
             self._cancelled.remove(None)
             self._cancelled.add(response_id)
 
     def done(self, response: rt.Response) -> bool:
         """End a response; return whether it was a complete spoken one."""
-        complete = response.status == "completed" and self.saying is None and self._coming.audio_bytes > 0
-        if response.id == self.answers.response_id:
+        complete = response.status == "completed" and self.saying is None and self._progress.audio_bytes > 0
+        if response.id == self.responses.response_id:
             self._voice.close_all()
-            if response.status == "failed" and not self._coming.audio_bytes:
-                self._sentences.retry()
-            self._sentences.saying = None
+            if response.status == "failed" and not self._progress.audio_bytes:
+                self._prompts.retry()
+            self._prompts.saying = None
         self._cancelled.discard(response.id)
-        self.answers.response_done(response.id, failed=response.status == "failed")
+        self.responses.response_done(response.id, failed=response.status == "failed")
         return complete
 
     def refused(self, event_id: str | None) -> None:
         """Retry the latest response if it is what the server refused."""
-        was_active = self.answers.active
-        self.answers.refused(event_id)
-        if was_active and not self.answers.active and self.saying is not None:
-            self._sentences.retry()
-            self._sentences.saying = None
+        was_active = self.responses.active
+        self.responses.refused(event_id)
+        if was_active and not self.responses.active and self.saying is not None:
+            self._prompts.retry()
+            self._prompts.saying = None
 
     def session_opened(self) -> None:
         self._cancelled.clear()
 
     def session_lost(self) -> None:
-        if self.saying is None and self.answers.active and self._coming.audio_bytes:
+        if self.saying is None and self.responses.active and self._progress.audio_bytes:
             self._before = BROKE_OFF
-        if self.saying is not None and self.answers.active:
-            self._sentences.put_back()
-            self.answers.response_done(self.answers.response_id or "")  # a prompt is owed no response
-        self.answers.session_lost()
+        if self.saying is not None and self.responses.active:
+            self._prompts.put_back()
+            self.responses.response_done(self.responses.response_id or "")  # a prompt is owed no response
+        self.responses.session_lost()

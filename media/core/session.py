@@ -1,10 +1,10 @@
-"""Successive sessions with the model: whether one stands, what is sent to it, and what its successor must know."""
+"""Successive sessions with the model: whether one is confirmed, what is sent to it, and what its successor must know."""
 
 from dataclasses import replace
 from typing import Final, Literal
 
 from media.core import realtime as rt
-from media.core.minutes import Minutes
+from media.core.calltranscript import CallTranscript
 from media.core.types import Author, CallPlan, Emit, ToModel
 
 MALFORMED_IN_A_ROW: Final = 3
@@ -30,12 +30,12 @@ TAKEN_OVER = (
 class Session:
     """The session with the model.  Messages sent without one are lost, but a new one gets the transcript and notes."""
 
-    __slots__ = ("_emit", "_malformed", "_minutes", "_opened_ms", "_plan", "_turn_id", "ready", "stands")
+    __slots__ = ("_emit", "_malformed", "_opened_ms", "_plan", "_transcript", "_turn_id", "confirmed", "ready")
 
-    def __init__(self, plan: CallPlan, minutes: Minutes, emit: Emit) -> None:
+    def __init__(self, plan: CallPlan, transcript: CallTranscript, emit: Emit) -> None:
         self.ready = False  # a socket is open
-        self.stands = False  # the server has confirmed a session
-        self._plan, self._minutes, self._emit = plan, minutes, emit
+        self.confirmed = False  # the server has confirmed a session
+        self._plan, self._transcript, self._emit = plan, transcript, emit
         self._turn_id = ""  # the caller's last turn in this session
         self._malformed = 0
         self._opened_ms = 0.0
@@ -54,7 +54,7 @@ class Session:
 
         This session gets it now, and every later one in its place in the transcript, as no session is sure to last.
         """
-        self._minutes.note(id, author, text, at_ms)
+        self._transcript.note(id, author, text, at_ms)
         self.add_message(author, text)
 
     @property
@@ -77,24 +77,24 @@ class Session:
 
     def open(self, now_ms: float) -> None:
         """Configure a session on the new socket, and bring it up to date."""
-        self.ready, self.stands, self._opened_ms = True, False, now_ms
+        self.ready, self.confirmed, self._opened_ms = True, False, now_ms
         self._turn_id = ""
         self.send(rt.session_update(self._plan))
-        for author, text in self._minutes.so_far():
+        for author, text in self._transcript.history():
             self.add_message(author, text)
 
     def discard(self) -> None:
         """Discard the session and its socket."""
-        self.ready = self.stands = False
+        self.ready = self.confirmed = False
         self._malformed = 0
 
     def confirm(self) -> None:
         """Record that the server has confirmed the session."""
-        self.stands = True
+        self.confirmed = True
 
     def is_overdue(self, now_ms: float) -> bool:
         """Return whether the server accepted the connection and then failed to begin a session in time."""
-        return self.ready and not self.stands and now_ms - self._opened_ms >= self._plan.session_ms
+        return self.ready and not self.confirmed and now_ms - self._opened_ms >= self._plan.session_ms
 
     def event_decoded(self) -> None:
         """Record a readable event: malformed ones are counted in a row."""

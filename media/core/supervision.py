@@ -6,10 +6,10 @@ every later one gets it in its place among the turns, so that the agent does not
 
 from typing import Final, Literal
 
-from media.core.commands import Instruct, News, Say
+from media.core.commands import DecisionResult, Instruct, Say
 from media.core.replies import Replies
 from media.core.session import Session
-from media.core.types import Answered, ClipKind, Emit, Intervened, Report
+from media.core.types import CommandReply, Emit, Intervened, PromptKind, Report
 
 MOST: Final = 100  # in a call
 MOST_WAITING: Final = 5  # dictated texts in the queue
@@ -46,11 +46,11 @@ class Supervision:
         self._done.add(id)
         return True
 
-    def carry_out(self, command: Instruct | Say | News, at_ms: int) -> None:
+    def carry_out(self, command: Instruct | Say | DecisionResult, at_ms: int) -> None:
         """Carry out a command, unless that was done, and report the reply."""
-        self._emit(Report(Answered(command.id, self._outcome(command, at_ms))))
+        self._emit(Report(CommandReply(command.id, self._outcome(command, at_ms))))
 
-    def _outcome(self, command: Instruct | Say | News, at_ms: int) -> Literal["done", "over", "full"]:
+    def _outcome(self, command: Instruct | Say | DecisionResult, at_ms: int) -> Literal["done", "over", "full"]:
         if command.id in self._done:
             return "done"
         if self._replies.closed:
@@ -60,20 +60,20 @@ class Supervision:
         if isinstance(command, Say):
             if self._replies.dictated >= MOST_WAITING:
                 return "full"
-            self._replies.say(ClipKind.DICTATED, command.text)
+            self._replies.say(PromptKind.DICTATED, command.text)
         else:
             text = hint(command.text) if isinstance(command, Instruct) else command.text
             self._session.note(command.id, "system", text, at_ms)
-        if isinstance(command, News):
-            self._replies.answers.owe_response()
+        if isinstance(command, DecisionResult):
+            self._replies.responses.owe_response()
         self._done.add(command.id)
         self._emit(Report(_intervened(command, at_ms)))
         return "done"
 
 
-def _intervened(command: Instruct | Say | News, at_ms: int) -> Intervened:
+def _intervened(command: Instruct | Say | DecisionResult, at_ms: int) -> Intervened:
     match command:
-        case News(id, text):
+        case DecisionResult(id, text):
             return Intervened(id, "news", text, "", at_ms)
         case Say(id, text, by):
             return Intervened(id, "say", text, by, at_ms)

@@ -6,9 +6,9 @@ class and not a protocol, since it is called with every frame: of a class, compi
 
 from typing import Any
 
-from media.core.commands import Command, Inform, Instruct, LeaveStream, News, Say, Sequel, SwitchFlow
+from media.core.commands import Command, DecisionResult, Inform, Instruct, LeaveStream, Say, Sequel, SwitchFlow
 from media.core.leg import LegEvent, MoveOn, Outcome
-from media.core.types import Action, Answered, Moment, Report, ToolStatus
+from media.core.types import Action, CommandReply, Moment, Report, ToolStatus
 
 
 class Talk:
@@ -72,7 +72,7 @@ class Talk:
 
     def tool_result(
         self,
-        call_id: str,  # noqa: ARG002
+        tool_call_id: str,  # noqa: ARG002
         output_json: str,  # noqa: ARG002
         status: ToolStatus,  # noqa: ARG002
         now_ms: float,  # noqa: ARG002
@@ -92,10 +92,10 @@ def answered_late(command: Command, outcome: Outcome) -> list[Action]:
     A leg that is left for the call's next step follows whatever control has stored by then.
     """
     match command:
-        case Instruct(id) | Say(id) | News(id) | Inform(id) | SwitchFlow(id=id):
-            return [Report(Answered(id, "over"))]
+        case Instruct(id) | Say(id) | DecisionResult(id) | Inform(id) | SwitchFlow(id=id):
+            return [Report(CommandReply(id, "over"))]
         case LeaveStream(_, id):
-            return [Report(Answered(id, "done" if isinstance(outcome, MoveOn) else "over"))]
+            return [Report(CommandReply(id, "done" if isinstance(outcome, MoveOn) else "over"))]
     return []
 
 

@@ -3,10 +3,10 @@
 from typing import Final
 
 from media.core import realtime as rt
-from media.core.answers import Answers
 from media.core.commands import Sequel, SwitchFlow
-from media.core.discretion import BY_TOOL, NOTHING_JSON, Discretion
 from media.core.leg import HangUp, MoveOn, Outcome
+from media.core.recordingpauses import BY_TOOL, NOTHING_JSON, RecordingPauses
+from media.core.responses import ResponseSchedule
 from media.core.session import Session
 from media.core.tools import CALL_ENDED, GOES_ON, INTERRUPTED, MAX_ARGUMENTS, TIMED_OUT, Audience, Tools, error_json
 from media.core.types import CallPlan, Emit, Report, RunTool, ToolCalled, ToolFinished, ToolStatus
@@ -18,31 +18,33 @@ class ToolCalls:
     """The tool calls of one call."""
 
     __slots__ = (
-        "_answered",
-        "_answers",
         "_emit",
-        "_ends_by",
+        "_ending_call_id",
         "_names",
+        "_responses",
+        "_result_pending",
         "_session",
         "_tools",
-        "discretion",
-        "leaving",
+        "recording_pauses",
+        "requested_outcome",
         "successor",
     )
 
-    def __init__(self, plan: CallPlan, session: Session, answers: Answers, discretion: Discretion) -> None:
-        self.discretion = discretion
+    def __init__(
+        self, plan: CallPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
+    ) -> None:
+        self.recording_pauses = recording_pauses
         # The outcome that a tool has requested for the call.
-        self.leaving: Outcome | None = None
+        self.requested_outcome: Outcome | None = None
         self.successor: SwitchFlow | None = None  # the next agent of the call
-        self._session, self._answers = session, answers
-        self._emit: Emit = discretion.emit
+        self._session, self._responses = session, responses
+        self._emit: Emit = recording_pauses.emit
         self._tools = Tools({tool.name: tool for tool in plan.tools})
         self._names: dict[str, str] = {}  # of functions, by item id
         # The tool call that is to end the call, until the agent has finished speaking.
-        self._ends_by = ""
+        self._ending_call_id = ""
         # A result has come but no response was requested, since another tool is running.
-        self._answered = False
+        self._result_pending = False
 
     @property
     def busy(self) -> bool:
@@ -73,12 +75,12 @@ class ToolCalls:
         if switch == "pause":
             # A caller who tells a secret while the agent still asks for it is not to be recorded either.
             refusal = None
-        self.discretion.tool_called(event.call_id, name, now_ms)
+        self.recording_pauses.tool_called(event.call_id, name, now_ms)
         self._emit(Report(ToolCalled(event.call_id, name[:MAX_NAME], event.arguments[:MAX_ARGUMENTS])))
         if refusal is not None:
             output = error_json(refusal)
             self._emit(Report(ToolFinished(event.call_id, output, "failed")))
-            self.discretion.tool_finished(event.call_id)
+            self.recording_pauses.tool_finished(event.call_id)
             self._session.send(rt.function_output(event.call_id, output))
             if not cancelled:
                 self._owe_response_after_last()
@@ -89,85 +91,85 @@ class ToolCalls:
         outcome = tools.tools[name].outcome
         if outcome is not None:  # carried out by the call itself
             self.confirm_end()
-            self.leaving, self._ends_by = outcome, event.call_id
+            self.requested_outcome, self._ending_call_id = outcome, event.call_id
             return
         tools.run(event.call_id, name, event.response_id, now_ms)
-        off_record = self.discretion.is_secret(event.call_id)
+        off_record = self.recording_pauses.is_secret(event.call_id)
         self._emit(RunTool(event.call_id, name, event.arguments, off_record))
 
-    def _switch(self, switch: str, call_id: str, now_ms: float, said_ms: float) -> None:
+    def _switch(self, switch: str, tool_call_id: str, now_ms: float, said_ms: float) -> None:
         """Pause or resume the recording; the model continues at once."""
         if switch == "pause":
-            self.discretion.pause(BY_TOOL, now_ms)
+            self.recording_pauses.pause(BY_TOOL, now_ms)
         else:
-            self.discretion.resume(now_ms, said_ms)
-        self._emit(Report(ToolFinished(call_id, NOTHING_JSON, "ok")))
-        self.discretion.tool_finished(call_id)
-        self._session.send(rt.function_output(call_id, NOTHING_JSON))
+            self.recording_pauses.resume(now_ms, said_ms)
+        self._emit(Report(ToolFinished(tool_call_id, NOTHING_JSON, "ok")))
+        self.recording_pauses.tool_finished(tool_call_id)
+        self._session.send(rt.function_output(tool_call_id, NOTHING_JSON))
         self._owe_response_after_last()
 
     def result(
-        self, call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
+        self, tool_call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None = None
     ) -> bool:
         """Process a tool's result; return False, and ignore it, if that tool is not running.
 
         A switch or an outcome ends the agent's part, even if the caller has spoken since: what the tool arranged is
         already happening.  After keys were pressed the agent listens: no response is owed.
         """
-        finished = self._tools.finish(call_id)
+        finished = self._tools.finish(tool_call_id)
         if finished is None:
             return False
         name, audience = finished
-        self._emit(Report(ToolFinished(call_id, output_json, status)))
-        self.discretion.tool_finished(call_id)
+        self._emit(Report(ToolFinished(tool_call_id, output_json, status)))
+        self.recording_pauses.tool_finished(tool_call_id)
         if isinstance(sequel, SwitchFlow):
             self.successor = sequel
             return True
         if isinstance(sequel, (HangUp, MoveOn)):
-            self.leaving = sequel
+            self.requested_outcome = sequel
             return True
         if audience is Audience.NEXT_SESSION:
             text = f"The tool {name}, called before, has returned: {output_json}"
-            self._session.note(f"result_{call_id}", "system", text, self.discretion.clock.call_ms(now_ms))
+            self._session.note(f"result_{tool_call_id}", "system", text, self.recording_pauses.clock.call_ms(now_ms))
         else:
-            self._session.send(rt.function_output(call_id, output_json))
-        if sequel is None and (audience is not Audience.MODEL or self._answered):
+            self._session.send(rt.function_output(tool_call_id, output_json))
+        if sequel is None and (audience is not Audience.MODEL or self._result_pending):
             self._owe_response_after_last()
         return True
 
     def _owe_response_after_last(self) -> None:
         """Owe a response once the caller waits for no other tool."""
-        self._answered = self._tools.awaited
-        if not self._answered:
-            self._answers.owe_response()
+        self._result_pending = self._tools.awaited
+        if not self._result_pending:
+            self._responses.owe_response()
 
     def watch(self, now_ms: float) -> None:
         """Fail the tools that have timed out, so that the model knows, and end a pause that is too long."""
-        self.discretion.watch(now_ms)
-        for call_id in self._tools.timed_out(now_ms):
-            self.result(call_id, error_json(TIMED_OUT), "failed", now_ms)
+        self.recording_pauses.watch(now_ms)
+        for tool_call_id in self._tools.timed_out(now_ms):
+            self.result(tool_call_id, error_json(TIMED_OUT), "failed", now_ms)
 
     @property
     def revocable(self) -> bool:
         """Whether the end that the agent has asked for can still be revoked."""
-        return bool(self._ends_by)
+        return bool(self._ending_call_id)
 
     def confirm_end(self) -> None:
         """Make the agent's end of the call final: its last words were heard, or its session is gone."""
-        if self._ends_by:
+        if self._ending_call_id:
             self._finish_ending("{}", "ok")
 
     def revoke_end(self) -> None:
         """Revoke the agent's end of the call, as the caller interrupted its last words, and tell the model."""
-        if self._ends_by:
-            self._session.send(rt.function_output(self._ends_by, error_json(GOES_ON)))
+        if self._ending_call_id:
+            self._session.send(rt.function_output(self._ending_call_id, error_json(GOES_ON)))
             self._finish_ending(error_json(GOES_ON), "failed")
-            self.leaving = None
+            self.requested_outcome = None
 
     def _finish_ending(self, output_json: str, status: ToolStatus) -> None:
-        self._emit(Report(ToolFinished(self._ends_by, output_json, status)))
-        self.discretion.tool_finished(self._ends_by)
-        self._ends_by = ""
+        self._emit(Report(ToolFinished(self._ending_call_id, output_json, status)))
+        self.recording_pauses.tool_finished(self._ending_call_id)
+        self._ending_call_id = ""
 
     def interrupted(self, response_id: str) -> None:
         """Record that the caller interrupted this response."""
@@ -176,7 +178,7 @@ class ToolCalls:
     def follow(self, plan: CallPlan) -> None:
         """Offer another agent's tools from now on; running ones continue."""
         self._tools.tools = {tool.name: tool for tool in plan.tools}
-        self.discretion.follow(plan.pauses)
+        self.recording_pauses.follow(plan.pauses)
 
     def session_lost(self) -> None:
         self.confirm_end()
@@ -185,6 +187,6 @@ class ToolCalls:
     def end(self) -> None:
         """End the call, and with it the running tools."""
         self.confirm_end()
-        for call_id in self._tools.running():
-            self._tools.finish(call_id)
-            self._emit(Report(ToolFinished(call_id, error_json(CALL_ENDED), "failed")))
+        for tool_call_id in self._tools.running():
+            self._tools.finish(tool_call_id)
+            self._emit(Report(ToolFinished(tool_call_id, error_json(CALL_ENDED), "failed")))

@@ -61,11 +61,11 @@ class Tools:
     _running: dict[str, _Running] = field(default_factory=dict)
     _known: dict[str, None] = field(default_factory=dict)  # in the order of the calls
 
-    def seen_before(self, call_id: str) -> bool:
+    def seen_before(self, tool_call_id: str) -> bool:
         """Return whether the model has used this call id before; remember it."""
-        if call_id in self._known:
+        if tool_call_id in self._known:
             return True
-        self._known[call_id] = None
+        self._known[tool_call_id] = None
         if len(self._known) > MAX_KNOWN:
             del self._known[next(iter(self._known))]
         return False
@@ -78,30 +78,30 @@ class Tools:
             return TOO_LONG
         return TOO_MANY if len(self._running) >= MAX_RUNNING else None
 
-    def run(self, call_id: str, name: str, response_id: str, now_ms: float) -> None:
+    def run(self, tool_call_id: str, name: str, response_id: str, now_ms: float) -> None:
         tool = self.tools[name]
-        self._running[call_id] = _Running(tool, response_id, now_ms + tool.timeout_ms)
+        self._running[tool_call_id] = _Running(tool, response_id, now_ms + tool.timeout_ms)
 
-    def finish(self, call_id: str) -> tuple[str, Audience] | None:
+    def finish(self, tool_call_id: str) -> tuple[str, Audience] | None:
         """End a running tool; return its name and the audience of its result, or None if it is not running."""
-        running = self._running.pop(call_id, None)
+        running = self._running.pop(tool_call_id, None)
         return None if running is None else (running.tool.name, running.audience)
 
     def timed_out(self, now_ms: float) -> Sequence[str]:
         """Return the ids of the tools that have timed out."""
         if not self._running:  # runs on every tick
             return ()
-        return [call_id for call_id, running in self._running.items() if now_ms >= running.deadline_ms]
+        return [tool_call_id for tool_call_id, running in self._running.items() if now_ms >= running.deadline_ms]
 
     def interrupted(self, response_id: str) -> None:
         """Record that the caller interrupted this response, and so does not wait for the tools that it called."""
-        for call_id, running in self._running.items():
+        for tool_call_id, running in self._running.items():
             if running.response_id == response_id and running.audience is Audience.CALLER:
-                self._running[call_id] = _for_audience(running, Audience.MODEL)
+                self._running[tool_call_id] = _for_audience(running, Audience.MODEL)
 
     def session_lost(self) -> None:
-        for call_id, running in self._running.items():
-            self._running[call_id] = _for_audience(running, Audience.NEXT_SESSION)
+        for tool_call_id, running in self._running.items():
+            self._running[tool_call_id] = _for_audience(running, Audience.NEXT_SESSION)
 
     def running(self) -> list[str]:
         return list(self._running)

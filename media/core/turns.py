@@ -97,13 +97,13 @@ class _Turn:
 
 
 class Turns:
-    """The turns of one call; `so_far` is what was said in its earlier streams."""
+    """The turns of one call; `history` is what was said in its earlier streams."""
 
     __slots__ = ("_deadline_ms", "_reported_ms", "_seq", "_spoken", "_waiting")
 
-    def __init__(self, deadline_ms: int = 4_000, so_far: Sequence[tuple[Author, str]] = ()) -> None:
+    def __init__(self, deadline_ms: int = 4_000, history: Sequence[tuple[Author, str]] = ()) -> None:
         self._deadline_ms = deadline_ms
-        self._spoken: deque[tuple[Author, str]] = deque(so_far, maxlen=HISTORY_TURNS)
+        self._spoken: deque[tuple[Author, str]] = deque(history, maxlen=HISTORY_TURNS)
         self._waiting: list[_Turn] = []
         self._seq = 0
         self._reported_ms = 0  # where the last reported turn began
@@ -196,7 +196,7 @@ class Turns:
                 turns.append(TurnEnded(seq, speaker, text, heard_text, turn.start_ms, end_ms, broken, turn.id))
         return tuple(turns)
 
-    def so_far(self) -> list[tuple[Author, str]]:
+    def history(self) -> list[tuple[Author, str]]:
         """Return what a new session must know: what was said, including turns that are not reported yet, and the notes."""
         waiting = [(turn.author, turn.heard) for turn in self._waiting if turn.done and turn.heard]
         return [

@@ -20,7 +20,7 @@ Author = Role | Literal["system"]  # system: what happened to the call
 ToolStatus = Literal["ok", "failed"]
 
 
-class ClipKind(StrEnum):
+class PromptKind(StrEnum):
     """The prompts that a conversation plays by itself."""
 
     ANNOUNCEMENT = "announcement"  # this call is recorded
@@ -38,8 +38,8 @@ class ClipKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
-    """A prompt; `audio` is None if it has not been rendered yet."""
+class Prompt:
+    """A sentence that is spoken to the caller; `audio` is None if it has not been rendered yet."""
 
     text: str
     audio: bytes | None = None
@@ -89,8 +89,8 @@ class CallPlan:
     transcription_model: str
     caller_context: str = ""  # appended to the instructions
     language: str | None = None
-    clips: Mapping[ClipKind, Clip] = field(default_factory=dict)
-    fillers: tuple[Clip, ...] = ()  # rendered, played in turn
+    prompts: Mapping[PromptKind, Prompt] = field(default_factory=dict)
+    fillers: tuple[Prompt, ...] = ()  # rendered, played in turn
     tools: tuple[Tool, ...] = ()
     recording: bool = False
     pauses: PauseRules = field(default_factory=PauseRules)
@@ -106,10 +106,10 @@ class CallPlan:
     eagerness: Eagerness = "high"
     max_call_ms: int = 1_800_000
     idle_after_ms: int = 12_000  # silence before each prompt or close
-    idle_prompts: int = 2
+    idle_prompt_count: int = 2
     # Before each prompt, and then the close, where that differs from `idle_after_ms`.
     idle_gaps_ms: tuple[int, ...] = ()
-    idle_clips: tuple[Clip, ...] = ()  # the prompts, where they differ
+    idle_prompts: tuple[Prompt, ...] = ()  # where they differ from each other
     limit_warning_ms: int = 0  # before the longest call ends; 0: never
     filler_after_ms: int = 750  # silence before a filler is played
     close_deadline_ms: int = 15_000  # most time for a spoken close
@@ -134,7 +134,7 @@ class CallPlan:
     catch_up_ms: int = 2_000  # for a new session to find missed turns
     under_way_ms: int = 500  # between reports of unfinished turns
     # What was heard in the call's earlier streams, oldest first; and hints.
-    so_far: tuple[tuple[Author, str], ...] = ()
+    history: tuple[tuple[Author, str], ...] = ()
 
     def __post_init__(self) -> None:
         if len({tool.name for tool in self.tools}) < len(self.tools):
@@ -145,10 +145,10 @@ class CallPlan:
 class MailboxPlan:
     """Everything a mailbox must know before its first frame."""
 
-    openings: tuple[Clip, ...] = ()  # rendered, played before the beep
-    thanks: Clip | None = None
-    goodbye: Clip | None = None  # to a caller who said nothing
-    apology: Clip | None = None
+    openings: tuple[Prompt, ...] = ()  # rendered, played before the beep
+    thanks: Prompt | None = None
+    goodbye: Prompt | None = None  # to a caller who said nothing
+    apology: Prompt | None = None
     silence_ms: int = 6_000  # after which a message is over
     longest_ms: int = 180_000
     least_ms: int = 400  # less voice than this is no message
@@ -180,7 +180,7 @@ class DialModel:
 class RunTool:
     """Run a tool; then call `tool_result`.  A ToolFinished with the same id means that the result is no longer needed."""
 
-    call_id: str  # the model's, of this function call
+    tool_call_id: str  # the model's, of this function call
     name: str
     arguments_json: str
     off_record: bool = False  # its contents are not recorded
@@ -225,8 +225,8 @@ class Moment(Enum):
     """An event that is timed when it is written, not when it is decided."""
 
     CLEARED = auto()  # a barge-in silenced the agent
-    ASKED = auto()  # a response was requested
-    ANSWERED = auto()  # a response's first audio was sent
+    REQUESTED = auto()  # a response was requested
+    RESPONDED = auto()  # a response's first audio was sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,14 +420,14 @@ class MessageTaken:
 class ToolCalled:
     """Always followed by a ToolFinished of the same id."""
 
-    call_id: str
+    tool_call_id: str
     name: str
     arguments_json: str
 
 
 @dataclass(frozen=True, slots=True)
 class ToolFinished:
-    call_id: str
+    tool_call_id: str
     output_json: str
     status: ToolStatus
 
@@ -438,7 +438,7 @@ class ModelLost:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class CommandReply:
     """The reply to a command: done, too late because the call is over, or refused because there are too many."""
 
     id: str
@@ -491,7 +491,7 @@ Event = (
     | ToolCalled
     | ToolFinished
     | ModelLost
-    | Answered
+    | CommandReply
     | Intervened
     | FlowSwitched
     | CallEnded

@@ -25,23 +25,23 @@ from typing import Final
 
 from media.core.announcement import Announcement
 from media.core.audio import to_ms
-from media.core.caller import Caller
+from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
-from media.core.clips import Clips
 from media.core.fillers import Fillers
 from media.core.inflight import Item, Span
-from media.core.minutes import Minutes
+from media.core.itemtexts import ItemTexts
 from media.core.playout import Playout
-from media.core.script import Script
+from media.core.prompts import Prompts
+from media.core.recordinggate import RecordingGate
 from media.core.session import Session
-from media.core.tape import Tape
-from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, ClipKind, Emit, Moment, Report, Stamp
+from media.core.turngate import TurnGate
+from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, Emit, Moment, PromptKind, Report, Stamp
 
 _NEVER: Final = float("inf")
 #: If more than this was heard, a word was heard, even if the transcript has none yet.
 LONGEST_WORD_MS: Final = 1_000
 #: These only cover a silence: a response need not wait for their end.
-COVERS = (ClipKind.FILLER, ClipKind.HOLD)
+COVERS = (PromptKind.FILLER, PromptKind.HOLD)
 
 
 class Voice:
@@ -49,47 +49,53 @@ class Voice:
 
     __slots__ = (
         "_announcement",
-        "_clips",
         "_clock",
         "_emit",
         "_fillers",
-        "_minutes",
+        "_item_texts",
         "_playout",
-        "_script",
+        "_prompts",
         "_session",
-        "tape",
+        "_transcript",
+        "recording_gate",
     )
 
     def __init__(
-        self, plan: CallPlan, clock: CarrierClock, session: Session, minutes: Minutes, caller: Caller, emit: Emit
+        self,
+        plan: CallPlan,
+        clock: CarrierClock,
+        session: Session,
+        transcript: CallTranscript,
+        turn_gate: TurnGate,
+        emit: Emit,
     ) -> None:
-        self._clock, self._session, self._minutes, self._emit = clock, session, minutes, emit
-        self.tape = Tape(emit, wanted=plan.recording)
-        self._clips = Clips(plan)
-        self._playout = Playout(clock, caller, plan.lead_low_ms, plan.message_ms)
-        self._script = Script()
+        self._clock, self._session, self._transcript, self._emit = clock, session, transcript, emit
+        self.recording_gate = RecordingGate(emit, wanted=plan.recording)
+        self._prompts = Prompts(plan)
+        self._playout = Playout(clock, turn_gate, plan.lead_low_ms, plan.message_ms)
+        self._item_texts = ItemTexts()
         self._announcement = Announcement(plan.protect_announcement)
         self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
 
     def follow(self, plan: CallPlan) -> None:
         """Use another agent's prompts from now on; what is queued is still played."""
-        self._clips.plan = plan
+        self._prompts.plan = plan
         self._fillers.after_ms = plan.filler_after_ms if plan.fillers else _NEVER
 
     # Items to be spoken.
 
-    def opening(self, now_ms: float) -> list[ClipKind]:
+    def opening(self, now_ms: float) -> list[PromptKind]:
         """Return what the caller hears first, in order, and start the clock of the silence."""
         self._fillers.restart(now_ms)
-        return self._clips.opening()
+        return self._prompts.opening()
 
-    def text(self, kind: ClipKind) -> str | None:
+    def text(self, kind: PromptKind) -> str | None:
         """Return a prompt's words, or None if there is no such prompt."""
-        return self._clips.text(kind)
+        return self._prompts.text(kind)
 
-    def play(self, kind: ClipKind) -> bool:
+    def play(self, kind: PromptKind) -> bool:
         """Queue a prompt; return False if it has no audio."""
-        item = self._clips.item(kind)
+        item = self._prompts.item(kind)
         if item is None:
             return False
         self._queue(item)
@@ -97,51 +103,51 @@ class Voice:
 
     def press_keys(self, digits: str) -> None:
         """Queue keys to be pressed, as tones."""
-        self._queue(self._clips.tones(digits))
+        self._queue(self._prompts.tones(digits))
 
     def choose_idle_prompt(self, number: int) -> None:
         """Choose the next idle prompt, counting from 0."""
-        self._clips.idle_prompt = number
+        self._prompts.idle_prompt = number
 
-    def open_item(self, item_id: str, clip: ClipKind | None) -> None:
-        """Begin an item of the model's, in place of the prompt `clip` if one is given."""
-        item = self._script.begin(item_id, clip)
+    def open_item(self, item_id: str, prompt: PromptKind | None) -> None:
+        """Begin an item of the model's, in place of a prompt of kind `prompt` if given."""
+        item = self._item_texts.begin(item_id, prompt)
         if item is not None:
             self._queue(item)
 
     def add_audio(self, item_id: str, ulaw: bytes, now_ms: float) -> None:
         """Add audio to an open item; ignore audio of any other item, which was cut."""
-        item = self._script.item(item_id)
+        item = self._item_texts.item(item_id)
         if item is None:
             return
         if not item.generated:
-            self._minutes.latency.first_delta(now_ms)
-            if self._playout.audible(now_ms) or self._playout.caller.speaks(now_ms):
+            self._transcript.latency.first_delta(now_ms)
+            if self._playout.audible(now_ms) or self._playout.turn_gate.speaks(now_ms):
                 # It queues behind a filler, or waits for the caller: neither is our latency.
-                self._minutes.latency.first_sent(now_ms)
+                self._transcript.latency.first_sent(now_ms)
         item.audio.add(ulaw)
         self.pump(now_ms)
 
     def add_text(self, item_id: str, delta: str) -> None:
-        self._script.add_text(item_id, delta)
+        self._item_texts.add_text(item_id, delta)
 
     def final_text(self, item_id: str, text: str) -> None:
-        self._script.final_text(item_id, text)
+        self._item_texts.final_text(item_id, text)
 
     def close_item(self, item_id: str) -> None:
-        self._script.close(item_id)
+        self._item_texts.close(item_id)
 
     def close_all(self) -> None:
-        self._script.close_all()
+        self._item_texts.close_all()
 
     def orphan_all(self) -> None:
         """Close the items of a session that is gone; the next session knows only what it is sent."""
-        self._script.close_all()
+        self._item_texts.close_all()
         for item in self._playout.line:
             item.of_model = False
 
     def _queue(self, item: Item) -> None:
-        if item.clip is ClipKind.ANNOUNCEMENT:
+        if item.prompt is PromptKind.ANNOUNCEMENT:
             self._announcement.queued(item)
         self._playout.line.append(item)
 
@@ -160,19 +166,19 @@ class Voice:
         """Return whether the agent is heard, or is about to be, with something other than a filler or the hold message."""
         if not self._playout.audible(now_ms):
             return False
-        clips = [item.clip for item in self._playout.line if item.generated]
-        return not clips or any(clip not in COVERS for clip in clips)
+        prompts = [item.prompt for item in self._playout.line if item.generated]
+        return not prompts or any(prompt not in COVERS for prompt in prompts)
 
     @property
     def answering(self) -> bool:
         """Whether audio of the active response has come."""
-        return self._script.audible
+        return self._item_texts.audible
 
     def protected(self, now_ms: float) -> bool:
         """Return whether what is played must not be interrupted: the announcement, or keys."""
         line = self._playout.line
         # Part of a key's tones is another key.
-        if line and line[0].clip is ClipKind.TONES:
+        if line and line[0].prompt is PromptKind.TONES:
             return True
         return self._announcement.protected(line[0] if line else None, now_ms)
 
@@ -207,10 +213,10 @@ class Voice:
         hold_ms = fillers.hold_due_ms(since_ms)
         if now_ms >= filler_ms:
             fillers.filler_queued()
-            self._queue_filler(self._clips.filler())
+            self._queue_filler(self._prompts.filler())
         elif now_ms >= hold_ms:
             fillers.hold_queued()
-            self._queue_filler(self._clips.item(ClipKind.HOLD))
+            self._queue_filler(self._prompts.item(PromptKind.HOLD))
         else:
             return min(filler_ms, hold_ms)
         return _NEVER
@@ -239,12 +245,12 @@ class Voice:
         sends = self._playout.pump(now_ms)
         for action in sends:
             self._emit(action)
-        if sends and self._minutes.latency.unsent:
-            self._emit(Stamp(Moment.ANSWERED))
+        if sends and self._transcript.latency.unsent:
+            self._emit(Stamp(Moment.RESPONDED))
 
     def response_written(self, now_ms: float) -> None:
         """Record that the first audio of a response was written."""
-        self._minutes.latency.first_sent(now_ms)
+        self._transcript.latency.first_sent(now_ms)
 
     def mark(self, number: int, now_ms: float) -> None:
         """Process a mark that came back."""
@@ -265,36 +271,36 @@ class Voice:
         proven_ms = self._announcement.proven_ms()
         if proven_ms is not None:
             self._emit(Report(AnnouncementPlayed(self._clock.call_ms(proven_ms))))
-            self.tape.start()
+            self.recording_gate.start()
 
     def _heard(self, span: Span) -> None:
         item = span.item
         at_ms = self._clock.call_ms(span.at_ms)
         if span.start == 0:
-            self._minutes.agent_began(item.id, at_ms)
-            self._minutes.latency.agent_heard(item.id, item.of_model, span.at_ms)
-        if item.clip is ClipKind.ANNOUNCEMENT:
-            self.tape.announced(item.audio.piece(span.start, span.end), at_ms)
-        if self.tape.running:
-            self.tape.agent(item.audio.piece(span.start, span.end), at_ms)
+            self._transcript.agent_began(item.id, at_ms)
+            self._transcript.latency.agent_heard(item.id, item.of_model, span.at_ms)
+        if item.prompt is PromptKind.ANNOUNCEMENT:
+            self.recording_gate.announced(item.audio.piece(span.start, span.end), at_ms)
+        if self.recording_gate.running:
+            self.recording_gate.agent(item.audio.piece(span.start, span.end), at_ms)
 
     def _ended(self, item: Item, *, interrupted: bool) -> None:
-        words = self._script.take_words(item)
+        words = self._item_texts.take_words(item)
         if not item.heard:
             return
         if words[1] and not item.of_model:
-            self._session.add_agent_text(words[1], filler=item.clip in COVERS)
-        self._minutes.agent_ended(item.id, words, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
+            self._session.add_agent_text(words[1], filler=item.prompt in COVERS)
+        self._transcript.agent_ended(item.id, words, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
 
     def report_under_way(self, now_ms: float) -> None:
         """Report the unfinished turns, if that is due and they changed."""
-        if now_ms < self._minutes.under_way_due_ms:
+        if now_ms < self._transcript.under_way_due_ms:
             return
         heard = {}
         for item in self._playout.line:
             if item.heard:
-                heard[item.id] = (*self._script.words(item), self._clock.call_ms(item.ended_ms))
-        self._minutes.report_under_way(heard, now_ms)
+                heard[item.id] = (*self._item_texts.words(item), self._clock.call_ms(item.ended_ms))
+        self._transcript.report_under_way(heard, now_ms)
 
     # Interruptions.
 
@@ -335,10 +341,10 @@ class Voice:
             return False  # heard to its end
         item = line[0]
         before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
-        unaware = before_ms < self._playout.caller.unaware_ms and item.clip not in COVERS
-        return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._script.words(item)[1])
+        unaware = before_ms < self._playout.turn_gate.unaware_ms and item.prompt not in COVERS
+        return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._item_texts.words(item)[1])
 
-    def cut(self, now_ms: float, *, unsaid: bool, keep_keys: bool) -> set[ClipKind | None]:
+    def cut(self, now_ms: float, *, unsaid: bool, keep_keys: bool) -> set[PromptKind | None]:
         """Discard the unheard tail, here and at the model; return the kinds of which nothing was said.
 
         None stands for a response.  Only once `settled`.  If the tail is `unsaid`, so is what was heard of it.  With
@@ -347,23 +353,23 @@ class Voice:
         self.advance(now_ms)
         dropped = self._playout.drop(keep_keys=keep_keys)
         for item in dropped:
-            self._script.drop(item.id)
+            self._item_texts.drop(item.id)
             if item.of_model:
                 self._session.truncate_item(item.id, 0 if unsaid else to_ms(item.heard))
             if unsaid:
-                self._script.take_words(item)
-                self._minutes.remove_unsaid(item.id)
+                self._item_texts.take_words(item)
+                self._transcript.remove_unsaid(item.id)
             else:
                 self._ended(item, interrupted=True)
         self.pump(now_ms)
-        kinds = {item.clip for item in dropped}
-        return kinds if unsaid else kinds - {item.clip for item in dropped if item.heard}
+        kinds = {item.prompt for item in dropped}
+        return kinds if unsaid else kinds - {item.prompt for item in dropped if item.heard}
 
     def withdraw(self) -> None:
         """Withdraw the response, of which nothing was heard, here and at the model."""
         for item in self._playout.withdraw():
-            self._script.drop(item.id)
-            self._script.take_words(item)
+            self._item_texts.drop(item.id)
+            self._item_texts.take_words(item)
             if item.of_model:
                 self._session.truncate_item(item.id, 0)
 
@@ -373,7 +379,7 @@ class Voice:
         self.pump(now_ms)
 
     def barged_in(self, overlap: BargedIn) -> None:
-        self._minutes.barged_in(overlap)
+        self._transcript.barged_in(overlap)
 
     def flush(self, now_ms: float) -> None:
         """End the call: what was heard by now is all that will be."""

@@ -34,8 +34,8 @@ from media.core.types import CallPlan, MailboxPlan, PauseRules
 from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
-#: Raise by 1 with every change of the carried state or its meaning (tests/media/takeover/test_shape.py fails first).
-VERSION = 7
+#: Raise by 1 with every change of the moved state or its meaning (tests/media/takeover/test_shape.py fails first).
+VERSION = 8
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {
@@ -208,12 +208,12 @@ def _spares() -> Mapping[str, object]:
         "session": model.session,
         "voice": voice,
         "model": model,
-        "minutes": voice._minutes,  # noqa: SLF001
-        "latency": voice._minutes.latency,  # noqa: SLF001
-        "caller": replies.answers.caller,
+        "transcript": voice._transcript,  # noqa: SLF001
+        "latency": voice._transcript.latency,  # noqa: SLF001
+        "turn_gate": replies.responses.turn_gate,
         "replies": replies,
-        "answers": replies.answers,
-        "discretion": model.tools.discretion,
+        "responses": replies.responses,
+        "recording_pauses": model.tools.recording_pauses,
         "emit": [].append,
         "confirm": lambda _, __: 0.0,
         "history": Backlog(),

@@ -22,7 +22,7 @@ from picows import WSTransport
 from hum.observe.telemetry import log
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
-from media.carried import Leaving
+from media.callstate import MovableCall
 from media.entrance import CarrierListener
 from media.io import handing
 from media.legs.twilio import TwilioLeg
@@ -31,7 +31,7 @@ from media.shell import Shell
 from media.takeover import channel as wire
 from media.takeover import codec
 from media.takeover.channel import Channel, PeerLost
-from media.takeover.luggage import Luggage
+from media.takeover.movedcall import MovedCall
 
 LOG = log(__name__)
 #: How often the calls are polled for idle ones: while calls are moving, while none is, and once this process is stopping.
@@ -45,7 +45,7 @@ class _Move:
     """A call that is offered to the successor."""
 
     shell: Shell
-    leaving: Leaving
+    movable: MovableCall
     sockets: list[WSTransport]
     tools: list[pb.RunTool]
     deadline_ms: float
@@ -149,14 +149,14 @@ class HandoverSender:
         for shell in self._server.streams.open.difference(self._server.moving.calls, self._unmovable):
             if len(self._moves) >= self._settings.takeover_calls:
                 return True
-            leaving = shell.leaving()
-            if leaving is None or not self._start_move(channel, shell, leaving):
+            movable = shell.movable()
+            if movable is None or not self._start_move(channel, shell, movable):
                 has_movable = True
         return has_movable
 
-    def _start_move(self, channel: Channel, shell: Shell, leaving: Leaving) -> bool:
+    def _start_move(self, channel: Channel, shell: Shell, movable: MovableCall) -> bool:
         """Start to move a call if its sockets are idle; return False to retry later.  Raises PeerLost."""
-        leg, model = leaving.leg, leaving.socket
+        leg, model = movable.leg, movable.socket
         if not isinstance(leg, TwilioLeg):
             self._unmovable.add(shell)
             return True
@@ -164,18 +164,18 @@ class HandoverSender:
         idle = [transport for transport in sockets if transport is not None]
         if len(idle) < len(sockets):
             return False
-        record, link = leaving.carried.record, self._server.ports.link
-        self._server.begin_move(shell, leaving.carried.talk)
+        record, link = movable.state.record, self._server.ports.link
+        self._server.begin_move(shell, movable.state.talk)
         tools = link.withdraw_tools(record.call_id)
-        move = _Move(shell, leaving, idle, tools, self._server.ports.clock() + self._settings.takeover_answer_ms)
+        move = _Move(shell, movable, idle, tools, self._server.ports.clock() + self._settings.takeover_answer_ms)
         reports = [report.SerializeToString() for report in link.outbox.unacknowledged(record.call_id)]
         redials = model is not None and model.is_secure
-        luggage = Luggage(leaving.carried, [tool.SerializeToString() for tool in tools], reports, redials)
+        moved_call = MovedCall(movable.state, [tool.SerializeToString() for tool in tools], reports, redials)
         self._count += 1
         self._moves[self._count] = move
         descriptors = [handing.pause_reading(transport) for transport in idle]
         try:
-            state = wire.to_memory(codec.pack(luggage))
+            memory = wire.to_memory(codec.pack(moved_call))
         except (codec.NotMovable, OSError) as error:
             LOG.exception("could not pack a call: it stays in this process", call=record.call_id, error=str(error))
             self._cancel_move(self._count, for_good=True)
@@ -183,9 +183,9 @@ class HandoverSender:
         try:
             has_socket = len(sockets) > 1
             files = [recorder.descriptor for recorder in record.files]
-            channel.send(wire.Call(self._count, leg.stream_id, has_socket), [state, *descriptors, *files])
+            channel.send(wire.Call(self._count, leg.stream_id, has_socket), [memory, *descriptors, *files])
         finally:
-            wire.close_all([state])
+            wire.close_all([memory])
         return True
 
     async def _receive_answers(self, channel: Channel) -> None:
@@ -203,7 +203,7 @@ class HandoverSender:
 
     def _release(self, channel: Channel, move: _Move) -> None:
         self._extend_deadline()
-        self._moved.add(move.leaving.carried.record.call_id)
+        self._moved.add(move.movable.state.record.call_id)
         commands = self._server.moving.calls.pop(move.shell)
         move.shell.detach()
         handing.close_copy(move.sockets[0])
@@ -217,7 +217,7 @@ class HandoverSender:
             self._unmovable.add(move.shell)
         for request in move.tools:
             self._server.ports.link.run_tool(request, move.shell.tool_answered)
-        self._server.cancel_move(move.shell, move.leaving.carried.talk)
+        self._server.cancel_move(move.shell, move.movable.state.talk)
         for transport in move.sockets:
             handing.resume_reading(transport)
 

@@ -20,7 +20,7 @@ from media.shell import Shell
 from media.takeover import channel as wire
 from media.takeover import codec
 from media.takeover.channel import Channel, PeerLost
-from media.takeover.luggage import Luggage
+from media.takeover.movedcall import MovedCall
 
 LOG = log(__name__)
 RETRY_LIMIT_MS = 1_000.0
@@ -63,7 +63,7 @@ class _Ready:
     """A call that this process is ready to continue."""
 
     shell: Shell
-    luggage: Luggage
+    moved_call: MovedCall
     sockets: list[WSTransport]
 
 
@@ -132,8 +132,8 @@ class HandoverReceiver:
         shells: list[Shell] = []
         sockets: list[WSTransport] = []
         try:
-            luggage = self._unpack(descriptors.pop(0))
-            await self._adopt(call, luggage, descriptors, shells, sockets)
+            moved_call = self._unpack(descriptors.pop(0))
+            await self._adopt(call, moved_call, descriptors, shells, sockets)
         except (codec.NotMovable, OSError, IndexError) as error:
             LOG.warning("could not take over a call: it stays in the predecessor", error=str(error))
             wire.close_all(descriptors)
@@ -141,23 +141,28 @@ class HandoverReceiver:
                 _drop(shell, sockets)
             self._channel.send(wire.Refused(call.number, str(error)[:200]))
         else:
-            self._ready[call.number] = _Ready(shells[0], luggage, sockets)
+            self._ready[call.number] = _Ready(shells[0], moved_call, sockets)
             self._channel.send(wire.Runs(call.number))
 
-    def _unpack(self, descriptor: int) -> Luggage:
+    def _unpack(self, descriptor: int) -> MovedCall:
         """Return the state in a memory file, and close its descriptor.  Raises NotMovable, OSError."""
         ports = self._server.ports
         try:
             network = ports.silero.network if ports.silero else None
-            luggage = codec.unpack(wire.read_memory(descriptor), network, ports.files)
+            moved_call = codec.unpack(wire.read_memory(descriptor), network, ports.files)
         finally:
             wire.close_all([descriptor])
-        if not isinstance(luggage, Luggage):
+        if not isinstance(moved_call, MovedCall):
             raise codec.NotMovable("the state is not a call's")
-        return luggage
+        return moved_call
 
     async def _adopt(
-        self, call: wire.Call, luggage: Luggage, descriptors: list[int], shells: list[Shell], sockets: list[WSTransport]
+        self,
+        call: wire.Call,
+        moved_call: MovedCall,
+        descriptors: list[int],
+        shells: list[Shell],
+        sockets: list[WSTransport],
     ) -> None:
         """Build the call's shell and sockets.
 
@@ -183,21 +188,21 @@ class HandoverReceiver:
             )
             sockets.append(transport)
             model.listen()
-        for file in luggage.carried.record.files:
+        for file in moved_call.state.record.files:
             file.adopt(descriptors.pop(0))
-        shells[0].resume(luggage.carried, model)
+        shells[0].resume(moved_call.state, model)
 
     def _begin(self, number: int) -> None:
         """Begin to serve a call that is this process's now."""
         ready = self._ready.pop(number)
-        shell, luggage, link = ready.shell, ready.luggage, self._server.ports.link
+        shell, moved_call, link = ready.shell, ready.moved_call, self._server.ports.link
         # The predecessor may have sent some of these: control stores each report once.
-        for report in luggage.reports:
+        for report in moved_call.reports:
             link.outbox.report(pb.Report.FromString(report))
-        self._server.resume(shell, luggage.carried.talk)
-        for request in luggage.tools:
+        self._server.resume(shell, moved_call.state.talk)
+        for request in moved_call.tools:
             link.run_tool(pb.RunTool.FromString(request), shell.tool_answered)
-        if luggage.redials:
+        if moved_call.redials:
             shell.redial()
         for transport in ready.sockets:
             handing.resume_reading(transport)

@@ -112,9 +112,9 @@ async def test_listeners_of_a_call_hear_it_until_it_ends(control: FakeControl, p
         assert all(after.at_ms == before.at_ms + len(before.pcm) // 32 for before, after in pairwise(pieces))
 
 
-def tape_of(shell: Shell) -> Any:
+def gate_of(shell: Shell) -> Any:
     talk: Any = shell._talk
-    return talk._voice.tape
+    return talk._voice.recording_gate
 
 
 async def test_a_call_costs_nothing_more_once_its_listener_has_left(control: FakeControl, plane: StartPlane) -> None:
@@ -125,9 +125,9 @@ async def test_a_call_costs_nothing_more_once_its_listener_has_left(control: Fak
         control.listen("call_t1", "a")
         await until(lambda: "a" in control.heard)
         (shell,) = running.media.server.streams.open
-        assert tape_of(shell).running
+        assert gate_of(shell).running
         control.leaves.set()
-        await until(lambda: not tape_of(shell).running)
+        await until(lambda: not gate_of(shell).running)
         assert shell._output._tap is None
         control.command("call_t1", hang_up=pb.HangUpNow(), command_id="h")
         await line.closed()
@@ -171,7 +171,7 @@ async def test_a_control_that_is_not_reached_ends_nothing(
         assert control.answers["a"] == outcome
         (shell,) = running.media.server.streams.open
         if address:
-            await until(lambda: not tape_of(shell).running)
+            await until(lambda: not gate_of(shell).running)
         await line.media()
         control.command("call_t1", hang_up=pb.HangUpNow())
         await until(lambda: control.ended("call_t1"))

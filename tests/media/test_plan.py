@@ -7,7 +7,7 @@ import pytest
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media.core.leg import HangUp
-from media.core.types import Clip, ClipKind, Tool
+from media.core.types import Prompt, PromptKind, Tool
 from media.plan import plan_of
 
 GIVEN = MediaSettings(default_voice="marin", realtime_model="rt", transcribe_model="ears")
@@ -17,7 +17,7 @@ def test_what_is_not_said_has_defaults() -> None:
     plan = plan_of(pb.OpenSessionResponse(call_id="call_1", instructions="Be brief."), GIVEN)
     assert (plan.voice, plan.model, plan.transcription_model) == ("marin", "rt", "ears")
     assert (plan.language, plan.tools, plan.recording) == (None, (), False)
-    assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompts) == (1_800_000, 5_000, 2)
+    assert (plan.max_call_ms, plan.transcript_deadline_ms, plan.idle_prompt_count) == (1_800_000, 5_000, 2)
 
 
 def test_all_that_is_said_arrives() -> None:
@@ -52,20 +52,20 @@ def test_all_that_is_said_arrives() -> None:
     plan = plan_of(session, GIVEN)
     assert (plan.model, plan.voice, plan.language, plan.max_call_ms) == ("other", "ash", "de", 90_000)
     assert (plan.interruptible, plan.cut_after_ms, plan.eagerness, plan.resume_after_ms) == (False, 500, "low", 200)
-    assert (plan.idle_after_ms, plan.idle_prompts, plan.idle_gaps_ms) == (8_500, 2, (8_500, 7_500, 8_500))
-    assert plan.idle_clips == (Clip("Are you there?"), Clip("Hello?", b"3"))
+    assert (plan.idle_after_ms, plan.idle_prompt_count, plan.idle_gaps_ms) == (8_500, 2, (8_500, 7_500, 8_500))
+    assert plan.idle_prompts == (Prompt("Are you there?"), Prompt("Hello?", b"3"))
     assert plan.limit_warning_ms == 20_000
     assert (plan.recording, plan.announce_recording) == (True, True)
-    assert (plan.fillers, plan.filler_after_ms) == ((Clip("Hm", b"1"), Clip("So", b"2")), 750)
+    assert (plan.fillers, plan.filler_after_ms) == ((Prompt("Hm", b"1"), Prompt("So", b"2")), 750)
     assert plan.tools == (
         Tool("price", "The price.", "{}", 2_000),
         Tool("end_call", "", "{}", outcome=HangUp("agent")),
     )
-    assert plan.clips == {
-        ClipKind.GREETING: Clip("Hi", b"\x01"),
-        ClipKind.HOLD: Clip("One moment"),
-        ClipKind.IDLE: Clip("Are you there?"),
-        ClipKind.LIMIT: Clip("Soon over", b"4"),
+    assert plan.prompts == {
+        PromptKind.GREETING: Prompt("Hi", b"\x01"),
+        PromptKind.HOLD: Prompt("One moment"),
+        PromptKind.IDLE: Prompt("Are you there?"),
+        PromptKind.LIMIT: Prompt("Soon over", b"4"),
     }
 
 
@@ -81,7 +81,7 @@ def test_all_that_is_said_arrives() -> None:
 )
 def test_a_silent_call_ends_when_it_is_told_to(prompts: str, end_seconds: int, gaps_ms: tuple[int, ...]) -> None:
     plan = plan_of(pb.OpenSessionResponse(idle_prompts_json=prompts, idle_end_seconds=end_seconds), GIVEN)
-    assert (plan.idle_gaps_ms, plan.idle_prompts) == (gaps_ms, len(gaps_ms) - 1)
+    assert (plan.idle_gaps_ms, plan.idle_prompt_count) == (gaps_ms, len(gaps_ms) - 1)
 
 
 def test_a_short_calls_warning_comes_in_its_second_half() -> None:

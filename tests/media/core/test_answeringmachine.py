@@ -8,7 +8,7 @@ import pytest
 from bench.simulation import Phone
 from media.core.commands import EndCall, Machine
 from media.core.leg import HangUp
-from media.core.types import BargedIn, CallPlan, Clip, ClipKind, TurnEnded
+from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, TurnEnded
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 MESSAGE = bytes(range(3, 253)) * 160  # 5 s
@@ -18,10 +18,10 @@ PLAN = CallPlan(
     "gpt-realtime",
     "whisper",
     opens=True,
-    clips={
-        ClipKind.GREETING: Clip("Hello this is the shop", GREETING),
-        ClipKind.MACHINE: Clip("Please call the shop back", MESSAGE),
-        ClipKind.GOODBYE: Clip("Goodbye then", bytes(800)),
+    prompts={
+        PromptKind.GREETING: Prompt("Hello this is the shop", GREETING),
+        PromptKind.MACHINE: Prompt("Please call the shop back", MESSAGE),
+        PromptKind.GOODBYE: Prompt("Goodbye then", bytes(800)),
     },
 )
 LEAVE = Machine("machine", message=True)
@@ -77,7 +77,7 @@ def test_it_comes_in_the_middle_of_an_overlap(make_phone: Callable[..., Phone]) 
 
 def test_a_long_message_is_not_cut(make_phone: Callable[..., Phone]) -> None:
     long = MESSAGE * 6  # 30 s; an ordinary close is cut after 15
-    phone = make_phone(replace(PLAN, clips={**PLAN.clips, ClipKind.MACHINE: Clip("Long", long)}))
+    phone = make_phone(replace(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Long", long)}))
     phone.after(2_500)
     told(phone, LEAVE)
     phone.after(33_000)
@@ -86,7 +86,7 @@ def test_a_long_message_is_not_cut(make_phone: Callable[..., Phone]) -> None:
 
 
 def test_a_message_that_is_not_rendered_is_spoken_by_the_model(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={**PLAN.clips, ClipKind.MACHINE: Clip("Please call the shop back")}))
+    phone = make_phone(replace(PLAN, prompts={**PLAN.prompts, PromptKind.MACHINE: Prompt("Please call the shop back")}))
     phone.after(3_000)
     told(phone, LEAVE)
     phone.after(12_000)
@@ -95,8 +95,10 @@ def test_a_message_that_is_not_rendered_is_spoken_by_the_model(make_phone: Calla
 
 
 def test_without_a_text_the_model_says_what_it_called_for(make_phone: Callable[..., Phone]) -> None:
-    clips: dict[ClipKind, Clip] = {kind: clip for kind, clip in PLAN.clips.items() if kind is not ClipKind.MACHINE}
-    phone = make_phone(replace(PLAN, clips=clips))
+    prompts: dict[PromptKind, Prompt] = {
+        kind: prompt for kind, prompt in PLAN.prompts.items() if kind is not PromptKind.MACHINE
+    }
+    phone = make_phone(replace(PLAN, prompts=prompts))
     phone.after(3_000)
     told(phone, LEAVE)
     phone.after(12_000)
@@ -133,12 +135,12 @@ def test_a_machine_after_the_end_changes_nothing(make_phone: Callable[..., Phone
 
 
 def test_who_has_called_speaks_first_also_without_a_greeting(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={}))
+    phone = make_phone(replace(PLAN, prompts={}))
     phone.after(3_000)
     assert said(phone) or phone.carrier.heard(phone.world.now).strip(b"\xff")
 
 
 def test_who_is_called_waits_for_the_caller(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={}, opens=False))
+    phone = make_phone(replace(PLAN, prompts={}, opens=False))
     phone.after(3_000)
     assert not phone.carrier.heard(phone.world.now).strip(b"\xff")

@@ -11,13 +11,24 @@ from media.core.commands import EndCall, Machine, Watch
 from media.core.conversation import Conversation
 from media.core.inflight import Item
 from media.core.leg import HangUp, Leave, Mark
-from media.core.types import Action, CallPlan, Clip, ClipKind, Report, Stamp, ToModel, Tool, ToolCalled, ToolFinished
+from media.core.types import (
+    Action,
+    CallPlan,
+    Prompt,
+    PromptKind,
+    Report,
+    Stamp,
+    ToModel,
+    Tool,
+    ToolCalled,
+    ToolFinished,
+)
 from media.legs import twiliowire
 from tests.support.examples import examples
 
 PLAN = CallPlan("", "v", "m", "t",
-    clips={ClipKind.GREETING: Clip("Hello there", bytes(4_000)), ClipKind.ANNOUNCEMENT: Clip("Recorded", bytes(800)), ClipKind.GOODBYE: Clip("Bye")},
-    fillers=(Clip("Let me see", bytes(2_400)), Clip("One second", bytes(800))), filler_after_ms=300,
+    prompts={PromptKind.GREETING: Prompt("Hello there", bytes(4_000)), PromptKind.ANNOUNCEMENT: Prompt("Recorded", bytes(800)), PromptKind.GOODBYE: Prompt("Bye")},
+    fillers=(Prompt("Let me see", bytes(2_400)), Prompt("One second", bytes(800))), filler_after_ms=300,
     tools=(Tool("f", "", "{}", 1_000), Tool("end_call", "", "{}", outcome=HangUp("agent"))),
     recording=True, announce_recording=True, protect_announcement=False, idle_after_ms=3_000, answer_ms=2_000, session_ms=2_000, losses_per_minute=50, losses_per_call=50, patience_ms=60_000,
 )  # fmt: skip
@@ -141,11 +152,11 @@ class Guard:
             match action:
                 case Stamp(moment):
                     self.talk.written(moment, self.now + 1)
-                case Report(ToolCalled(call_id)):
-                    assert call_id not in self.tools
-                    self.tools.add(call_id)
-                case Report(ToolFinished(call_id)):
-                    self.tools.remove(call_id)
+                case Report(ToolCalled(tool_call_id)):
+                    assert tool_call_id not in self.tools
+                    self.tools.add(tool_call_id)
+                case Report(ToolFinished(tool_call_id)):
+                    self.tools.remove(tool_call_id)
             if isinstance(action, Mark):
                 self.marks.append(action.number)
             if isinstance(action, ToModel):
@@ -159,7 +170,7 @@ class Guard:
     def to_model(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "response.create":
-                assert self.talk._model.answers.active
+                assert self.talk._model.responses.active
             case "conversation.item.truncate":
                 assert 0 < message["audio_end_ms"] * 8 <= self.received[message["item_id"]]
 

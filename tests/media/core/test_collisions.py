@@ -7,9 +7,9 @@ import pytest
 
 from bench import collisions
 from bench.simulation import Phone, calls
-from media.core.caller import Caller
 from media.core.leg import HangUp
-from media.core.types import BargedIn, CallPlan, Clip, ClipKind, RunTool, Tool, TurnEnded
+from media.core.turngate import TurnGate
+from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
 
 BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
@@ -147,7 +147,7 @@ def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone: Callabl
     (run,) = (action for _, action in phone.actions if isinstance(action, RunTool))
     phone.speak(3_000, seed=4)
     phone.after(500)
-    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, "{}", "ok", phone.world.now))
     phone.after(2_400)
     assert asked(phone) == 1
     phone.after(6_000)
@@ -155,8 +155,8 @@ def test_a_tools_result_is_told_when_the_caller_has_finished(make_phone: Callabl
 
 
 def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone: Callable[..., Phone]) -> None:
-    clips = {ClipKind.IDLE: Clip("Are you there", bytes(1_600))}
-    phone = make_phone(replace(BARE, clips=clips, idle_after_ms=2_000, false_hear_ms=5_000), DELAY_MS, deaf=True)
+    prompts = {PromptKind.IDLE: Prompt("Are you there", bytes(1_600))}
+    phone = make_phone(replace(BARE, prompts=prompts, idle_after_ms=2_000, false_hear_ms=5_000), DELAY_MS, deaf=True)
     phone.after(1_000)
     phone.speak(3_000)
     phone.after(3_000)
@@ -166,7 +166,7 @@ def test_nobody_who_speaks_is_asked_whether_they_are_there(make_phone: Callable[
 
 
 def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(BARE, clips={ClipKind.GREETING: Clip("Hello and welcome", GREETING)}), DELAY_MS)
+    phone = make_phone(replace(BARE, prompts={PromptKind.GREETING: Prompt("Hello and welcome", GREETING)}), DELAY_MS)
     phone.speak(900)
     phone.after(9_000)
     assert phone.told(BargedIn) == []
@@ -175,7 +175,7 @@ def test_a_hello_at_the_same_moment_as_the_greeting_is_no_interruption(make_phon
 
 
 def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
-    plan = replace(BARE, clips={ClipKind.GOODBYE: Clip("Goodbye", bytes(1_600))}, max_call_ms=3_000)
+    plan = replace(BARE, prompts={PromptKind.GOODBYE: Prompt("Goodbye", bytes(1_600))}, max_call_ms=3_000)
     phone = make_phone(plan, DELAY_MS)
     phone.after(1_000)
     phone.speak(9_000)
@@ -185,16 +185,16 @@ def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
 
 
 def test_each_detector_alone_is_believed_for_so_long() -> None:
-    caller = Caller(1_000, 9_000, 250)
-    assert not caller.speaks(0)
-    assert caller.update_voice(True, 100) and not caller.update_voice(True, 200)
-    assert caller.speaks(1_099) and not caller.speaks(1_100)
-    caller.update_turn(True, 2_000)
-    assert caller.speaks(60_000)
-    assert caller.update_voice(False, 60_000)
-    assert caller.speaks(68_999) and not caller.speaks(69_000)
-    caller.update_turn(False, 70_000)
-    assert not caller.speaks(70_000)
+    gate = TurnGate(1_000, 9_000, 250)
+    assert not gate.speaks(0)
+    assert gate.update_voice(True, 100) and not gate.update_voice(True, 200)
+    assert gate.speaks(1_099) and not gate.speaks(1_100)
+    gate.update_turn(True, 2_000)
+    assert gate.speaks(60_000)
+    assert gate.update_voice(False, 60_000)
+    assert gate.speaks(68_999) and not gate.speaks(69_000)
+    gate.update_turn(False, 70_000)
+    assert not gate.speaks(70_000)
 
 
 @pytest.mark.parametrize("latency_ms", [(150, 900), (0, 200)])

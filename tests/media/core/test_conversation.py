@@ -15,12 +15,12 @@ from media.core.types import (
     CallEnded,
     CallPlan,
     CallStarted,
-    Clip,
-    ClipKind,
     Delta,
     Digits,
     LatencyMeasured,
     ModelLost,
+    Prompt,
+    PromptKind,
     RecordAgent,
     RecordCaller,
     RunTool,
@@ -38,17 +38,17 @@ PLAN = CallPlan(
     "marin",
     "gpt-realtime",
     "whisper",
-    clips={
-        ClipKind.GREETING: Clip("Hello and welcome to the shop", GREETING),
-        ClipKind.ANNOUNCEMENT: Clip("This call is recorded", ANNOUNCEMENT),
-        ClipKind.GOODBYE: Clip("Goodbye then", bytes(800)),
-        ClipKind.APOLOGY: Clip("Sorry, please call again", bytes(800)),
-        ClipKind.HOLD: Clip("One moment please", bytes(1600)),
-        ClipKind.IDLE: Clip("Are you there", bytes(800)),
+    prompts={
+        PromptKind.GREETING: Prompt("Hello and welcome to the shop", GREETING),
+        PromptKind.ANNOUNCEMENT: Prompt("This call is recorded", ANNOUNCEMENT),
+        PromptKind.GOODBYE: Prompt("Goodbye then", bytes(800)),
+        PromptKind.APOLOGY: Prompt("Sorry, please call again", bytes(800)),
+        PromptKind.HOLD: Prompt("One moment please", bytes(1600)),
+        PromptKind.IDLE: Prompt("Are you there", bytes(800)),
     },
-    fillers=(Clip("Let me look", bytes(800)),),
+    fillers=(Prompt("Let me look", bytes(800)),),
 )
-BARE = replace(PLAN, clips={}, fillers=())
+BARE = replace(PLAN, prompts={}, fillers=())
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
 
 
@@ -177,7 +177,7 @@ def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_ph
     assert isinstance(starts, StartRecording)
     announced = starts.announced
     heard = b"".join(span.payload for span in announced)
-    assert heard == PLAN.clips[ClipKind.ANNOUNCEMENT].audio and 0 <= announced[0].at_ms <= 100
+    assert heard == PLAN.prompts[PromptKind.ANNOUNCEMENT].audio and 0 <= announced[0].at_ms <= 100
     spans = [*announced, *(action for _, action in phone.actions if isinstance(action, RecordAgent))]
     assert GREETING[-8 * 1_800 :] in b"".join(span.payload for span in spans)
     ends = [span.at_ms + len(span.payload) // 8 for span in spans]
@@ -185,8 +185,8 @@ def test_the_announcement_is_proven_protected_and_precedes_the_recording(make_ph
 
 
 def test_without_audio_the_model_says_the_clips_in_order(make_phone: Callable[..., Phone]) -> None:
-    clips = {ClipKind.ANNOUNCEMENT: Clip("Recorded."), ClipKind.GREETING: Clip("Hello.", GREETING)}
-    phone = make_phone(replace(PLAN, clips=clips, recording=True, announce_recording=True), answer_ms=800)
+    prompts = {PromptKind.ANNOUNCEMENT: Prompt("Recorded."), PromptKind.GREETING: Prompt("Hello.", GREETING)}
+    phone = make_phone(replace(PLAN, prompts=prompts, recording=True, announce_recording=True), answer_ms=800)
     phone.after(5_000)
     asked = [m["response"]["instructions"][-9:] for m in phone.model.received if m["type"] == "response.create"]
     assert [text.split("\n")[-1] for text in asked] == ["Recorded.", "Hello."]
@@ -244,9 +244,9 @@ def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone: Callabl
     phone.after(3_500)
     (run,) = [action for _, action in phone.actions if isinstance(action, RunTool)]
     assert (run.name, run.arguments_json) == ("look_up", "{}")
-    assert phone.told(ToolCalled)[0].call_id == run.call_id
+    assert phone.told(ToolCalled)[0].tool_call_id == run.tool_call_id
     assert phone.carrier.heard(phone.world.now).endswith(bytes(800))
-    phone.carry(phone.talk.tool_result(run.call_id, '{"ok":true}', "ok", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, '{"ok":true}', "ok", phone.world.now))
     phone.after(5_000)
     assert phone.model.types().count("response.create") == 2
     assert any(m.get("item", {}).get("type") == "function_call_output" for m in phone.model.received)
@@ -322,8 +322,8 @@ def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone: Callable[...
 
 def test_each_idle_prompt_is_said_in_its_own_words(make_phone: Callable[..., Phone]) -> None:
     texts, gaps = ("Are you there", "Shall I call back later", "Goodbye then"), (2_000, 4_000, 2_000)
-    prompts = (Clip(texts[0], bytes(800)), Clip(texts[1]), Clip(texts[2]))
-    phone = make_phone(replace(PLAN, idle_after_ms=2_000, idle_prompts=3, idle_clips=prompts, idle_gaps_ms=gaps))
+    prompts = (Prompt(texts[0], bytes(800)), Prompt(texts[1]), Prompt(texts[2]))
+    phone = make_phone(replace(PLAN, idle_after_ms=2_000, idle_prompt_count=3, idle_prompts=prompts, idle_gaps_ms=gaps))
     phone.after(60_000)
     asked = [
         m["response"]["instructions"]

@@ -199,7 +199,7 @@ def test_the_known_echo_beneath_a_caller_does_not_count() -> None:
 
 def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone: Callable[..., Phone], world: World) -> None:
     """The loudspeaker is turned on in mid-call: however long the echo lasts, it never has the floor, and it stops the agent once."""
-    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
     says = b"".join(speech(1_500, -20.0, seed=7))
     phone = make_phone(plan, answer_ms=25_000, says=says, deaf=True, confirm=lambda *_: 0.95)
     phone.after(600)
@@ -218,7 +218,7 @@ def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone: Callable[...
 
 
 def test_what_the_gate_refused_is_told(make_phone: Callable[..., Phone], world: World) -> None:
-    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompts=0)
+    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
     says = b"".join(speech(1_500, -20.0, seed=7))
     phone = make_phone(plan, answer_ms=25_000, says=says, deaf=True, confirm=lambda *_: 0.95)
     phone.after(600)

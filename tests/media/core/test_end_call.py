@@ -10,7 +10,17 @@ from bench.simulation import Phone
 from media.core.commands import LeaveStream
 from media.core.leg import HangUp, MoveOn
 from media.core.tools import GOES_ON
-from media.core.types import Answered, BargedIn, CallEnded, CallPlan, Clip, ClipKind, Tool, ToolCalled, ToolFinished
+from media.core.types import (
+    BargedIn,
+    CallEnded,
+    CallPlan,
+    CommandReply,
+    Prompt,
+    PromptKind,
+    Tool,
+    ToolCalled,
+    ToolFinished,
+)
 from sandbox.openai import Call, Turn
 
 END_CALL = Tool("end_call", "Hang up.", '{"type":"object","properties":{}}', outcome=HangUp("agent"))
@@ -118,13 +128,13 @@ def test_a_person_still_moves_the_call(saying_goodbye: Callable[..., Phone]) -> 
     phone = saying_goodbye()
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
     phone.after(5_000)
-    assert phone.told(Answered) == [Answered("c1", "done")]
+    assert phone.told(CommandReply) == [CommandReply("c1", "done")]
     assert phone.hung_up == MoveOn("transfer")
     assert ends(phone) == [("ok", False)]
 
 
 def test_an_end_without_a_word_says_goodbye(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}))
+    phone = make_phone(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
     phone.after(500)
     phone.model.player.turns = [Turn(call=Call("end_call"))]
     phone.speak(500)

@@ -14,9 +14,9 @@ from media.core.leg import HangUp, Play
 from media.core.types import (
     BargedIn,
     CallPlan,
-    Clip,
-    ClipKind,
     LatencyMeasured,
+    Prompt,
+    PromptKind,
     RecordAgent,
     RunTool,
     Tool,
@@ -29,7 +29,7 @@ from tests.support.examples import sample
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
 BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", tools=TOOLS)
-PLAN = replace(BARE, fillers=(Clip("Let me look that up", LOOK), Clip("One second please", WAIT)))
+PLAN = replace(BARE, fillers=(Prompt("Let me look that up", LOOK), Prompt("One second please", WAIT)))
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_nod_over_a_filler_is_taken_back(make_slow: Callable[..., Phone], tool
     assert heard(phone) == LOOK
     for _, action in phone.actions:
         if isinstance(action, RunTool):
-            phone.carry(phone.talk.tool_result(action.call_id, "{}", "ok", phone.world.now))
+            phone.carry(phone.talk.tool_result(action.tool_call_id, "{}", "ok", phone.world.now))
             break
     phone.after(8_000)
     assert [each.verdict for each in phone.told(BargedIn)] == ["resumed"]
@@ -190,7 +190,7 @@ def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow: Ca
     phone.speak(600)
     phone.after(600 + 1_000)
     (run,) = (action for _, action in phone.actions if isinstance(action, RunTool))
-    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, "{}", "ok", phone.world.now))
     phone.after(6_000)
     assert heard(phone) == LOOK + answers(phone)
     assert len(begins(phone)) == 1
@@ -230,7 +230,7 @@ def test_keys_are_waited_for_like_words(make_slow: Callable[..., Phone]) -> None
 
 
 def test_an_end_without_words_is_a_goodbye_though_a_filler_plays(make_slow: Callable[..., Phone]) -> None:
-    phone = make_slow(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}))
+    phone = make_slow(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
     phone.model.player.turns = [calls("end_call", latency_ms=950)]
     phone.speak(600)
     phone.after(5_000)
@@ -260,7 +260,7 @@ def test_nods_and_sentences_over_fillers_on_a_bad_line(make_slow: Callable[..., 
     begun = [action.audio[:50] for _, action in phone.actions if isinstance(action, Play)]
     begun = [first for first in begun if first in (LOOK[:50], WAIT[:50])]  # a resumed one begins elsewhere
     assert all(one != other for one, other in pairwise(begun)), "they take turns, those too of which no word was heard"
-    assert len(fillers) <= phone.talk._model.answers.turns
+    assert len(fillers) <= phone.talk._model.responses.turns
     assert phone.model.types().count("response.create") >= len(said) - len(fillers)
 
 

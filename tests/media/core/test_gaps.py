@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bench.simulation import Phone
-from media.core.discretion import NOT_RECORDED
+from media.core.recordingpauses import NOT_RECORDED
 from media.core.types import CallPlan, Delta, PauseRules, RecordingPaused, TurnEnded
 from tests.support.present import present
 

@@ -8,12 +8,12 @@ import pytest
 from bench.simulation import Phone
 from media.core.commands import EndCall, LeaveStream
 from media.core.leg import HangUp, MoveOn
-from media.core.types import BargedIn, CallPlan, Clip, ClipKind
+from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
 from tests.media.core.test_model_faults import PLAN, SORRY
 
 GOODBYE = bytes(range(50, 150)) * 40  # 500 ms
-CLIPS = {**PLAN.clips, ClipKind.GOODBYE: Clip("Goodbye", GOODBYE)}
-LEAVES = replace(PLAN, clips=CLIPS)
+PROMPTS = {**PLAN.prompts, PromptKind.GOODBYE: Prompt("Goodbye", GOODBYE)}
+LEAVES = replace(PLAN, prompts=PROMPTS)
 
 
 def heard(phone: Phone) -> bytes:

@@ -9,15 +9,15 @@ import pytest
 from bench.simulation import Phone
 from media.core.audio import from_linear
 from media.core.dtmf import entry_text
+from media.core.idletimer import Due, IdleTimer
 from media.core.leg import HangUp
-from media.core.silence import Due, Silence
-from media.core.types import BargedIn, Clip, ClipKind, Digits, TurnEnded
+from media.core.types import BargedIn, Digits, Prompt, PromptKind, TurnEnded
 from tests.media.core.test_conversation import BARE, PLAN
 
-WARNING = Clip("We are almost out of time", bytes(range(1, 101)) * 80)  # 1 s
+WARNING = Prompt("We are almost out of time", bytes(range(1, 101)) * 80)  # 1 s
 LIMITED = replace(
     PLAN,
-    clips={**PLAN.clips, ClipKind.LIMIT: WARNING},
+    prompts={**PLAN.prompts, PromptKind.LIMIT: WARNING},
     max_call_ms=20_000,
     limit_warning_ms=8_000,
     idle_after_ms=60_000,
@@ -61,7 +61,7 @@ def test_the_warning_interrupts_neither_the_agent_nor_the_caller(make_phone: Cal
 
 
 def test_a_warning_that_is_not_rendered_is_said_by_the_model(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(LIMITED, clips={**PLAN.clips, ClipKind.LIMIT: Clip(WARNING.text)}))
+    phone = make_phone(replace(LIMITED, prompts={**PLAN.prompts, PromptKind.LIMIT: Prompt(WARNING.text)}))
     phone.after(26_000)
     asked = [m["response"]["instructions"] for m in phone.model.received if "instructions" in m.get("response", {})]
     assert sum(WARNING.text in each for each in asked) == 1
@@ -88,18 +88,18 @@ def test_audio_that_stops_in_the_middle_of_a_word_freezes_no_call(make_phone: Ca
 
 
 def test_a_silence_that_has_its_own_end() -> None:
-    silence = Silence(idle_after_ms=80, prompts=1, max_call_ms=10_000, gaps_ms=(80, 40))
-    assert [(now, due) for now in range(0, 125, 10) if (due := silence.due(now))] == [
+    idle_timer = IdleTimer(idle_after_ms=80, prompts=1, max_call_ms=10_000, gaps_ms=(80, 40))
+    assert [(now, due) for now in range(0, 125, 10) if (due := idle_timer.due(now))] == [
         (80, Due.PROMPT),
         (120, Due.CLOSE_IDLE),
     ]
-    mute = Silence(idle_after_ms=50, prompts=0, max_call_ms=10_000, gaps_ms=(50,))
+    mute = IdleTimer(idle_after_ms=50, prompts=0, max_call_ms=10_000, gaps_ms=(50,))
     assert [(now, due) for now in range(0, 60, 10) if (due := mute.due(now))] == [(50, Due.CLOSE_IDLE)]
 
 
 def test_the_warning_waits_for_quiet_and_comes_once() -> None:
-    silence = Silence(idle_after_ms=10_000, prompts=0, max_call_ms=100, warning_ms=40)
-    assert [silence.due(now, quiet=now >= 80) for now in (50, 60, 70, 80, 90, 100)] == [
+    idle_timer = IdleTimer(idle_after_ms=10_000, prompts=0, max_call_ms=100, warning_ms=40)
+    assert [idle_timer.due(now, quiet=now >= 80) for now in (50, 60, 70, 80, 90, 100)] == [
         None,
         None,
         None,

@@ -16,12 +16,12 @@ from media.core.leg import Audio, Clear, Digit, HangUp, Leave, Mark, MoveOn, Pla
 from media.core.mailbox import Mailbox
 from media.core.types import (
     Action,
-    Answered,
     CallEnded,
-    Clip,
+    CommandReply,
     Digits,
     MailboxPlan,
     MessageTaken,
+    Prompt,
     RecordCaller,
     Report,
     StartMessage,
@@ -32,12 +32,14 @@ from tests.support.examples import examples
 from tests.support.present import present
 
 RANDOM = Random(5)
-GREETING = Clip("Please leave a message", RANDOM.randbytes(8_000))
-THANKS = Clip("Thank you", RANDOM.randbytes(4_000))
+GREETING = Prompt("Please leave a message", RANDOM.randbytes(8_000))
+THANKS = Prompt("Thank you", RANDOM.randbytes(4_000))
 Told = TypeVar("Told")
 
-GOODBYE = Clip("Goodbye", RANDOM.randbytes(3_200))
-PLAN = MailboxPlan(openings=(GREETING,), thanks=THANKS, goodbye=GOODBYE, apology=Clip("Sorry", RANDOM.randbytes(1_600)))
+GOODBYE = Prompt("Goodbye", RANDOM.randbytes(3_200))
+PLAN = MailboxPlan(
+    openings=(GREETING,), thanks=THANKS, goodbye=GOODBYE, apology=Prompt("Sorry", RANDOM.randbytes(1_600))
+)
 QUIET = b"\xff" * 160
 
 
@@ -136,8 +138,8 @@ def at_the_beep(**options: Any) -> Caller:
     return caller
 
 
-def audio_of(clip: Clip | None) -> bytes:
-    return present(present(clip).audio)
+def audio_of(prompt: Prompt | None) -> bytes:
+    return present(present(prompt).audio)
 
 
 def kept(caller: Caller) -> list[bool]:
@@ -269,7 +271,7 @@ def test_a_line_that_sends_no_frames_any_more_ends_by_the_wall_clock() -> None:
 
 @pytest.mark.parametrize("key", ["#", "*"])
 def test_a_key_skips_the_greeting(key: str) -> None:
-    caller = Caller(MailboxPlan(openings=(Clip("A very long greeting", RANDOM.randbytes(80_000)),), thanks=THANKS))
+    caller = Caller(MailboxPlan(openings=(Prompt("A very long greeting", RANDOM.randbytes(80_000)),), thanks=THANKS))
     caller.after(700)
     caller.press(key)
     caller.until(lambda: caller.recording, 2_000)
@@ -324,9 +326,9 @@ def test_control_ends_it_and_what_was_said_is_kept(command: EndCall | LeaveStrea
     assert (caller.ended, kept(caller)) == (reason, [True])
     assert caller.heard().endswith(audio_of(GOODBYE)) is (reason == "drained")
     left = reason == "transfer"
-    assert [each.outcome for each in caller.reported(Answered)] == (["done"] if left else [])
+    assert [each.outcome for each in caller.reported(CommandReply)] == (["done"] if left else [])
     late = caller.talk.command(LeaveStream(MoveOn("transfer"), "c2"), caller.world.now)
-    assert late == [Report(Answered("c2", "done" if left else "over"))]
+    assert late == [Report(CommandReply("c2", "done" if left else "over"))]
 
 
 def test_a_mailbox_without_a_word_beeps() -> None:

@@ -11,12 +11,12 @@ from typing import Any, Literal
 import pytest
 
 from bench.simulation import Phone
-from media.core.answers import REFUSALS
 from media.core.leg import HangUp
-from media.core.losses import Losses
 from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
+from media.core.reconnectbudget import ReconnectBudget
+from media.core.responses import REFUSALS
 from media.core.session import BROKE_OFF
-from media.core.types import CallPlan, Clip, ClipKind, DialModel, ModelLost, TurnEnded
+from media.core.types import CallPlan, DialModel, ModelLost, Prompt, PromptKind, TurnEnded
 from tests.support.examples import sample
 
 HOLD, SORRY = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
@@ -26,14 +26,14 @@ PLAN = CallPlan(
     "marin",
     "gpt-realtime",
     "whisper",
-    clips={
-        ClipKind.GREETING: Clip("Hello and welcome", GREETING),
-        ClipKind.HOLD: Clip("One moment please", HOLD),
-        ClipKind.APOLOGY: Clip("Sorry, please call again", SORRY),
-        ClipKind.GOODBYE: Clip("Goodbye", bytes(800)),
+    prompts={
+        PromptKind.GREETING: Prompt("Hello and welcome", GREETING),
+        PromptKind.HOLD: Prompt("One moment please", HOLD),
+        PromptKind.APOLOGY: Prompt("Sorry, please call again", SORRY),
+        PromptKind.GOODBYE: Prompt("Goodbye", bytes(800)),
     },
 )
-BARE = replace(PLAN, clips={})
+BARE = replace(PLAN, prompts={})
 
 
 def losses(phone: Phone) -> list[str]:
@@ -168,19 +168,19 @@ def test_now_and_then_a_loss_is_borne_but_not_for_ever(make_phone: Callable[...,
 
 
 def test_dials_come_ever_slower_and_fast_again_once_an_answer_was_complete() -> None:
-    losses = Losses(PLAN)
-    assert losses.wait_ms == 0
+    budget = ReconnectBudget(PLAN)
+    assert budget.wait_ms == 0
     waits = []
     for n in range(7):
-        losses.lost(n * 100.0, stood=False)
-        waits.append(losses.wait_ms)
+        budget.lost(n * 100.0, confirmed=False)
+        waits.append(budget.wait_ms)
     assert waits == [100, 200, 400, 800, 1_000, 1_000, 1_000]
-    losses.end_outage()
-    losses.response_complete()
-    losses.lost(10_000, stood=True)
-    assert losses.wait_ms == 100
-    assert losses.exhausted(10_000 + PLAN.patience_ms - 1) == ""
-    assert losses.exhausted(10_000 + PLAN.patience_ms) == "there was no model for 8 s"
+    budget.end_outage()
+    budget.response_complete()
+    budget.lost(10_000, confirmed=True)
+    assert budget.wait_ms == 100
+    assert budget.exhausted(10_000 + PLAN.patience_ms - 1) == ""
+    assert budget.exhausted(10_000 + PLAN.patience_ms) == "there was no model for 8 s"
 
 
 # Silent.

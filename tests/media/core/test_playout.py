@@ -4,12 +4,12 @@ from random import Random
 import pytest
 
 from bench.simulation import Carrier, World
-from media.core.caller import Caller
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item, Sound, Span
 from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
-from media.core.types import ClipKind
+from media.core.turngate import TurnGate
+from media.core.types import PromptKind
 from media.legs.twiliowire import Encoder, decode
 
 
@@ -28,7 +28,7 @@ class Desk:
         self.world = world
         self.carrier = make_carrier(world, self.from_carrier, delay, jitter, seed)
         self.clock = CarrierClock(guess)
-        self.ledger = Playout(self.clock, Caller(1_000, 9_000, 250))
+        self.ledger = Playout(self.clock, TurnGate(1_000, 9_000, 250))
         self.encoder = Encoder(self.carrier.SID)
         self.spans: list[Span] = []
         self.finished: list[Item] = []
@@ -213,7 +213,7 @@ def test_keys_behind_a_dropped_tail_are_sent_if_they_are_still_wanted(
 ) -> None:
     desk = Desk(world, make_carrier, delay=20)
     cut, keys = desk.say(8 * 200, "cut", 1), desk.say(8 * 300, "keys", 2)
-    keys.clip = ClipKind.TONES
+    keys.prompt = PromptKind.TONES
     desk.after(120)
     assert keys.sent and not keys.heard, "its beginning is on its way already"
     desk.send(desk.ledger.clear(world.now))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from media.core import realtime as rt
-from media.core.ear import append
+from media.core.inputaudio import append
 from media.core.types import CallPlan, Tool
 
 PLAN = CallPlan("Be kind.", "marin", "gpt-realtime", "gpt-4o-transcribe", language="en")

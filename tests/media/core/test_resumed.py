@@ -9,16 +9,16 @@ import pytest
 
 from bench.simulation import Phone
 from media.core.session import BROKE_OFF
-from media.core.types import AnnouncementPlayed, Clip, ClipKind, TurnEnded, UnderWay
+from media.core.types import AnnouncementPlayed, Prompt, PromptKind, TurnEnded, UnderWay
 from tests.media.core.test_model_faults import BARE, PLAN
 
 BACK = bytes(range(1, 251)) * 32  # 1 s
-SO_FAR: tuple[tuple[Literal["caller", "agent"], str], ...] = (
+HISTORY: tuple[tuple[Literal["caller", "agent"], str], ...] = (
     ("agent", "Hello and welcome"),
     ("caller", "When do you open?"),
     ("agent", "We open at"),
 )
-RESUMED = replace(PLAN, clips={**PLAN.clips, ClipKind.RESUMED: Clip("Sorry, I'm back", BACK)}, so_far=SO_FAR)
+RESUMED = replace(PLAN, prompts={**PLAN.prompts, PromptKind.RESUMED: Prompt("Sorry, I'm back", BACK)}, history=HISTORY)
 
 
 def test_the_agent_goes_on_by_itself(make_phone: Callable[..., Phone]) -> None:
@@ -30,7 +30,7 @@ def test_the_agent_goes_on_by_itself(make_phone: Callable[..., Phone]) -> None:
     assert begun - 1_000 <= 150, "at once"
     items = [m["item"] for m in phone.model.received if m["type"] == "conversation.item.create"]
     texts = [item["content"][0]["text"] for item in items]
-    assert texts == [*(text for _, text in SO_FAR), "Sorry, I'm back", BROKE_OFF]
+    assert texts == [*(text for _, text in HISTORY), "Sorry, I'm back", BROKE_OFF]
     assert [item["role"] for item in items] == ["assistant", "user", "assistant", "assistant", "system"]
     assert phone.model.types().count("response.create") == 1
     assert phone.told(TurnEnded)[0].text == "Sorry, I'm back"
@@ -38,8 +38,8 @@ def test_the_agent_goes_on_by_itself(make_phone: Callable[..., Phone]) -> None:
 
 
 def test_a_sentence_that_is_not_rendered_is_said_by_the_model(make_phone: Callable[..., Phone]) -> None:
-    clips = {ClipKind.RESUMED: Clip("Sorry, I'm back")}
-    phone = make_phone(replace(RESUMED, clips=clips), answer_ms=1_000)
+    prompts = {PromptKind.RESUMED: Prompt("Sorry, I'm back")}
+    phone = make_phone(replace(RESUMED, prompts=prompts), answer_ms=1_000)
     phone.after(6_000)
     asked = [
         m.get("response", {}).get("instructions", "") for m in phone.model.received if m["type"] == "response.create"
@@ -58,8 +58,8 @@ def test_who_speaks_first_is_answered(make_phone: Callable[..., Phone]) -> None:
 
 
 def test_an_announcement_that_was_not_heard_is_made_first(make_phone: Callable[..., Phone]) -> None:
-    clips = {**RESUMED.clips, ClipKind.ANNOUNCEMENT: Clip("This call is recorded", bytes(800))}
-    phone = make_phone(replace(RESUMED, clips=clips, announce_recording=True))
+    prompts = {**RESUMED.prompts, PromptKind.ANNOUNCEMENT: Prompt("This call is recorded", bytes(800))}
+    phone = make_phone(replace(RESUMED, prompts=prompts, announce_recording=True))
     phone.after(3_000)
     assert [turn.text for turn in phone.told(TurnEnded)][:2] == ["This call is recorded", "Sorry, I'm back"]
     assert phone.told(AnnouncementPlayed)

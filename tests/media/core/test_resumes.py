@@ -8,14 +8,16 @@ import pytest
 
 from bench import collisions
 from bench.simulation import Phone
-from media.core.types import BargedIn, CallPlan, Clip, ClipKind
+from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
 from media.io.silero import Silero
 from sandbox.speech import Speech
 from tests.support.examples import sample
 
 SECONDS = 40
 GREETING = Random(1).randbytes(8_000 * SECONDS)
-PLAN = replace(CallPlan("", "v", "m", "t", idle_prompts=0), clips={ClipKind.GREETING: Clip("word " * 200, GREETING)})
+PLAN = replace(
+    CallPlan("", "v", "m", "t", idle_prompt_count=0), prompts={PromptKind.GREETING: Prompt("word " * 200, GREETING)}
+)
 
 
 @pytest.mark.sampled
@@ -39,7 +41,7 @@ def test_what_is_said_goes_on_at_the_very_sample_after_nods_that_are_spoken(make
     """The agent speaks with a voice, the caller nods with one, and the detector over the agent judges."""
     silero, lines = Silero.load(), collisions.spoken()
     said = b"".join(frame for _ in range(5) for line in lines for frame in (*line, *[b"\xff" * 160] * 10))
-    plan = replace(PLAN, clips={ClipKind.GREETING: Clip("word " * 200, said)})
+    plan = replace(PLAN, prompts={PromptKind.GREETING: Prompt("word " * 200, said)})
     nods = 0
     for seed in range(4):
         random = Random(seed)

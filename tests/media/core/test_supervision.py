@@ -7,12 +7,12 @@ from typing import Any, Literal, TypeVar
 import pytest
 
 from bench.simulation import Phone
-from media.core.commands import Command, EndCall, Inform, Instruct, Listen, News, Say
+from media.core.commands import Command, DecisionResult, EndCall, Inform, Instruct, Listen, Say
 from media.core.leg import Play
 from media.core.supervision import MOST, MOST_WAITING, hint
 from media.core.types import (
-    Answered,
     BargedIn,
+    CommandReply,
     Intervened,
     RecordAgent,
     RecordCaller,
@@ -38,7 +38,7 @@ def say(phone: Phone, text: str, id: str = "1") -> None:
 
 
 def outcomes(phone: Phone) -> list[str]:
-    return [each.outcome for each in phone.told(Answered)]
+    return [each.outcome for each in phone.told(CommandReply)]
 
 
 def created(phone: Phone) -> list[tuple[str, str]]:
@@ -119,12 +119,12 @@ def test_the_next_session_gets_each_hint_in_its_place(make_phone: Callable[..., 
 
 
 def test_a_call_that_goes_on_in_another_process_knows_its_hints(make_phone: Callable[..., Phone]) -> None:
-    so_far: tuple[tuple[Literal["caller", "agent", "system"], str], ...] = (
+    history: tuple[tuple[Literal["caller", "agent", "system"], str], ...] = (
         ("agent", "Hello"),
         ("system", hint("Be brief")),
         ("caller", "When do you open?"),
     )
-    phone = make_phone(replace(PLAN, so_far=so_far))
+    phone = make_phone(replace(PLAN, history=history))
     phone.after(2_000)
     texts = [each for each in created(phone) if each[0] in ("assistant", "user", "system")]
     assert texts[:3] == [("assistant", "Hello"), ("system", hint("Be brief")), ("user", "When do you open?")]
@@ -277,7 +277,7 @@ def test_a_call_that_is_ending_takes_nothing_more(make_phone: Callable[..., Phon
 # What waited for a person.
 
 
-NEWS = "What became of your wish: it was done."
+DECISION = "What became of your wish: it was done."
 
 
 def test_what_became_of_an_approval_is_told_to_the_caller_once_the_agent_has_the_floor(
@@ -285,13 +285,13 @@ def test_what_became_of_an_approval_is_told_to_the_caller_once_the_agent_has_the
 ) -> None:
     phone = make_phone(BARE, answer_ms=1_000)
     phone.after(1_000)
-    tell(phone, News("1", NEWS))
-    tell(phone, News("1", NEWS))  # nobody knew whether it had come
+    tell(phone, DecisionResult("1", DECISION))
+    tell(phone, DecisionResult("1", DECISION))  # nobody knew whether it had come
     phone.after(5_000)
-    assert created(phone) == [("session", ""), ("system", NEWS), ("asked", "")], "nobody had to ask for it"
+    assert created(phone) == [("session", ""), ("system", DECISION), ("asked", "")], "nobody had to ask for it"
     assert outcomes(phone) == ["done", "done"]
     (report,) = phone.told(Intervened)
-    assert (report.id, report.kind, report.text) == ("1", "news", NEWS)
+    assert (report.id, report.kind, report.text) == ("1", "news", DECISION)
 
 
 def test_an_agent_that_speaks_is_not_cut_off_by_news_and_tells_them_next(make_phone: Callable[..., Phone]) -> None:
@@ -300,9 +300,9 @@ def test_an_agent_that_speaks_is_not_cut_off_by_news_and_tells_them_next(make_ph
     phone.speak(800)
     phone.after(2_500)
     assert phone.talk._voice.audible(phone.world.now), "the agent is speaking"
-    tell(phone, News("1", NEWS))
+    tell(phone, DecisionResult("1", DECISION))
     phone.after(12_000)
-    assert created(phone) == [("session", ""), ("asked", ""), ("system", NEWS), ("asked", "")]
+    assert created(phone) == [("session", ""), ("asked", ""), ("system", DECISION), ("asked", "")]
     first, second = phone.model.items.values()
     assert phone.carrier.heard(phone.world.now) == first + second
 
@@ -311,10 +311,10 @@ def test_news_that_come_while_the_model_is_away_are_told_by_the_next_session(mak
     phone = make_phone(BARE, answer_ms=1_000)
     phone.after(1_000)
     phone.lose()
-    tell(phone, News("1", NEWS))
+    tell(phone, DecisionResult("1", DECISION))
     phone.after(6_000)
     again = created(phone)[1:]
-    assert again == [("session", ""), ("system", NEWS), ("asked", "")]
+    assert again == [("session", ""), ("system", DECISION), ("asked", "")]
 
 
 # Who listens.
@@ -369,7 +369,7 @@ def test_what_is_paused_from_the_recording_is_silent_for_listeners(make_phone: C
     tell(phone, Listen(True))
     phone.speak(1_000)
     phone.after(500)
-    phone.talk._model.tools.discretion.pause("tool", phone.world.now)
+    phone.talk._model.tools.recording_pauses.pause("tool", phone.world.now)
     begun = len(sounds(phone, RecordCaller))
     phone.speak(1_000)
     phone.after(1_000)

@@ -10,7 +10,7 @@ from bench.simulation import Phone, calls
 from media.core.commands import SwitchFlow
 from media.core.leg import HangUp
 from media.core.session import TAKEN_OVER
-from media.core.types import Answered, CallPlan, DialModel, FlowSwitched, Report, RunTool, Tool, TurnEnded
+from media.core.types import CallPlan, CommandReply, DialModel, FlowSwitched, Report, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
 
 SCHEMA = '{"type":"object","properties":{}}'
@@ -22,7 +22,7 @@ BILLING = replace(
     voice="cedar",
     tools=(Tool("look_up_bill", "", SCHEMA, 4_000),),
     idle_after_ms=5_000,
-    idle_prompts=0,
+    idle_prompt_count=0,
 )
 SWITCH = SwitchFlow(BILLING, "flow_b", 3)
 
@@ -40,7 +40,7 @@ def front_desk(make_phone: Callable[..., Phone]) -> tuple[Phone, RunTool]:
 
 
 def hand_over(phone: Phone, run: RunTool) -> None:
-    phone.carry(phone.talk.tool_result(run.call_id, '{"handed_over":true}', "ok", phone.world.now, SWITCH))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, '{"handed_over":true}', "ok", phone.world.now, SWITCH))
 
 
 def sessions(phone: Phone) -> list[dict[str, Any]]:
@@ -115,17 +115,17 @@ def test_a_call_that_is_closing_is_not_handed_over(front_desk: tuple[Phone, RunT
     phone.carrier.stop()
     phone.after(500)
     assert phone.hung_up == HangUp("caller")
-    assert phone.talk.command(replace(SWITCH, id="c1"), phone.world.now) == [Report(Answered("c1", "over"))]
+    assert phone.talk.command(replace(SWITCH, id="c1"), phone.world.now) == [Report(CommandReply("c1", "over"))]
 
 
 def test_who_commands_it_learns_that_it_was_done(front_desk: tuple[Phone, RunTool]) -> None:
     phone, _ = front_desk
     phone.carry(phone.talk.command(replace(SWITCH, id="c1"), phone.world.now))
-    assert phone.told(Answered) == [Answered("c1", "done")]
+    assert phone.told(CommandReply) == [CommandReply("c1", "done")]
     phone.after(3_000)
     phone.carry(phone.talk.command(replace(SWITCH, id="c1"), phone.world.now))
     phone.after(3_000)
-    assert phone.told(Answered) == [Answered("c1", "done")] * 2, "the answer was lost, and the command repeated"
+    assert phone.told(CommandReply) == [CommandReply("c1", "done")] * 2, "the answer was lost, and the command repeated"
     assert len(phone.told(FlowSwitched)) == 1, "it is carried out once"
 
 

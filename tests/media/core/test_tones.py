@@ -67,7 +67,9 @@ def pressing(make_phone: Callable[..., Phone]) -> tuple[Phone, RunTool]:
 
 
 def press(phone: Phone, run: RunTool, digits: str = "4711#") -> None:
-    phone.carry(phone.talk.tool_result(run.call_id, '{"pressed":"4711#"}', "ok", phone.world.now, SendDigits(digits)))
+    phone.carry(
+        phone.talk.tool_result(run.tool_call_id, '{"pressed":"4711#"}', "ok", phone.world.now, SendDigits(digits))
+    )
 
 
 def test_the_menu_hears_them_and_the_agent_listens(pressing: tuple[Phone, RunTool]) -> None:

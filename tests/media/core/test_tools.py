@@ -13,12 +13,12 @@ from media.core.commands import EndCall, LeaveStream
 from media.core.leg import HangUp, MoveOn
 from media.core.tools import Tools
 from media.core.types import (
-    Answered,
     CallEnded,
     CallPlan,
-    Clip,
-    ClipKind,
+    CommandReply,
     ModelLost,
+    Prompt,
+    PromptKind,
     RunTool,
     Tool,
     ToolCalled,
@@ -115,7 +115,7 @@ def runs(phone: Phone) -> list[RunTool]:
 
 
 def answer(phone: Phone, run: RunTool, output: str = '{"price":3}', status: Literal["ok", "failed"] = "ok") -> None:
-    phone.carry(phone.talk.tool_result(run.call_id, output, status, phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, output, status, phone.world.now))
 
 
 def outputs(phone: Phone) -> list[str]:
@@ -129,9 +129,9 @@ def asked(phone: Phone) -> int:
 
 def ends(phone: Phone) -> list[str]:
     """How each tool that was reported as started ended, in the order of their ends."""
-    called = [each.call_id for each in phone.told(ToolCalled)]
+    called = [each.tool_call_id for each in phone.told(ToolCalled)]
     finished = phone.told(ToolFinished)
-    assert sorted(called) == sorted(each.call_id for each in finished), "a start without an end, or with two"
+    assert sorted(called) == sorted(each.tool_call_id for each in finished), "a start without an end, or with two"
     return [each.status for each in finished]
 
 
@@ -204,7 +204,7 @@ def test_a_tool_that_nobody_knows_is_refused_at_once(make_call: Callable[..., Ph
 def test_the_same_call_twice_is_run_once(make_call: Callable[..., Phone]) -> None:
     phone = make_call()
     (run,) = runs(phone)
-    event = {"response_id": "r", "item_id": "i", "call_id": run.call_id, "name": "price", "arguments": "{}"}
+    event = {"response_id": "r", "item_id": "i", "call_id": run.tool_call_id, "name": "price", "arguments": "{}"}
     phone.model.emit("response.function_call_arguments.done", **event)
     phone.after(100)
     assert runs(phone) == [run]
@@ -325,11 +325,11 @@ def test_a_call_that_ends_first_ends_its_tools(make_call: Callable[..., Phone]) 
     phone.carrier.stop()
     phone.after(200)
     assert ends(phone) == ["failed"]
-    assert phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now) == []
+    assert phone.talk.tool_result(run.tool_call_id, "{}", "ok", phone.world.now) == []
 
 
 def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call: Callable[..., Phone]) -> None:
-    phone = make_call(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(800))}), script=["end_call"])
+    phone = make_call(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}), script=["end_call"])
     phone.after(2_000)
     assert phone.hung_up == HangUp("agent")
     assert (runs(phone), ends(phone)) == ([], ["ok"])
@@ -339,10 +339,10 @@ def test_a_tool_with_an_outcome_is_carried_out_by_the_call(make_call: Callable[.
 def test_a_result_with_an_outcome_moves_the_call_on_once_its_last_words_were_heard(
     make_call: Callable[..., Phone],
 ) -> None:
-    phone = make_call(replace(PLAN, clips={ClipKind.HOLD: Clip("One moment", bytes(800))}))
+    phone = make_call(replace(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
     (run,) = runs(phone)
     asked = sum(m["type"] == "response.create" for m in phone.model.received)
-    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
     not_yet = phone.hung_up
     assert not_yet is None, "nothing was heard yet"
     phone.after(2_000)
@@ -357,39 +357,41 @@ def test_a_caller_who_speaks_does_not_undo_what_a_tool_has_arranged(make_call: C
     phone = make_call()
     (run,) = runs(phone)
     phone.speak(900)
-    phone.carry(phone.talk.tool_result(run.call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, "{}", "ok", phone.world.now, MoveOn("transfer")))
     phone.after(2_000)
     assert phone.hung_up == MoveOn("transfer")
 
 
 def test_control_moves_the_call_on(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={ClipKind.HOLD: Clip("One moment", bytes(800))}))
+    phone = make_phone(replace(PLAN, prompts={PromptKind.HOLD: Prompt("One moment", bytes(800))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
-    assert phone.told(Answered) == [Answered("c1", "done")], "at once, though the last words are still to be heard"
+    assert phone.told(CommandReply) == [CommandReply("c1", "done")], (
+        "at once, though the last words are still to be heard"
+    )
     not_yet = phone.hung_up
     assert not_yet is None, "nothing was heard yet"
     phone.after(1_000)
     assert phone.hung_up == MoveOn("transfer")
     assert phone.carrier.heard(phone.world.now) == bytes(800)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c2"), phone.world.now))
-    assert phone.told(Answered)[-1] == Answered("c2", "done"), "it is left for whatever control has stored"
+    assert phone.told(CommandReply)[-1] == CommandReply("c2", "done"), "it is left for whatever control has stored"
 
 
 def test_a_call_that_says_goodbye_already_is_moved_nowhere(make_phone: Callable[..., Phone]) -> None:
-    phone = make_phone(replace(PLAN, clips={ClipKind.GOODBYE: Clip("Bye", bytes(8_000))}))
+    phone = make_phone(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(8_000))}))
     phone.after(1_000)
     phone.carry(phone.talk.command(EndCall("drained", spoken=True), phone.world.now))
     phone.after(200)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c1"), phone.world.now))
     phone.after(3_000)
     phone.carry(phone.talk.command(LeaveStream(MoveOn("transfer"), "c2"), phone.world.now))
-    assert phone.told(Answered) == [Answered("c1", "over"), Answered("c2", "over")]
+    assert phone.told(CommandReply) == [CommandReply("c1", "over"), CommandReply("c2", "over")]
     assert phone.hung_up == HangUp("drained")
 
 
 def test_a_filler_covers_the_wait(make_call: Callable[..., Phone]) -> None:
-    phone = make_call(replace(PLAN, fillers=(Clip("Let me see", FILLER),)))
+    phone = make_call(replace(PLAN, fillers=(Prompt("Let me see", FILLER),)))
     phone.after(2_000)
     assert phone.carrier.heard(phone.world.now) == FILLER
 

@@ -49,9 +49,9 @@ def test_a_new_session_learns_what_was_heard_even_if_it_is_not_reported() -> Non
     turns.caller_began("u", 0, 0)
     turns.agent_began("a", 100)
     turns.agent_ended("a", "One two three", "One two", 200, True)
-    assert turns.so_far() == [("agent", "One two")]
+    assert turns.history() == [("agent", "One two")]
     turns.caller_text("u", "Hm")
-    assert told(turns) and turns.so_far() == [("caller", "Hm"), ("agent", "One two")]
+    assert told(turns) and turns.history() == [("caller", "Hm"), ("agent", "One two")]
 
 
 def test_words_are_tied_to_the_audio_that_came_with_them() -> None:

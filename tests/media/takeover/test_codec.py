@@ -16,26 +16,26 @@ from bench.simulation import Phone, World, calls
 from media.core.commands import Instruct, Say, SwitchFlow, Watch
 from media.core.leg import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
-from media.core.types import CallPlan, Clip, ClipKind, MailboxPlan, PauseRules, Tool
+from media.core.types import CallPlan, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
 from media.io.silero import Silero
 from media.recorder import INLINE
 from media.takeover import codec
 from media.takeover.codec import NotMovable, pack, unpack
 
-CLIPS: dict[ClipKind, Clip | tuple[Clip, ...]] = {
-    ClipKind.GREETING: Clip("Good morning, how may I help?", b"\x21" * 8_000),
-    ClipKind.FILLER: (Clip("One moment.", b"\x22" * 4_000),),
-    ClipKind.HOLD: Clip("Please hold.", b"\x23" * 6_000),
-    ClipKind.GOODBYE: Clip("Goodbye.", b"\x24" * 4_000),
+PROMPTS: dict[PromptKind, Prompt | tuple[Prompt, ...]] = {
+    PromptKind.GREETING: Prompt("Good morning, how may I help?", b"\x21" * 8_000),
+    PromptKind.FILLER: (Prompt("One moment.", b"\x22" * 4_000),),
+    PromptKind.HOLD: Prompt("Please hold.", b"\x23" * 6_000),
+    PromptKind.GOODBYE: Prompt("Goodbye.", b"\x24" * 4_000),
 }
 TOOL = Tool("stock", "Look something up.", '{"type":"object"}', 2_000)
 SILERO = Silero.load()
 
 
 def plan(**changes: Any) -> CallPlan:
-    clips = {kind: clip for kind, clip in CLIPS.items() if not isinstance(clip, tuple)}
+    prompts = {kind: prompt for kind, prompt in PROMPTS.items() if not isinstance(prompt, tuple)}
     rules = PauseRules(on_keys=True, phrases=("card number",))
-    bare = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", clips=clips, tools=(TOOL,), recording=True)
+    bare = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper", prompts=prompts, tools=(TOOL,), recording=True)
     return replace(bare, pauses=rules, **changes)
 
 
@@ -113,13 +113,13 @@ def test_a_state_is_small_and_holds_each_object_once() -> None:
     state = pack(phone.talk)
     assert len(state) < 200_000
     back = unpack(state, SILERO.network, INLINE)
-    assert back._voice._clock is back._clock is back._model.ear._clock
-    assert back._model._emit.__self__ is back._model.tools.discretion
+    assert back._voice._clock is back._clock is back._model.input_audio._clock
+    assert back._model._emit.__self__ is back._model.tools.recording_pauses
     assert back._floor._vad._hearing._sound._confirm._network is SILERO.network
 
 
 def test_a_mailbox_moves_as_well() -> None:
-    box = Mailbox(MailboxPlan(openings=(Clip("Leave a message.", b"\x21" * 800),)))
+    box = Mailbox(MailboxPlan(openings=(Prompt("Leave a message.", b"\x21" * 800),)))
     twin = unpack(pack(box), None, INLINE)
     heard: list[tuple[Started | Audio, float]] = [(Started("MZ1", "CA1"), 1.0)]
     heard += [(Audio(b"\xff" * 160, n * 20), 20.0 * n) for n in range(80)]

@@ -15,7 +15,7 @@ from bench.simulation import Phone
 from media.core import realtime as rt
 from media.core.carrierclock import CarrierClock
 from media.core.commands import Watch
-from media.core.discretion import BY_TOOL, NOT_RECORDED, NOT_RECORDED_JSON, Discretion
+from media.core.recordingpauses import BY_TOOL, NOT_RECORDED, NOT_RECORDED_JSON, RecordingPauses
 from media.core.types import (
     Action,
     BargedIn,
@@ -52,11 +52,11 @@ RULES = PauseRules(
 )
 
 
-def machine(rules: PauseRules = RULES) -> tuple[Discretion, list[Action]]:
+def machine(rules: PauseRules = RULES) -> tuple[RecordingPauses, list[Action]]:
     """On a line without delay: the call's clock is the local one."""
     clock, out = CarrierClock(0.0), list[Action]()
     clock.caller_frame(0, 0.0)
-    return Discretion(rules, clock, out.append), out
+    return RecordingPauses(rules, clock, out.append), out
 
 
 def told(out: list[Action], kind: type[Told]) -> list[Told]:
@@ -67,12 +67,12 @@ def turn(role: Role, start_ms: int, end_ms: int, text: str = SECRET, item_id: st
     return TurnEnded(1, role, text, text, start_ms, end_ms, False, item_id)
 
 
-def pauses(out: list[Action]) -> list[tuple[int, int]]:
+def pause_spans(out: list[Action]) -> list[tuple[int, int]]:
     return [(each.start_ms, each.end_ms) for each in told(out, RecordingPaused) if each.end_ms is not None]
 
 
 def test_without_a_pause_everything_passes_unchanged() -> None:
-    discretion, out = machine()
+    pauses, out = machine()
     actions: list[Action] = [
         RecordCaller(b"a" * 160, 0),
         Report(turn("caller", 0, 10)),
@@ -82,7 +82,7 @@ def test_without_a_pause_everything_passes_unchanged() -> None:
         Report(ToolFinished("c", '{"b":2}', "ok")),
     ]
     for action in actions:
-        discretion.emit(action)
+        pauses.emit(action)
     assert out == actions
 
 
@@ -103,30 +103,28 @@ def test_without_a_pause_everything_passes_unchanged() -> None:
     ],
 )
 def test_turns_that_touch_a_pause_have_no_words(role: Role, start_ms: int, end_ms: int, hidden: bool) -> None:
-    discretion, out = machine()
-    discretion.pause(BY_TOOL, 5_000)
-    discretion.resume(9_000, 9_000)
-    discretion.watch(9_000)
-    discretion.emit(Report(turn(role, start_ms, end_ms)))
+    pauses, out = machine()
+    pauses.pause(BY_TOOL, 5_000)
+    pauses.resume(9_000, 9_000)
+    pauses.watch(9_000)
+    pauses.emit(Report(turn(role, start_ms, end_ms)))
     (ended,) = told(out, TurnEnded)
     assert (ended.text, ended.heard_text) == ((NOT_RECORDED,) * 2 if hidden else (SECRET,) * 2)
     assert (ended.start_ms, ended.end_ms, ended.item_id) == (start_ms, end_ms, "i")
-    assert pauses(out) == [(5_000, 9_000)]
+    assert pause_spans(out) == [(5_000, 9_000)]
 
 
 def test_a_turn_under_way_is_hidden_as_long_as_nobody_knows_its_end() -> None:
-    discretion, out = machine()
+    pauses, out = machine()
     steps: tuple[tuple[int, Callable[[], None]], ...] = (
-        (5_000, lambda: discretion.pause(BY_TOOL, 5_000)),
-        (9_000, lambda: discretion.resume(9_000, 9_000)),
+        (5_000, lambda: pauses.pause(BY_TOOL, 5_000)),
+        (9_000, lambda: pauses.resume(9_000, 9_000)),
     )
     for now_ms, step in steps:
         step()
-        discretion.watch(now_ms)
-        discretion.emit(
-            Report(UnderWay((turn("caller", 4_000, 4_000), turn("agent", 4_500, 5_500, "Your card number?"))))
-        )
-    discretion.emit(Report(UnderWay((turn("caller", 9_500, 9_500),))))
+        pauses.watch(now_ms)
+        pauses.emit(Report(UnderWay((turn("caller", 4_000, 4_000), turn("agent", 4_500, 5_500, "Your card number?")))))
+    pauses.emit(Report(UnderWay((turn("caller", 9_500, 9_500),))))
     assert [[each.text for each in under_way.turns] for under_way in told(out, UnderWay)] == [
         [NOT_RECORDED, "Your card number?"],
         [NOT_RECORDED, "Your card number?"],
@@ -135,35 +133,35 @@ def test_a_turn_under_way_is_hidden_as_long_as_nobody_knows_its_end() -> None:
 
 
 def test_deltas_of_a_pause_are_dropped_also_when_they_come_late() -> None:
-    discretion, out = machine()
-    discretion.pause(BY_TOOL, 5_000)
-    discretion.emit(Report(Delta("agent", "a", SECRET, 4_900)))
-    discretion.emit(Report(Delta("caller", "c", "", 6_000)))  # only that somebody speaks
-    discretion.resume(9_000, 9_000)
-    discretion.watch(9_000)
+    pauses, out = machine()
+    pauses.pause(BY_TOOL, 5_000)
+    pauses.emit(Report(Delta("agent", "a", SECRET, 4_900)))
+    pauses.emit(Report(Delta("caller", "c", "", 6_000)))  # only that somebody speaks
+    pauses.resume(9_000, 9_000)
+    pauses.watch(9_000)
     for delta in (
         Delta("caller", "c", SECRET, 4_000),
         Delta("agent", "b", SECRET, 8_000),
         Delta("caller", "d", "bye", 9_000),
     ):
-        discretion.emit(Report(delta))
+        pauses.emit(Report(delta))
     assert [each.text for each in told(out, Delta)] == ["", "bye"]
 
 
 def test_a_tool_that_runs_in_a_pause_leaves_neither_arguments_nor_a_result() -> None:
-    discretion, out = machine(PauseRules())
-    discretion.tool_called("before", "price", 1_000)
-    discretion.emit(Report(ToolCalled("before", "price", '{"of":"tea"}')))
-    discretion.pause(BY_TOOL, 5_000)
-    discretion.tool_called("within", "charge", 6_000)
-    discretion.emit(Report(ToolCalled("within", "charge", f'{{"card":"{SECRET}"}}')))
-    discretion.emit(Report(ToolFinished("before", f'{{"said":"{SECRET}"}}', "ok")))
-    discretion.resume(9_000, 9_000)
-    discretion.watch(9_000)
-    discretion.emit(Report(ToolFinished("within", f'{{"paid":"{SECRET}"}}', "ok")))
-    discretion.tool_finished("within")
-    discretion.tool_called("after", "price", 9_500)
-    discretion.emit(Report(ToolCalled("after", "price", '{"of":"milk"}')))
+    pauses, out = machine(PauseRules())
+    pauses.tool_called("before", "price", 1_000)
+    pauses.emit(Report(ToolCalled("before", "price", '{"of":"tea"}')))
+    pauses.pause(BY_TOOL, 5_000)
+    pauses.tool_called("within", "charge", 6_000)
+    pauses.emit(Report(ToolCalled("within", "charge", f'{{"card":"{SECRET}"}}')))
+    pauses.emit(Report(ToolFinished("before", f'{{"said":"{SECRET}"}}', "ok")))
+    pauses.resume(9_000, 9_000)
+    pauses.watch(9_000)
+    pauses.emit(Report(ToolFinished("within", f'{{"paid":"{SECRET}"}}', "ok")))
+    pauses.tool_finished("within")
+    pauses.tool_called("after", "price", 9_500)
+    pauses.emit(Report(ToolCalled("after", "price", '{"of":"milk"}')))
     assert [each.arguments_json for each in told(out, ToolCalled)] == [
         '{"of":"tea"}',
         NOT_RECORDED_JSON,
@@ -173,118 +171,118 @@ def test_a_tool_that_runs_in_a_pause_leaves_neither_arguments_nor_a_result() -> 
 
 
 def test_one_of_the_flows_tools_pauses_until_it_has_finished() -> None:
-    discretion, out = machine()
-    discretion.tool_called("c", "pay", 5_000)
-    discretion.emit(Report(ToolCalled("c", "pay", f'{{"card":"{SECRET}"}}')))
-    discretion.watch(7_000)
-    assert discretion.paused
-    discretion.emit(Report(ToolFinished("c", f'{{"card":"{SECRET}"}}', "ok")))
-    discretion.tool_finished("c")
-    discretion.watch(8_000)
-    assert pauses(out) == [(5_000, 8_000)] and SECRET not in repr(out)
+    pauses, out = machine()
+    pauses.tool_called("c", "pay", 5_000)
+    pauses.emit(Report(ToolCalled("c", "pay", f'{{"card":"{SECRET}"}}')))
+    pauses.watch(7_000)
+    assert pauses.paused
+    pauses.emit(Report(ToolFinished("c", f'{{"card":"{SECRET}"}}', "ok")))
+    pauses.tool_finished("c")
+    pauses.watch(8_000)
+    assert pause_spans(out) == [(5_000, 8_000)] and SECRET not in repr(out)
     assert told(out, RecordingPaused)[0].cause == "run"  # whichever call of the tool it was
 
 
 def test_keys_pause_from_their_tone_on_and_a_while_after_the_last() -> None:
-    discretion, out = machine()
+    pauses, out = machine()
     for now_ms in (5_000, 7_500):
-        discretion.key(now_ms)
-    discretion.watch(10_400)
-    discretion.emit(Report(Digits("41", 10_400)))
-    discretion.watch(10_500)
+        pauses.key(now_ms)
+    pauses.watch(10_400)
+    pauses.emit(Report(Digits("41", 10_400)))
+    pauses.watch(10_500)
     assert [each for each in out if isinstance(each, Unrecord)] == [Unrecord(4_500)]
-    assert (pauses(out), [each.digits for each in told(out, Digits)]) == ([(4_500, 10_500)], [""])
-    discretion.emit(Report(Digits("1", 20_000)))  # a flag is for one entry
+    assert (pause_spans(out), [each.digits for each in told(out, Digits)]) == ([(4_500, 10_500)], [""])
+    pauses.emit(Report(Digits("1", 20_000)))  # a flag is for one entry
     assert told(out, Digits)[-1].digits == "1"
 
 
 def test_without_the_rule_keys_pause_nothing_but_in_a_pause_they_have_no_digits() -> None:
-    discretion, out = machine(PauseRules())
-    discretion.key(1_000)
-    discretion.emit(Report(Digits("1", 3_000)))
-    discretion.pause(BY_TOOL, 5_000)
-    discretion.key(6_000)
-    discretion.resume(6_500, 6_500)
-    discretion.watch(6_500)
-    discretion.emit(Report(Digits("2", 7_500)))
+    pauses, out = machine(PauseRules())
+    pauses.key(1_000)
+    pauses.emit(Report(Digits("1", 3_000)))
+    pauses.pause(BY_TOOL, 5_000)
+    pauses.key(6_000)
+    pauses.resume(6_500, 6_500)
+    pauses.watch(6_500)
+    pauses.emit(Report(Digits("2", 7_500)))
     assert [each.digits for each in told(out, Digits)] == ["1", ""]
 
 
 def test_a_resume_waits_until_what_was_said_before_it_was_heard() -> None:
-    discretion, out = machine()
-    discretion.pause(BY_TOOL, 5_000)
-    discretion.resume(8_000, 11_000)  # three seconds of "that is 4111 1111, right?" are on their way
-    discretion.watch(8_020)
-    assert discretion.paused
-    discretion.watch(11_000)
-    assert pauses(out) == [(5_000, 11_000)]
+    pauses, out = machine()
+    pauses.pause(BY_TOOL, 5_000)
+    pauses.resume(8_000, 11_000)  # three seconds of "that is 4111 1111, right?" are on their way
+    pauses.watch(8_020)
+    assert pauses.paused
+    pauses.watch(11_000)
+    assert pause_spans(out) == [(5_000, 11_000)]
 
 
 def test_a_forgotten_resume_is_bounded_and_the_next_pause_has_its_own_time() -> None:
-    discretion, out = machine()
+    pauses, out = machine()
 
     def paused() -> bool:
-        return discretion.paused
+        return pauses.paused
 
-    discretion.pause(BY_TOOL, 5_000)
+    pauses.pause(BY_TOOL, 5_000)
     for now_ms in range(5_000, 5_000 + LONGEST_MS, 1_000):
-        discretion.watch(now_ms)
+        pauses.watch(now_ms)
         assert paused()
-    discretion.watch(5_000 + LONGEST_MS)
+    pauses.watch(5_000 + LONGEST_MS)
     assert not paused()
-    discretion.pause(BY_TOOL, 80_000)
-    discretion.watch(80_000 + LONGEST_MS - 1)
+    pauses.pause(BY_TOOL, 80_000)
+    pauses.watch(80_000 + LONGEST_MS - 1)
     assert paused()
-    discretion.watch(80_000 + LONGEST_MS)
-    assert pauses(out) == [(5_000, 5_000 + LONGEST_MS), (80_000, 80_000 + LONGEST_MS)]
+    pauses.watch(80_000 + LONGEST_MS)
+    assert pause_spans(out) == [(5_000, 5_000 + LONGEST_MS), (80_000, 80_000 + LONGEST_MS)]
 
 
 def test_keys_pressed_for_ever_are_bounded_too() -> None:
-    discretion, out = machine()
+    pauses, out = machine()
     for now_ms in range(1_000, 1_000 + 2 * LONGEST_MS, 500):
-        discretion.key(now_ms)
-        discretion.watch(now_ms)
-    assert len(pauses(out)) == 1, "it ends, and the next key begins another"
+        pauses.key(now_ms)
+        pauses.watch(now_ms)
+    assert len(pause_spans(out)) == 1, "it ends, and the next key begins another"
 
 
-def says(discretion: Discretion, item_id: str, text: str, now_ms: int, start_ms: int) -> None:
+def says(pauses: RecordingPauses, item_id: str, text: str, now_ms: int, start_ms: int) -> None:
     for piece in (text[at : at + 3] for at in range(0, len(text), 3)):
-        discretion.agent_words(item_id, piece, now_ms)
-    discretion.emit(Report(turn("agent", start_ms, start_ms + 1_000, text, item_id)))
+        pauses.agent_words(item_id, piece, now_ms)
+    pauses.emit(Report(turn("agent", start_ms, start_ms + 1_000, text, item_id)))
 
 
 def test_a_phrase_pauses_until_the_agent_moves_on() -> None:
-    discretion, out = machine()
-    says(discretion, "a", "May I have your Card\n number, please?", 5_000, 4_000)
-    assert discretion.paused
-    discretion.emit(Report(turn("caller", 6_000, 8_000)))
-    says(discretion, "b", "And what was the card number's end?", 8_500, 9_000)  # not done yet
-    discretion.watch(9_900)
-    discretion.emit(Report(turn("caller", 10_000, 11_000)))
-    assert discretion.paused
-    says(discretion, "c", f"Thank you, {SECRET}. Anything else?", 11_500, 12_000)
-    discretion.watch(13_000)
-    assert pauses(out) == [(5_000, 13_000)]
+    pauses, out = machine()
+    says(pauses, "a", "May I have your Card\n number, please?", 5_000, 4_000)
+    assert pauses.paused
+    pauses.emit(Report(turn("caller", 6_000, 8_000)))
+    says(pauses, "b", "And what was the card number's end?", 8_500, 9_000)  # not done yet
+    pauses.watch(9_900)
+    pauses.emit(Report(turn("caller", 10_000, 11_000)))
+    assert pauses.paused
+    says(pauses, "c", f"Thank you, {SECRET}. Anything else?", 11_500, 12_000)
+    pauses.watch(13_000)
+    assert pause_spans(out) == [(5_000, 13_000)]
     assert SECRET not in repr(out)
 
 
 def test_an_answer_before_the_caller_has_said_anything_ends_nothing() -> None:
-    discretion, _ = machine()
-    says(discretion, "a", "Your card number, please.", 5_000, 5_000)
-    says(discretion, "b", "Take your time.", 7_000, 7_000)
-    discretion.watch(9_000)
-    assert discretion.paused
+    pauses, _ = machine()
+    says(pauses, "a", "Your card number, please.", 5_000, 5_000)
+    says(pauses, "b", "Take your time.", 7_000, 7_000)
+    pauses.watch(9_000)
+    assert pauses.paused
 
 
 def test_what_pauses_in_two_ways_goes_on_when_neither_does_any_more() -> None:
-    discretion, out = machine()
-    discretion.tool_called("c", "pay", 5_000)
-    discretion.key(6_000)
-    discretion.tool_finished("c")
-    discretion.watch(7_000)
-    assert discretion.paused
-    discretion.watch(9_000)
-    assert pauses(out) == [(5_000, 9_000)]
+    pauses, out = machine()
+    pauses.tool_called("c", "pay", 5_000)
+    pauses.key(6_000)
+    pauses.tool_finished("c")
+    pauses.watch(7_000)
+    assert pauses.paused
+    pauses.watch(9_000)
+    assert pause_spans(out) == [(5_000, 9_000)]
 
 
 @pytest.mark.parametrize("kind", [RecordCaller, RecordAgent])
@@ -293,11 +291,11 @@ def test_what_pauses_in_two_ways_goes_on_when_neither_does_any_more() -> None:
     [(4_960, range(0)), (4_990, range(80, 160)), (6_000, range(160)), (8_995, range(40)), (9_000, range(0))],
 )
 def test_audio_is_silent_to_the_sample(kind: type[RecordCaller | RecordAgent], start_ms: int, silent: range) -> None:
-    discretion, out = machine()
-    discretion.pause(BY_TOOL, 5_000)
-    discretion.resume(9_000, 9_000)
-    discretion.watch(9_000)
-    discretion.emit(kind(b"a" * 160, start_ms))
+    pauses, out = machine()
+    pauses.pause(BY_TOOL, 5_000)
+    pauses.resume(9_000, 9_000)
+    pauses.watch(9_000)
+    pauses.emit(kind(b"a" * 160, start_ms))
     sound = out[-1]
     assert isinstance(sound, RecordCaller | RecordAgent)
     payload, at_ms = sound.payload, sound.at_ms
@@ -317,38 +315,38 @@ STEPS = st.lists(
 @settings(max_examples=examples(200), deadline=None)
 def test_whatever_the_order_nothing_secret_of_a_pause_leaves(steps: list[tuple[str, int]]) -> None:
     """A secret is said only while a pause is on, by whom and however it may."""
-    discretion, out = machine()
+    pauses, out = machine()
     now_ms, running = 0.0, []
     for what, ms in steps:
         now_ms += ms
-        discretion.watch(now_ms)
-        secret, at_ms = SECRET if discretion.paused else "tea", int(now_ms)
+        pauses.watch(now_ms)
+        secret, at_ms = SECRET if pauses.paused else "tea", int(now_ms)
         match what:
             case "pause":
-                discretion.pause(BY_TOOL, now_ms)
+                pauses.pause(BY_TOOL, now_ms)
             case "resume":
-                discretion.resume(now_ms, now_ms + ms)
+                pauses.resume(now_ms, now_ms + ms)
             case "key":
-                discretion.key(now_ms)
+                pauses.key(now_ms)
             case "digits":
-                secret = SECRET if discretion.paused and "" in discretion._secret else "1"
-                discretion.emit(Report(Digits(secret, at_ms)))
+                secret = SECRET if pauses.paused and "" in pauses._secret else "1"
+                pauses.emit(Report(Digits(secret, at_ms)))
             case "say":
-                discretion.agent_words(str(at_ms), f"card number {secret}", now_ms)
+                pauses.agent_words(str(at_ms), f"card number {secret}", now_ms)
             case "run":
                 running.append(str(at_ms))
-                discretion.tool_called(running[-1], "charge", now_ms)
-                discretion.emit(Report(ToolCalled(running[-1], "charge", f'"{secret}"')))
+                pauses.tool_called(running[-1], "charge", now_ms)
+                pauses.emit(Report(ToolCalled(running[-1], "charge", f'"{secret}"')))
             case "done" if running:
-                discretion.emit(Report(ToolFinished(running[0], f'"{secret}"', "ok")))
-                discretion.tool_finished(running.pop(0))
+                pauses.emit(Report(ToolFinished(running[0], f'"{secret}"', "ok")))
+                pauses.tool_finished(running.pop(0))
             case "turn":
-                discretion.emit(Report(turn("caller", at_ms - 1, at_ms + 1, secret)))
-                discretion.emit(Report(UnderWay((turn("caller", at_ms, at_ms, secret),))))
+                pauses.emit(Report(turn("caller", at_ms - 1, at_ms + 1, secret)))
+                pauses.emit(Report(UnderWay((turn("caller", at_ms, at_ms, secret),))))
             case "delta":
-                discretion.emit(Report(Delta("caller", "i", secret, at_ms)))
+                pauses.emit(Report(Delta("caller", "i", secret, at_ms)))
     assert SECRET not in repr(out)
-    spans = pauses(out)
+    spans = pause_spans(out)
     assert all(first[1] <= then[0] for first, then in pairwise(spans)), "pauses do not overlap"
 
 
@@ -406,7 +404,7 @@ def test_the_agent_pauses_and_resumes(make_phone: Callable[..., Phone], tmp_path
     (span,), agent_ms = silent_exactly(phone, tmp_path)
     assert span[1] - span[0] == pytest.approx(8_000, abs=700), "from the one call to the other"
     assert agent_ms == pytest.approx(2 * 1_500, abs=200), "of four answers, two are in the pause"
-    ends = [(each.call_id, each.output_json) for each in phone.told(ToolFinished)]
+    ends = [(each.tool_call_id, each.output_json) for each in phone.told(ToolFinished)]
     assert [output for _, output in ends] == ["{}", "{}"] and len(phone.told(ToolCalled)) == 2
     assert phone.model.violations == []
 
@@ -439,7 +437,7 @@ def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone:
     phone.after(1_500)
     run = next(action for _, action in phone.actions if isinstance(action, RunTool))
     assert SECRET in run.arguments_json and run.off_record, "control is told, and keeps nothing of it"
-    phone.carry(phone.talk.tool_result(run.call_id, f'{{"charged":"{SECRET}"}}', "ok", phone.world.now))
+    phone.carry(phone.talk.tool_result(run.tool_call_id, f'{{"charged":"{SECRET}"}}', "ok", phone.world.now))
     phone.model.player.turns = [Turn(say="words"), Turn(call=Call("resume_recording"))]
     phone.after(4_000)
     phone.speak(600)
@@ -470,30 +468,30 @@ def test_a_pause_that_the_caller_talks_into_is_made_all_the_same(make_phone: Cal
     phone.after(1_500)
     for name, paused in (("resume_recording", True), ("pause_recording", True)):
         if name == "resume_recording":
-            phone.talk._model.tools.discretion.pause(BY_TOOL, phone.world.now)
+            phone.talk._model.tools.recording_pauses.pause(BY_TOOL, phone.world.now)
         event = rt.FunctionArgumentsDone(response_id="r", item_id="i", call_id=name, name=name, arguments="{}")
         phone.talk._model.tools.called(event, phone.world.now, phone.world.now, cancelled=True)
         phone.after(500)
-        assert phone.talk._model.tools.discretion.paused is paused
-    phone.talk._model.tools.discretion.resume(phone.world.now, phone.world.now)
+        assert phone.talk._model.tools.recording_pauses.paused is paused
+    phone.talk._model.tools.recording_pauses.resume(phone.world.now, phone.world.now)
     phone.after(500)
-    assert not phone.talk._model.tools.discretion.paused
+    assert not phone.talk._model.tools.recording_pauses.paused
 
 
 def test_another_flows_rules_are_its_own(make_phone: Callable[..., Phone]) -> None:
-    discretion, _ = machine()
-    discretion.follow(PauseRules(phrases=("password",)))
-    says(discretion, "a", "Your card number, please.", 5_000, 5_000)
-    discretion.key(5_500)
-    assert not discretion.paused
-    says(discretion, "b", "Your password, please.", 6_000, 6_000)
-    assert discretion.paused
+    pauses, _ = machine()
+    pauses.follow(PauseRules(phrases=("password",)))
+    says(pauses, "a", "Your card number, please.", 5_000, 5_000)
+    pauses.key(5_500)
+    assert not pauses.paused
+    says(pauses, "b", "Your password, please.", 6_000, 6_000)
+    assert pauses.paused
 
 
 def test_interruptions_are_told_as_ever(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(PLAN, answer_ms=4_000)
     phone.after(1_500)
-    phone.talk._model.tools.discretion.pause(BY_TOOL, phone.world.now)
+    phone.talk._model.tools.recording_pauses.pause(BY_TOOL, phone.world.now)
     phone.speak(500)
     phone.after(2_500)
     phone.speak(900)

@@ -7,10 +7,10 @@ from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from media.core.backlog import Backlog
 from media.core.carrierclock import CarrierClock
 from media.core.latency import Latency
+from media.core.replaybuffer import NO_VOICE, ReplayBuffer
 from media.core.session import Session
 from media.core.sessionclock import SessionClock
 from media.core.types import CallPlan
-from media.core.unheard import NO_VOICE, Unheard
 
 _base64: Final = binascii.b2a_base64
 _APPEND: Final = b'{"type":"input_audio_buffer.append","audio":"'
@@ -23,7 +23,7 @@ def append(ulaw: bytes) -> bytes:
     return _APPEND + _base64(ulaw, newline=False) + b'"}'
 
 
-class Ear:
+class InputAudioBuffer:
     """The input audio buffer of one call, across its sessions."""
 
     __slots__ = (
@@ -31,9 +31,9 @@ class Ear:
         "_clock",
         "_latency",
         "_plan",
+        "_replay",
         "_session",
         "_session_clock",
-        "_unheard",
         "_unsent",
         "_voiced",
         "speaking",
@@ -42,7 +42,7 @@ class Ear:
     def __init__(self, plan: CallPlan, session: Session, clock: CarrierClock, latency: Latency) -> None:
         self.speaking = False  # the caller, as the server hears it
         self._plan, self._session, self._clock, self._latency = plan, session, clock, latency
-        self._unheard = Unheard()
+        self._replay = ReplayBuffer()
         # The newest audio, not yet sent.
         self._unsent = Backlog()
         self._voiced = False  # whether any of that is voiced
@@ -66,8 +66,8 @@ class Ear:
             self._unsent.add(payload)
             if self._unsent.size >= self._batch_bytes(voiced=voiced, speaking=speaking):
                 self.flush(now_ms)
-        needed = self.speaking or not self._session.stands or now_ms < self._catch_up_ms
-        self._unheard.add(payload, at_ms, voiced=voiced, needed=needed)
+        needed = self.speaking or not self._session.confirmed or now_ms < self._catch_up_ms
+        self._replay.add(payload, at_ms, voiced=voiced, needed=needed)
 
     def _batch_bytes(self, *, voiced: bool, speaking: bool) -> int:
         """Return how many bytes to gather before sending."""
@@ -91,7 +91,7 @@ class Ear:
 
     def turn_began(self) -> None:
         self.speaking = True
-        self._unheard.turn_detected()
+        self._replay.turn_detected()
 
     def turn_ended(self) -> None:
         self.speaking = False
@@ -100,18 +100,18 @@ class Ear:
         """End a turn that the server has committed: a response may follow."""
         self.speaking = False
         self._catch_up_ms = 0.0
-        self._unheard.turn_committed(turn_id)
+        self._replay.turn_committed(turn_id)
 
     def turn_transcribed(self, turn_id: str) -> None:
         """Release a transcribed turn: later sessions get it as text."""
-        self._unheard.release_turn(turn_id)
+        self._replay.release_turn(turn_id)
 
     def response_requested(self) -> None:
-        self._unheard.response_requested()
+        self._replay.response_requested()
 
     def response_complete(self) -> None:
         """Release the audio of the turns that the response covered."""
-        self._unheard.response_complete()
+        self._replay.response_complete()
 
     def catching_up(self, now_ms: float) -> bool:
         """Return whether a new session may still find a turn that the last one missed."""
@@ -119,17 +119,17 @@ class Ear:
 
     def missed_turn_ms(self, now_ms: float) -> float:
         """Return the earliest instant on the call's clock at which a missed turn may yet be found; infinity if none."""
-        if self._unheard.voice_ms == NO_VOICE or (self._session.stands and not self.catching_up(now_ms)):
+        if self._replay.voice_ms == NO_VOICE or (self._session.confirmed and not self.catching_up(now_ms)):
             return _NEVER
-        return self._unheard.voice_ms
+        return self._replay.voice_ms
 
     # Sessions.
 
     def session_opened(self) -> None:
         """Replay to the new session what the last one missed."""
-        unheard = self._unheard
-        self._catch_up_ms = _NEVER if unheard.owed else 0.0
-        audio = unheard.joined()
+        replay = self._replay
+        self._catch_up_ms = _NEVER if replay.owed else 0.0
+        audio = replay.joined()
         self._session_clock.restart(len(audio))
         if audio:
             self._session.send(append(audio))
@@ -140,6 +140,6 @@ class Ear:
 
     def session_lost(self) -> None:
         """Keep what the session has not transcribed or answered, for the next one."""
-        self._unheard.reopen(speaking=self.speaking)
+        self._replay.reopen(speaking=self.speaking)
         self.speaking = self._voiced = False
         self._unsent.clear()

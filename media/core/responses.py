@@ -11,14 +11,14 @@ is refused, fails or is lost with its session.  It is `active` from `response.cr
                                         ▲                                             │
                                         └──── failed, refused, session_lost ──────────┘
 
-An overlap *holds* its turn: if the turn is committed before the verdict, it waits for it.  After "cut" the turn is
-owed a response.  After "resume" it is *excused*, unless it began in the agent's last second (`late`: it was meant as
-a reply) or part of it was spoken while the agent was silent (`free`).
+A turn is *undecided* during its overlap: if it is committed before the verdict, it waits for it.  After "cut" the
+turn is owed a response.  After "resume" it is *excused*, unless it began in the agent's last second (`late`: it was
+meant as a reply) or part of it was spoken while the agent was silent (`free`).
 
 Example, "mhm" while the agent has 3 s of audio left:
 
-      0 ms  overlap_began(3000)      held
-    250 ms  turn_committed() ─▶ False  held, committed: no response yet
+      0 ms  overlap_began(3000)      undecided
+    250 ms  turn_committed() ─▶ False  undecided, committed: no response yet
     300 ms  overlap_resumed() ─▶ False  excused: no response
 
 With 800 ms left the turn is late: overlap_resumed() returns True, and create() sends the request once the agent has
@@ -28,7 +28,7 @@ finished.
 from dataclasses import dataclass, field
 from typing import Final
 
-from media.core.caller import Caller
+from media.core.turngate import TurnGate
 
 REFUSALS: Final = 3
 LAST_WORDS_MS: Final = 1_000.0
@@ -39,7 +39,7 @@ class _Turn:
     """A turn of the caller's and its overlap with the agent, which decide whether the turn is owed a response."""
 
     # An overlap is undecided: the caller is speaking over the agent.
-    held: bool = False
+    undecided: bool = False
     committed: bool = False  # ended before the verdict
     late: bool = False  # began in the agent's last second
     free: bool = False  # partly spoken while the agent was silent
@@ -47,7 +47,7 @@ class _Turn:
 
     def commit(self) -> bool:
         """End the turn; return whether it is owed a response now."""
-        if self.held:
+        if self.undecided:
             self.committed = True
             return False
         wanted = not self.excused
@@ -56,16 +56,16 @@ class _Turn:
 
     def verdict(self, *, excused: bool) -> bool:
         """Apply the overlap's verdict; return whether a turn that ended before it is owed a response now."""
-        self.held, self.excused = False, excused
+        self.undecided, self.excused = False, excused
         ended, self.committed = self.committed, False
         return ended and self.commit()
 
 
 @dataclass(slots=True)
-class Answers:
+class ResponseSchedule:
     """The responses that are owed to the caller, and the one that is active."""
 
-    caller: Caller
+    turn_gate: TurnGate
     owed: bool = False
     turns: int = 0  # turns of the caller that were owed one
     active: bool = False  # response.create to response.done
@@ -76,7 +76,7 @@ class Answers:
 
     def overlap_began(self, remaining_ms: float) -> None:
         """Hold the caller's turn until the verdict; the agent has `remaining_ms` left to say."""
-        self._turn.held, self._turn.late = True, remaining_ms <= LAST_WORDS_MS
+        self._turn.undecided, self._turn.late = True, remaining_ms <= LAST_WORDS_MS
 
     def overlap_cut(self) -> None:
         """Apply the verdict "cut": a turn committed meanwhile is owed a response."""
@@ -96,7 +96,7 @@ class Answers:
         self._turn.free, self._turn.excused = True, False
 
     def turn_committed(self) -> bool:
-        """End the caller's turn; return whether it is owed a response, and neither excused nor held."""
+        """End the caller's turn; return whether it is owed a response, and neither excused nor undecided."""
         is_owed = self._turn.commit()
         if is_owed:
             self.owe_turn()
@@ -112,7 +112,7 @@ class Answers:
 
     def create(self, agent_audible: bool) -> str | None:
         """Return the event id of the response.create to send now, or None if no response is due."""
-        if not self.owed or agent_audible or self._turn.held:
+        if not self.owed or agent_audible or self._turn.undecided:
             return None
         event_id = self.begin()
         self.owed = self.owed and event_id is None

@@ -1,14 +1,14 @@
 """Item texts: which items the model is generating, and their transcripts."""
 
-from media.core.clips import heard_text
 from media.core.inflight import Item
+from media.core.prompts import heard_text
 from media.core.turns import Transcript
-from media.core.types import ClipKind
+from media.core.types import PromptKind
 
 _SPENT = Transcript()
 
 
-class Script:
+class ItemTexts:
     """The item texts of one call."""
 
     __slots__ = ("_open", "_transcripts")
@@ -18,12 +18,12 @@ class Script:
         self._open: dict[str, Item] = {}
         self._transcripts: dict[str, Transcript] = {}
 
-    def begin(self, item_id: str, clip: ClipKind | None) -> Item | None:
-        """Begin an item of the model's, in place of the prompt `clip` if given; return None if it has begun before."""
+    def begin(self, item_id: str, prompt: PromptKind | None) -> Item | None:
+        """Begin an item of the model's, in place of a prompt of kind `prompt` if given; return None if it has begun before."""
         if item_id in self._transcripts:
             return None
         self._transcripts[item_id] = Transcript()
-        item = self._open[item_id] = Item(item_id, clip)
+        item = self._open[item_id] = Item(item_id, prompt)
         return item
 
     def item(self, item_id: str) -> Item | None:

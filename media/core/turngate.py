@@ -9,15 +9,15 @@ from typing import Final
 _NEVER: Final = float("inf")
 
 
-class Caller:
+class TurnGate:
     """The caller's turn as both detectors hear it."""
 
     __slots__ = (
+        "_detector_hears",
         "_false_hear_ms",
         "_open_turn_ms",
-        "_ours",
         "_since_ms",
-        "_theirs",
+        "_turn_open",
         "ignored",
         "unaware_ms",
     )
@@ -32,26 +32,26 @@ class Caller:
         # Set when the call is closing: the agent waits for the caller no longer.
         self.ignored = False
         self._false_hear_ms, self._open_turn_ms = false_hear_ms, open_turn_ms
-        self._ours = self._theirs = False
+        self._detector_hears = self._turn_open = False
         # When either detector last changed.
         self._since_ms = -_NEVER
 
     def update_voice(self, hears: bool, now_ms: float) -> bool:
         """Record whether our detector hears the caller; return whether that changed."""
-        if hears is self._ours:
+        if hears is self._detector_hears:
             return False
-        self._ours, self._since_ms = hears, now_ms
+        self._detector_hears, self._since_ms = hears, now_ms
         return True
 
     def update_turn(self, is_open: bool, now_ms: float) -> None:
         """Record whether the server has an open turn."""
-        if is_open is not self._theirs:
-            self._theirs, self._since_ms = is_open, now_ms
+        if is_open is not self._turn_open:
+            self._turn_open, self._since_ms = is_open, now_ms
 
     def speaks(self, now_ms: float) -> bool:
         """Return whether the agent should wait for the caller."""
-        if self.ignored or not (self._ours or self._theirs):
+        if self.ignored or not (self._detector_hears or self._turn_open):
             return False
-        if self._ours and self._theirs:
+        if self._detector_hears and self._turn_open:
             return True
-        return now_ms - self._since_ms < (self._false_hear_ms if self._ours else self._open_turn_ms)
+        return now_ms - self._since_ms < (self._false_hear_ms if self._detector_hears else self._open_turn_ms)

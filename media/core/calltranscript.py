@@ -11,7 +11,7 @@ from media.core.types import Author, BargedIn, CallPlan, Emit, Report, TurnEnded
 _NEVER: Final = float("inf")
 
 
-class Minutes:
+class CallTranscript:
     """The transcript of one call, as it is reported."""
 
     __slots__ = ("_emit", "_overlaps", "_turns", "_under_way", "_under_way_ms", "latency", "under_way_due_ms")
@@ -20,7 +20,7 @@ class Minutes:
         self.latency = Latency()
         self.under_way_due_ms = 0.0
         self._emit = emit
-        self._turns = Turns(plan.transcript_deadline_ms, plan.so_far)
+        self._turns = Turns(plan.transcript_deadline_ms, plan.history)
         # Kept until the turns that were spoken over have their numbers.
         self._overlaps: list[BargedIn] = []
         self._under_way: tuple[TurnEnded, ...] = ()  # as last reported
@@ -66,9 +66,9 @@ class Minutes:
         """Add a note: what was not said but the agent knows, a person's hint or keypad input."""
         self._turns.note(id, author, text, at_ms)
 
-    def so_far(self) -> Sequence[tuple[Author, str]]:
+    def history(self) -> Sequence[tuple[Author, str]]:
         """Return what was said so far, including turns that are not reported yet, and the notes, each in its place."""
-        return self._turns.so_far()
+        return self._turns.history()
 
     def session_lost(self) -> None:
         """Keep the caller's turns without a transcript for the next session to detect again."""

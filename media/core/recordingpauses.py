@@ -1,4 +1,4 @@
-"""Discretion: while recording is paused, what leaves the call for the record leaves without its contents.
+"""Recording pauses: while recording is paused, what leaves the call for the record leaves without its contents.
 
 A pause is a span of the call's clock.  Audio in it becomes silence of the same length; the caller's turns that touch
 it and the agent's that begin in it lose their words, their deltas are dropped, keys lose their digits and tools
@@ -78,7 +78,7 @@ class _Phrases:
         return any(phrase in folded for phrase in self._phrases)
 
 
-class Discretion:
+class RecordingPauses:
     """The pauses of one call's recording."""
 
     __slots__ = (
@@ -147,22 +147,22 @@ class Discretion:
             self._has_answered = False
             self.pause(BY_PHRASE, now_ms)
 
-    def tool_called(self, call_id: str, name: str, now_ms: float) -> None:
+    def tool_called(self, tool_call_id: str, name: str, now_ms: float) -> None:
         """Pause for a tool call of the agent's that is not reported yet."""
         if name in self._rules.tools:
-            self.pause(BY_RUN + call_id, now_ms)
+            self.pause(BY_RUN + tool_call_id, now_ms)
         if self.paused:
-            self._secret.add(call_id)
+            self._secret.add(tool_call_id)
 
-    def is_secret(self, call_id: str) -> bool:
+    def is_secret(self, tool_call_id: str) -> bool:
         """Return whether nothing of this tool call may be kept."""
-        return call_id in self._secret
+        return tool_call_id in self._secret
 
-    def tool_finished(self, call_id: str) -> None:
+    def tool_finished(self, tool_call_id: str) -> None:
         """End a tool call, after its result was reported."""
-        self._secret.discard(call_id)
-        if BY_RUN + call_id in self._causes:
-            self._causes[BY_RUN + call_id] = 0.0
+        self._secret.discard(tool_call_id)
+        if BY_RUN + tool_call_id in self._causes:
+            self._causes[BY_RUN + tool_call_id] = 0.0
 
     def watch(self, now_ms: float) -> None:
         """End the pause once it has no cause, or is too long."""
@@ -238,11 +238,15 @@ class Discretion:
                 return event
             self._secret.discard("")
             return Digits("", event.at_ms)
-        if isinstance(event, ToolCalled) and event.call_id in self._secret and event.arguments_json != NOTHING_JSON:
-            return ToolCalled(event.call_id, event.name, NOT_RECORDED_JSON)
-        if isinstance(event, ToolFinished) and (self.paused or event.call_id in self._secret):
+        if (
+            isinstance(event, ToolCalled)
+            and event.tool_call_id in self._secret
+            and event.arguments_json != NOTHING_JSON
+        ):
+            return ToolCalled(event.tool_call_id, event.name, NOT_RECORDED_JSON)
+        if isinstance(event, ToolFinished) and (self.paused or event.tool_call_id in self._secret):
             output_json = event.output_json if event.output_json == NOTHING_JSON else NOT_RECORDED_JSON
-            return ToolFinished(event.call_id, output_json, event.status)
+            return ToolFinished(event.tool_call_id, output_json, event.status)
         return event
 
     def _masked(self, turn: TurnEnded, *, open_ended: bool = False) -> TurnEnded:

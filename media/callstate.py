@@ -11,7 +11,7 @@ from media.reports import Reports
 
 
 @dataclass(slots=True)
-class CarriedTrace:
+class TraceState:
     """A trace's state: the carrier's call, the stream's start in ns since 1970, the last answer's start in ms of the stream."""
 
     carrier_call_id: str
@@ -20,7 +20,7 @@ class CarriedTrace:
 
 
 @dataclass(slots=True)
-class CarriedRecord:
+class RecordState:
     """The state of a call's output; the files themselves move as descriptors."""
 
     call_id: str
@@ -28,7 +28,7 @@ class CarriedRecord:
     reports: Reports
     recorder: Recorder | None
     message: MessageRecorder | None
-    trace: CarriedTrace
+    trace: TraceState
 
     @property
     def files(self) -> "list[Recorder | MessageRecorder]":
@@ -39,18 +39,18 @@ class CarriedRecord:
 
 
 @dataclass(slots=True)
-class Carried:
+class CallState:
     """A call's state; `since_ms` and `heard_ms` are on the machine's monotonic clock, as all times in the talk are."""
 
     talk: Talk
-    record: CarriedRecord
+    record: RecordState
     since_ms: float
     heard_ms: float
 
 
-class Leaving(NamedTuple):
+class MovableCall(NamedTuple):
     """A call that can move, and its sockets."""
 
-    carried: Carried
+    state: CallState
     leg: Leg
     socket: ModelSocket | None

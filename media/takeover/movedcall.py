@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from media.carried import Carried
+from media.callstate import CallState
 
 
 @dataclass(slots=True)
-class Luggage:
+class MovedCall:
     """A moving call: its state, its running tools (serialized RunTool), and reports that control may lack (serialized Report)."""
 
-    carried: Carried
+    state: CallState
     tools: list[bytes]
     reports: list[bytes]
     redials: bool  # the model's socket stays behind

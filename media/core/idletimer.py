@@ -18,7 +18,7 @@ class Due(Enum):
 
 
 @dataclass(slots=True)
-class Silence:
+class IdleTimer:
     """The idle time and the duration of one call."""
 
     idle_after_ms: int

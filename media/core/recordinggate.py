@@ -4,7 +4,7 @@ from media.core.audio import to_ms
 from media.core.types import Emit, RecordAgent, RecordCaller, StartRecording
 
 
-class Tape:
+class RecordingGate:
     """The recording gate of one call."""
 
     __slots__ = ("_agent_ms", "_announced", "_emit", "_listened", "_recording", "_wanted", "running")

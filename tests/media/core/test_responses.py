@@ -1,32 +1,32 @@
-from media.core.answers import REFUSALS, Answers
-from media.core.caller import Caller
+from media.core.responses import REFUSALS, ResponseSchedule
+from media.core.turngate import TurnGate
 
 
-def story(*events: str, answers: Answers | None = None, audible: bool = False) -> list[bool]:
+def story(*events: str, responses: ResponseSchedule | None = None, audible: bool = False) -> list[bool]:
     """For each event, whether a response.create is due after it."""
-    answers = answers or Answers(Caller(1_000, 9_000, 250))
+    responses = responses or ResponseSchedule(TurnGate(1_000, 9_000, 250))
     created = []
     for event in events:
         match event:
             case "loud" | "silent":
                 audible = event == "loud"
             case "commit":
-                answers.turn_committed()
+                responses.turn_committed()
             case "overlap" | "late overlap":
-                answers.overlap_began(500 if "late" in event else 5_000)
+                responses.overlap_began(500 if "late" in event else 5_000)
             case "cut":
-                answers.overlap_cut()
+                responses.overlap_cut()
             case "taken back":
-                answers.overlap_resumed()
+                responses.overlap_resumed()
             case "freely":
-                answers.spoke_in_silence()
+                responses.spoke_in_silence()
             case "done":
-                answers.response_done(answers.response_id or "r")
+                responses.response_done(responses.response_id or "r")
             case "created":
-                answers.response_created("r")
+                responses.response_created("r")
             case "lost":
-                answers.session_lost()
-        event_id = answers.create(audible)
+                responses.session_lost()
+        event_id = responses.create(audible)
         created.append(event_id is not None)
     return created
 
@@ -73,37 +73,37 @@ def test_the_turn_after_a_nod_is_answered() -> None:
 
 
 def test_a_refusal_is_tried_again_a_few_times() -> None:
-    answers = Answers(Caller(1_000, 9_000, 250))
-    answers.owe_response()
+    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses.owe_response()
     for n in range(1, REFUSALS + 1):
-        assert answers.create(False) == f"create_{n}"
-        answers.refused("another")
-        assert answers.create(False) is None
-        assert not answers.failing
-        answers.refused(f"create_{n}")
-    assert answers.failing
+        assert responses.create(False) == f"create_{n}"
+        responses.refused("another")
+        assert responses.create(False) is None
+        assert not responses.failing
+        responses.refused(f"create_{n}")
+    assert responses.failing
 
 
 def test_a_failed_answer_is_tried_again_a_few_times() -> None:
-    answers = Answers(Caller(1_000, 9_000, 250))
-    answers.owe_response()
+    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses.owe_response()
     for _ in range(REFUSALS):
-        assert not answers.failing
-        assert answers.create(False)
-        answers.response_created("r")
-        answers.response_done("r", failed=True)
-    assert answers.failing
+        assert not responses.failing
+        assert responses.create(False)
+        responses.response_created("r")
+        responses.response_done("r", failed=True)
+    assert responses.failing
 
 
 def test_another_session_owes_the_answer_and_has_tries_of_its_own() -> None:
-    answers = Answers(Caller(1_000, 9_000, 250))
-    answers.owe_response()
+    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses.owe_response()
     for n in range(1, REFUSALS + 1):
-        answers.create(False)
-        answers.refused(f"create_{n}")
-    answers.session_lost()
-    assert not answers.failing
-    assert answers.create(False)
+        responses.create(False)
+        responses.refused(f"create_{n}")
+    responses.session_lost()
+    assert not responses.failing
+    assert responses.create(False)
 
 
 def test_an_answer_that_was_being_made_is_owed_by_the_next_session() -> None:

@@ -14,10 +14,10 @@ MOST_TURNS: Final = 16
 NO_VOICE: Final = -1
 
 
-class Unheard:
+class ReplayBuffer:
     """The replay buffer of one call: it has a turn's audio until its transcript has come or its response is complete."""
 
-    __slots__ = ("_asked_id", "_audio", "_end_ms", "_taken", "voice_ms")
+    __slots__ = ("_audio", "_committed", "_end_ms", "_requested_id", "voice_ms")
 
     def __init__(self) -> None:
         # The call's clock at the first voice that is not part of a turn yet.
@@ -25,9 +25,9 @@ class Unheard:
         self._audio = Backlog()
         self._end_ms = 0  # the call's clock at its end
         # Turns without a transcript, and the call's clock at the end of each.
-        self._taken: deque[tuple[str, int]] = deque(maxlen=MOST_TURNS)
+        self._committed: deque[tuple[str, int]] = deque(maxlen=MOST_TURNS)
         # The last committed turn when a response was requested.
-        self._asked_id = ""
+        self._requested_id = ""
 
     def add(self, payload: bytes, at_ms: int, *, voiced: bool, needed: bool) -> None:
         """Add a frame; `needed` while the caller speaks or no session hears the audio."""
@@ -37,7 +37,7 @@ class Unheard:
         if voiced and self.voice_ms == NO_VOICE:
             self.voice_ms = at_ms
         if audio.size >= KEPT_OTHERWISE + SURPLUS:
-            audio.trim(KEPT_WHILE_SPEAKING if needed or self._taken else KEPT_OTHERWISE)
+            audio.trim(KEPT_WHILE_SPEAKING if needed or self._committed else KEPT_OTHERWISE)
             if self.voice_ms != NO_VOICE and self.voice_ms < self.begins_ms:
                 # If not needed, the voice was noise.
                 self.voice_ms = self.begins_ms if needed else NO_VOICE
@@ -54,31 +54,31 @@ class Unheard:
     def turn_committed(self, turn_id: str) -> None:
         """Record a committed turn with a pending transcript."""
         self.voice_ms = NO_VOICE
-        self._taken.append((turn_id, self._end_ms))
+        self._committed.append((turn_id, self._end_ms))
 
     def release_turn(self, turn_id: str) -> None:
         """Drop the audio up to the end of a turn that is transcribed or answered."""
-        for index, (committed_id, end_ms) in enumerate(self._taken):
+        for index, (committed_id, end_ms) in enumerate(self._committed):
             if committed_id == turn_id:
                 for _ in range(index + 1):
-                    self._taken.popleft()
+                    self._committed.popleft()
                 # The carrier's clock may jump.
                 self._audio.trim(max(0, self._end_ms - end_ms) * BYTES_PER_MS)
                 return
 
     def response_requested(self) -> None:
         """Record that a response to all committed turns was requested."""
-        self._asked_id = self._taken[-1][0] if self._taken else ""
+        self._requested_id = self._committed[-1][0] if self._committed else ""
 
     def response_complete(self) -> None:
         """Drop the audio that the complete response covers."""
-        self.release_turn(self._asked_id)
+        self.release_turn(self._requested_id)
 
     def reopen(self, *, speaking: bool) -> None:
         """Return all turns to the buffer, with the open one if `speaking`: the next session detects them again."""
-        if speaking or self._taken:
+        if speaking or self._committed:
             self.voice_ms = self.begins_ms
-        self._taken.clear()
+        self._committed.clear()
 
     @property
     def owed(self) -> bool:

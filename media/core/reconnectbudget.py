@@ -16,14 +16,14 @@ MOST_DOUBLINGS: Final = 10
 _NEVER: Final = float("inf")
 
 
-class Losses:
+class ReconnectBudget:
     """The reconnect budget of one call."""
 
-    __slots__ = ("_failures", "_lost", "_plan", "_recent", "away_ms")
+    __slots__ = ("_failures", "_lost", "_plan", "_recent", "outage_since_ms")
 
     def __init__(self, plan: CallPlan) -> None:
         # Since when there has been no session; infinity if there is one.
-        self.away_ms = _NEVER
+        self.outage_since_ms = _NEVER
         self._plan = plan
         self._failures = 0  # since the last complete response
         self._lost = 0  # sessions, in the whole call
@@ -31,21 +31,21 @@ class Losses:
 
     def start_outage(self, now_ms: float) -> None:
         """Start the time without a session, unless there was none before."""
-        self.away_ms = min(self.away_ms, now_ms)
+        self.outage_since_ms = min(self.outage_since_ms, now_ms)
 
     def end_outage(self) -> None:
         """Stop the time without a session."""
-        self.away_ms = _NEVER
+        self.outage_since_ms = _NEVER
 
     def response_complete(self) -> None:
         """Reset the back-off: a complete response proves that the model works."""
         self._failures = 0
 
-    def lost(self, now_ms: float, *, stood: bool) -> None:
-        """Record a connection that is lost or could not be made; `stood` if it had a session."""
+    def lost(self, now_ms: float, *, confirmed: bool) -> None:
+        """Record a connection that is lost or could not be made; `confirmed` if it had a session."""
         self.start_outage(now_ms)
         self._failures += 1
-        if stood:
+        if confirmed:
             self._lost += 1
             self._recent.append(now_ms)
 
@@ -62,6 +62,6 @@ class Losses:
             return f"the model was lost {self._lost} times in this call"
         if len(recent) > plan.losses_per_minute and now_ms - recent[0] < MINUTE_MS:
             return f"the model was lost {len(recent)} times within a minute"
-        if now_ms - self.away_ms >= plan.patience_ms:
+        if now_ms - self.outage_since_ms >= plan.patience_ms:
             return f"there was no model for {plan.patience_ms / 1000:g} s"
         return ""
