@@ -242,7 +242,9 @@ async def test_one_caller_and_one_organization_take_only_their_share(database_ur
             assert all('language="de-DE"' in each and "alle unsere Leitungen belegt" in each for each in refused)
             assert "<Connect" in await deployment.ring(http, "+13175550198", "CA2"), "another caller gets through"
             withheld = [await deployment.ring(http, "anonymous", f"CA{ids.new().hex}") for _ in range(60)]
-            assert sum("<Connect" in each for each in withheld) == 40 - 10 - 1
+            assert sum("<Connect" in each for each in withheld) == 40 // 2, "withheld numbers share half of the calls"
+            strangers = [await deployment.ring(http, f"+1317555{8000 + n}", f"CA{ids.new().hex}") for n in range(20)]
+            assert sum("<Connect" in each for each in strangers) == 40 - 10 - 1 - 20, "and others have the rest"
             assert "<Connect" in await deployment.ring(http, "+13175550199", "CA3", "+13175550101")
             calls = (
                 await http.get(f"{deployment.url}/api/calls", headers=key, params={"status": "busy", "limit": 200})
