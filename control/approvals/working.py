@@ -11,11 +11,11 @@ from uuid import UUID
 
 from control import jobs
 from control.approvals import rules, usecases
-from control.calls import rules as call_rules
-from control.calls.commands import Commands
 from control.calls.situation import situation_of
 from control.executions.keeping import Called, Executions
 from control.flows.stored import usable
+from control.livecall.commands import Commands
+from control.livecall.rules import LIVE
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.clock import monotonic_ms, now
@@ -149,7 +149,7 @@ class DecisionExecutor:
                 if await interventions.find(tx, call, command_id) is not None:
                     await approvals.tell(tx, [row.id])
                     return
-            if state.status not in call_rules.LIVE:
+            if state.status not in LIVE:
                 return
             if state.node is not None:
                 await self._commands.carry_out(state.node, command)

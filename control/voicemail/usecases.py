@@ -5,11 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from control import jobs
-from control.calls.owed import Message, stored
-from control.calls.sentences import spoken
+from control.base.say import spoken
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
 from control.flows.stored import usable
+from control.livecall.owed import Message, stored
 from control.voicemail import sentences
 from control.voicemail.sentences import Line
 from hum.v1 import runtime_pb2 as pb

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from control.calls.owed import Message
 from control.flows.choices import Choices
+from control.livecall.owed import Message
 from control.voicemail import sentences
 from control.voicemail.sentences import Line
 from control.voicemail.usecases import Mailboxes
