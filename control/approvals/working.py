@@ -11,6 +11,7 @@ from uuid import UUID
 
 from control import jobs
 from control.approvals import rules, usecases
+from control.base import redaction
 from control.calls.situation import situation_of
 from control.executions.keeping import Called, Executions
 from control.flows.stored import usable
@@ -78,7 +79,7 @@ class DecisionExecutor:
             return row  # another worker is running it
         async with self._db.tenant(row.org_id) as tx:
             state = "done" if result.ok else "failed"
-            output, arguments = dumped(rules.masked(result.output)), rules.masked_json(row.wish.arguments)
+            output, arguments = dumped(redaction.masked(result.output)), redaction.masked_json(row.wish.arguments)
             finished = await approvals.finish(tx, row.id, state, output, arguments)
             if finished and result.at_end is not None:
                 await result.at_end(tx)

@@ -13,7 +13,7 @@ from control.calls import rules
 from control.calls.ending import finish, over_at_carrier
 from control.calls.room import CallAdmission, Offer
 from control.calls.sentences import Sentence, sentence
-from control.contacts.rules import LOOK_UP_CONTACT
+from control.contacts.rules import LOOK_UP_CONTACT, owes_lookup
 from control.flows.choices import Choices
 from control.flows.stored import is_usable
 from control.livecall.owed import Message, Owed, Transfer, is_due, read, stored
@@ -212,11 +212,7 @@ async def _create_call(
     )
     if await calls.create(tx, call):
         await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
-        if (
-            caller
-            and not isinstance(decision, rules.Reject)
-            and rules.owes_lookup(caller.looked_up_at, at, lookup_keep)
-        ):
+        if caller and not isinstance(decision, rules.Reject) and owes_lookup(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
             await calls.owe(tx, call.id, stored(decision), due=True)

@@ -155,11 +155,6 @@ def no_room(language: str | None) -> Refuse:
     return Refuse(*sentence(Sentence.BUSY, language), "failed", capacity.NO_CAPACITY)
 
 
-def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
-    """Tell whether a caller's last carrier lookup is older than `keep`, or missing.  With zero, return False."""
-    return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)
-
-
 @dataclass(frozen=True, slots=True)
 class Streams:
     """The numbers of a call's streams that were offered and opened, without those that were left on purpose.
