@@ -15,6 +15,7 @@ from media.core.hearing import Confirm
 from media.core.leg import Clear, HangUp, Leave, Mark, MoveOn, Play
 from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel
 from media.legs import twiliowire
+from sandbox.audio import FRAME_MS, lay
 from sandbox.clock import Agenda, Do
 from sandbox.openai import conversation, script
 from sandbox.openai.codec import Codec
@@ -26,7 +27,6 @@ from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
 from sandbox.openai.vad import Started, Stopped
-from sandbox.twilio.audio import FRAME_MS, lay
 from sandbox.twilio.mediastream import Effect, MediaStream
 from sandbox.twilio.playout import Echo
 

@@ -41,6 +41,7 @@ from control.feature import Deps, Feature, Outside, OwnAddress
 from control.flows.feature import feature as flows
 from control.httptools.feature import feature as httptools
 from control.identity.feature import feature as identity
+from control.inbox.feature import feature as inbox
 from control.knowledge.feature import feature as knowledge
 from control.mcp.feature import feature as mcp
 from control.mms.feature import feature as mms
@@ -100,6 +101,7 @@ FEATURES = (
     textagent,
     eventagents,
     campaigns,
+    inbox,
     delivery,
     optouts,
     mms,

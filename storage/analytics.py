@@ -166,6 +166,13 @@ async def recount(tx: Tx, calls: Sequence[UUID]) -> None:
     await _recount(tx, [row["org_id"] for row in quarters], [row["quarter_at"] for row in quarters])
 
 
+async def recount_grown(tx: Tx, call: UUID) -> None:
+    """Recount a call that grew without an event; idempotent.  Runs as the system."""
+    # Two concurrent recounts of a quarter of an hour would conflict on its key.
+    await events.hold(tx, READER)
+    await recount(tx, [call])
+
+
 async def keep_counts(tx: Tx, calls: Sequence[UUID]) -> None:
     """Add calls to the counts of deleted calls, in the transaction that deletes them.  Runs as the tenant."""
     await tx.execute(KEEP_CALLS, calls)

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from control import jobs
 from control.approvals import rules, usecases
-from control.calls import rules as call_rules
-from control.calls.commands import Commands
+from control.base import redaction
 from control.calls.situation import situation_of
 from control.executions.keeping import Called, Executions
 from control.flows.stored import usable
+from control.livecall.commands import Commands
+from control.livecall.rules import LIVE
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.clock import monotonic_ms, now
@@ -78,7 +79,7 @@ class DecisionExecutor:
             return row  # another worker is running it
         async with self._db.tenant(row.org_id) as tx:
             state = "done" if result.ok else "failed"
-            output, arguments = dumped(rules.masked(result.output)), rules.masked_json(row.wish.arguments)
+            output, arguments = dumped(redaction.masked(result.output)), redaction.masked_json(row.wish.arguments)
             finished = await approvals.finish(tx, row.id, state, output, arguments)
             if finished and result.at_end is not None:
                 await result.at_end(tx)
@@ -149,7 +150,7 @@ class DecisionExecutor:
                 if await interventions.find(tx, call, command_id) is not None:
                     await approvals.tell(tx, [row.id])
                     return
-            if state.status not in call_rules.LIVE:
+            if state.status not in LIVE:
                 return
             if state.node is not None:
                 await self._commands.carry_out(state.node, command)

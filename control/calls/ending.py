@@ -6,14 +6,14 @@ from uuid import UUID
 from control import jobs
 from control.base.wire import value
 from control.calls import outbox, rules, under_way
-from control.calls.stream import tell
 from control.clients.twilio import Carrier
+from control.livecall.rules import AFTER_CALL, LIVE
+from control.livecall.stream import tell
 from control.rows import each_row
 from control.transfers import record
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum.clock import now
-from hum.contract.errors import InvalidState
 from hum.v1 import calls_pb2
 from storage import calls, voicemails
 from storage.calls import CallState
@@ -36,7 +36,7 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     await outbox.completed(tx, state, status, at, reason, duration_seconds)
     if await voicemails.has_parts(tx, state.id):
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
-    await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
+    await jobs.enqueue(tx, AFTER_CALL, state.org_id, state.id)
 
 
 async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
@@ -51,20 +51,12 @@ async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
         await calls.carrier_ended(tx, state.id)
 
 
-async def require_live(tx: Tx, id: UUID) -> CallState:
-    """Lock a live call.  Raises NotFound, InvalidState."""
-    state = await calls.lock(tx, id)
-    if state.status not in rules.LIVE:
-        raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
-    return state
-
-
 async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
     """End a call that no media process has: at the carrier, if it has an id there, and here.  Raises CarrierError."""
     was_going_on = state.call_sid is None or await carrier.end_call(state.call_sid, state.carrier_account)
     async with db.system() as tx:
         state = await calls.lock(tx, state.id)
-        if state.status in rules.LIVE:
+        if state.status in LIVE:
             is_outbound = state.direction == "outbound"
             status, reason = rules.hung_up(
                 joined=state.streams_opened > 0, was_going_on=was_going_on, placed=is_outbound

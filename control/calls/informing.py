@@ -4,13 +4,13 @@ import asyncio
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls import rules
-from control.calls.commands import DONE, Commands
 from control.crm.asking import Asking
 from control.crm.lookups import Callers, Lookups
 from control.feature import Deps
 from control.httptools.hooks import Hooks
 from control.httptools.requests import Requests
+from control.livecall.commands import DONE, Commands
+from control.livecall.rules import LIVE
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.ids import Kind
@@ -40,7 +40,7 @@ class AgentInformer:
         while monotonic_ms() < until_ms:
             async with self._db.tenant(org) as tx:
                 state = await calls.lock(tx, id)
-            if state.status not in rules.LIVE or state.node is None:
+            if state.status not in LIVE or state.node is None:
                 return
             if await self._commands.carry_out(state.node, command) == DONE:
                 return

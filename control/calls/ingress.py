@@ -8,8 +8,8 @@ from control.base.wire import moment
 from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import routing
-from control.calls.channels import CHANGED, LINKS
 from control.crm.lookups import Callers
+from control.livecall.channels import CHANGED, LINKS
 from control.transfers import dialing
 from hum import ids
 from hum.clock import now

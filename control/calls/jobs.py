@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from control.analytics.usecases import recount_one
 from control.clients.openai import ModelError, Writer
 from control.flows.rules import outcome_schema as outcome_of
 from control.flows.stored import usable
@@ -18,7 +17,7 @@ from hum.ids import Kind
 from hum.json import customer_schemas
 from hum.observe.telemetry import log
 from hum.v1 import events_pb2
-from storage import call_records, calls, events, voicemails
+from storage import analytics, call_records, calls, events, voicemails
 from storage.calls import TurnRow
 from storage.db import Db
 from storage.voicemails import MessageRow
@@ -73,7 +72,8 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
         if call is not None and (call.summarized or is_awaited):
             await call_records.index(tx, id)
     if call is not None and call.grew:
-        await recount_one(db, id)
+        async with db.system() as tx:
+            await analytics.recount_grown(tx, id)
     if call is None or call.summarized or is_awaited:
         return False
     has_speech = any(turn.role == "caller" and turn.text for turn in turns) or (message and message.transcript)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls import rules
-from control.calls.channels import CHANGED
-from control.calls.commands import DONE, FULL, Commands
 from control.calls.ears import ListenerStream, ListenerStreams
 from control.calls.timeline import Timeline
 from control.feature import Deps, OwnAddress
+from control.livecall.channels import CHANGED
+from control.livecall.commands import DONE, FULL, Commands
+from control.livecall.rules import LIVE
 from hum import ids, wave
 from hum.clock import monotonic_ms
 from hum.contract.errors import RateLimited, Unavailable
@@ -100,7 +100,7 @@ class Listening:
         async with self._db.tenant(org) as tx:
             state = await calls.look(tx, id)
             stream = await calls.stream(tx, id, state.streams_opened)
-        if state.status not in rules.LIVE:
+        if state.status not in LIVE:
             return False
         if not await self._commands.reaches(state):
             return True

@@ -11,9 +11,9 @@ from contextlib import suppress
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls import rules
-from control.calls.channels import CHANGED, COMMANDS, DELTAS
-from control.calls.stream import streamed
+from control.livecall.channels import CHANGED, COMMANDS, DELTAS
+from control.livecall.rules import LIVE
+from control.livecall.stream import streamed
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.ids import Kind
@@ -122,7 +122,7 @@ class LiveCall:
         """
         async with self._db.system() as tx:
             state = await calls.look(tx, self._id)
-        if state.node is not None and state.status in rules.LIVE:
+        if state.node is not None and state.status in LIVE:
             watch = runtime_pb2.WatchCall(for_ms=round(self._settings.watch_seconds * 1000))
             command = runtime_pb2.CallCommand(call_id=self._public_id, watch=watch)
             await self._bus.publish(COMMANDS, runtime_pb2.NodeCommand(node=state.node, command=command))

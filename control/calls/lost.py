@@ -11,6 +11,7 @@ from datetime import timedelta
 from control.calls import rules
 from control.calls.ending import finish
 from control.clients.twilio import Carrier, CarrierCall, is_refusal
+from control.livecall.rules import LIVE
 from control.rows import each_row
 from control.transfers import record
 from hum.clock import now
@@ -99,7 +100,7 @@ async def _close(db: Db, queries: _CarrierQueries, row: LostRow) -> bool:
         if outcome is None:
             return False
         state = await calls.lock(tx, row.id)
-        if state.status not in rules.LIVE or state.streams_opened != row.streams_opened:
+        if state.status not in LIVE or state.streams_opened != row.streams_opened:
             return False  # it ended or was joined
         ended_at = (carrier_call.ended_at if carrier_call else None) or row.seen_at or now()
         await finish(tx, state, outcome[0], max(ended_at, state.answered_at or state.created_at), outcome[1])

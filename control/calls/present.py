@@ -5,7 +5,7 @@ from typing import Any
 
 from control.base.wire import timestamp, value
 from control.calls import rules
-from control.calls.stream import restore
+from control.livecall.stream import restore
 from control.transfers import record
 from control.usage.present import usage
 from hum import ids

@@ -7,12 +7,14 @@ from prometheus_client import Counter
 
 from control import jobs
 from control.base.wire import moment
-from control.calls import outbox, rules, turns
+from control.calls import outbox, rules
 from control.calls.ending import finish
-from control.calls.owed import LEAVES, Transfer, read
-from control.calls.stream import stored, tell
-from control.calls.turns import without_nul
 from control.executions import keeping
+from control.livecall import turns
+from control.livecall.owed import LEAVES, Transfer, read
+from control.livecall.rules import AFTER_CALL
+from control.livecall.stream import stored, tell
+from control.livecall.turns import without_nul
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum import ids
@@ -258,7 +260,7 @@ async def _end_stream(
     await usage.stream_ended(tx, state, stream.number, at)
     # The call was closed as lost, without what this stream has reported since.
     if state.ended_at is not None:
-        await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
+        await jobs.enqueue(tx, AFTER_CALL, state.org_id, state.id)
         return
     # The call continues in another stream.
     if stream.number < state.streams_opened:

@@ -18,7 +18,7 @@ import prometheus_client
 from control.bus import Bus
 from control.calls import capacity
 from control.calls.capacity import Capacity, Caps, ConcurrentCalls, Node, Place, PlaceRequest, Refusal
-from control.calls.channels import LINKS
+from control.livecall.channels import LINKS
 from hum import secrets
 from hum.clock import monotonic_ms
 from hum.contract.validation import bad_e164

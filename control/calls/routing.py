@@ -11,13 +11,14 @@ from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import rules
 from control.calls.ending import finish, over_at_carrier
-from control.calls.owed import Message, Owed, Transfer, is_due, read, stored
 from control.calls.room import CallAdmission, Offer
 from control.calls.sentences import Sentence, sentence
-from control.calls.stream import tell
-from control.contacts.rules import LOOK_UP_CONTACT
+from control.contacts.rules import LOOK_UP_CONTACT, owes_lookup
 from control.flows.choices import Choices
 from control.flows.stored import is_usable
+from control.livecall.owed import Message, Owed, Transfer, is_due, read, stored
+from control.livecall.rules import AWAY_REASON, CARRIER_ENDINGS, LIVE
+from control.livecall.stream import tell
 from control.transfers import dialing, record
 from control.usage import record as usage
 from control.voicemail.rules import speaking_seconds
@@ -89,7 +90,7 @@ async def route_inbound(
         decision = rules.route(await _routing_facts(tx, route), at)
         if state is None:
             state = await _create_call(tx, route, request, decision, at, lookup_keep)
-        if state.status not in rules.LIVE:
+        if state.status not in LIVE:
             decision = rules.no_place(state.end_reason, route.definition.get("language")) or decision
             return _hang_up() if isinstance(decision, rules.Connect | Message) else _refusal_step(decision)
     return await offer(db, means, state.id)
@@ -121,7 +122,7 @@ async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
         return Step(connect=connect)
     async with db.system() as tx:
         state = await calls.lock(tx, id)
-        if state.status not in rules.LIVE:
+        if state.status not in LIVE:
             return _hang_up()
         language = await calls.language(tx, id)
         refusal = rules.no_place(result.reason, language) or rules.no_room(language)
@@ -154,11 +155,11 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             # Control routed the call, but its answer came too late.  If the call has a stream, or was created after the
             # apology, the carrier has requested again and got an answer.
             if not state.streams_opened and state.created_at <= at:
-                await finish(tx, state, "failed", at, rules.AWAY_REASON)
+                await finish(tx, state, "failed", at, AWAY_REASON)
             return
         route = await _find_route(tx, request)
         if route is not None:
-            apology = rules.Refuse("", None, "failed", rules.AWAY_REASON)
+            apology = rules.Refuse("", None, "failed", AWAY_REASON)
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
@@ -211,11 +212,7 @@ async def _create_call(
     )
     if await calls.create(tx, call):
         await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
-        if (
-            caller
-            and not isinstance(decision, rules.Reject)
-            and rules.owes_lookup(caller.looked_up_at, at, lookup_keep)
-        ):
+        if caller and not isinstance(decision, rules.Reject) and owes_lookup(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
             await calls.owe(tx, call.id, stored(decision), due=True)
@@ -255,7 +252,7 @@ async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) 
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
         if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
             raise NotFound("There is no such call.")
-        if request.carrier_status in rules.CARRIER_ENDINGS and state.owed_due and state.status in rules.LIVE:
+        if request.carrier_status in CARRIER_ENDINGS and state.owed_due and state.status in LIVE:
             # The caller hung up while the stream was left.
             await finish(tx, state, "completed", now(), "caller")
             return _hang_up()
@@ -266,7 +263,7 @@ async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) 
 async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
     """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
     async with db.system() as tx:
-        state = await dialing.ended(tx, request, now(), apologized=False)
+        state = await _end_dial(tx, request, now(), apologized=False)
         # A repeated request: the call is in its next stream already.
         if state.node is not None:
             return _hang_up()
@@ -277,13 +274,22 @@ async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) 
 async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
     """Record the end of a dial that ended while control was unavailable; idempotent.  Raises NotFound."""
     async with db.system() as tx:
-        await dialing.ended(tx, request, at, apologized=True)
+        await _end_dial(tx, request, at, apologized=True)
+
+
+async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
+    """Record the end of a dial, and that of the call if it is over with it; return the locked call.  Raises NotFound."""
+    state, ended = await dialing.ended(tx, request, at, apologized=apologized)
+    if ended is None:
+        return state
+    await finish(tx, state, ended.status, at, ended.reason)
+    return await calls.lock(tx, state.id)
 
 
 async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
-    if isinstance(due, Transfer) and state.status in rules.LIVE:
+    if isinstance(due, Transfer) and state.status in LIVE:
         if (step := await dialing.dial(tx, state, due, means.ring_seconds)) is not None:
             return step
         due = None  # the transfer is over
@@ -323,14 +329,14 @@ async def carrier_status(
 
     Any other call is closed by the end of its stream, or by the sweep if that is never reported.  Raises NotFound.
     """
-    ended = rules.CARRIER_ENDINGS.get(carrier_status)
+    ended = CARRIER_ENDINGS.get(carrier_status)
     if ended is None:
         return
     async with db.system() as tx:
         state = await _lock_by_sid(tx, call_sid, to_e164)
         if state is not None and lasted_seconds is not None:
             await usage.lasted(tx, state, lasted_seconds)
-        if state is None or state.status not in rules.LIVE:
+        if state is None or state.status not in LIVE:
             return
         if not state.streams_opened:
             await finish(tx, state, ended, now(), "caller")

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from control.base.wire import moment
 from control.calls import rules
-from control.calls.stream import restore, stored, tell
-from control.calls.turns import add_missing
+from control.livecall.stream import restore, stored, tell
+from control.livecall.turns import add_missing
 from hum import ids
 from hum.ids import Kind
 from hum.observe.telemetry import log

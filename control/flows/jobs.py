@@ -5,11 +5,10 @@ from uuid import UUID
 
 from control.base import days
 from control.clients.openai import Speech
-from control.flows import rules
+from control.flows import mailbox, rules
 from control.flows.choices import Choices
 from control.flows.stored import usable
 from control.usage import other as usage
-from control.voicemail import sentences as mailbox
 from hum.clock import now
 from hum.contract.errors import NotFound
 from storage import clips, flows, studio

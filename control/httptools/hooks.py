@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from control.base.redaction import without_secrets
-from control.calls.stream import stored, tell
 from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import Event, lookup_body
 from control.executions.keeping import run_row
@@ -19,6 +18,7 @@ from control.httptools import rules
 from control.httptools.agents import bound, fixed_arguments
 from control.httptools.requests import Requests
 from control.httptools.rules import Outcome
+from control.livecall.stream import stored, tell
 from control.tools import Result, bounded, dumped
 from hum import ids
 from hum.clock import monotonic_ms, now

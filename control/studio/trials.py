@@ -19,7 +19,7 @@ from control.calls.tools import OUTBOUND
 from control.clients.openai import ModelError, Responder
 from control.executions.dialogue import Item
 from control.executions.keeping import Called, Executions
-from control.flows import stored
+from control.flows import smsconfig, stored
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.flows.stored import usable
@@ -225,7 +225,7 @@ def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) ->
 
     def instruct(definition: Mapping[str, Any]) -> str:
         if trial.channel is ToolChannel.TEXT:
-            config = text_rules.config(definition.get("sms_config_json"))
+            config = smsconfig.config(definition.get("sms_config_json"))
             return prompt.instructions(definition, config, _material(organization, caller), (), at, is_open=is_open)
         who = prompting.caller_context(caller)
         return call_rules.instructions(definition, organization.name, organization.time_zone, who, at, is_open=is_open)

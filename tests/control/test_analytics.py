@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from control import readers
 from control.analytics import rules, usecases
+from control.base import days
 from control.feature import Reader
 from control.identity import usecases as identity
 from hum import ids
@@ -36,8 +37,8 @@ ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Am
 
 def test_today_is_where_one_is() -> None:
     late = datetime(2026, 3, 6, 3, 30, tzinfo=UTC)
-    assert rules.today(late, "America/New_York") == date(2026, 3, 5)
-    assert rules.today(late, "Asia/Tokyo") == date(2026, 3, 6)
+    assert days.today(late, "America/New_York") == date(2026, 3, 5)
+    assert days.today(late, "Asia/Tokyo") == date(2026, 3, 6)
 
 
 MARCH = date(2026, 3, 1)
@@ -56,7 +57,7 @@ MARCH = date(2026, 3, 1)
     ],
 )
 def test_a_window_is_days_or_from_and_to(asked: tuple[Any, ...], first: date, count: int) -> None:
-    assert rules.window(MARCH, *asked) == [first + timedelta(days=ahead) for ahead in range(count)]
+    assert days.window(MARCH, *asked) == [first + timedelta(days=ahead) for ahead in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -72,14 +73,14 @@ def test_a_window_is_days_or_from_and_to(asked: tuple[Any, ...], first: date, co
 )
 def test_what_is_no_window_says_why(asked: tuple[Any, ...], field: str, reason: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        rules.window(MARCH, *asked)
+        days.window(MARCH, *asked)
     (problem,) = refused.value.fields
     assert problem.field == field and reason in problem.reason
 
 
 @given(st.sampled_from(ZONES), st.dates(date(1995, 1, 1), date(2030, 1, 1)))
 def test_midnight_is_a_days_first_instant(zone: str, day: date) -> None:
-    first = rules.midnight(day, zone)
+    first = days.midnight(day, zone)
     local = ZoneInfo(zone)
     if day == date(2011, 12, 30) and zone == "Pacific/Apia":
         return  # the day that Samoa skipped

@@ -1,12 +1,9 @@
 """The calls that are moving to another process, and the commands that arrive for them."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from hum.v1 import runtime_pb2 as pb
-
-if TYPE_CHECKING:
-    from media.shell import Shell
+from media.shell import Shell
 
 #: For one call, in the few ms that it is moving.
 MAX_COMMANDS = 100
@@ -20,7 +17,7 @@ class MovingCalls:
         #: Forward a command for a call that has moved; False if this process has handed over no such call.
         self.forward: Callable[[pb.CallCommand], bool] = lambda _: False
 
-    def queue(self, shell: "Shell", command: pb.CallCommand) -> bool:
+    def queue(self, shell: Shell, command: pb.CallCommand) -> bool:
         """Queue a command until it is known which process has the call; return False if the call is not moving."""
         queued = self.calls.get(shell)
         if queued is not None and len(queued) < MAX_COMMANDS:

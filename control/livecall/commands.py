@@ -11,7 +11,7 @@ from uuid import UUID, uuid5
 from control.actors import actor
 from control.boundary import ActionContext
 from control.bus import Bus
-from control.calls.channels import ANSWERS, CHANGED, COMMANDS
+from control.livecall.channels import ANSWERS, CHANGED, COMMANDS
 from hum import ids
 from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2 as pb

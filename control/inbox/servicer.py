@@ -5,9 +5,10 @@ from contextlib import aclosing
 
 from control.base.principal import has_scope
 from control.boundary import TenantContext, TransactionContext
+from control.campaigns.live import CAMPAIGN
 from control.feature import Deps
 from control.following import Following, Rests, Source
-from control.texts import live
+from control.texts.live import CONVERSATION, MESSAGE
 from control.watch import Watch
 from hum import ids
 from hum.contract import rpc
@@ -43,8 +44,8 @@ class SmsInboxServicer:
     ) -> AsyncIterator[pb.StreamInboxResponse]:
         await ctx.context.send_initial_metadata(((rpc.STREAM, "open"),))
         may_see = ctx.principal.key_id is None or has_scope(ctx.principal.scopes, CAMPAIGNS)
-        kinds = {"message": live.MESSAGE, "conversation": live.CONVERSATION}
-        kinds |= {"campaign": live.CAMPAIGN} if may_see else {}
+        kinds = {"message": MESSAGE, "conversation": CONVERSATION}
+        kinds |= {"campaign": CAMPAIGN} if may_see else {}
         inbox = Following(self._source, ctx.organization, pb.StreamInboxResponse, kinds)
         async with aclosing(inbox.events(request.last_event_id)) as events:
             async for event in events:

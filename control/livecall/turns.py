@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.base.wire import word
-from control.calls.stream import tell
+from control.livecall.stream import tell
 from hum.v1 import calls_pb2
 from storage import calls
 from storage.calls import TurnRow
