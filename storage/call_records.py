@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from hum.contract.errors import NotFound
-from storage import recordings, review, transfers, usage, voicemails
+from storage import recordings, review, tool_runs, transfers, usage, voicemails
 from storage.calls import TurnRow
 from storage.db import Tx
 from storage.review import NoteRow
@@ -101,7 +101,8 @@ SEARCH = f"""
      ORDER BY c.created_at DESC, c.id DESC
 """
 DETAIL = f"""
-    SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.interventions, c.latency, c.tool_activity,
+    SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.interventions, c.latency,
+           {tool_runs.REPORTED_OF_CALL} AS tool_activity,
            c.flow_switches, c.event_seq, c.refused_onsets, c.more_refused_onsets,
            c.keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording

@@ -7,7 +7,7 @@ from prometheus_client import Counter
 
 from control import jobs
 from control.base.wire import moment
-from control.calls import outbox, rules, turns
+from control.calls import activity, outbox, rules, turns
 from control.calls.ending import finish
 from control.calls.owed import LEAVES, Transfer, read
 from control.calls.stream import stored, tell
@@ -157,9 +157,8 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "interruption" | "refused_onset" | "onsets_refused" | "latency" | "intervention":
             await _add(tx, state, report, at)
         case "tool_started" | "tool_finished" as kind:
-            activity = await keeping.without_secrets(getattr(report, kind))
-            await calls.put_tool(tx, state.id, activity.id, stored(activity))
-            await tell(tx, state.id, at, **{kind: activity})
+            tool = await keeping.without_secrets(getattr(report, kind))
+            await activity.add(tx, state.org_id, state.id, tool, at)
         case "digits":
             await _add_keys(tx, state, report.digits, at)
         case "flow_took_over":

@@ -28,7 +28,7 @@ class Work(ABC):
     situation: Situation
     instruct: Callable[[Mapping[str, Any]], str]
     items: list[Item]
-    #: The tool calls to record, with arguments and results.
+    #: The tool calls so far, with arguments and results, as a trial shows them.
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     at_end: list[AtEnd] = field(default_factory=list)
     #: The model's usage, per response.

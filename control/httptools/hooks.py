@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from control.base.redaction import without_secrets
-from control.calls.stream import stored, tell
+from control.calls import activity
 from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import Event, lookup_body
 from control.executions.keeping import run_row
@@ -108,7 +108,7 @@ class Hooks:
                 await tool_runs.finish(tx, hook.run.id, row, took_ms)
                 if outcome.text:
                     await tool_runs.tell(tx, hook.run.id, without_secrets(outcome.text))
-                activity = calls_pb2.ToolActivity(
+                tool = calls_pb2.ToolActivity(
                     id=hook.run.tool_call_id,
                     name=hook.run.name,
                     arguments=hook.run.arguments,
@@ -116,9 +116,8 @@ class Hooks:
                     status=row.status,
                     duration_ms=took_ms,
                 )
-                activity.started_at.FromDatetime(began_at)
-                await calls.put_tool(tx, call, activity.id, stored(activity))
-                await tell(tx, call, now(), tool_finished=activity)
+                tool.started_at.FromDatetime(began_at)
+                await activity.add(tx, caller.org_id, call, tool, now())
             # A media process that opens its session concurrently waits for this transaction, and sees the outcomes.
             node = await crm.node_of(tx, call)
         return node is not None and any(outcome.text for _, outcome, __ in results)
