@@ -156,8 +156,6 @@ ADD_TURN = (
 )
 ADD_MISSING_TURN = NEW_TURN + " ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq"
 SET_ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
-ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
-ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
 ITEMS = "SELECT item_id FROM call_turns WHERE call_id = $1 AND item_id <> ''"
 
 
@@ -468,13 +466,3 @@ async def add_missing_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> bool:
 
 async def announced(tx: Tx, id: UUID, at_ms: int) -> None:
     await tx.execute(SET_ANNOUNCED, id, at_ms)
-
-
-async def add_latency(tx: Tx, id: UUID, turn: str) -> None:
-    """Store the latency of one response, a JSON object."""
-    await tx.execute(ADD_LATENCY, id, f"[{turn}]")
-
-
-async def add_interruption(tx: Tx, id: UUID, interruption: str) -> None:
-    """Store an interruption of the agent by the caller, a JSON object."""
-    await tx.execute(ADD_INTERRUPTION, id, f"[{interruption}]")

@@ -26,8 +26,10 @@ from storage import (
     deleted_organizations,
     erasures,
     flow_switches,
+    interruptions,
     interventions,
     keypad,
+    latencies,
     media_links,
     onsets,
     pauses,
@@ -38,6 +40,8 @@ from storage import (
 )
 from storage.calls import CallState, StreamState
 from storage.db import AWAY, BUSY, Db, Tx
+from storage.interruptions import InterruptionRow
+from storage.latencies import LatencyRow
 
 LOG = log(__name__)
 MAX_FAULT_CHARS = 200
@@ -179,18 +183,40 @@ async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetim
     """Store an item of one of the call's lists."""
     match report.WhichOneof("report"):
         case "interruption":
-            await calls.add_interruption(tx, state.id, stored(report.interruption))
-            await tell(tx, state.id, at, barge_in=report.interruption)
+            if await interruptions.add(tx, state.org_id, state.id, _interruption(report)):
+                await tell(tx, state.id, at, barge_in=report.interruption)
         case "refused_onset":
             if await onsets.add(tx, state.id, stored(report.refused_onset), rules.MAX_REFUSED_ONSETS):
                 await tell(tx, state.id, at, refused_onset=report.refused_onset)
         case "onsets_refused":
             await onsets.add_more(tx, state.id, report.onsets_refused.more)
         case "latency":
-            await calls.add_latency(tx, state.id, stored(report.latency))
+            await latencies.add(tx, state.org_id, state.id, _latency(report))
         case "intervention":
             await interventions.add(tx, state.id, stored(report.intervention))
             await tell(tx, state.id, at, intervention=report.intervention)
+
+
+def _interruption(report: runtime_pb2.Report) -> InterruptionRow:
+    message = report.interruption
+    return InterruptionRow(
+        report.stream_number,
+        report.seq,
+        message.at_ms,
+        message.heard_ms,
+        message.reaction_ms,
+        message.verdict,
+        message.turn_seq if message.HasField("turn_seq") else None,
+        message.onset if message.HasField("onset") else None,
+        message.reason if message.HasField("reason") else None,
+        message.decided_ms if message.HasField("decided_ms") else None,
+        message.spoken_ms if message.HasField("spoken_ms") else None,
+    )
+
+
+def _latency(report: runtime_pb2.Report) -> LatencyRow:
+    measures = [getattr(report.latency, name) for name in latencies.MEASURES]
+    return LatencyRow(report.stream_number, report.seq, report.latency.turn_seq, *measures)
 
 
 async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:

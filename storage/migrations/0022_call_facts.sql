@@ -23,6 +23,42 @@ CREATE INDEX tool_runs_org_age ON tool_runs (org_id, started_at) WHERE call_id I
 -- When the model was, or may have been, called in the last attempt; null: it was not. Instead of a flag.
 ALTER TABLE text_runs ADD COLUMN asked_at timestamptz;
 
+-- Times at which the caller spoke over the agent. A report is stored once, however often it comes; stream 0: reported
+-- before reports had rows.
+CREATE TABLE call_interruptions (
+    org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    call_id uuid NOT NULL REFERENCES calls ON DELETE CASCADE,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    at_ms integer NOT NULL,
+    heard_ms integer NOT NULL,
+    reaction_ms integer NOT NULL,
+    verdict text NOT NULL,
+    -- The turn that was spoken over, if it is known.
+    turn_seq integer,
+    onset text,
+    reason text,
+    decided_ms integer,
+    spoken_ms integer,
+    PRIMARY KEY (call_id, stream_number, report_seq)
+);
+CALL hum.tenant_table('call_interruptions');
+
+-- How long the caller waited for a turn of the agent, by parts.
+CREATE TABLE call_turn_latencies (
+    org_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    call_id uuid NOT NULL REFERENCES calls ON DELETE CASCADE,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    turn_seq integer NOT NULL,
+    first_sound_ms integer NOT NULL,
+    first_answer_ms integer NOT NULL,
+    ours_ms integer NOT NULL,
+    model_ms integer NOT NULL,
+    PRIMARY KEY (call_id, stream_number, report_seq)
+);
+CALL hum.tenant_table('call_turn_latencies');
+
 -- Ids that sort by this time, and by `n` within it.
 CREATE FUNCTION hum.id_at(at timestamptz, n bigint) RETURNS uuid LANGUAGE sql AS $$
     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || lpad(to_hex(n), 4, '0') || left(md5(random()::text), 16))::uuid
@@ -71,12 +107,31 @@ SELECT hum.id_at((tool ->> 'started_at')::timestamptz, n), t.org_id, 'text', 'ag
 
 UPDATE text_runs SET asked_at = created_at WHERE asked;
 
+INSERT INTO call_interruptions
+SELECT c.org_id, c.id, 0, n, i.at_ms, i.heard_ms, i.reaction_ms, i.verdict, i.turn_seq, i.onset, i.reason, i.decided_ms, i.spoken_ms
+  FROM calls c CROSS JOIN LATERAL json_array_elements(c.interruptions) WITH ORDINALITY AS each (item, n)
+ CROSS JOIN LATERAL (SELECT coalesce(at_ms, 0) AS at_ms, coalesce(heard_ms, 0) AS heard_ms, coalesce(reaction_ms, 0) AS reaction_ms,
+                            coalesce(verdict, '') AS verdict, turn_seq, onset, reason, decided_ms, spoken_ms
+                       FROM json_to_record(item) AS record (
+                            at_ms integer, heard_ms integer, reaction_ms integer, verdict text, turn_seq integer, onset text,
+                            reason text, decided_ms integer, spoken_ms integer)) i;
+
+INSERT INTO call_turn_latencies
+SELECT c.org_id, c.id, 0, n, l.turn_seq, l.first_sound_ms, l.first_answer_ms, l.ours_ms, l.model_ms
+  FROM calls c CROSS JOIN LATERAL json_array_elements(c.latency) WITH ORDINALITY AS each (item, n)
+ CROSS JOIN LATERAL (SELECT coalesce(turn_seq, 0) AS turn_seq, coalesce(first_sound_ms, 0) AS first_sound_ms,
+                            coalesce(first_answer_ms, 0) AS first_answer_ms, coalesce(ours_ms, 0) AS ours_ms,
+                            coalesce(model_ms, 0) AS model_ms
+                       FROM json_to_record(item) AS record (
+                            turn_seq integer, first_sound_ms integer, first_answer_ms integer, ours_ms integer,
+                            model_ms integer)) l;
+
 SET LOCAL ROLE hum_owner;
 
 DROP FUNCTION hum.id_at(timestamptz, bigint);
 DROP FUNCTION hum.text_of(json);
 DROP FUNCTION hum.json_of(text);
 
-ALTER TABLE calls DROP COLUMN tool_activity;
+ALTER TABLE calls DROP COLUMN tool_activity, DROP COLUMN interruptions, DROP COLUMN latency;
 ALTER TABLE text_runs DROP COLUMN tool_calls, DROP COLUMN asked;
 CREATE INDEX text_runs_asked ON text_runs (org_id, created_at) WHERE asked_at IS NOT NULL;
