@@ -106,8 +106,9 @@ ARRAYS = """
                "started_at": "2999-11-30T12:00:00+00:00", "duration_ms": 7},
               {"id": "e", "name": "two", "arguments_json": "{}", "result_json": "{}", "status": "failed",
                "started_at": "2999-11-30T12:00:01+00:00", "duration_ms": 8}]');
-    INSERT INTO tool_runs (id, org_id, channel, purpose, conversation_id, run_id, tool_call_id, name, arguments, output, status)
-    VALUES ('ffffffff-ffff-ffff-ffff-ffffffffffff', md5('org')::uuid, 'text', 'agent', md5('thread')::uuid, md5('turn')::uuid, 'e', 'two', '{}', '{}', 'failed');
+    INSERT INTO tool_runs (id, org_id, channel, purpose, conversation_id, run_id, tool_call_id, name, arguments, output,
+                           status, started_at)
+    VALUES ('ffffffff-ffff-ffff-ffff-ffffffffffff', md5('org')::uuid, 'text', 'agent', md5('thread')::uuid, md5('turn')::uuid, 'e', 'two', '{}', '{}', 'failed', '2999-11-30T12:00:01Z');
 """
 
 
