@@ -8,10 +8,8 @@ from prometheus_client import Counter
 from control import jobs
 from control.base.wire import moment
 from control.calls import activity, outbox, rules, turns
-from control.calls.ending import finish
-from control.calls.owed import LEAVES, Transfer, read
+from control.calls.ending import stream_ended
 from control.calls.stream import stored, tell
-from control.calls.turns import without_nul
 from control.executions import keeping
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
@@ -35,7 +33,6 @@ from storage import (
     pauses,
     recordings,
     set_aside,
-    under_way,
     voicemails,
 )
 from storage.calls import CallState, StreamState
@@ -176,7 +173,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "message_started" | "message_stored":
             await _set_message(tx, state, stream, report, at)
         case "ended":
-            await _end_stream(tx, state, stream, report.ended, at)
+            await stream_ended(tx, state, stream.number, report.ended, at)
 
 
 async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetime) -> None:
@@ -272,47 +269,3 @@ async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOve
     await flow_switches.add(tx, state.id, ids.require(Kind.FLOW, report.flow_id), report.flow_version, stored(switched))
     await tell(tx, state.id, at, flow_switched=switched)
     await outbox.flow_switched(tx, state, switched, at)
-
-
-async def _end_stream(
-    tx: Tx, state: CallState, stream: StreamState, ended: runtime_pb2.StreamEnded, at: datetime
-) -> None:
-    """Close or continue a call after its stream has ended, by the reason and by what the carrier has reported."""
-    # All turns of the stream are final now.
-    await under_way.forget(tx, state.id, stream.number)
-    await usage.stream_ended(tx, state, stream.number, at)
-    # The call was closed as lost, without what this stream has reported since.
-    if state.ended_at is not None:
-        await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
-        return
-    # The call continues in another stream.
-    if stream.number < state.streams_opened:
-        return
-    # A late report: the carrier has requested the next step already.
-    if state.node is None and state.owed_due:
-        return
-    if _continues(state, ended.reason):
-        if state.carrier_ended_at is None:
-            await calls.leave_stream(tx, state.id)
-        else:
-            await finish(tx, state, "completed", at, "caller")
-        return
-    detail = without_nul(ended.detail) if ended.HasField("detail") else None
-    if (status := rules.ENDINGS.get(ended.reason)) is not None:
-        await finish(tx, state, status, at, ended.reason, detail)
-    elif state.carrier_ended_at is not None:
-        await finish(tx, state, "completed", at, "stream_lost")
-    else:
-        # The carrier requests the next step, or reports that the call is over.
-        await calls.lose_stream(tx, state.id)
-
-
-def _continues(state: CallState, reason: str) -> bool:
-    """Tell whether a call continues without the stream that ended with this reason.
-
-    It does if the stream was left for an owed step, or if the carrier was told to redirect the call for a transfer.
-    """
-    owed = read(state.owed)
-    if reason in LEAVES:
-        return owed is not None
-    return reason == "caller" and state.owed_due and isinstance(owed, Transfer)
