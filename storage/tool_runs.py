@@ -97,7 +97,7 @@ LOSE = f"""
     WITH lost AS (
         UPDATE tool_runs
            SET report_status = 'lost',
-               report_ms = trunc(least(greatest(extract(epoch FROM $2 - report_at) * 1000, 0), 2147483647))::integer
+               report_ms = trunc(least(greatest(extract(epoch FROM $2::timestamptz - report_at) * 1000, 0), 2147483647))::integer
          WHERE call_id = $1 AND report_status = 'running'
         RETURNING *)
     SELECT {REPORTED} AS tool FROM lost r ORDER BY r.report_at, r.id

@@ -112,7 +112,7 @@ SELECT c.org_id, c.id, 0, n, i.at_ms, i.heard_ms, i.reaction_ms, i.verdict, i.tu
   FROM calls c CROSS JOIN LATERAL json_array_elements(c.interruptions) WITH ORDINALITY AS each (item, n)
  CROSS JOIN LATERAL (SELECT coalesce(at_ms, 0) AS at_ms, coalesce(heard_ms, 0) AS heard_ms, coalesce(reaction_ms, 0) AS reaction_ms,
                             coalesce(verdict, '') AS verdict, turn_seq, onset, reason, decided_ms, spoken_ms
-                       FROM json_to_record(item) AS record (
+                       FROM json_to_record(item) AS stored (
                             at_ms integer, heard_ms integer, reaction_ms integer, verdict text, turn_seq integer, onset text,
                             reason text, decided_ms integer, spoken_ms integer)) i;
 
@@ -122,7 +122,7 @@ SELECT c.org_id, c.id, 0, n, l.turn_seq, l.first_sound_ms, l.first_answer_ms, l.
  CROSS JOIN LATERAL (SELECT coalesce(turn_seq, 0) AS turn_seq, coalesce(first_sound_ms, 0) AS first_sound_ms,
                             coalesce(first_answer_ms, 0) AS first_answer_ms, coalesce(ours_ms, 0) AS ours_ms,
                             coalesce(model_ms, 0) AS model_ms
-                       FROM json_to_record(item) AS record (
+                       FROM json_to_record(item) AS stored (
                             turn_seq integer, first_sound_ms integer, first_answer_ms integer, ours_ms integer,
                             model_ms integer)) l;
 
