@@ -1,15 +1,15 @@
-"""The end of calls: what each event means for it, from the first to the last function here.
+"""The end of calls: each event leads downwards to `finish`, which closes a call once, whatever comes first.
 
-| event | function | what follows |
+| event | function | next |
 | --- | --- | --- |
-| the media process reports the end of the stream | `stream_ended` | the call takes its owed step, or awaits the carrier, or `finish` |
-| the carrier reports the end of the call | `over_at_carrier` | the stream's end is awaited, or `finish` |
-| a person hangs up, and no media process has the call | `hang_up` | `finish` |
+| the media process reports the stream's end | `stream_ended` | the owed step, or the carrier's report, or `finish` |
+| the carrier requests the next step | `routing.next_step`, `routing.after_dial` | a dial, or another stream, or `finish` |
+| the carrier reports the call's end | `routing.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `finish` |
+| a person hangs up a call that no media process has | `hang_up` | `finish` |
+| a call can't be connected | `routing.route_inbound`, `routing.offer`, `browser.end_unjoined` | `finish` |
 | the stream's end is not reported in time | `sweep` | `finish` |
-
-An owed step (`control.calls.owed`) is taken when the carrier requests it (`control.calls.routing`), which may `finish` the call,
-too.  A call that neither the carrier nor a media process reports is closed by `control.calls.lost`.  `finish` closes a
-call once, whatever comes first, and enqueues the job `after_call` (`control.calls.jobs`).
+| neither a media process nor the carrier has the call | `lost.sweep` | `finish` |
+| the call is finished | `jobs.after_call` | its summary |
 
 For example: the caller hangs up.  The media process reports that the stream ended with `caller`, and `stream_ended`
 finishes the call.  The carrier's report, which comes later, finds it closed.
