@@ -34,31 +34,6 @@ appointment, wrong_number.\
 """
 
 
-def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the JSON Schema of the model's answer."""
-    strings = {"type": "array", "items": {"type": "string"}, "maxItems": 20}
-    properties: dict[str, Any] = {
-        "text": {"type": "string"},
-        "key_points": strings,
-        "next_actions": strings,
-        "label": {"type": "string"},
-    }
-    if outcome_schema is not None:
-        properties["outcome"] = dict(outcome_schema)
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def transcript(turns: list[TurnRow], message: MessageRow | None = None) -> str:
-    """Return the transcript for the model: the turns, and the message that the caller left in the end."""
-    lines = []
-    for turn in turns:
-        heard = f" [interrupted; the caller heard: {turn.heard_text!r}]" if turn.interrupted else ""
-        lines.append(f"{turn.role}: {turn.text or '(not understood)'}{heard}")
-    if message is not None:
-        lines.append(f"The caller left a message in the mailbox: {message.transcript or '(not understood)'}")
-    return "\n".join(lines)
-
-
 async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     """Index a call, and summarize it once.  Raises ModelError.
 
@@ -102,6 +77,17 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     return True
 
 
+def transcript(turns: list[TurnRow], message: MessageRow | None = None) -> str:
+    """Return the transcript for the model: the turns, and the message that the caller left in the end."""
+    lines = []
+    for turn in turns:
+        heard = f" [interrupted; the caller heard: {turn.heard_text!r}]" if turn.interrupted else ""
+        lines.append(f"{turn.role}: {turn.text or '(not understood)'}{heard}")
+    if message is not None:
+        lines.append(f"The caller left a message in the mailbox: {message.transcript or '(not understood)'}")
+    return "\n".join(lines)
+
+
 def _validated(answer: dict[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
     if errors := customer_schemas.errors(expected, answer):
         # A summary is worth having even if the outcome does not match the customer's schema.
@@ -112,3 +98,17 @@ def _validated(answer: dict[str, Any], expected: Mapping[str, Any]) -> dict[str,
         LOG.warning("the model's outcome does not match the flow's schema", problem=problem)
         return without
     return answer
+
+
+def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the JSON Schema of the model's answer."""
+    strings = {"type": "array", "items": {"type": "string"}, "maxItems": 20}
+    properties: dict[str, Any] = {
+        "text": {"type": "string"},
+        "key_points": strings,
+        "next_actions": strings,
+        "label": {"type": "string"},
+    }
+    if outcome_schema is not None:
+        properties["outcome"] = dict(outcome_schema)
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

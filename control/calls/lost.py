@@ -58,29 +58,7 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     return closed
 
 
-@dataclass(slots=True)
-class _CarrierQueries:
-    """Requests to the carrier, until too many are unanswered."""
-
-    carrier: Carrier
-    unanswered: int = 0  # in a row
-
-    async def get_call(self, row: LostRow) -> CarrierCall | None:
-        """Return the carrier's record of a call; None if it has none.  Raises CarrierError."""
-        if row.call_sid is None:
-            return None
-        if self.unanswered >= MAX_UNANSWERED:
-            raise CarrierError("It did not answer about other calls, and is not asked about this one.")
-        try:
-            carrier_call = await self.carrier.find_call(row.call_sid, row.carrier_account)
-        except CarrierError as error:
-            self.unanswered += not is_refusal(error)
-            raise
-        self.unanswered = 0
-        return carrier_call
-
-
-async def _close(db: Db, queries: _CarrierQueries, row: LostRow) -> bool:
+async def _close(db: Db, queries: "_CarrierQueries", row: LostRow) -> bool:
     carrier_call: CarrierCall | None = None
     try:
         carrier_call = await queries.get_call(row)
@@ -105,3 +83,25 @@ async def _close(db: Db, queries: _CarrierQueries, row: LostRow) -> bool:
         ended_at = (carrier_call.ended_at if carrier_call else None) or row.seen_at or now()
         await finish(tx, state, outcome[0], max(ended_at, state.answered_at or state.created_at), outcome[1])
     return True
+
+
+@dataclass(slots=True)
+class _CarrierQueries:
+    """Requests to the carrier, until too many are unanswered."""
+
+    carrier: Carrier
+    unanswered: int = 0  # in a row
+
+    async def get_call(self, row: LostRow) -> CarrierCall | None:
+        """Return the carrier's record of a call; None if it has none.  Raises CarrierError."""
+        if row.call_sid is None:
+            return None
+        if self.unanswered >= MAX_UNANSWERED:
+            raise CarrierError("It did not answer about other calls, and is not asked about this one.")
+        try:
+            carrier_call = await self.carrier.find_call(row.call_sid, row.carrier_account)
+        except CarrierError as error:
+            self.unanswered += not is_refusal(error)
+            raise
+        self.unanswered = 0
+        return carrier_call

@@ -96,54 +96,6 @@ async def route_inbound(
     return await offer(db, means, state.id)
 
 
-async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.RouteRow | None:
-    """Return the route of a called number, with the flow that answers this caller; None if the number is unknown.
-
-    A contact's tag may choose the flow, unless caller ID failed STIR/SHAKEN: the number may be spoofed.  A tag is
-    ignored if its flow is gone or no longer answers calls.
-    """
-    route = await calls.route(tx, request.to_e164, request.from_e164, request.carrier_account)
-    if route is None or not route.tags or request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED:
-        return route
-    route_tags = route.definition.get("route_tags_json")
-    name = rules.route_tag(route_tags, route.tags) if route_tags and is_usable("route_tags_json", route_tags) else None
-    flow = ids.parse(Kind.FLOW, name) if name else None
-    return (await routes.tagged(tx, route, flow) if flow else None) or route
-
-
-async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
-    """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
-    result = await means.admission.place(id, means.until_ms, again=again, zone=means.zone)
-    if isinstance(result, Offer):
-        connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=result.token, media_url=result.url)
-        first = await _prepare_message(db, means.mailboxes, id)
-        if first is not None:
-            connect.say_first.CopyFrom(first)
-        return Step(connect=connect)
-    async with db.system() as tx:
-        state = await calls.lock(tx, id)
-        if state.status not in LIVE:
-            return _hang_up()
-        language = await calls.language(tx, id)
-        refusal = rules.no_place(result.reason, language) or rules.no_room(language)
-        if again:
-            after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
-            refusal = after if isinstance(after, rules.Refuse) else refusal
-        await finish(tx, state, refusal.status, now(), refusal.reason)
-    # The prompt asks the caller to call again, which makes no sense to the party of an outbound call.
-    return _refusal_step(refusal) if state.direction == "inbound" else _hang_up()
-
-
-async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb2.SayFirst | None:
-    """Return what the carrier says before the stream that was offered, and extend the stream's token by that time."""
-    async with db.system() as tx:
-        due = _due(await calls.lock(tx, id))
-        first = await mailboxes.prepare(tx, id, due) if isinstance(due, Message) else None
-        if first is not None:
-            await calls.extend_token(tx, id, speaking_seconds(first.text))
-    return first
-
-
 async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: datetime) -> None:
     """Record a call that got an apology at this time because control was unavailable; idempotent.
 
@@ -163,13 +115,81 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
-async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
-    """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
-    state = await calls.by_sid(tx, call_sid)
-    if state is not None and state.to_e164 != to_e164:
-        LOG.warning("refused a call's id with another number", call=ids.show(Kind.CALL, state.id))
-        raise NotFound("There is no such call to this number.")
-    return state
+async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) -> Step:
+    """Return the next step for a call with a closed stream.  Raises NotFound."""
+    async with db.system() as tx:
+        state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
+        if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
+            raise NotFound("There is no such call.")
+        if request.carrier_status in CARRIER_ENDINGS and state.owed_due and state.status in LIVE:
+            # The caller hung up while the stream was left.
+            await finish(tx, state, "completed", now(), "caller")
+            return _hang_up()
+        step = await _take_step(tx, means, state)
+    return step or await offer(db, means, state.id, again=True)
+
+
+async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
+    """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
+    async with db.system() as tx:
+        state = await _end_dial(tx, request, now(), apologized=False)
+        # A repeated request: the call is in its next stream already.
+        if state.node is not None:
+            return _hang_up()
+        step = await _take_step(tx, means, state)
+    return step or await offer(db, means, state.id, again=True)
+
+
+async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
+    """Record the end of a dial that ended while control was unavailable; idempotent.  Raises NotFound."""
+    async with db.system() as tx:
+        await _end_dial(tx, request, at, apologized=True)
+
+
+async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
+    """Record the end of a dial, and that of the call if it is over with it; return the locked call.  Raises NotFound."""
+    state, ended = await dialing.ended(tx, request, at, apologized=apologized)
+    if ended is None:
+        return state
+    await finish(tx, state, ended.status, at, ended.reason)
+    return await calls.lock(tx, state.id)
+
+
+async def carrier_status(
+    db: Db, call_sid: str, to_e164: str, carrier_status: str, lasted_seconds: int | None = None
+) -> None:
+    """Record the carrier's status of a call, and close the call if it ended without ever having a stream.
+
+    Any other call is closed by the end of its stream, or by the sweep if that is never reported.  Raises NotFound.
+    """
+    ended = CARRIER_ENDINGS.get(carrier_status)
+    if ended is None:
+        return
+    async with db.system() as tx:
+        state = await _lock_by_sid(tx, call_sid, to_e164)
+        if state is not None and lasted_seconds is not None:
+            await usage.lasted(tx, state, lasted_seconds)
+        if state is None or state.status not in LIVE:
+            return
+        if not state.streams_opened:
+            await finish(tx, state, ended, now(), "caller")
+        else:
+            await over_at_carrier(tx, state, now())
+
+
+async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.RouteRow | None:
+    """Return the route of a called number, with the flow that answers this caller; None if the number is unknown.
+
+    A contact's tag may choose the flow, unless caller ID failed STIR/SHAKEN: the number may be spoofed.  A tag is
+    ignored if its flow is gone or no longer answers calls.
+    """
+    route = await calls.route(tx, request.to_e164, request.from_e164, request.carrier_account)
+    if route is None or not route.tags or request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED:
+        return route
+    route_tags = route.definition.get("route_tags_json")
+    name = rules.route_tag(route_tags, route.tags) if route_tags and is_usable("route_tags_json", route_tags) else None
+    flow = ids.parse(Kind.FLOW, name) if name else None
+    return (await routes.tagged(tx, route, flow) if flow else None) or route
 
 
 async def _routing_facts(tx: Tx, route: calls.RouteRow) -> rules.Facts:
@@ -232,60 +252,6 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
 
 
-def _refusal_step(decision: rules.Refuse | rules.Reject) -> Step:
-    if isinstance(decision, rules.Reject):
-        return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
-    return _say_and_hang_up(decision.text, decision.language)
-
-
-def _say_and_hang_up(text: str, language: str | None) -> Step:
-    return Step(say=runtime_pb2.SayAndHangUp(text=text, language=language))
-
-
-def _hang_up() -> Step:
-    return Step(hang_up=runtime_pb2.HangUpNow())
-
-
-async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) -> Step:
-    """Return the next step for a call with a closed stream.  Raises NotFound."""
-    async with db.system() as tx:
-        state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
-        if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
-            raise NotFound("There is no such call.")
-        if request.carrier_status in CARRIER_ENDINGS and state.owed_due and state.status in LIVE:
-            # The caller hung up while the stream was left.
-            await finish(tx, state, "completed", now(), "caller")
-            return _hang_up()
-        step = await _take_step(tx, means, state)
-    return step or await offer(db, means, state.id, again=True)
-
-
-async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
-    """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
-    async with db.system() as tx:
-        state = await _end_dial(tx, request, now(), apologized=False)
-        # A repeated request: the call is in its next stream already.
-        if state.node is not None:
-            return _hang_up()
-        step = await _take_step(tx, means, state)
-    return step or await offer(db, means, state.id, again=True)
-
-
-async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
-    """Record the end of a dial that ended while control was unavailable; idempotent.  Raises NotFound."""
-    async with db.system() as tx:
-        await _end_dial(tx, request, at, apologized=True)
-
-
-async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
-    """Record the end of a dial, and that of the call if it is over with it; return the locked call.  Raises NotFound."""
-    state, ended = await dialing.ended(tx, request, at, apologized=apologized)
-    if ended is None:
-        return state
-    await finish(tx, state, ended.status, at, ended.reason)
-    return await calls.lock(tx, state.id)
-
-
 async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
@@ -312,6 +278,48 @@ async def _closing_step(tx: Tx, means: Means, state: CallState, due: Owed | None
     return Step(say=last) if last is not None else _hang_up()
 
 
+async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
+    """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
+    result = await means.admission.place(id, means.until_ms, again=again, zone=means.zone)
+    if isinstance(result, Offer):
+        connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=result.token, media_url=result.url)
+        first = await _prepare_message(db, means.mailboxes, id)
+        if first is not None:
+            connect.say_first.CopyFrom(first)
+        return Step(connect=connect)
+    async with db.system() as tx:
+        state = await calls.lock(tx, id)
+        if state.status not in LIVE:
+            return _hang_up()
+        language = await calls.language(tx, id)
+        refusal = rules.no_place(result.reason, language) or rules.no_room(language)
+        if again:
+            after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
+            refusal = after if isinstance(after, rules.Refuse) else refusal
+        await finish(tx, state, refusal.status, now(), refusal.reason)
+    # The prompt asks the caller to call again, which makes no sense to the party of an outbound call.
+    return _refusal_step(refusal) if state.direction == "inbound" else _hang_up()
+
+
+async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb2.SayFirst | None:
+    """Return what the carrier says before the stream that was offered, and extend the stream's token by that time."""
+    async with db.system() as tx:
+        due = _due(await calls.lock(tx, id))
+        first = await mailboxes.prepare(tx, id, due) if isinstance(due, Message) else None
+        if first is not None:
+            await calls.extend_token(tx, id, speaking_seconds(first.text))
+    return first
+
+
+async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
+    """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
+    state = await calls.by_sid(tx, call_sid)
+    if state is not None and state.to_e164 != to_e164:
+        LOG.warning("refused a call's id with another number", call=ids.show(Kind.CALL, state.id))
+        raise NotFound("There is no such call to this number.")
+    return state
+
+
 def _streams(state: CallState) -> rules.Streams:
     offered, left = max(state.streams_offered, state.streams_opened), state.streams_left
     return rules.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
@@ -322,23 +330,15 @@ def _due(state: CallState) -> Owed | None:
     return step if is_due(step, marked=state.owed_due) else None
 
 
-async def carrier_status(
-    db: Db, call_sid: str, to_e164: str, carrier_status: str, lasted_seconds: int | None = None
-) -> None:
-    """Record the carrier's status of a call, and close the call if it ended without ever having a stream.
+def _refusal_step(decision: rules.Refuse | rules.Reject) -> Step:
+    if isinstance(decision, rules.Reject):
+        return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
+    return _say_and_hang_up(decision.text, decision.language)
 
-    Any other call is closed by the end of its stream, or by the sweep if that is never reported.  Raises NotFound.
-    """
-    ended = CARRIER_ENDINGS.get(carrier_status)
-    if ended is None:
-        return
-    async with db.system() as tx:
-        state = await _lock_by_sid(tx, call_sid, to_e164)
-        if state is not None and lasted_seconds is not None:
-            await usage.lasted(tx, state, lasted_seconds)
-        if state is None or state.status not in LIVE:
-            return
-        if not state.streams_opened:
-            await finish(tx, state, ended, now(), "caller")
-        else:
-            await over_at_carrier(tx, state, now())
+
+def _say_and_hang_up(text: str, language: str | None) -> Step:
+    return Step(say=runtime_pb2.SayAndHangUp(text=text, language=language))
+
+
+def _hang_up() -> Step:
+    return Step(hang_up=runtime_pb2.HangUpNow())

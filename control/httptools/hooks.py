@@ -18,7 +18,7 @@ from control.httptools import rules
 from control.httptools.agents import bound, fixed_arguments
 from control.httptools.requests import Requests
 from control.httptools.rules import Outcome
-from control.livecall.stream import stored, tell
+from control.livecall import activity
 from control.tools import Result, bounded, dumped
 from hum import ids
 from hum.clock import monotonic_ms, now
@@ -108,7 +108,7 @@ class Hooks:
                 await tool_runs.finish(tx, hook.run.id, row, took_ms)
                 if outcome.text:
                     await tool_runs.tell(tx, hook.run.id, without_secrets(outcome.text))
-                activity = calls_pb2.ToolActivity(
+                tool = calls_pb2.ToolActivity(
                     id=hook.run.tool_call_id,
                     name=hook.run.name,
                     arguments=hook.run.arguments,
@@ -116,9 +116,8 @@ class Hooks:
                     status=row.status,
                     duration_ms=took_ms,
                 )
-                activity.started_at.FromDatetime(began_at)
-                await calls.put_tool(tx, call, activity.id, stored(activity))
-                await tell(tx, call, now(), tool_finished=activity)
+                tool.started_at.FromDatetime(began_at)
+                await activity.add(tx, caller.org_id, call, tool, now())
             # A media process that opens its session concurrently waits for this transaction, and sees the outcomes.
             node = await crm.node_of(tx, call)
         return node is not None and any(outcome.text for _, outcome, __ in results)

@@ -43,15 +43,20 @@ def streamed(row: CallEventRow) -> pb.StreamCallResponse:
 
 
 def stored(message: Message) -> str:
-    """Encode a message for a JSON column.  Invalid JSON from a model or a tool becomes a string."""
+    """Encode a message for a JSON column."""
+    return wire.write(storable(message)).decode()
+
+
+def storable(message: M) -> M:
+    """Return a message whose free-form JSON is valid: invalid JSON from a model or a tool becomes a string."""
     bad = [name for name in _raw_fields(message.DESCRIPTOR) if (text := getattr(message, name)) and bad_json(text)]
-    if bad:
-        copy = type(message)()
-        copy.CopyFrom(message)
-        for name in bad:
-            setattr(copy, name, json.dumps(getattr(message, name)))
-        message = copy
-    return wire.write(message).decode()
+    if not bad:
+        return message
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for name in bad:
+        setattr(copy, name, json.dumps(getattr(message, name)))
+    return copy
 
 
 def restore(text: str, into: M) -> M:

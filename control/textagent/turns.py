@@ -6,7 +6,6 @@ that is repeated after a crash has either finished, or had no effects.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -298,4 +297,4 @@ async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> gate.Decisio
 
 
 def _finish(turn: Turn, status: str, reason: str | None, written: UUID | None = None) -> Finish:
-    return Finish(status, reason, written, *turn.tokens, json.dumps(turn.tool_calls, ensure_ascii=False))
+    return Finish(status, reason, written, *turn.tokens)

@@ -29,6 +29,4 @@ class HttpToolSettings(Common):
     hook_calls: int = setting(
         "HUM_HOOK_CALLS", 200, "calls whose hooks one process runs at once; those of more calls are left out", ge=0
     )
-    tool_run_days: float = setting(
-        "HUM_TOOL_RUN_DAYS", 90.0, "days for which executions of tools are kept, if their calls and texts are", gt=0
-    )
+    tool_run_days: float = setting("HUM_TOOL_RUN_DAYS", 90.0, "days for which executions of tools are listed", gt=0)
