@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench import sounds
-from bench.simulation import Phone, World
-from bench.sounds import RATE_HZ, Prompt, Wave
 from media.core.audio import FRAME_MS, to_linear
 from media.core.hearing import Confirm
 from media.core.types import BargedIn, CallPlan
 from media.io.silero import Silero
+from tests.support import sounds
+from tests.support.simulation import Phone, World
+from tests.support.sounds import RATE_HZ, Prompt, Wave
 
 PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
 ANSWER_MS = 60_000

@@ -10,10 +10,10 @@ import httpx
 import pytest
 import websockets
 
-from bench.programs import Program, running
 from sandbox.twilio import sign
 from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment
 from tests.support.present import present
+from tests.support.programs import Program, running
 from tests.support.waits import until
 
 

@@ -21,13 +21,13 @@ import psutil
 import pytest
 import websockets
 
-from bench.programs import Program as Process
-from bench.programs import running
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import sign
 from tests.hum.test_private import open_to_others
 from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment, tone, voice
 from tests.support.present import present
+from tests.support.programs import Program as Process
+from tests.support.programs import running
 from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(180)]

@@ -5,12 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench import collisions
-from bench.simulation import Phone, calls
 from media.core.leg import HangUp
 from media.core.turngate import TurnGate
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
+from tests.support.simulation import Phone, calls
 
 BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
 GREETING = bytes(range(1, 251)) * 64  # 2 s
@@ -195,14 +194,3 @@ def test_each_detector_alone_is_believed_for_so_long() -> None:
     assert gate.speaks(68_999) and not gate.speaks(69_000)
     gate.update_turn(False, 70_000)
     assert not gate.speaks(70_000)
-
-
-@pytest.mark.parametrize("latency_ms", [(150, 900), (0, 200)])
-def test_a_caller_whose_pauses_vary_is_never_spoken_into(
-    make_voice: Callable[..., list[bytes]], monkeypatch: pytest.MonkeyPatch, latency_ms: tuple[int, int]
-) -> None:
-    monkeypatch.setattr(collisions, "LATENCY_MS", latency_ms)
-    found = collisions.measure(40, [make_voice(ms, seed=ms) for ms in (420, 900, 1_500)], None)
-    assert found.turns == 40
-    assert found.at_once, "there were moments at which both began"
-    assert found.failed() == 0, found

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bench.simulation import Phone, World, calls
 from media.core.commands import EndCall, Watch
 from media.core.leg import Audio, Broken, Digit, HangUp, Leave, Mark
 from media.core.types import (
@@ -30,6 +29,7 @@ from media.core.types import (
     TurnEnded,
 )
 from tests.support.examples import sample
+from tests.support.simulation import Phone, World, calls
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 ANNOUNCEMENT = bytes(range(2, 252)) * 32  # 1 s

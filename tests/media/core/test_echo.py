@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from bench.simulation import Phone, World
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db, to_linear
 from media.core.backlog import Backlog
 from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, SIZES, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
 from media.core.types import BargedIn, CallPlan, OnsetsRefused, RefusedOnset
+from tests.support.simulation import Phone, World
 
 LATE_FRAMES = 8
 

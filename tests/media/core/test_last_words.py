@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.commands import EndCall, LeaveStream
 from media.core.leg import HangUp, MoveOn
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
 from tests.media.core.test_model_faults import PLAN, SORRY
+from tests.support.simulation import Phone
 
 GOODBYE = bytes(range(50, 150)) * 40  # 500 ms
 PROMPTS = {**PLAN.prompts, PromptKind.GOODBYE: Prompt("Goodbye", GOODBYE)}

@@ -5,8 +5,8 @@ import sys
 import types
 from typing import Any
 
-from bench.simulation import Phone, World
 from tests.media.core.test_conversation import PLAN
+from tests.support.simulation import Phone, World
 
 NOT_OURS = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)
 

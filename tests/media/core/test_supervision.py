@@ -6,7 +6,6 @@ from typing import Any, Literal, TypeVar
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.commands import Command, DecisionResult, EndCall, Inform, Instruct, Listen, Say
 from media.core.leg import Play
 from media.core.supervision import MOST, MOST_WAITING, hint
@@ -21,6 +20,7 @@ from media.core.types import (
     UnderWay,
 )
 from tests.media.core.test_model_faults import BARE, PLAN
+from tests.support.simulation import Phone
 
 Told = TypeVar("Told")
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench import sounds
-from bench.simulation import Phone, World
 from media.core.hearing import VOICED
 from media.core.leg import Clear
 from media.core.types import BargedIn, CallPlan
 from media.io.onnxfile import weights
 from media.io.silero import _DITHER, _LINEAR, CONTEXT, MODEL, WINDOW, Network, Silero, State
 from sandbox.speech import Speech
+from tests.support import sounds
+from tests.support.simulation import Phone, World
 
 FRAME = 160
 

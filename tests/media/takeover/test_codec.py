@@ -12,7 +12,6 @@ import webrtcvad
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.simulation import Phone, World, calls
 from media.core.commands import Instruct, Say, SwitchFlow, Watch
 from media.core.leg import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
@@ -21,6 +20,7 @@ from media.io.silero import Silero
 from media.recorder import INLINE
 from media.takeover import codec
 from media.takeover.codec import NotMovable, pack, unpack
+from tests.support.simulation import Phone, World, calls
 
 PROMPTS: dict[PromptKind, Prompt | tuple[Prompt, ...]] = {
     PromptKind.GREETING: Prompt("Good morning, how may I help?", b"\x21" * 8_000),

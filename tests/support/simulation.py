@@ -186,12 +186,12 @@ class Voice(Tones):
         self.says: bytes | None = None
         self._turns = 0
 
-    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:
         size = self.answer_ms * BYTES_PER_MS
         audio = self._random.randbytes(size) if self.says is None else (self.says * (size // len(self.says) + 1))[:size]
         then(recital(audio, codec))
 
-    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:  # noqa: ARG002
+    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:
         self._turns += 1
         then(f"text of user_{self._turns}")
 
@@ -399,7 +399,7 @@ class Phone:
                 case Leave(outcome):
                     self.hung_up = outcome
         # Check the ledger's invariant from within.
-        for item in self.talk._voice._playout.line:  # noqa: SLF001
+        for item in self.talk._voice._playout.line:
             assert 0 <= item.heard <= item.sent <= item.generated
 
     def _dialled(self) -> None:
