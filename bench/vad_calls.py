@@ -75,11 +75,11 @@ class Line:
             self.phone.model.turn_taken()
 
     def _agent_audible(self) -> bool:
-        return self.phone.talk._voice.audible(self.world.now)  # noqa: SLF001
+        return self.phone.talk._voice.playout.audible(self.world.now)  # noqa: SLF001
 
     def _speaking(self) -> bool:
         talk = self.phone.talk
-        return talk._floor.caller_speaks or talk._floor._bargein.undecided  # noqa: SLF001
+        return talk._floor.vad.speaking or talk._floor._bargein.undecided  # noqa: SLF001
 
     def told(self, sound: str, detector: str) -> Overlaps:
         # An interruption is reported when its turn has ended.

@@ -28,8 +28,6 @@ finished.
 from dataclasses import dataclass, field
 from typing import Final
 
-from media.core.turngate import TurnGate
-
 REFUSALS: Final = 3
 LAST_WORDS_MS: Final = 1_000.0
 
@@ -65,7 +63,6 @@ class _Turn:
 class ResponseSchedule:
     """The responses that are owed to the caller, and the one that is active."""
 
-    turn_gate: TurnGate
     owed: bool = False
     turns: int = 0  # turns of the caller that were owed one
     active: bool = False  # response.create to response.done

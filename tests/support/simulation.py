@@ -399,7 +399,7 @@ class Phone:
                 case Leave(outcome):
                     self.hung_up = outcome
         # Check the ledger's invariant from within.
-        for item in self.talk._voice._playout.line:
+        for item in self.talk._voice.playout.line:
             assert 0 <= item.heard <= item.sent <= item.generated
 
     def _dialled(self) -> None:

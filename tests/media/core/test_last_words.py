@@ -29,7 +29,7 @@ def interrupting(make_phone: Callable[..., Phone]) -> Callable[..., Phone]:
         phone.after(2_000)
         phone.speak(600)
         phone.after(3_500)
-        assert phone.talk._voice.audible(phone.world.now), "the agent is speaking"
+        assert phone.talk._voice.playout.audible(phone.world.now), "the agent is speaking"
         phone.carrier.echoes_marks = not cutting  # without an echo, it takes longer to know what was heard
         phone.speak(ms, seed=5)
         waited = 0

@@ -1,10 +1,9 @@
 from media.core.responses import REFUSALS, ResponseSchedule
-from media.core.turngate import TurnGate
 
 
 def story(*events: str, responses: ResponseSchedule | None = None, audible: bool = False) -> list[bool]:
     """For each event, whether a response.create is due after it."""
-    responses = responses or ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses = responses or ResponseSchedule()
     created = []
     for event in events:
         match event:
@@ -73,7 +72,7 @@ def test_the_turn_after_a_nod_is_answered() -> None:
 
 
 def test_a_refusal_is_tried_again_a_few_times() -> None:
-    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses = ResponseSchedule()
     responses.owe_response()
     for n in range(1, REFUSALS + 1):
         assert responses.create(False) == f"create_{n}"
@@ -85,7 +84,7 @@ def test_a_refusal_is_tried_again_a_few_times() -> None:
 
 
 def test_a_failed_answer_is_tried_again_a_few_times() -> None:
-    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses = ResponseSchedule()
     responses.owe_response()
     for _ in range(REFUSALS):
         assert not responses.failing
@@ -96,7 +95,7 @@ def test_a_failed_answer_is_tried_again_a_few_times() -> None:
 
 
 def test_another_session_owes_the_answer_and_has_tries_of_its_own() -> None:
-    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses = ResponseSchedule()
     responses.owe_response()
     for n in range(1, REFUSALS + 1):
         responses.create(False)

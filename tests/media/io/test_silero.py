@@ -168,7 +168,7 @@ def talking(silero: Silero, frames: list[bytes], ms: int) -> Phone:
     phone.after(1_000)
     phone.speak(400)  # nobody speaks over the agent yet: the detector is not run
     phone.after(1_600)
-    assert phone.talk._voice.audible(phone.world.now)
+    assert phone.talk._voice.playout.audible(phone.world.now)
     phone.frames += frames
     phone.after(ms)
     return phone
@@ -183,7 +183,7 @@ def test_the_agent_talks_on_over_what_is_no_speech(silero: Silero, name: str) ->
     phone = talking(silero, sounds.frames(NOISES[name]), 11_000)
     assert clears(phone) == 0
     assert phone.told(BargedIn) == []
-    assert not phone.talk._floor.caller_speaks
+    assert not phone.talk._floor.vad.speaking
 
 
 @pytest.mark.speech
