@@ -24,7 +24,10 @@ import websockets
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import sign
 from tests.hum.test_private import open_to_others
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment, tone, voice
+from tests.media.audio import tone, voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, MakeSettings, program_environment
 from tests.support.present import present
 from tests.support.programs import Program as Process
 from tests.support.programs import running

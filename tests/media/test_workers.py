@@ -14,7 +14,9 @@ import websockets
 
 from cli import _parser
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, MakeSettings, program_environment
 from tests.support.processes import children
 from tests.support.programs import Program, running
 from tests.support.waits import until

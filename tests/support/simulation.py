@@ -13,7 +13,7 @@ from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
 from media.core.hearing import Confirm
 from media.core.leg import Clear, HangUp, Leave, Mark, MoveOn, Play
-from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel
+from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel, TurnEnded
 from media.legs import twiliowire
 from sandbox.clock import Agenda, Do
 from sandbox.openai import conversation, script
@@ -420,3 +420,7 @@ class Phone:
 
     def told(self, kind: type[Told]) -> list[Told]:
         return [report for report in self.reports if isinstance(report, kind)]
+
+    def heard_texts(self) -> list[tuple[str, str]]:
+        """Return what was heard of each turn, and who said it."""
+        return [(turn.role, turn.heard_text) for turn in self.told(TurnEnded)]

@@ -5,7 +5,7 @@ import sys
 import types
 from typing import Any
 
-from tests.media.core.test_conversation import PLAN
+from tests.media.core.plans import PLAN
 from tests.support.simulation import Phone, World
 
 NOT_OURS = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)

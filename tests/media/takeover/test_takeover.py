@@ -21,7 +21,10 @@ from media.takeover import codec
 from media.takeover.channel import Channel, PeerLost
 from media.takeover.giving import HandoverSender, _Move
 from media.takeover.taking import Predecessor
-from tests.media.conftest import FakeControl, FakeModel, Line, Plane, StartPlane, voice
+from tests.media.audio import voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import Line, Plane, StartPlane
 from tests.support.certificate import self_signed
 from tests.support.present import present
 from tests.support.programs import running
