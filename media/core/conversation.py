@@ -58,6 +58,7 @@ from media.core.types import (
     CallPlan,
     CallStarted,
     CommandReply,
+    Digits,
     FlowSwitched,
     ModelLost,
     Moment,
@@ -105,7 +106,7 @@ class Conversation(Talk):
         self._voice = Voice(plan, self._clock, session, transcript, latency, turn_gate, emit)
         self._model = ModelSide(plan, self._clock, session, self._voice, turn_gate, recording_pauses)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm, emit)
-        self._keypad = Keypad(plan.digits_pause_ms, recording_pauses)
+        self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
 
     @property
@@ -300,6 +301,7 @@ class Conversation(Talk):
                 self._start(event, now_ms)
             case Digit(digit):
                 self._require_started()
+                self._model.tools.recording_pauses.key(now_ms)
                 self._keypad.press(digit, now_ms)
                 self.due_ms = 0.0
                 self._ending.idle_timer.caller_acts(now_ms)
@@ -343,9 +345,12 @@ class Conversation(Talk):
 
     def _finish_entry(self, now_ms: float) -> None:
         digits = self._keypad.due(now_ms)
-        if digits:
-            self._model.keypad_input(digits, self._clock.call_ms(now_ms))
-            self._voice.fillers.restart(now_ms)
+        if digits is None:
+            return
+        at_ms = self._clock.call_ms(now_ms)
+        self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
+        self._model.keypad_input(digits, at_ms)
+        self._voice.fillers.restart(now_ms)
 
     def _watch_silence(self, now_ms: float) -> None:
         idle_timer, voice, model = self._ending.idle_timer, self._voice, self._model
@@ -470,7 +475,8 @@ class Conversation(Talk):
         self._voice.flush(now_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._model.tools.end()
-        self._keypad.flush(now_ms)
+        if digits := self._keypad.take():
+            self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
         self._actions.append(Leave(outcome))
 

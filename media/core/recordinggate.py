@@ -29,7 +29,7 @@ class RecordingGate:
         "running",
     )
 
-    def __init__(self, emit: Emit, *, wanted: bool, protected: bool) -> None:
+    def __init__(self, emit: Emit, *, wanted: bool, protected: bool = False) -> None:
         """Create the gate: a recording is `wanted`, and its announcement `protected` from interruptions, or not."""
         self.running = False  # there is a recording or a listener
         self._recording = self._listened = False

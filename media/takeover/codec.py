@@ -222,9 +222,9 @@ def _spares() -> Mapping[str, object]:
         "item": Item(""),
         "actions": [],
         "phrases": (),
-        **dict.fromkeys(("wanted", "protected"), False),
-        **dict.fromkeys(("seq", "start", "size", "end", "silence_ms", "longest_ms", "least_ms", "patience_ms"), 0),
-        **dict.fromkeys(("pause_ms", "every_ms"), 0),
+        "wanted": False,
+        **dict.fromkeys(("seq", "start", "size", "end", "silence_ms", "longest_ms", "least_ms"), 0),
+        **dict.fromkeys(("patience_ms", "every_ms"), 0),
         **dict.fromkeys(("false_hear_ms", "open_turn_ms", "unaware_ms", "at_ms"), 0.0),
         **dict.fromkeys(("soonest_ms", "plays_ms", "ready_ms", "level_db"), 0.0),
     }

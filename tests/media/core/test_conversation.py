@@ -13,6 +13,7 @@ from media.core.types import (
     CallEnded,
     CallStarted,
     Delta,
+    Digits,
     LatencyMeasured,
     ModelLost,
     Prompt,
@@ -151,6 +152,64 @@ def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone: Callabl
     latency = phone.told(LatencyMeasured)[-1]
     assert latency.first_sound_ms < latency.total_ms
     assert phone.model.violations == []
+
+
+def test_digits_are_reported_and_told_to_the_model(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(BARE)
+    phone.after(1_000)
+    for digit in "12#":
+        phone.carrier.dtmf(digit)
+    phone.after(3_000)
+    assert [d.digits for d in phone.told(Digits)] == ["12#"]
+    items = [m["item"]["content"][0]["text"] for m in phone.model.received if m["type"] == "conversation.item.create"]
+    assert items == ["Caller entered 12 on the keypad"]
+    assert phone.model.types().count("response.create") == 1
+
+
+@pytest.mark.parametrize("lost_first", [False, True])
+def test_every_later_session_knows_what_was_entered_in_its_place(
+    make_phone: Callable[..., Phone], lost_first: bool
+) -> None:
+    """An account number that was entered once is not asked for again because a socket broke."""
+    phone = make_phone(BARE)
+    phone.after(1_000)
+    if lost_first:
+        phone.lose()  # the keys come while there is no session
+    for digit in "12#":
+        phone.carrier.dtmf(digit)
+    phone.after(3_000)
+    phone.lose()
+    phone.after(3_000)
+    phone.speak(600)
+    phone.after(3_000)
+    phone.lose()
+    phone.after(3_000)
+    received = phone.model.received
+    begun = [place for place, each in enumerate(received) if each["type"] == "session.update"]
+    assert len(begun) == (4 if lost_first else 3)
+    for begin, end in zip(begun, [*begun[1:], None], strict=True):
+        texts = [
+            each["item"]["content"][0]["text"]
+            for each in received[begin:end]
+            if each["type"] == "conversation.item.create" and each["item"]["role"] != "system"
+        ]
+        if begin == begun[0] and lost_first:
+            assert texts == []
+        else:
+            assert texts[:1] == ["Caller entered 12 on the keypad"] and texts.count(texts[0]) == 1
+    assert [d.digits for d in phone.told(Digits)] == ["12#"], "and it is reported once"
+    assert [turn.seq for turn in phone.told(TurnEnded)] == list(range(1, len(phone.told(TurnEnded)) + 1))
+
+
+def test_keys_are_not_lost_when_the_call_ends_in_their_pause(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(BARE)
+    phone.after(500)
+    phone.carrier.dtmf("4")
+    phone.carrier.dtmf("2")
+    phone.carrier.stop()
+    phone.after(200)
+    assert [type(each) for each in phone.reports[-2:]] == [Digits, CallEnded]
+    assert phone.told(Digits)[0].digits == "42"
 
 
 def test_the_longest_call_ends(make_phone: Callable[..., Phone]) -> None:
