@@ -1,24 +1,24 @@
 """The agent's voice: the model's audio and prompts in one ledger, and the consequences of what was heard.
 
-Theory of operation.  An item of speech is opened by the model, or queued with all of its audio (a prompt, a filler,
-keys).  `playout` sends it and knows how much was heard; each transition updates the transcript, the model's
-conversation and the recording.
+Theory of operation.  An item of speech is the model's, open from `open_item` until `close_item`, or a prompt, a filler
+or keys, queued with all of their audio.  `playout` sends it and knows how much was heard; each transition updates the
+transcript, the model's conversation and the recording.
 
-    opened ── add_audio ──▶ sent ── played ──▶ heard ── complete and all heard ──▶ ended: a turn
-      │                                          │
-      │ withdraw: nothing was heard              │ clear: the caller spoke over it
-      ▼                                          ▼
-    deleted: no turn                          cleared ── resume ──▶ sent again from the heard position
-                                                 ├────── cut ──▶ truncated there: an interrupted turn
-                                                 └────── cut, unsaid ──▶ deleted: no turn
+    queued ── add_audio, pump ──▶ sent ── played ──▶ heard ── closed and all heard ──▶ ended: a turn
+      │                                                │
+      │ withdraw: nothing was sent                     │ clear: the caller spoke over it
+      ▼                                                ▼
+    deleted: no turn                                cleared ── resume ──▶ sent again from the heard position
+                                                       ├────── cut ──▶ truncated there: an interrupted turn
+                                                       └────── cut, unsaid ──▶ deleted: no turn
 
 Example, 40 ms to the carrier and back each:
 
         0 ms  open_item, add_audio: 307 ms are sent at once, then 107 ms whenever less than 200 ms are queued
-       40 ms  the carrier begins to play it
+       40 ms  the carrier begins to play it: the turn begins
     1,300 ms  clear: the caller speaks over the agent
     1,380 ms  settled: 1,300 ms were heard
-    1,660 ms  cut: the model's item is truncated at 1,300 ms; the turn has the words up to there
+    1,660 ms  cut: the model's item is truncated at 1,300 ms; the turn ends with the words up to there
 """
 
 from typing import Final

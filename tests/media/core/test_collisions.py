@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from media.core.leg import HangUp
-from media.core.turngate import TurnGate
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
 from tests.support.simulation import Phone, calls
@@ -181,16 +180,3 @@ def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
     phone.after(3_500)
     assert phone.hung_up == HangUp("max_duration")
     assert [turn.text for turn in agent(phone)] == ["Goodbye"]
-
-
-def test_each_detector_alone_is_believed_for_so_long() -> None:
-    gate = TurnGate(1_000, 9_000, 250)
-    assert not gate.speaks(0)
-    assert gate.update_voice(True, 100) and not gate.update_voice(True, 200)
-    assert gate.speaks(1_099) and not gate.speaks(1_100)
-    gate.update_turn(True, 2_000)
-    assert gate.speaks(60_000)
-    assert gate.update_voice(False, 60_000)
-    assert gate.speaks(68_999) and not gate.speaks(69_000)
-    gate.update_turn(False, 70_000)
-    assert not gate.speaks(70_000)

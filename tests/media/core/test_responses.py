@@ -107,3 +107,31 @@ def test_another_session_owes_the_answer_and_has_tries_of_its_own() -> None:
 
 def test_an_answer_that_was_being_made_is_owed_by_the_next_session() -> None:
     assert story("commit", "created", "lost") == [True, False, True]
+
+
+def test_a_backchannel_and_the_question_after_it() -> None:
+    """The example of the theory of operation."""
+    responses = ResponseSchedule()
+    responses.owe_turn()
+    assert responses.create(False) == "create_1"
+    responses.response_created("resp_1")
+    responses.response_done("resp_1")
+    responses.overlap_began(3_000)
+    assert not responses.turn_committed()
+    assert not responses.overlap_resumed()
+    assert responses.create(False) is None
+    responses.spoke_in_silence()
+    assert responses.turn_committed()
+    assert responses.create(False) == "create_2"
+    responses.response_created("resp_2")
+    assert responses.active and not responses.owed
+    responses.response_done("resp_2")
+    assert not responses.active and not responses.owed
+
+
+def test_a_backchannel_in_the_last_second_is_a_turn_once_the_agent_has_finished() -> None:
+    responses = ResponseSchedule()
+    responses.overlap_began(800)
+    assert not responses.turn_committed()
+    assert responses.overlap_resumed()
+    assert responses.create(True) is None and responses.create(False) == "create_1"
