@@ -24,12 +24,12 @@ from typing import Any
 import httpx
 import uvloop
 
-from bench import programs
 from hum.process import home
 from hum.process.sockets import free_port
 from hum.settings import environment
 from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
+from tests.support import programs
 
 ACCOUNT, TOKEN, KEY, NUMBER, CALLER = "AC" + "1" * 32, "carrier-token", "sk-test", "+13175550100", "+13175550199"
 UP_SECONDS, SETTLE_SECONDS, HEARD_SECONDS = 180.0, 5.0, 30.0

@@ -29,12 +29,13 @@ from aiortc.rtp import RtpPacket
 from av.packet import Packet
 
 from bench.media import speech
-from bench.media.processes import Threads, cpu_seconds, resident_kb, running
+from bench.media.processes import Threads, resident_kb, running
 from hum.contract import rpc
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media.legs.opus import FRAME_TICKS, WIDE_HZ, Encoder
+from tests.support.processes import cpu_seconds
 
 LOOPBACK, NODE_KEY = "127.0.0.1", "the benchmark's node key which is long enough"
 CYCLE_FRAMES = 300

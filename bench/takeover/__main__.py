@@ -18,7 +18,6 @@ from pathlib import Path
 
 import uvloop
 
-from bench.programs import Program
 from bench.takeover.load import Load
 from hum.contract import rpc
 from hum.process.sockets import free_port
@@ -26,6 +25,7 @@ from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from sandbox.twilio import sign
+from tests.support.programs import Program
 
 TOKEN, NODE_KEY, PATH = "the benchmark's token", "the benchmark's node key which is long enough", "/media/twilio"
 BEFORE_SECONDS = 4.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.texts.town import NUMBER, SHORT, Town, town
 from sandbox.twilio import Fault
+from tests.support.town import NUMBER, SHORT, Town, town
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 OUTAGE_SECONDS = 60.0

@@ -16,7 +16,7 @@ from cli import _parser
 from hum.process.processes import Known
 from hum.process.sockets import free_port
 from hum.settings import environment
-from tests.support.children import children
+from tests.support.processes import children
 from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.chaos
@@ -47,7 +47,7 @@ class Supervised:
         await self.until(2)
 
     def children(self) -> list[int]:
-        return children(self.process.pid)
+        return children(self.process.pid, wrapper=False)
 
     def serving(self) -> set[int]:
         """The workers that listen on the port, by the sockets that they hold."""

@@ -18,7 +18,7 @@ from hum.process.network import Listen
 from hum.process.sockets import bound, free_port
 from hum.settings import environment
 from tests.hum.test_production import PROGRAMS
-from tests.support.children import is_wrapper
+from tests.support.processes import is_wrapper
 
 NOWHERE = "127.0.0.1:1"
 #: gRPC's core talks of all that it does, and spans go nowhere.

@@ -16,8 +16,11 @@ from hum.v1 import runtime_pb2 as pb
 from media import app
 from media.core.audio import to_linear
 from media.legs.peer import Ice, ice_servers, shown
+from tests.media.audio import tone
 from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
-from tests.media.conftest import FakeControl, FakeModel, MakeSettings, tone
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import MakeSettings
 from tests.support.present import present
 from tests.support.waits import until
 

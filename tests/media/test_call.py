@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import say
-from tests.media.conftest import FakeControl, FakeModel, Ring, StartPlane, heard, nearly_all, tone, voice
+from tests.media.audio import heard, nearly_all, tone, voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import Ring, StartPlane
 from tests.support.present import present
 from tests.support.stalls import Stalls
 from tests.support.waits import until

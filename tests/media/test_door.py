@@ -19,7 +19,9 @@ from hum.process.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
 from media.door import Capacity, capacity
 from sandbox.twilio import sign
-from tests.media.conftest import CALL_SID, TOKEN, FakeControl, FakeModel, Plane, StartPlane
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import CALL_SID, TOKEN, Plane, StartPlane
 from tests.support.waits import patience, until
 
 DEEP = "[" * 30_000

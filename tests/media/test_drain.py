@@ -10,7 +10,8 @@ import pytest
 from hum.process.signals import Signals
 from media import app
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, FakeControl, MakeSettings, Plane
+from tests.media.fakecontrol import FakeControl
+from tests.media.planes import TOKEN, MakeSettings, Plane
 from tests.support.present import present
 from tests.support.waits import until
 

@@ -21,13 +21,16 @@ import psutil
 import pytest
 import websockets
 
-from bench.programs import Program as Process
-from bench.programs import running
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import sign
 from tests.hum.test_private import open_to_others
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment, tone, voice
+from tests.media.audio import tone, voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, MakeSettings, program_environment
 from tests.support.present import present
+from tests.support.programs import Program as Process
+from tests.support.programs import running
 from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(180)]

@@ -12,7 +12,10 @@ import websockets
 
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, Plane, StartPlane, voice
+from tests.media.audio import voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, Plane, StartPlane
 from tests.support.present import present
 from tests.support.waits import until
 

@@ -13,7 +13,9 @@ from media.core.types import RecordAgent, RecordCaller
 from media.io.overhearing import MAX_PIECES, ListenerQueue
 from media.shell import Shell
 from media.tap import Tap
-from tests.media.conftest import QUIET, FakeControl, StartPlane, tone
+from tests.media.audio import tone
+from tests.media.fakecontrol import FakeControl
+from tests.media.planes import QUIET, StartPlane
 from tests.support.present import present
 from tests.support.waits import until
 

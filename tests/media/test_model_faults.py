@@ -9,7 +9,9 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from sandbox.openai import Faults, Model, Script, Settings
 from sandbox.twilio import Call, say
-from tests.media.conftest import FakeControl, Ring, StartPlane, heard, nearly_all, tone, voice
+from tests.media.audio import heard, nearly_all, tone, voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.planes import Ring, StartPlane
 from tests.support.stalls import Stalls
 from tests.support.waits import until
 

@@ -4,7 +4,10 @@ import asyncio
 import wave
 from pathlib import Path
 
-from tests.media.conftest import FakeControl, FakeModel, StartPlane, voice
+from tests.media.audio import voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import StartPlane
 from tests.support.waits import until
 
 KEYS = "41115"

@@ -15,18 +15,10 @@ from media import metrics
 from media.modelline import ModelConnection
 from media.pacer import Load
 from sandbox.twilio import sign
-from tests.media.conftest import (
-    CALL_SID,
-    TOKEN,
-    FakeControl,
-    FakeModel,
-    Line,
-    MakeSettings,
-    Plane,
-    Ring,
-    StartPlane,
-    tone,
-)
+from tests.media.audio import tone
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import CALL_SID, TOKEN, Line, MakeSettings, Plane, Ring, StartPlane
 from tests.support.present import present
 from tests.support.waits import until
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from bench.programs import running
 from cli.doctor import probes
 from hum import ids, recordings
 from hum.ids import Kind
@@ -25,6 +24,7 @@ from media.io import storing
 from media.io.storing import Uploader
 from tests.support import objectstore
 from tests.support.objectstore import Store, Trouble
+from tests.support.programs import running
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.nodes

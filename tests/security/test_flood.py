@@ -15,12 +15,12 @@ import httpx
 import psutil
 import pytest
 
-from bench.programs import running
 from hum import secrets
 from hum.process import descriptors
 from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN
 from tests.control.conftest import Plane
 from tests.security.conftest import Wire, carrier_is_answered, dial, head, wire
+from tests.support.programs import running
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.strain

@@ -20,7 +20,9 @@ from media.io import toolrequests
 from media.io.control import ControlLink, Heartbeat
 from media.io.filework import result
 from media.io.live import MAX_DELTAS
-from tests.media.conftest import NODE_KEY, FakeControl, FakeModel, MakeSettings, StartPlane
+from tests.media.fakecontrol import NODE_KEY, FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import MakeSettings, StartPlane
 from tests.support.present import present
 from tests.support.waits import until
 

@@ -7,7 +7,8 @@ import pytest
 
 from media.core.realtime import MAX_EVENT_BYTES
 from media.io.openai import Dialler, ModelSocket, Refused, Unreachable, realtime_url
-from tests.media.conftest import FakeModel, MakeSettings
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import MakeSettings
 from tests.support.waits import until
 
 

@@ -12,8 +12,6 @@ from unittest.mock import AsyncMock
 import pytest
 import websockets
 
-from bench.media.certificate import self_signed
-from bench.programs import running
 from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from media import app
@@ -23,8 +21,13 @@ from media.takeover import codec
 from media.takeover.channel import Channel, PeerLost
 from media.takeover.giving import HandoverSender, _Move
 from media.takeover.taking import Predecessor
-from tests.media.conftest import FakeControl, FakeModel, Line, Plane, StartPlane, voice
+from tests.media.audio import voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import Line, Plane, StartPlane
+from tests.support.certificate import self_signed
 from tests.support.present import present
+from tests.support.programs import running
 from tests.support.waits import patience, until
 
 

@@ -1,4 +1,4 @@
-"""Sounds for benchmarks: recorded prompts and hold music from Debian packages, and synthesized sounds.
+"""Sounds: recorded prompts and hold music from Debian packages, and synthesized sounds.
 
 Everything is mono float64 in -1..1 at 8 kHz.  Prompts are split into halves by the hash of their name: `tune`, on which
 thresholds were chosen, and `held`, on which results are reported.

@@ -1,4 +1,4 @@
-"""Programs that benchmarks and tests start; each ends with the block that started it, however that ends.
+"""Programs that tests and benchmarks start; each ends with the block that started it, however that ends.
 
 Under uvloop, asyncio starts a program by running Python in the forked child first, while locks of this process's other threads may be
 held: children were seen to die there.  `subprocess` has no such step.

@@ -1,4 +1,4 @@
-"""A self-signed certificate for `localhost`, for the one figure that is measured over TLS."""
+"""A self-signed certificate for `localhost`."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -18,9 +18,6 @@ from typing import Any
 import asyncpg
 import httpx
 
-from bench.media.processes import children, cpu_seconds
-from bench.programs import Program, running
-from bench.texts import seam
 from control.identity import usecases as identity
 from hum.process.sockets import free_port
 from hum.settings import environment
@@ -28,6 +25,9 @@ from sandbox.twilio import Carrier
 from storage.db import Db
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
+from tests.support import seam
+from tests.support.processes import children, cpu_seconds
+from tests.support.programs import Program, running
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "carrier-token", "+13175550100"
 LOOK_SECONDS = 0.02
@@ -55,6 +55,14 @@ SHORT = {
 #: With the carrier's list down: texts become `unknown` soon, and the timeout of a response is long enough that only dropped ones
 #: are missed, also on a busy machine.
 SHORT_DOWN = {**SHORT, "HUM_CARRIER_SECONDS": "15", "HUM_TEXT_UNKNOWN_SECONDS": "16"}
+
+#: The platform's number sends at full speed, and campaigns are written as far ahead as that needs.
+FAST = {
+    "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
+    "HUM_TEXT_NUMBER_WIDTH": "48",  # all that one worker has for campaigns
+    "HUM_CAMPAIGN_WINDOW": "1000",
+    "HUM_LOG_LEVEL": "warning",
+}
 
 
 def _lives(pid: int) -> bool:
@@ -128,7 +136,7 @@ class Town:
     async def _keep(self, part: Part) -> None:
         while True:
             # The end of a process that is not a child sends no signal.
-            while _lives(part.pid):  # noqa: ASYNC110
+            while _lives(part.pid):
                 await asyncio.sleep(LOOK_SECONDS)
             if not (self.seams / f"{part.plane}.{part.pid}.ended").exists():
                 self.deaths.append(part.plane)
@@ -154,7 +162,7 @@ class Town:
         before = len(self.deaths)
         os.kill(next(part.pid for part in self.parts if part.plane == plane), signal.SIGKILL)
         async with asyncio.timeout(60):
-            while len(self.deaths) == before:  # noqa: ASYNC110 - as in `_keep`
+            while len(self.deaths) == before:
                 await asyncio.sleep(LOOK_SECONDS)
 
     @asynccontextmanager
@@ -182,7 +190,7 @@ class Town:
         with suppress(ProcessLookupError, TimeoutError):
             os.kill(part.pid, signal.SIGTERM)
             async with asyncio.timeout(20):
-                while _lives(part.pid):  # noqa: ASYNC110 - as above
+                while _lives(part.pid):
                     await asyncio.sleep(LOOK_SECONDS)
         with suppress(ProcessLookupError):
             os.kill(part.pid, signal.SIGKILL)
@@ -279,7 +287,7 @@ async def town(
         for plane in PLANES:
             (home / "seams" / plane).mkdir(parents=True)
         launcher = await stack.enter_async_context(
-            _program(["bench.texts.seam", str(home / "seams")], settings_of_all, home)
+            _program(["tests.support.seam", str(home / "seams")], settings_of_all, home)
         )
         gateway = await stack.enter_async_context(_program(["gateway.app"], settings_of_all, home))
         platform = Town(home, postgres, carrier, settings_of_all, http, url, launcher, gateway)

@@ -13,7 +13,7 @@ from media.core.audio import BYTES_PER_MS, from_linear
 from media.core.conversation import Conversation
 from media.core.hearing import Confirm
 from media.core.leg import Clear, HangUp, Leave, Mark, MoveOn, Play
-from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel
+from media.core.types import Action, CallPlan, DialModel, Event, Report, Stamp, ToModel, TurnEnded
 from media.legs import twiliowire
 from sandbox.audio import FRAME_MS, lay
 from sandbox.clock import Agenda, Do
@@ -186,12 +186,12 @@ class Voice(Tones):
         self.says: bytes | None = None
         self._turns = 0
 
-    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002
+    def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:
         size = self.answer_ms * BYTES_PER_MS
         audio = self._random.randbytes(size) if self.says is None else (self.says * (size // len(self.says) + 1))[:size]
         then(recital(audio, codec))
 
-    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:  # noqa: ARG002
+    def hear(self, codec: Codec, audio: bytes, then: Callable[[str | Exception], None]) -> None:
         self._turns += 1
         then(f"text of user_{self._turns}")
 
@@ -399,7 +399,7 @@ class Phone:
                 case Leave(outcome):
                     self.hung_up = outcome
         # Check the ledger's invariant from within.
-        for item in self.talk._voice._playout.line:  # noqa: SLF001
+        for item in self.talk._voice.playout.line:
             assert 0 <= item.heard <= item.sent <= item.generated
 
     def _dialled(self) -> None:
@@ -420,3 +420,7 @@ class Phone:
 
     def told(self, kind: type[Told]) -> list[Told]:
         return [report for report in self.reports if isinstance(report, kind)]
+
+    def heard_texts(self) -> list[tuple[str, str]]:
+        """Return what was heard of each turn, and who said it."""
+        return [(turn.role, turn.heard_text) for turn in self.told(TurnEnded)]

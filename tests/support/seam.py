@@ -1,4 +1,4 @@
-"""python -m bench.texts.seam FOLDER: control and workers as `hum` runs them, with a place to stop at each named step.
+"""python -m tests.support.seam FOLDER: control and workers as `hum` runs them, with a place to stop at each named step.
 
 The product has no code for this: the functions that are called between two steps are wrapped here.  A file FOLDER/PLANE/STEP
 arms a step: it contains how often the step is passed first, and `die` or `wait`.  The first process of the plane to reach the step
