@@ -364,7 +364,7 @@ class Shell:
         if isinstance(start, StartRecording):
             self._output.start_recording(start.announced)
         else:
-            self._output.start_message(start.at_ms, self._message_failed)
+            self._output.start_message(start, self._message_failed)
 
     @_guarded
     def _message_failed(self) -> None:

@@ -20,7 +20,8 @@ from control.base.egress import Outside
 from control.clients.embeddings import Embedded, Embedder
 from control.clients.http import Guarded
 from control.knowledge import rules
-from control.knowledge.converting import Converter, Unreadable
+from control.knowledge.converter import Unreadable
+from control.knowledge.converting import Converter
 from control.knowledge.rules import Passage
 from control.knowledge.vectors import packed
 from control.usage import other

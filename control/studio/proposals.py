@@ -13,7 +13,8 @@ from control.clients.openai import ModelError, Spent, Writer
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.knowledge import rules as knowledge_rules
-from control.knowledge.converting import Converter, Unreadable
+from control.knowledge.converter import Unreadable
+from control.knowledge.converting import Converter
 from control.studio import limits, rules
 from control.studio.limits import ConcurrencyLimit
 from control.studio.rules import Draft, Wish

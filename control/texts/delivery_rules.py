@@ -38,8 +38,6 @@ STATUSES: Mapping[str, str] = {
 #: The most statuses that are stored per attempt: the carrier repeats them.
 MOST_WORDS = 50
 OPTED_OUT = "21610"
-#: The number's queue at the carrier is full: the text stays in ours instead.
-QUEUE_FULL = "21611"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_client import REGISTRY
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
@@ -172,6 +173,27 @@ async def test_a_process_that_is_full_says_so(control: FakeControl, model: FakeM
         assert (await placed(control, other, "call_2")).refused == "full"
         await other.close()
     assert list(control.hellos[0].state.takes) == [calls_pb2.CALL_ORIGIN_BROWSER]
+
+
+async def test_each_refusal_is_counted_by_its_reason(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
+    def counts() -> list[float]:
+        samples = (
+            REGISTRY.get_sample_value("hum_media_streams_total", {"outcome": reason})
+            for reason in ("full", "repeated", "draining")
+        )
+        return [count or 0.0 for count in samples]
+
+    before, caller = counts(), Caller()
+    async with plane(settings, control, HUM_BROWSER_WAITING=2) as media:
+        assert (await placed(control, caller)).WhichOneof("reply") == "answer"
+        present(control.downs).put_nowait(offer_of("call_1", "again", "token"))
+        await until(lambda: any(each.refused == "repeated" for each in control.replies))
+        media.server.leaving = True
+        assert (await placed(control, caller, "call_2", "v=0")).refused == "draining"
+        await caller.close()
+    assert [after - known for known, after in zip(before, counts(), strict=True)] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(
