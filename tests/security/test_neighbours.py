@@ -214,7 +214,7 @@ async def test_ten_imports_of_ten_thousand_rows_are_not_heard_by_others(database
         deployment.running[1].kill()  # the worker
         alone_ms += await calls_for(deployment, 5)
         before_ms, p99_ms = percentile(alone_ms, 0.99), percentile(took_ms, 0.99)
-        print(  # noqa: T201 - the figures of docs/security.md
+        print(  # noqa: T201 - what a run with `-s` is for
             f"p99 {before_ms:.0f} ms alone; {len(took_ms)} calls beside {rows} rows: "
             f"p50 {percentile(took_ms, 0.5):.0f} ms, p99 {p99_ms:.0f} ms, worst {max(took_ms):.0f} ms"
         )
