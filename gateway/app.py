@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import contract, credentials, errors, openapi, transcode
+from gateway import contract, credentials, errors, openapi, pages, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
 from gateway.connections import ClientLimits, Connection, SlowReaders
@@ -37,7 +37,7 @@ from gateway.mcpserver.execution import Execution
 from gateway.mcpserver.server import McpServer
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.postponed import RetryQueue
-from gateway.reference.serving import Reference
+from gateway.reference import Reference
 from gateway.room import ConnectionLimit
 from gateway.stripe import StripeWebhook
 from gateway.turnstile import ConcurrencyLimit
@@ -101,7 +101,8 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     endpoints = transcode.endpoints(_bindings(), channel, limits)
     mcp = _mcp(settings, endpoints, bodies)
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
-    console = Console.built(settings.console_dir or STATIC)
+    built = settings.console_dir or STATIC
+    console = Console.built(built)
     is_ready = monitoring.cached(settings, missing)
     as_json = _as_json(settings.public_url)
     as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
@@ -127,7 +128,8 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *Hooks(settings, channel, identity, bodies).routes(),
             *SignIn(settings, channel, client).routes(),
             *mcp.routes(),
-            *Reference(document, console.font if console else "").routes(),
+            *Reference(built).routes(),
+            *pages.routes(),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),
             Route("/healthz", healthz),
