@@ -2,17 +2,14 @@
 
 import argparse
 import asyncio
-import itertools
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import Any
 
 import msgspec
-import uvicorn
 import uvloop
 import yaml
 from grpc import StatusCode, aio
@@ -26,7 +23,6 @@ from starlette.routing import Route
 from gateway import contract, credentials, errors, openapi, pages, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
-from gateway.connections import ClientLimits, Connection, SlowReaders
 from gateway.console import STATIC, Console
 from gateway.csrf import SameOrigin
 from gateway.held import RetryingClient
@@ -39,6 +35,7 @@ from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.postponed import RetryQueue
 from gateway.reference import Reference
 from gateway.room import ConnectionLimit
+from gateway.server import ClientLimits, Connection, Server, SlowReaders
 from gateway.stripe import StripeWebhook
 from gateway.turnstile import ConcurrencyLimit
 from gateway.twilio import CarrierWebhooks
@@ -55,9 +52,6 @@ from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
 LOG = telemetry.log(__name__)
-POLL_SECONDS = 0.02
-#: uvicorn's own: it renews the Date header on its ticks.
-TICK_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -275,48 +269,6 @@ async def _bug(request: Request, error: Exception) -> Response:
     return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `run` decides when it drains, which begins at once, not at a tick.
-
-    uvicorn closes idle connections as soon as it drains, and loses a request that is on its way over one of them.  This
-    server stops accepting, and gives open connections `linger_seconds` for a last request, whose answer closes them.
-    """
-
-    def __init__(self, config: uvicorn.Config, linger_seconds: float) -> None:
-        super().__init__(config)
-        self._stopping = asyncio.Event()
-        self._linger_seconds = linger_seconds
-
-    def stop(self) -> None:
-        self.should_exit = True
-        self._stopping.set()
-
-    async def main_loop(self) -> None:
-        for tick in itertools.count():
-            if await self.on_tick(tick):
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
-
-    def end_at_once(self) -> None:
-        self.force_exit = True
-        self.stop()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._linger_seconds):
-                while self.server_state.connections and not self.force_exit:  # noqa: ASYNC110 - as uvicorn does
-                    await asyncio.sleep(POLL_SECONDS)
-        await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
 def _connections(settings: GatewaySettings, slow_readers: SlowReaders) -> Any:
     """Return the factory of uvicorn's connections.  Exits if they could exceed the process's limit of open files."""
     if (max_files := descriptors.raise_limit()) < settings.max_connections + descriptors.OF_A_GATEWAY:
@@ -342,22 +294,12 @@ async def serve(
     listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
     channel, carrier_channel = rpc.channel(settings), rpc.channel(settings)
     slow_readers = SlowReaders()
-    gateway = build(settings, channel, carrier_channel, slow_readers)
-    config = uvicorn.Config(
-        gateway.app,
-        http=_connections(settings, slow_readers),
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine.
-        proxy_headers=False,
-        timeout_graceful_shutdown=int(settings.drain_seconds),
-    )
+    gateway, connections = build(settings, channel, carrier_channel, slow_readers), _connections(settings, slow_readers)
     leave_signal, hurry_signal = (signals.leave, signals.hurry) if signals else (None, None)
     async with monitoring.serving(settings, gateway.missing, leave_signal) as metrics_port, gateway.mcp.running():
-        server = _Server(config, settings.linger_seconds)
+        server = Server(
+            gateway.app, connections, drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds
+        )
         delivering = asyncio.create_task(gateway.webhooks.deliver_queued(), name="postponed webhooks")
         serving = asyncio.create_task(server.serve([listening]), name="http")
         while not server.started:
