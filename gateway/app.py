@@ -40,6 +40,7 @@ from gateway.stripe import StripeWebhook
 from gateway.turnstile import ConcurrencyLimit
 from gateway.twilio import CarrierWebhooks
 from hum.contract import rpc
+from hum.contract.errors import Refused
 from hum.json.values import Unsupported
 from hum.observe import monitoring, telemetry
 from hum.process import descriptors, home, production, program, sockets, watchdog
@@ -131,7 +132,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *(console or landing).routes(),
         ],
         middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow.evict_one()),
-        exception_handlers={HTTPException: _http_error, Exception: _bug},
+        exception_handlers={HTTPException: _http_error, Refused: _refused, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body
     return gateway
@@ -261,6 +262,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return errors.answer(
         error.status_code, reason, error.detail, credentials.request_id(request), headers=error.headers or {}
     )
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return errors.refused(error, credentials.request_id(request))
 
 
 async def _bug(request: Request, error: Exception) -> Response:
