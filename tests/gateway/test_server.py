@@ -68,7 +68,9 @@ def test_what_we_override_is_called(kind: type, name: str, caller: Callable[...,
 @pytest.mark.parametrize(("kind", "names"), MEMBERS.items(), ids=lambda each: getattr(each, "__name__", ""))
 def test_what_we_read_is_there(kind: type, names: tuple[str, ...]) -> None:
     if kind is RequestResponseCycle:
-        assert set(names) <= set(RequestResponseCycle.__init__.__code__.co_names), f"{kind.__name__}: {names} {RELEASES}"
+        assert set(names) <= set(RequestResponseCycle.__init__.__code__.co_names), (
+            f"{kind.__name__}: {names} {RELEASES}"
+        )
         return
     made = instance(kind)
     missing = [name for name in names if not hasattr(made, name)]
