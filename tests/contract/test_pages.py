@@ -15,11 +15,13 @@ from hum.process.sockets import free_port
 from hum.settings import GatewaySettings
 from sandbox.signin import Issuer
 from tests.contract.conftest import PUBLIC, Edge
-from tests.support.browser import Tab, chromium
+from tests.support.browser import chromium
 from tests.support.waits import until
 
 SESSION = "__Host-hum_session"
 PHONE, DESK = 375, 1280
+CLICK = "document.querySelector('{}').click()"
+FOUND = "[...document.querySelectorAll('[data-testid=search-item]')].some((each) => each.innerText.includes('{}'))"
 BY_FORM = {"Accept": "text/html,application/xhtml+xml"}
 
 
@@ -71,20 +73,23 @@ async def test_other_organizations_and_invitations_are_shown(edge: Edge) -> None
     assert "You are also a member of:" in page and "Lighthouse" in page
 
 
-@pytest.fixture
-async def alone(tmp_path: Path) -> AsyncIterator[str]:
-    """A gateway that reaches no control."""
-    settings = GatewaySettings(
-        home=tmp_path,
+def without_control(home: Path, console_dir: Path) -> GatewaySettings:
+    """Settings of a gateway that reaches no control."""
+    return GatewaySettings(
+        home=home,
         gateway_listen="127.0.0.1:0",
         control_address=f"127.0.0.1:{free_port('127.0.0.1')}",
         public_url=PUBLIC,
         drain_seconds=1,
         linger_seconds=0,
         control_seconds=0.5,
-        console_dir=tmp_path / "console",
+        console_dir=console_dir,
     )
-    async with gateway.serve(settings) as ports:
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[str]:
+    async with gateway.serve(without_control(tmp_path, tmp_path / "console")) as ports:
         yield f"http://127.0.0.1:{ports.public}"
 
 
@@ -192,3 +197,24 @@ async def test_a_browser_shows_the_pages_on_a_phone_and_at_a_desk(edge: Edge, is
         assert "You are not signed in" in await tab.evaluate("document.body.innerText")
         cookies = (await tab.call("Network.getCookies", urls=[here]))["cookies"]
         assert "hum_session" not in {cookie["name"] for cookie in cookies}
+
+
+@pytest.mark.browser
+async def test_a_browser_shows_an_operation_of_the_reference_and_finds_another(tmp_path: Path) -> None:
+    """The reference as it is built; `make check-browser` builds it first."""
+    async with gateway.serve(without_control(tmp_path, STATIC)) as ports, chromium(tmp_path) as tab:
+        here = f"http://127.0.0.1:{ports.public}"
+        for width in (PHONE, DESK):
+            await tab.show(f"{here}/docs", width)
+            await until(lambda: tab.evaluate("document.querySelector('h1')?.innerText.includes('HUM')"))
+            assert await tab.evaluate("document.documentElement.scrollWidth") <= width
+        assert await tab.evaluate("document.body.innerText.includes('Idempotency')"), "the contract's sections"
+        await tab.evaluate(CLICK.format("[data-testid=search-trigger]"))
+        await until(lambda: tab.evaluate("Boolean(document.querySelector('[data-testid=search-input]'))"))
+        await tab.call("Input.insertText", text="hang up")
+        await until(lambda: tab.evaluate(FOUND.format("Hang")))
+        await tab.evaluate(CLICK.format("[data-testid=search-item]"))
+        await until(lambda: tab.evaluate("document.body.innerText.includes('/api/calls/{id}/hangup')"))
+        hosts = await tab.evaluate("performance.getEntriesByType('resource').map((each) => new URL(each.name).origin)")
+        assert set(hosts) == {here}
+        assert tab.complaints() == []
