@@ -96,8 +96,8 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     endpoints = transcode.endpoints(_bindings(), channel, limits)
     mcp = _mcp(settings, endpoints, bodies)
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
-    built = settings.console_dir or STATIC
-    console = Console.built(built)
+    console_dir = settings.console_dir or STATIC
+    console = Console.built(console_dir)
     is_ready = monitoring.cached(settings, missing)
     as_json = _as_json(settings.public_url)
     as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
@@ -123,7 +123,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *Hooks(settings, channel, identity, bodies).routes(),
             *SignIn(settings, channel, client).routes(),
             *mcp.routes(),
-            *Reference(built).routes(),
+            *Reference(console_dir).routes(),
             *pages.routes(),
             Route("/openapi.json", openapi_json),
             Route("/openapi.yaml", openapi_yaml),

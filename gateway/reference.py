@@ -34,9 +34,9 @@ def policy(nonce: str) -> str:
 class Reference:
     """The page of the API reference; the script in it reads `/openapi.json`."""
 
-    def __init__(self, built: Path) -> None:
-        """Find the script among the built files of the console in `built`."""
-        manifest = built / "manifest.json"
+    def __init__(self, console_dir: Path) -> None:
+        """Find the script among the built files of the console."""
+        manifest = console_dir / "manifest.json"
         entries = json.loads(manifest.read_bytes()) if manifest.exists() else {}
         self._script = f"/{entries[ENTRY]['file']}" if ENTRY in entries else ""
 
