@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gzip
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import contract, credentials, errors, openapi, pages, transcode
+from gateway import compression, contract, credentials, errors, openapi, pages, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
 from gateway.console import STATIC, Console
@@ -92,15 +93,12 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     cookies = credentials.Cookies(settings.public_url)
     client = credentials.ClientCredentials(cookies, identity)
     limits = _limits(settings, bodies, client, closing)
-    document = _document(settings.public_url)
     endpoints = transcode.endpoints(_bindings(), channel, limits)
     mcp = _mcp(settings, endpoints, bodies)
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
     console_dir = settings.console_dir or STATIC
     console = Console.built(console_dir)
     is_ready = monitoring.cached(settings, missing)
-    as_json = _as_json(settings.public_url)
-    as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
 
     async def healthz(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -108,12 +106,6 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     async def readyz(_: Request) -> Response:
         ready = not await is_ready()
         return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
-
-    async def openapi_json(_: Request) -> Response:
-        return Response(as_json, media_type="application/json")
-
-    async def openapi_yaml(_: Request) -> Response:
-        return Response(await as_yaml.get(), media_type="application/yaml")
 
     gateway.app = Starlette(
         routes=[
@@ -125,8 +117,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *mcp.routes(),
             *Reference(console_dir).routes(),
             *pages.routes(),
-            Route("/openapi.json", openapi_json),
-            Route("/openapi.yaml", openapi_yaml),
+            *_document_routes(settings.public_url),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *(console or landing).routes(),
@@ -195,6 +186,24 @@ def _document(public_url: str) -> dict[str, Any]:
 @lru_cache(maxsize=1)
 def _as_json(public_url: str) -> bytes:
     return msgspec.json.encode(_document(public_url))
+
+
+def _document_routes(public_url: str) -> list[Route]:
+    """Return the routes of the OpenAPI document."""
+    as_json = _as_json(public_url)
+    as_gzip = _Once(lambda: gzip.compress(as_json, mtime=0))
+    as_yaml = _Once(lambda: yaml.dump(_document(public_url), Dumper=_Plain, sort_keys=False).encode())
+
+    async def openapi_json(request: Request) -> Response:
+        headers, body = {"Vary": "Accept-Encoding"}, as_json
+        if compression.is_accepted(request.headers):
+            headers["Content-Encoding"], body = "gzip", await as_gzip.get()
+        return Response(body, 200, headers, "application/json")
+
+    async def openapi_yaml(_: Request) -> Response:
+        return Response(await as_yaml.get(), media_type="application/yaml")
+
+    return [Route("/openapi.json", openapi_json), Route("/openapi.yaml", openapi_yaml)]
 
 
 def _mcp(settings: GatewaySettings, endpoints: transcode.Endpoints, bodies: Bodies) -> McpServer:
