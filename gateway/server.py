@@ -1,4 +1,7 @@
-"""The public socket's connections: uvicorn's protocol with deadlines and a limit.
+"""The public socket: uvicorn's server, which drains when it is told, and its connections, with deadlines and a limit.
+
+All that the gateway overrides and reads of uvicorn and h11 without their promise is here; `tests/gateway/test_server.py`
+names each of these members.
 
 uvicorn waits without limit for the rest of a head or a body and for a client to read its response, and at its limit on
 connections refuses every new one.  Here every wait for a client has a deadline, and `ConnectionLimit` selects the
@@ -13,12 +16,18 @@ send timer; when that fires with less than `PACE_BYTES` read meanwhile, the conn
 """
 
 import asyncio
+import itertools
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import h11
+import uvicorn
 from prometheus_client import Counter, Gauge
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway import addresses
@@ -50,6 +59,9 @@ MAX_HEAD_BYTES = 64 << 10
 PACE_BYTES = 48 << 10
 #: Chunks, or packets, of a body beyond which they must average `MIN_CHUNK_BYTES`: parsing one costs as much as 1 KiB.
 FREE_CHUNKS, MIN_CHUNK_BYTES = 1_000, 256
+POLL_SECONDS = 0.02
+#: uvicorn's own: it renews the Date header on its ticks.
+TICK_SECONDS = 0.1
 
 
 class _ChunksTooSmall(Exception):  # noqa: N818 - it says what came
@@ -255,3 +267,65 @@ class Connection(H11Protocol):
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: `run` decides when it drains, which begins at once, not at a tick.
+
+    uvicorn closes idle connections as soon as it drains, and loses a request that is on its way over one of them.  This
+    server stops accepting, and gives open connections `linger_seconds` for a last request, whose answer closes them.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        connections: Any,
+        *,
+        drain_seconds: float,
+        linger_seconds: float,
+    ) -> None:
+        """Serve an application; `connections` makes a `Connection` of uvicorn's options."""
+        config = uvicorn.Config(
+            app,
+            http=connections,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine.
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(drain_seconds),
+        )
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+        self._linger_seconds = linger_seconds
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        for tick in itertools.count():
+            if await self.on_tick(tick):
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
+
+    def end_at_once(self) -> None:
+        self.force_exit = True
+        self.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._linger_seconds):
+                while self.server_state.connections and not self.force_exit:  # noqa: ASYNC110 - as uvicorn does
+                    await asyncio.sleep(POLL_SECONDS)
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
