@@ -32,8 +32,8 @@ WAIT_SECONDS = 300.0
 #: The platform's number sends at full speed, and campaigns are written as far ahead as that needs.
 FAST = {
     "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
-    "HUM_TEXT_NUMBER_WIDTH": "48",  # all that one worker has for campaigns
-    "HUM_CAMPAIGN_WINDOW": "1000",
+    "text_number_width": "48",  # all that one worker has for campaigns
+    "campaign_window": "1000",
     "HUM_LOG_LEVEL": "warning",
 }
 

@@ -8,6 +8,9 @@ from hum.settings import ControlSettings
 from hum.v1 import tool_executions_pb2
 from storage import tool_runs
 
+#: Days for which executions of tools are kept, if their calls and texts are.
+TOOL_RUN_DAYS = 90.0
+
 #: Rows purged per sweep.
 PURGED_ROWS = 1000
 
@@ -15,7 +18,7 @@ PURGED_ROWS = 1000
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     async def purge() -> None:
         async with deps.db.system() as tx:
-            await tool_runs.forget(tx, timedelta(days=settings.tool_run_days), PURGED_ROWS)
+            await tool_runs.forget(tx, timedelta(days=TOOL_RUN_DAYS), PURGED_ROWS)
 
     services = tool_executions_pb2.DESCRIPTOR.services_by_name
     return Feature(

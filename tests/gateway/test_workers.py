@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.programs import variables
 from cli import _parser
 from hum.process.processes import Known
 from hum.process.sockets import free_port
@@ -32,12 +33,13 @@ class Supervised:
     def __init__(self, home: Path) -> None:
         self.stops = False
         self.port = free_port("127.0.0.1")
-        self._environment = environment() | {
+        settings = {
             "HUM_HOME": str(home),
             "HUM_GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "HUM_DRAIN_SECONDS": "2",
-            "HUM_SUCCESSOR_SECONDS": "20",
+            "successor_seconds": "20",
         }
+        self._environment = variables(environment() | settings)
 
     async def start(self) -> None:
         command = (sys.executable, "-m", "gateway.app", "--workers", "2")

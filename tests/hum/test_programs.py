@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from bench.programs import variables
 from cli import up
 from cli.platform import LISTENS, Platform
 from hum.process import home, programs
@@ -62,7 +63,7 @@ class House:
 
     def plane(self, leaves_seconds: float = 0.0, code: str = PLANE, **settings: str) -> Program:
         arguments = ("-c", code, str(self.folder / "notes"), str(leaves_seconds))
-        return Program("plane", Command(arguments, environment() | settings, self.folder / "plane.log"))
+        return Program("plane", Command(arguments, variables(environment() | settings), self.folder / "plane.log"))
 
     def notes(self) -> list[tuple[int, str]]:
         lines = (self.folder / "notes").read_text().splitlines() if (self.folder / "notes").exists() else []
@@ -92,7 +93,7 @@ async def test_a_successor_serves_before_a_process_leaves(house: House) -> None:
 
 @pytest.mark.chaos
 async def test_one_that_gets_no_successor_serves_on_and_leaves_after_a_while(house: House) -> None:
-    plane = house.plane(HUM_SUCCESSOR_SECONDS="8")
+    plane = house.plane(successor_seconds="8")
     await house.programs.start(plane)
     first = present(plane.process).pid
     plane.command = Command(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")

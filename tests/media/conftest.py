@@ -26,6 +26,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request as Handshake
 from websockets.http11 import Response as Refusal
 
+from bench.programs import variables
 from hum.contract import rpc
 from hum.process.sockets import free_port
 from hum.settings import MediaSettings
@@ -47,7 +48,7 @@ from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
 from sandbox.twilio import Call, sign, simulate_call
 from sandbox.twilio.mediastream import MediaStream
-from tests.support import patient
+from tests.support.patient import PATIENT
 from tests.support.present import present
 from tests.support.stalls import Stalls
 
@@ -349,20 +350,20 @@ async def model() -> AsyncIterator[FakeModel]:
         yield fake
 
 
-#: Its arguments are fields by the names of their variables.
+#: Its arguments are fields: settings by the names of their variables, constants by their own.
 MakeSettings = Callable[..., MediaSettings]
 
 
 @pytest.fixture
 def settings(control: FakeControl, model: FakeModel, tmp_path: Path) -> MakeSettings:
-    """Makes the plane's settings; arguments are fields by the names of their variables."""
+    """Makes the plane's settings."""
 
     def make(**changed: Any) -> MediaSettings:
         port = free_port("127.0.0.1")
         facts: dict[str, Any] = {
             "HUM_HOME": tmp_path,
             "HUM_NODE_KEY": NODE_KEY,
-            "HUM_VAD_CONFIRM": False,  # callers here are noise
+            "vad_confirm": False,  # callers here are noise
             "HUM_CONTROL_ADDRESS": f"127.0.0.1:{control.port}",
             "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
             "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",
@@ -370,35 +371,35 @@ def settings(control: FakeControl, model: FakeModel, tmp_path: Path) -> MakeSett
             "OPENAI_API_KEY": "sk-secret",
             "OPENAI_BASE_URL": model.url,
             "HUM_DRAIN_SECONDS": 0,
-            "HUM_LINK_RETRY_MS": 20,
-            "HUM_MODEL_RETRY_MS": 10,
-            "HUM_END_ACK_SECONDS": 1.0,
-            **patient.variables(),
-            "HUM_MIN_FREE_BYTES": 0,  # its disk may be nearly full as well
-            "HUM_DISK_CHECK_SECONDS": 0.05,
+            "link_retry_ms": 20,
+            "model_retry_ms": 10,
+            "end_ack_seconds": 1.0,
+            **PATIENT,
+            "min_free_bytes": 0,  # its disk may be nearly full as well
+            "disk_check_seconds": 0.05,
         }
         return MediaSettings(**(facts | changed))
 
     return make
 
 
-def program_environment(given: MediaSettings, model: FakeModel, home: Path) -> dict[str, str]:
+def program_environment(given: MediaSettings, model: FakeModel, home: Path, **changed: object) -> dict[str, str]:
     """The environment of a media plane in a process of its own."""
-    return {
-        **os.environ,
-        "HUM_HOME": str(home),
+    settings = {
+        "HUM_HOME": home,
         "HUM_NODE_KEY": NODE_KEY,
         "HUM_CONTROL_ADDRESS": given.control_address,
         "HUM_MEDIA_LISTEN": given.media_listen,
         "HUM_MEDIA_URL": given.media_url,
-        "HUM_DRAIN_SECONDS": "0.2",
-        **patient.variables(),
-        "HUM_MIN_FREE_BYTES": "0",
-        "HUM_MEDIA_HUGE_PAGES": "false",  # it would start twice
+        "HUM_DRAIN_SECONDS": 0.2,
+        **PATIENT,
+        "min_free_bytes": 0,
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=0",  # else it starts twice
         "TWILIO_AUTH_TOKEN": TOKEN,
         "OPENAI_API_KEY": "sk-secret",
         "OPENAI_BASE_URL": model.url,
     }
+    return variables({**os.environ, **settings, **changed})
 
 
 class Plane:
