@@ -14,6 +14,8 @@ from hum.v1 import notifications_pb2
 from storage import notifications
 from storage.events import Start
 
+#: Hours before an e-mail that can't be sent is given up.
+EMAIL_HOURS = 24.0
 #: Days before the record of an e-mail is deleted.
 EMAIL_DAYS = 90.0
 #: E-mails about what happened that a person gets in an hour; the rest waits for one.
@@ -31,7 +33,7 @@ NOTIFY_TRANSCRIPT_SECONDS = 120.0
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    server, hours = settings.smtp_server, timedelta(hours=settings.email_hours)
+    server, hours = settings.smtp_server, timedelta(hours=EMAIL_HOURS)
     max_age = timedelta(hours=NOTICE_HOURS)
     policy = Policy(
         per_hour=EMAILS_PER_PERSON,

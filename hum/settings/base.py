@@ -202,7 +202,7 @@ class Carrier(Common):
 
     @property
     def lookups_base_url(self) -> str:
-        """The URL of the Lookup API, which has one host for all regions; a stand-in has both."""
+        """The URL of the Lookup API: a host of the carrier of its own; a stand-in serves both."""
         is_real = (urlsplit(self.twilio_api_base_url).hostname or "").endswith(".twilio.com")
         return "https://lookups.twilio.com" if is_real else self.twilio_api_base_url
 

@@ -27,7 +27,6 @@ class NotificationSettings(Common):
         "HUM_SMTP_FROM", "", "whom e-mails are from, `HUM <hum@example.com>`; required with HUM_SMTP_URL"
     )
     smtp_ca: str = constant("", "file of certificates that the server's must be signed by; unset: the system's")
-    email_hours: float = constant(24.0, "hours before an e-mail that can't be sent is given up", gt=0)
     notification_seconds: float = constant(2.0, "seconds between looks for something to tell", gt=0)
 
     @field_validator("smtp_url")
