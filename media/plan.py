@@ -15,7 +15,7 @@ from media.core.leg import HangUp, MoveOn, Outcome
 from media.core.supervision import hint
 from media.core.types import Author, CallPlan, Eagerness, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
 
-#: Ms before a key is reported that a pause covers, too: its tone.
+#: Milliseconds before a key is reported that a pause covers, too: its tone.
 PAUSE_TONE_MS = 500.0
 #: Model sessions that a call may lose in all; one more ends it with an apology.
 MODEL_LOSSES_PER_CALL = 12
