@@ -112,8 +112,7 @@ def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
         overrides = parse_overrides(os.environ.get(OVERRIDES) or stored_values.get(OVERRIDES, ""))
     except (Unreadable, Malformed) as error:
         return None, [str(error)]
-    known_constants = constants()
-    strange = [_unknown(name, "a constant", known_constants) for name in overrides if name not in known_constants]
+    strange = [_no_constant(name) for name in overrides if name not in constants()]
     sentences = unknown({*os.environ, *stored_values}) + [f"{OVERRIDES}: {sentence}" for sentence in strange]
     try:
         return kind(), sentences
@@ -130,6 +129,13 @@ def media_interpreted() -> bool:
 def notify_socket() -> str:
     """Return where systemd waits to be told that the process serves, empty without it: its protocol, not a setting."""
     return os.environ.get("NOTIFY_SOCKET", "")
+
+
+def _no_constant(name: str) -> str:
+    setting = UpSettings.model_fields.get(name)
+    return (
+        f"{name} is a setting; set {setting.validation_alias}" if setting else _unknown(name, "a constant", constants())
+    )
 
 
 def _unknown(name: str, kind: str, known: Iterable[str]) -> str:

@@ -137,7 +137,7 @@ def test_constants_can_be_overridden(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     ("text", "why"),
     [
         ("sweep_second=1", "HUM_OVERRIDES: sweep_second is not a constant; did you mean sweep_seconds?"),
-        ("max_calls=1", "max_calls is not a constant"),
+        ("max_calls=1", "HUM_OVERRIDES: max_calls is a setting; set HUM_MAX_CALLS"),
         ("sweep_seconds=soon", "HUM_OVERRIDES: sweep_seconds (seconds between a worker's sweeps): "),
         ("rate_burst=0", "HUM_OVERRIDES: rate_burst ("),
         ("sweep_seconds", "'sweep_seconds' is not one constant and its value"),
