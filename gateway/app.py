@@ -53,6 +53,9 @@ from hum.settings import GatewaySettings
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
+#: Seconds to wait for a response for which control asks the model.
+CONTROL_MODEL_SECONDS = 60.0
+
 LOG = telemetry.log(__name__)
 
 
@@ -134,7 +137,7 @@ def _limits(
 ) -> transcode.Limits:
     return transcode.Limits(
         settings.control_seconds,
-        settings.control_model_seconds,
+        CONTROL_MODEL_SECONDS,
         settings.heartbeat_seconds,
         bodies,
         client,
@@ -223,11 +226,9 @@ def _refuse(settings: GatewaySettings) -> None:
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         refuse("HUM_OIDC_ISSUER must be https in production")
     if settings.carrier_connections >= settings.max_connections:
-        refuse("HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, which includes them")
+        refuse("carrier_connections must be less than max_connections, which includes them")
     if settings.bodies_bytes_per_address < max(settings.body_bytes, settings.import_bytes):
-        refuse(
-            "HUM_BODIES_BYTES_PER_ADDRESS must be at least HUM_BODY_BYTES and HUM_IMPORT_BYTES, or such bodies never pass"
-        )
+        refuse("bodies_bytes_per_address must be at least body_bytes and import_bytes, or such bodies never pass")
     if settings.oidc_issuer and not settings.oidc_client_id:
         refuse("HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
@@ -288,8 +289,8 @@ def _connections(settings: GatewaySettings, slow_readers: SlowReaders) -> Any:
     """Return the factory of uvicorn's connections.  Exits if they could exceed the process's limit of open files."""
     if (max_files := descriptors.raise_limit()) < settings.max_connections + descriptors.OF_A_GATEWAY:
         refuse(
-            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {max_files} open files less {descriptors.OF_A_GATEWAY} "
-            "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
+            f"max_connections={settings.max_connections} exceeds the limit of {max_files} open files less {descriptors.OF_A_GATEWAY} "
+            "for other uses; raise the limit (ulimit -Hn, LimitNOFILE)"
         )
     connection_limit = ConnectionLimit[Connection](settings.max_connections, settings.connections_per_address)
     # Read the rest of a file that is somewhat too large, so that its sender gets to read the refusal.

@@ -25,6 +25,9 @@ from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
+#: How old the signature of a webhook of Stripe's may be, in seconds.
+STRIPE_TOLERANCE_SECONDS = 300
+
 LOG = log(__name__)
 PATH = "/stripe/webhook"
 #: The largest object in an event, an invoice with many lines, has some hundred KiB.
@@ -41,7 +44,7 @@ class StripeWebhook:
     """Stripe's webhook endpoint."""
 
     def __init__(self, channel: aio.Channel, settings: GatewaySettings, client: RetryingClient) -> None:
-        self._secrets, self._tolerance_seconds = settings.stripe_webhook_secrets, settings.stripe_tolerance_seconds
+        self._secrets, self._tolerance_seconds = settings.stripe_webhook_secrets, STRIPE_TOLERANCE_SECONDS
         self._ask, self._ingress = client.ask, runtime_pb2_grpc.BillingIngressServiceStub(channel)
         self._bodies = Bodies(EVENT_BYTES, EVENTS_BYTES, settings.body_seconds)
 

@@ -29,6 +29,11 @@ from storage import approvals, calls, conversations, flows, interventions
 from storage.approvals import ApprovalRow, Subject
 from storage.db import Db, Tx
 
+#: Seconds for which one job tries to tell a call's agent what came of it.
+APPROVAL_TELL_SECONDS = 20.0
+#: Days that decided approvals are kept.
+APPROVAL_DAYS = 90.0
+
 LOG = log(__name__)
 BATCH = 100
 GONE = "The call or flow that asked for it no longer exists. It was not done."
@@ -62,7 +67,7 @@ class DecisionExecutor:
 
     async def purge(self) -> None:
         """Delete old approvals."""
-        before = now() - timedelta(days=self._settings.approval_days)
+        before = now() - timedelta(days=APPROVAL_DAYS)
         while True:
             async with self._db.system() as tx:
                 if await approvals.forget(tx, before, BATCH) < BATCH:
@@ -143,7 +148,7 @@ class DecisionExecutor:
         command_id = ids.show(Kind.INTERVENTION, row.id)
         news = pb.ApprovalNews(approval_id=ids.show(Kind.APPROVAL, row.id))
         command = pb.CallCommand(call_id=ids.show(Kind.CALL, call), command_id=command_id, news=news)
-        until_ms = monotonic_ms() + self._settings.approval_tell_seconds * 1000
+        until_ms = monotonic_ms() + APPROVAL_TELL_SECONDS * 1000
         while monotonic_ms() < until_ms:
             async with self._db.tenant(row.org_id) as tx:
                 state = await calls.lock(tx, call)

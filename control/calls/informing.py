@@ -20,6 +20,9 @@ from hum.v1 import runtime_pb2 as pb
 from storage import calls
 from storage.db import Db
 
+#: Seconds for which a call's agent is told who calls, until its media process has said that it knows.
+CRM_INFORM_SECONDS = 10.0
+
 LOG = log(__name__)
 
 
@@ -28,7 +31,7 @@ class AgentInformer:
 
     def __init__(self, db: Db, bus: Bus, settings: ControlSettings) -> None:
         self._db, self._commands = db, Commands(db, bus, settings)
-        self._seconds, self._retry_seconds = settings.crm_inform_seconds, settings.crm_inform_retry_seconds
+        self._seconds, self._retry_seconds = CRM_INFORM_SECONDS, settings.crm_inform_retry_seconds
 
     async def inform(self, org: UUID, id: UUID) -> None:
         """Have the media process that has the call update its agent, with retries for a time.

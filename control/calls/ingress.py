@@ -19,6 +19,10 @@ from hum.v1 import runtime_pb2 as pb
 from storage import calls
 from storage.db import Db
 
+#: Seconds that whoever answers a transferred call has for the key that takes it, each of the two times it is asked
+#: for.
+TRANSFER_KEY_SECONDS = 8
+
 
 class IngressServicer:
     """The servicer of the carrier's webhooks about calls."""
@@ -65,7 +69,7 @@ class IngressServicer:
         return pb.ReportDialResponse()
 
     async def Whisper(self, request: pb.WhisperRequest, _: NodeContext) -> pb.WhisperResponse:
-        return await dialing.hear(self._db, request, self._settings.transfer_key_seconds)
+        return await dialing.hear(self._db, request, TRANSFER_KEY_SECONDS)
 
     async def CheckReady(self, _: pb.CheckReadyRequest, __: NodeContext) -> pb.CheckReadyResponse:
         await self._db.check()

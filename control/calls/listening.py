@@ -29,6 +29,9 @@ from storage import calls
 from storage.calls import CallState
 from storage.db import Db
 
+#: Seconds without sound after which a listener is sent silence: between a call's streams, or before the first.
+LISTEN_QUIET_SECONDS = 1.0
+
 LOG = log(__name__)
 UNREACHABLE = "The process that has the call does not reach the one that serves you; an operator finds why in its log."
 LISTENER_LIMIT = "Too many people listen to calls at the moment."
@@ -87,9 +90,9 @@ class Listening:
             if not is_attached and not await self._attach(attached, org, id, wake):
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), self._settings.listen_quiet_seconds)
+                await asyncio.wait_for(wake.wait(), LISTEN_QUIET_SECONDS)
             quiet_ms = int(monotonic_ms() - sent_ms)
-            if quiet_ms >= self._settings.listen_quiet_seconds * 1000:
+            if quiet_ms >= LISTEN_QUIET_SECONDS * 1000:
                 yield timeline.silence(quiet_ms)
                 sent_ms += quiet_ms
 

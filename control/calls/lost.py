@@ -24,7 +24,7 @@ from storage.lost_calls import LostRow
 
 LOG = log(__name__)
 #: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
-#: the carrier's API hangs, each takes HUM_CARRIER_SECONDS, and a sweep must not take longer the more calls there are.
+#: the carrier's API hangs, each takes `carrier_seconds`, and a sweep must not take longer the more calls there are.
 MAX_CONCURRENT, MAX_UNANSWERED = 100, 10
 #: How often the carrier is asked about an orphaned call within `link_lost_seconds`.
 CHECKS = 2

@@ -27,6 +27,9 @@ from storage import places
 from storage.db import Db, Tx
 from storage.places import OfferRow
 
+#: Seconds between two looks for a place, while a caller waits for one.
+ROOM_LOOK_SECONDS = 0.25
+
 #: How many calls are served by one transaction.
 MAX_BATCH = 200
 REFUSED = prometheus_client.Counter(
@@ -99,7 +102,7 @@ class CallAdmission:
                         REFUSED.labels(result.reason).inc()
                     return result
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left_seconds, self._settings.room_look_seconds))
+                    await asyncio.wait_for(changed.wait(), min(left_seconds, ROOM_LOOK_SECONDS))
         finally:
             unsubscribe()
 

@@ -36,6 +36,11 @@ from storage.calls import CallState, NewCall
 from storage.contacts import Met
 from storage.db import Db, Tx
 
+#: Seconds before the gateway's patience ends at which a caller is told that there is no place.
+ROOM_REPLY_SECONDS = 1.0
+#: Seconds that a telephone rings to which a call is transferred, unless the flow says otherwise.
+TRANSFER_RING_SECONDS = 25
+
 LOG = log(__name__)
 Step = runtime_pb2.CarrierStep
 
@@ -67,9 +72,9 @@ class Desk:
         """
         wait, left_seconds = self._settings.room_seconds, ctx.context.time_remaining()
         if left_seconds is not None:
-            wait = max(0.0, min(wait, left_seconds - self._settings.room_reply_seconds))
+            wait = max(0.0, min(wait, left_seconds - ROOM_REPLY_SECONDS))
         until_ms = monotonic_ms() + wait * 1000
-        return Means(self._admission, self._mailboxes, self._settings.transfer_ring_seconds, until_ms, ctx.zone)
+        return Means(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
 
 
 async def route_inbound(

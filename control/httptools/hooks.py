@@ -31,6 +31,9 @@ from storage.db import AWAY, BUSY, Db
 from storage.http_tools import CallerRow, UsedRow
 from storage.tool_runs import NewRun
 
+#: Calls whose hooks one process runs at once; those of more calls are left out.
+HOOK_CALLS = 200
+
 LOG = log(__name__)
 LATE = "It did not answer in time."
 UNAPPROVED = "A person must approve each use of this tool, which is not possible before a call."
@@ -58,7 +61,7 @@ class Hooks:
 
     def begin(self, call: UUID) -> None:
         """Start a call's hooks in the background, unless they were started before."""
-        if len(self._running) >= self._settings.hook_calls:
+        if len(self._running) >= HOOK_CALLS:
             LOG.warning("skipped a call's hooks: those of too many calls are in flight")
             return
         task = asyncio.create_task(self._guarded(call), name="hooks")

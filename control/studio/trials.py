@@ -60,6 +60,9 @@ from storage.flows import FlowRow
 from storage.identity import OrganizationRow
 from storage.text_runs import Counts, MaterialRow
 
+#: Tokens that the model may write in one step of a trial.
+STUDIO_TOKENS = 2000
+
 LOG = log(__name__)
 NO_THREAD = UUID(int=0)
 #: The longest arguments and result of a tool call that are shown, in characters.
@@ -73,7 +76,7 @@ class Rehearsal(dialogue.Dialogue):
     def __init__(
         self, db: Db, responder: Responder, registry: Registry, settings: ControlSettings, channel: ToolChannel
     ) -> None:
-        super().__init__(db, responder, registry, settings.text_reply_segments, settings.studio_tokens)
+        super().__init__(db, responder, registry, settings.text_reply_segments, STUDIO_TOKENS)
         self._executions = Executions(db, registry, is_test=True)
         self.channel = channel
         self.runs_tools = False

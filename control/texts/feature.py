@@ -10,6 +10,11 @@ from control.texts.template_servicer import SmsTemplatesServicer
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2, sms_pb2, sms_templates_pb2
 
+#: Seconds between looks for conversations whose snooze is over.
+WAKE_SECONDS = 5.0
+#: Templates of texts that an organization may have.
+MAX_TEMPLATES = 500
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     sms = sms_pb2.DESCRIPTOR.services_by_name["SmsService"]
@@ -17,10 +22,10 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={
             sms: SmsServicer(deps.cursors, settings.text_countries),
-            templates: SmsTemplatesServicer(deps.cursors, settings.max_templates),
+            templates: SmsTemplatesServicer(deps.cursors, MAX_TEMPLATES),
             runtime_pb2.DESCRIPTOR.services_by_name["TextsIngressService"]: TextsIngressServicer(
                 deps.calls_db, settings
             ),
         },
-        sweeps=[Sweep("snoozed_conversations", partial(wake, deps.db), settings.wake_seconds)],
+        sweeps=[Sweep("snoozed_conversations", partial(wake, deps.db), WAKE_SECONDS)],
     )

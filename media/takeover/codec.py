@@ -104,7 +104,7 @@ class _Reader(pickle.Unpickler):
         if pid == FILES:
             return self._files
         if pid != NETWORK or self._network is None:
-            raise pickle.UnpicklingError("the second detector is not loaded here (HUM_VAD_CONFIRM)")
+            raise pickle.UnpicklingError("the second detector is not loaded here (vad_confirm)")
         return self._network
 
     def find_class(self, module: str, name: str) -> Any:

@@ -47,7 +47,7 @@ async def test_calls_move_three_times_and_nobody_notices() -> None:
 
 
 async def test_a_successor_that_is_killed_takes_only_what_it_had() -> None:
-    async with benched(HUM_TAKEOVER_CALLS="1") as bench:
+    async with benched(takeover_calls="1") as bench:
         load, control = bench.load, bench.control
         await bench.ring(CALLS)
         await asyncio.sleep(1)

@@ -23,7 +23,7 @@ from sandbox.twilio import Call, simulate_call
 from tests.media.fakecontrol import NODE_KEY, FakeControl
 from tests.media.fakemodel import FakeModel
 from tests.media.planes import ACCOUNT, TOKEN, MakeSettings, Plane, Ring, StartPlane
-from tests.support import patient
+from tests.support.patient import PATIENT
 
 NUMBER, PERSON = "+13175550100", "+14155550123"
 
@@ -52,14 +52,14 @@ async def model() -> AsyncIterator[FakeModel]:
 
 @pytest.fixture
 def settings(control: FakeControl, model: FakeModel, tmp_path: Path) -> MakeSettings:
-    """Makes the plane's settings; arguments are fields by the names of their variables."""
+    """Makes the plane's settings."""
 
     def make(**changed: Any) -> MediaSettings:
         port = free_port("127.0.0.1")
         facts: dict[str, Any] = {
             "HUM_HOME": tmp_path,
             "HUM_NODE_KEY": NODE_KEY,
-            "HUM_VAD_CONFIRM": False,  # callers here are noise
+            "vad_confirm": False,  # callers here are noise
             "HUM_CONTROL_ADDRESS": f"127.0.0.1:{control.port}",
             "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
             "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",
@@ -67,12 +67,12 @@ def settings(control: FakeControl, model: FakeModel, tmp_path: Path) -> MakeSett
             "OPENAI_API_KEY": "sk-secret",
             "OPENAI_BASE_URL": model.url,
             "HUM_DRAIN_SECONDS": 0,
-            "HUM_LINK_RETRY_MS": 20,
-            "HUM_MODEL_RETRY_MS": 10,
-            "HUM_END_ACK_SECONDS": 1.0,
-            **patient.variables(),
-            "HUM_MIN_FREE_BYTES": 0,  # its disk may be nearly full as well
-            "HUM_DISK_CHECK_SECONDS": 0.05,
+            "link_retry_ms": 20,
+            "model_retry_ms": 10,
+            "end_ack_seconds": 1.0,
+            **PATIENT,
+            "min_free_bytes": 0,  # its disk may be nearly full as well
+            "disk_check_seconds": 0.05,
         }
         return MediaSettings(**(facts | changed))
 

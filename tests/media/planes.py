@@ -17,34 +17,35 @@ from sandbox.twilio import Call, sign
 from sandbox.twilio.mediastream import MediaStream
 from tests.media.fakecontrol import NODE_KEY
 from tests.media.fakemodel import FakeModel
-from tests.support import patient
+from tests.support.patient import PATIENT
+from tests.support.programs import variables
 
 ACCOUNT, TOKEN = "AC" + "a" * 32, "12345"
 CALL_SID, STREAM_SID = "CA" + "1" * 32, "MZ" + "2" * 32
 QUIET = b"\xff" * 160
 
 
-#: Its arguments are fields by the names of their variables.
+#: Its arguments are fields: settings by the names of their variables, constants by their own.
 MakeSettings = Callable[..., MediaSettings]
 
 
-def program_environment(given: MediaSettings, model: FakeModel, home: Path) -> dict[str, str]:
+def program_environment(given: MediaSettings, model: FakeModel, home: Path, **changed: object) -> dict[str, str]:
     """The environment of a media plane in a process of its own."""
-    return {
-        **os.environ,
-        "HUM_HOME": str(home),
+    settings = {
+        "HUM_HOME": home,
         "HUM_NODE_KEY": NODE_KEY,
         "HUM_CONTROL_ADDRESS": given.control_address,
         "HUM_MEDIA_LISTEN": given.media_listen,
         "HUM_MEDIA_URL": given.media_url,
-        "HUM_DRAIN_SECONDS": "0.2",
-        **patient.variables(),
-        "HUM_MIN_FREE_BYTES": "0",
-        "HUM_MEDIA_HUGE_PAGES": "false",  # it would start twice
+        "HUM_DRAIN_SECONDS": 0.2,
+        **PATIENT,
+        "min_free_bytes": 0,
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=0",  # else it starts twice
         "TWILIO_AUTH_TOKEN": TOKEN,
         "OPENAI_API_KEY": "sk-secret",
         "OPENAI_BASE_URL": model.url,
     }
+    return variables({**os.environ, **settings, **changed})
 
 
 class Plane:

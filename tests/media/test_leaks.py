@@ -202,9 +202,9 @@ async def test_nothing_is_left_of_a_call_whatever_its_end(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
     media = await plane(
-        HUM_CARRIER_SILENT_SECONDS=5,  # longer than a busy machine lets the test's own lines wait
-        HUM_STREAM_START_SECONDS=0.5,
-        HUM_MODEL_LOSSES_PER_MINUTE=0,
+        silent_seconds=5,  # longer than a busy machine lets the test's own lines wait
+        start_seconds=0.5,
+        model_losses_per_minute=0,
         TWILIO_AUTH_TOKEN=TOKEN,
     )
     await until(lambda: media.media.link.up)

@@ -181,7 +181,7 @@ async def test_a_control_that_is_not_reached_ends_nothing(
 
 async def test_there_is_room_for_so_many_listeners(control: FakeControl, plane: StartPlane) -> None:
     control.offer("t1")
-    running = await plane(HUM_MAX_LISTENERS=1)
+    running = await plane(max_listeners=1)
     async with running.joined():
         await until(lambda: "started" in control.kinds("call_t1"))
         for token in ("a", "b"):

@@ -125,7 +125,7 @@ async def test_the_doctor_puts_gets_and_deletes_and_says_what_is_wrong(store: St
 
 
 async def test_the_store_is_asked_to_check_and_to_encrypt(store: Store, trouble: Trouble, tmp_path: Path) -> None:
-    keys = {"s3_encryption": "aws:kms", "s3_kms_key_id": "arn:aws:kms:us-east-1:1:key/2"}
+    keys = {"s3_encryption": "aws:kms:arn:aws:kms:us-east-1:1:key/2"}
     settings = media(tmp_path, store, trouble.url, **keys)
     recorded(settings, 1000)
     running, _ = stores(settings)

@@ -28,7 +28,7 @@ TWO = (sys.executable, "-m", "media.app", "--workers", "2")
 async def supervised(settings: MakeSettings, model: FakeModel, tmp_path: Path) -> AsyncIterator[tuple[Program, str]]:
     """Two workers and their supervisor."""
     given = settings()
-    environment = program_environment(given, model, tmp_path) | {"HUM_SUCCESSOR_SECONDS": "3"}
+    environment = program_environment(given, model, tmp_path, successor_seconds=3)
     async with running(*TWO, env=environment, stderr=subprocess.DEVNULL) as process:
         yield process, f"{given.media_url}/media/twilio"
 

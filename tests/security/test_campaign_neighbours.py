@@ -67,7 +67,7 @@ class Neighbour:
 
 @pytest.fixture
 async def neighbour(tmp_path: Path) -> AsyncIterator[Neighbour]:
-    settings = {**FAST, "HUM_MEDIA_URL": "ws://127.0.0.1:1", "HUM_LOOKUP_DAYS": "0"}
+    settings = {**FAST, "HUM_MEDIA_URL": "ws://127.0.0.1:1", "lookup_days": "0"}
     async with town(tmp_path / "home", settings=settings, more_numbers=[OTHERS_NUMBER]) as made:
         db = await Db.open(made.database_url, size=2)
         org = await identity.create_organization(db, "Other", "owner@other.example")

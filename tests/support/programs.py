@@ -5,11 +5,15 @@ held: children were seen to die there.  `subprocess` has no such step.
 """
 
 import asyncio
+import os
+import shlex
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from hum.settings.overrides import OVERRIDES
 
 
 class Program(subprocess.Popen[bytes]):
@@ -29,6 +33,16 @@ class Program(subprocess.Popen[bytes]):
         if not (text := await asyncio.to_thread(self.stdout.readline)):
             raise EOFError(f"a program ended with status {await self.ended()}")
         return text.decode().strip()
+
+
+def variables(values: Mapping[str, object]) -> dict[str, str]:
+    """Return the environment for a program: what has a name in lower case is a constant, and goes into HUM_OVERRIDES."""
+    environment = {name: str(value) for name, value in values.items()}
+    constants = [name for name in environment if name.islower() and name not in os.environ]
+    pairs = shlex.join(f"{name}={environment.pop(name)}" for name in constants)
+    if pairs:
+        environment[OVERRIDES] = f"{environment.get(OVERRIDES, '')} {pairs}".strip()
+    return environment
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
 from tests.support import seam
 from tests.support.processes import children, cpu_seconds
-from tests.support.programs import Program, running
+from tests.support.programs import Program, running, variables
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "7" * 32, "carrier-token", "+13175550100"
 LOOK_SECONDS = 0.02
@@ -36,31 +36,31 @@ START_SECONDS = 20.0
 PLANES = ("control", "worker")
 #: Intervals and timeouts, shortened in the same order.
 SHORT = {
-    "HUM_CARRIER_SECONDS": "3",
-    "HUM_CARRIER_CONNECT_SECONDS": "1",
-    "HUM_CARRIER_LOOK_SECONDS": "4",
-    "HUM_SWEEP_SECONDS": "1",
-    "HUM_STEP_RETRY_SECONDS": "1",
-    "HUM_TEXT_RETRY_SECONDS": "0.2",
-    "HUM_TEXT_LONGEST_RETRY_SECONDS": "1",
-    "HUM_TEXT_UNKNOWN_SECONDS": "120",
-    "HUM_TEXT_RECONCILE_SECONDS": "4",
-    "HUM_DATABASE_RETRY_SECONDS": "0.2",
-    "HUM_INGRESS_SECONDS": "2",
-    "HUM_POSTPONED_RETRY_SECONDS": "0.3",
+    "carrier_seconds": "3",
+    "carrier_connect_seconds": "1",
+    "carrier_look_seconds": "4",
+    "sweep_seconds": "1",
+    "step_retry_seconds": "1",
+    "text_retry_seconds": "0.2",
+    "text_longest_retry_seconds": "1",
+    "text_unknown_seconds": "120",
+    "text_reconcile_seconds": "4",
+    "database_retry_seconds": "0.2",
+    "ingress_seconds": "2",
+    "postponed_retry_seconds": "0.3",
     "HUM_DRAIN_SECONDS": "1",
-    "HUM_LINGER_SECONDS": "0",
+    "linger_seconds": "0",
     "HUM_LOG_LEVEL": "warning",
 }
 #: With the carrier's list down: texts become `unknown` soon, and the timeout of a response is long enough that only dropped ones
 #: are missed, also on a busy machine.
-SHORT_DOWN = {**SHORT, "HUM_CARRIER_SECONDS": "15", "HUM_TEXT_UNKNOWN_SECONDS": "16"}
+SHORT_DOWN = {**SHORT, "carrier_seconds": "15", "text_unknown_seconds": "16"}
 
 #: The platform's number sends at full speed, and campaigns are written as far ahead as that needs.
 FAST = {
     "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
-    "HUM_TEXT_NUMBER_WIDTH": "48",  # all that one worker has for campaigns
-    "HUM_CAMPAIGN_WINDOW": "1000",
+    "text_number_width": "48",  # all that one worker has for campaigns
+    "campaign_window": "1000",
     "HUM_LOG_LEVEL": "warning",
 }
 
@@ -265,22 +265,24 @@ async def town(
         await db.close()
         ports = {plane: free_port("127.0.0.1") for plane in ("control", "gateway")}
         gateway_url = f"http://127.0.0.1:{ports['gateway']}"
-        settings_of_all = {
-            **{name: value for name, value in environment().items() if not name.startswith(("HUM_", "TWILIO_"))},
-            "HUM_HOME": str(home),
-            "HUM_DATABASE_URL": url,
-            "HUM_CONTROL_LISTEN": f"127.0.0.1:{ports['control']}",
-            "HUM_CONTROL_ADDRESS": f"127.0.0.1:{ports['control']}",
-            "HUM_GATEWAY_LISTEN": f"127.0.0.1:{ports['gateway']}",
-            "HUM_PUBLIC_URL": gateway_url,
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_API_BASE_URL": carrier.url,
-            "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
-            "HUM_RATE_PER_SECOND": "1000",
-            "HUM_RATE_BURST": "2000",
-            **(settings or {}),
-        }
+        settings_of_all = variables(
+            {
+                **{name: value for name, value in environment().items() if not name.startswith(("HUM_", "TWILIO_"))},
+                "HUM_HOME": str(home),
+                "HUM_DATABASE_URL": url,
+                "HUM_CONTROL_LISTEN": f"127.0.0.1:{ports['control']}",
+                "HUM_CONTROL_ADDRESS": f"127.0.0.1:{ports['control']}",
+                "HUM_GATEWAY_LISTEN": f"127.0.0.1:{ports['gateway']}",
+                "HUM_PUBLIC_URL": gateway_url,
+                "TWILIO_ACCOUNT_SID": ACCOUNT,
+                "TWILIO_AUTH_TOKEN": TOKEN,
+                "TWILIO_API_BASE_URL": carrier.url,
+                "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
+                "rate_per_second": "1000",
+                "rate_burst": "2000",
+                **(settings or {}),
+            }
+        )
         headers = {"Authorization": f"Bearer {secret}"}
         http = httpx.AsyncClient(base_url=gateway_url, headers=headers, trust_env=False, timeout=15)
         await stack.enter_async_context(http)

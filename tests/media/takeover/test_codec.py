@@ -152,5 +152,5 @@ def test_a_state_of_other_code_is_not_understood() -> None:
         unpack(state[:-20], None, INLINE)
     with pytest.raises(NotMovable, match="no part of a call's state"):
         unpack(b"cos\nsystem\n.", None, INLINE)
-    with pytest.raises(NotMovable, match="HUM_VAD_CONFIRM"):
+    with pytest.raises(NotMovable, match="vad_confirm"):
         unpack(pack(SILERO.detector()), None, INLINE)
