@@ -186,7 +186,7 @@ async def test_each_refusal_is_counted_by_its_reason(
         return [count or 0.0 for count in samples]
 
     before, caller = counts(), Caller()
-    async with plane(settings, control, HUM_BROWSER_WAITING=2) as media:
+    async with plane(settings, control, browser_waiting=2) as media:
         assert (await placed(control, caller)).WhichOneof("reply") == "answer"
         present(control.downs).put_nowait(offer_of("call_1", "again", "token"))
         await until(lambda: any(each.refused == "repeated" for each in control.replies))
