@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
-from bench import programs
 from bench.console.clinic import Place
 from hum import ids
 from hum.process import home
+from tests.support import programs
 
 START_SECONDS, STOP_SECONDS = 180.0, 60.0
 READY = b"HUM is up"

@@ -151,8 +151,8 @@ class McpServer:
         if exchange.instead is not None:
             await exchange.instead(request.scope, request.receive, send)
             return
-        for message in exchange.messages:
-            await send(message)
+        for sent in exchange.messages:
+            await send(sent)
 
     async def _body(self, request: Request) -> bytes:
         """Return the body of a valid request.  Raises Forbidden, ApiKeyRequired, and as `Bodies.read`."""

@@ -124,7 +124,7 @@ def test_a_backchannel_and_the_question_after_it() -> None:
     assert responses.turn_committed()
     assert responses.create(False) == "create_2"
     responses.response_created("resp_2")
-    assert responses.active and not responses.owed
+    assert (responses.active, responses.owed) == (True, False)
     responses.response_done("resp_2")
     assert not responses.active and not responses.owed
 
