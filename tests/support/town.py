@@ -147,7 +147,7 @@ class Town:
 
     def _could_not_start(self, part: Part) -> bool:
         """Return whether the database died while the process was starting; such a process exits, and is started again."""
-        is_starting = time.monotonic() - part.started_at < START_SECONDS
+        is_starting = time.monotonic() < part.started_at + START_SECONDS
         return is_starting and self.deaths.count("postgres") > part.database_deaths
 
     async def workers(self, count: int) -> None:
@@ -189,6 +189,7 @@ class Town:
         keeper.cancel()
         with suppress(ProcessLookupError, TimeoutError):
             os.kill(part.pid, signal.SIGTERM)
+            # For a process that hangs: meant to run out.
             async with asyncio.timeout(20):
                 while _lives(part.pid):
                     await asyncio.sleep(LOOK_SECONDS)
@@ -284,7 +285,7 @@ async def town(
             }
         )
         headers = {"Authorization": f"Bearer {secret}"}
-        http = httpx.AsyncClient(base_url=gateway_url, headers=headers, trust_env=False, timeout=15)
+        http = httpx.AsyncClient(base_url=gateway_url, headers=headers, trust_env=False, timeout=60)
         await stack.enter_async_context(http)
         for plane in PLANES:
             (home / "seams" / plane).mkdir(parents=True)
