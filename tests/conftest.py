@@ -11,7 +11,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,18 @@ import uvloop
 
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
-from tests.support import parked, ports, quick
+from tests.support import parked, ports, quick, template
 from tests.support.databases import LENT_PREFIX, Databases, drop, introspect_once, new, open_schema
 from tests.support.examples import ALL, USUAL, examples
 from tests.support.present import present
 from tests.support.stalls import Stalls
+from tests.support.template import FAST
 from tests.topics import TOPICS
 
 pytest_plugins = ["tests.support.workers"]
 
-#: Nothing here outlives its test; and an autovacuum would hold back readers behind the horizon.
-FAST = {
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-    "max_connections": "300",
-    "autovacuum": "off",
-    "jit": "off",
-}
+#: The home of a server that is migrated, for the workers to copy.
+TEMPLATE = pytest.StashKey[Path]()
 #: Each test's database is 700 files, made and thrown away: in memory a tenth of the work.  Containers may have little of it.
 MEMORY, MEMORY_BYTES = Path("/dev/shm"), 1 << 30
 #: How long an example takes says how busy the machine is.  `make test` draws the same examples each time, so that a commit turns
@@ -72,6 +66,15 @@ gc.disable()
 def pytest_configure(config: pytest.Config) -> None:
     for name, topic in TOPICS.items():
         config.addinivalue_line("markers", f"{name}: {topic.about}")
+    if config.option.workers and not config.option.collectonly:
+        cleanup = ExitStack()
+        config.add_cleanup(cleanup.close)
+        home = cleanup.enter_context(home_for_a_server(place_for_a_server()))
+        cleanup.enter_context(_ended_with_us(home))
+        making = template.begin(home)
+        cleanup.callback(making.wait)
+        cleanup.callback(making.terminate)
+        config.stash[TEMPLATE] = home
 
 
 def pytest_worker_began() -> None:
@@ -154,6 +157,13 @@ def _loopback_only() -> Iterator[None]:
     socket.socket.connect = connect  # type: ignore[method-assign]
 
 
+def place_for_a_server() -> Path | None:
+    """Memory, where there is enough: no test of this server is about disks."""
+    enough = os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
+    return MEMORY if enough else None
+
+
+@contextmanager
 def home_for_a_server(where: Path | None = None) -> Iterator[Path]:
     """A folder that another user can reach.  Run by root, the server uses another account, and pytest restricts its own
     folders whenever another test run begins.
@@ -165,22 +175,25 @@ def home_for_a_server(where: Path | None = None) -> Iterator[Path]:
 
 @pytest.fixture
 def open_home() -> Iterator[Path]:
-    yield from home_for_a_server()
+    with home_for_a_server() as home:
+        yield home
 
 
 @pytest.fixture(scope="session")
 def shared_home() -> Iterator[Path]:
-    """In memory, where there is enough: no test of this server is about disks."""
-    enough = os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES
-    yield from home_for_a_server(MEMORY if enough else None)
+    with home_for_a_server(place_for_a_server()) as home:
+        yield home
 
 
 @pytest.fixture(scope="session")
-def postgres(shared_home: Path) -> Iterator[str]:
+def postgres(shared_home: Path, pytestconfig: pytest.Config) -> Iterator[str]:
     """The URL of a server whose database `hum` is migrated and stays empty: the template of all others."""
     server = EmbeddedPostgres(shared_home, settings=FAST)
 
     async def start() -> str:
+        if TEMPLATE in pytestconfig.stash:
+            await template.copy(pytestconfig.stash[TEMPLATE], shared_home)
+            return await server.start()
         url = await server.start()
         await migrate(url)
         return url

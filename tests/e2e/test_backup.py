@@ -21,8 +21,8 @@ from sandbox.openai import Model
 from sandbox.twilio import Carrier
 from storage.embedded import EmbeddedPostgres, find_binaries
 from storage.migrate import CannotMigrate, migrate
-from tests.conftest import FAST as FAST_DATABASE
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN, listen_settings
+from tests.support.template import FAST as FAST_DATABASE
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
