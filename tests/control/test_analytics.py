@@ -116,7 +116,7 @@ class Office:
         """A call that is over."""
         id = ids.new()
         answered = chance.random() < 0.8
-        call = {
+        call: dict[str, Any] = {
             "created_at": at,
             "flow_id": chance.choice([*self.flows, None]),
             "direction": chance.choice(["inbound", "outbound"]),
