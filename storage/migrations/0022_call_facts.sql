@@ -64,13 +64,9 @@ CREATE FUNCTION hum.id_at(at timestamptz, n bigint) RETURNS uuid LANGUAGE sql AS
     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || lpad(to_hex(n), 4, '0') || left(md5(random()::text), 16))::uuid
 $$;
 
--- Without NUL, of which no operator can make a text.
-CREATE FUNCTION hum.without_nul(value json) RETURNS json LANGUAGE sql AS $$
-    SELECT regexp_replace(value::text, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::json
-$$;
-
-CREATE FUNCTION hum.text_of(value json) RETURNS text LANGUAGE sql AS $$
-    SELECT left(value #>> '{}', 200)
+-- Objects of an array with their numbers; PostgreSQL reads no member of an object with a NUL.
+CREATE FUNCTION hum.items_of(items json) RETURNS TABLE (tool json, n bigint) LANGUAGE sql AS $$
+    SELECT replace(item::text, '\u0000', '\ufffd')::json, place FROM json_array_elements(items) WITH ORDINALITY AS each (item, place)
 $$;
 
 -- Texts of tools were cut, so they may be no JSON.
@@ -87,14 +83,14 @@ SET LOCAL ROLE hum_system;
 INSERT INTO tool_runs AS r (id, org_id, channel, purpose, call_id, tool_call_id, name, started_at,
                             report_at, report_status, report_ms, report_arguments, report_result)
 SELECT hum.id_at(at, n), org_id, 'call', 'agent', call_id, tool_call_id, name, at, at, status, duration_ms, arguments, result
-  FROM (SELECT DISTINCT ON (c.id, hum.text_of(tool -> 'id'))
-               c.org_id, c.id AS call_id, n, hum.text_of(tool -> 'id') AS tool_call_id, hum.text_of(tool -> 'name') AS name,
+  FROM (SELECT DISTINCT ON (c.id, left(tool ->> 'id', 200))
+               c.org_id, c.id AS call_id, n, left(tool ->> 'id', 200) AS tool_call_id, left(tool ->> 'name', 200) AS name,
                coalesce((tool ->> 'started_at')::timestamptz, c.created_at) AS at,
                CASE WHEN tool ->> 'status' IN ('running', 'ok', 'failed') THEN tool ->> 'status' ELSE 'lost' END AS status,
                (tool ->> 'duration_ms')::integer AS duration_ms, tool -> 'arguments' AS arguments,
                nullif((tool -> 'result')::text, 'null')::json AS result
-          FROM calls c CROSS JOIN LATERAL json_array_elements(hum.without_nul(c.tool_activity)) WITH ORDINALITY AS each (tool, n)
-         ORDER BY c.id, hum.text_of(tool -> 'id'), n DESC) reported
+          FROM calls c CROSS JOIN LATERAL hum.items_of(c.tool_activity)
+         ORDER BY c.id, left(tool ->> 'id', 200), n DESC) reported
 ON CONFLICT (call_id, tool_call_id) DO UPDATE
    SET report_at = excluded.report_at, report_status = excluded.report_status, report_ms = excluded.report_ms,
        report_arguments = nullif(excluded.report_arguments::text, r.arguments::text)::json,
@@ -104,11 +100,11 @@ ON CONFLICT (call_id, tool_call_id) DO UPDATE
 INSERT INTO tool_runs (id, org_id, channel, purpose, conversation_id, run_id, flow_id, flow_version, tool_call_id, name,
                        arguments, output, status, started_at, duration_ms)
 SELECT hum.id_at((tool ->> 'started_at')::timestamptz, n), t.org_id, 'text', 'agent', t.conversation_id, t.id, t.flow_id,
-       t.flow_version, hum.text_of(tool -> 'id'), hum.text_of(tool -> 'name'), hum.json_of(tool ->> 'arguments_json'),
+       t.flow_version, left(tool ->> 'id', 200), left(tool ->> 'name', 200), hum.json_of(tool ->> 'arguments_json'),
        hum.json_of(tool ->> 'result_json'), tool ->> 'status', (tool ->> 'started_at')::timestamptz,
        (tool ->> 'duration_ms')::integer
-  FROM text_runs t CROSS JOIN LATERAL json_array_elements(hum.without_nul(t.tool_calls)) WITH ORDINALITY AS each (tool, n)
- WHERE NOT EXISTS (SELECT FROM tool_runs r WHERE r.run_id = t.id AND r.tool_call_id = hum.text_of(tool -> 'id'));
+  FROM text_runs t CROSS JOIN LATERAL hum.items_of(t.tool_calls)
+ WHERE NOT EXISTS (SELECT FROM tool_runs r WHERE r.run_id = t.id AND r.tool_call_id = left(tool ->> 'id', 200));
 
 UPDATE text_runs SET asked_at = created_at WHERE asked;
 
@@ -134,8 +130,7 @@ SELECT c.org_id, c.id, 0, n, l.turn_seq, l.first_sound_ms, l.first_answer_ms, l.
 SET LOCAL ROLE hum_owner;
 
 DROP FUNCTION hum.id_at(timestamptz, bigint);
-DROP FUNCTION hum.without_nul(json);
-DROP FUNCTION hum.text_of(json);
+DROP FUNCTION hum.items_of(json);
 DROP FUNCTION hum.json_of(text);
 
 ALTER TABLE calls DROP COLUMN tool_activity, DROP COLUMN interruptions, DROP COLUMN latency;

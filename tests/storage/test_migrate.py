@@ -93,7 +93,7 @@ ARRAYS = """
                "started_at": "2026-11-30T12:00:00.250Z", "duration_ms": 9},
               {"id": "a", "name": "look_up", "arguments": {"n":1.0}, "result": {"n": 2}, "status": "ok",
                "started_at": "2026-11-30T12:00:01Z", "duration_ms": 40},
-              {"id": "c", "name": "look\\u0000_up", "arguments": {}, "result": null, "status": "lost",
+              {"id": "c", "name": "wait", "arguments": {"a": "\\u0000"}, "result": null, "status": "lost",
                "started_at": "2026-11-30T12:00:02Z", "duration_ms": null}]');
     INSERT INTO call_turns (org_id, call_id, seq, role, text, start_ms, end_ms)
     VALUES (md5('org')::uuid, md5('call')::uuid, 2, 'agent', 'Hi', 100, 900);
@@ -132,7 +132,7 @@ async def test_facts_of_calls_become_rows(empty_database: str, monkeypatch: pyte
     ] == [
         ("b", "end_call", "no JSON", {}, "ok", 9),
         ("a", "look_up", {"n": 1.0}, {"n": 2}, "ok", 40),
-        ("c", "look_up", {}, None, "lost", None),
+        ("c", "wait", {"a": "\ufffd"}, None, "lost", None),
     ]
     assert tools[0]["started_at"].startswith("2026-11-30T12:00:00.25")
     rows = await connection.fetch(
