@@ -147,7 +147,7 @@ class Town:
 
     def _could_not_start(self, part: Part) -> bool:
         """Return whether the database died while the process was starting; such a process exits, and is started again."""
-        is_starting = time.monotonic() - part.started_at < START_SECONDS
+        is_starting = time.monotonic() < part.started_at + START_SECONDS
         return is_starting and self.deaths.count("postgres") > part.database_deaths
 
     async def workers(self, count: int) -> None:
@@ -189,6 +189,7 @@ class Town:
         keeper.cancel()
         with suppress(ProcessLookupError, TimeoutError):
             os.kill(part.pid, signal.SIGTERM)
+            # Meant to run out for a process that hangs.
             async with asyncio.timeout(20):
                 while _lives(part.pid):
                     await asyncio.sleep(LOOK_SECONDS)
@@ -282,6 +283,7 @@ async def town(
             **(settings or {}),
         }
         headers = {"Authorization": f"Bearer {secret}"}
+        # Meant to run out where the platform is down: `ask` repeats the request.
         http = httpx.AsyncClient(base_url=gateway_url, headers=headers, trust_env=False, timeout=15)
         await stack.enter_async_context(http)
         for plane in PLANES:
