@@ -189,7 +189,7 @@ class Town:
         keeper.cancel()
         with suppress(ProcessLookupError, TimeoutError):
             os.kill(part.pid, signal.SIGTERM)
-            # For a process that hangs: meant to run out.
+            # Meant to run out for a process that hangs.
             async with asyncio.timeout(20):
                 while _lives(part.pid):
                     await asyncio.sleep(LOOK_SECONDS)
@@ -285,7 +285,8 @@ async def town(
             }
         )
         headers = {"Authorization": f"Bearer {secret}"}
-        http = httpx.AsyncClient(base_url=gateway_url, headers=headers, trust_env=False, timeout=60)
+        # Meant to run out where the platform is down: `ask` repeats the request.
+        http = httpx.AsyncClient(base_url=gateway_url, headers=headers, trust_env=False, timeout=15)
         await stack.enter_async_context(http)
         for plane in PLANES:
             (home / "seams" / plane).mkdir(parents=True)

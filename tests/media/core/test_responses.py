@@ -126,7 +126,7 @@ def test_a_backchannel_and_the_question_after_it() -> None:
     responses.response_created("resp_2")
     assert (responses.active, responses.owed) == (True, False)
     responses.response_done("resp_2")
-    assert not responses.active and not responses.owed
+    assert (responses.active, responses.owed) == (False, False)
 
 
 def test_a_backchannel_in_the_last_second_is_a_turn_once_the_agent_has_finished() -> None:
@@ -134,4 +134,5 @@ def test_a_backchannel_in_the_last_second_is_a_turn_once_the_agent_has_finished(
     responses.overlap_began(800)
     assert not responses.turn_committed()
     assert responses.overlap_resumed()
-    assert responses.create(True) is None and responses.create(False) == "create_1"
+    assert responses.create(True) is None
+    assert responses.create(False) == "create_1"
