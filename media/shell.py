@@ -100,7 +100,7 @@ def _machine(command: pb.ForMachine) -> Machine:
 class Shell:
     """A call's sockets and state; created when the leg's connection opens."""
 
-    def __init__(self, ports: Ports, leg: Leg, registry: CallRegistry) -> None:
+    def __init__(self, ports: Ports, leg: Leg, registry: "CallRegistry[Shell]") -> None:
         self._ports, self._registry = ports, registry
         self._phase = Phase.WAITING
         self._since_ms = self._heard_ms = ports.clock()

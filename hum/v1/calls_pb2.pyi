@@ -278,11 +278,9 @@ class Call(message.Message):
     duration_seconds: builtins.int
     """From answer to end."""
     end_reason: builtins.str
-    """Why it ended: `caller`, `agent`, `hang_up`, `max_duration`, `model_lost`, `carrier_protocol`, `stream_lost`,
-    `no_capacity`, `control_away`, `transferred`, ...
-    `no_capacity`, `control_away`, ...; of an outbound call also `machine`, `fax`, `busy`, `no_answer`, `carrier`, `canceled`,
-    `too_late`, ...
-    `no_capacity`, `control_away`, ...; from a browser also `connection_lost`, `not_connected`, `no_answer`.
+    """Why it ended: `caller`, `agent`, `hang_up`, `idle`, `max_duration`, `model_lost`, `stream_lost`, `no_capacity`, `control_away`,
+    `transferred`, `message_taken`, ...; of an outbound call also `machine`, `fax`, `busy`, `no_answer`, `carrier`, `canceled`,
+    `too_late`, ...; from a browser also `connection_lost`, `not_connected`.
     """
     outcome_label: builtins.str
     """The label of the outcome, from the agent or from the summary afterwards."""
@@ -1784,7 +1782,7 @@ class TransferCallRequest(message.Message):
     FLOW_ID_FIELD_NUMBER: builtins.int
     id: builtins.str
     to_e164: builtins.str
-    """Who is called; either this, `label` or `flow_id`."""
+    """Who is called; either this, `label` or `flow_id`.  A valid number in a country that may be called; none that costs whoever calls it."""
     label: builtins.str
     """A label of the transfer map of the call's flow; its number, and how it is to be rung."""
     summary: builtins.str

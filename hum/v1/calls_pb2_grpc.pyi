@@ -72,7 +72,9 @@ class CallsServiceStub:
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     HangUpCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.HangUpCallRequest, _calls_pb2.HangUpCallResponse]
-    """Ends a live call.  `INVALID_STATE` when it is already over."""
+    """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers:
+    then it goes on.
+    """
     PlaceBrowserCall: _grpc.UnaryUnaryMultiCallable[_calls_pb2.PlaceBrowserCallRequest, _calls_pb2.PlaceBrowserCallResponse]
     """Calls a flow from a browser, by WebRTC: takes the browser's SDP offer, returns the answer.  The call begins once the
     connection stands, and ends when it is closed.  `UNAVAILABLE` when no media process takes calls from browsers;
@@ -136,7 +138,9 @@ class CallsServiceAsyncStub(CallsServiceStub):
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     HangUpCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.HangUpCallRequest, _calls_pb2.HangUpCallResponse]  # type: ignore[assignment]
-    """Ends a live call.  `INVALID_STATE` when it is already over."""
+    """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers:
+    then it goes on.
+    """
     PlaceBrowserCall: _aio.UnaryUnaryMultiCallable[_calls_pb2.PlaceBrowserCallRequest, _calls_pb2.PlaceBrowserCallResponse]  # type: ignore[assignment]
     """Calls a flow from a browser, by WebRTC: takes the browser's SDP offer, returns the answer.  The call begins once the
     connection stands, and ends when it is closed.  `UNAVAILABLE` when no media process takes calls from browsers;
@@ -257,7 +261,9 @@ class CallsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _calls_pb2.HangUpCallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_calls_pb2.HangUpCallResponse, _abc.Awaitable[_calls_pb2.HangUpCallResponse]]:
-        """Ends a live call.  `INVALID_STATE` when it is already over."""
+        """Ends a live call.  `INVALID_STATE` when it is already over; `CARRIER_ERROR` when neither its media process nor the carrier answers:
+        then it goes on.
+        """
 
     @_abc_1.abstractmethod
     def PlaceBrowserCall(

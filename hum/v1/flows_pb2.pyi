@@ -172,7 +172,7 @@ class Flow(message.Message):
     one, which it then may (the tool `take_voicemail`).
     """
     announce_recording: builtins.bool
-    """Announces that the call is recorded, before recording starts."""
+    """Announces that the call is recorded.  Recording starts once the announcement has been played to its end."""
     recording_enabled: builtins.bool
     """If unset when the flow is created: the value of `announce_recording`."""
     turn_config_json: builtins.str
@@ -184,10 +184,13 @@ class Flow(message.Message):
     max_call_seconds: builtins.int
     """Seconds after which the call ends, with the goodbye; 1800 when unset."""
     business_hours_json: builtins.str
+    """When calls are answered; unset: always.  A call that begins within the hours goes on after them."""
     after_hours_message: builtins.str
+    """What the caller hears outside the business hours.  When unset: a sentence in the flow's language."""
     voicemail_greeting: builtins.str
     """What the caller hears before the mailbox's beep.  When unset: a sentence in the flow's language."""
     hold_phrase: builtins.str
+    """What a caller hears who waits for the model.  When unset: a sentence in the flow's language."""
     whisper_text: builtins.str
     """What a person to whom a call is transferred hears first, before who calls."""
     idle_prompts_json: builtins.str

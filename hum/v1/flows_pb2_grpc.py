@@ -111,7 +111,8 @@ class FlowsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DuplicateFlow(self, request, context):
-        """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately.
+        """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately.  No event starts the copy
+        until its `trigger_type` says so.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,7 +46,9 @@ class FlowsServiceStub:
     DeleteFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.DeleteFlowRequest, _flows_pb2.DeleteFlowResponse]
     """Deletes a flow.  `IN_USE` while it is assigned to a number, or another flow names it."""
     DuplicateFlow: _grpc.UnaryUnaryMultiCallable[_flows_pb2.DuplicateFlowRequest, _flows_pb2.DuplicateFlowResponse]
-    """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately."""
+    """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately.  No event starts the copy
+    until its `trigger_type` says so.
+    """
     ListFlowVersions: _grpc.UnaryUnaryMultiCallable[_flows_pb2.ListFlowVersionsRequest, _flows_pb2.ListFlowVersionsResponse]
     """Lists a flow's versions, newest first."""
 
@@ -66,7 +68,9 @@ class FlowsServiceAsyncStub(FlowsServiceStub):
     DeleteFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.DeleteFlowRequest, _flows_pb2.DeleteFlowResponse]  # type: ignore[assignment]
     """Deletes a flow.  `IN_USE` while it is assigned to a number, or another flow names it."""
     DuplicateFlow: _aio.UnaryUnaryMultiCallable[_flows_pb2.DuplicateFlowRequest, _flows_pb2.DuplicateFlowResponse]  # type: ignore[assignment]
-    """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately."""
+    """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately.  No event starts the copy
+    until its `trigger_type` says so.
+    """
     ListFlowVersions: _aio.UnaryUnaryMultiCallable[_flows_pb2.ListFlowVersionsRequest, _flows_pb2.ListFlowVersionsResponse]  # type: ignore[assignment]
     """Lists a flow's versions, newest first."""
 
@@ -119,7 +123,9 @@ class FlowsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _flows_pb2.DuplicateFlowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flows_pb2.DuplicateFlowResponse, _abc.Awaitable[_flows_pb2.DuplicateFlowResponse]]:
-        """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately."""
+        """Copies a flow under the name "<name> (copy)", so that the copy can be changed and tested separately.  No event starts the copy
+        until its `trigger_type` says so.
+        """
 
     @_abc_1.abstractmethod
     def ListFlowVersions(

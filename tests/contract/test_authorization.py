@@ -55,6 +55,12 @@ def test_the_page_is_what_the_contract_says() -> None:
     assert len(methods()) > 60
 
 
+def test_each_route_stands_on_the_page_once() -> None:
+    page = authorization.page()
+    for binding in contract.bindings():
+        assert page.count(f"| `{binding.verb} {binding.path}` |") == 1, binding.rpc
+
+
 # --- everybody ----------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.simulation import Carrier, World, voice
 from media.core.audio import from_linear
 from media.core.beep import BEEP_MS, beep
 from media.core.commands import Command, DecisionResult, EndCall, Inform, LeaveStream, Listen
@@ -31,6 +30,7 @@ from media.core.types import (
 from media.legs import twiliowire
 from tests.support.examples import examples
 from tests.support.present import present
+from tests.support.simulation import Carrier, World, voice
 
 RANDOM = Random(5)
 GREETING = Prompt("Please leave a message", RANDOM.randbytes(8_000))
