@@ -218,9 +218,12 @@ def _latency(report: runtime_pb2.Report) -> LatencyRow:
 
 
 async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:
-    """Store keys that were pressed; no other function writes keys to a call's record."""
+    """Store the keys of an entry so far; no other function writes keys to a call's record."""
     entry = calls_pb2.KeypadEntry(keys=rules.keys(pressed.digits), at_ms=pressed.at_ms)
-    if entry.keys and await keypad.add(tx, state.id, stored(entry), rules.MAX_KEYPAD_ENTRIES):
+    if not pressed.digits:
+        # The recording was paused during the entry.
+        await keypad.remove(tx, state.id, entry.at_ms)
+    elif entry.keys and await keypad.put(tx, state.id, entry.at_ms, stored(entry), rules.MAX_KEYPAD_ENTRIES):
         await tell(tx, state.id, at, keypad_entry=entry)
 
 

@@ -1086,7 +1086,9 @@ class KeypadEntry(message.Message):
     keys: builtins.str
     """`0` to `9`, `*`, `#` and `A` to `D`, at most 64 of them; an entry that the caller ended with `#` has it."""
     at_ms: builtins.int
-    """When the entry was complete, milliseconds since the call's first stream began."""
+    """When the first key was pressed, milliseconds since the call's first stream began. In the call's own stream the entry comes with
+    each key, and replaces the one with the same `at_ms`.
+    """
     def __init__(
         self,
         *,

@@ -2048,8 +2048,11 @@ class DigitsPressed(message.Message):
     DIGITS_FIELD_NUMBER: builtins.int
     AT_MS_FIELD_NUMBER: builtins.int
     digits: builtins.str
-    """`0` to `9`, `*`, `#`, `A` to `D`; with the `#` that ended it. Empty when they were pressed while the recording was paused."""
+    """`0` to `9`, `*`, `#`, `A` to `D`; with the `#` that ended it. Empty when one was pressed while the recording was paused:
+    nothing of the entry is stored.
+    """
     at_ms: builtins.int
+    """When the first key was pressed. Reported with each key; the longest report of an entry stands."""
     def __init__(
         self,
         *,

@@ -58,7 +58,6 @@ from media.core.types import (
     CallPlan,
     CallStarted,
     CommandReply,
-    Digits,
     FlowSwitched,
     ModelLost,
     Moment,
@@ -301,8 +300,9 @@ class Conversation(Talk):
                 self._start(event, now_ms)
             case Digit(digit):
                 self._require_started()
-                self._model.tools.recording_pauses.key(now_ms)
-                self._keypad.press(digit, now_ms)
+                recording_pauses = self._model.tools.recording_pauses
+                recording_pauses.key(now_ms)
+                recording_pauses.emit(Report(self._keypad.press(digit, self._clock.call_ms(now_ms), now_ms)))
                 self.due_ms = 0.0
                 self._ending.idle_timer.caller_acts(now_ms)
             case _:
@@ -347,9 +347,8 @@ class Conversation(Talk):
         digits = self._keypad.due(now_ms)
         if digits is None:
             return
-        at_ms = self._clock.call_ms(now_ms)
-        self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
-        self._model.keypad_input(digits, at_ms)
+        self._model.tools.recording_pauses.entry_finished()
+        self._model.keypad_input(digits, self._clock.call_ms(now_ms))
         self._voice.fillers.restart(now_ms)
 
     def _watch_silence(self, now_ms: float) -> None:
@@ -475,8 +474,6 @@ class Conversation(Talk):
         self._voice.flush(now_ms)
         at_ms = self._clock.call_ms(now_ms)
         self._model.tools.end()
-        if digits := self._keypad.take():
-            self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
         self._actions.append(Report(CallEnded(outcome.reason, outcome.detail, at_ms)))
         self._actions.append(Leave(outcome))
 

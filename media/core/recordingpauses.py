@@ -105,7 +105,7 @@ class RecordingPauses:
         self._causes: dict[str, float] = {}
         # The caller has answered since the last phrase.
         self._has_answered = False
-        # Tool calls whose results are not for the record; "" stands for pressed keys.
+        # Tool calls whose results are not for the record; "" stands for the keypad entry.
         self._secret: set[str] = set()
 
     def follow(self, rules: PauseRules) -> None:
@@ -140,6 +140,10 @@ class RecordingPauses:
             self.pause(BY_KEY, now_ms, now_ms + self._rules.keys_ms, self._rules.tone_ms)
         if self.paused:
             self._secret.add("")
+
+    def entry_finished(self) -> None:
+        """End a keypad entry: the next key begins another."""
+        self._secret.discard("")
 
     def agent_words(self, item_id: str, words: str, now_ms: float) -> None:
         """Pause if these words of the agent complete a phrase.  They are not spoken yet."""
@@ -234,10 +238,7 @@ class RecordingPauses:
         if isinstance(event, Delta):
             return None if event.text and self._hides_delta(event) else event
         if isinstance(event, Digits):
-            if "" not in self._secret:
-                return event
-            self._secret.discard("")
-            return Digits("", event.at_ms)
+            return Digits("", event.at_ms) if "" in self._secret else event
         if (
             isinstance(event, ToolCalled)
             and event.tool_call_id in self._secret

@@ -390,8 +390,8 @@ class LatencyMeasured:
 
 @dataclass(frozen=True, slots=True)
 class Digits:
-    digits: str
-    at_ms: int
+    digits: str  # of an entry so far, with each key
+    at_ms: int  # of its first key
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,12 +227,14 @@ async def test_after_hours_a_running_call_is_offered_what_the_hour_allows(
 
 async def test_what_is_entered_on_the_keypad_is_kept_and_streamed(edge: Edge) -> None:
     http, media, call_id = await in_progress(edge)
-    media.report(digits=runtime_pb2.DigitsPressed(digits="4711#", at_ms=2_500))
+    for digits in ("47", "4711#", "4711#", "4"):  # the last two again and late, as after a fault
+        media.report(digits=runtime_pb2.DigitsPressed(digits=digits, at_ms=2_500))
     media.report(digits=runtime_pb2.DigitsPressed(digits="\0x", at_ms=2_600))  # nothing that a keypad has
     await media.acknowledged(media.report(digits=runtime_pb2.DigitsPressed(digits="1" * 999, at_ms=9_000)))
     stream = events(http, call_id)
-    told = [await event(stream) for _ in range(4)]
+    told = [await event(stream) for _ in range(5)]
     assert [(each.event, each.data.get("keys")) for each in told[2:]] == [
+        ("keypad.entry", "47"),
         ("keypad.entry", "4711#"),
         ("keypad.entry", "1" * 64),
     ]
@@ -251,7 +253,16 @@ async def test_what_is_entered_on_the_keypad_is_kept_and_streamed(edge: Edge) ->
 
 async def test_a_calls_keypad_entries_are_bounded(edge: Edge) -> None:
     http, media, call_id = await in_progress(edge)
-    for _ in range(510):
-        seq = media.report(digits=runtime_pb2.DigitsPressed(digits="1", at_ms=1))
-    await media.acknowledged(seq)
-    assert len((await http.get(f"/api/calls/{call_id}")).json()["keypad_entries"]) == 500
+    for at_ms in range(510):
+        media.report(digits=runtime_pb2.DigitsPressed(digits="1", at_ms=at_ms))
+    await media.acknowledged(media.report(digits=runtime_pb2.DigitsPressed(digits="12", at_ms=499)))
+    entries = (await http.get(f"/api/calls/{call_id}")).json()["keypad_entries"]
+    assert (len(entries), entries[-1]) == (500, {"keys": "12", "at_ms": 499}), "the last one still grows"
+
+
+async def test_an_entry_in_which_the_recording_was_paused_is_forgotten(edge: Edge) -> None:
+    http, media, call_id = await in_progress(edge)
+    media.report(digits=runtime_pb2.DigitsPressed(digits="1", at_ms=1_000))
+    media.report(digits=runtime_pb2.DigitsPressed(digits="41", at_ms=9_000))
+    await media.acknowledged(media.report(digits=runtime_pb2.DigitsPressed(at_ms=9_000)))
+    assert (await http.get(f"/api/calls/{call_id}")).json()["keypad_entries"] == [{"keys": "1", "at_ms": 1_000}]

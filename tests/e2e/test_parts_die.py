@@ -32,8 +32,8 @@ STAY: dict[str, Any] = {"do": "wait", "ms": 120_000}
 class Town:
     """A whole platform between a carrier and a model, and a client of its API."""
 
-    def __init__(self, platform: Platform, carrier: Carrier, http: httpx.AsyncClient) -> None:
-        self.platform, self.carrier, self.http = platform, carrier, http
+    def __init__(self, platform: Platform, carrier: Carrier, model: Model, http: httpx.AsyncClient) -> None:
+        self.platform, self.carrier, self.model, self.http = platform, carrier, model, http
 
     def pid(self, plane: str) -> int:
         program = next(each for each in self.platform.programs.all if each.name == plane)
@@ -134,7 +134,7 @@ async def town(
             await stack.enter_async_context(http)
             flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello.", "language": "de"})).json()
             assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
-            yield Town(platform, carrier, http)
+            yield Town(platform, carrier, model, http)
 
 
 @pytest.mark.timeout(600)
@@ -196,6 +196,31 @@ async def test_a_media_process_that_dies_is_followed_at_once(town: Town) -> None
     call.hang_up()
     (record,) = await town.all_over()
     assert record["status"] == "completed"
+
+
+async def test_the_keys_of_an_entry_outlive_the_media_process_that_it_began_in(town: Town) -> None:
+    typed = "0123456789" * 4
+    listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 300, "timeout_ms": 60_000}
+    call = await town.carrier.ring(NUMBER, CALLER, [listen, {"do": "press", "digits": typed}, STAY])
+
+    async def entries() -> list[str]:
+        rows = await town.calls()
+        answer = await town.http.get(f"/api/calls/{rows[0]['id']}") if rows else None
+        return [entry["keys"] for entry in answer.json()["keypad_entries"]] if answer is not None else []
+
+    def told() -> str:
+        return str([each for session in town.model.sessions for each in session.received("conversation.item.create")])
+
+    async with patience():
+        while not (known := await entries()):
+            await asyncio.sleep(0.05)
+        town.kill("media")
+        assert len(known[0]) < len(typed), "the caller is still typing"
+        while not _is_heard_again(call) or known[0] not in told():
+            await asyncio.sleep(0.05)
+    call.hang_up()
+    await town.all_over()
+    assert (await entries())[0].startswith(known[0])
 
 
 class TestRestart:

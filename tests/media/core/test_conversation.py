@@ -154,13 +154,29 @@ def test_a_tool_runs_its_filler_plays_and_the_answer_follows(make_phone: Callabl
     assert phone.model.violations == []
 
 
+def test_a_key_is_reported_when_it_is_pressed(make_phone: Callable[..., Phone]) -> None:
+    """A process that dies within the pause that completes an entry takes no key with it."""
+    phone = make_phone(BARE)
+    phone.after(1_000)
+    for digits in ("4", "42"):
+        phone.carrier.dtmf(digits[-1])
+        phone.after(60)  # it is under way for 40
+        assert phone.told(Digits)[-1].digits == digits
+    assert len({each.at_ms for each in phone.told(Digits)}) == 1, "it is one entry"
+    phone.after(3_000)
+    phone.carrier.dtmf("7")
+    phone.after(60)
+    assert [each.digits for each in phone.told(Digits)] == ["4", "42", "7"]
+    assert phone.told(Digits)[-1].at_ms > phone.told(Digits)[0].at_ms + 3_000
+
+
 def test_digits_are_reported_and_told_to_the_model(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(BARE)
     phone.after(1_000)
     for digit in "12#":
         phone.carrier.dtmf(digit)
     phone.after(3_000)
-    assert [d.digits for d in phone.told(Digits)] == ["12#"]
+    assert [d.digits for d in phone.told(Digits)] == ["1", "12", "12#"]
     items = [m["item"]["content"][0]["text"] for m in phone.model.received if m["type"] == "conversation.item.create"]
     assert items == ["Caller entered 12 on the keypad"]
     assert phone.model.types().count("response.create") == 1
@@ -197,7 +213,7 @@ def test_every_later_session_knows_what_was_entered_in_its_place(
             assert texts == []
         else:
             assert texts[:1] == ["Caller entered 12 on the keypad"] and texts.count(texts[0]) == 1
-    assert [d.digits for d in phone.told(Digits)] == ["12#"], "and it is reported once"
+    assert [d.digits for d in phone.told(Digits)] == ["1", "12", "12#"], "and each key is reported once"
     assert [turn.seq for turn in phone.told(TurnEnded)] == list(range(1, len(phone.told(TurnEnded)) + 1))
 
 
@@ -208,8 +224,8 @@ def test_keys_are_not_lost_when_the_call_ends_in_their_pause(make_phone: Callabl
     phone.carrier.dtmf("2")
     phone.carrier.stop()
     phone.after(200)
-    assert [type(each) for each in phone.reports[-2:]] == [Digits, CallEnded]
-    assert phone.told(Digits)[0].digits == "42"
+    assert isinstance(phone.reports[-1], CallEnded)
+    assert phone.told(Digits)[-1].digits == "42"
 
 
 def test_the_longest_call_ends(make_phone: Callable[..., Phone]) -> None:

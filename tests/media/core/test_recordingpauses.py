@@ -3,6 +3,7 @@
 import wave
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -192,7 +193,10 @@ def test_keys_pause_from_their_tone_on_and_a_while_after_the_last() -> None:
     pauses.watch(10_500)
     assert [each for each in out if isinstance(each, Unrecord)] == [Unrecord(4_500)]
     assert (pause_spans(out), [each.digits for each in told(out, Digits)]) == ([(4_500, 10_500)], [""])
-    pauses.emit(Report(Digits("1", 20_000)))  # a flag is for one entry
+    pauses.emit(Report(Digits("411", 10_600)))
+    assert told(out, Digits)[-1].digits == "", "it is the same entry"
+    pauses.entry_finished()
+    pauses.emit(Report(Digits("1", 20_000)))
     assert told(out, Digits)[-1].digits == "1"
 
 
@@ -200,6 +204,7 @@ def test_without_the_rule_keys_pause_nothing_but_in_a_pause_they_have_no_digits(
     pauses, out = machine(PauseRules())
     pauses.key(1_000)
     pauses.emit(Report(Digits("1", 3_000)))
+    pauses.entry_finished()
     pauses.pause(BY_TOOL, 5_000)
     pauses.key(6_000)
     pauses.resume(6_500, 6_500)
@@ -331,6 +336,7 @@ def test_whatever_the_order_nothing_secret_of_a_pause_leaves(steps: list[tuple[s
             case "digits":
                 secret = SECRET if pauses.paused and "" in pauses._secret else "1"
                 pauses.emit(Report(Digits(secret, at_ms)))
+                pauses.entry_finished()
             case "say":
                 pauses.agent_words(str(at_ms), f"card number {secret}", now_ms)
             case "run":
@@ -422,7 +428,24 @@ def test_keys_are_for_the_model_alone(make_phone: Callable[..., Phone], tmp_path
     (span,), _ = silent_exactly(phone, tmp_path)
     assert span[0] == pytest.approx(2_500, abs=150) and span[1] == pytest.approx(6_200, abs=250)
     assert "Caller entered 4111" in repr(phone.model.received)
-    assert "4111" not in repr(phone.reports) and [each.digits for each in phone.told(Digits)] == [""]
+    assert "4111" not in repr(phone.reports) and [each.digits for each in phone.told(Digits)] == [""] * 4
+
+
+def test_of_an_entry_that_a_pause_begins_in_nothing_is_kept(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(replace(PLAN, pauses=PauseRules()), answer_ms=500)
+    phone.after(1_500)
+    phone.carrier.dtmf("4")
+    phone.after(200)
+    phone.talk._model.tools.recording_pauses.pause(BY_TOOL, phone.world.now)
+    phone.carrier.dtmf("1")
+    phone.after(3_000)
+    phone.talk._model.tools.recording_pauses.resume(phone.world.now, phone.world.now)
+    phone.after(500)
+    phone.carrier.dtmf("7")
+    phone.after(200)
+    first, second, third = phone.told(Digits)
+    assert (first.digits, second.digits, third.digits) == ("4", "", "7")
+    assert first.at_ms == second.at_ms < third.at_ms, "so control forgets the first"
 
 
 def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone: Callable[..., Phone]) -> None:
