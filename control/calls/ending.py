@@ -20,7 +20,7 @@ from uuid import UUID
 
 from control import jobs
 from control.base.wire import value
-from control.calls import outbox, rules, under_way
+from control.calls import outbox, rules, unfinished
 from control.clients.twilio import Carrier
 from control.livecall.owed import LEAVES, Transfer, read
 from control.livecall.rules import AFTER_CALL, LIVE
@@ -125,7 +125,7 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     """Close a locked call, unless it is closed, and enqueue its after-call job."""
     if state.ended_at is not None:
         return
-    await under_way.settle(tx, state.org_id, state.id, state.streams_opened, at)
+    await unfinished.finalize(tx, state.org_id, state.id, state.streams_opened, at)
     await record.break_off(tx, state, at)
     await calls.finish(tx, state.id, status, at, reason, detail)
     await usage.ended(tx, state, at)

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from control.calls import ending, lost, rules
+from control.calls import ending, orphans, rules
 from control.calls.browser import Offers
-from control.calls.ears import ListenerStreams
-from control.calls.informing import callers
+from control.calls.callercontext import callers
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
 from control.calls.link import MediaServicer
+from control.calls.listenerstreams import ListenerStreams
 from control.calls.servicer import CallsServicer
 from control.calls.session import Sessions
 from control.calls.switching import transfer_to_flow
@@ -47,7 +47,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         jobs={AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
         sweeps=[
             Sweep("calls", partial(ending.sweep, deps.db, settings.link_lost_seconds), settings.sweep_seconds),
-            Sweep("lost_calls", partial(lost.sweep, deps.db, deps.outside.carrier, settings), settings.sweep_seconds),
+            Sweep(
+                "lost_calls", partial(orphans.sweep, deps.db, deps.outside.carrier, settings), settings.sweep_seconds
+            ),
             Sweep("left_over_reports", purge, settings.sweep_seconds),
         ],
         channels=channels.ALL,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls.ears import ListenerStream, ListenerStreams
+from control.calls.listenerstreams import ListenerStream, ListenerStreams
 from control.calls.timeline import Timeline
 from control.feature import Deps, OwnAddress
 from control.livecall.channels import CHANGED

@@ -10,8 +10,8 @@ from control.billing import limits
 from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import rules
+from control.calls.admission import CallAdmission, Offer
 from control.calls.ending import finish, over_at_carrier
-from control.calls.room import CallAdmission, Offer
 from control.calls.sentences import Sentence, sentence
 from control.contacts.rules import LOOK_UP_CONTACT, owes_lookup
 from control.flows.choices import Choices

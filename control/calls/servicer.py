@@ -12,7 +12,7 @@ from control.base.wire import moment, word
 from control.boundary import ActionContext, TenantContext, TransactionContext
 from control.calls import present, recordings
 from control.calls.browser import BrowserCalls
-from control.calls.ears import ListenerStreams
+from control.calls.listenerstreams import ListenerStreams
 from control.calls.listening import Listening
 from control.calls.live import LiveCall
 from control.calls.peaks import PeaksReader

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from control.calls.informing import callers
+from control.calls.callercontext import callers
 from control.feature import Deps, Feature, Sweep
 from control.outbound.dialling import Dialler, Pace
 from control.outbound.ingress import PlacedCallsServicer

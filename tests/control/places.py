@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from control.calls.room import CallAdmission
+from control.calls.admission import CallAdmission
 from hum.settings import ControlSettings
 from storage.db import Db
 

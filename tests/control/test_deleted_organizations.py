@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from control.calls import kept, reports
+from control.calls import filecheck, reports
 from control.retention import files, organizations
 from hum import ids
 from hum.clock import now
@@ -210,7 +210,7 @@ async def test_a_recording_that_is_told_of_after_the_deletion_goes_too(plane: Pl
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(b"RIFF")
     # Where recordings wait for a bucket, the machine that has them asks.
-    assert await kept.check(db, [*paths.values()]) == ([paths[mine]], [paths[yours]])
+    assert await filecheck.check(db, [*paths.values()]) == ([paths[mine]], [paths[yours]])
     told = [
         runtime_pb2.Report(
             call_id=ids.show(Kind.CALL, calls[org]), seq=1, recording=runtime_pb2.RecordingStored(path=path)

@@ -27,8 +27,8 @@ from storage import places
 from storage.db import Db, Tx
 from storage.places import OfferRow
 
-#: Seconds between two looks for a place, while a caller waits for one.
-ROOM_LOOK_SECONDS = 0.25
+#: Seconds between two attempts to get a place, while a caller waits for one.
+RETRY_SECONDS = 0.25
 
 #: How many calls are served by one transaction.
 MAX_BATCH = 200
@@ -102,7 +102,7 @@ class CallAdmission:
                         REFUSED.labels(result.reason).inc()
                     return result
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left_seconds, ROOM_LOOK_SECONDS))
+                    await asyncio.wait_for(changed.wait(), min(left_seconds, RETRY_SECONDS))
         finally:
             unsubscribe()
 
