@@ -2,7 +2,7 @@
 
 | event | function | next |
 | --- | --- | --- |
-| the media process reports the stream's end | `stream_ended` | the owed step, or the carrier's report, or `finish` |
+| the media process reports the stream's end | `stream_ended` | the pending step, or the carrier's report, or `finish` |
 | the carrier requests the next step | `routing.next_step`, `routing.after_dial` | a dial, or another stream, or `finish` |
 | the carrier reports the call's end | `routing.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `finish` |
 | a person hangs up a call that no media process has | `hang_up` | `finish` |
@@ -22,7 +22,7 @@ from control import jobs
 from control.base.wire import value
 from control.calls import outbox, rules, unfinished
 from control.clients.twilio import Carrier
-from control.livecall.owed import LEAVES, Transfer, read
+from control.livecall.nextsteps import LEAVES, Transfer, decode
 from control.livecall.rules import AFTER_CALL, LIVE
 from control.livecall.stream import tell
 from control.livecall.turns import without_nul
@@ -72,12 +72,12 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
 def _continues(state: CallState, reason: str) -> bool:
     """Tell whether a call continues without the stream that ended with this reason.
 
-    It does if the stream was left for an owed step, or if the carrier was told to redirect the call for a transfer.
+    It does if the stream was left for a pending step, or if the carrier was told to redirect the call for a transfer.
     """
-    owed = read(state.owed)
+    step = decode(state.owed)
     if reason in LEAVES:
-        return owed is not None
-    return reason == "caller" and state.owed_due and isinstance(owed, Transfer)
+        return step is not None
+    return reason == "caller" and state.owed_due and isinstance(step, Transfer)
 
 
 async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:

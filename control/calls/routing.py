@@ -16,7 +16,7 @@ from control.calls.sentences import Sentence, sentence
 from control.contacts.rules import LOOK_UP_CONTACT, owes_lookup
 from control.flows.choices import Choices
 from control.flows.stored import is_usable
-from control.livecall.owed import Message, Owed, Transfer, is_due, read, stored
+from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
 from control.livecall.rules import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.stream import tell
 from control.transfers import dialing, record
@@ -240,7 +240,7 @@ async def _create_call(
         if caller and not isinstance(decision, rules.Reject) and owes_lookup(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
-            await calls.owe(tx, call.id, stored(decision), due=True)
+            await calls.owe(tx, call.id, encode(decision), due=True)
         elif not isinstance(decision, rules.Connect):
             await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
@@ -269,7 +269,7 @@ async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
             return None
         case rules.Connect():
             # The agent of the next stream decides anew.
-            await record.forget_owed(tx, state, now())
+            await record.discard_next_step(tx, state, now())
             return None
         case rules.Refuse() as apology:
             await finish(tx, state, apology.status, now(), apology.reason)
@@ -277,7 +277,7 @@ async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
     return await _closing_step(tx, means, state, due)
 
 
-async def _closing_step(tx: Tx, means: Means, state: CallState, due: Owed | None) -> Step:
+async def _closing_step(tx: Tx, means: Means, state: CallState, due: NextStep | None) -> Step:
     """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
     last = await means.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
     return Step(say=last) if last is not None else _hang_up()
@@ -330,8 +330,8 @@ def _streams(state: CallState) -> rules.Streams:
     return rules.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
 
 
-def _due(state: CallState) -> Owed | None:
-    step = read(state.owed)
+def _due(state: CallState) -> NextStep | None:
+    step = decode(state.owed)
     return step if is_due(step, marked=state.owed_due) else None
 
 

@@ -11,7 +11,7 @@ from control.base import hours, prompting
 from control.base.say import spoken
 from control.calls import capacity
 from control.calls.sentences import Sentence, sentence
-from control.livecall.owed import Message, Owed
+from control.livecall.nextsteps import Message, NextStep
 from control.livecall.rules import CARRIER_ENDINGS, LIVE, TURNS_OF_A_STREAM
 from hum.v1 import runtime_pb2
 
@@ -168,8 +168,8 @@ class Streams:
 
 
 def after_stream(
-    status: str, streams: Streams, language: str | None, due: Owed | None = None, *, full: bool = False
-) -> Connect | Refuse | Owed | None:
+    status: str, streams: Streams, language: str | None, due: NextStep | None = None, *, full: bool = False
+) -> Connect | Refuse | NextStep | None:
     """Decide what to do with a call after its stream has closed or was refused; None for a call that is over.
 
     `due`: the step for which its last stream was left.  `full`: no media process takes another call.

@@ -13,7 +13,7 @@ from control.calls.situation import situation_of
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
 from control.flows.stored import usable
-from control.livecall.owed import Message, read
+from control.livecall.nextsteps import Message, decode
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
 from control.voicemail.usecases import Mailboxes
 from hum import ids, secrets
@@ -67,7 +67,7 @@ class Sessions:
             history = await _load_history(tx, spent) if spent else _History()
             if spent:
                 await call_events.wake(tx, spent.id)
-            due = read(spent.due) if spent else None
+            due = decode(spent.due) if spent else None
             if spent and row and isinstance(due, Message):
                 return await self._mailbox(tx, spent, row, due)
             own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else ()

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.flows.stored import usable
-from control.livecall.owed import Transfer
+from control.livecall.nextsteps import Transfer
 from control.livecall.rules import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.transfers import record, rules
 from control.transfers.whisper import whisper

@@ -11,7 +11,7 @@ from control.bus import Bus
 from control.clients.twilio import Carrier, is_refusal
 from control.flows.stored import usable
 from control.livecall.commands import DONE, UNKNOWN, Commands, own_id
-from control.livecall.owed import TRANSFER, Transfer, read, stored
+from control.livecall.nextsteps import TRANSFER, Transfer, decode, encode
 from control.transfers import rules
 from control.transfers.rules import Parties, Target
 from hum import ids
@@ -54,7 +54,7 @@ class Transfers:
     async def command(self, ctx: ActionContext, action: str, id: UUID, wish: Wish) -> None:
         """Transfer a call.  Raises NotFound, InvalidState, InvalidRequest, CarrierError, Unavailable.
 
-        The owed transfer is committed before the media process or the carrier is asked, so the carrier's next request dials it.
+        The pending transfer is committed before the media process or the carrier is asked, so the carrier's next request dials it.
         """
         own = own_id(ctx, action)
         async with self._db.tenant(ctx.organization) as tx:
@@ -63,7 +63,7 @@ class Transfers:
                 return  # a retry after a lost response
             transfer = await self._transfer(tx, state, own, wish, actor(ctx.principal))
             has_stream = await self._commands.reaches(state)
-            await calls.owe(tx, id, stored(transfer), due=not has_stream)
+            await calls.owe(tx, id, encode(transfer), due=not has_stream)
             fields = [name for name in Wish.__slots__ if getattr(wish, name) and name != "whispers"]
             await note(tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         if has_stream:
@@ -74,7 +74,7 @@ class Transfers:
     async def _leave_stream(self, state: CallState, transfer: Transfer) -> None:
         """Have the call's media process leave its stream.  Raises Unavailable, InvalidState.
 
-        If the outcome is unknown, the transfer stays owed, and is dialled when the stream ends, unless the call ends with it.
+        If the outcome is unknown, the transfer stays pending, and is dialled when the stream ends, unless the call ends with it.
         """
         assert state.node is not None, "a process has the call"
         command = runtime_pb2.CallCommand(
@@ -92,7 +92,7 @@ class Transfers:
             # The agent left the stream meanwhile for a step of its own, and the carrier was given this transfer.
             if await _is_begun(tx, now, transfer.id):
                 return
-        await self._restore_owed(state, transfer)
+        await self._restore_step(state, transfer)
         raise InvalidState("The call is ending.")
 
     async def _transfer(self, tx: Tx, state: CallState, id: UUID, wish: Wish, asked_by: str) -> Transfer:
@@ -136,7 +136,7 @@ class Transfers:
     async def _redirect(self, state: CallState, transfer: Transfer) -> None:
         """Redirect a call without a media process through the carrier.  Raises CarrierError, InvalidState.
 
-        If the carrier refuses, the earlier owed step is restored.  If the outcome is unknown, the transfer stays owed, and is
+        If the carrier refuses, the earlier pending step is restored.  If the outcome is unknown, the transfer stays pending, and is
         dialled when the carrier requests the next step.
         """
         assert state.call_sid is not None, "it was checked"
@@ -145,22 +145,22 @@ class Transfers:
             is_live = await self._carrier.redirect_call(state.call_sid, url, state.carrier_account)
         except CarrierError as error:
             if is_refusal(error):
-                await self._restore_owed(state, transfer)
+                await self._restore_step(state, transfer)
             raise
         if not is_live:
-            await self._restore_owed(state, transfer)
+            await self._restore_step(state, transfer)
             raise InvalidState("The call is over.")
 
-    async def _restore_owed(self, state: CallState, transfer: Transfer) -> None:
-        """Restore the step that the call owed before the transfer, unless another has replaced it."""
+    async def _restore_step(self, state: CallState, transfer: Transfer) -> None:
+        """Restore the step that was pending before the transfer, unless another has replaced it."""
         async with self._db.tenant(state.org_id) as tx:
             now = await calls.lock(tx, state.id)
-            if read(now.owed) == transfer:
+            if decode(now.owed) == transfer:
                 await calls.owe(tx, state.id, state.owed, due=state.owed_due)
 
 
 async def _is_begun(tx: Tx, state: CallState, id: UUID) -> bool:
     """Return whether a transfer has begun, or begins with the next step of this locked call."""
-    owed = read(state.owed)
-    is_due = state.owed_due and isinstance(owed, Transfer) and owed.id == id
+    step = decode(state.owed)
+    is_due = state.owed_due and isinstance(step, Transfer) and step.id == id
     return is_due or await transfers.get(tx, id) is not None

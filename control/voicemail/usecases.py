@@ -11,7 +11,7 @@ from control.flows import rules as flow_rules
 from control.flows.choices import Choices
 from control.flows.mailbox import Line
 from control.flows.stored import usable
-from control.livecall.owed import Message, stored
+from control.livecall.nextsteps import Message, encode
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, clips, flow_switches, voicemails
 from storage.db import Tx
@@ -40,7 +40,7 @@ class Mailboxes:
         texts = mailbox.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
         all_texts = {*texts, *_endings(definition).values()}
         by_carrier = len(await self._rendered(tx, row.org_id, definition, all_texts)) < len(all_texts)
-        await calls.owe(tx, call, stored(Message(message.why, by_carrier)), due=True)
+        await calls.owe(tx, call, encode(Message(message.why, by_carrier)), due=True)
         if not by_carrier:
             return None
         if (flow := await flow_switches.current(tx, call)) is not None:

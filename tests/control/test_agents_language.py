@@ -7,7 +7,7 @@ import pytest
 from control.flows import mailbox
 from control.flows.choices import Choices
 from control.flows.mailbox import Line
-from control.livecall.owed import Message
+from control.livecall.nextsteps import Message
 from control.voicemail.usecases import Mailboxes
 from hum import ids
 from hum.ids import Kind
