@@ -21,7 +21,7 @@ from control.calls.ending import finish
 from control.crm.lookups import Callers
 from control.livecall.channels import BROWSERS, COMMANDS
 from control.livecall.rules import LIVE
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from hum import ids, secrets
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, RateLimited, Unavailable
@@ -107,7 +107,7 @@ class BrowserCalls:
             raise RateLimited("Your organization has too many calls at once.")
         await limits.require(tx, principal.org_id, "minutes")
         await browser_calls.create(tx, id, principal.org_id, caller, flow.id, flow.version, node, request.sdp)
-        await tell(tx, id, now(), state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
+        await append_event(tx, id, now(), state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
 
     async def _result(self, id: UUID, answered: asyncio.Event) -> ResultRow:
         """Return the media process's reply, and end the call if none comes in time or if it is a refusal."""

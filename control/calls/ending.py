@@ -24,7 +24,7 @@ from control.calls import outbox, rules, unfinished
 from control.clients.twilio import Carrier
 from control.livecall.nextsteps import LEAVES, Transfer, decode
 from control.livecall.rules import AFTER_CALL, LIVE
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from control.livecall.turns import without_nul
 from control.rows import each_row
 from control.transfers import record
@@ -133,7 +133,7 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     ended = calls_pb2.CallEnded(
         status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=duration_seconds
     )
-    await tell(tx, state.id, at, ended=ended)
+    await append_event(tx, state.id, at, ended=ended)
     await outbox.completed(tx, state, status, at, reason, duration_seconds)
     if await voicemails.has_parts(tx, state.id):
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)

@@ -18,7 +18,7 @@ from control.flows.choices import Choices
 from control.flows.stored import is_usable
 from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
 from control.livecall.rules import AWAY_REASON, CARRIER_ENDINGS, LIVE
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from control.transfers import dialing, record
 from control.usage import record as usage
 from control.voicemail.rules import speaking_seconds
@@ -236,7 +236,7 @@ async def _create_call(
         carrier_account=request.carrier_account,
     )
     if await calls.create(tx, call):
-        await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
+        await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
         if caller and not isinstance(decision, rules.Reject) and owes_lookup(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):

@@ -14,7 +14,7 @@ from control.calls import ending, rules
 from control.clients.twilio import Carrier
 from control.livecall.commands import DONE, FULL, UNKNOWN, Commands, own_id
 from control.livecall.state import require_live
-from control.livecall.stream import restore
+from control.livecall.stream import decode
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound, RateLimited, Unavailable
@@ -143,4 +143,4 @@ class Supervision:
             return None
         async with self._db.tenant(ctx.organization) as tx:
             stored = await interventions.find(tx, id, name)
-        return restore(stored, calls_pb2.Intervention()) if stored else None
+        return decode(stored, calls_pb2.Intervention()) if stored else None

@@ -7,7 +7,7 @@ from control.base.wire import timestamp, value
 from control.livecall import turns
 from control.livecall.nextsteps import AGENT, Message, Transfer, decode, encode
 from control.livecall.rules import TURNS_OF_A_STREAM
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from control.transfers import rules
 from control.usage import record as usage
 from hum import ids
@@ -23,7 +23,7 @@ async def begin(tx: Tx, new: NewTransfer) -> TransferRow:
     """Record a transfer that is about to ring."""
     await transfers.begin(tx, new)
     row = await _row(tx, new.id)
-    await tell(tx, row.call_id, new.started_at, transfer_started=shown(row))
+    await append_event(tx, row.call_id, new.started_at, transfer_started=shown(row))
     return row
 
 
@@ -36,14 +36,14 @@ async def connected(tx: Tx, id: UUID, at: datetime) -> None:
     """Record that the caller is connected to the answering person, or about to be."""
     if await transfers.connected(tx, id, at):
         row = await _row(tx, id)
-        await tell(tx, row.call_id, at, transfer_connected=shown(row))
+        await append_event(tx, row.call_id, at, transfer_connected=shown(row))
 
 
 async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -> TransferRow:
     """Record the end of a transfer, once; return its row."""
     if await transfers.end(tx, id, ended_as, at):
         row = await _row(tx, id)
-        await tell(tx, state.id, at, transfer_ended=shown(row))
+        await append_event(tx, state.id, at, transfer_ended=shown(row))
         await events.append(tx, state.org_id, state.id, _event(row), at=at)
         if row.answered_at is not None:
             await usage.transferred(tx, state, row.id, row.to_e164, (at - row.answered_at).total_seconds())
