@@ -37,7 +37,7 @@ from control.delivery.feature import feature as delivery
 from control.eventagents.feature import feature as eventagents
 from control.events.feature import feature as events
 from control.executions.feature import feature as executions
-from control.feature import Deps, Feature, Outside, OwnAddress
+from control.feature import Deps, ExternalClients, Feature, OwnAddress
 from control.flows.feature import feature as flows
 from control.httptools.feature import feature as httptools
 from control.identity.feature import feature as identity
@@ -195,7 +195,7 @@ async def _payments(settings: ControlSettings) -> AsyncIterator[Payments | None]
         await payments.close()
 
 
-async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
+async def _external_clients(settings: ControlSettings, stack: AsyncExitStack) -> ExternalClients:
     """Return the clients of external systems, which are closed with the stack."""
     model, twilio = OpenAI(settings, MODEL_SECONDS), Twilio(settings, settings.carrier_seconds)
     stack.push_async_callback(model.close)
@@ -205,7 +205,7 @@ async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
         embedder = Embeddings(settings, settings.embedding_model, settings.embedding_dimensions)
         stack.push_async_callback(embedder.close)
     payments = await stack.enter_async_context(_payments(settings))
-    return Outside(
+    return ExternalClients(
         twilio,
         twilio,
         speech=model,
@@ -219,7 +219,7 @@ async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
 
 @asynccontextmanager
 async def composed(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None, *, calls_idle: int = 0
+    settings: ControlSettings, database_url: str, clients: ExternalClients | None = None, *, calls_idle: int = 0
 ) -> AsyncIterator[tuple[Deps, RunningBus, list[Feature]]]:
     """Yield all features, ready for a server or a worker; `calls_idle` idle connections stay open for calls."""
     database_addresses = addresses(settings, database_url)
@@ -259,7 +259,7 @@ async def composed(
                 recheck_seconds=settings.recheck_seconds,
             ),
             cursors=Cursors(node_keys[0]),
-            outside=outside or await _outside(settings, stack),
+            clients=clients or await _external_clients(settings, stack),
             web=web,
             keyring=Keyring.parse(home.secret_keys(settings)),
             tools=Registry(),
@@ -314,11 +314,11 @@ def _limits(settings: ControlSettings) -> Limits:
 
 @asynccontextmanager
 async def build(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None, signals: Signals | None = None
+    settings: ControlSettings, database_url: str, clients: ExternalClients | None = None, signals: Signals | None = None
 ) -> AsyncIterator[Control]:
     """Start a control plane; at the end drain and close it, without draining if a signal says so."""
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
-    composition = composed(settings, database_url, outside, calls_idle=CALLS_IDLE)
+    composition = composed(settings, database_url, clients, calls_idle=CALLS_IDLE)
     async with (
         composition as (deps, bus, features),
         monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), leave) as metrics,
@@ -339,10 +339,10 @@ async def build(
 
 @asynccontextmanager
 async def build_worker(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None
+    settings: ControlSettings, database_url: str, clients: ExternalClients | None = None
 ) -> AsyncIterator[Worker]:
     """Yield a worker that is ready to run."""
-    async with composed(settings, database_url, outside) as (deps, bus, features):
+    async with composed(settings, database_url, clients) as (deps, bus, features):
         wakes = {channel: wake for feature in features for channel, wake in feature.wakes.items()}
         bus.begin(list(wakes))
         for channel, wake in wakes.items():

@@ -63,7 +63,7 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class ExternalClients:
     """The clients of external systems."""
 
     carrier: Carrier
@@ -95,7 +95,7 @@ class Deps:
     bus: Bus
     boundary: Boundary
     cursors: Cursors
-    outside: Outside
+    clients: ExternalClients
     #: The only way to a customer's URL.
     web: Guarded
     #: Seals customers' secrets that must be used again.

@@ -21,7 +21,7 @@ INGRESS = runtime_pb2.DESCRIPTOR.services_by_name["BillingIngressService"]
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    payments = deps.outside.payments
+    payments = deps.clients.payments
     if payments is None:
         writer = PlanWriter(deps.db, None)
         return Feature(

@@ -44,11 +44,11 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
                 deps.calls_db, deps.bus, sessions, tools, listeners, offers, deps.stopping
             ),
         },
-        jobs={AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
+        jobs={AFTER_CALL: partial(after_call, deps.db, deps.clients.writer)},
         sweeps=[
             Sweep("calls", partial(ending.sweep, deps.db, settings.link_lost_seconds), settings.sweep_seconds),
             Sweep(
-                "lost_calls", partial(orphans.sweep, deps.db, deps.outside.carrier, settings), settings.sweep_seconds
+                "lost_calls", partial(orphans.sweep, deps.db, deps.clients.carrier, settings), settings.sweep_seconds
             ),
             Sweep("left_over_reports", purge, settings.sweep_seconds),
         ],

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from prometheus_client import Counter as Metric
 
-from control.base.egress import Outside
+from control.base.egress import EgressError
 from control.clients.http import Answer, Guarded
 from control.crm import rules
 from control.crm.rules import Event, Reply
@@ -130,7 +130,7 @@ class Asking:
                 truncate=True,
             )
             reply = rules.interpret(request.event, answer.status, answer.body, truncated=answer.truncated)
-        except Outside as error:
+        except EgressError as error:
             reply = rules.failed(error.reason, error.message)
         except Unsealable:
             LOG.exception("could not open a CRM connector's secret; rotate it", connector=str(connector.id))

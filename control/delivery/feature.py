@@ -32,7 +32,7 @@ DUE = Channel(sends.CHANNEL, str, str)
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    db, carrier = deps.calls_db, deps.outside.carrier
+    db, carrier = deps.calls_db, deps.clients.carrier
     means = means_of(settings)
     lookups = Lookups(
         db,

@@ -48,7 +48,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         attempts=EVENT_RUN_ATTEMPTS,
         seconds=EVENT_RUN_SECONDS,
     )
-    responder = deps.outside.responder
+    responder = deps.clients.responder
     dialogue = Dialogue(deps.db, responder, deps.tools, EVENT_RUN_TOKENS)
     runs = Runs(deps.db, responder, dialogue, limits, timedelta(seconds=EVENT_RUN_STUCK_SECONDS))
 

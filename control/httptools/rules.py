@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from control.base import egress
-from control.base.egress import Outside, Reason
+from control.base.egress import EgressError, Reason
 from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compile_template
 from hum.contract.errors import FieldError, InvalidRequest
 
@@ -92,7 +92,7 @@ def check(definition: Definition) -> tuple[frozenset[str], str]:
         problems.append(FieldError("tool", f"its templates have more than {MOST_TEMPLATE_CHARS} characters together"))
     try:
         host = egress.parse_url(_fixed(definition["url"])).host
-    except Outside as error:
+    except EgressError as error:
         problems.append(FieldError("tool.url", error.message))
     problems += _combinations(definition)
     if problems:
@@ -126,7 +126,7 @@ def _combinations(definition: Definition) -> Iterator[FieldError]:
     for name in _texts(definition, "headers_json"):
         try:
             egress.check_headers({name: ""})
-        except Outside as error:
+        except EgressError as error:
             yield FieldError("tool.headers_json", error.message)
         if name.lower() in _OWN:
             yield FieldError("tool.headers_json", f"{name} is HUM's own: `sends_idempotency_key`")
@@ -211,10 +211,12 @@ def render_request(definition: Definition, values: Values, key: str) -> Prepared
 
 
 def _fixed(source: str) -> str:
-    """Return the part of a URL that no value can change.  Raises Outside."""
+    """Return the part of a URL that no value can change.  Raises EgressError."""
     match = _FIXED.match(source)
     if match is None:
-        raise Outside(Reason.INVALID, "must begin with https:// and a host, in which there is no template, and a path")
+        raise EgressError(
+            Reason.INVALID, "must begin with https:// and a host, in which there is no template, and a path"
+        )
     return match.group()
 
 

@@ -23,7 +23,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     admin = AdminServicer(
         deps.db,
         deps.cursors,
-        deps.outside.carrier,
+        deps.clients.carrier,
         Webhooks.at(settings.public_url),
         live,
         partial(load, settings.prices),

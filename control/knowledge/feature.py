@@ -21,7 +21,7 @@ KNOWLEDGE_VECTOR_BYTES = 256 << 20
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    embedder = deps.outside.embedder
+    embedder = deps.clients.embedder
     conversions = Conversions(deps.db, deps.web, embedder, settings)
     seconds, cache = EMBEDDING_QUERY_SECONDS, Held(KNOWLEDGE_VECTOR_BYTES)
     # The pool of calls: an agent's caller waits, and must not queue behind other requests.

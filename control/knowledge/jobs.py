@@ -16,7 +16,7 @@ from uuid import UUID
 import numpy as np
 
 from control import jobs
-from control.base.egress import Outside
+from control.base.egress import EgressError
 from control.clients.embeddings import Embedded, Embedder
 from control.clients.http import Guarded
 from control.knowledge import rules
@@ -142,7 +142,7 @@ class Conversions:
                 total_seconds=self._settings.knowledge_fetch_seconds,
                 response_bytes=self._settings.knowledge_bytes,
             )
-        except Outside as error:
+        except EgressError as error:
             raise Unreadable(error.message) from error
         if 300 <= answer.status < 400:
             raise Unreadable(f"The server answered {answer.status}; redirects are not followed, name the final url.")

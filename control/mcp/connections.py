@@ -18,7 +18,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implementation, ToolListChangedNotification
 
-from control.base.egress import Outside
+from control.base.egress import EgressError
 from control.clients.http import Guarded
 from control.mcp.pinning import ListedTool, is_name, visible
 from control.mcp.transport import OUTCOME, GuardedTransport, Limits, OAuthClient, Outcome, Tokens
@@ -229,11 +229,11 @@ class Connection:
             OUTCOME.reset(token)
 
 
-def _sentence(error: BaseException, failure: Outside | None) -> str:
+def _sentence(error: BaseException, failure: EgressError | None) -> str:
     """Return why there is no answer, as a sentence."""
     if failure is not None:
         return failure.message
-    if isinstance(error, Outside):
+    if isinstance(error, EgressError):
         return error.message
     if isinstance(error, MCPError) and _is_closed(error):
         return ENDED

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import httpx2
 
-from control.base.egress import OWN_HEADERS, Outside, Reason
+from control.base.egress import OWN_HEADERS, EgressError, Reason
 from control.clients.http import Guarded, Streamed
 from hum.clock import monotonic_ms
 
@@ -62,7 +62,7 @@ class Tokens:
         self._until_ms = 0.0
 
     async def get(self) -> str:
-        """Return a valid token, fetched if necessary.  Raises Outside."""
+        """Return a valid token, fetched if necessary.  Raises EgressError."""
         if monotonic_ms() < self._until_ms:
             return self._token
         client = self._client
@@ -82,7 +82,7 @@ class Tokens:
             response_bytes=TOKEN_BYTES,
         )
         if answer.status != 200:
-            raise Outside(Reason.PROTOCOL, f"The token URL answered {answer.status}.")
+            raise EgressError(Reason.PROTOCOL, f"The token URL answered {answer.status}.")
         self._token, seconds = _token(answer.body)
         self._until_ms = monotonic_ms() + max(0.0, min(seconds, LONGEST_TOKEN_SECONDS) - MARGIN_SECONDS) * 1000
         return self._token
@@ -95,7 +95,7 @@ def _token(body: bytes) -> tuple[str, float]:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         token, seconds = None, 0
     if not isinstance(token, str) or not token or isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise Outside(Reason.PROTOCOL, "The token URL's answer has no access token.")
+        raise EgressError(Reason.PROTOCOL, "The token URL's answer has no access token.")
     return token, seconds
 
 
@@ -103,7 +103,7 @@ def _token(body: bytes) -> tuple[str, float]:
 class Outcome:
     """The failure of the requests of one use of a connection.  `session_unknown`: the server no longer knows the session."""
 
-    failure: Outside | None = None
+    failure: EgressError | None = None
     session_unknown: bool = False
 
 
@@ -135,7 +135,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             return httpx2.Response(405, request=request)
         try:
             streamed = await self._send(request, await request.aread())
-        except Outside as error:
+        except EgressError as error:
             self._note(request, error)
             # An exception would end the SDK's other requests too.
             if self.is_set_up and not self._streams:
@@ -144,13 +144,13 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if streamed.status == 404 and SESSION in request.headers:
             self.outcome.session_unknown = True
         if streamed.status >= 400:
-            self._note(request, Outside(Reason.PROTOCOL, f"The server answered {streamed.status}."))
+            self._note(request, EgressError(Reason.PROTOCOL, f"The server answered {streamed.status}."))
         if streamed.status == 401 and self._tokens is not None:
             self._tokens.discard()
         headers = [(name, value) for name, value in streamed.headers if name.lower() != "location"]
         return httpx2.Response(streamed.status, headers=headers, stream=_Body(self, request, streamed), request=request)
 
-    def _note(self, request: httpx2.Request, failure: Outside) -> None:
+    def _note(self, request: httpx2.Request, failure: EgressError) -> None:
         self.outcome.failure = failure
         if self._streams and request.method == "POST":
             self.is_ended = True  # the SDK sends nothing after this
@@ -181,7 +181,7 @@ class _Body(httpx2.AsyncByteStream):
         try:
             async for part in self._streamed.parts():
                 yield part
-        except Outside as error:
+        except EgressError as error:
             self._transport.outcome.failure = error
             self._note_end()
             # The only exception that ends just this one of the SDK's requests.

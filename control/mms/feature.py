@@ -23,5 +23,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         services={
             sms_media_pb2.DESCRIPTOR.services_by_name["SmsMediaService"]: SmsMediaServicer(deps, settings),
         },
-        jobs={rules.FETCH: partial(jobs.fetch, deps.db, deps.outside.carrier, deps.files, keeping)},
+        jobs={rules.FETCH: partial(jobs.fetch, deps.db, deps.clients.carrier, deps.files, keeping)},
     )

@@ -47,7 +47,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         ring_slack_seconds=settings.ring_slack_seconds,
         silent=timedelta(seconds=settings.link_silent_seconds),
     )
-    carrier = deps.outside.carrier
+    carrier = deps.clients.carrier
     dialler = Dialler(deps.calls_db, carrier, settings.public_url, pace, limits)
     orders = Orders(limits, settings.countries)
     return Feature(

@@ -22,7 +22,7 @@ from storage.outbound import Filter, OrderRow
 
 class OutboundServicer:
     def __init__(self, deps: Deps, orders: Orders) -> None:
-        self._db, self._carrier, self._cursors = deps.db, deps.outside.carrier, deps.cursors
+        self._db, self._carrier, self._cursors = deps.db, deps.clients.carrier, deps.cursors
         self._orders = orders
 
     async def PlaceCall(self, request: pb.PlaceCallRequest, ctx: TransactionContext) -> pb.PlaceCallResponse:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from control.base.egress import Outside
+from control.base.egress import EgressError
 from control.clients.http import Guarded
 from control.clients.openai import ModelError, Spent, Writer
 from control.flows import usecases as flow_usecases
@@ -149,7 +149,7 @@ class Proposals:
                 total_seconds=STUDIO_FETCH_SECONDS,
                 response_bytes=STUDIO_PAGE_BYTES,
             )
-        except Outside as error:
+        except EgressError as error:
             raise Unreadable(error.message) from error
         if 300 <= answer.status < 400:
             raise Unreadable(f"The server answered {answer.status}; redirects are not followed, name the final url.")

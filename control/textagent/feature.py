@@ -41,7 +41,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         seconds=TEXT_TURN_SECONDS,
     )
     tool_ms = round(settings.tool_seconds * 1000)
-    responder = deps.outside.responder
+    responder = deps.clients.responder
     dialogue = Dialogue(deps.db, responder, deps.tools, settings.text_reply_segments, TEXT_REPLY_TOKENS)
     texters = Lookups(deps.db, Asking(deps.db, deps.web, deps.keyring, settings), settings)
     stuck = timedelta(seconds=TEXT_TURN_STUCK_SECONDS)

@@ -13,7 +13,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         jobs={
             rules.KEEP: partial(jobs.keep, deps.db, files, round(settings.voicemail_min_voice_ms)),
-            rules.TRANSCRIBE: partial(jobs.transcribe, deps.db, deps.outside.transcriber, files),
+            rules.TRANSCRIBE: partial(jobs.transcribe, deps.db, deps.clients.transcriber, files),
             rules.ERASE: partial(jobs.erase, deps.db, files),
         },
         tools=[take_voicemail(deps.db, round(settings.tool_seconds * 1000))],

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from prometheus_client import Counter, Histogram
 
-from control.base.egress import Outside
+from control.base.egress import EgressError
 from control.clients.http import Answer, Guarded
 from control.webhooks import bodies, rules, signing
 from control.webhooks.bodies import Content
@@ -99,7 +99,7 @@ class Poster:
                 response_bytes=ANSWER_BYTES,
                 truncate=True,
             )
-        except Outside as error:
+        except EgressError as error:
             await self.at_step("answered")
             return self._failed(claimed, at, began_ms, error.reason.value, error.message, None)
         await self.at_step("answered")

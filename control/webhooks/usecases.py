@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.base import egress
-from control.base.egress import Outside, Policy
+from control.base.egress import EgressError, Policy
 from control.base.wire import timestamp
 from control.webhooks import rules, signing
 from control.webhooks.presets import PRESETS
@@ -126,7 +126,7 @@ def _url(text: str, policy: Policy, errors: list[FieldError]) -> str:
     """Check that a URL may be called at all.  Each request checks what its host resolves to."""
     try:
         target = egress.parse_url(text)
-    except Outside as error:
+    except EgressError as error:
         errors.append(FieldError("webhook.url", error.message))
         return text
     if target.address is not None:
@@ -164,7 +164,7 @@ def _headers(requested: Mapping[str, str], stored: Mapping[str, str]) -> dict[st
         headers[name] = stored[name] if value == MASK else value
         try:
             egress.check_headers({name: headers[name]})
-        except Outside as error:
+        except EgressError as error:
             errors.append(FieldError(field, error.message))
         if signing.is_reserved(name):
             errors.append(FieldError(field, "is set by HUM"))

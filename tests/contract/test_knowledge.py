@@ -23,7 +23,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL
 from tests.contract.test_live_stream import answered
 from tests.contract.test_tools import joined, run
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.control.knowledge.documents import docx, pdf
 from tests.control.knowledge.test_jobs import serving
 from tests.support.waits import patience
@@ -253,7 +253,7 @@ async def test_a_worker_converts_and_embeds_and_both_ways_find(edge: Edge) -> No
             update={"worker_idle_seconds": 0.05, "openai_base_url": model.url, "openai_api_key": "key"}
         )
         embedder = Embeddings(settings, "text-embedding-3-small", 256)
-        around = replace(outside(FakeCarrier()), embedder=embedder)
+        around = replace(fake_clients(FakeCarrier()), embedder=embedder)
         async with build_worker(settings, edge.plane.control.db.url, around) as worker:
             working = asyncio.create_task(worker.run(stop))
             made = (await http.post("/api/knowledge", json=NEW)).json()

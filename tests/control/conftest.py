@@ -26,7 +26,7 @@ from control.clients.twilio import (
     Webhooks,
     Wish,
 )
-from control.feature import Outside
+from control.feature import ExternalClients
 from control.identity import usecases as identity
 from hum.clock import monotonic_ms, now
 from hum.contract import rpc
@@ -206,9 +206,9 @@ class Silent:
         raise AssertionError("control looks nobody up")
 
 
-def outside(carrier: FakeCarrier, payments: Payments | None = None) -> Outside:
+def fake_clients(carrier: FakeCarrier, payments: Payments | None = None) -> ExternalClients:
     silent = Silent()
-    return Outside(carrier, silent, silent, silent, silent, silent, payments)
+    return ExternalClients(carrier, silent, silent, silent, silent, silent, payments)
 
 
 @dataclass
@@ -273,6 +273,6 @@ async def plane(
         **short,
     )
     carrier = FakeCarrier()
-    async with build(settings, database_url, outside(carrier, payments)) as control:
+    async with build(settings, database_url, fake_clients(carrier, payments)) as control:
         async with aio.insecure_channel(f"127.0.0.1:{control.port}") as channel:
             yield Plane(control, carrier, settings, channel)

@@ -37,7 +37,7 @@ from storage import (
 from storage.db import Db, Tx
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.waits import patience
 
 CALLER, OTHER = "+13175550142", "+13175550199"
@@ -261,7 +261,7 @@ async def test_a_worker_does_it_by_itself(world: World) -> None:
     import asyncio
 
     old, stop = [await world.call(world.mine, 31 + n) for n in range(3)], asyncio.Event()
-    async with build_worker(world.settings, world.url, outside(FakeCarrier())) as worker:
+    async with build_worker(world.settings, world.url, fake_clients(FakeCarrier())) as worker:
         task = asyncio.create_task(worker.run(stop))
         async with patience():
             while not await world.audited() or not all([await world.is_gone(each) for each in old]):

@@ -21,7 +21,7 @@ from control.calls.routing import Means
 from control.clients.openai import ModelError, Spent, Transcript, Written
 from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
-from control.feature import Outside
+from control.feature import ExternalClients
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.voicemail.usecases import Mailboxes
@@ -146,8 +146,8 @@ class World:
     async def working(self) -> AsyncIterator[None]:
         """A running worker."""
         stop = asyncio.Event()
-        outside = Outside(FakeCarrier(), self.lookups, self.model, self.model, self.model, Silent())
-        async with build_worker(self.settings, self.db.url, outside) as worker:
+        clients = ExternalClients(FakeCarrier(), self.lookups, self.model, self.model, self.model, Silent())
+        async with build_worker(self.settings, self.db.url, clients) as worker:
             task = asyncio.create_task(worker.run(stop))
             yield
             stop.set()
