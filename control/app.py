@@ -89,7 +89,7 @@ DATABASE_CONNECT_SECONDS = 5.0
 #: Seconds without an answer from one host of the database after which the next one is tried beside it.
 DATABASE_NEXT_HOST_SECONDS = 0.3
 #: Seconds between looks at the database by those who are else woken by NOTIFY, in case one was lost.
-DATABASE_LOOK_SECONDS = 5.0
+DATABASE_POLL_SECONDS = 5.0
 
 LOG = telemetry.log(__name__)
 
@@ -271,15 +271,15 @@ async def composed(
         deps.tools.add(tool for feature in features for tool in feature.tools)
         deps.tools.add_sources(source for feature in features for source in feature.tool_sources)
         for approver in [feature.approver for feature in features if feature.approver is not None]:
-            deps.tools.ask_through(approver)
+            deps.tools.set_approver(approver)
         yield deps, bus, features
 
 
 def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
     """Return the bus of HUM_BUS_URL, which also carries the notifications of these databases' transactions."""
     if not settings.bus_urls:
-        retry_seconds, look_seconds = settings.database_retry_seconds, DATABASE_LOOK_SECONDS
-        return PostgresBus(databases[0], retry_seconds=retry_seconds, look_seconds=look_seconds)
+        retry_seconds, poll_seconds = settings.database_retry_seconds, DATABASE_POLL_SECONDS
+        return PostgresBus(databases[0], retry_seconds=retry_seconds, poll_seconds=poll_seconds)
     servers = Servers(
         settings.bus_urls,
         natsbus.tls(settings.tls_ca, settings.tls_cert, settings.tls_key),
@@ -287,7 +287,7 @@ def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
         settings.bus_ping_seconds,
         settings.bus_silent_seconds,
     )
-    bus = NatsBus(servers, look_seconds=DATABASE_LOOK_SECONDS)
+    bus = NatsBus(servers, poll_seconds=DATABASE_POLL_SECONDS)
     for database in databases:
         database.carry_hints(bus)
     return bus

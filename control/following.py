@@ -54,7 +54,7 @@ class Rests:
     """Seconds until a stream reads again: without changes, and while an older transaction may be open."""
 
     idle_seconds: float
-    look_seconds: float
+    poll_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Following(Generic[Event]):
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), rest_seconds)
                     # A campaign wakes all listeners with each of its texts: read those of a while together.
-                    await asyncio.sleep(rests.look_seconds - (monotonic_ms() - read_ms) / 1000)
+                    await asyncio.sleep(rests.poll_seconds - (monotonic_ms() - read_ms) / 1000)
         finally:
             stopping.cancel()
             unfollow()
@@ -112,7 +112,7 @@ class Following(Generic[Event]):
         if len(changes) == BATCH:
             return await self._present(tx, changes, is_all=False), (changes[-1].xid, changes[-1].id), 0
         more = await inbox_changes.is_more(tx, horizon.below)
-        rest_seconds = rests.look_seconds if more else rests.idle_seconds
+        rest_seconds = rests.poll_seconds if more else rests.idle_seconds
         return await self._present(tx, changes, is_all=True), (horizon.below - 1, _END_OF_TRANSACTION), rest_seconds
 
     async def _present(self, tx: Tx, changes: Sequence[Change], *, is_all: bool) -> Sequence[Event]:

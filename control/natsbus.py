@@ -61,10 +61,10 @@ class Encrypted(Client):
 class NatsBus:
     """A bus over NATS, with one connection and subscriptions for the listeners of this process."""
 
-    def __init__(self, servers: Servers, *, look_seconds: float = 5.0) -> None:
+    def __init__(self, servers: Servers, *, poll_seconds: float = 5.0) -> None:
         self._servers = servers
         self._server_urls = deque(servers.urls)
-        self._listeners = Listeners(look_seconds)
+        self._listeners = Listeners(poll_seconds)
         self._client: Client | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._changed, self._ready = asyncio.Event(), asyncio.Event()

@@ -184,7 +184,7 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApprovalRequest:
     """A request for approval of a tool call, with valid arguments."""
 
     tool: Tool
@@ -193,7 +193,7 @@ class Asked:
     context: ToolContext
 
 
-Approver = Callable[[Asked], Awaitable[Result]]
+Approver = Callable[[ApprovalRequest], Awaitable[Result]]
 """Asks a person for approval, and returns at once, with a result that tells the agent so."""
 Source = Callable[[Tx, UUID, UUID], Awaitable[Sequence[Tool]]]
 """Returns an organization's own tools for a flow, given both.  The transaction may be the system's, which sees all tenants."""
@@ -221,7 +221,7 @@ class Registry:
         """Add sources of organizations' own tools."""
         self._sources += sources
 
-    def ask_through(self, approver: Approver) -> None:
+    def set_approver(self, approver: Approver) -> None:
         """Set the approver for tools that need a person's approval."""
         assert self._approver is None, "two features ask for approval"
         self._approver = approver
@@ -272,16 +272,18 @@ class Registry:
         if problems:
             return failed("The arguments are not valid. Correct them and call the tool again, once.", problems)
         began_ms = monotonic_ms()
-        run = partial(self._ask, tool, schema) if needs_approval else tool.run
+        run = partial(self._request_approval, tool, schema) if needs_approval else tool.run
         result = await self._bounded(tool, run, context, arguments)
         # The names of organizations' tools would be an unlimited number of series.
         series = name if tool in self._tools else OWN_TOOLS
         SECONDS.labels(series, "ok" if result.ok else "failed").observe((monotonic_ms() - began_ms) / 1000)
         return result
 
-    async def _ask(self, tool: Tool, schema: Schema, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+    async def _request_approval(
+        self, tool: Tool, schema: Schema, context: ToolContext, arguments: Mapping[str, Any]
+    ) -> Result:
         assert self._approver is not None, "there is an approver"
-        return await self._approver(Asked(tool, schema, arguments, context))
+        return await self._approver(ApprovalRequest(tool, schema, arguments, context))
 
     async def _bounded(self, tool: Tool, run: Run, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         try:

@@ -15,8 +15,8 @@ LOG = log(__name__)
 class Watch:
     """The wake-up of listeners when their organization's inbox has changed, and sometimes without a change."""
 
-    def __init__(self, db: Db, look_seconds: float) -> None:
-        self._db, self._look_seconds = db, look_seconds
+    def __init__(self, db: Db, poll_seconds: float) -> None:
+        self._db, self._poll_seconds = db, poll_seconds
         self._followers: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._since = "0"
         self._task: asyncio.Task[None] | None = None
@@ -41,7 +41,7 @@ class Watch:
                 except (*AWAY, *BUSY) as error:
                     # Nothing is missed, since the next query begins at the same transaction.
                     LOG.warning("could not query changed inboxes; retrying", error=repr(error)[:200])
-                await asyncio.sleep(self._look_seconds)
+                await asyncio.sleep(self._poll_seconds)
         finally:
             self._task = None
 

@@ -23,7 +23,7 @@ from storage import jobs as queue
 from storage.db import AWAY, BUSY, Db
 
 #: Seconds between looks at the certificates of the public URLs.
-CERTIFICATE_LOOK_SECONDS = 3600.0
+CERTIFICATE_POLL_SECONDS = 3600.0
 #: Seconds that such a look may take.
 CERTIFICATE_ANSWER_SECONDS = 10.0
 #: Jobs that one worker runs at once.
@@ -102,7 +102,7 @@ class Worker:
             Sweep("released events", self._read_released, self._settings.sweep_seconds),
             Sweep("measures", self._measure, self._settings.sweep_seconds),
             Sweep("health", self._measure_database, self._settings.sweep_seconds),
-            Sweep("certificates", self._look_at_certificates, CERTIFICATE_LOOK_SECONDS),
+            Sweep("certificates", self._look_at_certificates, CERTIFICATE_POLL_SECONDS),
         )
         return [
             *((sweep.name, sweep.step, sweep.every_seconds, sweep.woken) for sweep in (*own_sweeps, *sweeps)),

@@ -6,7 +6,7 @@ from functools import partial
 from uuid import UUID
 
 from control.approvals import rules, telling
-from control.tools import Asked, Result, dumped, failed
+from control.tools import ApprovalRequest, Result, dumped, failed
 from hum import ids
 from hum.clock import now
 from hum.settings.approvals import ApprovalSettings
@@ -20,15 +20,15 @@ APPROVAL_TEXT_SECONDS = 24 * 3600.0
 APPROVALS_PENDING = 500
 
 
-class Approver:
-    """The registry's approver: `ask`."""
+class ApprovalRequester:
+    """The registry's approver is `request`."""
 
     def __init__(self, db: Db, settings: ApprovalSettings) -> None:
         self._db, self._settings = db, settings
 
-    async def ask(self, question: Asked) -> Result:
+    async def request(self, request: ApprovalRequest) -> Result:
         """Request approval, on a call at once, else when the turn or run ends; return the agent's result."""
-        context, flow = question.context, question.context.situation.flow
+        context, flow = request.context, request.context.situation.flow
         if flow is None or (context.call_id is None and context.turn is None and context.event_run is None):
             return failed(rules.NOWHERE)
         turn = context.turn
@@ -36,11 +36,11 @@ class Approver:
         subject = Subject(context.call_id, thread, run, context.event_run, flow.id, flow.version)
         name = context.situation.definition.get("name") or "The agent"
         wish = Wish(
-            question.tool.name,
-            rules.summary(name, question.tool.name, question.tool.description, question.tool.fixed),
-            dumped(question.arguments),
-            json.dumps(question.schema, ensure_ascii=False),
-            str(question.tool.origin),
+            request.tool.name,
+            rules.summary(name, request.tool.name, request.tool.description, request.tool.fixed),
+            dumped(request.arguments),
+            json.dumps(request.schema, ensure_ascii=False),
+            str(request.tool.origin),
         )
         if len(wish.arguments.encode()) > rules.MOST_ARGUMENTS_BYTES:
             return failed(rules.LONG)

@@ -1,7 +1,7 @@
 """The feature `approvals`: its service, the job and sweeps that execute decisions, and the registry's approver."""
 
 from control.approvals import rules
-from control.approvals.asking import Approver
+from control.approvals.asking import ApprovalRequester
 from control.approvals.live import CHANGED, PollIntervals
 from control.approvals.servicer import ApprovalsServicer
 from control.approvals.working import DecisionExecutor
@@ -27,5 +27,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         channels=[CHANGED],
         # A worker sends commands to calls, and awaits their answers.
         wakes={ANSWERS: lambda _: None},
-        approver=Approver(deps.db, settings).ask,
+        approver=ApprovalRequester(deps.db, settings).request,
     )

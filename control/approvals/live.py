@@ -30,7 +30,7 @@ class PollIntervals:
     """Seconds until a stream polls again: when idle, and while an older transaction is still open."""
 
     idle_seconds: float
-    look_seconds: float
+    poll_seconds: float
 
 
 class LiveApprovals:
@@ -80,7 +80,7 @@ class LiveApprovals:
         if not is_all:
             return events, (rows[-1][0], rows[-1][1].id), 0
         more = await approvals.is_more(tx, below)
-        return events, (below - 1, _ALL), self._intervals.look_seconds if more else self._intervals.idle_seconds
+        return events, (below - 1, _ALL), self._intervals.poll_seconds if more else self._intervals.idle_seconds
 
     async def _wake_on_stop(self) -> None:
         await self._stopping.wait()

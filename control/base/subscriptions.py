@@ -34,7 +34,7 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CheckoutRequest:
     """The request for a checkout.  `quantities`: by price; None for a metered price."""
 
     key: str
@@ -73,7 +73,7 @@ class Payments(Protocol):
 
     async def make_customer(self, org: UUID, name: str, key: str) -> str: ...
 
-    async def open_checkout(self, wanted: Wanted) -> Page: ...
+    async def open_checkout(self, request: CheckoutRequest) -> Page: ...
 
     async def checkout(self, id: str) -> Page: ...
 
@@ -91,7 +91,7 @@ class Payments(Protocol):
 
     async def change(self, subscription_id: str, change: Change) -> None: ...
 
-    async def tell_meter(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
+    async def report_usage(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
         """Add to a meter.  The same identifier counts once, for at least 24 hours."""
 
     async def meter_total(self, event: str, customer_id: str, hour_at: datetime) -> int:

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 from uuid import UUID
 
 from control.audit.usecases import note
-from control.base.subscriptions import Contract, Page, Payments, Wanted
+from control.base.subscriptions import CheckoutRequest, Contract, Page, Payments
 from control.base.wire import timestamp, value
 from control.billing import limits, rules
 from control.billing.account import Accounts
@@ -122,9 +122,9 @@ class Desk:
             if (await self._payments.checkout(page.id)).status == "complete":
                 raise InvalidState(HAS_SUBSCRIPTION) from error
 
-    def _order(self, row: CheckoutRow, customer_id: str, plan: Plan) -> Wanted:
+    def _order(self, row: CheckoutRow, customer_id: str, plan: Plan) -> CheckoutRequest:
         key = f"hum-checkout-{row.id.hex}"
-        return Wanted(key, customer_id, plan.id, rules.quantities(plan, row.extra_seats), row.return_to)
+        return CheckoutRequest(key, customer_id, plan.id, rules.quantities(plan, row.extra_seats), row.return_to)
 
     def _return_url(self, path: str) -> str:
         """Return the URL of a path on this host.  Raises InvalidRequest."""

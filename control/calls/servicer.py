@@ -21,7 +21,7 @@ from control.crm.lookups import Callers
 from control.feature import Deps
 from control.rechecks import Rechecks
 from control.retention import usecases as erasing
-from control.transfers.usecases import Transfers, Wish
+from control.transfers.usecases import TransferRequest, Transfers
 from hum import ids
 from hum.contract import rpc
 from hum.contract.errors import FieldError, InvalidRequest, NotFound
@@ -142,7 +142,7 @@ class CallsServicer:
         self, request: pb.TransferCallRequest | pb.TakeOverCallRequest, ctx: ActionContext, action: str
     ) -> pb.CallDetail:
         id = ids.require(Kind.CALL, request.id)
-        await self._transfers.command(ctx, action, id, Wish.of(request))
+        await self._transfers.command(ctx, action, id, TransferRequest.of(request))
         async with self._db.tenant(ctx.organization) as tx:
             return present.detailed(await call_records.detail(tx, id))
 

@@ -16,7 +16,7 @@ class ChangesServicer:
     """The servicer of changes."""
 
     def __init__(self, deps: Deps, rests: Rests) -> None:
-        self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
+        self._source = Source(deps.db, Watch(deps.db, rests.poll_seconds), rests, deps.stopping)
 
     async def StreamChanges(
         self, request: pb.StreamChangesRequest, ctx: TenantContext

@@ -15,7 +15,7 @@ import stripe
 from stripe.params import SubscriptionUpdateParams
 from stripe.params.checkout import SessionCreateParams
 
-from control.base.subscriptions import Change, Contract, Item, Page, Wanted
+from control.base.subscriptions import Change, CheckoutRequest, Contract, Item, Page
 from hum import ids
 from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
@@ -70,20 +70,20 @@ class Stripe:
             )
         return customer.id
 
-    async def open_checkout(self, wanted: Wanted) -> Page:
+    async def open_checkout(self, request: CheckoutRequest) -> Page:
         params: SessionCreateParams = {
             "mode": "subscription",
-            "customer": wanted.customer_id,
+            "customer": request.customer_id,
             "line_items": [
                 {"price": price} if quantity is None else {"price": price, "quantity": quantity}
-                for price, quantity in wanted.quantities.items()
+                for price, quantity in request.quantities.items()
             ],
-            "success_url": wanted.return_url,
-            "cancel_url": wanted.return_url,
-            "subscription_data": {"metadata": {PLAN: wanted.plan_id}},
+            "success_url": request.return_url,
+            "cancel_url": request.return_url,
+            "subscription_data": {"metadata": {PLAN: request.plan_id}},
         }
         async with _converted_errors():
-            return _page(await self._api.checkout.sessions.create_async(params, {"idempotency_key": wanted.key}))
+            return _page(await self._api.checkout.sessions.create_async(params, {"idempotency_key": request.key}))
 
     async def checkout(self, id: str) -> Page:
         async with _converted_errors():
@@ -129,7 +129,7 @@ class Stripe:
         async with _converted_errors():
             await self._api.subscriptions.update_async(subscription_id, params)
 
-    async def tell_meter(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
+    async def report_usage(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
         async with _converted_errors():
             try:
                 await self._api.billing.meter_events.create_async(

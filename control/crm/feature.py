@@ -11,7 +11,7 @@ from hum.v1 import crm_pb2
 from storage.events import Start
 
 #: Seconds between looks for what CRM connectors are to be told.
-CRM_LOOK_SECONDS = 1.0
+CRM_POLL_SECONDS = 1.0
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -22,8 +22,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         services={crm_pb2.DESCRIPTOR.services_by_name["CrmConnectorsService"]: servicer},
         jobs={rules.SYNC: syncing.sync},
         sweeps=[
-            Sweep("crm_syncs", syncing.enqueue_due, CRM_LOOK_SECONDS),
+            Sweep("crm_syncs", syncing.enqueue_due, CRM_POLL_SECONDS),
             Sweep("crm_old", syncing.purge, settings.sweep_seconds),
         ],
-        readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, CRM_LOOK_SECONDS, shares=True)],
+        readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, CRM_POLL_SECONDS, shares=True)],
     )

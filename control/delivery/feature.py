@@ -66,7 +66,7 @@ def means_of(settings: ControlSettings) -> Means:
         campaign_width=TEXT_CAMPAIGN_WIDTH,
         number_width=settings.text_number_width,
         quantum_seconds=TEXT_QUANTUM_SECONDS,
-        look_seconds=settings.text_seconds,
+        poll_seconds=settings.text_seconds,
         request_seconds=settings.carrier_seconds,
         recovery=Recovery(
             retry_seconds=settings.text_retry_seconds,

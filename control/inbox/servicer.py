@@ -24,7 +24,7 @@ MOST, MEMBERS = 1000, 200
 
 class SmsInboxServicer:
     def __init__(self, deps: Deps, rests: Rests) -> None:
-        self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
+        self._source = Source(deps.db, Watch(deps.db, rests.poll_seconds), rests, deps.stopping)
 
     async def GetInbox(self, _: pb.GetInboxRequest, ctx: TransactionContext) -> pb.GetInboxResponse:
         waiting = await inbox_changes.waiting(ctx.tx, MOST, MEMBERS)

@@ -3,7 +3,7 @@
 from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
-from control.clients.twilio import Carrier, Offer, Webhooks, Wish
+from control.clients.twilio import Carrier, NumberSearch, Offer, Webhooks
 from control.numbers import usecases
 from control.numbers.budget import Budget
 from control.numbers.purchases import Purchases
@@ -51,7 +51,7 @@ class NumbersServicer:
         filters = {field.name: value for field, value in request.ListFields() if field.name != "limit"}
         limit = request.limit if request.HasField("limit") else DEFAULT_OFFERS
         async with self._budget.one(ctx.organization):
-            offers = await self._carrier.offers(Wish(**filters), limit)
+            offers = await self._carrier.offers(NumberSearch(**filters), limit)
         return pb.ListAvailableNumbersResponse(numbers=[present_offer(offer) for offer in offers])
 
     async def BuyNumber(self, request: pb.BuyNumberRequest, ctx: ActionContext) -> pb.BuyNumberResponse:

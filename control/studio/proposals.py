@@ -17,7 +17,7 @@ from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
 from control.studio import limits, rules
 from control.studio.limits import ConcurrencyLimit
-from control.studio.rules import Draft, Wish
+from control.studio.rules import Draft, ProposalRequest
 from control.usage import other as usage
 from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
@@ -84,14 +84,14 @@ class Proposals:
 
     async def _propose(self, org: UUID, request: pb.ProposeFlowRequest, spent: list[Spent]) -> pb.ProposeFlowResponse:
         page = await self._read(org, request.url) if request.HasField("url") else None
-        wish = Wish(
+        request = ProposalRequest(
             description=request.description,
             page=page.text if page else "",
             url=request.url,
             language=request.language,
             channel=request.channel or flows_pb2.CHANNEL_VOICE,
         )
-        draft = await self._draft(org, wish, spent)
+        draft = await self._draft(org, request, spent)
         return pb.ProposeFlowResponse(
             flow=draft.flow,
             rationale=draft.rationale,
@@ -99,16 +99,16 @@ class Proposals:
             left_out=draft.left_out,
         )
 
-    async def _draft(self, org: UUID, wish: Wish, spent: list[Spent]) -> Draft:
+    async def _draft(self, org: UUID, request: ProposalRequest, spent: list[Spent]) -> Draft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
-        question: dict[str, Any] = {"description": wish.description, "page": wish.page or None}
-        schema = rules.schema(wish.channel, self._choices.voices)
+        question: dict[str, Any] = {"description": request.description, "page": request.page or None}
+        schema = rules.schema(request.channel, self._choices.voices)
         problems: Sequence[FieldError] = ()
         for _ in range(ATTEMPTS):
             text = json.dumps(question, ensure_ascii=False)
-            written = await self._writer.write(rules.instructions(wish.channel, wish.language), text, schema)
+            written = await self._writer.write(rules.instructions(request.channel, request.language), text, schema)
             spent.append(written.spent)
-            draft = rules.to_draft(written.answer, wish, self._choices.voices)
+            draft = rules.to_draft(written.answer, request, self._choices.voices)
             problems = draft.problems or validation.check(flows_pb2.CreateFlowRequest(flow=draft.flow))
             if not problems:
                 try:

@@ -42,7 +42,7 @@ class Means:
     number_width: int
     #: The time slice whose texts leave together at a fast pace, the polling interval, the request timeout.
     quantum_seconds: float
-    look_seconds: float
+    poll_seconds: float
     request_seconds: float
     recovery: "Recovery"
 

@@ -57,16 +57,16 @@ class Sender:
             while True:
                 self.woken.clear()
                 numbers, self._notified = self._notified, set()
-                if looked_ms is None or monotonic_ms() - looked_ms >= self._means.look_seconds * 1000:
+                if looked_ms is None or monotonic_ms() - looked_ms >= self._means.poll_seconds * 1000:
                     looked_ms = monotonic_ms()
                     async with self._db.system() as tx:
-                        numbers |= set(await sends.numbers(tx, self._means.look_seconds, MOST_NUMBERS))
+                        numbers |= set(await sends.numbers(tx, self._means.poll_seconds, MOST_NUMBERS))
                 for number in numbers:
                     self._begin_line(number)
                 if not self._lines:
                     return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), self._means.look_seconds)
+                    await asyncio.wait_for(self.woken.wait(), self._means.poll_seconds)
         finally:
             await self._drain()
 
@@ -109,12 +109,12 @@ class Sender:
             is_blocked = campaign_capacity <= 0 and not line.in_flight
             if is_blocked:
                 self._blocked.setdefault(line.number_e164, line)
-            wait_seconds: float | None = self._means.look_seconds
+            wait_seconds: float | None = self._means.poll_seconds
             if capacity > 0:
                 claim = await self._claims.claim(line.number_e164, capacity, campaign_capacity)
                 await self._post(line, claim)
-                wait_seconds = self._means.look_seconds if is_blocked else claim.wait_seconds
-                soon = wait_seconds is not None and wait_seconds <= self._means.look_seconds
+                wait_seconds = self._means.poll_seconds if is_blocked else claim.wait_seconds
+                soon = wait_seconds is not None and wait_seconds <= self._means.poll_seconds
                 if not (soon or line.in_flight or line.woken.is_set()):
                     return
             with suppress(TimeoutError):

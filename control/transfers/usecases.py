@@ -28,7 +28,7 @@ IN_PROGRESS = "in_progress"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TransferRequest:
     """A requested transfer: to a number, or a label of the flow's transfer map."""
 
     to_e164: str = ""
@@ -38,7 +38,7 @@ class Wish:
     whispers: bool = True
 
     @classmethod
-    def of(cls, request: calls_pb2.TransferCallRequest | calls_pb2.TakeOverCallRequest) -> "Wish":
+    def of(cls, request: calls_pb2.TransferCallRequest | calls_pb2.TakeOverCallRequest) -> "TransferRequest":
         if isinstance(request, calls_pb2.TakeOverCallRequest):
             return cls(request.to_e164, whispers=False)
         return cls(request.to_e164, request.label, request.summary, request.accept_key)
@@ -51,7 +51,7 @@ class Transfers:
         self._db, self._carrier, self._settings = db, carrier, settings
         self._commands = Commands(db, bus, settings)
 
-    async def command(self, ctx: ActionContext, action: str, id: UUID, wish: Wish) -> None:
+    async def command(self, ctx: ActionContext, action: str, id: UUID, request: TransferRequest) -> None:
         """Transfer a call.  Raises NotFound, InvalidState, InvalidRequest, CarrierError, Unavailable.
 
         The pending transfer is committed before the media process or the carrier is asked, so the carrier's next request dials it.
@@ -61,10 +61,10 @@ class Transfers:
             state = await calls.lock(tx, id)
             if await transfers.get(tx, own) is not None:
                 return  # a retry after a lost response
-            transfer = await self._transfer(tx, state, own, wish, actor(ctx.principal))
+            transfer = await self._transfer(tx, state, own, request, actor(ctx.principal))
             has_stream = await self._commands.reaches(state)
             await calls.owe(tx, id, encode(transfer), due=not has_stream)
-            fields = [name for name in Wish.__slots__ if getattr(wish, name) and name != "whispers"]
+            fields = [name for name in TransferRequest.__slots__ if getattr(request, name) and name != "whispers"]
             await note(tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         if has_stream:
             await self._leave_stream(state, transfer)
@@ -95,40 +95,40 @@ class Transfers:
         await self._restore_step(state, transfer)
         raise InvalidState("The call is ending.")
 
-    async def _transfer(self, tx: Tx, state: CallState, id: UUID, wish: Wish, asked_by: str) -> Transfer:
+    async def _transfer(self, tx: Tx, state: CallState, id: UUID, request: TransferRequest, asked_by: str) -> Transfer:
         """Return the transfer of a locked call to the requested target.  Raises InvalidState, InvalidRequest."""
         if state.status != IN_PROGRESS or state.call_sid is None:
             raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
         if await transfers.count(tx, state.id) >= rules.MAX_OF_CALL:
             raise InvalidState("The call was transferred too often.")
-        target = await self._target(tx, state, wish)
+        target = await self._target(tx, state, request)
         leg = await calls.leg(tx, state.id)
         parties = Parties.of(leg.direction, leg.from_e164, leg.to_e164)
         complaint = parties.bad_target(target.to_e164)
-        if complaint is None and not wish.label:
+        if complaint is None and not request.label:
             complaint = phone.bad_callee(target.to_e164, parties.number_e164, self._settings.countries)
         if complaint is not None:
-            raise InvalidRequest([FieldError("label" if wish.label else "to", complaint)])
+            raise InvalidRequest([FieldError("label" if request.label else "to", complaint)])
         return Transfer(
             id=id,
             to_e164=target.to_e164,
-            label=wish.label,
-            summary=wish.summary,
+            label=request.label,
+            summary=request.summary,
             asked_by=asked_by,
-            whispers=wish.whispers,
-            needs_key=target.needs_key and wish.whispers,
+            whispers=request.whispers,
+            needs_key=target.needs_key and request.whispers,
             ring_seconds=target.ring_seconds,
             unanswered=target.unanswered,
         )
 
-    async def _target(self, tx: Tx, state: CallState, wish: Wish) -> Target:
-        if bool(wish.label) == bool(wish.to_e164):
+    async def _target(self, tx: Tx, state: CallState, request: TransferRequest) -> Target:
+        if bool(request.label) == bool(request.to_e164):
             raise InvalidRequest([FieldError("to", "give either this or label")])
-        if wish.to_e164:
-            if (complaint := rules.bad_given_number(wish.to_e164)) is not None:
+        if request.to_e164:
+            if (complaint := rules.bad_given_number(request.to_e164)) is not None:
                 raise InvalidRequest([FieldError("to", complaint)])
-            return Target(wish.to_e164, wish.needs_key)
-        target = rules.targets(usable(await transfers.definition(tx, state.id))).get(wish.label)
+            return Target(request.to_e164, request.needs_key)
+        target = rules.targets(usable(await transfers.definition(tx, state.id))).get(request.label)
         if target is None:
             raise InvalidRequest([FieldError("label", "is not a number's label in the flow's transfer map")])
         return target

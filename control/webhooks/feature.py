@@ -51,7 +51,7 @@ WEBHOOK_BATCH_SECONDS = 0.04
 #: Seconds between looks for events that webhooks are owed.
 WEBHOOK_READ_SECONDS = 0.1
 #: Seconds between looks for deliveries that are due; most are told of.
-WEBHOOK_LOOK_SECONDS = 1.0
+WEBHOOK_POLL_SECONDS = 1.0
 #: Days of failures after which an organization is warned.
 WEBHOOK_WARN_DAYS = (1.0, 3.0)
 #: Days of failures after which a webhook is disabled.
@@ -88,7 +88,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             )
         ],
         sweeps=[
-            Sweep("webhooks", sender.send_due, WEBHOOK_LOOK_SECONDS, sender.woken),
+            Sweep("webhooks", sender.send_due, WEBHOOK_POLL_SECONDS, sender.woken),
             Sweep("webhook_measures", partial(lateness.measure, deps.db), settings.sweep_seconds),
             Sweep("webhook_health", check, settings.sweep_seconds),
             Sweep("webhook_deliveries", partial(prune, deps.db, keep), settings.retention_seconds),
@@ -109,7 +109,7 @@ def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) ->
         request_seconds=WEBHOOK_SECONDS,
         lease_seconds=WEBHOOK_LEASE_SECONDS,
         batch_seconds=WEBHOOK_BATCH_SECONDS,
-        look_seconds=WEBHOOK_LOOK_SECONDS,
+        poll_seconds=WEBHOOK_POLL_SECONDS,
     )
     schedule = schedule_of()
     poster = Poster(deps.web, Sealer(deps.keyring), schedule, WEBHOOK_SECONDS, at_step)

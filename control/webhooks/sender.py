@@ -47,7 +47,7 @@ class Means:
     request_seconds: float
     lease_seconds: float
     batch_seconds: float
-    look_seconds: float
+    poll_seconds: float
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class Sender:
                     if not self.woken.is_set():
                         return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), self._means.look_seconds)
+                    await asyncio.wait_for(self.woken.wait(), self._means.poll_seconds)
                 await asyncio.sleep(max(0.0, self._means.batch_seconds - (monotonic_ms() - began_ms) / 1000))
         finally:
             if self._tasks:
@@ -180,11 +180,11 @@ class Sender:
         for queue in queues:
             if queue.failures >= self._means.dead.failures:
                 waits[queue.webhook_id] = (
-                    self._means.lease_seconds if counts[queue.webhook_id] else self._means.look_seconds
+                    self._means.lease_seconds if counts[queue.webhook_id] else self._means.poll_seconds
                 )
             else:
                 is_full = counts[queue.webhook_id] >= shares.get(queue.webhook_id, 0)
-                waits[queue.webhook_id] = 0.0 if is_full else self._means.look_seconds
+                waits[queue.webhook_id] = 0.0 if is_full else self._means.poll_seconds
         return waits
 
     async def _send(self, claimed: Claimed, is_dead: bool) -> None:

@@ -20,11 +20,11 @@ from control.clients.twilio import (
     File,
     Lookup,
     MediaRefused,
+    NumberSearch,
     Offer,
     Placement,
     Text,
     Webhooks,
-    Wish,
 )
 from control.feature import ExternalClients
 from control.identity import usecases as identity
@@ -78,9 +78,9 @@ class FakeCarrier:
     async def list_numbers(self) -> list[CarrierNumber]:
         return list(self.numbers.values())
 
-    async def offers(self, wish: Wish, limit: int) -> list[Offer]:
-        found = sorted(each for each in self.on_sale if each.startswith(f"+1{wish.area_code or ''}"))
-        return [Offer(each, each, "Indianapolis", "IN", wish.country, ("voice", "sms")) for each in found][:limit]
+    async def offers(self, search: NumberSearch, limit: int) -> list[Offer]:
+        found = sorted(each for each in self.on_sale if each.startswith(f"+1{search.area_code or ''}"))
+        return [Offer(each, each, "Indianapolis", "IN", search.country, ("voice", "sms")) for each in found][:limit]
 
     async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
         if self.refuse_orders:

@@ -15,7 +15,7 @@ from control.calls.toolruns import CallTools
 from control.executions.keeping import LONG_CHARS, Called, Executions, aside
 from control.tools import (
     MAX_OUTPUT_BYTES,
-    Asked,
+    ApprovalRequest,
     Policy,
     Registry,
     Result,
@@ -210,18 +210,18 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
 
 
 async def test_a_tool_that_needs_approval_asks_and_runs_once_a_person_has_approved() -> None:
-    questions = list[Asked]()
+    questions = list[ApprovalRequest]()
 
     async def double(_: ToolContext, arguments: Mapping[str, Any]) -> Result:
         return Result(arguments["n"] * 2)
 
-    async def ask(question: Asked) -> Result:
+    async def ask(question: ApprovalRequest) -> Result:
         questions.append(question)
         return Result({"status": "waiting"})
 
     registry = Registry()
     registry.add([tool(double, policy=Policy.APPROVAL)])
-    registry.ask_through(ask)
+    registry.set_approver(ask)
     assert not (await registry.run(ToolChannel.CALL, "t", '{"n": "x"}', CONTEXT)).ok and not questions
     assert (await registry.run(ToolChannel.CALL, "t", '{"n": 4}', CONTEXT)).output == {"status": "waiting"}
     (question,) = questions

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from control.approvals import usecases
-from control.approvals.asking import Approver
+from control.approvals.asking import ApprovalRequester
 from control.approvals.working import DecisionExecutor
 from control.bus import PostgresBus
 from control.livecall.commands import Commands
@@ -77,7 +77,7 @@ async def office(desk: Desk) -> AsyncIterator[Office]:
         policy=Policy.APPROVAL,
     )
     registry.add([tool])
-    registry.ask_through(Approver(desk.db, settings).ask)
+    registry.set_approver(ApprovalRequester(desk.db, settings).request)
     yield made
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from control import readers
-from control.approvals.asking import Approver
+from control.approvals.asking import ApprovalRequester
 from control.eventagents import starting
 from control.eventagents.rules import Limits
 from control.eventagents.runs import Dialogue, Runs
@@ -58,7 +58,7 @@ class Floor:
         registry = Registry()
         registry.add([report_outcome(5000)])
         registry.add_sources([self._own])
-        registry.ask_through(Approver(self.db, SETTINGS).ask)
+        registry.set_approver(ApprovalRequester(self.db, SETTINGS).request)
         return registry
 
     @property

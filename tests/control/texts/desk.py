@@ -32,7 +32,7 @@ MEANS = Means(
     campaign_width=12,
     number_width=8,
     quantum_seconds=0.05,
-    look_seconds=0.05,
+    poll_seconds=0.05,
     request_seconds=2.0,
     recovery=Recovery(retry_seconds=0.01, longest_seconds=1.0, recover_seconds=60.0, stop_seconds=900.0),
 )

@@ -21,7 +21,7 @@ from control.webhooks.recording import Pace, Recorder
 from control.webhooks.rules import Schedule
 from control.webhooks.sealing import Sealer
 from control.webhooks.sender import Means, Sender
-from control.webhooks.usecases import Limits, Wish
+from control.webhooks.usecases import Limits, RequestedSettings
 from gateway import payloads
 from hum import ids
 from hum.contract import eventtypes
@@ -49,7 +49,7 @@ MEANS = Means(
     request_seconds=1.0,
     lease_seconds=20.0,
     batch_seconds=0.005,
-    look_seconds=0.05,
+    poll_seconds=0.05,
 )
 SCHEDULE = Schedule((0.05,) * 9, 0.2, 1.0)
 
@@ -69,7 +69,7 @@ class Hooked:
         principal = Principal(
             org or self.org, "admin", ("*",), key_id=None, session_id=None, user_id=None, name="a", site_admin=False
         )
-        wish = Wish(
+        requested = RequestedSettings(
             url=self.receiver.url + path,
             description="",
             events=(),
@@ -83,7 +83,7 @@ class Hooked:
         )
         async with self.db.tenant(org or self.org) as tx:
             row, secret = await usecases.create(
-                tx, principal, replace(wish, **wished), Sealer(self.keyring), Limits(50, LOCAL, 60.0)
+                tx, principal, replace(requested, **wished), Sealer(self.keyring), Limits(50, LOCAL, 60.0)
             )
         self.secrets[row.id] = secret
         return row.id
