@@ -1,10 +1,10 @@
 """The feature `approvals`: its service, the job and sweeps that execute decisions, and the registry's approver."""
 
 from control.approvals import rules
-from control.approvals.asking import ApprovalRequester
+from control.approvals.executor import DecisionExecutor
 from control.approvals.live import CHANGED, PollIntervals
+from control.approvals.requests import ApprovalRequester
 from control.approvals.servicer import ApprovalsServicer
-from control.approvals.working import DecisionExecutor
 from control.feature import Deps, Feature, Sweep
 from control.livecall.channels import ANSWERS
 from control.livecall.commands import Commands

@@ -1,7 +1,7 @@
 """The feature `crm`: connectors, their log, and the sync of what is over.  Calls and texts run the look-ups."""
 
 from control.crm import rules
-from control.crm.asking import Asking
+from control.crm.client import ConnectorClient
 from control.crm.servicer import CrmConnectorsServicer
 from control.crm.syncing import TYPES, Syncing
 from control.crm.usecases import Connectors
@@ -15,9 +15,9 @@ CRM_POLL_SECONDS = 1.0
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    asking = Asking(deps.db, deps.web, deps.keyring, settings)
-    servicer = CrmConnectorsServicer(deps.db, deps.cursors, Connectors(deps.keyring, settings), asking)
-    syncing = Syncing(deps.db, asking, settings.public_url)
+    connector_client = ConnectorClient(deps.db, deps.web, deps.keyring, settings)
+    servicer = CrmConnectorsServicer(deps.db, deps.cursors, Connectors(deps.keyring, settings), connector_client)
+    syncing = Syncing(deps.db, connector_client, settings.public_url)
     return Feature(
         services={crm_pb2.DESCRIPTOR.services_by_name["CrmConnectorsService"]: servicer},
         jobs={rules.SYNC: syncing.sync},

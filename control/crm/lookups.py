@@ -13,7 +13,7 @@ from uuid import UUID
 
 from control.contacts.usecases import index_if_renamed
 from control.crm import rules
-from control.crm.asking import Asking, ConnectorRequest
+from control.crm.client import ConnectorClient, ConnectorRequest
 from control.crm.rules import CrmContact, Event, Reply
 from hum import ids
 from hum.contract.errors import NotFound
@@ -55,8 +55,10 @@ class _Caller:
 class Lookups:
     """The look-ups of one process."""
 
-    def __init__(self, db: Db, asking: Asking, settings: CrmSettings, inform: Inform | None = None) -> None:
-        self._db, self._asking, self._settings, self._inform = db, asking, settings, inform
+    def __init__(
+        self, db: Db, connector_client: ConnectorClient, settings: CrmSettings, inform: Inform | None = None
+    ) -> None:
+        self._db, self._connector_client, self._settings, self._inform = db, connector_client, settings, inform
         self._running = set[asyncio.Task[None]]()
         self._calls = set[UUID]()
 
@@ -140,14 +142,14 @@ class Lookups:
         return rules.failed("internal", "Something went wrong on our side.")
 
     async def _ask(self, connector: ConnectorRow, caller: _Caller) -> Reply:
-        if self._asking.is_busy(connector.id):
+        if self._connector_client.is_busy(connector.id):
             return rules.failed("busy", "Too many requests to the connector are in flight.")
-        if not await self._asking.may_ask(connector):
+        if not await self._connector_client.may_request(connector):
             return rules.failed("resting", "The connector failed too often, and rests.")
         call = ids.show(Kind.CALL, caller.call) if caller.call else None
         body = rules.lookup_body(caller.phone_e164, caller.direction, call)
         request = ConnectorRequest(Event.LOOKUP, body, ids.new(), caller.contact, caller.call, caller.conversation)
-        reply = (await self._asking.ask(connector, request)).reply
+        reply = (await self._connector_client.request(connector, request)).reply
         if not reply.failed:
             async with self._db.tenant(caller.org) as tx:
                 await record_answer(tx, connector, caller.contact, reply)

@@ -5,9 +5,9 @@ from functools import partial
 
 from control.feature import Deps, Feature, Reader, Sweep
 from control.notifications import rules
+from control.notifications.notifier import Notifier, Policy
 from control.notifications.sending import Mailer
 from control.notifications.servicer import NotificationsServicer
-from control.notifications.telling import Notifier, Policy
 from hum import smtp
 from hum.settings import ControlSettings
 from hum.v1 import notifications_pb2

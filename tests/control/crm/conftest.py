@@ -17,7 +17,7 @@ from aiohttp import web
 from control import readers
 from control.base.egress import Policy
 from control.clients.http import Guarded
-from control.crm.asking import Asking
+from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from control.crm.syncing import TYPES, Syncing
 from control.crm.usecases import Connectors
@@ -110,9 +110,9 @@ class World:
     informed: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.asking = Asking(self.db, self.web, self.keyring, self.settings)
-        self.lookups = Lookups(self.db, self.asking, self.settings, self._inform)
-        self.syncing = Syncing(self.db, self.asking, "https://hum.example")
+        self.connector_client = ConnectorClient(self.db, self.web, self.keyring, self.settings)
+        self.lookups = Lookups(self.db, self.connector_client, self.settings, self._inform)
+        self.syncing = Syncing(self.db, self.connector_client, "https://hum.example")
         self.connectors = Connectors(self.keyring, self.settings)
         self.reader = Reader("crm", Start.BEGINNING, TYPES, self.syncing.schedule, 1.0)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from control import readers
-from control.approvals.asking import ApprovalRequester
+from control.approvals.requests import ApprovalRequester
 from control.eventagents import starting
 from control.eventagents.rules import Limits
 from control.eventagents.runs import Dialogue, Runs

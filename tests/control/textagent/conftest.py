@@ -12,7 +12,7 @@ import pytest
 from control.base.egress import Policy
 from control.clients.http import Guarded
 from control.clients.openai import Question, Reply, Spent, ToolCall
-from control.crm.asking import Asking
+from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from control.textagent.dialogue import Dialogue
 from control.textagent.rules import Limits
@@ -145,7 +145,7 @@ async def desk(texting: Texting) -> AsyncIterator[Desk]:
     dialogue = Dialogue(texting.db, model, registry, LIMITS.reply_segments, 1000)
     guarded = Guarded(Policy(parse_networks("127.0.0.0/8")))
     settings = ControlSettings(crm_text_seconds=0.3)
-    texters = Lookups(texting.db, Asking(texting.db, guarded, Keyring.parse(KEYS), settings), settings)
+    texters = Lookups(texting.db, ConnectorClient(texting.db, guarded, Keyring.parse(KEYS), settings), settings)
     made = Turns(texting.db, model, dialogue, LIMITS, timedelta(minutes=5), texters.of_turn)
     yield Desk(texting.db, texting.org, texting.number, flow, model, made, now())
     await guarded.close()

@@ -13,8 +13,8 @@ import pytest
 from control import readers
 from control.feature import Reader
 from control.notifications import rules
+from control.notifications.notifier import Notifier, Policy
 from control.notifications.sending import Mailer
-from control.notifications.telling import Notifier, Policy
 from control.team import usecases as team
 from hum import ids
 from hum.clock import now

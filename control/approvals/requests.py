@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from control.approvals import rules, telling
+from control.approvals import outbox, rules
 from control.tools import ApprovalRequest, Result, dumped, failed
 from hum import ids
 from hum.clock import now
@@ -73,4 +73,4 @@ class ApprovalRequester:
         settings = self._settings
         seconds = settings.approval_call_seconds if subject.call_id else APPROVAL_TEXT_SECONDS
         await approvals.create(tx, id, subject, wish, now() + timedelta(seconds=seconds))
-        await events.append(tx, org, id, telling.requested(await approvals.get(tx, id)))
+        await events.append(tx, org, id, outbox.requested_event(await approvals.get(tx, id)))

@@ -67,15 +67,15 @@ def new_secret() -> str:
     return rules.SECRET_PREFIX + new_token()
 
 
-class Asking:
+class ConnectorClient:
     """One process's client of connectors."""
 
     def __init__(self, db: Db, web: Guarded, keyring: Keyring, settings: CrmSettings) -> None:
         self._db, self._web, self._keyring, self._settings = db, web, keyring, settings
         self._running = Counter[UUID]()
 
-    async def may_ask(self, connector: ConnectorRow) -> bool:
-        """Return whether to ask a connector: it does not rest, or this call has claimed the trial request after a rest."""
+    async def may_request(self, connector: ConnectorRow) -> bool:
+        """Return whether to send a request to a connector: it does not rest, or this call has claimed the trial request after a rest."""
         if connector.failures < self._settings.crm_failures or connector.rests_until is None:
             return True
         if connector.rests_until > now():
@@ -88,7 +88,7 @@ class Asking:
         """Return whether this process has reached its limit of requests in flight to a connector."""
         return self._running[connector] >= CRM_REQUESTS
 
-    async def ask(self, connector: ConnectorRow, request: ConnectorRequest) -> Exchange:
+    async def request(self, connector: ConnectorRow, request: ConnectorRequest) -> Exchange:
         """Send and log a request; send it again with the old secret if the connector refuses the new one."""
         async with self._counted(connector.id):
             exchange = await self._send(connector, request, connector.secret, is_old=False)
