@@ -2,9 +2,10 @@
 
 from control.approvals import rules
 from control.approvals.executor import DecisionExecutor
-from control.approvals.live import CHANGED, PollIntervals
+from control.approvals.live import CHANGED
 from control.approvals.requests import ApprovalRequester
 from control.approvals.servicer import ApprovalsServicer
+from control.changestreams import PollIntervals
 from control.feature import Deps, Feature, Sweep
 from control.livecall.channels import ANSWERS
 from control.livecall.commands import Commands
