@@ -60,7 +60,7 @@ async def resume_agent(tx: Tx, row: ApprovalRow) -> None:
     """
     subject = row.subject
     if subject.conversation_id is not None:
-        await turns.owe_at_once(tx, await conversations.lock(tx, subject.conversation_id), now())
+        await turns.schedule_now(tx, await conversations.lock(tx, subject.conversation_id), now())
     elif subject.event_run_id is not None:
         # Of two concurrent decisions, the second sees the first.
         await event_runs.lock(tx, subject.event_run_id)

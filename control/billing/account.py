@@ -85,7 +85,7 @@ class Accounts:
 
     # -- its subscription
 
-    async def take_event(self, event_id: str, type: str, customer_id: str) -> None:
+    async def schedule_fetch(self, event_id: str, type: str, customer_id: str) -> None:
         """Schedule a fetch for the customer of an event; ignore customers that are not ours."""
         async with self._db.system() as tx:
             org = await billing.of_customer(tx, customer_id)

@@ -132,7 +132,7 @@ class Offers:
     def __init__(self, db: Db, token_seconds: int) -> None:
         self._db, self._token_seconds = db, token_seconds
 
-    async def take(self, node: str, call_id: str) -> pb.BrowserOffer | None:
+    async def claim(self, node: str, call_id: str) -> pb.BrowserOffer | None:
         """Remove and return a call's offer for this media process, with its stream's token; None if it is gone."""
         id = ids.parse(Kind.CALL, call_id)
         if id is None:

@@ -287,7 +287,7 @@ class _Link:
 
     async def _offer(self, call_id: str) -> None:
         try:
-            offer = await self._offers.take(self.node, call_id)
+            offer = await self._offers.claim(self.node, call_id)
         except (*AWAY, *BUSY) as error:
             # The request that placed the call times out.
             LOG.warning("could not send a browser's offer", call=call_id, error=repr(error)[:200])

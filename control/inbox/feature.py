@@ -5,7 +5,7 @@ from functools import partial
 
 from control.changestreams import PollIntervals
 from control.feature import Deps, Feature, Sweep
-from control.inbox.jobs import forget_changes
+from control.inbox.jobs import prune_changes
 from control.inbox.servicer import SmsInboxServicer
 from hum.settings import ControlSettings
 from hum.v1 import sms_inbox_pb2
@@ -20,5 +20,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     intervals = PollIntervals(settings.recheck_seconds, settings.inbox_look_seconds)
     return Feature(
         services={sms_inbox_pb2.DESCRIPTOR.services_by_name["SmsInboxService"]: SmsInboxServicer(deps, intervals)},
-        sweeps=[Sweep("inbox_changes", partial(forget_changes, deps.db, keep), settings.sweep_seconds)],
+        sweeps=[Sweep("inbox_changes", partial(prune_changes, deps.db, keep), settings.sweep_seconds)],
     )

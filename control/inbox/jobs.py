@@ -9,7 +9,7 @@ from storage.db import Db
 FORGETS = 5000
 
 
-async def forget_changes(db: Db, keep: timedelta) -> int:
+async def prune_changes(db: Db, keep: timedelta) -> int:
     """Prune the changes of inboxes that are older than `keep`; return how many."""
     pruned = 0
     while True:

@@ -37,7 +37,7 @@ async def erase(db: Db, store: Files, settings: ControlSettings, org: UUID, id: 
         await jobs.enqueue(tx, rules.ERASE, org, id)
 
 
-async def owe(db: Db) -> None:
+async def enqueue_due(db: Db) -> None:
     """Begin the due deletions, and enqueue jobs for open deletions without one, also after a job was quarantined."""
     async with db.system() as tx:
         overdue = await erasures.overdue(tx)

@@ -108,7 +108,7 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
     silent = await _keyword(tx, route, thread, word, evidence, text.body if is_person else "", limits, now)
     await outbox.received(tx, thread, message, text.body, len(text.media), at, is_first=is_first, reopened=reopened)
     if is_person and not (silent or text.is_group or route.blocked) and may_answer(route, thread):
-        await turns.owe(tx, thread, now)
+        await turns.schedule(tx, thread, now)
     if contact and not route.blocked and owes(route, limits, now):
         await jobs.enqueue(tx, LOOK_UP_SENDER, route.org_id, contact)
     RECEIVED.labels("blocked" if route.blocked else word.value.lower() if word else "stored").inc()

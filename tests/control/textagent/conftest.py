@@ -95,7 +95,7 @@ class Desk:
             count = segments.count(body)
             await messages.receive(tx, ids.new(), self.org, thread.id, NUMBER, contact_e164, body, count, sid, [])
             await conversations.touch(tx, thread.id, now(), body, "inbound", opens=True)
-            await turns.owe(tx, thread, now() - timedelta(minutes=1))
+            await turns.schedule(tx, thread, now() - timedelta(minutes=1))
         return thread.id
 
     async def thread(self, tx: Any, contact_e164: str = CONTACT) -> ConversationState:
