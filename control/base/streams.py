@@ -19,7 +19,7 @@ class Streams:
         self._open: Counter[bytes | UUID] = Counter()
 
     @contextmanager
-    def one(self, credential: bytes, organization: UUID | None) -> Iterator[None]:
+    def slot(self, credential: bytes, organization: UUID | None) -> Iterator[None]:
         """Count a stream while the context is open.  Raises RateLimited."""
         if self._open[credential] >= self._per_credential:
             raise _too_many(f"This credential has {self._per_credential} open streams")

@@ -134,12 +134,12 @@ class Boundary:
     async def _stream_to_tenant(self, incoming: IncomingRequest, sent: AsyncIterator[bytes]) -> None:
         """Send the stream that a tenant requested, for as long as the credential permits it."""
         method = incoming.method
-        async with self._open_streams.one(method.access) as stream:
+        async with self._open_streams.open(method.access) as stream:
             async with self._admission.tenant(incoming) as admitted:
                 ctx = TenantContext(incoming, admitted.credential, admitted.principal, admitted.organization)
             self._open_streams.admit(stream, ctx)
             request = _valid(method, await _only(sent))
-            with self._streams.one(ctx.credential, ctx.organization):
+            with self._streams.slot(ctx.credential, ctx.organization):
                 messages = method.handler(request, ctx)
                 if method.access.audits_reads:
                     messages = self._audited(method, request, ctx, messages)

@@ -276,7 +276,7 @@ class _Link:
     async def _report_approval(self, command: pb.CallCommand) -> None:
         """Send an agent the outcome of an approval, which the bus does not carry."""
         try:
-            command.news.text = await self._tools.news(command.call_id, command.news.approval_id)
+            command.news.text = await self._tools.approval_outcome(command.call_id, command.news.approval_id)
         except (*AWAY, *BUSY, NotFound) as error:
             # The process that sent the command gets no answer, and retries.
             LOG.warning("could not send an agent an approval's outcome", call=command.call_id, error=repr(error)[:200])

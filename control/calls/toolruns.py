@@ -51,13 +51,13 @@ class CallTools:
         """Return the current caller context for a call's agent.  Raises NotFound."""
         return await self._sessions.caller_context(ids.require(Kind.CALL, call_id))
 
-    async def news(self, call_id: str, approval_id: str) -> str:
+    async def approval_outcome(self, call_id: str, approval_id: str) -> str:
         """Return the outcome of an approval, as a text for the call's agent.  Raises NotFound."""
         async with self._db.system() as tx:
             row = await approvals.get(tx, ids.require(Kind.APPROVAL, approval_id))
         if row.subject.call_id != ids.require(Kind.CALL, call_id):
             raise NotFound("The call has no such approval.")
-        return decisions.news(row)
+        return decisions.outcome(row)
 
     async def _outcome(self, call_id: str, result: Result) -> pb.Outcome | None:
         if result.leaves:

@@ -60,5 +60,5 @@ async def finalize(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime
             await add_missing(tx, org, call, report.turn, at)
     if rows:
         await under_way.forget(tx, call, last_stream)
-    await activity.lose(tx, call, at)
+    await activity.end_lost(tx, call, at)
     return reported_at

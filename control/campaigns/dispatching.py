@@ -55,11 +55,11 @@ class Dispatcher:
     async def dispatch(self) -> int:
         """Do pending work for campaigns, a piece at a time; return how many pieces."""
         for pieces in range(MAX_PIECES):
-            if not await self.look():
+            if not await self.dispatch_next():
                 return pieces
         return MAX_PIECES
 
-    async def look(self) -> bool:
+    async def dispatch_next(self) -> bool:
         """Do a piece of work for the campaign that has waited longest; return False if none waits."""
         id = None
         try:

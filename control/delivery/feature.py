@@ -55,7 +55,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             Sweep("text_retries", lookups.retry_due, settings.sweep_seconds),
             Sweep("text_statuses", lookups.reconcile, settings.sweep_seconds),
         ],
-        wakes={DUE: sender.tell},
+        wakes={DUE: sender.wake},
     )
 
 

@@ -205,7 +205,7 @@ def _earlier_items(attempt: _Attempt) -> list[dialogue.Item]:
         items += [call, {"type": "function_call_output", "call_id": row.tool_call_id, "output": output}]
     if attempt.claim.resumed_at is not None and attempt.material.result:
         items.append({"role": "assistant", "content": attempt.material.result})
-    return items + [{"role": "developer", "content": decisions.news(row)} for row in attempt.outcomes]
+    return items + [{"role": "developer", "content": decisions.outcome(row)} for row in attempt.outcomes]
 
 
 async def _count(tx: Tx, attempt: _Attempt, work: EventWork) -> None:

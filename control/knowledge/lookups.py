@@ -10,7 +10,7 @@ from prometheus_client import Histogram
 from control.clients.embeddings import Embedded, Embedder, Vectors
 from control.clients.openai import ModelError, Spent
 from control.knowledge import rules
-from control.knowledge.vectors import Held, nearest, unpacked
+from control.knowledge.vectors import VectorCache, nearest, unpacked
 from control.usage import other
 from hum import ids
 from hum.observe.telemetry import log
@@ -42,7 +42,7 @@ class Answer:
 class Lookups:
     """The search in documents.  `seconds`: the timeout of a question's embedding."""
 
-    def __init__(self, db: Db, embedder: Embedder | None, seconds: float, cache: Held) -> None:
+    def __init__(self, db: Db, embedder: Embedder | None, seconds: float, cache: VectorCache) -> None:
         self._db, self._embedder, self._seconds, self._cache = db, embedder, seconds, cache
 
     async def find(

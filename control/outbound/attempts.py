@@ -73,7 +73,7 @@ async def ended(
         await over_at_carrier(tx, call, at)
         return
     match rules.after_attempt(result, attempt.made, attempt.max_attempts, attempt.retry_after_seconds, at):
-        case rules.Again(due):
+        case rules.Retry(due):
             await outbound.queue_again(tx, call.id)
             await outbound.defer(tx, call.id, due, "retry", wanted=True)
             requeued = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)

@@ -215,7 +215,7 @@ class Dialler:
             placed = await self._placed_since(attempt, since)
         except CarrierError as error:
             LOG.warning("could not look up a call at the carrier", error=str(error)[:200])
-            await self._put_back(attempt, self._pace.retry_seconds)
+            await self._requeue(attempt, self._pace.retry_seconds)
             return False
         if placed is not None:
             await self._record(attempt, placed)
@@ -235,14 +235,14 @@ class Dialler:
         if was_not_sent(error):
             PLACED.labels("busy" if isinstance(error, CarrierBusy) else "away").inc()
             wait = error.retry_after_seconds if isinstance(error, CarrierBusy) else self._pace.retry_seconds
-            await self._put_back(attempt, wait)
+            await self._requeue(attempt, wait)
         elif is_refusal(error):
             PLACED.labels("refused").inc()
             await self._end(attempt, "failed", error.metadata.get("carrier_code"))
         else:
             PLACED.labels("unknown").inc()
             try:
-                await self._look_for(attempt)
+                await self._look_up(attempt)
             except CarrierError as look_error:  # the sweep looks again
                 LOG.warning("could not look up a call at the carrier", error=str(look_error)[:200])
 
@@ -256,7 +256,7 @@ class Dialler:
         if call.ended_at is not None and latest.status == "under_way" and placed.status not in rules.ENDINGS:
             await self._carrier.end_call(placed.sid, attempt.account)
 
-    async def _put_back(self, attempt: AttemptRow, wait_seconds: float) -> None:
+    async def _requeue(self, attempt: AttemptRow, wait_seconds: float) -> None:
         """Put back a call that the carrier did not accept, and back off its account."""
         async with self._db.system() as tx:
             await outbound.pace(tx, attempt.account, wait_seconds)
@@ -281,10 +281,10 @@ class Dialler:
             await outbound.close_ended(tx, look)
             unknown = await outbound.unknown(tx, look)
             silent = await outbound.silent(tx, look, self._pace.ring_slack_seconds)
-        looked = await each_row("outbound attempts", unknown, self._look_for)
-        return looked + await each_row("silent attempts", silent, self._ask_about)
+        looked = await each_row("outbound attempts", unknown, self._look_up)
+        return looked + await each_row("silent attempts", silent, self._query_status)
 
-    async def _look_for(self, attempt: AttemptRow) -> bool:
+    async def _look_up(self, attempt: AttemptRow) -> bool:
         """Look up a call that may have been placed; the second look-up without result proves that it was not.  Raises CarrierError."""
         placed = await self._placed_since(attempt, attempt.started_at)
         if placed is not None:
@@ -302,7 +302,7 @@ class Dialler:
                 await outbound.defer(tx, call.id, now(), "carrier", wanted=False)
         return True
 
-    async def _ask_about(self, attempt: AttemptRow) -> bool:
+    async def _query_status(self, attempt: AttemptRow) -> bool:
         """Query the status of a call that should be over.  Raises CarrierError."""
         assert attempt.call_sid is not None, "the carrier has it"
         carrier_call = await self._carrier.find_call(attempt.call_sid, attempt.account)

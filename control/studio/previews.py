@@ -61,7 +61,7 @@ class Voices:
             names = ", ".join(dict.fromkeys(self._choices.voices))
             raise InvalidRequest([FieldError("voice", f"must be one of {names}")])
         hash = clips.clip_hash(voice, text)
-        with self._concurrency.one(org):
+        with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
                 audio_ulaw = (await clips.find(tx, [hash])).get(hash) or await studio.preview(tx, hash)
                 if audio_ulaw is None:

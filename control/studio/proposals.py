@@ -68,7 +68,7 @@ class Proposals:
 
     async def propose(self, org: UUID, request: pb.ProposeFlowRequest) -> pb.ProposeFlowResponse:
         """Propose a flow.  Raises InvalidRequest, RateLimited, Unavailable."""
-        with self._concurrency.one(org):
+        with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
                 await limits.count_request(tx, limits.PROPOSAL, self._settings.studio_proposals_per_day)
             spent = list[Spent]()

@@ -148,7 +148,7 @@ class Trials:
         """Run a trial turn of a flow.  Raises NotFound, InvalidRequest, RateLimited, Unavailable."""
         if problems := rules.bad_turns(request.turns):
             raise InvalidRequest(problems)
-        with self._concurrency.one(org):
+        with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
                 trial = await self._begin(tx, org, flow, request)
                 if (greeting := _greeting(trial, request)) is None:

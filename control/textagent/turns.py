@@ -203,7 +203,7 @@ class Turns:
             instruct=instruct,
             items=[
                 *prompt.items(active.history),
-                *prompt.approval_results([decisions.news(row) for row in active.approvals]),
+                *prompt.approval_results([decisions.outcome(row) for row in active.approvals]),
             ],
             at_end=[partial(approvals.tell, ids=[row.id for row in active.approvals])] if active.approvals else [],
         )

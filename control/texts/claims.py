@@ -158,7 +158,7 @@ class Claims:
                     latest = at + LONGEST_VALIDITY
                     latest = min(latest, head.expires_at or latest)
                     if not facts.is_system:
-                        latest = opening.open_until([rule.hours for rule in facts.kept], at, latest)
+                        latest = opening.open_until([rule.hours for rule in facts.honored], at, latest)
                     validity_seconds = max(1, int((latest - at).total_seconds()))
                     begun.append(Claimed(ids.new(), head, lane, validity_seconds, began_ms))
                     segments += head.segments
@@ -184,6 +184,6 @@ class Claims:
         if head.status == "sent":
             attempt = await text_attempts.lock_latest(tx, head.id)
             failed = delivery_rules.status_of(attempt.carrier_status or "failed", attempt.error_code)
-            await statuses.settle(tx, attempt, failed, attempt.error_code)
+            await statuses.set_status(tx, attempt, failed, attempt.error_code)
         else:
             await statuses.stop(tx, head, status, reason)

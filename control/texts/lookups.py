@@ -63,12 +63,12 @@ class Lookups:
             attempts = await text_attempts.unknown(tx, max(self._patience.look, self._patience.request), MOST_LOOKS)
             UNKNOWN.set(await text_attempts.count_unknown(tx))
             WAITING.set(await sends.waiting_seconds(tx))
-        return await each_row("text attempts", attempts, self._look_or_give_up)
+        return await each_row("text attempts", attempts, self._look_up_or_give_up)
 
-    async def _look_or_give_up(self, attempt: AttemptRow) -> bool:
+    async def _look_up_or_give_up(self, attempt: AttemptRow) -> bool:
         """Look up an attempt's text, or mark it unknown after failing for too long.  Raises AWAY."""
         try:
-            await self.look(attempt)
+            await self.look_up(attempt)
         except CarrierError as error:
             LOG.warning("could not look up a text at the carrier", error=str(error)[:200])
             async with self._db.system() as tx:
@@ -77,7 +77,7 @@ class Lookups:
                     await statuses.unknown(tx, locked)
         return True
 
-    async def look(self, attempt: AttemptRow) -> None:
+    async def look_up(self, attempt: AttemptRow) -> None:
         """Look up a text that the carrier may have; the second look-up without result makes it due again.  Raises CarrierError."""
         since = attempt.started_at - CLOCK_SLACK
         try:
@@ -148,9 +148,9 @@ class Lookups:
         """Query the texts that have had no callback for long, in case one was lost; return how many."""
         async with self._db.system() as tx:
             quiet = await text_attempts.quiet(tx, self._patience.reconcile, self._patience.oldest, MOST_LOOKS)
-        return await each_row("text statuses", quiet, self._ask_about)
+        return await each_row("text statuses", quiet, self._query_status)
 
-    async def _ask_about(self, attempt: AttemptRow) -> bool:
+    async def _query_status(self, attempt: AttemptRow) -> bool:
         """Query the status of an accepted text.  Raises CarrierError."""
         assert attempt.carrier_sid is not None, "the carrier has it"
         text = await self._carrier.find_text(attempt.carrier_sid, attempt.account)

@@ -117,7 +117,7 @@ class Poster:
             async with self._db.system() as tx:
                 attempt = await text_attempts.lock(tx, claimed.attempt)
             try:
-                await self._lookups.look(attempt)
+                await self._lookups.look_up(attempt)
             except CarrierError as look_error:  # the sweep looks again
                 LOG.warning("could not look up a text at the carrier", error=str(look_error)[:200])
 

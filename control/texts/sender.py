@@ -44,7 +44,7 @@ class Sender:
         #: Set when a text is due, or a line has ended.
         self.woken = asyncio.Event()
 
-    def tell(self, number_e164: str | None) -> None:
+    def wake(self, number_e164: str | None) -> None:
         """Wake the sender: a text of this number is due; None: perhaps of any number."""
         if number_e164 is not None:
             self._notified.add(number_e164)

@@ -128,7 +128,7 @@ async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing:
         error_code=standing.error_code,
         retry_at=retry_at if retries else None,
     )
-    await settle(
+    await set_status(
         tx,
         attempt,
         "sent" if retries else standing.status,
@@ -153,7 +153,7 @@ async def _retry_at(tx: Tx, attempt: AttemptRow, standing: Standing) -> datetime
     return delivery_rules.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
 
 
-async def settle(
+async def set_status(
     tx: Tx,
     attempt: AttemptRow,
     status: str,
@@ -241,7 +241,7 @@ async def refused(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
     await text_attempts.set(tx, attempt.id, "rejected", error_code=error_code)
     if error_code is not None:
         await apply_error(tx, attempt, error_code)
-    await settle(tx, attempt, delivery_rules.status_of("failed", error_code), error_code or "refused")
+    await set_status(tx, attempt, delivery_rules.status_of("failed", error_code), error_code or "refused")
 
 
 async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
@@ -265,7 +265,7 @@ async def unknown(tx: Tx, attempt: AttemptRow) -> None:
     """Mark the outcome as unknown until a person or a late callback settles it."""
     if attempt.state == "posting":
         await text_attempts.set(tx, attempt.id, "unknown")
-        await settle(tx, attempt, "unknown", None)
+        await set_status(tx, attempt, "unknown", None)
 
 
 async def stop(tx: Tx, head: HeadRow, status: str, reason: str) -> None:

@@ -12,7 +12,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     files = deps.files
     return Feature(
         jobs={
-            rules.KEEP: partial(jobs.keep, deps.db, files, round(settings.voicemail_min_voice_ms)),
+            rules.KEEP: partial(jobs.create, deps.db, files, round(settings.voicemail_min_voice_ms)),
             rules.TRANSCRIBE: partial(jobs.transcribe, deps.db, deps.clients.transcriber, files),
             rules.ERASE: partial(jobs.erase, deps.db, files),
         },
