@@ -13,7 +13,7 @@ from control import jobs
 from control.approvals import rules, usecases
 from control.base import redaction
 from control.calls.situation import situation_of
-from control.executions.keeping import Called, Executions
+from control.executions.runner import Executions, ToolRequest
 from control.flows.stored import usable
 from control.livecall.commands import Commands
 from control.livecall.rules import LIVE
@@ -102,8 +102,8 @@ class DecisionExecutor:
         origin = self._registry.origin(channel, row.wish.tool, context.situation)
         if origin is not None and str(origin) != row.wish.origin:
             return failed(rules.CHANGED)
-        called = Called(ids.show(Kind.APPROVAL, row.id), row.wish.tool, row.wish.arguments, approval=row.id)
-        return await self._executions.run(channel, called, context)
+        request = ToolRequest(ids.show(Kind.APPROVAL, row.id), row.wish.tool, row.wish.arguments, approval=row.id)
+        return await self._executions.run(channel, request, context)
 
     async def _context(self, tx: Tx, row: ApprovalRow) -> ToolContext | None:
         """Build the tool's context from the present state of its call, conversation or run; None if that is gone."""

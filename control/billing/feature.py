@@ -4,8 +4,8 @@ from control.billing.account import Accounts
 from control.billing.ingress import BillingIngressServicer
 from control.billing.metering import Metering
 from control.billing.servicer import Billing, BillingServicer
+from control.billing.sweeps import LimitWarner, PlanWriter
 from control.billing.usecases import Desk
-from control.billing.watching import PlanWriter, Watch
 from control.feature import Deps, Feature, Sweep
 from hum import planfile
 from hum.settings import ControlSettings
@@ -39,7 +39,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         sweeps=[
             Sweep("plans", PlanWriter(deps.db, plans).write, BILLING_WATCH_SECONDS),
             Sweep("subscriptions", accounts.fetch_due, BILLING_SYNC_SECONDS),
-            Sweep("plan_limits", Watch(deps.db).look, BILLING_WATCH_SECONDS),
+            Sweep("plan_limits", LimitWarner(deps.db).warn_next, BILLING_WATCH_SECONDS),
             Sweep("meters", Metering(deps.db, payments, plans, settings).report_due, settings.meter_seconds),
         ],
     )

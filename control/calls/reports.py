@@ -9,7 +9,7 @@ from control import jobs
 from control.base.wire import moment
 from control.calls import outbox, rules
 from control.calls.ending import stream_ended
-from control.executions import keeping
+from control.executions import runner
 from control.livecall import activity, turns
 from control.livecall.stream import append_event, encode
 from control.usage import record as usage
@@ -159,7 +159,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "interruption" | "refused_onset" | "onsets_refused" | "latency" | "intervention":
             await _add(tx, state, report, at)
         case "tool_started" | "tool_finished" as kind:
-            tool = await keeping.without_secrets(getattr(report, kind))
+            tool = await runner.without_secrets(getattr(report, kind))
             await activity.add(tx, state.org_id, state.id, tool, at)
         case "digits":
             await _add_keys(tx, state, report.digits, at)

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from control.clients.openai import ModelError, Question, Reply, Responder, Spent, ToolCall
-from control.executions.keeping import Called, Executions
+from control.executions.runner import Executions, ToolRequest
 from control.tools import BUILT_IN, AtEnd, Registry, Result, Situation, Tool, ToolChannel, ToolContext, dumped, failed
 from hum.clock import monotonic_ms
 from storage.db import Db, Tx
@@ -139,7 +139,7 @@ class Dialogue(Generic[WorkT]):
         if len(work.tool_calls) >= work.most_tool_calls:
             result = failed(TOO_MANY)
         else:
-            result = await self._result(work, Called(call.id, call.name, call.arguments_json))
+            result = await self._result(work, ToolRequest(call.id, call.name, call.arguments_json))
         if result.at_end is not None:
             work.at_end.append(result.at_end)
         await self._follow(work, call.name, result)
@@ -150,11 +150,11 @@ class Dialogue(Generic[WorkT]):
         work.items.append({"type": "function_call_output", "call_id": call.id, "output": output})
         work.tool_calls.append(Answered(call, result, round(monotonic_ms() - began_ms)))
 
-    async def _result(self, work: WorkT, called: Called) -> Result:
+    async def _result(self, work: WorkT, request: ToolRequest) -> Result:
         """Run a tool call and return the agent's result."""
-        origin = self._registry.origin(self.channel, called.name, work.situation)
+        origin = self._registry.origin(self.channel, request.name, work.situation)
         work.has_acted = work.has_acted or origin not in {None, BUILT_IN}
-        return await self._executions.run(self.channel, called, work.context())
+        return await self._executions.run(self.channel, request, work.context())
 
     async def _follow(self, work: WorkT, name: str, result: Result) -> None:
         """Apply a tool's result to the rest of the work."""

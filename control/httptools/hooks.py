@@ -13,7 +13,7 @@ from uuid import UUID
 from control.base.redaction import without_secrets
 from control.crm.client import ConnectorClient, ConnectorRequest
 from control.crm.rules import Event, lookup_body
-from control.executions.keeping import run_row
+from control.executions.runner import run_row
 from control.httptools import rules
 from control.httptools.agents import bound, fixed_arguments
 from control.httptools.requests import Requests

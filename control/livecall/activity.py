@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.base.wire import moment
-from control.executions import keeping
+from control.executions import runner
 from control.livecall.stream import append_event, decode, storable
 from hum.v1 import calls_pb2
 from storage import tool_runs
@@ -28,8 +28,8 @@ def _row(activity: calls_pb2.ToolActivity) -> ReportRow:
     clean = storable(activity)
     return ReportRow(
         # As the execution's row has them.
-        tool_call_id=keeping.name_of(activity.id),
-        name=keeping.name_of(activity.name),
+        tool_call_id=runner.name_of(activity.id),
+        name=runner.name_of(activity.name),
         at=moment(activity.started_at),
         status=activity.status,
         duration_ms=activity.duration_ms if activity.HasField("duration_ms") else None,

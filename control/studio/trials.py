@@ -18,7 +18,7 @@ from control.calls import rules as call_rules
 from control.calls.tools import OUTBOUND
 from control.clients.openai import ModelError, Responder
 from control.executions.dialogue import Answered, Item
-from control.executions.keeping import Called, Executions, aside, json_without_secrets, name_of
+from control.executions.runner import Executions, ToolRequest, json_without_secrets, name_of, redact_off_loop
 from control.flows import smsconfig, stored
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
@@ -93,17 +93,17 @@ class Rehearsal(dialogue.Dialogue):
             return ""
         return await self._fit(turn, text_rules.plain(words)) if words else ""
 
-    async def _result(self, work: Turn, called: Called) -> Result:
+    async def _result(self, work: Turn, request: ToolRequest) -> Result:
         offered = {tool.name: (tool, schema) for tool, schema in self._registry.offered(self.channel, work.situation)}
-        if called.name not in offered:
+        if request.name not in offered:
             return failed("There is no such tool.")
-        tool, schema = offered[called.name]
-        problems = check(called.arguments_json, schema)[1]
+        tool, schema = offered[request.name]
+        problems = check(request.arguments_json, schema)[1]
         if problems:
             return failed("The arguments are not valid. Correct them and call the tool again, once.", problems)
         if self._may_run(tool):
             self.run.add(len(work.tool_calls))
-            return await self._executions.run(self.channel, called, ToolContext(work.organization, work.situation))
+            return await self._executions.run(self.channel, request, ToolContext(work.organization, work.situation))
         if tool.policy is Policy.APPROVAL:
             return Result({"trial": rules.WAITS.format(name=tool.name)})
         ends = tool.name in (rules.ENDS_TEXTS if self.channel is ToolChannel.TEXT else rules.ENDS_CALLS)
@@ -310,8 +310,8 @@ async def _tool_call(answered: Answered, *, was_run: bool) -> pb.TrialToolCall:
     call, result = answered.call, answered.result
     return pb.TrialToolCall(
         name=name_of(call.name),
-        arguments=(await aside(json_without_secrets, call.arguments_json.replace("\0", "")))[:SHOWN_CHARS],
-        result=(await aside(json_without_secrets, dumped(result.output)))[:SHOWN_CHARS],
+        arguments=(await redact_off_loop(json_without_secrets, call.arguments_json.replace("\0", "")))[:SHOWN_CHARS],
+        result=(await redact_off_loop(json_without_secrets, dumped(result.output)))[:SHOWN_CHARS],
         was_run=was_run,
         ok=result.ok,
         duration_ms=answered.took_ms,

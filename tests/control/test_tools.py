@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from control.calls.session import Sessions
 from control.calls.toolruns import CallTools
-from control.executions.keeping import LONG_CHARS, Called, Executions, aside
+from control.executions.runner import LONG_CHARS, Executions, ToolRequest, redact_off_loop
 from control.tools import (
     MAX_OUTPUT_BYTES,
     ApprovalRequest,
@@ -118,7 +118,7 @@ async def test_what_is_long_is_cleaned_where_it_holds_up_nobody() -> None:
         return text.upper()
 
     for size in (LONG_CHARS, LONG_CHARS + 1):
-        assert await aside(clean, "a" * size) == "A" * size
+        assert await redact_off_loop(clean, "a" * size) == "A" * size
     assert threads[0] == threading.get_ident() != threads[1]
 
 
@@ -199,7 +199,7 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
 
     async with db.system() as tx:
         context = ToolContext(org, Situation({}), call_id=id)
-        begun = await Executions(db, registry).begin(tx, ToolChannel.CALL, Called("died", "t", "{}"), context)
+        begun = await Executions(db, registry).begin(tx, ToolChannel.CALL, ToolRequest("died", "t", "{}"), context)
     assert begun is not None  # and its process is gone
     result = await tools.run(asked("died"))
     assert (result.status, runs) == ("failed", 0)

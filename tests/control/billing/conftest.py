@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from control.billing.account import Accounts
+from control.billing.sweeps import rows
 from control.billing.usecases import Desk
-from control.billing.watching import rows
 from control.clients.stripe import Stripe as Client
 from control.identity import usecases as identity
 from hum.settings import BillingSettings
