@@ -15,7 +15,7 @@ from control import natsbus
 from control.analytics.feature import feature as analytics
 from control.approvals.feature import feature as approvals
 from control.audit.feature import feature as audit
-from control.audit.usecases import note_read, note_request
+from control.audit.usecases import append_read, append_request
 from control.base.paging import Cursors
 from control.base.rates import Rates
 from control.base.streams import Streams
@@ -255,7 +255,7 @@ async def composed(
                 keep_keys=timedelta(hours=settings.idempotency_hours),
                 lease=timedelta(seconds=IDEMPOTENCY_LEASE_SECONDS),
                 bus=bus,
-                audit=AuditLog(note_request, note_read),
+                audit=AuditLog(append_request, append_read),
                 recheck_seconds=settings.recheck_seconds,
             ),
             cursors=Cursors(node_keys[0]),

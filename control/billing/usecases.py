@@ -5,7 +5,7 @@ from datetime import datetime
 from urllib.parse import urljoin
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base.subscriptions import CheckoutRequest, Contract, Page, Payments
 from control.base.wire import timestamp, value
 from control.billing import limits, rules
@@ -56,7 +56,7 @@ class Desk:
         async with self._db.tenant(principal.org_id) as tx:
             is_current = await billing.checkout_made(tx, row.id, page.id, page.url, page.expires_at)
             fields = ("plan", "extra_seats") if row.extra_seats else ("plan",)
-            await note(
+            await append_action(
                 tx,
                 principal.org_id,
                 principal,
@@ -144,7 +144,7 @@ class Desk:
         url = await self._payments.open_portal(account.customer_id, return_url)
         async with self._db.tenant(principal.org_id) as tx:
             subject = ids.show(Kind.ORGANIZATION, principal.org_id)
-            await note(tx, principal.org_id, principal, "createPortalSession", subject, (), request_id)
+            await append_action(tx, principal.org_id, principal, "createPortalSession", subject, (), request_id)
         return url
 
     # -- the subscription
@@ -172,7 +172,7 @@ class Desk:
         # The log has the order, even if Stripe then refuses it.
         async with self._db.tenant(principal.org_id) as tx:
             subject = ids.show(Kind.ORGANIZATION, principal.org_id)
-            await note(tx, principal.org_id, principal, "updateSubscription", subject, fields, request_id)
+            await append_action(tx, principal.org_id, principal, "updateSubscription", subject, fields, request_id)
         # No idempotency key: the change is derived from the present state, so a repetition changes nothing.
         await self._payments.change(contract.id, change)
         await accounts.contract(principal.org_id)

@@ -105,7 +105,7 @@ class Admission:
             if principal is None or scheme != _scheme(principal):
                 self._recent.pop(credential, None)
                 raise _unknown(scheme)
-            self._remember(credential, principal)
+            self._cache(credential, principal)
             if not _matches_organization(principal, incoming.metadata.get(rpc.ORGANIZATION, "")):
                 raise OrganizationChanged
             rights.require(principal, incoming.method.access)
@@ -143,7 +143,7 @@ class Admission:
             self._limits.unknown.refund(address)
             raise
         self._limits.unknown.refund(address)
-        return self._remember(credential, principal)
+        return self._cache(credential, principal)
 
     async def current(self, credential: bytes) -> Principal | None:
         """Return the principal of a credential that was admitted before, as of now; None if it is no longer valid."""
@@ -163,7 +163,7 @@ class Admission:
             return refused
         return None
 
-    def _remember(self, credential: bytes, principal: Principal) -> "_QuotaOwner":
+    def _cache(self, credential: bytes, principal: Principal) -> "_QuotaOwner":
         owner = self._recent[credential] = _QuotaOwner.of(principal)
         self._recent.move_to_end(credential)
         if len(self._recent) > MAX_RECENT_CREDENTIALS:

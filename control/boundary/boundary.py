@@ -154,7 +154,7 @@ class Boundary:
             async for message in stream:
                 if not is_noted:
                     async with self._db.tenant(ctx.organization) as tx:
-                        await self._audit.note_read(
+                        await self._audit.append_read(
                             tx, ctx.principal, method.descriptor, request, message, ctx.request_id
                         )
                     is_noted = True
@@ -187,9 +187,9 @@ class Boundary:
         """Run the servicer, and append a change in an organization or an audited read to its audit log."""
         answer: Message = await method.handler(request, ctx)
         if method.mutates:
-            await self._audit.note_change(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
+            await self._audit.append_change(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
         elif method.access.audits_reads:
-            await self._audit.note_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
+            await self._audit.append_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
         return answer
 
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.actors import actor
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.billing import limits
 from control.bus import Bus
 from control.calls import rules, sdp
@@ -62,7 +62,7 @@ class BrowserCalls:
         try:
             async with self._db.tenant(principal.org_id) as tx:
                 await self._create(tx, principal, id, node, request)
-                await note(
+                await append_action(
                     tx,
                     principal.org_id,
                     principal,

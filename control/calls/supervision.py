@@ -6,7 +6,7 @@ call's row is not locked.
 
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base.wire import timestamp
 from control.boundary import ActionContext, TenantContext
 from control.bus import Bus
@@ -119,7 +119,9 @@ class Supervision:
         org = ctx.organization
         try:
             async with self._db.tenant(org) as tx:
-                await note(tx, org, ctx.principal, "stopListeningToCall", ids.show(Kind.CALL, id), (), ctx.request_id)
+                await append_action(
+                    tx, org, ctx.principal, "stopListeningToCall", ids.show(Kind.CALL, id), (), ctx.request_id
+                )
         except (*AWAY, *BUSY) as error:
             LOG.warning(
                 "could not record the end of listening in the audit log",
@@ -135,7 +137,7 @@ class Supervision:
         org = ctx.organization
         async with self._db.tenant(org) as tx:
             state = await require_live(tx, id)
-            await note(tx, org, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
+            await append_action(tx, org, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         return state
 
     async def _find_earlier(self, ctx: ActionContext, id: UUID, name: str) -> calls_pb2.Intervention | None:

@@ -1,6 +1,6 @@
 """CrmConnectorsService (proto/hum/v1/crm.proto)."""
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
@@ -70,7 +70,7 @@ class CrmConnectorsServicer:
         org, id = ctx.organization, ids.require(Kind.CRM_CONNECTOR, request.id)
         async with self._db.tenant(org) as tx:
             row = await crm.get(tx, id)
-            await note(tx, org, ctx.principal, "pingCrmConnector", request.id, (), ctx.request_id)
+            await append_action(tx, org, ctx.principal, "pingCrmConnector", request.id, (), ctx.request_id)
         ping = ConnectorRequest(Event.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
         return pb.PingCrmConnectorResponse(log=present_log((await self._connector_client.request(row, ping)).log))
 

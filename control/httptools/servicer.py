@@ -3,7 +3,7 @@
 import json
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base import paging
 from control.boundary import ActionContext, TransactionContext
 from control.executions.runner import arguments_without_secrets, redact_off_loop, run_row
@@ -61,7 +61,7 @@ class ToolsServicer:
             row = await http_tools.get(tx, ids.require(Kind.TOOL, request.id))
             arguments = _arguments(row, request.arguments_json if request.HasField("arguments_json") else "{}")
             redacted = await redact_off_loop(arguments_without_secrets, dumped(arguments))
-            await note(tx, org, ctx.principal, "testTool", request.id, (), ctx.request_id)
+            await append_action(tx, org, ctx.principal, "testTool", request.id, (), ctx.request_id)
             await tool_runs.begin(tx, _test_run(run, org, row, redacted))
         values = {
             "args": arguments,

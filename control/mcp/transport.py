@@ -136,7 +136,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         try:
             streamed = await self._send(request, await request.aread())
         except EgressError as error:
-            self._note(request, error)
+            self._record(request, error)
             # An exception would end the SDK's other requests too.
             if self.is_set_up and not self._streams:
                 return httpx2.Response(NO_ANSWER, request=request)
@@ -144,13 +144,13 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if streamed.status == 404 and SESSION in request.headers:
             self.outcome.session_unknown = True
         if streamed.status >= 400:
-            self._note(request, EgressError(Reason.PROTOCOL, f"The server answered {streamed.status}."))
+            self._record(request, EgressError(Reason.PROTOCOL, f"The server answered {streamed.status}."))
         if streamed.status == 401 and self._tokens is not None:
             self._tokens.discard()
         headers = [(name, value) for name, value in streamed.headers if name.lower() != "location"]
         return httpx2.Response(streamed.status, headers=headers, stream=_Body(self, request, streamed), request=request)
 
-    def _note(self, request: httpx2.Request, failure: EgressError) -> None:
+    def _record(self, request: httpx2.Request, failure: EgressError) -> None:
         self.outcome.failure = failure
         if self._streams and request.method == "POST":
             self.is_ended = True  # the SDK sends nothing after this
@@ -183,14 +183,14 @@ class _Body(httpx2.AsyncByteStream):
                 yield part
         except EgressError as error:
             self._transport.outcome.failure = error
-            self._note_end()
+            self._record_end()
             # The only exception that ends just this one of the SDK's requests.
             if self._transport.is_set_up:
                 raise httpx2.StreamError(error.message) from error
             raise httpx2.ReadError(error.message, request=self._request) from error
-        self._note_end()
+        self._record_end()
 
-    def _note_end(self) -> None:
+    def _record_end(self) -> None:
         if self._request.method == "GET":
             self._transport.is_ended = True
 

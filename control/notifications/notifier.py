@@ -52,9 +52,9 @@ class Notifier:
             elif event.type == rules.TRANSCRIBED:
                 await notifications.hurry(tx, event.org_id, event.subject_id)
             else:
-                await self._note(tx, event)
+                await self._add_notices(tx, event)
 
-    async def _note(self, tx: Tx, event: Event) -> None:
+    async def _add_notices(self, tx: Tx, event: Event) -> None:
         kind = rules.KINDS[event.type]
         waits = event.type == rules.RECEIVED and await notifications.wants_transcripts(tx, event.org_id)
         await notifications.note(

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from uuid import UUID
 
-from control.audit.usecases import OPERATOR, note_operator
+from control.audit.usecases import OPERATOR, append_operator_action
 from control.billing.rules import OVER
 from control.retention import files, rules, usecases
 from hum import ids
@@ -72,7 +72,7 @@ async def _begin(tx: Tx, org: UUID, name: str) -> None:
     for principal in await deleted_organizations.begin(tx, org, OPERATOR):
         await revocations.publish(tx, principal)
     public_id = ids.show(Kind.ORGANIZATION, org)
-    await note_operator(tx, org, "deleteOrganization", public_id)
+    await append_operator_action(tx, org, "deleteOrganization", public_id)
     LOG.warning("an operator deletes an organization", organization_id=public_id)
 
 

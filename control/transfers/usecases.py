@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from control.actors import actor
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base import phone
 from control.boundary import ActionContext
 from control.bus import Bus
@@ -65,7 +65,9 @@ class Transfers:
             has_stream = await self._commands.reaches(state)
             await calls.owe(tx, id, encode(transfer), due=not has_stream)
             fields = [name for name in TransferRequest.__slots__ if getattr(request, name) and name != "whispers"]
-            await note(tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
+            await append_action(
+                tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id
+            )
         if has_stream:
             await self._leave_stream(state, transfer)
         else:

@@ -221,7 +221,7 @@ async def disable(tx: Tx, org: UUID, id: UUID, url: str, reason: str) -> None:
     public_id = ids.show(Kind.WEBHOOK, id)
     event = events_pb2.WebhookDisabledEvent(webhook_id=public_id, url=url, reason=reason)
     await events.append(tx, org, id, event)
-    await _note(tx, org, public_id, "disabledWebhook", reason)
+    await _append_audit_entry(tx, org, public_id, "disabledWebhook", reason)
 
 
 async def check_failing(db: Db, warn_days: Sequence[float], disable_days: float) -> None:
@@ -253,10 +253,10 @@ async def _warn(tx: Tx, row: FailingRow, since: datetime, disable_days: float) -
         response_status=row.last_status,
     )
     await events.append(tx, row.org_id, row.id, event)
-    await _note(tx, row.org_id, public_id, "warnedOfWebhook", row.last_error or "")
+    await _append_audit_entry(tx, row.org_id, public_id, "warnedOfWebhook", row.last_error or "")
 
 
-async def _note(tx: Tx, org: UUID, subject: str, action: str, why: str) -> None:
+async def _append_audit_entry(tx: Tx, org: UUID, subject: str, action: str, why: str) -> None:
     await audit.append(tx, org, actor=ACTOR, actor_name=ACTOR, action=action, subject=subject, fields=[why])
 
 

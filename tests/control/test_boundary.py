@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from control.audit.usecases import note_read, note_request
+from control.audit.usecases import append_read, append_request
 from control.base.rates import Rates
 from control.base.streams import Streams
 from control.boundary import (
@@ -97,7 +97,7 @@ async def stream(plane: Plane, talker: Talker, *, recheck_seconds: float = 60, *
         keep_keys=timedelta(hours=1),
         lease=timedelta(minutes=1),
         bus=plane.control.bus,
-        audit=AuditLog(note_request, note_read),
+        audit=AuditLog(append_request, append_read),
         recheck_seconds=recheck_seconds,
     )
     server, me = aio.server(), await plane.tenant()
