@@ -5,7 +5,7 @@ from control.billing.ingress import BillingIngressServicer
 from control.billing.metering import Metering
 from control.billing.servicer import Billing, BillingServicer
 from control.billing.sweeps import LimitWarner, PlanWriter
-from control.billing.usecases import Desk
+from control.billing.usecases import StripeRequests
 from control.feature import Deps, Feature, Sweep
 from hum import planfile
 from hum.settings import ControlSettings
@@ -30,10 +30,10 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         )
     plans = planfile.require(settings.plans_file)
     accounts = Accounts(deps.db, payments, plans, settings)
-    desk = Desk(deps.db, payments, plans, settings.public_url)
+    requests = StripeRequests(deps.db, payments, plans, settings.public_url)
     return Feature(
         services={
-            SERVICE: BillingServicer(deps.db, Billing(plans, accounts, desk)),
+            SERVICE: BillingServicer(deps.db, Billing(plans, accounts, requests)),
             INGRESS: BillingIngressServicer(accounts),
         },
         sweeps=[

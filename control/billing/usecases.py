@@ -28,7 +28,7 @@ HAS_SUBSCRIPTION = "The organization has a subscription; change it with PATCH /a
 LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,500}")
 
 
-class Desk:
+class StripeRequests:
     """Users' requests to Stripe."""
 
     def __init__(self, db: Db, payments: Payments, plans: Plans, public_url: str) -> None:

@@ -46,7 +46,7 @@ Step = runtime_pb2.CarrierStep
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class RoutingContext:
     """The dependencies and limits of an answer to the carrier."""
 
     admission: CallAdmission
@@ -58,15 +58,15 @@ class Means:
     zone: str = ""
 
 
-class Desk:
+class RoutingContexts:
     """The composed dependencies of answers to the carrier."""
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings) -> None:
         self._admission, self._settings = CallAdmission(db, bus, settings), settings
         self._mailboxes = Mailboxes(Choices.of(settings))
 
-    def means(self, ctx: RequestContext) -> Means:
-        """Return the means of an answer, with a wait for a place that ends before the gateway's deadline.
+    def context(self, ctx: RequestContext) -> RoutingContext:
+        """Return the context of an answer, with a wait for a place that ends before the gateway's deadline.
 
         So the caller hears our prompt for a full deployment, not the gateway's apology.
         """
@@ -74,11 +74,11 @@ class Desk:
         if left_seconds is not None:
             wait = max(0.0, min(wait, left_seconds - ROOM_REPLY_SECONDS))
         until_ms = monotonic_ms() + wait * 1000
-        return Means(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
+        return RoutingContext(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
 
 
 async def route_inbound(
-    db: Db, means: Means, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
+    db: Db, context: RoutingContext, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
 ) -> Step:
     """Route an inbound call and return the carrier's next step; idempotent.
 
@@ -98,7 +98,7 @@ async def route_inbound(
         if state.status not in LIVE:
             decision = rules.no_place(state.end_reason, route.definition.get("language")) or decision
             return _hang_up() if isinstance(decision, rules.Connect | Message) else _refusal_step(decision)
-    return await offer(db, means, state.id)
+    return await offer(db, context, state.id)
 
 
 async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: datetime) -> None:
@@ -120,7 +120,7 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
-async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) -> Step:
+async def next_step(db: Db, context: RoutingContext, request: runtime_pb2.NextStepRequest) -> Step:
     """Return the next step for a call with a closed stream.  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
@@ -130,19 +130,19 @@ async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) 
             # The caller hung up while the stream was left.
             await finish(tx, state, "completed", now(), "caller")
             return _hang_up()
-        step = await _take_step(tx, means, state)
-    return step or await offer(db, means, state.id, again=True)
+        step = await _take_step(tx, context, state)
+    return step or await offer(db, context, state.id, again=True)
 
 
-async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
+async def after_dial(db: Db, context: RoutingContext, request: runtime_pb2.EndDialRequest) -> Step:
     """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
     async with db.system() as tx:
         state = await _end_dial(tx, request, now(), apologized=False)
         # A repeated request: the call is in its next stream already.
         if state.node is not None:
             return _hang_up()
-        step = await _take_step(tx, means, state)
-    return step or await offer(db, means, state.id, again=True)
+        step = await _take_step(tx, context, state)
+    return step or await offer(db, context, state.id, again=True)
 
 
 async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
@@ -257,11 +257,11 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
 
 
-async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
+async def _take_step(tx: Tx, context: RoutingContext, state: CallState) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in LIVE:
-        if (step := await dialing.dial(tx, state, due, means.ring_seconds)) is not None:
+        if (step := await dialing.dial(tx, state, due, context.ring_seconds)) is not None:
             return step
         due = None  # the transfer is over
     match rules.after_stream(state.status, _streams(state), language, due):
@@ -274,21 +274,21 @@ async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
         case rules.Refuse() as apology:
             await finish(tx, state, apology.status, now(), apology.reason)
             return _refusal_step(apology) if state.direction == "inbound" else _hang_up()
-    return await _closing_step(tx, means, state, due)
+    return await _closing_step(tx, context, state, due)
 
 
-async def _closing_step(tx: Tx, means: Means, state: CallState, due: NextStep | None) -> Step:
+async def _closing_step(tx: Tx, context: RoutingContext, state: CallState, due: NextStep | None) -> Step:
     """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
-    last = await means.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
+    last = await context.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
     return Step(say=last) if last is not None else _hang_up()
 
 
-async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
+async def offer(db: Db, context: RoutingContext, id: UUID, *, again: bool = False) -> Step:
     """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
-    result = await means.admission.place(id, means.until_ms, again=again, zone=means.zone)
+    result = await context.admission.place(id, context.until_ms, again=again, zone=context.zone)
     if isinstance(result, Offer):
         connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=result.token, media_url=result.url)
-        first = await _prepare_message(db, means.mailboxes, id)
+        first = await _prepare_message(db, context.mailboxes, id)
         if first is not None:
             connect.say_first.CopyFrom(first)
         return Step(connect=connect)

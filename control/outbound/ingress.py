@@ -30,7 +30,7 @@ class PlacedCallsServicer:
     def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings, callers: Callers) -> None:
         self._db, self._bus, self._carrier, self._settings = db, bus, carrier, settings
         self._callers = callers
-        self._desk = routing.Desk(db, bus, settings)
+        self._routing = routing.RoutingContexts(db, bus, settings)
 
     async def AnswerPlacedCall(
         self, request: pb.AnswerPlacedCallRequest, ctx: NodeContext
@@ -42,8 +42,8 @@ class PlacedCallsServicer:
         if attempt.status != "under_way" or call.ended_at is not None:
             return pb.AnswerPlacedCallResponse(step=HANG_UP)
         self._callers.begin(call.id)
-        means = self._desk.means(ctx)
-        return pb.AnswerPlacedCallResponse(step=await routing.offer(self._db, means, call.id))
+        context = self._routing.context(ctx)
+        return pb.AnswerPlacedCallResponse(step=await routing.offer(self._db, context, call.id))
 
     async def ReportPlacedCall(
         self, request: pb.ReportPlacedCallRequest, _: NodeContext

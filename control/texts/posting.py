@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
 from control.texts import delivery_rules, statuses
 from control.texts.bulk import AttemptReport, Recorder
-from control.texts.claims import Claimed, Means
+from control.texts.claims import Claimed, SendLimits
 from control.texts.lookups import Lookups
 from control.texts.statuses import CarrierReport
 from hum import ids
@@ -37,11 +37,11 @@ class Poster:
     """The sender of committed attempts to the carrier."""
 
     def __init__(
-        self, db: Db, carrier: Carrier, lookups: Lookups, public_url: str, means: Means, at_step: AtStep = _go_on
+        self, db: Db, carrier: Carrier, lookups: Lookups, public_url: str, limits: SendLimits, at_step: AtStep = _go_on
     ) -> None:
         self._db, self._carrier, self._lookups = db, carrier, lookups
         self._status_url = f"{public_url}/twilio/sms/status/{{}}{OVERRIDES}"
-        self._means, self.at_step, self._recorder = means, at_step, Recorder(db)
+        self._limits, self.at_step, self._recorder = limits, at_step, Recorder(db)
         #: By number, consecutive attempts that the carrier did not accept.
         self._setbacks = Counts[str]()
 
@@ -87,7 +87,7 @@ class Poster:
         return True
 
     def _is_late(self, claimed: Claimed) -> bool:
-        return monotonic_ms() - claimed.began_ms > self._means.request_seconds * 1000
+        return monotonic_ms() - claimed.began_ms > self._limits.request_seconds * 1000
 
     def _text(self, claimed: Claimed) -> Text:
         head = claimed.head
@@ -123,7 +123,7 @@ class Poster:
 
     async def _withdraw(self, claimed: Claimed, error: CarrierError, code: str | None) -> None:
         """Make a text due again that the carrier did not accept, and back off the number."""
-        recovery, number = self._means.recovery, claimed.head.number_e164
+        recovery, number = self._limits.recovery, claimed.head.number_e164
         wait_seconds = delivery_rules.backoff_seconds(
             recovery.retry_seconds, self._setbacks[number], recovery.longest_seconds
         )

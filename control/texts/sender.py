@@ -8,7 +8,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from control.texts.claims import CAMPAIGNS, CONVERSATIONS, Claim, Claimed, Claims, Means
+from control.texts.claims import CAMPAIGNS, CONVERSATIONS, Claim, Claimed, Claims, SendLimits
 from control.texts.posting import Poster
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
@@ -32,8 +32,8 @@ class Line:
 class Sender:
     """The sender of due texts; any number of processes may run one."""
 
-    def __init__(self, db: Db, claims: Claims, poster: Poster, means: Means) -> None:
-        self._db, self._claims, self._poster, self._means = db, claims, poster, means
+    def __init__(self, db: Db, claims: Claims, poster: Poster, limits: SendLimits) -> None:
+        self._db, self._claims, self._poster, self._limits = db, claims, poster, limits
         self._lines: dict[str, tuple[Line, asyncio.Task[None]]] = {}
         #: Requests in flight, by lane.
         self._in_flight: dict[int, set[asyncio.Task[None]]] = {CONVERSATIONS: set(), CAMPAIGNS: set()}
@@ -57,16 +57,16 @@ class Sender:
             while True:
                 self.woken.clear()
                 numbers, self._notified = self._notified, set()
-                if looked_ms is None or monotonic_ms() - looked_ms >= self._means.poll_seconds * 1000:
+                if looked_ms is None or monotonic_ms() - looked_ms >= self._limits.poll_seconds * 1000:
                     looked_ms = monotonic_ms()
                     async with self._db.system() as tx:
-                        numbers |= set(await sends.numbers(tx, self._means.poll_seconds, MOST_NUMBERS))
+                        numbers |= set(await sends.numbers(tx, self._limits.poll_seconds, MOST_NUMBERS))
                 for number in numbers:
                     self._begin_line(number)
                 if not self._lines:
                     return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), self._means.poll_seconds)
+                    await asyncio.wait_for(self.woken.wait(), self._limits.poll_seconds)
         finally:
             await self._drain()
 
@@ -109,12 +109,12 @@ class Sender:
             is_blocked = campaign_capacity <= 0 and not line.in_flight
             if is_blocked:
                 self._blocked.setdefault(line.number_e164, line)
-            wait_seconds: float | None = self._means.poll_seconds
+            wait_seconds: float | None = self._limits.poll_seconds
             if capacity > 0:
                 claim = await self._claims.claim(line.number_e164, capacity, campaign_capacity)
                 await self._post(line, claim)
-                wait_seconds = self._means.poll_seconds if is_blocked else claim.wait_seconds
-                soon = wait_seconds is not None and wait_seconds <= self._means.poll_seconds
+                wait_seconds = self._limits.poll_seconds if is_blocked else claim.wait_seconds
+                soon = wait_seconds is not None and wait_seconds <= self._limits.poll_seconds
                 if not (soon or line.in_flight or line.woken.is_set()):
                     return
             with suppress(TimeoutError):
@@ -123,9 +123,9 @@ class Sender:
     def _capacity(self, line: Line, lane: int) -> int:
         """Return how many more requests a number may make in a lane.  Campaigns leave some of the width to conversations."""
         campaigns = len(self._in_flight[CAMPAIGNS])
-        capacity = self._means.width - len(self._in_flight[CONVERSATIONS]) - campaigns
-        capacity = min(capacity, self._means.number_width - len(line.in_flight))
-        return capacity if lane == CONVERSATIONS else min(capacity, self._means.campaign_width - campaigns)
+        capacity = self._limits.width - len(self._in_flight[CONVERSATIONS]) - campaigns
+        capacity = min(capacity, self._limits.number_width - len(line.in_flight))
+        return capacity if lane == CONVERSATIONS else min(capacity, self._limits.campaign_width - campaigns)
 
     async def _post(self, line: Line, claim: Claim) -> None:
         if claim.begun:

@@ -12,7 +12,7 @@ from control.webhooks.posting import AtStep, Poster, go_on
 from control.webhooks.recording import Pace, Recorder
 from control.webhooks.rules import Schedule
 from control.webhooks.sealing import Sealer
-from control.webhooks.sender import Means, Sender
+from control.webhooks.sender import Sender, SendLimits
 from control.webhooks.servicer import WebhooksServicer
 from control.webhooks.usecases import Limits, check_failing, prune
 from hum.contract import eventtypes
@@ -100,7 +100,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
 def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) -> Sender:
     dead = Dead(WEBHOOK_DEAD_FAILURES, WEBHOOK_REST_SECONDS, WEBHOOK_LONGEST_REST_SECONDS)
-    means = Means(
+    limits = SendLimits(
         width=WEBHOOK_WIDTH,
         organization_width=WEBHOOK_ORGANIZATION_WIDTH,
         endpoint_width=WEBHOOK_ENDPOINT_WIDTH,
@@ -115,7 +115,7 @@ def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) ->
     poster = Poster(deps.web, Sealer(deps.keyring), schedule, WEBHOOK_SECONDS, at_step)
     pace = Pace(WEBHOOK_BATCH_SECONDS, settings.database_retry_seconds, WEBHOOK_LEASE_SECONDS)
     recorder = Recorder(deps.db, dead, pace, at_step)
-    return Sender(deps.db, poster, recorder, means)
+    return Sender(deps.db, poster, recorder, limits)
 
 
 def schedule_of() -> Schedule:

@@ -18,5 +18,5 @@ class NoBus:
         return True
 
 
-def rooms(db: Db) -> CallAdmission:
+def call_admission(db: Db) -> CallAdmission:
     return CallAdmission(db, NoBus(), ControlSettings())

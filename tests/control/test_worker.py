@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 from control.app import build_worker
 from control.calls import ending, present, reports, routing
 from control.calls import jobs as after
-from control.calls.routing import Means
+from control.calls.routing import RoutingContext
 from control.clients.openai import ModelError, Spent, Transcript, Written
 from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
@@ -37,7 +37,7 @@ from storage.analytics import READER
 from storage.calls import NewCall, TurnRow
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, Silent
-from tests.control.places import rooms
+from tests.control.places import call_admission
 from tests.support.waits import patience
 
 
@@ -440,7 +440,9 @@ async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
         )
     asked = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
     mailboxes = Mailboxes(Choices.of(world.settings))
-    step = await routing.route_inbound(world.db, Means(rooms(world.db), mailboxes, 20), asked, timedelta(days=30))
+    step = await routing.route_inbound(
+        world.db, RoutingContext(call_admission(world.db), mailboxes, 20), asked, timedelta(days=30)
+    )
     assert (step.WhichOneof("step"), world.lookups.asked) == ("connect", []), "the call does not wait for it"
     async with world.working():
         assert await world.until("SELECT name FROM contacts") == "ACME INC"

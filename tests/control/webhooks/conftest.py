@@ -20,7 +20,7 @@ from control.webhooks.posting import AtStep, Poster, go_on
 from control.webhooks.recording import Pace, Recorder
 from control.webhooks.rules import Schedule
 from control.webhooks.sealing import Sealer
-from control.webhooks.sender import Means, Sender
+from control.webhooks.sender import Sender, SendLimits
 from control.webhooks.usecases import Limits, RequestedSettings
 from gateway import payloads
 from hum import ids
@@ -40,7 +40,7 @@ from storage.webhooks import WebhookRow
 from tests.support.waits import patience
 
 LOCAL = Policy(parse_networks("127.0.0.0/8"))
-MEANS = Means(
+LIMITS = SendLimits(
     width=64,
     organization_width=32,
     endpoint_width=16,
@@ -108,8 +108,8 @@ class Hooked:
 
         return Reader("webhooks", Start.BEGINNING, frozenset(eventtypes.visible()), handle, 1.0, shares=True)
 
-    def sender(self, at_step: AtStep = go_on, schedule: Schedule = SCHEDULE, **means: Any) -> Sender:
-        chosen = replace(MEANS, **means)
+    def sender(self, at_step: AtStep = go_on, schedule: Schedule = SCHEDULE, **limits: Any) -> Sender:
+        chosen = replace(LIMITS, **limits)
         poster = Poster(self.web, Sealer(self.keyring), schedule, chosen.request_seconds, at_step)
         pace = Pace(chosen.batch_seconds, 0.05, chosen.lease_seconds)
         return Sender(self.db, poster, Recorder(self.db, chosen.dead, pace, at_step), chosen)
