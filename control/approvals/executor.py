@@ -14,7 +14,7 @@ from control.approvals import rules, usecases
 from control.base import redaction
 from control.calls.situation import situation_of
 from control.executions.runner import Executions, ToolRequest
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.livecall.commands import Commands
 from control.livecall.rules import LIVE
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed

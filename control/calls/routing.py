@@ -15,7 +15,7 @@ from control.calls.ending import finish, over_at_carrier
 from control.calls.sentences import Sentence, sentence
 from control.contacts.rules import LOOK_UP_CONTACT, owes_lookup
 from control.flows.choices import Choices
-from control.flows.stored import is_usable
+from control.flows.definitions import is_usable
 from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
 from control.livecall.rules import AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.livecall.stream import append_event

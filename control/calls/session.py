@@ -12,7 +12,7 @@ from control.calls import outboundrules, rules, unfinished
 from control.calls.situation import situation_of
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.livecall.nextsteps import Message, decode
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
 from control.voicemail.usecases import Mailboxes

@@ -23,8 +23,8 @@ from control.eventagents import rules, starting
 from control.eventagents.rules import Limits
 from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
-from control.flows import stored
-from control.flows.stored import usable
+from control.flows import definitions
+from control.flows.definitions import usable
 from control.tools import FlowVersion, Situation, Tool, ToolChannel, ToolContext, dumped
 from control.usage import other as usage
 from hum import ids
@@ -139,7 +139,7 @@ class Runs:
     def _work(self, attempt: _Attempt) -> EventWork:
         claim, material, at = attempt.claim, attempt.material, now()
         assert material.data is not None and material.event_at is not None
-        is_open = stored.is_open(material.business_hours_json, material.time_zone, at)
+        is_open = definitions.is_open(material.business_hours_json, material.time_zone, at)
 
         def instruct(definition: Mapping[str, Any]) -> str:
             return rules.instructions(definition, material.organization, material.time_zone, at, is_open=is_open)

@@ -7,7 +7,7 @@ from control.base import days
 from control.clients.openai import Speech
 from control.flows import mailbox, rules
 from control.flows.choices import Choices
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.usage import other as usage
 from hum.clock import now
 from hum.contract.errors import NotFound

@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from control.billing import limits
 from control.calls.ending import finish
 from control.clients.twilio import Carrier, CarrierCall, Placement, is_refusal, was_not_sent
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.outbound import attempts, rules
 from control.outbound.rules import Facts, Limits
 from control.rows import each_row

@@ -7,7 +7,7 @@ from control.bus import Bus
 from control.calls import outboundrules, routing
 from control.clients.twilio import Carrier
 from control.crm.lookups import Callers
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.livecall.channels import COMMANDS
 from control.outbound import attempts
 from control.usage import record as usage

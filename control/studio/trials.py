@@ -19,10 +19,10 @@ from control.calls.tools import OUTBOUND
 from control.clients.openai import ModelError, Responder
 from control.executions.dialogue import Answered, Item
 from control.executions.runner import Executions, ToolRequest, json_without_secrets, name_of, redact_off_loop
-from control.flows import smsconfig, stored
+from control.flows import definitions, smsconfig
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.studio import limits, rules
 from control.studio.limits import ConcurrencyLimit
 from control.textagent import dialogue, prompt
@@ -226,7 +226,7 @@ def _greeting(trial: _Trial, request: pb.TryFlowRequest) -> str | None:
 def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) -> Turn:
     definition, organization = trial.definition, trial.organization
     hours_json = definition.get("business_hours_json") or organization.business_hours_json
-    is_open = stored.is_open(hours_json, organization.time_zone, at)
+    is_open = definitions.is_open(hours_json, organization.time_zone, at)
     caller = _caller(request.caller)
 
     def instruct(definition: Mapping[str, Any]) -> str:

@@ -17,8 +17,8 @@ from control import jobs
 from control.billing import limits
 from control.clients.openai import ModelError, Responder
 from control.executions import decisions
-from control.flows import smsconfig, stored
-from control.flows.stored import usable
+from control.flows import definitions, smsconfig
+from control.flows.definitions import usable
 from control.textagent import prompt, rules
 from control.textagent.dialogue import Dialogue, Turn
 from control.textagent.handover import hand_over
@@ -180,7 +180,7 @@ class Turns:
     def _prepare(self, active: _ActiveTurn) -> Turn:
         material, thread, at = active.material, active.thread, now()
         assert material.flow is not None
-        is_open = stored.is_open(material.business_hours_json, material.time_zone, at)
+        is_open = definitions.is_open(material.business_hours_json, material.time_zone, at)
 
         def instruct(definition: Mapping[str, Any]) -> str:
             config = smsconfig.config(definition.get("sms_config_json"))

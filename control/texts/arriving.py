@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 from control import jobs
 from control.contacts.rules import LOOK_UP_SENDER
 from control.texts import keywords, outbox, receiving, revocation, segments, turns
+from control.texts.batcher import Batcher
 from control.texts.receiving import RECEIVED, Limits, Received
-from control.texts.together import Batcher
 from control.usage import other as usage
 from hum import ids
 from hum.clock import now
@@ -42,7 +42,7 @@ class Arrivals:
         batcher = self._batchers.get(text.to_e164)
         if batcher is None:
             batcher = self._batchers[text.to_e164] = Batcher(self._several, self._one, MOST)
-        await batcher.do(text)
+        await batcher.process(text)
 
     async def _several(self, texts: Sequence[Received]) -> frozenset[int]:
         if len(texts) == 1:

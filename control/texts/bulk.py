@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from control.texts import delivery_outbox, delivery_rules, statuses
+from control.texts.batcher import Batcher
 from control.texts.delivery_rules import Standing
 from control.texts.statuses import CarrierReport
-from control.texts.together import Batcher
 from control.usage import other as usage
 from hum.clock import now
 from hum.v1.events_pb2 import UsageRecordedEvent
@@ -42,7 +42,7 @@ class Recorder:
 
     async def record(self, entry: AttemptReport) -> None:
         """Return once the status is committed.  Raises NotFound if the attempt does not exist or does not match."""
-        await self._batcher.do(entry)
+        await self._batcher.process(entry)
 
     async def _several(self, entries: Sequence[AttemptReport]) -> frozenset[int]:
         async with self._db.system() as tx:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.livecall.nextsteps import Transfer
 from control.livecall.rules import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.transfers import record, rules

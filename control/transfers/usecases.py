@@ -9,7 +9,7 @@ from control.base import phone
 from control.boundary import ActionContext
 from control.bus import Bus
 from control.clients.twilio import Carrier, is_refusal
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.livecall.commands import DONE, UNKNOWN, Commands, own_id
 from control.livecall.nextsteps import TRANSFER, Transfer, decode, encode
 from control.transfers import rules

@@ -9,8 +9,8 @@ from control.base.say import spoken
 from control.flows import mailbox
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
+from control.flows.definitions import usable
 from control.flows.mailbox import Line
-from control.flows.stored import usable
 from control.livecall.nextsteps import Message, encode
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, clips, flow_switches, voicemails
