@@ -8,7 +8,7 @@
 | a person hangs up a call that no media process has | `hang_up` | `finish` |
 | a call can't be connected | `routing.route_inbound`, `routing.offer`, `browser.end_unjoined` | `finish` |
 | the stream's end is not reported in time | `sweep` | `finish` |
-| neither a media process nor the carrier has the call | `lost.sweep` | `finish` |
+| neither a media process nor the carrier has the call | `orphans.sweep` | `finish` |
 | the call is finished | `jobs.after_call` | its summary |
 
 For example: the caller hangs up.  The media process reports that the stream ended with `caller`, and `stream_ended`

@@ -37,7 +37,7 @@ from storage.contacts import Met
 from storage.db import Db, Tx
 
 #: Seconds before the gateway's patience ends at which a caller is told that there is no place.
-ROOM_REPLY_SECONDS = 1.0
+PLACE_REPLY_SECONDS = 1.0
 #: Seconds that a telephone rings to which a call is transferred, unless the flow says otherwise.
 TRANSFER_RING_SECONDS = 25
 
@@ -72,7 +72,7 @@ class RoutingContexts:
         """
         wait, left_seconds = self._settings.room_seconds, ctx.context.time_remaining()
         if left_seconds is not None:
-            wait = max(0.0, min(wait, left_seconds - ROOM_REPLY_SECONDS))
+            wait = max(0.0, min(wait, left_seconds - PLACE_REPLY_SECONDS))
         until_ms = monotonic_ms() + wait * 1000
         return RoutingContext(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
 
@@ -205,7 +205,7 @@ async def _routing_facts(tx: Tx, route: calls.RouteRow) -> rules.Facts:
         definition=route.definition if route.flow_id else None,
         business_hours_json=stored if stored and is_usable("business_hours_json", stored) else None,
         time_zone=route.time_zone,
-        is_within_plan=await limits.has_room(tx, route.org_id, "minutes"),
+        is_within_plan=await limits.has_quota(tx, route.org_id, "minutes"),
     )
 
 
@@ -297,7 +297,7 @@ async def offer(db: Db, context: RoutingContext, id: UUID, *, again: bool = Fals
         if state.status not in LIVE:
             return _hang_up()
         language = await calls.language(tx, id)
-        refusal = rules.no_place(result.reason, language) or rules.no_room(language)
+        refusal = rules.no_place(result.reason, language) or rules.no_capacity(language)
         if again:
             after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
             refusal = after if isinstance(after, rules.Refuse) else refusal

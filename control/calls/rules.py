@@ -150,7 +150,7 @@ def no_place(reason: str | None, language: str | None) -> Refuse | None:
     return Refuse(*sentence(Sentence.BUSY, language), NO_PLACE[reason], reason)
 
 
-def no_room(language: str | None) -> Refuse:
+def no_capacity(language: str | None) -> Refuse:
     """Return the refusal of a call that no media process takes."""
     return Refuse(*sentence(Sentence.BUSY, language), "failed", capacity.NO_CAPACITY)
 
@@ -181,7 +181,7 @@ def after_stream(
     if not full and streams.lately < MAX_STREAMS and streams.offered - streams.opened < MAX_OFFERS:
         return due or Connect()
     if not streams.opened:
-        return no_room(language)
+        return no_capacity(language)
     return Refuse(*sentence(Sentence.APOLOGY, language), "failed", "stream_lost")
 
 

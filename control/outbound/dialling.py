@@ -1,7 +1,7 @@
 """The dialler: places due calls at each carrier account's pace, round-robin over the organizations.
 
 An attempt takes three steps: it is committed; the carrier is asked, with no transaction open; the outcome is recorded.  If the
-outcome is unknown (no answer, the process died), the call is looked up at the carrier twice, `look` apart; only if neither
+outcome is unknown (no answer, the process died), the call is looked up at the carrier twice, `look_up` apart; only if neither
 look-up finds it is the number called again.
 """
 
@@ -40,7 +40,7 @@ MOST_DECISIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class DialLimits:
     """Paces, concurrency limit, timeouts and back-off of requests to the carrier."""
 
     calls_per_second: float
@@ -51,7 +51,7 @@ class Pace:
     retry_seconds: float
     #: Timeout of a request to the carrier.
     request_seconds: float
-    look: timedelta
+    look_up: timedelta
     ring_slack_seconds: float
     #: A media process that has been silent for longer counts as gone.
     silent: timedelta
@@ -74,9 +74,9 @@ class Claimed:
 class Dialler:
     """The dialler of due calls; any number of processes may run one."""
 
-    def __init__(self, db: Db, carrier: Carrier, public_url: str, pace: Pace, limits: Limits) -> None:
+    def __init__(self, db: Db, carrier: Carrier, public_url: str, dial_limits: DialLimits, limits: Limits) -> None:
         self._db, self._carrier, self._public_url = db, carrier, public_url
-        self._pace, self._limits = pace, limits
+        self._dial_limits, self._limits = dial_limits, limits
 
     # -- claiming attempts
 
@@ -86,12 +86,12 @@ class Dialler:
         dialling = set[asyncio.Task[None]]()
         try:
             while True:
-                begun, waits = await self._begin_due(self._pace.width - len(dialling))
+                begun, waits = await self._begin_due(self._dial_limits.width - len(dialling))
                 placed += len(begun)
                 dialling |= begun
                 if not dialling and not waits:
                     return placed
-                pause_seconds = min([self._pace.pause_seconds, *waits])
+                pause_seconds = min([self._dial_limits.pause_seconds, *waits])
                 if dialling:
                     _, dialling = await asyncio.wait(
                         dialling, timeout=pause_seconds, return_when=asyncio.FIRST_COMPLETED
@@ -114,7 +114,7 @@ class Dialler:
             wait_seconds, claimed = await self._claim(account)
             if claimed is not None:
                 begun.add(asyncio.create_task(self._dial(claimed), name="dial"))
-            if wait_seconds is not None and wait_seconds <= 1 / self._pace.of(account):
+            if wait_seconds is not None and wait_seconds <= 1 / self._dial_limits.of(account):
                 waits.append(wait_seconds)
         return begun, waits
 
@@ -130,8 +130,8 @@ class Dialler:
                 if (id := await outbound.next_due(tx, account)) is None:
                     return None, None
                 if (claimed := await self._decide(tx, id)) is not None:
-                    await outbound.pace(tx, account, 1 / self._pace.of(account))
-                    return 1 / self._pace.of(account), claimed
+                    await outbound.pace(tx, account, 1 / self._dial_limits.of(account))
+                    return 1 / self._dial_limits.of(account), claimed
         return 0.0, None
 
     async def _has_capacity(self, tx: Tx) -> bool:
@@ -139,7 +139,7 @@ class Dialler:
 
         Otherwise a callee might answer to silence.
         """
-        open_nodes = [node for node in await places.nodes(tx, self._pace.silent) if node.takes]
+        open_nodes = [node for node in await places.nodes(tx, self._dial_limits.silent) if node.takes]
         if any(node.places is None for node in open_nodes):
             return True
         nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}
@@ -153,7 +153,7 @@ class Dialler:
             await outbound.forget(tx, id)  # it was canceled
             return None
         row = await outbound.facts(tx, id)
-        within_plan = await limits.has_room(tx, call.org_id, "minutes")
+        within_plan = await limits.has_quota(tx, call.org_id, "minutes")
         match rules.decide(_facts(row, within_plan), at, self._limits):
             case rules.Dial():
                 assert row.flow_version is not None, "a call without a flow is not placed"
@@ -199,7 +199,7 @@ class Dialler:
         if claimed.doubtful_since is not None and not await self._is_new(attempt, claimed.doubtful_since):
             return
         # If this process was suspended, another may already have looked up the call and ended the attempt.
-        if monotonic_ms() - claimed.began_ms > self._pace.request_seconds * 1000:
+        if monotonic_ms() - claimed.began_ms > self._dial_limits.request_seconds * 1000:
             return
         try:
             call_sid = await self._carrier.place_call(claimed.placement)
@@ -215,7 +215,7 @@ class Dialler:
             placed = await self._placed_since(attempt, since)
         except CarrierError as error:
             LOG.warning("could not look up a call at the carrier", error=str(error)[:200])
-            await self._requeue(attempt, self._pace.retry_seconds)
+            await self._requeue(attempt, self._dial_limits.retry_seconds)
             return False
         if placed is not None:
             await self._record(attempt, placed)
@@ -234,7 +234,7 @@ class Dialler:
         LOG.warning("the carrier did not place a call", error=str(error)[:200], attempt=attempt.number)
         if was_not_sent(error):
             PLACED.labels("busy" if isinstance(error, CarrierBusy) else "away").inc()
-            wait = error.retry_after_seconds if isinstance(error, CarrierBusy) else self._pace.retry_seconds
+            wait = error.retry_after_seconds if isinstance(error, CarrierBusy) else self._dial_limits.retry_seconds
             await self._requeue(attempt, wait)
         elif is_refusal(error):
             PLACED.labels("refused").inc()
@@ -276,11 +276,11 @@ class Dialler:
 
     async def sweep(self) -> int:
         """Look up the calls of attempts with unknown outcomes; return how many."""
-        look = max(self._pace.look, timedelta(seconds=self._pace.request_seconds))
+        least_age = max(self._dial_limits.look_up, timedelta(seconds=self._dial_limits.request_seconds))
         async with self._db.system() as tx:
-            await outbound.close_ended(tx, look)
-            unknown = await outbound.unknown(tx, look)
-            silent = await outbound.silent(tx, look, self._pace.ring_slack_seconds)
+            await outbound.close_ended(tx, least_age)
+            unknown = await outbound.unknown(tx, least_age)
+            silent = await outbound.silent(tx, least_age, self._dial_limits.ring_slack_seconds)
         looked = await each_row("outbound attempts", unknown, self._look_up)
         return looked + await each_row("silent attempts", silent, self._query_status)
 

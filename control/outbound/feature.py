@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from control.calls.callercontext import callers
 from control.feature import Deps, Feature, Sweep
-from control.outbound.dialling import Dialler, Pace
+from control.outbound.dialling import Dialler, DialLimits
 from control.outbound.ingress import PlacedCallsServicer
 from control.outbound.orders import Orders
 from control.outbound.rules import Limits
@@ -35,7 +35,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         pause_seconds=OUTBOUND_PAUSE_SECONDS,
     )
     paces = settings.account_paces
-    pace = Pace(
+    dial_limits = DialLimits(
         calls_per_second=paces.default,
         of_accounts=paces.of,
         our_account=settings.twilio_account_sid,
@@ -43,12 +43,12 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         pause_seconds=OUTBOUND_SECONDS,
         retry_seconds=DIAL_RETRY_SECONDS,
         request_seconds=settings.carrier_seconds,
-        look=timedelta(seconds=settings.carrier_look_seconds),
+        look_up=timedelta(seconds=settings.carrier_look_seconds),
         ring_slack_seconds=settings.ring_slack_seconds,
         silent=timedelta(seconds=settings.link_silent_seconds),
     )
     carrier = deps.clients.carrier
-    dialler = Dialler(deps.calls_db, carrier, settings.public_url, pace, limits)
+    dialler = Dialler(deps.calls_db, carrier, settings.public_url, dial_limits, limits)
     orders = Orders(limits, settings.countries)
     return Feature(
         services={

@@ -275,7 +275,7 @@ async def _hand_over(
 ) -> None:
     """Hand the conversation over to a person, after the flow's fallback message to the contact, if there is one."""
     written = None
-    if fallback is not None and await limits.has_room(tx, thread.org_id, "messages"):
+    if fallback is not None and await limits.has_quota(tx, thread.org_id, "messages"):
         written = (await writing.write(tx, thread, Draft(fallback, "ai", run_id=claim.id), now())).id
     await hand_over(tx, thread, reason)
     ended = _finish(turn, "handed_over", reason, written) if turn else Finish("handed_over", reason, written)
@@ -292,7 +292,7 @@ async def _count(tx: Tx, active: _ActiveTurn, turn: Turn) -> None:
 async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> gate.Decision:
     """Return the gate's decision on a text of the AI now."""
     row = await messages.rules(tx, thread.id)
-    within_plan = await limits.has_room(tx, thread.org_id, "messages")
+    within_plan = await limits.has_quota(tx, thread.org_id, "messages")
     return gate.decide(writing.facts(row, "ai", True, None, None, within_plan), at)
 
 
