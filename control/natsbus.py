@@ -156,7 +156,7 @@ class NatsBus:
             self._client = client
             self._up.set(1)
             LOG.info("the bus is connected", server=without_credentials(url))
-            subscriptions = asyncio.create_task(self._keep_subscribed(client), name="bus subscriptions")
+            subscriptions = asyncio.create_task(self._sync_subscriptions(client), name="bus subscriptions")
             try:
                 await self._watch(client, subscriptions)
             finally:
@@ -195,7 +195,7 @@ class NatsBus:
             async with asyncio.timeout(self._servers.silent_seconds):
                 await client.flush(timeout=max(1, round(self._servers.silent_seconds)))
 
-    async def _keep_subscribed(self, client: Client) -> None:
+    async def _sync_subscriptions(self, client: Client) -> None:
         """Keep the subscriptions equal to the listened channels, and wake the listeners of new subscriptions."""
         subscribed: dict[tuple[str, str], Any] = {}
         while True:

@@ -41,10 +41,10 @@ async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -
             if not rows:
                 break
             after = rows[-1].id
-    return Resealed(done, unsealable, await left(db, keyring))
+    return Resealed(done, unsealable, await count_left(db, keyring))
 
 
-async def left(db: Db, keyring: Keyring) -> int:
+async def count_left(db: Db, keyring: Keyring) -> int:
     """Return how many secrets an older key has sealed."""
     async with db.system() as tx:
         return await sealed.count(tx, keyring.newest)

@@ -56,14 +56,14 @@ class Accounts:
             account, name = await billing.open_account(tx, org), await billing.name(tx, org)
         if account.customer_id is not None:
             return account.customer_id
-        customer_id = await self._lost_customer(account) or await self._create(account, name)
+        customer_id = await self._find_customer(account) or await self._create(account, name)
         async with self._db.tenant(org) as tx:
             await billing.set_customer(tx, org, customer_id)
             account = await billing.open_account(tx, org)
         assert account.customer_id is not None, "it was set in this transaction, or before"
         return account.customer_id
 
-    async def _lost_customer(self, account: AccountRow) -> str | None:
+    async def _find_customer(self, account: AccountRow) -> str | None:
         """Find the customer of an earlier request that got no answer.  Raises PaymentError."""
         if account.customer_asked_at is None:
             return None

@@ -94,7 +94,7 @@ class CallAdmission:
                 # Before the request, so that no change in between is missed.
                 changed.clear()
                 left_seconds = (until_ms - monotonic_ms()) / 1000
-                result = await self._ask(
+                result = await self._enqueue(
                     _PendingCall(call, again, not again or left_seconds <= 0, zone or self._settings.zone)
                 )
                 if result != FULL or left_seconds <= 0:
@@ -106,7 +106,7 @@ class CallAdmission:
         finally:
             unsubscribe()
 
-    async def _ask(self, pending: _PendingCall) -> Offer | Refusal:
+    async def _enqueue(self, pending: _PendingCall) -> Offer | Refusal:
         self._pending.append(pending)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._serve(), name="places")

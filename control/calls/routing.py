@@ -13,7 +13,7 @@ from control.calls import rules
 from control.calls.admission import CallAdmission, Offer
 from control.calls.ending import finish, over_at_carrier
 from control.calls.sentences import Sentence, sentence
-from control.contacts.rules import LOOK_UP_CONTACT, owes_lookup
+from control.contacts.rules import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
 from control.flows.definitions import is_usable
 from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
@@ -237,7 +237,7 @@ async def _create_call(
     )
     if await calls.create(tx, call):
         await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
-        if caller and not isinstance(decision, rules.Reject) and owes_lookup(caller.looked_up_at, at, lookup_keep):
+        if caller and not isinstance(decision, rules.Reject) and is_lookup_due(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
             await calls.owe(tx, call.id, encode(decision), due=True)

@@ -221,11 +221,11 @@ async def pause(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
     """Pause a campaign for a person.  Raises NotFound, InvalidState."""
     row = await campaigns.get(tx, id, lock=True)
     rules.may_pause(row.status)
-    await paused(tx, row, "person", principal.name)
+    await mark_paused(tx, row, "person", principal.name)
     return await campaigns.get(tx, id)
 
 
-async def paused(tx: Tx, row: CampaignRow, reason: str, by: str | None = None) -> None:
+async def mark_paused(tx: Tx, row: CampaignRow, reason: str, by: str | None = None) -> None:
     """Pause a campaign that is locked, and withdraw its texts from the sender."""
     await campaigns.stop(tx, row.id, "paused", reason)
     await recipients.withdraw(tx, row.id, "paused", rules.BULK)
@@ -240,21 +240,21 @@ async def cancel(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
         return row
     rules.may_cancel(row.status)
     await campaigns.stop(tx, id, "canceled", None)
-    await give_up(tx, id)
+    await withdraw_pending(tx, id)
     event = events_pb2.CampaignCanceledEvent(campaign_id=ids.show(Kind.CAMPAIGN, id), by=principal.name)
     await events.append(tx, row.org_id, id, event)
     return await campaigns.get(tx, id)
 
 
-async def failed(tx: Tx, row: CampaignRow, reason: str) -> None:
+async def mark_failed(tx: Tx, row: CampaignRow, reason: str) -> None:
     """Mark a campaign that is locked as failed, and cancel its recipients."""
     await campaigns.stop(tx, row.id, "failed", reason)
-    await give_up(tx, row.id)
+    await withdraw_pending(tx, row.id)
     event = events_pb2.CampaignFailedEvent(campaign_id=ids.show(Kind.CAMPAIGN, row.id), reason=reason)
     await events.append(tx, row.org_id, row.id, event)
 
 
-async def give_up(tx: Tx, id: UUID) -> int:
+async def withdraw_pending(tx: Tx, id: UUID) -> int:
     """Withdraw texts from the sender and cancel pending recipients, at most `BULK` of each; return how many."""
     withdrawn = await recipients.withdraw(tx, id, "canceled", rules.BULK)
     return withdrawn + await recipients.end_pending(tx, id, "canceled", "canceled", rules.BULK)

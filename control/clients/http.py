@@ -255,11 +255,11 @@ class Streamed:
     """An answer with a streamed body, within its limits."""
 
     def __init__(
-        self, answer: aiohttp.ClientResponse, most_bytes: int, until_ms: float | None, leave: Callable[[], None]
+        self, answer: aiohttp.ClientResponse, most_bytes: int, until_ms: float | None, release: Callable[[], None]
     ) -> None:
         self.status = answer.status
         self.headers: Sequence[tuple[str, str]] = list(answer.headers.items())
-        self._answer, self._most_bytes, self._until_ms, self._leave = answer, most_bytes, until_ms, leave
+        self._answer, self._most_bytes, self._until_ms, self._release = answer, most_bytes, until_ms, release
 
     async def parts(self) -> AsyncIterator[bytes]:
         """Yield the body in parts, as they arrive.  Raises EgressError."""
@@ -281,8 +281,8 @@ class Streamed:
     def close(self) -> None:
         """Close the connection and release the slot.  May be called again."""
         self._answer.close()
-        self._leave()
-        self._leave = _nothing
+        self._release()
+        self._release = _nothing
 
 
 def _nothing() -> None:

@@ -76,7 +76,7 @@ class Speech(Protocol):
     #: The model that renders speech.
     speech_model: str
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         """Render a prompt as mu-law at 8 kHz.  Raises ModelError."""
         ...
 
@@ -145,7 +145,7 @@ class OpenAI:
         if self._connected is not None:
             await self._connected.close()
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         client = await self._client()
         with _errors():
             answer = await client.audio.speech.create(

@@ -34,7 +34,7 @@ class Shares(Generic[Owner]):
             raise EgressError(Reason.CONNECT, FULL)
         share.requests += 1
         with ExitStack() as releases:
-            releases.callback(self._leave, owner, share)
+            releases.callback(self._release, owner, share)
             try:
                 async with asyncio.timeout(seconds):
                     await share.slots.acquire()
@@ -43,7 +43,7 @@ class Shares(Generic[Owner]):
             releases.callback(share.slots.release)
             return releases.pop_all().close
 
-    def _leave(self, owner: Owner, share: _Share) -> None:
+    def _release(self, owner: Owner, share: _Share) -> None:
         share.requests -= 1
         if not share.requests:
             del self._shares[owner]

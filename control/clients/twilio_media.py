@@ -79,14 +79,14 @@ class Media:
         if path is None or path[1] != account or not (self._is_ours(file) or _is_api(file)):
             raise MediaRefused("The file's URL is not one of the carrier's.")
         async with asyncio.timeout(self._seconds):
-            page = await self._ask(file, most_bytes, with_credentials=True)
+            page = await self._get(file, most_bytes, with_credentials=True)
             for _ in range(MOST_REDIRECTS):
                 if page.location is None:
                     return page.file
                 file = _parsed(urljoin(str(file), page.location))
                 if not (self._is_ours(file) or _is_content(file)):
                     raise MediaRefused("The carrier redirects to a host that is not its own.")
-                page = await self._ask(file, most_bytes, with_credentials=False)
+                page = await self._get(file, most_bytes, with_credentials=False)
         if page.location is None:
             return page.file
         raise MediaRefused("The carrier redirects too many times.")
@@ -95,12 +95,12 @@ class Media:
         """Return whether the URL is at the configured API."""
         return url.origin() == self._api.origin()
 
-    async def _ask(self, url: URL, most_bytes: int, *, with_credentials: bool) -> _Page:
+    async def _get(self, url: URL, most_bytes: int, *, with_credentials: bool) -> _Page:
         headers = {"Accept": "*/*"}
         if with_credentials:
             headers["Authorization"] = aiohttp.encode_basic_auth(self._client.username, self._client.password)
         if self._is_ours(url):
-            return await self._ask_api(url, most_bytes, headers)
+            return await self._get_api(url, most_bytes, headers)
         try:
             answer = await self._guarded.request(
                 "GET", str(url), org=None, headers=headers, total_seconds=self._seconds, response_bytes=most_bytes
@@ -109,7 +109,7 @@ class Media:
             raise _refused(error) from error
         return _page(answer.status, answer.headers.get("location"), answer.headers.get("content-type", ""), answer.body)
 
-    async def _ask_api(self, url: URL, most_bytes: int, headers: dict[str, str]) -> _Page:
+    async def _get_api(self, url: URL, most_bytes: int, headers: dict[str, str]) -> _Page:
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             content = bytearray()
             async for part in answer.content.iter_chunked(READ_BYTES):

@@ -75,7 +75,7 @@ class Lookups:
         if texter is None:
             return
         caller = _Caller(org, texter.contact_id, texter.phone_e164, conversation=texter.conversation_id)
-        task = self._begin(self._ask_all(caller))
+        task = self._begin(self._query_all(caller))
         if task is not None:
             await asyncio.wait({task}, timeout=self._settings.crm_text_seconds)
 
@@ -95,9 +95,9 @@ class Lookups:
         # If caller ID failed STIR/SHAKEN, withhold the contact's details: the number may be spoofed.
         if row is None or row.caller_verification == FORGED:
             return
-        await self._ask_all(_Caller(row.org_id, row.contact_id, row.phone_e164, row.direction, call))
+        await self._query_all(_Caller(row.org_id, row.contact_id, row.phone_e164, row.direction, call))
 
-    async def _ask_all(self, caller: _Caller) -> None:
+    async def _query_all(self, caller: _Caller) -> None:
         async with self._db.tenant(caller.org) as tx:
             connectors = await crm.enabled(tx)
         if not connectors:
@@ -132,16 +132,16 @@ class Lookups:
             await self._apply(caller, connectors[0].name, None)
 
     async def _safely(self, connector: ConnectorRow, caller: _Caller) -> Reply:
-        """Call `_ask`, and contain any failure: it must not affect the other connectors."""
+        """Call `_query`, and contain any failure: it must not affect the other connectors."""
         try:
-            return await self._ask(connector, caller)
+            return await self._query(connector, caller)
         except (*AWAY, *BUSY) as error:
             LOG.warning("could not ask a CRM connector: the database is unavailable or busy", error=repr(error)[:200])
         except Exception:
             LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
         return rules.failed("internal", "Something went wrong on our side.")
 
-    async def _ask(self, connector: ConnectorRow, caller: _Caller) -> Reply:
+    async def _query(self, connector: ConnectorRow, caller: _Caller) -> Reply:
         if self._connector_client.is_busy(connector.id):
             return rules.failed("busy", "Too many requests to the connector are in flight.")
         if not await self._connector_client.may_request(connector):

@@ -89,7 +89,7 @@ class Dialogue(Generic[WorkT]):
         """
         words = ""
         while True:
-            reply = await self._ask(work)
+            reply = await self._respond(work)
             words = reply.text.strip() or words
             if not reply.calls:
                 return words
@@ -112,7 +112,7 @@ class Dialogue(Generic[WorkT]):
                     raise
         raise AssertionError("there is at least one attempt")
 
-    async def _ask(self, work: WorkT) -> Reply:
+    async def _respond(self, work: WorkT) -> Reply:
         offered = self._registry.offered(self.channel, work.situation)
         may_call = len(work.tool_calls) < work.most_tool_calls
         tools: list[Mapping[str, Any]] = [

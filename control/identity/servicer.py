@@ -219,7 +219,7 @@ class AdminServicer:
         self, request: runtime_pb2.ResealSecretsRequest, _: NodeContext
     ) -> runtime_pb2.ResealSecretsResponse:
         if request.dry_run:
-            return runtime_pb2.ResealSecretsResponse(left=await resealing.left(self._db, self._keyring))
+            return runtime_pb2.ResealSecretsResponse(left=await resealing.count_left(self._db, self._keyring))
         counts = await resealing.reseal(self._db, self._keyring, RESEAL_SECONDS)
         return runtime_pb2.ResealSecretsResponse(
             resealed=counts.resealed, unsealable=counts.unsealable, left=counts.left

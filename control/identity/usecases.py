@@ -9,7 +9,7 @@ from control.billing import limits
 from control.boundary import SessionContext
 from control.identity import rules
 from control.identity.rules import Onboarding
-from control.retention.organizations import require_kept
+from control.retention.organizations import require_not_deleted
 from hum import ids, secrets
 from hum.contract import validation
 from hum.contract.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, NotFound
@@ -181,7 +181,7 @@ async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) 
     async with db.system() as tx:
         row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
         # Checked after the insert, which waits for the organization's row: a deletion that began before is visible now.
-        await require_kept(tx, org)
+        await require_not_deleted(tx, org)
         await append_operator_action(
             tx, org, "createApiKey", ids.show(Kind.API_KEY, row.id), ("name", "role", "scopes")
         )

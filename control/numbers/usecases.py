@@ -9,7 +9,7 @@ from control.audit.usecases import OPERATOR, append_action, append_operator_acti
 from control.billing import limits
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
-from control.retention.organizations import require_kept
+from control.retention.organizations import require_not_deleted
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
@@ -58,7 +58,7 @@ async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: 
     Raises NotFound, InvalidState for an organization that is being deleted, NotAtCarrier, AlreadyExists, CarrierError.
     """
     async with db.system() as tx:
-        await require_kept(tx, org)
+        await require_not_deleted(tx, org)
     async with db.tenant(org) as tx:
         await identity.organization(tx, org)
     at_carrier = await _point(carrier, webhooks, e164)

@@ -78,7 +78,7 @@ async def sweep_media(db: Db, store: Files, most: int) -> int:
     return await each_row("files of deleted messages", owed, delete)
 
 
-async def sweep_left(db: Db, store: Files, most: int) -> int:
+async def sweep_remaining(db: Db, store: Files, most: int) -> int:
     """Delete the remaining files of deleted organizations, such as those never reported; return how many.
 
     The folder of an unknown organization is kept: the database may have been restored from a backup.

@@ -57,7 +57,7 @@ async def enqueue_due(db: Db) -> None:
 async def sweep_files(db: Db, store: Files) -> int:
     """Do all owed deletions of files, and delete the remaining files of deleted organizations; return how many."""
     swept = await files.sweep_all(db, store, rules.FILES)
-    swept += await files.sweep_left(db, store, rules.FILES)
+    swept += await files.sweep_remaining(db, store, rules.FILES)
     async with db.system() as tx:
         FILES_WAIT.set(max(await erasures.files_wait_seconds(tx), await dropped_recordings.wait_seconds(tx)))
     return swept

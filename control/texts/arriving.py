@@ -131,7 +131,9 @@ async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: 
     await events.append_all(tx, [event for arrival in stored for event in _events(arrival, threads, first, at)])
     answered = [(arrival.route, threads[arrival.text.sender]) for arrival in stored if not arrival.route.opted_out]
     await turns.schedule_all(tx, [thread for route, thread in answered if receiving.may_answer(route, thread)], at)
-    strangers = [contact_of[arrival.text.sender] for arrival in stored if receiving.owes(arrival.route, limits, at)]
+    strangers = [
+        contact_of[arrival.text.sender] for arrival in stored if receiving.may_look_up(arrival.route, limits, at)
+    ]
     await jobs.enqueue_all(tx, LOOK_UP_SENDER, route.org_id, strangers)
     RECEIVED.labels("stored").inc(len(stored))
 

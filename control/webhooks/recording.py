@@ -39,7 +39,7 @@ class Recorder:
         #: Called after each batch: ordered deliveries may have become due.
         self.then: Callable[[], None] = lambda: None
 
-    def put(self, outcome: Outcome) -> None:
+    def enqueue(self, outcome: Outcome) -> None:
         """Queue an outcome."""
         self._queue.append(outcome)
         if self._task is None or self._task.done():

@@ -195,7 +195,7 @@ class Sender:
                 return
             outcome = await self._poster.send(claimed)
             self._traffic.widen(row.webhook_id, limits.endpoint_width, outcome.row.state == "delivered")
-            self._recorder.put(outcome)
+            self._recorder.enqueue(outcome)
         except Exception:  # retried when the lease ends
             LOG.exception("could not make an attempt at a webhook's delivery", delivery=str(row.id))
         finally:

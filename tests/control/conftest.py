@@ -188,7 +188,7 @@ class Silent:
 
     speech_model = "silent"
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         raise AssertionError("control renders nothing")
 
     async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:

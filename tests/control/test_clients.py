@@ -118,14 +118,14 @@ async def test_a_carrier_that_is_away_is_a_carrier_error() -> None:
 async def test_the_model_speaks_and_writes() -> None:
     async with Model.serve(api_key="k") as model:
         openai = OpenAI(ControlSettings(openai_api_key="k", openai_base_url=model.url), 5)
-        spoken = await openai.say("cedar", "Hello there, this is the clinic.")
+        spoken = await openai.synthesize("cedar", "Hello there, this is the clinic.")
         assert len(spoken) > 8000
         assert np.abs(decode(spoken)).max() > 1000
         wanted = jobs.schema({"type": "object", "properties": {"urgent": {"type": "boolean"}}, "required": ["urgent"]})
         written = await openai.write(jobs.INSTRUCTIONS, "caller: I need a plumber, please call me back", wanted)
         Draft202012Validator(wanted).validate(written.answer)
         model.faults = Faults(rest_status=500)
-        for asked in (openai.say("cedar", "x"), openai.write("i", "t", wanted)):
+        for asked in (openai.synthesize("cedar", "x"), openai.write("i", "t", wanted)):
             with pytest.raises(ModelError):
                 await asked
         await openai.close()

@@ -241,9 +241,9 @@ async def test_files_of_which_nobody_ever_tells_go_with_their_organization(plane
     def left(org: UUID) -> int:
         return sum(path.is_file() for path in (root / ids.show(Kind.ORGANIZATION, org)).rglob("*"))
 
-    assert await files.sweep_left(db, store, 100) == 0
+    assert await files.sweep_remaining(db, store, 100) == 0
     assert (await organizations.delete(db, store, mine, "Mine", 60)).is_done
     assert left(mine) == 5
-    assert [await files.sweep_left(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [await files.sweep_remaining(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
     assert not (root / ids.show(Kind.ORGANIZATION, mine)).exists()
     assert left(yours) == left(unknown) == 5

@@ -56,7 +56,7 @@ class FakeModel:
     #: How many transcriptions fail.
     deaf: int = 0
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         self._fail()
         self.said.append((voice, text))
         return b"\x7f" * 800
