@@ -65,7 +65,7 @@ class DecisionExecutor:
             for org, id in await approvals.left(tx, before, rules.NEWEST, BATCH):
                 await jobs.enqueue(tx, rules.WORK, org, id)
 
-    async def purge(self) -> None:
+    async def prune(self) -> None:
         """Delete old approvals."""
         before = now() - timedelta(days=APPROVAL_DAYS)
         while True:

@@ -23,7 +23,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         jobs={rules.WORK: executor.execute},
         sweeps=[
             Sweep("approvals", executor.sweep, settings.approval_look_seconds),
-            Sweep("approvals_old", executor.purge, settings.sweep_seconds),
+            Sweep("approvals_old", executor.prune, settings.sweep_seconds),
         ],
         channels=[CHANGED],
         # A worker sends commands to calls, and awaits their answers.

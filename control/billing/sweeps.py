@@ -1,4 +1,4 @@
-"""Sweeps of billing: write the plans to the database, warn organizations near a limit, purge Stripe's events."""
+"""Sweeps of billing: write the plans to the database, warn organizations near a limit, prune Stripe's events."""
 
 from uuid import UUID
 

@@ -31,7 +31,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     tools = CallTools(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
     tool_ms = round(settings.tool_seconds * 1000)
 
-    async def purge() -> None:
+    async def prune() -> None:
         async with deps.db.system() as tx:
             await set_aside.forget_reports(tx, rules.KEEP_SET_ASIDE)
             await media_links.forget(tx, rules.KEEP_LINKS)
@@ -50,7 +50,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             Sweep(
                 "lost_calls", partial(orphans.sweep, deps.db, deps.clients.carrier, settings), settings.sweep_seconds
             ),
-            Sweep("left_over_reports", purge, settings.sweep_seconds),
+            Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],
         channels=channels.ALL,
         tools=[

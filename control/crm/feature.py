@@ -23,7 +23,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         jobs={rules.SYNC: syncing.sync},
         sweeps=[
             Sweep("crm_syncs", syncing.enqueue_due, CRM_POLL_SECONDS),
-            Sweep("crm_old", syncing.purge, settings.sweep_seconds),
+            Sweep("crm_old", syncing.prune, settings.sweep_seconds),
         ],
         readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, CRM_POLL_SECONDS, shares=True)],
     )

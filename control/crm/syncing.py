@@ -35,7 +35,7 @@ CRM_LOG_DAYS = 30.0
 
 LOG = log(__name__)
 #: Rows that one sweep enqueues; rows of each kind that one sweep purges.
-BATCH, PURGED_ROWS = 100, 1000
+BATCH, PRUNED_ROWS = 100, 1000
 #: Failed look-ups after which a call is synced without its contact's id.
 LOOK_UPS = 4
 CALL_TYPES, CONVERSATION_TYPES = frozenset({"call.completed", "call.summary"}), frozenset({"conversation.closed"})
@@ -76,14 +76,14 @@ class Syncing:
                 await jobs.enqueue(tx, rules.SYNC, org, id)
         return len(due)
 
-    async def purge(self) -> None:
-        """End syncs beyond their retry period, and purge old rows and logs."""
+    async def prune(self) -> None:
+        """End syncs beyond their retry period, and prune old rows and logs."""
         keep = timedelta(days=CRM_LOG_DAYS)
         retry_for = timedelta(hours=CRM_RETRY_HOURS)
         async with self._db.system() as tx:
-            await crm_syncs.give_up(tx, retry_for + rules.JOB_LOST, PURGED_ROWS)
-            await crm_syncs.forget(tx, keep, PURGED_ROWS)
-            await crm.forget_logs(tx, keep, PURGED_ROWS)
+            await crm_syncs.give_up(tx, retry_for + rules.JOB_LOST, PRUNED_ROWS)
+            await crm_syncs.forget(tx, keep, PRUNED_ROWS)
+            await crm.forget_logs(tx, keep, PRUNED_ROWS)
 
     async def sync(self, org: UUID, id: UUID) -> None:
         """Make one attempt at a sync; a failed one is due again later."""

@@ -6,7 +6,7 @@ from storage import inbox_changes
 from storage.db import Db
 
 #: Inbox changes pruned per transaction.
-FORGETS = 5000
+PRUNED_ROWS = 5000
 
 
 async def prune_changes(db: Db, keep: timedelta) -> int:
@@ -14,7 +14,7 @@ async def prune_changes(db: Db, keep: timedelta) -> int:
     pruned = 0
     while True:
         async with db.system() as tx:
-            count = await inbox_changes.forget(tx, keep, FORGETS)
+            count = await inbox_changes.forget(tx, keep, PRUNED_ROWS)
         pruned += count
-        if count < FORGETS:
+        if count < PRUNED_ROWS:
             return pruned

@@ -35,7 +35,7 @@ class Hit:
 class Answer:
     """The hits, best first."""
 
-    found: Sequence[Hit]
+    hits: Sequence[Hit]
     by_meaning: bool
 
 

@@ -38,9 +38,9 @@ def lookup_knowledge(lookups: Lookups, timeout_ms: int) -> Tool:
         answer = await lookups.find(
             context.organization, documents, arguments["question"], PASSAGES, owner=_owner(context)
         )
-        if not answer.found:
+        if not answer.hits:
             return Result({"passages": [], "note": NOTHING_FOUND})
-        rows = [hit.row for hit in answer.found]
+        rows = [hit.row for hit in answer.hits]
         return Result({"passages": [{"source": row.name, "heading": row.heading, "text": row.text} for row in rows]})
 
     return Tool(

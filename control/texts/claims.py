@@ -74,7 +74,7 @@ class Claimed:
 class Claim:
     """Attempts that begin now, and the seconds until the number may send more; None: nothing is due."""
 
-    begun: list[Claimed]
+    attempts: list[Claimed]
     wait_seconds: float | None
 
 

@@ -128,9 +128,9 @@ class Sender:
         return capacity if lane == CONVERSATIONS else min(capacity, self._limits.campaign_width - campaigns)
 
     async def _post(self, line: Line, claim: Claim) -> None:
-        if claim.begun:
+        if claim.attempts:
             await self._poster.at_step("claimed")
-        for claimed in claim.begun:
+        for claimed in claim.attempts:
             task = asyncio.create_task(self._send(claimed), name="text")
             for tasks in (line.in_flight, self._in_flight[claimed.lane]):
                 tasks.add(task)

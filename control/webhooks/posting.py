@@ -51,11 +51,11 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of an attempt; `gone`: the receiver has unsubscribed (410)."""
+    """The outcome of an attempt; `is_gone`: the receiver has unsubscribed (410)."""
 
     claimed: Claimed
     row: OutcomeRow
-    gone: bool = False
+    is_gone: bool = False
 
 
 class Poster:
@@ -124,7 +124,7 @@ class Poster:
             None if gone else self._schedule.wait_seconds(claimed.row.retries, random.random(), requested_seconds)
         )
         state = "failed" if wait_seconds is None else "pending"
-        return self._outcome(claimed, at, began_ms, state, wait_seconds, error, answer, message, gone=gone)
+        return self._outcome(claimed, at, began_ms, state, wait_seconds, error, answer, message, is_gone=gone)
 
     def _outcome(
         self,
@@ -137,7 +137,7 @@ class Poster:
         answer: Answer | None,
         message: str | None = None,
         *,
-        gone: bool = False,
+        is_gone: bool = False,
     ) -> Outcome:
         ATTEMPTS.labels("delivered" if state == "delivered" else error).inc()
         row = OutcomeRow(
@@ -153,4 +153,4 @@ class Poster:
             response_body=answer.body if answer else None,
             response_type=answer.headers.get("content-type", "")[:200] if answer else None,
         )
-        return Outcome(claimed, row, gone)
+        return Outcome(claimed, row, is_gone)

@@ -267,8 +267,8 @@ async def test_a_worker_converts_and_embeds_and_both_ways_find(edge: Edge) -> No
         answer = await Lookups(edge.plane.control.db, embedder, 10, VectorCache(1 << 20)).find(
             org, None, "returning parcels", 5
         )
-        assert answer.by_meaning and answer.found[0].row.heading == "Returns"
-        assert (answer.found[0].by_words, answer.found[0].by_meaning) == (1, 1)
+        assert answer.by_meaning and answer.hits[0].row.heading == "Returns"
+        assert (answer.hits[0].by_words, answer.hits[0].by_meaning) == (1, 1)
         await embedder.close()
     events = (await http.get("/api/events", params={"type": "knowledge.ready"})).json()["events"]
     assert [each["data"] for each in events] == [{"knowledge_id": made["id"], "passages": 2}]

@@ -106,7 +106,7 @@ async def taken_back(campaigning: Campaigning, desk: TextDesk) -> tuple[UUID, Cl
     """A campaign of one recipient, whose text the carrier did not take at first, and which was paused then."""
     id = await campaigning.launched(1)
     await campaigning.dispatch(id)
-    (claimed,) = (await desk.claim()).begun
+    (claimed,) = (await desk.claim()).attempts
     desk.carrier.refuse_texts = [CarrierBusy(retry_after_seconds=1.0)]
     await desk.poster().send(claimed)
     await campaigning.pause(id)
