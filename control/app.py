@@ -18,7 +18,7 @@ from control.audit.feature import feature as audit
 from control.audit.usecases import append_read, append_request
 from control.base.paging import Cursors
 from control.base.rates import Rates
-from control.base.streams import Streams
+from control.base.streams import StreamLimits
 from control.base.subscriptions import Payments
 from control.billing.feature import feature as billing
 from control.boundary import AuditLog, Boundary, Limits
@@ -28,7 +28,7 @@ from control.calls.feature import feature as calls
 from control.campaigns.feature import feature as campaigns
 from control.changes.feature import feature as changes
 from control.clients.embeddings import Embeddings
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.clients.openai import OpenAI
 from control.clients.twilio import Twilio
 from control.contacts.feature import feature as contacts
@@ -239,7 +239,7 @@ async def composed(
             refuse(str(error))
         calls_db = await opened(size=settings.calls_pool_size, idle=calls_idle)
         stack.push_async_callback(calls_db.close)
-        web = Guarded.open(settings)
+        web = GuardedClient.open(settings)
         stack.push_async_callback(web.close)
         bus, node_keys = _bus(settings, db, calls_db), home.node_keys(settings)
         deps = Deps(
@@ -250,7 +250,7 @@ async def composed(
                 db,
                 node_keys,
                 _limits(settings),
-                Streams(settings.streams_per_credential, settings.streams_per_organization),
+                StreamLimits(settings.streams_per_credential, settings.streams_per_organization),
                 ConcurrencyLimits(settings.organization_requests, settings.organization_wait_seconds),
                 keep_keys=timedelta(hours=settings.idempotency_hours),
                 lease=timedelta(seconds=IDEMPOTENCY_LEASE_SECONDS),

@@ -18,7 +18,7 @@ from control.base.subscriptions import Payments
 from control.boundary import Boundary
 from control.bus import Bus, Channel
 from control.clients.embeddings import Embedder
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.clients.openai import Responder, Speech, Transcriber, Writer
 from control.clients.twilio import Carrier, Lookups
 from control.tools import Approver, Registry, Source, Tool
@@ -97,7 +97,7 @@ class Deps:
     cursors: Cursors
     clients: ExternalClients
     #: The only way to a customer's URL.
-    web: Guarded
+    web: GuardedClient
     #: Seals customers' secrets that must be used again.
     keyring: Keyring
     #: The tools of all features, complete once all features are built.

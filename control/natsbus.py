@@ -49,7 +49,7 @@ class Servers:
     silent_seconds: float = 3.0
 
 
-class Encrypted(Client):
+class EncryptedClient(Client):
     """A client that sends nothing, in particular no password, to a server or an attacker that does not offer TLS."""
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
@@ -150,7 +150,7 @@ class NatsBus:
 
     async def _serve(self, url: str) -> None:
         """Connect, and listen until the server is lost.  Raises AWAY."""
-        client = Encrypted() if url.startswith("tls:") else Client()
+        client = EncryptedClient() if url.startswith("tls:") else Client()
         try:
             await self._connect(client, url)
             self._client = client

@@ -45,7 +45,7 @@ class ToolChannel(Enum):
     EVENT = auto()
 
 
-class Policy(Enum):
+class ToolPolicy(Enum):
     """Whether a tool may run without a person's approval."""
 
     ALLOWED = auto()
@@ -177,7 +177,7 @@ class Tool:
     run: Run | None
     channels: frozenset[ToolChannel]
     timeout_ms: int
-    policy: Policy = Policy.ALLOWED
+    policy: ToolPolicy = ToolPolicy.ALLOWED
     recording: RecordingSwitch.ValueType = RECORDING_SWITCH_UNSPECIFIED
     origin: Origin = BUILT_IN
     fixed: Mapping[str, Any] = field(default_factory=dict)
@@ -265,7 +265,7 @@ class Registry:
             return failed("There is no such tool.")
         tool, schema = offered[name]
         get_current_span().set_attribute("hum.tool", name)
-        needs_approval = tool.policy is Policy.APPROVAL and not is_approved
+        needs_approval = tool.policy is ToolPolicy.APPROVAL and not is_approved
         if tool.run is None or (needs_approval and self._approver is None):
             return failed("This needs a person's approval, and nobody can give it now.")
         arguments, problems = check(arguments_json, schema)

@@ -23,7 +23,7 @@ import uvloop
 from bench.knowledge.quality import FOUND, Question, corpus, questions
 from control.base.egress import Policy
 from control.clients.embeddings import Embedder, Embeddings
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
 from control.knowledge.lookups import Lookups
@@ -134,7 +134,7 @@ async def opened(home: Path, arguments: argparse.Namespace) -> AsyncIterator[Hou
                 home=home, openai_base_url=arguments.base_url or model.url, openai_api_key=KEY, knowledge_passages=10**6
             )
             embedder = Embeddings(settings, arguments.model, arguments.dimensions)
-            web = Guarded(Policy())
+            web = GuardedClient(Policy())
             yield House(db, org, Conversions(db, web, embedder, settings), embedder, {}, Held(1 << 30))
             await web.close()
             await embedder.close()

@@ -11,8 +11,8 @@ from hum.contract.errors import RateLimited
 RETRY_SECONDS = 5
 
 
-class Streams:
-    """The numbers of open streams."""
+class StreamLimits:
+    """The limits on open streams, and their numbers."""
 
     def __init__(self, per_credential: int, per_organization: int) -> None:
         self._per_credential, self._per_organization = per_credential, per_organization

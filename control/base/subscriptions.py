@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SubscriptionItem:
     """A line of a subscription; `quantity`: None for a metered price."""
 
     id: str
@@ -23,7 +23,7 @@ class Contract:
     id: str
     status: str
     created_at: datetime
-    items: tuple[Item, ...]
+    items: tuple[SubscriptionItem, ...]
     period_starts_at: datetime | None
     period_ends_at: datetime | None
     cancel_at_period_end: bool
@@ -45,7 +45,7 @@ class CheckoutRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CheckoutPage:
     """A checkout's page; `status`: `open`, `complete` or `expired`."""
 
     id: str
@@ -73,9 +73,9 @@ class Payments(Protocol):
 
     async def make_customer(self, org: UUID, name: str, key: str) -> str: ...
 
-    async def open_checkout(self, request: CheckoutRequest) -> Page: ...
+    async def open_checkout(self, request: CheckoutRequest) -> CheckoutPage: ...
 
-    async def checkout(self, id: str) -> Page: ...
+    async def checkout(self, id: str) -> CheckoutPage: ...
 
     async def expire_checkout(self, id: str) -> None:
         """Close a checkout.  Raises PaymentRefused if it is no longer open."""

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from control.base.subscriptions import Contract, Payments
 from control.base.wire import value
 from control.billing import rules
-from control.billing.rules import Standing
+from control.billing.rules import SubscriptionState
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
@@ -132,7 +132,7 @@ class Accounts:
             FETCHES.labels("applied" if await self._apply(tx, fetch, standing) else "overtaken").inc()
         return contracts
 
-    async def _apply(self, tx: Tx, fetch: FetchRow, standing: Standing | None) -> bool:
+    async def _apply(self, tx: Tx, fetch: FetchRow, standing: SubscriptionState | None) -> bool:
         before = await billing.account(tx, fetch.org_id, lock=True)
         assert before is not None, "an account is deleted only with its organization"
         reconcile = timedelta(seconds=BILLING_RECONCILE_SECONDS)
@@ -157,7 +157,7 @@ def _visible(row: AccountRow) -> tuple[str | None, str | None, bool]:
     return row.plan_id, row.status, row.cancel_at_period_end
 
 
-def _values(standing: Standing | None) -> tuple[object, ...]:
+def _values(standing: SubscriptionState | None) -> tuple[object, ...]:
     """Return values for the columns that a fetch sets, in their order."""
     if standing is None:
         return None, None, None, 0, None, None, False, None, None, None

@@ -6,7 +6,7 @@ from urllib.parse import urljoin
 from uuid import UUID
 
 from control.audit.usecases import append_action
-from control.base.subscriptions import CheckoutRequest, Contract, Page, Payments
+from control.base.subscriptions import CheckoutPage, CheckoutRequest, Contract, Payments
 from control.base.wire import timestamp, value
 from control.billing import limits, rules
 from control.billing.account import Accounts
@@ -103,7 +103,7 @@ class StripeRequests:
                 return order
         raise Conflict("Another request of your organization begins a checkout; try again.")
 
-    async def _open(self, principal: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> Page:
+    async def _open(self, principal: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> CheckoutPage:
         """Return the checkout's page, or end it on failure: its URL is unknown, and Stripe would repeat the error."""
         if row.session_id is not None:
             return await self._payments.checkout(row.session_id)
@@ -114,7 +114,7 @@ class StripeRequests:
                 await billing.end_checkout(tx, row.id)
             raise
 
-    async def _expire(self, page: Page) -> None:
+    async def _expire(self, page: CheckoutPage) -> None:
         """Close a checkout.  Raises InvalidState if it was paid meanwhile."""
         try:
             await self._payments.expire_checkout(page.id)

@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from grpc import aio
 from grpc_status import rpc_status
 
-from control.base.streams import Streams
+from control.base.streams import StreamLimits
 from control.boundary.admission import Admission, Limits
 from control.boundary.auditing import AuditLog
 from control.boundary.concurrency import ConcurrencyLimits
@@ -43,7 +43,7 @@ class Boundary:
         db: Db,
         node_keys: Sequence[bytes],
         limits: Limits,
-        streams: Streams,
+        streams: StreamLimits,
         concurrency: ConcurrencyLimits,
         *,
         keep_keys: timedelta,

@@ -10,7 +10,7 @@ from control.billing import limits
 from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import rules
-from control.calls.admission import CallAdmission, Offer
+from control.calls.admission import CallAdmission, StreamOffer
 from control.calls.ending import finish, over_at_carrier
 from control.calls.sentences import Sentence, sentence
 from control.contacts.rules import LOOK_UP_CONTACT, is_lookup_due
@@ -286,7 +286,7 @@ async def _closing_step(tx: Tx, context: RoutingContext, state: CallState, due: 
 async def offer(db: Db, context: RoutingContext, id: UUID, *, again: bool = False) -> Step:
     """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
     result = await context.admission.place(id, context.until_ms, again=again, zone=context.zone)
-    if isinstance(result, Offer):
+    if isinstance(result, StreamOffer):
         connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=result.token, media_url=result.url)
         first = await _prepare_message(db, context.mailboxes, id)
         if first is not None:

@@ -71,7 +71,7 @@ class Answer:
     elapsed_ms: float
 
 
-class Lookup(Protocol):
+class HostLookup(Protocol):
     """A blocking look-up of a host's addresses.  Raises OSError."""
 
     def __call__(self, host: str, port: int) -> list[str]: ...
@@ -89,7 +89,7 @@ def system_trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-class Guarded:
+class GuardedClient:
     """The client of one process, opened inside its event loop; `close` it."""
 
     def __init__(
@@ -97,7 +97,7 @@ class Guarded:
         policy: Policy,
         limits: Limits | None = None,
         *,
-        lookup: Lookup = system_lookup,
+        lookup: HostLookup = system_lookup,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._policy, self._limits = policy, limits or Limits()
@@ -108,7 +108,7 @@ class Guarded:
         self._sessions = {scheme: self._session(scheme, lookup) for scheme in ("https", "http")}
 
     @classmethod
-    def open(cls, settings: EgressSettings) -> "Guarded":
+    def open(cls, settings: EgressSettings) -> "GuardedClient":
         limits = Limits(
             connections=EGRESS_CONNECTIONS,
             organization_requests=EGRESS_ORGANIZATION_REQUESTS,
@@ -164,7 +164,7 @@ class Guarded:
         seconds: float = 15.0,
         most_bytes: int = 1 << 20,
         total_seconds: float | None = None,
-    ) -> "Streamed":
+    ) -> "StreamedAnswer":
         """Send a request for an organization and return its answer as a stream, to be closed.  Raises EgressError.
 
         The answer must begin within `seconds`, end within `total_seconds`, if set, and not exceed `most_bytes`.
@@ -192,7 +192,7 @@ class Guarded:
             answer.close()
             release()
             raise EgressError(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
-        return Streamed(answer, most_bytes, until_ms, release)
+        return StreamedAnswer(answer, most_bytes, until_ms, release)
 
     async def _acquire(self, org: UUID | None, target: Target) -> Callable[[], None]:
         """Acquire a slot of the host, then of the organization, so that a wait for a slow host holds none; return the
@@ -229,7 +229,7 @@ class Guarded:
                     break
             return Answer(answer.status, answer_headers, reader.end(), reader.truncated, monotonic_ms() - began_ms)
 
-    def _session(self, scheme: str, lookup: Lookup) -> aiohttp.ClientSession:
+    def _session(self, scheme: str, lookup: HostLookup) -> aiohttp.ClientSession:
         limits = self._limits
         connector = aiohttp.TCPConnector(
             resolver=_Resolver(self._policy, scheme, lookup, self._threads),
@@ -251,7 +251,7 @@ class Guarded:
         )
 
 
-class Streamed:
+class StreamedAnswer:
     """An answer with a streamed body, within its limits."""
 
     def __init__(
@@ -297,7 +297,7 @@ def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -
 class _Resolver(AbstractResolver):
     """A resolver that checks all addresses; aiohttp connects to one of them without resolving again."""
 
-    def __init__(self, policy: Policy, scheme: str, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, policy: Policy, scheme: str, lookup: HostLookup, threads: ThreadPoolExecutor) -> None:
         self._policy, self._scheme, self._lookup, self._threads = policy, scheme, lookup, threads
 
     async def resolve(

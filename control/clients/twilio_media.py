@@ -16,7 +16,7 @@ from yarl import URL
 
 from control.base import egress
 from control.base.egress import EgressError, Policy, Reason
-from control.clients.http import Guarded, Limits
+from control.clients.http import GuardedClient, Limits
 from control.clients.twilio_http import perform
 from hum.contract.errors import CarrierError
 from hum.settings import ControlSettings
@@ -64,7 +64,7 @@ class Media:
         self._seconds = settings.media_seconds
         self._api = URL(settings.twilio_api_base_url.rstrip("/"))
         limits = Limits(total_seconds=settings.media_seconds, response_bytes=MOST_BYTES)
-        self._guarded = Guarded(Policy(settings.egress_networks), limits)
+        self._guarded = GuardedClient(Policy(settings.egress_networks), limits)
 
     async def close(self) -> None:
         await self._guarded.close()

@@ -11,7 +11,7 @@ from uuid import UUID
 from prometheus_client import Counter as Metric
 
 from control.base.egress import EgressError
-from control.clients.http import Answer, Guarded
+from control.clients.http import Answer, GuardedClient
 from control.crm import rules
 from control.crm.rules import Event, Reply
 from hum import ids
@@ -70,7 +70,7 @@ def new_secret() -> str:
 class ConnectorClient:
     """One process's client of connectors."""
 
-    def __init__(self, db: Db, web: Guarded, keyring: Keyring, settings: CrmSettings) -> None:
+    def __init__(self, db: Db, web: GuardedClient, keyring: Keyring, settings: CrmSettings) -> None:
         self._db, self._web, self._keyring, self._settings = db, web, keyring, settings
         self._running = Counter[UUID]()
 

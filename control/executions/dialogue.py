@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from control.clients.openai import ModelError, Question, Reply, Responder, Spent, ToolCall
+from control.clients.openai import ModelError, ModelUsage, Question, Reply, Responder, ToolCall
 from control.executions.runner import Executions, ToolRequest
 from control.tools import BUILT_IN, AtEnd, Registry, Result, Situation, Tool, ToolChannel, ToolContext, dumped, failed
 from hum.clock import monotonic_ms
@@ -18,7 +18,7 @@ Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredCall:
     """A tool call of the model, with its result."""
 
     call: ToolCall
@@ -34,10 +34,10 @@ class Work(ABC):
     situation: Situation
     instruct: Callable[[Mapping[str, Any]], str]
     items: list[Item]
-    tool_calls: list[Answered] = field(default_factory=list)
+    tool_calls: list[AnsweredCall] = field(default_factory=list)
     at_end: list[AtEnd] = field(default_factory=list)
     #: The model's usage, per response.
-    spent: list[Spent] = field(default_factory=list)
+    spent: list[ModelUsage] = field(default_factory=list)
     #: A tool that acts on an outside system has started: a restarted run would repeat its effect.
     has_acted: bool = False
 
@@ -148,7 +148,7 @@ class Dialogue(Generic[WorkT]):
             {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments_json}
         )
         work.items.append({"type": "function_call_output", "call_id": call.id, "output": output})
-        work.tool_calls.append(Answered(call, result, round(monotonic_ms() - began_ms)))
+        work.tool_calls.append(AnsweredCall(call, result, round(monotonic_ms() - began_ms)))
 
     async def _result(self, work: WorkT, request: ToolRequest) -> Result:
         """Run a tool call and return the agent's result."""

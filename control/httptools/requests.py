@@ -12,9 +12,9 @@ from prometheus_client import Counter as Metric
 
 from control.base import egress, redaction
 from control.base.egress import EgressError, Reason
-from control.clients.http import Answer, Guarded
+from control.clients.http import Answer, GuardedClient
 from control.httptools import rules
-from control.httptools.rules import Definition, Outcome, Prepared, Request
+from control.httptools.rules import Definition, Outcome, PreparedRequest, Request
 from control.httptools.templates import CannotRender
 from control.tools import dumped
 from hum.clock import monotonic_ms
@@ -67,7 +67,7 @@ _RUNNING = Counter[UUID]()
 class Requests:
     """The sender of tools' requests."""
 
-    def __init__(self, db: Db, web: Guarded, keyring: Keyring, settings: HttpToolSettings) -> None:
+    def __init__(self, db: Db, web: GuardedClient, keyring: Keyring, settings: HttpToolSettings) -> None:
         self._db, self._web, self._keyring, self._settings = db, web, keyring, settings
 
     async def send(
@@ -120,7 +120,7 @@ class Requests:
             if not _RUNNING[org]:
                 del _RUNNING[org]
 
-    async def _secrets(self, org: UUID, request: Prepared) -> dict[str, str]:
+    async def _secrets(self, org: UUID, request: PreparedRequest) -> dict[str, str]:
         """Return the secrets that a request's marks name.  Raises _NotSent if one is missing or for another host."""
         if not request.secrets:
             return {}

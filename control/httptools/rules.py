@@ -41,7 +41,7 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRequest:
     """A rendered request, with marks in the places of secrets."""
 
     method: str
@@ -169,7 +169,7 @@ def merged(definition: Definition, overrides: Mapping[str, Any]) -> dict[str, An
 # --- the request --------------------------------------------------------------------------------------------------
 
 
-def render_request(definition: Definition, values: Values, key: str) -> Prepared:
+def render_request(definition: Definition, values: Values, key: str) -> PreparedRequest:
     """Render a request.  `key`: its idempotency key.  Raises CannotRender."""
     steps, secrets = Steps(), set[str]()
 
@@ -199,7 +199,7 @@ def render_request(definition: Definition, values: Values, key: str) -> Prepared
             raise CannotRender(f"The header {name[:60]} would have a line end or a control character in it.")
     if definition.get("sends_idempotency_key"):
         headers["Idempotency-Key"] = key
-    return Prepared(
+    return PreparedRequest(
         definition.get("method", "GET"),
         url,
         tuple((name, value) for name, value in query if value),
@@ -230,7 +230,7 @@ def _url(source: str, rendered: str) -> str:
     return rendered
 
 
-def fill_secrets(request: Prepared, secrets: Mapping[str, str], *, is_shown: bool = False) -> Request:
+def fill_secrets(request: PreparedRequest, secrets: Mapping[str, str], *, is_shown: bool = False) -> Request:
     """Replace the marks of a request with secrets.  Raises CannotRender."""
     remaining = REQUEST_BYTES
 
@@ -260,7 +260,7 @@ def fill_secrets(request: Prepared, secrets: Mapping[str, str], *, is_shown: boo
     return Request(request.method, url, headers, body)
 
 
-def redacted(request: Prepared) -> Request:
+def redacted(request: PreparedRequest) -> Request:
     """Fill a request with the names of its secrets, for display.  Raises CannotRender."""
     return fill_secrets(request, {name: f"[secret {name}]" for name in request.secrets}, is_shown=True)
 

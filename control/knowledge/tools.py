@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.knowledge.lookups import Lookups
-from control.tools import Definition, Policy, Result, Schema, Situation, Tool, ToolChannel, ToolContext
+from control.tools import Definition, Result, Schema, Situation, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.ids import Kind
 from storage.usage import Owner
@@ -52,7 +52,7 @@ def lookup_knowledge(lookups: Lookups, timeout_ms: int) -> Tool:
         run=run,
         channels=frozenset(ToolChannel),
         timeout_ms=timeout_ms,
-        policy=Policy.READS,
+        policy=ToolPolicy.READS,
     )
 
 

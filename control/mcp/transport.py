@@ -15,7 +15,7 @@ from uuid import UUID
 import httpx2
 
 from control.base.egress import OWN_HEADERS, EgressError, Reason
-from control.clients.http import Guarded, Streamed
+from control.clients.http import GuardedClient, StreamedAnswer
 from hum.clock import monotonic_ms
 
 SESSION = "mcp-session-id"
@@ -53,7 +53,7 @@ class OAuthClient:
 class Tokens:
     """The cache of an access token, which is fetched on demand."""
 
-    def __init__(self, web: Guarded, org: UUID, client: OAuthClient, seconds: float) -> None:
+    def __init__(self, web: GuardedClient, org: UUID, client: OAuthClient, seconds: float) -> None:
         self._web, self._org, self._client, self._seconds = web, org, client, seconds
         self._token, self._until_ms = "", 0.0
 
@@ -114,7 +114,7 @@ OUTCOME: ContextVar[Outcome] = ContextVar("outcome")
 class GuardedTransport(httpx2.AsyncBaseTransport):
     """The transport of one connection.  `streams`: the server may keep a stream open, as the older SSE transport requires."""
 
-    def __init__(self, web: Guarded, org: UUID, limits: Limits, tokens: Tokens | None, *, streams: bool) -> None:
+    def __init__(self, web: GuardedClient, org: UUID, limits: Limits, tokens: Tokens | None, *, streams: bool) -> None:
         self._web, self._org, self._limits, self._tokens, self._streams = web, org, limits, tokens, streams
         #: The outcome of requests without a user: of the set-up, then of the server's stream.
         self.background = Outcome()
@@ -155,7 +155,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if self._streams and request.method == "POST":
             self.is_ended = True  # the SDK sends nothing after this
 
-    async def _send(self, request: httpx2.Request, body: bytes) -> Streamed:
+    async def _send(self, request: httpx2.Request, body: bytes) -> StreamedAnswer:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in DROPPED}
         if self._tokens is not None:
             headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
@@ -174,7 +174,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
 
 class _Body(httpx2.AsyncByteStream):
-    def __init__(self, transport: GuardedTransport, request: httpx2.Request, streamed: Streamed) -> None:
+    def __init__(self, transport: GuardedTransport, request: httpx2.Request, streamed: StreamedAnswer) -> None:
         self._transport, self._request, self._streamed = transport, request, streamed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:

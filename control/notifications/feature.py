@@ -5,7 +5,7 @@ from functools import partial
 
 from control.feature import Deps, Feature, Reader, Sweep
 from control.notifications import rules
-from control.notifications.notifier import Notifier, Policy
+from control.notifications.notifier import EmailLimits, Notifier
 from control.notifications.sending import Mailer
 from control.notifications.servicer import NotificationsServicer
 from hum import smtp
@@ -35,7 +35,7 @@ NOTIFY_TRANSCRIPT_SECONDS = 120.0
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     server, hours = settings.smtp_server, timedelta(hours=EMAIL_HOURS)
     max_age = timedelta(hours=NOTICE_HOURS)
-    policy = Policy(
+    policy = EmailLimits(
         per_hour=EMAILS_PER_PERSON,
         bounce=timedelta(hours=BOUNCE_HOURS),
         max_age=max_age,

@@ -134,7 +134,7 @@ async def change(tx: Tx, principal: Principal, id: UUID, number: pb.Number, path
 
 
 @dataclass(slots=True)
-class Synced:
+class SyncCounts:
     """The counts of a synchronization with the carrier."""
 
     added: int = 0
@@ -142,7 +142,7 @@ class Synced:
     gone: int = 0
 
 
-async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principal, request_id: str) -> Synced:
+async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principal, request_id: str) -> SyncCounts:
     """Synchronize the organization's numbers with the carrier account.  A repetition changes nothing."""
     at_carrier = {number.e164: number for number in await carrier.list_numbers()}
     async with db.tenant(principal.org_id) as tx:
@@ -168,9 +168,9 @@ async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principa
 
 async def _refresh(
     tx: Tx, own: Sequence[NumberRow], carrier_numbers: dict[str, CarrierNumber]
-) -> tuple[Synced, set[str]]:
+) -> tuple[SyncCounts, set[str]]:
     """Store the changes at the carrier; return the counts, and the changed numbers that the account holds."""
-    synced, changed = Synced(), set[str]()
+    synced, changed = SyncCounts(), set[str]()
     for row in own:
         at_carrier = carrier_numbers.get(row.e164)
         if row.status == "releasing":

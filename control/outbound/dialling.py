@@ -61,7 +61,7 @@ class DialLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedCall:
     """A committed attempt, and its request to the carrier."""
 
     attempt: AttemptRow
@@ -118,7 +118,7 @@ class Dialler:
                 waits.append(wait_seconds)
         return begun, waits
 
-    async def _claim(self, account: str) -> tuple[float | None, Claimed | None]:
+    async def _claim(self, account: str) -> tuple[float | None, ClaimedCall | None]:
         """Begin the account's next attempt, if one may begin now; return the seconds until the next may (None: no backlog), and it."""
         async with self._db.system() as tx:
             wait_seconds = await outbound.lock_pace(tx, account)
@@ -146,7 +146,7 @@ class Dialler:
         live = sum(row.calls for row in await places.held(tx, []) if row.node in nodes or row.url in urls)
         return sum(node.places or 0 for node in open_nodes) > live + await outbound.unanswered(tx)
 
-    async def _decide(self, tx: Tx, id: UUID) -> Claimed | None:
+    async def _decide(self, tx: Tx, id: UUID) -> ClaimedCall | None:
         """Begin an attempt at a due call; if it may not be placed now, defer or finish it and return None."""
         call, at = await calls.lock(tx, id), now()
         if call.status != "queued":
@@ -158,7 +158,7 @@ class Dialler:
             case rules.Dial():
                 assert row.flow_version is not None, "a call without a flow is not placed"
                 attempt = await outbound.begin(tx, ids.new(), id, call.org_id, row.flow_version)
-                return Claimed(attempt, self._placement(attempt, row), monotonic_ms(), row.doubtful_since)
+                return ClaimedCall(attempt, self._placement(attempt, row), monotonic_ms(), row.doubtful_since)
             case rules.Defer(until, waits_for):
                 await outbound.defer(tx, id, until, waits_for, wanted=True)
             case rules.Pass(seconds):
@@ -187,13 +187,13 @@ class Dialler:
 
     # -- asking the carrier
 
-    async def _dial(self, claimed: Claimed) -> None:
+    async def _dial(self, claimed: ClaimedCall) -> None:
         try:
             await self.dial(claimed)
         except Exception:  # the sweep looks up the call
             LOG.exception("could not record the outcome of an attempt", attempt=str(claimed.attempt.id))
 
-    async def dial(self, claimed: Claimed) -> None:
+    async def dial(self, claimed: ClaimedCall) -> None:
         """Ask the carrier for a call, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
         attempt = claimed.attempt
         if claimed.doubtful_since is not None and not await self._is_new(attempt, claimed.doubtful_since):

@@ -25,7 +25,7 @@ DELETED = Counter("hum_deleted_files_total", "Files of deleted calls and message
 T = TypeVar("T")
 
 
-class Undeleted(Exception):  # noqa: N818 - the name says what is wrong
+class FileDeletionError(Exception):
     """A failure to delete files.  It is no OSError, which would mean that the database is unavailable."""
 
 
@@ -117,8 +117,8 @@ async def _remove_some(store: Files, organization_id: str, most: int) -> int:
 
 
 async def _as_undeleted(step: Callable[[Files, T], Awaitable[int]], store: Files, subject: T) -> int:
-    """Run a step, with OSError converted.  Raises Undeleted."""
+    """Run a step, with OSError converted.  Raises FileDeletionError."""
     try:
         return await step(store, subject)
     except OSError as error:
-        raise Undeleted(str(error)) from error
+        raise FileDeletionError(str(error)) from error

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from control.base.egress import EgressError
-from control.clients.http import Guarded
-from control.clients.openai import ModelError, Spent, Writer
+from control.clients.http import GuardedClient
+from control.clients.openai import ModelError, ModelUsage, Writer
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.knowledge import rules as knowledge_rules
@@ -56,7 +56,7 @@ class Proposals:
     def __init__(
         self,
         db: Db,
-        web: Guarded,
+        web: GuardedClient,
         writer: Writer,
         choices: Choices,
         concurrency: ConcurrencyLimit,
@@ -71,7 +71,7 @@ class Proposals:
         with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
                 await limits.count_request(tx, limits.PROPOSAL, self._settings.studio_proposals_per_day)
-            spent = list[Spent]()
+            spent = list[ModelUsage]()
             try:
                 async with asyncio.timeout(self._settings.studio_seconds):
                     return await self._propose(org, request, spent)
@@ -82,7 +82,9 @@ class Proposals:
                 async with self._db.tenant(org) as tx:
                     await usage.tried(tx, org, None, spent)
 
-    async def _propose(self, org: UUID, request: pb.ProposeFlowRequest, spent: list[Spent]) -> pb.ProposeFlowResponse:
+    async def _propose(
+        self, org: UUID, request: pb.ProposeFlowRequest, spent: list[ModelUsage]
+    ) -> pb.ProposeFlowResponse:
         page = await self._read(org, request.url) if request.HasField("url") else None
         request = ProposalRequest(
             description=request.description,
@@ -99,7 +101,7 @@ class Proposals:
             left_out=draft.left_out,
         )
 
-    async def _draft(self, org: UUID, request: ProposalRequest, spent: list[Spent]) -> Draft:
+    async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> Draft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
         question: dict[str, Any] = {"description": request.description, "page": request.page or None}
         schema = rules.schema(request.channel, self._choices.voices)

@@ -17,7 +17,7 @@ from control.base import prompting
 from control.calls import rules as call_rules
 from control.calls.tools import OUTBOUND
 from control.clients.openai import ModelError, Responder
-from control.executions.dialogue import Answered, Item
+from control.executions.dialogue import AnsweredCall, Item
 from control.executions.runner import Executions, ToolRequest, json_without_secrets, name_of, redact_off_loop
 from control.flows import definitions, smsconfig
 from control.flows import usecases as flow_usecases
@@ -32,7 +32,6 @@ from control.tools import (
     BUILT_IN,
     Definition,
     FlowVersion,
-    Policy,
     Registry,
     Result,
     Situation,
@@ -40,6 +39,7 @@ from control.tools import (
     Tool,
     ToolChannel,
     ToolContext,
+    ToolPolicy,
     check,
     dumped,
     failed,
@@ -104,7 +104,7 @@ class Rehearsal(dialogue.Dialogue):
         if self._may_run(tool):
             self.run.add(len(work.tool_calls))
             return await self._executions.run(self.channel, request, ToolContext(work.organization, work.situation))
-        if tool.policy is Policy.APPROVAL:
+        if tool.policy is ToolPolicy.APPROVAL:
             return Result({"trial": rules.WAITS.format(name=tool.name)})
         ends = tool.name in (rules.ENDS_TEXTS if self.channel is ToolChannel.TEXT else rules.ENDS_CALLS)
         if ends:
@@ -113,7 +113,7 @@ class Rehearsal(dialogue.Dialogue):
 
     def _may_run(self, tool: Tool) -> bool:
         """Return whether a tool only reads: from HUM, or, if the client allows it, from the organization's systems."""
-        return tool.policy is Policy.READS and tool.run is not None and (tool.origin == BUILT_IN or self.runs_tools)
+        return tool.policy is ToolPolicy.READS and tool.run is not None and (tool.origin == BUILT_IN or self.runs_tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +306,7 @@ def _items(turns: Sequence[pb.TrialTurn], channel: ToolChannel) -> list[Item]:
     return items
 
 
-async def _tool_call(answered: Answered, *, was_run: bool) -> pb.TrialToolCall:
+async def _tool_call(answered: AnsweredCall, *, was_run: bool) -> pb.TrialToolCall:
     call, result = answered.call, answered.result
     return pb.TrialToolCall(
         name=name_of(call.name),

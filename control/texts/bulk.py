@@ -10,7 +10,7 @@ from uuid import UUID
 
 from control.texts import delivery_outbox, delivery_rules, statuses
 from control.texts.batcher import Batcher
-from control.texts.delivery_rules import Standing
+from control.texts.delivery_rules import AttemptState
 from control.texts.statuses import CarrierReport
 from control.usage import other as usage
 from hum.clock import now
@@ -60,7 +60,7 @@ class _Candidate:
     attempt: AttemptRow
     #: Its statuses so far, with their error codes.
     history: list[tuple[str, str | None]]
-    standing: Standing | None = None
+    standing: AttemptState | None = None
     indexes: list[int] = field(default_factory=list)
     segments: int = 0
 
@@ -135,7 +135,7 @@ async def _count(tx: Tx, good: Sequence[_Candidate]) -> None:
 
 
 async def _set_messages(
-    tx: Tx, accepted: Sequence[tuple[_Candidate, Standing]], entries: Sequence[AttemptReport]
+    tx: Tx, accepted: Sequence[tuple[_Candidate, AttemptState]], entries: Sequence[AttemptReport]
 ) -> None:
     """Give the messages the statuses of their attempts, and append one event per change."""
     changed = [(candidate, standing) for candidate, standing in accepted if _changes(candidate, standing)]
@@ -159,7 +159,7 @@ async def _set_messages(
     await contacts.textable(tx, [(attempt.org_id, attempt.to_e164) for attempt in arrived])
 
 
-def _changes(candidate: _Candidate, standing: Standing) -> bool:
+def _changes(candidate: _Candidate, standing: AttemptState) -> bool:
     attempt = candidate.attempt
     is_accepted = attempt.carrier_sid is not None and attempt.sent_at is not None and attempt.due_at is None
     return not (

@@ -60,7 +60,7 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedText:
     """A committed attempt, and the text that it sends."""
 
     attempt: UUID
@@ -74,7 +74,7 @@ class Claimed:
 class Claim:
     """Attempts that begin now, and the seconds until the number may send more; None: nothing is due."""
 
-    attempts: list[Claimed]
+    attempts: list[ClaimedText]
     wait_seconds: float | None
 
 
@@ -146,9 +146,11 @@ class Claims:
                 return heads, None, Throttle(campaign.id, campaign.per_minute)
         return [], min(waits, default=None), None
 
-    async def _begin(self, tx: Tx, heads: list[HeadRow], lane: int, most_segments: int, at: datetime) -> list[Claimed]:
+    async def _begin(
+        self, tx: Tx, heads: list[HeadRow], lane: int, most_segments: int, at: datetime
+    ) -> list[ClaimedText]:
         """Begin attempts at the texts that may leave now, up to `most_segments`; defer or stop the others."""
-        begun, segments, began_ms = list[Claimed](), 0, monotonic_ms()
+        begun, segments, began_ms = list[ClaimedText](), 0, monotonic_ms()
         for head in heads:
             if begun and segments + head.segments > most_segments:
                 break
@@ -160,7 +162,7 @@ class Claims:
                     if not facts.is_system:
                         latest = opening.open_until([rule.hours for rule in facts.honored], at, latest)
                     validity_seconds = max(1, int((latest - at).total_seconds()))
-                    begun.append(Claimed(ids.new(), head, lane, validity_seconds, began_ms))
+                    begun.append(ClaimedText(ids.new(), head, lane, validity_seconds, began_ms))
                     segments += head.segments
                     LAG.labels(lane).observe(max(0.0, (at - head.due_at).total_seconds()))
                 case Wait(until, held_by):

@@ -8,7 +8,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from control.texts.claims import CAMPAIGNS, CONVERSATIONS, Claim, Claimed, Claims, SendLimits
+from control.texts.claims import CAMPAIGNS, CONVERSATIONS, Claim, ClaimedText, Claims, SendLimits
 from control.texts.posting import Poster
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
@@ -21,7 +21,7 @@ MOST_NUMBERS = 500
 
 
 @dataclass(eq=False, slots=True)
-class Line:
+class NumberQueue:
     """A number that sends, with its requests in flight."""
 
     number_e164: str
@@ -34,13 +34,13 @@ class Sender:
 
     def __init__(self, db: Db, claims: Claims, poster: Poster, limits: SendLimits) -> None:
         self._db, self._claims, self._poster, self._limits = db, claims, poster, limits
-        self._lines: dict[str, tuple[Line, asyncio.Task[None]]] = {}
+        self._lines: dict[str, tuple[NumberQueue, asyncio.Task[None]]] = {}
         #: Requests in flight, by lane.
         self._in_flight: dict[int, set[asyncio.Task[None]]] = {CONVERSATIONS: set(), CAMPAIGNS: set()}
         self._notified = set[str]()
         self._draining = False
         #: Lines that wait for capacity, oldest first.
-        self._blocked: dict[str, Line] = {}
+        self._blocked: dict[str, NumberQueue] = {}
         #: Set when a text is due, or a line has ended.
         self.woken = asyncio.Event()
 
@@ -85,7 +85,7 @@ class Sender:
         if number_e164 in self._lines:
             self._lines[number_e164][0].woken.set()
             return
-        line = Line(number_e164)
+        line = NumberQueue(number_e164)
         task = asyncio.create_task(self._run(line), name="text line")
         self._lines[number_e164] = (line, task)
         task.add_done_callback(lambda _: self._ended(number_e164))
@@ -101,7 +101,7 @@ class Sender:
 
     # -- one number
 
-    async def _run(self, line: Line) -> None:
+    async def _run(self, line: NumberQueue) -> None:
         """Send a number's texts until none is due soon, and none is in flight."""
         while not self._draining:
             line.woken.clear()
@@ -120,14 +120,14 @@ class Sender:
             with suppress(TimeoutError):
                 await asyncio.wait_for(line.woken.wait(), wait_seconds)
 
-    def _capacity(self, line: Line, lane: int) -> int:
+    def _capacity(self, line: NumberQueue, lane: int) -> int:
         """Return how many more requests a number may make in a lane.  Campaigns leave some of the width to conversations."""
         campaigns = len(self._in_flight[CAMPAIGNS])
         capacity = self._limits.width - len(self._in_flight[CONVERSATIONS]) - campaigns
         capacity = min(capacity, self._limits.number_width - len(line.in_flight))
         return capacity if lane == CONVERSATIONS else min(capacity, self._limits.campaign_width - campaigns)
 
-    async def _post(self, line: Line, claim: Claim) -> None:
+    async def _post(self, line: NumberQueue, claim: Claim) -> None:
         if claim.attempts:
             await self._poster.at_step("claimed")
         for claimed in claim.attempts:
@@ -137,13 +137,13 @@ class Sender:
                 task.add_done_callback(tasks.discard)
             task.add_done_callback(lambda _: self._posted(line))
 
-    def _posted(self, line: Line) -> None:
+    def _posted(self, line: NumberQueue) -> None:
         """Wake the line, and the oldest one that waits for capacity."""
         line.woken.set()
         if self._blocked:
             self._blocked.pop(next(iter(self._blocked))).woken.set()
 
-    async def _send(self, claimed: Claimed) -> None:
+    async def _send(self, claimed: ClaimedText) -> None:
         try:
             await self._poster.send(claimed)
         except Exception:  # a sweep looks up the outcome

@@ -10,7 +10,7 @@ from uuid import UUID
 from prometheus_client import Counter, Histogram
 
 from control.base.egress import EgressError
-from control.clients.http import Answer, Guarded
+from control.clients.http import Answer, GuardedClient
 from control.webhooks import bodies, rules, signing
 from control.webhooks.bodies import Content
 from control.webhooks.rules import Schedule
@@ -41,7 +41,7 @@ async def go_on(_: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedDelivery:
     """A delivery that this process has claimed, and when."""
 
     row: TakenRow
@@ -53,7 +53,7 @@ class Claimed:
 class Outcome:
     """The outcome of an attempt; `is_gone`: the receiver has unsubscribed (410)."""
 
-    claimed: Claimed
+    claimed: ClaimedDelivery
     row: OutcomeRow
     is_gone: bool = False
 
@@ -62,12 +62,12 @@ class Poster:
     """The sender of claimed deliveries to their receivers."""
 
     def __init__(
-        self, web: Guarded, sealer: Sealer, schedule: Schedule, seconds: float, at_step: AtStep = go_on
+        self, web: GuardedClient, sealer: Sealer, schedule: Schedule, seconds: float, at_step: AtStep = go_on
     ) -> None:
         self._web, self._sealer, self._schedule = web, sealer, schedule
         self._seconds, self.at_step = seconds, at_step
 
-    async def send(self, claimed: Claimed) -> Outcome:
+    async def send(self, claimed: ClaimedDelivery) -> Outcome:
         """Send a delivery, once; return the outcome."""
         row, began_ms, at = claimed.row, monotonic_ms(), now()
         if row.data is None:
@@ -115,7 +115,7 @@ class Poster:
         return secrets, dict(self._sealer.headers(row.sealed_headers, row.webhook_id, row.org_id))
 
     def _failed(
-        self, claimed: Claimed, at: datetime, began_ms: float, error: str, message: str, answer: Answer | None
+        self, claimed: ClaimedDelivery, at: datetime, began_ms: float, error: str, message: str, answer: Answer | None
     ) -> Outcome:
         gone = answer is not None and answer.status == rules.GONE
         header = answer.headers.get("retry-after") if answer is not None else None
@@ -128,7 +128,7 @@ class Poster:
 
     def _outcome(
         self,
-        claimed: Claimed,
+        claimed: ClaimedDelivery,
         at: datetime,
         began_ms: float,
         state: str,

@@ -14,7 +14,7 @@ from uuid import UUID
 from prometheus_client import Histogram
 
 from control.webhooks import rules
-from control.webhooks.posting import Claimed, Poster
+from control.webhooks.posting import ClaimedDelivery, Poster
 from control.webhooks.recording import Recorder
 from control.webhooks.rules import Demand
 from hum import ids
@@ -125,7 +125,7 @@ class Sender:
                 await asyncio.wait(self._tasks)
             await self._recorder.rest()
 
-    async def _claim(self) -> list[tuple[Claimed, bool]]:
+    async def _claim(self) -> list[tuple[ClaimedDelivery, bool]]:
         """Claim as many due deliveries as there is capacity for; return them, and whether their webhooks count as dead."""
         limits, traffic = self._limits, self._traffic
         capacity = limits.width - len(self._tasks)
@@ -143,14 +143,14 @@ class Sender:
             claim = ids.new()
             rows = await webhook_queues.take(tx, shares, claim, limits.lease_seconds) if shares else []
             await webhook_queues.look_again(tx, self._waits(queues, shares, rows))
-        at, claimed = now(), list[tuple[Claimed, bool]]()
+        at, claimed = now(), list[tuple[ClaimedDelivery, bool]]()
         dead = {queue.webhook_id for queue in queues if queue.failures >= limits.dead.failures}
         for row in rows:
             if row.attempts == 1:
                 LAG.observe(max(0.0, (at - row.created_at).total_seconds()))
             is_dead = row.webhook_id in dead
             traffic.begin(row, is_dead)
-            claimed.append((Claimed(row, claim, began_ms), is_dead))
+            claimed.append((ClaimedDelivery(row, claim, began_ms), is_dead))
         return claimed
 
     def _shares(self, queues: list[QueueRow], capacity: int, dead_capacity: int) -> dict[UUID, int]:
@@ -187,7 +187,7 @@ class Sender:
                 waits[queue.webhook_id] = 0.0 if is_full else self._limits.poll_seconds
         return waits
 
-    async def _send(self, claimed: Claimed, is_dead: bool) -> None:
+    async def _send(self, claimed: ClaimedDelivery, is_dead: bool) -> None:
         limits, row = self._limits, claimed.row
         try:
             # If this process was suspended, the lease may end during the request, and another may claim the delivery.

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from control.app import build_worker
 from control.clients.embeddings import Embeddings
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.knowledge.jobs import Conversions
 from control.knowledge.lookups import Lookups
 from control.knowledge.vectors import VectorCache
@@ -47,7 +47,7 @@ def limits() -> dict[str, Any]:
 async def convert(edge: Edge, http: httpx.AsyncClient, id: str) -> dict[str, Any]:
     """Do what a worker does; return the document."""
     org = ids.require(Kind.ORGANIZATION, (await http.get("/api/me")).json()["organization"]["id"])
-    web = Guarded.open(edge.plane.settings)
+    web = GuardedClient.open(edge.plane.settings)
     await Conversions(edge.plane.control.db, web, None, edge.plane.settings).convert(
         org, ids.require(Kind.KNOWLEDGE, id)
     )

@@ -12,7 +12,7 @@ from grpc import aio
 from control import app
 from control.app import Control, build
 from control.base.subscriptions import Payments
-from control.clients.openai import Question, Reply, Transcript, Written
+from control.clients.openai import Question, Reply, Transcript, WrittenAnswer
 from control.clients.twilio import (
     CarrierCall,
     CarrierNumber,
@@ -191,7 +191,7 @@ class Silent:
     async def synthesize(self, voice: str, text: str) -> bytes:
         raise AssertionError("control renders nothing")
 
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
         raise AssertionError("control writes nothing")
 
     text_model = "silent"

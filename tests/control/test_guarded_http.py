@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from control.base.egress import EgressError, Policy, Reason
-from control.clients.http import Answer, Guarded, Limits, _SocketFactory
+from control.clients.http import Answer, GuardedClient, Limits, _SocketFactory
 from hum import ids
 from hum.settings import ControlSettings
 
@@ -73,8 +73,8 @@ async def server(handler: Handler, host: str = "127.0.0.1", tls: ssl.SSLContext 
 
 
 @asynccontextmanager
-async def client(policy: Policy = LOOPBACK, limits: Limits = LIMITS, **options: object) -> AsyncIterator[Guarded]:
-    http = Guarded(policy, limits, **options)  # type: ignore[arg-type]
+async def client(policy: Policy = LOOPBACK, limits: Limits = LIMITS, **options: object) -> AsyncIterator[GuardedClient]:
+    http = GuardedClient(policy, limits, **options)  # type: ignore[arg-type]
     try:
         yield http
     finally:
@@ -416,7 +416,7 @@ async def test_tls_is_checked_by_the_urls_name_and_not_by_the_address(tmp_path: 
 async def test_the_operators_networks_come_from_the_settings() -> None:
     async with server(says(OK)) as one:
         for allow, reached in (("", False), ("10.0.0.0/8, 127.0.0.0/8", True)):
-            http = Guarded.open(ControlSettings(egress_allow=allow))
+            http = GuardedClient.open(ControlSettings(egress_allow=allow))
             try:
                 answer = await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None)
                 assert reached and answer.status == 200

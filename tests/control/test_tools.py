@@ -16,7 +16,6 @@ from control.executions.runner import LONG_CHARS, Executions, ToolRequest, redac
 from control.tools import (
     MAX_OUTPUT_BYTES,
     ApprovalRequest,
-    Policy,
     Registry,
     Result,
     Run,
@@ -24,6 +23,7 @@ from control.tools import (
     Tool,
     ToolChannel,
     ToolContext,
+    ToolPolicy,
     dumped,
 )
 from hum import ids
@@ -104,7 +104,7 @@ async def test_bad_arguments_run_nothing() -> None:
     ):
         result = await answer(tool(never), arguments)
         assert not result.ok and result.output["problems"], arguments[:20]
-    assert not (await answer(tool(never, policy=Policy.APPROVAL))).ok
+    assert not (await answer(tool(never, policy=ToolPolicy.APPROVAL))).ok
     assert not (await answer(tool(never, parameters=lambda _: None))).ok, "the flow has no use for it"
     assert not (await answer(tool(never, channels=frozenset()))).ok
     assert not (await answer(tool(None))).ok, "the media process carries it out itself"
@@ -220,7 +220,7 @@ async def test_a_tool_that_needs_approval_asks_and_runs_once_a_person_has_approv
         return Result({"status": "waiting"})
 
     registry = Registry()
-    registry.add([tool(double, policy=Policy.APPROVAL)])
+    registry.add([tool(double, policy=ToolPolicy.APPROVAL)])
     registry.set_approver(ask)
     assert not (await registry.run(ToolChannel.CALL, "t", '{"n": "x"}', CONTEXT)).ok and not questions
     assert (await registry.run(ToolChannel.CALL, "t", '{"n": 4}', CONTEXT)).output == {"status": "waiting"}

@@ -18,7 +18,7 @@ from control.app import build_worker
 from control.calls import ending, present, reports, routing
 from control.calls import jobs as after
 from control.calls.routing import RoutingContext
-from control.clients.openai import ModelError, Spent, Transcript, Written
+from control.clients.openai import ModelError, ModelUsage, Transcript, WrittenAnswer
 from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
 from control.feature import ExternalClients
@@ -61,19 +61,19 @@ class FakeModel:
         self.said.append((voice, text))
         return b"\x7f" * 800
 
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
         self._fail()
         self.read.append(text)
         written: dict[str, Any] = {"text": "A call.", "key_points": ["p"], "next_actions": [], "label": "Call Back"}
         answer = written | ({"outcome": self.outcome} if "outcome" in schema["properties"] else {})
-        return Written(answer, Spent("gpt-5.4-mini", text_in=100, text_out=10))
+        return WrittenAnswer(answer, ModelUsage("gpt-5.4-mini", text_in=100, text_out=10))
 
     async def transcribe(self, wav: bytes, language: str | None) -> Transcript:
         if self.deaf:
             self.deaf -= 1
             raise ModelError("not now")
         self.listened.append((wav, language))
-        return Transcript(self.hears, Spent("gpt-4o-transcribe", audio_in=50, text_out=5))
+        return Transcript(self.hears, ModelUsage("gpt-4o-transcribe", audio_in=50, text_out=5))
 
     def _fail(self) -> None:
         if self.failures:
@@ -233,7 +233,7 @@ async def test_of_two_workers_at_one_call_one_summarizes_it(world: World) -> Non
     both = asyncio.Barrier(2)
 
     class Slow(FakeModel):
-        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
             await both.wait()  # each has seen that it is not summarized yet
             return await world.model.write(instructions, text, schema)
 
@@ -257,7 +257,7 @@ async def test_an_outcome_that_the_agent_reports_late_is_contradicted_by_nobody(
     id = await world.ended_call(("caller", "Hello"), flow=flow)
 
     class Overtaken(FakeModel):
-        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
             async with world.db.tenant(world.org) as tx:
                 await call_records.set_outcome(tx, id, '{"booked": true}')
             return await world.model.write(instructions, text, schema)

@@ -14,7 +14,7 @@ from control.approvals.executor import DecisionExecutor
 from control.approvals.requests import ApprovalRequester
 from control.bus import PostgresBus
 from control.livecall.commands import Commands
-from control.tools import Policy, Registry, Result, Tool, ToolChannel, ToolContext
+from control.tools import Registry, Result, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum.settings import ControlSettings
 from storage import approvals
 from storage.approvals import ApprovalRow
@@ -74,7 +74,7 @@ async def office(desk: Desk) -> AsyncIterator[Office]:
         made.run,
         frozenset({ToolChannel.TEXT}),
         20_000,
-        policy=Policy.APPROVAL,
+        policy=ToolPolicy.APPROVAL,
     )
     registry.add([tool])
     registry.set_approver(ApprovalRequester(desk.db, settings).request)

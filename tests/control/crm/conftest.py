@@ -16,7 +16,7 @@ from aiohttp import web
 
 from control import readers
 from control.base.egress import Policy
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from control.crm.syncing import TYPES, Syncing
@@ -105,7 +105,7 @@ class World:
     org: UUID
     settings: ControlSettings
     stack: AsyncExitStack
-    web: Guarded
+    web: GuardedClient
     keyring: Keyring
     informed: list[UUID] = field(default_factory=list)
 
@@ -246,6 +246,6 @@ async def world(database_url: str, fields: dict[str, Any]) -> AsyncIterator[Worl
         await identity.create_organization(tx, org, "Clinic")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(db.close)
-        guarded = Guarded(Policy(parse_networks("127.0.0.0/8")))
+        guarded = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
         stack.push_async_callback(guarded.close)
         yield World(db, org, settings, stack, guarded, Keyring.parse(KEYS))

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from control.base.egress import Policy
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from hum.clock import now
@@ -239,7 +239,7 @@ async def test_another_server_is_not_shown_the_secret_of_the_one_before(world: W
 
 async def test_an_address_that_is_not_public_is_not_reached(world: World) -> None:
     one, id = await world.crm()
-    guarded = Guarded(Policy())
+    guarded = GuardedClient(Policy())
     try:
         strict = Lookups(world.db, ConnectorClient(world.db, guarded, world.keyring, world.settings), world.settings)
         for url in (one.url, "https://169.254.169.254/latest", "https://[::ffff:127.0.0.1]", "https://localhost"):

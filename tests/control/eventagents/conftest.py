@@ -17,7 +17,7 @@ from control.eventagents.rules import Limits
 from control.eventagents.runs import Dialogue, Runs
 from control.eventagents.tools import report_outcome
 from control.feature import Reader
-from control.tools import Origin, Policy, Registry, Result, Tool, ToolChannel, ToolContext
+from control.tools import Origin, Registry, Result, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.contract import eventtypes
 from hum.settings import ControlSettings
@@ -74,7 +74,7 @@ class Floor:
                 "Refunds an order.",
                 run=self._refund,
                 origin=Origin("http", TOOLS[1], 1),
-                policy=Policy.APPROVAL,
+                policy=ToolPolicy.APPROVAL,
             ),
         ]
 

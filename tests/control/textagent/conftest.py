@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 
 from control.base.egress import Policy
-from control.clients.http import Guarded
-from control.clients.openai import Question, Reply, Spent, ToolCall
+from control.clients.http import GuardedClient
+from control.clients.openai import ModelUsage, Question, Reply, ToolCall
 from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from control.textagent.dialogue import Dialogue
@@ -69,9 +69,11 @@ class Fake:
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, str):
-            return Reply(answer, (), Spent("fake", text_in=100, text_out=10))
+            return Reply(answer, (), ModelUsage("fake", text_in=100, text_out=10))
         return (
-            Reply("", answer, Spent("fake", text_in=100, text_out=10)) if isinstance(answer, list) else answer(question)
+            Reply("", answer, ModelUsage("fake", text_in=100, text_out=10))
+            if isinstance(answer, list)
+            else answer(question)
         )
 
 
@@ -143,7 +145,7 @@ async def desk(texting: Texting) -> AsyncIterator[Desk]:
     registry = Registry()
     registry.add([*TextTools(texting.db, 5000, 6).all(), *stop_texting(texting.db, 5000)])
     dialogue = Dialogue(texting.db, model, registry, LIMITS.reply_segments, 1000)
-    guarded = Guarded(Policy(parse_networks("127.0.0.0/8")))
+    guarded = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
     settings = ControlSettings(crm_text_seconds=0.3)
     texters = Lookups(texting.db, ConnectorClient(texting.db, guarded, Keyring.parse(KEYS), settings), settings)
     made = Turns(texting.db, model, dialogue, LIMITS, timedelta(minutes=5), texters.of_turn)

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from control import readers
 from control.base.egress import Policy
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.clients.http import Limits as WebLimits
 from control.feature import Reader
 from control.webhooks import usecases
@@ -60,7 +60,7 @@ class Hooked:
 
     db: Db
     org: UUID
-    web: Guarded
+    web: GuardedClient
     receiver: Receiver
     keyring: Keyring
     secrets: dict[UUID, str] = field(default_factory=dict)
@@ -147,7 +147,7 @@ def received(count: int = 1, conversation: UUID | None = None) -> events_pb2.Sms
 @pytest.fixture
 async def hooked(database_url: str) -> AsyncIterator[Hooked]:
     db = await Db.open(database_url, size=6)
-    web = Guarded(LOCAL, WebLimits(connections=200, organization_requests=200, host_requests=100))
+    web = GuardedClient(LOCAL, WebLimits(connections=200, organization_requests=200, host_requests=100))
     org = ids.new()
     async with db.system() as tx:
         await identity.create_organization(tx, org, "Clinic")
