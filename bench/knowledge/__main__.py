@@ -27,7 +27,7 @@ from control.clients.http import GuardedClient
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
 from control.knowledge.lookups import Lookups
-from control.knowledge.vectors import Held
+from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.settings import ControlSettings
 from sandbox.openai import Model
@@ -61,7 +61,7 @@ class House:
     conversions: Conversions
     embedder: Embedder
     names: dict[UUID, str]
-    held: Held
+    held: VectorCache
 
     async def add(self, name: str, body: bytes) -> int:
         """Add a document; return its number of passages."""
@@ -135,7 +135,7 @@ async def opened(home: Path, arguments: argparse.Namespace) -> AsyncIterator[Hou
             )
             embedder = Embeddings(settings, arguments.model, arguments.dimensions)
             web = GuardedClient(Policy())
-            yield House(db, org, Conversions(db, web, embedder, settings), embedder, {}, Held(1 << 30))
+            yield House(db, org, Conversions(db, web, embedder, settings), embedder, {}, VectorCache(1 << 30))
             await web.close()
             await embedder.close()
         await db.close()

@@ -15,7 +15,7 @@ from control.clients.openai import ModelError, ModelUsage
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
 from control.knowledge.lookups import Answer, Lookups
-from control.knowledge.vectors import Held
+from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.process.network import parse_networks
 from hum.settings.knowledge import KnowledgeSettings
@@ -57,7 +57,7 @@ class House:
     web: GuardedClient
     embedder: StandIn
     settings: KnowledgeSettings
-    held: Held = field(default_factory=lambda: Held(1 << 20))
+    held: VectorCache = field(default_factory=lambda: VectorCache(1 << 20))
 
     def conversions(self, *, embedder: StandIn | None = None, **limits: float) -> Conversions:
         settings = self.settings.model_copy(update=limits)

@@ -9,7 +9,7 @@ import pytest
 
 from control.knowledge.lookups import Answer, Lookups
 from control.knowledge.tools import NOTHING_FOUND, lookup_knowledge
-from control.knowledge.vectors import Held, nearest, packed, unpacked
+from control.knowledge.vectors import VectorCache, nearest, packed, unpacked
 from control.tools import Registry, Situation, ToolChannel, ToolContext
 from hum import ids
 from hum.clock import now
@@ -120,7 +120,7 @@ def test_every_vector_is_compared() -> None:
 
 
 def test_vectors_are_held_up_to_a_bound() -> None:
-    held, rows = Held(1000), np.zeros((10, 10), dtype=np.float32)  # 400 bytes
+    held, rows = VectorCache(1000), np.zeros((10, 10), dtype=np.float32)  # 400 bytes
     a, b, c = (Made(ids.new(), now()) for _ in range(3))
     for each in (a, b, a):
         held.put(each, rows)
@@ -175,7 +175,7 @@ async def test_an_agent_sees_its_flows_documents_as_quotes(house: House) -> None
 
 
 def test_look_ups_in_threads_share_what_is_held() -> None:
-    held, rows = Held(2_000), np.zeros((10, 10), dtype=np.float32)  # room for five of twenty
+    held, rows = VectorCache(2_000), np.zeros((10, 10), dtype=np.float32)  # room for five of twenty
     documents = [Made(ids.new(), now()) for _ in range(20)]
 
     def look_up(seed: int) -> None:
