@@ -82,7 +82,7 @@ class House:
         for again in range(rounds + 1):
             for question in questions():
                 began = time.perf_counter()
-                hits = (await lookups.find(self.org, list(self.names), question.text, FOUND)).found
+                hits = (await lookups.find(self.org, list(self.names), question.text, FOUND)).hits
                 if again:
                     took.append((time.perf_counter() - began) * 1000)
                 else:
