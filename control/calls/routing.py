@@ -12,7 +12,7 @@ from control.bus import Bus
 from control.calls import rules
 from control.calls.admission import CallAdmission, StreamOffer
 from control.calls.ending import finish, over_at_carrier
-from control.calls.sentences import Sentence, sentence
+from control.calls.prompts import Prompt, localized
 from control.contacts.rules import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
 from control.flows.definitions import is_usable
@@ -91,7 +91,7 @@ async def route_inbound(
         route = await _find_route(tx, request)
         if route is None:
             LOG.info("call to an unknown number")
-            return _say_and_hang_up(*sentence(Sentence.NOT_IN_SERVICE, None))
+            return _say_and_hang_up(*localized(Prompt.NOT_IN_SERVICE, None))
         decision = rules.route(await _routing_facts(tx, route), at)
         if state is None:
             state = await _create_call(tx, route, request, decision, at, lookup_keep)

@@ -22,7 +22,7 @@ from control.flows.definitions import usable
 from control.textagent import prompt, rules
 from control.textagent.dialogue import Dialogue, Turn
 from control.textagent.handover import hand_over
-from control.textagent.rules import Go, HandOver, Later, Limits, Recheck, Silent, ThreadMessage
+from control.textagent.rules import Defer, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
 from control.texts import gate, writing
 from control.texts.writing import Draft
 from control.tools import FlowVersion, Situation, TextTurn, Tool
@@ -154,15 +154,15 @@ class Turns:
                 attempts=claim.attempts,
             )
             match rules.decide(facts, self._limits):
-                case Silent(reason):
+                case NoReply(reason):
                     await text_runs.finish(tx, run, Finish("silent", reason))
                     return reason
-                case Later() | Go() if claim.attempts > 1 and await tool_runs.has_acted(tx, run):
+                case Defer() | Respond() if claim.attempts > 1 and await tool_runs.has_acted(tx, run):
                     # An earlier attempt crashed after a tool had acted: repeating it could act twice.
                     assert config is not None
                     await _hand_over(tx, claim, thread, "model_failed", config.fallback_message)
                     return "model_failed"
-                case Later(until):
+                case Defer(until):
                     await text_runs.postpone(tx, thread.id, until)
                     await text_runs.forget(tx, run)
                     return "hours"
@@ -170,7 +170,7 @@ class Turns:
                     assert config is not None
                     await _hand_over(tx, claim, thread, reason, config.fallback_message if falls_back else None)
                     return reason
-                case Go():
+                case Respond():
                     assert config is not None and material.flow is not None
                     await text_runs.asked(tx, run, *material.flow[:2], self._responder.text_model)
                     own_tools = await self._dialogue.own_tools(tx, org, material.flow[0])

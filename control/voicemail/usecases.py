@@ -10,14 +10,14 @@ from control.flows import mailbox
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
 from control.flows.definitions import usable
-from control.flows.mailbox import Line
+from control.flows.mailbox import MailboxPrompt
 from control.livecall.nextsteps import Message, encode
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, clips, flow_switches, voicemails
 from storage.db import Tx
 
 #: The clips besides the openings -> their prompts.
-_ENDINGS = {"thanks": Line.THANKS, "goodbye": Line.GOODBYE, "apology": Line.APOLOGY}
+_ENDINGS = {"thanks": MailboxPrompt.THANKS, "goodbye": MailboxPrompt.GOODBYE, "apology": MailboxPrompt.APOLOGY}
 #: The end reason of a mailbox's stream -> its clip.
 _LAST = {"message_taken": "thanks", "no_message": "goodbye", "message_failed": "apology"}
 

@@ -72,7 +72,7 @@ def produced(trees: list[ast.Module]) -> set[str]:
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and (place := REASON.get(ast.unparse(node.func))) is not None:
             arguments = [each for each in node.args for _ in range(1 + isinstance(each, ast.Starred))]
-            if len(arguments) > place:  # a starred sentence is two: its text and its language
+            if len(arguments) > place:  # a starred prompt is two: its text and its language
                 found |= values(arguments[place], known)
         if isinstance(node, ast.Tuple) and len(node.elts) == 2:  # a status and a reason
             first, second = node.elts
@@ -137,7 +137,7 @@ def test_each_is_shown_by_a_test(test: str) -> None:
     ("source", "reasons"),
     [
         ('R = "away"\nfinish(tx, state, "failed", at, R)', {"away"}),
-        ('Refuse(*sentence(S, l), "failed", "no_flow")', {"no_flow"}),
+        ('Refuse(*localized(S, l), "failed", "no_flow")', {"no_flow"}),
         ('Refuse("", None, "failed", "x_y")', {"x_y"}),
         ('Reject("blocked", "blocked")', {"blocked"}),
         ('return ("failed", "a") if x else ("completed", "b")', {"a", "b"}),
