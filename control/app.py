@@ -88,7 +88,7 @@ MODEL_SECONDS = 60.0
 DATABASE_CONNECT_SECONDS = 5.0
 #: Seconds without an answer from one host of the database after which the next one is tried beside it.
 DATABASE_NEXT_HOST_SECONDS = 0.3
-#: Seconds between looks at the database by those who are else woken by NOTIFY, in case one was lost.
+#: Seconds between polls of the database by listeners that NOTIFY wakes, in case a notification was lost.
 DATABASE_POLL_SECONDS = 5.0
 
 LOG = telemetry.log(__name__)

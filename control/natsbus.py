@@ -81,7 +81,7 @@ class NatsBus:
         self._listeners.declare(channels)
         self._tasks = [
             asyncio.create_task(self._run(), name="bus"),
-            asyncio.create_task(self._listeners.wake_periodically(), name="bus look"),
+            asyncio.create_task(self._listeners.wake_periodically(), name="bus poll"),
         ]
 
     async def stop(self) -> None:

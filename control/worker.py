@@ -22,9 +22,9 @@ from storage import event_backlogs, events, health
 from storage import jobs as queue
 from storage.db import AWAY, BUSY, Db
 
-#: Seconds between looks at the certificates of the public URLs.
+#: Seconds between checks of the certificates of the public URLs.
 CERTIFICATE_POLL_SECONDS = 3600.0
-#: Seconds that such a look may take.
+#: Seconds that such a check may take.
 CERTIFICATE_ANSWER_SECONDS = 10.0
 #: Jobs that one worker runs at once.
 WORKER_TASKS = 32

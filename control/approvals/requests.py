@@ -14,7 +14,7 @@ from storage import approvals, events
 from storage.approvals import Subject, Wish
 from storage.db import Db, Tx
 
-#: Seconds after which nobody's decision is a denial, for an agent of texts or events.
+#: Seconds without a decision after which an approval is denied, for an agent of texts or events.
 APPROVAL_TEXT_SECONDS = 24 * 3600.0
 #: Approvals of an organization that may wait for a decision at once.
 APPROVALS_PENDING = 500

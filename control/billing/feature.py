@@ -11,9 +11,9 @@ from hum import planfile
 from hum.settings import ControlSettings
 from hum.v1 import billing_pb2, runtime_pb2
 
-#: Seconds between looks for subscriptions that changed at Stripe.
+#: Seconds between polls for subscriptions that changed at Stripe.
 BILLING_SYNC_SECONDS = 1.0
-#: Seconds between looks for organizations that are near a limit.
+#: Seconds between polls for organizations that are near a limit.
 BILLING_WATCH_SECONDS = 15.0
 
 SERVICE = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]

@@ -19,8 +19,7 @@ from hum.v1 import runtime_pb2 as pb
 from storage import calls
 from storage.db import Db
 
-#: Seconds that whoever answers a transferred call has for the key that takes it, each of the two times it is asked
-#: for.
+#: Seconds to press the key that accepts a transferred call, each of the two times that it is requested.
 TRANSFER_KEY_SECONDS = 8
 
 

@@ -10,7 +10,7 @@ from hum.settings import ControlSettings
 from hum.v1 import crm_pb2
 from storage.events import Start
 
-#: Seconds between looks for what CRM connectors are to be told.
+#: Seconds between polls for reports to CRM connectors.
 CRM_POLL_SECONDS = 1.0
 
 

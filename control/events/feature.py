@@ -8,7 +8,7 @@ from control.feature import Deps, Feature, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import events_pb2
 
-#: Seconds between looks at the months of events.
+#: Seconds between checks of the months of events.
 EVENTS_POLL_SECONDS = 300.0
 
 

@@ -10,7 +10,7 @@ from control.mcp.usecases import Limits
 from hum.settings import ControlSettings
 from hum.v1 import mcp_pb2
 
-#: Seconds between looks for MCP servers whose tools are to be read; new ones are first.
+#: Seconds between polls for MCP servers whose tools are to be read; new ones are first.
 MCP_POLL_SECONDS = 2.0
 
 

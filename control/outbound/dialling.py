@@ -243,8 +243,8 @@ class Dialler:
             PLACED.labels("unknown").inc()
             try:
                 await self._look_up(attempt)
-            except CarrierError as look_error:  # the sweep looks again
-                LOG.warning("could not look up a call at the carrier", error=str(look_error)[:200])
+            except CarrierError as lookup_error:  # the sweep tries again
+                LOG.warning("could not look up a call at the carrier", error=str(lookup_error)[:200])
 
     async def _record(self, attempt: AttemptRow, placed: CarrierCall) -> None:
         """Record the carrier's call for an attempt.  A call that was canceled meanwhile is ended at the carrier."""
@@ -281,8 +281,8 @@ class Dialler:
             await outbound.close_ended(tx, least_age)
             unknown = await outbound.unknown(tx, least_age)
             silent = await outbound.silent(tx, least_age, self._dial_limits.ring_slack_seconds)
-        looked = await each_row("outbound attempts", unknown, self._look_up)
-        return looked + await each_row("silent attempts", silent, self._query_status)
+        count = await each_row("outbound attempts", unknown, self._look_up)
+        return count + await each_row("silent attempts", silent, self._query_status)
 
     async def _look_up(self, attempt: AttemptRow) -> bool:
         """Look up a call that may have been placed; the second look-up without result proves that it was not.  Raises CarrierError."""

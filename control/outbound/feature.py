@@ -16,7 +16,7 @@ from hum.v1 import outbound_pb2, runtime_pb2
 OUTBOUND_LIVE = 100
 #: Seconds after its time in which a call may still be placed; later it fails.
 OUTBOUND_PATIENCE_SECONDS = 6 * 3600.0
-#: Seconds between looks for calls to place.
+#: Seconds between polls for calls to place.
 OUTBOUND_SECONDS = 0.25
 #: How long an organization at a limit is passed over.
 OUTBOUND_PAUSE_SECONDS = 1.0

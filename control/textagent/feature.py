@@ -20,7 +20,7 @@ from hum.v1 import text_runs_pb2
 TEXT_TURN_SECONDS = 60.0
 #: Attempts at the model for one answer to a text; then a person gets the conversation.
 TEXT_TURN_ATTEMPTS = 3
-#: Seconds after which an answer that nobody works on is begun again.
+#: Seconds after which an abandoned answer is begun again.
 TEXT_TURN_STUCK_SECONDS = 300.0
 #: Answers of the AI between two numbers in 24 hours; then a person gets the conversation.
 TEXT_TURNS_PER_PAIR = 200

@@ -118,8 +118,8 @@ class Poster:
                 attempt = await text_attempts.lock(tx, claimed.attempt)
             try:
                 await self._lookups.look_up(attempt)
-            except CarrierError as look_error:  # the sweep looks again
-                LOG.warning("could not look up a text at the carrier", error=str(look_error)[:200])
+            except CarrierError as lookup_error:  # the sweep tries again
+                LOG.warning("could not look up a text at the carrier", error=str(lookup_error)[:200])
 
     async def _withdraw(self, claimed: ClaimedText, error: CarrierError, code: str | None) -> None:
         """Make a text due again that the carrier did not accept, and back off the number."""

@@ -52,13 +52,13 @@ class Sender:
 
     async def send_due(self) -> None:
         """Send the due texts, and those that become due meanwhile."""
-        looked_ms: float | None = None
+        polled_ms: float | None = None
         try:
             while True:
                 self.woken.clear()
                 numbers, self._notified = self._notified, set()
-                if looked_ms is None or monotonic_ms() - looked_ms >= self._limits.poll_seconds * 1000:
-                    looked_ms = monotonic_ms()
+                if polled_ms is None or monotonic_ms() - polled_ms >= self._limits.poll_seconds * 1000:
+                    polled_ms = monotonic_ms()
                     async with self._db.system() as tx:
                         numbers |= set(await sends.numbers(tx, self._limits.poll_seconds, MOST_NUMBERS))
                 for number in numbers:

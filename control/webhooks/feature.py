@@ -48,9 +48,9 @@ WEBHOOK_LONGEST_REST_SECONDS = 300.0
 WEBHOOK_LEASE_SECONDS = 45.0
 #: Seconds in which webhooks' deliveries and answers are gathered before they are taken and recorded together.
 WEBHOOK_BATCH_SECONDS = 0.04
-#: Seconds between looks for events that webhooks are owed.
+#: Seconds between polls for events that webhooks have yet to get.
 WEBHOOK_READ_SECONDS = 0.1
-#: Seconds between looks for deliveries that are due; most are told of.
+#: Seconds between polls for due deliveries; a notification announces most.
 WEBHOOK_POLL_SECONDS = 1.0
 #: Days of failures after which an organization is warned.
 WEBHOOK_WARN_DAYS = (1.0, 3.0)
@@ -58,9 +58,9 @@ WEBHOOK_WARN_DAYS = (1.0, 3.0)
 WEBHOOK_DISABLE_DAYS = 5.0
 #: Hours for which a webhook's previous secret still signs.
 WEBHOOK_OVERLAP_HOURS = 24.0
-#: Days for which webhooks' deliveries can be looked at and sent again.
+#: Days for which webhooks' deliveries can be read and sent again.
 WEBHOOK_KEEP_DAYS = 30.0
-#: Seconds for which nobody has looked at events or deliveries that are due, before a worker is not ready.
+#: Seconds without a poll of due events or deliveries, after which a worker is not ready.
 WEBHOOK_LATE_SECONDS = 60.0
 
 #: Notified by the transaction that makes a delivery due.
