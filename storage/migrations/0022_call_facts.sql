@@ -64,8 +64,13 @@ CREATE FUNCTION hum.id_at(at timestamptz, n bigint) RETURNS uuid LANGUAGE sql AS
     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || lpad(to_hex(n), 4, '0') || left(md5(random()::text), 16))::uuid
 $$;
 
+-- Without NUL, of which no operator can make a text.
+CREATE FUNCTION hum.without_nul(value json) RETURNS json LANGUAGE sql AS $$
+    SELECT regexp_replace(value::text, '(?<!\\)((\\\\)*)\\u0000', '\1', 'g')::json
+$$;
+
 CREATE FUNCTION hum.text_of(value json) RETURNS text LANGUAGE sql AS $$
-    SELECT left(replace(value::text, '\u0000', '')::json #>> '{}', 200)
+    SELECT left(value #>> '{}', 200)
 $$;
 
 -- Texts of tools were cut, so they may be no JSON.
@@ -88,7 +93,7 @@ SELECT hum.id_at(at, n), org_id, 'call', 'agent', call_id, tool_call_id, name, a
                CASE WHEN tool ->> 'status' IN ('running', 'ok', 'failed') THEN tool ->> 'status' ELSE 'lost' END AS status,
                (tool ->> 'duration_ms')::integer AS duration_ms, tool -> 'arguments' AS arguments,
                nullif((tool -> 'result')::text, 'null')::json AS result
-          FROM calls c CROSS JOIN LATERAL json_array_elements(c.tool_activity) WITH ORDINALITY AS each (tool, n)
+          FROM calls c CROSS JOIN LATERAL json_array_elements(hum.without_nul(c.tool_activity)) WITH ORDINALITY AS each (tool, n)
          ORDER BY c.id, hum.text_of(tool -> 'id'), n DESC) reported
 ON CONFLICT (call_id, tool_call_id) DO UPDATE
    SET report_at = excluded.report_at, report_status = excluded.report_status, report_ms = excluded.report_ms,
@@ -102,7 +107,7 @@ SELECT hum.id_at((tool ->> 'started_at')::timestamptz, n), t.org_id, 'text', 'ag
        t.flow_version, hum.text_of(tool -> 'id'), hum.text_of(tool -> 'name'), hum.json_of(tool ->> 'arguments_json'),
        hum.json_of(tool ->> 'result_json'), tool ->> 'status', (tool ->> 'started_at')::timestamptz,
        (tool ->> 'duration_ms')::integer
-  FROM text_runs t CROSS JOIN LATERAL json_array_elements(t.tool_calls) WITH ORDINALITY AS each (tool, n)
+  FROM text_runs t CROSS JOIN LATERAL json_array_elements(hum.without_nul(t.tool_calls)) WITH ORDINALITY AS each (tool, n)
  WHERE NOT EXISTS (SELECT FROM tool_runs r WHERE r.run_id = t.id AND r.tool_call_id = hum.text_of(tool -> 'id'));
 
 UPDATE text_runs SET asked_at = created_at WHERE asked;
@@ -129,6 +134,7 @@ SELECT c.org_id, c.id, 0, n, l.turn_seq, l.first_sound_ms, l.first_answer_ms, l.
 SET LOCAL ROLE hum_owner;
 
 DROP FUNCTION hum.id_at(timestamptz, bigint);
+DROP FUNCTION hum.without_nul(json);
 DROP FUNCTION hum.text_of(json);
 DROP FUNCTION hum.json_of(text);
 

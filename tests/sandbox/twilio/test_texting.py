@@ -280,6 +280,7 @@ def test_the_book_forgets_what_is_final_before_what_is_on_its_way() -> None:
         built.texting.send(order("last"))
         new = built.texting.receive(PERSON, NUMBER, "Hi again")
         assert [book.get(each.sid) for each in (pending[2], new)] == [None, new], "nothing else is final"
+        await built.close()
 
     virtually(run)
 
