@@ -86,14 +86,14 @@ class Proposals:
         self, org: UUID, request: pb.ProposeFlowRequest, spent: list[ModelUsage]
     ) -> pb.ProposeFlowResponse:
         page = await self._read(org, request.url) if request.HasField("url") else None
-        request = ProposalRequest(
+        proposal = ProposalRequest(
             description=request.description,
             page=page.text if page else "",
             url=request.url,
             language=request.language,
             channel=request.channel or flows_pb2.CHANNEL_VOICE,
         )
-        draft = await self._draft(org, request, spent)
+        draft = await self._draft(org, proposal, spent)
         return pb.ProposeFlowResponse(
             flow=draft.flow,
             rationale=draft.rationale,

@@ -145,7 +145,7 @@ def test_a_zone_is_filled_by_share_and_then_left() -> None:
     assert Counter(taken(capacity, "east") for _ in range(9)) == {"wss://big": 6, "wss://small": 3}
     assert Counter(taken(capacity, "east") for _ in range(5)) == {"wss://big": 2, "wss://small": 1, "wss://far": 2}
     assert capacity.acquire("east") == Place("wss://far", is_far=True)
-    assert capacity.acquire("west") == Place("wss://far") == capacity.take()
+    assert capacity.acquire("west") == Place("wss://far") == capacity.acquire()
 
 
 def test_where_a_stream_did_not_come_about_others_go_first() -> None:
