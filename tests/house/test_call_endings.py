@@ -16,7 +16,7 @@ STATUSES = {"completed", "busy", "no_answer", "failed", "canceled", "blocked"}
 #: Reasons that control tells the media plane with a command (`control/calls/outboundrules.py`).
 FROM_CONTROL = {"machine", "fax"}
 #: Which argument says why.
-REASON = {"finish": 4, "Refuse": 3, "Reject": 1, "End": 1}
+REASON = {"finish": 4, "Refuse": 3, "Reject": 1, "End": 1, "CallEnding": 1}
 #: Reasons that were decided elsewhere, where they are found: what a call passes on.
 PASSED_ON = {"reason", "ended.reason", "decision.reason", "apology.reason", "refusal.reason", "outcome[1]"} | {
     "REASONS.get(result, result)"
