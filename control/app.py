@@ -15,10 +15,10 @@ from control import natsbus
 from control.analytics.feature import feature as analytics
 from control.approvals.feature import feature as approvals
 from control.audit.feature import feature as audit
-from control.audit.usecases import note_read, note_request
+from control.audit.usecases import append_read, append_request
 from control.base.paging import Cursors
 from control.base.rates import Rates
-from control.base.streams import Streams
+from control.base.streams import StreamLimits
 from control.base.subscriptions import Payments
 from control.billing.feature import feature as billing
 from control.boundary import AuditLog, Boundary, Limits
@@ -28,7 +28,7 @@ from control.calls.feature import feature as calls
 from control.campaigns.feature import feature as campaigns
 from control.changes.feature import feature as changes
 from control.clients.embeddings import Embeddings
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.clients.openai import OpenAI
 from control.clients.twilio import Twilio
 from control.contacts.feature import feature as contacts
@@ -37,7 +37,7 @@ from control.delivery.feature import feature as delivery
 from control.eventagents.feature import feature as eventagents
 from control.events.feature import feature as events
 from control.executions.feature import feature as executions
-from control.feature import Deps, Feature, Outside, OwnAddress
+from control.feature import Deps, ExternalClients, Feature, OwnAddress
 from control.flows.feature import feature as flows
 from control.httptools.feature import feature as httptools
 from control.identity.feature import feature as identity
@@ -88,8 +88,8 @@ MODEL_SECONDS = 60.0
 DATABASE_CONNECT_SECONDS = 5.0
 #: Seconds without an answer from one host of the database after which the next one is tried beside it.
 DATABASE_NEXT_HOST_SECONDS = 0.3
-#: Seconds between looks at the database by those who are else woken by NOTIFY, in case one was lost.
-DATABASE_LOOK_SECONDS = 5.0
+#: Seconds between polls of the database by listeners that NOTIFY wakes, in case a notification was lost.
+DATABASE_POLL_SECONDS = 5.0
 
 LOG = telemetry.log(__name__)
 
@@ -195,7 +195,7 @@ async def _payments(settings: ControlSettings) -> AsyncIterator[Payments | None]
         await payments.close()
 
 
-async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
+async def _external_clients(settings: ControlSettings, stack: AsyncExitStack) -> ExternalClients:
     """Return the clients of external systems, which are closed with the stack."""
     model, twilio = OpenAI(settings, MODEL_SECONDS), Twilio(settings, settings.carrier_seconds)
     stack.push_async_callback(model.close)
@@ -205,7 +205,7 @@ async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
         embedder = Embeddings(settings, settings.embedding_model, settings.embedding_dimensions)
         stack.push_async_callback(embedder.close)
     payments = await stack.enter_async_context(_payments(settings))
-    return Outside(
+    return ExternalClients(
         twilio,
         twilio,
         speech=model,
@@ -219,7 +219,7 @@ async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
 
 @asynccontextmanager
 async def composed(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None, *, calls_idle: int = 0
+    settings: ControlSettings, database_url: str, clients: ExternalClients | None = None, *, calls_idle: int = 0
 ) -> AsyncIterator[tuple[Deps, RunningBus, list[Feature]]]:
     """Yield all features, ready for a server or a worker; `calls_idle` idle connections stay open for calls."""
     database_addresses = addresses(settings, database_url)
@@ -239,7 +239,7 @@ async def composed(
             refuse(str(error))
         calls_db = await opened(size=settings.calls_pool_size, idle=calls_idle)
         stack.push_async_callback(calls_db.close)
-        web = Guarded.open(settings)
+        web = GuardedClient.open(settings)
         stack.push_async_callback(web.close)
         bus, node_keys = _bus(settings, db, calls_db), home.node_keys(settings)
         deps = Deps(
@@ -250,16 +250,16 @@ async def composed(
                 db,
                 node_keys,
                 _limits(settings),
-                Streams(settings.streams_per_credential, settings.streams_per_organization),
+                StreamLimits(settings.streams_per_credential, settings.streams_per_organization),
                 ConcurrencyLimits(settings.organization_requests, settings.organization_wait_seconds),
                 keep_keys=timedelta(hours=settings.idempotency_hours),
                 lease=timedelta(seconds=IDEMPOTENCY_LEASE_SECONDS),
                 bus=bus,
-                audit=AuditLog(note_request, note_read),
+                audit=AuditLog(append_request, append_read),
                 recheck_seconds=settings.recheck_seconds,
             ),
             cursors=Cursors(node_keys[0]),
-            outside=outside or await _outside(settings, stack),
+            clients=clients or await _external_clients(settings, stack),
             web=web,
             keyring=Keyring.parse(home.secret_keys(settings)),
             tools=Registry(),
@@ -271,15 +271,15 @@ async def composed(
         deps.tools.add(tool for feature in features for tool in feature.tools)
         deps.tools.add_sources(source for feature in features for source in feature.tool_sources)
         for approver in [feature.approver for feature in features if feature.approver is not None]:
-            deps.tools.ask_through(approver)
+            deps.tools.set_approver(approver)
         yield deps, bus, features
 
 
 def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
     """Return the bus of HUM_BUS_URL, which also carries the notifications of these databases' transactions."""
     if not settings.bus_urls:
-        retry_seconds, look_seconds = settings.database_retry_seconds, DATABASE_LOOK_SECONDS
-        return PostgresBus(databases[0], retry_seconds=retry_seconds, look_seconds=look_seconds)
+        retry_seconds, poll_seconds = settings.database_retry_seconds, DATABASE_POLL_SECONDS
+        return PostgresBus(databases[0], retry_seconds=retry_seconds, poll_seconds=poll_seconds)
     servers = Servers(
         settings.bus_urls,
         natsbus.tls(settings.tls_ca, settings.tls_cert, settings.tls_key),
@@ -287,7 +287,7 @@ def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
         settings.bus_ping_seconds,
         settings.bus_silent_seconds,
     )
-    bus = NatsBus(servers, look_seconds=DATABASE_LOOK_SECONDS)
+    bus = NatsBus(servers, poll_seconds=DATABASE_POLL_SECONDS)
     for database in databases:
         database.carry_hints(bus)
     return bus
@@ -314,11 +314,11 @@ def _limits(settings: ControlSettings) -> Limits:
 
 @asynccontextmanager
 async def build(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None, signals: Signals | None = None
+    settings: ControlSettings, database_url: str, clients: ExternalClients | None = None, signals: Signals | None = None
 ) -> AsyncIterator[Control]:
     """Start a control plane; at the end drain and close it, without draining if a signal says so."""
     leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
-    composition = composed(settings, database_url, outside, calls_idle=CALLS_IDLE)
+    composition = composed(settings, database_url, clients, calls_idle=CALLS_IDLE)
     async with (
         composition as (deps, bus, features),
         monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), leave) as metrics,
@@ -339,10 +339,10 @@ async def build(
 
 @asynccontextmanager
 async def build_worker(
-    settings: ControlSettings, database_url: str, outside: Outside | None = None
+    settings: ControlSettings, database_url: str, clients: ExternalClients | None = None
 ) -> AsyncIterator[Worker]:
     """Yield a worker that is ready to run."""
-    async with composed(settings, database_url, outside) as (deps, bus, features):
+    async with composed(settings, database_url, clients) as (deps, bus, features):
         wakes = {channel: wake for feature in features for channel, wake in feature.wakes.items()}
         bus.begin(list(wakes))
         for channel, wake in wakes.items():

@@ -86,8 +86,8 @@ class RunningBus(Bus, Protocol):
 class Listeners:
     """The listeners of this process, by channel and key."""
 
-    def __init__(self, look_seconds: float) -> None:
-        self._look_seconds = look_seconds
+    def __init__(self, poll_seconds: float) -> None:
+        self._poll_seconds = poll_seconds
         self._channels: dict[str, Channel[Any]] = {}
         self._listening: dict[tuple[str, str], set[Callable[[Any], None]]] = {}
 
@@ -132,15 +132,15 @@ class Listeners:
             self._deliver(address, None)
 
     async def wake_periodically(self) -> None:
-        """Call each listener with None every `look_seconds`, spread over that time, since each reads the database."""
+        """Call each listener with None every `poll_seconds`, spread over that time, since each reads the database."""
         while True:
             listeners = [(address, listener) for address, group in self._listening.items() for listener in group]
             for address, listener in listeners:
-                await asyncio.sleep(self._look_seconds / len(listeners))
+                await asyncio.sleep(self._poll_seconds / len(listeners))
                 if listener in self._listening.get(address, ()):
                     self._call(address, listener, None)
             if not listeners:
-                await asyncio.sleep(self._look_seconds)
+                await asyncio.sleep(self._poll_seconds)
 
     def _deliver(self, address: tuple[str, str], message: object) -> None:
         for listener in tuple(self._listening.get(address, ())):
@@ -166,9 +166,9 @@ def encoded(channel: Channel[T], message: T) -> str | None:
 class PostgresBus:
     """A bus over LISTEN/NOTIFY, with one connection for all channels."""
 
-    def __init__(self, db: Db, *, retry_seconds: float, look_seconds: float = 5.0) -> None:
+    def __init__(self, db: Db, *, retry_seconds: float, poll_seconds: float = 5.0) -> None:
         self._db, self._retry_seconds = db, retry_seconds
-        self._listeners = Listeners(look_seconds)
+        self._listeners = Listeners(poll_seconds)
         self._channels: Sequence[Channel[Any]] = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._ready, self._up = asyncio.Event(), UP.labels("postgresql")
@@ -182,7 +182,7 @@ class PostgresBus:
         self._listeners.declare(channels)
         self._tasks = [
             asyncio.create_task(self._run(), name="bus"),
-            asyncio.create_task(self._listeners.wake_periodically(), name="bus look"),
+            asyncio.create_task(self._listeners.wake_periodically(), name="bus poll"),
         ]
 
     async def stop(self) -> None:

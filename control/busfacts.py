@@ -20,7 +20,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from control import natsbus
-from control.natsbus import AWAY, Encrypted, subject, without_credentials
+from control.natsbus import AWAY, EncryptedClient, subject, without_credentials
 from hum import settings as environment
 from hum.clock import monotonic_ms
 from hum.settings.bus import BusSettings
@@ -36,7 +36,7 @@ class Server:
     def __init__(self, url: str, context: ssl.SSLContext, seconds: float) -> None:
         self.url, self.fault, self.detail, self.version = url, "", "", ""
         self._context, self._seconds = context, seconds
-        self._client = Encrypted() if url.startswith("tls:") else Client()
+        self._client = EncryptedClient() if url.startswith("tls:") else Client()
         self._error = asyncio.get_running_loop().create_future()
         self._received = asyncio.Event()
 
@@ -60,9 +60,9 @@ class Server:
             self._record(error)
             is_silent = isinstance(error, TimeoutError)
             if self.fault == "away" and self.url.startswith("tls:") and not is_silent:
-                await self._look_for_an_alert()
+                await self._detect_alert()
 
-    async def _look_for_an_alert(self) -> None:
+    async def _detect_alert(self) -> None:
         """Find out whether the server ended the connection with a TLS alert.
 
         With TLS 1.3, a server refuses our certificate after the handshake is over for us.  A client that writes then
@@ -102,7 +102,7 @@ class Server:
 
     async def _connect(self) -> None:
         await self._client.connect(
-            [self.url], allow_reconnect=False, error_cb=self._note, tls=self._context, name="hum doctor"
+            [self.url], allow_reconnect=False, error_cb=self._on_error, tls=self._context, name="hum doctor"
         )
         await self._client.flush(timeout=max(1, round(self._seconds)))
         version = self._client.connected_server_version
@@ -129,7 +129,7 @@ class Server:
             self._error.result()
         task.result()
 
-    async def _note(self, error: Exception) -> None:
+    async def _on_error(self, error: Exception) -> None:
         if not self._error.done():
             self._error.set_exception(error)
 

@@ -18,7 +18,7 @@ from control.base.subscriptions import Payments
 from control.boundary import Boundary
 from control.bus import Bus, Channel
 from control.clients.embeddings import Embedder
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.clients.openai import Responder, Speech, Transcriber, Writer
 from control.clients.twilio import Carrier, Lookups
 from control.tools import Approver, Registry, Source, Tool
@@ -63,7 +63,7 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class ExternalClients:
     """The clients of external systems."""
 
     carrier: Carrier
@@ -95,9 +95,9 @@ class Deps:
     bus: Bus
     boundary: Boundary
     cursors: Cursors
-    outside: Outside
+    clients: ExternalClients
     #: The only way to a customer's URL.
-    web: Guarded
+    web: GuardedClient
     #: Seals customers' secrets that must be used again.
     keyring: Keyring
     #: The tools of all features, complete once all features are built.

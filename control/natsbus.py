@@ -49,7 +49,7 @@ class Servers:
     silent_seconds: float = 3.0
 
 
-class Encrypted(Client):
+class EncryptedClient(Client):
     """A client that sends nothing, in particular no password, to a server or an attacker that does not offer TLS."""
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
@@ -61,10 +61,10 @@ class Encrypted(Client):
 class NatsBus:
     """A bus over NATS, with one connection and subscriptions for the listeners of this process."""
 
-    def __init__(self, servers: Servers, *, look_seconds: float = 5.0) -> None:
+    def __init__(self, servers: Servers, *, poll_seconds: float = 5.0) -> None:
         self._servers = servers
         self._server_urls = deque(servers.urls)
-        self._listeners = Listeners(look_seconds)
+        self._listeners = Listeners(poll_seconds)
         self._client: Client | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._changed, self._ready = asyncio.Event(), asyncio.Event()
@@ -81,7 +81,7 @@ class NatsBus:
         self._listeners.declare(channels)
         self._tasks = [
             asyncio.create_task(self._run(), name="bus"),
-            asyncio.create_task(self._listeners.wake_periodically(), name="bus look"),
+            asyncio.create_task(self._listeners.wake_periodically(), name="bus poll"),
         ]
 
     async def stop(self) -> None:
@@ -150,13 +150,13 @@ class NatsBus:
 
     async def _serve(self, url: str) -> None:
         """Connect, and listen until the server is lost.  Raises AWAY."""
-        client = Encrypted() if url.startswith("tls:") else Client()
+        client = EncryptedClient() if url.startswith("tls:") else Client()
         try:
             await self._connect(client, url)
             self._client = client
             self._up.set(1)
             LOG.info("the bus is connected", server=without_credentials(url))
-            subscriptions = asyncio.create_task(self._keep_subscribed(client), name="bus subscriptions")
+            subscriptions = asyncio.create_task(self._sync_subscriptions(client), name="bus subscriptions")
             try:
                 await self._watch(client, subscriptions)
             finally:
@@ -195,7 +195,7 @@ class NatsBus:
             async with asyncio.timeout(self._servers.silent_seconds):
                 await client.flush(timeout=max(1, round(self._servers.silent_seconds)))
 
-    async def _keep_subscribed(self, client: Client) -> None:
+    async def _sync_subscriptions(self, client: Client) -> None:
         """Keep the subscriptions equal to the listened channels, and wake the listeners of new subscriptions."""
         subscribed: dict[tuple[str, str], Any] = {}
         while True:

@@ -15,7 +15,7 @@ class Rechecks:
         self._exists, self._every_ms = exists, every_seconds * 1000
         self._checked_ms = monotonic_ms()
 
-    async def may_go_on(self) -> bool:
+    async def may_continue(self) -> bool:
         """Tell whether the file still exists, as of the last check; check again if that is due."""
         if monotonic_ms() - self._checked_ms < self._every_ms:
             return True

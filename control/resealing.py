@@ -16,7 +16,7 @@ LOWEST = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Resealed:
+class ResealCounts:
     """The numbers of secrets that were resealed, that could not be opened, and that are left, the latter included."""
 
     resealed: int
@@ -24,7 +24,7 @@ class Resealed:
     left: int
 
 
-async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -> Resealed:
+async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -> ResealCounts:
     """Reseal secrets for about so many seconds."""
     until_ms = monotonic_ms() + seconds * 1000
     done = unsealable = 0
@@ -41,10 +41,10 @@ async def reseal(db: Db, keyring: Keyring, seconds: float, batch: int = BATCH) -
             if not rows:
                 break
             after = rows[-1].id
-    return Resealed(done, unsealable, await left(db, keyring))
+    return ResealCounts(done, unsealable, await count_left(db, keyring))
 
 
-async def left(db: Db, keyring: Keyring) -> int:
+async def count_left(db: Db, keyring: Keyring) -> int:
     """Return how many secrets an older key has sealed."""
     async with db.system() as tx:
         return await sealed.count(tx, keyring.newest)

@@ -45,7 +45,7 @@ class ToolChannel(Enum):
     EVENT = auto()
 
 
-class Policy(Enum):
+class ToolPolicy(Enum):
     """Whether a tool may run without a person's approval."""
 
     ALLOWED = auto()
@@ -177,14 +177,14 @@ class Tool:
     run: Run | None
     channels: frozenset[ToolChannel]
     timeout_ms: int
-    policy: Policy = Policy.ALLOWED
+    policy: ToolPolicy = ToolPolicy.ALLOWED
     recording: RecordingSwitch.ValueType = RECORDING_SWITCH_UNSPECIFIED
     origin: Origin = BUILT_IN
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ApprovalRequest:
     """A request for approval of a tool call, with valid arguments."""
 
     tool: Tool
@@ -193,7 +193,7 @@ class Asked:
     context: ToolContext
 
 
-Approver = Callable[[Asked], Awaitable[Result]]
+Approver = Callable[[ApprovalRequest], Awaitable[Result]]
 """Asks a person for approval, and returns at once, with a result that tells the agent so."""
 Source = Callable[[Tx, UUID, UUID], Awaitable[Sequence[Tool]]]
 """Returns an organization's own tools for a flow, given both.  The transaction may be the system's, which sees all tenants."""
@@ -221,7 +221,7 @@ class Registry:
         """Add sources of organizations' own tools."""
         self._sources += sources
 
-    def ask_through(self, approver: Approver) -> None:
+    def set_approver(self, approver: Approver) -> None:
         """Set the approver for tools that need a person's approval."""
         assert self._approver is None, "two features ask for approval"
         self._approver = approver
@@ -265,23 +265,25 @@ class Registry:
             return failed("There is no such tool.")
         tool, schema = offered[name]
         get_current_span().set_attribute("hum.tool", name)
-        needs_approval = tool.policy is Policy.APPROVAL and not is_approved
+        needs_approval = tool.policy is ToolPolicy.APPROVAL and not is_approved
         if tool.run is None or (needs_approval and self._approver is None):
             return failed("This needs a person's approval, and nobody can give it now.")
         arguments, problems = check(arguments_json, schema)
         if problems:
             return failed("The arguments are not valid. Correct them and call the tool again, once.", problems)
         began_ms = monotonic_ms()
-        run = partial(self._ask, tool, schema) if needs_approval else tool.run
+        run = partial(self._request_approval, tool, schema) if needs_approval else tool.run
         result = await self._bounded(tool, run, context, arguments)
         # The names of organizations' tools would be an unlimited number of series.
         series = name if tool in self._tools else OWN_TOOLS
         SECONDS.labels(series, "ok" if result.ok else "failed").observe((monotonic_ms() - began_ms) / 1000)
         return result
 
-    async def _ask(self, tool: Tool, schema: Schema, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
+    async def _request_approval(
+        self, tool: Tool, schema: Schema, context: ToolContext, arguments: Mapping[str, Any]
+    ) -> Result:
         assert self._approver is not None, "there is an approver"
-        return await self._approver(Asked(tool, schema, arguments, context))
+        return await self._approver(ApprovalRequest(tool, schema, arguments, context))
 
     async def _bounded(self, tool: Tool, run: Run, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
         try:

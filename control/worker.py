@@ -22,9 +22,9 @@ from storage import event_backlogs, events, health
 from storage import jobs as queue
 from storage.db import AWAY, BUSY, Db
 
-#: Seconds between looks at the certificates of the public URLs.
-CERTIFICATE_LOOK_SECONDS = 3600.0
-#: Seconds that such a look may take.
+#: Seconds between checks of the certificates of the public URLs.
+CERTIFICATE_POLL_SECONDS = 3600.0
+#: Seconds that such a check may take.
 CERTIFICATE_ANSWER_SECONDS = 10.0
 #: Jobs that one worker runs at once.
 WORKER_TASKS = 32
@@ -32,7 +32,7 @@ WORKER_TASKS = 32
 LOG = log(__name__)
 DONE = Counter("hum_jobs_total", "Attempts at jobs, by how they ended", ["job", "how"])
 FAILED = Counter("hum_steps_failed_total", "Failed steps of sweeps, readers and the queue", ["step"])
-WAITING = Gauge("hum_jobs_waiting_seconds", "For how long the oldest job has waited that could run, or is parked")
+WAITING = Gauge("hum_jobs_waiting_seconds", "For how long the oldest job has waited that could run, or is deferred")
 HELD = Gauge("hum_jobs_held", "Jobs that failed too often and wait for an operator")
 LAG = Gauge(
     "hum_reader_lag_seconds",
@@ -102,7 +102,7 @@ class Worker:
             Sweep("released events", self._read_released, self._settings.sweep_seconds),
             Sweep("measures", self._measure, self._settings.sweep_seconds),
             Sweep("health", self._measure_database, self._settings.sweep_seconds),
-            Sweep("certificates", self._look_at_certificates, CERTIFICATE_LOOK_SECONDS),
+            Sweep("certificates", self._check_certificates, CERTIFICATE_POLL_SECONDS),
         )
         return [
             *((sweep.name, sweep.step, sweep.every_seconds, sweep.woken) for sweep in (*own_sweeps, *sweeps)),
@@ -155,7 +155,7 @@ class Worker:
         for standby in standbys:
             REPLICATION_LAG.labels(standby.name).set(standby.lag_bytes)
 
-    async def _look_at_certificates(self) -> None:
+    async def _check_certificates(self) -> None:
         urls = {"public_url": self._settings.public_url, "media_url": self._settings.media_url}
         await certificates.measure(urls, CERTIFICATE_ANSWER_SECONDS)
 

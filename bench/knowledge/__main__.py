@@ -23,11 +23,11 @@ import uvloop
 from bench.knowledge.quality import FOUND, Question, corpus, questions
 from control.base.egress import Policy
 from control.clients.embeddings import Embedder, Embeddings
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
 from control.knowledge.lookups import Lookups
-from control.knowledge.vectors import Held
+from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.settings import ControlSettings
 from sandbox.openai import Model
@@ -61,7 +61,7 @@ class House:
     conversions: Conversions
     embedder: Embedder
     names: dict[UUID, str]
-    held: Held
+    held: VectorCache
 
     async def add(self, name: str, body: bytes) -> int:
         """Add a document; return its number of passages."""
@@ -82,7 +82,7 @@ class House:
         for again in range(rounds + 1):
             for question in questions():
                 began = time.perf_counter()
-                hits = (await lookups.find(self.org, list(self.names), question.text, FOUND)).found
+                hits = (await lookups.find(self.org, list(self.names), question.text, FOUND)).hits
                 if again:
                     took.append((time.perf_counter() - began) * 1000)
                 else:
@@ -134,8 +134,8 @@ async def opened(home: Path, arguments: argparse.Namespace) -> AsyncIterator[Hou
                 home=home, openai_base_url=arguments.base_url or model.url, openai_api_key=KEY, knowledge_passages=10**6
             )
             embedder = Embeddings(settings, arguments.model, arguments.dimensions)
-            web = Guarded(Policy())
-            yield House(db, org, Conversions(db, web, embedder, settings), embedder, {}, Held(1 << 30))
+            web = GuardedClient(Policy())
+            yield House(db, org, Conversions(db, web, embedder, settings), embedder, {}, VectorCache(1 << 30))
             await web.close()
             await embedder.close()
         await db.close()

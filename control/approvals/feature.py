@@ -1,10 +1,11 @@
 """The feature `approvals`: its service, the job and sweeps that execute decisions, and the registry's approver."""
 
 from control.approvals import rules
-from control.approvals.asking import Approver
-from control.approvals.live import CHANGED, PollIntervals
+from control.approvals.executor import DecisionExecutor
+from control.approvals.live import CHANGED
+from control.approvals.requests import ApprovalRequester
 from control.approvals.servicer import ApprovalsServicer
-from control.approvals.working import DecisionExecutor
+from control.changestreams import PollIntervals
 from control.feature import Deps, Feature, Sweep
 from control.livecall.channels import ANSWERS
 from control.livecall.commands import Commands
@@ -22,10 +23,10 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         jobs={rules.WORK: executor.execute},
         sweeps=[
             Sweep("approvals", executor.sweep, settings.approval_look_seconds),
-            Sweep("approvals_old", executor.purge, settings.sweep_seconds),
+            Sweep("approvals_old", executor.prune, settings.sweep_seconds),
         ],
         channels=[CHANGED],
         # A worker sends commands to calls, and awaits their answers.
         wakes={ANSWERS: lambda _: None},
-        approver=Approver(deps.db, settings).ask,
+        approver=ApprovalRequester(deps.db, settings).request,
     )

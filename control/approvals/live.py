@@ -8,12 +8,12 @@ older one gets the others again.
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import pairwise
 from uuid import UUID
 
 from control.approvals import present
 from control.bus import Bus, Channel
+from control.changestreams import PollIntervals
 from hum.v1 import approvals_pb2 as pb
 from storage import approvals
 from storage.db import Db, Tx
@@ -23,14 +23,6 @@ CHANGED = Channel(approvals.CHANNEL, UUID, str)
 BATCH = 100
 _ALL = UUID(int=(1 << 128) - 1)
 Place = tuple[int, UUID]
-
-
-@dataclass(frozen=True, slots=True)
-class PollIntervals:
-    """Seconds until a stream polls again: when idle, and while an older transaction is still open."""
-
-    idle_seconds: float
-    look_seconds: float
 
 
 class LiveApprovals:
@@ -80,7 +72,7 @@ class LiveApprovals:
         if not is_all:
             return events, (rows[-1][0], rows[-1][1].id), 0
         more = await approvals.is_more(tx, below)
-        return events, (below - 1, _ALL), self._intervals.look_seconds if more else self._intervals.idle_seconds
+        return events, (below - 1, _ALL), self._intervals.poll_seconds if more else self._intervals.idle_seconds
 
     async def _wake_on_stop(self) -> None:
         await self._stopping.wait()

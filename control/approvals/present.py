@@ -1,6 +1,6 @@
 """Approvals in the form that clients see."""
 
-from control.approvals.telling import shown
+from control.approvals.outbox import shown_id
 from control.base import redaction
 from control.base.wire import timestamp, value
 from hum import ids
@@ -19,10 +19,10 @@ def approval(row: ApprovalRow, *, listed: bool = False) -> pb.Approval:
         arguments_json=redaction.masked_json(row.wish.arguments),
         schema_json=None if listed else row.wish.schema,
         edited=row.decision.edited,
-        call_id=shown(Kind.CALL, row.subject.call_id),
-        conversation_id=shown(Kind.CONVERSATION, row.subject.conversation_id),
-        run_id=shown(Kind.RUN, row.subject.event_run_id),
-        flow_id=shown(Kind.FLOW, row.subject.flow_id),
+        call_id=shown_id(Kind.CALL, row.subject.call_id),
+        conversation_id=shown_id(Kind.CONVERSATION, row.subject.conversation_id),
+        run_id=shown_id(Kind.RUN, row.subject.event_run_id),
+        flow_id=shown_id(Kind.FLOW, row.subject.flow_id),
         decided_by=row.decision.by,
         decided_at=timestamp(row.decision.at),
         reason=row.decision.reason,

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from control.approvals import present, usecases
-from control.approvals.live import LiveApprovals, PollIntervals
+from control.approvals.live import LiveApprovals
 from control.base import paging
 from control.base.wire import word
 from control.boundary import TenantContext, TransactionContext
+from control.changestreams import PollIntervals
 from control.feature import Deps
 from hum import ids
 from hum.contract import rpc

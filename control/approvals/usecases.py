@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from control import jobs
-from control.approvals import rules, telling
+from control.approvals import outbox, rules
 from control.base import redaction
 from control.eventagents.rules import RUN
 from control.texts import turns
@@ -45,7 +45,7 @@ async def decide(
         arguments = redaction.masked_json((await approvals.get(tx, id)).wish.arguments)
     await approvals.decide(tx, id, state, by, reason, arguments)
     row = await approvals.get(tx, id)
-    await events.append(tx, row.org_id, id, telling.decided(row))
+    await events.append(tx, row.org_id, id, outbox.decided_event(row))
     if state == "approved" or (state in rules.DECIDED and row.subject.call_id):
         await jobs.enqueue(tx, rules.WORK, row.org_id, id)
     elif state in rules.DECIDED:
@@ -60,7 +60,7 @@ async def resume_agent(tx: Tx, row: ApprovalRow) -> None:
     """
     subject = row.subject
     if subject.conversation_id is not None:
-        await turns.owe_at_once(tx, await conversations.lock(tx, subject.conversation_id), now())
+        await turns.schedule_now(tx, await conversations.lock(tx, subject.conversation_id), now())
     elif subject.event_run_id is not None:
         # Of two concurrent decisions, the second sees the first.
         await event_runs.lock(tx, subject.event_run_id)

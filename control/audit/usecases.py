@@ -19,7 +19,7 @@ from storage.db import Db, Tx
 OPERATOR = "operator"
 
 
-async def note(
+async def append_action(
     tx: Tx, org: UUID, principal: Principal, action: str, subject: str, fields: Sequence[str], request_id: str
 ) -> None:
     """Append a principal's action, in the transaction of the action."""
@@ -35,15 +35,15 @@ async def note(
     )
 
 
-async def note_request(
+async def append_request(
     tx: Tx, principal: Principal, method: MethodDescriptor, request: Message, answer: Message, request_id: str
 ) -> None:
     """Append a request that changed something in the principal's organization, in its transaction."""
     change = describe(method, request, answer)
-    await note(tx, principal.org_id, principal, change.action, change.subject, change.fields, request_id)
+    await append_action(tx, principal.org_id, principal, change.action, change.subject, change.fields, request_id)
 
 
-async def note_read(
+async def append_read(
     tx: Tx, principal: Principal, method: MethodDescriptor, request: Message, answer: Message, request_id: str
 ) -> None:
     """Append an audited read in the principal's organization, once within some minutes."""
@@ -59,7 +59,7 @@ async def note_read(
     )
 
 
-async def note_operator(tx: Tx, org: UUID, action: str, subject: str, fields: Sequence[str] = ()) -> None:
+async def append_operator_action(tx: Tx, org: UUID, action: str, subject: str, fields: Sequence[str] = ()) -> None:
     """Append an action of a deployment's operator with `hum admin`."""
     await audit.append(tx, org, actor=OPERATOR, actor_name=OPERATOR, action=action, subject=subject, fields=fields)
 

@@ -115,7 +115,7 @@ class Reason(StrEnum):
     PROTOCOL = "protocol"
 
 
-class Outside(Exception):  # noqa: N818 - not an error of ours
+class EgressError(Exception):
     """A failure to get an answer from a customer's URL."""
 
     def __init__(self, reason: Reason, message: str) -> None:
@@ -141,7 +141,7 @@ class Target:
 
 
 def parse_url(text: str) -> Target:
-    """Parse a customer's URL.  Raises Outside for one that is never allowed, whatever its host resolves to."""
+    """Parse a customer's URL.  Raises EgressError for one that is never allowed, whatever its host resolves to."""
     if len(text) > LONGEST_URL:
         raise _invalid(f"The URL is longer than {LONGEST_URL} characters.")
     if any(char <= " " or char in "\\\x7f" for char in text):
@@ -175,8 +175,8 @@ def origin(text: str) -> tuple[str, str]:
     return parts.scheme.lower(), parts.netloc.lower()
 
 
-def _invalid(message: str) -> Outside:
-    return Outside(Reason.INVALID, message)
+def _invalid(message: str) -> EgressError:
+    return EgressError(Reason.INVALID, message)
 
 
 def _literal(host: str) -> Address | None:
@@ -208,7 +208,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise Outside for a customer's header that would break the request's framing, or that HUM sets itself."""
+    """Raise EgressError for a customer's header that would break the request's framing, or that HUM sets itself."""
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise _invalid(f"The header {name[:40]!r} is not a valid HTTP header.")

@@ -35,7 +35,7 @@ class Rates:
         self._per_ms, self._burst, self._what = per_second / 1000, burst, what
         self._buckets: OrderedDict[bytes, _Bucket] = OrderedDict()
 
-    def take(self, key: bytes, now_ms: float, cost: float = 1.0) -> Allowance:
+    def consume(self, key: bytes, now_ms: float, cost: float = 1.0) -> Allowance:
         """Count a request by its cost.  Raises RateLimited, with the seconds to wait in its metadata.
 
         A request that costs more than `burst` needs a full bucket.
@@ -57,7 +57,7 @@ class Rates:
         reset = math.ceil((self._burst - bucket.tokens) / self._per_ms / 1000)
         return Allowance(self._burst, int(bucket.tokens), reset)
 
-    def give_back(self, key: bytes) -> None:
-        """Undo `take`, for a request that turned out to count against another key."""
+    def refund(self, key: bytes) -> None:
+        """Undo `consume`, for a request that turned out to count against another key."""
         if (bucket := self._buckets.get(key)) is not None:
-            bucket.tokens += 1  # `take` caps it at `burst`
+            bucket.tokens += 1  # `consume` caps it at `burst`

@@ -11,15 +11,15 @@ from hum.contract.errors import RateLimited
 RETRY_SECONDS = 5
 
 
-class Streams:
-    """The numbers of open streams."""
+class StreamLimits:
+    """The limits on open streams, and their numbers."""
 
     def __init__(self, per_credential: int, per_organization: int) -> None:
         self._per_credential, self._per_organization = per_credential, per_organization
         self._open: Counter[bytes | UUID] = Counter()
 
     @contextmanager
-    def one(self, credential: bytes, organization: UUID | None) -> Iterator[None]:
+    def slot(self, credential: bytes, organization: UUID | None) -> Iterator[None]:
         """Count a stream while the context is open.  Raises RateLimited."""
         if self._open[credential] >= self._per_credential:
             raise _too_many(f"This credential has {self._per_credential} open streams")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SubscriptionItem:
     """A line of a subscription; `quantity`: None for a metered price."""
 
     id: str
@@ -23,7 +23,7 @@ class Contract:
     id: str
     status: str
     created_at: datetime
-    items: tuple[Item, ...]
+    items: tuple[SubscriptionItem, ...]
     period_starts_at: datetime | None
     period_ends_at: datetime | None
     cancel_at_period_end: bool
@@ -34,7 +34,7 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CheckoutRequest:
     """The request for a checkout.  `quantities`: by price; None for a metered price."""
 
     key: str
@@ -45,7 +45,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class CheckoutPage:
     """A checkout's page; `status`: `open`, `complete` or `expired`."""
 
     id: str
@@ -73,9 +73,9 @@ class Payments(Protocol):
 
     async def make_customer(self, org: UUID, name: str, key: str) -> str: ...
 
-    async def open_checkout(self, wanted: Wanted) -> Page: ...
+    async def open_checkout(self, request: CheckoutRequest) -> CheckoutPage: ...
 
-    async def checkout(self, id: str) -> Page: ...
+    async def checkout(self, id: str) -> CheckoutPage: ...
 
     async def expire_checkout(self, id: str) -> None:
         """Close a checkout.  Raises PaymentRefused if it is no longer open."""
@@ -91,7 +91,7 @@ class Payments(Protocol):
 
     async def change(self, subscription_id: str, change: Change) -> None: ...
 
-    async def tell_meter(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
+    async def report_usage(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
         """Add to a meter.  The same identifier counts once, for at least 24 hours."""
 
     async def meter_total(self, event: str, customer_id: str, hour_at: datetime) -> int:

@@ -13,7 +13,7 @@ from prometheus_client import Counter
 from control.base.subscriptions import Contract, Payments
 from control.base.wire import value
 from control.billing import rules
-from control.billing.rules import Standing
+from control.billing.rules import SubscriptionState
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
@@ -56,14 +56,14 @@ class Accounts:
             account, name = await billing.open_account(tx, org), await billing.name(tx, org)
         if account.customer_id is not None:
             return account.customer_id
-        customer_id = await self._lost_customer(account) or await self._create(account, name)
+        customer_id = await self._find_customer(account) or await self._create(account, name)
         async with self._db.tenant(org) as tx:
             await billing.set_customer(tx, org, customer_id)
             account = await billing.open_account(tx, org)
         assert account.customer_id is not None, "it was set in this transaction, or before"
         return account.customer_id
 
-    async def _lost_customer(self, account: AccountRow) -> str | None:
+    async def _find_customer(self, account: AccountRow) -> str | None:
         """Find the customer of an earlier request that got no answer.  Raises PaymentError."""
         if account.customer_asked_at is None:
             return None
@@ -85,7 +85,7 @@ class Accounts:
 
     # -- its subscription
 
-    async def take_event(self, event_id: str, type: str, customer_id: str) -> None:
+    async def schedule_fetch(self, event_id: str, type: str, customer_id: str) -> None:
         """Schedule a fetch for the customer of an event; ignore customers that are not ours."""
         async with self._db.system() as tx:
             org = await billing.of_customer(tx, customer_id)
@@ -132,7 +132,7 @@ class Accounts:
             FETCHES.labels("applied" if await self._apply(tx, fetch, standing) else "overtaken").inc()
         return contracts
 
-    async def _apply(self, tx: Tx, fetch: FetchRow, standing: Standing | None) -> bool:
+    async def _apply(self, tx: Tx, fetch: FetchRow, standing: SubscriptionState | None) -> bool:
         before = await billing.account(tx, fetch.org_id, lock=True)
         assert before is not None, "an account is deleted only with its organization"
         reconcile = timedelta(seconds=BILLING_RECONCILE_SECONDS)
@@ -157,7 +157,7 @@ def _visible(row: AccountRow) -> tuple[str | None, str | None, bool]:
     return row.plan_id, row.status, row.cancel_at_period_end
 
 
-def _values(standing: Standing | None) -> tuple[object, ...]:
+def _values(standing: SubscriptionState | None) -> tuple[object, ...]:
     """Return values for the columns that a fetch sets, in their order."""
     if standing is None:
         return None, None, None, 0, None, None, False, None, None, None

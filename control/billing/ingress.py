@@ -13,5 +13,5 @@ class BillingIngressServicer:
 
     async def TakeStripeEvent(self, request: pb.TakeStripeEventRequest, _: NodeContext) -> pb.TakeStripeEventResponse:
         if self._accounts is not None and request.event_id and request.customer_id:
-            await self._accounts.take_event(request.event_id, request.type, request.customer_id)
+            await self._accounts.schedule_fetch(request.event_id, request.type, request.customer_id)
         return pb.TakeStripeEventResponse()

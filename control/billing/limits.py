@@ -71,7 +71,7 @@ async def require(tx: Tx, org: UUID, resource: str, more: int = 1, *, besides: s
         raise await refusal(tx, quota)
 
 
-async def has_room(tx: Tx, org: UUID, resource: str) -> bool:
+async def has_quota(tx: Tx, org: UUID, resource: str) -> bool:
     """Return whether the plan allows one more."""
     quota = await find(tx, org, resource)
     return quota is None or quota.left > 0

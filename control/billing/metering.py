@@ -105,7 +105,7 @@ class Metering:
         """Send a report; return False if Stripe refuses it.  Raises PaymentError."""
         name = rules.identifier(ids.show(Kind.ORGANIZATION, row.org_id), row.resource, row.hour_at, row.sequence)
         try:
-            await self._payments.tell_meter(event, row.customer_id, row.sending, row.hour_at, name)
+            await self._payments.report_usage(event, row.customer_id, row.sending, row.hour_at, name)
         except PaymentRefused:
             # Stripe counted nothing: the hour is unreported again, and the next sweep retries it.
             LOG.exception("could not report usage: Stripe's meter refused it; the next sweep retries", meter=event)

@@ -28,7 +28,7 @@ HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SubscriptionState:
     """A subscription as we store it: a function of the fetch alone, not of earlier state."""
 
     subscription_id: str
@@ -54,12 +54,12 @@ def effective(contracts: Sequence[Contract]) -> Contract | None:
     )
 
 
-def standing(contract: Contract, plans: Plans, unpaid_since: datetime | None, grace: timedelta) -> Standing:
+def standing(contract: Contract, plans: Plans, unpaid_since: datetime | None, grace: timedelta) -> SubscriptionState:
     """Derive a subscription's standing.  `unpaid_since`: the time of its oldest open invoice, if it owes."""
     plan = plan_of(contract, plans)
     since = (unpaid_since or contract.period_starts_at or contract.created_at) if contract.status in OWING else None
     until = FOREVER if contract.status in PAID else since + grace if since is not None else None
-    return Standing(
+    return SubscriptionState(
         subscription_id=contract.id,
         began_at=contract.created_at,
         status=contract.status,

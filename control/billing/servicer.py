@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from control.base.wire import timestamp
 from control.billing import usecases
 from control.billing.account import Accounts
-from control.billing.usecases import NO_BILLING, Desk
+from control.billing.usecases import NO_BILLING, StripeRequests
 from control.boundary import ActionContext, TransactionContext
 from hum.contract.errors import InvalidState
 from hum.plans import Plans
@@ -19,7 +19,7 @@ class Billing:
 
     plans: Plans
     accounts: Accounts
-    desk: Desk
+    requests: StripeRequests
 
 
 class BillingServicer:
@@ -34,20 +34,20 @@ class BillingServicer:
 
     async def CreateCheckout(self, request: pb.CreateCheckoutRequest, ctx: ActionContext) -> pb.CreateCheckoutResponse:
         billing = self._required()
-        url, expires_at = await billing.desk.check_out(billing.accounts, ctx.principal, request, ctx.request_id)
+        url, expires_at = await billing.requests.check_out(billing.accounts, ctx.principal, request, ctx.request_id)
         return pb.CreateCheckoutResponse(checkout=pb.Checkout(url=url, expires_at=timestamp(expires_at)))
 
     async def CreatePortalSession(
         self, request: pb.CreatePortalSessionRequest, ctx: ActionContext
     ) -> pb.CreatePortalSessionResponse:
-        url = await self._required().desk.open_portal(ctx.principal, request.return_to, ctx.request_id)
+        url = await self._required().requests.open_portal(ctx.principal, request.return_to, ctx.request_id)
         return pb.CreatePortalSessionResponse(portal_session=pb.PortalSession(url=url))
 
     async def UpdateSubscription(
         self, request: pb.UpdateSubscriptionRequest, ctx: ActionContext
     ) -> pb.UpdateSubscriptionResponse:
         billing = self._required()
-        await billing.desk.change(billing.accounts, ctx.principal, request, ctx.request_id)
+        await billing.requests.change(billing.accounts, ctx.principal, request, ctx.request_id)
         async with self._db.tenant(ctx.organization) as tx:
             return pb.UpdateSubscriptionResponse(billing=await usecases.show(tx, ctx.organization, billing.plans))
 

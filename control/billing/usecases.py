@@ -5,8 +5,8 @@ from datetime import datetime
 from urllib.parse import urljoin
 from uuid import UUID
 
-from control.audit.usecases import note
-from control.base.subscriptions import Contract, Page, Payments, Wanted
+from control.audit.usecases import append_action
+from control.base.subscriptions import CheckoutPage, CheckoutRequest, Contract, Payments
 from control.base.wire import timestamp, value
 from control.billing import limits, rules
 from control.billing.account import Accounts
@@ -28,7 +28,7 @@ HAS_SUBSCRIPTION = "The organization has a subscription; change it with PATCH /a
 LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\x7f\\]{0,500}")
 
 
-class Desk:
+class StripeRequests:
     """Users' requests to Stripe."""
 
     def __init__(self, db: Db, payments: Payments, plans: Plans, public_url: str) -> None:
@@ -56,7 +56,7 @@ class Desk:
         async with self._db.tenant(principal.org_id) as tx:
             is_current = await billing.checkout_made(tx, row.id, page.id, page.url, page.expires_at)
             fields = ("plan", "extra_seats") if row.extra_seats else ("plan",)
-            await note(
+            await append_action(
                 tx,
                 principal.org_id,
                 principal,
@@ -103,7 +103,7 @@ class Desk:
                 return order
         raise Conflict("Another request of your organization begins a checkout; try again.")
 
-    async def _open(self, principal: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> Page:
+    async def _open(self, principal: Principal, row: CheckoutRow, customer_id: str, plan: Plan) -> CheckoutPage:
         """Return the checkout's page, or end it on failure: its URL is unknown, and Stripe would repeat the error."""
         if row.session_id is not None:
             return await self._payments.checkout(row.session_id)
@@ -114,7 +114,7 @@ class Desk:
                 await billing.end_checkout(tx, row.id)
             raise
 
-    async def _expire(self, page: Page) -> None:
+    async def _expire(self, page: CheckoutPage) -> None:
         """Close a checkout.  Raises InvalidState if it was paid meanwhile."""
         try:
             await self._payments.expire_checkout(page.id)
@@ -122,9 +122,9 @@ class Desk:
             if (await self._payments.checkout(page.id)).status == "complete":
                 raise InvalidState(HAS_SUBSCRIPTION) from error
 
-    def _order(self, row: CheckoutRow, customer_id: str, plan: Plan) -> Wanted:
+    def _order(self, row: CheckoutRow, customer_id: str, plan: Plan) -> CheckoutRequest:
         key = f"hum-checkout-{row.id.hex}"
-        return Wanted(key, customer_id, plan.id, rules.quantities(plan, row.extra_seats), row.return_to)
+        return CheckoutRequest(key, customer_id, plan.id, rules.quantities(plan, row.extra_seats), row.return_to)
 
     def _return_url(self, path: str) -> str:
         """Return the URL of a path on this host.  Raises InvalidRequest."""
@@ -144,7 +144,7 @@ class Desk:
         url = await self._payments.open_portal(account.customer_id, return_url)
         async with self._db.tenant(principal.org_id) as tx:
             subject = ids.show(Kind.ORGANIZATION, principal.org_id)
-            await note(tx, principal.org_id, principal, "createPortalSession", subject, (), request_id)
+            await append_action(tx, principal.org_id, principal, "createPortalSession", subject, (), request_id)
         return url
 
     # -- the subscription
@@ -172,7 +172,7 @@ class Desk:
         # The log has the order, even if Stripe then refuses it.
         async with self._db.tenant(principal.org_id) as tx:
             subject = ids.show(Kind.ORGANIZATION, principal.org_id)
-            await note(tx, principal.org_id, principal, "updateSubscription", subject, fields, request_id)
+            await append_action(tx, principal.org_id, principal, "updateSubscription", subject, fields, request_id)
         # No idempotency key: the change is derived from the present state, so a repetition changes nothing.
         await self._payments.change(contract.id, change)
         await accounts.contract(principal.org_id)

@@ -74,7 +74,7 @@ class Admission:
             allowed = " or ".join(sorted(incoming.method.planes))
             raise Forbidden(f"Only another plane of this deployment may call this method: {allowed}.")
         if address := incoming.metadata.get(rpc.CLIENT_ADDRESS):
-            self._limits.unknown.take(address.encode(), self._clock())
+            self._limits.unknown.consume(address.encode(), self._clock())
         return NodeContext(incoming, node)
 
     @asynccontextmanager
@@ -105,7 +105,7 @@ class Admission:
             if principal is None or scheme != _scheme(principal):
                 self._recent.pop(credential, None)
                 raise _unknown(scheme)
-            self._remember(credential, principal)
+            self._cache(credential, principal)
             if not _matches_organization(principal, incoming.metadata.get(rpc.ORGANIZATION, "")):
                 raise OrganizationChanged
             rights.require(principal, incoming.method.access)
@@ -133,17 +133,17 @@ class Admission:
     async def _authenticate(self, incoming: IncomingRequest, credential: bytes, scheme: str) -> "_QuotaOwner":
         """Look up an unknown credential in the database, within the rate limit of the client's address."""
         address = self._address(incoming)
-        self._limits.unknown.take(address, self._clock())
+        self._limits.unknown.consume(address, self._clock())
         try:
             async with self._db.as_credential(credential) as (_, principal):
                 if principal is None or scheme != _scheme(principal):
                     raise _unknown(scheme)
         except (*AWAY, *BUSY):
             # The credential was not checked, and an outage must not exhaust the limit of the address.
-            self._limits.unknown.give_back(address)
+            self._limits.unknown.refund(address)
             raise
-        self._limits.unknown.give_back(address)
-        return self._remember(credential, principal)
+        self._limits.unknown.refund(address)
+        return self._cache(credential, principal)
 
     async def current(self, credential: bytes) -> Principal | None:
         """Return the principal of a credential that was admitted before, as of now; None if it is no longer valid."""
@@ -163,7 +163,7 @@ class Admission:
             return refused
         return None
 
-    def _remember(self, credential: bytes, principal: Principal) -> "_QuotaOwner":
+    def _cache(self, credential: bytes, principal: Principal) -> "_QuotaOwner":
         owner = self._recent[credential] = _QuotaOwner.of(principal)
         self._recent.move_to_end(credential)
         if len(self._recent) > MAX_RECENT_CREDENTIALS:
@@ -175,11 +175,11 @@ class Admission:
     ) -> None:
         """Count the request, and put the limit that is closer to exhaustion in the metadata.  Raises RateLimited."""
         now_ms = self._clock()
-        left = self._limits.credential.take(credential, now_ms)
+        left = self._limits.credential.consume(credential, now_ms)
         if organization is not None:
-            left = min(left, self._limits.organization.take(organization.bytes, now_ms), key=_remaining)
+            left = min(left, self._limits.organization.consume(organization.bytes, now_ms), key=_remaining)
             if stored_bytes:
-                self._limits.stored_kb.take(organization.bytes, now_ms, stored_bytes / 1000)
+                self._limits.stored_kb.consume(organization.bytes, now_ms, stored_bytes / 1000)
         limits = {"limit": left.limit, "remaining": left.remaining, "reset": left.reset_seconds}
         incoming.trailing.update({rpc.RATE_PREFIX + name: str(value) for name, value in limits.items()})
 

@@ -10,12 +10,12 @@ from hum.contract.principal import Principal
 from storage.db import Tx
 
 #: Appends a request and its answer to the audit log, in this transaction; the last argument is the request id.
-Note = Callable[[Tx, Principal, MethodDescriptor, Message, Message, str], Awaitable[None]]
+Appender = Callable[[Tx, Principal, MethodDescriptor, Message, Message, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditLog:
     """The audit log as the boundary writes it; the audit feature implements it, which imports the boundary."""
 
-    note_change: Note
-    note_read: Note
+    append_change: Appender
+    append_read: Appender

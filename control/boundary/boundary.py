@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from grpc import aio
 from grpc_status import rpc_status
 
-from control.base.streams import Streams
+from control.base.streams import StreamLimits
 from control.boundary.admission import Admission, Limits
 from control.boundary.auditing import AuditLog
 from control.boundary.concurrency import ConcurrencyLimits
@@ -43,7 +43,7 @@ class Boundary:
         db: Db,
         node_keys: Sequence[bytes],
         limits: Limits,
-        streams: Streams,
+        streams: StreamLimits,
         concurrency: ConcurrencyLimits,
         *,
         keep_keys: timedelta,
@@ -134,12 +134,12 @@ class Boundary:
     async def _stream_to_tenant(self, incoming: IncomingRequest, sent: AsyncIterator[bytes]) -> None:
         """Send the stream that a tenant requested, for as long as the credential permits it."""
         method = incoming.method
-        async with self._open_streams.one(method.access) as stream:
+        async with self._open_streams.open(method.access) as stream:
             async with self._admission.tenant(incoming) as admitted:
                 ctx = TenantContext(incoming, admitted.credential, admitted.principal, admitted.organization)
             self._open_streams.admit(stream, ctx)
             request = _valid(method, await _only(sent))
-            with self._streams.one(ctx.credential, ctx.organization):
+            with self._streams.slot(ctx.credential, ctx.organization):
                 messages = method.handler(request, ctx)
                 if method.access.audits_reads:
                     messages = self._audited(method, request, ctx, messages)
@@ -154,7 +154,7 @@ class Boundary:
             async for message in stream:
                 if not is_noted:
                     async with self._db.tenant(ctx.organization) as tx:
-                        await self._audit.note_read(
+                        await self._audit.append_read(
                             tx, ctx.principal, method.descriptor, request, message, ctx.request_id
                         )
                     is_noted = True
@@ -187,9 +187,9 @@ class Boundary:
         """Run the servicer, and append a change in an organization or an audited read to its audit log."""
         answer: Message = await method.handler(request, ctx)
         if method.mutates:
-            await self._audit.note_change(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
+            await self._audit.append_change(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
         elif method.access.audits_reads:
-            await self._audit.note_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
+            await self._audit.append_read(ctx.tx, ctx.principal, method.descriptor, request, answer, ctx.request_id)
         return answer
 
 

@@ -71,7 +71,7 @@ class OpenStreams:
         self._unsubscribe: Callable[[], None] | None = None
 
     @asynccontextmanager
-    async def one(self, access: options_pb2.Access) -> AsyncIterator[OpenStream]:
+    async def open(self, access: options_pb2.Access) -> AsyncIterator[OpenStream]:
         """Watch over a stream while the context is open.  Raises the refusal that ended it."""
         stream = OpenStream(access)
         self._add(stream)

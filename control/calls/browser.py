@@ -13,7 +13,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from control.actors import actor
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.billing import limits
 from control.bus import Bus
 from control.calls import rules, sdp
@@ -21,7 +21,7 @@ from control.calls.ending import finish
 from control.crm.lookups import Callers
 from control.livecall.channels import BROWSERS, COMMANDS
 from control.livecall.rules import LIVE
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from hum import ids, secrets
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, RateLimited, Unavailable
@@ -62,7 +62,7 @@ class BrowserCalls:
         try:
             async with self._db.tenant(principal.org_id) as tx:
                 await self._create(tx, principal, id, node, request)
-                await note(
+                await append_action(
                     tx,
                     principal.org_id,
                     principal,
@@ -107,7 +107,7 @@ class BrowserCalls:
             raise RateLimited("Your organization has too many calls at once.")
         await limits.require(tx, principal.org_id, "minutes")
         await browser_calls.create(tx, id, principal.org_id, caller, flow.id, flow.version, node, request.sdp)
-        await tell(tx, id, now(), state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
+        await append_event(tx, id, now(), state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
 
     async def _result(self, id: UUID, answered: asyncio.Event) -> ResultRow:
         """Return the media process's reply, and end the call if none comes in time or if it is a refusal."""
@@ -132,7 +132,7 @@ class Offers:
     def __init__(self, db: Db, token_seconds: int) -> None:
         self._db, self._token_seconds = db, token_seconds
 
-    async def take(self, node: str, call_id: str) -> pb.BrowserOffer | None:
+    async def claim(self, node: str, call_id: str) -> pb.BrowserOffer | None:
         """Remove and return a call's offer for this media process, with its stream's token; None if it is gone."""
         id = ids.parse(Kind.CALL, call_id)
         if id is None:

@@ -95,8 +95,8 @@ class Capacity:
             if url in self._addresses:
                 self._addresses[url].free -= calls
 
-    def take(self, zone: str = "") -> Place | None:
-        """Take a place; None if there is none.
+    def acquire(self, zone: str = "") -> Place | None:
+        """Acquire a place; None if there is none.
 
         Prefer processes that are not doubted, then those in this zone, then those with the largest free share.
         """
@@ -162,7 +162,7 @@ def assign(
     for call in requests:
         if (reason := concurrent.excess(call)) is not None:
             verdicts[call.id] = Refusal(reason)
-        elif (place := Place("") if capacity.is_empty else capacity.take(call.zone)) is not None:
+        elif (place := Place("") if capacity.is_empty else capacity.acquire(call.zone)) is not None:
             concurrent.add(call)
             verdicts[call.id] = place
         else:

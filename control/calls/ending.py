@@ -2,13 +2,13 @@
 
 | event | function | next |
 | --- | --- | --- |
-| the media process reports the stream's end | `stream_ended` | the owed step, or the carrier's report, or `finish` |
+| the media process reports the stream's end | `stream_ended` | the pending step, or the carrier's report, or `finish` |
 | the carrier requests the next step | `routing.next_step`, `routing.after_dial` | a dial, or another stream, or `finish` |
 | the carrier reports the call's end | `routing.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `finish` |
 | a person hangs up a call that no media process has | `hang_up` | `finish` |
 | a call can't be connected | `routing.route_inbound`, `routing.offer`, `browser.end_unjoined` | `finish` |
 | the stream's end is not reported in time | `sweep` | `finish` |
-| neither a media process nor the carrier has the call | `lost.sweep` | `finish` |
+| neither a media process nor the carrier has the call | `orphans.sweep` | `finish` |
 | the call is finished | `jobs.after_call` | its summary |
 
 For example: the caller hangs up.  The media process reports that the stream ended with `caller`, and `stream_ended`
@@ -20,11 +20,11 @@ from uuid import UUID
 
 from control import jobs
 from control.base.wire import value
-from control.calls import outbox, rules, under_way
+from control.calls import outbox, rules, unfinished
 from control.clients.twilio import Carrier
-from control.livecall.owed import LEAVES, Transfer, read
+from control.livecall.nextsteps import LEAVES, Transfer, decode
 from control.livecall.rules import AFTER_CALL, LIVE
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from control.livecall.turns import without_nul
 from control.rows import each_row
 from control.transfers import record
@@ -72,12 +72,12 @@ async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2
 def _continues(state: CallState, reason: str) -> bool:
     """Tell whether a call continues without the stream that ended with this reason.
 
-    It does if the stream was left for an owed step, or if the carrier was told to redirect the call for a transfer.
+    It does if the stream was left for a pending step, or if the carrier was told to redirect the call for a transfer.
     """
-    owed = read(state.owed)
+    step = decode(state.owed)
     if reason in LEAVES:
-        return owed is not None
-    return reason == "caller" and state.owed_due and isinstance(owed, Transfer)
+        return step is not None
+    return reason == "caller" and state.owed_due and isinstance(step, Transfer)
 
 
 async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
@@ -125,7 +125,7 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     """Close a locked call, unless it is closed, and enqueue its after-call job."""
     if state.ended_at is not None:
         return
-    await under_way.settle(tx, state.org_id, state.id, state.streams_opened, at)
+    await unfinished.finalize(tx, state.org_id, state.id, state.streams_opened, at)
     await record.break_off(tx, state, at)
     await calls.finish(tx, state.id, status, at, reason, detail)
     await usage.ended(tx, state, at)
@@ -133,7 +133,7 @@ async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: st
     ended = calls_pb2.CallEnded(
         status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=duration_seconds
     )
-    await tell(tx, state.id, at, ended=ended)
+    await append_event(tx, state.id, at, ended=ended)
     await outbox.completed(tx, state, status, at, reason, duration_seconds)
     if await voicemails.has_parts(tx, state.id):
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from control.calls import ending, lost, rules
+from control.calls import ending, orphans, rules
 from control.calls.browser import Offers
-from control.calls.ears import ListenerStreams
-from control.calls.informing import callers
+from control.calls.callercontext import callers
 from control.calls.ingress import IngressServicer
 from control.calls.jobs import after_call
 from control.calls.link import MediaServicer
+from control.calls.listenerstreams import ListenerStreams
 from control.calls.servicer import CallsServicer
 from control.calls.session import Sessions
 from control.calls.switching import transfer_to_flow
@@ -31,7 +31,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     tools = CallTools(deps.calls_db, deps.tools, sessions, settings.tool_seconds)
     tool_ms = round(settings.tool_seconds * 1000)
 
-    async def purge() -> None:
+    async def prune() -> None:
         async with deps.db.system() as tx:
             await set_aside.forget_reports(tx, rules.KEEP_SET_ASIDE)
             await media_links.forget(tx, rules.KEEP_LINKS)
@@ -44,11 +44,13 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
                 deps.calls_db, deps.bus, sessions, tools, listeners, offers, deps.stopping
             ),
         },
-        jobs={AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
+        jobs={AFTER_CALL: partial(after_call, deps.db, deps.clients.writer)},
         sweeps=[
             Sweep("calls", partial(ending.sweep, deps.db, settings.link_lost_seconds), settings.sweep_seconds),
-            Sweep("lost_calls", partial(lost.sweep, deps.db, deps.outside.carrier, settings), settings.sweep_seconds),
-            Sweep("left_over_reports", purge, settings.sweep_seconds),
+            Sweep(
+                "lost_calls", partial(orphans.sweep, deps.db, deps.clients.carrier, settings), settings.sweep_seconds
+            ),
+            Sweep("left_over_reports", prune, settings.sweep_seconds),
         ],
         channels=channels.ALL,
         tools=[

@@ -19,8 +19,7 @@ from hum.v1 import runtime_pb2 as pb
 from storage import calls
 from storage.db import Db
 
-#: Seconds that whoever answers a transferred call has for the key that takes it, each of the two times it is asked
-#: for.
+#: Seconds to press the key that accepts a transferred call, each of the two times that it is requested.
 TRANSFER_KEY_SECONDS = 8
 
 
@@ -29,7 +28,7 @@ class IngressServicer:
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings, callers: Callers) -> None:
         self._db, self._bus, self._settings, self._callers = db, bus, settings, callers
-        self._desk = routing.Desk(db, bus, settings)
+        self._routing = routing.RoutingContexts(db, bus, settings)
         self._silent = timedelta(seconds=settings.link_silent_seconds)
 
     async def RouteCall(self, request: pb.RouteCallRequest, ctx: NodeContext) -> pb.RouteCallResponse:
@@ -37,7 +36,7 @@ class IngressServicer:
             await routing.record_apology(self._db, request, moment(request.apologized_at))
             return pb.RouteCallResponse()
         keep = timedelta(days=self._settings.lookup_days)
-        step = await routing.route_inbound(self._db, self._desk.means(ctx), request, keep)
+        step = await routing.route_inbound(self._db, self._routing.context(ctx), request, keep)
         if step.HasField("connect"):
             self._callers.begin(ids.require(Kind.CALL, step.connect.call_id))
         return pb.RouteCallResponse(step=step)
@@ -53,14 +52,14 @@ class IngressServicer:
 
     async def NextStep(self, request: pb.NextStepRequest, ctx: NodeContext) -> pb.NextStepResponse:
         await self._wait_for_report(ids.require(Kind.CALL, request.call_id))
-        step = await routing.next_step(self._db, self._desk.means(ctx), request)
+        step = await routing.next_step(self._db, self._routing.context(ctx), request)
         return pb.NextStepResponse(step=step)
 
     async def EndDial(self, request: pb.EndDialRequest, ctx: NodeContext) -> pb.EndDialResponse:
         if request.HasField("apologized_at"):
             await routing.record_dial(self._db, request, moment(request.apologized_at))
             return pb.EndDialResponse()
-        step = await routing.after_dial(self._db, self._desk.means(ctx), request)
+        step = await routing.after_dial(self._db, self._routing.context(ctx), request)
         return pb.EndDialResponse(step=step)
 
     async def ReportDial(self, request: pb.ReportDialRequest, _: NodeContext) -> pb.ReportDialResponse:

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from control.clients.openai import ModelError, Writer
+from control.flows.definitions import usable
 from control.flows.rules import outcome_schema as outcome_of
-from control.flows.stored import usable
 from control.usage import record as usage
 from hum import ids
 from hum.ids import Kind

@@ -19,9 +19,9 @@ from prometheus_client import Counter
 from control.base.wire import word
 from control.boundary import NodeContext
 from control.bus import MAX_PAYLOAD_BYTES, Bus
-from control.calls import kept, reports, takeover, under_way
+from control.calls import filecheck, reports, takeover, unfinished
 from control.calls.browser import Offers
-from control.calls.ears import ListenerStreams
+from control.calls.listenerstreams import ListenerStreams
 from control.calls.session import Sessions
 from control.calls.toolruns import CallTools
 from control.livecall.channels import ANSWERS, COMMANDS, DELTAS
@@ -96,11 +96,11 @@ class MediaServicer:
             await to_its_end(self._end(link, tasks))
 
     async def CheckFiles(self, request: pb.CheckFilesRequest, _: NodeContext) -> pb.CheckFilesResponse:
-        unwanted, unknown = await kept.check(self._db, request.paths)
+        unwanted, unknown = await filecheck.check(self._db, request.paths)
         return pb.CheckFilesResponse(unwanted=unwanted, unknown=unknown)
 
     async def TakeCalls(self, request: pb.TakeCallsRequest, ctx: NodeContext) -> pb.TakeCallsResponse:
-        await takeover.take(self._db, request.from_node, ctx.node.name, request.call_ids)
+        await takeover.reassign(self._db, request.from_node, ctx.node.name, request.call_ids)
         return pb.TakeCallsResponse()
 
     async def Overhear(
@@ -172,7 +172,7 @@ class _Link:
                     case "browser":
                         await self._offers.reply(self.node, up.browser)
                     case "under_way":
-                        await under_way.keep(self._db, up.under_way.calls)
+                        await unfinished.store(self._db, up.under_way.calls)
                     case "answer":
                         await self._publish_answer(up.answer)
                     case unknown:
@@ -276,7 +276,7 @@ class _Link:
     async def _report_approval(self, command: pb.CallCommand) -> None:
         """Send an agent the outcome of an approval, which the bus does not carry."""
         try:
-            command.news.text = await self._tools.news(command.call_id, command.news.approval_id)
+            command.news.text = await self._tools.approval_outcome(command.call_id, command.news.approval_id)
         except (*AWAY, *BUSY, NotFound) as error:
             # The process that sent the command gets no answer, and retries.
             LOG.warning("could not send an agent an approval's outcome", call=command.call_id, error=repr(error)[:200])
@@ -287,7 +287,7 @@ class _Link:
 
     async def _offer(self, call_id: str) -> None:
         try:
-            offer = await self._offers.take(self.node, call_id)
+            offer = await self._offers.claim(self.node, call_id)
         except (*AWAY, *BUSY) as error:
             # The request that placed the call times out.
             LOG.warning("could not send a browser's offer", call=call_id, error=repr(error)[:200])

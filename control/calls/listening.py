@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls.ears import ListenerStream, ListenerStreams
+from control.calls.listenerstreams import ListenerStream, ListenerStreams
 from control.calls.timeline import Timeline
 from control.feature import Deps, OwnAddress
 from control.livecall.channels import CHANGED
@@ -81,7 +81,7 @@ class Listening:
         timeline, sent_ms = Timeline(), monotonic_ms()
         while not self._stopping.is_set():
             wake.clear()
-            if attached.sound is not None and (piece := attached.sound.take()) is not None:
+            if attached.sound is not None and (piece := attached.sound.pop()) is not None:
                 if pcm := timeline.place(piece.at_ms + attached.offset_ms, piece.pcm):
                     yield pcm
                 sent_ms = monotonic_ms()

@@ -4,7 +4,7 @@ from typing import Any
 
 from control.base.wire import timestamp, value
 from control.calls import rules
-from control.livecall.stream import restore
+from control.livecall.stream import decode
 from control.transfers import record
 from control.usage.present import usage
 from hum import ids
@@ -69,23 +69,23 @@ def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
         transcript=[turn(turn_row) for turn_row in row.turns],
         earlier_turns_cursor=earlier,
         last_event_id=row.event_seq,
-        tool_activity=[restore(activity, pb.ToolActivity()) for activity in row.tool_activity],
-        flow_switches=[restore(switch, pb.FlowSwitched()) for switch in row.flow_switches],
+        tool_activity=[decode(activity, pb.ToolActivity()) for activity in row.tool_activity],
+        flow_switches=[decode(switch, pb.FlowSwitched()) for switch in row.flow_switches],
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,
-        keypad_entries=[restore(entry, pb.KeypadEntry()) for entry in row.keypad_entries],
-        interruptions=[restore(interruption, pb.Interruption()) for interruption in row.interruptions],
-        refused_onsets=[restore(onset, pb.RefusedOnset()) for onset in row.refused_onsets],
+        keypad_entries=[decode(entry, pb.KeypadEntry()) for entry in row.keypad_entries],
+        interruptions=[decode(interruption, pb.Interruption()) for interruption in row.interruptions],
+        refused_onsets=[decode(onset, pb.RefusedOnset()) for onset in row.refused_onsets],
         more_refused_onsets=row.more_refused_onsets,
         recording_url=f"/api/calls/{id}/recording" if row.has_recording else None,
         peaks_url=f"/api/calls/{id}/peaks" if row.has_recording else None,
         recording_fault=row.recording_fault,
-        recording_pauses=[restore(pause, pb.RecordingPause()) for pause in row.recording_pauses],
+        recording_pauses=[decode(pause, pb.RecordingPause()) for pause in row.recording_pauses],
         latency=latency(row.latency),
         announcement_played_ms=row.announcement_played_ms,
         notes=[note(note_row) for note_row in row.notes],
         voicemail=voicemail(row.voicemail) if row.voicemail else None,
-        interventions=[restore(stored, pb.Intervention()) for stored in row.interventions],
+        interventions=[decode(stored, pb.Intervention()) for stored in row.interventions],
         transfers=[record.shown(transfer) for transfer in row.transfers],
         usage=usage(row.usage),
     )
@@ -138,7 +138,7 @@ def latency(stored: list[str]) -> pb.CallLatency | None:
     """Return the latency of each turn and its percentiles; None if the agent answered nothing."""
     if not stored:
         return None
-    turns = [restore(turn, pb.TurnLatency()) for turn in stored]
+    turns = [decode(turn, pb.TurnLatency()) for turn in stored]
     return pb.CallLatency(
         turns=turns,
         **{

@@ -100,14 +100,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class DownloadHeaders:
     """The media type and the further headers of a download."""
 
     media_type: str = "audio/wav"
     headers: Sequence[tuple[str, str]] = ()
 
 
-WAV = Shown()
+WAV = DownloadHeaders()
 
 
 async def send(
@@ -116,7 +116,7 @@ async def send(
     pieces: Sequence[Piece],
     byte_range: str,
     rechecks: Rechecks,
-    presentation: Shown = WAV,
+    presentation: DownloadHeaders = WAV,
 ) -> AsyncIterator[httpbody_pb2.HttpBody]:
     """Send the part that a `Range` header requests, as the response of an RPC.
 
@@ -126,7 +126,7 @@ async def send(
     more = ((rpc.HTTP_PREFIX + name, value) for name, value in presentation.headers)
     await context.send_initial_metadata((*part.metadata(), *more))
     async for chunk in part.read(files):
-        if not await rechecks.may_go_on():
+        if not await rechecks.may_continue():
             raise NotFound(GONE)
         yield httpbody_pb2.HttpBody(content_type=presentation.media_type, data=chunk)
 

@@ -9,9 +9,9 @@ from control import jobs
 from control.base.wire import moment
 from control.calls import outbox, rules
 from control.calls.ending import stream_ended
-from control.executions import keeping
+from control.executions import runner
 from control.livecall import activity, turns
-from control.livecall.stream import stored, tell
+from control.livecall.stream import append_event, encode
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum import ids
@@ -159,7 +159,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "interruption" | "refused_onset" | "onsets_refused" | "latency" | "intervention":
             await _add(tx, state, report, at)
         case "tool_started" | "tool_finished" as kind:
-            tool = await keeping.without_secrets(getattr(report, kind))
+            tool = await runner.without_secrets(getattr(report, kind))
             await activity.add(tx, state.org_id, state.id, tool, at)
         case "digits":
             await _add_keys(tx, state, report.digits, at)
@@ -182,17 +182,17 @@ async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetim
     match report.WhichOneof("report"):
         case "interruption":
             if await interruptions.add(tx, state.org_id, state.id, _interruption(report)):
-                await tell(tx, state.id, at, barge_in=report.interruption)
+                await append_event(tx, state.id, at, barge_in=report.interruption)
         case "refused_onset":
-            if await onsets.add(tx, state.id, stored(report.refused_onset), rules.MAX_REFUSED_ONSETS):
-                await tell(tx, state.id, at, refused_onset=report.refused_onset)
+            if await onsets.add(tx, state.id, encode(report.refused_onset), rules.MAX_REFUSED_ONSETS):
+                await append_event(tx, state.id, at, refused_onset=report.refused_onset)
         case "onsets_refused":
             await onsets.add_more(tx, state.id, report.onsets_refused.more)
         case "latency":
             await latencies.add(tx, state.org_id, state.id, _latency(report))
         case "intervention":
-            await interventions.add(tx, state.id, stored(report.intervention))
-            await tell(tx, state.id, at, intervention=report.intervention)
+            await interventions.add(tx, state.id, encode(report.intervention))
+            await append_event(tx, state.id, at, intervention=report.intervention)
 
 
 def _interruption(report: runtime_pb2.Report) -> InterruptionRow:
@@ -223,13 +223,13 @@ async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed
     if not pressed.digits:
         # The recording was paused during the entry.
         await keypad.remove(tx, state.id, entry.at_ms)
-    elif entry.keys and await keypad.put(tx, state.id, entry.at_ms, stored(entry), rules.MAX_KEYPAD_ENTRIES):
-        await tell(tx, state.id, at, keypad_entry=entry)
+    elif entry.keys and await keypad.put(tx, state.id, entry.at_ms, encode(entry), rules.MAX_KEYPAD_ENTRIES):
+        await append_event(tx, state.id, at, keypad_entry=entry)
 
 
 async def _start(tx: Tx, state: CallState, at: datetime) -> None:
     await calls.answer(tx, state.id, at)
-    await tell(tx, state.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_IN_PROGRESS))
+    await append_event(tx, state.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_IN_PROGRESS))
     if state.answered_at is None:
         await outbox.started(tx, state, at)
 
@@ -239,7 +239,7 @@ async def _set_recording(tx: Tx, state: CallState, stream: StreamState, report: 
     match report.WhichOneof("report"):
         case "recording_pause":
             pause = report.recording_pause
-            await pauses.put(tx, state.id, pause.start_ms, stored(pause))
+            await pauses.put(tx, state.id, pause.start_ms, encode(pause))
         case "recording_started":
             await recordings.begin(tx, state.id, stream.number, report.recording_started.path)
         case "recording" if file.path:
@@ -254,7 +254,7 @@ async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: ru
     """Store the state of a mailbox's file; a late report of a call that has ended also enqueues the voicemail."""
     if report.WhichOneof("report") == "message_started":
         await voicemails.begin_part(tx, state.org_id, state.id, stream.number, report.message_started.path)
-        await tell(tx, state.id, at, message_begun=calls_pb2.MessageBegun())
+        await append_event(tx, state.id, at, message_begun=calls_pb2.MessageBegun())
     else:
         file = report.message_stored
         if file.path:
@@ -263,13 +263,13 @@ async def _set_message(tx: Tx, state: CallState, stream: StreamState, report: ru
             await voicemails.drop_part(tx, state.id, stream.number)
         if file.fault:
             await recordings.fail(tx, state.id, file.fault[:MAX_FAULT_CHARS])
-        await tell(tx, state.id, at, message_over=calls_pb2.MessageOver(duration_ms=file.duration_ms))
+        await append_event(tx, state.id, at, message_over=calls_pb2.MessageOver(duration_ms=file.duration_ms))
     if state.ended_at is not None:
         await jobs.enqueue(tx, KEEP, state.org_id, state.id)
 
 
 async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOver, at: datetime) -> None:
     switched = calls_pb2.FlowSwitched(flow_id=report.flow_id, flow_version=report.flow_version, at_ms=report.at_ms)
-    await flow_switches.add(tx, state.id, ids.require(Kind.FLOW, report.flow_id), report.flow_version, stored(switched))
-    await tell(tx, state.id, at, flow_switched=switched)
+    await flow_switches.add(tx, state.id, ids.require(Kind.FLOW, report.flow_id), report.flow_version, encode(switched))
+    await append_event(tx, state.id, at, flow_switched=switched)
     await outbox.flow_switched(tx, state, switched, at)

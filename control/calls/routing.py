@@ -10,15 +10,15 @@ from control.billing import limits
 from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import rules
+from control.calls.admission import CallAdmission, StreamOffer
 from control.calls.ending import finish, over_at_carrier
-from control.calls.room import CallAdmission, Offer
-from control.calls.sentences import Sentence, sentence
-from control.contacts.rules import LOOK_UP_CONTACT, owes_lookup
+from control.calls.prompts import Prompt, localized
+from control.contacts.rules import LOOK_UP_CONTACT, is_lookup_due
 from control.flows.choices import Choices
-from control.flows.stored import is_usable
-from control.livecall.owed import Message, Owed, Transfer, is_due, read, stored
+from control.flows.definitions import is_usable
+from control.livecall.nextsteps import Message, NextStep, Transfer, decode, encode, is_due
 from control.livecall.rules import AWAY_REASON, CARRIER_ENDINGS, LIVE
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from control.transfers import dialing, record
 from control.usage import record as usage
 from control.voicemail.rules import speaking_seconds
@@ -37,7 +37,7 @@ from storage.contacts import Met
 from storage.db import Db, Tx
 
 #: Seconds before the gateway's patience ends at which a caller is told that there is no place.
-ROOM_REPLY_SECONDS = 1.0
+PLACE_REPLY_SECONDS = 1.0
 #: Seconds that a telephone rings to which a call is transferred, unless the flow says otherwise.
 TRANSFER_RING_SECONDS = 25
 
@@ -46,7 +46,7 @@ Step = runtime_pb2.CarrierStep
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class RoutingContext:
     """The dependencies and limits of an answer to the carrier."""
 
     admission: CallAdmission
@@ -58,27 +58,27 @@ class Means:
     zone: str = ""
 
 
-class Desk:
+class RoutingContexts:
     """The composed dependencies of answers to the carrier."""
 
     def __init__(self, db: Db, bus: Bus, settings: CallsSettings) -> None:
         self._admission, self._settings = CallAdmission(db, bus, settings), settings
         self._mailboxes = Mailboxes(Choices.of(settings))
 
-    def means(self, ctx: RequestContext) -> Means:
-        """Return the means of an answer, with a wait for a place that ends before the gateway's deadline.
+    def context(self, ctx: RequestContext) -> RoutingContext:
+        """Return the context of an answer, with a wait for a place that ends before the gateway's deadline.
 
         So the caller hears our prompt for a full deployment, not the gateway's apology.
         """
         wait, left_seconds = self._settings.room_seconds, ctx.context.time_remaining()
         if left_seconds is not None:
-            wait = max(0.0, min(wait, left_seconds - ROOM_REPLY_SECONDS))
+            wait = max(0.0, min(wait, left_seconds - PLACE_REPLY_SECONDS))
         until_ms = monotonic_ms() + wait * 1000
-        return Means(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
+        return RoutingContext(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
 
 
 async def route_inbound(
-    db: Db, means: Means, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
+    db: Db, context: RoutingContext, request: runtime_pb2.RouteCallRequest, lookup_keep: timedelta = timedelta(0)
 ) -> Step:
     """Route an inbound call and return the carrier's next step; idempotent.
 
@@ -91,14 +91,14 @@ async def route_inbound(
         route = await _find_route(tx, request)
         if route is None:
             LOG.info("call to an unknown number")
-            return _say_and_hang_up(*sentence(Sentence.NOT_IN_SERVICE, None))
+            return _say_and_hang_up(*localized(Prompt.NOT_IN_SERVICE, None))
         decision = rules.route(await _routing_facts(tx, route), at)
         if state is None:
             state = await _create_call(tx, route, request, decision, at, lookup_keep)
         if state.status not in LIVE:
             decision = rules.no_place(state.end_reason, route.definition.get("language")) or decision
             return _hang_up() if isinstance(decision, rules.Connect | Message) else _refusal_step(decision)
-    return await offer(db, means, state.id)
+    return await offer(db, context, state.id)
 
 
 async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: datetime) -> None:
@@ -120,7 +120,7 @@ async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: date
             await _create_call(tx, route, request, apology, at, timedelta(0))
 
 
-async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) -> Step:
+async def next_step(db: Db, context: RoutingContext, request: runtime_pb2.NextStepRequest) -> Step:
     """Return the next step for a call with a closed stream.  Raises NotFound."""
     async with db.system() as tx:
         state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
@@ -130,19 +130,19 @@ async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) 
             # The caller hung up while the stream was left.
             await finish(tx, state, "completed", now(), "caller")
             return _hang_up()
-        step = await _take_step(tx, means, state)
-    return step or await offer(db, means, state.id, again=True)
+        step = await _take_step(tx, context, state)
+    return step or await offer(db, context, state.id, again=True)
 
 
-async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
+async def after_dial(db: Db, context: RoutingContext, request: runtime_pb2.EndDialRequest) -> Step:
     """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
     async with db.system() as tx:
         state = await _end_dial(tx, request, now(), apologized=False)
         # A repeated request: the call is in its next stream already.
         if state.node is not None:
             return _hang_up()
-        step = await _take_step(tx, means, state)
-    return step or await offer(db, means, state.id, again=True)
+        step = await _take_step(tx, context, state)
+    return step or await offer(db, context, state.id, again=True)
 
 
 async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
@@ -205,7 +205,7 @@ async def _routing_facts(tx: Tx, route: calls.RouteRow) -> rules.Facts:
         definition=route.definition if route.flow_id else None,
         business_hours_json=stored if stored and is_usable("business_hours_json", stored) else None,
         time_zone=route.time_zone,
-        is_within_plan=await limits.has_room(tx, route.org_id, "minutes"),
+        is_within_plan=await limits.has_quota(tx, route.org_id, "minutes"),
     )
 
 
@@ -236,11 +236,11 @@ async def _create_call(
         carrier_account=request.carrier_account,
     )
     if await calls.create(tx, call):
-        await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
-        if caller and not isinstance(decision, rules.Reject) and owes_lookup(caller.looked_up_at, at, lookup_keep):
+        await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
+        if caller and not isinstance(decision, rules.Reject) and is_lookup_due(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
-            await calls.owe(tx, call.id, stored(decision), due=True)
+            await calls.owe(tx, call.id, encode(decision), due=True)
         elif not isinstance(decision, rules.Connect):
             await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
@@ -257,11 +257,11 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
 
 
-async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
+async def _take_step(tx: Tx, context: RoutingContext, state: CallState) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
     if isinstance(due, Transfer) and state.status in LIVE:
-        if (step := await dialing.dial(tx, state, due, means.ring_seconds)) is not None:
+        if (step := await dialing.dial(tx, state, due, context.ring_seconds)) is not None:
             return step
         due = None  # the transfer is over
     match rules.after_stream(state.status, _streams(state), language, due):
@@ -269,26 +269,26 @@ async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
             return None
         case rules.Connect():
             # The agent of the next stream decides anew.
-            await record.forget_owed(tx, state, now())
+            await record.discard_next_step(tx, state, now())
             return None
         case rules.Refuse() as apology:
             await finish(tx, state, apology.status, now(), apology.reason)
             return _refusal_step(apology) if state.direction == "inbound" else _hang_up()
-    return await _closing_step(tx, means, state, due)
+    return await _closing_step(tx, context, state, due)
 
 
-async def _closing_step(tx: Tx, means: Means, state: CallState, due: Owed | None) -> Step:
+async def _closing_step(tx: Tx, context: RoutingContext, state: CallState, due: NextStep | None) -> Step:
     """Hang up a call that is over, after the mailbox's closing prompt if its stream could not play it."""
-    last = await means.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
+    last = await context.mailboxes.parting(tx, state.id, due, state.end_reason) if isinstance(due, Message) else None
     return Step(say=last) if last is not None else _hang_up()
 
 
-async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
+async def offer(db: Db, context: RoutingContext, id: UUID, *, again: bool = False) -> Step:
     """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
-    result = await means.admission.place(id, means.until_ms, again=again, zone=means.zone)
-    if isinstance(result, Offer):
+    result = await context.admission.place(id, context.until_ms, again=again, zone=context.zone)
+    if isinstance(result, StreamOffer):
         connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=result.token, media_url=result.url)
-        first = await _prepare_message(db, means.mailboxes, id)
+        first = await _prepare_message(db, context.mailboxes, id)
         if first is not None:
             connect.say_first.CopyFrom(first)
         return Step(connect=connect)
@@ -297,7 +297,7 @@ async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
         if state.status not in LIVE:
             return _hang_up()
         language = await calls.language(tx, id)
-        refusal = rules.no_place(result.reason, language) or rules.no_room(language)
+        refusal = rules.no_place(result.reason, language) or rules.no_capacity(language)
         if again:
             after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
             refusal = after if isinstance(after, rules.Refuse) else refusal
@@ -330,8 +330,8 @@ def _streams(state: CallState) -> rules.Streams:
     return rules.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
 
 
-def _due(state: CallState) -> Owed | None:
-    step = read(state.owed)
+def _due(state: CallState) -> NextStep | None:
+    step = decode(state.owed)
     return step if is_due(step, marked=state.owed_due) else None
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from control.base import hours, prompting
 from control.base.say import spoken
 from control.calls import capacity
-from control.calls.sentences import Sentence, sentence
-from control.livecall.owed import Message, Owed
+from control.calls.prompts import Prompt, localized
+from control.livecall.nextsteps import Message, NextStep
 from control.livecall.rules import CARRIER_ENDINGS, LIVE, TURNS_OF_A_STREAM
 from hum.v1 import runtime_pb2
 
@@ -107,9 +107,9 @@ def route(facts: Facts, now: datetime) -> Decision:
     flow = facts.definition
     language = flow.get("language") if flow else None
     if flow is None or not facts.number_active:
-        return Refuse(*sentence(Sentence.UNAVAILABLE, language), "failed", "no_flow")
+        return Refuse(*localized(Prompt.UNAVAILABLE, language), "failed", "no_flow")
     if not facts.is_within_plan:
-        return Refuse(*sentence(Sentence.UNAVAILABLE, language), "failed", "plan_limit")
+        return Refuse(*localized(Prompt.UNAVAILABLE, language), "failed", "plan_limit")
     return Connect() if is_open(facts.business_hours_json, facts.time_zone, now) else after_hours(flow)
 
 
@@ -125,7 +125,7 @@ def after_hours(flow: Mapping[str, Any]) -> Decision:
     language = flow.get("language")
     if message := flow.get("after_hours_message"):
         return Refuse(message, spoken(language) if language else None, "completed", "after_hours")
-    return Refuse(*sentence(Sentence.CLOSED, language), "completed", "after_hours")
+    return Refuse(*localized(Prompt.CLOSED, language), "completed", "after_hours")
 
 
 def route_tag(route_tags_json: str, tags: Sequence[str]) -> str | None:
@@ -147,12 +147,12 @@ def no_place(reason: str | None, language: str | None) -> Refuse | None:
     """Return the refusal of a call without a place; None for a reason that is not about places."""
     if reason is None or reason not in NO_PLACE:
         return None
-    return Refuse(*sentence(Sentence.BUSY, language), NO_PLACE[reason], reason)
+    return Refuse(*localized(Prompt.BUSY, language), NO_PLACE[reason], reason)
 
 
-def no_room(language: str | None) -> Refuse:
+def no_capacity(language: str | None) -> Refuse:
     """Return the refusal of a call that no media process takes."""
-    return Refuse(*sentence(Sentence.BUSY, language), "failed", capacity.NO_CAPACITY)
+    return Refuse(*localized(Prompt.BUSY, language), "failed", capacity.NO_CAPACITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +168,8 @@ class Streams:
 
 
 def after_stream(
-    status: str, streams: Streams, language: str | None, due: Owed | None = None, *, full: bool = False
-) -> Connect | Refuse | Owed | None:
+    status: str, streams: Streams, language: str | None, due: NextStep | None = None, *, full: bool = False
+) -> Connect | Refuse | NextStep | None:
     """Decide what to do with a call after its stream has closed or was refused; None for a call that is over.
 
     `due`: the step for which its last stream was left.  `full`: no media process takes another call.
@@ -181,8 +181,8 @@ def after_stream(
     if not full and streams.lately < MAX_STREAMS and streams.offered - streams.opened < MAX_OFFERS:
         return due or Connect()
     if not streams.opened:
-        return no_room(language)
-    return Refuse(*sentence(Sentence.APOLOGY, language), "failed", "stream_lost")
+        return no_capacity(language)
+    return Refuse(*localized(Prompt.APOLOGY, language), "failed", "stream_lost")
 
 
 def orphan_ending(

@@ -12,7 +12,7 @@ from control.base.wire import moment, word
 from control.boundary import ActionContext, TenantContext, TransactionContext
 from control.calls import present, recordings
 from control.calls.browser import BrowserCalls
-from control.calls.ears import ListenerStreams
+from control.calls.listenerstreams import ListenerStreams
 from control.calls.listening import Listening
 from control.calls.live import LiveCall
 from control.calls.peaks import PeaksReader
@@ -21,7 +21,7 @@ from control.crm.lookups import Callers
 from control.feature import Deps
 from control.rechecks import Rechecks
 from control.retention import usecases as erasing
-from control.transfers.usecases import Transfers, Wish
+from control.transfers.usecases import TransferRequest, Transfers
 from hum import ids
 from hum.contract import rpc
 from hum.contract.errors import FieldError, InvalidRequest, NotFound
@@ -47,9 +47,9 @@ class CallsServicer:
     def __init__(self, deps: Deps, settings: CallsSettings, listeners: ListenerStreams, callers: Callers) -> None:
         self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
         self._live = partial(LiveCall, deps.db, deps.bus, deps.stopping)
-        self._transfers = Transfers(deps.db, deps.bus, deps.outside.carrier, settings)
+        self._transfers = Transfers(deps.db, deps.bus, deps.clients.carrier, settings)
         self._listening = Listening(deps, settings, listeners)
-        self._supervision = Supervision(deps.db, deps.bus, deps.outside.carrier, settings)
+        self._supervision = Supervision(deps.db, deps.bus, deps.clients.carrier, settings)
         self._peaks = PeaksReader(deps.files)
         self._browsers = BrowserCalls(deps.db, deps.bus, settings, callers)
 
@@ -142,7 +142,7 @@ class CallsServicer:
         self, request: pb.TransferCallRequest | pb.TakeOverCallRequest, ctx: ActionContext, action: str
     ) -> pb.CallDetail:
         id = ids.require(Kind.CALL, request.id)
-        await self._transfers.command(ctx, action, id, Wish.of(request))
+        await self._transfers.command(ctx, action, id, TransferRequest.of(request))
         async with self._db.tenant(ctx.organization) as tx:
             return present.detailed(await call_records.detail(tx, id))
 

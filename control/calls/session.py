@@ -8,12 +8,12 @@ from uuid import UUID
 
 from control.base import prompting
 from control.base.wire import value
-from control.calls import placed, rules, under_way
+from control.calls import outboundrules, rules, unfinished
 from control.calls.situation import situation_of
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
-from control.flows.stored import usable
-from control.livecall.owed import Message, read
+from control.flows.definitions import usable
+from control.livecall.nextsteps import Message, decode
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
 from control.voicemail.usecases import Mailboxes
 from hum import ids, secrets
@@ -67,7 +67,7 @@ class Sessions:
             history = await _load_history(tx, spent) if spent else _History()
             if spent:
                 await call_events.wake(tx, spent.id)
-            due = read(spent.due) if spent else None
+            due = decode(spent.due) if spent else None
             if spent and row and isinstance(due, Message):
                 return await self._mailbox(tx, spent, row, due)
             own_tools = await self._tools.own_tools(tx, row.org_id, row.flow_id) if row else ()
@@ -88,7 +88,7 @@ class Sessions:
         session.stream_number = spent.stream_number
         session.so_far.extend(_said(role, text) for role, text in history.turns)
         session.placed = row.direction == "outbound"
-        if (machine := placed.for_machine(flow, row.answered_by)) is not None:
+        if (machine := outboundrules.for_machine(flow, row.answered_by)) is not None:
             session.machine.CopyFrom(machine)
         return session
 
@@ -197,7 +197,7 @@ def _said(role: str, text: str) -> pb.Said:
 
 def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
     """Return the instructions, with the caller context at the end: only that may change during the call."""
-    task = placed.task(row.task_context, row.organization) if row.direction == "outbound" else ""
+    task = outboundrules.task(row.task_context, row.organization) if row.direction == "outbound" else ""
     caller_context = prompting.caller_context(_contact(row), row.findings)
     return rules.instructions(flow, row.organization, row.time_zone, caller_context, now(), is_open=is_open, task=task)
 
@@ -205,7 +205,7 @@ def _instructions(flow: Definition, row: SessionRow, *, is_open: bool) -> str:
 async def _load_history(tx: Tx, spent: SpentToken) -> _History:
     if spent.stream_number == 1:
         return _History()
-    interrupted_at = await under_way.settle(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
+    interrupted_at = await unfinished.finalize(tx, spent.org_id, spent.id, spent.stream_number - 1, now())
     return _History(rules.recent_turns(await calls.heard(tx, spent.id, rules.RECENT_TURNS)), interrupted_at)
 
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from control.flows import stored
-from control.flows.stored import usable
+from control.flows import definitions
+from control.flows.definitions import usable
 from control.tools import FlowVersion, Situation, Tool
 from hum.contract.validation import bad_e164
 from storage.calls import SessionRow
@@ -17,7 +17,7 @@ def situation_of(row: SessionRow, at: datetime, own_tools: tuple[Tool, ...]) -> 
     """
     return Situation(
         usable(row.definition),
-        stored.is_open(row.business_hours_json, row.time_zone, at),
+        definitions.is_open(row.business_hours_json, row.time_zone, at),
         row.direction,
         row.origin,
         row.has_carrier,

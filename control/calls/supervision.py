@@ -6,7 +6,7 @@ call's row is not locked.
 
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base.wire import timestamp
 from control.boundary import ActionContext, TenantContext
 from control.bus import Bus
@@ -14,7 +14,7 @@ from control.calls import ending, rules
 from control.clients.twilio import Carrier
 from control.livecall.commands import DONE, FULL, UNKNOWN, Commands, own_id
 from control.livecall.state import require_live
-from control.livecall.stream import restore
+from control.livecall.stream import decode
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound, RateLimited, Unavailable
@@ -119,7 +119,9 @@ class Supervision:
         org = ctx.organization
         try:
             async with self._db.tenant(org) as tx:
-                await note(tx, org, ctx.principal, "stopListeningToCall", ids.show(Kind.CALL, id), (), ctx.request_id)
+                await append_action(
+                    tx, org, ctx.principal, "stopListeningToCall", ids.show(Kind.CALL, id), (), ctx.request_id
+                )
         except (*AWAY, *BUSY) as error:
             LOG.warning(
                 "could not record the end of listening in the audit log",
@@ -135,7 +137,7 @@ class Supervision:
         org = ctx.organization
         async with self._db.tenant(org) as tx:
             state = await require_live(tx, id)
-            await note(tx, org, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
+            await append_action(tx, org, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         return state
 
     async def _find_earlier(self, ctx: ActionContext, id: UUID, name: str) -> calls_pb2.Intervention | None:
@@ -143,4 +145,4 @@ class Supervision:
             return None
         async with self._db.tenant(ctx.organization) as tx:
             stored = await interventions.find(tx, id, name)
-        return restore(stored, calls_pb2.Intervention()) if stored else None
+        return decode(stored, calls_pb2.Intervention()) if stored else None

@@ -11,7 +11,7 @@ from storage.db import Db
 LOG = log(__name__)
 
 
-async def take(db: Db, from_node: str, node: str, call_ids: Sequence[str]) -> None:
+async def reassign(db: Db, from_node: str, node: str, call_ids: Sequence[str]) -> None:
     """Record that a media process has taken over calls, so that commands go there.
 
     A call that `from_node` no longer has is left unchanged.

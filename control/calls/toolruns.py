@@ -8,7 +8,7 @@ from control.calls import rules
 from control.calls.session import Sessions
 from control.calls.situation import situation_of
 from control.executions import decisions
-from control.executions.keeping import Called, Executions
+from control.executions.runner import Executions, ToolRequest
 from control.tools import FlowVersion, Registry, Result, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.clock import now
@@ -51,13 +51,13 @@ class CallTools:
         """Return the current caller context for a call's agent.  Raises NotFound."""
         return await self._sessions.caller_context(ids.require(Kind.CALL, call_id))
 
-    async def news(self, call_id: str, approval_id: str) -> str:
+    async def approval_outcome(self, call_id: str, approval_id: str) -> str:
         """Return the outcome of an approval, as a text for the call's agent.  Raises NotFound."""
         async with self._db.system() as tx:
             row = await approvals.get(tx, ids.require(Kind.APPROVAL, approval_id))
         if row.subject.call_id != ids.require(Kind.CALL, call_id):
             raise NotFound("The call has no such approval.")
-        return decisions.news(row)
+        return decisions.outcome(row)
 
     async def _outcome(self, call_id: str, result: Result) -> pb.Outcome | None:
         if result.leaves:
@@ -79,7 +79,7 @@ class CallTools:
                 return failed("Do not call this tool again in this conversation.")
             own_tools = await self._registry.own_tools(tx, row.org_id, row.flow_id)
             context = ToolContext(row.org_id, situation_of(row, now(), own_tools), call_id=id)
-            tool_call = Called(
+            tool_call = ToolRequest(
                 request.tool_call_id, request.name, request.arguments_json, off_record=request.off_record
             )
             execution = await self._executions.begin(tx, ToolChannel.CALL, tool_call, context)

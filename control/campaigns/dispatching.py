@@ -55,11 +55,11 @@ class Dispatcher:
     async def dispatch(self) -> int:
         """Do pending work for campaigns, a piece at a time; return how many pieces."""
         for pieces in range(MAX_PIECES):
-            if not await self.look():
+            if not await self.dispatch_next():
                 return pieces
         return MAX_PIECES
 
-    async def look(self) -> bool:
+    async def dispatch_next(self) -> bool:
         """Do a piece of work for the campaign that has waited longest; return False if none waits."""
         id = None
         try:
@@ -111,7 +111,7 @@ class Dispatcher:
         if row.status == "paused":
             withdrawn = await recipients.withdraw(tx, row.id, "paused", rules.BULK)
         else:
-            withdrawn = await usecases.give_up(tx, row.id)
+            withdrawn = await usecases.withdraw_pending(tx, row.id)
         await recipients.end_erased(tx, row.id)
         after = await campaigns.get(tx, row.id)
         if after.sending or (after.pending and row.status != "paused"):
@@ -127,7 +127,9 @@ class Dispatcher:
         sender, at = await campaigns.sender(tx, row.id), now()
         if (halt := await self._halt_reason(tx, row, sender)) is not None:
             status, reason = halt
-            await (usecases.paused(tx, row, reason) if status == "paused" else usecases.failed(tx, row, reason))
+            await (
+                usecases.mark_paused(tx, row, reason) if status == "paused" else usecases.mark_failed(tx, row, reason)
+            )
             return
         if row.expires_at is not None and row.expires_at <= at:
             if await recipients.end_pending(tx, row.id, "skipped", "expired", rules.BULK) == rules.BULK:
@@ -143,7 +145,7 @@ class Dispatcher:
             capacity = plan.left
             # Texts that are written already may be sent first.
             if not capacity and not backlog and await recipients.due(tx, row.id, 1):
-                await usecases.paused(tx, row, PLAN_LIMIT)
+                await usecases.mark_paused(tx, row, PLAN_LIMIT)
                 return
         due_rows = await recipients.due(tx, row.id, min(batch, capacity)) if capacity > 0 else []
         if due_rows:

@@ -8,12 +8,12 @@ from control.texts.paces import Paces
 from hum.settings import ControlSettings
 from hum.v1 import campaigns_pb2
 
-#: Seconds between looks for texts of campaigns to write.
+#: Seconds between polls for texts of campaigns to write.
 CAMPAIGN_SECONDS = 0.5
 #: Share of a campaign's latest texts at which it is paused when mobile carriers filtered so many as unwanted
 #: (30007).
 CAMPAIGN_FILTERED_SHARE = 0.05
-#: Filtered texts at which that share is looked at.
+#: Filtered texts from which on that share counts.
 CAMPAIGN_FILTERED_LEAST = 10
 
 

@@ -49,7 +49,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class TextCost:
     """The cost of the texts, estimated if not all were rendered."""
 
     segments: int
@@ -63,7 +63,7 @@ class Forecast:
     """The forecast of a launch."""
 
     recipients: int
-    texts: Texts
+    texts: TextCost
     opted_out: int
     blocked: int
     invalid: int
@@ -100,7 +100,7 @@ async def forecast(tx: Tx, row: CampaignRow, paces: Paces, countries: frozenset[
     )
 
 
-async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow, left_out: LeftOut) -> Texts:
+async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow, left_out: LeftOut) -> TextCost:
     """Return the cost of the texts: exact if all are alike or few differ, else extrapolated from the first ones."""
     template = choosing.parsed(row.body_template)
     are_alike = SHARED.issuperset(template.names)
@@ -122,7 +122,7 @@ async def _texts(tx: Tx, row: CampaignRow, sender: SenderRow, counts: CountsRow,
     if are_alike and counts.templated:
         shared = templates.render(template, {"org.name": sender.org_name, "number.phone": row.number_e164})
         cost += counts.templated * segments.count(shared.text)
-    return Texts(cost, estimated, unsendable, tuple(samples))
+    return TextCost(cost, estimated, unsendable, tuple(samples))
 
 
 def _sample(row: CampaignRow, sender: SenderRow, due: DueRow) -> Sample | None:
@@ -148,7 +148,7 @@ def _groups(row: CampaignRow, sender: SenderRow, areas: Sequence[Area]) -> list[
     groups = dict[tuple[object, ...], Group]()
     for area in areas:
         rules = choosing.texting(sender, area.example, opted_out=False)
-        schedules = tuple(schedule.hours for schedule in hours.kept(rules)) if row.honor_quiet_hours else ()
+        schedules = tuple(schedule.hours for schedule in hours.honored(rules)) if row.honor_quiet_hours else ()
         key = tuple(schedule.zone.key for schedule in schedules)
         before = groups.get(key, Group(0, schedules))
         groups[key] = Group(before.count + area.count, schedules)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from control.campaigns import present
-from control.following import Shown
+from control.changestreams import Presentation
 from hum.v1 import campaigns_pb2
 from storage import campaigns
 from storage.db import Tx
@@ -14,4 +14,4 @@ async def _campaigns(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, campaigns_pb2.Ca
     return {id: present.campaign(row) for id, row in (await campaigns.some(tx, ids)).items()}
 
 
-CAMPAIGN = Shown(_campaigns, "campaign_updated", "campaign_updated")
+CAMPAIGN = Presentation(_campaigns, "campaign_updated", "campaign_updated")

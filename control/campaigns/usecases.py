@@ -48,7 +48,7 @@ class CampaignDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddCounts:
     """The result of adding recipients."""
 
     added: int
@@ -126,7 +126,7 @@ async def _own_number(tx: Tx, name: str) -> UUID:
 # --- recipients ---------------------------------------------------------------------------------------------------
 
 
-async def add(tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: str, limits: Limits) -> Added:
+async def add(tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: str, limits: Limits) -> AddCounts:
     """Add a page of recipients to a draft, or all contacts with a tag.
 
     Raises InvalidRequest, NotFound, InvalidState, PlanLimit.
@@ -140,10 +140,10 @@ async def add(tx: Tx, id: UUID, new_recipients: Sequence[pb.NewRecipient], tag: 
     count = await recipients.tagged(tx, row.org_id, tag)
     _require_capacity(row, count, limits)
     added = await recipients.add_tagged(tx, row.org_id, id, tag)
-    return await _record_duplicates(tx, row, Added(added, count - added, 0))
+    return await _record_duplicates(tx, row, AddCounts(added, count - added, 0))
 
 
-async def _add(tx: Tx, row: CampaignRow, new_recipients: Sequence[pb.NewRecipient], limits: Limits) -> Added:
+async def _add(tx: Tx, row: CampaignRow, new_recipients: Sequence[pb.NewRecipient], limits: Limits) -> AddCounts:
     _require_capacity(row, len(new_recipients), limits)
     bad = [
         (index, _bad_template(recipient.body))
@@ -158,7 +158,7 @@ async def _add(tx: Tx, row: CampaignRow, new_recipients: Sequence[pb.NewRecipien
         normalized += _normalized(new_recipients[start : start + YIELD_EVERY], region)
         await asyncio.sleep(0)
     added, invalid = await recipients.add(tx, row.org_id, row.id, normalized)
-    return await _record_duplicates(tx, row, Added(added, len(new_recipients) - added, invalid))
+    return await _record_duplicates(tx, row, AddCounts(added, len(new_recipients) - added, invalid))
 
 
 def _normalized(new_recipients: Iterable[pb.NewRecipient], region: str | None) -> Iterable[NewRecipient]:
@@ -178,7 +178,7 @@ def _require_capacity(row: CampaignRow, additional: int, limits: Limits) -> None
         raise PlanLimit(f"A campaign has at most {limits.recipients} recipients; this one has {row.total}.")
 
 
-async def _record_duplicates(tx: Tx, row: CampaignRow, added: Added) -> Added:
+async def _record_duplicates(tx: Tx, row: CampaignRow, added: AddCounts) -> AddCounts:
     if added.duplicates:
         await campaigns.fold(tx, row.id, added.duplicates)
     return added
@@ -221,11 +221,11 @@ async def pause(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
     """Pause a campaign for a person.  Raises NotFound, InvalidState."""
     row = await campaigns.get(tx, id, lock=True)
     rules.may_pause(row.status)
-    await paused(tx, row, "person", principal.name)
+    await mark_paused(tx, row, "person", principal.name)
     return await campaigns.get(tx, id)
 
 
-async def paused(tx: Tx, row: CampaignRow, reason: str, by: str | None = None) -> None:
+async def mark_paused(tx: Tx, row: CampaignRow, reason: str, by: str | None = None) -> None:
     """Pause a campaign that is locked, and withdraw its texts from the sender."""
     await campaigns.stop(tx, row.id, "paused", reason)
     await recipients.withdraw(tx, row.id, "paused", rules.BULK)
@@ -240,21 +240,21 @@ async def cancel(tx: Tx, principal: Principal, id: UUID) -> CampaignRow:
         return row
     rules.may_cancel(row.status)
     await campaigns.stop(tx, id, "canceled", None)
-    await give_up(tx, id)
+    await withdraw_pending(tx, id)
     event = events_pb2.CampaignCanceledEvent(campaign_id=ids.show(Kind.CAMPAIGN, id), by=principal.name)
     await events.append(tx, row.org_id, id, event)
     return await campaigns.get(tx, id)
 
 
-async def failed(tx: Tx, row: CampaignRow, reason: str) -> None:
+async def mark_failed(tx: Tx, row: CampaignRow, reason: str) -> None:
     """Mark a campaign that is locked as failed, and cancel its recipients."""
     await campaigns.stop(tx, row.id, "failed", reason)
-    await give_up(tx, row.id)
+    await withdraw_pending(tx, row.id)
     event = events_pb2.CampaignFailedEvent(campaign_id=ids.show(Kind.CAMPAIGN, row.id), reason=reason)
     await events.append(tx, row.org_id, row.id, event)
 
 
-async def give_up(tx: Tx, id: UUID) -> int:
+async def withdraw_pending(tx: Tx, id: UUID) -> int:
     """Withdraw texts from the sender and cancel pending recipients, at most `BULK` of each; return how many."""
     withdrawn = await recipients.withdraw(tx, id, "canceled", rules.BULK)
     return withdrawn + await recipients.end_pending(tx, id, "canceled", "canceled", rules.BULK)

@@ -9,7 +9,7 @@ from control.approvals import present as presented
 from control.base.principal import has_scope
 from control.calls import present
 from control.campaigns.live import CAMPAIGN
-from control.following import Shown
+from control.changestreams import Presentation
 from control.texts.live import CONVERSATION, MESSAGE
 from hum import ids
 from hum.contract.principal import Principal
@@ -24,11 +24,11 @@ from storage.db import Tx
 class ListedKind:
     """A kind of resource, and the scope with which a key may list it."""
 
-    presentation: Shown
+    presentation: Presentation
     scope: str
 
 
-def visible_to(principal: Principal) -> dict[str, Shown]:
+def visible_to(principal: Principal) -> dict[str, Presentation]:
     """Return the kinds that a principal may list: a person all of them, a key those of its scopes."""
     return {
         name: kind.presentation
@@ -53,35 +53,41 @@ def _resource(kind: pb.ResourceKind.ValueType, prefix: Kind, id: UUID) -> pb.Cha
     return pb.ChangedResource(kind=kind, id=ids.show(prefix, id))
 
 
-def _gone(kind: pb.ResourceKind.ValueType, prefix: Kind) -> Callable[[UUID], Mapping[str, Any]]:
+def _deletion(kind: pb.ResourceKind.ValueType, prefix: Kind) -> Callable[[UUID], Mapping[str, Any]]:
     return lambda gone: {"resource_deleted": _resource(kind, prefix, gone)}
 
 
-def _setting(kind: pb.ResourceKind.ValueType, prefix: Kind) -> Shown:
+def _setting(kind: pb.ResourceKind.ValueType, prefix: Kind) -> Presentation:
     """Return the presentation of a kind with only the id of a changed resource, which the client loads."""
 
     async def changed(_: Tx, ids_wanted: Sequence[UUID]) -> dict[UUID, pb.ChangedResource]:
         return {id: _resource(kind, prefix, id) for id in ids_wanted}
 
-    return Shown(changed, "resource_changed", "resource_changed")
+    return Presentation(changed, "resource_changed", "resource_changed")
 
 
 KINDS = {
     "call": ListedKind(
-        Shown(_calls, "call_created", "call_updated", _gone(pb.RESOURCE_KIND_CALL, Kind.CALL)),
+        Presentation(_calls, "call_created", "call_updated", _deletion(pb.RESOURCE_KIND_CALL, Kind.CALL)),
         "calls:read",
     ),
     "voicemail": ListedKind(
-        Shown(_voicemails, "voicemail_created", "voicemail_updated", _gone(pb.RESOURCE_KIND_VOICEMAIL, Kind.VOICEMAIL)),
+        Presentation(
+            _voicemails, "voicemail_created", "voicemail_updated", _deletion(pb.RESOURCE_KIND_VOICEMAIL, Kind.VOICEMAIL)
+        ),
         "calls:read",
     ),
     "message": ListedKind(MESSAGE, "sms:read"),
     "conversation": ListedKind(
-        replace(CONVERSATION, gone=_gone(pb.RESOURCE_KIND_CONVERSATION, Kind.CONVERSATION)), "sms:read"
+        replace(CONVERSATION, deleted=_deletion(pb.RESOURCE_KIND_CONVERSATION, Kind.CONVERSATION)), "sms:read"
     ),
-    "campaign": ListedKind(replace(CAMPAIGN, gone=_gone(pb.RESOURCE_KIND_CAMPAIGN, Kind.CAMPAIGN)), "campaigns:read"),
+    "campaign": ListedKind(
+        replace(CAMPAIGN, deleted=_deletion(pb.RESOURCE_KIND_CAMPAIGN, Kind.CAMPAIGN)), "campaigns:read"
+    ),
     "approval": ListedKind(
-        Shown(_approvals, "approval_updated", "approval_updated", _gone(pb.RESOURCE_KIND_APPROVAL, Kind.APPROVAL)),
+        Presentation(
+            _approvals, "approval_updated", "approval_updated", _deletion(pb.RESOURCE_KIND_APPROVAL, Kind.APPROVAL)
+        ),
         "approvals:read",
     ),
     "flow": ListedKind(_setting(pb.RESOURCE_KIND_FLOW, Kind.FLOW), "flows:read"),

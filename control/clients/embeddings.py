@@ -13,7 +13,7 @@ import aiohttp
 import numpy as np
 from numpy.typing import NDArray
 
-from control.clients.openai import ModelError, Spent, retry_after_seconds
+from control.clients.openai import ModelError, ModelUsage, retry_after_seconds
 from hum.settings import Model as ModelSettings
 
 Vectors = NDArray[np.float32]
@@ -21,16 +21,16 @@ Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Embedded:
+class EmbeddingAnswer:
     vectors: Vectors
-    spent: Spent
+    spent: ModelUsage
 
 
 class Embedder(Protocol):
     #: The model and its dimensions; only vectors of the same name can be compared.
     name: str
 
-    async def embed(self, texts: Sequence[str], seconds: float) -> Embedded:
+    async def embed(self, texts: Sequence[str], seconds: float) -> EmbeddingAnswer:
         """Return the texts' vectors.  Raises ModelError, also after `seconds`."""
         ...
 
@@ -47,7 +47,7 @@ class Embeddings:
         if self._session is not None:
             await self._session.close()
 
-    async def embed(self, texts: Sequence[str], seconds: float) -> Embedded:
+    async def embed(self, texts: Sequence[str], seconds: float) -> EmbeddingAnswer:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 headers={"Authorization": f"Bearer {self._settings.openai_api_key or 'none'}"}
@@ -67,14 +67,14 @@ class Embeddings:
                         f"the embeddings endpoint answered {answer.status}", retry_after_seconds(answer.headers)
                     )
                 result = await answer.json()
-            return Embedded(_vectors(result, len(texts), self._dimensions), _spent(result, self._model))
+            return EmbeddingAnswer(_vectors(result, len(texts), self._dimensions), _spent(result, self._model))
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"no embeddings: {error!r}"[:300]) from error
 
 
-def _spent(answer: Any, model: str) -> Spent:
+def _spent(answer: Any, model: str) -> ModelUsage:
     """Return the usage, 0 if a server reports none.  Raises KeyError, TypeError, ValueError if malformed."""
-    return Spent(model, text_in=int((answer.get("usage") or {}).get("prompt_tokens") or 0))
+    return ModelUsage(model, text_in=int((answer.get("usage") or {}).get("prompt_tokens") or 0))
 
 
 def _vectors(answer: Any, count: int, dimensions: int) -> Vectors:

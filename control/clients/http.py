@@ -25,7 +25,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from control.base import egress
-from control.base.egress import METHODS, Address, Outside, Policy, Reason, Target
+from control.base.egress import METHODS, Address, EgressError, Policy, Reason, Target
 from control.clients.shares import Shares
 from hum.clock import monotonic_ms
 from hum.settings import EgressSettings
@@ -71,7 +71,7 @@ class Answer:
     elapsed_ms: float
 
 
-class Lookup(Protocol):
+class HostLookup(Protocol):
     """A blocking look-up of a host's addresses.  Raises OSError."""
 
     def __call__(self, host: str, port: int) -> list[str]: ...
@@ -89,7 +89,7 @@ def system_trust() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-class Guarded:
+class GuardedClient:
     """The client of one process, opened inside its event loop; `close` it."""
 
     def __init__(
@@ -97,7 +97,7 @@ class Guarded:
         policy: Policy,
         limits: Limits | None = None,
         *,
-        lookup: Lookup = system_lookup,
+        lookup: HostLookup = system_lookup,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._policy, self._limits = policy, limits or Limits()
@@ -108,7 +108,7 @@ class Guarded:
         self._sessions = {scheme: self._session(scheme, lookup) for scheme in ("https", "http")}
 
     @classmethod
-    def open(cls, settings: EgressSettings) -> "Guarded":
+    def open(cls, settings: EgressSettings) -> "GuardedClient":
         limits = Limits(
             connections=EGRESS_CONNECTIONS,
             organization_requests=EGRESS_ORGANIZATION_REQUESTS,
@@ -133,7 +133,7 @@ class Guarded:
         response_bytes: int | None = None,
         truncate: bool = False,
     ) -> Answer:
-        """Send a request for an organization, or for the deployment (`org` None), and read the answer.  Raises Outside.
+        """Send a request for an organization, or for the deployment (`org` None), and read the answer.  Raises EgressError.
 
         A body beyond `response_bytes` is an error; with `truncate`, its beginning is returned.
         """
@@ -148,10 +148,10 @@ class Guarded:
                     return await self._exchange(method, target, headers, body, _Body(limit, truncate), began_ms)
                 finally:
                     release()
-        except Outside:
+        except EgressError:
             raise
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _outside(error) from error
+            raise _egress_error(error) from error
 
     async def open_stream(
         self,
@@ -164,8 +164,8 @@ class Guarded:
         seconds: float = 15.0,
         most_bytes: int = 1 << 20,
         total_seconds: float | None = None,
-    ) -> "Streamed":
-        """Send a request for an organization and return its answer as a stream, to be closed.  Raises Outside.
+    ) -> "StreamedAnswer":
+        """Send a request for an organization and return its answer as a stream, to be closed.  Raises EgressError.
 
         The answer must begin within `seconds`, end within `total_seconds`, if set, and not exceed `most_bytes`.
         """
@@ -183,16 +183,16 @@ class Guarded:
                         allow_redirects=False,
                     )
                     release = slots.pop_all().close
-        except Outside:
+        except EgressError:
             raise
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _outside(error) from error
+            raise _egress_error(error) from error
         until_ms = None if total_seconds is None else began_ms + total_seconds * 1000
         if answer.headers.get("Content-Encoding", "identity").lower() not in {"", "identity"}:
             answer.close()
             release()
-            raise Outside(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
-        return Streamed(answer, most_bytes, until_ms, release)
+            raise EgressError(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
+        return StreamedAnswer(answer, most_bytes, until_ms, release)
 
     async def _acquire(self, org: UUID | None, target: Target) -> Callable[[], None]:
         """Acquire a slot of the host, then of the organization, so that a wait for a slow host holds none; return the
@@ -207,7 +207,7 @@ class Guarded:
 
     def _checked(self, method: str, url: str, headers: Mapping[str, str]) -> Target:
         if method not in METHODS:
-            raise Outside(Reason.INVALID, f"The method {method[:20]} is not allowed.")
+            raise EgressError(Reason.INVALID, f"The method {method[:20]} is not allowed.")
         target = egress.parse_url(url)
         egress.check_headers(headers)
         if target.address is not None:  # aiohttp does not resolve literals
@@ -229,7 +229,7 @@ class Guarded:
                     break
             return Answer(answer.status, answer_headers, reader.end(), reader.truncated, monotonic_ms() - began_ms)
 
-    def _session(self, scheme: str, lookup: Lookup) -> aiohttp.ClientSession:
+    def _session(self, scheme: str, lookup: HostLookup) -> aiohttp.ClientSession:
         limits = self._limits
         connector = aiohttp.TCPConnector(
             resolver=_Resolver(self._policy, scheme, lookup, self._threads),
@@ -251,18 +251,18 @@ class Guarded:
         )
 
 
-class Streamed:
+class StreamedAnswer:
     """An answer with a streamed body, within its limits."""
 
     def __init__(
-        self, answer: aiohttp.ClientResponse, most_bytes: int, until_ms: float | None, leave: Callable[[], None]
+        self, answer: aiohttp.ClientResponse, most_bytes: int, until_ms: float | None, release: Callable[[], None]
     ) -> None:
         self.status = answer.status
         self.headers: Sequence[tuple[str, str]] = list(answer.headers.items())
-        self._answer, self._most_bytes, self._until_ms, self._leave = answer, most_bytes, until_ms, leave
+        self._answer, self._most_bytes, self._until_ms, self._release = answer, most_bytes, until_ms, release
 
     async def parts(self) -> AsyncIterator[bytes]:
-        """Yield the body in parts, as they arrive.  Raises Outside."""
+        """Yield the body in parts, as they arrive.  Raises EgressError."""
         remaining = self._most_bytes
         try:
             while True:
@@ -273,16 +273,16 @@ class Streamed:
                     return
                 remaining -= len(part)
                 if remaining < 0:
-                    raise Outside(Reason.TOO_LARGE, f"The answer is larger than {self._most_bytes} bytes.")
+                    raise EgressError(Reason.TOO_LARGE, f"The answer is larger than {self._most_bytes} bytes.")
                 yield part
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise _outside(error) from error
+            raise _egress_error(error) from error
 
     def close(self) -> None:
         """Close the connection and release the slot.  May be called again."""
         self._answer.close()
-        self._leave()
-        self._leave = _nothing
+        self._release()
+        self._release = _nothing
 
 
 def _nothing() -> None:
@@ -291,13 +291,13 @@ def _nothing() -> None:
 
 def _require(policy: Policy, scheme: str, port: int, addresses: list[Address]) -> None:
     if (complaint := policy.refusal(scheme, port, addresses)) is not None:
-        raise Outside(Reason.BLOCKED, complaint)
+        raise EgressError(Reason.BLOCKED, complaint)
 
 
 class _Resolver(AbstractResolver):
     """A resolver that checks all addresses; aiohttp connects to one of them without resolving again."""
 
-    def __init__(self, policy: Policy, scheme: str, lookup: Lookup, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, policy: Policy, scheme: str, lookup: HostLookup, threads: ThreadPoolExecutor) -> None:
         self._policy, self._scheme, self._lookup, self._threads = policy, scheme, lookup, threads
 
     async def resolve(
@@ -310,10 +310,10 @@ class _Resolver(AbstractResolver):
         try:
             texts = await loop.run_in_executor(self._threads, self._lookup, host, port)
         except (OSError, UnicodeError) as error:
-            raise Outside(Reason.DNS, f"The host {host} can't be resolved.") from error
+            raise EgressError(Reason.DNS, f"The host {host} can't be resolved.") from error
         addresses = [address for text in texts if (address := egress.parse_address(text)) is not None]
         if not addresses or len(addresses) < len(texts):
-            raise Outside(Reason.DNS, f"The host {host} has no usable address.")
+            raise EgressError(Reason.DNS, f"The host {host} has no usable address.")
         _require(self._policy, self._scheme, port, addresses)
         return [
             ResolveResult(
@@ -341,7 +341,7 @@ class _SocketFactory:
         family, type, proto, _, peer = info
         address = egress.parse_address(peer[0])
         if address is None:
-            raise Outside(Reason.BLOCKED, "The URL's host has no valid IP address.")
+            raise EgressError(Reason.BLOCKED, "The URL's host has no valid IP address.")
         _require(self._policy, self._scheme, peer[1], [address])
         return socket.socket(family, type, proto)
 
@@ -360,7 +360,7 @@ class _Body:
         if encoding.lower() in {"gzip", "x-gzip"}:
             self._unpack = zlib.decompressobj(GZIP)
         elif encoding.lower() not in {"", "identity"}:
-            raise Outside(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
+            raise EgressError(Reason.PROTOCOL, "The answer has a content encoding that the request did not accept.")
 
     def is_full(self, part: bytes) -> bool:
         """Append a part; return whether the body has reached its limit."""
@@ -370,33 +370,33 @@ class _Body:
         try:
             self._body += part[:remaining] if self._unpack is None else self._unpack.decompress(part, remaining)
         except zlib.error as error:
-            raise Outside(Reason.PROTOCOL, "The answer's gzip data is corrupt.") from error
+            raise EgressError(Reason.PROTOCOL, "The answer's gzip data is corrupt.") from error
         # Limit compressed bytes too: they may unpack to nothing.
         if len(self._body) <= self._most and self._raw_bytes <= self._most + READ_BYTES:
             return False
         if not self._truncate:
-            raise Outside(Reason.TOO_LARGE, f"The answer is larger than {self._most} bytes.")
+            raise EgressError(Reason.TOO_LARGE, f"The answer is larger than {self._most} bytes.")
         self.truncated = True
         return True
 
     def end(self) -> bytes:
         if self._unpack is not None and self._raw_bytes and not self.truncated and not self._unpack.eof:
-            raise Outside(Reason.PROTOCOL, "The answer's gzip data is incomplete.")
+            raise EgressError(Reason.PROTOCOL, "The answer's gzip data is incomplete.")
         return bytes(self._body[: self._most])
 
 
-def _outside(error: Exception) -> Outside:
+def _egress_error(error: Exception) -> EgressError:
     """Map aiohttp's errors to our reasons."""
     match error:
         case aiohttp.InvalidURL():
-            return Outside(Reason.INVALID, "The URL is not valid.")
+            return EgressError(Reason.INVALID, "The URL is not valid.")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
-            return Outside(Reason.TLS, "The TLS handshake failed, or the server's certificate is not valid.")
+            return EgressError(Reason.TLS, "The TLS handshake failed, or the server's certificate is not valid.")
         case aiohttp.ConnectionTimeoutError():
-            return Outside(Reason.CONNECT, "The connection to the server timed out.")
+            return EgressError(Reason.CONNECT, "The connection to the server timed out.")
         case aiohttp.ClientConnectorError():
-            return Outside(Reason.CONNECT, "The connection to the server failed.")
+            return EgressError(Reason.CONNECT, "The connection to the server failed.")
         case TimeoutError():
-            return Outside(Reason.TIMEOUT, "The server did not answer in time.")
+            return EgressError(Reason.TIMEOUT, "The server did not answer in time.")
         case _:
-            return Outside(Reason.PROTOCOL, "The server's answer is not valid HTTP, or was cut off.")
+            return EgressError(Reason.PROTOCOL, "The server's answer is not valid HTTP, or was cut off.")

@@ -49,7 +49,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class ModelUsage:
     """The usage of an answer, as the model reports it: tokens, with cached ones apart, or milliseconds of audio."""
 
     model: str
@@ -61,28 +61,28 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenAnswer:
     answer: dict[str, Any]
-    spent: Spent
+    spent: ModelUsage
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
     text: str
-    spent: Spent
+    spent: ModelUsage
 
 
 class Speech(Protocol):
     #: The model that renders speech.
     speech_model: str
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         """Render a prompt as mu-law at 8 kHz.  Raises ModelError."""
         ...
 
 
 class Writer(Protocol):
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
         """Write an object that conforms to the JSON Schema.  Raises ModelError."""
         ...
 
@@ -111,7 +111,7 @@ class Reply:
 
     text: str
     calls: Sequence[ToolCall]
-    spent: Spent
+    spent: ModelUsage
 
 
 class Responder(Protocol):
@@ -145,7 +145,7 @@ class OpenAI:
         if self._connected is not None:
             await self._connected.close()
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         client = await self._client()
         with _errors():
             answer = await client.audio.speech.create(
@@ -154,7 +154,7 @@ class OpenAI:
             pcm = await answer.aread()
         return to_ulaw(pcm)
 
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
         client = await self._client()
         with _errors():
             answer = await client.responses.create(
@@ -170,7 +170,7 @@ class OpenAI:
             raise ModelError(str(error)) from error
         if not isinstance(object_, dict):
             raise ModelError("the model did not write an object")
-        return Written(object_, _spent(answer))
+        return WrittenAnswer(object_, _spent(answer))
 
     async def respond(self, question: Question) -> Reply:
         client = await self._client()
@@ -242,25 +242,25 @@ def _reply(answer: "Response") -> Reply:
     return Reply(answer.output_text, calls, _spent(answer))
 
 
-def _spent(answer: "Response") -> Spent:
+def _spent(answer: "Response") -> ModelUsage:
     usage = answer.usage
     if usage is None:
-        return Spent(answer.model)
+        return ModelUsage(answer.model)
     cached = min(usage.input_tokens_details.cached_tokens, usage.input_tokens) if usage.input_tokens_details else 0
-    return Spent(answer.model, usage.input_tokens - cached, cached, usage.output_tokens)
+    return ModelUsage(answer.model, usage.input_tokens - cached, cached, usage.output_tokens)
 
 
-def _transcription_usage(model: str, usage: Any) -> Spent:
+def _transcription_usage(model: str, usage: Any) -> ModelUsage:
     """Return the usage of a transcription: tokens or milliseconds, or neither if the model reports none."""
     match getattr(usage, "type", None):
         case "duration":
-            return Spent(model, heard_ms=round(usage.seconds * 1000))
+            return ModelUsage(model, heard_ms=round(usage.seconds * 1000))
         case "tokens":
             details = usage.input_token_details
             audio = details.audio_tokens if details and details.audio_tokens is not None else usage.input_tokens
-            return Spent(model, text_in=usage.input_tokens - audio, audio_in=audio, text_out=usage.output_tokens)
+            return ModelUsage(model, text_in=usage.input_tokens - audio, audio_in=audio, text_out=usage.output_tokens)
         case _:
-            return Spent(model)
+            return ModelUsage(model)
 
 
 def to_ulaw(pcm: bytes) -> bytes:

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from control.base.egress import Outside, Reason
+from control.base.egress import EgressError, Reason
 
 Owner = TypeVar("Owner", bound=Hashable)
 #: Queued requests of an owner, per request in flight.
@@ -28,22 +28,22 @@ class Shares(Generic[Owner]):
         self._shares: dict[Owner, _Share] = {}
 
     async def acquire(self, owner: Owner, seconds: float) -> Callable[[], None]:
-        """Wait up to `seconds` for a slot; return its release, to be called once.  Raises Outside."""
+        """Wait up to `seconds` for a slot; return its release, to be called once.  Raises EgressError."""
         share = self._shares.setdefault(owner, _Share(asyncio.Semaphore(self._width)))
         if share.requests >= self._width * (1 + QUEUE_FACTOR):
-            raise Outside(Reason.CONNECT, FULL)
+            raise EgressError(Reason.CONNECT, FULL)
         share.requests += 1
         with ExitStack() as releases:
-            releases.callback(self._leave, owner, share)
+            releases.callback(self._release, owner, share)
             try:
                 async with asyncio.timeout(seconds):
                     await share.slots.acquire()
             except TimeoutError:
-                raise Outside(Reason.CONNECT, FULL) from None
+                raise EgressError(Reason.CONNECT, FULL) from None
             releases.callback(share.slots.release)
             return releases.pop_all().close
 
-    def _leave(self, owner: Owner, share: _Share) -> None:
+    def _release(self, owner: Owner, share: _Share) -> None:
         share.requests -= 1
         if not share.requests:
             del self._shares[owner]

@@ -15,7 +15,7 @@ import stripe
 from stripe.params import SubscriptionUpdateParams
 from stripe.params.checkout import SessionCreateParams
 
-from control.base.subscriptions import Change, Contract, Item, Page, Wanted
+from control.base.subscriptions import Change, CheckoutPage, CheckoutRequest, Contract, SubscriptionItem
 from hum import ids
 from hum.contract.errors import PaymentError, PaymentRefused
 from hum.ids import Kind
@@ -70,22 +70,22 @@ class Stripe:
             )
         return customer.id
 
-    async def open_checkout(self, wanted: Wanted) -> Page:
+    async def open_checkout(self, request: CheckoutRequest) -> CheckoutPage:
         params: SessionCreateParams = {
             "mode": "subscription",
-            "customer": wanted.customer_id,
+            "customer": request.customer_id,
             "line_items": [
                 {"price": price} if quantity is None else {"price": price, "quantity": quantity}
-                for price, quantity in wanted.quantities.items()
+                for price, quantity in request.quantities.items()
             ],
-            "success_url": wanted.return_url,
-            "cancel_url": wanted.return_url,
-            "subscription_data": {"metadata": {PLAN: wanted.plan_id}},
+            "success_url": request.return_url,
+            "cancel_url": request.return_url,
+            "subscription_data": {"metadata": {PLAN: request.plan_id}},
         }
         async with _converted_errors():
-            return _page(await self._api.checkout.sessions.create_async(params, {"idempotency_key": wanted.key}))
+            return _page(await self._api.checkout.sessions.create_async(params, {"idempotency_key": request.key}))
 
-    async def checkout(self, id: str) -> Page:
+    async def checkout(self, id: str) -> CheckoutPage:
         async with _converted_errors():
             return _page(await self._api.checkout.sessions.retrieve_async(id))
 
@@ -129,7 +129,7 @@ class Stripe:
         async with _converted_errors():
             await self._api.subscriptions.update_async(subscription_id, params)
 
-    async def tell_meter(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
+    async def report_usage(self, event: str, customer_id: str, quantity: int, at: datetime, identifier: str) -> None:
         async with _converted_errors():
             try:
                 await self._api.billing.meter_events.create_async(
@@ -181,8 +181,8 @@ async def _converted_errors() -> AsyncIterator[None]:
         raise PaymentError("The payment provider does not answer; try again in a moment.") from error
 
 
-def _page(session: stripe.checkout.Session) -> Page:
-    return Page(session.id, session.url, session.status or "open", _time(session.expires_at))
+def _page(session: stripe.checkout.Session) -> CheckoutPage:
+    return CheckoutPage(session.id, session.url, session.status or "open", _time(session.expires_at))
 
 
 def _contract(subscription: stripe.Subscription) -> Contract:
@@ -191,7 +191,9 @@ def _contract(subscription: stripe.Subscription) -> Contract:
         id=subscription.id,
         status=subscription.status,
         created_at=_time(subscription.created),
-        items=tuple(Item(item.id, item.price.id, item.quantity if "quantity" in item else None) for item in items),
+        items=tuple(
+            SubscriptionItem(item.id, item.price.id, item.quantity if "quantity" in item else None) for item in items
+        ),
         period_starts_at=max((_time(item.current_period_start) for item in items), default=None),
         period_ends_at=min((_time(item.current_period_end) for item in items), default=None),
         cancel_at_period_end=subscription.cancel_at_period_end,

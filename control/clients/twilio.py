@@ -26,12 +26,12 @@ __all__ = [
     "Lookup",
     "Lookups",
     "MediaRefused",
+    "NumberSearch",
     "Offer",
     "Placement",
     "Text",
     "Twilio",
     "Webhooks",
-    "Wish",
     "carrier_code",
     "is_refusal",
     "was_not_sent",
@@ -72,7 +72,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class NumberSearch:
     """Filters for numbers for sale; None or empty matches any."""
 
     country: str = "US"
@@ -145,7 +145,7 @@ class Carrier(Protocol):
         """Return all numbers of the account."""
         ...
 
-    async def offers(self, wish: Wish, limit: int) -> Sequence[Offer]:
+    async def offers(self, search: NumberSearch, limit: int) -> Sequence[Offer]:
         """Return numbers for sale; empty for a country in which the carrier sells none."""
         ...
 
@@ -235,18 +235,18 @@ class Twilio:
         numbers = await perform(self._client.incoming_phone_numbers.list_async(limit=MOST_NUMBERS, page_size=1000))
         return [_number(number) for number in numbers]
 
-    async def offers(self, wish: Wish, limit: int) -> Sequence[Offer]:
-        capabilities = {f"{name}_enabled": True for name in wish.capabilities}
+    async def offers(self, search: NumberSearch, limit: int) -> Sequence[Offer]:
+        capabilities = {f"{name}_enabled": True for name in search.capabilities}
         filters = {
-            "area_code": wish.area_code,
-            "in_locality": wish.locality,
-            "in_region": wish.region,
-            "contains": wish.contains,
+            "area_code": search.area_code,
+            "in_locality": search.locality,
+            "in_region": search.region,
+            "contains": search.contains,
         }
         criteria = {name: value for name, value in filters.items() if value is not None}
         try:
             numbers = await perform(
-                self._client.available_phone_numbers(wish.country).local.list_async(
+                self._client.available_phone_numbers(search.country).local.list_async(
                     **criteria, **capabilities, limit=limit
                 )
             )
@@ -260,7 +260,7 @@ class Twilio:
                 number.friendly_name or number.phone_number,
                 number.locality,
                 number.region,
-                number.iso_country or wish.country,
+                number.iso_country or search.country,
                 _capabilities(number.capabilities),
             )
             for number in numbers

@@ -15,8 +15,8 @@ from twilio.rest import Client
 from yarl import URL
 
 from control.base import egress
-from control.base.egress import Outside, Policy, Reason
-from control.clients.http import Guarded, Limits
+from control.base.egress import EgressError, Policy, Reason
+from control.clients.http import GuardedClient, Limits
 from control.clients.twilio_http import perform
 from hum.contract.errors import CarrierError
 from hum.settings import ControlSettings
@@ -64,10 +64,10 @@ class Media:
         self._seconds = settings.media_seconds
         self._api = URL(settings.twilio_api_base_url.rstrip("/"))
         limits = Limits(total_seconds=settings.media_seconds, response_bytes=MOST_BYTES)
-        self._outside = Guarded(Policy(settings.egress_networks), limits)
+        self._guarded = GuardedClient(Policy(settings.egress_networks), limits)
 
     async def close(self) -> None:
-        await self._outside.close()
+        await self._guarded.close()
 
     async def fetch(self, url: str, account: str, most_bytes: int) -> File:
         """Fetch a file, following redirects.  Raises MediaRefused, CarrierError."""
@@ -79,14 +79,14 @@ class Media:
         if path is None or path[1] != account or not (self._is_ours(file) or _is_api(file)):
             raise MediaRefused("The file's URL is not one of the carrier's.")
         async with asyncio.timeout(self._seconds):
-            page = await self._ask(file, most_bytes, with_credentials=True)
+            page = await self._get(file, most_bytes, with_credentials=True)
             for _ in range(MOST_REDIRECTS):
                 if page.location is None:
                     return page.file
                 file = _parsed(urljoin(str(file), page.location))
                 if not (self._is_ours(file) or _is_content(file)):
                     raise MediaRefused("The carrier redirects to a host that is not its own.")
-                page = await self._ask(file, most_bytes, with_credentials=False)
+                page = await self._get(file, most_bytes, with_credentials=False)
         if page.location is None:
             return page.file
         raise MediaRefused("The carrier redirects too many times.")
@@ -95,21 +95,21 @@ class Media:
         """Return whether the URL is at the configured API."""
         return url.origin() == self._api.origin()
 
-    async def _ask(self, url: URL, most_bytes: int, *, with_credentials: bool) -> _Page:
+    async def _get(self, url: URL, most_bytes: int, *, with_credentials: bool) -> _Page:
         headers = {"Accept": "*/*"}
         if with_credentials:
             headers["Authorization"] = aiohttp.encode_basic_auth(self._client.username, self._client.password)
         if self._is_ours(url):
-            return await self._ask_api(url, most_bytes, headers)
+            return await self._get_api(url, most_bytes, headers)
         try:
-            answer = await self._outside.request(
+            answer = await self._guarded.request(
                 "GET", str(url), org=None, headers=headers, total_seconds=self._seconds, response_bytes=most_bytes
             )
-        except Outside as outside:
-            raise _refused(outside) from outside
+        except EgressError as error:
+            raise _refused(error) from error
         return _page(answer.status, answer.headers.get("location"), answer.headers.get("content-type", ""), answer.body)
 
-    async def _ask_api(self, url: URL, most_bytes: int, headers: dict[str, str]) -> _Page:
+    async def _get_api(self, url: URL, most_bytes: int, headers: dict[str, str]) -> _Page:
         async with self._session.get(url, headers=headers, allow_redirects=False) as answer:
             content = bytearray()
             async for part in answer.content.iter_chunked(READ_BYTES):
@@ -125,8 +125,8 @@ class Media:
 def _parsed(url: str) -> URL:
     try:
         return egress.parse_url(url).url
-    except Outside as outside:
-        raise MediaRefused(outside.message) from outside
+    except EgressError as error:
+        raise MediaRefused(error.message) from error
 
 
 def _is_api(url: URL) -> bool:
@@ -150,7 +150,7 @@ def _page(status: int, location: str | None, content_type: str, content: bytes) 
     raise CarrierError(f"The carrier did not return the file (HTTP {status}).")
 
 
-def _refused(outside: Outside) -> CarrierError:
-    if outside.reason in {Reason.TOO_LARGE, Reason.BLOCKED, Reason.INVALID}:
-        return MediaRefused(outside.message)
-    return CarrierError(f"The carrier did not return the file: {outside.message}")
+def _refused(error: EgressError) -> CarrierError:
+    if error.reason in {Reason.TOO_LARGE, Reason.BLOCKED, Reason.INVALID}:
+        return MediaRefused(error.message)
+    return CarrierError(f"The carrier did not return the file: {error.message}")

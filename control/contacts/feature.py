@@ -13,7 +13,7 @@ from hum.v1 import contacts_pb2
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     look_up = partial(
-        look_up_contact, deps.db, deps.outside.lookups, timedelta(days=settings.lookup_days), settings.lookups_per_day
+        look_up_contact, deps.db, deps.clients.lookups, timedelta(days=settings.lookup_days), settings.lookups_per_day
     )
     servicer = ContactsServicer(deps, settings)
     return Feature(

@@ -144,7 +144,7 @@ async def _end(tx: Tx, org: UUID, row: ImportRow) -> None:
 
 
 async def sweep(db: Db, stuck_seconds: float) -> int:
-    """Close imports without progress for `stuck_seconds`, and purge old ones; return how many were closed."""
+    """Close imports without progress for `stuck_seconds`, and prune old ones; return how many were closed."""
 
     async def close(id: UUID) -> bool:
         async with db.system() as tx:

@@ -19,6 +19,6 @@ IMPORT_STUCK = (
 )
 
 
-def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
+def is_lookup_due(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
     """Tell whether a caller's last carrier lookup is older than `keep`, or missing.  With zero, return False."""
     return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)

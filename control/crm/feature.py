@@ -1,7 +1,7 @@
 """The feature `crm`: connectors, their log, and the sync of what is over.  Calls and texts run the look-ups."""
 
 from control.crm import rules
-from control.crm.asking import Asking
+from control.crm.client import ConnectorClient
 from control.crm.servicer import CrmConnectorsServicer
 from control.crm.syncing import TYPES, Syncing
 from control.crm.usecases import Connectors
@@ -10,20 +10,20 @@ from hum.settings import ControlSettings
 from hum.v1 import crm_pb2
 from storage.events import Start
 
-#: Seconds between looks for what CRM connectors are to be told.
-CRM_LOOK_SECONDS = 1.0
+#: Seconds between polls for reports to CRM connectors.
+CRM_POLL_SECONDS = 1.0
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    asking = Asking(deps.db, deps.web, deps.keyring, settings)
-    servicer = CrmConnectorsServicer(deps.db, deps.cursors, Connectors(deps.keyring, settings), asking)
-    syncing = Syncing(deps.db, asking, settings.public_url)
+    connector_client = ConnectorClient(deps.db, deps.web, deps.keyring, settings)
+    servicer = CrmConnectorsServicer(deps.db, deps.cursors, Connectors(deps.keyring, settings), connector_client)
+    syncing = Syncing(deps.db, connector_client, settings.public_url)
     return Feature(
         services={crm_pb2.DESCRIPTOR.services_by_name["CrmConnectorsService"]: servicer},
         jobs={rules.SYNC: syncing.sync},
         sweeps=[
-            Sweep("crm_syncs", syncing.enqueue_due, CRM_LOOK_SECONDS),
-            Sweep("crm_old", syncing.purge, settings.sweep_seconds),
+            Sweep("crm_syncs", syncing.enqueue_due, CRM_POLL_SECONDS),
+            Sweep("crm_old", syncing.prune, settings.sweep_seconds),
         ],
-        readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, CRM_LOOK_SECONDS, shares=True)],
+        readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, CRM_POLL_SECONDS, shares=True)],
     )

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from control.contacts.usecases import index_if_renamed
 from control.crm import rules
-from control.crm.asking import Asking, ConnectorRequest
+from control.crm.client import ConnectorClient, ConnectorRequest
 from control.crm.rules import CrmContact, Event, Reply
 from hum import ids
 from hum.contract.errors import NotFound
@@ -55,8 +55,10 @@ class _Caller:
 class Lookups:
     """The look-ups of one process."""
 
-    def __init__(self, db: Db, asking: Asking, settings: CrmSettings, inform: Inform | None = None) -> None:
-        self._db, self._asking, self._settings, self._inform = db, asking, settings, inform
+    def __init__(
+        self, db: Db, connector_client: ConnectorClient, settings: CrmSettings, inform: Inform | None = None
+    ) -> None:
+        self._db, self._connector_client, self._settings, self._inform = db, connector_client, settings, inform
         self._running = set[asyncio.Task[None]]()
         self._calls = set[UUID]()
 
@@ -73,7 +75,7 @@ class Lookups:
         if texter is None:
             return
         caller = _Caller(org, texter.contact_id, texter.phone_e164, conversation=texter.conversation_id)
-        task = self._begin(self._ask_all(caller))
+        task = self._begin(self._query_all(caller))
         if task is not None:
             await asyncio.wait({task}, timeout=self._settings.crm_text_seconds)
 
@@ -93,9 +95,9 @@ class Lookups:
         # If caller ID failed STIR/SHAKEN, withhold the contact's details: the number may be spoofed.
         if row is None or row.caller_verification == FORGED:
             return
-        await self._ask_all(_Caller(row.org_id, row.contact_id, row.phone_e164, row.direction, call))
+        await self._query_all(_Caller(row.org_id, row.contact_id, row.phone_e164, row.direction, call))
 
-    async def _ask_all(self, caller: _Caller) -> None:
+    async def _query_all(self, caller: _Caller) -> None:
         async with self._db.tenant(caller.org) as tx:
             connectors = await crm.enabled(tx)
         if not connectors:
@@ -130,24 +132,24 @@ class Lookups:
             await self._apply(caller, connectors[0].name, None)
 
     async def _safely(self, connector: ConnectorRow, caller: _Caller) -> Reply:
-        """Call `_ask`, and contain any failure: it must not affect the other connectors."""
+        """Call `_query`, and contain any failure: it must not affect the other connectors."""
         try:
-            return await self._ask(connector, caller)
+            return await self._query(connector, caller)
         except (*AWAY, *BUSY) as error:
             LOG.warning("could not ask a CRM connector: the database is unavailable or busy", error=repr(error)[:200])
         except Exception:
             LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
         return rules.failed("internal", "Something went wrong on our side.")
 
-    async def _ask(self, connector: ConnectorRow, caller: _Caller) -> Reply:
-        if self._asking.is_busy(connector.id):
+    async def _query(self, connector: ConnectorRow, caller: _Caller) -> Reply:
+        if self._connector_client.is_busy(connector.id):
             return rules.failed("busy", "Too many requests to the connector are in flight.")
-        if not await self._asking.may_ask(connector):
+        if not await self._connector_client.may_request(connector):
             return rules.failed("resting", "The connector failed too often, and rests.")
         call = ids.show(Kind.CALL, caller.call) if caller.call else None
         body = rules.lookup_body(caller.phone_e164, caller.direction, call)
         request = ConnectorRequest(Event.LOOKUP, body, ids.new(), caller.contact, caller.call, caller.conversation)
-        reply = (await self._asking.ask(connector, request)).reply
+        reply = (await self._connector_client.request(connector, request)).reply
         if not reply.failed:
             async with self._db.tenant(caller.org) as tx:
                 await record_answer(tx, connector, caller.contact, reply)

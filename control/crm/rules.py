@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from control.base import egress
-from control.base.egress import Outside
+from control.base.egress import EgressError
 from control.base.job import Job
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.contract.validation import bad_email
@@ -91,7 +91,7 @@ def base_url(text: str) -> str:
     """Normalize a base URL.  Raises InvalidRequest."""
     try:
         egress.parse_url(text)
-    except Outside as error:
+    except EgressError as error:
         raise InvalidRequest([FieldError("connector.base_url", error.message)]) from error
     parts = urlsplit(text)
     if parts.query or parts.fragment or "?" in text or "#" in text:

@@ -1,11 +1,11 @@
 """CrmConnectorsService (proto/hum/v1/crm.proto)."""
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
 from control.crm import usecases
-from control.crm.asking import Asking, ConnectorRequest
+from control.crm.client import ConnectorClient, ConnectorRequest
 from control.crm.rules import Event
 from control.crm.usecases import Connectors
 from hum import ids
@@ -18,8 +18,10 @@ from storage.db import Db
 
 
 class CrmConnectorsServicer:
-    def __init__(self, db: Db, cursors: paging.Cursors, connectors: Connectors, asking: Asking) -> None:
-        self._db, self._cursors, self._connectors, self._asking = db, cursors, connectors, asking
+    def __init__(
+        self, db: Db, cursors: paging.Cursors, connectors: Connectors, connector_client: ConnectorClient
+    ) -> None:
+        self._db, self._cursors, self._connectors, self._connector_client = db, cursors, connectors, connector_client
 
     async def ListCrmConnectors(
         self, request: pb.ListCrmConnectorsRequest, ctx: TransactionContext
@@ -68,9 +70,9 @@ class CrmConnectorsServicer:
         org, id = ctx.organization, ids.require(Kind.CRM_CONNECTOR, request.id)
         async with self._db.tenant(org) as tx:
             row = await crm.get(tx, id)
-            await note(tx, org, ctx.principal, "pingCrmConnector", request.id, (), ctx.request_id)
+            await append_action(tx, org, ctx.principal, "pingCrmConnector", request.id, (), ctx.request_id)
         ping = ConnectorRequest(Event.PING, {"connector_id": ids.show(Kind.CRM_CONNECTOR, id)}, ids.new())
-        return pb.PingCrmConnectorResponse(log=present_log((await self._asking.ask(row, ping)).log))
+        return pb.PingCrmConnectorResponse(log=present_log((await self._connector_client.request(row, ping)).log))
 
     async def ListCrmLogs(self, request: pb.ListCrmLogsRequest, ctx: TransactionContext) -> pb.ListCrmLogsResponse:
         connector = await crm.get(ctx.tx, ids.require(Kind.CRM_CONNECTOR, request.id))

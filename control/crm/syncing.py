@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from control import jobs
 from control.base.wire import rfc3339
 from control.crm import rules
-from control.crm.asking import Asking, ConnectorRequest, Exchange
+from control.crm.client import ConnectorClient, ConnectorRequest, Exchange
 from control.crm.lookups import record_answer
 from control.crm.rules import Event
 from hum import ids
@@ -35,7 +35,7 @@ CRM_LOG_DAYS = 30.0
 
 LOG = log(__name__)
 #: Rows that one sweep enqueues; rows of each kind that one sweep purges.
-BATCH, PURGED_ROWS = 100, 1000
+BATCH, PRUNED_ROWS = 100, 1000
 #: Failed look-ups after which a call is synced without its contact's id.
 LOOK_UPS = 4
 CALL_TYPES, CONVERSATION_TYPES = frozenset({"call.completed", "call.summary"}), frozenset({"conversation.closed"})
@@ -55,8 +55,8 @@ class Attempt:
 class Syncing:
     """The sync's reader, sweeps and job.  `public_url`: the base of links to transcripts."""
 
-    def __init__(self, db: Db, asking: Asking, public_url: str) -> None:
-        self._db, self._asking, self._public_url = db, asking, public_url.rstrip("/")
+    def __init__(self, db: Db, connector_client: ConnectorClient, public_url: str) -> None:
+        self._db, self._connector_client, self._public_url = db, connector_client, public_url.rstrip("/")
 
     async def schedule(self, tx: Tx, stored: Sequence[Stored]) -> None:
         """Create sync rows for a reader's batch of events."""
@@ -76,14 +76,14 @@ class Syncing:
                 await jobs.enqueue(tx, rules.SYNC, org, id)
         return len(due)
 
-    async def purge(self) -> None:
-        """End syncs beyond their retry period, and purge old rows and logs."""
+    async def prune(self) -> None:
+        """End syncs beyond their retry period, and prune old rows and logs."""
         keep = timedelta(days=CRM_LOG_DAYS)
         retry_for = timedelta(hours=CRM_RETRY_HOURS)
         async with self._db.system() as tx:
-            await crm_syncs.give_up(tx, retry_for + rules.JOB_LOST, PURGED_ROWS)
-            await crm_syncs.forget(tx, keep, PURGED_ROWS)
-            await crm.forget_logs(tx, keep, PURGED_ROWS)
+            await crm_syncs.give_up(tx, retry_for + rules.JOB_LOST, PRUNED_ROWS)
+            await crm_syncs.forget(tx, keep, PRUNED_ROWS)
+            await crm.forget_logs(tx, keep, PRUNED_ROWS)
 
     async def sync(self, org: UUID, id: UUID) -> None:
         """Make one attempt at a sync; a failed one is due again later."""
@@ -93,7 +93,7 @@ class Syncing:
             connector = await crm.get(tx, row.connector_id) if row else None
         if row is None or connector is None:
             return
-        if not connector.enabled or not await self._asking.may_ask(connector):
+        if not connector.enabled or not await self._connector_client.may_request(connector):
             rests_until = connector.rests_until or at
             async with self._db.tenant(org) as tx:
                 await crm_syncs.later(tx, id, claim, max(rests_until, at + timedelta(seconds=1)), counts=False)
@@ -120,7 +120,7 @@ class Syncing:
         if body is None:
             return Attempt(None)
         event = Event.CALL if row.kind == "call" else Event.CONVERSATION
-        return Attempt(await self._asking.ask(connector, _request(event, body, row)))
+        return Attempt(await self._connector_client.request(connector, _request(event, body, row)))
 
     async def _look_up(self, connector: ConnectorRow, row: SyncRow, contact: UUID) -> Attempt:
         """Look a contact up that the connector has not answered about yet; the row is due again afterwards."""
@@ -135,7 +135,7 @@ class Syncing:
             contact_row.phone_e164, direction, ids.show(Kind.CALL, row.call_id) if row.call_id is not None else None
         )
         request = ConnectorRequest(Event.LOOKUP, body, ids.new(), contact, row.call_id, row.conversation_id)
-        exchange = await self._asking.ask(connector, request)
+        exchange = await self._connector_client.request(connector, request)
         if exchange.reply.failed:
             return Attempt(None, rules.delay_seconds(row.attempts), counts=True)
         async with self._db.tenant(row.org_id) as tx:
@@ -151,7 +151,7 @@ class Syncing:
                 return Attempt(None)
         fields = {name: getattr(contact, name) for name in rules.FIELDS}
         body = rules.create_body(contact.phone_e164, fields)
-        return Attempt(await self._asking.ask(connector, _request(Event.CREATE, body, row)))
+        return Attempt(await self._connector_client.request(connector, _request(Event.CREATE, body, row)))
 
     async def _body(self, row: SyncRow, external_id: str | None) -> dict[str, Any] | None:
         async with self._db.tenant(row.org_id) as tx:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control.base import egress
 from control.crm import rules
-from control.crm.asking import new_secret, place
+from control.crm.client import new_secret, place
 from hum import ids
 from hum.contract.errors import InUse, PlanLimit
 from hum.secrets import Keyring

@@ -5,8 +5,8 @@ from datetime import timedelta
 from control.bus import Channel
 from control.delivery.servicer import SmsDeliveryServicer
 from control.feature import Deps, Feature, Sweep
-from control.texts.claims import Claims, Means, Recovery
-from control.texts.lookups import Lookups, Patience
+from control.texts.claims import Claims, Recovery, SendLimits
+from control.texts.lookups import Lookups, ReconciliationTimes
 from control.texts.paces import Paces
 from control.texts.posting import Poster
 from control.texts.sender import Sender
@@ -32,20 +32,20 @@ DUE = Channel(sends.CHANNEL, str, str)
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    db, carrier = deps.calls_db, deps.outside.carrier
-    means = means_of(settings)
+    db, carrier = deps.calls_db, deps.clients.carrier
+    limits = limits_of(settings)
     lookups = Lookups(
         db,
         carrier,
-        Patience(
-            look=timedelta(seconds=settings.carrier_look_seconds),
+        ReconciliationTimes(
+            look_up=timedelta(seconds=settings.carrier_look_seconds),
             unknown=timedelta(seconds=settings.text_unknown_seconds),
             reconcile=timedelta(seconds=settings.text_reconcile_seconds),
             oldest=timedelta(days=TEXT_RECONCILE_DAYS),
             request=timedelta(seconds=settings.carrier_seconds),
         ),
     )
-    sender = Sender(db, Claims(db, means), Poster(db, carrier, lookups, settings.public_url, means), means)
+    sender = Sender(db, Claims(db, limits), Poster(db, carrier, lookups, settings.public_url, limits), limits)
     service = sms_delivery_pb2.DESCRIPTOR.services_by_name["SmsDeliveryService"]
     return Feature(
         services={service: SmsDeliveryServicer(deps.cursors)},
@@ -55,18 +55,18 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             Sweep("text_retries", lookups.retry_due, settings.sweep_seconds),
             Sweep("text_statuses", lookups.reconcile, settings.sweep_seconds),
         ],
-        wakes={DUE: sender.tell},
+        wakes={DUE: sender.wake},
     )
 
 
-def means_of(settings: ControlSettings) -> Means:
-    return Means(
+def limits_of(settings: ControlSettings) -> SendLimits:
+    return SendLimits(
         paces=Paces(*settings.text_paces, settings.twilio_account_sid),
         width=TEXT_WIDTH,
         campaign_width=TEXT_CAMPAIGN_WIDTH,
         number_width=settings.text_number_width,
         quantum_seconds=TEXT_QUANTUM_SECONDS,
-        look_seconds=settings.text_seconds,
+        poll_seconds=settings.text_seconds,
         request_seconds=settings.carrier_seconds,
         recovery=Recovery(
             retry_seconds=settings.text_retry_seconds,

@@ -31,5 +31,5 @@ async def resolve(tx: Tx, id: UUID, resolution: str) -> MessageRow:
         await text_attempts.send_again(tx, id, at, at + writing.KEEPS)
         await sends.wake(tx, attempt.from_e164)
     else:
-        await statuses.settle(tx, attempt, resolution, GIVEN_UP if resolution == "failed" else None)
+        await statuses.set_status(tx, attempt, resolution, GIVEN_UP if resolution == "failed" else None)
     return await messages.get(tx, id)

@@ -36,7 +36,7 @@ EVENT_RUN_WINDOW_SECONDS = 600.0
 #: Days for which runs for events are kept; they go with the payload of their event, if that goes sooner.
 EVENT_RUN_DAYS = 90.0
 
-PURGED_ROWS = 1000
+PRUNED_ROWS = 1000
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
@@ -48,13 +48,13 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         attempts=EVENT_RUN_ATTEMPTS,
         seconds=EVENT_RUN_SECONDS,
     )
-    responder = deps.outside.responder
+    responder = deps.clients.responder
     dialogue = Dialogue(deps.db, responder, deps.tools, EVENT_RUN_TOKENS)
     runs = Runs(deps.db, responder, dialogue, limits, timedelta(seconds=EVENT_RUN_STUCK_SECONDS))
 
-    async def purge() -> None:
+    async def prune() -> None:
         async with deps.db.system() as tx:
-            await event_runs.forget(tx, timedelta(days=EVENT_RUN_DAYS), PURGED_ROWS)
+            await event_runs.forget(tx, timedelta(days=EVENT_RUN_DAYS), PRUNED_ROWS)
 
     return Feature(
         services={event_runs_pb2.DESCRIPTOR.services_by_name["EventRunsService"]: EventRunsServicer(deps.cursors)},
@@ -71,7 +71,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         ],
         sweeps=[
             Sweep("event_runs_left", runs.requeue_stuck, settings.sweep_seconds),
-            Sweep("event_runs", purge, settings.retention_seconds),
+            Sweep("event_runs", prune, settings.retention_seconds),
         ],
         tools=[report_outcome(round(settings.tool_seconds * 1000))],
     )

@@ -23,8 +23,8 @@ from control.eventagents import rules, starting
 from control.eventagents.rules import Limits
 from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
-from control.flows import stored
-from control.flows.stored import usable
+from control.flows import definitions
+from control.flows.definitions import usable
 from control.tools import FlowVersion, Situation, Tool, ToolChannel, ToolContext, dumped
 from control.usage import other as usage
 from hum import ids
@@ -139,7 +139,7 @@ class Runs:
     def _work(self, attempt: _Attempt) -> EventWork:
         claim, material, at = attempt.claim, attempt.material, now()
         assert material.data is not None and material.event_at is not None
-        is_open = stored.is_open(material.business_hours_json, material.time_zone, at)
+        is_open = definitions.is_open(material.business_hours_json, material.time_zone, at)
 
         def instruct(definition: Mapping[str, Any]) -> str:
             return rules.instructions(definition, material.organization, material.time_zone, at, is_open=is_open)
@@ -205,7 +205,7 @@ def _earlier_items(attempt: _Attempt) -> list[dialogue.Item]:
         items += [call, {"type": "function_call_output", "call_id": row.tool_call_id, "output": output}]
     if attempt.claim.resumed_at is not None and attempt.material.result:
         items.append({"role": "assistant", "content": attempt.material.result})
-    return items + [{"role": "developer", "content": decisions.news(row)} for row in attempt.outcomes]
+    return items + [{"role": "developer", "content": decisions.outcome(row)} for row in attempt.outcomes]
 
 
 async def _count(tx: Tx, attempt: _Attempt, work: EventWork) -> None:

@@ -44,7 +44,7 @@ async def sweep(db: Db, files: Files, settings: ControlSettings) -> None:
     """Create the next months; archive and drop the oldest if it is old enough and no reader needs it."""
     try:
         await _create_months(db)
-        await _purge_ids(db)
+        await _prune_ids(db)
         if settings.events_months:
             await _drop_old(db, files, settings)
     except asyncpg.LockNotAvailableError:
@@ -62,7 +62,7 @@ async def _create_months(db: Db) -> None:
         )
 
 
-async def _purge_ids(db: Db) -> None:
+async def _prune_ids(db: Db) -> None:
     async with db.system() as tx:
         await events.forget_ids(tx, timedelta(days=EVENT_ID_DAYS), PURGED_IDS)
 

@@ -3,10 +3,10 @@
 from control.base import redaction
 from storage.approvals import ApprovalRow
 
-MOST_NEWS_CHARS = 8_000
+MOST_OUTCOME_CHARS = 8_000
 
 
-def news(row: ApprovalRow) -> str:
+def outcome(row: ApprovalRow) -> str:
     """Describe an approval's outcome for the agent."""
     about = f"What became of your wish to use the tool {row.wish.tool} with {redaction.masked_json(row.wish.arguments)[:1000]}: "
     match row.state:
@@ -24,7 +24,7 @@ def news(row: ApprovalRow) -> str:
             text = "nobody decided in time, so it was not done. Say so, and offer what else you can do."
         case _:
             text = "it is not decided yet."
-    return (about + text)[:MOST_NEWS_CHARS]
+    return (about + text)[:MOST_OUTCOME_CHARS]
 
 
 def _result(result: str | None) -> str:

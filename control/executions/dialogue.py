@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from control.clients.openai import ModelError, Question, Reply, Responder, Spent, ToolCall
-from control.executions.keeping import Called, Executions
+from control.clients.openai import ModelError, ModelUsage, Question, Reply, Responder, ToolCall
+from control.executions.runner import Executions, ToolRequest
 from control.tools import BUILT_IN, AtEnd, Registry, Result, Situation, Tool, ToolChannel, ToolContext, dumped, failed
 from hum.clock import monotonic_ms
 from storage.db import Db, Tx
@@ -18,7 +18,7 @@ Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredCall:
     """A tool call of the model, with its result."""
 
     call: ToolCall
@@ -34,10 +34,10 @@ class Work(ABC):
     situation: Situation
     instruct: Callable[[Mapping[str, Any]], str]
     items: list[Item]
-    tool_calls: list[Answered] = field(default_factory=list)
+    tool_calls: list[AnsweredCall] = field(default_factory=list)
     at_end: list[AtEnd] = field(default_factory=list)
     #: The model's usage, per response.
-    spent: list[Spent] = field(default_factory=list)
+    spent: list[ModelUsage] = field(default_factory=list)
     #: A tool that acts on an outside system has started: a restarted run would repeat its effect.
     has_acted: bool = False
 
@@ -89,7 +89,7 @@ class Dialogue(Generic[WorkT]):
         """
         words = ""
         while True:
-            reply = await self._ask(work)
+            reply = await self._respond(work)
             words = reply.text.strip() or words
             if not reply.calls:
                 return words
@@ -112,7 +112,7 @@ class Dialogue(Generic[WorkT]):
                     raise
         raise AssertionError("there is at least one attempt")
 
-    async def _ask(self, work: WorkT) -> Reply:
+    async def _respond(self, work: WorkT) -> Reply:
         offered = self._registry.offered(self.channel, work.situation)
         may_call = len(work.tool_calls) < work.most_tool_calls
         tools: list[Mapping[str, Any]] = [
@@ -139,7 +139,7 @@ class Dialogue(Generic[WorkT]):
         if len(work.tool_calls) >= work.most_tool_calls:
             result = failed(TOO_MANY)
         else:
-            result = await self._result(work, Called(call.id, call.name, call.arguments_json))
+            result = await self._result(work, ToolRequest(call.id, call.name, call.arguments_json))
         if result.at_end is not None:
             work.at_end.append(result.at_end)
         await self._follow(work, call.name, result)
@@ -148,13 +148,13 @@ class Dialogue(Generic[WorkT]):
             {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments_json}
         )
         work.items.append({"type": "function_call_output", "call_id": call.id, "output": output})
-        work.tool_calls.append(Answered(call, result, round(monotonic_ms() - began_ms)))
+        work.tool_calls.append(AnsweredCall(call, result, round(monotonic_ms() - began_ms)))
 
-    async def _result(self, work: WorkT, called: Called) -> Result:
+    async def _result(self, work: WorkT, request: ToolRequest) -> Result:
         """Run a tool call and return the agent's result."""
-        origin = self._registry.origin(self.channel, called.name, work.situation)
+        origin = self._registry.origin(self.channel, request.name, work.situation)
         work.has_acted = work.has_acted or origin not in {None, BUILT_IN}
-        return await self._executions.run(self.channel, called, work.context())
+        return await self._executions.run(self.channel, request, work.context())
 
     async def _follow(self, work: WorkT, name: str, result: Result) -> None:
         """Apply a tool's result to the rest of the work."""

@@ -12,18 +12,18 @@ from storage import tool_runs
 TOOL_RUN_DAYS = 90.0
 
 #: Rows purged per sweep.
-PURGED_ROWS = 1000
+PRUNED_ROWS = 1000
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     keep = timedelta(days=TOOL_RUN_DAYS)
 
-    async def purge() -> None:
+    async def prune() -> None:
         async with deps.db.system() as tx:
-            await tool_runs.forget(tx, keep, PURGED_ROWS)
+            await tool_runs.forget(tx, keep, PRUNED_ROWS)
 
     services = tool_executions_pb2.DESCRIPTOR.services_by_name
     return Feature(
         services={services["ToolExecutionsService"]: ToolExecutionsServicer(deps.cursors, keep)},
-        sweeps=[Sweep("tool_runs", purge, settings.sweep_seconds)],
+        sweeps=[Sweep("tool_runs", prune, settings.sweep_seconds)],
     )

@@ -13,7 +13,7 @@ from hum.v1 import flows_pb2
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     choices = Choices.of(settings)
-    render = partial(render_clips, deps.db, deps.outside.speech, choices, settings.clips_per_day)
+    render = partial(render_clips, deps.db, deps.clients.speech, choices, settings.clips_per_day)
     return Feature(
         services={flows_pb2.DESCRIPTOR.services_by_name["FlowsService"]: FlowsServicer(deps.cursors, choices)},
         jobs={rules.RENDER_CLIPS: render},

@@ -7,7 +7,7 @@ from control.base import days
 from control.clients.openai import Speech
 from control.flows import mailbox, rules
 from control.flows.choices import Choices
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.usage import other as usage
 from hum.clock import now
 from hum.contract.errors import NotFound
@@ -41,7 +41,7 @@ async def render_clips(db: Db, speech: Speech, choices: Choices, most_a_day: int
     missing = [hash for hash in texts if hash not in rendered]
     for hash in missing:
         await _count(db, org, most_a_day)
-        audio = await speech.say(voice, texts[hash])
+        audio = await speech.synthesize(voice, texts[hash])
         async with db.tenant(org) as tx:
             await clips.store(tx, voice, texts[hash], audio)
             await usage.spoken(tx, org, flow, speech.speech_model, len(audio))

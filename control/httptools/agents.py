@@ -9,7 +9,7 @@ from uuid import UUID
 
 from control.httptools import rules
 from control.httptools.requests import Requests
-from control.tools import Origin, Policy, Result, Schema, Situation, Tool, ToolChannel, ToolContext
+from control.tools import Origin, Result, Schema, Situation, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.ids import Kind
 from storage import http_tools
@@ -64,10 +64,10 @@ class BoundTools:
         return Result(exchange.outcome.output, exchange.outcome.ok)
 
 
-def _policy(definition: Mapping[str, Any]) -> Policy:
+def _policy(definition: Mapping[str, Any]) -> ToolPolicy:
     if definition.get("requires_approval"):
-        return Policy.APPROVAL
-    return Policy.READS if definition.get("method", "GET") in rules.SAFE else Policy.ALLOWED
+        return ToolPolicy.APPROVAL
+    return ToolPolicy.READS if definition.get("method", "GET") in rules.SAFE else ToolPolicy.ALLOWED
 
 
 def _fingerprint(*parts: Mapping[str, Any]) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from control.base.redaction import without_secrets
-from control.crm.asking import Asking, ConnectorRequest
+from control.crm.client import ConnectorClient, ConnectorRequest
 from control.crm.rules import Event, lookup_body
-from control.executions.keeping import run_row
+from control.executions.runner import run_row
 from control.httptools import rules
 from control.httptools.agents import bound, fixed_arguments
 from control.httptools.requests import Requests
@@ -54,8 +54,10 @@ class _Hook:
 class Hooks:
     """The hooks of one process."""
 
-    def __init__(self, db: Db, requests: Requests, asking: Asking, settings: HttpToolSettings, inform: Inform) -> None:
-        self._db, self._requests, self._asking, self._settings = db, requests, asking, settings
+    def __init__(
+        self, db: Db, requests: Requests, connector_client: ConnectorClient, settings: HttpToolSettings, inform: Inform
+    ) -> None:
+        self._db, self._requests, self._connector_client, self._settings = db, requests, connector_client, settings
         self._inform = inform
         self._running = set[asyncio.Task[None]]()
 
@@ -162,11 +164,11 @@ class Hooks:
             return Outcome(True, None, None, {"found": False})
         async with self._db.tenant(caller.org_id) as tx:
             connector = await crm.get(tx, hook.used.binding.connector_id)
-        if self._asking.is_busy(connector.id) or not await self._asking.may_ask(connector):
+        if self._connector_client.is_busy(connector.id) or not await self._connector_client.may_request(connector):
             return await _fallback(hook, "The connector rests, or is busy.")
         body = lookup_body(phone, caller.direction, hook.values["call"]["id"])
         request = ConnectorRequest(Event.LOOKUP, body, hook.run.id, caller.contact_id, hook.run.call_id)
-        reply = (await self._asking.ask(connector, request)).reply
+        reply = (await self._connector_client.request(connector, request)).reply
         if reply.failed:
             return await _fallback(hook, reply.message or "The connector gave no usable answer.")
         if reply.contact is None:

@@ -11,10 +11,10 @@ from uuid import UUID
 from prometheus_client import Counter as Metric
 
 from control.base import egress, redaction
-from control.base.egress import Outside, Reason
-from control.clients.http import Answer, Guarded
+from control.base.egress import EgressError, Reason
+from control.clients.http import Answer, GuardedClient
 from control.httptools import rules
-from control.httptools.rules import Definition, Outcome, Prepared, Request
+from control.httptools.rules import Definition, Outcome, PreparedRequest, Request
 from control.httptools.templates import CannotRender
 from control.tools import dumped
 from hum.clock import monotonic_ms
@@ -67,7 +67,7 @@ _RUNNING = Counter[UUID]()
 class Requests:
     """The sender of tools' requests."""
 
-    def __init__(self, db: Db, web: Guarded, keyring: Keyring, settings: HttpToolSettings) -> None:
+    def __init__(self, db: Db, web: GuardedClient, keyring: Keyring, settings: HttpToolSettings) -> None:
         self._db, self._web, self._keyring, self._settings = db, web, keyring, settings
 
     async def send(
@@ -88,7 +88,7 @@ class Requests:
             error = str(trouble)
         except _NotSent as trouble:
             error = str(trouble)
-        except Outside as trouble:
+        except EgressError as trouble:
             error = trouble.message
         except TimeoutError:
             error = "The server did not answer in time."
@@ -120,7 +120,7 @@ class Requests:
             if not _RUNNING[org]:
                 del _RUNNING[org]
 
-    async def _secrets(self, org: UUID, request: Prepared) -> dict[str, str]:
+    async def _secrets(self, org: UUID, request: PreparedRequest) -> dict[str, str]:
         """Return the secrets that a request's marks name.  Raises _NotSent if one is missing or for another host."""
         if not request.secrets:
             return {}
@@ -140,7 +140,7 @@ class Requests:
         return secrets
 
     async def _attempt(self, org: UUID, definition: Definition, request: Request, at: _Attempts) -> None:
-        """Send a request until it succeeds, fails for good, or attempts or time are used up.  Raises Outside."""
+        """Send a request until it succeeds, fails for good, or attempts or time are used up.  Raises EgressError."""
         limit, pause = 1 + definition.get("retries", 0), self._settings.http_tool_retry_seconds
         while True:
             at.count += 1
@@ -156,7 +156,7 @@ class Requests:
                     response_bytes=rules.ANSWER_BYTES,
                     truncate=True,
                 )
-            except Outside as error:
+            except EgressError as error:
                 at.answer = None
                 reason = error.reason
                 if at.count >= limit or not rules.is_temporary(reason, None):
@@ -167,7 +167,7 @@ class Requests:
             seconds = pause * 2 ** (at.count - 1)
             if monotonic_ms() + seconds * 1000 >= at.until_ms:
                 if at.answer is None:
-                    raise Outside(reason or Reason.TIMEOUT, "The server did not answer in time.")
+                    raise EgressError(reason or Reason.TIMEOUT, "The server did not answer in time.")
                 return
             await asyncio.sleep(seconds)
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from control.base import egress
-from control.base.egress import Outside, Reason
+from control.base.egress import EgressError, Reason
 from control.httptools.templates import MARK, BadTemplate, CannotRender, Into, Steps, compile_template
 from hum.contract.errors import FieldError, InvalidRequest
 
@@ -41,7 +41,7 @@ Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRequest:
     """A rendered request, with marks in the places of secrets."""
 
     method: str
@@ -92,7 +92,7 @@ def check(definition: Definition) -> tuple[frozenset[str], str]:
         problems.append(FieldError("tool", f"its templates have more than {MOST_TEMPLATE_CHARS} characters together"))
     try:
         host = egress.parse_url(_fixed(definition["url"])).host
-    except Outside as error:
+    except EgressError as error:
         problems.append(FieldError("tool.url", error.message))
     problems += _combinations(definition)
     if problems:
@@ -126,7 +126,7 @@ def _combinations(definition: Definition) -> Iterator[FieldError]:
     for name in _texts(definition, "headers_json"):
         try:
             egress.check_headers({name: ""})
-        except Outside as error:
+        except EgressError as error:
             yield FieldError("tool.headers_json", error.message)
         if name.lower() in _OWN:
             yield FieldError("tool.headers_json", f"{name} is HUM's own: `sends_idempotency_key`")
@@ -169,7 +169,7 @@ def merged(definition: Definition, overrides: Mapping[str, Any]) -> dict[str, An
 # --- the request --------------------------------------------------------------------------------------------------
 
 
-def render_request(definition: Definition, values: Values, key: str) -> Prepared:
+def render_request(definition: Definition, values: Values, key: str) -> PreparedRequest:
     """Render a request.  `key`: its idempotency key.  Raises CannotRender."""
     steps, secrets = Steps(), set[str]()
 
@@ -199,7 +199,7 @@ def render_request(definition: Definition, values: Values, key: str) -> Prepared
             raise CannotRender(f"The header {name[:60]} would have a line end or a control character in it.")
     if definition.get("sends_idempotency_key"):
         headers["Idempotency-Key"] = key
-    return Prepared(
+    return PreparedRequest(
         definition.get("method", "GET"),
         url,
         tuple((name, value) for name, value in query if value),
@@ -211,10 +211,12 @@ def render_request(definition: Definition, values: Values, key: str) -> Prepared
 
 
 def _fixed(source: str) -> str:
-    """Return the part of a URL that no value can change.  Raises Outside."""
+    """Return the part of a URL that no value can change.  Raises EgressError."""
     match = _FIXED.match(source)
     if match is None:
-        raise Outside(Reason.INVALID, "must begin with https:// and a host, in which there is no template, and a path")
+        raise EgressError(
+            Reason.INVALID, "must begin with https:// and a host, in which there is no template, and a path"
+        )
     return match.group()
 
 
@@ -228,7 +230,7 @@ def _url(source: str, rendered: str) -> str:
     return rendered
 
 
-def fill_secrets(request: Prepared, secrets: Mapping[str, str], *, is_shown: bool = False) -> Request:
+def fill_secrets(request: PreparedRequest, secrets: Mapping[str, str], *, is_shown: bool = False) -> Request:
     """Replace the marks of a request with secrets.  Raises CannotRender."""
     remaining = REQUEST_BYTES
 
@@ -258,7 +260,7 @@ def fill_secrets(request: Prepared, secrets: Mapping[str, str], *, is_shown: boo
     return Request(request.method, url, headers, body)
 
 
-def redacted(request: Prepared) -> Request:
+def redacted(request: PreparedRequest) -> Request:
     """Fill a request with the names of its secrets, for display.  Raises CannotRender."""
     return fill_secrets(request, {name: f"[secret {name}]" for name in request.secrets}, is_shown=True)
 

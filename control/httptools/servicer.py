@@ -3,10 +3,10 @@
 import json
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base import paging
 from control.boundary import ActionContext, TransactionContext
-from control.executions.keeping import arguments_without_secrets, aside, run_row
+from control.executions.runner import arguments_without_secrets, redact_off_loop, run_row
 from control.httptools import rules, usecases
 from control.httptools.requests import Exchange, Requests
 from control.httptools.usecases import Tools, present_binding, present_secret, present_tool
@@ -60,8 +60,8 @@ class ToolsServicer:
         async with self._db.tenant(org) as tx:
             row = await http_tools.get(tx, ids.require(Kind.TOOL, request.id))
             arguments = _arguments(row, request.arguments_json if request.HasField("arguments_json") else "{}")
-            redacted = await aside(arguments_without_secrets, dumped(arguments))
-            await note(tx, org, ctx.principal, "testTool", request.id, (), ctx.request_id)
+            redacted = await redact_off_loop(arguments_without_secrets, dumped(arguments))
+            await append_action(tx, org, ctx.principal, "testTool", request.id, (), ctx.request_id)
             await tool_runs.begin(tx, _test_run(run, org, row, redacted))
         values = {
             "args": arguments,

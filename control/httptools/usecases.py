@@ -8,7 +8,7 @@ from uuid import UUID
 from google.protobuf import json_format
 
 from control.base import egress, masks
-from control.base.egress import Outside
+from control.base.egress import EgressError
 from control.base.wire import timestamp, value, word
 from control.httptools import rules
 from control.httptools.agents import merged
@@ -304,7 +304,7 @@ def _host(text: str) -> str:
     """Normalize a host.  Raises InvalidRequest."""
     try:
         target = egress.parse_url(f"https://{text}/")
-    except Outside as error:
+    except EgressError as error:
         raise InvalidRequest([FieldError("tool_secret.host", error.message)]) from error
     if target.host != text.lower().removesuffix("."):
         raise InvalidRequest(

@@ -23,7 +23,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     admin = AdminServicer(
         deps.db,
         deps.cursors,
-        deps.outside.carrier,
+        deps.clients.carrier,
         Webhooks.at(settings.public_url),
         live,
         partial(load, settings.prices),
@@ -31,7 +31,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         deps.files,
     )
 
-    async def purge() -> None:
+    async def prune() -> None:
         async with deps.db.system() as tx:
             await idempotency.forget(tx, timedelta(hours=settings.idempotency_hours))
             await sessions.forget(tx)
@@ -45,5 +45,5 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             services["AdminService"]: admin,
         },
         channels=[REVOKED],
-        sweeps=[Sweep("sessions", purge, settings.sweep_seconds)],
+        sweeps=[Sweep("sessions", prune, settings.sweep_seconds)],
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import cast
 from uuid import UUID
 
-from control import resealing, setaside
+from control import resealing
 from control.analytics import usecases as analytics
 from control.base import masks, paging
 from control.base.principal import ROLES, permissions
@@ -18,6 +18,7 @@ from control.clients.twilio import Carrier, Webhooks
 from control.identity import usecases
 from control.identity.rules import Onboarding
 from control.numbers import usecases as numbers
+from control.quarantine import item_id, release_items
 from control.retention import organizations
 from control.usage import usecases as usage
 from control.usage.rules import Prices
@@ -218,7 +219,7 @@ class AdminServicer:
         self, request: runtime_pb2.ResealSecretsRequest, _: NodeContext
     ) -> runtime_pb2.ResealSecretsResponse:
         if request.dry_run:
-            return runtime_pb2.ResealSecretsResponse(left=await resealing.left(self._db, self._keyring))
+            return runtime_pb2.ResealSecretsResponse(left=await resealing.count_left(self._db, self._keyring))
         counts = await resealing.reseal(self._db, self._keyring, RESEAL_SECONDS)
         return runtime_pb2.ResealSecretsResponse(
             resealed=counts.resealed, unsealable=counts.unsealable, left=counts.left
@@ -238,7 +239,7 @@ class AdminServicer:
         return runtime_pb2.ListSetAsideResponse(
             set_aside=[
                 runtime_pb2.SetAside(
-                    id=setaside.shown_id(row),
+                    id=item_id(row),
                     about=row.about,
                     organization_id=ids.show(Kind.ORGANIZATION, row.org_id) if row.org_id else "",
                     at=timestamp(row.at),
@@ -252,7 +253,7 @@ class AdminServicer:
         self, request: runtime_pb2.ReleaseSetAsideRequest, _: NodeContext
     ) -> runtime_pb2.ReleaseSetAsideResponse:
         validation.require_valid(request)
-        return runtime_pb2.ReleaseSetAsideResponse(released=await setaside.release(self._db, request.ids))
+        return runtime_pb2.ReleaseSetAsideResponse(released=await release_items(self._db, request.ids))
 
     async def AssignNumber(
         self, request: runtime_pb2.AssignNumberRequest, _: NodeContext

@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.actors import actor
-from control.audit.usecases import note, note_operator
+from control.audit.usecases import append_action, append_operator_action
 from control.billing import limits
 from control.boundary import SessionContext
 from control.identity import rules
 from control.identity.rules import Onboarding
-from control.retention.organizations import require_kept
+from control.retention.organizations import require_not_deleted
 from hum import ids, secrets
 from hum.contract import validation
 from hum.contract.errors import AlreadyExists, FieldError, Forbidden, InvalidRequest, NotFound
@@ -46,7 +46,7 @@ async def create_organization(db: Db, name: str, owner_email: str, *, same_name:
         user = await identity.upsert_user(tx, ids.new(), owner_email.strip())
         await identity.add_member(tx, org, user, "admin")
         await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name.strip()))
-        await note_operator(tx, org, "createOrganization", ids.show(Kind.ORGANIZATION, org))
+        await append_operator_action(tx, org, "createOrganization", ids.show(Kind.ORGANIZATION, org))
     return org
 
 
@@ -54,7 +54,7 @@ async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
     """Note in the organization's audit log that an operator follows a call; return both ids.  Raises NotFound."""
     async with db.system() as tx:
         org = (await calls.look(tx, id)).org_id
-        await note_operator(tx, org, "followCall", ids.show(Kind.CALL, id))
+        await append_operator_action(tx, org, "followCall", ids.show(Kind.CALL, id))
     return org, id
 
 
@@ -74,7 +74,7 @@ async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | 
 async def approve(tx: Tx, principal: Principal, id: UUID, request_id: str) -> None:
     """Create a requested organization, as a site admin.  Raises NotFound."""
     name = await identity.decide(tx, id, approved=True)
-    await _note_founding(tx, principal, id, name, "approveOrganization", request_id)
+    await _append_founding(tx, principal, id, name, "approveOrganization", request_id)
 
 
 async def provision(
@@ -93,13 +93,13 @@ async def _create(
 ) -> UUID:
     org, name = ids.new(), _stripped(name)
     await identity.found(tx, org, name, admin, plan, notes)
-    await _note_founding(tx, principal, org, name, action, request_id)
+    await _append_founding(tx, principal, org, name, action, request_id)
     return org
 
 
-async def _note_founding(tx: Tx, principal: Principal, org: UUID, name: str, action: str, request_id: str) -> None:
+async def _append_founding(tx: Tx, principal: Principal, org: UUID, name: str, action: str, request_id: str) -> None:
     await events.append(tx, org, org, events_pb2.OrganizationCreatedEvent(name=name))
-    await note(tx, org, principal, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
+    await append_action(tx, org, principal, action, ids.show(Kind.ORGANIZATION, org), ("name",), request_id)
 
 
 def _stripped(name: str) -> str:
@@ -116,7 +116,7 @@ async def accept_invitation(ctx: SessionContext, id: UUID) -> UUID:
     # An invitation already counts as a seat, but the organization may have moved to a smaller plan since.
     await limits.require(tx, org, "seats", more=0)
     await events.append(tx, org, ctx.user_id, events_pb2.MemberJoinedEvent(email=principal.name))
-    await note(tx, org, principal, "acceptInvitation", ids.show(Kind.INVITE, id), (), ctx.request_id)
+    await append_action(tx, org, principal, "acceptInvitation", ids.show(Kind.INVITE, id), (), ctx.request_id)
     return org
 
 
@@ -124,7 +124,7 @@ async def decline_invitation(tx: Tx, principal: Principal, id: UUID, request_id:
     """Delete an invitation to the person.  Raises NotFound."""
     org = await identity.decline(tx, id)
     await events.append(tx, org, id, events_pb2.MemberDeclinedEvent(email=principal.name))
-    await note(tx, org, principal, "declineInvitation", ids.show(Kind.INVITE, id), (), request_id)
+    await append_action(tx, org, principal, "declineInvitation", ids.show(Kind.INVITE, id), (), request_id)
 
 
 async def unlink_sign_in(db: Db, *, email: str, issuer: str) -> int:
@@ -181,8 +181,10 @@ async def issue_key(db: Db, org: UUID, name: str, role: str, scopes: list[str]) 
     async with db.system() as tx:
         row, secret = await _store_key(tx, org, None, name, role, scopes or ["*"], None)
         # Checked after the insert, which waits for the organization's row: a deletion that began before is visible now.
-        await require_kept(tx, org)
-        await note_operator(tx, org, "createApiKey", ids.show(Kind.API_KEY, row.id), ("name", "role", "scopes"))
+        await require_not_deleted(tx, org)
+        await append_operator_action(
+            tx, org, "createApiKey", ids.show(Kind.API_KEY, row.id), ("name", "role", "scopes")
+        )
     return row, secret
 
 

@@ -6,15 +6,15 @@ from storage import inbox_changes
 from storage.db import Db
 
 #: Inbox changes pruned per transaction.
-FORGETS = 5000
+PRUNED_ROWS = 5000
 
 
-async def forget_changes(db: Db, keep: timedelta) -> int:
+async def prune_changes(db: Db, keep: timedelta) -> int:
     """Prune the changes of inboxes that are older than `keep`; return how many."""
     pruned = 0
     while True:
         async with db.system() as tx:
-            count = await inbox_changes.forget(tx, keep, FORGETS)
+            count = await inbox_changes.forget(tx, keep, PRUNED_ROWS)
         pruned += count
-        if count < FORGETS:
+        if count < PRUNED_ROWS:
             return pruned

@@ -6,10 +6,10 @@ from contextlib import aclosing
 from control.base.principal import has_scope
 from control.boundary import TenantContext, TransactionContext
 from control.campaigns.live import CAMPAIGN
+from control.changepoller import ChangePoller
+from control.changestreams import ChangeStream, PollIntervals, StreamDependencies
 from control.feature import Deps
-from control.following import Following, Rests, Source
 from control.texts.live import CONVERSATION, MESSAGE
-from control.watch import Watch
 from hum import ids
 from hum.contract import rpc
 from hum.ids import Kind
@@ -23,8 +23,10 @@ MOST, MEMBERS = 1000, 200
 
 
 class SmsInboxServicer:
-    def __init__(self, deps: Deps, rests: Rests) -> None:
-        self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
+    def __init__(self, deps: Deps, intervals: PollIntervals) -> None:
+        self._dependencies = StreamDependencies(
+            deps.db, ChangePoller(deps.db, intervals.poll_seconds), intervals, deps.stopping
+        )
 
     async def GetInbox(self, _: pb.GetInboxRequest, ctx: TransactionContext) -> pb.GetInboxResponse:
         waiting = await inbox_changes.waiting(ctx.tx, MOST, MEMBERS)
@@ -46,7 +48,7 @@ class SmsInboxServicer:
         may_see = ctx.principal.key_id is None or has_scope(ctx.principal.scopes, CAMPAIGNS)
         kinds = {"message": MESSAGE, "conversation": CONVERSATION}
         kinds |= {"campaign": CAMPAIGN} if may_see else {}
-        inbox = Following(self._source, ctx.organization, pb.StreamInboxResponse, kinds)
+        inbox = ChangeStream(self._dependencies, ctx.organization, pb.StreamInboxResponse, kinds)
         async with aclosing(inbox.events(request.last_event_id)) as events:
             async for event in events:
                 yield event

@@ -8,7 +8,7 @@ from control.knowledge.lookups import Lookups
 from control.knowledge.servicer import KnowledgeServicer
 from control.knowledge.tools import lookup_knowledge
 from control.knowledge.usecases import Bounds
-from control.knowledge.vectors import Held
+from control.knowledge.vectors import VectorCache
 from hum.settings import ControlSettings
 from hum.v1 import knowledge_pb2
 
@@ -21,9 +21,9 @@ KNOWLEDGE_VECTOR_BYTES = 256 << 20
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    embedder = deps.outside.embedder
+    embedder = deps.clients.embedder
     conversions = Conversions(deps.db, deps.web, embedder, settings)
-    seconds, cache = EMBEDDING_QUERY_SECONDS, Held(KNOWLEDGE_VECTOR_BYTES)
+    seconds, cache = EMBEDDING_QUERY_SECONDS, VectorCache(KNOWLEDGE_VECTOR_BYTES)
     # The pool of calls: an agent's caller waits, and must not queue behind other requests.
     tool = lookup_knowledge(Lookups(deps.calls_db, embedder, seconds, cache), round(KNOWLEDGE_LOOKUP_SECONDS * 1000))
     servicer = KnowledgeServicer(

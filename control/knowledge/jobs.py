@@ -16,9 +16,9 @@ from uuid import UUID
 import numpy as np
 
 from control import jobs
-from control.base.egress import Outside
-from control.clients.embeddings import Embedded, Embedder
-from control.clients.http import Guarded
+from control.base.egress import EgressError
+from control.clients.embeddings import Embedder, EmbeddingAnswer
+from control.clients.http import GuardedClient
 from control.knowledge import rules
 from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
@@ -45,7 +45,7 @@ ACCEPT = "text/html, text/markdown, text/plain, text/csv, application/pdf, */*;q
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedDocument:
     body: bytes
     media_type: str
 
@@ -53,7 +53,7 @@ class Fetched:
 class Conversions:
     """The jobs and the sweep.  `embedder`: None if passages are found by words only."""
 
-    def __init__(self, db: Db, web: Guarded, embedder: Embedder | None, settings: KnowledgeSettings) -> None:
+    def __init__(self, db: Db, web: GuardedClient, embedder: Embedder | None, settings: KnowledgeSettings) -> None:
         self._db, self._web, self._embedder, self._settings = db, web, embedder, settings
         self._converter = Converter(settings)
 
@@ -131,7 +131,7 @@ class Conversions:
             raise Unreadable("There is no text in the document.")
         return Converted(form, len(body), hash, [(passage.heading, passage.text) for passage in passages])
 
-    async def _fetch(self, org: UUID, url: str) -> Fetched:
+    async def _fetch(self, org: UUID, url: str) -> FetchedDocument:
         """Fetch a document from its URL.  Raises Unreadable."""
         try:
             answer = await self._web.request(
@@ -142,7 +142,7 @@ class Conversions:
                 total_seconds=self._settings.knowledge_fetch_seconds,
                 response_bytes=self._settings.knowledge_bytes,
             )
-        except Outside as error:
+        except EgressError as error:
             raise Unreadable(error.message) from error
         if 300 <= answer.status < 400:
             raise Unreadable(f"The server answered {answer.status}; redirects are not followed, name the final url.")
@@ -150,7 +150,7 @@ class Conversions:
             raise Unreadable(f"The server answered {answer.status}.")
         if not answer.body.strip():
             raise Unreadable("The server's answer is empty.")
-        return Fetched(answer.body, answer.headers.get("content-type", ""))
+        return FetchedDocument(answer.body, answer.headers.get("content-type", ""))
 
     async def _store(self, row: DocumentRow, converted: Converted) -> None:
         async with self._db.tenant(row.org_id) as tx:
@@ -176,7 +176,7 @@ class Conversions:
 
     # --- embedding ------------------------------------------------------------------------------------------------
 
-    async def _vectors(self, embedder: Embedder, row: DocumentRow) -> list[Embedded]:
+    async def _vectors(self, embedder: Embedder, row: DocumentRow) -> list[EmbeddingAnswer]:
         """Embed all passages of a document.  Raises ModelError."""
         texts = await self._texts(row)
         return [await embedder.embed(texts[at : at + BATCH], EMBEDDING_SECONDS) for at in range(0, len(texts), BATCH)]

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from prometheus_client import Histogram
 
-from control.clients.embeddings import Embedded, Embedder, Vectors
-from control.clients.openai import ModelError, Spent
+from control.clients.embeddings import Embedder, EmbeddingAnswer, Vectors
+from control.clients.openai import ModelError, ModelUsage
 from control.knowledge import rules
-from control.knowledge.vectors import Held, nearest, unpacked
+from control.knowledge.vectors import VectorCache, nearest, unpacked
 from control.usage import other
 from hum import ids
 from hum.observe.telemetry import log
@@ -35,14 +35,14 @@ class Hit:
 class Answer:
     """The hits, best first."""
 
-    found: Sequence[Hit]
+    hits: Sequence[Hit]
     by_meaning: bool
 
 
 class Lookups:
     """The search in documents.  `seconds`: the timeout of a question's embedding."""
 
-    def __init__(self, db: Db, embedder: Embedder | None, seconds: float, cache: Held) -> None:
+    def __init__(self, db: Db, embedder: Embedder | None, seconds: float, cache: VectorCache) -> None:
         self._db, self._embedder, self._seconds, self._cache = db, embedder, seconds, cache
 
     async def find(
@@ -82,14 +82,14 @@ class Lookups:
         ]
         return Answer(hits, bool(by_meaning))
 
-    async def _count(self, owner: Owner, spent: Spent) -> None:
+    async def _count(self, owner: Owner, spent: ModelUsage) -> None:
         try:
             async with self._db.tenant(owner.org_id) as tx:
                 await other.asked(tx, owner, spent)
         except (*AWAY, *BUSY) as error:  # the answer is returned anyway
             LOG.warning("could not record the usage of a look-up", error=repr(error)[:200])
 
-    async def _embed(self, question: str) -> Embedded | None:
+    async def _embed(self, question: str) -> EmbeddingAnswer | None:
         """Return a question's vector; None without embeddings, or if it is not ready in time."""
         if self._embedder is None or not question:
             return None

@@ -107,7 +107,7 @@ class KnowledgeServicer:
         limit = request.limit if request.HasField("limit") else PASSAGES
         answer = await self._lookups.find(ctx.organization, documents, request.query, limit)
         return pb.SearchKnowledgeResponse(
-            passages=[present_hit(hit) for hit in answer.found], by_meaning=answer.by_meaning
+            passages=[present_hit(hit) for hit in answer.hits], by_meaning=answer.by_meaning
         )
 
 

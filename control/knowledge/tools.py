@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from control.knowledge.lookups import Lookups
-from control.tools import Definition, Policy, Result, Schema, Situation, Tool, ToolChannel, ToolContext
+from control.tools import Definition, Result, Schema, Situation, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.ids import Kind
 from storage.usage import Owner
@@ -38,9 +38,9 @@ def lookup_knowledge(lookups: Lookups, timeout_ms: int) -> Tool:
         answer = await lookups.find(
             context.organization, documents, arguments["question"], PASSAGES, owner=_owner(context)
         )
-        if not answer.found:
+        if not answer.hits:
             return Result({"passages": [], "note": NOTHING_FOUND})
-        rows = [hit.row for hit in answer.found]
+        rows = [hit.row for hit in answer.hits]
         return Result({"passages": [{"source": row.name, "heading": row.heading, "text": row.text} for row in rows]})
 
     return Tool(
@@ -52,7 +52,7 @@ def lookup_knowledge(lookups: Lookups, timeout_ms: int) -> Tool:
         run=run,
         channels=frozenset(ToolChannel),
         timeout_ms=timeout_ms,
-        policy=Policy.READS,
+        policy=ToolPolicy.READS,
     )
 
 

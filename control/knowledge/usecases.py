@@ -5,7 +5,7 @@ from uuid import UUID
 
 from control import jobs
 from control.base import egress
-from control.base.egress import Outside, Policy
+from control.base.egress import EgressError, Policy
 from control.knowledge import rules
 from hum import ids
 from hum.contract.errors import FieldError, InUse, InvalidRequest, InvalidState, PlanLimit
@@ -120,7 +120,7 @@ def _check_url(url: str, policy: Policy) -> None:
     """Raise InvalidRequest for a URL that could never be fetched."""
     try:
         target = egress.parse_url(url)
-    except Outside as error:
+    except EgressError as error:
         raise InvalidRequest([FieldError("url", error.message)]) from error
     if target.address is not None:
         refusal = policy.refusal(target.scheme, target.port, [target.address])

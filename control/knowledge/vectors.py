@@ -36,7 +36,7 @@ def nearest(documents: Sequence[tuple[UUID, Vectors]], vector: Vectors, limit: i
     ]
 
 
-class Held:
+class VectorCache:
     """An LRU cache of documents' vectors, up to `most_bytes`.  Callers have checked access to the document.
 
     It is thread-safe: several look-ups compare in threads concurrently.

@@ -56,11 +56,11 @@ class Commands:
             command.command_id = ids.new().hex
         answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
-        def take(answer: pb.CommandAnswer | None) -> None:
+        def on_answer(answer: pb.CommandAnswer | None) -> None:
             if answer is not None and answer.command_id == command.command_id and not answered.done():
                 answered.set_result(answer.outcome)
 
-        unsubscribe = self._bus.subscribe(ANSWERS, take)
+        unsubscribe = self._bus.subscribe(ANSWERS, on_answer)
         try:
             async with asyncio.timeout(self._seconds):
                 sent = await self._bus.publish(COMMANDS, pb.NodeCommand(node=node, command=command))

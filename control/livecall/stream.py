@@ -27,10 +27,10 @@ _NAMES = {type: name for name, type in _TYPES.items()}
 _RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-async def tell(tx: Tx, call: UUID, at: datetime, **event: Any) -> None:
+async def append_event(tx: Tx, call: UUID, at: datetime, **event: Any) -> None:
     """Append an event, one member of the oneof, to the stream of a locked call."""
     ((name, message),) = event.items()
-    await call_events.append(tx, call, _TYPES[name], stored(message), at)
+    await call_events.append(tx, call, _TYPES[name], encode(message), at)
 
 
 def streamed(row: CallEventRow) -> pb.StreamCallResponse:
@@ -38,11 +38,11 @@ def streamed(row: CallEventRow) -> pb.StreamCallResponse:
     response = pb.StreamCallResponse(seq=row.seq)
     response.at.FromDatetime(row.at)
     if (name := _NAMES.get(row.type)) is not None:
-        restore(row.data, getattr(response, name))
+        decode(row.data, getattr(response, name))
     return response
 
 
-def stored(message: Message) -> str:
+def encode(message: Message) -> str:
     """Encode a message for a JSON column."""
     return wire.write(storable(message)).decode()
 
@@ -59,8 +59,8 @@ def storable(message: M) -> M:
     return copy
 
 
-def restore(text: str, into: M) -> M:
-    """Decode what `stored` encoded into an empty message, and return it.  Members of a later release are ignored.
+def decode(text: str, into: M) -> M:
+    """Decode what `encode` wrote into an empty message, and return it.  Members of a later release are ignored.
 
     Free-form JSON is unchanged, even a bare string or number.
     """

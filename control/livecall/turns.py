@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.base.wire import word
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from hum.v1 import calls_pb2
 from storage import calls
 from storage.calls import TurnRow
@@ -15,14 +15,14 @@ async def add(tx: Tx, org: UUID, call: UUID, reported_turn: calls_pb2.Turn, at: 
     """Store a final turn of a locked call, and replace its unfinished version."""
     turn = _clean(reported_turn)
     await calls.add_turn(tx, org, call, _row(turn))
-    await tell(tx, call, at, turn=turn)
+    await append_event(tx, call, at, turn=turn)
 
 
 async def add_missing(tx: Tx, org: UUID, call: UUID, turn_so_far: calls_pb2.Turn, at: datetime) -> None:
     """Store the unfinished version of a turn that was never reported as final, unless the turn is stored."""
     turn = _clean(turn_so_far)
     if await calls.add_missing_turn(tx, org, call, _row(turn)):
-        await tell(tx, call, at, turn=turn)
+        await append_event(tx, call, at, turn=turn)
 
 
 def without_nul(text: str) -> str:

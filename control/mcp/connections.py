@@ -18,8 +18,8 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implementation, ToolListChangedNotification
 
-from control.base.egress import Outside
-from control.clients.http import Guarded
+from control.base.egress import EgressError
+from control.clients.http import GuardedClient
 from control.mcp.pinning import ListedTool, is_name, visible
 from control.mcp.transport import OUTCOME, GuardedTransport, Limits, OAuthClient, Outcome, Tokens
 from hum.clock import monotonic_ms
@@ -62,7 +62,7 @@ class Endpoint:
 class Connection:
     """The connection to one server."""
 
-    def __init__(self, web: Guarded, endpoint: Endpoint, settings: McpSettings) -> None:
+    def __init__(self, web: GuardedClient, endpoint: Endpoint, settings: McpSettings) -> None:
         self.endpoint, self.users, self.used_ms = endpoint, 0, monotonic_ms()
         self.retired_ms: float | None = None
         self._settings = settings
@@ -229,11 +229,11 @@ class Connection:
             OUTCOME.reset(token)
 
 
-def _sentence(error: BaseException, failure: Outside | None) -> str:
+def _sentence(error: BaseException, failure: EgressError | None) -> str:
     """Return why there is no answer, as a sentence."""
     if failure is not None:
         return failure.message
-    if isinstance(error, Outside):
+    if isinstance(error, EgressError):
         return error.message
     if isinstance(error, MCPError) and _is_closed(error):
         return ENDED
@@ -253,7 +253,7 @@ async def _accept_any(*_: object) -> None:
 class Connections:
     """The pool of a process."""
 
-    def __init__(self, web: Guarded, settings: McpSettings, stopping: asyncio.Event) -> None:
+    def __init__(self, web: GuardedClient, settings: McpSettings, stopping: asyncio.Event) -> None:
         self._web, self._settings, self._stopping = web, settings, stopping
         self._open: dict[UUID, Connection] = {}
         #: Retired connections that still have users.

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from control.tools import Origin, Policy, Run, Schema, Tool, ToolChannel
+from control.tools import Origin, Run, Schema, Tool, ToolChannel, ToolPolicy
 from hum.json import schemas
 from storage.mcp import Definition, FlowTool, ServerRow, ToolRow
 
@@ -147,7 +147,7 @@ def tool(row: FlowTool, channels: frozenset[ToolChannel], run: Run) -> Tool:
         run=run,
         channels=channels,
         timeout_ms=row.timeout_ms,
-        policy=Policy.APPROVAL if row.needs_approval else Policy.ALLOWED,
+        policy=ToolPolicy.APPROVAL if row.needs_approval else ToolPolicy.ALLOWED,
         origin=Origin("mcp", mark=f"{row.id} {row.hash} {row.url}"),
     )
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base import masks, paging
 from control.boundary import ActionContext, TransactionContext
 from control.mcp import present, usecases
@@ -58,7 +58,7 @@ class McpServersServicer:
         org, id = ctx.organization, _id(request.id)
         async with self._db.tenant(org) as tx:
             await mcp.get(tx, id)
-            await note(tx, org, ctx.principal, "refreshMcpServer", request.id, (), ctx.request_id)
+            await append_action(tx, org, ctx.principal, "refreshMcpServer", request.id, (), ctx.request_id)
         return pb.RefreshMcpServerResponse(server=self._present(await self._serving.refresh(org, id)))
 
     async def ListMcpTools(self, request: pb.ListMcpToolsRequest, ctx: TransactionContext) -> pb.ListMcpToolsResponse:

@@ -14,8 +14,8 @@ from uuid import UUID
 
 import httpx2
 
-from control.base.egress import OWN_HEADERS, Outside, Reason
-from control.clients.http import Guarded, Streamed
+from control.base.egress import OWN_HEADERS, EgressError, Reason
+from control.clients.http import GuardedClient, StreamedAnswer
 from hum.clock import monotonic_ms
 
 SESSION = "mcp-session-id"
@@ -53,7 +53,7 @@ class OAuthClient:
 class Tokens:
     """The cache of an access token, which is fetched on demand."""
 
-    def __init__(self, web: Guarded, org: UUID, client: OAuthClient, seconds: float) -> None:
+    def __init__(self, web: GuardedClient, org: UUID, client: OAuthClient, seconds: float) -> None:
         self._web, self._org, self._client, self._seconds = web, org, client, seconds
         self._token, self._until_ms = "", 0.0
 
@@ -62,7 +62,7 @@ class Tokens:
         self._until_ms = 0.0
 
     async def get(self) -> str:
-        """Return a valid token, fetched if necessary.  Raises Outside."""
+        """Return a valid token, fetched if necessary.  Raises EgressError."""
         if monotonic_ms() < self._until_ms:
             return self._token
         client = self._client
@@ -82,7 +82,7 @@ class Tokens:
             response_bytes=TOKEN_BYTES,
         )
         if answer.status != 200:
-            raise Outside(Reason.PROTOCOL, f"The token URL answered {answer.status}.")
+            raise EgressError(Reason.PROTOCOL, f"The token URL answered {answer.status}.")
         self._token, seconds = _token(answer.body)
         self._until_ms = monotonic_ms() + max(0.0, min(seconds, LONGEST_TOKEN_SECONDS) - MARGIN_SECONDS) * 1000
         return self._token
@@ -95,7 +95,7 @@ def _token(body: bytes) -> tuple[str, float]:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         token, seconds = None, 0
     if not isinstance(token, str) or not token or isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise Outside(Reason.PROTOCOL, "The token URL's answer has no access token.")
+        raise EgressError(Reason.PROTOCOL, "The token URL's answer has no access token.")
     return token, seconds
 
 
@@ -103,7 +103,7 @@ def _token(body: bytes) -> tuple[str, float]:
 class Outcome:
     """The failure of the requests of one use of a connection.  `session_unknown`: the server no longer knows the session."""
 
-    failure: Outside | None = None
+    failure: EgressError | None = None
     session_unknown: bool = False
 
 
@@ -114,7 +114,7 @@ OUTCOME: ContextVar[Outcome] = ContextVar("outcome")
 class GuardedTransport(httpx2.AsyncBaseTransport):
     """The transport of one connection.  `streams`: the server may keep a stream open, as the older SSE transport requires."""
 
-    def __init__(self, web: Guarded, org: UUID, limits: Limits, tokens: Tokens | None, *, streams: bool) -> None:
+    def __init__(self, web: GuardedClient, org: UUID, limits: Limits, tokens: Tokens | None, *, streams: bool) -> None:
         self._web, self._org, self._limits, self._tokens, self._streams = web, org, limits, tokens, streams
         #: The outcome of requests without a user: of the set-up, then of the server's stream.
         self.background = Outcome()
@@ -135,8 +135,8 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             return httpx2.Response(405, request=request)
         try:
             streamed = await self._send(request, await request.aread())
-        except Outside as error:
-            self._note(request, error)
+        except EgressError as error:
+            self._record(request, error)
             # An exception would end the SDK's other requests too.
             if self.is_set_up and not self._streams:
                 return httpx2.Response(NO_ANSWER, request=request)
@@ -144,18 +144,18 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         if streamed.status == 404 and SESSION in request.headers:
             self.outcome.session_unknown = True
         if streamed.status >= 400:
-            self._note(request, Outside(Reason.PROTOCOL, f"The server answered {streamed.status}."))
+            self._record(request, EgressError(Reason.PROTOCOL, f"The server answered {streamed.status}."))
         if streamed.status == 401 and self._tokens is not None:
             self._tokens.discard()
         headers = [(name, value) for name, value in streamed.headers if name.lower() != "location"]
         return httpx2.Response(streamed.status, headers=headers, stream=_Body(self, request, streamed), request=request)
 
-    def _note(self, request: httpx2.Request, failure: Outside) -> None:
+    def _record(self, request: httpx2.Request, failure: EgressError) -> None:
         self.outcome.failure = failure
         if self._streams and request.method == "POST":
             self.is_ended = True  # the SDK sends nothing after this
 
-    async def _send(self, request: httpx2.Request, body: bytes) -> Streamed:
+    async def _send(self, request: httpx2.Request, body: bytes) -> StreamedAnswer:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in DROPPED}
         if self._tokens is not None:
             headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
@@ -174,23 +174,23 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
 
 class _Body(httpx2.AsyncByteStream):
-    def __init__(self, transport: GuardedTransport, request: httpx2.Request, streamed: Streamed) -> None:
+    def __init__(self, transport: GuardedTransport, request: httpx2.Request, streamed: StreamedAnswer) -> None:
         self._transport, self._request, self._streamed = transport, request, streamed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for part in self._streamed.parts():
                 yield part
-        except Outside as error:
+        except EgressError as error:
             self._transport.outcome.failure = error
-            self._note_end()
+            self._record_end()
             # The only exception that ends just this one of the SDK's requests.
             if self._transport.is_set_up:
                 raise httpx2.StreamError(error.message) from error
             raise httpx2.ReadError(error.message, request=self._request) from error
-        self._note_end()
+        self._record_end()
 
-    def _note_end(self) -> None:
+    def _record_end(self) -> None:
         if self._request.method == "GET":
             self._transport.is_ended = True
 

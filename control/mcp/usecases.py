@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from control.base import egress
-from control.base.egress import Outside, Policy
+from control.base.egress import EgressError, Policy
 from control.base.wire import word
 from control.mcp import pinning
 from control.mcp.sealing import NONE, Sealer, Secrets
@@ -181,7 +181,7 @@ def _headers(server: pb.McpServer, stored: Mapping[str, str], errors: list[Field
         headers[name] = stored[name] if value == MASK else value
         try:
             egress.check_headers({name: headers[name]})
-        except Outside as error:
+        except EgressError as error:
             errors.append(FieldError(field, error.message))
         if name.lower() in RESERVED or name.lower().startswith("mcp-"):
             errors.append(FieldError(field, "is set by HUM"))
@@ -194,7 +194,7 @@ def _check_url(field: str, text: str, policy: Policy, errors: list[FieldError]) 
     """Check that a URL may be called at all.  Each request checks what its host resolves to."""
     try:
         target = egress.parse_url(text)
-    except Outside as error:
+    except EgressError as error:
         errors.append(FieldError(field, error.message))
         return
     if target.address is not None:

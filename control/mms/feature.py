@@ -4,7 +4,7 @@ from functools import partial
 
 from control.feature import Deps, Feature
 from control.mms import jobs, rules
-from control.mms.rules import Keeping
+from control.mms.rules import FileLimits
 from control.mms.servicer import SmsMediaServicer
 from hum.settings import ControlSettings
 from hum.v1 import sms_media_pb2
@@ -18,10 +18,10 @@ TEXT_FILE_HOURS = 24.0
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    keeping = Keeping(TEXT_FILE_BYTES, TEXT_FILES_BYTES, TEXT_FILE_HOURS)
+    limits = FileLimits(TEXT_FILE_BYTES, TEXT_FILES_BYTES, TEXT_FILE_HOURS)
     return Feature(
         services={
             sms_media_pb2.DESCRIPTOR.services_by_name["SmsMediaService"]: SmsMediaServicer(deps, settings),
         },
-        jobs={rules.FETCH: partial(jobs.fetch, deps.db, deps.outside.carrier, deps.files, keeping)},
+        jobs={rules.FETCH: partial(jobs.fetch, deps.db, deps.clients.carrier, deps.files, limits)},
     )

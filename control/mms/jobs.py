@@ -7,7 +7,7 @@ from prometheus_client import Counter
 
 from control.clients.twilio import Carrier, MediaRefused
 from control.mms import files, rules
-from control.mms.rules import Keeping
+from control.mms.rules import FileLimits
 from control.retention.files import sweep_media
 from hum import ids
 from hum.clock import now
@@ -25,17 +25,17 @@ OWED = 10
 FILES = Counter("hum_text_files_total", "Files of inbound texts, by outcome", ["how"])
 
 
-async def fetch(db: Db, carrier: Carrier, store: Files, keeping: Keeping, org: UUID, message: UUID) -> int:
+async def fetch(db: Db, carrier: Carrier, store: Files, limits: FileLimits, org: UUID, message: UUID) -> int:
     """Fetch a message's files; return how many were stored.  Raises CarrierError if one could not be fetched yet."""
     async with db.tenant(org) as tx:
         pending = await message_media.fetching(tx, message)
-    left_bytes = keeping.message_bytes - (pending[0].stored_bytes if pending else 0)
+    left_bytes = limits.message_bytes - (pending[0].stored_bytes if pending else 0)
     stored, errors = 0, list[CarrierError]()
     for row in pending:
         try:
-            size_bytes = await _fetch_one(db, carrier, store, keeping, org, message, row, left_bytes)
+            size_bytes = await _fetch_one(db, carrier, store, limits, org, message, row, left_bytes)
         except CarrierError as error:
-            if now() - row.created_at < timedelta(hours=keeping.hours):
+            if now() - row.created_at < timedelta(hours=limits.hours):
                 errors.append(error)  # try the others first
             else:
                 await _give_up(db, org, message, row, "lost", str(error))
@@ -51,14 +51,14 @@ async def _fetch_one(
     db: Db,
     carrier: Carrier,
     store: Files,
-    keeping: Keeping,
+    limits: FileLimits,
     org: UUID,
     message: UUID,
     row: FetchingRow,
     left_bytes: int,
 ) -> int:
     """Fetch and store a file; return its size in bytes, 0 if it is not stored.  Raises CarrierError, OSError."""
-    most_bytes = min(keeping.file_bytes, left_bytes)
+    most_bytes = min(limits.file_bytes, left_bytes)
     if most_bytes <= 0:
         return await _give_up(db, org, message, row, "refused", "the message's files are too large together")
     try:

@@ -28,7 +28,7 @@ GONE = frozenset({"404", "410"})
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class FileLimits:
     """The limits of bytes per file and per message, and the hours of retries."""
 
     file_bytes: int

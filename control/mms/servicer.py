@@ -42,7 +42,7 @@ class SmsMediaServicer:
             await recordings.whole(self._files, file.path),
             request.range,
             Rechecks(exists, self._settings.recheck_seconds),
-            recordings.Shown(file.content_type, rules.headers(file.content_type, files.name_of(id, index))),
+            recordings.DownloadHeaders(file.content_type, rules.headers(file.content_type, files.name_of(id, index))),
         )
         async for body in sending:
             yield body

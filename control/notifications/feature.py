@@ -5,9 +5,9 @@ from functools import partial
 
 from control.feature import Deps, Feature, Reader, Sweep
 from control.notifications import rules
+from control.notifications.notifier import EmailLimits, Notifier
 from control.notifications.sending import Mailer
 from control.notifications.servicer import NotificationsServicer
-from control.notifications.telling import Notifier, Policy
 from hum import smtp
 from hum.settings import ControlSettings
 from hum.v1 import notifications_pb2
@@ -35,7 +35,7 @@ NOTIFY_TRANSCRIPT_SECONDS = 120.0
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     server, hours = settings.smtp_server, timedelta(hours=EMAIL_HOURS)
     max_age = timedelta(hours=NOTICE_HOURS)
-    policy = Policy(
+    policy = EmailLimits(
         per_hour=EMAILS_PER_PERSON,
         bounce=timedelta(hours=BOUNCE_HOURS),
         max_age=max_age,

@@ -29,7 +29,7 @@ PLURALS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class LetterItem:
     """An entry of an e-mail."""
 
     title: str
@@ -44,7 +44,7 @@ class Letter:
 
     subject: str
     intro: str
-    items: Sequence[Item]
+    items: Sequence[LetterItem]
     footer: str
 
 
@@ -64,7 +64,7 @@ def invitation(row: InvitationRow, public_url: str) -> Letter:
         f"Invitation to {organization}",
         f"{by} invites you to join {organization} as {row.role}.",
         [
-            Item(
+            LetterItem(
                 "Sign in with this e-mail address to accept or decline.",
                 f"The invitation ends on {row.expires_at:%d %B %Y}.",
                 f"{public_url}/auth/login",
@@ -91,7 +91,7 @@ def letter(reader: ReaderRow, notices: Sequence[NoticeRow], public_url: str) -> 
     subject = items[0].title if count == 1 else f"{count} {PLURALS[kind]}"
     shown = items[:MOST_SHOWN]
     if more := count - len(shown):
-        shown = [*shown, Item(f"And {more} more.")]
+        shown = [*shown, LetterItem(f"And {more} more.")]
     return Letter(
         f"{subject} ({organization})",
         f"New in {organization}:",
@@ -100,7 +100,7 @@ def letter(reader: ReaderRow, notices: Sequence[NoticeRow], public_url: str) -> 
     )
 
 
-def _item(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript: bool) -> Item:
+def _item(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript: bool) -> LetterItem:
     match notice.kind:
         case "voicemail":
             return _voicemail(notice, zone, public_url, with_transcript=with_transcript)
@@ -110,7 +110,7 @@ def _item(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript
             return _limit(notice.facts)
 
 
-def _voicemail(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript: bool) -> Item:
+def _voicemail(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_transcript: bool) -> LetterItem:
     assert notice.voicemail_id is not None and notice.duration_ms is not None, "deleted voicemails are left out"
     caller = safe_name(notice.contact_name) if notice.contact_name else notice.from_e164 or "an unknown number"
     minutes, seconds = divmod(round(notice.duration_ms / 1000), 60)
@@ -118,25 +118,25 @@ def _voicemail(notice: NoticeRow, zone: ZoneInfo, public_url: str, *, with_trans
     if with_transcript and notice.transcript:
         detail += f"\n{_lines(notice.transcript)}"
     url = f"{public_url}{VOICEMAIL_PAGE}{ids.show(Kind.VOICEMAIL, notice.voicemail_id)}"
-    return Item(f"New voicemail from {caller}", detail, url, "Listen")
+    return LetterItem(f"New voicemail from {caller}", detail, url, "Listen")
 
 
-def _webhook(notice: NoticeRow, zone: ZoneInfo) -> Item:
+def _webhook(notice: NoticeRow, zone: ZoneInfo) -> LetterItem:
     facts, when = notice.facts, _when(notice.created_at, zone)
     url = _line(facts.get("url"))
     if "reason" in facts:
         why = {"gone": "it answered that it is gone", "failing": "it failed for days"}
-        return Item(
+        return LetterItem(
             "A webhook was disabled", f"{url}\n{when}: {why.get(str(facts['reason']), _line(facts['reason']))}."
         )
     error = _line(facts.get("response_status") or facts.get("error"))
-    return Item("A webhook is failing", f"{url}\n{when}: {error}. It will be disabled if this goes on.")
+    return LetterItem("A webhook is failing", f"{url}\n{when}: {error}. It will be disabled if this goes on.")
 
 
-def _limit(facts: Mapping[str, Any]) -> Item:
+def _limit(facts: Mapping[str, Any]) -> LetterItem:
     resource, percent = _line(facts.get("resource")), _line(facts.get("percent"))
     used, limit = _line(facts.get("used")), _line(facts.get("limit"))
-    return Item(f"{percent} % of your {resource} are used", f"{used} of {limit}.")
+    return LetterItem(f"{percent} % of your {resource} are used", f"{used} of {limit}.")
 
 
 def _when(at: datetime, zone: ZoneInfo) -> str:

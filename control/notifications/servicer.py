@@ -37,7 +37,9 @@ class NotificationsServicer:
         user, sent = _person(ctx.principal), request.notifications
         before = await notifications.wishes(ctx.tx, user)
         changed = set(request.update_mask.paths) or {field.name for field, _ in sent.ListFields()}
-        after = WishesRow(**{name: _wish(sent, name) if name in changed else getattr(before, name) for name in FIELDS})
+        after = WishesRow(
+            **{name: _choice(sent, name) if name in changed else getattr(before, name) for name in FIELDS}
+        )
         for name in changed & FIELDS.keys():
             if getattr(after, name) and ctx.principal.role not in rules.ALLOWED[FIELDS[name]]:
                 raise Forbidden(f"Only an admin gets e-mails of {name}.")
@@ -64,14 +66,14 @@ def _person(principal: Principal) -> UUID:
     return principal.user_id
 
 
-def _wish(sent: pb.Notifications, name: str) -> bool | None:
+def _choice(sent: pb.Notifications, name: str) -> bool | None:
     return getattr(sent, name) if sent.HasField(name) else None  # type: ignore[arg-type]  # one of FIELDS
 
 
-def _effective(principal: Principal, wish: bool | None, kind: str) -> bool:
+def _effective(principal: Principal, choice: bool | None, kind: str) -> bool:
     """Return whether the person gets notices of a kind."""
     role = principal.role or ""
-    return role in rules.ALLOWED[kind] and (rules.is_default(kind, role) if wish is None else wish)
+    return role in rules.ALLOWED[kind] and (rules.is_default(kind, role) if choice is None else choice)
 
 
 def present_email(row: EmailRow) -> pb.Email:

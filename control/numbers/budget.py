@@ -22,8 +22,8 @@ class Budget:
         self._concurrency, self._clock = ConcurrencyLimits(AT_ONCE, wait_seconds), clock
 
     @asynccontextmanager
-    async def one(self, org: UUID) -> AsyncIterator[None]:
+    async def slot(self, org: UUID) -> AsyncIterator[None]:
         """Count a request, and admit it within the concurrency limit.  Raises RateLimited."""
-        self._rates.take(org.bytes, self._clock())
+        self._rates.consume(org.bytes, self._clock())
         async with self._concurrency.enter(org):
             yield

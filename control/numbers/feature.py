@@ -14,7 +14,7 @@ from hum.v1 import numbers_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    carrier, webhooks = deps.outside.carrier, Webhooks.at(settings.public_url)
+    carrier, webhooks = deps.clients.carrier, Webhooks.at(settings.public_url)
     quota = Quota(settings.numbers_per_organization, settings.numbers_bought_per_day)
     purchases = Purchases(deps.db, carrier, webhooks, timedelta(hours=settings.idempotency_hours), quota)
     budget = Budget(settings.organization_wait_seconds)

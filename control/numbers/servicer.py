@@ -3,7 +3,7 @@
 from control.base import paging
 from control.base.wire import timestamp, value
 from control.boundary import ActionContext, TransactionContext
-from control.clients.twilio import Carrier, Offer, Webhooks, Wish
+from control.clients.twilio import Carrier, NumberSearch, Offer, Webhooks
 from control.numbers import usecases
 from control.numbers.budget import Budget
 from control.numbers.purchases import Purchases
@@ -36,7 +36,7 @@ class NumbersServicer:
         return pb.ListNumbersResponse(numbers=[present(row) for row in rows], next_cursor=more)
 
     async def RegisterNumber(self, request: pb.RegisterNumberRequest, ctx: ActionContext) -> pb.RegisterNumberResponse:
-        async with self._budget.one(ctx.organization):
+        async with self._budget.slot(ctx.organization):
             row = await usecases.register(
                 self._db, self._carrier, self._webhooks, ctx.principal, request.number, ctx.request_id
             )
@@ -50,25 +50,25 @@ class NumbersServicer:
     ) -> pb.ListAvailableNumbersResponse:
         filters = {field.name: value for field, value in request.ListFields() if field.name != "limit"}
         limit = request.limit if request.HasField("limit") else DEFAULT_OFFERS
-        async with self._budget.one(ctx.organization):
-            offers = await self._carrier.offers(Wish(**filters), limit)
+        async with self._budget.slot(ctx.organization):
+            offers = await self._carrier.offers(NumberSearch(**filters), limit)
         return pb.ListAvailableNumbersResponse(numbers=[present_offer(offer) for offer in offers])
 
     async def BuyNumber(self, request: pb.BuyNumberRequest, ctx: ActionContext) -> pb.BuyNumberResponse:
-        async with self._budget.one(ctx.organization):
+        async with self._budget.slot(ctx.organization):
             row = await self._purchases.buy(
                 ctx.principal, request, request_id=ctx.request_id, key=ctx.key, body_hash=ctx.body_hash
             )
         return pb.BuyNumberResponse(number=present(row))
 
     async def SyncNumbers(self, _: pb.SyncNumbersRequest, ctx: ActionContext) -> pb.SyncNumbersResponse:
-        async with self._budget.one(ctx.organization):
+        async with self._budget.slot(ctx.organization):
             synced = await usecases.sync(self._db, self._carrier, self._webhooks, ctx.principal, ctx.request_id)
         return pb.SyncNumbersResponse(added=synced.added, updated=synced.updated, gone=synced.gone)
 
     async def ReleaseNumber(self, request: pb.ReleaseNumberRequest, ctx: ActionContext) -> pb.ReleaseNumberResponse:
         id = ids.require(Kind.NUMBER, request.id)
-        async with self._budget.one(ctx.organization):
+        async with self._budget.slot(ctx.organization):
             await usecases.release(self._db, self._carrier, ctx.principal, id, ctx.request_id)
         return pb.ReleaseNumberResponse()
 

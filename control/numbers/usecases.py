@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from control.audit.usecases import OPERATOR, note, note_operator
+from control.audit.usecases import OPERATOR, append_action, append_operator_action
 from control.billing import limits
 from control.clients.twilio import Carrier, CarrierNumber, Webhooks, is_refusal
 from control.numbers.flows import own_flow
-from control.retention.organizations import require_kept
+from control.retention.organizations import require_not_deleted
 from control.rows import each_row
 from hum import ids
 from hum.clock import now
@@ -46,7 +46,9 @@ async def register(
         await limits.require(tx, principal.org_id, "numbers")
         row = await _record(tx, principal.org_id, principal.name, number, at_carrier)
         fields = [field.name for field, _ in number.ListFields()]
-        await note(tx, principal.org_id, principal, "registerNumber", ids.show(Kind.NUMBER, row.id), fields, request_id)
+        await append_action(
+            tx, principal.org_id, principal, "registerNumber", ids.show(Kind.NUMBER, row.id), fields, request_id
+        )
     return row
 
 
@@ -56,13 +58,13 @@ async def assign(db: Db, carrier: Carrier, webhooks: Webhooks, org: UUID, e164: 
     Raises NotFound, InvalidState for an organization that is being deleted, NotAtCarrier, AlreadyExists, CarrierError.
     """
     async with db.system() as tx:
-        await require_kept(tx, org)
+        await require_not_deleted(tx, org)
     async with db.tenant(org) as tx:
         await identity.organization(tx, org)
     at_carrier = await _point(carrier, webhooks, e164)
     async with db.tenant(org) as tx:
         row = await _record(tx, org, OPERATOR, pb.Number(e164=e164), at_carrier)
-        await note_operator(tx, org, "assignNumber", ids.show(Kind.NUMBER, row.id), ["e164"])
+        await append_operator_action(tx, org, "assignNumber", ids.show(Kind.NUMBER, row.id), ["e164"])
     return row.id
 
 
@@ -132,7 +134,7 @@ async def change(tx: Tx, principal: Principal, id: UUID, number: pb.Number, path
 
 
 @dataclass(slots=True)
-class Synced:
+class SyncCounts:
     """The counts of a synchronization with the carrier."""
 
     added: int = 0
@@ -140,7 +142,7 @@ class Synced:
     gone: int = 0
 
 
-async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principal, request_id: str) -> Synced:
+async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principal, request_id: str) -> SyncCounts:
     """Synchronize the organization's numbers with the carrier account.  A repetition changes nothing."""
     at_carrier = {number.e164: number for number in await carrier.list_numbers()}
     async with db.tenant(principal.org_id) as tx:
@@ -152,7 +154,7 @@ async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principa
             adopted = await _adopt(tx, unowned if allowance is None else unowned[: allowance.left], at_carrier)
             synced.added = len(adopted)
             changed |= set(adopted)
-        await note(tx, principal.org_id, principal, "syncNumbers", "", (), request_id)
+        await append_action(tx, principal.org_id, principal, "syncNumbers", "", (), request_id)
         if changed:
             await events.append(
                 tx, principal.org_id, principal.org_id, events_pb2.NumbersSyncedEvent(by=principal.name)
@@ -166,9 +168,9 @@ async def sync(db: Db, carrier: Carrier, webhooks: Webhooks, principal: Principa
 
 async def _refresh(
     tx: Tx, own: Sequence[NumberRow], carrier_numbers: dict[str, CarrierNumber]
-) -> tuple[Synced, set[str]]:
+) -> tuple[SyncCounts, set[str]]:
     """Store the changes at the carrier; return the counts, and the changed numbers that the account holds."""
-    synced, changed = Synced(), set[str]()
+    synced, changed = SyncCounts(), set[str]()
     for row in own:
         at_carrier = carrier_numbers.get(row.e164)
         if row.status == "releasing":
@@ -220,7 +222,7 @@ async def release(db: Db, carrier: Carrier, principal: Principal, id: UUID, requ
         if await numbers.is_busy(tx, id):
             raise InvalidState("The number has a call in progress; release it when the call has ended.")
         await numbers.begin_release(tx, id)
-        await note(tx, principal.org_id, principal, "releaseNumber", ids.show(Kind.NUMBER, id), (), request_id)
+        await append_action(tx, principal.org_id, principal, "releaseNumber", ids.show(Kind.NUMBER, id), (), request_id)
     try:
         await _finish_release(db, carrier, principal.org_id, id, row.carrier_sid)
     except CarrierError as error:

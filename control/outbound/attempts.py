@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.calls.ending import finish, over_at_carrier
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from control.outbound import rules
 from hum import ids
 from hum.contract.errors import NotFound
@@ -57,7 +57,7 @@ async def progressed(
         return  # it is over: a late or repeated status
     if carrier_status == "ringing" and call.status == "queued":
         await outbound.set_status(tx, call.id, "ringing")
-        await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
+        await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
     if (result := rules.ENDINGS.get(carrier_status)) is not None:
         await ended(tx, call, attempt, result, at, carrier_code)
 
@@ -73,10 +73,10 @@ async def ended(
         await over_at_carrier(tx, call, at)
         return
     match rules.after_attempt(result, attempt.made, attempt.max_attempts, attempt.retry_after_seconds, at):
-        case rules.Again(due):
+        case rules.Retry(due):
             await outbound.queue_again(tx, call.id)
             await outbound.defer(tx, call.id, due, "retry", wanted=True)
             requeued = calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED, reason=result)
-            await tell(tx, call.id, at, state=requeued)
+            await append_event(tx, call.id, at, state=requeued)
         case rules.End(status, reason):
             await finish(tx, call, status, at, reason, carrier_code)

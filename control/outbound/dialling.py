@@ -1,7 +1,7 @@
 """The dialler: places due calls at each carrier account's pace, round-robin over the organizations.
 
 An attempt takes three steps: it is committed; the carrier is asked, with no transaction open; the outcome is recorded.  If the
-outcome is unknown (no answer, the process died), the call is looked up at the carrier twice, `look` apart; only if neither
+outcome is unknown (no answer, the process died), the call is looked up at the carrier twice, `look_up` apart; only if neither
 look-up finds it is the number called again.
 """
 
@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from control.billing import limits
 from control.calls.ending import finish
 from control.clients.twilio import Carrier, CarrierCall, Placement, is_refusal, was_not_sent
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.outbound import attempts, rules
 from control.outbound.rules import Facts, Limits
 from control.rows import each_row
@@ -40,7 +40,7 @@ MOST_DECISIONS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class DialLimits:
     """Paces, concurrency limit, timeouts and back-off of requests to the carrier."""
 
     calls_per_second: float
@@ -51,7 +51,7 @@ class Pace:
     retry_seconds: float
     #: Timeout of a request to the carrier.
     request_seconds: float
-    look: timedelta
+    look_up: timedelta
     ring_slack_seconds: float
     #: A media process that has been silent for longer counts as gone.
     silent: timedelta
@@ -61,7 +61,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedCall:
     """A committed attempt, and its request to the carrier."""
 
     attempt: AttemptRow
@@ -74,9 +74,9 @@ class Claimed:
 class Dialler:
     """The dialler of due calls; any number of processes may run one."""
 
-    def __init__(self, db: Db, carrier: Carrier, public_url: str, pace: Pace, limits: Limits) -> None:
+    def __init__(self, db: Db, carrier: Carrier, public_url: str, dial_limits: DialLimits, limits: Limits) -> None:
         self._db, self._carrier, self._public_url = db, carrier, public_url
-        self._pace, self._limits = pace, limits
+        self._dial_limits, self._limits = dial_limits, limits
 
     # -- claiming attempts
 
@@ -86,12 +86,12 @@ class Dialler:
         dialling = set[asyncio.Task[None]]()
         try:
             while True:
-                begun, waits = await self._begin_due(self._pace.width - len(dialling))
+                begun, waits = await self._begin_due(self._dial_limits.width - len(dialling))
                 placed += len(begun)
                 dialling |= begun
                 if not dialling and not waits:
                     return placed
-                pause_seconds = min([self._pace.pause_seconds, *waits])
+                pause_seconds = min([self._dial_limits.pause_seconds, *waits])
                 if dialling:
                     _, dialling = await asyncio.wait(
                         dialling, timeout=pause_seconds, return_when=asyncio.FIRST_COMPLETED
@@ -114,11 +114,11 @@ class Dialler:
             wait_seconds, claimed = await self._claim(account)
             if claimed is not None:
                 begun.add(asyncio.create_task(self._dial(claimed), name="dial"))
-            if wait_seconds is not None and wait_seconds <= 1 / self._pace.of(account):
+            if wait_seconds is not None and wait_seconds <= 1 / self._dial_limits.of(account):
                 waits.append(wait_seconds)
         return begun, waits
 
-    async def _claim(self, account: str) -> tuple[float | None, Claimed | None]:
+    async def _claim(self, account: str) -> tuple[float | None, ClaimedCall | None]:
         """Begin the account's next attempt, if one may begin now; return the seconds until the next may (None: no backlog), and it."""
         async with self._db.system() as tx:
             wait_seconds = await outbound.lock_pace(tx, account)
@@ -130,8 +130,8 @@ class Dialler:
                 if (id := await outbound.next_due(tx, account)) is None:
                     return None, None
                 if (claimed := await self._decide(tx, id)) is not None:
-                    await outbound.pace(tx, account, 1 / self._pace.of(account))
-                    return 1 / self._pace.of(account), claimed
+                    await outbound.pace(tx, account, 1 / self._dial_limits.of(account))
+                    return 1 / self._dial_limits.of(account), claimed
         return 0.0, None
 
     async def _has_capacity(self, tx: Tx) -> bool:
@@ -139,26 +139,26 @@ class Dialler:
 
         Otherwise a callee might answer to silence.
         """
-        open_nodes = [node for node in await places.nodes(tx, self._pace.silent) if node.takes]
+        open_nodes = [node for node in await places.nodes(tx, self._dial_limits.silent) if node.takes]
         if any(node.places is None for node in open_nodes):
             return True
         nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}
         live = sum(row.calls for row in await places.held(tx, []) if row.node in nodes or row.url in urls)
         return sum(node.places or 0 for node in open_nodes) > live + await outbound.unanswered(tx)
 
-    async def _decide(self, tx: Tx, id: UUID) -> Claimed | None:
+    async def _decide(self, tx: Tx, id: UUID) -> ClaimedCall | None:
         """Begin an attempt at a due call; if it may not be placed now, defer or finish it and return None."""
         call, at = await calls.lock(tx, id), now()
         if call.status != "queued":
             await outbound.forget(tx, id)  # it was canceled
             return None
         row = await outbound.facts(tx, id)
-        within_plan = await limits.has_room(tx, call.org_id, "minutes")
+        within_plan = await limits.has_quota(tx, call.org_id, "minutes")
         match rules.decide(_facts(row, within_plan), at, self._limits):
             case rules.Dial():
                 assert row.flow_version is not None, "a call without a flow is not placed"
                 attempt = await outbound.begin(tx, ids.new(), id, call.org_id, row.flow_version)
-                return Claimed(attempt, self._placement(attempt, row), monotonic_ms(), row.doubtful_since)
+                return ClaimedCall(attempt, self._placement(attempt, row), monotonic_ms(), row.doubtful_since)
             case rules.Defer(until, waits_for):
                 await outbound.defer(tx, id, until, waits_for, wanted=True)
             case rules.Pass(seconds):
@@ -187,19 +187,19 @@ class Dialler:
 
     # -- asking the carrier
 
-    async def _dial(self, claimed: Claimed) -> None:
+    async def _dial(self, claimed: ClaimedCall) -> None:
         try:
             await self.dial(claimed)
         except Exception:  # the sweep looks up the call
             LOG.exception("could not record the outcome of an attempt", attempt=str(claimed.attempt.id))
 
-    async def dial(self, claimed: Claimed) -> None:
+    async def dial(self, claimed: ClaimedCall) -> None:
         """Ask the carrier for a call, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
         attempt = claimed.attempt
         if claimed.doubtful_since is not None and not await self._is_new(attempt, claimed.doubtful_since):
             return
         # If this process was suspended, another may already have looked up the call and ended the attempt.
-        if monotonic_ms() - claimed.began_ms > self._pace.request_seconds * 1000:
+        if monotonic_ms() - claimed.began_ms > self._dial_limits.request_seconds * 1000:
             return
         try:
             call_sid = await self._carrier.place_call(claimed.placement)
@@ -215,7 +215,7 @@ class Dialler:
             placed = await self._placed_since(attempt, since)
         except CarrierError as error:
             LOG.warning("could not look up a call at the carrier", error=str(error)[:200])
-            await self._put_back(attempt, self._pace.retry_seconds)
+            await self._requeue(attempt, self._dial_limits.retry_seconds)
             return False
         if placed is not None:
             await self._record(attempt, placed)
@@ -234,17 +234,17 @@ class Dialler:
         LOG.warning("the carrier did not place a call", error=str(error)[:200], attempt=attempt.number)
         if was_not_sent(error):
             PLACED.labels("busy" if isinstance(error, CarrierBusy) else "away").inc()
-            wait = error.retry_after_seconds if isinstance(error, CarrierBusy) else self._pace.retry_seconds
-            await self._put_back(attempt, wait)
+            wait = error.retry_after_seconds if isinstance(error, CarrierBusy) else self._dial_limits.retry_seconds
+            await self._requeue(attempt, wait)
         elif is_refusal(error):
             PLACED.labels("refused").inc()
             await self._end(attempt, "failed", error.metadata.get("carrier_code"))
         else:
             PLACED.labels("unknown").inc()
             try:
-                await self._look_for(attempt)
-            except CarrierError as look_error:  # the sweep looks again
-                LOG.warning("could not look up a call at the carrier", error=str(look_error)[:200])
+                await self._look_up(attempt)
+            except CarrierError as lookup_error:  # the sweep tries again
+                LOG.warning("could not look up a call at the carrier", error=str(lookup_error)[:200])
 
     async def _record(self, attempt: AttemptRow, placed: CarrierCall) -> None:
         """Record the carrier's call for an attempt.  A call that was canceled meanwhile is ended at the carrier."""
@@ -256,7 +256,7 @@ class Dialler:
         if call.ended_at is not None and latest.status == "under_way" and placed.status not in rules.ENDINGS:
             await self._carrier.end_call(placed.sid, attempt.account)
 
-    async def _put_back(self, attempt: AttemptRow, wait_seconds: float) -> None:
+    async def _requeue(self, attempt: AttemptRow, wait_seconds: float) -> None:
         """Put back a call that the carrier did not accept, and back off its account."""
         async with self._db.system() as tx:
             await outbound.pace(tx, attempt.account, wait_seconds)
@@ -276,15 +276,15 @@ class Dialler:
 
     async def sweep(self) -> int:
         """Look up the calls of attempts with unknown outcomes; return how many."""
-        look = max(self._pace.look, timedelta(seconds=self._pace.request_seconds))
+        least_age = max(self._dial_limits.look_up, timedelta(seconds=self._dial_limits.request_seconds))
         async with self._db.system() as tx:
-            await outbound.close_ended(tx, look)
-            unknown = await outbound.unknown(tx, look)
-            silent = await outbound.silent(tx, look, self._pace.ring_slack_seconds)
-        looked = await each_row("outbound attempts", unknown, self._look_for)
-        return looked + await each_row("silent attempts", silent, self._ask_about)
+            await outbound.close_ended(tx, least_age)
+            unknown = await outbound.unknown(tx, least_age)
+            silent = await outbound.silent(tx, least_age, self._dial_limits.ring_slack_seconds)
+        count = await each_row("outbound attempts", unknown, self._look_up)
+        return count + await each_row("silent attempts", silent, self._query_status)
 
-    async def _look_for(self, attempt: AttemptRow) -> bool:
+    async def _look_up(self, attempt: AttemptRow) -> bool:
         """Look up a call that may have been placed; the second look-up without result proves that it was not.  Raises CarrierError."""
         placed = await self._placed_since(attempt, attempt.started_at)
         if placed is not None:
@@ -302,7 +302,7 @@ class Dialler:
                 await outbound.defer(tx, call.id, now(), "carrier", wanted=False)
         return True
 
-    async def _ask_about(self, attempt: AttemptRow) -> bool:
+    async def _query_status(self, attempt: AttemptRow) -> bool:
         """Query the status of a call that should be over.  Raises CarrierError."""
         assert attempt.call_sid is not None, "the carrier has it"
         carrier_call = await self._carrier.find_call(attempt.call_sid, attempt.account)

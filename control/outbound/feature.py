@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from control.calls.informing import callers
+from control.calls.callercontext import callers
 from control.feature import Deps, Feature, Sweep
-from control.outbound.dialling import Dialler, Pace
+from control.outbound.dialling import Dialler, DialLimits
 from control.outbound.ingress import PlacedCallsServicer
 from control.outbound.orders import Orders
 from control.outbound.rules import Limits
@@ -16,7 +16,7 @@ from hum.v1 import outbound_pb2, runtime_pb2
 OUTBOUND_LIVE = 100
 #: Seconds after its time in which a call may still be placed; later it fails.
 OUTBOUND_PATIENCE_SECONDS = 6 * 3600.0
-#: Seconds between looks for calls to place.
+#: Seconds between polls for calls to place.
 OUTBOUND_SECONDS = 0.25
 #: How long an organization at a limit is passed over.
 OUTBOUND_PAUSE_SECONDS = 1.0
@@ -35,7 +35,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         pause_seconds=OUTBOUND_PAUSE_SECONDS,
     )
     paces = settings.account_paces
-    pace = Pace(
+    dial_limits = DialLimits(
         calls_per_second=paces.default,
         of_accounts=paces.of,
         our_account=settings.twilio_account_sid,
@@ -43,12 +43,12 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         pause_seconds=OUTBOUND_SECONDS,
         retry_seconds=DIAL_RETRY_SECONDS,
         request_seconds=settings.carrier_seconds,
-        look=timedelta(seconds=settings.carrier_look_seconds),
+        look_up=timedelta(seconds=settings.carrier_look_seconds),
         ring_slack_seconds=settings.ring_slack_seconds,
         silent=timedelta(seconds=settings.link_silent_seconds),
     )
-    carrier = deps.outside.carrier
-    dialler = Dialler(deps.calls_db, carrier, settings.public_url, pace, limits)
+    carrier = deps.clients.carrier
+    dialler = Dialler(deps.calls_db, carrier, settings.public_url, dial_limits, limits)
     orders = Orders(limits, settings.countries)
     return Feature(
         services={

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from control.boundary import NodeContext
 from control.bus import Bus
-from control.calls import placed, routing
+from control.calls import outboundrules, routing
 from control.clients.twilio import Carrier
 from control.crm.lookups import Callers
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.livecall.channels import COMMANDS
 from control.outbound import attempts
 from control.usage import record as usage
@@ -30,7 +30,7 @@ class PlacedCallsServicer:
     def __init__(self, db: Db, bus: Bus, carrier: Carrier, settings: CallsSettings, callers: Callers) -> None:
         self._db, self._bus, self._carrier, self._settings = db, bus, carrier, settings
         self._callers = callers
-        self._desk = routing.Desk(db, bus, settings)
+        self._routing = routing.RoutingContexts(db, bus, settings)
 
     async def AnswerPlacedCall(
         self, request: pb.AnswerPlacedCallRequest, ctx: NodeContext
@@ -42,8 +42,8 @@ class PlacedCallsServicer:
         if attempt.status != "under_way" or call.ended_at is not None:
             return pb.AnswerPlacedCallResponse(step=HANG_UP)
         self._callers.begin(call.id)
-        means = self._desk.means(ctx)
-        return pb.AnswerPlacedCallResponse(step=await routing.offer(self._db, means, call.id))
+        context = self._routing.context(ctx)
+        return pb.AnswerPlacedCallResponse(step=await routing.offer(self._db, context, call.id))
 
     async def ReportPlacedCall(
         self, request: pb.ReportPlacedCallRequest, _: NodeContext
@@ -71,11 +71,11 @@ class PlacedCallsServicer:
     ) -> pb.ReportAnsweredByResponse:
         async with self._db.system() as tx:
             call, _attempt = await attempts.of_webhook(tx, request.attempt_id, request.call_sid, None)
-            answered_by = placed.answered_by(request.answered_by, await outbound.heard(tx, call.id))
+            answered_by = outboundrules.answered_by(request.answered_by, await outbound.heard(tx, call.id))
             if not await outbound.set_answered_by(tx, call.id, answered_by):
                 return pb.ReportAnsweredByResponse()  # recorded and handled before
             session = await calls.session(tx, call.id)
-        command = placed.for_machine(usable(session.definition), answered_by) if session else None
+        command = outboundrules.for_machine(usable(session.definition), answered_by) if session else None
         if command is not None and call.ended_at is None and call.streams_opened:
             await self._command(call.id, command)
         return pb.ReportAnsweredByResponse()

@@ -10,7 +10,7 @@ from uuid import UUID
 from control.base import phone
 from control.base.hours import first_open
 from control.billing import limits
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from control.numbers.flows import own_flow
 from control.outbound import rules
 from control.outbound.rules import Limits
@@ -77,7 +77,7 @@ class Orders:
         )
         await calls.create(tx, call)
         await outbound.create(tx, await self._due(tx, call.id, order, caller, at))
-        await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED))
+        await append_event(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_QUEUED))
         return await outbound.get(tx, call.id)
 
     async def _admit(self, tx: Tx, to_e164: str, caller: CallerRow) -> None:

@@ -111,16 +111,16 @@ def decide(facts: Facts, now: datetime, limits: Limits) -> Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Retry:
     """The decision to call the number again then."""
 
     at: datetime
 
 
-def after_attempt(result: str, made: int, max_attempts: int, wait_seconds: int, now: datetime) -> Again | End:
+def after_attempt(result: str, made: int, max_attempts: int, wait_seconds: int, now: datetime) -> Retry | End:
     """Decide what follows from the `made`th attempt, which ended without a conversation."""
     if result in RETRIED and made < max_attempts:
-        return Again(now + timedelta(seconds=wait_seconds))
+        return Retry(now + timedelta(seconds=wait_seconds))
     return End(result, REASONS.get(result, result))
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base import paging, phone
 from control.base.wire import moment, timestamp, value, word
 from control.boundary import ActionContext, TransactionContext
@@ -22,7 +22,7 @@ from storage.outbound import Filter, OrderRow
 
 class OutboundServicer:
     def __init__(self, deps: Deps, orders: Orders) -> None:
-        self._db, self._carrier, self._cursors = deps.db, deps.outside.carrier, deps.cursors
+        self._db, self._carrier, self._cursors = deps.db, deps.clients.carrier, deps.cursors
         self._orders = orders
 
     async def PlaceCall(self, request: pb.PlaceCallRequest, ctx: TransactionContext) -> pb.PlaceCallResponse:
@@ -73,7 +73,9 @@ class OutboundServicer:
             state = await require_live(tx, id)
             if state.streams_opened:
                 raise InvalidState("The call was answered; hang it up.")
-            await note(tx, ctx.organization, ctx.principal, "cancelOutboundCall", request.id, (), ctx.request_id)
+            await append_action(
+                tx, ctx.organization, ctx.principal, "cancelOutboundCall", request.id, (), ctx.request_id
+            )
         await ending.hang_up(self._db, self._carrier, state)
         return pb.CancelOutboundCallResponse()
 

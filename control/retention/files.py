@@ -25,7 +25,7 @@ DELETED = Counter("hum_deleted_files_total", "Files of deleted calls and message
 T = TypeVar("T")
 
 
-class Undeleted(Exception):  # noqa: N818 - the name says what is wrong
+class FileDeletionError(Exception):
     """A failure to delete files.  It is no OSError, which would mean that the database is unavailable."""
 
 
@@ -78,7 +78,7 @@ async def sweep_media(db: Db, store: Files, most: int) -> int:
     return await each_row("files of deleted messages", owed, delete)
 
 
-async def sweep_left(db: Db, store: Files, most: int) -> int:
+async def sweep_remaining(db: Db, store: Files, most: int) -> int:
     """Delete the remaining files of deleted organizations, such as those never reported; return how many.
 
     The folder of an unknown organization is kept: the database may have been restored from a backup.
@@ -117,8 +117,8 @@ async def _remove_some(store: Files, organization_id: str, most: int) -> int:
 
 
 async def _as_undeleted(step: Callable[[Files, T], Awaitable[int]], store: Files, subject: T) -> int:
-    """Run a step, with OSError converted.  Raises Undeleted."""
+    """Run a step, with OSError converted.  Raises FileDeletionError."""
     try:
         return await step(store, subject)
     except OSError as error:
-        raise Undeleted(str(error)) from error
+        raise FileDeletionError(str(error)) from error

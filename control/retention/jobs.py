@@ -37,7 +37,7 @@ async def erase(db: Db, store: Files, settings: ControlSettings, org: UUID, id: 
         await jobs.enqueue(tx, rules.ERASE, org, id)
 
 
-async def owe(db: Db) -> None:
+async def enqueue_due(db: Db) -> None:
     """Begin the due deletions, and enqueue jobs for open deletions without one, also after a job was quarantined."""
     async with db.system() as tx:
         overdue = await erasures.overdue(tx)
@@ -57,7 +57,7 @@ async def owe(db: Db) -> None:
 async def sweep_files(db: Db, store: Files) -> int:
     """Do all owed deletions of files, and delete the remaining files of deleted organizations; return how many."""
     swept = await files.sweep_all(db, store, rules.FILES)
-    swept += await files.sweep_left(db, store, rules.FILES)
+    swept += await files.sweep_remaining(db, store, rules.FILES)
     async with db.system() as tx:
         FILES_WAIT.set(max(await erasures.files_wait_seconds(tx), await dropped_recordings.wait_seconds(tx)))
     return swept

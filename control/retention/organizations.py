@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from uuid import UUID
 
-from control.audit.usecases import OPERATOR, note_operator
+from control.audit.usecases import OPERATOR, append_operator_action
 from control.billing.rules import OVER
 from control.retention import files, rules, usecases
 from hum import ids
@@ -27,17 +27,17 @@ async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> 
     async with db.system() as tx:
         if await deleted_organizations.get(tx, org) is None:
             await _begin(tx, org, name)
-    return await carry_on(db, store, org, seconds)
+    return await resume(db, store, org, seconds)
 
 
 async def sweep(db: Db, store: Files, seconds: float) -> int:
     """Continue the open deletions; return how many have finished."""
     async with db.system() as tx:
         open_deletions = await deleted_organizations.open_ones(tx)
-    return sum([(await carry_on(db, store, org, seconds)).is_done for org in open_deletions])
+    return sum([(await resume(db, store, org, seconds)).is_done for org in open_deletions])
 
 
-async def carry_on(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRow:
+async def resume(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRow:
     """Continue a deletion, a batch per transaction; return its progress.
 
     It returns when it is finished, when only files are left that can't be deleted now, or after `seconds`.
@@ -54,7 +54,7 @@ async def carry_on(db: Db, store: Files, org: UUID, seconds: float) -> DeletedRo
     return row
 
 
-async def require_kept(tx: Tx, org: UUID) -> None:
+async def require_not_deleted(tx: Tx, org: UUID) -> None:
     """Check, as the system, that an organization is not being deleted.  Raises InvalidState."""
     row = await deleted_organizations.get(tx, org)
     if row is not None and not row.is_done:
@@ -72,7 +72,7 @@ async def _begin(tx: Tx, org: UUID, name: str) -> None:
     for principal in await deleted_organizations.begin(tx, org, OPERATOR):
         await revocations.publish(tx, principal)
     public_id = ids.show(Kind.ORGANIZATION, org)
-    await note_operator(tx, org, "deleteOrganization", public_id)
+    await append_operator_action(tx, org, "deleteOrganization", public_id)
     LOG.warning("an operator deletes an organization", organization_id=public_id)
 
 

@@ -15,12 +15,12 @@ from hum.v1 import studio_pb2
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    choices, concurrency, outside = Choices.of(settings), ConcurrencyLimit(settings.studio_concurrency), deps.outside
-    voices = Voices(deps.db, outside.speech, choices, concurrency, settings)
+    choices, concurrency, clients = Choices.of(settings), ConcurrencyLimit(settings.studio_concurrency), deps.clients
+    voices = Voices(deps.db, clients.speech, choices, concurrency, settings)
     servicer = StudioServicer(
         deps.db,
-        Trials(deps.db, outside.responder, deps.tools, choices, concurrency, settings),
-        Proposals(deps.db, deps.web, outside.writer, choices, concurrency, settings),
+        Trials(deps.db, clients.responder, deps.tools, choices, concurrency, settings),
+        Proposals(deps.db, deps.web, clients.writer, choices, concurrency, settings),
         voices,
         partial(load, settings.prices),
     )

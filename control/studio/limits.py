@@ -25,7 +25,7 @@ class ConcurrencyLimit:
         self._most, self._busy = most, Counter[UUID]()
 
     @contextmanager
-    def one(self, org: UUID) -> Iterator[None]:
+    def slot(self, org: UUID) -> Iterator[None]:
         """Count a request while the context is open.  Raises RateLimited."""
         if self._busy[org] >= self._most:
             raise RateLimited(

@@ -54,14 +54,14 @@ class Voices:
         names = dict.fromkeys(self._choices.voices)
         return [pb.Voice(name=name, is_default=name == self._choices.voices[0]) for name in names]
 
-    async def say(self, org: UUID, voice: str, text: str) -> bytes:
+    async def synthesize(self, org: UUID, voice: str, text: str) -> bytes:
         """Render a sentence as a WAV.  Raises InvalidRequest, RateLimited, Unavailable."""
         voice, text = voice or self._choices.voices[0], text.strip()
         if voice not in self._choices.voices:
             names = ", ".join(dict.fromkeys(self._choices.voices))
             raise InvalidRequest([FieldError("voice", f"must be one of {names}")])
         hash = clips.clip_hash(voice, text)
-        with self._concurrency.one(org):
+        with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
                 audio_ulaw = (await clips.find(tx, [hash])).get(hash) or await studio.preview(tx, hash)
                 if audio_ulaw is None:
@@ -74,7 +74,7 @@ class Voices:
     async def _render(self, org: UUID, voice: str, text: str, hash: bytes) -> bytes:
         try:
             async with asyncio.timeout(self._settings.studio_seconds):
-                audio_ulaw = await self._speech.say(voice, text)
+                audio_ulaw = await self._speech.synthesize(voice, text)
         except (ModelError, TimeoutError) as error:
             LOG.warning("could not render a preview of a voice", error=repr(error)[:300])
             raise Unavailable(SILENT) from error

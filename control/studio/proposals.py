@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from control.base.egress import Outside
-from control.clients.http import Guarded
-from control.clients.openai import ModelError, Spent, Writer
+from control.base.egress import EgressError
+from control.clients.http import GuardedClient
+from control.clients.openai import ModelError, ModelUsage, Writer
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.knowledge import rules as knowledge_rules
@@ -17,7 +17,7 @@ from control.knowledge.converter import Unreadable
 from control.knowledge.converting import Converter
 from control.studio import limits, rules
 from control.studio.limits import ConcurrencyLimit
-from control.studio.rules import Draft, Wish
+from control.studio.rules import Draft, ProposalRequest
 from control.usage import other as usage
 from hum.contract import validation
 from hum.contract.errors import FieldError, InvalidRequest, Unavailable
@@ -56,7 +56,7 @@ class Proposals:
     def __init__(
         self,
         db: Db,
-        web: Guarded,
+        web: GuardedClient,
         writer: Writer,
         choices: Choices,
         concurrency: ConcurrencyLimit,
@@ -68,10 +68,10 @@ class Proposals:
 
     async def propose(self, org: UUID, request: pb.ProposeFlowRequest) -> pb.ProposeFlowResponse:
         """Propose a flow.  Raises InvalidRequest, RateLimited, Unavailable."""
-        with self._concurrency.one(org):
+        with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
                 await limits.count_request(tx, limits.PROPOSAL, self._settings.studio_proposals_per_day)
-            spent = list[Spent]()
+            spent = list[ModelUsage]()
             try:
                 async with asyncio.timeout(self._settings.studio_seconds):
                     return await self._propose(org, request, spent)
@@ -82,16 +82,18 @@ class Proposals:
                 async with self._db.tenant(org) as tx:
                     await usage.tried(tx, org, None, spent)
 
-    async def _propose(self, org: UUID, request: pb.ProposeFlowRequest, spent: list[Spent]) -> pb.ProposeFlowResponse:
+    async def _propose(
+        self, org: UUID, request: pb.ProposeFlowRequest, spent: list[ModelUsage]
+    ) -> pb.ProposeFlowResponse:
         page = await self._read(org, request.url) if request.HasField("url") else None
-        wish = Wish(
+        proposal = ProposalRequest(
             description=request.description,
             page=page.text if page else "",
             url=request.url,
             language=request.language,
             channel=request.channel or flows_pb2.CHANNEL_VOICE,
         )
-        draft = await self._draft(org, wish, spent)
+        draft = await self._draft(org, proposal, spent)
         return pb.ProposeFlowResponse(
             flow=draft.flow,
             rationale=draft.rationale,
@@ -99,16 +101,16 @@ class Proposals:
             left_out=draft.left_out,
         )
 
-    async def _draft(self, org: UUID, wish: Wish, spent: list[Spent]) -> Draft:
+    async def _draft(self, org: UUID, request: ProposalRequest, spent: list[ModelUsage]) -> Draft:
         """Have the model write a complete, valid draft.  Raises ModelError, Unavailable."""
-        question: dict[str, Any] = {"description": wish.description, "page": wish.page or None}
-        schema = rules.schema(wish.channel, self._choices.voices)
+        question: dict[str, Any] = {"description": request.description, "page": request.page or None}
+        schema = rules.schema(request.channel, self._choices.voices)
         problems: Sequence[FieldError] = ()
         for _ in range(ATTEMPTS):
             text = json.dumps(question, ensure_ascii=False)
-            written = await self._writer.write(rules.instructions(wish.channel, wish.language), text, schema)
+            written = await self._writer.write(rules.instructions(request.channel, request.language), text, schema)
             spent.append(written.spent)
-            draft = rules.to_draft(written.answer, wish, self._choices.voices)
+            draft = rules.to_draft(written.answer, request, self._choices.voices)
             problems = draft.problems or validation.check(flows_pb2.CreateFlowRequest(flow=draft.flow))
             if not problems:
                 try:
@@ -149,7 +151,7 @@ class Proposals:
                 total_seconds=STUDIO_FETCH_SECONDS,
                 response_bytes=STUDIO_PAGE_BYTES,
             )
-        except Outside as error:
+        except EgressError as error:
             raise Unreadable(error.message) from error
         if 300 <= answer.status < 400:
             raise Unreadable(f"The server answered {answer.status}; redirects are not followed, name the final url.")

@@ -123,7 +123,7 @@ def schema(channel: int, voices: Sequence[str]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ProposalRequest:
     """A request for a proposal; `page`: the page's text, or empty."""
 
     description: str
@@ -143,23 +143,23 @@ class Draft:
     problems: Sequence[FieldError]
 
 
-def to_draft(written: Mapping[str, Any], wish: Wish, voices: Collection[str]) -> Draft:
+def to_draft(written: Mapping[str, Any], request: ProposalRequest, voices: Collection[str]) -> Draft:
     """Convert the model's answer to a draft."""
-    channel = flows_pb2.Channel.Name(wish.channel)  # type: ignore[arg-type]  # one of them
-    fields: dict[str, Any] = {name: _text(written, name) for name in TEXTS[wish.channel]}
+    channel = flows_pb2.Channel.Name(request.channel)  # type: ignore[arg-type]  # one of them
+    fields: dict[str, Any] = {name: _text(written, name) for name in TEXTS[request.channel]}
     fields = {name: text for name, text in fields.items() if text} | {"channel": channel}
-    if language := wish.language or _text(written, "language"):
+    if language := request.language or _text(written, "language"):
         fields["language"] = language
-    problems = list(_ungrounded(fields, wish))
+    problems = list(_ungrounded(fields, request))
     left_out = list[str]()
     if hours := _hours(written.get("business_hours")):
         fields["business_hours_json"] = hours
-    if wish.channel == flows_pb2.CHANNEL_VOICE:
+    if request.channel == flows_pb2.CHANNEL_VOICE:
         if (voice := _text(written, "voice")) in voices:
             fields["voice"] = voice
         if written.get("voicemail_enabled") is True:
             fields["voicemail_enabled"] = True
-        numbers, left_out = _transfers(written.get("transfers"), wish.description)
+        numbers, left_out = _transfers(written.get("transfers"), request.description)
         if numbers:
             fields["transfer_map_json"] = json.dumps(numbers, ensure_ascii=False)
     flow = json_format.ParseDict(fields, flows_pb2.Flow())
@@ -210,9 +210,9 @@ def _is_among(e164: str, numbers: Collection[str]) -> bool:
     return any(digits.endswith(number.lstrip("0")) or number.endswith(digits) for number in numbers)
 
 
-def _ungrounded(fields: Mapping[str, str], wish: Wish) -> Iterator[FieldError]:
+def _ungrounded(fields: Mapping[str, str], request: ProposalRequest) -> Iterator[FieldError]:
     """Yield errors for addresses and numbers without a source: a model may invent some, and a page may inject others."""
-    source = f"{wish.description}\n{wish.page}\n{wish.url}"
+    source = f"{request.description}\n{request.page}\n{request.url}"
     numbers, lower = _numbers(source), source.lower()
     for name, text in fields.items():
         made_up = [number for number in sorted(_numbers(text)) if not _is_among(number, numbers)]

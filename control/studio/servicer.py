@@ -32,7 +32,7 @@ class StudioServicer:
         return pb.ListVoicesResponse(voices=self._voices.all())
 
     async def PreviewVoice(self, request: pb.PreviewVoiceRequest, ctx: TenantContext) -> AsyncIterator[HttpBody]:
-        wav = await self._voices.say(ctx.organization, request.voice, request.text)
+        wav = await self._voices.synthesize(ctx.organization, request.voice, request.text)
         yield HttpBody(content_type="audio/wav", data=wav)
 
     async def PreviewHours(self, request: pb.PreviewHoursRequest, ctx: ActionContext) -> pb.PreviewHoursResponse:

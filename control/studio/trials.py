@@ -17,12 +17,12 @@ from control.base import prompting
 from control.calls import rules as call_rules
 from control.calls.tools import OUTBOUND
 from control.clients.openai import ModelError, Responder
-from control.executions.dialogue import Answered, Item
-from control.executions.keeping import Called, Executions, aside, json_without_secrets, name_of
-from control.flows import smsconfig, stored
+from control.executions.dialogue import AnsweredCall, Item
+from control.executions.runner import Executions, ToolRequest, json_without_secrets, name_of, redact_off_loop
+from control.flows import definitions, smsconfig
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.studio import limits, rules
 from control.studio.limits import ConcurrencyLimit
 from control.textagent import dialogue, prompt
@@ -32,7 +32,6 @@ from control.tools import (
     BUILT_IN,
     Definition,
     FlowVersion,
-    Policy,
     Registry,
     Result,
     Situation,
@@ -40,6 +39,7 @@ from control.tools import (
     Tool,
     ToolChannel,
     ToolContext,
+    ToolPolicy,
     check,
     dumped,
     failed,
@@ -93,18 +93,18 @@ class Rehearsal(dialogue.Dialogue):
             return ""
         return await self._fit(turn, text_rules.plain(words)) if words else ""
 
-    async def _result(self, work: Turn, called: Called) -> Result:
+    async def _result(self, work: Turn, request: ToolRequest) -> Result:
         offered = {tool.name: (tool, schema) for tool, schema in self._registry.offered(self.channel, work.situation)}
-        if called.name not in offered:
+        if request.name not in offered:
             return failed("There is no such tool.")
-        tool, schema = offered[called.name]
-        problems = check(called.arguments_json, schema)[1]
+        tool, schema = offered[request.name]
+        problems = check(request.arguments_json, schema)[1]
         if problems:
             return failed("The arguments are not valid. Correct them and call the tool again, once.", problems)
         if self._may_run(tool):
             self.run.add(len(work.tool_calls))
-            return await self._executions.run(self.channel, called, ToolContext(work.organization, work.situation))
-        if tool.policy is Policy.APPROVAL:
+            return await self._executions.run(self.channel, request, ToolContext(work.organization, work.situation))
+        if tool.policy is ToolPolicy.APPROVAL:
             return Result({"trial": rules.WAITS.format(name=tool.name)})
         ends = tool.name in (rules.ENDS_TEXTS if self.channel is ToolChannel.TEXT else rules.ENDS_CALLS)
         if ends:
@@ -113,7 +113,7 @@ class Rehearsal(dialogue.Dialogue):
 
     def _may_run(self, tool: Tool) -> bool:
         """Return whether a tool only reads: from HUM, or, if the client allows it, from the organization's systems."""
-        return tool.policy is Policy.READS and tool.run is not None and (tool.origin == BUILT_IN or self.runs_tools)
+        return tool.policy is ToolPolicy.READS and tool.run is not None and (tool.origin == BUILT_IN or self.runs_tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Trials:
         """Run a trial turn of a flow.  Raises NotFound, InvalidRequest, RateLimited, Unavailable."""
         if problems := rules.bad_turns(request.turns):
             raise InvalidRequest(problems)
-        with self._concurrency.one(org):
+        with self._concurrency.slot(org):
             async with self._db.tenant(org) as tx:
                 trial = await self._begin(tx, org, flow, request)
                 if (greeting := _greeting(trial, request)) is None:
@@ -226,7 +226,7 @@ def _greeting(trial: _Trial, request: pb.TryFlowRequest) -> str | None:
 def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) -> Turn:
     definition, organization = trial.definition, trial.organization
     hours_json = definition.get("business_hours_json") or organization.business_hours_json
-    is_open = stored.is_open(hours_json, organization.time_zone, at)
+    is_open = definitions.is_open(hours_json, organization.time_zone, at)
     caller = _caller(request.caller)
 
     def instruct(definition: Mapping[str, Any]) -> str:
@@ -306,12 +306,12 @@ def _items(turns: Sequence[pb.TrialTurn], channel: ToolChannel) -> list[Item]:
     return items
 
 
-async def _tool_call(answered: Answered, *, was_run: bool) -> pb.TrialToolCall:
+async def _tool_call(answered: AnsweredCall, *, was_run: bool) -> pb.TrialToolCall:
     call, result = answered.call, answered.result
     return pb.TrialToolCall(
         name=name_of(call.name),
-        arguments=(await aside(json_without_secrets, call.arguments_json.replace("\0", "")))[:SHOWN_CHARS],
-        result=(await aside(json_without_secrets, dumped(result.output)))[:SHOWN_CHARS],
+        arguments=(await redact_off_loop(json_without_secrets, call.arguments_json.replace("\0", "")))[:SHOWN_CHARS],
+        result=(await redact_off_loop(json_without_secrets, dumped(result.output)))[:SHOWN_CHARS],
         was_run=was_run,
         ok=result.ok,
         duration_ms=answered.took_ms,

@@ -26,7 +26,7 @@ async def change_role(tx: Tx, principal: Principal, user: UUID, role: str) -> Me
     before = await team.member(tx, user)
     if before.role == role:
         return before
-    _leave_an_admin(admins, user)
+    _require_another_admin(admins, user)
     await team.set_role(tx, user, role)
     if role != ADMIN:
         await team.delete_invites_of(tx, user)
@@ -42,7 +42,7 @@ async def remove(tx: Tx, principal: Principal, user: UUID, *, keep_keys: bool) -
     """
     admins = await team.lock_admins(tx)
     role = (await team.member(tx, user)).role
-    _leave_an_admin(admins, user)
+    _require_another_admin(admins, user)
     await team.remove(tx, user)
     await team.delete_invites_of(tx, user)
     if keep_keys and principal.user_id != user:
@@ -52,7 +52,7 @@ async def remove(tx: Tx, principal: Principal, user: UUID, *, keep_keys: bool) -
     await events.append(tx, principal.org_id, user, events_pb2.MemberRemovedEvent(by=principal.name))
 
 
-def _leave_an_admin(admins: Sequence[UUID], user: UUID) -> None:
+def _require_another_admin(admins: Sequence[UUID], user: UUID) -> None:
     if list(admins) == [user]:
         raise InvalidState("The organization needs an admin; make somebody else an admin first.")
 

@@ -7,7 +7,7 @@ from control.clients.openai import ModelError, Question, Responder
 from control.executions import dialogue
 from control.executions.dialogue import Work
 from control.flows import smsconfig
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.textagent import prompt, rules
 from control.texts import segments
 from control.tools import FlowVersion, Registry, Result, TextTurn, ToolChannel, ToolContext

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from control.crm.asking import Asking
+from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from control.feature import Deps, Feature, Sweep
 from control.textagent import rules
@@ -20,7 +20,7 @@ from hum.v1 import text_runs_pb2
 TEXT_TURN_SECONDS = 60.0
 #: Attempts at the model for one answer to a text; then a person gets the conversation.
 TEXT_TURN_ATTEMPTS = 3
-#: Seconds after which an answer that nobody works on is begun again.
+#: Seconds after which an abandoned answer is begun again.
 TEXT_TURN_STUCK_SECONDS = 300.0
 #: Answers of the AI between two numbers in 24 hours; then a person gets the conversation.
 TEXT_TURNS_PER_PAIR = 200
@@ -41,9 +41,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         seconds=TEXT_TURN_SECONDS,
     )
     tool_ms = round(settings.tool_seconds * 1000)
-    responder = deps.outside.responder
+    responder = deps.clients.responder
     dialogue = Dialogue(deps.db, responder, deps.tools, settings.text_reply_segments, TEXT_REPLY_TOKENS)
-    texters = Lookups(deps.db, Asking(deps.db, deps.web, deps.keyring, settings), settings)
+    texters = Lookups(deps.db, ConnectorClient(deps.db, deps.web, deps.keyring, settings), settings)
     stuck = timedelta(seconds=TEXT_TURN_STUCK_SECONDS)
     turns = Turns(deps.db, responder, dialogue, limits, stuck, texters.of_turn)
     return Feature(

@@ -78,19 +78,19 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Go:
+class Respond:
     """The decision to ask the model."""
 
 
 @dataclass(frozen=True, slots=True)
-class Silent:
+class NoReply:
     """The decision not to answer."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class Defer:
     """The decision to answer then, when the quiet hours end."""
 
     at: datetime
@@ -104,31 +104,31 @@ class HandOver:
     falls_back: bool = False
 
 
-Decision = Go | Silent | Later | HandOver
+Decision = Respond | NoReply | Defer | HandOver
 
 
 def decide(facts: Facts, limits: Limits) -> Decision:
     """Decide what to do with a due turn."""
     if facts.config is None:
-        return Silent("no_flow")
+        return NoReply("no_flow")
     if facts.is_paused:
-        return Silent("paused")
+        return NoReply("paused")
     if facts.is_blocked:
-        return Silent("blocked")
+        return NoReply("blocked")
     if isinstance(facts.gate, gate.Stop):
-        return Silent(facts.gate.reason)
+        return NoReply(facts.gate.reason)
     inbound = [message for message in facts.history if message.direction == "inbound"]
     if not inbound or facts.history[-1].sent_by in ("human", "api"):
-        return Silent("answered")
+        return NoReply("answered")
     if is_auto_reply(inbound[-1].body):
-        return Silent("auto_reply")
+        return NoReply("auto_reply")
     if isinstance(facts.gate, Wait):
-        return Later(facts.gate.until)
+        return Defer(facts.gate.until)
     if is_loop(facts.history):
         return HandOver("loop")
     if reason := exceeded_limit(facts.counts, facts.config, limits, is_our_own=facts.is_our_own):
         return HandOver(reason)
-    return HandOver("model_failed", falls_back=True) if facts.attempts > limits.attempts else Go()
+    return HandOver("model_failed", falls_back=True) if facts.attempts > limits.attempts else Respond()
 
 
 def exceeded_limit(counts: Counts, config: Config, limits: Limits, *, is_our_own: bool) -> str | None:

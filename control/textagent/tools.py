@@ -179,7 +179,7 @@ class TextTools:
         async def schedule(tx: Tx) -> None:
             thread = await conversations.lock(tx, turn.conversation)
             draft = Draft(body, "ai", scheduled_at=at, source="ai_followup", run_id=turn.run)
-            if not await limits.has_room(tx, context.organization, "messages"):
+            if not await limits.has_quota(tx, context.organization, "messages"):
                 return  # the reply has used up the plan
             try:
                 await writing.write(tx, thread, draft, now())

@@ -17,12 +17,12 @@ from control import jobs
 from control.billing import limits
 from control.clients.openai import ModelError, Responder
 from control.executions import decisions
-from control.flows import smsconfig, stored
-from control.flows.stored import usable
+from control.flows import definitions, smsconfig
+from control.flows.definitions import usable
 from control.textagent import prompt, rules
 from control.textagent.dialogue import Dialogue, Turn
 from control.textagent.handover import hand_over
-from control.textagent.rules import Go, HandOver, Later, Limits, Recheck, Silent, ThreadMessage
+from control.textagent.rules import Defer, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
 from control.texts import gate, writing
 from control.texts.writing import Draft
 from control.tools import FlowVersion, Situation, TextTurn, Tool
@@ -154,15 +154,15 @@ class Turns:
                 attempts=claim.attempts,
             )
             match rules.decide(facts, self._limits):
-                case Silent(reason):
+                case NoReply(reason):
                     await text_runs.finish(tx, run, Finish("silent", reason))
                     return reason
-                case Later() | Go() if claim.attempts > 1 and await tool_runs.has_acted(tx, run):
+                case Defer() | Respond() if claim.attempts > 1 and await tool_runs.has_acted(tx, run):
                     # An earlier attempt crashed after a tool had acted: repeating it could act twice.
                     assert config is not None
                     await _hand_over(tx, claim, thread, "model_failed", config.fallback_message)
                     return "model_failed"
-                case Later(until):
+                case Defer(until):
                     await text_runs.postpone(tx, thread.id, until)
                     await text_runs.forget(tx, run)
                     return "hours"
@@ -170,7 +170,7 @@ class Turns:
                     assert config is not None
                     await _hand_over(tx, claim, thread, reason, config.fallback_message if falls_back else None)
                     return reason
-                case Go():
+                case Respond():
                     assert config is not None and material.flow is not None
                     await text_runs.asked(tx, run, *material.flow[:2], self._responder.text_model)
                     own_tools = await self._dialogue.own_tools(tx, org, material.flow[0])
@@ -180,7 +180,7 @@ class Turns:
     def _prepare(self, active: _ActiveTurn) -> Turn:
         material, thread, at = active.material, active.thread, now()
         assert material.flow is not None
-        is_open = stored.is_open(material.business_hours_json, material.time_zone, at)
+        is_open = definitions.is_open(material.business_hours_json, material.time_zone, at)
 
         def instruct(definition: Mapping[str, Any]) -> str:
             config = smsconfig.config(definition.get("sms_config_json"))
@@ -203,7 +203,7 @@ class Turns:
             instruct=instruct,
             items=[
                 *prompt.items(active.history),
-                *prompt.approval_results([decisions.news(row) for row in active.approvals]),
+                *prompt.approval_results([decisions.outcome(row) for row in active.approvals]),
             ],
             at_end=[partial(approvals.tell, ids=[row.id for row in active.approvals])] if active.approvals else [],
         )
@@ -275,7 +275,7 @@ async def _hand_over(
 ) -> None:
     """Hand the conversation over to a person, after the flow's fallback message to the contact, if there is one."""
     written = None
-    if fallback is not None and await limits.has_room(tx, thread.org_id, "messages"):
+    if fallback is not None and await limits.has_quota(tx, thread.org_id, "messages"):
         written = (await writing.write(tx, thread, Draft(fallback, "ai", run_id=claim.id), now())).id
     await hand_over(tx, thread, reason)
     ended = _finish(turn, "handed_over", reason, written) if turn else Finish("handed_over", reason, written)
@@ -292,7 +292,7 @@ async def _count(tx: Tx, active: _ActiveTurn, turn: Turn) -> None:
 async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> gate.Decision:
     """Return the gate's decision on a text of the AI now."""
     row = await messages.rules(tx, thread.id)
-    within_plan = await limits.has_room(tx, thread.org_id, "messages")
+    within_plan = await limits.has_quota(tx, thread.org_id, "messages")
     return gate.decide(writing.facts(row, "ai", True, None, None, within_plan), at)
 
 

@@ -14,8 +14,8 @@ from weakref import WeakValueDictionary
 from control import jobs
 from control.contacts.rules import LOOK_UP_SENDER
 from control.texts import keywords, outbox, receiving, revocation, segments, turns
+from control.texts.batcher import Batcher
 from control.texts.receiving import RECEIVED, Limits, Received
-from control.texts.together import Batcher
 from control.usage import other as usage
 from hum import ids
 from hum.clock import now
@@ -42,7 +42,7 @@ class Arrivals:
         batcher = self._batchers.get(text.to_e164)
         if batcher is None:
             batcher = self._batchers[text.to_e164] = Batcher(self._several, self._one, MOST)
-        await batcher.do(text)
+        await batcher.process(text)
 
     async def _several(self, texts: Sequence[Received]) -> frozenset[int]:
         if len(texts) == 1:
@@ -130,8 +130,10 @@ async def _receive_group(tx: Tx, group: Sequence[_Arrival], limits: Limits, at: 
     await contacts.textable(tx, [(route.org_id, arrival.text.sender) for arrival in stored if arrival.route.untextable])
     await events.append_all(tx, [event for arrival in stored for event in _events(arrival, threads, first, at)])
     answered = [(arrival.route, threads[arrival.text.sender]) for arrival in stored if not arrival.route.opted_out]
-    await turns.owe_all(tx, [thread for route, thread in answered if receiving.may_answer(route, thread)], at)
-    strangers = [contact_of[arrival.text.sender] for arrival in stored if receiving.owes(arrival.route, limits, at)]
+    await turns.schedule_all(tx, [thread for route, thread in answered if receiving.may_answer(route, thread)], at)
+    strangers = [
+        contact_of[arrival.text.sender] for arrival in stored if receiving.may_look_up(arrival.route, limits, at)
+    ]
     await jobs.enqueue_all(tx, LOOK_UP_SENDER, route.org_id, strangers)
     RECEIVED.labels("stored").inc(len(stored))
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from control.texts import delivery_outbox, delivery_rules, statuses
-from control.texts.delivery_rules import Standing
+from control.texts.batcher import Batcher
+from control.texts.delivery_rules import AttemptState
 from control.texts.statuses import CarrierReport
-from control.texts.together import Batcher
 from control.usage import other as usage
 from hum.clock import now
 from hum.v1.events_pb2 import UsageRecordedEvent
@@ -42,7 +42,7 @@ class Recorder:
 
     async def record(self, entry: AttemptReport) -> None:
         """Return once the status is committed.  Raises NotFound if the attempt does not exist or does not match."""
-        await self._batcher.do(entry)
+        await self._batcher.process(entry)
 
     async def _several(self, entries: Sequence[AttemptReport]) -> frozenset[int]:
         async with self._db.system() as tx:
@@ -60,7 +60,7 @@ class _Candidate:
     attempt: AttemptRow
     #: Its statuses so far, with their error codes.
     history: list[tuple[str, str | None]]
-    standing: Standing | None = None
+    standing: AttemptState | None = None
     indexes: list[int] = field(default_factory=list)
     segments: int = 0
 
@@ -135,7 +135,7 @@ async def _count(tx: Tx, good: Sequence[_Candidate]) -> None:
 
 
 async def _set_messages(
-    tx: Tx, accepted: Sequence[tuple[_Candidate, Standing]], entries: Sequence[AttemptReport]
+    tx: Tx, accepted: Sequence[tuple[_Candidate, AttemptState]], entries: Sequence[AttemptReport]
 ) -> None:
     """Give the messages the statuses of their attempts, and append one event per change."""
     changed = [(candidate, standing) for candidate, standing in accepted if _changes(candidate, standing)]
@@ -159,7 +159,7 @@ async def _set_messages(
     await contacts.textable(tx, [(attempt.org_id, attempt.to_e164) for attempt in arrived])
 
 
-def _changes(candidate: _Candidate, standing: Standing) -> bool:
+def _changes(candidate: _Candidate, standing: AttemptState) -> bool:
     attempt = candidate.attempt
     is_accepted = attempt.carrier_sid is not None and attempt.sent_at is not None and attempt.due_at is None
     return not (

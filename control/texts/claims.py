@@ -32,7 +32,7 @@ CONVERSATIONS, CAMPAIGNS = writing.CONVERSATION_LANE, writing.CAMPAIGN_LANE
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class SendLimits:
     """Paces, concurrency limits, timeouts and back-off of requests to the carrier."""
 
     paces: Paces
@@ -42,7 +42,7 @@ class Means:
     number_width: int
     #: The time slice whose texts leave together at a fast pace, the polling interval, the request timeout.
     quantum_seconds: float
-    look_seconds: float
+    poll_seconds: float
     request_seconds: float
     recovery: "Recovery"
 
@@ -60,7 +60,7 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedText:
     """A committed attempt, and the text that it sends."""
 
     attempt: UUID
@@ -74,7 +74,7 @@ class Claimed:
 class Claim:
     """Attempts that begin now, and the seconds until the number may send more; None: nothing is due."""
 
-    begun: list[Claimed]
+    attempts: list[ClaimedText]
     wait_seconds: float | None
 
 
@@ -92,16 +92,16 @@ class Throttle:
 class Claims:
     """The claims of attempts; a lock gives each number to one process at a time."""
 
-    def __init__(self, db: Db, means: Means) -> None:
-        self._db, self._means = db, means
+    def __init__(self, db: Db, limits: SendLimits) -> None:
+        self._db, self._limits = db, limits
 
     async def claim(self, number_e164: str, capacity: int, campaign_capacity: int) -> Claim:
         """Begin the number's next attempts, if it may send now."""
         async with self._db.system() as tx:
             pace = await sends.lock_pace(tx, number_e164)
             if pace is None:
-                return Claim([], self._means.quantum_seconds)  # another process has the lock
-            recovery = self._means.recovery
+                return Claim([], self._limits.quantum_seconds)  # another process has the lock
+            recovery = self._limits.recovery
             stopped = delivery_rules.stopped_seconds(pace.stopped_code, pace.stopped_at, pace.at, recovery.stop_seconds)
             if (wait_seconds := max(pace.wait_seconds, stopped)) > 0:
                 return Claim([], wait_seconds)
@@ -113,9 +113,9 @@ class Claims:
             if not heads:
                 return Claim([], campaign_wait)
             setbacks = delivery_rules.setbacks(pace.setbacks, pace.slowed_ago_seconds, recovery.recover_seconds)
-            per_second = delivery_rules.pace(self._means.paces.of(number_e164, heads[0].rules.account), setbacks)
+            per_second = delivery_rules.pace(self._limits.paces.of(number_e164, heads[0].rules.account), setbacks)
             begun = await self._begin(
-                tx, heads, lane, delivery_rules.at_once(per_second, self._means.quantum_seconds), pace.at
+                tx, heads, lane, delivery_rules.at_once(per_second, self._limits.quantum_seconds), pace.at
             )
             if begun:
                 segments = sum(claimed.head.segments for claimed in begun)
@@ -137,18 +137,20 @@ class Claims:
             wait_seconds = campaign.wait_seconds
             if wait_seconds <= 0:
                 locked = await sends.lock_campaign(tx, campaign.id)
-                wait_seconds = self._means.quantum_seconds if locked is None else locked
+                wait_seconds = self._limits.quantum_seconds if locked is None else locked
             if wait_seconds > 0:
                 waits.append(wait_seconds)
                 continue
-            texts = min(capacity, delivery_rules.at_once(campaign.per_minute / 60, self._means.quantum_seconds))
+            texts = min(capacity, delivery_rules.at_once(campaign.per_minute / 60, self._limits.quantum_seconds))
             if heads := await sends.of_campaign(tx, number_e164, campaign.id, texts):
                 return heads, None, Throttle(campaign.id, campaign.per_minute)
         return [], min(waits, default=None), None
 
-    async def _begin(self, tx: Tx, heads: list[HeadRow], lane: int, most_segments: int, at: datetime) -> list[Claimed]:
+    async def _begin(
+        self, tx: Tx, heads: list[HeadRow], lane: int, most_segments: int, at: datetime
+    ) -> list[ClaimedText]:
         """Begin attempts at the texts that may leave now, up to `most_segments`; defer or stop the others."""
-        begun, segments, began_ms = list[Claimed](), 0, monotonic_ms()
+        begun, segments, began_ms = list[ClaimedText](), 0, monotonic_ms()
         for head in heads:
             if begun and segments + head.segments > most_segments:
                 break
@@ -158,9 +160,9 @@ class Claims:
                     latest = at + LONGEST_VALIDITY
                     latest = min(latest, head.expires_at or latest)
                     if not facts.is_system:
-                        latest = opening.open_until([rule.hours for rule in facts.kept], at, latest)
+                        latest = opening.open_until([rule.hours for rule in facts.honored], at, latest)
                     validity_seconds = max(1, int((latest - at).total_seconds()))
-                    begun.append(Claimed(ids.new(), head, lane, validity_seconds, began_ms))
+                    begun.append(ClaimedText(ids.new(), head, lane, validity_seconds, began_ms))
                     segments += head.segments
                     LAG.labels(lane).observe(max(0.0, (at - head.due_at).total_seconds()))
                 case Wait(until, held_by):
@@ -184,6 +186,6 @@ class Claims:
         if head.status == "sent":
             attempt = await text_attempts.lock_latest(tx, head.id)
             failed = delivery_rules.status_of(attempt.carrier_status or "failed", attempt.error_code)
-            await statuses.settle(tx, attempt, failed, attempt.error_code)
+            await statuses.set_status(tx, attempt, failed, attempt.error_code)
         else:
             await statuses.stop(tx, head, status, reason)

@@ -61,7 +61,7 @@ def word(status: str, error_code: str | None) -> Word | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AttemptState:
     """An attempt's state at the carrier, by all its statuses."""
 
     carrier_status: str
@@ -72,13 +72,13 @@ class Standing:
     reached: bool
 
 
-def standing(words: Iterable[Word]) -> Standing | None:
+def standing(words: Iterable[Word]) -> AttemptState | None:
     """Return the standing of an attempt; None without any status."""
     statuses = list(words)
     if not statuses:
         return None
     greatest = max(statuses)
-    return Standing(
+    return AttemptState(
         carrier_status=greatest.status,
         error_code=greatest.error_code or None,
         status=status_of(greatest.status, greatest.error_code),

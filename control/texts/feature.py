@@ -10,7 +10,7 @@ from control.texts.template_servicer import SmsTemplatesServicer
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2, sms_pb2, sms_templates_pb2
 
-#: Seconds between looks for conversations whose snooze is over.
+#: Seconds between polls for conversations whose snooze is over.
 WAKE_SECONDS = 5.0
 #: Templates of texts that an organization may have.
 MAX_TEMPLATES = 500

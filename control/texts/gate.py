@@ -10,7 +10,7 @@ from control.base.hours import Hours, first_open, is_open
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class HonoredHours:
     """Hours that a text must honor, and their name: `organization_hours` or `recipient_hours`."""
 
     name: str
@@ -26,7 +26,7 @@ class Facts:
     #: The organization has the number, the number can text, and its texts are on.
     can_send: bool
     #: The text leaves only while all of these are open; none for a text that honors no hours.
-    kept: tuple[Kept, ...]
+    honored: tuple[HonoredHours, ...]
     #: A mandatory reply (to STOP, HELP): sent to opted-out contacts too, at any hour.
     is_system: bool
     #: The requested time; None: at once.
@@ -79,13 +79,13 @@ def decide(facts: Facts, now: datetime) -> Decision:
     if facts.expires_at is not None and now >= facts.expires_at:
         return Stop("expired", "expired")
     requested_at = facts.wanted_at if facts.wanted_at is not None and facts.wanted_at > now else now
-    opens_at = first_open([rule.hours for rule in facts.kept], requested_at) if not facts.is_system else requested_at
+    opens_at = first_open([rule.hours for rule in facts.honored], requested_at) if not facts.is_system else requested_at
     if opens_at is None:
         return Stop("expired", "never_open")
     if facts.expires_at is not None and opens_at >= facts.expires_at and opens_at > now:
         return Stop("expired", "expired")
     if opens_at > requested_at:
-        return Wait(opens_at, next(rule.name for rule in facts.kept if not is_open(rule.hours, requested_at)))
+        return Wait(opens_at, next(rule.name for rule in facts.honored if not is_open(rule.hours, requested_at)))
     return SEND if requested_at <= now else Wait(requested_at, None)
 
 

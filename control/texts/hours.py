@@ -10,7 +10,7 @@ from datetime import time
 
 from control.base import hours, phone
 from control.base.hours import Hours
-from control.texts.gate import Kept
+from control.texts.gate import HonoredHours
 from storage.messages import RulesRow
 
 Span = tuple[time, time]
@@ -62,11 +62,11 @@ def of_recipient(row: RulesRow) -> list[Hours]:
     return [replace(always, week=week, zone=zone) for zone in zones]
 
 
-def kept(row: RulesRow) -> tuple[Kept, ...]:
+def honored(row: RulesRow) -> tuple[HonoredHours, ...]:
     """Return the hours that apply to a conversation's texts, for a text that honors hours."""
-    rules = list[Kept]()
+    rules = list[HonoredHours]()
     if row.quiet_hours_enabled and row.business_hours_json:
-        rules.append(Kept("organization_hours", hours.parse(row.business_hours_json, row.time_zone)))
+        rules.append(HonoredHours("organization_hours", hours.parse(row.business_hours_json, row.time_zone)))
     if row.recipient_hours_enabled:
-        rules += [Kept("recipient_hours", zone_hours) for zone_hours in of_recipient(row)]
+        rules += [HonoredHours("recipient_hours", zone_hours) for zone_hours in of_recipient(row)]
     return tuple(rules)

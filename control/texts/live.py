@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from control.following import Shown
+from control.changestreams import Presentation
 from control.texts import present
 from hum.v1 import sms_pb2
 from storage import inbox_changes
@@ -19,5 +19,5 @@ async def _conversations(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, sms_pb2.Conv
 
 
 #: A deleted message is not announced: it goes with its conversation, or by age.
-MESSAGE = Shown(_messages, "message_created", "message_updated")
-CONVERSATION = Shown(_conversations, "conversation_updated", "conversation_updated")
+MESSAGE = Presentation(_messages, "message_created", "message_updated")
+CONVERSATION = Presentation(_conversations, "conversation_updated", "conversation_updated")

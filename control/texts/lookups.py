@@ -37,11 +37,11 @@ TRIAL = "Sent from your Twilio trial account - "
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ReconciliationTimes:
     """The time limits of reconciliation."""
 
     #: Between look-ups of a text.
-    look: timedelta
+    look_up: timedelta
     #: Until a text that can't be looked up counts as unknown.
     unknown: timedelta
     #: Without news, until an accepted text is queried; and the age beyond which it is not.
@@ -54,30 +54,30 @@ class Patience:
 class Lookups:
     """The look-ups of texts at the carrier."""
 
-    def __init__(self, db: Db, carrier: Carrier, patience: Patience) -> None:
-        self._db, self._carrier, self._patience = db, carrier, patience
+    def __init__(self, db: Db, carrier: Carrier, times: ReconciliationTimes) -> None:
+        self._db, self._carrier, self._times = db, carrier, times
 
     async def sweep(self) -> int:
         """Look up the texts of unconfirmed attempts; return how many."""
         async with self._db.system() as tx:
-            attempts = await text_attempts.unknown(tx, max(self._patience.look, self._patience.request), MOST_LOOKS)
+            attempts = await text_attempts.unknown(tx, max(self._times.look_up, self._times.request), MOST_LOOKS)
             UNKNOWN.set(await text_attempts.count_unknown(tx))
             WAITING.set(await sends.waiting_seconds(tx))
-        return await each_row("text attempts", attempts, self._look_or_give_up)
+        return await each_row("text attempts", attempts, self._look_up_or_give_up)
 
-    async def _look_or_give_up(self, attempt: AttemptRow) -> bool:
+    async def _look_up_or_give_up(self, attempt: AttemptRow) -> bool:
         """Look up an attempt's text, or mark it unknown after failing for too long.  Raises AWAY."""
         try:
-            await self.look(attempt)
+            await self.look_up(attempt)
         except CarrierError as error:
             LOG.warning("could not look up a text at the carrier", error=str(error)[:200])
             async with self._db.system() as tx:
                 locked = await text_attempts.lock(tx, attempt.id)
-                if await text_attempts.sought_for(tx, attempt.id) > self._patience.unknown:
+                if await text_attempts.sought_for(tx, attempt.id) > self._times.unknown:
                     await statuses.unknown(tx, locked)
         return True
 
-    async def look(self, attempt: AttemptRow) -> None:
+    async def look_up(self, attempt: AttemptRow) -> None:
         """Look up a text that the carrier may have; the second look-up without result makes it due again.  Raises CarrierError."""
         since = attempt.started_at - CLOCK_SLACK
         try:
@@ -86,7 +86,7 @@ class Lookups:
             async with self._db.system() as tx:
                 await text_attempts.sought_for(tx, attempt.id)
             raise
-        until = attempt.started_at + self._patience.request * 2 + CLOCK_SLACK
+        until = attempt.started_at + self._times.request * 2 + CLOCK_SLACK
         async with self._db.system() as tx:
             known_sids = await text_attempts.known_sids(tx, [candidate.sid for candidate in listed])
             locked = await text_attempts.lock(tx, attempt.id)
@@ -147,10 +147,10 @@ class Lookups:
     async def reconcile(self) -> int:
         """Query the texts that have had no callback for long, in case one was lost; return how many."""
         async with self._db.system() as tx:
-            quiet = await text_attempts.quiet(tx, self._patience.reconcile, self._patience.oldest, MOST_LOOKS)
-        return await each_row("text statuses", quiet, self._ask_about)
+            quiet = await text_attempts.quiet(tx, self._times.reconcile, self._times.oldest, MOST_LOOKS)
+        return await each_row("text statuses", quiet, self._query_status)
 
-    async def _ask_about(self, attempt: AttemptRow) -> bool:
+    async def _query_status(self, attempt: AttemptRow) -> bool:
         """Query the status of an accepted text.  Raises CarrierError."""
         assert attempt.carrier_sid is not None, "the carrier has it"
         text = await self._carrier.find_text(attempt.carrier_sid, attempt.account)

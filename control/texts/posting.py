@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
 from control.texts import delivery_rules, statuses
 from control.texts.bulk import AttemptReport, Recorder
-from control.texts.claims import Claimed, Means
+from control.texts.claims import ClaimedText, SendLimits
 from control.texts.lookups import Lookups
 from control.texts.statuses import CarrierReport
 from hum import ids
@@ -37,15 +37,15 @@ class Poster:
     """The sender of committed attempts to the carrier."""
 
     def __init__(
-        self, db: Db, carrier: Carrier, lookups: Lookups, public_url: str, means: Means, at_step: AtStep = _go_on
+        self, db: Db, carrier: Carrier, lookups: Lookups, public_url: str, limits: SendLimits, at_step: AtStep = _go_on
     ) -> None:
         self._db, self._carrier, self._lookups = db, carrier, lookups
         self._status_url = f"{public_url}/twilio/sms/status/{{}}{OVERRIDES}"
-        self._means, self.at_step, self._recorder = means, at_step, Recorder(db)
+        self._limits, self.at_step, self._recorder = limits, at_step, Recorder(db)
         #: By number, consecutive attempts that the carrier did not accept.
         self._setbacks = Counts[str]()
 
-    async def send(self, claimed: Claimed) -> None:
+    async def send(self, claimed: ClaimedText) -> None:
         """Send a text through the carrier, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
         # The carrier returns the id with each status.
         attempt = ids.show(Kind.SEND, claimed.attempt)
@@ -53,7 +53,7 @@ class Poster:
             span.set_attributes({"hum.text": ids.show(Kind.MESSAGE, claimed.head.id), "hum.lane": claimed.lane})
             await self._send(claimed)
 
-    async def _send(self, claimed: Claimed) -> None:
+    async def _send(self, claimed: ClaimedText) -> None:
         await self.at_step("posting")
         # If this process was suspended, another may already have looked up the text and made it due again.
         if self._is_late(claimed):
@@ -72,7 +72,7 @@ class Poster:
         await self._recorder.record(AttemptReport(claimed.attempt, report))
         await self.at_step("recorded")
 
-    async def _is_new(self, claimed: Claimed, since: datetime) -> bool:
+    async def _is_new(self, claimed: ClaimedText, since: datetime) -> bool:
         """Return whether a text from before a restore of the database is still unsent; if that is unclear, withdraw it."""
         try:
             if await self._lookups.sent_before(claimed.attempt, since):
@@ -86,10 +86,10 @@ class Poster:
             return False
         return True
 
-    def _is_late(self, claimed: Claimed) -> bool:
-        return monotonic_ms() - claimed.began_ms > self._means.request_seconds * 1000
+    def _is_late(self, claimed: ClaimedText) -> bool:
+        return monotonic_ms() - claimed.began_ms > self._limits.request_seconds * 1000
 
-    def _text(self, claimed: Claimed) -> Text:
+    def _text(self, claimed: ClaimedText) -> Text:
         head = claimed.head
         return Text(
             account=head.rules.account,
@@ -101,7 +101,7 @@ class Poster:
             validity_seconds=claimed.validity_seconds,
         )
 
-    async def _failed(self, claimed: Claimed, error: CarrierError) -> None:
+    async def _failed(self, claimed: ClaimedText, error: CarrierError) -> None:
         code = error.metadata.get("carrier_code") or None
         LOG.warning("the carrier did not accept a text", error=str(error)[:200], code=code)
         fault = code in delivery_rules.ACCOUNT_FAULTS
@@ -117,13 +117,13 @@ class Poster:
             async with self._db.system() as tx:
                 attempt = await text_attempts.lock(tx, claimed.attempt)
             try:
-                await self._lookups.look(attempt)
-            except CarrierError as look_error:  # the sweep looks again
-                LOG.warning("could not look up a text at the carrier", error=str(look_error)[:200])
+                await self._lookups.look_up(attempt)
+            except CarrierError as lookup_error:  # the sweep tries again
+                LOG.warning("could not look up a text at the carrier", error=str(lookup_error)[:200])
 
-    async def _withdraw(self, claimed: Claimed, error: CarrierError, code: str | None) -> None:
+    async def _withdraw(self, claimed: ClaimedText, error: CarrierError, code: str | None) -> None:
         """Make a text due again that the carrier did not accept, and back off the number."""
-        recovery, number = self._means.recovery, claimed.head.number_e164
+        recovery, number = self._limits.recovery, claimed.head.number_e164
         wait_seconds = delivery_rules.backoff_seconds(
             recovery.retry_seconds, self._setbacks[number], recovery.longest_seconds
         )

@@ -11,7 +11,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from control import jobs
-from control.contacts.rules import LOOK_UP_SENDER, owes_lookup
+from control.contacts.rules import LOOK_UP_SENDER, is_lookup_due
 from control.mms.rules import FETCH
 from control.optouts import usecases as optouts
 from control.optouts.usecases import Evidence
@@ -108,8 +108,8 @@ async def receive(tx: Tx, text: Received, limits: Limits, now: datetime) -> bool
     silent = await _keyword(tx, route, thread, word, evidence, text.body if is_person else "", limits, now)
     await outbox.received(tx, thread, message, text.body, len(text.media), at, is_first=is_first, reopened=reopened)
     if is_person and not (silent or text.is_group or route.blocked) and may_answer(route, thread):
-        await turns.owe(tx, thread, now)
-    if contact and not route.blocked and owes(route, limits, now):
+        await turns.schedule(tx, thread, now)
+    if contact and not route.blocked and may_look_up(route, limits, now):
         await jobs.enqueue(tx, LOOK_UP_SENDER, route.org_id, contact)
     RECEIVED.labels("blocked" if route.blocked else word.value.lower() if word else "stored").inc()
     return True
@@ -127,9 +127,9 @@ def may_answer(route: RouteRow, thread: ConversationState) -> bool:
     return route.answers and (route.has_flow or thread.flow_id is not None)
 
 
-def owes(route: RouteRow, limits: Limits, now: datetime) -> bool:
+def may_look_up(route: RouteRow, limits: Limits, now: datetime) -> bool:
     """Return whether a carrier lookup of the sender is due."""
-    return route.lookups < limits.lookups and owes_lookup(route.looked_up_at, now, limits.lookup)
+    return route.lookups < limits.lookups and is_lookup_due(route.looked_up_at, now, limits.lookup)
 
 
 async def _keyword(

@@ -55,7 +55,7 @@ def bad_media_url(url: str) -> str | None:
     """Return why the carrier must not fetch from a URL, or None.  No name is resolved: the carrier fetches, not HUM."""
     try:
         target = egress.parse_url(url)
-    except egress.Outside as error:
+    except egress.EgressError as error:
         return f"is not allowed: {error.message}"
     if target.scheme != "https":
         return "must begin with https://"

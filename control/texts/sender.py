@@ -8,7 +8,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from control.texts.claims import CAMPAIGNS, CONVERSATIONS, Claim, Claimed, Claims, Means
+from control.texts.claims import CAMPAIGNS, CONVERSATIONS, Claim, ClaimedText, Claims, SendLimits
 from control.texts.posting import Poster
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
@@ -21,7 +21,7 @@ MOST_NUMBERS = 500
 
 
 @dataclass(eq=False, slots=True)
-class Line:
+class NumberQueue:
     """A number that sends, with its requests in flight."""
 
     number_e164: str
@@ -32,19 +32,19 @@ class Line:
 class Sender:
     """The sender of due texts; any number of processes may run one."""
 
-    def __init__(self, db: Db, claims: Claims, poster: Poster, means: Means) -> None:
-        self._db, self._claims, self._poster, self._means = db, claims, poster, means
-        self._lines: dict[str, tuple[Line, asyncio.Task[None]]] = {}
+    def __init__(self, db: Db, claims: Claims, poster: Poster, limits: SendLimits) -> None:
+        self._db, self._claims, self._poster, self._limits = db, claims, poster, limits
+        self._lines: dict[str, tuple[NumberQueue, asyncio.Task[None]]] = {}
         #: Requests in flight, by lane.
         self._in_flight: dict[int, set[asyncio.Task[None]]] = {CONVERSATIONS: set(), CAMPAIGNS: set()}
         self._notified = set[str]()
         self._draining = False
         #: Lines that wait for capacity, oldest first.
-        self._blocked: dict[str, Line] = {}
+        self._blocked: dict[str, NumberQueue] = {}
         #: Set when a text is due, or a line has ended.
         self.woken = asyncio.Event()
 
-    def tell(self, number_e164: str | None) -> None:
+    def wake(self, number_e164: str | None) -> None:
         """Wake the sender: a text of this number is due; None: perhaps of any number."""
         if number_e164 is not None:
             self._notified.add(number_e164)
@@ -52,21 +52,21 @@ class Sender:
 
     async def send_due(self) -> None:
         """Send the due texts, and those that become due meanwhile."""
-        looked_ms: float | None = None
+        polled_ms: float | None = None
         try:
             while True:
                 self.woken.clear()
                 numbers, self._notified = self._notified, set()
-                if looked_ms is None or monotonic_ms() - looked_ms >= self._means.look_seconds * 1000:
-                    looked_ms = monotonic_ms()
+                if polled_ms is None or monotonic_ms() - polled_ms >= self._limits.poll_seconds * 1000:
+                    polled_ms = monotonic_ms()
                     async with self._db.system() as tx:
-                        numbers |= set(await sends.numbers(tx, self._means.look_seconds, MOST_NUMBERS))
+                        numbers |= set(await sends.numbers(tx, self._limits.poll_seconds, MOST_NUMBERS))
                 for number in numbers:
                     self._begin_line(number)
                 if not self._lines:
                     return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), self._means.look_seconds)
+                    await asyncio.wait_for(self.woken.wait(), self._limits.poll_seconds)
         finally:
             await self._drain()
 
@@ -85,7 +85,7 @@ class Sender:
         if number_e164 in self._lines:
             self._lines[number_e164][0].woken.set()
             return
-        line = Line(number_e164)
+        line = NumberQueue(number_e164)
         task = asyncio.create_task(self._run(line), name="text line")
         self._lines[number_e164] = (line, task)
         task.add_done_callback(lambda _: self._ended(number_e164))
@@ -101,7 +101,7 @@ class Sender:
 
     # -- one number
 
-    async def _run(self, line: Line) -> None:
+    async def _run(self, line: NumberQueue) -> None:
         """Send a number's texts until none is due soon, and none is in flight."""
         while not self._draining:
             line.woken.clear()
@@ -109,41 +109,41 @@ class Sender:
             is_blocked = campaign_capacity <= 0 and not line.in_flight
             if is_blocked:
                 self._blocked.setdefault(line.number_e164, line)
-            wait_seconds: float | None = self._means.look_seconds
+            wait_seconds: float | None = self._limits.poll_seconds
             if capacity > 0:
                 claim = await self._claims.claim(line.number_e164, capacity, campaign_capacity)
                 await self._post(line, claim)
-                wait_seconds = self._means.look_seconds if is_blocked else claim.wait_seconds
-                soon = wait_seconds is not None and wait_seconds <= self._means.look_seconds
+                wait_seconds = self._limits.poll_seconds if is_blocked else claim.wait_seconds
+                soon = wait_seconds is not None and wait_seconds <= self._limits.poll_seconds
                 if not (soon or line.in_flight or line.woken.is_set()):
                     return
             with suppress(TimeoutError):
                 await asyncio.wait_for(line.woken.wait(), wait_seconds)
 
-    def _capacity(self, line: Line, lane: int) -> int:
+    def _capacity(self, line: NumberQueue, lane: int) -> int:
         """Return how many more requests a number may make in a lane.  Campaigns leave some of the width to conversations."""
         campaigns = len(self._in_flight[CAMPAIGNS])
-        capacity = self._means.width - len(self._in_flight[CONVERSATIONS]) - campaigns
-        capacity = min(capacity, self._means.number_width - len(line.in_flight))
-        return capacity if lane == CONVERSATIONS else min(capacity, self._means.campaign_width - campaigns)
+        capacity = self._limits.width - len(self._in_flight[CONVERSATIONS]) - campaigns
+        capacity = min(capacity, self._limits.number_width - len(line.in_flight))
+        return capacity if lane == CONVERSATIONS else min(capacity, self._limits.campaign_width - campaigns)
 
-    async def _post(self, line: Line, claim: Claim) -> None:
-        if claim.begun:
+    async def _post(self, line: NumberQueue, claim: Claim) -> None:
+        if claim.attempts:
             await self._poster.at_step("claimed")
-        for claimed in claim.begun:
+        for claimed in claim.attempts:
             task = asyncio.create_task(self._send(claimed), name="text")
             for tasks in (line.in_flight, self._in_flight[claimed.lane]):
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
             task.add_done_callback(lambda _: self._posted(line))
 
-    def _posted(self, line: Line) -> None:
+    def _posted(self, line: NumberQueue) -> None:
         """Wake the line, and the oldest one that waits for capacity."""
         line.woken.set()
         if self._blocked:
             self._blocked.pop(next(iter(self._blocked))).woken.set()
 
-    async def _send(self, claimed: Claimed) -> None:
+    async def _send(self, claimed: ClaimedText) -> None:
         try:
             await self._poster.send(claimed)
         except Exception:  # a sweep looks up the outcome

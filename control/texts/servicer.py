@@ -6,7 +6,7 @@ from control.base import paging, phone
 from control.base.wire import moment, word
 from control.boundary import TransactionContext
 from control.texts import present, threads, usecases
-from control.texts.usecases import Wish
+from control.texts.usecases import TextRequest
 from hum import ids
 from hum.contract.principal import Principal
 from hum.ids import Kind
@@ -37,9 +37,9 @@ class SmsServicer:
     async def StartConversation(
         self, request: pb.StartConversationRequest, ctx: TransactionContext
     ) -> pb.StartConversationResponse:
-        wish = _wish(request.initial_message) if request.HasField("initial_message") else None
+        text_request = _text_request(request.initial_message) if request.HasField("initial_message") else None
         row, created = await usecases.start(
-            ctx.tx, ctx.principal, request.twilio_number_id, request.contact_e164, wish, self._countries
+            ctx.tx, ctx.principal, request.twilio_number_id, request.contact_e164, text_request, self._countries
         )
         return pb.StartConversationResponse(conversation=present.conversation(row), created=created)
 
@@ -66,7 +66,7 @@ class SmsServicer:
     async def SendMessage(self, request: pb.SendMessageRequest, ctx: TransactionContext) -> pb.SendMessageResponse:
         id = ids.require(Kind.CONVERSATION, request.conversation_id)
         return pb.SendMessageResponse(
-            message=present.message(await usecases.send(ctx.tx, ctx.principal, id, _wish(request)))
+            message=present.message(await usecases.send(ctx.tx, ctx.principal, id, _text_request(request)))
         )
 
     async def MarkConversationRead(
@@ -135,8 +135,8 @@ def _id(kind: Kind, text: str) -> UUID | None:
     return (ids.parse(kind, text) or UUID(int=0)) if text else None
 
 
-def _wish(new: pb.NewMessage | pb.SendMessageRequest) -> Wish:
-    return Wish(
+def _text_request(new: pb.NewMessage | pb.SendMessageRequest) -> TextRequest:
+    return TextRequest(
         body=new.body,
         media_urls=tuple(new.media_urls),
         scheduled_at=moment(new.scheduled_at) if new.HasField("scheduled_at") else None,

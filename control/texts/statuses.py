@@ -16,7 +16,7 @@ from control.base import hours as opening
 from control.base import phone
 from control.optouts import usecases as optouts
 from control.texts import delivery_outbox, delivery_rules, hours
-from control.texts.delivery_rules import Standing
+from control.texts.delivery_rules import AttemptState
 from control.usage import other as usage
 from hum import ids
 from hum.clock import now
@@ -98,13 +98,13 @@ def counted(attempt: AttemptRow, segments: int) -> TextRow | None:
     return usage.sent_text(attempt.message_id, attempt.number, attempt.to_e164, segments or attempt.segments)
 
 
-def standing(pairs: Sequence[tuple[str, str | None]]) -> Standing | None:
+def standing(pairs: Sequence[tuple[str, str | None]]) -> AttemptState | None:
     """Return the standing that follows from statuses with their codes; None if all are unknown."""
     words = (delivery_rules.word(status, code) for status, code in pairs)
     return delivery_rules.standing(word for word in words if word is not None)
 
 
-async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: Standing) -> None:
+async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: AttemptState) -> None:
     """Give the message the standing of its latest attempt, which replaces what a look-up had assumed."""
     if attempt.status == "canceled" and not await recipients.reclaim(tx, attempt.message_id):
         DOUBLED.inc()
@@ -128,7 +128,7 @@ async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing:
         error_code=standing.error_code,
         retry_at=retry_at if retries else None,
     )
-    await settle(
+    await set_status(
         tx,
         attempt,
         "sent" if retries else standing.status,
@@ -138,13 +138,13 @@ async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing:
     )
 
 
-async def _may_retry(tx: Tx, attempt: AttemptRow, standing: Standing) -> bool:
+async def _may_retry(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> bool:
     if attempt.state == "failed" and attempt.retry_at is None and attempt.due_at is None:
         return False  # its retry was begun, and withdrawn
     return await text_attempts.failed_before(tx, attempt) < delivery_rules.cure(standing.error_code).again
 
 
-async def _retry_at(tx: Tx, attempt: AttemptRow, standing: Standing) -> datetime | None:
+async def _retry_at(tx: Tx, attempt: AttemptRow, standing: AttemptState) -> datetime | None:
     at, opens_at = now(), None
     if delivery_rules.cure(standing.error_code).next_window:
         opens_at = opening.first_open(hours.of_recipient(await messages.rules(tx, attempt.conversation_id)), at)
@@ -153,7 +153,7 @@ async def _retry_at(tx: Tx, attempt: AttemptRow, standing: Standing) -> datetime
     return delivery_rules.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
 
 
-async def settle(
+async def set_status(
     tx: Tx,
     attempt: AttemptRow,
     status: str,
@@ -188,7 +188,7 @@ async def settle(
         await delivery_outbox.failed(tx, attempt, status, error_code)
 
 
-async def _record_superseded(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: Standing) -> None:
+async def _record_superseded(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: AttemptState) -> None:
     """Record a status of a superseded attempt, which does not affect the message."""
     if attempt.carrier_sid is None and attempt.state in {"absent", "withdrawn"}:
         DOUBLED.inc()
@@ -241,7 +241,7 @@ async def refused(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
     await text_attempts.set(tx, attempt.id, "rejected", error_code=error_code)
     if error_code is not None:
         await apply_error(tx, attempt, error_code)
-    await settle(tx, attempt, delivery_rules.status_of("failed", error_code), error_code or "refused")
+    await set_status(tx, attempt, delivery_rules.status_of("failed", error_code), error_code or "refused")
 
 
 async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
@@ -265,7 +265,7 @@ async def unknown(tx: Tx, attempt: AttemptRow) -> None:
     """Mark the outcome as unknown until a person or a late callback settles it."""
     if attempt.state == "posting":
         await text_attempts.set(tx, attempt.id, "unknown")
-        await settle(tx, attempt, "unknown", None)
+        await set_status(tx, attempt, "unknown", None)
 
 
 async def stop(tx: Tx, head: HeadRow, status: str, reason: str) -> None:

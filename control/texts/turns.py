@@ -12,14 +12,14 @@ from storage.db import Tx
 CEILING = timedelta(seconds=10)
 
 
-async def owe_at_once(tx: Tx, thread: ConversationState, at: datetime) -> None:
+async def schedule_now(tx: Tx, thread: ConversationState, at: datetime) -> None:
     """Schedule a turn at once in a locked conversation, for the result of something that the AI requested."""
     if thread.ai_paused_reason is None and await text_runs.config(tx, thread.id) is not None:
         await text_runs.owe(tx, thread.id, at, timedelta(), CEILING)
 
 
-async def owe_all(tx: Tx, threads: Sequence[ConversationState], at: datetime) -> None:
-    """Do as `owe`, in several locked conversations."""
+async def schedule_all(tx: Tx, threads: Sequence[ConversationState], at: datetime) -> None:
+    """Do as `schedule`, in several locked conversations."""
     ids = [thread.id for thread in threads if thread.ai_paused_reason is None]
     if not ids:
         return
@@ -31,7 +31,7 @@ async def owe_all(tx: Tx, threads: Sequence[ConversationState], at: datetime) ->
         await text_runs.owe_all(tx, debounces, at, CEILING)
 
 
-async def owe(tx: Tx, thread: ConversationState, at: datetime) -> None:
+async def schedule(tx: Tx, thread: ConversationState, at: datetime) -> None:
     """Schedule a turn for a text in a locked conversation, if an AI answers there.
 
     The turn is due once the contact has been silent for the flow's `debounce_ms`, at the latest `CEILING` after its first text.

@@ -25,7 +25,7 @@ HUMAN = "human"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TextRequest:
     """A requested text; None: not specified."""
 
     body: str
@@ -36,21 +36,21 @@ class Wish:
 
 
 async def start(
-    tx: Tx, principal: Principal, number: str, contact_e164: str, wish: Wish | None, countries: frozenset[str]
+    tx: Tx, principal: Principal, number: str, contact_e164: str, request: TextRequest | None, countries: frozenset[str]
 ) -> tuple[ThreadRow, bool]:
     """Open the conversation of a number with a contact; return it, and whether it is new.  Raises InvalidRequest, InvalidState."""
     number_row = await _number(tx, number)
     if (bad := rules.bad_contact(contact_e164, number_row.e164, countries)) is not None:
         raise InvalidRequest([FieldError("contact_e164", bad)])
-    if wish is not None:
-        _check(wish, contact_e164, "initial_message.")
+    if request is not None:
+        _check(request, contact_e164, "initial_message.")
     contact = await contacts.meet(tx, ids.new(), principal.org_id, contact_e164, None)
     thread, is_new = await conversations.find_or_create(
         tx, ids.new(), principal.org_id, number_row.id, number_row.e164, contact_e164, contact.id
     )
     await threads.reopen(tx, thread, threads.by(principal))
-    if wish is not None:
-        await _write(tx, principal, thread, wish)
+    if request is not None:
+        await _write(tx, principal, thread, request)
     return await inbox.get(tx, thread.id), is_new
 
 
@@ -68,29 +68,31 @@ async def _number(tx: Tx, name: str) -> NumberRow:
     return row
 
 
-async def send(tx: Tx, principal: Principal, id: UUID, wish: Wish) -> MessageRow:
+async def send(tx: Tx, principal: Principal, id: UUID, request: TextRequest) -> MessageRow:
     """Write a text in a conversation.  Raises NotFound, InvalidRequest, ConversationClosed, InvalidState."""
     thread = await conversations.lock(tx, id)
-    _check(wish, thread.contact_e164, "")
-    return await _write(tx, principal, thread, wish)
+    _check(request, thread.contact_e164, "")
+    return await _write(tx, principal, thread, request)
 
 
-def _check(wish: Wish, contact_e164: str, prefix: str) -> None:
-    errors = rules.bad_message(wish.body, wish.media_urls, wish.scheduled_at, wish.expires_at, contact_e164, now())
+def _check(request: TextRequest, contact_e164: str, prefix: str) -> None:
+    errors = rules.bad_message(
+        request.body, request.media_urls, request.scheduled_at, request.expires_at, contact_e164, now()
+    )
     if fields := [FieldError(prefix + error.field, error.reason) for error in errors]:
         raise InvalidRequest(fields)
 
 
-async def _write(tx: Tx, principal: Principal, thread: ConversationState, wish: Wish) -> MessageRow:
+async def _write(tx: Tx, principal: Principal, thread: ConversationState, request: TextRequest) -> MessageRow:
     """Write a text.  A person's text pauses the AI in the conversation until a person resumes it; a key's does not."""
     is_person = principal.session_id is not None
     draft = Draft(
-        body=wish.body,
+        body=request.body,
         sent_by="human" if is_person else "api",
-        media_urls=wish.media_urls,
-        honors_hours=wish.honors_hours if wish.honors_hours is not None else not is_person,
-        scheduled_at=wish.scheduled_at,
-        expires_at=wish.expires_at,
+        media_urls=request.media_urls,
+        honors_hours=request.honors_hours if request.honors_hours is not None else not is_person,
+        scheduled_at=request.scheduled_at,
+        expires_at=request.expires_at,
         author_id=principal.user_id if is_person else None,
     )
     written = await writing.write(tx, thread, draft, now())

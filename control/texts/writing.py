@@ -128,7 +128,7 @@ def facts(
         closed=row.closed,
         opted_out=row.opted_out,
         can_send=bool(row.number_active and row.sms_enabled and "sms" in (row.capabilities or ())),
-        kept=hours.kept(row) if honors_hours else (),
+        honored=hours.honored(row) if honors_hours else (),
         is_system=sent_by == "system",
         wanted_at=wanted_at,
         expires_at=expires_at,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from control.flows.stored import usable
-from control.livecall.owed import Transfer
+from control.flows.definitions import usable
+from control.livecall.nextsteps import Transfer
 from control.livecall.rules import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.transfers import record, rules
 from control.transfers.whisper import whisper
@@ -106,14 +106,16 @@ async def report(db: Db, request: pb.ReportDialRequest, at: datetime) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class CallEnding:
     """The status and the reason with which a call ends."""
 
     status: str
     reason: str
 
 
-async def ended(tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized: bool) -> tuple[CallState, End | None]:
+async def ended(
+    tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized: bool
+) -> tuple[CallState, CallEnding | None]:
     """Record the end of a dial, once; return the locked call, and its end if it is over with the dial.  Raises NotFound.
 
     `apologized`: the caller hears an apology, unless they were connected.
@@ -136,9 +138,9 @@ async def ended(tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized:
     if state.status not in LIVE:
         return state, None
     if ended_as == "completed" or caller_left:
-        return state, End("completed", rules.TRANSFERRED if ended_as == "completed" else rules.CALLER)
+        return state, CallEnding("completed", rules.TRANSFERRED if ended_as == "completed" else rules.CALLER)
     if apologized:
-        return state, End("failed", AWAY_REASON)
+        return state, CallEnding("failed", AWAY_REASON)
     has_voicemail = bool((await transfers.definition(tx, state.id)).get("voicemail_enabled"))
     await record.fall_back(tx, state, row, at, has_voicemail=has_voicemail)
     return await calls.lock(tx, state.id), None

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from control.base.wire import timestamp, value
 from control.livecall import turns
-from control.livecall.owed import AGENT, Message, Transfer, read, stored
+from control.livecall.nextsteps import AGENT, Message, Transfer, decode, encode
 from control.livecall.rules import TURNS_OF_A_STREAM
-from control.livecall.stream import tell
+from control.livecall.stream import append_event
 from control.transfers import rules
 from control.usage import record as usage
 from hum import ids
@@ -23,7 +23,7 @@ async def begin(tx: Tx, new: NewTransfer) -> TransferRow:
     """Record a transfer that is about to ring."""
     await transfers.begin(tx, new)
     row = await _row(tx, new.id)
-    await tell(tx, row.call_id, new.started_at, transfer_started=shown(row))
+    await append_event(tx, row.call_id, new.started_at, transfer_started=shown(row))
     return row
 
 
@@ -36,14 +36,14 @@ async def connected(tx: Tx, id: UUID, at: datetime) -> None:
     """Record that the caller is connected to the answering person, or about to be."""
     if await transfers.connected(tx, id, at):
         row = await _row(tx, id)
-        await tell(tx, row.call_id, at, transfer_connected=shown(row))
+        await append_event(tx, row.call_id, at, transfer_connected=shown(row))
 
 
 async def end(tx: Tx, state: CallState, id: UUID, ended_as: str, at: datetime) -> TransferRow:
     """Record the end of a transfer, once; return its row."""
     if await transfers.end(tx, id, ended_as, at):
         row = await _row(tx, id)
-        await tell(tx, state.id, at, transfer_ended=shown(row))
+        await append_event(tx, state.id, at, transfer_ended=shown(row))
         await events.append(tx, state.org_id, state.id, _event(row), at=at)
         if row.answered_at is not None:
             await usage.transferred(tx, state, row.id, row.to_e164, (at - row.answered_at).total_seconds())
@@ -64,21 +64,21 @@ async def reason(tx: Tx, call: UUID) -> str:
 
 
 async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *, has_voicemail: bool) -> None:
-    """Return the call to its agent, or to the mailbox, after an unanswered transfer.  A newer owed step is kept."""
+    """Return the call to its agent, or to the mailbox, after an unanswered transfer.  A newer pending step is kept."""
     await add_system_turn(tx, state, rules.outcome_text(row.label, row.to_e164, row.state), at)
-    owed = read(state.owed)
-    if owed is None or (isinstance(owed, Transfer) and owed.id == row.id):
+    step = decode(state.owed)
+    if step is None or (isinstance(step, Transfer) and step.id == row.id):
         to_mailbox = row.unanswered != AGENT and has_voicemail
-        await calls.owe(tx, state.id, stored(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
+        await calls.owe(tx, state.id, encode(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
 
 
-async def forget_owed(tx: Tx, state: CallState, at: datetime) -> None:
-    """Discard a call's owed step, as the last stream died before it was left for it; inform the next stream's agent."""
+async def discard_next_step(tx: Tx, state: CallState, at: datetime) -> None:
+    """Discard a call's pending step, as the last stream died before it was left for it; inform the next stream's agent."""
     if state.owed is None:
         return
     await calls.owe(tx, state.id, None)
-    if isinstance(owed := read(state.owed), Transfer):
-        await add_system_turn(tx, state, rules.fault_text(owed.label, owed.to_e164), at)
+    if isinstance(step := decode(state.owed), Transfer):
+        await add_system_turn(tx, state, rules.fault_text(step.label, step.to_e164), at)
 
 
 async def add_system_turn(tx: Tx, state: CallState, text: str, at: datetime) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import phonenumbers
 
 from control.base import phone
-from control.livecall.owed import AGENT
+from control.livecall.nextsteps import AGENT
 from hum.v1 import runtime_pb2
 
 #: Limits of transfers per call: those that its agent requests, and all.

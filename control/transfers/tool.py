@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from control.livecall.owed import AGENT, TRANSFER, Transfer, read, stored
+from control.livecall.nextsteps import AGENT, TRANSFER, Transfer, decode, encode
 from control.livecall.rules import LIVE
 from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
 from control.transfers import rules
@@ -65,7 +65,7 @@ def _parameters(situation: Situation) -> Schema | None:
 
 
 async def _run(db: Db, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
-    """Store the transfer as the call's owed step; it is due once the stream is left for it."""
+    """Store the transfer as the call's pending step; it is due once the stream is left for it."""
     label = arguments["target"]
     target = offered(context.situation)[label]  # the registry has validated the label
     transfer = Transfer(
@@ -81,8 +81,8 @@ async def _run(db: Db, context: ToolContext, arguments: Mapping[str, Any]) -> Re
         state = await calls.lock(tx, context.call)
         if state.status not in LIVE:
             return failed("The call is over.")
-        owed = read(state.owed)
-        if isinstance(owed, Transfer) and owed.asked_by != AGENT:
+        step = decode(state.owed)
+        if isinstance(step, Transfer) and step.asked_by != AGENT:
             return Result({"transferring": "A person is transferring the call already."}, leaves=TRANSFER)
-        await calls.owe(tx, context.call, stored(transfer))
+        await calls.owe(tx, context.call, encode(transfer))
     return Result({"transferring_to": label}, leaves=TRANSFER)

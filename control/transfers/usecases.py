@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from control.actors import actor
-from control.audit.usecases import note
+from control.audit.usecases import append_action
 from control.base import phone
 from control.boundary import ActionContext
 from control.bus import Bus
 from control.clients.twilio import Carrier, is_refusal
-from control.flows.stored import usable
+from control.flows.definitions import usable
 from control.livecall.commands import DONE, UNKNOWN, Commands, own_id
-from control.livecall.owed import TRANSFER, Transfer, read, stored
+from control.livecall.nextsteps import TRANSFER, Transfer, decode, encode
 from control.transfers import rules
 from control.transfers.rules import Parties, Target
 from hum import ids
@@ -28,7 +28,7 @@ IN_PROGRESS = "in_progress"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TransferRequest:
     """A requested transfer: to a number, or a label of the flow's transfer map."""
 
     to_e164: str = ""
@@ -38,7 +38,7 @@ class Wish:
     whispers: bool = True
 
     @classmethod
-    def of(cls, request: calls_pb2.TransferCallRequest | calls_pb2.TakeOverCallRequest) -> "Wish":
+    def of(cls, request: calls_pb2.TransferCallRequest | calls_pb2.TakeOverCallRequest) -> "TransferRequest":
         if isinstance(request, calls_pb2.TakeOverCallRequest):
             return cls(request.to_e164, whispers=False)
         return cls(request.to_e164, request.label, request.summary, request.accept_key)
@@ -51,21 +51,23 @@ class Transfers:
         self._db, self._carrier, self._settings = db, carrier, settings
         self._commands = Commands(db, bus, settings)
 
-    async def command(self, ctx: ActionContext, action: str, id: UUID, wish: Wish) -> None:
+    async def command(self, ctx: ActionContext, action: str, id: UUID, request: TransferRequest) -> None:
         """Transfer a call.  Raises NotFound, InvalidState, InvalidRequest, CarrierError, Unavailable.
 
-        The owed transfer is committed before the media process or the carrier is asked, so the carrier's next request dials it.
+        The pending transfer is committed before the media process or the carrier is asked, so the carrier's next request dials it.
         """
         own = own_id(ctx, action)
         async with self._db.tenant(ctx.organization) as tx:
             state = await calls.lock(tx, id)
             if await transfers.get(tx, own) is not None:
                 return  # a retry after a lost response
-            transfer = await self._transfer(tx, state, own, wish, actor(ctx.principal))
+            transfer = await self._transfer(tx, state, own, request, actor(ctx.principal))
             has_stream = await self._commands.reaches(state)
-            await calls.owe(tx, id, stored(transfer), due=not has_stream)
-            fields = [name for name in Wish.__slots__ if getattr(wish, name) and name != "whispers"]
-            await note(tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
+            await calls.owe(tx, id, encode(transfer), due=not has_stream)
+            fields = [name for name in TransferRequest.__slots__ if getattr(request, name) and name != "whispers"]
+            await append_action(
+                tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id
+            )
         if has_stream:
             await self._leave_stream(state, transfer)
         else:
@@ -74,7 +76,7 @@ class Transfers:
     async def _leave_stream(self, state: CallState, transfer: Transfer) -> None:
         """Have the call's media process leave its stream.  Raises Unavailable, InvalidState.
 
-        If the outcome is unknown, the transfer stays owed, and is dialled when the stream ends, unless the call ends with it.
+        If the outcome is unknown, the transfer stays pending, and is dialled when the stream ends, unless the call ends with it.
         """
         assert state.node is not None, "a process has the call"
         command = runtime_pb2.CallCommand(
@@ -92,43 +94,43 @@ class Transfers:
             # The agent left the stream meanwhile for a step of its own, and the carrier was given this transfer.
             if await _is_begun(tx, now, transfer.id):
                 return
-        await self._restore_owed(state, transfer)
+        await self._restore_step(state, transfer)
         raise InvalidState("The call is ending.")
 
-    async def _transfer(self, tx: Tx, state: CallState, id: UUID, wish: Wish, asked_by: str) -> Transfer:
+    async def _transfer(self, tx: Tx, state: CallState, id: UUID, request: TransferRequest, asked_by: str) -> Transfer:
         """Return the transfer of a locked call to the requested target.  Raises InvalidState, InvalidRequest."""
         if state.status != IN_PROGRESS or state.call_sid is None:
             raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
         if await transfers.count(tx, state.id) >= rules.MAX_OF_CALL:
             raise InvalidState("The call was transferred too often.")
-        target = await self._target(tx, state, wish)
+        target = await self._target(tx, state, request)
         leg = await calls.leg(tx, state.id)
         parties = Parties.of(leg.direction, leg.from_e164, leg.to_e164)
         complaint = parties.bad_target(target.to_e164)
-        if complaint is None and not wish.label:
+        if complaint is None and not request.label:
             complaint = phone.bad_callee(target.to_e164, parties.number_e164, self._settings.countries)
         if complaint is not None:
-            raise InvalidRequest([FieldError("label" if wish.label else "to", complaint)])
+            raise InvalidRequest([FieldError("label" if request.label else "to", complaint)])
         return Transfer(
             id=id,
             to_e164=target.to_e164,
-            label=wish.label,
-            summary=wish.summary,
+            label=request.label,
+            summary=request.summary,
             asked_by=asked_by,
-            whispers=wish.whispers,
-            needs_key=target.needs_key and wish.whispers,
+            whispers=request.whispers,
+            needs_key=target.needs_key and request.whispers,
             ring_seconds=target.ring_seconds,
             unanswered=target.unanswered,
         )
 
-    async def _target(self, tx: Tx, state: CallState, wish: Wish) -> Target:
-        if bool(wish.label) == bool(wish.to_e164):
+    async def _target(self, tx: Tx, state: CallState, request: TransferRequest) -> Target:
+        if bool(request.label) == bool(request.to_e164):
             raise InvalidRequest([FieldError("to", "give either this or label")])
-        if wish.to_e164:
-            if (complaint := rules.bad_given_number(wish.to_e164)) is not None:
+        if request.to_e164:
+            if (complaint := rules.bad_given_number(request.to_e164)) is not None:
                 raise InvalidRequest([FieldError("to", complaint)])
-            return Target(wish.to_e164, wish.needs_key)
-        target = rules.targets(usable(await transfers.definition(tx, state.id))).get(wish.label)
+            return Target(request.to_e164, request.needs_key)
+        target = rules.targets(usable(await transfers.definition(tx, state.id))).get(request.label)
         if target is None:
             raise InvalidRequest([FieldError("label", "is not a number's label in the flow's transfer map")])
         return target
@@ -136,7 +138,7 @@ class Transfers:
     async def _redirect(self, state: CallState, transfer: Transfer) -> None:
         """Redirect a call without a media process through the carrier.  Raises CarrierError, InvalidState.
 
-        If the carrier refuses, the earlier owed step is restored.  If the outcome is unknown, the transfer stays owed, and is
+        If the carrier refuses, the earlier pending step is restored.  If the outcome is unknown, the transfer stays pending, and is
         dialled when the carrier requests the next step.
         """
         assert state.call_sid is not None, "it was checked"
@@ -145,22 +147,22 @@ class Transfers:
             is_live = await self._carrier.redirect_call(state.call_sid, url, state.carrier_account)
         except CarrierError as error:
             if is_refusal(error):
-                await self._restore_owed(state, transfer)
+                await self._restore_step(state, transfer)
             raise
         if not is_live:
-            await self._restore_owed(state, transfer)
+            await self._restore_step(state, transfer)
             raise InvalidState("The call is over.")
 
-    async def _restore_owed(self, state: CallState, transfer: Transfer) -> None:
-        """Restore the step that the call owed before the transfer, unless another has replaced it."""
+    async def _restore_step(self, state: CallState, transfer: Transfer) -> None:
+        """Restore the step that was pending before the transfer, unless another has replaced it."""
         async with self._db.tenant(state.org_id) as tx:
             now = await calls.lock(tx, state.id)
-            if read(now.owed) == transfer:
+            if decode(now.owed) == transfer:
                 await calls.owe(tx, state.id, state.owed, due=state.owed_due)
 
 
 async def _is_begun(tx: Tx, state: CallState, id: UUID) -> bool:
     """Return whether a transfer has begun, or begins with the next step of this locked call."""
-    owed = read(state.owed)
-    is_due = state.owed_due and isinstance(owed, Transfer) and owed.id == id
+    step = decode(state.owed)
+    is_due = state.owed_due and isinstance(step, Transfer) and step.id == id
     return is_due or await transfers.get(tx, id) is not None

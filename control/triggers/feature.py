@@ -7,7 +7,7 @@ from control.base.rates import Rates
 from control.boundary.concurrency import ConcurrencyLimits
 from control.feature import Deps, Feature, Sweep
 from control.triggers.ingress import Bounds, HooksIngressServicer
-from control.triggers.jobs import forget
+from control.triggers.jobs import prune
 from control.triggers.servicer import TriggersServicer
 from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2, triggers_pb2
@@ -47,7 +47,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             Sweep(
                 "trigger_deliveries",
                 partial(
-                    forget,
+                    prune,
                     deps.db,
                     timedelta(days=TRIGGER_BODY_DAYS),
                     timedelta(days=TRIGGER_DELIVERY_DAYS),

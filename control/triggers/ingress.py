@@ -78,8 +78,8 @@ class HooksIngressServicer:
         proposed = ids.require(Kind.TRIGGER_DELIVERY, request.delivery_id)  # the gateway's
         trigger, org = self._known.get(request.token_hash) or await self._shared_look_up(request)
         now_ms = self._clock()
-        self._bounds.trigger.take(trigger.bytes, now_ms)
-        self._bounds.organization.take(org.bytes, now_ms)
+        self._bounds.trigger.consume(trigger.bytes, now_ms)
+        self._bounds.organization.consume(org.bytes, now_ms)
         async with self._concurrency.enter(org):
             try:
                 async with self._db.system() as tx:
@@ -109,14 +109,14 @@ class HooksIngressServicer:
     async def _look_up(self, request: pb.ReceiveHookRequest) -> tuple[UUID, UUID]:
         """Look up an uncached address, within the client's rate limit.  Raises NotFound, RateLimited."""
         address = request.client_address.encode()
-        self._bounds.unknown.take(address, self._clock())
+        self._bounds.unknown.consume(address, self._clock())
         try:
             async with self._db.system() as tx:
                 row = await self._find(tx, request.token_hash)
         except (*AWAY, *BUSY):  # an outage costs the client nothing
-            self._bounds.unknown.give_back(address)
+            self._bounds.unknown.refund(address)
             raise
-        self._bounds.unknown.give_back(address)
+        self._bounds.unknown.refund(address)
         return row.id, row.org_id
 
     async def _find(self, tx: Tx, token_hash: bytes) -> TriggerRow:

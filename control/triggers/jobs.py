@@ -9,7 +9,7 @@ from storage.db import Db
 MOST, STEPS = 500, 200
 
 
-async def forget(db: Db, keep_bodies: timedelta, keep_deliveries: timedelta) -> None:
+async def prune(db: Db, keep_bodies: timedelta, keep_deliveries: timedelta) -> None:
     """Delete old bodies, old deliveries, and those of deleted triggers, in a batch per transaction."""
     for _ in range(STEPS):
         async with db.system() as tx:

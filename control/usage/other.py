@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from control.clients.openai import Spent
+from control.clients.openai import ModelUsage
 from control.usage import rules
 from hum import ids
 from hum.clock import now
@@ -23,7 +23,7 @@ TRIAL = "trial"
 LOOKED_UP = ("caller_name", "line_type_intelligence")
 
 
-def of_model(part: str, spent: Spent) -> list[Used]:
+def of_model(part: str, spent: ModelUsage) -> list[Used]:
     quantities = {
         rules.TEXT_IN: spent.text_in,
         rules.CACHED_TEXT_IN: spent.cached_text_in,
@@ -62,7 +62,7 @@ async def text_priced(tx: Tx, org: UUID, message: UUID, attempt: int, price: tup
         await usage.announce(tx, owner)
 
 
-async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[Spent]) -> None:
+async def turn_taken(tx: Tx, owner: Owner, attempt: int, spent: list[ModelUsage]) -> None:
     """Record the model's usage in an attempt at a turn, step by step."""
     for step in spent:
         await usage.grow(tx, owner, of_model(attempt_part(attempt), step), now())
@@ -77,7 +77,7 @@ async def looked_up(tx: Tx, org: UUID) -> None:
     await usage.announce(tx, owner)
 
 
-async def embedded(tx: Tx, org: UUID, spent: Sequence[Spent]) -> None:
+async def embedded(tx: Tx, org: UUID, spent: Sequence[ModelUsage]) -> None:
     """Record the embedding of a document's passages."""
     owner = Owner(org, ids.new())
     for step in spent:
@@ -85,7 +85,7 @@ async def embedded(tx: Tx, org: UUID, spent: Sequence[Spent]) -> None:
     await usage.announce(tx, owner)
 
 
-async def asked(tx: Tx, owner: Owner, spent: Spent) -> None:
+async def asked(tx: Tx, owner: Owner, spent: ModelUsage) -> None:
     """Record the embedding of a question to the knowledge, without a lock, as the call that asks goes on meanwhile."""
     used = of_model(f"question {ids.new()}", spent)
     if any(entry.quantity for entry in used):
@@ -93,7 +93,7 @@ async def asked(tx: Tx, owner: Owner, spent: Spent) -> None:
         await usage.announce(tx, owner)
 
 
-async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[Spent]) -> None:
+async def tried(tx: Tx, org: UUID, flow: UUID | None, spent: Sequence[ModelUsage]) -> None:
     """Record the model's usage in a trial or a proposal of a flow."""
     owner = Owner(org, ids.new(), flow)
     for step in spent:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from control.clients.openai import Spent
+from control.clients.openai import ModelUsage
 from control.usage import other, rules
 from hum.v1 import runtime_pb2
 from storage import usage
@@ -34,7 +34,7 @@ async def model_used(tx: Tx, state: CallState, stream: int, used: runtime_pb2.Mo
     await _grow(tx, state, [Used(part, meter, model, quantity) for meter, quantity in quantities.items()])
 
 
-async def answered(tx: Tx, state: CallState, part: str, spent: Spent) -> None:
+async def answered(tx: Tx, state: CallState, part: str, spent: ModelUsage) -> None:
     """Record the model's usage after the call, once per request.  `part`: `summary`, `voicemail`."""
     await _grow(tx, state, other.of_model(part, spent))
 

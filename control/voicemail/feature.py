@@ -12,8 +12,8 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
     files = deps.files
     return Feature(
         jobs={
-            rules.KEEP: partial(jobs.keep, deps.db, files, round(settings.voicemail_min_voice_ms)),
-            rules.TRANSCRIBE: partial(jobs.transcribe, deps.db, deps.outside.transcriber, files),
+            rules.KEEP: partial(jobs.create, deps.db, files, round(settings.voicemail_min_voice_ms)),
+            rules.TRANSCRIBE: partial(jobs.transcribe, deps.db, deps.clients.transcriber, files),
             rules.ERASE: partial(jobs.erase, deps.db, files),
         },
         tools=[take_voicemail(deps.db, round(settings.tool_seconds * 1000))],

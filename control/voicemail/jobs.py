@@ -1,4 +1,4 @@
-"""The jobs of voicemail: keep, transcribe, erase.  Each is idempotent."""
+"""The jobs of voicemail: create, transcribe, erase.  Each is idempotent."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -22,7 +22,7 @@ LOG = log(__name__)
 LANGUAGE_CHARS = 2  # ISO 639-1, as the model requires
 
 
-async def keep(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> bool:
+async def create(db: Db, store: Files, least_ms: int, org: UUID, call: UUID) -> bool:
     """Create a voicemail from the files of a call's mailbox; return False if there is nothing to keep.
 
     A file of a crashed media process counts as far as it was written.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.livecall.owed import VOICEMAIL, Message, stored
+from control.livecall.nextsteps import VOICEMAIL, Message, encode
 from control.livecall.state import require_live
 from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
 from storage import calls
@@ -20,7 +20,7 @@ def take_voicemail(db: Db, timeout_ms: int) -> Tool:
             state = await require_live(tx, context.call)
             if state.call_sid is None:
                 return failed("Only callers on the phone can leave a message. Note down what they say instead.")
-            await calls.owe(tx, context.call, stored(Message("agent")))
+            await calls.owe(tx, context.call, encode(Message("agent")))
         return Result({"taking_message": True}, leaves=VOICEMAIL)
 
     return Tool(

@@ -9,15 +9,15 @@ from control.base.say import spoken
 from control.flows import mailbox
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
-from control.flows.mailbox import Line
-from control.flows.stored import usable
-from control.livecall.owed import Message, stored
+from control.flows.definitions import usable
+from control.flows.mailbox import MailboxPrompt
+from control.livecall.nextsteps import Message, encode
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, clips, flow_switches, voicemails
 from storage.db import Tx
 
 #: The clips besides the openings -> their prompts.
-_ENDINGS = {"thanks": Line.THANKS, "goodbye": Line.GOODBYE, "apology": Line.APOLOGY}
+_ENDINGS = {"thanks": MailboxPrompt.THANKS, "goodbye": MailboxPrompt.GOODBYE, "apology": MailboxPrompt.APOLOGY}
 #: The end reason of a mailbox's stream -> its clip.
 _LAST = {"message_taken": "thanks", "no_message": "goodbye", "message_failed": "apology"}
 
@@ -40,7 +40,7 @@ class Mailboxes:
         texts = mailbox.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
         all_texts = {*texts, *_endings(definition).values()}
         by_carrier = len(await self._rendered(tx, row.org_id, definition, all_texts)) < len(all_texts)
-        await calls.owe(tx, call, stored(Message(message.why, by_carrier)), due=True)
+        await calls.owe(tx, call, encode(Message(message.why, by_carrier)), due=True)
         if not by_carrier:
             return None
         if (flow := await flow_switches.current(tx, call)) is not None:

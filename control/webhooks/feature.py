@@ -12,7 +12,7 @@ from control.webhooks.posting import AtStep, Poster, go_on
 from control.webhooks.recording import Pace, Recorder
 from control.webhooks.rules import Schedule
 from control.webhooks.sealing import Sealer
-from control.webhooks.sender import Means, Sender
+from control.webhooks.sender import Sender, SendLimits
 from control.webhooks.servicer import WebhooksServicer
 from control.webhooks.usecases import Limits, check_failing, prune
 from hum.contract import eventtypes
@@ -48,19 +48,19 @@ WEBHOOK_LONGEST_REST_SECONDS = 300.0
 WEBHOOK_LEASE_SECONDS = 45.0
 #: Seconds in which webhooks' deliveries and answers are gathered before they are taken and recorded together.
 WEBHOOK_BATCH_SECONDS = 0.04
-#: Seconds between looks for events that webhooks are owed.
+#: Seconds between polls for events that webhooks have yet to get.
 WEBHOOK_READ_SECONDS = 0.1
-#: Seconds between looks for deliveries that are due; most are told of.
-WEBHOOK_LOOK_SECONDS = 1.0
+#: Seconds between polls for due deliveries; a notification announces most.
+WEBHOOK_POLL_SECONDS = 1.0
 #: Days of failures after which an organization is warned.
 WEBHOOK_WARN_DAYS = (1.0, 3.0)
 #: Days of failures after which a webhook is disabled.
 WEBHOOK_DISABLE_DAYS = 5.0
 #: Hours for which a webhook's previous secret still signs.
 WEBHOOK_OVERLAP_HOURS = 24.0
-#: Days for which webhooks' deliveries can be looked at and sent again.
+#: Days for which webhooks' deliveries can be read and sent again.
 WEBHOOK_KEEP_DAYS = 30.0
-#: Seconds for which nobody has looked at events or deliveries that are due, before a worker is not ready.
+#: Seconds without a poll of due events or deliveries, after which a worker is not ready.
 WEBHOOK_LATE_SECONDS = 60.0
 
 #: Notified by the transaction that makes a delivery due.
@@ -88,7 +88,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             )
         ],
         sweeps=[
-            Sweep("webhooks", sender.send_due, WEBHOOK_LOOK_SECONDS, sender.woken),
+            Sweep("webhooks", sender.send_due, WEBHOOK_POLL_SECONDS, sender.woken),
             Sweep("webhook_measures", partial(lateness.measure, deps.db), settings.sweep_seconds),
             Sweep("webhook_health", check, settings.sweep_seconds),
             Sweep("webhook_deliveries", partial(prune, deps.db, keep), settings.retention_seconds),
@@ -100,7 +100,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
 def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) -> Sender:
     dead = Dead(WEBHOOK_DEAD_FAILURES, WEBHOOK_REST_SECONDS, WEBHOOK_LONGEST_REST_SECONDS)
-    means = Means(
+    limits = SendLimits(
         width=WEBHOOK_WIDTH,
         organization_width=WEBHOOK_ORGANIZATION_WIDTH,
         endpoint_width=WEBHOOK_ENDPOINT_WIDTH,
@@ -109,13 +109,13 @@ def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) ->
         request_seconds=WEBHOOK_SECONDS,
         lease_seconds=WEBHOOK_LEASE_SECONDS,
         batch_seconds=WEBHOOK_BATCH_SECONDS,
-        look_seconds=WEBHOOK_LOOK_SECONDS,
+        poll_seconds=WEBHOOK_POLL_SECONDS,
     )
     schedule = schedule_of()
     poster = Poster(deps.web, Sealer(deps.keyring), schedule, WEBHOOK_SECONDS, at_step)
     pace = Pace(WEBHOOK_BATCH_SECONDS, settings.database_retry_seconds, WEBHOOK_LEASE_SECONDS)
     recorder = Recorder(deps.db, dead, pace, at_step)
-    return Sender(deps.db, poster, recorder, means)
+    return Sender(deps.db, poster, recorder, limits)
 
 
 def schedule_of() -> Schedule:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from prometheus_client import Counter, Histogram
 
-from control.base.egress import Outside
-from control.clients.http import Answer, Guarded
+from control.base.egress import EgressError
+from control.clients.http import Answer, GuardedClient
 from control.webhooks import bodies, rules, signing
 from control.webhooks.bodies import Content
 from control.webhooks.rules import Schedule
@@ -41,7 +41,7 @@ async def go_on(_: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedDelivery:
     """A delivery that this process has claimed, and when."""
 
     row: TakenRow
@@ -51,23 +51,23 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of an attempt; `gone`: the receiver has unsubscribed (410)."""
+    """The outcome of an attempt; `is_gone`: the receiver has unsubscribed (410)."""
 
-    claimed: Claimed
+    claimed: ClaimedDelivery
     row: OutcomeRow
-    gone: bool = False
+    is_gone: bool = False
 
 
 class Poster:
     """The sender of claimed deliveries to their receivers."""
 
     def __init__(
-        self, web: Guarded, sealer: Sealer, schedule: Schedule, seconds: float, at_step: AtStep = go_on
+        self, web: GuardedClient, sealer: Sealer, schedule: Schedule, seconds: float, at_step: AtStep = go_on
     ) -> None:
         self._web, self._sealer, self._schedule = web, sealer, schedule
         self._seconds, self.at_step = seconds, at_step
 
-    async def send(self, claimed: Claimed) -> Outcome:
+    async def send(self, claimed: ClaimedDelivery) -> Outcome:
         """Send a delivery, once; return the outcome."""
         row, began_ms, at = claimed.row, monotonic_ms(), now()
         if row.data is None:
@@ -99,7 +99,7 @@ class Poster:
                 response_bytes=ANSWER_BYTES,
                 truncate=True,
             )
-        except Outside as error:
+        except EgressError as error:
             await self.at_step("answered")
             return self._failed(claimed, at, began_ms, error.reason.value, error.message, None)
         await self.at_step("answered")
@@ -115,7 +115,7 @@ class Poster:
         return secrets, dict(self._sealer.headers(row.sealed_headers, row.webhook_id, row.org_id))
 
     def _failed(
-        self, claimed: Claimed, at: datetime, began_ms: float, error: str, message: str, answer: Answer | None
+        self, claimed: ClaimedDelivery, at: datetime, began_ms: float, error: str, message: str, answer: Answer | None
     ) -> Outcome:
         gone = answer is not None and answer.status == rules.GONE
         header = answer.headers.get("retry-after") if answer is not None else None
@@ -124,11 +124,11 @@ class Poster:
             None if gone else self._schedule.wait_seconds(claimed.row.retries, random.random(), requested_seconds)
         )
         state = "failed" if wait_seconds is None else "pending"
-        return self._outcome(claimed, at, began_ms, state, wait_seconds, error, answer, message, gone=gone)
+        return self._outcome(claimed, at, began_ms, state, wait_seconds, error, answer, message, is_gone=gone)
 
     def _outcome(
         self,
-        claimed: Claimed,
+        claimed: ClaimedDelivery,
         at: datetime,
         began_ms: float,
         state: str,
@@ -137,7 +137,7 @@ class Poster:
         answer: Answer | None,
         message: str | None = None,
         *,
-        gone: bool = False,
+        is_gone: bool = False,
     ) -> Outcome:
         ATTEMPTS.labels("delivered" if state == "delivered" else error).inc()
         row = OutcomeRow(
@@ -153,4 +153,4 @@ class Poster:
             response_body=answer.body if answer else None,
             response_type=answer.headers.get("content-type", "")[:200] if answer else None,
         )
-        return Outcome(claimed, row, gone)
+        return Outcome(claimed, row, is_gone)

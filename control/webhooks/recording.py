@@ -39,7 +39,7 @@ class Recorder:
         #: Called after each batch: ordered deliveries may have become due.
         self.then: Callable[[], None] = lambda: None
 
-    def put(self, outcome: Outcome) -> None:
+    def enqueue(self, outcome: Outcome) -> None:
         """Queue an outcome."""
         self._queue.append(outcome)
         if self._task is None or self._task.done():
@@ -71,7 +71,7 @@ class Recorder:
             if delays := [delay for outcome in owned if (delay := _delay_of_successors(outcome)) is not None]:
                 await webhook_queues.follow(tx, delays)
             await webhook_queues.health(tx, _healths(batch), self._dead)
-            gone = {outcome.claimed.row.webhook_id: outcome.claimed.row for outcome in owned if outcome.gone}
+            gone = {outcome.claimed.row.webhook_id: outcome.claimed.row for outcome in owned if outcome.is_gone}
             for row in gone.values():
                 await usecases.disable(tx, row.org_id, row.webhook_id, row.url, "gone")
         await self._at_step("recorded")

@@ -37,7 +37,7 @@ class Demand:
     """The demand of a webhook: requests that it wants to send, and requests in flight.  `group`: its organization."""
 
     group: UUID
-    wanted: int
+    requested: int
     in_flight: int
 
 
@@ -48,7 +48,7 @@ def share(free: int, free_of: Mapping[UUID, int], demands: Sequence[Demand]) -> 
     comes later, as with dynamic thresholds in a switch's buffer (Choudhury and Hahne, 1998).
     """
     shares, remaining = [0] * len(demands), dict(free_of)
-    active = [index for index, demand in enumerate(demands) if demand.wanted > 0]
+    active = [index for index, demand in enumerate(demands) if demand.requested > 0]
     while active and free > 0:
         unsatisfied = []
         for index in active:
@@ -57,7 +57,7 @@ def share(free: int, free_of: Mapping[UUID, int], demands: Sequence[Demand]) -> 
                 shares[index] += 1
                 free -= 1
                 remaining[demand.group] -= 1
-                if shares[index] < demand.wanted:
+                if shares[index] < demand.requested:
                     unsatisfied.append(index)
         active = unsatisfied
     return shares

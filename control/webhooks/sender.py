@@ -14,7 +14,7 @@ from uuid import UUID
 from prometheus_client import Histogram
 
 from control.webhooks import rules
-from control.webhooks.posting import Claimed, Poster
+from control.webhooks.posting import ClaimedDelivery, Poster
 from control.webhooks.recording import Recorder
 from control.webhooks.rules import Demand
 from hum import ids
@@ -36,7 +36,7 @@ FIRST_WINDOW = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class SendLimits:
     """Concurrency limits (all requests, of an organization, an endpoint, dead endpoints), and durations in seconds."""
 
     width: int
@@ -47,7 +47,7 @@ class Means:
     request_seconds: float
     lease_seconds: float
     batch_seconds: float
-    look_seconds: float
+    poll_seconds: float
 
 
 @dataclass(slots=True)
@@ -88,8 +88,8 @@ class Traffic:
 class Sender:
     """The sender of due deliveries; any number of processes may run one."""
 
-    def __init__(self, db: Db, poster: Poster, recorder: Recorder, means: Means) -> None:
-        self._db, self._poster, self._recorder, self._means = db, poster, recorder, means
+    def __init__(self, db: Db, poster: Poster, recorder: Recorder, limits: SendLimits) -> None:
+        self._db, self._poster, self._recorder, self._limits = db, poster, recorder, limits
         self._traffic, self._tasks = Traffic(), set[asyncio.Task[None]]()
         #: Set when a delivery is due, or capacity is free again.
         self.woken = asyncio.Event()
@@ -118,55 +118,55 @@ class Sender:
                     if not self.woken.is_set():
                         return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.woken.wait(), self._means.look_seconds)
-                await asyncio.sleep(max(0.0, self._means.batch_seconds - (monotonic_ms() - began_ms) / 1000))
+                    await asyncio.wait_for(self.woken.wait(), self._limits.poll_seconds)
+                await asyncio.sleep(max(0.0, self._limits.batch_seconds - (monotonic_ms() - began_ms) / 1000))
         finally:
             if self._tasks:
                 await asyncio.wait(self._tasks)
             await self._recorder.rest()
 
-    async def _claim(self) -> list[tuple[Claimed, bool]]:
+    async def _claim(self) -> list[tuple[ClaimedDelivery, bool]]:
         """Claim as many due deliveries as there is capacity for; return them, and whether their webhooks count as dead."""
-        means, traffic = self._means, self._traffic
-        capacity = means.width - len(self._tasks)
+        limits, traffic = self._limits, self._traffic
+        capacity = limits.width - len(self._tasks)
         if capacity <= 0:
             return []
-        full = [id for id in traffic.by_webhook if traffic.capacity(id, means.endpoint_width) <= 0]
-        full_orgs = [id for id, count in traffic.by_organization.items() if count >= means.organization_width]
-        dead_capacity = means.dead_width - traffic.dead
+        full = [id for id in traffic.by_webhook if traffic.capacity(id, limits.endpoint_width) <= 0]
+        full_orgs = [id for id, count in traffic.by_organization.items() if count >= limits.organization_width]
+        dead_capacity = limits.dead_width - traffic.dead
         began_ms = monotonic_ms()
         async with self._db.system() as tx:
-            queues = await webhook_queues.look(tx, full, full_orgs, means.dead, dead_capacity > 0, capacity)
+            queues = await webhook_queues.look(tx, full, full_orgs, limits.dead, dead_capacity > 0, capacity)
             if not queues:
                 return []
             shares = self._shares(queues, capacity, dead_capacity)
             claim = ids.new()
-            rows = await webhook_queues.take(tx, shares, claim, means.lease_seconds) if shares else []
+            rows = await webhook_queues.take(tx, shares, claim, limits.lease_seconds) if shares else []
             await webhook_queues.look_again(tx, self._waits(queues, shares, rows))
-        at, claimed = now(), list[tuple[Claimed, bool]]()
-        dead = {queue.webhook_id for queue in queues if queue.failures >= means.dead.failures}
+        at, claimed = now(), list[tuple[ClaimedDelivery, bool]]()
+        dead = {queue.webhook_id for queue in queues if queue.failures >= limits.dead.failures}
         for row in rows:
             if row.attempts == 1:
                 LAG.observe(max(0.0, (at - row.created_at).total_seconds()))
             is_dead = row.webhook_id in dead
             traffic.begin(row, is_dead)
-            claimed.append((Claimed(row, claim, began_ms), is_dead))
+            claimed.append((ClaimedDelivery(row, claim, began_ms), is_dead))
         return claimed
 
     def _shares(self, queues: list[QueueRow], capacity: int, dead_capacity: int) -> dict[UUID, int]:
         """Return how many deliveries to claim per webhook: one of a dead webhook, none of an organization at its limit."""
-        means, traffic, demands = self._means, self._traffic, list[Demand]()
+        limits, traffic, demands = self._limits, self._traffic, list[Demand]()
         for queue in queues:
             in_flight, wanted = (
                 traffic.by_webhook[queue.webhook_id],
-                traffic.capacity(queue.webhook_id, means.endpoint_width),
+                traffic.capacity(queue.webhook_id, limits.endpoint_width),
             )
-            if queue.failures >= means.dead.failures:
+            if queue.failures >= limits.dead.failures:
                 wanted = min(1 - in_flight, dead_capacity)
                 dead_capacity -= max(0, wanted)
             demands.append(Demand(queue.org_id, wanted, in_flight))
         left = {
-            org: means.organization_width - traffic.by_organization[org] for org in {queue.org_id for queue in queues}
+            org: limits.organization_width - traffic.by_organization[org] for org in {queue.org_id for queue in queues}
         }
         shares = rules.share(capacity, left, demands)
         return {queue.webhook_id: count for queue, count in zip(queues, shares, strict=True) if count}
@@ -178,24 +178,24 @@ class Sender:
         """
         counts, waits = Counts(row.webhook_id for row in rows), dict[UUID, float]()
         for queue in queues:
-            if queue.failures >= self._means.dead.failures:
+            if queue.failures >= self._limits.dead.failures:
                 waits[queue.webhook_id] = (
-                    self._means.lease_seconds if counts[queue.webhook_id] else self._means.look_seconds
+                    self._limits.lease_seconds if counts[queue.webhook_id] else self._limits.poll_seconds
                 )
             else:
                 is_full = counts[queue.webhook_id] >= shares.get(queue.webhook_id, 0)
-                waits[queue.webhook_id] = 0.0 if is_full else self._means.look_seconds
+                waits[queue.webhook_id] = 0.0 if is_full else self._limits.poll_seconds
         return waits
 
-    async def _send(self, claimed: Claimed, is_dead: bool) -> None:
-        means, row = self._means, claimed.row
+    async def _send(self, claimed: ClaimedDelivery, is_dead: bool) -> None:
+        limits, row = self._limits, claimed.row
         try:
             # If this process was suspended, the lease may end during the request, and another may claim the delivery.
-            if monotonic_ms() - claimed.began_ms > (means.lease_seconds - means.request_seconds) * 1000:
+            if monotonic_ms() - claimed.began_ms > (limits.lease_seconds - limits.request_seconds) * 1000:
                 return
             outcome = await self._poster.send(claimed)
-            self._traffic.widen(row.webhook_id, means.endpoint_width, outcome.row.state == "delivered")
-            self._recorder.put(outcome)
+            self._traffic.widen(row.webhook_id, limits.endpoint_width, outcome.row.state == "delivered")
+            self._recorder.enqueue(outcome)
         except Exception:  # retried when the lease ends
             LOG.exception("could not make an attempt at a webhook's delivery", delivery=str(row.id))
         finally:

@@ -8,7 +8,7 @@ from control.boundary import TransactionContext
 from control.webhooks import present, usecases
 from control.webhooks.present import webhook_id
 from control.webhooks.sealing import Sealer
-from control.webhooks.usecases import Limits, Wish
+from control.webhooks.usecases import Limits, RequestedSettings
 from hum import ids
 from hum.contract.errors import InvalidState
 from hum.ids import Kind
@@ -36,7 +36,9 @@ class WebhooksServicer:
     async def CreateWebhook(
         self, request: pb.CreateWebhookRequest, ctx: TransactionContext
     ) -> pb.CreateWebhookResponse:
-        row, secret = await usecases.create(ctx.tx, ctx.principal, _wish(request.webhook), self._sealer, self._limits)
+        row, secret = await usecases.create(
+            ctx.tx, ctx.principal, _requested(request.webhook), self._sealer, self._limits
+        )
         return pb.CreateWebhookResponse(webhook=self._present(row, secret))
 
     async def GetWebhook(self, request: pb.GetWebhookRequest, ctx: TransactionContext) -> pb.GetWebhookResponse:
@@ -48,7 +50,7 @@ class WebhooksServicer:
         before = await webhooks.get(ctx.tx, webhook_id(request.id), lock=True)
         after = masks.masked(self._present(before), request.webhook, list(request.update_mask.paths))
         assert isinstance(after, pb.Webhook), "it is what it was made from"
-        row = await usecases.change(ctx.tx, before, _wish(after), self._sealer, self._limits)
+        row = await usecases.change(ctx.tx, before, _requested(after), self._sealer, self._limits)
         return pb.UpdateWebhookResponse(webhook=self._present(row))
 
     async def DeleteWebhook(
@@ -122,8 +124,8 @@ class WebhooksServicer:
         return present.webhook(row, names, self._disable_days, secret)
 
 
-def _wish(webhook: pb.Webhook) -> Wish:
-    return Wish(
+def _requested(webhook: pb.Webhook) -> RequestedSettings:
+    return RequestedSettings(
         url=webhook.url,
         description=webhook.description,
         events=list(webhook.events),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from control.base import egress
-from control.base.egress import Outside, Policy
+from control.base.egress import EgressError, Policy
 from control.base.wire import timestamp
 from control.webhooks import rules, signing
 from control.webhooks.presets import PRESETS
@@ -32,7 +32,7 @@ DELETED = "The event was deleted, so it can't be sent again."
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestedSettings:
     """The requested settings of a webhook; None: the preset's."""
 
     url: str
@@ -54,56 +54,60 @@ class Limits:
     overlap_seconds: float
 
 
-async def create(tx: Tx, principal: Principal, wish: Wish, sealer: Sealer, limits: Limits) -> tuple[WebhookRow, str]:
+async def create(
+    tx: Tx, principal: Principal, requested: RequestedSettings, sealer: Sealer, limits: Limits
+) -> tuple[WebhookRow, str]:
     """Create a webhook; return it with its secret.  Raises InvalidRequest, PlanLimit."""
     id, org = ids.new(), principal.organization
     assert org is not None, "a webhook is a tenant's"
-    settings = await _settings(tx, wish, limits, sealer.seal_headers(_headers(wish.headers, {}), id, org))
+    settings = await _settings(tx, requested, limits, sealer.seal_headers(_headers(requested.headers, {}), id, org))
     if await webhooks.count(tx) >= limits.most:
         raise PlanLimit(f"The organization has {limits.most} webhooks, which is the limit.")
     secret = signing.new_secret()
     sealed = sealer.seal_secret(secret, id, org)
-    return await webhooks.create(tx, id, settings, sealed, None if wish.enabled else "person"), secret
+    return await webhooks.create(tx, id, settings, sealed, None if requested.enabled else "person"), secret
 
 
-async def change(tx: Tx, before: WebhookRow, wish: Wish, sealer: Sealer, limits: Limits) -> WebhookRow:
+async def change(
+    tx: Tx, before: WebhookRow, requested: RequestedSettings, sealer: Sealer, limits: Limits
+) -> WebhookRow:
     """Change a locked webhook.  Raises InvalidRequest."""
     # Stored header values never go to another origin: a person who may change the URL could read them there.
-    same_origin = egress.origin(wish.url) == egress.origin(before.url)
+    same_origin = egress.origin(requested.url) == egress.origin(before.url)
     stored = sealer.headers(before.sealed_headers, before.id, before.org_id) if same_origin else {}
-    headers = sealer.seal_headers(_headers(wish.headers, stored), before.id, before.org_id)
-    await webhooks.change(tx, before.id, await _settings(tx, wish, limits, headers))
+    headers = sealer.seal_headers(_headers(requested.headers, stored), before.id, before.org_id)
+    await webhooks.change(tx, before.id, await _settings(tx, requested, limits, headers))
     was_enabled = before.disabled_reason is None
-    if wish.enabled and not was_enabled:
+    if requested.enabled and not was_enabled:
         await webhooks.enable(tx, before.id)
         await webhook_deliveries.wake(tx)
-    elif was_enabled and not wish.enabled:
+    elif was_enabled and not requested.enabled:
         await webhooks.disable(tx, before.id, "person")
         await webhook_deliveries.wake(tx)
-    elif wish.url != before.url:
+    elif requested.url != before.url:
         await webhooks.forgive(tx, before.id)
         await webhook_deliveries.wake(tx)
     return await webhooks.get(tx, before.id)
 
 
-async def _settings(tx: Tx, wish: Wish, limits: Limits, sealed_headers: bytes | None) -> Settings:
+async def _settings(tx: Tx, requested: RequestedSettings, limits: Limits, sealed_headers: bytes | None) -> Settings:
     """Check the requested settings; return the row's.  Raises InvalidRequest with all errors."""
     errors = list[FieldError]()
-    preset = PRESETS.get(wish.preset) if wish.preset else None
-    if wish.preset and preset is None:
+    preset = PRESETS.get(requested.preset) if requested.preset else None
+    if requested.preset and preset is None:
         errors.append(FieldError("webhook.preset", f"must be one of {', '.join(PRESETS)}"))
-    url = _url(wish.url, limits.policy, errors)
+    url = _url(requested.url, limits.policy, errors)
     if preset is not None and preset.url_prefixes and not url.startswith(tuple(preset.url_prefixes)):
         errors.append(FieldError("webhook.url", f"must begin with {' or '.join(preset.url_prefixes)}"))
-    patterns = list(dict.fromkeys(wish.events or (preset.events if preset else ())))
+    patterns = list(dict.fromkeys(requested.events or (preset.events if preset else ())))
     types = eventtypes.visible()
     errors += [
         FieldError(f"webhook.events[{place}]", f"must be *, a kind such as sms.*, or one of {', '.join(types)}")
         for place, pattern in enumerate(patterns)
         if not rules.is_type(pattern, types)
     ]
-    numbers = _ids(Kind.NUMBER, "number_ids", wish.numbers, errors)
-    flows = _ids(Kind.FLOW, "flow_ids", wish.flows, errors)
+    numbers = _ids(Kind.NUMBER, "number_ids", requested.numbers, errors)
+    flows = _ids(Kind.FLOW, "flow_ids", requested.flows, errors)
     unknown_numbers, unknown_flows = await webhooks.unknown(tx, list(numbers), list(flows))
     errors += [FieldError(f"webhook.number_ids[{numbers[id]}]", "is not a number of yours") for id in unknown_numbers]
     errors += [FieldError(f"webhook.flow_ids[{flows[id]}]", "is not a flow of yours") for id in unknown_flows]
@@ -111,14 +115,14 @@ async def _settings(tx: Tx, wish: Wish, limits: Limits, sealed_headers: bytes | 
         raise InvalidRequest(errors)
     return Settings(
         url=url,
-        description=wish.description,
+        description=requested.description,
         events=patterns,
         number_ids=list(numbers),
         flow_ids=list(flows),
         sealed_headers=sealed_headers,
-        ordered=(preset.ordered if preset else False) if wish.ordered is None else wish.ordered,
-        format=wish.format or (preset.format if preset else "event"),
-        preset=wish.preset or None,
+        ordered=(preset.ordered if preset else False) if requested.ordered is None else requested.ordered,
+        format=requested.format or (preset.format if preset else "event"),
+        preset=requested.preset or None,
     )
 
 
@@ -126,7 +130,7 @@ def _url(text: str, policy: Policy, errors: list[FieldError]) -> str:
     """Check that a URL may be called at all.  Each request checks what its host resolves to."""
     try:
         target = egress.parse_url(text)
-    except Outside as error:
+    except EgressError as error:
         errors.append(FieldError("webhook.url", error.message))
         return text
     if target.address is not None:
@@ -164,7 +168,7 @@ def _headers(requested: Mapping[str, str], stored: Mapping[str, str]) -> dict[st
         headers[name] = stored[name] if value == MASK else value
         try:
             egress.check_headers({name: headers[name]})
-        except Outside as error:
+        except EgressError as error:
             errors.append(FieldError(field, error.message))
         if signing.is_reserved(name):
             errors.append(FieldError(field, "is set by HUM"))
@@ -217,7 +221,7 @@ async def disable(tx: Tx, org: UUID, id: UUID, url: str, reason: str) -> None:
     public_id = ids.show(Kind.WEBHOOK, id)
     event = events_pb2.WebhookDisabledEvent(webhook_id=public_id, url=url, reason=reason)
     await events.append(tx, org, id, event)
-    await _note(tx, org, public_id, "disabledWebhook", reason)
+    await _append_audit_entry(tx, org, public_id, "disabledWebhook", reason)
 
 
 async def check_failing(db: Db, warn_days: Sequence[float], disable_days: float) -> None:
@@ -249,10 +253,10 @@ async def _warn(tx: Tx, row: FailingRow, since: datetime, disable_days: float) -
         response_status=row.last_status,
     )
     await events.append(tx, row.org_id, row.id, event)
-    await _note(tx, row.org_id, public_id, "warnedOfWebhook", row.last_error or "")
+    await _append_audit_entry(tx, row.org_id, public_id, "warnedOfWebhook", row.last_error or "")
 
 
-async def _note(tx: Tx, org: UUID, subject: str, action: str, why: str) -> None:
+async def _append_audit_entry(tx: Tx, org: UUID, subject: str, action: str, why: str) -> None:
     await audit.append(tx, org, actor=ACTOR, actor_name=ACTOR, action=action, subject=subject, fields=[why])
 
 

@@ -30,7 +30,7 @@ async def test_most_answers_are_among_the_five(house: House) -> None:
         names[await house.ready(house.mine, name, body.decode())] = name
     found = 0
     for each in questions():
-        rows = [one.row for one in (await house.find(each.text, list(names))).found]
+        rows = [one.row for one in (await house.find(each.text, list(names))).hits]
         assert len(rows) <= FOUND
         found += any(each.is_answered_by(names[row.place.document], row.text) for row in rows)
     assert found / len(questions()) >= 0.85, f"{found} of {len(questions())}"

@@ -23,7 +23,7 @@ async def main(name: str, folder: Path, urls: list[str]) -> None:
     settings = ControlSettings()
     patience = (settings.bus_retry_seconds, settings.bus_ping_seconds, settings.bus_silent_seconds)
     context = tls(folder / "ca.pem", folder / "node.pem", folder / "node.key")
-    bus = NatsBus(Servers(urls, context, *patience), look_seconds=3600)
+    bus = NatsBus(Servers(urls, context, *patience), poll_seconds=3600)
 
     def hear(heard: str | None) -> None:
         if heard not in {name, None}:

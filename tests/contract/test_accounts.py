@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from control.calls import lost
+from control.calls import orphans
 from tests.contract.conftest import ACCOUNT, SUBACCOUNT, Edge
 from tests.contract.lines import DESK, Line
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
@@ -27,7 +27,7 @@ async def test_a_call_that_nobody_has_is_looked_up_where_it_is(edge: Edge, accou
     plane = edge.plane
     async with plane.control.db.system() as tx:
         await tx.execute("UPDATE calls SET created_at = now() - interval '1 hour'")
-    assert await lost.sweep(plane.control.db, plane.carrier, plane.settings) == 1
+    assert await orphans.sweep(plane.control.db, plane.carrier, plane.settings) == 1
     assert (plane.carrier.asked, plane.carrier.accounts) == (["CA1"], [account])
 
 

@@ -19,7 +19,7 @@ from tests.contract.test_live_stream import Media, Sent
 from tests.contract.test_mcp import ORDER, bound, on_call, shop
 from tests.contract.test_resumed import joined_again
 from tests.contract.test_tools import run
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.waits import patience
 
 __all__ = ["shop"]
@@ -45,7 +45,7 @@ def limits() -> dict[str, Any]:
 async def working(edge: Edge) -> AsyncIterator[None]:
     """A worker beside the plane."""
     stop, settings = asyncio.Event(), edge.plane.settings
-    async with build_worker(settings, edge.plane.control.db.url, outside(FakeCarrier())) as worker:
+    async with build_worker(settings, edge.plane.control.db.url, fake_clients(FakeCarrier())) as worker:
         task = asyncio.create_task(worker.run(stop))
         try:
             yield

@@ -13,7 +13,7 @@ import pytest
 
 from control.base.subscriptions import Payments
 from control.billing.account import Accounts
-from control.billing.watching import rows, warn
+from control.billing.sweeps import rows, warn
 from control.campaigns.dispatching import Dispatcher
 from hum import ids
 from hum.clock import now

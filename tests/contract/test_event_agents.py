@@ -16,7 +16,7 @@ from control import readers
 from control.app import build_worker
 from control.clients.openai import OpenAI
 from control.eventagents import starting
-from control.feature import Outside, Reader
+from control.feature import ExternalClients, Reader
 from hum import ids
 from hum.contract import eventtypes
 from hum.ids import Kind
@@ -192,8 +192,8 @@ async def worker(edge: Edge, home: Path, script: dict[str, Any]) -> AsyncIterato
             egress_allow="127.0.0.0/8",
         )
         responder, stop = OpenAI(settings, 20), asyncio.Event()
-        outside = Outside(FakeCarrier(), Silent(), Silent(), Silent(), Silent(), responder)
-        async with build_worker(settings, edge.plane.control.db.url, outside) as made:
+        clients = ExternalClients(FakeCarrier(), Silent(), Silent(), Silent(), Silent(), responder)
+        async with build_worker(settings, edge.plane.control.db.url, clients) as made:
             working = asyncio.create_task(made.run(stop))
             async with patience():  # it reads what happens from when it begins
                 while not await _has_begun(edge):

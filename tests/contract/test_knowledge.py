@@ -12,10 +12,10 @@ from aiohttp import web
 
 from control.app import build_worker
 from control.clients.embeddings import Embeddings
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.knowledge.jobs import Conversions
 from control.knowledge.lookups import Lookups
-from control.knowledge.vectors import Held
+from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.ids import Kind
 from sandbox.openai import Model
@@ -23,7 +23,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL
 from tests.contract.test_live_stream import answered
 from tests.contract.test_tools import joined, run
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.control.knowledge.documents import docx, pdf
 from tests.control.knowledge.test_jobs import serving
 from tests.support.waits import patience
@@ -47,7 +47,7 @@ def limits() -> dict[str, Any]:
 async def convert(edge: Edge, http: httpx.AsyncClient, id: str) -> dict[str, Any]:
     """Do what a worker does; return the document."""
     org = ids.require(Kind.ORGANIZATION, (await http.get("/api/me")).json()["organization"]["id"])
-    web = Guarded.open(edge.plane.settings)
+    web = GuardedClient.open(edge.plane.settings)
     await Conversions(edge.plane.control.db, web, None, edge.plane.settings).convert(
         org, ids.require(Kind.KNOWLEDGE, id)
     )
@@ -253,7 +253,7 @@ async def test_a_worker_converts_and_embeds_and_both_ways_find(edge: Edge) -> No
             update={"worker_idle_seconds": 0.05, "openai_base_url": model.url, "openai_api_key": "key"}
         )
         embedder = Embeddings(settings, "text-embedding-3-small", 256)
-        around = replace(outside(FakeCarrier()), embedder=embedder)
+        around = replace(fake_clients(FakeCarrier()), embedder=embedder)
         async with build_worker(settings, edge.plane.control.db.url, around) as worker:
             working = asyncio.create_task(worker.run(stop))
             made = (await http.post("/api/knowledge", json=NEW)).json()
@@ -264,11 +264,11 @@ async def test_a_worker_converts_and_embeds_and_both_ways_find(edge: Edge) -> No
             await working
         assert (document["status"], document["passages"]) == ("ready", 2)
         org = ids.require(Kind.ORGANIZATION, (await http.get("/api/me")).json()["organization"]["id"])
-        answer = await Lookups(edge.plane.control.db, embedder, 10, Held(1 << 20)).find(
+        answer = await Lookups(edge.plane.control.db, embedder, 10, VectorCache(1 << 20)).find(
             org, None, "returning parcels", 5
         )
-        assert answer.by_meaning and answer.found[0].row.heading == "Returns"
-        assert (answer.found[0].by_words, answer.found[0].by_meaning) == (1, 1)
+        assert answer.by_meaning and answer.hits[0].row.heading == "Returns"
+        assert (answer.hits[0].by_words, answer.hits[0].by_meaning) == (1, 1)
         await embedder.close()
     events = (await http.get("/api/events", params={"type": "knowledge.ready"})).json()["events"]
     assert [each["data"] for each in events] == [{"knowledge_id": made["id"], "passages": 2}]

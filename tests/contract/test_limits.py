@@ -45,7 +45,7 @@ def test_never_more_than_burst_and_rate(gaps_ms: list[float]) -> None:
     for gap in gaps_ms:
         now_ms += gap
         try:
-            bucket.take(b"k", now_ms)
+            bucket.consume(b"k", now_ms)
         except RateLimited as refused:
             assert int(refused.metadata["retry_after_seconds"]) >= 1
         else:
@@ -59,21 +59,21 @@ def test_buckets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MAX_BUCKETS", 3)
     limited = Rates(1, 1)
     for key in (b"a", b"b", b"c", b"d"):
-        limited.take(key, 0)
+        limited.consume(key, 0)
     assert len(limited._buckets) == 3
-    limited.take(b"a", 0)  # forgotten, and so new
+    limited.consume(b"a", 0)  # forgotten, and so new
     with pytest.raises(RateLimited):
-        limited.take(b"d", 0)
+        limited.consume(b"d", 0)
 
 
 def test_what_costs_more_takes_more() -> None:
     bucket = Rates(1, 10)
-    bucket.take(b"k", 0, 8)
+    bucket.consume(b"k", 0, 8)
     with pytest.raises(RateLimited) as refused:
-        bucket.take(b"k", 0, 4)
+        bucket.consume(b"k", 0, 4)
     assert refused.value.metadata["retry_after_seconds"] == "2"
-    bucket.take(b"k", 2_000, 4)
-    bucket.take(b"k", 12_000, 1_000)  # all there is
+    bucket.consume(b"k", 2_000, 4)
+    bucket.consume(b"k", 12_000, 1_000)  # all there is
 
 
 class TestKept:

@@ -12,7 +12,7 @@ from hum import ids
 from hum.ids import Kind
 from storage import identity as people
 from tests.contract.conftest import Browser, Edge
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.control.notifications.conftest import serving
 from tests.support.waits import patience
 
@@ -77,7 +77,7 @@ async def test_an_invitation_arrives_through_a_worker(edge: Edge, database_url: 
             }
         )
         stop = asyncio.Event()
-        async with build_worker(settings, database_url, outside(FakeCarrier())) as worker:
+        async with build_worker(settings, database_url, fake_clients(FakeCarrier())) as worker:
             working = asyncio.create_task(worker.run(stop))
             async with patience():
                 while "notifications" not in await cursors(edge):  # a reader begins where it is first run

@@ -6,7 +6,7 @@ import httpx
 
 from control.clients.twilio_media import File
 from control.mms import jobs
-from control.mms.rules import Keeping
+from control.mms.rules import FileLimits
 from hum import ids
 from hum.ids import Kind
 from hum.objects.files import Files
@@ -105,9 +105,9 @@ async def test_a_file_is_served_as_what_it_is_and_to_nobody_else(edge: Edge) -> 
     path = f"/api/sms/messages/{message}/media"
     assert (await http.get(f"{path}/0")).status_code == 404, "it is not fetched yet"
     plane = edge.plane
-    keeping = Keeping(1 << 20, 1 << 20, 24)
+    limits = FileLimits(1 << 20, 1 << 20, 24)
     await jobs.fetch(
-        plane.control.db, plane.carrier, Files(plane.settings.recordings_dir), keeping, row["org_id"], row["id"]
+        plane.control.db, plane.carrier, Files(plane.settings.recordings_dir), limits, row["org_id"], row["id"]
     )
     picture = await http.get(f"{path}/0")
     assert (picture.status_code, picture.content) == (200, contents[0].content)

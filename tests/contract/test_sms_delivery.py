@@ -10,15 +10,15 @@ from hum.contract.errors import CarrierError
 from tests.contract.conftest import ACCOUNT, Edge
 from tests.contract.test_sms import ANN, NOW, numbered, started
 from tests.contract.test_text_webhooks import post
-from tests.control.texts.desk import MEANS, PATIENCE
+from tests.control.texts.desk import LIMITS, TIMES
 
 
 async def send(edge: Edge) -> Lookups:
     """What a worker does once."""
     db, carrier = edge.plane.control.db, edge.plane.carrier
-    lookups = Lookups(db, carrier, PATIENCE)
-    poster = Poster(db, carrier, lookups, "https://hum.example", MEANS)
-    await Sender(db, Claims(db, MEANS), poster, MEANS).send_due()
+    lookups = Lookups(db, carrier, TIMES)
+    poster = Poster(db, carrier, lookups, "https://hum.example", LIMITS)
+    await Sender(db, Claims(db, LIMITS), poster, LIMITS).send_due()
     return lookups
 
 

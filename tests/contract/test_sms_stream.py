@@ -132,7 +132,7 @@ async def test_a_place_that_is_too_old_or_unknown_is_told_so_once(edge: Edge) ->
     async with following(http) as stream:
         await stream.next()
     await started(http, number)
-    assert await jobs.forget_changes(edge.plane.control.db, timedelta(0)) > 0
+    assert await jobs.prune_changes(edge.plane.control.db, timedelta(0)) > 0
     for contact_e164, last in {"+13175553001": stream.last, "+13175553002": 10**17}.items():
         async with following(http, last) as again:
             assert await again.next() == ("resync", {})

@@ -23,7 +23,7 @@ from tests.contract.test_http_tools import serving
 from tests.contract.test_knowledge import ready
 from tests.contract.test_mcp_page import blocks, run
 from tests.contract.test_mcp_server import key_of
-from tests.control.conftest import FakeCarrier, Plane, outside
+from tests.control.conftest import FakeCarrier, Plane, fake_clients
 
 FLOW = {
     "name": "Desk",
@@ -72,7 +72,7 @@ async def plane(database_url: str, tmp_path: Path, limits: dict[str, Any], model
         **limits,
     )
     openai, carrier = OpenAI(settings, 10), FakeCarrier()
-    around = replace(outside(carrier), speech=openai, writer=openai, responder=openai)
+    around = replace(fake_clients(carrier), speech=openai, writer=openai, responder=openai)
     async with build(settings, database_url, around) as control:
         async with aio.insecure_channel(f"127.0.0.1:{control.port}") as channel:
             yield Plane(control, carrier, settings, channel)

@@ -19,7 +19,7 @@ from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number, post
 from tests.contract.test_live_stream import Media, event, events, in_progress, turn
 from tests.contract.test_resumed import joined_again
-from tests.control.conftest import outside
+from tests.control.conftest import fake_clients
 from tests.support.waits import patience
 
 TEXT = "Offer her a visit on Tuesday."
@@ -170,7 +170,7 @@ async def test_another_control_process_carries_it_out(edge: Edge) -> None:
     from grpc import aio
 
     key = http.headers["Authorization"]
-    async with build(second, edge.plane.control.db.url, outside(edge.plane.carrier)) as other:
+    async with build(second, edge.plane.control.db.url, fake_clients(edge.plane.carrier)) as other:
         async with aio.insecure_channel(f"127.0.0.1:{other.port}") as channel:
             stub = calls_pb2_grpc.CallsServiceStub(channel)
             wish = calls_pb2.InstructAgentRequest(id=call_id, text=TEXT)

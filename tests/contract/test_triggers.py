@@ -285,22 +285,22 @@ async def test_bodies_deliveries_and_deleted_triggers_go_in_the_end(edge: Edge) 
     trigger, kept = await made(http), await made(http)
     for each in (trigger, kept):
         assert (await post(edge, each, json={"id": 1})).status_code == 202
-    await jobs.forget(db, DAY, DAY)
+    await jobs.prune(db, DAY, DAY)
     assert [each["has_body"] for each in await deliveries(http, trigger)] == [True]
     async with db.system() as tx:
         await tx.execute("UPDATE trigger_deliveries SET created_at = created_at - interval '3 days'")
-    await jobs.forget(db, DAY, 7 * DAY)
+    await jobs.prune(db, DAY, 7 * DAY)
     (emptied,) = await deliveries(http, kept)
     assert (emptied["has_body"], emptied["key"], emptied["body_bytes"]) == (False, None, 8)
     assert (await http.get(f"/api/triggers/{kept['id']}/bodies/{emptied['id']}")).status_code == 404
     assert (await post(edge, kept, json={"id": 1})).json() == {"id": emptied["id"], "repeated": True}
     assert (await http.delete(f"/api/triggers/{trigger['id']}")).status_code == 204
-    await jobs.forget(db, DAY, 7 * DAY)
+    await jobs.prune(db, DAY, 7 * DAY)
     async with db.system() as tx:
         left = [row["id"] for row in await tx.fetch("SELECT id FROM triggers")]
         assert left == [require(Kind.TRIGGER, kept["id"])]
         assert await tx.fetchval("SELECT count(*) FROM trigger_deliveries") == 1
-    await jobs.forget(db, DAY, DAY)
+    await jobs.prune(db, DAY, DAY)
     assert await deliveries(http, kept) == []
 
 

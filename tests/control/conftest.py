@@ -12,7 +12,7 @@ from grpc import aio
 from control import app
 from control.app import Control, build
 from control.base.subscriptions import Payments
-from control.clients.openai import Question, Reply, Transcript, Written
+from control.clients.openai import Question, Reply, Transcript, WrittenAnswer
 from control.clients.twilio import (
     CarrierCall,
     CarrierNumber,
@@ -20,13 +20,13 @@ from control.clients.twilio import (
     File,
     Lookup,
     MediaRefused,
+    NumberSearch,
     Offer,
     Placement,
     Text,
     Webhooks,
-    Wish,
 )
-from control.feature import Outside
+from control.feature import ExternalClients
 from control.identity import usecases as identity
 from hum.clock import monotonic_ms, now
 from hum.contract import rpc
@@ -78,9 +78,9 @@ class FakeCarrier:
     async def list_numbers(self) -> list[CarrierNumber]:
         return list(self.numbers.values())
 
-    async def offers(self, wish: Wish, limit: int) -> list[Offer]:
-        found = sorted(each for each in self.on_sale if each.startswith(f"+1{wish.area_code or ''}"))
-        return [Offer(each, each, "Indianapolis", "IN", wish.country, ("voice", "sms")) for each in found][:limit]
+    async def offers(self, search: NumberSearch, limit: int) -> list[Offer]:
+        found = sorted(each for each in self.on_sale if each.startswith(f"+1{search.area_code or ''}"))
+        return [Offer(each, each, "Indianapolis", "IN", search.country, ("voice", "sms")) for each in found][:limit]
 
     async def buy_number(self, e164: str, webhooks: Webhooks) -> CarrierNumber | None:
         if self.refuse_orders:
@@ -188,10 +188,10 @@ class Silent:
 
     speech_model = "silent"
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         raise AssertionError("control renders nothing")
 
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
         raise AssertionError("control writes nothing")
 
     text_model = "silent"
@@ -206,9 +206,9 @@ class Silent:
         raise AssertionError("control looks nobody up")
 
 
-def outside(carrier: FakeCarrier, payments: Payments | None = None) -> Outside:
+def fake_clients(carrier: FakeCarrier, payments: Payments | None = None) -> ExternalClients:
     silent = Silent()
-    return Outside(carrier, silent, silent, silent, silent, silent, payments)
+    return ExternalClients(carrier, silent, silent, silent, silent, silent, payments)
 
 
 @dataclass
@@ -273,6 +273,6 @@ async def plane(
         **short,
     )
     carrier = FakeCarrier()
-    async with build(settings, database_url, outside(carrier, payments)) as control:
+    async with build(settings, database_url, fake_clients(carrier, payments)) as control:
         async with aio.insecure_channel(f"127.0.0.1:{control.port}") as channel:
             yield Plane(control, carrier, settings, channel)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from control.calls.room import CallAdmission
+from control.calls.admission import CallAdmission
 from hum.settings import ControlSettings
 from storage.db import Db
 
@@ -18,5 +18,5 @@ class NoBus:
         return True
 
 
-def rooms(db: Db) -> CallAdmission:
+def call_admission(db: Db) -> CallAdmission:
     return CallAdmission(db, NoBus(), ControlSettings())

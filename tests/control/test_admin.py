@@ -100,4 +100,4 @@ async def test_an_operator_follows_a_call_and_its_audit_log_says_so(
 async def tell(plane: Plane, id: UUID, **event: object) -> None:
     async with plane.control.db.system() as tx:
         await tx.fetchval("SELECT id FROM calls WHERE id = $1 FOR NO KEY UPDATE", id)
-        await stream.tell(tx, id, now(), **event)
+        await stream.append_event(tx, id, now(), **event)

@@ -18,9 +18,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from control.audit.usecases import note_read, note_request
+from control.audit.usecases import append_read, append_request
 from control.base.rates import Rates
-from control.base.streams import Streams
+from control.base.streams import StreamLimits
 from control.boundary import (
     AuditLog,
     Boundary,
@@ -92,12 +92,12 @@ async def stream(plane: Plane, talker: Talker, *, recheck_seconds: float = 60, *
         plane.control.db,
         [b"k"],
         Limits(Rates(100, 100), Rates(100, 100), Rates(100, 100), Rates(100, 100)),
-        Streams(100, 100),
+        StreamLimits(100, 100),
         ConcurrencyLimits(4, 5),
         keep_keys=timedelta(hours=1),
         lease=timedelta(minutes=1),
         bus=plane.control.bus,
-        audit=AuditLog(note_request, note_read),
+        audit=AuditLog(append_request, append_read),
         recheck_seconds=recheck_seconds,
     )
     server, me = aio.server(), await plane.tenant()

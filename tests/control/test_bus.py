@@ -111,7 +111,7 @@ async def test_whatever_is_raised_while_it_listens_the_bus_goes_on(
 
 async def test_listeners_look_now_and_then_although_nobody_told_them_to(database_url: str) -> None:
     db = await Db.open(database_url, size=2)
-    bus, ears = PostgresBus(db, retry_seconds=0.05, look_seconds=0.1), [Ear() for _ in range(3)]
+    bus, ears = PostgresBus(db, retry_seconds=0.05, poll_seconds=0.1), [Ear() for _ in range(3)]
     await bus.start([WORDS, OTHERS])
     try:
         ends = [bus.subscribe(WORDS, ear) for ear in ears]

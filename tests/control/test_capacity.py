@@ -78,7 +78,7 @@ def test_a_call_stays_in_its_zone_while_that_has_room_and_is_refused_only_where_
     capacity, left = Capacity(nodes, in_flight), free(nodes, in_flight)
     taking = [each for each in nodes if each.takes]
     for zone in zones:
-        place = capacity.take(zone)
+        place = capacity.acquire(zone)
         if place is None:
             assert not left.total(), "refused while there is a place"
             continue
@@ -125,7 +125,7 @@ def test_calls_are_spread_by_what_is_free() -> None:
     capacity = Capacity([Node("wss://a", 50, True, 40), Node("wss://b", 50, True, 0)], {"wss://b": 10})
     assert Counter(taken(capacity) for _ in range(30)) == {"wss://b": 30}, "the emptier one first"
     assert Counter(taken(capacity) for _ in range(20)) == {"wss://a": 10, "wss://b": 10}
-    assert capacity.take() is None
+    assert capacity.acquire() is None
 
 
 def test_processes_that_share_a_port_share_their_places() -> None:
@@ -144,8 +144,8 @@ def test_a_zone_is_filled_by_share_and_then_left() -> None:
     )
     assert Counter(taken(capacity, "east") for _ in range(9)) == {"wss://big": 6, "wss://small": 3}
     assert Counter(taken(capacity, "east") for _ in range(5)) == {"wss://big": 2, "wss://small": 1, "wss://far": 2}
-    assert capacity.take("east") == Place("wss://far", is_far=True)
-    assert capacity.take("west") == Place("wss://far") == capacity.take()
+    assert capacity.acquire("east") == Place("wss://far", is_far=True)
+    assert capacity.acquire("west") == Place("wss://far") == capacity.acquire()
 
 
 def test_where_a_stream_did_not_come_about_others_go_first() -> None:
@@ -159,5 +159,5 @@ def test_where_a_stream_did_not_come_about_others_go_first() -> None:
 
 
 def taken(capacity: Capacity, zone: str = "") -> str | None:
-    place = capacity.take(zone)
+    place = capacity.acquire(zone)
     return None if place is None else place.url

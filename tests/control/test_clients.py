@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from control.calls import jobs
 from control.clients.openai import ModelError, OpenAI, to_ulaw
-from control.clients.twilio import Lookup, Twilio, Webhooks, Wish, is_refusal
+from control.clients.twilio import Lookup, NumberSearch, Twilio, Webhooks, is_refusal
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
 from sandbox.audio import decode
@@ -74,10 +74,10 @@ async def test_a_number_that_asks_otherwise_is_seen_and_pointed_again(carrier: C
 
 async def test_numbers_are_bought_and_given_back(carrier: Carrier) -> None:
     twilio, here = client(carrier), Webhooks.at("https://hum.example")
-    offers = await twilio.offers(Wish(area_code="415", contains="4155550*", capabilities=("voice", "sms")), 3)
+    offers = await twilio.offers(NumberSearch(area_code="415", contains="4155550*", capabilities=("voice", "sms")), 3)
     assert len(offers) == 3 and all(each.e164.startswith("+1415") for each in offers)
     assert (offers[0].region, offers[0].country, set(offers[0].capabilities)) == ("CA", "US", {"voice", "sms", "mms"})
-    assert await twilio.offers(Wish(country="FR"), 3) == []
+    assert await twilio.offers(NumberSearch(country="FR"), 3) == []
     bought = await twilio.buy_number(offers[0].e164, here)
     assert bought is not None and bought.webhooks == here
     assert await twilio.buy_number(offers[0].e164, here) is None  # it is not on sale any more
@@ -118,14 +118,14 @@ async def test_a_carrier_that_is_away_is_a_carrier_error() -> None:
 async def test_the_model_speaks_and_writes() -> None:
     async with Model.serve(api_key="k") as model:
         openai = OpenAI(ControlSettings(openai_api_key="k", openai_base_url=model.url), 5)
-        spoken = await openai.say("cedar", "Hello there, this is the clinic.")
+        spoken = await openai.synthesize("cedar", "Hello there, this is the clinic.")
         assert len(spoken) > 8000
         assert np.abs(decode(spoken)).max() > 1000
         wanted = jobs.schema({"type": "object", "properties": {"urgent": {"type": "boolean"}}, "required": ["urgent"]})
         written = await openai.write(jobs.INSTRUCTIONS, "caller: I need a plumber, please call me back", wanted)
         Draft202012Validator(wanted).validate(written.answer)
         model.faults = Faults(rest_status=500)
-        for asked in (openai.say("cedar", "x"), openai.write("i", "t", wanted)):
+        for asked in (openai.synthesize("cedar", "x"), openai.write("i", "t", wanted)):
             with pytest.raises(ModelError):
                 await asked
         await openai.close()

@@ -186,7 +186,7 @@ async def test_the_content_server_is_reached_over_the_guarded_client(monkeypatch
         return ["10.0.0.1"]
 
     looked_up = list[str]()
-    monkeypatch.setitem(present(http.Guarded.__init__.__kwdefaults__), "lookup", nowhere)
+    monkeypatch.setitem(present(http.GuardedClient.__init__.__kwdefaults__), "lookup", nowhere)
     for place in ("https://mms.twiliocdn.com/a/b?c=d", "https://s3-external-1.amazonaws.com/media.twiliocdn.com/a/b"):
         async with server(redirect(place)) as (url, _):
             twilio = client(url)

@@ -24,7 +24,7 @@ class Voice:
     def __init__(self) -> None:
         self.said = list[str]()
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         self.said.append(text)
         return b"\xff" * 800
 

@@ -71,7 +71,7 @@ def test_known_credentials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     admitting = admission.Admission(None, [bytes(32)], limits, ConcurrencyLimits(1, 1), lambda: 0.0)  # type: ignore[arg-type]
     principal = Principal(ONE, "admin", (), ids.new(), None, None, "k")
     for name in (b"a", b"b", b"a", b"c"):
-        admitting._remember(name, principal)
+        admitting._cache(name, principal)
     assert list(admitting._recent) == [b"a", b"c"]
 
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from control.calls import kept, reports
+from control.calls import filecheck, reports
 from control.retention import files, organizations
 from hum import ids
 from hum.clock import now
@@ -210,7 +210,7 @@ async def test_a_recording_that_is_told_of_after_the_deletion_goes_too(plane: Pl
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(b"RIFF")
     # Where recordings wait for a bucket, the machine that has them asks.
-    assert await kept.check(db, [*paths.values()]) == ([paths[mine]], [paths[yours]])
+    assert await filecheck.check(db, [*paths.values()]) == ([paths[mine]], [paths[yours]])
     told = [
         runtime_pb2.Report(
             call_id=ids.show(Kind.CALL, calls[org]), seq=1, recording=runtime_pb2.RecordingStored(path=path)
@@ -241,9 +241,9 @@ async def test_files_of_which_nobody_ever_tells_go_with_their_organization(plane
     def left(org: UUID) -> int:
         return sum(path.is_file() for path in (root / ids.show(Kind.ORGANIZATION, org)).rglob("*"))
 
-    assert await files.sweep_left(db, store, 100) == 0
+    assert await files.sweep_remaining(db, store, 100) == 0
     assert (await organizations.delete(db, store, mine, "Mine", 60)).is_done
     assert left(mine) == 5
-    assert [await files.sweep_left(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [await files.sweep_remaining(db, store, 2) for _ in range(4)] == [2, 2, 1, 0]
     assert not (root / ids.show(Kind.ORGANIZATION, mine)).exists()
     assert left(yours) == left(unknown) == 5

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control.base import egress
-from control.base.egress import Outside, Policy, Reason, check_headers, is_public, parse_url
+from control.base.egress import EgressError, Policy, Reason, check_headers, is_public, parse_url
 
 BLOCKED = """
     0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.255.255.254 169.254.0.1
@@ -115,7 +115,7 @@ def test_urls_that_are_read(text: str, host: str, port: int) -> None:
     ],
 )  # fmt: skip
 def test_urls_that_are_not(text: str) -> None:
-    with pytest.raises(Outside) as error:
+    with pytest.raises(EgressError) as error:
         parse_url(text)
     assert error.value.reason is Reason.INVALID
     assert str(error.value).startswith("The URL")
@@ -125,7 +125,7 @@ def test_urls_that_are_not(text: str) -> None:
 def test_no_text_breaks_the_reader(text: str) -> None:
     try:
         target = parse_url(text)
-    except Outside:
+    except EgressError:
         return
     assert target.host and target.port and not target.url.user
 
@@ -139,7 +139,7 @@ def test_no_text_breaks_the_reader(text: str) -> None:
     ],
 )  # fmt: skip
 def test_headers_that_would_break_a_request_open(headers: dict[str, str]) -> None:
-    with pytest.raises(Outside):
+    with pytest.raises(EgressError):
         check_headers(headers)
 
 

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from control.base.egress import Outside, Policy, Reason
-from control.clients.http import Answer, Guarded, Limits, _SocketFactory
+from control.base.egress import EgressError, Policy, Reason
+from control.clients.http import Answer, GuardedClient, Limits, _SocketFactory
 from hum import ids
 from hum.settings import ControlSettings
 
@@ -73,8 +73,8 @@ async def server(handler: Handler, host: str = "127.0.0.1", tls: ssl.SSLContext 
 
 
 @asynccontextmanager
-async def client(policy: Policy = LOOPBACK, limits: Limits = LIMITS, **options: object) -> AsyncIterator[Guarded]:
-    http = Guarded(policy, limits, **options)  # type: ignore[arg-type]
+async def client(policy: Policy = LOOPBACK, limits: Limits = LIMITS, **options: object) -> AsyncIterator[GuardedClient]:
+    http = GuardedClient(policy, limits, **options)  # type: ignore[arg-type]
     try:
         yield http
     finally:
@@ -87,7 +87,7 @@ async def fetch(handler: Handler, **options: object) -> Answer:
 
 
 async def refused(handler: Handler, **options: object) -> Reason:
-    with pytest.raises(Outside) as error:
+    with pytest.raises(EgressError) as error:
         await fetch(handler, **options)
     return error.value.reason
 
@@ -124,7 +124,7 @@ async def test_a_name_that_changes_its_mind_is_looked_up_once_for_each_connectio
         url = f"http://rebind.test:{one.port}/"
         assert (await http.request("GET", url, org=None)).status == 200
         assert lookup.asked == [("rebind.test", one.port)]  # type: ignore[attr-defined]
-        with pytest.raises(Outside) as error:
+        with pytest.raises(EgressError) as error:
             await http.request("GET", url, org=None)
     assert error.value.reason is Reason.BLOCKED
     assert one.connections == 1
@@ -137,7 +137,7 @@ async def test_a_name_that_changes_its_mind_is_looked_up_once_for_each_connectio
 )
 async def test_every_address_of_a_name_is_checked(addresses: list[str]) -> None:
     async with server(says(OK)) as one, client(lookup=names(addresses)) as http:
-        with pytest.raises(Outside) as error:
+        with pytest.raises(EgressError) as error:
             await http.request("GET", f"http://mixed.test:{one.port}/", org=None)
     assert (error.value.reason, one.connections) == (Reason.BLOCKED, 0)
 
@@ -145,7 +145,7 @@ async def test_every_address_of_a_name_is_checked(addresses: list[str]) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "10.0.0.1", "0.0.0.0", "[::]"])  # fmt: skip
 async def test_addresses_in_a_url_are_checked_though_nothing_is_looked_up(host: str) -> None:
     async with server(says(OK)) as one, client(Policy()) as http:
-        with pytest.raises(Outside) as error:
+        with pytest.raises(EgressError) as error:
             await http.request("GET", f"https://{host}:{one.port}/", org=None)
     assert (error.value.reason, one.connections) == (Reason.BLOCKED, 0)
 
@@ -153,7 +153,7 @@ async def test_addresses_in_a_url_are_checked_though_nothing_is_looked_up(host: 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0177.0.0.1", "127.1", "127.0.0.1.", "user@127.0.0.1"])
 async def test_disguises_reach_nothing(host: str) -> None:
     async with server(says(OK)) as one, client(Policy()) as http:
-        with pytest.raises(Outside) as error:
+        with pytest.raises(EgressError) as error:
             await http.request("GET", f"http://{host}:{one.port}/", org=None)
     assert error.value.reason in {Reason.INVALID, Reason.BLOCKED}
     assert one.connections == 0
@@ -162,7 +162,7 @@ async def test_disguises_reach_nothing(host: str) -> None:
 async def test_localhost_is_looked_up_and_refused_and_reached_where_allowed() -> None:
     async with server(says(OK)) as one:
         async with client(Policy()) as http:
-            with pytest.raises(Outside) as error:
+            with pytest.raises(EgressError) as error:
                 await http.request("GET", f"http://localhost.:{one.port}/", org=None)
             assert (error.value.reason, one.connections) == (Reason.BLOCKED, 0)
         async with client() as http:
@@ -171,9 +171,9 @@ async def test_localhost_is_looked_up_and_refused_and_reached_where_allowed() ->
 
 def test_the_socket_itself_is_checked() -> None:
     make = _SocketFactory(Policy(), "https")
-    with pytest.raises(Outside):
+    with pytest.raises(EgressError):
         make((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 443)))
-    with pytest.raises(Outside):
+    with pytest.raises(EgressError):
         make((socket.AF_INET6, socket.SOCK_STREAM, 0, "", ("::ffff:127.0.0.1", 443, 0, 0)))
     make((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("1.1.1.1", 443))).close()
 
@@ -281,7 +281,7 @@ async def test_a_request_may_have_less_time_but_not_more() -> None:
     limits = Limits(total_seconds=0.3)
     async with server(silent) as one, client(limits=limits) as http:
         for seconds in (15.0, 0.1, 100.0):
-            with pytest.raises(Outside) as error:
+            with pytest.raises(EgressError) as error:
                 await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None, total_seconds=seconds)
             assert error.value.reason is Reason.TIMEOUT
 
@@ -332,7 +332,7 @@ async def test_a_name_server_that_hangs_delays_nobody_else() -> None:
         await asyncio.sleep(0)
         assert (await http.request("GET", f"http://quick.test:{one.port}/", org=None)).status == 200
         results = await asyncio.gather(*waiting, return_exceptions=True)
-    assert {each.reason for each in results if isinstance(each, Outside)} == {Reason.CONNECT}
+    assert {each.reason for each in results if isinstance(each, EgressError)} == {Reason.CONNECT}
     assert one.connections == 1
 
 
@@ -341,13 +341,13 @@ async def test_names_without_addresses_and_ports_without_servers() -> None:
         raise socket.gaierror(socket.EAI_NONAME, f"{host}:{port}")
 
     async with client(lookup=nowhere) as http:
-        with pytest.raises(Outside) as error:
+        with pytest.raises(EgressError) as error:
             await http.request("GET", "https://nowhere.test/", org=None)
     assert (error.value.reason, error.value.is_ambiguous) == (Reason.DNS, False)
     async with server(says(OK)) as one:
         pass
     async with client() as http:
-        with pytest.raises(Outside) as error:
+        with pytest.raises(EgressError) as error:
             await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None)
     assert (error.value.reason, error.value.is_ambiguous) == (Reason.CONNECT, False)
 
@@ -356,7 +356,7 @@ async def test_methods_and_headers_are_checked_before_anything_is_looked_up() ->
     lookup = names(["127.0.0.1"])
     async with client(lookup=lookup) as http:
         for method, headers in (("CONNECT", {}), ("GET", {"Host": "internal"}), ("GET", {"X": "a\r\nb"})):
-            with pytest.raises(Outside) as error:
+            with pytest.raises(EgressError) as error:
                 await http.request(method, "https://example.test/", org=None, headers=headers)
             assert error.value.reason is Reason.INVALID
     assert lookup.asked == []  # type: ignore[attr-defined]
@@ -399,16 +399,16 @@ async def test_tls_is_checked_by_the_urls_name_and_not_by_the_address(tmp_path: 
         async with client(lookup=lookup, tls=trusting) as http:
             assert (await http.request("GET", f"https://hooks.test:{one.port}/", org=None)).body == b"hi"
             for host in ("other.test", "127.0.0.1"):
-                with pytest.raises(Outside) as error:
+                with pytest.raises(EgressError) as error:
                     await http.request("GET", f"https://{host}:{one.port}/", org=None)
                 assert error.value.reason is Reason.TLS
         async with client(lookup=lookup) as http:
-            with pytest.raises(Outside) as error:
+            with pytest.raises(EgressError) as error:
                 await http.request("GET", f"https://hooks.test:{one.port}/", org=None)
             assert error.value.reason is Reason.TLS
     limits = Limits(connect_seconds=0.5)
     async with server(says(OK)) as plain, client(limits=limits, lookup=lookup) as http:
-        with pytest.raises(Outside) as error:  # it waits for the end of a header
+        with pytest.raises(EgressError) as error:  # it waits for the end of a header
             await http.request("GET", f"https://hooks.test:{plain.port}/", org=None)
         assert error.value.reason is Reason.CONNECT
 
@@ -416,11 +416,11 @@ async def test_tls_is_checked_by_the_urls_name_and_not_by_the_address(tmp_path: 
 async def test_the_operators_networks_come_from_the_settings() -> None:
     async with server(says(OK)) as one:
         for allow, reached in (("", False), ("10.0.0.0/8, 127.0.0.0/8", True)):
-            http = Guarded.open(ControlSettings(egress_allow=allow))
+            http = GuardedClient.open(ControlSettings(egress_allow=allow))
             try:
                 answer = await http.request("GET", f"http://127.0.0.1:{one.port}/", org=None)
                 assert reached and answer.status == 200
-            except Outside as error:
+            except EgressError as error:
                 assert not reached and error.reason is Reason.BLOCKED
             finally:
                 await http.close()

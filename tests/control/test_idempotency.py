@@ -29,7 +29,7 @@ from hum.settings import ControlSettings
 from hum.v1 import identity_pb2, identity_pb2_grpc, numbers_pb2, numbers_pb2_grpc
 from sandbox.twilio import Carrier
 from sandbox.twilio.rest import Rest
-from tests.control.conftest import FakeCarrier, Plane, outside
+from tests.control.conftest import FakeCarrier, Plane, fake_clients
 from tests.control.numbers.desk import Desk
 from tests.control.test_flows import reason
 
@@ -87,7 +87,7 @@ async def house(database_url: str, tmp_path: Path, gate: Gate) -> AsyncIterator[
             twilio_api_base_url=carrier.url,
         )
         client = Twilio(settings, 5)
-        async with build(settings, database_url, outside(cast("FakeCarrier", client))) as control:
+        async with build(settings, database_url, fake_clients(cast("FakeCarrier", client))) as control:
             async with aio.insecure_channel(f"127.0.0.1:{control.port}") as channel:
                 plane = Plane(control, cast("FakeCarrier", client), settings, channel)
                 yield House(numbers_pb2_grpc.NumbersServiceStub(channel), await plane.tenant(), gate)

@@ -41,10 +41,10 @@ def servers(cluster: Cluster) -> Servers:
 
 
 @asynccontextmanager
-async def running(servers: Servers, first: int = 0, look_seconds: float = 60) -> AsyncIterator[NatsBus]:
+async def running(servers: Servers, first: int = 0, poll_seconds: float = 60) -> AsyncIterator[NatsBus]:
     """A bus that asks this server first."""
     urls = [*servers.urls[first:], *servers.urls[:first]]
-    bus = NatsBus(replace(servers, urls=urls), look_seconds=look_seconds)
+    bus = NatsBus(replace(servers, urls=urls), poll_seconds=poll_seconds)
     await bus.start(ALL)
     try:
         yield bus
@@ -149,7 +149,7 @@ async def test_while_there_is_no_server_hints_are_dropped_and_all_goes_on(cluste
     for number in range(3):
         cluster.freeze(number)
     before = dropped.get()
-    async with running(servers, look_seconds=0.1) as bus:
+    async with running(servers, poll_seconds=0.1) as bus:
         bus.subscribe(WORDS, ear)
         assert await bus.publish(WORDS, word("lost")), "it is not too large"
         assert dropped.get() - before == 1

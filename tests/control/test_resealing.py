@@ -18,7 +18,7 @@ async def test_all_are_sealed_by_the_newest_key_and_one_that_is_locked_is_left_t
         await usecases.rotate(tx, made[0], Sealer(hooked.keyring), usecases.Limits(50, LOCAL, 60.0))
         newest = Sealer(hooked.keyring).secret((await webhooks.get(tx, made[0])).sealed_secret, made[0], hooked.org)
     both = Keyring([NEW, OLD])
-    assert await resealing.left(hooked.db, both) == 11
+    assert await resealing.count_left(hooked.db, both) == 11
     async with hooked.db.system() as tx:
         await tx.execute("SELECT 1 FROM webhooks WHERE id = $1 FOR UPDATE", made[1])
         found = await resealing.reseal(hooked.db, both, 20.0, batch=2)

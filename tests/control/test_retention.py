@@ -37,7 +37,7 @@ from storage import (
 from storage.db import Db, Tx
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.waits import patience
 
 CALLER, OTHER = "+13175550142", "+13175550199"
@@ -118,7 +118,7 @@ class World:
 
     async def owed(self) -> list[tuple[UUID, UUID]]:
         """The deletions that the sweep finds to be due."""
-        await jobs.owe(self.db)
+        await jobs.enqueue_due(self.db)
         async with self.db.system() as tx:
             return await erasures.open_ones(tx)
 
@@ -261,7 +261,7 @@ async def test_a_worker_does_it_by_itself(world: World) -> None:
     import asyncio
 
     old, stop = [await world.call(world.mine, 31 + n) for n in range(3)], asyncio.Event()
-    async with build_worker(world.settings, world.url, outside(FakeCarrier())) as worker:
+    async with build_worker(world.settings, world.url, fake_clients(FakeCarrier())) as worker:
         task = asyncio.create_task(worker.run(stop))
         async with patience():
             while not await world.audited() or not all([await world.is_gone(each) for each in old]):
@@ -475,10 +475,10 @@ async def test_it_is_forgotten_in_the_end_that_a_call_was_deleted(world: World) 
         await usecases.erase_call(tx, id)
     async with world.db.system() as tx:
         await tx.execute("UPDATE erased_calls SET erased_at = $1", datetime(2020, 1, 1, tzinfo=now().tzinfo))
-    await jobs.owe(world.db)
+    await jobs.enqueue_due(world.db)
     assert await world.number("erased_calls") == 1, "its files are not gone yet"
     await jobs.sweep_files(world.db, world.store)
-    await jobs.owe(world.db)
+    await jobs.enqueue_due(world.db)
     assert await world.number("erased_calls") == 0
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from control.base import hours, masks, paging, principal, prompting, wire
 from control.calls import rules as calls
-from control.calls.sentences import Sentence, sentence
+from control.calls.prompts import Prompt, localized
 from control.flows import rules as flows
 from control.identity import rules as identity
-from control.livecall.owed import Message
+from control.livecall.nextsteps import Message
 from hum.contract.errors import Forbidden, InsufficientScope, InvalidCursor
 from hum.contract.principal import Principal
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2
@@ -75,14 +75,14 @@ def facts(**changes: Any) -> calls.Facts:
     [
         ({}, calls.Connect()),
         ({"blocked": True, "definition": None}, calls.Reject("blocked", "blocked")),
-        ({"definition": None}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "no_flow")),
-        ({"number_active": False}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "no_flow")),
-        ({"is_within_plan": False}, calls.Refuse(*sentence(Sentence.UNAVAILABLE, None), "failed", "plan_limit")),
-        ({"business_hours_json": SHUT}, calls.Refuse(*sentence(Sentence.CLOSED, None), "completed", "after_hours")),
+        ({"definition": None}, calls.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"number_active": False}, calls.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "no_flow")),
+        ({"is_within_plan": False}, calls.Refuse(*localized(Prompt.UNAVAILABLE, None), "failed", "plan_limit")),
+        ({"business_hours_json": SHUT}, calls.Refuse(*localized(Prompt.CLOSED, None), "completed", "after_hours")),
         ({"business_hours_json": OFFICE}, calls.Connect()),
         (
             {"business_hours_json": SHUT, "definition": {"language": "de-DE"}},
-            calls.Refuse(*sentence(Sentence.CLOSED, "de-DE"), "completed", "after_hours"),
+            calls.Refuse(*localized(Prompt.CLOSED, "de-DE"), "completed", "after_hours"),
         ),
         (
             {"business_hours_json": SHUT, "definition": {"language": "pl", "after_hours_message": "Zamknięte."}},
@@ -136,15 +136,15 @@ def test_each_call_is_connected_or_told_why(
 
 
 def test_a_sentence_names_the_language_it_is_in() -> None:
-    assert sentence(Sentence.CLOSED, "de-AT")[1] == "de-AT"
-    assert sentence(Sentence.CLOSED, "de-AT")[0].startswith("Vielen Dank")
-    assert sentence(Sentence.CLOSED, "ja") == sentence(Sentence.CLOSED, None) == sentence(Sentence.CLOSED, "en")
-    assert (sentence(Sentence.CLOSED, "es")[1], sentence(Sentence.CLOSED, None)[1]) == ("es-ES", "en-US")
+    assert localized(Prompt.CLOSED, "de-AT")[1] == "de-AT"
+    assert localized(Prompt.CLOSED, "de-AT")[0].startswith("Vielen Dank")
+    assert localized(Prompt.CLOSED, "ja") == localized(Prompt.CLOSED, None) == localized(Prompt.CLOSED, "en")
+    assert (localized(Prompt.CLOSED, "es")[1], localized(Prompt.CLOSED, None)[1]) == ("es-ES", "en-US")
 
 
 def test_a_lost_stream_is_joined_once_more() -> None:
     assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), None) == calls.Connect()
-    apology = calls.Refuse(*sentence(Sentence.APOLOGY, "fr"), "failed", "stream_lost")
+    apology = calls.Refuse(*localized(Prompt.APOLOGY, "fr"), "failed", "stream_lost")
     assert calls.after_stream("in_progress", calls.Streams(3, 3, 3), "fr") == apology
     assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), "fr", full=True) == apology
     assert calls.after_stream("completed", calls.Streams(1, 1, 1), None) is None
@@ -154,7 +154,7 @@ def test_a_mailbox_whose_stream_is_lost_is_followed_by_a_mailbox_as_often_as_any
     message = Message("agent")
     assert calls.after_stream("in_progress", calls.Streams(0, 0, 0), None, message) == message
     assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), None, message) == message
-    apology = calls.Refuse(*sentence(Sentence.APOLOGY, "fr"), "failed", "stream_lost")
+    apology = calls.Refuse(*localized(Prompt.APOLOGY, "fr"), "failed", "stream_lost")
     assert calls.after_stream("in_progress", calls.Streams(3, 3, 3), "fr", message) == apology
     assert calls.after_stream("in_progress", calls.Streams(1, 1, 1), "fr", message, full=True) == apology
     assert calls.after_stream("completed", calls.Streams(1, 1, 1), None, message) is None
@@ -175,7 +175,7 @@ def test_after_hours_a_flow_with_a_mailbox_takes_messages(changes: dict[str, Any
 
 
 def test_a_stream_that_nobody_takes_is_offered_a_few_times() -> None:
-    busy = calls.Refuse(*sentence(Sentence.BUSY, "it"), "failed", "no_capacity")
+    busy = calls.Refuse(*localized(Prompt.BUSY, "it"), "failed", "no_capacity")
     for offered in range(1, calls.MAX_OFFERS):
         assert calls.after_stream("ringing", calls.Streams(offered, 0, 0), "it") == calls.Connect()
     assert calls.after_stream("ringing", calls.Streams(calls.MAX_OFFERS, 0, 0), "it") == busy

@@ -22,7 +22,7 @@ from hum.v1 import (
     runtime_pb2,
     runtime_pb2_grpc,
 )
-from tests.control.conftest import FakeCarrier, Plane, bearer, outside
+from tests.control.conftest import FakeCarrier, Plane, bearer, fake_clients
 from tests.control.test_flows import reason
 from tests.support.databases import blocked
 from tests.support.waits import patience, until
@@ -121,7 +121,7 @@ async def test_a_lost_database_is_unavailable_and_comes_back(plane: Plane, datab
 
 async def test_a_drain_lets_the_running_end_and_takes_nothing_new(database_url: str, tmp_path: Path) -> None:
     settings = ControlSettings(home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=3)
-    async with build(settings, database_url, outside(FakeCarrier())) as control:
+    async with build(settings, database_url, fake_clients(FakeCarrier())) as control:
         plane = Plane(control, FakeCarrier(), settings, aio.insecure_channel(f"127.0.0.1:{control.port}"))
         me = await plane.tenant()
         stub = flows_pb2_grpc.FlowsServiceStub(plane.channel)
@@ -142,7 +142,7 @@ async def test_a_drain_lets_the_running_end_and_takes_nothing_new(database_url: 
 async def test_a_drain_does_not_wait_for_a_media_link(database_url: str, tmp_path: Path) -> None:
     settings = ControlSettings(home=tmp_path, control_listen="127.0.0.1:0", drain_seconds=600)
     async with patience():
-        async with build(settings, database_url, outside(FakeCarrier())) as control:
+        async with build(settings, database_url, fake_clients(FakeCarrier())) as control:
             channel = aio.insecure_channel(f"127.0.0.1:{control.port}")
             plane = Plane(control, FakeCarrier(), settings, channel)
             link = runtime_pb2_grpc.MediaServiceStub(channel).Link(metadata=plane.node())

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from control.base.egress import Outside, Reason
+from control.base.egress import EgressError, Reason
 from control.clients.http import Limits
 from control.clients.shares import FULL, QUEUE_FACTOR, Shares
 from hum import ids
@@ -65,7 +65,7 @@ async def test_a_stream_keeps_its_place_until_it_is_closed() -> None:
         url = f"http://127.0.0.1:{one.port}/"
         streams = [await http.open_stream("GET", url, org=ORG) for _ in range(2)]
         for _ in range(2):
-            with pytest.raises(Outside) as error:
+            with pytest.raises(EgressError) as error:
                 await http.request("GET", url, org=ORG)
             assert (error.value.reason, error.value.message) == (Reason.CONNECT, FULL)
             streams[0].close()  # again: a place is given back once
@@ -81,7 +81,7 @@ async def test_who_waits_for_an_organizations_place_is_bounded_and_may_leave() -
     leave = await shares.acquire(ORG, 1)
     waiting = [asyncio.create_task(shares.acquire(ORG, 10)) for _ in range(QUEUE_FACTOR)]
     await asyncio.sleep(0)
-    with pytest.raises(Outside, match="Too many"):
+    with pytest.raises(EgressError, match="Too many"):
         await shares.acquire(ORG, 10)
     for each in waiting[1:]:
         each.cancel()

@@ -12,11 +12,10 @@ from prometheus_client import REGISTRY
 
 from control.calls.session import Sessions
 from control.calls.toolruns import CallTools
-from control.executions.keeping import LONG_CHARS, Called, Executions, aside
+from control.executions.runner import LONG_CHARS, Executions, ToolRequest, redact_off_loop
 from control.tools import (
     MAX_OUTPUT_BYTES,
-    Asked,
-    Policy,
+    ApprovalRequest,
     Registry,
     Result,
     Run,
@@ -24,6 +23,7 @@ from control.tools import (
     Tool,
     ToolChannel,
     ToolContext,
+    ToolPolicy,
     dumped,
 )
 from hum import ids
@@ -104,7 +104,7 @@ async def test_bad_arguments_run_nothing() -> None:
     ):
         result = await answer(tool(never), arguments)
         assert not result.ok and result.output["problems"], arguments[:20]
-    assert not (await answer(tool(never, policy=Policy.APPROVAL))).ok
+    assert not (await answer(tool(never, policy=ToolPolicy.APPROVAL))).ok
     assert not (await answer(tool(never, parameters=lambda _: None))).ok, "the flow has no use for it"
     assert not (await answer(tool(never, channels=frozenset()))).ok
     assert not (await answer(tool(None))).ok, "the media process carries it out itself"
@@ -118,7 +118,7 @@ async def test_what_is_long_is_cleaned_where_it_holds_up_nobody() -> None:
         return text.upper()
 
     for size in (LONG_CHARS, LONG_CHARS + 1):
-        assert await aside(clean, "a" * size) == "A" * size
+        assert await redact_off_loop(clean, "a" * size) == "A" * size
     assert threads[0] == threading.get_ident() != threads[1]
 
 
@@ -199,7 +199,7 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
 
     async with db.system() as tx:
         context = ToolContext(org, Situation({}), call_id=id)
-        begun = await Executions(db, registry).begin(tx, ToolChannel.CALL, Called("died", "t", "{}"), context)
+        begun = await Executions(db, registry).begin(tx, ToolChannel.CALL, ToolRequest("died", "t", "{}"), context)
     assert begun is not None  # and its process is gone
     result = await tools.run(asked("died"))
     assert (result.status, runs) == ("failed", 0)
@@ -210,18 +210,18 @@ async def test_a_run_whose_owner_died_is_never_done_again(call: tuple[Db, UUID, 
 
 
 async def test_a_tool_that_needs_approval_asks_and_runs_once_a_person_has_approved() -> None:
-    questions = list[Asked]()
+    questions = list[ApprovalRequest]()
 
     async def double(_: ToolContext, arguments: Mapping[str, Any]) -> Result:
         return Result(arguments["n"] * 2)
 
-    async def ask(question: Asked) -> Result:
+    async def ask(question: ApprovalRequest) -> Result:
         questions.append(question)
         return Result({"status": "waiting"})
 
     registry = Registry()
-    registry.add([tool(double, policy=Policy.APPROVAL)])
-    registry.ask_through(ask)
+    registry.add([tool(double, policy=ToolPolicy.APPROVAL)])
+    registry.set_approver(ask)
     assert not (await registry.run(ToolChannel.CALL, "t", '{"n": "x"}', CONTEXT)).ok and not questions
     assert (await registry.run(ToolChannel.CALL, "t", '{"n": 4}', CONTEXT)).output == {"status": "waiting"}
     (question,) = questions

@@ -230,7 +230,7 @@ def test_what_a_mailbox_says_first(definition: dict[str, object], why: str, firs
 def test_only_flows_with_a_mailbox_have_its_sentences_rendered() -> None:
     assert mailbox.texts({}) == []
     for lines in mailbox._LINES.values():
-        assert set(lines) == set(mailbox.Line)
+        assert set(lines) == set(mailbox.MailboxPrompt)
 
 
 def test_the_language_of_what_the_carrier_says() -> None:

@@ -17,11 +17,11 @@ from prometheus_client import REGISTRY
 from control.app import build_worker
 from control.calls import ending, present, reports, routing
 from control.calls import jobs as after
-from control.calls.routing import Means
-from control.clients.openai import ModelError, Spent, Transcript, Written
+from control.calls.routing import RoutingContext
+from control.clients.openai import ModelError, ModelUsage, Transcript, WrittenAnswer
 from control.clients.twilio import Lookup
 from control.contacts import usecases as contact_usecases
-from control.feature import Outside
+from control.feature import ExternalClients
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.voicemail.usecases import Mailboxes
@@ -37,7 +37,7 @@ from storage.analytics import READER
 from storage.calls import NewCall, TurnRow
 from storage.db import Db
 from tests.control.conftest import FakeCarrier, Silent
-from tests.control.places import rooms
+from tests.control.places import call_admission
 from tests.support.waits import patience
 
 
@@ -56,24 +56,24 @@ class FakeModel:
     #: How many transcriptions fail.
     deaf: int = 0
 
-    async def say(self, voice: str, text: str) -> bytes:
+    async def synthesize(self, voice: str, text: str) -> bytes:
         self._fail()
         self.said.append((voice, text))
         return b"\x7f" * 800
 
-    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+    async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
         self._fail()
         self.read.append(text)
         written: dict[str, Any] = {"text": "A call.", "key_points": ["p"], "next_actions": [], "label": "Call Back"}
         answer = written | ({"outcome": self.outcome} if "outcome" in schema["properties"] else {})
-        return Written(answer, Spent("gpt-5.4-mini", text_in=100, text_out=10))
+        return WrittenAnswer(answer, ModelUsage("gpt-5.4-mini", text_in=100, text_out=10))
 
     async def transcribe(self, wav: bytes, language: str | None) -> Transcript:
         if self.deaf:
             self.deaf -= 1
             raise ModelError("not now")
         self.listened.append((wav, language))
-        return Transcript(self.hears, Spent("gpt-4o-transcribe", audio_in=50, text_out=5))
+        return Transcript(self.hears, ModelUsage("gpt-4o-transcribe", audio_in=50, text_out=5))
 
     def _fail(self) -> None:
         if self.failures:
@@ -146,8 +146,8 @@ class World:
     async def working(self) -> AsyncIterator[None]:
         """A running worker."""
         stop = asyncio.Event()
-        outside = Outside(FakeCarrier(), self.lookups, self.model, self.model, self.model, Silent())
-        async with build_worker(self.settings, self.db.url, outside) as worker:
+        clients = ExternalClients(FakeCarrier(), self.lookups, self.model, self.model, self.model, Silent())
+        async with build_worker(self.settings, self.db.url, clients) as worker:
             task = asyncio.create_task(worker.run(stop))
             yield
             stop.set()
@@ -233,7 +233,7 @@ async def test_of_two_workers_at_one_call_one_summarizes_it(world: World) -> Non
     both = asyncio.Barrier(2)
 
     class Slow(FakeModel):
-        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
             await both.wait()  # each has seen that it is not summarized yet
             return await world.model.write(instructions, text, schema)
 
@@ -257,7 +257,7 @@ async def test_an_outcome_that_the_agent_reports_late_is_contradicted_by_nobody(
     id = await world.ended_call(("caller", "Hello"), flow=flow)
 
     class Overtaken(FakeModel):
-        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> Written:
+        async def write(self, instructions: str, text: str, schema: Mapping[str, Any]) -> WrittenAnswer:
             async with world.db.tenant(world.org) as tx:
                 await call_records.set_outcome(tx, id, '{"booked": true}')
             return await world.model.write(instructions, text, schema)
@@ -440,7 +440,9 @@ async def test_a_caller_is_looked_up_by_the_worker(world: World) -> None:
         )
     asked = runtime_pb2.RouteCallRequest(call_sid="CA1", from_e164="+13175550199", to_e164="+13175550100")
     mailboxes = Mailboxes(Choices.of(world.settings))
-    step = await routing.route_inbound(world.db, Means(rooms(world.db), mailboxes, 20), asked, timedelta(days=30))
+    step = await routing.route_inbound(
+        world.db, RoutingContext(call_admission(world.db), mailboxes, 20), asked, timedelta(days=30)
+    )
     assert (step.WhichOneof("step"), world.lookups.asked) == ("connect", []), "the call does not wait for it"
     async with world.working():
         assert await world.until("SELECT name FROM contacts") == "ACME INC"

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from cli.platform import Platform
-from control.calls.sentences import Sentence, sentence
+from control.calls.prompts import Prompt, localized
 from control.identity import usecases as identity
 from sandbox.openai import Model
 from sandbox.signin import Issuer
@@ -249,7 +249,7 @@ class TestFull:
         second = await town.ring()
         await second.ended()
         assert [verb.name for verb in second.verbs] == ["Say", "Hangup"]
-        assert second.sentences == [sentence(Sentence.BUSY, "de")[0]]
+        assert second.sentences == [localized(Prompt.BUSY, "de")[0]]
         refused, _ = await town.calls()
         assert (refused["status"], refused["end_reason"]) == ("failed", "no_capacity")
         first.hang_up()

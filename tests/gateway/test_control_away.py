@@ -23,7 +23,7 @@ from hum.settings import ControlSettings, GatewaySettings
 from hum.spool import Spool
 from sandbox.twilio import sign
 from storage.db import Db
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.endings import ends_are_told
 from tests.support.waits import patience
 
@@ -50,7 +50,7 @@ class Town:
             "room_seconds": 0.1,
         }
         settings = ControlSettings(**own, **fields)
-        async with control.build(settings, self.database_url, outside(FakeCarrier())) as made:
+        async with control.build(settings, self.database_url, fake_clients(FakeCarrier())) as made:
             yield made
 
     @asynccontextmanager

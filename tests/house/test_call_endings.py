@@ -13,10 +13,10 @@ from control.outbound import rules as outbound
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "call-endings.md"
 STATUSES = {"completed", "busy", "no_answer", "failed", "canceled", "blocked"}
-#: Reasons that control tells the media plane with a command (`control/calls/placed.py`).
+#: Reasons that control tells the media plane with a command (`control/calls/outboundrules.py`).
 FROM_CONTROL = {"machine", "fax"}
 #: Which argument says why.
-REASON = {"finish": 4, "Refuse": 3, "Reject": 1, "End": 1}
+REASON = {"finish": 4, "Refuse": 3, "Reject": 1, "End": 1, "CallEnding": 1}
 #: Reasons that were decided elsewhere, where they are found: what a call passes on.
 PASSED_ON = {"reason", "ended.reason", "decision.reason", "apology.reason", "refusal.reason", "outcome[1]"} | {
     "REASONS.get(result, result)"
@@ -72,7 +72,7 @@ def produced(trees: list[ast.Module]) -> set[str]:
     for node in (node for tree in trees for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and (place := REASON.get(ast.unparse(node.func))) is not None:
             arguments = [each for each in node.args for _ in range(1 + isinstance(each, ast.Starred))]
-            if len(arguments) > place:  # a starred sentence is two: its text and its language
+            if len(arguments) > place:  # a starred prompt is two: its text and its language
                 found |= values(arguments[place], known)
         if isinstance(node, ast.Tuple) and len(node.elts) == 2:  # a status and a reason
             first, second = node.elts
@@ -137,7 +137,7 @@ def test_each_is_shown_by_a_test(test: str) -> None:
     ("source", "reasons"),
     [
         ('R = "away"\nfinish(tx, state, "failed", at, R)', {"away"}),
-        ('Refuse(*sentence(S, l), "failed", "no_flow")', {"no_flow"}),
+        ('Refuse(*localized(S, l), "failed", "no_flow")', {"no_flow"}),
         ('Refuse("", None, "failed", "x_y")', {"x_y"}),
         ('Reject("blocked", "blocked")', {"blocked"}),
         ('return ("failed", "a") if x else ("completed", "b")', {"a", "b"}),

@@ -134,7 +134,7 @@ import asyncio
 from control.app import build_worker
 from tests.contract.conftest import *
 from tests.contract.conftest import Edge
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.waits import patience
 
 
@@ -145,7 +145,7 @@ async def test_a_parrot_speaks(edge: Edge) -> None:
     assert (answer.status_code, answer.json()) == (201, {"word": "hello"})
     assert "/api/parrots" in (await http.get("/openapi.json")).json()["paths"]
     settings = edge.plane.settings.model_copy(update={"worker_idle_seconds": 0.05})
-    async with build_worker(settings, edge.plane.control.db.url, outside(FakeCarrier())) as worker:
+    async with build_worker(settings, edge.plane.control.db.url, fake_clients(FakeCarrier())) as worker:
         working = asyncio.create_task(worker.run(stop))
         async with patience():
             while not (found := (await http.get("/api/events")).json()["events"]):

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from aiohttp import web
 
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.webhooks.feature import sender_of
 from hum.process import home
 from hum.secrets import Keyring
@@ -56,7 +56,7 @@ def limits() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def names(monkeypatch: pytest.MonkeyPatch) -> None:
     """These are the names that there are, for every guarded client."""
-    monkeypatch.setitem(present(Guarded.__init__.__kwdefaults__), "lookup", look_up)
+    monkeypatch.setitem(present(GuardedClient.__init__.__kwdefaults__), "lookup", look_up)
 
 
 Ask = Callable[[Edge, httpx.AsyncClient, str], Awaitable[str]]
@@ -81,7 +81,7 @@ class Refused(Exception):  # noqa: N818 - what is to be
 async def webhook(edge: Edge, http: httpx.AsyncClient, url: str) -> str:
     path = await made(http, "/api/webhooks", {"url": url})
     sent = await http.post(f"{path}/test", json={})
-    settings, guarded = edge.plane.settings, Guarded.open(edge.plane.settings)
+    settings, guarded = edge.plane.settings, GuardedClient.open(edge.plane.settings)
     keyring = Keyring.parse(home.secret_keys(settings))
     await sender_of(settings, SimpleNamespace(db=edge.plane.control.db, web=guarded, keyring=keyring)).send_due()  # type: ignore[arg-type]
     await guarded.close()

@@ -33,7 +33,7 @@ AFTER = {
     "dispatch: threads found": "storage.conversations:find_or_create_all",
     "dispatch: texts written": "control.texts.writing:write_all",
     "dispatch: recipients settled": "storage.recipients:settle",
-    "dispatch: committed": "control.campaigns.dispatching:Dispatcher.look",
+    "dispatch: committed": "control.campaigns.dispatching:Dispatcher.dispatch_next",
     "dispatch: completed": "storage.campaigns:complete",
     "look-up: listed": "control.clients.twilio:Twilio.sent_texts",
     "look-up: first look": "storage.text_attempts:looked",

@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 
 from control.approvals import usecases
-from control.approvals.asking import Approver
-from control.approvals.working import DecisionExecutor
+from control.approvals.executor import DecisionExecutor
+from control.approvals.requests import ApprovalRequester
 from control.bus import PostgresBus
 from control.livecall.commands import Commands
-from control.tools import Policy, Registry, Result, Tool, ToolChannel, ToolContext
+from control.tools import Registry, Result, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum.settings import ControlSettings
 from storage import approvals
 from storage.approvals import ApprovalRow
@@ -30,7 +30,7 @@ class Office:
     """`ran`: the arguments with which the tool ran; `gate`: it waits for that; `more`: what else it answers."""
 
     desk: Desk
-    working: DecisionExecutor
+    executor: DecisionExecutor
     ran: list[Mapping[str, Any]] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     more: dict[str, Any] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Office:
             await usecases.deny(tx, id, "Ada", reason)
 
     async def work(self, id: UUID) -> None:
-        await self.working.execute(self.desk.org, id)
+        await self.executor.execute(self.desk.org, id)
 
 
 @pytest.fixture
@@ -74,10 +74,10 @@ async def office(desk: Desk) -> AsyncIterator[Office]:
         made.run,
         frozenset({ToolChannel.TEXT}),
         20_000,
-        policy=Policy.APPROVAL,
+        policy=ToolPolicy.APPROVAL,
     )
     registry.add([tool])
-    registry.ask_through(Approver(desk.db, settings).ask)
+    registry.set_approver(ApprovalRequester(desk.db, settings).request)
     yield made
 
 

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from control.billing.account import Accounts
-from control.billing.usecases import Desk
-from control.billing.watching import rows
+from control.billing.sweeps import rows
+from control.billing.usecases import StripeRequests
 from control.clients.stripe import Stripe as Client
 from control.identity import usecases as identity
 from hum.settings import BillingSettings
@@ -34,7 +34,7 @@ class Desks:
     clock: Time
     settings: BillingSettings
     accounts: Accounts
-    desk: Desk
+    requests: StripeRequests
 
     async def row(self) -> AccountRow:
         async with self.db.tenant(self.org) as tx:
@@ -73,6 +73,6 @@ async def desks(database_url: str, billing_settings: dict[str, Any]) -> AsyncIte
         stock.stock(stripe)
         settings = BillingSettings(billing_retry_seconds=0.001, **billing_settings)
         accounts = Accounts(db, client, stock.known(), settings)
-        desk = Desk(db, client, stock.known(), "https://hum.example")
-        yield Desks(db, org, stripe, client, clock, settings, accounts, desk)
+        requests = StripeRequests(db, client, stock.known(), "https://hum.example")
+        yield Desks(db, org, stripe, client, clock, settings, accounts, requests)
     await db.close()

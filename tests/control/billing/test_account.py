@@ -75,7 +75,7 @@ def orders(events: Sequence[Json]) -> Iterator[list[Json]]:
 
 async def take(desks: Desks, event: Json) -> None:
     held = event["data"]["object"]
-    await desks.accounts.take_event(event["id"], event["type"], held.get("customer") or held["id"])
+    await desks.accounts.schedule_fetch(event["id"], event["type"], held.get("customer") or held["id"])
 
 
 async def in_every_order(desks: Desks, history: Sequence[Step], every: int) -> None:
@@ -221,7 +221,7 @@ async def test_a_change_during_a_fetch_is_fetched_again(desks: Desks) -> None:
 async def test_an_event_of_somebody_elses_customer_is_nobodys(desks: Desks) -> None:
     await desks.accounts.customer(desks.org)
     await desks.accounts.fetch_due()
-    await desks.accounts.take_event("evt_1", "customer.updated", "cus_of_another_product")
+    await desks.accounts.schedule_fetch("evt_1", "customer.updated", "cus_of_another_product")
     assert await desks.accounts.fetch_due() == 0
 
 

@@ -270,8 +270,8 @@ def killing(what, *, after):
 match step:
     case "before it is on its way": billing.begin_telling = killing(billing.begin_telling, after=False)
     case "in the transaction": billing.begin_telling = killing(billing.begin_telling, after=True)
-    case "on its way": Stripe.tell_meter = killing(Stripe.tell_meter, after=False)
-    case "answered": Stripe.tell_meter = killing(Stripe.tell_meter, after=True)
+    case "on its way": Stripe.report_usage = killing(Stripe.report_usage, after=False)
+    case "answered": Stripe.report_usage = killing(Stripe.report_usage, after=True)
     case "recorded": billing.told = killing(billing.told, after=True)
 
 async def main():

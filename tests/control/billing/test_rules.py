@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from control.base.subscriptions import Contract, Item
+from control.base.subscriptions import Contract, SubscriptionItem
 from control.billing import rules
 from control.billing.rules import FOREVER, Period
 from hum.contract.errors import InvalidRequest
@@ -15,10 +15,10 @@ from tests.support.billing import known
 PLANS = known()
 START, END = datetime(2026, 11, 10, 9, 30, tzinfo=UTC), datetime(2026, 12, 10, 9, 30, tzinfo=UTC)
 GRACE = timedelta(days=14)
-STARTER = (Item("si_1", "price_starter", 1),)
+STARTER = (SubscriptionItem("si_1", "price_starter", 1),)
 
 
-def contract(items: tuple[Item, ...] = STARTER, **changes: Any) -> Contract:
+def contract(items: tuple[SubscriptionItem, ...] = STARTER, **changes: Any) -> Contract:
     return replace(Contract("sub_1", "active", START, items, START, END, False, None, None), **changes)
 
 
@@ -52,12 +52,12 @@ def test_grace_begins_with_the_oldest_debt() -> None:
     [
         (STARTER, None, "starter"),
         (STARTER, "business", "starter"),  # what is paid counts
-        ((Item("si_1", "price_agreed", 1),), "business", "business"),
-        ((Item("si_1", "price_agreed", 1),), "gone", None),
-        ((Item("si_1", "price_agreed", 1),), None, None),
+        ((SubscriptionItem("si_1", "price_agreed", 1),), "business", "business"),
+        ((SubscriptionItem("si_1", "price_agreed", 1),), "gone", None),
+        ((SubscriptionItem("si_1", "price_agreed", 1),), None, None),
     ],
 )
-def test_which_plan_it_is(items: tuple[Item, ...], metadata: str | None, plan: str | None) -> None:
+def test_which_plan_it_is(items: tuple[SubscriptionItem, ...], metadata: str | None, plan: str | None) -> None:
     found = rules.standing(contract(items, plan_id=metadata), PLANS, None, GRACE)
     assert found.plan_id == plan
     assert (found.in_force_until is None) is (plan is None)
@@ -84,7 +84,7 @@ def test_of_several_the_liveliest_counts_and_then_the_latest() -> None:
             ({"id": "si_1", "price": "price_business", "quantity": 1}, {"price": "price_minutes"}),
         ),
         (
-            (*STARTER, Item("si_2", "price_seat", 2)),
+            (*STARTER, SubscriptionItem("si_2", "price_seat", 2)),
             "business",
             0,
             (
@@ -93,9 +93,13 @@ def test_of_several_the_liveliest_counts_and_then_the_latest() -> None:
                 {"price": "price_minutes"},
             ),
         ),
-        ((*STARTER, Item("si_2", "price_seat", 2)), "starter", 5, ({"id": "si_2", "quantity": 5},)),
+        ((*STARTER, SubscriptionItem("si_2", "price_seat", 2)), "starter", 5, ({"id": "si_2", "quantity": 5},)),
         (
-            (Item("si_1", "price_business", 1), Item("si_2", "price_minutes", None), Item("si_3", "price_agreed", 1)),
+            (
+                SubscriptionItem("si_1", "price_business", 1),
+                SubscriptionItem("si_2", "price_minutes", None),
+                SubscriptionItem("si_3", "price_agreed", 1),
+            ),
             "starter",
             0,
             ({"id": "si_1", "price": "price_starter", "quantity": 1}, {"id": "si_2", "deleted": True}),
@@ -103,7 +107,7 @@ def test_of_several_the_liveliest_counts_and_then_the_latest() -> None:
     ],
 )
 def test_how_a_subscription_becomes_another(
-    items: tuple[Item, ...], plan: str, seats: int, lines: tuple[dict[str, Any], ...]
+    items: tuple[SubscriptionItem, ...], plan: str, seats: int, lines: tuple[dict[str, Any], ...]
 ) -> None:
     change = rules.change(contract(items), PLANS, rules.plan_for_sale(PLANS, plan, seats), seats, None)
     assert (change.items, change.plan_id, change.cancel_at_period_end) == (lines, plan, None)

@@ -370,7 +370,7 @@ async def test_a_recipient_whose_text_cannot_be_written_stops_nobody_else(
 async def test_two_campaigns_take_turns(campaigning: Campaigning) -> None:
     first, second = await campaigning.launched(90), await campaigning.launched(90)
     for _ in range(2):
-        await campaigning.dispatcher.look()
+        await campaigning.dispatcher.dispatch_next()
     assert [(await campaigning.get(id)).sending for id in (first, second)] == [50, 50]
 
 

@@ -10,7 +10,7 @@ import asyncpg
 
 from control.campaigns.dispatching import Dispatcher
 from control.delivery.usecases import resolve
-from control.texts.claims import Claimed
+from control.texts.claims import ClaimedText
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.v1 import campaigns_pb2 as pb
 from storage import opt_outs
@@ -102,11 +102,11 @@ async def test_who_stops_in_the_middle_is_one_row(campaigning: Campaigning) -> N
         assert await tx.fetchval("SELECT count(*) FROM opt_outs WHERE opted_out") == 1
 
 
-async def taken_back(campaigning: Campaigning, desk: TextDesk) -> tuple[UUID, Claimed]:
+async def taken_back(campaigning: Campaigning, desk: TextDesk) -> tuple[UUID, ClaimedText]:
     """A campaign of one recipient, whose text the carrier did not take at first, and which was paused then."""
     id = await campaigning.launched(1)
     await campaigning.dispatch(id)
-    (claimed,) = (await desk.claim()).begun
+    (claimed,) = (await desk.claim()).attempts
     desk.carrier.refuse_texts = [CarrierBusy(retry_after_seconds=1.0)]
     await desk.poster().send(claimed)
     await campaigning.pause(id)

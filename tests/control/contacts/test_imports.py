@@ -18,7 +18,7 @@ from hum.v1 import contacts_pb2
 from storage import contact_imports, contacts, identity
 from storage.contact_imports import ImportRow
 from storage.db import Db
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.support.waits import patience
 
 ROWS = 2_000
@@ -57,7 +57,7 @@ class Office:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         stop = asyncio.Event()
-        async with build_worker(self.settings, self.url, outside(FakeCarrier())) as worker:
+        async with build_worker(self.settings, self.url, fake_clients(FakeCarrier())) as worker:
             task = asyncio.create_task(worker.run(stop))
             try:
                 yield

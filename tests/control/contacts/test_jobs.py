@@ -12,7 +12,7 @@ import pytest
 
 from control import jobs as owed
 from control.calls import routing
-from control.calls.routing import Means
+from control.calls.routing import RoutingContext
 from control.clients.twilio import Lookup, Twilio
 from control.contacts import jobs, rules
 from control.flows.choices import Choices
@@ -25,7 +25,7 @@ from sandbox.twilio import Carrier, Listing
 from storage import call_records, contacts, identity
 from storage.call_records import Filter, Query
 from storage.db import Db
-from tests.control.places import rooms
+from tests.control.places import call_admission
 
 CALLER, OURS = "+13175550199", "+13175550100"
 MONTH, MANY = timedelta(days=30), 1_000
@@ -40,7 +40,7 @@ class World:
 
     async def ring(self, caller: str = CALLER, keep: timedelta = MONTH) -> None:
         asked = runtime_pb2.RouteCallRequest(call_sid=f"CA{ids.new().hex}", from_e164=caller, to_e164=OURS)
-        await routing.route_inbound(self.db, Means(rooms(self.db), MAILBOXES, 20), asked, keep)
+        await routing.route_inbound(self.db, RoutingContext(call_admission(self.db), MAILBOXES, 20), asked, keep)
 
     async def past_calls(self, count: int, *, numbers: int) -> None:
         """Calls of so many numbers, none of which has a contact."""

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from control import readers
 from control.base.egress import Policy
-from control.clients.http import Guarded
-from control.crm.asking import Asking
+from control.clients.http import GuardedClient
+from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from control.crm.syncing import TYPES, Syncing
 from control.crm.usecases import Connectors
@@ -105,14 +105,14 @@ class World:
     org: UUID
     settings: ControlSettings
     stack: AsyncExitStack
-    web: Guarded
+    web: GuardedClient
     keyring: Keyring
     informed: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.asking = Asking(self.db, self.web, self.keyring, self.settings)
-        self.lookups = Lookups(self.db, self.asking, self.settings, self._inform)
-        self.syncing = Syncing(self.db, self.asking, "https://hum.example")
+        self.connector_client = ConnectorClient(self.db, self.web, self.keyring, self.settings)
+        self.lookups = Lookups(self.db, self.connector_client, self.settings, self._inform)
+        self.syncing = Syncing(self.db, self.connector_client, "https://hum.example")
         self.connectors = Connectors(self.keyring, self.settings)
         self.reader = Reader("crm", Start.BEGINNING, TYPES, self.syncing.schedule, 1.0)
 
@@ -246,6 +246,6 @@ async def world(database_url: str, fields: dict[str, Any]) -> AsyncIterator[Worl
         await identity.create_organization(tx, org, "Clinic")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(db.close)
-        guarded = Guarded(Policy(parse_networks("127.0.0.0/8")))
+        guarded = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
         stack.push_async_callback(guarded.close)
         yield World(db, org, settings, stack, guarded, Keyring.parse(KEYS))

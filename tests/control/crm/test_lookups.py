@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from control.base.egress import Policy
-from control.clients.http import Guarded
-from control.crm.asking import Asking
+from control.clients.http import GuardedClient
+from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from hum.clock import now
 from storage import contacts, crm
@@ -197,7 +197,9 @@ async def test_after_a_rest_one_request_finds_out_for_all(world: World) -> None:
     async with world.db.system() as tx:
         await tx.execute("UPDATE crm_connectors SET failures = 9, rests_until = now() - interval '1 s'")
     row = await world.connector(id)
-    assert sorted(await asyncio.gather(*(world.asking.may_ask(row) for _ in range(5)))) == [False] * 4 + [True]
+    assert sorted(await asyncio.gather(*(world.connector_client.may_request(row) for _ in range(5)))) == [False] * 4 + [
+        True
+    ]
 
 
 async def test_a_connector_that_does_not_know_the_new_secret_gets_the_old_one_for_a_while(world: World) -> None:
@@ -237,9 +239,9 @@ async def test_another_server_is_not_shown_the_secret_of_the_one_before(world: W
 
 async def test_an_address_that_is_not_public_is_not_reached(world: World) -> None:
     one, id = await world.crm()
-    guarded = Guarded(Policy())
+    guarded = GuardedClient(Policy())
     try:
-        strict = Lookups(world.db, Asking(world.db, guarded, world.keyring, world.settings), world.settings)
+        strict = Lookups(world.db, ConnectorClient(world.db, guarded, world.keyring, world.settings), world.settings)
         for url in (one.url, "https://169.254.169.254/latest", "https://[::ffff:127.0.0.1]", "https://localhost"):
             await world.change(id, base_url=url)
             strict.begin(await world.call())

@@ -195,7 +195,7 @@ async def test_after_a_day_it_is_given_up(world: World) -> None:
     async with world.db.system() as tx:
         await tx.execute("UPDATE crm_syncs SET state = 'owed', created_at = now() - interval '25 h'")
         await tx.execute("UPDATE crm_connectors SET enabled = false")
-    await world.syncing.purge()
+    await world.syncing.prune()
     assert await world.states() == [("call", "failed")]
 
 
@@ -231,11 +231,11 @@ async def test_logs_go_with_their_call_and_contact_and_with_time(world: World) -
     async with world.db.system() as tx:
         await tx.execute("UPDATE crm_logs SET created_at = now() - interval '8 days'")
         await tx.execute("UPDATE organizations SET retention_days = 9")
-    await world.syncing.purge()
+    await world.syncing.prune()
     assert len(await world.logs(id)) == 1
     async with world.db.system() as tx:
         await tx.execute("UPDATE organizations SET retention_days = 7")
-    await world.syncing.purge()
+    await world.syncing.prune()
     assert await world.logs(id) == []
 
 

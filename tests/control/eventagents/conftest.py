@@ -11,13 +11,13 @@ from uuid import UUID
 import pytest
 
 from control import readers
-from control.approvals.asking import Approver
+from control.approvals.requests import ApprovalRequester
 from control.eventagents import starting
 from control.eventagents.rules import Limits
 from control.eventagents.runs import Dialogue, Runs
 from control.eventagents.tools import report_outcome
 from control.feature import Reader
-from control.tools import Origin, Policy, Registry, Result, Tool, ToolChannel, ToolContext
+from control.tools import Origin, Registry, Result, Tool, ToolChannel, ToolContext, ToolPolicy
 from hum import ids
 from hum.contract import eventtypes
 from hum.settings import ControlSettings
@@ -58,7 +58,7 @@ class Floor:
         registry = Registry()
         registry.add([report_outcome(5000)])
         registry.add_sources([self._own])
-        registry.ask_through(Approver(self.db, SETTINGS).ask)
+        registry.set_approver(ApprovalRequester(self.db, SETTINGS).request)
         return registry
 
     @property
@@ -74,7 +74,7 @@ class Floor:
                 "Refunds an order.",
                 run=self._refund,
                 origin=Origin("http", TOOLS[1], 1),
-                policy=Policy.APPROVAL,
+                policy=ToolPolicy.APPROVAL,
             ),
         ]
 

@@ -10,7 +10,7 @@ import pytest
 
 from control.approvals import present, usecases
 from control.approvals import rules as approval_rules
-from control.approvals.working import DecisionExecutor
+from control.approvals.executor import DecisionExecutor
 from control.bus import PostgresBus
 from control.eventagents import rules
 from control.livecall.commands import Commands
@@ -36,14 +36,14 @@ async def decide(floor: Floor, id: UUID, approved: bool = True) -> None:
         await (usecases.approve(tx, id, "Ada", None) if approved else usecases.deny(tx, id, "Ada", "Too old."))
 
 
-def working(floor: Floor) -> DecisionExecutor:
+def executor(floor: Floor) -> DecisionExecutor:
     commands = Commands(floor.db, PostgresBus(floor.db, retry_seconds=1), SETTINGS)
     return DecisionExecutor(floor.db, floor.registry, commands, SETTINGS)
 
 
 async def work(floor: Floor, id: UUID) -> None:
     """What a worker does once it is decided."""
-    await working(floor).execute(floor.org, id)
+    await executor(floor).execute(floor.org, id)
 
 
 async def asked(floor: Floor, *orders: int) -> list[ApprovalRow]:
@@ -211,7 +211,7 @@ async def test_what_was_approved_after_a_day_and_whose_worker_died_is_taken_up(f
         assert await approvals.begin(tx, wish.id)
     ago = "interval '2 minutes'"
     await floor.rows(f"UPDATE approvals SET begun_at = begun_at - {ago}, touched_at = touched_at - {ago} RETURNING id")
-    await working(floor).sweep()
+    await executor(floor).sweep()
     async with floor.db.system() as tx:
         jobs = await tx.fetchval("SELECT count(*) FROM pgqueuer WHERE entrypoint = $1", approval_rules.WORK.name)
     assert jobs == 2, "of the decision, and of the look"

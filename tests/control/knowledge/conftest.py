@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from control.base.egress import Policy
-from control.clients.embeddings import Embedded
-from control.clients.http import Guarded
-from control.clients.openai import ModelError, Spent
+from control.clients.embeddings import EmbeddingAnswer
+from control.clients.http import GuardedClient
+from control.clients.openai import ModelError, ModelUsage
 from control.knowledge import rules
 from control.knowledge.jobs import Conversions
 from control.knowledge.lookups import Answer, Lookups
-from control.knowledge.vectors import Held
+from control.knowledge.vectors import VectorCache
 from hum import ids
 from hum.process.network import parse_networks
 from hum.settings.knowledge import KnowledgeSettings
@@ -38,13 +38,13 @@ class StandIn:
     tokens: int = 10
     asked: list[Sequence[str]] = field(default_factory=list)
 
-    async def embed(self, texts: Sequence[str], seconds: float) -> Embedded:
+    async def embed(self, texts: Sequence[str], seconds: float) -> EmbeddingAnswer:
         self.asked.append(list(texts))
         await asyncio.sleep(self.seconds)
         if self.fails:
             raise ModelError("away")
         vectors = np.array([embeddings.vector(text, 256) for text in texts], dtype=np.float32)
-        return Embedded(vectors, Spent("stand-in", text_in=self.tokens * len(texts)))
+        return EmbeddingAnswer(vectors, ModelUsage("stand-in", text_in=self.tokens * len(texts)))
 
 
 @dataclass
@@ -54,10 +54,10 @@ class House:
     db: Db
     mine: UUID
     yours: UUID
-    web: Guarded
+    web: GuardedClient
     embedder: StandIn
     settings: KnowledgeSettings
-    held: Held = field(default_factory=lambda: Held(1 << 20))
+    held: VectorCache = field(default_factory=lambda: VectorCache(1 << 20))
 
     def conversions(self, *, embedder: StandIn | None = None, **limits: float) -> Conversions:
         settings = self.settings.model_copy(update=limits)
@@ -92,6 +92,6 @@ class House:
 
 @pytest.fixture
 async def house(two: Two) -> AsyncIterator[House]:
-    web = Guarded(Policy(parse_networks("127.0.0.0/8")))
+    web = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
     yield House(two.db, two.mine, two.yours, web, StandIn(), KnowledgeSettings())
     await web.close()

@@ -72,7 +72,7 @@ async def test_newer_content_overtakes_a_conversion(house: House, monkeypatch: p
     await conversions.convert(house.mine, id)
     assert ((await house.row(house.mine, id)).status, await told(house)) == ("pending", [])
     await house.conversions().convert(house.mine, id)
-    assert [each.row.text for each in (await house.find("open", [id])).found] == ["We open at ten."]
+    assert [each.row.text for each in (await house.find("open", [id])).hits] == ["We open at ten."]
 
 
 async def test_a_document_is_found_as_it_was_named_while_it_was_converted(
@@ -93,18 +93,18 @@ async def test_a_document_is_found_as_it_was_named_while_it_was_converted(
     monkeypatch.setattr(conversions, "_convert", renamed)
     await conversions.convert(house.mine, id)
     for question in ("Wann schließt der Laden?", "Öffnungszeit"):
-        assert len((await house.find(question, [id])).found) == 1, question
+        assert len((await house.find(question, [id])).hits) == 1, question
 
 
 async def test_a_failure_leaves_the_old_passages(house: House) -> None:
     id = await house.ready(house.mine, "Hours", OLD)
     async with house.db.tenant(house.mine) as tx:
         await knowledge.request(tx, await knowledge.get(tx, id, lock=True), Content("pdf", b"%PDF-junk"))
-    assert (await house.find("open", [id])).found, "while it is pending too"
+    assert (await house.find("open", [id])).hits, "while it is pending too"
     await house.conversions().convert(house.mine, id)
     row = await house.row(house.mine, id)
     assert (row.status, row.failure, row.passages) == ("failed", "The PDF is damaged.", 1)
-    assert (await house.find("open", [id])).found and await told(house) == ["knowledge.ready", "knowledge.failed"]
+    assert (await house.find("open", [id])).hits and await told(house) == ["knowledge.ready", "knowledge.failed"]
 
 
 async def test_an_organization_has_no_more_passages_than_it_may(house: House) -> None:

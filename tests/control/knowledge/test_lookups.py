@@ -9,7 +9,7 @@ import pytest
 
 from control.knowledge.lookups import Answer, Lookups
 from control.knowledge.tools import NOTHING_FOUND, lookup_knowledge
-from control.knowledge.vectors import Held, nearest, packed, unpacked
+from control.knowledge.vectors import VectorCache, nearest, packed, unpacked
 from control.tools import Registry, Situation, ToolChannel, ToolContext
 from hum import ids
 from hum.clock import now
@@ -30,13 +30,13 @@ Behind the house, for customers, for two hours.
 
 
 def texts(answer: Answer) -> list[str]:
-    return [each.row.text for each in answer.found]
+    return [each.row.text for each in answer.hits]
 
 
 async def test_words_are_found_in_all_their_forms(house: House) -> None:
     id = await house.ready(house.mine, "Rules", RULES)
     answer = await house.find("can I return worn shoes?", [id])
-    first = answer.found[0]
+    first = answer.hits[0]
     assert first.row.heading == "Returns" and "thirty days" in first.row.text and first.row.name == "Rules"
     assert (first.by_words, first.by_meaning, answer.by_meaning) == (1, None, False)
     # Any word is enough, and nothing is found by words like "the".
@@ -67,7 +67,7 @@ async def test_nobody_finds_anything_of_another(house: House) -> None:
     )
     for by_meaning in (False, True):
         for named in ([theirs], [theirs, mine], [mine], None):
-            found = (await house.find("returns of parcels", named, by_meaning=by_meaning)).found
+            found = (await house.find("returns of parcels", named, by_meaning=by_meaning)).hits
             allowed = {mine, other} if named is None else {mine} & set(named)
             assert {each.row.place.document for each in found} == allowed, (named, by_meaning)
 
@@ -86,10 +86,10 @@ async def test_what_both_ways_find_comes_first(house: House) -> None:
     id = await house.ready(house.mine, "Rules", RULES, embed=True)
     assert house.embedder.asked[0][0].startswith("Rules › Returns\nSend")
     answer = await house.find("send parcels back within thirty days", [id], by_meaning=True)
-    assert answer.by_meaning and (answer.found[0].by_words, answer.found[0].by_meaning) == (1, 1)
+    assert answer.by_meaning and (answer.hits[0].by_words, answer.hits[0].by_meaning) == (1, 1)
     # No word is the same, but most of its letters.
     answer = await house.find("reparking", [id], by_meaning=True)
-    assert (answer.found[0].row.heading, answer.found[0].by_words) == ("Parking", None)
+    assert (answer.hits[0].row.heading, answer.hits[0].by_words) == ("Parking", None)
 
 
 async def test_embeddings_that_are_away_late_or_another_models_cost_no_answer(house: House) -> None:
@@ -120,7 +120,7 @@ def test_every_vector_is_compared() -> None:
 
 
 def test_vectors_are_held_up_to_a_bound() -> None:
-    held, rows = Held(1000), np.zeros((10, 10), dtype=np.float32)  # 400 bytes
+    held, rows = VectorCache(1000), np.zeros((10, 10), dtype=np.float32)  # 400 bytes
     a, b, c = (Made(ids.new(), now()) for _ in range(3))
     for each in (a, b, a):
         held.put(each, rows)
@@ -134,7 +134,7 @@ def test_vectors_are_held_up_to_a_bound() -> None:
 
 async def test_new_vectors_take_the_place_of_those_in_memory(house: House) -> None:
     id = await house.ready(house.mine, "Rules", RULES, embed=True)
-    assert (await house.find("reparking", [id], by_meaning=True)).found[0].row.heading == "Parking"
+    assert (await house.find("reparking", [id], by_meaning=True)).hits[0].row.heading == "Parking"
     async with house.db.tenant(house.mine) as tx:
         text = "# Reserving\nOne hour ahead."
         await knowledge.request(tx, await knowledge.get(tx, id, lock=True), Content("markdown", text.encode()))
@@ -144,7 +144,7 @@ async def test_new_vectors_take_the_place_of_those_in_memory(house: House) -> No
         "the old ones went with their passages"
     )
     await conversions.embed(house.mine, id)
-    (found,) = (await house.find("reparking", [id], by_meaning=True)).found
+    (found,) = (await house.find("reparking", [id], by_meaning=True)).hits
     assert (found.row.heading, found.by_words, found.by_meaning) == ("Reserving", None, 1)
 
 
@@ -175,7 +175,7 @@ async def test_an_agent_sees_its_flows_documents_as_quotes(house: House) -> None
 
 
 def test_look_ups_in_threads_share_what_is_held() -> None:
-    held, rows = Held(2_000), np.zeros((10, 10), dtype=np.float32)  # room for five of twenty
+    held, rows = VectorCache(2_000), np.zeros((10, 10), dtype=np.float32)  # room for five of twenty
     documents = [Made(ids.new(), now()) for _ in range(20)]
 
     def look_up(seed: int) -> None:

@@ -121,8 +121,8 @@ async def test_what_is_of_nothing_else_is_the_organizations(house: House) -> Non
     async with house.db.system() as tx:
         flow, _ = await flow_with_number(tx, house.mine)
     assert (await Asked(house, document, flow).look_up()).ok  # a trial
-    assert (await house.find("parking", [document], by_meaning=True)).found  # a person
-    assert not (await house.find("parking", [ids.new()], by_meaning=True)).found  # asked, and nothing to find
+    assert (await house.find("parking", [document], by_meaning=True)).hits  # a person
+    assert not (await house.find("parking", [ids.new()], by_meaning=True)).hits  # asked, and nothing to find
     found = await entries(house)
     assert [each[1:] for each in found] == [
         (flow, NONE, "stand-in", TOKENS),
@@ -136,6 +136,6 @@ async def test_what_is_of_nothing_else_is_the_organizations(house: House) -> Non
 async def test_nothing_is_counted_where_nothing_was_used(house: House, embedder: StandIn) -> None:
     document = await house.ready(house.mine, "Rules", RULES)
     house.embedder = embedder
-    assert (await house.find("parking", [document], by_meaning=True)).found
-    assert (await house.find("parking", [document])).found
+    assert (await house.find("parking", [document], by_meaning=True)).hits
+    assert (await house.find("parking", [document])).hits
     assert await entries(house) == [] and await announced(house) == set()

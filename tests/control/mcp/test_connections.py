@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from control.base.egress import Policy
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.mcp.connections import Connection, Connections, Endpoint, NotExecuted, Unusable
 from control.mcp.transport import OAuthClient
 from hum import ids
@@ -22,7 +22,7 @@ from tests.support.waits import patience, until
 class Side:
     """Our side: a guarded client and its connections."""
 
-    def __init__(self, web: Guarded, **settings: Any) -> None:
+    def __init__(self, web: GuardedClient, **settings: Any) -> None:
         self.stopping = asyncio.Event()
         known = {"mcp_connect_seconds": 2.0, "mcp_answer_bytes": 64 << 10, "mcp_stream_bytes": 256 << 10}
         self.pool = Connections(web, ControlSettings(**(known | settings)), self.stopping)
@@ -43,8 +43,8 @@ def _text(answer: Any) -> str:
 
 
 @pytest.fixture
-async def web() -> AsyncIterator[Guarded]:
-    made = Guarded(Policy(parse_networks("127.0.0.0/8")))
+async def web() -> AsyncIterator[GuardedClient]:
+    made = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
     yield made
     await made.close()
 
@@ -65,7 +65,7 @@ async def server() -> AsyncIterator[McpServer]:
     ],
 )
 async def test_a_tool_runs_in_each_generation_of_the_protocol(
-    web: Guarded, server: McpServer, transport: str, generation: str, version: str
+    web: GuardedClient, server: McpServer, transport: str, generation: str, version: str
 ) -> None:
     side, server.generation = Side(web), generation
     endpoint = side.to(server, transport=transport, url=server.sse_url if transport == "sse" else server.url)
@@ -78,7 +78,7 @@ async def test_a_tool_runs_in_each_generation_of_the_protocol(
     assert called["x-key"] == "k" and called["user-agent"].startswith("hum/")
 
 
-async def test_a_connection_is_shared_kept_and_closed_when_idle(web: Guarded, server: McpServer) -> None:
+async def test_a_connection_is_shared_kept_and_closed_when_idle(web: GuardedClient, server: McpServer) -> None:
     side, server.generation = Side(web, mcp_idle_seconds=0.3), "2025-06-18"
     endpoint = side.to(server)
     answers = await asyncio.gather(*(side.call(endpoint, n=n) for n in range(10)))
@@ -91,7 +91,7 @@ async def test_a_connection_is_shared_kept_and_closed_when_idle(web: Guarded, se
     assert server.methods().count("initialize") == 2
 
 
-async def test_other_settings_make_another_connection(web: Guarded, server: McpServer) -> None:
+async def test_other_settings_make_another_connection(web: GuardedClient, server: McpServer) -> None:
     side, server.generation = Side(web), "2025-06-18"
     await side.call(side.to(server))
     await side.call(side.to(server, revision=2, headers={"X-Key": "other"}))
@@ -99,7 +99,7 @@ async def test_other_settings_make_another_connection(web: Guarded, server: McpS
     assert keys == ["k", "other"] and server.methods().count("initialize") == 2
 
 
-async def test_a_session_that_the_server_has_forgotten_is_told_apart(web: Guarded, server: McpServer) -> None:
+async def test_a_session_that_the_server_has_forgotten_is_told_apart(web: GuardedClient, server: McpServer) -> None:
     side, server.generation = Side(web), "2025-06-18"
     endpoint = side.to(server)
     await side.call(endpoint)
@@ -117,7 +117,7 @@ async def closable() -> AsyncIterator[Closable]:
         yield made
 
 
-async def test_a_stream_that_ended_unused_is_no_connection_any_more(web: Guarded, closable: Closable) -> None:
+async def test_a_stream_that_ended_unused_is_no_connection_any_more(web: GuardedClient, closable: Closable) -> None:
     side = Side(web)
     endpoint = side.to(closable, transport="sse", url=closable.sse_url)
     assert await side.call(endpoint, n=1) == "order 1"
@@ -128,7 +128,9 @@ async def test_a_stream_that_ended_unused_is_no_connection_any_more(web: Guarded
     assert closable.methods().count("initialize") == 2
 
 
-async def test_what_was_surely_not_asked_over_a_closed_stream_is_told_apart(web: Guarded, closable: Closable) -> None:
+async def test_what_was_surely_not_asked_over_a_closed_stream_is_told_apart(
+    web: GuardedClient, closable: Closable
+) -> None:
     side = Side(web)
     endpoint = side.to(closable, transport="sse", url=closable.sse_url)
     async with side.pool.use(endpoint) as connection:
@@ -150,7 +152,7 @@ async def test_what_was_surely_not_asked_over_a_closed_stream_is_told_apart(web:
     assert await side.call(endpoint, n=2) == "order 2" and closable.calls == [("find", {"n": 1}), ("find", {"n": 2})]
 
 
-async def test_a_user_who_gives_up_takes_nobodys_connection(web: Guarded, closable: Closable) -> None:
+async def test_a_user_who_gives_up_takes_nobodys_connection(web: GuardedClient, closable: Closable) -> None:
     """Over one stream, where a connection that is closed takes every answer along."""
     side = Side(web)
     endpoint = side.to(closable, transport="sse", url=closable.sse_url, answer_seconds=30.0)
@@ -170,7 +172,7 @@ async def test_a_user_who_gives_up_takes_nobodys_connection(web: Guarded, closab
     assert closable.methods().count("initialize") == 2 and len(side.pool) == 1
 
 
-async def test_a_timeout_takes_only_its_own_answer(web: Guarded, server: McpServer) -> None:
+async def test_a_timeout_takes_only_its_own_answer(web: GuardedClient, server: McpServer) -> None:
     side, server.generation = Side(web, mcp_calls=3), "2025-06-18"
     endpoint = side.to(server, answer_seconds=0.5)
     async with side.pool.use(endpoint) as connection:
@@ -189,7 +191,7 @@ async def test_a_timeout_takes_only_its_own_answer(web: Guarded, server: McpServ
     assert server.methods().count("initialize") == 2
 
 
-async def test_each_is_told_what_became_of_their_own_request(web: Guarded, server: McpServer) -> None:
+async def test_each_is_told_what_became_of_their_own_request(web: GuardedClient, server: McpServer) -> None:
     """What was asked before the server forgot the session may be done; what was asked after that is not."""
     side, server.generation = Side(web), "2025-06-18"
     endpoint = side.to(server, answer_seconds=1.0)
@@ -210,7 +212,7 @@ async def test_each_is_told_what_became_of_their_own_request(web: Guarded, serve
         assert not isinstance(error.value, NotExecuted)
 
 
-async def test_other_settings_end_nobodys_tool(web: Guarded, server: McpServer) -> None:
+async def test_other_settings_end_nobodys_tool(web: GuardedClient, server: McpServer) -> None:
     side = Side(web)
     async with side.pool.use(side.to(server)) as connection:
         await connection.listed(60)
@@ -219,7 +221,7 @@ async def test_other_settings_end_nobodys_tool(web: Guarded, server: McpServer) 
     assert connection.is_closed
 
 
-async def test_a_connection_that_nobody_new_gets_is_closed_in_the_end(web: Guarded, server: McpServer) -> None:
+async def test_a_connection_that_nobody_new_gets_is_closed_in_the_end(web: GuardedClient, server: McpServer) -> None:
     side = Side(web, mcp_idle_seconds=0.1, mcp_refresh_limit_seconds=0.1)
     async with side.pool.use(side.to(server, answer_seconds=0.2)) as connection:
         await connection.listed(60)
@@ -231,7 +233,7 @@ async def test_a_connection_that_nobody_new_gets_is_closed_in_the_end(web: Guard
 @pytest.mark.parametrize("method", ["server/discover", "tools/list", "tools/call"])
 @pytest.mark.parametrize("fault", [each for each in Fault if each is not Fault.REDIRECT])
 async def test_a_server_that_misbehaves_delays_nobody_beyond_the_limit(
-    web: Guarded, server: McpServer, fault: Fault, method: str
+    web: GuardedClient, server: McpServer, fault: Fault, method: str
 ) -> None:
     side = Side(web, mcp_connect_seconds=1.0)
     endpoint = side.to(server, answer_seconds=1.0)
@@ -255,7 +257,7 @@ async def test_a_server_that_misbehaves_delays_nobody_beyond_the_limit(
 
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.ENDLESS, Fault.FLOOD, Fault.GARBAGE, Fault.ERROR])
-async def test_a_stream_that_is_none_ends_too(web: Guarded, server: McpServer, fault: Fault) -> None:
+async def test_a_stream_that_is_none_ends_too(web: GuardedClient, server: McpServer, fault: Fault) -> None:
     side = Side(web, mcp_connect_seconds=1.0)
     server.faults["sse"] = fault
     with pytest.raises(Unusable):
@@ -263,7 +265,7 @@ async def test_a_stream_that_is_none_ends_too(web: Guarded, server: McpServer, f
             await side.call(side.to(server, transport="sse", url=server.sse_url))
 
 
-async def test_a_redirect_leads_nowhere(web: Guarded, server: McpServer) -> None:
+async def test_a_redirect_leads_nowhere(web: GuardedClient, server: McpServer) -> None:
     async with McpServer.serve() as other:
         other.tools = server.tools
         for target in (other.url, server.url):
@@ -274,7 +276,7 @@ async def test_a_redirect_leads_nowhere(web: Guarded, server: McpServer) -> None
 
 
 async def test_nothing_goes_where_the_guard_does_not_let_it(server: McpServer) -> None:
-    web = Guarded(Policy())
+    web = GuardedClient(Policy())
     try:
         for transport, url in (("streamable_http", server.url), ("sse", server.sse_url)):
             with pytest.raises(Unusable, match="not public"):
@@ -296,7 +298,7 @@ async def test_a_name_that_leads_inside_is_not_connected_to(address: str, transp
         asked.append(host)
         return ["1.1.1.1", address]
 
-    web = Guarded(Policy(), lookup=look_up)
+    web = GuardedClient(Policy(), lookup=look_up)
     endpoint = Endpoint(ids.new(), ids.new(), 1, transport, "https://mcp.example/mcp", {}, None, 2.0)
     client = OAuthClient("https://id.example/token", "client", "secret", None, endpoint.url)
     try:
@@ -309,7 +311,7 @@ async def test_a_name_that_leads_inside_is_not_connected_to(address: str, transp
 
 
 async def test_a_token_is_fetched_where_the_customer_says_and_used_until_it_ends(
-    web: Guarded, server: McpServer
+    web: GuardedClient, server: McpServer
 ) -> None:
     server.token = "nobody knows it yet"
     client = OAuthClient(server.token_url, "client", "secret", "orders", server.url)
@@ -323,7 +325,7 @@ async def test_a_token_is_fetched_where_the_customer_says_and_used_until_it_ends
         await side.call(side.to(server, server=ids.new(), oauth=wrong))
 
 
-async def test_a_results_schema_is_never_computed(web: Guarded, server: McpServer) -> None:
+async def test_a_results_schema_is_never_computed(web: GuardedClient, server: McpServer) -> None:
     evil = {"type": "object", "properties": {"x": {"type": "string", "pattern": "^(a+)+$"}}}
     answer = {"content": [], "structuredContent": {"x": "a" * 40 + "!"}}
     server.tools["bomb"] = Tool("A bomb.", lambda _: answer, output_schema=evil)
@@ -334,7 +336,7 @@ async def test_a_results_schema_is_never_computed(web: Guarded, server: McpServe
     assert found.structured_content == answer["structuredContent"]
 
 
-async def test_a_server_is_asked_for_so_much_at_once(web: Guarded, server: McpServer) -> None:
+async def test_a_server_is_asked_for_so_much_at_once(web: GuardedClient, server: McpServer) -> None:
     side = Side(web, mcp_calls=2, mcp_connections=1)
     endpoint = side.to(server)
     async with side.pool.use(endpoint), side.pool.use(endpoint):
@@ -346,7 +348,7 @@ async def test_a_server_is_asked_for_so_much_at_once(web: Guarded, server: McpSe
     assert len(side.pool) == 1
 
 
-async def test_more_tools_than_a_server_may_have_are_not_read(web: Guarded, server: McpServer) -> None:
+async def test_more_tools_than_a_server_may_have_are_not_read(web: GuardedClient, server: McpServer) -> None:
     server.tools = {f"t{n}": Tool("One.") for n in range(50)} | {"": Tool("Nameless."), "x" * 200: Tool("Long.")}
     side = Side(web, mcp_tools=10)
     async with side.pool.use(side.to(server)) as connection:

@@ -11,7 +11,7 @@ import pytest
 from control.clients.twilio import MediaRefused
 from control.clients.twilio_media import File
 from control.mms import files, jobs, rules
-from control.mms.rules import Keeping
+from control.mms.rules import FileLimits
 from control.retention.files import sweep_media
 from hum import ids
 from hum.clock import now
@@ -21,7 +21,7 @@ from storage import messages
 from tests.control.conftest import FakeCarrier
 from tests.control.texts.conftest import CONTACT, NUMBER, Texting
 
-KEEPING = Keeping(file_bytes=1000, message_bytes=2500, hours=24)
+LIMITS = FileLimits(file_bytes=1000, message_bytes=2500, hours=24)
 PICTURE = File("image/jpeg", b"\xff\xd8picture")
 URL = "https://api.twilio.com/{}"
 
@@ -46,8 +46,8 @@ class Desk:
             )
         return message
 
-    async def fetch(self, message: UUID, keeping: Keeping = KEEPING) -> int:
-        run = partial(jobs.fetch, self.texting.db, self.carrier, Files(self.directory), keeping)
+    async def fetch(self, message: UUID, limits: FileLimits = LIMITS) -> int:
+        run = partial(jobs.fetch, self.texting.db, self.carrier, Files(self.directory), limits)
         return await run(self.texting.org, message)
 
     async def kept(self, message: UUID) -> list[tuple[str, str, int | None]]:
@@ -151,7 +151,7 @@ class DyingFiles(Files):
 async def dies_with_the_file_written(desk: Desk) -> UUID:
     message = await desk.text(PICTURE)
     with pytest.raises(Dies):
-        await jobs.fetch(desk.texting.db, desk.carrier, DyingFiles(desk.directory), KEEPING, desk.texting.org, message)
+        await jobs.fetch(desk.texting.db, desk.carrier, DyingFiles(desk.directory), LIMITS, desk.texting.org, message)
     assert len(desk.on_disk()) == 1
     return message
 

@@ -66,7 +66,7 @@ async def test_a_walk_ends_at_the_budget_and_goes_on_slowly() -> None:
     budgets, org = Budget(1, lambda: at_ms), ids.new()
 
     async def ask() -> None:
-        async with budgets.one(org):
+        async with budgets.slot(org):
             pass
 
     for _ in range(budget.BURST):

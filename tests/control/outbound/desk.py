@@ -7,7 +7,7 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from control.outbound.dialling import Dialler, Pace
+from control.outbound.dialling import Dialler, DialLimits
 from control.outbound.rules import Limits
 from hum import ids
 from hum.ids import Kind
@@ -26,7 +26,7 @@ from storage.media_links import NodeState
 from tests.control.conftest import Plane
 
 CALLEE = "+13175550199"
-PACE = Pace(
+PACE = DialLimits(
     calls_per_second=1000.0,
     of_accounts={},
     our_account="AC0",
@@ -34,7 +34,7 @@ PACE = Pace(
     pause_seconds=0.05,
     retry_seconds=0.0,
     request_seconds=2.0,
-    look=timedelta(seconds=2.0),
+    look_up=timedelta(seconds=2.0),
     ring_slack_seconds=1.0,
     silent=timedelta(seconds=60),
 )

@@ -8,7 +8,7 @@ import pytest
 from control.base import hours, phone
 from control.base.hours import first_open
 from control.outbound import rules
-from control.outbound.rules import Again, Defer, Dial, End, Facts, Limits, Pass
+from control.outbound.rules import Defer, Dial, End, Facts, Limits, Pass, Retry
 
 NOW = datetime(2026, 11, 26, 15, 0, tzinfo=UTC)
 LIMITS = Limits(live_calls=5, a_day=10, a_day_to_one=3, patience=timedelta(hours=1))
@@ -112,8 +112,8 @@ def test_a_span_over_midnight_is_open_after_it() -> None:
 @pytest.mark.parametrize(
     ("result", "made", "follows"),
     [
-        ("busy", 1, Again(NOW + timedelta(seconds=60))),
-        ("no_answer", 2, Again(NOW + timedelta(seconds=60))),
+        ("busy", 1, Retry(NOW + timedelta(seconds=60))),
+        ("no_answer", 2, Retry(NOW + timedelta(seconds=60))),
         ("no_answer", 3, End("no_answer", "no_answer")),
         ("busy", 3, End("busy", "busy")),
         ("failed", 1, End("failed", "carrier")),
@@ -121,7 +121,7 @@ def test_a_span_over_midnight_is_open_after_it() -> None:
         ("completed", 1, End("completed", "caller")),
     ],
 )
-def test_what_follows_from_an_attempt(result: str, made: int, follows: Again | End) -> None:
+def test_what_follows_from_an_attempt(result: str, made: int, follows: Retry | End) -> None:
     assert rules.after_attempt(result, made, 3, 60, NOW) == follows
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from control.studio import rules
-from control.studio.rules import Wish
+from control.studio.rules import ProposalRequest
 from hum.v1 import flows_pb2
 
 VOICE, SMS = flows_pb2.CHANNEL_VOICE, flows_pb2.CHANNEL_SMS
-WISH = Wish(
+REQUEST = ProposalRequest(
     "We fix pipes. Transfer to (317) 555-0142.",
     "Call +1 317 555 0100, write to a@pipes.example",
     "https://pipes.example/",
@@ -21,8 +21,8 @@ WISH = Wish(
 WRITTEN = {"name": "Pipes", "system_prompt": "You answer.", "language": "en", "rationale": "Because."}
 
 
-def drafted(wish: Wish = WISH, **written: Any) -> rules.Draft:
-    return rules.to_draft(WRITTEN | written, wish, ("alloy", "ash"))
+def drafted(request: ProposalRequest = REQUEST, **written: Any) -> rules.Draft:
+    return rules.to_draft(WRITTEN | written, request, ("alloy", "ash"))
 
 
 def test_nothing_but_texts_hours_voice_and_named_numbers_gets_in() -> None:
@@ -41,7 +41,10 @@ def test_nothing_but_texts_hours_voice_and_named_numbers_gets_in() -> None:
     assert {field.name for field, _ in draft.flow.ListFields()} == {"name", "system_prompt", "channel", "language"}
     assert draft.flow.channel == VOICE
     text = drafted(
-        replace(WISH, channel=SMS), greeting="Hi", voice="ash", transfers=[{"label": "a", "phone_e164": "+13175550142"}]
+        replace(REQUEST, channel=SMS),
+        greeting="Hi",
+        voice="ash",
+        transfers=[{"label": "a", "phone_e164": "+13175550142"}],
     )
     assert {field.name for field, _ in text.flow.ListFields()} == {"name", "system_prompt", "channel", "language"}
 

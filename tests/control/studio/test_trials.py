@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from control.clients.openai import Question, Reply, Spent, ToolCall
+from control.clients.openai import ModelUsage, Question, Reply, ToolCall
 from control.flows.choices import Choices
 from control.studio.limits import ConcurrencyLimit
 from control.studio.trials import Trials
@@ -31,7 +31,7 @@ class Slow:
 
     async def respond(self, question: Question) -> Reply:
         self.asked.append(question)
-        spent = Spent("slow", text_in=100, text_out=10)
+        spent = ModelUsage("slow", text_in=100, text_out=10)
         if len(self.asked) % 2:
             return Reply("", [ToolCall("1", "nothing", "{}")], spent)
         await self.may.wait()

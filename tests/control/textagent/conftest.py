@@ -10,9 +10,9 @@ from uuid import UUID
 import pytest
 
 from control.base.egress import Policy
-from control.clients.http import Guarded
-from control.clients.openai import Question, Reply, Spent, ToolCall
-from control.crm.asking import Asking
+from control.clients.http import GuardedClient
+from control.clients.openai import ModelUsage, Question, Reply, ToolCall
+from control.crm.client import ConnectorClient
 from control.crm.lookups import Lookups
 from control.textagent.dialogue import Dialogue
 from control.textagent.rules import Limits
@@ -69,9 +69,11 @@ class Fake:
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, str):
-            return Reply(answer, (), Spent("fake", text_in=100, text_out=10))
+            return Reply(answer, (), ModelUsage("fake", text_in=100, text_out=10))
         return (
-            Reply("", answer, Spent("fake", text_in=100, text_out=10)) if isinstance(answer, list) else answer(question)
+            Reply("", answer, ModelUsage("fake", text_in=100, text_out=10))
+            if isinstance(answer, list)
+            else answer(question)
         )
 
 
@@ -95,7 +97,7 @@ class Desk:
             count = segments.count(body)
             await messages.receive(tx, ids.new(), self.org, thread.id, NUMBER, contact_e164, body, count, sid, [])
             await conversations.touch(tx, thread.id, now(), body, "inbound", opens=True)
-            await turns.owe(tx, thread, now() - timedelta(minutes=1))
+            await turns.schedule(tx, thread, now() - timedelta(minutes=1))
         return thread.id
 
     async def thread(self, tx: Any, contact_e164: str = CONTACT) -> ConversationState:
@@ -143,9 +145,9 @@ async def desk(texting: Texting) -> AsyncIterator[Desk]:
     registry = Registry()
     registry.add([*TextTools(texting.db, 5000, 6).all(), *stop_texting(texting.db, 5000)])
     dialogue = Dialogue(texting.db, model, registry, LIMITS.reply_segments, 1000)
-    guarded = Guarded(Policy(parse_networks("127.0.0.0/8")))
+    guarded = GuardedClient(Policy(parse_networks("127.0.0.0/8")))
     settings = ControlSettings(crm_text_seconds=0.3)
-    texters = Lookups(texting.db, Asking(texting.db, guarded, Keyring.parse(KEYS), settings), settings)
+    texters = Lookups(texting.db, ConnectorClient(texting.db, guarded, Keyring.parse(KEYS), settings), settings)
     made = Turns(texting.db, model, dialogue, LIMITS, timedelta(minutes=5), texters.of_turn)
     yield Desk(texting.db, texting.org, texting.number, flow, model, made, now())
     await guarded.close()

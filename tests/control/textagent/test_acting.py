@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from control.clients.openai import ModelError, Question, Reply, Spent
+from control.clients.openai import ModelError, ModelUsage, Question, Reply
 from control.tools import Origin, Result, Tool, ToolChannel, ToolContext
 from storage.db import Tx
 from tests.control.textagent.conftest import Desk, call, closed_now
@@ -85,7 +85,7 @@ async def test_a_turn_whose_worker_died_after_a_tool_is_left_to_a_person(
 
     def then_hang(_: Question) -> Reply:
         desk.model.meanwhile = hang
-        return Reply("", [call("book")], Spent("fake"))
+        return Reply("", [call("book")], ModelUsage("fake"))
 
     desk.model.answers = [then_hang]
     taking = asyncio.create_task(desk.take())

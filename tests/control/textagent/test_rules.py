@@ -9,7 +9,7 @@ import pytest
 from control.flows import smsconfig
 from control.flows.smsconfig import Config
 from control.textagent import rules
-from control.textagent.rules import Counts, Facts, Go, HandOver, Later, Limits, Recheck, Silent, ThreadMessage
+from control.textagent.rules import Counts, Defer, Facts, HandOver, Limits, NoReply, Recheck, Respond, ThreadMessage
 from control.texts import gate, segments
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -42,26 +42,26 @@ def thread(*bodies: str, apart_seconds: float = 20) -> list[ThreadMessage]:
 @pytest.mark.parametrize(
     ("changes", "decision"),
     [
-        ({}, Go()),
-        ({"config": None}, Silent("no_flow")),
-        ({"is_paused": True}, Silent("paused")),
-        ({"is_blocked": True}, Silent("blocked")),
-        ({"gate": gate.Stop("opted_out", "opted_out")}, Silent("opted_out")),
-        ({"gate": gate.Stop("canceled", "closed")}, Silent("closed")),
-        ({"gate": gate.Wait(AT, "organization_hours")}, Later(AT)),
-        ({"history": []}, Silent("answered")),
-        ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "human")]}, Silent("answered")),
-        ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "api")]}, Silent("answered")),
-        ({"history": [*FACTS.history, ThreadMessage("outbound", "Sale!", AT, "campaign")]}, Go()),
-        ({"history": [ThreadMessage("inbound", "Automatic reply: I am away until Monday", AT)]}, Silent("auto_reply")),
-        ({"counts": Counts(29, 29, 29)}, Go()),
+        ({}, Respond()),
+        ({"config": None}, NoReply("no_flow")),
+        ({"is_paused": True}, NoReply("paused")),
+        ({"is_blocked": True}, NoReply("blocked")),
+        ({"gate": gate.Stop("opted_out", "opted_out")}, NoReply("opted_out")),
+        ({"gate": gate.Stop("canceled", "closed")}, NoReply("closed")),
+        ({"gate": gate.Wait(AT, "organization_hours")}, Defer(AT)),
+        ({"history": []}, NoReply("answered")),
+        ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "human")]}, NoReply("answered")),
+        ({"history": [*FACTS.history, ThreadMessage("outbound", "Hi", AT, "api")]}, NoReply("answered")),
+        ({"history": [*FACTS.history, ThreadMessage("outbound", "Sale!", AT, "campaign")]}, Respond()),
+        ({"history": [ThreadMessage("inbound", "Automatic reply: I am away until Monday", AT)]}, NoReply("auto_reply")),
+        ({"counts": Counts(29, 29, 29)}, Respond()),
         ({"counts": Counts(30, 30, 30)}, HandOver("turn_cap")),
         ({"counts": Counts(0, 200, 200)}, HandOver("pair_cap")),
         ({"counts": Counts(0, 0, 5000)}, HandOver("organization_cap")),
-        ({"is_our_own": True, "counts": Counts(5, 5, 5)}, Go()),
+        ({"is_our_own": True, "counts": Counts(5, 5, 5)}, Respond()),
         ({"is_our_own": True, "counts": Counts(6, 6, 6)}, HandOver("loop")),
         ({"is_our_own": True, "counts": Counts(6, 6, 6), "config": Config(max_turns_per_window=2)}, HandOver("loop")),
-        ({"attempts": 3}, Go()),
+        ({"attempts": 3}, Respond()),
         ({"attempts": 4}, HandOver("model_failed", falls_back=True)),
     ],
 )

@@ -42,14 +42,14 @@ async def test_an_answer_waits_until_nobody_has_written_for_a_while_but_not_for_
         thread = await desk.thread(tx)
         due = []
         for second in (0, 2, 4, 6, 8, 9):
-            await turns.owe(tx, thread, at + timedelta(seconds=second))
+            await turns.schedule(tx, thread, at + timedelta(seconds=second))
             due.append(await tx.fetchval("SELECT turn_due_at FROM conversations"))
     assert [(each - at).total_seconds() for each in due] == [3, 5, 7, 9, 10, 10]
     assert await desk.take() == [], "it is not due"
     await desk.configure(sms_config_json='{"debounce_ms": 0}')
     async with desk.db.tenant(desk.org) as tx:
         await conversations.pause_ai(tx, thread.id, "human")
-        await turns.owe(tx, await desk.thread(tx), at)
+        await turns.schedule(tx, await desk.thread(tx), at)
         assert await tx.fetchval("SELECT turn_due_at FROM conversations") is None, "nobody owes what a person answers"
 
 

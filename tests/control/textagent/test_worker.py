@@ -9,7 +9,7 @@ import pytest
 
 from control.app import build_worker
 from control.clients.openai import OpenAI
-from control.feature import Outside
+from control.feature import ExternalClients
 from control.texts import receiving
 from control.texts.receiving import Limits, Received
 from hum.clock import now
@@ -36,9 +36,9 @@ async def test_texts_are_answered_by_a_worker(desk: Desk, tmp_path: Path) -> Non
             home=tmp_path, openai_api_key="k", openai_base_url=model.url, text_turn_look_seconds=0.02
         )
         responder, carrier = OpenAI(settings, 5), FakeCarrier()
-        outside = Outside(carrier, Silent(), Silent(), Silent(), Silent(), responder)
+        clients = ExternalClients(carrier, Silent(), Silent(), Silent(), Silent(), responder)
         stop = asyncio.Event()
-        async with build_worker(settings, desk.db.url, outside) as worker:
+        async with build_worker(settings, desk.db.url, clients) as worker:
             task = asyncio.create_task(worker.run(stop))
             await receive(desk, "SM1", "When do you open?")
             await until(desk, "SELECT count(*) FROM text_runs WHERE status = 'replied'", 1)

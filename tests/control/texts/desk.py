@@ -7,8 +7,8 @@ from uuid import UUID
 
 from control.texts import writing
 from control.texts.bulk import AttemptReport, Recorder
-from control.texts.claims import Claim, Claims, Means, Recovery
-from control.texts.lookups import Lookups, Patience
+from control.texts.claims import Claim, Claims, Recovery, SendLimits
+from control.texts.lookups import Lookups, ReconciliationTimes
 from control.texts.paces import Paces
 from control.texts.posting import AtStep, Poster, _go_on
 from control.texts.sender import Sender
@@ -26,18 +26,18 @@ def paced(segments_per_second: float) -> Paces:
     return Paces(segments_per_second, {}, our_account="AC0")
 
 
-MEANS = Means(
+LIMITS = SendLimits(
     paces=paced(1000.0),
     width=16,
     campaign_width=12,
     number_width=8,
     quantum_seconds=0.05,
-    look_seconds=0.05,
+    poll_seconds=0.05,
     request_seconds=2.0,
     recovery=Recovery(retry_seconds=0.01, longest_seconds=1.0, recover_seconds=60.0, stop_seconds=900.0),
 )
-PATIENCE = Patience(
-    look=timedelta(seconds=60),
+TIMES = ReconciliationTimes(
+    look_up=timedelta(seconds=60),
     unknown=timedelta(hours=1),
     reconcile=timedelta(hours=6),
     oldest=timedelta(days=3),
@@ -49,7 +49,7 @@ PATIENCE = Patience(
 class TextDesk:
     texting: Texting
     carrier: FakeCarrier = field(default_factory=FakeCarrier)
-    means: Means = MEANS
+    limits: SendLimits = LIMITS
 
     def __post_init__(self) -> None:
         self.db, self.org = self.texting.db, self.texting.org
@@ -58,20 +58,20 @@ class TextDesk:
 
     @property
     def lookups(self) -> Lookups:
-        return Lookups(self.db, self.carrier, PATIENCE)
+        return Lookups(self.db, self.carrier, TIMES)
 
     def poster(self, at_step: AtStep = _go_on) -> Poster:
-        return Poster(self.db, self.carrier, self.lookups, "https://hum.example", self.means, at_step)
+        return Poster(self.db, self.carrier, self.lookups, "https://hum.example", self.limits, at_step)
 
-    def sender(self, at_step: AtStep = _go_on, **means: Any) -> Sender:
-        self.means = replace(self.means, **means)
-        return Sender(self.db, Claims(self.db, self.means), self.poster(at_step), self.means)
+    def sender(self, at_step: AtStep = _go_on, **limits: Any) -> Sender:
+        self.limits = replace(self.limits, **limits)
+        return Sender(self.db, Claims(self.db, self.limits), self.poster(at_step), self.limits)
 
-    async def send(self, **means: Any) -> None:
-        await self.sender(**means).send_due()
+    async def send(self, **limits: Any) -> None:
+        await self.sender(**limits).send_due()
 
     async def claim(self, number: str = NUMBER) -> Claim:
-        return await Claims(self.db, self.means).claim(number, 8, 8)
+        return await Claims(self.db, self.limits).claim(number, 8, 8)
 
     # -- texts
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from control.texts import delivery_rules
-from control.texts.delivery_rules import Standing
+from control.texts.delivery_rules import AttemptState
 
 WORDS = [
     ("queued", None),
@@ -21,7 +21,7 @@ WORDS = [
 NOW = datetime(2026, 3, 7, 20, 0, tzinfo=UTC)
 
 
-def stands(*words: tuple[str, str | None]) -> Standing | None:
+def stands(*words: tuple[str, str | None]) -> AttemptState | None:
     return delivery_rules.standing(each for status, code in words if (each := delivery_rules.word(status, code)))
 
 

@@ -55,7 +55,7 @@ async def test_a_text_is_sent_once_with_what_the_carrier_needs(desk: TextDesk) -
 async def test_killed_before_the_carrier_was_asked(desk: TextDesk) -> None:
     """The attempt is committed, and nothing came of it: after two looks the text is sent, once."""
     message = await desk.write()
-    (claimed,) = (await desk.claim()).begun  # and here it dies
+    (claimed,) = (await desk.claim()).attempts  # and here it dies
     await desk.send()
     assert not desk.bodies, "whether it was sent is unknown"
     for _ in range(2):
@@ -76,7 +76,7 @@ async def test_killed_after_the_carrier_was_asked(desk: TextDesk, *, callback_fi
     """The carrier has the text, and nobody recorded it: a look or a callback tells, and it is never sent again."""
     message = await desk.write()
     desk.carrier.lose_texts = [Killed()]
-    (claimed,) = (await desk.claim()).begun
+    (claimed,) = (await desk.claim()).attempts
     with pytest.raises(Killed):
         await desk.poster().send(claimed)
     (sid,) = desk.carrier.texted
@@ -105,7 +105,7 @@ async def test_a_process_that_dies_at_a_step_sends_nothing_twice(desk: TextDesk,
     with pytest.raises((Killed, BaseExceptionGroup)) if step == "claimed" else contextlib.nullcontext():
         claim = await desk.claim()
         await dying._poster.at_step("claimed")
-        for claimed in claim.begun:
+        for claimed in claim.attempts:
             with contextlib.suppress(Killed):
                 await dying._poster.send(claimed)
     for _ in range(4):
@@ -170,7 +170,7 @@ def measured(name: str) -> float:
 async def test_the_carrier_has_a_text_after_all(desk: TextDesk) -> None:
     """It said twice that it has none, and its callback comes before another attempt: none is made."""
     message = await desk.write()
-    (claimed,) = (await desk.claim()).begun
+    (claimed,) = (await desk.claim()).attempts
     for _ in range(2):
         await desk.later(61)
         await desk.lookups.sweep()
@@ -186,7 +186,7 @@ async def test_an_older_text_with_the_same_words_is_not_taken_for_the_lost_one(d
     await desk.write("Hi")
     await desk.send()
     second = await desk.write("Hi")
-    assert (await desk.claim()).begun
+    assert (await desk.claim()).attempts
     strange = CarrierText("SMelse", "sent", None, 1, "Other words", NUMBER, CONTACT, now())
     desk.carrier.texts["SMelse"] = strange
     desk.carrier.texted["SMelse"] = next(iter(desk.carrier.texted.values()))
@@ -431,7 +431,7 @@ async def test_after_a_long_rest_nothing_is_sent_too_late(desk: TextDesk) -> Non
 async def test_after_a_night_without_workers_one_look_in_vain_decides_nothing(desk: TextDesk) -> None:
     """The time after which a text is unknown runs while it is looked for, and not while nobody was there to look."""
     message = await desk.write()
-    assert (await desk.claim()).begun
+    assert (await desk.claim()).attempts
     await desk.later(12 * 3600)
     desk.carrier.fail = CarrierError("The carrier did not respond.")
     await desk.lookups.sweep()

@@ -85,7 +85,7 @@ def name(attempt: Any) -> str:
 
 async def begin(desk: TextDesk) -> None:
     await desk.write()
-    assert (await desk.claim()).begun
+    assert (await desk.claim()).attempts
 
 
 async def test_orders_of_callbacks_end_in_one_row(desk: TextDesk) -> None:
@@ -114,7 +114,7 @@ async def test_every_order_of_every_subset_ends_in_one_row(desk: TextDesk) -> No
 
 async def test_a_callback_comes_before_our_own_answer(desk: TextDesk) -> None:
     message = await desk.write()
-    (claimed,) = (await desk.claim()).begun
+    (claimed,) = (await desk.claim()).attempts
     desk.carrier.texted["SM" + "0" * 32] = desk.poster()._text(claimed)
     await desk.says("SM" + "0" * 32, "delivered")
     assert await desk.events(message) == ["sms.sent", "sms.delivered"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from control.app import build_worker
 from hum.settings import ControlSettings
-from tests.control.conftest import FakeCarrier, outside
+from tests.control.conftest import FakeCarrier, fake_clients
 from tests.control.texts.conftest import Texting
 from tests.control.texts.desk import TextDesk
 from tests.support.waits import patience
@@ -16,7 +16,7 @@ async def test_a_text_leaves_when_it_is_written(texting: Texting, tmp_path: Path
     carrier, stop = FakeCarrier(), asyncio.Event()
     desk = TextDesk(texting, carrier)
     settings = ControlSettings(home=tmp_path, text_seconds=60.0, text_segments_per_second="1000")
-    async with build_worker(settings, texting.db.url, outside(carrier)) as worker:
+    async with build_worker(settings, texting.db.url, fake_clients(carrier)) as worker:
         working = asyncio.create_task(worker.run(stop))
         async with patience():
             first = await desk.write("One")  # the worker's own first look may find this one

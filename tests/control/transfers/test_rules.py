@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from control.livecall import owed
-from control.livecall.owed import Message, Transfer
+from control.livecall import nextsteps
+from control.livecall.nextsteps import Message, Transfer
 from control.tools import Situation
 from control.transfers import rules
 from control.transfers.rules import Parties, Target
@@ -112,10 +112,10 @@ def test_a_name_is_not_a_novel() -> None:
 
 def test_what_is_owed_is_stored_and_read() -> None:
     mine = Transfer(ids.new(), DESK)
-    assert owed.read(owed.stored(mine)) == mine
-    assert owed.read(owed.stored(Message("unanswered"))) == Message("unanswered")
+    assert nextsteps.decode(nextsteps.encode(mine)) == mine
+    assert nextsteps.decode(nextsteps.encode(Message("unanswered"))) == Message("unanswered")
     for nonsense in (None, "{}", '{"type":"teleport"}', "null", "[", '{"type":"transfer","to_e164":"+1"}'):
-        assert owed.read(nonsense) is None
-    assert not owed.is_due(mine, marked=False) and owed.is_due(mine, marked=True)
-    assert owed.is_due(Transfer(ids.new(), DESK, asked_by="user:u"), marked=False)
-    assert not owed.is_due(None, marked=True) and not owed.is_due(Message(), marked=False)
+        assert nextsteps.decode(nonsense) is None
+    assert not nextsteps.is_due(mine, marked=False) and nextsteps.is_due(mine, marked=True)
+    assert nextsteps.is_due(Transfer(ids.new(), DESK, asked_by="user:u"), marked=False)
+    assert not nextsteps.is_due(None, marked=True) and not nextsteps.is_due(Message(), marked=False)

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from hum.secrets import Keyring
 from sandbox.receiver import Receiver
 from storage.db import Db
@@ -19,7 +19,7 @@ async def main(url: str, at: str) -> None:
 
     db = await Db.open(url, size=2)
     # The organization and the receiver are the test's.
-    hooked = Hooked(db, None, Guarded(LOCAL), Receiver(), Keyring([(1, bytes(32))]))  # type: ignore[arg-type]
+    hooked = Hooked(db, None, GuardedClient(LOCAL), Receiver(), Keyring([(1, bytes(32))]))  # type: ignore[arg-type]
     await hooked.sender(at_step, request_seconds=3.0, lease_seconds=6.0).send_due()
 
 

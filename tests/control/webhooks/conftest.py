@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from control import readers
 from control.base.egress import Policy
-from control.clients.http import Guarded
+from control.clients.http import GuardedClient
 from control.clients.http import Limits as WebLimits
 from control.feature import Reader
 from control.webhooks import usecases
@@ -20,8 +20,8 @@ from control.webhooks.posting import AtStep, Poster, go_on
 from control.webhooks.recording import Pace, Recorder
 from control.webhooks.rules import Schedule
 from control.webhooks.sealing import Sealer
-from control.webhooks.sender import Means, Sender
-from control.webhooks.usecases import Limits, Wish
+from control.webhooks.sender import Sender, SendLimits
+from control.webhooks.usecases import Limits, RequestedSettings
 from gateway import payloads
 from hum import ids
 from hum.contract import eventtypes
@@ -40,7 +40,7 @@ from storage.webhooks import WebhookRow
 from tests.support.waits import patience
 
 LOCAL = Policy(parse_networks("127.0.0.0/8"))
-MEANS = Means(
+LIMITS = SendLimits(
     width=64,
     organization_width=32,
     endpoint_width=16,
@@ -49,7 +49,7 @@ MEANS = Means(
     request_seconds=1.0,
     lease_seconds=20.0,
     batch_seconds=0.005,
-    look_seconds=0.05,
+    poll_seconds=0.05,
 )
 SCHEDULE = Schedule((0.05,) * 9, 0.2, 1.0)
 
@@ -60,7 +60,7 @@ class Hooked:
 
     db: Db
     org: UUID
-    web: Guarded
+    web: GuardedClient
     receiver: Receiver
     keyring: Keyring
     secrets: dict[UUID, str] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Hooked:
         principal = Principal(
             org or self.org, "admin", ("*",), key_id=None, session_id=None, user_id=None, name="a", site_admin=False
         )
-        wish = Wish(
+        requested = RequestedSettings(
             url=self.receiver.url + path,
             description="",
             events=(),
@@ -83,7 +83,7 @@ class Hooked:
         )
         async with self.db.tenant(org or self.org) as tx:
             row, secret = await usecases.create(
-                tx, principal, replace(wish, **wished), Sealer(self.keyring), Limits(50, LOCAL, 60.0)
+                tx, principal, replace(requested, **wished), Sealer(self.keyring), Limits(50, LOCAL, 60.0)
             )
         self.secrets[row.id] = secret
         return row.id
@@ -108,8 +108,8 @@ class Hooked:
 
         return Reader("webhooks", Start.BEGINNING, frozenset(eventtypes.visible()), handle, 1.0, shares=True)
 
-    def sender(self, at_step: AtStep = go_on, schedule: Schedule = SCHEDULE, **means: Any) -> Sender:
-        chosen = replace(MEANS, **means)
+    def sender(self, at_step: AtStep = go_on, schedule: Schedule = SCHEDULE, **limits: Any) -> Sender:
+        chosen = replace(LIMITS, **limits)
         poster = Poster(self.web, Sealer(self.keyring), schedule, chosen.request_seconds, at_step)
         pace = Pace(chosen.batch_seconds, 0.05, chosen.lease_seconds)
         return Sender(self.db, poster, Recorder(self.db, chosen.dead, pace, at_step), chosen)
@@ -147,7 +147,7 @@ def received(count: int = 1, conversation: UUID | None = None) -> events_pb2.Sms
 @pytest.fixture
 async def hooked(database_url: str) -> AsyncIterator[Hooked]:
     db = await Db.open(database_url, size=6)
-    web = Guarded(LOCAL, WebLimits(connections=200, organization_requests=200, host_requests=100))
+    web = GuardedClient(LOCAL, WebLimits(connections=200, organization_requests=200, host_requests=100))
     org = ids.new()
     async with db.system() as tx:
         await identity.create_organization(tx, org, "Clinic")

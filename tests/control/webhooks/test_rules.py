@@ -52,9 +52,9 @@ def test_shares_leave_room_in_all_and_in_each_group(free: int, own: tuple[int, i
     }
     assert min(rest, *left.values()) >= 0
     for share, demand in zip(shares, demands, strict=True):
-        assert share <= demand.wanted
+        assert share <= demand.requested
         room = min(rest, left[demand.group])
-        if share < demand.wanted:  # it has its part of what is left, or there is nothing
+        if share < demand.requested:  # it has its part of what is left, or there is nothing
             assert room == 0 or share + demand.in_flight >= max(1, room // 2)
         assert share <= 1 or share + demand.in_flight <= min(free, free_of[demand.group]) // 2
 

@@ -26,7 +26,7 @@ class ListenerStream:
         self.wake = asyncio.Event()
         self._pieces: deque[pb.Sound] = deque()
 
-    def take(self) -> pb.Sound | None:
+    def pop(self) -> pb.Sound | None:
         """Remove and return the next piece of sound; None if there is none."""
         return self._pieces.popleft() if self._pieces else None
 

@@ -13,8 +13,8 @@ import pytest
 from control import readers
 from control.feature import Reader
 from control.notifications import rules
+from control.notifications.notifier import EmailLimits, Notifier
 from control.notifications.sending import Mailer
-from control.notifications.telling import Notifier, Policy
 from control.team import usecases as team
 from hum import ids
 from hum.clock import now
@@ -27,7 +27,9 @@ from storage.events import Start
 from storage.notifications import WishesRow
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-POLICY = Policy(per_hour=2, bounce=DAY, max_age=HOUR, transcript=timedelta(), invitations=3, invitations_per_address=2)
+POLICY = EmailLimits(
+    per_hour=2, bounce=DAY, max_age=HOUR, transcript=timedelta(), invitations=3, invitations_per_address=2
+)
 
 
 @dataclass
@@ -39,7 +41,7 @@ class World:
     people: dict[str, UUID]
     sent: list[EmailMessage] = field(default_factory=list)
     fail: Exception | None = None
-    policy: Policy = POLICY
+    policy: EmailLimits = POLICY
 
     async def take(self, message: EmailMessage) -> None:
         if self.fail:
@@ -175,7 +177,7 @@ async def test_who_may_not_know_it_any_more_is_told_nothing(world: World) -> Non
 
 
 async def test_words_are_waited_for_where_they_are_told(world: World) -> None:
-    world.policy = Policy(10, DAY, HOUR, timedelta(minutes=5), 3, 2)
+    world.policy = EmailLimits(10, DAY, HOUR, timedelta(minutes=5), 3, 2)
     await wish(world, "operator", voicemails=False)
     await world.voicemail("Call me back")
     await world.work()

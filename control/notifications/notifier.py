@@ -22,7 +22,7 @@ MOST_PEOPLE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class EmailLimits:
     """The limits of e-mails, and the ages of events and bounces that count."""
 
     per_hour: int
@@ -36,7 +36,7 @@ class Policy:
 class Notifier:
     """The reader of events and composer of e-mails.  `is_on`: whether this deployment sends e-mails."""
 
-    def __init__(self, db: Db, policy: Policy, *, is_on: bool) -> None:
+    def __init__(self, db: Db, policy: EmailLimits, *, is_on: bool) -> None:
         self._db, self._policy, self._is_on = db, policy, is_on
 
     async def read(self, tx: Tx, events: Sequence[Event]) -> None:
@@ -52,9 +52,9 @@ class Notifier:
             elif event.type == rules.TRANSCRIBED:
                 await notifications.hurry(tx, event.org_id, event.subject_id)
             else:
-                await self._note(tx, event)
+                await self._add_notices(tx, event)
 
-    async def _note(self, tx: Tx, event: Event) -> None:
+    async def _add_notices(self, tx: Tx, event: Event) -> None:
         kind = rules.KINDS[event.type]
         waits = event.type == rules.RECEIVED and await notifications.wants_transcripts(tx, event.org_id)
         await notifications.note(

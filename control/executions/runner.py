@@ -27,7 +27,7 @@ LONG_CHARS = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Called:
+class ToolRequest:
     """A tool call as the model wrote it.  `off_record`: neither arguments nor result are stored."""
 
     id: str
@@ -44,19 +44,21 @@ class Executions:
     def __init__(self, db: Db, registry: Registry, *, is_test: bool = False) -> None:
         self._db, self._registry, self._is_test = db, registry, is_test
 
-    async def run(self, channel: ToolChannel, called: Called, context: ToolContext) -> Result:
+    async def run(self, channel: ToolChannel, request: ToolRequest, context: ToolContext) -> Result:
         """Run a tool, between two short transactions."""
         async with self._db.tenant(context.organization) as tx:
-            run_context = await self.begin(tx, channel, called, context)
+            run_context = await self.begin(tx, channel, request, context)
         # Only calls repeat requests, and they use `begin` themselves.
         if run_context is None:
-            raise ValueError(f"the tool call {called.id[:40]!r} was run before")
-        return await self.carry_out(channel, called, run_context)
+            raise ValueError(f"the tool call {request.id[:40]!r} was run before")
+        return await self.carry_out(channel, request, run_context)
 
-    async def begin(self, tx: Tx, channel: ToolChannel, called: Called, context: ToolContext) -> ToolContext | None:
+    async def begin(
+        self, tx: Tx, channel: ToolChannel, request: ToolRequest, context: ToolContext
+    ) -> ToolContext | None:
         """Record that a tool starts; return the context to run it with, or None if this tool call was run before."""
         turn, flow = context.turn, context.situation.flow
-        origin = self._registry.origin(channel, called.name, context.situation)
+        origin = self._registry.origin(channel, request.name, context.situation)
         run = NewRun(
             id=ids.new(),
             org_id=context.organization,
@@ -67,27 +69,27 @@ class Executions:
             run_id=turn.run if turn else context.event_run,
             flow_id=flow.id if flow else None,
             flow_version=flow.version if flow else None,
-            tool_call_id=name_of(called.id),
-            name=name_of(called.name),
+            tool_call_id=name_of(request.id),
+            name=name_of(request.name),
             kind=origin.kind if origin else None,
             tool_id=origin.id if origin else None,
             tool_version=origin.version if origin else None,
             arguments=NOT_RECORDED
-            if called.off_record
-            else await aside(arguments_without_secrets, called.arguments_json),
-            approval_id=called.approval,
+            if request.off_record
+            else await redact_off_loop(arguments_without_secrets, request.arguments_json),
+            approval_id=request.approval,
         )
         execution = await tool_runs.begin(tx, run)
         return replace(context, execution=execution) if execution is not None else None
 
-    async def carry_out(self, channel: ToolChannel, called: Called, context: ToolContext) -> Result:
+    async def carry_out(self, channel: ToolChannel, request: ToolRequest, context: ToolContext) -> Result:
         """Run a tool after `begin`, and record its result."""
         assert context.execution is not None, "`begin` was not called"
         began_ms = monotonic_ms()
-        run = self._registry.run if called.approval is None else self._registry.run_approved
-        result = await run(channel, called.name, called.arguments_json, context)
+        run = self._registry.run if request.approval is None else self._registry.run_approved
+        result = await run(channel, request.name, request.arguments_json, context)
         took_ms = round(monotonic_ms() - began_ms)
-        row = await run_row(result, off_record=called.off_record)
+        row = await run_row(result, off_record=request.off_record)
         # As the system, which runs the tools of calls: the row of a call that is being erased may be gone.
         async with self._db.system() as tx:
             await tool_runs.finish(tx, context.execution, row, took_ms)
@@ -99,7 +101,7 @@ def name_of(text: str) -> str:
     return text.replace("\0", "")[:MOST_NAME_CHARS]
 
 
-async def aside(redact: Callable[[str], str], text: str) -> str:
+async def redact_off_loop(redact: Callable[[str], str], text: str) -> str:
     """Redact a text, a long one in a thread."""
     return redact(text) if len(text) <= LONG_CHARS else await asyncio.to_thread(redact, text)
 
@@ -109,7 +111,7 @@ async def run_row(result: Result, *, off_record: bool = False) -> RunRow:
     to = result.switches_to
     return RunRow(
         status="ok" if result.ok else "failed",
-        output=NOT_RECORDED if off_record else await aside(json_without_secrets, dumped(result.output)),
+        output=NOT_RECORDED if off_record else await redact_off_loop(json_without_secrets, dumped(result.output)),
         leaves=result.leaves,
         switches_to=to.id if to else None,
         switches_to_version=to.version if to else None,
@@ -121,9 +123,9 @@ async def without_secrets(activity: calls_pb2.ToolActivity) -> calls_pb2.ToolAct
     """Return a copy of a tool's activity that may be stored and shown."""
     redacted = calls_pb2.ToolActivity()
     redacted.CopyFrom(activity)
-    redacted.arguments = await aside(json_without_secrets, activity.arguments)
+    redacted.arguments = await redact_off_loop(json_without_secrets, activity.arguments)
     if activity.HasField("result"):
-        redacted.result = await aside(json_without_secrets, activity.result)
+        redacted.result = await redact_off_loop(json_without_secrets, activity.result)
     return redacted
 
 

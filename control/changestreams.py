@@ -19,7 +19,7 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
-from control.watch import Watch
+from control.changepoller import ChangePoller
 from hum.clock import monotonic_ms
 from storage import inbox_changes
 from storage.db import Db, Tx
@@ -35,76 +35,78 @@ Event = TypeVar("Event", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Presentation:
     """The presentation of a kind of resource in a stream.
 
-    `some`: returns the existing ones of these resources, as messages of the contract.  `made` and `changed`: the
-    members of the stream's oneof for a new resource and for any other.  `gone`: returns the members for a deleted one;
+    `find`: returns the existing ones of these resources, as messages of the contract.  `created` and `changed`: the
+    members of the stream's oneof for a new resource and for any other.  `deleted`: returns the members for a deleted one;
     None to send nothing.
     """
 
-    some: Callable[[Tx, Sequence[UUID]], Awaitable[Mapping[UUID, Any]]]
-    made: str
+    find: Callable[[Tx, Sequence[UUID]], Awaitable[Mapping[UUID, Any]]]
+    created: str
     changed: str
-    gone: Callable[[UUID], Mapping[str, Any]] | None = None
+    deleted: Callable[[UUID], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Rests:
+class PollIntervals:
     """Seconds until a stream reads again: without changes, and while an older transaction may be open."""
 
     idle_seconds: float
-    look_seconds: float
+    poll_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class StreamDependencies:
     """The dependencies of a stream of changes."""
 
     db: Db
-    watch: Watch
-    rests: Rests
+    poller: ChangePoller
+    intervals: PollIntervals
     stopping: asyncio.Event
 
 
-class Following(Generic[Event]):
-    """A client that follows an organization.
+class ChangeStream(Generic[Event]):
+    """The stream of an organization's changes to one client.
 
     `event`: the stream's response, which has a oneof with a member `resync`.  `kinds`: the kinds of resources that this
     client gets, and their presentation.
     """
 
-    def __init__(self, source: Source, org: UUID, event: type[Event], kinds: Mapping[str, Shown]) -> None:
-        self._source, self._org, self._event, self._kinds = source, org, event, kinds
+    def __init__(
+        self, dependencies: StreamDependencies, org: UUID, event: type[Event], kinds: Mapping[str, Presentation]
+    ) -> None:
+        self._dependencies, self._org, self._event, self._kinds = dependencies, org, event, kinds
         self._wake = asyncio.Event()
 
     async def events(self, last: int) -> AsyncGenerator[Event, None]:
         """Yield the changes after the transaction `last` (0: from now on), until this process is asked to stop."""
-        rests = self._source.rests
-        unfollow = self._source.watch.follow(self._org, self._wake)
+        intervals = self._dependencies.intervals
+        unsubscribe = self._dependencies.poller.subscribe(self._org, self._wake)
         stopping = asyncio.create_task(self._wake_on_stop())
         try:
             position = last, _END_OF_TRANSACTION
-            while not self._source.stopping.is_set():
+            while not self._dependencies.stopping.is_set():
                 # Before reading, so that no wake-up in between is lost.
                 self._wake.clear()
                 read_ms = monotonic_ms()
-                async with self._source.db.tenant(self._org) as tx:
-                    events, position, rest_seconds = await self._read(tx, position)
+                async with self._dependencies.db.tenant(self._org) as tx:
+                    events, position, wait_seconds = await self._read(tx, position)
                 for event in events:
                     yield event
-                if rest_seconds:
+                if wait_seconds:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), rest_seconds)
+                        await asyncio.wait_for(self._wake.wait(), wait_seconds)
                     # A campaign wakes all listeners with each of its texts: read those of a while together.
-                    await asyncio.sleep(rests.look_seconds - (monotonic_ms() - read_ms) / 1000)
+                    await asyncio.sleep(intervals.poll_seconds - (monotonic_ms() - read_ms) / 1000)
         finally:
             stopping.cancel()
-            unfollow()
+            unsubscribe()
 
     async def _read(self, tx: Tx, position: tuple[int, int]) -> tuple[Sequence[Event], tuple[int, int], float]:
         """Return the new events, the position after them, and the seconds until the next read."""
-        horizon, rests = await inbox_changes.horizon(tx), self._source.rests
+        horizon, intervals = await inbox_changes.horizon(tx), self._dependencies.intervals
         if not max(horizon.floor, 1) <= position[0] < horizon.below:
             last_xid = horizon.below - 1
             return [self._event(seq=last_xid, **_RESYNC)], (last_xid, _END_OF_TRANSACTION), 0
@@ -112,8 +114,8 @@ class Following(Generic[Event]):
         if len(changes) == BATCH:
             return await self._present(tx, changes, is_all=False), (changes[-1].xid, changes[-1].id), 0
         more = await inbox_changes.is_more(tx, horizon.below)
-        rest_seconds = rests.look_seconds if more else rests.idle_seconds
-        return await self._present(tx, changes, is_all=True), (horizon.below - 1, _END_OF_TRANSACTION), rest_seconds
+        wait_seconds = intervals.poll_seconds if more else intervals.idle_seconds
+        return await self._present(tx, changes, is_all=True), (horizon.below - 1, _END_OF_TRANSACTION), wait_seconds
 
     async def _present(self, tx: Tx, changes: Sequence[Change], *, is_all: bool) -> Sequence[Event]:
         """Return events with the current state of the changed resources.
@@ -123,16 +125,16 @@ class Following(Generic[Event]):
         latest_changes = latest(change for change in changes if change.kind in self._kinds)
         current = dict[str, Mapping[UUID, Any]]()
         for kind in {change.kind for change in latest_changes}:
-            current[kind] = await self._kinds[kind].some(
+            current[kind] = await self._kinds[kind].find(
                 tx, [change.thing_id for change in latest_changes if change.kind == kind]
             )
         members = list[tuple[int, Mapping[str, Any]]]()
         for change in latest_changes:
             presentation = self._kinds[change.kind]
             if (resource := current[change.kind].get(change.thing_id)) is not None:
-                members.append((change.xid, {presentation.made if change.made else presentation.changed: resource}))
-            elif presentation.gone is not None:
-                members.append((change.xid, presentation.gone(change.thing_id)))
+                members.append((change.xid, {presentation.created if change.made else presentation.changed: resource}))
+            elif presentation.deleted is not None:
+                members.append((change.xid, presentation.deleted(change.thing_id)))
         ends = [xid != after for (xid, _), (after, _) in pairwise(members)]
         ends += [is_all or xid < changes[-1].xid for xid, _ in members[-1:]]
         return [
@@ -141,7 +143,7 @@ class Following(Generic[Event]):
         ]
 
     async def _wake_on_stop(self) -> None:
-        await self._source.stopping.wait()
+        await self._dependencies.stopping.wait()
         self._wake.set()
 
 

@@ -24,7 +24,7 @@ LOG = log(__name__)
 MAX_BYTES = 64 << 10
 
 
-async def keep(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
+async def store(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
     """Store the unfinished turns of calls.
 
     While the database is unavailable they are skipped: the next report follows.
@@ -44,7 +44,7 @@ async def keep(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
         LOG.warning("could not store unfinished turns", calls=len(streams), error=repr(error)[:200])
 
 
-async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) -> datetime | None:
+async def finalize(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) -> datetime | None:
     """Add the unfinished turns of a locked call's streams up to `last_stream` to its transcript, and end their tools.
 
     Return when the last stream's unfinished turns were reported; None if it had none.
@@ -60,5 +60,5 @@ async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) 
             await add_missing(tx, org, call, report.turn, at)
     if rows:
         await under_way.forget(tx, call, last_stream)
-    await activity.lose(tx, call, at)
+    await activity.end_lost(tx, call, at)
     return reported_at

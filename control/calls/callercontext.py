@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 from control.bus import Bus
-from control.crm.asking import Asking
+from control.crm.client import ConnectorClient
 from control.crm.lookups import Callers, Lookups
 from control.feature import Deps
 from control.httptools.hooks import Hooks
@@ -65,9 +65,10 @@ class CombinedLookups:
 
 def callers(settings: ControlSettings, deps: Deps) -> Callers:
     """Return the lookups of callers in CRMs and through the flow's hooks, which also update agents of live calls."""
-    asking = Asking(deps.db, deps.web, deps.keyring, settings)
+    connector_client = ConnectorClient(deps.db, deps.web, deps.keyring, settings)
     inform = AgentInformer(deps.db, deps.bus, settings).inform
     requests = Requests(deps.db, deps.web, deps.keyring, settings)
     return CombinedLookups(
-        Lookups(deps.db, asking, settings, inform), Hooks(deps.db, requests, asking, settings, inform)
+        Lookups(deps.db, connector_client, settings, inform),
+        Hooks(deps.db, requests, connector_client, settings, inform),
     )

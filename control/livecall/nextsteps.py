@@ -1,4 +1,4 @@
-"""The step that a call takes after its stream was left on purpose, in the column `calls.owed`.  Pure.
+"""The pending next step of a call, taken after its stream was left on purpose, in the column `calls.owed`.  Pure.
 
 An agent's tool, a person or routing stores the step with `calls.owe`.  It is due once the stream has ended with a
 reason in `LEAVES`.  If the stream dies before, an agent's step is dropped: the agent of the next stream decides anew.
@@ -45,31 +45,31 @@ class Message(msgspec.Struct, frozen=True, tag="voicemail"):
     by_carrier: bool = False
 
 
-Owed = Transfer | Message
+NextStep = Transfer | Message
 #: The reasons with which a stream ends while its call continues.
 TRANSFER, VOICEMAIL = "transfer", "voicemail"
 LEAVES = frozenset({TRANSFER, VOICEMAIL})
 
-_decoder: msgspec.json.Decoder[Owed] = msgspec.json.Decoder(Owed)
+_decoder: msgspec.json.Decoder[NextStep] = msgspec.json.Decoder(NextStep)
 
 
-def stored(owed: Owed) -> str:
+def encode(step: NextStep) -> str:
     """Encode a step for storage."""
-    return msgspec.json.encode(owed).decode()
+    return msgspec.json.encode(step).decode()
 
 
-def read(owed: str | None) -> Owed | None:
+def decode(text: str | None) -> NextStep | None:
     """Decode a stored step; return None for one that another release has stored and this one can't decode."""
     try:
-        return None if owed is None else _decoder.decode(owed)
+        return None if text is None else _decoder.decode(text)
     except msgspec.DecodeError:
         return None
 
 
-def is_due(owed: Owed | None, *, marked: bool) -> bool:
+def is_due(step: NextStep | None, *, marked: bool) -> bool:
     """Tell whether a call with a closed stream takes this step now; `marked`: it is recorded as due.
 
     A person's transfer is due even if the stream died before it was left.  An agent's is not: the agent of the next
     stream decides anew.
     """
-    return owed is not None and (marked or (isinstance(owed, Transfer) and owed.asked_by != AGENT))
+    return step is not None and (marked or (isinstance(step, Transfer) and step.asked_by != AGENT))

@@ -27,8 +27,8 @@ from storage import places
 from storage.db import Db, Tx
 from storage.places import OfferRow
 
-#: Seconds between two looks for a place, while a caller waits for one.
-ROOM_LOOK_SECONDS = 0.25
+#: Seconds between two attempts to get a place, while a caller waits for one.
+RETRY_SECONDS = 0.25
 
 #: How many calls are served by one transaction.
 MAX_BATCH = 200
@@ -45,7 +45,7 @@ FULL = Refusal(capacity.NO_CAPACITY)
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class StreamOffer:
     """A stream that the carrier may open once at this URL; empty: at the gateway's."""
 
     token: str
@@ -64,7 +64,7 @@ class _PendingCall:
     again: bool
     accepts_unknown: bool
     zone: str
-    answer: "asyncio.Future[Offer | Refusal]" = field(
+    answer: "asyncio.Future[StreamOffer | Refusal]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -79,7 +79,7 @@ class CallAdmission:
         self._pending: list[_PendingCall] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def place(self, call: UUID, until_ms: float, *, again: bool, zone: str = "") -> Offer | Refusal:
+    async def place(self, call: UUID, until_ms: float, *, again: bool, zone: str = "") -> StreamOffer | Refusal:
         """Offer a call a stream as soon as a process has a place for it, or refuse it at `until_ms` (monotonic).
 
         Processes of `zone` are preferred; empty: this process's own zone.
@@ -94,7 +94,7 @@ class CallAdmission:
                 # Before the request, so that no change in between is missed.
                 changed.clear()
                 left_seconds = (until_ms - monotonic_ms()) / 1000
-                result = await self._ask(
+                result = await self._enqueue(
                     _PendingCall(call, again, not again or left_seconds <= 0, zone or self._settings.zone)
                 )
                 if result != FULL or left_seconds <= 0:
@@ -102,11 +102,11 @@ class CallAdmission:
                         REFUSED.labels(result.reason).inc()
                     return result
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left_seconds, ROOM_LOOK_SECONDS))
+                    await asyncio.wait_for(changed.wait(), min(left_seconds, RETRY_SECONDS))
         finally:
             unsubscribe()
 
-    async def _ask(self, pending: _PendingCall) -> Offer | Refusal:
+    async def _enqueue(self, pending: _PendingCall) -> StreamOffer | Refusal:
         self._pending.append(pending)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._serve(), name="places")
@@ -131,7 +131,7 @@ class CallAdmission:
                     if not pending.answer.done():
                         pending.answer.set_result(answers.get(pending.call, FULL))
 
-    async def _assign(self, batch: Sequence[_PendingCall]) -> Mapping[UUID, Offer | Refusal]:
+    async def _assign(self, batch: Sequence[_PendingCall]) -> Mapping[UUID, StreamOffer | Refusal]:
         """Assign places to calls, without those that are over or locked by another transaction."""
         by_call = {pending.call: pending for pending in batch}
         async with self._db.system() as tx:
@@ -150,7 +150,9 @@ class CallAdmission:
                 requests = [call for call in requests if by_call[call.id].accepts_unknown]
             live_rows = await places.going_on(tx, list({call.org for call in requests}))
             verdicts = capacity.assign(requests, free, _concurrent(live_rows, self._caps))
-            offers = {id: Offer(secrets.new_token(), to.url) for id, to in verdicts.items() if isinstance(to, Place)}
+            offers = {
+                id: StreamOffer(secrets.new_token(), to.url) for id, to in verdicts.items() if isinstance(to, Place)
+            }
             if offers:
                 offered = {id: max(1, rows[id].streams_offered + by_call[id].again) for id in offers}
                 stored = [OfferRow(id, secrets.token_hash(o.token), o.url, offered[id]) for id, o in offers.items()]

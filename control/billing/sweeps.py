@@ -1,4 +1,4 @@
-"""Sweeps of billing: write the plans to the database, warn organizations near a limit, purge Stripe's events."""
+"""Sweeps of billing: write the plans to the database, warn organizations near a limit, prune Stripe's events."""
 
 from uuid import UUID
 
@@ -47,13 +47,13 @@ def rows(plans: Plans) -> list[PlanRow]:
     ]
 
 
-class Watch:
+class LimitWarner:
     """The sweep that warns organizations near a limit, `BATCH` of them at a time, in turn."""
 
     def __init__(self, db: Db) -> None:
         self._db, self._after = db, UUID(int=0)
 
-    async def look(self) -> int:
+    async def warn_next(self) -> int:
         """Check the next organizations; return how many."""
         async with self._db.system() as tx:
             organizations = await billing.organizations(tx, self._after, BATCH)

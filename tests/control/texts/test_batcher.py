@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from control.texts.together import Batcher
+from control.texts.batcher import Batcher
 
 
 class Desk:
@@ -31,8 +31,8 @@ class Desk:
 
 async def test_what_comes_meanwhile_is_done_together() -> None:
     desk = Desk()
-    asked = [asyncio.create_task(desk.batcher.do(n)) for n in range(6)]
-    late = asyncio.create_task(desk.batcher.do(200))
+    asked = [asyncio.create_task(desk.batcher.process(n)) for n in range(6)]
+    late = asyncio.create_task(desk.batcher.process(200))
     await asyncio.sleep(0)
     desk.gate.set()
     await asyncio.gather(*asked, late)
@@ -42,13 +42,13 @@ async def test_what_comes_meanwhile_is_done_together() -> None:
 async def test_one_that_fails_fails_alone() -> None:
     desk = Desk()
     desk.gate.set()
-    found = await asyncio.gather(*(desk.batcher.do(n) for n in (1, -2, 3)), return_exceptions=True)
+    found = await asyncio.gather(*(desk.batcher.process(n) for n in (1, -2, 3)), return_exceptions=True)
     assert desk.alone == [1, -2, 3] and [type(each) for each in found] == [type(None), KeyError, type(None)]
 
 
 async def test_who_leaves_is_done_all_the_same() -> None:
     desk = Desk()
-    first, second = (asyncio.create_task(desk.batcher.do(n)) for n in (1, 2))
+    first, second = (asyncio.create_task(desk.batcher.process(n)) for n in (1, 2))
     await asyncio.sleep(0)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):

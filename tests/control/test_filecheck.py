@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
-from control.calls import kept
+from control.calls import filecheck
 from control.retention import files as deletion
 from control.retention import jobs, usecases
 from hum import ids, recordings
@@ -57,10 +57,10 @@ async def test_a_call_that_is_there_one_that_was_deleted_and_one_that_nobody_kno
         *paths(world.mine, call), dropped, dropped + recordings.PEAKS, *paths(world.mine, erased), *paths(world.yours, foreign),
         *paths(world.yours, call), *paths(world.mine, young), *paths(world.mine, old), "x.wav",
     ]  # fmt: skip
-    unwanted, unknown = await kept.check(world.db, asked)
+    unwanted, unknown = await filecheck.check(world.db, asked)
     assert unwanted == [dropped, dropped + recordings.PEAKS, *paths(world.mine, erased), *paths(world.mine, old)]
     assert sorted(unknown) == sorted([*paths(world.yours, call), *paths(world.mine, young), "x.wav"])
-    assert await kept.check(world.db, []) == ([], [])
+    assert await filecheck.check(world.db, []) == ([], [])
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ async def test_a_message_that_is_dropped_goes_once_the_store_is_back_and_stays_u
     assert await deletion.sweep_dropped(world.db, store, 10) == 0
     assert await bucket.size(path) is None
     # A machine that comes back with it later learns that it is wanted no more, before and after the call is deleted.
-    assert await kept.check(world.db, [path]) == ([path], [])
+    assert await filecheck.check(world.db, [path]) == ([path], [])
     async with world.db.tenant(world.mine) as tx:
         await usecases.erase_call(tx, call)
-    assert await kept.check(world.db, [path]) == ([path], [])
+    assert await filecheck.check(world.db, [path]) == ([path], [])
     assert await world.number("dropped_recordings") == 0

@@ -12,20 +12,20 @@ from grpc import aio
 
 from control.app import build
 from control.calls import ending
+from control.calls.prompts import Prompt, localized
 from control.calls.rules import MAX_OFFERS
-from control.calls.sentences import Sentence, sentence
 from hum import ids
 from hum.clock import monotonic_ms, now
 from hum.ids import Kind
 from hum.v1 import calls_pb2, calls_pb2_grpc, flows_pb2, flows_pb2_grpc, numbers_pb2, numbers_pb2_grpc, runtime_pb2_grpc
 from hum.v1 import runtime_pb2 as pb
 from storage import calls
-from tests.control.conftest import Plane, outside
+from tests.control.conftest import Plane, fake_clients
 
 NUMBER, CALLER, SID = "+13175550100", "+13175550199", "CA1"
 SOON = 20.0  # far less than what is waited for in vain
 MANY = 50
-BUSY = sentence(Sentence.BUSY, "de")[0]
+BUSY = localized(Prompt.BUSY, "de")[0]
 
 
 class Node:
@@ -255,7 +255,7 @@ class TestPlaces:
         """200 webhooks at one instant, at two control processes, for two media processes with 50 places each."""
         settings = plane.settings.model_copy(update={"home": tmp_path, "control_listen": "127.0.0.1:0"})
         async with (
-            build(settings, database_url, outside(plane.carrier)) as second,
+            build(settings, database_url, fake_clients(plane.carrier)) as second,
             aio.insecure_channel(f"127.0.0.1:{second.port}") as channel,
             linked(plane, "media-1", places=50, url="wss://one.example"),
             linked(plane, "media-2", places=50, url="wss://two.example"),

@@ -1,4 +1,4 @@
-"""One query for the changed inboxes of all listeners in a process."""
+"""One query for the changed organizations of all listeners in a process."""
 
 import asyncio
 from collections import defaultdict
@@ -12,42 +12,42 @@ from storage.db import AWAY, BUSY, Db
 LOG = log(__name__)
 
 
-class Watch:
+class ChangePoller:
     """The wake-up of listeners when their organization's inbox has changed, and sometimes without a change."""
 
-    def __init__(self, db: Db, look_seconds: float) -> None:
-        self._db, self._look_seconds = db, look_seconds
-        self._followers: dict[UUID, set[asyncio.Event]] = defaultdict(set)
+    def __init__(self, db: Db, poll_seconds: float) -> None:
+        self._db, self._poll_seconds = db, poll_seconds
+        self._subscribers: dict[UUID, set[asyncio.Event]] = defaultdict(set)
         self._since = "0"
         self._task: asyncio.Task[None] | None = None
 
-    def follow(self, org: UUID, wake: asyncio.Event) -> Callable[[], None]:
+    def subscribe(self, org: UUID, wake: asyncio.Event) -> Callable[[], None]:
         """Set `wake` with each change from now on; return the function that ends this."""
-        self._followers[org].add(wake)
+        self._subscribers[org].add(wake)
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="inbox watch")
+            self._task = asyncio.create_task(self._run(), name="change poller")
         return lambda: self._remove(org, wake)
 
     def _remove(self, org: UUID, wake: asyncio.Event) -> None:
-        self._followers[org].discard(wake)
-        if not self._followers[org]:
-            del self._followers[org]
+        self._subscribers[org].discard(wake)
+        if not self._subscribers[org]:
+            del self._subscribers[org]
 
     async def _run(self) -> None:
         try:
-            while self._followers:
+            while self._subscribers:
                 try:
                     await self._read()
                 except (*AWAY, *BUSY) as error:
                     # Nothing is missed, since the next query begins at the same transaction.
                     LOG.warning("could not query changed inboxes; retrying", error=repr(error)[:200])
-                await asyncio.sleep(self._look_seconds)
+                await asyncio.sleep(self._poll_seconds)
         finally:
             self._task = None
 
     async def _read(self) -> None:
         async with self._db.system() as tx:
-            orgs, self._since = await inbox_changes.changed(tx, list(self._followers), self._since)
+            orgs, self._since = await inbox_changes.changed(tx, list(self._subscribers), self._since)
         for org in orgs:
-            for wake in self._followers.get(org, ()):
+            for wake in self._subscribers.get(org, ()):
                 wake.set()

@@ -5,8 +5,8 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from control.approvals import rules, telling
-from control.tools import Asked, Result, dumped, failed
+from control.approvals import outbox, rules
+from control.tools import ApprovalRequest, Result, dumped, failed
 from hum import ids
 from hum.clock import now
 from hum.settings.approvals import ApprovalSettings
@@ -14,21 +14,21 @@ from storage import approvals, events
 from storage.approvals import Subject, Wish
 from storage.db import Db, Tx
 
-#: Seconds after which nobody's decision is a denial, for an agent of texts or events.
+#: Seconds without a decision after which an approval is denied, for an agent of texts or events.
 APPROVAL_TEXT_SECONDS = 24 * 3600.0
 #: Approvals of an organization that may wait for a decision at once.
 APPROVALS_PENDING = 500
 
 
-class Approver:
-    """The registry's approver: `ask`."""
+class ApprovalRequester:
+    """The registry's approver is `request`."""
 
     def __init__(self, db: Db, settings: ApprovalSettings) -> None:
         self._db, self._settings = db, settings
 
-    async def ask(self, question: Asked) -> Result:
+    async def request(self, request: ApprovalRequest) -> Result:
         """Request approval, on a call at once, else when the turn or run ends; return the agent's result."""
-        context, flow = question.context, question.context.situation.flow
+        context, flow = request.context, request.context.situation.flow
         if flow is None or (context.call_id is None and context.turn is None and context.event_run is None):
             return failed(rules.NOWHERE)
         turn = context.turn
@@ -36,11 +36,11 @@ class Approver:
         subject = Subject(context.call_id, thread, run, context.event_run, flow.id, flow.version)
         name = context.situation.definition.get("name") or "The agent"
         wish = Wish(
-            question.tool.name,
-            rules.summary(name, question.tool.name, question.tool.description, question.tool.fixed),
-            dumped(question.arguments),
-            json.dumps(question.schema, ensure_ascii=False),
-            str(question.tool.origin),
+            request.tool.name,
+            rules.summary(name, request.tool.name, request.tool.description, request.tool.fixed),
+            dumped(request.arguments),
+            json.dumps(request.schema, ensure_ascii=False),
+            str(request.tool.origin),
         )
         if len(wish.arguments.encode()) > rules.MOST_ARGUMENTS_BYTES:
             return failed(rules.LONG)
@@ -73,4 +73,4 @@ class Approver:
         settings = self._settings
         seconds = settings.approval_call_seconds if subject.call_id else APPROVAL_TEXT_SECONDS
         await approvals.create(tx, id, subject, wish, now() + timedelta(seconds=seconds))
-        await events.append(tx, org, id, telling.requested(await approvals.get(tx, id)))
+        await events.append(tx, org, id, outbox.requested_event(await approvals.get(tx, id)))

@@ -16,7 +16,7 @@ from storage.set_aside import SetAside
 KEYS = {"job": 1, "event": 2, "report": 3}
 
 
-def shown_id(item: SetAside) -> str:
+def item_id(item: SetAside) -> str:
     """Return an item's id, such as `job:17`, `event:usage:4711` or `report:media-1:30:2`."""
     return ":".join((item.kind, *item.key))
 
@@ -26,11 +26,11 @@ def parse_id(text: str) -> tuple[str, list[str]]:
     kind, *key = text.split(":")
     numbers = key if kind == "job" else key[1:]
     if len(key) != KEYS.get(kind) or not all(number.isascii() and number.isdecimal() for number in numbers):
-        raise InvalidRequest([FieldError("ids", f"{text[:100]!r} is no id of what is set aside")])
+        raise InvalidRequest([FieldError("ids", f"{text[:100]!r} is no id of a quarantined item")])
     return kind, key
 
 
-async def release(db: Db, id_texts: Sequence[str]) -> int:
+async def release_items(db: Db, id_texts: Sequence[str]) -> int:
     """Release items: a worker retries jobs and events soon, and reports are stored at once; return how many existed.
 
     Raises InvalidRequest, and InvalidState for a report that still can't be stored; items before it are released.

@@ -13,8 +13,8 @@ from control import jobs
 from control.approvals import rules, usecases
 from control.base import redaction
 from control.calls.situation import situation_of
-from control.executions.keeping import Called, Executions
-from control.flows.stored import usable
+from control.executions.runner import Executions, ToolRequest
+from control.flows.definitions import usable
 from control.livecall.commands import Commands
 from control.livecall.rules import LIVE
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed
@@ -65,7 +65,7 @@ class DecisionExecutor:
             for org, id in await approvals.left(tx, before, rules.NEWEST, BATCH):
                 await jobs.enqueue(tx, rules.WORK, org, id)
 
-    async def purge(self) -> None:
+    async def prune(self) -> None:
         """Delete old approvals."""
         before = now() - timedelta(days=APPROVAL_DAYS)
         while True:
@@ -102,8 +102,8 @@ class DecisionExecutor:
         origin = self._registry.origin(channel, row.wish.tool, context.situation)
         if origin is not None and str(origin) != row.wish.origin:
             return failed(rules.CHANGED)
-        called = Called(ids.show(Kind.APPROVAL, row.id), row.wish.tool, row.wish.arguments, approval=row.id)
-        return await self._executions.run(channel, called, context)
+        request = ToolRequest(ids.show(Kind.APPROVAL, row.id), row.wish.tool, row.wish.arguments, approval=row.id)
+        return await self._executions.run(channel, request, context)
 
     async def _context(self, tx: Tx, row: ApprovalRow) -> ToolContext | None:
         """Build the tool's context from the present state of its call, conversation or run; None if that is gone."""

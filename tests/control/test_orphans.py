@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from control.calls import lost, takeover
+from control.calls import orphans, takeover
 from control.calls.ending import finish
 from control.calls.link import _Link
 from control.calls.reports import LostReports, apply_batch
@@ -86,7 +86,7 @@ class Desk:
             )
 
     async def sweep(self) -> int:
-        return await lost.sweep(self.db, self.carrier, self.settings)
+        return await orphans.sweep(self.db, self.carrier, self.settings)
 
     async def later(self, seconds: float) -> None:
         """Let time pass for what the sweep has noted."""
@@ -269,7 +269,7 @@ async def test_a_sweep_that_fails_leaves_nothing_running(desk: Desk, monkeypatch
         return True
 
     monkeypatch.setattr("storage.lost_calls.claim", found)
-    monkeypatch.setattr(lost, "_close", close)
+    monkeypatch.setattr(orphans, "_close", close)
     with pytest.raises(ConnectionRefusedError):
         await desk.sweep()
     assert ended == ["slow"]
@@ -357,15 +357,15 @@ async def test_a_call_that_another_process_has_taken_over_is_that_ones(desk: Des
     desk.carrier.calls[SID] = CarrierCall("in-progress", None)
     assert await desk.sweep() == 0  # and notes that nobody has it
     for _ in range(2):  # whoever asks again changes nothing
-        await takeover.take(desk.db, "media-1", "media-2", calls)
+        await takeover.reassign(desk.db, "media-1", "media-2", calls)
         async with desk.db.system() as tx:
             row = present(await tx.fetchrow("SELECT node, lost_at, looked_at FROM calls WHERE id = $1", desk.call))
         assert dict(row) == {"node": "media-2", "lost_at": None, "looked_at": None}
-    await takeover.take(desk.db, "media-1", "media-3", calls)  # which is not where it is any more
+    await takeover.reassign(desk.db, "media-1", "media-3", calls)  # which is not where it is any more
     async with desk.db.system() as tx:
         assert await tx.fetchval("SELECT node FROM calls WHERE id = $1", desk.call) == "media-2"
         await tx.execute("UPDATE calls SET status = 'completed'")
-    await takeover.take(desk.db, "media-2", "media-3", calls)
+    await takeover.reassign(desk.db, "media-2", "media-3", calls)
     async with desk.db.system() as tx:
         assert await tx.fetchval("SELECT node FROM calls WHERE id = $1", desk.call) == "media-2"
 
@@ -380,15 +380,15 @@ async def test_while_the_carrier_hangs_many_are_closed_in_the_time_of_a_few(desk
         raise CarrierError("The carrier did not respond: TimeoutError.")
 
     desk.carrier.find_call = hanging  # type: ignore[method-assign]
-    many = 3 * lost.MAX_CONCURRENT
+    many = 3 * orphans.MAX_CONCURRENT
     for n in range(many):
         desk.call = ids.new()
         await desk.call_of(None, f"CA{n}")
     assert await desk.sweep() == 0, "it may be away for a moment only"
-    assert asked <= lost.MAX_CONCURRENT + lost.MAX_UNANSWERED
+    assert asked <= orphans.MAX_CONCURRENT + orphans.MAX_UNANSWERED
     await desk.later(desk.settings.link_lost_seconds + 1)
     assert await desk.sweep() == many
-    assert asked <= 2 * (lost.MAX_CONCURRENT + lost.MAX_UNANSWERED)
+    assert asked <= 2 * (orphans.MAX_CONCURRENT + orphans.MAX_UNANSWERED)
 
 
 async def eight_calls(desk: Desk, node: str) -> list[UUID]:

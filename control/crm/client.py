@@ -10,8 +10,8 @@ from uuid import UUID
 
 from prometheus_client import Counter as Metric
 
-from control.base.egress import Outside
-from control.clients.http import Answer, Guarded
+from control.base.egress import EgressError
+from control.clients.http import Answer, GuardedClient
 from control.crm import rules
 from control.crm.rules import Event, Reply
 from hum import ids
@@ -67,15 +67,15 @@ def new_secret() -> str:
     return rules.SECRET_PREFIX + new_token()
 
 
-class Asking:
+class ConnectorClient:
     """One process's client of connectors."""
 
-    def __init__(self, db: Db, web: Guarded, keyring: Keyring, settings: CrmSettings) -> None:
+    def __init__(self, db: Db, web: GuardedClient, keyring: Keyring, settings: CrmSettings) -> None:
         self._db, self._web, self._keyring, self._settings = db, web, keyring, settings
         self._running = Counter[UUID]()
 
-    async def may_ask(self, connector: ConnectorRow) -> bool:
-        """Return whether to ask a connector: it does not rest, or this call has claimed the trial request after a rest."""
+    async def may_request(self, connector: ConnectorRow) -> bool:
+        """Return whether to send a request to a connector: it does not rest, or this call has claimed the trial request after a rest."""
         if connector.failures < self._settings.crm_failures or connector.rests_until is None:
             return True
         if connector.rests_until > now():
@@ -88,7 +88,7 @@ class Asking:
         """Return whether this process has reached its limit of requests in flight to a connector."""
         return self._running[connector] >= CRM_REQUESTS
 
-    async def ask(self, connector: ConnectorRow, request: ConnectorRequest) -> Exchange:
+    async def request(self, connector: ConnectorRow, request: ConnectorRequest) -> Exchange:
         """Send and log a request; send it again with the old secret if the connector refuses the new one."""
         async with self._counted(connector.id):
             exchange = await self._send(connector, request, connector.secret, is_old=False)
@@ -130,7 +130,7 @@ class Asking:
                 truncate=True,
             )
             reply = rules.interpret(request.event, answer.status, answer.body, truncated=answer.truncated)
-        except Outside as error:
+        except EgressError as error:
             reply = rules.failed(error.reason, error.message)
         except Unsealable:
             LOG.exception("could not open a CRM connector's secret; rotate it", connector=str(connector.id))

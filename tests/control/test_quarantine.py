@@ -27,7 +27,7 @@ from hum.v1 import calls_pb2, events_pb2, runtime_pb2, runtime_pb2_grpc
 from storage import events
 from storage.db import Tx
 from storage.events import Event, Start
-from tests.control.conftest import FakeCarrier, Plane, outside
+from tests.control.conftest import FakeCarrier, Plane, fake_clients
 from tests.control.numbers.desk import Desk
 from tests.control.test_hang_up import ringing
 from tests.support.present import present
@@ -114,7 +114,7 @@ async def _is_empty(operator: Operator) -> bool:
 async def working(settings: ControlSettings, url: str, job: Job, handler: Any) -> AsyncIterator[None]:
     """A worker that has this job besides."""
     stop = asyncio.Event()
-    async with build_worker(settings, url, outside(FakeCarrier())) as worker:
+    async with build_worker(settings, url, fake_clients(FakeCarrier())) as worker:
         worker._jobs[job] = handler
         task = asyncio.create_task(worker.run(stop))
         yield

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Batcher(Generic[T]):
-    """A queue of items that are processed in batches; `do` returns when its item is done, or raises the item's error.
+    """A queue of items that are processed in batches; `process` returns when its item is done, or raises the item's error.
 
     `all` processes a batch and returns the indexes of items that it skipped, or raises and processes none.  Skipped items are
     processed one by one, so no item fails because of another.  An item is processed even if its caller is canceled.
@@ -27,12 +27,12 @@ class Batcher(Generic[T]):
         self._queue: list[tuple[T, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def do(self, item: T) -> None:
+    async def process(self, item: T) -> None:
         """Process an item in the next batch.  Raises the item's error."""
         done = asyncio.get_running_loop().create_future()
         self._queue.append((item, done))
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="together")
+            self._task = asyncio.create_task(self._run(), name="batch")
         await done
 
     async def _run(self) -> None:
