@@ -24,18 +24,18 @@ from hum.process.workers import Shared, supervise
 from hum.settings import MediaSettings
 from hum.spool import take_spool
 from hum.v1 import calls_pb2
-from media.door import Capacity, ListeningSocket, NoListeningSocket, capacity
-from media.entrance import CarrierListener
+from media.carrierlistener import CarrierListener
 from media.io.control import ControlLink
 from media.io.filework import FileThread, result
 from media.io.openai import Dial, Dialler
 from media.io.overhearing import Overhearing
 from media.io.silero import Silero
+from media.listeningsocket import Capacity, ListeningSocket, NoListeningSocket, capacity
 from media.pacer import Pacer
 from media.ports import Ports
 from media.server import MediaServer
-from media.takeover.giving import HandoverSender
-from media.takeover.taking import HandoverReceiver, Predecessor
+from media.takeover.receiver import HandoverReceiver, Predecessor
+from media.takeover.sender import HandoverSender
 
 #: Milliseconds between the pacer's ticks.
 PACER_MS = 20.0
@@ -260,10 +260,10 @@ async def _storing(settings: MediaSettings, link: ControlLink, hurry: asyncio.Ev
         yield
         return
     # Imported here: the bucket's client is large, and nothing else needs it.
-    from media.io import storing
+    from media.io.uploader import build_uploader
 
-    uploader = storing.build(settings, settings.bucket, link.check_files)
-    running = asyncio.create_task(uploader.run(), name="storing")
+    uploader = build_uploader(settings, settings.bucket, link.check_files)
+    running = asyncio.create_task(uploader.run(), name="uploader")
     try:
         yield
     finally:

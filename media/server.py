@@ -14,9 +14,9 @@ from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.talk import Talk, due
-from media.door import ListeningSocket, NoListeningSocket
 from media.leg import Leg
 from media.legs import twilio
+from media.listeningsocket import ListeningSocket, NoListeningSocket
 from media.movingcalls import MovingCalls
 from media.pacer import Load
 from media.ports import Ports

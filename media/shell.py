@@ -52,14 +52,14 @@ from media.core.types import (
 from media.io.control import TokenRefused, Unavailable
 from media.io.openai import ModelSocket
 from media.io.overhearing import ListenerQueue
+from media.joinbuffer import JoinBuffer
 from media.leg import Closing, Leg
-from media.lobby import JoinBuffer
 from media.metrics import FRAMES
-from media.modelline import ModelConnection
+from media.modelconnection import ModelConnection
 from media.plan import dictation_of, sequel_of, switch_of
 from media.ports import CallRegistry, Phase, Ports
 from media.record import CallOutput
-from media.talks import talk_of
+from media.talkfactory import talk_of
 
 LOG = log(__name__)
 LOST = HangUp("carrier_lost")

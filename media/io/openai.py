@@ -9,7 +9,7 @@ from picows import WSCloseCode, WSFrame, WSHandshakeError, WSListener, WSTranspo
 
 from hum.settings import MediaSettings
 from media.core.realtime import MAX_EVENT_BYTES
-from media.io import handing
+from media.io import sockethandover
 from media.io.frames import CLOSE, TEXT, Pieces, TooBig, close_code
 
 #: The library itself disconnects on a larger frame; below that, `MAX_EVENT_BYTES` of the core is the limit.
@@ -71,7 +71,7 @@ class ModelSocket(WSListener):
         transport = self._transport
         if transport is None or transport.is_secure or self._early is not None or not self._pieces.empty:
             return None
-        return transport if handing.is_idle(transport) else None
+        return transport if sockethandover.is_idle(transport) else None
 
     @property
     def is_secure(self) -> bool:
@@ -175,7 +175,7 @@ class Dialler:
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=settings.model_ping_seconds,
                     auto_ping_reply_timeout=settings.model_ping_seconds,
-                    read_buffer_init_size=handing.CLIENT_BUFFER_BYTES,
+                    read_buffer_init_size=sockethandover.CLIENT_BUFFER_BYTES,
                     max_redirects=0,  # the key must not go elsewhere
                 )
         except asyncio.CancelledError:

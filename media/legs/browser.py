@@ -16,7 +16,7 @@ from media.core.leg import Audio, HangUp, Mark, Started, Stopped, ToLeg
 from media.leg import Closing
 from media.legs.jitter import JitterBuffer
 from media.legs.opus import FRAME_TICKS, Decoder, Encoder
-from media.legs.sending import PlayoutQueue
+from media.legs.playoutqueue import PlayoutQueue
 from media.shell import Shell
 
 #: Milliseconds of a browser's audio that are held back at least.

@@ -8,7 +8,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSTransport, WSUpgradeReque
 from hum import carrier
 from hum.settings import MediaSettings
 from media.core.leg import ToLeg
-from media.io import handing
+from media.io import sockethandover
 from media.io.frames import CLOSE, TooBig, answer_close, close_code, send_texts
 from media.leg import Closing, Leg
 from media.legs.twiliowire import Encoder, Inbox
@@ -108,7 +108,7 @@ class TwilioLeg(WSListener):
         transport, inbox = self._transport, self._inbox
         if transport is None or inbox is None or inbox.encoder is None or not inbox.empty:
             return None
-        return transport if handing.is_idle(transport) else None
+        return transport if sockethandover.is_idle(transport) else None
 
     @property
     def stream_id(self) -> str:

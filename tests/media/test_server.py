@@ -12,7 +12,7 @@ from grpc.aio import ServicerContext
 
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.modelline import ModelConnection
+from media.modelconnection import ModelConnection
 from media.pacer import Load
 from sandbox.twilio import sign
 from tests.media.audio import tone

@@ -10,7 +10,7 @@ import pytest
 
 from media.takeover import channel as wire
 from media.takeover.channel import Channel, Over, PeerLost
-from media.takeover.taking import Predecessor
+from media.takeover.receiver import Predecessor
 from tests.support.waits import patience, until
 
 

@@ -15,12 +15,12 @@ import websockets
 from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from media import app
-from media.io import handing
+from media.io import sockethandover
 from media.takeover import channel as wire
 from media.takeover import codec
 from media.takeover.channel import Channel, PeerLost
-from media.takeover.giving import HandoverSender, _Move
-from media.takeover.taking import Predecessor
+from media.takeover.receiver import Predecessor
+from media.takeover.sender import HandoverSender, _Move
 from tests.media.audio import voice
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
@@ -229,11 +229,11 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(
     """Between its answer and the last word: the call is whole in the successor."""
     control.offer("t1")
 
-    def die(giving: HandoverSender, channel: Channel, move: _Move) -> None:
+    def die(sender: HandoverSender, channel: Channel, move: _Move) -> None:
         channel.close()  # as the kernel does; our copies of the sockets go as well
-        giving._server.moving.calls.pop(move.shell)
+        sender._server.moving.calls.pop(move.shell)
         move.shell.detach()
-        handing.close_copy(move.sockets[0])
+        sockethandover.close_copy(move.sockets[0])
         raise PeerLost("dead")
 
     real = Channel.send
@@ -242,7 +242,7 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(
         "send",
         lambda self, message, fds=(): None if isinstance(message, wire.Yours) else real(self, message, fds),
     )
-    monkeypatch.setattr("media.takeover.giving.HandoverSender._release", die)
+    monkeypatch.setattr("media.takeover.sender.HandoverSender._release", die)
     monkeypatch.setattr(Channel, "is_dead", AsyncMock(return_value=True))  # both are this process
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())

@@ -1,4 +1,4 @@
-"""The successor's side of a handover: the process that takes over the calls; see `giving` for the protocol."""
+"""The successor's side of a handover: the process that takes over the calls; see `sender` for the protocol."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from picows import WSTransport
 
 from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
-from media.io import handing
+from media.io import sockethandover
 from media.io.control import Unavailable
 from media.io.openai import MAX_FRAME_BYTES, ModelSocket
 from media.leg import Leg
@@ -182,13 +182,13 @@ class HandoverReceiver:
 
         leg = TwilioLeg(opened, settings)
         frame_bytes = settings.max_frame_bytes
-        sockets.append(await handing.adopt_server(descriptors.pop(0), leg, max_frame_bytes=frame_bytes))
+        sockets.append(await sockethandover.adopt_server(descriptors.pop(0), leg, max_frame_bytes=frame_bytes))
         leg.resume(call.stream_id)
         model: ModelSocket | None = None
         if call.has_socket:
             model = ModelSocket(shells[0])
             pings = settings.model_ping_seconds
-            transport = await handing.adopt_client(
+            transport = await sockethandover.adopt_client(
                 descriptors.pop(0), model, max_frame_bytes=MAX_FRAME_BYTES, ping_seconds=pings
             )
             sockets.append(transport)
@@ -210,7 +210,7 @@ class HandoverReceiver:
         if moved_call.redials:
             shell.redial()
         for transport in ready.sockets:
-            handing.resume_reading(transport)
+            sockethandover.resume_reading(transport)
         self.moved_calls += 1
         self._unreported.append(shell.call_id)
         self._is_reported.clear()
@@ -242,4 +242,4 @@ def _drop(shell: Shell, sockets: Sequence[WSTransport]) -> None:
     """Drop this process's copy of a call that stays in the predecessor."""
     shell.detach()
     for transport in sockets:
-        handing.close_copy(transport)
+        sockethandover.close_copy(transport)

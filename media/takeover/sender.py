@@ -23,8 +23,8 @@ from hum.observe.telemetry import log
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media.callstate import MovableCall
-from media.entrance import CarrierListener
-from media.io import handing
+from media.carrierlistener import CarrierListener
+from media.io import sockethandover
 from media.legs.twilio import TwilioLeg
 from media.server import MediaServer
 from media.shell import Shell
@@ -173,7 +173,7 @@ class HandoverSender:
         moved_call = MovedCall(movable.state, [tool.SerializeToString() for tool in tools], reports, redials)
         self._count += 1
         self._moves[self._count] = move
-        descriptors = [handing.pause_reading(transport) for transport in idle]
+        descriptors = [sockethandover.pause_reading(transport) for transport in idle]
         try:
             memory = wire.to_memory(codec.pack(moved_call))
         except (codec.NotMovable, OSError) as error:
@@ -206,7 +206,7 @@ class HandoverSender:
         self._moved.add(move.movable.state.record.call_id)
         commands = self._server.moving.calls.pop(move.shell)
         move.shell.detach()
-        handing.close_copy(move.sockets[0])
+        sockethandover.close_copy(move.sockets[0])
         for command in commands:
             self._forward(channel, command)
 
@@ -219,7 +219,7 @@ class HandoverSender:
             self._server.ports.link.run_tool(request, move.shell.tool_answered)
         self._server.cancel_move(move.shell, move.movable.state.talk)
         for transport in move.sockets:
-            handing.resume_reading(transport)
+            sockethandover.resume_reading(transport)
 
     def _cancel_moves(self, channel: Channel) -> None:
         for number in tuple(self._moves):
