@@ -16,7 +16,7 @@ import numpy as np
 
 from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import Item, Sound
+from media.core.inflight import Item, ItemAudio
 from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.turngate import TurnGate
@@ -76,7 +76,7 @@ class Desk:
         self.carrier = Carrier(self.world, self._from_carrier, delay_ms, line.jitter_ms, seed, line.drift_ppm)
         self._clock = CarrierClock(GUESS_MS)
         self.ledger = Playout(self._clock, TurnGate(1_000, 9_000, 250))
-        self._encoder = twiliowire.Encoder(self.carrier.SID)
+        self._encoder = twiliowire.MessageEncoder(self.carrier.SID)
         self._tick()
         self.world.every(TICK_MS / (1 + line.drift_ppm / 1e6), self.carrier.frame)
         self.world.every(TICK_MS, self._tick, self.world.now + 7)
@@ -110,7 +110,7 @@ class Desk:
         self.world.run(self.world.now + ms)
 
     def say(self, size: int, name: str) -> Item:
-        item = Item(name, audio=Sound(Random(name).randbytes(size)), complete=True)
+        item = Item(name, audio=ItemAudio(Random(name).randbytes(size)), complete=True)
         self.ledger.line.append(item)
         self._tick()
         return item

@@ -18,7 +18,7 @@ from media.leg import Leg
 from media.legs import twilio
 from media.listeningsocket import ListeningSocket, NoListeningSocket
 from media.movingcalls import MovingCalls
-from media.pacer import Load
+from media.pacer import LoopLoad
 from media.ports import Ports
 from media.shell import Shell
 from media.streams import Streams
@@ -33,7 +33,7 @@ class MediaServer:
     """All calls of this process."""
 
     def __init__(
-        self, ports: Ports, load: Callable[[], Load], listening_socket: ListeningSocket | NoListeningSocket
+        self, ports: Ports, load: Callable[[], LoopLoad], listening_socket: ListeningSocket | NoListeningSocket
     ) -> None:
         self.ports, self._load, self.listening_socket = ports, load, listening_socket
         self.leaving = self.draining = False

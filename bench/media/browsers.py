@@ -34,7 +34,7 @@ from hum.contract import rpc
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
-from media.legs.opus import FRAME_TICKS, WIDE_HZ, Encoder
+from media.legs.opus import FRAME_TICKS, WIDE_HZ, OpusEncoder
 from tests.support.processes import cpu_seconds
 from tests.support.programs import variables
 
@@ -155,7 +155,7 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
 
 def packets() -> list[bytes]:
     """Return the packets of a caller's cycle."""
-    encoder, quiet = Encoder(), speech.noise()
+    encoder, quiet = OpusEncoder(), speech.noise()
     spoken = speech.pieces()[0]
     frames = [spoken[at] if at < speech.FRAMES else quiet[at % len(quiet)] for at in range(CYCLE_FRAMES)]
     return [encoder.encode(frame) for frame in frames]

@@ -22,7 +22,7 @@ UNSENT_BYTES = 1 << 20
 REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 
-class Refused(Exception):  # noqa: N818 - it says what happened
+class SessionRefused(Exception):  # noqa: N818 - it says what happened
     """The server refuses to open a session; a retry would not help."""
 
 
@@ -30,7 +30,7 @@ class Unreachable(Exception):  # noqa: N818 - it says what happened
     """The server could not be reached or could not serve the request; a retry may help."""
 
 
-class Listener(Protocol):
+class ModelListener(Protocol):
     """The receiver of a model socket's events."""
 
     def from_model(self, socket: "ModelSocket", payload: bytes) -> None:
@@ -43,8 +43,8 @@ class Listener(Protocol):
 class ModelSocket(WSListener):
     """An open socket.  A call uses only `listen` (once), `send` and `drop`."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener: Listener | None = listener
+    def __init__(self, listener: ModelListener) -> None:
+        self._listener: ModelListener | None = listener
         self._early: list[bytes] | None = []  # events before `listen`
         self._early_reason = ""  # of a close before `listen`
         self._pieces = Pieces(MAX_EVENT_BYTES)
@@ -143,8 +143,8 @@ class ModelSocket(WSListener):
             transport.disconnect(graceful=transport.underlying_transport.get_write_buffer_size() < UNSENT_BYTES)
 
 
-#: (model, listener) -> an open socket.  Raises Refused, Unreachable.
-Dial = Callable[[str, Listener], Awaitable[ModelSocket]]
+#: (model, listener) -> an open socket.  Raises SessionRefused, Unreachable.
+Dial = Callable[[str, ModelListener], Awaitable[ModelSocket]]
 
 
 def realtime_url(base_url: str, model: str) -> str:
@@ -161,8 +161,8 @@ class Dialler:
     def __init__(self, settings: MediaSettings) -> None:
         self._settings = settings
 
-    async def __call__(self, model: str, listener: Listener) -> ModelSocket:
-        """Open a socket.  Raises Refused, Unreachable."""
+    async def __call__(self, model: str, listener: ModelListener) -> ModelSocket:
+        """Open a socket.  Raises SessionRefused, Unreachable."""
         settings, socket = self._settings, ModelSocket(listener)
         try:
             async with asyncio.timeout(settings.dial_seconds):
@@ -184,7 +184,7 @@ class Dialler:
         except WSHandshakeError as error:
             status = error.response.status if error.response is not None else 0
             if status in REFUSALS:
-                raise Refused(f"handshake answered {int(status)}") from error
+                raise SessionRefused(f"handshake answered {int(status)}") from error
             raise Unreachable(f"handshake answered {int(status)}") from error
         except (OSError, TimeoutError) as error:
             socket.drop()

@@ -11,7 +11,7 @@ from media.core.leg import ToLeg
 from media.io import sockethandover
 from media.io.frames import CLOSE, TooBig, answer_close, close_code, send_texts
 from media.leg import Closing, Leg
-from media.legs.twiliowire import Encoder, Inbox
+from media.legs.twiliowire import Inbox, MessageEncoder
 from media.shell import Shell
 
 #: Bytes buffered for a carrier that does not read; above this, the stream is closed.
@@ -118,7 +118,7 @@ class TwilioLeg(WSListener):
     def resume(self, stream_id: str) -> None:
         """Continue a stream that has started in another process."""
         assert self._inbox is not None, "made when the socket opened"
-        self._inbox.encoder = Encoder(stream_id)
+        self._inbox.encoder = MessageEncoder(stream_id)
 
     # The `Leg` protocol, called by the shell.
 

@@ -53,7 +53,7 @@ class Predecessor:
             channel.send(wire.Hello(codec.VERSION))
             async with asyncio.timeout(seconds):
                 message, descriptors = await channel.receive()
-            if not isinstance(message, wire.Listener) or len(descriptors) != 1:
+            if not isinstance(message, wire.PredecessorListener) or len(descriptors) != 1:
                 wire.close_all(descriptors)
                 raise PeerLost(f"its first message was not its listening socket but {type(message).__name__}")
         except (PeerLost, TimeoutError) as error:
@@ -119,21 +119,21 @@ class HandoverReceiver:
 
     async def _dispatch(self, message: wire.Message, descriptors: list[int]) -> None:
         match message:
-            case wire.Call():
+            case wire.OfferedCall():
                 await self._prepare(message, descriptors)
-            case wire.Yours(number) if number in self._ready:
+            case wire.Released(number) if number in self._ready:
                 self._begin(number)
-            case wire.Kept(number) if number in self._ready:
+            case wire.Retained(number) if number in self._ready:
                 self._discard(number)
             case wire.Command(command):
                 self._server.command(pb.CallCommand.FromString(command))
-            case wire.Over():
+            case wire.Stopping():
                 self.predecessor_stopped.set()
             case _:
                 pass  # for a call that was refused
 
-    async def _prepare(self, call: wire.Call, descriptors: list[int]) -> None:
-        """Make a call ready to continue, and answer Runs, or Refused if that fails.  Raises PeerLost."""
+    async def _prepare(self, call: wire.OfferedCall, descriptors: list[int]) -> None:
+        """Make a call ready to continue, and answer Ready, or Refused if that fails.  Raises PeerLost."""
         shells: list[Shell] = []
         sockets: list[WSTransport] = []
         try:
@@ -147,7 +147,7 @@ class HandoverReceiver:
             self._channel.send(wire.Refused(call.number, str(error)[:200]))
         else:
             self._ready[call.number] = _Ready(shells[0], moved_call, sockets)
-            self._channel.send(wire.Runs(call.number))
+            self._channel.send(wire.Ready(call.number))
 
     def _unpack(self, descriptor: int) -> MovedCall:
         """Return the state in a memory file, and close its descriptor.  Raises NotMovable, OSError."""
@@ -163,7 +163,7 @@ class HandoverReceiver:
 
     async def _adopt(
         self,
-        call: wire.Call,
+        call: wire.OfferedCall,
         moved_call: MovedCall,
         descriptors: list[int],
         shells: list[Shell],

@@ -343,7 +343,7 @@ class Phone:
         self.carrier = Carrier(world, self._from_carrier, delay, jitter, seed)
         self.model = Model(world, self._from_model, **model)
         self.talk = Conversation(plan, confirm)
-        self.encoder = twiliowire.Encoder(Carrier.SID)
+        self.encoder = twiliowire.MessageEncoder(Carrier.SID)
         self.actions: list[tuple[float, Action]] = []
         self.reports: list[Event] = []
         self.frames: list[bytes] = []
