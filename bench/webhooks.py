@@ -78,7 +78,7 @@ async def measure(
     platform: Town, receiver: Receiver, db: Db, per_second: float, seconds: float, dead: str
 ) -> list[Figure]:
     """Return figures of the webhooks that are not `dead`."""
-    receiver.heard.clear()
+    receiver.requests.clear()
     cpu_before = platform.cpu_seconds()
     committed = await write(db, await organization(platform), per_second, seconds)
     expected = {id for id, (type, _) in committed.items() if type != dead}
@@ -96,7 +96,7 @@ async def measure(
 def arrivals(receiver: Receiver, expected: set[str]) -> dict[str, float]:
     """Return the arrival time of the first attempt at each of these events."""
     first = dict[str, float]()
-    for request in receiver.heard:
+    for request in receiver.requests:
         if (id := request.headers["webhook-id"]) in expected:
             first.setdefault(id, request.at_seconds)
     return first

@@ -134,7 +134,7 @@ class Trial:
         for contact in audience.opted_out:
             await self._town.ask("POST", "/api/sms/opt-outs", json={"contact_e164": contact})
         if self._cell.list_works:
-            carrier.go_wrong(
+            carrier.inject_faults(
                 Fault("message", "cut", times=ALWAYS, share=DROPPED_AFTER),
                 Fault("message", "cut", stage="before", times=ALWAYS, share=DROPPED_BEFORE),
                 Fault("message", "error", times=ALWAYS, share=ERROR_AFTER),
@@ -143,7 +143,7 @@ class Trial:
                 Fault("message_callback", "late", ms=700, times=ALWAYS, share=0.1),
             )
         else:
-            carrier.go_wrong(
+            carrier.inject_faults(
                 *(Fault("message", "cut", to=contact, stage="before" if n % 2 else "after", times=ALWAYS)
                   for n, contact in enumerate(sorted(audience.dropped))),
                 Fault("message_list", "error", times=ALWAYS),

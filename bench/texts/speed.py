@@ -58,7 +58,7 @@ async def campaign(town: Town, first: int, count: int, *, callbacks: bool) -> Fi
     """Run a campaign without a throttle; measure from the first request at the carrier to the last."""
     book = town.carrier.texting.book
     if not callbacks:
-        town.carrier.go_wrong(Fault("message_callback", "never", times=ALWAYS))
+        town.carrier.inject_faults(Fault("message_callback", "never", times=ALWAYS))
     contacts = [{"contact_e164": f"+1317{5000000 + first + n}"} for n in range(count)]
     body = {"name": "speed", "twilio_number_id": town.number, "body_template": "Hello, it is time to refill."}
     created = await town.ask("POST", "/api/sms/campaigns", json=body)

@@ -1,7 +1,7 @@
 """A stand-in for Twilio that speaks its wire protocol and records the ground truth of every call and text.
 
 The far end.  A test sets who answers at a number, one Person per call (the last one repeatedly):
-    carrier.introduce("+14155550123", farend.busy(), farend.human("Hello?"))
+    carrier.set_people("+14155550123", farend.busy(), farend.human("Hello?"))
 `farend` has people, refusals, answering machines, faxes and screening phones; any other far end is a Person with steps
 (`caller.py`).  Over HTTP: PUT /sandbox/people/{e164} {"kind": "machine"} (names in farend.KINDS); or `--person E164=KIND`.
 Spoken texts are voice-like sound without words; for words: person.steps = await voiced(person.steps, Speech()).
@@ -14,7 +14,7 @@ texting.services[sid] = Service(...) is a Messaging Service, texting.pace.segmen
 accepted messages, with `arrived_at` and `notices` (their callbacks), texting.book.sent_to counts the messages that left,
 texting.book.requests are the API's requests.  Over HTTP: textstage.py.
 
-Faults.  carrier.go_wrong(Fault("create", "cut")): the next call is created and its response is lost; faults.py lists
+Faults.  carrier.inject_faults(Fault("create", "cut")): the next call is created and its response is lost; faults.py lists
 the others, for REST and for callbacks.  Over HTTP: POST /sandbox/faults.  Limits: PUT /sandbox/limits.
 
 Ground truth.  carrier.calls_to(e164) are all calls ever made to a number; call.truth.as_json() has status, who hung up,

@@ -103,11 +103,11 @@ class Carrier:
         messages = self.texting.book.between(e164, None)
         return [message for message in reversed(messages) if message.direction != "inbound"]
 
-    def introduce(self, e164: str, *people: Person) -> None:
+    def set_people(self, e164: str, *people: Person) -> None:
         """Set the people who answer outbound calls to this number: one per call, the last one repeatedly."""
         self.exchange.people[e164] = list(people)
 
-    def go_wrong(self, *faults: Fault) -> None:
+    def inject_faults(self, *faults: Fault) -> None:
         """Inject faults; each happens `times` times, by default once."""
         self.exchange.faults.add(*faults)
 

@@ -90,7 +90,7 @@ async def test_a_text_is_sent_found_and_listed(carrier: Carrier, twilio: Twilio)
     ),
 )
 async def test_each_fault_is_of_its_class(carrier: Carrier, twilio: Twilio, fault: Fault, said: str, made: int) -> None:
-    carrier.go_wrong(fault)
+    carrier.inject_faults(fault)
     error = await refused(twilio, text())
     assert outcome(error) == said, error.metadata
     listed = await twilio.sent_texts("", NUMBER, PERSON, datetime.now(UTC) - timedelta(minutes=1))
@@ -98,7 +98,7 @@ async def test_each_fault_is_of_its_class(carrier: Carrier, twilio: Twilio, faul
 
 
 async def test_a_full_queue_is_waited_for_longer_than_a_rate(carrier: Carrier, twilio: Twilio) -> None:
-    carrier.go_wrong(Fault("message", "refuse", code=21611), Fault("message", "busy", stage="before"))
+    carrier.inject_faults(Fault("message", "refuse", code=21611), Fault("message", "busy", stage="before"))
     full, busy = await refused(twilio, text()), await refused(twilio, text())
     assert isinstance(full, CarrierBusy) and isinstance(busy, CarrierBusy)
     assert (carrier_code(full), carrier_code(busy)) == ("21611", "20429")
@@ -160,7 +160,7 @@ async def test_a_text_behind_many_others_is_found_and_never_taken_for_absent(
     monkeypatch.setattr(twilio_texts, "MOST_PAGES", 3)
     with pytest.raises(CarrierError, match="more texts"):
         await twilio.sent_texts("", NUMBER, PERSON, since)
-    carrier.go_wrong(Fault("message_list", "error", times=2))
+    carrier.inject_faults(Fault("message_list", "error", times=2))
     with pytest.raises(CarrierError):
         await twilio.sent_texts("", NUMBER, PERSON, since)
 

@@ -41,8 +41,8 @@ async def attempt_of(town: Town, id: str, *statuses: str) -> list[str]:
 async def test_a_worker_dies_while_the_carrier_is_asked(town: Town, stage: Any) -> None:
     """`before`: the carrier never got the order; `after`: it has the call, and its answer is lost."""
     listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 600, "timeout_ms": 60_000}
-    town.carrier.introduce(CALLEE, farend.human(then=[listen, {"do": "hang_up"}]))
-    town.carrier.go_wrong(Fault("create", "hang", stage=stage))
+    town.carrier.set_people(CALLEE, farend.human(then=[listen, {"do": "hang_up"}]))
+    town.carrier.inject_faults(Fault("create", "hang", stage=stage))
     call = await order(town)
     await attempt_of(town, call["id"], "dialling", "under_way")
     town.kill("worker")

@@ -267,7 +267,7 @@ class TestTransfer:
     async def test_every_part_dies_while_it_rings_and_while_they_talk(self, town: Town) -> None:
         call = await town.talking()
         (live,) = await town.calls()
-        town.carrier.introduce(DESK, Person(ring_ms=600_000))
+        town.carrier.set_people(DESK, Person(ring_ms=600_000))
         answer = await town.http.post(f"/api/calls/{live['id']}/take-over", json={"to": DESK})
         assert answer.status_code == 200, answer.text
         await town.in_transfer(live["id"], "ringing")
@@ -275,7 +275,7 @@ class TestTransfer:
 
         # It rings on; somebody else is rung instead by a control that knows of it from the database alone.
         await town.until(lambda _: True, 40)
-        town.carrier.introduce(DOCTOR, farend.presses("1", after_ms=200, ring_ms=200))
+        town.carrier.set_people(DOCTOR, farend.presses("1", after_ms=200, ring_ms=200))
         wish = {"to": DOCTOR, "accept_key": True}
         async with patience():
             while (await town.http.post(f"/api/calls/{live['id']}/transfer", json=wish)).status_code != 200:

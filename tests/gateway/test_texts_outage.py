@@ -49,7 +49,7 @@ async def stored(made: Town, texts: int) -> dict[str, list[str]]:
 async def test_a_minute_without_control_and_database_loses_and_doubles_no_text(tmp_path: Path) -> None:
     sent, over = defaultdict[str, list[str]](list), asyncio.Event()
     async with town(tmp_path / "home", settings=IN_EARNEST) as made:
-        made.carrier.go_wrong(Fault("inbound", "twice", times=1 << 30, share=0.2))
+        made.carrier.inject_faults(Fault("inbound", "twice", times=1 << 30, share=0.2))
         texting = asyncio.create_task(texts(made, sent, over))
         await stored(made, 4)
         async with made.outage():

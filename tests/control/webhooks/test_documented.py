@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi, payloads, schemas
 from hum.json import wire
-from sandbox.receiver import Heard
+from sandbox.receiver import ReceivedRequest
 from tests.control.webhooks.conftest import Hooked, received
 from tests.gateway.test_openapi import schema_of
 from tests.support.processes import kill_group
@@ -32,18 +32,18 @@ def snippet(heading: str, language: str) -> str:
     return found[1]
 
 
-async def delivered(hooked: Hooked) -> tuple[str, Heard]:
+async def delivered(hooked: Hooked) -> tuple[str, ReceivedRequest]:
     webhook = await hooked.webhook()
     await hooked.happen(received())
     await hooked.sender().send_due()
-    return hooked.secrets[webhook], hooked.receiver.heard[0]
+    return hooked.secrets[webhook], hooked.receiver.requests[0]
 
 
-def forged(heard: Heard) -> list[Heard]:
+def forged(heard: ReceivedRequest) -> list[ReceivedRequest]:
     """The same with another body, another id, an older time, another signature."""
     now = int(heard.headers["webhook-timestamp"])
     return [
-        Heard(heard.method, heard.path, {**heard.headers, **headers}, heard.body + more, heard.at_seconds)
+        ReceivedRequest(heard.method, heard.path, {**heard.headers, **headers}, heard.body + more, heard.at_seconds)
         for headers, more in (
             ({}, b" "),
             ({"webhook-id": "evt_other"}, b""),
@@ -64,7 +64,7 @@ async def test_every_type_is_sent_as_the_page_shows_it(hooked: Hooked) -> None:
         messages.append(message)
     await hooked.happen(*messages)
     await hooked.sender().send_due()
-    heard = {body["type"]: body for each in hooked.receiver.heard if (body := json.loads(each.body))}
+    heard = {body["type"]: body for each in hooked.receiver.requests if (body := json.loads(each.body))}
     section = openapi.document(contract.bindings(), "https://hum.example")["webhooks"]
     for event in schemas.sent_types():
         if event.name == "webhook.test":  # to one webhook alone
@@ -128,7 +128,7 @@ def node(tmp_path: Path) -> Node:
     return run_node
 
 
-def as_json(secret: str, heard: Heard) -> bytes:
+def as_json(secret: str, heard: ReceivedRequest) -> bytes:
     return json.dumps({"secret": secret, "headers": dict(heard.headers), "body": heard.body.decode()}).encode()
 
 

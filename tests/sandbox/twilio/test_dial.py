@@ -28,7 +28,7 @@ def called(
 
     async def main() -> None:
         house = House(desk)
-        house.introduce(DESK, *people)
+        house.set_people(DESK, *people)
         call = await house.ring(NUMBER, PERSON, steps or [], stay=steps is None, **more)
         made.extend((call, house))
         await call.ended(3600)
@@ -183,7 +183,7 @@ def test_rest_moves_the_caller_out_of_the_dial_and_the_other_is_hung_up() -> Non
 
     async def main() -> None:
         house = House(desk)
-        house.introduce(DESK, farend.human())
+        house.set_people(DESK, farend.human())
         call = await house.ring(NUMBER, PERSON, stay=True)
         await call.journal.find("bridged")
         call.redirect(Document("<Response><Say>Moved</Say></Response>"))
@@ -204,7 +204,7 @@ def test_rest_moves_the_dialled_party_and_the_caller_goes_on() -> None:
 
     async def main() -> None:
         house = House(desk)
-        house.introduce(DESK, farend.human())
+        house.set_people(DESK, farend.human())
         call = await house.ring(NUMBER, PERSON, stay=True)
         await call.journal.find("bridged")
         child_of(house).redirect(Document("<Response><Say>Elsewhere</Say></Response>"))

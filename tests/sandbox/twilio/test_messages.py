@@ -133,7 +133,7 @@ async def test_a_receiver_that_refuses_does_so_at_once(carrier: Carrier, sdk: Cl
 async def test_a_reply_is_dropped_after_or_before_the_message_is_taken(
     carrier: Carrier, sdk: Client, fault: Fault, made: int
 ) -> None:
-    carrier.go_wrong(fault)
+    carrier.inject_faults(fault)
     with pytest.raises(OSError):
         await send(sdk)
     await carrier.texts_settled()
