@@ -21,7 +21,7 @@ from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport
 from bench.media import speech
 from bench.media.model import MAGIC, STAMP
 from bench.media.processes import Threads, resident_kb
-from sandbox.twilio.mediastream import Audio, MediaStream
+from sandbox.twilio.mediastream import AudioQueued, MediaStream
 from sandbox.twilio.playout import Clear, Echo
 from tests.support.processes import cpu_seconds
 
@@ -105,7 +105,7 @@ class Caller(WSListener):
         ended_ms = self._stream.playout.ends_ms
         for effect in self._stream.receive(self._ms(now), text.decode()):
             match effect:
-                case Audio(size):
+                case AudioQueued(size):
                     self._record_audio(text, size, self._ms(now) - ended_ms)
                 case Echo():
                     self._echo(effect)

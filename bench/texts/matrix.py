@@ -31,7 +31,7 @@ import uvloop
 from bench.texts.truth import Audience, Outcome, Verdict, judge
 from hum import ids
 from hum.ids import Kind
-from sandbox.twilio import Fault, Receiver
+from sandbox.twilio import Fault, Recipient
 from tests.support import seam
 from tests.support.town import LOOK_SECONDS, SHORT, SHORT_DOWN, Town, town
 
@@ -128,9 +128,9 @@ class Trial:
     async def _prepare(self) -> None:
         carrier, audience = self._town.carrier, self._audience
         for contact in audience.refused:
-            carrier.texting.receivers[contact] = Receiver(refuses=21614)
+            carrier.texting.recipients[contact] = Recipient(refuses=21614)
         for contact in audience.undelivered:
-            carrier.texting.receivers[contact] = Receiver(fails=30006)
+            carrier.texting.recipients[contact] = Recipient(fails=30006)
         for contact in audience.opted_out:
             await self._town.ask("POST", "/api/sms/opt-outs", json={"contact_e164": contact})
         if self._cell.list_works:

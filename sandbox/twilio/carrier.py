@@ -19,13 +19,13 @@ from sandbox.twilio.exchange import Account, Exchange
 from sandbox.twilio.farend import Person
 from sandbox.twilio.faults import Fault
 from sandbox.twilio.lookup import Directory
-from sandbox.twilio.message import Media, Message, new_sid
+from sandbox.twilio.message import MediaFile, Message, new_sid
 from sandbox.twilio.numbers import Number
 from sandbox.twilio.rest import Rest
 from sandbox.twilio.stream import Path
 from sandbox.twilio.texting import Texting
 from sandbox.twilio.textstage import TextStage
-from sandbox.twilio.voiced import Speaker
+from sandbox.twilio.voiced import SpeechSource
 
 
 class Carrier:
@@ -50,7 +50,7 @@ class Carrier:
         say_ms_per_char: float = 60.0,
         calls_per_second: float = 0.0,
         segments_per_second: float = 0.0,
-        speech: Speaker | None = None,
+        speech: SpeechSource | None = None,
     ) -> AsyncIterator["Carrier"]:
         """Serve until the block ends; then end the calls in progress and send their callbacks.
 
@@ -87,7 +87,7 @@ class Carrier:
 
         Raises LookupError if the account does not have the number.
         """
-        media = [Media(new_sid("ME"), content_type, content) for content_type, content in files]
+        media = [MediaFile(new_sid("ME"), content_type, content) for content_type, content in files]
         return self.texting.receive(from_, to, body, media)
 
     @property

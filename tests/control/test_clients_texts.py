@@ -13,7 +13,7 @@ from control.clients import twilio_texts
 from control.clients.twilio import CarrierText, Text, Twilio, carrier_code, is_refusal, was_not_sent
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
-from sandbox.twilio import Carrier, Fault, Receiver
+from sandbox.twilio import Carrier, Fault, Recipient
 
 ACCOUNT, TOKEN, NUMBER, PERSON = "AC" + "2" * 32, "token", "+13175550100", "+14155550123"
 
@@ -166,7 +166,7 @@ async def test_a_text_behind_many_others_is_found_and_never_taken_for_absent(
 
 
 async def test_a_text_that_failed_says_why(carrier: Carrier, twilio: Twilio) -> None:
-    carrier.texting.receivers[PERSON] = Receiver(fails=30007)
+    carrier.texting.recipients[PERSON] = Recipient(fails=30007)
     sent = await twilio.send_text(text())
     await carrier.texts_settled()
     found = await twilio.find_text(sent.sid)

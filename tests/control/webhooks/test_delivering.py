@@ -27,11 +27,11 @@ from tests.support.certificate import self_signed
 LIMITS = Limits(50, LOCAL, 3600.0)
 
 
-def verified(secret: str, heard: ReceivedRequest) -> dict[str, Any]:
+def verified(secret: str, request: ReceivedRequest) -> dict[str, Any]:
     """The body, if others' library finds both signatures good."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
-    assert heard.headers["x-hum-signature"] == f"sha256={sign(key, heard.body).hex()}"
-    body: dict[str, Any] = standardwebhooks.Webhook(secret).verify(heard.body, dict(heard.headers))
+    assert request.headers["x-hum-signature"] == f"sha256={sign(key, request.body).hex()}"
+    body: dict[str, Any] = standardwebhooks.Webhook(secret).verify(request.body, dict(request.headers))
     return body
 
 
@@ -41,15 +41,15 @@ async def test_an_event_reaches_each_webhook_that_wants_it_once(hooked: Hooked) 
     (event,) = await hooked.happen(received())
     await hooked.sender().send_due()
     for path, webhook in (("/one", one), ("/other", other)):
-        (heard,) = hooked.receiver.at(path)
-        body = verified(hooked.secrets[webhook], heard)
+        (request,) = hooked.receiver.at(path)
+        body = verified(hooked.secrets[webhook], request)
         assert (body["id"], body["type"], body["sequence"]) == (ids.show(Kind.EVENT, event), "sms.received", 1)
         assert body["organization_id"] == ids.show(Kind.ORGANIZATION, hooked.org)
         assert body["data"]["body"] == "text 1 ✓"
-        assert heard.headers["x-hum-event"] == "sms.received"
+        assert request.headers["x-hum-event"] == "sms.received"
         (delivery,) = await hooked.deliveries(webhook)
         assert (delivery.state, delivery.attempts, delivery.response_status) == ("delivered", 1, 200)
-        assert heard.headers["x-hum-delivery"] == ids.show(Kind.DELIVERY, delivery.id)
+        assert request.headers["x-hum-delivery"] == ids.show(Kind.DELIVERY, delivery.id)
     assert hooked.receiver.at("/none") == []
 
 
@@ -60,10 +60,10 @@ async def test_a_failure_is_retried_with_the_same_body_and_id_until_it_succeeds(
     )
     await hooked.happen(received())
     (delivery,) = await hooked.until_settled(webhook)
-    heard = hooked.receiver.at("/hook")
-    assert (delivery.state, delivery.attempts, len(heard)) == ("delivered", 4, 4)
-    assert len({each.body for each in heard}) == len({each.headers["webhook-id"] for each in heard}) == 1
-    for each in heard:
+    requests = hooked.receiver.at("/hook")
+    assert (delivery.state, delivery.attempts, len(requests)) == ("delivered", 4, 4)
+    assert len({each.body for each in requests}) == len({each.headers["webhook-id"] for each in requests}) == 1
+    for each in requests:
         verified(hooked.secrets[webhook], each)
     assert hooked.receiver.at("/x") == []  # a redirect is not followed
     async with hooked.db.tenant(hooked.org) as tx:

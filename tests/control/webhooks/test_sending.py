@@ -24,8 +24,8 @@ from tests.support.present import present
 from tests.support.waits import patience
 
 
-def sequences(heard: Sequence[ReceivedRequest]) -> list[int]:
-    return [json.loads(each.body)["sequence"] for each in heard]
+def sequences(requests: Sequence[ReceivedRequest]) -> list[int]:
+    return [json.loads(each.body)["sequence"] for each in requests]
 
 
 async def test_each_conversations_events_are_numbered_whoever_wants_them(hooked: Hooked) -> None:

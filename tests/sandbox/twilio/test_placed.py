@@ -6,16 +6,16 @@ import pytest
 
 from sandbox.twilio import Amd, Call, Fault, farend
 from sandbox.twilio.call import Callback, Fetch
-from sandbox.twilio.placed import Order
+from sandbox.twilio.placed import CallRequest
 from tests.sandbox.twilio.virtual import NUMBER, PERSON, Desk, House, virtually
 
 LISTEN = "<Response><Pause length='40'/></Response>"
 EVERYTHING = frozenset({"initiated", "ringing", "answered", "completed"})
 
 
-def order(**more: Any) -> Order:
+def order(**more: Any) -> CallRequest:
     progress = Callback("http://h/progress", events=EVERYTHING)
-    return Order(PERSON, NUMBER, Fetch("http://h/out"), progress, **more)
+    return CallRequest(PERSON, NUMBER, Fetch("http://h/out"), progress, **more)
 
 
 def placed(desk: Desk, person: farend.Person, *faults: Fault, **more: Any) -> Call:

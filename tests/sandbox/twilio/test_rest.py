@@ -11,7 +11,7 @@ from twilio.rest import Client
 
 from sandbox.twilio import Carrier, Person, farend
 from sandbox.twilio.call import Callback, Fetch
-from sandbox.twilio.placed import Order
+from sandbox.twilio.placed import CallRequest
 from tests.sandbox.twilio.conftest import Customer
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "a" * 32, "12345", "+13175550100"
@@ -71,8 +71,8 @@ async def test_nobody_answers(
     assert "/out" not in customer.paths()
 
 
-def order(customer: Customer, **more: Any) -> Order:
-    return Order(PERSON, NUMBER, Fetch(f"{customer.url}/out"), Callback(f"{customer.url}/progress"), **more)
+def order(customer: Customer, **more: Any) -> CallRequest:
+    return CallRequest(PERSON, NUMBER, Fetch(f"{customer.url}/out"), Callback(f"{customer.url}/progress"), **more)
 
 
 async def test_a_ringing_call_is_canceled(carrier: Carrier, customer: Customer, sdk: Client) -> None:
