@@ -29,7 +29,7 @@ from sandbox.receiver import Fault, Receiver, Reply
 from storage import events
 from storage.db import Db
 from storage.events import New
-from tests.support.town import Town, town
+from tests.support.runningplatform import Platform, start_platform
 from tests.support.waits import until
 
 CONTACT, NUMBER = "+13175551234", "+12125550100"
@@ -75,7 +75,7 @@ async def write(db: Db, org: UUID, per_second: float, seconds: float) -> dict[st
 
 
 async def measure(
-    platform: Town, receiver: Receiver, db: Db, per_second: float, seconds: float, dead: str
+    platform: Platform, receiver: Receiver, db: Db, per_second: float, seconds: float, dead: str
 ) -> list[Figure]:
     """Return figures of the webhooks that are not `dead`."""
     receiver.requests.clear()
@@ -103,7 +103,11 @@ def arrivals(receiver: Receiver, expected: set[str]) -> dict[str, float]:
 
 
 async def run(home: Path, per_second: float, seconds: float) -> list[Figure]:
-    async with town(home, settings=SETTINGS) as platform, Receiver.serve() as receiver, writer(platform) as db:
+    async with (
+        start_platform(home, settings=SETTINGS) as platform,
+        Receiver.serve() as receiver,
+        writer(platform) as db,
+    ):
         for type in samples():
             await platform.ask("POST", "/api/webhooks", json={"url": f"{receiver.url}/{type}", "events": [type]})
         # Events from before the worker's first look are not delivered.

@@ -33,7 +33,7 @@ from hum import ids
 from hum.ids import Kind
 from sandbox.twilio import Fault, Recipient
 from tests.support import seam
-from tests.support.town import LOOK_SECONDS, SHORT, SHORT_DOWN, Town, town
+from tests.support.runningplatform import LOOK_SECONDS, SHORT, SHORT_DOWN, Platform, start_platform
 
 SENDING = tuple(name for name in seam.steps() if name.startswith("send: "))
 DISPATCH = tuple(name for name in seam.steps() if name.startswith("dispatch: "))
@@ -87,7 +87,7 @@ class Row:
 class Trial:
     """One disturbed campaign and its outcome."""
 
-    def __init__(self, platform: Town, cell: Cell, audience: Audience) -> None:
+    def __init__(self, platform: Platform, cell: Cell, audience: Audience) -> None:
         self._town, self._cell, self._audience = platform, cell, audience
         #: Recipients of attempts that were committed without a response at any of the deaths.
         self._in_flight = set[str]()
@@ -257,7 +257,7 @@ async def measure(selected: Sequence[Cell], home: Path, file: Path | None = None
     for list_works, settings in ((True, SHORT), (False, SHORT_DOWN)):
         if not (group := [candidate for candidate in selected if candidate.list_works == list_works]):
             continue
-        async with town(home / ("works" if list_works else "down"), settings=settings) as platform:
+        async with start_platform(home / ("works" if list_works else "down"), settings=settings) as platform:
             for cell in group:
                 rows.append(await Trial(platform, cell, Audience.of(first, cell.recipients)).run())
                 first += cell.recipients
