@@ -29,7 +29,7 @@ GUESS_MS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CarrierPath:
     """The path to the carrier.  Each direction is late by `delay_ms` plus a uniform 0 to `jitter_ms`."""
 
     name: str
@@ -42,15 +42,15 @@ class Line:
 
 
 LINES = (
-    Line("no jitter", (0, 150)),
-    Line("jitter 5", (0, 150), 5),
-    Line("jitter 10", (0, 150), 10),
-    Line("jitter 20", (0, 150), 20),
-    Line("jitter 40", (0, 150), 40),
-    Line("stalls of 150", (0, 150), 5, stall_ms=150),
-    Line("drift +100 ppm, jitter 10", (0, 150), 10, drift_ppm=100),
-    Line("drift -100 ppm, jitter 10", (0, 150), 10, drift_ppm=-100),
-    Line("a fifth of the marks lost, jitter 10", (0, 150), 10, lost_marks=0.2),
+    CarrierPath("no jitter", (0, 150)),
+    CarrierPath("jitter 5", (0, 150), 5),
+    CarrierPath("jitter 10", (0, 150), 10),
+    CarrierPath("jitter 20", (0, 150), 20),
+    CarrierPath("jitter 40", (0, 150), 40),
+    CarrierPath("stalls of 150", (0, 150), 5, stall_ms=150),
+    CarrierPath("drift +100 ppm, jitter 10", (0, 150), 10, drift_ppm=100),
+    CarrierPath("drift -100 ppm, jitter 10", (0, 150), 10, drift_ppm=-100),
+    CarrierPath("a fifth of the marks lost, jitter 10", (0, 150), 10, lost_marks=0.2),
 )
 
 
@@ -66,10 +66,10 @@ class Errors:
     exact_percent: float  # to the sample
 
 
-class Desk:
+class RunningLedger:
     """A running ledger: ticked every 20 ms against a carrier in virtual time."""
 
-    def __init__(self, line: Line, seed: int) -> None:
+    def __init__(self, line: CarrierPath, seed: int) -> None:
         self._line, self._random = line, Random(seed)
         self.world = World()
         delay_ms = self._random.uniform(*line.delay_ms)
@@ -121,9 +121,9 @@ class Desk:
         assert self.ledger.settled(self.world.now), "a clear settles by time at the latest"
 
 
-def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
+def call(line: CarrierPath, seed: int, turns: int) -> dict[str, list[float]]:
     """Run one call, whose answers are cleared once and resumed, then cleared again and cut; return the errors."""
-    desk, random = Desk(line, seed), Random(seed + 10_000)
+    desk, random = RunningLedger(line, seed), Random(seed + 10_000)
     errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}
     for turn in range(turns):
         before = desk.carrier.heard_bytes(desk.world.now)
@@ -154,7 +154,7 @@ def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
     return errors
 
 
-def measure(calls: int, turns: int, lines: Sequence[Line] = LINES) -> list[Errors]:
+def measure(calls: int, turns: int, lines: Sequence[CarrierPath] = LINES) -> list[Errors]:
     rows = []
     for line in lines:
         all_errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}

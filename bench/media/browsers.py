@@ -55,7 +55,7 @@ class Observations:
     late_ms: list[float] = field(default_factory=list)  # of the callers themselves
 
 
-class Voice(MediaStreamTrack):
+class CallerTrack(MediaStreamTrack):
     """A caller's packets, 20 ms apart."""
 
     kind = "audio"
@@ -85,7 +85,7 @@ class Caller:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.id, self._observations = f"call_{number}", observations
         self._at_ms, self._sequence = 0.0, -1
-        self.connection.addTransceiver(Voice(packets, number * 37 % CYCLE_FRAMES, observations))
+        self.connection.addTransceiver(CallerTrack(packets, number * 37 % CYCLE_FRAMES, observations))
         (receiver,) = self.connection.getReceivers()
         # Counted instead of decoded.
         receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # noqa: SLF001

@@ -153,7 +153,7 @@ class Caller(WSListener):
         return (at - self._began) * 1000
 
 
-class Line:
+class CallerClock:
     """One clock for all callers: each millisecond it serves one phase, on a grid that does not drift."""
 
     def __init__(self, callers: Sequence[Caller]) -> None:
@@ -194,7 +194,7 @@ async def drive(options: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) 
     callers = [Caller(number, opening, words, quiet) for number in range(options.calls)]
     headers = {"X-Twilio-Signature": options.signature}
     before_kb = resident_kb(options.pid)
-    line = Line(callers)
+    line = CallerClock(callers)
     line.measure(opening)
     refused = 0
     for caller in callers:

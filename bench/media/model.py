@@ -64,7 +64,7 @@ PCM_DELTA = _tone(24_000)
 SETTINGS = Settings(latency_ms=0, transcription_delay_ms=0, chunk_ms=100, word_lead_ms=0)
 
 
-class Voice(Tones):
+class FixedVoice(Tones):
     """A voice with one answer to everything, and one transcript for every sound."""
 
     def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002
@@ -84,7 +84,7 @@ class Unrecorded(SessionRecord):
         """Do nothing: usage is not recorded."""
 
 
-class Listener(Session):
+class LevelSession(Session):
     """A session that detects turns by the level of whole frames."""
 
     def __init__(self, stage: Stage) -> None:
@@ -132,15 +132,17 @@ class Listener(Session):
         self._add_turn(item_id, b"")
 
 
-class Line(WSListener):
+class ModelConnection(WSListener):
     def __init__(self, model: str) -> None:
         self._transport: WSTransport
         self._clock = LoopClock()
         self._stamped = ""  # the last stamped item
         player = ScriptPlayer(Script())
         truth = Unrecorded(new_id("sess"), model)
-        stage = Stage(self._send, Conversation(), truth, player, Voice(player), SETTINGS, Faults(), self._clock, new_id)
-        self._session = Listener(stage)
+        stage = Stage(
+            self._send, Conversation(), truth, player, FixedVoice(player), SETTINGS, Faults(), self._clock, new_id
+        )
+        self._session = LevelSession(stage)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -176,7 +178,7 @@ async def serve(certificate: Path | None) -> None:
     """Serve until stopped; `certificate` is a PEM file with its key, for TLS."""
 
     def accept(request: WSUpgradeRequest) -> WSListener:
-        return Line(parse_qs(urlsplit(request.path.decode()).query).get("model", ["m"])[0])
+        return ModelConnection(parse_qs(urlsplit(request.path.decode()).query).get("model", ["m"])[0])
 
     tls: ssl.SSLContext | None = None
     if certificate is not None:

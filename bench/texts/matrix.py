@@ -28,7 +28,7 @@ from typing import Any
 
 import uvloop
 
-from bench.texts.truth import Audience, Outcome, Verdict, judge
+from bench.texts.truth import Outcome, Recipients, Violations, judge
 from hum import ids
 from hum.ids import Kind
 from sandbox.twilio import Fault, Recipient
@@ -75,7 +75,7 @@ class Row:
     kills: int = 0
     requests: int = 0
     seconds: float = 0.0
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: Violations = field(default_factory=Violations)
     #: In addition to those of the verdict.
     violations: list[str] = field(default_factory=list)
 
@@ -84,10 +84,10 @@ class Row:
         return [*self.violations, *self.verdict.complaints]
 
 
-class Trial:
+class DisturbedCampaign:
     """One disturbed campaign and its outcome."""
 
-    def __init__(self, platform: Platform, cell: Cell, audience: Audience) -> None:
+    def __init__(self, platform: Platform, cell: Cell, audience: Recipients) -> None:
         self._town, self._cell, self._audience = platform, cell, audience
         #: Recipients of attempts that were committed without a response at any of the deaths.
         self._in_flight = set[str]()
@@ -259,7 +259,7 @@ async def measure(selected: Sequence[Cell], home: Path, file: Path | None = None
             continue
         async with start_platform(home / ("works" if list_works else "down"), settings=settings) as platform:
             for cell in group:
-                rows.append(await Trial(platform, cell, Audience.of(first, cell.recipients)).run())
+                rows.append(await DisturbedCampaign(platform, cell, Recipients.of(first, cell.recipients)).run())
                 first += cell.recipients
                 sys.stderr.write(f"{_line(rows[-1])}\n")
                 if file:

@@ -8,12 +8,12 @@ import pytest
 
 from bench.texts import matrix, speed
 from bench.texts.matrix import Cell
-from bench.texts.truth import NAMED, Audience, Outcome, judge
+from bench.texts.truth import NAMED, Outcome, Recipients, judge
 from control.texts.posting import STEPS
 from tests.support import seam
 from tests.support.runningplatform import FAST, start_platform
 
-AUDIENCE = Audience.of(0, 60)
+AUDIENCE = Recipients.of(0, 60)
 ANN = AUDIENCE.all[10]
 
 
