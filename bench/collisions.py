@@ -5,7 +5,6 @@ as real ones.  Whole calls in virtual time, with the sandbox's carrier, model an
 """
 
 import argparse
-import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -13,25 +12,16 @@ from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any
 
-from bench.simulation import Phone, World
 from media.core.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from media.core.hearing import Confirm
 from media.core.types import BargedIn, CallPlan, ToModel, TurnEnded
 from media.io.silero import Silero
 from sandbox.openai.script import Turn
 from sandbox.speech import Speech
+from tests.support.sentences import spoken
+from tests.support.simulation import Phone, World
 
 PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
-LINES = (
-    "I would like to book a table.",
-    "For four people, I think.",
-    "Tomorrow evening at seven.",
-    "No, wait.",
-    "Under the name of Miller.",
-    "Do you have anything outside?",
-    "My brother will come as well.",
-    "Because it is his birthday.",
-)
 #: Between the pieces of a turn; the stand-in ends a turn after 300.
 PAUSES_MS = (200, 1_600)
 #: The model's, from the request to the first audio.
@@ -177,25 +167,6 @@ def measure(turns: int, pieces: Sequence[list[bytes]], silero: Silero | None, **
             caller.turn()
         collisions.add(caller.finish())
     return collisions
-
-
-def spoken(lines: Sequence[str] = LINES) -> list[list[bytes]]:
-    """Return the lines in the sandbox's voice, without the silence around them, in 20 ms frames."""
-
-    async def say() -> list[bytes]:
-        speech = Speech()
-        try:
-            return [await speech.say(line, "caller") for line in lines]
-        finally:
-            speech.close()
-
-    return [_trimmed(audio) for audio in asyncio.run(say())]
-
-
-def _trimmed(audio: bytes) -> list[bytes]:
-    frames = [audio[at : at + FRAME_BYTES].ljust(FRAME_BYTES, b"\xff") for at in range(0, len(audio), FRAME_BYTES)]
-    loud = [n for n, frame in enumerate(frames) if max(abs(~code & 0x7F) for code in frame) > 0x30]
-    return frames[loud[0] : loud[-1] + 1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

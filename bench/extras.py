@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.simulation import Phone, World, calls
 from hum.process import blas
 from media import native
 from media.core.commands import Sequel, SwitchFlow
 from media.core.leg import MoveOn
 from media.core.types import Action, CallPlan, Prompt, PromptKind, RunTool, Tool
 from sandbox.openai import Turn
+from tests.support.simulation import Phone, World, calls
 
 TURN_MS, SPEECH_MS = 6_000, 1_200
 LOOK_UP = Tool("look_up", "", '{"type":"object"}', 4_000)

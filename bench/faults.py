@@ -24,12 +24,12 @@ from typing import Any
 import httpx
 import uvloop
 
-from bench import programs
 from hum.process import home
 from hum.process.sockets import free_port
 from hum.settings import environment
 from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
+from tests.support import programs
 
 ACCOUNT, TOKEN, KEY, NUMBER, CALLER = "AC" + "1" * 32, "carrier-token", "sk-test", "+13175550100", "+13175550199"
 UP_SECONDS, SETTLE_SECONDS, HEARD_SECONDS = 180.0, 5.0, 30.0
@@ -130,18 +130,21 @@ async def measure(options: argparse.Namespace) -> tuple[list[Row], dict[str, int
 async def _running(folder: Path, carrier: Carrier, model: Model) -> AsyncIterator[httpx.AsyncClient]:
     """Run `hum up`; yield a client of it with an admin key."""
     gateway = f"127.0.0.1:{free_port('127.0.0.1')}"
-    settings = environment() | {
-        "HUM_HOME": str(folder),
-        "HUM_GATEWAY_LISTEN": gateway,
-        "HUM_CONTROL_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
-        "HUM_MEDIA_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
-        "HUM_MAX_CALLS_PER_CALLER": "1000",
-        "TWILIO_ACCOUNT_SID": ACCOUNT,
-        "TWILIO_AUTH_TOKEN": TOKEN,
-        "TWILIO_API_BASE_URL": carrier.url,
-        "OPENAI_API_KEY": KEY,
-        "OPENAI_BASE_URL": model.url,
-    }
+    settings = programs.variables(
+        environment()
+        | {
+            "HUM_HOME": str(folder),
+            "HUM_GATEWAY_LISTEN": gateway,
+            "HUM_CONTROL_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
+            "HUM_MEDIA_LISTEN": f"127.0.0.1:{free_port('127.0.0.1')}",
+            "max_calls_per_caller": "1000",
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+            "TWILIO_API_BASE_URL": carrier.url,
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": model.url,
+        }
+    )
     hum = [sys.executable, "-m", "cli"]
     log = (folder / "up.log").open("wb")
     async with programs.running(*hum, "up", env=settings, stdout=log, stderr=log, patience_seconds=60) as process:

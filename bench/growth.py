@@ -28,78 +28,17 @@ from storage.call_records import Filter, Query
 from storage.db import Db, Tx
 from storage.embedded import EmbeddedPostgres
 from storage.migrate import migrate
+from tests.support import rows
+from tests.support.rows import CALLS_A_CALLER, EVENTS_A_CALL
 
 SIZES = (10_000, 100_000, 1_000_000)
 PAGE = 50
 WARM = 10
 MUST_RATIO, MUST_MS = 1.5, 10.0
-CALLS_A_CALLER, EVENTS_A_CALL = 20, 20
-#: The callers' vocabulary; the n-th word is about n times rarer than the first.
-WORDS = 20_000
 SETTINGS = {
     "fsync": "off", "synchronous_commit": "off", "autovacuum": "off", "max_wal_size": "8GB",
     "shared_buffers": "512MB", "maintenance_work_mem": "512MB", "statement_timeout": "0",
 }  # fmt: skip
-
-#: $1 the measured tenant, $2 another, rows $3 + 1 to $4.
-CONTACTS = """
-    INSERT INTO contacts (id, org_id, phone_e164, said_by_user, tags)
-    SELECT md5('contact' || n)::uuid, CASE WHEN n % 10 = 0 THEN $2::uuid ELSE $1::uuid END,
-           '+1' || (2000000000 + n * 7919::bigint % 7999999999)::text,
-           jsonb_build_object('name', 'Name' || n || ' ' || CASE n % 100 WHEN 1 THEN 'Middling' ELSE 'Frequent' END,
-                              'company', 'Company' || n % 1000),
-           CASE WHEN n % 100 = 1 THEN '{vip}' ELSE '{}' END::text[]
-      FROM generate_series($3::bigint + 1, $4) AS n
-"""
-CONTACT_SEARCH = """
-    INSERT INTO contact_search (org_id, contact_id, words)
-    SELECT org_id, id, array_to_tsvector(hum.phone_words(phone_e164) || hum.words_of(concat_ws(' ', name, company)))
-      FROM contacts k WHERE NOT EXISTS (SELECT FROM contact_search s WHERE s.contact_id = k.id)
-"""
-CALLS = f"""
-    INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, contact_id, created_at, outcome_label)
-    SELECT md5('call' || n)::uuid, CASE WHEN n % 10 = 0 THEN $2::uuid ELSE $1::uuid END, 'inbound',
-           CASE n % 100 WHEN 1 THEN 'failed' ELSE 'completed' END,
-           '+1' || (2000000000 + (n / {CALLS_A_CALLER}) * 7919::bigint % 7999999999)::text, '+13175550100',
-           md5('contact' || n / {CALLS_A_CALLER})::uuid, '2026-01-01'::timestamptz + n * interval '10 seconds',
-           CASE n % 3 WHEN 1 THEN 'resolved' END
-      FROM generate_series($3::bigint + 1, $4) AS n
-"""
-CALL_SEARCH = f"""
-    INSERT INTO call_search (org_id, call_id, created_at, words)
-    SELECT c.org_id, c.id, c.created_at,
-           array_to_tsvector(hum.phone_words(c.from_e164) || hum.phone_words(c.to_e164))
-           || to_tsvector('simple', 'case' || substr(md5(c.id::text), 1, 12)
-                          || CASE WHEN c.status = 'failed' THEN ' middling' ELSE '' END || ' '
-                          || (SELECT string_agg('w' || floor(power({WORDS}, random()))::integer, ' ')
-                                FROM generate_series(1, 30) WHERE c.id IS NOT NULL))
-      FROM calls c WHERE NOT EXISTS (SELECT FROM call_search s WHERE s.call_id = c.id)
-"""
-CALL_TAGS = """
-    INSERT INTO call_tags (org_id, call_id, tag, called_at) SELECT org_id, id, 'vip', created_at FROM calls WHERE status = 'failed'
-    ON CONFLICT DO NOTHING
-"""
-CONTACT_TAGS = """
-    INSERT INTO contact_tags (org_id, contact_id, tag) SELECT org_id, id, unnest(tags) FROM contacts WHERE tags <> '{}'
-    ON CONFLICT DO NOTHING
-"""
-EVENTS = f"""
-    INSERT INTO events (public_id, org_id, type, subject_id, data, created_at)
-    SELECT gen_random_uuid(), CASE WHEN n % 10 = 0 THEN $1::uuid ELSE $4::uuid END, 'call.completed', md5('call' || n / {EVENTS_A_CALL})::uuid,
-           '{{"reason": "caller"}}', '2026-01-01'::timestamptz + n * interval '1 second'
-      FROM generate_series($2::bigint + 1, $3) AS n
-"""
-CALL_EVENTS = f"""
-    INSERT INTO call_events (org_id, call_id, seq, type, data, created_at)
-    SELECT $1, c.id, n % {EVENTS_A_CALL} + 1, 'transcript.turn',
-           '{{"text": "What was said in this turn of the call."}}', '2026-01-01'::timestamptz + n * interval '1 second'
-      FROM generate_series($2::bigint + 1, $3) AS n JOIN calls c ON c.id = md5('call' || n / {EVENTS_A_CALL})::uuid
-"""
-GIN = """
-    SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition
-      FROM pg_index JOIN pg_class i ON i.oid = indexrelid JOIN pg_am a ON a.oid = i.relam
-     WHERE amname = 'gin' AND indrelid IN ('call_search'::regclass, 'contact_search'::regclass)
-"""
 
 Ask = Callable[[Tx, Random], Awaitable[Sequence[Any]]]
 #: Part of the names of queries over all organizations.
@@ -149,37 +88,8 @@ class Bench:
 
     async def grow(self, size: int) -> None:
         """Fill the tables up to `size` calls, contacts and events."""
-        connection = await asyncpg.connect(self._url)
-        # Without triggers: their work is done in bulk.
-        await connection.execute("SET session_replication_role = replica")
-        for table, count in (("contacts", CONTACTS), ("calls", CALLS)):
-            _log(f"{table}: {size}")
-            await connection.execute(count, self._tenant, self._other_tenant, self.size, size)
-        await connection.execute(CALL_TAGS)
-        await connection.execute(CONTACT_TAGS)
-        await connection.execute(EVENTS, self._tenant, self.size, size, self._other_tenant)
-        await connection.execute(CALL_EVENTS, self._tenant, self.size, size)
-        indexes = await connection.fetch(GIN)
-        for index in indexes:
-            await connection.execute(f"DROP INDEX {index['name']}")
-        _log("words")
-        await connection.execute(CONTACT_SEARCH)
-        await connection.execute(CALL_SEARCH)
-        for index in indexes:
-            await connection.execute(index["definition"])
-        _log("statistics")
-        for table in (
-            "contacts",
-            "contact_search",
-            "contact_tags",
-            "calls",
-            "call_search",
-            "call_tags",
-            "events",
-            "call_events",
-        ):
-            await connection.execute(f"VACUUM ANALYZE {table}")
-        await connection.close()
+        _log(f"rows: {size}")
+        await rows.add_calls(self._url, self._tenant, self._other_tenant, self.size, size)
         self.size = size
 
     def questions(self) -> dict[str, Ask]:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import sounds
 from bench.hearing_line import Echo, Line, Reactions, joined, room
-from bench.sounds import FRAME, RATE_HZ, Prompt, Wave
 from media.io.silero import Silero
+from tests.support import sounds
+from tests.support.sounds import FRAME, RATE_HZ, Prompt, Wave
 
 AGENT_DB = -20.0
 LEVELS_DB = (-12, -18, -24, -30, -36)

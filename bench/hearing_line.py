@@ -6,13 +6,13 @@ from functools import cache
 
 import numpy as np
 
-from bench import sounds
-from bench.sounds import FRAME, Wave
 from media.core.audio import FRAME_MS, SILENT_DB, pcm_level_db
 from media.core.bargein import BargeIn, Verdict
 from media.core.echo import ECHO_SPAN_MS, EchoGate
 from media.core.vad import Vad
 from media.io.silero import Silero
+from tests.support import sounds
+from tests.support.sounds import FRAME, Wave
 
 #: Approximate length of the messages of the agent's audio; the gate compares the level of each.
 MESSAGE_FRAMES = 5

@@ -13,72 +13,15 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from bench import growth
-from bench.growth import PAGE, WORDS, Ask
+from bench.growth import PAGE, Ask
 from hum import ids
 from storage import inbox, inbox_changes, recipients
 from storage.db import Db, Tx
 from storage.inbox import Filter
+from tests.support import rows
 
-MESSAGES_EACH = 3
-#: Conversations per generation: each conversation gets its messages at once.
-GENERATION = 8192
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-
-#: $1 the measured tenant, $2 another, rows $3 + 1 to $4.
-CONTACTS = """
-    INSERT INTO contacts (id, org_id, phone_e164, said_by_user)
-    SELECT md5('contact' || n)::uuid, CASE WHEN n % 10 = 0 THEN $2::uuid ELSE $1::uuid END, '+1' || 2000000000 + n,
-           jsonb_build_object('name', 'Name' || n, 'company', 'Company' || n % 1000)
-      FROM generate_series($3::bigint + 1, $4) AS n
-"""
-CONVERSATIONS = f"""
-    INSERT INTO conversations (id, org_id, number_e164, contact_e164, contact_id, status, unread_count, snoozed_until,
-                               last_message_at, active_at, created_at, generation)
-    SELECT md5('thread' || n)::uuid, CASE WHEN n % 10 = 0 THEN $2::uuid ELSE $1::uuid END, '+13175550100',
-           '+1' || 2000000000 + n, md5('contact' || n)::uuid, CASE n % 100 WHEN 1 THEN 'closed' ELSE 'open' END,
-           CASE n % 50 WHEN 2 THEN 1 ELSE 0 END, CASE n % 100 WHEN 3 THEN now() + interval '1 day' END, at, at, at,
-           CASE WHEN n >= {GENERATION} THEN n / {GENERATION} * 2 + CASE WHEN n % 10 = 0 THEN 1 ELSE 0 END ELSE 0 END
-      FROM generate_series($3::bigint + 1, $4) AS n, LATERAL (SELECT '2026-01-01'::timestamptz + n * interval '10 seconds') t (at)
-"""
-MESSAGES = f"""
-    INSERT INTO messages (id, org_id, conversation_id, direction, number_e164, contact_e164, body, status, segments, carrier_sid,
-                          created_at)
-    SELECT md5('message' || n || ' ' || i)::uuid, c.org_id, c.id, 'inbound', c.number_e164, c.contact_e164,
-           'w' || floor(power({WORDS}, random()))::integer || 'word w' || floor(power({WORDS}, random()))::integer
-               || CASE WHEN n % 100 = 1 THEN 'word middling' ELSE 'word' END || CASE WHEN n % 1000 = 1 THEN ' uncommon' ELSE '' END,
-           'received', 1, 'SM' || md5('message' || n || ' ' || i), c.active_at
-      FROM generate_series($1::bigint + 1, $2) AS n JOIN conversations c ON c.id = md5('thread' || n)::uuid,
-           generate_series(1, {MESSAGES_EACH}) AS i
-"""
-CAMPAIGN = "INSERT INTO campaigns (id, org_id, name, body_template) VALUES ($1, $2, 'Everybody', 'Hello') ON CONFLICT DO NOTHING"
-#: $1 the measured tenant, $2 its campaign, rows $3 + 1 to $4.
-RECIPIENTS = """
-    INSERT INTO campaign_recipients (id, org_id, campaign_id, contact_e164, status)
-    SELECT gen_random_uuid(), $1, $2, '+1' || 2000000000 + n, CASE n % 100 WHEN 1 THEN 'failed' ELSE 'delivered' END
-      FROM generate_series($3::bigint + 1, $4) AS n
-"""
-GENERATIONS = f"""
-    INSERT INTO text_generations (org_id, number, opened_at)
-    SELECT org, n * 2 + other, '2026-01-01'::timestamptz + n * {GENERATION} * interval '10 seconds'
-      FROM (VALUES ($1::uuid, 0), ($2, 1)) AS each (org, other), generate_series($3::bigint / {GENERATION} + 1, $4 / {GENERATION}) AS n
-    ON CONFLICT DO NOTHING
-"""
-WORDS_OF = """
-    INSERT INTO text_search (org_id, conversation_id, generation, words, recent)
-    SELECT c.org_id, c.id, c.generation, array_to_tsvector(own.words), hum.recent_words(c.generation, own.words)
-      FROM conversations c JOIN contacts k ON k.id = c.contact_id,
-           LATERAL (SELECT hum.phone_words(c.contact_e164) || hum.words_of(concat_ws(' ', k.name, k.company)) AS words OFFSET 0) own
-     WHERE NOT EXISTS (SELECT FROM text_search s WHERE s.conversation_id = c.id);
-    INSERT INTO text_search (org_id, conversation_id, message_id, words, recent)
-    SELECT m.org_id, m.conversation_id, m.id, array_to_tsvector(said.words), hum.recent_words(c.generation, said.words)
-      FROM messages m JOIN conversations c ON c.id = m.conversation_id,
-           LATERAL (SELECT hum.words_of(m.body) AS words OFFSET 0) said
-     WHERE NOT EXISTS (SELECT FROM text_search s WHERE s.message_id = m.id)
-"""
-INDEXES = ("text_search_words", "text_search_recent")
 
 
 class InboxBench:
@@ -91,23 +34,7 @@ class InboxBench:
 
     async def grow(self, size: int) -> None:
         """Fill the tables up to `size` conversations."""
-        connection = await asyncpg.connect(self._url)
-        # Without triggers: their work is done in bulk.
-        await connection.execute("SET session_replication_role = replica")
-        await connection.execute(CONTACTS, self._tenant, self._other_tenant, self.size, size)
-        await connection.execute(GENERATIONS, self._tenant, self._other_tenant, self.size, size)
-        await connection.execute(CONVERSATIONS, self._tenant, self._other_tenant, self.size, size)
-        await connection.execute(MESSAGES, self.size, size)
-        await connection.execute(CAMPAIGN, self._campaign, self._tenant)
-        await connection.execute(RECIPIENTS, self._tenant, self._campaign, self.size, size)
-        indexes = [await connection.fetchval("SELECT pg_get_indexdef($1::text::regclass)", index) for index in INDEXES]
-        await connection.execute(f"DROP INDEX {', '.join(INDEXES)}")
-        await connection.execute(WORDS_OF)
-        for index in indexes:
-            await connection.execute(index)
-        for table in ("contacts", "conversations", "messages", "text_search", "campaign_recipients"):
-            await connection.execute(f"VACUUM ANALYZE {table}")
-        await connection.close()
+        await rows.add_conversations(self._url, self._tenant, self._other_tenant, self._campaign, self.size, size)
         self.size, self._smallest = size, self._smallest or size
 
     def questions(self) -> dict[str, Ask]:

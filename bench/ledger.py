@@ -14,7 +14,6 @@ from random import Random
 
 import numpy as np
 
-from bench.simulation import Carrier, World
 from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item, Sound
@@ -22,6 +21,7 @@ from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.turngate import TurnGate
 from media.legs import twiliowire
+from tests.support.simulation import Carrier, World
 
 TICK_MS = 20.0
 PAUSE_MS = 620.0  # after a clear; the ledger settles within

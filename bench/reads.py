@@ -19,12 +19,19 @@ import numpy as np
 import uvloop
 
 from hum import ids
-from storage import contacts, identity
-from storage.db import Db
+from hum.clock import now
+from storage import call_records, calls, contacts, identity, interruptions, latencies, tool_runs
+from storage.calls import NewCall, TurnRow
+from storage.db import Db, Tx
 from storage.embedded import EmbeddedPostgres
+from storage.interruptions import InterruptionRow
+from storage.latencies import LatencyRow
 from storage.migrate import migrate
+from storage.tool_runs import ReportRow
 
 WARM = 50
+#: The turns of the call that is read.
+TURNS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,34 @@ async def _measure(db: Db, times: int) -> list[Reads]:
             await identity.create_organization(tx, id, str(id))
     async with db.tenant(org) as tx:
         first, *_ = await contacts.take(tx, rows, dry_run=False)
+        call = await _call(tx, org)
+    questions: Sequence[tuple[str, str, Sequence[Any]]] = (
+        ("one row", contacts.GET, (first,)),
+        ("a page of 50", contacts.PAGE, (None, 50)),
+        ("a call", call_records.DETAIL, (call,)),
+    )
     reads = []
-    for what, sql, arguments in (("one row", contacts.GET, (first,)), ("a page of 50", contacts.PAGE, (None, 50))):
+    for what, sql, arguments in questions:
         reads += await _compare(db, org, what, sql, arguments, times)
     return reads
+
+
+async def _call(tx: Tx, org: UUID) -> UUID:
+    """Store a call of some minutes: the agent's turns with their latencies, interruptions and tools."""
+    id = ids.new()
+    call = NewCall(id, org, None, "inbound", "completed", "+13175550199", "+13175550100", None, None, None, None)
+    await calls.create(tx, call)
+    for seq in range(1, TURNS + 1):
+        turn = TurnRow(seq, "agent", "Thursday at nine is free.", None, seq * 1000, seq * 1000 + 900, interrupted=False)
+        await calls.add_turn(tx, org, id, turn)
+        await latencies.add(tx, org, id, LatencyRow(1, 3 * seq, seq, 600, 700, 8, 500))
+        if seq % 4 == 0:
+            cut = InterruptionRow(1, 3 * seq + 1, seq * 1000, 400, 60, "cut", seq, "voice", "kept_speaking", 900, 360)
+            await interruptions.add(tx, org, id, cut)
+        if seq % 5 == 0:
+            tool = ReportRow(f"call_{seq}", "look_up", now(), "ok", 200, '{"day": "Thursday"}', '{"free": ["09:00"]}')
+            await tool_runs.report(tx, org, id, tool)
+    return id
 
 
 async def _compare(db: Db, org: UUID, what: str, sql: str, arguments: Sequence[Any], times: int) -> list[Reads]:

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import webrtcvad
 
-from bench import sounds, vad_calls
-from bench.sounds import FRAME, RATE_HZ, Prompt, Wave
+from bench import vad_calls
 from media.core.audio import FRAME_MS, to_linear
 from media.core.bargein import BargeIn, Verdict
 from media.core.vad import Vad
 from media.io.silero import Silero
+from tests.support import sounds
+from tests.support.sounds import FRAME, RATE_HZ, Prompt, Wave
 
 SPEECH_DB = -22.0
 LEAD_SECONDS = 0.8  # of line noise before the caller speaks

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench import sounds
-from bench.simulation import Phone, World
-from bench.sounds import RATE_HZ, Prompt, Wave
 from media.core.audio import FRAME_MS, to_linear
 from media.core.hearing import Confirm
 from media.core.types import BargedIn, CallPlan
 from media.io.silero import Silero
+from tests.support import sounds
+from tests.support.simulation import Phone, World
+from tests.support.sounds import RATE_HZ, Prompt, Wave
 
 PLAN = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
 ANSWER_MS = 60_000
@@ -75,11 +75,11 @@ class Line:
             self.phone.model.turn_taken()
 
     def _agent_audible(self) -> bool:
-        return self.phone.talk._voice.audible(self.world.now)  # noqa: SLF001
+        return self.phone.talk._voice.playout.audible(self.world.now)  # noqa: SLF001
 
     def _speaking(self) -> bool:
         talk = self.phone.talk
-        return talk._floor.caller_speaks or talk._floor._bargein.undecided  # noqa: SLF001
+        return talk._floor.vad.speaking or talk._floor._bargein.undecided  # noqa: SLF001
 
     def told(self, sound: str, detector: str) -> Overlaps:
         # An interruption is reported when its turn has ended.

@@ -21,8 +21,7 @@ from uuid import UUID
 import uvloop
 from google.protobuf.message import Message
 
-from bench.texts.speed import Figure, cpu_between, organization, percentiles, until, writer
-from bench.texts.town import Town, town
+from bench.texts.speed import POLL_SECONDS, WAIT_SECONDS, Figure, cpu_between, organization, percentiles, writer
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import events_pb2
@@ -30,6 +29,8 @@ from sandbox.receiver import Fault, Receiver, Reply
 from storage import events
 from storage.db import Db
 from storage.events import New
+from tests.support.town import Town, town
+from tests.support.waits import until
 
 CONTACT, NUMBER = "+13175551234", "+12125550100"
 TEXT = "Hello, is Monday at ten still free? I could also come on Tuesday."
@@ -81,7 +82,7 @@ async def measure(
     cpu_before = platform.cpu_seconds()
     committed = await write(db, await organization(platform), per_second, seconds)
     expected = {id for id, (type, _) in committed.items() if type != dead}
-    await until(lambda: len(arrivals(receiver, expected)) == len(expected))
+    await until(lambda: len(arrivals(receiver, expected)) == len(expected), POLL_SECONDS, WAIT_SECONDS)
     first = arrivals(receiver, expected)
     cpu = cpu_between(cpu_before, platform.cpu_seconds(), len(expected))
     p50, p99 = percentiles([(first[id] - committed[id][1]) * 1000 for id in expected])

@@ -169,8 +169,7 @@ def _plane(arguments: argparse.Namespace) -> int:
         from hum import settings
         from hum.process import hugepages
 
-        if settings.media_huge_pages():
-            os.execve(sys.executable, command, hugepages.preferring(settings.environment()))  # noqa: S606 - as below
+        os.execve(sys.executable, command, hugepages.preferring(settings.environment()))  # noqa: S606 - as below
     os.execv(sys.executable, command)  # noqa: S606 - replaces this process with the plane
 
 

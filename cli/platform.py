@@ -301,7 +301,7 @@ class Platform:
     def _command(self, name: str, arguments: tuple[str, ...], **options: Any) -> Command:
         log = self.settings.home / "log" / f"{name}.log"
         environment = dict(self.environment)
-        if name in ("media", "browser") and self.settings.media_huge_pages:
+        if name in ("media", "browser"):
             environment = hugepages.preferring(environment)  # spares an exec
         if name in self.metrics:
             environment["HUM_METRICS_LISTEN"] = self.metrics[name]

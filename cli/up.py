@@ -48,7 +48,7 @@ async def run(*, replace: bool = False) -> int:
             return await _interrupted(platform, starting)
         await starting
         await _print_addresses(platform)
-        notify(platform.settings.notify_socket)
+        notify()
         await _wait_for_stop(platform, stopping)
     except AlreadyRuns as error:
         say(str(error))

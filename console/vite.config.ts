@@ -9,6 +9,8 @@ import { type Plugin, defineConfig } from "vite";
 /** The platform that the development server asks. */
 const API = process.env["HUM_API"] ?? "http://127.0.0.1:8080";
 const OUT = fileURLToPath(new URL("../gateway/static", import.meta.url));
+/** The console's page, and the script of the reference, whose page the gateway writes (`gateway/reference.py`). */
+const INPUT = ["index.html", "src/reference.ts"].map((name) => fileURLToPath(new URL(name, import.meta.url)));
 
 /** Packs what is sent, once everything is written: what a bundle holds before is not yet what a browser gets. */
 function packed(): Plugin {
@@ -89,7 +91,7 @@ export default defineConfig({
       // What a page shares with few others is found when the page is read; listing it for every page would cost the shell 2 KB.
       resolveDependencies: (name, files, { hostType }) => (hostType === "html" || ENTRANCES.test(name) ? files : files.filter((file) => /\/kit-|\.css$/.test(file))),
     },
-    rolldownOptions: { output: { codeSplitting: { groups: GROUPS } } },
+    rolldownOptions: { input: INPUT, output: { codeSplitting: { groups: GROUPS } } },
     assetsInlineLimit: 0, // the policy of the pages allows no data: but for pictures
   },
   worker: { format: "es" },

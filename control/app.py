@@ -41,6 +41,7 @@ from control.feature import Deps, Feature, Outside, OwnAddress
 from control.flows.feature import feature as flows
 from control.httptools.feature import feature as httptools
 from control.identity.feature import feature as identity
+from control.inbox.feature import feature as inbox
 from control.knowledge.feature import feature as knowledge
 from control.mcp.feature import feature as mcp
 from control.mms.feature import feature as mms
@@ -77,6 +78,19 @@ from storage.migrate import CannotMigrate, migrate
 from storage.servers import Patience
 from storage.walls import NotWalled, check_walls
 
+#: Seconds that a request with an Idempotency-Key may take at the carrier; after that its key is free again.
+IDEMPOTENCY_LEASE_SECONDS = 60.0
+#: How much lower than calls' a worker's CPU priority is.
+WORKER_NICE = 5
+#: Seconds to wait for the model's REST API.
+MODEL_SECONDS = 60.0
+#: Seconds that each host of the database has to take a connection.
+DATABASE_CONNECT_SECONDS = 5.0
+#: Seconds without an answer from one host of the database after which the next one is tried beside it.
+DATABASE_NEXT_HOST_SECONDS = 0.3
+#: Seconds between looks at the database by those who are else woken by NOTIFY, in case one was lost.
+DATABASE_LOOK_SECONDS = 5.0
+
 LOG = telemetry.log(__name__)
 
 #: Idle connections that a control plane keeps open for calls, so that the next call needs no new one.
@@ -100,6 +114,7 @@ FEATURES = (
     textagent,
     eventagents,
     campaigns,
+    inbox,
     delivery,
     optouts,
     mms,
@@ -142,9 +157,7 @@ def addresses(settings: ControlSettings, url: str) -> Addresses:
         url,
         settings.database_app_url,
         settings.database_system_url,
-        Patience(
-            settings.database_connect_seconds, settings.database_next_host_seconds, settings.database_silent_seconds
-        ),
+        Patience(DATABASE_CONNECT_SECONDS, DATABASE_NEXT_HOST_SECONDS, settings.database_silent_seconds),
     )
 
 
@@ -184,7 +197,7 @@ async def _payments(settings: ControlSettings) -> AsyncIterator[Payments | None]
 
 async def _outside(settings: ControlSettings, stack: AsyncExitStack) -> Outside:
     """Return the clients of external systems, which are closed with the stack."""
-    model, twilio = OpenAI(settings, settings.model_seconds), Twilio(settings, settings.carrier_seconds)
+    model, twilio = OpenAI(settings, MODEL_SECONDS), Twilio(settings, settings.carrier_seconds)
     stack.push_async_callback(model.close)
     stack.push_async_callback(twilio.close)
     embedder = None
@@ -240,7 +253,7 @@ async def composed(
                 Streams(settings.streams_per_credential, settings.streams_per_organization),
                 ConcurrencyLimits(settings.organization_requests, settings.organization_wait_seconds),
                 keep_keys=timedelta(hours=settings.idempotency_hours),
-                lease=timedelta(seconds=settings.idempotency_lease_seconds),
+                lease=timedelta(seconds=IDEMPOTENCY_LEASE_SECONDS),
                 bus=bus,
                 audit=AuditLog(note_request, note_read),
                 recheck_seconds=settings.recheck_seconds,
@@ -265,7 +278,7 @@ async def composed(
 def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
     """Return the bus of HUM_BUS_URL, which also carries the notifications of these databases' transactions."""
     if not settings.bus_urls:
-        retry_seconds, look_seconds = settings.database_retry_seconds, settings.database_look_seconds
+        retry_seconds, look_seconds = settings.database_retry_seconds, DATABASE_LOOK_SECONDS
         return PostgresBus(databases[0], retry_seconds=retry_seconds, look_seconds=look_seconds)
     servers = Servers(
         settings.bus_urls,
@@ -274,7 +287,7 @@ def _bus(settings: ControlSettings, *databases: Db) -> RunningBus:
         settings.bus_ping_seconds,
         settings.bus_silent_seconds,
     )
-    bus = NatsBus(servers, look_seconds=settings.database_look_seconds)
+    bus = NatsBus(servers, look_seconds=DATABASE_LOOK_SECONDS)
     for database in databases:
         database.carry_hints(bus)
     return bus
@@ -414,7 +427,7 @@ def main() -> None:
     plane = arguments.parse_args().program
     settings = program.plane(ControlSettings, plane)
     if plane == "worker":
-        os.nice(settings.worker_nice)  # calls come first
+        os.nice(WORKER_NICE)  # calls come first
     uvloop.run(run_worker(settings) if plane == "worker" else run_control(settings))
 
 

@@ -1,7 +1,7 @@
 """`python -m control.busfacts`: the state of the servers of HUM_BUS_URL, as a JSON object for `hum doctor`.
 
 It connects to each server as the bus does.  The first that works publishes a test message for all others, since servers
-outside the cluster would not forward hints.  It stores nothing, and waits at most HUM_BUS_SILENT_SECONDS for each
+outside the cluster would not forward hints.  It stores nothing, and waits at most `bus_silent_seconds` for each
 answer.
 """
 

@@ -22,6 +22,13 @@ from storage import event_backlogs, events, health
 from storage import jobs as queue
 from storage.db import AWAY, BUSY, Db
 
+#: Seconds between looks at the certificates of the public URLs.
+CERTIFICATE_LOOK_SECONDS = 3600.0
+#: Seconds that such a look may take.
+CERTIFICATE_ANSWER_SECONDS = 10.0
+#: Jobs that one worker runs at once.
+WORKER_TASKS = 32
+
 LOG = log(__name__)
 DONE = Counter("hum_jobs_total", "Attempts at jobs, by how they ended", ["job", "how"])
 FAILED = Counter("hum_steps_failed_total", "Failed steps of sweeps, readers and the queue", ["step"])
@@ -95,7 +102,7 @@ class Worker:
             Sweep("released events", self._read_released, self._settings.sweep_seconds),
             Sweep("measures", self._measure, self._settings.sweep_seconds),
             Sweep("health", self._measure_database, self._settings.sweep_seconds),
-            Sweep("certificates", self._look_at_certificates, self._settings.certificate_look_seconds),
+            Sweep("certificates", self._look_at_certificates, CERTIFICATE_LOOK_SECONDS),
         )
         return [
             *((sweep.name, sweep.step, sweep.every_seconds, sweep.woken) for sweep in (*own_sweeps, *sweeps)),
@@ -150,7 +157,7 @@ class Worker:
 
     async def _look_at_certificates(self) -> None:
         urls = {"public_url": self._settings.public_url, "media_url": self._settings.media_url}
-        await certificates.measure(urls, self._settings.certificate_answer_seconds)
+        await certificates.measure(urls, CERTIFICATE_ANSWER_SECONDS)
 
     async def _forever(
         self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float, woken: asyncio.Event | None
@@ -213,7 +220,7 @@ class Worker:
             await pgqueuer.run(
                 dequeue_timeout=timedelta(seconds=self._settings.worker_idle_seconds),
                 batch_size=BATCH,
-                max_concurrent_tasks=self._settings.worker_tasks,
+                max_concurrent_tasks=WORKER_TASKS,
                 heartbeat_timeout=timedelta(seconds=self._settings.job_heartbeat_seconds),
             )
         finally:

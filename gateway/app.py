@@ -2,17 +2,15 @@
 
 import argparse
 import asyncio
-import itertools
-import socket
+import gzip
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from typing import Any
 
 import msgspec
-import uvicorn
 import uvloop
 import yaml
 from grpc import StatusCode, aio
@@ -23,10 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import contract, credentials, errors, openapi, transcode
+from gateway import compression, contract, credentials, errors, openapi, pages, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
-from gateway.connections import ClientLimits, Connection, SlowReaders
 from gateway.console import STATIC, Console
 from gateway.csrf import SameOrigin
 from gateway.held import RetryingClient
@@ -37,12 +34,14 @@ from gateway.mcpserver.execution import Execution
 from gateway.mcpserver.server import McpServer
 from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.postponed import RetryQueue
-from gateway.reference.serving import Reference
+from gateway.reference import Reference
 from gateway.room import ConnectionLimit
+from gateway.server import ClientLimits, Connection, Server, SlowReaders
 from gateway.stripe import StripeWebhook
 from gateway.turnstile import ConcurrencyLimit
 from gateway.twilio import CarrierWebhooks
 from hum.contract import rpc
+from hum.contract.errors import Refused
 from hum.json.values import Unsupported
 from hum.observe import monitoring, telemetry
 from hum.process import descriptors, home, production, program, sockets, watchdog
@@ -54,10 +53,10 @@ from hum.settings import GatewaySettings
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
+#: Seconds to wait for a response for which control asks the model.
+CONTROL_MODEL_SECONDS = 60.0
+
 LOG = telemetry.log(__name__)
-POLL_SECONDS = 0.02
-#: uvicorn's own: it renews the Date header on its ticks.
-TICK_SECONDS = 0.1
 
 
 @dataclass(slots=True)
@@ -97,14 +96,12 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     cookies = credentials.Cookies(settings.public_url)
     client = credentials.ClientCredentials(cookies, identity)
     limits = _limits(settings, bodies, client, closing)
-    document = _document(settings.public_url)
     endpoints = transcode.endpoints(_bindings(), channel, limits)
     mcp = _mcp(settings, endpoints, bodies)
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
-    console = Console.built(settings.console_dir or STATIC)
+    console_dir = settings.console_dir or STATIC
+    console = Console.built(console_dir)
     is_ready = monitoring.cached(settings, missing)
-    as_json = _as_json(settings.public_url)
-    as_yaml = _Once(lambda: yaml.dump(document, Dumper=_Plain, sort_keys=False).encode())
 
     async def healthz(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -112,12 +109,6 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     async def readyz(_: Request) -> Response:
         ready = not await is_ready()
         return Response("ready\n" if ready else "not ready\n", 200 if ready else 503, media_type="text/plain")
-
-    async def openapi_json(_: Request) -> Response:
-        return Response(as_json, media_type="application/json")
-
-    async def openapi_yaml(_: Request) -> Response:
-        return Response(await as_yaml.get(), media_type="application/yaml")
 
     gateway.app = Starlette(
         routes=[
@@ -127,15 +118,15 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *Hooks(settings, channel, identity, bodies).routes(),
             *SignIn(settings, channel, client).routes(),
             *mcp.routes(),
-            *Reference(document, console.font if console else "").routes(),
-            Route("/openapi.json", openapi_json),
-            Route("/openapi.yaml", openapi_yaml),
+            *Reference(console_dir).routes(),
+            *pages.routes(),
+            *_document_routes(settings.public_url),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             *(console or landing).routes(),
         ],
         middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow.evict_one()),
-        exception_handlers={HTTPException: _http_error, Exception: _bug},
+        exception_handlers={HTTPException: _http_error, Refused: _refused, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body
     return gateway
@@ -146,7 +137,7 @@ def _limits(
 ) -> transcode.Limits:
     return transcode.Limits(
         settings.control_seconds,
-        settings.control_model_seconds,
+        CONTROL_MODEL_SECONDS,
         settings.heartbeat_seconds,
         bodies,
         client,
@@ -200,6 +191,24 @@ def _as_json(public_url: str) -> bytes:
     return msgspec.json.encode(_document(public_url))
 
 
+def _document_routes(public_url: str) -> list[Route]:
+    """Return the routes of the OpenAPI document."""
+    as_json = _as_json(public_url)
+    as_gzip = _Once(lambda: gzip.compress(as_json, mtime=0))
+    as_yaml = _Once(lambda: yaml.dump(_document(public_url), Dumper=_Plain, sort_keys=False).encode())
+
+    async def openapi_json(request: Request) -> Response:
+        headers, body = {"Vary": "Accept-Encoding"}, as_json
+        if compression.is_accepted(request.headers):
+            headers["Content-Encoding"], body = "gzip", await as_gzip.get()
+        return Response(body, 200, headers, "application/json")
+
+    async def openapi_yaml(_: Request) -> Response:
+        return Response(await as_yaml.get(), media_type="application/yaml")
+
+    return [Route("/openapi.json", openapi_json), Route("/openapi.yaml", openapi_yaml)]
+
+
 def _mcp(settings: GatewaySettings, endpoints: transcode.Endpoints, bodies: Bodies) -> McpServer:
     catalogue = _catalogue(settings.public_url)
     execution = Execution(catalogue, endpoints, settings.mcp_server_result_bytes, settings.public_url)
@@ -217,11 +226,9 @@ def _refuse(settings: GatewaySettings) -> None:
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         refuse("HUM_OIDC_ISSUER must be https in production")
     if settings.carrier_connections >= settings.max_connections:
-        refuse("HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, which includes them")
+        refuse("carrier_connections must be less than max_connections, which includes them")
     if settings.bodies_bytes_per_address < max(settings.body_bytes, settings.import_bytes):
-        refuse(
-            "HUM_BODIES_BYTES_PER_ADDRESS must be at least HUM_BODY_BYTES and HUM_IMPORT_BYTES, or such bodies never pass"
-        )
+        refuse("bodies_bytes_per_address must be at least body_bytes and import_bytes, or such bodies never pass")
     if settings.oidc_issuer and not settings.oidc_client_id:
         refuse("HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
@@ -267,60 +274,23 @@ async def _http_error(request: Request, error: Exception) -> Response:
     )
 
 
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return errors.refused(error, credentials.request_id(request))
+
+
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
     LOG.error("unhandled exception", path=shown_path(request.url.path), request_id=request_id, exc_info=error)
     return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: `run` decides when it drains, which begins at once, not at a tick.
-
-    uvicorn closes idle connections as soon as it drains, and loses a request that is on its way over one of them.  This
-    server stops accepting, and gives open connections `linger_seconds` for a last request, whose answer closes them.
-    """
-
-    def __init__(self, config: uvicorn.Config, linger_seconds: float) -> None:
-        super().__init__(config)
-        self._stopping = asyncio.Event()
-        self._linger_seconds = linger_seconds
-
-    def stop(self) -> None:
-        self.should_exit = True
-        self._stopping.set()
-
-    async def main_loop(self) -> None:
-        for tick in itertools.count():
-            if await self.on_tick(tick):
-                return
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
-
-    def end_at_once(self) -> None:
-        self.force_exit = True
-        self.stop()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._linger_seconds):
-                while self.server_state.connections and not self.force_exit:  # noqa: ASYNC110 - as uvicorn does
-                    await asyncio.sleep(POLL_SECONDS)
-        await super().shutdown(sockets)
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
 def _connections(settings: GatewaySettings, slow_readers: SlowReaders) -> Any:
     """Return the factory of uvicorn's connections.  Exits if they could exceed the process's limit of open files."""
     if (max_files := descriptors.raise_limit()) < settings.max_connections + descriptors.OF_A_GATEWAY:
         refuse(
-            f"HUM_MAX_CONNECTIONS={settings.max_connections} exceeds the limit of {max_files} open files less {descriptors.OF_A_GATEWAY} "
-            "for other uses; lower it, or raise the limit (ulimit -Hn, LimitNOFILE)"
+            f"max_connections={settings.max_connections} exceeds the limit of {max_files} open files less {descriptors.OF_A_GATEWAY} "
+            "for other uses; raise the limit (ulimit -Hn, LimitNOFILE)"
         )
     connection_limit = ConnectionLimit[Connection](settings.max_connections, settings.connections_per_address)
     # Read the rest of a file that is somewhat too large, so that its sender gets to read the refusal.
@@ -340,22 +310,12 @@ async def serve(
     listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
     channel, carrier_channel = rpc.channel(settings), rpc.channel(settings)
     slow_readers = SlowReaders()
-    gateway = build(settings, channel, carrier_channel, slow_readers)
-    config = uvicorn.Config(
-        gateway.app,
-        http=_connections(settings, slow_readers),
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine.
-        proxy_headers=False,
-        timeout_graceful_shutdown=int(settings.drain_seconds),
-    )
+    gateway, connections = build(settings, channel, carrier_channel, slow_readers), _connections(settings, slow_readers)
     leave_signal, hurry_signal = (signals.leave, signals.hurry) if signals else (None, None)
     async with monitoring.serving(settings, gateway.missing, leave_signal) as metrics_port, gateway.mcp.running():
-        server = _Server(config, settings.linger_seconds)
+        server = Server(
+            gateway.app, connections, drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds
+        )
         delivering = asyncio.create_task(gateway.webhooks.deliver_queued(), name="postponed webhooks")
         serving = asyncio.create_task(server.serve([listening]), name="http")
         while not server.started:

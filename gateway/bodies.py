@@ -3,17 +3,24 @@
 import asyncio
 from collections import Counter
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from gateway import credentials
+from hum.contract.errors import Refused
 
 
-class BadBody(Exception):  # noqa: N818 - a refusal is no fault of ours
+class BadBody(Refused):
     """A refused body; `reason` is REST's, and the message is for the client."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ClientLeft(Refused):
+    """The client left before its body was complete."""
+
+    code = reason = "CANCELLED"
 
 
 class Bodies:
@@ -37,7 +44,7 @@ class Bodies:
         return self._max_bytes
 
     async def read(self, request: Request, max_bytes: int | None = None) -> bytes:
-        """Read the body.  Raises BadBody, and starlette's ClientDisconnect."""
+        """Read the body.  Raises BadBody, and ClientLeft, whose answer is only for the log."""
         max_bytes = max_bytes or self._max_bytes
         if int(request.headers.get("content-length") or 0) > max_bytes:
             raise BadBody("PAYLOAD_TOO_LARGE", f"The body is larger than {max_bytes} bytes.")
@@ -58,6 +65,8 @@ class Bodies:
             if deadline not in self._reading.get(address, ()):
                 raise BadBody("UNAVAILABLE", "Another request needed the place of this one; try again.") from error
             raise BadBody("REQUEST_TIMEOUT", f"The body did not arrive within {self._seconds:g} s.") from error
+        except ClientDisconnect as error:
+            raise ClientLeft from error
         finally:
             self._stop_reading(address, deadline)
             self._count_bytes(address, -size_bytes)

@@ -6,7 +6,6 @@ console was not built has no files, and `gateway/landing.py` answers `/` instead
 
 import gzip
 import mimetypes
-import re
 import secrets
 from functools import cached_property
 from pathlib import Path
@@ -26,8 +25,6 @@ NONCE_HOLE: Final = b"__CSP_NONCE__"
 RESERVED: Final = frozenset({"api", "auth", "docs", "hooks", "mcp", "stripe", "twilio"})
 #: Names that contain a hash of their content: they never change.
 HASHED: Final = "assets/"
-#: The typeface for Latin letters: the package's file name with the build's hash.
-LATIN: Final = re.compile(r"assets/inter-latin-wght-normal-[\w-]+\.woff2")
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 GZIP_LEVEL: Final = 9
 #: Files below this size are not worth packing.
@@ -117,11 +114,6 @@ class Console:
     def built(cls, root: Path) -> "Console | None":
         """Return the console, or None if it was not built here."""
         return cls(root) if (root / "index.html").exists() else None
-
-    @property
-    def font(self) -> str:
-        """The path of its typeface for Latin letters, which the reference uses too."""
-        return next((f"/{name}" for name in sorted(self._assets) if LATIN.fullmatch(name)), "")
 
     def routes(self) -> list[Route]:
         """Return routes for the end of the table: the last matches every path that no other route does."""

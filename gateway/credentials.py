@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from hum import ids, secrets
 from hum.contract import rpc
-from hum.contract.errors import ApiKeyRequired, Refused, SessionRequired
+from hum.contract.errors import ApiKeyRequired, SessionRequired
 from hum.observe import tracing
 
 SESSION: Final = "session"
@@ -92,13 +92,18 @@ class ClientCredentials:
     def __init__(self, cookies: Cookies, identity: rpc.NodeIdentity) -> None:
         self.cookies, self._identity = cookies, identity
 
-    def refusal(self, request: Request) -> Refused | None:
-        """Return the error for a request without a well-formed credential; None if it has one."""
+    def require(self, request: Request) -> None:
+        """Raise ApiKeyRequired or SessionRequired for a request without a well-formed credential."""
         if (key := _bearer(request)) is not None:
-            return None if secrets.looks_like_api_key(key) else ApiKeyRequired(BAD_KEY)
-        if session := self.cookies.get(request, SESSION):
-            return None if secrets.looks_like_token(session) else SessionRequired(BAD_SESSION)
-        return ApiKeyRequired(NOT_BEARER) if "authorization" in request.headers else SessionRequired(NO_CREDENTIAL)
+            if not secrets.looks_like_api_key(key):
+                raise ApiKeyRequired(BAD_KEY)
+        elif session := self.cookies.get(request, SESSION):
+            if not secrets.looks_like_token(session):
+                raise SessionRequired(BAD_SESSION)
+        elif "authorization" in request.headers:
+            raise ApiKeyRequired(NOT_BEARER)
+        else:
+            raise SessionRequired(NO_CREDENTIAL)
 
     def metadata(self, request: Request) -> Metadata:
         """Return the metadata of a call on the client's behalf.
@@ -128,15 +133,14 @@ def bad_idempotency_key(request: Request) -> str | None:
     return None if key is None or re.fullmatch(IDEMPOTENCY_KEY, key) else "must be 1 to 255 printable ASCII characters"
 
 
-def key_refusal(request: Request, missing: str) -> Refused | None:
-    """Return the error for a request without a well-formed API key, or None; for endpoints that accept no session.
+def require_key(request: Request, missing: str) -> None:
+    """Raise ApiKeyRequired for a request without a well-formed API key; for endpoints that accept no session.
 
     `missing` is the message for a request without any key.
     """
     key = _bearer(request)
-    if key is not None and secrets.looks_like_api_key(key):
-        return None
-    return ApiKeyRequired(missing if key is None else BAD_KEY)
+    if key is None or not secrets.looks_like_api_key(key):
+        raise ApiKeyRequired(missing if key is None else BAD_KEY)
 
 
 def by_cookie(request: Request, cookies: Cookies) -> bool:

@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 from starlette.responses import Response
 
 from hum.contract import rpc
-from hum.contract.errors import FieldError
+from hum.contract.errors import FieldError, Refused
 from hum.json import names as jsonnames
 
 BY_REASON: Mapping[str, int] = {
@@ -111,6 +111,14 @@ def answer(
 def refusal(reason: str, message: str, request_id: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an error that the gateway itself raises."""
     return answer(BY_REASON[reason], reason, message, request_id, headers=headers)
+
+
+def refused(error: Refused, request_id: str) -> Response:
+    """Return a refusal that was raised in the gateway as a REST answer."""
+    if error.fields:
+        return bad_fields(error.fields, request_id)
+    status = BY_REASON.get(error.reason, 0) or BY_CODE[StatusCode[error.code]]
+    return answer(status, error.reason, str(error), request_id)
 
 
 def late(request_id: str) -> Response:

@@ -6,16 +6,17 @@ traces and metrics get the route.
 
 from google.protobuf.message import Message
 from grpc import StatusCode, aio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway import credentials, errors
-from gateway.bodies import BadBody, Bodies
+from gateway.bodies import Bodies
 from gateway.errors import Rename
 from gateway.held import ControlUnavailable, RetryingClient
 from hum import ids, secrets
 from hum.contract import rpc
+from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
@@ -51,15 +52,10 @@ class Hooks:
     async def _receive(self, request: Request) -> Response:
         request_id = credentials.request_id(request)
         if not secrets.looks_like_token(request.path_params["token"]):
-            return errors.refusal("NOT_FOUND", NO_SUCH_ADDRESS, request_id)
+            raise NotFound(NO_SUCH_ADDRESS)
         if complaint := credentials.bad_idempotency_key(request):
             return errors.refusal("INVALID_REQUEST", f"The header Idempotency-Key {complaint}.", request_id)
-        try:
-            body = await self._bodies.read(request, MOST_BYTES)
-        except BadBody as error:
-            return errors.refusal(error.reason, str(error), request_id)
-        except ClientDisconnect:
-            return Response(status_code=errors.CLIENT_LEFT)
+        body = await self._bodies.read(request, MOST_BYTES)
         try:
             # The gateway makes the id: a retry after a lost answer does not store the post twice.
             answer = await self._ask(self._ingress.ReceiveHook, _message(request, body), request)

@@ -21,6 +21,11 @@ from joserfc.jwk import KeySet
 from hum.clock import Clock, monotonic_ms
 from hum.settings import GatewaySettings
 
+#: Seconds to wait for the issuer.
+OIDC_SECONDS = 10.0
+#: Seconds by which the issuer's clock may be off.
+OIDC_LEEWAY_SECONDS = 60
+
 #: Algorithms of ID tokens: never `none`, and no HMAC, as an attacker could use a public key as its secret.
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "EdDSA")
 SCOPES: Final = "openid email profile"
@@ -72,8 +77,8 @@ class Issuer:
     def __init__(self, settings: GatewaySettings, clock: Clock = monotonic_ms) -> None:
         self._url, self._client_id = settings.oidc_issuer, settings.oidc_client_id
         self._secret, self._clock = settings.oidc_client_secret, clock
-        self._timeout = aiohttp.ClientTimeout(total=settings.oidc_seconds)
-        self._leeway, self._keys_interval_ms = settings.oidc_leeway_seconds, settings.oidc_keys_seconds * 1000
+        self._timeout = aiohttp.ClientTimeout(total=OIDC_SECONDS)
+        self._leeway, self._keys_interval_ms = OIDC_LEEWAY_SECONDS, settings.oidc_keys_seconds * 1000
         self._metadata: Metadata | None = None
         self._keys: KeySet | None = None
         self._keys_asked_ms = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
-from gateway import contract, credentials, examples, forms, payloads, schemas, sse
+from gateway import contract, credentials, examples, forms, guides, payloads, schemas, sse
 from gateway.contract import Binding
 from hum.contract.comments import about, comment
 from hum.contract.eventtypes import EventType
@@ -37,6 +37,7 @@ ERROR_WORDS = {
 def document(bindings: Sequence[Binding], server_url: str) -> Schema:
     """Return the whole document."""
     session = credentials.Cookies(server_url).name(credentials.SESSION)
+    tags = _tags(bindings)
     paths: dict[str, Any] = {}
     for binding in bindings:
         paths.setdefault(binding.path, {})[binding.verb.lower()] = _operation(binding)
@@ -46,10 +47,11 @@ def document(bindings: Sequence[Binding], server_url: str) -> Schema:
             "title": "HUM",
             "version": VERSION,
             "summary": "Voice and text operations: flows, numbers, calls.",
+            "description": guides.general({tag["name"] for tag in tags}),
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": server_url}],
-        "tags": _tags(bindings),
+        "tags": tags,
         "security": [{"apiKey": []}, {"session": []}],
         "paths": paths,
         "webhooks": payloads.operations(),
@@ -74,9 +76,10 @@ def _tag(binding: Binding) -> str:
 
 
 def _tags(bindings: Sequence[Binding]) -> list[Schema]:
-    """Return a tag for each service, described by the comment of its proto file."""
+    """Return a tag for each service, described by the comment of its proto file and the contract's sections about it."""
     files = {_tag(binding): binding.method.containing_service.file.name for binding in bindings}
-    return [{"name": tag, "description": about(file)} if about(file) else {"name": tag} for tag, file in files.items()]
+    descriptions = {tag: "\n\n".join(filter(None, (about(file), guides.about(tag)))) for tag, file in files.items()}
+    return [{"name": tag, "description": text} if text else {"name": tag} for tag, text in descriptions.items()]
 
 
 def _event_type(event: EventType) -> Schema:

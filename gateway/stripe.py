@@ -13,17 +13,20 @@ from typing import Any
 import msgspec
 from grpc import aio
 from prometheus_client import Counter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import credentials, errors
-from gateway.bodies import BadBody, Bodies
+from gateway.bodies import Bodies
 from gateway.held import ControlUnavailable, RetryingClient
 from hum.clock import now
+from hum.contract.errors import Forbidden
 from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
+
+#: How old the signature of a webhook of Stripe's may be, in seconds.
+STRIPE_TOLERANCE_SECONDS = 300
 
 LOG = log(__name__)
 PATH = "/stripe/webhook"
@@ -41,7 +44,7 @@ class StripeWebhook:
     """Stripe's webhook endpoint."""
 
     def __init__(self, channel: aio.Channel, settings: GatewaySettings, client: RetryingClient) -> None:
-        self._secrets, self._tolerance_seconds = settings.stripe_webhook_secrets, settings.stripe_tolerance_seconds
+        self._secrets, self._tolerance_seconds = settings.stripe_webhook_secrets, STRIPE_TOLERANCE_SECONDS
         self._ask, self._ingress = client.ask, runtime_pb2_grpc.BillingIngressServiceStub(channel)
         self._bodies = Bodies(EVENT_BYTES, EVENTS_BYTES, settings.body_seconds)
 
@@ -52,15 +55,10 @@ class StripeWebhook:
     async def _receive(self, request: Request) -> Response:
         header = request.headers.get("stripe-signature", "")
         if not header or len(header) > MAX_HEADER_CHARS:
-            return _refused(request)
-        try:
-            body = await self._bodies.read(request)
-        except BadBody as error:
-            return errors.refusal(error.reason, str(error), credentials.request_id(request))
-        except ClientDisconnect:
-            return _refused(request)
+            raise _unsigned()
+        body = await self._bodies.read(request)
         if not is_signed(self._secrets, header, body, now().timestamp(), self._tolerance_seconds):
-            return _refused(request)
+            raise _unsigned()
         event = read(body)
         if event is None:
             return _done("nobody's")  # not about a customer
@@ -111,10 +109,11 @@ def _is_id(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isascii() and value.isprintable()
 
 
-def _refused(request: Request) -> Response:
+def _unsigned() -> Forbidden:
+    """Count and log a webhook without a valid signature, and return its refusal."""
     WEBHOOKS.labels("refused").inc()
     LOG.warning("refused a Stripe webhook without a valid signature; check STRIPE_WEBHOOK_SECRET")
-    return errors.refusal("FORBIDDEN", "The request does not have a valid signature.", credentials.request_id(request))
+    return Forbidden("The request does not have a valid signature.")
 
 
 def _done(how: str) -> Response:

@@ -53,20 +53,15 @@ class TextWebhooks:
 
     async def _received(self, request: Request) -> Response:
         form = await self._forms.read(request)
-        if isinstance(form, Response):
-            return form
         message = textforms.receive_request(form)
         return await self._process(request, form, lambda: self._ask(self._ingress.ReceiveText, message, request))
 
     async def _fell_back(self, request: Request) -> Response:
         """Queue a text that the carrier could not deliver a moment ago, without asking control."""
-        form = await self._forms.read(request)
-        return form if isinstance(form, Response) else await self._process(request, form, None)
+        return await self._process(request, await self._forms.read(request), None)
 
     async def _reported(self, request: Request) -> Response:
         form = await self._forms.read(request)
-        if isinstance(form, Response):
-            return form
         message = textforms.report_request(form, request.path_params["attempt_id"])
         return await self._process(request, form, lambda: self._ask(self._ingress.ReportText, message, request))
 

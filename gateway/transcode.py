@@ -14,7 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from grpc import aio
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -24,7 +24,7 @@ from gateway.bodies import BadBody, Bodies
 from gateway.contract import Binding
 from gateway.credentials import ClientCredentials
 from hum.contract import authorization, rpc, validation
-from hum.contract.errors import FieldError
+from hum.contract.errors import FieldError, InvalidRequest, Refused
 from hum.json import names, wire
 from hum.json.wire import NotJson
 
@@ -100,15 +100,15 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint
 
     async def answer(request: Request) -> Response:
         request_id = credentials.request_id(request)
-        if (refused := limits.client.refusal(request)) is not None:  # before the body is read
-            return errors.refusal(refused.reason, str(refused), request_id)
-        filled = await _fill(binding, request, limits, rename)
-        if isinstance(filled, Response):
-            return filled
+        try:
+            limits.client.require(request)  # before the body is read
+            message = await _fill(binding, request, limits, rename)
+        except Refused as error:
+            return errors.refused(error, request_id)
         seconds = limits.model_seconds if binding.asks_model else limits.control_seconds
         # Streams have no time limit, and files take as long as their client: only the wait for each part is limited.
         timeout = None if binding.method.server_streaming else seconds
-        call = open_call(filled, metadata=limits.client.metadata(request), timeout=timeout)
+        call = open_call(message, metadata=limits.client.metadata(request), timeout=timeout)
         try:
             if not binding.method.server_streaming:
                 return await _unary(binding, call, takes_gzip=compression.is_accepted(request.headers))
@@ -128,19 +128,18 @@ def endpoint(binding: Binding, channel: aio.Channel, limits: Limits) -> Endpoint
 # --- the request --------------------------------------------------------------------------------------------------
 
 
-async def _fill(binding: Binding, request: Request, limits: Limits, rename: errors.Rename) -> Message | Response:
-    """Return the RPC's request, or the error answer for this HTTP request."""
-    message, problems, request_id = binding.request_type(), list[FieldError](), credentials.request_id(request)
+async def _fill(binding: Binding, request: Request, limits: Limits, rename: errors.Rename) -> Message:
+    """Return the RPC's request.  Raises InvalidRequest, and as `Bodies.read`."""
+    message, problems = binding.request_type(), list[FieldError]()
     query_fields = binding.query_fields
     if binding.text_type and _media_type(request) == binding.text_type:
         query_fields = binding.fields_beside_text
-        refusal = await _text_body(binding, request, limits, message, problems)
+        text = await limits.bodies.read(request, limits.text_bytes)
+        _text(binding.text_field, text, message, problems)
     elif binding.text_type and _media_type(request) == forms.MEDIA_TYPE:
-        refusal = await _form(binding, request, limits, message, problems)
+        await _form(binding, request, limits, message, problems)
     else:
-        refusal = await _body(binding, request, limits, message, problems)
-    if refusal is not None:
-        return refusal
+        await _body(binding, request, limits, message, problems)
     _query(query_fields, request, message, problems)
     if (problem := credentials.bad_idempotency_key(request)) is not None:
         problems.append(FieldError("Idempotency-Key", problem))
@@ -159,9 +158,7 @@ async def _fill(binding: Binding, request: Request, limits: Limits, rename: erro
         # lacks its bad value: that value would be reported twice.
         holes = {prefix for problem in problems for prefix in errors.prefixes(problem.field)}
         further = (FieldError(rename(problem.field), problem.reason) for problem in validation.check(message))
-        return errors.bad_fields(
-            [*problems, *(problem for problem in further if problem.field not in holes)], request_id
-        )
+        raise InvalidRequest([*problems, *(problem for problem in further if problem.field not in holes)])
     return message
 
 
@@ -171,30 +168,26 @@ def _media_type(request: Request) -> str:
 
 async def _body(
     binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
-) -> Response | None:
-    request_id = credentials.request_id(request)
+) -> None:
     if binding.body_type is None and binding.verb == "GET":
-        return None  # HTTP gives it no meaning
-    text = await _whole_body(request, limits)
-    if isinstance(text, Response):
-        return text
+        return  # HTTP gives it no meaning
+    text = await limits.bodies.read(request)
     if text and _media_type(request) not in JSON_TYPES:
         types = " or ".join((JSON_TYPES[0], *((binding.text_type, forms.MEDIA_TYPE) if binding.text_type else ())))
-        return errors.refusal("UNSUPPORTED_MEDIA_TYPE", f"The body must be {types}.", request_id)
+        raise BadBody("UNSUPPORTED_MEDIA_TYPE", f"The body must be {types}.")
     if binding.masked and not text:
-        return errors.refusal("INVALID_JSON", "The body is missing; send an object with what is to change.", request_id)
+        raise BadBody("INVALID_JSON", "The body is missing; send an object with what is to change.")
     target = _body_target(binding, message)
     try:
         members = wire.read_body(text or b"{}", target, problems)
     except NotJson as error:
-        return errors.refusal("INVALID_JSON", str(error), request_id)
+        raise BadBody("INVALID_JSON", str(error)) from error
     if binding.whole_body:
         problems += [FieldError(name, IN_PATH) for name in binding.path_fields if name in members]
     if binding.body_field:
         target.SetInParent()
     if binding.masked:
         getattr(message, contract.MASK).paths.extend(members)
-    return None
 
 
 def _body_target(binding: Binding, message: Message) -> Message:
@@ -205,34 +198,17 @@ def _body_target(binding: Binding, message: Message) -> Message:
     return target
 
 
-async def _text_body(
-    binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
-) -> Response | None:
-    """Read a body that is the text of one field; return a refusal or None."""
-    text = await _whole_body(request, limits, limits.text_bytes)
-    if isinstance(text, Response):
-        return text
-    _text(binding.text_field, text, message, problems)
-    return None
-
-
 async def _form(
     binding: Binding, request: Request, limits: Limits, message: Message, problems: list[FieldError]
-) -> Response | None:
-    """Read a form: one part is the text of a field, as a file or plain, and the others are like query parameters.
-
-    Return a refusal or None.
-    """
-    body = await _whole_body(request, limits, limits.text_bytes + forms.MOST_BYTES_AROUND)
-    if isinstance(body, Response):
-        return body
+) -> None:
+    """Read a form: one part is the text of a field, as a file or plain, and the others are like query parameters."""
+    body = await limits.bodies.read(request, limits.text_bytes + forms.MOST_BYTES_AROUND)
     try:
         parts = forms.parts(body, request.headers["content-type"])
     except forms.BadForm as error:
-        return errors.refusal("INVALID_REQUEST", str(error), credentials.request_id(request))
+        raise BadBody("INVALID_REQUEST", str(error)) from error
     if any(len(value) > limits.text_bytes for values in parts.values() for value in values):
-        too_large = f"A part of the form is larger than {limits.text_bytes} bytes."
-        return errors.refusal("PAYLOAD_TOO_LARGE", too_large, credentials.request_id(request))
+        raise BadBody("PAYLOAD_TOO_LARGE", f"A part of the form is larger than {limits.text_bytes} bytes.")
     fields = {names.rest_name(field): field for field in binding.fields_beside_text}
     for name, values in parts.items():
         if name == binding.text_field and len(values) == 1:
@@ -243,7 +219,6 @@ async def _form(
             problems.append(
                 FieldError(name[:60], "must not be repeated" if name == binding.text_field else "is not a field")
             )
-    return None
 
 
 def _text(field: str, text: bytes, message: Message, problems: list[FieldError]) -> None:
@@ -254,18 +229,6 @@ def _text(field: str, text: bytes, message: Message, problems: list[FieldError])
         setattr(message, field, text.decode())
     except UnicodeDecodeError as error:
         problems.append(FieldError(field, f"is not UTF-8 from byte {error.start} on; save it as UTF-8"))
-
-
-async def _whole_body(request: Request, limits: Limits, max_bytes: int | None = None) -> bytes | Response:
-    request_id = credentials.request_id(request)
-    try:
-        return await limits.bodies.read(request, max_bytes)
-    except BadBody as error:
-        return errors.refusal(error.reason, str(error), request_id)
-    except ClientDisconnect:  # this answer is only for the log
-        return errors.answer(
-            errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
-        )
 
 
 def _query(fields: Iterable[FieldDescriptor], request: Request, message: Message, problems: list[FieldError]) -> None:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway import twiml
+from gateway import credentials, errors, twiml
 from gateway.held import ControlUnavailable, RetryingClient
 from gateway.postponed import RetryQueue, Webhook
 from gateway.signed import SignedForms, forbidden
@@ -68,8 +68,6 @@ class CarrierWebhooks:
     def _route(self, path: str, handler: Handler) -> Route:
         async def endpoint(request: Request) -> Response:
             form = await self._forms.read(request)
-            if isinstance(form, Response):
-                return form
             if not twiml.is_sid(form.get("CallSid", "")):
                 return Response(status_code=204)  # not about a call
             with tracing.webhook(form["CallSid"], f"POST {path}", first=path == VOICE) as span:
@@ -77,7 +75,9 @@ class CarrierWebhooks:
                     response = await handler(request, form)
                 except aio.AioRpcError as error:
                     LOG.warning("control refused a carrier webhook", path=request.url.path, code=error.code().name)
-                    response = forbidden(request, "There is no such call.")
+                    response = errors.refused(
+                        forbidden(request, "There is no such call."), credentials.request_id(request)
+                    )
                 span.set_attribute("http.response.status_code", response.status_code)
                 return response
 

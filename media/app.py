@@ -21,7 +21,7 @@ from hum.process.refusal import refuse
 from hum.process.signals import Signals
 from hum.process.watchdog import Watchdog
 from hum.process.workers import Shared, supervise
-from hum.settings import MediaSettings, media_huge_pages
+from hum.settings import MediaSettings
 from hum.spool import take_spool
 from hum.v1 import calls_pb2
 from media.door import Capacity, ListeningSocket, NoListeningSocket, capacity
@@ -36,6 +36,11 @@ from media.ports import Ports
 from media.server import MediaServer
 from media.takeover.giving import HandoverSender
 from media.takeover.taking import HandoverReceiver, Predecessor
+
+#: Milliseconds between the pacer's ticks.
+PACER_MS = 20.0
+#: Seconds that a process which ends goes on storing recordings; the next one stores the rest.
+STORE_DRAIN_SECONDS = 20.0
 
 LOG = telemetry.log(__name__)
 LOOK_SECONDS = 0.02
@@ -92,7 +97,7 @@ async def build(
             browsers_tick(now_ms)
         server.sweep(now_ms)
 
-    pacer = Pacer(settings.pacer_ms, clock, tick)
+    pacer = Pacer(PACER_MS, clock, tick)
     link.on_command = server.command
     link.beat.refuses, link.beat.places = server.refuses, listening_socket.capacity.calls
     link.beat.calls = lambda: server.streams.calls
@@ -263,7 +268,7 @@ async def _storing(settings: MediaSettings, link: ControlLink, hurry: asyncio.Ev
         yield
     finally:
         await _cancel(running)
-        await uploader.finish(0 if hurry.is_set() else settings.store_drain_seconds)
+        await uploader.finish(0 if hurry.is_set() else STORE_DRAIN_SECONDS)
 
 
 async def _drain(server: MediaServer, ports: Ports, hurry: asyncio.Event) -> None:
@@ -339,8 +344,7 @@ def main() -> None:
     )
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if media_huge_pages():
-        hugepages.prefer()
+    hugepages.prefer()
     settings = program.plane(MediaSettings, "media")
     if arguments.browser:
         if arguments.workers > 1:

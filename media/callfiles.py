@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from hum.clock import now
 from hum.v1 import runtime_pb2 as pb
-from media.core.types import RecordAgent
+from media.core.types import RecordAgent, StartMessage
 from media.io.control import ControlLink
 from media.io.filework import FileWork
 from media.recorder import MessageRecorder, Names, Recorder
@@ -51,7 +51,9 @@ class CallFiles:
         for piece in announced:
             self.recorder.agent(piece.payload, piece.at_ms)
 
-    def start_message(self, organization: str, reports: Reports, start_ms: int, failed: Callable[[], None]) -> None:
+    def start_message(
+        self, organization: str, reports: Reports, start: StartMessage, failed: Callable[[], None]
+    ) -> None:
         """Open the message and report its path; call `failed` if it can't be stored."""
         root, names, files = self._place
 
@@ -63,7 +65,9 @@ class CallFiles:
                 self.store_message(reports, now(), kept=True)
                 failed()
 
-        self.message = MessageRecorder(root, organization, reports.call_id, start_ms, names, files, opened)
+        self.message = MessageRecorder(root, organization, reports.call_id, start.at_ms, names, files, opened)
+        for piece in start.spoken:
+            self.message.caller(piece.payload, piece.at_ms)
 
     def store_message(self, reports: Reports, at: datetime, *, kept: bool) -> None:
         """Close the message, or remove it unless `kept`; report what is stored."""

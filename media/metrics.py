@@ -27,7 +27,9 @@ REGISTRY.register(FRAMES)
 CALLS = Gauge("hum_media_calls", "streams that have started and are open")
 FREE_CALLS = Gauge("hum_media_free_calls", "calls that this process would still admit; 0 while it admits none")
 USED_SHARE = Gauge("hum_media_used_share", "used share of this process's capacity for calls; 1 while it admits none")
-STREAMS = Counter("hum_media_streams", "streams requested by the carrier, by outcome", ["outcome"])
+STREAMS = Counter(
+    "hum_media_streams", "streams requested by the carrier, and calls offered by browsers, by outcome", ["outcome"]
+)
 TURNED_AWAY = Counter("hum_media_turned_away", "connections closed before their upgrade request, by reason", ["reason"])
 ENDINGS = Counter("hum_media_endings", "calls that ended, by reason", ["reason"])
 CLEAR_SECONDS = Histogram(

@@ -18,6 +18,8 @@ from media.shell import Shell
 
 LOG = log(__name__)
 NOT_CONNECTED = "not_connected"
+#: The reason of a refusal: the offer is being answered already.
+REPEATED = "repeated"
 MAX_REASON_CHARS = 200
 
 
@@ -52,10 +54,9 @@ class Peers:
 
     def offered(self, offer: pb.BrowserOffer) -> None:
         """Answer an offer, or refuse it."""
-        refuses = "the offer is already being answered" if offer.call_id in self._connecting else self.refuses()
-        if refuses is not None:
-            metrics.STREAMS.labels("full").inc()
-            self._reply(pb.BrowserReply(call_id=offer.call_id, refused=refuses))
+        if (reason := REPEATED if offer.call_id in self._connecting else self.refuses()) is not None:
+            metrics.STREAMS.labels(reason).inc()
+            self._reply(pb.BrowserReply(call_id=offer.call_id, refused=reason))
             return
         task = asyncio.create_task(self._connect(offer), name="browser")
         self._connecting[offer.call_id] = task

@@ -15,6 +15,18 @@ from media.core.leg import HangUp, MoveOn, Outcome
 from media.core.supervision import hint
 from media.core.types import Author, CallPlan, Eagerness, MailboxPlan, PauseRules, Prompt, PromptKind, Tool
 
+#: Milliseconds before a key is reported that a pause covers, too: its tone.
+PAUSE_TONE_MS = 500.0
+#: Model sessions that a call may lose in all; one more ends it with an apology.
+MODEL_LOSSES_PER_CALL = 12
+#: Milliseconds: a caller who speaks so soon after an answer has begun did not hear it begin, and it is taken back
+#: as if unsaid.
+UNAWARE_MS = 250.0
+#: Seconds that a message may last which is left with an answering machine.
+MESSAGE_SECONDS = 180.0
+#: Milliseconds that a turn waits for its transcript.
+TRANSCRIPT_WAIT_MS = 5000.0
+
 DEFAULT_CALL_SECONDS = 1_800
 _KINDS = frozenset(PromptKind)
 _SEVERAL = frozenset({PromptKind.FILLER, PromptKind.IDLE})
@@ -81,20 +93,20 @@ def plan_of(session: pb.OpenSessionResponse, settings: MediaSettings) -> CallPla
         recording_paused=session.recording_paused,
         announce_recording=session.announce_recording,
         max_call_ms=longest_ms,
-        transcript_deadline_ms=round(settings.transcript_wait_ms),
+        transcript_deadline_ms=round(TRANSCRIPT_WAIT_MS),
         session_ms=round(settings.dial_seconds * 1000),
         answer_ms=round(settings.answer_seconds * 1000),
         hold_after_ms=round(settings.hold_after_ms),
         retry_ms=round(settings.model_retry_ms),
         patience_ms=round(settings.model_patience_seconds * 1000),
         losses_per_minute=settings.model_losses_per_minute,
-        losses_per_call=settings.model_losses_per_call,
+        losses_per_call=MODEL_LOSSES_PER_CALL,
         false_hear_ms=round(settings.false_hear_ms),
         open_turn_ms=round(settings.open_turn_ms),
-        unaware_ms=round(settings.unaware_ms),
+        unaware_ms=round(UNAWARE_MS),
         under_way_ms=round(settings.under_way_ms),
         history=tuple(_history_entry(part) for part in session.so_far if part.role in _AUTHORS),
-        mailbox_ms=round(settings.message_seconds * 1000),
+        mailbox_ms=round(MESSAGE_SECONDS * 1000),
         opens=session.placed,
         **{name: value for name, value in msgspec.structs.asdict(turns).items() if value is not msgspec.UNSET},
         digits_pause_ms=round(settings.digits_pause_ms),
@@ -111,7 +123,7 @@ def _pauses(session: pb.OpenSessionResponse, settings: MediaSettings) -> PauseRu
         tools=rules.pause_on.tools,
         longest_ms=round((rules.longest_pause_seconds or settings.pause_seconds) * 1000),
         keys_ms=round(settings.pause_keys_seconds * 1000),
-        tone_ms=round(settings.pause_tone_ms),
+        tone_ms=round(PAUSE_TONE_MS),
     )
 
 

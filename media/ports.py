@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
 from hum.clock import Clock
 from hum.settings import MediaSettings
@@ -14,8 +14,8 @@ from media.io.openai import Dial
 from media.io.overhearing import Overhearing
 from media.io.silero import Silero
 
-if TYPE_CHECKING:
-    from media.shell import Shell
+#: What is registered: the shell, which knows this module.
+S_contra = TypeVar("S_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class Phase(Enum):
     GONE = auto()
 
 
-class CallRegistry(Protocol):
+class CallRegistry(Protocol[S_contra]):
     """The registry of this process's calls, as a shell sees it."""
 
-    def started(self, shell: "Shell") -> str | None:
+    def started(self, shell: S_contra) -> str | None:
         """Count a stream that has sent its `start` as a call; return why it is refused, or None.  Called once."""
 
-    def joined(self, shell: "Shell", talk: Talk) -> None:
+    def joined(self, shell: S_contra, talk: Talk) -> None:
         """Register the core of a stream once its session is open.  Called once, before the call acts."""
 
-    def released(self, shell: "Shell", talk: Talk | None) -> None:
+    def released(self, shell: S_contra, talk: Talk | None) -> None:
         """Remove a call that no socket or report needs any more.  Called once."""

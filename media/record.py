@@ -23,6 +23,7 @@ from media.core.types import (
     ModelLost,
     RecordAgent,
     RecordCaller,
+    StartMessage,
     ToolFinished,
     UnderWay,
     Unrecord,
@@ -160,9 +161,9 @@ class CallOutput:
         """Start the recording, beginning with `announced`, the announcement as it was heard."""
         self._files.start_recording(self._organization, self._reports, announced)
 
-    def start_message(self, start_ms: int, failed: Callable[[], None]) -> None:
-        """Record the caller's audio from `start_ms` on as a message; `failed` is called if it can't be stored."""
-        self._files.start_message(self._organization, self._reports, start_ms, failed)
+    def start_message(self, start: StartMessage, failed: Callable[[], None]) -> None:
+        """Record the caller's audio as a message; `failed` is called if it can't be stored."""
+        self._files.start_message(self._organization, self._reports, start, failed)
 
     def sound(self, sound: RecordCaller | RecordAgent | Unrecord) -> None:
         """Pass sound to the recorders and the listeners; `Unrecord` changes the recording only."""

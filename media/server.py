@@ -17,11 +17,11 @@ from media.core.talk import Talk, due
 from media.door import ListeningSocket, NoListeningSocket
 from media.leg import Leg
 from media.legs import twilio
+from media.movingcalls import MovingCalls
 from media.pacer import Load
 from media.ports import Ports
 from media.shell import Shell
 from media.streams import Streams
-from media.takeover.held import MovingCalls
 
 LOG = log(__name__)
 MAX_EARLY_COMMANDS = 1_000

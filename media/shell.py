@@ -100,7 +100,7 @@ def _machine(command: pb.ForMachine) -> Machine:
 class Shell:
     """A call's sockets and state; created when the leg's connection opens."""
 
-    def __init__(self, ports: Ports, leg: Leg, registry: CallRegistry) -> None:
+    def __init__(self, ports: Ports, leg: Leg, registry: "CallRegistry[Shell]") -> None:
         self._ports, self._registry = ports, registry
         self._phase = Phase.WAITING
         self._since_ms = self._heard_ms = ports.clock()
@@ -364,7 +364,7 @@ class Shell:
         if isinstance(start, StartRecording):
             self._output.start_recording(start.announced)
         else:
-            self._output.start_message(start.at_ms, self._message_failed)
+            self._output.start_message(start, self._message_failed)
 
     @_guarded
     def _message_failed(self) -> None:

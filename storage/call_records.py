@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from hum.contract.errors import NotFound
-from storage import recordings, review, transfers, usage, voicemails
+from storage import interruptions, latencies, recordings, review, tool_runs, transfers, usage, voicemails
 from storage.calls import TurnRow
 from storage.db import Tx
 from storage.review import NoteRow
@@ -30,13 +30,6 @@ LATEST_TURNS = """
      WHERE call_id = $1 AND seq < coalesce($2::integer, 2147483647)
      ORDER BY seq DESC
      LIMIT $3
-"""
-# Positions of the turns that were interrupted.
-SPOKEN_OVER = """
-    SELECT seq, start_ms, end_ms
-      FROM call_turns
-     WHERE call_id = $1
-       AND seq IN (SELECT (each ->> 'turn_seq')::integer FROM calls c, json_array_elements(c.interruptions) AS each WHERE c.id = $1)
 """
 # An outcome that the agent itself reported takes precedence over one that is judged afterwards.
 SET_SUMMARY = """
@@ -101,7 +94,8 @@ SEARCH = f"""
      ORDER BY c.created_at DESC, c.id DESC
 """
 DETAIL = f"""
-    SELECT {LISTED}, c.summary, c.outcome, c.interruptions, c.interventions, c.latency, c.tool_activity,
+    SELECT {LISTED}, c.summary, c.outcome, c.interventions,
+           {interruptions.OF_CALL} AS interruptions, {latencies.OF_CALL} AS latency, {tool_runs.REPORTED_OF_CALL} AS tool_activity,
            c.flow_switches, c.event_seq, c.refused_onsets, c.more_refused_onsets,
            c.keypad_entries, c.recording_fault, c.recording_pauses, c.announcement_played_ms,
            {recordings.HAS_ANY} AS has_recording
@@ -146,16 +140,15 @@ class CallDetailRow:
     """A call with its details.
 
     `interruptions`, `refused_onsets`, `interventions`, `latency`, `tool_activity`, `keypad_entries`, `flow_switches` and
-    `recording_pauses` are JSON objects, as reported.
-    `turns` may be only the latest, and `has_earlier` tells whether there are others before them; `spoken_over` has start and end,
-    in ms, of interrupted turns, by sequence.  `event_seq` is the last event of the call's stream that this row includes.
+    `recording_pauses` are JSON objects, as reported; interruptions also have the begin and end of the turn that was spoken over.
+    `turns` may be only the latest, and `has_earlier` tells whether there are others before them.  `event_seq` is the last event of
+    the call's stream that this row includes.
     """
 
     call: CallRow
     event_seq: int
     turns: list[TurnRow]
     has_earlier: bool
-    spoken_over: dict[int, tuple[int, int]]
     summary: dict[str, Any] | None
     outcome: str | None
     interruptions: list[str]
@@ -290,7 +283,6 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         event_seq=row["event_seq"],
         turns=latest,
         has_earlier=has_earlier,
-        spoken_over=await _spoken_over(tx, id) if row["interruptions"] != "[]" else {},
         summary=json.loads(row["summary"]) if row["summary"] else None,
         outcome=row["outcome"],
         interruptions=_items(row["interruptions"]),
@@ -310,10 +302,6 @@ async def detail(tx: Tx, id: UUID, most_turns: int | None = None) -> CallDetailR
         transfers=await transfers.of_call(tx, id, MOST_TRANSFERS),
         usage=(await usage.of_subjects(tx, [id])).get(id, []),
     )
-
-
-async def _spoken_over(tx: Tx, id: UUID) -> dict[int, tuple[int, int]]:
-    return {row["seq"]: (row["start_ms"], row["end_ms"]) for row in await tx.fetch(SPOKEN_OVER, id)}
 
 
 async def is_over(tx: Tx, id: UUID, last_seen: int) -> bool:

@@ -156,11 +156,7 @@ ADD_TURN = (
 )
 ADD_MISSING_TURN = NEW_TURN + " ON CONFLICT (call_id, seq) DO NOTHING RETURNING seq"
 SET_ANNOUNCED = "UPDATE calls SET announcement_played_ms = $2 WHERE id = $1"
-ADD_LATENCY = "UPDATE calls SET latency = (latency::jsonb || $2::jsonb)::json WHERE id = $1"
-ADD_INTERRUPTION = "UPDATE calls SET interruptions = (interruptions::jsonb || $2::jsonb)::json WHERE id = $1"
 ITEMS = "SELECT item_id FROM call_turns WHERE call_id = $1 AND item_id <> ''"
-TOOLS = "SELECT tool_activity FROM calls WHERE id = $1"
-SET_TOOLS = "UPDATE calls SET tool_activity = $2 WHERE id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,31 +466,3 @@ async def add_missing_turn(tx: Tx, org: UUID, id: UUID, turn: TurnRow) -> bool:
 
 async def announced(tx: Tx, id: UUID, at_ms: int) -> None:
     await tx.execute(SET_ANNOUNCED, id, at_ms)
-
-
-async def add_latency(tx: Tx, id: UUID, turn: str) -> None:
-    """Store the latency of one response, a JSON object."""
-    await tx.execute(ADD_LATENCY, id, f"[{turn}]")
-
-
-async def add_interruption(tx: Tx, id: UUID, interruption: str) -> None:
-    """Store an interruption of the agent by the caller, a JSON object."""
-    await tx.execute(ADD_INTERRUPTION, id, f"[{interruption}]")
-
-
-async def running_tools(tx: Tx, id: UUID) -> list[str]:
-    """Return the activities, JSON objects, of tools that have started and not finished."""
-    tools: list[dict[str, Any]] = json.loads(await tx.fetchval(TOOLS, id))
-    return [json.dumps(tool) for tool in tools if tool.get("status") == "running"]
-
-
-async def put_tool(tx: Tx, id: UUID, tool_call_id: str, activity: str) -> None:
-    """Store a tool's activity, a JSON object; it replaces an earlier one of the same tool call."""
-    tools: list[dict[str, Any]] = json.loads(await tx.fetchval(TOOLS, id))
-    tool = json.loads(activity)
-    index = next((n for n, stored in enumerate(tools) if stored.get("id") == tool_call_id), None)
-    if index is None:
-        tools.append(tool)
-    else:
-        tools[index] = tool
-    await tx.execute(SET_TOOLS, id, json.dumps(tools))

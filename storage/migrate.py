@@ -26,7 +26,7 @@ GRANT USAGE, CREATE ON SCHEMA public TO hum_owner;
 GRANT USAGE ON SCHEMA public TO hum_app, hum_system;
 
 -- Only for a pooler in transaction mode (HUM_DATABASE_APP_URL, HUM_DATABASE_SYSTEM_URL): two more logins, which bring with them what a
--- session can't ask a pooler for.  The limits are those of HUM_STATEMENT_SECONDS and HUM_LOCK_SECONDS.
+-- session can't ask a pooler for.  The limits are those of hum/settings/database.py.
 CREATE ROLE <app_login> LOGIN NOINHERIT PASSWORD '<password>' IN ROLE hum_app;
 ALTER ROLE <app_login> SET role = 'hum_app';
 CREATE ROLE <system_login> LOGIN NOINHERIT PASSWORD '<password>' IN ROLE hum_system;

@@ -1584,6 +1584,26 @@ CREATE TABLE public.call_events (
 
 ALTER TABLE ONLY public.call_events FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_interruptions
+
+CREATE TABLE public.call_interruptions (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    at_ms integer NOT NULL,
+    heard_ms integer NOT NULL,
+    reaction_ms integer NOT NULL,
+    verdict text NOT NULL,
+    turn_seq integer,
+    onset text,
+    reason text,
+    decided_ms integer,
+    spoken_ms integer
+);
+
+ALTER TABLE ONLY public.call_interruptions FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_notes
 
 CREATE TABLE public.call_notes (
@@ -1656,6 +1676,22 @@ CREATE TABLE public.call_tags (
 
 ALTER TABLE ONLY public.call_tags FORCE ROW LEVEL SECURITY;
 
+-- TABLE call_turn_latencies
+
+CREATE TABLE public.call_turn_latencies (
+    org_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    stream_number integer NOT NULL,
+    report_seq bigint NOT NULL,
+    turn_seq integer NOT NULL,
+    first_sound_ms integer NOT NULL,
+    first_answer_ms integer NOT NULL,
+    ours_ms integer NOT NULL,
+    model_ms integer NOT NULL
+);
+
+ALTER TABLE ONLY public.call_turn_latencies FORCE ROW LEVEL SECURITY;
+
 -- TABLE call_turns
 
 CREATE TABLE public.call_turns (
@@ -1704,9 +1740,6 @@ CREATE TABLE public.calls (
     recording_path text,
     recording_ms integer,
     recording_bytes bigint,
-    latency json DEFAULT '[]'::json NOT NULL,
-    interruptions json DEFAULT '[]'::json NOT NULL,
-    tool_activity json DEFAULT '[]'::json NOT NULL,
     summary json,
     outcome text,
     outcome_label text,
@@ -3249,16 +3282,15 @@ CREATE TABLE public.text_runs (
     flow_id uuid,
     flow_version integer,
     model text,
-    asked boolean DEFAULT false NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     input_tokens integer,
     output_tokens integer,
-    tool_calls json DEFAULT '[]'::json NOT NULL,
     outcome json,
     message_id uuid,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     touched_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     finished_at timestamp with time zone,
+    asked_at timestamp with time zone,
     CONSTRAINT text_runs_check CHECK (((finished_at IS NULL) = (status = ANY (ARRAY['waiting'::text, 'running'::text])))),
     CONSTRAINT text_runs_status_check CHECK ((status = ANY (ARRAY['waiting'::text, 'running'::text, 'replied'::text, 'silent'::text, 'handed_over'::text])))
 );
@@ -3285,7 +3317,7 @@ CREATE TABLE public.tool_runs (
     call_id uuid,
     tool_call_id text NOT NULL,
     name text NOT NULL,
-    status text NOT NULL,
+    status text,
     output json,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     finished_at timestamp with time zone,
@@ -3303,14 +3335,22 @@ CREATE TABLE public.tool_runs (
     kind text,
     tool_id uuid,
     tool_version integer,
-    arguments json NOT NULL,
+    arguments json,
     duration_ms integer,
     approval_id uuid,
     told text,
     place integer,
+    report_at timestamp with time zone,
+    report_status text,
+    report_ms integer,
+    report_arguments json,
+    report_result json,
     CONSTRAINT tool_runs_channel_check CHECK ((channel = ANY (ARRAY['call'::text, 'text'::text, 'event'::text, 'test'::text]))),
+    CONSTRAINT tool_runs_executed_or_reported CHECK ((num_nonnulls(status, report_at) > 0)),
     CONSTRAINT tool_runs_kind_check CHECK ((kind = ANY (ARRAY['built_in'::text, 'http'::text, 'crm'::text, 'mcp'::text]))),
     CONSTRAINT tool_runs_purpose_check CHECK ((purpose = ANY (ARRAY['agent'::text, 'hook'::text, 'test'::text]))),
+    CONSTRAINT tool_runs_report_status_check CHECK ((report_status = ANY (ARRAY['running'::text, 'ok'::text, 'failed'::text, 'lost'::text]))),
+    CONSTRAINT tool_runs_reported CHECK (((report_at IS NULL) = (report_status IS NULL))),
     CONSTRAINT tool_runs_status_check CHECK ((status = ANY (ARRAY['running'::text, 'ok'::text, 'failed'::text])))
 );
 
@@ -3703,6 +3743,11 @@ ALTER TABLE ONLY public.browser_calls
 ALTER TABLE ONLY public.call_events
     ADD CONSTRAINT call_events_pkey PRIMARY KEY (call_id, seq);
 
+-- CONSTRAINT call_interruptions call_interruptions_pkey
+
+ALTER TABLE ONLY public.call_interruptions
+    ADD CONSTRAINT call_interruptions_pkey PRIMARY KEY (call_id, stream_number, report_seq);
+
 -- CONSTRAINT call_notes call_notes_pkey
 
 ALTER TABLE ONLY public.call_notes
@@ -3727,6 +3772,11 @@ ALTER TABLE ONLY public.call_streams
 
 ALTER TABLE ONLY public.call_tags
     ADD CONSTRAINT call_tags_pkey PRIMARY KEY (call_id, tag);
+
+-- CONSTRAINT call_turn_latencies call_turn_latencies_pkey
+
+ALTER TABLE ONLY public.call_turn_latencies
+    ADD CONSTRAINT call_turn_latencies_pkey PRIMARY KEY (call_id, stream_number, report_seq);
 
 -- CONSTRAINT call_turns call_turns_pkey
 
@@ -5210,7 +5260,7 @@ CREATE INDEX sms_templates_page ON public.sms_templates USING btree (org_id, id 
 
 -- INDEX text_runs_asked
 
-CREATE INDEX text_runs_asked ON public.text_runs USING btree (org_id, created_at) WHERE asked;
+CREATE INDEX text_runs_asked ON public.text_runs USING btree (org_id, created_at) WHERE (asked_at IS NOT NULL);
 
 -- INDEX text_runs_left
 
@@ -5250,7 +5300,7 @@ CREATE INDEX text_search_words ON public.text_search USING gin (words) WITH (fas
 
 -- INDEX tool_runs_age
 
-CREATE INDEX tool_runs_age ON public.tool_runs USING btree (started_at);
+CREATE INDEX tool_runs_age ON public.tool_runs USING btree (started_at) WHERE ((call_id IS NULL) AND (conversation_id IS NULL));
 
 -- INDEX tool_runs_call
 
@@ -5267,6 +5317,10 @@ CREATE INDEX tool_runs_flow ON public.tool_runs USING btree (org_id, flow_id, id
 -- INDEX tool_runs_name
 
 CREATE INDEX tool_runs_name ON public.tool_runs USING btree (org_id, name, id DESC);
+
+-- INDEX tool_runs_org_age
+
+CREATE INDEX tool_runs_org_age ON public.tool_runs USING btree (org_id, started_at) WHERE (call_id IS NULL);
 
 -- INDEX tool_runs_page
 
@@ -5743,6 +5797,16 @@ ALTER TABLE ONLY public.call_events
 ALTER TABLE ONLY public.call_events
     ADD CONSTRAINT call_events_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
+-- FK CONSTRAINT call_interruptions call_interruptions_call_id_fkey
+
+ALTER TABLE ONLY public.call_interruptions
+    ADD CONSTRAINT call_interruptions_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_interruptions call_interruptions_org_id_fkey
+
+ALTER TABLE ONLY public.call_interruptions
+    ADD CONSTRAINT call_interruptions_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
 -- FK CONSTRAINT call_notes call_notes_call_id_fkey
 
 ALTER TABLE ONLY public.call_notes
@@ -5787,6 +5851,16 @@ ALTER TABLE ONLY public.call_tags
 
 ALTER TABLE ONLY public.call_tags
     ADD CONSTRAINT call_tags_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_turn_latencies call_turn_latencies_call_id_fkey
+
+ALTER TABLE ONLY public.call_turn_latencies
+    ADD CONSTRAINT call_turn_latencies_call_id_fkey FOREIGN KEY (call_id) REFERENCES public.calls(id) ON DELETE CASCADE;
+
+-- FK CONSTRAINT call_turn_latencies call_turn_latencies_org_id_fkey
+
+ALTER TABLE ONLY public.call_turn_latencies
+    ADD CONSTRAINT call_turn_latencies_org_id_fkey FOREIGN KEY (org_id) REFERENCES public.organizations(org_id) ON DELETE CASCADE;
 
 -- FK CONSTRAINT call_turns call_turns_call_id_fkey
 
@@ -6546,6 +6620,10 @@ ALTER TABLE public.browser_calls ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.call_events ENABLE ROW LEVEL SECURITY;
 
+-- ROW SECURITY call_interruptions
+
+ALTER TABLE public.call_interruptions ENABLE ROW LEVEL SECURITY;
+
 -- ROW SECURITY call_notes
 
 ALTER TABLE public.call_notes ENABLE ROW LEVEL SECURITY;
@@ -6565,6 +6643,10 @@ ALTER TABLE public.call_streams ENABLE ROW LEVEL SECURITY;
 -- ROW SECURITY call_tags
 
 ALTER TABLE public.call_tags ENABLE ROW LEVEL SECURITY;
+
+-- ROW SECURITY call_turn_latencies
+
+ALTER TABLE public.call_turn_latencies ENABLE ROW LEVEL SECURITY;
 
 -- ROW SECURITY call_turns
 
@@ -6998,6 +7080,10 @@ CREATE POLICY system ON public.browser_calls TO hum_system USING (true) WITH CHE
 
 CREATE POLICY system ON public.call_events TO hum_system USING (true) WITH CHECK (true);
 
+-- POLICY call_interruptions system
+
+CREATE POLICY system ON public.call_interruptions TO hum_system USING (true) WITH CHECK (true);
+
 -- POLICY call_notes system
 
 CREATE POLICY system ON public.call_notes TO hum_system USING (true) WITH CHECK (true);
@@ -7017,6 +7103,10 @@ CREATE POLICY system ON public.call_streams TO hum_system USING (true) WITH CHEC
 -- POLICY call_tags system
 
 CREATE POLICY system ON public.call_tags TO hum_system USING (true) WITH CHECK (true);
+
+-- POLICY call_turn_latencies system
+
+CREATE POLICY system ON public.call_turn_latencies TO hum_system USING (true) WITH CHECK (true);
 
 -- POLICY call_turns system
 
@@ -7402,6 +7492,10 @@ CREATE POLICY tenant ON public.browser_calls TO hum_app USING ((org_id = ( SELEC
 
 CREATE POLICY tenant ON public.call_events TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
+-- POLICY call_interruptions tenant
+
+CREATE POLICY tenant ON public.call_interruptions TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
 -- POLICY call_notes tenant
 
 CREATE POLICY tenant ON public.call_notes TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
@@ -7417,6 +7511,10 @@ CREATE POLICY tenant ON public.call_streams TO hum_app USING ((org_id = ( SELECT
 -- POLICY call_tags tenant
 
 CREATE POLICY tenant ON public.call_tags TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
+
+-- POLICY call_turn_latencies tenant
+
+CREATE POLICY tenant ON public.call_turn_latencies TO hum_app USING ((org_id = ( SELECT hum.org_id() AS org_id))) WITH CHECK ((org_id = ( SELECT hum.org_id() AS org_id)));
 
 -- POLICY call_turns tenant
 
@@ -8089,6 +8187,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.browser_calls TO hum_system;
 GRANT SELECT,INSERT ON TABLE public.call_events TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_events TO hum_system;
 
+-- ACL TABLE call_interruptions
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interruptions TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_interruptions TO hum_system;
+
 -- ACL TABLE call_notes
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_notes TO hum_app;
@@ -8112,6 +8215,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_streams TO hum_system;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_tags TO hum_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_tags TO hum_system;
+
+-- ACL TABLE call_turn_latencies
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_turn_latencies TO hum_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_turn_latencies TO hum_system;
 
 -- ACL TABLE call_turns
 

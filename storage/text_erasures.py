@@ -33,7 +33,11 @@ IS_SENDING_TO = """
 """
 # Files, attempts, statuses and search words are deleted in cascade.
 DELETE = "DELETE FROM messages WHERE id = ANY ($1)"
-DELETE_RUNS = "DELETE FROM text_runs WHERE conversation_id = ANY ($1) AND finished_at < $2"
+# With what their tools did.
+DELETE_RUNS = """
+    WITH gone AS (DELETE FROM text_runs WHERE conversation_id = ANY ($1) AND finished_at < $2 RETURNING id)
+    DELETE FROM tool_runs r USING gone WHERE r.run_id = gone.id
+"""
 #: The recipient stays as an anonymous count.  Not one with a withdrawn text: it waits for another text, or has one.
 ANONYMIZE_RECIPIENTS = """
     UPDATE campaign_recipients SET contact_e164 = 'deleted ' || id, body = NULL, variables = NULL

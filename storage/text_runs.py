@@ -63,11 +63,11 @@ CLAIM = """
 LOCK_ATTEMPT = """
     SELECT attempts FROM text_runs WHERE id = $1 AND finished_at IS NULL FOR NO KEY UPDATE
 """
-SET_MODEL = "UPDATE text_runs SET asked = true, flow_id = $2, flow_version = $3, model = $4 WHERE id = $1"
+SET_MODEL = "UPDATE text_runs SET asked_at = now(), flow_id = $2, flow_version = $3, model = $4 WHERE id = $1"
 FINISH = """
     UPDATE text_runs
-       SET status = $2, reason = $3, message_id = $4, input_tokens = $5, output_tokens = $6, tool_calls = $7,
-           outcome = coalesce($8, outcome), finished_at = clock_timestamp()
+       SET status = $2, reason = $3, message_id = $4, input_tokens = $5, output_tokens = $6,
+           outcome = coalesce($7, outcome), finished_at = clock_timestamp()
      WHERE id = $1
 """
 DELETE = "DELETE FROM text_runs WHERE id = $1"
@@ -79,11 +79,11 @@ MATERIAL = f"""
            k.tags AS contact_tags, k.notes AS contact_notes, k.attributes_json AS contact_attributes,
            EXISTS (SELECT FROM blocklist b WHERE b.org_id = c.org_id AND b.phone_e164 = c.contact_e164) AS blocked,
            (SELECT count(*) FROM text_runs r
-             WHERE r.conversation_id = c.id AND r.asked AND r.created_at > $2) AS turns_in_window,
+             WHERE r.conversation_id = c.id AND r.asked_at IS NOT NULL AND r.created_at > $2) AS turns_in_window,
            (SELECT count(*) FROM text_runs r
-             WHERE r.conversation_id = c.id AND r.asked AND r.created_at > $3) AS turns_of_pair,
+             WHERE r.conversation_id = c.id AND r.asked_at IS NOT NULL AND r.created_at > $3) AS turns_of_pair,
            (SELECT count(*) FROM text_runs r
-             WHERE r.org_id = c.org_id AND r.asked AND r.created_at > $3) AS turns_of_organization,
+             WHERE r.org_id = c.org_id AND r.asked_at IS NOT NULL AND r.created_at > $3) AS turns_of_organization,
            (SELECT r.reason FROM text_runs r
              WHERE r.conversation_id = c.id AND r.finished_at IS NOT NULL ORDER BY r.id DESC LIMIT 1) AS last_reason
       FROM conversations c
@@ -130,7 +130,7 @@ SET_OUTCOME = "UPDATE text_runs SET outcome = $2 WHERE id = $1"
 THREAD = "SELECT FROM conversations WHERE id = $1"
 PAGE = """
     SELECT id, conversation_id, status, reason, flow_id, flow_version, model, attempts, input_tokens, output_tokens,
-           tool_calls, outcome, message_id, created_at, finished_at
+           outcome, message_id, created_at, finished_at
       FROM text_runs
      WHERE conversation_id = $1 AND id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
      ORDER BY id DESC LIMIT $3
@@ -209,7 +209,6 @@ class Finish:
     input_tokens: int | None = None
     output_tokens: int | None = None
     #: JSON.
-    tool_calls: str = "[]"
     outcome: str | None = None
 
 
@@ -292,7 +291,6 @@ async def finish(tx: Tx, id: UUID, end: Finish) -> None:
         end.message_id,
         end.input_tokens,
         end.output_tokens,
-        end.tool_calls,
         end.outcome,
     )
 

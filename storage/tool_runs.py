@@ -1,22 +1,35 @@
-"""Runs of agents' tools: one row for each run; a tool call of a call's model runs once."""
+"""Runs of agents' tools: one row for each tool call.
 
+On a call, control and the call's media process write to the same row, in any order: control what it executed, at most
+once, and the media process what the model called and got (`report_...`).  The two differ if control's result came too
+late.  A tool that the call carries out itself, or refuses, is only reported: its status is null, and it is no execution.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from hum import ids
 from hum.contract.errors import NotFound
 from storage.db import Tx
 
 COUNT = """
     SELECT count(*) AS total, count(*) FILTER (WHERE status = 'failed' AND name = $2) AS failed
-      FROM tool_runs WHERE call_id = $1 AND tool_call_id <> $3 AND purpose = 'agent'
+      FROM tool_runs WHERE call_id = $1 AND tool_call_id <> $3 AND purpose = 'agent' AND status IS NOT NULL
 """
+# A row that was only reported becomes the execution's.
 BEGIN = """
-    INSERT INTO tool_runs (id, org_id, channel, purpose, call_id, conversation_id, run_id, flow_id, flow_version,
-                           tool_call_id, name, kind, tool_id, tool_version, arguments, place, approval_id, status)
+    INSERT INTO tool_runs AS r (id, org_id, channel, purpose, call_id, conversation_id, run_id, flow_id, flow_version,
+                                tool_call_id, name, kind, tool_id, tool_version, arguments, place, approval_id, status)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 'running')
-    ON CONFLICT (call_id, tool_call_id) DO NOTHING
-    RETURNING true
+    ON CONFLICT (call_id, tool_call_id) DO UPDATE
+       SET flow_id = excluded.flow_id, flow_version = excluded.flow_version, name = excluded.name, kind = excluded.kind,
+           tool_id = excluded.tool_id, tool_version = excluded.tool_version, arguments = excluded.arguments,
+           approval_id = excluded.approval_id, status = 'running', started_at = now(),
+           report_arguments = nullif(r.report_arguments::text, excluded.arguments::text)::json
+     WHERE r.status IS NULL
+    RETURNING id
 """
 FINISH = """
     UPDATE tool_runs
@@ -37,12 +50,13 @@ COLUMNS = """
     id, name, kind, purpose, tool_id, tool_version, flow_id, flow_version, call_id, conversation_id, arguments, output,
     status, started_at, duration_ms, approval_id, run_id
 """
-# $1: below this id; each filter applies if it is not null.
+# $1: below this id; each filter applies if it is not null.  $8: the age from which they are not listed.
 PAGE = f"""
     SELECT {COLUMNS} FROM tool_runs
      WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
        AND ($3::uuid IS NULL OR flow_id = $3) AND ($4::text IS NULL OR name = $4) AND ($5::uuid IS NULL OR call_id = $5)
-       AND ($6::uuid IS NULL OR conversation_id = $6) AND ($7::text IS NULL OR status = $7)
+       AND ($6::uuid IS NULL OR conversation_id = $6) AND status IS NOT NULL AND ($7::text IS NULL OR status = $7)
+       AND started_at >= now() - $8::interval
      ORDER BY id DESC
      LIMIT $2
 """
@@ -50,18 +64,57 @@ OF_RUN = """
     SELECT tool_call_id, name, arguments, output, status, started_at, duration_ms, approval_id
       FROM tool_runs WHERE run_id = $1 ORDER BY id LIMIT $2
 """
+# Of turns in texts, oldest first: what they ran themselves in their last attempt.  Approved runs come later.
+OF_TURNS = """
+    SELECT r.run_id, r.tool_call_id, r.name, r.arguments, r.output, r.status, r.started_at, r.duration_ms, r.approval_id
+      FROM text_runs t JOIN tool_runs r ON r.run_id = t.id AND r.started_at >= t.asked_at AND r.approval_id IS NULL
+     WHERE t.id = ANY ($1)
+     ORDER BY r.id
+"""
+# A start that comes after the end of the same tool call changes nothing.
+REPORT = """
+    INSERT INTO tool_runs AS r (id, org_id, channel, purpose, call_id, tool_call_id, name,
+                                report_at, report_status, report_ms, report_arguments, report_result)
+    VALUES ($1, $2, 'call', 'agent', $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (call_id, tool_call_id) DO UPDATE
+       SET report_at = excluded.report_at, report_status = excluded.report_status, report_ms = excluded.report_ms,
+           report_arguments = nullif(excluded.report_arguments::text, r.arguments::text)::json,
+           report_result = nullif(excluded.report_result::text, r.output::text)::json
+     WHERE excluded.report_status <> 'running' OR r.report_at IS NULL OR r.report_at < excluded.report_at
+"""
+#: A reported tool call `r` as JSON, in the form of the contract's ToolActivity.
+REPORTED = """
+    json_build_object('id', r.tool_call_id, 'name', r.name, 'arguments', coalesce(r.report_arguments, r.arguments),
+                      'result', CASE WHEN r.report_status IN ('ok', 'failed') THEN coalesce(r.report_result, r.output) END,
+                      'status', r.report_status, 'started_at', r.report_at, 'duration_ms', r.report_ms)
+"""
+#: The reported tool calls of call `c`, in the order in which they were called; a JSON array.
+REPORTED_OF_CALL = f"""
+    coalesce((SELECT json_agg({REPORTED} ORDER BY r.report_at, r.place, r.id)
+                FROM tool_runs r WHERE r.call_id = c.id AND r.report_at IS NOT NULL), '[]')
+"""
+LOSE = f"""
+    WITH lost AS (
+        UPDATE tool_runs
+           SET report_status = 'lost',
+               report_ms = trunc(least(greatest(extract(epoch FROM $2::timestamptz - report_at) * 1000, 0), 2147483647))::integer
+         WHERE call_id = $1 AND report_status = 'running'
+        RETURNING *)
+    SELECT {REPORTED} AS tool FROM lost r ORDER BY r.report_at, r.id
+"""
+# Those of calls and conversations go with them.
 PURGE = """
     DELETE FROM tool_runs WHERE id IN (
-        SELECT r.id FROM tool_runs r LEFT JOIN calls c ON c.id = r.call_id
-         WHERE r.started_at < now() - $1::interval AND (c.id IS NULL OR c.ended_at IS NOT NULL)
+        SELECT r.id FROM tool_runs r
+         WHERE r.started_at < now() - $1::interval AND r.call_id IS NULL AND r.conversation_id IS NULL
          ORDER BY r.started_at LIMIT $2)
 """
-# The organization's retention time applies if it is shorter.
+# The organization's retention time applies if it is shorter; of conversations, it alone does.
 PURGE_BY_RETENTION = """
     DELETE FROM tool_runs WHERE id IN (
         SELECT l.id FROM organizations o
-         CROSS JOIN LATERAL (SELECT r.id FROM tool_runs r LEFT JOIN calls c ON c.id = r.call_id
-                              WHERE r.org_id = o.org_id AND (c.id IS NULL OR c.ended_at IS NOT NULL)
+         CROSS JOIN LATERAL (SELECT r.id FROM tool_runs r
+                              WHERE r.org_id = o.org_id AND r.call_id IS NULL
                                 AND r.started_at < now() - make_interval(days => o.retention_days)
                               ORDER BY r.started_at LIMIT $1) l
          WHERE o.retention_days IS NOT NULL)
@@ -114,6 +167,20 @@ class RunRow:
     switches_to_version: int | None = None
     #: The keys that are pressed after this run.
     digits: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """A tool call of a call's agent as its media process reports it; `arguments` and `result` are JSON."""
+
+    tool_call_id: str
+    name: str
+    #: When the model called it.
+    at: datetime
+    status: str
+    duration_ms: int | None
+    arguments: str | None
+    result: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +237,10 @@ async def count(tx: Tx, call: UUID, name: str, tool_call_id: str) -> Counts:
     return Counts(**row)
 
 
-async def begin(tx: Tx, run: NewRun) -> bool:
-    """Begin a run; return False if this tool call was begun before."""
-    return bool(await tx.fetchval(BEGIN, *(getattr(run, name) for name in NewRun.__slots__)))
+async def begin(tx: Tx, run: NewRun) -> UUID | None:
+    """Begin a run; return its row, or None if this tool call was begun before."""
+    id: UUID | None = await tx.fetchval(BEGIN, *(getattr(run, name) for name in NewRun.__slots__))
+    return id
 
 
 async def finish(tx: Tx, id: UUID, run: RunRow, took_ms: int) -> None:
@@ -197,9 +265,9 @@ async def get(tx: Tx, call: UUID, tool_call_id: str) -> RunRow:
     return RunRow(**row)
 
 
-async def page(tx: Tx, before: UUID | None, limit: int, filters: Wanted) -> list[ExecutionRow]:
-    """Return runs newest first, below `before`."""
-    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Wanted.__slots__))
+async def page(tx: Tx, before: UUID | None, limit: int, filters: Wanted, keep: timedelta) -> list[ExecutionRow]:
+    """Return runs of at most this age, newest first, below `before`."""
+    rows = await tx.fetch(PAGE, before, limit, *(getattr(filters, name) for name in Wanted.__slots__), keep)
     return [ExecutionRow(**row) for row in rows]
 
 
@@ -208,7 +276,27 @@ async def of_run(tx: Tx, run: UUID, limit: int) -> list[ActivityRow]:
     return [ActivityRow(**row) for row in await tx.fetch(OF_RUN, run, limit)]
 
 
+async def of_turns(tx: Tx, turns: Sequence[UUID]) -> dict[UUID, list[ActivityRow]]:
+    """Return the runs of tools in the last attempts of these turns in texts, oldest first; without turns that ran none."""
+    activity = dict[UUID, list[ActivityRow]]()
+    for row in await tx.fetch(OF_TURNS, turns):
+        activity.setdefault(row["run_id"], []).append(
+            ActivityRow(**{name: row[name] for name in ActivityRow.__slots__})
+        )
+    return activity
+
+
+async def report(tx: Tx, org: UUID, call: UUID, tool: ReportRow) -> None:
+    """Store what was reported of a tool call of a locked call, instead of what was reported of it before."""
+    await tx.execute(REPORT, ids.new(), org, call, *(getattr(tool, name) for name in ReportRow.__slots__))
+
+
+async def lose(tx: Tx, call: UUID, at: datetime) -> list[str]:
+    """End the reported tool calls of a locked call that have no end; return them, each a JSON object."""
+    return [row["tool"] for row in await tx.fetch(LOSE, call, at)]
+
+
 async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
-    """Purge expired runs, at most `limit` of each kind, and none of live calls; return how many.  Runs as the system."""
+    """Purge expired runs, at most `limit` of each kind, and none of calls; return how many.  Runs as the system."""
     statuses = (await tx.execute(PURGE, keep, limit), await tx.execute(PURGE_BY_RETENTION, limit))
     return sum(int(status.rpartition(" ")[2]) for status in statuses)

@@ -72,7 +72,7 @@ CONTACTS = f"""
 #: $1 organization, $2 calls, $3 contacts, $4 number, $5 its id, $6 flow, $7 summaries, $8 minutes of the newest, $9 between calls.
 CALLS = """
     INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, number_id, flow_id, flow_version, contact_id, created_at,
-                       answered_at, ended_at, end_reason, streams_opened, summary, outcome_label, latency)
+                       answered_at, ended_at, end_reason, streams_opened, summary, outcome_label)
     SELECT md5($1::text || 'call' || n)::uuid, $1::uuid, CASE WHEN is_out THEN 'outbound' ELSE 'inbound' END, status,
            CASE WHEN is_out THEN $4 ELSE phone END, CASE WHEN is_out THEN phone ELSE $4 END, $5::uuid, $6::uuid, 1,
            md5($1::text || 'contact' || who)::uuid, at, CASE WHEN status = 'completed' THEN at + interval '2 seconds' END,
@@ -81,15 +81,20 @@ CALLS = """
            CASE WHEN status = 'completed' THEN 1 ELSE 0 END,
            CASE WHEN status = 'completed' THEN json_build_object('text', $7::jsonb -> (n % 7) ->> 0,
                 'key_points', json_build_array($7::jsonb -> (n % 7) ->> 0), 'next_actions', json_build_array()) END,
-           CASE WHEN status = 'completed' THEN $7::jsonb -> (n % 7) ->> 1 END,
-           CASE WHEN status = 'completed' THEN json_build_array(json_build_object('turn_seq', 2, 'first_sound_ms', 500 + n * 37 % 600,
-                'first_answer_ms', 500 + n * 37 % 600, 'ours_ms', 8 + n % 9, 'model_ms', 420 + n * 37 % 500)) ELSE '[]' END
+           CASE WHEN status = 'completed' THEN $7::jsonb -> (n % 7) ->> 1 END
       FROM generate_series(1, $2::integer) AS n,
            LATERAL (SELECT now() - ($2 - n) * $9::integer * interval '1 minute' - ($8 + 10) * interval '1 minute' AS at,
                            n % 7 = 0 AS is_out, 1 + n * 31 % $3::integer AS who,
                            '+1317' || lpad((5550000 + 1 + n * 31 % $3)::text, 7, '0') AS phone,
                            CASE WHEN n = $2 THEN $8::integer * interval '1 minute' ELSE (40 + n * 53 % 300) * interval '1 second' END AS length,
                            CASE WHEN n % 100 = 1 THEN 'failed' WHEN n % 23 = 5 THEN 'no_answer' ELSE 'completed' END AS status) facts
+"""
+#: $1 organization, $2 calls.
+TURN_LATENCIES = """
+    INSERT INTO call_turn_latencies (org_id, call_id, stream_number, report_seq, turn_seq, first_sound_ms, first_answer_ms, ours_ms, model_ms)
+    SELECT c.org_id, c.id, 1, 1, 2, 500 + n * 37 % 600, 500 + n * 37 % 600, 8 + n % 9, 420 + n * 37 % 500
+      FROM generate_series(1, $2::integer) AS n JOIN calls c ON c.id = md5($1::text || 'call' || n)::uuid
+     WHERE c.status = 'completed'
 """
 #: $1 organization, $2 calls, $3 lines, $4 minutes of the newest.
 TURNS = f"""
@@ -152,9 +157,18 @@ COUNTS = f"""
 """
 LATENCIES = f"""
     INSERT INTO latency_rollups
-    SELECT {analytics.MEASURED} FROM (SELECT * FROM calls WHERE org_id = $1) AS c {analytics.TURNS.replace("$3", "$2")} GROUP BY 1, 2, 3, 4, 5
+    SELECT {analytics.MEASURED} FROM (SELECT * FROM calls WHERE org_id = $1) AS c {analytics.TURNS} GROUP BY 1, 2, 3, 4, 5
 """
-TABLES = ("contacts", "calls", "call_turns", "call_tags", "call_search", "conversations", "messages")
+TABLES = (
+    "contacts",
+    "calls",
+    "call_turns",
+    "call_turn_latencies",
+    "call_tags",
+    "call_search",
+    "conversations",
+    "messages",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +203,7 @@ async def fill(url: str, recordings: Path, place: Place, size: Size) -> str:
         await connection.execute(
             CALLS, org, calls, contacts, place.e164, place.number_id, place.flow, SUMMARIES, minutes, size.minutes_apart
         )
+        await connection.execute(TURN_LATENCIES, org, calls)
         await connection.execute(TURNS, org, calls, LINES, minutes)
         await connection.execute(TAGS, org, calls)
         await connection.execute(CALL_SEARCH, place.org)
@@ -196,7 +211,7 @@ async def fill(url: str, recordings: Path, place: Place, size: Size) -> str:
         await connection.execute(THREADS, org, threads, place.e164, place.number_id, LINES)
         await connection.execute(MESSAGES, org, threads, LINES)
         await connection.execute(COUNTS, place.org)
-        await connection.execute(LATENCIES, place.org, list(analytics.MEASURES))
+        await connection.execute(LATENCIES, place.org)
         path, size_bytes = await asyncio.to_thread(record, recordings, org, minutes)
         newest = await connection.fetchval(LONG_STREAM, org, calls, path, minutes * 60_000, size_bytes)
         for table in TABLES:

@@ -15,15 +15,16 @@ import httpx
 from bench.console.clinic import Place
 from hum import ids
 from hum.process import home
+from tests.support import programs
 
 START_SECONDS, STOP_SECONDS = 180.0, 60.0
 READY = b"HUM is up"
 #: The benchmark exceeds the request rate of a user.
 SETTINGS = {
-    "HUM_RATE_BURST": "5000",
-    "HUM_RATE_PER_SECOND": "1000",
-    "HUM_ORGANIZATION_RATE_BURST": "5000",
-    "HUM_ORGANIZATION_RATE_PER_SECOND": "1000",
+    "rate_burst": "5000",
+    "rate_per_second": "1000",
+    "organization_rate_burst": "5000",
+    "organization_rate_per_second": "1000",
     "HUM_DRAIN_SECONDS": "1",
     "HUM_LOG_LEVEL": "warning",
     **{f"HUM_{plane}_LISTEN": "127.0.0.1:0" for plane in ("GATEWAY", "MEDIA", "CONTROL")},
@@ -43,7 +44,7 @@ async def platform(at: Path) -> AsyncIterator[dict[str, Any]]:
         "-m",
         "cli",
         "up",
-        env={**os.environ, **SETTINGS, "HUM_HOME": str(at)},
+        env=programs.variables({**os.environ, **SETTINGS, "HUM_HOME": str(at)}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -11,10 +11,10 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bench.media.certificate import self_signed
 from bench.media.processes import running
 from bench.media.product import Figures, callers, serving
 from hum.process import blas
+from tests.support.certificate import self_signed
 
 ROWS: Sequence[tuple[str, str, str, str]] = (
     ("cpu_ms_per_call_second", "CPU per call, ms per second", "2.5", ""),

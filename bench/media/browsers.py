@@ -29,12 +29,14 @@ from aiortc.rtp import RtpPacket
 from av.packet import Packet
 
 from bench.media import speech
-from bench.media.processes import Threads, cpu_seconds, resident_kb, running
+from bench.media.processes import Threads, resident_kb, running
 from hum.contract import rpc
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from media.legs.opus import FRAME_TICKS, WIDE_HZ, Encoder
+from tests.support.processes import cpu_seconds
+from tests.support.programs import variables
 
 LOOPBACK, NODE_KEY = "127.0.0.1", "the benchmark's node key which is long enough"
 CYCLE_FRAMES = 300
@@ -163,22 +165,24 @@ def packets() -> list[bytes]:
 async def serving(control_port: int, model_port: int, calls: int) -> AsyncIterator[int]:
     """Run `hum media --browser`; yield its process id."""
     with tempfile.TemporaryDirectory() as home:
-        environment = {
-            "HUM_HOME": home,
-            "HUM_NODE_KEY": NODE_KEY,
-            "HUM_CONTROL_ADDRESS": f"{LOOPBACK}:{control_port}",
-            "HUM_METRICS_LISTEN": f"{LOOPBACK}:0",
-            "HUM_ICE_HOST": LOOPBACK,
-            "HUM_BROWSER_CALLS": str(calls),
-            "HUM_BROWSER_WAITING": str(calls),
-            # Accept the load however late it makes the process.
-            "HUM_MAX_LAG_MS": "10000",
-            "HUM_MAX_LATE_MS": "10000",
-            "HUM_DRAIN_SECONDS": "0",
-            "HUM_LOG_LEVEL": "warning",
-            "OPENAI_API_KEY": "the benchmark's key",
-            "OPENAI_BASE_URL": f"http://{LOOPBACK}:{model_port}/v1",
-        }
+        environment = variables(
+            {
+                "HUM_HOME": home,
+                "HUM_NODE_KEY": NODE_KEY,
+                "HUM_CONTROL_ADDRESS": f"{LOOPBACK}:{control_port}",
+                "HUM_METRICS_LISTEN": f"{LOOPBACK}:0",
+                "HUM_ICE_HOST": LOOPBACK,
+                "browser_calls": str(calls),
+                "browser_waiting": str(calls),
+                # Accept the load however late it makes the process.
+                "max_lag_ms": "10000",
+                "max_late_ms": "10000",
+                "HUM_DRAIN_SECONDS": "0",
+                "HUM_LOG_LEVEL": "warning",
+                "OPENAI_API_KEY": "the benchmark's key",
+                "OPENAI_BASE_URL": f"http://{LOOPBACK}:{model_port}/v1",
+            }
+        )
         async with running(["-m", "media.app", "--browser"], environment) as media:
             yield media.pid
 

@@ -20,9 +20,10 @@ from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport
 
 from bench.media import speech
 from bench.media.model import MAGIC, STAMP
-from bench.media.processes import Threads, cpu_seconds, resident_kb
+from bench.media.processes import Threads, resident_kb
 from sandbox.twilio.mediastream import Audio, MediaStream
 from sandbox.twilio.playout import Clear, Echo
+from tests.support.processes import cpu_seconds
 
 TEXT = WSMsgType.TEXT
 FRAME_SECONDS = 0.02

@@ -9,26 +9,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import programs
-from bench.programs import Program
+from tests.support import programs
+from tests.support.processes import seconds_in
+from tests.support.programs import Program
 
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 BUSY_SHARE = 0.05  # of a core
-
-
-def cpu_seconds(pids: Iterable[int]) -> float:
-    """Return the user and system time of these processes with all their threads (proc(5), fields 14 and 15)."""
-    return sum(_seconds(Path(f"/proc/{pid}/stat")) for pid in pids)
-
-
-def _seconds(stat: Path) -> float:
-    try:
-        fields = stat.read_text().rsplit(")", 1)[1].split()
-    # A process of PostgreSQL's may have ended since it was listed.
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +26,7 @@ class Threads:
     @classmethod
     def of(cls, pids: Iterable[int]) -> "Threads":
         tasks = ((pid, task) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir())
-        return cls({(pid, int(task.name)): _seconds(task / "stat") for pid, task in tasks})
+        return cls({(pid, int(task.name)): seconds_in(task / "stat") for pid, task in tasks})
 
     def busy_since(self, before: "Threads", elapsed: float) -> int:
         """Count the threads that used a core for a twentieth of these `elapsed` seconds or longer; return the most of any process."""
@@ -52,11 +38,6 @@ class Threads:
 
 def resident_kb(pids: Iterable[int]) -> int:
     return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids) * PAGE_KB
-
-
-def children(pid: int) -> list[int]:
-    """Return the ids of the processes that this one started."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def running(

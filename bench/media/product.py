@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.media import control
-from bench.media.processes import children, running
+from bench.media.processes import running
 from hum.process.sockets import free_port
 from hum.settings import MediaSettings
 from sandbox.twilio import sign
+from tests.support.processes import children
 
 TOKEN, NODE_KEY = "the benchmark's token", "the benchmark's node key which is long enough"
 PATH = "/media/twilio"

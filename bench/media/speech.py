@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sandbox.audio import decode
 from sandbox.speech import Speech, sound
-from sandbox.twilio.audio import decode
 
 #: Prompts read by a person, from Debian's package asterisk-core-sounds.
 PROMPTS = Path("/usr/share/asterisk/sounds")

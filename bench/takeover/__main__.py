@@ -18,7 +18,6 @@ from pathlib import Path
 
 import uvloop
 
-from bench.programs import Program
 from bench.takeover.load import Load
 from hum.contract import rpc
 from hum.process.sockets import free_port
@@ -26,6 +25,7 @@ from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
 from sandbox.twilio import sign
+from tests.support.programs import Program, variables
 
 TOKEN, NODE_KEY, PATH = "the benchmark's token", "the benchmark's node key which is long enough", "/media/twilio"
 BEFORE_SECONDS = 4.0
@@ -212,23 +212,25 @@ async def benched(**changed: str) -> AsyncIterator[Bench]:
         runtime_pb2_grpc.add_MediaServiceServicer_to_server(control, server)
         await server.start()
         port = free_port("127.0.0.1")
-        environment = {
-            "HUM_HOME": str(Path(home)),
-            "HUM_NODE_KEY": NODE_KEY,
-            "HUM_CONTROL_ADDRESS": f"127.0.0.1:{control_port}",
-            "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
-            "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",
-            "HUM_MAX_CALLS": "1000",
-            "HUM_MAX_LAG_MS": "100000",
-            "HUM_MAX_LATE_MS": "100000",
-            "HUM_DRAIN_SECONDS": "5",
-            "HUM_LINGER_SECONDS": "0.1",
-            "HUM_LOG_LEVEL": "warning",
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "OPENAI_API_KEY": "the benchmark's key",
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{load.model_port}/v1",
-            **changed,
-        }
+        environment = variables(
+            {
+                "HUM_HOME": str(Path(home)),
+                "HUM_NODE_KEY": NODE_KEY,
+                "HUM_CONTROL_ADDRESS": f"127.0.0.1:{control_port}",
+                "HUM_MEDIA_LISTEN": f"127.0.0.1:{port}",
+                "HUM_MEDIA_URL": f"ws://127.0.0.1:{port}",
+                "HUM_MAX_CALLS": "1000",
+                "max_lag_ms": "100000",
+                "max_late_ms": "100000",
+                "HUM_DRAIN_SECONDS": "5",
+                "linger_seconds": "0.1",
+                "HUM_LOG_LEVEL": "warning",
+                "TWILIO_AUTH_TOKEN": TOKEN,
+                "OPENAI_API_KEY": "the benchmark's key",
+                "OPENAI_BASE_URL": f"http://127.0.0.1:{load.model_port}/v1",
+                **changed,
+            }
+        )
         bench = Bench(load, control, environment)
         running = asyncio.create_task(load.run())
         try:

@@ -15,8 +15,8 @@ from pathlib import Path
 import uvloop
 
 from bench.texts import speed
-from bench.texts.speed import FAST, Figure
-from bench.texts.town import town
+from bench.texts.speed import Figure
+from tests.support.town import FAST, town
 
 
 async def measure(home: Path, recipients: int, conversations: int, webhooks: int, rate: float) -> list[Figure]:

@@ -1,7 +1,7 @@
 """The command python -m bench.texts.matrix: whether every recipient of a campaign gets its text once, whatever dies and wherever.
 
 Each row is one campaign on running processes.  A worker, control or PostgreSQL is killed with SIGKILL at one named step
-(`seam.py`), several times where the step comes several times, and is started again: each of the three at each step, also where
+(`tests/support/seam.py`), several times where the step comes several times, and is started again: each of the three at each step, also where
 another process takes the step.  Meanwhile the carrier drops responses before
 and after it has accepted a text, answers 503 for texts that it accepted, and loses, repeats and delays callbacks.
 
@@ -28,12 +28,12 @@ from typing import Any
 
 import uvloop
 
-from bench.texts import seam
-from bench.texts.town import LOOK_SECONDS, SHORT, SHORT_DOWN, Town, town
 from bench.texts.truth import Audience, Outcome, Verdict, judge
 from hum import ids
 from hum.ids import Kind
 from sandbox.twilio import Fault, Receiver
+from tests.support import seam
+from tests.support.town import LOOK_SECONDS, SHORT, SHORT_DOWN, Town, town
 
 SENDING = tuple(name for name in seam.steps() if name.startswith("send: "))
 DISPATCH = tuple(name for name in seam.steps() if name.startswith("dispatch: "))

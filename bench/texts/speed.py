@@ -16,7 +16,6 @@ from uuid import UUID
 import aiohttp
 import numpy as np
 
-from bench.texts.town import ACCOUNT, NUMBER, TOKEN, Town
 from control.texts import writing
 from control.texts.writing import Draft
 from hum import ids
@@ -25,17 +24,12 @@ from hum.ids import Kind
 from sandbox.twilio import Fault, sign
 from storage import conversations
 from storage.db import Db
+from tests.support.town import ACCOUNT, NUMBER, TOKEN, Town
+from tests.support.waits import until
 
 ALWAYS = 1 << 30
 POLL_SECONDS = 0.2
 WAIT_SECONDS = 300.0
-#: The platform's number sends at full speed, and campaigns are written as far ahead as that needs.
-FAST = {
-    "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
-    "HUM_TEXT_NUMBER_WIDTH": "48",  # all that one worker has for campaigns
-    "HUM_CAMPAIGN_WINDOW": "1000",
-    "HUM_LOG_LEVEL": "warning",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +51,6 @@ def percentiles(ms: list[float]) -> tuple[float, float]:
     return float(p50), float(p99)
 
 
-async def until(is_true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        # The carrier's counters send no notification.
-        while not is_true():  # noqa: ASYNC110
-            await asyncio.sleep(POLL_SECONDS)
-
-
 # --- campaigns ----------------------------------------------------------------------------------------------------
 
 
@@ -80,7 +67,7 @@ async def campaign(town: Town, first: int, count: int, *, callbacks: bool) -> Fi
         await town.ask("POST", f"{path}/recipients", json={"recipients": contacts[chunk : chunk + 2000]})
     before, cpu_before = book.requests_in_all, town.cpu_seconds()
     await town.ask("POST", f"{path}/launch")
-    await until(lambda: book.requests_in_all >= before + count)
+    await until(lambda: book.requests_in_all >= before + count, POLL_SECONDS, WAIT_SECONDS)
     if callbacks:
         await town.carrier.texts_settled()
     cpu = cpu_between(cpu_before, town.cpu_seconds(), count)
@@ -120,7 +107,7 @@ async def lag(town: Town, first: int, count: int, per_second: float) -> list[Fig
         contacts = [f"+1317{6000000 + first + n}" for n in range(count)]
         before = book.requests_in_all
         await paced(contacts, per_second, write)
-        await until(lambda: book.requests_in_all >= before + count)
+        await until(lambda: book.requests_in_all >= before + count, POLL_SECONDS, WAIT_SECONDS)
     lags = [1000 * (request.at_monotonic - due[request.to]) for request in list(book.requests)[-count:]]
     p50, p99 = percentiles(lags)
     what = f"due → carrier, {count} conversations, {per_second:.0f} texts/s"

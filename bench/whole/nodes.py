@@ -20,6 +20,7 @@ from hum.process.production import make_keys
 from tests.chaos import net
 from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import Postgres, url
+from tests.support.programs import variables
 
 NODES, DATABASE, OUTSIDE = ("a", "b", "c"), "d", "o"
 START_SECONDS = 120
@@ -48,23 +49,23 @@ backend hum_gateway
 SETTINGS = {
     "HUM_MEDIA_WORKERS": "1",
     "HUM_DRAIN_SECONDS": "90",
-    "HUM_MIN_FREE_BYTES": "0",
+    "min_free_bytes": "0",
     "HUM_LOG_LEVEL": "warning",
     # One organization's one client and one number make all the load.
-    "HUM_ORGANIZATION_REQUESTS": "16",
-    "HUM_RATE_PER_SECOND": "1000",
-    "HUM_RATE_BURST": "2000",
-    "HUM_ORGANIZATION_RATE_PER_SECOND": "1000",
-    "HUM_ORGANIZATION_RATE_BURST": "2000",
+    "organization_requests": "16",
+    "rate_per_second": "1000",
+    "rate_burst": "2000",
+    "organization_rate_per_second": "1000",
+    "organization_rate_burst": "2000",
     "HUM_TEXT_SEGMENTS_PER_SECOND": "1000",
     # Shortened: a text whose response was lost is looked up twice before it is sent again.
-    "HUM_CARRIER_SECONDS": "4",
-    "HUM_CARRIER_CONNECT_SECONDS": "1",
-    "HUM_CARRIER_LOOK_SECONDS": "6",
-    "HUM_SWEEP_SECONDS": "2",
+    "carrier_seconds": "4",
+    "carrier_connect_seconds": "1",
+    "carrier_look_seconds": "6",
+    "sweep_seconds": "2",
     # Fifteen processes share a few cores with the load, so their lateness must not refuse calls.
-    "HUM_MAX_LAG_MS": "5000",
-    "HUM_MAX_LATE_MS": "1000",
+    "max_lag_ms": "5000",
+    "max_late_ms": "1000",
 }
 
 
@@ -102,15 +103,17 @@ class Machines:
         home.mkdir(exist_ok=True)
         run_file = home / "run.json"
         run_file.unlink(missing_ok=True)
-        environment = {
-            **self.common,
-            "HUM_HOME": str(home),
-            "HUM_NODE": node,
-            "HUM_MEDIA_URL": f"ws://{address}:8081",
-            "HUM_CONTROL_LISTEN": f"{address}:50051",
-            "HUM_GATEWAY_LISTEN": f"{address}:8080",
-            "HUM_MEDIA_LISTEN": f"{address}:8081",
-        }
+        environment = variables(
+            {
+                **self.common,
+                "HUM_HOME": str(home),
+                "node": node,
+                "HUM_MEDIA_URL": f"ws://{address}:8081",
+                "HUM_CONTROL_LISTEN": f"{address}:50051",
+                "HUM_GATEWAY_LISTEN": f"{address}:8080",
+                "HUM_MEDIA_LISTEN": f"{address}:8081",
+            }
+        )
         predecessor = self.running.get(node)
         with (self.home / f"{node}.log").open("a") as log:
             command = [sys.executable, "-m", "cli", "up", *flags]

@@ -51,7 +51,7 @@ def judge(config: UpSettings, facts: StripeFacts) -> list[Finding]:
         failed := next((answer for answer in answers if answer.status not in {OK, NOT_FOUND, FORBIDDEN}), None)
     ) is not None:
         fault = failed.fault or f"it answered {failed.status}"
-        return [Finding(ABOUT, f"{url} does not answer ({fault})", "check the network, and STRIPE_API_BASE")]
+        return [Finding(ABOUT, f"{url} does not answer ({fault})", "check the network")]
     findings = [*_prices(facts), *_meters(facts, facts.plans), *_webhook(config, facts)]
     if config.production and config.stripe_api_key.startswith(TEST_KEYS):
         findings.append(Finding(ABOUT, "the key is for Stripe's test mode", "set STRIPE_API_KEY to a live one"))

@@ -46,7 +46,7 @@ def settings(sentences: Sequence[str], config: UpSettings | None) -> list[Findin
     if config.oidc_issuer and not config.oidc_client_id:
         problems.append("HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
     if config.carrier_connections >= config.max_connections:
-        problems.append("HUM_CARRIER_CONNECTIONS must be less than HUM_MAX_CONNECTIONS, which includes them")
+        problems.append("carrier_connections must be less than max_connections, which includes them")
     if (config.tls_cert is None) != (config.tls_key is None):
         problems.append("HUM_TLS_CERT and HUM_TLS_KEY belong together; set both")
     return [Finding("settings", "not acceptable", sentence) for sentence in problems] or [
@@ -137,7 +137,7 @@ def _database_settings(facts: Database, config: UpSettings) -> list[Finding]:
     needed = 3 * (config.pool_size + config.calls_pool_size) + OTHER_CONNECTIONS
     if int(values.get("max_connections", needed)) < needed:
         state = f"it takes {values['max_connections']} connections, and HUM may open {needed}"
-        fix = "raise max_connections, or lower HUM_DATABASE_POOL and HUM_CALLS_DATABASE_POOL"
+        fix = "raise max_connections, or lower HUM_DATABASE_POOL"
         findings.append(Finding("database", state, fix))
     return findings
 
@@ -295,7 +295,7 @@ def model(config: UpSettings, answers: Mapping[str, Answer]) -> list[Finding]:
 def models(config: UpSettings) -> dict[str, str]:
     """Return the models that HUM uses, by variable."""
     return {
-        "HUM_REALTIME_MODEL": config.realtime_model,
+        "HUM_REALTIME_MODELS": config.realtime_model,
         "HUM_TEXT_MODEL": config.text_model,
         "HUM_SPEECH_MODEL": config.speech_model,
         "HUM_TRANSCRIBE_MODEL": config.transcribe_model,
@@ -319,7 +319,7 @@ def sign_in(config: UpSettings, answer: Answer | None) -> Finding:
 def email(config: UpSettings, fault: str) -> Finding:
     """Judge the SMTP server.  `fault` is the reason if it can't be used; empty if it can."""
     if fault:
-        fix = "check HUM_SMTP_URL, HUM_SMTP_USER, HUM_SMTP_PASSWORD and HUM_SMTP_CA"
+        fix = "check HUM_SMTP_URL, HUM_SMTP_USER and HUM_SMTP_PASSWORD"
         return Finding("e-mail", f"{config.smtp_url} can't be used: {fault}", fix)
     return Finding("e-mail", f"{config.smtp_url} answers; e-mails are from {config.smtp_from}")
 
@@ -380,16 +380,13 @@ def engine(facts: Engine, config: UpSettings) -> list[Finding]:
 
 def open_files(config: UpSettings, limit: int) -> Finding:
     """Judge the limit on open files of a process."""
-    needed = {
-        "HUM_MAX_CONNECTIONS": config.max_connections + descriptors.OF_A_GATEWAY,
-        "HUM_MAX_CALLS": config.max_calls * descriptors.PER_CALL + 2 * config.max_waiting + descriptors.SPARE,
-    }
-    exceeded = {name: count for name, count in needed.items() if count > limit}
-    if exceeded:
-        most = max(exceeded.values())
-        fix = f"raise the hard limit (ulimit -Hn {most}, or LimitNOFILE={most}), or lower {' and '.join(exceeded)}"
-        return Finding("open files", f"{limit} are allowed, {most} are needed", fix)
-    return Finding("open files", f"{limit} are allowed, {max(needed.values())} are needed")
+    gateway = config.max_connections + descriptors.OF_A_GATEWAY
+    media = config.max_calls * descriptors.PER_CALL + 2 * config.max_waiting + descriptors.SPARE
+    needed = max(gateway, media)
+    fix = f"raise the hard limit (ulimit -Hn {needed}, or LimitNOFILE={needed})" if needed > limit else ""
+    if gateway <= limit < media:
+        fix += ", or lower HUM_MAX_CALLS"
+    return Finding("open files", f"{limit} are allowed, {needed} are needed", fix)
 
 
 def _unanswered(about: str, url: str, answer: Answer, what_to_check: str) -> Finding:

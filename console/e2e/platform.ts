@@ -56,12 +56,9 @@ export default async function setup(): Promise<() => Promise<void>> {
   };
 }
 
-/** Time constants shrunk, so that a journey doesn't wait for them, and addresses of this machine that customers' URLs may reach. */
+/** Limits on requests, which a journey would exceed, and addresses of this machine that customers' URLs may reach. */
 const SETTINGS = {
   HUM_EGRESS_ALLOW: "127.0.0.0/8",
-  HUM_RATE_BURST: "2000",
-  HUM_RATE_PER_SECOND: "500",
-  HUM_ORGANIZATION_RATE_BURST: "4000",
-  HUM_ORGANIZATION_RATE_PER_SECOND: "1000",
+  HUM_OVERRIDES: "rate_burst=2000 rate_per_second=500 organization_rate_burst=4000 organization_rate_per_second=1000",
   HUM_DRAIN_SECONDS: "1",
 };

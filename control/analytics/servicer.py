@@ -7,6 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from control.analytics import rules
+from control.base import days
 from control.boundary import TransactionContext
 from control.calls import present
 from hum import ids
@@ -45,8 +46,8 @@ class AnalyticsServicer:
 
     async def GetDashboard(self, _: pb.GetDashboardRequest, ctx: TransactionContext) -> pb.GetDashboardResponse:
         time_zone = (await identity.organization(ctx.tx, ctx.organization)).time_zone
-        days = rules.window(rules.today(now(), time_zone), DASHBOARD_DAYS)
-        week = await _analytics(ctx, days, time_zone, None)
+        window = days.window(days.today(now(), time_zone), DASHBOARD_DAYS)
+        week = await _analytics(ctx, window, time_zone, None)
         current = await analytics.now(ctx.tx)
         recent = await call_records.page(ctx.tx, call_records.Filter(), None, RECENT_CALLS)
         return pb.GetDashboardResponse(
@@ -64,8 +65,8 @@ class AnalyticsServicer:
 
 
 def _window(request: pb.GetAnalyticsRequest | pb.GetFlowMetricsRequest, time_zone: str) -> list[date]:
-    return rules.window(
-        rules.today(now(), time_zone),
+    return days.window(
+        days.today(now(), time_zone),
         request.days if request.HasField("days") else None,
         date.fromisoformat(request.first_day) if request.HasField("first_day") else None,
         date.fromisoformat(request.last_day) if request.HasField("last_day") else None,
@@ -75,7 +76,7 @@ def _window(request: pb.GetAnalyticsRequest | pb.GetFlowMetricsRequest, time_zon
 async def _analytics(
     ctx: TransactionContext, window: Sequence[date], time_zone: str, flow: UUID | None
 ) -> pb.GetAnalyticsResponse:
-    since, until = rules.midnight(window[0], time_zone), rules.midnight(window[-1] + ONE_DAY, time_zone)
+    since, until = days.midnight(window[0], time_zone), days.midnight(window[-1] + ONE_DAY, time_zone)
     span = Span(since, until, time_zone, flow)
     grouped = await analytics.figures(ctx.tx, span)
     waits = _by_day(await analytics.latencies(ctx.tx, span))

@@ -1,9 +1,8 @@
 """Maintenance of the roll-ups."""
 
 from collections.abc import Sequence
-from uuid import UUID
 
-from storage import analytics, events
+from storage import analytics
 from storage.db import Db, Tx
 from storage.events import Event
 
@@ -15,14 +14,6 @@ CHANGES = frozenset({"call.completed", "call.summary", "call.ended"})
 async def recount(tx: Tx, changed: Sequence[Event]) -> None:
     """Recount the calls of these events."""
     await analytics.recount(tx, list({event.subject_id for event in changed}))
-
-
-async def recount_one(db: Db, call: UUID) -> None:
-    """Recount a call that grew without an event; idempotent."""
-    async with db.system() as tx:
-        # Two concurrent recounts of a quarter of an hour would conflict on its key.
-        await events.hold(tx, analytics.READER)
-        await analytics.recount(tx, [call])
 
 
 async def rebuild(db: Db) -> int:

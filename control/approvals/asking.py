@@ -14,6 +14,11 @@ from storage import approvals, events
 from storage.approvals import Subject, Wish
 from storage.db import Db, Tx
 
+#: Seconds after which nobody's decision is a denial, for an agent of texts or events.
+APPROVAL_TEXT_SECONDS = 24 * 3600.0
+#: Approvals of an organization that may wait for a decision at once.
+APPROVALS_PENDING = 500
+
 
 class Approver:
     """The registry's approver: `ask`."""
@@ -56,7 +61,7 @@ class Approver:
         if pending.same:
             return rules.SAME
         settings = self._settings
-        is_full = pending.all >= settings.approvals_pending or pending.each >= settings.approvals_pending_each
+        is_full = pending.all >= APPROVALS_PENDING or pending.each >= settings.approvals_pending_each
         return rules.FULL if is_full else None
 
     async def _create_deferred(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
@@ -66,6 +71,6 @@ class Approver:
 
     async def _create(self, org: UUID, id: UUID, subject: Subject, wish: Wish, tx: Tx) -> None:
         settings = self._settings
-        seconds = settings.approval_call_seconds if subject.call_id else settings.approval_text_seconds
+        seconds = settings.approval_call_seconds if subject.call_id else APPROVAL_TEXT_SECONDS
         await approvals.create(tx, id, subject, wish, now() + timedelta(seconds=seconds))
         await events.append(tx, org, id, telling.requested(await approvals.get(tx, id)))

@@ -5,9 +5,9 @@ from control.approvals.asking import Approver
 from control.approvals.live import CHANGED, PollIntervals
 from control.approvals.servicer import ApprovalsServicer
 from control.approvals.working import DecisionExecutor
-from control.calls.channels import ANSWERS
-from control.calls.commands import Commands
 from control.feature import Deps, Feature, Sweep
+from control.livecall.channels import ANSWERS
+from control.livecall.commands import Commands
 from hum.settings import ControlSettings
 from hum.v1 import approvals_pb2
 

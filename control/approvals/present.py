@@ -1,7 +1,7 @@
 """Approvals in the form that clients see."""
 
-from control.approvals import rules
 from control.approvals.telling import shown
+from control.base import redaction
 from control.base.wire import timestamp, value
 from hum import ids
 from hum.ids import Kind
@@ -16,7 +16,7 @@ def approval(row: ApprovalRow, *, listed: bool = False) -> pb.Approval:
         state=value(pb.ApprovalState, row.state),
         tool=row.wish.tool,
         summary=row.wish.summary,
-        arguments_json=rules.masked_json(row.wish.arguments),
+        arguments_json=redaction.masked_json(row.wish.arguments),
         schema_json=None if listed else row.wish.schema,
         edited=row.decision.edited,
         call_id=shown(Kind.CALL, row.subject.call_id),
@@ -26,7 +26,7 @@ def approval(row: ApprovalRow, *, listed: bool = False) -> pb.Approval:
         decided_by=row.decision.by,
         decided_at=timestamp(row.decision.at),
         reason=row.decision.reason,
-        result_json=rules.masked_json(row.result) if row.result and not listed else None,
+        result_json=redaction.masked_json(row.result) if row.result and not listed else None,
         told_at=timestamp(row.told_at),
         expires_at=timestamp(row.expires_at),
         created_at=timestamp(row.created_at),

@@ -1,7 +1,6 @@
-"""Texts for agents and summaries for people, masking of arguments, and the job of decisions: pure."""
+"""Texts for agents and summaries for people, edited arguments, and the job of decisions.  Pure."""
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,7 +14,7 @@ WORK = Job("approval", concurrency=32, per_organization=8, priority=5, timeout_s
 DECIDED = frozenset({"done", "failed", "denied", "expired"})
 #: The oldest decision of which an agent is still informed.
 NEWEST = timedelta(days=1)
-MOST_SUMMARY_CHARS, MOST_FIXED_CHARS, MOST_NEWS_CHARS, MOST_ARGUMENTS_BYTES = 400, 250, 8_000, 16 << 10
+MOST_SUMMARY_CHARS, MOST_FIXED_CHARS, MOST_ARGUMENTS_BYTES = 400, 250, 16 << 10
 UNKNOWN = {"error": "It is not known whether this was done."}
 ON_CALL = {
     "status": "waiting_for_approval",
@@ -37,7 +36,6 @@ SAME = "You have asked for this already, and it is not decided yet. Go on, and w
 FULL = "Too much waits for approval already. It was not asked for."
 CHANGED = "The tool has changed since, so it was not done. Ask again, if it is still wanted."
 NOWHERE = "This needs a person's approval, which can't be requested here."
-_CARD = re.compile(r"(?<![0-9A-Za-z+])(?:[0-9][ -]?){12,18}[0-9](?![0-9A-Za-z])")
 
 
 def summary(agent: str, tool: str, description: str, fixed: Mapping[str, Any]) -> str:
@@ -45,39 +43,13 @@ def summary(agent: str, tool: str, description: str, fixed: Mapping[str, Any]) -
     binding sets, which neither the agent nor a person can change.
     """
     line = " ".join(description.split())
-    also = f" with {json.dumps(masked(fixed), ensure_ascii=False)}"[:MOST_FIXED_CHARS] if fixed else ""
+    also = f" with {json.dumps(redaction.masked(fixed), ensure_ascii=False)}"[:MOST_FIXED_CHARS] if fixed else ""
     return f"{agent} wants to use {tool}{also}: {line}"[:MOST_SUMMARY_CHARS].rstrip()
-
-
-def masked(value: Any) -> Any:
-    """Mask arguments or results for display and for storage after use: remove passwords and tokens, and all but the
-    last four digits of card numbers.
-    """
-    return redaction.without_secrets(_with_short_cards(value))
-
-
-def _with_short_cards(value: Any) -> Any:
-    match value:
-        case str():
-            return _CARD.sub(_short_card, value)
-        case int() if not isinstance(value, bool) and value >= 10**12:
-            short = _with_short_cards(str(value))
-            return value if short == str(value) else short
-        case dict():
-            return {name: _with_short_cards(member) for name, member in value.items()}
-        case list():
-            return [_with_short_cards(item) for item in value]
-        case _:
-            return value
-
-
-def masked_json(text: str) -> str:
-    return json.dumps(masked(json.loads(text)), ensure_ascii=False)
 
 
 def restored(edited: Any, before: Any) -> Any:
     """Return edited arguments with the original values restored where the person left the masked ones unchanged."""
-    return _restored(edited, before, masked(before))
+    return _restored(edited, before, redaction.masked(before))
 
 
 def _restored(edited: Any, before: Any, mask: Any) -> Any:
@@ -91,14 +63,3 @@ def _restored(edited: Any, before: Any, mask: Any) -> Any:
     if isinstance(edited, list) and isinstance(before, list) and len(edited) == len(before):
         return [_restored(*values) for values in zip(edited, before, mask, strict=True)]
     return edited
-
-
-def _short_card(match: re.Match[str]) -> str:
-    digits = re.sub(r"[ -]", "", match[0])
-    return f"[card ...{digits[-4:]}]" if _is_card(digits) else match[0]
-
-
-def _is_card(digits: str) -> bool:
-    """Return whether the digits pass Luhn's check."""
-    products = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
-    return sum(product - 9 if product > 9 else product for product in products) % 10 == 0

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from control import jobs
 from control.approvals import rules, telling
+from control.base import redaction
 from control.eventagents.rules import RUN
 from control.texts import turns
 from hum import ids
@@ -41,7 +42,7 @@ async def decide(
     """Decide a locked, pending approval, and schedule what follows: its job, or the agent's next turn or run."""
     # The tool will not run, so its arguments are stored masked.
     if state != "approved":
-        arguments = rules.masked_json((await approvals.get(tx, id)).wish.arguments)
+        arguments = redaction.masked_json((await approvals.get(tx, id)).wish.arguments)
     await approvals.decide(tx, id, state, by, reason, arguments)
     row = await approvals.get(tx, id)
     await events.append(tx, row.org_id, id, telling.decided(row))

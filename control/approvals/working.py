@@ -11,11 +11,12 @@ from uuid import UUID
 
 from control import jobs
 from control.approvals import rules, usecases
-from control.calls import rules as call_rules
-from control.calls.commands import Commands
+from control.base import redaction
 from control.calls.situation import situation_of
 from control.executions.keeping import Called, Executions
 from control.flows.stored import usable
+from control.livecall.commands import Commands
+from control.livecall.rules import LIVE
 from control.tools import FlowVersion, Registry, Result, Situation, TextTurn, ToolChannel, ToolContext, dumped, failed
 from hum import ids
 from hum.clock import monotonic_ms, now
@@ -27,6 +28,11 @@ from hum.v1 import runtime_pb2 as pb
 from storage import approvals, calls, conversations, flows, interventions
 from storage.approvals import ApprovalRow, Subject
 from storage.db import Db, Tx
+
+#: Seconds for which one job tries to tell a call's agent what came of it.
+APPROVAL_TELL_SECONDS = 20.0
+#: Days that decided approvals are kept.
+APPROVAL_DAYS = 90.0
 
 LOG = log(__name__)
 BATCH = 100
@@ -61,7 +67,7 @@ class DecisionExecutor:
 
     async def purge(self) -> None:
         """Delete old approvals."""
-        before = now() - timedelta(days=self._settings.approval_days)
+        before = now() - timedelta(days=APPROVAL_DAYS)
         while True:
             async with self._db.system() as tx:
                 if await approvals.forget(tx, before, BATCH) < BATCH:
@@ -78,7 +84,7 @@ class DecisionExecutor:
             return row  # another worker is running it
         async with self._db.tenant(row.org_id) as tx:
             state = "done" if result.ok else "failed"
-            output, arguments = dumped(rules.masked(result.output)), rules.masked_json(row.wish.arguments)
+            output, arguments = dumped(redaction.masked(result.output)), redaction.masked_json(row.wish.arguments)
             finished = await approvals.finish(tx, row.id, state, output, arguments)
             if finished and result.at_end is not None:
                 await result.at_end(tx)
@@ -142,14 +148,14 @@ class DecisionExecutor:
         command_id = ids.show(Kind.INTERVENTION, row.id)
         news = pb.ApprovalNews(approval_id=ids.show(Kind.APPROVAL, row.id))
         command = pb.CallCommand(call_id=ids.show(Kind.CALL, call), command_id=command_id, news=news)
-        until_ms = monotonic_ms() + self._settings.approval_tell_seconds * 1000
+        until_ms = monotonic_ms() + APPROVAL_TELL_SECONDS * 1000
         while monotonic_ms() < until_ms:
             async with self._db.tenant(row.org_id) as tx:
                 state = await calls.lock(tx, call)
                 if await interventions.find(tx, call, command_id) is not None:
                     await approvals.tell(tx, [row.id])
                     return
-            if state.status not in call_rules.LIVE:
+            if state.status not in LIVE:
                 return
             if state.node is not None:
                 await self._commands.carry_out(state.node, command)

@@ -17,7 +17,7 @@ class Job:
     per_organization: int
     priority: int = 0
     timeout_seconds: float = 120.0
-    #: Attempts before the job becomes a dead letter; None: the worker's `HUM_JOB_ATTEMPTS`.
+    #: Attempts before the job becomes a dead letter; None: the worker's `job_attempts`.
     attempts: int | None = None
 
     def __post_init__(self) -> None:

@@ -15,6 +15,8 @@ MAX_DIGITS = 20
 _SPELLING = re.compile(r"[+(]*\d[\d\s().\-/\u2010-\u2015\u2212]*")
 #: Size of the caches: a number is used several times in a row, and parsing it takes longer than most statements.
 _CACHED_NUMBERS = 4096
+#: An admin's transfer map may name any country; a number given by an operator for one call only the callable ones.
+EVERYWHERE = frozenset({"*"})
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -113,6 +115,17 @@ def bad_callee(e164: str, from_e164: str, countries: frozenset[str]) -> str | No
     if (kind := costly_kind(e164)) is not None:
         return f"is a {kind} number, which costs whoever calls it"
     return bad_country(e164, from_e164, countries)
+
+
+def bad_target(e164: str) -> str | None:
+    """Return why a number of a transfer map can't be called, as the predicate of a sentence, or None.
+
+    The map is an admin's, so its numbers need only be possible: the carrier knows better which exist.
+    """
+    try:
+        return bad_callee(e164, e164, EVERYWHERE)
+    except phonenumbers.NumberParseException:
+        return "is not a phone number"
 
 
 def bad_country(e164: str, from_e164: str, countries: frozenset[str]) -> str | None:

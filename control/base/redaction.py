@@ -237,3 +237,45 @@ def _has_valid_checksum(sums: tuple[list[int], list[int]], first: int, size: int
     end = first + size
     prefix_sums = sums[end % 2]
     return (prefix_sums[end] - prefix_sums[first]) % 10 == 0
+
+
+# --- for the eyes of people
+
+_ANY_CARD = re.compile(r"(?<![0-9A-Za-z+])(?:[0-9][ -]?){12,18}[0-9](?![0-9A-Za-z])")
+
+
+def masked(value: Any) -> Any:
+    """Mask arguments or results for display and for storage after use: remove passwords and tokens, and all but the
+    last four digits of card numbers.
+    """
+    return without_secrets(_with_short_cards(value))
+
+
+def _with_short_cards(value: Any) -> Any:
+    match value:
+        case str():
+            return _ANY_CARD.sub(_short_card, value)
+        case int() if not isinstance(value, bool) and value >= 10**12:
+            short = _with_short_cards(str(value))
+            return value if short == str(value) else short
+        case dict():
+            return {name: _with_short_cards(member) for name, member in value.items()}
+        case list():
+            return [_with_short_cards(item) for item in value]
+        case _:
+            return value
+
+
+def masked_json(text: str) -> str:
+    return json.dumps(masked(json.loads(text)), ensure_ascii=False)
+
+
+def _short_card(match: re.Match[str]) -> str:
+    digits = re.sub(r"[ -]", "", match[0])
+    return f"[card ...{digits[-4:]}]" if _is_card(digits) else match[0]
+
+
+def _is_card(digits: str) -> bool:
+    """Return whether the digits pass Luhn's check."""
+    products = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(digits))]
+    return sum(product - 9 if product > 9 else product for product in products) % 10 == 0

@@ -27,6 +27,11 @@ from storage import billing, events
 from storage.billing import AccountRow, FetchRow
 from storage.db import Db, Tx
 
+#: Days that a plan stays in force while its payment fails.
+GRACE_DAYS = 14.0
+#: Seconds after which each subscription is fetched in any case.
+BILLING_RECONCILE_SECONDS = 6 * 3600.0
+
 LOG = log(__name__)
 NOTICES = Counter("hum_stripe_events_total", "Stripe's webhooks, by outcome", ["what"])
 FETCHES = Counter("hum_subscription_fetches_total", "Fetches of subscriptions, by outcome", ["what"])
@@ -116,7 +121,7 @@ class Accounts:
         if effective is not None:
             owes = effective.status in rules.OWING
             unpaid_since = await self._payments.unpaid_since(effective.id) if owes else None
-            grace = timedelta(days=self._settings.grace_days)
+            grace = timedelta(days=GRACE_DAYS)
             standing = rules.standing(effective, self._plans, unpaid_since, grace)
             if standing.plan_id is None:
                 LOG.warning("a subscription has no price of a plan", subscription=effective.id)
@@ -130,7 +135,7 @@ class Accounts:
     async def _apply(self, tx: Tx, fetch: FetchRow, standing: Standing | None) -> bool:
         before = await billing.account(tx, fetch.org_id, lock=True)
         assert before is not None, "an account is deleted only with its organization"
-        reconcile = timedelta(seconds=self._settings.billing_reconcile_seconds)
+        reconcile = timedelta(seconds=BILLING_RECONCILE_SECONDS)
         if not await billing.apply(tx, fetch, _values(standing), reconcile):
             return False
         if standing is not None and _visible(before) != (

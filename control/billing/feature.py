@@ -11,6 +11,11 @@ from hum import planfile
 from hum.settings import ControlSettings
 from hum.v1 import billing_pb2, runtime_pb2
 
+#: Seconds between looks for subscriptions that changed at Stripe.
+BILLING_SYNC_SECONDS = 1.0
+#: Seconds between looks for organizations that are near a limit.
+BILLING_WATCH_SECONDS = 15.0
+
 SERVICE = billing_pb2.DESCRIPTOR.services_by_name["BillingService"]
 INGRESS = runtime_pb2.DESCRIPTOR.services_by_name["BillingIngressService"]
 
@@ -21,7 +26,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         writer = PlanWriter(deps.db, None)
         return Feature(
             services={SERVICE: BillingServicer(deps.db, None), INGRESS: BillingIngressServicer(None)},
-            sweeps=[Sweep("plans", writer.write, settings.billing_watch_seconds)],
+            sweeps=[Sweep("plans", writer.write, BILLING_WATCH_SECONDS)],
         )
     plans = planfile.require(settings.plans_file)
     accounts = Accounts(deps.db, payments, plans, settings)
@@ -32,9 +37,9 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             INGRESS: BillingIngressServicer(accounts),
         },
         sweeps=[
-            Sweep("plans", PlanWriter(deps.db, plans).write, settings.billing_watch_seconds),
-            Sweep("subscriptions", accounts.fetch_due, settings.billing_sync_seconds),
-            Sweep("plan_limits", Watch(deps.db).look, settings.billing_watch_seconds),
+            Sweep("plans", PlanWriter(deps.db, plans).write, BILLING_WATCH_SECONDS),
+            Sweep("subscriptions", accounts.fetch_due, BILLING_SYNC_SECONDS),
+            Sweep("plan_limits", Watch(deps.db).look, BILLING_WATCH_SECONDS),
             Sweep("meters", Metering(deps.db, payments, plans, settings).report_due, settings.meter_seconds),
         ],
     )

@@ -24,6 +24,12 @@ from storage import billing
 from storage.billing import MeteredRow, SendingRow, UntoldRow
 from storage.db import Db
 
+#: Seconds after the end of an hour before its usage is told to Stripe.
+METER_SETTLE_SECONDS = 600.0
+#: Hours in which usage that Stripe did not confirm is sent again under its identifier, which Stripe keeps for 24;
+#: later, Stripe is asked first what it has.
+METER_REPEAT_HOURS = 20.0
+
 LOG = log(__name__)
 TOLD = Counter("hum_stripe_meter_events_total", "Reports of usage to Stripe's meters, by outcome", ["what"])
 #: The resources of plans, and their names in the usage.
@@ -36,8 +42,8 @@ class Metering:
     def __init__(self, db: Db, payments: Payments, plans: Plans, settings: BillingSettings) -> None:
         self._db, self._payments = db, payments
         self._events: Mapping[str, str] = {str(resource): event for resource, event in plans.meters.items()}
-        self._settle = timedelta(seconds=settings.meter_settle_seconds)
-        self._repeat = timedelta(hours=settings.meter_repeat_hours)
+        self._settle = timedelta(seconds=METER_SETTLE_SECONDS)
+        self._repeat = timedelta(hours=METER_REPEAT_HOURS)
         #: Longer than any request to Stripe: after it, no process still waits for the answer.
         self._again = timedelta(seconds=settings.stripe_seconds * (settings.stripe_retries + 1) + 30)
         self._pause = timedelta(seconds=settings.meter_seconds)

@@ -17,10 +17,11 @@ from control.audit.usecases import note
 from control.billing import limits
 from control.bus import Bus
 from control.calls import rules, sdp
-from control.calls.channels import BROWSERS, COMMANDS
 from control.calls.ending import finish
-from control.calls.stream import tell
 from control.crm.lookups import Callers
+from control.livecall.channels import BROWSERS, COMMANDS
+from control.livecall.rules import LIVE
+from control.livecall.stream import tell
 from hum import ids, secrets
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, RateLimited, Unavailable
@@ -139,7 +140,7 @@ class Offers:
         async with self._db.system() as tx:
             state = await calls.lock(tx, id)
             offer = await browser_calls.take(tx, id, node)
-            if offer is None or state.status not in rules.LIVE:
+            if offer is None or state.status not in LIVE:
                 return None
             token = secrets.new_token()
             await browser_calls.offer_token(tx, id, secrets.token_hash(token), self._token_seconds)
@@ -167,6 +168,6 @@ class Offers:
 async def end_unjoined(tx: Tx, id: UUID, result: ResultRow) -> None:
     """End a call that never had a stream, if it is still live."""
     state = await calls.lock(tx, id)
-    if state.status in rules.LIVE and not state.streams_opened:
+    if state.status in LIVE and not state.streams_opened:
         status, reason = rules.not_connected(result.refusal)
         await finish(tx, state, status, now(), reason, result.detail)

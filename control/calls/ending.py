@@ -1,4 +1,19 @@
-"""The end of calls, which the first report of it determines."""
+"""The end of calls: each event leads downwards to `finish`, which closes a call once, whatever comes first.
+
+| event | function | next |
+| --- | --- | --- |
+| the media process reports the stream's end | `stream_ended` | the owed step, or the carrier's report, or `finish` |
+| the carrier requests the next step | `routing.next_step`, `routing.after_dial` | a dial, or another stream, or `finish` |
+| the carrier reports the call's end | `routing.carrier_status`, `outbound.attempts.ended`, `over_at_carrier` | the stream's end, or `finish` |
+| a person hangs up a call that no media process has | `hang_up` | `finish` |
+| a call can't be connected | `routing.route_inbound`, `routing.offer`, `browser.end_unjoined` | `finish` |
+| the stream's end is not reported in time | `sweep` | `finish` |
+| neither a media process nor the carrier has the call | `lost.sweep` | `finish` |
+| the call is finished | `jobs.after_call` | its summary |
+
+For example: the caller hangs up.  The media process reports that the stream ended with `caller`, and `stream_ended`
+finishes the call.  The carrier's report, which comes later, finds it closed.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,37 +21,63 @@ from uuid import UUID
 from control import jobs
 from control.base.wire import value
 from control.calls import outbox, rules, under_way
-from control.calls.stream import tell
 from control.clients.twilio import Carrier
+from control.livecall.owed import LEAVES, Transfer, read
+from control.livecall.rules import AFTER_CALL, LIVE
+from control.livecall.stream import tell
+from control.livecall.turns import without_nul
 from control.rows import each_row
 from control.transfers import record
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum.clock import now
-from hum.contract.errors import InvalidState
-from hum.v1 import calls_pb2
+from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, voicemails
+from storage import under_way as unfinished_turns
 from storage.calls import CallState
 from storage.db import Db, Tx
 
 
-async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
-    """Close a locked call, unless it is closed, and enqueue its after-call job."""
+async def stream_ended(tx: Tx, state: CallState, number: int, ended: runtime_pb2.StreamEnded, at: datetime) -> None:
+    """Close or continue a locked call after a stream has ended, by the reason and by what the carrier has reported."""
+    # All turns of the stream are final now.
+    await unfinished_turns.forget(tx, state.id, number)
+    await usage.stream_ended(tx, state, number, at)
+    # The call was closed as lost, without what this stream has reported since.
     if state.ended_at is not None:
+        await jobs.enqueue(tx, AFTER_CALL, state.org_id, state.id)
         return
-    await under_way.settle(tx, state.org_id, state.id, state.streams_opened, at)
-    await record.break_off(tx, state, at)
-    await calls.finish(tx, state.id, status, at, reason, detail)
-    await usage.ended(tx, state, at)
-    duration_seconds = int((at - state.answered_at).total_seconds()) if state.answered_at else None
-    ended = calls_pb2.CallEnded(
-        status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=duration_seconds
-    )
-    await tell(tx, state.id, at, ended=ended)
-    await outbox.completed(tx, state, status, at, reason, duration_seconds)
-    if await voicemails.has_parts(tx, state.id):
-        await jobs.enqueue(tx, KEEP, state.org_id, state.id)
-    await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
+    # The call continues in another stream.
+    if number < state.streams_opened:
+        return
+    # A late report: the carrier has requested the next step already.
+    if state.node is None and state.owed_due:
+        return
+    if _continues(state, ended.reason):
+        if state.carrier_ended_at is None:
+            await calls.leave_stream(tx, state.id)
+        else:
+            await finish(tx, state, "completed", at, "caller")
+        return
+    detail = without_nul(ended.detail) if ended.HasField("detail") else None
+    if (status := rules.ENDINGS.get(ended.reason)) is not None:
+        await finish(tx, state, status, at, ended.reason, detail)
+    elif state.carrier_ended_at is not None:
+        await finish(tx, state, "completed", at, "stream_lost")
+    else:
+        # The carrier requests the next step, or reports that the call is over.
+        await calls.lose_stream(tx, state.id)
+
+
+def _continues(state: CallState, reason: str) -> bool:
+    """Tell whether a call continues without the stream that ended with this reason.
+
+    It does if the stream was left for an owed step, or if the carrier was told to redirect the call for a transfer.
+    """
+    owed = read(state.owed)
+    if reason in LEAVES:
+        return owed is not None
+    return reason == "caller" and state.owed_due and isinstance(owed, Transfer)
 
 
 async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
@@ -51,20 +92,12 @@ async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
         await calls.carrier_ended(tx, state.id)
 
 
-async def require_live(tx: Tx, id: UUID) -> CallState:
-    """Lock a live call.  Raises NotFound, InvalidState."""
-    state = await calls.lock(tx, id)
-    if state.status not in rules.LIVE:
-        raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
-    return state
-
-
 async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:
     """End a call that no media process has: at the carrier, if it has an id there, and here.  Raises CarrierError."""
     was_going_on = state.call_sid is None or await carrier.end_call(state.call_sid, state.carrier_account)
     async with db.system() as tx:
         state = await calls.lock(tx, state.id)
-        if state.status in rules.LIVE:
+        if state.status in LIVE:
             is_outbound = state.direction == "outbound"
             status, reason = rules.hung_up(
                 joined=state.streams_opened > 0, was_going_on=was_going_on, placed=is_outbound
@@ -86,3 +119,22 @@ async def sweep(db: Db, lost_seconds: float) -> int:
     async with db.system() as tx:
         stale = await calls.stale(tx, lost_seconds)
     return await each_row("calls", stale, close)
+
+
+async def finish(tx: Tx, state: CallState, status: str, at: datetime, reason: str, detail: str | None = None) -> None:
+    """Close a locked call, unless it is closed, and enqueue its after-call job."""
+    if state.ended_at is not None:
+        return
+    await under_way.settle(tx, state.org_id, state.id, state.streams_opened, at)
+    await record.break_off(tx, state, at)
+    await calls.finish(tx, state.id, status, at, reason, detail)
+    await usage.ended(tx, state, at)
+    duration_seconds = int((at - state.answered_at).total_seconds()) if state.answered_at else None
+    ended = calls_pb2.CallEnded(
+        status=value(calls_pb2.CallStatus, status), reason=reason, duration_seconds=duration_seconds
+    )
+    await tell(tx, state.id, at, ended=ended)
+    await outbox.completed(tx, state, status, at, reason, duration_seconds)
+    if await voicemails.has_parts(tx, state.id):
+        await jobs.enqueue(tx, KEEP, state.org_id, state.id)
+    await jobs.enqueue(tx, AFTER_CALL, state.org_id, state.id)

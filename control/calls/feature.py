@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from control.calls import channels, ending, lost, rules
+from control.calls import ending, lost, rules
 from control.calls.browser import Offers
 from control.calls.ears import ListenerStreams
 from control.calls.informing import callers
@@ -15,6 +15,8 @@ from control.calls.switching import transfer_to_flow
 from control.calls.toolruns import CallTools
 from control.calls.tools import END_CALL, PAUSE_RECORDING, RESUME_RECORDING, report_outcome, send_digits
 from control.feature import Deps, Feature, Sweep
+from control.livecall import channels
+from control.livecall.rules import AFTER_CALL
 from hum.settings import ControlSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import media_links, set_aside
@@ -42,7 +44,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
                 deps.calls_db, deps.bus, sessions, tools, listeners, offers, deps.stopping
             ),
         },
-        jobs={rules.AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
+        jobs={AFTER_CALL: partial(after_call, deps.db, deps.outside.writer)},
         sweeps=[
             Sweep("calls", partial(ending.sweep, deps.db, settings.link_lost_seconds), settings.sweep_seconds),
             Sweep("lost_calls", partial(lost.sweep, deps.db, deps.outside.carrier, settings), settings.sweep_seconds),

@@ -4,13 +4,13 @@ import asyncio
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls import rules
-from control.calls.commands import DONE, Commands
 from control.crm.asking import Asking
 from control.crm.lookups import Callers, Lookups
 from control.feature import Deps
 from control.httptools.hooks import Hooks
 from control.httptools.requests import Requests
+from control.livecall.commands import DONE, Commands
+from control.livecall.rules import LIVE
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.ids import Kind
@@ -20,6 +20,9 @@ from hum.v1 import runtime_pb2 as pb
 from storage import calls
 from storage.db import Db
 
+#: Seconds for which a call's agent is told who calls, until its media process has said that it knows.
+CRM_INFORM_SECONDS = 10.0
+
 LOG = log(__name__)
 
 
@@ -28,7 +31,7 @@ class AgentInformer:
 
     def __init__(self, db: Db, bus: Bus, settings: ControlSettings) -> None:
         self._db, self._commands = db, Commands(db, bus, settings)
-        self._seconds, self._retry_seconds = settings.crm_inform_seconds, settings.crm_inform_retry_seconds
+        self._seconds, self._retry_seconds = CRM_INFORM_SECONDS, settings.crm_inform_retry_seconds
 
     async def inform(self, org: UUID, id: UUID) -> None:
         """Have the media process that has the call update its agent, with retries for a time.
@@ -40,7 +43,7 @@ class AgentInformer:
         while monotonic_ms() < until_ms:
             async with self._db.tenant(org) as tx:
                 state = await calls.lock(tx, id)
-            if state.status not in rules.LIVE or state.node is None:
+            if state.status not in LIVE or state.node is None:
                 return
             if await self._commands.carry_out(state.node, command) == DONE:
                 return

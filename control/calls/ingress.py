@@ -8,8 +8,8 @@ from control.base.wire import moment
 from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import routing
-from control.calls.channels import CHANGED, LINKS
 from control.crm.lookups import Callers
+from control.livecall.channels import CHANGED, LINKS
 from control.transfers import dialing
 from hum import ids
 from hum.clock import now
@@ -18,6 +18,10 @@ from hum.settings import CallsSettings
 from hum.v1 import runtime_pb2 as pb
 from storage import calls
 from storage.db import Db
+
+#: Seconds that whoever answers a transferred call has for the key that takes it, each of the two times it is asked
+#: for.
+TRANSFER_KEY_SECONDS = 8
 
 
 class IngressServicer:
@@ -65,7 +69,7 @@ class IngressServicer:
         return pb.ReportDialResponse()
 
     async def Whisper(self, request: pb.WhisperRequest, _: NodeContext) -> pb.WhisperResponse:
-        return await dialing.hear(self._db, request, self._settings.transfer_key_seconds)
+        return await dialing.hear(self._db, request, TRANSFER_KEY_SECONDS)
 
     async def CheckReady(self, _: pb.CheckReadyRequest, __: NodeContext) -> pb.CheckReadyResponse:
         await self._db.check()

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from control.analytics.usecases import recount_one
 from control.clients.openai import ModelError, Writer
 from control.flows.rules import outcome_schema as outcome_of
 from control.flows.stored import usable
@@ -18,7 +17,7 @@ from hum.ids import Kind
 from hum.json import customer_schemas
 from hum.observe.telemetry import log
 from hum.v1 import events_pb2
-from storage import call_records, calls, events, voicemails
+from storage import analytics, call_records, calls, events, voicemails
 from storage.calls import TurnRow
 from storage.db import Db
 from storage.voicemails import MessageRow
@@ -35,31 +34,6 @@ appointment, wrong_number.\
 """
 
 
-def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the JSON Schema of the model's answer."""
-    strings = {"type": "array", "items": {"type": "string"}, "maxItems": 20}
-    properties: dict[str, Any] = {
-        "text": {"type": "string"},
-        "key_points": strings,
-        "next_actions": strings,
-        "label": {"type": "string"},
-    }
-    if outcome_schema is not None:
-        properties["outcome"] = dict(outcome_schema)
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
-
-
-def transcript(turns: list[TurnRow], message: MessageRow | None = None) -> str:
-    """Return the transcript for the model: the turns, and the message that the caller left in the end."""
-    lines = []
-    for turn in turns:
-        heard = f" [interrupted; the caller heard: {turn.heard_text!r}]" if turn.interrupted else ""
-        lines.append(f"{turn.role}: {turn.text or '(not understood)'}{heard}")
-    if message is not None:
-        lines.append(f"The caller left a message in the mailbox: {message.transcript or '(not understood)'}")
-    return "\n".join(lines)
-
-
 async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     """Index a call, and summarize it once.  Raises ModelError.
 
@@ -73,7 +47,8 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
         if call is not None and (call.summarized or is_awaited):
             await call_records.index(tx, id)
     if call is not None and call.grew:
-        await recount_one(db, id)
+        async with db.system() as tx:
+            await analytics.recount_grown(tx, id)
     if call is None or call.summarized or is_awaited:
         return False
     has_speech = any(turn.role == "caller" and turn.text for turn in turns) or (message and message.transcript)
@@ -102,6 +77,17 @@ async def after_call(db: Db, writer: Writer, org: UUID, id: UUID) -> bool:
     return True
 
 
+def transcript(turns: list[TurnRow], message: MessageRow | None = None) -> str:
+    """Return the transcript for the model: the turns, and the message that the caller left in the end."""
+    lines = []
+    for turn in turns:
+        heard = f" [interrupted; the caller heard: {turn.heard_text!r}]" if turn.interrupted else ""
+        lines.append(f"{turn.role}: {turn.text or '(not understood)'}{heard}")
+    if message is not None:
+        lines.append(f"The caller left a message in the mailbox: {message.transcript or '(not understood)'}")
+    return "\n".join(lines)
+
+
 def _validated(answer: dict[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
     if errors := customer_schemas.errors(expected, answer):
         # A summary is worth having even if the outcome does not match the customer's schema.
@@ -112,3 +98,17 @@ def _validated(answer: dict[str, Any], expected: Mapping[str, Any]) -> dict[str,
         LOG.warning("the model's outcome does not match the flow's schema", problem=problem)
         return without
     return answer
+
+
+def schema(outcome_schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the JSON Schema of the model's answer."""
+    strings = {"type": "array", "items": {"type": "string"}, "maxItems": 20}
+    properties: dict[str, Any] = {
+        "text": {"type": "string"},
+        "key_points": strings,
+        "next_actions": strings,
+        "label": {"type": "string"},
+    }
+    if outcome_schema is not None:
+        properties["outcome"] = dict(outcome_schema)
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

@@ -21,10 +21,10 @@ from control.boundary import NodeContext
 from control.bus import MAX_PAYLOAD_BYTES, Bus
 from control.calls import kept, reports, takeover, under_way
 from control.calls.browser import Offers
-from control.calls.channels import ANSWERS, COMMANDS, DELTAS
 from control.calls.ears import ListenerStreams
 from control.calls.session import Sessions
 from control.calls.toolruns import CallTools
+from control.livecall.channels import ANSWERS, COMMANDS, DELTAS
 from control.tools import dumped, failed
 from hum.contract import rpc
 from hum.contract.errors import NotFound

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls import rules
-from control.calls.channels import CHANGED
-from control.calls.commands import DONE, FULL, Commands
 from control.calls.ears import ListenerStream, ListenerStreams
 from control.calls.timeline import Timeline
 from control.feature import Deps, OwnAddress
+from control.livecall.channels import CHANGED
+from control.livecall.commands import DONE, FULL, Commands
+from control.livecall.rules import LIVE
 from hum import ids, wave
 from hum.clock import monotonic_ms
 from hum.contract.errors import RateLimited, Unavailable
@@ -28,6 +28,9 @@ from hum.v1 import runtime_pb2
 from storage import calls
 from storage.calls import CallState
 from storage.db import Db
+
+#: Seconds without sound after which a listener is sent silence: between a call's streams, or before the first.
+LISTEN_QUIET_SECONDS = 1.0
 
 LOG = log(__name__)
 UNREACHABLE = "The process that has the call does not reach the one that serves you; an operator finds why in its log."
@@ -87,9 +90,9 @@ class Listening:
             if not is_attached and not await self._attach(attached, org, id, wake):
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), self._settings.listen_quiet_seconds)
+                await asyncio.wait_for(wake.wait(), LISTEN_QUIET_SECONDS)
             quiet_ms = int(monotonic_ms() - sent_ms)
-            if quiet_ms >= self._settings.listen_quiet_seconds * 1000:
+            if quiet_ms >= LISTEN_QUIET_SECONDS * 1000:
                 yield timeline.silence(quiet_ms)
                 sent_ms += quiet_ms
 
@@ -100,7 +103,7 @@ class Listening:
         async with self._db.tenant(org) as tx:
             state = await calls.look(tx, id)
             stream = await calls.stream(tx, id, state.streams_opened)
-        if state.status not in rules.LIVE:
+        if state.status not in LIVE:
             return False
         if not await self._commands.reaches(state):
             return True

@@ -11,18 +11,20 @@ from contextlib import suppress
 from uuid import UUID
 
 from control.bus import Bus
-from control.calls import rules
-from control.calls.channels import CHANGED, COMMANDS, DELTAS
-from control.calls.stream import streamed
+from control.livecall.channels import CHANGED, COMMANDS, DELTAS
+from control.livecall.rules import LIVE
+from control.livecall.stream import streamed
 from hum import ids
 from hum.clock import monotonic_ms
 from hum.ids import Kind
-from hum.settings import CallsSettings
 from hum.v1 import calls_pb2 as pb
 from hum.v1 import runtime_pb2
 from storage import call_events, calls
 from storage.call_events import CallEventRow
 from storage.db import Db
+
+#: Seconds before a lease on a call's transcript deltas expires, unless renewed.
+WATCH_SECONDS = 30.0
 
 MAX_PENDING_DELTAS = 1000
 EVENTS_PER_READ = 500
@@ -31,8 +33,8 @@ EVENTS_PER_READ = 500
 class LiveCall:
     """A client that follows a call."""
 
-    def __init__(self, db: Db, bus: Bus, settings: CallsSettings, stopping: asyncio.Event, org: UUID, id: UUID) -> None:
-        self._db, self._bus, self._settings, self._stopping = db, bus, settings, stopping
+    def __init__(self, db: Db, bus: Bus, stopping: asyncio.Event, org: UUID, id: UUID) -> None:
+        self._db, self._bus, self._stopping = db, bus, stopping
         self._org, self._id, self._public_id = org, id, ids.show(Kind.CALL, id)
         self._wake = asyncio.Event()
         self._deltas: list[runtime_pb2.CallDelta] = []
@@ -63,14 +65,14 @@ class LiveCall:
                         watched_ms = float("-inf")
                 if len(stored) == EVENTS_PER_READ:
                     continue
-                if monotonic_ms() - watched_ms >= self._settings.watch_seconds * 500:
+                if monotonic_ms() - watched_ms >= WATCH_SECONDS * 500:
                     await self._watch()
                     watched_ms = monotonic_ms()
                 for delta in await self._drain_deltas():
                     yield delta
                 if not stored:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), self._settings.watch_seconds / 2)
+                        await asyncio.wait_for(self._wake.wait(), WATCH_SECONDS / 2)
         finally:
             stopping.cancel()
             for end in unsubscribe:
@@ -122,8 +124,8 @@ class LiveCall:
         """
         async with self._db.system() as tx:
             state = await calls.look(tx, self._id)
-        if state.node is not None and state.status in rules.LIVE:
-            watch = runtime_pb2.WatchCall(for_ms=round(self._settings.watch_seconds * 1000))
+        if state.node is not None and state.status in LIVE:
+            watch = runtime_pb2.WatchCall(for_ms=round(WATCH_SECONDS * 1000))
             command = runtime_pb2.CallCommand(call_id=self._public_id, watch=watch)
             await self._bus.publish(COMMANDS, runtime_pb2.NodeCommand(node=state.node, command=command))
 

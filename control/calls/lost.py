@@ -11,6 +11,7 @@ from datetime import timedelta
 from control.calls import rules
 from control.calls.ending import finish
 from control.clients.twilio import Carrier, CarrierCall, is_refusal
+from control.livecall.rules import LIVE
 from control.rows import each_row
 from control.transfers import record
 from hum.clock import now
@@ -23,7 +24,7 @@ from storage.lost_calls import LostRow
 
 LOG = log(__name__)
 #: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
-#: the carrier's API hangs, each takes HUM_CARRIER_SECONDS, and a sweep must not take longer the more calls there are.
+#: the carrier's API hangs, each takes `carrier_seconds`, and a sweep must not take longer the more calls there are.
 MAX_CONCURRENT, MAX_UNANSWERED = 100, 10
 #: How often the carrier is asked about an orphaned call within `link_lost_seconds`.
 CHECKS = 2
@@ -57,6 +58,33 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     return closed
 
 
+async def _close(db: Db, queries: "_CarrierQueries", row: LostRow) -> bool:
+    carrier_call: CarrierCall | None = None
+    try:
+        carrier_call = await queries.get_call(row)
+        # No carrier knows a browser's call: once joined, it is closed only after `link_lost_seconds`.
+        was_answered = row.call_sid is not None or not row.streams_opened
+    except CarrierError as error:
+        LOG.warning("could not ask the carrier about a call", error=str(error)[:200])
+        was_answered = False
+    async with db.system() as tx:
+        outcome = rules.orphan_ending(
+            joined=row.streams_opened > 0,
+            was_answered=was_answered,
+            carrier_status=carrier_call.status if carrier_call else None,
+            is_long_lost=row.is_long_lost,
+            dialled=await record.reason(tx, row.id) if row.is_dialled else None,
+        )
+        if outcome is None:
+            return False
+        state = await calls.lock(tx, row.id)
+        if state.status not in LIVE or state.streams_opened != row.streams_opened:
+            return False  # it ended or was joined
+        ended_at = (carrier_call.ended_at if carrier_call else None) or row.seen_at or now()
+        await finish(tx, state, outcome[0], max(ended_at, state.answered_at or state.created_at), outcome[1])
+    return True
+
+
 @dataclass(slots=True)
 class _CarrierQueries:
     """Requests to the carrier, until too many are unanswered."""
@@ -77,30 +105,3 @@ class _CarrierQueries:
             raise
         self.unanswered = 0
         return carrier_call
-
-
-async def _close(db: Db, queries: _CarrierQueries, row: LostRow) -> bool:
-    carrier_call: CarrierCall | None = None
-    try:
-        carrier_call = await queries.get_call(row)
-        # No carrier knows a browser's call: once joined, it is closed only after `link_lost_seconds`.
-        was_answered = row.call_sid is not None or not row.streams_opened
-    except CarrierError as error:
-        LOG.warning("could not ask the carrier about a call", error=str(error)[:200])
-        was_answered = False
-    async with db.system() as tx:
-        outcome = rules.orphan_ending(
-            joined=row.streams_opened > 0,
-            was_answered=was_answered,
-            carrier_status=carrier_call.status if carrier_call else None,
-            is_long_lost=row.is_long_lost,
-            dialled=await record.reason(tx, row.id) if row.is_dialled else None,
-        )
-        if outcome is None:
-            return False
-        state = await calls.lock(tx, row.id)
-        if state.status not in rules.LIVE or state.streams_opened != row.streams_opened:
-            return False  # it ended or was joined
-        ended_at = (carrier_call.ended_at if carrier_call else None) or row.seen_at or now()
-        await finish(tx, state, outcome[0], max(ended_at, state.answered_at or state.created_at), outcome[1])
-    return True

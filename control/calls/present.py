@@ -1,11 +1,10 @@
 """Messages of the contract for calls and their parts."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from control.base.wire import timestamp, value
 from control.calls import rules
-from control.calls.stream import restore
+from control.livecall.stream import restore
 from control.transfers import record
 from control.usage.present import usage
 from hum import ids
@@ -75,7 +74,7 @@ def detailed(row: CallDetailRow, earlier: str | None = None) -> pb.CallDetail:
         summary=pb.Summary(**row.summary) if row.summary else None,
         outcome=row.outcome,
         keypad_entries=[restore(entry, pb.KeypadEntry()) for entry in row.keypad_entries],
-        interruptions=[interruption(stored, row.spoken_over) for stored in row.interruptions],
+        interruptions=[restore(interruption, pb.Interruption()) for interruption in row.interruptions],
         refused_onsets=[restore(onset, pb.RefusedOnset()) for onset in row.refused_onsets],
         more_refused_onsets=row.more_refused_onsets,
         recording_url=f"/api/calls/{id}/recording" if row.has_recording else None,
@@ -103,14 +102,6 @@ def turn(row: TurnRow) -> pb.Turn:
         interrupted=row.interrupted,
         item_id=row.item_id or None,
     )
-
-
-def interruption(stored: str, spoken_over: Mapping[int, tuple[int, int]]) -> pb.Interruption:
-    """Return an interruption, with the begin and end in ms of the turn that it names."""
-    message = restore(stored, pb.Interruption())
-    if (span := spoken_over.get(message.turn_seq)) is not None:
-        message.turn_start_ms, message.turn_end_ms = span
-    return message
 
 
 def note(row: NoteRow) -> CallNote:

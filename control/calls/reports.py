@@ -7,12 +7,11 @@ from prometheus_client import Counter
 
 from control import jobs
 from control.base.wire import moment
-from control.calls import outbox, rules, turns
-from control.calls.ending import finish
-from control.calls.owed import LEAVES, Transfer, read
-from control.calls.stream import stored, tell
-from control.calls.turns import without_nul
+from control.calls import outbox, rules
+from control.calls.ending import stream_ended
 from control.executions import keeping
+from control.livecall import activity, turns
+from control.livecall.stream import stored, tell
 from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum import ids
@@ -26,18 +25,21 @@ from storage import (
     deleted_organizations,
     erasures,
     flow_switches,
+    interruptions,
     interventions,
     keypad,
+    latencies,
     media_links,
     onsets,
     pauses,
     recordings,
     set_aside,
-    under_way,
     voicemails,
 )
 from storage.calls import CallState, StreamState
 from storage.db import AWAY, BUSY, Db, Tx
+from storage.interruptions import InterruptionRow
+from storage.latencies import LatencyRow
 
 LOG = log(__name__)
 MAX_FAULT_CHARS = 200
@@ -157,9 +159,8 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "interruption" | "refused_onset" | "onsets_refused" | "latency" | "intervention":
             await _add(tx, state, report, at)
         case "tool_started" | "tool_finished" as kind:
-            activity = await keeping.without_secrets(getattr(report, kind))
-            await calls.put_tool(tx, state.id, activity.id, stored(activity))
-            await tell(tx, state.id, at, **{kind: activity})
+            tool = await keeping.without_secrets(getattr(report, kind))
+            await activity.add(tx, state.org_id, state.id, tool, at)
         case "digits":
             await _add_keys(tx, state, report.digits, at)
         case "flow_took_over":
@@ -173,25 +174,47 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "message_started" | "message_stored":
             await _set_message(tx, state, stream, report, at)
         case "ended":
-            await _end_stream(tx, state, stream, report.ended, at)
+            await stream_ended(tx, state, stream.number, report.ended, at)
 
 
 async def _add(tx: Tx, state: CallState, report: runtime_pb2.Report, at: datetime) -> None:
     """Store an item of one of the call's lists."""
     match report.WhichOneof("report"):
         case "interruption":
-            await calls.add_interruption(tx, state.id, stored(report.interruption))
-            await tell(tx, state.id, at, barge_in=report.interruption)
+            if await interruptions.add(tx, state.org_id, state.id, _interruption(report)):
+                await tell(tx, state.id, at, barge_in=report.interruption)
         case "refused_onset":
             if await onsets.add(tx, state.id, stored(report.refused_onset), rules.MAX_REFUSED_ONSETS):
                 await tell(tx, state.id, at, refused_onset=report.refused_onset)
         case "onsets_refused":
             await onsets.add_more(tx, state.id, report.onsets_refused.more)
         case "latency":
-            await calls.add_latency(tx, state.id, stored(report.latency))
+            await latencies.add(tx, state.org_id, state.id, _latency(report))
         case "intervention":
             await interventions.add(tx, state.id, stored(report.intervention))
             await tell(tx, state.id, at, intervention=report.intervention)
+
+
+def _interruption(report: runtime_pb2.Report) -> InterruptionRow:
+    message = report.interruption
+    return InterruptionRow(
+        report.stream_number,
+        report.seq,
+        message.at_ms,
+        message.heard_ms,
+        message.reaction_ms,
+        message.verdict,
+        message.turn_seq if message.HasField("turn_seq") else None,
+        message.onset if message.HasField("onset") else None,
+        message.reason if message.HasField("reason") else None,
+        message.decided_ms if message.HasField("decided_ms") else None,
+        message.spoken_ms if message.HasField("spoken_ms") else None,
+    )
+
+
+def _latency(report: runtime_pb2.Report) -> LatencyRow:
+    measures = [getattr(report.latency, name) for name in latencies.MEASURES]
+    return LatencyRow(report.stream_number, report.seq, report.latency.turn_seq, *measures)
 
 
 async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed, at: datetime) -> None:
@@ -247,47 +270,3 @@ async def _switch_flow(tx: Tx, state: CallState, report: runtime_pb2.FlowTookOve
     await flow_switches.add(tx, state.id, ids.require(Kind.FLOW, report.flow_id), report.flow_version, stored(switched))
     await tell(tx, state.id, at, flow_switched=switched)
     await outbox.flow_switched(tx, state, switched, at)
-
-
-async def _end_stream(
-    tx: Tx, state: CallState, stream: StreamState, ended: runtime_pb2.StreamEnded, at: datetime
-) -> None:
-    """Close or continue a call after its stream has ended, by the reason and by what the carrier has reported."""
-    # All turns of the stream are final now.
-    await under_way.forget(tx, state.id, stream.number)
-    await usage.stream_ended(tx, state, stream.number, at)
-    # The call was closed as lost, without what this stream has reported since.
-    if state.ended_at is not None:
-        await jobs.enqueue(tx, rules.AFTER_CALL, state.org_id, state.id)
-        return
-    # The call continues in another stream.
-    if stream.number < state.streams_opened:
-        return
-    # A late report: the carrier has requested the next step already.
-    if state.node is None and state.owed_due:
-        return
-    if _continues(state, ended.reason):
-        if state.carrier_ended_at is None:
-            await calls.leave_stream(tx, state.id)
-        else:
-            await finish(tx, state, "completed", at, "caller")
-        return
-    detail = without_nul(ended.detail) if ended.HasField("detail") else None
-    if (status := rules.ENDINGS.get(ended.reason)) is not None:
-        await finish(tx, state, status, at, ended.reason, detail)
-    elif state.carrier_ended_at is not None:
-        await finish(tx, state, "completed", at, "stream_lost")
-    else:
-        # The carrier requests the next step, or reports that the call is over.
-        await calls.lose_stream(tx, state.id)
-
-
-def _continues(state: CallState, reason: str) -> bool:
-    """Tell whether a call continues without the stream that ended with this reason.
-
-    It does if the stream was left for an owed step, or if the carrier was told to redirect the call for a transfer.
-    """
-    owed = read(state.owed)
-    if reason in LEAVES:
-        return owed is not None
-    return reason == "caller" and state.owed_due and isinstance(owed, Transfer)

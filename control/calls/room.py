@@ -18,7 +18,7 @@ import prometheus_client
 from control.bus import Bus
 from control.calls import capacity
 from control.calls.capacity import Capacity, Caps, ConcurrentCalls, Node, Place, PlaceRequest, Refusal
-from control.calls.channels import LINKS
+from control.livecall.channels import LINKS
 from hum import secrets
 from hum.clock import monotonic_ms
 from hum.contract.validation import bad_e164
@@ -26,6 +26,9 @@ from hum.settings import CallsSettings
 from storage import places
 from storage.db import Db, Tx
 from storage.places import OfferRow
+
+#: Seconds between two looks for a place, while a caller waits for one.
+ROOM_LOOK_SECONDS = 0.25
 
 #: How many calls are served by one transaction.
 MAX_BATCH = 200
@@ -99,7 +102,7 @@ class CallAdmission:
                         REFUSED.labels(result.reason).inc()
                     return result
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), min(left_seconds, self._settings.room_look_seconds))
+                    await asyncio.wait_for(changed.wait(), min(left_seconds, ROOM_LOOK_SECONDS))
         finally:
             unsubscribe()
 

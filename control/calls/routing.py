@@ -11,13 +11,14 @@ from control.boundary import RequestContext
 from control.bus import Bus
 from control.calls import rules
 from control.calls.ending import finish, over_at_carrier
-from control.calls.owed import Message, Owed, Transfer, is_due, read, stored
 from control.calls.room import CallAdmission, Offer
 from control.calls.sentences import Sentence, sentence
-from control.calls.stream import tell
-from control.contacts.rules import LOOK_UP_CONTACT
+from control.contacts.rules import LOOK_UP_CONTACT, owes_lookup
 from control.flows.choices import Choices
 from control.flows.stored import is_usable
+from control.livecall.owed import Message, Owed, Transfer, is_due, read, stored
+from control.livecall.rules import AWAY_REASON, CARRIER_ENDINGS, LIVE
+from control.livecall.stream import tell
 from control.transfers import dialing, record
 from control.usage import record as usage
 from control.voicemail.rules import speaking_seconds
@@ -34,6 +35,11 @@ from storage import calls, contacts, routes
 from storage.calls import CallState, NewCall
 from storage.contacts import Met
 from storage.db import Db, Tx
+
+#: Seconds before the gateway's patience ends at which a caller is told that there is no place.
+ROOM_REPLY_SECONDS = 1.0
+#: Seconds that a telephone rings to which a call is transferred, unless the flow says otherwise.
+TRANSFER_RING_SECONDS = 25
 
 LOG = log(__name__)
 Step = runtime_pb2.CarrierStep
@@ -66,9 +72,9 @@ class Desk:
         """
         wait, left_seconds = self._settings.room_seconds, ctx.context.time_remaining()
         if left_seconds is not None:
-            wait = max(0.0, min(wait, left_seconds - self._settings.room_reply_seconds))
+            wait = max(0.0, min(wait, left_seconds - ROOM_REPLY_SECONDS))
         until_ms = monotonic_ms() + wait * 1000
-        return Means(self._admission, self._mailboxes, self._settings.transfer_ring_seconds, until_ms, ctx.zone)
+        return Means(self._admission, self._mailboxes, TRANSFER_RING_SECONDS, until_ms, ctx.zone)
 
 
 async def route_inbound(
@@ -89,10 +95,91 @@ async def route_inbound(
         decision = rules.route(await _routing_facts(tx, route), at)
         if state is None:
             state = await _create_call(tx, route, request, decision, at, lookup_keep)
-        if state.status not in rules.LIVE:
+        if state.status not in LIVE:
             decision = rules.no_place(state.end_reason, route.definition.get("language")) or decision
             return _hang_up() if isinstance(decision, rules.Connect | Message) else _refusal_step(decision)
     return await offer(db, means, state.id)
+
+
+async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: datetime) -> None:
+    """Record a call that got an apology at this time because control was unavailable; idempotent.
+
+    Raises NotFound.
+    """
+    async with db.system() as tx:
+        state = await _lock_by_sid(tx, request.call_sid, request.to_e164)
+        if state is not None:
+            # Control routed the call, but its answer came too late.  If the call has a stream, or was created after the
+            # apology, the carrier has requested again and got an answer.
+            if not state.streams_opened and state.created_at <= at:
+                await finish(tx, state, "failed", at, AWAY_REASON)
+            return
+        route = await _find_route(tx, request)
+        if route is not None:
+            apology = rules.Refuse("", None, "failed", AWAY_REASON)
+            await _create_call(tx, route, request, apology, at, timedelta(0))
+
+
+async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) -> Step:
+    """Return the next step for a call with a closed stream.  Raises NotFound."""
+    async with db.system() as tx:
+        state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
+        if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
+            raise NotFound("There is no such call.")
+        if request.carrier_status in CARRIER_ENDINGS and state.owed_due and state.status in LIVE:
+            # The caller hung up while the stream was left.
+            await finish(tx, state, "completed", now(), "caller")
+            return _hang_up()
+        step = await _take_step(tx, means, state)
+    return step or await offer(db, means, state.id, again=True)
+
+
+async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
+    """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
+    async with db.system() as tx:
+        state = await _end_dial(tx, request, now(), apologized=False)
+        # A repeated request: the call is in its next stream already.
+        if state.node is not None:
+            return _hang_up()
+        step = await _take_step(tx, means, state)
+    return step or await offer(db, means, state.id, again=True)
+
+
+async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
+    """Record the end of a dial that ended while control was unavailable; idempotent.  Raises NotFound."""
+    async with db.system() as tx:
+        await _end_dial(tx, request, at, apologized=True)
+
+
+async def _end_dial(tx: Tx, request: runtime_pb2.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
+    """Record the end of a dial, and that of the call if it is over with it; return the locked call.  Raises NotFound."""
+    state, ended = await dialing.ended(tx, request, at, apologized=apologized)
+    if ended is None:
+        return state
+    await finish(tx, state, ended.status, at, ended.reason)
+    return await calls.lock(tx, state.id)
+
+
+async def carrier_status(
+    db: Db, call_sid: str, to_e164: str, carrier_status: str, lasted_seconds: int | None = None
+) -> None:
+    """Record the carrier's status of a call, and close the call if it ended without ever having a stream.
+
+    Any other call is closed by the end of its stream, or by the sweep if that is never reported.  Raises NotFound.
+    """
+    ended = CARRIER_ENDINGS.get(carrier_status)
+    if ended is None:
+        return
+    async with db.system() as tx:
+        state = await _lock_by_sid(tx, call_sid, to_e164)
+        if state is not None and lasted_seconds is not None:
+            await usage.lasted(tx, state, lasted_seconds)
+        if state is None or state.status not in LIVE:
+            return
+        if not state.streams_opened:
+            await finish(tx, state, ended, now(), "caller")
+        else:
+            await over_at_carrier(tx, state, now())
 
 
 async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.RouteRow | None:
@@ -108,67 +195,6 @@ async def _find_route(tx: Tx, request: runtime_pb2.RouteCallRequest) -> calls.Ro
     name = rules.route_tag(route_tags, route.tags) if route_tags and is_usable("route_tags_json", route_tags) else None
     flow = ids.parse(Kind.FLOW, name) if name else None
     return (await routes.tagged(tx, route, flow) if flow else None) or route
-
-
-async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
-    """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
-    result = await means.admission.place(id, means.until_ms, again=again, zone=means.zone)
-    if isinstance(result, Offer):
-        connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=result.token, media_url=result.url)
-        first = await _prepare_message(db, means.mailboxes, id)
-        if first is not None:
-            connect.say_first.CopyFrom(first)
-        return Step(connect=connect)
-    async with db.system() as tx:
-        state = await calls.lock(tx, id)
-        if state.status not in rules.LIVE:
-            return _hang_up()
-        language = await calls.language(tx, id)
-        refusal = rules.no_place(result.reason, language) or rules.no_room(language)
-        if again:
-            after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
-            refusal = after if isinstance(after, rules.Refuse) else refusal
-        await finish(tx, state, refusal.status, now(), refusal.reason)
-    # The prompt asks the caller to call again, which makes no sense to the party of an outbound call.
-    return _refusal_step(refusal) if state.direction == "inbound" else _hang_up()
-
-
-async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb2.SayFirst | None:
-    """Return what the carrier says before the stream that was offered, and extend the stream's token by that time."""
-    async with db.system() as tx:
-        due = _due(await calls.lock(tx, id))
-        first = await mailboxes.prepare(tx, id, due) if isinstance(due, Message) else None
-        if first is not None:
-            await calls.extend_token(tx, id, speaking_seconds(first.text))
-    return first
-
-
-async def record_apology(db: Db, request: runtime_pb2.RouteCallRequest, at: datetime) -> None:
-    """Record a call that got an apology at this time because control was unavailable; idempotent.
-
-    Raises NotFound.
-    """
-    async with db.system() as tx:
-        state = await _lock_by_sid(tx, request.call_sid, request.to_e164)
-        if state is not None:
-            # Control routed the call, but its answer came too late.  If the call has a stream, or was created after the
-            # apology, the carrier has requested again and got an answer.
-            if not state.streams_opened and state.created_at <= at:
-                await finish(tx, state, "failed", at, rules.AWAY_REASON)
-            return
-        route = await _find_route(tx, request)
-        if route is not None:
-            apology = rules.Refuse("", None, "failed", rules.AWAY_REASON)
-            await _create_call(tx, route, request, apology, at, timedelta(0))
-
-
-async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
-    """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
-    state = await calls.by_sid(tx, call_sid)
-    if state is not None and state.to_e164 != to_e164:
-        LOG.warning("refused a call's id with another number", call=ids.show(Kind.CALL, state.id))
-        raise NotFound("There is no such call to this number.")
-    return state
 
 
 async def _routing_facts(tx: Tx, route: calls.RouteRow) -> rules.Facts:
@@ -211,11 +237,7 @@ async def _create_call(
     )
     if await calls.create(tx, call):
         await tell(tx, call.id, at, state=calls_pb2.CallStateChanged(status=calls_pb2.CALL_STATUS_RINGING))
-        if (
-            caller
-            and not isinstance(decision, rules.Reject)
-            and rules.owes_lookup(caller.looked_up_at, at, lookup_keep)
-        ):
+        if caller and not isinstance(decision, rules.Reject) and owes_lookup(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
             await calls.owe(tx, call.id, stored(decision), due=True)
@@ -235,55 +257,10 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
 
 
-def _refusal_step(decision: rules.Refuse | rules.Reject) -> Step:
-    if isinstance(decision, rules.Reject):
-        return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
-    return _say_and_hang_up(decision.text, decision.language)
-
-
-def _say_and_hang_up(text: str, language: str | None) -> Step:
-    return Step(say=runtime_pb2.SayAndHangUp(text=text, language=language))
-
-
-def _hang_up() -> Step:
-    return Step(hang_up=runtime_pb2.HangUpNow())
-
-
-async def next_step(db: Db, means: Means, request: runtime_pb2.NextStepRequest) -> Step:
-    """Return the next step for a call with a closed stream.  Raises NotFound."""
-    async with db.system() as tx:
-        state = await calls.lock(tx, ids.require(Kind.CALL, request.call_id))
-        if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
-            raise NotFound("There is no such call.")
-        if request.carrier_status in rules.CARRIER_ENDINGS and state.owed_due and state.status in rules.LIVE:
-            # The caller hung up while the stream was left.
-            await finish(tx, state, "completed", now(), "caller")
-            return _hang_up()
-        step = await _take_step(tx, means, state)
-    return step or await offer(db, means, state.id, again=True)
-
-
-async def after_dial(db: Db, means: Means, request: runtime_pb2.EndDialRequest) -> Step:
-    """Return the next step for a call after its dial; idempotent.  Raises NotFound."""
-    async with db.system() as tx:
-        state = await dialing.ended(tx, request, now(), apologized=False)
-        # A repeated request: the call is in its next stream already.
-        if state.node is not None:
-            return _hang_up()
-        step = await _take_step(tx, means, state)
-    return step or await offer(db, means, state.id, again=True)
-
-
-async def record_dial(db: Db, request: runtime_pb2.EndDialRequest, at: datetime) -> None:
-    """Record the end of a dial that ended while control was unavailable; idempotent.  Raises NotFound."""
-    async with db.system() as tx:
-        await dialing.ended(tx, request, at, apologized=True)
-
-
 async def _take_step(tx: Tx, means: Means, state: CallState) -> Step | None:
     """Take the next step of a locked call and return it; None to offer another stream."""
     language, due = await calls.language(tx, state.id), _due(state)
-    if isinstance(due, Transfer) and state.status in rules.LIVE:
+    if isinstance(due, Transfer) and state.status in LIVE:
         if (step := await dialing.dial(tx, state, due, means.ring_seconds)) is not None:
             return step
         due = None  # the transfer is over
@@ -306,6 +283,48 @@ async def _closing_step(tx: Tx, means: Means, state: CallState, due: Owed | None
     return Step(say=last) if last is not None else _hang_up()
 
 
+async def offer(db: Db, means: Means, id: UUID, *, again: bool = False) -> Step:
+    """Have the carrier open a stream of a live call, or end the call if there is no place for it."""
+    result = await means.admission.place(id, means.until_ms, again=again, zone=means.zone)
+    if isinstance(result, Offer):
+        connect = runtime_pb2.ConnectStream(call_id=ids.show(Kind.CALL, id), token=result.token, media_url=result.url)
+        first = await _prepare_message(db, means.mailboxes, id)
+        if first is not None:
+            connect.say_first.CopyFrom(first)
+        return Step(connect=connect)
+    async with db.system() as tx:
+        state = await calls.lock(tx, id)
+        if state.status not in LIVE:
+            return _hang_up()
+        language = await calls.language(tx, id)
+        refusal = rules.no_place(result.reason, language) or rules.no_room(language)
+        if again:
+            after = rules.after_stream(state.status, _streams(state), language, _due(state), full=True)
+            refusal = after if isinstance(after, rules.Refuse) else refusal
+        await finish(tx, state, refusal.status, now(), refusal.reason)
+    # The prompt asks the caller to call again, which makes no sense to the party of an outbound call.
+    return _refusal_step(refusal) if state.direction == "inbound" else _hang_up()
+
+
+async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb2.SayFirst | None:
+    """Return what the carrier says before the stream that was offered, and extend the stream's token by that time."""
+    async with db.system() as tx:
+        due = _due(await calls.lock(tx, id))
+        first = await mailboxes.prepare(tx, id, due) if isinstance(due, Message) else None
+        if first is not None:
+            await calls.extend_token(tx, id, speaking_seconds(first.text))
+    return first
+
+
+async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
+    """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
+    state = await calls.by_sid(tx, call_sid)
+    if state is not None and state.to_e164 != to_e164:
+        LOG.warning("refused a call's id with another number", call=ids.show(Kind.CALL, state.id))
+        raise NotFound("There is no such call to this number.")
+    return state
+
+
 def _streams(state: CallState) -> rules.Streams:
     offered, left = max(state.streams_offered, state.streams_opened), state.streams_left
     return rules.Streams(offered - left, state.streams_opened - left, max(0, state.streams_lately - left))
@@ -316,23 +335,15 @@ def _due(state: CallState) -> Owed | None:
     return step if is_due(step, marked=state.owed_due) else None
 
 
-async def carrier_status(
-    db: Db, call_sid: str, to_e164: str, carrier_status: str, lasted_seconds: int | None = None
-) -> None:
-    """Record the carrier's status of a call, and close the call if it ended without ever having a stream.
+def _refusal_step(decision: rules.Refuse | rules.Reject) -> Step:
+    if isinstance(decision, rules.Reject):
+        return Step(reject=runtime_pb2.RejectCall(reason="rejected"))
+    return _say_and_hang_up(decision.text, decision.language)
 
-    Any other call is closed by the end of its stream, or by the sweep if that is never reported.  Raises NotFound.
-    """
-    ended = rules.CARRIER_ENDINGS.get(carrier_status)
-    if ended is None:
-        return
-    async with db.system() as tx:
-        state = await _lock_by_sid(tx, call_sid, to_e164)
-        if state is not None and lasted_seconds is not None:
-            await usage.lasted(tx, state, lasted_seconds)
-        if state is None or state.status not in rules.LIVE:
-            return
-        if not state.streams_opened:
-            await finish(tx, state, ended, now(), "caller")
-        else:
-            await over_at_carrier(tx, state, now())
+
+def _say_and_hang_up(text: str, language: str | None) -> Step:
+    return Step(say=runtime_pb2.SayAndHangUp(text=text, language=language))
+
+
+def _hang_up() -> Step:
+    return Step(hang_up=runtime_pb2.HangUpNow())

@@ -8,25 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from control.base import hours, prompting
-from control.base.job import Job
+from control.base.say import spoken
 from control.calls import capacity
-from control.calls.owed import Message, Owed
-from control.calls.sentences import Sentence, sentence, spoken
+from control.calls.sentences import Sentence, sentence
+from control.livecall.owed import Message, Owed
+from control.livecall.rules import CARRIER_ENDINGS, LIVE, TURNS_OF_A_STREAM
 from hum.v1 import runtime_pb2
 
-#: The job that summarizes, judges and indexes an ended call; its priority is above all other jobs.
-AFTER_CALL = Job("after_call", concurrency=32, per_organization=8, priority=100, timeout_seconds=180)
-
-
-LIVE = ("queued", "ringing", "in_progress")
 #: How many streams a call may open within STREAMS_WITHIN before it is ended; streams that are lost minutes apart don't
 #: end it.
 MAX_STREAMS, STREAMS_WITHIN = 3, timedelta(minutes=1)
 #: How many offered streams may fail to open: where processes share a port, the kernel may choose a process that takes
 #: no more calls although another one does.
 MAX_OFFERS = 12
-#: More turns than any stream has.
-TURNS_OF_A_STREAM = 100_000
 #: How many tool runs a call may have, and how many failures of one tool: the model may correct itself once.
 MAX_TOOL_RUNS, MAX_TOOL_FAILURES = 200, 2
 #: How many keypad entries are stored of a call, and how many keys of each.
@@ -64,18 +58,6 @@ ENDINGS: Mapping[str, str] = {
     "carrier_protocol": "failed",
 }
 STREAM_LOST = "carrier_lost"
-#: The `end_reason` of a call that was not answered because control was unavailable.
-AWAY_REASON = "control_away"
-#: The carrier's status of a call that was answered.
-ANSWERED = "in-progress"
-#: The carrier's status of a call that never had a stream -> the call's status.
-CARRIER_ENDINGS: Mapping[str, str] = {
-    "busy": "busy",
-    "no-answer": "no_answer",
-    "failed": "failed",
-    "canceled": "canceled",
-    "completed": "canceled",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +153,6 @@ def no_place(reason: str | None, language: str | None) -> Refuse | None:
 def no_room(language: str | None) -> Refuse:
     """Return the refusal of a call that no media process takes."""
     return Refuse(*sentence(Sentence.BUSY, language), "failed", capacity.NO_CAPACITY)
-
-
-def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
-    """Tell whether a caller's last carrier lookup is older than `keep`, or missing.  With zero, return False."""
-    return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)
 
 
 @dataclass(frozen=True, slots=True)

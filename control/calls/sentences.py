@@ -2,9 +2,7 @@
 
 from enum import Enum, auto
 
-FALLBACK = "en"
-#: The carrier's <Say> takes a language with its region (twilio.com/docs/voice/twiml/say, "Supported voices").
-_REGIONS = {"en": "en-US", "es": "es-ES", "fr": "fr-FR", "de": "de-DE", "it": "it-IT", "pt": "pt-PT"}
+from control.base.say import FALLBACK, spoken
 
 
 class Sentence(Enum):
@@ -78,9 +76,4 @@ def sentence(prompt: Sentence, language: str | None) -> tuple[str, str]:
     """Return a prompt's text and its language: the flow's (BCP 47) if the prompt exists in it, else English."""
     base = (language or FALLBACK).partition("-")[0].lower()
     text = _TEXTS.get(base, {}).get(prompt)
-    return (_TEXTS[FALLBACK][prompt], _REGIONS[FALLBACK]) if text is None else (text, spoken(language or base))
-
-
-def spoken(language: str) -> str:
-    """Return a language as the carrier's <Say> takes it, with the usual region if it has none."""
-    return _REGIONS.get(language.lower(), language)
+    return (_TEXTS[FALLBACK][prompt], spoken(FALLBACK)) if text is None else (text, spoken(language or base))

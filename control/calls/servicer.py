@@ -46,7 +46,7 @@ class CallsServicer:
 
     def __init__(self, deps: Deps, settings: CallsSettings, listeners: ListenerStreams, callers: Callers) -> None:
         self._db, self._cursors, self._settings = deps.db, deps.cursors, settings
-        self._live = partial(LiveCall, deps.db, deps.bus, settings, deps.stopping)
+        self._live = partial(LiveCall, deps.db, deps.bus, deps.stopping)
         self._transfers = Transfers(deps.db, deps.bus, deps.outside.carrier, settings)
         self._listening = Listening(deps, settings, listeners)
         self._supervision = Supervision(deps.db, deps.bus, deps.outside.carrier, settings)

@@ -9,11 +9,11 @@ from uuid import UUID
 from control.base import prompting
 from control.base.wire import value
 from control.calls import placed, rules, under_way
-from control.calls.owed import Message, read
 from control.calls.situation import situation_of
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
 from control.flows.stored import usable
+from control.livecall.owed import Message, read
 from control.tools import Definition, FlowVersion, Registry, Situation, ToolChannel
 from control.voicemail.usecases import Mailboxes
 from hum import ids, secrets

@@ -11,9 +11,10 @@ from control.base.wire import timestamp
 from control.boundary import ActionContext, TenantContext
 from control.bus import Bus
 from control.calls import ending, rules
-from control.calls.commands import DONE, FULL, UNKNOWN, Commands, own_id
-from control.calls.stream import restore
 from control.clients.twilio import Carrier
+from control.livecall.commands import DONE, FULL, UNKNOWN, Commands, own_id
+from control.livecall.state import require_live
+from control.livecall.stream import restore
 from hum import ids
 from hum.clock import now
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState, NotFound, RateLimited, Unavailable
@@ -133,7 +134,7 @@ class Supervision:
         """
         org = ctx.organization
         async with self._db.tenant(org) as tx:
-            state = await ending.require_live(tx, id)
+            state = await require_live(tx, id)
             await note(tx, org, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id)
         return state
 

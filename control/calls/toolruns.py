@@ -4,10 +4,10 @@ import asyncio
 import json
 from uuid import UUID
 
-from control.approvals import telling
 from control.calls import rules
 from control.calls.session import Sessions
 from control.calls.situation import situation_of
+from control.executions import decisions
 from control.executions.keeping import Called, Executions
 from control.tools import FlowVersion, Registry, Result, ToolChannel, ToolContext, dumped, failed
 from hum import ids
@@ -57,7 +57,7 @@ class CallTools:
             row = await approvals.get(tx, ids.require(Kind.APPROVAL, approval_id))
         if row.subject.call_id != ids.require(Kind.CALL, call_id):
             raise NotFound("The call has no such approval.")
-        return telling.news(row)
+        return decisions.news(row)
 
     async def _outcome(self, call_id: str, result: Result) -> pb.Outcome | None:
         if result.leaves:

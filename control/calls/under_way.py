@@ -6,26 +6,22 @@ as lost.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from control.base.wire import moment
 from control.calls import rules
-from control.calls.stream import restore, stored, tell
-from control.calls.turns import add_missing
+from control.livecall import activity
+from control.livecall.turns import add_missing
 from hum import ids
 from hum.ids import Kind
 from hum.observe.telemetry import log
-from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
-from storage import calls, under_way
+from storage import under_way
 from storage.db import AWAY, BUSY, Db, Tx
 
 LOG = log(__name__)
 #: Per call; a longer report is ignored.
 MAX_BYTES = 64 << 10
-#: The status of a tool without a result.
-LOST = "lost"
 
 
 async def keep(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
@@ -64,9 +60,5 @@ async def settle(tx: Tx, org: UUID, call: UUID, last_stream: int, at: datetime) 
             await add_missing(tx, org, call, report.turn, at)
     if rows:
         await under_way.forget(tx, call, last_stream)
-    for running in await calls.running_tools(tx, call):
-        tool = restore(running, calls_pb2.ToolActivity())
-        tool.status, tool.duration_ms = LOST, max(0, (at - moment(tool.started_at)) // timedelta(milliseconds=1))
-        await calls.put_tool(tx, call, tool.id, stored(tool))
-        await tell(tx, call, at, tool_finished=tool)
+    await activity.lose(tx, call, at)
     return reported_at

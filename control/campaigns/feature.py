@@ -8,20 +8,28 @@ from control.texts.paces import Paces
 from hum.settings import ControlSettings
 from hum.v1 import campaigns_pb2
 
+#: Seconds between looks for texts of campaigns to write.
+CAMPAIGN_SECONDS = 0.5
+#: Share of a campaign's latest texts at which it is paused when mobile carriers filtered so many as unwanted
+#: (30007).
+CAMPAIGN_FILTERED_SHARE = 0.05
+#: Filtered texts at which that share is looked at.
+CAMPAIGN_FILTERED_LEAST = 10
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     """Return the feature with its parts composed."""
     limits = Limits(
         window=settings.campaign_window,
         recipients=settings.campaign_recipients,
-        filtered_share=settings.campaign_filtered_share,
-        filtered_least=settings.campaign_filtered_least,
+        filtered_share=CAMPAIGN_FILTERED_SHARE,
+        filtered_least=CAMPAIGN_FILTERED_LEAST,
         countries=settings.text_countries,
     )
     dispatcher = Dispatcher(deps.db, limits)
-    paces = Paces(settings.text_segments_per_second, settings.text_paces, settings.twilio_account_sid)
+    paces = Paces(*settings.text_paces, settings.twilio_account_sid)
     servicer = CampaignServicer(deps.cursors, limits, paces, settings.segment_price)
     return Feature(
         services={campaigns_pb2.DESCRIPTOR.services_by_name["CampaignService"]: servicer},
-        sweeps=[Sweep("campaigns", dispatcher.dispatch, settings.campaign_seconds)],
+        sweeps=[Sweep("campaigns", dispatcher.dispatch, CAMPAIGN_SECONDS)],
     )

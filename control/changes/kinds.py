@@ -8,8 +8,9 @@ from uuid import UUID
 from control.approvals import present as presented
 from control.base.principal import has_scope
 from control.calls import present
+from control.campaigns.live import CAMPAIGN
 from control.following import Shown
-from control.texts import live
+from control.texts.live import CONVERSATION, MESSAGE
 from hum import ids
 from hum.contract.principal import Principal
 from hum.ids import Kind
@@ -74,13 +75,11 @@ KINDS = {
         Shown(_voicemails, "voicemail_created", "voicemail_updated", _gone(pb.RESOURCE_KIND_VOICEMAIL, Kind.VOICEMAIL)),
         "calls:read",
     ),
-    "message": ListedKind(live.MESSAGE, "sms:read"),
+    "message": ListedKind(MESSAGE, "sms:read"),
     "conversation": ListedKind(
-        replace(live.CONVERSATION, gone=_gone(pb.RESOURCE_KIND_CONVERSATION, Kind.CONVERSATION)), "sms:read"
+        replace(CONVERSATION, gone=_gone(pb.RESOURCE_KIND_CONVERSATION, Kind.CONVERSATION)), "sms:read"
     ),
-    "campaign": ListedKind(
-        replace(live.CAMPAIGN, gone=_gone(pb.RESOURCE_KIND_CAMPAIGN, Kind.CAMPAIGN)), "campaigns:read"
-    ),
+    "campaign": ListedKind(replace(CAMPAIGN, gone=_gone(pb.RESOURCE_KIND_CAMPAIGN, Kind.CAMPAIGN)), "campaigns:read"),
     "approval": ListedKind(
         Shown(_approvals, "approval_updated", "approval_updated", _gone(pb.RESOURCE_KIND_APPROVAL, Kind.APPROVAL)),
         "approvals:read",

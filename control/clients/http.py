@@ -30,6 +30,13 @@ from control.clients.shares import Shares
 from hum.clock import monotonic_ms
 from hum.settings import EgressSettings
 
+#: Connections to customers' URLs of this process at once.
+EGRESS_CONNECTIONS = 512
+#: Requests of one organization to these at once; more wait.
+EGRESS_ORGANIZATION_REQUESTS = 128
+#: Of these, to one host and port, which many organizations may use.
+EGRESS_HOST_REQUESTS = 64
+
 USER_AGENT = "hum/0.1"
 GZIP = 16 + zlib.MAX_WBITS
 READ_BYTES = 16 << 10
@@ -103,9 +110,9 @@ class Guarded:
     @classmethod
     def open(cls, settings: EgressSettings) -> "Guarded":
         limits = Limits(
-            connections=settings.egress_connections,
-            organization_requests=settings.egress_organization_requests,
-            host_requests=settings.egress_host_requests,
+            connections=EGRESS_CONNECTIONS,
+            organization_requests=EGRESS_ORGANIZATION_REQUESTS,
+            host_requests=EGRESS_HOST_REQUESTS,
         )
         return cls(Policy(settings.egress_networks), limits)
 

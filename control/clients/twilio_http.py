@@ -23,7 +23,7 @@ TOO_MANY_REQUESTS = 429
 UNAUTHORIZED = "401"
 #: The carrier is overloaded: it has not accepted the call or text, and accepts none at the moment.
 TOO_BUSY = frozenset({"20429", "22005", "14107", "63018"})
-#: The number's queue at the carrier is full, with hours of texts.
+#: The number's queue at the carrier is full, with hours of texts: further ones stay in ours.
 QUEUE_FULL = "21611"
 #: The longest `Retry-After` that we respect, and the back-offs if the carrier sends none.
 MAX_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS, QUEUE_FULL_SECONDS = 300.0, 1.0, 60.0

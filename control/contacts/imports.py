@@ -27,6 +27,9 @@ from storage.contact_imports import ImportRow, Passed
 from storage.contacts import Imported
 from storage.db import Db, Tx
 
+#: Unfinished imports of an organization.
+MAX_IMPORTS = 20
+
 #: Rows of a file, and contacts, per transaction: some tens of milliseconds.
 ROWS, CONTACTS = 250, 50
 #: The errors that are stored of one import.
@@ -39,8 +42,8 @@ async def begin(tx: Tx, principal: Principal, request: pb.ImportContactsRequest,
     file = request.csv.encode()
     if len(file) > settings.import_bytes:
         raise InvalidRequest([FieldError("csv", f"is larger than {settings.import_bytes} bytes; import it in parts")])
-    if await contact_imports.count_open(tx) >= settings.max_imports:
-        message = f"{settings.max_imports} imports of this organization are in progress; try again when one has ended."
+    if await contact_imports.count_open(tx) >= MAX_IMPORTS:
+        message = f"{MAX_IMPORTS} imports of this organization are in progress; try again when one has ended."
         raise RateLimited(message, retry_after_seconds=RETRY_SECONDS)
     region = (
         request.default_region if request.HasField("default_region") else phone.region(await contacts.own_number(tx))

@@ -1,6 +1,6 @@
-"""The jobs on contacts."""
+"""The jobs on contacts, and when a carrier lookup is due.  Pure."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from control.base.job import Job
 
@@ -17,3 +17,8 @@ KEEP_IMPORTS = timedelta(days=30)
 IMPORT_STUCK = (
     "Something went wrong on our side. The rows imported so far are kept; import the file again for the rest."
 )
+
+
+def owes_lookup(looked_up_at: datetime | None, now: datetime, keep: timedelta) -> bool:
+    """Tell whether a caller's last carrier lookup is older than `keep`, or missing.  With zero, return False."""
+    return keep > timedelta(0) and (looked_up_at is None or looked_up_at < now - keep)

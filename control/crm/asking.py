@@ -24,6 +24,13 @@ from storage import crm
 from storage.crm import ConnectorRow, LogRow
 from storage.db import Db
 
+#: Requests of one process to one CRM connector at once; more look-ups are left out.
+CRM_REQUESTS = 8
+#: Seconds that a CRM connector rests at first; twice as long after each further failure.
+CRM_REST_SECONDS = 30.0
+#: Seconds that a CRM connector rests at most.
+CRM_LONGEST_REST_SECONDS = 900.0
+
 LOG = log(__name__)
 REQUESTS = Metric("hum_crm_requests_total", "Requests to CRM connectors", ["event", "outcome"])
 
@@ -79,7 +86,7 @@ class Asking:
 
     def is_busy(self, connector: UUID) -> bool:
         """Return whether this process has reached its limit of requests in flight to a connector."""
-        return self._running[connector] >= self._settings.crm_requests
+        return self._running[connector] >= CRM_REQUESTS
 
     async def ask(self, connector: ConnectorRow, request: ConnectorRequest) -> Exchange:
         """Send and log a request; send it again with the old secret if the connector refuses the new one."""
@@ -163,7 +170,7 @@ class Asking:
             if not reply.failed:
                 await crm.recover(tx, connector.id)
                 return
-            rest, longest = timedelta(seconds=settings.crm_rest_seconds), settings.crm_longest_rest_seconds
+            rest, longest = timedelta(seconds=CRM_REST_SECONDS), CRM_LONGEST_REST_SECONDS
             failure = reply.message or reply.reason or ""
             await crm.fail(tx, connector, failure, settings.crm_failures, rest, timedelta(seconds=longest))
 

@@ -10,17 +10,20 @@ from hum.settings import ControlSettings
 from hum.v1 import crm_pb2
 from storage.events import Start
 
+#: Seconds between looks for what CRM connectors are to be told.
+CRM_LOOK_SECONDS = 1.0
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     asking = Asking(deps.db, deps.web, deps.keyring, settings)
     servicer = CrmConnectorsServicer(deps.db, deps.cursors, Connectors(deps.keyring, settings), asking)
-    syncing = Syncing(deps.db, asking, settings, settings.public_url)
+    syncing = Syncing(deps.db, asking, settings.public_url)
     return Feature(
         services={crm_pb2.DESCRIPTOR.services_by_name["CrmConnectorsService"]: servicer},
         jobs={rules.SYNC: syncing.sync},
         sweeps=[
-            Sweep("crm_syncs", syncing.enqueue_due, settings.crm_look_seconds),
+            Sweep("crm_syncs", syncing.enqueue_due, CRM_LOOK_SECONDS),
             Sweep("crm_old", syncing.purge, settings.sweep_seconds),
         ],
-        readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, settings.crm_look_seconds, shares=True)],
+        readers=[Reader("crm", Start.NOW, TYPES, syncing.schedule, CRM_LOOK_SECONDS, shares=True)],
     )

@@ -25,6 +25,11 @@ from storage import contacts, crm, crm_syncs, events
 from storage.crm import ConnectorRow
 from storage.db import AWAY, BUSY, Db, Tx
 
+#: Hours in which a contact who texts is not looked up again in a CRM; who calls always is.
+CRM_KNOWN_HOURS = 24.0
+#: Callers whom one process looks up in CRMs at once; more are not looked up.
+CRM_LOOKUPS = 200
+
 LOG = log(__name__)
 FORGED = "failed"
 Inform = Callable[[UUID, UUID], Coroutine[Any, Any, None]]
@@ -64,7 +69,7 @@ class Lookups:
     async def of_turn(self, org: UUID, run: UUID) -> None:
         """Look up the sender of a turn's text, unless that was done recently; wait for at most `crm_text_seconds`."""
         async with self._db.tenant(org) as tx:
-            texter = await crm.of_turn(tx, run, timedelta(hours=self._settings.crm_known_hours))
+            texter = await crm.of_turn(tx, run, timedelta(hours=CRM_KNOWN_HOURS))
         if texter is None:
             return
         caller = _Caller(org, texter.contact_id, texter.phone_e164, conversation=texter.conversation_id)
@@ -73,7 +78,7 @@ class Lookups:
             await asyncio.wait({task}, timeout=self._settings.crm_text_seconds)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
-        if len(self._running) >= self._settings.crm_lookups:
+        if len(self._running) >= CRM_LOOKUPS:
             work.close()
             LOG.warning("skipped the look-up of a caller: too many are in flight")
             return None

@@ -20,12 +20,18 @@ from hum.clock import now
 from hum.contract.errors import NotFound
 from hum.ids import Kind
 from hum.observe.telemetry import log
-from hum.settings.crm import CrmSettings
 from storage import contacts, crm, crm_syncs
 from storage.crm import ConnectorRow
 from storage.crm_syncs import CallFacts, ConversationFacts, SyncRow
 from storage.db import Db, Tx
 from storage.events import Event as Stored
+
+#: Seconds that the report of a call to a CRM waits for its summary; a call in which nobody spoke gets none.
+CRM_SUMMARY_SECONDS = 120.0
+#: Hours for which a CRM connector is told again what it did not take.
+CRM_RETRY_HOURS = 24.0
+#: Days for which requests to CRM connectors are kept.
+CRM_LOG_DAYS = 30.0
 
 LOG = log(__name__)
 #: Rows that one sweep enqueues; rows of each kind that one sweep purges.
@@ -49,12 +55,12 @@ class Attempt:
 class Syncing:
     """The sync's reader, sweeps and job.  `public_url`: the base of links to transcripts."""
 
-    def __init__(self, db: Db, asking: Asking, settings: CrmSettings, public_url: str) -> None:
-        self._db, self._asking, self._settings, self._public_url = db, asking, settings, public_url.rstrip("/")
+    def __init__(self, db: Db, asking: Asking, public_url: str) -> None:
+        self._db, self._asking, self._public_url = db, asking, public_url.rstrip("/")
 
     async def schedule(self, tx: Tx, stored: Sequence[Stored]) -> None:
         """Create sync rows for a reader's batch of events."""
-        wait = timedelta(seconds=self._settings.crm_summary_seconds)
+        wait = timedelta(seconds=CRM_SUMMARY_SECONDS)
         for event in stored:
             if event.type in CALL_TYPES:
                 await crm_syncs.owe_call(tx, event.subject_id, wait)
@@ -72,8 +78,8 @@ class Syncing:
 
     async def purge(self) -> None:
         """End syncs beyond their retry period, and purge old rows and logs."""
-        keep = timedelta(days=self._settings.crm_log_days)
-        retry_for = timedelta(hours=self._settings.crm_retry_hours)
+        keep = timedelta(days=CRM_LOG_DAYS)
+        retry_for = timedelta(hours=CRM_RETRY_HOURS)
         async with self._db.system() as tx:
             await crm_syncs.give_up(tx, retry_for + rules.JOB_LOST, PURGED_ROWS)
             await crm_syncs.forget(tx, keep, PURGED_ROWS)
@@ -171,7 +177,7 @@ class Syncing:
                 await crm.know(tx, connector.id, row.contact_id, exchange.reply.contact.id)
             await crm_syncs.end(tx, row.id, claim, "done")
             return
-        retry_for = timedelta(hours=self._settings.crm_retry_hours)
+        retry_for = timedelta(hours=CRM_RETRY_HOURS)
         next_at: datetime | None = None
         if not rules.is_refusal(exchange.log.status):
             next_at = rules.next_attempt(row.attempts, row.created_at, at, retry_for, exchange.retry_after_seconds)

@@ -15,6 +15,9 @@ from storage import crm, http_tools
 from storage.crm import ConnectorRow, Wanted
 from storage.db import Tx
 
+#: Hours in which a CRM connector's old secret is still tried.
+CRM_OVERLAP_HOURS = 24.0
+
 
 class Connectors:
     def __init__(self, keyring: Keyring, settings: CrmSettings) -> None:
@@ -67,7 +70,7 @@ class Connectors:
     async def rotate(self, tx: Tx, org: UUID, id: UUID) -> tuple[ConnectorRow, str]:
         """Create a new secret; the old one stays valid for a while.  Raises NotFound."""
         await crm.get(tx, id, lock=True)
-        secret, overlap = new_secret(), timedelta(hours=self._settings.crm_overlap_hours)
+        secret, overlap = new_secret(), timedelta(hours=CRM_OVERLAP_HOURS)
         await crm.rotate(tx, id, self._keyring.seal(secret.encode(), place(id, org)), overlap)
         return await crm.get(tx, id), secret
 

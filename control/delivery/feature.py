@@ -14,6 +14,19 @@ from hum.settings import ControlSettings
 from hum.v1 import sms_delivery_pb2
 from storage import sends
 
+#: Texts that one worker asks the carrier to send at once.
+TEXT_WIDTH = 64
+#: Of these, texts of campaigns: the rest is left to conversations.
+TEXT_CAMPAIGN_WIDTH = 48
+#: What a fast number sends within so many seconds leaves together.
+TEXT_QUANTUM_SECONDS = 0.05
+#: Seconds after which a number that was too fast for the carrier is twice as fast again.
+TEXT_RECOVER_SECONDS = 60.0
+#: Seconds for which a number sends nothing that the carrier refuses for a fault of the number or its account.
+TEXT_STOP_SECONDS = 900.0
+#: Days after which the carrier is asked no more about a text.
+TEXT_RECONCILE_DAYS = 3.0
+
 #: A text of this number is due; notified by the transaction that wrote it.
 DUE = Channel(sends.CHANNEL, str, str)
 
@@ -28,7 +41,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             look=timedelta(seconds=settings.carrier_look_seconds),
             unknown=timedelta(seconds=settings.text_unknown_seconds),
             reconcile=timedelta(seconds=settings.text_reconcile_seconds),
-            oldest=timedelta(days=settings.text_reconcile_days),
+            oldest=timedelta(days=TEXT_RECONCILE_DAYS),
             request=timedelta(seconds=settings.carrier_seconds),
         ),
     )
@@ -48,17 +61,17 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
 def means_of(settings: ControlSettings) -> Means:
     return Means(
-        paces=Paces(settings.text_segments_per_second, settings.text_paces, settings.twilio_account_sid),
-        width=settings.text_width,
-        campaign_width=settings.text_campaign_width,
+        paces=Paces(*settings.text_paces, settings.twilio_account_sid),
+        width=TEXT_WIDTH,
+        campaign_width=TEXT_CAMPAIGN_WIDTH,
         number_width=settings.text_number_width,
-        quantum_seconds=settings.text_quantum_seconds,
+        quantum_seconds=TEXT_QUANTUM_SECONDS,
         look_seconds=settings.text_seconds,
         request_seconds=settings.carrier_seconds,
         recovery=Recovery(
             retry_seconds=settings.text_retry_seconds,
             longest_seconds=settings.text_longest_retry_seconds,
-            recover_seconds=settings.text_recover_seconds,
-            stop_seconds=settings.text_stop_seconds,
+            recover_seconds=TEXT_RECOVER_SECONDS,
+            stop_seconds=TEXT_STOP_SECONDS,
         ),
     )

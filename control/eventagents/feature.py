@@ -15,25 +15,46 @@ from hum.v1 import event_runs_pb2
 from storage import event_runs
 from storage.events import Start
 
+#: Seconds that an agent may take for one event, tools included.
+EVENT_RUN_SECONDS = 120.0
+#: Attempts at the model for one event; after a tool of the organization's own has begun, none is begun from the
+#: start.
+EVENT_RUN_ATTEMPTS = 3
+#: Seconds after which a run for an event, on which nobody works any more, is taken up again; longer than any run
+#: may take.
+EVENT_RUN_STUCK_SECONDS = 300.0
+#: Tools that an agent may call for one event.
+EVENT_RUN_TOOL_CALLS = 8
+#: Tokens that the model may write in one step of a run for an event.
+EVENT_RUN_TOKENS = 4000
+#: Runs for events that may lead to one another; an event to which so many have led starts no agent.
+EVENT_RUN_DEPTH = 3
+#: Events that one flow's agent handles in EVENT_RUN_WINDOW_SECONDS; what is beyond that is skipped.
+EVENT_RUNS_PER_FLOW = 60
+#: Seconds in which EVENT_RUNS_PER_FLOW counts.
+EVENT_RUN_WINDOW_SECONDS = 600.0
+#: Days for which runs for events are kept; they go with the payload of their event, if that goes sooner.
+EVENT_RUN_DAYS = 90.0
+
 PURGED_ROWS = 1000
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     limits = Limits(
-        runs_per_flow=settings.event_runs_per_flow,
-        window=timedelta(seconds=settings.event_run_window_seconds),
-        depth=settings.event_run_depth,
-        tool_calls=settings.event_run_tool_calls,
-        attempts=settings.event_run_attempts,
-        seconds=settings.event_run_seconds,
+        runs_per_flow=EVENT_RUNS_PER_FLOW,
+        window=timedelta(seconds=EVENT_RUN_WINDOW_SECONDS),
+        depth=EVENT_RUN_DEPTH,
+        tool_calls=EVENT_RUN_TOOL_CALLS,
+        attempts=EVENT_RUN_ATTEMPTS,
+        seconds=EVENT_RUN_SECONDS,
     )
     responder = deps.outside.responder
-    dialogue = Dialogue(deps.db, responder, deps.tools, settings.event_run_tokens)
-    runs = Runs(deps.db, responder, dialogue, limits, timedelta(seconds=settings.event_run_stuck_seconds))
+    dialogue = Dialogue(deps.db, responder, deps.tools, EVENT_RUN_TOKENS)
+    runs = Runs(deps.db, responder, dialogue, limits, timedelta(seconds=EVENT_RUN_STUCK_SECONDS))
 
     async def purge() -> None:
         async with deps.db.system() as tx:
-            await event_runs.forget(tx, timedelta(days=settings.event_run_days), PURGED_ROWS)
+            await event_runs.forget(tx, timedelta(days=EVENT_RUN_DAYS), PURGED_ROWS)
 
     return Feature(
         services={event_runs_pb2.DESCRIPTOR.services_by_name["EventRunsService"]: EventRunsServicer(deps.cursors)},

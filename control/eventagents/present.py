@@ -6,10 +6,8 @@ from control.base.wire import timestamp, value
 from control.usage.present import usage
 from hum import ids
 from hum.ids import Kind
-from hum.v1 import calls_pb2
 from hum.v1 import event_runs_pb2 as pb
 from storage.event_runs import RunRow
-from storage.tool_runs import ActivityRow
 from storage.usage import LineRow
 
 
@@ -33,17 +31,4 @@ def run(row: RunRow, used: Sequence[LineRow] = ()) -> pb.EventRun:
         created_at=timestamp(row.created_at),
         finished_at=timestamp(row.finished_at),
         usage=usage(used) if used else None,
-    )
-
-
-def activity(row: ActivityRow, *, is_over: bool) -> calls_pb2.ToolActivity:
-    """Show a tool's execution; one that still ran when its run ended is `lost`."""
-    return calls_pb2.ToolActivity(
-        id=row.tool_call_id,
-        name=row.name,
-        arguments=row.arguments,
-        result=row.output,
-        status="lost" if row.status == "running" and is_over else row.status,
-        started_at=timestamp(row.started_at),
-        duration_ms=row.duration_ms,
     )

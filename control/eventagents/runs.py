@@ -18,11 +18,10 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from control.approvals import telling
 from control.clients.openai import ModelError, Responder
 from control.eventagents import rules, starting
 from control.eventagents.rules import Limits
-from control.executions import dialogue
+from control.executions import decisions, dialogue
 from control.executions.dialogue import Work
 from control.flows import stored
 from control.flows.stored import usable
@@ -206,7 +205,7 @@ def _earlier_items(attempt: _Attempt) -> list[dialogue.Item]:
         items += [call, {"type": "function_call_output", "call_id": row.tool_call_id, "output": output}]
     if attempt.claim.resumed_at is not None and attempt.material.result:
         items.append({"role": "assistant", "content": attempt.material.result})
-    return items + [{"role": "developer", "content": telling.news(row)} for row in attempt.outcomes]
+    return items + [{"role": "developer", "content": decisions.news(row)} for row in attempt.outcomes]
 
 
 async def _count(tx: Tx, attempt: _Attempt, work: EventWork) -> None:

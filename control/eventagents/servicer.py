@@ -5,6 +5,7 @@ from control.base.paging import Cursors
 from control.base.wire import word
 from control.boundary import TransactionContext
 from control.eventagents import present
+from control.executions import present as executions
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import event_runs_pb2 as pb
@@ -43,5 +44,5 @@ class EventRunsServicer:
         run = present.run(row, (await usage.of_subjects(ctx.tx, [id])).get(id, ()))
         is_over = row.finished_at is not None
         activity = await tool_runs.of_run(ctx.tx, id, MOST_ACTIVITY)
-        run.tool_activity.extend(present.activity(row, is_over=is_over) for row in activity)
+        run.tool_activity.extend(executions.activity(row, is_over=is_over) for row in activity)
         return pb.GetEventRunResponse(run=run)

@@ -8,11 +8,12 @@ from control.feature import Deps, Feature, Sweep
 from hum.settings import ControlSettings
 from hum.v1 import events_pb2
 
+#: Seconds between looks at the months of events.
+EVENTS_LOOK_SECONDS = 300.0
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     return Feature(
         services={events_pb2.DESCRIPTOR.services_by_name["EventsService"]: EventsServicer()},
-        sweeps=[
-            Sweep("event_months", partial(months.sweep, deps.db, deps.files, settings), settings.events_look_seconds)
-        ],
+        sweeps=[Sweep("event_months", partial(months.sweep, deps.db, deps.files, settings), EVENTS_LOOK_SECONDS)],
     )

@@ -18,6 +18,15 @@ from storage import event_months, events
 from storage.db import Db
 from storage.event_months import ArchivedRow, MonthRow
 
+#: Months for which the database is prepared ahead.
+EVENTS_MONTHS_AHEAD = 2
+#: Hours after its end when a month takes no more events; the database's clock must never go back by as much.
+EVENTS_CLOSE_HOURS = 24.0
+#: Seconds that making or deleting a month may wait for others, who wait behind it; it is tried again.
+EVENTS_LOCK_SECONDS = 0.5
+#: Days for which it is known that news which may be brought again have their event.
+EVENT_ID_DAYS = 90.0
+
 LOG = log(__name__)
 UNPLACED = Gauge("hum_events_unplaced", "Events without a month, at the last sweep")
 OVERDUE = Gauge("hum_events_overdue_seconds", "How much longer than HUM_EVENTS_MONTHS the oldest month was kept")
@@ -34,18 +43,18 @@ class Unarchived(Exception):  # noqa: N818 - names the failure
 async def sweep(db: Db, files: Files, settings: ControlSettings) -> None:
     """Create the next months; archive and drop the oldest if it is old enough and no reader needs it."""
     try:
-        await _create_months(db, settings)
-        await _purge_ids(db, settings)
+        await _create_months(db)
+        await _purge_ids(db)
         if settings.events_months:
             await _drop_old(db, files, settings)
     except asyncpg.LockNotAvailableError:
         LOG.info("could not lock the months of events; the next sweep retries")
 
 
-async def _create_months(db: Db, settings: ControlSettings) -> None:
+async def _create_months(db: Db) -> None:
     async with db.system() as tx:
-        unplaced = await event_months.make(tx, settings.events_months_ahead, settings.events_lock_seconds)
-        await event_months.close(tx, timedelta(hours=settings.events_close_hours))
+        unplaced = await event_months.make(tx, EVENTS_MONTHS_AHEAD, EVENTS_LOCK_SECONDS)
+        await event_months.close(tx, timedelta(hours=EVENTS_CLOSE_HOURS))
     UNPLACED.set(unplaced)
     if unplaced:
         LOG.warning(
@@ -53,9 +62,9 @@ async def _create_months(db: Db, settings: ControlSettings) -> None:
         )
 
 
-async def _purge_ids(db: Db, settings: ControlSettings) -> None:
+async def _purge_ids(db: Db) -> None:
     async with db.system() as tx:
-        await events.forget_ids(tx, timedelta(days=settings.event_id_days), PURGED_IDS)
+        await events.forget_ids(tx, timedelta(days=EVENT_ID_DAYS), PURGED_IDS)
 
 
 async def _drop_old(db: Db, files: Files, settings: ControlSettings) -> None:
@@ -71,7 +80,7 @@ async def _drop_old(db: Db, files: Files, settings: ControlSettings) -> None:
     if settings.events_archive != "none" and not await _archive(db, files, row, settings.events_archive == "whole"):
         return
     async with db.system() as tx:
-        if await event_months.drop(tx, row.month, settings.events_lock_seconds):
+        if await event_months.drop(tx, row.month, EVENTS_LOCK_SECONDS):
             DROPPED.inc()
             LOG.info("a month of events was dropped", month=row.name)
 

@@ -3,21 +3,27 @@
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from control.clients.openai import ModelError, Question, Reply, Responder, Spent, ToolCall
-from control.executions.keeping import Called, Executions, aside, json_without_secrets
+from control.executions.keeping import Called, Executions
 from control.tools import BUILT_IN, AtEnd, Registry, Result, Situation, Tool, ToolChannel, ToolContext, dumped, failed
-from hum.clock import monotonic_ms, now
+from hum.clock import monotonic_ms
 from storage.db import Db, Tx
 
-#: The longest arguments and result of a tool call that are recorded, in characters.
-KEPT_CHARS = 8_000
 TOO_MANY = "You have called enough tools. Answer now, with what you know."
 
 Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A tool call of the model, with its result."""
+
+    call: ToolCall
+    result: Result
+    took_ms: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,8 +34,7 @@ class Work(ABC):
     situation: Situation
     instruct: Callable[[Mapping[str, Any]], str]
     items: list[Item]
-    #: The tool calls to record, with arguments and results.
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    tool_calls: list[Answered] = field(default_factory=list)
     at_end: list[AtEnd] = field(default_factory=list)
     #: The model's usage, per response.
     spent: list[Spent] = field(default_factory=list)
@@ -130,7 +135,7 @@ class Dialogue(Generic[WorkT]):
         return reply
 
     async def _run(self, work: WorkT, call: ToolCall) -> None:
-        began_at, began_ms = now(), monotonic_ms()
+        began_ms = monotonic_ms()
         if len(work.tool_calls) >= work.most_tool_calls:
             result = failed(TOO_MANY)
         else:
@@ -143,7 +148,7 @@ class Dialogue(Generic[WorkT]):
             {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments_json}
         )
         work.items.append({"type": "function_call_output", "call_id": call.id, "output": output})
-        work.tool_calls.append(await _record(call, output, result, began_at, round(monotonic_ms() - began_ms)))
+        work.tool_calls.append(Answered(call, result, round(monotonic_ms() - began_ms)))
 
     async def _result(self, work: WorkT, called: Called) -> Result:
         """Run a tool call and return the agent's result."""
@@ -153,15 +158,3 @@ class Dialogue(Generic[WorkT]):
 
     async def _follow(self, work: WorkT, name: str, result: Result) -> None:
         """Apply a tool's result to the rest of the work."""
-
-
-async def _record(call: ToolCall, output: str, result: Result, began_at: datetime, took_ms: int) -> dict[str, Any]:
-    return {
-        "id": call.id.replace("\0", "")[:200],
-        "name": call.name.replace("\0", "")[:200],
-        "arguments_json": (await aside(json_without_secrets, call.arguments_json.replace("\0", "")))[:KEPT_CHARS],
-        "result_json": (await aside(json_without_secrets, output))[:KEPT_CHARS],
-        "status": "ok" if result.ok else "failed",
-        "started_at": began_at.isoformat(),
-        "duration_ms": took_ms,
-    }

@@ -8,17 +8,22 @@ from hum.settings import ControlSettings
 from hum.v1 import tool_executions_pb2
 from storage import tool_runs
 
+#: Days for which executions of tools are listed.
+TOOL_RUN_DAYS = 90.0
+
 #: Rows purged per sweep.
 PURGED_ROWS = 1000
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
+    keep = timedelta(days=TOOL_RUN_DAYS)
+
     async def purge() -> None:
         async with deps.db.system() as tx:
-            await tool_runs.forget(tx, timedelta(days=settings.tool_run_days), PURGED_ROWS)
+            await tool_runs.forget(tx, keep, PURGED_ROWS)
 
     services = tool_executions_pb2.DESCRIPTOR.services_by_name
     return Feature(
-        services={services["ToolExecutionsService"]: ToolExecutionsServicer(deps.cursors)},
+        services={services["ToolExecutionsService"]: ToolExecutionsServicer(deps.cursors, keep)},
         sweeps=[Sweep("tool_runs", purge, settings.sweep_seconds)],
     )

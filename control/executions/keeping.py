@@ -14,6 +14,7 @@ from control.base import redaction
 from control.tools import MAX_ARGUMENTS_BYTES, Registry, Result, ToolChannel, ToolContext, dumped
 from hum import ids
 from hum.clock import monotonic_ms
+from hum.json.schemas import bad_json
 from hum.v1 import calls_pb2
 from storage import tool_runs
 from storage.db import Db, Tx
@@ -54,10 +55,10 @@ class Executions:
 
     async def begin(self, tx: Tx, channel: ToolChannel, called: Called, context: ToolContext) -> ToolContext | None:
         """Record that a tool starts; return the context to run it with, or None if this tool call was run before."""
-        id, turn, flow = ids.new(), context.turn, context.situation.flow
+        turn, flow = context.turn, context.situation.flow
         origin = self._registry.origin(channel, called.name, context.situation)
         run = NewRun(
-            id=id,
+            id=ids.new(),
             org_id=context.organization,
             channel="test" if self._is_test else channel.name.lower(),
             purpose="test" if self._is_test else "agent",
@@ -66,8 +67,8 @@ class Executions:
             run_id=turn.run if turn else context.event_run,
             flow_id=flow.id if flow else None,
             flow_version=flow.version if flow else None,
-            tool_call_id=called.id.replace("\0", "")[:MOST_NAME_CHARS],
-            name=called.name.replace("\0", "")[:MOST_NAME_CHARS],
+            tool_call_id=name_of(called.id),
+            name=name_of(called.name),
             kind=origin.kind if origin else None,
             tool_id=origin.id if origin else None,
             tool_version=origin.version if origin else None,
@@ -76,7 +77,8 @@ class Executions:
             else await aside(arguments_without_secrets, called.arguments_json),
             approval_id=called.approval,
         )
-        return replace(context, execution=id) if await tool_runs.begin(tx, run) else None
+        execution = await tool_runs.begin(tx, run)
+        return replace(context, execution=execution) if execution is not None else None
 
     async def carry_out(self, channel: ToolChannel, called: Called, context: ToolContext) -> Result:
         """Run a tool after `begin`, and record its result."""
@@ -90,6 +92,11 @@ class Executions:
         async with self._db.system() as tx:
             await tool_runs.finish(tx, context.execution, row, took_ms)
         return result
+
+
+def name_of(text: str) -> str:
+    """Return a model's id or name of a tool as it is stored."""
+    return text.replace("\0", "")[:MOST_NAME_CHARS]
 
 
 async def aside(redact: Callable[[str], str], text: str) -> str:
@@ -131,11 +138,13 @@ def json_without_secrets(text: str) -> str:
 
 
 def arguments_without_secrets(text: str) -> str:
-    """Redact arguments for a JSON column: an object, or an object with the text that the model wrote instead."""
+    """Redact arguments for a JSON column: the object as the model wrote it, or an object with the text that it wrote instead."""
     value: Any
     try:
         value = json.loads(text or "{}") if len(text) <= MAX_ARGUMENTS_BYTES else text[:1000]
     except (ValueError, RecursionError):
         value = text[:1000]
     cleaned = redaction.without_secrets(value)
-    return dumped(cleaned if isinstance(cleaned, dict) else {"not_an_object": cleaned})
+    if not isinstance(cleaned, dict):
+        return dumped({"not_an_object": cleaned})
+    return text if text and cleaned == value and bad_json(text) is None else dumped(cleaned)

@@ -1,18 +1,21 @@
 """ToolExecutionsService (proto/hum/v1/tool_executions.proto)."""
 
+from datetime import timedelta
+
 from control.base import paging
-from control.base.wire import timestamp, value, word
+from control.base.wire import word
 from control.boundary import TransactionContext
+from control.executions import present
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import tool_executions_pb2 as pb
 from storage import tool_runs
-from storage.tool_runs import ExecutionRow, Wanted
+from storage.tool_runs import Wanted
 
 
 class ToolExecutionsServicer:
-    def __init__(self, cursors: paging.Cursors) -> None:
-        self._cursors = cursors
+    def __init__(self, cursors: paging.Cursors, keep: timedelta) -> None:
+        self._cursors, self._keep = cursors, keep
 
     async def ListToolExecutions(
         self, request: pb.ListToolExecutionsRequest, ctx: TransactionContext
@@ -24,28 +27,7 @@ class ToolExecutionsServicer:
             conversation=ids.require(Kind.CONVERSATION, request.conversation_id) if request.conversation_id else None,
             status=word(pb.ToolExecutionStatus, request.status),
         )
-        fetched = await tool_runs.page(ctx.tx, self._cursors.after(request), paging.rows_to_fetch(request), filters)
+        before, count = self._cursors.after(request), paging.rows_to_fetch(request)
+        fetched = await tool_runs.page(ctx.tx, before, count, filters, self._keep)
         rows, more = self._cursors.cut(request, fetched, lambda row: (row.id,))
-        return pb.ListToolExecutionsResponse(executions=[present(row) for row in rows], next_cursor=more)
-
-
-def present(row: ExecutionRow) -> pb.ToolExecution:
-    return pb.ToolExecution(
-        id=ids.show(Kind.TOOL_EXECUTION, row.id),
-        name=row.name,
-        kind=row.kind,
-        purpose=value(pb.ToolExecutionPurpose, row.purpose),
-        tool_id=ids.show(Kind.TOOL, row.tool_id) if row.tool_id and row.kind == "http" else None,
-        tool_version=row.tool_version,
-        flow_id=ids.show(Kind.FLOW, row.flow_id) if row.flow_id else None,
-        flow_version=row.flow_version,
-        call_id=ids.show(Kind.CALL, row.call_id) if row.call_id else None,
-        conversation_id=ids.show(Kind.CONVERSATION, row.conversation_id) if row.conversation_id else None,
-        arguments=row.arguments,
-        result=row.output,
-        status=value(pb.ToolExecutionStatus, row.status),
-        started_at=timestamp(row.started_at),
-        duration_ms=row.duration_ms,
-        approval_id=ids.show(Kind.APPROVAL, row.approval_id) if row.approval_id else None,
-        run_id=ids.show(Kind.RUN, row.run_id) if row.run_id else None,
-    )
+        return pb.ListToolExecutionsResponse(executions=[present.execution(row) for row in rows], next_cursor=more)

@@ -21,9 +21,7 @@ class Choices:
 
     @classmethod
     def of(cls, settings: Model) -> "Choices":
-        return cls(
-            (settings.default_voice, *settings.other_voices), (settings.realtime_model, *settings.other_realtime_models)
-        )
+        return cls(settings.voice_names, settings.realtime_model_names)
 
     def problems(self, flow: pb.Flow, before: pb.Flow) -> Iterator[FieldError]:
         """Yield errors in the voice and the model, if they changed."""

@@ -5,11 +5,10 @@ from uuid import UUID
 
 from control.base import days
 from control.clients.openai import Speech
-from control.flows import rules
+from control.flows import mailbox, rules
 from control.flows.choices import Choices
 from control.flows.stored import usable
 from control.usage import other as usage
-from control.voicemail import sentences as mailbox
 from hum.clock import now
 from hum.contract.errors import NotFound
 from storage import clips, flows, studio
@@ -22,7 +21,7 @@ class NoMoreToday(Exception):  # noqa: N818 - names the event
     """The organization's daily limit of rendered prompts is reached; until it resets, the model speaks the others."""
 
     def __init__(self, most_a_day: int, at: datetime) -> None:
-        super().__init__(f"{most_a_day} sentences were rendered for the organization today (HUM_CLIPS_PER_DAY)")
+        super().__init__(f"{most_a_day} sentences were rendered for the organization today, which is the limit")
         #: The worker retries the job after this delay: when the next day begins.
         self.retry_after_seconds = float(days.seconds_left(at))
 

@@ -4,9 +4,9 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from control.base import phone
 from control.base.job import Job
 from control.flows.phrases import called, phrases
-from control.transfers.rules import bad_number
 from hum.contract import eventtypes
 from hum.contract.errors import FieldError, InvalidRequest
 from hum.json import schemas
@@ -83,7 +83,7 @@ def bad_numbers(flow: pb.Flow, before: pb.Flow) -> dict[str, str]:
     for label, entry in json.loads(text or "{}").items():
         path = f"transfer_map_json{schemas.member(label)}"
         e164, path = (entry, path) if isinstance(entry, str) else (entry["to"], f"{path}.to")
-        complaint = bad_number(e164) if e164.startswith("+") else None
+        complaint = phone.bad_target(e164) if e164.startswith("+") else None
         if complaint is not None:
             errors[path] = complaint
     return errors

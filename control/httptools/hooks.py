@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from control.base.redaction import without_secrets
-from control.calls.stream import stored, tell
 from control.crm.asking import Asking, ConnectorRequest
 from control.crm.rules import Event, lookup_body
 from control.executions.keeping import run_row
@@ -19,6 +18,7 @@ from control.httptools import rules
 from control.httptools.agents import bound, fixed_arguments
 from control.httptools.requests import Requests
 from control.httptools.rules import Outcome
+from control.livecall import activity
 from control.tools import Result, bounded, dumped
 from hum import ids
 from hum.clock import monotonic_ms, now
@@ -30,6 +30,9 @@ from storage import calls, crm, http_tools, tool_runs
 from storage.db import AWAY, BUSY, Db
 from storage.http_tools import CallerRow, UsedRow
 from storage.tool_runs import NewRun
+
+#: Calls whose hooks one process runs at once; those of more calls are left out.
+HOOK_CALLS = 200
 
 LOG = log(__name__)
 LATE = "It did not answer in time."
@@ -58,7 +61,7 @@ class Hooks:
 
     def begin(self, call: UUID) -> None:
         """Start a call's hooks in the background, unless they were started before."""
-        if len(self._running) >= self._settings.hook_calls:
+        if len(self._running) >= HOOK_CALLS:
             LOG.warning("skipped a call's hooks: those of too many calls are in flight")
             return
         task = asyncio.create_task(self._guarded(call), name="hooks")
@@ -108,7 +111,7 @@ class Hooks:
                 await tool_runs.finish(tx, hook.run.id, row, took_ms)
                 if outcome.text:
                     await tool_runs.tell(tx, hook.run.id, without_secrets(outcome.text))
-                activity = calls_pb2.ToolActivity(
+                tool = calls_pb2.ToolActivity(
                     id=hook.run.tool_call_id,
                     name=hook.run.name,
                     arguments=hook.run.arguments,
@@ -116,9 +119,8 @@ class Hooks:
                     status=row.status,
                     duration_ms=took_ms,
                 )
-                activity.started_at.FromDatetime(began_at)
-                await calls.put_tool(tx, call, activity.id, stored(activity))
-                await tell(tx, call, now(), tool_finished=activity)
+                tool.started_at.FromDatetime(began_at)
+                await activity.add(tx, caller.org_id, call, tool, now())
             # A media process that opens its session concurrently waits for this transaction, and sees the outcomes.
             node = await crm.node_of(tx, call)
         return node is not None and any(outcome.text for _, outcome, __ in results)

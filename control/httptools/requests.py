@@ -24,6 +24,9 @@ from hum.settings.httptools import HttpToolSettings
 from storage import http_tools
 from storage.db import Db
 
+#: Requests of one organization's tools that one process makes at once.
+HTTP_TOOL_REQUESTS = 20
+
 LOG = log(__name__)
 REQUESTS = Metric("hum_http_tool_requests_total", "Requests of HTTP tools", ["outcome"])
 TABLE = "tool_secrets"
@@ -107,7 +110,7 @@ class Requests:
 
     @asynccontextmanager
     async def _counted(self, org: UUID) -> AsyncIterator[None]:
-        if _RUNNING[org] >= self._settings.http_tool_requests:
+        if _RUNNING[org] >= HTTP_TOOL_REQUESTS:
             raise _NotSent("Too many requests of this organization's tools are under way.")
         _RUNNING[org] += 1
         try:

@@ -19,7 +19,7 @@ from storage import idempotency, sessions
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     services = runtime_pb2.DESCRIPTOR.services_by_name
     onboarding = Onboarding(settings.onboarding_mode, settings.organizations_per_person)
-    live = partial(LiveCall, deps.db, deps.bus, settings, deps.stopping)
+    live = partial(LiveCall, deps.db, deps.bus, deps.stopping)
     admin = AdminServicer(
         deps.db,
         deps.cursors,

@@ -15,6 +15,13 @@ from storage import audit, identity, sessions
 from storage.db import Db, Tx
 from storage.sessions import SignInRow
 
+#: Hours without use after which a session ends.
+SESSION_IDLE_HOURS = 12.0
+#: Hours after which a session ends in any case.
+SESSION_HOURS = 168.0
+#: Seconds before a sign-in expires.
+SIGN_IN_SECONDS = 600.0
+
 LOG = log(__name__)
 #: The linked accounts, at any issuers, that one person may have.
 MOST_ACCOUNTS = 10
@@ -28,9 +35,7 @@ class SignInServicer:
         async with self._db.system() as tx:
             links_user = await self._linking(tx, request.linking_token) if request.linking_token else None
             row = SignInRow(request.nonce, request.code_verifier, request.return_to, links_user)
-            await sessions.begin(
-                tx, secrets.token_hash(request.state), row, timedelta(seconds=self._settings.sign_in_seconds)
-            )
+            await sessions.begin(tx, secrets.token_hash(request.state), row, timedelta(seconds=SIGN_IN_SECONDS))
         return pb.BeginSignInResponse()
 
     async def TakeSignIn(self, request: pb.TakeSignInRequest, _: NodeContext) -> pb.TakeSignInResponse:
@@ -46,7 +51,7 @@ class SignInServicer:
         )
 
     async def OpenWebSession(self, request: pb.OpenWebSessionRequest, ctx: NodeContext) -> pb.OpenWebSessionResponse:
-        token, lasts = secrets.new_token(), timedelta(hours=self._settings.session_hours)
+        token, lasts = secrets.new_token(), timedelta(hours=SESSION_HOURS)
         email = _verified_email(request, trust=self._settings.trust_email)
         async with self._db.system() as tx:
             if request.links_user_id:
@@ -64,7 +69,7 @@ class SignInServicer:
                 user=user,
                 org=await sessions.home_of(tx, user),
                 verified_email=email,
-                idle=timedelta(hours=self._settings.session_idle_hours),
+                idle=timedelta(hours=SESSION_IDLE_HOURS),
                 lasts=lasts,
             )
         LOG.info("signed in", user=ids.show(Kind.USER, user), linked=bool(request.links_user_id))

@@ -11,6 +11,7 @@ from subprocess import DEVNULL, PIPE
 from threading import Thread
 from typing import BinaryIO
 
+from control.knowledge.converter import Unreadable
 from control.knowledge.rules import Block
 from hum.settings.knowledge import KnowledgeSettings
 
@@ -19,10 +20,6 @@ PROGRAM = Path(__file__).with_name("converter.py")
 BYTES_PER_CHAR = 13
 NO_TIME = "Converting the document takes too long."
 NO_WAY = "The document can't be read; it may be damaged."
-
-
-class Unreadable(Exception):  # noqa: N818 - names the document's state
-    """A document can't be converted; the message is for its sender."""
 
 
 @dataclass(frozen=True, slots=True)

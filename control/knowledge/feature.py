@@ -12,15 +12,20 @@ from control.knowledge.vectors import Held
 from hum.settings import ControlSettings
 from hum.v1 import knowledge_pb2
 
+#: Seconds after which an agent's look-up is given up.
+KNOWLEDGE_LOOKUP_SECONDS = 3.0
+#: Seconds that a look-up waits for the embedding of what is asked; after that it finds by words only.
+EMBEDDING_QUERY_SECONDS = 0.2
+#: Bytes of documents' vectors that a process keeps in memory; 10 000 passages with 512 numbers are 20 MB.
+KNOWLEDGE_VECTOR_BYTES = 256 << 20
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     embedder = deps.outside.embedder
     conversions = Conversions(deps.db, deps.web, embedder, settings)
-    seconds, cache = settings.embedding_query_seconds, Held(settings.knowledge_vector_bytes)
+    seconds, cache = EMBEDDING_QUERY_SECONDS, Held(KNOWLEDGE_VECTOR_BYTES)
     # The pool of calls: an agent's caller waits, and must not queue behind other requests.
-    tool = lookup_knowledge(
-        Lookups(deps.calls_db, embedder, seconds, cache), round(settings.knowledge_lookup_seconds * 1000)
-    )
+    tool = lookup_knowledge(Lookups(deps.calls_db, embedder, seconds, cache), round(KNOWLEDGE_LOOKUP_SECONDS * 1000))
     servicer = KnowledgeServicer(
         deps.db,
         deps.cursors,

@@ -20,7 +20,8 @@ from control.base.egress import Outside
 from control.clients.embeddings import Embedded, Embedder
 from control.clients.http import Guarded
 from control.knowledge import rules
-from control.knowledge.converting import Converter, Unreadable
+from control.knowledge.converter import Unreadable
+from control.knowledge.converting import Converter
 from control.knowledge.rules import Passage
 from control.knowledge.vectors import packed
 from control.usage import other
@@ -32,6 +33,11 @@ from hum.v1 import events_pb2
 from storage import events, knowledge, knowledge_search
 from storage.db import Db
 from storage.knowledge import Content, Converted, DocumentRow
+
+#: Seconds to wait for the embeddings of a batch of passages.
+EMBEDDING_SECONDS = 30.0
+#: Seconds until a document is embedded again whose embeddings failed, or are another model's.
+EMBEDDING_RETRY_SECONDS = 900.0
 
 #: Passages per request for embeddings and per page that is read, and documents per sweep.
 BATCH, PAGE, MOST = 64, 500, 100
@@ -99,7 +105,7 @@ class Conversions:
             for org, id in await knowledge.fail_stuck(tx, timedelta(seconds=settings.knowledge_stuck_seconds)):
                 await events.append(tx, org, id, _failed(id, knowledge.STUCK_FAILURE))
             if self._embedder is not None:
-                again = timedelta(seconds=settings.embedding_retry_seconds)
+                again = timedelta(seconds=EMBEDDING_RETRY_SECONDS)
                 for org, id in await knowledge_search.take_to_embed(tx, self._embedder.name, again, MOST):
                     await jobs.enqueue(tx, rules.EMBED, org, id)
 
@@ -153,7 +159,7 @@ class Conversions:
                 failure = f"The organization would have more than {self._settings.knowledge_passages} passages."
             else:
                 failure = ""
-                later = timedelta(seconds=self._settings.embedding_retry_seconds)
+                later = timedelta(seconds=EMBEDDING_RETRY_SECONDS)
                 if await knowledge.store(tx, row, converted, later) and converted.passages is not None:
                     shown_id = ids.show(Kind.KNOWLEDGE, row.id)
                     event = events_pb2.KnowledgeReadyEvent(knowledge_id=shown_id, passages=len(converted.passages))
@@ -173,10 +179,7 @@ class Conversions:
     async def _vectors(self, embedder: Embedder, row: DocumentRow) -> list[Embedded]:
         """Embed all passages of a document.  Raises ModelError."""
         texts = await self._texts(row)
-        return [
-            await embedder.embed(texts[at : at + BATCH], self._settings.embedding_seconds)
-            for at in range(0, len(texts), BATCH)
-        ]
+        return [await embedder.embed(texts[at : at + BATCH], EMBEDDING_SECONDS) for at in range(0, len(texts), BATCH)]
 
     async def _texts(self, row: DocumentRow) -> Sequence[str]:
         texts, after = list[str](), 0

@@ -10,6 +10,9 @@ from control.mcp.usecases import Limits
 from hum.settings import ControlSettings
 from hum.v1 import mcp_pb2
 
+#: Seconds between looks for MCP servers whose tools are to be read; new ones are first.
+MCP_LOOK_SECONDS = 2.0
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     sealer = Sealer(deps.keyring)
@@ -21,6 +24,6 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
                 deps.db, deps.cursors, sealer, serving, limits
             ),
         },
-        sweeps=[Sweep("mcp_servers", serving.refresh_due, settings.mcp_look_seconds)],
+        sweeps=[Sweep("mcp_servers", serving.refresh_due, MCP_LOOK_SECONDS)],
         tool_sources=[serving.tools],
     )

@@ -29,6 +29,9 @@ from storage import events, mcp
 from storage.db import Db, Tx
 from storage.mcp import FlowTool, ServerRow
 
+#: Seconds between two readings of an MCP server's tools.
+MCP_REFRESH_SECONDS = 900.0
+
 LOG = log(__name__)
 #: Servers read per sweep.
 BATCH = 20
@@ -46,7 +49,7 @@ class Serving:
     async def refresh_due(self) -> None:
         """Read the tools of the servers that are due."""
         async with self._db.system() as tx:
-            due = await mcp.due(tx, timedelta(seconds=self._settings.mcp_refresh_seconds), now(), BATCH)
+            due = await mcp.due(tx, timedelta(seconds=MCP_REFRESH_SECONDS), now(), BATCH)
         await asyncio.gather(*(self._refresh_quietly(org, id) for org, id in due))
 
     async def _refresh_quietly(self, org: UUID, id: UUID) -> None:

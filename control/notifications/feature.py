@@ -14,17 +14,34 @@ from hum.v1 import notifications_pb2
 from storage import notifications
 from storage.events import Start
 
+#: Hours before an e-mail that can't be sent is given up.
+EMAIL_HOURS = 24.0
+#: Days before the record of an e-mail is deleted.
+EMAIL_DAYS = 90.0
+#: E-mails about what happened that a person gets in an hour; the rest waits for one.
+EMAILS_PER_PERSON = 6
+#: Hours for which an address gets nothing more, once the server has refused it.
+BOUNCE_HOURS = 24.0
+#: E-mails with invitations that an organization may send in 24 hours.
+INVITATION_EMAILS = 50
+#: Of these, from all organizations to one address.
+INVITATION_EMAILS_PER_ADDRESS = 3
+#: Hours: what is older when it is read, or could not be told for so long, is told to nobody.
+NOTICE_HOURS = 6.0
+#: How long an e-mail that may hold a transcript waits for it.
+NOTIFY_TRANSCRIPT_SECONDS = 120.0
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    server, hours = settings.smtp_server, timedelta(hours=settings.email_hours)
-    max_age = timedelta(hours=settings.notice_hours)
+    server, hours = settings.smtp_server, timedelta(hours=EMAIL_HOURS)
+    max_age = timedelta(hours=NOTICE_HOURS)
     policy = Policy(
-        per_hour=settings.emails_per_person,
-        bounce=timedelta(hours=settings.bounce_hours),
+        per_hour=EMAILS_PER_PERSON,
+        bounce=timedelta(hours=BOUNCE_HOURS),
         max_age=max_age,
-        transcript=timedelta(seconds=settings.notify_transcript_seconds),
-        invitations=settings.invitation_emails,
-        invitations_per_address=settings.invitation_emails_per_address,
+        transcript=timedelta(seconds=NOTIFY_TRANSCRIPT_SECONDS),
+        invitations=INVITATION_EMAILS,
+        invitations_per_address=INVITATION_EMAILS_PER_ADDRESS,
     )
     notifier = Notifier(deps.db, policy, is_on=server is not None)
     send = partial(smtp.send, server) if server else None
@@ -32,7 +49,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await notifications.forget(tx, max_age, hours, timedelta(days=settings.email_days))
+            await notifications.forget(tx, max_age, hours, timedelta(days=EMAIL_DAYS))
 
     service = notifications_pb2.DESCRIPTOR.services_by_name["NotificationsService"]
     return Feature(

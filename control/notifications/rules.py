@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from control.base.job import Job
 
-#: It retries for HUM_EMAIL_HOURS, and then gives up without a person.
+#: It retries for a day, and then gives up without a person.
 SEND = Job("send_email", concurrency=8, per_organization=4, timeout_seconds=300, attempts=40)
 
 VOICEMAIL, WEBHOOK, LIMIT, DIGEST, INVITATION = "voicemail", "webhook", "limit", "digest", "invitation"

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from control.calls.ending import finish, over_at_carrier
-from control.calls.stream import tell
+from control.livecall.stream import tell
 from control.outbound import rules
 from hum import ids
 from hum.contract.errors import NotFound

@@ -12,22 +12,36 @@ from control.outbound.servicer import OutboundServicer
 from hum.settings import ControlSettings
 from hum.v1 import outbound_pb2, runtime_pb2
 
+#: An organization's live calls at which no further one is placed for it.
+OUTBOUND_LIVE = 100
+#: Seconds after its time in which a call may still be placed; later it fails.
+OUTBOUND_PATIENCE_SECONDS = 6 * 3600.0
+#: Seconds between looks for calls to place.
+OUTBOUND_SECONDS = 0.25
+#: How long an organization at a limit is passed over.
+OUTBOUND_PAUSE_SECONDS = 1.0
+#: Calls that one worker asks the carrier for at once.
+OUTBOUND_WIDTH = 16
+#: Seconds before a carrier that can't be reached is asked for a call again.
+DIAL_RETRY_SECONDS = 5.0
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     limits = Limits(
-        live_calls=settings.outbound_live,
+        live_calls=OUTBOUND_LIVE,
         a_day=settings.outbound_per_day,
         a_day_to_one=settings.outbound_per_number,
-        patience=timedelta(seconds=settings.outbound_patience_seconds),
-        pause_seconds=settings.outbound_pause_seconds,
+        patience=timedelta(seconds=OUTBOUND_PATIENCE_SECONDS),
+        pause_seconds=OUTBOUND_PAUSE_SECONDS,
     )
+    paces = settings.account_paces
     pace = Pace(
-        calls_per_second=settings.calls_per_second,
-        of_accounts=settings.account_paces,
+        calls_per_second=paces.default,
+        of_accounts=paces.of,
         our_account=settings.twilio_account_sid,
-        width=settings.outbound_width,
-        pause_seconds=settings.outbound_seconds,
-        retry_seconds=settings.dial_retry_seconds,
+        width=OUTBOUND_WIDTH,
+        pause_seconds=OUTBOUND_SECONDS,
+        retry_seconds=DIAL_RETRY_SECONDS,
         request_seconds=settings.carrier_seconds,
         look=timedelta(seconds=settings.carrier_look_seconds),
         ring_slack_seconds=settings.ring_slack_seconds,
@@ -44,7 +58,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
             ),
         },
         sweeps=[
-            Sweep("outbound_calls", dialler.place_due, settings.outbound_seconds),
+            Sweep("outbound_calls", dialler.place_due, OUTBOUND_SECONDS),
             Sweep("outbound_attempts", dialler.sweep, settings.sweep_seconds),
         ],
     )

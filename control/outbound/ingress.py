@@ -5,10 +5,10 @@ from uuid import UUID
 from control.boundary import NodeContext
 from control.bus import Bus
 from control.calls import placed, routing
-from control.calls.channels import COMMANDS
 from control.clients.twilio import Carrier
 from control.crm.lookups import Callers
 from control.flows.stored import usable
+from control.livecall.channels import COMMANDS
 from control.outbound import attempts
 from control.usage import record as usage
 from hum import ids

@@ -10,7 +10,7 @@ from uuid import UUID
 from control.base import phone
 from control.base.hours import first_open
 from control.billing import limits
-from control.calls.stream import tell
+from control.livecall.stream import tell
 from control.numbers.flows import own_flow
 from control.outbound import rules
 from control.outbound.rules import Limits

@@ -9,6 +9,7 @@ from control.base.wire import moment, timestamp, value, word
 from control.boundary import ActionContext, TransactionContext
 from control.calls import ending
 from control.feature import Deps
+from control.livecall.state import require_live
 from control.outbound.orders import Order, Orders
 from hum import ids
 from hum.contract.errors import InvalidState
@@ -69,7 +70,7 @@ class OutboundServicer:
         id = ids.require(Kind.CALL, request.id)
         async with self._db.tenant(ctx.organization) as tx:
             await outbound.get(tx, id)  # raises NotFound for an inbound call
-            state = await ending.require_live(tx, id)
+            state = await require_live(tx, id)
             if state.streams_opened:
                 raise InvalidState("The call was answered; hang it up.")
             await note(tx, ctx.organization, ctx.principal, "cancelOutboundCall", request.id, (), ctx.request_id)

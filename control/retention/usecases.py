@@ -6,7 +6,7 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
-from control.calls.rules import LIVE
+from control.livecall.rules import LIVE
 from control.retention import rules
 from hum import ids
 from hum.contract.errors import InvalidState

@@ -29,6 +29,9 @@ from hum.v1 import usage_pb2
 from storage import clips, identity, sms_templates, studio
 from storage.db import Db, Tx
 
+#: Hours that a rendered preview is kept.
+STUDIO_PREVIEW_HOURS = 24.0
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # as in `control.clients.openai`
     import audioop
@@ -83,7 +86,7 @@ class Voices:
     async def prune(self) -> None:
         """Delete old previews."""
         async with self._db.system() as tx:
-            await studio.forget_previews(tx, timedelta(hours=self._settings.studio_preview_hours), BATCH)
+            await studio.forget_previews(tx, timedelta(hours=STUDIO_PREVIEW_HOURS), BATCH)
 
 
 # --- hours --------------------------------------------------------------------------------------------------------

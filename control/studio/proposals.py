@@ -13,7 +13,8 @@ from control.clients.openai import ModelError, Spent, Writer
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.knowledge import rules as knowledge_rules
-from control.knowledge.converting import Converter, Unreadable
+from control.knowledge.converter import Unreadable
+from control.knowledge.converting import Converter
 from control.studio import limits, rules
 from control.studio.limits import ConcurrencyLimit
 from control.studio.rules import Draft, Wish
@@ -25,6 +26,13 @@ from hum.settings import ControlSettings
 from hum.v1 import flows_pb2
 from hum.v1 import studio_pb2 as pb
 from storage.db import Db
+
+#: Seconds in which the page of a proposal must be there.
+STUDIO_FETCH_SECONDS = 8.0
+#: The largest page of a proposal.
+STUDIO_PAGE_BYTES = 1 << 20
+#: Characters of its text that the model reads.
+STUDIO_PAGE_CHARS = 20_000
 
 LOG = log(__name__)
 ACCEPT = "text/html, text/markdown, text/plain;q=0.9, */*;q=0.1"
@@ -127,7 +135,7 @@ class Proposals:
         text = "\n".join(block.text for block in blocks).strip()
         if not text:
             raise InvalidRequest([FieldError("url", "can't be read: there is no text on the page")])
-        most = self._settings.studio_page_chars
+        most = STUDIO_PAGE_CHARS
         return Page(text[:most], len(text) > most)
 
     async def _fetch(self, org: UUID, url: str) -> tuple[bytes, str]:
@@ -138,8 +146,8 @@ class Proposals:
                 url,
                 org=org,
                 headers={"Accept": ACCEPT},
-                total_seconds=self._settings.studio_fetch_seconds,
-                response_bytes=self._settings.studio_page_bytes,
+                total_seconds=STUDIO_FETCH_SECONDS,
+                response_bytes=STUDIO_PAGE_BYTES,
             )
         except Outside as error:
             raise Unreadable(error.message) from error

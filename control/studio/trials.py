@@ -17,9 +17,9 @@ from control.base import prompting
 from control.calls import rules as call_rules
 from control.calls.tools import OUTBOUND
 from control.clients.openai import ModelError, Responder
-from control.executions.dialogue import Item
-from control.executions.keeping import Called, Executions
-from control.flows import stored
+from control.executions.dialogue import Answered, Item
+from control.executions.keeping import Called, Executions, aside, json_without_secrets, name_of
+from control.flows import smsconfig, stored
 from control.flows import usecases as flow_usecases
 from control.flows.choices import Choices
 from control.flows.stored import usable
@@ -41,6 +41,7 @@ from control.tools import (
     ToolChannel,
     ToolContext,
     check,
+    dumped,
     failed,
 )
 from control.usage import other as usage
@@ -59,8 +60,13 @@ from storage.flows import FlowRow
 from storage.identity import OrganizationRow
 from storage.text_runs import Counts, MaterialRow
 
+#: Tokens that the model may write in one step of a trial.
+STUDIO_TOKENS = 2000
+
 LOG = log(__name__)
 NO_THREAD = UUID(int=0)
+#: The longest arguments and result of a tool call that are shown, in characters.
+SHOWN_CHARS = 8_000
 SILENT = "The model did not answer in time, or not usably. Try again."
 
 
@@ -70,7 +76,7 @@ class Rehearsal(dialogue.Dialogue):
     def __init__(
         self, db: Db, responder: Responder, registry: Registry, settings: ControlSettings, channel: ToolChannel
     ) -> None:
-        super().__init__(db, responder, registry, settings.text_reply_segments, settings.studio_tokens)
+        super().__init__(db, responder, registry, settings.text_reply_segments, STUDIO_TOKENS)
         self._executions = Executions(db, registry, is_test=True)
         self.channel = channel
         self.runs_tools = False
@@ -180,7 +186,7 @@ class Trials:
                 await usage.tried(tx, org, trial.flow.id, turn.spent)
         return pb.TryFlowResponse(
             text=text,
-            tool_calls=[_tool_call(record, was_run=n in rehearsal.run) for n, record in enumerate(turn.tool_calls)],
+            tool_calls=[await _tool_call(each, was_run=n in rehearsal.run) for n, each in enumerate(turn.tool_calls)],
             ended_by=rehearsal.ended_by,
             instructions=turn.instruct(turn.situation.definition),
             tools=[tool.name for tool, _ in self._registry.offered(trial.channel, turn.situation)],
@@ -225,7 +231,7 @@ def _turn(org: UUID, trial: _Trial, request: pb.TryFlowRequest, at: datetime) ->
 
     def instruct(definition: Mapping[str, Any]) -> str:
         if trial.channel is ToolChannel.TEXT:
-            config = text_rules.config(definition.get("sms_config_json"))
+            config = smsconfig.config(definition.get("sms_config_json"))
             return prompt.instructions(definition, config, _material(organization, caller), (), at, is_open=is_open)
         who = prompting.caller_context(caller)
         return call_rules.instructions(definition, organization.name, organization.time_zone, who, at, is_open=is_open)
@@ -300,12 +306,13 @@ def _items(turns: Sequence[pb.TrialTurn], channel: ToolChannel) -> list[Item]:
     return items
 
 
-def _tool_call(record: Mapping[str, Any], *, was_run: bool) -> pb.TrialToolCall:
+async def _tool_call(answered: Answered, *, was_run: bool) -> pb.TrialToolCall:
+    call, result = answered.call, answered.result
     return pb.TrialToolCall(
-        name=record["name"],
-        arguments=record["arguments_json"],
-        result=record["result_json"],
+        name=name_of(call.name),
+        arguments=(await aside(json_without_secrets, call.arguments_json.replace("\0", "")))[:SHOWN_CHARS],
+        result=(await aside(json_without_secrets, dumped(result.output)))[:SHOWN_CHARS],
         was_run=was_run,
-        ok=record["status"] == "ok",
-        duration_ms=record["duration_ms"],
+        ok=result.ok,
+        duration_ms=answered.took_ms,
     )

@@ -7,7 +7,10 @@ from control.team.servicer import TeamServicer
 from hum.settings import ControlSettings
 from hum.v1 import team_pb2
 
+#: Days before an invitation expires.
+INVITE_DAYS = 14.0
 
-def feature(settings: ControlSettings, deps: Deps) -> Feature:
-    servicer = TeamServicer(deps.cursors, timedelta(days=settings.invite_days))
+
+def feature(_: ControlSettings, deps: Deps) -> Feature:
+    servicer = TeamServicer(deps.cursors, timedelta(days=INVITE_DAYS))
     return Feature(services={team_pb2.DESCRIPTOR.services_by_name["TeamService"]: servicer})

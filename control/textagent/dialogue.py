@@ -6,6 +6,7 @@ from uuid import UUID
 from control.clients.openai import ModelError, Question, Responder
 from control.executions import dialogue
 from control.executions.dialogue import Work
+from control.flows import smsconfig
 from control.flows.stored import usable
 from control.textagent import prompt, rules
 from control.texts import segments
@@ -27,8 +28,8 @@ class Turn(Work):
     is_silenced: bool = False
 
     @property
-    def config(self) -> rules.Config:
-        return rules.config(self.situation.definition.get("sms_config_json"))
+    def config(self) -> smsconfig.Config:
+        return smsconfig.config(self.situation.definition.get("sms_config_json"))
 
     @property
     def most_tool_calls(self) -> int:

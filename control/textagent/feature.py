@@ -16,20 +16,35 @@ from control.textagent.turns import Turns
 from hum.settings import ControlSettings
 from hum.v1 import text_runs_pb2
 
+#: Seconds that the AI may take for one answer to a text, tools included.
+TEXT_TURN_SECONDS = 60.0
+#: Attempts at the model for one answer to a text; then a person gets the conversation.
+TEXT_TURN_ATTEMPTS = 3
+#: Seconds after which an answer that nobody works on is begun again.
+TEXT_TURN_STUCK_SECONDS = 300.0
+#: Answers of the AI between two numbers in 24 hours; then a person gets the conversation.
+TEXT_TURNS_PER_PAIR = 200
+#: An organization's answers of the AI to texts in 24 hours.
+TEXT_TURNS_PER_ORGANIZATION = 5000
+#: Tokens that the model may write in one step of an answer to a text.
+TEXT_REPLY_TOKENS = 4000
+#: Texts that an agent may send from one call.
+TEXTS_PER_CALL = 3
+
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     limits = Limits(
-        turns_per_pair=settings.text_turns_per_pair,
-        turns_per_organization=settings.text_turns_per_organization,
-        attempts=settings.text_turn_attempts,
+        turns_per_pair=TEXT_TURNS_PER_PAIR,
+        turns_per_organization=TEXT_TURNS_PER_ORGANIZATION,
+        attempts=TEXT_TURN_ATTEMPTS,
         reply_segments=settings.text_reply_segments,
-        seconds=settings.text_turn_seconds,
+        seconds=TEXT_TURN_SECONDS,
     )
     tool_ms = round(settings.tool_seconds * 1000)
     responder = deps.outside.responder
-    dialogue = Dialogue(deps.db, responder, deps.tools, settings.text_reply_segments, settings.text_reply_tokens)
+    dialogue = Dialogue(deps.db, responder, deps.tools, settings.text_reply_segments, TEXT_REPLY_TOKENS)
     texters = Lookups(deps.db, Asking(deps.db, deps.web, deps.keyring, settings), settings)
-    stuck = timedelta(seconds=settings.text_turn_stuck_seconds)
+    stuck = timedelta(seconds=TEXT_TURN_STUCK_SECONDS)
     turns = Turns(deps.db, responder, dialogue, limits, stuck, texters.of_turn)
     return Feature(
         services={text_runs_pb2.DESCRIPTOR.services_by_name["TextRunsService"]: TextRunsServicer(deps.cursors)},
@@ -38,6 +53,6 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
         tools=[
             *TextTools(deps.db, tool_ms, settings.text_reply_segments).all(),
             *stop_texting(deps.db, tool_ms),
-            send_text(deps.db, tool_ms, settings.texts_per_call, settings.text_reply_segments),
+            send_text(deps.db, tool_ms, TEXTS_PER_CALL, settings.text_reply_segments),
         ],
     )

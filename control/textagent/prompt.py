@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from control.base import prompting
+from control.flows.smsconfig import Config
 from control.textagent import rules
-from control.textagent.rules import Config
 from storage.text_runs import HistoryRow, MaterialRow
 
 Item = Mapping[str, Any]

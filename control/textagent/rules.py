@@ -1,22 +1,20 @@
 """The rules of the AI's turns: whether a text is answered, loops and limits, and the form of a reply.  Pure."""
 
-import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 from control.base.job import Job
+from control.flows.smsconfig import Config
 from control.texts import gate, segments
 from control.texts.gate import Wait
 
 #: Runs a turn: asks the model and runs its tools.  The turn's own, lower limit of attempts is counted in its row.
 TURN = Job("text_turn", concurrency=32, per_organization=8, priority=90, timeout_seconds=180, attempts=12)
 
-#: The longest debounce: a turn begins this long after the first text, even if the contact goes on writing.
-CEILING = timedelta(seconds=10)
 WINDOW, DAY = timedelta(minutes=10), timedelta(days=1)
 #: The limits of a thread's history for the agent: messages, characters per message, characters in all.
 HISTORY_MESSAGES, HISTORY_MESSAGE_CHARS, HISTORY_CHARS = 60, 2_000, 20_000
@@ -30,26 +28,6 @@ TURNS_WITH_OUR_OWN = 6
 #: The statuses of texts that the contact does not get, or gets later.
 UNSAID = frozenset({"scheduled", "canceled", "failed"})
 ELLIPSIS = "\u2026"
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """`sms_config_json`, with its defaults."""
-
-    max_reply_chars: int = 1600
-    debounce_ms: int = 3000
-    max_turns_per_window: int = 30
-    max_messages_per_run: int = 3
-    max_tool_calls_per_turn: int = 8
-    max_pending_followups: int = 3
-    fallback_message: str | None = None
-
-
-def config(text: str | None) -> Config:
-    """Parse a flow's configuration, which was validated when it was stored."""
-    stored = json.loads(text or "{}")
-    names = {field.name for field in fields(Config)}
-    return Config(**{name: value for name, value in stored.items() if name in names})
 
 
 @dataclass(frozen=True, slots=True)

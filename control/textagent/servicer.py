@@ -7,7 +7,7 @@ from control.textagent import present
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import text_runs_pb2 as pb
-from storage import text_runs, usage
+from storage import text_runs, tool_runs, usage
 
 
 class TextRunsServicer:
@@ -19,5 +19,8 @@ class TextRunsServicer:
         await text_runs.require_thread(ctx.tx, conversation)
         page = await text_runs.page(ctx.tx, conversation, self._cursors.after(request), paging.rows_to_fetch(request))
         rows, more = self._cursors.cut(request, page, lambda row: (row.id,))
-        used = await usage.of_subjects(ctx.tx, [row.id for row in rows])
-        return pb.ListTextRunsResponse(runs=[present.run(row, used.get(row.id, ())) for row in rows], next_cursor=more)
+        ids_of_rows = [row.id for row in rows]
+        used = await usage.of_subjects(ctx.tx, ids_of_rows)
+        tools = await tool_runs.of_turns(ctx.tx, ids_of_rows)
+        runs = [present.run(row, tools.get(row.id, ()), used.get(row.id, ())) for row in rows]
+        return pb.ListTextRunsResponse(runs=runs, next_cursor=more)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from control.base import prompting
 from control.billing import limits
+from control.flows import smsconfig
 from control.flows.rules import colleagues, outcome_schema
 from control.textagent import rules
 from control.textagent.handover import hand_over
@@ -157,7 +158,7 @@ class TextTools:
         return Result({"recorded": True}, at_end=report)
 
     async def _follow_up(self, context: ToolContext, arguments: Mapping[str, Any]) -> Result:
-        turn, config = _turn(context), rules.config(context.situation.definition.get("sms_config_json"))
+        turn, config = _turn(context), smsconfig.config(context.situation.definition.get("sms_config_json"))
         async with self._db.tenant(context.organization) as tx:
             pending = await text_runs.pending(tx, turn.conversation)
             zone = await text_runs.time_zone(tx, turn.conversation)
@@ -197,7 +198,7 @@ def _colleagues(situation: Situation) -> Schema | None:
 
 
 def _follow_up(definition: Definition) -> Schema | None:
-    config = rules.config(definition.get("sms_config_json"))
+    config = smsconfig.config(definition.get("sms_config_json"))
     if not config.max_pending_followups or config.max_messages_per_run < 2:
         return None
     return _object(

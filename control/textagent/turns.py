@@ -6,7 +6,6 @@ that is repeated after a crash has either finished, or had no effects.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,10 +14,10 @@ from typing import Any
 from uuid import UUID
 
 from control import jobs
-from control.approvals import telling
 from control.billing import limits
 from control.clients.openai import ModelError, Responder
-from control.flows import stored
+from control.executions import decisions
+from control.flows import smsconfig, stored
 from control.flows.stored import usable
 from control.textagent import prompt, rules
 from control.textagent.dialogue import Dialogue, Turn
@@ -55,7 +54,7 @@ class _ActiveTurn:
     thread: ConversationState
     material: MaterialRow
     history: list[HistoryRow]
-    config: rules.Config
+    config: smsconfig.Config
     own_tools: tuple[Tool, ...]
     #: Approvals with results that the agent does not know yet.
     approvals: list[ApprovalRow]
@@ -139,7 +138,7 @@ class Turns:
                 return None
             material = await text_runs.material(tx, thread.id, at - rules.WINDOW, at - rules.DAY)
             history = await text_runs.history(tx, thread.id, rules.HISTORY_MESSAGES)
-            config = rules.config(usable(material.flow[2]).get("sms_config_json")) if material.flow else None
+            config = smsconfig.config(usable(material.flow[2]).get("sms_config_json")) if material.flow else None
             facts = rules.Facts(
                 is_paused=material.paused is not None,
                 is_blocked=material.blocked,
@@ -184,7 +183,7 @@ class Turns:
         is_open = stored.is_open(material.business_hours_json, material.time_zone, at)
 
         def instruct(definition: Mapping[str, Any]) -> str:
-            config = rules.config(definition.get("sms_config_json"))
+            config = smsconfig.config(definition.get("sms_config_json"))
             return prompt.instructions(definition, config, material, active.history, at, is_open=is_open)
 
         return Turn(
@@ -204,7 +203,7 @@ class Turns:
             instruct=instruct,
             items=[
                 *prompt.items(active.history),
-                *prompt.approval_results([telling.news(row) for row in active.approvals]),
+                *prompt.approval_results([decisions.news(row) for row in active.approvals]),
             ],
             at_end=[partial(approvals.tell, ids=[row.id for row in active.approvals])] if active.approvals else [],
         )
@@ -298,4 +297,4 @@ async def _gate(tx: Tx, thread: ConversationState, at: datetime) -> gate.Decisio
 
 
 def _finish(turn: Turn, status: str, reason: str | None, written: UUID | None = None) -> Finish:
-    return Finish(status, reason, written, *turn.tokens, json.dumps(turn.tool_calls, ensure_ascii=False))
+    return Finish(status, reason, written, *turn.tokens)

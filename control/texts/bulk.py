@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from control.delivery import outbox, rules
-from control.delivery.rules import Standing
-from control.texts import statuses
+from control.texts import delivery_outbox, delivery_rules, statuses
+from control.texts.delivery_rules import Standing
 from control.texts.statuses import CarrierReport
 from control.texts.together import Batcher
 from control.usage import other as usage
@@ -107,7 +106,7 @@ def _is_good(candidate: _Candidate, entries: Sequence[AttemptReport]) -> bool:
     same_sid = len({entry.report.sid for entry in added}) == 1
     if not (matches and same_sid) or any(entry.report.error_code or entry.report.price for entry in added):
         return False
-    if len(candidate.history) + len(added) > rules.MOST_WORDS:
+    if len(candidate.history) + len(added) > delivery_rules.MOST_WORDS:
         return False
     candidate.standing = statuses.standing([*candidate.history, *((entry.report.status, None) for entry in added)])
     candidate.segments = (
@@ -152,9 +151,9 @@ async def _set_messages(
         attempt = candidate.attempt
         sent_at, delivered_at = times[attempt.message_id]
         if attempt.sent_at is None and sent_at is not None:
-            new_events.append(outbox.sent_event(attempt, candidate.segments, sent_at))
+            new_events.append(delivery_outbox.sent_event(attempt, candidate.segments, sent_at))
         if standing.status == "delivered" and attempt.status != "delivered" and delivered_at is not None:
-            new_events.append(outbox.delivered_event(attempt, delivered_at))
+            new_events.append(delivery_outbox.delivered_event(attempt, delivered_at))
     await events.append_all(tx, new_events)
     arrived = [candidate.attempt for candidate, standing in changed if standing.status == "delivered"]
     await contacts.textable(tx, [(attempt.org_id, attempt.to_e164) for attempt in arrived])

@@ -15,6 +15,9 @@ from hum.settings import ControlSettings
 from hum.v1 import runtime_pb2 as pb
 from storage.db import Db
 
+#: Seconds in which `keyword_replies` counts.
+KEYWORD_REPLY_SECONDS = 3600.0
+
 
 class TextsIngressServicer:
     def __init__(self, db: Db, settings: ControlSettings) -> None:
@@ -23,7 +26,7 @@ class TextsIngressServicer:
             timedelta(days=settings.lookup_days),
             settings.lookups_per_day,
             settings.keyword_replies,
-            timedelta(seconds=settings.keyword_reply_seconds),
+            timedelta(seconds=KEYWORD_REPLY_SECONDS),
         )
         self._arrivals = Arrivals(db, limits)
 

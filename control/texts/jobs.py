@@ -1,9 +1,7 @@
-"""Periodic work on conversations: snoozes that end, and changes that are pruned."""
-
-from datetime import timedelta
+"""Periodic work on conversations: snoozes that end."""
 
 from control.texts import rules
-from storage import inbox, inbox_changes
+from storage import inbox
 from storage.db import Db
 
 
@@ -16,14 +14,3 @@ async def wake(db: Db) -> int:
         woken += count
         if count < rules.WAKES:
             return woken
-
-
-async def forget_changes(db: Db, keep: timedelta) -> int:
-    """Prune the changes of inboxes that are older than `keep`; return how many."""
-    pruned = 0
-    while True:
-        async with db.system() as tx:
-            count = await inbox_changes.forget(tx, keep, rules.FORGETS)
-        pruned += count
-        if count < rules.FORGETS:
-            return pruned

@@ -1,13 +1,12 @@
-"""The live stream's forms of conversations, messages and campaigns."""
+"""The live stream's forms of conversations and messages."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from control.campaigns.present import campaign
 from control.following import Shown
 from control.texts import present
-from hum.v1 import campaigns_pb2, sms_pb2
-from storage import campaigns, inbox_changes
+from hum.v1 import sms_pb2
+from storage import inbox_changes
 from storage.db import Tx
 
 
@@ -19,11 +18,6 @@ async def _conversations(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, sms_pb2.Conv
     return {id: present.conversation(row) for id, row in (await inbox_changes.threads(tx, ids)).items()}
 
 
-async def _campaigns(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, campaigns_pb2.Campaign]:
-    return {id: campaign(row) for id, row in (await campaigns.some(tx, ids)).items()}
-
-
 #: A deleted message is not announced: it goes with its conversation, or by age.
 MESSAGE = Shown(_messages, "message_created", "message_updated")
 CONVERSATION = Shown(_conversations, "conversation_updated", "conversation_updated")
-CAMPAIGN = Shown(_campaigns, "campaign_updated", "campaign_updated")

@@ -7,8 +7,7 @@ from datetime import datetime
 from prometheus_client import Counter
 
 from control.clients.twilio import Carrier, Text, is_refusal, was_not_sent
-from control.delivery import rules
-from control.texts import statuses
+from control.texts import delivery_rules, statuses
 from control.texts.bulk import AttemptReport, Recorder
 from control.texts.claims import Claimed, Means
 from control.texts.lookups import Lookups
@@ -105,7 +104,7 @@ class Poster:
     async def _failed(self, claimed: Claimed, error: CarrierError) -> None:
         code = error.metadata.get("carrier_code") or None
         LOG.warning("the carrier did not accept a text", error=str(error)[:200], code=code)
-        fault = code in rules.ACCOUNT_FAULTS or code == rules.QUEUE_FULL
+        fault = code in delivery_rules.ACCOUNT_FAULTS
         if was_not_sent(error) or (is_refusal(error) and fault):
             ASKED.labels("busy" if isinstance(error, CarrierBusy) or fault else "away").inc()
             await self._withdraw(claimed, error, code)
@@ -125,14 +124,15 @@ class Poster:
     async def _withdraw(self, claimed: Claimed, error: CarrierError, code: str | None) -> None:
         """Make a text due again that the carrier did not accept, and back off the number."""
         recovery, number = self._means.recovery, claimed.head.number_e164
-        wait_seconds = rules.backoff_seconds(recovery.retry_seconds, self._setbacks[number], recovery.longest_seconds)
+        wait_seconds = delivery_rules.backoff_seconds(
+            recovery.retry_seconds, self._setbacks[number], recovery.longest_seconds
+        )
         self._setbacks[number] += 1
-        too_fast = isinstance(error, CarrierBusy) or code == rules.QUEUE_FULL
         if isinstance(error, CarrierBusy):
             wait_seconds = max(error.retry_after_seconds, min(wait_seconds, recovery.longest_seconds))
         async with self._db.system() as tx:
             attempt = await text_attempts.lock(tx, claimed.attempt)
             await statuses.withdrawn(tx, attempt, code)
-            if too_fast:
+            if isinstance(error, CarrierBusy):
                 await sends.slow(tx, attempt.from_e164, attempt.started_at)
             await sends.hold(tx, attempt.from_e164, wait_seconds)

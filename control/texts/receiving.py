@@ -11,8 +11,7 @@ from uuid import UUID
 from prometheus_client import Counter
 
 from control import jobs
-from control.calls.rules import owes_lookup
-from control.contacts.rules import LOOK_UP_SENDER
+from control.contacts.rules import LOOK_UP_SENDER, owes_lookup
 from control.mms.rules import FETCH
 from control.optouts import usecases as optouts
 from control.optouts.usecases import Evidence

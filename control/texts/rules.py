@@ -12,8 +12,6 @@ FURTHEST = timedelta(days=366)
 MEDIA_COUNTRIES = frozenset({"US", "CA", "AU"})
 #: Conversations woken per step of the sweep.
 WAKES = 500
-#: Inbox changes pruned per transaction.
-FORGETS = 5000
 
 
 def bad_contact(contact_e164: str, number_e164: str, countries: frozenset[str]) -> str | None:

@@ -1,6 +1,6 @@
 """Delivery statuses from the carrier, from each source: the answer to our request, callbacks, the list of texts.
 
-Every status is stored.  An attempt's standing follows from all of them together (`control.delivery.rules`), and the message's
+Every status is stored.  An attempt's standing follows from all of them together (`control.texts.delivery_rules`), and the message's
 status from its latest attempt; so statuses may come late, twice, and in any order.
 """
 
@@ -14,10 +14,9 @@ from prometheus_client import Counter
 
 from control.base import hours as opening
 from control.base import phone
-from control.delivery import outbox, rules
-from control.delivery.rules import Standing
 from control.optouts import usecases as optouts
-from control.texts import hours
+from control.texts import delivery_outbox, delivery_rules, hours
+from control.texts.delivery_rules import Standing
 from control.usage import other as usage
 from hum import ids
 from hum.clock import now
@@ -62,14 +61,18 @@ async def lock_and_record(tx: Tx, id: UUID, report: CarrierReport, to_e164: str 
 async def record(tx: Tx, attempt: AttemptRow, report: CarrierReport) -> None:
     """Record a status of a locked attempt, and what follows from it."""
     await _count(tx, attempt, report)
-    words = await text_attempts.words(tx, attempt.id, rules.MOST_WORDS)
-    if len(words) < rules.MOST_WORDS:
+    words = await text_attempts.words(tx, attempt.id, delivery_rules.MOST_WORDS)
+    if len(words) < delivery_rules.MOST_WORDS:
         await text_attempts.say(tx, attempt, report.status, report.error_code, report.by)
     history = [(attempt.carrier_status or "", attempt.error_code), *words]
     new_standing = standing([*history, (report.status, report.error_code)])
     if new_standing is None:
         return  # an unknown status
-    if report.error_code and report.status in rules.ERRORS and report.error_code not in {code for _, code in history}:
+    if (
+        report.error_code
+        and report.status in delivery_rules.ERRORS
+        and report.error_code not in {code for _, code in history}
+    ):
         await apply_error(tx, attempt, report.error_code)
     if await text_attempts.is_latest(tx, attempt):
         await _project(tx, attempt, report, new_standing)
@@ -97,8 +100,8 @@ def counted(attempt: AttemptRow, segments: int) -> TextRow | None:
 
 def standing(pairs: Sequence[tuple[str, str | None]]) -> Standing | None:
     """Return the standing that follows from statuses with their codes; None if all are unknown."""
-    words = (rules.word(status, code) for status, code in pairs)
-    return rules.standing(word for word in words if word is not None)
+    words = (delivery_rules.word(status, code) for status, code in pairs)
+    return delivery_rules.standing(word for word in words if word is not None)
 
 
 async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: Standing) -> None:
@@ -138,16 +141,16 @@ async def _project(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing:
 async def _may_retry(tx: Tx, attempt: AttemptRow, standing: Standing) -> bool:
     if attempt.state == "failed" and attempt.retry_at is None and attempt.due_at is None:
         return False  # its retry was begun, and withdrawn
-    return await text_attempts.failed_before(tx, attempt) < rules.cure(standing.error_code).again
+    return await text_attempts.failed_before(tx, attempt) < delivery_rules.cure(standing.error_code).again
 
 
 async def _retry_at(tx: Tx, attempt: AttemptRow, standing: Standing) -> datetime | None:
     at, opens_at = now(), None
-    if rules.cure(standing.error_code).next_window:
+    if delivery_rules.cure(standing.error_code).next_window:
         opens_at = opening.first_open(hours.of_recipient(await messages.rules(tx, attempt.conversation_id)), at)
         # The carrier found the window closed, so one that we compute as open right now is no answer.
         opens_at = opens_at if opens_at != at else None
-    return rules.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
+    return delivery_rules.retry_at(standing.error_code, await text_attempts.failed_before(tx, attempt), at, opens_at)
 
 
 async def settle(
@@ -175,14 +178,14 @@ async def settle(
         sent=report is not None or status in {"sent", "delivered"},
     )
     if attempt.sent_at is None and sent_at is not None:
-        await outbox.sent(tx, attempt, segments, sent_at)
+        await delivery_outbox.sent(tx, attempt, segments, sent_at)
     if status == attempt.status and error_code == attempt.message_error_code:
         return
     if status == "delivered" and delivered_at is not None:
-        await outbox.delivered(tx, attempt, delivered_at)
+        await delivery_outbox.delivered(tx, attempt, delivered_at)
     if status in {"failed", "undelivered"}:
         FAILED.labels(error_code or "none").inc()
-        await outbox.failed(tx, attempt, status, error_code)
+        await delivery_outbox.failed(tx, attempt, status, error_code)
 
 
 async def _record_superseded(tx: Tx, attempt: AttemptRow, report: CarrierReport, standing: Standing) -> None:
@@ -206,7 +209,7 @@ async def _record_superseded(tx: Tx, attempt: AttemptRow, report: CarrierReport,
 
 async def apply_error(tx: Tx, attempt: AttemptRow, error_code: str) -> None:
     """Apply an error to the contact, and to the number's next texts."""
-    if error_code == rules.OPTED_OUT:
+    if error_code == delivery_rules.OPTED_OUT:
         await optouts.carrier_says_blocked(
             tx,
             attempt.org_id,
@@ -215,11 +218,11 @@ async def apply_error(tx: Tx, attempt: AttemptRow, error_code: str) -> None:
             attempt.conversation_id,
             at=attempt.started_at,
         )
-    cure = rules.cure(error_code)
+    cure = delivery_rules.cure(error_code)
     if cure.flags:
         await contacts.flag_untextable(tx, attempt.org_id, attempt.to_e164, error_code)
     if cure.alerts:
-        await outbox.region_refused(tx, attempt, error_code, phone.country(attempt.to_e164), now())
+        await delivery_outbox.region_refused(tx, attempt, error_code, phone.country(attempt.to_e164), now())
     if cure.slows:
         await sends.slow(tx, attempt.from_e164, attempt.started_at)
     if cure.stops:
@@ -238,7 +241,7 @@ async def refused(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
     await text_attempts.set(tx, attempt.id, "rejected", error_code=error_code)
     if error_code is not None:
         await apply_error(tx, attempt, error_code)
-    await settle(tx, attempt, rules.status_of("failed", error_code), error_code or "refused")
+    await settle(tx, attempt, delivery_rules.status_of("failed", error_code), error_code or "refused")
 
 
 async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None:
@@ -248,7 +251,7 @@ async def withdrawn(tx: Tx, attempt: AttemptRow, error_code: str | None) -> None
     await text_attempts.set(tx, attempt.id, "withdrawn", error_code=error_code)
     await text_attempts.forget_withdrawn(tx, attempt)
     await text_attempts.due_again(tx, attempt.id)
-    if rules.cure(error_code).stops and error_code is not None:
+    if delivery_rules.cure(error_code).stops and error_code is not None:
         await apply_error(tx, attempt, error_code)
 
 
@@ -270,4 +273,4 @@ async def stop(tx: Tx, head: HeadRow, status: str, reason: str) -> None:
     await text_attempts.set_message(tx, head.id, status, error_code=reason)
     if status == "failed":
         FAILED.labels(reason).inc()
-        await outbox.not_sent(tx, head, status, reason)
+        await delivery_outbox.not_sent(tx, head, status, reason)

@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from control.textagent import rules
+from control.flows import smsconfig
 from storage import text_runs
 from storage.conversations import ConversationState
 from storage.db import Tx
+
+#: The longest debounce: a turn begins this long after the first text, even if the contact goes on writing.
+CEILING = timedelta(seconds=10)
 
 
 async def owe_at_once(tx: Tx, thread: ConversationState, at: datetime) -> None:
     """Schedule a turn at once in a locked conversation, for the result of something that the AI requested."""
     if thread.ai_paused_reason is None and await text_runs.config(tx, thread.id) is not None:
-        await text_runs.owe(tx, thread.id, at, timedelta(), rules.CEILING)
+        await text_runs.owe(tx, thread.id, at, timedelta(), CEILING)
 
 
 async def owe_all(tx: Tx, threads: Sequence[ConversationState], at: datetime) -> None:
@@ -22,10 +25,10 @@ async def owe_all(tx: Tx, threads: Sequence[ConversationState], at: datetime) ->
         return
     configs = await text_runs.configs(tx, ids)
     debounces = {
-        id: timedelta(milliseconds=rules.config(config_json).debounce_ms) for id, config_json in configs.items()
+        id: timedelta(milliseconds=smsconfig.config(config_json).debounce_ms) for id, config_json in configs.items()
     }
     if debounces:
-        await text_runs.owe_all(tx, debounces, at, rules.CEILING)
+        await text_runs.owe_all(tx, debounces, at, CEILING)
 
 
 async def owe(tx: Tx, thread: ConversationState, at: datetime) -> None:
@@ -37,5 +40,5 @@ async def owe(tx: Tx, thread: ConversationState, at: datetime) -> None:
         return
     stored = await text_runs.config(tx, thread.id)
     if stored is not None:
-        debounce = timedelta(milliseconds=rules.config(stored).debounce_ms)
-        await text_runs.owe(tx, thread.id, at, debounce, rules.CEILING)
+        debounce = timedelta(milliseconds=smsconfig.config(stored).debounce_ms)
+        await text_runs.owe(tx, thread.id, at, debounce, CEILING)

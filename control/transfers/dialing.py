@@ -3,13 +3,13 @@
 The carrier may request every step twice and in any order.  The state is in the database, so any process may answer the next step.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from control.calls import rules as calls_rules
-from control.calls.ending import finish
-from control.calls.owed import Transfer
 from control.flows.stored import usable
+from control.livecall.owed import Transfer
+from control.livecall.rules import ANSWERED, AWAY_REASON, CARRIER_ENDINGS, LIVE
 from control.transfers import record, rules
 from control.transfers.whisper import whisper
 from control.usage import record as usage
@@ -58,7 +58,7 @@ async def hear(db: Db, request: pb.WhisperRequest, key_seconds: int) -> pb.Whisp
     """Return the whisper for the person who answered, or the effect of the key that they pressed.  Raises NotFound."""
     async with db.system() as tx:
         state, row = await _dialled(tx, request.transfer_id, request.parent_call_sid, request.to_e164)
-        if state.status not in calls_rules.LIVE or row.ended_at is not None:
+        if state.status not in LIVE or row.ended_at is not None:
             return pb.WhisperResponse(hang_up=pb.HangUpNow())  # the caller is gone
         at = now()
         await record.answered(tx, row.id, at)
@@ -99,14 +99,22 @@ async def report(db: Db, request: pb.ReportDialRequest, at: datetime) -> None:
         state, row = await _dialled(tx, request.transfer_id, request.parent_call_sid, request.to_e164)
         if request.HasField("lasted_seconds"):
             await usage.dial_lasted(tx, state, row.id, row.to_e164, request.lasted_seconds)
-        if request.carrier_status == calls_rules.ANSWERED:
+        if request.carrier_status == ANSWERED:
             await record.answered(tx, row.id, at)
             if not row.whispers:
                 await record.connected(tx, row.id, at)
 
 
-async def ended(tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized: bool) -> CallState:
-    """Record the end of a dial, once; return the locked call.  Raises NotFound.
+@dataclass(frozen=True, slots=True)
+class End:
+    """The status and the reason with which a call ends."""
+
+    status: str
+    reason: str
+
+
+async def ended(tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized: bool) -> tuple[CallState, End | None]:
+    """Record the end of a dial, once; return the locked call, and its end if it is over with the dial.  Raises NotFound.
 
     `apologized`: the caller hears an apology, unless they were connected.
     """
@@ -114,8 +122,8 @@ async def ended(tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized:
     if (state.call_sid, state.to_e164) != (request.call_sid, request.to_e164):
         raise NotFound("There is no such call.")
     if row.ended_at is not None:
-        return state
-    caller_left = request.carrier_status in calls_rules.CARRIER_ENDINGS
+        return state, None
+    caller_left = request.carrier_status in CARRIER_ENDINGS
     ended_as = rules.ended(
         request.dial_status,
         bridged=request.bridged if request.HasField("bridged") else None,
@@ -125,15 +133,15 @@ async def ended(tx: Tx, request: pb.EndDialRequest, at: datetime, *, apologized:
     if caller_left and ended_as != "completed":
         ended_as = "canceled"
     row = await record.end(tx, state, row.id, ended_as, at)
-    if state.status in calls_rules.LIVE:
-        if ended_as == "completed" or caller_left:
-            await finish(tx, state, "completed", at, rules.TRANSFERRED if ended_as == "completed" else rules.CALLER)
-        elif apologized:
-            await finish(tx, state, "failed", at, calls_rules.AWAY_REASON)
-        else:
-            has_voicemail = bool((await transfers.definition(tx, state.id)).get("voicemail_enabled"))
-            await record.fall_back(tx, state, row, at, has_voicemail=has_voicemail)
-    return await calls.lock(tx, state.id)
+    if state.status not in LIVE:
+        return state, None
+    if ended_as == "completed" or caller_left:
+        return state, End("completed", rules.TRANSFERRED if ended_as == "completed" else rules.CALLER)
+    if apologized:
+        return state, End("failed", AWAY_REASON)
+    has_voicemail = bool((await transfers.definition(tx, state.id)).get("voicemail_enabled"))
+    await record.fall_back(tx, state, row, at, has_voicemail=has_voicemail)
+    return await calls.lock(tx, state.id), None
 
 
 async def _dialled(tx: Tx, transfer_id: str, parent_call_sid: str, to_e164: str) -> tuple[CallState, TransferRow]:

@@ -4,10 +4,10 @@ from datetime import datetime
 from uuid import UUID
 
 from control.base.wire import timestamp, value
-from control.calls import turns
-from control.calls.owed import AGENT, Message, Transfer, read, stored
-from control.calls.rules import TURNS_OF_A_STREAM
-from control.calls.stream import tell
+from control.livecall import turns
+from control.livecall.owed import AGENT, Message, Transfer, read, stored
+from control.livecall.rules import TURNS_OF_A_STREAM
+from control.livecall.stream import tell
 from control.transfers import rules
 from control.usage import record as usage
 from hum import ids

@@ -8,7 +8,7 @@ from typing import Any
 import phonenumbers
 
 from control.base import phone
-from control.calls.owed import AGENT
+from control.livecall.owed import AGENT
 from hum.v1 import runtime_pb2
 
 #: Limits of transfers per call: those that its agent requests, and all.
@@ -22,8 +22,6 @@ TRANSFERRED, CALLER = "transferred", "caller"
 #: The carrier's status of an unanswered dial -> the transfer's state; any other status is a failure.
 _UNANSWERED: Mapping[str, str] = {"busy": "busy", "no-answer": "no_answer", "canceled": "canceled"}
 _PICKED_UP = frozenset({"completed", "answered"})
-#: An admin's transfer map may name any country; a number given by an operator for one call only the callable ones.
-EVERYWHERE = frozenset({"*"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,9 @@ def targets(definition: Mapping[str, Any]) -> dict[str, Target]:
     stored: dict[str, Any] = json.loads(definition.get("transfer_map_json") or "{}")
     parsed = {label: _target(entry) for label, entry in stored.items()}
     return {
-        label: target for label, target in parsed.items() if target is not None and bad_number(target.to_e164) is None
+        label: target
+        for label, target in parsed.items()
+        if target is not None and phone.bad_target(target.to_e164) is None
     }
 
 
@@ -56,20 +56,9 @@ def _target(entry: Any) -> Target | None:
     )
 
 
-def bad_number(e164: str) -> str | None:
-    """Return why a number of a transfer map can't be called, as the predicate of a sentence, or None.
-
-    The map is an admin's, so its numbers need only be possible: the carrier knows better which exist.
-    """
-    try:
-        return phone.bad_callee(e164, e164, EVERYWHERE)
-    except phonenumbers.NumberParseException:
-        return "is not a phone number"
-
-
 def bad_given_number(e164: str) -> str | None:
-    """Check as `bad_number`, for a number given for one call, which must be valid in its country's numbering plan."""
-    if (complaint := bad_number(e164)) is not None:
+    """Check as `phone.bad_target`, for a number given for one call, which must be valid in its country's numbering plan."""
+    if (complaint := phone.bad_target(e164)) is not None:
         return complaint
     return None if phonenumbers.is_valid_number(phonenumbers.parse(e164)) else "is not in its country's numbering plan"
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from control.calls import rules as calls_rules
-from control.calls.owed import AGENT, TRANSFER, Transfer, read, stored
+from control.livecall.owed import AGENT, TRANSFER, Transfer, read, stored
+from control.livecall.rules import LIVE
 from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
 from control.transfers import rules
 from control.transfers.rules import Parties, Target
@@ -79,7 +79,7 @@ async def _run(db: Db, context: ToolContext, arguments: Mapping[str, Any]) -> Re
     )
     async with db.tenant(context.organization) as tx:
         state = await calls.lock(tx, context.call)
-        if state.status not in calls_rules.LIVE:
+        if state.status not in LIVE:
             return failed("The call is over.")
         owed = read(state.owed)
         if isinstance(owed, Transfer) and owed.asked_by != AGENT:

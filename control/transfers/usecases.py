@@ -8,10 +8,10 @@ from control.audit.usecases import note
 from control.base import phone
 from control.boundary import ActionContext
 from control.bus import Bus
-from control.calls.commands import DONE, UNKNOWN, Commands, own_id
-from control.calls.owed import TRANSFER, Transfer, read, stored
 from control.clients.twilio import Carrier, is_refusal
 from control.flows.stored import usable
+from control.livecall.commands import DONE, UNKNOWN, Commands, own_id
+from control.livecall.owed import TRANSFER, Transfer, read, stored
 from control.transfers import rules
 from control.transfers.rules import Parties, Target
 from hum import ids

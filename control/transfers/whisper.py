@@ -6,7 +6,7 @@ from enum import Enum, auto
 import phonenumbers
 from phonenumbers import PhoneNumberFormat
 
-from control.calls.sentences import FALLBACK, spoken
+from control.base.say import FALLBACK, spoken
 
 #: The limit of a caller's name, which may come from an untrusted registration.
 NAME_CHARS = 100

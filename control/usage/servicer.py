@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta
 from uuid import UUID
 
-from control.analytics.rules import midnight, today, window
+from control.base.days import midnight, today, window
 from control.base.wire import timestamp
 from control.boundary import TransactionContext
 from control.usage import present, rules

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from control import jobs
-from control.calls.rules import AFTER_CALL
-from control.calls.turns import without_nul
 from control.clients.openai import ModelError, Transcriber
+from control.livecall.rules import AFTER_CALL
+from control.livecall.turns import without_nul
 from control.retention.files import sweep_dropped
 from control.usage import record as usage
 from control.voicemail import files, rules

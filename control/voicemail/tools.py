@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from control.calls.ending import require_live
-from control.calls.owed import VOICEMAIL, Message, stored
+from control.livecall.owed import VOICEMAIL, Message, stored
+from control.livecall.state import require_live
 from control.tools import Result, Schema, Situation, Tool, ToolChannel, ToolContext, failed
 from storage import calls
 from storage.db import Db

@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from control import jobs
-from control.calls.owed import Message, stored
-from control.calls.sentences import spoken
+from control.base.say import spoken
+from control.flows import mailbox
 from control.flows import rules as flow_rules
 from control.flows.choices import Choices
+from control.flows.mailbox import Line
 from control.flows.stored import usable
-from control.voicemail import sentences
-from control.voicemail.sentences import Line
+from control.livecall.owed import Message, stored
 from hum.v1 import runtime_pb2 as pb
 from storage import calls, clips, flow_switches, voicemails
 from storage.db import Tx
@@ -37,7 +37,7 @@ class Mailboxes:
         if row is None:
             return None
         definition = usable(row.definition)
-        texts = sentences.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
+        texts = mailbox.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
         all_texts = {*texts, *_endings(definition).values()}
         by_carrier = len(await self._rendered(tx, row.org_id, definition, all_texts)) < len(all_texts)
         await calls.owe(tx, call, stored(Message(message.why, by_carrier)), due=True)
@@ -45,7 +45,7 @@ class Mailboxes:
             return None
         if (flow := await flow_switches.current(tx, call)) is not None:
             await jobs.enqueue(tx, flow_rules.RENDER_CLIPS, row.org_id, flow)
-        return pb.SayFirst(text=" ".join(texts), language=spoken(sentences.language_of(texts, definition)))
+        return pb.SayFirst(text=" ".join(texts), language=spoken(mailbox.language_of(texts, definition)))
 
     async def clips(
         self, tx: Tx, org: UUID, call: UUID, definition: Mapping[str, Any], message: Message
@@ -53,7 +53,7 @@ class Mailboxes:
         """Return the clips of a mailbox's stream: the openings in order, then the endings; none if the carrier speaks."""
         if message.by_carrier:
             return []
-        openings = sentences.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
+        openings = mailbox.openings(definition, message.why, again=await voicemails.has_parts(tx, call))
         kinds = [*(("opening", text) for text in openings), *_endings(definition).items()]
         audio = await self._rendered(tx, org, definition, {text for _, text in kinds})
         return [pb.Clip(kind=kind, text=text, audio_ulaw=audio[text]) for kind, text in kinds if text in audio]
@@ -65,7 +65,7 @@ class Mailboxes:
         if row is None or kind is None:
             return None
         definition = usable(row.definition)
-        language = spoken(sentences.language(definition))
+        language = spoken(mailbox.language(definition))
         return pb.SayAndHangUp(text=_endings(definition)[kind], language=language)
 
     async def _rendered(
@@ -78,4 +78,4 @@ class Mailboxes:
 
 
 def _endings(definition: Mapping[str, Any]) -> dict[str, str]:
-    return {kind: sentences.line(which, definition) for kind, which in _ENDINGS.items()}
+    return {kind: mailbox.line(which, definition) for kind, which in _ENDINGS.items()}

@@ -22,18 +22,59 @@ from storage import webhook_deliveries
 from storage.events import Start
 from storage.webhook_queues import Dead
 
+#: Seconds in which a webhook's receiver must have answered.
+WEBHOOK_SECONDS = 15.0
+#: Seconds before each further attempt at a delivery.
+WEBHOOK_RETRY_SECONDS = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
+#: Part by which the pauses between attempts are longer or shorter, at random.
+WEBHOOK_JITTER = 0.2
+#: The longest `Retry-After` of a receiver that is followed.
+WEBHOOK_RETRY_AFTER_SECONDS = 3600.0
+#: Webhooks' requests of one worker at once.
+WEBHOOK_WIDTH = 256
+#: Of these, requests of one organization.
+WEBHOOK_ORGANIZATION_WIDTH = 64
+#: Of these, requests of one webhook.
+WEBHOOK_ENDPOINT_WIDTH = 32
+#: Of these, requests of webhooks that keep failing, one of each.
+WEBHOOK_DEAD_WIDTH = 32
+#: Failures in a row after which a webhook is left alone for a while.
+WEBHOOK_DEAD_FAILURES = 5
+#: Seconds for which such a webhook is left alone, at first; doubles each time.
+WEBHOOK_REST_SECONDS = 5.0
+#: The longest that this becomes.
+WEBHOOK_LONGEST_REST_SECONDS = 300.0
+#: Seconds after which a delivery that a worker has taken, and said no more of, is taken by another.
+WEBHOOK_LEASE_SECONDS = 45.0
+#: Seconds in which webhooks' deliveries and answers are gathered before they are taken and recorded together.
+WEBHOOK_BATCH_SECONDS = 0.04
+#: Seconds between looks for events that webhooks are owed.
+WEBHOOK_READ_SECONDS = 0.1
+#: Seconds between looks for deliveries that are due; most are told of.
+WEBHOOK_LOOK_SECONDS = 1.0
+#: Days of failures after which an organization is warned.
+WEBHOOK_WARN_DAYS = (1.0, 3.0)
+#: Days of failures after which a webhook is disabled.
+WEBHOOK_DISABLE_DAYS = 5.0
+#: Hours for which a webhook's previous secret still signs.
+WEBHOOK_OVERLAP_HOURS = 24.0
+#: Days for which webhooks' deliveries can be looked at and sent again.
+WEBHOOK_KEEP_DAYS = 30.0
+#: Seconds for which nobody has looked at events or deliveries that are due, before a worker is not ready.
+WEBHOOK_LATE_SECONDS = 60.0
+
 #: Notified by the transaction that makes a delivery due.
 DUE = Channel(webhook_deliveries.CHANNEL, str, str)
 
 
 def feature(settings: ControlSettings, deps: Deps) -> Feature:
     sealer, sender = Sealer(deps.keyring), sender_of(settings, deps)
-    overlap_seconds = settings.webhook_overlap_hours * 3600
+    overlap_seconds = WEBHOOK_OVERLAP_HOURS * 3600
     limits = Limits(settings.max_webhooks, Policy(settings.egress_networks), overlap_seconds)
-    retries = schedule_of(settings).retries
-    servicer = WebhooksServicer(deps.cursors, sealer, limits, settings.webhook_disable_days, retries)
-    keep = timedelta(days=settings.webhook_keep_days)
-    check = partial(check_failing, deps.db, settings.webhook_warnings, settings.webhook_disable_days)
+    retries = schedule_of().retries
+    servicer = WebhooksServicer(deps.cursors, sealer, limits, WEBHOOK_DISABLE_DAYS, retries)
+    keep = timedelta(days=WEBHOOK_KEEP_DAYS)
+    check = partial(check_failing, deps.db, WEBHOOK_WARN_DAYS, WEBHOOK_DISABLE_DAYS)
     return Feature(
         services={webhooks_pb2.DESCRIPTOR.services_by_name["WebhooksService"]: servicer},
         readers=[
@@ -42,40 +83,40 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
                 Start.NOW,
                 frozenset(eventtypes.visible()),
                 partial(fan_out, retries=retries),
-                settings.webhook_read_seconds,
+                WEBHOOK_READ_SECONDS,
                 shares=True,
             )
         ],
         sweeps=[
-            Sweep("webhooks", sender.send_due, settings.webhook_look_seconds, sender.woken),
+            Sweep("webhooks", sender.send_due, WEBHOOK_LOOK_SECONDS, sender.woken),
             Sweep("webhook_measures", partial(lateness.measure, deps.db), settings.sweep_seconds),
             Sweep("webhook_health", check, settings.sweep_seconds),
             Sweep("webhook_deliveries", partial(prune, deps.db, keep), settings.retention_seconds),
         ],
         wakes={DUE: sender.wake},
-        missing=partial(lateness.missing, deps.db, settings.webhook_late_seconds),
+        missing=partial(lateness.missing, deps.db, WEBHOOK_LATE_SECONDS),
     )
 
 
 def sender_of(settings: ControlSettings, deps: Deps, at_step: AtStep = go_on) -> Sender:
-    dead = Dead(settings.webhook_dead_failures, settings.webhook_rest_seconds, settings.webhook_longest_rest_seconds)
+    dead = Dead(WEBHOOK_DEAD_FAILURES, WEBHOOK_REST_SECONDS, WEBHOOK_LONGEST_REST_SECONDS)
     means = Means(
-        width=settings.webhook_width,
-        organization_width=settings.webhook_organization_width,
-        endpoint_width=settings.webhook_endpoint_width,
-        dead_width=settings.webhook_dead_width,
+        width=WEBHOOK_WIDTH,
+        organization_width=WEBHOOK_ORGANIZATION_WIDTH,
+        endpoint_width=WEBHOOK_ENDPOINT_WIDTH,
+        dead_width=WEBHOOK_DEAD_WIDTH,
         dead=dead,
-        request_seconds=settings.webhook_seconds,
-        lease_seconds=settings.webhook_lease_seconds,
-        batch_seconds=settings.webhook_batch_seconds,
-        look_seconds=settings.webhook_look_seconds,
+        request_seconds=WEBHOOK_SECONDS,
+        lease_seconds=WEBHOOK_LEASE_SECONDS,
+        batch_seconds=WEBHOOK_BATCH_SECONDS,
+        look_seconds=WEBHOOK_LOOK_SECONDS,
     )
-    schedule = schedule_of(settings)
-    poster = Poster(deps.web, Sealer(deps.keyring), schedule, settings.webhook_seconds, at_step)
-    pace = Pace(settings.webhook_batch_seconds, settings.database_retry_seconds, settings.webhook_lease_seconds)
+    schedule = schedule_of()
+    poster = Poster(deps.web, Sealer(deps.keyring), schedule, WEBHOOK_SECONDS, at_step)
+    pace = Pace(WEBHOOK_BATCH_SECONDS, settings.database_retry_seconds, WEBHOOK_LEASE_SECONDS)
     recorder = Recorder(deps.db, dead, pace, at_step)
     return Sender(deps.db, poster, recorder, means)
 
 
-def schedule_of(settings: ControlSettings) -> Schedule:
-    return Schedule(settings.webhook_schedule, settings.webhook_jitter, settings.webhook_retry_after_seconds)
+def schedule_of() -> Schedule:
+    return Schedule(WEBHOOK_RETRY_SECONDS, WEBHOOK_JITTER, WEBHOOK_RETRY_AFTER_SECONDS)

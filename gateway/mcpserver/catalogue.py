@@ -12,6 +12,7 @@ from gateway.contract import Binding
 from gateway.mcpserver.consequences import needs_confirmation
 from gateway.schemas import SCHEMAS
 from hum.contract.authorization import Caller, may
+from hum.contract.comments import about
 from hum.json import names as jsonnames
 
 Schema = dict[str, Any]
@@ -79,14 +80,13 @@ class Catalogue:
 
     def __init__(self, bindings: Sequence[Binding], document: Schema) -> None:
         self._schemas: Schema = document["components"]["schemas"]
-        about = {tag["name"]: tag.get("description", "") for tag in document["tags"]}
         self._operations: dict[str, Operation] = {}
         self._for_people = set[str]()
         for binding in bindings:
             spec = document["paths"][binding.path][binding.verb.lower()]
             if Caller.ADMIN_KEY in may(binding.method):
                 # A second path of the same method is the same operation.
-                self._operations.setdefault(spec["operationId"], self._operation(binding, spec, about))
+                self._operations.setdefault(spec["operationId"], self._operation(binding, spec))
             else:
                 self._for_people.add(spec["operationId"])
 
@@ -117,7 +117,7 @@ class Catalogue:
         relocated: Schema = _relocated(schema)
         return relocated
 
-    def _operation(self, binding: Binding, spec: Schema, about: Mapping[str, str]) -> Operation:
+    def _operation(self, binding: Binding, spec: Schema) -> Operation:
         parameters = list(_settable(binding, spec))
         properties = {parameter["name"]: _described(parameter) for parameter in parameters}
         required = [parameter["name"] for parameter in parameters if parameter.get("required")]
@@ -132,7 +132,7 @@ class Catalogue:
                 raise ValueError(f"{spec['operationId']}: both a parameter and a member of the body: {sorted(shared)}")
             properties |= members
             required += [name for name in whole.get("required", ()) if name in members]
-        return Operation(binding, spec, properties, tuple(required), about.get(spec["tags"][0], ""))
+        return Operation(binding, spec, properties, tuple(required), about(binding.method.containing_service.file.name))
 
 
 def _settable(binding: Binding, spec: Schema) -> Iterator[Schema]:

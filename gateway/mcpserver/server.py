@@ -18,7 +18,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from msgspec import Meta
 from pydantic import ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
@@ -28,6 +28,7 @@ from gateway.bodies import BadBody, Bodies
 from gateway.mcpserver import finding, search
 from gateway.mcpserver.catalogue import Catalogue, Operation
 from gateway.mcpserver.execution import Execution
+from hum.contract.errors import Forbidden
 from hum.json import values
 
 PATH: Final = "/mcp"
@@ -135,10 +136,12 @@ class McpServer:
 
     async def answer(self, request: Request, send: Send) -> None:
         """Answer an HTTP request."""
-        exchange, body = Exchange(), await self._body(request)
-        if isinstance(body, Response):
-            await body(request.scope, request.receive, send)
+        if request.method != "POST":
+            message = f"{PATH} takes POST: this server has no sessions, and sends nothing on its own."
+            refusal = errors.refusal("METHOD_NOT_ALLOWED", message, credentials.request_id(request), {"Allow": "POST"})
+            await refusal(request.scope, request.receive, send)
             return
+        exchange, body = Exchange(), await self._body(request)
         pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
@@ -148,35 +151,24 @@ class McpServer:
         if exchange.instead is not None:
             await exchange.instead(request.scope, request.receive, send)
             return
-        for message in exchange.messages:
-            await send(message)
+        for sent in exchange.messages:
+            await send(sent)
 
-    async def _body(self, request: Request) -> bytes | Response:
-        """Return the body of a valid request, or the refusal."""
-        request_id = credentials.request_id(request)
-        if request.method != "POST":
-            message = f"{PATH} takes POST: this server has no sessions, and sends nothing on its own."
-            return errors.refusal("METHOD_NOT_ALLOWED", message, request_id, {"Allow": "POST"})
+    async def _body(self, request: Request) -> bytes:
+        """Return the body of a valid request.  Raises Forbidden, ApiKeyRequired, and as `Bodies.read`."""
         if request.headers.get("origin", self._origin) != self._origin:
-            return errors.refusal("FORBIDDEN", f"A browser may call {PATH} from {self._origin} only.", request_id)
-        if (refused := credentials.key_refusal(request, NO_KEY)) is not None:
-            return errors.refusal(refused.reason, str(refused), request_id)
+            raise Forbidden(f"A browser may call {PATH} from {self._origin} only.")
+        credentials.require_key(request, NO_KEY)
+        body = await self._bodies.read(request)
         try:
-            body = await self._bodies.read(request)
             values.require_shallow(msgspec.json.decode(body), values.DEEPEST + ENVELOPE_LEVELS)
-        except BadBody as error:
-            return errors.refusal(error.reason, str(error), request_id)
-        except ClientDisconnect:
-            return errors.answer(
-                errors.CLIENT_LEFT, "CANCELLED", "The client left before its body was complete.", request_id
-            )
         except values.Bad as error:
-            return errors.refusal("INVALID_JSON", f"The body {error}.", request_id)
-        except RecursionError:
-            return errors.refusal("INVALID_JSON", "The body is nested too deep.", request_id)
+            raise BadBody("INVALID_JSON", f"The body {error}.") from error
+        except RecursionError as error:
+            raise BadBody("INVALID_JSON", "The body is nested too deep.") from error
         # Also bytes that are not UTF-8, or an integer of thousands of digits.
         except (msgspec.DecodeError, ValueError) as error:
-            return errors.refusal("INVALID_JSON", f"The body is not JSON: {error}.", request_id)
+            raise BadBody("INVALID_JSON", f"The body is not JSON: {error}.") from error
         return body
 
     # --- the SDK's handlers ---------------------------------------------------------------------------------------

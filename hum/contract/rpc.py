@@ -51,7 +51,7 @@ SESSION_SCHEME = "Session "
 
 MAX_ZONE_CHARS = 60
 MAX_MESSAGE_BYTES = 16 << 20
-#: Streams of one connection; a gateway has at most HUM_MAX_CONNECTIONS requests.
+#: Streams of one connection; a gateway has at most `max_connections` requests.
 MOST_STREAMS = 1_000
 #: The factor by which a peer's keepalives may be more frequent than agreed: timers and networks are not exact.
 EARLY_PINGS = 4

@@ -26,6 +26,8 @@ MAX_FAULT_CHARS = 300
 #: Parts of one object in flight at a time; each is in memory.
 PARTS_AT_ONCE = 2
 CHECKSUM = "SHA256"
+#: Encryption with a key of the store's key service; the setting may name the key after it.
+KMS = "aws:kms"
 
 
 class StoreFault(StoreUnavailable):
@@ -149,10 +151,11 @@ def opened(settings: RecordingSettings, name: BucketName) -> Bucket:
         config |= {"access_key_id": settings.s3_access_key_id, "secret_access_key": settings.s3_secret_access_key}
     if settings.s3_endpoint:
         config |= {"endpoint": settings.s3_endpoint, "virtual_hosted_style_request": False}
+    is_kms = settings.s3_encryption.startswith(KMS)
     if settings.s3_encryption:
-        config["server_side_encryption"] = settings.s3_encryption
-    if settings.s3_kms_key_id:
-        config["sse_kms_key_id"] = settings.s3_kms_key_id
+        config["server_side_encryption"] = KMS if is_kms else settings.s3_encryption
+    if is_kms and (key := settings.s3_encryption.removeprefix(KMS).removeprefix(":")):
+        config["sse_kms_key_id"] = key
     client: ClientConfig = {
         "allow_http": settings.s3_endpoint.startswith("http://"),
         "connect_timeout": timedelta(seconds=settings.s3_connect_seconds),

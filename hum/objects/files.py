@@ -28,6 +28,8 @@ CHUNK_BYTES = 64 << 10
 GONE = "The recording no longer exists."
 #: The longest gap in a call's numbered names: messages are removed if nothing was said, and when they are joined.
 MAX_GAP = 16
+#: How long a recording that is not in the bucket counts as on its way there, and not as lost.
+STORE_WAIT = timedelta(hours=24)
 
 
 class Files:
@@ -44,7 +46,7 @@ class Files:
         # Imported late: the client is large, and only buckets need it.
         from hum.objects.bucket import opened
 
-        return cls(settings.recordings_dir, opened(settings, settings.bucket), settings.store_wait)
+        return cls(settings.recordings_dir, opened(settings, settings.bucket), STORE_WAIT)
 
     # Reading.
 

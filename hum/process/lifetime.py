@@ -9,7 +9,7 @@ to which the process writes lines:
 
 The supervisor answers by signals (hum/process/signals.py), which a later supervisor can send as well.  A process without a
 supervisor, or with one that is gone, shuts down at once when it is asked to stop.  A worker with a dead supervisor
-serves on for HUM_SUCCESSOR_SECONDS, or until the next supervisor has started its successor and sends LEAVE.
+serves on for `successor_seconds`, or until the next supervisor has started its successor and sends LEAVE.
 
 Example, a deploy: SIGTERM reaches a worker, which writes `leaving` and goes on serving.  The supervisor starts a
 successor process and reads its `ready`, then sends LEAVE to the old worker, which drains and ends.
@@ -24,7 +24,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from hum.process.signals import Signals
-from hum.settings import Common
+from hum.settings import Common, notify_socket
 
 READY, LEAVING, CALLS = "ready", "leaving", "calls"
 
@@ -39,7 +39,7 @@ class Lifetime:
         if tied:
             asyncio.get_running_loop().add_reader(sys.stdin.fileno(), self._on_supervisor_gone)
         self._successor_seconds = settings.successor_seconds
-        self._supervisor, self._notify_socket = settings.supervisor_fd, settings.notify_socket
+        self._supervisor = settings.supervisor_fd
         if self._supervisor is not None:
             try:
                 os.set_inheritable(self._supervisor, False)
@@ -50,7 +50,7 @@ class Lifetime:
     def ready(self) -> None:
         """Report that this process serves, to systemd as well."""
         self._write(READY)
-        notify(self._notify_socket)
+        notify()
 
     def calls(self, count: int) -> None:
         """Report the number of open calls."""
@@ -84,10 +84,10 @@ class Lifetime:
             self._supervisor = None
 
 
-def notify(notify_socket: str) -> None:
-    """Report by sd_notify(3) that this process serves; do nothing without a socket."""
-    if notify_socket:
-        address = "\0" + notify_socket[1:] if notify_socket.startswith("@") else notify_socket
+def notify() -> None:
+    """Report by sd_notify(3) that this process serves; do nothing without systemd."""
+    if path := notify_socket():
+        address = "\0" + path[1:] if path.startswith("@") else path
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
             connection.sendto(b"READY=1", address)
 

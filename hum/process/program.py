@@ -9,6 +9,8 @@ from hum.observe import stderr, telemetry, tracing
 from hum.process import descriptors, home, private, production
 from hum.settings import Common, SettingsT, load
 
+LOG = telemetry.log(__name__)
+
 
 def plane(kind: type[SettingsT], name: str) -> SettingsT:
     """Begin a plane with JSON logs from the first line; return its settings, or exit if they are invalid."""
@@ -30,6 +32,8 @@ def begin(settings: Common, plane: str) -> None:
     descriptors.raise_limit()
     home.require(settings.home)
     telemetry.start(settings, plane)
+    if settings.overridden:
+        LOG.warning("constants are overridden; that is for tests and benchmarks", constants=settings.overridden)
     tracing.start(settings, plane)
 
 

@@ -349,7 +349,7 @@ class Programs:
                 try:
                     await self._replace(program)
                 except DidNotStart as error:
-                    self._say(f"{error}; the one that was to leave serves on for HUM_SUCCESSOR_SECONDS")
+                    self._say(f"{error}; the one that was to leave serves on for a while")
             while program.process is process and process.lives():
                 await self._poll(program)
             if program.process is not process:

@@ -8,7 +8,7 @@ is asked to stop serves until its successor does.  SIGTERM drains all.
 
 Workers notice the death of their supervisor (end of file on standard input) and serve on.  The next supervisor finds
 them in a file below HUM_HOME, and asks them to leave once its own workers serve.  If none starts within
-HUM_SUCCESSOR_SECONDS, they drain, so that none is left on the port.
+`successor_seconds`, they drain, so that none is left on the port.
 """
 
 import asyncio

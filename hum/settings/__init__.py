@@ -1,19 +1,20 @@
 """The settings.  Only this package reads the environment.
 
-Each program has one frozen class; each field has its variable's name and description.  An invalid value or an unknown
-`HUM_*` variable stops the process with a message that says what to do.
+Each program has one frozen class. A field is a setting, with a variable and a line in docs/settings.md, or a constant of
+several modules, or of one that tests change, without either.  An invalid value or an unknown `HUM_*` variable stops the
+process with a message that says what to do.
 """
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hum.process.refusal import refuse
-from hum.settings.base import Carrier, Common, Model, UploadSettings, environment, setting
+from hum.settings.base import Carrier, Common, Model, UploadSettings, constant, environment
 from hum.settings.billing import BillingSettings
 from hum.settings.control import (
     CallsSettings,
@@ -29,6 +30,8 @@ from hum.settings.control import (
 from hum.settings.database import DatabaseSettings
 from hum.settings.gateway import GatewaySettings, PublicSocketSettings
 from hum.settings.media import MediaSettings
+from hum.settings.overrides import OVERRIDES, Malformed
+from hum.settings.overrides import parse as parse_overrides
 from hum.settings.recordings import RecordingSettings
 from hum.settings.secretfiles import VARIABLE, Unreadable, stored
 
@@ -56,10 +59,11 @@ __all__ = [
     "UpSettings",
     "UploadSettings",
     "WorkerSettings",
+    "constants",
     "environment",
     "load",
-    "media_huge_pages",
     "media_interpreted",
+    "notify_socket",
     "read",
     "unknown",
     "variables",
@@ -69,7 +73,7 @@ __all__ = [
 class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
     """All settings, for `hum up`, `hum call` and the like; it distinguishes set variables from defaults."""
 
-    doctor_seconds: float = setting("HUM_DOCTOR_SECONDS", 10.0, "seconds that `hum doctor` waits for an answer", gt=0)
+    doctor_seconds: float = constant(10.0, "seconds that `hum doctor` waits for an answer", gt=0)
 
     def is_set(self, variable: str) -> bool:
         """Tell whether the operator set the variable to a non-empty string."""
@@ -81,14 +85,16 @@ def variables() -> Mapping[str, FieldInfo]:
     return {str(field.validation_alias): field for field in UpSettings.model_fields.values() if field.validation_alias}
 
 
-def unknown(names: Iterator[str]) -> list[str]:
+def constants() -> Mapping[str, FieldInfo]:
+    """Return every constant by its name, for HUM_OVERRIDES."""
+    return {name: field for name, field in UpSettings.model_fields.items() if not field.validation_alias}
+
+
+def unknown(names: Iterable[str]) -> list[str]:
     """Return messages about unknown `HUM_*` names."""
-    known_variables, sentences = variables(), []
-    for name in sorted(names):
-        if name.startswith("HUM_") and name not in known_variables:
-            near = difflib.get_close_matches(name, known_variables, n=1)
-            sentences.append(f"{name} is not a setting; " + (f"did you mean {near[0]}?" if near else "remove it"))
-    return sentences
+    known_variables = variables()
+    strange = (name for name in sorted(names) if name.startswith("HUM_") and name not in known_variables)
+    return [_unknown(name, "a setting", known_variables) for name in strange]
 
 
 def load(kind: type[SettingsT]) -> SettingsT:
@@ -102,9 +108,12 @@ def load(kind: type[SettingsT]) -> SettingsT:
 def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
     """Return the settings, or None if they can't be read; and messages about all errors."""
     try:
-        sentences = unknown(iter({*os.environ, *stored(os.environ.get(VARIABLE))}))
-    except Unreadable as error:
+        stored_values = stored(os.environ.get(VARIABLE))
+        overrides = parse_overrides(os.environ.get(OVERRIDES) or stored_values.get(OVERRIDES, ""))
+    except (Unreadable, Malformed) as error:
         return None, [str(error)]
+    strange = [_no_constant(name) for name in overrides if name not in constants()]
+    sentences = unknown({*os.environ, *stored_values}) + [f"{OVERRIDES}: {sentence}" for sentence in strange]
     try:
         return kind(), sentences
     except ValidationError as error:
@@ -117,13 +126,25 @@ def media_interpreted() -> bool:
     return os.environ.get("HUM_MEDIA_INTERPRETED", "").lower() in _TRUE
 
 
-def media_huge_pages() -> bool:
-    """Return HUM_MEDIA_HUGE_PAGES, which applies before settings are read; an invalid value is refused when they are."""
-    return os.environ.get("HUM_MEDIA_HUGE_PAGES", "").lower() in {"", *_TRUE}
+def notify_socket() -> str:
+    """Return where systemd waits to be told that the process serves, empty without it: its protocol, not a setting."""
+    return os.environ.get("NOTIFY_SOCKET", "")
+
+
+def _no_constant(name: str) -> str:
+    setting = UpSettings.model_fields.get(name)
+    return (
+        f"{name} is a setting; set {setting.validation_alias}" if setting else _unknown(name, "a constant", constants())
+    )
+
+
+def _unknown(name: str, kind: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{name} is not {kind}; " + (f"did you mean {near[0]}?" if near else "remove it")
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:
     name = str(location[0]) if location else "the settings"
-    field = variables().get(name)
+    field = {**variables(), **constants()}.get(name)
     meaning = f" ({field.description})" if field and field.description else ""
-    return f"{name}{meaning}: {message}"
+    return f"{f'{OVERRIDES}: ' if name in constants() else ''}{name}{meaning}: {message}"

@@ -4,16 +4,23 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hum.process.network import base_url, parse_listen
+from hum.settings.overrides import OVERRIDES, parse
 from hum.settings.secretfiles import VARIABLE, stored
 
 
 def setting(name: str, default: Any, doc: str, **rules: Any) -> Any:
     """Return a field that is read from this variable; `doc` is its text in docs/settings.md."""
     return Field(default, validation_alias=name, description=doc, **rules)
+
+
+def constant(default: Any, doc: str, **rules: Any) -> Any:
+    """Return a field that has no variable; tests and benchmarks give it another value by name, or with HUM_OVERRIDES."""
+    return Field(default, description=doc, **rules)
 
 
 def listed(text: str) -> tuple[str, ...]:
@@ -28,7 +35,7 @@ class Common(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     def __init__(self, **values: Any) -> None:
-        """Read the settings.  Raises ValidationError for invalid values, and Unreadable."""
+        """Read the settings.  Raises ValidationError for invalid values, Unreadable and Malformed."""
         super().__init__(**values, **_read(type(self), values.keys()))
 
     env: Literal["development", "production"] = setting(
@@ -43,18 +50,22 @@ class Common(BaseModel):
         "directory with a file for each further setting, named as its variable: secrets as container platforms mount them; "
         "the environment has precedence",
     )
+    overrides: str = setting(
+        OVERRIDES,
+        "",
+        "for tests and benchmarks: other values of constants, like `sweep_seconds=0.1 rate_burst=9`; their names may change with "
+        "any release",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = setting("HUM_LOG_LEVEL", "info", "lowest level to log")
-    node: str = setting("HUM_NODE", "", "this process's name in links and logs; unset: plane, host and process id")
+    node: str = constant("", "this process's name in links and logs; unset: plane, host and process id")
     metrics_listen: str = setting(
         "HUM_METRICS_LISTEN",
         "127.0.0.1:0",
         "host:port of a process's `/metrics`, `/healthz` and `/readyz` for its operator; port 0: any free port, which is "
         "logged; `hum up` and `--workers` count up from another port",
     )
-    ready_seconds: float = setting("HUM_READY_SECONDS", 2.0, "the longest that `/readyz` waits for what it asks", gt=0)
-    ready_cache_seconds: float = setting(
-        "HUM_READY_CACHE_SECONDS", 1.0, "seconds for which an answer of `/readyz` is reused", ge=0
-    )
+    ready_seconds: float = constant(2.0, "the longest that `/readyz` waits for what it asks", gt=0)
+    ready_cache_seconds: float = constant(1.0, "seconds for which an answer of `/readyz` is reused", ge=0)
     zone: str = setting(
         "HUM_ZONE",
         "",
@@ -62,8 +73,7 @@ class Common(BaseModel):
         "room (unset: of control's), and else to any",
         pattern=r"^[A-Za-z0-9._-]{0,60}$",
     )
-    stuck_seconds: float = setting(
-        "HUM_STUCK_SECONDS",
+    stuck_seconds: float = constant(
         10.0,
         "seconds after which a process ends itself if its event loop, or its pacer, does not run",
         gt=0,
@@ -78,11 +88,7 @@ class Common(BaseModel):
     supervisor_fd: int | None = setting(
         "HUM_SUPERVISOR_FD", None, "descriptor to which this process writes how it is; set by `hum up`", ge=0
     )
-    notify_socket: str = setting(
-        "NOTIFY_SOCKET", "", "where systemd waits to be told that the process serves; set by it"
-    )
-    successor_seconds: float = setting(
-        "HUM_SUCCESSOR_SECONDS",
+    successor_seconds: float = constant(
         30.0,
         "seconds that a process which is asked to stop serves on while its supervisor starts a successor",
         ge=0,
@@ -90,11 +96,11 @@ class Common(BaseModel):
     tls_cert: Path | None = setting("HUM_TLS_CERT", None, "PEM certificate for gRPC between planes")
     tls_key: Path | None = setting("HUM_TLS_KEY", None, "PEM private key of HUM_TLS_CERT")
     tls_ca: Path | None = setting("HUM_TLS_CA", None, "PEM certificate of the authority that planes trust")
-    keepalive_seconds: float = setting(
-        "HUM_KEEPALIVE_SECONDS", 5.0, "how long a gRPC channel between planes is quiet before it is tested", gt=0
+    keepalive_seconds: float = constant(
+        5.0, "how long a gRPC channel between planes is quiet before it is tested", gt=0
     )
-    keepalive_timeout_seconds: float = setting(
-        "HUM_KEEPALIVE_TIMEOUT_SECONDS", 2.0, "how long that test may take before the channel counts as lost", gt=0
+    keepalive_timeout_seconds: float = constant(
+        2.0, "how long that test may take before the channel counts as lost", gt=0
     )
     otlp_endpoint: str = setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT", "", "OTLP gRPC endpoint for traces, http:// or https://; unset: no traces"
@@ -130,6 +136,11 @@ class Common(BaseModel):
         return text
 
     @property
+    def overridden(self) -> tuple[str, ...]:
+        """The names of the constants in HUM_OVERRIDES."""
+        return tuple(parse(self.overrides))
+
+    @property
     def production(self) -> bool:
         return self.env == "production"
 
@@ -140,18 +151,25 @@ def environment() -> dict[str, str]:
 
 
 def _read(kind: type[BaseModel], explicit: Collection[str]) -> dict[str, str]:
-    """Return the values, by variable, of the environment or a file, except for explicit fields.
+    """Return the values, by variable or name of a constant, of the environment or a file, except for explicit fields.
 
-    An empty value counts as unset.
+    An empty variable counts as unset.
     """
     variables = {name.lower(): value for name, value in environment().items()}
     stored_values = stored(variables.get(VARIABLE.lower()))
+
+    def value_of(variable: str) -> str:
+        return variables.get(variable.lower()) or stored_values.get(variable, "")
+
+    constants = parse(value_of(OVERRIDES))
     values = dict[str, str]()
     for name, field in kind.model_fields.items():
-        variable = str(field.validation_alias or name)
-        if name in explicit or variable in explicit:
+        if field.validation_alias is None:
+            if name in constants and name not in explicit:
+                values[name] = constants[name]
             continue
-        if value := variables.get(variable.lower()) or stored_values.get(variable):
+        variable = str(field.validation_alias)
+        if name not in explicit and variable not in explicit and (value := value_of(variable)):
             values[variable] = value
     return values
 
@@ -173,11 +191,6 @@ class Carrier(Common):
     twilio_api_key: str = setting("TWILIO_API_KEY", "", "API key for REST; unset: account SID and auth token")
     twilio_api_secret: str = setting("TWILIO_API_SECRET", "", "secret of TWILIO_API_KEY")
     twilio_api_base_url: str = setting("TWILIO_API_BASE_URL", "https://api.twilio.com", "URL of the carrier's REST API")
-    twilio_lookups_base_url: str = setting(
-        "TWILIO_LOOKUPS_BASE_URL",
-        "",
-        "URL of the carrier's Lookup API; unset: https://lookups.twilio.com, or TWILIO_API_BASE_URL if changed",
-    )
 
     @property
     def carrier_accounts(self) -> frozenset[str]:
@@ -189,8 +202,9 @@ class Carrier(Common):
 
     @property
     def lookups_base_url(self) -> str:
-        is_real = self.twilio_api_base_url.rstrip("/") == "https://api.twilio.com"
-        return self.twilio_lookups_base_url or ("https://lookups.twilio.com" if is_real else self.twilio_api_base_url)
+        """The URL of the Lookup API: a host of the carrier of its own; a stand-in serves both."""
+        is_real = (urlsplit(self.twilio_api_base_url).hostname or "").endswith(".twilio.com")
+        return "https://lookups.twilio.com" if is_real else self.twilio_api_base_url
 
 
 class Model(Common):
@@ -200,32 +214,45 @@ class Model(Common):
     openai_base_url: str = setting(
         "OPENAI_BASE_URL", "https://api.openai.com/v1", "URL of the model's API; the realtime socket is derived from it"
     )
-    realtime_model: str = setting("HUM_REALTIME_MODEL", "gpt-realtime-2.1", "realtime model that speaks on calls")
     text_model: str = setting("HUM_TEXT_MODEL", "gpt-5.4-mini", "model that answers texts and writes summaries")
     speech_model: str = setting("HUM_SPEECH_MODEL", "gpt-4o-mini-tts", "text-to-speech model for fixed sentences")
     transcribe_model: str = setting("HUM_TRANSCRIBE_MODEL", "gpt-4o-transcribe", "model that transcribes the caller")
-    default_voice: str = setting("HUM_VOICE", "marin", "voice of flows that do not set one")
     realtime_models: str = setting(
         "HUM_REALTIME_MODELS",
-        "gpt-realtime,gpt-realtime-mini,gpt-realtime-1.5",
-        "models that a flow may name besides HUM_REALTIME_MODEL, comma-separated",
+        "gpt-realtime-2.1,gpt-realtime,gpt-realtime-mini,gpt-realtime-1.5",
+        "realtime models that speak on calls, comma-separated: the first where the flow names none",
     )
     voices: str = setting(
         "HUM_VOICES",
-        "alloy,ash,ballad,cedar,coral,echo,marin,sage,shimmer,verse",
-        "voices that a flow may name besides HUM_VOICE, comma-separated; the realtime model and HUM_SPEECH_MODEL have both",
+        "marin,alloy,ash,ballad,cedar,coral,echo,sage,shimmer,verse",
+        "voices, comma-separated: the first where the flow names none; the realtime model and HUM_SPEECH_MODEL have each",
     )
 
+    @field_validator("realtime_models", "voices")
+    @classmethod
+    def _at_least_one(cls, names: str) -> str:
+        if not listed(names):
+            raise ValueError("must name at least one")
+        return names
+
     @property
-    def other_realtime_models(self) -> tuple[str, ...]:
+    def realtime_model_names(self) -> tuple[str, ...]:
         return listed(self.realtime_models)
 
     @property
-    def other_voices(self) -> tuple[str, ...]:
+    def realtime_model(self) -> str:
+        return self.realtime_model_names[0]
+
+    @property
+    def voice_names(self) -> tuple[str, ...]:
         return listed(self.voices)
+
+    @property
+    def default_voice(self) -> str:
+        return self.voice_names[0]
 
 
 class UploadSettings(Common):
     """Files that clients send."""
 
-    import_bytes: int = setting("HUM_IMPORT_BYTES", 8 << 20, "the largest file of contacts", ge=1024, le=15 << 20)
+    import_bytes: int = constant(8 << 20, "the largest file of contacts", ge=1024, le=15 << 20)

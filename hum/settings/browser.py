@@ -1,6 +1,6 @@
 """Calls from browsers, which `hum media --browser` carries."""
 
-from hum.settings.base import Common, setting
+from hum.settings.base import Common, constant, setting
 
 
 class BrowserSettings(Common):
@@ -18,29 +18,15 @@ class BrowserSettings(Common):
         "servers through which browsers reach a machine that has no address of its own for them: `stun:host:port`, "
         "`turn:user:password@host:port`, comma-separated; unset: none, and addresses in offers are ignored",
     )
-    browser_calls: int = setting(
-        "HUM_BROWSER_CALLS", 12, "calls from browsers that one process, which has one core, carries", ge=1
-    )
-    browser_waiting: int = setting(
-        "HUM_BROWSER_WAITING", 6, "how many of these may be connecting at once; further offers are refused", ge=1
-    )
-    browser_connect_seconds: float = setting(
-        "HUM_BROWSER_CONNECT_SECONDS",
+    browser_calls: int = constant(12, "calls from browsers that one process, which has one core, carries", ge=1)
+    browser_waiting: int = constant(6, "how many of these may be connecting at once; further offers are refused", ge=1)
+    browser_connect_seconds: float = constant(
         15.0,
-        "seconds that a browser has from its offer until its connection stands; less than HUM_STREAM_TOKEN_SECONDS",
+        "seconds that a browser has from its offer until its connection stands; less than `token_seconds`",
         gt=0,
     )
-    browser_lost_seconds: float = setting(
-        "HUM_BROWSER_LOST_SECONDS", 15.0, "seconds without an answer from a browser before its call ends", ge=3
-    )
-    browser_jitter_ms: float = setting(
-        "HUM_BROWSER_JITTER_MS", 40.0, "milliseconds of a browser's audio that are held back at least", ge=0
-    )
-    browser_max_jitter_ms: float = setting(
-        "HUM_BROWSER_MAX_JITTER_MS", 200.0, "and at most, on a network with much jitter", ge=0
-    )
-    browser_tail_ms: float = setting(
-        "HUM_BROWSER_TAIL_MS",
+    browser_lost_seconds: float = constant(15.0, "seconds without an answer from a browser before its call ends", ge=3)
+    browser_tail_ms: float = constant(
         300.0,
         "milliseconds before a browser's connection is closed, in which it plays what it was sent last",
         ge=0,

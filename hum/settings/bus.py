@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
-from hum.settings.base import Common, listed, setting
+from hum.settings.base import Common, constant, listed, setting
 
 SCHEMES = ("nats", "tls")
 
@@ -18,14 +18,11 @@ class BusSettings(Common):
         "URLs of NATS servers, comma-separated: nats://user:password@host:4222, or tls://, which uses HUM_TLS_CA, HUM_TLS_CERT and "
         "HUM_TLS_KEY as gRPC does; unset: PostgreSQL's LISTEN and NOTIFY",
     )
-    bus_retry_seconds: float = setting(
-        "HUM_BUS_RETRY_SECONDS", 0.5, "seconds between rounds of attempts to reach one of the NATS servers", gt=0
+    bus_retry_seconds: float = constant(
+        0.5, "seconds between rounds of attempts to reach one of the NATS servers", gt=0
     )
-    bus_ping_seconds: float = setting(
-        "HUM_BUS_PING_SECONDS", 1.0, "seconds between questions to the NATS server whether it is there", gt=0
-    )
-    bus_silent_seconds: float = setting(
-        "HUM_BUS_SILENT_SECONDS",
+    bus_ping_seconds: float = constant(1.0, "seconds between questions to the NATS server whether it is there", gt=0)
+    bus_silent_seconds: float = constant(
         2.0,
         "seconds that a NATS server may owe an answer before the next one is tried",
         ge=1,

@@ -3,7 +3,7 @@
 from pydantic import field_validator
 
 from hum.process.network import database_hosts
-from hum.settings.base import Common, setting
+from hum.settings.base import Common, constant, setting
 
 
 class DatabaseSettings(Common):
@@ -24,36 +24,18 @@ class DatabaseSettings(Common):
     database_system_url: str = setting(
         "HUM_DATABASE_SYSTEM_URL", "", "the same for HUM's own transactions; its login has the role hum_system"
     )
-    database_connect_seconds: float = setting(
-        "HUM_DATABASE_CONNECT_SECONDS", 5.0, "seconds that each host of the database has to take a connection", gt=0
-    )
-    database_next_host_seconds: float = setting(
-        "HUM_DATABASE_NEXT_HOST_SECONDS",
-        0.3,
-        "seconds without an answer from one host of the database after which the next one is tried beside it",
-        gt=0,
-    )
-    database_silent_seconds: float = setting(
-        "HUM_DATABASE_SILENT_SECONDS",
+    database_silent_seconds: float = constant(
         3.0,
         "seconds after which a connection counts as lost whose host acknowledges nothing (TCP_USER_TIMEOUT, keepalive)",
         ge=1,
         le=120,
     )
-    database_look_seconds: float = setting(
-        "HUM_DATABASE_LOOK_SECONDS",
-        5.0,
-        "seconds between looks at the database by those who are else woken by NOTIFY, in case one was lost",
-        gt=0,
-    )
     pool_size: int = setting("HUM_DATABASE_POOL", 10, "database connections of this process", ge=2, le=200)
-    calls_pool_size: int = setting(
-        "HUM_CALLS_DATABASE_POOL", 8, "more of them, for calls and webhooks alone", ge=2, le=200
-    )
-    statement_seconds: float = setting("HUM_STATEMENT_SECONDS", 15.0, "seconds before a statement is cancelled", gt=0)
-    lock_seconds: float = setting("HUM_LOCK_SECONDS", 5.0, "seconds a statement waits for a lock before it fails", gt=0)
-    database_retry_seconds: float = setting(
-        "HUM_DATABASE_RETRY_SECONDS", 1.0, "seconds between attempts to reconnect to an unavailable database", gt=0
+    calls_pool_size: int = constant(8, "more of them, for calls and webhooks alone", ge=2, le=200)
+    statement_seconds: float = constant(15.0, "seconds before a statement is cancelled", gt=0)
+    lock_seconds: float = constant(5.0, "seconds a statement waits for a lock before it fails", gt=0)
+    database_retry_seconds: float = constant(
+        1.0, "seconds between attempts to reconnect to an unavailable database", gt=0
     )
 
     @field_validator("database_url", "database_app_url", "database_system_url")

@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import field_validator
 
 from hum.process.network import parse_networks
-from hum.settings.base import Carrier, Common, UploadSettings, setting
+from hum.settings.base import Carrier, Common, UploadSettings, constant, setting
 from hum.settings.billing import StripeWebhookSettings
 from hum.settings.mcpserver import McpServerSettings
 
@@ -14,17 +14,15 @@ from hum.settings.mcpserver import McpServerSettings
 class PublicSocketSettings(Common):
     """The gateway's public socket: limits on concurrent clients, and on the time of each."""
 
-    max_connections: int = setting(
-        "HUM_MAX_CONNECTIONS",
+    max_connections: int = constant(
         900,
         "open connections; at the limit, a new one replaces the one that has waited longest without a complete request",
         ge=10,
     )
-    carrier_connections: int = setting(
-        "HUM_CARRIER_CONNECTIONS", 200, "how many of HUM_MAX_CONNECTIONS are reserved for the carrier's webhooks", ge=1
+    carrier_connections: int = constant(
+        200, "how many of `max_connections` are reserved for the carrier's webhooks", ge=1
     )
-    connections_per_address: int = setting(
-        "HUM_CONNECTIONS_PER_ADDRESS",
+    connections_per_address: int = constant(
         100,
         "requests in progress from one address, and connections from it without a complete request",
         ge=1,
@@ -34,19 +32,14 @@ class PublicSocketSettings(Common):
         "127.0.0.0/8,::1/128",
         "networks (CIDR, comma-separated) of the proxies whose X-Forwarded-For is trusted",
     )
-    head_seconds: float = setting("HUM_HEAD_SECONDS", 10.0, "seconds within which a request's head must arrive", gt=0)
-    body_seconds: float = setting("HUM_BODY_SECONDS", 30.0, "seconds within which a request's body must arrive", gt=0)
-    send_seconds: float = setting(
-        "HUM_SEND_SECONDS", 30.0, "seconds before a client that stopped reading is disconnected", gt=0
-    )
-    body_bytes: int = setting("HUM_BODY_BYTES", 1 << 20, "bytes of the largest request body that is accepted", ge=1024)
-    bodies_bytes: int = setting(
-        "HUM_BODIES_BYTES", 64 << 20, "bytes of all incomplete request bodies together", ge=1024
-    )
-    bodies_bytes_per_address: int = setting(
-        "HUM_BODIES_BYTES_PER_ADDRESS",
+    head_seconds: float = constant(10.0, "seconds within which a request's head must arrive", gt=0)
+    body_seconds: float = constant(30.0, "seconds within which a request's body must arrive", gt=0)
+    send_seconds: float = constant(30.0, "seconds before a client that stopped reading is disconnected", gt=0)
+    body_bytes: int = constant(1 << 20, "bytes of the largest request body that is accepted", ge=1024)
+    bodies_bytes: int = constant(64 << 20, "bytes of all incomplete request bodies together", ge=1024)
+    bodies_bytes_per_address: int = constant(
         16 << 20,
-        "bytes of the incomplete request bodies from one address; at least HUM_BODY_BYTES and HUM_IMPORT_BYTES",
+        "bytes of the incomplete request bodies from one address; at least `body_bytes` and `import_bytes`",
         ge=1024,
     )
 
@@ -69,8 +62,7 @@ class GatewaySettings(Carrier, PublicSocketSettings, StripeWebhookSettings, Uplo
         "127.0.0.1:8080",
         "host:port on which the gateway serves HTTP; `fd:N`: socket N, inherited",
     )
-    console_dir: Path | None = setting(
-        "HUM_CONSOLE_DIR",
+    console_dir: Path | None = constant(
         None,
         "the built web console; unset: the one that the gateway was installed with.  Where there is none, `/` is a plain page",
     )
@@ -85,37 +77,19 @@ class GatewaySettings(Carrier, PublicSocketSettings, StripeWebhookSettings, Uplo
     oidc_client_secret: str = setting(
         "HUM_OIDC_CLIENT_SECRET", "", "client secret at the issuer; unset: a public client"
     )
-    oidc_seconds: float = setting("HUM_OIDC_SECONDS", 10.0, "seconds to wait for the issuer", gt=0)
-    oidc_keys_seconds: float = setting(
-        "HUM_OIDC_KEYS_SECONDS", 30.0, "minimum seconds between fetches of the issuer's keys for an unknown key", ge=0
+    oidc_keys_seconds: float = constant(
+        30.0, "minimum seconds between fetches of the issuer's keys for an unknown key", ge=0
     )
-    oidc_leeway_seconds: int = setting(
-        "HUM_OIDC_LEEWAY_SECONDS", 60, "seconds by which the issuer's clock may be off", ge=0
-    )
-    control_seconds: float = setting("HUM_CONTROL_SECONDS", 10.0, "seconds to wait for a response from control", gt=0)
-    control_model_seconds: float = setting(
-        "HUM_CONTROL_MODEL_SECONDS", 60.0, "seconds to wait for a response for which control asks the model", gt=0
-    )
-    ingress_seconds: float = setting(
-        "HUM_INGRESS_SECONDS", 4.0, "seconds to wait for control when the carrier calls a webhook", gt=0
-    )
-    ingress_retry_seconds: float = setting(
-        "HUM_INGRESS_RETRY_SECONDS", 0.25, "seconds between attempts to ask a control that is away", gt=0
-    )
-    postponed_webhooks: int = setting(
-        "HUM_POSTPONED_WEBHOOKS", 10_000, "webhooks that a gateway keeps on disk while control is away", ge=1
-    )
-    postponed_retry_seconds: float = setting(
-        "HUM_POSTPONED_RETRY_SECONDS", 1.0, "seconds between attempts to tell control of those", gt=0
-    )
-    heartbeat_seconds: float = setting(
-        "HUM_HEARTBEAT_SECONDS", 15.0, "seconds between comments in idle event streams", gt=0
-    )
+    control_seconds: float = constant(10.0, "seconds to wait for a response from control", gt=0)
+    ingress_seconds: float = constant(4.0, "seconds to wait for control when the carrier calls a webhook", gt=0)
+    ingress_retry_seconds: float = constant(0.25, "seconds between attempts to ask a control that is away", gt=0)
+    postponed_webhooks: int = constant(10_000, "webhooks that a gateway keeps on disk while control is away", ge=1)
+    postponed_retry_seconds: float = constant(1.0, "seconds between attempts to tell control of those", gt=0)
+    heartbeat_seconds: float = constant(15.0, "seconds between comments in idle event streams", gt=0)
     drain_seconds: float = setting(
         "HUM_DRAIN_SECONDS", 3600.0, "seconds that requests may continue after SIGTERM", ge=0
     )
-    linger_seconds: float = setting(
-        "HUM_LINGER_SECONDS",
+    linger_seconds: float = constant(
         1.0,
         "seconds that whoever is connected already has for a last request during a drain",
         ge=0,

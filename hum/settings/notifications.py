@@ -6,7 +6,10 @@ from pathlib import Path
 from pydantic import field_validator, model_validator
 
 from hum import smtp
-from hum.settings.base import Common, setting
+from hum.settings.base import Common, constant, setting
+
+#: Seconds that handing over one e-mail may take.
+SMTP_SECONDS = 20.0
 
 
 class NotificationSettings(Common):
@@ -23,39 +26,8 @@ class NotificationSettings(Common):
     smtp_from: str = setting(
         "HUM_SMTP_FROM", "", "whom e-mails are from, `HUM <hum@example.com>`; required with HUM_SMTP_URL"
     )
-    smtp_ca: str = setting(
-        "HUM_SMTP_CA", "", "file of certificates that the server's must be signed by; unset: the system's"
-    )
-    smtp_seconds: float = setting("HUM_SMTP_SECONDS", 20.0, "seconds that handing over one e-mail may take", gt=0)
-    email_hours: float = setting("HUM_EMAIL_HOURS", 24.0, "hours before an e-mail that can't be sent is given up", gt=0)
-    email_days: float = setting("HUM_EMAIL_DAYS", 90.0, "days before the record of an e-mail is deleted", gt=0)
-    emails_per_person: int = setting(
-        "HUM_EMAILS_PER_PERSON",
-        6,
-        "e-mails about what happened that a person gets in an hour; the rest waits for one",
-        ge=1,
-    )
-    bounce_hours: float = setting(
-        "HUM_BOUNCE_HOURS", 24.0, "hours for which an address gets nothing more, once the server has refused it", ge=0
-    )
-    invitation_emails: int = setting(
-        "HUM_INVITATION_EMAILS", 50, "e-mails with invitations that an organization may send in 24 hours", ge=0
-    )
-    invitation_emails_per_address: int = setting(
-        "HUM_INVITATION_EMAILS_PER_ADDRESS", 3, "of these, from all organizations to one address", ge=0
-    )
-    notice_hours: float = setting(
-        "HUM_NOTICE_HOURS",
-        6.0,
-        "what is older when it is read, or could not be told for so long, is told to nobody",
-        gt=0,
-    )
-    notification_seconds: float = setting(
-        "HUM_NOTIFICATION_SECONDS", 2.0, "seconds between looks for something to tell", gt=0
-    )
-    notify_transcript_seconds: float = setting(
-        "HUM_NOTIFY_TRANSCRIPT_SECONDS", 120.0, "how long an e-mail that may hold a transcript waits for it", ge=0
-    )
+    smtp_ca: str = constant("", "file of certificates that the server's must be signed by; unset: the system's")
+    notification_seconds: float = constant(2.0, "seconds between looks for something to tell", gt=0)
 
     @field_validator("smtp_url")
     @classmethod
@@ -89,4 +61,4 @@ class NotificationSettings(Common):
             return None
         host, port, security = smtp.read_url(self.smtp_url)
         ca_file = Path(self.smtp_ca) if self.smtp_ca else None
-        return smtp.Server(host, port, security, self.smtp_user, self.smtp_password, ca_file, self.smtp_seconds)
+        return smtp.Server(host, port, security, self.smtp_user, self.smtp_password, ca_file, SMTP_SECONDS)

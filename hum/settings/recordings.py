@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -10,7 +9,7 @@ from pydantic import field_validator, model_validator
 
 from hum import recordings
 from hum.process.network import base_url
-from hum.settings.base import Common, setting
+from hum.settings.base import Common, constant, setting
 
 _BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*)/?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -43,28 +42,19 @@ class RecordingSettings(Common):
     s3_encryption: str = setting(
         "HUM_S3_ENCRYPTION",
         "",
-        "encryption that the object store is asked for, `AES256` or `aws:kms`; unset: the bucket's own default",
-        pattern="^(AES256|aws:kms)?$",
+        "encryption that the object store is asked for: `AES256`, `aws:kms` with the account's default key, or `aws:kms:KEY`; unset: "
+        "the bucket's own default",
+        pattern="^(AES256|aws:kms(:.+)?)?$",
     )
-    s3_kms_key_id: str = setting("HUM_S3_KMS_KEY_ID", "", "key of `aws:kms`; unset: the account's default key")
-    s3_connect_seconds: float = setting(
-        "HUM_S3_CONNECT_SECONDS", 3.0, "seconds to wait for a connection to the object store", gt=0
+    s3_connect_seconds: float = constant(3.0, "seconds to wait for a connection to the object store", gt=0)
+    s3_request_seconds: float = constant(
+        30.0, "seconds that one request to the object store may take, with its body", gt=0
     )
-    s3_request_seconds: float = setting(
-        "HUM_S3_REQUEST_SECONDS", 30.0, "seconds that one request to the object store may take, with its body", gt=0
+    s3_retries: int = constant(4, "how often a request to the object store is repeated", ge=0, le=20)
+    s3_retry_seconds: float = constant(
+        60.0, "seconds after which a request to the object store is not repeated any more", gt=0
     )
-    s3_retries: int = setting("HUM_S3_RETRIES", 4, "how often a request to the object store is repeated", ge=0, le=20)
-    s3_retry_seconds: float = setting(
-        "HUM_S3_RETRY_SECONDS", 60.0, "seconds after which a request to the object store is not repeated any more", gt=0
-    )
-    store_wait_hours: float = setting(
-        "HUM_STORE_WAIT_HOURS",
-        24.0,
-        "hours for which a recording that is in no store counts as on its way there, and not as lost",
-        ge=0,
-    )
-    voicemail_min_voice_ms: float = setting(
-        "HUM_VOICEMAIL_MIN_VOICE_MS",
+    voicemail_min_voice_ms: float = constant(
         400.0,
         "milliseconds of a voice without which a caller's message is not kept",
         ge=0,
@@ -86,8 +76,6 @@ class RecordingSettings(Common):
     def _together(self) -> Self:
         if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key):
             raise ValueError("HUM_S3_ACCESS_KEY_ID and HUM_S3_SECRET_ACCESS_KEY belong together; set both, or neither")
-        if self.s3_kms_key_id and self.s3_encryption != "aws:kms":
-            raise ValueError("HUM_S3_KMS_KEY_ID is a key of `aws:kms`; set HUM_S3_ENCRYPTION to that")
         return self
 
     @property
@@ -106,54 +94,25 @@ class RecordingSettings(Common):
         """The names of a call's recordings: numbered in a directory; unique in a bucket, where not all are visible."""
         return recordings.names if self.bucket is None else recordings.unique_names
 
-    @property
-    def store_wait(self) -> timedelta:
-        return timedelta(hours=self.store_wait_hours)
-
 
 class StoringSettings(RecordingSettings):
     """The upload of recordings to the bucket by a media process."""
 
-    store_scan_seconds: float = setting(
-        "HUM_STORE_SCAN_SECONDS", 2.0, "seconds between looks for recordings that are to be stored in the bucket", gt=0
+    store_scan_seconds: float = constant(
+        2.0, "seconds between looks for recordings that are to be stored in the bucket", gt=0
     )
-    store_settle_seconds: float = setting(
-        "HUM_STORE_SETTLE_SECONDS",
+    store_settle_seconds: float = constant(
         1.0,
         "seconds that a recording has not changed before it is stored in the bucket",
         ge=0,
     )
-    store_retry_seconds: float = setting(
-        "HUM_STORE_RETRY_SECONDS",
+    store_retry_seconds: float = constant(
         60.0,
         "the longest rest, in seconds, while the bucket takes nothing; it grows up to that with each failure",
         gt=0,
     )
-    store_bytes_per_second: int = setting(
-        "HUM_STORE_BYTES_PER_SECOND",
+    store_bytes_per_second: int = constant(
         32 << 20,
         "bytes a second that the media processes of a machine send to the bucket; 250 recorded calls make 8 MiB a second",
         ge=64 << 10,
-    )
-    store_files: int = setting(
-        "HUM_STORE_FILES", 4, "recordings that are sent to the bucket at the same time", ge=1, le=64
-    )
-    store_part_bytes: int = setting(
-        "HUM_STORE_PART_BYTES",
-        5 << 20,
-        "bytes of a part; a longer recording is sent in several, each with its checksum",
-        ge=5 << 20,
-        le=256 << 20,
-    )
-    store_abandoned_hours: float = setting(
-        "HUM_STORE_ABANDONED_HOURS",
-        24.0,
-        "hours after which an upload in parts that nobody has ended is given up, so that its parts cost nothing",
-        gt=0,
-    )
-    store_drain_seconds: float = setting(
-        "HUM_STORE_DRAIN_SECONDS",
-        20.0,
-        "seconds that a process which ends goes on storing recordings; the next one stores the rest",
-        ge=0,
     )

@@ -88,7 +88,7 @@ class CrmConnectorsServiceServicer:
 
     def CreateCrmConnector(self, request, context):
         """Creates a connector.  The secret that signs its requests is only in this answer.  `PLAN_LIMIT` beyond
-        `HUM_CRM_CONNECTORS`.
+        10.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

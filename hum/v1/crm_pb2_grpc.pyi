@@ -37,7 +37,7 @@ class CrmConnectorsServiceStub:
     """Lists the connectors, in the order in which they are believed."""
     CreateCrmConnector: _grpc.UnaryUnaryMultiCallable[_crm_pb2.CreateCrmConnectorRequest, _crm_pb2.CreateCrmConnectorResponse]
     """Creates a connector.  The secret that signs its requests is only in this answer.  `PLAN_LIMIT` beyond
-    `HUM_CRM_CONNECTORS`.
+    10.
     """
     GetCrmConnector: _grpc.UnaryUnaryMultiCallable[_crm_pb2.GetCrmConnectorRequest, _crm_pb2.GetCrmConnectorResponse]
     """Returns a connector."""
@@ -61,7 +61,7 @@ class CrmConnectorsServiceAsyncStub(CrmConnectorsServiceStub):
     """Lists the connectors, in the order in which they are believed."""
     CreateCrmConnector: _aio.UnaryUnaryMultiCallable[_crm_pb2.CreateCrmConnectorRequest, _crm_pb2.CreateCrmConnectorResponse]  # type: ignore[assignment]
     """Creates a connector.  The secret that signs its requests is only in this answer.  `PLAN_LIMIT` beyond
-    `HUM_CRM_CONNECTORS`.
+    10.
     """
     GetCrmConnector: _aio.UnaryUnaryMultiCallable[_crm_pb2.GetCrmConnectorRequest, _crm_pb2.GetCrmConnectorResponse]  # type: ignore[assignment]
     """Returns a connector."""
@@ -94,7 +94,7 @@ class CrmConnectorsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_crm_pb2.CreateCrmConnectorResponse, _abc.Awaitable[_crm_pb2.CreateCrmConnectorResponse]]:
         """Creates a connector.  The secret that signs its requests is only in this answer.  `PLAN_LIMIT` beyond
-        `HUM_CRM_CONNECTORS`.
+        10.
         """
 
     @_abc_1.abstractmethod

@@ -1884,7 +1884,7 @@ class ExternalEvent(message.Message):
     trigger_id: builtins.str
     delivery_id: builtins.str
     payload_json: builtins.str
-    """What was posted, as JSON; null if it was larger than HUM_TRIGGER_EVENT_BYTES: then the delivery's body has it."""
+    """What was posted, as JSON; null if it was larger than 16 KiB: then the delivery's body has it."""
     body_bytes: builtins.int
     def __init__(
         self,

@@ -156,7 +156,7 @@ class IdentityServiceServicer:
     def RemoveSignIn(self, request, context):
         """Removes one of these accounts: nobody signs in as the person with it any more.  Ends the person's other sessions, and is noted
         in the audit log of each of the person's organizations, as is linking one.  `INVALID_STATE` for the only one, `FORBIDDEN` when
-        the person has not just signed in (`HUM_LINKING_SECONDS`).
+        the person has not signed in within 15 minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,7 +181,7 @@ class IdentityServiceServicer:
     def OnboardOrganization(self, request, context):
         """Creates an organization with the person as its first admin, and switches this session to it.  If the deployment
         approves new organizations (`HUM_ONBOARDING`), it is `pending` until a site admin approves it.  Returns `FORBIDDEN` if
-        the deployment accepts none, `PLAN_LIMIT` beyond `HUM_ORGANIZATIONS_PER_PERSON`.
+        the deployment accepts none, `PLAN_LIMIT` beyond five of a person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

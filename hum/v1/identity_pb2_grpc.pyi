@@ -44,7 +44,7 @@ class IdentityServiceStub:
     RemoveSignIn: _grpc.UnaryUnaryMultiCallable[_identity_pb2.RemoveSignInRequest, _identity_pb2.RemoveSignInResponse]
     """Removes one of these accounts: nobody signs in as the person with it any more.  Ends the person's other sessions, and is noted
     in the audit log of each of the person's organizations, as is linking one.  `INVALID_STATE` for the only one, `FORBIDDEN` when
-    the person has not just signed in (`HUM_LINKING_SECONDS`).
+    the person has not signed in within 15 minutes.
     """
     AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_identity_pb2.AcceptInvitationRequest, _identity_pb2.AcceptInvitationResponse]
     """Joins the organization that invites the person, and switches this session to it.  Invitations are found by the address
@@ -56,7 +56,7 @@ class IdentityServiceStub:
     OnboardOrganization: _grpc.UnaryUnaryMultiCallable[_identity_pb2.OnboardOrganizationRequest, _identity_pb2.OnboardOrganizationResponse]
     """Creates an organization with the person as its first admin, and switches this session to it.  If the deployment
     approves new organizations (`HUM_ONBOARDING`), it is `pending` until a site admin approves it.  Returns `FORBIDDEN` if
-    the deployment accepts none, `PLAN_LIMIT` beyond `HUM_ORGANIZATIONS_PER_PERSON`.
+    the deployment accepts none, `PLAN_LIMIT` beyond five of a person.
     """
     ProvisionOrg: _grpc.UnaryUnaryMultiCallable[_identity_pb2.ProvisionOrgRequest, _identity_pb2.ProvisionOrgResponse]
     """Creates an organization for somebody who has signed in before.  For site admins, and their keys with the scope
@@ -99,7 +99,7 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     RemoveSignIn: _aio.UnaryUnaryMultiCallable[_identity_pb2.RemoveSignInRequest, _identity_pb2.RemoveSignInResponse]  # type: ignore[assignment]
     """Removes one of these accounts: nobody signs in as the person with it any more.  Ends the person's other sessions, and is noted
     in the audit log of each of the person's organizations, as is linking one.  `INVALID_STATE` for the only one, `FORBIDDEN` when
-    the person has not just signed in (`HUM_LINKING_SECONDS`).
+    the person has not signed in within 15 minutes.
     """
     AcceptInvitation: _aio.UnaryUnaryMultiCallable[_identity_pb2.AcceptInvitationRequest, _identity_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
     """Joins the organization that invites the person, and switches this session to it.  Invitations are found by the address
@@ -111,7 +111,7 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     OnboardOrganization: _aio.UnaryUnaryMultiCallable[_identity_pb2.OnboardOrganizationRequest, _identity_pb2.OnboardOrganizationResponse]  # type: ignore[assignment]
     """Creates an organization with the person as its first admin, and switches this session to it.  If the deployment
     approves new organizations (`HUM_ONBOARDING`), it is `pending` until a site admin approves it.  Returns `FORBIDDEN` if
-    the deployment accepts none, `PLAN_LIMIT` beyond `HUM_ORGANIZATIONS_PER_PERSON`.
+    the deployment accepts none, `PLAN_LIMIT` beyond five of a person.
     """
     ProvisionOrg: _aio.UnaryUnaryMultiCallable[_identity_pb2.ProvisionOrgRequest, _identity_pb2.ProvisionOrgResponse]  # type: ignore[assignment]
     """Creates an organization for somebody who has signed in before.  For site admins, and their keys with the scope
@@ -181,7 +181,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.RemoveSignInResponse, _abc.Awaitable[_identity_pb2.RemoveSignInResponse]]:
         """Removes one of these accounts: nobody signs in as the person with it any more.  Ends the person's other sessions, and is noted
         in the audit log of each of the person's organizations, as is linking one.  `INVALID_STATE` for the only one, `FORBIDDEN` when
-        the person has not just signed in (`HUM_LINKING_SECONDS`).
+        the person has not signed in within 15 minutes.
         """
 
     @_abc_1.abstractmethod
@@ -211,7 +211,7 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_identity_pb2.OnboardOrganizationResponse, _abc.Awaitable[_identity_pb2.OnboardOrganizationResponse]]:
         """Creates an organization with the person as its first admin, and switches this session to it.  If the deployment
         approves new organizations (`HUM_ONBOARDING`), it is `pending` until a site admin approves it.  Returns `FORBIDDEN` if
-        the deployment accepts none, `PLAN_LIMIT` beyond `HUM_ORGANIZATIONS_PER_PERSON`.
+        the deployment accepts none, `PLAN_LIMIT` beyond five of a person.
         """
 
     @_abc_1.abstractmethod

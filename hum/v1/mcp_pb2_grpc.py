@@ -103,7 +103,7 @@ class McpServersServiceServicer:
 
     def CreateMcpServer(self, request, context):
         """Adds an MCP server.  Its tools are read soon, or with `refresh` at once; the first ones are accepted as they are.
-        `PLAN_LIMIT` beyond `HUM_MCP_SERVERS`, `ALREADY_EXISTS` when another one's tools would have the same names.
+        `PLAN_LIMIT` beyond 20, `ALREADY_EXISTS` when another one's tools would have the same names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,7 +37,7 @@ class McpServersServiceStub:
     """Lists the MCP servers, newest first."""
     CreateMcpServer: _grpc.UnaryUnaryMultiCallable[_mcp_pb2.CreateMcpServerRequest, _mcp_pb2.CreateMcpServerResponse]
     """Adds an MCP server.  Its tools are read soon, or with `refresh` at once; the first ones are accepted as they are.
-    `PLAN_LIMIT` beyond `HUM_MCP_SERVERS`, `ALREADY_EXISTS` when another one's tools would have the same names.
+    `PLAN_LIMIT` beyond 20, `ALREADY_EXISTS` when another one's tools would have the same names.
     """
     GetMcpServer: _grpc.UnaryUnaryMultiCallable[_mcp_pb2.GetMcpServerRequest, _mcp_pb2.GetMcpServerResponse]
     """Returns an MCP server."""
@@ -65,7 +65,7 @@ class McpServersServiceAsyncStub(McpServersServiceStub):
     """Lists the MCP servers, newest first."""
     CreateMcpServer: _aio.UnaryUnaryMultiCallable[_mcp_pb2.CreateMcpServerRequest, _mcp_pb2.CreateMcpServerResponse]  # type: ignore[assignment]
     """Adds an MCP server.  Its tools are read soon, or with `refresh` at once; the first ones are accepted as they are.
-    `PLAN_LIMIT` beyond `HUM_MCP_SERVERS`, `ALREADY_EXISTS` when another one's tools would have the same names.
+    `PLAN_LIMIT` beyond 20, `ALREADY_EXISTS` when another one's tools would have the same names.
     """
     GetMcpServer: _aio.UnaryUnaryMultiCallable[_mcp_pb2.GetMcpServerRequest, _mcp_pb2.GetMcpServerResponse]  # type: ignore[assignment]
     """Returns an MCP server."""
@@ -102,7 +102,7 @@ class McpServersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_mcp_pb2.CreateMcpServerResponse, _abc.Awaitable[_mcp_pb2.CreateMcpServerResponse]]:
         """Adds an MCP server.  Its tools are read soon, or with `refresh` at once; the first ones are accepted as they are.
-        `PLAN_LIMIT` beyond `HUM_MCP_SERVERS`, `ALREADY_EXISTS` when another one's tools would have the same names.
+        `PLAN_LIMIT` beyond 20, `ALREADY_EXISTS` when another one's tools would have the same names.
         """
 
     @_abc_1.abstractmethod

@@ -104,8 +104,8 @@ class NumbersServiceServicer:
 
     def BuyNumber(self, request, context):
         """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
-        released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond `HUM_NUMBERS_PER_ORGANIZATION` or
-        `HUM_NUMBERS_BOUGHT_PER_DAY`.
+        released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond 100 numbers or
+        20 bought in 24 hours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,8 +42,8 @@ class NumbersServiceStub:
     """Lists numbers that the carrier offers for sale."""
     BuyNumber: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.BuyNumberRequest, _numbers_pb2.BuyNumberResponse]
     """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
-    released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond `HUM_NUMBERS_PER_ORGANIZATION` or
-    `HUM_NUMBERS_BOUGHT_PER_DAY`.
+    released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond 100 numbers or
+    20 bought in 24 hours.
     """
     SyncNumbers: _grpc.UnaryUnaryMultiCallable[_numbers_pb2.SyncNumbersRequest, _numbers_pb2.SyncNumbersResponse]
     """Synchronizes the organization's numbers with those that the carrier account holds.  Capabilities are refreshed,
@@ -71,8 +71,8 @@ class NumbersServiceAsyncStub(NumbersServiceStub):
     """Lists numbers that the carrier offers for sale."""
     BuyNumber: _aio.UnaryUnaryMultiCallable[_numbers_pb2.BuyNumberRequest, _numbers_pb2.BuyNumberResponse]  # type: ignore[assignment]
     """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
-    released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond `HUM_NUMBERS_PER_ORGANIZATION` or
-    `HUM_NUMBERS_BOUGHT_PER_DAY`.
+    released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond 100 numbers or
+    20 bought in 24 hours.
     """
     SyncNumbers: _aio.UnaryUnaryMultiCallable[_numbers_pb2.SyncNumbersRequest, _numbers_pb2.SyncNumbersResponse]  # type: ignore[assignment]
     """Synchronizes the organization's numbers with those that the carrier account holds.  Capabilities are refreshed,
@@ -121,8 +121,8 @@ class NumbersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_numbers_pb2.BuyNumberResponse, _abc.Awaitable[_numbers_pb2.BuyNumberResponse]]:
         """Buys a number at the carrier, and sets its webhooks to this deployment.  A bought number that can't be stored is
-        released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond `HUM_NUMBERS_PER_ORGANIZATION` or
-        `HUM_NUMBERS_BOUGHT_PER_DAY`.
+        released again.  `CONFLICT` for a number that is not for sale, `PLAN_LIMIT` beyond 100 numbers or
+        20 bought in 24 hours.
         """
 
     @_abc_1.abstractmethod

@@ -202,7 +202,7 @@ class Rest(message.Message):
     made_field: builtins.str
     """A boolean of the response: whether something was made.  If not, the status is 200 instead of `status`."""
     asks_model: builtins.bool
-    """Control asks the model meanwhile: the gateway waits for `HUM_CONTROL_MODEL_SECONDS`."""
+    """Control asks the model meanwhile: the gateway waits for a minute."""
     @builtins.property
     def other_media_types(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Further media types that the response may have, for a method that returns a file."""

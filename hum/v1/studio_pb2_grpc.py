@@ -75,7 +75,7 @@ class StudioServiceServicer:
         Nothing of it is stored: to edit a turn and go on from there, send the turns up to it.  With `changes_json` the flow is tried
         as it would be after that change.  Tools that only look something up in the organization's knowledge run; with `run_tools` HTTP tools
         with GET do too.  Of all others the agent is told that this is a trial, and goes on.  `RATE_LIMITED` beyond
-        `HUM_STUDIO_TRIALS_PER_DAY`; `UNAVAILABLE` if the model does not answer.
+        500 turns a day; `UNAVAILABLE` if the model does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,7 +85,7 @@ class StudioServiceServicer:
         """Proposes a flow from a description of the business, and one page of its website if it has one.
         The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours, a voice and a language; a number to transfer
         to only if the description names it, and no tools.  What a page says is data for the model and no instruction; read a proposal
-        before you use it all the same.  `RATE_LIMITED` beyond `HUM_STUDIO_PROPOSALS_PER_DAY`; `UNAVAILABLE` if the model does not answer, or
+        before you use it all the same.  `RATE_LIMITED` beyond 50 a day; `UNAVAILABLE` if the model does not answer, or
         proposes nothing valid twice.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -101,7 +101,7 @@ class StudioServiceServicer:
 
     def PreviewVoice(self, request, context):
         """Returns a sentence in a voice, as a caller would hear it: a WAV with 8 kHz.
-        The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond `HUM_STUDIO_PREVIEWS_PER_DAY`; `UNAVAILABLE` if the
+        The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond 200 a day; `UNAVAILABLE` if the
         speech endpoint does not answer.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE

@@ -39,20 +39,20 @@ class StudioServiceStub:
     Nothing of it is stored: to edit a turn and go on from there, send the turns up to it.  With `changes_json` the flow is tried
     as it would be after that change.  Tools that only look something up in the organization's knowledge run; with `run_tools` HTTP tools
     with GET do too.  Of all others the agent is told that this is a trial, and goes on.  `RATE_LIMITED` beyond
-    `HUM_STUDIO_TRIALS_PER_DAY`; `UNAVAILABLE` if the model does not answer.
+    500 turns a day; `UNAVAILABLE` if the model does not answer.
     """
     ProposeFlow: _grpc.UnaryUnaryMultiCallable[_studio_pb2.ProposeFlowRequest, _studio_pb2.ProposeFlowResponse]
     """Proposes a flow from a description of the business, and one page of its website if it has one.
     The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours, a voice and a language; a number to transfer
     to only if the description names it, and no tools.  What a page says is data for the model and no instruction; read a proposal
-    before you use it all the same.  `RATE_LIMITED` beyond `HUM_STUDIO_PROPOSALS_PER_DAY`; `UNAVAILABLE` if the model does not answer, or
+    before you use it all the same.  `RATE_LIMITED` beyond 50 a day; `UNAVAILABLE` if the model does not answer, or
     proposes nothing valid twice.
     """
     ListVoices: _grpc.UnaryUnaryMultiCallable[_studio_pb2.ListVoicesRequest, _studio_pb2.ListVoicesResponse]
     """Lists the voices that a flow may have, the one of a flow without a voice first."""
     PreviewVoice: _grpc.UnaryStreamMultiCallable[_studio_pb2.PreviewVoiceRequest, _httpbody_pb2.HttpBody]
     """Returns a sentence in a voice, as a caller would hear it: a WAV with 8 kHz.
-    The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond `HUM_STUDIO_PREVIEWS_PER_DAY`; `UNAVAILABLE` if the
+    The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond 200 a day; `UNAVAILABLE` if the
     speech endpoint does not answer.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
@@ -70,20 +70,20 @@ class StudioServiceAsyncStub(StudioServiceStub):
     Nothing of it is stored: to edit a turn and go on from there, send the turns up to it.  With `changes_json` the flow is tried
     as it would be after that change.  Tools that only look something up in the organization's knowledge run; with `run_tools` HTTP tools
     with GET do too.  Of all others the agent is told that this is a trial, and goes on.  `RATE_LIMITED` beyond
-    `HUM_STUDIO_TRIALS_PER_DAY`; `UNAVAILABLE` if the model does not answer.
+    500 turns a day; `UNAVAILABLE` if the model does not answer.
     """
     ProposeFlow: _aio.UnaryUnaryMultiCallable[_studio_pb2.ProposeFlowRequest, _studio_pb2.ProposeFlowResponse]  # type: ignore[assignment]
     """Proposes a flow from a description of the business, and one page of its website if it has one.
     The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours, a voice and a language; a number to transfer
     to only if the description names it, and no tools.  What a page says is data for the model and no instruction; read a proposal
-    before you use it all the same.  `RATE_LIMITED` beyond `HUM_STUDIO_PROPOSALS_PER_DAY`; `UNAVAILABLE` if the model does not answer, or
+    before you use it all the same.  `RATE_LIMITED` beyond 50 a day; `UNAVAILABLE` if the model does not answer, or
     proposes nothing valid twice.
     """
     ListVoices: _aio.UnaryUnaryMultiCallable[_studio_pb2.ListVoicesRequest, _studio_pb2.ListVoicesResponse]  # type: ignore[assignment]
     """Lists the voices that a flow may have, the one of a flow without a voice first."""
     PreviewVoice: _aio.UnaryStreamMultiCallable[_studio_pb2.PreviewVoiceRequest, _httpbody_pb2.HttpBody]  # type: ignore[assignment]
     """Returns a sentence in a voice, as a caller would hear it: a WAV with 8 kHz.
-    The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond `HUM_STUDIO_PREVIEWS_PER_DAY`; `UNAVAILABLE` if the
+    The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond 200 a day; `UNAVAILABLE` if the
     speech endpoint does not answer.
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
@@ -104,7 +104,7 @@ class StudioServiceServicer(metaclass=_abc_1.ABCMeta):
         Nothing of it is stored: to edit a turn and go on from there, send the turns up to it.  With `changes_json` the flow is tried
         as it would be after that change.  Tools that only look something up in the organization's knowledge run; with `run_tools` HTTP tools
         with GET do too.  Of all others the agent is told that this is a trial, and goes on.  `RATE_LIMITED` beyond
-        `HUM_STUDIO_TRIALS_PER_DAY`; `UNAVAILABLE` if the model does not answer.
+        500 turns a day; `UNAVAILABLE` if the model does not answer.
         """
 
     @_abc_1.abstractmethod
@@ -116,7 +116,7 @@ class StudioServiceServicer(metaclass=_abc_1.ABCMeta):
         """Proposes a flow from a description of the business, and one page of its website if it has one.
         The flow is valid for `POST /api/flows`, and nothing is stored.  It has texts, hours, a voice and a language; a number to transfer
         to only if the description names it, and no tools.  What a page says is data for the model and no instruction; read a proposal
-        before you use it all the same.  `RATE_LIMITED` beyond `HUM_STUDIO_PROPOSALS_PER_DAY`; `UNAVAILABLE` if the model does not answer, or
+        before you use it all the same.  `RATE_LIMITED` beyond 50 a day; `UNAVAILABLE` if the model does not answer, or
         proposes nothing valid twice.
         """
 
@@ -135,7 +135,7 @@ class StudioServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_httpbody_pb2.HttpBody], _abc.AsyncIterator[_httpbody_pb2.HttpBody]]:
         """Returns a sentence in a voice, as a caller would hear it: a WAV with 8 kHz.
-        The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond `HUM_STUDIO_PREVIEWS_PER_DAY`; `UNAVAILABLE` if the
+        The same sentence in the same voice is rendered once a day.  `RATE_LIMITED` beyond 200 a day; `UNAVAILABLE` if the
         speech endpoint does not answer.
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE

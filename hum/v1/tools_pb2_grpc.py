@@ -82,7 +82,7 @@ class ToolsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateTool(self, request, context):
-        """Creates a tool.  No agent has it before a flow binds it.  `PLAN_LIMIT` beyond `HUM_HTTP_TOOLS`.
+        """Creates a tool.  No agent has it before a flow binds it.  `PLAN_LIMIT` beyond 100.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -409,7 +409,7 @@ class ToolBindingsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateFlowTool(self, request, context):
-        """Binds a tool or a CRM connector to a flow.  `PLAN_LIMIT` beyond `HUM_FLOW_TOOLS`; `ALREADY_EXISTS` for a name that is taken.
+        """Binds a tool or a CRM connector to a flow.  `PLAN_LIMIT` beyond 30 of a flow; `ALREADY_EXISTS` for a name that is taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -653,7 +653,7 @@ class ToolSecretsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateToolSecret(self, request, context):
-        """Stores a secret, sealed.  Its value is never shown, and is sent to its host alone.  `PLAN_LIMIT` beyond `HUM_TOOL_SECRETS`.
+        """Stores a secret, sealed.  Its value is never shown, and is sent to its host alone.  `PLAN_LIMIT` beyond 100.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

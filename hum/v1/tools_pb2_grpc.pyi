@@ -36,7 +36,7 @@ class ToolsServiceStub:
     ListTools: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ListToolsRequest, _tools_pb2.ListToolsResponse]
     """Lists the tools, newest first."""
     CreateTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.CreateToolRequest, _tools_pb2.CreateToolResponse]
-    """Creates a tool.  No agent has it before a flow binds it.  `PLAN_LIMIT` beyond `HUM_HTTP_TOOLS`."""
+    """Creates a tool.  No agent has it before a flow binds it.  `PLAN_LIMIT` beyond 100."""
     GetTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.GetToolRequest, _tools_pb2.GetToolResponse]
     """Returns a tool, as its newest version has it."""
     UpdateTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.UpdateToolRequest, _tools_pb2.UpdateToolResponse]
@@ -54,7 +54,7 @@ class ToolsServiceAsyncStub(ToolsServiceStub):
     ListTools: _aio.UnaryUnaryMultiCallable[_tools_pb2.ListToolsRequest, _tools_pb2.ListToolsResponse]  # type: ignore[assignment]
     """Lists the tools, newest first."""
     CreateTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.CreateToolRequest, _tools_pb2.CreateToolResponse]  # type: ignore[assignment]
-    """Creates a tool.  No agent has it before a flow binds it.  `PLAN_LIMIT` beyond `HUM_HTTP_TOOLS`."""
+    """Creates a tool.  No agent has it before a flow binds it.  `PLAN_LIMIT` beyond 100."""
     GetTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.GetToolRequest, _tools_pb2.GetToolResponse]  # type: ignore[assignment]
     """Returns a tool, as its newest version has it."""
     UpdateTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.UpdateToolRequest, _tools_pb2.UpdateToolResponse]  # type: ignore[assignment]
@@ -81,7 +81,7 @@ class ToolsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tools_pb2.CreateToolRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.CreateToolResponse, _abc.Awaitable[_tools_pb2.CreateToolResponse]]:
-        """Creates a tool.  No agent has it before a flow binds it.  `PLAN_LIMIT` beyond `HUM_HTTP_TOOLS`."""
+        """Creates a tool.  No agent has it before a flow binds it.  `PLAN_LIMIT` beyond 100."""
 
     @_abc_1.abstractmethod
     def GetTool(
@@ -133,7 +133,7 @@ class ToolBindingsServiceStub:
     ListFlowTools: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ListFlowToolsRequest, _tools_pb2.ListFlowToolsResponse]
     """Lists what a flow binds, in its order."""
     CreateFlowTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.CreateFlowToolRequest, _tools_pb2.CreateFlowToolResponse]
-    """Binds a tool or a CRM connector to a flow.  `PLAN_LIMIT` beyond `HUM_FLOW_TOOLS`; `ALREADY_EXISTS` for a name that is taken."""
+    """Binds a tool or a CRM connector to a flow.  `PLAN_LIMIT` beyond 30 of a flow; `ALREADY_EXISTS` for a name that is taken."""
     GetFlowTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.GetFlowToolRequest, _tools_pb2.GetFlowToolResponse]
     """Returns a binding."""
     UpdateFlowTool: _grpc.UnaryUnaryMultiCallable[_tools_pb2.UpdateFlowToolRequest, _tools_pb2.UpdateFlowToolResponse]
@@ -147,7 +147,7 @@ class ToolBindingsServiceAsyncStub(ToolBindingsServiceStub):
     ListFlowTools: _aio.UnaryUnaryMultiCallable[_tools_pb2.ListFlowToolsRequest, _tools_pb2.ListFlowToolsResponse]  # type: ignore[assignment]
     """Lists what a flow binds, in its order."""
     CreateFlowTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.CreateFlowToolRequest, _tools_pb2.CreateFlowToolResponse]  # type: ignore[assignment]
-    """Binds a tool or a CRM connector to a flow.  `PLAN_LIMIT` beyond `HUM_FLOW_TOOLS`; `ALREADY_EXISTS` for a name that is taken."""
+    """Binds a tool or a CRM connector to a flow.  `PLAN_LIMIT` beyond 30 of a flow; `ALREADY_EXISTS` for a name that is taken."""
     GetFlowTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.GetFlowToolRequest, _tools_pb2.GetFlowToolResponse]  # type: ignore[assignment]
     """Returns a binding."""
     UpdateFlowTool: _aio.UnaryUnaryMultiCallable[_tools_pb2.UpdateFlowToolRequest, _tools_pb2.UpdateFlowToolResponse]  # type: ignore[assignment]
@@ -170,7 +170,7 @@ class ToolBindingsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tools_pb2.CreateFlowToolRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.CreateFlowToolResponse, _abc.Awaitable[_tools_pb2.CreateFlowToolResponse]]:
-        """Binds a tool or a CRM connector to a flow.  `PLAN_LIMIT` beyond `HUM_FLOW_TOOLS`; `ALREADY_EXISTS` for a name that is taken."""
+        """Binds a tool or a CRM connector to a flow.  `PLAN_LIMIT` beyond 30 of a flow; `ALREADY_EXISTS` for a name that is taken."""
 
     @_abc_1.abstractmethod
     def GetFlowTool(
@@ -206,7 +206,7 @@ class ToolSecretsServiceStub:
     ListToolSecrets: _grpc.UnaryUnaryMultiCallable[_tools_pb2.ListToolSecretsRequest, _tools_pb2.ListToolSecretsResponse]
     """Lists the secrets of tools, without their values, newest first."""
     CreateToolSecret: _grpc.UnaryUnaryMultiCallable[_tools_pb2.CreateToolSecretRequest, _tools_pb2.CreateToolSecretResponse]
-    """Stores a secret, sealed.  Its value is never shown, and is sent to its host alone.  `PLAN_LIMIT` beyond `HUM_TOOL_SECRETS`."""
+    """Stores a secret, sealed.  Its value is never shown, and is sent to its host alone.  `PLAN_LIMIT` beyond 100."""
     UpdateToolSecret: _grpc.UnaryUnaryMultiCallable[_tools_pb2.UpdateToolSecretRequest, _tools_pb2.UpdateToolSecretResponse]
     """Gives a secret another value; with it, it may get another host."""
     DeleteToolSecret: _grpc.UnaryUnaryMultiCallable[_tools_pb2.DeleteToolSecretRequest, _tools_pb2.DeleteToolSecretResponse]
@@ -218,7 +218,7 @@ class ToolSecretsServiceAsyncStub(ToolSecretsServiceStub):
     ListToolSecrets: _aio.UnaryUnaryMultiCallable[_tools_pb2.ListToolSecretsRequest, _tools_pb2.ListToolSecretsResponse]  # type: ignore[assignment]
     """Lists the secrets of tools, without their values, newest first."""
     CreateToolSecret: _aio.UnaryUnaryMultiCallable[_tools_pb2.CreateToolSecretRequest, _tools_pb2.CreateToolSecretResponse]  # type: ignore[assignment]
-    """Stores a secret, sealed.  Its value is never shown, and is sent to its host alone.  `PLAN_LIMIT` beyond `HUM_TOOL_SECRETS`."""
+    """Stores a secret, sealed.  Its value is never shown, and is sent to its host alone.  `PLAN_LIMIT` beyond 100."""
     UpdateToolSecret: _aio.UnaryUnaryMultiCallable[_tools_pb2.UpdateToolSecretRequest, _tools_pb2.UpdateToolSecretResponse]  # type: ignore[assignment]
     """Gives a secret another value; with it, it may get another host."""
     DeleteToolSecret: _aio.UnaryUnaryMultiCallable[_tools_pb2.DeleteToolSecretRequest, _tools_pb2.DeleteToolSecretResponse]  # type: ignore[assignment]
@@ -239,7 +239,7 @@ class ToolSecretsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tools_pb2.CreateToolSecretRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tools_pb2.CreateToolSecretResponse, _abc.Awaitable[_tools_pb2.CreateToolSecretResponse]]:
-        """Stores a secret, sealed.  Its value is never shown, and is sent to its host alone.  `PLAN_LIMIT` beyond `HUM_TOOL_SECRETS`."""
+        """Stores a secret, sealed.  Its value is never shown, and is sent to its host alone.  `PLAN_LIMIT` beyond 100."""
 
     @_abc_1.abstractmethod
     def UpdateToolSecret(

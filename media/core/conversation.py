@@ -31,6 +31,7 @@ from media.core.ending import Ending
 from media.core.floor import Floor
 from media.core.hearing import Confirm
 from media.core.idletimer import Due
+from media.core.latency import Latency
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Audio,
@@ -98,11 +99,12 @@ class Conversation(Talk):
         self._clock = CarrierClock(plan.one_way_guess_ms)
         recording_pauses = RecordingPauses(plan.pauses, self._clock, self._actions.append)
         emit = recording_pauses.emit
-        transcript = CallTranscript(plan, emit)
+        latency = Latency()
+        transcript = CallTranscript(plan, latency, emit)
         session = Session(plan, transcript, emit)
         turn_gate = TurnGate(plan.false_hear_ms, plan.open_turn_ms, plan.unaware_ms)
-        self._voice = Voice(plan, self._clock, session, transcript, turn_gate, emit)
-        self._model = ModelSide(plan, self._clock, session, self._voice, transcript, turn_gate, recording_pauses)
+        self._voice = Voice(plan, self._clock, session, transcript, latency, turn_gate, emit)
+        self._model = ModelSide(plan, self._clock, session, self._voice, turn_gate, recording_pauses)
         self._floor = Floor(plan, self._clock, self._voice, self._model, confirm, emit)
         self._keypad = Keypad(plan.digits_pause_ms)
         self._ending = Ending(plan)
@@ -219,10 +221,11 @@ class Conversation(Talk):
 
     def _hand_over(self, switch: SwitchFlow, now_ms: float) -> None:
         """Let another agent take over the call, on a person's command: once for each id."""
-        closing = self._ending.closing or self._model.tools.requested_outcome is not None
+        tools = self._model.tools
+        closing = self._ending.closing or tools.requested_outcome is not None
         self._actions.append(Report(CommandReply(switch.id, "over" if closing else "done")))
         if not closing and self._model.supervision.is_new(switch.id):
-            self._model.tools.successor = switch
+            tools.successor = switch
             self._follow_tools(now_ms)
 
     def _intervene(self, command: Instruct | Say | DecisionResult | Inform, now_ms: float) -> None:
@@ -251,7 +254,7 @@ class Conversation(Talk):
         self._floor.settle(now_ms)
         self._finish_entry(now_ms)
         self._follow_tools(now_ms)
-        quiet = not (model.input_audio.speaking or self._floor.caller_speaks)
+        quiet = not (model.input_audio.speaking or self._floor.vad.speaking)
         since_ms = model.waited_since_ms() if quiet else _NEVER
         filler_ms = voice.break_silence(model.responses.turns, since_ms, now_ms, answering=model.awaited)
         model.tools.watch(now_ms)
@@ -262,7 +265,7 @@ class Conversation(Talk):
         self._leave_message(now_ms)
         self._say_last()
         self._finish_closing(now_ms)
-        self.due_ms = min(now_ms + PULSE_MS, voice.due_ms(), filler_ms)
+        self.due_ms = min(now_ms + PULSE_MS, voice.playout.due_ms(), filler_ms)
         return self._drain()
 
     def written(self, moment: Moment, now_ms: float) -> None:
@@ -271,9 +274,9 @@ class Conversation(Talk):
             case Moment.CLEARED:
                 self._floor.clear_written(now_ms)
             case Moment.REQUESTED:
-                self._model.response_requested(now_ms)
+                self._model.input_audio.response_requested(now_ms)
             case Moment.RESPONDED:
-                self._voice.response_written(now_ms)
+                self._voice.latency.first_sent(now_ms)
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
         if self.phase is not _ENDED:
@@ -308,21 +311,21 @@ class Conversation(Talk):
     def _start(self, start: Started, now_ms: float) -> None:
         self.phase = Phase.TALKING
         self._actions.append(Report(CallStarted(start.stream_id)))
-        voice, replies = self._voice, self._model.replies
+        voice, replies, tools = self._voice, self._model.replies, self._model.tools
         self._ending.idle_timer.begin(now_ms)
         self._floor.begin(now_ms)
         if self.plan.recording_paused:
-            self._model.tools.recording_pauses.pause(CARRIED_OVER, now_ms)
+            tools.recording_pauses.pause(CARRIED_OVER, now_ms)
         if not self.plan.announce_recording:
             voice.recording_gate.start()
         for kind in voice.opening(now_ms):
             # Once one prompt needs the model, those after it queue behind it: the order matters.
-            if replies.waiting or not voice.play(kind):
-                replies.say(kind)
+            if replies.prompts.waiting or not voice.play(kind):
+                replies.prompts.add(kind, voice.prompts.text(kind))
         if self.plan.history:
             replies.continue_with(RETURNED if self.plan.history[-1][0] == "system" else BROKE_OFF)
         elif self.plan.opens and PromptKind.GREETING not in self.plan.prompts:
-            self._model.responses.owe_response()
+            replies.responses.owe_response()
         voice.pump(now_ms)
         self._model.dial(now_ms)
 
@@ -347,22 +350,22 @@ class Conversation(Talk):
         at_ms = self._clock.call_ms(now_ms)
         self._model.tools.recording_pauses.emit(Report(Digits(digits, at_ms)))
         self._model.keypad_input(digits, at_ms)
-        self._voice.restart_wait(now_ms)
+        self._voice.fillers.restart(now_ms)
 
     def _watch_silence(self, now_ms: float) -> None:
-        idle_timer = self._ending.idle_timer
-        if self._model.input_audio.speaking and self._floor.caller_speaks:  # either alone may be stuck
+        idle_timer, voice, model = self._ending.idle_timer, self._voice, self._model
+        if model.input_audio.speaking and self._floor.vad.speaking:  # either alone may be stuck
             idle_timer.caller_acts(now_ms)
-        works = self._voice.audible(now_ms) or self._model.busy
+        works = voice.playout.audible(now_ms) or model.busy
         if works:
             idle_timer.agent_speaks(now_ms)
         if self._ending.closing:
             return
-        speaks = self._model.responses.turn_gate.speaks(now_ms)
-        quiet = not (works or speaks or self._model.awaited or self._model.replies.waiting) and self._floor.settled
+        speaks = model.replies.turn_gate.speaks(now_ms)
+        quiet = not (works or speaks or model.awaited or model.replies.prompts.waiting) and self._floor.settled
         match idle_timer.due(now_ms, caller_speaks=speaks, quiet=quiet):
             case Due.PROMPT:
-                self._voice.choose_idle_prompt(idle_timer.prompted - 1)
+                voice.prompts.idle_prompt = idle_timer.prompted - 1
                 self._say(PromptKind.IDLE)
             case Due.WARN:
                 self._say(PromptKind.LIMIT)
@@ -374,8 +377,9 @@ class Conversation(Talk):
                 pass
 
     def _say(self, kind: PromptKind) -> None:
-        if (kind in self.plan.prompts or kind in IN_YOUR_WORDS) and not self._voice.play(kind):
-            self._model.replies.say(kind)
+        voice, replies = self._voice, self._model.replies
+        if (kind in self.plan.prompts or kind in IN_YOUR_WORDS) and not voice.play(kind):
+            replies.prompts.add(kind, voice.prompts.text(kind))
 
     # The end.
 
@@ -400,8 +404,9 @@ class Conversation(Talk):
         if not message:
             self._end(HangUp(reason), now_ms)
         elif not self._ending.closing and self._ending.machine.reached(reason):
-            self._model.replies.close()
-            self._model.replies.clear_prompts()
+            replies = self._model.replies
+            replies.close()
+            replies.prompts.clear()
             self._floor.drop(now_ms)
             self._leave_message(now_ms)
 
@@ -412,11 +417,12 @@ class Conversation(Talk):
 
     def _follow_tools(self, now_ms: float) -> None:
         """Follow a tool that has ended the call or handed it to another agent."""
-        outcome, successor = self._model.tools.requested_outcome, self._model.tools.successor
-        if self._ending.closing or self._ending.machine.is_reached:
+        tools, ending = self._model.tools, self._ending
+        outcome, successor = tools.requested_outcome, tools.successor
+        if ending.closing or ending.machine.is_reached:
             return
         if outcome is None:
-            self._ending.revoke_last_words()
+            ending.revoke_last_words()
         if outcome is not None:
             self._leave_with(outcome, now_ms)
         elif successor is not None and not self._model.responses.active:  # its last response is complete
@@ -439,7 +445,7 @@ class Conversation(Talk):
         self._close(outcome, now_ms, None if has_spoken else _farewell(outcome))
 
     def _all_heard(self, now_ms: float) -> bool:
-        heard = not self._voice.audible(now_ms) and self._floor.settled and not self._model.replies.pending
+        heard = not self._voice.playout.audible(now_ms) and self._floor.settled and not self._model.replies.pending
         return heard and self._ending.last is None
 
     def _switch(self, to: SwitchFlow, now_ms: float) -> None:
@@ -467,7 +473,6 @@ class Conversation(Talk):
         self._ending.outcome = outcome
         self._floor.end(now_ms)
         self._voice.flush(now_ms)
-        self._model.flush()
         at_ms = self._clock.call_ms(now_ms)
         self._model.tools.end()
         if digits := self._keypad.take():
@@ -478,7 +483,7 @@ class Conversation(Talk):
     def _advance_due(self) -> None:
         """Bring the next tick forward if what just happened needs it."""
         if self.phase is _TALKING:
-            self.due_ms = min(self.due_ms, self._voice.due_ms())
+            self.due_ms = min(self.due_ms, self._voice.playout.due_ms())
 
     def _drain(self) -> list[Action]:
         actions = self._actions

@@ -104,9 +104,9 @@ class Floor:
         "_model",
         "_overlap",
         "_phase",
-        "_vad",
         "_voice",
         "interruptible",
+        "vad",
     )
 
     def __init__(
@@ -121,8 +121,8 @@ class Floor:
         # Whether the caller may take the floor.
         self.interruptible = plan.interruptible
         self._clock, self._voice, self._model = clock, voice, model
-        self._vad = Vad(confirm)
-        self._echo = EchoGate(voice, self._vad.history, emit)
+        self.vad = Vad(confirm)
+        self._echo = EchoGate(voice.playout, self.vad.history, emit)
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
         self._phase, self._overlap = Phase.FREE, _Overlap()
         self._arrivals = _Arrivals()
@@ -137,22 +137,17 @@ class Floor:
         self._arrivals.frame_ms = now_ms
 
     @property
-    def caller_speaks(self) -> bool:
-        """Whether the caller is speaking, by our own detector."""
-        return self._vad.speaking
-
-    @property
     def settled(self) -> bool:
         """Whether no overlap is pending."""
         return self._phase is _FREE
 
     def frame(self, audio: Audio, now_ms: float) -> bool:
         """Process 20 ms of caller audio; return whether the next tick should come at once."""
-        voice, vad, model = self._voice, self._vad, self._model
+        playout, vad, model = self._voice.playout, self.vad, self._model
         payload, at_ms = audio.payload, audio.at_ms
         self._arrivals.frame_ms = now_ms
         # A cleared tail counts as audible: until it is resumed, the caller still speaks over the agent.
-        audible = voice.audible(now_ms)
+        audible = playout.audible(now_ms)
         # While a response is pending, only a voice may delay it and not noise: `hearing` judges then, too.
         voiced, onset = vad.caller_frame(payload, audible or model.responses.owed or model.responses.active)
         if audible and self._phase is _FREE:
@@ -162,11 +157,12 @@ class Floor:
             self._arrivals.voiced_ms = None
         else:
             self._arrivals.sound(self._clock.arrival(at_ms, now_ms))
-        if onset and not voice.sounds:
+        if onset and not playout.sounds:
             model.responses.spoke_in_silence()
-        changed = model.responses.turn_gate.update_voice(vad.speaking, now_ms)
-        if self._echo.refusals.pending:
-            self._echo.refusals.advance(self._clock.call_ms(now_ms))
+        changed = playout.turn_gate.update_voice(vad.speaking, now_ms)
+        refusals = self._echo.refusals
+        if refusals.pending:
+            refusals.advance(self._clock.call_ms(now_ms))
         if onset or self._phase is _OVERLAP:
             return self._judge(onset, voiced, audible, len(payload) // BYTES_PER_MS, now_ms) or changed
         return changed
@@ -177,8 +173,9 @@ class Floor:
         if missing_ms < MISSING_MS:
             return
         self._arrivals.frame_ms = now_ms
-        self._vad.quiet(missing_ms)
-        self._model.responses.turn_gate.update_voice(self._vad.speaking, now_ms)
+        self.vad.quiet(missing_ms)
+        playout = self._voice.playout
+        playout.turn_gate.update_voice(self.vad.speaking, now_ms)
         self._model.input_audio.flush(now_ms)
         if self._phase is _OVERLAP:
             self._judge(onset=False, voiced=False, audible=True, ms=missing_ms, now_ms=now_ms, missing=True)
@@ -213,10 +210,11 @@ class Floor:
 
     def _is_caller(self, now_ms: float) -> bool:
         """Return whether an onset is the caller's voice and not the agent's echo."""
-        if self._echo.passes(self._vad.level_db, self._vad.loud_frames, now_ms):
-            self._echo.refusals.passed()
+        echo, vad = self._echo, self.vad
+        if echo.passes(vad.level_db, vad.loud_frames, now_ms):
+            echo.refusals.passed()
             return True
-        self._echo.refusals.refused(self._clock.call_ms(now_ms), self._vad.why)
+        echo.refusals.refused(self._clock.call_ms(now_ms), vad.why)
         return False
 
     def _resume(self, reason: Reason, now_ms: float) -> None:
@@ -236,7 +234,7 @@ class Floor:
         voice, responses = self._voice, self._model.responses
         # While a response is still being generated, its last second is unknown; and a filler needs no reply.
         open_ended = responses.active or not voice.speaks(now_ms)
-        responses.overlap_began(float("inf") if open_ended else voice.remaining_ms(now_ms))
+        responses.overlap_began(float("inf") if open_ended else voice.playout.remaining_ms(now_ms))
         item_id, heard_ms = voice.clear(now_ms)
         # The caller spoke again before the tail was sent.
         same_overlap = self._phase is Phase.RESUMING
@@ -244,7 +242,7 @@ class Floor:
         if not same_overlap:
             first_ms = self._arrivals.voiced_ms
             voiced_ms = now_ms if first_ms is None else first_ms
-            self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms, self._vad.why)
+            self._overlap = _Overlap(self._clock.call_ms(now_ms), item_id, heard_ms, voiced_ms, self.vad.why)
 
     def clear_written(self, now_ms: float) -> None:
         """Record that the `clear` was written."""
@@ -270,23 +268,23 @@ class Floor:
             self._voice.cut(now_ms, unsaid=False, keep_keys=False)
             self._model.settled(now_ms)
             return
-        voice, unsaid = self._voice, self._is_unsaid()
+        voice, model, unsaid = self._voice, self._model, self._is_unsaid()
         if unsaid and self._phase is Phase.RESUMING:
             # The unheard response does not cover what the caller has said since.
-            if self._model.responses.owed:
+            if model.responses.owed:
                 self._phase = Phase.CUTTING
-                self._model.cut()
-            elif self._model.responses.turn_gate.speaks(now_ms):
+                model.cut()
+            elif voice.playout.turn_gate.speaks(now_ms):
                 return
         cutting = self._phase is Phase.CUTTING
         settled = self._finish_overlap("cut" if cutting else "resumed")
         if not cutting:
             voice.resume(now_ms)
         else:
-            self._model.owe_unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True))
+            model.owe_unsaid(voice.cut(now_ms, unsaid=unsaid, keep_keys=True))
         if not unsaid:
-            voice.barged_in(settled)
-        self._model.settled(now_ms)
+            voice.transcript.barged_in(settled)
+        model.settled(now_ms)
 
     def _is_unsaid(self) -> bool:
         """Return whether the caller spoke into the beginning of an utterance, before they could react to it."""
@@ -305,7 +303,7 @@ class Floor:
         self._voice.give_up(now_ms)
         unsaid, overlap = self._is_unsaid(), self._finish_overlap("resumed" if self._phase is Phase.RESUMING else "cut")
         if not unsaid:
-            self._voice.barged_in(overlap)
+            self._voice.transcript.barged_in(overlap)
 
     def _finish_overlap(self, verdict: Literal["cut", "resumed"]) -> BargedIn:
         """End the overlap and return its report."""

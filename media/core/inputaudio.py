@@ -31,22 +31,22 @@ class InputAudioBuffer:
         "_clock",
         "_latency",
         "_plan",
-        "_replay",
         "_session",
-        "_session_clock",
         "_unsent",
         "_voiced",
+        "replay",
+        "session_clock",
         "speaking",
     )
 
     def __init__(self, plan: CallPlan, session: Session, clock: CarrierClock, latency: Latency) -> None:
         self.speaking = False  # the caller, as the server hears it
+        self.session_clock = SessionClock()
+        self.replay = ReplayBuffer()
         self._plan, self._session, self._clock, self._latency = plan, session, clock, latency
-        self._replay = ReplayBuffer()
         # The newest audio, not yet sent.
         self._unsent = Backlog()
         self._voiced = False  # whether any of that is voiced
-        self._session_clock = SessionClock()
         # Until when a new session may find the turns that the last one missed.
         self._catch_up_ms = 0.0
 
@@ -61,13 +61,13 @@ class InputAudioBuffer:
         if voiced:
             self._voiced = ready  # a wait for a session is no latency
             self._latency.caller_voiced(self._clock.at(at_ms) + FRAME_MS, self._clock.arrival(at_ms, now_ms))
-        self._session_clock.add(len(payload), at_ms)
+        self.session_clock.add(len(payload), at_ms)
         if ready:
             self._unsent.add(payload)
             if self._unsent.size >= self._batch_bytes(voiced=voiced, speaking=speaking):
                 self.flush(now_ms)
         needed = self.speaking or not self._session.confirmed or now_ms < self._catch_up_ms
-        self._replay.add(payload, at_ms, voiced=voiced, needed=needed)
+        self.replay.add(payload, at_ms, voiced=voiced, needed=needed)
 
     def _batch_bytes(self, *, voiced: bool, speaking: bool) -> int:
         """Return how many bytes to gather before sending."""
@@ -83,35 +83,26 @@ class InputAudioBuffer:
                 self._voiced = False
                 self._latency.voice_sent(now_ms)
 
-    def call_ms(self, session_ms: int) -> int:
-        """Return the call's clock when the server had heard `session_ms` of audio."""
-        return self._session_clock.call_ms(session_ms)
-
     # Turns, as the server detects them.
 
     def turn_began(self) -> None:
         self.speaking = True
-        self._replay.turn_detected()
+        self.replay.turn_detected()
 
     def turn_ended(self) -> None:
         self.speaking = False
 
-    def turn_committed(self, turn_id: str) -> None:
+    def turn_committed(self, turn_id: str, now_ms: float) -> None:
         """End a turn that the server has committed: a response may follow."""
+        self._latency.turn_detected(now_ms)
         self.speaking = False
         self._catch_up_ms = 0.0
-        self._replay.turn_committed(turn_id)
+        self.replay.turn_committed(turn_id)
 
-    def turn_transcribed(self, turn_id: str) -> None:
-        """Release a transcribed turn: later sessions get it as text."""
-        self._replay.release_turn(turn_id)
-
-    def response_requested(self) -> None:
-        self._replay.response_requested()
-
-    def response_complete(self) -> None:
-        """Release the audio of the turns that the response covered."""
-        self._replay.response_complete()
+    def response_requested(self, now_ms: float) -> None:
+        """Record that the request for a response to all committed turns was written."""
+        self._latency.response_requested(now_ms)
+        self.replay.response_requested()
 
     def catching_up(self, now_ms: float) -> bool:
         """Return whether a new session may still find a turn that the last one missed."""
@@ -119,18 +110,18 @@ class InputAudioBuffer:
 
     def missed_turn_ms(self, now_ms: float) -> float:
         """Return the earliest instant on the call's clock at which a missed turn may yet be found; infinity if none."""
-        if self._replay.voice_ms == NO_VOICE or (self._session.confirmed and not self.catching_up(now_ms)):
+        if self.replay.voice_ms == NO_VOICE or (self._session.confirmed and not self.catching_up(now_ms)):
             return _NEVER
-        return self._replay.voice_ms
+        return self.replay.voice_ms
 
     # Sessions.
 
     def session_opened(self) -> None:
         """Replay to the new session what the last one missed."""
-        replay = self._replay
+        replay = self.replay
         self._catch_up_ms = _NEVER if replay.owed else 0.0
-        audio = replay.joined()
-        self._session_clock.restart(len(audio))
+        audio = replay.audio.joined()
+        self.session_clock.restart(len(audio))
         if audio:
             self._session.send(append(audio))
 
@@ -140,6 +131,6 @@ class InputAudioBuffer:
 
     def session_lost(self) -> None:
         """Keep what the session has not transcribed or answered, for the next one."""
-        self._replay.reopen(speaking=self.speaking)
+        self.replay.reopen(speaking=self.speaking)
         self.speaking = self._voiced = False
         self._unsent.clear()

@@ -12,7 +12,17 @@ from typing import Final
 from media.core.audio import to_ms
 from media.core.beep import beep
 from media.core.carrierclock import CarrierClock
-from media.core.commands import Command, EndCall, Instruct, LeaveStream, Say, SwitchFlow
+from media.core.commands import (
+    Command,
+    DecisionResult,
+    EndCall,
+    Inform,
+    Instruct,
+    LeaveStream,
+    Listen,
+    Say,
+    SwitchFlow,
+)
 from media.core.dictation import Dictation
 from media.core.inflight import Item, Sound
 from media.core.leg import (
@@ -30,6 +40,7 @@ from media.core.leg import (
 )
 from media.core.playout import Playout
 from media.core.prompts import heard_text
+from media.core.recordinggate import RecordingGate
 from media.core.talk import Talk, answered_late
 from media.core.turngate import TurnGate
 from media.core.types import (
@@ -108,7 +119,7 @@ class Mailbox(Talk):
         return self._drain()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
-        if isinstance(command, (Instruct, Say, SwitchFlow)):
+        if isinstance(command, (Instruct, Say, SwitchFlow, DecisionResult, Inform)):
             return [Report(CommandReply(command.id, "over"))]  # there is no agent
         if self.phase is Phase.ENDED:
             return answered_late(command, self._outcome)
@@ -121,6 +132,8 @@ class Mailbox(Talk):
             case LeaveStream(outcome, id):
                 self._actions.append(Report(CommandReply(id, "done")))
                 self._end(outcome, now_ms)
+            case Listen(on):
+                self._speaker.recording_gate.listen(on)
             case _:
                 pass  # nothing for a mailbox to do
         return self._drain()
@@ -163,7 +176,9 @@ class Mailbox(Talk):
         if self.phase is _RECORDING:
             self._dictation.frame(audio.payload, now_ms)
             self._actions.append(RecordCaller(audio.payload, audio.at_ms))
-        elif self.phase is not Phase.CLOSING:
+            return
+        self._speaker.recording_gate.caller(audio.payload, audio.at_ms)
+        if self.phase is not Phase.CLOSING:
             self._dictation.adapt(audio.payload)
             self._frames.append(audio)
 
@@ -212,11 +227,11 @@ class Mailbox(Talk):
         at_ms = self._clock.call_ms(beeped_ms)
         frames = [frame for frame in self._frames if frame.at_ms + to_ms(len(frame.payload)) > at_ms]
         self._frames.clear()
-        self._actions.append(StartMessage(frames[0].at_ms if frames else at_ms))
+        spoken = tuple([RecordCaller(audio.payload, audio.at_ms) for audio in frames])
+        self._actions.append(StartMessage(frames[0].at_ms if frames else at_ms, spoken))
         self._dictation.begin(now_ms)
         for audio in frames:
             self._dictation.frame(audio.payload, now_ms)
-            self._actions.append(RecordCaller(audio.payload, audio.at_ms))
 
     def _message_over(self, now_ms: float) -> None:
         if self._dictation.kept:
@@ -260,11 +275,23 @@ class Mailbox(Talk):
 class Speaker:
     """The mailbox's voice: prompts and the beep, each an item of the ledger, and a turn if it has words."""
 
-    __slots__ = ("_actions", "_beep", "_began_ms", "_clock", "_items", "_playout", "_proof_ms", "_turns")
+    __slots__ = (
+        "_actions",
+        "_beep",
+        "_began_ms",
+        "_clock",
+        "_items",
+        "_playout",
+        "_proof_ms",
+        "_turns",
+        "recording_gate",
+    )
 
     def __init__(self, plan: MailboxPlan, clock: CarrierClock, actions: list[Action]) -> None:
         self._clock, self._actions = clock, actions
         self._proof_ms = plan.proof_ms
+        # Of what listeners hear: the message itself is recorded whether one listens or not.
+        self.recording_gate = RecordingGate(actions.append, wanted=False)
         self._playout = Playout(clock, TurnGate(0.0, 0.0, 0.0), plan.lead_low_ms, plan.message_ms)
         self._beep: Item | None = None
         # When an item was first heard, on the call's clock.
@@ -313,8 +340,11 @@ class Speaker:
         """Account for what was heard since the last call."""
         spans, finished = self._playout.advance(now_ms)
         for span in spans:
+            at_ms = self._clock.call_ms(span.at_ms)
             if span.start == 0:
-                self._began_ms[span.item.id] = self._clock.call_ms(span.at_ms)
+                self._began_ms[span.item.id] = at_ms
+            if self.recording_gate.running:
+                self.recording_gate.agent(span.item.audio.piece(span.start, span.end), at_ms)
         for item in finished:
             self._report_turn(item, interrupted=False)
 

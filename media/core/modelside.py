@@ -5,7 +5,6 @@ from typing import Final
 
 from media.core import metering
 from media.core import realtime as rt
-from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.commands import SendDigits, Sequel
 from media.core.dtmf import entry_text
@@ -47,19 +46,18 @@ class ModelSide:
         clock: CarrierClock,
         session: Session,
         voice: Voice,
-        transcript: CallTranscript,
         turn_gate: TurnGate,
         recording_pauses: RecordingPauses,
     ) -> None:
         emit: Emit = recording_pauses.emit
         self.session = session
         self.reconnect_budget = ReconnectBudget(plan)
-        self.input_audio = InputAudioBuffer(plan, session, clock, transcript.latency)
+        self.input_audio = InputAudioBuffer(plan, session, clock, voice.latency)
         self.replies = Replies(plan, session, voice, turn_gate, emit)
         self.responses = self.replies.responses
         self.supervision = Supervision(session, self.replies, emit)
         self.tools = ToolCalls(plan, session, self.responses, recording_pauses)
-        self._voice, self._transcript, self._emit = voice, transcript, emit
+        self._voice, self._transcript, self._emit = voice, voice.transcript, emit
 
     # The session.
 
@@ -105,7 +103,7 @@ class ModelSide:
     def _drop_session(self, now_ms: float) -> None:
         self.session.discard()
         self.input_audio.session_lost()
-        self.responses.turn_gate.update_turn(False, now_ms)
+        self.replies.turn_gate.update_turn(False, now_ms)
         self._transcript.session_lost()
         self.replies.session_lost()
         self.tools.session_lost()
@@ -128,13 +126,14 @@ class ModelSide:
     def awaited(self) -> bool:
         """Whether the caller waits for a response that has not begun to be spoken."""
         responses = self.responses
-        return self.replies.awaited and (responses.owed or responses.active or self.tools.awaited)
+        return self.replies.awaited and (responses.owed or responses.active or self.tools.agent_tools.awaited)
 
     def waited_since_ms(self) -> float:
         """Return since when the caller has been waiting, for a response or the model's return; infinity if for neither."""
-        voiced_ms, outage_since_ms = self._transcript.latency.voiced_ms or 0.0, self.reconnect_budget.outage_since_ms
+        latency, outage_since_ms = self._voice.latency, self.reconnect_budget.outage_since_ms
         if self.replies.closed:
             return _NEVER
+        voiced_ms = latency.voiced_ms or 0.0
         if outage_since_ms < _NEVER:
             return voiced_ms if voiced_ms and self.responses.owed else outage_since_ms
         return voiced_ms if self.awaited else _NEVER
@@ -142,7 +141,7 @@ class ModelSide:
     @property
     def busy(self) -> bool:
         """Whether the agent is working, even if it is silent."""
-        return self.responses.active or self.tools.busy or not self.session.confirmed
+        return self.responses.active or self.tools.agent_tools.busy or not self.session.confirmed
 
     def cut(self) -> None:
         """Cancel the active response: the caller took the floor."""
@@ -150,7 +149,7 @@ class ModelSide:
         self.responses.overlap_cut()
         cancelled = self.replies.cancel()
         if cancelled is not None:
-            self.tools.interrupted(cancelled)
+            self.tools.agent_tools.interrupted(cancelled)
 
     def overlap_resumed(self, *, free: bool) -> None:
         """Apply the verdict "resume".
@@ -168,17 +167,18 @@ class ModelSide:
         if None in kinds:
             self.responses.owe_response()
         if PromptKind.DICTATED in kinds:
-            self.replies.retry_dictated()
+            self.replies.prompts.retry()
 
     def _withdraw_unheard(self) -> None:
         """Withdraw an unheard response: the caller kept talking, and the next one covers what they added."""
-        if self.replies.saying is not None or self._voice.sounds:
+        replies, voice = self.replies, self._voice
+        if replies.prompts.saying is not None or voice.playout.sounds:
             return
-        cancelled = self.replies.cancel()
+        cancelled = replies.cancel()
         if cancelled is not None:
-            self.tools.interrupted(cancelled)
+            self.tools.agent_tools.interrupted(cancelled)
         self.tools.revoke_end()
-        self._voice.withdraw()
+        voice.withdraw()
 
     def tool_result(
         self, tool_call_id: str, output_json: str, status: ToolStatus, now_ms: float, sequel: Sequel | None
@@ -189,11 +189,6 @@ class ModelSide:
             self._voice.press_keys(sequel.digits)
         self._request_response(now_ms)
 
-    def response_requested(self, now_ms: float) -> None:
-        """Record that the request for a response was written."""
-        self._transcript.latency.response_requested(now_ms)
-        self.input_audio.response_requested()
-
     def settled(self, now_ms: float) -> None:
         """Report turns that are final by now, and request the response that may begin."""
         self._transcript.report(now_ms, self.input_audio.missed_turn_ms(now_ms))
@@ -202,10 +197,6 @@ class ModelSide:
     def _request_response(self, now_ms: float) -> None:
         # What is said over the last words gets no response, unless it takes the floor from them.
         self.replies.proceed(now_ms, catching_up=self.tools.revocable or self.input_audio.catching_up(now_ms))
-
-    def flush(self) -> None:
-        """End the call: all turns are final."""
-        self._transcript.flush()
 
     # Events from the server.
 
@@ -238,9 +229,9 @@ class ModelSide:
                     transcript = event.transcript
                     self._report_usage(metering.of_transcription(self.session.plan.transcription_model, event.usage))
                 self._transcript.caller_text(event.item_id, transcript)
-                self.input_audio.turn_transcribed(event.item_id)
+                self.input_audio.replay.release_turn(event.item_id)
             case rt.FunctionArgumentsDone(response_id):
-                said_ms = now_ms + self._voice.remaining_ms(now_ms)
+                said_ms = now_ms + self._voice.playout.remaining_ms(now_ms)
                 self.tools.called(event, now_ms, said_ms, cancelled=self.replies.cancelled(response_id))
             case rt.SessionCreated() | rt.SessionUpdated():
                 self._confirm_session(now_ms)
@@ -257,9 +248,9 @@ class ModelSide:
         """Queue audio; return False if the response has more than allowed."""
         if self.replies.cancelled(event.response_id):
             return True
-        if not self.replies.count(now_ms, audio_bytes=len(event.delta)):
+        if not self.replies.progress.count(now_ms, audio_bytes=len(event.delta)):
             return False
-        self._voice.open_item(event.item_id, self.replies.saying)
+        self._voice.open_item(event.item_id, self.replies.prompts.saying)
         self._voice.add_audio(event.item_id, event.delta, now_ms)
         return True
 
@@ -273,7 +264,7 @@ class ModelSide:
         role: Role = "caller"
         if isinstance(event, rt.TranscriptDelta):
             role = "agent"
-            if not self.replies.count(now_ms, chars=len(event.delta)):
+            if not self.replies.progress.count(now_ms, chars=len(event.delta)):
                 return False
             self._voice.add_text(event.item_id, event.delta)
             self.tools.recording_pauses.agent_words(event.item_id, event.delta, now_ms)
@@ -304,24 +295,23 @@ class ModelSide:
         self, event: rt.SpeechStarted | rt.SpeechStopped | rt.Committed, now_ms: float, at_ms: int
     ) -> None:
         """Follow the caller's turn as the server detects it."""
-        transcript, input_audio = self._transcript, self.input_audio
+        transcript, input_audio, turn_gate = self._transcript, self.input_audio, self.replies.turn_gate
         match event:
             case rt.SpeechStarted(item_id, audio_start_ms):
                 input_audio.turn_began()
-                self.responses.turn_gate.update_turn(True, now_ms)
-                self._caller_began(item_id, input_audio.call_ms(audio_start_ms), now_ms)
-                if not self._voice.sounds:
+                turn_gate.update_turn(True, now_ms)
+                self._caller_began(item_id, input_audio.session_clock.call_ms(audio_start_ms), now_ms)
+                if not self._voice.playout.sounds:
                     self.responses.spoke_in_silence()
             case rt.SpeechStopped(item_id, audio_end_ms):
                 input_audio.turn_ended()
-                transcript.caller_ended(item_id, input_audio.call_ms(audio_end_ms), now_ms)
+                transcript.caller_ended(item_id, input_audio.session_clock.call_ms(audio_end_ms), now_ms)
             case rt.Committed(item_id):
-                input_audio.turn_committed(item_id)
+                input_audio.turn_committed(item_id, now_ms)
                 self.session.turn_committed(item_id)
                 self._caller_began(item_id, at_ms, now_ms)
                 transcript.caller_ended(item_id, 0, now_ms)
-                transcript.latency.turn_detected(now_ms)
-                self.responses.turn_gate.update_turn(False, now_ms)
+                turn_gate.update_turn(False, now_ms)
                 if self.responses.turn_committed():
                     self._withdraw_unheard()
 
@@ -332,7 +322,7 @@ class ModelSide:
     def _response(self, event: rt.ServerEvent, now_ms: float) -> None:
         """Follow a response."""
         if not isinstance(event, rt.Unknown) or event.type.startswith("response."):
-            self.replies.count(now_ms)
+            self.replies.progress.count(now_ms)
         match event:
             case rt.ResponseCreated(response):
                 self.replies.created(response.id)
@@ -340,7 +330,7 @@ class ModelSide:
                 if self.replies.cancelled(response_id):
                     self.session.send(rt.item_delete(item.id))
                 else:
-                    self._voice.open_item(item.id, self.replies.saying)
+                    self._voice.open_item(item.id, self.replies.prompts.saying)
             case rt.OutputItemAdded(_, item) if item.type == "function_call":
                 self.tools.function_named(item.id, item.name)
             case rt.OutputItemDone(item):
@@ -349,6 +339,6 @@ class ModelSide:
                 self._report_usage(metering.of_response(self.session.plan.model, response.usage))
                 if self.replies.done(response):
                     self.reconnect_budget.response_complete()
-                    self.input_audio.response_complete()
+                    self.input_audio.replay.response_complete()
             case _:
                 pass  # acknowledgements and unused events

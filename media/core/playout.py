@@ -9,14 +9,14 @@ exactly like a played one, so clears fence marks: a mark from before the last cl
 followed by a mark of its own, the fence.  The fence's echo shows when the queue was emptied; until then the heard
 position is an estimate that is not acted upon.
 
-    SENDING ── clear() ──▶ CLEARING: `cleared`, the heard position is pending
+    SENDING ── clear() ──▶ CLEARING: `cleared`, the heard position is pending (SETTLED, if nothing was in flight)
     CLEARING ── the fence is back, an early flushed mark is back, SETTLE_MS passed, give_up() ──▶ SETTLED: `cleared`
     SETTLED ── resume(): send again from the heard position ──▶ SENDING
     SETTLED ── drop(): discard the unheard tail ──▶ SENDING
 
 Example, 40 ms each way, an item of 2 s:
 
-       0 ms  pump(): 307 ms of audio and a mark; then 107 ms and a mark each time that less than 200 ms are queued
+       0 ms  pump(): a mark, 307 ms of audio and a mark; then 107 ms and a mark whenever less than 200 ms are queued
      387 ms  the first message's mark is back: 307 ms were heard
      500 ms  clear(): `clear` and the fence
      580 ms  the fence is back: the carrier emptied its queue at 540 ms, so 500 ms were heard

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from media.core.inflight import Item, Sound
+from media.core.itemtexts import up_to_word
 from media.core.tones import dialled
-from media.core.turns import up_to_word
 from media.core.types import CallPlan, Prompt, PromptKind
 
 

@@ -17,12 +17,12 @@ NO_VOICE: Final = -1
 class ReplayBuffer:
     """The replay buffer of one call: it has a turn's audio until its transcript has come or its response is complete."""
 
-    __slots__ = ("_audio", "_committed", "_end_ms", "_requested_id", "voice_ms")
+    __slots__ = ("_committed", "_end_ms", "_requested_id", "audio", "voice_ms")
 
     def __init__(self) -> None:
+        self.audio = Backlog()
         # The call's clock at the first voice that is not part of a turn yet.
         self.voice_ms = NO_VOICE
-        self._audio = Backlog()
         self._end_ms = 0  # the call's clock at its end
         # Turns without a transcript, and the call's clock at the end of each.
         self._committed: deque[tuple[str, int]] = deque(maxlen=MOST_TURNS)
@@ -31,7 +31,7 @@ class ReplayBuffer:
 
     def add(self, payload: bytes, at_ms: int, *, voiced: bool, needed: bool) -> None:
         """Add a frame; `needed` while the caller speaks or no session hears the audio."""
-        audio = self._audio
+        audio = self.audio
         audio.add(payload)
         self._end_ms = at_ms + FRAME_MS
         if voiced and self.voice_ms == NO_VOICE:
@@ -45,7 +45,7 @@ class ReplayBuffer:
     @property
     def begins_ms(self) -> int:
         """The call's clock at the beginning of the buffer."""
-        return max(0, self._end_ms - self._audio.size // BYTES_PER_MS)
+        return max(0, self._end_ms - self.audio.size // BYTES_PER_MS)
 
     def turn_detected(self) -> None:
         """Record that the server has detected the voice as a turn."""
@@ -63,7 +63,7 @@ class ReplayBuffer:
                 for _ in range(index + 1):
                     self._committed.popleft()
                 # The carrier's clock may jump.
-                self._audio.trim(max(0, self._end_ms - end_ms) * BYTES_PER_MS)
+                self.audio.trim(max(0, self._end_ms - end_ms) * BYTES_PER_MS)
                 return
 
     def response_requested(self) -> None:
@@ -84,6 +84,3 @@ class ReplayBuffer:
     def owed(self) -> bool:
         """Whether there is a turn for the next session to detect."""
         return self.voice_ms != NO_VOICE
-
-    def joined(self) -> bytes:
-        return self._audio.joined()

@@ -25,35 +25,53 @@ class _Prompt:
     failed: int = 0  # how often nothing of it was heard
 
 
-class _Prompts:
-    """The queue of prompts for the model, and the prompt it began last."""
+class PromptQueue:
+    """The prompts that the model is to say, the one that it is saying, and the one that it began last."""
 
-    __slots__ = ("_latest", "saying", "waiting")
+    __slots__ = ("_latest", "_waiting", "saying")
 
     def __init__(self) -> None:
-        self.waiting: deque[_Prompt] = deque()
         self.saying: PromptKind | None = None  # the one that the model is speaking
+        self._waiting: deque[_Prompt] = deque()
         self._latest = _Prompt(PromptKind.GREETING, "")
+
+    def add(self, kind: PromptKind, text: str | None) -> None:
+        """Queue a prompt, or another text in its place."""
+        self._waiting.append(_Prompt(kind, text or ""))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether prompts are queued."""
+        return bool(self._waiting)
+
+    @property
+    def dictated(self) -> int:
+        """The number of dictated texts in the queue."""
+        return sum([prompt.kind is PromptKind.DICTATED for prompt in self._waiting])
+
+    def clear(self) -> None:
+        """Clear the queue."""
+        self._waiting.clear()
 
     def begin(self) -> str:
         """Begin the next prompt; return the model's instructions."""
-        self._latest = self.waiting.popleft()
+        self._latest = self._waiting.popleft()
         self.saying = self._latest.kind
         return instruction(self._latest.kind, self._latest.text or None)
 
     def put_back(self) -> None:
         """Queue the latest prompt again: its session was lost."""
-        self.waiting.appendleft(self._latest)
+        self._waiting.appendleft(self._latest)
         self.saying = None
 
     def retry(self) -> None:
         """Queue the latest prompt again if a person dictated it, since nothing of it was heard."""
         latest = self._latest
-        if latest.kind is PromptKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self.waiting:
-            self.waiting.appendleft(_Prompt(latest.kind, latest.text, latest.failed + 1))
+        if latest.kind is PromptKind.DICTATED and latest.failed + 1 < DICTATIONS and latest not in self._waiting:
+            self._waiting.appendleft(_Prompt(latest.kind, latest.text, latest.failed + 1))
 
 
-class _ResponseProgress:
+class ResponseProgress:
     """The amount and age of what has arrived of the latest response."""
 
     __slots__ = ("_alive_ms", "_chars", "_patience_ms", "audio_bytes")
@@ -66,8 +84,8 @@ class _ResponseProgress:
         self._alive_ms = now_ms  # of its last event
         self.audio_bytes = self._chars = 0
 
-    def count(self, audio_bytes: int, chars: int, now_ms: float) -> bool:
-        """Count what came; return False once that is more than a response may have."""
+    def count(self, now_ms: float, *, audio_bytes: int = 0, chars: int = 0) -> bool:
+        """Count what came with an event of a response; return False once the response is longer than allowed."""
         self._alive_ms = now_ms
         self.audio_bytes += audio_bytes
         self._chars += chars
@@ -84,64 +102,40 @@ class Replies:
         "_before",
         "_cancelled",
         "_emit",
-        "_progress",
-        "_prompts",
         "_session",
         "_voice",
         "closed",
+        "progress",
+        "prompts",
         "responses",
+        "turn_gate",
     )
 
     def __init__(self, plan: CallPlan, session: Session, voice: Voice, turn_gate: TurnGate, emit: Emit) -> None:
-        self.responses = ResponseSchedule(turn_gate)
+        self.turn_gate = turn_gate
+        self.responses = ResponseSchedule()
+        self.prompts = PromptQueue()
+        self.progress = ResponseProgress(plan.answer_ms)
         self.closed = False  # no further responses
         self._session, self._voice, self._emit = session, voice, emit
-        self._progress = _ResponseProgress(plan.answer_ms)
-        self._prompts = _Prompts()
         # Sent to the model before the next response: that it continues something.
         self._before: str | None = None
         self._cancelled: set[str | None] = set()  # None: a response without an id yet
 
-    @property
-    def saying(self) -> PromptKind | None:
-        """The prompt that the model is speaking."""
-        return self._prompts.saying
-
-    def say(self, kind: PromptKind, text: str = "") -> None:
-        """Have the model say a prompt, or another text in its place."""
-        self._prompts.waiting.append(_Prompt(kind, text or self._voice.text(kind) or ""))
-
-    def retry_dictated(self) -> None:
-        """Have the model say the latest dictated text again: nothing of it was heard."""
-        self._prompts.retry()
-
-    @property
-    def dictated(self) -> int:
-        """The number of dictated texts in the queue."""
-        return sum([prompt.kind is PromptKind.DICTATED for prompt in self._prompts.waiting])
-
     def close(self) -> None:
         """Create no further responses; prompts are still said."""
-        self.closed = self.responses.turn_gate.ignored = True
-
-    def clear_prompts(self) -> None:
-        """Clear the queue of prompts."""
-        self._prompts.waiting.clear()
-
-    @property
-    def waiting(self) -> bool:
-        """Whether prompts are queued."""
-        return bool(self._prompts.waiting)
+        self.closed = self.turn_gate.ignored = True
 
     @property
     def pending(self) -> bool:
         """Whether something is being said or is still to be said."""
-        return self._session.ready and (self.responses.active or self.waiting)
+        return self._session.ready and (self.responses.active or self.prompts.waiting)
 
     @property
     def awaited(self) -> bool:
         """Whether a response may still come, and none of it has been said yet."""
-        if not self._session.ready or self.closed or self.waiting or self.saying is not None:
+        prompts = self.prompts
+        if not self._session.ready or self.closed or prompts.waiting or prompts.saying is not None:
             return False
         return not self._voice.answering
 
@@ -155,17 +149,17 @@ class Replies:
 
         None while the caller speaks, and only prompts while the model is `catching_up` with the caller.
         """
-        responses = self.responses
-        if not self._session.ready or responses.active or responses.turn_gate.speaks(now_ms):
+        responses, prompts, voice = self.responses, self.prompts, self._voice
+        if not self._session.ready or responses.active or self.turn_gate.speaks(now_ms):
             return
-        self._progress.restart(now_ms)
+        self.progress.restart(now_ms)
         self._cancelled.discard(None)
-        if self.waiting and not self._voice.audible(now_ms) and (event_id := responses.begin()):
-            self._session.send(rt.response_create(event_id, self._prompts.begin()))
+        if prompts.waiting and not voice.playout.audible(now_ms) and (event_id := responses.begin()):
+            self._session.send(rt.response_create(event_id, prompts.begin()))
         elif self.closed or catching_up or not responses.owed:
             return
-        elif event_id := responses.create(self._voice.speaks(now_ms)):
-            self._prompts.saying = None
+        elif event_id := responses.create(voice.speaks(now_ms)):
+            prompts.saying = None
             if self._before is not None:
                 self._session.add_message("system", self._before)
                 self._before = None
@@ -179,11 +173,11 @@ class Replies:
             return None
         response_id = self.responses.response_id
         self._cancelled.add(response_id)
-        if not self._progress.audio_bytes:
-            if self.saying is None:
+        if not self.progress.audio_bytes:
+            if self.prompts.saying is None:
                 self.responses.owe_response()
             else:
-                self._prompts.retry()
+                self.prompts.retry()
         self._session.send(rt.response_cancel(response_id))
         return response_id
 
@@ -193,13 +187,9 @@ class Replies:
 
     # Life cycle of a response.
 
-    def count(self, now_ms: float, *, audio_bytes: int = 0, chars: int = 0) -> bool:
-        """Count what came with an event of a response; return False once it is longer than allowed."""
-        return self._progress.count(audio_bytes, chars, now_ms)
-
     def stalled(self, now_ms: float) -> bool:
         """Return whether the active response has had no event for too long, whatever the caller does."""
-        return self.responses.active and self._progress.stalled(now_ms)
+        return self.responses.active and self.progress.stalled(now_ms)
 
     def created(self, response_id: str) -> None:
         self.responses.response_created(response_id)
@@ -209,12 +199,12 @@ class Replies:
 
     def done(self, response: rt.Response) -> bool:
         """End a response; return whether it was a complete spoken one."""
-        complete = response.status == "completed" and self.saying is None and self._progress.audio_bytes > 0
+        complete = response.status == "completed" and self.prompts.saying is None and self.progress.audio_bytes > 0
         if response.id == self.responses.response_id:
             self._voice.close_all()
-            if response.status == "failed" and not self._progress.audio_bytes:
-                self._prompts.retry()
-            self._prompts.saying = None
+            if response.status == "failed" and not self.progress.audio_bytes:
+                self.prompts.retry()
+            self.prompts.saying = None
         self._cancelled.discard(response.id)
         self.responses.response_done(response.id, failed=response.status == "failed")
         return complete
@@ -223,17 +213,17 @@ class Replies:
         """Retry the latest response if it is what the server refused."""
         was_active = self.responses.active
         self.responses.refused(event_id)
-        if was_active and not self.responses.active and self.saying is not None:
-            self._prompts.retry()
-            self._prompts.saying = None
+        if was_active and not self.responses.active and self.prompts.saying is not None:
+            self.prompts.retry()
+            self.prompts.saying = None
 
     def session_opened(self) -> None:
         self._cancelled.clear()
 
     def session_lost(self) -> None:
-        if self.saying is None and self.responses.active and self._progress.audio_bytes:
+        if self.prompts.saying is None and self.responses.active and self.progress.audio_bytes:
             self._before = BROKE_OFF
-        if self.saying is not None and self.responses.active:
-            self._prompts.put_back()
+        if self.prompts.saying is not None and self.responses.active:
+            self.prompts.put_back()
             self.responses.response_done(self.responses.response_id or "")  # a prompt is owed no response
         self.responses.session_lost()

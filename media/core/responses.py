@@ -4,31 +4,45 @@ One response is active at a time.  None is created over the agent's own voice or
 backchannel gets none.  The server only reports that a turn has ended; every response is created here, so that a
 response owed after an overlap is never lost.
 
-Theory of operation.  A response is `owed` once a turn is committed, keys are entered, a tool returns, or a response
-is refused, fails or is lost with its session.  It is `active` from `response.create` until `response.done`.
+Theory of operation.  A response is `owed` once a turn is committed, keys are entered, a tool returns, nothing of a
+response was heard, or one is refused, fails or is lost with its session.  It is `active` from `response.create` until
+`response.done`; another may be owed meanwhile.
 
     idle ── owe_turn, owe_response ──▶ owed ── create: agent silent, no overlap ──▶ active ── response_done ──▶ idle
                                         ▲                                             │
                                         └──── failed, refused, session_lost ──────────┘
 
-A turn is *undecided* during its overlap: if it is committed before the verdict, it waits for it.  After "cut" the
-turn is owed a response.  After "resume" it is *excused*, unless it began in the agent's last second (`late`: it was
-meant as a reply) or part of it was spoken while the agent was silent (`free`).
+Whether a turn of the caller's is owed one depends on its overlap with the agent:
 
-Example, "mhm" while the agent has 3 s of audio left:
+    in silence ── turn_committed ──▶ owed
+        │
+        │ overlap_began
+        ▼
+    undecided ── overlap_cut ──────▶ owed, once committed
+        │  (a turn that is committed here waits for the verdict)
+        │ overlap_resumed
+        ▼
+    excused: not owed, unless it began in the agent's last second (`late`: it was meant as a reply),
+             or part of it was spoken while the agent was silent (`free`)
 
-      0 ms  overlap_began(3000)      undecided
-    250 ms  turn_committed() ─▶ False  undecided, committed: no response yet
-    300 ms  overlap_resumed() ─▶ False  excused: no response
+Example, "mhm" while the agent has 3 s of audio left, and the question after it:
 
-With 800 ms left the turn is late: overlap_resumed() returns True, and create() sends the request once the agent has
-finished.
+        0 ms  overlap_began(3000)           undecided
+      250 ms  turn_committed() ─▶ False     committed, no response yet
+      300 ms  overlap_resumed() ─▶ False    excused: none
+    3,300 ms  the agent has finished
+    4,000 ms  spoke_in_silence()            free
+    5,500 ms  turn_committed() ─▶ True      owed
+    5,500 ms  create(False) ─▶ "create_2"   active
+    5,900 ms  response_created("resp_2")
+    7,000 ms  response_done("resp_2")       idle
+
+With 800 ms left at 0 ms the first turn is late: overlap_resumed() returns True, and create() returns an id once the
+agent has finished.
 """
 
 from dataclasses import dataclass, field
 from typing import Final
-
-from media.core.turngate import TurnGate
 
 REFUSALS: Final = 3
 LAST_WORDS_MS: Final = 1_000.0
@@ -36,13 +50,12 @@ LAST_WORDS_MS: Final = 1_000.0
 
 @dataclass(slots=True)
 class _Turn:
-    """A turn of the caller's and its overlap with the agent, which decide whether the turn is owed a response."""
+    """A turn of the caller's, and its overlap with the agent."""
 
-    # An overlap is undecided: the caller is speaking over the agent.
     undecided: bool = False
-    committed: bool = False  # ended before the verdict
-    late: bool = False  # began in the agent's last second
-    free: bool = False  # partly spoken while the agent was silent
+    committed: bool = False  # before the verdict
+    late: bool = False
+    free: bool = False
     excused: bool = False
 
     def commit(self) -> bool:
@@ -65,7 +78,6 @@ class _Turn:
 class ResponseSchedule:
     """The responses that are owed to the caller, and the one that is active."""
 
-    turn_gate: TurnGate
     owed: bool = False
     turns: int = 0  # turns of the caller that were owed one
     active: bool = False  # response.create to response.done

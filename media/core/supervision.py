@@ -58,9 +58,9 @@ class Supervision:
         if len(self._done) >= MOST:
             return "full"
         if isinstance(command, Say):
-            if self._replies.dictated >= MOST_WAITING:
+            if self._replies.prompts.dictated >= MOST_WAITING:
                 return "full"
-            self._replies.say(PromptKind.DICTATED, command.text)
+            self._replies.prompts.add(PromptKind.DICTATED, command.text)
         else:
             text = hint(command.text) if isinstance(command, Instruct) else command.text
             self._session.note(command.id, "system", text, at_ms)

@@ -24,7 +24,7 @@ class ToolCalls:
         "_responses",
         "_result_pending",
         "_session",
-        "_tools",
+        "agent_tools",
         "recording_pauses",
         "requested_outcome",
         "successor",
@@ -33,28 +33,18 @@ class ToolCalls:
     def __init__(
         self, plan: CallPlan, session: Session, responses: ResponseSchedule, recording_pauses: RecordingPauses
     ) -> None:
+        self.agent_tools = Tools({tool.name: tool for tool in plan.tools})
         self.recording_pauses = recording_pauses
         # The outcome that a tool has requested for the call.
         self.requested_outcome: Outcome | None = None
         self.successor: SwitchFlow | None = None  # the next agent of the call
         self._session, self._responses = session, responses
         self._emit: Emit = recording_pauses.emit
-        self._tools = Tools({tool.name: tool for tool in plan.tools})
         self._names: dict[str, str] = {}  # of functions, by item id
         # The tool call that is to end the call, until the agent has finished speaking.
         self._ending_call_id = ""
         # A result has come but no response was requested, since another tool is running.
         self._result_pending = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether a tool is running."""
-        return self._tools.busy
-
-    @property
-    def awaited(self) -> bool:
-        """Whether the caller waits for a tool."""
-        return self._tools.awaited
 
     def function_named(self, item_id: str, name: str) -> None:
         """Record the name of a function, which some servers send only with its output item."""
@@ -67,7 +57,7 @@ class ToolCalls:
         `said_ms`.
         """
         item_name = self._names.pop(event.item_id, "")
-        name, tools = event.name or item_name, self._tools
+        name, tools = event.name or item_name, self.agent_tools
         if tools.seen_before(event.call_id):
             return
         refusal = INTERRUPTED if cancelled else tools.refusal(name, event.arguments)
@@ -116,7 +106,7 @@ class ToolCalls:
         A switch or an outcome ends the agent's part, even if the caller has spoken since: what the tool arranged is
         already happening.  After keys were pressed the agent listens: no response is owed.
         """
-        finished = self._tools.finish(tool_call_id)
+        finished = self.agent_tools.finish(tool_call_id)
         if finished is None:
             return False
         name, audience = finished
@@ -129,8 +119,8 @@ class ToolCalls:
             self.requested_outcome = sequel
             return True
         if audience is Audience.NEXT_SESSION:
-            text = f"The tool {name}, called before, has returned: {output_json}"
-            self._session.note(f"result_{tool_call_id}", "system", text, self.recording_pauses.clock.call_ms(now_ms))
+            text, clock = f"The tool {name}, called before, has returned: {output_json}", self.recording_pauses.clock
+            self._session.note(f"result_{tool_call_id}", "system", text, clock.call_ms(now_ms))
         else:
             self._session.send(rt.function_output(tool_call_id, output_json))
         if sequel is None and (audience is not Audience.MODEL or self._result_pending):
@@ -139,14 +129,14 @@ class ToolCalls:
 
     def _owe_response_after_last(self) -> None:
         """Owe a response once the caller waits for no other tool."""
-        self._result_pending = self._tools.awaited
+        self._result_pending = self.agent_tools.awaited
         if not self._result_pending:
             self._responses.owe_response()
 
     def watch(self, now_ms: float) -> None:
         """Fail the tools that have timed out, so that the model knows, and end a pause that is too long."""
         self.recording_pauses.watch(now_ms)
-        for tool_call_id in self._tools.timed_out(now_ms):
+        for tool_call_id in self.agent_tools.timed_out(now_ms):
             self.result(tool_call_id, error_json(TIMED_OUT), "failed", now_ms)
 
     @property
@@ -171,22 +161,18 @@ class ToolCalls:
         self.recording_pauses.tool_finished(self._ending_call_id)
         self._ending_call_id = ""
 
-    def interrupted(self, response_id: str) -> None:
-        """Record that the caller interrupted this response."""
-        self._tools.interrupted(response_id)
-
     def follow(self, plan: CallPlan) -> None:
         """Offer another agent's tools from now on; running ones continue."""
-        self._tools.tools = {tool.name: tool for tool in plan.tools}
+        self.agent_tools.tools = {tool.name: tool for tool in plan.tools}
         self.recording_pauses.follow(plan.pauses)
 
     def session_lost(self) -> None:
         self.confirm_end()
-        self._tools.session_lost()
+        self.agent_tools.session_lost()
 
     def end(self) -> None:
         """End the call, and with it the running tools."""
         self.confirm_end()
-        for tool_call_id in self._tools.running():
-            self._tools.finish(tool_call_id)
+        for tool_call_id in self.agent_tools.running():
+            self.agent_tools.finish(tool_call_id)
             self._emit(Report(ToolFinished(tool_call_id, error_json(CALL_ENDED), "failed")))

@@ -195,9 +195,10 @@ class StartRecording:
 
 @dataclass(frozen=True, slots=True)
 class StartMessage:
-    """Store the caller's audio from `at_ms` on as a message; call `message_failed` if that fails."""
+    """Store the caller's audio from `at_ms` on as a message, first what came before this; call `message_failed` if that fails."""
 
     at_ms: int
+    spoken: "tuple[RecordCaller, ...]" = ()
 
 
 class RecordCaller(msgspec.Struct, frozen=True, gc=False):

@@ -1,41 +1,40 @@
 """The agent's voice: the model's audio and prompts in one ledger, and the consequences of what was heard.
 
-Theory of operation.  An item of speech is opened by the model, or queued with all of its audio (a prompt, a filler,
-keys).  `playout` sends it and knows how much was heard; each transition updates the transcript, the model's
-conversation and the recording.
+Theory of operation.  An item of speech is the model's, open from `open_item` until `close_item`, or a prompt, a filler
+or keys, queued with all of their audio.  `playout` sends it and knows how much was heard; each transition updates the
+transcript, the model's conversation and the recording.
 
-    opened ── add_audio ──▶ sent ── played ──▶ heard ── complete and all heard ──▶ ended: a turn
-      │                                          │
-      │ withdraw: nothing was heard              │ clear: the caller spoke over it
-      ▼                                          ▼
-    deleted: no turn                          cleared ── resume ──▶ sent again from the heard position
-                                                 ├────── cut ──▶ truncated there: an interrupted turn
-                                                 └────── cut, unsaid ──▶ deleted: no turn
+    queued ── add_audio, pump ──▶ sent ── played ──▶ heard ── closed and all heard ──▶ ended: a turn
+      │                                                │
+      │ withdraw: nothing was sent                     │ clear: the caller spoke over it
+      ▼                                                ▼
+    deleted: no turn                                cleared ── resume ──▶ sent again from the heard position
+                                                       ├────── cut ──▶ truncated there: an interrupted turn
+                                                       └────── cut, unsaid ──▶ deleted: no turn
 
 Example, 40 ms to the carrier and back each:
 
         0 ms  open_item, add_audio: 307 ms are sent at once, then 107 ms whenever less than 200 ms are queued
-       40 ms  the carrier begins to play it
+       40 ms  the carrier begins to play it: the turn begins
     1,300 ms  clear: the caller speaks over the agent
     1,380 ms  settled: 1,300 ms were heard
-    1,660 ms  cut: the model's item is truncated at 1,300 ms; the turn has the words up to there
+    1,660 ms  cut: the model's item is truncated at 1,300 ms; the turn ends with the words up to there
 """
 
 from typing import Final
 
-from media.core.announcement import Announcement
 from media.core.audio import to_ms
 from media.core.calltranscript import CallTranscript
 from media.core.carrierclock import CarrierClock
 from media.core.fillers import Fillers
 from media.core.inflight import Item, Span
-from media.core.itemtexts import ItemTexts
+from media.core.latency import Latency
 from media.core.playout import Playout
 from media.core.prompts import Prompts
 from media.core.recordinggate import RecordingGate
 from media.core.session import Session
 from media.core.turngate import TurnGate
-from media.core.types import AnnouncementPlayed, BargedIn, CallPlan, Emit, Moment, PromptKind, Report, Stamp
+from media.core.types import AnnouncementPlayed, CallPlan, Emit, Moment, PromptKind, Report, Stamp
 
 _NEVER: Final = float("inf")
 #: If more than this was heard, a word was heard, even if the transcript has none yet.
@@ -45,19 +44,19 @@ COVERS = (PromptKind.FILLER, PromptKind.HOLD)
 
 
 class Voice:
-    """Everything that the caller hears from our side."""
+    """Everything that the caller hears from our side; its public attributes are parts that may be used directly."""
 
     __slots__ = (
-        "_announcement",
         "_clock",
         "_emit",
-        "_fillers",
-        "_item_texts",
-        "_playout",
-        "_prompts",
+        "_open",
         "_session",
-        "_transcript",
+        "fillers",
+        "latency",
+        "playout",
+        "prompts",
         "recording_gate",
+        "transcript",
     )
 
     def __init__(
@@ -66,36 +65,34 @@ class Voice:
         clock: CarrierClock,
         session: Session,
         transcript: CallTranscript,
+        latency: Latency,
         turn_gate: TurnGate,
         emit: Emit,
     ) -> None:
-        self._clock, self._session, self._transcript, self._emit = clock, session, transcript, emit
-        self.recording_gate = RecordingGate(emit, wanted=plan.recording)
-        self._prompts = Prompts(plan)
-        self._playout = Playout(clock, turn_gate, plan.lead_low_ms, plan.message_ms)
-        self._item_texts = ItemTexts()
-        self._announcement = Announcement(plan.protect_announcement)
-        self._fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
+        self.transcript, self.latency = transcript, latency
+        self.recording_gate = RecordingGate(emit, wanted=plan.recording, protected=plan.protect_announcement)
+        self.prompts = Prompts(plan)
+        self.playout = Playout(clock, turn_gate, plan.lead_low_ms, plan.message_ms)
+        self.fillers = Fillers(plan.filler_after_ms if plan.fillers else _NEVER, plan.hold_after_ms)
+        self._clock, self._session, self._emit = clock, session, emit
+        # Items that the model is still generating.
+        self._open: dict[str, Item] = {}
 
     def follow(self, plan: CallPlan) -> None:
         """Use another agent's prompts from now on; what is queued is still played."""
-        self._prompts.plan = plan
-        self._fillers.after_ms = plan.filler_after_ms if plan.fillers else _NEVER
+        self.prompts.plan = plan
+        self.fillers.after_ms = plan.filler_after_ms if plan.fillers else _NEVER
 
     # Items to be spoken.
 
     def opening(self, now_ms: float) -> list[PromptKind]:
         """Return what the caller hears first, in order, and start the clock of the silence."""
-        self._fillers.restart(now_ms)
-        return self._prompts.opening()
-
-    def text(self, kind: PromptKind) -> str | None:
-        """Return a prompt's words, or None if there is no such prompt."""
-        return self._prompts.text(kind)
+        self.fillers.restart(now_ms)
+        return self.prompts.opening()
 
     def play(self, kind: PromptKind) -> bool:
         """Queue a prompt; return False if it has no audio."""
-        item = self._prompts.item(kind)
+        item = self.prompts.item(kind)
         if item is None:
             return False
         self._queue(item)
@@ -103,96 +100,86 @@ class Voice:
 
     def press_keys(self, digits: str) -> None:
         """Queue keys to be pressed, as tones."""
-        self._queue(self._prompts.tones(digits))
-
-    def choose_idle_prompt(self, number: int) -> None:
-        """Choose the next idle prompt, counting from 0."""
-        self._prompts.idle_prompt = number
+        self._queue(self.prompts.tones(digits))
 
     def open_item(self, item_id: str, prompt: PromptKind | None) -> None:
-        """Begin an item of the model's, in place of a prompt of kind `prompt` if given."""
-        item = self._item_texts.begin(item_id, prompt)
-        if item is not None:
+        """Begin an item of the model's, in place of a prompt of kind `prompt` if given, unless it has begun before."""
+        if self.transcript.item_opened(item_id):
+            item = self._open[item_id] = Item(item_id, prompt)
             self._queue(item)
 
     def add_audio(self, item_id: str, ulaw: bytes, now_ms: float) -> None:
         """Add audio to an open item; ignore audio of any other item, which was cut."""
-        item = self._item_texts.item(item_id)
+        item = self._open.get(item_id)
         if item is None:
             return
         if not item.generated:
-            self._transcript.latency.first_delta(now_ms)
-            if self._playout.audible(now_ms) or self._playout.turn_gate.speaks(now_ms):
+            playout, latency = self.playout, self.latency
+            latency.first_delta(now_ms)
+            if playout.audible(now_ms) or playout.turn_gate.speaks(now_ms):
                 # It queues behind a filler, or waits for the caller: neither is our latency.
-                self._transcript.latency.first_sent(now_ms)
+                latency.first_sent(now_ms)
         item.audio.add(ulaw)
         self.pump(now_ms)
 
     def add_text(self, item_id: str, delta: str) -> None:
-        self._item_texts.add_text(item_id, delta)
+        """Add words to an open item; ignore those of any other item."""
+        item = self._open.get(item_id)
+        if item is not None:
+            self.transcript.agent_words(item, delta)
 
     def final_text(self, item_id: str, text: str) -> None:
-        self._item_texts.final_text(item_id, text)
+        """Set the whole text of an open item."""
+        item = self._open.get(item_id)
+        if item is not None:
+            self.transcript.agent_text(item, text)
 
     def close_item(self, item_id: str) -> None:
-        self._item_texts.close(item_id)
+        """End an item: no more audio of it will come."""
+        item = self._open.pop(item_id, None)
+        if item is not None:
+            item.complete = True
 
     def close_all(self) -> None:
-        self._item_texts.close_all()
+        for item_id in list(self._open):
+            self.close_item(item_id)
 
     def orphan_all(self) -> None:
         """Close the items of a session that is gone; the next session knows only what it is sent."""
-        self._item_texts.close_all()
-        for item in self._playout.line:
+        self.close_all()
+        for item in self.playout.line:
             item.of_model = False
 
     def _queue(self, item: Item) -> None:
         if item.prompt is PromptKind.ANNOUNCEMENT:
-            self._announcement.queued(item)
-        self._playout.line.append(item)
+            self.recording_gate.announcement_queued(item)
+        self.playout.line.append(item)
 
     # State of the playout.
 
-    def audible(self, now_ms: float) -> bool:
-        """Return whether the caller hears the agent or is about to; a cleared tail counts."""
-        return self._playout.audible(now_ms)
-
-    @property
-    def sounds(self) -> bool:
-        """Whether the caller hears the agent, or has heard part of what it is saying."""
-        return self._playout.sounds
-
     def speaks(self, now_ms: float) -> bool:
         """Return whether the agent is heard, or is about to be, with something other than a filler or the hold message."""
-        if not self._playout.audible(now_ms):
+        if not self.playout.audible(now_ms):
             return False
-        prompts = [item.prompt for item in self._playout.line if item.generated]
+        prompts = [item.prompt for item in self.playout.line if item.generated]
         return not prompts or any(prompt not in COVERS for prompt in prompts)
 
     @property
     def answering(self) -> bool:
         """Whether audio of the active response has come."""
-        return self._item_texts.audible
+        # A generator would be a third of the cost, on every tick.
+        for item in self._open.values():  # noqa: SIM110
+            if item.generated:
+                return True
+        return False
 
     def protected(self, now_ms: float) -> bool:
         """Return whether what is played must not be interrupted: the announcement, or keys."""
-        line = self._playout.line
+        line = self.playout.line
         # Part of a key's tones is another key.
         if line and line[0].prompt is PromptKind.TONES:
             return True
-        return self._announcement.protected(line[0] if line else None, now_ms)
-
-    def remaining_ms(self, now_ms: float) -> float:
-        """Return how long the agent will keep speaking, counting the audio that has come."""
-        return self._playout.remaining_ms(now_ms)
-
-    def echo_level_db(self, now_ms: float) -> float:
-        """Return the level of the agent's loudest message that may be echoing now."""
-        return self._playout.echo_level_db(now_ms)
-
-    def recent(self, now_ms: float, ms: float) -> bytes:
-        """Return the agent's audio that may be echoing in these `ms` up to now."""
-        return self._playout.recent(now_ms, ms)
+        return self.recording_gate.protects(line[0] if line else None, now_ms)
 
     # The caller's wait for a response.
 
@@ -202,8 +189,8 @@ class Voice:
         The caller has been waiting since `since_ms` (infinity: is not waiting).  A filler is played only while the
         model is `answering` this turn.
         """
-        fillers = self._fillers
-        if self._playout.audible(now_ms):
+        fillers = self.fillers
+        if self.playout.audible(now_ms):
             fillers.restart(now_ms)
             return _NEVER
         if since_ms == _NEVER:
@@ -213,21 +200,17 @@ class Voice:
         hold_ms = fillers.hold_due_ms(since_ms)
         if now_ms >= filler_ms:
             fillers.filler_queued()
-            self._queue_filler(self._prompts.filler())
+            self._queue_filler(self.prompts.filler())
         elif now_ms >= hold_ms:
             fillers.hold_queued()
-            self._queue_filler(self._prompts.item(PromptKind.HOLD))
+            self._queue_filler(self.prompts.item(PromptKind.HOLD))
         else:
             return min(filler_ms, hold_ms)
         return _NEVER
 
-    def restart_wait(self, now_ms: float) -> None:
-        """Restart the wait for a response now."""
-        self._fillers.restart(now_ms)
-
     def _queue_filler(self, item: Item | None) -> None:
         """Queue the item, if there is one, before any items that the model has begun but that have no audio yet."""
-        line = self._playout.line
+        line = self.playout.line
         place = len(line)
         while place and not line[place - 1].generated:
             place -= 1
@@ -236,30 +219,22 @@ class Voice:
 
     # Sending, and accounting for what was heard.
 
-    def due_ms(self) -> float:
-        """Return when `pump` or `advance` is due if nothing else happens."""
-        return self._playout.due_ms()
-
     def pump(self, now_ms: float) -> None:
         """Send what the carrier needs now."""
-        sends = self._playout.pump(now_ms)
+        sends = self.playout.pump(now_ms)
         for action in sends:
             self._emit(action)
-        if sends and self._transcript.latency.unsent:
+        if sends and self.latency.unsent:
             self._emit(Stamp(Moment.RESPONDED))
-
-    def response_written(self, now_ms: float) -> None:
-        """Record that the first audio of a response was written."""
-        self._transcript.latency.first_sent(now_ms)
 
     def mark(self, number: int, now_ms: float) -> None:
         """Process a mark that came back."""
-        self._playout.mark(number, now_ms)
+        self.playout.mark(number, now_ms)
         self.advance(now_ms)
 
     def advance(self, now_ms: float) -> None:
         """Account for what was heard since the last call."""
-        spans, finished = self._playout.advance(now_ms)
+        spans, finished = self.playout.advance(now_ms)
         for span in spans:
             self._heard(span)
         for item in finished:
@@ -268,7 +243,7 @@ class Voice:
         if spans:
             item = spans[-1].item
             item.audio.drop_before(item.heard)
-        proven_ms = self._announcement.proven_ms()
+        proven_ms = self.recording_gate.announcement_proven_ms()
         if proven_ms is not None:
             self._emit(Report(AnnouncementPlayed(self._clock.call_ms(proven_ms))))
             self.recording_gate.start()
@@ -277,57 +252,57 @@ class Voice:
         item = span.item
         at_ms = self._clock.call_ms(span.at_ms)
         if span.start == 0:
-            self._transcript.agent_began(item.id, at_ms)
-            self._transcript.latency.agent_heard(item.id, item.of_model, span.at_ms)
+            self.transcript.agent_began(item.id, at_ms)
+            self.latency.agent_heard(item.id, item.of_model, span.at_ms)
         if item.prompt is PromptKind.ANNOUNCEMENT:
             self.recording_gate.announced(item.audio.piece(span.start, span.end), at_ms)
         if self.recording_gate.running:
             self.recording_gate.agent(item.audio.piece(span.start, span.end), at_ms)
 
     def _ended(self, item: Item, *, interrupted: bool) -> None:
-        words = self._item_texts.take_words(item)
         if not item.heard:
+            self.transcript.drop_text(item.id)
             return
-        if words[1] and not item.of_model:
-            self._session.add_agent_text(words[1], filler=item.prompt in COVERS)
-        self._transcript.agent_ended(item.id, words, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
+        words = self.transcript.agent_ended(item, self._clock.call_ms(item.ended_ms), interrupted=interrupted)
+        if words and not item.of_model:
+            self._session.add_agent_text(words, filler=item.prompt in COVERS)
 
     def report_under_way(self, now_ms: float) -> None:
         """Report the unfinished turns, if that is due and they changed."""
-        if now_ms < self._transcript.under_way_due_ms:
+        if now_ms < self.transcript.live_turns.due_ms:
             return
         heard = {}
-        for item in self._playout.line:
+        for item in self.playout.line:
             if item.heard:
-                heard[item.id] = (*self._item_texts.words(item), self._clock.call_ms(item.ended_ms))
-        self._transcript.report_under_way(heard, now_ms)
+                heard[item.id] = (*self.transcript.words(item), self._clock.call_ms(item.ended_ms))
+        self.transcript.report_under_way(heard, now_ms)
 
     # Interruptions.
 
     def clear(self, now_ms: float) -> tuple[str, int]:
         """Stop at once; return the id of the item that was being heard, and how much of it was heard, in ms."""
-        for action in self._playout.clear(now_ms):
+        for action in self.playout.clear(now_ms):
             self._emit(action)
         self._emit(Stamp(Moment.CLEARED))
         self.advance(now_ms)
-        line = self._playout.line
+        line = self.playout.line
         return (line[0].id, to_ms(line[0].heard)) if line else ("", 0)
 
     def settled(self, now_ms: float) -> bool:
         """Return whether the position at which the caller stopped hearing is as well known as it will be."""
-        settled = self._playout.settled(now_ms)
+        settled = self.playout.settled(now_ms)
         if settled:
             self.advance(now_ms)
         return settled
 
     def give_up(self, now_ms: float) -> None:
         """Settle a pending clear with what is known: the carrier will send no more echoes."""
-        self._playout.give_up()
+        self.playout.give_up()
         self.advance(now_ms)
 
     def heard_ms(self, item_id: str, otherwise: int) -> int:
         """Return how much of the item was heard, if it is the one that was stopped; else `otherwise`."""
-        line = self._playout.line
+        line = self.playout.line
         return to_ms(line[0].heard) if line and line[0].id == item_id else otherwise
 
     def counts_as_unsaid(self, item_id: str, spoke_ms: float) -> bool:
@@ -336,13 +311,13 @@ class Voice:
         It does if no word of it was heard, or so little before the caller began, at `spoke_ms`, that they can't have
         meant to interrupt it.
         """
-        line = self._playout.line
+        line = self.playout.line
         if not line or line[0].id != item_id:
             return False  # heard to its end
         item = line[0]
         before_ms = to_ms(item.heard) - max(0.0, item.ended_ms - spoke_ms)
-        unaware = before_ms < self._playout.turn_gate.unaware_ms and item.prompt not in COVERS
-        return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self._item_texts.words(item)[1])
+        unaware = before_ms < self.playout.turn_gate.unaware_ms and item.prompt not in COVERS
+        return unaware or (to_ms(item.heard) < LONGEST_WORD_MS and not self.transcript.words(item)[1])
 
     def cut(self, now_ms: float, *, unsaid: bool, keep_keys: bool) -> set[PromptKind | None]:
         """Discard the unheard tail, here and at the model; return the kinds of which nothing was said.
@@ -351,14 +326,13 @@ class Voice:
         `keep_keys`, keys in the tail are pressed now, as the model takes them for pressed.
         """
         self.advance(now_ms)
-        dropped = self._playout.drop(keep_keys=keep_keys)
+        dropped = self.playout.drop(keep_keys=keep_keys)
         for item in dropped:
-            self._item_texts.drop(item.id)
+            self._open.pop(item.id, None)
             if item.of_model:
                 self._session.truncate_item(item.id, 0 if unsaid else to_ms(item.heard))
             if unsaid:
-                self._item_texts.take_words(item)
-                self._transcript.remove_unsaid(item.id)
+                self.transcript.remove_unsaid(item.id)
             else:
                 self._ended(item, interrupted=True)
         self.pump(now_ms)
@@ -367,22 +341,20 @@ class Voice:
 
     def withdraw(self) -> None:
         """Withdraw the response, of which nothing was heard, here and at the model."""
-        for item in self._playout.withdraw():
-            self._item_texts.drop(item.id)
-            self._item_texts.take_words(item)
+        for item in self.playout.withdraw():
+            self._open.pop(item.id, None)
+            self.transcript.drop_text(item.id)
             if item.of_model:
                 self._session.truncate_item(item.id, 0)
 
     def resume(self, now_ms: float) -> None:
         """Send the tail again from the heard position.  Only once `settled`."""
-        self._playout.resume()
+        self.playout.resume()
         self.pump(now_ms)
-
-    def barged_in(self, overlap: BargedIn) -> None:
-        self._transcript.barged_in(overlap)
 
     def flush(self, now_ms: float) -> None:
         """End the call: what was heard by now is all that will be."""
         self.advance(now_ms)
-        for item in self._playout.drop():
+        for item in self.playout.drop():
             self._ended(item, interrupted=True)
+        self.transcript.flush()

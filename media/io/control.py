@@ -37,7 +37,7 @@ from media.io.toolrequests import Answer, ToolRequests
 
 LOG = log(__name__)
 #: Once control is back, the carrier requests the next step, and control waits for the stream's last report no longer than
-#: HUM_SETTLE_SECONDS: so the back-off must stay short.
+#: `settle_seconds`: so the back-off must stay short.
 RETRY_LIMIT_MS = 1_000.0
 #: Reports orphaned by dead processes: how often to scan for them, and how many batches to adopt at once.
 ORPHAN_SCAN_SECONDS, ORPHAN_BATCHES = 5.0, 20

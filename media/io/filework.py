@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -30,7 +31,7 @@ class FileWork(Protocol):
     def submit(
         self, work: Callable[[], T], callback: Callable[[T], None] | None = None, *, size_bytes: int = 0
     ) -> bool:
-        """Run `work`, then call `callback` with its result, in the event loop.
+        """Run `work`, which does not raise, then call `callback` with its result, in the event loop.
 
         `size_bytes` is the memory that the job retains until it has run.  Return False and drop the job if the queue is full.  A
         job without a size is never dropped: it opens a file, or ends an open one.
@@ -48,14 +49,20 @@ class FileWork(Protocol):
 
 
 async def result(files: FileWork, work: Callable[[], T]) -> T:
-    """Submit `work`, and return its result."""
+    """Submit `work`, and return its result, or raise its exception."""
     future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
-    def set_result(value: T) -> None:
-        if not future.done():
-            future.set_result(value)
+    def attempt() -> Callable[[], None]:
+        try:
+            return partial(future.set_result, work())
+        except Exception as error:  # noqa: BLE001 - the waiter's
+            return partial(future.set_exception, error)
 
-    files.submit(work, set_result)
+    def resolve(settle: Callable[[], None]) -> None:
+        if not future.done():
+            settle()
+
+    files.submit(attempt, resolve)
     return await future
 
 

@@ -126,7 +126,7 @@ class Outbox:
         payload = pb.ReportBatch(reports=reports).SerializeToString()
         if self._is_memory_full(len(payload)):
             metrics.REPORTS_LOST.inc(len(reports))
-            LOG.error("lost reports: disk and memory are full (HUM_MAX_UNSAVED_BYTES)", reports=len(reports))
+            LOG.error("lost reports: disk and memory are full", reports=len(reports))
             return False
         self._add(payload)
         return True

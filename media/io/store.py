@@ -13,6 +13,9 @@ from hum.process import private
 from hum.settings import MediaSettings
 from hum.spool import Spool
 
+#: Seconds that reports are kept which control has stored, for a standby that takes over without them.
+KEEP_ACKNOWLEDGED_SECONDS = 60.0
+
 LOG = log(__name__)
 PROBE = b"\0" * 4096
 #: The limit of unsaved bytes that are written at once: new batches wait for that.
@@ -83,7 +86,7 @@ class Store:
         at_ms = self._acknowledged_at_ms
         if not at_ms or at_ms[-1][0] < acknowledged:
             at_ms.append((acknowledged, now_ms))
-        until_ms = now_ms - self._settings.keep_acknowledged_seconds * 1000
+        until_ms = now_ms - KEEP_ACKNOWLEDGED_SECONDS * 1000
         while at_ms and (at_ms[0][1] <= until_ms or self.fault):
             self._purgeable = at_ms.popleft()[0]
         surplus = min(acknowledged, self._spool.beyond(self._settings.keep_acknowledged_bytes))
@@ -140,7 +143,7 @@ class Disk:
         try:
             stat = os.statvfs(self._directory)
             if stat.f_bavail * stat.f_frsize < self._min_free_bytes:
-                return f"less than {self._min_free_bytes >> 20} MiB are free (HUM_MIN_FREE_BYTES)"
+                return f"less than {self._min_free_bytes >> 20} MiB are free"
             self._probe()
         except OSError as error:
             return str(error)

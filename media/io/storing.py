@@ -24,6 +24,13 @@ from media import metrics
 from media.io.control import Unavailable
 from media.io.folder import Folder, PendingFile
 
+#: Recordings that are sent to the bucket at the same time.
+STORE_FILES = 4
+#: Bytes of a part; a longer recording is sent in several, each with its checksum.
+STORE_PART_BYTES = 5 << 20
+#: Hours after which an upload in parts that nobody has ended is given up, so that its parts cost nothing.
+STORE_ABANDONED_HOURS = 24.0
+
 LOG = log(__name__)
 #: Files that are checked with control, stored, and checked again, before the next ones.
 BATCH_FILES = 32
@@ -100,14 +107,14 @@ class Uploader:
         self._settings, self._bucket, self._check, self._uploads = settings, bucket, check, uploads
         self._folder = Folder(settings.recordings_dir)
         self._rate_limit = RateLimit(settings.store_bytes_per_second)
-        self._concurrency = asyncio.Semaphore(settings.store_files)
+        self._concurrency = asyncio.Semaphore(STORE_FILES)
         self._backoff = Backoff(settings.store_scan_seconds, settings.store_retry_seconds)
         self.health = UploadHealth()
 
     async def run(self) -> None:
         """Scan repeatedly while this process holds the folder's lock; after failures, with back-off."""
         scan_seconds, swept_ms = self._settings.store_scan_seconds, float("-inf")
-        every_ms = self._settings.store_abandoned_hours * 3_600_000 / 24
+        every_ms = STORE_ABANDONED_HOURS * 3_600_000 / 24
         while True:
             if await asyncio.to_thread(self._folder.acquire):
                 try:
@@ -205,7 +212,7 @@ class Uploader:
         with self._folder.open(path) as file:
             if file is None:
                 return ""
-            size, part_bytes = os.fstat(file).st_size, self._settings.store_part_bytes
+            size, part_bytes = os.fstat(file).st_size, STORE_PART_BYTES
             if size <= part_bytes:
                 await self._rate_limit.acquire(size)
                 await self._bucket.put(path, await asyncio.to_thread(os.pread, file, size, 0))
@@ -236,7 +243,7 @@ class Uploader:
         """
         if self._uploads is None:
             return True
-        old = now() - timedelta(hours=self._settings.store_abandoned_hours)
+        old = now() - timedelta(hours=STORE_ABANDONED_HOURS)
         try:
             local = {file.path for file in await asyncio.to_thread(self._folder.pending)}
             for upload in await self._uploads.open_ones():

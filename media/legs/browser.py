@@ -19,6 +19,11 @@ from media.legs.opus import FRAME_TICKS, Decoder, Encoder
 from media.legs.sending import PlayoutQueue
 from media.shell import Shell
 
+#: Milliseconds of a browser's audio that are held back at least.
+BROWSER_JITTER_MS = 40.0
+#: Milliseconds of it that are held back at most, on a network with much jitter.
+BROWSER_MAX_JITTER_MS = 200.0
+
 #: The most frames that are sent at once after the process was suspended.  That is more than the call keeps queued here, so all
 #: audio that the ledger counted as played meanwhile is sent; a longer suspension leaves a gap.
 MAX_CATCH_UP_FRAMES = 25
@@ -41,7 +46,7 @@ class BrowserLeg:
     def __init__(self, connection: BrowserConnection, settings: MediaSettings, now_ms: float) -> None:
         self._connection, self._tail_ms = connection, settings.browser_tail_ms
         self._shell: Shell | None = None
-        self._jitter = JitterBuffer(Decoder().decode, settings.browser_jitter_ms, settings.browser_max_jitter_ms)
+        self._jitter = JitterBuffer(Decoder().decode, BROWSER_JITTER_MS, BROWSER_MAX_JITTER_MS)
         self._queue, self._encoder = PlayoutQueue(), Encoder()
         self._began_ms = self._due_ms = now_ms
         self._closes_ms = float("inf")

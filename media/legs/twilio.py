@@ -14,6 +14,9 @@ from media.leg import Closing, Leg
 from media.legs.twiliowire import Encoder, Inbox
 from media.shell import Shell
 
+#: Bytes buffered for a carrier that does not read; above this, the stream is closed.
+MAX_UNSENT_BYTES = 256 << 10
+
 PATH = "/media/twilio"
 CLOSE_CODES: Mapping[Closing, int] = {
     Closing.NORMAL: 1000,
@@ -52,7 +55,7 @@ class TwilioLeg(WSListener):
 
     def __init__(self, opened: Opened, settings: MediaSettings) -> None:
         self._opened = opened
-        self._max_frame_bytes, self._max_unsent_bytes = settings.max_frame_bytes, settings.max_unsent_bytes
+        self._max_frame_bytes, self._max_unsent_bytes = settings.max_frame_bytes, MAX_UNSENT_BYTES
         self._transport: WSTransport | None = None
         self._shell: Shell | None = None
         self._inbox: Inbox | None = None

@@ -151,13 +151,16 @@ class Channel:
         return True
 
     def close(self) -> None:
-        """Close this end; messages that were not received are dropped.  May be called repeatedly."""
+        """Close this end and drop the messages that were not received; `receive` raises PeerLost.  May be called repeatedly."""
         if self._socket.fileno() >= 0:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
         if self._peer >= 0:
             os.close(self._peer)
             self._peer = -1
+        while not self._received.empty():
+            self._drop_next()
+        self._received.put_nowait(None)
 
     def _read(self) -> None:
         while True:
@@ -165,20 +168,29 @@ class Channel:
                 data, descriptors, _, _ = socket.recv_fds(
                     self._socket, MAX_BYTES, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
                 )
-                message = _decode(data) if data else None
             except BlockingIOError:
                 return
-            except (OSError, msgspec.DecodeError):
+            except OSError:
+                data, descriptors = b"", []
+            try:
+                message = _decode(data) if data else None
+            except msgspec.DecodeError:
                 message = None
             # The consumer does not drain the queue: drop a message to make room for the end marker, and stop reading.
             if self._received.full():
-                self._received.get_nowait()
+                self._drop_next()
                 message = None
             if message is None:
+                close_all(descriptors)
                 self._loop.remove_reader(self._socket.fileno())
                 self._received.put_nowait(None)
                 return
             self._received.put_nowait((message, descriptors))
+
+    def _drop_next(self) -> None:
+        """Drop the oldest message that was not received, and close its descriptors."""
+        if (item := self._received.get_nowait()) is not None:
+            close_all(item[1])
 
 
 def close_all(descriptors: Sequence[int]) -> None:

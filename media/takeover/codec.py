@@ -35,7 +35,7 @@ from media.io.filework import FileThread, FileWork, InlineFileWork
 from media.io.silero import Network
 
 #: Raise by 1 with every change of the moved state or its meaning (tests/media/takeover/test_shape.py fails first).
-VERSION = 8
+VERSION = 9
 NETWORK, FILES = "network", "files"
 _MODULE = __name__
 _LIBRARY: Mapping[str, Any] = {
@@ -104,7 +104,7 @@ class _Reader(pickle.Unpickler):
         if pid == FILES:
             return self._files
         if pid != NETWORK or self._network is None:
-            raise pickle.UnpicklingError("the second detector is not loaded here (HUM_VAD_CONFIRM)")
+            raise pickle.UnpicklingError("the second detector is not loaded here (vad_confirm)")
         return self._network
 
     def find_class(self, module: str, name: str) -> Any:
@@ -208,22 +208,23 @@ def _spares() -> Mapping[str, object]:
         "session": model.session,
         "voice": voice,
         "model": model,
-        "transcript": voice._transcript,  # noqa: SLF001
-        "latency": voice._transcript.latency,  # noqa: SLF001
-        "turn_gate": replies.responses.turn_gate,
+        "transcript": voice.transcript,
+        "latency": voice.latency,
+        "turn_gate": replies.turn_gate,
         "replies": replies,
         "responses": replies.responses,
         "recording_pauses": model.tools.recording_pauses,
         "emit": [].append,
         "confirm": lambda _, __: 0.0,
         "history": Backlog(),
-        "played": voice,
+        "played": voice.playout,
         "payload": b"",
         "item": Item(""),
         "actions": [],
         "phrases": (),
         "wanted": False,
-        **dict.fromkeys(("seq", "start", "size", "end", "silence_ms", "longest_ms", "least_ms", "patience_ms"), 0),
+        **dict.fromkeys(("seq", "start", "size", "end", "silence_ms", "longest_ms", "least_ms"), 0),
+        **dict.fromkeys(("patience_ms", "every_ms"), 0),
         **dict.fromkeys(("false_hear_ms", "open_turn_ms", "unaware_ms", "at_ms"), 0.0),
         **dict.fromkeys(("soonest_ms", "plays_ms", "ready_ms", "level_db"), 0.0),
     }

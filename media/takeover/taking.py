@@ -37,7 +37,10 @@ class Predecessor:
 
     @classmethod
     async def connect(cls, path: Path, seconds: float) -> "Predecessor | None":
-        """Connect to the process that listens for a successor at `path`; return None if none does, or answers in time."""
+        """Connect to the process that listens for a successor at `path`.
+
+        Return None if none does, or if it does not answer in time with its listening socket: it keeps its calls.
+        """
         connection = wire.connect_to(path)
         if connection is None:
             return None
@@ -50,11 +53,13 @@ class Predecessor:
             channel.send(wire.Hello(codec.VERSION))
             async with asyncio.timeout(seconds):
                 message, descriptors = await channel.receive()
+            if not isinstance(message, wire.Listener) or len(descriptors) != 1:
+                wire.close_all(descriptors)
+                raise PeerLost(f"its first message was not its listening socket but {type(message).__name__}")
         except (PeerLost, TimeoutError) as error:
             channel.close()
             LOG.warning("the predecessor did not answer: starting without its calls", error=str(error) or "timeout")
             return None
-        assert isinstance(message, wire.Listener), "the protocol's first answer"
         return cls(channel, message.node, socket.socket(fileno=descriptors[0]))
 
 

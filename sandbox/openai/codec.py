@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from sandbox.audio import decode
 from sandbox.speech import sound
 from sandbox.speech.sound import Samples
-from sandbox.twilio.audio import decode
 
 
 @dataclass(frozen=True, slots=True)

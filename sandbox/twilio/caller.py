@@ -30,8 +30,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sandbox.audio import FRAME_BYTES, FRAME_MS, SILENCE, is_audible
 from sandbox.twilio import recordings, tones
-from sandbox.twilio.audio import FRAME_BYTES, FRAME_MS, SILENCE, is_audible
 
 QUIET = bytes([SILENCE]) * FRAME_BYTES
 DIGIT_FRAMES = 10  # 100 ms of key and 100 of pause

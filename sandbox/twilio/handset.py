@@ -6,8 +6,8 @@ All frames count from one monotonic origin: missed frames are made up for after 
 import asyncio
 from itertools import count
 
+from sandbox.audio import FRAME_MS, is_audible
 from sandbox.loopclock import now
-from sandbox.twilio.audio import FRAME_MS, is_audible
 from sandbox.twilio.call import Call
 from sandbox.twilio.caller import CallerFrame
 from sandbox.twilio.stream import Span, Stream

@@ -4,8 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, SILENCE
 from sandbox.twilio import tones
-from sandbox.twilio.audio import BYTES_PER_MS, FRAME_BYTES, SILENCE
 
 QUIET = bytes([SILENCE]) * FRAME_BYTES
 MAX_RECORDED_BYTES = 5 * 60 * 1000 * BYTES_PER_MS

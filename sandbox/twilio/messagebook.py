@@ -1,6 +1,6 @@
 """All messages of the account, by sid, by parties, and page by page.  Pure.
 
-Bounded: beyond the limit the oldest messages are purged; counters remain.
+Bounded: beyond the limit messages are purged, those that have been final the longest first; counters remain.
 """
 
 from collections import Counter, deque
@@ -36,6 +36,8 @@ class MessageBook:
         self._max_messages = max_messages
         self._by_sid: dict[str, Message] = {}
         self._by_to: dict[str, dict[str, Message]] = {}
+        self._final: dict[str, Message] = {}
+        """By sid, in the order in which they became final."""
         self.requests: deque[Request] = deque(maxlen=MAX_REQUESTS)
         self.requests_in_all = 0
         self.sent_to: Counter[str] = Counter()
@@ -47,11 +49,13 @@ class MessageBook:
         return iter(self._by_sid.values())
 
     def add(self, message: Message) -> None:
+        if len(self._by_sid) >= self._max_messages:
+            self._purge(next(iter((self._final or self._by_sid).values())))
         self._by_sid[message.sid] = message
         self._by_to.setdefault(message.to, {})[message.sid] = message
         self.statuses[message.status] += 1
-        if len(self._by_sid) > self._max_messages:
-            self._purge(next(iter(self._by_sid.values())))
+        if message.is_over:
+            self._final[message.sid] = message
 
     def note_request(self, request: Request) -> None:
         self.requests.append(request)
@@ -64,6 +68,8 @@ class MessageBook:
         self.statuses[message.status] -= 1
         message.status = status
         self.statuses[status] += 1
+        if message.is_over and message.sid in self._by_sid:
+            self._final[message.sid] = message
 
     def mark_sent(self, message: Message) -> None:
         """Count a message that is now on its way to the handset and can no longer be canceled."""
@@ -77,6 +83,7 @@ class MessageBook:
 
     def _purge(self, message: Message) -> None:
         del self._by_sid[message.sid]
+        self._final.pop(message.sid, None)
         siblings = self._by_to[message.to]
         del siblings[message.sid]
         if not siblings:

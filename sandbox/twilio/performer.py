@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urljoin
 
+from sandbox.audio import BYTES_PER_MS
 from sandbox.loopclock import now
 from sandbox.twilio import recordings, tones, twiml
-from sandbox.twilio.audio import BYTES_PER_MS
 from sandbox.twilio.call import Call, Document, Fetch, Instruction
 from sandbox.twilio.gather import Keys
 from sandbox.twilio.hearing import Sound

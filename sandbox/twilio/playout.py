@@ -13,8 +13,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sandbox.twilio import audio
-from sandbox.twilio.audio import BYTES_PER_MS
+from sandbox import audio
+from sandbox.audio import BYTES_PER_MS
 
 #: Beyond ten minutes the carrier discards audio (31931).
 MAX_QUEUED_BYTES = 10 * 60 * 1000 * BYTES_PER_MS

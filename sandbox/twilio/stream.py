@@ -21,9 +21,9 @@ import websockets
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
+from sandbox.audio import BYTES_PER_MS, FRAME_MS
 from sandbox.loopclock import now
 from sandbox.twilio import wire
-from sandbox.twilio.audio import BYTES_PER_MS, FRAME_MS
 from sandbox.twilio.journal import Journal
 from sandbox.twilio.line import Line
 from sandbox.twilio.mediastream import Audio, Effect, MediaStream

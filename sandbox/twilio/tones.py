@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sandbox.twilio.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENCE, Samples, decode, encode, is_audible
+from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENCE, Samples, decode, encode, is_audible
 
 RATE_HZ = 8_000
 LOUDNESS = 8_000  # a quarter of full scale

@@ -4,7 +4,7 @@ import base64
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from sandbox.twilio import audio
+from sandbox import audio
 from sandbox.twilio.hearing import Hearing
 from sandbox.twilio.stream import Stream
 from sandbox.twilio.twiml import Verb

@@ -5,11 +5,24 @@ import pytest
 from bench import collisions
 from media.io.silero import Silero
 from sandbox.speech import Speech
+from tests.support.sentences import spoken
+from tests.support.simulation import voice
+
+
+@pytest.mark.parametrize("latency_ms", [(150, 900), (0, 200)])
+def test_a_caller_whose_pauses_vary_is_never_spoken_into(
+    monkeypatch: pytest.MonkeyPatch, latency_ms: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(collisions, "LATENCY_MS", latency_ms)
+    found = collisions.measure(40, [voice(ms, seed=ms) for ms in (420, 900, 1_500)], None)
+    assert found.turns == 40
+    assert found.at_once, "there were moments at which both began"
+    assert found.failed() == 0, found
 
 
 @pytest.mark.skipif(not Speech.available(), reason="the sandbox has no voice")
 def test_the_agent_does_not_speak_into_a_spoken_sentence() -> None:
-    found = collisions.measure(20, collisions.spoken(), Silero.load())
+    found = collisions.measure(20, spoken(), Silero.load())
     assert found.turns == 20
     assert found.at_once + found.resumed, "callers and agent did meet"
     assert found.failed() == 0, found

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench import growth, inbox, reads
+from tests.support.rows import EVENTS_A_CALL, MESSAGES_EACH
 
 
 @pytest.mark.bench
@@ -16,7 +17,7 @@ def test_it_measures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert all(each["ratio"] > 0 for each in told.values())
     assert told["call search: a number"]["finds"]["2000"] in {18, 20}, "18 of 20 are the tenant's, or all"
     assert told["contact search: a number"]["finds"]["2000"] <= 1
-    assert told["events: of a call"]["finds"]["2000"] == growth.EVENTS_A_CALL
+    assert told["events: of a call"]["finds"]["2000"] == EVENTS_A_CALL
     assert "| contact search: a name |" in capsys.readouterr().out
 
 
@@ -44,5 +45,5 @@ def test_the_inbox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         told["inbox search: a number"]["finds"]["2000"] <= 1 and told["inbox: a member's, none"]["finds"]["2000"] == 0
     )
-    assert told["messages of a conversation"]["finds"]["2000"] == inbox.MESSAGES_EACH
+    assert told["messages of a conversation"]["finds"]["2000"] == MESSAGES_EACH
     assert "| inbox: put off, 1 % |" in capsys.readouterr().out

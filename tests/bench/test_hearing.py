@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import hearing, sounds
+from bench import hearing
 from bench.hearing_line import Echo, Line, joined
-from bench.sounds import RATE_HZ
 from media.io.silero import Silero
+from tests.support import sounds
+from tests.support.sounds import RATE_HZ
 
 INSTALLED = sounds.SOUNDS.is_dir() and sounds.MUSIC.is_dir()
 needs_recordings = pytest.mark.skipif(not INSTALLED, reason="the recordings are not installed")

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from bench.texts import matrix, seam, speed
+from bench.texts import matrix, speed
 from bench.texts.matrix import Cell
-from bench.texts.town import town
 from bench.texts.truth import NAMED, Audience, Outcome, judge
 from control.texts.posting import STEPS
+from tests.support import seam
+from tests.support.town import FAST, town
 
 AUDIENCE = Audience.of(0, 60)
 ANN = AUDIENCE.all[10]
@@ -95,7 +96,7 @@ async def test_killed_where_it_hurts_each_gets_its_text_once(tmp_path: Path) -> 
 
 @pytest.mark.bench
 async def test_every_figure_is_measured(tmp_path: Path) -> None:
-    async with town(tmp_path / "home", settings=speed.FAST) as made:
+    async with town(tmp_path / "home", settings=FAST) as made:
         figures = [
             await speed.campaign(made, 0, 40, callbacks=False),
             await speed.campaign(made, 40, 40, callbacks=True),

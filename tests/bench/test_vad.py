@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import collisions, sounds, vad, vad_calls
+from bench import vad, vad_calls
 from media.core.audio import to_linear
 from media.io.silero import Silero
+from tests.support import sounds
+from tests.support.sentences import spoken
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def test_whoever_speaks_for_a_second_stops_the_agent(silero: Silero) -> None:
     """Held-out sentences in each language that is installed, or else in the sandbox's voice."""
     voices = {name: spoken[:12] for name, spoken in sounds.other_voices().items()}
     if not voices:
-        pieces = [np.frombuffer(to_linear(b"".join(each)), np.int16) / 32_768 for each in collisions.spoken()]
+        pieces = [np.frombuffer(to_linear(b"".join(each)), np.int16) / 32_768 for each in spoken()]
         voices = {"pico": [sounds.spoken(str(n), np.tile(wave, 2), -22.0) for n, wave in enumerate(pieces)]}
     told = [each for name, spoken in voices.items() for each in vad.stops(name, spoken, silero)]
     assert all(each.trials >= 8 for each in told)

@@ -115,7 +115,7 @@ async def work(url: str, waiting: set[UUID], seen: Seen, stop: asyncio.Event) ->
     async def do(_: UUID, row: UUID) -> None:
         waiting.discard(row)
 
-    settings = WorkerSettings(**dict[str, Any](HUM_JOB_HEARTBEAT_SECONDS=2, HUM_STEP_RETRY_SECONDS=1))
+    settings = WorkerSettings(job_heartbeat_seconds=2, step_retry_seconds=1)
     while not stop.is_set():
         try:
             db = await Db.open(url, size=4)

@@ -16,7 +16,7 @@ from tests.support.stalls import Stalls
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.nodes
-#: HUM_DATABASE_SILENT_SECONDS is 3; an idle transaction would be ended after 60.
+#: database_silent_seconds is 3; an idle transaction would be ended after 60.
 FREE_SECONDS = 8.0
 TRY = "SELECT pg_try_advisory_lock(hashtextextended('media places', 0))"
 

@@ -17,6 +17,7 @@ import trustme
 from tests.chaos.net import ROOT, Network
 from tests.chaos.servers import Postgres, url
 from tests.support.present import present
+from tests.support.programs import variables
 from tests.support.stalls import Stalls
 
 pytestmark = pytest.mark.nodes
@@ -77,7 +78,7 @@ async def planes(network: Network, home: Path) -> AsyncIterator[Planes]:
         "HUM_DATABASE_URL": url(server),
         "OPENAI_API_KEY": "sk-secret",
         "TWILIO_AUTH_TOKEN": "token",
-        "HUM_MIN_FREE_BYTES": "0",
+        "min_free_bytes": "0",
         **certificates(home, network.address("b")),
     }
     programs = {
@@ -88,7 +89,7 @@ async def planes(network: Network, home: Path) -> AsyncIterator[Planes]:
 
     def start(plane: str) -> "subprocess.Popen[Any]":
         machine, own = programs[plane]
-        environment = {**common, **own, "HUM_HOME": str(home / plane)}
+        environment = variables({**common, **own, "HUM_HOME": str(home / plane)})
         with (home / f"{plane}.log").open("a") as output:
             command = [sys.executable, "-m", f"{plane}.app"]
             return network.start(machine, command, env=environment, stdout=output, stderr=output, cwd=ROOT)

@@ -66,7 +66,7 @@ def test_settings() -> None:
     assert told(rules.settings(["HUM_X is not a setting; remove it"], config()), "HUM_X")
     assert told(rules.settings(["HUM_MAX_CALLS: no number"], None), "HUM_MAX_CALLS")
     assert told(rules.settings([], config(oidc_issuer="https://id.example.com")), "HUM_OIDC_CLIENT_ID")
-    assert told(rules.settings([], config(carrier_connections=900)), "HUM_CARRIER_CONNECTIONS")
+    assert told(rules.settings([], config(carrier_connections=900)), "carrier_connections")
     assert told(rules.settings([], config(tls_cert=Path("x"))), "HUM_TLS_KEY")
     bare = fixes(rules.settings([], config(env="production", public_url="http://x")))
     assert [word in line for word, line in zip(("NODE_KEY", "SECRET_KEYS", "PUBLIC_URL"), bare, strict=True)] == [

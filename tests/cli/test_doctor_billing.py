@@ -42,7 +42,7 @@ async def test_all_is_well_or_what_to_do_is_said(tmp_path: Path) -> None:
         await fix("STRIPE_API_KEY", stripe_api_key="")
         await fix("STRIPE_WEBHOOK_SECRET", AT, stripe_webhook_secret="")
         await fix("test mode", env="production", public_url=AT)
-        await fix("STRIPE_API_BASE", stripe_api_base="http://127.0.0.1:9")
+        await fix("check the network", stripe_api_base="http://127.0.0.1:9")
         await fix("HUM_PLANS_FILE", plans_file=tmp_path / "none")
         await fix("no plan is for sale", plans_file=None)
         stripe.book.prices["price_starter"]["active"] = False

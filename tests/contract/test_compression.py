@@ -29,3 +29,12 @@ async def test_what_holds_a_secret_is_not(edge: Edge) -> None:
     made = await http.post("/api/webhooks", json={"url": "https://hooks.example/" + "x" * 1000}, headers=TAKES)
     assert made.status_code == 201 and made.json()["secret"]
     assert len(made.content) > 1024 and "content-encoding" not in made.headers
+
+
+async def test_the_document_is_compressed(edge: Edge) -> None:
+    http = await edge.client()
+    plain = await http.get("/openapi.json", headers=NOT)
+    assert "content-encoding" not in plain.headers and plain.headers["vary"] == "Accept-Encoding"
+    packed = await http.get("/openapi.json", headers=TAKES)
+    assert packed.headers["content-encoding"] == "gzip" and packed.json() == plain.json()
+    assert int(packed.headers["content-length"]) < len(plain.content) / 5

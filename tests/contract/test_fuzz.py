@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from control.numbers import budget
 from tests.contract.conftest import PUBLIC, Edge
 from tests.contract.test_authorization import belongings
 from tests.contract.test_browser_calls import linked
@@ -29,7 +30,8 @@ pytestmark = [pytest.mark.fuzz, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def limits(limits: dict[str, float]) -> dict[str, float]:
+def limits(limits: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    monkeypatch.setattr(budget, "BURST", 1_000_000)
     return limits | LASTING
 
 

@@ -12,7 +12,7 @@ import pytest
 from hum.v1 import calls_pb2, runtime_pb2
 from tests.contract.conftest import Edge
 from tests.contract.test_live_stream import in_progress
-from tests.support.children import kill_group
+from tests.support.processes import kill_group
 
 ROOT = Path(__file__).parents[2]
 SOURCES, TOOLS = ROOT / "tests/clients", ROOT / ".venv-clients"

@@ -11,11 +11,11 @@ import httpx
 import pytest
 import yaml
 
-from bench.programs import running
 from gateway import app as gateway
 from hum.settings import GatewaySettings
 from tests.contract.conftest import PUBLIC, TOKEN, Browser
 from tests.control.conftest import Plane
+from tests.support.programs import running
 from tests.support.waits import patience
 
 NANOIDP = Path(__file__).parents[2] / ".venv-oidc/bin/nanoidp"

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from bench.programs import running
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_mcp import on_call, tools
 from tests.contract.test_tools import run
-from tests.support.children import kill_group
+from tests.support.processes import kill_group
+from tests.support.programs import running
 from tests.support.waits import patience
 
 TOOLS = Path(__file__).parents[2] / ".venv-clients"

@@ -344,7 +344,7 @@ async def test_every_answer_has_safe_headers(edge: Edge) -> None:
         assert told["strict-transport-security"] == "max-age=31536000"
         assert told["content-security-policy"].startswith("default-src 'none'; frame-ancestors 'none'"), path
         assert "script-src" not in told["content-security-policy"] and told["referrer-policy"] == "no-referrer"
-        assert ("no-store" in told.get("cache-control", "")) == path.startswith(("/api", "/auth"))
+        assert ("no-store" in told.get("cache-control", "")) == path.startswith(("/api", "/auth", "/docs"))
         assert told["x-request-id"] and "server" not in told
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from control.identity import usecases as identity
-from control.texts import jobs
+from control.inbox import jobs
 from hum import ids
 from hum.ids import Kind
 from tests.contract.conftest import Edge

@@ -2,14 +2,17 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 import httpx
 
 from hum import ids
 from hum.ids import Kind
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import text_runs
+from storage import text_runs, tool_runs
+from storage.db import Tx
 from storage.text_runs import Finish
+from storage.tool_runs import NewRun, RunRow
 from tests.contract.conftest import Edge
 from tests.contract.test_carrier_webhooks import CALL, flow_with_number
 from tests.contract.test_live_stream import Media, answered, turn
@@ -94,25 +97,46 @@ async def test_nobody_is_texted_at_a_number_that_may_be_forged(edge: Edge) -> No
     assert (await text(media, "2", "Hi"))[1] == {"error": "There is no such tool."}
 
 
+async def run_tool(tx: Tx, org: UUID, turn: UUID, name: str, approval: UUID | None = None) -> None:
+    """A tool that a turn's agent has run, or (`approval`) that was run for it later."""
+    run = NewRun(
+        id=ids.new(),
+        org_id=org,
+        channel="text",
+        purpose="agent",
+        call_id=None,
+        conversation_id=None,
+        run_id=turn,
+        flow_id=None,
+        flow_version=None,
+        tool_call_id="call_1",
+        name=name,
+        kind="built_in",
+        tool_id=None,
+        tool_version=None,
+        arguments='{"booked": true}',
+        approval_id=approval,
+    )
+    id = await tool_runs.begin(tx, run)
+    assert id is not None
+    await tool_runs.finish(tx, id, RunRow("ok", '{"recorded": true}'), 7)
+
+
 async def test_turns_are_listed_newest_first_in_pages(edge: Edge) -> None:
     http, media = await joined(edge)
     _, output = await text(media, "1", "Hi")
     conversation = ids.require(Kind.CONVERSATION, output["conversation_id"])
     ((org,),) = await fetch(edge, "SELECT org_id FROM conversations")
-    tool = {
-        "id": "call_1",
-        "name": "report_outcome",
-        "arguments_json": '{"booked": true}',
-        "result_json": '{"recorded": true}',
-        "status": "ok",
-        "started_at": "2026-11-26T10:00:00+00:00",
-        "duration_ms": 7,
-    }
     runs = [ids.new() for _ in range(3)]
     for id in runs:
         async with edge.plane.control.db.system() as tx:
             await text_runs.create(tx, [(id, org, conversation)])
-            end = Finish("replied", None, ids.require(Kind.MESSAGE, output["message_id"]), 5, 6, json.dumps([tool]))
+            await run_tool(tx, org, id, "a_failed_attempt")
+            await tx.execute("UPDATE tool_runs SET started_at = now() - interval '1 second' WHERE run_id = $1", id)
+            await text_runs.asked(tx, id, ids.new(), 1, "m")
+            await run_tool(tx, org, id, "report_outcome")
+            await run_tool(tx, org, id, "approved_later", approval=ids.new())
+            end = Finish("replied", None, ids.require(Kind.MESSAGE, output["message_id"]), 5, 6)
             await text_runs.finish(tx, id, end)
             await text_runs.set_outcome(tx, id, '{"booked": true}')
     path = f"/api/sms/conversations/{output['conversation_id']}/runs"

@@ -7,7 +7,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from control.calls import stream
+from control.livecall import stream
 from hum import ids
 from hum.clock import now
 from hum.v1 import calls_pb2, runtime_pb2, runtime_pb2_grpc

@@ -4,10 +4,10 @@ from uuid import UUID
 
 import pytest
 
-from control.calls.owed import Message
+from control.flows import mailbox
 from control.flows.choices import Choices
-from control.voicemail import sentences
-from control.voicemail.sentences import Line
+from control.flows.mailbox import Line
+from control.livecall.owed import Message
 from control.voicemail.usecases import Mailboxes
 from hum import ids
 from hum.ids import Kind
@@ -87,8 +87,8 @@ async def test_a_mailbox_speaks_as_the_agent_that_led_to_it(desk: Desk, *, switc
         payloads = [bytes(row["payload"]) for row in await tx.fetch("SELECT payload FROM pgqueuer")]
     language = "fr" if switched else "de"
     definition = {"language": language}
-    assert said is not None and said.text == sentences.line(Line.ASK, definition)
+    assert said is not None and said.text == mailbox.line(Line.ASK, definition)
     assert said.language.startswith(language)
-    assert parting is not None and parting.text == sentences.line(Line.THANKS, definition)
+    assert parting is not None and parting.text == mailbox.line(Line.THANKS, definition)
     assert parting.language == said.language
     assert len(payloads) == 1 and str(flow).encode() in payloads[0], "that flow's sentences are rendered for later"

@@ -1,6 +1,5 @@
 """Figures: equal to a recount, whatever the order of events, in the days of any time zone."""
 
-import json
 import random
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from control import readers
 from control.analytics import rules, usecases
+from control.base import days
 from control.feature import Reader
 from control.identity import usecases as identity
 from hum import ids
@@ -22,10 +22,12 @@ from hum.contract.errors import InvalidRequest
 from hum.ids import Kind
 from hum.v1 import analytics_pb2 as pb
 from hum.v1 import analytics_pb2_grpc, events_pb2, flows_pb2, flows_pb2_grpc
-from storage import analytics, erasures, events
+from storage import analytics, erasures, events, interruptions, latencies
 from storage.analytics import Span
 from storage.db import BUSY, Db
 from storage.events import Start
+from storage.interruptions import InterruptionRow
+from storage.latencies import LatencyRow
 from tests.control.conftest import Plane, bearer
 
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia")
@@ -36,8 +38,8 @@ ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Am
 
 def test_today_is_where_one_is() -> None:
     late = datetime(2026, 3, 6, 3, 30, tzinfo=UTC)
-    assert rules.today(late, "America/New_York") == date(2026, 3, 5)
-    assert rules.today(late, "Asia/Tokyo") == date(2026, 3, 6)
+    assert days.today(late, "America/New_York") == date(2026, 3, 5)
+    assert days.today(late, "Asia/Tokyo") == date(2026, 3, 6)
 
 
 MARCH = date(2026, 3, 1)
@@ -56,7 +58,7 @@ MARCH = date(2026, 3, 1)
     ],
 )
 def test_a_window_is_days_or_from_and_to(asked: tuple[Any, ...], first: date, count: int) -> None:
-    assert rules.window(MARCH, *asked) == [first + timedelta(days=ahead) for ahead in range(count)]
+    assert days.window(MARCH, *asked) == [first + timedelta(days=ahead) for ahead in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -72,14 +74,14 @@ def test_a_window_is_days_or_from_and_to(asked: tuple[Any, ...], first: date, co
 )
 def test_what_is_no_window_says_why(asked: tuple[Any, ...], field: str, reason: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        rules.window(MARCH, *asked)
+        days.window(MARCH, *asked)
     (problem,) = refused.value.fields
     assert problem.field == field and reason in problem.reason
 
 
 @given(st.sampled_from(ZONES), st.dates(date(1995, 1, 1), date(2030, 1, 1)))
 def test_midnight_is_a_days_first_instant(zone: str, day: date) -> None:
-    first = rules.midnight(day, zone)
+    first = days.midnight(day, zone)
     local = ZoneInfo(zone)
     if day == date(2011, 12, 30) and zone == "Pacific/Apia":
         return  # the day that Samoa skipped
@@ -115,7 +117,7 @@ class Office:
         """A call that is over."""
         id = ids.new()
         answered = chance.random() < 0.8
-        call = {
+        call: dict[str, Any] = {
             "created_at": at,
             "flow_id": chance.choice([*self.flows, None]),
             "direction": chance.choice(["inbound", "outbound"]),
@@ -124,7 +126,7 @@ class Office:
             "ended_at": at + timedelta(seconds=chance.randint(2, 500)),
             "interruptions": [{"at_ms": 1}] * chance.randint(0, 3),
             "latency": [
-                {"turn_seq": n, **{name: chance.randint(50, 3000) for name in analytics.MEASURES}}
+                {"turn_seq": n, **{name: chance.randint(50, 3000) for name in latencies.MEASURES}}
                 for n in range(chance.randint(0, 3))
             ],
             "outcome_label": None,
@@ -133,9 +135,14 @@ class Office:
         async with self.db.system() as tx:
             await tx.execute(
                 "INSERT INTO calls (id, org_id, from_e164, to_e164, created_at, flow_id, direction, status, answered_at,"
-                " ended_at, interruptions, latency) VALUES ($1, $2, '+1', '+2', $3, $4, $5, $6, $7, $8, $9, $10)",
-                id, self.org, *(json.dumps(v) if isinstance(v, list) else v for v in list(call.values())[:-1]),
+                " ended_at) VALUES ($1, $2, '+1', '+2', $3, $4, $5, $6, $7, $8)",
+                id, self.org, *list(call.values())[:6],
             )  # fmt: skip
+            for n, _ in enumerate(call["interruptions"]):
+                row = InterruptionRow(1, n, 1, 0, 0, "cut", None, None, None, None, None)
+                await interruptions.add(tx, self.org, id, row)
+            for n, turn in enumerate(call["latency"]):
+                await latencies.add(tx, self.org, id, LatencyRow(1, n, **turn))
             await events.append(tx, self.org, id, events_pb2.CallCompletedEvent())
         return id
 
@@ -241,7 +248,7 @@ async def test_figures_stay_when_calls_are_deleted(office: Office) -> None:
         await office.judge(id, "booked")
     doomed = chance.sample(made, 50)
     async with office.db.system() as tx:
-        waits_before = await tx.fetchval("SELECT sum(json_array_length(latency)) FROM calls")
+        waits_before = await tx.fetchval("SELECT count(*) FROM call_turn_latencies")
     for ids_ in (doomed[:1], doomed[1:30], doomed[30:]):
         async with office.db.tenant(office.org) as tx:
             await erasures.erase(tx, ids_)
@@ -291,7 +298,7 @@ async def test_a_crash_while_counting_counts_nothing_twice(office: Office, monke
     monkeypatch.setattr(
         analytics,
         "COUNT_LATENCIES",
-        "SELECT public.crash() FROM unnest($1::uuid[], $2::timestamptz[], $3::text[])",
+        "SELECT public.crash() FROM unnest($1::uuid[], $2::timestamptz[])",
     )
     with pytest.raises(BUSY):
         await count(office)

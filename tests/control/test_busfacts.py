@@ -51,7 +51,7 @@ async def test_what_is_wrong_is_named_with_the_server_and_its_remedy(cluster: Cl
     for url, word in (
         (first.replace(PASSWORD, "wrong"), "user and password"),
         (first.replace(USER, STRANGER), "publish and subscribe below hum.>"),
-        (first.replace("localhost", "nobody.invalid"), "nobody knows"),
+        (first.replace("localhost", "nobody.invalid"), "can't be resolved"),
         (f"tls://localhost:{free_port('127.0.0.1')}", "can't be reached"),
     ):
         (line,) = await look(cluster, [url])

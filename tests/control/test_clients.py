@@ -11,9 +11,9 @@ from control.clients.openai import ModelError, OpenAI, to_ulaw
 from control.clients.twilio import Lookup, Twilio, Webhooks, Wish, is_refusal
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
+from sandbox.audio import decode
 from sandbox.openai import Faults, Model
 from sandbox.twilio import Carrier, Listing
-from sandbox.twilio.audio import decode
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "2" * 32, "token", "+13175550100"
 

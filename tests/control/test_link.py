@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from control.calls.channels import DELTAS
 from control.calls.link import _Link
+from control.livecall.channels import DELTAS
 from hum.v1 import runtime_pb2 as pb
 from tests.support.waits import patience
 

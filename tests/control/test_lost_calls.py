@@ -1,7 +1,6 @@
 """Calls that nobody has are closed by the sweep, by the carrier's word where it gives one, and in time where it gives none."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -323,13 +322,33 @@ async def test_reports_that_come_again_are_stored_once(desk: Desk) -> None:
     async with desk.db.system() as tx:  # the standby had two of them, and what they had done
         await tx.execute("UPDATE media_links SET batch_seq = 2")
         await tx.execute("UPDATE call_streams SET report_seq = 2")
-        await tx.execute("UPDATE calls SET interruptions = json_build_array(interruptions -> 0, interruptions -> 1)")
+        await tx.execute("DELETE FROM call_interruptions WHERE report_seq > 2")
     for seq, report in enumerate(turns, 1):  # all that is kept, over a link of another name too
         await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=seq, reports=[report]))
         await apply_batch(desk.db, "media-2", runtime_pb2.ReportBatch(seq=seq, reports=[report]))
     async with desk.db.system() as tx:
-        stored = json.loads(await tx.fetchval("SELECT interruptions FROM calls"))
-    assert [each["at_ms"] for each in stored] == [1, 2, 3, 4]
+        stored = await tx.fetch("SELECT at_ms FROM call_interruptions ORDER BY report_seq")
+    assert [row["at_ms"] for row in stored] == [1, 2, 3, 4]
+
+
+async def test_a_report_that_is_stored_changes_nothing(desk: Desk) -> None:
+    """Whatever its stream and its link have counted, as for a report that was quarantined."""
+    await desk.call_of("media-1")
+    await desk.stream("media-1")
+    id = ids.show(Kind.CALL, desk.call)
+    reports = [
+        runtime_pb2.Report(call_id=id, stream_number=1, seq=1, interruption=calls_pb2.Interruption(at_ms=1)),
+        runtime_pb2.Report(call_id=id, stream_number=1, seq=2, latency=calls_pb2.TurnLatency(ours_ms=5)),
+    ]
+    counts = []
+    for _ in range(2):
+        await apply_batch(desk.db, "media-1", runtime_pb2.ReportBatch(seq=1, reports=reports))
+        async with desk.db.system() as tx:
+            tables = ("call_interruptions", "call_turn_latencies", "call_events")
+            counts.append([await tx.fetchval(f"SELECT count(*) FROM {table}") for table in tables])
+            await tx.execute("UPDATE media_links SET batch_seq = 0")
+            await tx.execute("UPDATE call_streams SET report_seq = 0")
+    assert counts[0][:2] == [1, 1] and counts[0] == counts[1]
 
 
 async def test_a_call_that_another_process_has_taken_over_is_that_ones(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from control.bus import DROPPED, UP, of_messages
-from control.calls import channels
+from control.livecall import channels
 from control.natsbus import NatsBus, Servers, subject, tls
 from hum.v1 import runtime_pb2 as pb
 from storage import media_links

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from control.base import hours, masks, paging, principal, prompting, wire
 from control.calls import rules as calls
-from control.calls.owed import Message
 from control.calls.sentences import Sentence, sentence
 from control.flows import rules as flows
 from control.identity import rules as identity
+from control.livecall.owed import Message
 from hum.contract.errors import Forbidden, InsufficientScope, InvalidCursor
 from hum.contract.principal import Principal
 from hum.v1 import calls_pb2, flows_pb2, runtime_pb2

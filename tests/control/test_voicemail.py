@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from control.calls import ending, reports
-from control.voicemail import files, rules, sentences
+from control.flows import mailbox
+from control.voicemail import files, rules
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
@@ -220,19 +221,19 @@ FLOW = {"voicemail_enabled": True}
     ],
 )
 def test_what_a_mailbox_says_first(definition: dict[str, object], why: str, first: str, count: int) -> None:
-    openings = sentences.openings(definition, why)
+    openings = mailbox.openings(definition, why)
     assert openings[0].startswith(first) and len(openings) == count
-    assert set(openings) <= set(sentences.texts(definition)), "all of it is rendered before anybody calls"
-    assert len(sentences.openings(definition, why, again=True)) == 1
+    assert set(openings) <= set(mailbox.texts(definition)), "all of it is rendered before anybody calls"
+    assert len(mailbox.openings(definition, why, again=True)) == 1
 
 
 def test_only_flows_with_a_mailbox_have_its_sentences_rendered() -> None:
-    assert sentences.texts({}) == []
-    for lines in sentences._LINES.values():
-        assert set(lines) == set(sentences.Line)
+    assert mailbox.texts({}) == []
+    for lines in mailbox._LINES.values():
+        assert set(lines) == set(mailbox.Line)
 
 
 def test_the_language_of_what_the_carrier_says() -> None:
-    ours = sentences.openings({"language": "nl"}, "agent")
-    assert sentences.language_of(ours, {"language": "nl"}) == "en", "our own sentences are not in Dutch"
-    assert sentences.language_of(["Spreek na de piep."], {"language": "nl"}) == "nl"
+    ours = mailbox.openings({"language": "nl"}, "agent")
+    assert mailbox.language_of(ours, {"language": "nl"}) == "en", "our own sentences are not in Dutch"
+    assert mailbox.language_of(["Spreek na de piep."], {"language": "nl"}) == "nl"

@@ -27,9 +27,9 @@ pytestmark = pytest.mark.chaos
 def more() -> dict[str, str]:
     return {
         "HUM_EGRESS_ALLOW": "127.0.0.0/8",
-        "HUM_APPROVAL_STUCK_SECONDS": "8",
-        "HUM_APPROVAL_CALL_SECONDS": "600",
-        "HUM_INGRESS_SECONDS": "20",
+        "approval_stuck_seconds": "8",
+        "approval_call_seconds": "600",
+        "ingress_seconds": "20",
     }
 
 

@@ -174,11 +174,12 @@ async def test_a_backup_is_restored(open_home: Path) -> None:
 
         async with platform(after, second_url, carrier, model) as (public_url, _):
             async with httpx.AsyncClient(base_url=public_url, headers=key, trust_env=False) as http:
+                # Before the recording is downloaded, which the log tells, too.
+                assert (await http.get("/api/audit-log")).json()["entries"] == audited
                 calls = (await http.get("/api/calls")).json()["calls"]
                 assert [each["status"] for each in calls] == ["in_progress", "completed"]
                 assert calls[1] == whole
                 assert (await http.get(f"/api/calls/{whole['id']}/recording")).content == heard
-                assert (await http.get("/api/audit-log")).json()["entries"] == audited
                 # And it goes on: a call is taken, and the readers of events count it.
                 (await http.post("/api/numbers/sync")).raise_for_status()  # its webhooks lead here now
                 await (await carrier.ring(NUMBER, CALLER, [LISTENS])).ended()

@@ -21,9 +21,9 @@ from hum.process import home
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 from media import app as media
+from sandbox.audio import decode
 from sandbox.openai import Script
 from sandbox.speech import Speech
-from sandbox.twilio.audio import decode
 from tests.e2e.conftest import KEY, House
 from tests.support.browser import Tab, chromium
 from tests.support.patient import PATIENT

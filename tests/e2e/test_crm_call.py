@@ -24,7 +24,7 @@ from sandbox.speech import Speech
 from sandbox.twilio import say
 from tests.e2e.conftest import CALLER, House
 from tests.e2e.test_inbound_call import LISTEN
-from tests.support.children import kill_group
+from tests.support.processes import kill_group
 from tests.support.waits import patience, until
 
 PAGE = Path(__file__).parents[2] / "docs" / "crm-integration.md"

@@ -13,6 +13,7 @@ import pytest
 
 from hum.settings import environment
 from sandbox.speech import Speech
+from tests.support.programs import variables
 from tests.support.waits import until
 
 pytestmark = [
@@ -53,7 +54,7 @@ async def test_the_last_link_works_for_as_long_as_it_says(open_home: Path, tmp_p
     (tmp_path / "index.html").write_text("the console")
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "cli", "demo", "--keep", "900"),
-        env=environment() | {"HUM_HOME": str(open_home), "HUM_CONSOLE_DIR": str(tmp_path)},
+        env=variables(environment() | {"HUM_HOME": str(open_home), "console_dir": str(tmp_path)}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

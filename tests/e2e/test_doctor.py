@@ -18,6 +18,7 @@ from hum.settings import UpSettings
 from sandbox.signin import Issuer
 from storage.facts import facts
 from tests.e2e.conftest import ACCOUNT, KEY, NUMBER, TOKEN, House
+from tests.support.programs import variables
 from tests.support.waits import patience
 
 WRONG = "a-secret-that-is-wrong"
@@ -47,9 +48,9 @@ async def settings(house: House, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
         "TWILIO_API_BASE_URL": house.carrier.url,
         "OPENAI_API_KEY": KEY,
         "OPENAI_BASE_URL": house.model.url,
-        "HUM_DOCTOR_SECONDS": "30",
+        "doctor_seconds": "30",
     }
-    for name, value in chosen.items():
+    for name, value in variables(chosen).items():
         monkeypatch.setenv(name, value)
     return chosen
 
@@ -153,7 +154,7 @@ CASES: tuple[tuple[dict[str, str], set[str], str], ...] = (
     ({"OPENAI_API_KEY": WRONG}, {"model"}, "correct OPENAI_API_KEY"),
     ({"HUM_NODE_KEY": WRONG}, {"control"}, "HUM_NODE_KEY"),
     ({"HUM_OIDC_CLIENT_ID": ""}, {"settings"}, "HUM_OIDC_CLIENT_ID"),
-    ({"HUM_MAX_CONNECTIONS": "500000"}, {"open files"}, "LimitNOFILE"),
+    ({"max_connections": "500000"}, {"open files"}, "LimitNOFILE"),
 )
 
 
@@ -163,7 +164,7 @@ async def test_what_is_wrong_is_named_with_its_fix(
 ) -> None:
     for changes, about, words in CASES:
         with monkeypatch.context() as changed:
-            for name, value in changes.items():
+            for name, value in variables(settings | changes).items():
                 changed.setenv(name, value)
             seen = await visit()
         assert (seen.status, seen.fixes()) == (1, about), seen.printed
@@ -212,7 +213,7 @@ async def test_who_never_answers_is_not_waited_for(
     monkeypatch.setenv("HUM_MEDIA_URL", f"ws://127.0.0.1:{port}")
     monkeypatch.setenv("HUM_CONTROL_ADDRESS", f"127.0.0.1:{port}")
     monkeypatch.setenv("HUM_DATABASE_URL", f"postgresql://hum:{WRONG}@127.0.0.1:{port}/hum")
-    monkeypatch.setenv("HUM_DOCTOR_SECONDS", "1")
+    monkeypatch.setenv("HUM_OVERRIDES", "doctor_seconds=1")
     async with patience():
         seen = await visit()
     wanted = {"database", "control", "carrier", "model", "sign-in", "public URL", "media URL"}
@@ -234,7 +235,7 @@ async def test_where_nothing_runs_it_says_so_and_makes_nothing(
     engine: None, monkeypatch: pytest.MonkeyPatch, visit: Any, tmp_path: Any
 ) -> None:
     monkeypatch.setenv("HUM_HOME", str(tmp_path / "new"))
-    monkeypatch.setenv("HUM_DOCTOR_SECONDS", "30")
+    monkeypatch.setenv("HUM_OVERRIDES", "doctor_seconds=30")
     seen = await visit()
     assert (seen.status, seen.fixes()) == (1, {"platform"})
     assert "hum up" in seen.said("platform")
@@ -246,7 +247,7 @@ async def test_a_home_that_can_not_be_written(
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HUM_HOME", str(tmp_path / "file"))
-    monkeypatch.setenv("HUM_DOCTOR_SECONDS", "30")
+    monkeypatch.setenv("HUM_OVERRIDES", "doctor_seconds=30")
     monkeypatch.setattr(home, "read_run", lambda _: {})
     assert "home" in (await visit()).fixes()
 

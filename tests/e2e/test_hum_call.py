@@ -9,9 +9,9 @@ import soundfile
 
 from cli import call
 from hum.process import home
+from sandbox.audio import decode
 from sandbox.openai import Script
 from sandbox.speech import Speech, sound
-from sandbox.twilio.audio import decode
 from tests.e2e.conftest import ACCOUNT, NUMBER, TOKEN, House
 
 

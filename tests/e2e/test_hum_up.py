@@ -28,7 +28,8 @@ from sandbox.twilio import Call, Carrier
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets
-from tests.support import patient
+from tests.support.patient import PATIENT
+from tests.support.programs import variables
 from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.chaos
@@ -56,7 +57,7 @@ class Up:
     async def started(cls, settings: dict[str, str], *arguments: str) -> AsyncIterator["Up"]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cli", "up", *arguments),
-            env=environment() | settings,
+            env=variables(environment() | settings),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -199,9 +200,9 @@ async def house(database_url: str, open_home: Path, programs_end: None) -> Async
             "HUM_OIDC_CLIENT_ID": "hum",
             "HUM_OIDC_CLIENT_SECRET": "s",
             "HUM_HOME": str(open_home),
-            "HUM_VAD_CONFIRM": "0",
-            "HUM_MAX_CALLS_PER_CALLER": "1000",
-            **patient.variables(),
+            "vad_confirm": "0",
+            "max_calls_per_caller": "1000",
+            **PATIENT,
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

@@ -13,13 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
-from bench.programs import running
 from tests.contract.conftest import Edge, edge, issuer, public_socket, running_issuer
 from tests.contract.test_approvals import asks, learns, working
 from tests.contract.test_carrier_webhooks import flow_with_number
 from tests.contract.test_mcp import on_call
 from tests.contract.test_tools import run
 from tests.control.conftest import payments, plane
+from tests.support.programs import running
 from tests.support.waits import patience
 
 __all__ = ["edge", "issuer", "payments", "plane", "public_socket", "running_issuer"]

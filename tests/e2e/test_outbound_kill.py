@@ -16,7 +16,7 @@ CALLEE = "+13175550188"
 
 @pytest.fixture
 def more() -> dict[str, str]:
-    return {"HUM_CARRIER_SECONDS": "3", "HUM_CARRIER_LOOK_SECONDS": "3", "HUM_CALLS_PER_SECOND": "20"}
+    return {"carrier_seconds": "3", "carrier_look_seconds": "3", "HUM_CALLS_PER_SECOND": "20"}
 
 
 async def order(town: Town) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from sandbox.twilio import Call, Carrier, Person, farend
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
-from tests.support import patient
+from tests.support.patient import PATIENT
 from tests.support.waits import patience
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
@@ -109,11 +109,11 @@ async def town(
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
             "HUM_MEDIA_WORKERS": "1",  # which is killed
-            **patient.variables(),
-            "HUM_SWEEP_SECONDS": "1",
-            "HUM_LINK_SILENT_SECONDS": "6",
-            "HUM_LINK_LOST_SECONDS": "10",
-            "HUM_ROOM_SECONDS": "3",
+            **PATIENT,
+            "sweep_seconds": "1",
+            "link_silent_seconds": "6",
+            "link_lost_seconds": "10",
+            "room_seconds": "3",
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,
@@ -202,7 +202,7 @@ class TestRestart:
     @pytest.fixture
     def more(self) -> dict[str, str]:
         """A program that starts on a busy machine may take longer than the carrier waits for one attempt."""
-        return {"HUM_INGRESS_SECONDS": "15"}
+        return {"ingress_seconds": "15"}
 
     async def test_callers_are_answered_while_control_restarts(self, town: Town) -> None:
         town.kill("control")
@@ -216,7 +216,7 @@ class TestRestart:
 class TestFull:
     @pytest.fixture
     def more(self) -> dict[str, str]:
-        return {"HUM_MAX_CALLS": "1", "HUM_ROOM_SECONDS": "1"}
+        return {"HUM_MAX_CALLS": "1", "room_seconds": "1"}
 
     async def test_a_caller_for_whom_there_is_no_room_hears_so_and_has_a_record(self, town: Town) -> None:
         first = await town.talking()
@@ -236,7 +236,7 @@ class TestTransfer:
 
     @pytest.fixture
     def more(self) -> dict[str, str]:
-        return {"HUM_INGRESS_SECONDS": "20"}
+        return {"ingress_seconds": "20"}
 
     @pytest.mark.timeout(400)
     async def test_every_part_dies_while_it_rings_and_while_they_talk(self, town: Town) -> None:
@@ -261,7 +261,7 @@ class TestTransfer:
         # They talk on, whatever dies, and longer than a lost call is kept.
         town.kill("media", "control", "worker")
         await town.until(lambda _: True, 40)
-        await asyncio.sleep(12)  # HUM_LINK_LOST_SECONDS is 10
+        await asyncio.sleep(12)  # link_lost_seconds is 10
         (still,) = await town.calls()
         assert (still["status"], call.is_over) == ("in_progress", False)
         town.kill("control")

@@ -25,8 +25,9 @@ from storage.db import AWAY, Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN, listen_settings
 from tests.hum.test_private import open_to_others
 from tests.media.browsers import Caller
-from tests.support import patient
+from tests.support.patient import PATIENT
 from tests.support.present import present
+from tests.support.programs import variables
 from tests.support.relay import relayed
 from tests.support.waits import patience
 
@@ -36,8 +37,8 @@ LISTEN = {"do": "wait_for_agent_to_finish", "quiet_ms": 500, "timeout_ms": 60_00
 
 @asynccontextmanager
 async def started(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]) -> AsyncIterator[Platform]:
-    """A platform with these variables."""
-    for name, value in settings.items():
+    """A platform with these variables and constants."""
+    for name, value in variables(settings).items():
         monkeypatch.setenv(name, value)
     platform = Platform(UpSettings())
     try:
@@ -79,7 +80,7 @@ async def given(
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
             "HUM_MEDIA_WORKERS": str(media_workers),
-            **patient.variables(),
+            **PATIENT,
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

@@ -22,7 +22,7 @@ from storage.db import Db
 from tests.deploy.test_monitoring_files import FOLDER, HISTOGRAMS, expressions
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
-from tests.support import patient
+from tests.support.patient import PATIENT
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
@@ -45,9 +45,9 @@ async def platform(
             "HUM_DATABASE_URL": database_url,
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
-            "HUM_SWEEP_SECONDS": "1",
-            "HUM_RETENTION_SECONDS": "1",
-            **patient.variables(),
+            "sweep_seconds": "1",
+            "retention_seconds": "1",
+            **PATIENT,
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

@@ -25,7 +25,8 @@ from sandbox.openai import Model
 from sandbox.twilio import Call, Carrier
 from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, FAST, KEY, NUMBER, TOKEN
-from tests.support import patient
+from tests.support.patient import PATIENT
+from tests.support.programs import variables
 from tests.support.waits import patience
 
 pytestmark = [
@@ -185,23 +186,25 @@ async def house(manager: Manager, database_url: str, open_home: Path) -> AsyncIt
         enter = stack.enter_async_context
         model = await enter(Model.serve(api_key=KEY, settings=FAST))
         carrier = await enter(Carrier.serve(account_sid=ACCOUNT, auth_token=TOKEN, numbers=[NUMBER], say_ms_per_char=0))
-        settings = {
-            "HUM_HOME": str(open_home / "home"),
-            "HUM_DATABASE_URL": database_url,
-            "HUM_CONTROL_LISTEN": f"127.0.0.1:{ports['control']}",
-            "HUM_CONTROL_ADDRESS": f"127.0.0.1:{ports['control']}",
-            "HUM_PUBLIC_URL": f"http://127.0.0.1:{ports['gateway']}",
-            "HUM_MEDIA_URL": f"ws://127.0.0.1:{ports['media']}",
-            "HUM_GATEWAY_WORKERS": "1",
-            **patient.variables(),
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_API_BASE_URL": carrier.url,
-            "OPENAI_API_KEY": KEY,
-            "OPENAI_BASE_URL": model.url,
-            "PYTHONPATH": str(ROOT),
-            "PATH": environment()["PATH"],
-        }
+        settings = variables(
+            {
+                "HUM_HOME": str(open_home / "home"),
+                "HUM_DATABASE_URL": database_url,
+                "HUM_CONTROL_LISTEN": f"127.0.0.1:{ports['control']}",
+                "HUM_CONTROL_ADDRESS": f"127.0.0.1:{ports['control']}",
+                "HUM_PUBLIC_URL": f"http://127.0.0.1:{ports['gateway']}",
+                "HUM_MEDIA_URL": f"ws://127.0.0.1:{ports['media']}",
+                "HUM_GATEWAY_WORKERS": "1",
+                **PATIENT,
+                "TWILIO_ACCOUNT_SID": ACCOUNT,
+                "TWILIO_AUTH_TOKEN": TOKEN,
+                "TWILIO_API_BASE_URL": carrier.url,
+                "OPENAI_API_KEY": KEY,
+                "OPENAI_BASE_URL": model.url,
+                "PYTHONPATH": str(ROOT),
+                "PATH": environment()["PATH"],
+            }
+        )
         (open_home / "hum.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         changes = {HUM: f"{sys.executable} -m cli"}
         changes |= {

@@ -23,7 +23,7 @@ from storage.db import Db
 from tests.e2e.conftest import ACCOUNT, CALLER, KEY, NUMBER, TOKEN
 from tests.e2e.test_platform import free_sockets, started
 from tests.e2e.test_tools import SCHEMA
-from tests.support import patient
+from tests.support.patient import PATIENT
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.interop
@@ -78,7 +78,7 @@ async def platform(
             "HUM_DATABASE_URL": database_url,
             "HUM_HOME": str(open_home),
             "HUM_DRAIN_SECONDS": "1",
-            **patient.variables(),
+            **PATIENT,
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_API_BASE_URL": carrier.url,

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bench.simulation import voice
 from media.core.audio import to_linear
 from media.core.beep import BEEP_HZ, beep
 from sandbox.openai import Faults, Script
@@ -15,6 +14,7 @@ from sandbox.twilio import Call, say
 from tests.e2e.conftest import CALLER, House
 from tests.e2e.test_inbound_call import LISTEN
 from tests.e2e.test_tools import sse
+from tests.support.simulation import voice
 from tests.support.waits import patience
 
 MESSAGE = b"".join(voice(1_600, seed=11))

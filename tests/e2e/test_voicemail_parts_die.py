@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bench.simulation import voice
 from media.core.audio import to_linear
 from media.core.beep import BEEP_HZ
 from sandbox.twilio import Call, say
 from tests.e2e.conftest import CALLER, NUMBER
 from tests.e2e.test_parts_die import Town, more, town
+from tests.support.simulation import voice
 from tests.support.waits import patience
 
 __all__ = ["more", "town"]

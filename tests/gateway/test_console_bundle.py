@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.console import STATIC
+from gateway.reference import ENTRY
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,11 @@ def test_what_is_seldom_needed_is_no_part_of_the_frame(manifest: dict[str, Any])
     text = "".join((STATIC / file).read_text() for file in chunks(manifest, entry))
     for part in ("codemirror", "WaveSurfer", "uPlot", "FloatingPortal"):
         assert part not in text, part
+
+
+def test_the_reference_shares_nothing_with_the_console(manifest: dict[str, Any]) -> None:
+    entry = manifest[ENTRY]
+    assert entry["isEntry"] and "imports" not in entry and "css" not in entry
 
 
 def test_a_wheel_has_the_console(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from grpc.aio import EOF, AioRpcError, Metadata
 from prometheus_client import REGISTRY
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from gateway import contract, sse, transcode
-from gateway.bodies import Bodies
+from gateway import contract, errors, sse, transcode
+from gateway.bodies import Bodies, ClientLeft
 from gateway.credentials import ADDRESS, ClientCredentials, Cookies
 from gateway.middleware import AccessLog
 from hum import secrets
@@ -191,9 +191,9 @@ async def test_a_file_that_never_comes_is_late() -> None:
 async def test_half_a_body_is_no_request() -> None:
     async def endpoint(request: Request) -> Response:
         request.scope[ADDRESS] = "203.0.113.7"
-        with pytest.raises(ClientDisconnect):
+        with pytest.raises(ClientLeft) as left:
             await Bodies(1000, 1000, 1.0).read(request)
-        raise ClientDisconnect
+        return errors.refused(left.value, "req_1")
 
     before = heads(499)
     body: list[dict[str, Any]] = [

@@ -1,5 +1,7 @@
 """The OpenAPI document: every example is valid against its own schema."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,6 +11,7 @@ from jsonschema import Draft202012Validator
 from gateway import contract, openapi
 from gateway.contract import Binding
 from hum.contract import validation
+from hum.contract.comments import about
 from hum.contract.errors import FieldError
 from hum.json import names as jsonnames
 from hum.json import schemas as jsonschemas
@@ -155,3 +158,16 @@ def test_a_field_is_described_by_its_own_words_alone() -> None:
 def test_the_known_refusals_are_named() -> None:
     said = DOCUMENT["components"]["schemas"]["ErrorBody"]["properties"]["code"]["description"]
     assert all(f"`{each}`" in said for each in ("not_found", "invalid_request", "organization_changed", "rate_limited"))
+
+
+def test_every_section_of_the_contract_is_in_a_description() -> None:
+    page = Path("docs/contract.md").read_text(encoding="utf-8")
+    titles = set(re.findall(r"^## (.+)$", page, re.MULTILINE)) - {"Routes"}
+    general: str = DOCUMENT["info"]["description"]
+    tags = {tag["name"]: tag.get("description", "") for tag in DOCUMENT["tags"]}
+    for title in titles:
+        assert f"## {title}\n" in "\n".join((general, *tags.values())), title
+    assert "## Pagination\n" in general and "## Routes\n" not in general
+    assert "## Contacts\n" in tags["contacts"] and tags["contacts"].startswith(about("hum/v1/contacts.proto"))
+    for text in (general, *tags.values()):
+        assert not re.findall(r"\]\((?!https://)", text), "only links that lead somewhere from anywhere"

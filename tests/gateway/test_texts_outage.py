@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.texts.town import NUMBER, SHORT, Town, town
 from sandbox.twilio import Fault
+from tests.support.town import NUMBER, SHORT, Town, town
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 OUTAGE_SECONDS = 60.0
@@ -16,7 +16,7 @@ SENDERS = [f"+1317555{3000 + n}" for n in range(12)]
 #: Between two texts, each of the next sender.
 PACE_SECONDS = 0.25
 #: The gateway waits for control as long as it does by default.
-IN_EARNEST = {name: value for name, value in SHORT.items() if name != "HUM_INGRESS_SECONDS"}
+IN_EARNEST = {name: value for name, value in SHORT.items() if name != "ingress_seconds"}
 STORED = """
     SELECT m.carrier_sid, m.contact_e164, m.body FROM messages m WHERE m.direction = 'inbound' ORDER BY m.contact_e164, m.id
 """

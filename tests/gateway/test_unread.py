@@ -12,8 +12,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from gateway.connections import ClientLimits, Connection, SlowReaders
 from gateway.room import ConnectionLimit
+from gateway.server import ClientLimits, Connection, SlowReaders
 from gateway.turnstile import ConcurrencyLimit
 from tests.support.waits import patience, until
 

@@ -16,7 +16,8 @@ from cli import _parser
 from hum.process.processes import Known
 from hum.process.sockets import free_port
 from hum.settings import environment
-from tests.support.children import children
+from tests.support.processes import children
+from tests.support.programs import variables
 from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.chaos
@@ -32,12 +33,13 @@ class Supervised:
     def __init__(self, home: Path) -> None:
         self.stops = False
         self.port = free_port("127.0.0.1")
-        self._environment = environment() | {
+        settings = {
             "HUM_HOME": str(home),
             "HUM_GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "HUM_DRAIN_SECONDS": "2",
-            "HUM_SUCCESSOR_SECONDS": "20",
+            "successor_seconds": "20",
         }
+        self._environment = variables(environment() | settings)
 
     async def start(self) -> None:
         command = (sys.executable, "-m", "gateway.app", "--workers", "2")
@@ -47,7 +49,7 @@ class Supervised:
         await self.until(2)
 
     def children(self) -> list[int]:
-        return children(self.process.pid)
+        return children(self.process.pid, wrapper=False)
 
     def serving(self) -> set[int]:
         """The workers that listen on the port, by the sockets that they hold."""

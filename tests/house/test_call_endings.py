@@ -104,7 +104,7 @@ def of_streams() -> set[str]:
 
 
 def test_the_page_has_every_reason_and_no_other() -> None:
-    rooms = ("control/calls", "control/transfers", "control/outbound")
+    rooms = ("control/calls", "control/livecall", "control/transfers", "control/outbound")
     code = produced([module for room in rooms for module in modules(room)]) | set(rules.ENDINGS) | set(rules.NO_PLACE)
     code |= set(outbound.REASONS.values()) | outbound.RETRIED
     assert {reason for _, reason, _ in rows()} - {""} == code

@@ -36,6 +36,16 @@ def calls(tree: ast.AST) -> Iterator[str]:
             yield f"{node.value.id}.{node.attr}"
 
 
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield the names of all modules that are imported."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=str(module)):
+                yield module
+
+
 def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
 
@@ -97,7 +107,17 @@ def test_a_lock_on_a_row_is_no_stronger_than_needed() -> None:
 
 def test_no_process_on_uvloop_forks_itself() -> None:
     """There, asyncio runs Python in the forked child before it is the program, beside locks of other threads: it was seen to crash."""
-    on_uvloop = ("control", "gateway", "media", "storage", "sandbox", "tests/media", "bench/media", "bench/takeover")
+    on_uvloop = (
+        "control",
+        "gateway",
+        "media",
+        "storage",
+        "sandbox",
+        "tests/support",
+        "tests/media",
+        "bench/media",
+        "bench/takeover",
+    )
     forking = [
         str(path.relative_to(ROOT))
         for folder in on_uvloop
@@ -105,6 +125,18 @@ def test_no_process_on_uvloop_forks_itself() -> None:
         if "create_subprocess" in path.read_text()
     ]
     assert forking == []
+
+
+def test_tests_need_no_benchmark() -> None:
+    """What both need is in `tests/support`."""
+    offenders = [
+        f"{name(path)} imports {module}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if not name(path).startswith("tests/bench/")
+        for module in imported(tree(path))
+        if module.split(".")[0] == "bench"
+    ]
+    assert not offenders
 
 
 def test_only_the_root_of_a_plane_is_called_app() -> None:

@@ -18,7 +18,8 @@ from hum.process.network import Listen
 from hum.process.sockets import bound, free_port
 from hum.settings import environment
 from tests.hum.test_production import PROGRAMS
-from tests.support.children import is_wrapper
+from tests.support.processes import is_wrapper
+from tests.support.programs import variables
 
 NOWHERE = "127.0.0.1:1"
 #: gRPC's core talks of all that it does, and spans go nowhere.
@@ -29,7 +30,7 @@ def start(*arguments: str, home: Path, stdin: int | None = None, **settings: str
     clean = {name: value for name, value in environment().items() if not name.startswith(("HUM_", "TWILIO_", "OTEL_"))}
     return subprocess.Popen(
         [sys.executable, *arguments],
-        env={**clean, "HUM_HOME": str(home), **settings},
+        env=variables({**clean, "HUM_HOME": str(home), **settings}),
         stdin=stdin,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -62,11 +63,11 @@ def listens() -> dict[str, str]:
 @pytest.mark.chaos
 @pytest.mark.parametrize("plane", PROGRAMS)
 def test_a_setting_that_is_wrong(plane: str, tmp_path: Path) -> None:
-    program = start("-m", *PROGRAMS[plane], home=tmp_path, HUM_READY_SECONDS="soon", HUM_NO_SUCH="1")
+    program = start("-m", *PROGRAMS[plane], home=tmp_path, ready_seconds="soon", HUM_NO_SUCH="1")
     first, second = log_of(program)
     assert program.returncode == 2
     assert first["message"].startswith("HUM_NO_SUCH is not a setting") and first["plane"] == plane
-    assert second["message"].startswith("HUM_READY_SECONDS (")
+    assert second["message"].startswith("HUM_OVERRIDES: ready_seconds (")
 
 
 @pytest.mark.chaos
@@ -110,7 +111,7 @@ def test_a_control_that_is_not_there(plane: str, sign: str, tmp_path: Path) -> N
     settings: dict[str, Any] = {
         "HUM_CONTROL_ADDRESS": NOWHERE,
         "HUM_GATEWAY_WORKERS": "1",
-        "HUM_LINGER_SECONDS": "0",
+        "linger_seconds": "0",
         **listens(),
     }
     program = start("-m", *PROGRAMS[plane], home=tmp_path, **settings, **LOUD)
@@ -123,6 +124,8 @@ def test_a_control_that_is_not_there(plane: str, sign: str, tmp_path: Path) -> N
     program.send_signal(signal.SIGTERM)
     log = parsed(seen) + log_of(program)
     assert any(sign in each["message"] for each in log)
+    overridden = [each for each in log if "overridden" in each["message"]]
+    assert [(each["level"], each["constants"]) for each in overridden] == [("warning", ["linger_seconds"])]
     assert any("log.cc" in each["message"] and each["level"] == "warning" for each in log), "gRPC's core has spoken"
 
 

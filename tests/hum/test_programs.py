@@ -18,6 +18,7 @@ from hum.process.processes import Command, Known, Process
 from hum.process.programs import DidNotStart, Program, Programs
 from hum.settings import UpSettings, environment
 from tests.support.present import present
+from tests.support.programs import variables
 from tests.support.waits import until
 
 #: Serves until it has to leave, then takes as long as it is told to; notes in a file what it does.
@@ -62,7 +63,7 @@ class House:
 
     def plane(self, leaves_seconds: float = 0.0, code: str = PLANE, **settings: str) -> Program:
         arguments = ("-c", code, str(self.folder / "notes"), str(leaves_seconds))
-        return Program("plane", Command(arguments, environment() | settings, self.folder / "plane.log"))
+        return Program("plane", Command(arguments, variables(environment() | settings), self.folder / "plane.log"))
 
     def notes(self) -> list[tuple[int, str]]:
         lines = (self.folder / "notes").read_text().splitlines() if (self.folder / "notes").exists() else []
@@ -92,7 +93,7 @@ async def test_a_successor_serves_before_a_process_leaves(house: House) -> None:
 
 @pytest.mark.chaos
 async def test_one_that_gets_no_successor_serves_on_and_leaves_after_a_while(house: House) -> None:
-    plane = house.plane(HUM_SUCCESSOR_SECONDS="8")
+    plane = house.plane(successor_seconds="8")
     await house.programs.start(plane)
     first = present(plane.process).pid
     plane.command = Command(("-c", "import sys; sys.exit('a bug')"), environment(), house.folder / "plane.log")

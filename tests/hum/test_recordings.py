@@ -77,7 +77,7 @@ def test_what_is_neither_is_refused(url: str) -> None:
     [
         ({"s3_access_key_id": "AK1"}, "set both"),
         ({"s3_secret_access_key": "secret"}, "set both"),
-        ({"s3_kms_key_id": "arn:x"}, "HUM_S3_ENCRYPTION"),
+        ({"s3_encryption": "aws:kms:"}, "pattern"),
         ({"s3_encryption": "rot13"}, "pattern"),
         ({"s3_endpoint": "minio:9000"}, "not a URL"),
     ],

@@ -13,6 +13,7 @@ from hum import settings
 from hum.process.network import parse_listen
 from hum.settings import ControlSettings, GatewaySettings, MediaSettings, UpSettings
 from hum.settings import page as settings_page
+from tests.support.programs import variables
 
 
 class Started(NamedTuple):
@@ -111,6 +112,45 @@ def test_the_page_tells_the_truth() -> None:
     assert page.read_text() == settings_page.as_markdown(), "run `make docs`"
 
 
+def test_constants_have_no_variables_and_settings_stay_few(start: Start) -> None:
+    assert "HUM_SWEEP_SECONDS is not a setting" in start(HUM_SWEEP_SECONDS="1").stderr
+    assert not settings.constants().keys() & {name.lower() for name in settings.variables()}
+    assert len(settings.variables()) <= 80, "what an operator will not set is a constant: decision 90"
+
+
+def test_constants_can_be_overridden(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = variables(
+        {"HUM_MAX_CALLS": 7, "sweep_seconds": 0.5, "console_dir": tmp_path / "a folder", "vad_confirm": False}
+    )
+    assert given.keys() == {"HUM_MAX_CALLS", "HUM_OVERRIDES"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    read = UpSettings(retention_seconds=1)
+    assert (read.max_calls, read.sweep_seconds, read.vad_confirm) == (7, 0.5, False)
+    assert read.console_dir == tmp_path / "a folder"
+    assert read.overridden == ("sweep_seconds", "console_dir", "vad_confirm")
+    assert UpSettings(sweep_seconds=2).sweep_seconds == 2, "what a program sets has precedence"
+    assert variables({"HUM_HOME": tmp_path}) == {"HUM_HOME": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("sweep_second=1", "HUM_OVERRIDES: sweep_second is not a constant; did you mean sweep_seconds?"),
+        ("max_calls=1", "HUM_OVERRIDES: max_calls is a setting; set HUM_MAX_CALLS"),
+        ("sweep_seconds=soon", "HUM_OVERRIDES: sweep_seconds (seconds between a worker's sweeps): "),
+        ("rate_burst=0", "HUM_OVERRIDES: rate_burst ("),
+        ("sweep_seconds", "'sweep_seconds' is not one constant and its value"),
+        ("sweep_seconds=1 sweep_seconds=2", "'sweep_seconds=2' is not one constant and its value"),
+        ("console_dir='a", "HUM_OVERRIDES: No closing quotation"),
+    ],
+)
+def test_wrong_overrides_stop_the_process(start: Start, text: str, why: str) -> None:
+    done = start(HUM_OVERRIDES=text)
+    assert done.returncode == 2
+    assert why in done.stderr
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         GatewaySettings().env = "production"
@@ -118,6 +158,27 @@ def test_settings_are_frozen() -> None:
 
 def test_rotating_tokens_are_a_list() -> None:
     assert MediaSettings(twilio_auth_token="new, old,").twilio_auth_tokens == ("new", "old")
+
+
+def test_the_first_model_and_voice_are_the_defaults() -> None:
+    given = MediaSettings(realtime_models="fast, good", voices="ash")
+    assert (given.realtime_model, given.realtime_model_names) == ("fast", ("fast", "good"))
+    assert (given.default_voice, given.voice_names) == ("ash", ("ash",))
+    with pytest.raises(ValueError, match="at least one"):
+        MediaSettings(voices=" ,")
+
+
+def test_paces_of_accounts_and_numbers() -> None:
+    given = ControlSettings(calls_per_second="2, AC1=5", text_segments_per_second="+13175550100=0.5")
+    assert given.account_paces == (2.0, {"AC1": 5.0})
+    assert given.text_paces == (1.0, {"+13175550100": 0.5})
+
+
+@pytest.mark.parametrize("text", ["0", "fast", "AC1=", "=5", "AC1=-1", "1,AC1=1e9"])
+def test_a_wrong_pace_stops_the_process(start: Start, text: str) -> None:
+    done = start(HUM_CALLS_PER_SECOND=text)
+    assert done.returncode == 2
+    assert repr(text.rpartition(",")[2]) in done.stderr
 
 
 @pytest.mark.parametrize(("text", "host", "port"), [("127.0.0.1:80", "127.0.0.1", 80), ("[::1]:0", "::1", 0)])

@@ -14,16 +14,21 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from bench.programs import Program, running
+from hum.settings import MediaSettings
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, MakeSettings, program_environment
+from tests.support.programs import Program, running
 from tests.support.waits import patience, until
 
 pytestmark = pytest.mark.realtime
 CALLS = 60
 NEIGHBOURS = 4 * (os.cpu_count() or 1)
 #: Beside busy programs the model of these tests is slow, too.
-DIAL = {"HUM_DIAL_SECONDS": "60"}
+DIAL = {"dial_seconds": 60}
+#: The product's own: those of tests are more patient.
+OWN = {name: MediaSettings.model_fields[name].default for name in ("max_lag_ms", "max_late_ms")}
 BUSY = "while True: pass"
 
 
@@ -31,9 +36,7 @@ BUSY = "while True: pass"
 async def program(settings: MakeSettings, model: FakeModel, tmp_path: Path) -> AsyncIterator[tuple[Program, str]]:
     """A media process of its own, and its URL; its log is in the test's folder."""
     given = settings()
-    environment = program_environment(given, model, tmp_path) | DIAL
-    for name in ("HUM_MAX_LAG_MS", "HUM_MAX_LATE_MS"):  # a test's own are more patient
-        del environment[name]
+    environment = program_environment(given, model, tmp_path, **DIAL, **OWN)
     with (tmp_path / "media.log").open("wb") as log:
         async with running(sys.executable, "-m", "media.app", env=environment, stdout=log, stderr=log) as process:
             async with patience(), httpx.AsyncClient(trust_env=False) as http:

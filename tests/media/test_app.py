@@ -10,10 +10,12 @@ import httpx
 import pytest
 import websockets
 
-from bench.programs import Program, running
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, MakeSettings, program_environment
 from tests.support.present import present
+from tests.support.programs import Program, running
 from tests.support.waits import until
 
 

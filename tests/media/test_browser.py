@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from prometheus_client import REGISTRY
 
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from media import app
 from media.core.audio import to_linear
 from media.legs.peer import Ice, ice_servers, shown
+from tests.media.audio import tone
 from tests.media.browsers import Caller, loudest_hz, offer_of, wide_voice
-from tests.media.conftest import FakeControl, FakeModel, MakeSettings, tone
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import MakeSettings
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -130,7 +134,7 @@ async def test_control_ends_a_call_and_its_connection_with_it(
 async def test_a_connection_that_never_stands_is_released(
     control: FakeControl, model: FakeModel, settings: MakeSettings
 ) -> None:
-    async with plane(settings, control, HUM_BROWSER_CONNECT_SECONDS=0.5) as media:
+    async with plane(settings, control, browser_connect_seconds=0.5) as media:
         caller = Caller()
         assert (await placed(control, caller)).WhichOneof("reply") == "answer"
         reply = await until(lambda: next((each for each in control.replies if each.failed), None))
@@ -144,7 +148,7 @@ async def test_a_connection_that_never_stands_is_released(
 async def test_a_browser_that_vanishes_is_noticed(
     control: FakeControl, model: FakeModel, settings: MakeSettings
 ) -> None:
-    async with plane(settings, control, HUM_BROWSER_LOST_SECONDS=3), calling(control) as caller:
+    async with plane(settings, control, browser_lost_seconds=3), calling(control) as caller:
         for transceiver in caller.connection.getTransceivers():  # no goodbye
             await transceiver.sender.transport.transport._connection.close()
         ended = await until(lambda: control.ended("call_1"))
@@ -154,7 +158,7 @@ async def test_a_browser_that_vanishes_is_noticed(
 async def test_so_many_connect_at_once_and_no_more(
     control: FakeControl, model: FakeModel, settings: MakeSettings
 ) -> None:
-    async with plane(settings, control, HUM_BROWSER_WAITING=2):
+    async with plane(settings, control, browser_waiting=2):
         callers = [Caller() for _ in range(3)]
         replies = [await placed(control, caller, f"call_{n}") for n, caller in enumerate(callers)]
         assert [each.WhichOneof("reply") for each in replies] == ["answer", "answer", "refused"]
@@ -163,12 +167,33 @@ async def test_so_many_connect_at_once_and_no_more(
 
 
 async def test_a_process_that_is_full_says_so(control: FakeControl, model: FakeModel, settings: MakeSettings) -> None:
-    async with plane(settings, control, HUM_BROWSER_CALLS=1, HUM_LINK_BEAT_MS=40), calling(control):
+    async with plane(settings, control, browser_calls=1, link_beat_ms=40), calling(control):
         await until(lambda: "full" in control.states)
         other = Caller()
         assert (await placed(control, other, "call_2")).refused == "full"
         await other.close()
     assert list(control.hellos[0].state.takes) == [calls_pb2.CALL_ORIGIN_BROWSER]
+
+
+async def test_each_refusal_is_counted_by_its_reason(
+    control: FakeControl, model: FakeModel, settings: MakeSettings
+) -> None:
+    def counts() -> list[float]:
+        samples = (
+            REGISTRY.get_sample_value("hum_media_streams_total", {"outcome": reason})
+            for reason in ("full", "repeated", "draining")
+        )
+        return [count or 0.0 for count in samples]
+
+    before, caller = counts(), Caller()
+    async with plane(settings, control, browser_waiting=2) as media:
+        assert (await placed(control, caller)).WhichOneof("reply") == "answer"
+        present(control.downs).put_nowait(offer_of("call_1", "again", "token"))
+        await until(lambda: any(each.refused == "repeated" for each in control.replies))
+        media.server.leaving = True
+        assert (await placed(control, caller, "call_2", "v=0")).refused == "draining"
+        await caller.close()
+    assert [after - known for known, after in zip(before, counts(), strict=True)] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -188,7 +213,7 @@ async def test_a_process_that_is_full_says_so(control: FakeControl, model: FakeM
 async def test_an_offer_that_is_no_call_ends_nothing_but_itself(
     control: FakeControl, model: FakeModel, settings: MakeSettings, change: Callable[..., Any]
 ) -> None:
-    async with plane(settings, control, HUM_BROWSER_CONNECT_SECONDS=0.5) as media:
+    async with plane(settings, control, browser_connect_seconds=0.5) as media:
         caller = Caller()
         reply = await placed(control, caller, sdp=change(await caller.offer()))
         if reply.WhichOneof("reply") == "answer":  # it only shows later that nobody can connect
@@ -206,7 +231,7 @@ async def test_addresses_in_an_offer_get_no_packet(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as victim:
         victim.bind((LOOPBACK, 0))
         victim.setblocking(False)
-        async with plane(settings, control, HUM_BROWSER_CONNECT_SECONDS=1):
+        async with plane(settings, control, browser_connect_seconds=1):
             caller = Caller()
             candidate = f"a=candidate:1 1 udp 2130706431 {LOOPBACK} {victim.getsockname()[1]} typ host\r\n"
             sdp = re.sub(r"a=candidate.*\r\n", "", await caller.offer()) + candidate

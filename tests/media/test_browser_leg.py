@@ -14,7 +14,7 @@ from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, Report
 from media.leg import Closing
 from media.legs.browser import MAX_CATCH_UP_FRAMES, BrowserLeg
 from media.legs.sending import PlayoutQueue
-from tests.media.conftest import tone, voice
+from tests.media.audio import tone, voice
 
 GREETING = tone(8_000)
 WORDS = [voice(20, seed=n) for n in range(60)]

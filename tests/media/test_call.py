@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from hum.v1 import calls_pb2
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import say
-from tests.media.conftest import FakeControl, FakeModel, Ring, StartPlane, heard, nearly_all, tone, voice
+from tests.media.audio import heard, nearly_all, tone, voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import Ring, StartPlane
 from tests.support.present import present
 from tests.support.stalls import Stalls
 from tests.support.waits import until
@@ -163,7 +166,7 @@ async def test_control_hangs_up_and_knows_before_the_carrier_asks(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
     control.offer("t1")
-    media = await plane(HUM_END_ACK_SECONDS=30)
+    media = await plane(end_ack_seconds=30)
     async with media.joined() as line:
         await until(lambda: "started" in control.kinds())
         control.acknowledges = False
@@ -181,7 +184,7 @@ async def test_a_control_that_does_not_acknowledge_holds_the_carrier_only_so_lon
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
     control.offer("t1")
-    media = await plane(HUM_END_ACK_SECONDS=0.1)
+    media = await plane(end_ack_seconds=0.1)
     async with media.joined() as line:
         await until(lambda: "started" in control.kinds())
         control.acknowledges = False
@@ -296,7 +299,7 @@ async def test_a_model_that_does_not_open(
     model.status = status
     apology = tone(200)
     control.offer("t1", clips=[pb.Clip(kind="apology", text="Sorry.", audio_ulaw=apology)])
-    media = await plane(HUM_MODEL_PATIENCE_SECONDS=1)
+    media = await plane(model_patience_seconds=1)
     call = await ring(media, [], stay=True)
     await call.ended()
     assert present(control.ended("call_t1")).reason == reason

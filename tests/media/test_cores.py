@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from bench.media.overload import held
 from hum.clock import cpu_ms, monotonic_ms
 from media.cores import Used
+from tests.support.quota import cpu_quota
 
 
 class Meter:
@@ -53,7 +53,7 @@ def test_the_control_groups_limit_is_found() -> None:
     probe = "import sys; sys.stdin.readline(); from media.cores import allowed_cores; print(allowed_cores())"
     process = subprocess.Popen([sys.executable, "-c", probe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        with held([process.pid], 0.25):
+        with cpu_quota([process.pid], 0.25):
             said, _ = process.communicate("\n", timeout=50)
     except (PermissionError, FileNotFoundError):
         pytest.skip("no right to hold a process to a share of a core")

@@ -19,7 +19,9 @@ from hum.process.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
 from media.door import Capacity, capacity
 from sandbox.twilio import sign
-from tests.media.conftest import CALL_SID, TOKEN, FakeControl, FakeModel, Plane, StartPlane
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import CALL_SID, TOKEN, Plane, StartPlane
 from tests.support.waits import patience, until
 
 DEEP = "[" * 30_000
@@ -81,7 +83,7 @@ async def sends_and_never_reads(media: Plane, frames: bytes) -> int:
 
 
 async def test_pongs_that_nobody_reads_close_the_socket(plane: StartPlane, control: FakeControl) -> None:
-    media = await plane(HUM_STREAM_START_SECONDS=60)
+    media = await plane(start_seconds=60)
     pings = masked(0x9, b"p" * 125) * 100
     assert await sends_and_never_reads(media, pings) < MUCH_BYTES
     await until(lambda: len(media.media.server) == 0)
@@ -118,7 +120,7 @@ async def test_streams_without_a_start_are_few_and_the_oldest_goes_first(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
     control.offer("t1")
-    media = await plane(HUM_MAX_WAITING_STREAMS=3, HUM_MAX_CALLS=1, HUM_STREAM_START_SECONDS=60)
+    media = await plane(max_waiting=3, HUM_MAX_CALLS=1, start_seconds=60)
     async with contextlib.AsyncExitStack() as stack:
         lines = [await stack.enter_async_context(media.line()) for _ in range(3)]
         await until(lambda: len(media.media.server) == 3)
@@ -136,7 +138,7 @@ async def test_a_hundred_streams_that_never_start_leave_the_next_caller_a_place(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
     control.offer("t1")
-    media = await plane(HUM_MAX_WAITING_STREAMS=4, HUM_MAX_CALLS=2, HUM_STREAM_START_SECONDS=60)
+    media = await plane(max_waiting=4, HUM_MAX_CALLS=2, start_seconds=60)
     async with contextlib.AsyncExitStack() as stack:
         for _ in range(100):
             await stack.enter_async_context(media.line())
@@ -146,7 +148,7 @@ async def test_a_hundred_streams_that_never_start_leave_the_next_caller_a_place(
 
 
 async def test_connections_without_a_request_are_few_and_the_oldest_goes_first(plane: StartPlane) -> None:
-    media = await plane(HUM_MAX_WAITING_STREAMS=3, HUM_STREAM_START_SECONDS=60)
+    media = await plane(max_waiting=3, start_seconds=60)
     opened = [await connection(media) for _ in range(5)]
     for reader, _ in opened[:2]:
         assert await ends(reader)
@@ -160,7 +162,7 @@ async def test_connections_without_a_request_are_few_and_the_oldest_goes_first(p
 
 
 async def test_a_request_that_does_not_come_or_not_wholly_has_a_deadline(plane: StartPlane) -> None:
-    media = await plane(HUM_STREAM_START_SECONDS=0.3)
+    media = await plane(start_seconds=0.3)
     (idle, first), (half, second) = [await connection(media) for _ in range(2)]
     second.write(upgrade(media)[:-10])
     async with media.line() as line:  # the other deadline: a request has come, its stream does not start

@@ -10,7 +10,8 @@ import pytest
 from hum.process.signals import Signals
 from media import app
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, FakeControl, MakeSettings, Plane
+from tests.media.fakecontrol import FakeControl
+from tests.media.planes import TOKEN, MakeSettings, Plane
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -26,7 +27,7 @@ def upgrade(media: Plane) -> bytes:
 async def test_a_call_that_was_on_its_way_is_taken_and_nobody_else(
     settings: MakeSettings, control: FakeControl
 ) -> None:
-    given = settings(HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=5)
+    given = settings(HUM_DRAIN_SECONDS=20, linger_seconds=5)
     serving = app.build(given)
     media = Plane(given, await serving.__aenter__())
     reader, writer = await asyncio.open_connection("127.0.0.1", media.media.port)
@@ -42,7 +43,7 @@ async def test_a_call_that_was_on_its_way_is_taken_and_nobody_else(
 
 
 async def test_whoever_waits_in_the_queue_when_it_ends_is_taken(settings: MakeSettings, control: FakeControl) -> None:
-    given = settings(HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=5)
+    given = settings(HUM_DRAIN_SECONDS=20, linger_seconds=5)
     serving = app.build(given)
     media = Plane(given, await serving.__aenter__())
     waiting = [socket.create_connection(("127.0.0.1", media.media.port)) for _ in range(5)]
@@ -60,7 +61,7 @@ async def test_a_hurry_closes_calls_with_a_frame_and_reports_their_end(
     settings: MakeSettings, control: FakeControl
 ) -> None:
     control.offer("t1")
-    given, signals = settings(HUM_DRAIN_SECONDS=3600, HUM_LINGER_SECONDS=60), Signals()
+    given, signals = settings(HUM_DRAIN_SECONDS=3600, linger_seconds=60), Signals()
     serving = app.build(given, signals=signals)
     media = Plane(given, await serving.__aenter__())
     async with media.joined() as line:

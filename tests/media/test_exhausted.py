@@ -21,13 +21,16 @@ import psutil
 import pytest
 import websockets
 
-from bench.programs import Program as Process
-from bench.programs import running
 from hum.v1 import runtime_pb2 as pb
 from sandbox.twilio import sign
 from tests.hum.test_private import open_to_others
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment, tone, voice
+from tests.media.audio import tone, voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, MakeSettings, program_environment
 from tests.support.present import present
+from tests.support.programs import Program as Process
+from tests.support.programs import running
 from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(180)]
@@ -92,7 +95,7 @@ async def program(
             limit = f"ulimit -n {descriptors};" if descriptors else ""
             log = stack.enter_context((root / "media.log").open("ab"))
             command = ("sh", "-c", f'umask 0; {limit} exec "$0" -m media.app', sys.executable)
-            environment = program_environment(given, model, root / "home") | {"HUM_VAD_CONFIRM": "0"}
+            environment = program_environment(given, model, root / "home", vad_confirm=False)
             process = await stack.enter_async_context(running(*command, env=environment, stderr=log))
             made = Program(process, given.media_url, Path(log.name))
             stack.push_async_callback(made.http.aclose)
@@ -321,7 +324,7 @@ async def test_a_process_whose_loop_is_stuck_ends_by_itself(
         "MediaServer.sweep = stuck\n"
         "app.main()\n"
     )
-    environment = program_environment(given, model, tmp_path) | {"HUM_STUCK_SECONDS": "1", "HUM_VAD_CONFIRM": "0"}
+    environment = program_environment(given, model, tmp_path, stuck_seconds=1, vad_confirm=False)
     async with running(sys.executable, "-c", code, env=environment, stderr=subprocess.PIPE) as process:
         _, logged = await process.outputs()
     assert process.returncode == 70

@@ -12,7 +12,10 @@ import websockets
 
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, Plane, StartPlane, voice
+from tests.media.audio import voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, Plane, StartPlane
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -199,9 +202,9 @@ async def test_nothing_is_left_of_a_call_whatever_its_end(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
     media = await plane(
-        HUM_CARRIER_SILENT_SECONDS=5,  # longer than a busy machine lets the test's own lines wait
-        HUM_STREAM_START_SECONDS=0.5,
-        HUM_MODEL_LOSSES_PER_MINUTE=0,
+        silent_seconds=5,  # longer than a busy machine lets the test's own lines wait
+        start_seconds=0.5,
+        model_losses_per_minute=0,
         TWILIO_AUTH_TOKEN=TOKEN,
     )
     await until(lambda: media.media.link.up)

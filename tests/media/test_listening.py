@@ -13,7 +13,9 @@ from media.core.types import RecordAgent, RecordCaller
 from media.io.overhearing import MAX_PIECES, ListenerQueue
 from media.shell import Shell
 from media.tap import Tap
-from tests.media.conftest import QUIET, FakeControl, StartPlane, tone
+from tests.media.audio import tone
+from tests.media.fakecontrol import FakeControl
+from tests.media.planes import QUIET, StartPlane
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -179,7 +181,7 @@ async def test_a_control_that_is_not_reached_ends_nothing(
 
 async def test_there_is_room_for_so_many_listeners(control: FakeControl, plane: StartPlane) -> None:
     control.offer("t1")
-    running = await plane(HUM_MAX_LISTENERS=1)
+    running = await plane(max_listeners=1)
     async with running.joined():
         await until(lambda: "started" in control.kinds("call_t1"))
         for token in ("a", "b"):

@@ -17,7 +17,10 @@ from media.legs.twilio import TwilioLeg
 from sandbox.openai.session import Session
 from sandbox.openai.stage import Stage
 from sandbox.twilio import say
-from tests.media.conftest import QUIET, FakeControl, FakeModel, Line, Ring, StartPlane, tone, voice
+from tests.media.audio import tone, voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import QUIET, Line, Ring, StartPlane
 from tests.support.waits import until
 
 pytestmark = pytest.mark.realtime

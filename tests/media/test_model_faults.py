@@ -9,7 +9,9 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from sandbox.openai import Faults, Model, Script, Settings
 from sandbox.twilio import Call, say
-from tests.media.conftest import FakeControl, Ring, StartPlane, heard, nearly_all, tone, voice
+from tests.media.audio import heard, nearly_all, tone, voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.planes import Ring, StartPlane
 from tests.support.stalls import Stalls
 from tests.support.waits import until
 
@@ -20,11 +22,11 @@ CLIPS = [
     pb.Clip(kind="apology", text="Sorry.", audio_ulaw=SORRY),
 ]
 SHORT = {
-    "HUM_DIAL_SECONDS": 0.6,
-    "HUM_MODEL_PATIENCE_SECONDS": 3,
-    "HUM_ANSWER_SECONDS": 1,
-    "HUM_HOLD_AFTER_MS": 400,
-    "HUM_MODEL_RETRY_MS": 50,
+    "dial_seconds": 0.6,
+    "model_patience_seconds": 3,
+    "answer_seconds": 1,
+    "hold_after_ms": 400,
+    "model_retry_ms": 50,
 }
 FAST = Settings(latency_ms=50, transcription_delay_ms=50, eagerness_ms=dict.fromkeys(("low", "high", "auto"), 200))
 ASK = [{"do": "wait", "ms": 600}, say(voice(500))]
@@ -111,7 +113,7 @@ async def test_an_answer_that_never_begins_is_a_lost_model_though_the_caller_tal
     before = lost("stalled")
     stand_in.play(Script.of({"heard": ["Hello?"] * 50}))
     talk = [each for _ in range(30) for each in (say(voice(300)), {"do": "wait", "ms": 300})]
-    _, ended = await place(Faults(never_respond=True), [*ASK, *talk], HUM_MODEL_LOSSES_PER_MINUTE=2)
+    _, ended = await place(Faults(never_respond=True), [*ASK, *talk], model_losses_per_minute=2)
     assert ended.detail == "the model was lost 3 times within a minute: stalled"
     assert lost("stalled") - before == 3
 
@@ -122,7 +124,7 @@ async def test_ten_megabytes_at_once_are_a_lost_model(
 ) -> None:
     stand_in.settings = Settings(latency_ms=50, chunk_ms=1_300_000)
     stand_in.play(Script.of({"turns": [{"tone": {"hz": 440, "ms": 1_300_000}}] * 9}))
-    call, ended = await place(Faults(), ASK, HUM_MODEL_LOSSES_PER_MINUTE=1)
+    call, ended = await place(Faults(), ASK, model_losses_per_minute=1)
     assert ended.reason == "model_lost"
     assert ended.detail.startswith("the model was lost 2 times within a minute")
     assert nearly_all(SORRY, stalls) in heard(call)

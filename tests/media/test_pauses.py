@@ -4,7 +4,10 @@ import asyncio
 import wave
 from pathlib import Path
 
-from tests.media.conftest import FakeControl, FakeModel, StartPlane, voice
+from tests.media.audio import voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import StartPlane
 from tests.support.waits import until
 
 KEYS = "41115"
@@ -20,7 +23,7 @@ async def test_what_is_pressed_and_said_in_a_pause_is_on_no_disk(
 ) -> None:
     control.acknowledges = False  # so that the spool keeps all of its reports
     control.offer("t1", recording_enabled=True, recording_rules_json=RULES)
-    media = await plane(HUM_UNDER_WAY_MS=20, HUM_PAUSE_KEYS_SECONDS=3_600, HUM_PAUSE_SECONDS=3_600)
+    media = await plane(under_way_ms=20, pause_keys_seconds=3_600, pause_seconds=3_600)
     async with media.joined() as line:
         sound = b"\x90" * 160
         for _ in range(100):

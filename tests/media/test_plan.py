@@ -10,7 +10,7 @@ from media.core.leg import HangUp
 from media.core.types import Prompt, PromptKind, Tool
 from media.plan import plan_of
 
-GIVEN = MediaSettings(default_voice="marin", realtime_model="rt", transcribe_model="ears")
+GIVEN = MediaSettings(voices="marin", realtime_models="rt", transcribe_model="ears")
 
 
 def test_what_is_not_said_has_defaults() -> None:

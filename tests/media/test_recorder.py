@@ -17,7 +17,7 @@ from media import recorder
 from media.core.audio import SILENCE_BYTE, to_linear
 from media.recorder import Recorder
 from media.reports import Recording
-from tests.media.conftest import tone
+from tests.media.audio import tone
 from tests.support.recordings import closed
 
 QUIET_MS = SILENCE_BYTE * 8

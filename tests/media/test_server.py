@@ -15,18 +15,10 @@ from media import metrics
 from media.modelline import ModelConnection
 from media.pacer import Load
 from sandbox.twilio import sign
-from tests.media.conftest import (
-    CALL_SID,
-    TOKEN,
-    FakeControl,
-    FakeModel,
-    Line,
-    MakeSettings,
-    Plane,
-    Ring,
-    StartPlane,
-    tone,
-)
+from tests.media.audio import tone
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import CALL_SID, TOKEN, Line, MakeSettings, Plane, Ring, StartPlane
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -60,7 +52,7 @@ async def test_the_url_is_the_public_one_with_or_without_its_standard_port(plane
 
 
 async def test_there_is_one_path_and_what_operators_ask(plane: StartPlane, control: FakeControl) -> None:
-    media = await plane(HUM_READY_CACHE_SECONDS=0)
+    media = await plane(ready_cache_seconds=0)
     assert await refused(media.line(url=media.url + "/other")) == 404
     await until(lambda: media.media.link.up)
     operator = f"http://127.0.0.1:{media.media.metrics_port}"
@@ -113,7 +105,7 @@ async def test_health_checks_may_come_in_http_1_0(plane: StartPlane, control: Fa
 
 
 async def test_a_line_without_an_end_waits_no_longer_than_a_request(plane: StartPlane) -> None:
-    media = await plane(HUM_STREAM_START_SECONDS=0.2)
+    media = await plane(start_seconds=0.2)
     assert await asked(media.media.port, b"GET /ready") == b""
     flood = await asked(media.media.port, b"G" * 100_000)
     assert flood == b"", "as picows ends a head that is too long"
@@ -141,7 +133,7 @@ async def test_a_full_house_takes_no_more(plane: StartPlane, control: FakeContro
 
 
 async def test_a_process_that_lags_takes_no_more(plane: StartPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    media = await plane(HUM_MAX_LAG_MS=30, HUM_LOADED_SHARE=0)
+    media = await plane(max_lag_ms=30, loaded_share=0)
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
     monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=80.0, usual_ms=0.5, used=0.1))
@@ -160,7 +152,7 @@ async def test_a_process_that_lags_takes_no_more(plane: StartPlane, monkeypatch:
 async def test_lateness_counts_when_the_process_itself_is_busy(
     plane: StartPlane, monkeypatch: pytest.MonkeyPatch, load: Load, takes: bool
 ) -> None:
-    media = await plane(HUM_MAX_LAG_MS=120, HUM_MAX_LATE_MS=3)
+    media = await plane(max_lag_ms=120, max_late_ms=3)
     monkeypatch.setattr(media.media.server, "_load", lambda: load)
     await until(lambda: media.media.link.up)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{media.media.port}") as http:
@@ -177,7 +169,7 @@ async def test_lateness_counts_when_many_calls_are_carried(
 ) -> None:
     control.offer("t1")
     control.offer("t2")
-    media = await plane(HUM_MAX_CALLS=4, HUM_MAX_LATE_MS=3)
+    media = await plane(HUM_MAX_CALLS=4, max_late_ms=3)
     monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
     async with media.joined("t1"), media.joined("t2"):
         await until(lambda: media.media.server.streams.calls == 2)
@@ -185,7 +177,7 @@ async def test_lateness_counts_when_many_calls_are_carried(
 
 
 async def test_a_process_that_is_usually_late_takes_no_more(plane: StartPlane, monkeypatch: pytest.MonkeyPatch) -> None:
-    media = await plane(HUM_MAX_LATE_MS=3)
+    media = await plane(max_late_ms=3)
     monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.6))
     assert await refused(media.line()) == 503
     monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5, used=0.6))
@@ -219,7 +211,7 @@ async def test_only_the_calls_own_token_opens_its_stream(
 async def test_a_stream_that_does_not_start_is_closed(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
-    media = await plane(HUM_STREAM_START_SECONDS=0.1)
+    media = await plane(start_seconds=0.1)
     async with media.line() as line:
         await line.say("connected")
         assert await line.closed() == 1008
@@ -227,7 +219,7 @@ async def test_a_stream_that_does_not_start_is_closed(
 
 
 async def test_a_stream_without_control_is_closed(plane: StartPlane, control: FakeControl, model: FakeModel) -> None:
-    media = await plane(HUM_SESSION_SECONDS=0.2)
+    media = await plane(session_seconds=0.2)
     await control.stop()
     async with media.line() as line:
         await line.start(token="t1")
@@ -288,7 +280,7 @@ async def test_a_frame_that_is_too_big_ends_the_stream(
     plane: StartPlane, control: FakeControl, model: FakeModel, pieces: bool
 ) -> None:
     control.offer("t1")
-    media = await plane(HUM_MAX_FRAME_BYTES=2_048)
+    media = await plane(max_frame_bytes=2_048)
     async with media.joined() as line:
         await until(lambda: "started" in control.kinds())
         text = json.dumps({"event": "media", "media": {"payload": "A" * 3_000, "timestamp": "0"}})
@@ -324,7 +316,7 @@ async def test_a_half_open_socket_is_noticed_by_its_silence(
     plane: StartPlane, control: FakeControl, model: FakeModel, ring: Ring
 ) -> None:
     control.offer("t1")
-    media = await plane(HUM_CARRIER_SILENT_SECONDS=0.3)
+    media = await plane(silent_seconds=0.3)
     call = await ring(media, [{"do": "wait", "ms": 200}, {"do": "freeze"}], stay=True)
     ended = await until(lambda: control.ended("call_t1"))
     assert ended.reason == "carrier_lost"

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from bench.programs import running
 from cli.doctor import probes
 from hum import ids, recordings
 from hum.ids import Kind
@@ -25,6 +24,7 @@ from media.io import storing
 from media.io.storing import Uploader
 from tests.support import objectstore
 from tests.support.objectstore import Store, Trouble
+from tests.support.programs import running
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.nodes
@@ -125,7 +125,7 @@ async def test_the_doctor_puts_gets_and_deletes_and_says_what_is_wrong(store: St
 
 
 async def test_the_store_is_asked_to_check_and_to_encrypt(store: Store, trouble: Trouble, tmp_path: Path) -> None:
-    keys = {"s3_encryption": "aws:kms", "s3_kms_key_id": "arn:aws:kms:us-east-1:1:key/2"}
+    keys = {"s3_encryption": "aws:kms:arn:aws:kms:us-east-1:1:key/2"}
     settings = media(tmp_path, store, trouble.url, **keys)
     recorded(settings, 1000)
     running, _ = stores(settings)

@@ -7,14 +7,14 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.simulation import Phone, World
 from hum.json import wire
 from media.core.commands import Watch
 from media.core.types import Delta, Event, TurnEnded
 from media.reports import Reports
-from tests.media.core.test_conversation import BARE, PLAN
+from tests.media.core.plans import BARE, PLAN
 from tests.support.examples import examples
 from tests.support.present import present
+from tests.support.simulation import Phone, World
 from tests.support.transcript import Transcript
 
 AT = datetime(2026, 3, 8, tzinfo=UTC)

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import websockets
 
-from bench.programs import Program, running
 from cli import _parser
 from sandbox.twilio import sign
-from tests.media.conftest import TOKEN, FakeControl, FakeModel, Line, MakeSettings, program_environment
-from tests.support.children import children
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import TOKEN, Line, MakeSettings, program_environment
+from tests.support.processes import children
+from tests.support.programs import Program, running
 from tests.support.waits import until
 
 TWO = (sys.executable, "-m", "media.app", "--workers", "2")
@@ -26,7 +28,7 @@ TWO = (sys.executable, "-m", "media.app", "--workers", "2")
 async def supervised(settings: MakeSettings, model: FakeModel, tmp_path: Path) -> AsyncIterator[tuple[Program, str]]:
     """Two workers and their supervisor."""
     given = settings()
-    environment = program_environment(given, model, tmp_path) | {"HUM_SUCCESSOR_SECONDS": "3"}
+    environment = program_environment(given, model, tmp_path, successor_seconds=3)
     async with running(*TWO, env=environment, stderr=subprocess.DEVNULL) as process:
         yield process, f"{given.media_url}/media/twilio"
 
@@ -56,13 +58,13 @@ async def test_two_answer_on_one_port_one_comes_back_and_both_drain(
         while len({each.node for each in control.opened}) < 2:
             assert len(control.opened) < 40, "the kernel distributes connections to both"
             lines = await calls(stack, control, url, 2)
-        first = children(process.pid)
+        first = children(process.pid, wrapper=False)
         assert len(first) == 2
 
         os.kill(first[0], signal.SIGKILL)
         await until(lambda: len(control.hellos) == 3)
-        assert len(children(process.pid)) == 2
-        assert first[1] in children(process.pid)
+        assert len(children(process.pid, wrapper=False)) == 2
+        assert first[1] in children(process.pid, wrapper=False)
 
         lines = await calls(stack, control, url, 4)
         process.send_signal(signal.SIGTERM)
@@ -76,7 +78,7 @@ async def test_workers_without_a_supervisor_take_calls_for_a_while(
 ) -> None:
     process, url = supervised
     await until(lambda: len(control.hellos) == 2)
-    left = children(process.pid)
+    left = children(process.pid, wrapper=False)
     process.kill()
     await process.ended()
     async with contextlib.AsyncExitStack() as stack:

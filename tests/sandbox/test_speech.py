@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from sandbox.audio import decode
 from sandbox.speech import Speech, sound
-from sandbox.twilio.audio import decode
 
 needs_speech = pytest.mark.skipif(not Speech.available(), reason="the extra `speech` is not installed")
 SENTENCE = "Hello, I would like to book a table for the evening, please."

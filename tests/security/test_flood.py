@@ -15,12 +15,12 @@ import httpx
 import psutil
 import pytest
 
-from bench.programs import running
 from hum import secrets
 from hum.process import descriptors
 from tests.contract.conftest import ACCOUNT, PUBLIC, TOKEN
 from tests.control.conftest import Plane
 from tests.security.conftest import Wire, carrier_is_answered, dial, head, wire
+from tests.support.programs import running, variables
 from tests.support.waits import patience
 
 pytestmark = pytest.mark.strain
@@ -62,15 +62,15 @@ async def gateway(plane: Plane, tmp_path: Path) -> AsyncIterator[Process]:
         "HUM_CONTROL_ADDRESS": f"127.0.0.1:{plane.control.port}",
         "HUM_PUBLIC_URL": PUBLIC,
         "HUM_MEDIA_URL": "wss://media.example",
-        "HUM_HEAD_SECONDS": "3",
-        "HUM_BODY_SECONDS": "3",
+        "head_seconds": "3",
+        "body_seconds": "3",
         "HUM_DRAIN_SECONDS": "0",
         "HUM_GATEWAY_WORKERS": "1",  # whose memory is measured
         "TWILIO_ACCOUNT_SID": ACCOUNT,
         "TWILIO_AUTH_TOKEN": TOKEN,
     }
     command = (sys.executable, "-m", "gateway.app")
-    async with running(*command, env=environment, stderr=subprocess.DEVNULL, patience_seconds=30) as process:
+    async with running(*command, env=variables(environment), stderr=subprocess.DEVNULL, patience_seconds=30) as process:
         made = Process(f"http://127.0.0.1:{public}", f"http://127.0.0.1:{metrics}", process.pid)
         async with httpx.AsyncClient(trust_env=False) as http, patience():
             while True:

@@ -323,6 +323,6 @@ class TestDirect:
 
 async def test_more_connections_than_files_do_not_start(tmp_path: Path) -> None:
     settings = GatewaySettings(home=tmp_path, gateway_listen="127.0.0.1:0", max_connections=10_000_000)
-    with pytest.raises(SystemExit, match="HUM_MAX_CONNECTIONS=10000000 exceeds the limit of"):
+    with pytest.raises(SystemExit, match="max_connections=10000000 exceeds the limit of"):
         async with gateway.serve(settings):
             pass

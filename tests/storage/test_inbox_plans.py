@@ -7,7 +7,6 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from bench.inbox import InboxBench
 from hum import ids
 from hum.clock import now
 from storage import inbox, inbox_changes, text_erasures
@@ -15,6 +14,7 @@ from storage.db import Tx
 from storage.inbox import Filter
 from tests.storage.conftest import Two
 from tests.storage.test_plans import EXPLAIN, Planner
+from tests.support import rows
 
 ROWS = 20_000
 BIG = ("conversations", "messages", "text_search")
@@ -22,7 +22,7 @@ BIG = ("conversations", "messages", "text_search")
 
 @pytest.mark.strain
 async def test_no_question_of_the_inbox_reads_a_big_table_whole(two: Two) -> None:
-    await InboxBench(two.url, two.db, two.mine, two.yours).grow(ROWS)
+    await rows.add_conversations(two.url, two.mine, two.yours, ids.new(), 0, ROWS)
     connection = await asyncpg.connect(two.url)
     await connection.execute(EXPLAIN)
     planner = Planner(connection, two.mine)

@@ -1,13 +1,15 @@
 """Migrations: applied once, in order, by one of several processes."""
 
 import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
+from storage import call_records, schema, tool_runs
 from storage import migrate as module
-from storage import schema
 from storage.migrate import CannotMigrate, Migration, migrate, migrations
 
 
@@ -77,6 +79,72 @@ async def test_no_function_of_the_database_notifies(database_url: str) -> None:
     assert [row[0] for row in await connection.fetch(query)] == ["notifies"], "the query finds one"
     await connection.execute("DROP FUNCTION hum.notifies")
     assert await connection.fetch(query) == []
+    await connection.close()
+
+
+#: A call and a turn in texts with their facts in arrays; two of the tools have a row besides.
+ARRAYS = """
+    INSERT INTO organizations (org_id, name) VALUES (md5('org')::uuid, 'O');
+    INSERT INTO calls (id, org_id, direction, status, from_e164, to_e164, latency, interruptions, tool_activity)
+    VALUES (md5('call')::uuid, md5('org')::uuid, 'inbound', 'completed', '+1', '+2',
+            '[{"turn_seq": 2, "first_sound_ms": 700, "first_answer_ms": 800, "ours_ms": 5, "model_ms": 600}, {"turn_seq": 4}]',
+            '[{"at_ms": 500, "heard_ms": 300, "reaction_ms": 60, "verdict": "cut", "turn_seq": 2, "onset": null}]',
+            '[{"id": "b", "name": "end_call", "arguments": "no JSON", "result": {}, "status": "ok",
+               "started_at": "2026-11-30T12:00:00.250Z", "duration_ms": 9},
+              {"id": "a", "name": "look_up", "arguments": {"n":1.0}, "result": {"n": 2}, "status": "ok",
+               "started_at": "2026-11-30T12:00:01Z", "duration_ms": 40},
+              {"id": "c", "name": "look\\u0000_up", "arguments": {}, "result": null, "status": "lost",
+               "started_at": "2026-11-30T12:00:02Z", "duration_ms": null}]');
+    INSERT INTO call_turns (org_id, call_id, seq, role, text, start_ms, end_ms)
+    VALUES (md5('org')::uuid, md5('call')::uuid, 2, 'agent', 'Hi', 100, 900);
+    INSERT INTO tool_runs (id, org_id, channel, purpose, call_id, tool_call_id, name, arguments, output, status)
+    VALUES (md5('run')::uuid, md5('org')::uuid, 'call', 'agent', md5('call')::uuid, 'a', 'look_up', '{"n":1.0}', '{"n": 2}', 'ok');
+    INSERT INTO conversations (id, org_id, number_e164, contact_e164) VALUES (md5('thread')::uuid, md5('org')::uuid, '+2', '+1');
+    INSERT INTO text_runs (id, org_id, conversation_id, status, finished_at, asked, tool_calls)
+    VALUES (md5('turn')::uuid, md5('org')::uuid, md5('thread')::uuid, 'replied', now(), true,
+            '[{"id": "d", "name": "one", "arguments_json": "{}", "result_json": "{\\"cut", "status": "ok",
+               "started_at": "2999-11-30T12:00:00+00:00", "duration_ms": 7},
+              {"id": "e", "name": "two", "arguments_json": "{}", "result_json": "{}", "status": "failed",
+               "started_at": "2999-11-30T12:00:01+00:00", "duration_ms": 8}]');
+    INSERT INTO tool_runs (id, org_id, channel, purpose, conversation_id, run_id, tool_call_id, name, arguments, output,
+                           status, started_at)
+    VALUES ('ffffffff-ffff-ffff-ffff-ffffffffffff', md5('org')::uuid, 'text', 'agent', md5('thread')::uuid, md5('turn')::uuid, 'e', 'two', '{}', '{}', 'failed', '2999-11-30T12:00:01Z');
+"""
+
+
+async def test_facts_of_calls_become_rows(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = migrations()
+    monkeypatch.setattr(module, "migrations", lambda: [each for each in every if each.version < 22])
+    await migrate(empty_database)
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(ARRAYS)
+    monkeypatch.setattr(module, "migrations", lambda: every)
+    await migrate(empty_database)
+    tx: Any = connection
+    call = await call_records.detail(tx, await connection.fetchval("SELECT id FROM calls"))
+    assert [json.loads(each)["ours_ms"] for each in call.latency] == [5, 0]
+    (interruption,) = map(json.loads, call.interruptions)
+    assert (interruption["verdict"], interruption["turn_start_ms"], interruption["onset"]) == ("cut", 100, None)
+    tools = [json.loads(each) for each in call.tool_activity]
+    assert [
+        (each["id"], each["name"], each["arguments"], each["result"], each["status"], each["duration_ms"])
+        for each in tools
+    ] == [
+        ("b", "end_call", "no JSON", {}, "ok", 9),
+        ("a", "look_up", {"n": 1.0}, {"n": 2}, "ok", 40),
+        ("c", "look_up", {}, None, "lost", None),
+    ]
+    assert tools[0]["started_at"].startswith("2026-11-30T12:00:00.25")
+    rows = await connection.fetch(
+        "SELECT status, report_arguments, report_result FROM tool_runs WHERE call_id IS NOT NULL ORDER BY tool_call_id"
+    )
+    assert tuple(rows[0]) == ("ok", None, None) and rows[1]["status"] is None
+    turn = await connection.fetchval("SELECT id FROM text_runs WHERE asked_at = created_at")
+    activity = (await tool_runs.of_turns(tx, [turn]))[turn]
+    assert [(each.name, each.output, each.status) for each in activity] == [
+        ("one", '"{\\"cut"', "ok"),
+        ("two", "{}", "failed"),
+    ]
     await connection.close()
 
 

@@ -14,13 +14,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from bench import growth
 from hum import ids
 from hum.clock import now
 from storage import call_events, call_records, contacts, erasures, events, outbound, sends, text_attempts
 from storage.call_records import Filter, Query
 from storage.db import Tx
 from tests.storage.conftest import two_organizations
+from tests.support import rows
 from tests.support.databases import Databases, drop, new
 
 ROWS = 8_000
@@ -62,7 +62,7 @@ def grown(databases: Databases) -> Iterator[tuple[str, UUID]]:
 
     async def grow(url: str) -> UUID:
         async with two_organizations(url) as two:
-            await growth.Bench(url, two.db, two.mine, two.yours).grow(ROWS)
+            await rows.add_calls(url, two.mine, two.yours, 0, ROWS)
             connection = await asyncpg.connect(url)
             await connection.execute(TAGS)
             await connection.close()

@@ -1,16 +1,19 @@
 """Debian's Chromium without a window, over its own protocol: what a page is like when it is really shown."""
 
-import asyncio
 import itertools
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
+
+from tests.support.programs import running
+from tests.support.waits import until
 
 FLAGS = (
     *(
@@ -93,24 +96,16 @@ async def chromium(folder: Path, *flags: str) -> AsyncIterator[Tab]:
     """A tab of a new browser, which keeps its things in `folder` and is started with more `flags`."""
     program = shutil.which("chromium")
     assert program, "run: apt-get install chromium"
-    process = await asyncio.create_subprocess_exec(
-        *(program, *FLAGS, *flags, f"--user-data-dir={folder / 'chromium'}"),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None, "it was asked for"
-    try:
-        address = ""
-        while not address:
-            line = (await process.stderr.readline()).decode()
-            assert line, "chromium ended at once"
-            found = re.search(r"ws://\S+", line)
-            address = found[0] if found else ""
-        draining = asyncio.create_task(process.stderr.read())  # a full pipe would stop it
-        async with connect(address, max_size=MOST_BYTES, proxy=None) as socket:
-            yield await Tab(socket).attached()
-        draining.cancel()
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    log = folder / "chromium.log"
+
+    def address() -> str:
+        """Return where the browser listens, once it has printed that."""
+        printed = re.search(r"(ws://\S+)\n", log.read_text())
+        assert printed or browser.poll() is None, "chromium ended at once"
+        return printed[1] if printed else ""
+
+    command = (program, *FLAGS, *flags, f"--user-data-dir={folder / 'chromium'}")
+    with log.open("wb") as output:
+        async with running(*command, stdout=subprocess.DEVNULL, stderr=output) as browser:
+            async with connect(await until(address), max_size=MOST_BYTES, proxy=None) as socket:
+                yield await Tab(socket).attached()

@@ -1,13 +1,15 @@
 """The examples of docs/sms-api.md, run in their order as a reader would."""
 
-import asyncio
 import json
 import os
 import re
+import subprocess
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from tests.support.programs import running
 
 PAGE = Path(__file__).parents[2] / "docs/sms-api.md"
 BLOCK = re.compile(r"^```(bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -47,16 +49,10 @@ async def run(url: str, key: str, number: str, then: Callable[[], Awaitable[None
     environment = {**os.environ, "HUM_URL": url, "HUM_API_KEY": key, "NUMBER": number}
     answers = list[Any]()
     for code, said in examples():
-        process = await asyncio.create_subprocess_exec(
-            "bash",
-            "-euc",
-            code.replace("curl -sS", "curl -sS --noproxy '*' --fail-with-body"),
-            env=environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        assert process.returncode == 0, f"{code}{out.decode()}{err.decode()}"
+        command = ("bash", "-euc", code.replace("curl -sS", "curl -sS --noproxy '*' --fail-with-body"))
+        async with running(*command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+            out, err = await program.outputs()
+        assert program.returncode == 0, f"{code}{out.decode()}{err.decode()}"
         answer = json.loads(out) if out else None
         assert (wrong := differs(said, answer)) == [], f"{code}: {wrong}"
         if isinstance(answer, dict) and (id := answer.get("id")):

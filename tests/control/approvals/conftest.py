@@ -13,7 +13,7 @@ from control.approvals import usecases
 from control.approvals.asking import Approver
 from control.approvals.working import DecisionExecutor
 from control.bus import PostgresBus
-from control.calls.commands import Commands
+from control.livecall.commands import Commands
 from control.tools import Policy, Registry, Result, Tool, ToolChannel, ToolContext
 from hum.settings import ControlSettings
 from storage import approvals

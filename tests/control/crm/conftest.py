@@ -112,7 +112,7 @@ class World:
     def __post_init__(self) -> None:
         self.asking = Asking(self.db, self.web, self.keyring, self.settings)
         self.lookups = Lookups(self.db, self.asking, self.settings, self._inform)
-        self.syncing = Syncing(self.db, self.asking, self.settings, "https://hum.example")
+        self.syncing = Syncing(self.db, self.asking, "https://hum.example")
         self.connectors = Connectors(self.keyring, self.settings)
         self.reader = Reader("crm", Start.BEGINNING, TYPES, self.syncing.schedule, 1.0)
 

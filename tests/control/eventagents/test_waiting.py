@@ -12,8 +12,8 @@ from control.approvals import present, usecases
 from control.approvals import rules as approval_rules
 from control.approvals.working import DecisionExecutor
 from control.bus import PostgresBus
-from control.calls.commands import Commands
 from control.eventagents import rules
+from control.livecall.commands import Commands
 from hum import ids
 from hum.ids import Kind
 from storage import approvals, erasures

@@ -10,7 +10,8 @@ import psutil
 import pytest
 from pypdf import PdfReader, PdfWriter
 
-from control.knowledge.converting import Converter, Unreadable
+from control.knowledge.converter import Unreadable
+from control.knowledge.converting import Converter
 from control.knowledge.rules import Block
 from hum.settings.knowledge import KnowledgeSettings
 from tests.control.knowledge.documents import document, docx, packed, pdf

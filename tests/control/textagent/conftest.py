@@ -124,6 +124,10 @@ class Desk:
         """The latest turn."""
         return (await self.rows("SELECT * FROM text_runs ORDER BY id DESC LIMIT 1"))[0]
 
+    async def tools(self) -> list[Any]:
+        """What the tools of the latest turn did, in order."""
+        return await self.rows("SELECT * FROM tool_runs WHERE run_id = $1 ORDER BY id", (await self.run())["id"])
+
     async def configure(self, **definition: Any) -> None:
         async with self.db.tenant(self.org) as tx:
             before = await flows.get(tx, self.flow)

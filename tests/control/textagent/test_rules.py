@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from control.flows import smsconfig
+from control.flows.smsconfig import Config
 from control.textagent import rules
-from control.textagent.rules import Config, Counts, Facts, Go, HandOver, Later, Limits, Recheck, Silent, ThreadMessage
+from control.textagent.rules import Counts, Facts, Go, HandOver, Later, Limits, Recheck, Silent, ThreadMessage
 from control.texts import gate, segments
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -164,5 +166,5 @@ def test_what_is_cut_fits_and_is_a_beginning(text: str, chars: int, most: int) -
 
 
 def test_a_configuration_has_defaults_and_ignores_what_it_does_not_know() -> None:
-    assert rules.config(None) == Config()
-    assert rules.config('{"debounce_ms": 5, "later": 1}') == Config(debounce_ms=5)
+    assert smsconfig.config(None) == Config()
+    assert smsconfig.config('{"debounce_ms": 5, "later": 1}') == Config(debounce_ms=5)

@@ -229,7 +229,7 @@ async def test_a_contact_that_replied_stop_is_opted_out_and_changes_one_row(desk
         CarrierBusy(0.01),
         CarrierError("", not_sent="true"),
         CarrierError("", carrier_status="401"),
-        CarrierError("", carrier_code="21611", carrier_status="400"),
+        CarrierBusy(0.01, "21611"),
     ],
 )
 async def test_a_carrier_that_takes_no_text_is_asked_again_later(desk: TextDesk, error: CarrierError) -> None:

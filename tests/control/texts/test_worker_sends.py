@@ -15,7 +15,7 @@ async def test_a_text_leaves_when_it_is_written(texting: Texting, tmp_path: Path
     """The look that would find it comes in a minute: only the notification is so quick."""
     carrier, stop = FakeCarrier(), asyncio.Event()
     desk = TextDesk(texting, carrier)
-    settings = ControlSettings(home=tmp_path, text_seconds=60.0, text_segments_per_second=1000.0)
+    settings = ControlSettings(home=tmp_path, text_seconds=60.0, text_segments_per_second="1000")
     async with build_worker(settings, texting.db.url, outside(carrier)) as worker:
         working = asyncio.create_task(worker.run(stop))
         async with patience():

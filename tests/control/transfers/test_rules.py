@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from control.calls import owed
-from control.calls.owed import Message, Transfer
+from control.livecall import owed
+from control.livecall.owed import Message, Transfer
 from control.tools import Situation
 from control.transfers import rules
 from control.transfers.rules import Parties, Target

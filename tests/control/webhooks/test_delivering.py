@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import standardwebhooks
 
-from bench.media.certificate import self_signed
 from control import readers
 from control.webhooks import usecases
 from control.webhooks.rules import Schedule
@@ -23,6 +22,7 @@ from sandbox.receiver import Fault, Heard, Receiver, Reply
 from storage import calls, erasures, events, flows, identity, webhook_deliveries, webhooks
 from storage.calls import NewCall
 from tests.control.webhooks.conftest import LOCAL, SCHEDULE, Hooked, received
+from tests.support.certificate import self_signed
 
 LIMITS = Limits(50, LOCAL, 3600.0)
 

@@ -18,7 +18,7 @@ from hum.json import wire
 from sandbox.receiver import Heard
 from tests.control.webhooks.conftest import Hooked, received
 from tests.gateway.test_openapi import schema_of
-from tests.support.children import kill_group
+from tests.support.processes import kill_group
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "webhooks.md").read_text()

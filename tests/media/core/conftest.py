@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from bench.simulation import Carrier, Phone, World, voice
+from tests.support.simulation import Carrier, Phone, World, voice
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.commands import EndCall, Machine
 from media.core.leg import HangUp
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, TurnEnded
+from tests.support.simulation import Phone
 
 GREETING = bytes(range(1, 251)) * 64  # 2 s
 MESSAGE = bytes(range(3, 253)) * 160  # 5 s

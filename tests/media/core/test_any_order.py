@@ -162,7 +162,7 @@ class Guard:
             if isinstance(action, ToModel):
                 self.to_model(json.loads(action.payload))
         voice = self.talk._voice
-        for item in voice._playout.line:
+        for item in voice.playout.line:
             assert 0 <= item.proven <= item.heard <= item.sent <= item.generated
             assert item.heard >= self.heard.get(id(item), (item, 0))[1]
             self.heard[id(item)] = item, item.heard

@@ -5,12 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench import collisions
-from bench.simulation import Phone, calls
 from media.core.leg import HangUp
-from media.core.turngate import TurnGate
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
+from tests.support.simulation import Phone, calls
 
 BARE = CallPlan("Be kind.", "marin", "gpt-realtime", "whisper")
 GREETING = bytes(range(1, 251)) * 64  # 2 s
@@ -182,27 +180,3 @@ def test_a_close_waits_for_nobody(make_phone: Callable[..., Phone]) -> None:
     phone.after(3_500)
     assert phone.hung_up == HangUp("max_duration")
     assert [turn.text for turn in agent(phone)] == ["Goodbye"]
-
-
-def test_each_detector_alone_is_believed_for_so_long() -> None:
-    gate = TurnGate(1_000, 9_000, 250)
-    assert not gate.speaks(0)
-    assert gate.update_voice(True, 100) and not gate.update_voice(True, 200)
-    assert gate.speaks(1_099) and not gate.speaks(1_100)
-    gate.update_turn(True, 2_000)
-    assert gate.speaks(60_000)
-    assert gate.update_voice(False, 60_000)
-    assert gate.speaks(68_999) and not gate.speaks(69_000)
-    gate.update_turn(False, 70_000)
-    assert not gate.speaks(70_000)
-
-
-@pytest.mark.parametrize("latency_ms", [(150, 900), (0, 200)])
-def test_a_caller_whose_pauses_vary_is_never_spoken_into(
-    make_voice: Callable[..., list[bytes]], monkeypatch: pytest.MonkeyPatch, latency_ms: tuple[int, int]
-) -> None:
-    monkeypatch.setattr(collisions, "LATENCY_MS", latency_ms)
-    found = collisions.measure(40, [make_voice(ms, seed=ms) for ms in (420, 900, 1_500)], None)
-    assert found.turns == 40
-    assert found.at_once, "there were moments at which both began"
-    assert found.failed() == 0, found

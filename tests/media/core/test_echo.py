@@ -5,11 +5,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from bench.simulation import Phone, World
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, SILENT_DB, from_linear, level_db, to_linear
 from media.core.backlog import Backlog
 from media.core.echo import FOREIGN_SECONDS, LEAST_DB, MOST_DB, SIZES, STOPPED_FRAMES, UNKNOWN_DB, EchoGate, likeness
 from media.core.types import BargedIn, CallPlan, OnsetsRefused, RefusedOnset
+from tests.support.simulation import Phone
 
 LATE_FRAMES = 8
 
@@ -197,27 +197,8 @@ def test_the_known_echo_beneath_a_caller_does_not_count() -> None:
     assert not call.gate.was_agent(call.now * 20)
 
 
-def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone: Callable[..., Phone], world: World) -> None:
-    """The loudspeaker is turned on in mid-call: however long the echo lasts, it never has the floor, and it stops the agent once."""
-    plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
-    says = b"".join(speech(1_500, -20.0, seed=7))
-    phone = make_phone(plan, answer_ms=25_000, says=says, deaf=True, confirm=lambda *_: 0.95)
-    phone.after(600)
-    phone.model.turn_taken()
-    phone.after(6_000)
-    for _ in range(400):
-        heard = phone.carrier.heard_between(world.now - 650, world.now - 150)
-        newest = in_a_room([heard])[-1] if heard else SILENCE
-        pcm = np.frombuffer(to_linear(newest), np.int16)
-        phone.frames.append(from_linear((pcm * 0.1).astype(np.int16).tobytes()))
-        phone.after(20)
-    phone.after(15_000)
-    overlaps = phone.told(BargedIn)
-    assert {each.verdict for each in overlaps} == {"resumed"} and overlaps[0].reason == "echo"
-    assert len(overlaps) <= 2
-
-
-def test_what_the_gate_refused_is_told(make_phone: Callable[..., Phone], world: World) -> None:
+def hears_itself(make_phone: Callable[..., Phone], echo: Callable[[Phone, int], bytes]) -> Phone:
+    """A call in which the line carries what `echo` makes of the agent's audio, 20 dB softer, in each of 400 frames."""
     plan = CallPlan("Be brief.", "alloy", "gpt-realtime", "gpt-4o-mini-transcribe", idle_prompt_count=0)
     says = b"".join(speech(1_500, -20.0, seed=7))
     phone = make_phone(plan, answer_ms=25_000, says=says, deaf=True, confirm=lambda *_: 0.95)
@@ -225,10 +206,32 @@ def test_what_the_gate_refused_is_told(make_phone: Callable[..., Phone], world: 
     phone.model.turn_taken()
     phone.after(6_000)
     for n in range(400):
-        heard = phone.carrier.heard_between(world.now - 170, world.now - 150) if n % 50 < 20 else b""
-        pcm = np.frombuffer(to_linear(heard.ljust(FRAME_BYTES, b"\xff")), np.int16)
+        pcm = np.frombuffer(to_linear(echo(phone, n)), np.int16)
         phone.frames.append(from_linear((pcm * 0.1).astype(np.int16).tobytes()))
         phone.after(20)
+    return phone
+
+
+def test_an_agent_that_hears_itself_from_a_room_goes_on(make_phone: Callable[..., Phone]) -> None:
+    """The loudspeaker is turned on in mid-call: however long the echo lasts, it never has the floor, and it stops the agent once."""
+
+    def echo(phone: Phone, _: int) -> bytes:
+        heard = phone.carrier.heard_between(phone.world.now - 650, phone.world.now - 150)
+        return in_a_room([heard])[-1] if heard else SILENCE
+
+    phone = hears_itself(make_phone, echo)
+    phone.after(15_000)
+    overlaps = phone.told(BargedIn)
+    assert {each.verdict for each in overlaps} == {"resumed"} and overlaps[0].reason == "echo"
+    assert len(overlaps) <= 2
+
+
+def test_what_the_gate_refused_is_told(make_phone: Callable[..., Phone]) -> None:
+    def echo(phone: Phone, n: int) -> bytes:
+        heard = phone.carrier.heard_between(phone.world.now - 170, phone.world.now - 150) if n % 50 < 20 else b""
+        return heard.ljust(FRAME_BYTES, b"\xff")
+
+    phone = hears_itself(make_phone, echo)
     phone.after(1_000)
     refused = phone.told(RefusedOnset)
     assert phone.told(BargedIn) == [] and 4 <= len(refused) <= 8

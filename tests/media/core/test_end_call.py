@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.commands import LeaveStream
 from media.core.leg import HangUp, MoveOn
 from media.core.tools import GOES_ON
@@ -22,6 +21,7 @@ from media.core.types import (
     ToolFinished,
 )
 from sandbox.openai import Call, Turn
+from tests.support.simulation import Phone
 
 END_CALL = Tool("end_call", "Hang up.", '{"type":"object","properties":{}}', outcome=HangUp("agent"))
 PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(END_CALL,))

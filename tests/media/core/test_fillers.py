@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bench.simulation import Phone, calls
 from media.core.fillers import Fillers
 from media.core.leg import HangUp, Play
 from media.core.types import (
@@ -25,6 +24,7 @@ from media.core.types import (
 )
 from sandbox.openai import Call, Turn
 from tests.support.examples import sample
+from tests.support.simulation import Phone, calls
 
 LOOK, WAIT = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))

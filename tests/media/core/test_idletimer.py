@@ -1,4 +1,11 @@
+from collections.abc import Callable
+from dataclasses import replace
+
 from media.core.idletimer import Due, IdleTimer
+from media.core.leg import HangUp
+from media.core.types import Prompt, TurnEnded
+from tests.media.core.plans import PLAN
+from tests.support.simulation import Phone
 
 
 def test_a_silent_caller_is_prompted_then_let_go() -> None:
@@ -23,3 +30,33 @@ def test_each_prompt_has_its_own_time() -> None:
     assert told == [(80, Due.PROMPT), (120, Due.PROMPT), (320, Due.PROMPT), (400, Due.CLOSE_IDLE)]
     idle_timer.caller_acts(410)
     assert idle_timer.due(480) is None and idle_timer.due(490) is Due.PROMPT
+
+
+def test_a_silent_caller_is_asked_twice_and_then_let_go(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(replace(PLAN, idle_after_ms=2_000))
+    phone.after(12_000)
+    assert [text for _, text in phone.heard_texts()][1:] == ["Are you there", "Are you there", "Goodbye then"]
+    assert phone.hung_up == HangUp("idle")
+
+
+def test_each_idle_prompt_is_said_in_its_own_words(make_phone: Callable[..., Phone]) -> None:
+    texts, gaps = ("Are you there", "Shall I call back later", "Goodbye then"), (2_000, 4_000, 2_000)
+    prompts = (Prompt(texts[0], bytes(800)), Prompt(texts[1]), Prompt(texts[2]))
+    phone = make_phone(replace(PLAN, idle_after_ms=2_000, idle_prompt_count=3, idle_prompts=prompts, idle_gaps_ms=gaps))
+    phone.after(60_000)
+    asked = [
+        m["response"]["instructions"]
+        for m in phone.model.received
+        if m["type"] == "response.create" and "response" in m
+    ]
+    assert [text for each in asked for text in texts if each.endswith(text)] == list(texts[1:])  # the first has audio
+    assert any(turn.text == texts[0] for turn in phone.told(TurnEnded))
+    assert phone.hung_up == HangUp("idle")
+
+
+def test_a_caller_who_talks_for_long_is_not_asked_whether_they_are_there(make_phone: Callable[..., Phone]) -> None:
+    phone = make_phone(replace(PLAN, idle_after_ms=2_000))
+    phone.after(3_000)
+    phone.speak(6_000)
+    phone.after(6_000)
+    assert len(phone.heard_texts()) == 1

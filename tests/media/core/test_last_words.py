@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.commands import EndCall, LeaveStream
 from media.core.leg import HangUp, MoveOn
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
 from tests.media.core.test_model_faults import PLAN, SORRY
+from tests.support.simulation import Phone
 
 GOODBYE = bytes(range(50, 150)) * 40  # 500 ms
 PROMPTS = {**PLAN.prompts, PromptKind.GOODBYE: Prompt("Goodbye", GOODBYE)}
@@ -29,7 +29,7 @@ def interrupting(make_phone: Callable[..., Phone]) -> Callable[..., Phone]:
         phone.after(2_000)
         phone.speak(600)
         phone.after(3_500)
-        assert phone.talk._voice.audible(phone.world.now), "the agent is speaking"
+        assert phone.talk._voice.playout.audible(phone.world.now), "the agent is speaking"
         phone.carrier.echoes_marks = not cutting  # without an echo, it takes longer to know what was heard
         phone.speak(ms, seed=5)
         waited = 0

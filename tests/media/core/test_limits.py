@@ -6,13 +6,13 @@ from random import Random
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.audio import from_linear
 from media.core.dtmf import entry_text
 from media.core.idletimer import Due, IdleTimer
 from media.core.leg import HangUp
 from media.core.types import BargedIn, Digits, Prompt, PromptKind, TurnEnded
-from tests.media.core.test_conversation import BARE, PLAN
+from tests.media.core.plans import BARE, PLAN
+from tests.support.simulation import Phone
 
 WARNING = Prompt("We are almost out of time", bytes(range(1, 101)) * 80)  # 1 s
 LIMITED = replace(

@@ -5,8 +5,8 @@ import sys
 import types
 from typing import Any
 
-from bench.simulation import Phone, World
-from tests.media.core.test_conversation import PLAN
+from tests.media.core.plans import PLAN
+from tests.support.simulation import Phone, World
 
 NOT_OURS = (type, types.ModuleType, types.FunctionType, types.MethodType, types.BuiltinFunctionType)
 
@@ -33,6 +33,6 @@ def test_a_conversation_grows_by_its_words_alone() -> None:
             phone.speak(1_200)
             phone.after(7_500)
         sizes.append(held_bytes(phone.talk))
-    words = sum(len(text) for _, text in phone.talk._voice._transcript._turns._spoken)
+    words = sum(len(text) for _, text in phone.talk._voice.transcript._spoken)
     assert words > 1_000, "the call was full of talk"
     assert (sizes[-1] - sizes[0]) / 5 < 6_000, sizes

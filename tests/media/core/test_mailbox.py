@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.simulation import Carrier, World, voice
 from media.core.audio import from_linear
 from media.core.beep import BEEP_MS, beep
-from media.core.commands import EndCall, LeaveStream
+from media.core.commands import Command, DecisionResult, EndCall, Inform, LeaveStream, Listen
 from media.core.leg import Audio, Clear, Digit, HangUp, Leave, Mark, MoveOn, Play
 from media.core.mailbox import Mailbox
 from media.core.types import (
@@ -22,6 +21,7 @@ from media.core.types import (
     MailboxPlan,
     MessageTaken,
     Prompt,
+    RecordAgent,
     RecordCaller,
     Report,
     StartMessage,
@@ -30,6 +30,7 @@ from media.core.types import (
 from media.legs import twiliowire
 from tests.support.examples import examples
 from tests.support.present import present
+from tests.support.simulation import Carrier, World, voice
 
 RANDOM = Random(5)
 GREETING = Prompt("Please leave a message", RANDOM.randbytes(8_000))
@@ -113,8 +114,16 @@ class Caller:
         return bool(self.of(StartMessage))
 
     @property
+    def pieces(self) -> list[RecordCaller]:
+        """The message, while nobody listens."""
+        return [piece for start in self.of(StartMessage) for piece in start.spoken] + self.of(RecordCaller)
+
+    @property
     def message(self) -> bytes:
-        return b"".join(each.payload for each in self.of(RecordCaller))
+        return b"".join(each.payload for each in self.pieces)
+
+    def command(self, command: Command) -> None:
+        self.carry(self.talk.command(command, self.world.now))
 
     def heard(self) -> bytes:
         """Everything that the caller's earpiece played."""
@@ -331,6 +340,48 @@ def test_control_ends_it_and_what_was_said_is_kept(command: EndCall | LeaveStrea
     assert late == [Report(CommandReply("c2", "done" if left else "over"))]
 
 
+@pytest.mark.parametrize("command", [Inform("c1", "Ada calls."), DecisionResult("c1", "Approved.")])
+def test_what_is_for_an_agent_is_refused_at_once_in_each_phase(command: Inform | DecisionResult) -> None:
+    caller = Caller()
+    for phase in (lambda: True, lambda: caller.recording, lambda: caller.ended):
+        caller.until(phase)
+        caller.command(command)
+    assert caller.reported(CommandReply) == [CommandReply("c1", "over")] * 3
+
+
+def test_a_listener_hears_both_sides_once_before_the_message_in_it_and_after() -> None:
+    caller = Caller()
+    caller.after(100)
+    caller.command(Listen(True))
+    caller.frames = [RANDOM.randbytes(160) for _ in range(75)]
+    caller.until(lambda: caller.recording)
+    caller.frames = voice(4_000, seed=8)
+    caller.after(2_000)
+    caller.press("#")
+    caller.until(lambda: caller.ended)
+    frames = caller.of(RecordCaller)
+    assert [each.at_ms for each in frames] == list(range(frames[0].at_ms, frames[-1].at_ms + 20, 20))
+    first = frames[0].at_ms // 20
+    assert b"".join(each.payload for each in frames) == b"".join(caller.sent[first : first + len(frames)])
+    assert first < caller.of(StartMessage)[0].at_ms // 20
+    agent = b"".join(each.payload for each in caller.of(RecordAgent))
+    assert audio_of(GREETING).endswith(agent[: -len(beep() + audio_of(THANKS))])
+    assert agent.endswith(beep() + audio_of(THANKS))
+
+
+def test_once_nobody_listens_the_message_alone_is_recorded() -> None:
+    caller = Caller()
+    caller.command(Listen(True))
+    caller.after(200)
+    caller.command(Listen(False))
+    before = len(caller.of(RecordCaller))
+    caller.until(lambda: caller.recording)
+    caller.after(400)
+    kinds = [type(action) for _, action in caller.actions if isinstance(action, (RecordCaller, StartMessage))]
+    assert 0 < kinds.index(StartMessage) == before < len(kinds) - 10
+    assert caller.of(RecordAgent)
+
+
 def test_a_mailbox_without_a_word_beeps() -> None:
     """The carrier has said it all."""
     caller = Caller(MailboxPlan())
@@ -392,7 +443,7 @@ def test_whatever_a_caller_does_the_message_is_what_they_sent(
     if caller.recording:
         start_ms = caller.of(StartMessage)[0].at_ms
         assert start_ms >= caller.beeped_ms() - 60, "the beep comes first"
-        if pieces := caller.of(RecordCaller):
+        if pieces := caller.pieces:
             first = pieces[0].at_ms // 20
             assert -20 < pieces[0].at_ms - start_ms <= 20, "a frame that was under way when the beep ended is whole"
             assert caller.message == b"".join(caller.sent[first : first + len(pieces)])

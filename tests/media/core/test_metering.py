@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.simulation import Model, Phone
 from media.core import metering
 from media.core import realtime as rt
 from media.core.types import ModelUsed
-from tests.media.core.test_conversation import BARE
+from tests.media.core.plans import BARE
+from tests.support.simulation import Model, Phone
 
 COUNTS = [each.name for each in fields(ModelUsed) if each.name != "model"]
 

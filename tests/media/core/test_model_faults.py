@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.leg import HangUp
 from media.core.realtime import MAX_ANSWER_AUDIO_BYTES, MAX_EVENT_BYTES, MAX_TEXT_CHARS
 from media.core.reconnectbudget import ReconnectBudget
@@ -18,6 +17,7 @@ from media.core.responses import REFUSALS
 from media.core.session import BROKE_OFF
 from media.core.types import CallPlan, DialModel, ModelLost, Prompt, PromptKind, TurnEnded
 from tests.support.examples import sample
+from tests.support.simulation import Phone
 
 HOLD, SORRY = bytes(range(1, 101)) * 80, bytes(range(101, 201)) * 80  # 1 s each
 GREETING = bytes(range(1, 251)) * 32  # 1 s

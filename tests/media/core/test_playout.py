@@ -3,7 +3,6 @@ from random import Random
 
 import pytest
 
-from bench.simulation import Carrier, World
 from media.core.carrierclock import CarrierClock
 from media.core.inflight import Item, Sound, Span
 from media.core.leg import Audio, Mark, ToLeg
@@ -11,6 +10,7 @@ from media.core.playout import Playout
 from media.core.turngate import TurnGate
 from media.core.types import PromptKind
 from media.legs.twiliowire import Encoder, decode
+from tests.support.simulation import Carrier, World
 
 
 class Desk:

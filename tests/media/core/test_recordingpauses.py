@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.simulation import Phone
 from media.core import realtime as rt
 from media.core.carrierclock import CarrierClock
 from media.core.commands import Watch
@@ -41,6 +40,7 @@ from sandbox.openai import Call, Turn
 from tests.support.examples import examples
 from tests.support.present import present
 from tests.support.recordings import closed
+from tests.support.simulation import Phone
 
 Told = TypeVar("Told")
 Role = Literal["caller", "agent"]

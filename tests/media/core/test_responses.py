@@ -1,10 +1,9 @@
 from media.core.responses import REFUSALS, ResponseSchedule
-from media.core.turngate import TurnGate
 
 
 def story(*events: str, responses: ResponseSchedule | None = None, audible: bool = False) -> list[bool]:
     """For each event, whether a response.create is due after it."""
-    responses = responses or ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses = responses or ResponseSchedule()
     created = []
     for event in events:
         match event:
@@ -73,7 +72,7 @@ def test_the_turn_after_a_nod_is_answered() -> None:
 
 
 def test_a_refusal_is_tried_again_a_few_times() -> None:
-    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses = ResponseSchedule()
     responses.owe_response()
     for n in range(1, REFUSALS + 1):
         assert responses.create(False) == f"create_{n}"
@@ -85,7 +84,7 @@ def test_a_refusal_is_tried_again_a_few_times() -> None:
 
 
 def test_a_failed_answer_is_tried_again_a_few_times() -> None:
-    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses = ResponseSchedule()
     responses.owe_response()
     for _ in range(REFUSALS):
         assert not responses.failing
@@ -96,7 +95,7 @@ def test_a_failed_answer_is_tried_again_a_few_times() -> None:
 
 
 def test_another_session_owes_the_answer_and_has_tries_of_its_own() -> None:
-    responses = ResponseSchedule(TurnGate(1_000, 9_000, 250))
+    responses = ResponseSchedule()
     responses.owe_response()
     for n in range(1, REFUSALS + 1):
         responses.create(False)
@@ -108,3 +107,31 @@ def test_another_session_owes_the_answer_and_has_tries_of_its_own() -> None:
 
 def test_an_answer_that_was_being_made_is_owed_by_the_next_session() -> None:
     assert story("commit", "created", "lost") == [True, False, True]
+
+
+def test_a_backchannel_and_the_question_after_it() -> None:
+    """The example of the theory of operation."""
+    responses = ResponseSchedule()
+    responses.owe_turn()
+    assert responses.create(False) == "create_1"
+    responses.response_created("resp_1")
+    responses.response_done("resp_1")
+    responses.overlap_began(3_000)
+    assert not responses.turn_committed()
+    assert not responses.overlap_resumed()
+    assert responses.create(False) is None
+    responses.spoke_in_silence()
+    assert responses.turn_committed()
+    assert responses.create(False) == "create_2"
+    responses.response_created("resp_2")
+    assert (responses.active, responses.owed) == (True, False)
+    responses.response_done("resp_2")
+    assert not responses.active and not responses.owed
+
+
+def test_a_backchannel_in_the_last_second_is_a_turn_once_the_agent_has_finished() -> None:
+    responses = ResponseSchedule()
+    responses.overlap_began(800)
+    assert not responses.turn_committed()
+    assert responses.overlap_resumed()
+    assert responses.create(True) is None and responses.create(False) == "create_1"

@@ -7,10 +7,10 @@ from typing import Literal
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.session import BROKE_OFF
 from media.core.types import AnnouncementPlayed, Prompt, PromptKind, TurnEnded, UnderWay
 from tests.media.core.test_model_faults import BARE, PLAN
+from tests.support.simulation import Phone
 
 BACK = bytes(range(1, 251)) * 32  # 1 s
 HISTORY: tuple[tuple[Literal["caller", "agent"], str], ...] = (

@@ -6,12 +6,12 @@ from random import Random
 
 import pytest
 
-from bench import collisions
-from bench.simulation import Phone
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind
 from media.io.silero import Silero
 from sandbox.speech import Speech
 from tests.support.examples import sample
+from tests.support.sentences import spoken
+from tests.support.simulation import Phone
 
 SECONDS = 40
 GREETING = Random(1).randbytes(8_000 * SECONDS)
@@ -39,7 +39,7 @@ def test_what_is_resumed_goes_on_at_the_very_sample(make_phone: Callable[..., Ph
 @pytest.mark.skipif(not Speech.available(), reason="needs the extra `speech`")
 def test_what_is_said_goes_on_at_the_very_sample_after_nods_that_are_spoken(make_phone: Callable[..., Phone]) -> None:
     """The agent speaks with a voice, the caller nods with one, and the detector over the agent judges."""
-    silero, lines = Silero.load(), collisions.spoken()
+    silero, lines = Silero.load(), spoken()
     said = b"".join(frame for _ in range(5) for line in lines for frame in (*line, *[b"\xff" * 160] * 10))
     plan = replace(PLAN, prompts={PromptKind.GREETING: Prompt("word " * 200, said)})
     nods = 0

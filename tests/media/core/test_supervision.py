@@ -6,7 +6,6 @@ from typing import Any, Literal, TypeVar
 
 import pytest
 
-from bench.simulation import Phone
 from media.core.commands import Command, DecisionResult, EndCall, Inform, Instruct, Listen, Say
 from media.core.leg import Play
 from media.core.supervision import MOST, MOST_WAITING, hint
@@ -21,6 +20,7 @@ from media.core.types import (
     UnderWay,
 )
 from tests.media.core.test_model_faults import BARE, PLAN
+from tests.support.simulation import Phone
 
 Told = TypeVar("Told")
 
@@ -62,7 +62,7 @@ def test_a_hint_reaches_the_model_before_its_next_answer_and_cuts_nothing(make_p
     phone.after(1_000)
     phone.speak(800)
     phone.after(2_500)
-    assert phone.talk._voice.audible(phone.world.now), "the agent is speaking"
+    assert phone.talk._voice.playout.audible(phone.world.now), "the agent is speaking"
     instruct(phone, "Offer her a visit on Tuesday")
     phone.after(4_000)
     phone.speak(800)
@@ -299,7 +299,7 @@ def test_an_agent_that_speaks_is_not_cut_off_by_news_and_tells_them_next(make_ph
     phone.after(1_000)
     phone.speak(800)
     phone.after(2_500)
-    assert phone.talk._voice.audible(phone.world.now), "the agent is speaking"
+    assert phone.talk._voice.playout.audible(phone.world.now), "the agent is speaking"
     tell(phone, DecisionResult("1", DECISION))
     phone.after(12_000)
     assert created(phone) == [("session", ""), ("asked", ""), ("system", DECISION), ("asked", "")]

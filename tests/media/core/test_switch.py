@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from bench.simulation import Phone, calls
 from media.core.commands import SwitchFlow
 from media.core.leg import HangUp
 from media.core.session import TAKEN_OVER
 from media.core.types import CallPlan, CommandReply, DialModel, FlowSwitched, Report, RunTool, Tool, TurnEnded
 from sandbox.openai import Turn
+from tests.support.simulation import Phone, calls
 
 SCHEMA = '{"type":"object","properties":{}}'
 HAND_OVER = Tool("transfer_to_flow", "", SCHEMA, 4_000)

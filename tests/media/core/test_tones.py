@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bench.simulation import Phone, calls
 from media.core.audio import to_linear
 from media.core.commands import SendDigits
 from media.core.tones import GAP_MS, TONE_MS, WAIT_MS, dialled
 from media.core.types import BargedIn, CallPlan, RunTool, Tool, TurnEnded
 from sandbox.openai import Call, Turn
+from tests.support.simulation import Phone, calls
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 KEYPAD = ("123A", "456B", "789C", "*0#D")

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import pytest
 
-from bench.simulation import Phone, calls
 from media.core import tools as machine
 from media.core.commands import EndCall, LeaveStream
 from media.core.leg import HangUp, MoveOn
@@ -26,6 +25,7 @@ from media.core.types import (
     TurnEnded,
 )
 from sandbox.openai import Call, Turn
+from tests.support.simulation import Phone, calls
 
 SCHEMA = '{"type":"object","properties":{}}'
 PRICE, STOCK = Tool("price", "The price.", SCHEMA, 4_000), Tool("stock", "What is there.", SCHEMA, 9_000)

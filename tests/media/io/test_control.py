@@ -20,7 +20,9 @@ from media.io import toolrequests
 from media.io.control import ControlLink, Heartbeat
 from media.io.filework import result
 from media.io.live import MAX_DELTAS
-from tests.media.conftest import NODE_KEY, FakeControl, FakeModel, MakeSettings, StartPlane
+from tests.media.fakecontrol import NODE_KEY, FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import MakeSettings, StartPlane
 from tests.support.present import present
 from tests.support.waits import until
 
@@ -303,7 +305,7 @@ async def test_commands_come_down(link: ControlLink, control: FakeControl) -> No
 
 async def test_a_quiet_link_stays_up(settings: MakeSettings, control: FakeControl) -> None:
     """Forty keepalives without a word from either side."""
-    given = settings(HUM_KEEPALIVE_SECONDS=0.05, HUM_KEEPALIVE_TIMEOUT_SECONDS=20)
+    given = settings(keepalive_seconds=0.05, keepalive_timeout_seconds=20)
     channel = rpc.channel(given)
     link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
     running = asyncio.create_task(link.run())
@@ -317,7 +319,7 @@ async def test_a_quiet_link_stays_up(settings: MakeSettings, control: FakeContro
 
 
 async def test_control_learns_whether_calls_are_taken(settings: MakeSettings, control: FakeControl) -> None:
-    given = settings(HUM_LINK_BEAT_MS=200)
+    given = settings(link_beat_ms=200)
     channel = rpc.channel(given)
     link = ControlLink(given, channel, NODE_KEY.encode(), "media-test", take_spool(given.spool_dir, fsync=False))
     link.beat.refuses = lambda: "full"
@@ -434,7 +436,7 @@ async def test_reports_of_a_call_arrive_after_control_was_away(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
     control.offer("t1")
-    media = await plane(HUM_END_ACK_SECONDS=0.1)
+    media = await plane(end_ack_seconds=0.1)
     async with media.joined() as line:
         await until(lambda: "started" in control.kinds())
         await control.stop()

@@ -1,4 +1,4 @@
-"""What may wait for a disk that hangs: so many bytes, and so many pieces, however short."""
+"""What may wait for a disk that hangs: so many bytes, and so many pieces, however short; and what becomes of work that raises."""
 
 import threading
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from media.io import filework
-from media.io.filework import FileThread
+from media.io.filework import FileThread, FileWork, InlineFileWork, result
+from tests.support.waits import patience
 
 
 @pytest.fixture
@@ -40,3 +41,15 @@ def test_what_waits_is_bounded_in_bytes_and_in_number(
     assert disk.submit(lambda: None, size_bytes=size_bytes), "there is room again"
     assert disk.close(30)
     assert (disk.queued_bytes, disk.queued_jobs) == (0, 0)
+
+
+@pytest.mark.parametrize("files", [FileThread("test"), InlineFileWork()])
+async def test_whoever_waits_for_work_that_raises_gets_the_error(files: FileWork) -> None:
+    def fail() -> None:
+        raise OSError("the disk is gone")
+
+    async with patience():
+        with pytest.raises(OSError, match="the disk is gone"):
+            await result(files, fail)
+        assert await result(files, lambda: 3) == 3, "and later work goes on"
+    assert files.close(30)

@@ -7,7 +7,8 @@ import pytest
 
 from media.core.realtime import MAX_EVENT_BYTES
 from media.io.openai import Dialler, ModelSocket, Refused, Unreachable, realtime_url
-from tests.media.conftest import FakeModel, MakeSettings
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import MakeSettings
 from tests.support.waits import until
 
 
@@ -63,7 +64,7 @@ async def test_a_cut_connection_is_lost(settings: MakeSettings, model: FakeModel
 
 async def test_a_server_that_is_gone_without_a_word_is_lost(settings: MakeSettings, model: FakeModel) -> None:
     ear = Ear()
-    (await Dialler(settings(HUM_MODEL_PING_SECONDS=0.2))("m", ear)).listen()
+    (await Dialler(settings(model_ping_seconds=0.2))("m", ear)).listen()
     await until(lambda: ear.events)
     await asyncio.sleep(1)
     assert ear.gone == [], "it answers pings"
@@ -122,6 +123,6 @@ async def test_nobody_there_and_nobody_answering_are_unreachable(settings: MakeS
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/v1"
         with pytest.raises(Unreachable, match="TimeoutError"):
-            await Dialler(settings(OPENAI_BASE_URL=url, HUM_DIAL_SECONDS=0.1))("m", Ear())
+            await Dialler(settings(OPENAI_BASE_URL=url, dial_seconds=0.1))("m", Ear())
     with pytest.raises(Unreachable, match="Refused"):
         await Dialler(settings(OPENAI_BASE_URL=url))("m", Ear())

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench import sounds
-from bench.simulation import Phone, World
 from media.core.hearing import VOICED
 from media.core.leg import Clear
 from media.core.types import BargedIn, CallPlan
 from media.io.onnxfile import weights
 from media.io.silero import _DITHER, _LINEAR, CONTEXT, MODEL, WINDOW, Network, Silero, State
 from sandbox.speech import Speech
+from tests.support import sounds
+from tests.support.simulation import Phone, World
 
 FRAME = 160
 
@@ -168,7 +168,7 @@ def talking(silero: Silero, frames: list[bytes], ms: int) -> Phone:
     phone.after(1_000)
     phone.speak(400)  # nobody speaks over the agent yet: the detector is not run
     phone.after(1_600)
-    assert phone.talk._voice.audible(phone.world.now)
+    assert phone.talk._voice.playout.audible(phone.world.now)
     phone.frames += frames
     phone.after(ms)
     return phone
@@ -183,7 +183,7 @@ def test_the_agent_talks_on_over_what_is_no_speech(silero: Silero, name: str) ->
     phone = talking(silero, sounds.frames(NOISES[name]), 11_000)
     assert clears(phone) == 0
     assert phone.told(BargedIn) == []
-    assert not phone.talk._floor.caller_speaks
+    assert not phone.talk._floor.vad.speaking
 
 
 @pytest.mark.speech

@@ -26,11 +26,11 @@ LOOK_MS = 100.0
 
 
 def store(path: Path, **changed: Any) -> Store:
-    return Store(Spool(path, fsync=False), settings(**({"HUM_MAX_UNSAVED_BYTES": 1_000} | changed)))
+    return Store(Spool(path, fsync=False), settings(**({"max_unsaved_bytes": 1_000} | changed)))
 
 
 def settings(**changed: Any) -> MediaSettings:
-    return MediaSettings(**({"HUM_MIN_FREE_BYTES": 0, "HUM_DISK_CHECK_SECONDS": LOOK_MS / 1000} | changed))
+    return MediaSettings(**({"min_free_bytes": 0, "disk_check_seconds": LOOK_MS / 1000} | changed))
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def test_what_the_disk_does_not_take_waits_in_memory_and_is_written_later(tmp_pa
 def test_what_waits_is_written_in_pieces_and_in_order(tmp_path: Path) -> None:
     """All of it at once, up to 64 MiB, would keep every call waiting."""
     payloads = [bytes([number]) * (SAVE_BYTES // 2) for number in range(10)]
-    made = store(tmp_path, HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES)
+    made = store(tmp_path, max_unsaved_bytes=10 * SAVE_BYTES)
     with full_disk():
         for payload in payloads[:9]:
             made.append(payload)
@@ -95,7 +95,7 @@ def test_what_waits_is_written_in_pieces_and_in_order(tmp_path: Path) -> None:
 
 
 def test_an_outbox_writes_what_waits_piece_by_piece_with_its_ticks(tmp_path: Path) -> None:
-    outbox = Outbox(store(tmp_path), settings(HUM_MAX_UNSAVED_BYTES=10 * SAVE_BYTES))
+    outbox = Outbox(store(tmp_path), settings(max_unsaved_bytes=10 * SAVE_BYTES))
     with full_disk():
         for tick in range(4):
             outbox.report(pb.Report(call_id="c" * SAVE_BYTES))
@@ -142,9 +142,9 @@ def test_all_that_control_has_is_forgotten_though_the_disk_is_full(tmp_path: Pat
 
 
 def test_little_space_is_told_before_there_is_none(tmp_path: Path) -> None:
-    made = store(tmp_path, HUM_MIN_FREE_BYTES=1 << 60)
+    made = store(tmp_path, min_free_bytes=1 << 60)
     made.check_disk()
-    assert "HUM_MIN_FREE_BYTES" in made.fault
+    assert "MiB are free" in made.fault
     made.append(b"one")
     assert made.released_bytes == 3, "what there is, is used"
 
@@ -195,7 +195,7 @@ def test_an_outbox_goes_on_through_a_full_disk_and_says_so(tmp_path: Path) -> No
 
 def test_reports_beyond_the_cap_are_counted_and_nobody_waits_for_ever(tmp_path: Path) -> None:
     batch_bytes = len(pb.ReportBatch(reports=[digits(1)]).SerializeToString())
-    outbox = Outbox(store(tmp_path), settings(HUM_MAX_UNSAVED_BYTES=batch_bytes))
+    outbox = Outbox(store(tmp_path), settings(max_unsaved_bytes=batch_bytes))
     before, stored = metrics.REPORTS_LOST._value.get(), []
     with full_disk():
         for seq, fits in ((1, True), (2, False)):
@@ -247,7 +247,7 @@ def acknowledged(path: Path, count: int, **changed: Any) -> Outbox:
 
 
 def test_no_more_is_kept_than_may_be(tmp_path: Path) -> None:
-    outbox = acknowledged(tmp_path, 10, HUM_KEEP_ACKNOWLEDGED_BYTES=4_500)
+    outbox = acknowledged(tmp_path, 10, keep_acknowledged_bytes=4_500)
     outbox.flush(1_000)
     assert on_disk(outbox) == [7, 8, 9, 10]
     resume(outbox, 3)

@@ -12,7 +12,6 @@ import webrtcvad
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.simulation import Phone, World, calls
 from media.core.commands import Instruct, Say, SwitchFlow, Watch
 from media.core.leg import Audio, Digit, HangUp, Mark, Started
 from media.core.mailbox import Mailbox
@@ -21,6 +20,7 @@ from media.io.silero import Silero
 from media.recorder import INLINE
 from media.takeover import codec
 from media.takeover.codec import NotMovable, pack, unpack
+from tests.support.simulation import Phone, World, calls
 
 PROMPTS: dict[PromptKind, Prompt | tuple[Prompt, ...]] = {
     PromptKind.GREETING: Prompt("Good morning, how may I help?", b"\x21" * 8_000),
@@ -41,7 +41,7 @@ def plan(**changes: Any) -> CallPlan:
 
 def renewed(phone: Phone) -> None:
     """What does not travel: the first detector's noise model begins anew."""
-    phone.talk._floor._vad._webrtc = webrtcvad.Vad(2)
+    phone.talk._floor.vad._webrtc = webrtcvad.Vad(2)
 
 
 def moved(phone: Phone) -> None:
@@ -75,7 +75,7 @@ def script(phone: Phone, seed: int) -> None:
 
 
 def _running(phone: Phone) -> str:
-    return next(iter(phone.talk._model.tools._tools._running), "none")
+    return next(iter(phone.talk._model.tools.agent_tools._running), "none")
 
 
 def run(cuts: list[int] | range, act: Callable[..., Any], seed: int, until: float = 22_000.0) -> Phone:
@@ -115,7 +115,7 @@ def test_a_state_is_small_and_holds_each_object_once() -> None:
     back = unpack(state, SILERO.network, INLINE)
     assert back._voice._clock is back._clock is back._model.input_audio._clock
     assert back._model._emit.__self__ is back._model.tools.recording_pauses
-    assert back._floor._vad._hearing._sound._confirm._network is SILERO.network
+    assert back._floor.vad._hearing._sound._confirm._network is SILERO.network
 
 
 def test_a_mailbox_moves_as_well() -> None:
@@ -152,5 +152,5 @@ def test_a_state_of_other_code_is_not_understood() -> None:
         unpack(state[:-20], None, INLINE)
     with pytest.raises(NotMovable, match="no part of a call's state"):
         unpack(b"cos\nsystem\n.", None, INLINE)
-    with pytest.raises(NotMovable, match="HUM_VAD_CONFIRM"):
+    with pytest.raises(NotMovable, match="vad_confirm"):
         unpack(pack(SILERO.detector()), None, INLINE)

@@ -12,8 +12,6 @@ from unittest.mock import AsyncMock
 import pytest
 import websockets
 
-from bench.media.certificate import self_signed
-from bench.programs import running
 from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from media import app
@@ -23,8 +21,13 @@ from media.takeover import codec
 from media.takeover.channel import Channel, PeerLost
 from media.takeover.giving import HandoverSender, _Move
 from media.takeover.taking import Predecessor
-from tests.media.conftest import FakeControl, FakeModel, Line, Plane, StartPlane, voice
+from tests.media.audio import voice
+from tests.media.fakecontrol import FakeControl
+from tests.media.fakemodel import FakeModel
+from tests.media.planes import Line, Plane, StartPlane
+from tests.support.certificate import self_signed
 from tests.support.present import present
+from tests.support.programs import running
 from tests.support.waits import patience, until
 
 
@@ -86,7 +89,7 @@ async def calling(plane: Plane, token: str = "t1") -> AsyncIterator[Caller]:
 
 @pytest.fixture
 async def first(plane: StartPlane) -> Plane:
-    started = await plane(HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
+    started = await plane(HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
     await until(lambda: started.given.takeover_path.exists())
     return started
 
@@ -184,7 +187,7 @@ async def test_a_call_stays_if_the_successor_dies_with_it(first: Plane, control:
 async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it(
     plane: StartPlane, control: FakeControl, model: FakeModel
 ) -> None:
-    first = await plane(HUM_TAKEOVER_ANSWER_MS=50, HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
+    first = await plane(takeover_answer_ms=50, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
     await until(lambda: first.given.takeover_path.exists())
     control.offer("t1")
     async with calling(first) as caller:
@@ -384,7 +387,7 @@ async def test_an_encrypted_model_socket_is_dialled_anew_with_the_conversation(
     async with websockets.serve(model.serve, "127.0.0.1", 0, ssl=context, max_size=None, close_timeout=0.2) as served:
         port = served.sockets[0].getsockname()[1]
         base = f"https://localhost:{port}/v1"
-        first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
+        first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
         await until(lambda: first.given.takeover_path.exists())
         control.offer("t1")
         async with calling(first) as caller:
@@ -431,7 +434,7 @@ async def test_an_encrypted_model_socket_moves_if_a_local_proxy_encrypts_it(
         config.write_text(PROXY.format(port=port, model=served.sockets[0].getsockname()[1], ca=certificate))
         async with running("haproxy", "-db", "-f", str(config)):
             base = f"http://127.0.0.1:{port}/v1"
-            first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, HUM_LINGER_SECONDS=0.1)
+            first = await plane(OPENAI_BASE_URL=base, HUM_DRAIN_SECONDS=20, linger_seconds=0.1)
             await until(lambda: first.given.takeover_path.exists())
             control.offer("t1")
             async with calling(first) as caller:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from sandbox.openai import BadScript, Call, Script, Turn
+from sandbox.openai.mind import choose_turn
 from sandbox.openai.receptionist import Situation, answer, verbatim
 from sandbox.openai.script import Player
 
@@ -161,3 +162,23 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(BadScript, match=r"script\.json"):
         Script.load(file)
+
+
+@pytest.mark.parametrize(
+    ("heard", "said"),
+    [
+        (["We are open"], "from nine to five."),
+        (["We are open", "Sorry, where were we?"], "from nine to five."),  # an apology after the fault
+        (["We"], "are open from nine to five."),
+        (["We are", "open from"], "nine to five."),  # two faults
+        (["We are open from nine to five."], "We are open from nine to five."),
+        (["We are ope"], "We are open from nine to five."),
+        (["Hello."], "We are open from nine to five."),
+        ([""], "We are open from nine to five."),
+        ([], "We are open from nine to five."),
+    ],
+)
+def test_an_answer_that_broke_off_goes_on_where_the_told_conversation_ends(heard: list[str], said: str) -> None:
+    player = Player(Script(otherwise="We are open from nine to five."))
+    dialogue = [("assistant", "We are"), ("user", "When?"), *(("assistant", text) for text in heard)]
+    assert choose_turn(player, None, Situation(caller_text="When?", dialogue=dialogue)).say == said

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.audio import is_audible
 from sandbox.twilio import BadStep, Caller, say, tones
-from sandbox.twilio.audio import is_audible
 
 FRAME = b"\x00" * 160
 

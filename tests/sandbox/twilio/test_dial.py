@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.audio import BYTES_PER_MS, is_audible
 from sandbox.twilio import Call, farend, tones
-from sandbox.twilio.audio import BYTES_PER_MS, is_audible
 from sandbox.twilio.call import Document
 from tests.sandbox.twilio.virtual import DESK, NUMBER, PERSON, Desk, House, virtually
 

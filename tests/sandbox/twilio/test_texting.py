@@ -264,6 +264,27 @@ def test_segments_are_as_twilio_counts_them(body: str, number: int) -> None:
     assert segments(body) == number
 
 
+def test_the_book_forgets_what_is_final_before_what_is_on_its_way() -> None:
+    async def run() -> None:
+        built = house()
+        book = built.texting.book = MessageBook(max_messages=3)
+        built.texting.pace.segments_per_second = 0.01
+        inbound = built.texting.receive(PERSON, NUMBER, "Hi")
+        pending = [built.texting.send(order(str(n))) for n in range(3)]
+        assert book.get(inbound.sid) is None
+        assert [book.get(each.sid) for each in pending] == pending
+        book.set_status(pending[1], "delivered")
+        book.set_status(pending[0], "failed")
+        later = built.texting.send(order("later"))
+        assert [each in list(book) for each in (*pending, later)] == [True, False, True, True]
+        built.texting.send(order("last"))
+        new = built.texting.receive(PERSON, NUMBER, "Hi again")
+        assert [book.get(each.sid) for each in (pending[2], new)] == [None, new], "nothing else is final"
+        await built.close()
+
+    virtually(run)
+
+
 def test_the_book_forgets_the_oldest_but_not_how_many_there_were() -> None:
     async def run() -> None:
         built = house()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, decode, encode
 from sandbox.twilio import tones
-from sandbox.twilio.audio import BYTES_PER_MS, FRAME_BYTES, decode, encode
 from sandbox.twilio.hearing import Hearing, Sound, Wire
 
 

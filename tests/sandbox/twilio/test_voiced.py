@@ -6,10 +6,10 @@ import base64
 import numpy as np
 import pytest
 
+from sandbox.audio import decode
 from sandbox.speech import Speech, sound
 from sandbox.twilio import Amd, Caller, farend, voiced
 from sandbox.twilio.amd import Detector, Verdict
-from sandbox.twilio.audio import decode
 
 WORDS = pytest.mark.skipif(not Speech.available(), reason="the extra `speech` is not installed")
 

@@ -1,0 +1,1 @@
+"""The inbox: unread conversations, and the stream of their changes and of campaigns."""

@@ -1,0 +1,56 @@
+"""SmsInboxService (proto/hum/v1/sms_inbox.proto)."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from control.base.principal import has_scope
+from control.boundary import TenantContext, TransactionContext
+from control.campaigns.live import CAMPAIGN
+from control.feature import Deps
+from control.following import Following, Rests, Source
+from control.texts.live import CONVERSATION, MESSAGE
+from control.watch import Watch
+from hum import ids
+from hum.contract import rpc
+from hum.ids import Kind
+from hum.v1 import sms_inbox_pb2 as pb
+from storage import inbox_changes
+
+#: The scope that a key needs to receive campaigns as well.
+CAMPAIGNS = "campaigns:read"
+#: Limits of the counts: conversations, and members.
+MOST, MEMBERS = 1000, 200
+
+
+class SmsInboxServicer:
+    def __init__(self, deps: Deps, rests: Rests) -> None:
+        self._source = Source(deps.db, Watch(deps.db, rests.look_seconds), rests, deps.stopping)
+
+    async def GetInbox(self, _: pb.GetInboxRequest, ctx: TransactionContext) -> pb.GetInboxResponse:
+        waiting = await inbox_changes.waiting(ctx.tx, MOST, MEMBERS)
+        is_person = ctx.principal.session_id is not None and ctx.principal.user_id is not None
+        return pb.GetInboxResponse(
+            unread=_count(waiting.all),
+            mine=_count(waiting.members.get(ctx.principal.user_id, 0) if is_person and ctx.principal.user_id else 0),
+            unassigned=_count(waiting.nobody),
+            assignees=[
+                pb.AssigneeUnread(assignee_id=ids.show(Kind.USER, member), unread=_count(unread))
+                for member, unread in waiting.members.items()
+            ],
+        )
+
+    async def StreamInbox(
+        self, request: pb.StreamInboxRequest, ctx: TenantContext
+    ) -> AsyncIterator[pb.StreamInboxResponse]:
+        await ctx.context.send_initial_metadata(((rpc.STREAM, "open"),))
+        may_see = ctx.principal.key_id is None or has_scope(ctx.principal.scopes, CAMPAIGNS)
+        kinds = {"message": MESSAGE, "conversation": CONVERSATION}
+        kinds |= {"campaign": CAMPAIGN} if may_see else {}
+        inbox = Following(self._source, ctx.organization, pb.StreamInboxResponse, kinds)
+        async with aclosing(inbox.events(request.last_event_id)) as events:
+            async for event in events:
+                yield event
+
+
+def _count(unread: int) -> pb.UnreadCount:
+    return pb.UnreadCount(conversations=min(unread, MOST), more=unread > MOST)

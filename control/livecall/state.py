@@ -1,0 +1,17 @@
+"""The locked state of a call that goes on."""
+
+from uuid import UUID
+
+from control.livecall.rules import LIVE
+from hum.contract.errors import InvalidState
+from storage import calls
+from storage.calls import CallState
+from storage.db import Tx
+
+
+async def require_live(tx: Tx, id: UUID) -> CallState:
+    """Lock a live call.  Raises NotFound, InvalidState."""
+    state = await calls.lock(tx, id)
+    if state.status not in LIVE:
+        raise InvalidState(f"The call is {state.status.replace('_', ' ')}.")
+    return state

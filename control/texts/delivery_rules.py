@@ -1,0 +1,205 @@
+"""The meaning of the carrier's statuses and error codes, and the pace of sending.  Pure.
+
+An attempt's standing is the greatest of its statuses, so their order and repetitions do not matter.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+#: The carrier's statuses, ranked by progress.  Errors outrank `delivered`: segments of a text may end differently.
+#: `read` outranks all, as it proves delivery.
+RANKS: Mapping[str, int] = {
+    "accepted": 0,
+    "scheduled": 0,
+    "queued": 1,
+    "sending": 2,
+    "sent": 3,
+    "delivered": 4,
+    "canceled": 5,
+    "partially_delivered": 6,
+    "undelivered": 7,
+    "failed": 8,
+    "read": 9,
+}
+DELIVERED = frozenset({"delivered", "read"})
+ERRORS = frozenset({"canceled", "partially_delivered", "undelivered", "failed"})
+ENDS = DELIVERED | ERRORS
+#: The final statuses in the contract's terms.
+STATUSES: Mapping[str, str] = {
+    "delivered": "delivered",
+    "read": "delivered",
+    "canceled": "failed",
+    "partially_delivered": "undelivered",
+    "undelivered": "undelivered",
+    "failed": "failed",
+}
+#: The most statuses that are stored per attempt: the carrier repeats them.
+MOST_WORDS = 50
+OPTED_OUT = "21610"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Word:
+    """One status from the carrier; the greatest of an attempt counts."""
+
+    rank: int
+    #: The error permits no retry; it outranks errors that do.
+    is_final: bool
+    error_code: str
+    status: str
+
+
+def word(status: str, error_code: str | None) -> Word | None:
+    """Return the ranked status; None for a status without a rank."""
+    rank = RANKS.get(status)
+    if rank is None:
+        return None
+    code = (error_code or "") if status in ERRORS else ""
+    return Word(rank, bool(code) and not cure(code).again, code, status)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An attempt's state at the carrier, by all its statuses."""
+
+    carrier_status: str
+    error_code: str | None
+    #: The message's status.
+    status: str
+    #: A handset has received it, at least in part: it must not be sent again.
+    reached: bool
+
+
+def standing(words: Iterable[Word]) -> Standing | None:
+    """Return the standing of an attempt; None without any status."""
+    statuses = list(words)
+    if not statuses:
+        return None
+    greatest = max(statuses)
+    return Standing(
+        carrier_status=greatest.status,
+        error_code=greatest.error_code or None,
+        status=status_of(greatest.status, greatest.error_code),
+        reached=any(word.status in DELIVERED or word.status == "partially_delivered" for word in statuses),
+    )
+
+
+def status_of(carrier_status: str, error_code: str | None) -> str:
+    """Return the message's status: `opted_out` if the carrier refused it for that, else by its own status."""
+    return "opted_out" if error_code == OPTED_OUT else STATUSES.get(carrier_status, "sent")
+
+
+# --- consequences of an error
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """The consequences of an error, besides its event."""
+
+    #: Retries, and the delay of the first; it doubles with each.
+    again: int = 0
+    after: timedelta = timedelta()
+    #: Retry on the carrier's next day, or when the recipient's window opens.
+    next_day: bool = False
+    next_window: bool = False
+    #: Slow the number down: it sends too fast.
+    slows: bool = False
+    #: Pause the number: its next texts would fail like this one.
+    stops: bool = False
+    #: Flag the contact: its number can't receive texts.
+    flags: bool = False
+    #: Alert the organization: it must allow the region at the carrier.
+    alerts: bool = False
+
+
+NO_CURE = Cure()
+CURES: Mapping[str, Cure] = {
+    "30001": Cure(again=3, after=timedelta(minutes=1), slows=True),
+    "30003": Cure(again=1, after=timedelta(minutes=15)),
+    "30017": Cure(again=3, after=timedelta(minutes=2)),
+    "30410": Cure(again=3, after=timedelta(minutes=2)),
+    "30022": Cure(again=5, after=timedelta(minutes=1), slows=True),
+    "30023": Cure(again=1, next_day=True, stops=True),
+    "30027": Cure(again=1, next_day=True, stops=True),
+    "30610": Cure(again=2, next_window=True),
+    "14107": Cure(again=3, after=timedelta(minutes=1), slows=True),
+    "63018": Cure(again=3, after=timedelta(minutes=1), slows=True),
+    "21211": Cure(flags=True),
+    "21614": Cure(flags=True),
+    "30640": Cure(flags=True),
+    "21408": Cure(alerts=True),
+    # Faults of the account or the number, not of the text.
+    "20003": Cure(stops=True),
+    "20404": Cure(stops=True),
+    "30002": Cure(stops=True),
+    "30032": Cure(stops=True),
+    "30034": Cure(stops=True),
+}
+#: Immediate refusals for a fault of the account or the number: the text waits until that is repaired.
+ACCOUNT_FAULTS = frozenset({"20003", "20404", "30002", "30032", "30034"})
+#: The time zone of T-Mobile's daily limits.
+CARRIER_ZONE = ZoneInfo("America/Los_Angeles")
+
+
+def cure(code: str | None) -> Cure:
+    return CURES.get(code or "", NO_CURE)
+
+
+def retry_at(code: str | None, failed_before: int, now: datetime, opens_at: datetime | None) -> datetime | None:
+    """Return when to retry a failed text; None for never.  `opens_at`: the recipient's next window."""
+    remedy = cure(code)
+    if failed_before >= remedy.again:
+        return None
+    if remedy.next_day:
+        return next_carrier_day(now)
+    if remedy.next_window:
+        return opens_at
+    return now + remedy.after * (1 << failed_before)
+
+
+def next_carrier_day(now: datetime) -> datetime:
+    """Return when the mobile carriers' daily limits next reset."""
+    tomorrow = now.astimezone(CARRIER_ZONE).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), CARRIER_ZONE)
+
+
+# --- the pace
+
+
+def setbacks(counted: int, ago_seconds: float, recover_seconds: float) -> int:
+    """Return a number's setbacks that still count: one expires every `recover_seconds`."""
+    return max(0, counted - int(ago_seconds / recover_seconds)) if counted else 0
+
+
+def stopped_seconds(code: str | None, stopped_at: datetime | None, now: datetime, stop_seconds: float) -> float:
+    """Return the remaining seconds of a number's pause after a fault; 0.0 if it is not paused."""
+    if code is None or stopped_at is None:
+        return 0.0
+    until = next_carrier_day(stopped_at) if cure(code).next_day else stopped_at + timedelta(seconds=stop_seconds)
+    return max(0.0, (until - now).total_seconds())
+
+
+#: Setbacks beyond these slow a number no further: its slowest pace is 1/64.
+MOST_SETBACKS = 6
+
+
+def pace(segments_per_second: float, setbacks: int) -> float:
+    """Return a number's pace in segments per second, halved by each setback."""
+    return segments_per_second / (1 << min(setbacks, MOST_SETBACKS))
+
+
+def backoff_seconds(first_seconds: float, setbacks: int, longest_seconds: float) -> float:
+    """Return a number's exponential back-off after the carrier was unavailable or busy."""
+    return min(first_seconds * (1 << min(setbacks, 30)), max(longest_seconds, first_seconds))
+
+
+def at_once(per_second: float, quantum_seconds: float) -> int:
+    """Return the size of a batch, so that a fast pace needs few transactions; at least 1."""
+    return max(1, int(per_second * quantum_seconds))
+
+
+def campaign_step(per_minute: int, texts: int) -> float:
+    """Return the seconds between batches of `texts`, so that no minute exceeds `per_minute`."""
+    return 60 / max(1, per_minute // texts)

@@ -1,0 +1,331 @@
+"""The public socket: uvicorn's server, which drains when it is told, and its connections, with deadlines and a limit.
+
+All that the gateway overrides and reads of uvicorn and h11 without their promise is here; `tests/gateway/test_server.py`
+names each of these members.
+
+uvicorn waits without limit for the rest of a head or a body and for a client to read its response, and at its limit on
+connections refuses every new one.  Here every wait for a client has a deadline, and `ConnectionLimit` selects the
+connection to close at the limit (docs/decisions/0019-the-public-socket.md).
+
+A connection is in one `Phase`: it waits for a head, for a body, for the rest of a body after the response was sent, or
+for nothing from its client.  Arriving bytes and sent responses change the phase.  Except for `BODY`, a phase that waits
+has a timer of `head_seconds`.  A second timer of `send_seconds` runs while the client has bytes to read.  Example: a
+client asks for a large file and stops reading.  `pause_writing` adds the connection to `SlowReaders` and starts the
+send timer; when that fires with less than `PACE_BYTES` read meanwhile, the connection is aborted with the reason
+`unread`.
+"""
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import h11
+import uvicorn
+from prometheus_client import Counter, Gauge
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway import addresses
+from gateway.addresses import Networks
+from gateway.room import ConnectionLimit
+from hum.process.network import counted
+
+OPEN = Gauge("hum_http_connections", "Open connections of the public socket")
+CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway closed, by reason", ["reason"])
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """How long a connection waits for its client, and how much it reads in vain.
+
+    `head_seconds`: for a request's head, and for the rest of a body after its response, once the client has read what
+    it was sent before.  `send_seconds`: for the client to read `PACE_BYTES` of a response.  `rest_bytes`: how much of a
+    body is read and dropped after its response.
+    """
+
+    head_seconds: float
+    send_seconds: float
+    rest_bytes: int
+
+
+MAX_HEAD_BYTES = 64 << 10
+#: What a client must read within `send_seconds`, unless less is left: what is sent between two parts of a long
+#: response.
+PACE_BYTES = 48 << 10
+#: Chunks, or packets, of a body beyond which they must average `MIN_CHUNK_BYTES`: parsing one costs as much as 1 KiB.
+FREE_CHUNKS, MIN_CHUNK_BYTES = 1_000, 256
+POLL_SECONDS = 0.02
+#: uvicorn's own: it renews the Date header on its ticks.
+TICK_SECONDS = 0.1
+
+
+class _ChunksTooSmall(Exception):  # noqa: N818 - it says what came
+    """A body arrives in chunks so small that parsing them costs more than the body."""
+
+
+class _Parser(h11.Connection):
+    """h11's connection, which also counts the chunks of a body."""
+
+    def __init__(self, max_head_bytes: int) -> None:
+        super().__init__(h11.SERVER, max_head_bytes)
+        self._chunks = self._chunk_bytes = 0
+
+    def next_event(self) -> Any:
+        """Return h11's next event.  Raises _ChunksTooSmall."""
+        event = super().next_event()
+        if isinstance(event, h11.Data):
+            self._chunks += 1
+            self._chunk_bytes += len(event.data)
+            if self._chunks > FREE_CHUNKS + self._chunk_bytes / MIN_CHUNK_BYTES:
+                raise _ChunksTooSmall
+        elif isinstance(event, h11.Request):
+            self._chunks = self._chunk_bytes = 0
+        return event
+
+
+class Phase(Enum):
+    """What a connection waits for."""
+
+    HEAD = "head"
+    BODY = "body"  # `gateway/bodies.py` has the deadline
+    REST = "rest"  # of a body, after the response
+    NOTHING = "nothing"
+
+
+class SlowReaders:
+    """The connections with clients that have stopped reading a response, in the order in which they stopped."""
+
+    def __init__(self) -> None:
+        self._connections: dict[Connection, None] = {}
+
+    def add(self, connection: "Connection") -> None:
+        self._connections[connection] = None
+
+    def remove(self, connection: "Connection") -> None:
+        self._connections.pop(connection, None)
+
+    def __contains__(self, connection: "Connection") -> bool:
+        return connection in self._connections
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def evict_one(self) -> bool:
+        """Close the connection that has been unread for longest; return False if there is none."""
+        connection = next(iter(self._connections), None)
+        if connection is not None:
+            connection.abort("unread")
+        return connection is not None
+
+
+class Connection(H11Protocol):
+    """One connection.
+
+    All connections share `limit` and `slow_readers`; those of `proxies` have no limit per address.
+    """
+
+    def __init__(
+        self,
+        limit: "ConnectionLimit[Connection]",
+        slow_readers: SlowReaders,
+        client_limits: ClientLimits,
+        proxies: Networks,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.conn = _Parser(MAX_HEAD_BYTES)
+        self._limit, self._slow_readers = limit, slow_readers
+        self._client_limits, self._proxies = client_limits, proxies
+        self._phase = Phase.NOTHING
+        self._rest_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+        self._unsent_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        peer = self.client[0] if self.client else ""
+        evicted = self._limit.add(self, None if addresses.is_in(peer, self._proxies) else counted(peer))
+        if evicted is not None:
+            evicted.abort("crowded")
+        self._set_phase(Phase.HEAD)
+        OPEN.set(len(self._limit))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._limit.remove(self)
+        self._set_phase(Phase.NOTHING)
+        self._cancel_send_timer()
+        OPEN.set(len(self._limit))
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._phase is Phase.REST:
+            self._rest_bytes += len(data)
+            if self._rest_bytes > self._client_limits.rest_bytes:
+                self.abort("rest")
+        self._update_phase()
+
+    def handle_events(self) -> None:
+        try:
+            super().handle_events()
+        except _ChunksTooSmall:
+            self.abort("crumbs")
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._update_phase()
+        self._watch_last_bytes()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_send_timer()
+        self._slow_readers.add(self)
+        self._limit.mark_waiting(self)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_send_timer()
+        if self._phase is Phase.NOTHING:
+            self._limit.mark_complete(self)
+        elif self._timer is not None:
+            self._start_timer()
+        self._watch_last_bytes()
+
+    def abort(self, reason: str) -> None:
+        """Close the connection at once."""
+        CLOSED.labels(reason).inc()
+        self._slow_readers.remove(self)
+        self.transport.abort()
+
+    def _update_phase(self) -> None:
+        """Update the phase after bytes arrived or a response was sent."""
+        match self.conn.their_state:
+            case h11.IDLE:
+                phase = Phase.HEAD
+            case h11.SEND_BODY:
+                phase = Phase.REST if self.cycle.response_complete else Phase.BODY
+            case _:
+                phase = Phase.NOTHING
+        if phase is not self._phase:
+            self._set_phase(phase)
+
+    def _set_phase(self, phase: Phase) -> None:
+        self._phase, self._rest_bytes = phase, 0
+        self._cancel_timer()
+        if phase is Phase.NOTHING:
+            if self not in self._slow_readers:
+                self._limit.mark_complete(self)
+            return
+        self._limit.mark_waiting(self)
+        if phase is not Phase.BODY:
+            self._start_timer()
+
+    def _start_timer(self) -> None:
+        self._cancel_timer()
+        self._timer = self.loop.call_later(self._client_limits.head_seconds, self._on_timeout)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_timeout(self) -> None:
+        """Abort the connection, as its client sent nothing in time, unless the client still has a response to read."""
+        if not self.transport.get_write_buffer_size():
+            self.abort(self._phase.value)
+            return
+        self._start_timer()
+        if self._send_timer is None:
+            self._start_send_timer()
+
+    def _watch_last_bytes(self) -> None:
+        """Start the send timer of a connection that closes once all is sent: no other timer bounds it."""
+        if self.transport.is_closing() and self._send_timer is None:
+            self._start_send_timer()
+
+    def _start_send_timer(self) -> None:
+        self._unsent_bytes = self.transport.get_write_buffer_size()
+        self._send_timer = self.loop.call_later(self._client_limits.send_seconds, self._on_send_timeout)
+
+    def _on_send_timeout(self) -> None:
+        unsent_bytes = self.transport.get_write_buffer_size()
+        if unsent_bytes and self._unsent_bytes - unsent_bytes < PACE_BYTES:
+            self.abort("unread")
+        elif unsent_bytes:
+            self._start_send_timer()
+        else:
+            self._send_timer = None
+
+    def _cancel_send_timer(self) -> None:
+        self._slow_readers.remove(self)
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: `run` decides when it drains, which begins at once, not at a tick.
+
+    uvicorn closes idle connections as soon as it drains, and loses a request that is on its way over one of them.  This
+    server stops accepting, and gives open connections `linger_seconds` for a last request, whose answer closes them.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        connections: Any,
+        *,
+        drain_seconds: float,
+        linger_seconds: float,
+    ) -> None:
+        """Serve an application; `connections` makes a `Connection` of uvicorn's options."""
+        config = uvicorn.Config(
+            app,
+            http=connections,
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            # gateway/addresses.py reads X-Forwarded-For; uvicorn would trust any proxy on this machine.
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(drain_seconds),
+        )
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+        self._linger_seconds = linger_seconds
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        for tick in itertools.count():
+            if await self.on_tick(tick):
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TICK_SECONDS)
+
+    def end_at_once(self) -> None:
+        self.force_exit = True
+        self.stop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._linger_seconds):
+                while self.server_state.connections and not self.force_exit:  # noqa: ASYNC110 - as uvicorn does
+                    await asyncio.sleep(POLL_SECONDS)
+        await super().shutdown(sockets)
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield

@@ -1,0 +1,25 @@
+"""The calls that are moving to another process, and the commands that arrive for them."""
+
+from collections.abc import Callable
+
+from hum.v1 import runtime_pb2 as pb
+from media.shell import Shell
+
+#: For one call, in the few ms that it is moving.
+MAX_COMMANDS = 100
+
+
+class MovingCalls:
+    """The calls that are moving, each with its queue of commands."""
+
+    def __init__(self) -> None:
+        self.calls: dict[Shell, list[pb.CallCommand]] = {}
+        #: Forward a command for a call that has moved; False if this process has handed over no such call.
+        self.forward: Callable[[pb.CallCommand], bool] = lambda _: False
+
+    def queue(self, shell: Shell, command: pb.CallCommand) -> bool:
+        """Queue a command until it is known which process has the call; return False if the call is not moving."""
+        queued = self.calls.get(shell)
+        if queued is not None and len(queued) < MAX_COMMANDS:
+            queued.append(command)
+        return queued is not None

@@ -1,0 +1,41 @@
+"""Latencies: how long callers waited for the agent's turns, a row for each report."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from storage.db import Tx
+
+MEASURES = ("first_sound_ms", "first_answer_ms", "ours_ms", "model_ms")
+
+ADD = """
+    INSERT INTO call_turn_latencies (org_id, call_id, stream_number, report_seq, turn_seq, first_sound_ms, first_answer_ms,
+                                     ours_ms, model_ms)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    ON CONFLICT DO NOTHING
+"""
+#: Those of call `c`, in order; a JSON array in the contract's form.
+OF_CALL = """
+    coalesce((SELECT json_agg(json_build_object(
+                         'turn_seq', l.turn_seq, 'first_sound_ms', l.first_sound_ms, 'first_answer_ms', l.first_answer_ms,
+                         'ours_ms', l.ours_ms, 'model_ms', l.model_ms)
+                     ORDER BY l.stream_number, l.report_seq)
+                FROM call_turn_latencies l WHERE l.call_id = c.id), '[]')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyRow:
+    """A turn's latency by its parts, with the stream and the number of its report."""
+
+    stream_number: int
+    report_seq: int
+    turn_seq: int
+    first_sound_ms: int
+    first_answer_ms: int
+    ours_ms: int
+    model_ms: int
+
+
+async def add(tx: Tx, org: UUID, call: UUID, row: LatencyRow) -> None:
+    """Store a latency, unless its report is stored already."""
+    await tx.execute(ADD, org, call, *(getattr(row, name) for name in LatencyRow.__slots__))

@@ -1,0 +1,26 @@
+"""Plans of calls, and the audio of their prompts."""
+
+from dataclasses import replace
+
+from media.core.leg import HangUp
+from media.core.types import CallPlan, Prompt, PromptKind, Tool
+
+GREETING = bytes(range(1, 251)) * 64  # 2 s
+ANNOUNCEMENT = bytes(range(2, 252)) * 32  # 1 s
+PLAN = CallPlan(
+    "Be kind.",
+    "marin",
+    "gpt-realtime",
+    "whisper",
+    prompts={
+        PromptKind.GREETING: Prompt("Hello and welcome to the shop", GREETING),
+        PromptKind.ANNOUNCEMENT: Prompt("This call is recorded", ANNOUNCEMENT),
+        PromptKind.GOODBYE: Prompt("Goodbye then", bytes(800)),
+        PromptKind.APOLOGY: Prompt("Sorry, please call again", bytes(800)),
+        PromptKind.HOLD: Prompt("One moment please", bytes(1600)),
+        PromptKind.IDLE: Prompt("Are you there", bytes(800)),
+    },
+    fillers=(Prompt("Let me look", bytes(800)),),
+)
+BARE = replace(PLAN, prompts={}, fillers=())
+TOOLS = (Tool("look_up", "", "{}", 20_000), Tool("end_call", "", "{}", outcome=HangUp("agent")))
