@@ -18,7 +18,7 @@ from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from gateway import contract, sse, transcode
-from gateway.bodies import Bodies
+from gateway.bodies import Bodies, ClientLeft
 from gateway.credentials import ADDRESS, ClientCredentials, Cookies
 from gateway.middleware import AccessLog
 from hum import secrets
@@ -191,7 +191,7 @@ async def test_a_file_that_never_comes_is_late() -> None:
 async def test_half_a_body_is_no_request() -> None:
     async def endpoint(request: Request) -> Response:
         request.scope[ADDRESS] = "203.0.113.7"
-        with pytest.raises(ClientDisconnect):
+        with pytest.raises(ClientLeft):
             await Bodies(1000, 1000, 1.0).read(request)
         raise ClientDisconnect
 
