@@ -132,7 +132,7 @@ class LevelSession(Session):
         self._add_turn(item_id, b"")
 
 
-class ModelConnection(WSListener):
+class StandInSession(WSListener):
     def __init__(self, model: str) -> None:
         self._transport: WSTransport
         self._clock = LoopClock()
@@ -178,7 +178,7 @@ async def serve(certificate: Path | None) -> None:
     """Serve until stopped; `certificate` is a PEM file with its key, for TLS."""
 
     def accept(request: WSUpgradeRequest) -> WSListener:
-        return ModelConnection(parse_qs(urlsplit(request.path.decode()).query).get("model", ["m"])[0])
+        return StandInSession(parse_qs(urlsplit(request.path.decode()).query).get("model", ["m"])[0])
 
     tls: ssl.SSLContext | None = None
     if certificate is not None:

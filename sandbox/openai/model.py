@@ -16,10 +16,10 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from sandbox.openai.backstage import Backstage
 from sandbox.openai.ids import new_id
 from sandbox.openai.realtimesocket import GOING_AWAY, INTERNAL_ERROR, RealtimeSocket, admit
 from sandbox.openai.rest import Rest, Transcription
+from sandbox.openai.sandboxapi import SandboxApi
 from sandbox.openai.script import Script, ScriptPlayer
 from sandbox.openai.senses import SpeechSenses
 from sandbox.openai.settings import Faults, Settings
@@ -72,7 +72,9 @@ class Model:
             model.transcriptions,
             model.charged,
         )
-        app = Starlette(routes=[*rest.routes(), *Backstage(model).routes(), WebSocketRoute("/v1/realtime", model.talk)])
+        app = Starlette(
+            routes=[*rest.routes(), *SandboxApi(model).routes(), WebSocketRoute("/v1/realtime", model.talk)]
+        )
         async with serving(app, listen, ws="websockets-sansio") as (host, port):
             model.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
             try:

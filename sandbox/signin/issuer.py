@@ -209,7 +209,7 @@ class Issuer:
         person = self.people.tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
         return JSONResponse(person.claims()) if person else JSONResponse({"error": "invalid_token"}, 401)
 
-    # -- backstage
+    # -- sandbox API
 
     async def _add_person(self, request: Request) -> Response:
         body = await request.json()

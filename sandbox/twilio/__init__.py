@@ -12,7 +12,7 @@ carrier.texting.recipients[e164] = Recipient(...) sets how texts to a number end
 texting.services[sid] = Service(...) is a Messaging Service, texting.pace.segments_per_second queues texts.
 `await carrier.texts_settled()` waits until every text is final and every callback is sent; carrier.texts_to(e164) are the
 accepted messages, with `arrived_at` and `notices` (their callbacks), texting.book.sent_to counts the messages that left,
-texting.book.requests are the API's requests.  Over HTTP: textstage.py.
+texting.book.requests are the API's requests.  Over HTTP: textsandboxapi.py.
 
 Faults.  carrier.inject_faults(Fault("create", "cut")): the next call is created and its response is lost; faults.py lists
 the others, for REST and for callbacks.  Over HTTP: POST /sandbox/faults.  Limits: PUT /sandbox/limits.
@@ -20,7 +20,7 @@ the others, for REST and for callbacks.  Over HTTP: POST /sandbox/faults.  Limit
 Ground truth.  carrier.calls_to(e164) are all calls ever made to a number; call.truth.as_json() has status, who hung up,
 webhooks, TwiML verbs, sentences, streams, and under `heard` what the person heard when (ringing, say, play, stream, bridge, silence);
 call.heard_audio.of("bridge") is that audio, `await call.journal.find("bridged")` waits for an event, and
-`machine.recording` events tell what a machine recorded.  Over HTTP: backstage.py.  `await call.ended()` waits for the call's end.
+`machine.recording` events tell what a machine recorded.  Over HTTP: sandboxapi.py.  `await call.ended()` waits for the call's end.
 
 Virtual time: an Exchange with a Courier of the test's runs in sandbox.loopclock.VirtualLoop (tests/sandbox/twilio/virtual.py).
 """

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterable
 from starlette.applications import Starlette
 
 from sandbox.serving import serving
-from sandbox.twilio.backstage import Backstage
 from sandbox.twilio.call import Call, Callback, Fallback, Fetch
 from sandbox.twilio.caller import Caller, Step
 from sandbox.twilio.exchange import Account, Exchange
@@ -22,9 +21,10 @@ from sandbox.twilio.lookup import Directory
 from sandbox.twilio.message import MediaFile, Message, new_sid
 from sandbox.twilio.numbers import Number
 from sandbox.twilio.rest import Rest
+from sandbox.twilio.sandboxapi import SandboxApi
 from sandbox.twilio.stream import Path
 from sandbox.twilio.texting import Texting
-from sandbox.twilio.textstage import TextStage
+from sandbox.twilio.textsandboxapi import TextSandboxApi
 from sandbox.twilio.voiced import SpeechSource
 
 
@@ -64,7 +64,7 @@ class Carrier:
         )
         exchange.texting.pace.segments_per_second = segments_per_second
         directory, rest = Directory(exchange), Rest(exchange)
-        stages = Backstage(exchange, rest.admission, speech), TextStage(exchange)
+        stages = SandboxApi(exchange, rest.admission, speech), TextSandboxApi(exchange)
         app = Starlette(
             routes=[*rest.routes(), *directory.routes(), *(route for stage in stages for route in stage.routes())]
         )

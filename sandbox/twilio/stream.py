@@ -50,7 +50,7 @@ class Path:
 
 
 @dataclass(slots=True)
-class Utterance:
+class UtteranceSpan:
     """An utterance of the caller, on the stream's clock."""
 
     start_ms: float
@@ -63,7 +63,7 @@ class Spoken:
 
     start_ms: float = 0.0
     track: bytearray = field(default_factory=bytearray)
-    spans: list[Utterance] = field(default_factory=list)
+    spans: list[UtteranceSpan] = field(default_factory=list)
     digits: list[tuple[float, str]] = field(default_factory=list)
     dropped_frames: int = 0
 

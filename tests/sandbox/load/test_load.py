@@ -23,7 +23,7 @@ from sandbox.load.figures import CallFigures, Thresholds, percentiles, table
 from sandbox.load.harness import LoadParameters, main, run, script
 from sandbox.twilio import Path, Stream
 from sandbox.twilio.journal import Journal
-from sandbox.twilio.stream import Utterance
+from sandbox.twilio.stream import UtteranceSpan
 
 ACCOUNT, TOKEN, TO = "AC" + "a" * 32, "12345", "+13175550100"
 LOUD = b"\x10" * 160
@@ -39,7 +39,7 @@ def stream(*audio_at_ms: int, spans: Iterable[tuple[int, int]] = (), clears: Ite
         else:
             made.playout.receive(at_ms, LOUD * 20)
     made.playout.advance(100_000)
-    made.spoken.spans = [Utterance(start, end) for start, end in spans]
+    made.spoken.spans = [UtteranceSpan(start, end) for start, end in spans]
     return made
 
 

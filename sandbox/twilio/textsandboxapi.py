@@ -44,7 +44,7 @@ class TextingSettings(msgspec.Struct, forbid_unknown_fields=True):
     answers_keywords: bool | None = None
 
 
-class TextStage:
+class TextSandboxApi:
     def __init__(self, exchange: Exchange) -> None:
         self._texting, self._desk = exchange.texting, exchange.textdesk
 

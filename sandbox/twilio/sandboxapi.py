@@ -56,7 +56,7 @@ class Ring(msgspec.Struct, forbid_unknown_fields=True):
     seed: int = 0
 
 
-class Backstage:
+class SandboxApi:
     def __init__(self, exchange: Exchange, admission: Admission, speaker: SpeechSource | None = None) -> None:
         self._exchange = exchange
         self._admission = admission
