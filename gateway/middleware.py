@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import credentials, errors
@@ -91,8 +91,6 @@ class AccessLog:
             await self._app(scope, receive, observing)
         except Cut as cut:  # the server closes the connection
             answer.cut(cut.status)
-        except ClientDisconnect:
-            answer.cut(errors.CLIENT_LEFT)
         except asyncio.CancelledError:
             answer.cut(errors.CLIENT_LEFT)
             raise
