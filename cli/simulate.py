@@ -64,7 +64,9 @@ async def over(call: Call) -> None:
 
 
 async def speak(lines: Sequence[str], speech: Speech) -> list[bytes]:
-    """Speak lines; return mu-law at 8 kHz.  Raises NoSpeech."""
+    """Speak lines; return mu-law at 8 kHz.  Raises NoSpeech, and ValueError if a line has no words."""
+    if not all(line.strip() for line in lines):
+        raise ValueError("--say needs words")
     if lines and not Speech.available():
         raise NoSpeech("the extra `speech` is not installed: pip install 'hum[speech]', or use --wav")
     return [await speech.say(line, CALLER_VOICE) for line in lines]

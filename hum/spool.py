@@ -38,9 +38,7 @@ class Spool:
         """Open or create the spool.  Raises BlockingIOError if another process owns it."""
         private.directory(directory)
         self.directory, self._fsync, self._segment_bytes = directory, fsync, segment_bytes
-        self._lock = FileIO(directory / "lock", "w", opener=private.opener)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._done_file = os.open(directory / "done", os.O_RDWR | os.O_CREAT, private.FILE)
+        self._lock, self._done_file = _take(directory)
         self.done = self.noted = self._read_done()
         #: Number and size of the oldest pending records, which have their payloads on disk only.
         self._shed: deque[tuple[int, int]] = deque()
@@ -58,16 +56,9 @@ class Spool:
 
     def append(self, payload: bytes) -> int:
         """Store a record; return its number.  Raises OSError, leaving the spool unchanged, if the write fails."""
+        self.restore()
         number = self.last + 1
-        segment = self._segment or self._open_segment(number)
-        start = segment.tell()
-        try:
-            self._write(segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
-        except BaseException:
-            self._abandon(segment, start)
-            raise
-        if segment.tell() >= self._segment_bytes:
-            self._end_segment()
+        self._store(number, payload)
         self.last = number
         self._remember(number, payload)
         return number
@@ -118,10 +109,43 @@ class Spool:
             self._end_segment()  # a segment's numbers have no gaps
             self.last = number
 
+    def restore(self) -> None:
+        """Create the directory again if it was deleted, and write into it the records in memory.  Raises OSError."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat((self.directory / "lock").stat(), os.fstat(self._lock.fileno())):
+                return
+        private.directory(self.directory)
+        lock, done_file = _take(self.directory)
+        self._lock.close()
+        os.close(self._done_file)
+        self._lock, self._done_file = lock, done_file
+        self._write_done()
+        self._end_segment()
+        next_number = 0
+        for number, payload in tuple(self._waiting):
+            if number != next_number:
+                self._end_segment()  # a segment's numbers have no gaps
+            self._store(number, payload)
+            next_number = number + 1
+        if next_number != self.last + 1:
+            self._end_segment()
+
     def close(self) -> None:
         self._end_segment()
         os.close(self._done_file)
         self._lock.close()
+
+    def _store(self, number: int, payload: bytes) -> None:
+        """Write a record to the current segment.  Raises OSError."""
+        segment = self._segment or self._open_segment(number)
+        start = segment.tell()
+        try:
+            self._write(segment, _HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        except BaseException:
+            self._abandon(segment, start)
+            raise
+        if segment.tell() >= self._segment_bytes:
+            self._end_segment()
 
     def _remember(self, number: int, payload: bytes) -> None:
         self._waiting.append((number, payload))
@@ -216,6 +240,13 @@ class Spool:
         for (_, path), next_first in zip(segments, next_firsts, strict=False):
             if next_first - 1 <= self.done:
                 path.unlink()
+
+
+def _take(directory: Path) -> tuple[FileIO, int]:
+    """Return the held lock of a spool, and its open file `done`.  Raises BlockingIOError if another process owns it."""
+    lock = FileIO(directory / "lock", "w", opener=private.opener)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock, os.open(directory / "done", os.O_RDWR | os.O_CREAT, private.FILE)
 
 
 def _records(first: int, path: Path, next_first: int | None) -> Iterator[tuple[int, bytes, int]]:

@@ -253,7 +253,8 @@ async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallReques
     """Create or update the caller's contact; return None if the number is withheld."""
     if bad_e164(request.from_e164):
         return None
-    name = request.caller_name if request.HasField("caller_name") else None
+    is_forged = request.caller_verification == calls_pb2.CALLER_VERIFICATION_FAILED
+    name = request.caller_name if request.HasField("caller_name") and not is_forged else None
     return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
 
 

@@ -105,7 +105,9 @@ class Store:
             self._spool.finish(number)
 
     def check_disk(self) -> None:
-        """Check the disk, and write some of the unsaved batches."""
+        """Check the disk, and write some of the unsaved batches; create the directory again if it was deleted."""
+        with suppress(OSError):  # the check says why
+            self._spool.restore()
         self.fault = self._disk.fault()
         self._save(SAVE_BYTES)
 
