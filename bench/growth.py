@@ -79,7 +79,7 @@ class Growth:
         return "ms" if self.p50_ms[max(self.p50_ms)] <= MUST_MS else "no"
 
 
-class Bench:
+class GrowingDatabase:
     """A database whose calls, contacts and events grow."""
 
     def __init__(self, url: str, db: Db, tenant: UUID, other_tenant: UUID) -> None:
@@ -222,7 +222,7 @@ def table(growths: Sequence[Growth]) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    return command("bench.growth", __doc__, Bench, argv)
+    return command("bench.growth", __doc__, GrowingDatabase, argv)
 
 
 def command(prog: str, about: str | None, make: Make, argv: Sequence[str] | None) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.hearing_line import Echo, Line, Reactions, joined, room
+from bench.hearing_line import EchoPath, Reactions, SimulatedCaller, joined, room
 from media.io.silero import Silero
 from tests.support import sounds
 from tests.support.sounds import FRAME, RATE_HZ, Prompt, Wave
@@ -145,7 +145,7 @@ def sentences(corpus: Corpus, silero: Silero) -> Iterator[Sentences]:
             results = []
             for seed, prompt in enumerate(prompts):
                 clean, begins = said(prompt, level_db, seed)
-                reaction = warm(Line(corpus.agent, silero), noisy(clean, line, level_db, seed))
+                reaction = warm(SimulatedCaller(corpus.agent, silero), noisy(clean, line, level_db, seed))
                 results.append((reaction, begins + WARM_SECONDS))
             name = f"{level_db} dBFS, {line}"
             all_voices.setdefault(name, []).extend(results)
@@ -162,20 +162,20 @@ def relative(corpus: Corpus, silero: Silero) -> Iterator[Sentences]:
             results = []
             for seed, prompt in enumerate(prompts):
                 clean, begins = said(prompt, AGENT_DB + below_db, seed)
-                line = Line(corpus.agent[seed * 8_000 :], silero, _echo(loss_db, seed))
+                line = SimulatedCaller(corpus.agent[seed * 8_000 :], silero, _echo(loss_db, seed))
                 results.append((warm(line, noisy(clean, "quiet", 0, seed)), begins + WARM_SECONDS))
             yield _row(f"{below_db:+} dB", f"echo {loss_db or 'none'}", results)
 
 
-def warm(line: Line, wave: Wave) -> Reactions:
+def warm(line: SimulatedCaller, wave: Wave) -> Reactions:
     """Return the reaction to `wave` after WARM_SECONDS of the agent alone, in which the gate learns the line's echo."""
     line.play(sounds.white(WARM_SECONDS, -75.0, 4))
     line.reactions = Reactions()
     return line.play(wave)
 
 
-def _echo(loss_db: float | None, seed: int) -> Echo | None:
-    return None if loss_db is None else Echo(loss_db, LATE_MS[seed % len(LATE_MS)])
+def _echo(loss_db: float | None, seed: int) -> EchoPath | None:
+    return None if loss_db is None else EchoPath(loss_db, LATE_MS[seed % len(LATE_MS)])
 
 
 def syllables(corpus: Corpus, silero: Silero) -> Iterator[Syllables]:
@@ -189,7 +189,7 @@ def syllables(corpus: Corpus, silero: Silero) -> Iterator[Syllables]:
             clean[:begin] = 0
             clean[begin : begin + 40] *= np.linspace(0, 1, 40)
             clean[end - 80 : end] *= np.linspace(1, 0, 80)
-            reaction = warm(Line(corpus.agent, silero), noisy(clean, "quiet", 0, seed))
+            reaction = warm(SimulatedCaller(corpus.agent, silero), noisy(clean, "quiet", 0, seed))
             cleared, cut = cleared + bool(reaction.clears), cut + bool(reaction.cuts)
         yield Syllables(ms, len(prompts), cleared, cut)
 
@@ -236,7 +236,7 @@ def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:
 
 def alarms(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Alarms]:
     for sound, wave in not_speech(seconds):
-        line = Line(corpus.agent, silero)
+        line = SimulatedCaller(corpus.agent, silero)
         reaction = warm(line, wave)
         hours = line.seconds / 3600
         yield Alarms(sound, line.seconds, len(reaction.clears), len(reaction.cuts), len(reaction.clears) / hours)
@@ -253,7 +253,7 @@ def hums_in_noise(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Al
     clean = bursts(waves)
     for name, make in (("white", sounds.white), ("pink", sounds.pink)):
         for below_db in HUM_NOISES_DB:
-            line = Line(corpus.agent, silero)
+            line = SimulatedCaller(corpus.agent, silero)
             reaction = warm(line, sounds.mix(clean, make(len(clean) / RATE_HZ + 0.01, -22.0 - below_db, 2)))
             sound = f"{len(waves)} hums, {name} noise {below_db} dB below -22 dBFS"
             yield Alarms(
@@ -271,7 +271,7 @@ def televisions(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Alar
     said = joined([prompt.wave for prompt in prompts], -22.0)[: round(seconds * RATE_HZ)]
     reverberant = np.convolve(said, room(0.0))[: len(said)]
     for level_db in TELEVISIONS_DB:
-        line = Line(corpus.agent, silero)
+        line = SimulatedCaller(corpus.agent, silero)
         sound = sounds.at_level(reverberant, level_db)
         reaction = warm(line, sounds.mix(sound, sounds.white(len(sound) / RATE_HZ + 0.01, -75.0)))
         hours = line.seconds / 3600
@@ -290,7 +290,7 @@ def echoes(corpus: Corpus, seconds: float, silero: Silero) -> Iterator[Echoes]:
         for name, after in (("from the beginning", 0.0), ("after 20 s", 20.0), ("another agent", 0.0)):
             clears = cuts = 0
             for late_ms in LATE_MS:
-                line = Line(corpus.agent[late_ms * 100 :], silero, Echo(loss_db, late_ms, after))
+                line = SimulatedCaller(corpus.agent[late_ms * 100 :], silero, EchoPath(loss_db, late_ms, after))
                 line.play(sounds.white(after + seconds / 2, -70.0))
                 if name == "another agent":
                     line.reactions = Reactions()

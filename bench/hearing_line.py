@@ -24,7 +24,7 @@ CLIPPED = 0.08
 
 
 @dataclass(frozen=True, slots=True)
-class Echo:
+class EchoPath:
     """The agent's voice in the caller's audio, `loss_db` quieter and `late_ms` later, from `after_seconds` on.
 
     In a room it reverberates for 0.3 s, and the direct sound is `direct_db` louder than the rest.  A clipped echo comes from a loudspeaker
@@ -83,7 +83,7 @@ class Agent:
         self.played.append(self.says[self._at : self._at + FRAME])
         self._at += FRAME
 
-    def echo(self, echo: Echo) -> Wave:
+    def echo(self, echo: EchoPath) -> Wave:
         """Return the echo in the newest frame."""
         now = len(self.played)
         late = round(echo.late_ms / FRAME_MS)
@@ -108,10 +108,10 @@ def _level_db(wave: Wave) -> float:
     return pcm_level_db((wave * 32_767).astype(np.int16).tobytes())
 
 
-class Line:
+class SimulatedCaller:
     """A caller over an agent that says `says`."""
 
-    def __init__(self, says: Wave, silero: Silero, echo: Echo | None = None) -> None:
+    def __init__(self, says: Wave, silero: Silero, echo: EchoPath | None = None) -> None:
         self.agent, self._echo = Agent(says), echo
         self._vad, self._bargein = Vad(silero.detector()), BargeIn()
         self._gate = EchoGate(self.agent, self._vad.history, lambda _: None)

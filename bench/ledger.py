@@ -16,7 +16,7 @@ import numpy as np
 
 from media.core.audio import BYTES_PER_MS
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import Item, Sound
+from media.core.inflight import Item, ItemAudio
 from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.turngate import TurnGate
@@ -29,7 +29,7 @@ GUESS_MS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CarrierPath:
     """The path to the carrier.  Each direction is late by `delay_ms` plus a uniform 0 to `jitter_ms`."""
 
     name: str
@@ -42,15 +42,15 @@ class Line:
 
 
 LINES = (
-    Line("no jitter", (0, 150)),
-    Line("jitter 5", (0, 150), 5),
-    Line("jitter 10", (0, 150), 10),
-    Line("jitter 20", (0, 150), 20),
-    Line("jitter 40", (0, 150), 40),
-    Line("stalls of 150", (0, 150), 5, stall_ms=150),
-    Line("drift +100 ppm, jitter 10", (0, 150), 10, drift_ppm=100),
-    Line("drift -100 ppm, jitter 10", (0, 150), 10, drift_ppm=-100),
-    Line("a fifth of the marks lost, jitter 10", (0, 150), 10, lost_marks=0.2),
+    CarrierPath("no jitter", (0, 150)),
+    CarrierPath("jitter 5", (0, 150), 5),
+    CarrierPath("jitter 10", (0, 150), 10),
+    CarrierPath("jitter 20", (0, 150), 20),
+    CarrierPath("jitter 40", (0, 150), 40),
+    CarrierPath("stalls of 150", (0, 150), 5, stall_ms=150),
+    CarrierPath("drift +100 ppm, jitter 10", (0, 150), 10, drift_ppm=100),
+    CarrierPath("drift -100 ppm, jitter 10", (0, 150), 10, drift_ppm=-100),
+    CarrierPath("a fifth of the marks lost, jitter 10", (0, 150), 10, lost_marks=0.2),
 )
 
 
@@ -66,17 +66,17 @@ class Errors:
     exact_percent: float  # to the sample
 
 
-class Desk:
+class RunningLedger:
     """A running ledger: ticked every 20 ms against a carrier in virtual time."""
 
-    def __init__(self, line: Line, seed: int) -> None:
+    def __init__(self, line: CarrierPath, seed: int) -> None:
         self._line, self._random = line, Random(seed)
         self.world = World()
         delay_ms = self._random.uniform(*line.delay_ms)
         self.carrier = Carrier(self.world, self._from_carrier, delay_ms, line.jitter_ms, seed, line.drift_ppm)
         self._clock = CarrierClock(GUESS_MS)
         self.ledger = Playout(self._clock, TurnGate(1_000, 9_000, 250))
-        self._encoder = twiliowire.Encoder(self.carrier.SID)
+        self._encoder = twiliowire.MessageEncoder(self.carrier.SID)
         self._tick()
         self.world.every(TICK_MS / (1 + line.drift_ppm / 1e6), self.carrier.frame)
         self.world.every(TICK_MS, self._tick, self.world.now + 7)
@@ -110,7 +110,7 @@ class Desk:
         self.world.run(self.world.now + ms)
 
     def say(self, size: int, name: str) -> Item:
-        item = Item(name, audio=Sound(Random(name).randbytes(size)), complete=True)
+        item = Item(name, audio=ItemAudio(Random(name).randbytes(size)), complete=True)
         self.ledger.line.append(item)
         self._tick()
         return item
@@ -121,9 +121,9 @@ class Desk:
         assert self.ledger.settled(self.world.now), "a clear settles by time at the latest"
 
 
-def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
+def call(line: CarrierPath, seed: int, turns: int) -> dict[str, list[float]]:
     """Run one call, whose answers are cleared once and resumed, then cleared again and cut; return the errors."""
-    desk, random = Desk(line, seed), Random(seed + 10_000)
+    desk, random = RunningLedger(line, seed), Random(seed + 10_000)
     errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}
     for turn in range(turns):
         before = desk.carrier.heard_bytes(desk.world.now)
@@ -154,7 +154,7 @@ def call(line: Line, seed: int, turns: int) -> dict[str, list[float]]:
     return errors
 
 
-def measure(calls: int, turns: int, lines: Sequence[Line] = LINES) -> list[Errors]:
+def measure(calls: int, turns: int, lines: Sequence[CarrierPath] = LINES) -> list[Errors]:
     rows = []
     for line in lines:
         all_errors: dict[str, list[float]] = {"running": [], "cut": [], "resume": []}

@@ -72,7 +72,7 @@ Arguments = Callable[[asyncpg.Record, UUID], Sequence[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class MonthQuery:
     """One statement on months, its form before, its role, and its arguments for an event and an organization."""
 
     name: str
@@ -87,9 +87,9 @@ class Question:
         return self.name.startswith(("a tenant's", "a reader"))
 
 
-def questions() -> list[Question]:
-    def same(name: str, sql: str, role: str, arguments: Arguments) -> Question:
-        return Question(name, sql, sql, role, arguments)
+def questions() -> list[MonthQuery]:
+    def same(name: str, sql: str, role: str, arguments: Arguments) -> MonthQuery:
+        return MonthQuery(name, sql, sql, role, arguments)
 
     def unread(event: asyncpg.Record) -> int:
         """Return the first id of an event's month, as `events.UNREAD` does: earlier months are closed."""
@@ -112,19 +112,19 @@ def questions() -> list[Question]:
     return [
         same("events of a subject", OF_SUBJECT, "hum_app", lambda event, _: (event["subject_id"],)),
         same("a tenant's newest page, of all months", events.PAGE_NEWEST_FIRST, "hum_app", lambda *_: (*events.END, *ALL)),
-        Question("a tenant's newest page", events.PAGE_LATELY, events.PAGE_NEWEST_FIRST, "hum_app",
+        MonthQuery("a tenant's newest page", events.PAGE_LATELY, events.PAGE_NEWEST_FIRST, "hum_app",
                  lambda event, _: (*events.END, *ALL, unread(event), event["xid"]), lambda *_: (*events.END, *ALL)),
-        Question("a tenant's page after an event", after, after.replace("AND id >= $6", ""), "hum_app",
+        MonthQuery("a tenant's page after an event", after, after.replace("AND id >= $6", ""), "hum_app",
                  lambda event, _: (event["xid"], event["id"], *ALL, unread(event)),
                  lambda event, _: (event["xid"], event["id"], *ALL)),
-        Question("a reader, 100 behind the horizon", behind, behind.replace("AND id >= $4", ""), "hum_system",
+        MonthQuery("a reader, 100 behind the horizon", behind, behind.replace("AND id >= $4", ""), "hum_system",
                  lambda event, _: (event["xid"], event["id"], 100, unread(event)),
                  lambda event, _: (event["xid"], event["id"], 100)),
         same("by id", webhook_deliveries.CONTENT, "hum_app", lambda event, _: (event["id"],)),
-        Question("by public id", events.PLACE_OF_IN, events.PLACE_OF, "hum_app", in_month, of_public_id),
+        MonthQuery("by public id", events.PLACE_OF_IN, events.PLACE_OF, "hum_app", in_month, of_public_id),
         same("by a public id that says no time", events.PLACE_OF, "hum_app", of_public_id),
         same("append", events.APPEND, "hum_app", new),
-        Question("append what may come again", events.APPEND_ONCE, ONCE_BEFORE, "hum_app", once, new),
+        MonthQuery("append what may come again", events.APPEND_ONCE, ONCE_BEFORE, "hum_app", once, new),
     ]  # fmt: skip
 
 
@@ -145,7 +145,7 @@ async def fill(connection: Connection, orgs: Sequence[UUID], count: int, months:
     return current - months
 
 
-async def sessions(url: str, org: UUID, question: Question) -> list[Connection]:
+async def sessions(url: str, org: UUID, question: MonthQuery) -> list[Connection]:
     """Open the whole table's session and the months', which plans pages and readers once, like `events.UNREAD`."""
     connections = []
     for path in ("whole, public", "public"):
@@ -157,7 +157,7 @@ async def sessions(url: str, org: UUID, question: Question) -> list[Connection]:
 
 
 async def measure(
-    url: str, org: UUID, question: Question, sample: Sequence[asyncpg.Record], times: int
+    url: str, org: UUID, question: MonthQuery, sample: Sequence[asyncpg.Record], times: int
 ) -> tuple[float, float, int]:
     """Return p50 in ms before and with months, and the rows of the last result."""
     before, after = await sessions(url, org, question)

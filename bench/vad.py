@@ -56,7 +56,7 @@ class Ours:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class SpeechDelays:
     """Speech in one condition.  Delays in ms, from the first sample of speech to the end of the deciding frame."""
 
     condition: str
@@ -113,7 +113,7 @@ def conditions(seconds: float, seed: int) -> Iterator[tuple[str, Wave]]:
     yield "line hum, 10 dB SNR", sounds.hum(seconds, SPEECH_DB - 10)
 
 
-def speech(prompts: Sequence[Prompt], silero: Silero) -> list[Heard]:
+def speech(prompts: Sequence[Prompt], silero: Silero) -> list[SpeechDelays]:
     delays: dict[tuple[str, str], list[float | None]] = {}
     for seed, prompt in enumerate(prompts):
         # Speech does not begin on a frame boundary.
@@ -170,11 +170,11 @@ def _delay(detector: Ours | Webrtcvad, frames: list[bytes], begins: int) -> floa
     return None
 
 
-def _heard(condition: str, detector: str, results: list[float | None]) -> Heard:
+def _heard(condition: str, detector: str, results: list[float | None]) -> SpeechDelays:
     good = [delay for delay in results if delay is not None and delay >= 0]
     early = sum(delay is not None and delay < 0 for delay in results)
     p50, p90, p99 = (float(value) for value in np.percentile(good or [float("nan")], (50, 90, 99)))
-    return Heard(condition, detector, len(results), results.count(None), early, p50, p90, p99)
+    return SpeechDelays(condition, detector, len(results), results.count(None), early, p50, p90, p99)
 
 
 def not_speech(seconds: float) -> Iterator[tuple[str, Wave]]:

@@ -35,7 +35,7 @@ class Overlaps:
     stuck: int
 
 
-class Line:
+class SimulatedPhone:
     """A phone whose agent never stops for long, and whose caller is a sound."""
 
     def __init__(self, says: bytes, confirm: Confirm | None) -> None:
@@ -112,11 +112,11 @@ def measure(seconds: float, voices: Sequence[Prompt], silero: Silero) -> list[Ov
     rows = []
     for detector in DETECTORS:
         for sound, wave in lines(seconds):
-            line = Line(says, silero.detector() if detector == WITH_SILERO else None)
+            line = SimulatedPhone(says, silero.detector() if detector == WITH_SILERO else None)
             line.play(sounds.frames(wave))
             rows.append(line.told(sound, detector))
         for loss_db, late_ms in ECHOES:
-            line = Line(says, silero.detector() if detector == WITH_SILERO else None)
+            line = SimulatedPhone(says, silero.detector() if detector == WITH_SILERO else None)
             line.echo(seconds / len(ECHOES), loss_db, late_ms)
             rows.append(line.told(f"the agent's echo at -{loss_db} dB, {late_ms} ms late", detector))
     return rows

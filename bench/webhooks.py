@@ -29,7 +29,7 @@ from sandbox.receiver import Fault, Receiver, Reply
 from storage import events
 from storage.db import Db
 from storage.events import New
-from tests.support.town import Town, town
+from tests.support.runningplatform import Platform, start_platform
 from tests.support.waits import until
 
 CONTACT, NUMBER = "+13175551234", "+12125550100"
@@ -75,10 +75,10 @@ async def write(db: Db, org: UUID, per_second: float, seconds: float) -> dict[st
 
 
 async def measure(
-    platform: Town, receiver: Receiver, db: Db, per_second: float, seconds: float, dead: str
+    platform: Platform, receiver: Receiver, db: Db, per_second: float, seconds: float, dead: str
 ) -> list[Figure]:
     """Return figures of the webhooks that are not `dead`."""
-    receiver.heard.clear()
+    receiver.requests.clear()
     cpu_before = platform.cpu_seconds()
     committed = await write(db, await organization(platform), per_second, seconds)
     expected = {id for id, (type, _) in committed.items() if type != dead}
@@ -96,14 +96,18 @@ async def measure(
 def arrivals(receiver: Receiver, expected: set[str]) -> dict[str, float]:
     """Return the arrival time of the first attempt at each of these events."""
     first = dict[str, float]()
-    for request in receiver.heard:
+    for request in receiver.requests:
         if (id := request.headers["webhook-id"]) in expected:
             first.setdefault(id, request.at_seconds)
     return first
 
 
 async def run(home: Path, per_second: float, seconds: float) -> list[Figure]:
-    async with town(home, settings=SETTINGS) as platform, Receiver.serve() as receiver, writer(platform) as db:
+    async with (
+        start_platform(home, settings=SETTINGS) as platform,
+        Receiver.serve() as receiver,
+        writer(platform) as db,
+    ):
         for type in samples():
             await platform.ask("POST", "/api/webhooks", json={"url": f"{receiver.url}/{type}", "events": [type]})
         # Events from before the worker's first look are not delivered.

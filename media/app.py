@@ -24,18 +24,18 @@ from hum.process.workers import Shared, supervise
 from hum.settings import MediaSettings
 from hum.spool import take_spool
 from hum.v1 import calls_pb2
-from media.door import Capacity, ListeningSocket, NoListeningSocket, capacity
-from media.entrance import CarrierListener
+from media.carrierlistener import CarrierListener
 from media.io.control import ControlLink
 from media.io.filework import FileThread, result
+from media.io.listenerstreams import ListenerStreams
 from media.io.openai import Dial, Dialler
-from media.io.overhearing import Overhearing
 from media.io.silero import Silero
+from media.listeningsocket import Capacity, ListeningSocket, NoListeningSocket, capacity
 from media.pacer import Pacer
 from media.ports import Ports
 from media.server import MediaServer
-from media.takeover.giving import HandoverSender
-from media.takeover.taking import HandoverReceiver, Predecessor
+from media.takeover.receiver import HandoverReceiver, Predecessor
+from media.takeover.sender import HandoverSender
 
 #: Milliseconds between the pacer's ticks.
 PACER_MS = 20.0
@@ -51,7 +51,7 @@ CLOSE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class MediaPlane:
     """A running media plane; `port` is 0 in a process that takes browsers' calls."""
 
     server: MediaServer
@@ -71,7 +71,7 @@ async def build(
     ticked: Callable[[], None] = lambda: None,
     browser: bool = False,
     predecessor: Predecessor | None = None,
-) -> AsyncIterator[Media]:
+) -> AsyncIterator[MediaPlane]:
     """Start a whole media plane; on exit, drain and close it, at once if a signal says so.
 
     With `shared_port`, other processes may listen on the same port.  `ticked` is called on each tick of the pacer.
@@ -85,9 +85,9 @@ async def build(
     listening_socket = (
         _no_listening_socket(settings) if browser else _open_listening_socket(settings, shared_port, predecessor)
     )
-    overhearing = Overhearing(settings, link.credential)
+    listener_streams = ListenerStreams(settings, link.credential)
     place, files = settings.recordings_dir, FileThread("recordings")
-    ports = Ports(settings, link, dial or Dialler(settings), clock, place, files, overhearing, silero)
+    ports = Ports(settings, link, dial or Dialler(settings), clock, place, files, listener_streams, silero)
     server = MediaServer(ports, lambda: pacer.load, listening_socket)
     browsers: list[Callable[[float], None]] = []
 
@@ -115,7 +115,7 @@ async def build(
             _succession(server, listener, signals, predecessor),
         ):
             try:
-                yield Media(server, link, listener.port if listener is not None else 0, metrics_port)
+                yield MediaPlane(server, link, listener.port if listener is not None else 0, metrics_port)
             finally:
                 await callers.aclose()
                 await _drain(server, ports, hurry)
@@ -260,10 +260,10 @@ async def _storing(settings: MediaSettings, link: ControlLink, hurry: asyncio.Ev
         yield
         return
     # Imported here: the bucket's client is large, and nothing else needs it.
-    from media.io import storing
+    from media.io.uploader import build_uploader
 
-    uploader = storing.build(settings, settings.bucket, link.check_files)
-    running = asyncio.create_task(uploader.run(), name="storing")
+    uploader = build_uploader(settings, settings.bucket, link.check_files)
+    running = asyncio.create_task(uploader.run(), name="uploader")
     try:
         yield
     finally:
@@ -289,7 +289,7 @@ async def _send_rest(ports: Ports) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(ports.settings.end_ack_seconds):
             await ports.link.wait_until_stored()
-    await ports.overhearing.close()
+    await ports.listener_streams.close()
 
 
 async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = False, takeover: bool = False) -> None:

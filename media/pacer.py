@@ -15,7 +15,7 @@ WINDOW_MS = 1_000.0
 USUAL_TICKS = 150
 
 
-class Load(NamedTuple):
+class LoopLoad(NamedTuple):
     """The event loop's lateness, at worst (which may be a hiccup) and usually, and the share of its core that the process uses.
 
     Lateness shows overload only together with a high share: see `media.cores`.
@@ -66,9 +66,9 @@ class Pacer:
         self._is_failing = False
 
     @property
-    def load(self) -> Load:
+    def load(self) -> LoopLoad:
         """The lateness of the event loop, including that of a tick that is overdue now, and the CPU share."""
-        return Load(max(self._lag.worst_ms, self._clock() - self._due_ms), self._lag.usual_ms, self._used.share)
+        return LoopLoad(max(self._lag.worst_ms, self._clock() - self._due_ms), self._lag.usual_ms, self._used.share)
 
     def beat(self) -> float:
         """Tick if a tick is due; return the ms until the next one."""

@@ -23,7 +23,7 @@ REPEATED = "repeated"
 MAX_REASON_CHARS = 200
 
 
-class Reply(Protocol):
+class OfferReply(Protocol):
     """A function that reports an offer's outcome to control."""
 
     def __call__(self, reply: pb.BrowserReply, /) -> None:
@@ -33,7 +33,7 @@ class Reply(Protocol):
 class Peers:
     """The browsers of one process: those that are being connected, and those in a call."""
 
-    def __init__(self, server: MediaServer, ice: Ice, reply: Reply) -> None:
+    def __init__(self, server: MediaServer, ice: Ice, reply: OfferReply) -> None:
         self._server, self._ice, self._reply = server, ice, reply
         self._settings, self._clock = server.ports.settings, server.ports.clock
         self._connecting: dict[str, asyncio.Task[None]] = {}

@@ -10,8 +10,8 @@ from hum.settings import MediaSettings
 from media.core.talk import Talk
 from media.io.control import ControlLink
 from media.io.filework import FileWork
+from media.io.listenerstreams import ListenerStreams
 from media.io.openai import Dial
-from media.io.overhearing import Overhearing
 from media.io.silero import Silero
 
 #: What is registered: the shell, which knows this module.
@@ -28,11 +28,11 @@ class Ports:
     clock: Clock
     recordings: Path
     files: FileWork  # of the recordings
-    overhearing: Overhearing
+    listener_streams: ListenerStreams
     silero: Silero | None = None  # the detector over the agent
 
 
-class Phase(Enum):
+class ShellPhase(Enum):
     """The state of a shell; see `media.shell`."""
 
     WAITING = auto()

@@ -32,7 +32,7 @@ from media.io.control import ControlLink
 from media.io.filework import FileWork
 from media.recorder import Names
 from media.reports import Reports
-from media.tap import Listener, Tap
+from media.tap import SoundListener, Tap
 from media.trace import CallTrace
 
 LOG = log(__name__)
@@ -117,12 +117,12 @@ class CallOutput:
 
     # Listeners.
 
-    def add_listener(self, listener: Listener) -> None:
+    def add_listener(self, listener: SoundListener) -> None:
         """Send the call's sound to one more listener."""
         self._tap = self._tap or Tap(self._delay_ms)
         self._tap.listeners.append(listener)
 
-    def remove_listener(self, listener: Listener) -> bool:
+    def remove_listener(self, listener: SoundListener) -> bool:
         """Remove a listener; return whether it was the last one."""
         if self._tap is None or listener not in self._tap.listeners:
             return False

@@ -14,11 +14,11 @@ from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.core.talk import Talk, due
-from media.door import ListeningSocket, NoListeningSocket
 from media.leg import Leg
 from media.legs import twilio
+from media.listeningsocket import ListeningSocket, NoListeningSocket
 from media.movingcalls import MovingCalls
-from media.pacer import Load
+from media.pacer import LoopLoad
 from media.ports import Ports
 from media.shell import Shell
 from media.streams import Streams
@@ -33,7 +33,7 @@ class MediaServer:
     """All calls of this process."""
 
     def __init__(
-        self, ports: Ports, load: Callable[[], Load], listening_socket: ListeningSocket | NoListeningSocket
+        self, ports: Ports, load: Callable[[], LoopLoad], listening_socket: ListeningSocket | NoListeningSocket
     ) -> None:
         self.ports, self._load, self.listening_socket = ports, load, listening_socket
         self.leaving = self.draining = False

@@ -50,16 +50,16 @@ from media.core.types import (
     Unrecord,
 )
 from media.io.control import TokenRefused, Unavailable
+from media.io.listenerstreams import ListenerQueue
 from media.io.openai import ModelSocket
-from media.io.overhearing import ListenerQueue
+from media.joinbuffer import JoinBuffer
 from media.leg import Closing, Leg
-from media.lobby import JoinBuffer
 from media.metrics import FRAMES
-from media.modelline import ModelConnection
+from media.modelconnection import ModelConnection
 from media.plan import dictation_of, sequel_of, switch_of
-from media.ports import CallRegistry, Phase, Ports
+from media.ports import CallRegistry, Ports, ShellPhase
 from media.record import CallOutput
-from media.talks import talk_of
+from media.talkfactory import talk_of
 
 LOG = log(__name__)
 LOST = HangUp("carrier_lost")
@@ -102,7 +102,7 @@ class Shell:
 
     def __init__(self, ports: Ports, leg: Leg, registry: "CallRegistry[Shell]") -> None:
         self._ports, self._registry = ports, registry
-        self._phase = Phase.WAITING
+        self._phase = ShellPhase.WAITING
         self._since_ms = self._heard_ms = ports.clock()
         self._leg_state = _LegState(leg)
         self._join_buffer = JoinBuffer()
@@ -136,9 +136,9 @@ class Shell:
         if talk is not None:
             if actions := talk.from_leg(event, now_ms):
                 self._carry(actions)
-        elif self._phase is Phase.JOINING:
+        elif self._phase is ShellPhase.JOINING:
             self._join_buffer.append(event)
-        elif self._phase is Phase.WAITING:
+        elif self._phase is ShellPhase.WAITING:
             self._first_event(event)
 
     @_guarded
@@ -148,7 +148,7 @@ class Shell:
         if self._talk is not None:
             outcome = HangUp(CARRIER_PROTOCOL, fault) if fault else LOST
             self._carry(self._talk.leg_gone(self._ports.clock(), outcome))
-        if self._phase in (Phase.WAITING, Phase.ENDING, Phase.CLOSING):
+        if self._phase in (ShellPhase.WAITING, ShellPhase.ENDING, ShellPhase.CLOSING):
             self._release()
 
     def fail(self) -> None:
@@ -178,13 +178,13 @@ class Shell:
         settings = self._ports.settings
         silent = now_ms - self._heard_ms >= settings.silent_seconds * 1000
         match self._phase:
-            case Phase.TALKING if self._talk is not None:
+            case ShellPhase.TALKING if self._talk is not None:
                 self._carry(self._talk.leg_gone(now_ms, LOST) if silent else self._talk.tick(now_ms))
-            case Phase.WAITING if silent or now_ms - self._since_ms >= settings.start_seconds * 1000:
+            case ShellPhase.WAITING if silent or now_ms - self._since_ms >= settings.start_seconds * 1000:
                 self._refuse("late", Closing.REFUSED)
-            case Phase.ENDING if now_ms - self._since_ms >= settings.end_ack_seconds * 1000:
+            case ShellPhase.ENDING if now_ms - self._since_ms >= settings.end_ack_seconds * 1000:
                 self._close()
-            case Phase.CLOSING if now_ms - self._since_ms >= CLOSE_MS:
+            case ShellPhase.CLOSING if now_ms - self._since_ms >= CLOSE_MS:
                 self._leg_state.leg.abort()
                 self._release()
             case _:
@@ -221,7 +221,7 @@ class Shell:
                 self._ports.link.answer(command.command_id, "over")
 
     def _listen(self, talk: Talk, command: pb.CallCommand) -> None:
-        listener = self._ports.overhearing.begin(command.listen, self.listener_gone)
+        listener = self._ports.listener_streams.begin(command.listen, self.listener_gone)
         if listener is not None:
             self._output.add_listener(listener)
             self._carry(talk.command(Listen(True), self._ports.clock()))
@@ -234,7 +234,7 @@ class Shell:
             self._carry(self._talk.command(Listen(False), self._ports.clock()))
 
     def _is_over(self) -> bool:
-        return self._talk.ended if self._talk is not None else self._phase is not Phase.JOINING
+        return self._talk.ended if self._talk is not None else self._phase is not ShellPhase.JOINING
 
     @_guarded
     def end(self, reason: str, *, spoken: bool = False) -> None:
@@ -242,9 +242,9 @@ class Shell:
         ending = EndCall(reason, spoken)
         if self._talk is not None:
             self._carry(self._talk.command(ending, self._ports.clock()))
-        elif self._phase is Phase.JOINING:
+        elif self._phase is ShellPhase.JOINING:
             self._join_buffer.ending = ending
-        elif self._phase is Phase.WAITING:
+        elif self._phase is ShellPhase.WAITING:
             self._refuse(reason, Closing.BUSY)
 
     @_guarded
@@ -266,7 +266,7 @@ class Shell:
                 if (reason := self._registry.started(self)) is not None:
                     self._refuse(reason, Closing.BUSY)
                     return
-                self._phase = Phase.JOINING
+                self._phase = ShellPhase.JOINING
                 self._output.trace.begin(event.call_id)
                 opening = asyncio.create_task(self._join(token, event), name="join")
                 opening.add_done_callback(self.task_done)
@@ -302,7 +302,7 @@ class Shell:
             self._output.end_by_fault("the flow is not valid")
             self._hang_up(Closing.FAULT)
             return
-        self._talk, self._phase = talk, Phase.TALKING
+        self._talk, self._phase = talk, ShellPhase.TALKING
         events, now_ms = self._join_buffer.drain(), self._ports.clock()
         LOG.info("call joined", call=session.call_id, model=session.model, kept=len(events))
         metrics.STREAMS.labels("opened").inc()
@@ -431,7 +431,7 @@ class Shell:
     def movable(self) -> MovableCall | None:
         """Return the call for the successor, or None while it starts, ends, dials, has listeners, or waits for the disk."""
         talk, record = self._talk, self._output.state()
-        if talk is None or talk.ended or record is None or self._phase is not Phase.TALKING:
+        if talk is None or talk.ended or record is None or self._phase is not ShellPhase.TALKING:
             return None
         if self._leg_state.is_closed or self._model_connection.dialling:
             return None
@@ -440,7 +440,7 @@ class Shell:
 
     def resume(self, state: CallState, socket: ModelSocket | None) -> None:
         """Resume a call of the predecessor process; `socket` is its model socket, or None if it stayed behind."""
-        self._phase, self._talk, self._model_connection.socket = Phase.TALKING, state.talk, socket
+        self._phase, self._talk, self._model_connection.socket = ShellPhase.TALKING, state.talk, socket
         self._since_ms, self._heard_ms = state.since_ms, state.heard_ms
         self._output.resume(state.record)
 
@@ -452,8 +452,8 @@ class Shell:
 
     def detach(self) -> None:
         """Drop this process's copy of a call that another process has taken over: send nothing and report nothing."""
-        if self._phase is not Phase.GONE:
-            talk, self._talk, self._phase = self._talk, None, Phase.GONE
+        if self._phase is not ShellPhase.GONE:
+            talk, self._talk, self._phase = self._talk, None, ShellPhase.GONE
             self._model_connection.detach()
             self._output.detach()
             self._registry.released(self, talk)
@@ -470,9 +470,9 @@ class Shell:
 
     def _hang_up(self, closing: Closing) -> None:
         """Close the leg once control has stored the reports, on which the carrier's next request depends."""
-        if self._phase in (Phase.ENDING, Phase.CLOSING, Phase.GONE):
+        if self._phase in (ShellPhase.ENDING, ShellPhase.CLOSING, ShellPhase.GONE):
             return
-        self._phase, self._since_ms, self._leg_state.closing = Phase.ENDING, self._ports.clock(), closing
+        self._phase, self._since_ms, self._leg_state.closing = ShellPhase.ENDING, self._ports.clock(), closing
         self._model_connection.drop()
         self._join_buffer.drain()
         if self._leg_state.is_closed:
@@ -487,13 +487,13 @@ class Shell:
 
     @_guarded
     def _close(self) -> None:
-        if self._phase is Phase.ENDING:
-            self._phase, self._since_ms = Phase.CLOSING, self._ports.clock()
+        if self._phase is ShellPhase.ENDING:
+            self._phase, self._since_ms = ShellPhase.CLOSING, self._ports.clock()
             self._leg_state.leg.close(self._leg_state.closing)
 
     def _release(self) -> None:
-        if self._phase is not Phase.GONE:
-            self._phase = Phase.GONE
+        if self._phase is not ShellPhase.GONE:
+            self._phase = ShellPhase.GONE
             self._model_connection.drop()
             self._join_buffer.drain()
             self._output.trace.end()

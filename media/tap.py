@@ -17,7 +17,7 @@ PIECE_BYTES = 100 * BYTES_PER_MS
 AHEAD_BYTES = 1_000 * BYTES_PER_MS
 
 
-class Listener(Protocol):
+class SoundListener(Protocol):
     """The receiver of a call's live sound."""
 
     def put(self, sound: pb.Sound) -> None:
@@ -31,7 +31,7 @@ class Tap:
     """The splitter of one call's sound into pieces for its listeners."""
 
     def __init__(self, delay_ms: float) -> None:
-        self.listeners: list[Listener] = []
+        self.listeners: list[SoundListener] = []
         self._delay = round(delay_ms) * BYTES_PER_MS
         self._sent = -1  # mu-law bytes since 0 ms; -1: none yet
         self._left, self._right = Track(), Track()

@@ -32,7 +32,7 @@ NAMES = {"/calls": "calls", "/inbox": "inbox", "/": "home"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Measurement:
     """A row of the table; without `must` it is informative only.  More is better for a score, less for all else."""
 
     figure: str
@@ -48,26 +48,30 @@ class Line:
         return self.seen >= self.must if self.unit == SCORES else self.seen <= self.must
 
 
-def lines(part: str, result: Any) -> list[Line]:
+def lines(part: str, result: Any) -> list[Measurement]:
     """Return the rows for one part of the measurement."""
     match part:
         case "loads":
             return [_load(path, loads) for path, loads in result.items()]
         case "clicks":
             return [
-                Line(
+                Measurement(
                     "click between pages: first content, p50",
                     median(result["warm"]),
                     "ms",
                     CLICK_MS,
                     _worst(result["warm"]),
                 ),
-                Line("the first visit of a page, p50", median(result["first"]), "ms", None, _worst(result["first"])),
+                Measurement(
+                    "the first visit of a page, p50", median(result["first"]), "ms", None, _worst(result["first"])
+                ),
             ]
         case "words":
             if not result:
-                return [Line("a live call's word on the screen", float("nan"), "ms", WORD_MS, "no word was seen")]
-            return [Line("a live call's word on the screen, p50", median(result), "ms", WORD_MS, _worst(result))]
+                return [
+                    Measurement("a live call's word on the screen", float("nan"), "ms", WORD_MS, "no word was seen")
+                ]
+            return [Measurement("a live call's word on the screen, p50", median(result), "ms", WORD_MS, _worst(result))]
         case "recording":
             return _recording(result)
         case "transcript":
@@ -79,16 +83,18 @@ def lines(part: str, result: Any) -> list[Line]:
     raise ValueError(part)
 
 
-def _load(path: str, loads: Sequence[dict[str, float]]) -> Line:
+def _load(path: str, loads: Sequence[dict[str, float]]) -> Measurement:
     took = [load["ms"] for load in loads]
     note = f"{_worst(took)}; {loads[0]['requests']:.0f} requests, {loads[0]['kilobytes']:.0f} kB"
-    return Line(f"cold load of {NAMES[path]}: first row, p50", median(took), "ms", LOAD_MS, note)
+    return Measurement(f"cold load of {NAMES[path]}: first row, p50", median(took), "ms", LOAD_MS, note)
 
 
-def _recording(rounds: Sequence[dict[str, float]]) -> list[Line]:
-    def line(figure: str, key: str, unit: str, must: float | None) -> Line:
+def _recording(rounds: Sequence[dict[str, float]]) -> list[Measurement]:
+    def line(figure: str, key: str, unit: str, must: float | None) -> Measurement:
         values = [figures[key] for figures in rounds]
-        return Line(f"recording of an hour: {figure}, p50", median(values), unit, must, f"worst {max(values):.0f}")
+        return Measurement(
+            f"recording of an hour: {figure}, p50", median(values), unit, must, f"worst {max(values):.0f}"
+        )
 
     return [
         line("waveform", "waveform_ms", "ms", OPEN_MS),
@@ -99,7 +105,7 @@ def _recording(rounds: Sequence[dict[str, float]]) -> list[Line]:
     ]
 
 
-def _transcript(rounds: Sequence[dict[str, float]]) -> list[Line]:
+def _transcript(rounds: Sequence[dict[str, float]]) -> list[Measurement]:
     def of(key: str) -> list[float]:
         return [figures[key] for figures in rounds]
 
@@ -108,35 +114,39 @@ def _transcript(rounds: Sequence[dict[str, float]]) -> list[Line]:
 
     short = median(of("short_ms"))
     return [
-        Line("a call of 6 turns: its words, p50", short, "ms", None, note("short")),
-        Line("a call of 600 turns: its latest words, p50", median(of("long_ms")), "ms", LONGER * short, note("long")),
-        Line("from its end to its beginning, p50", median(of("begin_ms")), "ms", None, _worst(of("begin_ms"))),
-        Line("lines of it in the page, at most", max(of("most_lines")), "", LINES, "all 600 were read"),
+        Measurement("a call of 6 turns: its words, p50", short, "ms", None, note("short")),
+        Measurement(
+            "a call of 600 turns: its latest words, p50", median(of("long_ms")), "ms", LONGER * short, note("long")
+        ),
+        Measurement("from its end to its beginning, p50", median(of("begin_ms")), "ms", None, _worst(of("begin_ms"))),
+        Measurement("lines of it in the page, at most", max(of("most_lines")), "", LINES, "all 600 were read"),
     ]
 
 
-def _frames(way: str, result: dict[str, float]) -> list[Line]:
+def _frames(way: str, result: dict[str, float]) -> list[Measurement]:
     share = 100 * result["late"] / max(1, result["frames"])
     note = f"{result['late']:.0f} of {result['frames']:.0f}; the longest {result['longest_ms']:.0f} ms"
     blank = 100 * result["blank"] / max(1, result["frames"])
     return [
-        Line(f"scrolling {way}: frames later than 34 ms", share, "%", LATE_SHARE, note),
-        Line(f"scrolling {way}: computed for a frame, by the thread's own clock", result["busy_ms"], "ms", FRAME_MS),
-        Line(f"scrolling {way}: frames with a row still to come", blank, "%", 0),
-        Line(f"scrolling {way}: rows in the page, at most", result["rows"], "", ROWS),
+        Measurement(f"scrolling {way}: frames later than 34 ms", share, "%", LATE_SHARE, note),
+        Measurement(
+            f"scrolling {way}: computed for a frame, by the thread's own clock", result["busy_ms"], "ms", FRAME_MS
+        ),
+        Measurement(f"scrolling {way}: frames with a row still to come", blank, "%", 0),
+        Measurement(f"scrolling {way}: rows in the page, at most", result["rows"], "", ROWS),
     ]
 
 
-def _walked(result: dict[str, float]) -> list[Line]:
+def _walked(result: dict[str, float]) -> list[Measurement]:
     grown = result["heap_after_mb"] - result["heap_before_mb"]
     note = f"{result['rows']:.0f} rows in {result['walk_seconds']:.0f} s"
     return [
-        Line("more heap after going through all rows", grown, "MB", HEAP_MB, note),
-        Line("from the last rows to the first", result["home_ms"], "ms", HOME_MS),
+        Measurement("more heap after going through all rows", grown, "MB", HEAP_MB, note),
+        Measurement("from the last rows to the first", result["home_ms"], "ms", HOME_MS),
     ]
 
 
-def _judged(result: dict[str, Any]) -> Line:
+def _judged(result: dict[str, Any]) -> Measurement:
     """Return the lowest of a page's four scores.
 
     A phone's is informative only: its processor is slowed down four times, and its line to 1.6 Mbit/s.
@@ -144,7 +154,7 @@ def _judged(result: dict[str, Any]) -> Line:
     scores = result["scores"]
     note = ", ".join([*(f"{name} {score}" for name, score in scores.items()), *result["complaints"]])
     must = SCORE if result["form"] == "desk" else None
-    return Line(
+    return Measurement(
         f"Lighthouse, {result['page']} on a {result['form']}: the least score", min(scores.values()), SCORES, must, note
     )
 
@@ -154,7 +164,7 @@ def _worst(values: Sequence[float]) -> str:
     return f"p95 {ordered[int(0.95 * (len(ordered) - 1))]:.0f}, n = {len(ordered)}"
 
 
-def table(rows: Sequence[Line]) -> str:
+def table(rows: Sequence[Measurement]) -> str:
     head = ["| figure | seen | must | |", "| --- | --- | --- | --- |"]
     return "\n".join(
         [
@@ -168,10 +178,10 @@ def table(rows: Sequence[Line]) -> str:
     )
 
 
-async def run(options: argparse.Namespace, at: Path) -> list[Line]:
+async def run(options: argparse.Namespace, at: Path) -> list[Measurement]:
     async with nullcontext() if options.home else house.platform(at):
         plan = await _plan(options, at)
-        rows = list[Line]()
+        rows = list[Measurement]()
         for part in options.parts:
             _log(f"{part}; load {os.getloadavg()[0]:.1f}")
             rows += lines(part, await _measured(part, plan, at))

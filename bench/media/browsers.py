@@ -34,7 +34,7 @@ from hum.contract import rpc
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from hum.v1 import runtime_pb2_grpc
-from media.legs.opus import FRAME_TICKS, WIDE_HZ, Encoder
+from media.legs.opus import FRAME_TICKS, WIDE_HZ, OpusEncoder
 from tests.support.processes import cpu_seconds
 from tests.support.programs import variables
 
@@ -55,7 +55,7 @@ class Observations:
     late_ms: list[float] = field(default_factory=list)  # of the callers themselves
 
 
-class Voice(MediaStreamTrack):
+class CallerTrack(MediaStreamTrack):
     """A caller's packets, 20 ms apart."""
 
     kind = "audio"
@@ -85,7 +85,7 @@ class Caller:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self.id, self._observations = f"call_{number}", observations
         self._at_ms, self._sequence = 0.0, -1
-        self.connection.addTransceiver(Voice(packets, number * 37 % CYCLE_FRAMES, observations))
+        self.connection.addTransceiver(CallerTrack(packets, number * 37 % CYCLE_FRAMES, observations))
         (receiver,) = self.connection.getReceivers()
         # Counted instead of decoded.
         receiver._handle_rtp_packet = self._count  # type: ignore[method-assign]  # noqa: SLF001
@@ -155,7 +155,7 @@ class Control(runtime_pb2_grpc.MediaServiceServicer):
 
 def packets() -> list[bytes]:
     """Return the packets of a caller's cycle."""
-    encoder, quiet = Encoder(), speech.noise()
+    encoder, quiet = OpusEncoder(), speech.noise()
     spoken = speech.pieces()[0]
     frames = [spoken[at] if at < speech.FRAMES else quiet[at % len(quiet)] for at in range(CYCLE_FRAMES)]
     return [encoder.encode(frame) for frame in frames]

@@ -21,7 +21,7 @@ from picows import WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport
 from bench.media import speech
 from bench.media.model import MAGIC, STAMP
 from bench.media.processes import Threads, resident_kb
-from sandbox.twilio.mediastream import Audio, MediaStream
+from sandbox.twilio.mediastream import AudioQueued, MediaStream
 from sandbox.twilio.playout import Clear, Echo
 from tests.support.processes import cpu_seconds
 
@@ -105,7 +105,7 @@ class Caller(WSListener):
         ended_ms = self._stream.playout.ends_ms
         for effect in self._stream.receive(self._ms(now), text.decode()):
             match effect:
-                case Audio(size):
+                case AudioQueued(size):
                     self._record_audio(text, size, self._ms(now) - ended_ms)
                 case Echo():
                     self._echo(effect)
@@ -153,7 +153,7 @@ class Caller(WSListener):
         return (at - self._began) * 1000
 
 
-class Line:
+class CallerClock:
     """One clock for all callers: each millisecond it serves one phase, on a grid that does not drift."""
 
     def __init__(self, callers: Sequence[Caller]) -> None:
@@ -194,7 +194,7 @@ async def drive(options: argparse.Namespace, pieces: Sequence[Sequence[bytes]]) 
     callers = [Caller(number, opening, words, quiet) for number in range(options.calls)]
     headers = {"X-Twilio-Signature": options.signature}
     before_kb = resident_kb(options.pid)
-    line = Line(callers)
+    line = CallerClock(callers)
     line.measure(opening)
     refused = 0
     for caller in callers:

@@ -34,12 +34,12 @@ from sandbox.openai import Faults, Script, Settings
 from sandbox.openai.codec import PCMU, Codec
 from sandbox.openai.conversation import Conversation
 from sandbox.openai.ids import new_id
-from sandbox.openai.record import Record
-from sandbox.openai.script import Player
+from sandbox.openai.record import SessionRecord
+from sandbox.openai.script import ScriptPlayer
 from sandbox.openai.session import Session
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
-from sandbox.openai.vad import Started, Stopped
+from sandbox.openai.vad import SpeechStarted, SpeechStopped
 
 STAMP = struct.Struct(">8sQ")  # magic, monotonic nanoseconds
 MAGIC = b"\x00\x80\x00\x80\x00\x00\x80\x80"
@@ -64,7 +64,7 @@ PCM_DELTA = _tone(24_000)
 SETTINGS = Settings(latency_ms=0, transcription_delay_ms=0, chunk_ms=100, word_lead_ms=0)
 
 
-class Voice(Tones):
+class FixedVoice(Tones):
     """A voice with one answer to everything, and one transcript for every sound."""
 
     def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002
@@ -74,7 +74,7 @@ class Voice(Tones):
         then("what the caller said just now")
 
 
-class Unrecorded(Record):
+class Unrecorded(SessionRecord):
     """A record of the last items only."""
 
     def append(self, at: float, payload: bytes) -> None:
@@ -84,7 +84,7 @@ class Unrecorded(Record):
         """Do nothing: usage is not recorded."""
 
 
-class Listener(Session):
+class LevelSession(Session):
     """A session that detects turns by the level of whole frames."""
 
     def __init__(self, stage: Stage) -> None:
@@ -122,25 +122,27 @@ class Listener(Session):
         self._loud, self._quiet = (self._loud + 1, 0) if loud else (0, self._quiet + 1)
         if self._turn is None and self._loud == STARTS_AFTER:
             self._turn = new_id("item")
-            self.speech_started(Started(self._turn, self._heard_ms - STARTS_AFTER * FRAME_MS))
+            self.speech_started(SpeechStarted(self._turn, self._heard_ms - STARTS_AFTER * FRAME_MS))
         elif self._turn is not None and self._quiet == STOPS_AFTER:
             item_id, self._turn = self._turn, None
-            self.speech_stopped(Stopped(item_id, self._heard_ms - STOPS_AFTER * FRAME_MS, b""))
+            self.speech_stopped(SpeechStopped(item_id, self._heard_ms - STOPS_AFTER * FRAME_MS, b""))
 
     def _commit(self, _: dict[str, Any]) -> None:
         item_id, self._turn = self._turn or new_id("item"), None
         self._add_turn(item_id, b"")
 
 
-class Line(WSListener):
+class StandInSession(WSListener):
     def __init__(self, model: str) -> None:
         self._transport: WSTransport
         self._clock = LoopClock()
         self._stamped = ""  # the last stamped item
-        player = Player(Script())
+        player = ScriptPlayer(Script())
         truth = Unrecorded(new_id("sess"), model)
-        stage = Stage(self._send, Conversation(), truth, player, Voice(player), SETTINGS, Faults(), self._clock, new_id)
-        self._session = Listener(stage)
+        stage = Stage(
+            self._send, Conversation(), truth, player, FixedVoice(player), SETTINGS, Faults(), self._clock, new_id
+        )
+        self._session = LevelSession(stage)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -176,7 +178,7 @@ async def serve(certificate: Path | None) -> None:
     """Serve until stopped; `certificate` is a PEM file with its key, for TLS."""
 
     def accept(request: WSUpgradeRequest) -> WSListener:
-        return Line(parse_qs(urlsplit(request.path.decode()).query).get("model", ["m"])[0])
+        return StandInSession(parse_qs(urlsplit(request.path.decode()).query).get("model", ["m"])[0])
 
     tls: ssl.SSLContext | None = None
     if certificate is not None:

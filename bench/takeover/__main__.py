@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.takeover.load import Load
+from bench.takeover.load import CallLoad
 from hum.contract import rpc
 from hum.process.sockets import free_port
 from hum.settings import MediaSettings
@@ -131,10 +131,10 @@ def _node(context: object) -> str:
     return node.name
 
 
-class Bench:
+class TakeoverRun:
     """A load, a control, and one media process after another."""
 
-    def __init__(self, load: Load, control: Control, environment: dict[str, str]) -> None:
+    def __init__(self, load: CallLoad, control: Control, environment: dict[str, str]) -> None:
         self.load, self.control, self.environment = load, control, environment
         self.url = environment["HUM_MEDIA_URL"] + PATH
         self.processes: list[Program] = []
@@ -202,11 +202,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def benched(**changed: str) -> AsyncIterator[Bench]:
+async def benched(**changed: str) -> AsyncIterator[TakeoverRun]:
     """Run a bench with a first media process, and no calls."""
     async with AsyncExitStack() as stack:
         home = stack.enter_context(tempfile.TemporaryDirectory())
-        load, control = Load(), Control()  # type: ignore[abstract]  # other methods are unused
+        load, control = CallLoad(), Control()  # type: ignore[abstract]  # other methods are unused
         served = await load.serve()
         server, control_port = rpc.server(MediaSettings(node_key=NODE_KEY), "127.0.0.1:0")
         runtime_pb2_grpc.add_MediaServiceServicer_to_server(control, server)
@@ -231,7 +231,7 @@ async def benched(**changed: str) -> AsyncIterator[Bench]:
                 **changed,
             }
         )
-        bench = Bench(load, control, environment)
+        bench = TakeoverRun(load, control, environment)
         running = asyncio.create_task(load.run())
         try:
             await bench.start()

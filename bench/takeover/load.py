@@ -131,7 +131,7 @@ class Caller(WSListener):
 class Model(WSListener):
     """One session."""
 
-    def __init__(self, load: "Load") -> None:
+    def __init__(self, load: "CallLoad") -> None:
         self._load = load
         self._transport: WSTransport | None = None
         self._speaking: asyncio.Task[None] | None = None
@@ -187,7 +187,7 @@ class Model(WSListener):
             self._transport.send(TEXT, json.dumps({"type": type, "event_id": "event_1", **fields}).encode())
 
 
-class Load:
+class CallLoad:
     """All calls; the name of the model is the number of the call."""
 
     def __init__(self) -> None:

@@ -16,11 +16,11 @@ import uvloop
 
 from bench.texts import speed
 from bench.texts.speed import Figure
-from tests.support.town import FAST, town
+from tests.support.runningplatform import FAST, start_platform
 
 
 async def measure(home: Path, recipients: int, conversations: int, webhooks: int, rate: float) -> list[Figure]:
-    async with town(home, settings=FAST) as platform:
+    async with start_platform(home, settings=FAST) as platform:
         await speed.campaign(platform, 0, max(50, recipients // 10), callbacks=True)  # warm
         first = recipients
         figures = [await speed.campaign(platform, first, recipients, callbacks=False)]

@@ -28,12 +28,12 @@ from typing import Any
 
 import uvloop
 
-from bench.texts.truth import Audience, Outcome, Verdict, judge
+from bench.texts.truth import Outcome, Recipients, Violations, judge
 from hum import ids
 from hum.ids import Kind
-from sandbox.twilio import Fault, Receiver
+from sandbox.twilio import Fault, Recipient
 from tests.support import seam
-from tests.support.town import LOOK_SECONDS, SHORT, SHORT_DOWN, Town, town
+from tests.support.runningplatform import LOOK_SECONDS, SHORT, SHORT_DOWN, Platform, start_platform
 
 SENDING = tuple(name for name in seam.steps() if name.startswith("send: "))
 DISPATCH = tuple(name for name in seam.steps() if name.startswith("dispatch: "))
@@ -75,7 +75,7 @@ class Row:
     kills: int = 0
     requests: int = 0
     seconds: float = 0.0
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: Violations = field(default_factory=Violations)
     #: In addition to those of the verdict.
     violations: list[str] = field(default_factory=list)
 
@@ -84,10 +84,10 @@ class Row:
         return [*self.violations, *self.verdict.complaints]
 
 
-class Trial:
+class DisturbedCampaign:
     """One disturbed campaign and its outcome."""
 
-    def __init__(self, platform: Town, cell: Cell, audience: Audience) -> None:
+    def __init__(self, platform: Platform, cell: Cell, audience: Recipients) -> None:
         self._town, self._cell, self._audience = platform, cell, audience
         #: Recipients of attempts that were committed without a response at any of the deaths.
         self._in_flight = set[str]()
@@ -128,13 +128,13 @@ class Trial:
     async def _prepare(self) -> None:
         carrier, audience = self._town.carrier, self._audience
         for contact in audience.refused:
-            carrier.texting.receivers[contact] = Receiver(refuses=21614)
+            carrier.texting.recipients[contact] = Recipient(refuses=21614)
         for contact in audience.undelivered:
-            carrier.texting.receivers[contact] = Receiver(fails=30006)
+            carrier.texting.recipients[contact] = Recipient(fails=30006)
         for contact in audience.opted_out:
             await self._town.ask("POST", "/api/sms/opt-outs", json={"contact_e164": contact})
         if self._cell.list_works:
-            carrier.go_wrong(
+            carrier.inject_faults(
                 Fault("message", "cut", times=ALWAYS, share=DROPPED_AFTER),
                 Fault("message", "cut", stage="before", times=ALWAYS, share=DROPPED_BEFORE),
                 Fault("message", "error", times=ALWAYS, share=ERROR_AFTER),
@@ -143,7 +143,7 @@ class Trial:
                 Fault("message_callback", "late", ms=700, times=ALWAYS, share=0.1),
             )
         else:
-            carrier.go_wrong(
+            carrier.inject_faults(
                 *(Fault("message", "cut", to=contact, stage="before" if n % 2 else "after", times=ALWAYS)
                   for n, contact in enumerate(sorted(audience.dropped))),
                 Fault("message_list", "error", times=ALWAYS),
@@ -257,9 +257,9 @@ async def measure(selected: Sequence[Cell], home: Path, file: Path | None = None
     for list_works, settings in ((True, SHORT), (False, SHORT_DOWN)):
         if not (group := [candidate for candidate in selected if candidate.list_works == list_works]):
             continue
-        async with town(home / ("works" if list_works else "down"), settings=settings) as platform:
+        async with start_platform(home / ("works" if list_works else "down"), settings=settings) as platform:
             for cell in group:
-                rows.append(await Trial(platform, cell, Audience.of(first, cell.recipients)).run())
+                rows.append(await DisturbedCampaign(platform, cell, Recipients.of(first, cell.recipients)).run())
                 first += cell.recipients
                 sys.stderr.write(f"{_line(rows[-1])}\n")
                 if file:

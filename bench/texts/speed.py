@@ -24,7 +24,7 @@ from hum.ids import Kind
 from sandbox.twilio import Fault, sign
 from storage import conversations
 from storage.db import Db
-from tests.support.town import ACCOUNT, NUMBER, TOKEN, Town
+from tests.support.runningplatform import ACCOUNT, NUMBER, TOKEN, Platform
 from tests.support.waits import until
 
 ALWAYS = 1 << 30
@@ -54,25 +54,25 @@ def percentiles(ms: list[float]) -> tuple[float, float]:
 # --- campaigns ----------------------------------------------------------------------------------------------------
 
 
-async def campaign(town: Town, first: int, count: int, *, callbacks: bool) -> Figure:
+async def campaign(platform: Platform, first: int, count: int, *, callbacks: bool) -> Figure:
     """Run a campaign without a throttle; measure from the first request at the carrier to the last."""
-    book = town.carrier.texting.book
+    book = platform.carrier.texting.book
     if not callbacks:
-        town.carrier.go_wrong(Fault("message_callback", "never", times=ALWAYS))
+        platform.carrier.inject_faults(Fault("message_callback", "never", times=ALWAYS))
     contacts = [{"contact_e164": f"+1317{5000000 + first + n}"} for n in range(count)]
-    body = {"name": "speed", "twilio_number_id": town.number, "body_template": "Hello, it is time to refill."}
-    created = await town.ask("POST", "/api/sms/campaigns", json=body)
+    body = {"name": "speed", "twilio_number_id": platform.number, "body_template": "Hello, it is time to refill."}
+    created = await platform.ask("POST", "/api/sms/campaigns", json=body)
     path = f"/api/sms/campaigns/{created['id']}"
     for chunk in range(0, count, 2000):
-        await town.ask("POST", f"{path}/recipients", json={"recipients": contacts[chunk : chunk + 2000]})
-    before, cpu_before = book.requests_in_all, town.cpu_seconds()
-    await town.ask("POST", f"{path}/launch")
+        await platform.ask("POST", f"{path}/recipients", json={"recipients": contacts[chunk : chunk + 2000]})
+    before, cpu_before = book.requests_in_all, platform.cpu_seconds()
+    await platform.ask("POST", f"{path}/launch")
     await until(lambda: book.requests_in_all >= before + count, POLL_SECONDS, WAIT_SECONDS)
     if callbacks:
-        await town.carrier.texts_settled()
-    cpu = cpu_between(cpu_before, town.cpu_seconds(), count)
+        await platform.carrier.texts_settled()
+    cpu = cpu_between(cpu_before, platform.cpu_seconds(), count)
     times = [request.at_monotonic for request in list(book.requests)[-count:]]
-    town.carrier.exchange.faults.pending.clear()
+    platform.carrier.exchange.faults.pending.clear()
     rate = (count - 1) / (max(times) - min(times))
     what = f"campaign of {count}, one worker, callbacks {'with them' if callbacks else 'held back'}"
     return Figure(what, rate, "recipients/s", 120 if callbacks else 300, f"CPU ms a text: {cpu}")
@@ -82,19 +82,23 @@ async def campaign(town: Town, first: int, count: int, *, callbacks: bool) -> Fi
 
 
 @asynccontextmanager
-async def writer(town: Town) -> AsyncIterator[Db]:
-    db = await Db.open(town.database_url, size=8)
+async def writer(platform: Platform) -> AsyncIterator[Db]:
+    db = await Db.open(platform.database_url, size=8)
     try:
         yield db
     finally:
         await db.close()
 
 
-async def lag(town: Town, first: int, count: int, per_second: float) -> list[Figure]:
+async def lag(platform: Platform, first: int, count: int, per_second: float) -> list[Figure]:
     """Send texts in `count` conversations; measure from when each is due until the carrier has its request."""
-    book, org, number = town.carrier.texting.book, await organization(town), ids.require(Kind.NUMBER, town.number)
+    book, org, number = (
+        platform.carrier.texting.book,
+        await organization(platform),
+        ids.require(Kind.NUMBER, platform.number),
+    )
     due = dict[str, float]()
-    async with writer(town) as db:
+    async with writer(platform) as db:
 
         async def write(contact: str) -> None:
             async with db.tenant(org) as tx:
@@ -114,8 +118,8 @@ async def lag(town: Town, first: int, count: int, per_second: float) -> list[Fig
     return [Figure(f"{what}, p50", p50, "ms"), Figure(f"{what}, p99", p99, "ms", 250)]
 
 
-async def organization(town: Town) -> UUID:
-    return ids.require(Kind.ORGANIZATION, (await town.ask("GET", "/api/me"))["organization"]["id"])
+async def organization(platform: Platform) -> UUID:
+    return ids.require(Kind.ORGANIZATION, (await platform.ask("GET", "/api/me"))["organization"]["id"])
 
 
 async def paced(items: list[str], per_second: float, do: Callable[[str], Any]) -> None:
@@ -130,9 +134,9 @@ async def paced(items: list[str], per_second: float, do: Callable[[str], Any]) -
 # --- webhooks -----------------------------------------------------------------------------------------------------
 
 
-async def inbound(town: Town, first: int, count: int, per_second: float) -> list[Figure]:
+async def inbound(platform: Platform, first: int, count: int, per_second: float) -> list[Figure]:
     """Send inbound texts through the gateway; measure from each scheduled time until the response."""
-    url = str(town.http.base_url) + "/twilio/sms"
+    url = str(platform.http.base_url) + "/twilio/sms"
     requests = dict[str, tuple[str, str]]()
     for n in range(first, first + count):
         form = {
@@ -157,10 +161,10 @@ async def inbound(town: Town, first: int, count: int, per_second: float) -> list
         # Warm up: open the connections and run the code once.
         await paced(senders[: count // 10], per_second / 2, post)
         took.clear()
-        cpu_before, began = town.cpu_seconds(), time.monotonic()
+        cpu_before, began = platform.cpu_seconds(), time.monotonic()
         await paced(senders[count // 10 :], per_second, post)
         reached = len(took) / (time.monotonic() - began)
-    cpu = cpu_between(cpu_before, town.cpu_seconds(), len(took))
+    cpu = cpu_between(cpu_before, platform.cpu_seconds(), len(took))
     p50, p99 = percentiles(took)
     what = f"inbound webhook at {per_second:.0f}/s"
     return [

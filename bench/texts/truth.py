@@ -9,7 +9,7 @@ NAMED = ("sent", "delivered", "failed", "unknown", "opted_out")
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class Recipients:
     """Recipients, and the groups with special treatment.
 
     The carrier drops its response for `dropped` while its list is down.
@@ -22,7 +22,7 @@ class Audience:
     dropped: frozenset[str]
 
     @classmethod
-    def of(cls, first: int, count: int) -> "Audience":
+    def of(cls, first: int, count: int) -> "Recipients":
         every = [f"+1317{5000000 + n}" for n in range(first, first + count)]
 
         def some(place: int) -> frozenset[str]:
@@ -54,7 +54,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Violations:
     """Number of recipients by kind of violation, the unknown ones, and all violations as sentences."""
 
     twice: int = 0
@@ -66,7 +66,7 @@ class Verdict:
     complaints: Sequence[str] = ()
 
 
-def judge(audience: Audience, outcome: Outcome) -> Verdict:
+def judge(audience: Recipients, outcome: Outcome) -> Violations:
     unknown = {contact for contact in audience.all if outcome.reported.get(contact) == "unknown"}
     decided = [contact for contact in audience.all if contact not in unknown]
     required = frozenset[str]() if outcome.list_works else audience.dropped
@@ -90,10 +90,10 @@ def judge(audience: Audience, outcome: Outcome) -> Verdict:
     ):
         complaints.append("messages: not one for each recipient")
     may_be = str(len(required)) if required == allowed else f"{len(required)} to {len(allowed)}"
-    return Verdict(**figures, unknown=len(unknown), may_be_unknown=may_be, complaints=tuple(complaints))
+    return Violations(**figures, unknown=len(unknown), may_be_unknown=may_be, complaints=tuple(complaints))
 
 
-def _fits(audience: Audience, outcome: Outcome, contact: str) -> frozenset[str]:
+def _fits(audience: Recipients, outcome: Outcome, contact: str) -> frozenset[str]:
     """Return the states that the campaign may report for a contact, by the carrier's texts."""
     if contact in audience.opted_out:
         return frozenset({"opted_out"}) if not outcome.accepted[contact] else frozenset()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from bench.whole.judge import Facts, Phase, Row, rows, table
+from bench.whole.judge import Disturbance, Facts, Row, rows, table
 from bench.whole.nodes import Machines, machines, missing
 
 QUIET, DIES, BACK, CUT, HEALED, DEPLOY, LAST = (
@@ -76,9 +76,9 @@ class Trial:
         self._begin(LAST)
         return await nodes.facts()
 
-    def phases(self) -> list[Phase]:
+    def phases(self) -> list[Disturbance]:
         ends = [at for _, at in self.begun[1:]] + [float("inf")]
-        return [Phase(name, at, end) for (name, at), end in zip(self.begun, ends, strict=True)]
+        return [Disturbance(name, at, end) for (name, at), end in zip(self.begun, ends, strict=True)]
 
     def _begin(self, name: str) -> None:
         self.begun.append((name, time.monotonic()))

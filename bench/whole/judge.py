@@ -14,7 +14,7 @@ TROUBLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class Disturbance:
     """An action, and the time in which its effects are counted."""
 
     name: str
@@ -26,7 +26,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class JudgedCall:
     """A call.  `silences`: the long ones, as (begin, end); `resumed`: the beginnings of its further streams."""
 
     begun: float
@@ -62,7 +62,7 @@ class ApiRequest:
 class Facts:
     """The observations of the outside."""
 
-    calls: Sequence[Line] = ()
+    calls: Sequence[JudgedCall] = ()
     texts_out: Sequence[Text] = ()
     texts_in: Sequence[Text] = ()
     requests: Sequence[ApiRequest] = ()
@@ -72,7 +72,7 @@ class Facts:
     @classmethod
     def of(cls, printed: Mapping[str, Any]) -> "Facts":
         return cls(
-            [Line(**fields) for fields in printed["calls"]],
+            [JudgedCall(**fields) for fields in printed["calls"]],
             [Text(**fields) for fields in printed["texts_out"]],
             [Text(**fields) for fields in printed["texts_in"]],
             [ApiRequest(**fields) for fields in printed["requests"]],
@@ -84,7 +84,7 @@ class Facts:
 class Row:
     """The effects in one phase."""
 
-    phase: Phase
+    phase: Disturbance
     calls: int = 0
     refused: int = 0
     closed: int = 0
@@ -104,12 +104,12 @@ class Row:
     recovered: float = 0.0
 
 
-def rows(facts: Facts, phases: Sequence[Phase]) -> list[Row]:
+def rows(facts: Facts, phases: Sequence[Disturbance]) -> list[Row]:
     """Count each failure in the phase in which it happened, everything else in the phase in which it began."""
     return [_row(facts, phase) for phase in phases]
 
 
-def _row(facts: Facts, phase: Phase) -> Row:
+def _row(facts: Facts, phase: Disturbance) -> Row:
     row, troubles = Row(phase), list[float]()
     row.calls = sum(phase.has(line.begun) for line in facts.calls)
     silences = list[float]()

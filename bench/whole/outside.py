@@ -19,7 +19,7 @@ import aiohttp
 import msgspec
 import uvloop
 
-from bench.whole.judge import ApiRequest, Facts, Line, Text
+from bench.whole.judge import ApiRequest, Facts, JudgedCall, Text
 from sandbox.load.harness import script, words
 from sandbox.openai import Model, Script
 from sandbox.twilio import Call, Carrier
@@ -60,7 +60,7 @@ class Plan(msgspec.Struct, forbid_unknown_fields=True):
 class Seen:
     """The recorded observations."""
 
-    calls: list[Line] = field(default_factory=list)
+    calls: list[JudgedCall] = field(default_factory=list)
     #: By contact: when the text was due, and whether the API accepted it.
     written: dict[str, tuple[float, bool]] = field(default_factory=dict)
     inbound: list[tuple[float, Message]] = field(default_factory=list)
@@ -224,7 +224,7 @@ class Outside:
         return Facts(self.seen.calls, out, texts_in, self.seen.requests, stalled_seconds)
 
 
-def experience(call: Call, begun: float, ended: float) -> Line:
+def experience(call: Call, begun: float, ended: float) -> JudgedCall:
     """Return what the caller heard between these times; the caller left at the end, unless the call was over."""
     sounds = [(begun, begun)]
     for stream in call.streams:
@@ -244,7 +244,7 @@ def experience(call: Call, begun: float, ended: float) -> Line:
             silences.append((heard_until, start))
         heard_until = max(heard_until, end)
     opened = [stream.started_at for stream in call.streams if stream.started_at is not None]
-    return Line(
+    return JudgedCall(
         begun,
         ended,
         closed=call.is_over,

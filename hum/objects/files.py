@@ -2,7 +2,7 @@
 machine's directory until they are uploaded.
 
 With a bucket, files in the directory belong to the media plane: control reads them, but writes and deletes in the
-bucket only (`media/io/storing.py` deletes local files that are not needed any more).
+bucket only (`media/io/uploader.py` deletes local files that are not needed any more).
 """
 
 import asyncio

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from media.core.leg import HangUp
 
 
-class Phase(Enum):
+class MachinePhase(Enum):
     NONE = auto()
     STOPPING = auto()
     SPEAKING = auto()
@@ -22,17 +22,17 @@ class AnsweringMachine:
     __slots__ = ("_phase", "_reason")
 
     def __init__(self) -> None:
-        self._phase, self._reason = Phase.NONE, ""
+        self._phase, self._reason = MachinePhase.NONE, ""
 
     @property
     def is_reached(self) -> bool:
-        return self._phase is not Phase.NONE
+        return self._phase is not MachinePhase.NONE
 
     def reached(self, reason: str) -> bool:
         """Begin the message; return False if that was done already.  The call will end for this reason."""
-        if self._phase is not Phase.NONE:
+        if self._phase is not MachinePhase.NONE:
             return False
-        self._phase, self._reason = Phase.STOPPING, reason
+        self._phase, self._reason = MachinePhase.STOPPING, reason
         return True
 
     def speak(self, *, silent: bool) -> HangUp | None:
@@ -40,7 +40,7 @@ class AnsweringMachine:
 
         `silent`: what the agent was saying was discarded.
         """
-        if self._phase is not Phase.STOPPING or not silent:
+        if self._phase is not MachinePhase.STOPPING or not silent:
             return None
-        self._phase = Phase.SPEAKING
+        self._phase = MachinePhase.SPEAKING
         return HangUp(self._reason)

@@ -30,7 +30,7 @@ _SPENT: Final = ItemText()
 
 
 @dataclass(slots=True, order=True)
-class _Turn:
+class _TranscriptEntry:
     """A turn or a note, from its beginning until its report."""
 
     start_ms: int
@@ -101,7 +101,7 @@ class CallTranscript:
         self._latency, self._emit = latency, emit
         self._deadline_ms = plan.transcript_deadline_ms
         self._spoken: deque[tuple[Author, str]] = deque(plan.history, maxlen=HISTORY_TURNS)
-        self._waiting: list[_Turn] = []
+        self._waiting: list[_TranscriptEntry] = []
         self._seq = 0
         self._reported_ms = 0  # where the last reported turn began
         # Of the model's items, by id.
@@ -119,7 +119,7 @@ class CallTranscript:
         for turn in self._waiting:
             if turn.role == "caller" and turn.deadline_ms == _NEVER:
                 turn.end_ms, turn.deadline_ms = max(turn.start_ms, start_ms), now_ms + self._deadline_ms
-        insort(self._waiting, _Turn(start_ms, "caller", id, end_ms=start_ms))
+        insort(self._waiting, _TranscriptEntry(start_ms, "caller", id, end_ms=start_ms))
 
     def caller_ended(self, id: str, end_ms: int, now_ms: float) -> None:
         if (turn := self._find(id)) is not None:
@@ -161,7 +161,7 @@ class CallTranscript:
         return text.text, text.heard(item.heard, item.generated)
 
     def agent_began(self, item_id: str, start_ms: int) -> None:
-        insort(self._waiting, _Turn(start_ms, "agent", item_id))
+        insort(self._waiting, _TranscriptEntry(start_ms, "agent", item_id))
 
     def agent_ended(self, item: Item, end_ms: int, *, interrupted: bool) -> str:
         """End a turn of the agent's; return the words that were heard."""
@@ -195,7 +195,9 @@ class CallTranscript:
 
     def note(self, id: str, author: Literal["caller", "system"], text: str, at_ms: int) -> None:
         """Add a note: what was not said but the agent knows, a person's hint or keypad input."""
-        insort(self._waiting, _Turn(at_ms, "keys" if author == "caller" else "system", id, text=text, done=True))
+        insort(
+            self._waiting, _TranscriptEntry(at_ms, "keys" if author == "caller" else "system", id, text=text, done=True)
+        )
 
     def history(self) -> list[tuple[Author, str]]:
         """Return what was said so far, including turns that are not reported yet, and the notes, each in its place."""
@@ -255,7 +257,7 @@ class CallTranscript:
             self._report(turn)
         self._waiting.clear()
 
-    def _report(self, turn: _Turn) -> None:
+    def _report(self, turn: _TranscriptEntry) -> None:
         role = turn.speaker
         if role is None:
             self._spoken.append((turn.author, turn.text))
@@ -276,7 +278,7 @@ class CallTranscript:
             self._overlaps.remove(overlap)
             self._emit(Report(replace(overlap, turn_seq=ended.seq)))
 
-    def _find(self, id: str) -> _Turn | None:
+    def _find(self, id: str) -> _TranscriptEntry | None:
         for turn in self._waiting:
             if turn.id == id:
                 return turn

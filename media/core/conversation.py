@@ -71,15 +71,15 @@ PULSE_MS: Final = 100.0  # between ticks without audio
 REFUSED = "model_refused"  # the model refuses us; no retry helps
 
 
-class Phase(Enum):
+class ConversationPhase(Enum):
     WAITING = auto()  # the leg has not started
     TALKING = auto()
     ENDED = auto()  # nothing follows
 
 
 # Compared on every frame: the lookup of an enum member would be most of the cost.
-_TALKING: Final = Phase.TALKING
-_ENDED: Final = Phase.ENDED
+_TALKING: Final = ConversationPhase.TALKING
+_ENDED: Final = ConversationPhase.ENDED
 _NEVER: Final = float("inf")
 
 
@@ -92,7 +92,7 @@ class Conversation(Talk):
 
     def __init__(self, plan: CallPlan, confirm: Confirm | None = None) -> None:
         self.plan = plan
-        self.phase = Phase.WAITING
+        self.phase = ConversationPhase.WAITING
         self.due_ms = 0.0  # earlier ticks find nothing to do
         self._actions: list[Action] = []
         self._clock = CarrierClock(plan.one_way_guess_ms)
@@ -117,7 +117,7 @@ class Conversation(Talk):
         return self.plan.model
 
     def abandon(self) -> None:
-        self.phase, self.due_ms = Phase.ENDED, 0.0
+        self.phase, self.due_ms = ConversationPhase.ENDED, 0.0
 
     # Inputs.  Each returns the actions to carry out now.
 
@@ -309,7 +309,7 @@ class Conversation(Talk):
                 pass  # audio is handled by `from_leg`
 
     def _start(self, start: Started, now_ms: float) -> None:
-        self.phase = Phase.TALKING
+        self.phase = ConversationPhase.TALKING
         self._actions.append(Report(CallStarted(start.stream_id)))
         voice, replies, tools = self._voice, self._model.replies, self._model.tools
         self._ending.idle_timer.begin(now_ms)

@@ -11,7 +11,7 @@ from media.core.audio import to_ms
 from media.core.vad import Vad
 
 
-class Over(Enum):
+class DictationEnd(Enum):
     """The reason that a message is over."""
 
     SILENT = auto()
@@ -43,11 +43,11 @@ class Dictation:
             self._alive_ms = now_ms
             self._voiced_ms += to_ms(len(ulaw))
 
-    def over(self, now_ms: float) -> Over | None:
+    def over(self, now_ms: float) -> DictationEnd | None:
         """Return why the message has ended by now; None if it has not."""
         if now_ms - self._began_ms >= self._longest_ms:
-            return Over.TOO_LONG
-        return Over.SILENT if now_ms - self._alive_ms >= self._silence_ms else None
+            return DictationEnd.TOO_LONG
+        return DictationEnd.SILENT if now_ms - self._alive_ms >= self._silence_ms else None
 
     @property
     def kept(self) -> bool:

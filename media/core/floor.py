@@ -50,7 +50,7 @@ MISSING_MS: Final = 5 * FRAME_MS
 LONGEST_ONSET_MS: Final = 1_000.0
 
 
-class Phase(Enum):
+class FloorPhase(Enum):
     FREE = auto()
     OVERLAP = auto()  # cleared; no verdict yet
     CUTTING = auto()  # heard position pending
@@ -59,8 +59,8 @@ class Phase(Enum):
 
 
 # Compared on every frame: the lookup of an enum member would be most of the cost.
-_FREE: Final = Phase.FREE
-_OVERLAP: Final = Phase.OVERLAP
+_FREE: Final = FloorPhase.FREE
+_OVERLAP: Final = FloorPhase.OVERLAP
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class Floor:
         self.vad = Vad(confirm)
         self._echo = EchoGate(voice.playout, self.vad.history, emit)
         self._bargein = BargeIn(plan.cut_after_ms, plan.resume_after_ms, FIRST_STAGE_MS if confirm is None else 0)
-        self._phase, self._overlap = Phase.FREE, _Overlap()
+        self._phase, self._overlap = FloorPhase.FREE, _Overlap()
         self._arrivals = _Arrivals()
 
     def follow(self, plan: CallPlan) -> None:
@@ -186,7 +186,7 @@ class Floor:
         """Advance the barge-in decision by `ms` of audio and act on its verdict; return whether there was one."""
         if onset and audible and self._phase is not _OVERLAP:
             onset = (
-                self._phase is not Phase.CUTTING
+                self._phase is not FloorPhase.CUTTING
                 and self.interruptible
                 and not self._voice.protected(now_ms)
                 and self._is_caller(now_ms)
@@ -199,7 +199,7 @@ class Floor:
             case _ if self._echo.was_agent(now_ms):
                 self._resume("echo", now_ms)
             case Verdict.CUT:
-                self._phase = Phase.CUTTING
+                self._phase = FloorPhase.CUTTING
                 self._record_verdict("kept_speaking", now_ms)
                 self._model.cut()
             case Verdict.RESUME:
@@ -219,7 +219,7 @@ class Floor:
 
     def _resume(self, reason: Reason, now_ms: float) -> None:
         """Decide to resume, for this reason."""
-        self._phase = Phase.RESUMING
+        self._phase = FloorPhase.RESUMING
         self._record_verdict(reason, now_ms)
         self._model.overlap_resumed(free=self._is_unsaid())
 
@@ -237,8 +237,8 @@ class Floor:
         responses.overlap_began(float("inf") if open_ended else voice.playout.remaining_ms(now_ms))
         item_id, heard_ms = voice.clear(now_ms)
         # The caller spoke again before the tail was sent.
-        same_overlap = self._phase is Phase.RESUMING
-        self._phase = Phase.OVERLAP
+        same_overlap = self._phase is FloorPhase.RESUMING
+        self._phase = FloorPhase.OVERLAP
         if not same_overlap:
             first_ms = self._arrivals.voiced_ms
             voiced_ms = now_ms if first_ms is None else first_ms
@@ -256,27 +256,27 @@ class Floor:
         self._model.cut()
         if self._phase is _FREE:
             self._voice.clear(now_ms)
-        self._phase = Phase.DROPPING
+        self._phase = FloorPhase.DROPPING
         self.settle(now_ms)
 
     def settle(self, now_ms: float) -> None:
         """Carry out the verdict once the position at which the caller stopped hearing is known."""
         if self._phase is _FREE or self._phase is _OVERLAP or not self._voice.settled(now_ms):
             return
-        if self._phase is Phase.DROPPING:
-            self._phase = Phase.FREE
+        if self._phase is FloorPhase.DROPPING:
+            self._phase = FloorPhase.FREE
             self._voice.cut(now_ms, unsaid=False, keep_keys=False)
             self._model.settled(now_ms)
             return
         voice, model, unsaid = self._voice, self._model, self._is_unsaid()
-        if unsaid and self._phase is Phase.RESUMING:
+        if unsaid and self._phase is FloorPhase.RESUMING:
             # The unheard response does not cover what the caller has said since.
             if model.responses.owed:
-                self._phase = Phase.CUTTING
+                self._phase = FloorPhase.CUTTING
                 model.cut()
             elif voice.playout.turn_gate.speaks(now_ms):
                 return
-        cutting = self._phase is Phase.CUTTING
+        cutting = self._phase is FloorPhase.CUTTING
         settled = self._finish_overlap("cut" if cutting else "resumed")
         if not cutting:
             voice.resume(now_ms)
@@ -296,18 +296,19 @@ class Floor:
     def end(self, now_ms: float) -> None:
         """End the call: report a pending overlap as it stands.  The agent is not heard again."""
         self._echo.refusals.end()
-        if self._phase is _FREE or self._phase is Phase.DROPPING:
+        if self._phase is _FREE or self._phase is FloorPhase.DROPPING:
             return
         if self._phase is _OVERLAP:
             self._record_verdict("call_ended", now_ms)
         self._voice.give_up(now_ms)
-        unsaid, overlap = self._is_unsaid(), self._finish_overlap("resumed" if self._phase is Phase.RESUMING else "cut")
+        unsaid = self._is_unsaid()
+        overlap = self._finish_overlap("resumed" if self._phase is FloorPhase.RESUMING else "cut")
         if not unsaid:
             self._voice.transcript.barged_in(overlap)
 
     def _finish_overlap(self, verdict: Literal["cut", "resumed"]) -> BargedIn:
         """End the overlap and return its report."""
-        overlap, self._phase = self._overlap, Phase.FREE
+        overlap, self._phase = self._overlap, FloorPhase.FREE
         heard_ms = self._voice.heard_ms(overlap.item_id, otherwise=overlap.heard_ms)
         # The `clear` may not be written yet, if the call ends at the same moment.
         reaction_ms = round(max(0.0, overlap.cleared_ms - overlap.voiced_ms))

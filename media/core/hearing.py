@@ -172,7 +172,7 @@ def _steps(periods: list[float], moves: float = STILL, still: float = STILL) -> 
     return moved, stood
 
 
-class Line:
+class LineEvidence:
     """Recent evidence about a line: its levels, its pitch, and what broke a steady sound."""
 
     __slots__ = (
@@ -325,7 +325,7 @@ class Hearing:
 
     def __init__(self, confirm: Confirm, history: Backlog) -> None:
         """Create the judge of a line; `history` has the line's newest frames, the one being judged included."""
-        self._line, self._sound = Line(history), Sound(confirm, history)
+        self._line, self._sound = LineEvidence(history), Sound(confirm, history)
         self._quiet_ms = SOUND_GAP_MS
         self._first = False  # whether the newest frame begins a sound
         # Judged frames in a row that were voiced.

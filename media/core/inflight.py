@@ -25,7 +25,7 @@ DROP_BYTES: Final = 1_000 * BYTES_PER_MS
 _NEVER: Final = float("inf")
 
 
-class Sound:
+class ItemAudio:
     """An item's audio, less the part that was heard and dropped.  Offsets count from its true beginning."""
 
     __slots__ = ("_dropped", "kept")
@@ -61,7 +61,7 @@ class Item:
     prompt: PromptKind | None = None
     of_model: bool = True
     text: str = ""  # a prompt's words
-    audio: Sound = field(default_factory=Sound)
+    audio: ItemAudio = field(default_factory=ItemAudio)
     sent: int = 0
     heard: int = 0
     # Heard for certain: the mark behind it was played.

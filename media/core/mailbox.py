@@ -24,7 +24,7 @@ from media.core.commands import (
     SwitchFlow,
 )
 from media.core.dictation import Dictation
-from media.core.inflight import Item, Sound
+from media.core.inflight import Item, ItemAudio
 from media.core.leg import (
     CARRIER_PROTOCOL,
     Audio,
@@ -65,7 +65,7 @@ MESSAGE_TAKEN, NO_MESSAGE, MESSAGE_FAILED = "message_taken", "no_message", "mess
 END_KEYS = ("#", "*")
 
 
-class Phase(Enum):
+class MailboxPhase(Enum):
     WAITING = auto()  # the leg has not started
     GREETING = auto()
     SKIPPING = auto()  # the caller skips the greeting
@@ -74,7 +74,7 @@ class Phase(Enum):
     ENDED = auto()  # nothing follows
 
 
-_RECORDING: Final = Phase.RECORDING
+_RECORDING: Final = MailboxPhase.RECORDING
 
 
 class Mailbox(Talk):
@@ -82,7 +82,7 @@ class Mailbox(Talk):
 
     def __init__(self, plan: MailboxPlan) -> None:
         self.plan = plan
-        self.phase = Phase.WAITING
+        self.phase = MailboxPhase.WAITING
         self.due_ms = 0.0
         self._actions: list[Action] = []
         self._clock = CarrierClock(plan.one_way_guess_ms)
@@ -94,19 +94,19 @@ class Mailbox(Talk):
 
     @property
     def ended(self) -> bool:
-        return self.phase is Phase.ENDED
+        return self.phase is MailboxPhase.ENDED
 
     def abandon(self) -> None:
-        self.phase, self.due_ms = Phase.ENDED, 0.0
+        self.phase, self.due_ms = MailboxPhase.ENDED, 0.0
 
     # Inputs.
 
     def from_leg(self, event: LegEvent, now_ms: float) -> list[Action]:
-        if self.phase is Phase.ENDED:
+        if self.phase is MailboxPhase.ENDED:
             return []
         if isinstance(event, Audio):
             self._audio(event, now_ms)
-        elif self.phase is Phase.WAITING and isinstance(event, (Mark, Digit)):
+        elif self.phase is MailboxPhase.WAITING and isinstance(event, (Mark, Digit)):
             self._end(HangUp(CARRIER_PROTOCOL, "not before start"), now_ms)
         else:
             self._leg_event(event, now_ms)
@@ -114,18 +114,18 @@ class Mailbox(Talk):
         return self._drain()
 
     def leg_gone(self, now_ms: float, outcome: Outcome) -> list[Action]:
-        if self.phase is not Phase.ENDED:
+        if self.phase is not MailboxPhase.ENDED:
             self._end(outcome, now_ms)
         return self._drain()
 
     def command(self, command: Command, now_ms: float) -> list[Action]:
         if isinstance(command, (Instruct, Say, SwitchFlow, DecisionResult, Inform)):
             return [Report(CommandReply(command.id, "over"))]  # there is no agent
-        if self.phase is Phase.ENDED:
+        if self.phase is MailboxPhase.ENDED:
             return answered_late(command, self._outcome)
         match command:
             case EndCall(reason, spoken):
-                if spoken and self.phase is not Phase.WAITING:
+                if spoken and self.phase is not MailboxPhase.WAITING:
                     self._close(HangUp(reason), now_ms, self.plan.goodbye)
                 else:
                     self._end(HangUp(reason), now_ms)
@@ -140,24 +140,24 @@ class Mailbox(Talk):
 
     def message_failed(self, now_ms: float) -> list[Action]:
         if self.phase is _RECORDING:
-            self.phase = Phase.GREETING  # there is no message to end
+            self.phase = MailboxPhase.GREETING  # there is no message to end
             self._close(HangUp(MESSAGE_FAILED), now_ms, self.plan.apology)
         return self._drain()
 
     def tick(self, now_ms: float) -> list[Action]:
-        if self.phase in (Phase.WAITING, Phase.ENDED):
+        if self.phase in (MailboxPhase.WAITING, MailboxPhase.ENDED):
             return []
         speaker = self._speaker
         speaker.advance(now_ms)
         match self.phase:
-            case Phase.GREETING:
+            case MailboxPhase.GREETING:
                 self._begin_message(now_ms)
-            case Phase.SKIPPING if speaker.stopped(now_ms):
-                self.phase = Phase.GREETING
+            case MailboxPhase.SKIPPING if speaker.stopped(now_ms):
+                self.phase = MailboxPhase.GREETING
                 speaker.beep()
-            case Phase.RECORDING if self._dictation.over(now_ms) is not None:
+            case MailboxPhase.RECORDING if self._dictation.over(now_ms) is not None:
                 self._message_over(now_ms)
-            case Phase.CLOSING if not speaker.audible(now_ms) or now_ms >= self._deadline_ms:
+            case MailboxPhase.CLOSING if not speaker.audible(now_ms) or now_ms >= self._deadline_ms:
                 self._end(self._outcome, now_ms)
                 return self._drain()
             case _:
@@ -169,7 +169,7 @@ class Mailbox(Talk):
     # The leg.
 
     def _audio(self, audio: Audio, now_ms: float) -> None:
-        if self.phase is Phase.WAITING:
+        if self.phase is MailboxPhase.WAITING:
             self._end(HangUp(CARRIER_PROTOCOL, "not before start"), now_ms)
             return
         self._clock.caller_frame(audio.at_ms, now_ms)
@@ -178,7 +178,7 @@ class Mailbox(Talk):
             self._actions.append(RecordCaller(audio.payload, audio.at_ms))
             return
         self._speaker.recording_gate.caller(audio.payload, audio.at_ms)
-        if self.phase is not Phase.CLOSING:
+        if self.phase is not MailboxPhase.CLOSING:
             self._dictation.adapt(audio.payload)
             self._frames.append(audio)
 
@@ -192,10 +192,10 @@ class Mailbox(Talk):
             case Broken(detail):
                 self._end(HangUp(CARRIER_PROTOCOL, detail), now_ms)
             case Started(stream_id):
-                if self.phase is not Phase.WAITING:
+                if self.phase is not MailboxPhase.WAITING:
                     self._end(HangUp(CARRIER_PROTOCOL, "a second start"), now_ms)
                     return
-                self.phase = Phase.GREETING
+                self.phase = MailboxPhase.GREETING
                 self._actions.append(Report(CallStarted(stream_id)))
                 for prompt in self.plan.openings:
                     self._speaker.say(prompt)
@@ -211,8 +211,8 @@ class Mailbox(Talk):
             return
         if self.phase is _RECORDING:
             self._message_over(now_ms)
-        elif self.phase is Phase.GREETING and not self._speaker.is_beeping:
-            self.phase = Phase.SKIPPING
+        elif self.phase is MailboxPhase.GREETING and not self._speaker.is_beeping:
+            self.phase = MailboxPhase.SKIPPING
             self._speaker.begin_stop(now_ms)
         self.due_ms = 0.0
 
@@ -221,9 +221,9 @@ class Mailbox(Talk):
     def _begin_message(self, now_ms: float) -> None:
         """Begin the message where the beep ended, once that is known."""
         beeped_ms = self._speaker.beeped_ms(now_ms)
-        if self.phase is not Phase.GREETING or beeped_ms is None:
+        if self.phase is not MailboxPhase.GREETING or beeped_ms is None:
             return
-        self.phase, self.due_ms = Phase.RECORDING, 0.0
+        self.phase, self.due_ms = MailboxPhase.RECORDING, 0.0
         at_ms = self._clock.call_ms(beeped_ms)
         frames = [frame for frame in self._frames if frame.at_ms + to_ms(len(frame.payload)) > at_ms]
         self._frames.clear()
@@ -243,10 +243,10 @@ class Mailbox(Talk):
 
     def _close(self, outcome: Outcome, now_ms: float, last: Prompt | None) -> None:
         """Leave with this outcome after everything was heard, `last` included.  Later calls are ignored."""
-        if self.phase is Phase.CLOSING:
+        if self.phase is MailboxPhase.CLOSING:
             return
         self._finish_message()
-        self.phase, self.due_ms = Phase.CLOSING, 0.0
+        self.phase, self.due_ms = MailboxPhase.CLOSING, 0.0
         self._outcome, self._deadline_ms = outcome, now_ms + self.plan.close_deadline_ms
         self._speaker.stop(now_ms)
         if last is not None:
@@ -306,7 +306,7 @@ class Speaker:
 
     def _queue(self, text: str, audio: bytes) -> Item:
         self._items += 1
-        item = Item(f"clip_{self._items}", of_model=False, text=text, audio=Sound(audio), complete=True)
+        item = Item(f"clip_{self._items}", of_model=False, text=text, audio=ItemAudio(audio), complete=True)
         self._playout.line.append(item)
         return item
 

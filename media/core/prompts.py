@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from media.core.inflight import Item, Sound
+from media.core.inflight import Item, ItemAudio
 from media.core.itemtexts import up_to_word
 from media.core.tones import dialled
 from media.core.types import CallPlan, Prompt, PromptKind
@@ -51,7 +51,7 @@ class Prompts:
 
     def _item(self, kind: PromptKind, prompt: Prompt) -> Item:
         self._played += 1
-        audio = Sound(prompt.audio or b"")
+        audio = ItemAudio(prompt.audio or b"")
         return Item(f"clip_{self._played}", kind, of_model=False, text=prompt.text, audio=audio, complete=True)
 
 

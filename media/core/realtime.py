@@ -51,7 +51,7 @@ class ResponseDone(_Event, frozen=True, tag="response.done"):
     response: Response
 
 
-class Item(msgspec.Struct, frozen=True):
+class ConversationItem(msgspec.Struct, frozen=True):
     id: str = ""
     # One of message, function_call, or a type that is not used here.
     type: str = ""
@@ -60,11 +60,11 @@ class Item(msgspec.Struct, frozen=True):
 
 class OutputItemAdded(_Event, frozen=True, tag="response.output_item.added"):
     response_id: str
-    item: Item
+    item: ConversationItem
 
 
 class OutputItemDone(_Event, frozen=True, tag="response.output_item.done"):
-    item: Item
+    item: ConversationItem
 
 
 class AudioDelta(_Event, frozen=True, tag="response.output_audio.delta"):

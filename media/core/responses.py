@@ -49,7 +49,7 @@ LAST_WORDS_MS: Final = 1_000.0
 
 
 @dataclass(slots=True)
-class _Turn:
+class _CallerTurn:
     """A turn of the caller's, and its overlap with the agent."""
 
     undecided: bool = False
@@ -82,7 +82,7 @@ class ResponseSchedule:
     turns: int = 0  # turns of the caller that were owed one
     active: bool = False  # response.create to response.done
     response_id: str | None = None
-    _turn: _Turn = field(default_factory=_Turn)
+    _turn: _CallerTurn = field(default_factory=_CallerTurn)
     _creates: int = 0
     _refusals: int = 0
 

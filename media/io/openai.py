@@ -9,7 +9,7 @@ from picows import WSCloseCode, WSFrame, WSHandshakeError, WSListener, WSTranspo
 
 from hum.settings import MediaSettings
 from media.core.realtime import MAX_EVENT_BYTES
-from media.io import handing
+from media.io import sockethandover
 from media.io.frames import CLOSE, TEXT, Pieces, TooBig, close_code
 
 #: The library itself disconnects on a larger frame; below that, `MAX_EVENT_BYTES` of the core is the limit.
@@ -22,7 +22,7 @@ UNSENT_BYTES = 1 << 20
 REFUSALS = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 
-class Refused(Exception):  # noqa: N818 - it says what happened
+class SessionRefused(Exception):  # noqa: N818 - it says what happened
     """The server refuses to open a session; a retry would not help."""
 
 
@@ -30,7 +30,7 @@ class Unreachable(Exception):  # noqa: N818 - it says what happened
     """The server could not be reached or could not serve the request; a retry may help."""
 
 
-class Listener(Protocol):
+class ModelListener(Protocol):
     """The receiver of a model socket's events."""
 
     def from_model(self, socket: "ModelSocket", payload: bytes) -> None:
@@ -43,8 +43,8 @@ class Listener(Protocol):
 class ModelSocket(WSListener):
     """An open socket.  A call uses only `listen` (once), `send` and `drop`."""
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener: Listener | None = listener
+    def __init__(self, listener: ModelListener) -> None:
+        self._listener: ModelListener | None = listener
         self._early: list[bytes] | None = []  # events before `listen`
         self._early_reason = ""  # of a close before `listen`
         self._pieces = Pieces(MAX_EVENT_BYTES)
@@ -71,7 +71,7 @@ class ModelSocket(WSListener):
         transport = self._transport
         if transport is None or transport.is_secure or self._early is not None or not self._pieces.empty:
             return None
-        return transport if handing.is_idle(transport) else None
+        return transport if sockethandover.is_idle(transport) else None
 
     @property
     def is_secure(self) -> bool:
@@ -143,8 +143,8 @@ class ModelSocket(WSListener):
             transport.disconnect(graceful=transport.underlying_transport.get_write_buffer_size() < UNSENT_BYTES)
 
 
-#: (model, listener) -> an open socket.  Raises Refused, Unreachable.
-Dial = Callable[[str, Listener], Awaitable[ModelSocket]]
+#: (model, listener) -> an open socket.  Raises SessionRefused, Unreachable.
+Dial = Callable[[str, ModelListener], Awaitable[ModelSocket]]
 
 
 def realtime_url(base_url: str, model: str) -> str:
@@ -161,8 +161,8 @@ class Dialler:
     def __init__(self, settings: MediaSettings) -> None:
         self._settings = settings
 
-    async def __call__(self, model: str, listener: Listener) -> ModelSocket:
-        """Open a socket.  Raises Refused, Unreachable."""
+    async def __call__(self, model: str, listener: ModelListener) -> ModelSocket:
+        """Open a socket.  Raises SessionRefused, Unreachable."""
         settings, socket = self._settings, ModelSocket(listener)
         try:
             async with asyncio.timeout(settings.dial_seconds):
@@ -175,7 +175,7 @@ class Dialler:
                     enable_auto_ping=True,
                     auto_ping_idle_timeout=settings.model_ping_seconds,
                     auto_ping_reply_timeout=settings.model_ping_seconds,
-                    read_buffer_init_size=handing.CLIENT_BUFFER_BYTES,
+                    read_buffer_init_size=sockethandover.CLIENT_BUFFER_BYTES,
                     max_redirects=0,  # the key must not go elsewhere
                 )
         except asyncio.CancelledError:
@@ -184,7 +184,7 @@ class Dialler:
         except WSHandshakeError as error:
             status = error.response.status if error.response is not None else 0
             if status in REFUSALS:
-                raise Refused(f"handshake answered {int(status)}") from error
+                raise SessionRefused(f"handshake answered {int(status)}") from error
             raise Unreachable(f"handshake answered {int(status)}") from error
         except (OSError, TimeoutError) as error:
             socket.drop()

@@ -14,8 +14,8 @@ from hum.observe.telemetry import log
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
+from media.io.backgroundstore import BackgroundStore
 from media.io.filework import FileWork, InlineFileWork
-from media.io.keeping import BackgroundStore
 from media.io.store import Store
 
 LOG = log(__name__)

@@ -48,7 +48,7 @@ _ONES, _HALVES = np.ones(3 * HIDDEN, np.float32), np.full(HIDDEN, 0.5, np.float3
 _add, _multiply, _tanh = np.add, np.multiply, np.tanh
 
 
-class Bench:
+class WindowBuffers:
     """The preallocated buffers, and views of them, that process `count` windows at once."""
 
     def __init__(self, count: int) -> None:
@@ -119,31 +119,31 @@ class Network:
         self._bias = bias + folded @ self._input
         self._out = tensors["decoder.decoder.2.weight"].reshape(HIDDEN) / 2
         self._out_bias = float(tensors["decoder.decoder.2.bias"].item())
-        self._benches: dict[int, Bench] = {}
+        self._buffers: dict[int, WindowBuffers] = {}
         self._scratch = Scratch()
 
-    def bench(self, count: int) -> Bench:
+    def buffers(self, count: int) -> WindowBuffers:
         """Return the buffers for `count` windows, which are made once."""
-        bench = self._benches.get(count)
-        if bench is None:
-            bench = self._benches[count] = Bench(count)
-        return bench
+        buffers = self._buffers.get(count)
+        if buffers is None:
+            buffers = self._buffers[count] = WindowBuffers(count)
+        return buffers
 
-    def encode(self, bench: Bench) -> Floats:
-        """Return what each window in `bench` adds to the gates, of shape (count, 512); valid until the next call."""
-        bench.mirror[:] = bench.windows[:, -2 : -2 - CONTEXT : -1]
-        bench.slices[:] = bench.overlapping
-        spectra = np.dot(bench.flat_slices, self._basis, out=bench.spectra)
+    def encode(self, buffers: WindowBuffers) -> Floats:
+        """Return what each window in `buffers` adds to the gates, of shape (count, 512); valid until the next call."""
+        buffers.mirror[:] = buffers.windows[:, -2 : -2 - CONTEXT : -1]
+        buffers.slices[:] = buffers.overlapping
+        spectra = np.dot(buffers.flat_slices, self._basis, out=buffers.spectra)
         np.multiply(spectra, spectra, out=spectra)
-        np.add(spectra[:, :_BINS], spectra[:, _BINS:], out=bench.flat_power)
-        np.sqrt(bench.power, out=bench.magnitudes)
-        bench.triples[:] = bench.neighbours
-        for inputs, layer, (kernel, floor) in zip(bench.taken, bench.layers, self._layers, strict=False):
+        np.add(spectra[:, :_BINS], spectra[:, _BINS:], out=buffers.flat_power)
+        np.sqrt(buffers.power, out=buffers.magnitudes)
+        buffers.triples[:] = buffers.neighbours
+        for inputs, layer, (kernel, floor) in zip(buffers.taken, buffers.layers, self._layers, strict=False):
             np.dot(inputs, kernel, out=layer)
             np.maximum(layer, floor, out=layer)
-        np.dot(bench.layers[-1], self._input, out=bench.gates)
-        bench.gates += self._bias
-        return bench.gates
+        np.dot(buffers.layers[-1], self._input, out=buffers.gates)
+        buffers.gates += self._bias
+        return buffers.gates
 
     def step(self, gates: Floats, state: State) -> State:
         """Return the state after one more window."""
@@ -246,8 +246,8 @@ class _Detector:
 
     def _judge(self, heard: Floats, whole: int, left: int) -> None:
         network = self._network
-        bench = network.bench(whole + (left > 0))
-        windows = bench.windows
+        buffers = network.buffers(whole + (left > 0))
+        windows = buffers.windows
         if whole:
             end = len(heard) - left
             begin = end - whole * WINDOW
@@ -257,7 +257,7 @@ class _Detector:
             windows[1:whole, :CONTEXT] = covered[:-1, -CONTEXT:]
         if left:
             windows[whole] = heard[-SPAN:]
-        gates = network.encode(bench)
+        gates = network.encode(buffers)
         for n in range(whole):
             self._state = network.step(gates[n], self._state)
         self._probability = network.probability(network.step(gates[whole], self._state) if left else self._state)

@@ -15,8 +15,8 @@ from media.core.audio import FRAME_MS
 from media.core.leg import Audio, HangUp, Mark, Started, Stopped, ToLeg
 from media.leg import Closing
 from media.legs.jitter import JitterBuffer
-from media.legs.opus import FRAME_TICKS, Decoder, Encoder
-from media.legs.sending import PlayoutQueue
+from media.legs.opus import FRAME_TICKS, Decoder, OpusEncoder
+from media.legs.playoutqueue import PlayoutQueue
 from media.shell import Shell
 
 #: Milliseconds of a browser's audio that are held back at least.
@@ -47,7 +47,7 @@ class BrowserLeg:
         self._connection, self._tail_ms = connection, settings.browser_tail_ms
         self._shell: Shell | None = None
         self._jitter = JitterBuffer(Decoder().decode, BROWSER_JITTER_MS, BROWSER_MAX_JITTER_MS)
-        self._queue, self._encoder = PlayoutQueue(), Encoder()
+        self._queue, self._encoder = PlayoutQueue(), OpusEncoder()
         self._began_ms = self._due_ms = now_ms
         self._closes_ms = float("inf")
         self.is_open = True

@@ -89,7 +89,7 @@ class Decoder:
         return from_linear(self._downsampler.downsample(wide))
 
 
-class Encoder:
+class OpusEncoder:
     """The encoder of one stream's mu-law frames of 20 ms, to one packet each."""
 
     def __init__(self) -> None:

@@ -8,10 +8,10 @@ from picows import WSCloseCode, WSFrame, WSListener, WSTransport, WSUpgradeReque
 from hum import carrier
 from hum.settings import MediaSettings
 from media.core.leg import ToLeg
-from media.io import handing
+from media.io import sockethandover
 from media.io.frames import CLOSE, TooBig, answer_close, close_code, send_texts
 from media.leg import Closing, Leg
-from media.legs.twiliowire import Encoder, Inbox
+from media.legs.twiliowire import Inbox, MessageEncoder
 from media.shell import Shell
 
 #: Bytes buffered for a carrier that does not read; above this, the stream is closed.
@@ -108,7 +108,7 @@ class TwilioLeg(WSListener):
         transport, inbox = self._transport, self._inbox
         if transport is None or inbox is None or inbox.encoder is None or not inbox.empty:
             return None
-        return transport if handing.is_idle(transport) else None
+        return transport if sockethandover.is_idle(transport) else None
 
     @property
     def stream_id(self) -> str:
@@ -118,7 +118,7 @@ class TwilioLeg(WSListener):
     def resume(self, stream_id: str) -> None:
         """Continue a stream that has started in another process."""
         assert self._inbox is not None, "made when the socket opened"
-        self._inbox.encoder = Encoder(stream_id)
+        self._inbox.encoder = MessageEncoder(stream_id)
 
     # The `Leg` protocol, called by the shell.
 

@@ -59,7 +59,7 @@ def _other(envelope: Envelope) -> LegEvent | None:
             return None
 
 
-class Encoder:
+class MessageEncoder:
     """The encoder of one stream's outbound messages: constant bytes around the payload."""
 
     __slots__ = ("_clear", "_mark", "_media", "stream_sid")
@@ -90,7 +90,7 @@ class Inbox:
     __slots__ = ("_pieces", "_shell", "encoder")
 
     def __init__(self, shell: Shell, max_bytes: int) -> None:
-        self.encoder: Encoder | None = None  # set by `start`
+        self.encoder: MessageEncoder | None = None  # set by `start`
         self._shell, self._pieces = shell, Pieces(max_bytes)
 
     @property
@@ -105,6 +105,6 @@ class Inbox:
             return False
         event = decode(message)
         if self.encoder is None and isinstance(event, Started):
-            self.encoder = Encoder(event.stream_id)
+            self.encoder = MessageEncoder(event.stream_id)
         self._shell.from_leg(event)
         return True

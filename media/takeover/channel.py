@@ -31,7 +31,10 @@ class PeerLost(Exception):  # noqa: N818 - it says what happened
 
 
 class _Message(msgspec.Struct, frozen=True, tag_field="is"):
-    pass
+    """A message, with its tag.
+
+    The tags of messages to and from processes with another version of the state never change: hello, listener, serving, over.
+    """
 
 
 class Hello(_Message, frozen=True, tag="hello"):
@@ -40,7 +43,7 @@ class Hello(_Message, frozen=True, tag="hello"):
     version: int
 
 
-class Listener(_Message, frozen=True, tag="listener"):
+class PredecessorListener(_Message, frozen=True, tag="listener"):
     """From the predecessor: its node name, and its listening socket as the descriptor."""
 
     node: str
@@ -50,7 +53,7 @@ class Serving(_Message, frozen=True, tag="serving"):
     """From the successor: it accepts connections and takes over calls."""
 
 
-class Call(_Message, frozen=True, tag="call"):
+class OfferedCall(_Message, frozen=True, tag="call"):
     """From the predecessor: a suspended call.  Descriptors: state, carrier's socket, model's socket if `has_socket`, files."""
 
     number: int
@@ -58,7 +61,7 @@ class Call(_Message, frozen=True, tag="call"):
     has_socket: bool
 
 
-class Runs(_Message, frozen=True, tag="runs"):
+class Ready(_Message, frozen=True, tag="ready"):
     """From the successor: it is ready to continue the call."""
 
     number: int
@@ -71,13 +74,13 @@ class Refused(_Message, frozen=True, tag="refused"):
     reason: str
 
 
-class Yours(_Message, frozen=True, tag="yours"):
+class Released(_Message, frozen=True, tag="released"):
     """From the predecessor: the call is the successor's, which begins to read its sockets."""
 
     number: int
 
 
-class Kept(_Message, frozen=True, tag="kept"):
+class Retained(_Message, frozen=True, tag="retained"):
     """From the predecessor: it continues the call itself."""
 
     number: int
@@ -89,11 +92,13 @@ class Command(_Message, frozen=True, tag="command"):
     command: bytes  # base64 on the wire
 
 
-class Over(_Message, frozen=True, tag="over"):
+class Stopping(_Message, frozen=True, tag="over"):
     """From the predecessor: it is stopping.  It drains its remaining calls, or hands them over later."""
 
 
-Message = Hello | Listener | Serving | Call | Runs | Refused | Yours | Kept | Command | Over
+Message = (
+    Hello | PredecessorListener | Serving | OfferedCall | Ready | Refused | Released | Retained | Command | Stopping
+)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Message).decode
 

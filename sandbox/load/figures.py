@@ -75,7 +75,7 @@ class CallFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Thresholds:
     """Thresholds; None: no limit.  Latencies are compared at p95, `clear` at p99."""
 
     max_first_audio_ms: float | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sandbox.load.figures import CallFigures, Limits, table
+from sandbox.load.figures import CallFigures, Thresholds, table
 from sandbox.speech import Speech, sound
 from sandbox.twilio import Call, say, simulate_call
 
@@ -28,7 +28,7 @@ Step = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class LoadParameters:
     """The load's parameters; `interrupt` is the share of lines that are spoken over the agent."""
 
     voice_url: str
@@ -58,7 +58,7 @@ def script(lines: Sequence[bytes], seconds: float, interrupt: float, random: Ran
         interrupts = random.random() < interrupt
 
 
-async def run(load: Load, lines: Sequence[bytes]) -> CallFigures:
+async def run(load: LoadParameters, lines: Sequence[bytes]) -> CallFigures:
     """Place the calls, each a moment after the previous one, follow each to its end, and return the figures."""
     figures, random = CallFigures(), Random(load.seed)
     pause_seconds = max(PAUSE_SECONDS, load.ramp_seconds / load.calls)
@@ -76,7 +76,7 @@ def caller(first: str, index: int) -> str:
     return first if last_digits is None else f"{first[:-4]}{last_digits:04d}"
 
 
-async def _place(load: Load, from_: str, steps: Sequence[Step], figures: CallFigures) -> None:
+async def _place(load: LoadParameters, from_: str, steps: Sequence[Step], figures: CallFigures) -> None:
     call = await simulate_call(
         load.voice_url,
         account_sid=load.account_sid,
@@ -110,7 +110,7 @@ async def main(arguments: argparse.Namespace, voice_url: str, account_sid: str, 
     except (OSError, ValueError) as error:
         sys.stderr.write(f"hum: {error}\n")
         return 2
-    load = Load(
+    load = LoadParameters(
         voice_url,
         account_sid,
         auth_token,
@@ -122,7 +122,7 @@ async def main(arguments: argparse.Namespace, voice_url: str, account_sid: str, 
         arguments.interrupt,
     )
     summary = (await run(load, lines)).summary()
-    limits = Limits(
+    limits = Thresholds(
         arguments.max_first_audio_ms,
         arguments.max_answer_ms,
         arguments.max_clear_ms,

@@ -2,8 +2,20 @@
 
 from sandbox.openai.model import Model
 from sandbox.openai.record import Act
-from sandbox.openai.script import BadScript, Call, Rule, Script, Tone, Turn
+from sandbox.openai.script import BadScript, FunctionCall, Rule, Script, Tone, Turn
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.truth import SessionTruth
 
-__all__ = ["Act", "BadScript", "Call", "Faults", "Model", "Rule", "Script", "SessionTruth", "Settings", "Tone", "Turn"]
+__all__ = [
+    "Act",
+    "BadScript",
+    "Faults",
+    "FunctionCall",
+    "Model",
+    "Rule",
+    "Script",
+    "SessionTruth",
+    "Settings",
+    "Tone",
+    "Turn",
+]

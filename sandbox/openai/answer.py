@@ -16,7 +16,7 @@ from typing import Any
 
 from sandbox.openai.codec import codec_of
 from sandbox.openai.conversation import Item
-from sandbox.openai.script import Call, Turn
+from sandbox.openai.script import FunctionCall, Turn
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.speech.sound import split_words
 
@@ -147,7 +147,7 @@ class Answer:
         for call in ([] if turn.call is None else [turn.call]) + turn.more_calls:
             self._call(call)
 
-    def _call(self, call: Call) -> None:
+    def _call(self, call: FunctionCall) -> None:
         arguments = json.dumps(call.arguments)
         item = Item(
             {

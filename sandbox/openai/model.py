@@ -16,12 +16,12 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from sandbox.openai.backstage import Backstage
 from sandbox.openai.ids import new_id
-from sandbox.openai.line import GOING_AWAY, INTERNAL_ERROR, Line, admit
+from sandbox.openai.realtimesocket import GOING_AWAY, INTERNAL_ERROR, RealtimeSocket, admit
 from sandbox.openai.rest import Rest, Transcription
-from sandbox.openai.script import Player, Script
-from sandbox.openai.senses import Senses
+from sandbox.openai.sandboxapi import SandboxApi
+from sandbox.openai.script import Script, ScriptPlayer
+from sandbox.openai.senses import SpeechSenses
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.truth import SessionTruth
 from sandbox.serving import serving
@@ -43,8 +43,8 @@ class Model:
         self.faults = Faults()
         self.has_speech = speech is not None
         self._api_key = api_key
-        self._senses = Senses(speech)
-        self._lines: dict[str, Line] = {}
+        self._senses = SpeechSenses(speech)
+        self._lines: dict[str, RealtimeSocket] = {}
         self._ending = asyncio.Event()
         self.play(script)
 
@@ -72,7 +72,9 @@ class Model:
             model.transcriptions,
             model.charged,
         )
-        app = Starlette(routes=[*rest.routes(), *Backstage(model).routes(), WebSocketRoute("/v1/realtime", model.talk)])
+        app = Starlette(
+            routes=[*rest.routes(), *SandboxApi(model).routes(), WebSocketRoute("/v1/realtime", model.talk)]
+        )
         async with serving(app, listen, ws="websockets-sansio") as (host, port):
             model.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
             try:
@@ -85,7 +87,7 @@ class Model:
     def play(self, script: Script) -> None:
         """Switch to another script, from its beginning; running sessions keep theirs."""
         self._script = script
-        self.player = Player(script)
+        self.player = ScriptPlayer(script)
         self.settings = script.settings or self.settings
         self.faults = script.faults or self.faults
 
@@ -104,8 +106,8 @@ class Model:
         if name is None:
             return
         truth = SessionTruth(new_id("sess"), name)
-        player = self.player if self._script.shared else Player(self._script)
-        line = Line(websocket, truth, player, self._senses, self.settings, faults)
+        player = self.player if self._script.shared else ScriptPlayer(self._script)
+        line = RealtimeSocket(websocket, truth, player, self._senses, self.settings, faults)
         self.sessions.append(truth)
         self._lines[truth.id] = line
         try:

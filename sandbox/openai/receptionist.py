@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.openai import prompt, schema
-from sandbox.openai.script import Call, Turn
+from sandbox.openai.script import FunctionCall, Turn
 
 VERBATIM = re.compile(r"\s*say exactly[^:\n]*:\s*(?P<text>.+)", re.IGNORECASE | re.DOTALL)
 ORGANIZATION = re.compile(
@@ -60,7 +60,7 @@ def answer(situation: Situation) -> Turn:
     answered, open_questions = _interview(situation)
     if FAREWELL.search(situation.caller_text) or (not open_questions and THANKS.search(situation.caller_text)):
         ends = any(tool.get("name") == END_CALL for tool in situation.tools)
-        return Turn(say="Thank you for calling. Goodbye.", call=Call(END_CALL) if ends else None)
+        return Turn(say="Thank you for calling. Goodbye.", call=FunctionCall(END_CALL) if ends else None)
     if (call := _matching_call(situation.tools, situation.caller_text)) is not None:
         return Turn(say="One moment, please.", call=call)
     following = open_questions[0] if open_questions else ANYTHING_ELSE
@@ -111,7 +111,7 @@ def _greeting(instructions: str) -> str:
     return f"Hello, thank you for calling{calling}. How can I help you?"
 
 
-def _matching_call(tools: Sequence[Mapping[str, Any]], caller_text: str) -> Call | None:
+def _matching_call(tools: Sequence[Mapping[str, Any]], caller_text: str) -> FunctionCall | None:
     """Return a call of the first function whose significant words the caller all used.
 
     `take_message` matches "please take a message".
@@ -121,5 +121,5 @@ def _matching_call(tools: Sequence[Mapping[str, Any]], caller_text: str) -> Call
         name = str(tool.get("name", ""))
         significant = set(re.findall(r"[a-z]+", name.lower())) - STOP_WORDS
         if name != END_CALL and significant and significant <= used:
-            return Call(name, schema.fill_object(tool.get("parameters") or {}, caller_text))
+            return FunctionCall(name, schema.fill_object(tool.get("parameters") or {}, caller_text))
     return None

@@ -16,7 +16,7 @@ class Act:
 
 
 @dataclass(slots=True)
-class Record:
+class SessionRecord:
     """Times are seconds on the session's clock.  Audio is in the format of its direction, as on the wire."""
 
     id: str

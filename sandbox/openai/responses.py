@@ -13,7 +13,7 @@ from sandbox.openai import mind, proposals, schema
 from sandbox.openai.errors import Refusal, missing, wrong_type
 from sandbox.openai.ids import new_id
 from sandbox.openai.receptionist import Situation
-from sandbox.openai.script import Player, Turn
+from sandbox.openai.script import ScriptPlayer, Turn
 from sandbox.speech.sound import split_words
 
 Body = dict[str, Any]
@@ -22,7 +22,7 @@ CHARS_PER_TOKEN = 4
 MIN_CACHED, CACHE_STEP = 1024, 128
 
 
-def respond(body: Body, player: Player) -> Body:
+def respond(body: Body, player: ScriptPlayer) -> Body:
     """Return the finished response object.  Raises Refusal."""
     for name in ("model", "input"):
         if name not in body:

@@ -16,8 +16,8 @@ from sandbox.openai import embeddings, metering, responses
 from sandbox.openai.codec import PCM, Codec
 from sandbox.openai.config import VOICES
 from sandbox.openai.errors import Refusal, missing, rejection, wrong_type, wrong_value
-from sandbox.openai.script import Player
-from sandbox.openai.senses import Senses
+from sandbox.openai.script import ScriptPlayer
+from sandbox.openai.senses import SpeechSenses
 from sandbox.speech import sound
 
 SPEECH_VOICES = (*VOICES, "fable", "nova", "onyx")
@@ -47,8 +47,8 @@ class Rest:
         self,
         authorizes: Callable[[str], bool],
         refuse: Callable[[], int | None],
-        player: Callable[[], Player],
-        senses: Senses,
+        player: Callable[[], ScriptPlayer],
+        senses: SpeechSenses,
         transcriptions: "list[Transcription]",
         charged: list[tuple[str, dict[str, Any]]],
     ) -> None:

@@ -31,7 +31,7 @@ class Tone(msgspec.Struct, forbid_unknown_fields=True):
     ms: int
 
 
-class Call(msgspec.Struct, forbid_unknown_fields=True):
+class FunctionCall(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     arguments: dict[str, Any] = {}
 
@@ -40,9 +40,9 @@ class Turn(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """One answer."""
 
     say: str | None = None
-    call: Call | None = None
+    call: FunctionCall | None = None
     tone: Tone | None = None
-    more_calls: list[Call] = []
+    more_calls: list[FunctionCall] = []
     """Further function calls of the same answer."""
     calls_first: bool = False
     """Call the functions before the words, while the answer continues."""
@@ -94,7 +94,7 @@ class Script(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             raise BadScript(f"{path}: {error}") from error
 
 
-class Player:
+class ScriptPlayer:
     """A position in a script."""
 
     def __init__(self, script: Script) -> None:

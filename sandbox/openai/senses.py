@@ -6,14 +6,14 @@ from typing import Any
 
 from sandbox.openai import tones
 from sandbox.openai.codec import Codec
-from sandbox.openai.script import Player
+from sandbox.openai.script import ScriptPlayer
 from sandbox.openai.stage import Voiced
 from sandbox.openai.tones import Tones, voiced
 from sandbox.speech import Speech, sound
 from sandbox.speech.sound import Utterance
 
 
-class Senses:
+class SpeechSenses:
     def __init__(self, speech: Speech | None) -> None:
         self._speech = speech
 
@@ -22,7 +22,7 @@ class Senses:
             return await self._speech.utter(text, voice, rate_hz)
         return sound.tones(text, rate_hz)
 
-    async def hear(self, codec: Codec, audio: bytes, player: Player) -> str:
+    async def hear(self, codec: Codec, audio: bytes, player: ScriptPlayer) -> str:
         """Return the words in the audio."""
         if self._speech is not None:
             return await self._speech.hear(codec.decode(audio), codec.rate_hz)
@@ -32,7 +32,7 @@ class Senses:
 class SessionSenses(Tones):
     """A session's speech recognition and synthesis: each utterance is a task, until `close`."""
 
-    def __init__(self, senses: Senses, player: Player) -> None:
+    def __init__(self, senses: SpeechSenses, player: ScriptPlayer) -> None:
         super().__init__(player)
         self._senses = senses
         self._tasks: set[asyncio.Task[None]] = set()

@@ -24,7 +24,7 @@ from sandbox.openai.receptionist import Situation
 from sandbox.openai.record import Act
 from sandbox.openai.script import Turn
 from sandbox.openai.stage import Stage
-from sandbox.openai.vad import Detection, InputBuffer, Started, Stopped
+from sandbox.openai.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
 from sandbox.speech.sound import split_words
 
 Event = dict[str, Any]
@@ -122,7 +122,7 @@ class Session:
         """Append the caller's next audio, in the session's format."""
         self._stage.truth.append(self._stage.clock.now, payload)
         for change in self._input.append(payload, self._detection()):
-            if isinstance(change, Started):
+            if isinstance(change, SpeechStarted):
                 self.speech_started(change)
             else:
                 self.speech_stopped(change)
@@ -134,13 +134,13 @@ class Session:
         self._input.clear()
         self._emit("input_audio_buffer.cleared")
 
-    def speech_started(self, started: Started) -> None:
+    def speech_started(self, started: SpeechStarted) -> None:
         """Begin a caller turn; public for subclasses with a detector of their own."""
         self._emit("input_audio_buffer.speech_started", audio_start_ms=started.audio_start_ms, item_id=started.item_id)
         if self._turn_detection()["interrupt_response"] and self._running() is not None:
             self._stop(self._running(), "turn_detected")
 
-    def speech_stopped(self, stopped: Stopped) -> None:
+    def speech_stopped(self, stopped: SpeechStopped) -> None:
         self._emit("input_audio_buffer.speech_stopped", audio_end_ms=stopped.audio_end_ms, item_id=stopped.item_id)
         self._add_turn(stopped.item_id, stopped.audio)
         # While another answer runs, the automatic one is dropped.

@@ -9,7 +9,7 @@ from sandbox.openai.codec import Codec
 from sandbox.openai.conversation import Conversation
 from sandbox.openai.ids import NewId
 from sandbox.openai.metering import Meter
-from sandbox.openai.record import Record
+from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import Tone, Turn
 from sandbox.openai.settings import Faults, Settings
 from sandbox.speech.sound import Word
@@ -45,7 +45,7 @@ class Stage:
 
     send: Callable[[dict[str, Any]], None]
     conversation: Conversation
-    truth: Record
+    truth: SessionRecord
     player: Player
     senses: Senses
     settings: Settings

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 from sandbox.openai.codec import Codec
-from sandbox.openai.script import Player, Tone
+from sandbox.openai.script import ScriptPlayer, Tone
 from sandbox.openai.stage import Voiced
 from sandbox.speech import sound
 from sandbox.speech.sound import Utterance
 
 
-def heard(player: Player, audio_ms: int) -> str:
+def heard(player: ScriptPlayer, audio_ms: int) -> str:
     """Return the script's next `heard`, or a sentence with the audio's length."""
     scripted = player.next_heard()
     return f"Speech of {audio_ms} ms." if scripted is None else scripted
@@ -27,7 +27,7 @@ def recital(payload: bytes, codec: Codec, word_ms: int = 100) -> Voiced:
 
 
 class Tones:
-    def __init__(self, player: Player) -> None:
+    def __init__(self, player: ScriptPlayer) -> None:
         self._player = player
 
     def utter(self, text: str, voice: str, codec: Codec, then: Callable[[Voiced | Exception], None]) -> None:  # noqa: ARG002

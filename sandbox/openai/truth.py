@@ -5,14 +5,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sandbox.openai.record import Act, Record
+from sandbox.openai.record import Act, SessionRecord
 from sandbox.twilio.journal import Journal
 
 AUDIO_FIELDS = {"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"}
 
 
 @dataclass(slots=True)
-class SessionTruth(Record):
+class SessionTruth(SessionRecord):
     """Times are `time.monotonic()` in seconds."""
 
     opened_at: float = field(default_factory=time.monotonic)

@@ -29,14 +29,14 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class SpeechStarted:
     item_id: str
     audio_start_ms: int
     """Counted over all audio appended in the session; the prefix is included if the detection pads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class SpeechStopped:
     item_id: str
     audio_end_ms: int
     """The silence that ended the turn is included if the detection pads."""
@@ -60,14 +60,14 @@ class InputBuffer:
     def total_bytes(self) -> int:
         return self._buffer_start + len(self._buffer)
 
-    def append(self, payload: bytes, detection: Detection | None) -> list[Started | Stopped]:
+    def append(self, payload: bytes, detection: Detection | None) -> list[SpeechStarted | SpeechStopped]:
         """Add audio; return the beginnings and ends of turns in it.  Without detection, buffer everything until a commit."""
         self._buffer += payload
         if detection is None:
             self._reset_detection()
             return []
         frame_bytes = FRAME_MS * self.codec.bytes_per_ms
-        changes: list[Started | Stopped] = []
+        changes: list[SpeechStarted | SpeechStopped] = []
         while self._scanned + frame_bytes <= self.total_bytes:
             at = self._scanned - self._buffer_start
             frame = self.codec.decode(bytes(self._buffer[at : at + frame_bytes]))
@@ -95,7 +95,7 @@ class InputBuffer:
         self._drop_until(self.total_bytes)
         self._reset_detection()
 
-    def _frame(self, loud: bool, detection: Detection) -> Started | Stopped | None:
+    def _frame(self, loud: bool, detection: Detection) -> SpeechStarted | SpeechStopped | None:
         self._loud_ms = self._loud_ms + FRAME_MS if loud else 0
         self._quiet_ms = 0 if loud else self._quiet_ms + FRAME_MS
         if self._item_id is None and self._loud_ms >= detection.onset_ms:
@@ -104,16 +104,18 @@ class InputBuffer:
             return self._stop(detection)
         return None
 
-    def _start(self, detection: Detection) -> Started:
+    def _start(self, detection: Detection) -> SpeechStarted:
         self._item_id = self.new_id("item")
         self._drop_until(self._scanned - (self._loud_ms + detection.prefix_ms) * self.codec.bytes_per_ms)
         start_ms = self.codec.ms(self._buffer_start)
-        return Started(self._item_id, start_ms if detection.padded else self.codec.ms(self._scanned) - self._loud_ms)
+        return SpeechStarted(
+            self._item_id, start_ms if detection.padded else self.codec.ms(self._scanned) - self._loud_ms
+        )
 
-    def _stop(self, detection: Detection) -> Stopped:
+    def _stop(self, detection: Detection) -> SpeechStopped:
         assert self._item_id is not None
         end_ms = self.codec.ms(self._scanned) - (0 if detection.padded else self._quiet_ms)
-        stopped = Stopped(self._item_id, end_ms, bytes(self._buffer[: self._scanned - self._buffer_start]))
+        stopped = SpeechStopped(self._item_id, end_ms, bytes(self._buffer[: self._scanned - self._buffer_start]))
         self._drop_until(self._scanned)
         self._item_id = None
         return stopped

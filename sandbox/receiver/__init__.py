@@ -11,6 +11,6 @@
 `python -m sandbox.receiver --help` runs it alone.
 """
 
-from sandbox.receiver.receiver import Fault, Heard, Receiver, Reply
+from sandbox.receiver.receiver import Fault, ReceivedRequest, Receiver, Reply
 
-__all__ = ["Fault", "Heard", "Receiver", "Reply"]
+__all__ = ["Fault", "ReceivedRequest", "Receiver", "Reply"]

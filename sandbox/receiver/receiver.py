@@ -43,7 +43,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedRequest:
     """A request, byte by byte; header names in lower case."""
 
     method: str
@@ -59,7 +59,7 @@ class Receiver:
     """The requests received, and the responses to come; `path` is without its query."""
 
     url: str = ""
-    heard: list[Heard] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     connections: int = 0
     _next: dict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
     _always: dict[str, Reply] = field(default_factory=dict)
@@ -95,11 +95,11 @@ class Receiver:
         """Set the response to all requests at a path after those of `say`."""
         self._always[path] = reply
 
-    def at(self, path: str) -> Sequence[Heard]:
+    def at(self, path: str) -> Sequence[ReceivedRequest]:
         """Return the requests received at a path, in order."""
-        return [request for request in self.heard if request.path.partition("?")[0] == path]
+        return [request for request in self.requests if request.path.partition("?")[0] == path]
 
-    async def wait(self, count: int, path: str, seconds: float = 20.0) -> Sequence[Heard]:
+    async def wait(self, count: int, path: str, seconds: float = 20.0) -> Sequence[ReceivedRequest]:
         """Wait until `count` requests were received at a path, and return them.  Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while len(requests := self.at(path)) < count:
@@ -114,7 +114,7 @@ class Receiver:
         self.connections += 1
         try:
             while (request := await _read(reader)) is not None:
-                self.heard.append(request)
+                self.requests.append(request)
                 self._changed.set()
                 if not await _answer(writer, self._reply(request.path.partition("?")[0])):
                     return
@@ -130,7 +130,7 @@ class Receiver:
         return replies.popleft() if replies else self._always.get(path, Reply())
 
 
-async def _read(reader: asyncio.StreamReader) -> Heard | None:
+async def _read(reader: asyncio.StreamReader) -> ReceivedRequest | None:
     """Return the next request, or None when the connection ends before it."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -142,7 +142,7 @@ async def _read(reader: asyncio.StreamReader) -> Heard | None:
     method, path, _ = line.split(" ", 2)
     headers = {name.lower(): value.strip() for name, _, value in (header.partition(":") for header in fields)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Heard(method, path, headers, body, asyncio.get_running_loop().time())
+    return ReceivedRequest(method, path, headers, body, asyncio.get_running_loop().time())
 
 
 async def _answer(writer: asyncio.StreamWriter, reply: Reply) -> bool:

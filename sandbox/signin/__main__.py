@@ -10,7 +10,7 @@ import sys
 
 from sandbox.serving import alone, secret
 from sandbox.signin.issuer import Issuer
-from sandbox.signin.people import Person
+from sandbox.signin.people import User
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -29,7 +29,7 @@ async def main(argv: list[str]) -> None:
         client_secret=secret("HUM_OIDC_CLIENT_SECRET"),
         redirect_uri=options.redirect_uri,
         listen=options.listen,
-        people=tuple(Person(email, email.partition("@")[0]) for email in options.person),
+        people=tuple(User(email, email.partition("@")[0]) for email in options.person),
     ) as issuer:
         await alone(issuer.url)
 

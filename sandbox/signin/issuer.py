@@ -23,9 +23,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from sandbox.serving import serving
-from sandbox.signin.people import Grant, People, Person, folded
+from sandbox.signin.people import Grant, People, User, folded
 
-DEMO = Person("owner@example.com", "Demo Owner")
+DEMO = User("owner@example.com", "Demo Owner")
 TOKEN_SECONDS = 600
 AUTHORIZATION_PARAMETERS = ("client_id", "redirect_uri", "state", "nonce", "code_challenge")
 
@@ -45,7 +45,7 @@ MISCHIEF: dict[str, Callable[[dict[str, Any]], None]] = {
 class Issuer:
     """One issuer with one client."""
 
-    def __init__(self, client_id: str, client_secret: str, redirect_uri: str, people: tuple[Person, ...]) -> None:
+    def __init__(self, client_id: str, client_secret: str, redirect_uri: str, people: tuple[User, ...]) -> None:
         self.client_id, self.client_secret, self.redirect_uri = client_id, client_secret, redirect_uri
         self.people, self.url, self.mischief = People(), "", ""
         #: Claims that replace the person's in the next ID token.
@@ -63,7 +63,7 @@ class Issuer:
         client_secret: str,
         redirect_uri: str,
         listen: str = "127.0.0.1:0",
-        people: tuple[Person, ...] = (),
+        people: tuple[User, ...] = (),
     ) -> "AsyncIterator[Issuer]":
         """Serve until the block ends; `url` is the issuer's identifier."""
         issuer = cls(client_id, client_secret, redirect_uri, people)
@@ -145,7 +145,7 @@ class Issuer:
         if (problem := self._request_problem(form)) is not None:
             return Response(problem, 400)
         email = form.get("email", "")
-        person = self.people.known.get(folded(email)) or Person(email, email.partition("@")[0])
+        person = self.people.known.get(folded(email)) or User(email, email.partition("@")[0])
         grant = Grant(person, form["client_id"], form["redirect_uri"], form.get("nonce", ""), form["code_challenge"])
         response = {"code": self.people.grant(grant), "state": form.get("state", ""), "iss": self.url}
         return RedirectResponse(f"{self.redirect_uri}?{urlencode(response)}", 303)
@@ -209,12 +209,12 @@ class Issuer:
         person = self.people.tokens.get(request.headers.get("authorization", "").removeprefix("Bearer "))
         return JSONResponse(person.claims()) if person else JSONResponse({"error": "invalid_token"}, 401)
 
-    # -- backstage
+    # -- sandbox API
 
     async def _add_person(self, request: Request) -> Response:
         body = await request.json()
         verified, sub = body.get("email_verified", True), body.get("sub", "")
-        self.people.add(Person(body["email"], body.get("name", ""), verified, sub))
+        self.people.add(User(body["email"], body.get("name", ""), verified, sub))
         return Response(status_code=204)
 
     async def _rotate(self, _: Request) -> Response:

@@ -12,7 +12,7 @@ def folded(email: str) -> str:
 
 
 @dataclass(frozen=True)
-class Person:
+class User:
     """One user; `subject` never changes, the rest may."""
 
     email: str
@@ -33,7 +33,7 @@ class Person:
 class Grant:
     """The content of an authorization code."""
 
-    person: Person
+    person: User
     client_id: str
     redirect_uri: str
     nonce: str
@@ -42,11 +42,11 @@ class Grant:
 
 @dataclass
 class People:
-    known: dict[str, Person] = field(default_factory=dict)
+    known: dict[str, User] = field(default_factory=dict)
     codes: dict[str, Grant] = field(default_factory=dict)
-    tokens: dict[str, Person] = field(default_factory=dict)
+    tokens: dict[str, User] = field(default_factory=dict)
 
-    def add(self, person: Person) -> None:
+    def add(self, person: User) -> None:
         self.known[folded(person.email)] = person
 
     def grant(self, grant: Grant) -> str:
@@ -64,7 +64,7 @@ class People:
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         return grant if secrets.compare_digest(challenge, grant.code_challenge) else None
 
-    def access(self, person: Person) -> str:
+    def access(self, person: User) -> str:
         """Issue an access token for userinfo."""
         token = secrets.token_urlsafe(24)
         self.tokens[token] = person

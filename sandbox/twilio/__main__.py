@@ -72,7 +72,7 @@ async def main(argv: list[str]) -> None:
             for e164, kind in options.person:
                 person = KINDS[kind]()
                 person.steps = await voiced(person.steps, speech)
-                carrier.introduce(e164, person)
+                carrier.set_people(e164, person)
             await alone(carrier.url)
     finally:
         if speech is not None:

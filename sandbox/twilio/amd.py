@@ -38,7 +38,7 @@ class Amd:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AmdResult:
     answered_by: AnsweredBy
     duration_ms: int
 
@@ -54,15 +54,15 @@ class Detector:
         self._tone_ms = 0
         self._had_odd_tone = False
 
-    def frame(self, ulaw: bytes) -> Verdict | None:
+    def frame(self, ulaw: bytes) -> AmdResult | None:
         """Classify the next 20 ms of the answering party; a verdict ends the detection."""
         self._at_ms += FRAME_MS
         answered_by = self._listen(ulaw) or self._wait()
-        return Verdict(answered_by, self._at_ms) if answered_by else None
+        return AmdResult(answered_by, self._at_ms) if answered_by else None
 
-    def hang_up(self) -> Verdict:
+    def hang_up(self) -> AmdResult:
         """Return the verdict for a party that hung up before there was one."""
-        return Verdict("machine_end_other" if self._is_machine else "unknown", self._at_ms)
+        return AmdResult("machine_end_other" if self._is_machine else "unknown", self._at_ms)
 
     def _listen(self, ulaw: bytes) -> AnsweredBy | None:
         hz = pitch_hz(ulaw)

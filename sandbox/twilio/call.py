@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from sandbox.loopclock import now
 from sandbox.twilio.caller import Caller
 from sandbox.twilio.geography import place_of
-from sandbox.twilio.hearing import Hearing, Source
+from sandbox.twilio.heardaudio import HeardAudio, Source
 from sandbox.twilio.journal import Event, Journal
 from sandbox.twilio.stream import Path, Stream
 from sandbox.twilio.truth import Truth
@@ -104,7 +104,7 @@ class Call:
         self.errors: list[tuple[int, str]] = []
         self.late_frames = 0
         self.worst_lateness_ms = 0.0
-        self.hearing = Hearing()
+        self.heard_audio = HeardAudio()
         self.source: Source | None = None
         """What the person hears outside a stream; None is silence."""
         self.taps: list[Tap] = []
@@ -171,7 +171,7 @@ class Call:
     def listen(self, what: str, source: Source | None = None) -> None:
         """Switch what the person hears."""
         self.source = source
-        self.hearing.switch(what, now())
+        self.heard_audio.switch(what, now())
         self.note("hears", what=what)
 
     def wall_time(self) -> datetime:
@@ -204,7 +204,7 @@ class Call:
 
     def close(self) -> None:
         """Record the end and wake the waiters; nothing may happen in the call afterwards."""
-        self.hearing.close(now())
+        self.heard_audio.close(now())
         self.note("ended", status=self.status, duration_s=self.duration_s, hung_up_by=self.hung_up_by)
         self.journal.close()
         self._over.set()

@@ -19,7 +19,7 @@ from sandbox.twilio.errors import ApiError
 from sandbox.twilio.exchange import Exchange
 from sandbox.twilio.forms import Json, not_found, page, rfc2822, text, whole, within
 from sandbox.twilio.numbers import national
-from sandbox.twilio.placed import MAX_CALL_S, Order
+from sandbox.twilio.placed import MAX_CALL_S, CallRequest
 
 EVENTS = {"initiated", "ringing", "answered", "completed"}
 MAX_TWIML_CHARS = 4_000
@@ -39,7 +39,7 @@ class CallsApi:
         if first is None:
             raise ApiError(21205, "Url parameter is required.")
         amd, amd_callback = _detection(form)
-        order = Order(
+        order = CallRequest(
             to=to,
             from_=from_,
             first=first,

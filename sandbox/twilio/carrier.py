@@ -12,20 +12,20 @@ from collections.abc import AsyncIterator, Iterable
 from starlette.applications import Starlette
 
 from sandbox.serving import serving
-from sandbox.twilio.backstage import Backstage
 from sandbox.twilio.call import Call, Callback, Fallback, Fetch
 from sandbox.twilio.caller import Caller, Step
 from sandbox.twilio.exchange import Account, Exchange
 from sandbox.twilio.farend import Person
 from sandbox.twilio.faults import Fault
 from sandbox.twilio.lookup import Directory
-from sandbox.twilio.message import Media, Message, new_sid
+from sandbox.twilio.message import MediaFile, Message, new_sid
 from sandbox.twilio.numbers import Number
 from sandbox.twilio.rest import Rest
+from sandbox.twilio.sandboxapi import SandboxApi
 from sandbox.twilio.stream import Path
 from sandbox.twilio.texting import Texting
-from sandbox.twilio.textstage import TextStage
-from sandbox.twilio.voiced import Speaker
+from sandbox.twilio.textsandboxapi import TextSandboxApi
+from sandbox.twilio.voiced import SpeechSource
 
 
 class Carrier:
@@ -50,7 +50,7 @@ class Carrier:
         say_ms_per_char: float = 60.0,
         calls_per_second: float = 0.0,
         segments_per_second: float = 0.0,
-        speech: Speaker | None = None,
+        speech: SpeechSource | None = None,
     ) -> AsyncIterator["Carrier"]:
         """Serve until the block ends; then end the calls in progress and send their callbacks.
 
@@ -64,7 +64,7 @@ class Carrier:
         )
         exchange.texting.pace.segments_per_second = segments_per_second
         directory, rest = Directory(exchange), Rest(exchange)
-        stages = Backstage(exchange, rest.admission, speech), TextStage(exchange)
+        stages = SandboxApi(exchange, rest.admission, speech), TextSandboxApi(exchange)
         app = Starlette(
             routes=[*rest.routes(), *directory.routes(), *(route for stage in stages for route in stage.routes())]
         )
@@ -87,7 +87,7 @@ class Carrier:
 
         Raises LookupError if the account does not have the number.
         """
-        media = [Media(new_sid("ME"), content_type, content) for content_type, content in files]
+        media = [MediaFile(new_sid("ME"), content_type, content) for content_type, content in files]
         return self.texting.receive(from_, to, body, media)
 
     @property
@@ -103,11 +103,11 @@ class Carrier:
         messages = self.texting.book.between(e164, None)
         return [message for message in reversed(messages) if message.direction != "inbound"]
 
-    def introduce(self, e164: str, *people: Person) -> None:
+    def set_people(self, e164: str, *people: Person) -> None:
         """Set the people who answer outbound calls to this number: one per call, the last one repeatedly."""
         self.exchange.people[e164] = list(people)
 
-    def go_wrong(self, *faults: Fault) -> None:
+    def inject_faults(self, *faults: Fault) -> None:
         """Inject faults; each happens `times` times, by default once."""
         self.exchange.faults.add(*faults)
 

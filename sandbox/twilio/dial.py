@@ -20,7 +20,7 @@ from sandbox.twilio.call import Call, Callback, Fetch, Instruction, until_divert
 from sandbox.twilio.caller import Caller
 from sandbox.twilio.dialplan import Callee, read
 from sandbox.twilio.farend import Person
-from sandbox.twilio.hearing import Ringing, Wire
+from sandbox.twilio.heardaudio import Ringing, Wire
 from sandbox.twilio.progress import Progress
 from sandbox.twilio.ringing import ring
 from sandbox.twilio.twiml import Verb

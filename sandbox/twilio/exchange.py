@@ -15,7 +15,7 @@ from sandbox.twilio.farend import Person
 from sandbox.twilio.faults import Faults
 from sandbox.twilio.numbers import NumberBook
 from sandbox.twilio.performer import ActiveDial, Performer
-from sandbox.twilio.placed import MAX_CALL_S, Opening, Order, Pacer
+from sandbox.twilio.placed import MAX_CALL_S, CallRateLimit, CallRequest, Opening
 from sandbox.twilio.progress import Progress
 from sandbox.twilio.stream import Path
 from sandbox.twilio.textdesk import TextDesk
@@ -23,7 +23,7 @@ from sandbox.twilio.texting import Texting
 from sandbox.twilio.twiml import Verb
 from sandbox.twilio.webhooks import Courier
 
-__all__ = ["E164", "MAX_CALL_S", "Account", "Exchange", "NoSuchLine", "Order", "Person"]
+__all__ = ["E164", "MAX_CALL_S", "Account", "CallRequest", "Exchange", "NoSuchLine", "Person"]
 
 HANGUP_GRACE_S = 5
 
@@ -69,7 +69,7 @@ class Exchange:
         self.texting = Texting(self.numbers, self.faults, clock)
         self.textdesk = TextDesk(account.sid, self.courier, self.texting, clock)
         self.texting.desk = self.textdesk
-        self.pacer = Pacer(calls_per_second)
+        self.pacer = CallRateLimit(calls_per_second)
         self.default_path = Path()
         """The network path of calls without one of their own: those placed through REST."""
         self._say_ms_per_char = say_ms_per_char
@@ -107,10 +107,10 @@ class Exchange:
             return first
 
         # The caller's own network plays ringback until the call is answered.
-        call.hearing.switch("ringing", call.began)
+        call.heard_audio.switch("ringing", call.began)
         self.spawn(self._record(call, self.run_call(call, opening, MAX_CALL_S, self.progress(call))))
 
-    def place(self, order: Order) -> Call:
+    def place(self, order: CallRequest) -> Call:
         """Call a person for the customer; `people` sets who answers, by default a human who hangs up at once."""
         person = self.answerer(order.to)
         number = self.numbers.find(order.from_)

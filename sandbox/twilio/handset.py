@@ -10,7 +10,7 @@ from sandbox.audio import FRAME_MS, is_audible
 from sandbox.loopclock import now
 from sandbox.twilio.call import Call
 from sandbox.twilio.caller import CallerFrame
-from sandbox.twilio.stream import Span, Stream
+from sandbox.twilio.stream import Stream, UtteranceSpan
 
 FRAME_S = FRAME_MS / 1000
 #: Resolution of a clock in float seconds, virtual or not.
@@ -59,7 +59,7 @@ def _hear(call: Call, begin: float) -> bytes:
     if call.source is None:
         return b""
     heard = call.source.frame(begin)
-    call.hearing.add(heard)
+    call.heard_audio.add(heard)
     return heard
 
 
@@ -75,4 +75,4 @@ def _record(call: Call, stream: Stream | None, output: CallerFrame, begin: float
         else:
             call.note(event, at=begin, **facts)
             if stream is not None and facts.get("phase") == "begin":
-                stream.spoken.spans.append(Span(stream.clock_ms(begin)))
+                stream.spoken.spans.append(UtteranceSpan(stream.clock_ms(begin)))

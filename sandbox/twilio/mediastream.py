@@ -11,7 +11,7 @@ from sandbox.twilio.playout import Clear, Echo, Playout
 
 
 @dataclass(frozen=True, slots=True)
-class Audio:
+class AudioQueued:
     """The effect of agent audio that was queued."""
 
     size_bytes: int
@@ -20,7 +20,7 @@ class Audio:
     """Whether the queue was empty before it."""
 
 
-Effect = Audio | Clear | Echo
+Effect = AudioQueued | Clear | Echo
 
 
 class MediaStream:
@@ -39,7 +39,7 @@ class MediaStream:
                 reached = self.playout.advance(now_ms)
                 begins = self.playout.queued_bytes == 0
                 discarded = self.playout.receive(now_ms, payload)
-                return [*reached, Audio(len(payload), discarded, begins)]
+                return [*reached, AudioQueued(len(payload), discarded, begins)]
             case wire.Mark(name):
                 return [*self.playout.mark(now_ms, name)]
             case wire.ClearQueue():

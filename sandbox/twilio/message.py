@@ -36,7 +36,7 @@ def new_sid(prefix: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Media:
+class MediaFile:
     """A file of a message: its content if a handset sent it, its URL if the customer's application gave one."""
 
     sid: str
@@ -70,7 +70,7 @@ class Message:
     status: str
     created_at: datetime
     service_sid: str | None = None
-    media: tuple[Media, ...] = ()
+    media: tuple[MediaFile, ...] = ()
     callback: str = ""
     validity_s: int = 36_000
     error_code: int | None = None

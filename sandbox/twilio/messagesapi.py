@@ -18,8 +18,8 @@ from sandbox.twilio.dialplan import e164_of
 from sandbox.twilio.errors import ApiError
 from sandbox.twilio.exchange import Exchange
 from sandbox.twilio.forms import MAX_PAGE, Json, not_found, page, rfc2822, text, whole, within
-from sandbox.twilio.message import Media, Message, new_sid
-from sandbox.twilio.texting import MAX_QUEUE_S, CannotSend, Order
+from sandbox.twilio.message import MediaFile, Message, new_sid
+from sandbox.twilio.texting import MAX_QUEUE_S, CannotSend, MessageRequest
 
 MAX_BODY_CHARS = 1600
 MAX_MEDIA = 10
@@ -71,7 +71,7 @@ class MessagesApi:
                 return Response(file.content, media_type=file.content_type)
         return Response(status_code=404)
 
-    def _order(self, form: FormData) -> Order:
+    def _order(self, form: FormData) -> MessageRequest:
         to, from_, service = text(form, "To"), text(form, "From"), text(form, "MessagingServiceSid")
         body, callback, urls = (
             text(form, "Body"),
@@ -102,12 +102,12 @@ class MessagesApi:
         validity = text(form, "ValidityPeriod")
         if validity and not (validity.isdecimal() and 1 <= int(validity) <= MAX_QUEUE_S):
             raise ApiError(20001, f"Invalid ValidityPeriod: {validity}")
-        return Order(
+        return MessageRequest(
             to=recipient,
             body=body,
             from_=e164_of(from_) or from_,
             service_sid=service or None,
-            media=tuple(Media(new_sid("ME"), "", url=url) for url in urls),
+            media=tuple(MediaFile(new_sid("ME"), "", url=url) for url in urls),
             callback=callback,
             validity_s=whole(validity, int(MAX_QUEUE_S)),
         )
@@ -148,7 +148,7 @@ class MessagesApi:
     def _json(self, message: Message) -> Json:
         return message_json(self._exchange.account.sid, message)
 
-    def _media_json(self, message: Message, media: Media) -> Json:
+    def _media_json(self, message: Message, media: MediaFile) -> Json:
         return {
             "sid": media.sid,
             "account_sid": self._exchange.account.sid,

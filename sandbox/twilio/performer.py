@@ -11,7 +11,7 @@ from sandbox.loopclock import now
 from sandbox.twilio import recordings, tones, twiml
 from sandbox.twilio.call import Call, Document, Fetch, Instruction
 from sandbox.twilio.gather import Keys
-from sandbox.twilio.hearing import Sound
+from sandbox.twilio.heardaudio import Playback
 from sandbox.twilio.stream import Stream
 from sandbox.twilio.twiml import BadTwiml, Verb
 from sandbox.twilio.webhooks import Courier, Webhook
@@ -182,7 +182,7 @@ class Performer:
         await self._play_sound("play", sound)
 
     async def _play_sound(self, what: str, sound: bytes) -> None:
-        self._call.listen(what, Sound(sound, now()))
+        self._call.listen(what, Playback(sound, now()))
         try:
             await asyncio.sleep(len(sound) / BYTES_PER_MS / 1000)
         finally:

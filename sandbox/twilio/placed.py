@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from sandbox.loopclock import now
-from sandbox.twilio.amd import Amd, Detector, Verdict
+from sandbox.twilio.amd import Amd, AmdResult, Detector
 from sandbox.twilio.call import Call, Callback, Fallback, Fetch, Instruction
 from sandbox.twilio.farend import Person
 from sandbox.twilio.faults import Faults
@@ -31,7 +31,7 @@ Opening = Callable[[], Coroutine[Any, Any, Instruction]]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CallRequest:
     """A call placed through the REST API."""
 
     to: str
@@ -46,7 +46,7 @@ class Order:
     """The verdict's callback (none is sent if its URL is empty); None: the call waits for the verdict."""
 
 
-class Pacer:
+class CallRateLimit:
     """Limit of calls per second; 0 is no limit.  Pure."""
 
     def __init__(self, calls_per_second: float = 0.0) -> None:
@@ -68,13 +68,13 @@ class AnswerDetection:
     def __init__(self, call: Call, amd: Amd, preset: Person) -> None:
         self._call = call
         self._detector = Detector(amd)
-        self._done: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._done: asyncio.Future[AmdResult] = asyncio.get_running_loop().create_future()
         if preset.answered_by is not None:
-            self._resolve(Verdict(preset.answered_by, 0))
+            self._resolve(AmdResult(preset.answered_by, 0))
         else:
             call.taps.append(self._hear)
 
-    async def verdict(self) -> Verdict:
+    async def verdict(self) -> AmdResult:
         return await asyncio.shield(self._done)
 
     def end(self) -> None:
@@ -86,7 +86,7 @@ class AnswerDetection:
             self._call.taps.remove(self._hear)
             self._resolve(verdict)
 
-    def _resolve(self, verdict: Verdict) -> None:
+    def _resolve(self, verdict: AmdResult) -> None:
         if not self._done.done():
             self._done.set_result(verdict)
             self._call.answered_by = verdict.answered_by
@@ -101,13 +101,13 @@ class Switch(Protocol):
     @property
     def faults(self) -> Faults: ...
     @property
-    def pacer(self) -> Pacer: ...
+    def pacer(self) -> CallRateLimit: ...
     def progress(self, call: Call) -> Progress: ...
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
     async def run_call(self, call: Call, opening: Opening, time_limit_s: float, progress: Progress) -> None: ...
 
 
-async def run(switch: Switch, call: Call, person: Person, order: Order) -> None:
+async def run(switch: Switch, call: Call, person: Person, order: CallRequest) -> None:
     """Run a placed call from the queue to its last callback."""
     progress = switch.progress(call)
     refusal = await _reach(switch, call, person, order, progress)
@@ -133,7 +133,7 @@ async def run(switch: Switch, call: Call, person: Person, order: Order) -> None:
             detection.end()
 
 
-async def _reach(switch: Switch, call: Call, person: Person, order: Order, progress: Progress) -> str | None:
+async def _reach(switch: Switch, call: Call, person: Person, order: CallRequest, progress: Progress) -> str | None:
     """Wait in the queue, then ring; return the final status of a call without an answer, else None."""
     wait_s = switch.pacer.start_at(now()) - now()
     if await _canceled_within(call, min(wait_s, MAX_QUEUE_S)) or wait_s > MAX_QUEUE_S:
@@ -153,13 +153,13 @@ async def _canceled_within(call: Call, seconds: float) -> bool:
     return call.diverted.is_set()
 
 
-def _with(first: Instruction, verdict: Verdict) -> Instruction:
+def _with(first: Instruction, verdict: AmdResult) -> Instruction:
     if not isinstance(first, Fetch):
         return first
     return replace(first, extra=first.extra | _fields(verdict))
 
 
-def _fields(verdict: Verdict) -> dict[str, str]:
+def _fields(verdict: AmdResult) -> dict[str, str]:
     return {"AnsweredBy": verdict.answered_by, "MachineDetectionDuration": str(verdict.duration_ms)}
 
 

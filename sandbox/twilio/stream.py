@@ -24,9 +24,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from sandbox.audio import BYTES_PER_MS, FRAME_MS
 from sandbox.loopclock import now
 from sandbox.twilio import wire
+from sandbox.twilio.delayline import DelayLine
 from sandbox.twilio.journal import Journal
-from sandbox.twilio.line import Line
-from sandbox.twilio.mediastream import Audio, Effect, MediaStream
+from sandbox.twilio.mediastream import AudioQueued, Effect, MediaStream
 from sandbox.twilio.playout import Clear, Echo
 from sandbox.twilio.signature import sign
 
@@ -50,7 +50,7 @@ class Path:
 
 
 @dataclass(slots=True)
-class Span:
+class UtteranceSpan:
     """An utterance of the caller, on the stream's clock."""
 
     start_ms: float
@@ -63,7 +63,7 @@ class Spoken:
 
     start_ms: float = 0.0
     track: bytearray = field(default_factory=bytearray)
-    spans: list[Span] = field(default_factory=list)
+    spans: list[UtteranceSpan] = field(default_factory=list)
     digits: list[tuple[float, str]] = field(default_factory=list)
     dropped_frames: int = 0
 
@@ -90,8 +90,8 @@ class Stream:
         self._writer = self._media.writer
         self._path = path
         self._journal = journal
-        self._in: Line[str | bytes | ConnectionClosed] = Line(path.delay_in_ms, path.jitter_ms, path.seed)
-        self._out: Line[str] = Line(path.delay_out_ms, path.jitter_ms, path.seed + 1)
+        self._in: DelayLine[str | bytes | ConnectionClosed] = DelayLine(path.delay_in_ms, path.jitter_ms, path.seed)
+        self._out: DelayLine[str] = DelayLine(path.delay_out_ms, path.jitter_ms, path.seed + 1)
         self._outbox: deque[str] = deque()
         self._socket: ClientConnection | None = None
         self._frozen = False
@@ -269,12 +269,12 @@ class Stream:
             match effect:
                 case Echo():
                     self._echo(effect)
-                case Audio():
+                case AudioQueued():
                     self._record_audio(at_ms, effect)
                 case Clear(_, dropped):
                     self._journal.note("clear", at=self._moment(at_ms), stream_ms=at_ms, dropped_bytes=dropped)
 
-    def _record_audio(self, at_ms: float, audio: Audio) -> None:
+    def _record_audio(self, at_ms: float, audio: AudioQueued) -> None:
         if audio.begins:
             self._journal.note("agent.audio", at=self._moment(at_ms), stream_ms=at_ms, bytes=audio.size_bytes)
         if audio.discarded_bytes:

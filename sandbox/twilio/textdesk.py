@@ -16,7 +16,7 @@ from sandbox.twilio.keywords import Kind
 from sandbox.twilio.message import Message, Notice
 from sandbox.twilio.numbers import Number
 from sandbox.twilio.pool import Pool
-from sandbox.twilio.texting import CannotSend, Order, Service, Texting
+from sandbox.twilio.texting import CannotSend, MessageRequest, Service, Texting
 from sandbox.twilio.twiml import XML_TYPES
 from sandbox.twilio.webhooks import Courier, Webhook
 
@@ -112,7 +112,7 @@ class TextDesk:
             message.notices.append(Notice("received", sent.error_code, now(), sent.answer.status))
         for body in replies(sent):
             try:
-                self._texting.send(Order(message.from_, body, from_=message.to, direction="outbound-reply"))
+                self._texting.send(MessageRequest(message.from_, body, from_=message.to, direction="outbound-reply"))
             # At Twilio this is an entry in the debugger, without a callback.
             except CannotSend:
                 return

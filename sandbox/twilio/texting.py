@@ -19,7 +19,7 @@ import msgspec
 from sandbox.clock import Clock
 from sandbox.twilio.faults import Faults
 from sandbox.twilio.keywords import ANSWERS, Kind, keyword
-from sandbox.twilio.message import Media, Message, new_sid
+from sandbox.twilio.message import MediaFile, Message, new_sid
 from sandbox.twilio.messagebook import MessageBook, Request
 from sandbox.twilio.numbers import Number, NumberBook
 
@@ -35,7 +35,7 @@ class CannotSend(Exception):  # noqa: N818 - it says what is wrong
         self.code = code
 
 
-class Receiver(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Recipient(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The fate of texts to a number."""
 
     refuses: int | None = None
@@ -62,20 +62,20 @@ class Service(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class MessageRequest:
     """A message that the customer wants sent."""
 
     to: str
     body: str
     from_: str = ""
     service_sid: str | None = None
-    media: tuple[Media, ...] = ()
+    media: tuple[MediaFile, ...] = ()
     callback: str = ""
     validity_s: int = 36_000
     direction: str = "outbound-api"
 
 
-class Desk(Protocol):
+class TextWebhooks(Protocol):
     """The sender of webhooks about texts."""
 
     def queue_status_callback(self, message: Message) -> None: ...
@@ -125,9 +125,9 @@ class Texting:
     def __init__(self, numbers: NumberBook, faults: Faults, clock: Clock) -> None:
         self.numbers = numbers
         self.faults = faults
-        self.desk: Desk | None = None
+        self.desk: TextWebhooks | None = None
         self.book = MessageBook()
-        self.receivers: dict[str, Receiver] = {}
+        self.recipients: dict[str, Recipient] = {}
         """The fate of texts to a number (`*`: to any other)."""
         self.services: dict[str, Service] = {}
         self.blocked: set[tuple[str, str]] = set()
@@ -138,7 +138,7 @@ class Texting:
 
     # --- out
 
-    def send(self, order: Order) -> Message:
+    def send(self, order: MessageRequest) -> Message:
         """Accept a message, as the REST API does.  Raises CannotSend."""
         at = self._time.clock.now
         try:
@@ -154,7 +154,7 @@ class Texting:
         """How many steps of messages are pending."""
         return self._time.pending
 
-    def _accept(self, order: Order, at: float) -> Message:
+    def _accept(self, order: MessageRequest, at: float) -> Message:
         service = self._service(order)
         from_ = (
             order.from_ or service.senders[sum(order.to.encode()) % len(service.senders)] if service else order.from_
@@ -163,8 +163,8 @@ class Texting:
             raise CannotSend(
                 21606, f"The 'From' phone number provided ({from_}) is not a valid message-capable Twilio phone number."
             )
-        receiver = self._receiver(order.to)
-        code = 21610 if self._is_blocked(order.to, from_, order.service_sid) else receiver.refuses
+        recipient = self._recipient(order.to)
+        code = 21610 if self._is_blocked(order.to, from_, order.service_sid) else recipient.refuses
         if code is not None and not (service and code == 21610):
             raise CannotSend(code, UNSUBSCRIBED if code == 21610 else f"The message to {order.to} can't be sent")
         message = Message(
@@ -200,7 +200,7 @@ class Texting:
             self._time.later(wait_s, lambda: self._send_out(message))
         return message
 
-    def _service(self, order: Order) -> Service | None:
+    def _service(self, order: MessageRequest) -> Service | None:
         if order.service_sid is None:
             return None
         service = self.services.get(order.service_sid)
@@ -210,32 +210,32 @@ class Texting:
             raise CannotSend(21712, f"{order.from_} is not a sender of the Messaging Service {order.service_sid}")
         return service
 
-    def _receiver(self, e164: str) -> Receiver:
-        return self.receivers.get(e164) or self.receivers.get("*") or Receiver()
+    def _recipient(self, e164: str) -> Recipient:
+        return self.recipients.get(e164) or self.recipients.get("*") or Recipient()
 
     def _is_blocked(self, to: str, from_: str, service_sid: str | None) -> bool:
         return (service_sid or from_, to) in self.blocked
 
     def _send_out(self, message: Message) -> None:
-        receiver, fault = self._receiver(message.to), self.faults.take("delivery", message.to)
-        code = fault.code if fault else receiver.fails
-        if code is not None and not fault and receiver.ends == "failed":
+        recipient, fault = self._recipient(message.to), self.faults.take("delivery", message.to)
+        code = fault.code if fault else recipient.fails
+        if code is not None and not fault and recipient.ends == "failed":
             self._end(message, "failed", code)
             return
         message.sent_at = self._time.wall_time()
         self.book.mark_sent(message)
         self._set_status(message, "sent")
         if code is not None:
-            self._time.later(receiver.after_ms / 1000, lambda: self._end(message, "undelivered", code))
+            self._time.later(recipient.after_ms / 1000, lambda: self._end(message, "undelivered", code))
         else:
-            self._time.later(receiver.after_ms / 1000, lambda: self._deliver(message, receiver))
+            self._time.later(recipient.after_ms / 1000, lambda: self._deliver(message, recipient))
 
-    def _deliver(self, message: Message, receiver: Receiver) -> None:
+    def _deliver(self, message: Message, recipient: Recipient) -> None:
         message.arrived_at = self._time.wall_time()
-        if receiver.reports:
+        if recipient.reports:
             self._set_status(message, "delivered")
-        if receiver.replies is not None:
-            self.receive(message.to, message.from_, receiver.replies)
+        if recipient.replies is not None:
+            self.receive(message.to, message.from_, recipient.replies)
         elif self.numbers.find(message.to) is not None:
             self.receive(message.from_, message.to, message.body, message.media)
 
@@ -251,7 +251,7 @@ class Texting:
 
     # --- in
 
-    def receive(self, from_: str, to: str, body: str, media: Sequence[Media] = ()) -> Message:
+    def receive(self, from_: str, to: str, body: str, media: Sequence[MediaFile] = ()) -> Message:
         """Receive a handset's text to one of the account's numbers.  Raises LookupError if the account does not have it."""
         number = self.numbers.find(to)
         if number is None:

@@ -5,13 +5,13 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from sandbox import audio
-from sandbox.twilio.hearing import Hearing
+from sandbox.twilio.heardaudio import HeardAudio
 from sandbox.twilio.stream import Stream
 from sandbox.twilio.twiml import Verb
 from sandbox.twilio.webhooks import Webhook
 
 
-class Record(Protocol):
+class CallRecord(Protocol):
     """The part of a call that `Truth` reads."""
 
     @property
@@ -45,7 +45,7 @@ class Record(Protocol):
     @property
     def streams(self) -> list[Stream]: ...
     @property
-    def hearing(self) -> Hearing: ...
+    def heard_audio(self) -> HeardAudio: ...
     @property
     def began(self) -> float: ...
     @property
@@ -59,7 +59,7 @@ def _b64(payload: bytes | bytearray) -> str:
 class Truth:
     """A view of the call's record; times are ms on the clock of their stream."""
 
-    def __init__(self, call: Record) -> None:
+    def __init__(self, call: CallRecord) -> None:
         self._call = call
 
     def as_json(self) -> dict[str, Any]:
@@ -94,13 +94,15 @@ class Truth:
                 "from_ms": round((span.start - began) * 1000),
                 "to_ms": None if span.end is None else round((span.end - began) * 1000),
             }
-            for span in self._call.hearing.spans
+            for span in self._call.heard_audio.spans
         ]
 
     def heard_wav(self) -> bytes:
         """Return a WAV of the party's audio outside streams on the right channel, from the beginning of the call on."""
         began = self._call.began
-        pieces = [((span.start - began) * 1000, bytes(span.audio)) for span in self._call.hearing.spans if span.audio]
+        pieces = [
+            ((span.start - began) * 1000, bytes(span.audio)) for span in self._call.heard_audio.spans if span.audio
+        ]
         end_ms = max((at_ms + len(payload) / audio.BYTES_PER_MS for at_ms, payload in pieces), default=0.0)
         return audio.two_channel_wav(b"", audio.lay(pieces, end_ms))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench import hearing
-from bench.hearing_line import Echo, Line, joined
+from bench.hearing_line import EchoPath, SimulatedCaller, joined
 from media.io.silero import Silero
 from tests.support import sounds
 from tests.support.sounds import RATE_HZ
@@ -46,7 +46,7 @@ def caller(prompts: list[sounds.Prompt]) -> tuple[sounds.Wave, list[float]]:
     return line, begins
 
 
-def stops(line: Line, wave: sounds.Wave, begins: list[float]) -> tuple[int, int, int]:
+def stops(line: SimulatedCaller, wave: sounds.Wave, begins: list[float]) -> tuple[int, int, int]:
     """Play it; return how many sentences cut the agent, and how often it was cleared or cut by anything else."""
     told = line.play(wave)
 
@@ -63,7 +63,7 @@ def test_a_caller_on_hold_music(silero: Silero, prompts: list[sounds.Prompt], ag
     """Music 12 dB softer than the caller plays all the time: they are heard, and it stops nobody."""
     line, begins = caller(prompts)
     music = np.concatenate([sounds.at_level(each, CALLER_DB - 12) for each in list(sounds.music().values())[:1]])
-    heard, clears, cuts = stops(Line(agent, silero), sounds.mix(line, np.resize(music, len(line))), begins)
+    heard, clears, cuts = stops(SimulatedCaller(agent, silero), sounds.mix(line, np.resize(music, len(line))), begins)
     assert (heard, clears, cuts) == (SENTENCES, 0, 0)
 
 
@@ -75,7 +75,7 @@ def test_a_caller_in_a_car(silero: Silero, prompts: list[sounds.Prompt], agent: 
     seconds = len(line) / RATE_HZ
     road, engine = sounds.pink(seconds, CALLER_DB - 12), sounds.hum(seconds, CALLER_DB - 15, 75)
     car = sounds.mix(line, road, engine, sounds.clicks(seconds, CALLER_DB - 15))
-    assert stops(Line(agent, silero), car, begins) == (SENTENCES, 0, 0)
+    assert stops(SimulatedCaller(agent, silero), car, begins) == (SENTENCES, 0, 0)
 
 
 @needs_recordings
@@ -87,7 +87,7 @@ def test_a_caller_who_turns_the_loudspeaker_on(
     """The agent's echo sets in after ten seconds: it never stops the agent, and the caller goes on to be heard."""
     line, begins = caller(prompts)
     wave = sounds.mix(line, sounds.white(len(line) / RATE_HZ, -70.0))
-    speakerphone = Line(agent, silero, Echo(loss_db, 150.0, 10.0))
+    speakerphone = SimulatedCaller(agent, silero, EchoPath(loss_db, 150.0, 10.0))
     assert stops(speakerphone, wave, begins) == (SENTENCES, 0, 0)
 
 
@@ -101,7 +101,7 @@ def test_a_caller_with_a_television(silero: Silero, prompts: list[sounds.Prompt]
     line, begins = caller(prompts)
     others = [each.wave for each in sounds.prompts(held=False) if len(each.wave) >= 2 * RATE_HZ]
     television = np.resize(joined(others[30:60], CALLER_DB - 20), len(line))
-    heard, _, _ = stops(Line(agent, silero), sounds.mix(line, television), begins)
+    heard, _, _ = stops(SimulatedCaller(agent, silero), sounds.mix(line, television), begins)
     assert heard == SENTENCES
 
 
@@ -148,7 +148,9 @@ def test_a_recording_that_begins_with_an_offset_begins_with_its_voice() -> None:
 
 def test_an_echo_from_a_room_is_as_loud_and_goes_on() -> None:
     played = [sounds.white(0.02, -20.0, seed) for seed in range(20)]
-    copy, in_a_room = Echo(20.0).sound(played), Echo(20.0, direct_db=0.0).sound(played)
+    copy, in_a_room = EchoPath(20.0).sound(played), EchoPath(20.0, direct_db=0.0).sound(played)
     assert np.allclose(copy, played[-1] / 10)
     assert 0.5 < (in_a_room**2).mean() / (copy**2).mean() < 2
-    assert (Echo(20.0, direct_db=0.0).sound([*played[:-1], sounds.silence(0.02)]) ** 2).mean() > (copy**2).mean() / 20
+    assert (EchoPath(20.0, direct_db=0.0).sound([*played[:-1], sounds.silence(0.02)]) ** 2).mean() > (
+        copy**2
+    ).mean() / 20

@@ -8,12 +8,12 @@ import pytest
 
 from bench.texts import matrix, speed
 from bench.texts.matrix import Cell
-from bench.texts.truth import NAMED, Audience, Outcome, judge
+from bench.texts.truth import NAMED, Outcome, Recipients, judge
 from control.texts.posting import STEPS
 from tests.support import seam
-from tests.support.town import FAST, town
+from tests.support.runningplatform import FAST, start_platform
 
-AUDIENCE = Audience.of(0, 60)
+AUDIENCE = Recipients.of(0, 60)
 ANN = AUDIENCE.all[10]
 
 
@@ -96,7 +96,7 @@ async def test_killed_where_it_hurts_each_gets_its_text_once(tmp_path: Path) -> 
 
 @pytest.mark.bench
 async def test_every_figure_is_measured(tmp_path: Path) -> None:
-    async with town(tmp_path / "home", settings=FAST) as made:
+    async with start_platform(tmp_path / "home", settings=FAST) as made:
         figures = [
             await speed.campaign(made, 0, 40, callbacks=False),
             await speed.campaign(made, 40, 40, callbacks=True),

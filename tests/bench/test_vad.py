@@ -62,7 +62,7 @@ def test_a_tone_is_no_voice_whether_it_stands_still_or_glides(silero: Silero) ->
 
 def test_the_agents_echo_and_tones_stop_nobody(silero: Silero) -> None:
     says = sounds.ulaw(sounds.dtmf(2, -20))
-    line = vad_calls.Line(says, silero.detector())
+    line = vad_calls.SimulatedPhone(says, silero.detector())
     line.play(sounds.frames(sounds.ringback(2, -20)))
     line.echo(2, 20, 150)
     told = line.told("tones", "hearing")

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from bench.whole.judge import ApiRequest, Facts, Line, Phase, Text, rows, table
+from bench.whole.judge import ApiRequest, Disturbance, Facts, JudgedCall, Text, rows, table
 from bench.whole.outside import experience
 
-BEFORE, AFTER = Phase("quiet", 0, 10), Phase("a dies", 10, inf)
+BEFORE, AFTER = Disturbance("quiet", 0, 10), Disturbance("a dies", 10, inf)
 
 
 def test_everything_belongs_to_its_phase() -> None:
     calls = [
-        Line(1, 9, closed=False, refused=False),
-        Line(2, 12, closed=True, refused=False, silences=[(3, 5)]),
-        Line(11, 13, closed=True, refused=True),
-        Line(4, 30, closed=False, refused=False, silences=[(9, 10.5), (11, 18)], resumed=[18]),
+        JudgedCall(1, 9, closed=False, refused=False),
+        JudgedCall(2, 12, closed=True, refused=False, silences=[(3, 5)]),
+        JudgedCall(11, 13, closed=True, refused=True),
+        JudgedCall(4, 30, closed=False, refused=False, silences=[(9, 10.5), (11, 18)], resumed=[18]),
     ]
     requests = [
         ApiRequest(1, 1.1),

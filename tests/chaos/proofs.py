@@ -37,7 +37,7 @@ PROOFS = (
         "the bus over three NATS servers",
         ("control/test_natsbus.py", "control/test_busfacts.py", "chaos/test_bus_apart.py"),
     ),
-    Proof("recordings in SeaweedFS", ("media/test_storing.py", "e2e/test_object_store.py")),
+    Proof("recordings in SeaweedFS", ("media/test_uploader.py", "e2e/test_object_store.py")),
     Proof("calls through HAProxy, nginx, Caddy", ("e2e/test_proxies.py",)),
     Proof("several media processes, one dies", ("e2e/test_several_media.py",)),
     Proof("live calls handed to a new process", ("media/takeover/test_*.py", "bench/test_takeover.py")),

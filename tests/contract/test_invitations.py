@@ -7,7 +7,7 @@ import pytest
 from hum import ids
 from hum.ids import Kind
 from sandbox.signin import Issuer
-from sandbox.signin.people import Person
+from sandbox.signin.people import User
 from tests.contract.conftest import Browser, Edge
 from tests.contract.test_team import ADA, GRACE
 
@@ -94,7 +94,7 @@ async def test_who_is_known_but_unverified_today_accepts_nothing(edge: Edge, iss
     await edge.signed_in(GRACE)
     owner = await founder(edge, ADA, "Clinic")
     id = await invite(owner)
-    issuer.people.add(Person(GRACE, "Grace", email_verified=False))
+    issuer.people.add(User(GRACE, "Grace", email_verified=False))
     again = await edge.signed_in(GRACE)  # the subject is known
     assert (await again.get("/api/me")).json()["invitations"] == []
     assert (await again.post(f"/api/me/invitations/{id}/accept")).status_code == 404
@@ -114,7 +114,7 @@ async def test_addresses_that_unicode_folds_into_one_are_not_one(edge: Edge, iss
     kelvin = "mi\u212ae@example.com"
     owner = await founder(edge, ADA, "Clinic")
     id = await invite(owner, "Mike@Example.com")
-    issuer.people.add(Person(kelvin, "Not Mike"))
+    issuer.people.add(User(kelvin, "Not Mike"))
     refused = await edge.browser().sign_in(kelvin)
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "email_unverified")
     bad = await owner.post("/api/team/invites", {"email": kelvin, "role": "viewer"})

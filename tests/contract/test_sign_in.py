@@ -13,7 +13,7 @@ from hum.contract.errors import NotFound
 from hum.ids import Kind
 from sandbox.signin import Issuer
 from sandbox.signin.issuer import MISCHIEF
-from sandbox.signin.people import Person
+from sandbox.signin.people import User
 from tests.contract.conftest import PUBLIC, Browser, Edge
 
 
@@ -126,7 +126,7 @@ async def test_new_keys_of_the_issuer_are_found(edge: Edge, issuer: Issuer) -> N
 
 
 async def test_an_unverified_address_is_nobody(edge: Edge, issuer: Issuer) -> None:
-    issuer.people.add(Person("grace@example.com", "Grace", email_verified=False))
+    issuer.people.add(User("grace@example.com", "Grace", email_verified=False))
     answer = await edge.browser().sign_in("grace@example.com")
     assert answer.status_code == 403 and answer.json()["error"]["code"] == "email_unverified"
 
@@ -161,7 +161,7 @@ async def test_an_address_takes_no_other_account(edge: Edge, issuer: Issuer) -> 
     """The address changed hands at the issuer, or somebody found a way to have it verified there: that makes nobody Ada."""
     ada = await edge.signed_in("ada@example.com")
     me = (await ada.get("/api/me")).json()["user"]["id"]
-    issuer.people.add(Person("Ada@example.com", "Mallory", sub="another"))
+    issuer.people.add(User("Ada@example.com", "Mallory", sub="another"))
     refused = await edge.browser().sign_in("ada@example.com")
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "already_exists")
     assert "unlink-sign-in" in refused.json()["error"]["message"]
@@ -183,7 +183,7 @@ async def link(browser: Browser, email: str) -> httpx.Response:
 async def test_a_person_links_another_account(edge: Edge, issuer: Issuer) -> None:
     ada = await edge.signed_in("ada@example.com")
     me = (await ada.get("/api/me")).json()["user"]
-    issuer.people.add(Person("ada@work.example", "Ada L.", sub="work"))
+    issuer.people.add(User("ada@work.example", "Ada L.", sub="work"))
     old = dict(ada.cookies)
     assert (await link(ada, "ada@work.example")).status_code == 303
     assert (await ada.get("/api/me")).json()["user"]["id"] == me["id"]
@@ -282,7 +282,7 @@ async def test_of_two_accounts_that_come_first_at_once_one_is_the_person(edge: E
     for _ in range(3):
         backs = []
         for account in ("one", "two", "one"):
-            issuer.people.add(Person("ada@example.com", "Ada", sub=account))
+            issuer.people.add(User("ada@example.com", "Ada", sub=account))
             browser = edge.browser()
             backs.append((browser, await browser.choose(await browser.begin(), "ada@example.com")))
         answers = await asyncio.gather(*(browser.get(back) for browser, back in backs))

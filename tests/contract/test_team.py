@@ -9,7 +9,7 @@ from control.identity import usecases as identity
 from hum import ids
 from hum.ids import Kind
 from sandbox.signin import Issuer
-from sandbox.signin.people import Person
+from sandbox.signin.people import User
 from tests.contract.conftest import Browser, Edge
 
 ADA, GRACE, ALAN = "ada@example.com", "grace@example.com", "alan@example.com"
@@ -46,7 +46,7 @@ async def test_an_invitation_is_for_its_address_alone(edge: Edge, issuer: Issuer
     stranger = await edge.signed_in(ALAN)
     me = (await stranger.get("/api/me")).json()
     assert (me["organizations"], me["invitations"]) == ([], [])
-    issuer.people.add(Person(GRACE, "Mallory", email_verified=False))
+    issuer.people.add(User(GRACE, "Mallory", email_verified=False))
     assert (await edge.browser().sign_in(GRACE)).status_code == 403
     assert GRACE not in await members(owner)
 
@@ -55,7 +55,7 @@ async def test_a_person_who_is_known_but_unverified_today_joins_nothing(edge: Ed
     await edge.signed_in(GRACE)
     owner = (await team(edge))[0]
     await owner.post("/api/team/invites", {"email": GRACE, "role": "viewer"})
-    issuer.people.add(Person(GRACE, "Grace", email_verified=False))
+    issuer.people.add(User(GRACE, "Grace", email_verified=False))
     again = await edge.signed_in(GRACE)  # the subject is known
     me = (await again.get("/api/me")).json()
     assert (me["organizations"], me["invitations"]) == ([], [])

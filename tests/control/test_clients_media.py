@@ -54,7 +54,7 @@ async def test_a_file_is_bounded_and_one_that_is_gone_is_refused_but_not_one_tha
     with pytest.raises(CarrierError, match="404") as absent:  # the carrier may tell of a file before it can be had
         await twilio.fetch_media(url[:-32] + "0" * 32, "", 1000)
     assert not isinstance(absent.value, MediaRefused)
-    carrier.go_wrong(Fault("media", "error", status=410))
+    carrier.inject_faults(Fault("media", "error", status=410))
     with pytest.raises(MediaRefused, match="410") as gone:
         await twilio.fetch_media(url, "", 1000)
     assert gone.value.metadata == {"carrier_status": "410"}
@@ -66,7 +66,7 @@ async def test_a_file_is_bounded_and_one_that_is_gone_is_refused_but_not_one_tha
 )
 async def test_what_passes_may_be_asked_for_again(carrier: Carrier, fault: Fault) -> None:
     twilio, url = client(carrier.url, media_seconds=0.3), received(carrier)
-    carrier.go_wrong(fault)
+    carrier.inject_faults(fault)
     with pytest.raises(CarrierError) as error:
         await twilio.fetch_media(url, "", 1000)
     assert not isinstance(error.value, MediaRefused)

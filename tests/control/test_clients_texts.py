@@ -13,7 +13,7 @@ from control.clients import twilio_texts
 from control.clients.twilio import CarrierText, Text, Twilio, carrier_code, is_refusal, was_not_sent
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.settings import ControlSettings
-from sandbox.twilio import Carrier, Fault, Receiver
+from sandbox.twilio import Carrier, Fault, Recipient
 
 ACCOUNT, TOKEN, NUMBER, PERSON = "AC" + "2" * 32, "token", "+13175550100", "+14155550123"
 
@@ -90,7 +90,7 @@ async def test_a_text_is_sent_found_and_listed(carrier: Carrier, twilio: Twilio)
     ),
 )
 async def test_each_fault_is_of_its_class(carrier: Carrier, twilio: Twilio, fault: Fault, said: str, made: int) -> None:
-    carrier.go_wrong(fault)
+    carrier.inject_faults(fault)
     error = await refused(twilio, text())
     assert outcome(error) == said, error.metadata
     listed = await twilio.sent_texts("", NUMBER, PERSON, datetime.now(UTC) - timedelta(minutes=1))
@@ -98,7 +98,7 @@ async def test_each_fault_is_of_its_class(carrier: Carrier, twilio: Twilio, faul
 
 
 async def test_a_full_queue_is_waited_for_longer_than_a_rate(carrier: Carrier, twilio: Twilio) -> None:
-    carrier.go_wrong(Fault("message", "refuse", code=21611), Fault("message", "busy", stage="before"))
+    carrier.inject_faults(Fault("message", "refuse", code=21611), Fault("message", "busy", stage="before"))
     full, busy = await refused(twilio, text()), await refused(twilio, text())
     assert isinstance(full, CarrierBusy) and isinstance(busy, CarrierBusy)
     assert (carrier_code(full), carrier_code(busy)) == ("21611", "20429")
@@ -160,13 +160,13 @@ async def test_a_text_behind_many_others_is_found_and_never_taken_for_absent(
     monkeypatch.setattr(twilio_texts, "MOST_PAGES", 3)
     with pytest.raises(CarrierError, match="more texts"):
         await twilio.sent_texts("", NUMBER, PERSON, since)
-    carrier.go_wrong(Fault("message_list", "error", times=2))
+    carrier.inject_faults(Fault("message_list", "error", times=2))
     with pytest.raises(CarrierError):
         await twilio.sent_texts("", NUMBER, PERSON, since)
 
 
 async def test_a_text_that_failed_says_why(carrier: Carrier, twilio: Twilio) -> None:
-    carrier.texting.receivers[PERSON] = Receiver(fails=30007)
+    carrier.texting.recipients[PERSON] = Recipient(fails=30007)
     sent = await twilio.send_text(text())
     await carrier.texts_settled()
     found = await twilio.find_text(sent.sid)

@@ -39,7 +39,7 @@ class House:
     model: Model
     http: httpx.AsyncClient
     control: control.Control
-    media: media.Media
+    media: media.MediaPlane
     home: Path
     database_url: str
     flow: dict[str, Any] = field(default_factory=dict)

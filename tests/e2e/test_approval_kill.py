@@ -16,10 +16,10 @@ from sandbox.mcp import McpServer, Tool
 from storage import approvals, mcp
 from storage.approvals import Subject, Wish
 from storage.db import Db
-from tests.e2e.test_parts_die import Town, town
+from tests.e2e.test_parts_die import Deployment, deployment
 from tests.support.waits import patience
 
-__all__ = ["town"]
+__all__ = ["deployment"]
 pytestmark = pytest.mark.chaos
 
 
@@ -37,17 +37,17 @@ async def nobody(_: ToolContext, __: Mapping[str, Any]) -> Result:
     raise AssertionError("only what the tool is called is asked")
 
 
-async def wish_for(town: Town, url: str, database_url: str) -> str:
+async def wish_for(deployment: Deployment, url: str, database_url: str) -> str:
     """The agent of a live call wants to use the server's tool, which nobody has decided on."""
-    (flow,) = (await town.http.get("/api/flows")).json()["flows"]
-    made = await town.http.post("/api/mcp-servers", json={"name": "Shop", "url": url, "timeout_ms": 7000})
+    (flow,) = (await deployment.http.get("/api/flows")).json()["flows"]
+    made = await deployment.http.post("/api/mcp-servers", json={"name": "Shop", "url": url, "timeout_ms": 7000})
     assert made.status_code == 201, made.text
     server = made.json()["id"]
-    read = await town.http.post(f"/api/mcp-servers/{server}/refresh", timeout=60)
+    read = await deployment.http.post(f"/api/mcp-servers/{server}/refresh", timeout=60)
     assert read.json()["status"] == "ok", read.text
-    bound = await town.http.post(f"/api/flows/{flow['id']}/mcp-servers", json={"server_id": server})
+    bound = await deployment.http.post(f"/api/flows/{flow['id']}/mcp-servers", json={"server_id": server})
     assert bound.status_code == 200, bound.text
-    (live,) = await town.calls()
+    (live,) = await deployment.calls()
     db, id = await Db.open(database_url, size=2), ids.new()
     async with db.system() as tx:
         org = await tx.fetchval("SELECT org_id FROM calls")
@@ -62,11 +62,11 @@ async def wish_for(town: Town, url: str, database_url: str) -> str:
     return ids.show(Kind.APPROVAL, id)
 
 
-async def until(town: Town, id: str, name: str, *values: Any) -> dict[str, Any]:
+async def until(deployment: Deployment, id: str, name: str, *values: Any) -> dict[str, Any]:
     """The approval, once a field has one of these values, or any if there are none."""
     async with asyncio.timeout(90):
         while True:
-            answer = await town.http.get(f"/api/approvals/{id}")
+            answer = await deployment.http.get(f"/api/approvals/{id}")
             found: dict[str, Any] = answer.json() if answer.status_code == 200 else {}
             if found and (found[name] in values if values else found[name]):
                 return found
@@ -76,25 +76,25 @@ async def until(town: Town, id: str, name: str, *values: Any) -> dict[str, Any]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("planes", [("worker",), ("worker", "media")], ids="+".join)
 async def test_it_is_run_once_and_the_agent_is_told_once(
-    town: Town, database_url: str, planes: tuple[str, ...]
+    deployment: Deployment, database_url: str, planes: tuple[str, ...]
 ) -> None:
     async with McpServer.serve(slow_seconds=5.0) as shop:
         shop.tools["refund"] = Tool("Refunds an order.")
-        call = await town.talking()
-        id = await wish_for(town, shop.url, database_url)
-        decided = await town.http.post(f"/api/approvals/{id}/approve", json={})
+        call = await deployment.talking()
+        id = await wish_for(deployment, shop.url, database_url)
+        decided = await deployment.http.post(f"/api/approvals/{id}/approve", json={})
         assert decided.status_code == 200, decided.text
         async with patience():
             while "tools/call" not in shop.methods():
                 await asyncio.sleep(0.05)
-        town.kill(*planes)
-        failed = await until(town, id, "state", "failed", "done")
+        deployment.kill(*planes)
+        failed = await until(deployment, id, "state", "failed", "done")
         assert failed["state"] == "failed" and "not known whether" in failed["result"]["error"]
-        await until(town, id, "told_at")
+        await until(deployment, id, "told_at")
         await asyncio.sleep(10)  # longer than it takes to begin what is left again
         assert shop.methods().count("tools/call") == 1
-    record = (await town.http.get(f"/api/calls/{failed['call_id']}")).json()
+    record = (await deployment.http.get(f"/api/calls/{failed['call_id']}")).json()
     assert [each["kind"] for each in record["interventions"]] == ["news"]
     assert "not known whether" in record["interventions"][0]["text"]
     call.hang_up()
-    await town.all_over()
+    await deployment.all_over()

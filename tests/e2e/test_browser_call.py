@@ -86,7 +86,7 @@ def address() -> str:
 
 
 @pytest.fixture
-async def browsers(house: House) -> AsyncIterator[media.Media]:
+async def browsers(house: House) -> AsyncIterator[media.MediaPlane]:
     """The process for browsers' calls."""
     settings = MediaSettings(
         home=house.home,
@@ -173,7 +173,7 @@ def utterances(heard: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
 @pytest.mark.speech
 @pytest.mark.timeout(300)
 async def test_chromium_speaks_and_hears_and_interrupts(
-    house: House, browsers: media.Media, question: Path, speech: Speech, tmp_path: Path
+    house: House, browsers: media.MediaPlane, question: Path, speech: Speech, tmp_path: Path
 ) -> None:
     assert (STATIC / "index.html").exists(), "the console is not built: make console"
     flow = (await house.http.post("/api/flows", json={"name": "Desk", "greeting": GREETING})).raise_for_status().json()

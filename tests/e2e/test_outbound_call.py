@@ -30,7 +30,7 @@ async def set_up(house: House, *people: Person, wait: bool = True, **fields: Any
     (await house.http.post("/api/numbers", json={"e164": NUMBER})).raise_for_status()
     if wait:
         await house.clips_rendered()
-    house.carrier.introduce(CALLEE, *people)
+    house.carrier.set_people(CALLEE, *people)
     return made
 
 
@@ -332,7 +332,7 @@ async def test_who_was_busy_is_called_again(house: House) -> None:
     ids=lambda fault: f"{fault.on} {fault.do} {fault.stage} {fault.event}",
 )
 async def test_a_number_is_called_once_whatever_the_carrier_answers(house: House, fault: Fault) -> None:
-    house.carrier.go_wrong(fault)
+    house.carrier.inject_faults(fault)
     flow = await set_up(
         house, farend.human(then=[IN_TURN, {"do": "wait", "ms": 1_500}, {"do": "hang_up"}]), machine_action="hang_up"
     )

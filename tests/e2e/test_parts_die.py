@@ -29,7 +29,7 @@ DESK, DOCTOR = "+13175550142", "+13175550143"
 STAY: dict[str, Any] = {"do": "wait", "ms": 120_000}
 
 
-class Town:
+class Deployment:
     """A whole platform between a carrier and a model, and a client of its API."""
 
     def __init__(self, platform: Platform, carrier: Carrier, model: Model, http: httpx.AsyncClient) -> None:
@@ -90,9 +90,9 @@ def more() -> dict[str, str]:
 
 
 @pytest.fixture
-async def town(
+async def deployment(
     monkeypatch: pytest.MonkeyPatch, database_url: str, open_home: Path, more: dict[str, str]
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[Deployment]:
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(Model.serve(api_key=KEY))
         carrier = await stack.enter_async_context(
@@ -134,43 +134,43 @@ async def town(
             await stack.enter_async_context(http)
             flow = (await http.post("/api/flows", json={"name": "F", "greeting": "Hello.", "language": "de"})).json()
             assert (await http.post("/api/numbers", json={"e164": NUMBER, "flow_id": flow["id"]})).status_code == 201
-            yield Town(platform, carrier, model, http)
+            yield Deployment(platform, carrier, model, http)
 
 
 @pytest.mark.timeout(600)
-async def test_no_call_stays_open_whatever_dies_and_whoever_is_silent(town: Town) -> None:
+async def test_no_call_stays_open_whatever_dies_and_whoever_is_silent(deployment: Deployment) -> None:
     """The carrier sends no status, as when its tries met a gateway that was dead."""
-    town.carrier.number(NUMBER).configure({"status_callback": ""})
+    deployment.carrier.number(NUMBER).configure({"status_callback": ""})
 
     # The media process dies, and the caller hangs up at this moment.
-    call = await town.talking()
-    town.kill("media")
+    call = await deployment.talking()
+    deployment.kill("media")
     call.hang_up()
-    (first,) = await town.all_over(90)
+    (first,) = await deployment.all_over(90)
     assert (first["status"], first["end_reason"]) == ("completed", "stream_lost")
 
     # Everything dies in a call.
-    call = await town.talking()
-    town.kill("media", "gateway", "control", "worker")
+    call = await deployment.talking()
+    deployment.kill("media", "gateway", "control", "worker")
     call.hang_up()
-    second, _ = await town.until(lambda found: len(found) == 2 and bool(found[0]["ended_at"]), 120)
+    second, _ = await deployment.until(lambda found: len(found) == 2 and bool(found[0]["ended_at"]), 120)
     assert (second["status"], second["end_reason"]) == ("completed", "stream_lost")
 
     # The caller hangs up between the answer and the stream, and control dies.
-    await town.until(lambda _: True, 20)
-    town.kill("media", with_signal=signal.SIGSTOP)
-    call = await town.ring()
+    await deployment.until(lambda _: True, 20)
+    deployment.kill("media", with_signal=signal.SIGSTOP)
+    call = await deployment.ring()
     await call.journal.find("webhook.answered")
     call.hang_up()
-    town.kill("control")
-    town.kill("media", with_signal=signal.SIGCONT)
-    third, *_ = await town.until(lambda found: len(found) == 3 and bool(found[0]["ended_at"]), 120)
+    deployment.kill("control")
+    deployment.kill("media", with_signal=signal.SIGCONT)
+    third, *_ = await deployment.until(lambda found: len(found) == 3 and bool(found[0]["ended_at"]), 120)
     assert (third["status"], third["end_reason"]) == ("canceled", "caller")
 
-    over = await town.http.post(f"/api/calls/{third['id']}/hangup")
+    over = await deployment.http.post(f"/api/calls/{third['id']}/hangup")
     assert (over.status_code, over.json()["error"]["code"]) == (409, "invalid_state")
-    (number,) = (await town.http.get("/api/numbers")).json()["numbers"]
-    assert (await town.http.delete(f"/api/numbers/{number['id']}")).status_code == 204, "no call is on it"
+    (number,) = (await deployment.http.get("/api/numbers")).json()["numbers"]
+    assert (await deployment.http.delete(f"/api/numbers/{number['id']}")).status_code == 204, "no call is on it"
 
 
 def _is_heard_again(call: Call) -> bool:
@@ -180,9 +180,9 @@ def _is_heard_again(call: Call) -> bool:
     return len(starts) > 1 and "agent.audio" in names[starts[1] :]
 
 
-async def test_a_media_process_that_dies_is_followed_at_once(town: Town) -> None:
-    call = await town.talking()
-    town.kill("media")
+async def test_a_media_process_that_dies_is_followed_at_once(deployment: Deployment) -> None:
+    call = await deployment.talking()
+    deployment.kill("media")
     killed_at = time.monotonic()
     async with patience():
         while len(call.verbs) < 2:
@@ -194,32 +194,34 @@ async def test_a_media_process_that_dies_is_followed_at_once(town: Town) -> None
         while not _is_heard_again(call):
             await asyncio.sleep(0.05)
     call.hang_up()
-    (record,) = await town.all_over()
+    (record,) = await deployment.all_over()
     assert record["status"] == "completed"
 
 
-async def test_the_keys_of_an_entry_outlive_the_media_process_that_it_began_in(town: Town) -> None:
+async def test_the_keys_of_an_entry_outlive_the_media_process_that_it_began_in(deployment: Deployment) -> None:
     typed = "0123456789" * 4
     listen = {"do": "wait_for_agent_to_finish", "quiet_ms": 300, "timeout_ms": 60_000}
-    call = await town.carrier.ring(NUMBER, CALLER, [listen, {"do": "press", "digits": typed}, STAY])
+    call = await deployment.carrier.ring(NUMBER, CALLER, [listen, {"do": "press", "digits": typed}, STAY])
 
     async def entries() -> list[str]:
-        rows = await town.calls()
-        answer = await town.http.get(f"/api/calls/{rows[0]['id']}") if rows else None
+        rows = await deployment.calls()
+        answer = await deployment.http.get(f"/api/calls/{rows[0]['id']}") if rows else None
         return [entry["keys"] for entry in answer.json()["keypad_entries"]] if answer is not None else []
 
     def told() -> str:
-        return str([each for session in town.model.sessions for each in session.received("conversation.item.create")])
+        return str(
+            [each for session in deployment.model.sessions for each in session.received("conversation.item.create")]
+        )
 
     async with patience():
         while not (known := await entries()):
             await asyncio.sleep(0.05)
-        town.kill("media")
+        deployment.kill("media")
         assert len(known[0]) < len(typed), "the caller is still typing"
         while not _is_heard_again(call) or known[0] not in told():
             await asyncio.sleep(0.05)
     call.hang_up()
-    await town.all_over()
+    await deployment.all_over()
     assert (await entries())[0].startswith(known[0])
 
 
@@ -229,13 +231,13 @@ class TestRestart:
         """A program that starts on a busy machine may take longer than the carrier waits for one attempt."""
         return {"ingress_seconds": "15"}
 
-    async def test_callers_are_answered_while_control_restarts(self, town: Town) -> None:
-        town.kill("control")
-        callers = [await town.ring() for _ in range(8)]
+    async def test_callers_are_answered_while_control_restarts(self, deployment: Deployment) -> None:
+        deployment.kill("control")
+        callers = [await deployment.ring() for _ in range(8)]
         for caller in callers:
             assert (await caller.journal.find("twiml.verb"))["verb"] == "Connect"
             caller.hang_up()
-        assert len(await town.all_over()) == 8
+        assert len(await deployment.all_over()) == 8
 
 
 class TestFull:
@@ -243,17 +245,17 @@ class TestFull:
     def more(self) -> dict[str, str]:
         return {"HUM_MAX_CALLS": "1", "room_seconds": "1"}
 
-    async def test_a_caller_for_whom_there_is_no_room_hears_so_and_has_a_record(self, town: Town) -> None:
-        first = await town.talking()
+    async def test_a_caller_for_whom_there_is_no_room_hears_so_and_has_a_record(self, deployment: Deployment) -> None:
+        first = await deployment.talking()
         await asyncio.sleep(1)  # control is told within a quarter of a second
-        second = await town.ring()
+        second = await deployment.ring()
         await second.ended()
         assert [verb.name for verb in second.verbs] == ["Say", "Hangup"]
         assert second.sentences == [localized(Prompt.BUSY, "de")[0]]
-        refused, _ = await town.calls()
+        refused, _ = await deployment.calls()
         assert (refused["status"], refused["end_reason"]) == ("failed", "no_capacity")
         first.hang_up()
-        await town.all_over()
+        await deployment.all_over()
 
 
 class TestTransfer:
@@ -264,36 +266,36 @@ class TestTransfer:
         return {"ingress_seconds": "20"}
 
     @pytest.mark.timeout(400)
-    async def test_every_part_dies_while_it_rings_and_while_they_talk(self, town: Town) -> None:
-        call = await town.talking()
-        (live,) = await town.calls()
-        town.carrier.introduce(DESK, Person(ring_ms=600_000))
-        answer = await town.http.post(f"/api/calls/{live['id']}/take-over", json={"to": DESK})
+    async def test_every_part_dies_while_it_rings_and_while_they_talk(self, deployment: Deployment) -> None:
+        call = await deployment.talking()
+        (live,) = await deployment.calls()
+        deployment.carrier.set_people(DESK, Person(ring_ms=600_000))
+        answer = await deployment.http.post(f"/api/calls/{live['id']}/take-over", json={"to": DESK})
         assert answer.status_code == 200, answer.text
-        await town.in_transfer(live["id"], "ringing")
-        town.kill("media", "control", "worker")
+        await deployment.in_transfer(live["id"], "ringing")
+        deployment.kill("media", "control", "worker")
 
         # It rings on; somebody else is rung instead by a control that knows of it from the database alone.
-        await town.until(lambda _: True, 40)
-        town.carrier.introduce(DOCTOR, farend.presses("1", after_ms=200, ring_ms=200))
+        await deployment.until(lambda _: True, 40)
+        deployment.carrier.set_people(DOCTOR, farend.presses("1", after_ms=200, ring_ms=200))
         wish = {"to": DOCTOR, "accept_key": True}
         async with patience():
-            while (await town.http.post(f"/api/calls/{live['id']}/transfer", json=wish)).status_code != 200:
+            while (await deployment.http.post(f"/api/calls/{live['id']}/transfer", json=wish)).status_code != 200:
                 await asyncio.sleep(0.2)
         await call.journal.find("bridged")
-        await town.in_transfer(live["id"], "connected")
+        await deployment.in_transfer(live["id"], "connected")
 
         # They talk on, whatever dies, and longer than a lost call is kept.
-        town.kill("media", "control", "worker")
-        await town.until(lambda _: True, 40)
+        deployment.kill("media", "control", "worker")
+        await deployment.until(lambda _: True, 40)
         await asyncio.sleep(12)  # link_lost_seconds is 10
-        (still,) = await town.calls()
+        (still,) = await deployment.calls()
         assert (still["status"], call.is_over) == ("in_progress", False)
-        town.kill("control")
-        town.carrier.calls_to(DOCTOR)[-1].hang_up("caller")
+        deployment.kill("control")
+        deployment.carrier.calls_to(DOCTOR)[-1].hang_up("caller")
         await call.ended()
-        (record,) = await town.all_over()
+        (record,) = await deployment.all_over()
         assert (record["status"], record["end_reason"]) == ("completed", "transferred")
-        found = (await town.http.get(f"/api/calls/{live['id']}")).json()["transfers"]
+        found = (await deployment.http.get(f"/api/calls/{live['id']}")).json()["transfers"]
         assert [each["state"] for each in found] == ["canceled", "completed"]
         assert [verb.name for verb in call.verbs] == ["Connect", "Dial", "Dial", "Hangup"]

@@ -21,7 +21,7 @@ PLACES = 3
 class Second:
     """A media process beside the house's, which may be stopped."""
 
-    def __init__(self, stack: AsyncExitStack, running: media.Media, url: str) -> None:
+    def __init__(self, stack: AsyncExitStack, running: media.MediaPlane, url: str) -> None:
         self.stack, self.media, self.url = stack, running, url
 
 

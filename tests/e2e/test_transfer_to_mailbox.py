@@ -40,7 +40,7 @@ async def test_who_reaches_nobody_leaves_a_message(
 ) -> None:
     await house.answer_with(greeting="Welcome.", transfer_map_json=MAP, voicemail_enabled=True, language="en-US")
     await house.clips_rendered()
-    house.carrier.introduce(ADA, person)
+    house.carrier.set_people(ADA, person)
     words = await speech.say("Please put me through.", "caller")
     call = await house.ring(LISTEN, say(words), BEEPED, say(MESSAGE), HASH, stay=True)
     await call.ended(90)

@@ -52,7 +52,7 @@ def ring(house: House, words: bytes) -> Ring:
         await house.answer_with(**(fields | flow))
         await house.clips_rendered()
         for number in (DESK, ADA):
-            house.carrier.introduce(number, *people)
+            house.carrier.set_people(number, *people)
         return await house.ring(LISTEN, say(words), *then, stay=stay)
 
     return rung
@@ -217,7 +217,7 @@ async def test_a_caller_who_speaks_does_not_undo_a_transfer(house: House, ring: 
 async def test_a_person_takes_a_call_over_from_the_agent(house: House, ring: Ring) -> None:
     await house.answer_with(greeting="Welcome.")
     await house.clips_rendered()
-    house.carrier.introduce(DESK, farend.human(ring_ms=200))
+    house.carrier.set_people(DESK, farend.human(ring_ms=200))
     call = await house.ring(stay=True)
     found = await house.call_that_is("in_progress")
     answer = await house.http.post(f"/api/calls/{found['id']}/take-over", json={"to": DESK})
@@ -238,7 +238,7 @@ async def test_a_call_that_rings_somewhere_is_taken_over(house: House, ring: Rin
     call = await ring(farend.human(ring_ms=60_000), transfer_map_json={"Dr Ada": {"to": ADA, "timeout_seconds": 60}})
     await transferred(house, "ringing")
     first = await child_of(house, ADA)
-    house.carrier.introduce(DESK, farend.human(ring_ms=200))
+    house.carrier.set_people(DESK, farend.human(ring_ms=200))
     found = await house.call_that_is("in_progress")
     assert (await house.http.post(f"/api/calls/{found['id']}/take-over", json={"to": DESK})).status_code == 200
     await call.journal.find("bridged")

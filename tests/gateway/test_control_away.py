@@ -34,7 +34,7 @@ ACCOUNT, TOKEN, PUBLIC = "AC" + "0" * 32, "carrier-token", "https://hum.example"
 NUMBER, CALLER = "+13175550100", "+13175550199"
 
 
-class Town:
+class Deployment:
     """A gateway whose control comes and goes."""
 
     def __init__(self, database_url: str, home: Path) -> None:
@@ -110,121 +110,123 @@ class Carrier:
 
 
 @pytest.fixture
-async def town(database_url: str, tmp_path: Path) -> Town:
-    made = Town(database_url, tmp_path)
+async def deployment(database_url: str, tmp_path: Path) -> Deployment:
+    made = Deployment(database_url, tmp_path)
     await made.set_up()
     return made
 
 
-async def test_a_restart_of_control_is_waited_for(town: Town) -> None:
-    async with town.gateway(ingress_seconds=60) as carrier:
+async def test_a_restart_of_control_is_waited_for(deployment: Deployment) -> None:
+    async with deployment.gateway(ingress_seconds=60) as carrier:
         asking = asyncio.create_task(carrier.post("/twilio/voice", "CA1"))
         telling = asyncio.create_task(carrier.post("/twilio/voice/status", "CA404", CallStatus="completed"))
         done, _ = await asyncio.wait({asking, telling}, timeout=0.5)
         assert not done
-        async with town.control():
+        async with deployment.control():
             assert "<Connect" in (await asking).text
             assert (await telling).status_code == 204
-    assert not list((town.home / "webhooks").glob("*/*.seg")), "nothing was postponed"
+    assert not list((deployment.home / "webhooks").glob("*/*.seg")), "nothing was postponed"
 
 
-async def test_a_call_that_heard_the_apology_has_a_record(town: Town) -> None:
-    async with town.gateway(ingress_seconds=0.2) as carrier:
+async def test_a_call_that_heard_the_apology_has_a_record(deployment: Deployment) -> None:
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
         for sid in ("CA1", "CA2"):
             assert APOLOGY in (await carrier.post("/twilio/voice", sid, StirVerstat="TN-Validation-Failed")).text
         assert (await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")).status_code == 204
         assert (await carrier.post("/twilio/voice", "CA1", To="+13175559999")).status_code == 200  # no number of ours
-        async with town.control():
-            first, second = await town.calls(2)
+        async with deployment.control():
+            first, second = await deployment.calls(2)
             for call in (first, second):
                 assert (call["status"], call["end_reason"]) == ("failed", "control_away")
                 assert call["caller_verification"] == "failed"
             assert first["created_at"] == first["ended_at"] < second["ended_at"], "when it happened"
-            assert (await town.api(carrier, "GET", "/api/calls"))["calls"][0]["end_reason"] == "control_away"
+            assert (await deployment.api(carrier, "GET", "/api/calls"))["calls"][0]["end_reason"] == "control_away"
             async with patience():
-                while town.told() < 4:
+                while deployment.told() < 4:
                     await asyncio.sleep(0.05)
 
 
-async def test_what_a_killed_gateway_kept_is_told_once_by_the_next(town: Town) -> None:
-    async with town.gateway(ingress_seconds=0.2) as carrier:
+async def test_what_a_killed_gateway_kept_is_told_once_by_the_next(deployment: Deployment) -> None:
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
         for sid in ("CA1", "CA2", "CA3"):
             assert APOLOGY in (await carrier.post("/twilio/voice", sid)).text
-    spool = Spool(town.home / "webhooks" / "0")
+    spool = Spool(deployment.home / "webhooks" / "0")
     assert len(spool) == 3, "on disk before the carrier had its answer"
     spool.close()
-    async with town.control(), town.gateway():
-        first, second, third = await town.calls(3)
+    async with deployment.control(), deployment.gateway():
+        first, second, third = await deployment.calls(3)
         assert first["created_at"] < second["created_at"] < third["created_at"]
         async with patience():
-            while town.told() < 3:
+            while deployment.told() < 3:
                 await asyncio.sleep(0.05)
-    async with town.control(), town.gateway(ingress_seconds=60) as carrier:
+    async with deployment.control(), deployment.gateway(ingress_seconds=60) as carrier:
         assert "<Connect" in (await carrier.post("/twilio/voice", "CA4")).text
-        assert len(await town.calls(3)) == 3
+        assert len(await deployment.calls(3)) == 3
 
 
-async def test_what_a_gateway_kept_that_left_is_told_by_its_successor(town: Town) -> None:
+async def test_what_a_gateway_kept_that_left_is_told_by_its_successor(deployment: Deployment) -> None:
     """The successor serves first, as with each deploy: it began before there was anything to take."""
-    async with town.gateway(ingress_seconds=0.2) as carrier:
-        successor = town.gateway()
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
+        successor = deployment.gateway()
         await successor.__aenter__()
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
-    async with town.control():
-        assert [each["call_sid"] for each in await town.calls(1)] == ["CA1"]
+    async with deployment.control():
+        assert [each["call_sid"] for each in await deployment.calls(1)] == ["CA1"]
     await successor.__aexit__(None, None, None)
 
 
-async def test_an_answer_that_came_too_late_is_no_call_that_rings_for_ever(town: Town) -> None:
+async def test_an_answer_that_came_too_late_is_no_call_that_rings_for_ever(deployment: Deployment) -> None:
     """Control had taken the call when the gateway gave up: the caller heard the apology all the same."""
-    async with town.control(), town.gateway() as carrier:
+    async with deployment.control(), deployment.gateway() as carrier:
         assert "<Connect" in (await carrier.post("/twilio/voice", "CA1")).text
-    async with town.gateway(ingress_seconds=0.2) as carrier:
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
-    async with town.control(), town.gateway():
-        (call,) = await town.calls(1)
+    async with deployment.control(), deployment.gateway():
+        (call,) = await deployment.calls(1)
         assert (call["status"], call["end_reason"]) == ("failed", "control_away")
 
 
-async def test_an_apology_that_the_carrier_never_got_ends_no_call_that_was_answered_since(town: Town) -> None:
+async def test_an_apology_that_the_carrier_never_got_ends_no_call_that_was_answered_since(
+    deployment: Deployment,
+) -> None:
     """The gateway that apologized was cut off, and tells of it late; another one took the call meanwhile."""
-    async with town.gateway(ingress_seconds=0.2) as carrier:
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
-    (town.home / "webhooks").rename(town.home / "kept")
-    async with town.control(), town.gateway() as carrier:
+    (deployment.home / "webhooks").rename(deployment.home / "kept")
+    async with deployment.control(), deployment.gateway() as carrier:
         assert "<Connect" in (await carrier.post("/twilio/voice", "CA1")).text
-    shutil.rmtree(town.home / "webhooks")
-    (town.home / "kept").rename(town.home / "webhooks")
-    async with town.control(), town.gateway() as carrier:
+    shutil.rmtree(deployment.home / "webhooks")
+    (deployment.home / "kept").rename(deployment.home / "webhooks")
+    async with deployment.control(), deployment.gateway() as carrier:
         async with patience():
-            while town.told() < 1:
+            while deployment.told() < 1:
                 await asyncio.sleep(0.05)
-        (call,) = (await town.api(carrier, "GET", "/api/calls"))["calls"]
+        (call,) = (await deployment.api(carrier, "GET", "/api/calls"))["calls"]
         assert call["ended_at"] is None, "its stream is still to come"
 
 
-async def test_a_full_spool_loses_records_and_nothing_else(town: Town) -> None:
-    async with town.gateway(ingress_seconds=0.1, postponed_webhooks=2) as carrier:
+async def test_a_full_spool_loses_records_and_nothing_else(deployment: Deployment) -> None:
+    async with deployment.gateway(ingress_seconds=0.1, postponed_webhooks=2) as carrier:
         for sid in ("CA1", "CA2", "CA3"):
             assert APOLOGY in (await carrier.post("/twilio/voice", sid)).text
         answer = await carrier.post("/twilio/voice/status", "CA1", CallStatus="completed")
         assert answer.status_code == 503, "the carrier tries again"
-        async with town.control():
-            assert [call["call_sid"] for call in await town.calls(2)] == ["CA1", "CA2"]
+        async with deployment.control():
+            assert [call["call_sid"] for call in await deployment.calls(2)] == ["CA1", "CA2"]
 
 
-async def test_a_record_that_can_not_be_read_is_lost_and_no_other(town: Town) -> None:
-    spool = Spool(town.home / "webhooks" / "0")
+async def test_a_record_that_can_not_be_read_is_lost_and_no_other(deployment: Deployment) -> None:
+    spool = Spool(deployment.home / "webhooks" / "0")
     spool.append(b'{"path": "/twilio/voice"}')
     spool.append(msgspec.json.encode(Webhook("/twilio/voice", b"a=1&" * 300, now())))
     spool.close()
     lost = counted_as_lost()
-    async with town.gateway(ingress_seconds=0.2) as carrier:
+    async with deployment.gateway(ingress_seconds=0.2) as carrier:
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
-        async with town.control():
-            assert [call["call_sid"] for call in await town.calls(1)] == ["CA1"]
+        async with deployment.control():
+            assert [call["call_sid"] for call in await deployment.calls(1)] == ["CA1"]
             async with patience():
-                while town.told() < 3:
+                while deployment.told() < 3:
                     await asyncio.sleep(0.05)
     assert counted_as_lost() == lost + 2
 
@@ -241,11 +243,11 @@ async def ready(carrier: Carrier) -> int:
 
 
 async def test_a_gateway_is_ready_while_control_and_its_database_are(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with town.gateway(ready_cache_seconds=0) as carrier:
+    async with deployment.gateway(ready_cache_seconds=0) as carrier:
         assert await ready(carrier) == 503
-        async with town.control():
+        async with deployment.control():
             async with patience():
                 while await ready(carrier) != 200:
                     await asyncio.sleep(0.05)
@@ -257,8 +259,8 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
             assert await ready(carrier) == 503
             monkeypatch.undo()
             assert await ready(carrier) == 200
-        async with town.gateway(ready_cache_seconds=0, node_key="another key also long enough") as stranger:
-            async with town.control():
+        async with deployment.gateway(ready_cache_seconds=0, node_key="another key also long enough") as stranger:
+            async with deployment.control():
                 assert await ready(stranger) == 503
                 async with patience():
                     while await ready(carrier) != 200:
@@ -266,23 +268,23 @@ async def test_a_gateway_is_ready_while_control_and_its_database_are(
 
 
 async def test_a_gateway_that_delivers_nothing_any_more_is_not_ready(
-    town: Town, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: Any) -> None:
         raise RuntimeError
 
     monkeypatch.setattr("gateway.postponed.RetryQueue._finish", broken)
-    async with town.gateway(ready_cache_seconds=0, ingress_seconds=0.2) as carrier:
+    async with deployment.gateway(ready_cache_seconds=0, ingress_seconds=0.2) as carrier:
         assert APOLOGY in (await carrier.post("/twilio/voice", "CA1")).text
-        async with town.control():
-            await town.calls(1)
+        async with deployment.control():
+            await deployment.calls(1)
             async with patience():
                 while await ready(carrier) != 503:
                     await asyncio.sleep(0.05)
 
 
-async def test_readiness_is_asked_once_for_many(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with town.control(), town.gateway(ready_cache_seconds=60) as carrier:
+async def test_readiness_is_asked_once_for_many(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with deployment.control(), deployment.gateway(ready_cache_seconds=60) as carrier:
         asked, check = [], Db.check
 
         async def counted(db: Db) -> None:
@@ -294,9 +296,9 @@ async def test_readiness_is_asked_once_for_many(town: Town, monkeypatch: pytest.
         assert len(asked) == 1
 
 
-async def test_an_agent_is_refused_while_control_is_away(town: Town) -> None:
-    async with town.gateway(control_seconds=1) as carrier:
-        headers = {"Authorization": f"Bearer {town.key}", "Accept": "application/json"}
+async def test_an_agent_is_refused_while_control_is_away(deployment: Deployment) -> None:
+    async with deployment.gateway(control_seconds=1) as carrier:
+        headers = {"Authorization": f"Bearer {deployment.key}", "Accept": "application/json"}
         message: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
         answer = await carrier.http.post("/mcp", json=message, headers=headers, timeout=60)
         assert answer.status_code in {503, 504} and "error" in answer.json()

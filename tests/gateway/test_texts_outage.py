@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.twilio import Fault
-from tests.support.town import NUMBER, SHORT, Town, town
+from tests.support.runningplatform import NUMBER, SHORT, Platform, start_platform
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 OUTAGE_SECONDS = 60.0
@@ -23,7 +23,7 @@ STORED = """
 EVENTS = "SELECT type, count(*) AS times FROM events WHERE type ~ '^(sms|conversation)[.]' GROUP BY type"
 
 
-async def texts(made: Town, sent: dict[str, list[str]], until: asyncio.Event) -> None:
+async def texts(made: Platform, sent: dict[str, list[str]], until: asyncio.Event) -> None:
     """Let handsets text the number, by turns, until the event."""
     for number in count():
         if until.is_set():
@@ -34,7 +34,7 @@ async def texts(made: Town, sent: dict[str, list[str]], until: asyncio.Event) ->
         await asyncio.sleep(PACE_SECONDS)
 
 
-async def stored(made: Town, texts: int) -> dict[str, list[str]]:
+async def stored(made: Platform, texts: int) -> dict[str, list[str]]:
     """The inbound texts by sender, in the order of their threads, once there are so many."""
     async with asyncio.timeout(120):
         while len(rows := await made.query(STORED)) < texts:
@@ -48,8 +48,8 @@ async def stored(made: Town, texts: int) -> dict[str, list[str]]:
 
 async def test_a_minute_without_control_and_database_loses_and_doubles_no_text(tmp_path: Path) -> None:
     sent, over = defaultdict[str, list[str]](list), asyncio.Event()
-    async with town(tmp_path / "home", settings=IN_EARNEST) as made:
-        made.carrier.go_wrong(Fault("inbound", "twice", times=1 << 30, share=0.2))
+    async with start_platform(tmp_path / "home", settings=IN_EARNEST) as made:
+        made.carrier.inject_faults(Fault("inbound", "twice", times=1 << 30, share=0.2))
         texting = asyncio.create_task(texts(made, sent, over))
         await stored(made, 4)
         async with made.outage():

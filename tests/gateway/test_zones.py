@@ -11,15 +11,15 @@ from hum import ids
 from storage import browser_calls, media_links
 from storage.db import Db
 from storage.media_links import NodeState
-from tests.gateway.test_control_away import Town
+from tests.gateway.test_control_away import Deployment
 
 EAST, WEST = "wss://east.example", "wss://west.example"
 AN_HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-async def town(database_url: str, tmp_path: Path) -> Town:
-    made = Town(database_url, tmp_path)
+async def deployment(database_url: str, tmp_path: Path) -> Deployment:
+    made = Deployment(database_url, tmp_path)
     await made.set_up()
     return made
 
@@ -31,12 +31,16 @@ async def link(db: Db, zone: str, url: str, places: int) -> None:
         )
 
 
-async def test_the_gateways_zone_is_asked_first_then_any(town: Town) -> None:
-    async with town.control(zone="west") as control:
+async def test_the_gateways_zone_is_asked_first_then_any(deployment: Deployment) -> None:
+    async with deployment.control(zone="west") as control:
         await link(control.db, "east", EAST, 2)
         await link(control.db, "west", WEST, 1000)
         far = out_of_zone()
-        async with town.gateway(zone="east") as east, town.gateway() as nowhere, town.gateway(zone="north") as north:
+        async with (
+            deployment.gateway(zone="east") as east,
+            deployment.gateway() as nowhere,
+            deployment.gateway(zone="north") as north,
+        ):
             first = [await url(east, f"CA{number}") for number in range(3)]
             assert first == [EAST, EAST, WEST], "full, and nobody is refused"
             assert await url(east, "CA0") == EAST, "asked again, the answer is the same"

@@ -13,21 +13,21 @@ from websockets.http11 import Request as Handshake
 from websockets.http11 import Response as Refusal
 
 from sandbox.loopclock import LoopClock
-from sandbox.openai import Call as ToolCall
 from sandbox.openai import Faults, Settings, Turn
+from sandbox.openai import FunctionCall as ToolCall
 from sandbox.openai import Script as Play
 from sandbox.openai.codec import Codec
 from sandbox.openai.conversation import Conversation as Items
 from sandbox.openai.ids import new_id
-from sandbox.openai.record import Record
-from sandbox.openai.script import Player
+from sandbox.openai.record import SessionRecord
+from sandbox.openai.script import ScriptPlayer
 from sandbox.openai.session import Session
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
 from tests.media.audio import tone
 
 
-class Script(Player):
+class Script(ScriptPlayer):
     """Calls the functions that the test names, one per answer; then it speaks."""
 
     def __init__(self, model: "FakeModel") -> None:
@@ -89,7 +89,7 @@ class FakeModel:
     async def serve(self, socket: ServerConnection) -> None:
         self.sockets.append(socket)
         clock, voice, outbox = LoopClock(), Voice(self), asyncio.Queue[dict[str, Any]]()
-        record = Record(new_id("sess"), "m")
+        record = SessionRecord(new_id("sess"), "m")
         stage = Stage(outbox.put_nowait, Items(), record, Script(self), voice, self.settings, Faults(), clock, new_id)
         session = Session(stage, 0)
         writer = asyncio.create_task(self.write(socket, outbox))

@@ -51,7 +51,7 @@ def program_environment(given: MediaSettings, model: FakeModel, home: Path, **ch
 class Plane:
     """A running media plane, and how to reach it from outside."""
 
-    def __init__(self, given: MediaSettings, media: app.Media) -> None:
+    def __init__(self, given: MediaSettings, media: app.MediaPlane) -> None:
         self.given, self.media = given, media
         self.url = f"{given.media_url}/media/twilio"
         self.http = given.media_url.replace("ws:", "http:")

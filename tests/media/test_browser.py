@@ -29,7 +29,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @contextlib.asynccontextmanager
-async def plane(settings: MakeSettings, control: FakeControl, **changed: Any) -> AsyncIterator[app.Media]:
+async def plane(settings: MakeSettings, control: FakeControl, **changed: Any) -> AsyncIterator[app.MediaPlane]:
     given = settings(HUM_ICE_HOST=LOOPBACK, **changed)
     async with app.build(given, browser=True) as media:
         linked = asyncio.create_task(until(lambda: media.link.up))

@@ -13,7 +13,7 @@ from media.core.leg import Audio, Clear, Mark, Play, Started, Stopped
 from media.core.types import BargedIn, CallPlan, Prompt, PromptKind, Report
 from media.leg import Closing
 from media.legs.browser import MAX_CATCH_UP_FRAMES, BrowserLeg
-from media.legs.sending import PlayoutQueue
+from media.legs.playoutqueue import PlayoutQueue
 from tests.media.audio import tone, voice
 
 GREETING = tone(8_000)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE, from_linear, to_linear
 from media.legs.jitter import MAX_PACKETS, QUIET, JitterBuffer
-from media.legs.opus import FRAME_TICKS, BadPacket, Decoder, Downsampler, Encoder, ticks_of
+from media.legs.opus import FRAME_TICKS, BadPacket, Decoder, Downsampler, OpusEncoder, ticks_of
 from tests.support.examples import examples
 
 TWENTY_MS = 0b01001 << 3  # the first byte of a packet: one frame of 20 ms
@@ -165,7 +165,7 @@ def test_a_tone_survives_both_ways(hz: int) -> None:
     narrow = Downsampler()
     parts = [narrow.downsample(wide[at : at + 1_920]) for at in range(0, len(wide), 1_920)]
     assert {len(part) for part in parts} == {320}
-    encoder, decoder = Encoder(), Decoder()
+    encoder, decoder = OpusEncoder(), Decoder()
     ulaw = b"".join(map(from_linear, parts))
     back = b"".join(decoder.decode(encoder.encode(ulaw[at : at + 160])) for at in range(0, len(ulaw), 160))
     assert len(back) == len(ulaw)

@@ -12,8 +12,8 @@ from grpc.aio import ServicerContext
 
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.modelline import ModelConnection
-from media.pacer import Load
+from media.modelconnection import ModelConnection
+from media.pacer import LoopLoad
 from sandbox.twilio import sign
 from tests.media.audio import tone
 from tests.media.fakecontrol import FakeControl
@@ -136,21 +136,21 @@ async def test_a_process_that_lags_takes_no_more(plane: StartPlane, monkeypatch:
     media = await plane(max_lag_ms=30, loaded_share=0)
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=80.0, usual_ms=0.5, used=0.1))
+    monkeypatch.setattr(media.media.server, "_load", lambda: LoopLoad(worst_ms=80.0, usual_ms=0.5, used=0.1))
     assert await refused(media.line()) == 503
 
 
 @pytest.mark.parametrize(
     ("load", "takes"),
     [
-        (Load(worst_ms=1_000.0, usual_ms=200.0, used=0.1), True),
-        (Load(worst_ms=1_000.0, usual_ms=0.5, used=0.6), False),
-        (Load(worst_ms=20.0, usual_ms=0.5, used=0.9), True),
+        (LoopLoad(worst_ms=1_000.0, usual_ms=200.0, used=0.1), True),
+        (LoopLoad(worst_ms=1_000.0, usual_ms=0.5, used=0.6), False),
+        (LoopLoad(worst_ms=20.0, usual_ms=0.5, used=0.9), True),
     ],
     ids=["others are to blame", "it is late by itself", "it is busy and on time"],
 )
 async def test_lateness_counts_when_the_process_itself_is_busy(
-    plane: StartPlane, monkeypatch: pytest.MonkeyPatch, load: Load, takes: bool
+    plane: StartPlane, monkeypatch: pytest.MonkeyPatch, load: LoopLoad, takes: bool
 ) -> None:
     media = await plane(max_lag_ms=120, max_late_ms=3)
     monkeypatch.setattr(media.media.server, "_load", lambda: load)
@@ -170,7 +170,7 @@ async def test_lateness_counts_when_many_calls_are_carried(
     control.offer("t1")
     control.offer("t2")
     media = await plane(HUM_MAX_CALLS=4, max_late_ms=3)
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.1))
+    monkeypatch.setattr(media.media.server, "_load", lambda: LoopLoad(worst_ms=20.0, usual_ms=3.5, used=0.1))
     async with media.joined("t1"), media.joined("t2"):
         await until(lambda: media.media.server.streams.calls == 2)
         assert await refused(media.line()) == 503
@@ -178,9 +178,9 @@ async def test_lateness_counts_when_many_calls_are_carried(
 
 async def test_a_process_that_is_usually_late_takes_no_more(plane: StartPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     media = await plane(max_late_ms=3)
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=3.5, used=0.6))
+    monkeypatch.setattr(media.media.server, "_load", lambda: LoopLoad(worst_ms=20.0, usual_ms=3.5, used=0.6))
     assert await refused(media.line()) == 503
-    monkeypatch.setattr(media.media.server, "_load", lambda: Load(worst_ms=20.0, usual_ms=2.5, used=0.6))
+    monkeypatch.setattr(media.media.server, "_load", lambda: LoopLoad(worst_ms=20.0, usual_ms=2.5, used=0.6))
     async with media.line():
         await until(lambda: len(media.media.server) == 1)
 

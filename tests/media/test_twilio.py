@@ -87,7 +87,7 @@ def test_any_bytes_are_an_event_or_nothing_or_broken(payload: bytes) -> None:
 
 
 def test_what_we_say() -> None:
-    encoder = twiliowire.Encoder('MZ"1')
+    encoder = twiliowire.MessageEncoder('MZ"1')
     assert [json.loads(each) for each in encoder.encode([Play(b"\x00\xff"), Mark(314), Clear()])] == [
         {"event": "media", "streamSid": 'MZ"1', "media": {"payload": base64.b64encode(b"\x00\xff").decode()}},
         {"event": "mark", "streamSid": 'MZ"1', "mark": {"name": "314"}},
@@ -96,5 +96,5 @@ def test_what_we_say() -> None:
 
 
 def test_a_mark_that_was_sent_comes_back_as_itself() -> None:
-    (frame,) = twiliowire.Encoder("MZ").encode([Mark(7)])
+    (frame,) = twiliowire.MessageEncoder("MZ").encode([Mark(7)])
     assert twiliowire.decode(frame) == Mark(7)

@@ -12,7 +12,7 @@ from control.identity import usecases as identity
 from hum import ids
 from sandbox.twilio import sign
 from storage.db import Db
-from tests.support.town import ACCOUNT, FAST, NUMBER, TOKEN, Town, town
+from tests.support.runningplatform import ACCOUNT, FAST, NUMBER, TOKEN, Platform, start_platform
 from tests.support.waits import until
 
 pytestmark = [pytest.mark.strain, pytest.mark.timeout(600)]
@@ -34,7 +34,7 @@ ADD_NUMBER = """
 class Neighbour:
     """Another organization, with a number that is called and texts."""
 
-    made: Town
+    made: Platform
     http: httpx.AsyncClient
     number: str
 
@@ -68,7 +68,7 @@ class Neighbour:
 @pytest.fixture
 async def neighbour(tmp_path: Path) -> AsyncIterator[Neighbour]:
     settings = {**FAST, "HUM_MEDIA_URL": "ws://127.0.0.1:1", "lookup_days": "0"}
-    async with town(tmp_path / "home", settings=settings, more_numbers=[OTHERS_NUMBER]) as made:
+    async with start_platform(tmp_path / "home", settings=settings, more_numbers=[OTHERS_NUMBER]) as made:
         db = await Db.open(made.database_url, size=2)
         org = await identity.create_organization(db, "Other", "owner@other.example")
         _, secret = await identity.issue_key(db, org, "other", "admin", [])
@@ -83,7 +83,7 @@ async def neighbour(tmp_path: Path) -> AsyncIterator[Neighbour]:
             yield Neighbour(made, http, number["id"])
 
 
-async def launched(made: Town) -> str:
+async def launched(made: Platform) -> str:
     """A campaign of the first organization that leaves as fast as it can; its path."""
     body = {"name": "News", "twilio_number_id": made.number, "body_template": "It is time to refill."}
     path: str = "/api/sms/campaigns/" + (await made.ask("POST", "/api/sms/campaigns", json=body))["id"]

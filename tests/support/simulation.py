@@ -20,13 +20,13 @@ from sandbox.clock import Agenda, Do
 from sandbox.openai import conversation, script
 from sandbox.openai.codec import Codec
 from sandbox.openai.ids import counted
-from sandbox.openai.record import Record
+from sandbox.openai.record import SessionRecord
 from sandbox.openai.script import Script, Turn
 from sandbox.openai.session import Session
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.stage import Stage, Voiced
 from sandbox.openai.tones import Tones, recital
-from sandbox.openai.vad import Started, Stopped
+from sandbox.openai.vad import SpeechStarted, SpeechStopped
 from sandbox.twilio.mediastream import Effect, MediaStream
 from sandbox.twilio.playout import Echo
 
@@ -179,7 +179,7 @@ class Carrier:
 class Voice(Tones):
     """A voice that says one word every 100 ms regardless of the text, and ignores the audio that it hears."""
 
-    def __init__(self, player: script.Player, random: Random) -> None:
+    def __init__(self, player: script.ScriptPlayer, random: Random) -> None:
         super().__init__(player)
         self._random = random
         self.answer_ms = 3_000
@@ -196,7 +196,7 @@ class Voice(Tones):
         then(f"text of user_{self._turns}")
 
 
-class Player(script.Player):
+class Player(script.ScriptPlayer):
     """A queue of answers; when it is empty, the answer is words."""
 
     def __init__(self) -> None:
@@ -209,7 +209,7 @@ class Player(script.Player):
 
 def calls(name: str, latency_ms: float = 50) -> Turn:
     """Return an answer that is only a function call."""
-    return Turn(call=script.Call(name), latency_ms=latency_ms)
+    return Turn(call=script.FunctionCall(name), latency_ms=latency_ms)
 
 
 class Model:
@@ -251,7 +251,7 @@ class Model:
         self.open = False
         self._new_id = counted()
         self._spoken: list[conversation.Conversation] = []
-        self._records: list[Record] = []
+        self._records: list[SessionRecord] = []
         self._done_ms = 0.0
         self._stage: Stage
         self._session: Session
@@ -261,7 +261,7 @@ class Model:
         if self._spoken:
             self._session.close()
         self._spoken.append(conversation.Conversation())
-        self._records.append(Record(self._new_id("sess"), "gpt-realtime"))
+        self._records.append(SessionRecord(self._new_id("sess"), "gpt-realtime"))
         self._stage = Stage(
             self._send,
             self._spoken[-1],
@@ -297,8 +297,8 @@ class Model:
     def turn_taken(self) -> None:
         """Begin and end a turn of the caller that needs an answer."""
         item_id = self._new_id("item")
-        self._session.speech_started(Started(item_id, 0))
-        self._session.speech_stopped(Stopped(item_id, 0, b""))
+        self._session.speech_started(SpeechStarted(item_id, 0))
+        self._session.speech_stopped(SpeechStopped(item_id, 0, b""))
 
     def _send(self, event: dict[str, Any]) -> None:
         if not self.open:
@@ -343,7 +343,7 @@ class Phone:
         self.carrier = Carrier(world, self._from_carrier, delay, jitter, seed)
         self.model = Model(world, self._from_model, **model)
         self.talk = Conversation(plan, confirm)
-        self.encoder = twiliowire.Encoder(Carrier.SID)
+        self.encoder = twiliowire.MessageEncoder(Carrier.SID)
         self.actions: list[tuple[float, Action]] = []
         self.reports: list[Event] = []
         self.frames: list[bytes] = []

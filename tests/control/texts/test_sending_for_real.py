@@ -23,7 +23,7 @@ async def test_whatever_goes_wrong_on_the_way_each_contact_gets_its_text_once(te
         stack.push_async_callback(twilio.close)
         desk = TextDesk(texting, carrier=cast("FakeCarrier", twilio))
         carrier.text(NUMBER, STOPPED, "STOP")
-        carrier.go_wrong(
+        carrier.inject_faults(
             Fault("message", "cut", times=3, share=0.5),
             Fault("message", "cut", stage="before", times=3, share=0.5),
             Fault("message", "error", times=2, share=0.3),

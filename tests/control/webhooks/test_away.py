@@ -37,7 +37,7 @@ async def test_nothing_is_lost_and_nothing_comes_a_third_time(hooked: Hooked, da
                 await asyncio.sleep(0.02)
 
         working = asyncio.create_task(work())
-        while len(hooked.receiver.heard) < DELIVERIES // 4:
+        while len(hooked.receiver.requests) < DELIVERIES // 4:
             await asyncio.sleep(0.01)
         relay.cut()
         await asyncio.sleep(AWAY_SECONDS)
@@ -50,6 +50,6 @@ async def test_nothing_is_lost_and_nothing_comes_a_third_time(hooked: Hooked, da
         await asyncio.gather(working, return_exceptions=True)
         await db.close()
     assert {each.state for each in await hooked.deliveries(webhook)} == {"delivered"}
-    times = Counter(each.headers["webhook-id"] for each in hooked.receiver.heard)
+    times = Counter(each.headers["webhook-id"] for each in hooked.receiver.requests)
     assert len(times) == DELIVERIES and max(times.values()) <= 2, times
-    assert len({(each.headers["webhook-id"], each.body) for each in hooked.receiver.heard}) == DELIVERIES
+    assert len({(each.headers["webhook-id"], each.body) for each in hooked.receiver.requests}) == DELIVERIES

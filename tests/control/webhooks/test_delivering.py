@@ -18,7 +18,7 @@ from hum import ids
 from hum.ids import Kind
 from hum.secrets import sign
 from hum.v1 import events_pb2
-from sandbox.receiver import Fault, Heard, Receiver, Reply
+from sandbox.receiver import Fault, ReceivedRequest, Receiver, Reply
 from storage import calls, erasures, events, flows, identity, webhook_deliveries, webhooks
 from storage.calls import NewCall
 from tests.control.webhooks.conftest import LOCAL, SCHEDULE, Hooked, received
@@ -27,11 +27,11 @@ from tests.support.certificate import self_signed
 LIMITS = Limits(50, LOCAL, 3600.0)
 
 
-def verified(secret: str, heard: Heard) -> dict[str, Any]:
+def verified(secret: str, request: ReceivedRequest) -> dict[str, Any]:
     """The body, if others' library finds both signatures good."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
-    assert heard.headers["x-hum-signature"] == f"sha256={sign(key, heard.body).hex()}"
-    body: dict[str, Any] = standardwebhooks.Webhook(secret).verify(heard.body, dict(heard.headers))
+    assert request.headers["x-hum-signature"] == f"sha256={sign(key, request.body).hex()}"
+    body: dict[str, Any] = standardwebhooks.Webhook(secret).verify(request.body, dict(request.headers))
     return body
 
 
@@ -41,15 +41,15 @@ async def test_an_event_reaches_each_webhook_that_wants_it_once(hooked: Hooked) 
     (event,) = await hooked.happen(received())
     await hooked.sender().send_due()
     for path, webhook in (("/one", one), ("/other", other)):
-        (heard,) = hooked.receiver.at(path)
-        body = verified(hooked.secrets[webhook], heard)
+        (request,) = hooked.receiver.at(path)
+        body = verified(hooked.secrets[webhook], request)
         assert (body["id"], body["type"], body["sequence"]) == (ids.show(Kind.EVENT, event), "sms.received", 1)
         assert body["organization_id"] == ids.show(Kind.ORGANIZATION, hooked.org)
         assert body["data"]["body"] == "text 1 ✓"
-        assert heard.headers["x-hum-event"] == "sms.received"
+        assert request.headers["x-hum-event"] == "sms.received"
         (delivery,) = await hooked.deliveries(webhook)
         assert (delivery.state, delivery.attempts, delivery.response_status) == ("delivered", 1, 200)
-        assert heard.headers["x-hum-delivery"] == ids.show(Kind.DELIVERY, delivery.id)
+        assert request.headers["x-hum-delivery"] == ids.show(Kind.DELIVERY, delivery.id)
     assert hooked.receiver.at("/none") == []
 
 
@@ -60,10 +60,10 @@ async def test_a_failure_is_retried_with_the_same_body_and_id_until_it_succeeds(
     )
     await hooked.happen(received())
     (delivery,) = await hooked.until_settled(webhook)
-    heard = hooked.receiver.at("/hook")
-    assert (delivery.state, delivery.attempts, len(heard)) == ("delivered", 4, 4)
-    assert len({each.body for each in heard}) == len({each.headers["webhook-id"] for each in heard}) == 1
-    for each in heard:
+    requests = hooked.receiver.at("/hook")
+    assert (delivery.state, delivery.attempts, len(requests)) == ("delivered", 4, 4)
+    assert len({each.body for each in requests}) == len({each.headers["webhook-id"] for each in requests}) == 1
+    for each in requests:
         verified(hooked.secrets[webhook], each)
     assert hooked.receiver.at("/x") == []  # a redirect is not followed
     async with hooked.db.tenant(hooked.org) as tx:
@@ -119,7 +119,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(hooked: Hook
         await hooked.happen(received())
         (delivery,) = await hooked.until_settled(webhook, hooked.sender(schedule=Schedule((), 0, 0)))
         assert (delivery.state, delivery.error) == ("failed", "tls")
-        assert wrong.heard == []
+        assert wrong.requests == []
 
 
 async def test_an_address_that_is_not_public_is_never_asked(hooked: Hooked) -> None:
@@ -180,7 +180,7 @@ async def test_what_waits_when_a_webhook_is_disabled_is_missed(hooked: Hooked) -
         await webhooks.disable(tx, webhook, "person")
     await sender.send_due()
     assert [each.state for each in await hooked.deliveries(webhook)] == ["missed"]
-    assert len(hooked.receiver.heard) == 1
+    assert len(hooked.receiver.requests) == 1
 
 
 async def test_a_secret_that_is_rotated_between_attempts(hooked: Hooked) -> None:
@@ -254,7 +254,7 @@ async def test_headers_of_ones_own_are_sent_and_sealed(hooked: Hooked) -> None:
     webhook = await hooked.webhook(headers={"Authorization": "Bearer abc"})
     await hooked.happen(received())
     await hooked.sender().send_due()
-    assert hooked.receiver.heard[0].headers["authorization"] == "Bearer abc"
+    assert hooked.receiver.requests[0].headers["authorization"] == "Bearer abc"
     sealed = (await hooked.row(webhook)).sealed_headers
     assert sealed is not None
     assert b"abc" not in sealed
@@ -267,7 +267,7 @@ async def test_a_line_for_people(hooked: Hooked, format: str) -> None:
     message.body = "<!channel> hi"
     await hooked.happen(message)
     await hooked.sender().send_due()
-    body = hooked.receiver.heard[0].body.decode()
+    body = hooked.receiver.requests[0].body.decode()
     assert "sms.received" in body
     assert "<!channel>" not in body
 
@@ -297,10 +297,10 @@ async def test_only_events_of_a_number(hooked: Hooked) -> None:
         received(conversation=thread), received(), events_pb2.CampaignCompletedEvent(campaign_id="camp_1")
     )
     await hooked.sender().send_due()
-    assert [json.loads(each.body)["data"]["conversation_id"] for each in hooked.receiver.heard] == [
+    assert [json.loads(each.body)["data"]["conversation_id"] for each in hooked.receiver.requests] == [
         ids.show(Kind.CONVERSATION, thread)
     ]
-    assert hooked.receiver.heard[0].path == "/mine"
+    assert hooked.receiver.requests[0].path == "/mine"
 
 
 async def test_only_events_of_a_flows_calls_and_conversations(hooked: Hooked) -> None:

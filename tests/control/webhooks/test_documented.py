@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from gateway import contract, openapi, payloads, schemas
 from hum.json import wire
-from sandbox.receiver import Heard
+from sandbox.receiver import ReceivedRequest
 from tests.control.webhooks.conftest import Hooked, received
 from tests.gateway.test_openapi import schema_of
 from tests.support.processes import kill_group
@@ -32,18 +32,20 @@ def snippet(heading: str, language: str) -> str:
     return found[1]
 
 
-async def delivered(hooked: Hooked) -> tuple[str, Heard]:
+async def delivered(hooked: Hooked) -> tuple[str, ReceivedRequest]:
     webhook = await hooked.webhook()
     await hooked.happen(received())
     await hooked.sender().send_due()
-    return hooked.secrets[webhook], hooked.receiver.heard[0]
+    return hooked.secrets[webhook], hooked.receiver.requests[0]
 
 
-def forged(heard: Heard) -> list[Heard]:
+def forged(request: ReceivedRequest) -> list[ReceivedRequest]:
     """The same with another body, another id, an older time, another signature."""
-    now = int(heard.headers["webhook-timestamp"])
+    now = int(request.headers["webhook-timestamp"])
     return [
-        Heard(heard.method, heard.path, {**heard.headers, **headers}, heard.body + more, heard.at_seconds)
+        ReceivedRequest(
+            request.method, request.path, {**request.headers, **headers}, request.body + more, request.at_seconds
+        )
         for headers, more in (
             ({}, b" "),
             ({"webhook-id": "evt_other"}, b""),
@@ -64,14 +66,14 @@ async def test_every_type_is_sent_as_the_page_shows_it(hooked: Hooked) -> None:
         messages.append(message)
     await hooked.happen(*messages)
     await hooked.sender().send_due()
-    heard = {body["type"]: body for each in hooked.receiver.heard if (body := json.loads(each.body))}
+    bodies = {body["type"]: body for each in hooked.receiver.requests if (body := json.loads(each.body))}
     section = openapi.document(contract.bindings(), "https://hum.example")["webhooks"]
     for event in schemas.sent_types():
         if event.name == "webhook.test":  # to one webhook alone
-            assert event.name not in heard
+            assert event.name not in bodies
             continue
         example = payloads.example(event)
-        body = heard[example["type"]]
+        body = bodies[example["type"]]
         assert body["data"] == example["data"]
         assert list(body) == list(example)
         assert (body["sequence"] is None) == (example["sequence"] is None)
@@ -81,11 +83,11 @@ async def test_every_type_is_sent_as_the_page_shows_it(hooked: Hooked) -> None:
 
 
 async def test_the_python_snippet(hooked: Hooked) -> None:
-    secret, heard = await delivered(hooked)
+    secret, request = await delivered(hooked)
     names: dict[str, Any] = {}
     exec(snippet("Python", "python"), names)
-    assert names["verify"](secret, heard.headers, heard.body)["type"] == "sms.received"
-    for each in forged(heard):
+    assert names["verify"](secret, request.headers, request.body)["type"] == "sms.received"
+    for each in forged(request):
         with pytest.raises(ValueError, match=r"signed|old"):
             names["verify"](secret, each.headers, each.body)
 
@@ -128,21 +130,21 @@ def node(tmp_path: Path) -> Node:
     return run_node
 
 
-def as_json(secret: str, heard: Heard) -> bytes:
-    return json.dumps({"secret": secret, "headers": dict(heard.headers), "body": heard.body.decode()}).encode()
+def as_json(secret: str, request: ReceivedRequest) -> bytes:
+    return json.dumps({"secret": secret, "headers": dict(request.headers), "body": request.body.decode()}).encode()
 
 
 @pytest.mark.interop
 async def test_the_node_snippet(hooked: Hooked, node: Node, tmp_path: Path) -> None:
-    secret, heard = await delivered(hooked)
+    secret, request = await delivered(hooked)
     program = tmp_path / "snippet.mjs"
     program.write_text(
         snippet("Node", "javascript")
         + 'import { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\n'
         + "console.log(verify(given.secret, given.headers, Buffer.from(given.body)).type);\n"
     )
-    assert await node(program, as_json(secret, heard)) == (0, "sms.received\n")
-    for each in forged(heard):
+    assert await node(program, as_json(secret, request)) == (0, "sms.received\n")
+    for each in forged(request):
         code, out = await node(program, as_json(secret, each))
         assert code != 0
         assert "signed by HUM" in out or "too old" in out
@@ -150,24 +152,24 @@ async def test_the_node_snippet(hooked: Hooked, node: Node, tmp_path: Path) -> N
 
 @pytest.mark.interop
 async def test_others_libraries_for_node(hooked: Hooked, node: Node) -> None:
-    secret, heard = await delivered(hooked)
+    secret, request = await delivered(hooked)
     program = ROOT / "tests" / "clients" / "verify.mjs"
-    code, out = await node(program, as_json(secret, heard))
+    code, out = await node(program, as_json(secret, request))
     assert code == 0, out
-    id = json.loads(heard.body)["id"]
+    id = json.loads(request.body)["id"]
     assert json.loads(out) == {"standardwebhooks": id, "svix": id}
-    for each in forged(heard):
+    for each in forged(request):
         _, out = await node(program, as_json(secret, each))
         assert id not in json.loads(out).values(), out
 
 
 @pytest.mark.interop
 async def test_the_openssl_snippet(hooked: Hooked, tmp_path: Path) -> None:
-    secret, heard = await delivered(hooked)
+    secret, request = await delivered(hooked)
     curl = tmp_path / "curl"  # the answer of GET .../deliveries/{delivery_id}
     curl.write_text(f"#!/bin/sh\ncat {tmp_path}/answer.json\n")
     curl.chmod(0o755)
-    (tmp_path / "answer.json").write_text(json.dumps({"body": heard.body.decode()}))
+    (tmp_path / "answer.json").write_text(json.dumps({"body": request.body.decode()}))
     code, out = await run(
         "bash",
         "-euc",
@@ -179,8 +181,8 @@ async def test_the_openssl_snippet(hooked: Hooked, tmp_path: Path) -> None:
         WEBHOOK="wh_1",
         DELIVERY="del_1",
         SECRET=secret,
-        WEBHOOK_ID=heard.headers["webhook-id"],
-        WEBHOOK_TIMESTAMP=heard.headers["webhook-timestamp"],
+        WEBHOOK_ID=request.headers["webhook-id"],
+        WEBHOOK_TIMESTAMP=request.headers["webhook-timestamp"],
     )
     assert code == 0, out
-    assert f"v1,{out.strip()}" == heard.headers["webhook-signature"]
+    assert f"v1,{out.strip()}" == request.headers["webhook-signature"]

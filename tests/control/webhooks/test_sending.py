@@ -16,7 +16,7 @@ from control.webhooks.rules import Schedule
 from hum import ids
 from hum.clock import now
 from hum.ids import Kind
-from sandbox.receiver import Fault, Heard, Reply
+from sandbox.receiver import Fault, ReceivedRequest, Reply
 from storage import identity, webhook_deliveries
 from storage.db import AWAY, Db
 from tests.control.webhooks.conftest import Hooked, received
@@ -24,8 +24,8 @@ from tests.support.present import present
 from tests.support.waits import patience
 
 
-def sequences(heard: Sequence[Heard]) -> list[int]:
-    return [json.loads(each.body)["sequence"] for each in heard]
+def sequences(requests: Sequence[ReceivedRequest]) -> list[int]:
+    return [json.loads(each.body)["sequence"] for each in requests]
 
 
 async def test_each_conversations_events_are_numbered_whoever_wants_them(hooked: Hooked) -> None:
@@ -52,13 +52,13 @@ async def test_an_ordered_webhook_gets_a_conversation_in_order_through_failures(
     await hooked.happen(*(received(n, thread) for n in range(1, 6)), received(1, other))
     found = await hooked.until_settled(webhook)
     assert {each.state for each in found} == {"delivered"}
-    bodies = [json.loads(each.body) for each in hooked.receiver.heard]
+    bodies = [json.loads(each.body) for each in hooked.receiver.requests]
     order = [
         each["sequence"] for each in bodies if each["data"]["conversation_id"] == ids.show(Kind.CONVERSATION, thread)
     ]
     assert order == sorted(order)
     assert set(order) == {1, 2, 3, 4, 5}
-    assert len(hooked.receiver.heard) == 9
+    assert len(hooked.receiver.requests) == 9
 
 
 async def test_after_one_that_failed_for_good_order_goes_on(hooked: Hooked) -> None:
@@ -69,7 +69,7 @@ async def test_after_one_that_failed_for_good_order_goes_on(hooked: Hooked) -> N
     found = await hooked.until_settled(webhook, hooked.sender(schedule=Schedule((), 0, 0)))
     found.sort(key=lambda each: each.sequence or 0)
     assert [each.state for each in found] == ["failed", "delivered"]
-    assert sequences(hooked.receiver.heard) == [1, 2]
+    assert sequences(hooked.receiver.requests) == [1, 2]
 
 
 async def test_dead_and_slow_receivers_delay_nobody(hooked: Hooked) -> None:
@@ -96,7 +96,7 @@ async def test_one_that_keeps_failing_is_left_alone_and_found_again_when_it_is_b
     await hooked.happen(*(received(n) for n in range(50)))
     sender = hooked.sender(schedule=Schedule((0.01,) * 60, 0, 0), dead_width=1)
     async with patience():
-        while len(hooked.receiver.heard) < 12:
+        while len(hooked.receiver.requests) < 12:
             await sender.send_due()
             await asyncio.sleep(0.02)
     async with hooked.db.system() as tx:
@@ -124,7 +124,7 @@ async def test_an_organization_has_only_so_many_requests_at_once(hooked: Hooked)
     )
     try:
         await hooked.receiver.wait(1, "/other", 15)
-        assert len(hooked.receiver.heard) <= 7
+        assert len(hooked.receiver.requests) <= 7
     finally:
         sending.cancel()
         await hooked.web.close()
@@ -136,10 +136,14 @@ async def test_two_senders_never_have_the_same_delivery(hooked: Hooked) -> None:
     await hooked.happen(*(received(n) for n in range(60)))
     senders = [hooked.sender(), hooked.sender(), hooked.sender()]
     async with patience():
-        while len(hooked.receiver.heard) < 300:
+        while len(hooked.receiver.requests) < 300:
             await asyncio.gather(*(each.send_due() for each in senders))
     await asyncio.gather(*(each.send_due() for each in senders))
-    assert len(hooked.receiver.heard) == len({each.headers["x-hum-delivery"] for each in hooked.receiver.heard}) == 300
+    assert (
+        len(hooked.receiver.requests)
+        == len({each.headers["x-hum-delivery"] for each in hooked.receiver.requests})
+        == 300
+    )
     for each in webhooks:
         assert {row.state for row in await hooked.deliveries(each)} == {"delivered"}
 
@@ -163,11 +167,11 @@ async def test_what_a_sender_took_and_left_is_taken_again_and_its_late_word_does
     go.set()
     await stuck
     (delivery,) = await hooked.deliveries(webhook)
-    assert (delivery.state, delivery.attempts, len(hooked.receiver.heard)) == ("delivered", 2, 2)
+    assert (delivery.state, delivery.attempts, len(hooked.receiver.requests)) == ("delivered", 2, 2)
     async with hooked.db.tenant(hooked.org) as tx:
         attempts = await webhook_deliveries.attempts(tx, delivery.id)
     assert [(each.number, each.error) for each in attempts] == [(1, "interrupted"), (2, None)]
-    assert len({each.headers["webhook-id"] for each in hooked.receiver.heard}) == 1
+    assert len({each.headers["webhook-id"] for each in hooked.receiver.requests}) == 1
 
 
 async def test_an_answer_waits_for_a_database_that_is_away(hooked: Hooked) -> None:
@@ -193,7 +197,7 @@ async def test_an_answer_waits_for_a_database_that_is_away(hooked: Hooked) -> No
     with suppress(*AWAY):  # a worker begins the step again
         await sending
     assert [each.state for each in await hooked.deliveries(webhook)] == ["delivered"]
-    assert len(hooked.receiver.heard) == 1
+    assert len(hooked.receiver.requests) == 1
 
 
 async def test_no_transaction_is_open_while_a_receiver_is_asked(hooked: Hooked) -> None:
@@ -210,7 +214,7 @@ async def test_no_transaction_is_open_while_a_receiver_is_asked(hooked: Hooked) 
     async with patience():
         await replace(hooked, db=db).sender(at_step).send_due()
     await db.close()
-    assert len(seen) == 3 and max(seen) >= 1 and len(hooked.receiver.heard) == 3
+    assert len(seen) == 3 and max(seen) >= 1 and len(hooked.receiver.requests) == 3
 
 
 async def failing_for(hooked: Hooked, webhook: UUID, days: float) -> None:

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from media.core.calltranscript import CallTranscript
-from media.core.inflight import Item, Sound
+from media.core.inflight import Item, ItemAudio
 from media.core.latency import Latency
 from media.core.types import Action, CallPlan, Report, TurnEnded
 
@@ -28,7 +28,7 @@ class Record:
 
     def agent_said(self, text: str, heard: int, *, interrupted: bool = False) -> str:
         """End a turn of the agent's of which this much of its 1,000 bytes was heard; return the words that were."""
-        item = Item("a", audio=Sound(bytes(1_000)), heard=heard)
+        item = Item("a", audio=ItemAudio(bytes(1_000)), heard=heard)
         self.turns.item_opened("a")
         self.turns.agent_text(item, text)
         return self.turns.agent_ended(item, 2_000, interrupted=interrupted)
@@ -84,7 +84,7 @@ def test_a_new_session_learns_what_was_heard_even_if_it_is_not_reported() -> Non
 def test_an_item_is_opened_once_and_its_text_is_dropped_when_it_has_ended() -> None:
     record = Record()
     assert record.turns.item_opened("a") and not record.turns.item_opened("a")
-    item = Item("a", audio=Sound(bytes(1_000)), heard=1_000)
+    item = Item("a", audio=ItemAudio(bytes(1_000)), heard=1_000)
     record.turns.agent_words(item, "Hello")
     assert record.turns.words(item) == ("Hello", "Hello")
     record.turns.drop_text("a")

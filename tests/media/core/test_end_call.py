@@ -20,13 +20,13 @@ from media.core.types import (
     ToolCalled,
     ToolFinished,
 )
-from sandbox.openai import Call, Turn
+from sandbox.openai import FunctionCall, Turn
 from tests.support.simulation import Phone
 
 END_CALL = Tool("end_call", "Hang up.", '{"type":"object","properties":{}}', outcome=HangUp("agent"))
 PLAN = CallPlan("", "marin", "gpt-realtime", "t", tools=(END_CALL,))
 ANSWER = Turn(say="Of course.")
-GOODBYE = Turn(say="Thank you for calling, and goodbye.", call=Call("end_call"))
+GOODBYE = Turn(say="Thank you for calling, and goodbye.", call=FunctionCall("end_call"))
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_person_still_moves_the_call(saying_goodbye: Callable[..., Phone]) -> 
 def test_an_end_without_a_word_says_goodbye(make_phone: Callable[..., Phone]) -> None:
     phone = make_phone(replace(PLAN, prompts={PromptKind.GOODBYE: Prompt("Bye", bytes(800))}))
     phone.after(500)
-    phone.model.player.turns = [Turn(call=Call("end_call"))]
+    phone.model.player.turns = [Turn(call=FunctionCall("end_call"))]
     phone.speak(500)
     phone.after(3_000)
     assert (phone.hung_up, ends(phone)) == (HangUp("agent"), [("ok", False)])

@@ -22,7 +22,7 @@ from media.core.types import (
     ToolCalled,
     TurnEnded,
 )
-from sandbox.openai import Call, Turn
+from sandbox.openai import FunctionCall, Turn
 from tests.support.examples import sample
 from tests.support.simulation import Phone, calls
 
@@ -198,7 +198,7 @@ def test_a_tool_that_returns_during_the_filler_is_answered_at_once(make_slow: Ca
 
 def test_a_tool_after_some_words_is_waited_for_from_their_end(make_slow: Callable[..., Phone]) -> None:
     phone = make_slow(slow_ms=0, answer_ms=2_000)
-    phone.model.player.turns = [Turn(say="words", call=Call("look_up"))]
+    phone.model.player.turns = [Turn(say="words", call=FunctionCall("look_up"))]
     phone.speak(600)
     phone.after(600 + 3_900)
     assert len(phone.told(ToolCalled)) == 1

@@ -1,9 +1,9 @@
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import InFlight, Item, Sound
+from media.core.inflight import InFlight, Item, ItemAudio
 
 
 def flight(one_way_ms: float = 50.0, size: int = 8 * 1_000) -> tuple[InFlight, Item]:
-    return InFlight(CarrierClock(one_way_ms)), Item("item", audio=Sound(bytes(size)), complete=True)
+    return InFlight(CarrierClock(one_way_ms)), Item("item", audio=ItemAudio(bytes(size)), complete=True)
 
 
 def send(model: InFlight, seq: int, item: Item, size: int, now_ms: float) -> None:
@@ -98,7 +98,7 @@ def test_what_was_sent_before_the_carriers_clock_was_known_ends_when_it_did() ->
 
 def test_what_was_heard_of_an_answer_is_dropped_and_offsets_stay() -> None:
     whole = bytes(range(256)) * 64
-    item = Item("item", audio=Sound(whole), complete=True)
+    item = Item("item", audio=ItemAudio(whole), complete=True)
     item.audio.drop_before(8_000 - 1)
     assert len(item.audio.kept) == len(whole), "not for less than a second"
     item.audio.drop_before(9_000)

@@ -53,7 +53,7 @@ class Caller:
         self.world = World()
         self.carrier = Carrier(self.world, self._from_carrier, delay, jitter, seed)
         self.talk = Mailbox(plan)
-        self.encoder = twiliowire.Encoder(Carrier.SID)
+        self.encoder = twiliowire.MessageEncoder(Carrier.SID)
         self.actions: list[tuple[float, Action]] = []
         self.sent: list[bytes] = []
         self.frames: list[bytes] = []

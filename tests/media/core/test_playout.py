@@ -4,12 +4,12 @@ from random import Random
 import pytest
 
 from media.core.carrierclock import CarrierClock
-from media.core.inflight import Item, Sound, Span
+from media.core.inflight import Item, ItemAudio, Span
 from media.core.leg import Audio, Mark, ToLeg
 from media.core.playout import Playout
 from media.core.turngate import TurnGate
 from media.core.types import PromptKind
-from media.legs.twiliowire import Encoder, decode
+from media.legs.twiliowire import MessageEncoder, decode
 from tests.support.simulation import Carrier, World
 
 
@@ -29,7 +29,7 @@ class Desk:
         self.carrier = make_carrier(world, self.from_carrier, delay, jitter, seed)
         self.clock = CarrierClock(guess)
         self.ledger = Playout(self.clock, TurnGate(1_000, 9_000, 250))
-        self.encoder = Encoder(self.carrier.SID)
+        self.encoder = MessageEncoder(self.carrier.SID)
         self.spans: list[Span] = []
         self.finished: list[Item] = []
         self.tick()
@@ -60,7 +60,7 @@ class Desk:
             assert 0 <= item.heard <= item.sent <= item.generated
 
     def say(self, size: int, name: str = "item", seed: int = 1) -> Item:
-        item = Item(name, audio=Sound(Random(seed).randbytes(size)), complete=True)
+        item = Item(name, audio=ItemAudio(Random(seed).randbytes(size)), complete=True)
         self.ledger.line.append(item)
         self.tick()
         return item

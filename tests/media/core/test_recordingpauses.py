@@ -37,7 +37,7 @@ from media.core.types import (
     Unrecord,
 )
 from media.recorder import Recorder
-from sandbox.openai import Call, Turn
+from sandbox.openai import FunctionCall, Turn
 from tests.support.examples import examples
 from tests.support.present import present
 from tests.support.recordings import closed
@@ -404,7 +404,7 @@ def test_the_agent_pauses_and_resumes(make_phone: Callable[..., Phone], tmp_path
     phone.frames = [CALLER * 160] * 1_000
     phone.after(2_000)
     for call in ("pause_recording", "", "resume_recording", ""):
-        phone.model.player.turns = [Turn(call=Call(call))] if call else []
+        phone.model.player.turns = [Turn(call=FunctionCall(call))] if call else []
         phone.model.turn_taken()
         phone.after(4_000)
     (span,), agent_ms = silent_exactly(phone, tmp_path)
@@ -452,16 +452,16 @@ def test_what_the_caller_says_in_a_pause_is_heard_by_the_model_alone(make_phone:
     phone = make_phone(PLAN, answer_ms=500)
     phone.after(1_500)
     phone.talk.command(Watch(60_000), phone.world.now)
-    phone.model.player.turns = [Turn(call=Call("pause_recording"))]
+    phone.model.player.turns = [Turn(call=FunctionCall("pause_recording"))]
     phone.speak(600)
     phone.after(5_000)
-    phone.model.player.turns = [Turn(call=Call("charge", {"card": SECRET}))]
+    phone.model.player.turns = [Turn(call=FunctionCall("charge", {"card": SECRET}))]
     phone.speak(600)
     phone.after(1_500)
     run = next(action for _, action in phone.actions if isinstance(action, RunTool))
     assert SECRET in run.arguments_json and run.off_record, "control is told, and keeps nothing of it"
     phone.carry(phone.talk.tool_result(run.tool_call_id, f'{{"charged":"{SECRET}"}}', "ok", phone.world.now))
-    phone.model.player.turns = [Turn(say="words"), Turn(call=Call("resume_recording"))]
+    phone.model.player.turns = [Turn(say="words"), Turn(call=FunctionCall("resume_recording"))]
     phone.after(4_000)
     phone.speak(600)
     phone.after(6_000)

@@ -10,7 +10,7 @@ from media.core.audio import to_linear
 from media.core.commands import SendDigits
 from media.core.tones import GAP_MS, TONE_MS, WAIT_MS, dialled
 from media.core.types import BargedIn, CallPlan, RunTool, Tool, TurnEnded
-from sandbox.openai import Call, Turn
+from sandbox.openai import FunctionCall, Turn
 from tests.support.simulation import Phone, calls
 
 ROWS, COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
@@ -103,7 +103,7 @@ def test_a_menu_that_breaks_into_the_words_before_them_gets_them_all_the_same(
 ) -> None:
     phone = make_phone(PLAN, answer_ms=3_000)
     phone.after(1_000)
-    phone.model.player.turns = [Turn(say="words", call=Call("send_digits"), calls_first=True)]
+    phone.model.player.turns = [Turn(say="words", call=FunctionCall("send_digits"), calls_first=True)]
     phone.speak(500)
     phone.after(2_200)
     (run,) = [action for _, action in phone.actions if isinstance(action, RunTool)]

@@ -24,7 +24,7 @@ from media.core.types import (
     ToolFinished,
     TurnEnded,
 )
-from sandbox.openai import Call, Turn
+from sandbox.openai import FunctionCall, Turn
 from tests.support.simulation import Phone, calls
 
 SCHEMA = '{"type":"object","properties":{}}'
@@ -178,7 +178,7 @@ def test_a_result_that_comes_twice_is_told_once(make_call: Callable[..., Phone])
 
 def test_results_in_any_order_are_spoken_of_once_all_are_there(make_call: Callable[..., Phone]) -> None:
     phone = make_call(script=())
-    phone.model.player.turns = [Turn(call=Call("price"), more_calls=[Call("stock")])]
+    phone.model.player.turns = [Turn(call=FunctionCall("price"), more_calls=[FunctionCall("stock")])]
     phone.speak(500)
     phone.after(1_600)
     price, stock = runs(phone)
@@ -213,7 +213,7 @@ def test_the_same_call_twice_is_run_once(make_call: Callable[..., Phone]) -> Non
 
 def speaks_and_calls(phone: Phone, name: str) -> None:
     """The next response speaks for 2 s and calls a tool; run until both are done."""
-    phone.model.player.turns = [Turn(say="words", call=Call(name), calls_first=True)]
+    phone.model.player.turns = [Turn(say="words", call=FunctionCall(name), calls_first=True)]
 
 
 def test_who_interrupts_the_response_that_called_is_not_spoken_to_of_its_result(

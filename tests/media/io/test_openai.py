@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from media.core.realtime import MAX_EVENT_BYTES
-from media.io.openai import Dialler, ModelSocket, Refused, Unreachable, realtime_url
+from media.io.openai import Dialler, ModelSocket, SessionRefused, Unreachable, realtime_url
 from tests.media.fakemodel import FakeModel
 from tests.media.planes import MakeSettings
 from tests.support.waits import until
@@ -108,10 +108,11 @@ async def test_an_event_in_pieces_that_is_too_long_is_the_last(settings: MakeSet
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(401, Refused), (403, Refused), (404, Refused), (429, Unreachable), (503, Unreachable)]
+    ("status", "error"),
+    [(401, SessionRefused), (403, SessionRefused), (404, SessionRefused), (429, Unreachable), (503, Unreachable)],
 )
 async def test_a_refusal_is_told_from_a_bad_day(
-    settings: MakeSettings, model: FakeModel, status: int, error: type[Refused | Unreachable]
+    settings: MakeSettings, model: FakeModel, status: int, error: type[SessionRefused | Unreachable]
 ) -> None:
     model.status = status
     with pytest.raises(error, match=str(status)) as raised:

@@ -30,9 +30,9 @@ def windows(network: Network, samples: NDArray[np.float32]) -> float:
     state, told = State(), 0.0
     padded = np.concatenate((np.zeros(CONTEXT, np.float32), samples))
     for begin in range(0, len(samples) - WINDOW + 1, WINDOW):
-        bench = network.bench(1)
-        bench.windows[0] = padded[begin : begin + CONTEXT + WINDOW]
-        state = network.step(network.encode(bench)[0], state)
+        buffers = network.buffers(1)
+        buffers.windows[0] = padded[begin : begin + CONTEXT + WINDOW]
+        state = network.step(network.encode(buffers)[0], state)
         told = network.probability(state)
     return told
 
@@ -55,9 +55,9 @@ def test_it_computes_what_the_model_says(silero: Silero) -> None:
         told, carried = session.run(None, {"input": window[np.newaxis], "state": carried, "sr": rate})
         theirs.append(float(told[0, 0]))
     network, state, ours = silero.network, State(), []
-    bench = network.bench(50)
-    bench.windows[:] = given
-    for gates in network.encode(bench):
+    buffers = network.buffers(50)
+    buffers.windows[:] = given
+    for gates in network.encode(buffers):
         state = network.step(gates, state)
         ours.append(network.probability(state))
     assert ours == pytest.approx(theirs, abs=1e-4)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from media.takeover import channel as wire
-from media.takeover.channel import Channel, Over, PeerLost
-from media.takeover.taking import Predecessor
+from media.takeover.channel import Channel, PeerLost, Stopping
+from media.takeover.receiver import Predecessor
 from tests.support.waits import patience, until
 
 
@@ -51,7 +51,7 @@ def peer() -> Iterator[Peer]:
     peer.close()
 
 
-OVER = wire._encode(Over())
+OVER = wire._encode(Stopping())
 
 
 async def test_a_message_that_can_not_be_decoded_ends_the_channel_and_its_descriptors(peer: Peer) -> None:
@@ -73,7 +73,7 @@ async def test_of_a_full_queue_the_dropped_messages_descriptors_are_closed(
         peer.send(OVER)
     await until(lambda: peer.closed() == [True, False, True])
     message, descriptors = await channel.receive()
-    assert (message, len(descriptors)) == (Over(), 1)
+    assert (message, len(descriptors)) == (Stopping(), 1)
     wire.close_all(descriptors)
     with pytest.raises(PeerLost):
         await channel.receive()
@@ -91,7 +91,7 @@ async def test_what_was_not_received_when_the_channel_closes_is_closed_too(peer:
         await channel.receive()
 
 
-@pytest.mark.parametrize("first", [wire.Over(), wire.Listener("node")])
+@pytest.mark.parametrize("first", [wire.Stopping(), wire.PredecessorListener("node")])
 async def test_a_predecessor_that_speaks_out_of_order_keeps_its_calls(tmp_path: Path, first: wire.Message) -> None:
     with wire.listen_at(tmp_path / "s") as listening:
 

@@ -15,12 +15,12 @@ import websockets
 from hum.process.sockets import free_port
 from hum.v1 import runtime_pb2 as pb
 from media import app
-from media.io import handing
+from media.io import sockethandover
 from media.takeover import channel as wire
 from media.takeover import codec
 from media.takeover.channel import Channel, PeerLost
-from media.takeover.giving import HandoverSender, _Move
-from media.takeover.taking import Predecessor
+from media.takeover.receiver import Predecessor
+from media.takeover.sender import HandoverSender, _Move
 from tests.media.audio import voice
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
@@ -149,7 +149,7 @@ async def raw(first: Plane, version: int | None = None) -> Channel:
     channel = Channel(present(wire.connect_to(first.given.takeover_path)))
     channel.send(wire.Hello(codec.VERSION if version is None else version))
     listener, (descriptor,) = await channel.receive()
-    assert isinstance(listener, wire.Listener)
+    assert isinstance(listener, wire.PredecessorListener)
     assert listener.node == first.media.link.node
     wire.close_all([descriptor])
     channel.send(wire.Serving())
@@ -163,7 +163,7 @@ async def test_a_call_stays_if_the_successor_dies_with_it(first: Plane, control:
         await until(lambda: "session.update" in model.types())
         dying = await raw(first)
         call, descriptors = await dying.receive()
-        assert isinstance(call, wire.Call)
+        assert isinstance(call, wire.OfferedCall)
         assert call.has_socket
         assert first.media.server.refuses() == "draining"
         control.command("call_t1", command_id="c1", instruct={"text": "Be short."})  # waits for who has the call
@@ -195,16 +195,16 @@ async def test_a_call_stays_if_the_successor_does_not_answer_or_does_not_want_it
         silent = await raw(first)
         call, descriptors = await silent.receive()
         wire.close_all(descriptors)
-        assert isinstance(call, wire.Call)
-        assert await silent.receive() == (wire.Kept(call.number), [])
+        assert isinstance(call, wire.OfferedCall)
+        assert await silent.receive() == (wire.Retained(call.number), [])
         with pytest.raises(PeerLost):
             await silent.receive()
         unwilling = await raw(first)
         call, descriptors = await unwilling.receive()
         wire.close_all(descriptors)
-        assert isinstance(call, wire.Call)
+        assert isinstance(call, wire.OfferedCall)
         unwilling.send(wire.Refused(call.number, "it is Tuesday"))
-        assert await unwilling.receive() == (wire.Over(), [])
+        assert await unwilling.receive() == (wire.Stopping(), [])
         await caller.speak_until(lambda: "response.create" in model.types())
         assert not caller.is_closed
         silent.close()
@@ -216,7 +216,7 @@ async def test_a_state_of_another_version_drains(first: Plane, control: FakeCont
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
         later = await raw(first, codec.VERSION + 1)
-        assert await later.receive() == (wire.Over(), [])
+        assert await later.receive() == (wire.Stopping(), [])
         await caller.speak_until(lambda: "response.create" in model.types())
         assert len(first.media.server) == 1
         assert first.media.server.refuses() == "draining"
@@ -229,20 +229,20 @@ async def test_the_successor_goes_on_if_the_predecessor_dies(
     """Between its answer and the last word: the call is whole in the successor."""
     control.offer("t1")
 
-    def die(giving: HandoverSender, channel: Channel, move: _Move) -> None:
+    def die(sender: HandoverSender, channel: Channel, move: _Move) -> None:
         channel.close()  # as the kernel does; our copies of the sockets go as well
-        giving._server.moving.calls.pop(move.shell)
+        sender._server.moving.calls.pop(move.shell)
         move.shell.detach()
-        handing.close_copy(move.sockets[0])
+        sockethandover.close_copy(move.sockets[0])
         raise PeerLost("dead")
 
     real = Channel.send
     monkeypatch.setattr(
         Channel,
         "send",
-        lambda self, message, fds=(): None if isinstance(message, wire.Yours) else real(self, message, fds),
+        lambda self, message, fds=(): None if isinstance(message, wire.Released) else real(self, message, fds),
     )
-    monkeypatch.setattr("media.takeover.giving.HandoverSender._release", die)
+    monkeypatch.setattr("media.takeover.sender.HandoverSender._release", die)
     monkeypatch.setattr(Channel, "is_dead", AsyncMock(return_value=True))  # both are this process
     async with calling(first) as caller:
         await until(lambda: "session.update" in model.types())
@@ -261,7 +261,7 @@ async def test_the_predecessor_goes_on_if_its_last_word_can_not_be_sent(
     real, refused = Channel.send, []
 
     def send(self: Channel, message: wire.Message, descriptors: Sequence[int] = ()) -> None:
-        if isinstance(message, wire.Yours | wire.Kept):
+        if isinstance(message, wire.Released | wire.Retained):
             refused.append(message)
             raise PeerLost("it does not read")
         real(self, message, descriptors)

@@ -19,11 +19,11 @@ from starlette.routing import Route
 from websockets.asyncio.server import ServerConnection
 
 from sandbox.load import options
-from sandbox.load.figures import CallFigures, Limits, percentiles, table
-from sandbox.load.harness import Load, main, run, script
+from sandbox.load.figures import CallFigures, Thresholds, percentiles, table
+from sandbox.load.harness import LoadParameters, main, run, script
 from sandbox.twilio import Path, Stream
 from sandbox.twilio.journal import Journal
-from sandbox.twilio.stream import Span
+from sandbox.twilio.stream import UtteranceSpan
 
 ACCOUNT, TOKEN, TO = "AC" + "a" * 32, "12345", "+13175550100"
 LOUD = b"\x10" * 160
@@ -39,7 +39,7 @@ def stream(*audio_at_ms: int, spans: Iterable[tuple[int, int]] = (), clears: Ite
         else:
             made.playout.receive(at_ms, LOUD * 20)
     made.playout.advance(100_000)
-    made.spoken.spans = [Span(start, end) for start, end in spans]
+    made.spoken.spans = [UtteranceSpan(start, end) for start, end in spans]
     return made
 
 
@@ -70,8 +70,8 @@ def test_a_break_that_no_clear_made_is_a_gap() -> None:
 
 def test_limits_name_what_was_exceeded() -> None:
     summary = lived(stream(120, 3_000, spans=[(1_000, 2_000)])).summary()
-    assert Limits(max_first_audio_ms=120, max_answer_ms=1_000, max_clear_ms=1, max_gaps=0).broken(summary) == []
-    (sentence,) = Limits(max_answer_ms=999).broken(summary)
+    assert Thresholds(max_first_audio_ms=120, max_answer_ms=1_000, max_clear_ms=1, max_gaps=0).broken(summary) == []
+    (sentence,) = Thresholds(max_answer_ms=999).broken(summary)
     assert sentence == "answer_ms is 1000, and may be at most 999"
     assert "1 calls" not in table(summary)
 
@@ -127,7 +127,7 @@ async def agent() -> AsyncIterator[str]:
 
 
 async def test_calls_are_placed_followed_and_counted(agent: str) -> None:
-    load = Load(agent, ACCOUNT, TOKEN, TO, "+13175550199", calls=3, seconds=1.5, interrupt=0.0)
+    load = LoadParameters(agent, ACCOUNT, TOKEN, TO, "+13175550199", calls=3, seconds=1.5, interrupt=0.0)
     summary = (await run(load, [LOUD * 10])).summary()
     assert (summary["calls"], summary["errors"], summary["gaps"]) == (3, 0, 0)
     assert summary["greeting_ms"]["count"] == 3

@@ -7,7 +7,7 @@ import pytest
 
 from sandbox.openai import proposals
 from sandbox.openai.responses import respond
-from sandbox.openai.script import Player, Script
+from sandbox.openai.script import Script, ScriptPlayer
 
 SCHEMA = {
     "title": proposals.TITLE,
@@ -46,5 +46,5 @@ def test_it_takes_numbers_wherever_it_reads_them() -> None:
 def test_the_responses_api_answers_with_it() -> None:
     text = {"format": {"type": "json_schema", "name": "answer", "schema": SCHEMA}}
     body = {"model": "m", "input": json.dumps({"description": "Ada's Garage is a garage."}), "text": text}
-    answer = respond(body, Player(Script()))
+    answer = respond(body, ScriptPlayer(Script()))
     assert json.loads(answer["output"][0]["content"][0]["text"])["name"] == "Ada's Garage"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.openai import BadScript, Call, Script, Turn
+from sandbox.openai import BadScript, FunctionCall, Script, Turn
 from sandbox.openai.mind import choose_turn
 from sandbox.openai.receptionist import Situation, answer, verbatim
-from sandbox.openai.script import Player
+from sandbox.openai.script import ScriptPlayer
 
 OFFICE = "You answer the phone of Ada & Sons Plumbing. Ask for the caller's name, number and the reason for the call."
 END = {"type": "function", "name": "end_call", "parameters": {"type": "object", "properties": {}}}
@@ -99,7 +99,7 @@ def test_thanks_are_a_farewell_only_when_nothing_is_open() -> None:
 def test_who_wants_a_person_is_told_what_it_can_do() -> None:
     assert talk(OFFICE, "Can I speak to a human?")[0].startswith("I can't transfer this call, but I will pass it on.")
     turn = answer(Situation(OFFICE, "Transfer the call to sales, please.", tools=[END, TRANSFER]))
-    assert turn.call == Call("transfer_call", {"to": "sales"})
+    assert turn.call == FunctionCall("transfer_call", {"to": "sales"})
 
 
 def test_without_anything_to_go_by_it_repeats_what_it_heard() -> None:
@@ -108,14 +108,14 @@ def test_without_anything_to_go_by_it_repeats_what_it_heard() -> None:
 
 
 def test_it_ends_the_call_when_it_can() -> None:
-    assert answer(Situation(OFFICE, "That's all, thanks.", tools=[END])).call == Call("end_call")
+    assert answer(Situation(OFFICE, "That's all, thanks.", tools=[END])).call == FunctionCall("end_call")
     assert answer(Situation(OFFICE, "Goodbye.")) == Turn(say="Thank you for calling. Goodbye.")
     assert answer(Situation(OFFICE, "Goodbye.", called=["end_call"], tools=[END])).call is None
 
 
 def test_it_calls_the_function_that_the_caller_named() -> None:
     turn = answer(Situation(OFFICE, "Please transfer me to sales.", tools=[END, TRANSFER]))
-    assert turn.call == Call("transfer_call", {"to": "sales"})
+    assert turn.call == FunctionCall("transfer_call", {"to": "sales"})
     assert answer(Situation(OFFICE, "Sales?", tools=[END, TRANSFER])).call is None
 
 
@@ -134,9 +134,9 @@ def test_rules_match_in_order_and_once_means_once() -> None:
             ]
         }
     )
-    player = Player(script)
+    player = ScriptPlayer(script)
     assert (player.by_rule("the price", []) or Turn(say="")).say == "Ten."
-    assert (player.by_rule("the price", []) or Turn(say="")).call == Call("quote")
+    assert (player.by_rule("the price", []) or Turn(say="")).call == FunctionCall("quote")
     assert (player.by_rule("the price", ["quote"]) or Turn(say="")).say == "Hm."
 
 
@@ -179,6 +179,6 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_an_answer_that_broke_off_goes_on_where_the_told_conversation_ends(heard: list[str], said: str) -> None:
-    player = Player(Script(otherwise="We are open from nine to five."))
+    player = ScriptPlayer(Script(otherwise="We are open from nine to five."))
     dialogue = [("assistant", "We are"), ("user", "When?"), *(("assistant", text) for text in heard)]
     assert choose_turn(player, None, Situation(caller_text="When?", dialogue=dialogue)).say == said

@@ -6,25 +6,25 @@ import pytest
 
 from sandbox.openai.codec import PCMU
 from sandbox.openai.errors import Refusal
-from sandbox.openai.vad import Detection, InputBuffer, Started, Stopped
+from sandbox.openai.vad import Detection, InputBuffer, SpeechStarted, SpeechStopped
 from tests.sandbox.openai.conftest import silence, speech
 
 QUICK = Detection(silence_ms=100, prefix_ms=40, speech_dbfs=-40, onset_ms=60)
 
 
-def feed(buffer: InputBuffer, pattern: str, detection: Detection | None = QUICK) -> list[Started | Stopped]:
+def feed(buffer: InputBuffer, pattern: str, detection: Detection | None = QUICK) -> list[SpeechStarted | SpeechStopped]:
     frames = (speech(20) if mark == "#" else silence(20) for mark in pattern)
     return [change for frame in frames for change in buffer.append(frame, detection)]
 
 
-def moments(changes: list[Started | Stopped]) -> list[int]:
-    return [each.audio_start_ms if isinstance(each, Started) else each.audio_end_ms for each in changes]
+def moments(changes: list[SpeechStarted | SpeechStopped]) -> list[int]:
+    return [each.audio_start_ms if isinstance(each, SpeechStarted) else each.audio_end_ms for each in changes]
 
 
 def test_a_turn_has_its_prefix_and_the_silence_that_ended_it() -> None:
     changes = feed(InputBuffer(PCMU), ".....####......")
     assert moments(changes) == [60, 280]
-    assert isinstance(changes[1], Stopped)
+    assert isinstance(changes[1], SpeechStopped)
     assert len(changes[1].audio) == 220 * 8
     assert changes[0].item_id == changes[1].item_id
 
@@ -69,6 +69,6 @@ def test_too_little_cannot_be_committed() -> None:
 def test_without_padding_the_times_are_those_of_the_speech() -> None:
     bare = replace(QUICK, padded=False)
     started, stopped = feed(InputBuffer(PCMU), ".....####......", bare)
-    assert isinstance(started, Started)
-    assert isinstance(stopped, Stopped)
+    assert isinstance(started, SpeechStarted)
+    assert isinstance(stopped, SpeechStopped)
     assert (started.audio_start_ms, stopped.audio_end_ms) == (100, 180)

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from sandbox.clock import Agenda
-from sandbox.openai import Call, Faults, Script, Settings, Turn
+from sandbox.openai import Faults, FunctionCall, Script, Settings, Turn
 from sandbox.openai.codec import Codec
 from sandbox.openai.conversation import Conversation
 from sandbox.openai.ids import counted
-from sandbox.openai.record import Record
-from sandbox.openai.script import Player
+from sandbox.openai.record import SessionRecord
+from sandbox.openai.script import ScriptPlayer
 from sandbox.openai.session import Session
 from sandbox.openai.stage import Stage
 from sandbox.openai.tones import Tones, recital
-from sandbox.openai.vad import Started, Stopped
+from sandbox.openai.vad import SpeechStarted, SpeechStopped
 
 AUDIO = bytes(range(1, 101)) * 40  # half a second
 ANSWER = [
@@ -61,9 +61,9 @@ class Room:
     def __init__(self, *turns: Turn, faults: Faults | None = None, voice: type[Voice] = Voice) -> None:
         self.agenda = Agenda(100.0)
         self.sent: list[tuple[float, dict[str, Any]]] = []
-        player = Player(Script(turns=list(turns), heard=["Hello."]))
+        player = ScriptPlayer(Script(turns=list(turns), heard=["Hello."]))
         self.voice = voice(player)
-        self.record = Record("sess_1", "m")
+        self.record = SessionRecord("sess_1", "m")
         settings = Settings(word_lead_ms=0, padded_turns=False)
         stage = Stage(
             self._send,
@@ -114,7 +114,7 @@ def test_an_answer_has_the_apis_order_and_comes_at_twice_real_time() -> None:
 
 def test_two_runs_are_the_same_to_the_byte() -> None:
     def run() -> str:
-        room = Room(Turn(say="anything", call=Call("look_up")))
+        room = Room(Turn(say="anything", call=FunctionCall("look_up")))
         room.tell("response.create")
         room.after(0.3)
         room.tell("response.cancel")
@@ -147,7 +147,10 @@ def test_a_closed_session_is_silent() -> None:
 
 
 def test_several_functions_in_one_answer_and_before_its_words() -> None:
-    room = Room(Turn(call=Call("a"), more_calls=[Call("b")]), Turn(say="words", call=Call("c"), calls_first=True))
+    room = Room(
+        Turn(call=FunctionCall("a"), more_calls=[FunctionCall("b")]),
+        Turn(say="words", call=FunctionCall("c"), calls_first=True),
+    )
     room.tell("response.create")
     room.after(1)
     assert room.types() == ["response.created", *CALL, *CALL, "response.done"]
@@ -175,10 +178,10 @@ def test_a_model_that_never_responds_takes_the_request() -> None:
 
 def test_a_turn_that_somebody_else_heard_is_the_sessions_own() -> None:
     room = Room()
-    room.session.speech_started(Started("item_x", 40))
-    room.session.speech_stopped(Stopped("item_x", 400, b""))
+    room.session.speech_started(SpeechStarted("item_x", 40))
+    room.session.speech_stopped(SpeechStopped("item_x", 400, b""))
     room.after(0.3)  # its answer is interrupted by the next turn
-    room.session.speech_started(Started("item_y", 500))
+    room.session.speech_started(SpeechStarted("item_y", 500))
     room.after(5)
     assert room.types()[:5] == [
         "input_audio_buffer.speech_started",
@@ -195,8 +198,8 @@ def test_a_turn_that_somebody_else_heard_is_the_sessions_own() -> None:
 
 def test_an_answer_waits_until_the_turn_is_understood() -> None:
     room = Room(Turn(say="anything"), voice=Late)
-    room.session.speech_started(Started("item_x", 40))
-    room.session.speech_stopped(Stopped("item_x", 400, b""))
+    room.session.speech_started(SpeechStarted("item_x", 40))
+    room.session.speech_stopped(SpeechStopped("item_x", 400, b""))
     room.after(2)
     assert room.types()[-1] == "response.created"
     assert isinstance(room.voice, Late)
@@ -210,8 +213,8 @@ def test_an_answer_waits_until_the_turn_is_understood() -> None:
 
 def test_ears_that_fail_fail_the_answer() -> None:
     room = Room(voice=Late)
-    room.session.speech_started(Started("item_x", 40))
-    room.session.speech_stopped(Stopped("item_x", 400, b""))
+    room.session.speech_started(SpeechStarted("item_x", 40))
+    room.session.speech_stopped(SpeechStopped("item_x", 400, b""))
     assert isinstance(room.voice, Late)
     room.voice.then(ValueError("no ears"))
     room.after(2)

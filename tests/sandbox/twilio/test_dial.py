@@ -28,7 +28,7 @@ def called(
 
     async def main() -> None:
         house = House(desk)
-        house.introduce(DESK, *people)
+        house.set_people(DESK, *people)
         call = await house.ring(NUMBER, PERSON, steps or [], stay=steps is None, **more)
         made.extend((call, house))
         await call.ended(3600)
@@ -55,7 +55,7 @@ def test_two_parties_hear_each_other_and_the_action_hears_how_it_went() -> None:
     assert (outcome["DialCallStatus"], outcome["DialBridged"]) == ("completed", "true")
     assert outcome["DialCallSid"] == child.sid
     assert outcome["DialCallDuration"] == str(child.duration_s) == "5"
-    assert is_audible(call.hearing.of("bridge")) and is_audible(child.hearing.of("bridge"))
+    assert is_audible(call.heard_audio.of("bridge")) and is_audible(child.heard_audio.of("bridge"))
     assert heard(call) == ["ringing", "ringing", "silence", "bridge", "silence"]
     assert (child.direction, child.parent_sid, child.hung_up_by) == ("outbound-dial", call.sid, "caller")
 
@@ -63,7 +63,7 @@ def test_two_parties_hear_each_other_and_the_action_hears_how_it_went() -> None:
 def test_the_caller_hears_the_ringback_that_was_asked_for() -> None:
     desk = Desk(voice=dial('ringTone="uk"'), dialled=HANGUP)
     call, _ = called(desk, None, farend.declines())
-    ringing = next(each for each in call.hearing.spans if each.what == "ringing" and each.audio)
+    ringing = next(each for each in call.heard_audio.spans if each.what == "ringing" and each.audio)
     assert bytes(ringing.audio[: 400 * BYTES_PER_MS]) == tones.ringback("uk")[: 400 * BYTES_PER_MS]
 
 
@@ -183,7 +183,7 @@ def test_rest_moves_the_caller_out_of_the_dial_and_the_other_is_hung_up() -> Non
 
     async def main() -> None:
         house = House(desk)
-        house.introduce(DESK, farend.human())
+        house.set_people(DESK, farend.human())
         call = await house.ring(NUMBER, PERSON, stay=True)
         await call.journal.find("bridged")
         call.redirect(Document("<Response><Say>Moved</Say></Response>"))
@@ -204,7 +204,7 @@ def test_rest_moves_the_dialled_party_and_the_caller_goes_on() -> None:
 
     async def main() -> None:
         house = House(desk)
-        house.introduce(DESK, farend.human())
+        house.set_people(DESK, farend.human())
         call = await house.ring(NUMBER, PERSON, stay=True)
         await call.journal.find("bridged")
         child_of(house).redirect(Document("<Response><Say>Elsewhere</Say></Response>"))

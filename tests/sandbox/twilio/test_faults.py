@@ -24,7 +24,7 @@ def sdk(carrier: Carrier) -> Client:
     # Meant to run out, where an answer is dropped.
     client = Client(ACCOUNT, TOKEN, http_client=TwilioHttpClient(timeout=1.0, max_retries=0))
     client.api.base_url = carrier.url
-    carrier.introduce(PERSON, farend.no_answer())
+    carrier.set_people(PERSON, farend.no_answer())
     return client
 
 
@@ -36,7 +36,7 @@ async def create(sdk: Client, to: str = PERSON) -> CallInstance:
 async def test_a_call_whose_response_is_lost_was_made_and_can_be_found(
     carrier: Carrier, sdk: Client, do: Literal["cut", "hang"]
 ) -> None:
-    carrier.go_wrong(Fault("create", do))
+    carrier.inject_faults(Fault("create", do))
     before = datetime.now(UTC) - timedelta(seconds=5)
     with pytest.raises((RequestsConnectionError, OSError)):
         await create(sdk)
@@ -52,20 +52,20 @@ async def test_a_call_whose_response_is_lost_was_made_and_can_be_found(
 async def test_an_error_before_creates_nothing_and_one_after_has_created(carrier: Carrier, sdk: Client) -> None:
     stages: tuple[tuple[Literal["before", "after"], int], ...] = (("before", 0), ("after", 1))
     for stage, made in stages:
-        carrier.go_wrong(Fault("create", "error", stage=stage))
+        carrier.inject_faults(Fault("create", "error", stage=stage))
         with pytest.raises(TwilioRestException) as error:
             await create(sdk)
         assert (error.value.status, len(carrier.calls_to(PERSON))) == (503, made)
 
 
 async def test_a_late_response_still_comes(carrier: Carrier, sdk: Client) -> None:
-    carrier.go_wrong(Fault("create", "late", ms=200))
+    carrier.inject_faults(Fault("create", "late", ms=200))
     assert (await create(sdk)).sid == carrier.calls_to(PERSON)[0].sid
 
 
 async def test_a_fault_waits_for_its_number(carrier: Carrier, sdk: Client) -> None:
-    carrier.introduce(OTHER, farend.no_answer())
-    carrier.go_wrong(Fault("create", "busy", stage="before", to=OTHER))
+    carrier.set_people(OTHER, farend.no_answer())
+    carrier.inject_faults(Fault("create", "busy", stage="before", to=OTHER))
     await create(sdk)
     with pytest.raises(TwilioRestException) as error:
         await create(sdk, OTHER)
@@ -74,7 +74,7 @@ async def test_a_fault_waits_for_its_number(carrier: Carrier, sdk: Client) -> No
 
 async def test_too_many_requests_at_a_time_are_refused_unprocessed(carrier: Carrier) -> None:
     carrier.rest.admission.max_in_flight = 1
-    carrier.go_wrong(Fault("list", "hang"))
+    carrier.inject_faults(Fault("list", "hang"))
     url = f"{carrier.url}/2010-04-01/Accounts/{ACCOUNT}/Calls.json"
     async with httpx.AsyncClient(auth=(ACCOUNT, TOKEN)) as http:
         hanging = asyncio.create_task(http.get(url))

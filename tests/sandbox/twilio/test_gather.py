@@ -75,12 +75,12 @@ def test_a_prompt_that_loops_for_ever_ends_with_the_key() -> None:
 
 def test_played_keys_are_heard_as_tones() -> None:
     call = call_of(Desk(voice='<Response><Play digits="1w2"/></Response>'), [])
-    assert call.hearing.of("play")[:800] == tones.key("1")
+    assert call.heard_audio.of("play")[:800] == tones.key("1")
 
 
 def test_a_played_file_is_heard(wav: bytes) -> None:
     call = call_of(Desk(voice="<Response><Play>/hold.wav</Play></Response>", **{"hold.wav": wav}), [])
-    assert tones.pitch_hz(call.hearing.of("play")[800:960]) == pytest.approx(1_000, abs=30)
+    assert tones.pitch_hz(call.heard_audio.of("play")[800:960]) == pytest.approx(1_000, abs=30)
 
 
 def test_what_is_no_sound_is_reported_and_passed_over() -> None:

@@ -235,7 +235,7 @@ async def test_a_dialled_party_hears_the_whisper_and_the_action_hears_the_outcom
     )
     customer.answer("/whisper", "<Response><Say>A caller for you</Say></Response>")
     customer.answer("/dialled", HANGUP)
-    carrier.introduce("+13175550199", Person(steps=[{"do": "wait", "ms": 1_000}]))
+    carrier.set_people("+13175550199", Person(steps=[{"do": "wait", "ms": 1_000}]))
     call = await carrier.ring(NUMBER, PERSON, stay=True)
     await call.ended()
     outcome, whisper = customer.fields("/dialled"), customer.fields("/whisper")
@@ -249,7 +249,7 @@ async def test_a_dialled_party_hears_the_whisper_and_the_action_hears_the_outcom
 
 
 async def test_a_busy_party(carrier: Carrier, customer: Customer) -> None:
-    carrier.introduce("+13175550199", Person(answers="busy"))
+    carrier.set_people("+13175550199", Person(answers="busy"))
     customer.answer("/voice", '<Response><Dial action="/dialled">+13175550199</Dial></Response>')
     customer.answer("/dialled", "<Response><Say>Busy</Say></Response>")
     call = await carrier.ring(NUMBER, PERSON, stay=True)

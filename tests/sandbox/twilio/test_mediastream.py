@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from sandbox.twilio.mediastream import Audio, MediaStream
+from sandbox.twilio.mediastream import AudioQueued, MediaStream
 from sandbox.twilio.playout import Clear, Echo
 from sandbox.twilio.wire import BadMessage
 
@@ -33,16 +33,16 @@ def test_it_opens_with_connected_and_start() -> None:
 
 def test_audio_begins_where_nothing_was_queued() -> None:
     end = stream()
-    assert end.receive(0, media(100)) == [Audio(800, 0, begins=True)]
-    assert end.receive(50, media(100)) == [Audio(800, 0, begins=False)]
-    assert end.receive(200, media(20)) == [Audio(160, 0, begins=True)]
+    assert end.receive(0, media(100)) == [AudioQueued(800, 0, begins=True)]
+    assert end.receive(50, media(100)) == [AudioQueued(800, 0, begins=False)]
+    assert end.receive(200, media(20)) == [AudioQueued(160, 0, begins=True)]
 
 
 def test_a_mark_that_is_reached_as_audio_arrives_goes_back() -> None:
     end = stream()
     end.receive(0, media(100))
     assert end.receive(0, mark("m")) == []
-    assert end.receive(130, media(100)) == [Echo("m", 100, "played"), Audio(800, 0, begins=True)]
+    assert end.receive(130, media(100)) == [Echo("m", 100, "played"), AudioQueued(800, 0, begins=True)]
 
 
 def test_a_clear_sends_the_marks_back_and_says_what_it_dropped() -> None:

@@ -15,7 +15,7 @@ from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.rest.api.v2010.account.message import MessageInstance
 
-from sandbox.twilio import Carrier, Fault, Receiver, Service
+from sandbox.twilio import Carrier, Fault, Recipient, Service
 from tests.sandbox.twilio.conftest import Customer
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "a" * 32, "12345", "+13175550100"
@@ -120,7 +120,7 @@ async def test_what_cannot_be_sent_is_refused_with_twilios_code(
 
 
 async def test_a_receiver_that_refuses_does_so_at_once(carrier: Carrier, sdk: Client) -> None:
-    carrier.texting.receivers[PERSON] = Receiver(refuses=21614)
+    carrier.texting.recipients[PERSON] = Recipient(refuses=21614)
     with pytest.raises(TwilioRestException) as refused:
         await send(sdk)
     assert (refused.value.status, refused.value.code) == (400, 21614)
@@ -133,7 +133,7 @@ async def test_a_receiver_that_refuses_does_so_at_once(carrier: Carrier, sdk: Cl
 async def test_a_reply_is_dropped_after_or_before_the_message_is_taken(
     carrier: Carrier, sdk: Client, fault: Fault, made: int
 ) -> None:
-    carrier.go_wrong(fault)
+    carrier.inject_faults(fault)
     with pytest.raises(OSError):
         await send(sdk)
     await carrier.texts_settled()

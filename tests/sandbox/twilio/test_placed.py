@@ -6,16 +6,16 @@ import pytest
 
 from sandbox.twilio import Amd, Call, Fault, farend
 from sandbox.twilio.call import Callback, Fetch
-from sandbox.twilio.placed import Order
+from sandbox.twilio.placed import CallRequest
 from tests.sandbox.twilio.virtual import NUMBER, PERSON, Desk, House, virtually
 
 LISTEN = "<Response><Pause length='40'/></Response>"
 EVERYTHING = frozenset({"initiated", "ringing", "answered", "completed"})
 
 
-def order(**more: Any) -> Order:
+def order(**more: Any) -> CallRequest:
     progress = Callback("http://h/progress", events=EVERYTHING)
-    return Order(PERSON, NUMBER, Fetch("http://h/out"), progress, **more)
+    return CallRequest(PERSON, NUMBER, Fetch("http://h/out"), progress, **more)
 
 
 def placed(desk: Desk, person: farend.Person, *faults: Fault, **more: Any) -> Call:
@@ -24,7 +24,7 @@ def placed(desk: Desk, person: farend.Person, *faults: Fault, **more: Any) -> Ca
 
     async def main() -> None:
         house = House(desk)
-        house.introduce(PERSON, person)
+        house.set_people(PERSON, person)
         house.faults.add(*faults)
         calls.append(house.place(order(**more)))
         await calls[0].ended(3600)
@@ -159,7 +159,7 @@ def test_calls_beyond_the_pace_wait_in_the_queue_and_can_be_canceled_there() -> 
 
     async def main() -> None:
         house = House(desk, calls_per_second=1)
-        house.introduce(PERSON, farend.busy())
+        house.set_people(PERSON, farend.busy())
         calls.extend(house.place(order()) for _ in range(3))
         calls[1].hang_up("rest")
         for each in calls:
@@ -177,7 +177,7 @@ def test_each_attempt_meets_the_next_person() -> None:
 
     async def main() -> None:
         house = House(Desk(out=LISTEN))
-        house.introduce(PERSON, farend.busy(), farend.hangs_up())
+        house.set_people(PERSON, farend.busy(), farend.hangs_up())
         for _ in range(3):
             made.append(house.place(order()))
             await made[-1].ended()
@@ -192,7 +192,7 @@ def test_a_star_is_who_answers_elsewhere() -> None:
 
     async def main() -> None:
         house = House(Desk(out=LISTEN))
-        house.introduce("*", farend.busy())
+        house.set_people("*", farend.busy())
         made.append(house.place(order()))
         await made[0].ended()
         await house.close()
@@ -219,7 +219,7 @@ def test_callbacks_go_wrong_as_asked(fault: Fault, told: list[str]) -> None:
 
     async def main() -> None:
         house = House(desk)
-        house.introduce(PERSON, farend.hangs_up())
+        house.set_people(PERSON, farend.hangs_up())
         house.faults.add(fault)
         call = house.place(order())
         await call.ended()

@@ -11,7 +11,7 @@ from twilio.rest import Client
 
 from sandbox.twilio import Carrier, Person, farend
 from sandbox.twilio.call import Callback, Fetch
-from sandbox.twilio.placed import Order
+from sandbox.twilio.placed import CallRequest
 from tests.sandbox.twilio.conftest import Customer
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "a" * 32, "12345", "+13175550100"
@@ -33,7 +33,7 @@ async def refused(act: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[i
 
 async def test_a_call_is_placed_answered_and_told(carrier: Carrier, customer: Customer, sdk: Client) -> None:
     customer.answer("/out", "<Response><Say>Hello</Say></Response>")
-    carrier.introduce(PERSON, Person(ring_ms=20, stay=True, answered_by="human"))
+    carrier.set_people(PERSON, Person(ring_ms=20, stay=True, answered_by="human"))
     placed = await asyncio.to_thread(
         sdk.calls.create,
         to=PERSON,
@@ -63,7 +63,7 @@ async def test_a_call_is_placed_answered_and_told(carrier: Carrier, customer: Cu
 async def test_nobody_answers(
     carrier: Carrier, customer: Customer, sdk: Client, answers: Literal["busy", "failed", "no_answer"], status: str
 ) -> None:
-    carrier.introduce(PERSON, Person(answers=answers))
+    carrier.set_people(PERSON, Person(answers=answers))
     placed = carrier.exchange.place(order(customer, timeout_s=-5 + 0.02))
     await placed.ended()
     assert placed.status == status
@@ -71,12 +71,12 @@ async def test_nobody_answers(
     assert "/out" not in customer.paths()
 
 
-def order(customer: Customer, **more: Any) -> Order:
-    return Order(PERSON, NUMBER, Fetch(f"{customer.url}/out"), Callback(f"{customer.url}/progress"), **more)
+def order(customer: Customer, **more: Any) -> CallRequest:
+    return CallRequest(PERSON, NUMBER, Fetch(f"{customer.url}/out"), Callback(f"{customer.url}/progress"), **more)
 
 
 async def test_a_ringing_call_is_canceled(carrier: Carrier, customer: Customer, sdk: Client) -> None:
-    carrier.introduce(PERSON, Person(ring_ms=30_000))
+    carrier.set_people(PERSON, Person(ring_ms=30_000))
     placed = await asyncio.to_thread(sdk.calls.create, to=PERSON, from_=NUMBER, url=f"{customer.url}/out")
     assert await refused(sdk.calls(placed.sid).update, twiml="<Response/>") == (400, 21220)
     await asyncio.to_thread(sdk.calls(placed.sid).update, status="canceled")
@@ -85,7 +85,7 @@ async def test_a_ringing_call_is_canceled(carrier: Carrier, customer: Customer, 
 
 
 async def test_a_live_call_is_redirected_and_then_completed(carrier: Carrier, customer: Customer, sdk: Client) -> None:
-    carrier.introduce(PERSON, Person(stay=True))
+    carrier.set_people(PERSON, Person(stay=True))
     placed = await asyncio.to_thread(
         sdk.calls.create, to=PERSON, from_=NUMBER, twiml='<Response><Pause length="60"/></Response>'
     )
@@ -103,7 +103,7 @@ async def test_a_live_call_is_redirected_and_then_completed(carrier: Carrier, cu
 
 async def test_an_update_takes_a_call_off_its_stream(carrier: Carrier, customer: Customer, sdk: Client) -> None:
     customer.answer("/out", customer.connect())
-    carrier.introduce(PERSON, farend.human(ring_ms=0))
+    carrier.set_people(PERSON, farend.human(ring_ms=0))
     placed = await asyncio.to_thread(sdk.calls.create, to=PERSON, from_=NUMBER, url=f"{customer.url}/out")
     call = carrier.call(placed.sid)
     await call.journal.find("stream.started")

@@ -6,16 +6,16 @@ import pytest
 
 from sandbox.loopclock import now
 from sandbox.twilio.faults import Fault
-from sandbox.twilio.message import Media, Message, new_sid, segments
+from sandbox.twilio.message import MediaFile, Message, new_sid, segments
 from sandbox.twilio.messagebook import MessageBook
-from sandbox.twilio.texting import CannotSend, Order, Receiver, Service
+from sandbox.twilio.texting import CannotSend, MessageRequest, Recipient, Service
 from tests.sandbox.twilio.virtual import ACCOUNT, NUMBER, PERSON, Desk, House, virtually
 
 SERVICE, OTHER = "MG" + "b" * 32, "+13175550101"
 
 
-def order(body: str = "hello", **more: object) -> Order:
-    return Order(PERSON, body, **({"from_": NUMBER, "callback": "http://h/told"} | more))  # type: ignore[arg-type]
+def order(body: str = "hello", **more: object) -> MessageRequest:
+    return MessageRequest(PERSON, body, **({"from_": NUMBER, "callback": "http://h/told"} | more))  # type: ignore[arg-type]
 
 
 def house(desk: Desk | None = None) -> House:
@@ -51,19 +51,19 @@ def test_the_first_status_is_in_the_answer_and_is_not_called_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("receiver", "statuses", "code", "left", "arrived"),
+    ("recipient", "statuses", "code", "left", "arrived"),
     [
-        (Receiver(fails=30007), ["sent", "undelivered"], 30007, 1, False),
-        (Receiver(fails=30005, ends="failed"), ["failed"], 30005, 0, False),
-        (Receiver(reports=False), ["sent"], None, 1, True),
+        (Recipient(fails=30007), ["sent", "undelivered"], 30007, 1, False),
+        (Recipient(fails=30005, ends="failed"), ["failed"], 30005, 0, False),
+        (Recipient(reports=False), ["sent"], None, 1, True),
     ],
 )
-def test_texts_end_as_their_receiver_says(
-    receiver: Receiver, statuses: list[str], code: int | None, left: int, arrived: bool
+def test_texts_end_as_their_recipient_says(
+    recipient: Recipient, statuses: list[str], code: int | None, left: int, arrived: bool
 ) -> None:
     async def run() -> None:
         built = house()
-        built.texting.receivers["*"] = receiver
+        built.texting.recipients["*"] = recipient
         sent = built.texting.send(order())
         await built.textdesk.settled()
         assert (told(built), sent.error_code) == (statuses, code)
@@ -181,7 +181,7 @@ def test_a_received_text_is_told_with_everything_twilio_tells() -> None:
     async def run() -> None:
         built = house()
         built.textdesk.base_url = "http://twilio"
-        got = built.texting.receive(PERSON, NUMBER, "", [Media(new_sid("ME"), "image/png", b"png")])
+        got = built.texting.receive(PERSON, NUMBER, "", [MediaFile(new_sid("ME"), "image/png", b"png")])
         await built.textdesk.settled()
         fields = built.desk.fields("sms")
         media = f"http://twilio/2010-04-01/Accounts/{ACCOUNT}/Messages/{got.sid}/Media/{got.media[0].sid}"
@@ -225,8 +225,8 @@ def test_the_customer_may_answer_by_twiml_or_plain_text() -> None:
 def test_one_of_the_accounts_numbers_hears_another_and_handsets_answer() -> None:
     async def run() -> None:
         built = house()
-        built.texting.send(Order(OTHER, "to ourselves", from_=NUMBER))
-        built.texting.receivers[PERSON] = Receiver(replies="I am driving")
+        built.texting.send(MessageRequest(OTHER, "to ourselves", from_=NUMBER))
+        built.texting.recipients[PERSON] = Recipient(replies="I am driving")
         built.texting.send(order())
         await built.textdesk.settled()
         heard = [(each["From"], each["To"], each["Body"]) for each in built.desk.all("sms")]
@@ -241,7 +241,7 @@ def test_faults_come_by_chance_and_each_to_its_number() -> None:
         built.faults.add(Fault("delivery", "fail", code=30008, share=0.25, times=1_000_000))
         built.faults.add(Fault("delivery", "fail", code=30003, to="+14155550199"))
         sent = [built.texting.send(order()) for _ in range(400)]
-        other = built.texting.send(Order("+14155550199", "x", from_=NUMBER))
+        other = built.texting.send(MessageRequest("+14155550199", "x", from_=NUMBER))
         await built.textdesk.settled()
         failed = sum(each.error_code == 30008 for each in sent)
         assert 60 <= failed <= 140 and other.error_code in {30003, 30008}

@@ -5,7 +5,7 @@ import pytest
 
 from sandbox.audio import BYTES_PER_MS, FRAME_BYTES, decode, encode
 from sandbox.twilio import tones
-from sandbox.twilio.hearing import Hearing, Sound, Wire
+from sandbox.twilio.heardaudio import HeardAudio, Playback, Wire
 
 
 def frames(audio: bytes) -> list[bytes]:
@@ -38,12 +38,12 @@ def test_nothing_else_is_a_key() -> None:
 
 
 def test_a_ringback_repeats() -> None:
-    sound = Sound(tones.ringback("us"), 10.0, forever=True)
+    sound = Playback(tones.ringback("us"), 10.0, forever=True)
     assert sound.frame(10.0) == sound.frame(16.0) != sound.frame(13.0)
 
 
 def test_a_sound_ends_in_silence() -> None:
-    sound = Sound(b"\x00" * 240, 1.0)
+    sound = Playback(b"\x00" * 240, 1.0)
     assert [sound.frame(at).count(0) for at in (1.0, 1.02, 1.04)] == [160, 80, 0]
 
 
@@ -63,17 +63,17 @@ def test_a_key_on_a_bridge_is_heard_whole() -> None:
 
 
 def test_the_record_has_no_gaps() -> None:
-    hearing = Hearing()
-    hearing.switch("ringing", 1.0)
-    hearing.add(b"r" * FRAME_BYTES)
-    hearing.switch("bridge", 2.0)
-    hearing.add(b"b" * FRAME_BYTES)
-    hearing.close(3.0)
-    assert [(each.what, each.start, each.end) for each in hearing.spans] == [
+    heard_audio = HeardAudio()
+    heard_audio.switch("ringing", 1.0)
+    heard_audio.add(b"r" * FRAME_BYTES)
+    heard_audio.switch("bridge", 2.0)
+    heard_audio.add(b"b" * FRAME_BYTES)
+    heard_audio.close(3.0)
+    assert [(each.what, each.start, each.end) for each in heard_audio.spans] == [
         ("ringing", 1.0, 2.0),
         ("bridge", 2.0, 3.0),
     ]
-    assert hearing.of("bridge") == b"b" * FRAME_BYTES
+    assert heard_audio.of("bridge") == b"b" * FRAME_BYTES
 
 
 def test_samples_survive_the_wire() -> None:

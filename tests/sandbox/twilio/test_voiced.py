@@ -9,12 +9,12 @@ import pytest
 from sandbox.audio import decode
 from sandbox.speech import Speech, sound
 from sandbox.twilio import Amd, Caller, farend, voiced
-from sandbox.twilio.amd import Detector, Verdict
+from sandbox.twilio.amd import AmdResult, Detector
 
 WORDS = pytest.mark.skipif(not Speech.available(), reason="the extra `speech` is not installed")
 
 
-def verdict(person: farend.Person, amd: Amd) -> Verdict:
+def verdict(person: farend.Person, amd: Amd) -> AmdResult:
     """Who the detector takes them for, when nobody speaks to them."""
 
     async def main() -> farend.Person:

@@ -55,7 +55,7 @@ class House(Exchange):
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def introduce(self, e164: str, *people: Person) -> None:
+    def set_people(self, e164: str, *people: Person) -> None:
         self.people[e164] = list(people)
 
 

@@ -1,7 +1,7 @@
 """The handover of a live WebSocket to another process: the connection moves as a descriptor, and picows gets a simulated handshake.
 
 This relies on internals of picows 2.3.1: the constructor of WSProtocol, how much of its buffer is free when no frame has begun,
-and that it calls `write` on a transport that is not aiofastnet's own.  tests/media/io/test_handing.py fails first when that
+and that it calls `write` on a transport that is not aiofastnet's own.  tests/media/io/test_sockethandover.py fails first when that
 changes.
 """
 

@@ -20,8 +20,7 @@ from hum.objects.multipart import Uploads
 from hum.settings import MediaSettings, UpSettings
 from hum.v1 import runtime_pb2 as pb
 from media import metrics
-from media.io import storing
-from media.io.storing import Uploader
+from media.io.uploader import Uploader, build_uploader
 from tests.support import objectstore
 from tests.support.objectstore import Store, Trouble
 from tests.support.programs import running
@@ -55,7 +54,7 @@ def media(home: Path, store: Store, endpoint: str = "", **more: Any) -> MediaSet
 
 def stores(settings: MediaSettings) -> tuple[Uploader, Bucket]:
     assert settings.bucket is not None
-    return storing.build(settings, settings.bucket, wanted), opened(settings, settings.bucket)
+    return build_uploader(settings, settings.bucket, wanted), opened(settings, settings.bucket)
 
 
 def recorded(settings: MediaSettings, size: int) -> tuple[str, bytes]:
@@ -68,14 +67,14 @@ def recorded(settings: MediaSettings, size: int) -> tuple[str, bytes]:
     return path, content
 
 
-async def until_stored(storing: Uploader, settings: MediaSettings, path: str) -> None:
-    running = asyncio.create_task(storing.run())
+async def until_stored(uploader: Uploader, settings: MediaSettings, path: str) -> None:
+    running = asyncio.create_task(uploader.run())
     async with patience():
         while (settings.recordings_dir / path).exists():
             await asyncio.sleep(0.02)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    storing._folder.release()
+    uploader._folder.release()
 
 
 @pytest.mark.parametrize("size", [0, 44, 3 * MB, 12 * MB + 1], ids=["empty", "small", "whole", "parts"])
@@ -164,7 +163,7 @@ async def test_a_wrong_secret_is_said_counted_and_loses_nothing(
 KILLED = """
 import asyncio, sys
 from pathlib import Path
-import tests.media.test_storing as t
+import tests.media.test_uploader as t
 from tests.support.objectstore import Store
 settings = t.media(Path(sys.argv[1]), Store(int(sys.argv[2])), store_bytes_per_second=4 << 20)
 asyncio.run(t.stores(settings)[0].run())

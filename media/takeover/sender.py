@@ -1,14 +1,14 @@
 """The predecessor's side of a handover: the process that has the calls.
 
     Hello ◀──               a successor, and the version of the state that it understands
-    ──▶ Listener            the listening socket; both processes accept connections from now on
+    ──▶ PredecessorListener the listening socket; both processes accept connections from now on
     Serving ◀──             this process stops accepting
-    ──▶ Call                an idle call is suspended: its sockets are not read, and it gets no ticks
-    Runs ◀──                the successor is ready; or Refused: the call resumes here
-    ──▶ Yours               released: only now the successor reads its sockets; or Kept: the call resumes here
-    ──▶ Over                this process stops; calls that can't move yet are handed over later, or drain
+    ──▶ OfferedCall         an idle call is suspended: its sockets are not read, and it gets no ticks
+    Ready ◀──               the successor is ready; or Refused: the call resumes here
+    ──▶ Released            only now the successor reads its sockets; or Retained: the call resumes here
+    ──▶ Stopping            this process stops; calls that can't move yet are handed over later, or drain
 
-Until Yours is sent, this process has the whole call, and resumes it whatever happens to the successor.  If this process dies
+Until Released is sent, this process has the whole call, and resumes it whatever happens to the successor.  If this process dies
 before, the successor continues the calls that it is ready for.  If only the connection breaks, this process keeps them.
 """
 
@@ -23,8 +23,8 @@ from hum.observe.telemetry import log
 from hum.settings import MediaSettings
 from hum.v1 import runtime_pb2 as pb
 from media.callstate import MovableCall
-from media.entrance import CarrierListener
-from media.io import handing
+from media.carrierlistener import CarrierListener
+from media.io import sockethandover
 from media.legs.twilio import TwilioLeg
 from media.server import MediaServer
 from media.shell import Shell
@@ -100,7 +100,7 @@ class HandoverSender:
             raise PeerLost("it sent no hello in time") from error
         if not isinstance(hello, wire.Hello):
             raise PeerLost("its first message was not a hello")
-        channel.send(wire.Listener(self._server.ports.link.node), [self._listener.descriptor])
+        channel.send(wire.PredecessorListener(self._server.ports.link.node), [self._listener.descriptor])
         serving, _ = await channel.receive()
         if not isinstance(serving, wire.Serving):
             raise PeerLost("it did not begin to serve")
@@ -134,7 +134,7 @@ class HandoverSender:
             can_move = understood and self._start_moves(channel)
             if not self._is_stopping and not self._moves and (not can_move or clock() >= self._deadline_ms):
                 self._is_stopping = True
-                channel.send(wire.Over())
+                channel.send(wire.Stopping())
                 LOG.info("calls were handed over", given=len(self._moved), left=len(server))
                 self.leave()
             poll_seconds = POLL_SECONDS if self._moves else IDLE_POLL_SECONDS
@@ -173,7 +173,7 @@ class HandoverSender:
         moved_call = MovedCall(movable.state, [tool.SerializeToString() for tool in tools], reports, redials)
         self._count += 1
         self._moves[self._count] = move
-        descriptors = [handing.pause_reading(transport) for transport in idle]
+        descriptors = [sockethandover.pause_reading(transport) for transport in idle]
         try:
             memory = wire.to_memory(codec.pack(moved_call))
         except (codec.NotMovable, OSError) as error:
@@ -183,7 +183,7 @@ class HandoverSender:
         try:
             has_socket = len(sockets) > 1
             files = [recorder.descriptor for recorder in record.files]
-            channel.send(wire.Call(self._count, leg.stream_id, has_socket), [memory, *descriptors, *files])
+            channel.send(wire.OfferedCall(self._count, leg.stream_id, has_socket), [memory, *descriptors, *files])
         finally:
             wire.close_all([memory])
         return True
@@ -192,8 +192,8 @@ class HandoverSender:
         """Handle the successor's answers.  Raises PeerLost."""
         while True:
             match (await channel.receive())[0]:
-                case wire.Runs(number) if number in self._moves:
-                    channel.send(wire.Yours(number))
+                case wire.Ready(number) if number in self._moves:
+                    channel.send(wire.Released(number))
                     self._release(channel, self._moves.pop(number))
                 case wire.Refused(number, reason) if number in self._moves:
                     LOG.warning("the successor refused a call: it stays in this process", reason=reason)
@@ -206,7 +206,7 @@ class HandoverSender:
         self._moved.add(move.movable.state.record.call_id)
         commands = self._server.moving.calls.pop(move.shell)
         move.shell.detach()
-        handing.close_copy(move.sockets[0])
+        sockethandover.close_copy(move.sockets[0])
         for command in commands:
             self._forward(channel, command)
 
@@ -219,12 +219,12 @@ class HandoverSender:
             self._server.ports.link.run_tool(request, move.shell.tool_answered)
         self._server.cancel_move(move.shell, move.movable.state.talk)
         for transport in move.sockets:
-            handing.resume_reading(transport)
+            sockethandover.resume_reading(transport)
 
     def _cancel_moves(self, channel: Channel) -> None:
         for number in tuple(self._moves):
             with suppress(PeerLost):
-                channel.send(wire.Kept(number))
+                channel.send(wire.Retained(number))
             self._cancel_move(number)
 
     def _forward(self, channel: Channel, command: pb.CallCommand) -> bool:

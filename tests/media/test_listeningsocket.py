@@ -17,7 +17,7 @@ import websockets
 
 from hum.process.descriptors import PER_CALL, SPARE
 from hum.settings import MediaSettings
-from media.door import Capacity, capacity
+from media.listeningsocket import Capacity, capacity
 from sandbox.twilio import sign
 from tests.media.fakecontrol import FakeControl
 from tests.media.fakemodel import FakeModel
@@ -210,7 +210,7 @@ import uvloop
 from picows import WSListener, ws_create_server
 from hum.process import sockets; from hum.observe import telemetry
 from hum.settings import Common
-from media.door import Capacity, ListeningSocket
+from media.listeningsocket import Capacity, ListeningSocket
 
 async def main():
     telemetry.start(Common(), "test")

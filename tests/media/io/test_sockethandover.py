@@ -10,14 +10,14 @@ from typing import Any, cast
 import pytest
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect, ws_create_server
 
-from media.io import handing
+from media.io import sockethandover
 from tests.support.waits import patience
 
 TEXT = WSMsgType.TEXT
 
 
 def test_these_are_the_versions_that_were_looked_into() -> None:
-    """If not: read media/io/handing.py, see that the tests below hold, and then change this line."""
+    """If not: read media/io/sockethandover.py, see that the tests below hold, and then change this line."""
     assert (version("picows"), version("aiofastnet")) == ("2.3.1", "1.2.0")
 
 
@@ -50,7 +50,9 @@ class End(WSListener):
 async def pair() -> AsyncIterator[tuple[End, End]]:
     """A connection: (server's end, client's end)."""
     served = End()
-    server = await ws_create_server(lambda _: served, "127.0.0.1", 0, read_buffer_init_size=handing.SERVER_BUFFER_BYTES)
+    server = await ws_create_server(
+        lambda _: served, "127.0.0.1", 0, read_buffer_init_size=sockethandover.SERVER_BUFFER_BYTES
+    )
     async with server:
         port = server.sockets[0].getsockname()[1]
         _, listener = await ws_connect(End, f"ws://127.0.0.1:{port}/")
@@ -62,8 +64,8 @@ async def pair() -> AsyncIterator[tuple[End, End]]:
 
 async def moved(end: End, adopt: Callable[..., Awaitable[WSTransport]], **more: Any) -> End:
     """The end's connection with another listener, as if in another process."""
-    assert handing.is_idle(end.transport)
-    descriptor = os.dup(handing.pause_reading(end.transport))
+    assert sockethandover.is_idle(end.transport)
+    descriptor = os.dup(sockethandover.pause_reading(end.transport))
     other = End()
     transport = await adopt(descriptor, other, max_frame_bytes=1 << 20, **more)
     assert transport is other.transport
@@ -74,17 +76,17 @@ async def moved(end: End, adopt: Callable[..., Awaitable[WSTransport]], **more: 
 async def test_both_ends_move_and_neither_notices(pair: tuple[End, End], size: int) -> None:
     served, client = pair
     for round in range(3):
-        new_served = await moved(served, handing.adopt_server)
-        new_client = await moved(client, handing.adopt_client, ping_seconds=5.0)
+        new_served = await moved(served, sockethandover.adopt_server)
+        new_client = await moved(client, sockethandover.adopt_client, ping_seconds=5.0)
         served.transport.send(TEXT, b"sent last by the old one")  # to a client that does not read
-        handing.close_copy(served.transport)
-        handing.close_copy(client.transport)
+        sockethandover.close_copy(served.transport)
+        sockethandover.close_copy(client.transport)
         await asyncio.sleep(0.01)
         assert served.lost
         assert client.lost
         assert not new_client.got, "nothing is read before it goes on"
-        handing.resume_reading(new_client.transport)
-        handing.resume_reading(new_served.transport)
+        sockethandover.resume_reading(new_client.transport)
+        sockethandover.resume_reading(new_served.transport)
         served, client = new_served, new_client
         client.transport.send(TEXT, b"c" * size)
         served.transport.send(TEXT, b"s" * size)
@@ -106,11 +108,11 @@ async def test_a_connection_with_half_a_frame_is_not_idle(pair: tuple[End, End])
     for cut in (1, 3, 7, 100, 307):
         client.transport.underlying_transport.write(frame[:cut])
         async with patience():
-            while handing.is_idle(served.transport):
+            while sockethandover.is_idle(served.transport):
                 await asyncio.sleep(0.002)
         client.transport.underlying_transport.write(frame[cut:])
         await served.until(len(served.got) + 1)
-        assert handing.is_idle(served.transport)
+        assert sockethandover.is_idle(served.transport)
 
 
 async def test_a_connection_with_unsent_bytes_is_not_idle(pair: tuple[End, End]) -> None:
@@ -118,11 +120,11 @@ async def test_a_connection_with_unsent_bytes_is_not_idle(pair: tuple[End, End])
     client.transport.underlying_transport.pause_reading()
     while not served.transport.underlying_transport.get_write_buffer_size():
         served.transport.send(TEXT, b"x" * 100_000)
-    assert not handing.is_idle(served.transport)
+    assert not sockethandover.is_idle(served.transport)
     served.transport.send_close()
-    assert not handing.is_idle(served.transport)
+    assert not sockethandover.is_idle(served.transport)
 
 
 async def test_a_socket_without_a_peer_is_not_adopted() -> None:
     with pytest.raises(OSError, match="not connected"):
-        await handing.adopt_server(socket.socket().detach(), End(), max_frame_bytes=1_000)
+        await sockethandover.adopt_server(socket.socket().detach(), End(), max_frame_bytes=1_000)

@@ -6,12 +6,12 @@ from typing import Protocol
 
 from hum.observe.telemetry import log
 from media.core.conversation import REFUSED
-from media.io.openai import Dial, Listener, ModelSocket, Refused, Unreachable
+from media.io.openai import Dial, ModelListener, ModelSocket, SessionRefused, Unreachable
 
 LOG = log(__name__)
 
 
-class ConnectionOwner(Listener, Protocol):
+class ConnectionOwner(ModelListener, Protocol):
     """The call that owns the connection."""
 
     @property
@@ -49,7 +49,7 @@ class ModelConnection:
             await asyncio.sleep(wait_ms / 1000)
         try:
             socket = await self._dial(model, self._owner)
-        except Refused as error:
+        except SessionRefused as error:
             LOG.warning("model refused the connection", call=self._owner.call_id, error=str(error))
             self._owner.model_lost(REFUSED)
         except Unreachable as error:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Line(Generic[Item]):
+class DelayLine(Generic[Item]):
     """A queue whose items arrive late.  Pure: time is an argument, and jitter is drawn from a seeded generator."""
 
     def __init__(self, delay_ms: float = 0.0, jitter_ms: float = 0.0, seed: int = 0) -> None:

@@ -18,7 +18,7 @@ class Source(Protocol):
         ...
 
 
-class Sound:
+class Playback:
     """A piece of audio that plays once, or in a loop."""
 
     def __init__(self, audio: bytes, start: float, *, forever: bool = False) -> None:
@@ -34,7 +34,7 @@ class Sound:
         return piece.rjust(FRAME_BYTES, QUIET[:1]) if at < 0 else piece.ljust(FRAME_BYTES, QUIET[:1])
 
 
-class Ringing(Sound):
+class Ringing(Playback):
     def __init__(self, country: str, start: float) -> None:
         super().__init__(tones.ringback(country), start, forever=True)
 
@@ -57,7 +57,7 @@ class Wire:
 
 
 @dataclass(slots=True)
-class Span:
+class AudioSpan:
     """A stretch of one kind of sound: `ringing`, `say`, `play`, `stream`, `bridge` or `silence`."""
 
     what: str
@@ -67,17 +67,17 @@ class Span:
     """Empty for a stream, which has its own record, and beyond MAX_RECORDED_BYTES of a call."""
 
 
-class Hearing:
+class HeardAudio:
     """The record of a call's audio: contiguous spans."""
 
     def __init__(self) -> None:
-        self.spans: list[Span] = []
+        self.spans: list[AudioSpan] = []
         self._recorded_bytes = 0
 
     def switch(self, what: str, at: float) -> None:
         """End the current span and begin the next."""
         self.close(at)
-        self.spans.append(Span(what, at))
+        self.spans.append(AudioSpan(what, at))
 
     def close(self, at: float) -> None:
         if self.spans and self.spans[-1].end is None:

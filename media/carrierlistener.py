@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from hum.process import sockets
 from hum.settings import MediaSettings
-from media.door import ListeningSocket
-from media.io import listening
+from media.io.acceptor import Acceptor, serve
+from media.listeningsocket import ListeningSocket
 from media.server import MediaServer
 
 
@@ -19,7 +19,7 @@ class CarrierListener:
         # A duplicate keeps the system's accept queue while the listener is closed.
         self._socket = socket.socket(fileno=os.dup(listening_socket.fileno()))
         self._listening_socket: ListeningSocket | None = listening_socket
-        self._accepting: listening.Listener | None = None
+        self._acceptor: Acceptor | None = None
 
     @property
     def port(self) -> int:
@@ -38,7 +38,7 @@ class CarrierListener:
                 socket.socket(fileno=os.dup(self._socket.fileno())), self._server.listening_socket.capacity
             )
             self._server.listening_socket = self._listening_socket
-        self._accepting = listening.serve(
+        self._acceptor = serve(
             self._server.upgrade,
             self._listening_socket,
             max_frame_bytes=self._settings.max_frame_bytes,
@@ -48,18 +48,18 @@ class CarrierListener:
 
     def close(self) -> None:
         """Stop accepting: queued connections go to a successor, or wait until the listener is opened again."""
-        accepting, self._accepting, self._listening_socket = self._accepting, None, None
-        if accepting is not None:
-            accepting.close()
+        acceptor, self._acceptor, self._listening_socket = self._acceptor, None, None
+        if acceptor is not None:
+            acceptor.close()
 
     def end(self) -> None:
         """Accept the queued connections, which would be lost with our socket, and close.
 
         Later connections go to a successor, or the system refuses them.
         """
-        if self._accepting is not None:
+        if self._acceptor is not None:
             # A queued connection may have failed meanwhile.
             with suppress(OSError):
-                self._accepting.accept()
+                self._acceptor.accept()
         self.close()
         self._socket.close()

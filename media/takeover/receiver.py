@@ -1,4 +1,4 @@
-"""The successor's side of a handover: the process that takes over the calls; see `giving` for the protocol."""
+"""The successor's side of a handover: the process that takes over the calls; see `sender` for the protocol."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ from picows import WSTransport
 
 from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
-from media.io import handing
+from media.io import sockethandover
 from media.io.control import Unavailable
 from media.io.openai import MAX_FRAME_BYTES, ModelSocket
 from media.leg import Leg
@@ -53,7 +53,7 @@ class Predecessor:
             channel.send(wire.Hello(codec.VERSION))
             async with asyncio.timeout(seconds):
                 message, descriptors = await channel.receive()
-            if not isinstance(message, wire.Listener) or len(descriptors) != 1:
+            if not isinstance(message, wire.PredecessorListener) or len(descriptors) != 1:
                 wire.close_all(descriptors)
                 raise PeerLost(f"its first message was not its listening socket but {type(message).__name__}")
         except (PeerLost, TimeoutError) as error:
@@ -119,21 +119,21 @@ class HandoverReceiver:
 
     async def _dispatch(self, message: wire.Message, descriptors: list[int]) -> None:
         match message:
-            case wire.Call():
+            case wire.OfferedCall():
                 await self._prepare(message, descriptors)
-            case wire.Yours(number) if number in self._ready:
+            case wire.Released(number) if number in self._ready:
                 self._begin(number)
-            case wire.Kept(number) if number in self._ready:
+            case wire.Retained(number) if number in self._ready:
                 self._discard(number)
             case wire.Command(command):
                 self._server.command(pb.CallCommand.FromString(command))
-            case wire.Over():
+            case wire.Stopping():
                 self.predecessor_stopped.set()
             case _:
                 pass  # for a call that was refused
 
-    async def _prepare(self, call: wire.Call, descriptors: list[int]) -> None:
-        """Make a call ready to continue, and answer Runs, or Refused if that fails.  Raises PeerLost."""
+    async def _prepare(self, call: wire.OfferedCall, descriptors: list[int]) -> None:
+        """Make a call ready to continue, and answer Ready, or Refused if that fails.  Raises PeerLost."""
         shells: list[Shell] = []
         sockets: list[WSTransport] = []
         try:
@@ -147,7 +147,7 @@ class HandoverReceiver:
             self._channel.send(wire.Refused(call.number, str(error)[:200]))
         else:
             self._ready[call.number] = _Ready(shells[0], moved_call, sockets)
-            self._channel.send(wire.Runs(call.number))
+            self._channel.send(wire.Ready(call.number))
 
     def _unpack(self, descriptor: int) -> MovedCall:
         """Return the state in a memory file, and close its descriptor.  Raises NotMovable, OSError."""
@@ -163,7 +163,7 @@ class HandoverReceiver:
 
     async def _adopt(
         self,
-        call: wire.Call,
+        call: wire.OfferedCall,
         moved_call: MovedCall,
         descriptors: list[int],
         shells: list[Shell],
@@ -182,13 +182,13 @@ class HandoverReceiver:
 
         leg = TwilioLeg(opened, settings)
         frame_bytes = settings.max_frame_bytes
-        sockets.append(await handing.adopt_server(descriptors.pop(0), leg, max_frame_bytes=frame_bytes))
+        sockets.append(await sockethandover.adopt_server(descriptors.pop(0), leg, max_frame_bytes=frame_bytes))
         leg.resume(call.stream_id)
         model: ModelSocket | None = None
         if call.has_socket:
             model = ModelSocket(shells[0])
             pings = settings.model_ping_seconds
-            transport = await handing.adopt_client(
+            transport = await sockethandover.adopt_client(
                 descriptors.pop(0), model, max_frame_bytes=MAX_FRAME_BYTES, ping_seconds=pings
             )
             sockets.append(transport)
@@ -210,7 +210,7 @@ class HandoverReceiver:
         if moved_call.redials:
             shell.redial()
         for transport in ready.sockets:
-            handing.resume_reading(transport)
+            sockethandover.resume_reading(transport)
         self.moved_calls += 1
         self._unreported.append(shell.call_id)
         self._is_reported.clear()
@@ -242,4 +242,4 @@ def _drop(shell: Shell, sockets: Sequence[WSTransport]) -> None:
     """Drop this process's copy of a call that stays in the predecessor."""
     shell.detach()
     for transport in sockets:
-        handing.close_copy(transport)
+        sockethandover.close_copy(transport)

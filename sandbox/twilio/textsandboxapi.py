@@ -4,7 +4,7 @@
     GET  /sandbox/texts?to=&from=   {texts}: the latest 1000 that were accepted or received, newest first, with their callbacks
     GET  /sandbox/texts/counts      {requests, waiting, statuses: {status: n}, sent_to: {e164: n}, sent_from: {e164: n}}
     GET  /sandbox/texts/requests    {requests}: the latest 1000 requests to send, newest first, each with its outcome
-    PUT  /sandbox/receivers/{e164}  a Receiver (texting.py): the fate of texts to a number; * is any other → 204
+    PUT  /sandbox/receivers/{e164}  a Recipient (texting.py): the fate of texts to a number; * is any other → 204
     PUT  /sandbox/services/{sid}    a Service (texting.py): a Messaging Service → 204
     PUT  /sandbox/texting           {segments_per_second?, answers_keywords?} → 204
 `sent_to` counts the messages that left for a handset, over the stand-in's whole life; messages that were refused, failed in the
@@ -21,8 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.twilio.exchange import Exchange
-from sandbox.twilio.message import Media, new_sid
-from sandbox.twilio.texting import Receiver, Service
+from sandbox.twilio.message import MediaFile, new_sid
+from sandbox.twilio.texting import Recipient, Service
 
 MAX_SHOWN = 1000
 
@@ -44,7 +44,7 @@ class TextingSettings(msgspec.Struct, forbid_unknown_fields=True):
     answers_keywords: bool | None = None
 
 
-class TextStage:
+class TextSandboxApi:
     def __init__(self, exchange: Exchange) -> None:
         self._texting, self._desk = exchange.texting, exchange.textdesk
 
@@ -54,7 +54,7 @@ class TextStage:
             Route("/sandbox/texts", self._texts),
             Route("/sandbox/texts/counts", self._counts),
             Route("/sandbox/texts/requests", self._requests),
-            Route("/sandbox/receivers/{e164}", self._set_receiver, methods=["PUT"]),
+            Route("/sandbox/receivers/{e164}", self._set_recipient, methods=["PUT"]),
             Route("/sandbox/services/{sid}", self._set_service, methods=["PUT"]),
             Route("/sandbox/texting", self._set_texting, methods=["PUT"]),
         ]
@@ -62,7 +62,7 @@ class TextStage:
     async def _receive(self, request: Request) -> Response:
         try:
             text = msgspec.json.decode(await request.body(), type=TextIn)
-            media = [Media(new_sid("ME"), file.content_type, _bytes(file.base64)) for file in text.media]
+            media = [MediaFile(new_sid("ME"), file.content_type, _bytes(file.base64)) for file in text.media]
             message = self._texting.receive(text.from_, text.to, text.body, media)
         except msgspec.DecodeError as error:
             return _refusal(400, error)
@@ -91,12 +91,12 @@ class TextStage:
         latest = islice(reversed(self._texting.book.requests), MAX_SHOWN)
         return JSONResponse({"requests": [entry.as_json() for entry in latest]})
 
-    async def _set_receiver(self, request: Request) -> Response:
+    async def _set_recipient(self, request: Request) -> Response:
         try:
-            receiver = msgspec.json.decode(await request.body(), type=Receiver)
+            recipient = msgspec.json.decode(await request.body(), type=Recipient)
         except msgspec.DecodeError as error:
             return _refusal(400, error)
-        self._texting.receivers[request.path_params["e164"]] = receiver
+        self._texting.recipients[request.path_params["e164"]] = recipient
         return Response(status_code=204)
 
     async def _set_service(self, request: Request) -> Response:

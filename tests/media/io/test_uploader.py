@@ -17,7 +17,7 @@ from hum.v1 import runtime_pb2 as pb
 from media import metrics
 from media.io.control import Unavailable
 from media.io.folder import LOCK, Folder
-from media.io.storing import RateLimit, Uploader
+from media.io.uploader import RateLimit, Uploader
 from media.recorder import Recorder
 from tests.support.recordings import closed
 
@@ -68,7 +68,7 @@ class Machine:
         )
         self.root = self.settings.recordings_dir
         self.control, self.bucket = Control(), Flaky()
-        self.storing = Uploader(self.settings, self.bucket, self.control.check, None)
+        self.uploader = Uploader(self.settings, self.bucket, self.control.check, None)
 
     def begun(self, at_ms: int = 3_000) -> Recorder:
         """A recording that is being written."""
@@ -99,7 +99,7 @@ async def test_a_recording_and_its_peaks_go_to_the_bucket_and_are_gone_here(mach
     path = machine.recorded()
     sound = (machine.root / path).read_bytes()
     assert machine.here() == [path, path + recordings.PEAKS]
-    assert await machine.storing.scan() == 0
+    assert await machine.uploader.scan() == 0
     assert machine.here() == []
     assert await machine.there() == [path, path + recordings.PEAKS]
     assert await machine.bucket.load(path) == sound
@@ -113,7 +113,7 @@ async def test_names_do_not_meet_though_the_first_file_is_gone(machine: Machine)
         made = Recorder(machine.root, ORG, call, machine.settings.recording_names)
         made.caller(b"\x10" * 800, 0)
         paths.append(closed(made).path)
-        await machine.storing.scan()
+        await machine.uploader.scan()
     assert len(set(paths)) == 3
     assert [path for path in await machine.there() if path.endswith(".wav")] == sorted(paths)
     assert all(recordings.owner(path) == recordings.owner(paths[0]) is not None for path in paths)
@@ -121,21 +121,21 @@ async def test_names_do_not_meet_though_the_first_file_is_gone(machine: Machine)
 
 async def test_what_is_being_written_is_left_alone_until_its_process_is_gone(machine: Machine) -> None:
     made = machine.begun()
-    assert await machine.storing.scan() == 0
+    assert await machine.uploader.scan() == 0
     assert (len(machine.here()), await machine.there(), machine.control.asked) == (1, [], [])
     os.close(made._file._file)  # as the kernel does for a process that is killed
-    await machine.storing.scan()
+    await machine.uploader.scan()
     assert machine.here() == [] and len(await machine.there()) == 1
 
 
 async def test_what_has_changed_a_moment_ago_waits(machine: Machine) -> None:
     path = machine.recorded()
-    machine.storing._settings = machine.settings.model_copy(update={"store_settle_seconds": 60.0})
-    assert await machine.storing.scan() == 2
+    machine.uploader._settings = machine.settings.model_copy(update={"store_settle_seconds": 60.0})
+    assert await machine.uploader.scan() == 2
     then = now().timestamp() - 100
     for each in machine.here():
         os.utime(machine.root / each, (then, then))
-    assert await machine.storing.scan() == 0 and path in await machine.there()
+    assert await machine.uploader.scan() == 0 and path in await machine.there()
 
 
 async def test_it_stays_here_while_the_store_fails_and_is_whole_in_the_end(machine: Machine) -> None:
@@ -143,29 +143,29 @@ async def test_it_stays_here_while_the_store_fails_and_is_whole_in_the_end(machi
     sound = (machine.root / path).read_bytes()
     machine.bucket.failures = {path: 1}
     failed = metrics.STORED.labels("failed")._value.get()
-    await machine.storing.scan()
-    assert machine.here() == [path] and machine.storing.health.failures == 1
+    await machine.uploader.scan()
+    assert machine.here() == [path] and machine.uploader.health.failures == 1
     assert metrics.STORED.labels("failed")._value.get() == failed + 1
     assert metrics.UNSTORED_BYTES._value.get() == len(sound)
-    await machine.storing.scan()
-    assert machine.storing.health.failures == 1, "while it rests, nothing is well again"
-    machine.storing._backoff.retain(frozenset())
-    await machine.storing.scan()
+    await machine.uploader.scan()
+    assert machine.uploader.health.failures == 1, "while it rests, nothing is well again"
+    machine.uploader._backoff.retain(frozenset())
+    await machine.uploader.scan()
     assert machine.here() == [] and await machine.bucket.load(path) == sound
-    assert machine.storing.health.failures == 0
+    assert machine.uploader.health.failures == 0
 
 
 async def test_a_store_that_has_lost_the_end_has_not_stored_it(machine: Machine) -> None:
     machine.recorded()
     machine.bucket.is_short = True
-    await machine.storing.scan()
-    assert len(machine.here()) == 2 and machine.storing.health.failures == 1
+    await machine.uploader.scan()
+    assert len(machine.here()) == 2 and machine.uploader.health.failures == 1
 
 
 async def test_one_that_always_fails_does_not_stop_the_others(machine: Machine) -> None:
     poison, others = machine.recorded(), [machine.recorded() for _ in range(5)]
     machine.bucket.failures = {poison: 1000}
-    await machine.storing.scan()
+    await machine.uploader.scan()
     assert machine.here() == [poison]
     assert set(others) <= set(await machine.there())
 
@@ -173,9 +173,9 @@ async def test_one_that_always_fails_does_not_stop_the_others(machine: Machine) 
 async def test_a_store_that_takes_nothing_is_left_alone_soon(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(8):
         machine.recorded()
-    monkeypatch.setattr("media.io.storing.BATCH_FILES", 2)
+    monkeypatch.setattr("media.io.uploader.BATCH_FILES", 2)
     machine.bucket.all_fail = True
-    await machine.storing.scan()
+    await machine.uploader.scan()
     assert len(machine.here()) == 16
     assert -sum(machine.bucket.failures.values()) <= 4, "tried"
 
@@ -184,14 +184,14 @@ async def test_what_is_not_wanted_is_deleted_there_and_here(machine: Machine) ->
     path = machine.recorded()
     await machine.bucket.put(path, b"an upload that was finished before its process was killed")
     machine.control.unwanted = {path, path + recordings.PEAKS}
-    await machine.storing.scan()
+    await machine.uploader.scan()
     assert machine.here() == [] and await machine.there() == []
 
 
 async def test_a_call_that_is_deleted_while_its_recording_is_stored_leaves_nothing(machine: Machine) -> None:
     path = machine.recorded()
     machine.control.soon = {path, path + recordings.PEAKS}
-    await machine.storing.scan()
+    await machine.uploader.scan()
     assert machine.here() == [] and await machine.there() == []
     assert metrics.STORED.labels("unwanted")._value.get() >= 2
 
@@ -207,33 +207,33 @@ async def test_what_is_not_wanted_stays_here_until_it_is_gone_there(
 
     with monkeypatch.context() as patch:
         patch.setattr(Bucket, "delete", away)
-        await machine.storing.scan()
+        await machine.uploader.scan()
         assert len(machine.here()) == len(await machine.there()) == 2, (
             "the local file is what owes the other's deletion"
         )
-    machine.storing._backoff.retain(frozenset())
-    await machine.storing.scan()
+    machine.uploader._backoff.retain(frozenset())
+    await machine.uploader.scan()
     assert machine.here() == await machine.there() == []
 
 
 async def test_nothing_happens_while_control_is_away_or_knows_nothing(machine: Machine) -> None:
     path = machine.recorded()
     machine.control.is_away = True
-    await machine.storing.scan()
-    assert len(machine.here()) == 2 and await machine.there() == [] and machine.storing.health.failures == 0
+    await machine.uploader.scan()
+    assert len(machine.here()) == 2 and await machine.there() == [] and machine.uploader.health.failures == 0
     machine.control.is_away = False
     machine.control.unknown = {path}
-    await machine.storing.scan()
+    await machine.uploader.scan()
     assert machine.here() == [path] and path not in await machine.there()
     assert metrics.UNSTORED_FILES._value.get() == 1
     asked = len(machine.control.asked)
-    assert await machine.storing.scan() == 0 and len(machine.control.asked) == asked, "it rests"
+    assert await machine.uploader.scan() == 0 and len(machine.control.asked) == asked, "it rests"
 
 
 async def test_one_process_has_the_folder(machine: Machine) -> None:
     second = Folder(machine.root)
-    assert machine.storing._folder.acquire() and not second.acquire()
-    machine.storing._folder.release()
+    assert machine.uploader._folder.acquire() and not second.acquire()
+    machine.uploader._folder.release()
     assert second.acquire()
 
 
@@ -243,7 +243,7 @@ async def test_a_link_and_a_strangers_file_are_left_alone(machine: Machine) -> N
     (machine.root / ORG / f"{call}.wav").symlink_to("/etc/passwd")
     (machine.root / "notes.txt").write_text("mine")
     (machine.root / ORG / "x.wav").write_text("mine")
-    await machine.storing.scan()
+    await machine.uploader.scan()
     assert path in await machine.there() and len(await machine.there()) == 2
     assert (machine.root / "notes.txt").exists() and (machine.root / ORG / "x.wav").exists()
 

@@ -81,7 +81,7 @@ class Part:
 
 
 @dataclass
-class Town:
+class Platform:
     """The running platform, and the controls of its processes."""
 
     home: Path
@@ -248,9 +248,9 @@ async def _program(arguments: Sequence[str], environment: Mapping[str, str], hom
 
 
 @asynccontextmanager
-async def town(
+async def start_platform(
     home: Path, *, workers: int = 1, settings: Mapping[str, str] | None = None, more_numbers: Sequence[str] = ()
-) -> AsyncIterator[Town]:
+) -> AsyncIterator[Platform]:
     """Run a platform with one organization and one number; yield it.  The carrier's account has `more_numbers` too."""
     async with AsyncExitStack() as stack:
         carrier = await stack.enter_async_context(
@@ -294,7 +294,7 @@ async def town(
             _program(["tests.support.seam", str(home / "seams")], settings_of_all, home)
         )
         gateway = await stack.enter_async_context(_program(["gateway.app"], settings_of_all, home))
-        platform = Town(home, postgres, carrier, settings_of_all, http, url, launcher, gateway)
+        platform = Platform(home, postgres, carrier, settings_of_all, http, url, launcher, gateway)
         stack.push_async_callback(platform.stop)
         await platform.start("control")
         await platform.workers(workers)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from media.core.audio import FRAME_BYTES, SILENCE_BYTE
 from media.core.leg import Clear, Mark, Play
-from media.legs.sending import PlayoutQueue
+from media.legs.playoutqueue import PlayoutQueue
 
 SOUND = st.integers(1, 900).map(lambda size: Play(b"\x01" * size))
 STEPS = st.lists(st.one_of(st.just("tick"), SOUND, st.just("mark"), st.just("clear")), max_size=60)

@@ -16,8 +16,8 @@ from sandbox.openai.conversation import Conversation
 from sandbox.openai.errors import Refusal, rejection
 from sandbox.openai.ids import new_id
 from sandbox.openai.rest import refused
-from sandbox.openai.script import Player
-from sandbox.openai.senses import Senses, SessionSenses
+from sandbox.openai.script import ScriptPlayer
+from sandbox.openai.senses import SessionSenses, SpeechSenses
 from sandbox.openai.session import Session
 from sandbox.openai.settings import Faults, Settings
 from sandbox.openai.stage import Stage
@@ -33,15 +33,15 @@ class Hangup:
     reason: str = ""
 
 
-class Line:
+class RealtimeSocket:
     """One connection.  `_send` never waits: a writer task sends from the outbox."""
 
     def __init__(
         self,
         websocket: WebSocket,
         truth: SessionTruth,
-        player: Player,
-        senses: Senses,
+        player: ScriptPlayer,
+        senses: SpeechSenses,
         settings: Settings,
         faults: Faults,
     ) -> None:

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 from hum.v1 import runtime_pb2 as pb
 from media.core.audio import BYTES_PER_MS, SILENCE_BYTE, to_linear
 from media.core.types import RecordAgent, RecordCaller
-from media.io.overhearing import MAX_PIECES, ListenerQueue
+from media.io.listenerstreams import MAX_PIECES, ListenerQueue
 from media.shell import Shell
 from media.tap import Tap
 from tests.media.audio import tone
@@ -107,7 +107,7 @@ async def test_listeners_of_a_call_hear_it_until_it_ends(control: FakeControl, p
         await line.say("stop", stop={"accountSid": "AC", "callSid": "CA"})
         await until(lambda: control.ended("call_t1"))
         assert await line.closed() is not None
-    await until(lambda: not running.media.server.ports.overhearing._open)
+    await until(lambda: not running.media.server.ports.listener_streams._open)
     for pieces in control.heard.values():
         end_ms = pieces[-1].at_ms + len(pieces[-1].pcm) // 32
         assert end_ms == line.frames * 20, "to its end"

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sandbox.openai.line import INTERNAL_ERROR
+from sandbox.openai.realtimesocket import INTERNAL_ERROR
 from sandbox.openai.script import Script
 from sandbox.openai.settings import Faults
 from sandbox.openai.truth import SessionTruth
@@ -29,7 +29,7 @@ class Drop(msgspec.Struct, forbid_unknown_fields=True):
     code: int = INTERNAL_ERROR
 
 
-class Stage(Protocol):
+class ControlledModel(Protocol):
     """The part of the model that the control API reads and changes."""
 
     faults: Faults
@@ -42,8 +42,8 @@ class Stage(Protocol):
     def drop(self, session_id: str, code: int) -> None: ...
 
 
-class Backstage:
-    def __init__(self, model: Stage) -> None:
+class SandboxApi:
+    def __init__(self, model: ControlledModel) -> None:
         self._model = model
 
     def routes(self) -> list[Route]:

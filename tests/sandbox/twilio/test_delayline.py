@@ -1,11 +1,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.twilio.line import Line
+from sandbox.twilio.delayline import DelayLine
 
 
 def test_a_message_arrives_after_the_delay_and_not_before() -> None:
-    line: Line[str] = Line(delay_ms=80)
+    line: DelayLine[str] = DelayLine(delay_ms=80)
     line.send(10, "a")
     assert line.next_ms() == 90
     assert line.arrived(89.9) == []
@@ -15,7 +15,7 @@ def test_a_message_arrives_after_the_delay_and_not_before() -> None:
 
 @given(st.lists(st.floats(0, 30), max_size=50), st.integers(0, 9))
 def test_jitter_never_reorders_and_stays_in_its_bounds(pauses: list[float], seed: int) -> None:
-    line: Line[int] = Line(delay_ms=50, jitter_ms=40, seed=seed)
+    line: DelayLine[int] = DelayLine(delay_ms=50, jitter_ms=40, seed=seed)
     sent, now = [], 0.0
     for number, pause in enumerate(pauses):
         now += pause
@@ -28,7 +28,7 @@ def test_jitter_never_reorders_and_stays_in_its_bounds(pauses: list[float], seed
 
 def test_the_seed_decides() -> None:
     def arrivals(seed: int) -> list[tuple[float, int]]:
-        line: Line[int] = Line(jitter_ms=40, seed=seed)
+        line: DelayLine[int] = DelayLine(jitter_ms=40, seed=seed)
         for number in range(5):
             line.send(number * 20, number)
         return line.arrived(1000)

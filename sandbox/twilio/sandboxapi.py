@@ -30,9 +30,9 @@ from sandbox.twilio.exchange import Exchange, NoSuchLine
 from sandbox.twilio.farend import KINDS, Person
 from sandbox.twilio.faults import Fault
 from sandbox.twilio.outage import Admission
-from sandbox.twilio.placed import Pacer
+from sandbox.twilio.placed import CallRateLimit
 from sandbox.twilio.stream import Path
-from sandbox.twilio.voiced import Speaker, voiced
+from sandbox.twilio.voiced import SpeechSource, voiced
 
 
 class Kind(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,8 +56,8 @@ class Ring(msgspec.Struct, forbid_unknown_fields=True):
     seed: int = 0
 
 
-class Backstage:
-    def __init__(self, exchange: Exchange, admission: Admission, speaker: Speaker | None = None) -> None:
+class SandboxApi:
+    def __init__(self, exchange: Exchange, admission: Admission, speaker: SpeechSource | None = None) -> None:
         self._exchange = exchange
         self._admission = admission
         self._speaker = speaker
@@ -147,7 +147,7 @@ class Backstage:
         except msgspec.DecodeError as error:
             return _refusal(400, error)
         if limits.calls_per_second is not None:
-            self._exchange.pacer = Pacer(limits.calls_per_second)
+            self._exchange.pacer = CallRateLimit(limits.calls_per_second)
         if limits.concurrent_requests is not None:
             self._admission.max_in_flight = limits.concurrent_requests
         if limits.forbidden_prefixes is not None:

@@ -15,8 +15,8 @@ import aiofastnet
 from picows import WSAutoPingStrategy, WSUpgradeRequest
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its own server makes one for each connection, too
 
-from media.door import ListeningSocket
-from media.io.handing import SERVER_BUFFER_BYTES
+from media.io.sockethandover import SERVER_BUFFER_BYTES
+from media.listeningsocket import ListeningSocket
 
 #: The only requests that are accepted in HTTP/1.0: a WebSocket needs 1.1.
 CHECKS = frozenset({b"GET /healthz HTTP/1.0", b"GET /readyz HTTP/1.0"})
@@ -69,7 +69,7 @@ def _feed(protocol: Any, data: bytes) -> None:
         data = data[count:]
 
 
-class Listener:
+class Acceptor:
     """The acceptor of a listening socket's connections, which gives each its protocol.
 
     When asyncio's own server is closed, it drops the connections that it has accepted but not given a protocol yet.  This one
@@ -124,7 +124,7 @@ def serve(
     max_frame_bytes: int,
     request_seconds: float,
     backlog: int,
-) -> Listener:
+) -> Acceptor:
     """Listen on the socket, as picows' own `ws_create_server` does; `upgrade` answers requests."""
 
     def connected() -> FirstLine:
@@ -148,4 +148,4 @@ def serve(
             )
         )
 
-    return Listener(listening_socket, connected, backlog)
+    return Acceptor(listening_socket, connected, backlog)

@@ -266,7 +266,7 @@ def _update_gauges(pending: Iterable[PendingFile]) -> None:
     metrics.UNSTORED_SECONDS.set(0 if oldest is None else max(0.0, now().timestamp() - oldest))
 
 
-def build(settings: MediaSettings, name: BucketName, check: Check) -> Uploader:
+def build_uploader(settings: MediaSettings, name: BucketName, check: Check) -> Uploader:
     """Return the uploader of this machine's recordings.
 
     Without keys, with a machine's role, it can't abort abandoned uploads: the bucket needs a lifecycle rule for that.
