@@ -24,21 +24,21 @@ from starlette.routing import Route
 from gateway import compression, contract, credentials, errors, openapi, pages, transcode
 from gateway.auth import SignIn
 from gateway.bodies import Bodies
+from gateway.connectionlimit import ConnectionLimit
 from gateway.console import STATIC, Console
+from gateway.controlclient import RetryingClient
 from gateway.csrf import SameOrigin
-from gateway.held import RetryingClient
 from gateway.hooks import Hooks, shown_path
 from gateway.landing import Landing
 from gateway.mcpserver.catalogue import Catalogue
 from gateway.mcpserver.execution import Execution
 from gateway.mcpserver.server import McpServer
 from gateway.middleware import AccessLog, SecurityHeaders
-from gateway.postponed import RetryQueue
 from gateway.reference import Reference
-from gateway.room import ConnectionLimit
+from gateway.requestlimit import RequestLimit
+from gateway.retryqueue import RetryQueue
 from gateway.server import ClientLimits, Connection, Server, SlowReaders
 from gateway.stripe import StripeWebhook
-from gateway.turnstile import ConcurrencyLimit
 from gateway.twilio import CarrierWebhooks
 from hum.contract import rpc
 from hum.contract.errors import Refused
@@ -153,7 +153,7 @@ def _middleware(
         Middleware(AccessLog),
         Middleware(SecurityHeaders, public_url=settings.public_url),
         Middleware(
-            ConcurrencyLimit,
+            RequestLimit,
             max_requests=settings.max_connections - settings.carrier_connections,
             max_of_address=settings.connections_per_address,
             proxies=settings.proxy_networks,

@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from gateway import credentials, errors
 from gateway.bodies import Bodies
+from gateway.controlclient import ControlUnavailable, RetryingClient
 from gateway.errors import Rename
-from gateway.held import ControlUnavailable, RetryingClient
 from hum import ids, secrets
 from hum.contract import rpc
 from hum.contract.errors import NotFound

@@ -32,7 +32,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway import addresses
 from gateway.addresses import Networks
-from gateway.room import ConnectionLimit
+from gateway.connectionlimit import ConnectionLimit
 from hum.process.network import counted
 
 OPEN = Gauge("hum_http_connections", "Open connections of the public socket")

@@ -16,8 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import textforms, twiml
-from gateway.held import ControlUnavailable, RetryingClient
-from gateway.postponed import RetryQueue, Webhook
+from gateway.controlclient import ControlUnavailable, RetryingClient
+from gateway.retryqueue import RetryQueue, StoredWebhook
 from gateway.signed import SignedForms
 from hum.clock import now
 from hum.observe import tracing
@@ -95,7 +95,7 @@ class TextWebhooks:
             return Response(status_code=503)
         return _done(request, "kept")
 
-    async def deliver(self, webhook: Webhook, form: dict[str, str]) -> None:
+    async def deliver(self, webhook: StoredWebhook, form: dict[str, str]) -> None:
         """Deliver a queued webhook to control.  Raises ControlUnavailable, AioRpcError."""
         if webhook.path.startswith(STATUS):
             report = textforms.report_request(form, webhook.path.removeprefix(STATUS))

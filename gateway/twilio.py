@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway import credentials, errors, twiml
-from gateway.held import ControlUnavailable, RetryingClient
-from gateway.postponed import RetryQueue, Webhook
+from gateway.controlclient import ControlUnavailable, RetryingClient
+from gateway.retryqueue import RetryQueue, StoredWebhook
 from gateway.signed import SignedForms, forbidden
 from gateway.texts import TEXTS, TextWebhooks
 from hum.contract import rpc
@@ -194,7 +194,7 @@ class CarrierWebhooks:
         finally:
             self._retry_queue.close()
 
-    async def _deliver(self, webhook: Webhook) -> None:
+    async def _deliver(self, webhook: StoredWebhook) -> None:
         form = {twiml.readable(name): twiml.readable(value) for name, value in twiml.form(webhook.form)}
         if webhook.path.startswith(TEXTS):
             await self._texts.deliver(webhook, form)

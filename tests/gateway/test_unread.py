@@ -12,9 +12,9 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from gateway.room import ConnectionLimit
+from gateway.connectionlimit import ConnectionLimit
+from gateway.requestlimit import RequestLimit
 from gateway.server import ClientLimits, Connection, SlowReaders
-from gateway.turnstile import ConcurrencyLimit
 from tests.support.waits import patience, until
 
 #: More than what lies between two programs on one machine.
@@ -64,14 +64,14 @@ async def answer(scope: Scope, _: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def serving(
-    room: ConnectionLimit[Connection], places: int, timers: Timers | None = None, buffer_bytes: int = 1 << 18
+    limit: ConnectionLimit[Connection], places: int, timers: Timers | None = None, buffer_bytes: int = 1 << 18
 ) -> AsyncIterator[tuple[int, SlowReaders]]:
-    """A port, and who does not read there; with room for so many requests at once."""
+    """A port, and who does not read there; `places` requests are admitted at once."""
     unread = SlowReaders()
-    app = ConcurrencyLimit(answer, max_requests=places, max_of_address=100, proxies=(), evict_one=unread.evict_one)
+    app = RequestLimit(answer, max_requests=places, max_of_address=100, proxies=(), evict_one=unread.evict_one)
     config = uvicorn.Config(app, ws="none", lifespan="off", access_log=False, log_config=None)
     config.load()
-    made = partial(Connection, room, unread, ClientLimits(HEAD_S, SEND_S, 1000), (), _loop=timers)
+    made = partial(Connection, limit, unread, ClientLimits(HEAD_S, SEND_S, 1000), (), _loop=timers)
     mine = socket.create_server(("127.0.0.1", 0))
     mine.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
     server = await asyncio.get_running_loop().create_server(
@@ -200,10 +200,10 @@ async def test_who_stops_within_an_answer_of_one_piece_is_left() -> None:
 
 
 async def test_who_reads_nothing_of_an_answer_for_which_no_connection_is_paused_is_left_too() -> None:
-    timers, room = Timers(), ConnectionLimit[Connection](2, 100)
-    async with serving(room, 100, timers, buffer_bytes=8192) as (port, unread):
+    timers, limit = Timers(), ConnectionLimit[Connection](2, 100)
+    async with serving(limit, 100, timers, buffer_bytes=8192) as (port, unread):
         slow = await asked(port, b"short", last=True)
         await until(lambda: timers.pass_by(SEND_S))
-        await until(lambda: not len(room))
+        await until(lambda: not len(limit))
         assert not unread
         slow.close()

@@ -18,7 +18,7 @@ import msgspec
 from grpc import aio
 from prometheus_client import Counter, Gauge
 
-from gateway.held import ControlUnavailable
+from gateway.controlclient import ControlUnavailable
 from hum.clock import now
 from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
@@ -33,7 +33,7 @@ MAX_ATTEMPTS = 5
 MAX_ADOPTED = 100
 
 
-class Webhook(msgspec.Struct, frozen=True):
+class StoredWebhook(msgspec.Struct, frozen=True):
     """A signed request of the carrier as it came."""
 
     path: str
@@ -41,7 +41,7 @@ class Webhook(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Deliver = Callable[[Webhook], Awaitable[None]]
+Deliver = Callable[[StoredWebhook], Awaitable[None]]
 """Delivers a webhook to control.  Raises ControlUnavailable, and AioRpcError for a webhook that control refuses."""
 
 
@@ -76,7 +76,7 @@ class RetryQueue:
             LOG.error("could not queue a webhook for control: the queue is full", waiting=len(self))
             ENDED.labels("lost").inc()
             return False
-        record = msgspec.json.encode(Webhook(path, form, at or now()))
+        record = msgspec.json.encode(StoredWebhook(path, form, at or now()))
         async with self._write_lock:
             try:
                 await self._store_in_memory()
@@ -150,7 +150,7 @@ class RetryQueue:
 
     async def _deliver(self, deliver: Deliver, number: int, record: bytes) -> None:
         try:
-            webhook = msgspec.json.decode(record, type=Webhook)
+            webhook = msgspec.json.decode(record, type=StoredWebhook)
         # Another version may have written it; those behind it are delivered.
         except (msgspec.DecodeError, UnicodeDecodeError):
             LOG.exception("could not read a stored webhook; it is dropped", number=number)
