@@ -27,7 +27,7 @@ from cli.platform import Platform
 from cli.simulate import NoSpeech, Target
 from hum.clock import monotonic_ms
 from hum.process import home
-from hum.process.programs import DidNotStart
+from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings, load
 from hum.settings import environment as own_environment
@@ -132,7 +132,7 @@ class Demo:
     async def run(self) -> None:
         """Run the demo.
 
-        Raises Missing, NoSpeech, AlreadyRuns, DidNotStart, and CancelledError if it is interrupted.
+        Raises Missing, NoSpeech, AlreadyRuns, StartFailed, and CancelledError if it is interrupted.
         """
         self._say("Starting everything on this machine:")
         speech, started_ms = Speech(), monotonic_ms()
@@ -147,7 +147,7 @@ class Demo:
             script.write_text(json.dumps(SCRIPT))  # noqa: ASYNC240 - small
             environment = ENVIRONMENT | own_environment()
             platform = Platform(self.settings, (number,), script, PLANES, environment)
-            platform.programs.serves = lambda name, ms: self._say(banner.started(name, ms))
+            platform.programs.on_started = lambda name, ms: self._say(banner.started(name, ms))
             try:
                 await platform.start()
                 self._say(f"HUM is up ({(monotonic_ms() - self.started_ms) / 1000:.1f} s).")
@@ -159,7 +159,7 @@ class Demo:
                     raise
                 await self._keep(platform, "The record is complete.")
             finally:
-                await platform.stop(self.signals.hurry)
+                await platform.stop(self.signals.end_now)
 
     async def _call(self, platform: Platform, number: str, lines: list[bytes]) -> None:
         key, number_id = await self._clinic(number)
@@ -347,7 +347,7 @@ async def run(keep_seconds: float | None = None) -> int:
     except AlreadyRuns as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 2
-    except (Missing, NoSpeech, DidNotStart, aiohttp.ClientError) as error:
+    except (Missing, NoSpeech, StartFailed, aiohttp.ClientError) as error:
         sys.stderr.write(f"hum demo: {error}\n")
         return 1
     finally:

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from hum.clock import now
 from hum.process import private
-from hum.process.signals import LEAVE
+from hum.process.signals import DRAIN
 
 POLL_SECONDS = 0.05
 HAND_OVER_SECONDS = 30.0
@@ -65,7 +65,7 @@ class Lock:
 
     async def _wait_for_hand_over(self, file: IO[str], holder: dict[str, Any]) -> bool:
         with suppress(ProcessLookupError, KeyError):
-            os.kill(holder["pid"], LEAVE)
+            os.kill(holder["pid"], DRAIN)
         with suppress(TimeoutError):
             async with asyncio.timeout(HAND_OVER_SECONDS):
                 while not _try_lock(file):  # noqa: ASYNC110 - nothing signals the release of a lock

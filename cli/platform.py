@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 from cli.lock import Lock
 from hum.process import home, hugepages, production
 from hum.process.network import INHERITED, Listen, parse_listen
-from hum.process.processes import Command
-from hum.process.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
+from hum.process.processes import ProcessSpec
+from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
 from hum.process.refusal import STATUS, refuse
 from hum.process.sockets import bound, free_port, is_free, listening
 from hum.process.workers import has_orphans
@@ -94,7 +94,7 @@ class Platform:
     async def start(self, *, replace: bool = False) -> None:
         """Start everything, or take over running programs; with `replace`, also from a living `hum up`.
 
-        Raises AlreadyRuns, DidNotStart.
+        Raises AlreadyRuns, StartFailed.
         """
         await self._lock.acquire(replace=replace)
         recorded = home.read_facts(self.settings.home, PROGRAMS)
@@ -106,7 +106,7 @@ class Platform:
         home.secret_keys(self.settings)
         await self._start_outside()
         await self._start_planes()
-        await self.programs.end_unclaimed()
+        await self.programs.end_orphans()
         running = {
             program.process.pid: program.command.arguments[1] for program in self.programs.all if program.process
         }
@@ -116,18 +116,18 @@ class Platform:
         except OSError as error:
             say(f"could not write {home.RUN}, so `hum call` and other commands do not find this: {error.strerror}")
 
-    async def stop(self, hurry: asyncio.Event | None = None) -> None:
-        """Stop everything; calls may go on for HUM_DRAIN_SECONDS, or until `hurry` is set."""
+    async def stop(self, end_now: asyncio.Event | None = None) -> None:
+        """Stop everything; calls may go on for HUM_DRAIN_SECONDS, or until `end_now` is set."""
         if not self._lock.is_acquired:
             return
-        await self.programs.stop(hurry)
+        await self.programs.stop(end_now)
         for file in (home.RUN, PROGRAMS):
             (self.settings.home / file).unlink(missing_ok=True)
         self._release()
 
     async def hand_over(self) -> None:
         """Hand all running programs over to the next `hum up`."""
-        await self.programs.abandon()
+        await self.programs.hand_over()
         self._release()
 
     def _release(self) -> None:
@@ -187,7 +187,7 @@ class Platform:
 
         The plane itself listens, as connections that are queued before it accepts would wait.
 
-        Raises DidNotStart.
+        Raises StartFailed.
         """
         earlier = parse_listen(earlier_text) if earlier_text else None
         if listen.port == 0:
@@ -195,13 +195,13 @@ class Platform:
             listen = earlier if earlier is not None and keeps else listen._replace(port=free_port(listen.host))
         is_ours = listen == earlier or has_orphans(self.settings.home, plane, listen.port)
         if not is_ours and not is_free(listen):
-            raise DidNotStart(
+            raise StartFailed(
                 f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket", STATUS
             )
         try:
             self._sockets[plane] = bound(listen, shared=True)
         except OSError as error:
-            raise DidNotStart(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}", STATUS) from error
+            raise StartFailed(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}", STATUS) from error
         return listen
 
     def _default(self, variable: str, value: str) -> None:
@@ -250,7 +250,7 @@ class Platform:
 
     def _listen_arguments(self, name: str) -> tuple[str, str]:
         """Return arguments with a fixed port of this home: planes and people's sign-ins depend on a stand-in's URL."""
-        earlier = self.programs.announced(name).get("url")
+        earlier = self.programs.announcement(name).get("url")
         port = urlsplit(earlier).port if earlier else home.stand_in_port(self.settings.home, name)
         return "--listen", f"127.0.0.1:{port}"
 
@@ -263,7 +263,7 @@ class Platform:
             "signin": "HUM_OIDC_ISSUER",
         }
         assert program.process is not None
-        url = program.process.announced["url"]
+        url = program.process.announcement["url"]
         self.environment[variable[program.name]] = url
         if program.name == "postgres":
             self.where["database_url"] = url
@@ -298,11 +298,11 @@ class Platform:
     def _stand_in(self, name: str, *arguments: str) -> Program:
         return Program(name, self._command(name, arguments, supervised=False))
 
-    def _command(self, name: str, arguments: tuple[str, ...], **options: Any) -> Command:
+    def _command(self, name: str, arguments: tuple[str, ...], **options: Any) -> ProcessSpec:
         log = self.settings.home / "log" / f"{name}.log"
         environment = dict(self.environment)
         if name in ("media", "browser"):
             environment = hugepages.preferring(environment)  # spares an exec
         if name in self.metrics:
             environment["HUM_METRICS_LISTEN"] = self.metrics[name]
-        return Command(("-m", *arguments), environment, log, **options)
+        return ProcessSpec(("-m", *arguments), environment, log, **options)

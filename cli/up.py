@@ -19,7 +19,7 @@ from hum import settings
 from hum.process import home, refusal
 from hum.process.lifetime import notify
 from hum.process.network import shown_url
-from hum.process.programs import DidNotStart
+from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings
 from hum.v1 import runtime_pb2
@@ -39,7 +39,7 @@ async def run(*, replace: bool = False) -> int:
     platform = Platform(settings.load(UpSettings))
     platform.require_settings()
     home.require(platform.settings.home)
-    platform.programs.serves = lambda name, ms: _print([banner.started(name, ms)])
+    platform.programs.on_started = lambda name, ms: _print([banner.started(name, ms)])
     starting = asyncio.create_task(platform.start(replace=replace))
     stopping = asyncio.create_task(signals.stop.wait())
     try:
@@ -53,7 +53,7 @@ async def run(*, replace: bool = False) -> int:
     except AlreadyRuns as error:
         say(str(error))
         return 2
-    except DidNotStart as error:
+    except StartFailed as error:
         say(str(error))
         await _abort(platform)
         return refusal.STATUS if error.status == refusal.STATUS else 1
@@ -63,7 +63,7 @@ async def run(*, replace: bool = False) -> int:
         return 1
     finally:
         stopping.cancel()
-    if signals.leave.is_set() and not signals.hurry.is_set():
+    if signals.drain.is_set() and not signals.end_now.is_set():
         await platform.hand_over()
         say("another `hum up` has taken over; everything goes on")
         return 0
@@ -108,8 +108,8 @@ async def _abort(platform: Platform) -> None:
 
 async def _stop(platform: Platform, signals: Signals) -> None:
     reporting = asyncio.create_task(_report_calls(platform))
-    platform.programs.stopped = lambda name, ms: _print([banner.stopped(name, ms)])
-    await platform.stop(signals.hurry)
+    platform.programs.on_stopped = lambda name, ms: _print([banner.stopped(name, ms)])
+    await platform.stop(signals.end_now)
     reporting.cancel()
 
 

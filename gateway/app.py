@@ -48,7 +48,7 @@ from hum.process import descriptors, home, production, program, sockets, watchdo
 from hum.process.lifetime import Lifetime, when
 from hum.process.refusal import refuse
 from hum.process.signals import Signals
-from hum.process.workers import Shared, supervise
+from hum.process.workers import WorkerSpec, supervise
 from hum.settings import GatewaySettings
 from hum.spool import take_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
@@ -303,7 +303,7 @@ def _connections(settings: GatewaySettings, slow_readers: SlowReaders) -> Any:
 async def serve(
     settings: GatewaySettings, *, shared_port: bool = False, signals: Signals | None = None
 ) -> AsyncIterator[Ports]:
-    """Serve on the gateway's sockets and yield their ports; drain at the end, which `signals.hurry` cuts short.
+    """Serve on the gateway's sockets and yield their ports; drain at the end, which `signals.end_now` cuts short.
 
     With `shared_port` other processes may listen on the same public port.
     """
@@ -311,8 +311,8 @@ async def serve(
     channel, carrier_channel = rpc.channel(settings), rpc.channel(settings)
     slow_readers = SlowReaders()
     gateway, connections = build(settings, channel, carrier_channel, slow_readers), _connections(settings, slow_readers)
-    leave_signal, hurry_signal = (signals.leave, signals.hurry) if signals else (None, None)
-    async with monitoring.serving(settings, gateway.missing, leave_signal) as metrics_port, gateway.mcp.running():
+    drain_signal, end_signal = (signals.drain, signals.end_now) if signals else (None, None)
+    async with monitoring.serving(settings, gateway.missing, drain_signal) as metrics_port, gateway.mcp.running():
         server = Server(
             gateway.app, connections, drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds
         )
@@ -328,10 +328,10 @@ async def serve(
         finally:
             gateway.closing.set()
             server.stop()
-            async with when(hurry_signal, server.end_at_once):
+            async with when(end_signal, server.end_at_once):
                 await serving
             delivered = asyncio.create_task(gateway.webhooks.delivered(), name="the rest of the postponed webhooks")
-            async with when(hurry_signal, delivered.cancel):
+            async with when(end_signal, delivered.cancel):
                 await asyncio.wait({delivered})
             delivering.cancel()
             await asyncio.gather(delivering, return_exceptions=True)
@@ -347,8 +347,8 @@ async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
         serve(settings, shared_port=worker, signals=lifetime.signals) as ports,
     ):
         LOG.info("gateway is serving", port=ports.public)
-        lifetime.ready()
-        await lifetime.over()
+        lifetime.report_ready()
+        await lifetime.wait_for_shutdown()
         LOG.info("gateway is draining")
 
 
@@ -363,7 +363,7 @@ def main() -> None:
     count = arguments.workers or settings.gateway_workers
     if count > 1 and not arguments.worker:
         listen, seconds = settings.gateway_listen, settings.drain_seconds
-        shared = Shared("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", listen, seconds)
+        shared = WorkerSpec("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", listen, seconds)
         sys.exit(uvloop.run(supervise(settings, shared, count)))
     uvloop.run(run(settings, worker=arguments.worker))
 

@@ -54,10 +54,10 @@ def cached(settings: Common, ready: Ready, clock: Clock = monotonic_ms) -> Ready
 
 
 @asynccontextmanager
-async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = None) -> AsyncIterator[int]:
+async def serving(settings: Common, ready: Ready, drain: asyncio.Event | None = None) -> AsyncIterator[int]:
     """Listen on HUM_METRICS_LISTEN while the context is open; yield the port.  Exits if the port is in use.
 
-    Once `leave` is set, the socket is closed for the successor.
+    Once `drain` is set, the socket is closed for the successor.
 
     `/healthz` is 200 while the event loop runs.  `/readyz` is 200, or 503 with the reasons that `ready` returns, one
     per line.
@@ -76,7 +76,7 @@ async def serving(settings: Common, ready: Ready, leave: asyncio.Event | None = 
         await site.start()
         host, port = runner.addresses[0][:2]
         LOG.info("metrics are being served", host=host, port=port)
-        async with when(leave, site.stop):
+        async with when(drain, site.stop):
             yield port
     finally:
         await runner.cleanup()

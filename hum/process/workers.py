@@ -7,7 +7,7 @@ Each worker is a whole process of its plane.  One that dies is restarted, and on
 is asked to stop serves until its successor does.  SIGTERM drains all.
 
 Workers notice the death of their supervisor (end of file on standard input) and serve on.  The next supervisor finds
-them in a file below HUM_HOME, and asks them to leave once its own workers serve.  If none starts within
+them in a file below HUM_HOME, and asks them to drain once its own workers serve.  If none starts within
 `successor_seconds`, they drain, so that none is left on the port.
 """
 
@@ -24,8 +24,8 @@ from hum.observe.telemetry import log
 from hum.process import home
 from hum.process.lifetime import Lifetime
 from hum.process.network import parse_listen
-from hum.process.processes import POLL_SECONDS, Command, Known
-from hum.process.programs import GOODBYE_SECONDS, DidNotStart, Program, Programs
+from hum.process.processes import POLL_SECONDS, ProcessIdentity, ProcessSpec
+from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
 from hum.process.sockets import reserved
 from hum.settings import Common, environment
 
@@ -33,7 +33,7 @@ LOG = log(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class WorkerSpec:
     """The program of every worker, the setting of the shared socket, and the time limit of a drain."""
 
     plane: str
@@ -43,7 +43,7 @@ class Shared:
     drain_seconds: float
 
 
-async def supervise(settings: Common, shared: Shared, count: int) -> int:
+async def supervise(settings: Common, shared: WorkerSpec, count: int) -> int:
     """Run `count` workers until SIGTERM or SIGINT; return the exit status, which is not 0 if they don't start."""
     lifetime = Lifetime(settings)
     with reserved(shared.listen, shared.variable) as port:
@@ -56,7 +56,7 @@ async def supervise(settings: Common, shared: Shared, count: int) -> int:
         reporting = asyncio.create_task(_report_calls(lifetime, programs), name="calls")
         LOG.info("workers are supervised", plane=shared.plane, workers=count, port=port.getsockname()[1])
         await asyncio.wait({running, reporting}, return_when=asyncio.FIRST_COMPLETED)
-        await programs.stop(lifetime.signals.hurry)
+        await programs.stop(lifetime.signals.end_now)
         reporting.cancel()
         roster.close()
         return await running
@@ -73,7 +73,7 @@ class Roster:
         """Begin a roster.  `port` is the plane and the port that its supervisors share."""
         self.programs = Programs(LOG.warning, self._write)
         self._home, self._port = folder, port
-        self._supervisor = Known.of(os.getpid())
+        self._supervisor = ProcessIdentity.of(os.getpid())
         self._name = f"workers-{port}-{os.getpid()}.json"
 
     def orphans(self, count: int) -> list[dict[str, Any]]:
@@ -110,13 +110,13 @@ def has_orphans(folder: Path, plane: str, port: int) -> bool:
     """Tell whether workers from an earlier supervisor still serve on this port, for which the next starts successors."""
     all_facts = [home.read_facts(folder, path.name) for path in folder.glob(f"workers-{plane}-{port}-*.json")]
     workers = [worker for facts in all_facts for worker in facts.get("workers", [])]
-    return any(Known(worker["pid"], worker["began_ticks"]).lives() for worker in workers)
+    return any(ProcessIdentity(worker["pid"], worker["began_ticks"]).is_alive() for worker in workers)
 
 
 def _is_alive(facts: dict[str, Any]) -> bool:
     """Tell whether the supervisor that wrote these facts still runs."""
     supervisor = facts.get("supervisor", {})
-    return Known(supervisor.get("pid", 0), supervisor.get("began_ticks", 0)).lives()
+    return ProcessIdentity(supervisor.get("pid", 0), supervisor.get("began_ticks", 0)).is_alive()
 
 
 def _name(number: int) -> str:
@@ -130,16 +130,16 @@ async def _run(lifetime: Lifetime, programs: Programs, workers: list[Program]) -
     await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():
         starting.cancel()
-        with suppress(asyncio.CancelledError, DidNotStart):
+        with suppress(asyncio.CancelledError, StartFailed):
             await starting
         return 0
     stopping.cancel()
-    if isinstance(error := starting.exception(), DidNotStart):
+    if isinstance(error := starting.exception(), StartFailed):
         LOG.error("could not start a worker", error=str(error))
         return abs(error.status or 1)
     starting.result()
-    lifetime.ready()
-    await lifetime.over()
+    lifetime.report_ready()
+    await lifetime.wait_for_shutdown()
     return 0
 
 
@@ -149,13 +149,13 @@ async def _report_calls(lifetime: Lifetime, programs: Programs) -> None:
     while True:
         if programs.calls != reported:
             reported = programs.calls
-            lifetime.calls(reported)
+            lifetime.report_calls(reported)
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _worker(shared: Shared, number: int, port: socket.socket, metrics: str) -> Program:
+def _worker(shared: WorkerSpec, number: int, port: socket.socket, metrics: str) -> Program:
     worker_environment = environment() | {"HUM_METRICS_LISTEN": metrics}
-    command = Command(
+    command = ProcessSpec(
         ("-m", shared.module, "--worker"),
         worker_environment,
         log=None,
