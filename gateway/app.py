@@ -50,7 +50,7 @@ from hum.process.refusal import refuse
 from hum.process.signals import Signals
 from hum.process.workers import WorkerSpec, supervise
 from hum.settings import GatewaySettings
-from hum.spool import take_spool
+from hum.spool import acquire_spool
 from hum.v1 import runtime_pb2, runtime_pb2_grpc
 
 #: Seconds to wait for a response for which control asks the model.
@@ -84,7 +84,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
     bodies = _bodies(settings)
-    retry_queue = RetryQueue(take_spool(settings.postponed_dir, fsync=True), settings)
+    retry_queue = RetryQueue(acquire_spool(settings.postponed_dir, fsync=True), settings)
     webhooks = CarrierWebhooks(settings, carrier_channel, identity, retry_queue)
 
     async def missing() -> list[str]:

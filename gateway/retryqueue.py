@@ -22,7 +22,7 @@ from gateway.controlclient import ControlUnavailable
 from hum.clock import now
 from hum.observe.telemetry import log
 from hum.settings import GatewaySettings
-from hum.spool import Spool, take_left
+from hum.spool import Spool, adopt_orphans
 
 LOG = log(__name__)
 WAITING = Gauge("hum_webhooks_waiting", "Webhooks that are not delivered to control yet")
@@ -112,7 +112,7 @@ class RetryQueue:
                 if not len(self._spool) and self._in_memory:
                     await self._deliver_from_memory(deliver)
                 if not len(self):
-                    await self._adopt_left()
+                    await self._adopt_orphans()
                 if not len(self):
                     with suppress(TimeoutError):
                         async with asyncio.timeout(self._settings.postponed_retry_seconds):
@@ -122,11 +122,11 @@ class RetryQueue:
             LOG.exception("stopped delivering postponed webhooks; restart this gateway")
             self.fault = f"postponed webhooks are not delivered to control any more: {error!r}"[:200]
 
-    async def _adopt_left(self) -> None:
+    async def _adopt_orphans(self) -> None:
         """Adopt the webhooks that gateways which shut down, or died, could not deliver."""
         async with self._write_lock:
             with suppress(OSError):
-                count = await asyncio.to_thread(take_left, self._spool, fsync=True, most=MAX_ADOPTED)
+                count = await asyncio.to_thread(adopt_orphans, self._spool, fsync=True, most=MAX_ADOPTED)
                 if count:
                     LOG.info("adopted the webhooks of a gateway that ended", webhooks=count)
         WAITING.set(len(self))

@@ -22,7 +22,7 @@ from hum.process.signals import Signals
 from hum.process.watchdog import Watchdog
 from hum.process.workers import WorkerSpec, supervise
 from hum.settings import MediaSettings
-from hum.spool import take_spool
+from hum.spool import acquire_spool
 from hum.v1 import calls_pb2
 from media.door import Capacity, ListeningSocket, NoListeningSocket, capacity
 from media.entrance import CarrierListener
@@ -80,7 +80,7 @@ async def build(
     """
     channel = rpc.channel(settings)
     key, name = home.node_key(settings), telemetry.node_name(settings, "media")
-    link = ControlLink(settings, channel, key, name, take_spool(settings.spool_dir, fsync=False))
+    link = ControlLink(settings, channel, key, name, acquire_spool(settings.spool_dir, fsync=False))
     silero = Silero.load() if settings.vad_confirm else None
     listening_socket = (
         _no_listening_socket(settings) if browser else _open_listening_socket(settings, shared_port, predecessor)

@@ -28,7 +28,7 @@ from control.livecall.channels import ANSWERS, COMMANDS, DELTAS
 from control.tools import dumped, failed
 from hum.contract import rpc
 from hum.contract.errors import NotFound
-from hum.contract.rpc import to_its_end
+from hum.contract.rpc import run_to_completion
 from hum.observe import tracing
 from hum.observe.telemetry import log
 from hum.v1 import calls_pb2
@@ -93,7 +93,7 @@ class MediaServicer:
             unsubscribe()
             for task in tasks:
                 task.cancel()
-            await to_its_end(self._end(link, tasks))
+            await run_to_completion(self._end(link, tasks))
 
     async def CheckFiles(self, request: pb.CheckFilesRequest, _: NodeContext) -> pb.CheckFilesResponse:
         unwanted, unknown = await filecheck.check(self._db, request.paths)

@@ -214,7 +214,7 @@ def bind(server: aio.Server, settings: Common, listen: str) -> int:
         refuse_address(listen, "HUM_CONTROL_LISTEN", "gRPC can't bind it")
 
 
-async def to_its_end(work: Coroutine[None, None, None]) -> None:
+async def run_to_completion(work: Coroutine[None, None, None]) -> None:
     """Run a stream's cleanup to its end, even if the stream is cancelled meanwhile; then raise CancelledError.
 
     A stream may be cancelled twice when its client is gone: reading or writing raises CancelledError, and a moment

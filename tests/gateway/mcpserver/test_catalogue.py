@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from gateway import contract, openapi
 from gateway.mcpserver import finding
 from gateway.mcpserver.catalogue import Catalogue, Operation
-from hum.contract.authorization import Caller, may
+from hum.contract.authorization import CallerKind, allowed_callers
 
 BINDINGS = contract.bindings()
 DOCUMENT = openapi.document(BINDINGS, "https://hum.example")
@@ -43,7 +43,7 @@ def operation(id: str) -> Operation:
 
 
 def test_it_has_what_a_key_may_call_and_nothing_else() -> None:
-    may_call = {each.method.name for each in BINDINGS if Caller.ADMIN_KEY in may(each.method)}
+    may_call = {each.method.name for each in BINDINGS if CallerKind.ADMIN_KEY in allowed_callers(each.method)}
     assert {each.binding.method.name for each in CATALOGUE} == may_call
     assert CATALOGUE.get("revokeMySessions") is None and CATALOGUE.is_for_people("revokeMySessions")
     assert not CATALOGUE.is_for_people("createContact") and not CATALOGUE.is_for_people("nothing")
