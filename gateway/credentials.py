@@ -83,7 +83,7 @@ def request_id(request: Request) -> str:
 
 def correlation(request: Request) -> Metadata:
     """Return the metadata that ties a call to control to this request: the request id, and the trace if there is one."""
-    return ((rpc.REQUEST_ID, request_id(request)), *tracing.carried())
+    return ((rpc.REQUEST_ID, request_id(request)), *tracing.metadata())
 
 
 class ClientCredentials:

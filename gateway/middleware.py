@@ -115,7 +115,7 @@ class _Answer:
         self._scope, self._started_ms = scope, monotonic_ms()
         # A client must not decide what is traced: its trace is not continued.  A webhook's span belongs to its call.
         is_webhook = scope["path"].startswith(WEBHOOKS)
-        self.span = INVALID_SPAN if is_webhook else tracing.served("http", {})
+        self.span = INVALID_SPAN if is_webhook else tracing.server_span("http", {})
         self._status = 0
         self.is_whole = False
 

@@ -71,7 +71,7 @@ class TextWebhooks:
         if not twiml.is_sid(sid):
             return _done(request, "no_text")  # not about a text
         path = STATUS + "{attempt_id}" if attempt else request.url.path
-        with tracing.text_webhook(attempt or sid, f"POST {path}", first=attempt is None) as span:
+        with tracing.text_webhook_span(attempt or sid, f"POST {path}", first=attempt is None) as span:
             response = await self._deliver_or_queue(request, form, deliver)
             span.set_attribute("http.response.status_code", response.status_code)
             return response

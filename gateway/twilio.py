@@ -70,7 +70,7 @@ class CarrierWebhooks:
             form = await self._forms.read(request)
             if not twiml.is_sid(form.get("CallSid", "")):
                 return Response(status_code=204)  # not about a call
-            with tracing.webhook(form["CallSid"], f"POST {path}", first=path == VOICE) as span:
+            with tracing.webhook_span(form["CallSid"], f"POST {path}", first=path == VOICE) as span:
                 try:
                     response = await handler(request, form)
                 except aio.AioRpcError as error:

@@ -304,7 +304,7 @@ class _Link:
         self._begin(self._run(request), f"tool {request.name[:40]}")
 
     async def _run(self, request: pb.RunTool) -> None:
-        span = tracing.served("tool.run", {"traceparent": request.traceparent})
+        span = tracing.server_span("tool.run", {"traceparent": request.traceparent})
         try:
             with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
                 result = await self._tools.run(request)

@@ -143,7 +143,7 @@ class ControlLink:
             return await self._stub.OpenSession(
                 request,
                 timeout=self._settings.session_seconds,
-                metadata=(self._identity.metadata(), *tracing.carried()),
+                metadata=(self._identity.metadata(), *tracing.metadata()),
                 wait_for_ready=True,
             )
         except aio.AioRpcError as error:
