@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 
 from cli.lock import Lock
 from hum.process import home, hugepages, production
-from hum.process.network import INHERITED, Listen, parse_listen
+from hum.process.network import INHERITED, SocketAddress, parse_listen
 from hum.process.processes import ProcessSpec
 from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
 from hum.process.refusal import STATUS, refuse
-from hum.process.sockets import bound, free_port, is_free, listening
+from hum.process.sockets import bind_socket, free_port, is_free, listening_socket
 from hum.process.workers import has_orphans
 from hum.settings import UpSettings
 from hum.settings import environment as own_environment
@@ -155,9 +155,9 @@ class Platform:
         for plane, variable in LISTENS.items():
             listen = parse_listen(getattr(self.settings, f"{plane}_listen"))
             if listen.host == INHERITED:
-                self._sockets[plane] = listening(str(listen), variable)
+                self._sockets[plane] = listening_socket(str(listen), variable)
                 host, port = self._sockets[plane].getsockname()[:2]
-                chosen[plane] = str(Listen(host, port))
+                chosen[plane] = str(SocketAddress(host, port))
             else:
                 chosen[plane] = str(self._open(plane, listen, earlier_sockets.get(plane, "")))
             self.environment[variable] = chosen[plane]
@@ -182,7 +182,7 @@ class Platform:
             "metrics_urls": {plane: f"http://{listen}/metrics" for plane, listen in self.metrics.items()},
         }
 
-    def _open(self, plane: str, listen: Listen, earlier_text: str) -> Listen:
+    def _open(self, plane: str, listen: SocketAddress, earlier_text: str) -> SocketAddress:
         """Bind a plane's socket.
 
         The plane itself listens, as connections that are queued before it accepts would wait.
@@ -199,7 +199,7 @@ class Platform:
                 f"{listen} ({LISTENS[plane]}) is taken by another program; stop it, or set another socket", STATUS
             )
         try:
-            self._sockets[plane] = bound(listen, shared=True)
+            self._sockets[plane] = bind_socket(listen, shared=True)
         except OSError as error:
             raise StartFailed(f"can't listen on {listen} ({LISTENS[plane]}): {error.strerror}", STATUS) from error
         return listen

@@ -18,7 +18,7 @@ from cli.platform import Platform, say
 from hum import settings
 from hum.process import home, refusal
 from hum.process.lifetime import notify
-from hum.process.network import shown_url
+from hum.process.network import redacted_url
 from hum.process.programs import StartFailed
 from hum.process.signals import Signals
 from hum.settings import UpSettings
@@ -143,9 +143,9 @@ def _chosen(config: UpSettings) -> banner.Chosen:
     has_carrier = config.is_set("TWILIO_ACCOUNT_SID") or config.is_set("TWILIO_API_BASE_URL")
     has_model = config.is_set("OPENAI_API_KEY") or config.is_set("OPENAI_BASE_URL")
     return banner.Chosen(
-        shown_url(config.database_url) if config.is_set("HUM_DATABASE_URL") else "",
-        f"account {config.twilio_account_sid} at {shown_url(config.twilio_api_base_url)}" if has_carrier else "",
-        f"{config.realtime_model} at {shown_url(config.openai_base_url)}" if has_model else "",
+        redacted_url(config.database_url) if config.is_set("HUM_DATABASE_URL") else "",
+        f"account {config.twilio_account_sid} at {redacted_url(config.twilio_api_base_url)}" if has_carrier else "",
+        f"{config.realtime_model} at {redacted_url(config.openai_base_url)}" if has_model else "",
         config.oidc_issuer if config.is_set("HUM_OIDC_ISSUER") else "",
     )
 

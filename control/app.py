@@ -321,7 +321,7 @@ async def build(
     composition = composed(settings, database_url, clients, calls_idle=CALLS_IDLE)
     async with (
         composition as (deps, bus, features),
-        monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), drain) as metrics,
+        monitoring.serve(settings, partial(_missing, deps.stopping, deps.db), drain) as metrics,
     ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
@@ -399,7 +399,7 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
 
     async with (
         watchdog.over_loop(settings.stuck_seconds),
-        monitoring.serving(settings, missing, lifetime.signals.drain),
+        monitoring.serve(settings, missing, lifetime.signals.drain),
         database(settings) as url,
     ):
         is_running = False

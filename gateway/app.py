@@ -28,7 +28,7 @@ from gateway.connectionlimit import ConnectionLimit
 from gateway.console import STATIC, Console
 from gateway.controlclient import RetryingClient
 from gateway.csrf import SameOrigin
-from gateway.hooks import Hooks, shown_path
+from gateway.hooks import Hooks, redacted_path
 from gateway.landing import Landing
 from gateway.mcpserver.catalogue import Catalogue
 from gateway.mcpserver.execution import Execution
@@ -101,7 +101,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
     console_dir = settings.console_dir or STATIC
     console = Console.built(console_dir)
-    is_ready = monitoring.cached(settings, missing)
+    is_ready = monitoring.cached_readiness(settings, missing)
 
     async def healthz(_: Request) -> Response:
         return Response("ok\n", media_type="text/plain")
@@ -281,7 +281,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _bug(request: Request, error: Exception) -> Response:
     request_id = credentials.request_id(request)
-    LOG.error("unhandled exception", path=shown_path(request.url.path), request_id=request_id, exc_info=error)
+    LOG.error("unhandled exception", path=redacted_path(request.url.path), request_id=request_id, exc_info=error)
     return errors.answer(500, "INTERNAL", f"Internal error; please quote {request_id} when you report it.", request_id)
 
 
@@ -307,12 +307,12 @@ async def serve(
 
     With `shared_port` other processes may listen on the same public port.
     """
-    listening = sockets.listening(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
+    listening = sockets.listening_socket(settings.gateway_listen, "HUM_GATEWAY_LISTEN", shared=shared_port)
     channel, carrier_channel = rpc.channel(settings), rpc.channel(settings)
     slow_readers = SlowReaders()
     gateway, connections = build(settings, channel, carrier_channel, slow_readers), _connections(settings, slow_readers)
     drain_signal, end_signal = (signals.drain, signals.end_now) if signals else (None, None)
-    async with monitoring.serving(settings, gateway.missing, drain_signal) as metrics_port, gateway.mcp.running():
+    async with monitoring.serve(settings, gateway.missing, drain_signal) as metrics_port, gateway.mcp.running():
         server = Server(
             gateway.app, connections, drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds
         )

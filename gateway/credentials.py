@@ -20,7 +20,7 @@ SESSION: Final = "session"
 SIGN_IN: Final = "sign_in"
 IDEMPOTENCY_KEY: Final = "[ -~]{1,255}"
 MAX_ID_CHARS: Final = 100
-#: Key in a request's scope: the client's address, in the form of `network.counted`.
+#: Key in a request's scope: the client's address, in the form of `network.limit_key`.
 ADDRESS: Final = "hum.address"
 #: Key in a request's scope: the request's id.
 REQUEST_ID: Final = "hum.request_id"
@@ -110,7 +110,7 @@ class ClientCredentials:
 
         It has the correlation, the address, the credential, the idempotency key, and the organization.
         """
-        pairs = [*correlation(request), *self._identity.vouching(request.scope[ADDRESS])]
+        pairs = [*correlation(request), *self._identity.vouching_metadata(request.scope[ADDRESS])]
         if (key := _bearer(request)) is not None:
             pairs.append((rpc.CREDENTIAL, rpc.BEARER_SCHEME + key))
         else:

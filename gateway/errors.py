@@ -191,7 +191,7 @@ class Rename:
         for name, subscript in steps:
             field = descriptor.fields_by_name.get(name) if descriptor is not None else None
             names.append((jsonnames.rest_name(field) if field is not None else name) + subscript)
-            descriptor = jsonnames.held(field) if field is not None else None
+            descriptor = jsonnames.message_type(field) if field is not None else None
         return ".".join(names)
 
 

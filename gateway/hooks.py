@@ -88,6 +88,6 @@ def _unavailable(error: ControlUnavailable, request_id: str) -> Response:
     return errors.refusal("UNAVAILABLE", message, request_id, {"Retry-After": str(RETRY_SECONDS)})
 
 
-def shown_path(path: str) -> str:
+def redacted_path(path: str) -> str:
     """Return a path as logs may hold it, without a trigger's token."""
     return f"{HOOKS}..." if path.startswith(HOOKS) else path

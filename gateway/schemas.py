@@ -66,7 +66,7 @@ ERROR_BODY: Schema = {
         # No enum: clients that were generated earlier must accept the codes of later releases.
         "code": {
             "type": "string",
-            "description": f"What a program goes by. Among others: {', '.join(f'`{each}`' for each in errors.known())}.",
+            "description": f"What a program goes by. Among others: {', '.join(f'`{each}`' for each in errors.error_codes())}.",
         },
         "message": {"type": "string", "description": "A sentence for people."},
         "details": {"type": "array", "items": {"$ref": f"{SCHEMAS}ErrorDetail"}},
@@ -103,7 +103,7 @@ def _enums(bindings: Iterable[Binding]) -> dict[str, Schema]:
     seen = {message.full_name for message in pending}
     while pending:
         for field in pending.pop().fields:
-            inner = jsonnames.held(field)
+            inner = jsonnames.message_type(field)
             if inner is not None and inner.full_name not in seen:
                 seen.add(inner.full_name)
                 pending.append(inner)
@@ -169,7 +169,7 @@ def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
         if name in schemas:
             continue
         schemas[name] = _message(descriptor, shape)
-        inner_types = (jsonnames.held(field) for field in descriptor.fields)
+        inner_types = (jsonnames.message_type(field) for field in descriptor.fields)
         pending += [(inner, shape) for inner in inner_types if inner is not None and jsonvalues.plain(inner) is None]
     return dict(sorted(schemas.items()))
 

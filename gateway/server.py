@@ -33,7 +33,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gateway import addresses
 from gateway.addresses import Networks
 from gateway.connectionlimit import ConnectionLimit
-from hum.process.network import counted
+from hum.process.network import limit_key
 
 OPEN = Gauge("hum_http_connections", "Open connections of the public socket")
 CLOSED = Counter("hum_http_connections_closed", "Connections that the gateway closed, by reason", ["reason"])
@@ -150,7 +150,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
-        evicted = self._limit.add(self, None if addresses.is_in(peer, self._proxies) else counted(peer))
+        evicted = self._limit.add(self, None if addresses.is_in(peer, self._proxies) else limit_key(peer))
         if evicted is not None:
             evicted.abort("crowded")
         self._set_phase(Phase.HEAD)

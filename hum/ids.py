@@ -81,7 +81,7 @@ def first_at(at: datetime) -> UUID:
     return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
-def made_at(id: UUID) -> datetime | None:
+def created_at(id: UUID) -> datetime | None:
     """Return when an id was made; None if its time is implausible, as in an id that was not made here."""
     ms = id.int >> 80
     return (

@@ -102,7 +102,7 @@ async def build(
     link.beat.refuses, link.beat.places = server.refuses, listening_socket.capacity.calls
     link.beat.calls = lambda: server.streams.calls
     drain, end_now = (signals.drain, signals.end_now) if signals else (None, asyncio.Event())
-    async with monitoring.serving(settings, partial(_missing, server), drain) as metrics_port:
+    async with monitoring.serve(settings, partial(_missing, server), drain) as metrics_port:
         callers, listener = AsyncExitStack(), None
         if isinstance(listening_socket, ListeningSocket):
             listener = await callers.enter_async_context(_carrier(server, listening_socket, settings))
@@ -169,7 +169,7 @@ def _open_listening_socket(
     if predecessor is not None:
         opened = predecessor.listening
     else:
-        opened = sockets.listening(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
+        opened = sockets.listening_socket(settings.media_listen, "HUM_MEDIA_LISTEN", shared=shared_port)
     listening_socket = ListeningSocket(opened, capacity(settings, descriptors.free()))
     if listening_socket.capacity.calls < settings.max_calls:
         LOG.warning(
@@ -317,7 +317,7 @@ async def run(settings: MediaSettings, *, worker: bool = False, browser: bool = 
         # Imported objects live as long as the process: unless frozen, each full collection walks them (40 ms) and delays calls.
         gc.collect()
         gc.freeze()
-        LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.described())
+        LOG.info("media is serving", port=media.port, node=media.link.node, blas=blas.description())
         media.server.streams.on_calls = lifetime.report_calls
         await _linked_or(lifetime.signals.stop, media.link)
         lifetime.report_ready()

@@ -25,7 +25,7 @@ import asyncpg
 
 from hum.process import private
 from hum.process.home import private_text
-from hum.process.network import Listen
+from hum.process.network import SocketAddress
 from hum.process.processes import ProcessIdentity
 from hum.process.sockets import free_port, is_free
 
@@ -131,7 +131,7 @@ class EmbeddedPostgres:
         path = self._home / "port"
         with suppress(FileNotFoundError, ValueError):
             previous = int(path.read_text())
-            if is_free(Listen(HOST, previous)):
+            if is_free(SocketAddress(HOST, previous)):
                 return previous
         port = free_port(HOST)
         with private.writer(path) as file:

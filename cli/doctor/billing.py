@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from cli.doctor.facts import Answer
 from cli.doctor.finding import Finding
 from hum.plans import Plans
-from hum.process.network import shown_url
+from hum.process.network import redacted_url
 from hum.settings import UpSettings
 
 ABOUT = "billing"
@@ -43,7 +43,7 @@ def judge(config: UpSettings, facts: StripeFacts) -> list[Finding]:
         return [Finding(ABOUT, "no key of Stripe's is set: there are no plans, and no limits")]
     if facts.plans is None:
         return [Finding(ABOUT, f"the plans can't be read: {facts.fault}", "correct HUM_PLANS_FILE")]
-    url = shown_url(config.stripe_api_base)
+    url = redacted_url(config.stripe_api_base)
     answers = [*facts.prices.values(), facts.meters]
     if any(answer.status == UNAUTHORIZED for answer in answers):
         return [Finding(ABOUT, f"{url} refuses the key", "correct STRIPE_API_KEY")]

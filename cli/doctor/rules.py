@@ -7,7 +7,7 @@ from typing import Any
 from cli.doctor.facts import Answer, Certificate, Database, Engine, Line, Waiting
 from cli.doctor.finding import Finding
 from hum.process import descriptors, production
-from hum.process.network import shown_url
+from hum.process.network import redacted_url
 from hum.settings import UpSettings
 
 OLDEST_POSTGRES = 15
@@ -42,7 +42,7 @@ def settings(sentences: Sequence[str], config: UpSettings | None) -> list[Findin
     """Judge the settings.  `sentences` are the errors in reading them."""
     if config is None:
         return [Finding("settings", "can't be read", sentence) for sentence in sentences]
-    problems = [*sentences, *production.complaints(config)]
+    problems = [*sentences, *production.problems(config)]
     if config.oidc_issuer and not config.oidc_client_id:
         problems.append("HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
     if config.carrier_connections >= config.max_connections:
@@ -92,7 +92,7 @@ def recordings(config: UpSettings, waiting: Waiting, fault: str) -> Finding:
 
 
 def database(facts: Database, config: UpSettings) -> list[Finding]:
-    url = shown_url(config.database_url)
+    url = redacted_url(config.database_url)
     if facts.fault:
         return [Finding("database", facts.fault, "start it, or correct HUM_DATABASE_URL")]
     version = f"PostgreSQL {facts.version // 10_000}.{facts.version % 10_000} at {url}"
@@ -155,7 +155,7 @@ def control(fault: str, config: UpSettings) -> Finding:
 
 def carrier(config: UpSettings, answer: Answer) -> Finding | None:
     """Return what is wrong with the account, or None.  `answer` is the carrier's list of numbers."""
-    url = shown_url(config.twilio_api_base_url)
+    url = redacted_url(config.twilio_api_base_url)
     if not config.twilio_account_sid:
         fix = "set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
         return Finding("carrier", "no account is set", fix)
@@ -278,7 +278,7 @@ def _webhook_urls(line: Line) -> tuple[str, str]:
 
 def model(config: UpSettings, answers: Mapping[str, Answer]) -> list[Finding]:
     """Judge the models.  `answers` has the API's answer about each model, by its variable."""
-    url, names = shown_url(config.openai_base_url), models(config)
+    url, names = redacted_url(config.openai_base_url), models(config)
     if not config.openai_api_key:
         return [Finding("model", "no key is set", "set OPENAI_API_KEY")]
     findings = []

@@ -162,7 +162,7 @@ class McpServer:
         body = await self._bodies.read(request)
         try:
             values.require_shallow(msgspec.json.decode(body), values.DEEPEST + ENVELOPE_LEVELS)
-        except values.Bad as error:
+        except values.InvalidValue as error:
             raise BadBody("INVALID_JSON", f"The body {error}.") from error
         except RecursionError as error:
             raise BadBody("INVALID_JSON", "The body is nested too deep.") from error

@@ -26,7 +26,7 @@ from hum.process.lifetime import Lifetime
 from hum.process.network import parse_listen
 from hum.process.processes import POLL_SECONDS, ProcessIdentity, ProcessSpec
 from hum.process.programs import GOODBYE_SECONDS, Program, Programs, StartFailed
-from hum.process.sockets import reserved
+from hum.process.sockets import reserve_socket
 from hum.settings import Common, environment
 
 LOG = log(__name__)
@@ -46,7 +46,7 @@ class WorkerSpec:
 async def supervise(settings: Common, shared: WorkerSpec, count: int) -> int:
     """Run `count` workers until SIGTERM or SIGINT; return the exit status, which is not 0 if they don't start."""
     lifetime = Lifetime(settings)
-    with reserved(shared.listen, shared.variable) as port:
+    with reserve_socket(shared.listen, shared.variable) as port:
         roster = Roster(settings.home, f"{shared.plane}-{port.getsockname()[1]}")
         programs = roster.programs
         programs.adopt(roster.orphans(count))

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hum.process.refusal import refuse
-from hum.settings.base import Carrier, Common, Model, UploadSettings, constant, environment
+from hum.settings.base import CarrierSettings, Common, ModelSettings, UploadSettings, constant, environment
 from hum.settings.billing import BillingSettings
 from hum.settings.control import (
     CallsSettings,
@@ -33,7 +33,7 @@ from hum.settings.media import MediaSettings
 from hum.settings.overrides import OVERRIDES, Malformed
 from hum.settings.overrides import parse as parse_overrides
 from hum.settings.recordings import RecordingSettings
-from hum.settings.secretfiles import VARIABLE, Unreadable, stored
+from hum.settings.secretfiles import VARIABLE, UnreadableSecret, stored
 
 SettingsT = TypeVar("SettingsT", bound=Common)
 _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
@@ -41,7 +41,7 @@ _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
 __all__ = [
     "BillingSettings",
     "CallsSettings",
-    "Carrier",
+    "CarrierSettings",
     "Common",
     "ControlSettings",
     "DatabaseSettings",
@@ -51,7 +51,7 @@ __all__ = [
     "ImportSettings",
     "InboundTextSettings",
     "MediaSettings",
-    "Model",
+    "ModelSettings",
     "NumbersSettings",
     "PublicSocketSettings",
     "RecordingSettings",
@@ -110,7 +110,7 @@ def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
     try:
         stored_values = stored(os.environ.get(VARIABLE))
         overrides = parse_overrides(os.environ.get(OVERRIDES) or stored_values.get(OVERRIDES, ""))
-    except (Unreadable, Malformed) as error:
+    except (UnreadableSecret, Malformed) as error:
         return None, [str(error)]
     strange = [_no_constant(name) for name in overrides if name not in constants()]
     sentences = unknown({*os.environ, *stored_values}) + [f"{OVERRIDES}: {sentence}" for sentence in strange]

@@ -109,7 +109,7 @@ def test_every_pattern_is_said_in_words() -> None:
                 rules = field.GetOptions().Extensions[validate_pb2.field]
                 patterns = (rules.string.pattern, rules.repeated.items.string.pattern, rules.map.values.string.pattern)
                 assert not any(patterns) or field.GetOptions().Extensions[options_pb2.must_be], field.full_name
-                if (held := jsonnames.held(field)) is not None and held not in waiting:
+                if (held := jsonnames.message_type(field)) is not None and held not in waiting:
                     waiting.append(held)
     parts: list[Any] = [jsonschemas.schema(name) for name in jsonschemas.names()]
     for part in parts:

@@ -273,7 +273,7 @@ def trim(descriptor: Descriptor, written: Any) -> Any:
     if written is None or jsonvalues.plain(descriptor) is not None:
         return written
     for field in descriptor.fields:
-        name, inner = jsonnames.rest_name(field), jsonnames.held(field)
+        name, inner = jsonnames.rest_name(field), jsonnames.message_type(field)
         if jsonnames.is_read_only(field):
             written.pop(name)
         elif inner is None:

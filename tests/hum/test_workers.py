@@ -11,8 +11,8 @@ import structlog
 
 from hum.clock import monotonic_ms
 from hum.process import programs
-from hum.process.network import Listen
-from hum.process.sockets import bound
+from hum.process.network import SocketAddress
+from hum.process.sockets import bind_socket
 from hum.process.workers import WorkerSpec, supervise
 from hum.settings import Common
 from tests.support.waits import patience, until
@@ -55,8 +55,8 @@ async def test_workers_that_keep_dying_are_started_again_for_ever(
 
 #: Takes two seconds to start, then accepts whatever comes.
 SLOW = "import time\ntime.sleep(2)\nimport asyncio\nfrom hum.process.lifetime import Lifetime\nfrom hum.settings import Common, environment, load\n"
-SLOW += "from hum.process.sockets import listening\nasync def main():\n    lifetime = Lifetime(load(Common))\n"
-SLOW += "    made = listening(environment()['HUM_MEDIA_LISTEN'], 'HUM_MEDIA_LISTEN')\n"
+SLOW += "from hum.process.sockets import listening_socket\nasync def main():\n    lifetime = Lifetime(load(Common))\n"
+SLOW += "    made = listening_socket(environment()['HUM_MEDIA_LISTEN'], 'HUM_MEDIA_LISTEN')\n"
 SLOW += "    async with await asyncio.start_server(lambda _, writer: writer.close(), sock=made):\n"
 SLOW += "        lifetime.report_ready()\n        await lifetime.wait_for_shutdown()\nasyncio.run(main())\n"
 
@@ -68,7 +68,7 @@ async def test_nobody_waits_in_the_queue_of_workers_that_are_still_starting(
     """Else a successor takes half of the calls before it can answer them."""
     (tmp_path / "worker_that_is_slow.py").write_text(SLOW)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
-    with bound(Listen("127.0.0.1", 0), shared=True) as opened:
+    with bind_socket(SocketAddress("127.0.0.1", 0), shared=True) as opened:
         address = opened.getsockname()
         shared = WorkerSpec(
             "media", "worker_that_is_slow", "HUM_MEDIA_LISTEN", f"fd:{os.dup(opened.fileno())}", drain_seconds=0.0
