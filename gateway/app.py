@@ -28,7 +28,7 @@ from gateway.connectionlimit import ConnectionLimit
 from gateway.console import STATIC, Console
 from gateway.controlclient import RetryingClient
 from gateway.csrf import SameOrigin
-from gateway.hooks import Hooks, redacted_path
+from gateway.hooks import TriggerHooks, redacted_path
 from gateway.landing import Landing
 from gateway.mcpserver.catalogue import Catalogue
 from gateway.mcpserver.execution import Execution
@@ -37,7 +37,7 @@ from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.reference import Reference
 from gateway.requestlimit import RequestLimit
 from gateway.retryqueue import RetryQueue
-from gateway.server import ClientLimits, Connection, Server, SlowReaders
+from gateway.server import ClientLimits, Connection, GatewayServer, SlowReaders
 from gateway.stripe import StripeWebhook
 from gateway.twilio import CarrierWebhooks
 from hum.contract import rpc
@@ -71,7 +71,7 @@ class Gateway:
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class GatewayPorts:
     """The ports of a running gateway."""
 
     public: int
@@ -80,7 +80,7 @@ class Ports:
 
 def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.Channel, slow: SlowReaders) -> Gateway:
     """Build the HTTP application over its channels to control; the carrier's webhooks have a channel of their own."""
-    _refuse(settings)
+    _require_consistent(settings)
     identity = rpc.NodeIdentity(home.node_key(settings), "gateway", telemetry.node_name(settings, "gateway"))
     closing = asyncio.Event()
     bodies = _bodies(settings)
@@ -115,7 +115,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *webhooks.routes(),  # tried in order: most frequent first
             *transcode.routes(endpoints),
             *StripeWebhook(channel, settings, RetryingClient(settings, identity)).routes(),
-            *Hooks(settings, channel, identity, bodies).routes(),
+            *TriggerHooks(settings, channel, identity, bodies).routes(),
             *SignIn(settings, channel, client).routes(),
             *mcp.routes(),
             *Reference(console_dir).routes(),
@@ -126,7 +126,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
             *(console or landing).routes(),
         ],
         middleware=_middleware(settings, cookies, lambda: bodies.evict_one() or slow.evict_one()),
-        exception_handlers={HTTPException: _http_error, Refused: _refused, Exception: _bug},
+        exception_handlers={HTTPException: _http_error, Refused: _refusal, Exception: _bug},
     )
     gateway.app.router.redirect_slashes = False  # a redirected POST loses its body
     return gateway
@@ -134,8 +134,8 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
 
 def _limits(
     settings: GatewaySettings, bodies: Bodies, client: credentials.ClientCredentials, closing: asyncio.Event
-) -> transcode.Limits:
-    return transcode.Limits(
+) -> transcode.EndpointLimits:
+    return transcode.EndpointLimits(
         settings.control_seconds,
         CONTROL_MODEL_SECONDS,
         settings.heartbeat_seconds,
@@ -194,8 +194,8 @@ def _as_json(public_url: str) -> bytes:
 def _document_routes(public_url: str) -> list[Route]:
     """Return the routes of the OpenAPI document."""
     as_json = _as_json(public_url)
-    as_gzip = _Once(lambda: gzip.compress(as_json, mtime=0))
-    as_yaml = _Once(lambda: yaml.dump(_document(public_url), Dumper=_Plain, sort_keys=False).encode())
+    as_gzip = _LazyDocument(lambda: gzip.compress(as_json, mtime=0))
+    as_yaml = _LazyDocument(lambda: yaml.dump(_document(public_url), Dumper=_PlainDumper, sort_keys=False).encode())
 
     async def openapi_json(request: Request) -> Response:
         headers, body = {"Vary": "Accept-Encoding"}, as_json
@@ -220,7 +220,7 @@ def _catalogue(public_url: str) -> Catalogue:
     return Catalogue(_bindings(), _document(public_url))
 
 
-def _refuse(settings: GatewaySettings) -> None:
+def _require_consistent(settings: GatewaySettings) -> None:
     """Exit if settings contradict one another or, in production, are weak."""
     production.require(settings)
     if settings.production and settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
@@ -233,7 +233,7 @@ def _refuse(settings: GatewaySettings) -> None:
         refuse("HUM_OIDC_ISSUER is set but HUM_OIDC_CLIENT_ID is not; set both")
 
 
-class _Once:
+class _LazyDocument:
     """A document that is slow to render: rendered once, on first use, off the event loop."""
 
     def __init__(self, render: Callable[[], bytes]) -> None:
@@ -247,7 +247,7 @@ class _Once:
         return self._text
 
 
-class _Plain(yaml.SafeDumper):
+class _PlainDumper(yaml.SafeDumper):
     """YAML without anchors: an example that is shared in memory is written out each time."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the base class calls it
@@ -274,9 +274,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     )
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
-    return errors.refused(error, credentials.request_id(request))
+    return errors.refusal_of(error, credentials.request_id(request))
 
 
 async def _bug(request: Request, error: Exception) -> Response:
@@ -302,7 +302,7 @@ def _connections(settings: GatewaySettings, slow_readers: SlowReaders) -> Any:
 @asynccontextmanager
 async def serve(
     settings: GatewaySettings, *, shared_port: bool = False, signals: Signals | None = None
-) -> AsyncIterator[Ports]:
+) -> AsyncIterator[GatewayPorts]:
     """Serve on the gateway's sockets and yield their ports; drain at the end, which `signals.end_now` cuts short.
 
     With `shared_port` other processes may listen on the same public port.
@@ -313,7 +313,7 @@ async def serve(
     gateway, connections = build(settings, channel, carrier_channel, slow_readers), _connections(settings, slow_readers)
     drain_signal, end_signal = (signals.drain, signals.end_now) if signals else (None, None)
     async with monitoring.serve(settings, gateway.missing, drain_signal) as metrics_port, gateway.mcp.running():
-        server = Server(
+        server = GatewayServer(
             gateway.app, connections, drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds
         )
         delivering = asyncio.create_task(gateway.webhooks.deliver_queued(), name="postponed webhooks")
@@ -324,13 +324,15 @@ async def serve(
                 refuse("the gateway ended before it served")
             await asyncio.sleep(0.01)
         try:
-            yield Ports(listening.getsockname()[1], metrics_port)
+            yield GatewayPorts(listening.getsockname()[1], metrics_port)
         finally:
             gateway.closing.set()
             server.stop()
-            async with when(end_signal, server.end_at_once):
+            async with when(end_signal, server.end_now):
                 await serving
-            delivered = asyncio.create_task(gateway.webhooks.delivered(), name="the rest of the postponed webhooks")
+            delivered = asyncio.create_task(
+                gateway.webhooks.wait_until_delivered(), name="the rest of the postponed webhooks"
+            )
             async with when(end_signal, delivered.cancel):
                 await asyncio.wait({delivered})
             delivering.cancel()

@@ -68,7 +68,7 @@ class Cookies:
             self._prefix + name, value, max_age_seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
         )
 
-    def drop(self, answer: Response, name: str) -> None:
+    def delete(self, answer: Response, name: str) -> None:
         answer.delete_cookie(self._prefix + name, path="/", secure=self._secure, httponly=True, samesite="lax")
 
 
@@ -143,7 +143,7 @@ def require_key(request: Request, missing: str) -> None:
         raise ApiKeyRequired(missing if key is None else BAD_KEY)
 
 
-def by_cookie(request: Request, cookies: Cookies) -> bool:
+def is_cookie_authenticated(request: Request, cookies: Cookies) -> bool:
     """Tell whether only a cookie authenticates the request."""
     return _bearer(request) is None and bool(cookies.get(request, SESSION))
 

@@ -37,7 +37,7 @@ SIGNATURE = {
 }
 
 
-class Hooks:
+class TriggerHooks:
     """The endpoint of triggers."""
 
     def __init__(

@@ -46,21 +46,21 @@ class TextWebhooks:
 
     def routes(self) -> list[Route]:
         return [
-            Route(TEXTS, self._received, methods=["POST"]),
-            Route(FALLBACK, self._fell_back, methods=["POST"]),
-            Route(STATUS + "{attempt_id}", self._reported, methods=["POST"]),
+            Route(TEXTS, self._receive, methods=["POST"]),
+            Route(FALLBACK, self._receive_fallback, methods=["POST"]),
+            Route(STATUS + "{attempt_id}", self._report, methods=["POST"]),
         ]
 
-    async def _received(self, request: Request) -> Response:
+    async def _receive(self, request: Request) -> Response:
         form = await self._forms.read(request)
         message = textforms.receive_request(form)
         return await self._process(request, form, lambda: self._ask(self._ingress.ReceiveText, message, request))
 
-    async def _fell_back(self, request: Request) -> Response:
+    async def _receive_fallback(self, request: Request) -> Response:
         """Queue a text that the carrier could not deliver a moment ago, without asking control."""
         return await self._process(request, await self._forms.read(request), None)
 
-    async def _reported(self, request: Request) -> Response:
+    async def _report(self, request: Request) -> Response:
         form = await self._forms.read(request)
         message = textforms.report_request(form, request.path_params["attempt_id"])
         return await self._process(request, form, lambda: self._ask(self._ingress.ReportText, message, request))

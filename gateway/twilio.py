@@ -75,7 +75,7 @@ class CarrierWebhooks:
                     response = await handler(request, form)
                 except aio.AioRpcError as error:
                     LOG.warning("control refused a carrier webhook", path=request.url.path, code=error.code().name)
-                    response = errors.refused(
+                    response = errors.refusal_of(
                         forbidden(request, "There is no such call."), credentials.request_id(request)
                     )
                 span.set_attribute("http.response.status_code", response.status_code)
@@ -183,7 +183,7 @@ class CarrierWebhooks:
 
     # -- queued webhooks
 
-    async def delivered(self) -> None:
+    async def wait_until_delivered(self) -> None:
         """Wait until the retry queue is delivered, unless control is unavailable."""
         await self._retry_queue.wait_until_delivered(2 * self._settings.ingress_seconds)
 

@@ -33,7 +33,7 @@ _CAPITAL: Final = re.compile(r"(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class SearchDocument:
     """A searchable operation: texts with the weight of their words, and the kind of thing that it does."""
 
     id: str
@@ -44,7 +44,7 @@ class Document:
 class Index:
     """All documents, split into weighted stems."""
 
-    def __init__(self, documents: Sequence[Document]) -> None:
+    def __init__(self, documents: Sequence[SearchDocument]) -> None:
         self._kinds = {document.id: document.kind for document in documents}
         self._ids = {" ".join(_words(document.id)): document.id for document in documents}
         self._distinctive = {stem for document in documents for stem in _stems(document.id)}.union(*_SYNONYMS.values())
@@ -81,7 +81,7 @@ class Index:
         return [*([exact] if exact else []), *(id for _, id in ranked if id != exact)][:most]
 
 
-def _average_lengths(documents: Sequence[Document]) -> Mapping[float, float]:
+def _average_lengths(documents: Sequence[SearchDocument]) -> Mapping[float, float]:
     """Return the average number of words in the texts of each weight."""
     lengths: dict[float, list[int]] = defaultdict(list)
     for document in documents:
@@ -90,7 +90,7 @@ def _average_lengths(documents: Sequence[Document]) -> Mapping[float, float]:
     return {weight: max(1.0, sum(document) / len(document)) for weight, document in lengths.items()}
 
 
-def _weigh(document: Document, averages: Mapping[float, float]) -> Mapping[str, float]:
+def _weigh(document: SearchDocument, averages: Mapping[float, float]) -> Mapping[str, float]:
     """Return BM25F's combined frequency of each stem in a document."""
     combined = defaultdict[str, float](float)
     for weight, text in document.texts:
