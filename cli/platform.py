@@ -55,7 +55,7 @@ TOGETHER = (
 )
 
 
-def say(sentence: str) -> None:
+def print_message(sentence: str) -> None:
     """Print a message for the operator; ignore a closed terminal."""
     with suppress(OSError):
         sys.stderr.write(f"hum: {sentence}\n")
@@ -76,7 +76,7 @@ class Platform:
     metrics: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.programs = Programs(say, self._changed)
+        self.programs = Programs(print_message, self._changed)
         self._lock = Lock(self.settings.home)
         self._sockets: dict[str, socket.socket] = {}
         self._secrets: dict[str, str] = {}
@@ -94,7 +94,7 @@ class Platform:
     async def start(self, *, replace: bool = False) -> None:
         """Start everything, or take over running programs; with `replace`, also from a living `hum up`.
 
-        Raises AlreadyRuns, StartFailed.
+        Raises AlreadyRunning, StartFailed.
         """
         await self._lock.acquire(replace=replace)
         recorded = home.read_facts(self.settings.home, PROGRAMS)
@@ -114,7 +114,9 @@ class Platform:
             home.write_run(self.settings.home, {**self.where, "programs": running})
         # As in `_changed`.
         except OSError as error:
-            say(f"could not write {home.RUN}, so `hum call` and other commands do not find this: {error.strerror}")
+            print_message(
+                f"could not write {home.RUN}, so `hum call` and other commands do not find this: {error.strerror}"
+            )
 
     async def stop(self, end_now: asyncio.Event | None = None) -> None:
         """Stop everything; calls may go on for HUM_DRAIN_SECONDS, or until `end_now` is set."""
@@ -142,7 +144,7 @@ class Platform:
             home.write_facts(self.settings.home, PROGRAMS, {"sockets": sockets, "programs": self.programs.running()})
         # A full disk must not keep programs from being restarted and stopped.
         except OSError as error:
-            say(f"could not write {PROGRAMS}, which is out of date: {error.strerror}")
+            print_message(f"could not write {PROGRAMS}, which is out of date: {error.strerror}")
 
     # -- sockets
 

@@ -53,7 +53,7 @@ NUMBERS = "SELECT e164 FROM numbers WHERE status = 'active' ORDER BY e164 LIMIT 
 
 
 async def facts(url: str) -> dict[str, Any]:
-    """Return the facts, in the shape of `cli.doctor.facts.Database`."""
+    """Return the facts, in the shape of `cli.doctor.facts.DatabaseFacts`."""
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             connection = await _connect(Server(url))

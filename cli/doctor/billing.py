@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from cli.doctor.facts import Answer
+from cli.doctor.facts import ProbeAnswer
 from cli.doctor.finding import Finding
 from hum.plans import Plans
 from hum.process.network import redacted_url
@@ -11,7 +11,7 @@ from hum.settings import UpSettings
 
 ABOUT = "billing"
 OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 200, 401, 403, 404
-NOT_ASKED = Answer(0)
+NOT_ASKED = ProbeAnswer(0)
 TEST_KEYS = ("sk_test_", "rk_test_")
 #: The path of the gateway's webhook for Stripe, and the events that Stripe must send.
 PATH = "/stripe/webhook"
@@ -30,9 +30,9 @@ class StripeFacts:
 
     plans: Plans | None
     fault: str = ""
-    prices: Mapping[str, Answer] = field(default_factory=dict)
-    meters: Answer = NOT_ASKED
-    endpoints: Answer = NOT_ASKED
+    prices: Mapping[str, ProbeAnswer] = field(default_factory=dict)
+    meters: ProbeAnswer = NOT_ASKED
+    endpoints: ProbeAnswer = NOT_ASKED
 
 
 def judge(config: UpSettings, facts: StripeFacts) -> list[Finding]:
