@@ -169,7 +169,7 @@ def _plane(arguments: argparse.Namespace) -> int:
         from hum import settings
         from hum.process import hugepages
 
-        os.execve(sys.executable, command, hugepages.preferring(settings.environment()))  # noqa: S606 - as below
+        os.execve(sys.executable, command, hugepages.preferred_environment(settings.environment()))  # noqa: S606 - as below
     os.execv(sys.executable, command)  # noqa: S606 - replaces this process with the plane
 
 

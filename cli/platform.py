@@ -304,7 +304,7 @@ class Platform:
         log = self.settings.home / "log" / f"{name}.log"
         environment = dict(self.environment)
         if name in ("media", "browser"):
-            environment = hugepages.preferring(environment)  # spares an exec
+            environment = hugepages.preferred_environment(environment)  # spares an exec
         if name in self.metrics:
             environment["HUM_METRICS_LISTEN"] = self.metrics[name]
         return ProcessSpec(("-m", *arguments), environment, log, **options)

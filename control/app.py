@@ -367,7 +367,7 @@ async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     lifetime = Lifetime(settings)
-    alive = watchdog.over_loop(settings.stuck_seconds)
+    alive = watchdog.watch_loop(settings.stuck_seconds)
     async with alive, database(settings) as url, build(settings, url, signals=lifetime.signals) as control:
         LOG.info("control is serving", port=control.port)
         lifetime.report_ready()
@@ -398,7 +398,7 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
         return await working[0].missing() if working else ["it is waiting for its database"]
 
     async with (
-        watchdog.over_loop(settings.stuck_seconds),
+        watchdog.watch_loop(settings.stuck_seconds),
         monitoring.serve(settings, missing, lifetime.signals.drain),
         database(settings) as url,
     ):

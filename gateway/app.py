@@ -37,7 +37,7 @@ from gateway.middleware import AccessLog, SecurityHeaders
 from gateway.reference import Reference
 from gateway.requestlimit import RequestLimit
 from gateway.retryqueue import RetryQueue
-from gateway.server import ClientLimits, Connection, GatewayServer, SlowReaders
+from gateway.server import ClientLimits, GatewayServer, HttpConnection, SlowReaders
 from gateway.stripe import StripeWebhook
 from gateway.twilio import CarrierWebhooks
 from hum.contract import rpc
@@ -100,7 +100,7 @@ def build(settings: GatewaySettings, channel: aio.Channel, carrier_channel: aio.
     mcp = _mcp(settings, endpoints, bodies)
     gateway, landing = Gateway(Starlette(), closing, missing, webhooks, mcp), Landing(settings, channel, client)
     console_dir = settings.console_dir or STATIC
-    console = Console.built(console_dir)
+    console = Console.load(console_dir)
     is_ready = monitoring.cached_readiness(settings, missing)
 
     async def healthz(_: Request) -> Response:
@@ -292,11 +292,11 @@ def _connections(settings: GatewaySettings, slow_readers: SlowReaders) -> Any:
             f"max_connections={settings.max_connections} exceeds the limit of {max_files} open files less {descriptors.OF_A_GATEWAY} "
             "for other uses; raise the limit (ulimit -Hn, LimitNOFILE)"
         )
-    connection_limit = ConnectionLimit[Connection](settings.max_connections, settings.connections_per_address)
+    connection_limit = ConnectionLimit[HttpConnection](settings.max_connections, settings.connections_per_address)
     # Read the rest of a file that is somewhat too large, so that its sender gets to read the refusal.
     rest_bytes = 2 * max(settings.body_bytes, settings.import_bytes)
     client_limits = ClientLimits(settings.head_seconds, settings.send_seconds, rest_bytes)
-    return partial(Connection, connection_limit, slow_readers, client_limits, settings.proxy_networks)
+    return partial(HttpConnection, connection_limit, slow_readers, client_limits, settings.proxy_networks)
 
 
 @asynccontextmanager
@@ -312,7 +312,7 @@ async def serve(
     slow_readers = SlowReaders()
     gateway, connections = build(settings, channel, carrier_channel, slow_readers), _connections(settings, slow_readers)
     drain_signal, end_signal = (signals.drain, signals.end_now) if signals else (None, None)
-    async with monitoring.serve(settings, gateway.missing, drain_signal) as metrics_port, gateway.mcp.running():
+    async with monitoring.serve(settings, gateway.missing, drain_signal) as metrics_port, gateway.mcp.serve():
         server = GatewayServer(
             gateway.app, connections, drain_seconds=settings.drain_seconds, linger_seconds=settings.linger_seconds
         )
@@ -345,7 +345,7 @@ async def run(settings: GatewaySettings, *, worker: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; a worker also stops when its supervisor is gone."""
     lifetime = Lifetime(settings, tied=worker)
     async with (
-        watchdog.over_loop(settings.stuck_seconds),
+        watchdog.watch_loop(settings.stuck_seconds),
         serve(settings, shared_port=worker, signals=lifetime.signals) as ports,
     ):
         LOG.info("gateway is serving", port=ports.public)

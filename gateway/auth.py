@@ -85,7 +85,7 @@ class SignIn:
     async def _callback(self, request: Request) -> Response:
         request_id, query = credentials.request_id(request), dict(request.query_params)
         state, browser_state = query.get("state", ""), self._cookies.get(request, credentials.SIGN_IN)
-        if self._issuer is None or not state or not secrets.same(state.encode(), browser_state.encode()):
+        if self._issuer is None or not state or not secrets.is_equal(state.encode(), browser_state.encode()):
             # Any page can send a browser here, so keep the cookie of a sign-in that is in progress.
             answer = _begin_again("This sign-in was not started in this browser.", request_id)
         else:

@@ -157,7 +157,7 @@ def body_example(binding: Binding) -> Schema:
     writable = [field for field in binding.body_type.fields if shape in schemas.shapes(field)]
     if binding.whole_body:
         writable = [field for field in writable if field.name not in binding.path_fields]
-    required = [field.name for field in writable if schemas.behaves(field, field_behavior_pb2.REQUIRED)]
+    required = [field.name for field in writable if schemas.has_behaviour(field, field_behavior_pb2.REQUIRED)]
     optional = [field.name for field in writable if field.name not in required and field.name in examples.TEXTS]
     chosen = required[:2] if binding.masked else required
     return examples.of_message(binding.body_type, only={*chosen, *optional[: 2 if chosen else 3]})

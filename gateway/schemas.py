@@ -170,7 +170,9 @@ def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
             continue
         schemas[name] = _message(descriptor, shape)
         inner_types = (jsonnames.message_type(field) for field in descriptor.fields)
-        pending += [(inner, shape) for inner in inner_types if inner is not None and jsonvalues.plain(inner) is None]
+        pending += [
+            (inner, shape) for inner in inner_types if inner is not None and jsonvalues.plain_writer(inner) is None
+        ]
     return dict(sorted(schemas.items()))
 
 
@@ -194,14 +196,16 @@ def shapes(field: FieldDescriptor) -> set[str]:
     """Return the shapes that include a field: answers, bodies of creates, bodies of updates."""
     if jsonnames.is_read_only(field):
         return {"output"}
-    return {"output", "input"} if behaves(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
+    return {"output", "input"} if has_behaviour(field, field_behavior_pb2.IMMUTABLE) else {"output", "input", "patch"}
 
 
 def required(descriptor: Descriptor) -> list[str]:
-    return [jsonnames.rest_name(field) for field in descriptor.fields if behaves(field, field_behavior_pb2.REQUIRED)]
+    return [
+        jsonnames.rest_name(field) for field in descriptor.fields if has_behaviour(field, field_behavior_pb2.REQUIRED)
+    ]
 
 
-def behaves(field: FieldDescriptor, behaviour: int) -> bool:
+def has_behaviour(field: FieldDescriptor, behaviour: int) -> bool:
     return behaviour in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 
 
@@ -215,7 +219,7 @@ def description_of(field: FieldDescriptor) -> str:
 
 
 def _property(field: FieldDescriptor, shape: str) -> Schema:
-    is_required = behaves(field, field_behavior_pb2.REQUIRED)
+    is_required = has_behaviour(field, field_behavior_pb2.REQUIRED)
     if shape == "output":
         is_required = is_required or field.GetOptions().Extensions[options_pb2.always]
     nullable = not is_required and not field.is_repeated and (field.has_presence or field.enum_type is not None)

@@ -101,15 +101,15 @@ class SlowReaders:
     """The connections with clients that have stopped reading a response, in the order in which they stopped."""
 
     def __init__(self) -> None:
-        self._connections: dict[Connection, None] = {}
+        self._connections: dict[HttpConnection, None] = {}
 
-    def add(self, connection: "Connection") -> None:
+    def add(self, connection: "HttpConnection") -> None:
         self._connections[connection] = None
 
-    def remove(self, connection: "Connection") -> None:
+    def remove(self, connection: "HttpConnection") -> None:
         self._connections.pop(connection, None)
 
-    def __contains__(self, connection: "Connection") -> bool:
+    def __contains__(self, connection: "HttpConnection") -> bool:
         return connection in self._connections
 
     def __len__(self) -> int:
@@ -123,7 +123,7 @@ class SlowReaders:
         return connection is not None
 
 
-class Connection(H11Protocol):
+class HttpConnection(H11Protocol):
     """One connection.
 
     All connections share `limit` and `slow_readers`; those of `proxies` have no limit per address.
@@ -131,7 +131,7 @@ class Connection(H11Protocol):
 
     def __init__(
         self,
-        limit: "ConnectionLimit[Connection]",
+        limit: "ConnectionLimit[HttpConnection]",
         slow_readers: SlowReaders,
         client_limits: ClientLimits,
         proxies: Networks,
@@ -284,7 +284,7 @@ class GatewayServer(uvicorn.Server):
         drain_seconds: float,
         linger_seconds: float,
     ) -> None:
-        """Serve an application; `connections` makes a `Connection` of uvicorn's options."""
+        """Serve an application; `connections` makes an `HttpConnection` of uvicorn's options."""
         config = uvicorn.Config(
             app,
             http=connections,

@@ -40,7 +40,7 @@ def unique_names(organization_id: str, call_id: str) -> Iterator[str]:
         yield f"{organization_id}/{call_id}.{secrets.token_hex(TOKEN_BYTES)}.wav"
 
 
-def beginning(organization_id: str, call_id: str) -> str:
+def prefix(organization_id: str, call_id: str) -> str:
     """Return the prefix of the paths of all recordings of a call, and of no other call's."""
     return f"{organization_id}/{call_id}."
 

@@ -119,6 +119,6 @@ def sign(key: bytes, message: bytes) -> bytes:
     return hmac.digest(key, message, "sha256")
 
 
-def same(one: bytes, other: bytes) -> bool:
+def is_equal(one: bytes, other: bytes) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(one, other)

@@ -62,7 +62,7 @@ class CertificateFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class CarrierNumber:
+class NumberWebhooks:
     """A number at the carrier, with the URLs for its calls and their status."""
 
     e164: str

@@ -21,7 +21,7 @@ from grpc import aio
 
 from cli.doctor.billing import StripeFacts
 from cli.doctor.bus import BusFacts
-from cli.doctor.facts import CarrierNumber, CertificateFacts, DatabaseFacts, EngineFacts, ProbeAnswer, RecordingBacklog
+from cli.doctor.facts import CertificateFacts, DatabaseFacts, EngineFacts, NumberWebhooks, ProbeAnswer, RecordingBacklog
 from cli.operator import operator
 from hum import carrier, planfile, recordings, smtp
 from hum.clock import now
@@ -103,7 +103,7 @@ def _fault(error: Exception) -> str:
 # --- the systems outside ------------------------------------------------------------------------------------------
 
 
-async def carrier_numbers(web: Web, config: UpSettings) -> tuple[ProbeAnswer, list[CarrierNumber]]:
+async def carrier_numbers(web: Web, config: UpSettings) -> tuple[ProbeAnswer, list[NumberWebhooks]]:
     """List the account's numbers; return the last answer, and the numbers."""
     base, account = config.twilio_api_base_url.rstrip("/"), config.twilio_account_sid
     tokens = config.twilio_auth_tokens
@@ -111,13 +111,13 @@ async def carrier_numbers(web: Web, config: UpSettings) -> tuple[ProbeAnswer, li
         config.twilio_api_key or account, config.twilio_api_secret or (tokens[0] if tokens else "")
     )
     path = f"/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json?PageSize={PAGE}"
-    lines: list[CarrierNumber] = []
+    lines: list[NumberWebhooks] = []
     answer = ProbeAnswer(0, fault="nothing was asked")
     for _ in range(MOST_PAGES):
         answer = await web.ask("GET", base + path, headers={"Authorization": login})
         page = answer.json if isinstance(answer.json, dict) else {}
         lines += [
-            CarrierNumber(number["phone_number"], number.get("voice_url") or "", number.get("status_callback") or "")
+            NumberWebhooks(number["phone_number"], number.get("voice_url") or "", number.get("status_callback") or "")
             for number in page.get("incoming_phone_numbers", ())
         ]
         path = page.get("next_page_uri") or ""
@@ -300,11 +300,11 @@ def home_fault(home: Path) -> tuple[str, int]:
 async def store_fault(config: UpSettings, seconds: float) -> str:
     """Return why the bucket does not store, return and delete an object; empty if it does."""
     assert config.bucket is not None, "without a bucket there is nothing to look at"
-    from hum.objects.bucket import StoreFault, opened, probe
+    from hum.objects.bucket import StoreFault, open_bucket, probe
 
     try:
         without_retries = config.model_copy(update={"s3_retries": 0, "s3_request_seconds": seconds})
-        await probe(opened(without_retries, config.bucket))
+        await probe(open_bucket(without_retries, config.bucket))
     except StoreFault as error:
         return error.fault
     return ""

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cli.doctor.facts import CarrierNumber, CertificateFacts, DatabaseFacts, EngineFacts, ProbeAnswer, RecordingBacklog
+from cli.doctor.facts import CertificateFacts, DatabaseFacts, EngineFacts, NumberWebhooks, ProbeAnswer, RecordingBacklog
 from cli.doctor.finding import Finding
 from hum.process import descriptors, production
 from hum.process.network import redacted_url
@@ -172,7 +172,7 @@ def carrier(config: UpSettings, answer: ProbeAnswer) -> Finding | None:
     return None
 
 
-def numbers(config: UpSettings, lines: Sequence[CarrierNumber], ours: Sequence[str] | None) -> list[Finding]:
+def numbers(config: UpSettings, lines: Sequence[NumberWebhooks], ours: Sequence[str] | None) -> list[Finding]:
     """Judge the numbers.
 
     `lines` are the carrier's; `ours` those of organizations, None if the database did not answer.
@@ -271,7 +271,7 @@ def certificate(facts: CertificateFacts | None, config: UpSettings) -> Finding:
     return Finding("TLS", f"{', '.join(facts.names)}, for {facts.days_left:.0f} more days")
 
 
-def _webhook_urls(line: CarrierNumber) -> tuple[str, str]:
+def _webhook_urls(line: NumberWebhooks) -> tuple[str, str]:
     """Return a number's URLs without connection overrides."""
     return line.voice_url.partition("#")[0], line.status_url.partition("#")[0]
 

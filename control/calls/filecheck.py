@@ -29,4 +29,4 @@ def _is_unwanted(owner: RecordingOwner, row: KnownRow) -> bool:
     Deletions are recorded for `KEEP_ERASED`; an older owner without a row was deleted.  The file of a younger one
     without a row is retained, since the database may have been restored from a backup.
     """
-    return row.dropped or (not row.there and owner.id < ids.first_at(now() - KEEP_ERASED))
+    return row.dropped or (not row.there and owner.id < ids.lowest_at(now() - KEEP_ERASED))

@@ -117,7 +117,7 @@ class McpServer:
         return [Route(PATH, _Endpoint(self), methods=None)]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    async def serve(self) -> AsyncIterator[None]:
         """Run the SDK's manager during the context, in its own task: one task must enter and exit a task group."""
         started = asyncio.Event()
 

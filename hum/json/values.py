@@ -270,7 +270,7 @@ def text_filler(descriptor: Descriptor) -> Filler | None:
     return None if descriptor.file.name == "google/protobuf/struct.proto" else _FILLERS.get(descriptor.full_name)
 
 
-def plain(descriptor: Descriptor) -> Writer | None:
+def plain_writer(descriptor: Descriptor) -> Writer | None:
     """Return a function from a message of a well-known type to a value for msgspec; None for other types."""
     if (wrapped := _wrapped(descriptor)) is not None:
         write = writer(wrapped)
@@ -278,9 +278,9 @@ def plain(descriptor: Descriptor) -> Writer | None:
     return _PLAIN.get(descriptor.full_name)
 
 
-def is_carried(descriptor: Descriptor) -> bool:
+def is_supported(descriptor: Descriptor) -> bool:
     """Tell whether this module can represent a message of the package google.protobuf in JSON."""
-    return descriptor.full_name == "google.protobuf.Empty" or plain(descriptor) is not None
+    return descriptor.full_name == "google.protobuf.Empty" or plain_writer(descriptor) is not None
 
 
 def _wrapped(descriptor: Descriptor) -> FieldDescriptor | None:

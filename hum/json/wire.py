@@ -305,7 +305,7 @@ def write_field(message: Message, name: str) -> bytes:
 
 @cache
 def _encoder(descriptor: Descriptor) -> Callable[[Message], Any]:
-    if (plain := jsonvalues.plain(descriptor)) is not None:
+    if (plain := jsonvalues.plain_writer(descriptor)) is not None:
         return plain
     writers: list[tuple[str, jsonvalues.Writer]] = []
 
@@ -350,7 +350,7 @@ def require_supported(descriptors: Iterable[Descriptor]) -> None:
     pending, seen = list(descriptors), set[str]()
     while pending:
         descriptor = pending.pop()
-        if descriptor.full_name in seen or jsonvalues.plain(descriptor) is not None:
+        if descriptor.full_name in seen or jsonvalues.plain_writer(descriptor) is not None:
             continue
         seen.add(descriptor.full_name)
         names: dict[str, FieldDescriptor] = {}
@@ -375,7 +375,7 @@ def _require_field(field: FieldDescriptor) -> None:
         raise Unsupported(field, "is raw_json but not a string")
     if field.type == FieldDescriptor.TYPE_GROUP:
         raise Unsupported(field, "is a group, which JSON can't represent")
-    if inner is not None and inner.file.package == "google.protobuf" and not jsonvalues.is_carried(inner):
+    if inner is not None and inner.file.package == "google.protobuf" and not jsonvalues.is_supported(inner):
         raise Unsupported(field, f"is a {inner.full_name}, which JSON can't represent")
     if inner is None:
         jsonvalues.reader(field)  # raises for an unsupported enum or type

@@ -33,7 +33,7 @@ from hum.settings.media import MediaSettings
 from hum.settings.overrides import OVERRIDES, Malformed
 from hum.settings.overrides import parse as parse_overrides
 from hum.settings.recordings import RecordingSettings
-from hum.settings.secretfiles import VARIABLE, UnreadableSecret, stored
+from hum.settings.secretfiles import VARIABLE, UnreadableSecret, read_secrets
 
 SettingsT = TypeVar("SettingsT", bound=Common)
 _TRUE = frozenset({"1", "true", "yes", "on", "t", "y"})
@@ -77,7 +77,7 @@ class UpSettings(ControlSettings, GatewaySettings, MediaSettings):
 
     def is_set(self, variable: str) -> bool:
         """Tell whether the operator set the variable to a non-empty string."""
-        return bool(os.environ.get(variable) or stored(self.secrets_dir).get(variable))
+        return bool(os.environ.get(variable) or read_secrets(self.secrets_dir).get(variable))
 
 
 def variables() -> Mapping[str, FieldInfo]:
@@ -108,7 +108,7 @@ def load(kind: type[SettingsT]) -> SettingsT:
 def read(kind: type[SettingsT]) -> tuple[SettingsT | None, list[str]]:
     """Return the settings, or None if they can't be read; and messages about all errors."""
     try:
-        stored_values = stored(os.environ.get(VARIABLE))
+        stored_values = read_secrets(os.environ.get(VARIABLE))
         overrides = parse_overrides(os.environ.get(OVERRIDES) or stored_values.get(OVERRIDES, ""))
     except (UnreadableSecret, Malformed) as error:
         return None, [str(error)]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hum.process.network import base_url, parse_listen
 from hum.settings.overrides import OVERRIDES, parse
-from hum.settings.secretfiles import VARIABLE, stored
+from hum.settings.secretfiles import VARIABLE, read_secrets
 
 
 def setting(name: str, default: Any, doc: str, **rules: Any) -> Any:
@@ -156,7 +156,7 @@ def _read(kind: type[BaseModel], explicit: Collection[str]) -> dict[str, str]:
     An empty variable counts as unset.
     """
     variables = {name.lower(): value for name, value in environment().items()}
-    stored_values = stored(variables.get(VARIABLE.lower()))
+    stored_values = read_secrets(variables.get(VARIABLE.lower()))
 
     def value_of(variable: str) -> str:
         return variables.get(variable.lower()) or stored_values.get(variable, "")

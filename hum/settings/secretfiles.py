@@ -14,7 +14,7 @@ class UnreadableSecret(Exception):  # noqa: N818
     """The directory can't be read; the message says why."""
 
 
-def stored(directory: str | Path | None) -> Mapping[str, str]:
+def read_secrets(directory: str | Path | None) -> Mapping[str, str]:
     """Return the directory's values by variable; empty without a directory.  Raises UnreadableSecret."""
     if not directory:
         return {}

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from cli.doctor import as_running, probes, rules
-from cli.doctor.facts import CarrierNumber, DatabaseFacts, EngineFacts, ProbeAnswer, RecordingBacklog
+from cli.doctor import probes, rules, running_config
+from cli.doctor.facts import DatabaseFacts, EngineFacts, NumberWebhooks, ProbeAnswer, RecordingBacklog
 from cli.doctor.finding import Finding, verdict
 from hum import ids
 from hum.ids import Kind
@@ -132,14 +132,14 @@ def test_the_carriers_account(changes: dict[str, Any], answer: ProbeAnswer, part
 
 
 def test_numbers() -> None:
-    here, astray = CarrierNumber("+1", *HOOKS), CarrierNumber("+2", "https://old.example.com/twilio/voice", HOOKS[1])
-    silent, free = CarrierNumber("+3", HOOKS[0], ""), CarrierNumber("+4", "https://demo.example.com/hello", "")
+    here, astray = NumberWebhooks("+1", *HOOKS), NumberWebhooks("+2", "https://old.example.com/twilio/voice", HOOKS[1])
+    silent, free = NumberWebhooks("+3", HOOKS[0], ""), NumberWebhooks("+4", "https://demo.example.com/hello", "")
     assert fixes(rules.numbers(config(), [here, astray, free], ["+1"])) == []
     assert told(rules.numbers(config(), [here, astray], ["+1", "+2"]), "+2", "https://old.example.com", HOOKS[0][:-5])
     assert told(rules.numbers(config(), [here, silent], ["+3"]), "+3", "status to nowhere")
     assert told(rules.numbers(config(), [here], ["+1", "+5"]), "does not hold +5")
     assert told(rules.numbers(config(), [here, astray, free], None), "+2"), "by their URLs, if the database is away"
-    many = [CarrierNumber(f"+{n}", "", "") for n in range(1000)]
+    many = [NumberWebhooks(f"+{n}", "", "") for n in range(1000)]
     assert len(fixes(rules.numbers(config(), many, [each.e164 for each in many]))) == rules.MOST_NAMED + 1
 
 
@@ -293,10 +293,10 @@ def test_open_files() -> None:
 
 def test_stand_ins_are_looked_at_as_the_planes_have_them() -> None:
     run = {"carrier_url": "http://127.0.0.1:1", "twilio_auth_token": "t", "model_url": "http://127.0.0.1:2/v1"}
-    seen = as_running(UpSettings(), run, {"OPENAI_API_KEY": "k"})
+    seen = running_config(UpSettings(), run, {"OPENAI_API_KEY": "k"})
     assert (seen.twilio_api_base_url, seen.twilio_auth_token) == ("http://127.0.0.1:1", "t")
     assert (seen.openai_base_url, seen.openai_api_key) == ("http://127.0.0.1:2/v1", "k")
-    assert as_running(config(), {}, {}) == config()
+    assert running_config(config(), {}, {}) == config()
 
 
 def test_a_bucket_that_takes_nothing_and_recordings_that_wait() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hum import recordings
-from hum.objects.bucket import Bucket, opened
+from hum.objects.bucket import Bucket, open_bucket
 from hum.settings import ControlSettings
 from sandbox.openai import Script
 from sandbox.twilio import say
@@ -52,12 +52,12 @@ def script() -> Script:
 def bucket_of(house: House, store: Store) -> Bucket:
     settings = ControlSettings(**store.settings(prefix=house.home.name))
     assert settings.bucket is not None
-    return opened(settings, settings.bucket)
+    return open_bucket(settings, settings.bucket)
 
 
 async def beginning_of(house: House, call_id: str) -> str:
     """What the names of a call's objects begin with."""
-    return recordings.beginning((await house.http.get("/api/me")).json()["organization"]["id"], call_id)
+    return recordings.prefix((await house.http.get("/api/me")).json()["organization"]["id"], call_id)
 
 
 async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_call(house: House, store: Store) -> None:

@@ -28,7 +28,7 @@ def test_each_name_says_whose_it_is() -> None:
         assert len(set(made)) == 5
         for name in (*made, made[0] + recordings.PEAKS):
             assert recordings.owner(name) == (ORG_ID, Kind.CALL, CALL_ID)
-            assert name.startswith(recordings.beginning(ORG, CALL))
+            assert name.startswith(recordings.prefix(ORG, CALL))
     assert recordings.owner(f"{ORG}/texts/{TEXT}.3") == (ORG_ID, Kind.MESSAGE, TEXT_ID)
 
 
