@@ -365,8 +365,8 @@ def main() -> None:
     count = arguments.workers or settings.gateway_workers
     if count > 1 and not arguments.worker:
         listen, seconds = settings.gateway_listen, settings.drain_seconds
-        shared = WorkerSpec("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", listen, seconds)
-        sys.exit(uvloop.run(supervise(settings, shared, count)))
+        spec = WorkerSpec("gateway", "gateway.app", "HUM_GATEWAY_LISTEN", listen, seconds)
+        sys.exit(uvloop.run(supervise(settings, spec, count)))
     uvloop.run(run(settings, worker=arguments.worker))
 
 

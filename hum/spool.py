@@ -69,7 +69,7 @@ class Spool:
         if segment.tell() >= self._segment_bytes:
             self._end_segment()
         self.last = number
-        self._remember(number, payload)
+        self._add_pending(number, payload)
         return number
 
     def pending(self, after: int = 0) -> Iterator[tuple[int, bytes]]:
@@ -123,7 +123,7 @@ class Spool:
         os.close(self._done_file)
         self._lock.close()
 
-    def _remember(self, number: int, payload: bytes) -> None:
+    def _add_pending(self, number: int, payload: bytes) -> None:
         self._waiting.append((number, payload))
         self._waiting_bytes += len(payload)
 
@@ -152,7 +152,7 @@ class Spool:
         end = 0
         for number, payload, end in _records(first, path, next_first):  # noqa: B007 - used below
             if number > self.done:
-                self._remember(number, payload)
+                self._add_pending(number, payload)
             self.last = max(self.last, number)
         if not end:  # empty; a new segment needs its name
             path.unlink()

@@ -357,8 +357,8 @@ def main() -> None:
     if count > 1 and arguments.takeover:
         refuse("--takeover is for one process, and there are to be several (--workers, HUM_MEDIA_WORKERS)")
     if count > 1 and not arguments.worker:
-        shared = WorkerSpec("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
-        sys.exit(uvloop.run(supervise(settings, shared, count)))
+        spec = WorkerSpec("media", "media.app", "HUM_MEDIA_LISTEN", settings.media_listen, settings.drain_seconds)
+        sys.exit(uvloop.run(supervise(settings, spec, count)))
     uvloop.run(run(settings, worker=arguments.worker, takeover=arguments.takeover))
 
 

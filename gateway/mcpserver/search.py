@@ -107,7 +107,7 @@ def _words(text: str) -> list[str]:
 
 
 def _stems(text: str) -> list[str]:
-    return [stem(word) for word in _words(text) if word not in words.EMPTY]
+    return [stem(word) for word in _words(text) if word not in words.STOP_WORDS]
 
 
 @lru_cache(maxsize=10_000)
@@ -126,10 +126,10 @@ def _meanings(goal: str) -> list[Mapping[str, float]]:
         )
         phrase, remaining = remaining[:length], remaining[length:]
         synonyms = dict.fromkeys(_SYNONYMS.get(_key(phrase), ()), SYNONYM)
-        if length == 1 and phrase[0] in words.EMPTY:
+        if length == 1 and phrase[0] in words.STOP_WORDS:
             continue
         own_stems = dict.fromkeys(
-            (stem(word) for word in phrase if word not in words.EMPTY), 1.0 if length == 1 else SYNONYM
+            (stem(word) for word in phrase if word not in words.STOP_WORDS), 1.0 if length == 1 else SYNONYM
         )
         all_meanings.append({**synonyms, **own_stems})
     return all_meanings

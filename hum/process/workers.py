@@ -43,18 +43,18 @@ class WorkerSpec:
     drain_seconds: float
 
 
-async def supervise(settings: Common, shared: WorkerSpec, count: int) -> int:
+async def supervise(settings: Common, spec: WorkerSpec, count: int) -> int:
     """Run `count` workers until SIGTERM or SIGINT; return the exit status, which is not 0 if they don't start."""
     lifetime = Lifetime(settings)
-    with reserve_socket(shared.listen, shared.variable) as port:
-        roster = Roster(settings.home, f"{shared.plane}-{port.getsockname()[1]}")
+    with reserve_socket(spec.listen, spec.variable) as port:
+        roster = Roster(settings.home, f"{spec.plane}-{port.getsockname()[1]}")
         programs = roster.programs
         programs.adopt(roster.orphans(count))
         metrics = parse_listen(settings.metrics_listen)
-        workers = [_worker(shared, number, port, str(metrics.plus(number))) for number in range(count)]
+        workers = [_worker(spec, number, port, str(metrics.plus(number))) for number in range(count)]
         running = asyncio.create_task(_run(lifetime, programs, workers), name="workers")
         reporting = asyncio.create_task(_report_calls(lifetime, programs), name="calls")
-        LOG.info("workers are supervised", plane=shared.plane, workers=count, port=port.getsockname()[1])
+        LOG.info("workers are supervised", plane=spec.plane, workers=count, port=port.getsockname()[1])
         await asyncio.wait({running, reporting}, return_when=asyncio.FIRST_COMPLETED)
         await programs.stop(lifetime.signals.end_now)
         reporting.cancel()
@@ -153,15 +153,15 @@ async def _report_calls(lifetime: Lifetime, programs: Programs) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _worker(shared: WorkerSpec, number: int, port: socket.socket, metrics: str) -> Program:
+def _worker(spec: WorkerSpec, number: int, port: socket.socket, metrics: str) -> Program:
     worker_environment = environment() | {"HUM_METRICS_LISTEN": metrics}
     command = ProcessSpec(
-        ("-m", shared.module, "--worker"),
+        ("-m", spec.module, "--worker"),
         worker_environment,
         log=None,
         tied=True,
-        listens=shared.variable,
+        listens=spec.variable,
         listener=port,
     )
     # No time limit: a worker that can't reach control yet is not ready, and must not be ended for that.
-    return Program(_name(number), command, start_seconds=None, stop_seconds=shared.drain_seconds + GOODBYE_SECONDS)
+    return Program(_name(number), command, start_seconds=None, stop_seconds=spec.drain_seconds + GOODBYE_SECONDS)
