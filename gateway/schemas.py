@@ -156,7 +156,7 @@ def _schemas(bindings: Iterable[Binding]) -> dict[str, Schema]:
     pending: list[tuple[Descriptor, str]] = [(event.message, "output") for event in sent_types()]
     for binding in bindings:
         if binding.body_type is not None:
-            pending.append((binding.body_type, "patch" if binding.masked else "input"))
+            pending.append((binding.body_type, "patch" if binding.has_update_mask else "input"))
         if binding.answer_type is not None and not binding.is_stream and binding.status != 204:
             pending.append((binding.answer_type, "output"))
         if binding.is_stream:

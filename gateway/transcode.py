@@ -175,7 +175,7 @@ async def _body(
     if text and _media_type(request) not in JSON_TYPES:
         types = " or ".join((JSON_TYPES[0], *((binding.text_type, forms.MEDIA_TYPE) if binding.text_type else ())))
         raise BadBody("UNSUPPORTED_MEDIA_TYPE", f"The body must be {types}.")
-    if binding.masked and not text:
+    if binding.has_update_mask and not text:
         raise BadBody("INVALID_JSON", "The body is missing; send an object with what is to change.")
     target = _body_target(binding, message)
     try:
@@ -186,7 +186,7 @@ async def _body(
         problems += [FieldError(name, IN_PATH) for name in binding.path_fields if name in members]
     if binding.body_field:
         target.SetInParent()
-    if binding.masked:
+    if binding.has_update_mask:
         getattr(message, contract.MASK).paths.extend(members)
 
 

@@ -54,7 +54,7 @@ def test_an_example_body_is_a_valid_request(binding: Binding) -> None:
     members = wire.read_body(msgspec.json.encode(openapi.body_example(binding)), target, problems)
     if binding.body_field:
         target.SetInParent()
-    if binding.masked:
+    if binding.has_update_mask:
         getattr(message, contract.MASK).paths.extend(members)
     assert [*problems, *validation.check(message)] == []
 
