@@ -84,10 +84,10 @@ async def test_a_recording_is_heard_as_soon_as_it_is_there_and_gone_with_its_cal
     assert (await house.http.get(url)).content == sound
     bucket = bucket_of(house, store)
     beginning = await beginning_of(house, record["id"])
-    assert len(await bucket.named(beginning)) == 2
+    assert len(await bucket.list_paths(beginning)) == 2
     (await house.http.delete(f"/api/calls/{record['id']}")).raise_for_status()
     async with patience():
-        while await bucket.named(beginning):
+        while await bucket.list_paths(beginning):
             await asyncio.sleep(0.05)
     assert (await house.http.get(url)).status_code == 404
 
@@ -105,5 +105,5 @@ async def test_a_message_that_is_left_is_transcribed_from_the_bucket_and_deleted
     assert (await house.http.get(left["audio_url"])).status_code == 404
     bucket, beginning = bucket_of(house, store), await beginning_of(house, left["call_id"])
     async with patience():
-        while await bucket.named(beginning):
+        while await bucket.list_paths(beginning):
             await asyncio.sleep(0.05)
