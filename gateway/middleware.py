@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN
 from prometheus_client import Counter, Histogram
 from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import credentials, errors
@@ -91,8 +91,6 @@ class AccessLog:
             await self._app(scope, receive, observing)
         except TruncatedResponse as error:  # the server closes the connection
             answer.record_cut(error.status)
-        except ClientDisconnect:
-            answer.record_cut(errors.CLIENT_CLOSED_REQUEST)
         except asyncio.CancelledError:
             answer.record_cut(errors.CLIENT_CLOSED_REQUEST)
             raise
