@@ -317,11 +317,11 @@ async def build(
     settings: ControlSettings, database_url: str, clients: ExternalClients | None = None, signals: Signals | None = None
 ) -> AsyncIterator[Control]:
     """Start a control plane; at the end drain and close it, without draining if a signal says so."""
-    leave, hurry = (signals.leave, signals.hurry) if signals else (None, None)
+    drain, end_now = (signals.drain, signals.end_now) if signals else (None, None)
     composition = composed(settings, database_url, clients, calls_idle=CALLS_IDLE)
     async with (
         composition as (deps, bus, features),
-        monitoring.serving(settings, partial(_missing, deps.stopping, deps.db), leave) as metrics,
+        monitoring.serve(settings, partial(_missing, deps.stopping, deps.db), drain) as metrics,
     ):
         services = {service: servicer for feature in features for service, servicer in feature.services.items()}
         server = ControlServer(settings, deps.boundary, services)
@@ -332,7 +332,7 @@ async def build(
             yield Control(deps.db, bus, server, metrics)
         finally:
             deps.stopping.set()
-            async with when(hurry, server.cancel_all):
+            async with when(end_now, server.cancel_all):
                 await server.drain(settings.drain_seconds)
             await bus.stop()
 
@@ -367,11 +367,11 @@ async def _missing(stopping: asyncio.Event, db: Db) -> list[str]:
 async def run_control(settings: ControlSettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     lifetime = Lifetime(settings)
-    alive = watchdog.over_loop(settings.stuck_seconds)
+    alive = watchdog.watch_loop(settings.stuck_seconds)
     async with alive, database(settings) as url, build(settings, url, signals=lifetime.signals) as control:
         LOG.info("control is serving", port=control.port)
-        lifetime.ready()
-        await lifetime.over()
+        lifetime.report_ready()
+        await lifetime.wait_for_shutdown()
         LOG.info("control is draining")
 
 
@@ -379,12 +379,12 @@ async def run_worker(settings: ControlSettings) -> None:
     """Work until SIGTERM or SIGINT; if the database becomes unavailable after the start, wait for it."""
     lifetime, stopping = Lifetime(settings), asyncio.Event()
     working = asyncio.create_task(_work(settings, lifetime, stopping), name="work")
-    leaving = asyncio.create_task(lifetime.over(), name="leave")
-    leaving.add_done_callback(lambda _: stopping.set())
+    shutdown = asyncio.create_task(lifetime.wait_for_shutdown(), name="shutdown")
+    shutdown.add_done_callback(lambda _: stopping.set())
     # Cancelled jobs are retried by another worker.
-    async with when(lifetime.signals.hurry, working.cancel):
+    async with when(lifetime.signals.end_now, working.cancel):
         await asyncio.wait([working])
-    leaving.cancel()
+    shutdown.cancel()
     if not working.cancelled():
         working.result()
 
@@ -398,8 +398,8 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
         return await working[0].missing() if working else ["it is waiting for its database"]
 
     async with (
-        watchdog.over_loop(settings.stuck_seconds),
-        monitoring.serving(settings, missing, lifetime.signals.leave),
+        watchdog.watch_loop(settings.stuck_seconds),
+        monitoring.serve(settings, missing, lifetime.signals.drain),
         database(settings) as url,
     ):
         is_running = False
@@ -407,7 +407,7 @@ async def _work(settings: ControlSettings, lifetime: Lifetime, stopping: asyncio
             try:
                 async with build_worker(settings, url) as worker:
                     LOG.info("worker is running")
-                    lifetime.ready()
+                    lifetime.report_ready()
                     is_running = True
                     working[:] = [worker]
                     await worker.run(stopping)

@@ -349,7 +349,7 @@ def check(text: str, schema: Schema) -> tuple[Mapping[str, Any], list[str]]:
     if len(text.encode()) > MAX_ARGUMENTS_BYTES:
         return {}, ["the arguments are too long"]
     try:
-        arguments = jsonschemas.parsed(text or "{}")
+        arguments = jsonschemas.parse(text or "{}")
     except (ValueError, RecursionError):
         return {}, ["the arguments are not JSON"]
     if not isinstance(arguments, dict):

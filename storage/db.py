@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from hum.contract.principal import Principal
-from hum.process.network import shown_url
+from hum.process.network import redacted_url
 from hum.process.refusal import refuse
 from storage.servers import Patience, Server, far_side
 
@@ -101,7 +101,7 @@ async def require(addresses: Addresses) -> None:
         try:
             connection = await Server(url, addresses.patience).connect()
         except (*AWAY, *REFUSED) as error:
-            refuse(f"can't use the database at {shown_url(url)} ({variable}): {error or type(error).__name__}")
+            refuse(f"can't use the database at {redacted_url(url)} ({variable}): {error or type(error).__name__}")
         await connection.close()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from hum.ids import Kind
-from hum.recordings import Owner
+from hum.recordings import RecordingOwner
 from storage.db import Tx
 
 DROP = """
@@ -83,7 +83,7 @@ async def wait_seconds(tx: Tx) -> float:
     return seconds
 
 
-async def known(tx: Tx, files: Sequence[tuple[str, Owner]]) -> dict[str, KnownRow]:
+async def known(tx: Tx, files: Sequence[tuple[str, RecordingOwner]]) -> dict[str, KnownRow]:
     """Return each file's status, by its path.  Runs as the system."""
     statuses: dict[str, KnownRow] = {}
     for kind, query in ((Kind.CALL, OF_CALLS), (Kind.MESSAGE, OF_MESSAGES)):

@@ -210,7 +210,7 @@ def _values(
 async def place_of(tx: Tx, public_id: UUID) -> tuple[str, int] | None:
     """Return the position of an event of the tenant, or None if there is no such event."""
     row = None
-    if (at := ids.made_at(public_id)) is not None:
+    if (at := ids.created_at(public_id)) is not None:
         month = at.year * 12 + at.month - 1
         row = await tx.fetchrow(PLACE_OF_IN, public_id, month << MONTH_BITS, (month + 1) << MONTH_BITS)
     row = row or await tx.fetchrow(PLACE_OF, public_id)

@@ -12,7 +12,7 @@ from storage.db import Tx
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column, its table's key, and the place that its seals name (`hum.secrets.Place`)."""
+    """A column, its table's key, and the place that its seals name (`hum.secrets.SealContext`)."""
 
     table: str
     name: str

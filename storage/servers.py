@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
-from hum.process.network import Listen, database_hosts
+from hum.process.network import SocketAddress, database_hosts
 
 #: Unanswered keepalive probes in a row after which an idle connection is lost.
 PROBES = 3
@@ -38,7 +38,7 @@ class Server:
     def __init__(self, url: str, patience: Patience | None = None) -> None:
         """Parse the URL's hosts.  Raises ValueError if they can't be read."""
         self.url, self._patience = url, patience or Patience()
-        self._hosts = deque[Listen | None](database_hosts(url))
+        self._hosts = deque[SocketAddress | None](database_hosts(url))
         if not self._hosts:
             # asyncpg's default host.
             self._hosts.append(None)
@@ -68,7 +68,9 @@ class Server:
         assert failure is not None, "there is at least one host"
         raise failure
 
-    async def _connect(self, host: Listen | None, options: dict[str, Any]) -> "asyncpg.Connection[asyncpg.Record]":
+    async def _connect(
+        self, host: SocketAddress | None, options: dict[str, Any]
+    ) -> "asyncpg.Connection[asyncpg.Record]":
         arguments = dict(options)
         if host is not None:
             arguments |= {"host": host.host, "port": host.port or None}

@@ -253,7 +253,7 @@ async def redeliver(tx: Tx, webhook: UUID, id: UUID) -> None:
 
 async def replay(tx: Tx, webhook: UUID, since: datetime | None, states: Sequence[str], retries: int) -> int:
     """Make the oldest failed or missed deliveries due now; return how many, up to MOST_REPLAYED."""
-    first = ids.first_at(since) if since else UUID(int=0)
+    first = ids.lowest_at(since) if since else UUID(int=0)
     status = await tx.execute(REPLAY, webhook, first, states, MOST_REPLAYED, retries)
     await _visit_now(tx, webhook)
     return int(status.removeprefix("UPDATE "))
@@ -266,6 +266,6 @@ async def _visit_now(tx: Tx, webhook: UUID) -> None:
 
 async def forget(tx: Tx, before: datetime, limit: int) -> int:
     """Purge some of the deliveries from before then; return how many.  Runs as the system."""
-    status = await tx.execute(PURGE, ids.first_at(before), limit)
+    status = await tx.execute(PURGE, ids.lowest_at(before), limit)
     await tx.execute(PURGE_STREAMS, before, limit)
     return int(status.removeprefix("DELETE "))

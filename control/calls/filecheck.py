@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from control.retention.rules import KEEP_ERASED
 from hum import ids, recordings
 from hum.clock import now
-from hum.recordings import PEAKS, Owner
+from hum.recordings import PEAKS, RecordingOwner
 from storage import dropped_recordings
 from storage.db import Db
 from storage.dropped_recordings import KnownRow
@@ -23,10 +23,10 @@ async def check(db: Db, paths: Sequence[str]) -> tuple[list[str], list[str]]:
     return unwanted, unknown
 
 
-def _is_unwanted(owner: Owner, row: KnownRow) -> bool:
+def _is_unwanted(owner: RecordingOwner, row: KnownRow) -> bool:
     """Tell whether a file or its owner was deleted.
 
     Deletions are recorded for `KEEP_ERASED`; an older owner without a row was deleted.  The file of a younger one
     without a row is retained, since the database may have been restored from a backup.
     """
-    return row.dropped or (not row.there and owner.id < ids.first_at(now() - KEEP_ERASED))
+    return row.dropped or (not row.there and owner.id < ids.lowest_at(now() - KEEP_ERASED))

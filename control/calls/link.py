@@ -28,7 +28,7 @@ from control.livecall.channels import ANSWERS, COMMANDS, DELTAS
 from control.tools import dumped, failed
 from hum.contract import rpc
 from hum.contract.errors import NotFound
-from hum.contract.rpc import to_its_end
+from hum.contract.rpc import run_to_completion
 from hum.observe import tracing
 from hum.observe.telemetry import log
 from hum.v1 import calls_pb2
@@ -93,7 +93,7 @@ class MediaServicer:
             unsubscribe()
             for task in tasks:
                 task.cancel()
-            await to_its_end(self._end(link, tasks))
+            await run_to_completion(self._end(link, tasks))
 
     async def CheckFiles(self, request: pb.CheckFilesRequest, _: NodeContext) -> pb.CheckFilesResponse:
         unwanted, unknown = await filecheck.check(self._db, request.paths)
@@ -304,7 +304,7 @@ class _Link:
         self._begin(self._run(request), f"tool {request.name[:40]}")
 
     async def _run(self, request: pb.RunTool) -> None:
-        span = tracing.served("tool.run", {"traceparent": request.traceparent})
+        span = tracing.server_span("tool.run", {"traceparent": request.traceparent})
         try:
             with use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
                 result = await self._tools.run(request)

@@ -116,7 +116,7 @@ class CallsServicer:
                 async for pcm in pieces:
                     yield httpbody_pb2.HttpBody(content_type="audio/wav", data=pcm)
         finally:
-            await rpc.to_its_end(self._supervision.end_listening(ctx, id))
+            await rpc.run_to_completion(self._supervision.end_listening(ctx, id))
 
     async def DeleteCall(self, request: pb.DeleteCallRequest, ctx: TransactionContext) -> pb.DeleteCallResponse:
         await erasing.erase_call(ctx.tx, ids.require(Kind.CALL, request.id))

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from control.notifications import letters, rendering
 from control.notifications.letters import Letter
 from hum.clock import now
-from hum.smtp import Bounced, NotSent, Refused
+from hum.smtp import Bounced, NotSent, Rejected
 from storage import notifications
 from storage.db import Db, Tx
 from storage.notifications import QueuedRow
@@ -53,7 +53,7 @@ class Mailer:
             await self._postpone(row, error)
         except Bounced as error:
             await self._record(row, "bounced", str(error))
-        except (Refused, ValueError) as error:
+        except (Rejected, ValueError) as error:
             await self._record(row, "failed", str(error))
         else:
             await self._record(row, "sent", None)

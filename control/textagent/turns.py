@@ -102,7 +102,7 @@ class Turns:
         active = await self._begin(org, run)
         if not isinstance(active, _ActiveTurn):
             return active
-        with tracing.text_step(active.answered_sid, "text.turn") as span:
+        with tracing.text_step_span(active.answered_sid, "text.turn") as span:
             reason = await self._answer(active)
             span.set_attributes({"hum.run": ids.show(Kind.RUN, run), "hum.reason": reason or ""})
             return reason

@@ -49,7 +49,7 @@ class Poster:
         """Send a text through the carrier, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
         # The carrier returns the id with each status.
         attempt = ids.show(Kind.SEND, claimed.attempt)
-        with tracing.text_step(attempt, "text.send", first=True) as span:
+        with tracing.text_step_span(attempt, "text.send", first=True) as span:
             span.set_attributes({"hum.text": ids.show(Kind.MESSAGE, claimed.head.id), "hum.lane": claimed.lane})
             await self._send(claimed)
 

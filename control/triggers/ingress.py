@@ -23,7 +23,7 @@ from hum import ids
 from hum.clock import Clock, monotonic_ms, now
 from hum.contract.errors import FieldError, InvalidRequest, NotFound, RateLimited, Refused
 from hum.ids import Kind
-from hum.secrets import Keyring, Place
+from hum.secrets import Keyring, SealContext
 from hum.v1 import events_pb2
 from hum.v1 import runtime_pb2 as pb
 from storage import events, triggers
@@ -169,7 +169,7 @@ class HooksIngressServicer:
         return None
 
     def _keys(self, row: TriggerRow) -> list[bytes]:
-        place = Place(TABLE, row.id, row.org_id)
+        place = SealContext(TABLE, row.id, row.org_id)
         sealed = [row.secret, row.old_secret if row.is_old_secret_good else None]
         return [self._keyring.open(secret, place) for secret in sealed if secret is not None]
 

@@ -14,8 +14,8 @@ import pytest
 from cli.platform import Platform
 from control.identity import usecases as identity
 from hum.process import home, production
-from hum.process.processes import Command
-from hum.process.programs import DidNotStart, Program, Programs
+from hum.process.processes import ProcessSpec
+from hum.process.programs import Program, Programs, StartFailed
 from hum.settings import UpSettings, environment
 from sandbox.openai import Model, Script
 from sandbox.signin import Issuer
@@ -281,10 +281,10 @@ async def test_a_program_that_can_not_start_says_why_and_is_gone(tmp_path: Path)
         ("import sys; sys.exit('the reason')", "the reason"),
         ("import time; time.sleep(60)", "was not ready after"),
     ):
-        program = Program("p", Command(("-c", code), environment(), tmp_path / "p.log"), start_seconds=1.0)
-        with pytest.raises(DidNotStart, match=words):
+        program = Program("p", ProcessSpec(("-c", code), environment(), tmp_path / "p.log"), start_seconds=1.0)
+        with pytest.raises(StartFailed, match=words):
             await Programs(print).start(program)
-        assert not any(each.lives() for each in program.processes)
+        assert not any(each.is_alive() for each in program.processes)
 
 
 async def test_production_refuses_stand_ins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from hum.process.network import Listen, database_hosts
+from hum.process.network import SocketAddress, database_hosts
 from storage.db import AWAY, Db, notify
 from storage.servers import Patience, Server
 from tests.support.waits import patience
@@ -50,7 +50,7 @@ def refusing() -> Iterator[str]:
     ],
 )
 def test_hosts_are_read_as_postgresql_writes_them(url: str, hosts: list[tuple[str, int]]) -> None:
-    assert database_hosts(url) == [Listen(*host) for host in hosts]
+    assert database_hosts(url) == [SocketAddress(*host) for host in hosts]
 
 
 @pytest.mark.parametrize(

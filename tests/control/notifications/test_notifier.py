@@ -19,7 +19,7 @@ from control.team import usecases as team
 from hum import ids
 from hum.clock import now
 from hum.contract.principal import Principal
-from hum.smtp import Bounced, NotSent, Refused
+from hum.smtp import Bounced, NotSent, Rejected
 from hum.v1 import events_pb2
 from storage import events, identity, notifications, voicemails
 from storage.db import Db
@@ -241,7 +241,7 @@ async def test_it_is_given_up_after_a_day(world: World) -> None:
     assert (row["state"], row["error"]) == ("failed", "it is away")
 
 
-@pytest.mark.parametrize(("error", "state"), [(Bounced("550 No"), "bounced"), (Refused("554 Spam"), "failed")])
+@pytest.mark.parametrize(("error", "state"), [(Bounced("550 No"), "bounced"), (Rejected("554 Spam"), "failed")])
 async def test_what_is_refused_for_good_is_not_tried_again(world: World, error: Exception, state: str) -> None:
     await wish(world, "operator", voicemails=False)
     world.fail = error

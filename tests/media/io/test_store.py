@@ -243,7 +243,7 @@ def test_a_spool_notes_what_is_done_when_the_disk_takes_it_again(tmp_path: Path,
     with full_disk():
         with pytest.raises(OSError):
             spool.finish(number)
-        assert (spool.done, spool.noted, len(spool)) == (number, 0, 3 - number)
+        assert (spool.done, spool.done_on_disk, len(spool)) == (number, 0, 3 - number)
     spool.finish(number)
     spool.close()
     assert len(kept(tmp_path)) == 3 - number
