@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from control.feature import Reader
 from hum.contract import eventtypes
 from hum.observe.telemetry import log
-from storage import event_backlogs, events, set_aside
+from storage import event_backlogs, events, quarantine
 from storage.db import Db, Tx
 from storage.event_backlogs import Place
 from storage.events import Event
@@ -47,7 +47,7 @@ async def read_released(db: Db, reader: Reader) -> bool:
         # Another process reads for this reader.
         if await events.place(tx, reader.name, reader.start) is None:
             return False
-        id = await set_aside.take_event(tx, reader.name)
+        id = await quarantine.take_event(tx, reader.name)
         if id is None:
             return False
         event = await events.find(tx, id)
@@ -126,7 +126,7 @@ async def _handle(tx: Tx, reader: Reader, rows: Sequence[Event], failures: int =
         if failures >= MAX_SET_ASIDE:
             raise
         LOG.exception("an event was quarantined", reader=reader.name, event_id=rows[0].id, type=rows[0].type)
-        await set_aside.add_event(tx, reader.name, rows[0].id, repr(error)[:500])
+        await quarantine.add_event(tx, reader.name, rows[0].id, repr(error)[:500])
         return failures + 1
     await tx.execute("RELEASE SAVEPOINT batch")
     return failures

@@ -32,8 +32,7 @@ from control.usage import record as usage
 from control.voicemail.rules import KEEP
 from hum.clock import now
 from hum.v1 import calls_pb2, runtime_pb2
-from storage import calls, voicemails
-from storage import under_way as unfinished_turns
+from storage import calls, unfinished_turns, voicemails
 from storage.calls import CallState
 from storage.db import Db, Tx
 

@@ -18,9 +18,9 @@ from hum.clock import now
 from hum.contract.errors import CarrierError
 from hum.observe.telemetry import log
 from hum.settings import CallsSettings
-from storage import calls, lost_calls
+from storage import calls, orphaned_calls
 from storage.db import Db
-from storage.lost_calls import LostRow
+from storage.orphaned_calls import LostRow
 
 LOG = log(__name__)
 #: Most concurrent requests to the carrier, and most unanswered requests in a row before a sweep sends no more: while
@@ -40,7 +40,7 @@ async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     """
     lost_after = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:
-        rows = await lost_calls.claim(
+        rows = await orphaned_calls.claim(
             tx, timedelta(seconds=settings.link_silent_seconds), lost_after / CHECKS, lost_after, DIALLED_BACK_OFF
         )
     concurrent, queries = asyncio.Semaphore(MAX_CONCURRENT), _CarrierQueries(carrier)

@@ -32,8 +32,8 @@ from storage import (
     media_links,
     onsets,
     pauses,
+    quarantine,
     recordings,
-    set_aside,
     voicemails,
 )
 from storage.calls import CallState, StreamState
@@ -85,7 +85,7 @@ async def _apply_all(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowle
 
 async def store_again(tx: Tx, node: str, batch_seq: int, place: int) -> bool:
     """Store a quarantined report; return False if there is none.  Raises the error if it still can't be stored."""
-    serialized = await set_aside.take_report(tx, node, batch_seq, place)
+    serialized = await quarantine.take_report(tx, node, batch_seq, place)
     if serialized is None:
         return False
     await _apply(tx, runtime_pb2.Report.FromString(serialized), is_new=False)
@@ -109,7 +109,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
                 await tx.execute("ROLLBACK TO SAVEPOINT report")
                 reason = repr(error)[:500]
                 call = ids.parse(Kind.CALL, report.call_id)
-                await set_aside.add_report(tx, node, batch.seq, place, call, report.SerializeToString(), reason)
+                await quarantine.add_report(tx, node, batch.seq, place, call, report.SerializeToString(), reason)
         await media_links.set_seq(tx, node, batch.seq)
 
 

@@ -33,7 +33,7 @@ from hum.plans import FREE
 from hum.secrets import Keyring
 from hum.v1 import identity_pb2 as pb
 from hum.v1 import options_pb2, runtime_pb2
-from storage import identity, sessions, set_aside
+from storage import identity, quarantine, sessions
 from storage.db import Db, Tx
 from storage.identity import ApiKeyRow, InvitationRow, MembershipRow, OrganizationRow, PendingRow, RequestRow
 from storage.sessions import AccountRow
@@ -235,7 +235,7 @@ class AdminServicer:
     ) -> runtime_pb2.ListSetAsideResponse:
         validation.require_valid(request)
         async with self._db.system() as tx:
-            rows = await set_aside.page(tx, request.limit)
+            rows = await quarantine.page(tx, request.limit)
         return runtime_pb2.ListSetAsideResponse(
             set_aside=[
                 runtime_pb2.SetAside(

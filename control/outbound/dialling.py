@@ -26,7 +26,7 @@ from hum.clock import monotonic_ms, now
 from hum.contract.errors import CarrierBusy, CarrierError
 from hum.ids import Kind
 from hum.observe.telemetry import log
-from storage import calls, outbound, places
+from storage import calls, media_capacity, outbound
 from storage.db import Db, Tx
 from storage.outbound import AttemptRow, FactsRow
 
@@ -139,11 +139,11 @@ class Dialler:
 
         Otherwise a callee might answer to silence.
         """
-        open_nodes = [node for node in await places.nodes(tx, self._dial_limits.silent) if node.takes]
+        open_nodes = [node for node in await media_capacity.nodes(tx, self._dial_limits.silent) if node.takes]
         if any(node.places is None for node in open_nodes):
             return True
         nodes, urls = {node.node for node in open_nodes}, {node.url for node in open_nodes}
-        live = sum(row.calls for row in await places.held(tx, []) if row.node in nodes or row.url in urls)
+        live = sum(row.calls for row in await media_capacity.held(tx, []) if row.node in nodes or row.url in urls)
         return sum(node.places or 0 for node in open_nodes) > live + await outbound.unanswered(tx)
 
     async def _decide(self, tx: Tx, id: UUID) -> ClaimedCall | None:

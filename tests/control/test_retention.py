@@ -31,7 +31,7 @@ from storage import (
     identity,
     interruptions,
     latencies,
-    set_aside,
+    quarantine,
     voicemails,
 )
 from storage.db import Db, Tx
@@ -92,7 +92,7 @@ class World:
             await latencies.add(tx, org, id, LatencyRow(1, 2, 2, 500, 500, 5, 400))
             await call_events.append(tx, id, "transcript.turn", "{}")
             await voicemails.put(tx, ids.new(), org, id, f"{path}-voicemail.wav", 1500)
-            await set_aside.add_report(tx, "m", int(id) % 2**60, 0, id, b"My number", "reason")
+            await quarantine.add_report(tx, "m", int(id) % 2**60, 0, id, b"My number", "reason")
             await events.append(tx, org, id, events_pb2.CallCompletedEvent(from_e164=phone), at=at)
         return id
 
@@ -305,7 +305,7 @@ async def test_old_events_lose_their_payload_and_are_still_a_place_to_go_on_afte
         old = await tx.fetch(
             "SELECT id, public_id FROM events WHERE org_id = $1 AND type = 'call.started' ORDER BY id", world.mine
         )
-        await set_aside.add_event(tx, "r", old[0]["id"], CALLER)
+        await quarantine.add_event(tx, "r", old[0]["id"], CALLER)
     ((org, id),) = await world.owed()
     await jobs.erase(world.db, world.store, world.settings, org, id)
     async with world.db.tenant(world.mine) as tx:
