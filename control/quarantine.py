@@ -9,7 +9,7 @@ from pgqueuer.queries import Queries
 from control.calls import reports
 from hum.contract.errors import FieldError, InvalidRequest, InvalidState
 from storage import quarantine
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.quarantine import SetAside
 
 #: The number of fields in the key of each kind.
@@ -44,7 +44,7 @@ async def release_items(db: Db, id_texts: Sequence[str]) -> int:
         try:
             async with db.system() as tx:
                 released += await reports.store_again(tx, node, int(batch_seq), int(place))
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             raise
         except Exception as error:
             raise InvalidState(f"A report can't be stored still: {error!r}"[:500]) from error

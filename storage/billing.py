@@ -237,7 +237,7 @@ class CheckoutRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MeteredRow:
+class DueReportRow:
     """An organization with usage to report."""
 
     org_id: UUID
@@ -247,7 +247,7 @@ class MeteredRow:
 
 
 @dataclass(frozen=True, slots=True)
-class UntoldRow:
+class UnreportedRow:
     """An hour of which a meter has `known`, and lacks `more`."""
 
     hour_at: datetime
@@ -256,7 +256,7 @@ class UntoldRow:
 
 
 @dataclass(frozen=True, slots=True)
-class SendingRow:
+class ReportRow:
     """Usage of an hour that is in flight to a meter, which has `quantity` already."""
 
     org_id: UUID
@@ -325,7 +325,7 @@ async def organizations(tx: Tx, after: UUID, limit: int) -> list[UUID]:
     return [row["org_id"] for row in await tx.fetch(ORGANIZATIONS, after, limit)]
 
 
-async def warn(tx: Tx, org: UUID, resource: str, period_starts_at: datetime, percent: int) -> bool:
+async def record_warning(tx: Tx, org: UUID, resource: str, period_starts_at: datetime, percent: int) -> bool:
     """Record a warning; return False if it was recorded before."""
     return await tx.execute(WARN, org, resource, period_starts_at, percent) != "INSERT 0 0"
 
@@ -347,7 +347,7 @@ async def open_account(tx: Tx, org: UUID) -> AccountRow:
     return row
 
 
-async def customer_asked(tx: Tx, org: UUID, faults: int) -> None:
+async def record_customer_failure(tx: Tx, org: UUID, faults: int) -> None:
     """Record that a request for a customer failed, after `faults` others; it may have created one."""
     await tx.execute(CUSTOMER_ASKED, org, faults)
 
@@ -373,11 +373,11 @@ async def add_event(tx: Tx, id: str, org: UUID, type: str) -> bool:
     return await tx.execute(ADD_EVENT, id, org, type) != "INSERT 0 0"
 
 
-async def forget_events(tx: Tx, older: timedelta) -> None:
+async def purge_events(tx: Tx, older: timedelta) -> None:
     await tx.execute(PURGE_EVENTS, older)
 
 
-async def notice(tx: Tx, org: UUID) -> None:
+async def schedule_fetch(tx: Tx, org: UUID) -> None:
     """Record that something has changed at Stripe; a fetch is due when this transaction has committed."""
     await tx.execute(NOTICE, org)
 
@@ -412,7 +412,7 @@ async def begin_checkout(tx: Tx, org: UUID, row: CheckoutRow) -> bool:
     return status != "INSERT 0 0"
 
 
-async def checkout_made(tx: Tx, id: UUID, session_id: str, url: str | None, expires_at: datetime) -> bool:
+async def record_checkout(tx: Tx, id: UUID, session_id: str, url: str | None, expires_at: datetime) -> bool:
     """Store a checkout's session and page; return False if it has ended meanwhile."""
     return await tx.execute(CHECKOUT_MADE, id, session_id, url, expires_at) != "UPDATE 0"
 
@@ -424,24 +424,24 @@ async def end_checkout(tx: Tx, id: UUID) -> None:
 # --- meters -------------------------------------------------------------------------------------------------------
 
 
-async def meter_due(tx: Tx, lease: timedelta, limit: int) -> list[MeteredRow]:
+async def meter_due(tx: Tx, lease: timedelta, limit: int) -> list[DueReportRow]:
     """Claim the organizations that are due for a report of their usage.  Runs as the system."""
-    return [MeteredRow(**row) for row in await tx.fetch(METER_DUE, lease, limit)]
+    return [DueReportRow(**row) for row in await tx.fetch(METER_DUE, lease, limit)]
 
 
-async def metered(tx: Tx, org: UUID, until: datetime, again_at: datetime) -> None:
+async def record_metered(tx: Tx, org: UUID, until: datetime, again_at: datetime) -> None:
     """Record that all hours before `until` were reported."""
     await tx.execute(METERED, org, until, again_at)
 
 
-async def untold(
+async def unreported(
     tx: Tx, org: UUID, meter: str, resource: str, since: datetime, until: datetime, limit: int
-) -> list[UntoldRow]:
+) -> list[UnreportedRow]:
     """Return hours of which the meter has less than was used, except those in flight.  `meter`: its name in usage."""
-    return [UntoldRow(**row) for row in await tx.fetch(UNREPORTED, org, meter, resource, since, until, limit)]
+    return [UnreportedRow(**row) for row in await tx.fetch(UNREPORTED, org, meter, resource, since, until, limit)]
 
 
-async def begin_telling(
+async def begin_report(
     tx: Tx, org: UUID, resource: str, hour_at: datetime, quantity: int, reported: int
 ) -> tuple[int, datetime] | None:
     """Begin a report to a meter that has `reported`; return its sequence in the hour and time, or None if another began."""
@@ -449,19 +449,19 @@ async def begin_telling(
     return (row["sequence"], row["sending_at"]) if row else None
 
 
-async def told(tx: Tx, row: SendingRow) -> None:
+async def record_report(tx: Tx, row: ReportRow) -> None:
     """Record that the meter has accepted a report."""
     await tx.execute(REPORTED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
-async def not_told(tx: Tx, row: SendingRow) -> None:
+async def record_refusal(tx: Tx, row: ReportRow) -> None:
     """Record that the meter has refused a report."""
     await tx.execute(REPORT_REFUSED, row.org_id, row.resource, row.hour_at, row.sequence)
 
 
-async def sending(
-    tx: Tx, older: timedelta, resources: Sequence[str], limit: int, last: SendingRow | None = None
-) -> list[SendingRow]:
+async def reports_in_flight(
+    tx: Tx, older: timedelta, resources: Sequence[str], limit: int, last: ReportRow | None = None
+) -> list[ReportRow]:
     """Return reports in flight for longer than `older`, oldest first, after `last`.  Runs as the system."""
     position = (last.sending_at, last.org_id, last.resource, last.hour_at) if last else (None,) * 4
-    return [SendingRow(**row) for row in await tx.fetch(SENDING, older, resources, limit, *position)]
+    return [ReportRow(**row) for row in await tx.fetch(SENDING, older, resources, limit, *position)]

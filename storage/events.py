@@ -17,12 +17,12 @@ from google.protobuf.message import Message
 from hum import ids
 from hum.contract import eventtypes
 from hum.json import wire
-from storage.db import AWAY, BUSY, Tx
+from storage.db import BUSY, UNAVAILABLE, Tx
 
 #: An event's id is its month, counted from the year 0, shifted by this many bits, plus a sequence.
 MONTH_BITS = 48
 #: Errors that are not the event's fault: a later retry can succeed.
-LATER = (*AWAY, *BUSY)
+LATER = (*UNAVAILABLE, *BUSY)
 
 
 class Start(Enum):

@@ -20,7 +20,7 @@ from hum.contract import rpc
 from hum.contract.errors import IdempotencyInProgress, IdempotencyMismatch, Unavailable
 from hum.observe.telemetry import log
 from storage import idempotency
-from storage.db import AWAY, Db
+from storage.db import UNAVAILABLE, Db
 from storage.idempotency import Keyed
 
 LOG = log(__name__)
@@ -97,7 +97,7 @@ class Idempotency:
         try:
             async with self._db.tenant(org) as tx:
                 await idempotency.release(tx, key, claim)
-        except AWAY as error:
+        except UNAVAILABLE as error:
             LOG.warning(
                 "could not release an idempotency key; it is free when its lease expires", error=repr(error)[:200]
             )

@@ -88,7 +88,7 @@ async def over_at_carrier(tx: Tx, state: CallState, at: datetime) -> None:
         # The media process reported that it lost the stream.
         await finish(tx, state, "completed", at, "stream_lost")
     else:
-        await calls.carrier_ended(tx, state.id)
+        await calls.set_carrier_ended(tx, state.id)
 
 
 async def hang_up(db: Db, carrier: Carrier, state: CallState) -> None:

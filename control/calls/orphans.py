@@ -36,7 +36,7 @@ DIALLED_BACK_OFF = 8
 async def sweep(db: Db, carrier: Carrier, settings: CallsSettings) -> int:
     """Close the orphaned calls that the carrier no longer has either; return how many.
 
-    Raises AWAY, after all calls in flight are processed.
+    Raises UNAVAILABLE, after all calls in flight are processed.
     """
     lost_after = timedelta(seconds=settings.link_lost_seconds)
     async with db.system() as tx:

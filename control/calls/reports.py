@@ -37,7 +37,7 @@ from storage import (
     voicemails,
 )
 from storage.calls import CallState, StreamState
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.interruptions import InterruptionRow
 from storage.latencies import LatencyRow
 
@@ -60,11 +60,11 @@ async def apply_batch(db: Db, node: str, batch: runtime_pb2.ReportBatch, acknowl
     """Store a batch of reports once.  A report that can't be stored is quarantined, and those after it are stored.
 
     `acknowledged`: the last batch that this process knows to be stored.  Raises LostReports if the database lacks it,
-    and AWAY, BUSY.
+    and UNAVAILABLE, BUSY.
     """
     try:
         await _apply_all(db, node, batch, acknowledged)
-    except (*AWAY, *BUSY, LostReports):
+    except (*UNAVAILABLE, *BUSY, LostReports):
         raise
     except Exception as error:  # noqa: BLE001 - storing each alone shows which failed
         LOG.warning("could not store a batch of reports as a whole", node=node, seq=batch.seq, error=repr(error)[:300])
@@ -100,7 +100,7 @@ async def _apply_each(db: Db, node: str, batch: runtime_pb2.ReportBatch) -> None
             await tx.execute("SAVEPOINT report")
             try:
                 await _apply(tx, report)
-            except (*AWAY, *BUSY):
+            except (*UNAVAILABLE, *BUSY):
                 raise
             except Exception as error:
                 kind = report.WhichOneof("report") or "none"
@@ -168,7 +168,7 @@ async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_
         case "model_used":
             await usage.model_used(tx, state, stream.number, report.model_used)
         case "announcement_played":
-            await calls.announced(tx, state.id, report.announcement_played.at_ms)
+            await calls.set_announced(tx, state.id, report.announcement_played.at_ms)
         case "recording_started" | "recording" | "recording_pause":
             await _set_recording(tx, state, stream, report)
         case "message_started" | "message_stored":

@@ -240,11 +240,11 @@ async def _create_call(
         if caller and not isinstance(decision, rules.Reject) and is_lookup_due(caller.looked_up_at, at, lookup_keep):
             await jobs.enqueue(tx, LOOK_UP_CONTACT, route.org_id, caller.id)
         if isinstance(decision, Message):
-            await calls.owe(tx, call.id, encode(decision), due=True)
+            await calls.set_next_step(tx, call.id, encode(decision), due=True)
         elif not isinstance(decision, rules.Connect):
             await finish(tx, await calls.lock(tx, call.id), decision.status, at, decision.reason)
         return await calls.lock(tx, call.id)
-    state = await calls.by_sid(tx, request.call_sid)
+    state = await calls.lock_by_sid(tx, request.call_sid)
     assert state is not None, "a call that was not created exists already"
     return state
 
@@ -318,7 +318,7 @@ async def _prepare_message(db: Db, mailboxes: Mailboxes, id: UUID) -> runtime_pb
 
 async def _lock_by_sid(tx: Tx, call_sid: str, to_e164: str) -> CallState | None:
     """Lock and return a stored call; None if there is none.  Raises NotFound if the number is not the call's."""
-    state = await calls.by_sid(tx, call_sid)
+    state = await calls.lock_by_sid(tx, call_sid)
     if state is not None and state.to_e164 != to_e164:
         LOG.warning("refused a call's id with another number", call=ids.show(Kind.CALL, state.id))
         raise NotFound("There is no such call to this number.")

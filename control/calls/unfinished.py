@@ -17,7 +17,7 @@ from hum.ids import Kind
 from hum.observe.telemetry import log
 from hum.v1 import runtime_pb2 as pb
 from storage import unfinished_turns
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 
 LOG = log(__name__)
 #: Per call; a longer report is ignored.
@@ -40,7 +40,7 @@ async def store(db: Db, unfinished: Sequence[pb.CallUnderWay]) -> None:
     try:
         async with db.system() as tx:
             await unfinished_turns.keep(tx, streams)
-    except (*AWAY, *BUSY) as error:
+    except (*UNAVAILABLE, *BUSY) as error:
         LOG.warning("could not store unfinished turns", calls=len(streams), error=repr(error)[:200])
 
 

@@ -32,7 +32,7 @@ from hum.v1 import events_pb2
 from storage import campaigns, conversations, events, recipients
 from storage.campaigns import CampaignRow, SenderRow
 from storage.conversations import ConversationState
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 from storage.recipients import DueRow, Settled
 
 LOG = log(__name__)
@@ -67,7 +67,7 @@ class Dispatcher:
                 id = await campaigns.next_to_look(tx)
                 if id is not None:
                     await self._process(tx, await campaigns.get(tx, id), rules.BATCH)
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             raise
         except Exception:
             if id is None:
@@ -82,7 +82,7 @@ class Dispatcher:
         try:
             async with self._db.system() as tx:
                 await self._process(tx, await campaigns.get(tx, id, lock=True), 1)
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             raise
         except Exception:
             LOG.exception("could not write a recipient's text", campaign=str(id))

@@ -23,7 +23,7 @@ from hum.settings.crm import CrmSettings
 from hum.v1 import events_pb2
 from storage import contacts, crm, crm_syncs, events
 from storage.crm import ConnectorRow
-from storage.db import AWAY, BUSY, Db, Tx
+from storage.db import BUSY, UNAVAILABLE, Db, Tx
 
 #: Hours in which a contact who texts is not looked up again in a CRM; who calls always is.
 CRM_KNOWN_HOURS = 24.0
@@ -135,7 +135,7 @@ class Lookups:
         """Call `_query`, and contain any failure: it must not affect the other connectors."""
         try:
             return await self._query(connector, caller)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not ask a CRM connector: the database is unavailable or busy", error=repr(error)[:200])
         except Exception:
             LOG.exception("could not ask a CRM connector: this is a bug", connector=str(connector.id))
@@ -190,7 +190,7 @@ async def _guarded(work: Coroutine[Any, Any, None]) -> None:
     """Run a look-up, and contain any failure: the call continues without it."""
     try:
         await work
-    except (*AWAY, *BUSY) as error:
+    except (*UNAVAILABLE, *BUSY) as error:
         LOG.warning("could not look up a caller", error=repr(error)[:200])
     except Exception:
         LOG.exception("a caller's look-up failed: this is a bug")

@@ -133,7 +133,7 @@ class Runs:
             if claim.resumed_at is not None:
                 rows = await tool_runs.of_run(tx, run, MOST_BEFORE)
                 before = [row for row in rows if row.approval_id is None and row.started_at < claim.resumed_at]
-            outcomes = await approvals.run_news(tx, run)
+            outcomes = await approvals.undelivered_of_run(tx, run)
             return _Attempt(claim, flow, usable(definition), material, own_tools, before, outcomes)
 
     def _work(self, attempt: _Attempt) -> EventWork:
@@ -161,7 +161,9 @@ class Runs:
             items=[{"role": "user", "content": event}, *_earlier_items(attempt)],
             run=claim.id,
             limit=self._limits.tool_calls,
-            at_end=[partial(approvals.tell, ids=[row.id for row in attempt.outcomes])] if attempt.outcomes else [],
+            at_end=[partial(approvals.record_delivery, ids=[row.id for row in attempt.outcomes])]
+            if attempt.outcomes
+            else [],
         )
 
     async def _fail(self, attempt: _Attempt, work: EventWork, reason: str, error: Exception) -> str | None:

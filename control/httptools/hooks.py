@@ -27,7 +27,7 @@ from hum.observe.telemetry import log
 from hum.settings.httptools import HttpToolSettings
 from hum.v1 import calls_pb2
 from storage import calls, crm, http_tools, tool_runs
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 from storage.http_tools import CallerRow, UsedRow
 from storage.tool_runs import NewRun
 
@@ -74,7 +74,7 @@ class Hooks:
         """Run the hooks, and contain any failure: the call continues without them."""
         try:
             await self._of_call(call)
-        except (*AWAY, *BUSY) as error:
+        except (*UNAVAILABLE, *BUSY) as error:
             LOG.warning("could not run a call's hooks", error=repr(error)[:200])
         except Exception:
             LOG.exception("a call's hooks failed: this is a bug")
@@ -138,7 +138,7 @@ class Hooks:
                 outcome = await ask(caller, hook, limit_ms)
         except TimeoutError:
             outcome = await _timed_out(hook)
-        except (*AWAY, *BUSY):
+        except (*UNAVAILABLE, *BUSY):
             outcome = await _fallback(hook, "This can't be done at the moment.")
         return outcome, round(monotonic_ms() - began_ms)
 

@@ -53,7 +53,7 @@ async def create_organization(db: Db, name: str, owner_email: str, *, same_name:
 async def follow_call(db: Db, id: UUID) -> tuple[UUID, UUID]:
     """Note in the organization's audit log that an operator follows a call; return both ids.  Raises NotFound."""
     async with db.system() as tx:
-        org = (await calls.look(tx, id)).org_id
+        org = (await calls.get(tx, id)).org_id
         await append_operator_action(tx, org, "followCall", ids.show(Kind.CALL, id))
     return org, id
 

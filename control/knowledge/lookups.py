@@ -15,7 +15,7 @@ from control.usage import other
 from hum import ids
 from hum.observe.telemetry import log
 from storage import knowledge_search
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 from storage.knowledge_search import FoundRow, Made, Place
 from storage.usage import Owner
 
@@ -86,7 +86,7 @@ class Lookups:
         try:
             async with self._db.tenant(owner.org_id) as tx:
                 await other.asked(tx, owner, spent)
-        except (*AWAY, *BUSY) as error:  # the answer is returned anyway
+        except (*UNAVAILABLE, *BUSY) as error:  # the answer is returned anyway
             LOG.warning("could not record the usage of a look-up", error=repr(error)[:200])
 
     async def _embed(self, question: str) -> EmbeddingAnswer | None:

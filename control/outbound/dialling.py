@@ -194,7 +194,7 @@ class Dialler:
             LOG.exception("could not record the outcome of an attempt", attempt=str(claimed.attempt.id))
 
     async def dial(self, claimed: ClaimedCall) -> None:
-        """Ask the carrier for a call, once, and record its answer.  Raises AWAY, BUSY, CarrierError."""
+        """Ask the carrier for a call, once, and record its answer.  Raises UNAVAILABLE, BUSY, CarrierError."""
         attempt = claimed.attempt
         if claimed.doubtful_since is not None and not await self._is_new(attempt, claimed.doubtful_since):
             return

@@ -83,7 +83,7 @@ class PlacedCallsServicer:
     async def _command(self, id: UUID, command: pb.ForMachine) -> None:
         """Send a command to the call's media process, which keeps it if the session is still being opened."""
         async with self._db.system() as tx:
-            call = await calls.look(tx, id)
+            call = await calls.get(tx, id)
         if call.node is not None and call.ended_at is None:
             message = pb.CallCommand(call_id=ids.show(Kind.CALL, id), machine=command)
             await self._bus.publish(COMMANDS, pb.NodeCommand(node=call.node, command=message))

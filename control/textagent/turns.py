@@ -174,7 +174,7 @@ class Turns:
                     assert config is not None and material.flow is not None
                     await text_runs.asked(tx, run, *material.flow[:2], self._responder.text_model)
                     own_tools = await self._dialogue.own_tools(tx, org, material.flow[0])
-                    decided = await approvals.news(tx, thread.id, MOST_RESULTS)
+                    decided = await approvals.undelivered(tx, thread.id, MOST_RESULTS)
                     return _ActiveTurn(claim, thread, material, history, config, own_tools, decided)
 
     def _prepare(self, active: _ActiveTurn) -> Turn:
@@ -205,7 +205,9 @@ class Turns:
                 *prompt.items(active.history),
                 *prompt.approval_results([decisions.outcome(row) for row in active.approvals]),
             ],
-            at_end=[partial(approvals.tell, ids=[row.id for row in active.approvals])] if active.approvals else [],
+            at_end=[partial(approvals.record_delivery, ids=[row.id for row in active.approvals])]
+            if active.approvals
+            else [],
         )
 
     # --- after the model ------------------------------------------------------------------------------------------

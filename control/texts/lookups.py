@@ -66,7 +66,7 @@ class Lookups:
         return await each_row("text attempts", attempts, self._look_up_or_give_up)
 
     async def _look_up_or_give_up(self, attempt: AttemptRow) -> bool:
-        """Look up an attempt's text, or mark it unknown after failing for too long.  Raises AWAY."""
+        """Look up an attempt's text, or mark it unknown after failing for too long.  Raises UNAVAILABLE."""
         try:
             await self.look_up(attempt)
         except CarrierError as error:

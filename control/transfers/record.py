@@ -69,14 +69,14 @@ async def fall_back(tx: Tx, state: CallState, row: TransferRow, at: datetime, *,
     step = decode(state.owed)
     if step is None or (isinstance(step, Transfer) and step.id == row.id):
         to_mailbox = row.unanswered != AGENT and has_voicemail
-        await calls.owe(tx, state.id, encode(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
+        await calls.set_next_step(tx, state.id, encode(Message("unanswered")) if to_mailbox else None, due=to_mailbox)
 
 
 async def discard_next_step(tx: Tx, state: CallState, at: datetime) -> None:
     """Discard a call's pending step, as the last stream died before it was left for it; inform the next stream's agent."""
     if state.owed is None:
         return
-    await calls.owe(tx, state.id, None)
+    await calls.set_next_step(tx, state.id, None)
     if isinstance(step := decode(state.owed), Transfer):
         await add_system_turn(tx, state, rules.fault_text(step.label, step.to_e164), at)
 

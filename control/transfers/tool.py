@@ -84,5 +84,5 @@ async def _run(db: Db, context: ToolContext, arguments: Mapping[str, Any]) -> Re
         step = decode(state.owed)
         if isinstance(step, Transfer) and step.asked_by != AGENT:
             return Result({"transferring": "A person is transferring the call already."}, leaves=TRANSFER)
-        await calls.owe(tx, context.call, encode(transfer))
+        await calls.set_next_step(tx, context.call, encode(transfer))
     return Result({"transferring_to": label}, leaves=TRANSFER)

@@ -63,7 +63,7 @@ class Transfers:
                 return  # a retry after a lost response
             transfer = await self._transfer(tx, state, own, request, actor(ctx.principal))
             has_stream = await self._commands.reaches(state)
-            await calls.owe(tx, id, encode(transfer), due=not has_stream)
+            await calls.set_next_step(tx, id, encode(transfer), due=not has_stream)
             fields = [name for name in TransferRequest.__slots__ if getattr(request, name) and name != "whispers"]
             await append_action(
                 tx, ctx.organization, ctx.principal, action, ids.show(Kind.CALL, id), fields, ctx.request_id
@@ -158,7 +158,7 @@ class Transfers:
         async with self._db.tenant(state.org_id) as tx:
             now = await calls.lock(tx, state.id)
             if decode(now.owed) == transfer:
-                await calls.owe(tx, state.id, state.owed, due=state.owed_due)
+                await calls.set_next_step(tx, state.id, state.owed, due=state.owed_due)
 
 
 async def _is_begun(tx: Tx, state: CallState, id: UUID) -> bool:

@@ -10,7 +10,7 @@ from control.webhooks.posting import AtStep, Outcome, go_on
 from hum.clock import monotonic_ms
 from hum.observe.telemetry import log
 from storage import webhook_queues
-from storage.db import AWAY, BUSY, Db
+from storage.db import BUSY, UNAVAILABLE, Db
 from storage.webhook_queues import Dead, HealthRow
 
 LOG = log(__name__)
@@ -56,7 +56,7 @@ class Recorder:
             batch, self._queue = self._queue, []
             try:
                 await self._record(batch)
-            except (*AWAY, *BUSY) as error:
+            except (*UNAVAILABLE, *BUSY) as error:
                 LOG.warning("could not record webhooks' outcomes; they are retried", error=repr(error)[:200])
                 oldest_ms = monotonic_ms() - self._pace.lease_seconds * 1000
                 self._queue += [outcome for outcome in batch if outcome.claimed.began_ms > oldest_ms]

@@ -32,7 +32,7 @@ from hum.v1 import identity_pb2, options_pb2
 from hum.v1 import identity_pb2_grpc as identity_grpc
 from storage import approvals, event_runs, mcp, sessions, voicemails
 from storage import identity as people
-from storage.approvals import Subject, Wish
+from storage.approvals import Subject, ToolCall
 from storage.db import Db
 from storage.event_runs import NewRun
 from storage.mcp import Definition, ToolRow
@@ -312,8 +312,8 @@ async def mcp_of(http: httpx.AsyncClient, owner: str, call: str, db: Db) -> dict
         )
         await mcp.put_tool(tx, row)
         subject = Subject(ids.require(Kind.CALL, call), None, None, None, ids.require(Kind.FLOW, flow), 1)
-        wish = Wish("t", "F wants t", "{}", "{}", "")
-        await approvals.create(tx, approval, subject, wish, now() + timedelta(hours=1))
+        tool_call = ToolCall("t", "F wants t", "{}", "{}", "")
+        await approvals.create(tx, approval, subject, tool_call, now() + timedelta(hours=1))
     return {
         "mcp-servers": server,
         "mcp-servers/tools": ids.show(Kind.MCP_TOOL, tool),
