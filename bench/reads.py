@@ -64,7 +64,7 @@ async def _measure(db: Db, times: int) -> list[Reads]:
         for id in (org, other):
             await identity.create_organization(tx, id, str(id))
     async with db.tenant(org) as tx:
-        first, *_ = await contacts.take(tx, rows, dry_run=False)
+        first, *_ = await contacts.import_contacts(tx, rows, dry_run=False)
         call = await _call(tx, org)
     questions: Sequence[tuple[str, str, Sequence[Any]]] = (
         ("one row", contacts.GET, (first,)),

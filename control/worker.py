@@ -124,11 +124,11 @@ class Worker:
 
     async def _sweep_jobs(self) -> None:
         async with self._db.system() as tx:
-            await queue.forget(tx, KEEP_COUNTS)
+            await queue.purge_attempts(tx, KEEP_COUNTS)
         purged = LOG_BATCH
         while purged == LOG_BATCH:
             async with self._db.system() as tx:
-                purged = await queue.forget_log(tx, KEEP_COUNTS, LOG_BATCH)
+                purged = await queue.purge_log(tx, KEEP_COUNTS, LOG_BATCH)
         # Jobs may stay deferred when a worker died, or after a race with a transaction that enqueued.
         for job in self._jobs:
             async with self._db.system() as tx:
@@ -139,7 +139,7 @@ class Worker:
         """Measure the backlogs of jobs and readers; the figures are the same in every worker."""
         async with self._db.system() as tx:
             WAITING.set(await queue.waiting_seconds(tx))
-            HELD.set(await queue.held(tx))
+            HELD.set(await queue.count_dead_letters(tx))
             for reader in [reader for feature in self._features for reader in feature.readers]:
                 LAG.labels(reader.name).set(await events.lag_seconds(tx, reader.name))
                 BACKLOG.labels(reader.name).set(await event_backlogs.lag_seconds(tx, reader.name))
@@ -267,7 +267,7 @@ class Worker:
             DONE.labels(job.name, "retried").inc()
             raise RetryRequested(delay=self._delay(attempt, error), reason=type(error).__name__) from error
         async with self._db.system() as tx:
-            await queue.done(tx, id)
+            await queue.delete_attempts(tx, id)
         DONE.labels(job.name, "done").inc()
 
     def _delay(self, attempt: int, error: Exception) -> timedelta:

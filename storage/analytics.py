@@ -169,11 +169,11 @@ async def recount(tx: Tx, calls: Sequence[UUID]) -> None:
 async def recount_grown(tx: Tx, call: UUID) -> None:
     """Recount a call that grew without an event; idempotent.  Runs as the system."""
     # Two concurrent recounts of a quarter of an hour would conflict on its key.
-    await events.hold(tx, READER)
+    await events.lock_reader(tx, READER)
     await recount(tx, [call])
 
 
-async def keep_counts(tx: Tx, calls: Sequence[UUID]) -> None:
+async def retain_counts(tx: Tx, calls: Sequence[UUID]) -> None:
     """Add calls to the counts of deleted calls, in the transaction that deletes them.  Runs as the tenant."""
     await tx.execute(KEEP_CALLS, calls)
     await tx.execute(KEEP_LATENCIES, calls)
@@ -181,7 +181,7 @@ async def keep_counts(tx: Tx, calls: Sequence[UUID]) -> None:
 
 async def rebuild(tx: Tx) -> int:
     """Recount everything; return how many quarters of an hour contain calls.  Runs as the system."""
-    await events.hold(tx, READER)
+    await events.lock_reader(tx, READER)
     await tx.execute("DELETE FROM call_rollups")
     await tx.execute("DELETE FROM latency_rollups")
     quarters = await tx.fetch(EVERYTHING)

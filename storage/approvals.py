@@ -194,7 +194,7 @@ async def page(
     return [_read(dict(row)) for row in await tx.fetch(PAGE, before, state, *of, limit)]
 
 
-async def some(tx: Tx, ids: Sequence[UUID]) -> list[ApprovalRow]:
+async def get_many(tx: Tx, ids: Sequence[UUID]) -> list[ApprovalRow]:
     """Return those of these approvals that exist."""
     return [_read(dict(row)) for row in await tx.fetch(BY_IDS, ids)]
 

@@ -99,7 +99,7 @@ async def create(
     await tx.execute(ADD, org, id, caller, node, offer)
 
 
-async def take(tx: Tx, id: UUID, node: str) -> str | None:
+async def claim(tx: Tx, id: UUID, node: str) -> str | None:
     """Remove and return the offer for this media process.  Runs as the system."""
     offer: str | None = await tx.fetchval(TAKE_OFFER, id, node)
     return offer
@@ -123,6 +123,6 @@ async def result(tx: Tx, id: UUID) -> ResultRow:
     return ResultRow(**row) if row else ResultRow(None, None, None)
 
 
-async def forget(tx: Tx, id: UUID) -> None:
+async def delete(tx: Tx, id: UUID) -> None:
     """Delete offer and answer, which were delivered or are no longer needed."""
     await tx.execute(CLEAR, id)

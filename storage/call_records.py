@@ -255,7 +255,7 @@ async def page(tx: Tx, by: Filter, before: tuple[datetime, UUID] | None, limit: 
     return [CallRow(**row) for row in rows]
 
 
-async def some(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
+async def get_many(tx: Tx, ids: Sequence[UUID]) -> list[CallRow]:
     """Return those of these calls that exist."""
     return [CallRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 

@@ -140,17 +140,17 @@ class ConversationFacts:
     last_at: datetime | None
 
 
-async def owe_contact(tx: Tx, id: UUID, connector: UUID, contact: UUID) -> None:
+async def schedule_contact(tx: Tx, id: UUID, connector: UUID, contact: UUID) -> None:
     """Queue the creation of a contact at a connector, unless it was created there before."""
     await tx.execute(OWE_CONTACT, id, connector, contact)
 
 
-async def owe_call(tx: Tx, call: UUID, wait: timedelta) -> None:
+async def schedule_call(tx: Tx, call: UUID, wait: timedelta) -> None:
     """Queue the report of a call to the organization's connectors, due with its summary or after `wait`.  Runs as the system."""
     await tx.execute(OWE_CALL, call, wait)
 
 
-async def owe_conversation(tx: Tx, conversation: UUID, event: int) -> None:
+async def schedule_conversation(tx: Tx, conversation: UUID, event: int) -> None:
     """Queue the report of a conversation that was closed by this event.  Runs as the system."""
     await tx.execute(OWE_CONVERSATION, conversation, event)
 
@@ -160,13 +160,13 @@ async def queue(tx: Tx, at: datetime, lost_at: datetime, limit: int) -> list[tup
     return [(row["org_id"], row["id"]) for row in await tx.fetch(QUEUE, at, lost_at, AT_ONCE, limit)]
 
 
-async def take(tx: Tx, id: UUID, claim: UUID, lost_at: datetime) -> SyncRow | None:
+async def claim(tx: Tx, id: UUID, claim: UUID, lost_at: datetime) -> SyncRow | None:
     """Begin an attempt; return None if another worker did, or the sync is over."""
     row = await tx.fetchrow(CLAIM, id, claim, lost_at)
     return SyncRow(**row) if row else None
 
 
-async def later(tx: Tx, id: UUID, claim: UUID, due_at: datetime, *, counts: bool) -> None:
+async def defer(tx: Tx, id: UUID, claim: UUID, due_at: datetime, *, counts: bool) -> None:
     """Defer a sync until `due_at`; an attempt that made no request does not count."""
     await tx.execute(DEFER, id, claim, due_at, counts)
 
@@ -176,17 +176,17 @@ async def end(tx: Tx, id: UUID, claim: UUID, state: str) -> None:
     await tx.execute(END, id, claim, state)
 
 
-async def is_contact_owed(tx: Tx, connector: UUID, contact: UUID, within: timedelta) -> bool:
+async def is_contact_scheduled(tx: Tx, connector: UUID, contact: UUID, within: timedelta) -> bool:
     """Return whether a connector is about to create a contact, queued at most `within` ago."""
     return bool(await tx.fetchval(IS_CONTACT_OWED, contact, connector, within))
 
 
-async def give_up(tx: Tx, after: timedelta, limit: int) -> None:
+async def fail_overdue(tx: Tx, after: timedelta, limit: int) -> None:
     """End syncs that have been owed for longer than `after` as failed.  Runs as the system."""
     await tx.execute(GIVE_UP, after, limit)
 
 
-async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
+async def purge(tx: Tx, keep: timedelta, limit: int) -> None:
     """Purge syncs that ended longer than `keep` ago.  Runs as the system."""
     await tx.execute(PURGE, keep, limit)
 

@@ -127,7 +127,7 @@ async def lock_open(tx: Tx, org: UUID) -> bool:
     return bool(await tx.fetchval(LOCK_OPEN, org))
 
 
-async def open_ones(tx: Tx) -> Sequence[UUID]:
+async def unfinished(tx: Tx) -> Sequence[UUID]:
     """Return the organizations with an unfinished deletion."""
     return [row["id"] for row in await tx.fetch(OPEN)]
 
@@ -163,12 +163,12 @@ async def count(tx: Tx, org: UUID, rows: int) -> None:
     await tx.execute(COUNT, org, rows)
 
 
-async def files_left(tx: Tx, org: UUID) -> bool:
+async def has_files(tx: Tx, org: UUID) -> bool:
     """Return whether files of the organization may still exist."""
     return bool(await tx.fetchval(FILES_LEFT, org))
 
 
-async def files_back(tx: Tx, org: UUID, call: UUID) -> bool:
+async def schedule_late_files(tx: Tx, org: UUID, call: UUID) -> bool:
     """Schedule the deletion of a call's late files; return False if no such organization was deleted."""
     if await tx.execute(REOPEN, org) != "UPDATE 1":
         return False

@@ -166,7 +166,7 @@ async def erase(tx: Tx, calls: Sequence[UUID]) -> int:
     """Delete locked calls and the payloads of their events, and schedule the deletion of their files; return how many events."""
     voicemails = [row["id"] for row in await tx.fetch(VOICEMAILS_OF, calls)]
     await tx.execute(OWE_FILES, calls)
-    await analytics.keep_counts(tx, calls)
+    await analytics.retain_counts(tx, calls)
     emptied = await empty_events(tx, [*calls, *voicemails])
     await tx.execute(DELETE_REPORTS, calls)
     await tx.execute(DELETE, calls)
@@ -198,12 +198,12 @@ async def claim_files(tx: Tx, limit: int) -> list[FilesRow]:
     return [FilesRow(**row) for row in await tx.fetch(CLAIM_FILES, limit)]
 
 
-async def files_gone(tx: Tx, call: UUID) -> None:
+async def record_deletion(tx: Tx, call: UUID) -> None:
     """Record that a deleted call has no files any more.  Runs as the system."""
     await tx.execute(FILES_GONE, call)
 
 
-async def files_back(tx: Tx, call: UUID) -> bool:
+async def schedule_late_files(tx: Tx, call: UUID) -> bool:
     """Record that a deleted call may have a file again; return False if no such call was deleted lately.  Runs as the system."""
     return bool(await tx.execute(FILES_BACK, call) == "UPDATE 1")
 
@@ -251,18 +251,18 @@ async def end(tx: Tx, id: UUID) -> None:
     await tx.execute(END, id)
 
 
-async def open_ones(tx: Tx) -> list[tuple[UUID, UUID]]:
+async def unfinished(tx: Tx) -> list[tuple[UUID, UUID]]:
     """Return the deletions that are not done, each as organization and id.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(OPEN)]
 
 
-async def forget(tx: Tx, keep: timedelta) -> None:
+async def purge(tx: Tx, keep: timedelta) -> None:
     """Purge deletions that ended, and deleted calls without files, longer than `keep` ago.  Runs as the system."""
     await tx.execute(PURGE, keep)
     await tx.execute(PURGE_CALLS, keep)
 
 
-async def keep_days(tx: Tx) -> int | None:
+async def retention_days(tx: Tx) -> int | None:
     """Return for how many days the organization keeps its calls; None: for ever."""
     days: int | None = await tx.fetchval(KEEP_DAYS)
     return days
@@ -273,7 +273,7 @@ async def unlink(tx: Tx) -> None:
     await tx.execute(UNLINK)
 
 
-async def contact_again(tx: Tx, phone_e164: str) -> UUID | None:
+async def delete_recreated_contact(tx: Tx, phone_e164: str) -> UUID | None:
     """Delete a contact that has this number again without a call or conversation; return its id, or None."""
     id: UUID | None = await tx.fetchval(CONTACT_AGAIN, phone_e164)
     return id

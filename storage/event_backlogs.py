@@ -56,7 +56,7 @@ OF_ORGANIZATION = f"""
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Batch:
     """The next events, the position after them, and whether that is the end."""
 
     events: Sequence[Event]
@@ -69,13 +69,13 @@ async def find(tx: Tx, reader: str) -> dict[UUID, Place]:
     return {row["org"]: (row["xid"], row["id"]) for row in await tx.fetch(FIND, reader)}
 
 
-async def keep(tx: Tx, reader: str, positions: Mapping[UUID, Place], finished: Sequence[UUID]) -> None:
+async def store(tx: Tx, reader: str, positions: Mapping[UUID, Place], finished: Sequence[UUID]) -> None:
     """Store organizations' positions; those in `finished` have no backlog any more."""
     await tx.executemany(KEEP, [(f"{reader} {org}", *position) for org, position in positions.items()])
     await tx.executemany(CLOSE, [(f"{reader} {org}",) for org in finished])
 
 
-async def others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Read:
+async def of_others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Batch:
     """Return the next events of all organizations except those that are `behind`."""
     least = await tx.fetchval(events.UNREAD, at[0])
     window_limit = WINDOW if behind else limit
@@ -86,7 +86,7 @@ async def others(tx: Tx, at: Place, behind: Sequence[UUID], limit: int) -> Read:
     rest = [events.of_row(row) for row in rows]
     if len(rest) == limit:
         end = rest[-1].xid, rest[-1].id
-    return Read(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < window_limit))
+    return Batch(rest, end, is_all=len(rest) < limit and (window is None or window["count"] < window_limit))
 
 
 async def of_organization(tx: Tx, org: UUID, at: Place, end: Place, limit: int) -> list[Event]:

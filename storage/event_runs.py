@@ -236,12 +236,12 @@ async def create(tx: Tx, runs: Sequence[NewRun]) -> list[tuple[UUID, UUID]]:
     return [(row["id"], row["org_id"]) for row in created if row["status"] == "waiting"]
 
 
-async def left(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
+async def release_orphaned(tx: Tx, before: datetime, limit: int) -> list[tuple[UUID, UUID]]:
     """Return the runs (id, organization) of dead workers, and let them wait for a worker again."""
     return [(row["id"], row["org_id"]) for row in await tx.fetch(RESTART_STALE, before, limit)]
 
 
-async def forget(tx: Tx, keep: timedelta, limit: int) -> None:
+async def purge(tx: Tx, keep: timedelta, limit: int) -> None:
     """Purge finished runs older than `keep`."""
     await tx.execute(PURGE, keep, limit)
 
@@ -255,12 +255,12 @@ async def claim(tx: Tx, id: UUID) -> Claim | None:
     return Claim(**row) if row else None
 
 
-async def wait(tx: Tx, claim: Claim) -> None:
+async def release(tx: Tx, claim: Claim) -> None:
     """End an attempt so that a later one can begin."""
     await tx.execute(WAIT, claim.id, claim.attempts)
 
 
-async def hold(tx: Tx, claim: Claim) -> bool:
+async def lock_claimed(tx: Tx, claim: Claim) -> bool:
     """Lock a run; return False if it is over or gone, or a later attempt has it."""
     row = await tx.fetchrow(LOCK_ATTEMPT, claim.id)
     return row is not None and (row["attempts"], row["resumed_at"]) == (claim.attempts, claim.resumed_at)
@@ -272,7 +272,7 @@ async def material(tx: Tx, run: UUID) -> MaterialRow:
     return MaterialRow(**row)
 
 
-async def asked(tx: Tx, run: UUID, version: int, model: str) -> None:
+async def set_model(tx: Tx, run: UUID, version: int, model: str) -> None:
     """Record the flow version and model, before the model is called."""
     await tx.execute(SET_MODEL, run, version, model)
 

@@ -106,7 +106,7 @@ async def release(tx: Tx, key: str, claim: UUID) -> None:
     await tx.execute(RELEASE, key, claim)
 
 
-async def forget(tx: Tx, keep: timedelta) -> None:
+async def purge(tx: Tx, keep: timedelta) -> None:
     """Purge the keys of all organizations that are older than `keep`.  Runs as the system."""
     await tx.execute(PURGE, keep)
     await tx.execute(PURGE_PERSONAL, keep)

@@ -231,12 +231,14 @@ async def switch(tx: Tx, session: UUID, org: UUID) -> None:
         raise NotFound("You are not a member of this organization.")
 
 
-async def found(tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None) -> None:
+async def create_own_organization(
+    tx: Tx, org: UUID, name: str, first_admin: UUID, plan: str, notes: str | None
+) -> None:
     """Create an organization as this transaction's person, and switch the transaction to it."""
     await tx.execute(FOUND_ORGANIZATION, org, name, first_admin, plan, notes)
 
 
-async def founded(tx: Tx) -> int:
+async def count_created(tx: Tx) -> int:
     """Return how many organizations the person has created or requested; locked until the transaction ends."""
     count: int = await tx.fetchval(COUNT_FOUNDED)
     return count

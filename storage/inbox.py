@@ -197,6 +197,6 @@ async def resume_ai(tx: Tx, id: UUID) -> None:
     await tx.execute(RESUME_AI, id)
 
 
-async def wake(tx: Tx, limit: int) -> int:
+async def end_snoozes(tx: Tx, limit: int) -> int:
     """End expired snoozes; return how many.  Runs as the system."""
     return int((await tx.execute(WAKE, limit)).rpartition(" ")[2])

@@ -145,7 +145,7 @@ async def threads(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, ThreadRow]:
     return {row.id: row for row in rows}
 
 
-async def forget(tx: Tx, keep: timedelta, limit: int) -> int:
+async def purge(tx: Tx, keep: timedelta, limit: int) -> int:
     """Purge at most `limit` changes that are older than `keep`; return how many.  Runs as the system."""
     purged: int = await tx.fetchval(PURGE, keep, limit)
     return purged

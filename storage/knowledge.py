@@ -254,7 +254,7 @@ async def named_by(tx: Tx, shown: str) -> str | None:
     return name
 
 
-async def known(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
+async def lock_existing(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:
     """Return those of these documents that the organization has; none of them is deleted before this transaction ends."""
     return {row["id"] for row in await tx.fetch(LOCK_EXISTING, list(ids))}
 
@@ -294,7 +294,7 @@ async def fail(tx: Tx, row: DocumentRow, failure: str) -> bool:
     return True
 
 
-async def take_due(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
+async def claim_due(tx: Tx, limit: int) -> list[tuple[UUID, UUID]]:
     """Claim documents (organization, id) that are due to be fetched again.  Runs as the system."""
     return [(row["org_id"], row["id"]) for row in await tx.fetch(DUE, limit)]
 

@@ -179,7 +179,7 @@ async def page(tx: Tx, heard: bool | None, before: UUID | None, limit: int) -> l
     return [VoicemailRow(**row) for row in await tx.fetch(statement, before, limit)]
 
 
-async def some(tx: Tx, ids: Sequence[UUID]) -> list[VoicemailRow]:
+async def get_many(tx: Tx, ids: Sequence[UUID]) -> list[VoicemailRow]:
     """Return those of these voicemails that exist."""
     return [VoicemailRow(**row) for row in await tx.fetch(BY_IDS, ids)]
 

@@ -141,13 +141,15 @@ async def _owe_files_again(tx: Tx, id: UUID, report: runtime_pb2.Report) -> bool
 
     Return False if neither was deleted.
     """
-    if await erasures.files_back(tx, id):
+    if await erasures.schedule_late_files(tx, id):
         return True
     kind = report.WhichOneof("report")
     if kind not in WITH_FILE:
         return False
     owner = recording_names.owner(getattr(report, kind).path)
-    return owner is not None and owner.id == id and await deleted_organizations.files_back(tx, owner.org_id, id)
+    return (
+        owner is not None and owner.id == id and await deleted_organizations.schedule_late_files(tx, owner.org_id, id)
+    )
 
 
 async def _store(tx: Tx, state: CallState, stream: StreamState, report: runtime_pb2.Report, at: datetime) -> None:
@@ -223,7 +225,7 @@ async def _add_keys(tx: Tx, state: CallState, pressed: runtime_pb2.DigitsPressed
     if not pressed.digits:
         # The recording was paused during the entry.
         await keypad.remove(tx, state.id, entry.at_ms)
-    elif entry.keys and await keypad.put(tx, state.id, entry.at_ms, encode(entry), rules.MAX_KEYPAD_ENTRIES):
+    elif entry.keys and await keypad.upsert(tx, state.id, entry.at_ms, encode(entry), rules.MAX_KEYPAD_ENTRIES):
         await append_event(tx, state.id, at, keypad_entry=entry)
 
 

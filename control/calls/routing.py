@@ -33,7 +33,7 @@ from hum.settings import CallsSettings
 from hum.v1 import calls_pb2, runtime_pb2
 from storage import calls, contacts, routes
 from storage.calls import CallState, NewCall
-from storage.contacts import Met
+from storage.contacts import CallerContact
 from storage.db import Db, Tx
 
 #: Seconds before the gateway's patience ends at which a caller is told that there is no place.
@@ -249,12 +249,12 @@ async def _create_call(
     return state
 
 
-async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallRequest) -> Met | None:
+async def _upsert_caller(tx: Tx, org: UUID, request: runtime_pb2.RouteCallRequest) -> CallerContact | None:
     """Create or update the caller's contact; return None if the number is withheld."""
     if bad_e164(request.from_e164):
         return None
     name = request.caller_name if request.HasField("caller_name") else None
-    return await contacts.meet(tx, ids.new(), org, request.from_e164, name)
+    return await contacts.find_or_create(tx, ids.new(), org, request.from_e164, name)
 
 
 async def _take_step(tx: Tx, context: RoutingContext, state: CallState) -> Step | None:

@@ -66,7 +66,7 @@ class Sessions:
             row = await calls.session(tx, spent.id) if spent else None
             history = await _load_history(tx, spent) if spent else _History()
             if spent:
-                await call_events.wake(tx, spent.id)
+                await call_events.notify_listeners(tx, spent.id)
             due = decode(spent.due) if spent else None
             if spent and row and isinstance(due, Message):
                 return await self._mailbox(tx, spent, row, due)

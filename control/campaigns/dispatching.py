@@ -64,7 +64,7 @@ class Dispatcher:
         id = None
         try:
             async with self._db.system() as tx:
-                id = await campaigns.next_to_look(tx)
+                id = await campaigns.lock_next(tx)
                 if id is not None:
                     await self._process(tx, await campaigns.get(tx, id), rules.BATCH)
         except (*UNAVAILABLE, *BUSY):
@@ -91,11 +91,11 @@ class Dispatcher:
                 if row.status == "running":
                     for first in await recipients.due(tx, id, 1):
                         await recipients.settle(tx, [Settled(first.id, "failed", "error")])
-                await campaigns.look_in(tx, id, FAILED_SECONDS)
+                await campaigns.schedule_visit(tx, id, FAILED_SECONDS)
 
     async def _process(self, tx: Tx, row: CampaignRow, batch: int) -> None:
         if row.status == "queued":
-            await campaigns.pace(tx, row.id, row.throttle_per_minute)
+            await campaigns.set_pace(tx, row.id, row.throttle_per_minute)
             await campaigns.start(tx, row.id)
             await self._run(tx, row, batch)
         elif row.status == "running":
@@ -107,7 +107,7 @@ class Dispatcher:
 
     async def _finalize(self, tx: Tx, row: CampaignRow) -> None:
         """Withdraw the texts that wait for the sender, also those that it has put back since the campaign stopped."""
-        await campaigns.stand_still(tx, row.id)
+        await campaigns.block_pace(tx, row.id)
         if row.status == "paused":
             withdrawn = await recipients.withdraw(tx, row.id, "paused", rules.BULK)
         else:
@@ -115,11 +115,11 @@ class Dispatcher:
         await recipients.end_erased(tx, row.id)
         after = await campaigns.get(tx, row.id)
         if after.sending or (after.pending and row.status != "paused"):
-            await campaigns.look_in(tx, row.id, 0 if withdrawn >= rules.BULK else SOON_SECONDS)
+            await campaigns.schedule_visit(tx, row.id, 0 if withdrawn >= rules.BULK else SOON_SECONDS)
             return
         if row.status != "paused":
-            await campaigns.no_pace(tx, row.id)
-        await campaigns.settled(tx, row.id)
+            await campaigns.clear_pace(tx, row.id)
+        await campaigns.cancel_visits(tx, row.id)
 
     # -- a campaign that runs
 
@@ -133,10 +133,10 @@ class Dispatcher:
             return
         if row.expires_at is not None and row.expires_at <= at:
             if await recipients.end_pending(tx, row.id, "skipped", "expired", rules.BULK) == rules.BULK:
-                await campaigns.look_in(tx, row.id, 0)
+                await campaigns.schedule_visit(tx, row.id, 0)
                 return
         elif (shut_seconds := _shut_seconds(row, sender, at)) > 0:
-            await campaigns.look_in(tx, row.id, min(shut_seconds, LONGEST_SECONDS))
+            await campaigns.schedule_visit(tx, row.id, min(shut_seconds, LONGEST_SECONDS))
             return
         backlog = await recipients.waiting(tx, row.id)
         capacity = rules.window(self._limits, row.throttle_per_minute) - backlog
@@ -166,18 +166,18 @@ class Dispatcher:
     async def _schedule(self, tx: Tx, id: UUID, *, full: bool) -> None:
         """Schedule the campaign's next piece of work, or complete it."""
         if full:
-            await campaigns.look_in(tx, id, 0)
+            await campaigns.schedule_visit(tx, id, 0)
             return
         await recipients.end_erased(tx, id)
         after = await campaigns.get(tx, id)
         if after.sending:
-            await campaigns.look_in(tx, id, SOON_SECONDS)
+            await campaigns.schedule_visit(tx, id, SOON_SECONDS)
         elif after.pending:
             due_seconds = await recipients.next_due_seconds(tx, id)
-            await campaigns.look_in(tx, id, min(max(due_seconds or 0, 0), LONGEST_SECONDS))
+            await campaigns.schedule_visit(tx, id, min(max(due_seconds or 0, 0), LONGEST_SECONDS))
         else:
             await campaigns.complete(tx, id)
-            await campaigns.no_pace(tx, id)
+            await campaigns.clear_pace(tx, id)
             event = events_pb2.CampaignCompletedEvent(campaign_id=ids.show(Kind.CAMPAIGN, id))
             await events.append(tx, after.org_id, id, event)
 

@@ -167,9 +167,9 @@ class Lookups:
 
 async def record_answer(tx: Tx, connector: ConnectorRow, contact: UUID, reply: Reply) -> None:
     """Store a connector's id of the contact; if it does not know the contact, schedule its creation there."""
-    await crm.know(tx, connector.id, contact, reply.contact.id if reply.contact else None)
+    await crm.set_external_id(tx, connector.id, contact, reply.contact.id if reply.contact else None)
     if reply.contact is None and connector.create_contacts:
-        await crm_syncs.owe_contact(tx, ids.new(), connector.id, contact)
+        await crm_syncs.schedule_contact(tx, ids.new(), connector.id, contact)
 
 
 async def apply(tx: Tx, org: UUID, contact: UUID, connector: str, crm_contact: CrmContact | None) -> None:
@@ -181,7 +181,7 @@ async def apply(tx: Tx, org: UUID, contact: UUID, connector: str, crm_contact: C
     fields = crm_contact.fields if crm_contact else {}
     if dict(fields) == before.said_by_crm:
         return
-    await contacts.crm_says(tx, contact, {name: fields.get(name) for name in rules.FIELDS})
+    await contacts.set_from_crm(tx, contact, {name: fields.get(name) for name in rules.FIELDS})
     await index_if_renamed(tx, org, before, await contacts.get(tx, contact))
     await events.append(tx, org, contact, events_pb2.ContactUpdatedEvent(by=f"CRM: {connector}"))
 

@@ -64,7 +64,7 @@ async def _create_months(db: Db) -> None:
 
 async def _prune_ids(db: Db) -> None:
     async with db.system() as tx:
-        await events.forget_ids(tx, timedelta(days=EVENT_ID_DAYS), PURGED_IDS)
+        await events.purge_ids(tx, timedelta(days=EVENT_ID_DAYS), PURGED_IDS)
 
 
 async def _drop_old(db: Db, files: Files, settings: ControlSettings) -> None:

@@ -33,7 +33,7 @@ def feature(settings: ControlSettings, deps: Deps) -> Feature:
 
     async def prune() -> None:
         async with deps.db.system() as tx:
-            await idempotency.forget(tx, timedelta(hours=settings.idempotency_hours))
+            await idempotency.purge(tx, timedelta(hours=settings.idempotency_hours))
             await sessions.forget(tx)
 
     return Feature(

@@ -63,7 +63,7 @@ async def onboard(ctx: SessionContext, name: str, policy: Onboarding) -> UUID | 
     admin must approve it, only request it.  Raises Forbidden, PlanLimit, InvalidRequest.
     """
     tx, principal = ctx.tx, ctx.principal
-    if rules.needs_approval(principal, policy, await identity.founded(tx)):
+    if rules.needs_approval(principal, policy, await identity.count_created(tx)):
         id, name = ids.new(), _stripped(name)
         return PendingRow(id, name, await identity.request_organization(tx, id, name))
     org = await _create(tx, principal, name, ctx.user_id, FREE, None, "onboardOrganization", ctx.request_id)
@@ -92,7 +92,7 @@ async def _create(
     tx: Tx, principal: Principal, name: str, admin: UUID, plan: str, notes: str | None, action: str, request_id: str
 ) -> UUID:
     org, name = ids.new(), _stripped(name)
-    await identity.found(tx, org, name, admin, plan, notes)
+    await identity.create_own_organization(tx, org, name, admin, plan, notes)
     await _append_founding(tx, principal, org, name, action, request_id)
     return org
 

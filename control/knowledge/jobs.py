@@ -100,13 +100,13 @@ class Conversions:
         """Enqueue documents that are due, fail stuck ones, and enqueue those without vectors of the present model."""
         settings = self._settings
         async with self._db.system() as tx:
-            for org, id in await knowledge.take_due(tx, MOST):
+            for org, id in await knowledge.claim_due(tx, MOST):
                 await jobs.enqueue(tx, rules.CONVERT, org, id)
             for org, id in await knowledge.fail_stuck(tx, timedelta(seconds=settings.knowledge_stuck_seconds)):
                 await events.append(tx, org, id, _failed(id, knowledge.STUCK_FAILURE))
             if self._embedder is not None:
                 again = timedelta(seconds=EMBEDDING_RETRY_SECONDS)
-                for org, id in await knowledge_search.take_to_embed(tx, self._embedder.name, again, MOST):
+                for org, id in await knowledge_search.claim_unembedded(tx, self._embedder.name, again, MOST):
                     await jobs.enqueue(tx, rules.EMBED, org, id)
 
     # --- converting -----------------------------------------------------------------------------------------------

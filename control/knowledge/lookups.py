@@ -16,7 +16,7 @@ from hum import ids
 from hum.observe.telemetry import log
 from storage import knowledge_search
 from storage.db import BUSY, UNAVAILABLE, Db
-from storage.knowledge_search import FoundRow, Made, Place
+from storage.knowledge_search import Made, PassageRow, Place
 from storage.usage import Owner
 
 LOG = log(__name__)
@@ -25,7 +25,7 @@ SECONDS = Histogram("hum_knowledge_lookup_seconds", "Seconds that a look-up in t
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    row: FoundRow
+    row: PassageRow
     #: The rank in each order, from 1; None if it is not in it.
     by_words: int | None
     by_meaning: int | None

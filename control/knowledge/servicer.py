@@ -98,7 +98,7 @@ class KnowledgeServicer:
         documents = [id for id in parsed if id is not None] if parsed else None
         if documents is not None:
             async with self._db.tenant(ctx.organization) as tx:
-                existing = await knowledge.known(tx, documents)
+                existing = await knowledge.lock_existing(tx, documents)
             missing = [n for n, id in enumerate(parsed) if id not in existing]
             if missing:
                 raise InvalidRequest(

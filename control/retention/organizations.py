@@ -33,7 +33,7 @@ async def delete(db: Db, store: Files, org: UUID, name: str, seconds: float) -> 
 async def sweep(db: Db, store: Files, seconds: float) -> int:
     """Continue the open deletions; return how many have finished."""
     async with db.system() as tx:
-        open_deletions = await deleted_organizations.open_ones(tx)
+        open_deletions = await deleted_organizations.unfinished(tx)
     return sum([(await resume(db, store, org, seconds)).is_done for org in open_deletions])
 
 
@@ -94,7 +94,7 @@ async def _delete_rows(db: Db, org: UUID) -> int:
         if not await deleted_organizations.lock_open(tx, org):
             return 0
         for table in await deleted_organizations.tables(tx):
-            if table in deleted_organizations.OWED and await deleted_organizations.files_left(tx, org):
+            if table in deleted_organizations.OWED and await deleted_organizations.has_files(tx, org):
                 break
             deleted += await deleted_organizations.delete_rows(tx, org, table, rules.ROWS - deleted)
             if deleted >= rules.ROWS:
@@ -107,7 +107,7 @@ async def _end(db: Db, org: UUID) -> bool:
     async with db.system() as tx:
         if not await deleted_organizations.lock_open(tx, org):
             return True
-        if await deleted_organizations.files_left(tx, org):
+        if await deleted_organizations.has_files(tx, org):
             return False
         await deleted_organizations.end(tx, org)
     LOG.warning("an organization is deleted", organization_id=ids.show(Kind.ORGANIZATION, org))

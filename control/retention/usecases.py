@@ -63,7 +63,7 @@ async def step(tx: Tx, row: ErasureRow, at: datetime) -> bool:
     if row.kind == "contact":
         more = await _erase_calls_of(tx, row) or await _erase_texts_of(tx, row)
         return not more and await _end_of_contact(tx, row)
-    days = await erasures.keep_days(tx)
+    days = await erasures.retention_days(tx)
     if days is None:  # retention was switched off meanwhile
         return await _end(tx, row)
     before = rules.cutoff(at, days)
@@ -118,7 +118,7 @@ async def _end_of_texts(tx: Tx, row: ErasureRow) -> None:
 async def _end_of_contact(tx: Tx, row: ErasureRow) -> bool:
     await _end_of_texts(tx, row)
     # A backfill may have recreated the contact from calls that were left.
-    if row.phone_e164 and (recreated := await erasures.contact_again(tx, row.phone_e164)) is not None:
+    if row.phone_e164 and (recreated := await erasures.delete_recreated_contact(tx, row.phone_e164)) is not None:
         await erasures.empty_events(tx, [recreated])
     return await _end(tx, row)
 

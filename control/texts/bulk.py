@@ -156,7 +156,7 @@ async def _set_messages(
             new_events.append(delivery_outbox.delivered_event(attempt, delivered_at))
     await events.append_all(tx, new_events)
     arrived = [candidate.attempt for candidate, standing in changed if standing.status == "delivered"]
-    await contacts.textable(tx, [(attempt.org_id, attempt.to_e164) for attempt in arrived])
+    await contacts.mark_textable(tx, [(attempt.org_id, attempt.to_e164) for attempt in arrived])
 
 
 def _changes(candidate: _Candidate, standing: AttemptState) -> bool:

@@ -25,7 +25,7 @@ async def rebuild(db: Db, prices: Prices) -> int:
     """Estimate all entries anew by the current price table, and rebuild the roll-ups; return the number of entries."""
     counted, last = 0, None
     async with db.system() as tx:
-        await events.hold(tx, usage.READER)
+        await events.lock_reader(tx, usage.READER)
         await usage.unlimited(tx)
         while page := await usage.next_entries(tx, last, PAGE):
             await usage.set_counted(tx, [_counted(row, prices) for row in page if row.used_at is not None])

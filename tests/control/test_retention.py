@@ -120,7 +120,7 @@ class World:
         """The deletions that the sweep finds to be due."""
         await jobs.enqueue_due(self.db)
         async with self.db.system() as tx:
-            return await erasures.open_ones(tx)
+            return await erasures.unfinished(tx)
 
     async def audited(self) -> list[tuple[str, list[str]]]:
         async with self.db.system() as tx:
@@ -310,7 +310,7 @@ async def test_old_events_lose_their_payload_and_are_still_a_place_to_go_on_afte
     await jobs.erase(world.db, world.store, world.settings, org, id)
     async with world.db.tenant(world.mine) as tx:
         (listed,) = await events.page(tx, ("0", 0), ["call.started"], 10)
-        place = await events.place_of(tx, old[1]["public_id"])
+        place = await events.position_of(tx, old[1]["public_id"])
         assert place is not None and [row.public_id for row in await events.page(tx, place, ["call.started"], 10)] == [
             listed.public_id
         ]
@@ -382,7 +382,7 @@ async def test_all_of_a_contact_goes_many_calls_by_a_job(world: World, monkeypat
     async with world.db.tenant(
         world.mine
     ) as tx:  # a backfill meets the number once more, in a call that is still there
-        await contacts.meet_all(tx, {CALLER: ids.new()})
+        await contacts.create_missing(tx, {CALLER: ids.new()})
     for _ in range(2):  # the job comes twice
         await jobs.erase(world.db, world.store, world.settings, world.mine, row.id)
     assert [await world.is_gone(each) for each in made] == [True] * 5

@@ -32,12 +32,12 @@ async def test_a_caller_an_import_and_a_person_at_once_make_one(two: Two) -> Non
 
     async def call() -> None:
         async with two.db.system() as tx:
-            await contacts.meet(tx, ids.new(), two.mine, number, "ACME INC")
+            await contacts.find_or_create(tx, ids.new(), two.mine, number, "ACME INC")
 
     async def take() -> None:
         async with two.db.tenant(two.mine) as tx:
             rows = [Imported(f"+1317555019{n}", {"email": "a@x.example"}, None, ["vip"]) for n in range(9, 0, -1)]
-            await contacts.take(tx, rows, dry_run=False)
+            await contacts.import_contacts(tx, rows, dry_run=False)
 
     await asyncio.gather(*(each() for each in (call, take) * 10))
     async with two.db.tenant(two.mine) as tx:
